@@ -1,0 +1,30 @@
+# On a fresh machine with python3.12 and pip: `make demo` and `make test` are all the set-up.
+PYTHON ?= python3.12
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# One thread of linear algebra a process: tests and chains run in parallel already.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: demo test check run clean
+
+demo: $(VENV)/.ready
+	$(BIN)/causalbias demo -o demo-report
+
+test: check
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo-report build dist .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,73 @@
+"""Causal effects of face attributes on recognition networks and on people.
+
+A study (stimuli, pairs, machine distances, human judgements) goes in; a model is fitted to a part
+of it; effects are computed from the fit's draws; figures and tables show them.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from causalbias.errors import DataError
+
+if TYPE_CHECKING:
+    from causalbias import plots
+    from causalbias.datasets import load
+    from causalbias.datasets.demo import demo_study
+    from causalbias.models.fitting import fit
+    from causalbias.models.result import Fit, failures
+    from causalbias.models.summary import summary
+    from causalbias.storage import open, save
+    from causalbias.study.build import make_study
+    from causalbias.study.frames import to_frame
+    from causalbias.study.tree import Study
+    from causalbias.study.validate import validate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DataError",
+    "Fit",
+    "Study",
+    "__version__",
+    "demo_study",
+    "failures",
+    "fit",
+    "load",
+    "make_study",
+    "open",
+    "plots",
+    "save",
+    "summary",
+    "to_frame",
+    "validate",
+]
+
+# Where each public name lives. Imported on first use: bambi and PyMC take seconds.
+_HOMES = {
+    "Fit": "causalbias.models.result",
+    "Study": "causalbias.study.tree",
+    "demo_study": "causalbias.datasets.demo",
+    "failures": "causalbias.models.result",
+    "fit": "causalbias.models.fitting",
+    "load": "causalbias.datasets",
+    "make_study": "causalbias.study.build",
+    "open": "causalbias.storage",
+    "save": "causalbias.storage",
+    "summary": "causalbias.models.summary",
+    "to_frame": "causalbias.study.frames",
+    "validate": "causalbias.study.validate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return importlib.import_module("causalbias.plots")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'causalbias' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,44 @@
+"""Loaders, one module a published layout."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from causalbias.datasets.omi import load_omi, load_omi_ratings
+from causalbias.datasets.tidy import load_tidy
+from causalbias.errors import DataError
+from causalbias.study.tree import Study
+
+LOADERS: dict[str, Callable[..., Study]] = {
+    "omi": load_omi,
+    "omi-ratings": load_omi_ratings,
+    "tidy": load_tidy,
+}
+
+
+def load(dataset: str, path: str | Path, **layout: Any) -> Study:
+    """Load a data set into a study.
+
+    Parameters
+    ----------
+    dataset : {"omi", "omi-ratings", "tidy"}
+        The files' layout: see `load_omi`, `load_omi_ratings`, `load_tidy`.
+    path : path
+        Where the files are; nothing outside it is read.
+    **layout
+        Further arguments of the layout's loader (only "tidy" has any).
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    DataError
+        If the layout is unknown, or a file cannot be used: naming file, column, row and mend.
+    """
+    if dataset not in LOADERS:
+        raise DataError(
+            f"no data set layout is called {dataset!r}", mend=f"use one of {', '.join(LOADERS)}"
+        )
+    return LOADERS[dataset](path, **layout)

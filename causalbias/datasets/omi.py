@@ -1,0 +1,312 @@
+"""The One Million Impressions data set (Peterson et al. 2022, PNAS 119(17), e2115228119)."""
+
+import re
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from causalbias.datasets.reading import read_arrays, read_table
+from causalbias.errors import DataError, in_file_terms
+from causalbias.study.build import exclusions, file_record, make_study
+from causalbias.study.privacy import salt_from
+from causalbias.study.tables import check_frame, check_known, number_column, text_column
+from causalbias.study.tree import Study
+
+CITATION = "Peterson, Uddenberg, Griffiths, Todorov, Suchow (2022), doi 10.1073/pnas.2115228119"
+LEVELS = (0, 1, 2)
+SCALE = (0.0, 100.0)
+RATINGS_COLUMNS = {"score": "rating", "question": "attribute", "seed": "stimulus"}
+RATING_TYPES = ["normal", "repeat", "fill-in"]
+VALIDATION_COLUMNS = {
+    "annotator": "anon_id",
+    "question": "condition",
+    "level": "stimulus_level",
+    "score": "response",
+}
+NAME = re.compile(r"(?P<seed>[0-9]+)_(?P<attribute>[A-Za-z][A-Za-z0-9-]*)_(?P<level>[0-9]+)")
+# Published operating thresholds on the Euclidean distance.
+THRESHOLDS = {"dlib": 0.6}
+
+
+def load_omi(path: str | Path) -> Study:
+    """Load the manipulation experiment: seeds pushed along attributes to three levels.
+
+    Parameters
+    ----------
+    path : directory or file
+        The validation CSV, or the directory that holds exactly one ``validation_*.csv``. Beside
+        it, ``embeddings_<system>_<csv's stem>.npz`` (arrays `name`, `detected`, `embedding`) for
+        each recognition system; without one the study has no machine side.
+
+    Returns
+    -------
+    Study
+        ``/human``: one judgement a rater and level, the rater's mean response (0 to 100) to the
+        faces pushed to that level (0, 1, 2: -0.5 SD, the mean, +0.5 SD). ``/machine``: Euclidean
+        distances of all pairs of levels of one seed and attribute (genuine), and of different
+        seeds at the same attribute and level (impostor). Timestamps and the
+        raters' test-retest reliabilities are not read.
+
+    Raises
+    ------
+    DataError
+        Naming file, column, row and mend.
+    """
+    csv = _find_csv(Path(path))
+    with in_file_terms({csv.name: VALIDATION_COLUMNS}):
+        return _load_experiment(csv)
+
+
+def _load_experiment(csv: Path) -> Study:
+    judgements = _read_validation(csv)
+    records = [file_record(csv, len(judgements))]
+    build = partial(
+        make_study,
+        factors=["seed", "attribute", "level"],
+        judgements=judgements,
+        scales=SCALE,
+        salt=salt_from(csv.read_bytes()),
+        name="omi",
+        title="One Million Impressions, manipulation experiment",
+        files={"judgements": csv.name},
+    )
+    systems = sorted(csv.parent.glob(f"embeddings_*_{csv.stem}.npz"))
+    if not systems:
+        return build(provenance=pd.DataFrame(records))
+    faces_of = {file: _read_faces(file) for file in systems}
+    stimuli, _ = faces_of[systems[0]]
+    pairs = pairs_by_design(stimuli)
+    distances, left_out = [], []
+    for file, (faces, embedding) in faces_of.items():
+        if not faces["stimulus"].equals(stimuli["stimulus"]):
+            raise DataError(
+                f"its faces are not those of {systems[0].name}",
+                mend="embed the same images with every system",
+                file=file.name,
+                column="name",
+            )
+        system = file.name.removeprefix("embeddings_").removesuffix(f"_{csv.stem}.npz")
+        distances.append(_distances(system, faces, embedding, pairs))
+        records.append(file_record(file, len(faces)))
+        left_out += _incomplete(faces, file.name)
+    return build(
+        stimuli=stimuli.drop(columns="detected"),
+        pairs=pairs,
+        distances=pd.concat(distances, ignore_index=True),
+        metric="euclidean",
+        provenance=pd.DataFrame(records),
+        excluded=exclusions(left_out),
+    )
+
+
+def load_omi_ratings(path: str | Path) -> Study:
+    """Load the 1.4 million single ratings of the generated faces.
+
+    Parameters
+    ----------
+    path : directory or file
+        ``attribute_ratings.zip`` (or ``.csv``), or the directory that holds it. Where
+        ``attribute_means.csv`` lies beside it, ratings of stimuli it does not list (they are not
+        the generated faces) are excluded and counted.
+
+    Returns
+    -------
+    Study
+        ``/human``: one judgement a rating (0 to 100), with `question` (34 attributes), `seed`
+        (the face) and `rating_type` ("normal", "repeat" or "fill-in"). The published means are
+        over all three types. There are no rater ids in these files.
+
+    Raises
+    ------
+    DataError
+        Naming file, column, row and mend.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = next(
+            (
+                f
+                for f in (file / "attribute_ratings.zip", file / "attribute_ratings.csv")
+                if f.exists()
+            ),
+            file / "attribute_ratings.zip",
+        )
+    with in_file_terms({file.name: RATINGS_COLUMNS}):
+        return _load_ratings(file)
+
+
+def _load_ratings(file: Path) -> Study:
+    ratings = read_table(file, columns=[*RATINGS_COLUMNS.values(), "rating_type"])
+    ratings = ratings.rename(columns={theirs: ours for ours, theirs in RATINGS_COLUMNS.items()})
+    # Before the exclusion, so that an error names the row of the file.
+    schema = {"score": number_column(*SCALE), "seed": number_column(), "question": text_column()}
+    ratings = check_frame(ratings, schema, file=file.name)
+    ratings["seed"] = ratings["seed"].astype(int)
+    check_known(
+        ratings["rating_type"],
+        RATING_TYPES,
+        what="rating type",
+        file=file.name,
+        column="rating_type",
+    )
+    records, left_out = [file_record(file, len(ratings))], []
+    means = file.parent / "attribute_means.csv"
+    if means.exists():
+        faces = read_table(means, columns=["stimulus"])["stimulus"]
+        known = ratings["seed"].isin(faces)
+        left_out.append(
+            (file.name, "ratings", f"stimulus not in {means.name}", int((~known).sum()))
+        )
+        ratings = ratings[known]
+        records.append(file_record(means, len(faces)))
+    return make_study(
+        factors=["seed"],
+        judgements=ratings,
+        scales=SCALE,
+        name="omi-ratings",
+        title="One Million Impressions, ratings of generated faces",
+        files={"judgements": file.name},
+        provenance=pd.DataFrame(records),
+        excluded=exclusions(left_out),
+    )
+
+
+def _find_csv(path: Path) -> Path:
+    if path.is_file():
+        return path
+    found = sorted(path.glob("validation_*.csv")) if path.is_dir() else []
+    if len(found) != 1:
+        raise DataError(
+            f"{len(found)} files named validation_*.csv there",
+            mend="give the directory of the data set, or the CSV itself",
+            file=str(path),
+        )
+    return found[0]
+
+
+def _read_validation(csv: Path) -> pd.DataFrame:
+    frame = read_table(csv, columns=list(VALIDATION_COLUMNS.values()))
+    frame = frame.rename(columns={theirs: ours for ours, theirs in VALIDATION_COLUMNS.items()})
+    schema = {"level": number_column(), "score": number_column(*SCALE), "question": text_column()}
+    frame = check_frame(frame, schema, file=csv.name)
+    check_known(frame["level"], LEVELS, what="level", file=csv.name, column="level")
+    return frame.assign(level=frame["level"].astype(int), attribute=frame["question"])
+
+
+def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """Faces named SEED_ATTRIBUTE_LEVEL.jpg, and their embeddings (n, d), in order of name."""
+    arrays = read_arrays(file, ["name", "detected", "embedding"])
+    names = pd.Series(arrays["name"].astype(str)).str.rsplit(".", n=1).str[0]
+    parts = names.str.extract(f"^{NAME.pattern}$")
+    unparsed = parts["seed"].isna().to_numpy()
+    if unparsed.any():
+        row = int(unparsed.argmax())
+        raise DataError(
+            f"{arrays['name'][row]!r} is not SEED_ATTRIBUTE_LEVEL ({int(unparsed.sum())} such)",
+            mend="rename it, e.g. 1320_age_0.jpg",
+            file=file.name,
+            column="name",
+            row=row + 1,
+        )
+    level = parts["level"].astype(int)
+    check_known(level, LEVELS, what="level", file=file.name, column="name")
+    embedding, detected = arrays["embedding"], arrays["detected"].astype(bool)
+    if embedding.ndim != 2 or embedding.dtype.kind != "f":
+        raise DataError(
+            f"shape {embedding.shape} of {embedding.dtype}",
+            mend="give floats (faces, features)",
+            file=file.name,
+            column="embedding",
+        )
+    broken = detected & ~np.isfinite(embedding).all(axis=1)
+    if broken.any():
+        row = int(broken.argmax())
+        raise DataError(
+            f"the embedding of {arrays['name'][row]} is not finite ({int(broken.sum())} such)",
+            mend="embed the image again, or set detected to False",
+            file=file.name,
+            column="embedding",
+            row=row + 1,
+        )
+    if names.duplicated().any():
+        row = int(names.duplicated().to_numpy().argmax())
+        raise DataError(
+            f"{arrays['name'][row]!r} occurs twice",
+            mend="keep one",
+            file=file.name,
+            column="name",
+            row=row + 1,
+        )
+    faces = pd.DataFrame(
+        {
+            "stimulus": names,
+            "seed": parts["seed"].astype(int),
+            "attribute": parts["attribute"],
+            "level": level,
+            "detected": detected,
+        }
+    )
+    order = faces.sort_values(["attribute", "seed", "level"]).index.to_numpy()
+    return faces.loc[order].reset_index(drop=True), embedding[order]
+
+
+def pairs_by_design(faces: pd.DataFrame) -> pd.DataFrame:
+    """Pairs within seed and attribute (genuine) and within attribute and level (impostor).
+
+    Parameters
+    ----------
+    faces : DataFrame
+        Columns `stimulus`, `seed`, `attribute`, `level`; a pair's first member comes first here.
+
+    Returns
+    -------
+    DataFrame
+        Columns `pair`, `stimulus_a`, `stimulus_b`.
+    """
+    first, second = [], []
+    for by in (["seed", "attribute"], ["attribute", "level"]):
+        for rows in faces.groupby(by).indices.values():
+            a, b = np.triu_indices(len(rows), k=1)
+            first.append(rows[a])
+            second.append(rows[b])
+    stimulus = faces["stimulus"].to_numpy(str)
+    a, b = stimulus[np.concatenate(first)], stimulus[np.concatenate(second)]
+    pair = np.char.add(np.char.add(a, "~"), b)
+    return pd.DataFrame({"pair": pair, "stimulus_a": a, "stimulus_b": b})
+
+
+def _distances(
+    system: str, faces: pd.DataFrame, embedding: np.ndarray, pairs: pd.DataFrame
+) -> pd.DataFrame:
+    index = pd.Index(faces["stimulus"])
+    a, b = index.get_indexer(pairs["stimulus_a"]), index.get_indexer(pairs["stimulus_b"])
+    ok = (faces["detected"].to_numpy()[a]) & (faces["detected"].to_numpy()[b])
+    difference = embedding[a].astype(float) - embedding[b].astype(float)
+    return pd.DataFrame(
+        {
+            "system": system,
+            "pair": pairs["pair"],
+            "distance": np.where(ok, np.linalg.norm(difference, axis=1), np.nan),
+            "status": np.where(ok, "ok", "face not detected"),
+            "threshold": THRESHOLDS.get(system, np.nan),
+        }
+    )
+
+
+def _incomplete(faces: pd.DataFrame, file: str) -> list[tuple[str, str, str, int]]:
+    """Report the genuine pairs that missing levels leave unformed."""
+    per_cell = faces.groupby(["seed", "attribute"])["level"].nunique()
+    every = len(list(combinations(LEVELS, 2)))
+    lacking = per_cell[per_cell < len(LEVELS)]
+    formed = lacking.map(lambda n: len(list(combinations(range(n), 2))))
+    seeds = ", ".join(f"{seed} {attribute}" for seed, attribute in lacking.index[:3])
+    more = ", ..." if len(lacking) > 3 else ""
+    reason = f"a level's face is missing (seed {seeds}{more})"
+    undetected = int((~faces["detected"]).sum())
+    return [
+        (file, "genuine pairs not formed", reason, int((every - formed).sum())),
+        (file, "faces without distances", "face not detected", undetected),
+    ]

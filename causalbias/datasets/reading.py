@@ -1,0 +1,114 @@
+"""Reading files that are not trusted: tables and embeddings, each failure one DataError."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from causalbias.errors import DataError
+
+MAX_UNPACKED = 2 * 1024**3
+
+
+def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a CSV (also the only member of a ``.zip``), TSV or Parquet file.
+
+    Parameters
+    ----------
+    path : Path
+    columns : list of str, optional
+        Columns to read; one that is missing is an error that names those found.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, truncated, not of its format, or lacks a column.
+    """
+    if not path.is_file():
+        raise DataError("no such file", mend="check the path", file=str(path))
+    if path.stat().st_size == 0:
+        raise DataError("the file is empty", mend="fetch it again", file=path.name)
+    try:
+        frame = _read(path)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"not a readable table ({str(error).splitlines()[0]})",
+            mend="fetch the file again, or save it as CSV in UTF-8",
+            file=path.name,
+        ) from error
+    if frame.empty:
+        raise DataError("a header but no rows", mend="fetch the file again", file=path.name)
+    if columns is not None:
+        for name in columns:
+            if name not in frame:
+                raise DataError(
+                    f"the column is not there; found {', '.join(map(str, frame.columns))}",
+                    mend="add it, or check that this is the right file",
+                    file=path.name,
+                    column=name,
+                )
+        frame = frame[columns]
+    return frame
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    separator = "\t" if path.suffix == ".tsv" else ","
+    if path.suffix != ".zip":
+        return pd.read_csv(path, sep=separator, engine="pyarrow")
+    with zipfile.ZipFile(path) as archive:
+        members = [info for info in archive.infolist() if info.filename.endswith(".csv")]
+        if len(members) != 1:
+            raise DataError(
+                f"the archive holds {len(members)} CSV files",
+                mend="leave exactly one in it",
+                file=path.name,
+            )
+        if members[0].file_size > MAX_UNPACKED:
+            raise DataError(
+                f"the archive unpacks to {members[0].file_size / 1e9:.1f} GB",
+                mend="check that it is the right file",
+                file=path.name,
+            )
+        with archive.open(members[0]) as stream:
+            return pd.read_csv(stream, engine="pyarrow")
+
+
+def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
+    """Read named arrays of an ``.npz`` file, all of the same length, none of them pickled.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, truncated, lacks an array, holds objects, or lengths differ.
+    """
+    if not path.is_file():
+        raise DataError("no such file", mend="check the path", file=str(path))
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = archive.files
+            arrays = {name: archive[name] for name in names if name in found}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"not a readable npz file ({error})", mend="fetch or compute it again", file=path.name
+        ) from error
+    for name in names:
+        if name not in arrays:
+            raise DataError(
+                f"the array is not there; found {', '.join(found)}",
+                mend="write the file again with it",
+                file=path.name,
+                column=name,
+            )
+        if len(arrays[name]) != len(arrays[names[0]]):
+            raise DataError(
+                f"{len(arrays[name])} entries, but {names[0]!r} has {len(arrays[names[0]])}",
+                mend="write the file again",
+                file=path.name,
+                column=name,
+            )
+    return arrays

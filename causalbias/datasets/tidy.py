@@ -1,0 +1,128 @@
+"""Any experiment as tidy CSV or Parquet files, with a map from its columns to ours."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from causalbias.datasets.reading import read_table
+from causalbias.errors import DataError, in_file_terms
+from causalbias.study.build import file_record, make_study
+from causalbias.study.tree import Study
+
+TABLES = ("stimuli", "pairs", "distances", "judgements")
+
+
+def load_tidy(
+    root: str | Path,
+    *,
+    factors: Sequence[str],
+    tables: Mapping[str, str] | None = None,
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+    identity: str = "seed",
+    scales: Mapping[str, tuple[float, float]] | tuple[float, float] | None = None,
+    metric: str = "distance",
+    salt: bytes | None = None,
+    name: str | None = None,
+) -> Study:
+    r"""Load a study from tidy tables in one directory.
+
+    Parameters
+    ----------
+    root : directory
+    factors : sequence of str
+        The experiment's factors, by our names (after the column map).
+    tables : mapping of table to file name, optional
+        Which of "stimuli", "pairs", "distances", "judgements" is in which file under `root`;
+        by default ``<table>.csv``, ``.tsv`` or ``.parquet``, those that exist.
+    columns : mapping of table to {their column: our column}, optional
+    identity, scales, metric, salt
+        As in `make_study`, which also says what columns each table has.
+    name : str, optional
+        By default the directory's name.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    DataError
+        Naming file, column, row and mend.
+
+    Examples
+    --------
+    >>> import causalbias as cb, tempfile, pathlib
+    >>> root = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (root / "judgements.csv").write_text("who,q,pose,score\nann,alike,0,3\n")
+    >>> study = cb.load("tidy", root, factors=["seed", "pose"], scales=(0, 4),
+    ...                 columns={"judgements": {"who": "annotator", "q": "question"}})
+    >>> cb.to_frame(study, "human")[["question", "pose", "score"]].values.tolist()
+    [['alike', 0, 3.0]]
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError("no such directory", mend="check the path", file=str(root))
+    files = _files(root, tables)
+    frames: dict[str, pd.DataFrame] = {}
+    for table, path in files.items():
+        renames = dict((columns or {}).get(table, {}))
+        frame = read_table(path)
+        for theirs in renames:
+            if theirs not in frame:
+                raise DataError(
+                    f"the column map names a column that is not there; found "
+                    f"{', '.join(map(str, frame.columns))}",
+                    mend="correct the map",
+                    file=path.name,
+                    column=theirs,
+                )
+        frames[table] = frame.rename(columns=renames)
+    records = [file_record(path, len(frames[table])) for table, path in files.items()]
+    renamed = {
+        files[table].name: {ours: theirs for theirs, ours in renames.items()}
+        for table, renames in (columns or {}).items()
+        if table in files
+    }
+    with in_file_terms(renamed):
+        return make_study(
+            factors=factors,
+            identity=identity,
+            scales=scales,
+            metric=metric,
+            salt=salt,
+            name=name or root.name,
+            files={table: path.name for table, path in files.items()},
+            provenance=pd.DataFrame(records),
+            stimuli=frames.get("stimuli"),
+            pairs=frames.get("pairs"),
+            distances=frames.get("distances"),
+            judgements=frames.get("judgements"),
+        )
+
+
+def _files(root: Path, tables: Mapping[str, str] | None) -> dict[str, Path]:
+    if tables is None:
+        found = {
+            table: path
+            for table in TABLES
+            for suffix in (".csv", ".tsv", ".parquet")
+            if (path := root / f"{table}{suffix}").exists()
+        }
+        if not found:
+            raise DataError(
+                f"none of {', '.join(TABLES)} (.csv, .tsv, .parquet) is there",
+                mend="say with tables={...} which file holds what",
+                file=str(root),
+            )
+        return found
+    for table in tables:
+        if table not in TABLES:
+            raise DataError(f"no table is called {table!r}", mend=f"use {', '.join(TABLES)}")
+    files = {table: (root / name).resolve() for table, name in tables.items()}
+    for path in files.values():
+        if not path.is_relative_to(root.resolve()):
+            raise DataError(
+                "the file lies outside the directory", mend="move it in", file=str(path)
+            )
+    return files

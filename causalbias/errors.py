@@ -1,0 +1,75 @@
+"""The one error that bad data ends in."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+
+class DataError(ValueError):
+    """Data that cannot be used as they are, with the place and the mend.
+
+    Parameters
+    ----------
+    problem : str
+        What was found, with the offending value.
+    mend : str
+        What the user can do about it.
+    file : str, optional
+        File (or frame, or group of a study) the data came from.
+    column : str, optional
+        Column, variable or coordinate.
+    row : int, optional
+        Data row, counted from 1 below the header.
+
+    Examples
+    --------
+    >>> print(DataError("140 is above 100", mend="correct the score", file="a.csv",
+    ...                 column="score", row=3))
+    a.csv, column 'score', row 3: 140 is above 100. Mend: correct the score.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        mend: str,
+        file: str | None = None,
+        column: str | None = None,
+        row: int | None = None,
+    ) -> None:
+        self.problem = problem
+        self.mend = mend
+        self.file = file
+        self.column = column
+        self.row = row
+        place = ", ".join(
+            part
+            for part in (
+                file,
+                None if column is None else f"column {column!r}",
+                None if row is None else f"row {row}",
+            )
+            if part
+        )
+        super().__init__(f"{place + ': ' if place else ''}{problem}. Mend: {mend}.")
+
+
+@contextmanager
+def in_file_terms(columns: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
+    """Raise a DataError about a renamed column under the name that it has in its file.
+
+    Parameters
+    ----------
+    columns : mapping of file to {our column: the file's column}
+    """
+    try:
+        yield
+    except DataError as error:
+        theirs = columns.get(error.file or "", {})
+        ours = error.column.split(" + ") if error.column else []
+        raise DataError(
+            error.problem,
+            mend=error.mend,
+            file=error.file,
+            column=" + ".join(theirs.get(name, name) for name in ours) or None,
+            row=error.row,
+        ) from None

@@ -1,0 +1,171 @@
+"""`fit`: a formula and data in, a diagnosed posterior out."""
+
+import hashlib
+import importlib.metadata
+import json
+import time
+from collections.abc import Mapping
+
+import bambi as bmb
+import pandas as pd
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.inference.diagnostics import diagnose, verdict
+from causalbias.inference.nuts import sample_nuts
+from causalbias.models.formula import check_condition, formula_columns
+from causalbias.models.result import OBS, Fit, pack_frame
+from causalbias.models.spec import ModelSpec, bambi_model, model_frame
+from causalbias.study.frames import to_frame
+
+FORMAT_VERSION = 1
+VERSIONED = ("causalbias", "bambi", "pymc", "nutpie", "arviz-stats", "numpy", "xarray")
+RESPONSES = {"distance": "machine", "score": "human"}
+
+
+def fit(
+    formula: str,
+    data: xr.DataTree | pd.DataFrame,
+    *,
+    family: str = "gaussian",
+    link: str | None = None,
+    priors: Mapping[str, str] | None = None,
+    subset: str | None = None,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+) -> Fit:
+    """Fit a Bayesian hierarchical regression.
+
+    Parameters
+    ----------
+    formula : str
+        As in lme4, brms and bambi: ``"score ~ race*gender + pose + (1|annotator) + (pose|seed)"``.
+    data : study or DataFrame
+        Of a study, the response says which part: `distance` its machine side, `score` its human
+        side (see `to_frame` for the columns).
+    family : {"gaussian", "bernoulli", "binomial", "cumulative", "beta"}
+        binomial takes ``p(successes, trials)`` as response; cumulative, ordered whole numbers.
+    link : str, optional
+        By default the family's: identity, logit; cumulative: logit.
+    priors : dict of str to str, optional
+        By term, e.g. ``{"pose": "Normal(0, 5)", "1|seed": "HalfNormal(10)"}``; for a group term
+        the prior of its standard deviation. Terms left out get bambi's defaults, weakly
+        informative and scaled to the data.
+    subset : str, optional
+        Condition on the columns that rows must meet: ``"same_identity and level_a == 0"``.
+    draws, tune, chains : int
+        Draws kept and warm-up draws, of each chain.
+    seed : int
+        Seed of the random numbers; the same seed gives the same draws.
+
+    Returns
+    -------
+    Fit
+        Posterior under bambi's names, with its diagnostics. Printing it gives a summary; one
+        that did not converge says so there and wherever it is used.
+
+    Raises
+    ------
+    DataError
+        If formula, subset or priors cannot be read, name a column or term that is not there, call
+        a function that is not listed, or the data have missing values or are not of the family.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ level + (1|annotator)", study, subset="question == 'age'")
+    >>> cb.summary(fit)["kind"].to_dict()["level"]
+    'population'
+    """
+    spec = ModelSpec(formula, family, link, dict(priors or {}))
+    frame = data if isinstance(data, pd.DataFrame) else _response_frame(formula, data)
+    kept = rows_of(frame, subset)
+    used = model_frame(spec, kept)
+    started = time.perf_counter()
+    model = bambi_model(spec, used)
+    model.build()
+    groups = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
+    diagnostics = diagnose(groups["posterior"])
+    reasons = verdict(diagnostics, int(groups["sample_stats"]["diverging"].sum()))
+    packed = pack_frame(used)
+    response = formula_columns(formula)[0]
+    groups |= {
+        "observed_data": packed[[response]],
+        "constant_data": packed,
+        "diagnostics": diagnostics,
+    }
+    result = Fit(children={name: xr.DataTree(_portable(ds)) for name, ds in groups.items()})
+    result.attrs = {
+        "kind": "fit",
+        "causalbias_format": FORMAT_VERSION,
+        "spec": spec.to_json(),
+        "engine": f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up",
+        "seed": seed,
+        "subset": subset or "",
+        "n_rows": len(used),
+        "n_excluded": len(frame) - len(kept),
+        "groups": json.dumps(_group_sizes(model)),
+        "failures": json.dumps(reasons),
+        "data_sha256": _hash(used),
+        "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
+        "seconds": time.perf_counter() - started,
+    }
+    return result
+
+
+def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
+    """The rows of a frame that meet a condition.
+
+    Raises
+    ------
+    DataError
+        If the condition cannot be read, names a column that is not there, or no row meets it.
+    """
+    if subset is None:
+        return frame
+    for name in check_condition(subset):
+        if name not in frame:
+            raise DataError(
+                f"the subset uses {name!r}, but the data have only {', '.join(frame.columns)}",
+                mend="correct the name",
+                column=name,
+            )
+    kept = frame.query(subset, engine="python")
+    if kept.empty:
+        raise DataError(f"no row meets {subset!r}", mend="loosen the condition")
+    return kept
+
+
+def _response_frame(formula: str, study: xr.DataTree) -> pd.DataFrame:
+    response = formula_columns(formula)[0]
+    if response not in RESPONSES:
+        raise DataError(
+            f"a study has no response {response!r}",
+            mend="use distance or score, or give a frame (see to_frame)",
+        )
+    return to_frame(study, RESPONSES[response])
+
+
+def _group_sizes(model: bmb.Model) -> dict[str, int]:
+    """Number of levels of each grouping factor."""
+    sizes = {}
+    for component in model.parameters.values():
+        for term in getattr(component, "group_specific_terms", {}).values():
+            sizes[str(term.name).split("|", 1)[1]] = len(term.groups)
+    return sizes
+
+
+def _hash(used: pd.DataFrame) -> str:
+    return hashlib.sha256(pd.util.hash_pandas_object(used).to_numpy().tobytes()).hexdigest()
+
+
+def _portable(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset without what files cannot hold or that changes from run to run."""
+    for name, coord in dataset.coords.items():
+        if coord.dtype == object:
+            dataset = dataset.assign_coords({name: coord.astype(str)})
+    dataset.attrs = {}
+    return dataset.transpose("chain", "draw", OBS, ..., missing_dims="ignore")

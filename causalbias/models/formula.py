@@ -1,0 +1,125 @@
+"""Formulas and row conditions are untrusted text: only listed functions and columns may occur."""
+
+import ast
+
+from formulae import expr as node
+from formulae.parser import ParseError, Parser
+from formulae.scanner import ScanError, Scanner
+
+from causalbias.errors import DataError
+
+FUNCTIONS = frozenset(
+    (
+        *("C", "T", "S", "bs", "poly", "scale", "center", "standardize", "binary", "B", "I"),
+        *("p", "prop", "proportion", "weighted", "offset"),
+        *("log", "log2", "log10", "exp", "abs"),
+        *("np.log", "np.log1p", "np.log2", "np.log10", "np.exp", "np.sqrt", "np.abs"),
+    )
+)
+_CONDITION_NODES = (
+    ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.Compare,
+    ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Name, ast.Load,
+    ast.Constant, ast.List, ast.Tuple,
+)  # fmt: skip
+
+
+def formula_columns(formula: str) -> tuple[str, list[str]]:
+    """Columns that a formula uses, having checked that it calls only listed functions.
+
+    Parameters
+    ----------
+    formula : str
+        As in lme4 and brms: ``"score ~ race*gender + pose + (1|annotator)"``.
+
+    Returns
+    -------
+    response : str
+        The first column named left of ``~``.
+    columns : list of str
+        All columns named, in order of appearance.
+
+    Raises
+    ------
+    DataError
+        If it does not parse, has no response, or calls a function that is not listed.
+
+    Examples
+    --------
+    >>> formula_columns("score ~ log(pose) + (1|annotator)")
+    ('score', ['score', 'pose', 'annotator'])
+    """
+    if "{" in formula:
+        raise DataError("braces in a formula run code", mend="use I(...) for arithmetic on columns")
+    try:
+        tree = Parser(Scanner(formula).scan(add_intercept=False)).parse()
+    except (ScanError, ParseError, IndexError, AttributeError) as error:
+        raise DataError(
+            f"cannot read the formula {formula!r} ({error})",
+            mend="write it as response ~ terms + (1|group)",
+        ) from error
+    if not (isinstance(tree, node.Binary) and tree.operator.kind == "TILDE"):
+        raise DataError(f"no response in {formula!r}", mend="write it as response ~ terms")
+    columns: list[str] = []
+    _walk(tree, columns)
+    return columns[0], list(dict.fromkeys(columns))
+
+
+def _walk(tree: object, columns: list[str]) -> None:
+    match tree:
+        case node.Binary():
+            _walk(tree.left, columns)
+            _walk(tree.right, columns)
+        case node.Unary():
+            _walk(tree.right, columns)
+        case node.Grouping():
+            _walk(tree.expression, columns)
+        case node.Assign():
+            _walk(tree.value, columns)
+        case node.Call():
+            name = getattr(getattr(tree.callee, "name", None), "lexeme", "?")
+            if name not in FUNCTIONS:
+                raise DataError(
+                    f"the formula calls {name!r}",
+                    mend=f"compute it as a column, or use one of {', '.join(sorted(FUNCTIONS))}",
+                )
+            for argument in tree.args:
+                _walk(argument, columns)
+        case node.Variable():
+            columns.append(tree.name.lexeme)
+        case node.QuotedName():
+            columns.append(tree.expression.lexeme[1:-1])
+
+
+def check_condition(condition: str) -> list[str]:
+    """Columns that a row condition uses, having checked that it only compares columns.
+
+    Parameters
+    ----------
+    condition : str
+        As in `pandas.DataFrame.query`: ``"same_identity and system == 'dlib'"``.
+
+    Raises
+    ------
+    DataError
+        If it does not parse or does anything but compare columns and constants.
+
+    Examples
+    --------
+    >>> check_condition("not same_identity and level in [1, 2]")
+    ['same_identity', 'level']
+    """
+    try:
+        tree = ast.parse(condition.strip(), mode="eval")
+    except SyntaxError as error:
+        raise DataError(
+            f"cannot read the subset {condition!r} ({error.msg})",
+            mend="write it as column == 'value' and other > 0",
+        ) from None
+    nodes = list(ast.walk(tree))
+    for one in nodes:
+        if not isinstance(one, _CONDITION_NODES):
+            raise DataError(
+                f"the subset {condition!r} uses {type(one).__name__}",
+                mend="compare columns with constants, joined by and, or, not",
+            )
+    return list(dict.fromkeys(one.id for one in nodes if isinstance(one, ast.Name)))

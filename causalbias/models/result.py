@@ -1,0 +1,97 @@
+"""The fit: one arviz-compatible DataTree that knows its model, data, engine and diagnostics."""
+
+import json
+from html import escape
+
+import bambi as bmb
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.models.spec import ModelSpec, bambi_model
+from causalbias.models.summary import describe_fit
+
+OBS = "__obs__"
+
+
+class Fit(xr.DataTree):
+    """A DataTree that prints as brms prints a model; in all else a plain (arviz) DataTree.
+
+    Groups: ``posterior``, ``sample_stats`` (chain, draw, ...), ``observed_data`` and
+    ``constant_data`` (the rows fitted), ``diagnostics``. Its attributes record formula, family,
+    priors, engine, seed, versions and the data's hash.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return describe_fit(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(describe_fit(self))}</pre>"
+
+
+def as_fit(tree: xr.DataTree) -> Fit:
+    """Give a DataTree that has a fit's groups the fit's printed form."""
+    return Fit(
+        dataset=tree.to_dataset(),
+        children={name: xr.DataTree(node.to_dataset()) for name, node in tree.children.items()},
+    )
+
+
+def spec_of(fit: xr.DataTree) -> ModelSpec:
+    """The specification a fit was made from."""
+    return ModelSpec.from_json(fit.attrs["spec"])
+
+
+def failures(fit: xr.DataTree) -> list[str]:
+    """Reasons not to trust a fit's draws; empty if it converged.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> human = cb.demo_study()
+    >>> fit = cb.fit("score ~ level + (1|annotator)", human, subset="question == 'age'")
+    >>> cb.failures(fit)
+    []
+    """
+    return list(json.loads(fit.attrs["failures"]))
+
+
+def pack_frame(used: pd.DataFrame) -> xr.Dataset:
+    """The rows of a model as a Dataset that files can hold; `frame_of` is the inverse."""
+    variables = {}
+    for name, values in used.items():
+        attrs: dict[str, str | int] = {}
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            attrs["categories"] = json.dumps(values.cat.categories.tolist())
+            attrs["ordered"] = int(bool(values.cat.ordered))
+        plain = values.to_numpy()
+        if plain.dtype.kind not in "iuf":
+            plain = plain.astype(str)
+        variables[str(name)] = (OBS, plain, attrs)
+    return xr.Dataset(variables, coords={OBS: np.arange(len(used))})
+
+
+def frame_of(fit: xr.DataTree) -> pd.DataFrame:
+    """The rows a model was fitted to, one column a variable of its formula."""
+    packed = fit["constant_data"].to_dataset()
+    frame = pd.DataFrame({str(name): packed[name].values for name in packed.data_vars})
+    for name in frame:
+        attrs = packed[name].attrs
+        if "categories" in attrs:
+            levels = json.loads(attrs["categories"])
+            kind = pd.CategoricalDtype(levels, ordered=bool(attrs["ordered"]))
+            frame[name] = frame[name].astype(kind)
+        elif frame[name].dtype.kind not in "iuf":
+            frame[name] = frame[name].astype(str)
+    return frame
+
+
+def model_of(fit: xr.DataTree) -> bmb.Model:
+    """The bambi model of a fit, built again from what the fit records."""
+    model = bambi_model(spec_of(fit), frame_of(fit))
+    model.build()
+    return model

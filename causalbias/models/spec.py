@@ -1,0 +1,173 @@
+"""A model specification: formula, family, link, priors; and the bambi model it stands for."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+import bambi as bmb
+import numpy as np
+import pandas as pd
+
+from causalbias.errors import DataError
+from causalbias.models.formula import formula_columns
+from causalbias.models.priors import parse_priors
+
+# family: (what its response must be, in words)
+FAMILIES = {
+    "gaussian": "real numbers",
+    "bernoulli": "0 or 1",
+    "binomial": "p(successes, trials)",
+    "cumulative": "ordered categories, as whole numbers",
+    "beta": "numbers strictly between 0 and 1",
+}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything but the data that determines a model.
+
+    Attributes
+    ----------
+    formula : str
+        As in lme4 and brms, read by bambi.
+    family : str
+        One of `FAMILIES`.
+    link : str, optional
+        Link of the mean; None for the family's default.
+    priors : dict of str to str
+        Priors by term, as text; terms left out get bambi's weakly informative defaults.
+    """
+
+    formula: str
+    family: str = "gaussian"
+    link: str | None = None
+    priors: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Text from which `from_json` makes an equal specification."""
+        return json.dumps(asdict(self) | {"priors": dict(self.priors)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelSpec":
+        """Inverse of `to_json`."""
+        return cls(**json.loads(text))
+
+
+def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that the model uses, checked, with the response in the family's form.
+
+    Raises
+    ------
+    DataError
+        If the family is unknown, a column is missing or has missing values, or the response is
+        not of the family's kind.
+    """
+    if spec.family not in FAMILIES:
+        raise DataError(f"unknown family {spec.family!r}", mend=f"use {', '.join(FAMILIES)}")
+    response, columns = formula_columns(spec.formula)
+    for name in columns:
+        if name not in frame:
+            raise DataError(
+                f"the formula uses {name!r}, but the data have only {', '.join(frame.columns)}",
+                mend="correct the name or add the column",
+                column=name,
+            )
+    used = frame[columns].reset_index(drop=True)
+    for name in columns:
+        missing = used[name].isna().to_numpy()
+        if missing.any():
+            raise DataError(
+                f"missing in {int(missing.sum()):,} of {len(used):,} rows",
+                mend=f"leave those rows out with subset=, or fill {name!r} in",
+                file="data",
+                column=name,
+                row=int(missing.argmax()) + 1,
+            )
+        if used[name].dtype.kind == "f" and not np.isfinite(used[name]).all():
+            row = int(np.argmin(np.isfinite(used[name].to_numpy())))
+            raise DataError("not finite", mend="correct it", file="data", column=name, row=row + 1)
+    for name in columns:
+        if used[name].dtype.kind == "b":
+            used[name] = used[name].astype(str)
+        elif pd.api.types.is_extension_array_dtype(used[name]) and used[name].dtype.kind in "iuf":
+            used[name] = used[name].to_numpy(dtype=int if used[name].dtype.kind != "f" else float)
+    if spec.family != "binomial":
+        used[response] = _response(used[response], frame[response], spec.family)
+    return used
+
+
+def _response(values: pd.Series, original: pd.Series, family: str) -> pd.Series:
+    bad = np.zeros(len(values), bool)
+    if original.dtype.kind == "b":
+        values = original.reset_index(drop=True).astype(int)
+    if not pd.api.types.is_numeric_dtype(values) and family != "cumulative":
+        raise _wrong_response(values, np.ones(len(values), bool), family)
+    if family == "bernoulli":
+        bad = (~values.isin([0, 1])).to_numpy()
+    elif family == "beta":
+        bad = ((values <= 0) | (values >= 1)).to_numpy()
+    elif family == "cumulative":
+        if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered:
+            return values.cat.remove_unused_categories()
+        values = pd.to_numeric(values, errors="coerce")
+        bad = (values.isna() | (values != values.round())).to_numpy()
+    if bad.any():
+        raise _wrong_response(values, bad, family)
+    if family == "cumulative":
+        codes = sorted(values.astype(int).unique().tolist())
+        if len(codes) < 2:
+            raise DataError(
+                f"all responses are {codes[0]}",
+                mend="an ordinal model needs two categories used",
+                file="data",
+                column=str(values.name),
+            )
+        return values.astype(int).astype(pd.CategoricalDtype(codes, ordered=True))
+    if family == "gaussian" and values.nunique() == 1:
+        raise DataError(
+            f"all responses are {values.iloc[0]:g}, so nothing can be estimated",
+            mend="check that this is the right column or subset",
+            file="data",
+            column=str(values.name),
+        )
+    return values
+
+
+def _wrong_response(values: pd.Series, bad: np.ndarray, family: str) -> DataError:
+    row = int(bad.argmax())
+    return DataError(
+        f"{values.iloc[row]!r} ({int(bad.sum()):,} such rows), but family {family!r} needs "
+        f"{FAMILIES[family]}",
+        mend="choose another family or transform the response",
+        file="data",
+        column=str(values.name),
+        row=row + 1,
+    )
+
+
+def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
+    """The bambi model of a specification and the frame that `model_frame` gave.
+
+    Raises
+    ------
+    DataError
+        If bambi cannot make a model of it, with its reason.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
+        try:
+            return bmb.Model(
+                spec.formula,
+                used,
+                family=spec.family,
+                link=spec.link,
+                priors=parse_priors(spec.priors) or None,
+            )
+        except (ValueError, KeyError, UserWarning, NotImplementedError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(
+                f"no model from {spec.formula!r} ({error})",
+                mend="correct the formula, the link or the priors",
+            ) from error

@@ -1,0 +1,136 @@
+"""Summaries of a fit: a frame of parameters, and a text that reads like brms'."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.inference.diagnostics import extreme
+
+COLUMNS = ["estimate", "sd", "lower", "upper", "r_hat", "ess_bulk", "ess_tail"]
+
+
+def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> pd.DataFrame:
+    """Posterior mean, standard deviation, equal-tailed interval and diagnostics by parameter.
+
+    Parameters
+    ----------
+    fit : Fit
+    prob : float, default 0.95
+        Probability of the interval (lower, upper).
+    effects : bool, default False
+        Also the effects of every single group level.
+
+    Returns
+    -------
+    DataFrame
+        Index `parameter` as in brms: ``sd(1|seed)``, ``cor(...)``, coefficients, ``sigma``;
+        columns `kind` ("group", "population", "further", "effect") and estimate, sd, lower,
+        upper, r_hat, ess_bulk, ess_tail.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ level + (1|annotator)", study, subset="question == 'age'")
+    >>> cb.summary(fit).index.tolist()
+    ['sd(1|annotator)', 'Intercept', 'level', 'sigma']
+    """
+    if not 0 < prob < 1:
+        raise ValueError(f"prob is {prob}; give a probability between 0 and 1")
+    rows = []
+    diagnostics = fit["diagnostics"].to_dataset()
+    for name, draws in fit["posterior"].to_dataset().data_vars.items():
+        kind = _kind(str(name))
+        if kind == "effect" and not effects:
+            continue
+        flat = draws.stack(draw_=["chain", "draw"])
+        values = np.atleast_2d(flat.transpose(..., "draw_").values.reshape(-1, flat.sizes["draw_"]))
+        tail = (1 - prob) / 2
+        checks = diagnostics[name].transpose("diagnostic", ...).values.reshape(3, -1)
+        rows += [
+            (label, kind, one.mean(), one.std(ddof=1), *np.quantile(one, [tail, 1 - tail]), *check)
+            for label, one, check in zip(_labels(str(name), draws), values, checks.T, strict=True)
+        ]
+    frame = pd.DataFrame(rows, columns=["parameter", "kind", *COLUMNS]).set_index("parameter")
+    order = {"group": 0, "population": 1, "further": 2, "effect": 3}
+    return frame.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
+
+
+def _kind(name: str) -> str:
+    if "|" in name:
+        return "group" if name.endswith(("_sigma", "_cor")) else "effect"
+    return "further" if name in FURTHER else "population"
+
+
+FURTHER = ("sigma", "kappa", "threshold", "nu")
+
+
+def _labels(name: str, draws: xr.DataArray) -> list[str]:
+    dims = [dim for dim in draws.dims if dim not in ("chain", "draw")]
+    shown = f"sd({name.removesuffix('_sigma')})" if name.endswith("_sigma") else name
+    if not dims:
+        return [shown]
+    index = draws.isel(chain=0, draw=0).stack(cell=dims)["cell"].values
+    parts = [", ".join(map(str, cell)) for cell in index]
+    return [f"{shown}[{part}]" for part in parts]
+
+
+def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
+    """Summary of a fit as text, laid out as brms does."""
+    spec = json.loads(fit.attrs["spec"])
+    table = summary(fit, prob=prob)
+    failed = json.loads(fit.attrs["failures"])
+    link = f" ({spec['link']})" if spec["link"] else ""
+    excluded = int(fit.attrs["n_excluded"])
+    lines = [
+        f" Family: {spec['family']}{link}",
+        f"Formula: {spec['formula']}",
+        f"   Data: {int(fit.attrs['n_rows']):,} rows"
+        + (f"; {excluded:,} left out by subset: {fit.attrs['subset']}" if excluded else ""),
+        f" Engine: {fit.attrs['engine']}; seed {int(fit.attrs['seed'])}",
+        f" Status: {describe_status(fit)}",
+    ]
+    if spec["priors"]:
+        lines.append(" Priors: " + "; ".join(f"{k} ~ {v}" for k, v in spec["priors"].items()))
+    groups = json.loads(fit.attrs["groups"])
+    for kind, title in (
+        ("group", "Group-level effects"),
+        ("population", "Population-level effects"),
+        ("further", "Further parameters"),
+    ):
+        part = table[table["kind"] == kind]
+        if len(part):
+            if kind == "group":
+                title += " (" + ", ".join(f"{k}: {n:,} levels" for k, n in groups.items()) + ")"
+            lines += ["", f"{title}:", _format(part.drop(columns="kind"), prob)]
+    if failed:
+        lines += ["", "NOT CONVERGED. Do not use these estimates: " + "; ".join(failed) + "."]
+    return "\n".join(lines)
+
+
+def describe_status(fit: xr.DataTree) -> str:
+    """One line on convergence: the worst R-hat and effective sample sizes of all parameters."""
+    diagnostics = fit["diagnostics"].to_dataset()
+    r_hat = extreme(diagnostics, "r_hat")[1]
+    bulk, tail = extreme(diagnostics, "ess_bulk")[1], extreme(diagnostics, "ess_tail")[1]
+    word = "NOT CONVERGED" if json.loads(fit.attrs["failures"]) else "converged"
+    return f"{word} (R-hat at most {r_hat:.4f}, ESS at least {bulk:,.0f} bulk, {tail:,.0f} tail)"
+
+
+def _format(part: pd.DataFrame, prob: float) -> str:
+    percent = f"{100 * prob:g}%"
+    shown = pd.DataFrame(
+        {
+            "Estimate": part["estimate"].map("{:.4g}".format),
+            "Est.Error": part["sd"].map("{:.3g}".format),
+            f"l-{percent} CI": part["lower"].map("{:.4g}".format),
+            f"u-{percent} CI": part["upper"].map("{:.4g}".format),
+            "Rhat": part["r_hat"].map("{:.3f}".format),
+            "Bulk_ESS": part["ess_bulk"].map("{:.0f}".format),
+            "Tail_ESS": part["ess_tail"].map("{:.0f}".format),
+        }
+    )
+    shown.index.name = None
+    return shown.to_string()

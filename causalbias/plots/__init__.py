@@ -1,0 +1,1 @@
+"""Figures: one function each, effects in, matplotlib out."""

@@ -1,0 +1,113 @@
+"""One file on disk for a study or a fit: NetCDF or Zarr, written whole or not at all."""
+
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.models.result import as_fit
+from causalbias.study.tree import as_study
+
+SUFFIXES = (".nc", ".zarr")
+
+
+def save(tree: xr.DataTree, path: str | Path) -> Path:
+    """Write a study or a fit to one NetCDF file (``.nc``) or Zarr store (``.zarr``).
+
+    The file appears under its name only when it is complete; an existing one is replaced.
+
+    Parameters
+    ----------
+    tree : DataTree
+    path : path ending in ``.nc`` or ``.zarr``
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    DataError
+        If the ending is neither.
+
+    Examples
+    --------
+    >>> import causalbias as cb, tempfile
+    >>> path = cb.save(cb.demo_study(), tempfile.mkdtemp() + "/demo.nc")
+    >>> cb.open(path).identical(cb.demo_study())
+    True
+    """
+    path = Path(path)
+    _check_suffix(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        new, old = scratch / path.name, scratch / "replaced"
+        if path.suffix == ".nc":
+            tree.to_netcdf(new, engine="h5netcdf")
+        else:
+            with warnings.catch_warnings():
+                # Zarr says that consolidated metadata is not yet in its specification.
+                warnings.filterwarnings("ignore", message="Consolidated metadata")
+                tree.to_zarr(new)
+            if path.exists():
+                os.replace(path, old)
+        os.replace(new, path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return path
+
+
+def open(path: str | Path, *, lazy: bool = False) -> xr.DataTree:
+    """Open what `save` wrote.
+
+    Parameters
+    ----------
+    path : path ending in ``.nc`` or ``.zarr``
+    lazy : bool, default False
+        Leave arrays on disk as dask arrays (the file stays open); otherwise read everything.
+
+    Returns
+    -------
+    DataTree
+        A `Study` or a `Fit`, whichever was saved.
+
+    Raises
+    ------
+    DataError
+        If the file is not there, is broken, or is neither a study nor a fit.
+    """
+    path = Path(path)
+    _check_suffix(path)
+    if not path.exists():
+        raise DataError("no such file", mend="check the path", file=str(path))
+    engine = "h5netcdf" if path.suffix == ".nc" else "zarr"
+    try:
+        tree = xr.open_datatree(path, engine=engine, chunks={} if lazy else None)
+        if not lazy:
+            tree = tree.load()
+            tree.close()
+    except Exception as error:
+        raise DataError(
+            f"not a readable {path.suffix} file ({type(error).__name__}: {error})",
+            mend="write it again with save",
+            file=str(path),
+        ) from error
+    make = {"study": as_study, "fit": as_fit}.get(str(tree.attrs.get("kind")))
+    if make is None:
+        raise DataError(
+            "not written by causalbias", mend="use xarray.open_datatree", file=str(path)
+        )
+    return make(tree)
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix not in SUFFIXES:
+        raise DataError(
+            f"cannot tell the format from {path.name!r}", mend="end the name in .nc or .zarr"
+        )

@@ -1,0 +1,1 @@
+"""The data model: stimuli, pairs, machine distances and human judgements in one DataTree."""

@@ -1,0 +1,105 @@
+"""The study: one xarray DataTree with a summary that a person can read."""
+
+from html import escape
+
+import xarray as xr
+
+GROUPS = ("stimuli", "pairs", "machine", "human", "questions", "truth", "excluded", "provenance")
+
+
+class Study(xr.DataTree):
+    """A DataTree that prints as a study; in all else it is a plain DataTree.
+
+    Every function of causalbias also takes the plain DataTree with the same groups, so anything
+    xarray does to a study (``.isel``, ``.map_over_datasets``) leaves it usable.
+    See `make_study` for the groups.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return describe(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        groups = "".join(
+            f"<details><summary>/{name}</summary>{group_of(self, name)._repr_html_()}</details>"
+            for name in self.children
+        )
+        return f"<pre>{escape(describe(self))}</pre>{groups}"
+
+
+def as_study(tree: xr.DataTree) -> Study:
+    """Give a DataTree that has a study's groups the study's printed form."""
+    return Study(
+        dataset=tree.to_dataset(),
+        children={name: xr.DataTree(node.to_dataset()) for name, node in tree.children.items()},
+    )
+
+
+def group_of(tree: xr.DataTree, name: str) -> xr.Dataset:
+    """One group of a study or a fit as a Dataset."""
+    return tree.children[name].to_dataset()
+
+
+def factors_of(study: xr.DataTree) -> list[str]:
+    """Names of the experiment's factors, as recorded when the study was built."""
+    return str(study.attrs["factors"]).split(",")
+
+
+def describe(study: xr.DataTree) -> str:
+    """Summary of a study in a few lines: its design, its sizes, and what was excluded.
+
+    Reads sizes and labels only, so that a study opened lazily stays unread.
+    """
+    lines = [f"<causalbias.Study {study.attrs.get('name', '')!r}>"]
+    if title := study.attrs.get("title"):
+        lines[0] += f" {title}"
+
+    def add(label: str, text: str) -> None:
+        lines.append(f"  {label:<10} {text}")
+
+    if "stimuli" in study.children:
+        stimuli = group_of(study, "stimuli")
+        sizes = " x ".join(f"{name} ({size})" for name, size in stimuli.sizes.items())
+        add("factors", f"{sizes}; identity: {study.attrs['identity']}")
+        present = int(stimuli["present"].sum())
+        add("stimuli", f"{present:,} of {stimuli['present'].size:,} cells present")
+    if "pairs" in study.children:
+        same = group_of(study, "pairs")["same_identity"]
+        genuine = int(same.sum())
+        add("pairs", f"{same.size:,}: {genuine:,} genuine, {same.size - genuine:,} impostor")
+    if "machine" in study.children:
+        machine = group_of(study, "machine")
+        names = ", ".join(map(str, machine["system"].values))
+        metric = machine["distance"].attrs.get("metric", "")
+        add("machine", f"{machine['distance'].size:,} distances by {names}; {metric}".rstrip("; "))
+    if "human" in study.children:
+        add("human", _describe_human(study))
+    add("excluded", _describe_excluded(study))
+    return "\n".join(lines)
+
+
+def _describe_human(study: xr.DataTree) -> str:
+    human, questions = group_of(study, "human"), group_of(study, "questions")
+    text = f"{human['score'].size:,} judgements"
+    if "annotator" in human.coords:
+        text += f" by {len(set(human['annotator'].values.tolist())):,} annotators"
+    low, high = float(questions["low"].min()), float(questions["high"].max())
+    return text + f" on {questions.sizes['question']} questions, scored {low:g} to {high:g}"
+
+
+def _describe_excluded(study: xr.DataTree) -> str:
+    if "excluded" not in study.children:
+        return "nothing"
+    excluded = group_of(study, "excluded")
+    return "; ".join(
+        f"{int(n):,} {what}: {reason}"
+        for n, what, reason in zip(
+            excluded["count"].values,
+            excluded["what"].values,
+            excluded["reason"].values,
+            strict=True,
+        )
+    )
