@@ -12,7 +12,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import diagnose, verdict
-from causalbias.inference.nuts import sample_nuts
+from causalbias.models.engines import sample
 from causalbias.models.formula import check_condition, formula_columns
 from causalbias.models.result import OBS, Fit, pack_frame
 from causalbias.models.spec import ModelSpec, bambi_model, model_frame
@@ -31,6 +31,7 @@ def fit(
     link: str | None = None,
     priors: Mapping[str, str] | None = None,
     subset: str | None = None,
+    method: str = "auto",
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
@@ -55,8 +56,12 @@ def fit(
         informative and scaled to the data.
     subset : str, optional
         Condition on the columns that rows must meet: ``"same_identity and level_a == 0"``.
+    method : {"auto", "collapsed", "nuts"}
+        collapsed: exact, for Gaussian models with Normal priors on the coefficients; no Markov
+        chain is run. nuts: any model, by nutpie. auto: the first of these that applies; the
+        summary says which ran and why.
     draws, tune, chains : int
-        Draws kept and warm-up draws, of each chain.
+        Draws kept and warm-up draws (of NUTS), of each chain.
     seed : int
         Seed of the random numbers; the same seed gives the same draws.
 
@@ -86,13 +91,13 @@ def fit(
     used = model_frame(spec, kept)
     started = time.perf_counter()
     model = bambi_model(spec, used)
-    model.build()
-    groups = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
-    diagnostics = diagnose(groups["posterior"])
-    reasons = verdict(diagnostics, int(groups["sample_stats"]["diverging"].sum()))
+    sampled = sample(model, method, draws=draws, tune=tune, chains=chains, seed=seed)
+    diagnostics = diagnose(sampled.posterior)
     packed = pack_frame(used)
     response = formula_columns(formula)[0]
-    groups |= {
+    groups = {
+        "posterior": sampled.posterior,
+        "sample_stats": sampled.sample_stats,
         "observed_data": packed[[response]],
         "constant_data": packed,
         "diagnostics": diagnostics,
@@ -102,13 +107,13 @@ def fit(
         "kind": "fit",
         "causalbias_format": FORMAT_VERSION,
         "spec": spec.to_json(),
-        "engine": f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up",
+        "engine": sampled.engine,
         "seed": seed,
         "subset": subset or "",
         "n_rows": len(used),
         "n_excluded": len(frame) - len(kept),
         "groups": json.dumps(_group_sizes(model)),
-        "failures": json.dumps(reasons),
+        "failures": json.dumps(verdict(diagnostics) + sampled.failures),
         "data_sha256": _hash(used),
         "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
         "seconds": time.perf_counter() - started,
