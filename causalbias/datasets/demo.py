@@ -92,7 +92,7 @@ def _distances(faces: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFr
     mean = np.where(genuine, moved[np.arange(len(pairs)), steps_apart - 1], 0.8)
     of_seed = dict(zip(faces["seed"].unique(), rng.normal(0, SD_SEED, SEEDS), strict=True))
     cells = faces.groupby(["seed", "attribute"]).ngroup().to_numpy()
-    of_cell = rng.normal(0, SD_CELL, cells.max() + 1)[cells]
+    of_cell = rng.normal(0, SD_CELL, size=int(cells.max()) + 1)[cells]
     cell = pd.Series(of_cell, index=faces["stimulus"]).loc[pairs["stimulus_a"]].to_numpy()
     shift = first["seed"].map(of_seed).to_numpy() + cell
     noise = rng.normal(0, SD_DISTANCE, len(pairs))
