@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import bambi as bmb
 import pandas as pd
@@ -12,10 +13,12 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import diagnose, verdict
-from causalbias.models.engines import sample
+from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
 from causalbias.models.result import OBS, Fit, pack_frame
 from causalbias.models.spec import ModelSpec, bambi_model, model_frame
+from causalbias.storage import open as load_tree
+from causalbias.storage import save
 from causalbias.study.frames import to_frame
 
 FORMAT_VERSION = 1
@@ -36,6 +39,7 @@ def fit(
     tune: int = 1000,
     chains: int = 4,
     seed: int = 0,
+    file: str | Path | None = None,
 ) -> Fit:
     """Fit a Bayesian hierarchical regression.
 
@@ -64,6 +68,9 @@ def fit(
         Draws kept and warm-up draws (of NUTS), of each chain.
     seed : int
         Seed of the random numbers; the same seed gives the same draws.
+    file : path, optional
+        Where to save the fit (``.nc`` or ``.zarr``). If it is there already and was made from the
+        same rows in the same way by the same versions, it is read instead of fitted again.
 
     Returns
     -------
@@ -89,12 +96,34 @@ def fit(
     frame = data if isinstance(data, pd.DataFrame) else _response_frame(formula, data)
     kept = rows_of(frame, subset)
     used = model_frame(spec, kept)
+    record = {
+        "spec": spec.to_json(),
+        "data_sha256": _hash(used),
+        "subset": subset or "",
+        "n_rows": len(used),
+        "n_excluded": len(frame) - len(kept),
+        "sampling": json.dumps([method, draws, tune, chains]),
+        "seed": seed,
+        "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
+    }
+    if file is not None and (saved := _saved(Path(file), record)) is not None:
+        return saved
     started = time.perf_counter()
     model = bambi_model(spec, used)
     sampled = sample(model, method, draws=draws, tune=tune, chains=chains, seed=seed)
+    result = _assemble(sampled, used, formula_columns(formula)[0])
+    result.attrs |= record | {
+        "groups": json.dumps(_group_sizes(model)),
+        "seconds": time.perf_counter() - started,
+    }
+    if file is not None:
+        save(result, file)
+    return result
+
+
+def _assemble(sampled: Sampled, used: pd.DataFrame, response: str) -> Fit:
     diagnostics = diagnose(sampled.posterior)
     packed = pack_frame(used)
-    response = formula_columns(formula)[0]
     groups = {
         "posterior": sampled.posterior,
         "sample_stats": sampled.sample_stats,
@@ -106,19 +135,19 @@ def fit(
     result.attrs = {
         "kind": "fit",
         "causalbias_format": FORMAT_VERSION,
-        "spec": spec.to_json(),
         "engine": sampled.engine,
-        "seed": seed,
-        "subset": subset or "",
-        "n_rows": len(used),
-        "n_excluded": len(frame) - len(kept),
-        "groups": json.dumps(_group_sizes(model)),
         "failures": json.dumps(verdict(diagnostics) + sampled.failures),
-        "data_sha256": _hash(used),
-        "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
-        "seconds": time.perf_counter() - started,
     }
     return result
+
+
+def _saved(file: Path, record: Mapping[str, object]) -> Fit | None:
+    """The fit in a file, if it is there and was made from the same rows in the same way."""
+    if not file.exists():
+        return None
+    found = load_tree(file)
+    same = all(found.attrs.get(key) == value for key, value in record.items())
+    return found if same and isinstance(found, Fit) else None
 
 
 def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:

@@ -4,8 +4,11 @@ After Liang, Perona and Balakrishnan (ICCV 2023), section 5: how far does each m
 network, for what people see of it?
 """
 
+import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -69,6 +72,7 @@ def analyse_manipulation(
     chains: int = 4,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    keep: Path | None = None,
 ) -> Manipulation:
     """Estimate what each manipulation changes for people and for each network, and the ratio.
 
@@ -88,6 +92,9 @@ def analyse_manipulation(
         As in `fit`.
     progress : callable
         Called with a line of text before each model is fitted.
+    keep : Path, optional
+        Directory in which to save each fit (see `fit`'s `file`), so that an interrupted run
+        resumes.
 
     Returns
     -------
@@ -108,7 +115,8 @@ def analyse_manipulation(
     def fit_one(formula: str, rows: pd.DataFrame, what: str) -> Fit:
         if progress is not None:
             progress(what)
-        return fit(formula, rows, draws=draws, tune=tune, chains=chains, seed=seed)
+        file = None if keep is None else keep / f"{_file_name(what)}.nc"
+        return fit(formula, rows, draws=draws, tune=tune, chains=chains, seed=seed, file=file)
 
     fits = {
         str(attribute): fit_one(HUMAN_FORMULA, rows, f"people: {attribute}")
@@ -143,6 +151,12 @@ def analyse_manipulation(
     named = {f"human: {key}": one for key, one in fits.items()}
     named |= {f"machine: {key}": one for key, one in machine_fits.items()}
     return Manipulation(study, named, human, machine, ratio, ranks, nonmatch, prob)
+
+
+def _file_name(what: str) -> str:
+    """File name for a label from the data, which may hold anything."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", what).strip("-")[:40]
+    return f"{readable}-{hashlib.sha256(what.encode()).hexdigest()[:6]}"
 
 
 def _edits(study: xr.DataTree) -> pd.DataFrame:
