@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +11,9 @@ from rich.table import Table
 
 import causalbias as cb
 from causalbias.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 console = Console()
@@ -81,7 +84,7 @@ def _study(path: Path, dataset: str) -> "cb.Study":
 
 def _analyse(study: "cb.Study", out: Path, prob: float, seed: int) -> None:
     from causalbias.report.page import write_report
-    from causalbias.report.tables import rounded, tables_of
+    from causalbias.report.tables import tables_of
     from causalbias.studies.manipulation import analyse_manipulation
 
     console.print(str(study), markup=False, highlight=False)
@@ -98,13 +101,7 @@ def _analyse(study: "cb.Study", out: Path, prob: float, seed: int) -> None:
         bar.update(task, description="report")
         page = write_report(result, out)
         tables = tables_of(result)
-    main = tables.get("truth", tables.get("ratio", tables["human"]))
-    shown = Table(title="Estimates beside truth" if "truth" in tables else "Main estimates")
-    for column in main:
-        shown.add_column(str(column), justify="right")
-    for row in rounded(main):
-        shown.add_row(*row)
-    console.print(shown)
+    console.print(_main_table(tables))
     verdicts = tables["fits"]["verdict"]
     bad = int((verdicts != "converged").sum())
     style = "red" if bad else "green"
@@ -112,3 +109,24 @@ def _analyse(study: "cb.Study", out: Path, prob: float, seed: int) -> None:
     console.print(f"report: {page}")
     if bad:
         raise typer.Exit(2)
+
+
+def _main_table(tables: "dict[str, pd.DataFrame]") -> Table:
+    """The estimates to show on a terminal: beside the truth if it is known, else the headline."""
+    from causalbias.report.tables import rounded
+
+    name = next(key for key in ("truth", "ratio", "human") if key in tables)
+    titles = {
+        "truth": "Estimates beside truth",
+        "ratio": "Distance per point of perceived change",
+        "human": "Change of the mean score",
+    }
+    wanted = ("side", "system", "attribute", "level", "truth", "estimate", "lower", "upper",
+              "covered", "n", "n_edits", "n_raters")  # fmt: skip
+    table = tables[name][[column for column in wanted if column in tables[name]]]
+    shown = Table(title=titles[name])
+    for column in table:
+        shown.add_column(str(column), justify="right")
+    for row in rounded(table):
+        shown.add_row(*row)
+    return shown

@@ -116,7 +116,7 @@ def perceived_against_distance(
     moved = summarise(machine.sel(level=highest), prob=prob).set_index("attribute")
     if moved.index.has_duplicates:
         raise DataError("several systems in one figure", mend="select one with .sel(system=...)")
-    both = seen.join(moved, lsuffix="_seen", rsuffix="_moved", how="inner")
+    both = seen.merge(moved, left_index=True, right_index=True, suffixes=("_seen", "_moved"))
     fig, axes = new_figure(ONE_COLUMN, 3.0)
     error_bars(
         axes,
@@ -204,7 +204,7 @@ def _label_points(axes: Axes, both: pd.DataFrame) -> None:
 
 
 def _clearance(others: np.ndarray, centre: np.ndarray, half: np.ndarray) -> float:
-    """Distance from a label's box to the nearest other point, in half label heights; 0.7 is enough."""
+    """Distance from a label's box to the nearest other point, in half label heights (up to 0.7)."""
     if len(others) == 0:
         return 0.7
     gap = np.maximum(np.abs(others - centre) - half, 0)
