@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from causalbias import plots
     from causalbias.datasets import load
     from causalbias.datasets.demo import demo_study
-    from causalbias.effects.contrasts import effects, predictions
-    from causalbias.effects.summaries import per_unit, rank_probabilities, summarise
+    from causalbias.estimands.contrasts import effects, predictions
+    from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
@@ -51,11 +51,11 @@ __all__ = [
 
 # Where each public name lives. Imported on first use: bambi and PyMC take seconds.
 _HOMES = {
-    "rank_probabilities": "causalbias.effects.summaries",
-    "per_unit": "causalbias.effects.summaries",
-    "summarise": "causalbias.effects.summaries",
-    "predictions": "causalbias.effects.contrasts",
-    "effects": "causalbias.effects.contrasts",
+    "rank_probabilities": "causalbias.estimands.summaries",
+    "per_unit": "causalbias.estimands.summaries",
+    "summarise": "causalbias.estimands.summaries",
+    "predictions": "causalbias.estimands.contrasts",
+    "effects": "causalbias.estimands.contrasts",
     "Fit": "causalbias.models.result",
     "Study": "causalbias.study.tree",
     "demo_study": "causalbias.datasets.demo",

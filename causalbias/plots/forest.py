@@ -5,8 +5,8 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from causalbias.effects.summaries import SAMPLE, summarise
 from causalbias.errors import DataError
+from causalbias.estimands.summaries import SAMPLE, summarise
 from causalbias.plots.style import ONE_COLUMN, error_bars, finish, new_figure, styled
 
 

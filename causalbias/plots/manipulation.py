@@ -6,8 +6,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from causalbias.effects.summaries import summarise
 from causalbias.errors import DataError
+from causalbias.estimands.summaries import summarise
 from causalbias.plots.style import (
     COLOURS,
     MARKERS,

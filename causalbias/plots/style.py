@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from causalbias.effects.summaries import failed
+from causalbias.estimands.summaries import failed
 
 # Okabe and Ito's colours, ordered so that neighbours also differ in lightness; with a marker each,
 # so that nothing rests on colour alone.

@@ -6,7 +6,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from causalbias.effects.summaries import summarise
+from causalbias.estimands.summaries import summarise
 from causalbias.plots.forest import forest
 from causalbias.plots.manipulation import dose_response, perceived_against_distance, rank_heatmap
 from causalbias.studies.manipulation import Manipulation

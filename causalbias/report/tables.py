@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from causalbias.effects.summaries import summarise
+from causalbias.estimands.summaries import summarise
 from causalbias.inference.diagnostics import extreme
 from causalbias.storage import replace_text
 from causalbias.studies.manipulation import Manipulation

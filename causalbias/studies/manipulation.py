@@ -15,9 +15,9 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from causalbias.effects.contrasts import effects, predictions
-from causalbias.effects.summaries import per_unit, rank_probabilities
 from causalbias.errors import DataError
+from causalbias.estimands.contrasts import effects, predictions
+from causalbias.estimands.summaries import per_unit, rank_probabilities
 from causalbias.models.fitting import fit
 from causalbias.models.result import Fit
 from causalbias.study.frames import to_frame

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.effects.predictor import average_prediction, outcome_of
 from causalbias.errors import DataError
+from causalbias.estimands.predictor import average_prediction, outcome_of
 from causalbias.models.result import frame_of, model_of
 
 
