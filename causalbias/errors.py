@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
+
 
 class DataError(ValueError):
     """Data that cannot be used as they are, with the place and the mend.
@@ -51,6 +53,11 @@ class DataError(ValueError):
             if part
         )
         super().__init__(f"{place + ': ' if place else ''}{problem}. Mend: {mend}.")
+
+
+def shown(value: object) -> str:
+    """A value as a person writes it: a NumPy scalar without its type."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.datasets.reading import read_arrays, read_table
-from causalbias.errors import DataError, in_file_terms
+from causalbias.errors import DataError, in_file_terms, shown
 from causalbias.study.build import exclusions, file_record, make_study
 from causalbias.study.privacy import salt_from
 from causalbias.study.tables import check_frame, check_known, number_column, text_column
@@ -205,7 +205,7 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     if unparsed.any():
         row = int(unparsed.argmax())
         raise DataError(
-            f"{arrays['name'][row]!r} is not SEED_ATTRIBUTE_LEVEL ({int(unparsed.sum())} such)",
+            f"{shown(arrays['name'][row])} is not SEED_ATTRIBUTE_LEVEL ({int(unparsed.sum())} such)",
             mend="rename it, e.g. 1320_age_0.jpg",
             file=file.name,
             column="name",
@@ -234,7 +234,7 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     if names.duplicated().any():
         row = int(names.duplicated().to_numpy().argmax())
         raise DataError(
-            f"{arrays['name'][row]!r} occurs twice",
+            f"{shown(arrays['name'][row])} occurs twice",
             mend="keep one",
             file=file.name,
             column="name",

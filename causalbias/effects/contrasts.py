@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.effects.predictor import average_prediction, outcome_of
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
 from causalbias.models.result import frame_of, model_of
 
 
@@ -111,7 +111,7 @@ def effects(
     chosen = levels[0] if reference is None else reference
     if chosen not in levels:
         raise DataError(
-            f"{chosen!r} is not a level of {variable!r}",
+            f"{shown(chosen)} is not a level of {variable!r}",
             mend=f"use one of {', '.join(map(str, levels))}",
         )
     cells, index = _cells(frame, by)

@@ -9,7 +9,7 @@ import bambi as bmb
 import numpy as np
 import pandas as pd
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
 from causalbias.models.formula import formula_columns
 from causalbias.models.priors import parse_priors
 
@@ -137,7 +137,7 @@ def _response(values: pd.Series, original: pd.Series, family: str) -> pd.Series:
 def _wrong_response(values: pd.Series, bad: np.ndarray, family: str) -> DataError:
     row = int(bad.argmax())
     return DataError(
-        f"{values.iloc[row]!r} ({int(bad.sum()):,} such rows), but family {family!r} needs "
+        f"{shown(values.iloc[row])} ({int(bad.sum()):,} such rows), but family {family!r} needs "
         f"{FAMILIES[family]}",
         mend="choose another family or transform the response",
         file="data",

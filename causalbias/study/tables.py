@@ -8,7 +8,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaError, SchemaErrors
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
 
 
 def text_column(*, required: bool = True) -> pa.Column:
@@ -113,13 +113,13 @@ def check_known(
     if not unknown.any():
         return
     value = values.iloc[int(unknown.argmax())]
-    shown = ", ".join(map(str, list(known)[:12])) + (", ..." if len(known) > 12 else "")
+    listed = ", ".join(map(str, list(known)[:12])) + (", ..." if len(known) > 12 else "")
     raise _at_first(
         unknown,
         column,
         file,
-        f"{value!r} is not a known {what}",
-        f"use one of {shown}",
+        f"{shown(value)} is not a known {what}",
+        f"use one of {listed}",
     )
 
 
@@ -141,7 +141,7 @@ def _translate(error: SchemaErrors | SchemaError, file: str) -> DataError:
     row = int(case["index"]) + 1 if pd.notna(case["index"]) else None
     value = case["failure_case"]
     if "coerce" in check or "dtype" in check:
-        problem, mend = f"{value!r} is not a number", "write a number"
+        problem, mend = f"{shown(value)} is not a number", "write a number"
     else:
         problem, mend = f"{value} {check}", "correct the value or the declared range"
     more = len(same) - 1
