@@ -55,7 +55,7 @@ def make_study(
         Columns `stimulus_a`, `stimulus_b`, optionally `pair` (unique id; else ``"a~b"``).
     distances : DataFrame
         Columns `system`, `pair`, `distance` (>= 0, smaller means more alike), optionally
-        `threshold` (one value a system) and `status` ("ok", or why there is no distance).
+        `threshold` (one value a system, or none) and `status` ("ok", or why there is no distance).
     judgements : DataFrame
         Columns `question`, `score`, optionally `annotator`, and what was judged: `pair`,
         `stimulus`, or factor columns (a cell of the design). Other columns are kept as
@@ -226,7 +226,7 @@ def _machine(frame: pd.DataFrame, pairs: xr.Dataset, metric: str, file: str) -> 
     )
     machine["distance"].attrs["direction"] = "smaller means more alike"
     if "threshold" in frame:
-        check_frame(frame, {"threshold": number_column(0.0)}, file=file)
+        frame = check_frame(frame, {"threshold": number_column(0.0, nullable=True)}, file=file)
         per_system = frame.groupby("system")["threshold"]
         if (per_system.nunique() > 1).any():
             raise DataError(

@@ -18,16 +18,20 @@ def text_column(*, required: bool = True) -> pa.Column:
 
 
 def number_column(
-    low: float | None = None, high: float | None = None, *, required: bool = True
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    required: bool = True,
+    nullable: bool = False,
 ) -> pa.Column:
-    """Schema of a column of finite numbers within [low, high]; a missing one is an error."""
+    """Schema of a column of finite numbers within [low, high]; missing ones if `nullable`."""
     checks = []
     if low is not None:
         checks.append(pa.Check.ge(low, error=f"is below {low:g}"))
     if high is not None:
         checks.append(pa.Check.le(high, error=f"is above {high:g}"))
     checks.append(pa.Check(np.isfinite, error="is not finite"))
-    return pa.Column(float, checks, required=required, coerce=True)
+    return pa.Column(float, checks, required=required, nullable=nullable, coerce=True)
 
 
 def check_frame(
