@@ -77,6 +77,6 @@ def in_file_terms(columns: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
             error.problem,
             mend=error.mend,
             file=error.file,
-            column=" + ".join(theirs.get(name, name) for name in ours) or None,
+            column=" + ".join(dict.fromkeys(theirs.get(name, name) for name in ours)) or None,
             row=error.row,
         ) from None

@@ -56,7 +56,7 @@ def load_omi(path: str | Path) -> Study:
         Naming file, column, row and mend.
     """
     csv = _find_csv(Path(path))
-    with in_file_terms({csv.name: VALIDATION_COLUMNS}):
+    with in_file_terms({csv.name: VALIDATION_COLUMNS | {"attribute": "condition"}}):
         return _load_experiment(csv)
 
 
