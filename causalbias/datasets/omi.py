@@ -26,7 +26,9 @@ VALIDATION_COLUMNS = {
     "level": "stimulus_level",
     "score": "response",
 }
-NAME = re.compile(r"(?P<seed>[0-9]+)_(?P<attribute>[A-Za-z][A-Za-z0-9-]*)_(?P<level>[0-9]+)")
+NAME = re.compile(
+    r"(?P<seed>[0-9]{1,18})_(?P<attribute>[A-Za-z][A-Za-z0-9-]*)_(?P<level>[0-9]{1,18})"
+)
 # Published operating thresholds on the Euclidean distance.
 THRESHOLDS = {"dlib": 0.6}
 
@@ -144,6 +146,16 @@ def _load_ratings(file: Path) -> Study:
     # Before the exclusion, so that an error names the row of the file.
     schema = {"score": number_column(*SCALE), "seed": number_column(), "question": text_column()}
     ratings = check_frame(ratings, schema, file=file.name)
+    whole = (ratings["seed"] % 1 == 0).to_numpy()
+    if not whole.all():
+        row = int(whole.argmin())
+        raise DataError(
+            f"{ratings['seed'].iloc[row]:g} is not the number of a face",
+            mend="write a whole number",
+            file=file.name,
+            column="seed",
+            row=row + 1,
+        )
     ratings["seed"] = ratings["seed"].astype(int)
     check_known(
         ratings["rating_type"],
@@ -213,7 +225,14 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
         )
     level = parts["level"].astype(int)
     check_known(level, LEVELS, what="level", file=file.name, column="name")
-    embedding, detected = arrays["embedding"], arrays["detected"].astype(bool)
+    embedding, detected = arrays["embedding"], arrays["detected"]
+    if detected.ndim != 1 or detected.dtype != bool:
+        raise DataError(
+            f"shape {detected.shape} of {detected.dtype}",
+            mend="give True or False for each face",
+            file=file.name,
+            column="detected",
+        )
     if embedding.ndim != 2 or embedding.dtype.kind != "f":
         raise DataError(
             f"shape {embedding.shape} of {embedding.dtype}",
