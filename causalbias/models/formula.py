@@ -51,16 +51,26 @@ def formula_columns(formula: str) -> tuple[str, list[str]]:
     if "{" in formula:
         raise DataError("braces in a formula run code", mend="use I(...) for arithmetic on columns")
     try:
-        tree = Parser(Scanner(formula).scan(add_intercept=False)).parse()
-    except (ScanError, ParseError, IndexError, AttributeError) as error:
+        parser = Parser(Scanner(formula).scan(add_intercept=False))
+        tree = parser.parse()
+        if not parser.at_end():  # formulae would drop the rest without a word
+            raise ParseError(f"cannot read on from {parser.peek().lexeme!r}")
+    except (ScanError, ParseError, IndexError, AttributeError, RecursionError) as error:
         raise DataError(
             f"cannot read the formula {formula!r} ({error})",
             mend="write it as response ~ terms + (1|group)",
         ) from error
     if not (isinstance(tree, node.Binary) and tree.operator.kind == "TILDE"):
         raise DataError(f"no response in {formula!r}", mend="write it as response ~ terms")
+    response: list[str] = []
+    _walk(tree.left, response)
+    if not response:
+        raise DataError(f"no response in {formula!r}", mend="write it as response ~ terms")
     columns: list[str] = []
-    _walk(tree, columns)
+    try:
+        _walk(tree, columns)
+    except RecursionError:
+        raise DataError("the formula is too long", mend="write it with fewer terms") from None
     return columns[0], list(dict.fromkeys(columns))
 
 
@@ -110,9 +120,9 @@ def check_condition(condition: str) -> list[str]:
     """
     try:
         tree = ast.parse(condition.strip(), mode="eval")
-    except SyntaxError as error:
+    except (SyntaxError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
         raise DataError(
-            f"cannot read the subset {condition!r} ({error.msg})",
+            f"cannot read the subset {condition!r} ({error})",
             mend="write it as column == 'value' and other > 0",
         ) from None
     nodes = list(ast.walk(tree))

@@ -164,7 +164,7 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
                 link=spec.link,
                 priors=parse_priors(spec.priors) or None,
             )
-        except (ValueError, KeyError, UserWarning, NotImplementedError) as error:
+        except (ValueError, KeyError, UserWarning, NotImplementedError, RecursionError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(
