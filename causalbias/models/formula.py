@@ -55,7 +55,7 @@ def formula_columns(formula: str) -> tuple[str, list[str]]:
         tree = parser.parse()
         if not parser.at_end():  # formulae would drop the rest without a word
             raise ParseError(f"cannot read on from {parser.peek().lexeme!r}")
-    except (ScanError, ParseError, IndexError, AttributeError, RecursionError) as error:
+    except (ScanError, ParseError, ValueError, IndexError, AttributeError, RecursionError) as error:
         raise DataError(
             f"cannot read the formula {formula!r} ({error})",
             mend="write it as response ~ terms + (1|group)",
