@@ -166,7 +166,7 @@ def _cells(frame: pd.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, pd.Multi
     if not by:
         return np.zeros(len(frame), dtype=int), None
     grouped = frame.groupby(list(by), observed=True)
-    labels = [key if isinstance(key, tuple) else (key,) for key in grouped.groups]
+    labels = [key if isinstance(key, tuple) else (key,) for key in grouped.size().index]
     return grouped.ngroup().to_numpy(), pd.MultiIndex.from_tuples(labels, names=list(by))
 
 
