@@ -22,6 +22,9 @@ FAMILIES = {
     "beta": "numbers strictly between 0 and 1",
 }
 
+# What bambi and formulae raise on models that they cannot make.
+UNBUILDABLE = (ValueError, KeyError, TypeError, UserWarning, NotImplementedError, RecursionError)
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -164,7 +167,7 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
                 link=spec.link,
                 priors=parse_priors(spec.priors) or None,
             )
-        except (ValueError, KeyError, UserWarning, NotImplementedError, RecursionError) as error:
+        except UNBUILDABLE as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(
