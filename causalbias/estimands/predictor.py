@@ -96,6 +96,12 @@ def _design(
     if component.design.group is not None and population == "these":
         group = component.design.group.evaluate_new_data(frame)
         blocks.append(sparse.csr_matrix(group.design_matrix))
+        for name in group.slices:
+            if name not in posterior:
+                raise DataError(
+                    f"the effects of {name!r} were too many to keep",
+                    mend="use population='typical', or fit fewer draws",
+                )
         draws += [_flat(_group_major(posterior[name])) for name in group.slices]
     return sparse.hstack(blocks, format="csr"), np.hstack(draws)
 
