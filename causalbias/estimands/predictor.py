@@ -122,7 +122,14 @@ def _mean(model: bmb.Model, posterior: xr.Dataset, linear: np.ndarray) -> np.nda
     inverse: Any = model.family.link[model.family.likelihood.parent].linkinv
     if model.family.name != "cumulative":
         return np.asarray(inverse(linear))
-    codes = [float(level) for level in model.response_term.levels]
+    levels = model.response_term.levels
+    try:
+        codes = [float(level) for level in levels]
+    except ValueError:
+        raise DataError(
+            f"the categories {', '.join(map(str, levels))} have no mean",
+            mend="code them as whole numbers, or ask for scale='link'",
+        ) from None
     # E[y] = lowest + sum over cuts of (step between categories) * P(y above the cut).
     cuts = _flat(posterior["threshold"])
     mean = np.full(linear.shape, codes[0])

@@ -182,6 +182,8 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
+        # The thresholds stand for it: no user has to write a formula without one.
+        warnings.filterwarnings("ignore", message="The intercept is omitted in ordinal families")
         try:
             return bmb.Model(
                 spec.formula,
