@@ -217,7 +217,8 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     if unparsed.any():
         row = int(unparsed.argmax())
         raise DataError(
-            f"{shown(arrays['name'][row])} is not SEED_ATTRIBUTE_LEVEL ({int(unparsed.sum())} such)",
+            f"{shown(arrays['name'][row])} is not SEED_ATTRIBUTE_LEVEL "
+            f"({int(unparsed.sum())} such)",
             mend="rename it, e.g. 1320_age_0.jpg",
             file=file.name,
             column="name",
