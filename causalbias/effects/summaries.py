@@ -31,7 +31,7 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95) -> pd.DataFrame:
     --------
     >>> import numpy as np, xarray as xr
     >>> effect = xr.Dataset({"effect": (("chain", "draw"), np.arange(101.0).reshape(1, 101))})
-    >>> summarise(effect, prob=0.9)[["estimate", "lower", "upper"]].values.tolist()
+    >>> summarise(effect, prob=0.9)[["estimate", "lower", "upper"]].round(6).values.tolist()
     [[50.0, 5.0, 95.0]]
     """
     if not 0 < prob < 1:
