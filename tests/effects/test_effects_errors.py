@@ -48,6 +48,7 @@ def test_factor_of_one_level(one_level):
         cb.effects(one_level, "a")
 
 
+@pytest.mark.slow
 def test_ordered_words_have_no_mean_category():
     order = pd.CategoricalDtype(["low", "mid", "high"], ordered=True)
     frame = pd.DataFrame({"y": ["low", "mid", "high", "mid"] * 5, "a": [0, 1] * 10})

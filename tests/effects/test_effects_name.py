@@ -6,11 +6,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize(
-    "first",
-    ["cb.predictions", "cb.effects", "import causalbias.effects.contrasts", "cb.summarise",
-     "import causalbias.studies.manipulation"],
-)  # fmt: skip
+@pytest.mark.parametrize("first", ["cb.predictions", "import causalbias.effects.contrasts"])
 def test_effects_is_the_function(first):
     code = f"import causalbias as cb; {first}; assert callable(cb.effects), cb.effects"
     code += "; from causalbias import effects; assert callable(effects)"
