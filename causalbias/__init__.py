@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from causalbias import plots
     from causalbias.datasets import load
     from causalbias.datasets.demo import demo_study
+    from causalbias.datasets.release.images import open_image
+    from causalbias.datasets.release.writing import to_release
+    from causalbias.datasets.simulate import simulate
+    from causalbias.datasets.simulation.parameters import Bias, People, Question, System
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
@@ -25,9 +29,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bias",
     "DataError",
     "Fit",
+    "People",
+    "Question",
     "Study",
+    "System",
     "__version__",
     "demo_study",
     "failures",
@@ -35,26 +43,36 @@ __all__ = [
     "load",
     "make_study",
     "open",
+    "open_image",
     "plots",
     "save",
+    "simulate",
     "summary",
     "to_frame",
+    "to_release",
     "validate",
 ]
 
 # Where each public name lives. Imported on first use: bambi and PyMC take seconds.
 _HOMES = {
+    "Bias": "causalbias.datasets.simulation.parameters",
     "Fit": "causalbias.models.result",
+    "People": "causalbias.datasets.simulation.parameters",
+    "Question": "causalbias.datasets.simulation.parameters",
     "Study": "causalbias.study.tree",
+    "System": "causalbias.datasets.simulation.parameters",
     "demo_study": "causalbias.datasets.demo",
     "failures": "causalbias.models.result",
     "fit": "causalbias.models.fitting",
     "load": "causalbias.datasets",
     "make_study": "causalbias.study.build",
     "open": "causalbias.storage",
+    "open_image": "causalbias.datasets.release.images",
     "save": "causalbias.storage",
+    "simulate": "causalbias.datasets.simulate",
     "summary": "causalbias.models.summary",
     "to_frame": "causalbias.study.frames",
+    "to_release": "causalbias.datasets.release.writing",
     "validate": "causalbias.study.validate",
 }
 
