@@ -11,6 +11,9 @@ from causalbias.errors import DataError
 
 if TYPE_CHECKING:
     from causalbias import plots
+    from causalbias.agreement.consensus import consensus, hcic
+    from causalbias.agreement.graded import graded_response
+    from causalbias.agreement.reliability import reliability
     from causalbias.datasets import load
     from causalbias.datasets.demo import demo_study
     from causalbias.datasets.release.images import open_image
@@ -37,14 +40,18 @@ __all__ = [
     "Study",
     "System",
     "__version__",
+    "consensus",
     "demo_study",
     "failures",
     "fit",
+    "graded_response",
+    "hcic",
     "load",
     "make_study",
     "open",
     "open_image",
     "plots",
+    "reliability",
     "save",
     "simulate",
     "summary",
@@ -61,13 +68,17 @@ _HOMES = {
     "Question": "causalbias.datasets.simulation.parameters",
     "Study": "causalbias.study.tree",
     "System": "causalbias.datasets.simulation.parameters",
+    "consensus": "causalbias.agreement.consensus",
     "demo_study": "causalbias.datasets.demo",
     "failures": "causalbias.models.result",
     "fit": "causalbias.models.fitting",
+    "graded_response": "causalbias.agreement.graded",
+    "hcic": "causalbias.agreement.consensus",
     "load": "causalbias.datasets",
     "make_study": "causalbias.study.build",
     "open": "causalbias.storage",
     "open_image": "causalbias.datasets.release.images",
+    "reliability": "causalbias.agreement.reliability",
     "save": "causalbias.storage",
     "simulate": "causalbias.datasets.simulate",
     "summary": "causalbias.models.summary",

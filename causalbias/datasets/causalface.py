@@ -211,9 +211,11 @@ def _named(
     """The table with stimulus ids for its image names, and the faces that it names."""
     faces = []
     for name in names:
-        parsed = stimuli_of(table[name], renders, design, file=file, column=name, rows=table["row"])
-        table[name.replace("image", "stimulus")] = parsed["stimulus"]
-        faces.append(parsed.drop_duplicates("stimulus").drop(columns="variant"))
+        ids, named = stimuli_of(
+            table[name], renders, design, file=file, column=name, rows=table["row"]
+        )
+        table[name.replace("image", "stimulus")] = ids
+        faces.append(named.drop(columns="variant"))
     return table, pd.concat(faces)
 
 

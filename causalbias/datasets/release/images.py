@@ -138,15 +138,18 @@ def _image_root(root: Path) -> Path | None:
 def _walk(folder: Path, root: Path) -> list[tuple[str, int, int]]:
     rows: list[tuple[str, int, int]] = []
     home = root.resolve()
-    todo = list(folder.glob("final_picked_*/"))
+    skipped = len(root.as_posix()) + 1
+    todo = [path.as_posix() for path in folder.glob("final_picked_*/")]
     while todo:
+        if not Path(todo[-1]).resolve().is_relative_to(home):
+            raise _climbs(todo[-1][skipped:], root.name)
         with os.scandir(todo.pop()) as entries:
             for entry in entries:
-                name = Path(entry.path).relative_to(root).as_posix()
+                name = entry.path[skipped:].replace(os.sep, "/")
                 if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(home):
                     raise _climbs(name, root.name)
                 if entry.is_dir(follow_symlinks=False):
-                    todo.append(Path(entry.path))
+                    todo.append(entry.path)
                 else:
                     rows.append((name, entry.stat().st_size, 0))
     return rows

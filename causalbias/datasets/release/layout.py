@@ -87,8 +87,8 @@ def parse_names(names: pd.Series, design: Design, *, file: str, column: str) -> 
     ----------
     names : Series of str
         ``final_picked_age/seed_N/race_gender_age_0.8_o2.png`` as in the image trees, or
-        ``seed_N_race_R_gender_G_age_0.png`` as in the annotations, where a level 0 that is none
-        of the attribute's stands for the prototype.
+        ``seed_N_race_R_gender_G_age_0.png`` as in the annotations, where age 0, unless it is one
+        of the ages, stands for the prototype.
     design : Design
     file, column : str
         Named in errors; rows are counted from 1.
@@ -115,23 +115,27 @@ def parse_names(names: pd.Series, design: Design, *, file: str, column: str) -> 
         "rename it, e.g. final_picked_age/seed_30087/asian_female_age_0.8_o2.png or "
         "seed_30087_race_asian_gender_female_age_0.png",
     )
-    for what, known in (("race", design.races), ("gender", design.genders)):
-        fail.where(~parts[what].isin(known), f"has an unknown {what}", f"known: {', '.join(known)}")
+    for what, labels in (("race", design.races), ("gender", design.genders)):
+        fail.where(
+            ~parts[what].isin(labels), f"has an unknown {what}", f"known: {', '.join(labels)}"
+        )
+    level = parts["level"].astype(float) + 0.0  # -0 is 0
+    has_zero = 0 in [float(one) for one in design.levels.get("age", ())]
+    prototype = parts["folder"].isna() & (parts["tag"] == "age") & (level == 0) & (not has_zero)
     attribute = parts["tag"].map(
         {tag: name for name in design.levels for tag in TAGS.get(name, (name,))}
     )
+    attribute = attribute.mask(prototype, PROTOTYPE)
     fail.where(
         attribute.isna() | (parts["folder"].notna() & (parts["folder"] != attribute)),
         "has an attribute that is not in the design or not its folder's",
         f"known: {', '.join(design.levels)}; state others with levels=",
     )
-    level = parts["level"].astype(float) + 0.0  # -0 is 0
-    known_level = pd.Series(False, index=names.index)
+    known = prototype
     for name, levels in design.levels.items():
-        known_level |= (attribute == name) & level.isin([float(one) for one in levels])
-    prototype = (level == 0) & ~known_level & parts["folder"].isna()
+        known = known | ((attribute == name) & level.isin([float(one) for one in levels]))
     fail.where(
-        ~known_level & ~prototype,
+        ~known,
         "has a level that is not in the design",
         "levels: "
         + "; ".join(f"{k} {', '.join(f'{x:g}' for x in v)}" for k, v in design.levels.items()),
@@ -141,7 +145,7 @@ def parse_names(names: pd.Series, design: Design, *, file: str, column: str) -> 
             "seed": parts["seed"].astype(np.int64),
             "race": parts["race"],
             "gender": parts["gender"],
-            "attribute": attribute.where(~prototype, PROTOTYPE),
+            "attribute": attribute,
             "level": level,
         }
     )

@@ -10,7 +10,14 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from causalbias.datasets.reading import read_table
-from causalbias.datasets.release.layout import FLAT, IN_TREE, PAIR_QUESTION, Design, parse_names
+from causalbias.datasets.release.layout import (
+    FLAT,
+    IN_TREE,
+    PAIR_QUESTION,
+    PROTOTYPE,
+    Design,
+    parse_names,
+)
 from causalbias.errors import DataError
 from causalbias.study.tables import check_frame, number_column, text_column
 
@@ -276,7 +283,7 @@ def stimuli_of(
     file: str,
     column: str,
     rows: pd.Series,
-) -> pd.DataFrame:
+) -> tuple[pd.Series, pd.DataFrame]:
     """Parse the names in a table and check that the release has those faces.
 
     Parameters
@@ -287,13 +294,19 @@ def stimuli_of(
     rows : Series of int
         The file's row of each name, for errors.
 
+    Returns
+    -------
+    ids : Series of str
+        Stimulus of each name.
+    faces : DataFrame
+        The distinct faces named, as `parse_names` gives them.
+
     Raises
     ------
     DataError
     """
     codes, distinct = pd.factorize(names)
-    first = np.full(len(distinct), len(codes))
-    np.minimum.at(first, codes, np.arange(len(codes)))
+    first = np.unique(codes, return_index=True)[1]
     row_of = rows.to_numpy()[first]
     try:
         faces = parse_names(pd.Series(distinct), design, file=file, column=column)
@@ -304,17 +317,18 @@ def stimuli_of(
         ) from None
     person = ["seed", "race", "gender"]
     people = pd.MultiIndex.from_frame(known[person].drop_duplicates())
-    there = faces["stimulus"].isin(known["stimulus"]) | (
-        (faces["attribute"] == "prototype") & pd.MultiIndex.from_frame(faces[person]).isin(people)
-    )
+    is_person = people.get_indexer(pd.MultiIndex.from_frame(faces[person])) >= 0
+    is_render = pd.Index(known["stimulus"]).get_indexer(faces["stimulus"]) >= 0
+    there = is_render | (is_person & (faces["attribute"] == PROTOTYPE).to_numpy())
     if not there.all():
-        at = int(np.argmin(there.to_numpy()))
+        at = int(np.argmin(there))
+        more = int((~there).sum()) - 1
         raise DataError(
-            f"{distinct[at]!r} names an image that does not exist "
-            f"({int((~there).sum()) - 1:,} more images like it)",
+            f"{distinct[at]!r} names an image that does not exist"
+            + (f" ({more:,} more images like it)" if more else ""),
             mend="add the image, or leave the row out",
             file=file,
             column=column,
             row=int(row_of[at]),
         )
-    return faces.iloc[codes].reset_index(drop=True)
+    return faces["stimulus"].take(codes).reset_index(drop=True), faces

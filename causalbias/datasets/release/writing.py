@@ -70,6 +70,11 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
         stimuli = to_frame(study, "stimuli")
         _write_images(stimuli, json.loads(study.attrs.get("references", "{}")), scratch, archive)
         names = pd.Series(annotation_names(stimuli).to_numpy(), index=stimuli["stimulus"])
+        if names.duplicated().any():
+            raise DataError(
+                f"{names[names.duplicated()].iloc[0]!r} would name a prototype and an age",
+                mend="the layout needs ages other than 0",
+            )
         sides = _sides(study, names)
         _write_answers(study, names, sides, scratch)
         _write_distances(study, sides, scratch)
