@@ -1,9 +1,11 @@
 """The CausalFace loader: round trip of a simulated release, and everything that can be wrong."""
 
 import io
+import shutil
 import stat
 import warnings
 import zipfile
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,9 +18,14 @@ from causalbias.datasets.release.layout import Design, parse_names
 from causalbias.study.tree import group_of
 
 
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    return write_release(tmp_path_factory.mktemp("pristine"))
+
+
 @pytest.fixture
-def root(tmp_path):
-    return write_release(tmp_path)
+def root(pristine, tmp_path):
+    return Path(shutil.copytree(pristine, tmp_path / "release"))
 
 
 @pytest.mark.parametrize("archive", [False, True])

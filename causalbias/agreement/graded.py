@@ -10,8 +10,8 @@ from scipy.special import expit
 from causalbias.agreement.counts import Ratings, ratings_of
 
 GRID = np.linspace(-7.0, 7.0, 43)
-ITERATIONS = 200
-TOLERANCE = 1e-7
+ITERATIONS = 500
+TOLERANCE = 1e-6
 SMALL = 1e-12
 
 
@@ -78,7 +78,8 @@ def graded_response(
     Examples
     --------
     >>> import causalbias as cb
-    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4)
+    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4,
+    ...                     people=cb.People(annotators=30))
     >>> model = cb.graded_response(study)
     >>> bool(abs(model["mean"].to_series() - cb.hcic(study)["mean"]).mean() < 0.4)
     True
@@ -90,8 +91,7 @@ def graded_response(
     if threshold is None:
         threshold = float(values[0] + values[-1]) / 2
     parameters, posterior, iterations = fit_graded(ratings)
-    gap = GRID[:, None] - parameters.severity.mean() - parameters.cutpoints
-    typical = values[0] + expit(np.exp(parameters.sharp.mean()) * gap).sum(axis=1)
+    typical = values[0] + expit(GRID[:, None] - parameters.cutpoints).sum(axis=1)
     latent = posterior @ GRID
     mean = posterior @ typical
     tails = [_quantile(posterior, typical, at) for at in ((1 - prob) / 2, (1 + prob) / 2)]
@@ -151,7 +151,7 @@ def fit_graded(ratings: Ratings) -> tuple[Annotators, np.ndarray, int]:
         total = posterior.sum(axis=1, keepdims=True)
         posterior /= total
         fit = float((np.log(total) + top).sum())
-        if fit - before < TOLERANCE * abs(fit):
+        if abs(fit - before) < TOLERANCE * abs(fit):
             return parameters, posterior, iteration
         before = fit
         expected = (answers @ posterior).reshape(chance.shape)
@@ -218,12 +218,28 @@ def _improve(
     beside = -np.einsum("jkq,jkq->k", pulls[:, :-1] * pulls[:, 1:], weight[:, 1:-1])
     curve[at[:-1], at[1:]] = curve[at[1:], at[:-1]] = beside
     shift = np.linalg.solve(curve + 1e-6 * np.eye(size), pull)
-    weights = weights + SMALL
+    cutpoints = np.sort(old.cutpoints + np.clip(shift, -0.5, 0.5))
+    return _centred(new[0], new[1], np.maximum(spread, 0.02), cutpoints, weights)
+
+
+def _centred(
+    sharp: np.ndarray,
+    severity: np.ndarray,
+    spread: np.ndarray,
+    cutpoints: np.ndarray,
+    weights: np.ndarray,
+) -> Annotators:
+    """The same model with annotators that are average on average.
+
+    Location and scale of the items' free distribution are not identified without it.
+    """
+    scale, middle = np.exp(sharp.mean()), severity.mean()
+    weights = np.interp(GRID / scale, GRID, weights) + SMALL
     return Annotators(
-        sharp=new[0],
-        severity=new[1],
-        spread=np.maximum(spread, 0.02),
-        cutpoints=np.sort(old.cutpoints + np.clip(shift, -0.5, 0.5)),
+        sharp=sharp - sharp.mean(),
+        severity=scale * (severity - middle),
+        spread=spread,
+        cutpoints=scale * (cutpoints + middle),
         weights=weights / weights.sum(),
     )
 

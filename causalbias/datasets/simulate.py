@@ -182,21 +182,23 @@ def _judgements(
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """All answers asked for, rows in the order of the release's files."""
-    traits = draw_traits(people, rng)
-    eta = draw_alike(people, pairs, sizes[0], sizes[1], layout.attributes, rng)
+    # Apart, so that other annotators meet the same pairs and faces.
+    of_traits, of_pairs, of_answers, of_faces = rng.spawn(4)
+    traits = draw_traits(people, of_traits)
+    eta = draw_alike(people, pairs, sizes[0], sizes[1], layout.attributes, of_pairs)
     bias = pairs.table["race"].map(dict(people.annotator_bias)).fillna(0.0).to_numpy(float)
-    given = answer(eta, bias, people.cutpoints, people, traits, rng)
+    given = answer(eta, bias, people.cutpoints, people, traits, of_answers)
     ids = pair_ids(len(eta))
     parts = [_long(PAIR_QUESTION, "pair", ids, *given)]
     for question in sorted(people.questions, key=lambda one: one.name):
         asked = faces[_is_asked(question.slopes, layout)[faces["condition"]]].sort_values(FACTORS)
         eta = mean_perceived(question, asked, rendered[asked["condition"]], layout.attributes)
-        of_seed = rng.normal(0.0, people.sd_seed, sizes[0])
-        of_person = rng.normal(0.0, people.sd_face, sizes[1])
+        of_seed = of_faces.normal(0.0, people.sd_seed, sizes[0])
+        of_person = of_faces.normal(0.0, people.sd_face, sizes[1])
         person = asked["person"].to_numpy()
         eta += of_seed[person // (sizes[1] // sizes[0])] + of_person[person]
-        eta += rng.normal(0.0, people.sd_pair, len(eta))
-        given = answer(eta, np.zeros(len(eta)), question.cutpoints, people, traits, rng)
+        eta += of_faces.normal(0.0, people.sd_pair, len(eta))
+        given = answer(eta, np.zeros(len(eta)), question.cutpoints, people, traits, of_answers)
         parts.append(_long(question.name, "stimulus", asked["stimulus"].to_numpy(), *given))
     return pd.concat(parts, ignore_index=True).fillna({"pair": "", "stimulus": ""})
 
@@ -239,8 +241,10 @@ def _study(
     salt = b"simulated"  # these annotators have no privacy to protect
     ids = pair_ids(len(pairs.table))
     stimulus = faces["stimulus"].to_numpy()
-    given = None if judgements is None else judgements["score"].notna()
-    unanswered_count = 0 if given is None else int((~given).sum())
+    answered, silent = judgements, None
+    if judgements is not None:
+        given = judgements["score"].notna()
+        answered, silent = judgements.loc[given], judgements.loc[~given]
     scales: dict[str, tuple[float, float]] = {}
     if people is not None:
         scales = {one.name: (0, len(one.cutpoints)) for one in people.questions}
@@ -257,7 +261,7 @@ def _study(
             }
         ),
         distances=pd.concat([one.assign(pair=ids) for one in distances]) if distances else None,
-        judgements=None if judgements is None else judgements[given],
+        judgements=answered,
         scales=scales,
         salt=salt,
         name="simulated",
@@ -265,10 +269,10 @@ def _study(
         excluded=exclusions(
             [
                 ("simulated", "renders", "not in the release", missing),
-                ("simulated", "answers", "no score", unanswered_count),
+                ("simulated", "answers", "no score", 0 if silent is None else len(silent)),
             ]
         ),
     )
-    if judgements is not None and unanswered_count:
-        study["unanswered"] = unanswered(judgements[~given], salt)
+    if silent is not None and len(silent):
+        study["unanswered"] = unanswered(silent, salt)
     return study

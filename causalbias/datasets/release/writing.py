@@ -165,7 +165,7 @@ def _write_answers(study: xr.DataTree, names: pd.Series, sides: pd.DataFrame, ro
 
 def _order(items: pd.Series, known: pd.Index) -> tuple[np.ndarray, pd.Index]:
     """Number the items in the order in which the study holds them."""
-    place = known.get_indexer(items)
+    place = known.get_indexer(pd.Index(items))
     used = np.unique(place)
     return np.searchsorted(used, place), known[used]
 

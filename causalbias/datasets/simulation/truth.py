@@ -1,6 +1,7 @@
 """The estimands that a simulation's parameters imply, by closed form or quadrature."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,9 @@ def truth_of(
         the simulated ones. match_rate (population, system, ...): probability of a distance below
         the system's threshold: of impostors the FMR, of genuine pairs 1 - FNMR.
         latent (...): logits of "same" before annotators; score (...) and score_probability
-        (..., category): of annotators' answers, had none been missing.
+        (..., category): of annotators' answers, had none been missing, in the populations of
+        seeds and annotators. score_typical (...): of a pair and an annotator whose effects are
+        all zero.
         perceived (question, race, gender, manipulation): mean answer about a single face.
 
         ``..._as_rendered``: the same with what the manipulation leaks into other attributes.
@@ -160,6 +163,15 @@ def _human_truth(
     chance = (1 - share) * score_probabilities(latent, sd, people.cutpoints, people)
     chance += share * score_probabilities(latent + bias, sd, people.cutpoints, people)
     score = chance @ np.arange(chance.shape[1])
+    typical = score_probabilities(
+        latent, np.zeros(len(latent)), people.cutpoints, replace(people, sd_discrimination=0.0)
+    )
+    truth = {
+        "latent": (CELL, latent.reshape(shape)),
+        "score": (CELL, score.reshape(shape)),
+        "score_typical": (CELL, (typical @ np.arange(typical.shape[1])).reshape(shape)),
+        "score_probability": ((*CELL, "category"), chance.reshape(*shape, -1)),
+    }
     faces = cells[~cells["same_identity"]]
     seen = []
     for question in people.questions:
@@ -168,12 +180,9 @@ def _human_truth(
             mean, np.full(len(mean), np.sqrt(once + rest)), question.cutpoints, people
         )
         seen.append((each @ np.arange(each.shape[1])).reshape(shape[0], shape[1], shape[3]))
-    return {
-        "latent": (CELL, latent.reshape(shape)),
-        "score": (CELL, score.reshape(shape)),
-        "score_probability": ((*CELL, "category"), chance.reshape(*shape, -1)),
-        "perceived": (("question", "race", "gender", "manipulation"), np.stack(seen)),
-    }
+    if seen:
+        truth["perceived"] = ("question", "race", "gender", "manipulation"), np.stack(seen)
+    return truth
 
 
 def score_probabilities(
