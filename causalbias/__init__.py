@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from causalbias.datasets.release.writing import to_release
     from causalbias.datasets.simulate import simulate
     from causalbias.datasets.simulation.parameters import Bias, People, Question, System
+    from causalbias.estimands.contrasts import effects, predictions
+    from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
@@ -42,6 +44,7 @@ __all__ = [
     "__version__",
     "consensus",
     "demo_study",
+    "effects",
     "failures",
     "fit",
     "graded_response",
@@ -50,10 +53,14 @@ __all__ = [
     "make_study",
     "open",
     "open_image",
+    "per_unit",
     "plots",
+    "predictions",
+    "rank_probabilities",
     "reliability",
     "save",
     "simulate",
+    "summarise",
     "summary",
     "to_frame",
     "to_release",
@@ -70,6 +77,7 @@ _HOMES = {
     "System": "causalbias.datasets.simulation.parameters",
     "consensus": "causalbias.agreement.consensus",
     "demo_study": "causalbias.datasets.demo",
+    "effects": "causalbias.estimands.contrasts",
     "failures": "causalbias.models.result",
     "fit": "causalbias.models.fitting",
     "graded_response": "causalbias.agreement.graded",
@@ -78,9 +86,13 @@ _HOMES = {
     "make_study": "causalbias.study.build",
     "open": "causalbias.storage",
     "open_image": "causalbias.datasets.release.images",
+    "per_unit": "causalbias.estimands.summaries",
+    "predictions": "causalbias.estimands.contrasts",
+    "rank_probabilities": "causalbias.estimands.summaries",
     "reliability": "causalbias.agreement.reliability",
     "save": "causalbias.storage",
     "simulate": "causalbias.datasets.simulate",
+    "summarise": "causalbias.estimands.summaries",
     "summary": "causalbias.models.summary",
     "to_frame": "causalbias.study.frames",
     "to_release": "causalbias.datasets.release.writing",

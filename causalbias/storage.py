@@ -9,8 +9,8 @@ from pathlib import Path
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.models.result import as_fit
-from causalbias.study.tree import as_study
+from causalbias.models.result import Fit, as_fit
+from causalbias.study.tree import Study, as_study
 
 SUFFIXES = (".nc", ".zarr")
 
@@ -63,7 +63,7 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     return path
 
 
-def open(path: str | Path, *, lazy: bool = False) -> xr.DataTree:
+def open(path: str | Path, *, lazy: bool = False) -> Study | Fit:
     """Open what `save` wrote.
 
     Parameters
@@ -98,12 +98,22 @@ def open(path: str | Path, *, lazy: bool = False) -> xr.DataTree:
             mend="write it again with save",
             file=str(path),
         ) from error
-    make = {"study": as_study, "fit": as_fit}.get(str(tree.attrs.get("kind")))
-    if make is None:
+    kind = tree.attrs.get("kind")
+    if kind not in ("study", "fit"):
         raise DataError(
             "not written by causalbias", mend="use xarray.open_datatree", file=str(path)
         )
-    return make(tree)
+    return as_study(tree) if kind == "study" else as_fit(tree)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as stream:
+        stream.write(text)
+    os.chmod(stream.name, 0o644)
+    os.replace(stream.name, path)
 
 
 def _check_suffix(path: Path) -> None:

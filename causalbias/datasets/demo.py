@@ -88,16 +88,11 @@ def _distances(faces: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFr
     second = faces.set_index("stimulus").loc[pairs["stimulus_b"]]
     genuine = first["seed"].to_numpy() == second["seed"].to_numpy()
     steps_apart = second["level"].to_numpy() - first["level"].to_numpy()
-    moved = {attribute: moves for attribute, (_, moves) in TRUTH.items()}
-    mean: np.ndarray = np.array(
-        [
-            moved[attribute][steps - 1] if same else 0.8
-            for attribute, steps, same in zip(first["attribute"], steps_apart, genuine, strict=True)
-        ]
-    )
+    moved = np.array([TRUTH[attribute][1] for attribute in first["attribute"]])
+    mean = np.where(genuine, moved[np.arange(len(pairs)), steps_apart - 1], 0.8)
     of_seed = dict(zip(faces["seed"].unique(), rng.normal(0, SD_SEED, SEEDS), strict=True))
     cells = faces.groupby(["seed", "attribute"]).ngroup().to_numpy()
-    of_cell = rng.normal(0, SD_CELL, cells.max() + 1)[cells]
+    of_cell = rng.normal(0, SD_CELL, size=int(cells.max()) + 1)[cells]
     cell = pd.Series(of_cell, index=faces["stimulus"]).loc[pairs["stimulus_a"]].to_numpy()
     shift = first["seed"].map(of_seed).to_numpy() + cell
     noise = rng.normal(0, SD_DISTANCE, len(pairs))

@@ -34,22 +34,20 @@ def diagnose(posterior: xr.Dataset) -> xr.Dataset:
     )
 
 
-def verdict(diagnostics: xr.Dataset, divergences: int) -> list[str]:
+def verdict(diagnostics: xr.Dataset) -> list[str]:
     """Reasons not to trust the draws; empty if there are none.
 
     Parameters
     ----------
     diagnostics : Dataset
         From `diagnose`.
-    divergences : int
-        Number of divergent transitions after warm-up.
 
     Examples
     --------
     >>> import numpy as np, xarray as xr
     >>> stuck = xr.Dataset({"b": (("chain", "draw"), np.arange(8.0).reshape(2, 4))})
-    >>> verdict(diagnose(stuck), 0)[0].split(" (")[0]
-    'R-hat of b is 2.74'
+    >>> verdict(diagnose(stuck))[0].split(" (")[0]
+    'R-hat of b is 3'
     """
     reasons = []
     for key, worse, limit, text in (
@@ -60,8 +58,6 @@ def verdict(diagnostics: xr.Dataset, divergences: int) -> list[str]:
         name, value = extreme(diagnostics, key)
         if worse(value, limit) or not np.isfinite(value):
             reasons.append(text.format(name, value, limit))
-    if divergences:
-        reasons.append(f"{divergences} divergent transitions")
     return reasons
 
 

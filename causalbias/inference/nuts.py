@@ -36,6 +36,9 @@ def sample_nuts(
                 chains=chains,
                 random_seed=seed,
                 progressbar=False,
+                # Group means and the intercept are strongly correlated; a diagonal metric mixes
+                # them ten times slower (benchmarks/nuts_metric.py).
+                nuts={"adaptation": "low_rank"},
             )
     finally:
         logger.setLevel(before)

@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import bambi as bmb
 import pandas as pd
@@ -12,10 +13,12 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import diagnose, verdict
-from causalbias.inference.nuts import sample_nuts
+from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
 from causalbias.models.result import OBS, Fit, pack_frame
 from causalbias.models.spec import ModelSpec, bambi_model, model_frame
+from causalbias.storage import open as load_tree
+from causalbias.storage import save
 from causalbias.study.frames import to_frame
 
 FORMAT_VERSION = 1
@@ -31,10 +34,12 @@ def fit(
     link: str | None = None,
     priors: Mapping[str, str] | None = None,
     subset: str | None = None,
+    method: str = "auto",
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
     seed: int = 0,
+    file: str | Path | None = None,
 ) -> Fit:
     """Fit a Bayesian hierarchical regression.
 
@@ -55,10 +60,17 @@ def fit(
         informative and scaled to the data.
     subset : str, optional
         Condition on the columns that rows must meet: ``"same_identity and level_a == 0"``.
+    method : {"auto", "collapsed", "nuts"}
+        collapsed: exact, for Gaussian models with Normal priors on the coefficients; no Markov
+        chain is run. nuts: any model, by nutpie. auto: the first of these that applies; the
+        summary says which ran and why.
     draws, tune, chains : int
-        Draws kept and warm-up draws, of each chain.
+        Draws kept and warm-up draws (of NUTS), of each chain.
     seed : int
         Seed of the random numbers; the same seed gives the same draws.
+    file : path, optional
+        Where to save the fit (``.nc`` or ``.zarr``). If it is there already and was made from the
+        same rows in the same way by the same versions, it is read instead of fitted again.
 
     Returns
     -------
@@ -84,15 +96,37 @@ def fit(
     frame = data if isinstance(data, pd.DataFrame) else _response_frame(formula, data)
     kept = rows_of(frame, subset)
     used = model_frame(spec, kept)
+    record = {
+        "spec": spec.to_json(),
+        "data_sha256": _hash(used),
+        "subset": subset or "",
+        "n_rows": len(used),
+        "n_excluded": len(frame) - len(kept),
+        "sampling": json.dumps([method, draws, tune, chains]),
+        "seed": seed,
+        "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
+    }
+    if file is not None and (saved := _saved(Path(file), record)) is not None:
+        return saved
     started = time.perf_counter()
     model = bambi_model(spec, used)
-    model.build()
-    groups = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
-    diagnostics = diagnose(groups["posterior"])
-    reasons = verdict(diagnostics, int(groups["sample_stats"]["diverging"].sum()))
+    sampled = sample(model, method, draws=draws, tune=tune, chains=chains, seed=seed)
+    result = _assemble(sampled, used, formula_columns(formula)[0])
+    result.attrs |= record | {
+        "groups": json.dumps(_group_sizes(model)),
+        "seconds": time.perf_counter() - started,
+    }
+    if file is not None:
+        save(result, file)
+    return result
+
+
+def _assemble(sampled: Sampled, used: pd.DataFrame, response: str) -> Fit:
+    diagnostics = diagnose(sampled.posterior)
     packed = pack_frame(used)
-    response = formula_columns(formula)[0]
-    groups |= {
+    groups = {
+        "posterior": sampled.posterior,
+        "sample_stats": sampled.sample_stats,
         "observed_data": packed[[response]],
         "constant_data": packed,
         "diagnostics": diagnostics,
@@ -101,19 +135,19 @@ def fit(
     result.attrs = {
         "kind": "fit",
         "causalbias_format": FORMAT_VERSION,
-        "spec": spec.to_json(),
-        "engine": f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up",
-        "seed": seed,
-        "subset": subset or "",
-        "n_rows": len(used),
-        "n_excluded": len(frame) - len(kept),
-        "groups": json.dumps(_group_sizes(model)),
-        "failures": json.dumps(reasons),
-        "data_sha256": _hash(used),
-        "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
-        "seconds": time.perf_counter() - started,
+        "engine": sampled.engine,
+        "failures": json.dumps(verdict(diagnostics) + sampled.failures),
     }
     return result
+
+
+def _saved(file: Path, record: Mapping[str, object]) -> Fit | None:
+    """The fit in a file, if it is there and was made from the same rows in the same way."""
+    if not file.exists():
+        return None
+    found = load_tree(file)
+    same = all(found.attrs.get(key) == value for key, value in record.items())
+    return found if same and isinstance(found, Fit) else None
 
 
 def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:

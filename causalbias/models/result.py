@@ -92,6 +92,4 @@ def frame_of(fit: xr.DataTree) -> pd.DataFrame:
 
 def model_of(fit: xr.DataTree) -> bmb.Model:
     """The bambi model of a fit, built again from what the fit records."""
-    model = bambi_model(spec_of(fit), frame_of(fit))
-    model.build()
-    return model
+    return bambi_model(spec_of(fit), frame_of(fit))

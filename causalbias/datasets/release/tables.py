@@ -227,9 +227,7 @@ def _check_asked_once(answers: pd.DataFrame, names: list[str], where: list[str],
     if len(names) == 2:
         codes, _ = pd.factorize(pd.concat([answers[name] for name in names]))
         cells = np.sort(codes.reshape(2, -1), axis=0)
-    key = pd.DataFrame(
-        {"annotator": pd.factorize(answers["annotator"])[0], **dict(enumerate(cells))}
-    )
+    key = pd.DataFrame(np.vstack([pd.factorize(answers["annotator"])[0], cells]).T)
     twice = (key.duplicated() & (answers["annotator"] != "")).to_numpy()
     if twice.any():
         at = int(twice.argmax())

@@ -1,0 +1,1 @@
+"""Estimands from posterior draws: predictions, contrasts, ratios, ranks."""

@@ -1,0 +1,137 @@
+"""Draws of estimands to tables: intervals, probability of direction, ratios, ranks."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+SAMPLE = ("chain", "draw")
+
+
+def summarise(draws: xr.Dataset, *, prob: float = 0.95) -> pd.DataFrame:
+    """One row an estimand: posterior median, standard deviation, interval, direction.
+
+    Parameters
+    ----------
+    draws : Dataset
+        From `effects`, `predictions` or `per_unit`: its first variable with dims chain and draw.
+    prob : float, default 0.95
+        Probability of the equal-tailed interval.
+
+    Returns
+    -------
+    DataFrame
+        The labels of the estimand; `estimate` (median), `sd`, `lower`, `upper`,
+        `p_positive` (posterior probability of being above zero), the dataset's other variables
+        (`n`: rows), `scale`, and `converged`: False where the fit behind it failed its
+        diagnostics. A ratio has no `sd`.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> effect = xr.Dataset({"effect": (("chain", "draw"), np.arange(101.0).reshape(1, 101))})
+    >>> summarise(effect, prob=0.9)[["estimate", "lower", "upper"]].values.tolist()
+    [[50.0, 5.0, 95.0]]
+    """
+    if not 0 < prob < 1:
+        raise ValueError(f"prob is {prob}; give a probability between 0 and 1")
+    name = next(str(key) for key, value in draws.data_vars.items() if "draw" in value.dims)
+    values, tail = draws[name], (1 - prob) / 2
+    interval = values.quantile([tail, 1 - tail], dim=SAMPLE)
+    columns = {
+        "estimate": values.median(SAMPLE),
+        "sd": values.std(SAMPLE, ddof=1),
+        "lower": interval.isel(quantile=0, drop=True),
+        "upper": interval.isel(quantile=1, drop=True),
+        "p_positive": (values > 0).where(values.notnull()).mean(SAMPLE),
+    }
+    columns |= {str(key): value for key, value in draws.items() if "draw" not in value.dims}
+    dims = [dim for dim in values.dims if dim not in SAMPLE]
+    table = xr.Dataset(columns).drop_vars("quantile", errors="ignore")
+    if dims:
+        frame = table.to_dataframe(dim_order=dims).reset_index()
+    else:
+        frame = pd.DataFrame({key: [column.item()] for key, column in table.data_vars.items()})
+    frame = frame[frame["estimate"].notna()].reset_index(drop=True)
+    if "bounded" in frame:
+        frame["sd"] = np.nan  # a ratio has none
+        frame.loc[~frame["bounded"].astype(bool), ["lower", "upper"]] = -np.inf, np.inf
+    if "contrast" in draws.attrs:
+        reference = draws[draws.attrs["contrast"]].dtype.type(draws.attrs["reference"])
+        frame.insert(list(frame.columns).index(draws.attrs["contrast"]) + 1, "reference", reference)
+    return frame.assign(scale=draws.attrs.get("scale", ""), converged=not failed(draws))
+
+
+def failed(draws: xr.Dataset) -> bool:
+    """Whether a fit behind these draws failed its diagnostics."""
+    return bool(json.loads(draws.attrs.get("failures", "[]")))
+
+
+def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95) -> xr.Dataset:
+    """Outcome per unit of a change that is itself uncertain: a ratio of two effects.
+
+    A ratio has no mean, and no bounded interval where its denominator may be zero (Fieller 1954):
+    where the interval of `change` holds zero, `bounded` is False, and tables then give an infinite
+    interval rather than a made-up one.
+
+    Parameters
+    ----------
+    outcome, change : DataArray
+        Draws of numerator and denominator, dims (chain, draw, ...). They must be draws of one
+        posterior, or of two independent ones.
+    prob : float
+        Probability of the interval that must exclude zero.
+
+    Returns
+    -------
+    Dataset
+        ``ratio`` (chain, draw, ...), ``bounded`` (...), ``p_sign`` (...): the posterior
+        probability that the change has its likelier sign.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> rng = np.random.default_rng(1)
+    >>> draws = lambda mean: xr.DataArray(rng.normal(mean, 1, (4, 500)), dims=("chain", "draw"))
+    >>> [bool(per_unit(draws(5), draws(mean))["bounded"]) for mean in (10, 1)]
+    [True, False]
+    """
+    tail = (1 - prob) / 2
+    positive = (change > 0).mean(SAMPLE)
+    sure = np.maximum(positive, 1 - positive)
+    return xr.Dataset({"ratio": outcome / change, "bounded": sure > 1 - tail, "p_sign": sure})
+
+
+def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
+    """Posterior probability of each rank, 1 the largest, along a dim.
+
+    Parameters
+    ----------
+    draws : DataArray
+        Dims (chain, draw, `dim`, ...).
+    dim : str
+        What is ranked.
+
+    Returns
+    -------
+    DataArray
+        Dims (`dim`, rank, ...); sums to one over either.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> sizes = xr.DataArray(np.array([[[3.0, 1.0], [2.0, 5.0]]]), dims=("chain", "draw", "what"))
+    >>> rank_probabilities(sizes, "what").values.tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+    ranks = xr.apply_ufunc(
+        lambda values: np.argsort(np.argsort(-values, axis=-1), axis=-1) + 1,
+        draws,
+        input_core_dims=[[dim]],
+        output_core_dims=[[dim]],
+    )
+    positions = np.arange(1, draws.sizes[dim] + 1)
+    index = xr.DataArray(positions, dims="rank", coords={"rank": positions})
+    probabilities = (ranks == index).mean(SAMPLE)
+    return probabilities.transpose(dim, "rank", ...).rename("probability")

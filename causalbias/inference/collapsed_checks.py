@@ -1,0 +1,92 @@
+"""What the collapsed Gaussian engine can't answer, and why."""
+
+import numpy as np
+from scipy.linalg import qr
+
+from causalbias.inference.problem import EngineError, GroupTerm, Problem
+
+
+def check_problem(problem: Problem) -> None:
+    """Raise `EngineError` on inconsistent, non-finite or unanswerable input."""
+    n, p = len(problem.y), problem.design.shape[1]
+    _check_shapes(problem, n, p)
+    if not (problem.row_weight > 0).all():
+        raise EngineError("row_weight must be positive: drop rows of no weight")
+    if np.isnan(problem.beta_sd).any() or not (problem.beta_sd > 0).all():
+        raise EngineError("beta_sd must be positive (inf for a flat prior)")
+    names = [t.name for t in problem.terms]
+    if len(set(names)) < len(names):
+        raise EngineError(f"term names must differ, found {names}")
+    for term in problem.terms:
+        _check_term(term, n)
+    _check_flat_columns(problem)
+    _check_not_exact(problem)
+
+
+def _check_shapes(problem: Problem, n: int, p: int) -> None:
+    expected = {
+        "design": (problem.design, (n, p)), "row_weight": (problem.row_weight, (n,)),
+        "beta_sd": (problem.beta_sd, (p,)), "beta_mean": (problem.beta_mean, (p,)),
+        "y": (problem.y, (n,)),
+    }  # fmt: skip
+    if n == 0:
+        raise EngineError("y has no rows")
+    for name, (array, shape) in expected.items():
+        if array.shape != shape:
+            raise EngineError(f"{name} has shape {array.shape}, expected {shape}")
+        if name != "beta_sd" and not np.isfinite(array).all():
+            bad = np.argwhere(~np.isfinite(array))[0].tolist()
+            raise EngineError(f"{name} is not finite at {bad}: drop or mend such rows")
+
+
+def _check_term(term: GroupTerm, n: int) -> None:
+    k = term.columns.shape[1]
+    if term.columns.shape != (n, k) or k == 0 or len(term.sd_log_prior) != k:
+        raise EngineError(
+            f"term {term.name}: columns {term.columns.shape} and {len(term.sd_log_prior)} sd "
+            f"priors, expected ({n}, k) and k"
+        )
+    if term.codes.ndim != 2 or len(term.codes) != n or term.weights.shape != term.codes.shape:
+        raise EngineError(
+            f"term {term.name}: codes {term.codes.shape} and weights {term.weights.shape}, "
+            f"expected both ({n}, m)"
+        )
+    if term.codes.min() < 0 or term.codes.max() >= term.n_levels:
+        raise EngineError(f"term {term.name}: codes must lie in 0 .. {term.n_levels - 1}")
+    if not (np.isfinite(term.columns).all() and np.isfinite(term.weights).all()):
+        raise EngineError(f"term {term.name}: columns and weights must be finite")
+    if term.correlated and not term.lkj_eta > 0:
+        raise EngineError(f"term {term.name}: lkj_eta must be positive, found {term.lkj_eta}")
+
+
+def _check_flat_columns(problem: Problem) -> None:
+    flat = np.flatnonzero(np.isinf(problem.beta_sd))
+    if not len(flat):
+        return
+    x = problem.design[:, flat]
+    norm = np.sqrt((x**2).sum(axis=0))
+    if len(x) < len(flat):
+        raise EngineError(f"{len(flat)} coefficients have flat priors but there are {len(x)} rows")
+    triangle, order = qr(x / np.where(norm > 0, norm, 1.0), mode="r", pivoting=True)
+    bad = flat[order[np.abs(np.diag(triangle)) < 1e-9]].tolist()
+    if bad:
+        raise EngineError(
+            f"design columns {bad} are linear combinations of other columns and all have flat "
+            "priors, so the posterior is improper: drop them or give them proper priors"
+        )
+
+
+def _check_not_exact(problem: Problem) -> None:
+    """Refuse y that the design fits without error: the posterior of sigma then has no bottom."""
+    n, p = problem.design.shape
+    norm = np.sqrt((problem.design**2).sum(axis=0))
+    x = problem.design / np.where(norm > 0, norm, 1.0)
+    if n <= p and np.linalg.matrix_rank(x) == n:
+        return
+    gram = x.T @ x
+    fitted = x @ np.linalg.lstsq(gram, x.T @ problem.y, rcond=1e-12)[0] if p else 0.0
+    if np.sum((problem.y - fitted) ** 2) <= 1e-20 * np.sum(problem.y**2):
+        raise EngineError(
+            "y is constant or an exact linear function of the design: its residual variance is "
+            "zero and the posterior of sigma improper"
+        )

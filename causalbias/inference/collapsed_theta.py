@@ -1,0 +1,100 @@
+"""The handful of parameters that are left once coefficients and effects are integrated out.
+
+``theta = (log sigma, then for each term: log sd of each coefficient, unconstrained partial
+correlations)``. A term's effects are ``b = L u`` with ``u`` standard normal and
+``L = diag(sd) @ chol(corr)``, so that nothing breaks down as an sd tends to zero.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betaln
+
+from causalbias.inference.problem import FloatArray, GroupTerm, LogDensity
+
+
+@dataclass(frozen=True)
+class Scales:
+    """A batch of N parameter vectors on their natural scales.
+
+    Attributes
+    ----------
+    sigma : ndarray (N,)
+    sd : tuple of ndarray (N, k), one a term
+    corr_factor : tuple of ndarray (N, k, k)
+        Lower Cholesky factors of the correlation matrices.
+    log_prior : ndarray (N,)
+        Log density of theta itself, Jacobians included.
+    """
+
+    sigma: FloatArray
+    sd: tuple[FloatArray, ...]
+    corr_factor: tuple[FloatArray, ...]
+    log_prior: FloatArray
+
+    def factors(self, i: int) -> list[FloatArray]:
+        """Return each term's ``diag(sd) @ chol(corr)`` at parameter vector ``i``."""
+        return [s[i][:, None] * c[i] for s, c in zip(self.sd, self.corr_factor, strict=True)]
+
+
+def n_theta(terms: Sequence[GroupTerm]) -> int:
+    """Count the parameters: sigma, sds and free correlations."""
+    return 1 + sum(_n_sd(t) + _n_corr(t) for t in terms)
+
+
+def unpack(theta: FloatArray, terms: Sequence[GroupTerm], sigma_log_prior: LogDensity) -> Scales:
+    """Turn a batch of parameter vectors (N, d) into scales, with their log prior density.
+
+    Priors are densities of the sds themselves; the Jacobian of the log is added here. The LKJ
+    prior is a product of independent symmetric betas on the partial correlations
+    (Lewandowski, Kurowicka and Joe, 2009), mapped to the real line by atanh.
+    """
+    sigma = np.exp(theta[:, 0])
+    log_prior = sigma_log_prior(sigma) + theta[:, 0]
+    sds, corr_factors, at = [], [], 1
+    for term in terms:
+        k = _n_sd(term)
+        log_sd = theta[:, at : at + k]
+        sd = np.exp(log_sd)
+        for j in range(k):
+            log_prior = log_prior + term.sd_log_prior[j](sd[:, j]) + log_sd[:, j]
+        at += k
+        corr_factor = np.broadcast_to(np.eye(k), (len(theta), k, k))
+        if _n_corr(term):
+            x = theta[:, at : at + _n_corr(term)]
+            corr_factor, log_lkj = _correlations(x, k, term.lkj_eta)
+            log_prior = log_prior + log_lkj
+            at += _n_corr(term)
+        sds.append(sd)
+        corr_factors.append(corr_factor)
+    return Scales(sigma, tuple(sds), tuple(corr_factors), np.asarray(log_prior, dtype=float))
+
+
+def _n_sd(term: GroupTerm) -> int:
+    return term.columns.shape[1]
+
+
+def _n_corr(term: GroupTerm) -> int:
+    k = _n_sd(term)
+    return k * (k - 1) // 2 if term.correlated else 0
+
+
+def _correlations(x: FloatArray, k: int, eta: float) -> tuple[FloatArray, FloatArray]:
+    # log(1 - tanh(x)^2), without losing it where |x| is large
+    log_sech2 = -2.0 * (np.abs(x) + np.log1p(np.exp(-2.0 * np.abs(x))) - np.log(2.0))
+    partial, sech = np.tanh(x), np.exp(0.5 * log_sech2)
+    factor = np.zeros((len(x), k, k))
+    log_density = np.zeros(len(x))
+    at = 0
+    for i in range(k):
+        remaining = np.ones(len(x))
+        for j in range(i):
+            b = eta + 0.5 * (k - 2 - j)
+            norm = (2 * b - 1) * np.log(2.0) + betaln(b, b)
+            log_density += b * log_sech2[:, at] - norm
+            factor[:, i, j] = partial[:, at] * remaining
+            remaining = remaining * sech[:, at]
+            at += 1
+        factor[:, i, i] = remaining
+    return factor, log_density

@@ -1,0 +1,102 @@
+"""Which engine samples a model: the exact one where it applies, NUTS where none does."""
+
+import warnings
+from dataclasses import dataclass
+
+import bambi as bmb
+import numpy as np
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.inference.collapsed import sample_collapsed
+from causalbias.inference.nuts import sample_nuts
+from causalbias.inference.problem import EngineError
+from causalbias.models.arrays import name_draws, problem_of, sd_log_prior
+
+METHODS = ("auto", "collapsed", "nuts")
+MAX_PARETO_K = 0.7
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What an engine gives: groups of the fit, a line on what ran, and its own failures."""
+
+    posterior: xr.Dataset
+    sample_stats: xr.Dataset
+    engine: str
+    failures: list[str]
+
+
+def sample(
+    model: bmb.Model, method: str, *, draws: int, tune: int, chains: int, seed: int
+) -> Sampled:
+    """Sample a model's posterior by the method named, or by the first that applies.
+
+    Parameters
+    ----------
+    model : bambi Model
+    method : {"auto", "collapsed", "nuts"}
+    draws, tune, chains, seed : int
+        As in `fit`.
+
+    Raises
+    ------
+    DataError
+        If the method is unknown, or was asked for by name and does not apply, with the reason.
+    """
+    if method not in METHODS:
+        raise DataError(f"no method {method!r}", mend=f"use one of {', '.join(METHODS)}")
+    why = ""
+    if method != "nuts":
+        try:
+            return _collapsed(model, draws=draws, chains=chains, seed=seed)
+        except EngineError as error:
+            if method == "collapsed":
+                raise DataError(
+                    f"the collapsed engine declines: {error}", mend="use method='nuts'"
+                ) from error
+            why = f" (the exact engine declined: {error})"
+    found = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
+    divergences = int(found["sample_stats"]["diverging"].sum())
+    return Sampled(
+        posterior=found["posterior"],
+        sample_stats=found["sample_stats"],
+        engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}",
+        failures=[f"{divergences} divergent transitions"] if divergences else [],
+    )
+
+
+def _collapsed(model: bmb.Model, *, draws: int, chains: int, seed: int) -> Sampled:
+    if model.family.name != "gaussian" or model.family.link["mu"].name != "identity":
+        raise EngineError("the family is not gaussian with an identity link")
+    problem, centre = problem_of(model)
+    prior = model.parameters["sigma"].prior
+    if not isinstance(prior, bmb.Prior):
+        raise EngineError("sigma is fixed or has a formula")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Pareto k is judged below
+        found = sample_collapsed(
+            problem, sd_log_prior(prior, 0, "sigma"), draws=draws * chains, seed=seed
+        )
+    diagnostics = found.diagnostics
+    posterior = name_draws(
+        model, found.beta, centre, found.sd, found.effects, {"sigma": ((), found.sigma)}, chains
+    )
+    statistics = xr.Dataset(
+        {
+            "lp": (("chain", "draw"), found.lp.reshape(chains, -1)),
+            "pareto_k": diagnostics.pareto_k,
+            "importance_ess": diagnostics.importance_ess,
+        },
+        coords={"chain": np.arange(chains), "draw": np.arange(draws)},
+    )
+    too_heavy = diagnostics.pareto_k > MAX_PARETO_K
+    return Sampled(
+        posterior=posterior,
+        sample_stats=statistics,
+        engine=f"collapsed Gaussian (exact), {draws * chains:,} draws, "
+        f"Pareto k {diagnostics.pareto_k:.2f}",
+        failures=[f"Pareto k is {diagnostics.pareto_k:.2f} (limit {MAX_PARETO_K})"]
+        if too_heavy
+        else [],
+    )

@@ -1,0 +1,86 @@
+"""Forest of effects: a row an estimand, with its interval."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from causalbias.errors import DataError
+from causalbias.estimands.summaries import SAMPLE, summarise
+from causalbias.plots.style import ONE_COLUMN, error_bars, finish, new_figure, styled
+
+
+@styled
+def forest(
+    draws: xr.Dataset,
+    *,
+    rows: str | None = None,
+    prob: float = 0.95,
+    xlabel: str = "",
+    note: str = "",
+) -> Figure:
+    """Draw estimates with intervals, a row each level of a dim, sorted by size.
+
+    Parameters
+    ----------
+    draws : Dataset
+        From `effects`, `predictions` or `per_unit`, with at most two labelled dims.
+    rows : str, optional
+        The dim that gives the rows; by default the longest. The other, if any, gives the series.
+    prob : float, default 0.95
+        Probability of the intervals.
+    xlabel, note : str
+        Axis label (by default the outcome) and a note below the figure.
+
+    Returns
+    -------
+    Figure
+        One column wide. An unbounded interval is drawn as a dotted line across the panel.
+
+    Raises
+    ------
+    DataError
+        If there are more than two dims: select a level of the others first.
+    """
+    name = next(str(key) for key, value in draws.data_vars.items() if "draw" in value.dims)
+    dims = [str(dim) for dim in draws[name].dims if dim not in SAMPLE]
+    if not dims or len(dims) > 2:
+        raise DataError(
+            f"the draws have dims {', '.join(dims) or 'none'}",
+            mend="give one or two, selecting from the others with .sel",
+        )
+    rows = rows or max(dims, key=lambda dim: draws.sizes[dim])
+    series = [dim for dim in dims if dim != rows]
+    table = summarise(draws, prob=prob)
+    groups = list(table.groupby(series[0])) if series else [("", table)]
+    order = groups[-1][1].sort_values("estimate")[rows].tolist()
+    fig, axes = new_figure(ONE_COLUMN, 0.75 + 0.16 * len(order) * max(1.0, len(groups) / 2))
+    offsets = np.linspace(0.16, -0.16, len(groups)) if len(groups) > 1 else [0.0]
+    for at, ((label, part), offset) in enumerate(zip(groups, offsets, strict=True)):
+        y = np.array([order.index(value) for value in part[rows]]) + offset
+        _draw_series(axes, part, y, at, f"{series[0]} {label!s}" if series else None)
+    if name == "ratio" and (table["estimate"] > 0).all():
+        axes.set_xscale("log")
+    else:
+        axes.axvline(0, color="0.6", linewidth=0.6, zorder=0)
+    axes.set_yticks(range(len(order)), [str(value) for value in order])
+    axes.set_ylim(-0.6, len(order) - 0.4)
+    axes.grid(axis="x", color="0.92", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.set_xlabel(xlabel or str(draws.attrs.get("outcome", name)))
+    if series:
+        axes.legend(loc="lower right", handletextpad=0.1)
+    return finish(fig, note, draws)
+
+
+def _draw_series(axes, part: pd.DataFrame, y: np.ndarray, at: int, label: str | None) -> None:  # type: ignore[no-untyped-def]
+    finite = np.isfinite(part[["lower", "upper"]].to_numpy()).all(axis=1)
+    sure = part[finite]
+    lengths = [sure["estimate"] - sure["lower"], sure["upper"] - sure["estimate"]]
+    error_bars(axes, sure["estimate"], y[finite], xerr=lengths, series=at, label=label)
+    for row in y[~finite]:
+        axes.axhline(row, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
+        axes.text(
+            0.5, row, "not bounded: perceived change may be zero", fontsize=6, color="0.35",
+            ha="center", va="bottom", transform=axes.get_yaxis_transform(),
+        )  # fmt: skip

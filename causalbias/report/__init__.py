@@ -1,0 +1,1 @@
+"""One-command report: figures, tables and one self-contained HTML page."""

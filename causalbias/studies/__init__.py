@@ -1,0 +1,1 @@
+"""Published analyses as one call each."""

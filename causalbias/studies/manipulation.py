@@ -1,0 +1,226 @@
+"""Perceived change against network distance: the analysis of a manipulation experiment.
+
+After Liang, Perona and Balakrishnan (ICCV 2023), section 5: how far does each manipulation move a
+network, for what people see of it?
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from causalbias.errors import DataError
+from causalbias.estimands.contrasts import effects, predictions
+from causalbias.estimands.summaries import per_unit, rank_probabilities
+from causalbias.models.fitting import fit
+from causalbias.models.result import Fit
+from causalbias.study.frames import to_frame
+from causalbias.study.tree import factors_of
+
+HUMAN_FORMULA = "score ~ C(level) + (1|annotator)"
+MACHINE_FORMULA = "distance ~ attribute*C(level_b) + (1|seed) + (1|seed:attribute)"
+
+
+@dataclass(frozen=True)
+class Manipulation:
+    """Result of `analyse_manipulation`.
+
+    Attributes
+    ----------
+    study : DataTree
+    fits : dict of str to Fit
+        ``"human: <attribute>"`` and ``"machine: <system>"``.
+    human : Dataset
+        ``effect`` (chain, draw, level, attribute): change of the mean score against the lowest
+        level, in points of the score.
+    machine : Dataset or None
+        ``prediction`` (chain, draw, attribute, level, system): mean distance of a typical seed's
+        face at the level from its face at the lowest.
+    ratio : Dataset or None
+        ``ratio`` (chain, draw, attribute, system): distance per point of perceived change, lowest
+        to highest level; with ``bounded`` and ``p_sign`` of `per_unit`.
+    ranks : dict of str to DataArray
+        Probability of each rank of the attributes (1 the largest) by "human", "machine", "ratio".
+    nonmatch : DataFrame or None
+        Share of same-seed edits whose distance is beyond the system's operating threshold.
+    prob : float
+        Probability of the intervals.
+    """
+
+    study: xr.DataTree
+    fits: dict[str, Fit]
+    human: xr.Dataset
+    machine: xr.Dataset | None
+    ratio: xr.Dataset | None
+    ranks: dict[str, xr.DataArray]
+    nonmatch: pd.DataFrame | None
+    prob: float
+
+
+def analyse_manipulation(
+    study: xr.DataTree,
+    *,
+    prob: float = 0.95,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+    keep: Path | None = None,
+) -> Manipulation:
+    """Estimate what each manipulation changes for people and for each network, and the ratio.
+
+    People: one model an attribute, ``score ~ C(level) + (1|annotator)``, since raters of
+    different attributes answer different questions with spreads of their own. Networks: one model
+    a system, ``distance ~ attribute*C(level_b) + (1|seed) + (1|seed:attribute)``, on pairs of one
+    seed whose first member is at the lowest level.
+
+    Parameters
+    ----------
+    study : DataTree
+        Factors `seed`, `attribute`, `level`; judgements of attribute and level; optionally
+        distances.
+    prob : float
+        Probability of the intervals, and of the check that a perceived change is not zero.
+    draws, tune, chains, seed
+        As in `fit`.
+    progress : callable
+        Called with a line of text before each model is fitted.
+    keep : Path, optional
+        Directory in which to save each fit (see `fit`'s `file`), so that an interrupted run
+        resumes.
+
+    Returns
+    -------
+    Manipulation
+
+    Raises
+    ------
+    DataError
+        If the study has not these factors, or no attribute with two levels.
+    """
+    missing = {"seed", "attribute", "level"} - set(factors_of(study))
+    if missing or "human" not in study.children:
+        raise DataError(
+            f"factors {', '.join(factors_of(study))}, groups {', '.join(study.children)}",
+            mend="this analysis needs factors seed, attribute, level and human judgements",
+        )
+
+    def fit_one(formula: str, rows: pd.DataFrame, what: str) -> Fit:
+        if progress is not None:
+            progress(what)
+        file = None if keep is None else keep / f"{_file_name(what)}.nc"
+        return fit(formula, rows, draws=draws, tune=tune, chains=chains, seed=seed, file=file)
+
+    fits = {
+        str(attribute): fit_one(HUMAN_FORMULA, rows, f"people: {attribute}")
+        for attribute, rows in to_frame(study, "human").groupby("attribute")
+    }
+    human = _join({name: effects(one, "level") for name, one in fits.items()}, "attribute")
+    machine_fits = {
+        str(system): fit_one(MACHINE_FORMULA, rows, f"network: {system}")
+        for system, rows in (_edits(study).groupby("system") if "machine" in study.children else ())
+    }
+    machine = ratio = nonmatch = None
+    ranks = {"human": rank_probabilities(_widest(human["effect"]), "attribute")}
+    if machine_fits:
+        by_system = {
+            name: predictions(one, ["attribute", "level_b"], population="typical")
+            for name, one in machine_fits.items()
+        }
+        machine = _join(by_system, "system").rename(level_b="level")
+        moved, seen = xr.align(
+            _widest(machine["prediction"]), _widest(human["effect"]), join="inner"
+        )
+        ratio = per_unit(moved, seen, prob=prob).assign_attrs(
+            outcome="distance per point of perceived change", scale="response",
+            failures=_worst(human, machine),
+        )  # fmt: skip
+        ratio = ratio.assign(
+            n_edits=_widest(machine["n"]), n_raters=("attribute", _raters(study, ratio))
+        )
+        ranks["machine"] = rank_probabilities(_widest(machine["prediction"]), "attribute")
+        ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute")
+        nonmatch = nonmatch_rates(study, prob=prob)
+    named = {f"human: {key}": one for key, one in fits.items()}
+    named |= {f"machine: {key}": one for key, one in machine_fits.items()}
+    return Manipulation(study, named, human, machine, ratio, ranks, nonmatch, prob)
+
+
+def _file_name(what: str) -> str:
+    """File name for a label from the data, which may hold anything."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", what).strip("-")[:40]
+    return f"{readable}-{hashlib.sha256(what.encode()).hexdigest()[:6]}"
+
+
+def _edits(study: xr.DataTree) -> pd.DataFrame:
+    """Distances of each seed's edited faces from its own face at the lowest level."""
+    frame = to_frame(study, "machine")
+    lowest = min(frame["level_a"].min(), frame["level_b"].min())
+    same = frame["same_identity"] & (frame["attribute_a"] == frame["attribute_b"])
+    kept = frame[same & (frame["level_a"] == lowest) & (frame["status"] == "ok")]
+    if kept.empty:
+        raise DataError(
+            "no pair joins two levels of one seed and attribute",
+            mend="give genuine pairs whose first member is at the lowest level", file="/pairs",
+        )  # fmt: skip
+    return kept
+
+
+def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
+    """Share of same-seed edits that a network takes for another person.
+
+    A manipulation-induced non-match rate: the pairs are of one generated identity, edited on
+    purpose. Each seed enters a cell once, so seeds are exchangeable and the binomial interval
+    (Jeffreys) holds. Where no edit fails, the upper end is the rule of three's, 3/n.
+
+    Parameters
+    ----------
+    study : DataTree
+    prob : float
+        Probability of the interval.
+
+    Returns
+    -------
+    DataFrame
+        `system`, `attribute`, `level`, `threshold`, `failures`, `n` (edits), `rate`, `lower`,
+        `upper`; systems without a threshold are left out.
+    """
+    edits = _edits(study).dropna(subset="threshold")
+    edits = edits.assign(beyond=edits["distance"] > edits["threshold"])
+    keys = ["system", "attribute", "level_b", "threshold"]
+    table = edits.groupby(keys)["beyond"].agg(failures="sum", n="size").reset_index()
+    k, n = table["failures"].to_numpy(), table["n"].to_numpy()
+    tail = (1 - prob) / 2
+    lower = np.where(k > 0, stats.beta.ppf(tail, k + 0.5, n - k + 0.5), 0.0)
+    upper = np.where(k < n, stats.beta.ppf(1 - tail, k + 0.5, n - k + 0.5), 1.0)
+    upper = np.where(k == 0, np.minimum(1.0, 3 / n), upper)
+    table = table.rename(columns={"level_b": "level"})
+    return table.assign(rate=k / n, lower=lower, upper=upper)
+
+
+def _raters(study: xr.DataTree, ratio: xr.Dataset) -> list[int]:
+    per = to_frame(study, "human").groupby("attribute")["annotator"].nunique()
+    return [int(per[str(attribute)]) for attribute in ratio["attribute"].values]
+
+
+def _join(parts: dict[str, xr.Dataset], dim: str) -> xr.Dataset:
+    index = pd.Index(list(parts), name=dim)
+    joined = xr.concat(list(parts.values()), index, combine_attrs="override", join="outer")
+    return joined.assign_attrs(failures=_worst(*parts.values()))
+
+
+def _worst(*parts: xr.Dataset) -> str:
+    """The first failures among these, as the JSON that attributes hold."""
+    return next((p.attrs["failures"] for p in parts if p.attrs["failures"] != "[]"), "[]")
+
+
+def _widest(draws: xr.DataArray) -> xr.DataArray:
+    """The contrast of the highest level with the lowest."""
+    return draws.sel(level=draws["level"].max(), drop=True)
