@@ -91,7 +91,7 @@ def _human_frame(study: xr.DataTree) -> pd.DataFrame:
     keys = [
         (key, group)
         for key, group in (("pair", "pairs"), ("stimulus", "stimuli"))
-        if key in frame and group in study.children
+        if key in frame and group in study.children and (frame[key] != "").any()
     ]
     parts = []
     for key, group in keys:
