@@ -170,7 +170,7 @@ for ax, kind in zip(axes, ("FMR", "FNMR"), strict=True):
         ax.plot(x, part["rate"], "o", color=f"C{at}", label=race)
     ax.set_xticks(np.arange(len(systems)), systems)
     ax.set(ylabel=kind, ylim=(0, None))
-axes[0].legend()
+axes[1].legend()
 # %% [markdown]
 # ## What moves the networks
 #

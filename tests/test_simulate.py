@@ -231,6 +231,12 @@ def test_every_parameter_is_recorded():
     assert told["people"]["sd_severity"] == 0.5
 
 
+def test_other_attributes_do_without_the_default_biases():
+    study = cb.simulate(3, levels={"glasses": [0, 1]}, races=["south_asian"], impostors=2)
+    truth = study["truth"].to_dataset().sel(same_identity=True, population="new seeds")
+    assert truth["distance"].sel(system="ResNet-34").values == pytest.approx(0.25)
+
+
 def test_wrong_settings_end_in_one_error():
     for settings, message in (
         ({"seeds": 1}, "1 seeds"),

@@ -97,6 +97,11 @@ def load_causalface(
     renders, notes = _renders(tree, design, background)
     answer_files = _answer_files(root, files, all_scales)
     distance_files = sorted((root / "distances").glob("*.csv"))
+    for name in set(columns or {}) - {*answer_files, "distances"}:
+        raise DataError(
+            f"a column map for {name!r}, which has no file",
+            mend=f"found {', '.join(answer_files) or 'no annotation files'}; name others in files=",
+        )
     answers, distances, faces = [], [], [renders]
     for question, path in answer_files.items():
         column_map = (columns or {}).get(question)
@@ -248,8 +253,8 @@ def _judgements(answers: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if not answers:
         return pd.DataFrame(columns=columns)
     return pd.concat(
-        [table.reindex(columns=columns) for table in answers], ignore_index=True
-    ).fillna({"pair": "", "stimulus": ""})
+        [table.reindex(columns=columns, fill_value="") for table in answers], ignore_index=True
+    )
 
 
 def _stimuli(faces: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -200,9 +200,10 @@ def _judgements(
         eta += of_faces.normal(0.0, people.sd_pair, len(eta))
         given = answer(eta, np.zeros(len(eta)), question.cutpoints, people, traits, of_answers)
         parts.append(_long(question.name, "stimulus", asked["stimulus"].to_numpy(), *given))
-    every = pd.concat(parts, ignore_index=True)
     columns = ["question", "pair", "stimulus", "annotator", "score"]
-    return every.reindex(columns=columns).fillna({"pair": "", "stimulus": ""})
+    return pd.concat(
+        [part.reindex(columns=columns, fill_value="") for part in parts], ignore_index=True
+    )
 
 
 def _is_asked(slopes: Mapping[str, float], layout: Conditions) -> np.ndarray:

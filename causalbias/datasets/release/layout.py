@@ -77,6 +77,12 @@ class Design:
 
     def all_references(self) -> dict[str, float]:
         """Every attribute's reference level."""
+        for name in self.references or {}:
+            if name not in self.levels:
+                raise DataError(
+                    f"a reference for {name!r}, which has no levels",
+                    mend=f"attributes: {', '.join(self.levels)}",
+                )
         return {attribute: self.reference(attribute) for attribute in self.levels}
 
 

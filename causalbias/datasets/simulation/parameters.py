@@ -21,6 +21,7 @@ class Bias:
         Added to the mean: of a system, in units of distance; of people, in logits of "same".
         With `attribute`, added for each unit of `level` by which the pair differs in it.
     race, gender, same_identity, attribute : optional
+        A race, gender or attribute that an experiment does not have matches nothing.
     """
 
     name: str
@@ -231,6 +232,8 @@ def biases_sum(
             wanted = getattr(bias, name)
             if wanted is not None:
                 matches &= (pairs[name] == wanted).to_numpy()
-        per = 1.0 if bias.attribute is None else change[:, list(attributes).index(bias.attribute)]
-        total += np.where(matches, bias.shift * per, 0.0)
+        units = 1.0
+        if bias.attribute is not None:
+            units = change @ vector({bias.attribute: 1.0}, attributes)
+        total += np.where(matches, bias.shift * units, 0.0)
     return total
