@@ -5,6 +5,8 @@ of it; effects are computed from the fit's draws; figures and tables show them.
 """
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from causalbias.errors import DataError
@@ -108,6 +110,18 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+class _Package(ModuleType):
+    """The package, whose public names stay theirs: `effects` is a function and also a room."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The import system puts every imported room here as an attribute.
+        if name not in _HOMES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
+
 
 class DataError(ValueError):
     """Data that cannot be used as they are, with the place and the mend.
@@ -53,6 +55,11 @@ class DataError(ValueError):
         super().__init__(f"{place + ': ' if place else ''}{problem}. Mend: {mend}.")
 
 
+def shown(value: object) -> str:
+    """A value as a person writes it: a NumPy scalar without its type."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
 @contextmanager
 def in_file_terms(columns: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
     """Raise a DataError about a renamed column under the name that it has in its file.
@@ -70,6 +77,6 @@ def in_file_terms(columns: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
             error.problem,
             mend=error.mend,
             file=error.file,
-            column=" + ".join(theirs.get(name, name) for name in ours) or None,
+            column=" + ".join(dict.fromkeys(theirs.get(name, name) for name in ours)) or None,
             row=error.row,
         ) from None

@@ -57,7 +57,12 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
                 tree.to_zarr(new)
             if path.exists():
                 os.replace(path, old)
-        os.replace(new, path)
+        try:
+            os.replace(new, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return path

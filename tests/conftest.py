@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from release_files import write_release
+
+from tests.release_files import write_release
 
 # No timed assertions: on a busy machine they fail for no fault of the code.
 settings.register_profile("untimed", deadline=None)

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from release_files import LEVELS, edit_cells, load_release, small_study
 
 import causalbias as cb
 from causalbias.datasets.release.layout import (
@@ -16,6 +15,7 @@ from causalbias.datasets.release.layout import (
 )
 from causalbias.datasets.release.tables import read_answers
 from causalbias.study.tree import group_of
+from tests.release_files import LEVELS, edit_cells, load_release, small_study
 
 
 @pytest.mark.parametrize("archive", [False, True])

@@ -8,10 +8,10 @@ import zipfile
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from release_files import load_release, write_release
 
 import causalbias as cb
 from causalbias.study.tree import group_of
+from tests.release_files import load_release, write_release
 
 
 def test_images_open_from_folder_and_archive(tmp_path):

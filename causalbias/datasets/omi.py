@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.datasets.reading import read_arrays, read_table
-from causalbias.errors import DataError, in_file_terms
+from causalbias.errors import DataError, in_file_terms, shown
 from causalbias.study.build import exclusions, file_record, make_study
 from causalbias.study.privacy import salt_from
 from causalbias.study.tables import check_frame, check_known, number_column, text_column
@@ -26,7 +26,9 @@ VALIDATION_COLUMNS = {
     "level": "stimulus_level",
     "score": "response",
 }
-NAME = re.compile(r"(?P<seed>[0-9]+)_(?P<attribute>[A-Za-z][A-Za-z0-9-]*)_(?P<level>[0-9]+)")
+NAME = re.compile(
+    r"(?P<seed>[0-9]{1,18})_(?P<attribute>[A-Za-z][A-Za-z0-9-]*)_(?P<level>[0-9]{1,18})"
+)
 # Published operating thresholds on the Euclidean distance.
 THRESHOLDS = {"dlib": 0.6}
 
@@ -56,7 +58,7 @@ def load_omi(path: str | Path) -> Study:
         Naming file, column, row and mend.
     """
     csv = _find_csv(Path(path))
-    with in_file_terms({csv.name: VALIDATION_COLUMNS}):
+    with in_file_terms({csv.name: VALIDATION_COLUMNS | {"attribute": "condition"}}):
         return _load_experiment(csv)
 
 
@@ -144,6 +146,16 @@ def _load_ratings(file: Path) -> Study:
     # Before the exclusion, so that an error names the row of the file.
     schema = {"score": number_column(*SCALE), "seed": number_column(), "question": text_column()}
     ratings = check_frame(ratings, schema, file=file.name)
+    whole = (ratings["seed"] % 1 == 0).to_numpy()
+    if not whole.all():
+        row = int(whole.argmin())
+        raise DataError(
+            f"{ratings['seed'].iloc[row]:g} is not the number of a face",
+            mend="write a whole number",
+            file=file.name,
+            column="seed",
+            row=row + 1,
+        )
     ratings["seed"] = ratings["seed"].astype(int)
     check_known(
         ratings["rating_type"],
@@ -205,7 +217,8 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     if unparsed.any():
         row = int(unparsed.argmax())
         raise DataError(
-            f"{arrays['name'][row]!r} is not SEED_ATTRIBUTE_LEVEL ({int(unparsed.sum())} such)",
+            f"{shown(arrays['name'][row])} is not SEED_ATTRIBUTE_LEVEL "
+            f"({int(unparsed.sum())} such)",
             mend="rename it, e.g. 1320_age_0.jpg",
             file=file.name,
             column="name",
@@ -213,7 +226,14 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
         )
     level = parts["level"].astype(int)
     check_known(level, LEVELS, what="level", file=file.name, column="name")
-    embedding, detected = arrays["embedding"], arrays["detected"].astype(bool)
+    embedding, detected = arrays["embedding"], arrays["detected"]
+    if detected.ndim != 1 or detected.dtype != bool:
+        raise DataError(
+            f"shape {detected.shape} of {detected.dtype}",
+            mend="give True or False for each face",
+            file=file.name,
+            column="detected",
+        )
     if embedding.ndim != 2 or embedding.dtype.kind != "f":
         raise DataError(
             f"shape {embedding.shape} of {embedding.dtype}",
@@ -234,7 +254,7 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     if names.duplicated().any():
         row = int(names.duplicated().to_numpy().argmax())
         raise DataError(
-            f"{arrays['name'][row]!r} occurs twice",
+            f"{shown(arrays['name'][row])} occurs twice",
             mend="keep one",
             file=file.name,
             column="name",

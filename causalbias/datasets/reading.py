@@ -1,6 +1,7 @@
 """Reading files that are not trusted: tables and embeddings, each failure one DataError."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 from causalbias.errors import DataError
 
 MAX_UNPACKED = 2 * 1024**3
+# RuntimeError: an encrypted archive, or one packed by a method that is not known.
+UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
@@ -31,7 +34,7 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
         raise DataError("the file is empty", mend="fetch it again", file=path.name)
     try:
         frame = _read(path)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
@@ -89,10 +92,15 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise DataError("no such file", mend="check the path", file=str(path))
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = archive.files
-            arrays = {name: archive[name] for name in names if name in found}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        # Our own stream: NumPy leaves its open where the archive is broken.
+        with path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise ValueError("no archive of arrays, or a truncated one")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                found = archive.files
+                arrays = {name: archive[name] for name in names if name in found}
+    except (*UNREADABLE, KeyError) as error:
         raise DataError(
             f"not a readable npz file ({error})", mend="fetch or compute it again", file=path.name
         ) from error
@@ -101,6 +109,13 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
             raise DataError(
                 f"the array is not there; found {', '.join(found)}",
                 mend="write the file again with it",
+                file=path.name,
+                column=name,
+            )
+        if arrays[name].ndim == 0:
+            raise DataError(
+                "a single value, not one a face",
+                mend="write the file again",
                 file=path.name,
                 column=name,
             )

@@ -1,6 +1,6 @@
 """Any experiment as tidy CSV or Parquet files, with a map from its columns to ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -63,6 +63,7 @@ def load_tidy(
     root = Path(root)
     if not root.is_dir():
         raise DataError("no such directory", mend="check the path", file=str(root))
+    _check_tables(columns or {})
     files = _files(root, tables)
     frames: dict[str, pd.DataFrame] = {}
     for table, path in files.items():
@@ -78,6 +79,13 @@ def load_tidy(
                     column=theirs,
                 )
         frames[table] = frame.rename(columns=renames)
+        twice = frames[table].columns[frames[table].columns.duplicated()]
+        if len(twice):
+            raise DataError(
+                f"two columns are called {twice[0]!r} after the column map",
+                mend="leave one out of the map, or rename it in the file",
+                file=path.name,
+            )
     records = [file_record(path, len(frames[table])) for table, path in files.items()]
     renamed = {
         files[table].name: {ours: theirs for theirs, ours in renames.items()}
@@ -101,27 +109,31 @@ def load_tidy(
         )
 
 
+def _check_tables(names: Iterable[str]) -> None:
+    for table in names:
+        if table not in TABLES:
+            raise DataError(f"no table is called {table!r}", mend=f"use {', '.join(TABLES)}")
+
+
 def _files(root: Path, tables: Mapping[str, str] | None) -> dict[str, Path]:
     if tables is None:
-        found = {
+        files = {
             table: path
             for table in TABLES
             for suffix in (".csv", ".tsv", ".parquet")
             if (path := root / f"{table}{suffix}").exists()
         }
-        if not found:
+        if not files:
             raise DataError(
                 f"none of {', '.join(TABLES)} (.csv, .tsv, .parquet) is there",
                 mend="say with tables={...} which file holds what",
                 file=str(root),
             )
-        return found
-    for table in tables:
-        if table not in TABLES:
-            raise DataError(f"no table is called {table!r}", mend=f"use {', '.join(TABLES)}")
-    files = {table: (root / name).resolve() for table, name in tables.items()}
+    else:
+        _check_tables(tables)
+        files = {table: root / name for table, name in tables.items()}
     for path in files.values():
-        if not path.is_relative_to(root.resolve()):
+        if not path.resolve().is_relative_to(root.resolve()):
             raise DataError(
                 "the file lies outside the directory", mend="move it in", file=str(path)
             )

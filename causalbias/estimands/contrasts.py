@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
 from causalbias.estimands.predictor import average_prediction, outcome_of
 from causalbias.models.result import frame_of, model_of
 
@@ -111,7 +111,7 @@ def effects(
     chosen = levels[0] if reference is None else reference
     if chosen not in levels:
         raise DataError(
-            f"{chosen!r} is not a level of {variable!r}",
+            f"{shown(chosen)} is not a level of {variable!r}",
             mend=f"use one of {', '.join(map(str, levels))}",
         )
     cells, index = _cells(frame, by)
@@ -166,7 +166,7 @@ def _cells(frame: pd.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, pd.Multi
     if not by:
         return np.zeros(len(frame), dtype=int), None
     grouped = frame.groupby(list(by), observed=True)
-    labels = [key if isinstance(key, tuple) else (key,) for key in grouped.groups]
+    labels = [key if isinstance(key, tuple) else (key,) for key in grouped.size().index]
     return grouped.ngroup().to_numpy(), pd.MultiIndex.from_tuples(labels, names=list(by))
 
 

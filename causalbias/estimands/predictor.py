@@ -96,6 +96,12 @@ def _design(
     if component.design.group is not None and population == "these":
         group = component.design.group.evaluate_new_data(frame)
         blocks.append(sparse.csr_matrix(group.design_matrix))
+        for name in group.slices:
+            if name not in posterior:
+                raise DataError(
+                    f"the effects of {name!r} were too many to keep",
+                    mend="use population='typical', or fit fewer draws",
+                )
         draws += [_flat(_group_major(posterior[name])) for name in group.slices]
     return sparse.hstack(blocks, format="csr"), np.hstack(draws)
 
@@ -116,7 +122,14 @@ def _mean(model: bmb.Model, posterior: xr.Dataset, linear: np.ndarray) -> np.nda
     inverse: Any = model.family.link[model.family.likelihood.parent].linkinv
     if model.family.name != "cumulative":
         return np.asarray(inverse(linear))
-    codes = [float(level) for level in model.response_term.levels]
+    levels = model.response_term.levels
+    try:
+        codes = [float(level) for level in levels]
+    except ValueError:
+        raise DataError(
+            f"the categories {', '.join(map(str, levels))} have no mean",
+            mend="code them as whole numbers, or ask for scale='link'",
+        ) from None
     # E[y] = lowest + sum over cuts of (step between categories) * P(y above the cut).
     cuts = _flat(posterior["threshold"])
     mean = np.full(linear.shape, codes[0])

@@ -31,20 +31,21 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95) -> pd.DataFrame:
     --------
     >>> import numpy as np, xarray as xr
     >>> effect = xr.Dataset({"effect": (("chain", "draw"), np.arange(101.0).reshape(1, 101))})
-    >>> summarise(effect, prob=0.9)[["estimate", "lower", "upper"]].values.tolist()
+    >>> summarise(effect, prob=0.9)[["estimate", "lower", "upper"]].round(6).values.tolist()
     [[50.0, 5.0, 95.0]]
     """
     if not 0 < prob < 1:
         raise ValueError(f"prob is {prob}; give a probability between 0 and 1")
     name = next(str(key) for key, value in draws.data_vars.items() if "draw" in value.dims)
     values, tail = draws[name], (1 - prob) / 2
-    interval = values.quantile([tail, 1 - tail], dim=SAMPLE)
+    # A cell without rows is NaN in every draw, and so in the table, from which it is left out.
+    interval = values.quantile([tail, 1 - tail], dim=SAMPLE, skipna=False)
     columns = {
-        "estimate": values.median(SAMPLE),
-        "sd": values.std(SAMPLE, ddof=1),
+        "estimate": values.median(SAMPLE, skipna=False),
+        "sd": values.std(SAMPLE, ddof=1, skipna=False),
         "lower": interval.isel(quantile=0, drop=True),
         "upper": interval.isel(quantile=1, drop=True),
-        "p_positive": (values > 0).where(values.notnull()).mean(SAMPLE),
+        "p_positive": (values > 0).mean(SAMPLE),
     }
     columns |= {str(key): value for key, value in draws.items() if "draw" not in value.dims}
     dims = [dim for dim in values.dims if dim not in SAMPLE]

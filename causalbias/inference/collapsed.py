@@ -14,9 +14,10 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from causalbias.inference.collapsed_blocks import Blocks, build_blocks
-from causalbias.inference.collapsed_checks import check_problem
+from causalbias.inference.collapsed_checks import check_not_exact, check_problem
 from causalbias.inference.collapsed_density import draw_given, eliminate
 from causalbias.inference.collapsed_effects import chunks, draw_leading
 from causalbias.inference.collapsed_ess import effective_sizes
@@ -179,20 +180,10 @@ def sample_collapsed(
         raise EngineError(f"draws must be positive, found {draws}")
     if keep is not None and not set(keep) <= set(names):
         raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
-    seconds: dict[str, float] = {}
-    began = perf_counter()
-    blocks = build_blocks(problem)
-    seconds["blocks"] = perf_counter() - began
-    rng = np.random.default_rng(seed)
-    theta, rest, lp, log_weight, spent = _explore(
-        blocks, problem, sigma_log_prior, draws, rng, seconds
-    )
-    order = rng.permutation(len(log_weight))
-    chosen = order[resample(log_weight[order], draws, rng)]
-    return _collect(
-        problem, blocks, unpack(theta[chosen], problem.terms, sigma_log_prior), rest[chosen],
-        lp[chosen], log_weight, spent, keep, rng, seconds,
-    )  # fmt: skip
+    # thousands of small factorisations: threads within each only get into one another's way,
+    # ruinously so on a busy machine, and make rounding depend on the machine
+    with threadpool_limits(1, user_api="blas"):
+        return _sample(problem, sigma_log_prior, draws, np.random.default_rng(seed), keep)
 
 
 def leading_effects(problem: Problem, draws: CollapsedDraws, which: slice) -> NDArray[np.float32]:
@@ -214,6 +205,26 @@ def leading_effects(problem: Problem, draws: CollapsedDraws, which: slice) -> ND
         if dense else np.empty((count, 0)),
         draws.streams[which],
     )  # fmt: skip
+
+
+def _sample(
+    problem: Problem, sigma_log_prior: LogDensity, draws: int, rng: np.random.Generator,
+    keep: Collection[str] | None,
+) -> CollapsedDraws:  # fmt: skip
+    seconds: dict[str, float] = {}
+    began = perf_counter()
+    blocks = build_blocks(problem)
+    check_not_exact(problem, float(blocks.total[-1]))
+    seconds["blocks"] = perf_counter() - began
+    theta, rest, lp, log_weight, spent = _explore(
+        blocks, problem, sigma_log_prior, draws, rng, seconds
+    )
+    order = rng.permutation(len(log_weight))
+    chosen = order[resample(log_weight[order], draws, rng)]
+    scales = unpack(theta[chosen], problem.terms, sigma_log_prior)
+    return _collect(
+        problem, blocks, scales, rest[chosen], lp[chosen], log_weight, spent, keep, rng, seconds
+    )
 
 
 def _explore(
@@ -248,11 +259,11 @@ def _explore(
         mode, cov = find_mode(folded_density, fold.inverse(mode))
     seconds["mode"] = perf_counter() - began
     began = perf_counter()
-    mixture, _ = adapt(folded_density, mode, cov, fold.reflections, rng)
+    mixture, _ = adapt(folded_density, mode, cov, fold.reflections, draws, rng)
     seconds["adapt"] = perf_counter() - began
     began = perf_counter()
     width = blocks.n_dense - 1 + blocks.chain.n_rows
-    most = max(draws, min(10 * draws, _MAX_REST_BYTES // (8 * width + 8)))
+    most = max(draws, min(max(10 * draws, 4000), _MAX_REST_BYTES // (8 * width + 8)))
     proposals, points, rests, values = [mixture], [], [], []
     count = total = max(draws, 400)
     while True:
@@ -262,7 +273,8 @@ def _explore(
         log_weight = balanced(proposals, points, values)
         effective = kish(log_weight)
         good = effective > 0.65 * draws and pareto_k(log_weight) < 0.5
-        count = min(max(int(total * (0.8 * draws / effective - 1)), draws // 2), most - total)
+        missing = int(total * (0.8 * draws / max(effective, 1.0) - 1))
+        count = min(max(missing, draws // 2, 400), most - total)
         if good or count <= 0:
             break
         proposals.append(refit(np.concatenate(points), log_weight, 12, mixture, rng))

@@ -373,7 +373,7 @@ def _gram(a: Records, b: Records, chain: Chain, n_dense: int) -> FloatArray:
 
 
 def _buckets(gram: FloatArray, size: int, n_dense: int) -> IntArray | None:
-    """Number the levels by equal block; None where going through all levels is cheaper."""
+    """Return each level's bucket of equal blocks; None where single levels are cheaper."""
     levels, k = gram.shape[:2]
     flat = gram.reshape(levels, -1)
     scale = np.abs(flat).max(axis=0)

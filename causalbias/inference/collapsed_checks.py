@@ -20,7 +20,6 @@ def check_problem(problem: Problem) -> None:
     for term in problem.terms:
         _check_term(term, n)
     _check_flat_columns(problem)
-    _check_not_exact(problem)
 
 
 def _check_shapes(problem: Problem, n: int, p: int) -> None:
@@ -76,16 +75,15 @@ def _check_flat_columns(problem: Problem) -> None:
         )
 
 
-def _check_not_exact(problem: Problem) -> None:
-    """Refuse y that the design fits without error: the posterior of sigma then has no bottom."""
-    n, p = problem.design.shape
-    norm = np.sqrt((problem.design**2).sum(axis=0))
-    x = problem.design / np.where(norm > 0, norm, 1.0)
-    if n <= p and np.linalg.matrix_rank(x) == n:
+def check_not_exact(problem: Problem, residual_square: float) -> None:
+    """Refuse y that the design fits without error: the posterior of sigma then has no bottom.
+
+    ``residual_square`` is the weighted sum of squares about a least-squares fit.
+    """
+    if residual_square > 1e-20 * float(problem.row_weight @ problem.y**2):
         return
-    gram = x.T @ x
-    fitted = x @ np.linalg.lstsq(gram, x.T @ problem.y, rcond=1e-12)[0] if p else 0.0
-    if np.sum((problem.y - fitted) ** 2) <= 1e-20 * np.sum(problem.y**2):
+    n, p = problem.design.shape
+    if n > p or np.linalg.matrix_rank(problem.design) < n:
         raise EngineError(
             "y is constant or an exact linear function of the design: its residual variance is "
             "zero and the posterior of sigma improper"

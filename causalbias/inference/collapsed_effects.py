@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from causalbias.inference.collapsed_blocks import Leading
 from causalbias.inference.problem import FloatArray
 
-_CHUNK_BYTES = 128 * 2**20
+_CHUNK_BYTES = 64 * 2**20
 
 
 def chunks(draws: int, bytes_per_draw: int) -> Iterator[slice]:
-    """Cut the draws into slices whose arrays stay near 128 MiB."""
+    """Cut the draws into slices whose arrays stay near 64 MiB."""
     size = max(1, _CHUNK_BYTES // max(1, bytes_per_draw))
     for start in range(0, draws, size):
         yield slice(start, min(start + size, draws))
@@ -48,7 +48,8 @@ def draw_leading(
     out = np.empty((len(sigma), levels, k), dtype=np.float32)
     rhs = np.empty((k, len(sigma), levels))
     for c, link in enumerate(leading.links):
-        rhs[c] = link.x[:, -1] - beta @ link.x[:, :-1].T
+        np.matmul(-beta, link.x[:, :-1].T, out=rhs[c])
+        rhs[c] += link.x[:, -1]
         if link.sparse.shape[1]:
             rhs[c] -= (link.sparse @ dense.T).T
         for codes, values, effects in zip(link.codes, link.values, chain, strict=True):
@@ -61,17 +62,20 @@ def draw_leading(
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _subtract_gathered(
     rhs: FloatArray, codes: NDArray[np.int64], values: FloatArray, effects: FloatArray
 ) -> None:
     for i in range(rhs.shape[0]):
         for j in range(rhs.shape[1]):
+            if values.shape[1] == 1:
+                rhs[i, j] -= values[j, 0] * effects[i, codes[j], 0]
+                continue
             for r in range(values.shape[1]):
                 rhs[i, j] -= values[j, r] * effects[i, codes[j], r]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _draw_levels(
     gram: FloatArray,
     rhs: FloatArray,
@@ -82,6 +86,13 @@ def _draw_levels(
 ) -> None:
     levels, k = noise.shape
     scaled = factor / sigma
+    if k == 1:
+        sd = factor[0, 0]
+        for j in range(levels):
+            precision = 1.0 + scaled[0, 0] ** 2 * gram[j, 0, 0]
+            mean = scaled[0, 0] * rhs[0, j] / (sigma * precision)
+            out[j, 0] = sd * (mean + noise[j, 0] / np.sqrt(precision))
+        return
     pivot, half, white = np.empty((k, k)), np.empty((k, k)), np.empty(k)
     for j in range(levels):
         for r in range(k):

@@ -3,7 +3,8 @@
 Start from a Student t at the mode, refit a mixture of t's to all weighted samples so far
 (Cappé et al., 2008; Cornuet et al., 2012), stop once a round's efficiency is good, then draw
 afresh from the best mixture; where that falls short, refit and add to it, weighing all by the
-mixture of the proposals used (Owen and Zhou, 2000). The weights' tail is judged by the Pareto k of Vehtari et al. (2024). On the log scale a density of sds has at most
+mixture of the proposals used (Owen and Zhou, 2000). The weights' tail is judged by the Pareto k
+of Vehtari et al. (2024). On the log scale a density of sds has at most
 exponential tails, which a t covers: weights are bounded even where an sd piles up at zero.
 """
 
@@ -119,9 +120,12 @@ def _inverse_curvature(log_density: BatchLogDensity, mode: FloatArray) -> FloatA
 
 def adapt(
     log_density: BatchLogDensity, mode: FloatArray, cov: FloatArray, reflections: FloatArray,
-    rng: np.random.Generator,
+    draws: int, rng: np.random.Generator,
 ) -> tuple[Mixture, float]:  # fmt: skip
-    """Return a well-fitting mixture and the efficiency it showed (0 to 1)."""
+    """Return a well-fitting mixture and the efficiency it showed (0 to 1).
+
+    No round is begun once all ``draws`` would cost less than what was spent on adapting.
+    """
     d = len(mode)
     chol = np.linalg.cholesky(cov)
     first = Mixture(
@@ -137,7 +141,8 @@ def adapt(
         stale = 0 if efficiency > 1.1 * best_efficiency else stale + 1
         if efficiency > best_efficiency:
             best, best_efficiency = proposals[-1], efficiency
-        if efficiency >= _GOOD_EFFICIENCY or (stale >= 3 and best_efficiency > 0.3):
+        dear = best_efficiency * sum(map(len, points)) > draws
+        if efficiency >= _GOOD_EFFICIENCY or dear or (stale >= 3 and best_efficiency > 0.3):
             break
         x, log_weight = np.concatenate(points), balanced(proposals, points, values)
         proposals.append(refit(x, log_weight, 1 + number, first, rng))

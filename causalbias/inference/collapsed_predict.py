@@ -10,7 +10,7 @@ from causalbias.inference.problem import EngineError, FloatArray, Problem
 
 
 def linear_predictor(problem: Problem, draws: CollapsedDraws) -> Iterator[tuple[slice, FloatArray]]:
-    """Yield (which draws, linear predictor (c, n)) over chunks of draws of about 128 MiB.
+    """Yield (which draws, linear predictor (c, n)) over chunks of draws of about 64 MiB.
 
     Effects of terms that were not kept are drawn again, the same ones each time.
 

@@ -15,6 +15,8 @@ from causalbias.models.arrays import name_draws, problem_of, sd_log_prior
 
 METHODS = ("auto", "collapsed", "nuts")
 MAX_PARETO_K = 0.7
+# Numbers in a group term's effects, all draws together, above which they are not kept.
+MAX_KEPT = 40_000_000
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,21 @@ def sample(
     why = ""
     if method != "nuts":
         try:
-            return _collapsed(model, draws=draws, chains=chains, seed=seed)
+            found = _collapsed(model, draws=draws, chains=chains, seed=seed)
+            if method == "auto" and found.failures:
+                raise EngineError("; ".join(found.failures))
+            return found
         except EngineError as error:
             if method == "collapsed":
                 raise DataError(
                     f"the collapsed engine declines: {error}", mend="use method='nuts'"
                 ) from error
             why = f" (the exact engine declined: {error})"
-    found = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
-    divergences = int(found["sample_stats"]["diverging"].sum())
+    chained = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
+    divergences = int(chained["sample_stats"]["diverging"].sum())
     return Sampled(
-        posterior=found["posterior"],
-        sample_stats=found["sample_stats"],
+        posterior=chained["posterior"],
+        sample_stats=chained["sample_stats"],
         engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}",
         failures=[f"{divergences} divergent transitions"] if divergences else [],
     )
@@ -73,10 +78,16 @@ def _collapsed(model: bmb.Model, *, draws: int, chains: int, seed: int) -> Sampl
     prior = model.parameters["sigma"].prior
     if not isinstance(prior, bmb.Prior):
         raise EngineError("sigma is fixed or has a formula")
+    total = draws * chains
+    keep = [
+        term.name
+        for term in problem.terms
+        if total * term.n_levels * term.columns.shape[1] <= MAX_KEPT
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Pareto k is judged below
         found = sample_collapsed(
-            problem, sd_log_prior(prior, 0, "sigma"), draws=draws * chains, seed=seed
+            problem, sd_log_prior(prior, 0, "sigma"), draws=total, seed=seed, keep=keep
         )
     diagnostics = found.diagnostics
     posterior = name_draws(
@@ -94,8 +105,8 @@ def _collapsed(model: bmb.Model, *, draws: int, chains: int, seed: int) -> Sampl
     return Sampled(
         posterior=posterior,
         sample_stats=statistics,
-        engine=f"collapsed Gaussian (exact), {draws * chains:,} draws, "
-        f"Pareto k {diagnostics.pareto_k:.2f}",
+        engine=f"collapsed Gaussian (exact), {total:,} draws, Pareto k {diagnostics.pareto_k:.2f}"
+        + "".join(f"; effects of {t.name} not kept" for t in problem.terms if t.name not in keep),
         failures=[f"Pareto k is {diagnostics.pareto_k:.2f} (limit {MAX_PARETO_K})"]
         if too_heavy
         else [],

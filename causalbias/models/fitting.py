@@ -167,7 +167,19 @@ def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
                 mend="correct the name",
                 column=name,
             )
-    kept = frame.query(subset, engine="python")
+    try:
+        holds = frame.eval(subset, engine="python")
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
+        raise DataError(
+            f"cannot compare as {subset!r} says ({error})",
+            mend="compare numbers with numbers, and text with quoted text",
+        ) from error
+    if not (isinstance(holds, pd.Series) and pd.api.types.is_bool_dtype(holds)):
+        raise DataError(
+            f"the subset {subset!r} is not true or false of each row",
+            mend="write it as column == 'value' and other > 0",
+        )
+    kept = frame[holds.fillna(False).astype(bool)]
     if kept.empty:
         raise DataError(f"no row meets {subset!r}", mend="loosen the condition")
     return kept

@@ -8,10 +8,11 @@ from formulae.scanner import ScanError, Scanner
 
 from causalbias.errors import DataError
 
+PROPORTIONS = ("p", "prop", "proportion")
 FUNCTIONS = frozenset(
     (
         *("C", "T", "S", "bs", "poly", "scale", "center", "standardize", "binary", "B", "I"),
-        *("p", "prop", "proportion", "weighted", "offset"),
+        *(*PROPORTIONS, "weighted", "offset"),
         *("log", "log2", "log10", "exp", "abs"),
         *("np.log", "np.log1p", "np.log2", "np.log10", "np.exp", "np.sqrt", "np.abs"),
     )
@@ -48,20 +49,69 @@ def formula_columns(formula: str) -> tuple[str, list[str]]:
     >>> formula_columns("score ~ log(pose) + (1|annotator)")
     ('score', ['score', 'pose', 'annotator'])
     """
+    tree = _parse(formula)
+    response: list[str] = []
+    _walk(tree.left, response)
+    if not response:
+        raise DataError(f"no response in {formula!r}", mend="write it as response ~ terms")
+    columns: list[str] = []
+    try:
+        _walk(tree, columns)
+    except RecursionError:
+        raise DataError("the formula is too long", mend="write it with fewer terms") from None
+    return columns[0], list(dict.fromkeys(columns))
+
+
+def proportion(formula: str) -> tuple[str, str | float]:
+    """Successes and trials of a formula's response ``p(successes, trials)``.
+
+    Returns
+    -------
+    successes : str
+        A column.
+    trials : str or number
+        A column, or one number for all rows.
+
+    Raises
+    ------
+    DataError
+        If the response is anything else.
+
+    Examples
+    --------
+    >>> proportion("p(hits, 10) ~ pose")
+    ('hits', 10)
+    """
+    match _parse(formula).left:
+        case node.Call(
+            callee=node.Variable(name=called),
+            args=[node.Variable(name=successes), node.Variable() | node.Literal() as trials],
+        ) if called.lexeme in PROPORTIONS:
+            known = trials.value if isinstance(trials, node.Literal) else trials.name.lexeme
+            return successes.lexeme, known
+    raise DataError(
+        f"the response of {formula!r} is not successes out of trials",
+        mend="write it as p(successes, trials) ~ terms",
+    )
+
+
+def _parse(formula: str) -> node.Binary:
+    """The formula's tree, a tilde at its root."""
     if "{" in formula:
         raise DataError("braces in a formula run code", mend="use I(...) for arithmetic on columns")
     try:
-        tree = Parser(Scanner(formula).scan(add_intercept=False)).parse()
-    except (ScanError, ParseError, IndexError, AttributeError) as error:
+        parser = Parser(Scanner(formula).scan(add_intercept=False))
+        tree = parser.parse()
+        if not parser.at_end():  # formulae would drop the rest without a word
+            raise ParseError(f"cannot read on from {parser.peek().lexeme!r}")
+    except (ScanError, ParseError, ValueError, IndexError, AttributeError, RecursionError) as error:
         raise DataError(
             f"cannot read the formula {formula!r} ({error})",
             mend="write it as response ~ terms + (1|group)",
         ) from error
     if not (isinstance(tree, node.Binary) and tree.operator.kind == "TILDE"):
         raise DataError(f"no response in {formula!r}", mend="write it as response ~ terms")
-    columns: list[str] = []
-    _walk(tree, columns)
-    return columns[0], list(dict.fromkeys(columns))
+    return tree
 
 
 def _walk(tree: object, columns: list[str]) -> None:
@@ -110,9 +160,9 @@ def check_condition(condition: str) -> list[str]:
     """
     try:
         tree = ast.parse(condition.strip(), mode="eval")
-    except SyntaxError as error:
+    except (SyntaxError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
         raise DataError(
-            f"cannot read the subset {condition!r} ({error.msg})",
+            f"cannot read the subset {condition!r} ({error})",
             mend="write it as column == 'value' and other > 0",
         ) from None
     nodes = list(ast.walk(tree))

@@ -1,6 +1,7 @@
 """Priors written as text, so that a saved fit can state them and be built again."""
 
 import ast
+import math
 from collections.abc import Mapping
 
 import bambi as bmb
@@ -40,7 +41,7 @@ def parse_prior(text: str, term: str) -> bmb.Prior:
     Raises
     ------
     DataError
-        If the text is not one listed distribution with numbers.
+        If the text is not one listed distribution with numbers that it can have.
 
     Examples
     --------
@@ -57,17 +58,28 @@ def parse_prior(text: str, term: str) -> bmb.Prior:
             raise wrong
         name = call.func.id
         parameters = DISTRIBUTIONS[name]
-        values = dict(zip(parameters, map(ast.literal_eval, call.args), strict=False))
-        values |= {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg}
-        numbers = {key: float(value) for key, value in values.items()}
-    except (SyntaxError, ValueError, TypeError, KeyError) as error:
+        nodes = [*call.args, *(word.value for word in call.keywords)]
+        given = [*parameters[: len(call.args)], *(str(word.arg) for word in call.keywords)]
+        values = map(ast.literal_eval, nodes)
+        numbers = {key: float(value) for key, value in zip(given, values, strict=True)}
+    except (SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise wrong from error
-    if set(numbers) != set(parameters) or len(call.args) > len(parameters):
+    if sorted(given) != sorted(parameters) or not _possible(name, numbers):
         raise wrong
     prior = bmb.Prior(name, auto_scale=False, **numbers)
     if "|" in term:
         return bmb.Prior("Normal", auto_scale=False, mu=0, sigma=prior)
     return prior
+
+
+def _possible(name: str, numbers: Mapping[str, float]) -> bool:
+    """Whether the parameters are finite, and scales, rates and shapes positive."""
+    location = {"mu", "lower", "upper"} | ({"alpha"} if name == "Cauchy" else set())
+    return (
+        all(map(math.isfinite, numbers.values()))
+        and all(value > 0 for key, value in numbers.items() if key not in location)
+        and (name != "Uniform" or numbers["lower"] < numbers["upper"])
+    )
 
 
 def parse_priors(priors: Mapping[str, str] | None) -> dict[str, bmb.Prior]:

@@ -9,8 +9,8 @@ import bambi as bmb
 import numpy as np
 import pandas as pd
 
-from causalbias.errors import DataError
-from causalbias.models.formula import formula_columns
+from causalbias.errors import DataError, shown
+from causalbias.models.formula import formula_columns, proportion
 from causalbias.models.priors import parse_priors
 
 # family: (what its response must be, in words)
@@ -21,6 +21,9 @@ FAMILIES = {
     "cumulative": "ordered categories, as whole numbers",
     "beta": "numbers strictly between 0 and 1",
 }
+
+# What bambi and formulae raise on models that they cannot make.
+UNBUILDABLE = (ValueError, KeyError, TypeError, UserWarning, NotImplementedError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,32 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
             used[name] = used[name].astype(str)
         elif pd.api.types.is_extension_array_dtype(used[name]) and used[name].dtype.kind in "iuf":
             used[name] = used[name].to_numpy(dtype=int if used[name].dtype.kind != "f" else float)
-    if spec.family != "binomial":
+    if spec.family == "binomial":
+        _check_counts(used, *proportion(spec.formula))
+    else:
         used[response] = _response(used[response], frame[response], spec.family)
     return used
+
+
+def _check_counts(used: pd.DataFrame, successes: str, trials: str | float) -> None:
+    most = used[trials] if isinstance(trials, str) else pd.Series(trials, index=used.index)
+    checks = {successes: (used[successes], most)}
+    if isinstance(trials, str):
+        checks = {trials: (most, pd.Series(np.inf, index=used.index))} | checks
+    for name, (count, limit) in checks.items():
+        if not pd.api.types.is_numeric_dtype(count):
+            raise _wrong_response(count, np.ones(len(count), bool), "binomial")
+        bad = ((count < 0) | (count > limit) | (count % 1 != 0)).to_numpy()
+        if bad.any():
+            row = int(bad.argmax())
+            raise DataError(
+                f"{shown(count.iloc[row])} is not a whole number from 0 to {limit.iloc[row]:g} "
+                f"({int(bad.sum()):,} such rows)",
+                mend="give p(successes, trials) counts, no more successes than trials",
+                file="data",
+                column=name,
+                row=row + 1,
+            )
 
 
 def _response(values: pd.Series, original: pd.Series, family: str) -> pd.Series:
@@ -137,7 +163,7 @@ def _response(values: pd.Series, original: pd.Series, family: str) -> pd.Series:
 def _wrong_response(values: pd.Series, bad: np.ndarray, family: str) -> DataError:
     row = int(bad.argmax())
     return DataError(
-        f"{values.iloc[row]!r} ({int(bad.sum()):,} such rows), but family {family!r} needs "
+        f"{shown(values.iloc[row])} ({int(bad.sum()):,} such rows), but family {family!r} needs "
         f"{FAMILIES[family]}",
         mend="choose another family or transform the response",
         file="data",
@@ -156,6 +182,8 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
+        # The thresholds stand for it: no user has to write a formula without one.
+        warnings.filterwarnings("ignore", message="The intercept is omitted in ordinal families")
         try:
             return bmb.Model(
                 spec.formula,
@@ -164,7 +192,7 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
                 link=spec.link,
                 priors=parse_priors(spec.priors) or None,
             )
-        except (ValueError, KeyError, UserWarning, NotImplementedError) as error:
+        except UNBUILDABLE as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(

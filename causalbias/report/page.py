@@ -120,7 +120,7 @@ def findings(result: Manipulation, tables: dict[str, pd.DataFrame]) -> list[str]
                 f"Per point of perceived change, {system} is moved furthest by "
                 f"{high['attribute']}: a distance of {high['estimate']:.3g} "
                 f"({high['lower']:.3g} to {high['upper']:.3g}; probability of being the largest "
-                f"{chance:.2f}), and least by {low['attribute']}: "
+                f"{_chance(chance)}), and least by {low['attribute']}: "
                 f"{low['estimate']:.3g} ({low['lower']:.3g} to {low['upper']:.3g})."
             )
         if unbounded:
@@ -142,7 +142,8 @@ def limits(result: Manipulation) -> list[str]:
     said = [
         "Effects are causal where a manipulation changed its attribute and nothing else. That is a "
         "property of the stimuli; this report does not test it.",
-        "Scores and distances are averages over the seeds of this study.",
+        "Scores are averages over the faces of this study. Intervals of distances allow for other "
+        "seeds drawn like these; those of scores, for other raters.",
     ]
     if identity_note(result.study):
         said.append(
@@ -164,6 +165,11 @@ def limits(result: Manipulation) -> list[str]:
             else "Failures to enrol: not measured."
         )
     return said
+
+
+def _chance(probability: float) -> str:
+    """A probability from draws, which cannot tell 0.999 from certainty."""
+    return "above 0.99" if probability > 0.99 else f"{probability:.2f}"
 
 
 def _safe(name: str) -> str:

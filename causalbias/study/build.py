@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pandera.pandas as pa
 import xarray as xr
 
 from causalbias.errors import DataError
@@ -57,7 +58,7 @@ def make_study(
         Columns `stimulus_a`, `stimulus_b`, optionally `pair` (unique id; else ``"a~b"``).
     distances : DataFrame
         Columns `system`, `pair`, `distance` (>= 0, smaller means more alike), optionally
-        `threshold` (one value a system) and `status` ("ok", or why there is no distance).
+        `threshold` (one value a system, or none) and `status` ("ok", or why there is no distance).
     judgements : DataFrame
         Columns `question`, `score`, optionally `annotator`, and what was judged: `pair`,
         `stimulus`, or factor columns (a cell of the design). With both `pair` and `stimulus`,
@@ -159,12 +160,21 @@ def _checked_stimuli(
             mend="name one of them as identity",
         )
     check_columns(frame, factors, file=file)
-    schema = {"stimulus": text_column()}
-    schema |= {name: text_column() for name in factors if not _is_number(frame[name])}
-    schema |= {name: number_column() for name in factors if _is_number(frame[name])}
-    integers = [name for name in factors if pd.api.types.is_integer_dtype(frame[name])]
-    checked = check_frame(frame, schema, file=file, unique=["stimulus"])
+    checked = _check_factors(frame, {"stimulus": text_column()}, factors, file)
+    check_unique(checked, ["stimulus"], file=file)
     check_unique(checked, factors, file=file)
+    return checked
+
+
+def _check_factors(
+    frame: pd.DataFrame, schema: dict[str, pa.Column], factors: Sequence[str], file: str
+) -> pd.DataFrame:
+    """The frame, checked by the schema and for factors whose values are all there."""
+    factor = {
+        name: number_column() if _is_number(frame[name]) else text_column() for name in factors
+    }
+    integers = [name for name in factors if pd.api.types.is_integer_dtype(frame[name])]
+    checked = check_frame(frame, factor | schema, file=file)
     return checked.astype(dict.fromkeys(integers, np.int64))
 
 
@@ -242,7 +252,7 @@ def _machine(frame: pd.DataFrame, pairs: xr.Dataset, metric: str, file: str) -> 
     )
     machine["distance"].attrs["direction"] = "smaller means more alike"
     if "threshold" in frame:
-        check_frame(frame, {"threshold": number_column(0.0)}, file=file)
+        frame = check_frame(frame, {"threshold": number_column(0.0, nullable=True)}, file=file)
         per_system = frame.groupby("system")["threshold"]
         if (per_system.nunique() > 1).any():
             raise DataError(
@@ -280,7 +290,7 @@ def _human(
         _check_one_target(frame, file)
     names = ("annotator",) if either else ("pair", "stimulus", "annotator")
     schema |= {key: text_column() for key in names if key in frame}
-    frame = check_frame(frame, schema, file=file)
+    frame = _check_factors(frame, schema, [name for name in factors if name in target], file)
     questions = _questions(frame, scales, file)
     for key, group in (("pair", "pairs"), ("stimulus", "stimuli")):
         if key in target and group in groups:

@@ -8,7 +8,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaError, SchemaErrors
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
 
 
 def text_column(*, required: bool = True) -> pa.Column:
@@ -18,16 +18,20 @@ def text_column(*, required: bool = True) -> pa.Column:
 
 
 def number_column(
-    low: float | None = None, high: float | None = None, *, required: bool = True
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    required: bool = True,
+    nullable: bool = False,
 ) -> pa.Column:
-    """Schema of a column of finite numbers within [low, high]; a missing one is an error."""
+    """Schema of a column of finite numbers within [low, high]; missing ones if `nullable`."""
     checks = []
     if low is not None:
         checks.append(pa.Check.ge(low, error=f"is below {low:g}"))
     if high is not None:
         checks.append(pa.Check.le(high, error=f"is above {high:g}"))
     checks.append(pa.Check(np.isfinite, error="is not finite"))
-    return pa.Column(float, checks, required=required, coerce=True)
+    return pa.Column(float, checks, required=required, nullable=nullable, coerce=True)
 
 
 def check_frame(
@@ -115,13 +119,13 @@ def check_known(
         return
     unknown = values.isin(strangers).to_numpy()
     value = values.iloc[int(unknown.argmax())]
-    shown = ", ".join(map(str, list(known)[:12])) + (", ..." if len(known) > 12 else "")
+    listed = ", ".join(map(str, list(known)[:12])) + (", ..." if len(known) > 12 else "")
     raise _at_first(
         unknown,
         column,
         file,
-        f"{value!r} is not a known {what}",
-        f"use one of {shown}",
+        f"{shown(value)} is not a known {what}",
+        f"use one of {listed}",
     )
 
 
@@ -143,7 +147,7 @@ def _translate(error: SchemaErrors | SchemaError, file: str) -> DataError:
     row = int(case["index"]) + 1 if pd.notna(case["index"]) else None
     value = case["failure_case"]
     if "coerce" in check or "dtype" in check:
-        problem, mend = f"{value!r} is not a number", "write a number"
+        problem, mend = f"{shown(value)} is not a number", "write a number"
     else:
         problem, mend = f"{value} {check}", "correct the value or the declared range"
     more = len(same) - 1

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
 from causalbias.study.tree import group_of
 
 # group: (dims that must be there, coordinates and variables that must be there)
@@ -75,7 +75,7 @@ def _check_contents(
         if name in node.coords and not node.indexes[name].is_unique:
             again = node.indexes[name][node.indexes[name].duplicated()][0]
             raise DataError(
-                f"{again!r} occurs more than once",
+                f"{shown(again)} occurs more than once",
                 mend="give every label once",
                 file=f"/{group}",
                 column=name,
@@ -141,7 +141,7 @@ def _check_labels(
     unknown = ~np.isin(values, known)
     if unknown.any():
         raise DataError(
-            f"{values[unknown][0]!r} is not in {other} ({int(unknown.sum()):,} such labels)",
+            f"{shown(values[unknown][0])} is not in {other} ({int(unknown.sum()):,} such labels)",
             mend=f"add it to {other} or remove it here",
             file=group,
             column=column,
