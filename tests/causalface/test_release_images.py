@@ -11,7 +11,7 @@ import pytest
 
 import causalbias as cb
 from causalbias.study.tree import group_of
-from tests.release_files import load_release, write_release
+from tests.causalface.release_files import load_release, write_release
 
 
 def test_images_open_from_folder_and_archive(tmp_path):

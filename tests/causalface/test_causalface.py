@@ -15,7 +15,7 @@ from causalbias.datasets.release.layout import (
 )
 from causalbias.datasets.release.tables import read_answers
 from causalbias.study.tree import group_of
-from tests.release_files import LEVELS, edit_cells, load_release, small_study
+from tests.causalface.release_files import LEVELS, edit_cells, load_release, small_study
 
 
 @pytest.mark.parametrize("archive", [False, True])

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -47,6 +47,7 @@ def test_alpha_of_the_published_example(level, published):
     assert alpha(counts_of(coders(), [1, 2, 3, 4]), level) == pytest.approx(published, abs=5e-4)
 
 
+@settings(deadline=None)
 @given(
     arrays(
         float,

@@ -1,0 +1,44 @@
+"""Every other family: known truth recovered by NUTS from a few hundred rows."""
+
+import numpy as np
+import pytest
+
+import causalbias as cb
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "binomial", "beta", "cumulative"])
+def test_truth_is_recovered(family, family_fit, family_truth):
+    fit = family_fit(family)
+    assert not [reason for reason in cb.failures(fit) if "divergent" not in reason]
+    assert int(fit["sample_stats"]["diverging"].sum()) < 10
+    assert "declined" in fit.attrs["engine"]
+    table = cb.summary(fit, prob=0.999)
+    for name, value in family_truth.items():
+        if name == "threshold":
+            if family != "cumulative":
+                continue
+            rows = table[table.index.str.startswith("threshold")]
+            values = value
+        elif name == "Intercept" and family == "cumulative":
+            assert name not in table.index
+            continue
+        else:
+            rows, values = table.loc[[name]], [value]
+        assert len(rows) == len(values)
+        assert ((rows["lower"] < values) & (values < rows["upper"])).all(), name
+        assert (rows["sd"] < 0.5).all(), "an interval that holds everything would prove nothing"
+    assert f"Family: {family}" in repr(fit)
+
+
+def test_spread_of_groups(family_fit):
+    for family in ("bernoulli", "cumulative"):
+        row = cb.summary(family_fit(family), prob=0.999).loc["sd(1|g)"]
+        assert row["lower"] < 0.5 < row["upper"]
+        assert row["upper"] < 2
+
+
+def test_thresholds_ascend(family_fit):
+    cuts = family_fit("cumulative")["posterior"]["threshold"].values
+    assert (np.diff(cuts, axis=-1) > 0).all()
