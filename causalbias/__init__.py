@@ -11,8 +11,15 @@ from causalbias.errors import DataError
 
 if TYPE_CHECKING:
     from causalbias import plots
+    from causalbias.agreement.consensus import consensus, hcic
+    from causalbias.agreement.graded import graded_response
+    from causalbias.agreement.reliability import reliability
     from causalbias.datasets import load
     from causalbias.datasets.demo import demo_study
+    from causalbias.datasets.release.images import open_image
+    from causalbias.datasets.release.writing import to_release
+    from causalbias.datasets.simulate import simulate
+    from causalbias.datasets.simulation.parameters import Bias, People, Question, System
     from causalbias.estimands.contrasts import effects, predictions
     from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
     from causalbias.models.fitting import fit
@@ -27,46 +34,68 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bias",
     "DataError",
     "Fit",
+    "People",
+    "Question",
     "Study",
+    "System",
     "__version__",
+    "consensus",
     "demo_study",
     "effects",
     "failures",
     "fit",
+    "graded_response",
+    "hcic",
     "load",
     "make_study",
     "open",
+    "open_image",
     "per_unit",
     "plots",
     "predictions",
     "rank_probabilities",
+    "reliability",
     "save",
+    "simulate",
     "summarise",
     "summary",
     "to_frame",
+    "to_release",
     "validate",
 ]
 
 # Where each public name lives. Imported on first use: bambi and PyMC take seconds.
 _HOMES = {
-    "rank_probabilities": "causalbias.estimands.summaries",
-    "per_unit": "causalbias.estimands.summaries",
-    "summarise": "causalbias.estimands.summaries",
-    "predictions": "causalbias.estimands.contrasts",
-    "effects": "causalbias.estimands.contrasts",
+    "Bias": "causalbias.datasets.simulation.parameters",
     "Fit": "causalbias.models.result",
+    "People": "causalbias.datasets.simulation.parameters",
+    "Question": "causalbias.datasets.simulation.parameters",
     "Study": "causalbias.study.tree",
+    "System": "causalbias.datasets.simulation.parameters",
+    "consensus": "causalbias.agreement.consensus",
     "demo_study": "causalbias.datasets.demo",
+    "effects": "causalbias.estimands.contrasts",
     "failures": "causalbias.models.result",
     "fit": "causalbias.models.fitting",
+    "graded_response": "causalbias.agreement.graded",
+    "hcic": "causalbias.agreement.consensus",
     "load": "causalbias.datasets",
     "make_study": "causalbias.study.build",
     "open": "causalbias.storage",
+    "open_image": "causalbias.datasets.release.images",
+    "per_unit": "causalbias.estimands.summaries",
+    "predictions": "causalbias.estimands.contrasts",
+    "rank_probabilities": "causalbias.estimands.summaries",
+    "reliability": "causalbias.agreement.reliability",
     "save": "causalbias.storage",
+    "simulate": "causalbias.datasets.simulate",
+    "summarise": "causalbias.estimands.summaries",
     "summary": "causalbias.models.summary",
     "to_frame": "causalbias.study.frames",
+    "to_release": "causalbias.datasets.release.writing",
     "validate": "causalbias.study.validate",
 }
 

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from causalbias.datasets.causalface import load_causalface
 from causalbias.datasets.omi import load_omi, load_omi_ratings
 from causalbias.datasets.tidy import load_tidy
 from causalbias.errors import DataError
 from causalbias.study.tree import Study
 
 LOADERS: dict[str, Callable[..., Study]] = {
+    "causalface": load_causalface,
     "omi": load_omi,
     "omi-ratings": load_omi_ratings,
     "tidy": load_tidy,
@@ -21,12 +23,12 @@ def load(dataset: str, path: str | Path, **layout: Any) -> Study:
 
     Parameters
     ----------
-    dataset : {"omi", "omi-ratings", "tidy"}
-        The files' layout: see `load_omi`, `load_omi_ratings`, `load_tidy`.
+    dataset : {"causalface", "omi", "omi-ratings", "tidy"}
+        The files' layout: see `load_causalface`, `load_omi`, `load_omi_ratings`, `load_tidy`.
     path : path
         Where the files are; nothing outside it is read.
     **layout
-        Further arguments of the layout's loader (only "tidy" has any).
+        Further arguments of the layout's loader ("causalface" and "tidy" have some).
 
     Returns
     -------

@@ -1,6 +1,7 @@
 """Builds a study from tidy frames."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def make_study(
     distances: pd.DataFrame | None = None,
     judgements: pd.DataFrame | None = None,
     scales: Mapping[str, tuple[float, float]] | tuple[float, float] | None = None,
+    references: Mapping[str, float] | None = None,
     excluded: pd.DataFrame | None = None,
     provenance: pd.DataFrame | None = None,
     salt: bytes | None = None,
@@ -59,10 +61,13 @@ def make_study(
         `threshold` (one value a system, or none) and `status` ("ok", or why there is no distance).
     judgements : DataFrame
         Columns `question`, `score`, optionally `annotator`, and what was judged: `pair`,
-        `stimulus`, or factor columns (a cell of the design). Other columns are kept as
-        coordinates.
+        `stimulus`, or factor columns (a cell of the design). With both `pair` and `stimulus`,
+        each row fills one and leaves the other "". Other columns are kept as coordinates.
     scales : (low, high) or mapping of question to (low, high)
         Range of the scores; needed with judgements.
+    references : mapping of attribute to level, optional
+        For factors `attribute` and `level`: the level at which each attribute leaves a face
+        unchanged. `to_frame` then has one column an attribute: how far it was moved.
     excluded : DataFrame
         What a loader left out: columns `file`, `what`, `reason`, `count`.
     provenance : DataFrame
@@ -131,8 +136,19 @@ def make_study(
         "identity": identity,
         "causalbias_format": FORMAT_VERSION,
     }
+    if references is not None:
+        study.attrs["references"] = _checked_references(references, factors)
     validate(study)
     return study
+
+
+def _checked_references(references: Mapping[str, float], factors: Sequence[str]) -> str:
+    if not {"attribute", "level"} <= set(factors) or set(references) & set(factors):
+        raise DataError(
+            f"references for {', '.join(references)} with factors {', '.join(factors)}",
+            mend="references need factors attribute and level, and names that are no factor's",
+        )
+    return json.dumps({name: float(level) for name, level in references.items()})
 
 
 def _checked_stimuli(
@@ -269,12 +285,17 @@ def _human(
             mend=f"add a column pair, stimulus, or some of {', '.join(factors)}",
             file=file,
         )
-    schema |= {key: text_column() for key in ("pair", "stimulus", "annotator") if key in frame}
+    either = "pair" in frame and "stimulus" in frame
+    if either:
+        _check_one_target(frame, file)
+    names = ("annotator",) if either else ("pair", "stimulus", "annotator")
+    schema |= {key: text_column() for key in names if key in frame}
     frame = _check_factors(frame, schema, [name for name in factors if name in target], file)
     questions = _questions(frame, scales, file)
     for key, group in (("pair", "pairs"), ("stimulus", "stimuli")):
         if key in target and group in groups:
             known = pd.Index(np.unique(groups[group][key].values))
+            known = known.union([""]) if either else known
             check_known(frame[key], known, what=key, file=file, column=key)
     if "annotator" in frame:
         trial = ["trial"] if "trial" in frame else []
@@ -289,26 +310,41 @@ def _human(
     return xr.Dataset({"score": score}, coords=coords), questions
 
 
+def _check_one_target(frame: pd.DataFrame, file: str) -> None:
+    wrong = ((frame["pair"] != "") == (frame["stimulus"] != "")).to_numpy()
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"pair {frame['pair'].iloc[row]!r} and stimulus {frame['stimulus'].iloc[row]!r}",
+            mend='a judgement is of one of them; leave the other ""',
+            file=file,
+            column="pair + stimulus",
+            row=row + 1,
+        )
+
+
 def _questions(
     frame: pd.DataFrame,
     scales: Mapping[str, tuple[float, float]] | tuple[float, float],
     file: str,
 ) -> xr.Dataset:
     """Range of each question's scale, having checked that the scores keep to it."""
-    names = np.unique(_plain(frame["question"]))
+    codes, found = pd.factorize(frame["question"], sort=True)
+    names = np.array(found, dtype=str)
     if not isinstance(scales, Mapping):
         scales = dict.fromkeys(names.tolist(), scales)
     check_known(
         frame["question"], list(scales), what="question with a scale", file=file, column="question"
     )
-    low = frame["question"].map({key: value[0] for key, value in scales.items()})
-    high = frame["question"].map({key: value[1] for key, value in scales.items()})
-    outside = ((frame["score"] < low) | (frame["score"] > high)).to_numpy()
+    ranges = np.array([scales[str(name)] for name in names], dtype=float)
+    low, high = ranges[codes].T
+    score = frame["score"].to_numpy(float)
+    outside = (score < low) | (score > high)
     if outside.any():
         at = int(outside.argmax())
         raise DataError(
-            f"{frame['score'].iloc[at]:g} is outside the scale {low.iloc[at]:g} to "
-            f"{high.iloc[at]:g} ({int(outside.sum()):,} such scores)",
+            f"{score[at]:g} is outside the scale {low[at]:g} to "
+            f"{high[at]:g} ({int(outside.sum()):,} such scores)",
             mend="correct the score, or state the scale it was given on",
             file=file,
             column="score",
@@ -316,8 +352,8 @@ def _questions(
         )
     return xr.Dataset(
         {
-            "low": ("question", np.array([scales[str(name)][0] for name in names], float)),
-            "high": ("question", np.array([scales[str(name)][1] for name in names], float)),
+            "low": ("question", ranges[:, 0]),
+            "high": ("question", ranges[:, 1]),
         },
         coords={"question": names},
     )

@@ -113,9 +113,11 @@ def check_known(
     values: pd.Series, known: Sequence[Any] | pd.Index, *, what: str, file: str, column: str
 ) -> None:
     """Raise DataError if a value of the column is not among the known ones."""
-    unknown = (~values.isin(known)).to_numpy()
-    if not unknown.any():
+    distinct = pd.Index(values.unique())
+    strangers = distinct[pd.Index(known).unique().get_indexer(distinct) < 0]
+    if strangers.empty:
         return
+    unknown = values.isin(strangers).to_numpy()
     value = values.iloc[int(unknown.argmax())]
     listed = ", ".join(map(str, list(known)[:12])) + (", ..." if len(known) > 12 else "")
     raise _at_first(

@@ -1,0 +1,1 @@
+"""The files of the CausalFace release: their names, reading and writing."""

@@ -1,0 +1,231 @@
+"""Agreement against published examples, an independent package, hand-worked cases, known truth."""
+
+import krippendorff
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import causalbias as cb
+from causalbias.agreement.consensus import dirichlet_mean
+from causalbias.agreement.reliability import LEVELS, alpha, bootstrap_alpha, icc
+
+# 3 coders by 15 units, in the README of the krippendorff package 0.9.0 (and in its tests):
+# alpha 0.691 nominal, 0.811 interval. * is no answer.
+CODERS = """
+* * * * * 3 4 1 2 1 1 3 3 * 3
+1 * 2 1 3 3 4 3 * * * * * * *
+* * 2 1 3 4 4 * 2 1 1 3 3 * 4
+"""
+# 6 targets by 4 judges: Shrout and Fleiss (1979), Psychological Bulletin 86(2), table 2;
+# ICC(1,1) = .17 and ICC(1,4) = .44 in table 4.
+JUDGES = np.array(
+    [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+)
+
+
+def counts_of(answers, categories):
+    """Counts (item, category) of answers (annotator, item), NaN for none."""
+    return np.stack([(answers == one).sum(axis=0) for one in categories], axis=1)
+
+
+def coders():
+    cells = [line.split() for line in CODERS.split("\n") if line]
+    return np.array([[np.nan if one == "*" else float(one) for one in row] for row in cells])
+
+
+def study_of(rows, scale=(0, 4)):
+    judgements = pd.DataFrame(rows, columns=["stimulus", "annotator", "score"])
+    return cb.make_study(factors=["seed"], judgements=judgements.assign(question="q"), scales=scale)
+
+
+@pytest.mark.parametrize(("level", "published"), [("nominal", 0.691), ("interval", 0.811)])
+def test_alpha_of_the_published_example(level, published):
+    assert alpha(counts_of(coders(), [1, 2, 3, 4]), level) == pytest.approx(published, abs=5e-4)
+
+
+@settings(deadline=None)
+@given(
+    arrays(
+        float,
+        st.tuples(st.integers(2, 6), st.integers(2, 12)),
+        elements=st.sampled_from([np.nan, 1.0, 2.0, 3.0, 7.0]),
+    )
+)
+def test_alpha_agrees_with_the_krippendorff_package(answers):
+    values = np.array([1.0, 2.0, 3.0, 7.0])
+    counts = counts_of(answers, values)
+    pairable = counts[counts.sum(axis=1) > 1]
+    if (pairable.sum(axis=0) > 0).sum() < 2:
+        with pytest.raises(cb.DataError, match=r"two answers|all answers are the same"):
+            alpha(counts, "nominal")
+        return
+    for level in LEVELS:
+        theirs = krippendorff.alpha(value_counts=counts, value_domain=values,
+                                    level_of_measurement=level)  # fmt: skip
+        assert alpha(counts, level, values) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_alpha_by_hand():
+    # Two annotators, items aa, ab, bb, bb: o_ab = 2 of n = 8 answers, 3 a and 5 b:
+    # 1 - (8 - 1) * 2 / (2 * 3 * 5) = 1 - 14/30.
+    counts = np.array([[2, 0], [1, 1], [0, 2], [0, 2]])
+    assert alpha(counts, "nominal") == pytest.approx(1 - 14 / 30)
+
+
+def test_alpha_bootstrap_is_that_of_single_items():
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=120)[:, None]
+    answers = np.digitize(latent + rng.normal(size=(120, 5)), [-1, 0, 1]).T.astype(float)
+    counts = counts_of(answers, range(4))
+    fast = bootstrap_alpha(counts, "ordinal", None, 4000, seed=1)
+    slow = [alpha(counts[rng.integers(120, size=120)], "ordinal") for _ in range(1000)]
+    assert fast.mean() == pytest.approx(np.mean(slow), abs=0.005)
+    assert fast.std() == pytest.approx(np.std(slow), rel=0.1)
+
+
+def test_icc_of_the_published_example():
+    single, average = icc(counts_of(JUDGES.T, range(11)))
+    assert single[0] == pytest.approx(0.17, abs=0.005)
+    assert average[0] == pytest.approx(0.44, abs=0.005)
+    # Their interval, by the published formula with F(.975; 5, 18) and F(.975; 18, 5) from tables:
+    # F0 = 11.24 / 6.26 = 1.79, FL = 1.79 / 3.38, FU = 1.79 * 6.36.
+    assert single[1:] == pytest.approx(
+        ((1.79 / 3.38 - 1) / (1.79 / 3.38 + 3), (1.79 * 6.36 - 1) / (1.79 * 6.36 + 3)), abs=0.01
+    )
+
+
+def test_icc_recovers_and_covers_a_known_value():
+    rng = np.random.default_rng(3)
+    inside = []
+    for _ in range(200):
+        score = np.round(20 + 3 * rng.normal(size=(60, 1)) + 4 * rng.normal(size=(60, 4)))
+        score[rng.random((60, 4)) < 0.15] = np.nan
+        single, _ = icc(counts_of(np.clip(score, 0, 40).T, range(41)), prob=0.9)
+        inside.append(single[1] < 9 / 25 < single[2])
+    assert 0.84 < np.mean(inside) < 0.96  # 4 standard errors
+
+
+def test_reliability_of_a_study_and_its_errors():
+    study = study_of([(s, a, (s + a) % 5 if s < 3 else s) for s in range(5) for a in range(3)])
+    table = cb.reliability(study, "q")
+    assert (table["lower"] <= table["estimate"]).all()
+    assert (table["estimate"] <= table["upper"]).all()
+    assert (table["items"] == 5).all()
+    pd.testing.assert_frame_equal(table, cb.reliability(study, "q"))
+    with pytest.raises(cb.DataError, match=r"no answer to question 'w'.*ask for one of q"):
+        cb.reliability(study, "w")
+    with pytest.raises(cb.DataError, match="no item has two answers"):
+        cb.reliability(study_of([(s, 1, s) for s in range(3)]), "q")
+    with pytest.raises(cb.DataError, match="all answers are the same"):
+        cb.reliability(study_of([(s, a, 2) for s in range(3) for a in range(3)]), "q")
+    with pytest.raises(cb.DataError, match="not whole numbers"):
+        cb.hcic(study_of([("s", "a", 1.5)]), "q")
+
+
+def test_hcic_by_hand():
+    table = cb.hcic(study_of([("x", 1, 4), ("x", 2, 3), ("x", 3, 2), ("y", 1, 0)]), "q")
+    assert table.loc["x", ["n", "mean", "spread"]].tolist() == [3, 3.0, 1.0]
+    assert table.loc["y", ["n", "mean"]].tolist() == [1, 0.0]
+    assert np.isnan(table.loc["y", "spread"])
+    # Prior: shares (2, 1, 2, 2, 2) / 9. Posterior of x: (2/9, 1/9, 11/9, 11/9, 11/9) of weight 4.
+    mean = (1 * 1 + 2 * 11 + 3 * 11 + 4 * 11) / 36
+    square = (1 * 1 + 4 * 11 + 9 * 11 + 16 * 11) / 36
+    expected, error = dirichlet_mean(np.array([[0, 0, 1, 1, 1], [1, 0, 0, 0, 0]]), np.arange(5.0))
+    assert expected[0] == pytest.approx(mean)
+    assert error[0] == pytest.approx(np.sqrt((square - mean**2) / 5))
+    assert table.loc["x", "error"] == pytest.approx(error[0])
+    assert table.loc["x", "lower"] < 3 < table.loc["x", "upper"]
+
+
+def simulated(**people):
+    settings = {"sd_severity": 0.0, "sd_discrimination": 0.0, "careless": 0.0, "missing": 0.0,
+                "dropout": 0.0, "annotators": 60, "questions": ()}  # fmt: skip
+    people = cb.People(**(settings | people))
+    levels = {"pose": [-3, -1.5, 0, 1.5, 3]}
+    return cb.simulate(30, levels=levels, impostors=8, people=people, systems=(), rng=11)
+
+
+def reference_mean(**people):
+    """What the same items score with 400 annotators each: their true mean, near enough."""
+    return cb.hcic(simulated(judgements=400, annotators=400, **people))["mean"]
+
+
+def test_hcic_intervals_and_label_probabilities_are_calibrated():
+    truth = reference_mean()
+    study = simulated(judgements=5)
+    table = cb.hcic(study, prob=0.9)
+    assert 0.86 < ((table["lower"] <= truth) & (truth <= table["upper"])).mean() < 0.97
+    labels = cb.consensus(study, 2.0)
+    right = labels["label"] == (truth >= 2.0)
+    doubtful = labels["probability"] < 0.8
+    assert doubtful.sum() > 50
+    for part in (doubtful, ~doubtful):
+        assert right[part].mean() == pytest.approx(labels["probability"][part].mean(), abs=0.08)
+    with pytest.raises(ValueError, match="threshold is 9"):
+        cb.consensus(study, 9.0)
+
+
+NOISY = {"sd_severity": 1.0, "sd_discrimination": 0.6, "careless": 0.1, "annotators": 80}
+
+
+def test_graded_response_beats_the_mean_where_annotators_differ():
+    study = simulated(**NOISY, judgements=6)
+    model, plain = cb.graded_response(study), cb.hcic(study)["mean"]
+    assert model.attrs["converged"]
+    truth = reference_mean()
+    order = model["pair"].values
+    rank = {
+        name: np.corrcoef(truth.loc[order].rank(), pd.Series(values).rank())[0, 1]
+        for name, values in (("model", model["latent"].values), ("mean", plain.loc[order].values))
+    }
+    assert rank["model"] > rank["mean"] + 0.005
+    assert (model["lower"] <= model["mean"]).all()
+    assert (model["mean"] <= model["upper"]).all()
+
+
+def test_graded_response_recovers_annotators():
+    # Their traits again, from the answers: harsher ones score lower on the same items.
+    study = simulated(**NOISY, judgements=20)
+    model = cb.graded_response(study)
+    human = study["human"].to_dataset().reset_coords().to_dataframe()
+    residual = human["score"] - human.groupby("pair")["score"].transform("mean")
+    harsh = -residual.groupby(human["annotator"]).mean().loc[model["annotator"].values]
+    assert np.corrcoef(harsh, model["severity"])[0, 1] > 0.9
+    assert model["severity"].std() == pytest.approx(1.0, abs=0.3)
+
+
+def test_a_random_clicker_counts_little():
+    rng = np.random.default_rng(2)
+    items = np.repeat(np.arange(80), 6)
+    who = np.tile(np.arange(6), 80)
+    level = rng.integers(5, size=80)[items]
+    good = np.clip(level + rng.integers(-1, 2, size=len(items)), 0, 4)
+    score = np.where(who == 5, rng.integers(5, size=len(items)), good)
+    study = study_of(list(zip(items, who, score, strict=True)))
+    model = cb.graded_response(study, "q")
+    names = study["human"].to_dataset()["annotator"].values[:6]
+    sharp = model["discrimination"].sel(annotator=names).values
+    assert sharp[5] < 0.5 * sharp[:5].min()
+
+
+def test_graded_response_does_not_depend_on_the_order_of_rows():
+    study = simulated(**NOISY, judgements=4)
+    shuffled = cb.Study(
+        children={
+            name: xr.DataTree(
+                node.to_dataset()
+                if name != "human"
+                else node.to_dataset().isel(
+                    judgement=np.random.default_rng(0).permutation(node.sizes["judgement"])
+                )
+            )
+            for name, node in study.children.items()
+        }
+    )
+    shuffled.attrs = study.attrs
+    one, other = (cb.graded_response(each)["mean"].to_series() for each in (study, shuffled))
+    pd.testing.assert_series_equal(one.sort_index(), other.sort_index(), atol=1e-6)
