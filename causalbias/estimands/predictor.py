@@ -10,6 +10,7 @@ from scipy import sparse
 
 from causalbias.errors import DataError
 from causalbias.models.formula import formula_columns
+from causalbias.models.groups import GroupPart, group_parts
 from causalbias.models.spec import ModelSpec
 
 SCALES = ("response", "link")
@@ -53,15 +54,15 @@ def average_prediction(
     for value, known, name in ((scale, SCALES, "scale"), (population, POPULATIONS, "population")):
         if value not in known:
             raise DataError(f"no {name} {value!r}", mend=f"use one of {', '.join(known)}")
+    spec = ModelSpec.from_json(fit.attrs["spec"])
     posterior = fit.children["posterior"].to_dataset()
-    design, coefficients = _design(model, frame, posterior, population)
+    design, coefficients = _design(model, spec, frame, posterior, population)
     n_cells = int(cells.max()) + 1
     counts = np.bincount(cells, minlength=n_cells)
     average = sparse.csr_matrix(
         (1.0 / counts[cells], (cells, np.arange(len(cells)))), shape=(n_cells, len(cells))
     )
-    family = fit_family(fit)
-    if scale == "link" or (family == "gaussian" and _link(model) == "identity"):
+    if scale == "link" or (spec.family == "gaussian" and _link(model) == "identity"):
         return np.asarray((average @ design) @ coefficients.T).T
     total = np.zeros((len(coefficients), n_cells))
     step = max(1, CHUNK // len(coefficients))
@@ -72,38 +73,52 @@ def average_prediction(
     return total
 
 
-def fit_family(fit: xr.DataTree) -> str:
-    """Name of a fit's family."""
-    return ModelSpec.from_json(fit.attrs["spec"]).family
-
-
 def _link(model: bmb.Model) -> str:
     return str(model.family.link[model.family.likelihood.parent].name)
 
 
 def _design(
-    model: bmb.Model, frame: pd.DataFrame, posterior: xr.Dataset, population: str
+    model: bmb.Model, spec: ModelSpec, frame: pd.DataFrame, posterior: xr.Dataset, population: str
 ) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Design matrix (rows, p) of the linear predictor, and its coefficients (draws, p)."""
     component = model.parameters[model.family.likelihood.parent]
     if component.offset_terms:
         raise DataError("the formula has an offset", mend="model it as a coefficient for effects")
-    blocks, draws = [], []
+    blocks: dict[str, sparse.csr_matrix] = {}
     if component.design.common is not None:
         common = component.design.common.evaluate_new_data(frame)
-        blocks.append(sparse.csr_matrix(common.design_matrix))
-        draws += [_flat(posterior[name]) for name in common.slices]
-    if component.design.group is not None and population == "these":
-        group = component.design.group.evaluate_new_data(frame)
-        blocks.append(sparse.csr_matrix(group.design_matrix))
-        for name in group.slices:
-            if name not in posterior:
-                raise DataError(
-                    f"the effects of {name!r} were too many to keep",
-                    mend="use population='typical', or fit fewer draws",
-                )
-        draws += [_flat(_group_major(posterior[name])) for name in group.slices]
-    return sparse.hstack(blocks, format="csr"), np.hstack(draws)
+        blocks |= {
+            name: sparse.csr_matrix(common.design_matrix[:, columns])
+            for name, columns in common.slices.items()
+        }
+    if population == "these":
+        if component.design.group is not None:
+            group = component.design.group.evaluate_new_data(frame)
+            matrix = sparse.csr_matrix(group.design_matrix)
+            blocks |= {name: matrix[:, columns] for name, columns in group.slices.items()}
+        for part in group_parts(spec.formula):
+            if part.members:
+                blocks[part.name] = _membership(part, frame, posterior)
+    for name in blocks:
+        if name not in posterior:
+            raise DataError(
+                f"the effects of {name!r} were too many to keep",
+                mend="use population='typical', or fit fewer draws",
+            )
+    draws = [_flat(_group_major(posterior[name])) for name in blocks]
+    return sparse.hstack(list(blocks.values()), format="csr"), np.hstack(draws)
+
+
+def _membership(part: GroupPart, frame: pd.DataFrame, posterior: xr.Dataset) -> sparse.csr_matrix:
+    """Weights (rows, levels) of a multi-membership term."""
+    levels = pd.Index(posterior[f"{part.factor}__factor_dim"].values.astype(str))
+    rows = np.arange(len(frame))
+    shape, weight = (len(frame), len(levels)), 1 / len(part.members)
+    places = [levels.get_indexer(frame[name].astype(str)) for name in part.members]
+    return sum(
+        sparse.csr_matrix((np.full(len(rows), weight), (rows, place)), shape=shape)
+        for place in places
+    )
 
 
 def _group_major(effects: xr.DataArray) -> xr.DataArray:

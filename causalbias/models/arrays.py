@@ -1,14 +1,191 @@
-"""A bambi model as plain arrays for the engines, and an engine's draws under bambi's names."""
+"""A model as plain arrays for the engines, and an engine's draws under bambi's names."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import bambi as bmb
 import numpy as np
-import xarray as xr
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, LogDensity, Problem
+from causalbias.models.groups import GroupPart, correlated_terms, group_parts
+from causalbias.models.priors import parse_prior
+from causalbias.models.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A model for an engine, and how to name what comes back.
+
+    Attributes
+    ----------
+    problem : Problem
+        Columns of the design centred where there is an intercept, as in bambi, whose prior is on
+        the intercept of centred data.
+    centre : ndarray (p,)
+        What was subtracted from each column.
+    pieces : dict
+        For each of the engine's terms the bambi terms that it joins, and how many effects each has.
+    """
+
+    problem: Problem
+    centre: FloatArray
+    pieces: dict[str, list[tuple[str, int]]]
+
+
+def arrays_of(model: bmb.Model, spec: ModelSpec, used: pd.DataFrame) -> Arrays:
+    """The arrays of a model with one linear predictor.
+
+    Parameters
+    ----------
+    model : bambi Model
+        Of the specification (`bambi_model`).
+    spec : ModelSpec
+    used : DataFrame
+        The rows (`model_frame`), which hold the columns of multi-membership terms.
+
+    Raises
+    ------
+    EngineError
+        If the model has offsets, smooth terms, or priors that no engine honours exactly.
+    """
+    parent = model.family.likelihood.parent
+    component = model.parameters[parent]
+    if component.offset_terms or component.hsgp_terms:
+        raise EngineError("offsets and HSGP terms are not among the terms it knows")
+    if any(hasattr(model.parameters[name], "terms") for name in model.parameters if name != parent):
+        raise EngineError("it models the mean only, and another parameter has a formula")
+    columns, means, sds = [np.empty((len(used), 0))], [np.empty(0)], [np.empty(0)]
+    common = dict(component.common_terms)
+    if component.intercept_term is not None:
+        common = {"Intercept": component.intercept_term} | common
+    for name, term in common.items():
+        data = np.asarray(term.data, np.float64).reshape(len(used), -1)
+        mean, sd = _normal_prior(term.prior, data.shape[1], name)
+        columns.append(data)
+        means.append(mean)
+        sds.append(sd)
+    design = np.hstack(columns)
+    centre = np.zeros(design.shape[1])
+    if component.intercept_term is not None and model.center_predictors:
+        centre[1:] = design[:, 1:].mean(axis=0)
+    terms, pieces = _terms(component, spec, used, np.asarray(model.response_term.data))
+    problem = Problem(
+        y=np.asarray(model.response_term.data, np.float64),
+        design=design - centre,
+        beta_mean=np.concatenate(means),
+        beta_sd=np.concatenate(sds),
+        terms=tuple(terms),
+        row_weight=np.ones(len(used)),
+    )
+    return Arrays(problem, centre, pieces)
+
+
+def _terms(
+    component: Any, spec: ModelSpec, used: pd.DataFrame, response: NDArray
+) -> tuple[list[GroupTerm], dict[str, list[tuple[str, int]]]]:
+    single = {
+        name: _group_term(name, term) for name, term in component.group_specific_terms.items()
+    }
+    joined: list[GroupTerm] = []
+    pieces: dict[str, list[tuple[str, int]]] = {}
+    for names in correlated_terms(spec.formula):
+        if set(names) <= set(single):
+            parts = [single.pop(name) for name in names]
+            joined.append(_correlate(parts))
+            pieces[joined[-1].name] = [(part.name, part.columns.shape[1]) for part in parts]
+    pieces |= {name: [(name, term.columns.shape[1])] for name, term in single.items()}
+    members = [
+        _membership_term(part, spec, used, response)
+        for part in group_parts(spec.formula)
+        if part.members
+    ]
+    pieces |= {term.name: [(term.name, 1)] for term in members}
+    return [*joined, *single.values(), *members], pieces
+
+
+def _correlate(parts: list[GroupTerm]) -> GroupTerm:
+    """One term of several with the same levels, its effects correlated a priori (LKJ, eta 1)."""
+    columns = np.hstack([part.columns for part in parts])
+    return replace(
+        parts[0],
+        name=" + ".join(part.name.split("|", 1)[0] for part in parts)
+        + "|"
+        + parts[0].name.split("|", 1)[1],
+        coefficients=tuple(name for part in parts for name in part.coefficients),
+        columns=columns,
+        correlated=columns.shape[1] > 1,
+        sd_log_prior=tuple(one for part in parts for one in part.sd_log_prior),
+    )
+
+
+def _group_term(name: str, term: Any) -> GroupTerm:
+    predictor = np.asarray(term.predictor, np.float64)
+    predictor = predictor.reshape(len(predictor), -1)
+    spread = term.prior.args["sigma"]
+    if term.prior.name != "Normal" or not isinstance(spread, bmb.Prior):
+        raise EngineError(f"the effects of {name!r} are not Normal(0, sd) with a prior on sd")
+    codes = np.asarray(term.group_index, np.int64)[:, None]
+    size = predictor.shape[1]
+    effect = name.split("|", 1)[0]
+    labels = [dim for key, dim in term.coords.items() if key.endswith("__expr_dim")]
+    return GroupTerm(
+        name=name,
+        coefficients=tuple(f"{effect}[{one}]" for one in labels[0]) if labels else (effect,),
+        columns=predictor,
+        codes=codes,
+        weights=np.ones(codes.shape),
+        n_levels=len(term.groups),
+        correlated=False,
+        sd_log_prior=tuple(sd_log_prior(spread, which, name) for which in range(size)),
+    )
+
+
+def _membership_term(
+    part: GroupPart, spec: ModelSpec, used: pd.DataFrame, response: NDArray
+) -> GroupTerm:
+    """Each row a member of several levels with equal weights that sum to one, as in brms."""
+    if part.effects != "1":
+        raise EngineError(f"multi-membership slopes ({part.name}) are not among its terms")
+    codes = np.searchsorted(membership_levels(part, used), _members(part, used))
+    # Bambi's default for an intercept's sd, which it scales by the response's where that is real.
+    scale = 2.5 * (np.std(response) if spec.family == "gaussian" else 1.0)
+    prior = bmb.Prior("HalfNormal", sigma=scale)
+    if part.name in spec.priors:
+        prior = parse_prior(spec.priors[part.name], part.name).args["sigma"]
+    return GroupTerm(
+        name=part.name,
+        coefficients=("1",),
+        columns=np.ones((len(used), 1)),
+        codes=codes,
+        weights=np.full(codes.shape, 1 / codes.shape[1]),
+        n_levels=len(membership_levels(part, used)),
+        correlated=False,
+        sd_log_prior=(sd_log_prior(prior, 0, part.name),),
+    )
+
+
+def membership_levels(part: GroupPart, used: pd.DataFrame) -> NDArray[np.str_]:
+    """Sorted labels of everyone who is a member of some row."""
+    return np.unique(_members(part, used))
+
+
+def _members(part: GroupPart, used: pd.DataFrame) -> NDArray[np.str_]:
+    return np.column_stack([used[name].astype(str).to_numpy(dtype=str) for name in part.members])
+
+
+def _normal_prior(prior: bmb.Prior, size: int, name: str) -> tuple[FloatArray, FloatArray]:
+    if prior.name == "Flat":
+        return np.zeros(size), np.full(size, np.inf)
+    if prior.name != "Normal":
+        raise EngineError(f"the prior of {name!r} is {prior.name}; it needs Normal or Flat")
+    arguments = prior.args
+    return (
+        np.broadcast_to(np.ravel(arguments["mu"]), size).astype(float),
+        np.broadcast_to(np.ravel(arguments["sigma"]), size).astype(float),
+    )
 
 
 def sd_log_prior(prior: bmb.Prior, which: int, term: str) -> LogDensity:
@@ -55,155 +232,3 @@ def _half(full: stats.rv_continuous) -> LogDensity:
         return np.where(sd >= 0, np.log(2.0) + full.logpdf(sd), -np.inf)
 
     return log_density
-
-
-def problem_of(model: bmb.Model) -> tuple[Problem, FloatArray]:
-    """The arrays of a bambi model with one linear predictor.
-
-    Returns
-    -------
-    problem : Problem
-        With the columns of the design centred, as bambi does where there is an intercept: its
-        prior is on the intercept of centred data.
-    centre : ndarray (p,)
-        What was subtracted from each column.
-
-    Raises
-    ------
-    EngineError
-        If the model has offsets, smooth terms, or priors that no engine honours exactly.
-    """
-    parent = model.family.likelihood.parent
-    component = model.parameters[parent]
-    if component.offset_terms or component.hsgp_terms:
-        raise EngineError("offsets and HSGP terms are not among the terms it knows")
-    if any(hasattr(model.parameters[name], "terms") for name in model.parameters if name != parent):
-        raise EngineError("it models the mean only, and another parameter has a formula")
-    columns, means, sds = [], [], []
-    common = dict(component.common_terms)
-    if component.intercept_term is not None:
-        common = {"Intercept": component.intercept_term} | common
-    for name, term in common.items():
-        data = np.asarray(term.data, np.float64).reshape(len(model.data), -1)
-        mean, sd = _normal_prior(term.prior, data.shape[1], name)
-        columns.append(data)
-        means.append(mean)
-        sds.append(sd)
-    design = np.hstack(columns) if columns else np.empty((len(model.data), 0))
-    centre = np.zeros(design.shape[1])
-    if component.intercept_term is not None and model.center_predictors:
-        centre[1:] = design[:, 1:].mean(axis=0)
-    problem = Problem(
-        y=np.asarray(model.response_term.data, np.float64),
-        design=design - centre,
-        beta_mean=np.concatenate([np.empty(0), *means]),
-        beta_sd=np.concatenate([np.empty(0), *sds]),
-        terms=tuple(
-            _group_term(name, term) for name, term in component.group_specific_terms.items()
-        ),
-        row_weight=np.ones(len(model.data)),
-    )
-    return problem, centre
-
-
-def _normal_prior(prior: bmb.Prior, size: int, name: str) -> tuple[FloatArray, FloatArray]:
-    if prior.name == "Flat":
-        return np.zeros(size), np.full(size, np.inf)
-    if prior.name != "Normal":
-        raise EngineError(f"the prior of {name!r} is {prior.name}; it needs Normal or Flat")
-    arguments = prior.args
-    return (
-        np.broadcast_to(np.ravel(arguments["mu"]), size).astype(float),
-        np.broadcast_to(np.ravel(arguments["sigma"]), size).astype(float),
-    )
-
-
-def _group_term(name: str, term: object) -> GroupTerm:
-    predictor = np.asarray(term.predictor, np.float64)  # type: ignore[attr-defined]
-    predictor = predictor.reshape(len(predictor), -1)
-    prior = term.prior  # type: ignore[attr-defined]
-    spread = prior.args["sigma"]
-    if prior.name != "Normal" or not isinstance(spread, bmb.Prior):
-        raise EngineError(f"the effects of {name!r} are not Normal(0, sd) with a prior on sd")
-    codes = np.asarray(term.group_index, np.int64)[:, None]  # type: ignore[attr-defined]
-    size = predictor.shape[1]
-    return GroupTerm(
-        name=name,
-        coefficients=tuple(map(str, range(size))),
-        columns=predictor,
-        codes=codes,
-        weights=np.ones(codes.shape),
-        n_levels=len(term.groups),  # type: ignore[attr-defined]
-        correlated=False,
-        sd_log_prior=tuple(sd_log_prior(spread, which, name) for which in range(size)),
-    )
-
-
-def name_draws(
-    model: bmb.Model,
-    beta: FloatArray,
-    centre: FloatArray,
-    sd: Mapping[str, FloatArray],
-    effects: Mapping[str, NDArray[np.floating]],
-    further: Mapping[str, tuple[tuple[str, ...], FloatArray]],
-    chains: int,
-) -> xr.Dataset:
-    """An engine's draws as the posterior that bambi would have given.
-
-    Parameters
-    ----------
-    model : bambi Model
-    beta : ndarray (draws, p)
-        Coefficients of the centred design.
-    centre : ndarray (p,)
-        From `problem_of`; undone in the intercept.
-    sd, effects : mapping of term to ndarray (draws, k), (draws, levels, k)
-    further : mapping of name to (dims, ndarray (draws, ...))
-        Parameters of the likelihood, such as sigma.
-    chains : int
-        The draws are laid out as this many chains of equal length.
-
-    Returns
-    -------
-    Dataset
-        Dims (chain, draw, ...).
-    """
-    component = model.parameters[model.family.likelihood.parent]
-    variables: dict[str, tuple[tuple[str, ...], NDArray[np.floating]]] = {}
-    coords: dict[str, NDArray] = {}
-    at = 0
-    if component.intercept_term is not None:
-        variables["Intercept"] = ((), beta[:, 0] - beta @ centre)
-        at = 1
-    for name, term in component.common_terms.items():
-        dims, shape = _dims(term.coords, coords)
-        size = int(np.prod(shape, dtype=int))
-        variables[name] = (dims, beta[:, at : at + size].reshape(-1, *shape))
-        at += size
-    variables |= further
-    for name, term in component.group_specific_terms.items():
-        inner = {dim: values for dim, values in term.coords.items() if dim.endswith("__expr_dim")}
-        outer = {dim: values for dim, values in term.coords.items() if dim not in inner}
-        expr_dims, expr_shape = _dims(inner, coords)
-        factor_dims, _ = _dims(outer, coords)
-        variables[f"{name}_sigma"] = (expr_dims, sd[name].reshape(-1, *expr_shape))
-        if name in effects:
-            by_level = effects[name]
-            values = by_level.transpose(0, 2, 1) if expr_dims else by_level[:, :, 0]
-            variables[name] = ((*expr_dims, *factor_dims), values)
-    return xr.Dataset(
-        {
-            name: (("chain", "draw", *dims), values.reshape(chains, -1, *values.shape[1:]))
-            for name, (dims, values) in variables.items()
-        },
-        coords={**coords, "chain": np.arange(chains), "draw": np.arange(len(beta) // chains)},
-    )
-
-
-def _dims(
-    wanted: Mapping[str, object], coords: dict[str, NDArray]
-) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Dims and shape of a term, whose labels are added to `coords`."""
-    for dim, labels in wanted.items():
-        coords[dim] = np.asarray(labels).astype(str)
-    return tuple(wanted), tuple(len(coords[dim]) for dim in wanted)

@@ -13,8 +13,10 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import diagnose, verdict
+from causalbias.models.arrays import membership_levels
 from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
+from causalbias.models.groups import group_parts
 from causalbias.models.result import OBS, Fit, pack_frame
 from causalbias.models.spec import ModelSpec, bambi_model, model_frame
 from causalbias.storage import open as load_tree
@@ -110,10 +112,10 @@ def fit(
         return saved
     started = time.perf_counter()
     model = bambi_model(spec, used)
-    sampled = sample(model, method, draws=draws, tune=tune, chains=chains, seed=seed)
+    sampled = sample(model, spec, used, method, draws=draws, tune=tune, chains=chains, seed=seed)
     result = _assemble(sampled, used, formula_columns(formula)[0])
     result.attrs |= record | {
-        "groups": json.dumps(_group_sizes(model)),
+        "groups": json.dumps(_group_sizes(model, spec, used)),
         "seconds": time.perf_counter() - started,
     }
     if file is not None:
@@ -195,12 +197,15 @@ def _response_frame(formula: str, study: xr.DataTree) -> pd.DataFrame:
     return to_frame(study, RESPONSES[response])
 
 
-def _group_sizes(model: bmb.Model) -> dict[str, int]:
+def _group_sizes(model: bmb.Model, spec: ModelSpec, used: pd.DataFrame) -> dict[str, int]:
     """Number of levels of each grouping factor."""
     sizes = {}
     for component in model.parameters.values():
         for term in getattr(component, "group_specific_terms", {}).values():
             sizes[str(term.name).split("|", 1)[1]] = len(term.groups)
+    for part in group_parts(spec.formula):
+        if part.members:
+            sizes[part.factor] = len(membership_levels(part, used))
     return sizes
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from causalbias.errors import DataError, shown
 from causalbias.models.formula import formula_columns, proportion
+from causalbias.models.groups import bambi_formula, group_parts
 from causalbias.models.priors import parse_priors
 
 # family: (what its response must be, in words)
@@ -180,17 +181,25 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
     DataError
         If bambi cannot make a model of it, with its reason.
     """
+    of_members = {part.name for part in group_parts(spec.formula) if part.members}
+    for term in spec.priors:
+        if "|mm(" in term and term not in of_members:
+            raise DataError(
+                f"a prior for {term!r}, which is not a term of the formula",
+                mend=f"use {', '.join(sorted(of_members)) or 'the name of one of its terms'}",
+            )
+    priors = {term: text for term, text in spec.priors.items() if term not in of_members}
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
         # The thresholds stand for it: no user has to write a formula without one.
         warnings.filterwarnings("ignore", message="The intercept is omitted in ordinal families")
         try:
             return bmb.Model(
-                spec.formula,
+                bambi_formula(spec.formula),
                 used,
                 family=spec.family,
                 link=spec.link,
-                priors=parse_priors(spec.priors) or None,
+                priors=parse_priors(priors) or None,
             )
         except UNBUILDABLE as error:
             if isinstance(error, DataError):
