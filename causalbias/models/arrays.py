@@ -1,38 +1,37 @@
 """A model as plain arrays for the engines, and an engine's draws under bambi's names."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import bambi as bmb
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
+from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, LogDensity, Problem
-from causalbias.models.groups import GroupPart, correlated_terms, group_parts
+from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.priors import parse_prior
 from causalbias.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """A model for an engine, and how to name what comes back.
+    """A model for an engine.
 
     Attributes
     ----------
     problem : Problem
         Columns of the design centred where there is an intercept, as in bambi, whose prior is on
-        the intercept of centred data.
+        the intercept of centred data. One term for each of `designs`, under its name.
     centre : ndarray (p,)
         What was subtracted from each column.
-    pieces : dict
-        For each of the engine's terms the bambi terms that it joins, and how many effects each has.
+    designs : dict of str to GroupDesign
     """
 
     problem: Problem
     centre: FloatArray
-    pieces: dict[str, list[tuple[str, int]]]
+    designs: dict[str, GroupDesign]
 
 
 def arrays_of(model: bmb.Model, spec: ModelSpec, used: pd.DataFrame) -> Arrays:
@@ -41,22 +40,21 @@ def arrays_of(model: bmb.Model, spec: ModelSpec, used: pd.DataFrame) -> Arrays:
     Parameters
     ----------
     model : bambi Model
-        Of the specification (`bambi_model`).
+        Without group terms (`common_model`).
     spec : ModelSpec
     used : DataFrame
-        The rows (`model_frame`), which hold the columns of multi-membership terms.
+        The rows (`model_frame`).
 
     Raises
     ------
     EngineError
         If the model has offsets, smooth terms, or priors that no engine honours exactly.
+    DataError
+        If a prior is for a group term that the formula has not.
     """
-    parent = model.family.likelihood.parent
-    component = model.parameters[parent]
+    component = model.parameters[model.family.likelihood.parent]
     if component.offset_terms or component.hsgp_terms:
         raise EngineError("offsets and HSGP terms are not among the terms it knows")
-    if any(hasattr(model.parameters[name], "terms") for name in model.parameters if name != parent):
-        raise EngineError("it models the mean only, and another parameter has a formula")
     columns, means, sds = [np.empty((len(used), 0))], [np.empty(0)], [np.empty(0)]
     common = dict(component.common_terms)
     if component.intercept_term is not None:
@@ -71,109 +69,84 @@ def arrays_of(model: bmb.Model, spec: ModelSpec, used: pd.DataFrame) -> Arrays:
     centre = np.zeros(design.shape[1])
     if component.intercept_term is not None and model.center_predictors:
         centre[1:] = design[:, 1:].mean(axis=0)
-    terms, pieces = _terms(component, spec, used, np.asarray(model.response_term.data))
+    beta_sd = np.concatenate(sds)
+    response = np.asarray(model.response_term.data, np.float64)
+    spread = float(np.std(response)) if spec.family == "gaussian" else 1.0
+    level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
+    designs = {_engine_name(one): one for one in group_designs(spec.formula, used)}
+    _check_priors(spec, designs)
     problem = Problem(
-        y=np.asarray(model.response_term.data, np.float64),
+        y=response,
         design=design - centre,
         beta_mean=np.concatenate(means),
-        beta_sd=np.concatenate(sds),
-        terms=tuple(terms),
+        beta_sd=beta_sd,
+        terms=tuple(
+            _group_term(name, one, spec, used, spread, level_sd) for name, one in designs.items()
+        ),
         row_weight=np.ones(len(used)),
     )
-    return Arrays(problem, centre, pieces)
+    return Arrays(problem, centre, designs)
 
 
-def _terms(
-    component: Any, spec: ModelSpec, used: pd.DataFrame, response: NDArray
-) -> tuple[list[GroupTerm], dict[str, list[tuple[str, int]]]]:
-    single = {
-        name: _group_term(name, term) for name, term in component.group_specific_terms.items()
-    }
-    joined: list[GroupTerm] = []
-    pieces: dict[str, list[tuple[str, int]]] = {}
-    for names in correlated_terms(spec.formula):
-        if set(names) <= set(single):
-            parts = [single.pop(name) for name in names]
-            joined.append(_correlate(parts))
-            pieces[joined[-1].name] = [(part.name, part.columns.shape[1]) for part in parts]
-    pieces |= {name: [(name, term.columns.shape[1])] for name, term in single.items()}
-    members = [
-        _membership_term(part, spec, used, response)
-        for part in group_parts(spec.formula)
-        if part.members
-    ]
-    pieces |= {term.name: [(term.name, 1)] for term in members}
-    return [*joined, *single.values(), *members], pieces
+def _engine_name(design: GroupDesign) -> str:
+    return " + ".join(design.effects) + "|" + design.factor
 
 
-def _correlate(parts: list[GroupTerm]) -> GroupTerm:
-    """One term of several with the same levels, its effects correlated a priori (LKJ, eta 1)."""
-    columns = np.hstack([part.columns for part in parts])
-    return replace(
-        parts[0],
-        name=" + ".join(part.name.split("|", 1)[0] for part in parts)
-        + "|"
-        + parts[0].name.split("|", 1)[1],
-        coefficients=tuple(name for part in parts for name in part.coefficients),
-        columns=columns,
-        correlated=columns.shape[1] > 1,
-        sd_log_prior=tuple(one for part in parts for one in part.sd_log_prior),
-    )
+def _check_priors(spec: ModelSpec, designs: Mapping[str, GroupDesign]) -> None:
+    known = [name for one in designs.values() for name in one.names()]
+    for term in spec.priors:
+        if "|" in term and term not in known:
+            raise DataError(
+                f"a prior for {term!r}, which is not a term of the formula",
+                mend=f"use one of {', '.join(known)}" if known else "leave it out",
+            )
 
 
-def _group_term(name: str, term: Any) -> GroupTerm:
-    predictor = np.asarray(term.predictor, np.float64)
-    predictor = predictor.reshape(len(predictor), -1)
-    spread = term.prior.args["sigma"]
-    if term.prior.name != "Normal" or not isinstance(spread, bmb.Prior):
-        raise EngineError(f"the effects of {name!r} are not Normal(0, sd) with a prior on sd")
-    codes = np.asarray(term.group_index, np.int64)[:, None]
-    size = predictor.shape[1]
-    effect = name.split("|", 1)[0]
-    labels = [dim for key, dim in term.coords.items() if key.endswith("__expr_dim")]
+def _intercept_scale(
+    design: FloatArray, beta_sd: FloatArray, spread: float, has_intercept: bool
+) -> float:
+    """Default scale of the sd of a level's intercept: that of bambi's prior on the intercept.
+
+    ``sqrt((2.5 s)^2 + sum_j (prior sd_j * mean of column j)^2)``, s the response's sd (Gaussian) or
+    one: bambi's `PriorScaler.get_intercept_stats`, after rstanarm.
+    """
+    first = int(has_intercept)
+    proper = np.where(np.isfinite(beta_sd[first:]), beta_sd[first:], 0.0)
+    means = design[:, first:].mean(axis=0)
+    return float(np.sqrt((2.5 * spread) ** 2 + np.sum((proper * means) ** 2)))
+
+
+def _group_term(
+    name: str,
+    design: GroupDesign,
+    spec: ModelSpec,
+    used: pd.DataFrame,
+    spread: float,
+    level_sd: float,
+) -> GroupTerm:
+    columns, codes = design.columns(used), design.codes(used)
+    priors: list[LogDensity] = []
+    labels: list[str] = []
+    for effect, of_effect in design.effects.items():
+        term = f"{effect}|{design.factor}"
+        for label in of_effect or (None,):
+            column = columns[:, len(priors)]
+            scale = level_sd if effect == "1" else 2.5 * spread / np.std(column)
+            prior = bmb.Prior("HalfNormal", sigma=scale)
+            if term in spec.priors:
+                prior = parse_prior(spec.priors[term], term).args["sigma"]
+            priors.append(sd_log_prior(prior, term))
+            labels.append(effect if label is None else f"{effect}[{label}]")
     return GroupTerm(
         name=name,
-        coefficients=tuple(f"{effect}[{one}]" for one in labels[0]) if labels else (effect,),
-        columns=predictor,
-        codes=codes,
-        weights=np.ones(codes.shape),
-        n_levels=len(term.groups),
-        correlated=False,
-        sd_log_prior=tuple(sd_log_prior(spread, which, name) for which in range(size)),
-    )
-
-
-def _membership_term(
-    part: GroupPart, spec: ModelSpec, used: pd.DataFrame, response: NDArray
-) -> GroupTerm:
-    """Each row a member of several levels with equal weights that sum to one, as in brms."""
-    if part.effects != "1":
-        raise EngineError(f"multi-membership slopes ({part.name}) are not among its terms")
-    codes = np.searchsorted(membership_levels(part, used), _members(part, used))
-    # Bambi's default for an intercept's sd, which it scales by the response's where that is real.
-    scale = 2.5 * (np.std(response) if spec.family == "gaussian" else 1.0)
-    prior = bmb.Prior("HalfNormal", sigma=scale)
-    if part.name in spec.priors:
-        prior = parse_prior(spec.priors[part.name], part.name).args["sigma"]
-    return GroupTerm(
-        name=part.name,
-        coefficients=("1",),
-        columns=np.ones((len(used), 1)),
+        coefficients=tuple(labels),
+        columns=columns,
         codes=codes,
         weights=np.full(codes.shape, 1 / codes.shape[1]),
-        n_levels=len(membership_levels(part, used)),
-        correlated=False,
-        sd_log_prior=(sd_log_prior(prior, 0, part.name),),
+        n_levels=len(design.levels),
+        correlated=design.correlated and len(labels) > 1,
+        sd_log_prior=tuple(priors),
     )
-
-
-def membership_levels(part: GroupPart, used: pd.DataFrame) -> NDArray[np.str_]:
-    """Sorted labels of everyone who is a member of some row."""
-    return np.unique(_members(part, used))
-
-
-def _members(part: GroupPart, used: pd.DataFrame) -> NDArray[np.str_]:
-    return np.column_stack([used[name].astype(str).to_numpy(dtype=str) for name in part.members])
 
 
 def _normal_prior(prior: bmb.Prior, size: int, name: str) -> tuple[FloatArray, FloatArray]:
@@ -188,14 +161,12 @@ def _normal_prior(prior: bmb.Prior, size: int, name: str) -> tuple[FloatArray, F
     )
 
 
-def sd_log_prior(prior: bmb.Prior, which: int, term: str) -> LogDensity:
+def sd_log_prior(prior: bmb.Prior, term: str) -> LogDensity:
     """Log density of the prior of a standard deviation.
 
     Parameters
     ----------
     prior : bambi Prior
-    which : int
-        Which of the prior's components, where its parameters are vectors.
     term : str
         Whose prior it is, for errors.
 
@@ -204,7 +175,7 @@ def sd_log_prior(prior: bmb.Prior, which: int, term: str) -> LogDensity:
     EngineError
         If the distribution is not one whose density is known here.
     """
-    value = {key: float(np.ravel(arg)[which % np.size(arg)]) for key, arg in prior.args.items()}
+    value = {key: float(arg) for key, arg in prior.args.items()}
     match prior.name:
         case "HalfNormal":
             frozen = stats.halfnorm(scale=value["sigma"])

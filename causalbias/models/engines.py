@@ -13,9 +13,9 @@ from causalbias.inference.collapsed import sample_collapsed
 from causalbias.inference.nuts import sample_nuts
 from causalbias.inference.problem import EngineError
 from causalbias.models.arrays import arrays_of, sd_log_prior
-from causalbias.models.groups import correlated_terms, group_parts
+from causalbias.models.group_design import group_designs
 from causalbias.models.naming import name_draws
-from causalbias.models.spec import ModelSpec
+from causalbias.models.spec import ModelSpec, bambi_model, common_model
 
 METHODS = ("auto", "collapsed", "nuts")
 MAX_PARETO_K = 0.7
@@ -34,7 +34,6 @@ class Sampled:
 
 
 def sample(
-    model: bmb.Model,
     spec: ModelSpec,
     used: pd.DataFrame,
     method: str,
@@ -48,7 +47,6 @@ def sample(
 
     Parameters
     ----------
-    model : bambi Model
     spec : ModelSpec
     used : DataFrame
         The rows (`model_frame`).
@@ -66,7 +64,7 @@ def sample(
     why = ""
     if method != "nuts":
         try:
-            found = _collapsed(model, spec, used, draws=draws, chains=chains, seed=seed)
+            found = _collapsed(spec, used, draws=draws, chains=chains, seed=seed)
             if method == "auto" and found.failures:
                 raise EngineError("; ".join(found.failures))
             return found
@@ -76,29 +74,33 @@ def sample(
                     f"the collapsed engine declines: {error}", mend="use method='nuts'"
                 ) from error
             why = f" (the exact engine declined: {error})"
-    if any(part.members for part in group_parts(spec.formula)):
-        raise DataError(f"NUTS has no multi-membership terms{why}", mend="use method='collapsed'")
+    model = bambi_model(spec, used)
+    model.build()
     chained = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
     divergences = int(chained["sample_stats"]["diverging"].sum())
+    slopes = any(
+        one.correlated and len(one.effects) > 1 for one in group_designs(spec.formula, used)
+    )
     return Sampled(
         posterior=chained["posterior"],
         sample_stats=chained["sample_stats"],
         engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}"
-        + ("; slopes not correlated" if _has_slopes(spec) else ""),
+        + ("; slopes not correlated, as bambi has it" if slopes else ""),
         failures=[f"{divergences} divergent transitions"] if divergences else [],
     )
 
 
 def _collapsed(
-    model: bmb.Model, spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, seed: int
+    spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, seed: int
 ) -> Sampled:
-    if model.family.name != "gaussian" or model.family.link["mu"].name != "identity":
+    if spec.family != "gaussian" or spec.link not in (None, "identity"):
         raise EngineError("the family is not gaussian with an identity link")
+    model = common_model(spec, used)
     arrays = arrays_of(model, spec, used)
     problem = arrays.problem
     prior = model.parameters["sigma"].prior
     if not isinstance(prior, bmb.Prior):
-        raise EngineError("sigma is fixed or has a formula")
+        raise EngineError("sigma is fixed")
     total = draws * chains
     keep = [
         term.name
@@ -108,10 +110,10 @@ def _collapsed(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Pareto k is judged below
         found = sample_collapsed(
-            problem, sd_log_prior(prior, 0, "sigma"), draws=total, seed=seed, keep=keep
+            problem, sd_log_prior(prior, "sigma"), draws=total, seed=seed, keep=keep
         )
     diagnostics = found.diagnostics
-    posterior = name_draws(model, spec, used, arrays, found, {"sigma": ((), found.sigma)}, chains)
+    posterior = name_draws(model, arrays, found, {"sigma": ((), found.sigma)}, chains)
     statistics = xr.Dataset(
         {
             "lp": (("chain", "draw"), found.lp.reshape(chains, -1)),
@@ -129,11 +131,4 @@ def _collapsed(
         failures=[f"Pareto k is {diagnostics.pareto_k:.2f} (limit {MAX_PARETO_K})"]
         if too_heavy
         else [],
-    )
-
-
-def _has_slopes(spec: ModelSpec) -> bool:
-    """Whether the formula asks for correlated effects, which bambi's own models do not have."""
-    return any(
-        len(names) > 1 or not names[0].startswith("1|") for names in correlated_terms(spec.formula)
     )

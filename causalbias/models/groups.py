@@ -8,8 +8,6 @@ to two members of one grouping factor, as an impostor pair belongs to two seeds.
 import re
 from dataclasses import dataclass
 
-import formulae as fm
-
 from causalbias.errors import DataError
 
 _MEMBERS = re.compile(r"mm\(([^()]*)\)")
@@ -38,11 +36,6 @@ class GroupPart:
     correlated: bool
     members: tuple[str, ...]
 
-    @property
-    def name(self) -> str:
-        """The term's name in the posterior, e.g. ``1|mm(seed_a, seed_b)``."""
-        return f"{self.effects}|{self.factor}"
-
 
 def group_parts(formula: str) -> list[GroupPart]:
     """The group terms of a formula, in order.
@@ -54,8 +47,8 @@ def group_parts(formula: str) -> list[GroupPart]:
 
     Examples
     --------
-    >>> [(part.name, part.correlated) for part in group_parts("y ~ x + (x||g) + (1|mm(a, b))")]
-    [('x|g', False), ('1|mm(a, b)', True)]
+    >>> [(part.factor, part.correlated) for part in group_parts("y ~ x + (x||g) + (1|mm(a, b))")]
+    [('g', False), ('mm(a, b)', True)]
     """
     parts: list[GroupPart] = []
     opened: list[int] = []
@@ -101,18 +94,31 @@ def readable_formula(formula: str) -> str:
 
 
 def bambi_formula(formula: str) -> str:
-    """The formula with ``||`` as one bar and without its multi-membership terms.
+    """The formula with ``||`` as one bar, for bambi's own models.
+
+    Raises
+    ------
+    DataError
+        If it has multi-membership terms, which bambi has not.
+    """
+    if any(part.members for part in group_parts(formula)):
+        raise DataError(
+            "NUTS has no multi-membership terms", mend="leave method to 'auto', or drop mm()"
+        )
+    return readable_formula(formula)
+
+
+def common_formula(formula: str) -> str:
+    """The formula without its group terms.
 
     Examples
     --------
-    >>> bambi_formula("y ~ x + (x||g) + (1|mm(a, b))"), bambi_formula("y ~ (1|mm(a, b))")
-    ('y ~ x + (x|g)', 'y ~ 1')
+    >>> common_formula("y ~ x + (x||g) + (1|mm(a, b))"), common_formula("y ~ (1|g)")
+    ('y ~ x', 'y ~ 1')
     """
     for part in reversed(group_parts(formula)):
         before, after = formula[: part.start].rstrip(), formula[part.end :].lstrip()
-        if not part.members:
-            before += f" ({part.effects}|{part.factor})"
-        elif before.endswith("+"):
+        if before.endswith("+"):
             before = before[:-1].rstrip()
         elif after.startswith("+"):
             after = after[1:].lstrip()
@@ -120,23 +126,3 @@ def bambi_formula(formula: str) -> str:
             before += " 1"
         formula = f"{before} {after}".strip()
     return formula
-
-
-def correlated_terms(formula: str) -> list[list[str]]:
-    """Sets of bambi's terms whose effects are correlated: those written with one bar.
-
-    Examples
-    --------
-    >>> correlated_terms("y ~ x + (x|g) + (x||h) + (1|k)")
-    [['1|g', 'x|g'], ['1|k']]
-    """
-    blocks: list[list[str]] = []
-    for part in group_parts(formula):
-        if part.members or not part.correlated:
-            continue
-        description = fm.model_description(f"y ~ 0 + ({part.effects}|{part.factor})")
-        by_factor: dict[str, list[str]] = {}
-        for term in description.group_terms:
-            by_factor.setdefault(term.name.split("|", 1)[1], []).append(term.name)
-        blocks += list(by_factor.values())
-    return blocks

@@ -5,22 +5,18 @@ from typing import Any
 
 import bambi as bmb
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from causalbias.inference.problem import FloatArray
-from causalbias.models.arrays import Arrays, membership_levels
-from causalbias.models.groups import group_parts
-from causalbias.models.spec import ModelSpec
+from causalbias.inference.problem import FloatArray, GroupTerm
+from causalbias.models.arrays import Arrays
+from causalbias.models.group_design import GroupDesign
 
 Variable = tuple[tuple[str, ...], NDArray[np.floating]]
 
 
 def name_draws(
     model: bmb.Model,
-    spec: ModelSpec,
-    used: pd.DataFrame,
     arrays: Arrays,
     draws: Any,
     further: Mapping[str, Variable],
@@ -30,7 +26,7 @@ def name_draws(
 
     Parameters
     ----------
-    model, spec, used
+    model : bambi Model
         What `arrays` were made from.
     arrays : Arrays
     draws : CollapsedDraws or LaplaceDraws
@@ -48,33 +44,8 @@ def name_draws(
     """
     coords: dict[str, NDArray] = {}
     variables = _coefficients(model, arrays, draws.beta, coords) | dict(further)
-    group_terms = model.parameters[model.family.likelihood.parent].group_specific_terms
-    labels = {name: dict(term.coords) for name, term in group_terms.items()}
-    for part in group_parts(spec.formula):
-        if part.members:
-            labels[part.name] = {f"{part.factor}__factor_dim": membership_levels(part, used)}
     for term in arrays.problem.terms:
-        at = 0
-        for name, size in arrays.pieces[term.name]:
-            columns = slice(at, at + size)
-            effects = draws.effects.get(term.name)
-            variables |= _group(
-                name,
-                labels[name],
-                draws.sd[term.name][:, columns],
-                None if effects is None else effects[:, :, columns],
-                coords,
-            )
-            at += size
-        if term.correlated:
-            factor = term.name.split("|", 1)[1]
-            low, high = np.triu_indices(len(term.coefficients), k=1)
-            dim = f"{factor}__pair_dim"
-            names = term.coefficients
-            coords[dim] = np.array(
-                [f"{names[a]}, {names[b]}" for a, b in zip(low, high, strict=True)]
-            )
-            variables[f"cor|{factor}"] = ((dim,), draws.corr[term.name][:, low, high])
+        variables |= _group(arrays.designs[term.name], term, draws, coords)
     return xr.Dataset(
         {
             name: (("chain", "draw", *dims), values.reshape(chains, -1, *values.shape[1:]))
@@ -102,20 +73,27 @@ def _coefficients(
 
 
 def _group(
-    name: str,
-    labels: Mapping[str, object],
-    sd: FloatArray,
-    effects: NDArray[np.floating] | None,
-    coords: dict[str, NDArray],
+    design: GroupDesign, term: GroupTerm, draws: Any, coords: dict[str, NDArray]
 ) -> dict[str, Variable]:
-    inner = {dim: values for dim, values in labels.items() if dim.endswith("__expr_dim")}
-    outer = {dim: values for dim, values in labels.items() if dim not in inner}
-    expr_dims, expr_shape = _dims(inner, coords)
-    factor_dims, _ = _dims(outer, coords)
-    variables: dict[str, Variable] = {f"{name}_sigma": (expr_dims, sd.reshape(-1, *expr_shape))}
-    if effects is not None:
-        values = effects.transpose(0, 2, 1) if expr_dims else effects[:, :, 0]
-        variables[name] = ((*expr_dims, *factor_dims), values)
+    variables: dict[str, Variable] = {}
+    factor_dim = f"{design.factor}__factor_dim"
+    sd, effects = draws.sd[term.name], draws.effects.get(term.name)
+    at = 0
+    for (effect, labels), size in zip(design.effects.items(), design.sizes(), strict=True):
+        name, columns = f"{effect}|{design.factor}", slice(at, at + size)
+        at += size
+        dims, shape = _dims({f"{effect}__expr_dim": labels} if labels else {}, coords)
+        variables[f"{name}_sigma"] = (dims, sd[:, columns].reshape(-1, *shape))
+        if effects is not None:
+            coords[factor_dim] = design.levels
+            values = effects[:, :, columns]
+            values = values.transpose(0, 2, 1) if labels else values[:, :, 0]
+            variables[name] = ((*dims, factor_dim), values)
+    if term.correlated:
+        dim, names = f"{design.factor}__pair_dim", term.coefficients
+        low, high = np.triu_indices(len(names), k=1)
+        coords[dim] = np.array([f"{names[a]}, {names[b]}" for a, b in zip(low, high, strict=True)])
+        variables[f"cor|{design.factor}"] = ((dim,), draws.corr[term.name][:, low, high])
     return variables
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from causalbias.errors import DataError, shown
 from causalbias.models.formula import formula_columns, proportion
-from causalbias.models.groups import bambi_formula, group_parts
+from causalbias.models.groups import bambi_formula, common_formula
 from causalbias.models.priors import parse_priors
 
 # family: (what its response must be, in words)
@@ -181,21 +181,29 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
     DataError
         If bambi cannot make a model of it, with its reason.
     """
-    of_members = {part.name for part in group_parts(spec.formula) if part.members}
-    for term in spec.priors:
-        if "|mm(" in term and term not in of_members:
-            raise DataError(
-                f"a prior for {term!r}, which is not a term of the formula",
-                mend=f"use {', '.join(sorted(of_members)) or 'the name of one of its terms'}",
-            )
-    priors = {term: text for term, text in spec.priors.items() if term not in of_members}
+    return _bambi(spec, bambi_formula(spec.formula), dict(spec.priors), used)
+
+
+def common_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
+    """The bambi model without its group terms, which bambi would expand into dense indicators.
+
+    Raises
+    ------
+    DataError
+        If bambi cannot make a model of it, with its reason.
+    """
+    priors = {term: text for term, text in spec.priors.items() if "|" not in term}
+    return _bambi(spec, common_formula(spec.formula), priors, used)
+
+
+def _bambi(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
-        # The thresholds stand for it: no user has to write a formula without one.
-        warnings.filterwarnings("ignore", message="The intercept is omitted in ordinal families")
+        # bambi says so on every ordinal model; the thresholds stand for the intercept.
+        warnings.filterwarnings("ignore", "The intercept is omitted in ordinal families")
         try:
             return bmb.Model(
-                bambi_formula(spec.formula),
+                formula,
                 used,
                 family=spec.family,
                 link=spec.link,
