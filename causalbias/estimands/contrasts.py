@@ -124,6 +124,7 @@ def effects(
             cells,
             scale=scale,
             population=population,
+            contrasted=variable,
         )
         for level in levels.tolist()
     }

@@ -10,7 +10,8 @@ from scipy import sparse
 
 from causalbias.errors import DataError
 from causalbias.models.formula import formula_columns
-from causalbias.models.spec import ModelSpec
+from causalbias.models.group_design import GroupDesign, group_designs
+from causalbias.models.result import frame_of, spec_of
 
 SCALES = ("response", "link")
 POPULATIONS = ("these", "typical")
@@ -25,6 +26,7 @@ def average_prediction(
     *,
     scale: str,
     population: str,
+    contrasted: str | None = None,
 ) -> np.ndarray:
     """Expected outcome on every row of `frame`, averaged over the rows of each cell.
 
@@ -45,6 +47,10 @@ def average_prediction(
         all zero; the estimate then carries the uncertainty of generalising to new groups, where
         the link is the identity.
 
+    contrasted : str, optional
+        The column that differs between two predictions whose difference is wanted. On a linear
+        scale the group effects that do not depend on it cancel, and are left out of both.
+
     Returns
     -------
     ndarray (draws, n_cells)
@@ -53,28 +59,27 @@ def average_prediction(
     for value, known, name in ((scale, SCALES, "scale"), (population, POPULATIONS, "population")):
         if value not in known:
             raise DataError(f"no {name} {value!r}", mend=f"use one of {', '.join(known)}")
+    spec = spec_of(fit)
     posterior = fit.children["posterior"].to_dataset()
-    design, coefficients = _design(model, frame, posterior, population)
+    linear = scale == "link" or (spec.family == "gaussian" and _link(model) == "identity")
+    designs = group_designs(spec.formula, frame_of(fit)) if population == "these" else []
+    if linear and contrasted is not None:
+        designs = [one for one in designs if contrasted in one.columns_used()]
+    design, coefficients = _design(model, frame, posterior, designs)
     n_cells = int(cells.max()) + 1
     counts = np.bincount(cells, minlength=n_cells)
     average = sparse.csr_matrix(
         (1.0 / counts[cells], (cells, np.arange(len(cells)))), shape=(n_cells, len(cells))
     )
-    family = fit_family(fit)
-    if scale == "link" or (family == "gaussian" and _link(model) == "identity"):
+    if linear:
         return np.asarray((average @ design) @ coefficients.T).T
     total = np.zeros((len(coefficients), n_cells))
     step = max(1, CHUNK // len(coefficients))
     for start in range(0, design.shape[0], step):
         rows = slice(start, start + step)
-        linear = np.asarray(design[rows] @ coefficients.T).T
-        total += np.asarray(average[:, rows] @ _mean(model, posterior, linear).T).T
+        predictor = np.asarray(design[rows] @ coefficients.T).T
+        total += np.asarray(average[:, rows] @ _mean(model, posterior, predictor).T).T
     return total
-
-
-def fit_family(fit: xr.DataTree) -> str:
-    """Name of a fit's family."""
-    return ModelSpec.from_json(fit.attrs["spec"]).family
 
 
 def _link(model: bmb.Model) -> str:
@@ -82,28 +87,33 @@ def _link(model: bmb.Model) -> str:
 
 
 def _design(
-    model: bmb.Model, frame: pd.DataFrame, posterior: xr.Dataset, population: str
+    model: bmb.Model, frame: pd.DataFrame, posterior: xr.Dataset, designs: list[GroupDesign]
 ) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Design matrix (rows, p) of the linear predictor, and its coefficients (draws, p)."""
     component = model.parameters[model.family.likelihood.parent]
     if component.offset_terms:
         raise DataError("the formula has an offset", mend="model it as a coefficient for effects")
-    blocks, draws = [], []
+    blocks: dict[str, sparse.csr_matrix] = {}
     if component.design.common is not None:
         common = component.design.common.evaluate_new_data(frame)
-        blocks.append(sparse.csr_matrix(common.design_matrix))
-        draws += [_flat(posterior[name]) for name in common.slices]
-    if component.design.group is not None and population == "these":
-        group = component.design.group.evaluate_new_data(frame)
-        blocks.append(sparse.csr_matrix(group.design_matrix))
-        for name in group.slices:
-            if name not in posterior:
-                raise DataError(
-                    f"the effects of {name!r} were too many to keep",
-                    mend="use population='typical', or fit fewer draws",
-                )
-        draws += [_flat(_group_major(posterior[name])) for name in group.slices]
-    return sparse.hstack(blocks, format="csr"), np.hstack(draws)
+        blocks |= {
+            name: sparse.csr_matrix(common.design_matrix[:, columns])
+            for name, columns in common.slices.items()
+        }
+    for one in designs:
+        matrix, at, k = one.matrix(frame), 0, sum(one.sizes())
+        effect = np.arange(matrix.shape[1]) % k
+        for name, size in zip(one.names(), one.sizes(), strict=True):
+            blocks[name] = matrix[:, np.flatnonzero((effect >= at) & (effect < at + size))]
+            at += size
+    for name in blocks:
+        if name not in posterior:
+            raise DataError(
+                f"the effects of {name!r} were too many to keep",
+                mend="use population='typical', or fit fewer draws",
+            )
+    draws = [_flat(_group_major(posterior[name])) for name in blocks]
+    return sparse.hstack(list(blocks.values()), format="csr"), np.hstack(draws)
 
 
 def _group_major(effects: xr.DataArray) -> xr.DataArray:
@@ -140,4 +150,4 @@ def _mean(model: bmb.Model, posterior: xr.Dataset, linear: np.ndarray) -> np.nda
 
 def outcome_of(fit: xr.DataTree) -> str:
     """Name of a fit's response column."""
-    return formula_columns(ModelSpec.from_json(fit.attrs["spec"]).formula)[0]
+    return formula_columns(spec_of(fit).formula)[0]

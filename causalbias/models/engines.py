@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 import bambi as bmb
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.inference.collapsed import sample_collapsed
 from causalbias.inference.nuts import sample_nuts
 from causalbias.inference.problem import EngineError
-from causalbias.models.arrays import name_draws, problem_of, sd_log_prior
+from causalbias.models.arrays import arrays_of, sd_log_prior
+from causalbias.models.group_design import group_designs
+from causalbias.models.naming import name_draws
+from causalbias.models.spec import ModelSpec, bambi_model, common_model
 
 METHODS = ("auto", "collapsed", "nuts")
 MAX_PARETO_K = 0.7
@@ -30,13 +34,22 @@ class Sampled:
 
 
 def sample(
-    model: bmb.Model, method: str, *, draws: int, tune: int, chains: int, seed: int
+    spec: ModelSpec,
+    used: pd.DataFrame,
+    method: str,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
 ) -> Sampled:
     """Sample a model's posterior by the method named, or by the first that applies.
 
     Parameters
     ----------
-    model : bambi Model
+    spec : ModelSpec
+    used : DataFrame
+        The rows (`model_frame`).
     method : {"auto", "collapsed", "nuts"}
     draws, tune, chains, seed : int
         As in `fit`.
@@ -51,7 +64,7 @@ def sample(
     why = ""
     if method != "nuts":
         try:
-            found = _collapsed(model, draws=draws, chains=chains, seed=seed)
+            found = _collapsed(spec, used, draws=draws, chains=chains, seed=seed)
             if method == "auto" and found.failures:
                 raise EngineError("; ".join(found.failures))
             return found
@@ -61,23 +74,33 @@ def sample(
                     f"the collapsed engine declines: {error}", mend="use method='nuts'"
                 ) from error
             why = f" (the exact engine declined: {error})"
+    model = bambi_model(spec, used)
+    model.build()
     chained = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
     divergences = int(chained["sample_stats"]["diverging"].sum())
+    slopes = any(
+        one.correlated and len(one.effects) > 1 for one in group_designs(spec.formula, used)
+    )
     return Sampled(
         posterior=chained["posterior"],
         sample_stats=chained["sample_stats"],
-        engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}",
+        engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}"
+        + ("; slopes not correlated, as bambi has it" if slopes else ""),
         failures=[f"{divergences} divergent transitions"] if divergences else [],
     )
 
 
-def _collapsed(model: bmb.Model, *, draws: int, chains: int, seed: int) -> Sampled:
-    if model.family.name != "gaussian" or model.family.link["mu"].name != "identity":
+def _collapsed(
+    spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, seed: int
+) -> Sampled:
+    if spec.family != "gaussian" or spec.link not in (None, "identity"):
         raise EngineError("the family is not gaussian with an identity link")
-    problem, centre = problem_of(model)
+    model = common_model(spec, used)
+    arrays = arrays_of(model, spec, used)
+    problem = arrays.problem
     prior = model.parameters["sigma"].prior
     if not isinstance(prior, bmb.Prior):
-        raise EngineError("sigma is fixed or has a formula")
+        raise EngineError("sigma is fixed")
     total = draws * chains
     keep = [
         term.name
@@ -87,12 +110,10 @@ def _collapsed(model: bmb.Model, *, draws: int, chains: int, seed: int) -> Sampl
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Pareto k is judged below
         found = sample_collapsed(
-            problem, sd_log_prior(prior, 0, "sigma"), draws=total, seed=seed, keep=keep
+            problem, sd_log_prior(prior, "sigma"), draws=total, seed=seed, keep=keep
         )
     diagnostics = found.diagnostics
-    posterior = name_draws(
-        model, found.beta, centre, found.sd, found.effects, {"sigma": ((), found.sigma)}, chains
-    )
+    posterior = name_draws(model, arrays, found, {"sigma": ((), found.sigma)}, chains)
     statistics = xr.Dataset(
         {
             "lp": (("chain", "draw"), found.lp.reshape(chains, -1)),

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import bambi as bmb
 import pandas as pd
 import xarray as xr
 
@@ -15,8 +14,9 @@ from causalbias.errors import DataError
 from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
+from causalbias.models.group_design import group_designs
 from causalbias.models.result import OBS, Fit, pack_frame
-from causalbias.models.spec import ModelSpec, bambi_model, model_frame
+from causalbias.models.spec import ModelSpec, model_frame
 from causalbias.storage import open as load_tree
 from causalbias.storage import save
 from causalbias.study.frames import to_frame
@@ -109,11 +109,10 @@ def fit(
     if file is not None and (saved := _saved(Path(file), record)) is not None:
         return saved
     started = time.perf_counter()
-    model = bambi_model(spec, used)
-    sampled = sample(model, method, draws=draws, tune=tune, chains=chains, seed=seed)
+    sampled = sample(spec, used, method, draws=draws, tune=tune, chains=chains, seed=seed)
     result = _assemble(sampled, used, formula_columns(formula)[0])
     result.attrs |= record | {
-        "groups": json.dumps(_group_sizes(model)),
+        "groups": json.dumps(_group_sizes(spec, used)),
         "seconds": time.perf_counter() - started,
     }
     if file is not None:
@@ -195,13 +194,9 @@ def _response_frame(formula: str, study: xr.DataTree) -> pd.DataFrame:
     return to_frame(study, RESPONSES[response])
 
 
-def _group_sizes(model: bmb.Model) -> dict[str, int]:
+def _group_sizes(spec: ModelSpec, used: pd.DataFrame) -> dict[str, int]:
     """Number of levels of each grouping factor."""
-    sizes = {}
-    for component in model.parameters.values():
-        for term in getattr(component, "group_specific_terms", {}).values():
-            sizes[str(term.name).split("|", 1)[1]] = len(term.groups)
-    return sizes
+    return {one.factor: len(one.levels) for one in group_designs(spec.formula, used)}
 
 
 def _hash(used: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ from formulae.parser import ParseError, Parser
 from formulae.scanner import ScanError, Scanner
 
 from causalbias.errors import DataError
+from causalbias.models.groups import readable_formula
 
 PROPORTIONS = ("p", "prop", "proportion")
 FUNCTIONS = frozenset(
@@ -100,7 +101,7 @@ def _parse(formula: str) -> node.Binary:
     if "{" in formula:
         raise DataError("braces in a formula run code", mend="use I(...) for arithmetic on columns")
     try:
-        parser = Parser(Scanner(formula).scan(add_intercept=False))
+        parser = Parser(Scanner(readable_formula(formula)).scan(add_intercept=False))
         tree = parser.parse()
         if not parser.at_end():  # formulae would drop the rest without a word
             raise ParseError(f"cannot read on from {parser.peek().lexeme!r}")

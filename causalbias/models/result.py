@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.models.spec import ModelSpec, bambi_model
+from causalbias.models.spec import ModelSpec, common_model
 from causalbias.models.summary import describe_fit
 
 OBS = "__obs__"
@@ -91,5 +91,5 @@ def frame_of(fit: xr.DataTree) -> pd.DataFrame:
 
 
 def model_of(fit: xr.DataTree) -> bmb.Model:
-    """The bambi model of a fit, built again from what the fit records."""
-    return bambi_model(spec_of(fit), frame_of(fit))
+    """The bambi model of a fit, without its group terms, built again from what it records."""
+    return common_model(spec_of(fit), frame_of(fit))

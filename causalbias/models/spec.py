@@ -11,6 +11,7 @@ import pandas as pd
 
 from causalbias.errors import DataError, shown
 from causalbias.models.formula import formula_columns, proportion
+from causalbias.models.groups import bambi_formula, common_formula
 from causalbias.models.priors import parse_priors
 
 # family: (what its response must be, in words)
@@ -180,17 +181,33 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
     DataError
         If bambi cannot make a model of it, with its reason.
     """
+    return _bambi(spec, bambi_formula(spec.formula), dict(spec.priors), used)
+
+
+def common_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
+    """The bambi model without its group terms, which bambi would expand into dense indicators.
+
+    Raises
+    ------
+    DataError
+        If bambi cannot make a model of it, with its reason.
+    """
+    priors = {term: text for term, text in spec.priors.items() if "|" not in term}
+    return _bambi(spec, common_formula(spec.formula), priors, used)
+
+
+def _bambi(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
-        # The thresholds stand for it: no user has to write a formula without one.
-        warnings.filterwarnings("ignore", message="The intercept is omitted in ordinal families")
+        # bambi says so on every ordinal model; the thresholds stand for the intercept.
+        warnings.filterwarnings("ignore", "The intercept is omitted in ordinal families")
         try:
             return bmb.Model(
-                spec.formula,
+                formula,
                 used,
                 family=spec.family,
                 link=spec.link,
-                priors=parse_priors(spec.priors) or None,
+                priors=parse_priors(priors) or None,
             )
         except UNBUILDABLE as error:
             if isinstance(error, DataError):

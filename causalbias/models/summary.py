@@ -60,7 +60,7 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
 
 def _kind(name: str) -> str:
     if "|" in name:
-        return "group" if name.endswith(("_sigma", "_cor")) else "effect"
+        return "group" if name.endswith("_sigma") or name.startswith("cor|") else "effect"
     return "further" if name in FURTHER else "population"
 
 
@@ -74,6 +74,8 @@ def _labels(name: str, draws: xr.DataArray) -> list[str]:
         return [shown]
     index = draws.isel(chain=0, draw=0).stack(cell=dims)["cell"].values
     parts = [", ".join(map(str, cell)) for cell in index]
+    if name.startswith("cor|"):
+        return [f"cor({part}|{name.removeprefix('cor|')})" for part in parts]
     return [f"{shown}[{part}]" for part in parts]
 
 

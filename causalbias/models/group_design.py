@@ -1,0 +1,156 @@
+"""Designs of group terms: which effects vary over which levels, row by row.
+
+bambi and formulae expand a grouping factor into a dense indicator matrix, which at 48,000 levels
+and 144,000 rows is 51 GiB. Here a row keeps its level's number instead.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import formulae as fm
+import numpy as np
+import pandas as pd
+from bambi.transformations import transformations_namespace
+from numpy.typing import NDArray
+from scipy import sparse
+
+from causalbias.errors import DataError
+from causalbias.models.groups import group_parts
+
+
+@dataclass(frozen=True)
+class GroupDesign:
+    """The effects of one factor written in one pair of parentheses.
+
+    Attributes
+    ----------
+    factor : str
+        As in the posterior: ``"seed"``, ``"seed:race"`` or ``"mm(seed_a, seed_b)"``.
+    members : tuple of tuple of str
+        The columns whose values, joined, name a level; one tuple a member of the row.
+    levels : ndarray of str
+        Sorted labels of the levels.
+    effects : dict of str to tuple of str
+        For each of bambi's terms (``"1"``, ``"pose"``) the labels of its columns; none if it has
+        just one.
+    correlated : bool
+        Whether the effects of a level are correlated.
+    common : formulae CommonEffectsMatrix
+        Evaluates the effects' columns.
+    """
+
+    factor: str
+    members: tuple[tuple[str, ...], ...]
+    levels: NDArray[np.str_]
+    effects: dict[str, tuple[str, ...]]
+    correlated: bool
+    common: Any
+
+    def names(self) -> list[str]:
+        """Bambi's names of the terms, ``"1|seed"``."""
+        return [f"{effect}|{self.factor}" for effect in self.effects]
+
+    def sizes(self) -> list[int]:
+        """Number of columns of each term."""
+        return [max(1, len(labels)) for labels in self.effects.values()]
+
+    def columns_used(self) -> set[str]:
+        """Columns of the data that the effects or the factor depend on."""
+        of_effects = {name for term in self.common.terms.values() for name in _variables(term)}
+        return of_effects.union(*self.members)
+
+    def columns(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Covariates (rows, k) whose coefficients vary."""
+        return np.asarray(self.common.evaluate_new_data(frame).design_matrix, np.float64)
+
+    def codes(self, frame: pd.DataFrame) -> NDArray[np.int64]:
+        """Level (rows, members) of each row.
+
+        Raises
+        ------
+        DataError
+            If a row's level was not in the data fitted.
+        """
+        index = pd.Index(self.levels)
+        codes = np.column_stack(
+            [index.get_indexer(pd.Index(_labels(frame, names))) for names in self.members]
+        )
+        if (codes < 0).any():
+            row = int((codes < 0).any(axis=1).argmax())
+            raise DataError(
+                f"a level of {self.factor!r} that was not in the data fitted",
+                mend="use population='typical'", row=row + 1,
+            )  # fmt: skip
+        return codes.astype(np.int64)
+
+    def matrix(self, frame: pd.DataFrame) -> sparse.csr_matrix:
+        """Design (rows, levels x k) of the effects, level by level."""
+        columns, codes = self.columns(frame), self.codes(frame)
+        n, k = columns.shape
+        rows = np.repeat(np.arange(n), k)
+        parts = [
+            sparse.csr_matrix(
+                (
+                    columns.ravel() / codes.shape[1],
+                    (rows, (member[:, None] * k + np.arange(k)).ravel()),
+                ),
+                shape=(n, k * len(self.levels)),
+            )
+            for member in codes.T
+        ]
+        return sum(parts[1:], start=parts[0])
+
+
+def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
+    """The designs of a formula's group terms.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"y": [1.0, 2], "x": [0.5, 1], "g": ["a", "b"], "h": ["u", "u"]})
+    >>> [(d.names(), d.levels.tolist()) for d in group_designs("y ~ (x|g) + (1|h/g)", rows)]
+    [(['1|g', 'x|g'], ['a', 'b']), (['1|h'], ['u']), (['1|h:g'], ['u:a', 'u:b'])]
+    """
+    designs = []
+    for part in group_parts(formula):
+        matrices = fm.design_matrices(
+            part.effects, used, "error", 0, dict(transformations_namespace)
+        )
+        common = matrices.common
+        effects = {
+            "1" if name == "Intercept" else name: _column_labels(name, common.terms[name])
+            for name in common.slices
+        }
+        factors = {part.factor: tuple((name,) for name in part.members)}
+        if not part.members:
+            nested = fm.model_description(f"y ~ 0 + (1|{part.factor})").group_terms
+            names = [term.name.split("|", 1)[1] for term in nested]
+            factors = {name: (tuple(name.split(":")),) for name in names}
+        for factor, members in factors.items():
+            labels = [np.unique(_labels(used, names)) for names in members]
+            designs.append(
+                GroupDesign(
+                    factor, members, reduce(np.union1d, labels), effects, part.correlated, common
+                )
+            )
+    return designs
+
+
+def _variables(term: Any) -> set[str]:
+    return set(getattr(term, "var_names", ()))
+
+
+def _labels(frame: pd.DataFrame, names: tuple[str, ...]) -> NDArray[np.str_]:
+    parts = [frame[name].astype(str).to_numpy(dtype=str) for name in names]
+    return reduce(lambda left, right: np.char.add(np.char.add(left, ":"), right), parts)
+
+
+def _column_labels(name: str, term: Any) -> tuple[str, ...]:
+    """Labels as bambi writes them: none for a single numeric column."""
+    if term.kind in ("intercept", "numeric") and (
+        np.ndim(term.data) == 1 or term.data.shape[1] == 1
+    ):
+        return ()
+    if term.kind == "categoric":
+        return tuple(label.removeprefix(f"{name}[").removesuffix("]") for label in term.labels)
+    return tuple(map(str, term.labels))
