@@ -93,33 +93,37 @@ def _design(
     component = model.parameters[model.family.likelihood.parent]
     if component.offset_terms:
         raise DataError("the formula has an offset", mend="model it as a coefficient for effects")
-    blocks: dict[str, sparse.csr_matrix] = {}
+    blocks: list[sparse.csr_matrix] = []
+    draws: list[np.ndarray] = []
     if component.design.common is not None:
+        # Whole: bambi drops the intercept of ordinal models and leaves the slices as they were.
         common = component.design.common.evaluate_new_data(frame)
-        blocks |= {
-            name: sparse.csr_matrix(common.design_matrix[:, columns])
-            for name, columns in common.slices.items()
-        }
+        blocks.append(sparse.csr_matrix(common.design_matrix))
+        draws += [_flat(posterior[name]) for name in common.slices]
     for one in designs:
         matrix, at, k = one.matrix(frame), 0, sum(one.sizes())
         effect = np.arange(matrix.shape[1]) % k
         for name, size in zip(one.names(), one.sizes(), strict=True):
-            blocks[name] = matrix[:, np.flatnonzero((effect >= at) & (effect < at + size))]
+            if name not in posterior:
+                raise DataError(
+                    f"the effects of {name!r} were too many to keep",
+                    mend="use population='typical', or fit fewer draws",
+                )
+            blocks.append(matrix[:, np.flatnonzero((effect >= at) & (effect < at + size))])
+            draws.append(_flat(_group_major(posterior[name], one.levels)))
             at += size
-    for name in blocks:
-        if name not in posterior:
-            raise DataError(
-                f"the effects of {name!r} were too many to keep",
-                mend="use population='typical', or fit fewer draws",
-            )
-    draws = [_flat(_group_major(posterior[name])) for name in blocks]
-    return sparse.hstack(list(blocks.values()), format="csr"), np.hstack(draws)
+    return sparse.hstack(blocks, format="csr"), np.hstack(draws)
 
 
-def _group_major(effects: xr.DataArray) -> xr.DataArray:
-    """Effects ordered as formulae orders the columns: by group, then by coefficient."""
-    factor = [dim for dim in effects.dims if str(dim).endswith("__factor_dim")]
-    return effects.transpose("chain", "draw", *factor, ...)
+def _group_major(effects: xr.DataArray, levels: np.ndarray) -> xr.DataArray:
+    """Effects in the order of a design's columns: by level, then by coefficient.
+
+    Levels are matched by label: bambi orders numbers by value, and a design orders their text.
+    """
+    factor = next(dim for dim in effects.dims if str(dim).endswith("__factor_dim"))
+    if not np.array_equal(effects[factor].values.astype(str), levels):
+        effects = effects.sel({factor: levels})
+    return effects.transpose("chain", "draw", factor, ...)
 
 
 def _flat(draws: xr.DataArray) -> np.ndarray:

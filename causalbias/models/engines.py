@@ -20,7 +20,7 @@ from causalbias.models.spec import ModelSpec, bambi_model, common_model
 METHODS = ("auto", "collapsed", "nuts")
 MAX_PARETO_K = 0.7
 # Numbers in a group term's effects, all draws together, above which they are not kept.
-MAX_KEPT = 40_000_000
+MAX_KEPT = 8_000_000
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ import pytest
 import xarray as xr
 
 import causalbias as cb
-from causalbias.models.result import frame_of, model_of
+from causalbias.models.result import frame_of, spec_of
+from causalbias.models.spec import bambi_model
 
 
 def bambi_means(fit, frame):
     """Expected outcome of every row by bambi's predict: (chain, draw, row)."""
-    model: bmb.Model = model_of(fit)
+    model: bmb.Model = bambi_model(spec_of(fit), frame_of(fit))
     model.build()
     tree = xr.DataTree.from_dict({"posterior": fit["posterior"].to_dataset()})
     after = model.predict(tree, kind="response_params", data=frame, inplace=False)["posterior"]
