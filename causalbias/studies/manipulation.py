@@ -24,7 +24,6 @@ from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
 HUMAN_FORMULA = "score ~ C(level) + (1|annotator)"
-MACHINE_FORMULA = "distance ~ attribute*C(level_b) + (1|seed) + (1|seed:attribute)"
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,7 @@ def analyse_manipulation(
 
     People: one model an attribute, ``score ~ C(level) + (1|annotator)``, since raters of
     different attributes answer different questions with spreads of their own. Networks: one model
-    a system, ``distance ~ attribute*C(level_b) + (1|seed) + (1|seed:attribute)``, on pairs of one
-    seed whose first member is at the lowest level.
+    a system (`machine_formula`), on pairs of one seed whose first member is at the lowest level.
 
     Parameters
     ----------
@@ -116,41 +114,73 @@ def analyse_manipulation(
         if progress is not None:
             progress(what)
         file = None if keep is None else keep / f"{_file_name(what)}.nc"
-        return fit(formula, rows, draws=draws, tune=tune, chains=chains, seed=seed, file=file)
+        try:
+            return fit(formula, rows, draws=draws, tune=tune, chains=chains, seed=seed, file=file)
+        except DataError as error:
+            raise DataError(f"{what}: {error.problem}", mend=error.mend, file=error.file,
+                            column=error.column, row=error.row) from error  # fmt: skip
 
-    fits = {
-        str(attribute): fit_one(HUMAN_FORMULA, rows, f"people: {attribute}")
-        for attribute, rows in to_frame(study, "human").groupby("attribute")
-    }
-    human = _join({name: effects(one, "level") for name, one in fits.items()}, "attribute")
-    machine_fits = {
-        str(system): fit_one(MACHINE_FORMULA, rows, f"network: {system}")
-        for system, rows in (_edits(study).groupby("system") if "machine" in study.children else ())
-    }
-    machine = ratio = nonmatch = None
+    fits: dict[str, Fit] = {}
+    changes: dict[str, xr.Dataset] = {}
+    for attribute, rows in to_frame(study, "human").groupby("attribute"):
+        fits[f"human: {attribute}"] = fit_one(HUMAN_FORMULA, rows, f"people: {attribute}")
+        changes[str(attribute)] = effects(fits[f"human: {attribute}"], "level")
+    human = _join(changes, "attribute")
     ranks = {"human": rank_probabilities(_widest(human["effect"]), "attribute")}
-    if machine_fits:
-        by_system = {
-            name: predictions(one, ["attribute", "level_b"], population="typical")
-            for name, one in machine_fits.items()
-        }
-        machine = _join(by_system, "system").rename(level_b="level")
-        moved, seen = xr.align(
-            _widest(machine["prediction"]), _widest(human["effect"]), join="inner"
-        )
-        ratio = per_unit(moved, seen, prob=prob).assign_attrs(
-            outcome="distance per point of perceived change", scale="response",
-            failures=_worst(human, machine),
-        )  # fmt: skip
-        ratio = ratio.assign(
-            n_edits=_widest(machine["n"]), n_raters=("attribute", _raters(study, ratio))
-        )
-        ranks["machine"] = rank_probabilities(_widest(machine["prediction"]), "attribute")
-        ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute")
-        nonmatch = nonmatch_rates(study, prob=prob)
-    named = {f"human: {key}": one for key, one in fits.items()}
-    named |= {f"machine: {key}": one for key, one in machine_fits.items()}
-    return Manipulation(study, named, human, machine, ratio, ranks, nonmatch, prob)
+    if "machine" not in study.children:
+        return Manipulation(study, fits, human, None, None, ranks, None, prob)
+    moves: dict[str, xr.Dataset] = {}
+    for system, rows in _edits(study).groupby("system"):
+        fits[f"machine: {system}"] = fit_one(machine_formula(rows), rows, f"network: {system}")
+        moves[str(system)] = _mean_distances(fits[f"machine: {system}"], rows)
+    machine = _join(moves, "system")
+    ratio = _distance_per_point(study, human, machine, prob)
+    ranks["machine"] = rank_probabilities(_widest(machine["prediction"]), "attribute")
+    ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute")
+    nonmatch = nonmatch_rates(study, prob=prob)
+    return Manipulation(study, fits, human, machine, ratio, ranks, nonmatch, prob)
+
+
+def machine_formula(edits: pd.DataFrame) -> str:
+    """Formula of the distances of edits, without the terms that a small design cannot have.
+
+    Examples
+    --------
+    >>> edits = pd.DataFrame({"attribute": ["age", "age", "pose"], "level_b": [1, 2, 1]})
+    >>> machine_formula(edits)
+    'distance ~ attribute*C(level_b) + (1|seed) + (1|seed:attribute)'
+    >>> machine_formula(edits[:2])
+    'distance ~ C(level_b) + (1|seed)'
+    """
+    attributes, levels = edits["attribute"].nunique() > 1, edits["level_b"].nunique() > 1
+    terms = ["attribute"] * attributes + ["C(level_b)"] * levels
+    # With one distance a seed and attribute, their effect and the residual are one.
+    cell = " + (1|seed:attribute)" if attributes and levels else ""
+    return f"distance ~ {'*'.join(terms) or '1'} + (1|seed){cell}"
+
+
+def _mean_distances(one: Fit, edits: pd.DataFrame) -> xr.Dataset:
+    """Mean distance of a typical seed by attribute and level, also where there is one of either."""
+    varying = [name for name in ("attribute", "level_b") if edits[name].nunique() > 1]
+    found = predictions(one, varying, population="typical")
+    for name in ("attribute", "level_b"):
+        if name not in varying:
+            found = found.expand_dims({name: [edits[name].iloc[0]]})
+    found["prediction"] = found["prediction"].transpose("chain", "draw", "attribute", "level_b")
+    return found.rename(level_b="level")
+
+
+def _distance_per_point(
+    study: xr.DataTree, human: xr.Dataset, machine: xr.Dataset, prob: float
+) -> xr.Dataset:
+    moved, seen = xr.align(_widest(machine["prediction"]), _widest(human["effect"]), join="inner")
+    ratio = per_unit(moved, seen, prob=prob).assign_attrs(
+        outcome="distance per point of perceived change", scale="response",
+        failures=_worst(human, machine),
+    )  # fmt: skip
+    return ratio.assign(
+        n_edits=_widest(machine["n"]), n_raters=("attribute", _raters(study, ratio))
+    )
 
 
 def _file_name(what: str) -> str:
