@@ -20,11 +20,8 @@ import causalbias as cb
 
 PROB = 0.9
 LEVELS = {"age": [0.8, 2.6, 4.4], "pose": [-3.0, -1.5, 0.0, 1.5, 3.0]}
-# No effects of faces on impostor pairs: a face's effect as first and as second member is one and
-# the same (multiple membership), which these formulas cannot say. Seeds' cancel between races.
 SYSTEM = cb.System(
     "net",
-    sd_face=(0.015, 0.0),
     biases=(
         cb.Bias("black impostors alike", -0.08, race="black", same_identity=False),
         cb.Bias("asian impostors alike", -0.05, race="asian", same_identity=False),
@@ -73,7 +70,7 @@ def impostor(study: xr.DataTree, truth: xr.Dataset) -> list[pd.DataFrame]:
     """Effects of race and gender on the distance of impostor pairs."""
     frame = pairs_of(study, "machine", same_identity=False)
     fit = cb.fit(
-        "distance ~ race*gender + turn + older + (1|seed_a) + (1|seed_b)",
+        "distance ~ race*gender + turn + older + (1|mm(seed_a, seed_b)) + (1|mm(face_a, face_b))",
         frame,
     )
     cube = truth["distance"].sel(population="new seeds", same_identity=False, system="net")
@@ -94,7 +91,8 @@ def answers(study: xr.DataTree, truth: xr.Dataset) -> list[pd.DataFrame]:
     for same in (True, False):
         frame = pairs_of(study, "human", same_identity=same)
         fit = cb.fit(
-            "score ~ race*gender + step + (1|seed_a) + (1|seed_b) + (1|pair) + (1|annotator)"
+            "score ~ race*gender + step + (1|mm(seed_a, seed_b)) + (1|mm(face_a, face_b))"
+            " + (1|pair) + (1|annotator)"
             if not same
             else "score ~ race*gender + step + (1|seed) + (1|seed:race:gender) + (1|pair)"
             " + (1|annotator)",
@@ -129,10 +127,18 @@ def pairs_of(study: xr.DataTree, side: str, *, same_identity: bool) -> pd.DataFr
     frame = frame[kept.fillna(False).astype(bool)].copy()
     step = frame["attribute"].astype(str) + "_" + frame["level_b"].map("{:g}".format)
     return frame.assign(
+        face_a=_face(frame, "a"),
+        face_b=_face(frame, "b"),
         turn=frame["pose"].abs(),
         older=frame["age"].abs(),
         step=step.where(frame[["pose", "age"]].any(axis=1), "none"),
     )
+
+
+def _face(frame: pd.DataFrame, side: str) -> pd.Series:
+    """Prototype of a pair's member: a seed in one race and gender."""
+    parts = [frame[f"{name}_{side}"].astype(str) for name in ("seed", "race", "gender")]
+    return parts[0] + ":" + parts[1] + ":" + parts[2]
 
 
 def contrasts(

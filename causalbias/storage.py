@@ -97,6 +97,12 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit:
         if not lazy:
             tree = tree.load()
             tree.close()
+    except ImportError as error:
+        raise DataError(
+            f"reading this needs a package that is not installed ({error})",
+            mend="pip install 'causalbias[scale]'",
+            file=str(path),
+        ) from error
     except Exception as error:
         raise DataError(
             f"not a readable {path.suffix} file ({type(error).__name__}: {error})",
