@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from causalbias.datasets.simulate import simulate
     from causalbias.datasets.simulation.parameters import Bias, People, Question, System
     from causalbias.estimands.contrasts import effects, predictions
+    from causalbias.estimands.predictive import with_log_likelihood, with_predictive
     from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
@@ -65,6 +66,8 @@ __all__ = [
     "to_frame",
     "to_release",
     "validate",
+    "with_log_likelihood",
+    "with_predictive",
 ]
 
 # Where each public name lives. Imported on first use: bambi and PyMC take seconds.
@@ -97,6 +100,8 @@ _HOMES = {
     "to_frame": "causalbias.study.frames",
     "to_release": "causalbias.datasets.release.writing",
     "validate": "causalbias.study.validate",
+    "with_log_likelihood": "causalbias.estimands.predictive",
+    "with_predictive": "causalbias.estimands.predictive",
 }
 
 

@@ -38,7 +38,7 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"not a readable table ({str(error).splitlines()[0]})",
+            f"not a readable table ({printable(str(error).splitlines()[0])})",
             mend="fetch the file again, or save it as CSV in UTF-8",
             file=path.name,
         ) from error
@@ -81,6 +81,11 @@ def _read(path: Path) -> pd.DataFrame:
             return pd.read_csv(stream, engine="pyarrow")
 
 
+def printable(text: str) -> str:
+    """Text from a file as it may be shown on a terminal: control characters become dots."""
+    return "".join(char if char.isprintable() else "." for char in text[:200])
+
+
 def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
     """Read named arrays of an ``.npz`` file, all of the same length, none of them pickled.
 
@@ -102,7 +107,9 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
                 arrays = {name: archive[name] for name in names if name in found}
     except (*UNREADABLE, KeyError) as error:
         raise DataError(
-            f"not a readable npz file ({error})", mend="fetch or compute it again", file=path.name
+            f"not a readable npz file ({printable(str(error))})",
+            mend="fetch or compute it again",
+            file=path.name,
         ) from error
     for name in names:
         if name not in arrays:

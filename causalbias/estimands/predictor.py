@@ -82,6 +82,23 @@ def average_prediction(
     return total
 
 
+def expected_rows(
+    fit: xr.DataTree, model: bmb.Model, frame: pd.DataFrame, *, scale: str
+) -> np.ndarray:
+    """Expected outcome (draws, rows) of every row, with the fitted effects of its groups.
+
+    Parameters
+    ----------
+    fit, model, frame, scale
+        As in `average_prediction`.
+    """
+    posterior = fit.children["posterior"].to_dataset()
+    designs = group_designs(spec_of(fit).formula, frame_of(fit))
+    design, coefficients = _design(model, frame, posterior, designs)
+    predictor = np.asarray(design @ coefficients.T).T
+    return predictor if scale == "link" else _mean(model, posterior, predictor)
+
+
 def _link(model: bmb.Model) -> str:
     return str(model.family.link[model.family.likelihood.parent].name)
 
