@@ -4,10 +4,9 @@ After Liang, Perona and Balakrishnan (ICCV 2023), section 5: how far does each m
 network, for what people see of it?
 """
 
-import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,8 @@ from scipy import stats
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.estimands.summaries import per_unit, rank_probabilities
-from causalbias.models.fitting import fit
 from causalbias.models.result import Fit
+from causalbias.studies.parts import fit_one, join, worst
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
@@ -112,19 +111,16 @@ def analyse_manipulation(
             mend="this analysis needs factors seed, attribute, level and human judgements",
         )
 
-    def fit_one(formula: str, rows: pd.DataFrame, what: str) -> Fit:
-        if progress is not None:
-            progress(what)
-        file = None if keep is None else keep / f"{_file_name(what)}.nc"
-        return fit(formula, rows, draws=draws, tune=tune, chains=chains, seed=seed, file=file)
-
+    fit_each = partial(
+        fit_one, progress=progress, keep=keep, draws=draws, tune=tune, chains=chains, seed=seed
+    )
     fits = {
-        str(attribute): fit_one(HUMAN_FORMULA, rows, f"people: {attribute}")
+        str(attribute): fit_each(HUMAN_FORMULA, rows, f"people: {attribute}")
         for attribute, rows in to_frame(study, "human").groupby("attribute")
     }
-    human = _join({name: effects(one, "level") for name, one in fits.items()}, "attribute")
+    human = join({name: effects(one, "level") for name, one in fits.items()}, "attribute")
     machine_fits = {
-        str(system): fit_one(MACHINE_FORMULA, rows, f"network: {system}")
+        str(system): fit_each(MACHINE_FORMULA, rows, f"network: {system}")
         for system, rows in (_edits(study).groupby("system") if "machine" in study.children else ())
     }
     machine = ratio = nonmatch = None
@@ -134,13 +130,13 @@ def analyse_manipulation(
             name: predictions(one, ["attribute", "level_b"], population="typical")
             for name, one in machine_fits.items()
         }
-        machine = _join(by_system, "system").rename(level_b="level")
+        machine = join(by_system, "system").rename(level_b="level")
         moved, seen = xr.align(
             _widest(machine["prediction"]), _widest(human["effect"]), join="inner"
         )
         ratio = per_unit(moved, seen, prob=prob).assign_attrs(
             outcome="distance per point of perceived change", scale="response",
-            failures=_worst(human, machine),
+            failures=worst(human, machine),
         )  # fmt: skip
         ratio = ratio.assign(
             n_edits=_widest(machine["n"]), n_raters=("attribute", _raters(study, ratio))
@@ -151,12 +147,6 @@ def analyse_manipulation(
     named = {f"human: {key}": one for key, one in fits.items()}
     named |= {f"machine: {key}": one for key, one in machine_fits.items()}
     return Manipulation(study, named, human, machine, ratio, ranks, nonmatch, prob)
-
-
-def _file_name(what: str) -> str:
-    """File name for a label from the data, which may hold anything."""
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", what).strip("-")[:40]
-    return f"{readable}-{hashlib.sha256(what.encode()).hexdigest()[:6]}"
 
 
 def _edits(study: xr.DataTree) -> pd.DataFrame:
@@ -208,17 +198,6 @@ def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
 def _raters(study: xr.DataTree, ratio: xr.Dataset) -> list[int]:
     per = to_frame(study, "human").groupby("attribute")["annotator"].nunique()
     return [int(per[str(attribute)]) for attribute in ratio["attribute"].values]
-
-
-def _join(parts: dict[str, xr.Dataset], dim: str) -> xr.Dataset:
-    index = pd.Index(list(parts), name=dim)
-    joined = xr.concat(list(parts.values()), index, combine_attrs="override", join="outer")
-    return joined.assign_attrs(failures=_worst(*parts.values()))
-
-
-def _worst(*parts: xr.Dataset) -> str:
-    """The first failures among these, as the JSON that attributes hold."""
-    return next((p.attrs["failures"] for p in parts if p.attrs["failures"] != "[]"), "[]")
 
 
 def _widest(draws: xr.DataArray) -> xr.DataArray:
