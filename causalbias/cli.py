@@ -143,7 +143,7 @@ def _main_table(content: "Content") -> Table:
     from causalbias.report.tables import rounded
 
     whole = content.tables[content.headline]
-    wanted = ("side", "fit", "estimand", "system", "pairs", "race", "gender", "attribute", "level",
+    wanted = ("side", "fit", "system", "pairs", "race", "gender", "attribute", "level",
               "truth", "estimate", "lower", "upper", "covered", "n", "n_edits",
               "n_raters")  # fmt: skip
     table = whole[[column for column in wanted if column in whole]]

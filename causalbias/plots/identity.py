@@ -70,8 +70,8 @@ def group_rates(rates: pd.DataFrame, *, note: str = "") -> Figure:
     Returns
     -------
     Figure
-        Two columns wide, each panel on its own scale from 0. A hollow mark: no error was seen,
-        and the interval is the rule of three's.
+        Two columns wide, each panel on a scale of its own, that of the rates seen. A hollow mark:
+        no error was seen; the interval is the rule of three's and may leave the panel.
 
     Raises
     ------
@@ -88,8 +88,11 @@ def group_rates(rates: pd.DataFrame, *, note: str = "") -> Figure:
         _draw(axes, part, "estimate", order, offsets)
         none = part[part["errors"] == 0]
         axes.plot(none["estimate"], _places(none, order, offsets), "o", color="white", zorder=5,
-                  markersize=2, label="no error seen", markeredgecolor="none")  # fmt: skip
-        axes.set_xlim(left=min(0, -0.02 * part["upper"].max()))
+                  markersize=1.4, label="no error seen", markeredgecolor="none")  # fmt: skip
+        # To the scale of the rates that were seen: the rule of three's ends would crush them.
+        seen = part[part["errors"] > 0]
+        end = 1.1 * (seen if len(seen) else part)["upper"].max()
+        axes.set_xlim(-0.03 * end, end)
         axes.set_title(RATES[kind])
         axes.set_xlabel(kind)
     _legend(fig, panels[0], leave_out="no error seen")

@@ -13,7 +13,9 @@ TITLES = {
     "machine": "Networks: effect of race on the distance",
     "human": "People: effect of race on the mean answer",
     "rates": "Error rates at each network's threshold",
-    "truth": "Estimate beside truth (this study is simulated)",
+    "truth": "Effects of race beside truth (this study is simulated)",
+    "truth_rates": "Error rates beside truth",
+    "truth_dose": "Mean by level beside truth",
     "machine_dose": "Networks: mean distance where one member is moved to the level",
     "human_dose": "People: mean answer where one member is moved to the level",
     "left_out": "Pairs that no model is about",
@@ -24,6 +26,7 @@ INTRO = (
     "face; impostor pairs, faces of two seeds of one race and gender. Networks give a distance "
     "(smaller means more alike), people an answer from surely different to surely the same person."
 )
+TRUTHS = {"effect": "truth", "dose": "truth_dose", "rate": "truth_rates"}
 COLUMNS = (
     "n: rows averaged over, or comparisons; disjoint: comparisons that share no seed, at most; "
     "step: an attribute at a level; converged: whether the model passed its diagnostics. Intervals "
@@ -60,20 +63,18 @@ def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
             found[name] = summarise(draws, prob=result.prob)
     if result.rates is not None:
         found["rates"] = result.rates.drop(columns="fit")
-    truth = against_truth(result, found)
-    if truth is not None:
-        found["truth"] = truth
+    found |= against_truth(result, found)
     if len(result.left_out):
         found["left_out"] = result.left_out
     return found | record_tables(result.study, result.fits)
 
 
-def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> pd.DataFrame | None:
-    """Effects, doses and rates of a simulated study beside the truth."""
+def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Effects, doses and rates of a simulated study beside the truth; none of another study."""
     known = truth_of_identity(result)
     if known is None:
-        return None
-    parts = []
+        return {}
+    parts: dict[str, list[pd.DataFrame]] = {}
     for name, table in tables.items():
         estimand = {"rates": "rate"}.get(name, "dose" if name.endswith("_dose") else "effect")
         keys = ["attribute", "level"] if estimand == "dose" else ["race", "gender"]
@@ -81,15 +82,12 @@ def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> pd.DataF
             kind = table["rate_of"].map({"FNMR": "genuine", "FMR": "impostor"})
             table = table.assign(pairs=kind).rename(columns={"rate": "estimate"})
         side = table["system"] if "system" in table else pd.Series("people", index=table.index)
-        table = table.assign(fit=side + ", " + table["pairs"], estimand=estimand)
-        wanted = ["fit", "estimand", *keys, "estimate", "lower", "upper"]
+        table = table.assign(fit=side + ", " + table["pairs"])
         own = known[known["estimand"] == estimand][["fit", *keys, "truth"]]
-        parts.append(table[wanted].merge(own, on=["fit", *keys]))
-    both = pd.concat(parts, ignore_index=True)
-    both["covered"] = (both["lower"] <= both["truth"]) & (both["truth"] <= both["upper"])
-    columns = ["fit", "estimand", "race", "gender", "attribute", "level", "truth", "estimate",
-               "lower", "upper", "covered"]  # fmt: skip
-    return both.reindex(columns=columns)
+        both = own.merge(table[["fit", *keys, "estimate", "lower", "upper"]], on=["fit", *keys])
+        inside = (both["lower"] <= both["truth"]) & (both["truth"] <= both["upper"])
+        parts.setdefault(estimand, []).append(both.assign(covered=inside))
+    return {TRUTHS[estimand]: pd.concat(found) for estimand, found in parts.items()}
 
 
 def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Picture]:
@@ -136,7 +134,8 @@ def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Pictu
             Picture(
                 "rates",
                 group_rates(
-                    result.rates, note=f"{prob} intervals. Hollow: no error seen; rule of three."
+                    result.rates,
+                    note=f"{prob} intervals. Hollow: no error seen; the interval may leave the panel.",
                 ),
                 "Error rates at each network's threshold, by group, with intervals from resampled "
                 "seeds. Where no error was seen, the interval ends at 3 over the number of "
@@ -151,9 +150,9 @@ def _crosses(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """True effects as `group_effects` takes them."""
     if "truth" not in tables:
         return {}
-    true = tables["truth"].query("estimand == 'effect'")
-    sides = true["fit"].str.rsplit(", ", n=1, expand=True).set_axis(["system", "pairs"], axis=1)
-    true = true.join(sides)
+    true = tables["truth"]
+    sides = [str(name).rsplit(", ", 1) for name in true["fit"]]
+    true = true.assign(system=[side for side, _ in sides], pairs=[kind for _, kind in sides])
     people = true["system"] == "people"
     return {"machine": true[~people], "human": true[people]}
 
@@ -187,10 +186,10 @@ def findings(result: Identity, tables: dict[str, pd.DataFrame]) -> list[str]:
                 "a rate is not zero, and its interval ends at the rule of three's."
             )
     if "truth" in tables:
-        covered = int(tables["truth"]["covered"].sum())
+        covered = pd.concat([tables[name]["covered"] for name in TRUTHS.values() if name in tables])
         said.append(
-            f"This study is simulated, so the truth is known: {covered} of {len(tables['truth'])} "
-            f"intervals hold it (about {prob} should)."
+            f"This study is simulated, so the truth is known: {int(covered.sum())} of "
+            f"{len(covered)} intervals hold it (about {prob} should)."
         )
     return said
 
