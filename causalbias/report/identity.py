@@ -29,7 +29,7 @@ INTRO = (
 TRUTHS = {"effect": "truth", "dose": "truth_dose", "rate": "truth_rates"}
 COLUMNS = (
     "n: rows averaged over, or comparisons; disjoint: comparisons that share no seed, at most; "
-    "step: an attribute at a level; converged: whether the model passed its diagnostics. Intervals "
+    "converged: whether the model passed its diagnostics. Intervals "
     "of error rates are from resampled seeds, or, where no error was seen, the rule of three's for "
     "disjoint comparisons."
 )
@@ -60,13 +60,21 @@ def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
     for name in ("machine", "human", "machine_dose", "human_dose"):
         draws: xr.Dataset | None = getattr(result, name)
         if draws is not None:
-            found[name] = summarise(draws, prob=result.prob)
+            found[name] = _in_order(summarise(draws, prob=result.prob))
     if result.rates is not None:
         found["rates"] = result.rates.drop(columns="fit")
     found |= against_truth(result, found)
     if len(result.left_out):
         found["left_out"] = result.left_out
     return found | record_tables(result.study, result.fits)
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Labels first, rows of one system and kind of pairs together."""
+    labels = ("system", "pairs", "race", "reference", "gender", "attribute", "level")
+    first = [name for name in labels if name in table]
+    rest = [name for name in table if name not in {*first, "step"}]
+    return table[[*first, *rest]].sort_values(first, ignore_index=True)
 
 
 def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -135,7 +143,7 @@ def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Pictu
                 "rates",
                 group_rates(
                     result.rates,
-                    note=f"{prob} intervals. Hollow: no error seen; the interval may leave the panel.",
+                    note=f"{prob} intervals. Hollow: no error seen; interval may leave the panel.",
                 ),
                 "Error rates at each network's threshold, by group, with intervals from resampled "
                 "seeds. Where no error was seen, the interval ends at 3 over the number of "
@@ -203,7 +211,7 @@ def _finding(part: pd.DataFrame, who: str, kind: str, unit: str, reference: str,
             f"{who}, {kind} pairs: no effect of race is sure in sign; every {prob} interval holds "
             f"zero and none reaches beyond {widest:.3g} {_unit(unit)}."
         )
-    top = sure.loc[sure["estimate"].abs().idxmax()]
+    top = sure.iloc[int(sure["estimate"].abs().argmax())]
     alike = (top["estimate"] < 0) == (unit == "distance")
     return (
         f"{who}, {kind} pairs: {len(sure)} of {len(part)} effects of race have a sure sign. The "
