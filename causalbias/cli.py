@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,19 +13,19 @@ import causalbias as cb
 from causalbias.errors import DataError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from causalbias.report.content import Content
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 console = Console()
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Directory for the report.")]
-Dataset = Annotated[str, typer.Option(help="Layout of the files: omi, omi-ratings.")]
+Dataset = Annotated[str, typer.Option(help="Layout of the files: omi, omi-ratings, causalface.")]
 Prob = Annotated[float, typer.Option(min=0.5, max=0.999, help="Probability of the intervals.")]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 
 
-def _real_data() -> Path:
-    return Path(os.environ.get("CAUSALBIAS_DATA", "data")) / "omi"
+def _real_data(dataset: str) -> Path:
+    return Path(os.environ.get("CAUSALBIAS_DATA", "data")) / dataset.removesuffix("-ratings")
 
 
 @app.command()
@@ -38,17 +38,34 @@ def demo(out: Out = Path("demo-report"), seed: Seed = 1) -> None:
 def run(
     path: Annotated[
         Path | None,
-        typer.Argument(help="Data set, or a saved study. [default: $CAUSALBIAS_DATA/omi]"),
+        typer.Argument(help="Data set, or a saved study. [default: $CAUSALBIAS_DATA/DATASET]"),
     ] = None,
     out: Out = Path("report"),
     dataset: Dataset = "omi",
     prob: Prob = 0.95,
     seed: Seed = 1,
 ) -> None:
-    """Load a manipulation experiment, fit it, and write figures, tables and a report."""
+    """Load an experiment, fit it, and write figures, tables and a report."""
     with _told():
-        study = _study(path or _real_data(), dataset)
+        study = _study(path or _real_data(dataset), dataset)
     _analyse(study, out, prob, seed)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Directory for the release; new or empty.")],
+    seeds: Annotated[int, typer.Option(help="Generator seeds; the published study has 100.")] = 20,
+    archive: Annotated[bool, typer.Option(help="Pack the images into data.zip.")] = False,
+    seed: Seed = 1,
+) -> None:
+    """Write a simulated CausalFace release, whose effects are known."""
+    with _told():
+        root = cb.to_release(cb.simulate(seeds, rng=seed), out, archive=archive)
+    console.print(f"release: {root}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"analyse it: causalbias run {root} --dataset causalface",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 @app.command()
@@ -69,7 +86,7 @@ class _told:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, DataError):
-            Console(stderr=True).print(f"error: {error}", style="red", markup=False)
+            Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
             raise typer.Exit(1) from None
 
 
@@ -84,14 +101,12 @@ def _study(path: Path, dataset: str) -> "cb.Study":
 
 def _analyse(study: "cb.Study", out: Path, prob: float, seed: int) -> None:
     from causalbias.report.page import write_report
-    from causalbias.report.tables import tables_of
-    from causalbias.studies.manipulation import analyse_manipulation
 
     console.print(str(study), markup=False, highlight=False)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with _told(), Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting")
-        result = analyse_manipulation(
+        content = _content(
             study,
             prob=prob,
             seed=seed,
@@ -99,32 +114,40 @@ def _analyse(study: "cb.Study", out: Path, prob: float, seed: int) -> None:
             keep=out / "fits",
         )
         bar.update(task, description="report")
-        page = write_report(result, out)
-        tables = tables_of(result)
-    console.print(_main_table(tables))
-    verdicts = tables["fits"]["verdict"]
+        page = write_report(content, out)
+    console.print(_main_table(content))
+    verdicts = content.tables["fits"]["verdict"]
     bad = int((verdicts != "converged").sum())
     style = "red" if bad else "green"
     console.print(f"{len(verdicts) - bad} of {len(verdicts)} models converged", style=style)
-    console.print(f"report: {page}")
+    console.print(f"report: {page}", markup=False, soft_wrap=True)
     if bad:
         raise typer.Exit(2)
 
 
-def _main_table(tables: "dict[str, pd.DataFrame]") -> Table:
-    """The estimates to show on a terminal: beside the truth if it is known, else the headline."""
+def _content(study: "cb.Study", **options: Any) -> "Content":
+    """Analyse a study by what it manipulates: groups of faces, or attributes alone."""
+    if {"race", "gender"} <= set(study.attrs["factors"].split(",")):
+        from causalbias.report.identity import identity_content
+        from causalbias.studies.identity import analyse_identity
+
+        return identity_content(analyse_identity(study, **options))
+    from causalbias.report.manipulation import manipulation_content
+    from causalbias.studies.manipulation import analyse_manipulation
+
+    return manipulation_content(analyse_manipulation(study, **options))
+
+
+def _main_table(content: "Content") -> Table:
+    """The estimates to show on a terminal."""
     from causalbias.report.tables import rounded
 
-    name = next(key for key in ("truth", "ratio", "human") if key in tables)
-    titles = {
-        "truth": "Estimates beside truth",
-        "ratio": "Distance per point of perceived change",
-        "human": "Change of the mean score",
-    }
-    wanted = ("side", "system", "attribute", "level", "truth", "estimate", "lower", "upper",
-              "covered", "n", "n_edits", "n_raters")  # fmt: skip
-    table = tables[name][[column for column in wanted if column in tables[name]]]
-    shown = Table(title=titles[name])
+    whole = content.tables[content.headline]
+    wanted = ("side", "fit", "system", "pairs", "race", "gender", "attribute", "level",
+              "truth", "estimate", "lower", "upper", "covered", "n", "n_edits",
+              "n_raters")  # fmt: skip
+    table = whole[[column for column in wanted if column in whole]]
+    shown = Table(title=content.titles[content.headline])
     for column in table:
         shown.add_column(str(column), justify="right")
     for row in rounded(table):

@@ -1,60 +1,36 @@
-"""Tables of a manipulation analysis, as frames and as CSV that is safe to open."""
+"""Tables of every report, and tables as CSV that is safe to open."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from causalbias.estimands.summaries import summarise
 from causalbias.inference.diagnostics import extreme
+from causalbias.models.result import Fit
 from causalbias.storage import replace_text
-from causalbias.studies.manipulation import Manipulation
+
+RECORD_TITLES = {
+    "fits": "Diagnostics of every model",
+    "excluded": "What was excluded",
+    "sources": "Files read",
+}
 
 
-def tables_of(result: Manipulation) -> dict[str, pd.DataFrame]:
-    """Tables by name: human, machine, ratio, ranks, nonmatch, truth, fits, excluded, sources."""
-    prob = result.prob
-    tables = {"human": summarise(result.human, prob=prob)}
-    if result.machine is not None and result.ratio is not None:
-        tables["machine"] = summarise(result.machine, prob=prob)
-        tables["ratio"] = summarise(result.ratio, prob=prob)
-    tables["ranks"] = pd.concat(
-        [
-            ranks.to_dataframe().reset_index().assign(of=name)
-            for name, ranks in result.ranks.items()
-        ],
-        ignore_index=True,
-    )
-    if result.nonmatch is not None and len(result.nonmatch):
-        tables["nonmatch"] = result.nonmatch
-    if "truth" in result.study.children:
-        tables["truth"] = against_truth(result, tables)
-    tables["fits"] = fits_table(result)
+def record_tables(study: xr.DataTree, fits: dict[str, Fit]) -> dict[str, pd.DataFrame]:
+    """Tables of every report: fits, and excluded and sources where the study has them."""
+    tables = {"fits": fits_table(fits)}
     for name, group in (("excluded", "excluded"), ("sources", "provenance")):
-        if group in result.study.children:
-            tables[name] = result.study.children[group].to_dataset().to_dataframe()
+        if group in study.children:
+            tables[name] = study.children[group].to_dataset().to_dataframe()
     return tables
 
 
-def against_truth(result: Manipulation, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Estimates of a simulated study beside the truth, and whether the interval holds it."""
-    truth = result.study.children["truth"].to_dataset()
-    parts = []
-    for side in ("human", "machine"):
-        if side in tables and side in truth:
-            known = truth[side].rename("truth").to_dataframe().reset_index()
-            joined = tables[side].merge(known, on=["attribute", "level"])
-            parts.append(joined.assign(side=side))
-    both = pd.concat(parts, ignore_index=True)
-    both["covered"] = (both["lower"] <= both["truth"]) & (both["truth"] <= both["upper"])
-    return both[["side", "attribute", "level", "truth", "estimate", "lower", "upper", "covered"]]
-
-
-def fits_table(result: Manipulation) -> pd.DataFrame:
+def fits_table(fits: dict[str, Fit]) -> pd.DataFrame:
     """One row a model: formula, rows, engine, worst diagnostics and verdict."""
     rows = []
-    for name, one in result.fits.items():
+    for name, one in fits.items():
         diagnostics = one.children["diagnostics"].to_dataset()
         failures = json.loads(one.attrs["failures"])
         rows.append(

@@ -4,10 +4,9 @@ After Liang, Perona and Balakrishnan (ICCV 2023), section 5: how far does each m
 network, for what people see of it?
 """
 
-import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,8 @@ from scipy import stats
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.estimands.summaries import per_unit, rank_probabilities
-from causalbias.models.fitting import fit
 from causalbias.models.result import Fit
+from causalbias.studies.parts import fit_one, join, worst
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
@@ -110,30 +109,23 @@ def analyse_manipulation(
             mend="this analysis needs factors seed, attribute, level and human judgements",
         )
 
-    def fit_one(formula: str, rows: pd.DataFrame, what: str) -> Fit:
-        if progress is not None:
-            progress(what)
-        file = None if keep is None else keep / f"{_file_name(what)}.nc"
-        try:
-            return fit(formula, rows, draws=draws, tune=tune, chains=chains, seed=seed, file=file)
-        except DataError as error:
-            raise DataError(f"{what}: {error.problem}", mend=error.mend, file=error.file,
-                            column=error.column, row=error.row) from error  # fmt: skip
-
+    fit_each = partial(
+        fit_one, progress=progress, keep=keep, draws=draws, tune=tune, chains=chains, seed=seed
+    )
     fits: dict[str, Fit] = {}
     changes: dict[str, xr.Dataset] = {}
     for attribute, rows in to_frame(study, "human").groupby("attribute"):
-        fits[f"human: {attribute}"] = fit_one(HUMAN_FORMULA, rows, f"people: {attribute}")
+        fits[f"human: {attribute}"] = fit_each(HUMAN_FORMULA, rows, f"people: {attribute}")
         changes[str(attribute)] = effects(fits[f"human: {attribute}"], "level")
-    human = _join(changes, "attribute")
+    human = join(changes, "attribute")
     ranks = {"human": rank_probabilities(_widest(human["effect"]), "attribute")}
     if "machine" not in study.children:
         return Manipulation(study, fits, human, None, None, ranks, None, prob)
     moves: dict[str, xr.Dataset] = {}
     for system, rows in _edits(study).groupby("system"):
-        fits[f"machine: {system}"] = fit_one(machine_formula(rows), rows, f"network: {system}")
+        fits[f"machine: {system}"] = fit_each(machine_formula(rows), rows, f"network: {system}")
         moves[str(system)] = _mean_distances(fits[f"machine: {system}"], rows)
-    machine = _join(moves, "system")
+    machine = join(moves, "system")
     ratio = _distance_per_point(study, human, machine, prob)
     ranks["machine"] = rank_probabilities(_widest(machine["prediction"]), "attribute")
     ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute")
@@ -176,17 +168,11 @@ def _distance_per_point(
     moved, seen = xr.align(_widest(machine["prediction"]), _widest(human["effect"]), join="inner")
     ratio = per_unit(moved, seen, prob=prob).assign_attrs(
         outcome="distance per point of perceived change", scale="response",
-        failures=_worst(human, machine),
+        failures=worst(human, machine),
     )  # fmt: skip
     return ratio.assign(
         n_edits=_widest(machine["n"]), n_raters=("attribute", _raters(study, ratio))
     )
-
-
-def _file_name(what: str) -> str:
-    """File name for a label from the data, which may hold anything."""
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", what).strip("-")[:40]
-    return f"{readable}-{hashlib.sha256(what.encode()).hexdigest()[:6]}"
 
 
 def _edits(study: xr.DataTree) -> pd.DataFrame:
@@ -238,17 +224,6 @@ def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
 def _raters(study: xr.DataTree, ratio: xr.Dataset) -> list[int]:
     per = to_frame(study, "human").groupby("attribute")["annotator"].nunique()
     return [int(per[str(attribute)]) for attribute in ratio["attribute"].values]
-
-
-def _join(parts: dict[str, xr.Dataset], dim: str) -> xr.Dataset:
-    index = pd.Index(list(parts), name=dim)
-    joined = xr.concat(list(parts.values()), index, combine_attrs="override", join="outer")
-    return joined.assign_attrs(failures=_worst(*parts.values()))
-
-
-def _worst(*parts: xr.Dataset) -> str:
-    """The first failures among these, as the JSON that attributes hold."""
-    return next((p.attrs["failures"] for p in parts if p.attrs["failures"] != "[]"), "[]")
 
 
 def _widest(draws: xr.DataArray) -> xr.DataArray:

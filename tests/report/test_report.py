@@ -1,6 +1,7 @@
 """The report and the command line, end to end on the demo and on hostile labels."""
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,9 +10,10 @@ from typer.testing import CliRunner
 import causalbias as cb
 from causalbias.cli import app
 from causalbias.models.fitting import fit as real_fit
-from causalbias.report.page import findings, limits, render_page
-from causalbias.report.tables import rounded, tables_of, write_csv
-from causalbias.studies import manipulation
+from causalbias.report.manipulation import findings, limits, manipulation_content, tables_of
+from causalbias.report.page import render_page
+from causalbias.report.tables import rounded, write_csv
+from causalbias.studies import parts
 from causalbias.studies.manipulation import analyse_manipulation
 
 runner = CliRunner()
@@ -55,9 +57,7 @@ def test_labels_from_the_data_are_escaped(result):
     hostile = "<script>alert(1)</script>"
     study = result.study.copy()
     study.attrs["title"] = hostile
-    page = render_page(
-        manipulation.Manipulation(**(vars(result) | {"study": study})), tables_of(result), []
-    )
+    page = render_page(manipulation_content(replace(result, study=study)))
     assert hostile not in page
     assert "&lt;script&gt;" in page
 
@@ -88,14 +88,14 @@ def test_a_failed_fit_is_shouted(tmp_path, monkeypatch):
         options = {"method": "nuts", "draws": 10, "tune": 10, "chains": 2, "seed": 1}
         return real_fit(*args, **(kwargs | options))
 
-    monkeypatch.setattr(manipulation, "fit", worthless)
+    monkeypatch.setattr(parts, "fit", worthless)
     study = cb.demo_study()
     keep = study["human"].to_dataset()
     keep = keep.isel(judgement=(keep["attribute"] == "age").values)
     only = cb.Study(children={"human": type(study["human"])(keep)}, dataset=study.to_dataset())
     only["questions"] = study["questions"]
     bad = analyse_manipulation(only)
-    page = render_page(bad, tables_of(bad), [])
+    page = render_page(manipulation_content(bad))
     assert "Not converged: do not use these estimates." in page
     assert not cb.summarise(bad.human)["converged"].any()
 

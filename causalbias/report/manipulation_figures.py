@@ -1,25 +1,13 @@
 """The figures of a manipulation analysis, each with its caption and its text alternative."""
 
-from dataclasses import dataclass
-
 import pandas as pd
 import xarray as xr
-from matplotlib.figure import Figure
 
 from causalbias.estimands.summaries import summarise
 from causalbias.plots.forest import forest
 from causalbias.plots.manipulation import dose_response, perceived_against_distance, rank_heatmap
+from causalbias.report.content import Picture
 from causalbias.studies.manipulation import Manipulation
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure with what a page needs to say about it."""
-
-    name: str
-    figure: Figure
-    caption: str
-    alt: str
 
 
 def pictures_of(result: Manipulation) -> list[Picture]:

@@ -1,0 +1,146 @@
+"""Figures of genuine and impostor pairs: effects of race, and error rates by group."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from causalbias.errors import DataError
+from causalbias.estimands.summaries import summarise
+from causalbias.plots.style import TWO_COLUMNS, error_bars, finish, new_figure, styled
+
+RATES = {"FMR": "impostor pairs: false match rate", "FNMR": "genuine pairs: false non-match rate"}
+
+
+@styled
+def group_effects(
+    effect: xr.Dataset,
+    *,
+    truth: pd.DataFrame | None = None,
+    prob: float = 0.95,
+    xlabel: str = "",
+    note: str = "",
+) -> Figure:
+    """Draw effects of race by gender, genuine and impostor pairs apart.
+
+    Parameters
+    ----------
+    effect : Dataset
+        `effect` with dims race, gender, pairs and, for several series, system.
+    truth : DataFrame, optional
+        `race`, `gender`, `pairs`, `truth` and, for several series, `system`; drawn as crosses.
+    prob : float, default 0.95
+    xlabel, note : str
+        Axis label (by default the outcome) and a note below the figure.
+
+    Returns
+    -------
+    Figure
+        Two columns wide, a panel each kind of pairs, on one scale.
+    """
+    table = _series(summarise(effect, prob=prob))
+    known = None if truth is None else _series(truth)
+    kinds = list(dict.fromkeys(table["pairs"]))
+    fig, panels, order, offsets = _panels(table, len(kinds))
+    for axes, kind in zip(panels, kinds, strict=True):
+        axes.axvline(0, color="0.6", linewidth=0.6, zorder=0)
+        _draw(axes, table[table["pairs"] == kind], "estimate", order, offsets)
+        if known is not None:
+            part = known[known["pairs"] == kind]
+            axes.plot(part["truth"], _places(part, order, offsets), "x", color="black", zorder=5,
+                      markersize=3.5, label="truth")  # fmt: skip
+        axes.set_title(f"{kind} pairs")
+        axes.set_xlabel(xlabel or str(effect.attrs.get("outcome", "effect")))
+    _legend(fig, panels[0])
+    return finish(fig, note, effect)
+
+
+@styled
+def group_rates(rates: pd.DataFrame, *, note: str = "") -> Figure:
+    """Draw error rates by race and gender, false matches and false non-matches apart.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        As from `error_rates`.
+    note : str
+        Note below the figure.
+
+    Returns
+    -------
+    Figure
+        Two columns wide, each panel on a scale of its own, that of the rates seen. A hollow mark:
+        no error was seen; the interval is the rule of three's and may leave the panel.
+
+    Raises
+    ------
+    DataError
+        If there is no rate.
+    """
+    if rates.empty:
+        raise DataError("no rates to draw", mend="give a study whose systems have thresholds")
+    table = _series(rates.rename(columns={"rate": "estimate"}))
+    kinds = [kind for kind in RATES if (table["rate_of"] == kind).any()]
+    fig, panels, order, offsets = _panels(table, len(kinds))
+    for axes, kind in zip(panels, kinds, strict=True):
+        part = table[table["rate_of"] == kind]
+        _draw(axes, part, "estimate", order, offsets)
+        none = part[part["errors"] == 0]
+        axes.plot(none["estimate"], _places(none, order, offsets), "o", color="white", zorder=5,
+                  markersize=1.4, label="no error seen", markeredgecolor="none")  # fmt: skip
+        # To the scale of the rates that were seen: the rule of three's ends would crush them.
+        seen = part[part["errors"] > 0]
+        end = 1.1 * (seen if len(seen) else part)["upper"].max()
+        axes.set_xlim(-0.03 * end, end)
+        axes.set_title(RATES[kind])
+        axes.set_xlabel(kind)
+    _legend(fig, panels[0], leave_out="no error seen")
+    return finish(fig, note)
+
+
+def _series(table: pd.DataFrame) -> pd.DataFrame:
+    system = table["system"] if "system" in table else pd.Series("people", index=table.index)
+    return table.assign(system=system, group=table["race"] + " " + table["gender"])
+
+
+def _panels(
+    table: pd.DataFrame, n: int
+) -> tuple[Figure, list[Axes], dict[str, int], dict[str, float]]:
+    """Panels side by side, with the row of each group and the offset of each system in it."""
+    groups = sorted(table["group"].unique(), reverse=True)
+    systems = sorted(table["system"].unique())
+    height = 0.95 + 0.13 * len(groups) * (len(systems) + 1)
+    fig, grid = new_figure(TWO_COLUMNS, height, ncols=n, squeeze=False, sharey=True)
+    panels = list(grid[0])
+    spread = 0.3 if len(systems) > 1 else 0.0
+    offsets = dict(zip(systems, np.linspace(spread, -spread, len(systems)), strict=True))
+    order = {group: at for at, group in enumerate(groups)}
+    panels[0].set_yticks(range(len(groups)), groups)
+    panels[0].set_ylim(-0.6, len(groups) - 0.4)
+    for axes in panels:
+        axes.grid(axis="x", color="0.92", linewidth=0.5)
+        axes.set_axisbelow(True)
+    return fig, panels, order, offsets
+
+
+def _places(part: pd.DataFrame, order: dict[str, int], offsets: dict[str, float]) -> np.ndarray:
+    return (part["group"].map(order) + part["system"].map(offsets)).to_numpy(float)
+
+
+def _draw(
+    axes: Axes, part: pd.DataFrame, value: str, order: dict[str, int], offsets: dict[str, float]
+) -> None:
+    for at, system in enumerate(offsets):
+        own = part[part["system"] == system]
+        # A resampled interval may end short of the rate itself by a rounding.
+        ends = [(own[value] - own["lower"]).clip(0), (own["upper"] - own[value]).clip(0)]
+        error_bars(axes, own[value], _places(own, order, offsets), xerr=ends, series=at,
+                   label=system)  # fmt: skip
+
+
+def _legend(fig: Figure, axes: Axes, leave_out: str = "") -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    shown = [(one, label) for one, label in zip(handles, labels, strict=True) if label != leave_out]
+    fig.legend(*zip(*shown, strict=True), loc="outside upper center", ncols=len(shown),
+               handletextpad=0.3)  # fmt: skip

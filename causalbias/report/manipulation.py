@@ -1,0 +1,158 @@
+"""The report of a manipulation analysis."""
+
+import pandas as pd
+
+from causalbias.estimands.summaries import summarise
+from causalbias.report.content import Content
+from causalbias.report.manipulation_figures import identity_note, pictures_of
+from causalbias.report.tables import RECORD_TITLES, record_tables
+from causalbias.studies.manipulation import Manipulation
+from causalbias.study.frames import to_frame
+
+TITLES = {
+    "ratio": "Distance per point of perceived change",
+    "human": "What people see: change of the mean score against the lowest level",
+    "machine": "What the network sees: distance from the face at the lowest level",
+    "nonmatch": "Manipulation-induced non-match rate: edits of one face beyond the threshold",
+    "truth": "Estimate beside truth (this study is simulated)",
+}
+INTRO = (
+    "Faces are generated; one attribute at a time is pushed along its levels, all else held, so "
+    "that differences are effects of the manipulation. People score the faces; a face recognition "
+    "network gives a distance between two faces (smaller means more alike)."
+)
+COLUMNS = (
+    "n: rows averaged over; bounded: whether the perceived change is surely not zero; converged: "
+    "whether the model passed its diagnostics."
+)
+
+
+def manipulation_content(result: Manipulation) -> Content:
+    """Words, figures and tables of a manipulation analysis."""
+    tables = tables_of(result)
+    return Content(
+        study=result.study,
+        fits=result.fits,
+        prob=result.prob,
+        title="What a manipulation changes for people, and how far it moves a network",
+        intro=INTRO,
+        findings=findings(result, tables),
+        limits=limits(result),
+        pictures=pictures_of(result),
+        tables=tables,
+        titles=TITLES | RECORD_TITLES,
+        headline=next(name for name in ("truth", "ratio", "human") if name in tables),
+        columns=COLUMNS,
+    )
+
+
+def tables_of(result: Manipulation) -> dict[str, pd.DataFrame]:
+    """Tables by name: human, machine, ratio, ranks, nonmatch, truth, fits, excluded, sources."""
+    prob = result.prob
+    tables = {"human": summarise(result.human, prob=prob)}
+    if result.machine is not None and result.ratio is not None:
+        tables["machine"] = summarise(result.machine, prob=prob)
+        tables["ratio"] = summarise(result.ratio, prob=prob)
+    tables["ranks"] = pd.concat(
+        [
+            ranks.to_dataframe().reset_index().assign(of=name)
+            for name, ranks in result.ranks.items()
+        ],
+        ignore_index=True,
+    )
+    if result.nonmatch is not None and len(result.nonmatch):
+        tables["nonmatch"] = result.nonmatch
+    if "truth" in result.study.children:
+        tables["truth"] = against_truth(result, tables)
+    return tables | record_tables(result.study, result.fits)
+
+
+def against_truth(result: Manipulation, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Estimates of a simulated study beside the truth, and whether the interval holds it."""
+    truth = result.study.children["truth"].to_dataset()
+    parts = []
+    for side in ("human", "machine"):
+        if side in tables and side in truth:
+            known = truth[side].rename("truth").to_dataframe().reset_index()
+            joined = tables[side].merge(known, on=["attribute", "level"])
+            parts.append(joined.assign(side=side))
+    both = pd.concat(parts, ignore_index=True)
+    both["covered"] = (both["lower"] <= both["truth"]) & (both["truth"] <= both["upper"])
+    return both[["side", "attribute", "level", "truth", "estimate", "lower", "upper", "covered"]]
+
+
+def findings(result: Manipulation, tables: dict[str, pd.DataFrame]) -> list[str]:
+    """The main results in plain sentences, each with its interval."""
+    prob = f"{100 * result.prob:g}%"
+    human = tables["human"]
+    top = human[human["level"] == human["level"].max()].sort_values("estimate")
+    most, least = top.iloc[-1], top.iloc[0]
+    said = [
+        f"People notice the manipulation of {most['attribute']} most: it changes the mean score by "
+        f"{most['estimate']:.3g} points ({prob} interval {most['lower']:.3g} to "
+        f"{most['upper']:.3g}). They notice {least['attribute']} least: {least['estimate']:.3g} "
+        f"points ({least['lower']:.3g} to {least['upper']:.3g})."
+    ]
+    if "ratio" not in tables:
+        return said
+    for system, part in tables["ratio"].groupby("system"):
+        first = result.ranks["ratio"].sel(system=system, rank=1)
+        ordered = part[part["bounded"]].sort_values("estimate")
+        unbounded = part[~part["bounded"]]["attribute"].tolist()
+        if len(ordered):
+            high, low = ordered.iloc[-1], ordered.iloc[0]
+            chance = float(first.sel(attribute=high["attribute"]))
+            said.append(
+                f"Per point of perceived change, {system} is moved furthest by "
+                f"{high['attribute']}: a distance of {high['estimate']:.3g} "
+                f"({high['lower']:.3g} to {high['upper']:.3g}; probability of being the largest "
+                f"{_chance(chance)}), and least by {low['attribute']}: "
+                f"{low['estimate']:.3g} ({low['lower']:.3g} to {low['upper']:.3g})."
+            )
+        if unbounded:
+            said.append(
+                f"For {', '.join(unbounded)} people may not see any change, so a distance per "
+                "point cannot be stated: its interval is unbounded."
+            )
+    if "truth" in tables:
+        covered = int(tables["truth"]["covered"].sum())
+        said.append(
+            f"This study is simulated, so the truth is known: {covered} of {len(tables['truth'])} "
+            f"intervals hold it (about {prob} should)."
+        )
+    return said
+
+
+def limits(result: Manipulation) -> list[str]:
+    """What this study cannot support, in plain sentences."""
+    said = [
+        "Effects are causal where a manipulation changed its attribute and nothing else. That is a "
+        "property of the stimuli; this report does not test it.",
+        "Scores are averages over the faces of this study. Intervals of distances allow for other "
+        "seeds drawn like these; those of scores, for other raters.",
+    ]
+    if identity_note(result.study):
+        said.append(
+            "Nobody was asked whether two faces show one person, so this study supports no claim "
+            "that the network is more, or less, biased than people."
+        )
+    if "race" not in str(result.study.attrs["factors"]):
+        said.append("Race was not manipulated: nothing here is an effect of race.")
+    if result.machine is not None:
+        said.append(
+            "Distances cannot be negative, and a re-rendered or re-cropped image of the same face "
+            "is also some distance away; that floor was not measured and is not subtracted."
+        )
+        status = to_frame(result.study, "machine")["status"]
+        lost = int((status != "ok").sum())
+        said.append(
+            f"Failures to enrol: {lost:,} of {len(status):,} pairs have no distance."
+            if lost
+            else "Failures to enrol: not measured."
+        )
+    return said
+
+
+def _chance(probability: float) -> str:
+    """A probability from draws, which cannot tell 0.999 from certainty."""
+    return "above 0.99" if probability > 0.99 else f"{probability:.2f}"

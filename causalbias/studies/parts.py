@@ -1,0 +1,63 @@
+"""What the published analyses share: fitting with progress and files, joining estimates."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.models.fitting import fit
+from causalbias.models.result import Fit
+
+
+def fit_one(
+    formula: str,
+    rows: pd.DataFrame,
+    what: str,
+    *,
+    progress: Callable[[str], None] | None,
+    keep: Path | None,
+    **sampling: Any,
+) -> Fit:
+    """Fit one model of an analysis: say `what` first, and keep it in a file named after that.
+
+    Raises
+    ------
+    DataError
+        That of `fit`, naming the model.
+    """
+    if progress is not None:
+        progress(what)
+    file = None if keep is None else keep / f"{_file_name(what)}.nc"
+    try:
+        return fit(formula, rows, file=file, **sampling)
+    except DataError as error:
+        raise DataError(
+            f"{what}: {error.problem}",
+            mend=error.mend,
+            file=error.file,
+            column=error.column,
+            row=error.row,
+        ) from error
+
+
+def _file_name(what: str) -> str:
+    """File name for a label from the data, which may hold anything."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", what).strip("-")[:40]
+    return f"{readable}-{hashlib.sha256(what.encode()).hexdigest()[:6]}"
+
+
+def join(parts: dict[str, xr.Dataset], dim: str) -> xr.Dataset:
+    """Estimates of several models as one dataset with a new dim."""
+    index = pd.Index(list(parts), name=dim)
+    joined = xr.concat(list(parts.values()), index, combine_attrs="override", join="outer")
+    return joined.assign_attrs(failures=worst(*parts.values()))
+
+
+def worst(*parts: xr.Dataset) -> str:
+    """The first failures among these, as the JSON that attributes hold."""
+    return next((p.attrs["failures"] for p in parts if p.attrs["failures"] != "[]"), "[]")
