@@ -24,12 +24,11 @@ from causalbias.inference.collapsed_ess import effective_sizes
 from causalbias.inference.collapsed_fold import choose_fold
 from causalbias.inference.collapsed_importance import (
     adapt,
-    balanced,
     find_mode,
     kish,
     pareto_k,
-    refit,
     resample,
+    sample_until_good,
 )
 from causalbias.inference.collapsed_theta import Scales, n_theta, unpack
 from causalbias.inference.problem import (
@@ -39,8 +38,6 @@ from causalbias.inference.problem import (
     LogDensity,
     Problem,
 )
-
-_MAX_REST_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)
@@ -263,27 +260,12 @@ def _explore(
     seconds["adapt"] = perf_counter() - began
     began = perf_counter()
     width = blocks.n_dense - 1 + blocks.chain.n_rows
-    most = max(draws, min(max(10 * draws, 4000), _MAX_REST_BYTES // (8 * width + 8)))
-    proposals, points, rests, values = [mixture], [], [], []
-    count = total = max(draws, 400)
-    while True:
-        points.append(fold.canonical(proposals[-1].sample(count, rng)))
-        rests.append(np.zeros((count, width)))
-        values.append(folded_density(points[-1], rests[-1]))
-        log_weight = balanced(proposals, points, values)
-        effective = kish(log_weight)
-        good = effective > 0.65 * draws and pareto_k(log_weight) < 0.5
-        missing = int(total * (0.8 * draws / max(effective, 1.0) - 1))
-        count = min(max(missing, draws // 2, 400), most - total)
-        if good or count <= 0:
-            break
-        proposals.append(refit(np.concatenate(points), log_weight, 12, mixture, rng))
-        total += count
-    x = np.concatenate(points)
+    x, rests, values, log_weight = sample_until_good(
+        folded_density, mixture, fold.canonical, width, draws, rng
+    )
     theta, log_jacobian = fold.theta(x)
     seconds["draw"] = perf_counter() - began
-    lp = np.concatenate(values) - log_jacobian
-    return theta, np.concatenate(rests), lp, log_weight, spent
+    return theta, rests, values - log_jacobian, log_weight, spent
 
 
 def _evaluate(

@@ -192,14 +192,14 @@ def build_blocks(problem: Problem) -> Blocks:
     return Blocks(
         n=len(problem.y), half_log_weight=0.5 * float(np.log(weight).sum()), total=total,
         bucket_gram=gram, bucket_count=count, bucket_stack=stack, bucketed=bucketed, chain=chain,
-        dense_terms=dense_terms, dense_rows=_slabs([terms[i] for i in dense_terms]),
+        dense_terms=dense_terms, dense_rows=slabs([terms[i] for i in dense_terms]),
         n_dense=n_dense, centre=centre, beta_scale=scale,
         precision=np.concatenate([np.ones(n_dense - 1 - len(flat)), np.where(flat, 0.0, 1.0)]),
         prior_rhs=mean, prior_quad=float(mean @ mean), n_flat=int(flat.sum()), leading=leading,
     )  # fmt: skip
 
 
-def _slabs(terms: Sequence[GroupTerm]) -> tuple[slice, ...]:
+def slabs(terms: Sequence[GroupTerm]) -> tuple[slice, ...]:
     sizes = [t.n_levels * t.columns.shape[1] for t in terms]
     ends = np.cumsum(sizes, dtype=np.int64)
     return tuple(slice(int(e) - s, int(e)) for s, e in zip(sizes, ends, strict=True))
@@ -273,7 +273,7 @@ def _row_records(
 ) -> Records:
     terms, n = problem.terms, len(problem.y)
     residual = problem.y - problem.design @ centre
-    pieces = [_membership(terms[i]) for i in dense_terms]
+    pieces = [membership(terms[i]) for i in dense_terms]
     empty = sparse.csr_matrix((n, 0))
     return Records(
         codes=tuple(terms[i].codes[:, 0] for i in chain),
@@ -283,7 +283,7 @@ def _row_records(
     )
 
 
-def _membership(term: GroupTerm) -> sparse.csr_matrix:
+def membership(term: GroupTerm) -> sparse.csr_matrix:
     """Return the term's (n, levels * k) design; level-major, repeated memberships add up."""
     n, k = term.columns.shape
     m = term.codes.shape[1]

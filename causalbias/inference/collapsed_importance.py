@@ -20,8 +20,8 @@ from causalbias.inference.problem import FloatArray
 BatchLogDensity = Callable[[FloatArray], FloatArray]
 
 _DF = 8.0
-_GOOD_EFFICIENCY = 0.8
 _MAX_ROUNDS = 14
+_MAX_REST_BYTES = 2 * 2**30
 _FIT_POINTS = 1500
 
 
@@ -120,11 +120,12 @@ def _inverse_curvature(log_density: BatchLogDensity, mode: FloatArray) -> FloatA
 
 def adapt(
     log_density: BatchLogDensity, mode: FloatArray, cov: FloatArray, reflections: FloatArray,
-    draws: int, rng: np.random.Generator,
+    draws: int, rng: np.random.Generator, enough: float = 0.8,
 ) -> tuple[Mixture, float]:  # fmt: skip
     """Return a well-fitting mixture and the efficiency it showed (0 to 1).
 
-    No round is begun once all ``draws`` would cost less than what was spent on adapting.
+    No round is begun once the efficiency is ``enough``, or all ``draws`` would cost less than
+    what was spent on adapting.
     """
     d = len(mode)
     chol = np.linalg.cholesky(cov)
@@ -142,11 +143,55 @@ def adapt(
         if efficiency > best_efficiency:
             best, best_efficiency = proposals[-1], efficiency
         dear = best_efficiency * sum(map(len, points)) > draws
-        if efficiency >= _GOOD_EFFICIENCY or dear or (stale >= 3 and best_efficiency > 0.3):
+        if efficiency >= enough or dear or (stale >= 3 and best_efficiency > 0.3):
             break
         x, log_weight = np.concatenate(points), balanced(proposals, points, values)
         proposals.append(refit(x, log_weight, 1 + number, first, rng))
     return best, best_efficiency
+
+
+def sample_until_good(
+    log_density: Callable[[FloatArray, FloatArray], FloatArray], mixture: Mixture,
+    canonical: Callable[[FloatArray], FloatArray], width: int, draws: int,
+    rng: np.random.Generator, share: float = 0.65,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:  # fmt: skip
+    """Propose until the effective sample size is ``share`` of the draws and the tail is light.
+
+    Parameters
+    ----------
+    log_density : callable
+        Of points (n, d), filling an array (n, width) with what was drawn along with each.
+    mixture : Mixture
+        The first proposal; it is refitted between rounds.
+    canonical : callable
+        Reflects points to where the density is computed.
+    width : int
+        Numbers drawn along with each point.
+    draws : int
+    rng : Generator
+    share : float
+
+    Returns
+    -------
+    points, rests, values, log_weight : ndarray (n, d), (n, width), (n,), (n,)
+    """
+    most = max(draws, min(max(10 * draws, 4000), _MAX_REST_BYTES // (8 * width + 8)))
+    proposals, points, rests, values = [mixture], [], [], []
+    count = total = max(draws, 400)
+    while True:
+        points.append(canonical(proposals[-1].sample(count, rng)))
+        rests.append(np.zeros((count, width)))
+        values.append(log_density(points[-1], rests[-1]))
+        log_weight = balanced(proposals, points, values)
+        effective = kish(log_weight)
+        good = effective > share * draws and pareto_k(log_weight) < 0.5
+        missing = int(total * (1.2 * share * draws / max(effective, 1.0) - 1))
+        count = min(max(missing, draws // 2, 400), most - total)
+        if good or count <= 0:
+            break
+        proposals.append(refit(np.concatenate(points), log_weight, 12, mixture, rng))
+        total += count
+    return np.concatenate(points), np.concatenate(rests), np.concatenate(values), log_weight
 
 
 def balanced(

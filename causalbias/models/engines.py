@@ -1,7 +1,8 @@
 """Which engine samples a model: the exact one where it applies, NUTS where none does."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import bambi as bmb
 import numpy as np
@@ -10,14 +11,15 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.inference.collapsed import sample_collapsed
+from causalbias.inference.laplace import sample_laplace
 from causalbias.inference.nuts import sample_nuts
-from causalbias.inference.problem import EngineError
+from causalbias.inference.problem import EngineError, Problem
 from causalbias.models.arrays import arrays_of, sd_log_prior
 from causalbias.models.group_design import group_designs
 from causalbias.models.naming import name_draws
 from causalbias.models.spec import ModelSpec, bambi_model, common_model
 
-METHODS = ("auto", "collapsed", "nuts")
+METHODS = ("auto", "collapsed", "laplace", "nuts")
 MAX_PARETO_K = 0.7
 # Numbers in a group term's effects, all draws together, above which they are not kept.
 MAX_KEPT = 8_000_000
@@ -50,7 +52,7 @@ def sample(
     spec : ModelSpec
     used : DataFrame
         The rows (`model_frame`).
-    method : {"auto", "collapsed", "nuts"}
+    method : {"auto", "collapsed", "laplace", "nuts"}
     draws, tune, chains, seed : int
         As in `fit`.
 
@@ -63,15 +65,16 @@ def sample(
         raise DataError(f"no method {method!r}", mend=f"use one of {', '.join(METHODS)}")
     why = ""
     if method != "nuts":
+        engine = _laplace if method == "laplace" else _collapsed
         try:
-            found = _collapsed(spec, used, draws=draws, chains=chains, seed=seed)
+            found = engine(spec, used, draws=draws, chains=chains, seed=seed)
             if method == "auto" and found.failures:
                 raise EngineError("; ".join(found.failures))
             return found
         except EngineError as error:
-            if method == "collapsed":
+            if method != "auto":
                 raise DataError(
-                    f"the collapsed engine declines: {error}", mend="use method='nuts'"
+                    f"the {method} engine declines: {error}", mend="use method='nuts'"
                 ) from error
             why = f" (the exact engine declined: {error})"
     model = bambi_model(spec, used)
@@ -102,11 +105,7 @@ def _collapsed(
     if not isinstance(prior, bmb.Prior):
         raise EngineError("sigma is fixed")
     total = draws * chains
-    keep = [
-        term.name
-        for term in problem.terms
-        if total * term.n_levels * term.columns.shape[1] <= MAX_KEPT
-    ]
+    keep = _kept(problem, total)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Pareto k is judged below
         found = sample_collapsed(
@@ -127,8 +126,66 @@ def _collapsed(
         posterior=posterior,
         sample_stats=statistics,
         engine=f"collapsed Gaussian (exact), {total:,} draws, Pareto k {diagnostics.pareto_k:.2f}"
-        + "".join(f"; effects of {t.name} not kept" for t in problem.terms if t.name not in keep),
+        + _left_out(problem, keep),
         failures=[f"Pareto k is {diagnostics.pareto_k:.2f} (limit {MAX_PARETO_K})"]
         if too_heavy
         else [],
     )
+
+
+def _laplace(
+    spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, seed: int
+) -> Sampled:
+    if spec.family not in ("cumulative", "bernoulli", "binomial"):
+        raise EngineError(f"the family {spec.family} is not ordinal or binary")
+    model = common_model(spec, used)
+    arrays = arrays_of(model, spec, used)
+    problem, total = arrays.problem, draws * chains
+    options: dict[str, Any] = {}
+    if spec.family == "binomial":
+        options["trials"] = problem.y[:, 1]
+        problem = replace(problem, y=problem.y[:, 0])
+    elif spec.family == "cumulative":
+        prior = model.parameters["threshold"].prior
+        if not isinstance(prior, bmb.Prior) or prior.name != "Normal":
+            raise EngineError("the prior of the thresholds is not Normal")
+        count = len(model.response_term.levels) - 1
+        options["threshold_mean"] = np.broadcast_to(prior.args["mu"], count).astype(float)
+        options["threshold_sd"] = np.broadcast_to(prior.args["sigma"], count).astype(float)
+        options["n_categories"] = count + 1
+    keep = _kept(problem, total)
+    found = sample_laplace(
+        problem, family=spec.family, link=spec.link or "logit", draws=total, seed=seed, keep=keep,
+        **options,
+    )  # fmt: skip
+    further = {"threshold": (("threshold_dim",), found.threshold)} if options.get(
+        "n_categories"
+    ) else {}
+    diagnostics = found.diagnostics
+    statistics = xr.Dataset(
+        {
+            "pareto_k": diagnostics.pareto_k,
+            "importance_ess": diagnostics.importance_ess,
+            "n_weighed": diagnostics.n_weighed,
+        }
+    )
+    return Sampled(
+        posterior=name_draws(model, arrays, found, further, chains),
+        sample_stats=statistics,
+        engine=f"nested Laplace, {total:,} draws, Pareto k {diagnostics.pareto_k:.2f} over "
+        f"{diagnostics.n_weighed:,} weighed" + _left_out(problem, keep),
+        failures=[] if diagnostics.reliable else [f"Laplace is not reliable: {diagnostics.checked}"],
+    )
+
+
+def _kept(problem: Problem, draws: int) -> list[str]:
+    """Terms whose effects are few enough to keep."""
+    return [
+        term.name
+        for term in problem.terms
+        if draws * term.n_levels * term.columns.shape[1] <= MAX_KEPT
+    ]
+
+
+def _left_out(problem: Problem, keep: list[str]) -> str:
+    return "".join(f"; effects of {t.name} not kept" for t in problem.terms if t.name not in keep)

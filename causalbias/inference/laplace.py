@@ -1,0 +1,359 @@
+"""Posterior of ordinal and binary hierarchical regressions, without a Markov chain.
+
+The effects of the largest term (pairs, as a rule) are integrated out by adaptive Gauss-Hermite
+quadrature, as many as there are of them. What is left is close to normal given the scales, and
+is proposed from there; the scales by adaptive importance sampling, as in the collapsed engine.
+Each draw of both is weighed by the exact ratio of the densities, so that nothing of Laplace's
+approximation is left but the spread of the weights, which is diagnosed.
+"""
+
+import os
+from collections.abc import Collection
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from scipy import stats
+from threadpoolctl import threadpool_limits
+
+from causalbias.inference.collapsed_checks import check_problem
+from causalbias.inference.collapsed_fold import Fold, choose_fold
+from causalbias.inference.collapsed_importance import (
+    Mixture,
+    adapt,
+    kish,
+    pareto_k,
+    resample,
+    sample_until_good,
+)
+from causalbias.inference.laplace_conditional import Target, all_cuts, linear_predictor
+from causalbias.inference.laplace_proposal import Anchor, Proposal, anchor_at, weigh
+from causalbias.inference.laplace_quadrature import LOGIT, PROBIT, draw_leading
+from causalbias.inference.laplace_rows import build_rows
+from causalbias.inference.laplace_scales import (
+    ScalePoint,
+    find_scales,
+    lead_slope,
+    scale_point,
+    scales_of,
+)
+from causalbias.inference.problem import EngineError, FloatArray, Problem
+
+LINKS = {"logit": LOGIT, "probit": PROBIT}
+FAMILIES = ("cumulative", "bernoulli", "binomial")
+_NODES = 9
+_CANDIDATES = 16
+_SHARE = 0.3  # effective draws of the weights, by draw asked for
+_ENOUGH = 0.5
+_ANCHOR_FLOPS = 1.5e11
+_MAX_ANCHORS = 64
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """How far the draws can be trusted, and what they cost.
+
+    Attributes
+    ----------
+    importance_ess : float
+        Kish effective sample size of the importance weights.
+    pareto_k : float
+        Shape of their tail: up to 0.7 is fine, above it the draws are not to be relied on.
+    n_weighed : int
+        Proposals weighed, all stages.
+    n_anchors : int
+        Scales at which a conditional mode was found.
+    seconds : dict
+        Wall time by stage.
+    """
+
+    importance_ess: float
+    pareto_k: float
+    n_weighed: int
+    n_anchors: int
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class LaplaceDraws:
+    """Posterior draws.
+
+    Attributes
+    ----------
+    beta : ndarray (draws, p)
+    threshold : ndarray (draws, K - 1)
+        Cuts of a cumulative model; no columns otherwise.
+    sd : dict of ndarray (draws, k)
+    corr : dict of ndarray (draws, k, k)
+        Of terms with correlated effects.
+    effects : dict of ndarray (draws, n_levels, k)
+        Of the terms that were kept.
+    diagnostics : Diagnostics
+    """
+
+    beta: FloatArray
+    threshold: FloatArray
+    sd: dict[str, FloatArray]
+    corr: dict[str, FloatArray]
+    effects: dict[str, FloatArray]
+    diagnostics: Diagnostics
+
+
+def sample_laplace(
+    problem: Problem,
+    *,
+    family: str,
+    link: str = "logit",
+    trials: FloatArray | None = None,
+    threshold_mean: FloatArray | None = None,
+    threshold_sd: FloatArray | None = None,
+    draws: int = 4000,
+    seed: int = 0,
+    keep: Collection[str] | None = None,
+) -> LaplaceDraws:
+    """Sample the posterior of an ordinal or binary hierarchical regression.
+
+    Parameters
+    ----------
+    problem : Problem
+        ``y`` holds category codes 0 .. K - 1, 0 and 1, or numbers of successes; ``row_weight``
+        counts of equal rows.
+    family : {"cumulative", "bernoulli", "binomial"}
+        cumulative: ``P(y <= k) = F(threshold_k - eta)``, thresholds increasing.
+    link : {"logit", "probit"}
+    trials : ndarray (n,), optional
+        Of a binomial problem.
+    threshold_mean, threshold_sd : ndarray (K - 1,), optional
+        Normal prior of a cumulative model's thresholds, on the region where they increase.
+    draws, seed : int
+        Same seed, same draws.
+    keep : collection of str, optional
+        Terms whose effects are returned; all by default.
+
+    Returns
+    -------
+    LaplaceDraws
+
+    Raises
+    ------
+    EngineError
+        On inconsistent input, a family or link that it has not, a model too large to factor, or
+        a posterior without a mode.
+
+    Notes
+    -----
+    Rue, Martino and Chopin (2009) for the nested approximation that the proposals come from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalbias.inference.problem import GroupTerm, Problem
+    >>> rng = np.random.default_rng(0)
+    >>> group = np.repeat(np.arange(40), 12)
+    >>> chance = 1 / (1 + np.exp(-0.5 - 1.2 * rng.normal(size=40)[group]))
+    >>> prior = lambda sd: -0.5 * sd**2
+    >>> ones = np.ones((480, 1))
+    >>> term = GroupTerm("1|g", ("1",), ones, group[:, None], ones, 40, False, (prior,))
+    >>> y = rng.binomial(1, chance).astype(float)
+    >>> problem = Problem(y, ones, np.zeros(1), np.full(1, 2.5), (term,), np.ones(480))
+    >>> found = sample_laplace(problem, family="bernoulli", draws=400, seed=1)
+    >>> found.effects["1|g"].shape, found.diagnostics.pareto_k < 0.7
+    ((400, 40, 1), True)
+    """
+    target = _target(problem, family, link, trials, threshold_mean, threshold_sd)
+    names = [t.name for t in problem.terms]
+    if draws < 1:
+        raise EngineError(f"draws must be positive, found {draws}")
+    if keep is not None and not set(keep) <= set(names):
+        raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
+    rng = np.random.default_rng(seed)
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
+        np.errstate(over="ignore", divide="ignore", invalid="ignore"),
+    ):
+        return _sample(problem, target, draws, rng, names if keep is None else keep, pool)
+
+
+def _target(
+    problem: Problem, family: str, link: str, trials: FloatArray | None,
+    mean: FloatArray | None, sd: FloatArray | None,
+) -> Target:  # fmt: skip
+    check_problem(problem)
+    if family not in FAMILIES:
+        raise EngineError(f"no family {family!r}; it has {', '.join(FAMILIES)}")
+    if link not in LINKS:
+        raise EngineError(f"no link {link!r}; it has {', '.join(LINKS)}")
+    y = problem.y
+    if (y != np.round(y)).any() or (y < 0).any():
+        raise EngineError("y must hold whole numbers from zero up")
+    n_cuts = 1
+    if family == "cumulative":
+        if mean is None or sd is None or len(mean) != len(sd):
+            raise EngineError("a cumulative model needs threshold_mean and threshold_sd")
+        n_cuts = len(mean)
+    if family == "binomial":
+        if trials is None or trials.shape != y.shape or (trials < y).any():
+            raise EngineError("a binomial model needs trials, no fewer than the successes")
+    elif y.max() > n_cuts:
+        raise EngineError(f"y goes to {y.max():.0f}, but there are {n_cuts + 1} categories")
+    binary = family != "cumulative" or mean is None or sd is None
+    return Target(
+        rows=build_rows(problem, n_cuts, trials),
+        link=LINKS[link],
+        cut_mean=np.zeros(1) if binary else np.asarray(mean, float),
+        cut_sd=np.zeros(1) if binary else np.asarray(sd, float),
+        beta_mean=problem.beta_mean,
+        beta_sd=problem.beta_sd,
+        n_nodes=_NODES,
+    )
+
+
+def _sample(
+    problem: Problem, target: Target, draws: int, rng: np.random.Generator,
+    keep: Collection[str], pool: Executor,
+) -> LaplaceDraws:  # fmt: skip
+    seconds: dict[str, float] = {}
+    began = perf_counter()
+    terms = problem.terms
+    d = len(_start(problem))
+    mode, cov = find_scales(target, terms, _start(problem), pool)
+    seconds["mode"] = perf_counter() - began
+    began = perf_counter()
+    anchors = _anchors(target, problem, mode, cov, pool)
+    proposal = Proposal(target, terms, anchors, np.linalg.inv(cov), pool)
+    seconds["anchors"] = perf_counter() - began
+    if d == 0:
+        count = max(draws, 400)
+        rest = np.zeros((count, len(mode.found.x)))
+        theta, log_weight = np.zeros((count, 0)), weigh(proposal, np.zeros((count, 0)), rng, rest)
+    else:
+        theta, rest, log_weight = _explore(proposal, mode, cov, draws, rng, seconds)
+    if not np.isfinite(log_weight).any():
+        raise EngineError("no proposal has a finite density")
+    order = rng.permutation(len(log_weight))
+    chosen = order[resample(log_weight[order], draws, rng)]
+    began = perf_counter()
+    found = _collect(problem, target, theta[chosen], rest[chosen], keep, rng)
+    seconds["effects"] = perf_counter() - began
+    diagnostics = Diagnostics(
+        kish(log_weight), pareto_k(log_weight), proposal.n_weighed, len(anchors), seconds
+    )
+    return LaplaceDraws(**found, diagnostics=diagnostics)
+
+
+def _start(problem: Problem) -> FloatArray:
+    """Start every sd at what moves the linear predictor by a half."""
+    theta: list[float] = []
+    for term in problem.terms:
+        k = term.columns.shape[1]
+        size = np.sqrt(np.mean((term.columns[:, None] * term.weights[..., None]) ** 2, axis=(0, 1)))
+        theta += np.log(0.5 / np.where(size > 0, size, 1.0)).tolist()
+        theta += [0.0] * (k * (k - 1) // 2 if term.correlated else 0)
+    return np.array(theta)
+
+
+def _anchors(
+    target: Target, problem: Problem, mode: ScalePoint, cov: FloatArray, pool: Executor
+) -> list[Anchor]:
+    """Spread anchors over the posterior of the scales, the more the cheaper they are."""
+    d, q = len(mode.theta), len(mode.found.x)
+    leads = target.rows.leading is not None
+    by_lead = lead_slope(target, problem.terms, mode) if leads else None
+    cost = q**3 + 2e3 * len(target.rows.code)
+    count = int(min(_MAX_ANCHORS, max(4, _ANCHOR_FLOPS / cost))) if d else 1
+    points = [mode]
+    if d:
+        sobol = stats.qmc.Sobol(d, scramble=False).random(2 * _MAX_ANCHORS)[1:count]
+        spread = stats.norm.ppf(sobol) @ np.linalg.cholesky(cov).T
+
+        def at(step: FloatArray) -> ScalePoint | None:
+            try:
+                return scale_point(target, problem.terms, mode.theta + step, mode)
+            except EngineError:
+                return None
+
+        points += [p for p in pool.map(at, spread) if p is not None]
+    return [anchor_at(target, problem.terms, p, by_lead) for p in points]
+
+
+def _explore(
+    proposal: Proposal, mode: ScalePoint, cov: FloatArray, draws: int, rng: np.random.Generator,
+    seconds: dict[str, float],
+) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
+    """Return proposed scales, what was drawn along with each, and log weights."""
+    fold = _fold(mode, cov, proposal)
+
+    def log_density(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
+        theta, log_jacobian = fold.theta(fold.canonical(x))
+        return weigh(proposal, theta, rng, rest) + log_jacobian
+
+    began = perf_counter()
+    centre = fold.inverse(mode.theta)
+    slope = np.ones(len(centre))
+    slope[fold.folded] = np.tanh(centre[fold.folded])
+    cov = cov * np.outer(slope, slope)
+    mixture: Mixture
+    mixture, _ = adapt(
+        log_density, centre, cov, fold.reflections, draws, rng, enough=_ENOUGH
+    )  # fmt: skip
+    seconds["adapt"] = perf_counter() - began
+    began = perf_counter()
+    x, rest, _, log_weight = sample_until_good(
+        log_density, mixture, fold.canonical, len(mode.found.x), draws, rng, share=_SHARE
+    )
+    seconds["draw"] = perf_counter() - began
+    return fold.theta(x)[0], rest, log_weight
+
+
+def _fold(mode: ScalePoint, cov: FloatArray, proposal: Proposal) -> Fold:
+    """Fold sds as the collapsed engine does, whose first parameter (sigma) is not there."""
+    width = np.sqrt(np.diag(cov))
+    fold = choose_fold(np.append(0.0, mode.theta), np.append(0.0, width), proposal.terms)
+    return Fold(fold.folded - 1, fold.scale, fold.flips[:, 1:], fold.reflections[:, 1:])
+
+
+def _collect(
+    problem: Problem, target: Target, theta: FloatArray, rest: FloatArray,
+    keep: Collection[str], rng: np.random.Generator,
+) -> dict[str, FloatArray | dict[str, FloatArray]]:  # fmt: skip
+    rows, scales = target.rows, scales_of(theta, problem.terms)
+    s, free = rows.n_effects, target.n_free
+    effects: dict[str, FloatArray] = {}
+    for term, slab in zip(rows.dense, rows.slabs, strict=True):
+        if term.name in keep:
+            effects[term.name] = rest[:, slab].reshape(len(rest), term.n_levels, -1)
+    lead = rows.leading
+    if lead is not None and lead.name in keep:
+        place = next(i for i, t in enumerate(problem.terms) if t is lead)
+        effects[lead.name] = _leading(target, scales.sd[place][:, 0], rest, rng)
+    pairs = list(zip(problem.terms, scales.sd, scales.corr_factor, strict=True))
+    return {
+        "beta": rest[:, s + free :],
+        "threshold": rest[:, s : s + free],
+        "sd": {t.name: sd for t, sd, _ in pairs},
+        "corr": {t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
+        "effects": effects,
+    }
+
+
+def _leading(
+    target: Target, sd: FloatArray, rest: FloatArray, rng: np.random.Generator
+) -> FloatArray:
+    """Draw the leading effects of each draw; levels without rows from their prior."""
+    rows = target.rows
+    n_levels = rows.leading.n_levels if rows.leading is not None else 0
+    out = sd[:, None, None] * rng.standard_normal((len(rest), n_levels, 1))
+    some = np.empty(len(rows.level))
+    strata = np.arange(_CANDIDATES)
+    for i, x in enumerate(rest):
+        shift, uniform = rng.random((2, len(some)))
+        normal = stats.norm.ppf((strata + shift[:, None]) / _CANDIDATES)
+        cuts = all_cuts(target, x[rows.n_effects : rows.n_effects + target.n_free])
+        draw_leading(
+            target.link, rows.start, rows.category, rows.count, linear_predictor(target, x), cuts,
+            sd[i], normal, uniform, some,
+        )  # fmt: skip
+        out[i, rows.level, 0] = some
+    return out
