@@ -29,7 +29,7 @@ from causalbias.inference.collapsed_importance import (
 )
 from causalbias.inference.laplace_conditional import Target, all_cuts, linear_predictor
 from causalbias.inference.laplace_proposal import Anchor, Proposal, anchor_at, weigh
-from causalbias.inference.laplace_quadrature import LOGIT, PROBIT, draw_leading
+from causalbias.inference.laplace_quadrature import LOGIT, PROBIT, cut_gaps, draw_leading
 from causalbias.inference.laplace_rows import build_rows
 from causalbias.inference.laplace_scales import (
     ScalePoint,
@@ -353,7 +353,7 @@ def _leading(
         cuts = all_cuts(target, x[rows.n_effects : rows.n_effects + target.n_free])
         draw_leading(
             target.link, rows.start, rows.category, rows.count, linear_predictor(target, x), cuts,
-            sd[i], normal, uniform, some,
+            cut_gaps(cuts), sd[i], normal, uniform, some,
         )  # fmt: skip
         out[i, rows.level, 0] = some
     return out

@@ -6,7 +6,12 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
 from causalbias.inference.laplace_curvature import gradient_and_curvature
-from causalbias.inference.laplace_quadrature import gauss_hermite, level_moments, predictor
+from causalbias.inference.laplace_quadrature import (
+    cut_gaps,
+    gauss_hermite,
+    level_moments,
+    predictor,
+)
 from causalbias.inference.laplace_rows import Rows
 from causalbias.inference.problem import EngineError, FloatArray
 
@@ -60,8 +65,6 @@ class Conditional:
         Log density of y and x at the mode, leading effects integrated out.
     chol : ndarray (q, q)
         Lower Cholesky factor of the curvature.
-    curvature : ndarray (q, q)
-        Of the log likelihood alone, by raw effects.
     lead_mode : ndarray (levels,)
     lead_curvature, lead_pull, row_curvature : ndarray
         What places the nodes of `log_likelihood`.
@@ -74,7 +77,6 @@ class Conditional:
     factors: list[FloatArray]
     log_joint: float
     chol: FloatArray
-    curvature: FloatArray
     lead_mode: FloatArray
     lead_curvature: FloatArray
     lead_pull: FloatArray
@@ -146,11 +148,13 @@ def find_conditional(
         value, moments, level_out, modes = found
         gradient, curvature = gradient_and_curvature(target.rows, moments)
         gradient, matrix = _with_prior(target, factors, x, gradient, curvature)
-        chol, info = lapack.dpotrf(matrix, lower=1, clean=1)
+        # row-major lower is column-major upper: no copy
+        upper, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
+        chol = upper.T
         if info != 0:
             raise EngineError("the curvature is not positive: an effect is not determined")
-        half = solve_triangular(chol, gradient, lower=True)
-        direction = solve_triangular(chol, half, lower=True, trans=1)
+        half = solve_triangular(upper, gradient, trans=1)
+        direction = solve_triangular(upper, half)
         best, lead_mode, size = (value, x), modes, 1.0
         decrement = float(half @ half)
         if decrement < tolerance:
@@ -161,7 +165,7 @@ def find_conditional(
             pull = level_weight * lead_sd * modes + level_out[:, 1]
             pull += np.add.reduceat(weight * at, target.rows.start[:-1])
             return Conditional(
-                x + direction, lead_sd, factors, value + 0.5 * decrement, chol, curvature, modes,
+                x + direction, lead_sd, factors, value + 0.5 * decrement, chol, modes,
                 level_weight, pull, weight, float((level_out[:, 2] - 1).sum()),
             )  # fmt: skip
         x = x + direction
@@ -201,8 +205,8 @@ def evaluate(
         return -np.inf, moments, levels, modes
     eta = linear_predictor(target, coloured(rows, factors, x))
     value = level_moments(
-        target.link, rows.start, rows.category, rows.count, eta, cuts, lead_sd, node, log_weight,
-        modes, levels, moments,
+        target.link, rows.start, rows.category, rows.count, eta, cuts, cut_gaps(cuts), lead_sd,
+        node, log_weight, modes, levels, moments,
     )  # fmt: skip
     return value + log_prior(target, x), moments, levels, modes
 
@@ -229,24 +233,21 @@ def _with_prior(
     target: Target, factors: list[FloatArray], x: FloatArray, gradient: FloatArray,
     curvature: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
-    """Return gradient and curvature of the log joint density by x."""
+    """Return gradient and curvature (lower triangle, overwritten) of the log joint density."""
     s, rows = target.rows.n_effects, target.rows
-    gradient, curvature = _free(target, gradient, curvature)
-    matrix = whitened(rows, factors, curvature)
-    matrix = whitened(rows, factors, np.ascontiguousarray(matrix.T))
+    if not target.n_free:  # the fixed cut of a binary model
+        gradient = np.delete(gradient, s)
+        curvature = np.delete(np.delete(curvature, s, axis=0), s, axis=1)
+    if all(len(f) == 1 for f in factors):
+        scale = whitened(rows, factors, np.ones(len(x)))
+        curvature *= scale[:, None]
+        curvature *= scale
+    else:
+        curvature = np.tril(curvature) + np.tril(curvature, -1).T
+        curvature = whitened(rows, factors, curvature)
+        curvature = whitened(rows, factors, np.ascontiguousarray(curvature.T))
     mean, sd = _prior(target)
     precision = np.concatenate([np.ones(s), 1 / sd**2])
-    matrix.flat[:: len(x) + 1] += precision
+    curvature.flat[:: len(x) + 1] += precision
     centre = np.concatenate([np.zeros(s), mean])
-    return whitened(rows, factors, gradient) - precision * (x - centre), matrix
-
-
-def _free(
-    target: Target, gradient: FloatArray, curvature: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Leave out the fixed cut of a binary model."""
-    if target.n_free:
-        return gradient, curvature
-    s, k = target.rows.n_effects, target.rows.n_cuts
-    kept = np.r_[:s, s + k : len(gradient)]
-    return gradient[kept], curvature[np.ix_(kept, kept)]
+    return whitened(rows, factors, gradient) - precision * (x - centre), curvature

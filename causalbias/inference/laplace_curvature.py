@@ -20,28 +20,23 @@ def gradient_and_curvature(rows: Rows, moments: FloatArray) -> tuple[FloatArray,
     gradient : ndarray (q,)
         By the dense effects (raw), the cuts, the coefficients.
     curvature : ndarray (q, q)
-        Minus the Hessian; symmetric.
+        Minus the Hessian; its lower triangle.
     """
-    p, k, s = rows.design.shape[1], rows.n_cuts, rows.n_effects
+    p, k, s, m = rows.design.shape[1], rows.n_cuts, rows.n_effects, len(rows.design)
     slope = -(moments[:, 0] + moments[:, 1])
     weight = moments[:, 2] + 2.0 * moments[:, 3] + moments[:, 4]
-    side = np.zeros((s, k + p))
-    rest = np.zeros((k + p, k + p))
-    main = np.zeros((s, s))
-    _assemble(
-        rows.start, rows.category, rows.code, rows.design, rows.indptr, rows.column, rows.value,
-        moments, rows.leading is not None, main, side, rest,
-    )  # fmt: skip
-    m = len(rows.design)
+    curvature = np.zeros((s + k + p, s + k + p))
+    # by row of the design: coefficients with themselves, and with each cut
     by_code = np.bincount(rows.code, weight, m)
-    rest[k:, k:] += rows.design.T @ (by_code[:, None] * rows.design)
-    for cut in range(k):
-        upper, lower = rows.category == cut, rows.category == cut + 1
-        cross = np.bincount(rows.code[upper], -(moments[upper, 2] + moments[upper, 3]), m)
-        cross += np.bincount(rows.code[lower], -(moments[lower, 3] + moments[lower, 4]), m)
-        rest[k:, cut] += rows.design.T @ cross
-    rest = np.tril(rest) + np.tril(rest, -1).T
-    main = np.tril(main) + np.tril(main, -1).T
+    by_cut = np.zeros((m, k))
+    _add_cuts(rows.category, rows.code, moments, by_cut)
+    assemble = _assemble_shared if rows.shared_code else _assemble
+    assemble(
+        rows.start, rows.category, rows.code, rows.design, rows.indptr, rows.column, rows.value,
+        moments, rows.leading is not None, s, curvature, by_code, by_cut,
+    )  # fmt: skip
+    curvature[s + k :, s + k :] += rows.design.T @ (by_code[:, None] * rows.design)
+    curvature[s + k :, s : s + k] += rows.design.T @ by_cut
     gradient = np.concatenate([
         np.bincount(rows.column, rows.value * np.repeat(slope, np.diff(rows.indptr)), s)
         if s else np.zeros(0),
@@ -49,78 +44,165 @@ def gradient_and_curvature(rows: Rows, moments: FloatArray) -> tuple[FloatArray,
         + np.bincount(rows.category, moments[:, 1], k + 1)[1:],
         rows.design.T @ np.bincount(rows.code, slope, m),
     ])  # fmt: skip
-    return gradient, np.block([[main, side], [side.T, rest]])
+    return gradient, curvature
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _add_cuts(
+    category: IntArray, code: IntArray, moments: FloatArray, by_cut: FloatArray
+) -> None:
+    k = by_cut.shape[1]
+    for i in range(len(category)):
+        c = category[i]
+        if c < k:
+            by_cut[code[i], c] -= moments[i, 2] + moments[i, 3]
+        if c > 0:
+            by_cut[code[i], c - 1] -= moments[i, 3] + moments[i, 4]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _add_row(
+    i: int, c: int, k: int, s: int, indptr: IntArray, column: IntArray, value: FloatArray,
+    moments: FloatArray, out: FloatArray,
+) -> None:  # fmt: skip
+    """Add a row's curvature among effects and cuts."""
+    aa, ab, bb = moments[i, 2], moments[i, 3], moments[i, 4]
+    weight = aa + 2.0 * ab + bb
+    for m in range(indptr[i], indptr[i + 1]):
+        row, v = column[m], value[m]
+        for r in range(indptr[i], m + 1):
+            other = column[r]
+            out[max(row, other), min(row, other)] += weight * v * value[r]
+        if c < k:
+            out[s + c, row] -= v * (aa + ab)
+        if c > 0:
+            out[s + c - 1, row] -= v * (ab + bb)
+    if c < k:
+        out[s + c, s + c] += aa
+    if c > 0:
+        out[s + c - 1, s + c - 1] += bb
+        if c < k:
+            out[s + c, s + c - 1] += ab
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _less_outer(
+    n_held: int, held: IntArray, amount: FloatArray, shared: FloatArray, k: int, s: int,
+    out: FloatArray,
+) -> None:  # fmt: skip
+    """Subtract a level's outer product among effects and cuts."""
+    for m in range(n_held):
+        row = held[m]
+        for r in range(m + 1):
+            other = held[r]
+            out[max(row, other), min(row, other)] -= amount[m] * amount[r]
+        for r in range(k):
+            out[s + r, row] -= amount[m] * shared[r]
+    for r in range(k):
+        for t in range(r + 1):
+            out[s + r, s + t] -= shared[r] * shared[t]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _assemble_shared(
+    start: IntArray, category: IntArray, code: IntArray, design: FloatArray, indptr: IntArray,
+    column: IntArray, value: FloatArray, moments: FloatArray, leads: bool, s: int,
+    out: FloatArray, by_code: FloatArray, by_cut: FloatArray,
+) -> None:  # fmt: skip
+    """Add up what concerns effects and cuts, where a level's rows have one row of the design."""
+    k, p = by_cut.shape[1], design.shape[1]
+    place = np.full(s, -1, np.int64)
+    held, amount, weighed = np.empty(s, np.int64), np.empty(s), np.empty(s)
+    shared = np.empty(k)
+    side = np.zeros((s, p))
+    for j in range(len(start) - 1):
+        n_held, total = 0, 0.0
+        shared[:] = 0.0
+        for i in range(start[j], start[j + 1]):
+            c = category[i]
+            _add_row(i, c, k, s, indptr, column, value, moments, out)
+            weight = moments[i, 2] + 2.0 * moments[i, 3] + moments[i, 4]
+            slope = -(moments[i, 5] + moments[i, 6])
+            total += slope
+            if c < k:
+                shared[c] += moments[i, 5]
+            if c > 0:
+                shared[c - 1] += moments[i, 6]
+            for m in range(indptr[i], indptr[i + 1]):
+                row = column[m]
+                if place[row] < 0:
+                    place[row] = n_held
+                    held[n_held], amount[n_held], weighed[n_held] = row, 0.0, 0.0
+                    n_held += 1
+                amount[place[row]] += slope * value[m]
+                weighed[place[row]] += weight * value[m]
+        here = code[start[j]]
+        for m in range(n_held):
+            row = held[m]
+            place[row] = -1
+            scaled = weighed[m] - amount[m] * total
+            for r in range(p):
+                side[row, r] += scaled * design[here, r]
+        if leads:
+            _less_outer(n_held, held, amount, shared, k, s, out)
+            by_code[here] -= total * total
+            for r in range(k):
+                by_cut[here, r] -= total * shared[r]
+    for row in range(s):
+        for r in range(p):
+            out[s + k + r, row] += side[row, r]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _assemble(
     start: IntArray, category: IntArray, code: IntArray, design: FloatArray, indptr: IntArray,
-    column: IntArray, value: FloatArray, moments: FloatArray, leads: bool, main: FloatArray,
-    side: FloatArray, rest: FloatArray,
+    column: IntArray, value: FloatArray, moments: FloatArray, leads: bool, s: int,
+    out: FloatArray, by_code: FloatArray, by_cut: FloatArray,
 ) -> None:  # fmt: skip
-    """Add up all but the design's own block: effects, effects by the rest, cuts (lower part)."""
-    k, p = rest.shape[0] - design.shape[1], design.shape[1]
-    place = np.full(main.shape[0], -1, np.int64)
-    held, amount = np.empty(main.shape[0], np.int64), np.empty(main.shape[0])
-    shared = np.empty(k + p)
+    """As `_assemble_shared`, for rows of any design."""
+    k, p = by_cut.shape[1], design.shape[1]
+    place = np.full(s, -1, np.int64)
+    held, amount = np.empty(s, np.int64), np.empty(s)
+    shared, by_design = np.empty(k), np.empty(p)
+    side = np.zeros((s, p))
     for j in range(len(start) - 1):
         n_held = 0
         shared[:] = 0.0
+        by_design[:] = 0.0
         for i in range(start[j], start[j + 1]):
-            c, x = category[i], design[code[i]]
-            aa, ab, bb = moments[i, 2], moments[i, 3], moments[i, 4]
-            weight = aa + 2.0 * ab + bb
+            c, here = category[i], code[i]
+            _add_row(i, c, k, s, indptr, column, value, moments, out)
+            weight = moments[i, 2] + 2.0 * moments[i, 3] + moments[i, 4]
+            slope = -(moments[i, 5] + moments[i, 6])
             for m in range(indptr[i], indptr[i + 1]):
-                row, v = column[m], value[m]
-                for r in range(indptr[i], m + 1):
-                    other, u = column[r], weight * v * value[r]
-                    if other <= row:
-                        main[row, other] += u
-                    else:
-                        main[other, row] += u
-                if c < k:
-                    side[row, c] -= v * (aa + ab)
-                if c > 0:
-                    side[row, c - 1] -= v * (ab + bb)
-                scaled = weight * v
+                row, scaled = column[m], weight * value[m]
                 for r in range(p):
-                    side[row, k + r] += scaled * x[r]
-            if c < k:
-                rest[c, c] += aa
-            if c > 0:
-                rest[c - 1, c - 1] += bb
-                if c < k:
-                    rest[c, c - 1] += ab
-            if not leads:
-                continue
-            at_a, at_b = moments[i, 5], moments[i, 6]
-            slope = -(at_a + at_b)
-            if c < k:
-                shared[c] += at_a
-            if c > 0:
-                shared[c - 1] += at_b
-            for r in range(p):
-                shared[k + r] += slope * x[r]
-            for m in range(indptr[i], indptr[i + 1]):
-                row = column[m]
+                    side[row, r] += scaled * design[here, r]
                 if place[row] < 0:
                     place[row] = n_held
                     held[n_held], amount[n_held] = row, 0.0
                     n_held += 1
                 amount[place[row]] += slope * value[m]
-        if not leads:
-            continue
+            if c < k:
+                shared[c] += moments[i, 5]
+            if c > 0:
+                shared[c - 1] += moments[i, 6]
+            if leads:
+                for r in range(p):
+                    by_design[r] += slope * design[here, r]
         for m in range(n_held):
             row = held[m]
             place[row] = -1
-            for r in range(m + 1):
-                other = held[r]
-                if other <= row:
-                    main[row, other] -= amount[m] * amount[r]
-                else:
-                    main[other, row] -= amount[m] * amount[r]
-            for r in range(k + p):
-                side[row, r] -= amount[m] * shared[r]
-        for r in range(k + p):
-            for t in range(r + 1):
-                rest[r, t] -= shared[r] * shared[t]
+            if leads:
+                for r in range(p):
+                    side[row, r] -= amount[m] * by_design[r]
+        if leads:
+            _less_outer(n_held, held, amount, shared, k, s, out)
+            for r in range(p):
+                for t in range(r + 1):
+                    out[s + k + r, s + k + t] -= by_design[r] * by_design[t]
+                for t in range(k):
+                    out[s + k + r, s + t] -= by_design[r] * shared[t]
+    for row in range(s):
+        for r in range(p):
+            out[s + k + r, row] += side[row, r]

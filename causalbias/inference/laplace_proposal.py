@@ -169,7 +169,7 @@ def _weigh_part(
             ratio[where] = np.sqrt(
                 (information + 1 / there)[:, None] / (information[:, None] + 1 / sd[:, c] ** 2)
             )
-    deviate = solve_triangular(found.chol, z, lower=True, trans=1)
+    deviate = solve_triangular(found.chol.T, z)
     raw = coloured(rows, found.factors, deviate) * ratio
     raw += anchor.mean[:, None] * ratio**2
     raw += anchor.slopes @ (theta - anchor.point.theta).T

@@ -24,29 +24,42 @@ def gauss_hermite(size: int) -> tuple[FloatArray, FloatArray]:
     return np.sqrt(2.0) * x, np.log(w) + x**2 + 0.5 * np.log(2.0)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _log_logistic(x: float) -> float:
-    return min(x, 0.0) - math.log1p(math.exp(-abs(x)))
+def cut_gaps(cuts: FloatArray) -> FloatArray:
+    """Return what the logistic cell needs of each category's width (n_cuts + 1, 2).
+
+    ``1 / (exp(gap) - 1)`` and ``log(1 - exp(-gap))``.
+    """
+    gap = np.diff(cuts)
+    return np.column_stack([1 / np.expm1(gap), np.log(-np.expm1(-gap))])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def cell(link: int, a: float, b: float) -> tuple[float, float, float, float, float, float]:
+def cell(
+    link: int, a: float, b: float, ratio: float, log_gap: float
+) -> tuple[float, float, float, float, float, float]:
     """Return log(F(a) - F(b)), its derivatives by a and b, and minus its second ones.
 
-    In the order value, d/da, d/db, -d2/da2, -d2/dadb, -d2/db2.
+    In the order value, d/da, d/db, -d2/da2, -d2/dadb, -d2/db2; ``ratio`` and ``log_gap`` from
+    `cut_gaps`.
     """
-    gap = a - b
     if link == LOGIT:
-        above, below = 1.0 / (1.0 + math.exp(a)), 1.0 / (1.0 + math.exp(b))
-        ratio, log_gap = 0.0, 0.0
-        if gap < 700.0:
-            ratio = 1.0 / math.expm1(gap)
-            log_gap = math.log(-math.expm1(-gap))
+        tail_a, tail_b = math.exp(-abs(a)), math.exp(-abs(b))
+        share_a, share_b = 1.0 / (1.0 + tail_a), 1.0 / (1.0 + tail_b)
+        at, above = share_a, tail_a * share_a
+        if a < 0.0:
+            at, above = above, at
+        below, under = tail_b * share_b, share_b
+        if b < 0.0:
+            below, under = under, below
+        product = at * below
+        if product > 1e-280:
+            value = math.log(product) + log_gap
+        else:
+            value = min(a, 0.0) - math.log1p(tail_a) - max(b, 0.0) - math.log1p(tail_b) + log_gap
         both = ratio * (1.0 + ratio)
-        value = _log_logistic(a) + _log_logistic(-b) + log_gap
         return (
             value, ratio + above, below - 1.0 - ratio,
-            both + above * (1.0 - above), -both, both + below * (1.0 - below),
+            both + above * at, -both, both + below * under,
         )  # fmt: skip
     if a + b > 0.0:  # the lower tail is the accurate one
         p = 0.5 * (math.erfc(b * _ROOT_HALF) - math.erfc(a * _ROOT_HALF))
@@ -65,8 +78,8 @@ def cell(link: int, a: float, b: float) -> tuple[float, float, float, float, flo
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def level_moments(
     link: int, start: IntArray, category: IntArray, count: FloatArray, eta: FloatArray,
-    cuts: FloatArray, sd: float, node: FloatArray, log_weight: FloatArray, mode: FloatArray,
-    level_out: FloatArray, row_out: FloatArray,
+    cuts: FloatArray, gaps: FloatArray, sd: float, node: FloatArray, log_weight: FloatArray,
+    mode: FloatArray, level_out: FloatArray, row_out: FloatArray,
 ) -> float:  # fmt: skip
     """Integrate every level; return the log likelihood, with derivatives averaged over v.
 
@@ -78,6 +91,8 @@ def level_moments(
         Linear predictor without the leading effect.
     cuts : ndarray (n_cuts + 2,)
         Cuts with minus and plus infinity at the ends.
+    gaps : ndarray (n_cuts + 1, 2)
+        From `cut_gaps`.
     sd : float
         Of the leading effects; negative where no term leads, and nothing is integrated.
     node, log_weight : ndarray (Q,)
@@ -103,7 +118,9 @@ def level_moments(
         if sd < 0.0:
             for i in range(lo, hi):
                 c = category[i]
-                f, ga, gb, aa, ab, bb = cell(link, cuts[c + 1] - eta[i], cuts[c] - eta[i])
+                f, ga, gb, aa, ab, bb = cell(
+                    link, cuts[c + 1] - eta[i], cuts[c] - eta[i], gaps[c, 0], gaps[c, 1]
+                )
                 total += count[i] * f
                 row_out[i, 0], row_out[i, 1] = count[i] * ga, count[i] * gb
                 row_out[i, 2], row_out[i, 3] = count[i] * aa, count[i] * ab
@@ -114,7 +131,9 @@ def level_moments(
             curvature, gradient = 0.0, 0.0
             for i in range(lo, hi):
                 c, x = category[i], eta[i] + sd * at
-                _, ga, gb, aa, ab, bb = cell(link, cuts[c + 1] - x, cuts[c] - x)
+                _, ga, gb, aa, ab, bb = cell(
+                    link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1]
+                )
                 gradient -= count[i] * (ga + gb)
                 curvature += count[i] * (aa + 2.0 * ab + bb)
             step = (sd * gradient - at) / (1.0 + sd * sd * curvature)
@@ -129,7 +148,9 @@ def level_moments(
             h = log_weight[q] - 0.5 * v[q] * v[q]
             for i in range(lo, hi):
                 c, x = category[i], eta[i] + sd * v[q]
-                f, ga, gb, aa, ab, bb = cell(link, cuts[c + 1] - x, cuts[c] - x)
+                f, ga, gb, aa, ab, bb = cell(
+                    link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1]
+                )
                 h += count[i] * f
                 r = i - lo
                 kept[r, q, 0], kept[r, q, 1] = ga, gb
@@ -222,7 +243,9 @@ def log_likelihood(
             if link == PROBIT:
                 for q in range(size):
                     x = eta[i] + held[q]
-                    log_part[q] += count[i] * cell(link, cuts[c + 1] - x, cuts[c] - x)[0]
+                    log_part[q] += count[i] * cell(
+                        link, cuts[c + 1] - x, cuts[c] - x, 0.0, 0.0
+                    )[0]
                 continue
             # log(F(a) - F(b)) = const + eta - log((1 + high e^eta)(1 + low e^eta)), but for the
             # lowest category, whose eta is missing: products need one log for many rows
@@ -277,7 +300,8 @@ def log_likelihoods(
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def draw_leading(
     link: int, start: IntArray, category: IntArray, count: FloatArray, eta: FloatArray,
-    cuts: FloatArray, sd: float, normal: FloatArray, uniform: FloatArray, out: FloatArray,
+    cuts: FloatArray, gaps: FloatArray, sd: float, normal: FloatArray,
+    uniform: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
     """Draw every level's effect: resample stratified normal proposals about its mode.
 
@@ -293,7 +317,9 @@ def draw_leading(
             curvature, gradient = 0.0, 0.0
             for i in range(lo, hi):
                 c, x = category[i], eta[i] + sd * at
-                _, ga, gb, aa, ab, bb = cell(link, cuts[c + 1] - x, cuts[c] - x)
+                _, ga, gb, aa, ab, bb = cell(
+                    link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1]
+                )
                 gradient -= count[i] * (ga + gb)
                 curvature += count[i] * (aa + 2.0 * ab + bb)
             step = (sd * gradient - at) / (1.0 + sd * sd * curvature)
@@ -307,7 +333,9 @@ def draw_leading(
             height[q] = 0.5 * (normal[j, q] * normal[j, q] - v * v)
             for i in range(lo, hi):
                 c, x = category[i], eta[i] + sd * v
-                height[q] += count[i] * cell(link, cuts[c + 1] - x, cuts[c] - x)[0]
+                height[q] += count[i] * cell(
+                        link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1]
+                    )[0]
             top = max(top, height[q])
         mass = 0.0
         for q in range(size):

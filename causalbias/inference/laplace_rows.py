@@ -39,6 +39,8 @@ class Rows:
         The row's row of ``design``.
     design : ndarray (m, p)
         The rows of the design that differ.
+    shared_code : bool
+        Whether all rows of a block have one code, as where a pair is one cell of the design.
     indptr, column, value : ndarray
         The dense terms' effects in the linear predictor, in compressed rows.
     n_effects : int
@@ -58,6 +60,7 @@ class Rows:
     count: FloatArray
     code: IntArray
     design: FloatArray
+    shared_code: bool
     indptr: IntArray
     column: IntArray
     value: FloatArray
@@ -106,10 +109,13 @@ def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) 
     pieces = [membership(t) for t in dense]
     links = sparse.hstack(pieces, format="csr")[source] if pieces else None
     first, code = _distinct(problem.design)
+    code = code[source]
+    start = np.append(start, len(source)).astype(np.int64)
     return Rows(
-        start=np.append(start, len(source)).astype(np.int64), level=level.astype(np.int64),
-        source=source, category=category, count=count, code=code[source],
+        start=start, level=level.astype(np.int64),
+        source=source, category=category, count=count, code=code,
         design=np.ascontiguousarray(problem.design[first]),
+        shared_code=bool((code == np.repeat(code[start[:-1]], np.diff(start))).all()),
         indptr=np.zeros(len(source) + 1, np.int64) if links is None
         else links.indptr.astype(np.int64),
         column=np.zeros(0, np.int64) if links is None else links.indices.astype(np.int64),

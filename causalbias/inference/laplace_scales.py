@@ -90,8 +90,8 @@ def scale_point(
         if near is None:
             raise
         found = find_conditional(target, lead_sd, factors, start_of(target), np.zeros_like(modes))
-    inverse, _ = lapack.dpotri(found.chol, lower=1)
-    cov = np.tril(inverse) + np.tril(inverse, -1).T
+    inverse, _ = lapack.dpotri(found.chol.T, lower=0)  # column-major upper
+    cov = inverse + np.triu(inverse, 1).T
     slopes, gradient = _by_theta(target, terms, theta, found, cov)
     log_density = float(scales.log_prior[0]) + found.log_marginal
     return ScalePoint(theta, found, cov, slopes, log_density, gradient)
