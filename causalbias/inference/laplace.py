@@ -35,6 +35,7 @@ from causalbias.inference.laplace_scales import (
     ScalePoint,
     find_scales,
     lead_slope,
+    mean_shift,
     scale_point,
     scales_of,
 )
@@ -221,7 +222,7 @@ def _sample(
     mode, cov = find_scales(target, terms, _start(problem), pool)
     seconds["mode"] = perf_counter() - began
     began = perf_counter()
-    anchors = _anchors(target, problem, mode, cov, pool)
+    anchors = _anchors(target, problem, mode, cov, rng, pool)
     proposal = Proposal(target, terms, anchors, np.linalg.inv(cov), pool)
     seconds["anchors"] = perf_counter() - began
     if d == 0:
@@ -255,12 +256,14 @@ def _start(problem: Problem) -> FloatArray:
 
 
 def _anchors(
-    target: Target, problem: Problem, mode: ScalePoint, cov: FloatArray, pool: Executor
-) -> list[Anchor]:
+    target: Target, problem: Problem, mode: ScalePoint, cov: FloatArray,
+    rng: np.random.Generator, pool: Executor,
+) -> list[Anchor]:  # fmt: skip
     """Spread anchors over the posterior of the scales, the more the cheaper they are."""
     d, q = len(mode.theta), len(mode.found.x)
     leads = target.rows.leading is not None
-    by_lead = lead_slope(target, problem.terms, mode) if leads else None
+    by_lead = lead_slope(target, mode) if leads else None
+    shift = mean_shift(target, mode, rng, pool)
     cost = q**3 + 2e3 * len(target.rows.code)
     count = int(min(_MAX_ANCHORS, max(4, _ANCHOR_FLOPS / cost))) if d else 1
     points = [mode]
@@ -275,7 +278,7 @@ def _anchors(
                 return None
 
         points += [p for p in pool.map(at, spread) if p is not None]
-    return [anchor_at(target, problem.terms, p, by_lead) for p in points]
+    return [anchor_at(target, problem.terms, p, shift, by_lead) for p in points]
 
 
 def _explore(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
-from causalbias.inference.laplace_curvature import gradient_and_curvature
+from causalbias.inference.laplace_curvature import curvature_of, gradient_of
 from causalbias.inference.laplace_quadrature import (
     cut_gaps,
     gauss_hermite,
@@ -146,8 +146,8 @@ def find_conditional(
             x = best[1] + size * direction
             continue
         value, moments, level_out, modes = found
-        gradient, curvature = gradient_and_curvature(target.rows, moments)
-        gradient, matrix = _with_prior(target, factors, x, gradient, curvature)
+        gradient = gradient_at(target, factors, x, moments)
+        matrix = _curvature_at(target, factors, moments)
         # row-major lower is column-major upper: no copy
         upper, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
         chol = upper.T
@@ -229,25 +229,32 @@ def _prior(target: Target) -> tuple[FloatArray, FloatArray]:
     )
 
 
-def _with_prior(
-    target: Target, factors: list[FloatArray], x: FloatArray, gradient: FloatArray,
-    curvature: FloatArray,
-) -> tuple[FloatArray, FloatArray]:  # fmt: skip
-    """Return gradient and curvature (lower triangle, overwritten) of the log joint density."""
-    s, rows = target.rows.n_effects, target.rows
+def gradient_at(
+    target: Target, factors: list[FloatArray], x: FloatArray, moments: FloatArray
+) -> FloatArray:
+    """Return the gradient of the log joint density by x."""
+    s = target.rows.n_effects
+    gradient = gradient_of(target.rows, moments)
     if not target.n_free:  # the fixed cut of a binary model
         gradient = np.delete(gradient, s)
+    mean, sd = _prior(target)
+    pull = np.concatenate([x[:s], (x[s:] - mean) / sd**2])
+    return whitened(target.rows, factors, gradient) - pull
+
+
+def _curvature_at(target: Target, factors: list[FloatArray], moments: FloatArray) -> FloatArray:
+    """Return minus the Hessian of the log joint density by x, its lower triangle."""
+    s, rows = target.rows.n_effects, target.rows
+    curvature = curvature_of(rows, moments)
+    if not target.n_free:
         curvature = np.delete(np.delete(curvature, s, axis=0), s, axis=1)
     if all(len(f) == 1 for f in factors):
-        scale = whitened(rows, factors, np.ones(len(x)))
+        scale = whitened(rows, factors, np.ones(len(curvature)))
         curvature *= scale[:, None]
         curvature *= scale
     else:
         curvature = np.tril(curvature) + np.tril(curvature, -1).T
         curvature = whitened(rows, factors, curvature)
         curvature = whitened(rows, factors, np.ascontiguousarray(curvature.T))
-    mean, sd = _prior(target)
-    precision = np.concatenate([np.ones(s), 1 / sd**2])
-    curvature.flat[:: len(x) + 1] += precision
-    centre = np.concatenate([np.zeros(s), mean])
-    return whitened(rows, factors, gradient) - precision * (x - centre), curvature
+    curvature.flat[:: len(curvature) + 1] += np.concatenate([np.ones(s), 1 / _prior(target)[1] ** 2])
+    return curvature

@@ -12,18 +12,24 @@ from causalbias.inference.laplace_rows import Rows
 from causalbias.inference.problem import FloatArray, IntArray
 
 
-def gradient_and_curvature(rows: Rows, moments: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Assemble both from `level_moments`' row output.
+def gradient_of(rows: Rows, moments: FloatArray) -> FloatArray:
+    """Return the gradient (q,) by the dense effects (raw), the cuts, the coefficients.
 
-    Returns
-    -------
-    gradient : ndarray (q,)
-        By the dense effects (raw), the cuts, the coefficients.
-    curvature : ndarray (q, q)
-        Minus the Hessian; its lower triangle.
+    ``moments`` is the row output of `level_moments`.
     """
-    p, k, s, m = rows.design.shape[1], rows.n_cuts, rows.n_effects, len(rows.design)
+    k, s = rows.n_cuts, rows.n_effects
     slope = -(moments[:, 0] + moments[:, 1])
+    effects = np.zeros(s)
+    _sum_columns(rows.indptr, rows.column, rows.value, slope, effects)
+    upper = np.bincount(rows.category, moments[:, 0], k + 1)[:k]
+    lower = np.bincount(rows.category, moments[:, 1], k + 1)[1:]
+    by_code = np.bincount(rows.code, slope, len(rows.design))
+    return np.concatenate([effects, upper + lower, rows.design.T @ by_code])
+
+
+def curvature_of(rows: Rows, moments: FloatArray) -> FloatArray:
+    """Return minus the Hessian (q, q), its lower triangle."""
+    p, k, s, m = rows.design.shape[1], rows.n_cuts, rows.n_effects, len(rows.design)
     weight = moments[:, 2] + 2.0 * moments[:, 3] + moments[:, 4]
     curvature = np.zeros((s + k + p, s + k + p))
     # by row of the design: coefficients with themselves, and with each cut
@@ -37,14 +43,16 @@ def gradient_and_curvature(rows: Rows, moments: FloatArray) -> tuple[FloatArray,
     )  # fmt: skip
     curvature[s + k :, s + k :] += rows.design.T @ (by_code[:, None] * rows.design)
     curvature[s + k :, s : s + k] += rows.design.T @ by_cut
-    gradient = np.concatenate([
-        np.bincount(rows.column, rows.value * np.repeat(slope, np.diff(rows.indptr)), s)
-        if s else np.zeros(0),
-        np.bincount(rows.category, moments[:, 0], k + 1)[:k]
-        + np.bincount(rows.category, moments[:, 1], k + 1)[1:],
-        rows.design.T @ np.bincount(rows.code, slope, m),
-    ])  # fmt: skip
-    return gradient, curvature
+    return curvature
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _sum_columns(
+    indptr: IntArray, column: IntArray, value: FloatArray, slope: FloatArray, out: FloatArray
+) -> None:
+    for i in range(len(slope)):
+        for m in range(indptr[i], indptr[i + 1]):
+            out[column[m]] += value[m] * slope[i]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

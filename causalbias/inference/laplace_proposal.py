@@ -65,16 +65,21 @@ class Proposal:
 
 
 def anchor_at(
-    target: Target, terms: Sequence[GroupTerm], point: ScalePoint, by_lead: FloatArray | None
-) -> Anchor:
-    """Turn a point into an anchor; ``by_lead`` is the slope by the leading sd, whitened."""
+    target: Target, terms: Sequence[GroupTerm], point: ScalePoint, shift: FloatArray,
+    by_lead: FloatArray | None,
+) -> Anchor:  # fmt: skip
+    """Turn a point into an anchor.
+
+    ``shift`` of the mean from the mode and ``by_lead``, the slope by the leading sd, are of
+    whitened effects.
+    """
     rows, found = target.rows, point.found
     slopes = point.slopes.copy()
     at, log_det = 0, -float(np.log(np.diag(found.chol)).sum())
     own = np.zeros_like(slopes)
-    raw = coloured(rows, found.factors, found.x)
+    raw = coloured(rows, found.factors, found.x + shift)
     variance = _raw_variance(target, point)
-    shift = np.zeros_like(slopes)
+    grown = np.zeros_like(slopes)
     for term in terms:
         k = term.columns.shape[1]
         count = k + (k * (k - 1) // 2 if term.correlated else 0)
@@ -91,9 +96,9 @@ def anchor_at(
             where = np.arange(slab.start + c, slab.stop, k)
             own[where, at + c] = 2 * np.minimum(variance[where] / sd[c] ** 2, 1.0) * raw[where]
             # the factor itself changes: a whitened effect that stays put is a raw one that grows
-            shift[where, at + c] = raw[where]
+            grown[where, at + c] = raw[where]
         at += count
-    raw_slopes = coloured(rows, found.factors, slopes) + shift
+    raw_slopes = coloured(rows, found.factors, slopes) + grown
     return Anchor(point, raw, variance, raw_slopes - own, log_det)
 
 

@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any
 
 import bambi as bmb
 import numpy as np
@@ -11,9 +10,9 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.inference.collapsed import sample_collapsed
-from causalbias.inference.laplace import sample_laplace
+from causalbias.inference.laplace import FAMILIES, sample_laplace
 from causalbias.inference.nuts import sample_nuts
-from causalbias.inference.problem import EngineError, Problem
+from causalbias.inference.problem import EngineError, FloatArray, Problem
 from causalbias.models.arrays import arrays_of, sd_log_prior
 from causalbias.models.group_design import group_designs
 from causalbias.models.naming import name_draws
@@ -21,6 +20,7 @@ from causalbias.models.spec import ModelSpec, bambi_model, common_model
 
 METHODS = ("auto", "collapsed", "laplace", "nuts")
 MAX_PARETO_K = 0.7
+MIN_ESS = 400
 # Numbers in a group term's effects, all draws together, above which they are not kept.
 MAX_KEPT = 8_000_000
 
@@ -64,9 +64,10 @@ def sample(
     if method not in METHODS:
         raise DataError(f"no method {method!r}", mend=f"use one of {', '.join(METHODS)}")
     why = ""
-    if method != "nuts":
-        engine = _laplace if method == "laplace" else _collapsed
+    chosen = _exact_for(spec) if method == "auto" else method
+    if chosen != "nuts":
         try:
+            engine = _ENGINES[chosen]
             found = engine(spec, used, draws=draws, chains=chains, seed=seed)
             if method == "auto" and found.failures:
                 raise EngineError("; ".join(found.failures))
@@ -76,7 +77,7 @@ def sample(
                 raise DataError(
                     f"the {method} engine declines: {error}", mend="use method='nuts'"
                 ) from error
-            why = f" (the exact engine declined: {error})"
+            why = f" (the {chosen} engine declined: {error})"
     model = bambi_model(spec, used)
     model.build()
     chained = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
@@ -91,6 +92,13 @@ def sample(
         + ("; slopes not correlated, as bambi has it" if slopes else ""),
         failures=[f"{divergences} divergent transitions"] if divergences else [],
     )
+
+
+def _exact_for(spec: ModelSpec) -> str:
+    """Name the engine that auto tries first."""
+    if spec.family == "gaussian":
+        return "collapsed"
+    return "laplace" if spec.family in FAMILIES else "nuts"
 
 
 def _collapsed(
@@ -136,12 +144,12 @@ def _collapsed(
 def _laplace(
     spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, seed: int
 ) -> Sampled:
-    if spec.family not in ("cumulative", "bernoulli", "binomial"):
+    if spec.family not in FAMILIES:
         raise EngineError(f"the family {spec.family} is not ordinal or binary")
     model = common_model(spec, used)
     arrays = arrays_of(model, spec, used)
     problem, total = arrays.problem, draws * chains
-    options: dict[str, Any] = {}
+    options: dict[str, FloatArray] = {}
     if spec.family == "binomial":
         options["trials"] = problem.y[:, 1]
         problem = replace(problem, y=problem.y[:, 0])
@@ -152,29 +160,35 @@ def _laplace(
         count = len(model.response_term.levels) - 1
         options["threshold_mean"] = np.broadcast_to(prior.args["mu"], count).astype(float)
         options["threshold_sd"] = np.broadcast_to(prior.args["sigma"], count).astype(float)
-        options["n_categories"] = count + 1
     keep = _kept(problem, total)
     found = sample_laplace(
         problem, family=spec.family, link=spec.link or "logit", draws=total, seed=seed, keep=keep,
         **options,
     )  # fmt: skip
-    further = {"threshold": (("threshold_dim",), found.threshold)} if options.get(
-        "n_categories"
-    ) else {}
+    further = {"threshold": (("threshold_dim",), found.threshold)}
     diagnostics = found.diagnostics
-    statistics = xr.Dataset(
-        {
-            "pareto_k": diagnostics.pareto_k,
-            "importance_ess": diagnostics.importance_ess,
-            "n_weighed": diagnostics.n_weighed,
-        }
-    )
+    failures = []
+    if not diagnostics.pareto_k <= MAX_PARETO_K:
+        failures.append(f"Pareto k is {diagnostics.pareto_k:.2f} (limit {MAX_PARETO_K})")
+    if diagnostics.importance_ess < MIN_ESS:
+        failures.append(
+            f"the weights' effective size is {diagnostics.importance_ess:.0f} (limit {MIN_ESS})"
+        )
     return Sampled(
-        posterior=name_draws(model, arrays, found, further, chains),
-        sample_stats=statistics,
-        engine=f"nested Laplace, {total:,} draws, Pareto k {diagnostics.pareto_k:.2f} over "
-        f"{diagnostics.n_weighed:,} weighed" + _left_out(problem, keep),
-        failures=[] if diagnostics.reliable else [f"Laplace is not reliable: {diagnostics.checked}"],
+        posterior=name_draws(
+            model, arrays, found, further if found.threshold.shape[1] else {}, chains
+        ),
+        sample_stats=xr.Dataset(
+            {
+                "pareto_k": diagnostics.pareto_k,
+                "importance_ess": diagnostics.importance_ess,
+                "n_weighed": diagnostics.n_weighed,
+            }
+        ),
+        engine=f"Laplace, importance-weighted, {total:,} draws, Pareto k "
+        f"{diagnostics.pareto_k:.2f}, effective size {diagnostics.importance_ess:,.0f}"
+        + _left_out(problem, keep),
+        failures=failures,
     )
 
 
@@ -189,3 +203,6 @@ def _kept(problem: Problem, draws: int) -> list[str]:
 
 def _left_out(problem: Problem, keep: list[str]) -> str:
     return "".join(f"; effects of {t.name} not kept" for t in problem.terms if t.name not in keep)
+
+
+_ENGINES = {"collapsed": _collapsed, "laplace": _laplace}

@@ -60,10 +60,11 @@ def fit(
         informative and scaled to the data.
     subset : str, optional
         Condition on the columns that rows must meet: ``"same_identity and level_a == 0"``.
-    method : {"auto", "collapsed", "nuts"}
-        collapsed: exact, for Gaussian models with Normal priors on the coefficients; no Markov
-        chain is run. nuts: any model, by nutpie. auto: the first of these that applies; the
-        summary says which ran and why.
+    method : {"auto", "collapsed", "laplace", "nuts"}
+        collapsed: exact, for Gaussian models with Normal priors on the coefficients. laplace: for
+        ordinal and binary ones (logit or probit), exact but for the weights' spread, which is
+        diagnosed. Neither runs a Markov chain. nuts: any model, by nutpie. auto: the first of
+        these that applies and passes its diagnostics; the summary says which ran and why.
     draws, tune, chains : int
         Draws kept and warm-up draws (of NUTS), of each chain.
     seed : int
