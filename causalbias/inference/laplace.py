@@ -10,11 +10,11 @@ approximation is left but the spread of the weights, which is diagnosed.
 import os
 from collections.abc import Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 from threadpoolctl import threadpool_limits
 
 from causalbias.inference.collapsed_checks import check_problem
@@ -27,7 +27,12 @@ from causalbias.inference.collapsed_importance import (
     resample,
     sample_until_good,
 )
-from causalbias.inference.laplace_conditional import Target, all_cuts, linear_predictor
+from causalbias.inference.laplace_conditional import (
+    Target,
+    all_cuts,
+    evaluate,
+    linear_predictor,
+)
 from causalbias.inference.laplace_proposal import Anchor, Proposal, anchor_at, weigh
 from causalbias.inference.laplace_quadrature import LOGIT, PROBIT, cut_gaps, draw_leading
 from causalbias.inference.laplace_rows import build_rows
@@ -39,11 +44,12 @@ from causalbias.inference.laplace_scales import (
     scale_point,
     scales_of,
 )
-from causalbias.inference.problem import EngineError, FloatArray, Problem
+from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
 
 LINKS = {"logit": LOGIT, "probit": PROBIT}
 FAMILIES = ("cumulative", "bernoulli", "binomial")
-_NODES = 9
+_NODES = (7, 11, 17, 31)
+_NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
 _CANDIDATES = 16
 _SHARE = 0.3  # effective draws of the weights, by draw asked for
 _ENOUGH = 0.5
@@ -207,7 +213,7 @@ def _target(
         cut_sd=np.zeros(1) if binary else np.asarray(sd, float),
         beta_mean=problem.beta_mean,
         beta_sd=problem.beta_sd,
-        n_nodes=_NODES,
+        n_nodes=_NODES[0],
     )
 
 
@@ -220,6 +226,10 @@ def _sample(
     terms = problem.terms
     d = len(_start(problem))
     mode, cov = find_scales(target, terms, _start(problem), pool)
+    n_nodes = _enough_nodes(target, problem, mode, cov)
+    if n_nodes > target.n_nodes:
+        target = replace(target, n_nodes=n_nodes)
+        mode, cov = find_scales(target, terms, mode.theta, pool)
     seconds["mode"] = perf_counter() - began
     began = perf_counter()
     anchors = _anchors(target, problem, mode, cov, rng, pool)
@@ -242,6 +252,40 @@ def _sample(
         kish(log_weight), pareto_k(log_weight), proposal.n_weighed, len(anchors), seconds
     )
     return LaplaceDraws(**found, diagnostics=diagnostics)
+
+
+def _enough_nodes(
+    target: Target, problem: Problem, mode: ScalePoint, cov: FloatArray
+) -> int:
+    """Return the fewest nodes whose error hardly changes over the posterior of the leading sd."""
+    if target.rows.leading is None:
+        return target.n_nodes
+    at = 0
+    for term in problem.terms:
+        if term is target.rows.leading:
+            break
+        at += _n_theta(term)
+    found, width = mode.found, np.sqrt(cov[at, at])
+    values = np.array([
+        [
+            evaluate(
+                replace(target, n_nodes=size), found.lead_sd * np.exp(step * width),
+                found.factors, found.x, found.lead_mode,
+            )[0]
+            for step in (-2.0, 2.0)
+        ]
+        for size in _NODES
+    ])  # fmt: skip
+    change = values[:, 1] - values[:, 0]
+    for size, error in zip(_NODES, np.abs(change - change[-1]), strict=True):
+        if error < _NODE_ERROR:
+            return size
+    return _NODES[-1]
+
+
+def _n_theta(term: GroupTerm) -> int:
+    k = term.columns.shape[1]
+    return k + (k * (k - 1) // 2 if term.correlated else 0)
 
 
 def _start(problem: Problem) -> FloatArray:
@@ -352,7 +396,7 @@ def _leading(
     strata = np.arange(_CANDIDATES)
     for i, x in enumerate(rest):
         shift, uniform = rng.random((2, len(some)))
-        normal = stats.norm.ppf((strata + shift[:, None]) / _CANDIDATES)
+        normal = special.ndtri((strata + shift[:, None]) / _CANDIDATES)
         cuts = all_cuts(target, x[rows.n_effects : rows.n_effects + target.n_free])
         draw_leading(
             target.link, rows.start, rows.category, rows.count, linear_predictor(target, x), cuts,

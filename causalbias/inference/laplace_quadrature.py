@@ -197,6 +197,64 @@ def predictor(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _odds(cuts: FloatArray) -> FloatArray:
+    """Return exp(-cut) above and below each category, and its part of the log probability."""
+    n_cuts = len(cuts) - 2
+    out = np.zeros((n_cuts + 1, 3))
+    for c in range(n_cuts + 1):
+        if c < n_cuts:
+            out[c, 0] = math.exp(-cuts[c + 1])
+        if c > 0:
+            out[c, 1] = math.exp(-cuts[c])
+            out[c, 2] = -cuts[c]
+            if c < n_cuts:
+                out[c, 2] += math.log(-math.expm1(cuts[c] - cuts[c + 1]))
+    return out
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _add_heights(
+    link: int, lo: int, hi: int, category: IntArray, count: FloatArray, eta: FloatArray,
+    cuts: FloatArray, odds: FloatArray, shift: FloatArray, held: FloatArray, bottom: FloatArray,
+    out: FloatArray,
+) -> None:  # fmt: skip
+    """Add to ``out`` the log likelihood of rows lo .. hi at each shift of eta (ascending)."""
+    size = len(shift)
+    if link == PROBIT:
+        for i in range(lo, hi):
+            c = category[i]
+            for q in range(size):
+                x = eta[i] + shift[q]
+                out[q] += count[i] * cell(link, cuts[c + 1] - x, cuts[c] - x, 0.0, 0.0)[0]
+        return
+    # log(F(a) - F(b)) = const + eta - log((1 + high e^eta)(1 + low e^eta)), but for the lowest
+    # category, whose eta is missing: products need one log for many rows
+    for q in range(size):
+        held[q] = math.exp(shift[q])
+        bottom[q] = 1.0
+    slope, level = 0.0, 0.0
+    for i in range(lo, hi):
+        c = category[i]
+        if c > 0:
+            slope += count[i]
+            level += count[i] * (eta[i] + odds[c, 2])
+        e = math.exp(eta[i])
+        up, down = odds[c, 0] * e, odds[c, 1] * e
+        if count[i] == 1.0:
+            for q in range(size):
+                bottom[q] *= (1.0 + up * held[q]) * (1.0 + down * held[q])
+            if bottom[size - 1] > 1e150:
+                for q in range(size):
+                    out[q] -= math.log(bottom[q])
+                    bottom[q] = 1.0
+        else:
+            for q in range(size):
+                out[q] -= count[i] * math.log((1.0 + up * held[q]) * (1.0 + down * held[q]))
+    for q in range(size):
+        out[q] += level + slope * shift[q] - math.log(bottom[q])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def log_likelihood(
     link: int, start: IntArray, category: IntArray, count: FloatArray, eta: FloatArray,
     cuts: FloatArray, sd: float, node: FloatArray, log_weight: FloatArray, pull: FloatArray,
@@ -208,73 +266,29 @@ def log_likelihood(
     ``sd^2 (pull - sum row_curvature eta) / (1 + sd^2 curvature)``.
     """
     size, total = len(node), 0.0
-    v, held = np.empty(size), np.empty(size)
-    bottom, log_part = np.empty(size), np.empty(size)
-    n_cuts = len(cuts) - 2
-    high, low, const = np.zeros(n_cuts + 1), np.zeros(n_cuts + 1), np.zeros(n_cuts + 1)
-    for c in range(n_cuts + 1):
-        if c < n_cuts:
-            high[c] = math.exp(-cuts[c + 1])
-        if c > 0:
-            low[c] = math.exp(-cuts[c])
-            const[c] = -cuts[c]
-            if c < n_cuts:
-                const[c] += math.log(-math.expm1(cuts[c] - cuts[c + 1]))
+    shift, height = np.zeros(size), np.zeros(size)
+    held, bottom = np.empty(size), np.empty(size)
+    odds = _odds(cuts)
     for j in range(len(start) - 1):
         lo, hi = start[j], start[j + 1]
         width = 1.0
         if sd < 0.0:
-            held[0], bottom[0], log_part[0], v[0] = 1.0, 1.0, 0.0, 0.0
+            height[0] = 0.0
         else:
-            shift = 0.0
+            known = 0.0
             for i in range(lo, hi):
-                shift += row_curvature[i] * eta[i]
+                known += row_curvature[i] * eta[i]
             inner = 1.0 + sd * sd * curvature[j]
-            at = sd * (pull[j] - shift) / inner
+            at = sd * (pull[j] - known) / inner
             width = 1.0 / math.sqrt(inner)
             for q in range(size):
-                v[q] = at + width * node[q]
-                held[q] = math.exp(sd * v[q]) if link == LOGIT else sd * v[q]
-                bottom[q] = 1.0
-                log_part[q] = log_weight[q] - 0.5 * v[q] * v[q] - _LOG_ROOT_2PI
-        slope, level = 0.0, 0.0
-        for i in range(lo, hi):
-            c = category[i]
-            if link == PROBIT:
-                for q in range(size):
-                    x = eta[i] + held[q]
-                    log_part[q] += count[i] * cell(
-                        link, cuts[c + 1] - x, cuts[c] - x, 0.0, 0.0
-                    )[0]
-                continue
-            # log(F(a) - F(b)) = const + eta - log((1 + high e^eta)(1 + low e^eta)), but for the
-            # lowest category, whose eta is missing: products need one log for many rows
-            if c > 0:
-                slope += count[i]
-                level += count[i] * (eta[i] + const[c])
-            e = math.exp(eta[i])
-            up, down = high[c] * e, low[c] * e
-            if count[i] == 1.0:
-                for q in range(size):
-                    bottom[q] *= (1.0 + up * held[q]) * (1.0 + down * held[q])
-                if bottom[size - 1] > 1e150:
-                    for q in range(size):
-                        log_part[q] -= math.log(bottom[q])
-                        bottom[q] = 1.0
-            else:
-                for q in range(size):
-                    both = (1.0 + up * held[q]) * (1.0 + down * held[q])
-                    log_part[q] -= count[i] * math.log(both)
-        top = -np.inf
+                v = at + width * node[q]
+                shift[q] = sd * v
+                height[q] = log_weight[q] - 0.5 * v * v - _LOG_ROOT_2PI
+        _add_heights(link, lo, hi, category, count, eta, cuts, odds, shift, held, bottom, height)
+        top, mass = height.max(), 0.0
         for q in range(size):
-            if link == LOGIT:
-                log_part[q] += level - math.log(bottom[q])
-                if sd >= 0.0:
-                    log_part[q] += slope * sd * v[q]
-            top = max(top, log_part[q])
-        mass = 0.0
-        for q in range(size):
-            mass += math.exp(log_part[q] - top)
+            mass += math.exp(height[q] - top)
         total += top + math.log(mass) + math.log(width)
     return total
 
@@ -305,11 +319,13 @@ def draw_leading(
 ) -> None:  # fmt: skip
     """Draw every level's effect: resample stratified normal proposals about its mode.
 
-    ``normal`` (levels, C) holds the standard normal proposals, ``uniform`` (levels,) the choice
-    among them.
+    ``normal`` (levels, C) holds the standard normal proposals, ascending; ``uniform`` (levels,)
+    the choice among them.
     """
     size = normal.shape[1]
-    height = np.empty(size)
+    shift, height = np.empty(size), np.empty(size)
+    held, bottom = np.empty(size), np.empty(size)
+    odds = _odds(cuts)
     for j in range(len(start) - 1):
         lo, hi = start[j], start[j + 1]
         at, curvature = 0.0, 0.0
@@ -327,16 +343,12 @@ def draw_leading(
                 break
             at += min(max(step, -3.0), 3.0)
         width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
-        top = -np.inf
         for q in range(size):
             v = at + width * normal[j, q]
+            shift[q] = sd * v
             height[q] = 0.5 * (normal[j, q] * normal[j, q] - v * v)
-            for i in range(lo, hi):
-                c, x = category[i], eta[i] + sd * v
-                height[q] += count[i] * cell(
-                        link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1]
-                    )[0]
-            top = max(top, height[q])
+        _add_heights(link, lo, hi, category, count, eta, cuts, odds, shift, held, bottom, height)
+        top = height.max()
         mass = 0.0
         for q in range(size):
             height[q] = math.exp(height[q] - top)
