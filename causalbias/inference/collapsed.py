@@ -80,7 +80,7 @@ class CollapsedDraws:
     ----------
     beta : ndarray (draws, p)
     sigma : ndarray (draws,)
-        Residual sd of a row of weight one.
+        Residual sd of an observation of precision one.
     sd : dict of ndarray (draws, k)
     corr : dict of ndarray (draws, k, k)
         Correlation matrices of terms with correlated effects.
@@ -123,10 +123,7 @@ def sample_collapsed(
 ) -> CollapsedDraws:
     """Sample the posterior of a Gaussian hierarchical regression.
 
-    The model is ``y_i ~ Normal(eta_i, sigma^2 / row_weight_i)``. A row weight is a precision
-    weight, as in ``lm`` and ``lmer``; it is *not* a count of equal rows: a mean of c rows has
-    weight c, but says nothing about the spread of the c values, so that sigma's posterior
-    differs from that of the c rows.
+    The model is ``y_i ~ Normal(eta_i, sigma^2 / row_precision_i)``, ``row_weight_i`` times over.
 
     Parameters
     ----------
@@ -313,7 +310,8 @@ def _evaluate(
 def _start(blocks: Blocks, problem: Problem) -> FloatArray:
     """Guess: half the residual spread each for sigma and every term's contribution."""
     residual = problem.y - problem.design @ blocks.centre
-    spread = np.sqrt(np.mean(residual**2 * problem.row_weight))
+    weight = problem.total_weight
+    spread = np.sqrt(residual**2 @ weight / problem.row_weight.sum())
     theta = np.zeros(n_theta(problem.terms))
     theta[0], at = np.log(0.7 * spread), 1
     for term in problem.terms:

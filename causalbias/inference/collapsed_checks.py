@@ -12,6 +12,8 @@ def check_problem(problem: Problem) -> None:
     _check_shapes(problem, n, p)
     if not (problem.row_weight > 0).all():
         raise EngineError("row_weight must be positive: drop rows of no weight")
+    if problem.row_precision is not None and not (problem.row_precision > 0).all():
+        raise EngineError("row_precision must be positive: drop rows of no precision")
     if np.isnan(problem.beta_sd).any() or not (problem.beta_sd > 0).all():
         raise EngineError("beta_sd must be positive (inf for a flat prior)")
     names = [t.name for t in problem.terms]
@@ -28,6 +30,8 @@ def _check_shapes(problem: Problem, n: int, p: int) -> None:
         "beta_sd": (problem.beta_sd, (p,)), "beta_mean": (problem.beta_mean, (p,)),
         "y": (problem.y, (n,)),
     }  # fmt: skip
+    if problem.row_precision is not None:
+        expected["row_precision"] = (problem.row_precision, (n,))
     if n == 0:
         raise EngineError("y has no rows")
     for name, (array, shape) in expected.items():
@@ -80,10 +84,11 @@ def check_not_exact(problem: Problem, residual_square: float) -> None:
 
     ``residual_square`` is the weighted sum of squares about a least-squares fit.
     """
-    if residual_square > 1e-20 * float(problem.row_weight @ problem.y**2):
+    if residual_square > 1e-20 * float(problem.total_weight @ problem.y**2):
         return
     n, p = problem.design.shape
-    if n > p or np.linalg.matrix_rank(problem.design) < n:
+    repeated = problem.row_weight.sum() > n
+    if n > p or repeated or np.linalg.matrix_rank(problem.design) < n:
         raise EngineError(
             "y is constant or an exact linear function of the design: its residual variance is "
             "zero and the posterior of sigma improper"

@@ -77,7 +77,7 @@ def weighted() -> Problem:
     one = np.ones((200, 1))
     terms = [term("1|pair", one, pair, 60), term("1|proto", one, proto, 12)]
     made = problem(y, np.column_stack([one, x]), [*terms, term("1|seed", one, seed, 4)])
-    return replace(flat(made), row_weight=w)
+    return replace(flat(made), row_precision=w)
 
 
 def correlated(sd: tuple[float, float], corr: float) -> FloatArray:

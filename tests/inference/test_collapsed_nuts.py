@@ -6,13 +6,14 @@ import pytest
 from causalbias.inference.collapsed import sample_collapsed
 from causalbias.inference.collapsed_ess import effective_sizes
 from causalbias.inference.problem import FloatArray, Problem
-from tests.inference.collapsed_cases import CASES, SD_SCALE, half_normal, indicator
+from tests.inference.collapsed_cases import CASES, SD_SCALE, half_normal, indicator, written_out
 
 pytestmark = pytest.mark.slow
 
 
 def nuts(p: Problem, *, draws: int = 5000, seed: int = 1) -> dict[str, FloatArray]:
     """Sample the full model, effects non-centred, by nutpie: name -> (chains, draws, ...)."""
+    p = written_out(p)
     pm = pytest.importorskip("pymc")
     nutpie = pytest.importorskip("nutpie")
     with pm.Model() as model:
@@ -32,7 +33,7 @@ def nuts(p: Problem, *, draws: int = 5000, seed: int = 1) -> dict[str, FloatArra
                 u = pm.Deterministic(f"u{i}", z * pm.HalfNormal(f"sd{i}", SD_SCALE, shape=k))
             flat = indicator(t).reshape(len(p.y), -1)
             eta = eta + flat @ u.reshape((-1,))
-        pm.Normal("y", eta, sigma / np.sqrt(p.row_weight), observed=p.y)
+        pm.Normal("y", eta, p.noise_sd(sigma[None])[0], observed=p.y)
     trace = nutpie.sample(
         nutpie.compile_pymc_model(model), draws=draws, tune=2000, chains=4, cores=1, seed=seed,
         target_accept=0.98, progress_bar=False,
