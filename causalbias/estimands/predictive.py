@@ -10,6 +10,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows
 from causalbias.models.formula import proportion
 from causalbias.models.result import OBS, Fit, as_fit, frame_of, model_of, spec_of
+from causalbias.models.spec import row_counts, row_precisions
 
 MAX_VALUES = 250_000_000  # rows x draws: 2 GB
 
@@ -24,7 +25,8 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
     Returns
     -------
     Fit
-        With one variable named after the response, dims (chain, draw, __obs__).
+        With one variable named after the response, dims (chain, draw, __obs__). A row that stands
+        for several observations has the log likelihood of them all: LOO leaves it out whole.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
     parts = _Parts(fit)
     match parts.family:
         case "gaussian":
-            values = stats.norm.logpdf(parts.response, parts.expected, parts.draws("sigma"))
+            values = stats.norm.logpdf(parts.response, parts.expected, parts.noise_sd())
         case "bernoulli":
             values = stats.bernoulli.logpmf(parts.response, parts.expected)
         case "binomial":
@@ -55,7 +57,7 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
             codes = parts.response.astype(int)
             chances = parts.category_chances()
             values = np.log(np.take_along_axis(chances, codes[None, :, None], axis=2)[..., 0])
-    return parts.attach("log_likelihood", values)
+    return parts.attach("log_likelihood", values * parts.counts)
 
 
 def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
@@ -71,7 +73,8 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
     -------
     Fit
         With one variable named after the response, dims (chain, draw, __obs__); ordinal responses
-        as category codes 0, 1, ...
+        as category codes 0, 1, ... A row that stands for several observations gets one new one of
+        them: weigh it by its count in means, and write the rows out to compare spreads.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
     parts, rng = _Parts(fit), np.random.default_rng(seed)
     match parts.family:
         case "gaussian":
-            values = rng.normal(parts.expected, parts.draws("sigma"))
+            values = rng.normal(parts.expected, parts.noise_sd())
         case "bernoulli":
             values = rng.binomial(1, parts.expected)
         case "binomial":
@@ -118,13 +121,15 @@ class _Parts:
             )
         self.fit, self.posterior = fit, posterior
         self.model = model_of(fit)
-        self.family = spec_of(fit).family
+        spec = spec_of(fit)
+        self.family = spec.family
+        self.counts, self.precision = row_counts(spec, frame), row_precisions(spec, frame)
         self.name = str(next(iter(fit.children["observed_data"].data_vars)))
         scale = "link" if self.family == "cumulative" else "response"
         self.expected = expected_rows(fit, self.model, frame, scale=scale)
         self.response = np.asarray(self.model.response_term.data, float)
         if self.family == "binomial":
-            successes, trials = proportion(spec_of(fit).formula)
+            successes, trials = proportion(spec.formula)
             self.response = frame[successes].to_numpy(float)
             many = frame[trials] if isinstance(trials, str) else trials
             self.trials = np.broadcast_to(np.asarray(many, float), self.response.shape)
@@ -132,6 +137,11 @@ class _Parts:
     def draws(self, name: str) -> np.ndarray:
         """Draws (draws, 1) of a scalar parameter."""
         return self.posterior[name].transpose("chain", "draw").values.reshape(-1, 1)
+
+    def noise_sd(self) -> np.ndarray:
+        """Residual sd (draws, rows or 1) of an observation of each row."""
+        sigma = self.draws("sigma")
+        return sigma if self.precision is None else sigma / np.sqrt(self.precision)
 
     def category_chances(self) -> np.ndarray:
         """Probability (draws, rows, categories) of each category."""

@@ -12,6 +12,7 @@ from causalbias.errors import DataError
 from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.result import frame_of, spec_of
+from causalbias.models.spec import row_counts
 
 SCALES = ("response", "link")
 POPULATIONS = ("these", "typical")
@@ -29,6 +30,8 @@ def average_prediction(
     contrasted: str | None = None,
 ) -> np.ndarray:
     """Expected outcome on every row of `frame`, averaged over the rows of each cell.
+
+    A row that stands for several observations counts as often.
 
     Parameters
     ----------
@@ -67,9 +70,10 @@ def average_prediction(
         designs = [one for one in designs if contrasted in one.columns_used()]
     design, coefficients = _design(model, frame, posterior, designs)
     n_cells = int(cells.max()) + 1
-    counts = np.bincount(cells, minlength=n_cells)
+    counts = row_counts(spec, frame)
     average = sparse.csr_matrix(
-        (1.0 / counts[cells], (cells, np.arange(len(cells)))), shape=(n_cells, len(cells))
+        (counts / np.bincount(cells, counts, n_cells)[cells], (cells, np.arange(len(cells)))),
+        shape=(n_cells, len(cells)),
     )
     if linear:
         return np.asarray((average @ design) @ coefficients.T).T

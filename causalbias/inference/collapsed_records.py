@@ -70,6 +70,7 @@ class Chain:
 def row_records(
     problem: Problem, chain: Sequence[int], dense_terms: Sequence[int], centre: FloatArray
 ) -> Records:
+    """The rows of a problem, their response less the fit of ``centre``."""
     terms, n = problem.terms, len(problem.y)
     residual = problem.y - problem.design @ centre
     pieces = [_membership(terms[i]) for i in dense_terms]
@@ -115,6 +116,7 @@ def contract(
 
 
 def gram_of_levels(term: GroupTerm, weight: FloatArray) -> FloatArray:
+    """Weighted cross-products (levels, k, k) of a term's own columns."""
     k, codes = term.columns.shape[1], term.codes[:, 0]
     times = weight * term.weights[:, 0] ** 2
     gram = np.empty((term.n_levels, k, k))
@@ -126,6 +128,7 @@ def gram_of_levels(term: GroupTerm, weight: FloatArray) -> FloatArray:
 
 
 def scaled(records: Records, weight: FloatArray) -> Records:
+    """The records, each times its weight."""
     if np.all(weight == 1.0):
         return records
     return Records(
@@ -137,6 +140,7 @@ def scaled(records: Records, weight: FloatArray) -> Records:
 
 
 def take(records: Records, which: IntArray) -> Records:
+    """Some of the records."""
     return Records(
         tuple(c[which] for c in records.codes), tuple(v[which] for v in records.values),
         records.sparse[which], records.x[which],

@@ -12,7 +12,7 @@ from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, LogDensity, Problem
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.priors import parse_prior
-from causalbias.models.spec import ModelSpec
+from causalbias.models.spec import ModelSpec, row_counts, row_precisions
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def arrays_of(model: bmb.Model, spec: ModelSpec, used: pd.DataFrame) -> Arrays:
         terms=tuple(
             _group_term(name, one, spec, used, spread, level_sd) for name, one in designs.items()
         ),
-        row_weight=np.ones(len(used)),
+        row_weight=row_counts(spec, used),
+        row_precision=row_precisions(spec, used),
     )
     return Arrays(problem, centre, designs)
 

@@ -10,12 +10,18 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.inference.collapsed import sample_collapsed
-from causalbias.inference.nuts import sample_nuts
+from causalbias.inference.nuts import sample_nuts, weigh_rows
 from causalbias.inference.problem import EngineError
 from causalbias.models.arrays import arrays_of, sd_log_prior
 from causalbias.models.group_design import group_designs
 from causalbias.models.naming import name_draws
-from causalbias.models.spec import ModelSpec, bambi_model, common_model
+from causalbias.models.spec import (
+    ModelSpec,
+    bambi_model,
+    common_model,
+    row_counts,
+    row_precisions,
+)
 
 METHODS = ("auto", "collapsed", "nuts")
 MAX_PARETO_K = 0.7
@@ -76,6 +82,7 @@ def sample(
             why = f" (the exact engine declined: {error})"
     model = bambi_model(spec, used)
     model.build()
+    weigh_rows(model, row_counts(spec, used), row_precisions(spec, used))
     chained = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
     divergences = int(chained["sample_stats"]["diverging"].sum())
     slopes = any(

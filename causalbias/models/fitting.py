@@ -16,7 +16,7 @@ from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
 from causalbias.models.group_design import group_designs
 from causalbias.models.result import OBS, Fit, pack_frame
-from causalbias.models.spec import ModelSpec, model_frame
+from causalbias.models.spec import ModelSpec, model_frame, row_counts
 from causalbias.storage import open as load_tree
 from causalbias.storage import save
 from causalbias.study.frames import to_frame
@@ -34,6 +34,8 @@ def fit(
     link: str | None = None,
     priors: Mapping[str, str] | None = None,
     subset: str | None = None,
+    counts: str | None = None,
+    weights: str | None = None,
     method: str = "auto",
     draws: int = 1000,
     tune: int = 1000,
@@ -60,6 +62,13 @@ def fit(
         informative and scaled to the data.
     subset : str, optional
         Condition on the columns that rows must meet: ``"same_identity and level_a == 0"``.
+    counts : str, optional
+        Column of whole numbers: a row stands for that many equal observations, as if it were
+        written that often (brms' ``weights``). Default priors are scaled to the rows as given.
+    weights : str, optional
+        Column of positive numbers w, Gaussian only: a row's variance is ``sigma^2 / w``, as with
+        lme4's ``weights``. For means of n observations give n here, and not as counts: a mean
+        tells nothing of the spread about it.
     method : {"auto", "collapsed", "nuts"}
         collapsed: exact, for Gaussian models with Normal priors on the coefficients; no Markov
         chain is run. nuts: any model, by nutpie. auto: the first of these that applies; the
@@ -92,7 +101,7 @@ def fit(
     >>> cb.summary(fit)["kind"].to_dict()["level"]
     'population'
     """
-    spec = ModelSpec(formula, family, link, dict(priors or {}))
+    spec = ModelSpec(formula, family, link, dict(priors or {}), counts, weights)
     frame = data if isinstance(data, pd.DataFrame) else _response_frame(formula, data)
     kept = rows_of(frame, subset)
     used = model_frame(spec, kept)
@@ -101,6 +110,7 @@ def fit(
         "data_sha256": _hash(used),
         "subset": subset or "",
         "n_rows": len(used),
+        "n_observations": int(row_counts(spec, used).sum()),
         "n_excluded": len(frame) - len(kept),
         "sampling": json.dumps([method, draws, tune, chains]),
         "seed": seed,
