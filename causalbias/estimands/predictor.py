@@ -152,11 +152,16 @@ def _flat(draws: xr.DataArray) -> np.ndarray:
     return values.reshape(values.shape[0] * values.shape[1], -1)
 
 
+def inverse_link(model: bmb.Model, linear: np.ndarray) -> np.ndarray:
+    """The linear predictor on the response scale."""
+    link: Any = model.family.link[model.family.likelihood.parent]
+    return np.asarray(link.linkinv(linear))
+
+
 def _mean(model: bmb.Model, posterior: xr.Dataset, linear: np.ndarray) -> np.ndarray:
     """Expected outcome given the linear predictor (draws, rows)."""
-    inverse: Any = model.family.link[model.family.likelihood.parent].linkinv
     if model.family.name != "cumulative":
-        return np.asarray(inverse(linear))
+        return inverse_link(model, linear)
     levels = model.response_term.levels
     try:
         codes = [float(level) for level in levels]
@@ -169,7 +174,7 @@ def _mean(model: bmb.Model, posterior: xr.Dataset, linear: np.ndarray) -> np.nda
     cuts = _flat(posterior["threshold"])
     mean = np.full(linear.shape, codes[0])
     for cut, step in enumerate(np.diff(codes)):
-        mean += step * (1.0 - np.asarray(inverse(cuts[:, [cut]] - linear)))
+        mean += step * (1.0 - inverse_link(model, cuts[:, [cut]] - linear))
     return mean
 
 

@@ -102,7 +102,7 @@ def fit(
     'population'
     """
     spec = ModelSpec(formula, family, link, dict(priors or {}), counts, weights)
-    frame = data if isinstance(data, pd.DataFrame) else _response_frame(formula, data)
+    frame = frame_for(formula, data)
     kept = rows_of(frame, subset)
     used = model_frame(spec, kept)
     record = {
@@ -194,14 +194,23 @@ def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
     return kept
 
 
-def _response_frame(formula: str, study: xr.DataTree) -> pd.DataFrame:
+def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
+    """The rows that a formula is about: of a study, its machine or its human side.
+
+    Raises
+    ------
+    DataError
+        If a study has no such response.
+    """
+    if isinstance(data, pd.DataFrame):
+        return data
     response = formula_columns(formula)[0]
     if response not in RESPONSES:
         raise DataError(
             f"a study has no response {response!r}",
             mend="use distance or score, or give a frame (see to_frame)",
         )
-    return to_frame(study, RESPONSES[response])
+    return to_frame(data, RESPONSES[response])
 
 
 def _group_sizes(spec: ModelSpec, used: pd.DataFrame) -> dict[str, int]:
