@@ -52,7 +52,8 @@ def prior_predictive(
         ``prior`` and ``prior_predictive`` (chain, draw, ...) under the names of a fit's posterior,
         ``observed_data`` and ``constant_data``: what arviz' prior checks read. Ordinal responses
         are category codes 0, 1, ... Effects of single levels are left out of ``prior`` where they
-        are more than eight million numbers. Memory beyond the result stays near 100 MiB.
+        are more than eight million numbers. What is held beyond the result does not grow with
+        the draws.
 
     Raises
     ------

@@ -36,6 +36,7 @@ from causalbias.inference.problem import (
     EngineError,
     FloatArray,
     GroupTerm,
+    ImproperError,
     LogDensity,
     Problem,
 )
@@ -241,7 +242,7 @@ def _explore(
     # as sigma tends to zero the density must fall, be it only by the Jacobian of the log
     near_zero = log_density(start - np.eye(len(start))[0] * [[12.0], [14.0]])
     if near_zero[1] > near_zero[0]:
-        raise EngineError(
+        raise ImproperError(
             "the posterior of sigma runs away to zero: coefficients and group effects fit y "
             "exactly (is y constant within groups?), so the posterior is improper"
         )
@@ -310,8 +311,11 @@ def _evaluate(
 def _start(blocks: Blocks, problem: Problem) -> FloatArray:
     """Guess: half the residual spread each for sigma and every term's contribution."""
     residual = problem.y - problem.design @ blocks.centre
-    weight = problem.total_weight
-    spread = np.sqrt(residual**2 @ weight / problem.row_weight.sum())
+    weight = problem.total_weight / problem.row_weight.sum()
+    spread = np.sqrt(residual**2 @ weight)
+    whole = np.sqrt(problem.y**2 @ weight)
+    if spread < 1e-6 * whole:  # the coefficients can fit y exactly, but their priors may not
+        spread = whole
     theta = np.zeros(n_theta(problem.terms))
     theta[0], at = np.log(0.7 * spread), 1
     for term in problem.terms:

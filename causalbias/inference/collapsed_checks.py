@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.linalg import qr
 
-from causalbias.inference.problem import EngineError, GroupTerm, Problem
+from causalbias.inference.problem import EngineError, GroupTerm, ImproperError, Problem
 
 
 def check_problem(problem: Problem) -> None:
@@ -69,11 +69,13 @@ def _check_flat_columns(problem: Problem) -> None:
     x = problem.design[:, flat]
     norm = np.sqrt((x**2).sum(axis=0))
     if len(x) < len(flat):
-        raise EngineError(f"{len(flat)} coefficients have flat priors but there are {len(x)} rows")
+        raise ImproperError(
+            f"{len(flat)} coefficients have flat priors but there are {len(x)} rows"
+        )
     triangle, order = qr(x / np.where(norm > 0, norm, 1.0), mode="r", pivoting=True)
     bad = flat[order[np.abs(np.diag(triangle)) < 1e-9]].tolist()
     if bad:
-        raise EngineError(
+        raise ImproperError(
             f"design columns {bad} are linear combinations of other columns and all have flat "
             "priors, so the posterior is improper: drop them or give them proper priors"
         )
@@ -89,7 +91,7 @@ def check_not_exact(problem: Problem, residual_square: float) -> None:
     n, p = problem.design.shape
     repeated = problem.row_weight.sum() > n
     if n > p or repeated or np.linalg.matrix_rank(problem.design) < n:
-        raise EngineError(
+        raise ImproperError(
             "y is constant or an exact linear function of the design: its residual variance is "
             "zero and the posterior of sigma improper"
         )

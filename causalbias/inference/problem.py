@@ -15,6 +15,10 @@ class EngineError(ValueError):
     """A problem that an engine can't answer; the message says what, why and the mend."""
 
 
+class ImproperError(EngineError):
+    """The posterior is improper, so that no engine can sample it."""
+
+
 @dataclass(frozen=True)
 class GroupTerm:
     """Effects that vary over the levels of one grouping factor, as in ``(1 + x | g)``.

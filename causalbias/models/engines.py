@@ -11,7 +11,7 @@ import xarray as xr
 from causalbias.errors import DataError
 from causalbias.inference.collapsed import sample_collapsed
 from causalbias.inference.nuts import sample_nuts, weigh_rows
-from causalbias.inference.problem import EngineError
+from causalbias.inference.problem import EngineError, ImproperError
 from causalbias.models.arrays import arrays_of, sd_log_prior
 from causalbias.models.group_design import group_designs
 from causalbias.models.naming import name_draws
@@ -74,6 +74,10 @@ def sample(
             if method == "auto" and found.failures:
                 raise EngineError("; ".join(found.failures))
             return found
+        except ImproperError as error:
+            raise DataError(
+                str(error), mend="leave out what fits exactly, or give proper priors"
+            ) from error
         except EngineError as error:
             if method == "collapsed":
                 raise DataError(

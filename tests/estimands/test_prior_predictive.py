@@ -140,6 +140,7 @@ def test_seeds_chunks_and_what_arviz_reads(rows, monkeypatch):
     assert np.isfinite(arviz_stats.summary(one["prior"].to_dataset(), kind="stats")).all(axis=None)
 
 
+@pytest.mark.slow
 def test_a_large_design_stays_in_bounds():
     pair = np.repeat(np.arange(48_000), 3)
     frame = pd.DataFrame({"pair": pair, "seed": pair // 480, "x": pair % 7})

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from causalbias.inference.collapsed import sample_collapsed
 from causalbias.inference.collapsed_ess import effective_sizes
@@ -55,6 +56,13 @@ def compare(name: str, ours: FloatArray, theirs: FloatArray) -> None:
     assert gap.max() < 3.5, (name, gap.round(2))
     ratio = sd_ours / sd_theirs
     assert (np.abs(ratio - 1) < 0.05 + 2 * noise).all(), (name, ratio.round(3), noise.round(3))
+    for j in range(ours.shape[1]):
+        # quantiles: by ranks among both, of draws thinned until they are independent
+        parts = (
+            draws[:: max(1, int(np.ceil(len(draws) / size)))]
+            for draws, size in ((ours[:, j], ess_ours[j]), (pooled[:, j], ess_theirs[j]))
+        )
+        assert stats.ks_2samp(*parts).pvalue > 1e-3 / ours.shape[1], (name, j)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.__name__)
