@@ -13,7 +13,7 @@ from causalbias.inference.collapsed_predict import (
     log_likelihood,
     posterior_predict,
 )
-from causalbias.inference.problem import EngineError, FloatArray
+from causalbias.inference.problem import EngineError, FloatArray, Problem
 from tests.inference.collapsed_cases import (
     correlated_slopes,
     counted,
@@ -24,6 +24,7 @@ from tests.inference.collapsed_cases import (
     nested,
     one_member,
     problem,
+    saturated,
     taken,
     term,
     written_out,
@@ -87,14 +88,15 @@ def test_columns_of_very_different_scale():
     assert (np.abs(found.beta.mean(axis=0) - fit / [1, 1e6, 1e-6]) < 4 * error).all()
 
 
-def test_scales_against_quadrature():
-    """Two scales: integrate the dense marginal likelihood over them."""
-    p = one_member()
-    small = np.arange(36) < 9
-    small[30:] = True
-    p = taken(p, np.flatnonzero(small))
+def few_of_one_member() -> Problem:
+    return taken(one_member(), np.r_[np.arange(9), np.arange(30, 36)])
 
-    node, weight = np.polynomial.legendre.leggauss(60)
+
+@pytest.mark.parametrize("case", [few_of_one_member, saturated], ids=lambda c: c.__name__)
+def test_scales_against_quadrature(case):
+    """Two scales: integrate the dense marginal likelihood over them."""
+    p = case()
+    node, weight = np.polynomial.legendre.leggauss(50)
     grid = 3.0 * (node + 1) + 1e-4
     group_sd, sigma = np.meshgrid(grid, grid)
     value = [
@@ -102,7 +104,7 @@ def test_scales_against_quadrature():
         for s, g in zip(sigma.ravel(), group_sd.ravel(), strict=True)
     ]
     value += half_normal(sigma.ravel()) + half_normal(group_sd.ravel())
-    mass = np.exp(value - np.max(value)).reshape(60, 60) * np.outer(weight, weight)
+    mass = np.exp(value - np.max(value)).reshape(sigma.shape) * np.outer(weight, weight)
     mass /= mass.sum()
 
     found = sample_collapsed(p, half_normal, draws=20_000, seed=0)
@@ -111,6 +113,7 @@ def test_scales_against_quadrature():
         lambda g, s: g + 0 * s,
         lambda g, s: g**2 + 0 * s,
         np.multiply,
+        lambda g, s: s / np.hypot(g, s),
     ):
         values = moment(found.sd["1|g"][:, 0], found.sigma)
         error = values.std() / np.sqrt(8000)
