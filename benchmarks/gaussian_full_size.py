@@ -1,21 +1,25 @@
-"""Gaussian model of full size: the collapsed engine's posterior beside lme4's point estimate.
+"""Gaussian model of full size: the collapsed engine's posterior beside others' point estimates.
 
-    python benchmarks/gaussian_full_size.py [--size 0.1|1|10] [--members] [--no-lmer] [--nuts]
+    python benchmarks/gaussian_full_size.py [--sizes 0.1 1 10] [--peers lmer gpboost nuts]
 
-3 systems x 48,000 pairs (times ``--size``) in 600 prototypes in 100 seeds, 33 coefficients.
-``--members``: an impostor half of the pairs belongs to two seeds (lme4 has no such term, and is
-left out). Each contender runs alone in a fresh process; memory is that process's peak.
+3 systems x 48,000 pairs (times size) in 600 prototypes in 100 seeds, 33 coefficients. Each
+contender runs alone in a fresh process: wall and CPU seconds are of the fit, imports and reading
+aside; memory is the process's peak. ``nuts`` (bambi with nutpie) takes hours at full size and is
+asked for by name. ``--members``: an impostor half of the pairs belongs to two seeds, which no peer
+can model. The last lines are the table of docs/performance.md.
 """
 
 import argparse
+import importlib.metadata
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -32,7 +36,8 @@ d <- list(y = read("y", "double", n, 8), X = matrix(read("X", "double", n * p, 8
 for (g in c("seed", "prototype", "pair")) d[[g]] <- factor(read(g, "integer", n, 4))
 took <- system.time(m <- lmer(y ~ 0 + X + (1 | seed) + (1 | prototype) + (1 | pair), data = d))
 v <- as.data.frame(VarCorr(m))
-cat(sprintf('{"seconds": %f, "sd": {%s}}', took[["elapsed"]],
+cat(sprintf('{"seconds": %f, "cpu": %f, "version": "lme4 %s", "sd": {%s}}', took[["elapsed"]],
+  took[["user.self"]] + took[["sys.self"]], packageVersion("lme4"),
   paste(sprintf('"%s": %.6f', sub("Residual", "sigma", v$grp), v$sdcor), collapse = ", ")))
 """
 
@@ -96,11 +101,12 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, object]:
     )  # fmt: skip
     p = COEFFICIENTS
     problem = Problem(y, x, np.zeros(p), np.full(p, 2.5), terms, np.ones(len(y)))
-    seconds = []
+    seconds, cpu = [], []
     for _ in range(2):
-        began = perf_counter()
+        began, began_cpu = perf_counter(), process_time()
         found = sample_collapsed(problem, prior, draws=draws, seed=1, keep=["seed", "prototype"])
         seconds.append(perf_counter() - began)
+        cpu.append(process_time() - began_cpu)
     began = perf_counter()
     total = np.zeros((terms[2].n_levels, 1))
     for part in chunks(draws, 12 * terms[2].n_levels):
@@ -112,7 +118,8 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, object]:
         return float(np.min(array_stats.ess(chains, chain_axis=0, draw_axis=1)))
 
     return {
-        "seconds": seconds[0], "again": seconds[1], "imports": imports,
+        "version": f"causalbias {importlib.metadata.version('causalbias')}",
+        "seconds": seconds[0], "again": seconds[1], "cpu": cpu[0], "imports": imports,
         "pair_effects_seconds": effects_seconds,
         "stages": found.diagnostics.seconds, "evaluations": found.diagnostics.n_evaluations,
         "pareto_k": found.diagnostics.pareto_k, "importance_ess": found.diagnostics.importance_ess,
@@ -123,8 +130,25 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def run_gpboost(folder: Path) -> dict[str, object]:
+    """Maximise the likelihood by GPBoost in this process."""
+    import gpboost
+
+    x = np.fromfile(folder / "X").reshape(COEFFICIENTS, -1).T.copy()
+    names = ("seed", "prototype", "pair")
+    groups = np.column_stack([np.fromfile(folder / name, np.int32) for name in names])
+    began, began_cpu = perf_counter(), process_time()
+    model = gpboost.GPModel(group_data=groups, likelihood="gaussian")
+    model.fit(y=np.fromfile(folder / "y"), X=x)
+    took = {"seconds": perf_counter() - began, "cpu": process_time() - began_cpu}
+    variances = np.ravel(model.get_cov_pars(format_pandas=False))
+    sds = dict(zip(("sigma", *names), np.sqrt(variances).tolist(), strict=False))
+    return took | {"version": f"gpboost {importlib.metadata.version('gpboost')}", "sd": sds}
+
+
 def run_nuts(folder: Path) -> dict[str, object]:
-    """Fit by bambi and nutpie in this process: hours at full size."""
+    """Fit by bambi and nutpie in this process, two chains of 500 draws."""
+    import arviz_stats
     import bambi
     import pandas as pd
 
@@ -135,52 +159,79 @@ def run_nuts(folder: Path) -> dict[str, object]:
         frame[name] = np.fromfile(folder / name, np.int32).astype(str)
     groups = "(1|seed) + (1|prototype) + (1|pair)"
     model = bambi.Model(f"y ~ {' + '.join(names)} + {groups}", frame)
-    began = perf_counter()
-    model.fit(inference_method="nutpie", draws=1000, chains=4, random_seed=1)
-    return {"seconds": perf_counter() - began}
+    began, began_cpu = perf_counter(), process_time()
+    fit = model.fit(inference_method="nutpie", draws=500, tune=500, chains=2, random_seed=1)
+    took = {"seconds": perf_counter() - began, "cpu": process_time() - began_cpu}
+    found = fit["posterior"].to_dataset()
+    main = found[["Intercept", "sigma", *(n for n in found if str(n).endswith("_sigma")), *names]]
+    ess = min(float(v.min()) for v in arviz_stats.ess(main).data_vars.values())
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("bambi", "nutpie")]
+    return took | {"version": ", ".join(versions), "min_ess": ess}
 
 
 def measured(command: list[str]) -> dict[str, Any]:
-    """Run a command to its end: its JSON output, with peak memory in GiB."""
+    """Run a command to its end: the JSON object it prints last, with peak memory in GiB."""
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(command, stdout=out)
         _, status, usage = os.wait4(process.pid, 0)
         if status != 0:
             raise RuntimeError(f"{command[:2]} failed with status {status}")
         out.seek(0)
-        found: dict[str, Any] = json.loads(out.read())
+        found: dict[str, Any] = json.loads(out.read().strip().splitlines()[-1])
         return found | {"peak_gib": usage.ru_maxrss / 2**20}
 
 
+RUNS = {"gpboost": run_gpboost, "nuts": run_nuts}
+GIVES = {"engine": "posterior", "lmer": "REML", "gpboost": "ML", "nuts": "posterior"}
+
+
+def contend(args: argparse.Namespace, size: float, peers: list[str]) -> list[str]:
+    """Run all contenders on one data set; return their lines of the table."""
+    lines = []
+    with tempfile.TemporaryDirectory() as name:
+        rows = simulate(size, args.members, Path(name))
+        again = [sys.executable, __file__, "--draws", str(args.draws), "--folder", name]
+        again += ["--members"] * args.members
+        for contender in ("engine", *peers):
+            command = [*again, "--inside", contender]
+            if contender == "lmer":
+                command = ["Rscript", "-e", LMER, name, str(rows), str(COEFFICIENTS)]
+            load = os.getloadavg()[0]
+            found = measured(command)
+            print(contender, rows, json.dumps(found, indent=1), flush=True)
+            ess = [value for key, value in found.items() if key.startswith("min_ess")]
+            lines.append(
+                f"| {rows:,} | {found['version']} | {GIVES[contender]} | {found['seconds']:.1f} "
+                f"| {found['cpu']:.1f} | {found['peak_gib']:.2f} "
+                f"| {f'{min(ess):,.0f}' if ess else ''} | {load:.1f} |"
+            )
+            print(lines[-1], flush=True)
+    return lines
+
+
 def main() -> None:
-    """Simulate, run the contenders one after another, print their numbers and the ratio."""
+    """Simulate, run the contenders one after another, print their numbers as a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=float, default=1.0)
+    parser.add_argument("--sizes", type=float, nargs="+", default=[1.0])
     parser.add_argument("--draws", type=int, default=4000)
     parser.add_argument("--members", action="store_true")
-    parser.add_argument("--no-lmer", action="store_true")
-    parser.add_argument("--nuts", action="store_true")
-    parser.add_argument("--inside", choices=("engine", "nuts"), help=argparse.SUPPRESS)
+    parser.add_argument("--peers", nargs="*", default=["lmer"], choices=("lmer", *RUNS))
+    parser.add_argument("--inside", choices=("engine", *RUNS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.inside == "engine":
-        print(json.dumps(run_engine(args.folder, args.members, args.draws)))
+    if args.inside is not None:
+        run = RUNS.get(args.inside)
+        found = run(args.folder) if run else run_engine(args.folder, args.members, args.draws)
+        print(json.dumps(found))
         return
-    if args.inside == "nuts":
-        print(json.dumps(run_nuts(args.folder)))
-        return
-    with tempfile.TemporaryDirectory() as name:
-        rows = simulate(args.size, args.members, Path(name))
-        print(f"{rows} rows")
-        again = [sys.executable, __file__, *sys.argv[1:], "--folder", name, "--inside"]
-        ours = measured([*again, "engine"])
-        print("engine", json.dumps(ours, indent=1))
-        if not (args.no_lmer or args.members) and shutil.which("Rscript"):
-            lmer = measured(["Rscript", "-e", LMER, name, str(rows), str(COEFFICIENTS)])
-            print("lmer", json.dumps(lmer, indent=1))
-            print(f"engine / lmer: {ours['seconds'] / lmer['seconds']:.3f}")
-        if args.nuts:
-            print("bambi + nutpie", json.dumps(measured([*again, "nuts"]), indent=1))
+    peers = [] if args.members else list(args.peers)
+    if "lmer" in peers and not shutil.which("Rscript"):
+        peers.remove("lmer")
+    lines = [line for size in args.sizes for line in contend(args, size, peers)]
+    print(f"\n{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}\n")
+    print("| rows | by | gives | wall s | CPU s | peak GiB | least ESS | load before |")
+    print("| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from causalbias.datasets.simulation.parameters import Bias, People, Question, System
     from causalbias.estimands.contrasts import effects, predictions
     from causalbias.estimands.predictive import with_log_likelihood, with_predictive
+    from causalbias.estimands.prior_predictive import prior_predictive
     from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
@@ -57,6 +58,7 @@ __all__ = [
     "per_unit",
     "plots",
     "predictions",
+    "prior_predictive",
     "rank_probabilities",
     "reliability",
     "save",
@@ -91,6 +93,7 @@ _HOMES = {
     "open_image": "causalbias.datasets.release.images",
     "per_unit": "causalbias.estimands.summaries",
     "predictions": "causalbias.estimands.contrasts",
+    "prior_predictive": "causalbias.estimands.prior_predictive",
     "rank_probabilities": "causalbias.estimands.summaries",
     "reliability": "causalbias.agreement.reliability",
     "save": "causalbias.storage",

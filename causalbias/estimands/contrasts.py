@@ -8,7 +8,9 @@ import xarray as xr
 
 from causalbias.errors import DataError, shown
 from causalbias.estimands.predictor import average_prediction, outcome_of
-from causalbias.models.result import frame_of, model_of
+from causalbias.models.formula import formula_columns
+from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.models.spec import row_counts
 
 
 def predictions(
@@ -34,7 +36,8 @@ def predictions(
     Returns
     -------
     Dataset
-        ``prediction`` with dims (chain, draw, *by), NaN in cells without rows; ``n`` (*by): rows.
+        ``prediction`` with dims (chain, draw, *by), NaN in cells without rows; ``n`` (*by):
+        observations.
 
     Examples
     --------
@@ -46,7 +49,7 @@ def predictions(
     """
     frame = frame_of(fit)
     by = _names(by)
-    _check_columns(fit, frame, by)
+    _check_columns(fit, by)
     cells, index = _cells(frame, by)
     draws = average_prediction(fit, model_of(fit), frame, cells, scale=scale, population=population)
     return _label(fit, frame, "prediction", draws, index, cells, scale, population).assign_attrs(
@@ -84,7 +87,8 @@ def effects(
     Returns
     -------
     Dataset
-        ``effect`` with dims (chain, draw, variable, *by); ``n`` (*by): rows averaged over.
+        ``effect`` with dims (chain, draw, variable, *by); ``n`` (*by): observations
+        averaged over.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def effects(
     """
     frame = frame_of(fit)
     by = _names(by)
-    _check_columns(fit, frame, [variable, *by])
+    _check_columns(fit, [variable, *by])
     if variable in by:
         raise DataError(f"{variable!r} is both contrasted and in by", mend="leave it out of by")
     levels = np.unique(frame[variable].to_numpy())
@@ -147,9 +151,9 @@ def _names(by: str | Sequence[str]) -> list[str]:
     return [by] if isinstance(by, str) else list(by)
 
 
-def _check_columns(fit: xr.DataTree, frame: pd.DataFrame, names: Sequence[str]) -> None:
+def _check_columns(fit: xr.DataTree, names: Sequence[str]) -> None:
     outcome = outcome_of(fit)
-    possible = [str(name) for name in frame if name != outcome]
+    possible = [name for name in formula_columns(spec_of(fit).formula)[1] if name != outcome]
     for name in names:
         if name not in possible:
             raise DataError(
@@ -184,7 +188,7 @@ def _label(
     posterior = fit.children["posterior"]
     chains, per_chain = posterior.sizes["chain"], posterior.sizes["draw"]
     cube = draws.reshape(chains, per_chain, -1)
-    counts = np.bincount(cells)
+    counts = np.bincount(cells, row_counts(spec_of(fit), frame)).astype(int)
     if index is None:
         data = {name: (("chain", "draw"), cube[:, :, 0]), "n": ((), int(counts[0]))}
         dataset = xr.Dataset(data)

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import bambi as bmb
 import numpy as np
+import pandas as pd
 import xarray as xr
 from scipy import special, stats
 
@@ -10,6 +12,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows
 from causalbias.models.formula import proportion
 from causalbias.models.result import OBS, Fit, as_fit, frame_of, model_of, spec_of
+from causalbias.models.spec import ModelSpec, row_counts, row_precisions
 
 MAX_VALUES = 250_000_000  # rows x draws: 2 GB
 
@@ -24,7 +27,8 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
     Returns
     -------
     Fit
-        With one variable named after the response, dims (chain, draw, __obs__).
+        With one variable named after the response, dims (chain, draw, __obs__). A row that stands
+        for several observations has the log likelihood of them all: LOO leaves it out whole.
 
     Raises
     ------
@@ -42,7 +46,7 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
     parts = _Parts(fit)
     match parts.family:
         case "gaussian":
-            values = stats.norm.logpdf(parts.response, parts.expected, parts.draws("sigma"))
+            values = stats.norm.logpdf(parts.response, parts.expected, parts.noise_sd())
         case "bernoulli":
             values = stats.bernoulli.logpmf(parts.response, parts.expected)
         case "binomial":
@@ -53,9 +57,9 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
             values = stats.beta.logpdf(parts.response, mean * kappa, (1 - mean) * kappa)
         case _:
             codes = parts.response.astype(int)
-            chances = parts.category_chances()
+            chances = category_chances(parts.model, parts.expected, parts.cuts())
             values = np.log(np.take_along_axis(chances, codes[None, :, None], axis=2)[..., 0])
-    return parts.attach("log_likelihood", values)
+    return parts.attach("log_likelihood", values * parts.counts)
 
 
 def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
@@ -71,7 +75,8 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
     -------
     Fit
         With one variable named after the response, dims (chain, draw, __obs__); ordinal responses
-        as category codes 0, 1, ...
+        as category codes 0, 1, ... A row that stands for several observations gets one new one of
+        them: weigh it by its count in means, and write the rows out to compare spreads.
 
     Raises
     ------
@@ -86,22 +91,73 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
     >>> cb.with_predictive(fit)["posterior_predictive"]["score"].dims
     ('chain', 'draw', '__obs__')
     """
-    parts, rng = _Parts(fit), np.random.default_rng(seed)
-    match parts.family:
-        case "gaussian":
-            values = rng.normal(parts.expected, parts.draws("sigma"))
-        case "bernoulli":
-            values = rng.binomial(1, parts.expected)
-        case "binomial":
-            values = rng.binomial(parts.trials.astype(int), parts.expected)
-        case "beta":
-            kappa = parts.draws("kappa")
-            values = rng.beta(parts.expected * kappa, (1 - parts.expected) * kappa)
-        case _:
-            below = parts.category_chances().cumsum(axis=2)[..., :-1]
-            uniform = rng.uniform(size=(*below.shape[:2], 1))
-            values = (uniform > below).sum(axis=2)
+    parts = _Parts(fit)
+    cuts = parts.cuts() if parts.family == "cumulative" else None
+    values = new_observations(
+        parts.model, parts.expected, np.random.default_rng(seed), trials=parts.trials, cuts=cuts,
+        sigma=parts.noise_sd() if parts.family == "gaussian" else None,
+        kappa=parts.draws("kappa") if parts.family == "beta" else None,
+    )  # fmt: skip
     return parts.attach("posterior_predictive", values)
+
+
+def new_observations(
+    model: bmb.Model,
+    expected: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    sigma: np.ndarray | None = None,
+    kappa: np.ndarray | None = None,
+    cuts: np.ndarray | None = None,
+    trials: np.ndarray | None = None,
+) -> np.ndarray:
+    """One new observation of each row in every draw, (draws, rows).
+
+    Parameters
+    ----------
+    model : bambi Model
+    expected : ndarray (draws, rows)
+        Expected outcome (binomial: of one trial); cumulative: the linear predictor.
+    rng : Generator
+    sigma, kappa : ndarray (draws, 1 or rows)
+        Residual sd (gaussian), precision (beta).
+    cuts : ndarray (draws, cuts)
+        Thresholds (cumulative).
+    trials : ndarray (rows,)
+        Binomial.
+    """
+    match model.family.name:
+        case "gaussian":
+            return rng.normal(expected, np.asarray(sigma))
+        case "bernoulli":
+            return rng.binomial(1, expected)
+        case "binomial":
+            return rng.binomial(np.asarray(trials, int), expected)
+        case "beta":
+            shapes = (expected * kappa, (1 - expected) * kappa)
+            # shapes that underflow put all mass on the ends of (0, 1)
+            return rng.beta(*(np.maximum(shape, 1e-12) for shape in shapes))
+        case _:
+            below = category_chances(model, expected, cuts).cumsum(axis=2)[..., :-1]
+            return (rng.uniform(size=(*below.shape[:2], 1)) > below).sum(axis=2)
+
+
+def trials_of(spec: ModelSpec, frame: pd.DataFrame) -> np.ndarray | None:
+    """Number of trials (rows,) of a binomial model; None for any other."""
+    if spec.family != "binomial":
+        return None
+    trials = proportion(spec.formula)[1]
+    many = frame[trials] if isinstance(trials, str) else trials
+    return np.broadcast_to(np.asarray(many, float), len(frame))
+
+
+def category_chances(model: bmb.Model, linear: np.ndarray, cuts: np.ndarray | None) -> np.ndarray:
+    """Probability (draws, rows, categories) of each category of an ordinal response."""
+    link: Any = model.family.link[model.family.likelihood.parent]
+    inverse = special.ndtr if link.name == "probit" else link.linkinv
+    below = np.asarray(inverse(np.asarray(cuts)[:, None, :] - linear[:, :, None]))
+    edge = np.ones((*below.shape[:2], 1))
+    return np.diff(np.concatenate([0 * edge, below, edge], axis=2), axis=2)
 
 
 class _Parts:
@@ -118,30 +174,30 @@ class _Parts:
             )
         self.fit, self.posterior = fit, posterior
         self.model = model_of(fit)
-        self.family = spec_of(fit).family
+        spec = spec_of(fit)
+        self.family = spec.family
+        self.counts, self.precision = row_counts(spec, frame), row_precisions(spec, frame)
         self.name = str(next(iter(fit.children["observed_data"].data_vars)))
         scale = "link" if self.family == "cumulative" else "response"
         self.expected = expected_rows(fit, self.model, frame, scale=scale)
         self.response = np.asarray(self.model.response_term.data, float)
+        self.trials = trials_of(spec, frame)
         if self.family == "binomial":
-            successes, trials = proportion(spec_of(fit).formula)
-            self.response = frame[successes].to_numpy(float)
-            many = frame[trials] if isinstance(trials, str) else trials
-            self.trials = np.broadcast_to(np.asarray(many, float), self.response.shape)
+            self.response = frame[proportion(spec.formula)[0]].to_numpy(float)
 
     def draws(self, name: str) -> np.ndarray:
         """Draws (draws, 1) of a scalar parameter."""
         return self.posterior[name].transpose("chain", "draw").values.reshape(-1, 1)
 
-    def category_chances(self) -> np.ndarray:
-        """Probability (draws, rows, categories) of each category."""
-        link: Any = self.model.family.link[self.model.family.likelihood.parent]
-        inverse = special.ndtr if link.name == "probit" else link.linkinv
+    def noise_sd(self) -> np.ndarray:
+        """Residual sd (draws, rows or 1) of an observation of each row."""
+        sigma = self.draws("sigma")
+        return sigma if self.precision is None else sigma / np.sqrt(self.precision)
+
+    def cuts(self) -> np.ndarray:
+        """Draws (draws, cuts) of the thresholds."""
         cuts = self.posterior["threshold"].transpose("chain", "draw", ...).values
-        cuts = cuts.reshape(len(self.expected), 1, -1)
-        below = np.asarray(inverse(cuts - self.expected[:, :, None]))
-        edge = np.ones((*below.shape[:2], 1))
-        return np.diff(np.concatenate([0 * edge, below, edge], axis=2), axis=2)
+        return cuts.reshape(-1, cuts.shape[2])
 
     def attach(self, group: str, values: np.ndarray) -> Fit:
         """The fit with these values (draws, rows) as a group."""

@@ -12,6 +12,7 @@ from causalbias.errors import DataError
 from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.result import frame_of, spec_of
+from causalbias.models.spec import row_counts
 
 SCALES = ("response", "link")
 POPULATIONS = ("these", "typical")
@@ -29,6 +30,8 @@ def average_prediction(
     contrasted: str | None = None,
 ) -> np.ndarray:
     """Expected outcome on every row of `frame`, averaged over the rows of each cell.
+
+    A row that stands for several observations counts as often.
 
     Parameters
     ----------
@@ -67,9 +70,10 @@ def average_prediction(
         designs = [one for one in designs if contrasted in one.columns_used()]
     design, coefficients = _design(model, frame, posterior, designs)
     n_cells = int(cells.max()) + 1
-    counts = np.bincount(cells, minlength=n_cells)
+    counts = row_counts(spec, frame)
     average = sparse.csr_matrix(
-        (1.0 / counts[cells], (cells, np.arange(len(cells)))), shape=(n_cells, len(cells))
+        (counts / np.bincount(cells, counts, n_cells)[cells], (cells, np.arange(len(cells)))),
+        shape=(n_cells, len(cells)),
     )
     if linear:
         return np.asarray((average @ design) @ coefficients.T).T
@@ -148,11 +152,16 @@ def _flat(draws: xr.DataArray) -> np.ndarray:
     return values.reshape(values.shape[0] * values.shape[1], -1)
 
 
+def inverse_link(model: bmb.Model, linear: np.ndarray) -> np.ndarray:
+    """The linear predictor on the response scale."""
+    link: Any = model.family.link[model.family.likelihood.parent]
+    return np.asarray(link.linkinv(linear))
+
+
 def _mean(model: bmb.Model, posterior: xr.Dataset, linear: np.ndarray) -> np.ndarray:
     """Expected outcome given the linear predictor (draws, rows)."""
-    inverse: Any = model.family.link[model.family.likelihood.parent].linkinv
     if model.family.name != "cumulative":
-        return np.asarray(inverse(linear))
+        return inverse_link(model, linear)
     levels = model.response_term.levels
     try:
         codes = [float(level) for level in levels]
@@ -165,7 +174,7 @@ def _mean(model: bmb.Model, posterior: xr.Dataset, linear: np.ndarray) -> np.nda
     cuts = _flat(posterior["threshold"])
     mean = np.full(linear.shape, codes[0])
     for cut, step in enumerate(np.diff(codes)):
-        mean += step * (1.0 - np.asarray(inverse(cuts[:, [cut]] - linear)))
+        mean += step * (1.0 - inverse_link(model, cuts[:, [cut]] - linear))
     return mean
 
 

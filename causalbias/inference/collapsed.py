@@ -35,6 +35,7 @@ from causalbias.inference.problem import (
     EngineError,
     FloatArray,
     GroupTerm,
+    ImproperError,
     LogDensity,
     Problem,
 )
@@ -77,7 +78,7 @@ class CollapsedDraws:
     ----------
     beta : ndarray (draws, p)
     sigma : ndarray (draws,)
-        Residual sd of a row of weight one.
+        Residual sd of an observation of precision one.
     sd : dict of ndarray (draws, k)
     corr : dict of ndarray (draws, k, k)
         Correlation matrices of terms with correlated effects.
@@ -120,10 +121,7 @@ def sample_collapsed(
 ) -> CollapsedDraws:
     """Sample the posterior of a Gaussian hierarchical regression.
 
-    The model is ``y_i ~ Normal(eta_i, sigma^2 / row_weight_i)``. A row weight is a precision
-    weight, as in ``lm`` and ``lmer``; it is *not* a count of equal rows: a mean of c rows has
-    weight c, but says nothing about the spread of the c values, so that sigma's posterior
-    differs from that of the c rows.
+    The model is ``y_i ~ Normal(eta_i, sigma^2 / row_precision_i)``, ``row_weight_i`` times over.
 
     Parameters
     ----------
@@ -241,7 +239,7 @@ def _explore(
     # as sigma tends to zero the density must fall, be it only by the Jacobian of the log
     near_zero = log_density(start - np.eye(len(start))[0] * [[12.0], [14.0]])
     if near_zero[1] > near_zero[0]:
-        raise EngineError(
+        raise ImproperError(
             "the posterior of sigma runs away to zero: coefficients and group effects fit y "
             "exactly (is y constant within groups?), so the posterior is improper"
         )
@@ -295,7 +293,11 @@ def _evaluate(
 def _start(blocks: Blocks, problem: Problem) -> FloatArray:
     """Guess: half the residual spread each for sigma and every term's contribution."""
     residual = problem.y - problem.design @ blocks.centre
-    spread = np.sqrt(np.mean(residual**2 * problem.row_weight))
+    weight = problem.total_weight / problem.row_weight.sum()
+    spread = np.sqrt(residual**2 @ weight)
+    whole = np.sqrt(problem.y**2 @ weight)
+    if spread < 1e-6 * whole:  # the coefficients can fit y exactly, but their priors may not
+        spread = whole
     theta = np.zeros(n_theta(problem.terms))
     theta[0], at = np.log(0.7 * spread), 1
     for term in problem.terms:

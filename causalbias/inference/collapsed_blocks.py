@@ -20,33 +20,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
+from causalbias.inference.collapsed_records import (
+    Chain,
+    Records,
+    contract,
+    cross_products,
+    gram_of_levels,
+    row_records,
+    scaled,
+    slabs,
+    take,
+)
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
 
 _MAX_BYTES = 4 * 2**30
-
-
-@dataclass(frozen=True)
-class Records:
-    """n weighted records (rows of data, or levels of the leading term) seen by the later parts.
-
-    Attributes
-    ----------
-    codes : tuple of ndarray (n,)
-        The record's level in each chain term.
-    values : tuple of ndarray (n, k_t)
-        Its covariates there.
-    sparse : csr_matrix (n, q)
-        Columns of the dense part that come from group terms (level-major).
-    x : ndarray (n, p + 1)
-        Design columns, then the response.
-    """
-
-    codes: tuple[IntArray, ...]
-    values: tuple[FloatArray, ...]
-    sparse: sparse.csr_matrix
-    x: FloatArray
 
 
 @dataclass(frozen=True)
@@ -68,47 +56,17 @@ class Leading:
 
 
 @dataclass(frozen=True)
-class Chain:
-    """Nodes of the nested terms in elimination order.
-
-    Attributes
-    ----------
-    terms : tuple of int
-    first_node : ndarray (T + 1,)
-        Where each term's nodes begin.
-    k : ndarray (nodes,)
-    position : ndarray (nodes,)
-        The node's place in ``terms``.
-    row : ndarray (nodes,)
-        The node's first row in the chain x dense block.
-    ancestor : ndarray (nodes, T)
-        Column 0 is the node itself, column a its ancestor a terms on.
-    offset : ndarray (nodes, T)
-        Where the (node, ancestor) block starts in the flat vector.
-    n_values, n_rows : int
-    """
-
-    terms: tuple[int, ...]
-    first_node: IntArray
-    k: IntArray
-    position: IntArray
-    row: IntArray
-    ancestor: IntArray
-    offset: IntArray
-    n_values: int
-    n_rows: int
-
-
-@dataclass(frozen=True)
 class Blocks:
     """All that an evaluation needs; nothing in it grows with the number of rows but ``leading``.
 
     Attributes
     ----------
-    n : int
+    n_rows : int
         Number of rows.
+    n : float
+        Number of observations: the sum of the row weights.
     half_log_weight : float
-        Half the sum of the logs of the row weights.
+        Half the sum over observations of the log of the row's precision.
     total : ndarray
         Flat cross-products over all rows.
     bucket_gram : ndarray (buckets, k, k)
@@ -132,7 +90,8 @@ class Blocks:
     leading : Leading or None
     """
 
-    n: int
+    n_rows: int
+    n: float
     half_log_weight: float
     total: FloatArray
     bucket_gram: FloatArray
@@ -154,55 +113,43 @@ class Blocks:
 
 def build_blocks(problem: Problem) -> Blocks:
     """Form every cross-product of a checked problem; the only pass over its rows."""
-    terms, weight = problem.terms, problem.row_weight
+    terms, weight = problem.terms, problem.total_weight
     lead = _leading_term(terms)
     upper = _nested_chain(terms, lead)
     dense_terms = tuple(i for i in range(len(terms)) if i != lead and i not in upper)
     centre = _least_squares(problem)
-    rows = _row_records(problem, upper, dense_terms, centre)
-    links: tuple[Records, ...] = ()
-    leading = None
-    bucket_of: IntArray | None = None
-    if lead is not None:
-        links = tuple(
-            _contract(rows, terms[lead], c, weight, _parents(terms, lead, upper))
-            for c in range(terms[lead].columns.shape[1])
-        )
-        leading = Leading(lead, _gram_of_levels(terms[lead], weight), links)
-    chain = _chain(terms, upper)
+    rows = row_records(problem, upper, dense_terms, centre)
     n_dense = rows.sparse.shape[1] + rows.x.shape[1]
-    size = chain.n_values + chain.n_rows * n_dense + n_dense**2
-    if leading is not None:
-        bucket_of = _buckets(leading.gram, size, n_dense)
-    bucketed = bucket_of is not None
-    if leading is not None and not bucketed:
+    chain, leading, bucket_of = _chain(terms, upper), None, None
+    if lead is not None:
+        above = _parents(terms, lead, upper)
+        k = terms[lead].columns.shape[1]
+        links = tuple(contract(rows, terms[lead], c, weight, above) for c in range(k))
+        leading = Leading(lead, gram_of_levels(terms[lead], weight), links)
+        bucket_of = _buckets(leading.gram, chain.size(n_dense), n_dense)
+    if leading is not None and bucket_of is None:
         chain = _chain(terms, (leading.term, *upper))
-        rows = _row_records(problem, chain.terms, dense_terms, centre)
-        size = chain.n_values + chain.n_rows * n_dense + n_dense**2
-    if 8 * size > _MAX_BYTES:
+        rows = row_records(problem, chain.terms, dense_terms, centre)
+    if 8 * chain.size(n_dense) > _MAX_BYTES:
         raise EngineError(
-            f"the collapsed engine would need {8 * size / 2**30:.0f} GiB for cross-products of "
-            f"{chain.n_rows} nested effects with {n_dense} crossed ones; sample this model by MCMC"
+            f"the collapsed engine would need {8 * chain.size(n_dense) / 2**30:.0f} GiB for "
+            f"cross-products of {chain.n_rows} nested effects with {n_dense} crossed ones; sample "
+            "this model by MCMC"
         )
-    total = _gram(rows, _scaled(rows, weight), chain, n_dense)
+    total = cross_products(rows, scaled(rows, weight), chain, n_dense)
     gram, count, stack = _bucket_stack(leading, bucket_of, chain, n_dense)
     flat = np.isinf(problem.beta_sd)
     scale = np.where(flat, 1.0, problem.beta_sd)
     mean = np.where(flat, 0.0, (problem.beta_mean - centre) / scale)
     return Blocks(
-        n=len(problem.y), half_log_weight=0.5 * float(np.log(weight).sum()), total=total,
-        bucket_gram=gram, bucket_count=count, bucket_stack=stack, bucketed=bucketed, chain=chain,
-        dense_terms=dense_terms, dense_rows=slabs([terms[i] for i in dense_terms]),
-        n_dense=n_dense, centre=centre, beta_scale=scale,
+        n_rows=len(problem.y), n=float(problem.row_weight.sum()),
+        half_log_weight=problem.half_log_weight, total=total, bucket_gram=gram, bucket_count=count,
+        bucket_stack=stack, bucketed=bucket_of is not None, chain=chain, dense_terms=dense_terms,
+        dense_rows=slabs([terms[i] for i in dense_terms]), n_dense=n_dense, centre=centre,
+        beta_scale=scale,
         precision=np.concatenate([np.ones(n_dense - 1 - len(flat)), np.where(flat, 0.0, 1.0)]),
         prior_rhs=mean, prior_quad=float(mean @ mean), n_flat=int(flat.sum()), leading=leading,
     )  # fmt: skip
-
-
-def slabs(terms: Sequence[GroupTerm]) -> tuple[slice, ...]:
-    sizes = [t.n_levels * t.columns.shape[1] for t in terms]
-    ends = np.cumsum(sizes, dtype=np.int64)
-    return tuple(slice(int(e) - s, int(e)) for s, e in zip(sizes, ends, strict=True))
 
 
 def _leading_term(terms: Sequence[GroupTerm]) -> int | None:
@@ -261,115 +208,11 @@ def _chain(terms: Sequence[GroupTerm], members: tuple[int, ...]) -> Chain:
 
 def _least_squares(problem: Problem) -> FloatArray:
     """Return a rough weighted least-squares fit; any answer is valid, a good one is accurate."""
-    weighted = problem.design * problem.row_weight[:, None]
+    weighted = problem.design * problem.total_weight[:, None]
     gram, rhs = weighted.T @ problem.design, weighted.T @ problem.y
     scale = np.sqrt(np.where(np.diag(gram) > 0, np.diag(gram), 1.0))
     solution = np.linalg.lstsq(gram / np.outer(scale, scale), rhs / scale, rcond=1e-10)[0]
     return np.asarray(solution / scale)
-
-
-def _row_records(
-    problem: Problem, chain: Sequence[int], dense_terms: Sequence[int], centre: FloatArray
-) -> Records:
-    terms, n = problem.terms, len(problem.y)
-    residual = problem.y - problem.design @ centre
-    pieces = [membership(terms[i]) for i in dense_terms]
-    empty = sparse.csr_matrix((n, 0))
-    return Records(
-        codes=tuple(terms[i].codes[:, 0] for i in chain),
-        values=tuple(terms[i].columns * terms[i].weights for i in chain),
-        sparse=sparse.hstack(pieces, format="csr") if pieces else empty,
-        x=np.column_stack([problem.design, residual]),
-    )
-
-
-def membership(term: GroupTerm) -> sparse.csr_matrix:
-    """Return the term's (n, levels * k) design; level-major, repeated memberships add up."""
-    n, k = term.columns.shape
-    m = term.codes.shape[1]
-    columns = term.codes[:, :, None] * k + np.arange(k)
-    values = term.weights[:, :, None] * term.columns[:, None, :]
-    ptr = np.arange(0, n * m * k + 1, m * k)
-    made = sparse.csr_matrix((values.ravel(), columns.ravel(), ptr), (n, term.n_levels * k))
-    made.sum_duplicates()
-    return made
-
-
-def _indicator(codes: IntArray, values: FloatArray, n_levels: int) -> sparse.csr_matrix:
-    """Return the (n_levels, n) matrix that sums ``values`` times a record's entries by level."""
-    n = len(codes)
-    return sparse.csr_matrix((values, codes, np.arange(n + 1)), (n, n_levels)).T.tocsr()
-
-
-def _contract(
-    rows: Records, term: GroupTerm, c: int, weight: FloatArray, parents: tuple[IntArray, ...]
-) -> Records:
-    """Sum rows to levels of the leading term, each row times its weight and covariate ``c``."""
-    times = weight * term.weights[:, 0] * term.columns[:, c]
-    to_level = _indicator(term.codes[:, 0], times, term.n_levels)
-    return Records(
-        codes=parents,
-        values=tuple(np.asarray(to_level @ v) for v in rows.values),
-        sparse=(to_level @ rows.sparse).tocsr(),
-        x=np.asarray(to_level @ rows.x),
-    )
-
-
-def _gram_of_levels(term: GroupTerm, weight: FloatArray) -> FloatArray:
-    k, codes = term.columns.shape[1], term.codes[:, 0]
-    times = weight * term.weights[:, 0] ** 2
-    gram = np.empty((term.n_levels, k, k))
-    for a in range(k):
-        for b in range(a, k):
-            values = times * term.columns[:, a] * term.columns[:, b]
-            gram[:, a, b] = gram[:, b, a] = np.bincount(codes, values, term.n_levels)
-    return gram
-
-
-def _scaled(records: Records, weight: FloatArray) -> Records:
-    if np.all(weight == 1.0):
-        return records
-    return Records(
-        records.codes,
-        tuple(v * weight[:, None] for v in records.values),
-        sparse.diags_array(weight).tocsr() @ records.sparse,
-        records.x * weight[:, None],
-    )
-
-
-def _take(records: Records, which: IntArray) -> Records:
-    return Records(
-        tuple(c[which] for c in records.codes), tuple(v[which] for v in records.values),
-        records.sparse[which], records.x[which],
-    )  # fmt: skip
-
-
-def _gram(a: Records, b: Records, chain: Chain, n_dense: int) -> FloatArray:
-    """Return the flat sum over records of ``a_i b_i'`` (chain blocks: ancestor side from b)."""
-    out = np.empty(chain.n_values + chain.n_rows * n_dense + n_dense**2)
-    cross = out[chain.n_values : out.size - n_dense**2].reshape(chain.n_rows, n_dense)
-    dense = out[out.size - n_dense**2 :].reshape(n_dense, n_dense)
-    q, at = a.sparse.shape[1], 0
-    for t in range(len(chain.terms)):
-        levels = int(chain.first_node[t + 1] - chain.first_node[t])
-        k = a.values[t].shape[1]
-        row = int(chain.row[chain.first_node[t]])
-        for j in range(t, len(chain.terms)):
-            product = a.values[t][:, :, None] * b.values[j][:, None, :]
-            flat = product.reshape(len(product), -1)
-            sums = [np.bincount(a.codes[t], f, levels) for f in flat.T]
-            out[at : at + levels * len(sums)] = np.column_stack(sums).ravel()
-            at += levels * len(sums)
-        for c in range(k):
-            to_level = _indicator(a.codes[t], a.values[t][:, c], levels)
-            rows = slice(row + c, row + levels * k, k)
-            cross[rows, :q] = (to_level @ b.sparse).toarray()
-            cross[rows, q:] = to_level @ b.x
-    dense[:q, :q] = (a.sparse.T @ b.sparse).toarray()
-    dense[:q, q:] = a.sparse.T @ b.x
-    dense[q:, :q] = (b.sparse.T @ a.x).T
-    dense[q:, q:] = a.x.T @ b.x
-    return out
 
 
 def _buckets(gram: FloatArray, size: int, n_dense: int) -> IntArray | None:
@@ -388,19 +231,18 @@ def _buckets(gram: FloatArray, size: int, n_dense: int) -> IntArray | None:
 def _bucket_stack(
     leading: Leading | None, bucket_of: IntArray | None, chain: Chain, n_dense: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    size = chain.n_values + chain.n_rows * n_dense + n_dense**2
     if leading is None or bucket_of is None:
-        return np.empty((0, 1, 1)), np.empty(0), np.empty((0, size))
+        return np.empty((0, 1, 1)), np.empty(0), np.empty((0, chain.size(n_dense)))
     k = len(leading.links)
     stack, gram = [], []
     order = np.argsort(bucket_of, kind="stable")
     count = np.bincount(bucket_of)
     for members in np.split(order, np.cumsum(count)[:-1]):
         gram.append(leading.gram[members].mean(axis=0))
-        parts = [_take(link, members) for link in leading.links]
+        parts = [take(link, members) for link in leading.links]
         for i in range(k):
-            stack.append(_gram(parts[i], parts[i], chain, n_dense))
+            stack.append(cross_products(parts[i], parts[i], chain, n_dense))
             for j in range(i + 1, k):
-                there = _gram(parts[i], parts[j], chain, n_dense)
-                stack.append(there + _gram(parts[j], parts[i], chain, n_dense))
+                there = cross_products(parts[i], parts[j], chain, n_dense)
+                stack.append(there + cross_products(parts[j], parts[i], chain, n_dense))
     return np.array(gram), count.astype(float), np.array(stack)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.linalg import qr
 
-from causalbias.inference.problem import EngineError, GroupTerm, Problem
+from causalbias.inference.problem import EngineError, GroupTerm, ImproperError, Problem
 
 
 def check_problem(problem: Problem) -> None:
@@ -12,6 +12,8 @@ def check_problem(problem: Problem) -> None:
     _check_shapes(problem, n, p)
     if not (problem.row_weight > 0).all():
         raise EngineError("row_weight must be positive: drop rows of no weight")
+    if problem.row_precision is not None and not (problem.row_precision > 0).all():
+        raise EngineError("row_precision must be positive: drop rows of no precision")
     if np.isnan(problem.beta_sd).any() or not (problem.beta_sd > 0).all():
         raise EngineError("beta_sd must be positive (inf for a flat prior)")
     names = [t.name for t in problem.terms]
@@ -28,6 +30,8 @@ def _check_shapes(problem: Problem, n: int, p: int) -> None:
         "beta_sd": (problem.beta_sd, (p,)), "beta_mean": (problem.beta_mean, (p,)),
         "y": (problem.y, (n,)),
     }  # fmt: skip
+    if problem.row_precision is not None:
+        expected["row_precision"] = (problem.row_precision, (n,))
     if n == 0:
         raise EngineError("y has no rows")
     for name, (array, shape) in expected.items():
@@ -65,11 +69,13 @@ def _check_flat_columns(problem: Problem) -> None:
     x = problem.design[:, flat]
     norm = np.sqrt((x**2).sum(axis=0))
     if len(x) < len(flat):
-        raise EngineError(f"{len(flat)} coefficients have flat priors but there are {len(x)} rows")
+        raise ImproperError(
+            f"{len(flat)} coefficients have flat priors but there are {len(x)} rows"
+        )
     triangle, order = qr(x / np.where(norm > 0, norm, 1.0), mode="r", pivoting=True)
     bad = flat[order[np.abs(np.diag(triangle)) < 1e-9]].tolist()
     if bad:
-        raise EngineError(
+        raise ImproperError(
             f"design columns {bad} are linear combinations of other columns and all have flat "
             "priors, so the posterior is improper: drop them or give them proper priors"
         )
@@ -80,11 +86,12 @@ def check_not_exact(problem: Problem, residual_square: float) -> None:
 
     ``residual_square`` is the weighted sum of squares about a least-squares fit.
     """
-    if residual_square > 1e-20 * float(problem.row_weight @ problem.y**2):
+    if residual_square > 1e-20 * float(problem.total_weight @ problem.y**2):
         return
     n, p = problem.design.shape
-    if n > p or np.linalg.matrix_rank(problem.design) < n:
-        raise EngineError(
+    repeated = problem.row_weight.sum() > n
+    if n > p or repeated or np.linalg.matrix_rank(problem.design) < n:
+        raise ImproperError(
             "y is constant or an exact linear function of the design: its residual variance is "
             "zero and the posterior of sigma improper"
         )

@@ -6,13 +6,19 @@ rows of data. All effects are whitened (``b = L u``, ``u`` standard normal), as 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-import numba
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from causalbias.inference.collapsed_blocks import Blocks
-from causalbias.inference.problem import FloatArray, IntArray
+from causalbias.inference.collapsed_blocks import Blocks, Chain
+from causalbias.inference.collapsed_chain import (
+    factor_nodes,
+    solve_chain,
+    subtract_nodes,
+    whiten_chain,
+)
+from causalbias.inference.problem import FloatArray
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -59,10 +65,7 @@ def eliminate(
     values, dense = flat[: chain.n_values], flat[cut:].reshape(n_dense, n_dense)
     cross = flat[chain.n_values : cut].reshape(chain.n_rows, n_dense)
     if chain.terms:
-        padded = _padded(factors, chain.terms)
-        log_det += _eliminate_chain(
-            values, cross, chain.k, chain.position, chain.row, chain.ancestor, chain.offset, padded
-        )
+        log_det += _eliminate_chain(values, cross, chain, _padded(factors, chain.terms))
         dense -= cross.T @ cross
     scale, q = blocks.beta_scale, n_dense - 1
     rhs = _whitened_rows(dense[:q, q:].copy(), blocks, factors, scale)[:, 0]
@@ -111,7 +114,7 @@ def draw_given(
     rhs[rows] += rng.standard_normal(rows.stop - rows.start)
     if chain.terms:
         padded = _padded(done.factors, chain.terms)
-        _solve_chain(
+        solve_chain(
             done.chain_values, rhs, effects, skip, chain.k, chain.position, chain.row,
             chain.ancestor, chain.offset, padded,
         )  # fmt: skip
@@ -139,6 +142,19 @@ def _without_leading(
     np.subtract(blocks.total, work, out=work)
     work /= sigma**2
     return work, float(log_det)
+
+
+def _eliminate_chain(
+    values: FloatArray, cross: FloatArray, chain: Chain, factors: FloatArray
+) -> float:
+    """Whiten and eliminate the chain in place, term by term; its log determinant (nan: failed)."""
+    where = (chain.k, chain.row, chain.ancestor, chain.offset)
+    whiten_chain(values, cross, chain.position, factors, *where)
+    log_det = 0.0
+    for first, last in pairwise(chain.first_node.tolist()):
+        log_det += factor_nodes(first, last, values, cross, *where)
+        subtract_nodes(first, last, values, cross, *where)
+    return log_det
 
 
 def _padded(factors: list[FloatArray], terms: tuple[int, ...]) -> FloatArray:
@@ -172,154 +188,3 @@ def _coloured(
         raw[rows] = (white[rows].reshape(-1, len(factors[i])) @ factors[i].T).ravel()
     raw[len(raw) - len(scale) :] *= scale
     return raw
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _eliminate_chain(
-    values: FloatArray,
-    cross: FloatArray,
-    ks: IntArray,
-    position: IntArray,
-    row: IntArray,
-    ancestor: IntArray,
-    offset: IntArray,
-    factors: FloatArray,
-) -> float:
-    """Whiten and eliminate every node in place; return the log determinant (nan: failed)."""
-    n_nodes, width = ancestor.shape
-    n_dense = cross.shape[1]
-    log_det = 0.0
-    for i in range(n_nodes):
-        k, left = ks[i], factors[position[i]]
-        for a in range(width):
-            j = ancestor[i, a]
-            if j < 0:
-                break
-            kj, right = ks[j], factors[position[j]]
-            if k == 1 and kj == 1:
-                values[offset[i, a]] *= left[0, 0] * right[0, 0]
-                if a == 0:
-                    values[offset[i, a]] += 1.0
-                continue
-            block = values[offset[i, a] : offset[i, a] + k * kj].reshape(k, kj)
-            for r in range(k):
-                for c in range(kj):
-                    total = 0.0
-                    for s in range(r, k):
-                        total += left[s, r] * block[s, c]
-                    block[r, c] = total
-            for r in range(k):
-                for c in range(kj):
-                    total = 0.0
-                    for s in range(c, kj):
-                        total += block[r, s] * right[s, c]
-                    block[r, c] = total
-            if a == 0:
-                for r in range(k):
-                    block[r, r] += 1.0
-        for r in range(k):
-            into = cross[row[i] + r]
-            for d in range(n_dense):
-                into[d] *= left[r, r]
-            for s in range(r + 1, k):
-                source, times = cross[row[i] + s], left[s, r]
-                for d in range(n_dense):
-                    into[d] += times * source[d]
-    for i in range(n_nodes):
-        k = ks[i]
-        pivot = values[offset[i, 0] : offset[i, 0] + k * k].reshape(k, k)
-        for r in range(k):
-            for c in range(r + 1):
-                total = pivot[r, c]
-                for s in range(c):
-                    total -= pivot[r, s] * pivot[c, s]
-                if c < r:
-                    pivot[r, c] = total / pivot[c, c]
-                elif total > 0.0:
-                    pivot[r, r] = np.sqrt(total)
-                    log_det += np.log(total)
-                else:
-                    return np.nan
-        for r in range(k):
-            into = cross[row[i] + r]
-            for s in range(r):
-                source, times = cross[row[i] + s], pivot[r, s]
-                for d in range(n_dense):
-                    into[d] -= times * source[d]
-            inverse = 1.0 / pivot[r, r]
-            for d in range(n_dense):
-                into[d] *= inverse
-        for a in range(1, width):
-            j = ancestor[i, a]
-            if j < 0:
-                break
-            kj = ks[j]
-            block = values[offset[i, a] : offset[i, a] + k * kj].reshape(k, kj)
-            for c in range(kj):
-                for r in range(k):
-                    for s in range(r):
-                        block[r, c] -= pivot[r, s] * block[s, c]
-                    block[r, c] /= pivot[r, r]
-        for a in range(1, width):
-            j = ancestor[i, a]
-            if j < 0:
-                break
-            kj = ks[j]
-            here = values[offset[i, a] : offset[i, a] + k * kj].reshape(k, kj)
-            for b in range(a, width):
-                m = ancestor[i, b]
-                if m < 0:
-                    break
-                km = ks[m]
-                there = values[offset[i, b] : offset[i, b] + k * km].reshape(k, km)
-                at = offset[j, b - a]
-                for c in range(kj):
-                    for d in range(km):
-                        total = 0.0
-                        for r in range(k):
-                            total += here[r, c] * there[r, d]
-                        values[at + c * km + d] -= total
-            for c in range(kj):
-                into = cross[row[j] + c]
-                for r in range(k):
-                    source, times = cross[row[i] + r], here[r, c]
-                    for d in range(n_dense):
-                        into[d] -= times * source[d]
-    return log_det
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _solve_chain(
-    values: FloatArray,
-    rhs: FloatArray,
-    effects: FloatArray,
-    skip: int,
-    ks: IntArray,
-    position: IntArray,
-    row: IntArray,
-    ancestor: IntArray,
-    offset: IntArray,
-    factors: FloatArray,
-) -> None:
-    """Solve back from the last node to node ``skip``: ``rhs`` becomes u, ``effects`` L u."""
-    n_nodes, width = ancestor.shape
-    for i in range(n_nodes - 1, skip - 1, -1):
-        k = ks[i]
-        for a in range(1, width):
-            j = ancestor[i, a]
-            if j < 0:
-                break
-            kj = ks[j]
-            block = values[offset[i, a] : offset[i, a] + k * kj].reshape(k, kj)
-            for r in range(k):
-                for c in range(kj):
-                    rhs[row[i] + r] -= block[r, c] * rhs[row[j] + c]
-        pivot = values[offset[i, 0] : offset[i, 0] + k * k].reshape(k, k)
-        for r in range(k - 1, -1, -1):
-            for s in range(r + 1, k):
-                rhs[row[i] + r] -= pivot[s, r] * rhs[row[i] + s]
-            rhs[row[i] + r] /= pivot[r, r]
-        factor = factors[position[i]]
-        for r in range(k):
-            for s in range(r + 1):
-                effects[row[i] + r] += factor[r, s] * rhs[row[i] + s]

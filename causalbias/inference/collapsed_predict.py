@@ -19,9 +19,9 @@ def linear_predictor(problem: Problem, draws: CollapsedDraws) -> Iterator[tuple[
     EngineError
         Where the draws are not this problem's (shapes differ).
     """
-    if draws.blocks.n != len(problem.y) or draws.beta.shape[1] != problem.design.shape[1]:
+    if draws.blocks.n_rows != len(problem.y) or draws.beta.shape[1] != problem.design.shape[1]:
         raise EngineError(
-            f"draws belong to a problem of {draws.blocks.n} rows and {draws.beta.shape[1]} "
+            f"draws belong to a problem of {draws.blocks.n_rows} rows and {draws.beta.shape[1]} "
             f"coefficients, found {problem.design.shape}"
         )
     lead = draws.blocks.leading
@@ -41,6 +41,8 @@ def linear_predictor(problem: Problem, draws: CollapsedDraws) -> Iterator[tuple[
 def log_likelihood(problem: Problem, draws: CollapsedDraws) -> Iterator[tuple[slice, FloatArray]]:
     """Yield (which draws, log density of each row given coefficients and effects (c, n)).
 
+    A row that stands for several observations has the log density of them all.
+
     Examples
     --------
     >>> import numpy as np
@@ -52,21 +54,22 @@ def log_likelihood(problem: Problem, draws: CollapsedDraws) -> Iterator[tuple[sl
     [(100, 50)]
     """
     for part, eta in linear_predictor(problem, draws):
-        sd = draws.sigma[part, None] / np.sqrt(problem.row_weight)
+        sd = problem.noise_sd(draws.sigma[part])
         eta -= problem.y
         eta /= sd
         np.square(eta, out=eta)
         eta *= -0.5
         eta -= np.log(sd) + 0.5 * np.log(2 * np.pi)
+        eta *= problem.row_weight
         yield part, eta
 
 
 def posterior_predict(
     problem: Problem, draws: CollapsedDraws, *, seed: int
 ) -> Iterator[tuple[slice, FloatArray]]:
-    """Yield (which draws, replicated responses of the same rows and levels (c, n))."""
+    """Yield (which draws, one new observation of each row, same levels (c, n))."""
     rng = np.random.default_rng(seed)
     for part, eta in linear_predictor(problem, draws):
         noise = rng.standard_normal(eta.shape)
-        noise *= draws.sigma[part, None] / np.sqrt(problem.row_weight)
+        noise *= problem.noise_sd(draws.sigma[part])
         yield part, eta + noise

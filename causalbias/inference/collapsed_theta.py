@@ -80,6 +80,20 @@ def _n_corr(term: GroupTerm) -> int:
     return k * (k - 1) // 2 if term.correlated else 0
 
 
+def draw_corr_factors(k: int, eta: float, size: int, rng: np.random.Generator) -> FloatArray:
+    """Draw Cholesky factors (size, k, k) of LKJ(eta) correlation matrices.
+
+    Examples
+    --------
+    >>> factors = draw_corr_factors(3, 1.0, 2, np.random.default_rng(0))
+    >>> np.allclose(np.diagonal(factors @ factors.swapaxes(1, 2), axis1=1, axis2=2), 1.0)
+    True
+    """
+    shapes = [eta + 0.5 * (k - 2 - j) for i in range(k) for j in range(i)]
+    partial = 2 * rng.beta(shapes, shapes, (size, len(shapes))) - 1
+    return _correlations(np.arctanh(np.clip(partial, -1 + 1e-15, 1 - 1e-15)), k, eta)[0]
+
+
 def _correlations(x: FloatArray, k: int, eta: float) -> tuple[FloatArray, FloatArray]:
     # log(1 - tanh(x)^2), without losing it where |x| is large
     log_sech2 = -2.0 * (np.abs(x) + np.log1p(np.exp(-2.0 * np.abs(x))) - np.log(2.0))

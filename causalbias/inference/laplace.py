@@ -27,6 +27,7 @@ from causalbias.inference.collapsed_importance import (
     resample,
     sample_until_good,
 )
+from causalbias.inference.equal_rows import merge_equal_rows
 from causalbias.inference.laplace_conditional import (
     Target,
     all_cuts,
@@ -168,6 +169,9 @@ def sample_laplace(
     >>> found.effects["1|g"].shape, found.diagnostics.pareto_k < 0.7
     ((400, 40, 1), True)
     """
+    check_problem(problem)
+    if family != "binomial":
+        problem = _merged(problem)
     target = _target(problem, family, link, trials, threshold_mean, threshold_sd)
     names = [t.name for t in problem.terms]
     if draws < 1:
@@ -183,11 +187,19 @@ def sample_laplace(
         return _sample(problem, target, draws, rng, names if keep is None else keep, pool)
 
 
+def _merged(problem: Problem) -> Problem:
+    """Make counts of equal rows where that leaves fewer than half of them."""
+    levels = replace(problem, design=np.empty((len(problem.y), 0)))
+    if len(merge_equal_rows(levels)[0].y) > 0.5 * len(problem.y):
+        return problem
+    merged = merge_equal_rows(problem)[0]
+    return merged if len(merged.y) < 0.5 * len(problem.y) else problem
+
+
 def _target(
     problem: Problem, family: str, link: str, trials: FloatArray | None,
     mean: FloatArray | None, sd: FloatArray | None,
 ) -> Target:  # fmt: skip
-    check_problem(problem)
     if family not in FAMILIES:
         raise EngineError(f"no family {family!r}; it has {', '.join(FAMILIES)}")
     if link not in LINKS:
@@ -246,17 +258,15 @@ def _sample(
     order = rng.permutation(len(log_weight))
     chosen = order[resample(log_weight[order], draws, rng)]
     began = perf_counter()
-    found = _collect(problem, target, theta[chosen], rest[chosen], keep, rng)
-    seconds["effects"] = perf_counter() - began
     diagnostics = Diagnostics(
         kish(log_weight), pareto_k(log_weight), proposal.n_weighed, len(anchors), seconds
     )
-    return LaplaceDraws(**found, diagnostics=diagnostics)
+    found = _collect(problem, target, theta[chosen], rest[chosen], keep, rng, diagnostics)
+    seconds["effects"] = perf_counter() - began
+    return found
 
 
-def _enough_nodes(
-    target: Target, problem: Problem, mode: ScalePoint, cov: FloatArray
-) -> int:
+def _enough_nodes(target: Target, problem: Problem, mode: ScalePoint, cov: FloatArray) -> int:
     """Return the fewest nodes whose error hardly changes over the posterior of the leading sd."""
     if target.rows.leading is None:
         return target.n_nodes
@@ -363,8 +373,8 @@ def _fold(mode: ScalePoint, cov: FloatArray, proposal: Proposal) -> Fold:
 
 def _collect(
     problem: Problem, target: Target, theta: FloatArray, rest: FloatArray,
-    keep: Collection[str], rng: np.random.Generator,
-) -> dict[str, FloatArray | dict[str, FloatArray]]:  # fmt: skip
+    keep: Collection[str], rng: np.random.Generator, diagnostics: Diagnostics,
+) -> LaplaceDraws:  # fmt: skip
     rows, scales = target.rows, scales_of(theta, problem.terms)
     s, free = rows.n_effects, target.n_free
     effects: dict[str, FloatArray] = {}
@@ -376,13 +386,14 @@ def _collect(
         place = next(i for i, t in enumerate(problem.terms) if t is lead)
         effects[lead.name] = _leading(target, scales.sd[place][:, 0], rest, rng)
     pairs = list(zip(problem.terms, scales.sd, scales.corr_factor, strict=True))
-    return {
-        "beta": rest[:, s + free :],
-        "threshold": rest[:, s : s + free],
-        "sd": {t.name: sd for t, sd, _ in pairs},
-        "corr": {t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
-        "effects": effects,
-    }
+    return LaplaceDraws(
+        beta=rest[:, s + free :],
+        threshold=rest[:, s : s + free],
+        sd={t.name: sd for t, sd, _ in pairs},
+        corr={t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
+        effects=effects,
+        diagnostics=diagnostics,
+    )
 
 
 def _leading(

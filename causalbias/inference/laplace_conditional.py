@@ -185,9 +185,7 @@ def linear_predictor(target: Target, raw: FloatArray) -> FloatArray:
     rows = target.rows
     eta = np.empty(len(rows.code))
     fixed = rows.design @ raw[rows.n_effects + target.n_free :]
-    predictor(
-        rows.indptr, rows.column, rows.value, raw[: rows.n_effects], rows.code, fixed, eta
-    )
+    predictor(rows.indptr, rows.column, rows.value, raw[: rows.n_effects], rows.code, fixed, eta)
     return eta
 
 
@@ -256,5 +254,6 @@ def _curvature_at(target: Target, factors: list[FloatArray], moments: FloatArray
         curvature = np.tril(curvature) + np.tril(curvature, -1).T
         curvature = whitened(rows, factors, curvature)
         curvature = whitened(rows, factors, np.ascontiguousarray(curvature.T))
-    curvature.flat[:: len(curvature) + 1] += np.concatenate([np.ones(s), 1 / _prior(target)[1] ** 2])
+    precision = np.concatenate([np.ones(s), 1 / _prior(target)[1] ** 2])
+    curvature.flat[:: len(curvature) + 1] += precision
     return curvature

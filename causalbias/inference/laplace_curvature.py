@@ -36,11 +36,14 @@ def curvature_of(rows: Rows, moments: FloatArray) -> FloatArray:
     by_code = np.bincount(rows.code, weight, m)
     by_cut = np.zeros((m, k))
     _add_cuts(rows.category, rows.code, moments, by_cut)
-    assemble = _assemble_shared if rows.shared_code else _assemble
-    assemble(
+    given = (
         rows.start, rows.category, rows.code, rows.design, rows.indptr, rows.column, rows.value,
-        moments, rows.leading is not None, s, curvature, by_code, by_cut,
+        moments, rows.leading is not None, s, k, curvature,
     )  # fmt: skip
+    if rows.shared_code:
+        _assemble_shared(*given, by_code, by_cut)
+    else:
+        _assemble(*given)
     curvature[s + k :, s + k :] += rows.design.T @ (by_code[:, None] * rows.design)
     curvature[s + k :, s : s + k] += rows.design.T @ by_cut
     return curvature
@@ -56,9 +59,7 @@ def _sum_columns(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _add_cuts(
-    category: IntArray, code: IntArray, moments: FloatArray, by_cut: FloatArray
-) -> None:
+def _add_cuts(category: IntArray, code: IntArray, moments: FloatArray, by_cut: FloatArray) -> None:
     k = by_cut.shape[1]
     for i in range(len(category)):
         c = category[i]
@@ -114,11 +115,11 @@ def _less_outer(
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _assemble_shared(
     start: IntArray, category: IntArray, code: IntArray, design: FloatArray, indptr: IntArray,
-    column: IntArray, value: FloatArray, moments: FloatArray, leads: bool, s: int,
+    column: IntArray, value: FloatArray, moments: FloatArray, leads: bool, s: int, k: int,
     out: FloatArray, by_code: FloatArray, by_cut: FloatArray,
 ) -> None:  # fmt: skip
     """Add up what concerns effects and cuts, where a level's rows have one row of the design."""
-    k, p = by_cut.shape[1], design.shape[1]
+    p = design.shape[1]
     place = np.full(s, -1, np.int64)
     held, amount, weighed = np.empty(s, np.int64), np.empty(s), np.empty(s)
     shared = np.empty(k)
@@ -164,11 +165,11 @@ def _assemble_shared(
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _assemble(
     start: IntArray, category: IntArray, code: IntArray, design: FloatArray, indptr: IntArray,
-    column: IntArray, value: FloatArray, moments: FloatArray, leads: bool, s: int,
-    out: FloatArray, by_code: FloatArray, by_cut: FloatArray,
+    column: IntArray, value: FloatArray, moments: FloatArray, leads: bool, s: int, k: int,
+    out: FloatArray,
 ) -> None:  # fmt: skip
     """As `_assemble_shared`, for rows of any design."""
-    k, p = by_cut.shape[1], design.shape[1]
+    p = design.shape[1]
     place = np.full(s, -1, np.int64)
     held, amount = np.empty(s, np.int64), np.empty(s)
     shared, by_design = np.empty(k), np.empty(p)

@@ -193,9 +193,7 @@ def _weigh_part(
     return scales.log_prior[part] + value + likelihood - log_q, raw
 
 
-def _whiten(
-    proposal: Proposal, scales: Scales, part: FloatArray, raw: FloatArray
-) -> FloatArray:
+def _whiten(proposal: Proposal, scales: Scales, part: FloatArray, raw: FloatArray) -> FloatArray:
     """Return x with effects standardised by each draw's own factors."""
     rows, white = proposal.target.rows, raw.copy()
     for t, term in enumerate(proposal.terms):

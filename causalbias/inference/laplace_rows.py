@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from causalbias.inference.collapsed_blocks import membership, slabs
+from causalbias.inference.collapsed_records import membership, slabs
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
 
 _BLOCK = 64  # rows a block where no term leads

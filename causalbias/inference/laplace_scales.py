@@ -123,8 +123,10 @@ def _by_theta(
         slab, factor = target.rows.slabs[place], found.factors[place]
         u = found.x[slab].reshape(-1, k)
         block = cov[slab, slab].reshape(len(u), k, len(u), k)
-        spread = np.einsum("niNj,nN->ij", block, np.eye(len(u))) if k > 1 else (
-            np.array([[np.trace(cov[slab, slab])]])
+        spread = (
+            np.einsum("niNj,nN->ij", block, np.eye(len(u)))
+            if k > 1
+            else (np.array([[np.trace(cov[slab, slab])]]))
         )
         for j in range(at, at + own):
             moved = (around.factors(j)[t] - around.factors(d + j)[t]) / (2 * h)

@@ -6,10 +6,43 @@ import logging
 import warnings
 
 import bambi as bmb
+import numpy as np
+import pymc as pm
 import xarray as xr
+
+from causalbias.inference.problem import FloatArray
 
 # Kept from nutpie's statistics: those that diagnostics read.
 STATISTICS = ("diverging", "energy", "depth", "n_steps", "step_size", "tuning")
+
+
+def weigh_rows(model: bmb.Model, counts: FloatArray, precision: FloatArray | None) -> None:
+    """Let rows of a built model count several times, and differ in precision; in place.
+
+    bambi's own ``weighted()`` scales default priors by the response and its weights mixed, and
+    knows no precisions. Here the model is as without weights, and what they add to the log
+    likelihood is a potential.
+
+    Parameters
+    ----------
+    model : bambi Model
+        Built.
+    counts : ndarray (n,)
+    precision : ndarray (n,), optional
+        Of a Gaussian model: row i has variance ``sigma^2 / precision[i]``.
+    """
+    if precision is None and (counts == 1).all():
+        return
+    inner = model.backend.model
+    (observed,) = inner.observed_RVs
+    value = inner.rvs_to_values[observed]
+    added = (counts - 1) * pm.logp(observed, value)
+    if precision is not None:
+        mean, sd = observed.owner.op.dist_params(observed.owner)
+        square = ((value - mean) / sd) ** 2
+        added += 0.5 * counts * (np.log(precision) - (precision - 1) * square)
+    with inner:
+        pm.Potential("rows_weighed", added.sum())
 
 
 def sample_nuts(

@@ -15,6 +15,10 @@ class EngineError(ValueError):
     """A problem that an engine can't answer; the message says what, why and the mend."""
 
 
+class ImproperError(EngineError):
+    """The posterior is improper, so that no engine can sample it."""
+
+
 @dataclass(frozen=True)
 class GroupTerm:
     """Effects that vary over the levels of one grouping factor, as in ``(1 + x | g)``.
@@ -70,7 +74,12 @@ class Problem:
         Normal prior of each coefficient; ``inf`` in ``beta_sd`` means flat.
     terms : tuple of GroupTerm
     row_weight : ndarray (n,)
-        Number of equal observations a row stands for (counts); ones where nothing is collapsed.
+        Number of equal observations a row stands for (counts): its log likelihood counts that many
+        times. Ones where nothing is collapsed.
+    row_precision : ndarray (n,), optional
+        Gaussian only: an observation of the row has variance ``sigma^2 / row_precision``, as with
+        the weights of lme4. A mean of c observations has precision c, and is one observation:
+        unlike a count of c it says nothing of the spread of the c. None for all ones.
     """
 
     y: FloatArray
@@ -79,3 +88,24 @@ class Problem:
     beta_sd: FloatArray
     terms: tuple[GroupTerm, ...]
     row_weight: FloatArray
+    row_precision: FloatArray | None = None
+
+    @property
+    def total_weight(self) -> FloatArray:
+        """Weight (n,) of each row's square in a Gaussian log likelihood."""
+        if self.row_precision is None:
+            return self.row_weight
+        return self.row_weight * self.row_precision
+
+    @property
+    def half_log_weight(self) -> float:
+        """Half the sum over observations of the log of their row's precision."""
+        if self.row_precision is None:
+            return 0.0
+        return 0.5 * float(self.row_weight @ np.log(self.row_precision))
+
+    def noise_sd(self, sigma: FloatArray) -> FloatArray:
+        """Residual sd (draws, n or 1) of an observation of each row, sigma (draws,)."""
+        if self.row_precision is None:
+            return sigma[:, None]
+        return sigma[:, None] / np.sqrt(self.row_precision)

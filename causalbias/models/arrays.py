@@ -12,7 +12,7 @@ from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, LogDensity, Problem
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.priors import parse_prior
-from causalbias.models.spec import ModelSpec
+from causalbias.models.spec import ModelSpec, row_counts, row_precisions
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,19 @@ class Arrays:
     centre : ndarray (p,)
         What was subtracted from each column.
     designs : dict of str to GroupDesign
+    sd_priors : dict of str to tuple of bambi Prior
+        Of the standard deviations of each term.
     """
 
     problem: Problem
     centre: FloatArray
     designs: dict[str, GroupDesign]
+    sd_priors: dict[str, tuple[bmb.Prior, ...]]
 
 
-def arrays_of(model: bmb.Model, spec: ModelSpec, used: pd.DataFrame) -> Arrays:
+def arrays_of(
+    model: bmb.Model, spec: ModelSpec, used: pd.DataFrame, *, normal: bool = True
+) -> Arrays:
     """The arrays of a model with one linear predictor.
 
     Parameters
@@ -44,6 +49,9 @@ def arrays_of(model: bmb.Model, spec: ModelSpec, used: pd.DataFrame) -> Arrays:
     spec : ModelSpec
     used : DataFrame
         The rows (`model_frame`).
+    normal : bool
+        Whether to insist on priors of coefficients that are Normal or flat. Where not, the moments
+        of those that are neither are NaN.
 
     Raises
     ------
@@ -61,7 +69,7 @@ def arrays_of(model: bmb.Model, spec: ModelSpec, used: pd.DataFrame) -> Arrays:
         common = {"Intercept": component.intercept_term} | common
     for name, term in common.items():
         data = np.asarray(term.data, np.float64).reshape(len(used), -1)
-        mean, sd = _normal_prior(term.prior, data.shape[1], name)
+        mean, sd = _normal_prior(term.prior, data.shape[1], name, normal)
         columns.append(data)
         means.append(mean)
         sds.append(sd)
@@ -75,17 +83,19 @@ def arrays_of(model: bmb.Model, spec: ModelSpec, used: pd.DataFrame) -> Arrays:
     level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
     designs = {_engine_name(one): one for one in group_designs(spec.formula, used)}
     _check_priors(spec, designs)
+    sd_priors = {
+        name: _sd_priors(one, spec, used, spread, level_sd) for name, one in designs.items()
+    }
     problem = Problem(
         y=response,
         design=design - centre,
         beta_mean=np.concatenate(means),
         beta_sd=beta_sd,
-        terms=tuple(
-            _group_term(name, one, spec, used, spread, level_sd) for name, one in designs.items()
-        ),
-        row_weight=np.ones(len(used)),
+        terms=tuple(_group_term(name, one, used, sd_priors[name]) for name, one in designs.items()),
+        row_weight=row_counts(spec, used),
+        row_precision=row_precisions(spec, used),
     )
-    return Arrays(problem, centre, designs)
+    return Arrays(problem, centre, designs, sd_priors)
 
 
 def _engine_name(design: GroupDesign) -> str:
@@ -116,43 +126,50 @@ def _intercept_scale(
     return float(np.sqrt((2.5 * spread) ** 2 + np.sum((proper * means) ** 2)))
 
 
-def _group_term(
-    name: str,
-    design: GroupDesign,
-    spec: ModelSpec,
-    used: pd.DataFrame,
-    spread: float,
-    level_sd: float,
-) -> GroupTerm:
-    columns, codes = design.columns(used), design.codes(used)
-    priors: list[LogDensity] = []
-    labels: list[str] = []
-    for effect, of_effect in design.effects.items():
-        term = f"{effect}|{design.factor}"
-        for label in of_effect or (None,):
-            column = columns[:, len(priors)]
-            scale = level_sd if effect == "1" else 2.5 * spread / np.std(column)
+def _sd_priors(
+    design: GroupDesign, spec: ModelSpec, used: pd.DataFrame, spread: float, level_sd: float
+) -> tuple[bmb.Prior, ...]:
+    columns = design.columns(used)
+    priors: list[bmb.Prior] = []
+    for name, effect, size in zip(design.names(), design.effects, design.sizes(), strict=True):
+        for _ in range(size):
+            scale = level_sd if effect == "1" else 2.5 * spread / np.std(columns[:, len(priors)])
             prior = bmb.Prior("HalfNormal", sigma=scale)
-            if term in spec.priors:
-                prior = parse_prior(spec.priors[term], term).args["sigma"]
-            priors.append(sd_log_prior(prior, term))
-            labels.append(effect if label is None else f"{effect}[{label}]")
+            if name in spec.priors:
+                prior = parse_prior(spec.priors[name], name).args["sigma"]
+            priors.append(prior)
+    return tuple(priors)
+
+
+def _group_term(
+    name: str, design: GroupDesign, used: pd.DataFrame, sd_priors: tuple[bmb.Prior, ...]
+) -> GroupTerm:
+    codes = design.codes(used)
+    labels = [
+        effect if label is None else f"{effect}[{label}]"
+        for effect, of_effect in design.effects.items()
+        for label in of_effect or (None,)
+    ]
     return GroupTerm(
         name=name,
         coefficients=tuple(labels),
-        columns=columns,
+        columns=design.columns(used),
         codes=codes,
         weights=np.full(codes.shape, 1 / codes.shape[1]),
         n_levels=len(design.levels),
         correlated=design.correlated and len(labels) > 1,
-        sd_log_prior=tuple(priors),
+        sd_log_prior=tuple(sd_log_prior(prior, name) for prior in sd_priors),
     )
 
 
-def _normal_prior(prior: bmb.Prior, size: int, name: str) -> tuple[FloatArray, FloatArray]:
+def _normal_prior(
+    prior: bmb.Prior, size: int, name: str, normal: bool
+) -> tuple[FloatArray, FloatArray]:
     if prior.name == "Flat":
         return np.zeros(size), np.full(size, np.inf)
     if prior.name != "Normal":
+        if not normal:
+            return np.full(size, np.nan), np.full(size, np.nan)
         raise EngineError(f"the prior of {name!r} is {prior.name}; it needs Normal or Flat")
     arguments = prior.args
     return (
@@ -191,6 +208,8 @@ def sd_log_prior(prior: bmb.Prior, term: str) -> LogDensity:
             frozen = stats.invgamma(value["alpha"], scale=value["beta"])
         case "LogNormal":
             frozen = stats.lognorm(value["sigma"], scale=np.exp(value["mu"]))
+        case "Uniform" if value["lower"] >= 0:
+            frozen = stats.uniform(value["lower"], value["upper"] - value["lower"])
         case _:
             raise EngineError(f"the prior {prior.name} of the sd of {term!r} is not known to it")
     return frozen.logpdf

@@ -11,12 +11,18 @@ import xarray as xr
 from causalbias.errors import DataError
 from causalbias.inference.collapsed import sample_collapsed
 from causalbias.inference.laplace import FAMILIES, sample_laplace
-from causalbias.inference.nuts import sample_nuts
-from causalbias.inference.problem import EngineError, FloatArray, Problem
+from causalbias.inference.nuts import sample_nuts, weigh_rows
+from causalbias.inference.problem import EngineError, FloatArray, ImproperError, Problem
 from causalbias.models.arrays import arrays_of, sd_log_prior
 from causalbias.models.group_design import group_designs
 from causalbias.models.naming import name_draws
-from causalbias.models.spec import ModelSpec, bambi_model, common_model
+from causalbias.models.spec import (
+    ModelSpec,
+    bambi_model,
+    common_model,
+    row_counts,
+    row_precisions,
+)
 
 METHODS = ("auto", "collapsed", "laplace", "nuts")
 MAX_PARETO_K = 0.7
@@ -72,6 +78,10 @@ def sample(
             if method == "auto" and found.failures:
                 raise EngineError("; ".join(found.failures))
             return found
+        except ImproperError as error:
+            raise DataError(
+                str(error), mend="leave out what fits exactly, or give proper priors"
+            ) from error
         except EngineError as error:
             if method != "auto":
                 raise DataError(
@@ -80,6 +90,7 @@ def sample(
             why = f" (the {chosen} engine declined: {error})"
     model = bambi_model(spec, used)
     model.build()
+    weigh_rows(model, row_counts(spec, used), row_precisions(spec, used))
     chained = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
     divergences = int(chained["sample_stats"]["diverging"].sum())
     slopes = any(
@@ -141,9 +152,7 @@ def _collapsed(
     )
 
 
-def _laplace(
-    spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, seed: int
-) -> Sampled:
+def _laplace(spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, seed: int) -> Sampled:
     if spec.family not in FAMILIES:
         raise EngineError(f"the family {spec.family} is not ordinal or binary")
     model = common_model(spec, used)

@@ -16,7 +16,7 @@ from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
 from causalbias.models.group_design import group_designs
 from causalbias.models.result import OBS, Fit, pack_frame
-from causalbias.models.spec import ModelSpec, model_frame
+from causalbias.models.spec import ModelSpec, model_frame, row_counts
 from causalbias.storage import open as load_tree
 from causalbias.storage import save
 from causalbias.study.frames import to_frame
@@ -34,6 +34,8 @@ def fit(
     link: str | None = None,
     priors: Mapping[str, str] | None = None,
     subset: str | None = None,
+    counts: str | None = None,
+    weights: str | None = None,
     method: str = "auto",
     draws: int = 1000,
     tune: int = 1000,
@@ -60,6 +62,13 @@ def fit(
         informative and scaled to the data.
     subset : str, optional
         Condition on the columns that rows must meet: ``"same_identity and level_a == 0"``.
+    counts : str, optional
+        Column of whole numbers: a row stands for that many equal observations, as if it were
+        written that often (brms' ``weights``). Default priors are scaled to the rows as given.
+    weights : str, optional
+        Column of positive numbers w, Gaussian only: a row's variance is ``sigma^2 / w``, as with
+        lme4's ``weights``. For means of n observations give n here, and not as counts: a mean
+        tells nothing of the spread about it.
     method : {"auto", "collapsed", "laplace", "nuts"}
         collapsed: exact, for Gaussian models with Normal priors on the coefficients. laplace: for
         ordinal and binary ones (logit or probit), exact but for the weights' spread, which is
@@ -93,8 +102,8 @@ def fit(
     >>> cb.summary(fit)["kind"].to_dict()["level"]
     'population'
     """
-    spec = ModelSpec(formula, family, link, dict(priors or {}))
-    frame = data if isinstance(data, pd.DataFrame) else _response_frame(formula, data)
+    spec = ModelSpec(formula, family, link, dict(priors or {}), counts, weights)
+    frame = frame_for(formula, data)
     kept = rows_of(frame, subset)
     used = model_frame(spec, kept)
     record = {
@@ -102,6 +111,7 @@ def fit(
         "data_sha256": _hash(used),
         "subset": subset or "",
         "n_rows": len(used),
+        "n_observations": int(row_counts(spec, used).sum()),
         "n_excluded": len(frame) - len(kept),
         "sampling": json.dumps([method, draws, tune, chains]),
         "seed": seed,
@@ -185,14 +195,23 @@ def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
     return kept
 
 
-def _response_frame(formula: str, study: xr.DataTree) -> pd.DataFrame:
+def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
+    """The rows that a formula is about: of a study, its machine or its human side.
+
+    Raises
+    ------
+    DataError
+        If a study has no such response.
+    """
+    if isinstance(data, pd.DataFrame):
+        return data
     response = formula_columns(formula)[0]
     if response not in RESPONSES:
         raise DataError(
             f"a study has no response {response!r}",
             mend="use distance or score, or give a frame (see to_frame)",
         )
-    return to_frame(study, RESPONSES[response])
+    return to_frame(data, RESPONSES[response])
 
 
 def _group_sizes(spec: ModelSpec, used: pd.DataFrame) -> dict[str, int]:

@@ -13,7 +13,7 @@ PROPORTIONS = ("p", "prop", "proportion")
 FUNCTIONS = frozenset(
     (
         *("C", "T", "S", "bs", "poly", "scale", "center", "standardize", "binary", "B", "I"),
-        *(*PROPORTIONS, "weighted", "offset"),
+        *(*PROPORTIONS, "offset"),
         *("log", "log2", "log10", "exp", "abs"),
         *("np.log", "np.log1p", "np.log2", "np.log10", "np.exp", "np.sqrt", "np.abs"),
     )

@@ -41,12 +41,16 @@ class ModelSpec:
         Link of the mean; None for the family's default.
     priors : dict of str to str
         Priors by term, as text; terms left out get bambi's weakly informative defaults.
+    counts, weights : str, optional
+        Columns: how many equal observations a row stands for, and a Gaussian row's precision.
     """
 
     formula: str
     family: str = "gaussian"
     link: str | None = None
     priors: Mapping[str, str] = field(default_factory=dict)
+    counts: str | None = None
+    weights: str | None = None
 
     def to_json(self) -> str:
         """Text from which `from_json` makes an equal specification."""
@@ -69,11 +73,18 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     """
     if spec.family not in FAMILIES:
         raise DataError(f"unknown family {spec.family!r}", mend=f"use {', '.join(FAMILIES)}")
+    if spec.weights is not None and spec.family != "gaussian":
+        raise DataError(
+            f"weights are the precisions of Gaussian rows, and the family is {spec.family!r}",
+            mend="give counts= if a row stands for several equal observations",
+        )
     response, columns = formula_columns(spec.formula)
+    of_rows = [name for name in (spec.counts, spec.weights) if name is not None]
+    columns = list(dict.fromkeys([*columns, *of_rows]))
     for name in columns:
         if name not in frame:
             raise DataError(
-                f"the formula uses {name!r}, but the data have only {', '.join(frame.columns)}",
+                f"the model uses {name!r}, but the data have only {', '.join(frame.columns)}",
                 mend="correct the name or add the column",
                 column=name,
             )
@@ -96,11 +107,41 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
             used[name] = used[name].astype(str)
         elif pd.api.types.is_extension_array_dtype(used[name]) and used[name].dtype.kind in "iuf":
             used[name] = used[name].to_numpy(dtype=int if used[name].dtype.kind != "f" else float)
+    for name in of_rows:
+        _check_positive(used[name], whole=name == spec.counts)
     if spec.family == "binomial":
         _check_counts(used, *proportion(spec.formula))
     else:
         used[response] = _response(used[response], frame[response], spec.family)
     return used
+
+
+def _check_positive(values: pd.Series, *, whole: bool) -> None:
+    """Refuse a column of counts or weights that has others than positive (whole) numbers."""
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
+    bad = ~(numbers > 0) | (whole & (numbers % 1 != 0))
+    if not pd.api.types.is_numeric_dtype(values):
+        bad |= True
+    if bad.any():
+        row = int(bad.argmax())
+        what = "a positive whole number" if whole else "a positive number"
+        raise DataError(
+            f"{shown(values.iloc[row])} is not {what} ({int(bad.sum()):,} such rows)",
+            mend="leave rows that stand for nothing out with subset=, and correct the others",
+            file="data",
+            column=str(values.name),
+            row=row + 1,
+        )
+
+
+def row_counts(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray:
+    """Number of observations (rows,) that each row stands for."""
+    return np.ones(len(used)) if spec.counts is None else used[spec.counts].to_numpy(float)
+
+
+def row_precisions(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray | None:
+    """Precision (rows,) of each row, None where all are one."""
+    return None if spec.weights is None else used[spec.weights].to_numpy(float)
 
 
 def _check_counts(used: pd.DataFrame, successes: str, trials: str | float) -> None:

@@ -86,10 +86,13 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     failed = json.loads(fit.attrs["failures"])
     link = f" ({spec['link']})" if spec["link"] else ""
     excluded = int(fit.attrs["n_excluded"])
+    counts, weights = spec.get("counts"), spec.get("weights")
     lines = [
         f" Family: {spec['family']}{link}",
         f"Formula: {spec['formula']}",
         f"   Data: {int(fit.attrs['n_rows']):,} rows"
+        + (f" for {int(fit.attrs['n_observations']):,} observations ({counts})" if counts else "")
+        + (f", variance sigma^2/{weights}" if weights else "")
         + (f"; {excluded:,} left out by subset: {fit.attrs['subset']}" if excluded else ""),
         f" Engine: {fit.attrs['engine']}; seed {int(fit.attrs['seed'])}",
         f" Status: {describe_status(fit)}",

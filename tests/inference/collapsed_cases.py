@@ -1,6 +1,7 @@
 """Small Gaussian problems, awkward in one way each, and a dense reference for them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
@@ -42,6 +43,25 @@ def problem(
     return Problem(y, design, np.zeros(p), np.full(p, beta_sd), tuple(terms), np.ones(len(y)))
 
 
+def taken(p: Problem, rows: np.ndarray) -> Problem:
+    """Return the problem of these rows, in this order, repeats allowed."""
+
+    def of(t: GroupTerm) -> GroupTerm:
+        return replace(t, columns=t.columns[rows], codes=t.codes[rows], weights=t.weights[rows])
+
+    return replace(
+        p, y=p.y[rows], design=p.design[rows], terms=tuple(map(of, p.terms)),
+        row_weight=p.row_weight[rows],
+        row_precision=None if p.row_precision is None else p.row_precision[rows],
+    )  # fmt: skip
+
+
+def written_out(p: Problem) -> Problem:
+    """Return the problem with every row repeated as often as it counts."""
+    out = taken(p, np.repeat(np.arange(len(p.y)), p.row_weight.astype(int)))
+    return replace(out, row_weight=np.ones(len(out.y)))
+
+
 def indicator(t: GroupTerm) -> FloatArray:
     """Return the dense (n, levels, k) design of a term."""
     n, k = t.columns.shape
@@ -55,15 +75,20 @@ def indicator(t: GroupTerm) -> FloatArray:
 def dense_joint(
     p: Problem, sigma: float, factors: Sequence[FloatArray]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return all columns (n, q), their prior variances whitened in, and the noise variances."""
+    """Return all columns (n, q), their prior variances whitened in, and the noise variances.
+
+    Of a problem that was written out.
+    """
     parts = [p.design * p.beta_sd]
     for t, f in zip(p.terms, factors, strict=True):
         parts.append((indicator(t) @ f).reshape(len(p.y), -1))
-    return np.hstack(parts), p.design @ p.beta_mean, sigma**2 / p.row_weight
+    noise = np.broadcast_to(p.noise_sd(np.array([sigma]))[0] ** 2, len(p.y))
+    return np.hstack(parts), p.design @ p.beta_mean, noise
 
 
 def dense_log_marginal(p: Problem, sigma: float, factors: Sequence[FloatArray]) -> float:
     """Multivariate normal log density of y given the scales, by scipy, with n x n matrices."""
+    p = written_out(p)
     columns, mean, noise = dense_joint(p, sigma, factors)
     return float(stats.multivariate_normal.logpdf(p.y, mean, columns @ columns.T + np.diag(noise)))
 
@@ -73,7 +98,7 @@ def _noise(rng: np.random.Generator, n: int) -> FloatArray:
 
 
 def crossed_unbalanced() -> Problem:
-    """Cross two factors of very unequal counts, weights."""
+    """Cross two factors of very unequal counts, rows of unequal precision."""
     rng = np.random.default_rng(1)
     n = 120
     a, b = rng.binomial(11, 0.3, n), rng.geometric(0.3, n).clip(max=7) - 1
@@ -81,9 +106,7 @@ def crossed_unbalanced() -> Problem:
     y = x @ [1.0, -0.5] + rng.normal(size=12)[a] + 0.4 * rng.normal(size=7)[b] + _noise(rng, n)
     ones = np.ones((n, 1))
     made = problem(y, x, [term("1|a", ones, a, 12), term("1|b", ones, b, 7)])
-    return Problem(
-        made.y, made.design, made.beta_mean, made.beta_sd, made.terms, rng.uniform(0.5, 2, n)
-    )
+    return replace(made, row_precision=rng.uniform(0.5, 2, n))
 
 
 def one_member() -> Problem:
@@ -177,7 +200,17 @@ def nested() -> Problem:
     )  # fmt: skip
 
 
+def counted() -> Problem:
+    """Make coarse responses, so that rows are equal and stand for several; half of them precise."""
+    rng = np.random.default_rng(10)
+    g, x = rng.integers(0, 6, 60), rng.integers(0, 2, 60)
+    y = np.round(1 + 0.5 * x + 0.7 * rng.normal(size=6)[g] + _noise(rng, 60), 1)
+    ones = np.ones((60, 1))
+    made = problem(y, np.column_stack([ones, x]), [term("1|g", ones, g, 6)])
+    return replace(made, row_weight=rng.integers(1, 4, 60) + 0.0, row_precision=1.0 + g % 2)
+
+
 CASES = (
     crossed_unbalanced, one_member, saturated, multi_member, sd_near_zero, correlated_slopes,
-    three_slopes, collinear, nested,
+    three_slopes, collinear, nested, counted,
 )  # fmt: skip

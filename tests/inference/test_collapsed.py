@@ -13,9 +13,10 @@ from causalbias.inference.collapsed_predict import (
     log_likelihood,
     posterior_predict,
 )
-from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
+from causalbias.inference.problem import EngineError, FloatArray, Problem
 from tests.inference.collapsed_cases import (
     correlated_slopes,
+    counted,
     crossed_unbalanced,
     dense_log_marginal,
     half_normal,
@@ -23,18 +24,11 @@ from tests.inference.collapsed_cases import (
     nested,
     one_member,
     problem,
+    saturated,
+    taken,
     term,
+    written_out,
 )
-
-
-def permuted(p: Problem, order: np.ndarray) -> Problem:
-    def of(t: GroupTerm) -> GroupTerm:
-        return replace(t, columns=t.columns[order], codes=t.codes[order], weights=t.weights[order])
-
-    return replace(
-        p, y=p.y[order], design=p.design[order], row_weight=p.row_weight[order],
-        terms=tuple(map(of, p.terms)),
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("case", [nested, multi_member, correlated_slopes])
@@ -42,7 +36,7 @@ def test_row_order_is_immaterial(case):
     p = case()
     order = np.random.default_rng(0).permutation(len(p.y))
     a = sample_collapsed(p, half_normal, draws=500, seed=1)
-    b = sample_collapsed(permuted(p, order), half_normal, draws=500, seed=1)
+    b = sample_collapsed(taken(p, order), half_normal, draws=500, seed=1)
     # the search for the mode stops within rounding of the same point
     np.testing.assert_allclose(a.sigma.mean(), b.sigma.mean(), rtol=0.05)
     for t in p.terms:
@@ -94,14 +88,15 @@ def test_columns_of_very_different_scale():
     assert (np.abs(found.beta.mean(axis=0) - fit / [1, 1e6, 1e-6]) < 4 * error).all()
 
 
-def test_scales_against_quadrature():
-    """Two scales: integrate the dense marginal likelihood over them."""
-    p = one_member()
-    small = np.arange(36) < 9
-    small[30:] = True
-    p = permuted(p, np.flatnonzero(small))
+def few_of_one_member() -> Problem:
+    return taken(one_member(), np.r_[np.arange(9), np.arange(30, 36)])
 
-    node, weight = np.polynomial.legendre.leggauss(60)
+
+@pytest.mark.parametrize("case", [few_of_one_member, saturated], ids=lambda c: c.__name__)
+def test_scales_against_quadrature(case):
+    """Two scales: integrate the dense marginal likelihood over them."""
+    p = case()
+    node, weight = np.polynomial.legendre.leggauss(50)
     grid = 3.0 * (node + 1) + 1e-4
     group_sd, sigma = np.meshgrid(grid, grid)
     value = [
@@ -109,7 +104,7 @@ def test_scales_against_quadrature():
         for s, g in zip(sigma.ravel(), group_sd.ravel(), strict=True)
     ]
     value += half_normal(sigma.ravel()) + half_normal(group_sd.ravel())
-    mass = np.exp(value - np.max(value)).reshape(60, 60) * np.outer(weight, weight)
+    mass = np.exp(value - np.max(value)).reshape(sigma.shape) * np.outer(weight, weight)
     mass /= mass.sum()
 
     found = sample_collapsed(p, half_normal, draws=20_000, seed=0)
@@ -118,6 +113,7 @@ def test_scales_against_quadrature():
         lambda g, s: g + 0 * s,
         lambda g, s: g**2 + 0 * s,
         np.multiply,
+        lambda g, s: s / np.hypot(g, s),
     ):
         values = moment(found.sd["1|g"][:, 0], found.sigma)
         error = values.std() / np.sqrt(8000)
@@ -145,11 +141,29 @@ def test_precision_weights_equal_means_of_rows():
     g, count = np.repeat(np.arange(15), 4), rng.integers(1, 5, 60)
     y = rng.normal(size=15)[g] + rng.normal(size=60) / np.sqrt(count)
     one = np.ones((60, 1))
-    p = replace(problem(y, one, [term("1|g", one, g, 15)]), row_weight=count.astype(float))
-    wrong = replace(p, row_weight=np.ones(60))
+    p = replace(problem(y, one, [term("1|g", one, g, 15)]), row_precision=count.astype(float))
+    wrong = replace(p, row_precision=None)
     values = [sample_collapsed(q, half_normal, draws=2000, seed=0).sigma.mean() for q in (p, wrong)]
     assert abs(values[0] - 1.0) < 0.25
     assert values[1] < values[0]
+
+
+def test_a_count_is_so_many_equal_rows():
+    p = replace(counted(), row_precision=None)
+    a = sample_collapsed(p, half_normal, draws=8000, seed=0)
+    b = sample_collapsed(written_out(p), half_normal, draws=8000, seed=1)
+    for ours, theirs in ((a.sigma, b.sigma), (a.sd["1|g"], b.sd["1|g"]), (a.beta, b.beta)):
+        error = ours.std(axis=0) * np.sqrt(2 / 5000)  # importance weights cost some of the 8,000
+        assert (np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) < 4 * error).all()
+        np.testing.assert_allclose(ours.std(axis=0), theirs.std(axis=0), rtol=0.06)
+    # a precision is another thing: it leaves the number of observations alone
+    c = sample_collapsed(
+        replace(p, row_weight=np.ones(60), row_precision=p.row_weight), half_normal, draws=2000
+    )
+    assert c.sigma.std() > 1.2 * a.sigma.std()
+    total = sum(v.sum() for _, v in log_likelihood(p, a))
+    again = sum(v.sum() for _, v in log_likelihood(written_out(p), replace(a, blocks=b.blocks)))
+    assert total == pytest.approx(again, rel=1e-6)
 
 
 def test_same_seed_same_draws():
@@ -183,7 +197,7 @@ def test_log_likelihood_and_replicates():
         expected = expected + found.effects[t.name][:, t.codes[:, 0], 0]
     np.testing.assert_allclose(eta, expected, atol=1e-6)
     values = np.concatenate([v for _, v in log_likelihood(p, found)])
-    sd = found.sigma[:, None] / np.sqrt(p.row_weight)
+    sd = found.sigma[:, None] / np.sqrt(p.row_precision)
     np.testing.assert_allclose(values, stats.norm(expected, sd).logpdf(p.y), atol=1e-5)
     replicates = np.concatenate([v for _, v in posterior_predict(p, found, seed=1)])
     z = (replicates - expected) / sd
@@ -205,6 +219,7 @@ BAD = {
     "constant": (lambda p: replace(p, y=np.full_like(p.y, 3.0)), "constant"),
     "nan": (lambda p: replace(p, y=np.where(np.arange(len(p.y)) == 3, np.nan, p.y)), r"y .*\[3\]"),
     "weight": (lambda p: replace(p, row_weight=np.zeros(len(p.y))), "row_weight"),
+    "precision": (lambda p: replace(p, row_precision=np.zeros(len(p.y))), "row_precision"),
     "design": (lambda p: replace(p, design=p.design[:-1]), "design has shape"),
     "prior": (lambda p: replace(p, beta_sd=-p.beta_sd), "beta_sd"),
     "codes": (

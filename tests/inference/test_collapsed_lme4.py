@@ -24,6 +24,17 @@ lme4's optimum must be ours. Numbers are by lme4 1.1-31, R 4.2.2, run as::
     y <- 1 - 0.5*x + 0.8*z[200+1+pair] + 0.6*z[260+1+proto] + z[272+1+seed] +
       0.7*z[277:476]/sqrt(w)
     lmer(y ~ x + (1 | pair) + (1 | proto) + (1 | seed), weights = w, control = ctl)
+    # ratings (the shape of InstEval)
+    u <- lehmer(9000 + 200 + 80 + 16 + 3000, 4); k <- 1:3000; z <- qnorm(u[9001:length(u)])
+    s <- floor(200*u[k]^1.5); d <- floor(80*u[3000+k]^1.2); x <- as.numeric(u[6000+k] < 0.4)
+    ds <- 2*(d %/% 10) + x
+    y <- 3.2 - 0.1*x + 0.35*z[1+s] + 0.5*z[200+1+d] + 0.15*z[280+1+ds] + 1.2*z[296+k]
+    y <- pmin(5, pmax(1, round(y)))
+    lmer(y ~ x + (1 | s) + (1 | d) + (1 | ds), control = ctl)
+    # counted: 300 rows, of which 100 are distinct
+    u <- lehmer(910, 5); g <- floor(10*u[1:300]); x <- floor(3*u[301:600]); z <- qnorm(u[601:910])
+    y <- round(1 + 0.4*x + 0.6*z[1+g] + 0.8*z[10+1:300])
+    lmer(y ~ x + (1 | g), control = ctl)
 """
 
 from dataclasses import replace
@@ -35,6 +46,7 @@ from scipy.stats import norm
 from causalbias.inference.collapsed import sample_collapsed
 from causalbias.inference.collapsed_blocks import build_blocks
 from causalbias.inference.collapsed_density import draw_given, eliminate
+from causalbias.inference.equal_rows import merge_equal_rows
 from causalbias.inference.problem import FloatArray, Problem
 from tests.inference.collapsed_cases import problem, term
 
@@ -77,7 +89,30 @@ def weighted() -> Problem:
     one = np.ones((200, 1))
     terms = [term("1|pair", one, pair, 60), term("1|proto", one, proto, 12)]
     made = problem(y, np.column_stack([one, x]), [*terms, term("1|seed", one, seed, 4)])
-    return replace(flat(made), row_weight=w)
+    return replace(flat(made), row_precision=w)
+
+
+def ratings() -> Problem:
+    u = lehmer(12_296, 4)
+    z = norm.ppf(u[9000:])
+    s, d = np.floor(200 * u[:3000] ** 1.5).astype(int), np.floor(80 * u[3000:6000] ** 1.2)
+    x, d = (u[6000:9000] < 0.4).astype(int), d.astype(int)
+    ds = 2 * (d // 10) + x
+    y = 3.2 - 0.1 * x + 0.35 * z[s] + 0.5 * z[200 + d] + 0.15 * z[280 + ds] + 1.2 * z[296:]
+    one = np.ones((3000, 1))
+    terms = [term("1|s", one, s, 200), term("1|d", one, d, 80), term("1|ds", one, ds, 16)]
+    return flat(problem(np.round(y).clip(1, 5), np.column_stack([one, x]), terms))
+
+
+def counted() -> Problem:
+    u = lehmer(910, 5)
+    z, g, x = norm.ppf(u[600:]), np.floor(10 * u[:300]).astype(int), np.floor(3 * u[300:600])
+    y = np.round(1 + 0.4 * x + 0.6 * z[g] + 0.8 * z[10:])
+    one = np.ones((300, 1))
+    made = flat(problem(y, np.column_stack([one, x]), [term("1|g", one, g, 10)]))
+    merged, _ = merge_equal_rows(made)
+    assert len(merged.y) == 100
+    return merged
 
 
 def correlated(sd: tuple[float, float], corr: float) -> FloatArray:
@@ -94,6 +129,11 @@ REML = {
     "weighted": (weighted, 0.677937457836,
                  [[[0.884313866736]], [[0.410902475677]], [[1.222787932438]]],
                  [0.5293296656, -0.4346104494], -234.8316740009),
+    "ratings": (ratings, 1.0751203997037,
+                [[[0.3217943535321]], [[0.4532896310475]], [[0.1136585602599]]],
+                [3.261433819292, -0.032384201938], -4642.132014637),
+    "counted": (counted, 0.8265960387641, [[[0.4929891822092]]],
+                [0.77263291006, 0.44952951069], -382.5726121048),
 }  # fmt: skip
 
 

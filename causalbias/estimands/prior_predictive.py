@@ -1,0 +1,150 @@
+"""What a model says before it has seen the responses: parameters and data drawn from its priors."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import sparse
+
+from causalbias.errors import DataError
+from causalbias.estimands.predictive import MAX_VALUES, new_observations, trials_of
+from causalbias.estimands.predictor import inverse_link
+from causalbias.inference.collapsed_effects import chunks
+from causalbias.inference.problem import EngineError
+from causalbias.models.arrays import Arrays, arrays_of
+from causalbias.models.engines import MAX_KEPT
+from causalbias.models.fitting import frame_for, rows_of
+from causalbias.models.formula import formula_columns
+from causalbias.models.naming import name_draws
+from causalbias.models.prior_draws import PriorDraws, draw_priors
+from causalbias.models.result import OBS, pack_frame
+from causalbias.models.spec import ModelSpec, common_model, model_frame
+
+
+def prior_predictive(
+    formula: str,
+    data: xr.DataTree | pd.DataFrame,
+    *,
+    family: str = "gaussian",
+    link: str | None = None,
+    priors: Mapping[str, str] | None = None,
+    subset: str | None = None,
+    weights: str | None = None,
+    draws: int = 500,
+    seed: int = 0,
+) -> xr.DataTree:
+    """Draw parameters and responses from a model's priors, to see whether they are sensible.
+
+    The responses in `data` serve to scale default priors, and for nothing else.
+
+    Parameters
+    ----------
+    formula, data, family, link, priors, subset, weights
+        As in `fit`.
+    draws : int
+    seed : int
+        Same seed, same draws.
+
+    Returns
+    -------
+    DataTree
+        ``prior`` and ``prior_predictive`` (chain, draw, ...) under the names of a fit's posterior,
+        ``observed_data`` and ``constant_data``: what arviz' prior checks read. Ordinal responses
+        are category codes 0, 1, ... Effects of single levels are left out of ``prior`` where they
+        are more than eight million numbers. What is held beyond the result does not grow with
+        the draws.
+
+    Raises
+    ------
+    DataError
+        As `fit`; if a prior is flat, naming its term; if rows times draws are too many.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> drawn = cb.prior_predictive("score ~ level + (1|annotator)", study, draws=100)
+    >>> drawn["prior_predictive"]["score"].dims
+    ('chain', 'draw', '__obs__')
+    """
+    spec = ModelSpec(formula, family, link, dict(priors or {}), weights=weights)
+    used = model_frame(spec, rows_of(frame_for(formula, data), subset))
+    if draws < 1 or draws * len(used) > MAX_VALUES:
+        raise DataError(
+            f"{len(used):,} rows times {draws:,} draws (from 1 to {MAX_VALUES:,} numbers)",
+            mend="ask for another number of draws, or for fewer rows by subset=",
+        )
+    model = common_model(spec, used)
+    try:
+        arrays = arrays_of(model, spec, used, normal=False)
+    except EngineError as error:
+        raise DataError(f"cannot draw from the prior: {error}", mend="change that term") from error
+    of_parameters, of_effects, of_rows = np.random.default_rng(seed).spawn(3)
+    drawn = draw_priors(model, arrays, draws, of_parameters)
+    whole = family in ("bernoulli", "binomial", "cumulative")
+    values = np.empty((draws, len(used)), np.int32 if whole else np.float64)
+    further = {name: array.reshape(draws, -1) for name, (_, array) in drawn.further.items()}
+    sigma = further.get("sigma")
+    precision = arrays.problem.row_precision
+    for part, linear in _linear_predictor(arrays, drawn, used, of_effects):
+        sd = None if sigma is None else sigma[part]
+        values[part] = new_observations(
+            model, linear if family == "cumulative" else inverse_link(model, linear), of_rows,
+            sigma=sd if sd is None or precision is None else sd / np.sqrt(precision),
+            kappa=further["kappa"][part] if family == "beta" else None,
+            cuts=further["threshold"][part] if family == "cumulative" else None,
+            trials=trials_of(spec, used),
+        )  # fmt: skip
+    return _tree(name_draws(model, arrays, drawn, drawn.further, 1), values, formula, used)
+
+
+def _linear_predictor(
+    arrays: Arrays, drawn: PriorDraws, used: pd.DataFrame, rng: np.random.Generator
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (which draws, linear predictor (c, rows)); keep the effects that are not too many."""
+    problem = arrays.problem
+    draws = len(drawn.beta)
+    designs = [arrays.designs[term.name].matrix(used) for term in problem.terms]
+    # a stream of its own for each term, so that chunks of any size give the same draws
+    streams = rng.spawn(len(designs))
+    for term in problem.terms:
+        shape = (draws, term.n_levels, term.columns.shape[1])
+        if np.prod(shape) <= MAX_KEPT:
+            drawn.effects[term.name] = np.empty(shape)
+    width = len(problem.y) + sum(design.shape[1] for design in designs)
+    for part in chunks(draws, 16 * width):
+        linear = drawn.beta[part] @ problem.design.T
+        for term, design, stream in zip(problem.terms, designs, streams, strict=True):
+            effects = _effects(drawn.factors[term.name][part], term.n_levels, stream)
+            linear += _times(design, effects)
+            if term.name in drawn.effects:
+                drawn.effects[term.name][part] = effects
+        yield part, linear
+
+
+def _effects(factors: np.ndarray, levels: int, rng: np.random.Generator) -> np.ndarray:
+    """Effects (c, levels, k) given their factors (c, k, k)."""
+    white = rng.standard_normal((len(factors), levels, factors.shape[1]))
+    return white @ factors.swapaxes(1, 2)
+
+
+def _times(design: sparse.csr_matrix, effects: np.ndarray) -> np.ndarray:
+    return np.asarray(design @ effects.reshape(len(effects), -1).T).T
+
+
+def _tree(prior: xr.Dataset, values: np.ndarray, formula: str, used: pd.DataFrame) -> xr.DataTree:
+    response = formula_columns(formula)[0]
+    packed = pack_frame(used)
+    predictive = xr.Dataset(
+        {response: (("chain", "draw", OBS), values[None])},
+        coords={"chain": [0], "draw": prior["draw"], OBS: packed[OBS]},
+    )
+    return xr.DataTree.from_dict(
+        {
+            "prior": prior,
+            "prior_predictive": predictive,
+            "observed_data": packed[[response]],
+            "constant_data": packed,
+        }
+    )

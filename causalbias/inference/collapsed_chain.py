@@ -1,0 +1,195 @@
+"""Elimination of the chain's nodes and the way back, in compiled loops without allocation.
+
+A node is one level of one nested term. Its blocks with itself and with its ancestors lie in the
+flat vector ``values``, its rows against the dense part in ``cross`` (see `collapsed_blocks`).
+"""
+
+import numba
+import numpy as np
+
+from causalbias.inference.problem import FloatArray, IntArray
+
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_compiled
+def whiten_chain(
+    values: FloatArray,
+    cross: FloatArray,
+    position: IntArray,
+    factors: FloatArray,
+    ks: IntArray,
+    row: IntArray,
+    ancestor: IntArray,
+    offset: IntArray,
+) -> None:
+    """Whiten every block by the factors of its two nodes, and every node's rows, in place."""
+    n_nodes, width = ancestor.shape
+    n_dense = cross.shape[1]
+    for i in range(n_nodes):
+        k, left = ks[i], factors[position[i]]
+        for a in range(width):
+            j = ancestor[i, a]
+            if j < 0:
+                break
+            kj, right = ks[j], factors[position[j]]
+            if k == 1 and kj == 1:
+                values[offset[i, a]] *= left[0, 0] * right[0, 0]
+                if a == 0:
+                    values[offset[i, a]] += 1.0
+                continue
+            block = values[offset[i, a] : offset[i, a] + k * kj].reshape(k, kj)
+            for r in range(k):
+                for c in range(kj):
+                    total = 0.0
+                    for s in range(r, k):
+                        total += left[s, r] * block[s, c]
+                    block[r, c] = total
+            for r in range(k):
+                for c in range(kj):
+                    total = 0.0
+                    for s in range(c, kj):
+                        total += block[r, s] * right[s, c]
+                    block[r, c] = total
+            if a == 0:
+                for r in range(k):
+                    block[r, r] += 1.0
+        for r in range(k):
+            into = cross[row[i] + r]
+            for d in range(n_dense):
+                into[d] *= left[r, r]
+            for s in range(r + 1, k):
+                source, times = cross[row[i] + s], left[s, r]
+                for d in range(n_dense):
+                    into[d] += times * source[d]
+
+
+@_compiled
+def factor_nodes(
+    first: int,
+    last: int,
+    values: FloatArray,
+    cross: FloatArray,
+    ks: IntArray,
+    row: IntArray,
+    ancestor: IntArray,
+    offset: IntArray,
+) -> float:
+    """Factor one term's nodes, solve their blocks and rows; the log determinant (nan: failed)."""
+    width, n_dense = ancestor.shape[1], cross.shape[1]
+    log_det = 0.0
+    for i in range(first, last):
+        k = ks[i]
+        pivot = values[offset[i, 0] : offset[i, 0] + k * k].reshape(k, k)
+        for r in range(k):
+            for c in range(r + 1):
+                total = pivot[r, c]
+                for s in range(c):
+                    total -= pivot[r, s] * pivot[c, s]
+                if c < r:
+                    pivot[r, c] = total / pivot[c, c]
+                elif total > 0.0:
+                    pivot[r, r] = np.sqrt(total)
+                    log_det += np.log(total)
+                else:
+                    return np.nan
+        for r in range(k):
+            into = cross[row[i] + r]
+            for s in range(r):
+                source, times = cross[row[i] + s], pivot[r, s]
+                for d in range(n_dense):
+                    into[d] -= times * source[d]
+            inverse = 1.0 / pivot[r, r]
+            for d in range(n_dense):
+                into[d] *= inverse
+        for a in range(1, width):
+            j = ancestor[i, a]
+            if j < 0:
+                break
+            kj = ks[j]
+            block = values[offset[i, a] : offset[i, a] + k * kj].reshape(k, kj)
+            for c in range(kj):
+                for r in range(k):
+                    for s in range(r):
+                        block[r, c] -= pivot[r, s] * block[s, c]
+                    block[r, c] /= pivot[r, r]
+    return log_det
+
+
+@_compiled
+def subtract_nodes(
+    first: int,
+    last: int,
+    values: FloatArray,
+    cross: FloatArray,
+    ks: IntArray,
+    row: IntArray,
+    ancestor: IntArray,
+    offset: IntArray,
+) -> None:
+    """Take the share of one term's factored nodes from their ancestors' blocks and rows."""
+    width, n_dense = ancestor.shape[1], cross.shape[1]
+    for i in range(first, last):
+        k = ks[i]
+        for a in range(1, width):
+            j = ancestor[i, a]
+            if j < 0:
+                break
+            kj = ks[j]
+            here = values[offset[i, a] : offset[i, a] + k * kj].reshape(k, kj)
+            for b in range(a, width):
+                m = ancestor[i, b]
+                if m < 0:
+                    break
+                km = ks[m]
+                there = values[offset[i, b] : offset[i, b] + k * km].reshape(k, km)
+                at = offset[j, b - a]
+                for c in range(kj):
+                    for d in range(km):
+                        total = 0.0
+                        for r in range(k):
+                            total += here[r, c] * there[r, d]
+                        values[at + c * km + d] -= total
+            for c in range(kj):
+                into = cross[row[j] + c]
+                for r in range(k):
+                    source, times = cross[row[i] + r], here[r, c]
+                    for d in range(n_dense):
+                        into[d] -= times * source[d]
+
+
+@_compiled
+def solve_chain(
+    values: FloatArray,
+    rhs: FloatArray,
+    effects: FloatArray,
+    skip: int,
+    ks: IntArray,
+    position: IntArray,
+    row: IntArray,
+    ancestor: IntArray,
+    offset: IntArray,
+    factors: FloatArray,
+) -> None:
+    """Solve back from the last node to node ``skip``: ``rhs`` becomes u, ``effects`` L u."""
+    n_nodes, width = ancestor.shape
+    for i in range(n_nodes - 1, skip - 1, -1):
+        k = ks[i]
+        for a in range(1, width):
+            j = ancestor[i, a]
+            if j < 0:
+                break
+            kj = ks[j]
+            block = values[offset[i, a] : offset[i, a] + k * kj].reshape(k, kj)
+            for r in range(k):
+                for c in range(kj):
+                    rhs[row[i] + r] -= block[r, c] * rhs[row[j] + c]
+        pivot = values[offset[i, 0] : offset[i, 0] + k * k].reshape(k, k)
+        for r in range(k - 1, -1, -1):
+            for s in range(r + 1, k):
+                rhs[row[i] + r] -= pivot[s, r] * rhs[row[i] + s]
+            rhs[row[i] + r] /= pivot[r, r]
+        factor = factors[position[i]]
+        for r in range(k):
+            for s in range(r + 1):
+                effects[row[i] + r] += factor[r, s] * rhs[row[i] + s]

@@ -1,0 +1,135 @@
+"""Draws from the prior of a model's parameters, under the names that its posterior has."""
+
+from dataclasses import dataclass
+
+import bambi as bmb
+import numpy as np
+import pymc as pm
+from scipy import stats
+
+from causalbias.errors import DataError
+from causalbias.inference.collapsed_theta import draw_corr_factors
+from causalbias.inference.problem import FloatArray
+from causalbias.models.arrays import Arrays
+from causalbias.models.naming import Variable
+
+
+@dataclass(frozen=True)
+class PriorDraws:
+    """Draws of all parameters but the effects of single levels.
+
+    Attributes
+    ----------
+    beta : ndarray (draws, p)
+        Of the centred design.
+    sd : dict of ndarray (draws, k), by term
+    corr : dict of ndarray (draws, k, k)
+    factors : dict of ndarray (draws, k, k)
+        ``diag(sd) @ chol(corr)``.
+    further : dict of name to (dims, ndarray (draws, ...))
+        sigma, kappa, threshold.
+    effects : dict of ndarray (draws, levels, k)
+        To be filled in.
+    """
+
+    beta: FloatArray
+    sd: dict[str, FloatArray]
+    corr: dict[str, FloatArray]
+    factors: dict[str, FloatArray]
+    further: dict[str, Variable]
+    effects: dict[str, FloatArray]
+
+
+def draw_priors(
+    model: bmb.Model, arrays: Arrays, draws: int, rng: np.random.Generator
+) -> PriorDraws:
+    """Draw from the priors of a model.
+
+    Parameters
+    ----------
+    model : bambi Model
+        Without group terms (`common_model`).
+    arrays : Arrays
+        Of that model.
+    draws : int
+    rng : Generator
+
+    Raises
+    ------
+    DataError
+        If a prior is improper, naming its term.
+    """
+    parent = model.family.likelihood.parent
+    component = model.parameters[parent]
+    common = dict(component.common_terms)
+    if component.intercept_term is not None:
+        common = {"Intercept": component.intercept_term} | common
+    columns = [np.empty((draws, 0))]
+    for name, term in common.items():
+        size = np.asarray(term.data).reshape(len(arrays.problem.y), -1).shape[1]
+        columns.append(_draw(term.prior, name, (draws, size), rng))
+    sd, corr, factors = {}, {}, {}
+    for term in arrays.problem.terms:
+        priors = arrays.sd_priors[term.name]
+        sd[term.name] = np.hstack([_draw(one, term.name, (draws, 1), rng) for one in priors])
+        chol = np.broadcast_to(np.eye(len(priors)), (draws, len(priors), len(priors)))
+        if term.correlated:
+            chol = draw_corr_factors(len(priors), term.lkj_eta, draws, rng)
+            corr[term.name] = chol @ chol.swapaxes(1, 2)
+        factors[term.name] = sd[term.name][:, :, None] * chol
+    further: dict[str, Variable] = {}
+    for name, one in model.parameters.items():
+        if name == "threshold":
+            further[name] = (("threshold_dim",), _draw_thresholds(one.prior, draws, rng))
+        elif name != parent and isinstance(one.prior, bmb.Prior):
+            further[name] = ((), _draw(one.prior, name, (draws,), rng))
+        elif name != parent:
+            further[name] = ((), np.full(draws, float(one.prior)))
+    return PriorDraws(np.hstack(columns), sd, corr, factors, further, {})
+
+
+def _draw(
+    prior: bmb.Prior, name: str, shape: tuple[int, ...], rng: np.random.Generator
+) -> FloatArray:
+    arguments = {key: np.asarray(value, float) for key, value in prior.args.items()}
+    try:
+        found = pm.draw(getattr(pm, prior.name).dist(**arguments, shape=shape), random_seed=rng)
+    except NotImplementedError as error:
+        raise DataError(
+            f"the prior of {name!r} is {prior.name}, which is no distribution to draw from",
+            mend="give it a proper one in priors=",
+        ) from error
+    return np.asarray(found, float)
+
+
+def _draw_thresholds(
+    prior: bmb.Prior, draws: int, rng: np.random.Generator, points: int = 4001
+) -> FloatArray:
+    """Draw (draws, cuts) independent normals on condition that they ascend.
+
+    bambi's own prior predictive leaves the condition out. From the last cut back, the density of a
+    cut given those below it is its own times the probability that all later ones ascend above it:
+    a Markov chain, of which each step is drawn by inversion on a grid.
+    """
+    if prior.name != "Normal":
+        raise DataError(
+            f"the prior of the thresholds is {prior.name}",
+            mend="give a Normal one to draw from the prior",
+        )
+    mean = np.ravel(np.asarray(prior.args["mu"], float))
+    sd = np.broadcast_to(np.asarray(prior.args["sigma"], float), mean.shape)
+    grid = np.linspace((mean - 8 * sd).min(), (mean + 8 * sd).max(), points)
+    density = np.exp(stats.norm.logpdf(grid, mean[:, None], sd[:, None]))
+    for i in range(len(mean) - 1, 0, -1):
+        above = np.cumsum(density[i][::-1])[::-1]
+        density[i - 1] *= above / above[0]
+    step, cuts = grid[1] - grid[0], np.empty((draws, len(mean)))
+    low = np.zeros(draws)
+    for i, one in enumerate(density):
+        cumulative = np.concatenate([[0.0], np.cumsum(one)])
+        below = np.interp(low, np.arange(points + 1.0), cumulative)
+        target = below + rng.uniform(size=draws) * (cumulative[-1] - below)
+        at = np.searchsorted(cumulative, target, side="right").clip(1, points) - 1
+        low = at + (target - cumulative[at]) / (cumulative[at + 1] - cumulative[at])
+        cuts[:, i] = grid[0] + (low - 0.5) * step
+    return cuts

@@ -1,0 +1,126 @@
+"""Gaussian models that an engine may do badly: `fit` is right, or refuses with the reason."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalbias as cb
+from causalbias import DataError
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Unbalanced groups, the last of them seen once."""
+    rng = np.random.default_rng(11)
+    g = np.append(np.repeat(np.arange(12), rng.integers(2, 9, 12)), 12)
+    x = rng.normal(size=len(g))
+    y = 1 + 0.5 * x + rng.normal(0, 0.8, 13)[g] + rng.normal(0, 0.5, len(g))
+    return pd.DataFrame({"y": y, "x": x, "g": g})
+
+
+def gap(one, other, times=1.0):
+    """Difference of two summary rows in Monte Carlo errors, the first multiplied."""
+    error = np.hypot(
+        times * one["sd"] / np.sqrt(one["ess_bulk"]), other["sd"] / np.sqrt(other["ess_bulk"])
+    )
+    return abs(times * one["estimate"] - other["estimate"]) / error
+
+
+def test_columns_on_another_scale(rows):
+    plain = cb.summary(cb.fit("y ~ x + (x|g)", rows))
+    large = cb.fit("y ~ x + (x|g)", rows.assign(x=1e6 * rows["x"], y=1e-6 * rows["y"]))
+    assert cb.failures(large) == []
+    scaled = cb.summary(large)
+    for name, times in {"x": 1e12, "sd(x|g)": 1e12, "sd(1|g)": 1e6, "sigma": 1e6}.items():
+        assert gap(scaled.loc[name], plain.loc[name], times) < 4
+        assert times * scaled.loc[name, "sd"] == pytest.approx(plain.loc[name, "sd"], rel=0.1)
+
+
+def test_a_column_far_from_zero(rows):
+    near, far = (
+        cb.summary(cb.fit("y ~ x + (1|g)", rows.assign(x=rows["x"] + by))) for by in (0.0, 1e6)
+    )
+    assert gap(far.loc["x"], near.loc["x"]) < 4
+    assert far.loc["x", "sd"] == pytest.approx(near.loc["x", "sd"], rel=0.1)
+
+
+def test_a_group_seen_once(rows):
+    fit = cb.fit("y ~ x + (1|g)", rows)
+    assert cb.failures(fit) == []
+    draws = fit["posterior"].to_dataset()
+    once, last = draws["1|g"].sel(g__factor_dim="12"), rows.iloc[-1]
+    # given all else, its effect is normal about the shrunken residual of its only row
+    shrink = draws["1|g_sigma"] ** 2 / (draws["1|g_sigma"] ** 2 + draws["sigma"] ** 2)
+    off = once - shrink * (last["y"] - draws["Intercept"] - draws["x"] * last["x"])
+    z = off / (draws["sigma"] * np.sqrt(shrink))
+    assert abs(float(z.mean())) < 4 / np.sqrt(2000)
+    assert float(z.std()) == pytest.approx(1, abs=0.06)
+
+
+def test_groups_all_seen_once_leave_the_sum_of_variances():
+    rng = np.random.default_rng(12)
+    frame = pd.DataFrame({"y": 2 + rng.normal(size=40), "g": np.arange(40)})
+    fit = cb.fit("y ~ 1 + (1|g)", frame, method="collapsed")
+    assert cb.failures(fit) == []
+    draws = fit["posterior"].to_dataset()
+    total = draws["1|g_sigma"] ** 2 + draws["sigma"] ** 2
+    # 39 degrees of freedom: the posterior mean is within a few per cent of 39/37 of the variance
+    assert float(total.mean()) == pytest.approx(frame["y"].var() * 39 / 37, rel=0.08)
+    # the two share it in any proportion
+    assert float((draws["sigma"] ** 2 / total).std()) > 0.2
+
+
+def test_what_the_engine_does_badly_is_marked():
+    """Of many groups seen once the posterior is a thin arc, which no mixture of t's covers."""
+    rng = np.random.default_rng(12)
+    frame = pd.DataFrame({"y": 2 + rng.normal(size=1000), "g": np.arange(1000)})
+    fit = cb.fit("y ~ 1 + (1|g)", frame, method="collapsed", draws=500)
+    assert any("Pareto k" in reason for reason in cb.failures(fit))
+    assert "NOT CONVERGED" in repr(fit)
+
+
+def test_a_factor_of_one_level(rows):
+    fit = cb.fit("y ~ x + (1|g)", rows.assign(g="only"))
+    assert cb.failures(fit) == []
+    draws = fit["posterior"].to_dataset()
+    total = draws["Intercept"] + draws["1|g"].isel(g__factor_dim=0)
+    assert float(total.mean()) == pytest.approx((rows["y"] - 0.5 * rows["x"]).mean(), abs=0.2)
+    assert float(total.std()) < 0.2 * float(draws["1|g"].std())
+
+
+def test_collinear_columns_share_their_effect(rows):
+    one = cb.summary(cb.fit("y ~ x + (1|g)", rows)).loc["x"]
+    fit = cb.fit("y ~ x + z + (1|g)", rows.assign(z=2 * rows["x"]))
+    assert cb.failures(fit) == []
+    draws = fit["posterior"].to_dataset()
+    total = draws["x"] + 2 * draws["z"]
+    assert float(total.mean()) == pytest.approx(one["estimate"], abs=0.1 * one["sd"])
+    assert float(total.std()) == pytest.approx(one["sd"], rel=0.1)
+    assert float(draws["x"].std()) > 5 * one["sd"]
+
+
+def test_improper_posteriors_are_refused_by_any_method(rows):
+    flat = {"x": "Flat()", "z": "Flat()"}
+    for method in ("auto", "collapsed"):
+        with pytest.raises(DataError, match="linear combinations"):
+            cb.fit("y ~ x + z", rows.assign(z=2 * rows["x"]), priors=flat, method=method)
+        with pytest.raises(DataError, match="constant within groups"):
+            cb.fit("y ~ 1 + (1|g)", rows.assign(y=rows["g"] * 1.5), method=method)
+        with pytest.raises(DataError, match="exact linear function"):
+            cb.fit("y ~ x", rows.assign(y=3 - 2 * rows["x"]), method=method)
+
+
+def test_more_coefficients_than_rows_follow_their_priors():
+    rng = np.random.default_rng(13)
+    frame = pd.DataFrame(rng.normal(size=(6, 10)), columns=list("abcdefghij")).assign(
+        y=rng.normal(size=6)
+    )
+    names = list("abcdefghij")
+    priors = dict.fromkeys(names, "Normal(0, 1)") | {"Intercept": "Normal(0, 1)"}
+    fit = cb.fit(f"y ~ {' + '.join(names)}", frame, priors=priors)
+    assert cb.failures(fit) == []
+    # no combination of columns can be better known than by its prior alone, nor worse
+    assert (cb.summary(fit).loc[names, "sd"] < 1.1).all()
+    hidden = np.linalg.svd(frame[names] - frame[names].mean())[2][-1]
+    draws = np.stack([fit["posterior"][name].values.ravel() for name in names], axis=1)
+    assert (draws @ hidden).std() == pytest.approx(1, abs=0.06)
