@@ -25,7 +25,7 @@ MEND = "pip install 'causalbias[recognition]'"
 
 
 def dlib_embedder(name: str = "dlib") -> Embedder:
-    """dlib's face recognition ResNet: 150 x 150 RGB chips in, 128 numbers out, Euclidean, 0.6.
+    """The face recognition ResNet of dlib: 150 x 150 RGB chips in, 128 numbers out, Euclidean, 0.6.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def five_points(image: np.ndarray, box: Any) -> np.ndarray:
 
 
 def dlib_chip(image: np.ndarray, box: Any, size: int = CHIP) -> np.ndarray:
-    """dlib's own crop of a face, (size, size, 3), upright by the corners of the eyes and the nose.
+    """The crop of a face by dlib, (size, size, 3), upright by the corners of the eyes and the nose.
 
     With padding 0.25, as the network was trained.
     """

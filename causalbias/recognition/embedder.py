@@ -123,9 +123,7 @@ class Embedder:
         return unit_length(found) if self.unit else found
 
 
-def prepare(
-    images: np.ndarray, colour: str, normalise: tuple[object, object] | None
-) -> np.ndarray:
+def prepare(images: np.ndarray, colour: str, normalise: tuple[object, object] | None) -> np.ndarray:
     """Images (n, h, w, 3), RGB uint8, in the colour order and scale of a network.
 
     Grey is ITU-R 601 luma, rounded, as in Pillow and dlib's training data.

@@ -137,8 +137,10 @@ def _crop(content: bytes, method: str, size: tuple[int, int]) -> Decoded:
 
 def _embedded(crops: Mapping[str, Decoded], embedder: Embedder) -> dict[str, Record]:
     ready = {image: crop.pixels for image, crop in crops.items() if crop.pixels is not None}
-    vectors = embedder(np.stack(list(ready.values()))) if ready else []
-    by_image = dict(zip(ready, vectors, strict=True))
+    by_image: dict[str, np.ndarray] = {}
+    if ready:
+        vectors = embedder(np.stack(list(ready.values())))
+        by_image = dict(zip(ready, vectors, strict=True))
     return {
         image: Record(crop.status, crop.note, by_image.get(image)) for image, crop in crops.items()
     }
@@ -214,7 +216,6 @@ def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
     stimuli = group_of(study, "stimuli")
     present = stimuli["present"].values
     names = stimuli["stimulus"].values[present].astype(str).tolist()
-    files = list_images(root)
     if "image" in stimuli:
         home = Path(root).resolve()
         paths = [Path(root) / image for image in stimuli["image"].values[present].astype(str)]
@@ -227,6 +228,7 @@ def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
                 )
         found = {name: path for name, path in zip(names, paths, strict=True) if path.is_file()}
     else:
+        files = list_images(root)
         found = {name: files[name] for name in names if name in files}
     if not found:
         raise DataError(
@@ -260,3 +262,13 @@ def _check_files(files: Mapping[str, Path]) -> None:
             mend="correct the paths",
             file=str(missing[0]) if missing else None,
         )
+
+
+def crops_of(
+    images: str | Path | Mapping[str, str | Path], align: str, size: tuple[int, int]
+) -> np.ndarray:
+    """The usable crops (n, height, width, 3), uint8, of a set of images; see `align_face`."""
+    files = list_images(images) if isinstance(images, str | Path) else images
+    crops = (_crop(_read(Path(path)), align, size).pixels for path in files.values())
+    usable = [crop for crop in crops if crop is not None]
+    return np.stack(usable) if usable else np.empty((0, *size, 3), np.uint8)

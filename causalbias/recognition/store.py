@@ -92,12 +92,12 @@ def read_records(store: sqlite3.Connection, key: str, images: Iterable[str]) -> 
         for image, status, note, vector in store.execute(query, (key,))
         if image in wanted
     }
-    vectors = {image: one.vector for image, one in found.items() if one.status == "ok"}
-    lengths = {0 if vector is None else len(vector) for vector in vectors.values()}
+    lengths = {0 if one.vector is None else len(one.vector)
+               for one in found.values() if one.status == "ok"}  # fmt: skip
     if len(lengths) > 1 or 0 in lengths:
         raise _damaged(f"embeddings of {sorted(lengths)} features for one embedder")
-    for image, vector in vectors.items():
-        if not np.isfinite(vector).all():
+    for image, one in found.items():
+        if one.vector is not None and not np.isfinite(one.vector).all():
             raise _damaged(f"the embedding of image {image[:12]} is not finite")
     return found
 
