@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from causalbias.recognition.classical import eigenfaces
     from causalbias.recognition.embedder import Embedder
     from causalbias.recognition.embedding import embed, images_of
-    from causalbias.recognition.machine import enrolment, with_distances
+    from causalbias.recognition.machine import enrolment, with_distances, with_embeddings
     from causalbias.storage import open, save
     from causalbias.study.build import make_study
     from causalbias.study.frames import to_frame
@@ -82,6 +82,7 @@ __all__ = [
     "to_release",
     "validate",
     "with_distances",
+    "with_embeddings",
     "with_log_likelihood",
     "with_pairs",
     "with_predictive",
@@ -126,6 +127,7 @@ _HOMES = {
     "to_release": "causalbias.datasets.release.writing",
     "validate": "causalbias.study.validate",
     "with_distances": "causalbias.recognition.machine",
+    "with_embeddings": "causalbias.recognition.machine",
     "with_log_likelihood": "causalbias.estimands.predictive",
     "with_pairs": "causalbias.study.pairs",
     "with_predictive": "causalbias.estimands.predictive",

@@ -1,4 +1,4 @@
-"""One file on disk for a study, a fit or embeddings: NetCDF or Zarr, written whole or not at all."""
+"""One file for a study, a fit or embeddings: NetCDF or Zarr, written whole or not at all."""
 
 import os
 import shutil

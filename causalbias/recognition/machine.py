@@ -95,12 +95,6 @@ def with_distances(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
     first, second = (
         index.get_indexer(pd.Index(pairs[f"stimulus_{side}"].values)) for side in ("a", "b")
     )
-    if (first < 0).all() and (second < 0).all():
-        raise DataError(
-            f"none of the {len(index)} embedded images, such as {str(index[0])!r}, is in a pair",
-            mend="embed the study's faces: embed(images_of(study, folder))",
-            file="/pairs",
-        )
     parts = [
         _system(embeddings.sel(system=name), first, second, pairs["pair"].values)
         for name in embeddings["system"].values
@@ -112,8 +106,29 @@ def with_distances(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
         "metric": _metrics(parts),
         "direction": "smaller means more alike",
     }
-    new = as_study(study)
+    new = with_embeddings(study, embeddings)
     new["machine"] = xr.DataTree(machine)
+    return new
+
+
+def with_embeddings(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
+    """The study with ``/embeddings``: the cube that `embed` returned, of the study's faces.
+
+    Raises
+    ------
+    DataError
+        If the study has no faces, or none of them was embedded.
+    """
+    if "stimuli" not in study.children:
+        raise DataError("the study has no faces", mend="give make_study the table of stimuli")
+    if not np.isin(embeddings["stimulus"].values, group_of(study, "stimuli")["stimulus"]).any():
+        raise DataError(
+            f"none of the {embeddings.sizes['stimulus']} embedded images, such as "
+            f"{str(embeddings['stimulus'].values[0])!r}, is a face of the study",
+            mend="embed the study's faces: embed(images_of(study, folder))",
+            file="/stimuli",
+        )
+    new = as_study(study)
     new["embeddings"] = xr.DataTree(embeddings)
     return new
 
@@ -164,7 +179,7 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
     Parameters
     ----------
     study : DataTree
-        With ``/stimuli`` and ``/embeddings`` (from `with_distances`).
+        With ``/stimuli`` and ``/embeddings`` (from `with_distances` or `with_embeddings`).
     by : sequence of str
         Factors whose levels are the groups.
     prob : float
@@ -184,7 +199,7 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
         If the study has no embeddings, or a factor is unknown.
     """
     if not {"embeddings", "stimuli"} <= set(study.children):
-        raise DataError("no embeddings in the study", mend="add them by with_distances")
+        raise DataError("no embeddings in the study", mend="add them by with_embeddings")
     faces = to_frame(study, "stimuli")
     check_columns(faces, by, file="/stimuli")
     identity = str(study.attrs["identity"])

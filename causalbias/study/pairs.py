@@ -97,9 +97,9 @@ def pairs_within(faces: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.Dat
     for by in groups:
         check_columns(faces, by, file="stimuli")
         for rows in faces.groupby(list(by)).indices.values():
-            a, b = np.triu_indices(len(rows), k=1)
-            first.append(rows[a])
-            second.append(rows[b])
+            a, b = np.triu_indices(np.size(rows), k=1)
+            first.append(np.asarray(rows)[a])
+            second.append(np.asarray(rows)[b])
     if not sum(len(rows) for rows in first):
         raise DataError(
             f"no two faces share {' or '.join('+'.join(by) for by in groups)}",

@@ -107,7 +107,7 @@ def _tensors(archive: zipfile.ZipFile, root: str) -> dict[str, torch.Tensor]:
 def _operation(target: str) -> Callable[..., Any]:
     parts = target.split(".")
     if parts[0] == "_operator" and len(parts) == 2 and parts[1] in ARITHMETIC:
-        return getattr(operator, parts[1])  # type: ignore[no-any-return]
+        return getattr(operator, parts[1])
     if parts[:3] == ["torch", "ops", "aten"] and len(parts) == 5 and parts[3] not in FORBIDDEN:
         packet = getattr(torch.ops.aten, parts[3], None)
         overload = getattr(packet, parts[4], None)

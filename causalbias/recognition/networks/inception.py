@@ -89,7 +89,7 @@ def block8(scale: float = 0.20, relu: bool = True) -> Residual:
 
 
 class InceptionResnetV1(nn.Module):
-    """Stem, five, ten and five residual blocks with reductions between, mean, linear layer, norm."""
+    """Stem; five, ten and five residual blocks with reductions between; mean, linear, norm."""
 
     def __init__(self) -> None:
         super().__init__()
