@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from causalbias.recognition.embedder import Embedder
     from causalbias.recognition.embedding import embed, images_of
     from causalbias.recognition.machine import enrolment, with_distances, with_embeddings
+    from causalbias.recognition.texts import text_scores
+    from causalbias.recognition.torch_file import text_embeddings
     from causalbias.storage import open, save
     from causalbias.study.build import make_study
     from causalbias.study.frames import to_frame
@@ -78,6 +80,8 @@ __all__ = [
     "stimuli_from_names",
     "summarise",
     "summary",
+    "text_embeddings",
+    "text_scores",
     "to_frame",
     "to_release",
     "validate",
@@ -123,6 +127,8 @@ _HOMES = {
     "stimuli_from_names": "causalbias.study.pairs",
     "summarise": "causalbias.estimands.summaries",
     "summary": "causalbias.models.summary",
+    "text_embeddings": "causalbias.recognition.torch_file",
+    "text_scores": "causalbias.recognition.texts",
     "to_frame": "causalbias.study.frames",
     "to_release": "causalbias.datasets.release.writing",
     "validate": "causalbias.study.validate",

@@ -33,6 +33,7 @@ NAME = re.compile(
 # Published operating thresholds on the Euclidean distance.
 THRESHOLDS = {"dlib": 0.6}
 CHIPS = "chips"
+ORDER = ["attribute", "seed", "level"]
 
 
 def load_omi(path: str | Path) -> Study:
@@ -80,7 +81,8 @@ def _load_experiment(csv: Path) -> Study:
     )
     systems = sorted(csv.parent.glob(f"embeddings_*_{csv.stem}.npz"))
     if not systems and (csv.parent / CHIPS).is_dir():
-        stimuli = _named_faces([path.name for path in (csv.parent / CHIPS).iterdir()], CHIPS)
+        stimuli = _named_faces([path.name for path in (csv.parent / CHIPS).glob("*.jpg")], CHIPS)
+        stimuli = stimuli.sort_values(ORDER, ignore_index=True)
         return build(
             stimuli=stimuli,
             pairs=pairs_by_design(stimuli),
@@ -249,7 +251,7 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
             row=row + 1,
         )
     faces = faces.assign(detected=detected)
-    order = faces.sort_values(["attribute", "seed", "level"]).index.to_numpy()
+    order = faces.sort_values(ORDER).index.to_numpy()
     return faces.loc[order].reset_index(drop=True), embedding[order]
 
 

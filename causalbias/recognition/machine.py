@@ -221,7 +221,7 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
                     "rate": failed.mean(),
                     "lower": lower,
                     "upper": upper,
-                    "reasons": "; ".join(f"{n} {why}" for why, n in reasons.items()),
+                    "reasons": "; ".join(f"{n} {why}" for why, n in sorted(reasons.items())),
                 }
             )
     return pd.DataFrame(rows)
@@ -240,7 +240,7 @@ def rate_interval(
     >>> [round(end, 3) for end in rate_interval(failed, one_each)]
     [0.053, 0.17]
     >>> [round(end, 3) for end in rate_interval(failed, in_pairs)]
-    [0.038, 0.205]
+    [0.039, 0.205]
     """
     n, rate = len(failed), float(failed.mean())
     _, cluster = np.unique(identity, return_inverse=True)
@@ -248,8 +248,7 @@ def rate_interval(
     effective = float(groups)
     if 0 < rate < 1 and groups > 1:
         excess = np.bincount(cluster, weights=failed - rate)
-        variance = (excess**2).sum() * groups / (groups - 1) / n**2
-        effective = min(float(n), rate * (1 - rate) / (n - 1) / variance * n)
+        effective = min(float(n), rate * (1 - rate) * n**2 / (excess**2).sum())
     posterior = stats.beta(rate * effective + 0.5, (1 - rate) * effective + 0.5)
     lower = 0.0 if rate == 0 else float(posterior.ppf((1 - prob) / 2))
     return lower, 1.0 if rate == 1 else float(posterior.ppf((1 + prob) / 2))

@@ -25,7 +25,7 @@ def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
         Stimuli, as `embed` calls them: paths without their endings.
     pattern : str
         ``"{seed}_{attribute}_{level}"``: fields in braces, the text between them as it stands. A
-        field holds no ``/`` and no text that follows it in the pattern.
+        field holds no ``/`` and none of the text that follows a field in the pattern.
 
     Returns
     -------
@@ -52,8 +52,8 @@ def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
         )
     between = FIELD.split(pattern)[::2]
     parts = [re.escape(between[0])]
+    stop = "".join(rf"(?!{re.escape(text)})" for text in sorted(set(between[1:]) - {""}))
     for field, after in zip(fields, between[1:], strict=True):
-        stop = rf"(?!{re.escape(after)})" if after else ""
         parts.append(rf"(?P<{field}>(?:{stop}[^/])+){re.escape(after)}")
     fits = re.compile("".join(parts))
     rows = []

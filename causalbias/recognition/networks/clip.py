@@ -71,7 +71,7 @@ class ImageTower(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings (n, features) of images (n, 3, size, size)."""
         patches = self.conv1(x).flatten(2).transpose(1, 2)
-        first = self.class_embedding.expand(len(x), 1, -1)
+        first = self.class_embedding.expand(x.shape[0], 1, -1)
         tokens = torch.cat([first, patches], 1) + self.positional_embedding
         tokens = self.transformer(self.ln_pre(tokens))
         return self.ln_post(tokens[:, 0]) @ self.proj

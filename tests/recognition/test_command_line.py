@@ -1,0 +1,78 @@
+"""From image files to a study and to effects, on the command line."""
+
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import causalbias as cb
+from causalbias.cli import app
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def test_embed_writes_embeddings_and_a_study_and_resumes(noisy_folder, tmp_path):
+    pytest.importorskip("pywt")
+    for n in range(10):
+        (noisy_folder / f"f{n}.png").rename(noisy_folder / f"{n // 2}_{n % 2}.png")
+    (noisy_folder / "9_0.png").write_bytes(b"broken")
+    command = ["embed", noisy_folder, "-o", tmp_path / "out", "--embedder", "wavelets",
+               "--embedder", "lbp", "--align", "none", "--names", "{seed}_{level}"]  # fmt: skip
+    done = run(*command)
+    assert done.exit_code == 0, done.output
+    assert "wavelets: 10 ok, 1 unreadable image" in done.output
+    study = cb.open(tmp_path / "out" / "study.nc")
+    found = cb.open(tmp_path / "out" / "embeddings.nc")
+    assert np.array_equal(found["embedding"], study["embeddings"]["embedding"], equal_nan=True)
+    assert dict(study["stimuli"].sizes) == {"seed": 6, "level": 2}
+    assert run(*command).output == done.output
+
+
+def test_embed_says_in_one_line_what_is_wrong(tmp_path):
+    done = run("embed", tmp_path, "-o", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "no images" in done.output
+    assert "Traceback" not in done.output
+
+
+def test_chips_and_ratings_alone_make_the_study_that_the_stored_embeddings_make(
+    omi, chips, tmp_path
+):
+    shutil.copy(omi / "validation_artificial.csv", tmp_path)
+    (tmp_path / "chips").symlink_to(chips.resolve())
+    waiting, reference = cb.load("omi", tmp_path), cb.load("omi", omi)
+    assert "machine" not in waiting.children
+    for group in ("stimuli", "pairs"):
+        assert waiting[group].to_dataset().identical(reference[group].to_dataset())
+
+
+@pytest.mark.slow
+def test_from_jpeg_to_effects(omi, chips, tmp_path):
+    """Six seeds and one attribute in full: the report's numbers are those of the stored file."""
+    pytest.importorskip("dlib")
+    source, bare = tmp_path / "source", tmp_path / "bare"
+    for root in (source, bare):
+        root.mkdir()
+    rows = (omi / "validation_artificial.csv").read_text().splitlines(keepends=True)
+    kept = [row for row in rows[1:] if ",familiar," in row]
+    assert kept
+    with np.load(omi / "embeddings_dlib_validation_artificial.npz", allow_pickle=False) as arrays:
+        name, detected, embedding = (arrays[key] for key in ("name", "detected", "embedding"))
+    mine = np.flatnonzero(np.char.find(name, "_familiar_") > 0)[:36]
+    np.savez(source / "embeddings_dlib_validation_part.npz", name=name[mine],
+             detected=detected[mine], embedding=embedding[mine])  # fmt: skip
+    (bare / "chips").mkdir()
+    for one in name[mine]:
+        shutil.copyfile(chips / one, bare / "chips" / one)
+    for root in (source, bare):
+        (root / "validation_part.csv").write_text("".join([rows[0], *kept]))
+    done = run("run", bare, "--images", bare / "chips", "--align", "none", "-o", tmp_path / "a")
+    expected = run("run", source, "-o", tmp_path / "b")
+    assert (done.exit_code, expected.exit_code) == (0, 0), done.output
+    for table in sorted(path.name for path in (tmp_path / "b" / "tables").iterdir()):
+        if "sources" not in table:
+            a, b = ((tmp_path / side / "tables" / table).read_text() for side in "ab")
+            assert a == b, table
