@@ -42,18 +42,18 @@ def open_store(path: Path | None) -> Iterator[sqlite3.Connection]:
     place = ":memory:" if path is None else str(path)
     try:
         with closing(sqlite3.connect(place, timeout=60)) as store:
-            found = [store.execute(f"PRAGMA {name}").fetchone()[0] for name in
-                     ("application_id", "user_version", "schema_version")]  # fmt: skip
-            if found[:2] != [APPLICATION, FORMAT] and found != [0, 0, 0]:
+            found = [
+                store.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("application_id", "user_version", "schema_version")
+            ]
+            if found == [0, 0, 0]:
+                _create(store)
+            elif found[:2] != [APPLICATION, FORMAT]:
                 raise DataError(
                     "an SQLite file of another kind or version",
-                    mend="give a new name for the store",
+                    mend="give another directory for the store",
                     file=place,
                 )
-            store.execute(f"PRAGMA application_id = {APPLICATION}")
-            store.execute(f"PRAGMA user_version = {FORMAT}")
-            store.execute(TABLE)
-            store.commit()
             yield store
     except sqlite3.Error as error:
         raise DataError(
@@ -61,6 +61,15 @@ def open_store(path: Path | None) -> Iterator[sqlite3.Connection]:
             mend="delete it, and what is in it will be computed again",
             file=place,
         ) from error
+
+
+def _create(store: sqlite3.Connection) -> None:
+    """Mark a new file as ours, all at once, so that a kill leaves none half made."""
+    with store:
+        store.execute("BEGIN IMMEDIATE")
+        store.execute(f"PRAGMA application_id = {APPLICATION}")
+        store.execute(f"PRAGMA user_version = {FORMAT}")
+        store.execute(TABLE)
 
 
 def stored_images(store: sqlite3.Connection, key: str) -> set[str]:

@@ -270,6 +270,7 @@ class Bomb:
         return os.mkdir, (str(self.target),)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_pickle_bombs_do_not_go_off(tmp_path):
     went_off = tmp_path / "went-off"
     path = tmp_path / "bomb.pt"
