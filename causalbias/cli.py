@@ -44,6 +44,8 @@ Align = Annotated[
                  "[default: as the embedder was trained]"),
 ]  # fmt: skip
 Architecture = Annotated[str | None, typer.Option(help="Of a file of weights, e.g. iresnet50.")]
+Side = Annotated[int | None, typer.Option("--size", help="Side of the images that a network takes, "
+                                          "where its file does not say.")]  # fmt: skip
 Device = Annotated[str, typer.Option(help="cpu or cuda, for ONNX and torch networks.")]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 
@@ -72,6 +74,7 @@ def run(
     embedder: Embedders = None,
     align: Align = None,
     architecture: Architecture = None,
+    size: Side = None,
     device: Device = "cpu",
     prob: Prob = 0.95,
     seed: Seed = 1,
@@ -81,7 +84,7 @@ def run(
         study = _study(path or _real_data(dataset), dataset)
         if images is not None:
             files = cb.images_of(study, images)
-            cube = _embedded(files, embedder, align, architecture, device, out)
+            cube = _embedded(files, embedder, align, architecture, size, device, out)
             study = cb.with_distances(study, cube)
             cb.save(study, out / "study.nc")
     _analyse(study, out, prob, seed)
@@ -94,6 +97,7 @@ def embed(
     embedder: Embedders = None,
     align: Align = None,
     architecture: Architecture = None,
+    size: Side = None,
     device: Device = "cpu",
     names: Annotated[
         str | None,
@@ -103,7 +107,7 @@ def embed(
 ) -> None:  # fmt: skip
     """Embed a folder of faces; a run that was interrupted resumes where it stopped."""
     with _told():
-        cube = _embedded(images, embedder, align, architecture, device, out)
+        cube = _embedded(images, embedder, align, architecture, size, device, out)
         written = [cb.save(cube, out / "embeddings.nc")]
         if names is not None:
             faces = cb.stimuli_from_names(cube["stimulus"].values, names)
@@ -174,16 +178,23 @@ def _embedded(
     names: list[str] | None,
     align: str | None,
     architecture: str | None,
+    size: int | None,
     device: str,
     store: Path,
 ) -> "xr.Dataset":
     """Embed with a bar for each system, and tell what failed to enrol."""
-    chosen = [
-        cb.eigenfaces(images, align=align or "dlib")
-        if name == "eigenfaces"
-        else cb.embedder(name, architecture=architecture, device=device)
-        for name in names or ["dlib"]
-    ]
+    chosen = []
+    for name in names or ["dlib"]:
+        known: dict[str, Any] = {}
+        if Path(name).suffix:
+            known = {"device": device} | ({"size": (size, size)} if size else {})
+        if Path(name).suffix not in ("", ".onnx"):
+            known["architecture"] = architecture
+        chosen.append(
+            cb.eigenfaces(images, align=align or "dlib")
+            if name == "eigenfaces"
+            else cb.embedder(name, **known)
+        )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=console, transient=True) as bar:

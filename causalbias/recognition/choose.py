@@ -77,6 +77,11 @@ def embedder(
             )
         return _ready(source, name or source)
     path = Path(source)
+    if architecture is not None and path.suffix not in TORCH:
+        raise DataError(
+            f"an architecture for {path.name!r}",
+            mend=f"it belongs to weights alone: {', '.join(TORCH)}",
+        )
     options = {"name": name or path.stem, "device": device, **known}
     if path.suffix == ".onnx":
         from causalbias.recognition.onnx_file import onnx_embedder

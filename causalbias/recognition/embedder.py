@@ -16,6 +16,7 @@ METRICS = ("euclidean", "cosine")
 ALIGNMENTS = ("dlib", "arcface", "none")
 # Of the preparation below: a change that moves embeddings must change every fingerprint.
 RECIPE = 1
+Level = float | tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Embedder:
     size: tuple[int, int]
     weights: str
     colour: str = "rgb"
-    normalise: tuple[object, object] | None = None
+    normalise: tuple[Level, Level] | None = None
     unit: bool = False
     align: str = "none"
     metric: str = "euclidean"
@@ -123,7 +124,7 @@ class Embedder:
         return unit_length(found) if self.unit else found
 
 
-def prepare(images: np.ndarray, colour: str, normalise: tuple[object, object] | None) -> np.ndarray:
+def prepare(images: np.ndarray, colour: str, normalise: tuple[Level, Level] | None) -> np.ndarray:
     """Images (n, h, w, 3), RGB uint8, in the colour order and scale of a network.
 
     Grey is ITU-R 601 luma, rounded, as in Pillow and dlib's training data.

@@ -1,6 +1,7 @@
 """Reading face images that are not trusted: each becomes pixels, or a status that says why not."""
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from causalbias.errors import DataError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MODES = ("RGB", "RGBA", "L", "LA", "P", "PA", "1", "CMYK", "YCbCr")
-GREY = ("L", "LA", "1")
+TRANSPARENT = ("RGBA", "LA", "PA")
 MAX_BYTES = 64 * 1024**2
 MAX_PIXELS = 64 * 10**6
 
@@ -78,20 +79,27 @@ def list_images(folder: str | Path) -> dict[str, Path]:
 def decode(content: bytes) -> Decoded:
     """Pixels of an image file's bytes, upright and in RGB.
 
-    A grey image becomes three equal channels and is noted; one whose pixels are all equal has the
-    status "blank image". Anything else that cannot be shown as 8-bit RGB is unreadable.
+    A grey image becomes three equal channels and is noted, as is transparency; one whose pixels are
+    all equal has the status "blank image". Anything else that cannot be shown as 8-bit RGB is
+    unreadable.
     """
     from PIL import Image, ImageOps
 
     if len(content) > MAX_BYTES:
         return Decoded(None, TOO_LARGE)
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with (
+            warnings.catch_warnings(
+                action="ignore",  # Pillow's own warning of large images
+                category=Image.DecompressionBombWarning,
+            ),
+            Image.open(io.BytesIO(content), formats=FORMATS) as image,
+        ):
             if image.width * image.height > MAX_PIXELS:
                 return Decoded(None, TOO_LARGE)
             if image.mode not in MODES:
                 return Decoded(None, UNREADABLE, f"pixel format {image.mode}")
-            mode = image.mode
+            notes = ["transparency ignored"] if image.mode in TRANSPARENT else []
             pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except Image.DecompressionBombError:
         return Decoded(None, TOO_LARGE)
@@ -99,7 +107,9 @@ def decode(content: bytes) -> Decoded:
         return Decoded(None, UNREADABLE, type(error).__name__)
     if (pixels == pixels[0, 0]).all():
         return Decoded(None, BLANK)
-    return Decoded(pixels, note="grey image" if mode in GREY else "")
+    if (pixels == pixels[..., :1]).all():
+        notes.append("grey image")
+    return Decoded(pixels, note="; ".join(notes))
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

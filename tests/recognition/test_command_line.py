@@ -76,3 +76,36 @@ def test_from_jpeg_to_effects(omi, chips, tmp_path):
         if "sources" not in table:
             a, b = ((tmp_path / side / "tables" / table).read_text() for side in "ab")
             assert a == b, table
+
+
+def test_the_images_of_a_release_are_found_and_measured(tmp_path):
+    """Renders named by path, as CausalFace's are; the published systems' distances stay."""
+    pytest.importorskip("pywt")
+    root = cb.to_release(cb.simulate(5, rng=1), tmp_path / "release")
+    study = cb.load("causalface", root)
+    files = cb.images_of(study, root)
+    assert all(path.is_file() for path in files.values())
+    some = dict(list(files.items())[::7])
+    filled = cb.with_distances(study, cb.embed(some, "wavelets", align="none"))
+    machine, before = filled["machine"].to_dataset(), study["machine"].to_dataset()
+    assert set(machine["system"].values) == {*before["system"].values, "wavelets"}
+    pairs = cb.to_frame(filled, "pairs")
+    embedded = (pairs["stimulus_a"].isin(list(some)) & pairs["stimulus_b"].isin(list(some))).values
+    ok = machine["status"].sel(system="wavelets").values == "ok"
+    assert np.array_equal(ok, embedded)
+    for system in before["system"].values:
+        assert machine["distance"].sel(system=system).equals(before["distance"].sel(system=system))
+
+
+def test_images_of_looks_only_below_its_root(tmp_path, noisy_folder):
+    faces = cb.stimuli_from_names(["f0", "f1"], "{seed}")
+    study = cb.make_study(factors=["seed"], stimuli=faces)
+    assert list(cb.images_of(study, noisy_folder)) == ["f0", "f1"]
+    out = cb.make_study(factors=["seed"], stimuli=faces.assign(image=["f0.png", "../x.png"]))
+    with pytest.raises(cb.DataError, match=r"'x.png' lies outside"):
+        cb.images_of(out, noisy_folder)
+    with pytest.raises(cb.DataError, match="none of the study's 1 faces"):
+        cb.images_of(
+            cb.make_study(factors=["seed"], stimuli=cb.stimuli_from_names(["zz"], "{seed}")),
+            noisy_folder,
+        )

@@ -59,6 +59,8 @@ def test_a_function_that_raises_and_one_without_a_version():
         cb.embedder(lambda x: x, name="no version", size=(8, 8))
     with pytest.raises(cb.DataError, match="no embedder is called 'arcface'"):
         cb.embedder("arcface")
+    with pytest.raises(cb.DataError, match=r"an architecture for 'net.onnx'"):
+        cb.embedder("net.onnx", architecture="iresnet50")
     with pytest.raises(cb.DataError, match="metric 'manhattan'"):
         cb.embedder(np.mean, name="a", version="1", size=(8, 8), metric="manhattan")
 

@@ -40,6 +40,7 @@ def broken_images():
         "gif": (encoded(Image.fromarray(noise(0)), "GIF"), "unreadable image"),
         "bomb": (png_header(60_000, 60_000), "image too large"),
         "large": (png_header(9_000, 9_000), "image too large"),
+        "larger": (png_header(11_000, 11_000), "image too large"),
         "deep": (
             encoded(Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64) * 16)),
             "unreadable image",
@@ -62,6 +63,15 @@ def test_a_grey_image_is_used_and_noted():
     assert np.array_equal(found.pixels, np.repeat(np.asarray(grey)[..., None], 3, axis=2))
 
 
+def test_transparency_is_noted_and_colour_is_not_grey():
+    opaque = Image.fromarray(noise(1))
+    assert decode(encoded(opaque)).note == ""
+    opaque.putalpha(Image.fromarray(noise(2)[..., 0]))
+    found = decode(encoded(opaque))
+    assert (found.status, found.note) == ("ok", "transparency ignored")
+    assert np.array_equal(found.pixels, noise(1))
+
+
 def test_exif_orientation_is_applied():
     picture = Image.fromarray(noise(2, (40, 60)))
     exif = Image.Exif()
@@ -74,7 +84,7 @@ def test_bad_images_are_counted_and_the_others_embedded(noisy_folder):
         (noisy_folder / f"{name}.png").write_bytes(content)
     found = cb.embed(noisy_folder, mean_colour()).isel(system=0)
     counts = found["status"].to_series().value_counts().to_dict()
-    assert counts == {"ok": 10, "unreadable image": 5, "image too large": 2, "blank image": 1}
+    assert counts == {"ok": 10, "unreadable image": 5, "image too large": 3, "blank image": 1}
     assert np.isfinite(found["embedding"].where(found["status"] == "ok", drop=True)).all()
     assert found["embedding"].where(found["status"] != "ok").isnull().all()
 
