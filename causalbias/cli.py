@@ -87,6 +87,7 @@ def run(
             cube = _embedded(files, embedder, align, architecture, size, device, out)
             study = cb.with_distances(study, cube)
             cb.save(study, out / "study.nc")
+            _enrolled(study, out)
     _analyse(study, out, prob, seed)
 
 
@@ -119,7 +120,7 @@ def embed(
                 name=images.resolve().name,
             )
             study = cb.with_embeddings(study, cube)
-            written.append(cb.save(study, out / "study.nc"))
+            written += [cb.save(study, out / "study.nc"), _enrolled(study, out)]
             console.print(str(study), markup=False, highlight=False)
     for path in written:
         console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
@@ -211,6 +212,33 @@ def _embedded(
             if told:
                 console.print(f"{system}: {told}", markup=False, highlight=False)
     return cube
+
+
+def _enrolled(study: "cb.Study", out: Path) -> Path:
+    """Write failures to enrol, overall and by each factor; show those groups that have any."""
+    import pandas as pd
+
+    from causalbias.storage import replace_text
+
+    identity = study.attrs["identity"]
+    parts = [cb.enrolment(study).assign(by="all", group="")]
+    for factor in str(study.attrs["factors"]).split(","):
+        if factor != identity:
+            part = cb.enrolment(study, [factor])
+            parts.append(part.rename(columns={factor: "group"}).assign(by=factor))
+    names = ["system", "by", "group"]
+    table = pd.concat([part[[*names, *part.columns.drop(names)]] for part in parts])
+    path = out / "enrolment.csv"
+    replace_text(path, table.to_csv(index=False))
+    failed = table[table["failed"] > 0]
+    if len(failed):
+        shown = Table(title="Failures to enrol, 95% intervals")
+        for column in failed:
+            shown.add_column(str(column), justify="right")
+        for row in failed.round(3).astype(str).to_numpy():
+            shown.add_row(*row)
+        console.print(shown)
+    return path
 
 
 def _analyse(study: "cb.Study", out: Path, prob: float, seed: int) -> None:

@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -29,6 +30,15 @@ def test_embed_writes_embeddings_and_a_study_and_resumes(noisy_folder, tmp_path)
     assert np.array_equal(found["embedding"], study["embeddings"]["embedding"], equal_nan=True)
     assert dict(study["stimuli"].sizes) == {"seed": 6, "level": 2}
     assert run(*command).output == done.output
+    counted = (
+        pd.read_csv(tmp_path / "out" / "enrolment.csv")
+        .set_index(["system", "by", "group"])
+        .sort_index()
+    )
+    assert counted.loc[("lbp", "all"), "failed"].tolist() == [1]
+    assert counted.loc[("lbp", "level"), "faces"].tolist() == [6, 5]
+    assert counted.loc[("lbp", "level"), "failed"].tolist() == [1, 0]
+    assert "Failures to enrol" in done.output
 
 
 def test_embed_says_in_one_line_what_is_wrong(tmp_path):
@@ -109,3 +119,21 @@ def test_images_of_looks_only_below_its_root(tmp_path, noisy_folder):
             cb.make_study(factors=["seed"], stimuli=cb.stimuli_from_names(["zz"], "{seed}")),
             noisy_folder,
         )
+
+
+def test_tables_of_faces_and_pairs_wait_for_an_embedder(noisy_folder, tmp_path):
+    """One's own experiment as tidy tables, before anything is measured."""
+    pytest.importorskip("pywt")
+    (tmp_path / "stimuli.csv").write_text(
+        "stimulus,seed,pose,image\n"
+        + "".join(f"s{n},{n // 2},{n % 2},f{n}.png\n" for n in range(4))
+    )
+    (tmp_path / "pairs.csv").write_text("stimulus_a,stimulus_b\ns0,s1\ns2,s3\ns0,s2\n")
+    study = cb.load("tidy", tmp_path, factors=["seed", "pose"])
+    cube = cb.embed(cb.images_of(study, noisy_folder), "wavelets", align="none")
+    rows = cb.to_frame(cb.with_distances(study, cube), "machine").set_index("pair")
+    vectors = cube["embedding"].isel(system=0)
+    for pair, row in rows.iterrows():
+        a, b = (vectors.sel(stimulus=name).values for name in pair.split("~"))
+        assert row["distance"] == pytest.approx(np.linalg.norm(a - b), rel=1e-6)
+    assert rows["same_identity"].tolist() == [True, True, False]
