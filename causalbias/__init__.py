@@ -27,9 +27,18 @@ if TYPE_CHECKING:
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
+    from causalbias.recognition.alignment import align_face
+    from causalbias.recognition.choose import embedder
+    from causalbias.recognition.classical import eigenfaces
+    from causalbias.recognition.embedder import Embedder
+    from causalbias.recognition.embedding import embed, images_of
+    from causalbias.recognition.machine import enrolment, with_distances, with_embeddings
+    from causalbias.recognition.texts import text_scores
+    from causalbias.recognition.torch_file import text_embeddings
     from causalbias.storage import open, save
     from causalbias.study.build import make_study
     from causalbias.study.frames import to_frame
+    from causalbias.study.pairs import stimuli_from_names, with_pairs
     from causalbias.study.tree import Study
     from causalbias.study.validate import validate
 
@@ -38,19 +47,26 @@ __version__ = "0.1.0"
 __all__ = [
     "Bias",
     "DataError",
+    "Embedder",
     "Fit",
     "People",
     "Question",
     "Study",
     "System",
     "__version__",
+    "align_face",
     "consensus",
     "demo_study",
     "effects",
+    "eigenfaces",
+    "embed",
+    "embedder",
+    "enrolment",
     "failures",
     "fit",
     "graded_response",
     "hcic",
+    "images_of",
     "load",
     "make_study",
     "open",
@@ -63,30 +79,43 @@ __all__ = [
     "reliability",
     "save",
     "simulate",
+    "stimuli_from_names",
     "summarise",
     "summary",
+    "text_embeddings",
+    "text_scores",
     "to_frame",
     "to_release",
     "validate",
+    "with_distances",
+    "with_embeddings",
     "with_log_likelihood",
+    "with_pairs",
     "with_predictive",
 ]
 
 # Where each public name lives. Imported on first use: bambi and PyMC take seconds.
 _HOMES = {
     "Bias": "causalbias.datasets.simulation.parameters",
+    "Embedder": "causalbias.recognition.embedder",
     "Fit": "causalbias.models.result",
     "People": "causalbias.datasets.simulation.parameters",
     "Question": "causalbias.datasets.simulation.parameters",
     "Study": "causalbias.study.tree",
     "System": "causalbias.datasets.simulation.parameters",
+    "align_face": "causalbias.recognition.alignment",
     "consensus": "causalbias.agreement.consensus",
     "demo_study": "causalbias.datasets.demo",
     "effects": "causalbias.estimands.contrasts",
+    "eigenfaces": "causalbias.recognition.classical",
+    "embed": "causalbias.recognition.embedding",
+    "embedder": "causalbias.recognition.choose",
+    "enrolment": "causalbias.recognition.machine",
     "failures": "causalbias.models.result",
     "fit": "causalbias.models.fitting",
     "graded_response": "causalbias.agreement.graded",
     "hcic": "causalbias.agreement.consensus",
+    "images_of": "causalbias.recognition.embedding",
     "load": "causalbias.datasets",
     "make_study": "causalbias.study.build",
     "open": "causalbias.storage",
@@ -98,12 +127,18 @@ _HOMES = {
     "reliability": "causalbias.agreement.reliability",
     "save": "causalbias.storage",
     "simulate": "causalbias.datasets.simulate",
+    "stimuli_from_names": "causalbias.study.pairs",
     "summarise": "causalbias.estimands.summaries",
     "summary": "causalbias.models.summary",
+    "text_embeddings": "causalbias.recognition.torch_file",
+    "text_scores": "causalbias.recognition.texts",
     "to_frame": "causalbias.study.frames",
     "to_release": "causalbias.datasets.release.writing",
     "validate": "causalbias.study.validate",
+    "with_distances": "causalbias.recognition.machine",
+    "with_embeddings": "causalbias.recognition.machine",
     "with_log_likelihood": "causalbias.estimands.predictive",
+    "with_pairs": "causalbias.study.pairs",
     "with_predictive": "causalbias.estimands.predictive",
 }
 

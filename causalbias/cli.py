@@ -1,18 +1,30 @@
 """Command line: thin; everything it does is one call of the package."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 import causalbias as cb
 from causalbias.errors import DataError
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from causalbias.report.content import Content
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
@@ -21,6 +33,20 @@ console = Console()
 Out = Annotated[Path, typer.Option("-o", "--out", help="Directory for the report.")]
 Dataset = Annotated[str, typer.Option(help="Layout of the files: omi, omi-ratings, causalface.")]
 Prob = Annotated[float, typer.Option(min=0.5, max=0.999, help="Probability of the intervals.")]
+Embedders = Annotated[
+    list[str] | None,
+    typer.Option("--embedder", help="dlib, lbp, wavelets, eigenfaces (trained on these images), "
+                 "or a file of a network. Repeat it for several. [default: dlib]"),
+]  # fmt: skip
+Align = Annotated[
+    str | None,
+    typer.Option(help="dlib, arcface, or none: the images are crops already. "
+                 "[default: as the embedder was trained]"),
+]  # fmt: skip
+Architecture = Annotated[str | None, typer.Option(help="Of a file of weights, e.g. iresnet50.")]
+Side = Annotated[int | None, typer.Option("--size", help="Side of the images that a network takes, "
+                                          "where its file does not say.")]  # fmt: skip
+Device = Annotated[str, typer.Option(help="cpu or cuda, for ONNX and torch networks.")]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 
 
@@ -42,13 +68,62 @@ def run(
     ] = None,
     out: Out = Path("report"),
     dataset: Dataset = "omi",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the faces: embed them, for new distances.")
+    ] = None,
+    embedder: Embedders = None,
+    align: Align = None,
+    architecture: Architecture = None,
+    size: Side = None,
+    device: Device = "cpu",
     prob: Prob = 0.95,
     seed: Seed = 1,
 ) -> None:
     """Load an experiment, fit it, and write figures, tables and a report."""
     with _told():
         study = _study(path or _real_data(dataset), dataset)
+        if images is not None:
+            files = cb.images_of(study, images)
+            cube = _embedded(files, embedder, align, architecture, size, device, out)
+            study = cb.with_distances(study, cube)
+            cb.save(study, out / "study.nc")
+            _enrolled(study, out)
     _analyse(study, out, prob, seed)
+
+
+@app.command()
+def embed(
+    images: Annotated[Path, typer.Argument(help="Folder of face images.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the embeddings.")],
+    embedder: Embedders = None,
+    align: Align = None,
+    architecture: Architecture = None,
+    size: Side = None,
+    device: Device = "cpu",
+    names: Annotated[
+        str | None,
+        typer.Option(help="Factors in the images' names, '{seed}_{race}_{pose}': also write a "
+                     "study of these faces."),
+    ] = None,
+) -> None:  # fmt: skip
+    """Embed a folder of faces; a run that was interrupted resumes where it stopped."""
+    with _told():
+        cube = _embedded(images, embedder, align, architecture, size, device, out)
+        written = [cb.save(cube, out / "embeddings.nc")]
+        if names is not None:
+            faces = cb.stimuli_from_names(cube["stimulus"].values, names)
+            factors = list(faces.columns[1:])
+            study = cb.make_study(
+                factors=factors,
+                identity="seed" if "seed" in factors else factors[0],
+                stimuli=faces,
+                name=images.resolve().name,
+            )
+            study = cb.with_embeddings(study, cube)
+            written += [cb.save(study, out / "study.nc"), _enrolled(study, out)]
+            console.print(str(study), markup=False, highlight=False)
+    for path in written:
+        console.print(f"written: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -97,6 +172,73 @@ def _study(path: Path, dataset: str) -> "cb.Study":
             raise DataError("this is a fit", mend="give a saved study", file=path.name)
         return found
     return cb.load(dataset, path)
+
+
+def _embedded(
+    images: Path | Mapping[str, Path],
+    names: list[str] | None,
+    align: str | None,
+    architecture: str | None,
+    size: int | None,
+    device: str,
+    store: Path,
+) -> "xr.Dataset":
+    """Embed with a bar for each system, and tell what failed to enrol."""
+    chosen = []
+    for name in names or ["dlib"]:
+        known: dict[str, Any] = {}
+        if Path(name).suffix:
+            known = {"device": device} | ({"size": (size, size)} if size else {})
+        if Path(name).suffix not in ("", ".onnx"):
+            known["architecture"] = architecture
+        chosen.append(
+            cb.eigenfaces(images, align=align or "dlib")
+            if name == "eigenfaces"
+            else cb.embedder(name, **known)
+        )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        tasks = {one.name: bar.add_task(one.name, total=None) for one in chosen}
+
+        def show(system: str, done: int, total: int) -> None:
+            bar.update(tasks[system], completed=done, total=total)
+
+        cube = cb.embed(images, chosen, align=align, store=store, progress=show)
+    for system in cube["system"].values:
+        for what in ("status", "note"):
+            values, counts = np.unique(cube[what].sel(system=system), return_counts=True)
+            told = ", ".join(f"{n:,} {v}" for v, n in zip(values, counts, strict=True) if v)
+            if told:
+                console.print(f"{system}: {told}", markup=False, highlight=False)
+    return cube
+
+
+def _enrolled(study: "cb.Study", out: Path) -> Path:
+    """Write failures to enrol, overall and by each factor; show those groups that have any."""
+    import pandas as pd
+
+    from causalbias.storage import replace_text
+
+    identity = study.attrs["identity"]
+    parts = [cb.enrolment(study).assign(by="all", group="")]
+    for factor in str(study.attrs["factors"]).split(","):
+        if factor != identity:
+            part = cb.enrolment(study, [factor])
+            parts.append(part.rename(columns={factor: "group"}).assign(by=factor))
+    names = ["system", "by", "group"]
+    table = pd.concat([part[[*names, *part.columns.drop(names)]] for part in parts])
+    path = out / "enrolment.csv"
+    replace_text(path, table.to_csv(index=False))
+    failed = table[table["failed"] > 0]
+    if len(failed):
+        shown = Table(title="Failures to enrol, 95% intervals")
+        for column in failed:
+            shown.add_column(str(column), justify="right")
+        for row in failed.round(3).astype(str).to_numpy():
+            shown.add_row(*row)
+        console.print(shown)
+    return path
 
 
 def _analyse(study: "cb.Study", out: Path, prob: float, seed: int) -> None:

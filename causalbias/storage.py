@@ -1,4 +1,4 @@
-"""One file on disk for a study or a fit: NetCDF or Zarr, written whole or not at all."""
+"""One file for a study, a fit or embeddings: NetCDF or Zarr, written whole or not at all."""
 
 import os
 import shutil
@@ -15,14 +15,14 @@ from causalbias.study.tree import Study, as_study
 SUFFIXES = (".nc", ".zarr")
 
 
-def save(tree: xr.DataTree, path: str | Path) -> Path:
-    """Write a study or a fit to one NetCDF file (``.nc``) or Zarr store (``.zarr``).
+def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
+    """Write a study, a fit or embeddings to one NetCDF file (``.nc``) or Zarr store (``.zarr``).
 
     The file appears under its name only when it is complete; an existing one is replaced.
 
     Parameters
     ----------
-    tree : DataTree
+    tree : DataTree, or the Dataset that `embed` returns
     path : path ending in ``.nc`` or ``.zarr``
 
     Returns
@@ -44,6 +44,7 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     """
     path = Path(path)
     _check_suffix(path)
+    tree = xr.DataTree(tree) if isinstance(tree, xr.Dataset) else tree
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -68,7 +69,7 @@ def save(tree: xr.DataTree, path: str | Path) -> Path:
     return path
 
 
-def open(path: str | Path, *, lazy: bool = False) -> Study | Fit:
+def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
     """Open what `save` wrote.
 
     Parameters
@@ -79,13 +80,13 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit:
 
     Returns
     -------
-    DataTree
-        A `Study` or a `Fit`, whichever was saved.
+    DataTree or Dataset
+        A `Study`, a `Fit` or embeddings, whichever was saved.
 
     Raises
     ------
     DataError
-        If the file is not there, is broken, or is neither a study nor a fit.
+        If the file is not there, is broken, or is none of these.
     """
     path = Path(path)
     _check_suffix(path)
@@ -110,10 +111,12 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit:
             file=str(path),
         ) from error
     kind = tree.attrs.get("kind")
-    if kind not in ("study", "fit"):
+    if kind not in ("study", "fit", "embeddings"):
         raise DataError(
             "not written by causalbias", mend="use xarray.open_datatree", file=str(path)
         )
+    if kind == "embeddings":
+        return tree.to_dataset()
     return as_study(tree) if kind == "study" else as_fit(tree)
 
 

@@ -1,6 +1,7 @@
 """The public names: all there, none hidden by a subpackage, core imports light."""
 
 import importlib
+import importlib.util
 import pkgutil
 import subprocess
 import sys
@@ -9,8 +10,10 @@ import causalbias as cb
 
 
 def test_every_public_name_is_still_itself_when_all_modules_are_imported():
+    has_torch = importlib.util.find_spec("torch") is not None
     for module in pkgutil.walk_packages(cb.__path__, "causalbias."):
-        importlib.import_module(module.name)
+        if has_torch or not module.name.startswith("causalbias.recognition.networks."):
+            importlib.import_module(module.name)
     functions = [n for n in cb.__all__ if n not in ("__version__", "plots")]
     assert all(callable(getattr(cb, name)) for name in functions)
 
@@ -18,7 +21,7 @@ def test_every_public_name_is_still_itself_when_all_modules_are_imported():
 def test_import_and_load_need_neither_torch_nor_bambi(tmp_path):
     script = (
         "import sys, causalbias as cb; cb.demo_study(); "
-        "print(sorted({'torch', 'bambi', 'pymc'} & set(sys.modules)))"
+        "print(sorted({'torch', 'bambi', 'pymc', 'dlib', 'skimage', 'PIL'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path

@@ -11,6 +11,7 @@ import pandas as pd
 from causalbias.datasets.reading import read_arrays, read_table
 from causalbias.errors import DataError, in_file_terms, shown
 from causalbias.study.build import exclusions, file_record, make_study
+from causalbias.study.pairs import pairs_within
 from causalbias.study.privacy import salt_from
 from causalbias.study.tables import check_frame, check_known, number_column, text_column
 from causalbias.study.tree import Study
@@ -31,6 +32,8 @@ NAME = re.compile(
 )
 # Published operating thresholds on the Euclidean distance.
 THRESHOLDS = {"dlib": 0.6}
+CHIPS = "chips"
+ORDER = ["attribute", "seed", "level"]
 
 
 def load_omi(path: str | Path) -> Study:
@@ -41,7 +44,8 @@ def load_omi(path: str | Path) -> Study:
     path : directory or file
         The validation CSV, or the directory that holds exactly one ``validation_*.csv``. Beside
         it, ``embeddings_<system>_<csv's stem>.npz`` (arrays `name`, `detected`, `embedding`) for
-        each recognition system; without one the study has no machine side.
+        each recognition system. Without one the study has no machine side; the faces and pairs
+        are then those of the images in ``chips``, if there are any, for `with_distances`.
 
     Returns
     -------
@@ -76,6 +80,15 @@ def _load_experiment(csv: Path) -> Study:
         files={"judgements": csv.name},
     )
     systems = sorted(csv.parent.glob(f"embeddings_*_{csv.stem}.npz"))
+    if not systems and (csv.parent / CHIPS).is_dir():
+        stimuli = _named_faces([path.name for path in (csv.parent / CHIPS).glob("*.jpg")], CHIPS)
+        stimuli = stimuli.sort_values(ORDER, ignore_index=True)
+        return build(
+            stimuli=stimuli,
+            pairs=pairs_by_design(stimuli),
+            provenance=pd.DataFrame(records),
+            excluded=exclusions(_incomplete(stimuli.assign(detected=True), CHIPS)),
+        )
     if not systems:
         return build(provenance=pd.DataFrame(records))
     faces_of = {file: _read_faces(file) for file in systems}
@@ -211,21 +224,7 @@ def _read_validation(csv: Path) -> pd.DataFrame:
 def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     """Faces named SEED_ATTRIBUTE_LEVEL.jpg, and their embeddings (n, d), in order of name."""
     arrays = read_arrays(file, ["name", "detected", "embedding"])
-    names = pd.Series(arrays["name"].astype(str)).str.rsplit(".", n=1).str[0]
-    parts = names.str.extract(f"^{NAME.pattern}$")
-    unparsed = parts["seed"].isna().to_numpy()
-    if unparsed.any():
-        row = int(unparsed.argmax())
-        raise DataError(
-            f"{shown(arrays['name'][row])} is not SEED_ATTRIBUTE_LEVEL "
-            f"({int(unparsed.sum())} such)",
-            mend="rename it, e.g. 1320_age_0.jpg",
-            file=file.name,
-            column="name",
-            row=row + 1,
-        )
-    level = parts["level"].astype(int)
-    check_known(level, LEVELS, what="level", file=file.name, column="name")
+    faces = _named_faces(arrays["name"].astype(str).tolist(), file.name)
     embedding, detected = arrays["embedding"], arrays["detected"]
     if detected.ndim != 1 or detected.dtype != bool:
         raise DataError(
@@ -251,26 +250,44 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
             column="embedding",
             row=row + 1,
         )
-    if names.duplicated().any():
-        row = int(names.duplicated().to_numpy().argmax())
+    faces = faces.assign(detected=detected)
+    order = faces.sort_values(ORDER).index.to_numpy()
+    return faces.loc[order].reset_index(drop=True), embedding[order]
+
+
+def _named_faces(files: list[str], file: str) -> pd.DataFrame:
+    """Faces whose images are called SEED_ATTRIBUTE_LEVEL.jpg, in the order given."""
+    names = pd.Series(files).str.rsplit(".", n=1).str[0]
+    parts = names.str.extract(f"^{NAME.pattern}$")
+    unparsed = parts["seed"].isna().to_numpy()
+    if unparsed.any():
+        row = int(unparsed.argmax())
         raise DataError(
-            f"{shown(arrays['name'][row])} occurs twice",
-            mend="keep one",
-            file=file.name,
+            f"{shown(files[row])} is not SEED_ATTRIBUTE_LEVEL ({int(unparsed.sum())} such)",
+            mend="rename it, e.g. 1320_age_0.jpg",
+            file=file,
             column="name",
             row=row + 1,
         )
-    faces = pd.DataFrame(
+    level = parts["level"].astype(int)
+    check_known(level, LEVELS, what="level", file=file, column="name")
+    if names.duplicated().any():
+        row = int(names.duplicated().to_numpy().argmax())
+        raise DataError(
+            f"{shown(files[row])} occurs twice",
+            mend="keep one",
+            file=file,
+            column="name",
+            row=row + 1,
+        )
+    return pd.DataFrame(
         {
             "stimulus": names,
             "seed": parts["seed"].astype(int),
             "attribute": parts["attribute"],
             "level": level,
-            "detected": detected,
         }
     )
-    order = faces.sort_values(["attribute", "seed", "level"]).index.to_numpy()
-    return faces.loc[order].reset_index(drop=True), embedding[order]
 
 
 def pairs_by_design(faces: pd.DataFrame) -> pd.DataFrame:
@@ -286,16 +303,7 @@ def pairs_by_design(faces: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns `pair`, `stimulus_a`, `stimulus_b`.
     """
-    first, second = [], []
-    for by in (["seed", "attribute"], ["attribute", "level"]):
-        for rows in faces.groupby(by).indices.values():
-            a, b = np.triu_indices(len(rows), k=1)
-            first.append(rows[a])
-            second.append(rows[b])
-    stimulus = faces["stimulus"].to_numpy(str)
-    a, b = stimulus[np.concatenate(first)], stimulus[np.concatenate(second)]
-    pair = np.char.add(np.char.add(a, "~"), b)
-    return pd.DataFrame({"pair": pair, "stimulus_a": a, "stimulus_b": b})
+    return pairs_within(faces, [["seed", "attribute"], ["attribute", "level"]])
 
 
 def _distances(

@@ -114,7 +114,7 @@ def make_study(
     if pairs is not None:
         if stimuli is None:
             raise DataError("pairs without stimuli", mend="give the stimuli they name")
-        groups["pairs"] = _pairs(pairs, stimuli, factors, identity, names["pairs"])
+        groups["pairs"] = pairs_group(pairs, stimuli, factors, identity, names["pairs"])
     if distances is not None:
         if "pairs" not in groups:
             raise DataError("distances without pairs", mend="give the pairs they belong to")
@@ -194,9 +194,10 @@ def _stimuli_cube(frame: pd.DataFrame, factors: Sequence[str]) -> xr.Dataset:
     return xr.Dataset(variables, coords=index)
 
 
-def _pairs(
+def pairs_group(
     frame: pd.DataFrame, stimuli: pd.DataFrame, factors: Sequence[str], identity: str, file: str
 ) -> xr.Dataset:
+    """The group ``/pairs`` from a table of pairs and one of stimuli, as `make_study` takes them."""
     check_columns(frame, ["stimulus_a", "stimulus_b"], file=file)
     if "pair" not in frame:
         frame = frame.assign(

@@ -4,7 +4,10 @@ from html import escape
 
 import xarray as xr
 
-GROUPS = ("stimuli", "pairs", "machine", "human", "questions", "truth", "excluded", "provenance")
+GROUPS = (
+    *("stimuli", "pairs", "machine", "embeddings", "human"),
+    *("questions", "truth", "excluded", "provenance"),
+)
 
 
 class Study(xr.DataTree):
@@ -75,10 +78,21 @@ def describe(study: xr.DataTree) -> str:
         names = ", ".join(map(str, machine["system"].values))
         metric = machine["distance"].attrs.get("metric", "")
         add("machine", f"{machine['distance'].size:,} distances by {names}; {metric}".rstrip("; "))
+    if "embeddings" in study.children:
+        add("embeddings", _describe_embeddings(group_of(study, "embeddings")))
     if "human" in study.children:
         add("human", _describe_human(study))
     add("excluded", _describe_excluded(study))
     return "\n".join(lines)
+
+
+def _describe_embeddings(cube: xr.Dataset) -> str:
+    failed = (cube["status"] != "ok").sum("stimulus").values
+    systems = ", ".join(
+        f"{name} ({int(n):,} failed to enrol)"
+        for name, n in zip(cube["system"].values, failed, strict=True)
+    )
+    return f"{cube.sizes['stimulus']:,} faces by {systems}"
 
 
 def _describe_human(study: xr.DataTree) -> str:

@@ -14,6 +14,10 @@ CONTRACT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stimuli": ((), ("stimulus", "present")),
     "pairs": (("pair",), ("pair", "stimulus_a", "stimulus_b", "same_identity", "varies")),
     "machine": (("system", "pair"), ("system", "pair", "distance", "status")),
+    "embeddings": (
+        ("system", "stimulus", "feature"),
+        ("system", "stimulus", "embedding", "status"),
+    ),
     "human": (("judgement",), ("score", "question")),
     "questions": (("question",), ("question", "low", "high")),
 }
@@ -41,10 +45,10 @@ def validate(study: xr.DataTree) -> None:
                 f"the tree has no attribute {key!r}, so it is not a study",
                 mend="build it with make_study, or open a file that save wrote",
             )
-    if not {"machine", "human"} & set(study.children):
+    if not {"stimuli", "human"} & set(study.children):
         raise DataError(
-            "the study has neither distances nor judgements",
-            mend="give distances (with pairs and stimuli), judgements, or both",
+            "the study has neither faces nor judgements",
+            mend="give stimuli (with pairs and distances, where measured), judgements, or both",
         )
     for group, (dims, variables) in CONTRACT.items():
         if group in study.children:

@@ -314,13 +314,15 @@ def test_an_empty_directory_says_what_is_missing(tmp_path):
         cb.load("causalface", tmp_path / "nowhere")
 
 
-def test_images_alone_are_no_study(tmp_path):
+def test_images_alone_are_a_study_that_waits_for_an_embedder(tmp_path):
     root = cb.to_release(small_study(people=None), tmp_path / "r")
     assert "human" not in load_release(root).children
     for file in (root / "distances").iterdir():
         file.unlink()
-    with pytest.raises(cb.DataError, match="neither distances nor judgements"):
-        load_release(root)
+    study = load_release(root)
+    assert set(study.children) == {"stimuli", "provenance", "truth"}
+    with pytest.raises(cb.DataError, match="no pairs"):
+        cb.with_distances(study, cb.demo_study()["machine"].to_dataset())
 
 
 def test_writing_refuses_other_studies_and_existing_files(root):

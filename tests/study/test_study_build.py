@@ -198,7 +198,7 @@ def test_validate_refuses(case):
 def test_validate_refuses_what_is_no_study():
     with pytest.raises(DataError, match="not a study"):
         cb.validate(xr.DataTree())
-    with pytest.raises(DataError, match="neither distances nor judgements"):
+    with pytest.raises(DataError, match="neither faces nor judgements"):
         cb.make_study(factors=["seed"])
 
 

@@ -1,0 +1,125 @@
+"""Alignment: from a photograph to the crop that a network was trained on, or a status.
+
+The ArcFace template is that of Deng et al. (2019, CVPR): five points in 112 x 112 pixels.
+"""
+
+import numpy as np
+
+from causalbias.errors import DataError
+from causalbias.recognition import dlib_faces
+from causalbias.recognition.embedder import ALIGNMENTS
+from causalbias.recognition.images import OK, Decoded, resize
+
+NOT_DETECTED = "face not detected"
+NOT_ALIGNED = "landmarks do not fit a face"
+# x, y of the left eye (as seen), right eye, nose tip, left and right corner of the mouth.
+ARCFACE = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
+)
+ARCFACE_SIZE = 112
+# Of the steps below: a change that moves crops must change the key they are stored under.
+RECIPES = {"dlib": "dlib-hog+5pt-chip/1", "arcface": "dlib-hog+68pt-arcface/1", "none": "none/1"}
+
+
+def align_face(image: np.ndarray, method: str, size: tuple[int, int]) -> Decoded:
+    """Find the face in an image and crop it as a network expects.
+
+    Parameters
+    ----------
+    image : ndarray of uint8 (height, width, 3)
+        RGB.
+    method : {"dlib", "arcface", "none"}
+        "dlib": dlib's detector, five landmarks, dlib's chip (padding 0.25). "arcface": the same
+        detector, five points from 68 landmarks, similarity transform to the ArcFace template.
+        "none": the image is such a crop already, and is only resized.
+    size : (height, width)
+        Of the crop, in pixels.
+
+    Returns
+    -------
+    Decoded
+        Pixels of shape (*size, 3), or None with the status "face not detected". Of several faces
+        the largest is taken, and the number noted.
+
+    Raises
+    ------
+    DataError
+        If the method is unknown, or dlib is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> align_face(np.zeros((64, 64, 3), np.uint8), "dlib", (150, 150)).status
+    'face not detected'
+    """
+    if method not in ALIGNMENTS:
+        raise DataError(f"alignment {method!r}", mend=f"use one of {', '.join(ALIGNMENTS)}")
+    if method == "none":
+        height, width = image.shape[:2]
+        note = "" if (height, width) == size else f"resized from {height} x {width}"
+        return Decoded(resize(image, size), note=note)
+    faces = dlib_faces.find_faces(image)
+    if not faces:
+        return Decoded(None, NOT_DETECTED)
+    note = f"{len(faces)} faces, the largest taken" if len(faces) > 1 else ""
+    if method == "dlib":
+        chip = dlib_faces.dlib_chip(image, faces[0], max(size))
+        return Decoded(resize(chip, size), note=note)
+    matrix = similarity(dlib_faces.five_points(image, faces[0]), arcface_template(size))
+    if matrix is None:
+        return Decoded(None, NOT_ALIGNED)
+    return Decoded(warp(image, matrix, size), OK, note)
+
+
+def arcface_template(size: tuple[int, int]) -> np.ndarray:
+    """ArcFace's five points (5, 2), x y, in a square crop of another size.
+
+    Raises
+    ------
+    DataError
+        If the crop is not square.
+    """
+    if size[0] != size[1]:
+        raise DataError(
+            f"size {size[0]} x {size[1]} for the ArcFace template",
+            mend="give a square size, or align the images yourself and use align='none'",
+        )
+    return ARCFACE * size[0] / ARCFACE_SIZE
+
+
+def similarity(points: np.ndarray, template: np.ndarray) -> np.ndarray | None:
+    """Similarity transform (2, 3) that takes points (n, 2) to the template (n, 2) least squares.
+
+    Umeyama (1991, IEEE TPAMI 13(4)), by scikit-image; None where the points are degenerate.
+
+    Examples
+    --------
+    >>> matrix = similarity(ARCFACE * 2 + 10, ARCFACE)
+    >>> np.allclose(matrix, [[0.5, 0.0, -5.0], [0.0, 0.5, -5.0]])
+    True
+    """
+    from skimage.transform import SimilarityTransform
+
+    found = SimilarityTransform.from_estimate(points, template)
+    if not found or not np.isfinite(found.params).all() or np.ptp(points, axis=0).min() == 0:
+        return None
+    return np.asarray(found.params[:2])
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Image (h, w, 3), uint8, under an affine map (2, 3) of its pixels; bilinear, black outside.
+
+    Without antialiasing, as the published networks' crops were made.
+    """
+    from skimage.transform import AffineTransform
+    from skimage.transform import warp as warp_pixels
+
+    inverse = AffineTransform(matrix=np.vstack([matrix, [0, 0, 1]])).inverse
+    moved = warp_pixels(image, inverse, output_shape=size, order=1, preserve_range=True)
+    return np.rint(moved).astype(np.uint8)

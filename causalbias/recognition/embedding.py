@@ -1,0 +1,274 @@
+"""Embeddings of a set of images as a cube (system, stimulus, feature), resumable."""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.recognition.alignment import RECIPES, align_face
+from causalbias.recognition.choose import embedder as choose
+from causalbias.recognition.embedder import ALIGNMENTS, Embedder
+from causalbias.recognition.images import MAX_BYTES, OK, Decoded, decode, list_images
+from causalbias.recognition.store import (
+    Record,
+    add_records,
+    open_store,
+    read_records,
+    stored_images,
+)
+from causalbias.study.tree import group_of
+
+STORE = "embeddings.sqlite"
+Progress = Callable[[str, int, int], None]
+
+
+def embed(
+    images: str | Path | Mapping[str, str | Path],
+    embedder: str | Embedder | Sequence[str | Embedder] = "dlib",
+    *,
+    align: str | None = None,
+    store: str | Path | None = None,
+    batch: int = 32,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """Embed face images with one or more embedders.
+
+    Parameters
+    ----------
+    images : directory, or mapping of stimulus to path
+        Of a directory, every image below it; a stimulus is called by its path without the ending.
+    embedder : str, Embedder or a sequence of them, default "dlib"
+        A name is passed to `embedder`.
+    align : {"dlib", "arcface", "none"}, optional
+        How faces are found and cropped; by default as each embedder was trained. "none" for
+        images that are such crops already. See `align_face`.
+    store : directory, optional
+        Where finished batches are kept, in ``embeddings.sqlite``. A second run, or one after a
+        kill, computes only what is not there for the same image content, embedder and alignment.
+    batch : int, default 32
+        Images a batch.
+    progress : callable, optional
+        Called with system, images done and images in all.
+
+    Returns
+    -------
+    Dataset
+        `embedding` (system, stimulus, feature), float32, NaN where there is none; a system with
+        fewer features than the largest is padded with zeros, which change no distance. `status`
+        (system, stimulus): "ok", "face not detected", "unreadable image", "image too large",
+        "blank image", "landmarks do not fit a face". `note`: "grey image", "2 faces, the largest
+        taken", and so on. By system: `features`, `metric`, `threshold`, `align`, `fingerprint`.
+        By stimulus: `sha256` of the image file.
+
+    Raises
+    ------
+    DataError
+        If there are no images, an embedder is unknown or fails, or no image gave an embedding.
+
+    Examples
+    --------
+    >>> import causalbias as cb, numpy as np, pathlib, tempfile
+    >>> from PIL import Image
+    >>> root = pathlib.Path(tempfile.mkdtemp())
+    >>> noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    >>> for name, pixels in zip("ab", noise, strict=True):
+    ...     Image.fromarray(pixels).save(root / f"{name}.png")
+    >>> found = cb.embed(root, "wavelets", align="none")
+    >>> found.sizes["stimulus"], found["status"].values.tolist()
+    (2, [['ok', 'ok']])
+    """
+    several = [embedder] if isinstance(embedder, str | Embedder) else list(embedder)
+    chosen = [choose(one) if isinstance(one, str) else one for one in several]
+    _check(chosen, align, batch)
+    if isinstance(images, str | Path):
+        files: Mapping[str, Path] = list_images(images)
+    else:
+        files = {name: Path(path) for name, path in images.items()}
+        _check_files(files)
+    if store is not None:
+        Path(store).mkdir(parents=True, exist_ok=True)
+    with open_store(None if store is None else Path(store) / STORE) as opened:
+        parts = [_one_system(files, one, align, opened, batch, progress) for one in chosen]
+    return _joined(parts)
+
+
+def _one_system(
+    files: Mapping[str, Path],
+    embedder: Embedder,
+    align: str | None,
+    store: sqlite3.Connection,
+    batch: int,
+    progress: Progress | None,
+) -> xr.Dataset:
+    method = align or embedder.align
+    key = hashlib.sha256(f"{embedder.fingerprint} {RECIPES[method]}".encode()).hexdigest()
+    done = stored_images(store, key)
+    hashes: dict[str, str] = {}
+    pending: dict[str, Decoded] = {}
+    for name, path in files.items():
+        content = _read(path)
+        image = hashes[name] = hashlib.sha256(content).hexdigest()
+        if image not in done and image not in pending:
+            pending[image] = _crop(content, method, embedder.size)
+        if len(pending) == batch:
+            add_records(store, key, _embedded(pending, embedder))
+            done |= set(pending)
+            pending.clear()
+        if progress is not None:
+            progress(embedder.name, len(hashes) - len(pending), len(files))
+    if pending:
+        add_records(store, key, _embedded(pending, embedder))
+    if progress is not None:
+        progress(embedder.name, len(files), len(files))
+    return _cube(hashes, read_records(store, key, hashes.values()), embedder, method)
+
+
+def _crop(content: bytes, method: str, size: tuple[int, int]) -> Decoded:
+    image = decode(content)
+    if image.pixels is None:
+        return image
+    crop = align_face(image.pixels, method, size)
+    return Decoded(crop.pixels, crop.status, "; ".join(filter(None, [image.note, crop.note])))
+
+
+def _embedded(crops: Mapping[str, Decoded], embedder: Embedder) -> dict[str, Record]:
+    ready = {image: crop.pixels for image, crop in crops.items() if crop.pixels is not None}
+    by_image: dict[str, np.ndarray] = {}
+    if ready:
+        vectors = embedder(np.stack(list(ready.values())))
+        by_image = dict(zip(ready, vectors, strict=True))
+    return {
+        image: Record(crop.status, crop.note, by_image.get(image)) for image, crop in crops.items()
+    }
+
+
+def _cube(
+    hashes: Mapping[str, str], found: Mapping[str, Record], embedder: Embedder, method: str
+) -> xr.Dataset:
+    records = [found[image] for image in hashes.values()]
+    status = np.array([one.status for one in records])
+    good = [one.vector for one in records if one.vector is not None]
+    if not good:
+        reasons, counts = np.unique(status, return_counts=True)
+        told = ", ".join(f"{n} {why}" for why, n in zip(reasons, counts, strict=True))
+        raise DataError(
+            f"none of {len(records)} images gave an embedding ({told})",
+            mend="check the images; align='none' takes crops as they are",
+            file=embedder.name,
+        )
+    embedding = np.full((len(records), len(good[0])), np.nan, np.float32)
+    embedding[status == OK] = good
+    return xr.Dataset(
+        {
+            "embedding": (("system", "stimulus", "feature"), embedding[None]),
+            "status": (("system", "stimulus"), status[None]),
+            "note": (("system", "stimulus"), np.array([[one.note for one in records]])),
+            "features": ("system", [len(good[0])]),
+            "metric": ("system", [embedder.metric]),
+            "threshold": ("system", [float(embedder.threshold)]),
+            "align": ("system", [method]),
+            "fingerprint": ("system", [embedder.fingerprint]),
+        },
+        coords={
+            "system": [embedder.name],
+            "stimulus": np.array(list(hashes)),
+            "sha256": ("stimulus", np.array(list(hashes.values()))),
+        },
+        attrs={"kind": "embeddings"},
+    )
+
+
+def _joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Systems along one dim, those with fewer features padded with zeros."""
+    most = max(part.sizes["feature"] for part in parts)
+    padded = []
+    for part in parts:
+        filled = part.pad(
+            feature=(0, most - part.sizes["feature"]), mode="constant", constant_values=0
+        )
+        ok = filled["status"] == OK
+        padded.append(filled.assign(embedding=filled["embedding"].where(ok)))
+    return xr.concat(padded, "system", data_vars="minimal", coords="minimal", join="exact",
+                     compat="equals", combine_attrs="override")  # fmt: skip
+
+
+def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
+    """Where the images of a study's faces lie: stimulus to path.
+
+    Parameters
+    ----------
+    study : DataTree
+        With ``/stimuli``. Its `image` is a path below the root; without it, an image is called
+        as its stimulus.
+    root : directory
+
+    Raises
+    ------
+    DataError
+        If no face has an image there, or a path leads out of the root.
+    """
+    if "stimuli" not in study.children:
+        raise DataError("the study has no faces", mend="give make_study the table of stimuli")
+    stimuli = group_of(study, "stimuli")
+    present = stimuli["present"].values
+    names = stimuli["stimulus"].values[present].astype(str).tolist()
+    if "image" in stimuli:
+        home = Path(root).resolve()
+        paths = [Path(root) / image for image in stimuli["image"].values[present].astype(str)]
+        for path in paths:
+            if not path.resolve().is_relative_to(home):
+                raise DataError(
+                    f"the image {path.name!r} lies outside the directory",
+                    mend="move it in",
+                    file=str(root),
+                )
+        found = {name: path for name, path in zip(names, paths, strict=True) if path.is_file()}
+    else:
+        files = list_images(root)
+        found = {name: files[name] for name in names if name in files}
+    if not found:
+        raise DataError(
+            f"none of the study's {len(names)} faces has an image there",
+            mend=f"name them as the study does, e.g. {names[0]}.jpg",
+            file=str(root),
+        )
+    return found
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
+
+
+def _check(embedders: Sequence[Embedder], align: str | None, batch: int) -> None:
+    names = [one.name for one in embedders]
+    if not names or len(set(names)) < len(names):
+        raise DataError(f"embedders {names}", mend="give at least one, each with its own name")
+    if align is not None and align not in ALIGNMENTS:
+        raise DataError(f"alignment {align!r}", mend=f"use one of {', '.join(ALIGNMENTS)}")
+    if batch < 1:
+        raise DataError(f"batch {batch}", mend="give a number from 1")
+
+
+def _check_files(files: Mapping[str, Path]) -> None:
+    missing = [path for path in files.values() if not path.is_file()]
+    if missing or not files:
+        raise DataError(
+            f"{len(missing)} of {len(files)} images are not there",
+            mend="correct the paths",
+            file=str(missing[0]) if missing else None,
+        )
+
+
+def crops_of(
+    images: str | Path | Mapping[str, str | Path], align: str, size: tuple[int, int]
+) -> np.ndarray:
+    """The usable crops (n, height, width, 3), uint8, of a set of images; see `align_face`."""
+    files = list_images(images) if isinstance(images, str | Path) else images
+    crops = (_crop(_read(Path(path)), align, size).pixels for path in files.values())
+    usable = [crop for crop in crops if crop is not None]
+    return np.stack(usable) if usable else np.empty((0, *size, 3), np.uint8)

@@ -1,0 +1,1 @@
+"""Architectures of published networks, as their checkpoints name and shape the weights."""

@@ -1,0 +1,308 @@
+"""Networks in torch files: weights with a named architecture, TorchScript, torch.export.
+
+Weights are read as tensors only (``weights_only``). torch is imported where it is used, and this
+module needs nothing else but NumPy.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from causalbias.errors import DataError
+from causalbias.recognition.embedder import Embedder, file_hash, first_line, probed
+
+CLIP_MEAN = tuple(255 * part for part in (0.48145466, 0.4578275, 0.40821073))
+CLIP_SCALE = tuple(255 * part for part in (0.26862954, 0.26130258, 0.27577711))
+ARCFACE: dict[str, Any] = {
+    "size": (112, 112), "normalise": (127.5, 127.5), "align": "arcface", "metric": "cosine",
+}  # fmt: skip
+# What the networks were trained with, from their authors' code.
+KNOWN: dict[str, dict[str, Any]] = {
+    "iresnet34": ARCFACE,
+    "iresnet50": ARCFACE,
+    "iresnet100": ARCFACE,
+    "sfnet20": ARCFACE,
+    "sphere20a": ARCFACE | {"size": (112, 96), "normalise": (127.5, 128.0), "colour": "bgr"},
+    "inception_resnet_v1": {
+        "size": (160, 160), "normalise": (127.5, 128.0), "align": "dlib", "unit": True,
+        "metric": "euclidean",
+    },
+    "clip": {"normalise": (CLIP_MEAN, CLIP_SCALE), "align": "none", "metric": "cosine"},
+}  # fmt: skip
+# Layers of training that checkpoints keep and embeddings do not need.
+HEADS = ("logits.", "fc6.", "head.", "margin.")
+WRAPPERS = ("state_dict", "model", "backbone", "net")
+
+
+def torch_embedder(
+    path: Path, *, name: str, architecture: str | None = None, device: str = "cpu", **known: Any
+) -> Embedder:
+    """An embedder from a torch file; see `embedder` for the arguments and what is read.
+
+    A TorchScript file is a program: torch runs it without Python, but take it only from those whose
+    programs you would run.
+
+    Raises
+    ------
+    DataError
+        If torch is missing; if the file is broken, a pickle of anything but tensors, of another
+        architecture, or holds weights that are not finite; if `size` is needed and not given.
+    """
+    torch = _torch()
+    weights = file_hash(path)
+    if architecture is not None:
+        network = build(architecture, read_state_dict(path), path.name)
+        defaults = dict(KNOWN[architecture])
+        if architecture == "clip":
+            defaults["size"] = (network.visual.size, network.visual.size)
+    else:
+        network = _program(path)
+        defaults = {key: value for key, value in ARCFACE.items() if key != "size"}
+    _check_finite(network.state_dict(), path.name)
+    options = defaults | known
+    if "size" not in options:
+        raise DataError(
+            "the file does not say what size of image it takes",
+            mend="give size=(height, width)",
+            file=path.name,
+        )
+    try:
+        network = network.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        raise DataError(
+            f"device {device!r}: {first_line(error)}", mend="use device='cpu'", file=path.name
+        ) from error
+
+    def forward(images: np.ndarray) -> np.ndarray:
+        batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32))
+        with torch.inference_mode():
+            found = network(batch.to(device))
+        return np.asarray(found.float().cpu().numpy())
+
+    recipe = f"{architecture or 'program'} {weights}"
+    return probed(Embedder(name=name, forward=forward, weights=recipe, **options))
+
+
+def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
+    """Embeddings of texts by the text tower of a CLIP state_dict.
+
+    Parameters
+    ----------
+    path : path
+        The file whose image tower is ``embedder(path, architecture="clip")``.
+    tokens : ndarray of int (n, length)
+        Token numbers of each text by CLIP's tokenizer, with its start and end tokens, padded with
+        zeros to at most the tower's length.
+
+    Returns
+    -------
+    ndarray of float32 (n, features)
+
+    Raises
+    ------
+    DataError
+        As `embedder`, or if the tokens do not fit the tower.
+    """
+    torch = _torch()
+    path = Path(path)
+    network = build("clip", read_state_dict(path), path.name)
+    _check_finite(network.state_dict(), path.name)
+    longest, words = len(network.positional_embedding), network.token_embedding.num_embeddings
+    tokens = np.asarray(tokens)
+    fits = tokens.ndim == 2 and tokens.dtype.kind in "iu" and tokens.shape[1] <= longest
+    if not fits or tokens.size == 0 or tokens.min() < 0 or tokens.max() >= words:
+        raise DataError(
+            f"tokens {tokens.shape} of {tokens.dtype}",
+            mend=f"give whole numbers from 0 to {words - 1}, (texts, at most {longest})",
+            file=path.name,
+        )
+    with torch.inference_mode():
+        return np.asarray(network.eval().encode_text(torch.from_numpy(tokens.astype(np.int64))))
+
+
+def build(architecture: str, state: Mapping[str, Any], file: str) -> Any:
+    """The network of an architecture's name, with weights from a file.
+
+    Raises
+    ------
+    DataError
+        If the name is unknown, or the weights are another architecture's: which, where it is
+        one of ours, and the first names and shapes that differ.
+    """
+    torch = _torch()
+    if architecture not in KNOWN:
+        raise DataError(
+            f"no architecture is called {architecture!r}", mend=f"use one of {', '.join(KNOWN)}"
+        )
+    differs = _differences(architecture, state)
+    if differs:
+        others = [name for name in KNOWN if name != architecture and not _differences(name, state)]
+        raise DataError(
+            f"the weights are not {architecture}'s: {'; '.join(differs)}",
+            mend=f"use architecture={others[0]!r}"
+            if others
+            else "use the architecture they were "
+            f"trained with, one of {', '.join(KNOWN)}, or export the network to ONNX",
+            file=file,
+        )
+    with torch.device("meta"):
+        network = _network(architecture, state)
+    wanted = {key: state[key].to(value.dtype) for key, value in network.state_dict().items()
+              if not _optional(key) or key in state}  # fmt: skip
+    for key, value in network.state_dict().items():
+        wanted.setdefault(key, torch.zeros(value.shape, dtype=value.dtype))
+    network.load_state_dict(wanted, assign=True)
+    return network
+
+
+def read_state_dict(path: Path) -> dict[str, Any]:
+    """Tensors by name from a checkpoint, without the wrappers that training puts around them.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as tensors alone, or holds none.
+    """
+    torch = _torch()
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen kinds on foreign files
+        raise DataError(
+            f"not a file of weights alone ({first_line(error)})",
+            mend="save the network's state_dict(): a pickle of anything else is not opened, since "
+            "it can run code",
+            file=path.name,
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping):
+        content = {}
+    state = {
+        str(key).removeprefix("module."): value
+        for key, value in content.items()
+        if isinstance(value, torch.Tensor)
+    }
+    if not state:
+        raise DataError("no weights in it", mend="save the state_dict()", file=path.name)
+    return state
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise DataError("torch is not installed", mend="pip install 'causalbias[torch]'") from error
+    return torch
+
+
+def _network(architecture: str, state: Mapping[str, Any]) -> Any:
+    if architecture.startswith("iresnet"):
+        from causalbias.recognition.networks.iresnet import iresnet
+
+        return iresnet(architecture)
+    if architecture in ("sfnet20", "sphere20a"):
+        from causalbias.recognition.networks.sphereface import SFNet20, Sphere20a
+
+        return SFNet20() if architecture == "sfnet20" else Sphere20a()
+    if architecture == "inception_resnet_v1":
+        from causalbias.recognition.networks.inception import InceptionResnetV1
+
+        return InceptionResnetV1()
+    from causalbias.recognition.networks.clip import Clip
+
+    return Clip({key: tuple(value.shape) for key, value in state.items()})
+
+
+def _differences(architecture: str, state: Mapping[str, Any]) -> list[str]:
+    """How names and shapes of weights differ from an architecture's, in a few words each."""
+    torch = _torch()
+    try:
+        with torch.device("meta"):
+            wanted = {
+                key: tuple(value.shape)
+                for key, value in _network(architecture, state).state_dict().items()
+            }
+    except (KeyError, ValueError, ZeroDivisionError, AssertionError) as error:
+        return [f"no {first_line(error)}"]  # CLIP's sizes come from the weights themselves
+    given = {key: tuple(value.shape) for key, value in state.items() if not _spare(key)}
+    lacking = [key for key in wanted if key not in given and not _optional(key)]
+    unknown = [key for key in given if key not in wanted]
+    shapes = [key for key in wanted if key in given and wanted[key] != given[key]]
+    told = []
+    if lacking:
+        told.append(f"{len(lacking)} are missing, such as {lacking[0]!r}")
+    if unknown:
+        told.append(f"{len(unknown)} are unknown to it, such as {unknown[0]!r}")
+    if shapes:
+        key = shapes[0]
+        told.append(f"{len(shapes)} have other shapes, such as {key!r}: {given[key]}, "
+                    f"not {wanted[key]}")  # fmt: skip
+    return told
+
+
+def _optional(key: str) -> bool:
+    """Counters of training steps, which old checkpoints lack."""
+    return key.endswith("num_batches_tracked")
+
+
+def _spare(key: str) -> bool:
+    """Weights of the training head, and CLIP's three numbers that are no weights."""
+    from causalbias.recognition.networks.clip import NOT_WEIGHTS
+
+    return key.startswith(HEADS) or key in NOT_WEIGHTS
+
+
+def _program(path: Path) -> Any:
+    """A network that brings its own architecture: torch.export's, or TorchScript."""
+    torch = _torch()
+    from causalbias.recognition.networks.exported import Exported
+
+    if path.suffix == ".pt2":
+        try:
+            return Exported(path)
+        except Exception as error:
+            raise DataError(
+                f"not a program that can be read as data ({type(error).__name__}: "
+                f"{first_line(error)})",
+                mend="write it with torch.export.save of torch 2.9 or later, or export to ONNX",
+                file=path.name,
+            ) from error
+    if not _is_script(path):
+        state = read_state_dict(path)
+        fits = [name for name in KNOWN if not _differences(name, state)]
+        raise DataError(
+            "it holds weights and no network",
+            mend=f"give architecture={fits[0]!r}" if fits else
+            f"give architecture=, one of {', '.join(KNOWN)}",
+            file=path.name,
+        )  # fmt: skip
+    try:
+        return torch.jit.load(str(path), map_location="cpu")
+    except Exception as error:
+        raise DataError(
+            f"not a readable TorchScript file ({first_line(error)})",
+            mend="save it again with torch.jit.save",
+            file=path.name,
+        ) from error
+
+
+def _is_script(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def _check_finite(state: Mapping[str, Any], file: str) -> None:
+    bad = [key for key, value in state.items()
+           if value.is_floating_point() and not bool(value.isfinite().all())]  # fmt: skip
+    if bad:
+        raise DataError(
+            f"{len(bad)} of {len(state)} weights are not finite, such as {bad[0]!r}",
+            mend="use a checkpoint from before the training diverged",
+            file=file,
+        )

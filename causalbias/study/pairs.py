@@ -1,0 +1,152 @@
+"""Faces from file names, and the pairs that a design compares."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.study.build import pairs_group
+from causalbias.study.frames import to_frame
+from causalbias.study.tables import check_columns
+from causalbias.study.tree import Study, as_study, factors_of
+
+FIELD = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
+
+
+def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
+    """Factors of faces, read from what they are called.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Stimuli, as `embed` calls them: paths without their endings.
+    pattern : str
+        ``"{seed}_{attribute}_{level}"``: fields in braces, the text between them as it stands. A
+        field holds no ``/`` and none of the text that follows a field in the pattern.
+
+    Returns
+    -------
+    DataFrame
+        `stimulus` and one column a field; whole numbers where all of its values are.
+
+    Raises
+    ------
+    DataError
+        If the pattern has no fields or one twice, or a name does not fit it.
+
+    Examples
+    --------
+    >>> stimuli_from_names(["1320_age_0", "1320_age_1"], "{seed}_{attribute}_{level}")
+         stimulus  seed attribute  level
+    0  1320_age_0  1320       age      0
+    1  1320_age_1  1320       age      1
+    """
+    fields = FIELD.findall(pattern)
+    if not fields or len(set(fields)) < len(fields):
+        raise DataError(
+            f"the pattern {pattern!r}",
+            mend="write each factor once in braces, e.g. '{seed}_{attribute}_{level}'",
+        )
+    between = FIELD.split(pattern)[::2]
+    parts = [re.escape(between[0])]
+    stop = "".join(rf"(?!{re.escape(text)})" for text in sorted(set(between[1:]) - {""}))
+    for field, after in zip(fields, between[1:], strict=True):
+        parts.append(rf"(?P<{field}>(?:{stop}[^/])+){re.escape(after)}")
+    fits = re.compile("".join(parts))
+    rows = []
+    for name in map(str, names):
+        found = fits.fullmatch(name)
+        if found is None:
+            raise DataError(
+                f"{name!r} is not {pattern}", mend="rename the image, or correct the pattern"
+            )
+        rows.append({"stimulus": name, **found.groupdict()})
+    frame = pd.DataFrame(rows, columns=["stimulus", *fields])
+    for field in fields:
+        if frame[field].str.fullmatch(r"0|[1-9][0-9]{0,17}").all():
+            frame[field] = frame[field].astype(np.int64)
+    return frame
+
+
+def pairs_within(faces: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """All pairs of faces that share certain factors.
+
+    Parameters
+    ----------
+    faces : DataFrame
+        `stimulus` and the factors; a pair's first member comes first here.
+    groups : sequence of sequences of factors
+        ``[["seed", "attribute"], ["attribute", "level"]]``: pairs that share seed and attribute,
+        and pairs that share attribute and level. A pair that is in two groups is made once.
+
+    Returns
+    -------
+    DataFrame
+        `pair`, `stimulus_a`, `stimulus_b`.
+
+    Raises
+    ------
+    DataError
+        If a factor is not there, or no two faces share the factors.
+    """
+    first: list[np.ndarray] = []
+    second: list[np.ndarray] = []
+    for by in groups:
+        check_columns(faces, by, file="stimuli")
+        for rows in faces.groupby(list(by)).indices.values():
+            a, b = np.triu_indices(np.size(rows), k=1)
+            first.append(np.asarray(rows)[a])
+            second.append(np.asarray(rows)[b])
+    if not sum(len(rows) for rows in first):
+        raise DataError(
+            f"no two faces share {' or '.join('+'.join(by) for by in groups)}",
+            mend="name fewer factors",
+        )
+    stimulus = faces["stimulus"].to_numpy(str)
+    a, b = stimulus[np.concatenate(first)], stimulus[np.concatenate(second)]
+    pair = np.char.add(np.char.add(a, "~"), b)
+    frame = pd.DataFrame({"pair": pair, "stimulus_a": a, "stimulus_b": b})
+    return frame.drop_duplicates("pair", ignore_index=True)
+
+
+def with_pairs(study: xr.DataTree, groups: Sequence[Sequence[str]]) -> Study:
+    """The study with ``/pairs``: all pairs of its faces that share certain factors.
+
+    Parameters
+    ----------
+    study : DataTree
+        With ``/stimuli``, and neither pairs, distances nor judgements of pairs yet.
+    groups : sequence of sequences of factors
+        As in `pairs_within`.
+
+    Raises
+    ------
+    DataError
+        If there are no faces, there are pairs already, or a factor is unknown.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> faces = cb.stimuli_from_names(["1_0", "1_1", "2_0", "2_1"], "{seed}_{level}")
+    >>> study = cb.make_study(factors=["seed", "level"], stimuli=faces)
+    >>> cb.with_pairs(study, [["seed"], ["level"]])
+    <causalbias.Study 'study'>
+      factors    seed (2) x level (2); identity: seed
+      stimuli    4 of 4 cells present
+      pairs      4: 2 genuine, 2 impostor
+      excluded   nothing
+    """
+    if "stimuli" not in study.children or "pairs" in study.children:
+        raise DataError(
+            f"groups {', '.join(study.children)}", mend="give a study with faces and no pairs"
+        )
+    faces = to_frame(study, "stimuli")
+    factors = factors_of(study)
+    table = pairs_within(faces, groups)
+    pairs = pairs_group(table, faces, factors, str(study.attrs["identity"]), "pairs")
+    new = as_study(study)
+    new["pairs"] = xr.DataTree(pairs)
+    return new

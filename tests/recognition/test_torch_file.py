@@ -1,0 +1,445 @@
+"""Networks in torch files; needs torch, which the development set-up leaves out for its size.
+
+NumPy, pytest and torch are enough to run this file: `pytest --noconftest -c /dev/null`.
+"""
+
+import io
+import json
+import os
+import pickle
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from causalbias.errors import DataError  # noqa: E402
+from causalbias.recognition.choose import embedder  # noqa: E402
+from causalbias.recognition.torch_file import (  # noqa: E402
+    CLIP_MEAN,
+    CLIP_SCALE,
+    build,
+    text_embeddings,
+)
+
+NETWORKS = ("iresnet34", "iresnet50", "iresnet100", "sfnet20", "sphere20a", "inception_resnet_v1")
+
+
+def images(n, size, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, *size, 3), np.uint8)
+
+
+def scaled(pictures, mean=127.5, scale=127.5):
+    values = (pictures.astype(np.float32) - np.float32(mean)) / np.float32(scale)
+    return torch.from_numpy(values.astype(np.float32).transpose(0, 3, 1, 2).copy())
+
+
+# Layouts: names and shapes as the published checkpoints have them, written down by hand ----------
+
+
+def norm(name, width):
+    shapes = {f"{name}.{part}": (width,) for part in ("weight", "bias", "running_mean",
+                                                      "running_var")}  # fmt: skip
+    return shapes | {f"{name}.num_batches_tracked": ()}
+
+
+def iresnet_layout(blocks):
+    """InsightFace, recognition/arcface_torch/backbones/iresnet.py."""
+    found = norm("bn1", 64) | norm("bn2", 512) | norm("features", 512)
+    found |= {"conv1.weight": (64, 3, 3, 3), "prelu.weight": (64,)}
+    found |= {"fc.weight": (512, 25088), "fc.bias": (512,)}
+    inside = 64
+    for stage, number in enumerate(blocks, start=1):
+        width = 32 * 2**stage
+        for at in range(number):
+            name, before = f"layer{stage}.{at}", inside if at == 0 else width
+            found |= norm(f"{name}.bn1", before) | norm(f"{name}.bn2", width)
+            found |= norm(f"{name}.bn3", width) | {f"{name}.prelu.weight": (width,)}
+            found[f"{name}.conv1.weight"] = (width, before, 3, 3)
+            found[f"{name}.conv2.weight"] = (width, width, 3, 3)
+        found[f"layer{stage}.0.downsample.0.weight"] = (width, inside, 1, 1)
+        found |= norm(f"layer{stage}.0.downsample.1", width)
+        inside = width
+    return found
+
+
+def sfnet_layout():
+    """OpenSphere, model/backbone/sfnet.py: sfnet20 without batch normalisation."""
+    found, inside = {"fc.weight": (512, 25088), "fc.bias": (512,)}, 3
+    for stage, number in enumerate((1, 2, 4, 1), start=1):
+        width = 32 * 2**stage
+        for name, before in [(f"layer{stage}.0.conv1", inside)] + [
+            (f"layer{stage}.{at}.conv{one}", width) for at in range(1, number + 1) for one in (1, 2)
+        ]:
+            found |= {f"{name}.weight": (width, before, 3, 3), f"{name}.bias": (width,)}
+        inside = width
+    return found
+
+
+def sphere_layout():
+    """sphereface_pytorch, net_sphere.py: sphere20a."""
+    found, inside = {"fc5.weight": (512, 21504), "fc5.bias": (512,)}, 3
+    for stage, number in enumerate((3, 5, 9, 3), start=1):
+        width = 32 * 2**stage
+        for at in range(1, number + 1):
+            before = inside if at == 1 else width
+            found[f"conv{stage}_{at}.weight"] = (width, before, 3, 3)
+            found |= {f"conv{stage}_{at}.bias": (width,), f"relu{stage}_{at}.weight": (width,)}
+        inside = width
+    return found
+
+
+def conv(name, inside, width, *kernel):
+    return {f"{name}.conv.weight": (width, inside, *kernel)} | norm(f"{name}.bn", width)
+
+
+def inception_layout():
+    """facenet-pytorch 2.6.0, models/inception_resnet_v1.py."""
+    stem = {"1a": (3, 32, 3), "2a": (32, 32, 3), "2b": (32, 64, 3), "3b": (64, 80, 1),
+            "4a": (80, 192, 3), "4b": (192, 256, 3)}  # fmt: skip
+    found = {"last_linear.weight": (512, 1792)} | norm("last_bn", 512)
+    for name, (inside, width, side) in stem.items():
+        found |= conv(f"conv2d_{name}", inside, width, side, side)
+    for at in range(5):
+        name = f"repeat_1.{at}"
+        found |= conv(f"{name}.branch0", 256, 32, 1, 1) | conv(f"{name}.branch1.0", 256, 32, 1, 1)
+        found |= conv(f"{name}.branch1.1", 32, 32, 3, 3) | conv(f"{name}.branch2.0", 256, 32, 1, 1)
+        found |= conv(f"{name}.branch2.1", 32, 32, 3, 3) | conv(f"{name}.branch2.2", 32, 32, 3, 3)
+        found |= {f"{name}.conv2d.weight": (256, 96, 1, 1), f"{name}.conv2d.bias": (256,)}
+    wide = [(f"repeat_2.{at}", 896, 128, 7) for at in range(10)]
+    wide += [(f"repeat_3.{at}", 1792, 192, 3) for at in range(5)] + [("block8", 1792, 192, 3)]
+    for name, inside, width, side in wide:
+        found |= conv(f"{name}.branch0", inside, width, 1, 1)
+        found |= conv(f"{name}.branch1.0", inside, width, 1, 1)
+        found |= conv(f"{name}.branch1.1", width, width, 1, side)
+        found |= conv(f"{name}.branch1.2", width, width, side, 1)
+        found |= {f"{name}.conv2d.weight": (inside, 2 * width, 1, 1),
+                  f"{name}.conv2d.bias": (inside,)}  # fmt: skip
+    for name, inside, width, side in [
+        ("mixed_6a.branch0", 256, 384, 3), ("mixed_6a.branch1.0", 256, 192, 1),
+        ("mixed_6a.branch1.1", 192, 192, 3), ("mixed_6a.branch1.2", 192, 256, 3),
+        ("mixed_7a.branch0.0", 896, 256, 1), ("mixed_7a.branch0.1", 256, 384, 3),
+        ("mixed_7a.branch1.0", 896, 256, 1), ("mixed_7a.branch1.1", 256, 256, 3),
+        ("mixed_7a.branch2.0", 896, 256, 1), ("mixed_7a.branch2.1", 256, 256, 3),
+        ("mixed_7a.branch2.2", 256, 256, 3),
+    ]:  # fmt: skip
+        found |= conv(name, inside, width, side, side)
+    return found
+
+
+def clip_layout(width=128, patch=16, grid=4, layers=2, text=64, words=50, length=12, features=32):
+    """OpenAI CLIP, clip/model.py, with a vision transformer; sizes as in no published one."""
+    found = {
+        "visual.class_embedding": (width,), "visual.proj": (width, features),
+        "visual.positional_embedding": (grid**2 + 1, width),
+        "visual.conv1.weight": (width, 3, patch, patch), "token_embedding.weight": (words, text),
+        "positional_embedding": (length, text), "text_projection": (text, features),
+        "logit_scale": (),
+    }  # fmt: skip
+    norms = {"visual.ln_pre": width, "visual.ln_post": width, "ln_final": text}
+    for tower, side in (("visual.transformer", width), ("transformer", text)):
+        for at in range(layers):
+            name = f"{tower}.resblocks.{at}"
+            norms |= {f"{name}.ln_1": side, f"{name}.ln_2": side}
+            for part, shape in (
+                ("attn.in_proj_", (3 * side, side)), ("attn.out_proj.", (side, side)),
+                ("mlp.c_fc.", (4 * side, side)), ("mlp.c_proj.", (side, 4 * side)),
+            ):  # fmt: skip
+                found |= {f"{name}.{part}weight": shape, f"{name}.{part}bias": shape[:1]}
+    for name, side in norms.items():
+        found |= {f"{name}.weight": (side,), f"{name}.bias": (side,)}
+    return found
+
+
+LAYOUTS = {
+    "iresnet34": iresnet_layout((3, 4, 6, 3)), "iresnet50": iresnet_layout((3, 4, 14, 3)),
+    "iresnet100": iresnet_layout((3, 13, 30, 3)), "sfnet20": sfnet_layout(),
+    "sphere20a": sphere_layout(), "inception_resnet_v1": inception_layout(),
+    "clip": clip_layout(),
+}  # fmt: skip
+
+
+def checkpoint(architecture, seed=0, dtype=torch.float32):
+    """Random weights in the hand-written layout, of a size that keeps activations finite."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for name, shape in LAYOUTS[architecture].items():
+        if name.endswith("num_batches_tracked"):
+            state[name] = torch.tensor(7)
+        elif name.endswith("running_var"):
+            state[name] = torch.ones(shape)
+        else:
+            fan = max(1, int(np.prod(shape[1:])))
+            state[name] = (torch.randn(shape, generator=generator) / fan**0.5).to(dtype)
+    return state
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "clip"])
+def test_layouts_are_the_published_ones(name):
+    on_meta = {key: torch.empty(shape, device="meta") for key, shape in LAYOUTS[name].items()}
+    network = build(name, on_meta, "x.pt") if name == "clip" else build_meta(name, on_meta)
+    found = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    assert found == LAYOUTS[name]
+
+
+def build_meta(name, state):
+    from causalbias.recognition.torch_file import _network
+
+    with torch.device("meta"):
+        return _network(name, state)
+
+
+def test_sizes_of_the_published_networks():
+    """Parameters in millions, as InsightFace and facenet-pytorch publish them."""
+    counted = {}
+    for name in ("iresnet50", "iresnet100", "inception_resnet_v1"):
+        network = build_meta(name, {})
+        counted[name] = sum(one.numel() for one in network.parameters()) / 1e6
+    assert counted["iresnet50"] == pytest.approx(43.59, abs=0.005)
+    assert counted["iresnet100"] == pytest.approx(65.16, abs=0.005)
+    assert counted["inception_resnet_v1"] == pytest.approx(23.48, abs=0.005)
+
+
+# Weights -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["iresnet34", "sfnet20", "sphere20a", "inception_resnet_v1"])
+def test_a_state_dict_becomes_an_embedder(name, tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save(checkpoint(name), path)
+    found = embedder(path, architecture=name, name="mine")
+    pictures = images(2, found.size)
+    vectors = found(pictures)
+    assert vectors.shape == (2, 512)
+    assert np.linalg.norm(vectors[0] - vectors[1]) > 0
+    # Batches do not matter, up to single precision.
+    assert found(pictures[1:]) == pytest.approx(
+        vectors[1:], abs=1e-5 * float(np.abs(vectors).max())
+    )
+    again = embedder(path, architecture=name)
+    assert again.fingerprint == found.fingerprint
+    torch.save(checkpoint(name, seed=1), path)
+    assert embedder(path, architecture=name).fingerprint != found.fingerprint
+
+
+def test_wrappers_prefixes_and_training_heads_are_taken_off(tmp_path):
+    plain, wrapped = tmp_path / "a.pt", tmp_path / "b.pt"
+    state = checkpoint("sphere20a")
+    torch.save(state, plain)
+    parallel = {f"module.{key}": value for key, value in state.items()}
+    parallel["module.fc6.weight"] = torch.zeros(512, 10574)
+    torch.save({"state_dict": parallel, "epoch": 3}, wrapped)
+    a, b = (embedder(path, architecture="sphere20a") for path in (plain, wrapped))
+    pictures = images(1, (112, 96))
+    assert np.array_equal(a(pictures), b(pictures))
+
+
+def test_another_architecture_is_named(tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save(checkpoint("iresnet34"), path)
+    with pytest.raises(DataError, match=r"not iresnet50's.*missing.*architecture='iresnet34'"):
+        embedder(path, architecture="iresnet50")
+    with pytest.raises(DataError, match="not clip's"):
+        embedder(path, architecture="clip")
+    with pytest.raises(DataError, match="no architecture is called 'vgg'"):
+        embedder(path, architecture="vgg")
+    with pytest.raises(DataError, match=r"holds weights and no network.*'iresnet34'"):
+        embedder(path, size=(112, 112))
+    state = checkpoint("sfnet20")
+    state["fc.weight"] = torch.zeros(256, 25088)
+    torch.save(state, path)
+    with pytest.raises(DataError, match=r"'fc.weight': \(256, 25088\), not \(512, 25088\)"):
+        embedder(path, architecture="sfnet20")
+
+
+def test_weights_that_are_not_finite(tmp_path):
+    state = checkpoint("sfnet20")
+    state["layer2.1.conv1.weight"][3, 0, 0, 0] = torch.nan
+    torch.save(state, tmp_path / "nan.pt")
+    with pytest.raises(DataError, match=r"1 of 42 weights are not finite.*layer2.1.conv1.weight"):
+        embedder(tmp_path / "nan.pt", architecture="sfnet20")
+
+
+class Bomb:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_pickle_bombs_do_not_go_off(tmp_path):
+    went_off = tmp_path / "went-off"
+    path = tmp_path / "bomb.pt"
+    for content in (Bomb(went_off), {"fc.weight": torch.zeros(2), "x": Bomb(went_off)}):
+        torch.save(content, path)
+        for options in ({"architecture": "sfnet20"}, {"size": (8, 8)}):
+            with pytest.raises(DataError, match=r"bomb.pt: not a file of weights alone"):
+                embedder(path, **options)
+    path.write_bytes(pickle.dumps(Bomb(went_off)))
+    with pytest.raises(DataError, match="not a file of weights alone"):
+        embedder(path, architecture="sfnet20")
+    assert not went_off.exists()
+    pickle.loads(path.read_bytes())
+    assert went_off.exists()  # it was live
+
+
+def test_files_that_are_no_weights(tmp_path):
+    (tmp_path / "text.pt").write_text("no weights")
+    torch.save(checkpoint("sfnet20"), tmp_path / "whole.pt")
+    half = (tmp_path / "whole.pt").read_bytes()[:100_000]
+    (tmp_path / "half.pt").write_bytes(half)
+    torch.save({"epoch": 3}, tmp_path / "none.pt")
+    for name, why in (("text", "not a file of weights"), ("half", "not a file of weights"),
+                      ("none", "no weights in it"), ("gone", "no such file")):  # fmt: skip
+        with pytest.raises(DataError, match=f"{name}.pt: {why}"):
+            embedder(tmp_path / f"{name}.pt", architecture="sfnet20")
+
+
+# CLIP --------------------------------------------------------------------------------------------
+
+
+def test_clip_towers(tmp_path):
+    path = tmp_path / "clip.pt"
+    torch.save(checkpoint("clip", dtype=torch.float16), path)
+    image = embedder(path, architecture="clip")
+    assert (image.size, image.align, image.metric) == ((64, 64), "none", "cosine")
+    assert image(images(2, (64, 64))).shape == (2, 32)
+    tokens = np.array([[48, 3, 5, 49], [48, 7, 49, 0]])
+    texts = text_embeddings(path, tokens)
+    # What follows the end token, and how far a text is padded, changes nothing.
+    longer = np.zeros((2, 9), int)
+    longer[:, :4] = tokens
+    assert text_embeddings(path, longer) == pytest.approx(texts, abs=1e-5)
+    assert np.abs(text_embeddings(path, tokens[:, [0, 2, 1, 3]])[0] - texts[0]).max() > 1e-3
+    for wrong in (np.full((1, 4), 50), np.zeros((1, 13), int), np.zeros(4, int), np.zeros((1, 4))):
+        with pytest.raises(DataError, match="from 0 to 49"):
+            text_embeddings(path, wrong)
+
+
+def test_clip_image_preparation(tmp_path):
+    path = tmp_path / "clip.pt"
+    torch.save(checkpoint("clip"), path)
+    pictures = images(2, (64, 64))
+    network = build("clip", checkpoint("clip"), "clip.pt").eval()
+    with torch.no_grad():
+        expected = network(scaled(pictures, CLIP_MEAN, CLIP_SCALE)).numpy()
+    assert embedder(path, architecture="clip")(pictures) == pytest.approx(expected, abs=1e-5)
+
+
+# Programs ----------------------------------------------------------------------------------------
+
+
+def small_network():
+    torch.manual_seed(1)
+    front = [torch.nn.Conv2d(3, 4, 3, stride=2), torch.nn.BatchNorm2d(4), torch.nn.PReLU(4)]
+    back = [torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), torch.nn.Linear(16, 5)]
+    return torch.nn.Sequential(*front, *back).eval()
+
+
+def save_script(network, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated by its authors
+        torch.jit.save(torch.jit.trace(network, torch.zeros(2, 3, 16, 16)), str(path))
+
+
+def save_exported(network, path):
+    shapes = ({0: torch.export.Dim("n")},)
+    program = torch.export.export(network, (torch.zeros(2, 3, 16, 16),), dynamic_shapes=shapes)
+    torch.export.save(program, path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(("save", "file"), [(save_script, "net.pt"), (save_exported, "net.pt2")])
+def test_programs_give_what_the_network_gives(save, file, tmp_path):
+    network, path = small_network(), tmp_path / file
+    save(network, path)
+    found = embedder(path, size=(16, 16), metric="euclidean")
+    assert (found.align, found.metric) == ("arcface", "euclidean")
+    pictures = images(5, (16, 16))
+    with torch.no_grad():
+        expected = network(scaled(pictures)).numpy()
+    assert found(pictures) == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(DataError, match="what size of image"):
+        embedder(path)
+    with pytest.raises(DataError, match="device"):
+        embedder(path, size=(16, 16), device="nowhere")
+    network[5].weight.data[0, 0] = torch.inf
+    save(network, path)
+    with pytest.raises(DataError, match="not finite"):
+        embedder(path, size=(16, 16))
+
+
+@pytest.mark.parametrize("name", ["iresnet34", "inception_resnet_v1", "clip"])
+def test_exported_graphs_of_the_architectures_run(name, tmp_path):
+    """The reader of exported graphs knows the operations of real networks."""
+    network = build(name, checkpoint(name), "x.pt").eval()
+    if name == "clip":
+        network = network.visual
+    size = {"iresnet34": (112, 112), "inception_resnet_v1": (160, 160), "clip": (64, 64)}[name]
+    shapes = ({0: torch.export.Dim("n")},)
+    program = torch.export.export(network, (torch.zeros(2, 3, *size),), dynamic_shapes=shapes)
+    torch.export.save(program, tmp_path / "net.pt2")
+    pictures = images(3, size)
+    with torch.no_grad():
+        expected = network(scaled(pictures)).numpy()
+    found = embedder(tmp_path / "net.pt2", size=size)(pictures)
+    assert found == pytest.approx(expected, abs=1e-5 * float(np.abs(expected).max()))
+
+
+def rewritten(path, change):
+    """The archive with its parts changed by a function of name and content."""
+    parts = io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(parts, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+    path.write_bytes(parts.getvalue())
+
+
+def with_target(target):
+    def change(name, content):
+        if not name.endswith("model.json"):
+            return content
+        model = json.loads(content)
+        model["graph_module"]["graph"]["nodes"][0]["target"] = target
+        return json.dumps(model).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["torch.os.system", "torch.ops.aten.from_file.default", "torch.ops.prim.Print.default",
+     "_operator.attrgetter", "torch.ops.aten.__class__.default", "os.system"],
+)  # fmt: skip
+def test_an_exported_file_can_call_tensor_operations_only(target, tmp_path):
+    path = tmp_path / "net.pt2"
+    save_exported(small_network(), path)
+    rewritten(path, with_target(target))
+    with pytest.raises(DataError, match="the operation"):
+        embedder(path, size=(16, 16))
+
+
+def test_pickles_in_an_exported_file_do_not_go_off(tmp_path):
+    path, went_off = tmp_path / "net.pt2", tmp_path / "went-off"
+    save_exported(small_network(), path)
+    bomb = io.BytesIO()
+    torch.save(Bomb(went_off), bomb)
+
+    def poison(name, content):
+        if name.endswith(("sample_inputs/model.pt", "weight_0")):
+            return bomb.getvalue()
+        if name.endswith("weights_config.json"):
+            return content.replace(b'"use_pickle": false', b'"use_pickle": true', 1)
+        return content
+
+    rewritten(path, poison)
+    with pytest.raises(DataError, match="pickled object"):
+        embedder(path, size=(16, 16))
+    path.write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(DataError, match="not a program"):
+        embedder(path, size=(16, 16))
+    assert not went_off.exists()
