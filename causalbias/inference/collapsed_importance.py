@@ -157,6 +157,8 @@ def sample_until_good(
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:  # fmt: skip
     """Propose until the effective sample size is ``share`` of the draws and the tail is light.
 
+    Of a heavier tail that can still be relied on, as many effective draws as were asked for.
+
     Parameters
     ----------
     log_density : callable
@@ -184,7 +186,8 @@ def sample_until_good(
         values.append(log_density(points[-1], rests[-1]))
         log_weight = balanced(proposals, points, values)
         effective = kish(log_weight)
-        good = effective > share * draws and pareto_k(log_weight) < 0.5
+        shape = pareto_k(log_weight)
+        good = (effective > share * draws and shape < 0.5) or (effective > draws and shape < 0.7)
         missing = int(total * (1.2 * share * draws / max(effective, 1.0) - 1))
         count = min(max(missing, draws // 2, 400), most - total)
         if good or count <= 0:

@@ -52,7 +52,8 @@ FAMILIES = ("cumulative", "bernoulli", "binomial")
 _NODES = (7, 11, 17, 31)
 _NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
 _CANDIDATES = 16
-_SHARE = 0.3  # effective draws of the weights, by draw asked for
+# Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
+_SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.3, 2e8
 _ENOUGH = 0.5
 _ANCHOR_FLOPS = 1.5e11
 _MAX_ANCHORS = 64
@@ -357,8 +358,9 @@ def _explore(
     )  # fmt: skip
     seconds["adapt"] = perf_counter() - began
     began = perf_counter()
+    share = _SHARE if draws * len(proposal.target.rows.code) < _DEAR else _DEAR_SHARE
     x, rest, _, log_weight = sample_until_good(
-        log_density, mixture, fold.canonical, len(mode.found.x), draws, rng, share=_SHARE
+        log_density, mixture, fold.canonical, len(mode.found.x), draws, rng, share
     )
     seconds["draw"] = perf_counter() - began
     return fold.theta(x)[0], rest, log_weight

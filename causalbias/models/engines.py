@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import bambi as bmb
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.inference.collapsed import sample_collapsed
+from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.inference.laplace import FAMILIES, sample_laplace
 from causalbias.inference.nuts import sample_nuts, weigh_rows
 from causalbias.inference.problem import EngineError, FloatArray, ImproperError, Problem
@@ -39,6 +41,15 @@ class Sampled:
     sample_stats: xr.Dataset
     engine: str
     failures: list[str]
+
+    @cached_property
+    def diagnostics(self) -> xr.Dataset:
+        """R-hat and effective sizes of every parameter."""
+        return diagnose(self.posterior)
+
+    def all_failures(self) -> list[str]:
+        """What the diagnostics say against the draws; empty where nothing."""
+        return verdict(self.diagnostics) + self.failures
 
 
 def sample(
@@ -75,8 +86,8 @@ def sample(
         try:
             engine = _ENGINES[chosen]
             found = engine(spec, used, draws=draws, chains=chains, seed=seed)
-            if method == "auto" and found.failures:
-                raise EngineError("; ".join(found.failures))
+            if method == "auto" and found.all_failures():
+                raise EngineError("; ".join(found.all_failures()))
             return found
         except ImproperError as error:
             raise DataError(

@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
 from causalbias.models.group_design import group_designs
@@ -132,21 +131,20 @@ def fit(
 
 
 def _assemble(sampled: Sampled, used: pd.DataFrame, response: str) -> Fit:
-    diagnostics = diagnose(sampled.posterior)
     packed = pack_frame(used)
     groups = {
         "posterior": sampled.posterior,
         "sample_stats": sampled.sample_stats,
         "observed_data": packed[[response]],
         "constant_data": packed,
-        "diagnostics": diagnostics,
+        "diagnostics": sampled.diagnostics,
     }
     result = Fit(children={name: xr.DataTree(_portable(ds)) for name, ds in groups.items()})
     result.attrs = {
         "kind": "fit",
         "causalbias_format": FORMAT_VERSION,
         "engine": sampled.engine,
-        "failures": json.dumps(verdict(diagnostics) + sampled.failures),
+        "failures": json.dumps(sampled.all_failures()),
     }
     return result
 

@@ -179,14 +179,27 @@ def _edits(study: xr.DataTree) -> pd.DataFrame:
     """Distances of each seed's edited faces from its own face at the lowest level."""
     frame = to_frame(study, "machine")
     lowest = min(frame["level_a"].min(), frame["level_b"].min())
+    frame = _lower_first(frame)
     same = frame["same_identity"] & (frame["attribute_a"] == frame["attribute_b"])
     kept = frame[same & (frame["level_a"] == lowest) & (frame["status"] == "ok")]
     if kept.empty:
         raise DataError(
             "no pair joins two levels of one seed and attribute",
-            mend="give genuine pairs whose first member is at the lowest level", file="/pairs",
+            mend="give genuine pairs of which one member is at the lowest level", file="/pairs",
         )  # fmt: skip
     return kept
+
+
+def _lower_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Pairs with their members in order of level; a distance has no order."""
+    turned = frame["level_a"] > frame["level_b"]
+    members = [name[:-2] for name in map(str, frame) if name.endswith("_a")]
+    frame = frame.copy()
+    for member in members:
+        first, second = f"{member}_a", f"{member}_b"
+        a, b = frame[first], frame[second]
+        frame[first], frame[second] = a.where(~turned, b), b.where(~turned, a)
+    return frame
 
 
 def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import pytest
 
 import causalbias as cb
 from causalbias.errors import DataError
-from causalbias.studies.manipulation import analyse_manipulation
+from causalbias.studies.manipulation import _edits, analyse_manipulation
 
 
 def part_of_demo(attributes, levels, groups=("stimuli", "pairs", "machine", "human", "questions")):
@@ -55,3 +55,24 @@ def test_an_attribute_that_cannot_be_fitted_is_named():
     study["human"] = type(study["human"])(human)
     with pytest.raises(DataError, match="people: pose: all responses are 50"):
         analyse_manipulation(study, draws=250)
+
+
+def test_the_order_of_a_pairs_members_does_not_matter():
+    study = cb.demo_study()
+    turned = study.copy()
+    pairs = study["pairs"].to_dataset()
+    swap = {}
+    for name in pairs.variables:
+        if str(name).endswith("_a"):
+            other = f"{str(name)[:-2]}_b"
+            some = np.arange(pairs.sizes["pair"]) % 3 == 0
+            a, b = pairs[name].values, pairs[other].values
+            swap |= {
+                name: ("pair", np.where(some, b, a)),
+                other: ("pair", np.where(some, a, b)),
+            }
+    turned["pairs"] = type(study["pairs"])(pairs.assign(swap))
+    for found in (_edits(study), _edits(turned)):
+        assert (found["level_a"] == 0).all()
+    columns = ["system", "seed", "attribute", "level_a", "level_b", "distance"]
+    assert _edits(study)[columns].equals(_edits(turned)[columns])
