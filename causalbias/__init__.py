@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from causalbias.datasets.simulation.parameters import Bias, People, Question, System
     from causalbias.estimands.contrasts import effects, predictions
     from causalbias.estimands.predictive import with_log_likelihood, with_predictive
+    from causalbias.estimands.rates import error_rates, group_pair_rates
+    from causalbias.estimands.rates_det import det, equal_error_rate
+    from causalbias.estimands.rates_differentials import fairness_indices, rate_ratios
+    from causalbias.estimands.rates_thresholds import threshold_at
     from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
@@ -45,10 +49,15 @@ __all__ = [
     "__version__",
     "consensus",
     "demo_study",
+    "det",
     "effects",
+    "equal_error_rate",
+    "error_rates",
     "failures",
+    "fairness_indices",
     "fit",
     "graded_response",
+    "group_pair_rates",
     "hcic",
     "load",
     "make_study",
@@ -58,11 +67,13 @@ __all__ = [
     "plots",
     "predictions",
     "rank_probabilities",
+    "rate_ratios",
     "reliability",
     "save",
     "simulate",
     "summarise",
     "summary",
+    "threshold_at",
     "to_frame",
     "to_release",
     "validate",
@@ -80,10 +91,15 @@ _HOMES = {
     "System": "causalbias.datasets.simulation.parameters",
     "consensus": "causalbias.agreement.consensus",
     "demo_study": "causalbias.datasets.demo",
+    "det": "causalbias.estimands.rates_det",
     "effects": "causalbias.estimands.contrasts",
+    "equal_error_rate": "causalbias.estimands.rates_det",
+    "error_rates": "causalbias.estimands.rates",
     "failures": "causalbias.models.result",
+    "fairness_indices": "causalbias.estimands.rates_differentials",
     "fit": "causalbias.models.fitting",
     "graded_response": "causalbias.agreement.graded",
+    "group_pair_rates": "causalbias.estimands.rates",
     "hcic": "causalbias.agreement.consensus",
     "load": "causalbias.datasets",
     "make_study": "causalbias.study.build",
@@ -92,11 +108,13 @@ _HOMES = {
     "per_unit": "causalbias.estimands.summaries",
     "predictions": "causalbias.estimands.contrasts",
     "rank_probabilities": "causalbias.estimands.summaries",
+    "rate_ratios": "causalbias.estimands.rates_differentials",
     "reliability": "causalbias.agreement.reliability",
     "save": "causalbias.storage",
     "simulate": "causalbias.datasets.simulate",
     "summarise": "causalbias.estimands.summaries",
     "summary": "causalbias.models.summary",
+    "threshold_at": "causalbias.estimands.rates_thresholds",
     "to_frame": "causalbias.study.frames",
     "to_release": "causalbias.datasets.release.writing",
     "validate": "causalbias.study.validate",

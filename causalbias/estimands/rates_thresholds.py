@@ -1,0 +1,154 @@
+"""Thresholds at a target false match rate."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.errors import DataError, shown
+from causalbias.estimands.rates_cells import (
+    Cell,
+    Comparisons,
+    cells_of,
+    comparisons,
+    own_thresholds,
+    pooled_cells,
+)
+from causalbias.estimands.rates_labels import THREE, Draw, cube, facts_of, sampler, shares_at
+
+type Threshold = float | Mapping[str, float] | xr.Dataset
+
+
+def threshold_at(
+    data: xr.DataTree | pd.DataFrame,
+    fmr: float,
+    *,
+    by: str | Sequence[str] = (),
+    cohort: str = "all",
+    match: str | Sequence[str] = (),
+    per_group: bool = False,
+    genuine: pd.DataFrame | pd.Series | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> xr.Dataset:
+    """The largest threshold at which impostor pairs have at most a target false match rate.
+
+    Parameters
+    ----------
+    data, by, cohort, match, genuine, draws, seed
+        As in `error_rates`. By default all impostor pairs count, whatever their groups.
+    fmr : float
+        Target, above 0 and below 1.
+    per_group : bool
+        One threshold for each group of `by`, rather than one for all.
+
+    Returns
+    -------
+    Dataset
+        ``threshold`` (chain, draw, system[, *by]): in units of the distance, by inversion of the
+        rate's posterior (Woodruff 1952). Without chain and draw: ``point``, the threshold on these
+        pairs, which is what `error_rates` uses when given this; and of the rate at it, what
+        `error_rates` gives.
+
+    Raises
+    ------
+    DataError
+        If the target is below what the pairs can support, or as `error_rates`.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=20, people=None, levels={"pose": [-3, 0, 3]}, impostors=20)
+    >>> at = cb.threshold_at(study, 0.05, by="race")
+    >>> rates = cb.error_rates(study, by="race", threshold=at)
+    """
+    pairs = comparisons(data, by, match=match, genuine=genuine)
+    draw = sampler(pairs.n_seeds, draws, seed)
+    cells = (
+        (cell for cell in cells_of(pairs, cohort) if cell.kind == "impostor")
+        if per_group
+        else pooled_cells(pairs, cohort)
+    )
+    entries = {(cell.system, *cell.group): _set(cell, fmr, draw) for cell in cells}
+    dims = ["system", *(pairs.by if per_group else [])]
+    return cube(entries, dims).assign_attrs(
+        scale="distance", outcome="threshold", failures="[]", fmr=fmr, cohort=cohort,
+        estimand=f"threshold at a false match rate of {fmr:g}",
+    )  # fmt: skip
+
+
+def thresholds_for(
+    pairs: Comparisons, given: Threshold | None, fmr: float | None, cohort: str
+) -> Callable[[Cell], float]:
+    """Function that tells the threshold of a cell.
+
+    Raises
+    ------
+    DataError
+        If both or neither of a threshold and a target are there, or a system or group has none.
+    """
+    if given is not None and fmr is not None:
+        raise DataError("both a threshold and a target fmr", mend="give one of them")
+    if isinstance(given, xr.Dataset):
+        return lambda cell: _look_up(given, pairs.by, cell)
+    if fmr is not None:
+        known = {cell.system: _point(cell, fmr) for cell in pooled_cells(pairs, cohort)}
+    elif given is None:
+        known = own_thresholds(pairs)
+    elif isinstance(given, Mapping):
+        known = {str(system): float(value) for system, value in given.items()}
+    else:
+        known = dict.fromkeys(pairs.systems, float(given))
+    for system in pairs.systems:
+        if not np.isfinite(known.get(system, np.nan)):
+            raise DataError(
+                f"system {system!r} has no threshold",
+                mend="give one, or a target fmr on impostor pairs that it has",
+            )
+    return lambda cell: known[cell.system]
+
+
+def _look_up(thresholds: xr.Dataset, by: Sequence[str], cell: Cell) -> float:
+    labels = {"system": cell.system} | dict(zip(by, cell.group, strict=False))
+    point = thresholds["point"]
+    try:
+        value = float(point.sel({str(dim): labels[str(dim)] for dim in point.dims}))
+    except KeyError:
+        value = np.nan
+    if not np.isfinite(value):
+        told = ", ".join(f"{name} {shown(one)}" for name, one in labels.items())
+        raise DataError(f"no threshold for {told}", mend="set one on pairs that hold it")
+    return value
+
+
+def _point(cell: Cell, fmr: float) -> float:
+    """Largest distance below which the share of the pairs is at most the target."""
+    if not 0 < fmr < 1:
+        raise DataError(f"fmr is {fmr}", mend="give a rate above 0 and below 1")
+    order = np.argsort(cell.distance)
+    # The threshold at a distance matches all that come before it.
+    before = cell.weight[order].cumsum() - cell.weight[order]
+    last = int(np.searchsorted(before, fmr * cell.weight.sum() * (1 + 1e-12), side="right")) - 1
+    return float(cell.distance[order][last])
+
+
+def _set(cell: Cell, fmr: float, draw: Draw) -> dict[str, np.ndarray | float]:
+    """Threshold of a cell's impostor pairs, with its draws."""
+    point = _point(cell, fmr)
+    shares = shares_at(cell, np.array([point]))
+    facts = {name: value[0] for name, value in facts_of(cell, shares).items()}
+    if not facts["supported"]:
+        raise DataError(
+            f"{cell.system}{' ' + ' '.join(map(str, cell.group)) if cell.group else ''}: "
+            f"{shares.n:,.0f} impostor pairs, worth {shares.n_effective[0]:,.0f} independent ones, "
+            f"do not support a false match rate of {fmr:g}",
+            mend=f"set the threshold at {THREE / shares.n_effective[0]:.2g} or more, "
+            "or on more pairs",
+        )
+    order = np.argsort(cell.distance)
+    share = cell.weight[order].cumsum() / cell.weight.sum()
+    # Where the rate is in truth p at the point, the target is met where these pairs say fmr²/p.
+    wanted = fmr * shares.share[0] / draw(cell, shares)[:, 0]
+    place = np.searchsorted(share, wanted).clip(max=len(share) - 1)
+    return {"threshold": cell.distance[order][place], "point": point} | facts
