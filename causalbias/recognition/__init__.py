@@ -1,0 +1,1 @@
+"""From images to scores: embedders, alignment, embeddings, all-pairs scores."""
