@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from causalbias.estimands.contrasts import effects, predictions
     from causalbias.estimands.predictive import with_log_likelihood, with_predictive
     from causalbias.estimands.rates import error_rates, group_pair_rates
+    from causalbias.estimands.rates_counts import all_pairs_rates
     from causalbias.estimands.rates_det import det, equal_error_rate
     from causalbias.estimands.rates_differentials import fairness_indices, rate_ratios
     from causalbias.estimands.rates_thresholds import threshold_at
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
+    from causalbias.recognition.scores import all_pairs
     from causalbias.storage import open, save
     from causalbias.study.build import make_study
     from causalbias.study.frames import to_frame
@@ -47,6 +49,8 @@ __all__ = [
     "Study",
     "System",
     "__version__",
+    "all_pairs",
+    "all_pairs_rates",
     "consensus",
     "demo_study",
     "det",
@@ -89,6 +93,8 @@ _HOMES = {
     "Question": "causalbias.datasets.simulation.parameters",
     "Study": "causalbias.study.tree",
     "System": "causalbias.datasets.simulation.parameters",
+    "all_pairs": "causalbias.recognition.scores",
+    "all_pairs_rates": "causalbias.estimands.rates_counts",
     "consensus": "causalbias.agreement.consensus",
     "demo_study": "causalbias.datasets.demo",
     "det": "causalbias.estimands.rates_det",

@@ -31,7 +31,8 @@ class Cell:
     distance : ndarray (pair,)
         Infinite where there is none (a failure to enrol): such a pair never matches.
     weight : ndarray (pair,)
-        Probability that the pair is of this kind.
+        Probability that the pair is of this kind, as given. All 1; or, if any pair's kind is
+        uncertain, from 0 to 1, since all pairs then tell of both kinds.
     failed : int
         Comparisons without distance, whether they are among the pairs or not.
     """
@@ -44,6 +45,11 @@ class Cell:
     distance: np.ndarray
     weight: np.ndarray
     failed: int
+
+    @property
+    def certain(self) -> bool:
+        """Whether every pair is known to be of this kind."""
+        return bool((self.weight == 1).all())
 
 
 @dataclass(frozen=True)
@@ -163,12 +169,9 @@ def cells_of(
         same, agree = part["a"] == part["b"], in_match[part.index]
         for code, group in enumerate(pairs.groups):
             either = (part["a"] == code) | (part["b"] == code)
-            wanted = {"same": either & same, "cross": either & ~same, "all": either}[cohort]
-            for kind, rows, weight in (
-                ("impostor", wanted & agree, 1 - part["genuine"]),
-                ("genuine", either & same, part["genuine"]),
-            ):
-                cell = _cell(str(system), kind, group, part[rows], weight[rows], generalised)
+            wanted = {"same": either & same, "cross": either & ~same, "all": either}[cohort] & agree
+            for kind, rows in (("impostor", wanted), ("genuine", either & same)):
+                cell = _cell(str(system), kind, group, part[rows], generalised)
                 if len(cell.weight):
                     yield cell
 
@@ -179,7 +182,7 @@ def pooled_cells(pairs: Comparisons, cohort: str) -> Iterator[Cell]:
     same = pairs.frame["a"] == pairs.frame["b"]
     kept = {"same": same, "cross": ~same, "all": same | True}[cohort] & _agree(pairs)
     for system, rows in pairs.frame[kept].groupby("system"):
-        cell = _cell(str(system), "impostor", (), rows, 1 - rows["genuine"], False)
+        cell = _cell(str(system), "impostor", (), rows, False)
         if len(cell.weight):
             yield cell
 
@@ -190,11 +193,10 @@ def group_pair_cells(pairs: Comparisons) -> Iterator[Cell]:
         low, high = np.minimum(part["a"], part["b"]), np.maximum(part["a"], part["b"])
         code = low * len(pairs.groups) + high
         for at, rows in part.groupby(np.asarray(code)):
-            weight = 1 - rows["genuine"]
             labels = tuple(
                 label(pairs.groups[one]) for one in divmod(int(str(at)), len(pairs.groups))
             )
-            cell = _cell(str(system), "impostor", labels, rows, weight, False)
+            cell = _cell(str(system), "impostor", labels, rows, False)
             if len(cell.weight):
                 yield cell
 
@@ -204,16 +206,18 @@ def _cell(
     kind: str,
     group: tuple[object, ...],
     rows: pd.DataFrame,
-    weight: pd.Series,
     generalised: bool,
 ) -> Cell:
-    there = weight.to_numpy() > 0
+    weight = rows["genuine"].to_numpy()
+    weight = weight if kind == "genuine" else 1 - weight
+    uncertain = not np.isin(weight, (0, 1)).all()
+    there = (weight > 0) | (uncertain & (weight > 0).any())
     failed = there & np.isinf(rows["distance"].to_numpy())
     used = there if generalised else there & ~failed
     kept = rows[used]
     return Cell(
         system, kind, group, kept["one"].to_numpy(), kept["two"].to_numpy(),
-        kept["distance"].to_numpy(), weight.to_numpy(float)[used], int(failed.sum()),
+        kept["distance"].to_numpy(), weight[used], int(failed.sum()),
     )  # fmt: skip
 
 

@@ -102,8 +102,8 @@ def det(
             "fnmr": np.where(enough, drawn, np.nan),
             "supported": enough & (point >= smallest),
             "smallest_rate": np.where(enough, smallest, 1.0),
-            "n": np.float64(curve.genuine.n),
-            "n_impostor": np.float64(curve.impostor.n),
+            "n": curve.genuine.total[-1],
+            "n_impostor": curve.impostor.total[-1],
         }
     return cube(entries, ["system", *pairs.by], {"fmr": wanted}).assign_attrs(
         scale="probability", outcome="FNMR", failures="[]", cohort=cohort,
@@ -152,7 +152,7 @@ def equal_error_rate(
     cells = _both_kinds(pairs, cohort, generalised=False)
     entries = {}
     for curve in _curves(pairs, cohort, False, draws, seed):
-        rate, threshold = equal_point(*cells[curve.key])
+        rate, threshold = equal_point(*cells[curve.key], curve)
         gap = curve.fmr - curve.fnmr
         after = np.argmax(gap >= 0, axis=1).clip(min=1)
         rows = np.arange(len(gap))
@@ -167,8 +167,8 @@ def equal_error_rate(
             "threshold": threshold,
             "smallest_rate": min(THREE / effective, 1.0),
             "supported": rate * effective >= THREE,
-            "n": np.float64(curve.genuine.n),
-            "n_impostor": np.float64(curve.impostor.n),
+            "n": curve.genuine.total[-1],
+            "n_impostor": curve.impostor.total[-1],
         }
     return cube(entries, ["system", *pairs.by]).assign_attrs(
         scale="probability", outcome="equal error rate", failures="[]", cohort=cohort,
@@ -176,20 +176,23 @@ def equal_error_rate(
     )  # fmt: skip
 
 
-def equal_point(impostor: Cell, genuine: Cell) -> tuple[float, float]:
-    """Mean of both error rates where they are closest, and the threshold there."""
-    at = np.unique(np.concatenate([impostor.distance, genuine.distance]))
-    at = np.append(at, np.inf)
-    false, matched = (_share_below(cell, at) for cell in (impostor, genuine))
+def equal_point(impostor: Cell, genuine: Cell, curve: Curve) -> tuple[float, float]:
+    """Mean of both error rates where they are closest, and the threshold there.
+
+    Of all thresholds that tell pairs apart; where their kinds are uncertain, of the curve's.
+    """
+    if impostor.certain and genuine.certain:
+        at = np.append(np.unique(np.concatenate([impostor.distance, genuine.distance])), np.inf)
+        false, matched = (_share_below(cell, at) for cell in (impostor, genuine))
+    else:
+        at, false, matched = curve.thresholds, curve.impostor.share, curve.genuine.share
     best = int(np.abs(false - (1 - matched)).argmin())
     return float((false[best] + 1 - matched[best]) / 2), float(at[best])
 
 
 def _share_below(cell: Cell, thresholds: np.ndarray) -> np.ndarray:
-    order = np.argsort(cell.distance)
-    share = np.append(0.0, cell.weight[order].cumsum()) / cell.weight.sum()
-    found: np.ndarray = share[np.searchsorted(cell.distance[order], thresholds, side="left")]
-    return found
+    below: np.ndarray = np.searchsorted(np.sort(cell.distance), thresholds) / len(cell.distance)
+    return below
 
 
 def _both_kinds(

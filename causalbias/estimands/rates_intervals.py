@@ -1,5 +1,6 @@
 """Shares of matching pairs and their uncertainty, where pairs share seeds: an array layer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,8 @@ class Shares:
 
     Attributes
     ----------
-    n, total : float
-        Pairs, and the sum of their weights (the same where every weight is 1).
+    n, total : ndarray (threshold,)
+        Pairs of weight 1 that would tell as much (Kish), and the sum of their weights.
     disjoint : int
         Comparisons that share no seed, at most.
     matches : ndarray (threshold,)
@@ -25,12 +26,12 @@ class Shares:
     seeds : ndarray of int (seed,)
     by_seed : ndarray (seed, threshold)
         Weight of the matching pairs that each seed takes part in.
-    of_seed : ndarray (seed,)
+    of_seed : ndarray (seed, threshold)
         Weight of all its pairs.
     """
 
-    n: float
-    total: float
+    n: np.ndarray
+    total: np.ndarray
     disjoint: int
     matches: np.ndarray
     n_effective: np.ndarray
@@ -68,7 +69,7 @@ def shares_of(
     step : ndarray of int (pair,)
         How many of the thresholds, in rising order, the pair does *not* match at.
     weight : ndarray (pair,)
-        Probability that the pair belongs here, above 0, to 1; its own uncertainty is added.
+        Probability that the pair belongs here, given also whether it matches.
     n_steps : int
         Number of thresholds.
 
@@ -83,34 +84,83 @@ def shares_of(
     >>> found.share, found.n_effective.round(2)  # one seed is in every match
     (array([0.5]), array([2.]))
     """
+    kept = weight > 0
+    first, second, step, weight = first[kept], second[kept], step[kept], weight[kept]
     seeds, index = np.unique(np.concatenate([first, second]), return_inverse=True)
     one, two = index[: len(first)], index[len(first) :]
     apart = one != two
     by_seed = _table(one, step, weight, len(seeds), n_steps)
     by_seed += _table(two[apart], step[apart], weight[apart], len(seeds), n_steps)
-    of_seed = by_seed[:, -1]
-    below = by_seed[:, :-1]
-    total = float(weight.sum())
     matches = np.bincount(step, weight, n_steps + 1).cumsum()[:-1]
-    share = matches / total
-    squares = np.square(below - share * of_seed[:, None]).sum(axis=0)
+    share = matches / weight.sum()
     twice = _dyad_squares(one[apart], two[apart], step[apart], weight[apart], share)
-    # Whether a pair belongs here is a coin of its own.
+    # What is not known of the pairs' kinds is missing from the information (Louis 1982).
     doubt = weight * (1 - weight)
-    doubtful = np.bincount(step, doubt, n_steps + 1).cumsum()[:-1]
-    doubtful = doubtful * (1 - 2 * share) + share**2 * doubt.sum()
+    below = np.bincount(step, doubt, n_steps + 1).cumsum()[:-1]
+    missing = below * (1 - 2 * share) + share**2 * doubt.sum()
     size = len(seeds)
-    enough = size > 2 if apart.any() else size > 1
+    return settle(
+        n=float(weight.sum() ** 2 / np.square(weight).sum()),
+        disjoint=max(1, size // 2) if apart.all() else size,
+        matches=matches, seeds=seeds, by_seed=by_seed[:, :-1], of_seed=by_seed[:, -1],
+        twice=twice, missing=missing, total=float(weight.sum()), two_seeds=bool(apart.any()),
+    )  # fmt: skip
+
+
+def settle(
+    *,
+    n: float,
+    total: float,
+    disjoint: int,
+    matches: np.ndarray,
+    seeds: np.ndarray,
+    by_seed: np.ndarray,
+    of_seed: np.ndarray,
+    twice: np.ndarray,
+    missing: np.ndarray | float = 0.0,
+    two_seeds: bool = True,
+) -> Shares:
+    """Shares from sums over pairs; see `Shares` and `shares_of`.
+
+    Parameters
+    ----------
+    n, total, disjoint, matches, seeds, by_seed
+        As in `Shares`.
+    of_seed : ndarray (seed,)
+    twice : ndarray (threshold,)
+        Sum over pairs of seeds of the squared sum of their pairs' residuals.
+    missing : ndarray (threshold,)
+        Sum of the squared residuals, each by the variance of whether its pair belongs here.
+    two_seeds : bool
+        Whether pairs are of two seeds.
+    """
+    share, size = matches / total, len(seeds)
+    squares = np.square(by_seed - share * of_seed[:, None]).sum(axis=0)
     # The share is of the same seeds as the residuals, which are the smaller for it.
-    fewer = size * (size - 1) / max(size - 2, 1) ** 2 if apart.any() else size / max(size - 1, 1)
-    variance = (fewer * (squares - twice) + doubtful) / total**2
-    n = float(total**2 / np.square(weight).sum())
-    disjoint = max(1, size // 2) if apart.all() else size
-    known = enough & (matches > 0) & (matches < total)
+    fewer = size * (size - 1) / max(size - 2, 1) ** 2 if two_seeds else size / max(size - 1, 1)
+    known = (size > (2 if two_seeds else 1)) & (matches > 0) & (matches < total)
     with np.errstate(divide="ignore", invalid="ignore"):
+        informed = np.maximum(total - missing / (share * (1 - share)), 0)
+        variance = fewer * (squares - twice) / informed**2
         equivalent = np.clip(share * (1 - share) / np.maximum(variance, 0), 1.0, n)
     n_effective = np.where(known, equivalent, min(disjoint, n))
-    return Shares(n, total, disjoint, matches, n_effective, seeds, below, of_seed)
+    return Shares(
+        np.full_like(share, n), np.full_like(share, total), disjoint, matches, n_effective, seeds,
+        by_seed, np.broadcast_to(of_seed[:, None], by_seed.shape),
+    )  # fmt: skip
+
+
+def side_by_side(parts: Sequence[Shares]) -> Shares:
+    """Shares of the same pairs, each at a threshold of its own."""
+
+    def join(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts], axis=-1)
+
+    first = parts[0]
+    return Shares(
+        join("n"), join("total"), first.disjoint, join("matches"), join("n_effective"),
+        first.seeds, join("by_seed"), join("of_seed"),
+    )  # fmt: skip
 
 
 def _table(
@@ -182,7 +232,7 @@ def draw_shares(shares: Shares, weights: np.ndarray, tails: np.ndarray) -> np.nd
     array([0.4, 0.5, 0.6])
     """
     own = weights[:, shares.seeds]
-    boot = (own @ shares.by_seed) / (own @ shares.of_seed)[:, None]
+    boot = (own @ shares.by_seed) / (own @ shares.of_seed)
     # Where every draw is alike (none matched), their order is one of chance.
     same = np.ptp(boot, axis=0) < 1e-12
     boot[:, same] = own[:, :1]

@@ -8,7 +8,8 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.estimands.rates_cells import Cell
-from causalbias.estimands.rates_intervals import Shares, draw_shares, shares_of
+from causalbias.estimands.rates_intervals import Shares, draw_shares, shares_of, side_by_side
+from causalbias.estimands.rates_truth import settle_truth
 
 # The rule of three (ISO/IEC 19795-1): with no error in n independent comparisons the rate is below
 # 3/n, at 95% confidence. The rule of thirty: 30 errors put it within 30%, at 90%.
@@ -19,8 +20,24 @@ type Draw = Callable[[Cell, Shares], np.ndarray]
 
 def shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
     """Shares of a cell's pairs below each threshold (in rising order)."""
-    step = np.searchsorted(thresholds, cell.distance, side="right")
-    return shares_of(cell.first, cell.second, step, cell.weight, len(thresholds))
+    if cell.certain:
+        step = np.searchsorted(thresholds, cell.distance, side="right")
+        return shares_of(cell.first, cell.second, step, cell.weight, len(thresholds))
+    parts = []
+    for at in thresholds:
+        match = cell.distance < at
+        weight = settled_weight(cell, at)
+        parts.append(shares_of(cell.first, cell.second, (~match).astype(int), weight, 1))
+    return side_by_side(parts)
+
+
+def settled_weight(cell: Cell, threshold: float) -> np.ndarray:
+    """Weight of each pair of a cell, given also whether it matches."""
+    if cell.certain:
+        return cell.weight
+    weight = settle_truth(cell.weight, cell.distance < threshold)
+    # Never quite zero where it may be of this kind, so that every threshold has the same pairs.
+    return np.where(cell.weight > 0, np.maximum(weight, 1e-12), 0.0)
 
 
 def sampler(n_seeds: int, draws: int, seed: int) -> Draw:
@@ -43,11 +60,11 @@ def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
     margin = 1 - 1e-9
     facts = {
         "errors": errors,
-        "n": shares.n,
+        "n": shares.total,
         "failed": cell.failed,
         "disjoint": shares.disjoint,
         "n_effective": shares.n_effective,
-        "too_narrow": np.where(shares.known, np.sqrt(shares.n / shares.n_effective), np.nan),
+        "too_narrow": np.where(shares.known, np.sqrt(shares.total / shares.n_effective), np.nan),
         "smallest_rate": np.minimum(THREE / shares.n_effective, 1.0),
         "supported": effective >= THREE * margin,
         "within_30_percent": effective >= THIRTY * margin,

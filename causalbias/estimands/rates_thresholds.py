@@ -1,5 +1,6 @@
 """Thresholds at a target false match rate."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -15,7 +16,15 @@ from causalbias.estimands.rates_cells import (
     own_thresholds,
     pooled_cells,
 )
-from causalbias.estimands.rates_labels import THREE, Draw, cube, facts_of, sampler, shares_at
+from causalbias.estimands.rates_labels import (
+    THREE,
+    Draw,
+    cube,
+    facts_of,
+    sampler,
+    settled_weight,
+    shares_at,
+)
 
 type Threshold = float | Mapping[str, float] | xr.Dataset
 
@@ -127,6 +136,10 @@ def _point(cell: Cell, fmr: float) -> float:
     if not 0 < fmr < 1:
         raise DataError(f"fmr is {fmr}", mend="give a rate above 0 and below 1")
     order = np.argsort(cell.distance)
+    if not cell.certain:
+        at = cell.distance[order]
+        last = bisect_right(at, fmr, key=lambda one: shares_at(cell, np.array([one])).share[0])
+        return float(at[max(0, last - 1)])
     # The threshold at a distance matches all that come before it.
     before = cell.weight[order].cumsum() - cell.weight[order]
     last = int(np.searchsorted(before, fmr * cell.weight.sum() * (1 + 1e-12), side="right")) - 1
@@ -140,14 +153,15 @@ def _set(cell: Cell, fmr: float, draw: Draw) -> dict[str, np.ndarray | float]:
     facts = {name: value[0] for name, value in facts_of(cell, shares).items()}
     if not facts["supported"]:
         raise DataError(
-            f"{cell.system}{' ' + ' '.join(map(str, cell.group)) if cell.group else ''}: "
-            f"{shares.n:,.0f} impostor pairs, worth {shares.n_effective[0]:,.0f} independent ones, "
-            f"do not support a false match rate of {fmr:g}",
+            f"{' '.join(map(str, (cell.system, *cell.group)))}: {shares.total[0]:,.0f} impostor "
+            f"pairs, worth {shares.n_effective[0]:,.0f} independent ones, do not support a false "
+            f"match rate of {fmr:g}",
             mend=f"set the threshold at {THREE / shares.n_effective[0]:.2g} or more, "
             "or on more pairs",
         )
     order = np.argsort(cell.distance)
-    share = cell.weight[order].cumsum() / cell.weight.sum()
+    weight = settled_weight(cell, point)[order]
+    share = weight.cumsum() / weight.sum()
     # Where the rate is in truth p at the point, the target is met where these pairs say fmr²/p.
     wanted = fmr * shares.share[0] / draw(cell, shares)[:, 0]
     place = np.searchsorted(share, wanted).clip(max=len(share) - 1)
