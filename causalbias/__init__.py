@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from causalbias.estimands.rates_counts import all_pairs_rates
     from causalbias.estimands.rates_det import det, equal_error_rate
     from causalbias.estimands.rates_differentials import fairness_indices, rate_ratios
+    from causalbias.estimands.rates_scores import score_histograms
     from causalbias.estimands.rates_thresholds import threshold_at
     from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
     from causalbias.models.fitting import fit
@@ -74,6 +75,7 @@ __all__ = [
     "rate_ratios",
     "reliability",
     "save",
+    "score_histograms",
     "simulate",
     "summarise",
     "summary",
@@ -117,6 +119,7 @@ _HOMES = {
     "rate_ratios": "causalbias.estimands.rates_differentials",
     "reliability": "causalbias.agreement.reliability",
     "save": "causalbias.storage",
+    "score_histograms": "causalbias.estimands.rates_scores",
     "simulate": "causalbias.datasets.simulate",
     "summarise": "causalbias.estimands.summaries",
     "summary": "causalbias.models.summary",

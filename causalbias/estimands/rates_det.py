@@ -13,6 +13,7 @@ from causalbias.estimands.rates_intervals import Shares
 from causalbias.estimands.rates_labels import THREE, cube, sampler, shares_at
 
 FMR_GRID = tuple(np.round(np.logspace(-4, 0, 33), 12).tolist())
+BEYOND = 0.025
 QUANTILES = np.concatenate([np.logspace(-5, -1, 24), np.linspace(0.15, 1, 12)])
 
 
@@ -92,6 +93,10 @@ def det(
         share = curve.impostor.share
         place = np.searchsorted(share, wanted).clip(max=len(share) - 1)
         enough = wanted * curve.impostor.n_effective[place] >= THREE
+        # Nor where the rate may well be higher already at the first threshold with a match: where
+        # it goes from there, these pairs do not tell.
+        lowest = curve.fmr[:, int((curve.impostor.matches > 0).argmax())]
+        enough &= (lowest[:, None] > wanted).mean(axis=0) < BEYOND
         smallest = np.minimum(THREE / curve.genuine.n_effective[place], 1.0)
         drawn = [
             np.interp(np.log(wanted), np.log(one), other)
