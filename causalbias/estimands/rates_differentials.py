@@ -9,6 +9,7 @@ from causalbias.errors import DataError, shown
 from causalbias.estimands.summaries import SAMPLE
 
 REFERENCES = ("geometric mean", "best")
+STACKED = "all groups"  # not a name that a factor has
 
 
 def max_to_min(rates: np.ndarray) -> np.ndarray:
@@ -144,12 +145,12 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     rate, there = rates["rate"], rates["n"] > 0
     reference: xr.DataArray
     if to == "best":
-        seen = (rates["errors"] / rates["n"]).stack(group=by)
+        seen = (rates["errors"] / rates["n"]).stack({STACKED: by})
         # Of groups that tie for the best, the first by label.
-        best = seen.fillna(np.inf).argmin("group")
-        stacked = rates[["rate", "supported"]].stack(group=by).isel(group=best)
-        reference = stacked["rate"].drop_vars(["group", *by])
-        sure = stacked["supported"].drop_vars(["group", *by])
+        best = seen.fillna(np.inf).argmin(STACKED)
+        stacked = rates[["rate", "supported"]].stack({STACKED: by}).isel({STACKED: best})
+        reference = stacked["rate"].drop_vars([STACKED, *by])
+        sure = stacked["supported"].drop_vars([STACKED, *by])
     else:
         reference = xr.apply_ufunc(np.exp, xr.apply_ufunc(np.log, rate).mean(by))
         sure = (rates["supported"] | ~there).all(by)
@@ -201,13 +202,13 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
     if not 0 <= alpha <= 1:
         raise DataError(f"alpha is {alpha}", mend="give a weight from 0 to 1")
     by = _groups(rates)
-    stacked = rates.stack(group=by)
+    stacked = rates.stack({STACKED: by})
     parts = []
     for system in rates["system"].values:
         own = {}
         for kind in rates["rate_of"].values:
             one = stacked.sel(system=system, rate_of=kind, drop=True)
-            own[str(kind)] = one.isel(group=np.flatnonzero(one["n"] > 0))
+            own[str(kind)] = one.isel({STACKED: np.flatnonzero(one["n"] > 0)})
         parts.append(_indices(own, alpha).expand_dims(system=[system]))
     found = xr.concat(parts, "system").transpose("chain", "draw", "index", "system")
     return found.assign_attrs(
@@ -223,19 +224,19 @@ def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
     def add(
         name: str, ratio: bool, parts: list[xr.Dataset], index: Callable[..., np.ndarray]
     ) -> None:
-        drawn = [one["rate"].transpose(..., "group").values for one in parts]
+        drawn = [one["rate"].transpose(..., STACKED).values for one in parts]
         supported = all(bool(one["supported"].all()) for one in parts)
         values[name] = index(*drawn)
         equal[name] = float(np.median(index(*map(_levelled, drawn)))) if supported else np.nan
         bounded[name], known[name] = supported or not ratio, supported
-        groups[name] = parts[0].sizes["group"]
+        groups[name] = parts[0].sizes[STACKED]
 
     for kind, one in own.items():
-        if one.sizes["group"] > 1:
+        if one.sizes[STACKED] > 1:
             for name, (index, ratio) in ONE.items():
                 add(f"{kind} {name}", ratio, [one], index)
     kinds = list(own.values())
-    if len(kinds) == 2 and kinds[0].indexes["group"].equals(kinds[1].indexes["group"]):
+    if len(kinds) == 2 and kinds[0].indexes[STACKED].equals(kinds[1].indexes[STACKED]):
         for name, (both, ratio) in BOTH.items():
             add(name, ratio, kinds, lambda *rates, both=both: both(*rates, alpha))
     coords = {"index": list(values)} | {dim: own[next(iter(own))][dim] for dim in SAMPLE}

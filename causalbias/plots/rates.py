@@ -54,8 +54,8 @@ def score_distributions(
     """
     counts = _one_system(counts)
     if "other" in counts.dims:
-        parts = [counts.sel(group=group, other=group) for group in counts["group"].values]
-        counts = xr.concat(parts, "group")
+        same = xr.DataArray(counts["group"].values, dims="same")
+        counts = counts[["histogram", "n"]].sel(group=same, other=same).swap_dims(same="group")
     groups = [str(group) for group in counts["group"].values]
     low, high = (
         counts[name].values.reshape(-1, counts.sizes["bin"])[0] for name in ("low", "high")
