@@ -117,7 +117,8 @@ def comparisons(
         identity = data.attrs["identity"]
         frame = frame.rename(columns={f"{identity}_{side}": f"seed_{side}" for side in "ab"})
         by, match = ([_seed(name, identity) for name in _names(given)] for given in (by, match))
-    assert isinstance(frame, pd.DataFrame)
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"{type(data).__name__}", mend="give a study or a DataFrame", file=FILE)
     by, match = _names(by), _names(match)
     if frame.empty:
         raise DataError("no pairs", mend="give at least one", file=FILE)
@@ -275,7 +276,13 @@ def _groups(
         axis=1,
     )
     grouped = both.groupby(list(both.columns))
-    distinct = both.drop_duplicates().sort_values(list(both.columns))
+    try:
+        distinct = both.drop_duplicates().sort_values(list(both.columns))
+    except TypeError as error:
+        raise DataError(
+            f"labels of groups of several types ({error})", mend="make all text, or all numbers",
+            file=FILE,
+        ) from None  # fmt: skip
     groups: list[tuple[object, ...]] = list(distinct.itertuples(index=False, name=None))
     return groups, grouped.ngroup().to_numpy().reshape(2, n)
 
@@ -299,11 +306,21 @@ def _genuine(frame: pd.DataFrame, given: pd.DataFrame | pd.Series | None) -> np.
     """Probability that each pair shows one person."""
     if given is None:
         check_columns(frame, ["same_identity"], file=FILE)
-        return _whole(frame, "same_identity").astype(bool).to_numpy().astype(float)
+        same = _whole(frame, "same_identity")
+        odd = ~same.isin([True, False]).to_numpy()
+        if odd.any():
+            row = int(odd.argmax())
+            raise DataError(
+                f"{shown(same.iloc[row])} is neither true nor false", mend="give booleans",
+                file=FILE, column="same_identity", row=row + 1,
+            )  # fmt: skip
+        return same.to_numpy().astype(bool).astype(float)
     check_columns(frame, ["pair"], file=FILE)
     if isinstance(given, pd.DataFrame):
         check_columns(given, ["label", "probability"], file="genuine")
         given = given["probability"].where(given["label"].astype(bool), 1 - given["probability"])
+    if not given.index.is_unique:
+        raise DataError("a pair occurs twice", mend="give one probability a pair", file="genuine")
     probability = frame["pair"].map(given).to_numpy(float)
     bad = ~((probability >= 0) & (probability <= 1))
     if bad.any():

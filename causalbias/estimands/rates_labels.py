@@ -42,6 +42,8 @@ def settled_weight(cell: Cell, threshold: float) -> np.ndarray:
 
 def sampler(n_seeds: int, draws: int, seed: int) -> Draw:
     """Function that draws a cell's error rates (draw, threshold), dependent between cells."""
+    if draws < 1:
+        raise DataError(f"{draws} draws", mend="ask for one or more")
     rng = np.random.default_rng(seed)
     weights, tails = rng.exponential(size=(draws, n_seeds)), rng.random(draws)
 

@@ -107,8 +107,10 @@ def thresholds_for(
         known = own_thresholds(pairs)
     elif isinstance(given, Mapping):
         known = {str(system): float(value) for system, value in given.items()}
-    else:
+    elif isinstance(given, (int, float, np.number)):
         known = dict.fromkeys(pairs.systems, float(given))
+    else:
+        raise DataError(f"threshold {shown(given)}", mend="give a number, or one a system")
     for system in pairs.systems:
         if not np.isfinite(known.get(system, np.nan)):
             raise DataError(

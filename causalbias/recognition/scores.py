@@ -162,10 +162,10 @@ def _check(
 ) -> np.ndarray:
     if metric not in METRICS:
         raise DataError(f"metric {shown(metric)}", mend=f"use one of {', '.join(METRICS)}")
-    if bins < 1 or not np.isfinite(thresholds).all():
+    if bins < 1 or not (np.isfinite(thresholds) & (thresholds >= 0)).all():
         raise DataError(
             f"{bins} bins, thresholds {thresholds.tolist()}",
-            mend="give one bin or more, and finite thresholds",
+            mend="give one bin or more, and finite thresholds, 0 or more",
         )
     embeddings = np.asarray(embeddings)
     if embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.dtype.kind != "f":

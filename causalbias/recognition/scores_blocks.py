@@ -17,7 +17,7 @@ class Vectors:
     Attributes
     ----------
     exact : ndarray (face, feature)
-        As given, float32 or float64; of length 1 in float64 terms only where `cosine`.
+        As given.
     ready : ndarray of float32 (face, feature)
         Centred, or, for cosine distances, of length 1.
     squares : ndarray of float32 (face,)

@@ -36,7 +36,8 @@ def random_faces(n, rng, *, spread=0.3):
     distance = 3 + own[first] + own[second] + random.normal(0, 0.5, len(first))
     return pd.DataFrame(
         {
-            "seed_a": first, "seed_b": second, "same_identity": False, "distance": distance,
+            "seed_a": first, "seed_b": second, "same_identity": False,
+            "distance": np.abs(distance),
             "race_a": race[first], "race_b": race[second],
             "gender_a": gender[first], "gender_b": gender[second],
         }
@@ -330,9 +331,14 @@ def test_the_same_seed_gives_the_same_draws():
         ({}, {"threshold": None}, "no threshold"),
         ({}, {"fmr": 0.1}, "both a threshold"),
         ({}, {"cohort": "others"}, "not a cohort"),
+        ({}, {"threshold": "high"}, "give a number"),
+        ({}, {"draws": 0}, "0 draws"),
+        ({"same_identity": "maybe"}, {}, "neither true nor false"),
+        ({"race_a": 1}, {}, "several types"),
         ({}, {"by": ["colour"]}, "not there"),
         ({}, {"threshold": {"other": 0.5}}, "no threshold"),
         ({}, {"genuine": pd.Series([2.0] * 66, index=range(66))}, "is no probability"),
+        ({}, {"genuine": pd.Series([0.5] * 66, index=[0] * 66)}, "occurs twice"),
     ],
 )
 def test_bad_input_ends_in_one_error(change, options, told):
@@ -347,3 +353,28 @@ def test_no_pair_in_the_cohort_is_an_error():
     frame = frame[(frame["race_a"] != frame["race_b"])]
     with pytest.raises(DataError, match="no comparison is left"):
         cb.error_rates(frame, "race", threshold=2.6)
+
+
+# Known truth
+
+
+def test_rates_of_a_simulated_study_hold_the_truth():
+    """True match rates in the population of seeds, averaged over the levels as the pairs are."""
+    study = cb.simulate(
+        60, rng=2, people=None, levels={"pose": [-4.5, -3, 0, 3, 4.5]}, impostors=40
+    )  # fmt: skip
+    table = cb.summarise(cb.error_rates(study, ["race", "gender"]), prob=0.9)
+    truth = study["truth"].to_dataset()["match_rate"].sel(population="new seeds")
+    inside = 0
+    for row in table.itertuples():
+        genuine = row.rate_of == "FNMR"
+        rate = truth.sel(system=row.system, race=row.race, gender=row.gender, same_identity=genuine)
+        if genuine:
+            own = 1 - float(rate.sel(manipulation=rate["level"] != 0).mean())
+        else:
+            own = float(rate.mean())
+        inside += row.lower <= own <= row.upper
+    assert len(table) == 36
+    # Of 36 intervals of 90%, which share seeds; fewer than 27 would have probability 0.003
+    # (binomial) were they independent.
+    assert inside >= 27

@@ -111,6 +111,7 @@ def test_rates_of_all_pairs_are_those_of_the_pairs():
         ({}, {"identity": [1]}, "1 labels for 3 faces"),
         ({}, {"metric": "city"}, "metric"),
         ({}, {"thresholds": [np.nan]}, "thresholds"),
+        ({}, {"thresholds": -0.1}, "thresholds"),
         ({}, {"bins": 0}, "0 bins"),
     ],
 )
