@@ -16,6 +16,7 @@ from causalbias.estimands.rates_cells import (
     own_thresholds,
     pooled_cells,
 )
+from causalbias.estimands.rates_intervals import Shares
 from causalbias.estimands.rates_labels import (
     THREE,
     Draw,
@@ -95,14 +96,15 @@ def thresholds_for(
     Raises
     ------
     DataError
-        If both or neither of a threshold and a target are there, or a system or group has none.
+        If both or neither of a threshold and a target are there, a system or group has none, or
+        the pairs do not support the target.
     """
     if given is not None and fmr is not None:
         raise DataError("both a threshold and a target fmr", mend="give one of them")
     if isinstance(given, xr.Dataset):
         return lambda cell: _look_up(given, pairs.by, cell)
     if fmr is not None:
-        known = {cell.system: _point(cell, fmr) for cell in pooled_cells(pairs, cohort)}
+        known = {one.system: _supported_point(one, fmr)[0] for one in pooled_cells(pairs, cohort)}
     elif given is None:
         known = own_thresholds(pairs)
     elif isinstance(given, Mapping):
@@ -148,19 +150,24 @@ def _point(cell: Cell, fmr: float) -> float:
     return float(cell.distance[order][last])
 
 
-def _set(cell: Cell, fmr: float, draw: Draw) -> dict[str, np.ndarray | float]:
-    """Threshold of a cell's impostor pairs, with its draws."""
+def _supported_point(cell: Cell, fmr: float) -> tuple[float, Shares]:
+    """Threshold at a target that the cell's pairs support, and the shares there."""
     point = _point(cell, fmr)
     shares = shares_at(cell, np.array([point]))
-    facts = {name: value[0] for name, value in facts_of(cell, shares).items()}
-    if not facts["supported"]:
+    if not facts_of(cell, shares)["supported"][0]:
         raise DataError(
             f"{' '.join(map(str, (cell.system, *cell.group)))}: {shares.total[0]:,.0f} impostor "
             f"pairs, worth {shares.n_effective[0]:,.0f} independent ones, do not support a false "
             f"match rate of {fmr:g}",
-            mend=f"set the threshold at {THREE / shares.n_effective[0]:.2g} or more, "
-            "or on more pairs",
+            mend=f"ask for {THREE / shares.n_effective[0]:.2g} or more, or on more pairs",
         )
+    return point, shares
+
+
+def _set(cell: Cell, fmr: float, draw: Draw) -> dict[str, np.ndarray | float]:
+    """Threshold of a cell's impostor pairs, with its draws."""
+    point, shares = _supported_point(cell, fmr)
+    facts = {name: value[0] for name, value in facts_of(cell, shares).items()}
     order = np.argsort(cell.distance)
     weight = settled_weight(cell, point)[order]
     share = weight.cumsum() / weight.sum()
