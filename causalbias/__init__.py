@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from causalbias.estimands.contrasts import effects, predictions
     from causalbias.estimands.predictive import with_log_likelihood, with_predictive
     from causalbias.estimands.prior_predictive import prior_predictive
+    from causalbias.estimands.rates import error_rates, group_pair_rates
+    from causalbias.estimands.rates_counts import all_pairs_rates
+    from causalbias.estimands.rates_det import det, equal_error_rate
+    from causalbias.estimands.rates_differentials import fairness_indices, rate_ratios
+    from causalbias.estimands.rates_scores import score_histograms
+    from causalbias.estimands.rates_thresholds import threshold_at
     from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     from causalbias.recognition.embedder import Embedder
     from causalbias.recognition.embedding import embed, images_of
     from causalbias.recognition.machine import enrolment, with_distances, with_embeddings
+    from causalbias.recognition.scores import all_pairs
     from causalbias.recognition.texts import text_scores
     from causalbias.recognition.torch_file import text_embeddings
     from causalbias.storage import open, save
@@ -55,16 +62,23 @@ __all__ = [
     "System",
     "__version__",
     "align_face",
+    "all_pairs",
+    "all_pairs_rates",
     "consensus",
     "demo_study",
+    "det",
     "effects",
     "eigenfaces",
     "embed",
     "embedder",
     "enrolment",
+    "equal_error_rate",
+    "error_rates",
     "failures",
+    "fairness_indices",
     "fit",
     "graded_response",
+    "group_pair_rates",
     "hcic",
     "images_of",
     "load",
@@ -76,14 +90,17 @@ __all__ = [
     "predictions",
     "prior_predictive",
     "rank_probabilities",
+    "rate_ratios",
     "reliability",
     "save",
+    "score_histograms",
     "simulate",
     "stimuli_from_names",
     "summarise",
     "summary",
     "text_embeddings",
     "text_scores",
+    "threshold_at",
     "to_frame",
     "to_release",
     "validate",
@@ -104,16 +121,23 @@ _HOMES = {
     "Study": "causalbias.study.tree",
     "System": "causalbias.datasets.simulation.parameters",
     "align_face": "causalbias.recognition.alignment",
+    "all_pairs": "causalbias.recognition.scores",
+    "all_pairs_rates": "causalbias.estimands.rates_counts",
     "consensus": "causalbias.agreement.consensus",
     "demo_study": "causalbias.datasets.demo",
+    "det": "causalbias.estimands.rates_det",
     "effects": "causalbias.estimands.contrasts",
     "eigenfaces": "causalbias.recognition.classical",
     "embed": "causalbias.recognition.embedding",
     "embedder": "causalbias.recognition.choose",
     "enrolment": "causalbias.recognition.machine",
+    "equal_error_rate": "causalbias.estimands.rates_det",
+    "error_rates": "causalbias.estimands.rates",
     "failures": "causalbias.models.result",
+    "fairness_indices": "causalbias.estimands.rates_differentials",
     "fit": "causalbias.models.fitting",
     "graded_response": "causalbias.agreement.graded",
+    "group_pair_rates": "causalbias.estimands.rates",
     "hcic": "causalbias.agreement.consensus",
     "images_of": "causalbias.recognition.embedding",
     "load": "causalbias.datasets",
@@ -124,14 +148,17 @@ _HOMES = {
     "predictions": "causalbias.estimands.contrasts",
     "prior_predictive": "causalbias.estimands.prior_predictive",
     "rank_probabilities": "causalbias.estimands.summaries",
+    "rate_ratios": "causalbias.estimands.rates_differentials",
     "reliability": "causalbias.agreement.reliability",
     "save": "causalbias.storage",
+    "score_histograms": "causalbias.estimands.rates_scores",
     "simulate": "causalbias.datasets.simulate",
     "stimuli_from_names": "causalbias.study.pairs",
     "summarise": "causalbias.estimands.summaries",
     "summary": "causalbias.models.summary",
     "text_embeddings": "causalbias.recognition.torch_file",
     "text_scores": "causalbias.recognition.texts",
+    "threshold_at": "causalbias.estimands.rates_thresholds",
     "to_frame": "causalbias.study.frames",
     "to_release": "causalbias.datasets.release.writing",
     "validate": "causalbias.study.validate",

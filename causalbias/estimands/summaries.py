@@ -15,7 +15,8 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95) -> pd.DataFrame:
     Parameters
     ----------
     draws : Dataset
-        From `effects`, `predictions` or `per_unit`: its first variable with dims chain and draw.
+        From `effects`, `predictions`, `error_rates` and their like: the first variable with dims
+        chain and draw.
     prob : float, default 0.95
         Probability of the equal-tailed interval.
 
@@ -25,7 +26,8 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95) -> pd.DataFrame:
         The labels of the estimand; `estimate` (median), `sd`, `lower`, `upper`,
         `p_positive` (posterior probability of being above zero), the dataset's other variables
         (`n`: rows), `scale`, and `converged`: False where the fit behind it failed its
-        diagnostics. A ratio has no `sd`.
+        diagnostics. A ratio has no `sd`. An error rate below what its pairs support has no
+        `estimate`, only an interval, from 0 to the rule of three's end or further.
 
     Examples
     --------
@@ -57,7 +59,16 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95) -> pd.DataFrame:
     frame = frame[frame["estimate"].notna()].reset_index(drop=True)
     if "bounded" in frame:
         frame["sd"] = np.nan  # a ratio has none
-        frame.loc[~frame["bounded"].astype(bool), ["lower", "upper"]] = -np.inf, np.inf
+        least = draws.attrs.get("least", -np.inf)
+        frame.loc[~frame["bounded"].astype(bool), ["lower", "upper"]] = least, np.inf
+    if "supported" in frame:
+        below = ~frame["supported"].astype(bool)
+        frame.loc[below, ["estimate", "sd", "p_positive"]] = np.nan
+        if "smallest_rate" in frame:
+            ends = frame[["upper", "smallest_rate"]].max(axis=1)
+            frame = frame.assign(
+                lower=frame["lower"].where(~below, 0.0), upper=frame["upper"].where(~below, ends)
+            )
     if "contrast" in draws.attrs:
         reference = draws[draws.attrs["contrast"]].dtype.type(draws.attrs["reference"])
         frame.insert(list(frame.columns).index(draws.attrs["contrast"]) + 1, "reference", reference)

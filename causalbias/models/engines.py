@@ -17,6 +17,7 @@ from causalbias.inference.nuts import sample_nuts, weigh_rows
 from causalbias.inference.problem import EngineError, FloatArray, ImproperError, Problem
 from causalbias.models.arrays import arrays_of, sd_log_prior
 from causalbias.models.group_design import group_designs
+from causalbias.models.groups import has_members
 from causalbias.models.naming import name_draws
 from causalbias.models.spec import (
     ModelSpec,
@@ -80,15 +81,15 @@ def sample(
     """
     if method not in METHODS:
         raise DataError(f"no method {method!r}", mend=f"use one of {', '.join(METHODS)}")
-    why = ""
     chosen = _exact_for(spec) if method == "auto" else method
+    why = ""
     if chosen != "nuts":
         try:
-            engine = _ENGINES[chosen]
-            found = engine(spec, used, draws=draws, chains=chains, seed=seed)
-            if method == "auto" and found.all_failures():
-                raise EngineError("; ".join(found.all_failures()))
-            return found
+            found = _ENGINES[chosen](spec, used, draws=draws, chains=chains, seed=seed)
+            # where nothing else can sample it, draws that are marked are all there is
+            if method != "auto" or not found.failures or has_members(spec.formula):
+                return found
+            why = "; ".join(found.failures)
         except ImproperError as error:
             raise DataError(
                 str(error), mend="leave out what fits exactly, or give proper priors"
@@ -98,7 +99,21 @@ def sample(
                 raise DataError(
                     f"the {method} engine declines: {error}", mend="use method='nuts'"
                 ) from error
-            why = f" (the {chosen} engine declined: {error})"
+            why = str(error)
+        why = f" (the {chosen} engine declined: {why})"
+    return _nuts(spec, used, draws=draws, tune=tune, chains=chains, seed=seed, why=why)
+
+
+def _nuts(
+    spec: ModelSpec,
+    used: pd.DataFrame,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    why: str,
+) -> Sampled:
     model = bambi_model(spec, used)
     model.build()
     weigh_rows(model, row_counts(spec, used), row_precisions(spec, used))
@@ -190,7 +205,7 @@ def _laplace(spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, se
     failures = []
     if not diagnostics.pareto_k <= MAX_PARETO_K:
         failures.append(f"Pareto k is {diagnostics.pareto_k:.2f} (limit {MAX_PARETO_K})")
-    if diagnostics.importance_ess < MIN_ESS:
+    if diagnostics.importance_ess < min(MIN_ESS, total):
         failures.append(
             f"the weights' effective size is {diagnostics.importance_ess:.0f} (limit {MIN_ESS})"
         )

@@ -72,7 +72,7 @@ def fit(
         collapsed: exact, for Gaussian models with Normal priors on the coefficients. laplace: for
         ordinal and binary ones (logit or probit), exact but for the weights' spread, which is
         diagnosed. Neither runs a Markov chain. nuts: any model, by nutpie. auto: the first of
-        these that applies and passes its diagnostics; the summary says which ran and why.
+        these that applies and whose weights pass; the summary says which ran and why.
     draws, tune, chains : int
         Draws kept and warm-up draws (of NUTS), of each chain.
     seed : int

@@ -93,6 +93,11 @@ def readable_formula(formula: str) -> str:
     return formula
 
 
+def has_members(formula: str) -> bool:
+    """Whether the formula has multi-membership terms."""
+    return any(part.members for part in group_parts(formula))
+
+
 def bambi_formula(formula: str) -> str:
     """The formula with ``||`` as one bar, for bambi's own models.
 
@@ -101,7 +106,7 @@ def bambi_formula(formula: str) -> str:
     DataError
         If it has multi-membership terms, which bambi has not.
     """
-    if any(part.members for part in group_parts(formula)):
+    if has_members(formula):
         raise DataError(
             "NUTS has no multi-membership terms", mend="leave method to 'auto', or drop mm()"
         )

@@ -3,15 +3,25 @@
 from causalbias.plots.forest import forest
 from causalbias.plots.identity import group_effects, group_rates
 from causalbias.plots.manipulation import dose_response, perceived_against_distance, rank_heatmap
+from causalbias.plots.rates import (
+    det_curves,
+    rate_differentials,
+    rate_heatmap,
+    score_distributions,
+)
 from causalbias.plots.style import render, write
 
 __all__ = [
+    "det_curves",
     "dose_response",
     "forest",
     "group_effects",
     "group_rates",
     "perceived_against_distance",
     "rank_heatmap",
+    "rate_differentials",
+    "rate_heatmap",
     "render",
+    "score_distributions",
     "write",
 ]

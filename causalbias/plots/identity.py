@@ -6,7 +6,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from causalbias.errors import DataError
 from causalbias.estimands.summaries import summarise
 from causalbias.plots.style import TWO_COLUMNS, error_bars, finish, new_figure, styled
 
@@ -57,46 +56,40 @@ def group_effects(
 
 
 @styled
-def group_rates(rates: pd.DataFrame, *, note: str = "") -> Figure:
+def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figure:
     """Draw error rates by race and gender, false matches and false non-matches apart.
 
     Parameters
     ----------
-    rates : DataFrame
-        As from `error_rates`.
+    rates : Dataset
+        From `error_rates`, by race and gender.
+    prob : float, default 0.95
     note : str
         Note below the figure.
 
     Returns
     -------
     Figure
-        Two columns wide, each panel on a scale of its own, that of the rates seen. A hollow mark:
-        no error was seen; the interval is the rule of three's and may leave the panel.
-
-    Raises
-    ------
-    DataError
-        If there is no rate.
+        Two columns wide, each panel on a scale of its own, that of the rates stated. A hollow
+        mark at zero: too few errors to state a rate; the interval may leave the panel.
     """
-    if rates.empty:
-        raise DataError("no rates to draw", mend="give a study whose systems have thresholds")
-    table = _series(rates.rename(columns={"rate": "estimate"}))
+    table = _series(summarise(rates, prob=prob)).fillna({"estimate": 0.0})
     kinds = [kind for kind in RATES if (table["rate_of"] == kind).any()]
     fig, panels, order, offsets = _panels(table, len(kinds))
     for axes, kind in zip(panels, kinds, strict=True):
         part = table[table["rate_of"] == kind]
         _draw(axes, part, "estimate", order, offsets)
-        none = part[part["errors"] == 0]
+        none = part[~part["supported"]]
         axes.plot(none["estimate"], _places(none, order, offsets), "o", color="white", zorder=5,
-                  markersize=1.4, label="no error seen", markeredgecolor="none")  # fmt: skip
-        # To the scale of the rates that were seen: the rule of three's ends would crush them.
-        seen = part[part["errors"] > 0]
+                  markersize=1.4, label="not stated", markeredgecolor="none")  # fmt: skip
+        # To the scale of the rates stated: the rule of three's ends would crush them.
+        seen = part[part["supported"]]
         end = 1.1 * (seen if len(seen) else part)["upper"].max()
         axes.set_xlim(-0.03 * end, end)
         axes.set_title(RATES[kind])
         axes.set_xlabel(kind)
-    _legend(fig, panels[0], leave_out="no error seen")
-    return finish(fig, note)
+    _legend(fig, panels[0], leave_out="not stated")
+    return finish(fig, note, rates)
 
 
 def _series(table: pd.DataFrame) -> pd.DataFrame:

@@ -28,10 +28,12 @@ INTRO = (
 )
 TRUTHS = {"effect": "truth", "dose": "truth_dose", "rate": "truth_rates"}
 COLUMNS = (
-    "n: rows averaged over, or comparisons; disjoint: comparisons that share no seed, at most; "
-    "converged: whether the model passed its diagnostics. Intervals "
-    "of error rates are from resampled seeds, or, where no error was seen, the rule of three's for "
-    "disjoint comparisons."
+    "n: rows averaged over, or comparisons; failed: comparisons without distance; disjoint: "
+    "comparisons that share no seed, at most; n_effective: independent comparisons that would tell "
+    "the rate as well; too_narrow: how many times too short a plain binomial interval would be; "
+    "smallest_rate: 3 over n_effective, below which no rate is reported (not supported), only an "
+    "interval; within_30_percent: whether there are 30 errors' worth (the rule of thirty); "
+    "converged: whether the model passed its diagnostics."
 )
 
 
@@ -62,16 +64,16 @@ def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
         if draws is not None:
             found[name] = _in_order(summarise(draws, prob=result.prob))
     if result.rates is not None:
-        found["rates"] = result.rates.drop(columns="fit")
+        found["rates"] = _in_order(summarise(result.rates, prob=result.prob), "rate_of")
     found |= against_truth(result, found)
     if len(result.left_out):
         found["left_out"] = result.left_out
     return found | record_tables(result.study, result.fits)
 
 
-def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+def _in_order(table: pd.DataFrame, kind: str = "pairs") -> pd.DataFrame:
     """Labels first, rows of one system and kind of pairs together."""
-    labels = ("system", "pairs", "race", "reference", "gender", "attribute", "level")
+    labels = ("system", kind, "race", "reference", "gender", "attribute", "level")
     first = [name for name in labels if name in table]
     rest = [name for name in table if name not in {*first, "step"}]
     return table[[*first, *rest]].sort_values(first, ignore_index=True)
@@ -88,7 +90,7 @@ def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> dict[str
         keys = ["attribute", "level"] if estimand == "dose" else ["race", "gender"]
         if name == "rates":
             kind = table["rate_of"].map({"FNMR": "genuine", "FMR": "impostor"})
-            table = table.assign(pairs=kind).rename(columns={"rate": "estimate"})
+            table = table.assign(pairs=kind)
         side = table["system"] if "system" in table else pd.Series("people", index=table.index)
         table = table.assign(fit=side + ", " + table["pairs"])
         own = known[known["estimand"] == estimand][["fit", *keys, "truth"]]
@@ -143,10 +145,13 @@ def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Pictu
                 "rates",
                 group_rates(
                     result.rates,
-                    note=f"{prob} intervals. Hollow: no error seen; interval may leave the panel.",
+                    prob=result.prob,
+                    note=f"{prob} intervals. Hollow: too few errors to state a rate; the interval "
+                    "may leave the panel.",
                 ),
-                "Error rates at each network's threshold, by group, with intervals from resampled "
-                "seeds. Where no error was seen, the interval ends at 3 over the number of "
+                "Error rates at each network's threshold, by group, with intervals that allow for "
+                "the seeds that pairs share. Where there are too few errors to state a rate, the "
+                "interval starts at zero; where there is none, it ends at 3 over the number of "
                 "comparisons that share no seed.",
                 "Error rates by group; the same numbers are in the table rates.csv.",
             )
@@ -187,11 +192,12 @@ def findings(result: Identity, tables: dict[str, pd.DataFrame]) -> list[str]:
             who = str(key[0]) if side == "machine" else "People"
             said.append(_finding(part, who, str(key[-1]), unit, result.reference, prob))
     if "rates" in tables:
-        none = int((tables["rates"]["errors"] == 0).sum())
-        if none:
+        few = int((~tables["rates"]["supported"]).sum())
+        if few:
             said.append(
-                f"In {none} of {len(tables['rates'])} error rates by group no error was seen; such "
-                "a rate is not zero, and its interval ends at the rule of three's."
+                f"{few} of {len(tables['rates'])} error rates by group are below what their pairs "
+                "can support (fewer than three errors' worth); such a rate is not zero, and the "
+                "upper end of its interval is all that is known of it."
             )
     if "truth" in tables:
         covered = pd.concat([tables[name]["covered"] for name in TRUTHS.values() if name in tables])

@@ -16,8 +16,8 @@ import xarray as xr
 from causalbias.agreement.consensus import hcic
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
+from causalbias.estimands.rates import error_rates
 from causalbias.models.result import Fit
-from causalbias.studies.error_rates import error_rates
 from causalbias.studies.parts import fit_one, join
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
@@ -50,8 +50,9 @@ class Identity:
     machine_dose, human_dose : Dataset or None
         ``prediction`` (chain, draw, step, pairs[, system]): mean distance, or answer, where the
         second member is at the step's `attribute` and `level`, the first at the reference.
-    rates : DataFrame or None
-        False match and non-match rates by group; see `error_rates`.
+    rates : Dataset or None
+        False match and non-match rates by group at the systems' own thresholds; see `error_rates`.
+        None where no system has one.
     rows : dict of str to DataFrame
         Pairs of each fit, under its name.
     left_out : DataFrame
@@ -68,7 +69,7 @@ class Identity:
     human: xr.Dataset | None
     machine_dose: xr.Dataset | None
     human_dose: xr.Dataset | None
-    rates: pd.DataFrame | None
+    rates: xr.Dataset | None
     rows: dict[str, pd.DataFrame]
     left_out: pd.DataFrame
     reference: str
@@ -171,8 +172,7 @@ def analyse_identity(
         machine=_by_system(effect, systems), human=_by_kind(effect, people),
         machine_dose=_with_steps(_by_system(dose, systems), rows.values()),
         human_dose=_with_steps(_by_kind(dose, people), rows.values()),
-        rates=error_rates({name: rows[name] for name in rows if name.rsplit(", ", 1)[0] in systems},
-                          prob=prob, seed=seed),
+        rates=_rates([rows[name] for name in rows if name.rsplit(", ", 1)[0] in systems], seed),
         rows=rows, left_out=pd.DataFrame(left_out, columns=["fit", "reason", "count"]),
         reference=reference, prob=prob,
     )  # fmt: skip
@@ -246,6 +246,12 @@ def _check_groups(rows: pd.DataFrame, name: str) -> None:
                 f"the pairs of {name} have the one {factor} {rows[factor].iloc[0]}",
                 mend=f"give pairs of two or more: the analysis compares each {factor}",
             )
+
+
+def _rates(rows: list[pd.DataFrame], seed: int) -> xr.Dataset | None:
+    """Error rates of the systems that have a threshold."""
+    pairs = pd.concat(rows).dropna(subset="threshold") if rows else pd.DataFrame()
+    return error_rates(pairs, ["race", "gender"], seed=seed) if len(pairs) else None
 
 
 def _with_steps(dose: xr.Dataset | None, rows: Iterable[pd.DataFrame]) -> xr.Dataset | None:

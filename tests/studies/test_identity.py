@@ -6,7 +6,6 @@ import pytest
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.studies.error_rates import error_rates
 from causalbias.studies.identity import analyse_identity, truth_of_identity
 
 LEVELS = {"age": [0.8, 2.6, 4.4], "pose": [-3.0, 0.0, 3.0]}
@@ -183,48 +182,3 @@ def test_a_study_of_one_race_says_so():
     study = cb.simulate(4, people=None, levels={"pose": [-3, 0, 3]}, impostors=2, races=["white"])
     with pytest.raises(DataError, match="the one race white"):
         analyse_identity(study)
-
-
-def pairs_of(errors, *, genuine, seeds=10):
-    """Pairs of all seeds; `errors` of the seeds (arrays) gives True for wrong ones."""
-    every = range(seeds)
-    both = [(a, a) for a in every for _ in range(3)] if genuine else [
-        (a, b) for a in every for b in every if a < b
-    ]  # fmt: skip
-    frame = pd.DataFrame(both, columns=["seed_a", "seed_b"])
-    wrong = errors(*frame.to_numpy().T)
-    return frame.assign(
-        system="net", race="white", gender="male", threshold=0.6, same_identity=genuine,
-        distance=np.where(wrong == genuine, 0.9, 0.3),
-    )  # fmt: skip
-
-
-def test_no_error_ends_at_the_rule_of_three_of_disjoint_comparisons():
-    rows = {
-        "net, genuine": pairs_of(lambda a, b: a < b, genuine=True),
-        "net, impostor": pairs_of(lambda a, b: a == b, genuine=False),
-    }
-    table = error_rates(rows).set_index("rate_of")
-    assert table["errors"].tolist() == [0, 0]
-    assert table["lower"].tolist() == [0, 0]
-    assert table.loc["FNMR", ["n", "disjoint", "upper"]].tolist() == [30, 10, 0.3]
-    assert table.loc["FMR", ["n", "disjoint", "upper"]].tolist() == [45, 5, 0.6]
-
-
-def test_rates_are_counts_and_errors_of_one_seed_widen_the_interval():
-    of_one_seed = pairs_of(lambda a, b: np.minimum(a, b) == 0, genuine=False, seeds=20)
-    spread = pairs_of(lambda a, b: (a + b) % 10 == 3, genuine=False, seeds=20)
-    one, other = (error_rates({"net, impostor": rows}).iloc[0] for rows in (of_one_seed, spread))
-    assert (one["errors"], one["n"], one["rate"]) == (19, 190, pytest.approx(0.1))
-    assert abs(one["rate"] - other["rate"]) < 0.02
-    assert one["upper"] - one["lower"] > 2 * (other["upper"] - other["lower"])
-    assert other["lower"] <= other["rate"] <= other["upper"]
-
-
-def test_genuine_intervals_are_those_of_resampled_seeds():
-    """Of n seeds, each all right or all wrong, the resampled rate is a binomial share."""
-    rows = pairs_of(lambda a, b: a + b < 24, genuine=True, seeds=40)
-    found = error_rates({"net, genuine": rows}, prob=0.9).iloc[0]
-    half = 1.645 * np.sqrt(0.3 * 0.7 / 40)
-    assert found["rate"] == pytest.approx(0.3)
-    assert (found["lower"], found["upper"]) == pytest.approx((0.3 - half, 0.3 + half), abs=0.03)

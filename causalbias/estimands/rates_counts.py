@@ -1,0 +1,98 @@
+"""False match rates from counts over all pairs of faces."""
+
+import numpy as np
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.estimands.rates_cells import Cell
+from causalbias.estimands.rates_intervals import Shares, settle
+from causalbias.estimands.rates_labels import rates_cube, sampler
+
+
+def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, seed: int = 0) -> xr.Dataset:
+    """False match rate of each two groups, from the counts of `all_pairs` at its thresholds.
+
+    Intervals are those of `error_rates`, from each face's own number of matches. With several
+    faces an identity they are a little wider than those from the pairs themselves: pairs of the
+    same two identities are told from others only by their sums.
+
+    Parameters
+    ----------
+    counts : Dataset
+        From `all_pairs`, with thresholds.
+    draws, seed : int
+        As in `error_rates`.
+
+    Returns
+    -------
+    Dataset
+        ``rate`` (chain, draw, threshold, group, other), the same both ways round, and beside it
+        what `error_rates` gives.
+
+    Raises
+    ------
+    DataError
+        If the counts are at no threshold.
+
+    Examples
+    --------
+    >>> import causalbias as cb, numpy as np
+    >>> faces = np.random.default_rng(1).normal(size=(40, 4))
+    >>> counts = cb.all_pairs(faces, ["a", "b"] * 20, thresholds=2.0)
+    >>> cb.all_pairs_rates(counts)["n"].sel(threshold=2.0).values
+    array([[190., 400.],
+           [400., 190.]])
+    """
+    thresholds = counts["threshold"].values
+    if not len(thresholds):
+        raise DataError("counts at no threshold", mend="give thresholds= to all_pairs")
+    groups = counts["group"].values
+    group = np.searchsorted(groups, counts["face_group"].values)
+    person = counts["face_identity"].values
+    n_persons = int(person.max()) + 1
+    of_group = np.zeros((n_persons, len(groups)))
+    np.add.at(of_group, (person, group), 1)
+    found = []
+    for g, h in np.ndindex(len(groups), len(groups)):
+        total = float(counts["n"].sel(kind="impostor").values[g, h])
+        if not total:
+            continue
+        for at, threshold in enumerate(thresholds):
+            matches = counts["matches"].sel(kind="impostor").values[g, h, at]
+            own = _of_persons(counts["face_matches"].values[at], group, person, n_persons, g, h)
+            shares = _shares(own, of_group, float(matches), total, g, h)
+            cell = Cell("", "impostor", (), *(np.empty(0),) * 4, failed=0)
+            found.append(((threshold, groups[g], groups[h]), cell, shares))
+    draw = sampler(n_persons, draws, seed)
+    rates = rates_cube(found, ["threshold", "group", "other"], draw)
+    return rates.assign_attrs(
+        cohort="each two groups", metric=counts.attrs["metric"],
+        estimand="false match rates of each two groups, over all pairs of faces",
+    )  # fmt: skip
+
+
+def _of_persons(
+    face_matches: np.ndarray, group: np.ndarray, person: np.ndarray, n: int, g: int, h: int
+) -> np.ndarray:
+    """Matches of each person in pairs of the groups g and h (person,)."""
+    own = np.bincount(person[group == g], face_matches[group == g, h], n)
+    if g != h:
+        own += np.bincount(person[group == h], face_matches[group == h, g], n)
+    return own
+
+
+def _shares(
+    own: np.ndarray, of_group: np.ndarray, matches: float, total: float, g: int, h: int
+) -> Shares:
+    """Shares of the impostor pairs of groups g and h, from each person's matches and faces."""
+    size = of_group.sum(axis=0)
+    pairs = of_group[:, g] * (size[h] - of_group[:, h])
+    if g != h:
+        pairs += of_group[:, h] * (size[g] - of_group[:, g])
+    seeds = np.flatnonzero(pairs)
+    share = matches / total
+    return settle(
+        n=total, total=total, disjoint=max(1, len(seeds) // 2), matches=np.array([matches]),
+        seeds=seeds, by_seed=own[seeds, None], of_seed=pairs[seeds],
+        twice=np.array([matches * (1 - 2 * share) + share**2 * total]),
+    )  # fmt: skip

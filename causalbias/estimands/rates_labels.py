@@ -1,0 +1,144 @@
+"""Names the draws of rates: cells in, Datasets out."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.estimands.rates_cells import Cell
+from causalbias.estimands.rates_intervals import Shares, draw_shares, shares_of, side_by_side
+from causalbias.estimands.rates_truth import settle_truth
+
+# The rule of three (ISO/IEC 19795-1): with no error in n independent comparisons the rate is below
+# 3/n, at 95% confidence. The rule of thirty: 30 errors put it within 30%, at 90%.
+THREE, THIRTY = 3, 30
+
+type Draw = Callable[[Cell, Shares], np.ndarray]
+
+
+def shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
+    """Shares of a cell's pairs below each threshold (in rising order)."""
+    if cell.certain:
+        step = np.searchsorted(thresholds, cell.distance, side="right")
+        return shares_of(cell.first, cell.second, step, cell.weight, len(thresholds))
+    parts = []
+    for at in thresholds:
+        match = cell.distance < at
+        weight = settled_weight(cell, at)
+        parts.append(shares_of(cell.first, cell.second, (~match).astype(int), weight, 1))
+    return side_by_side(parts)
+
+
+def settled_weight(cell: Cell, threshold: float) -> np.ndarray:
+    """Weight of each pair of a cell, given also whether it matches."""
+    if cell.certain:
+        return cell.weight
+    weight = settle_truth(cell.weight, cell.distance < threshold)
+    # Never quite zero where it may be of this kind, so that every threshold has the same pairs.
+    return np.where(cell.weight > 0, np.maximum(weight, 1e-12), 0.0)
+
+
+def sampler(n_seeds: int, draws: int, seed: int) -> Draw:
+    """Function that draws a cell's error rates (draw, threshold), dependent between cells."""
+    if draws < 1:
+        raise DataError(f"{draws} draws", mend="ask for one or more")
+    rng = np.random.default_rng(seed)
+    weights, tails = rng.exponential(size=(draws, n_seeds)), rng.random(draws)
+
+    def draw(cell: Cell, shares: Shares) -> np.ndarray:
+        matching = draw_shares(shares, weights, tails)
+        return 1 - matching if cell.kind == "genuine" else matching
+
+    return draw
+
+
+def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
+    """What is known of a cell's error rates beside their draws, each (threshold,)."""
+    errors = shares.total - shares.matches if cell.kind == "genuine" else shares.matches
+    effective = errors / shares.total * shares.n_effective
+    # Ratios of whole numbers: 30 errors are 30, whatever their last digit.
+    margin = 1 - 1e-9
+    facts = {
+        "errors": errors,
+        "n": shares.total,
+        "failed": cell.failed,
+        "disjoint": shares.disjoint,
+        "n_effective": shares.n_effective,
+        "too_narrow": np.where(shares.known, np.sqrt(shares.total / shares.n_effective), np.nan),
+        "smallest_rate": np.minimum(THREE / shares.n_effective, 1.0),
+        "supported": effective >= THREE * margin,
+        "within_30_percent": effective >= THIRTY * margin,
+    }
+    return {name: np.broadcast_to(value, errors.shape) for name, value in facts.items()}
+
+
+def rates_cube(
+    found: Iterable[tuple[tuple[Any, ...], Cell, Shares]], dims: Sequence[str], draw: Draw
+) -> xr.Dataset:
+    """Draws and facts of cells at one threshold each, under their labels.
+
+    Returns
+    -------
+    Dataset
+        ``rate`` (chain, draw, *dims), and the facts (*dims).
+    """
+    entries = {
+        key: {"rate": draw(cell, shares)[:, 0]}
+        | {name: value[0] for name, value in facts_of(cell, shares).items()}
+        for key, cell, shares in found
+    }
+    return cube(entries, dims).assign_attrs(scale="probability", outcome="rate", failures="[]")
+
+
+def cube(
+    entries: Mapping[tuple[Any, ...], Mapping[str, np.ndarray | float]],
+    dims: Sequence[str],
+    inner: Mapping[str, np.ndarray] | None = None,
+) -> xr.Dataset:
+    """Dataset of values by key; missing, 0 or False where there is no key.
+
+    Parameters
+    ----------
+    entries : mapping of key to {name: value}
+        A key has a label for each of `dims`. Values: a number; or (inner..., ); or, with draws
+        first, (draw, inner...).
+    dims : sequence of str
+    inner : mapping of dim to labels, optional
+        Dims that the values have themselves.
+
+    Raises
+    ------
+    DataError
+        If there is no entry.
+    """
+    if not entries:
+        raise DataError(
+            "no comparison is left in any group",
+            mend="give pairs within groups, or another cohort or match",
+        )
+    inner = dict(inner or {})
+    labels = [np.unique([key[at] for key in entries]) for at in range(len(dims))]
+    place = {
+        key: tuple(int(np.searchsorted(own, one)) for own, one in zip(labels, key, strict=True))
+        for key in entries
+    }
+    variables = {}
+    for name, first in next(iter(entries.values())).items():
+        value = np.asarray(first)
+        drawn = value.ndim > len(inner)
+        blank: object = np.nan if value.dtype.kind == "f" and name != "n" else 0
+        shape = (*value.shape, *map(len, labels))
+        whole = np.full(shape, blank, dtype=value.dtype)
+        for key, values in entries.items():
+            index: Any = (..., *place[key])
+            whole[index] = values[name]
+        own_dims = (("draw",) if drawn else ()) + tuple(inner)[: value.ndim - drawn]
+        variables[name] = ((*own_dims, *dims), whole)
+    found = xr.Dataset(variables, dict(zip(dims, labels, strict=True)) | inner)
+    for name in [str(name) for name, one in found.items() if "draw" in one.dims]:
+        found[name] = found[name].expand_dims("chain")
+    if "draw" in found.dims:
+        found = found.assign_coords(chain=[0], draw=np.arange(found.sizes["draw"]))
+    return found

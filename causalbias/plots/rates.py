@@ -1,0 +1,330 @@
+"""Figures of scores and error rates by group."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from causalbias.errors import DataError
+from causalbias.estimands.summaries import SAMPLE, summarise
+from causalbias.plots.style import (
+    COLOURS,
+    MARKERS,
+    ONE_COLUMN,
+    TWO_COLUMNS,
+    error_bars,
+    finish,
+    new_figure,
+    styled,
+)
+
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 0.6)), (0, (7, 2)))
+KIND_COLOURS = {"impostor": COLOURS[1], "genuine": COLOURS[0]}
+
+
+@styled
+def score_distributions(
+    counts: xr.Dataset, *, threshold: float | None = None, xlabel: str = "distance", note: str = ""
+) -> Figure:
+    """Draw the distributions of genuine and of impostor distances, a row each group.
+
+    Parameters
+    ----------
+    counts : Dataset
+        From `score_histograms`, of one system; or from `all_pairs`, of which pairs within a group
+        are drawn.
+    threshold : float, optional
+        Drawn as a line.
+    xlabel, note : str
+
+    Returns
+    -------
+    Figure
+        Two columns wide. Densities, each of area 1, on one scale.
+
+    Raises
+    ------
+    DataError
+        If there are several systems.
+    """
+    counts = _one_system(counts)
+    if "other" in counts.dims:
+        same = xr.DataArray(counts["group"].values, dims="same")
+        counts = counts[["histogram", "n"]].sel(group=same, other=same).swap_dims(same="group")
+    groups = [str(group) for group in counts["group"].values]
+    low, high = (
+        counts[name].values.reshape(-1, counts.sizes["bin"])[0] for name in ("low", "high")
+    )
+    fig, grid = new_figure(
+        TWO_COLUMNS, 0.8 + 0.5 * len(groups), nrows=len(groups), squeeze=False, sharex=True,
+        sharey=True,
+    )  # fmt: skip
+    used = np.flatnonzero(counts["histogram"].sum(["kind", "group"]).values)
+    for axes, group in zip(grid[:, 0], groups, strict=True):
+        for kind in counts["kind"].values:
+            own = counts.sel(group=group, kind=kind)
+            total = float(own["n"])
+            if total:
+                density = own["histogram"].values / total / (high - low)
+                axes.stairs(density, [*low, high[-1]], fill=True, alpha=0.35,
+                            color=KIND_COLOURS[str(kind)])  # fmt: skip
+                axes.stairs(density, [*low, high[-1]], color=KIND_COLOURS[str(kind)],
+                            linestyle="-" if kind == "impostor" else "--", linewidth=1,
+                            label=f"{kind} pairs")  # fmt: skip
+        if threshold is not None:
+            axes.axvline(threshold, color="0.2", linewidth=0.8, linestyle=":")
+        sizes = [f"{int(counts['n'].sel(group=group, kind=kind)):,} {kind}"
+                 for kind in counts["kind"].values]  # fmt: skip
+        axes.set_ylabel("\n".join([group, *sizes]), rotation=0, ha="right", va="center", fontsize=6)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+    grid[0, 0].set_xlim(low[used[0]], high[used[-1]])
+    grid[-1, 0].set_xlabel(xlabel + ("; dotted: threshold" if threshold is not None else ""))
+    _shared_legend(fig, grid[:, 0])
+    return finish(fig, note)
+
+
+@styled
+def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figure:
+    """Draw DET curves by group, with bands; a panel each system.
+
+    Parameters
+    ----------
+    curve : Dataset
+        From `det`.
+    prob : float, default 0.95
+        Probability of the bands, each point's own.
+    note : str
+
+    Returns
+    -------
+    Figure
+        Two columns wide, both rates on logarithmic axes. A curve ends, in a dot, where its pairs
+        support no rate of the one kind or the other.
+
+    Raises
+    ------
+    DataError
+        If no group's pairs support any.
+    """
+    table = summarise(curve, prob=prob)
+    table = table[table["supported"]]
+    _check_any(table)
+    systems = list(dict.fromkeys(table["system"]))
+    by = _by(curve["fnmr"], "fmr")
+    columns = min(len(systems), 3)
+    rows = -(-len(systems) // columns)
+    fig, grid = new_figure(
+        ONE_COLUMN if columns == 1 else TWO_COLUMNS, 0.6 + 2.4 * rows, nrows=rows, ncols=columns,
+        squeeze=False, sharex=True, sharey=True,
+    )  # fmt: skip
+    for axes in grid.flat[len(systems) :]:
+        axes.set_visible(False)
+    for axes, system in zip(grid.flat, systems, strict=False):
+        own = table[table["system"] == system]
+        for at, (group, part) in enumerate(own.groupby(by, observed=True)):
+            name = " ".join(map(str, group)) if isinstance(group, tuple) else str(group)
+            colour = COLOURS[at % len(COLOURS)]
+            axes.fill_between(part["fmr"], part["lower"], part["upper"], color=colour, alpha=0.15,
+                              linewidth=0)  # fmt: skip
+            axes.plot(part["fmr"], part["estimate"], color=colour,
+                      linestyle=LINES[at % len(LINES)], label=name)  # fmt: skip
+            axes.plot(part["fmr"].iloc[[0, -1]], part["estimate"].iloc[[0, -1]], ".", color=colour,
+                      markersize=3)  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_ylim(top=1)
+        axes.grid(color="0.92", linewidth=0.5)
+        axes.set_title(system)
+        axes.set_xlabel("false match rate")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("false non-match rate")
+    _shared_legend(fig, grid.flat[: len(systems)])
+    return finish(fig, note, curve)
+
+
+@styled
+def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figure:
+    """Draw each group's false match ratio against its false non-match ratio; a panel each system.
+
+    Parameters
+    ----------
+    ratios : Dataset
+        From `rate_ratios`; several thresholds may be joined along a dim `target`, and are then
+        joined by lines, the largest mark being the first.
+    prob : float, default 0.95
+    note : str
+
+    Returns
+    -------
+    Figure
+        Two columns wide, logarithmic axes. Groups up and to the right have more errors of both
+        kinds than the reference; groups whose pairs support no ratio are named below.
+
+    Raises
+    ------
+    DataError
+        If there are no ratios of both kinds of error, or no group's pairs support any.
+    """
+    if ratios.sizes["rate_of"] != 2:
+        raise DataError(
+            "ratios of one kind of error",
+            mend="give both genuine and impostor pairs to error_rates",
+        )
+    table = summarise(ratios, prob=prob)
+    by = _by(ratios["ratio"], "rate_of", "target")
+    table["group"] = table[by].astype(str).agg(" ".join, axis=1)
+    index = ["system", "group", *(["target"] if "target" in table else [])]
+    unsure = table.groupby("group")["supported"].transform("min") == 0
+    left = sorted(table["group"][unsure].unique())
+    groups, systems = sorted(table["group"].unique()), list(dict.fromkeys(table["system"]))
+    wide = table[table.groupby(index)["supported"].transform("all")].set_index(index)
+    _check_any(wide)
+    fig, grid = new_figure(TWO_COLUMNS, 3.0, ncols=len(systems), squeeze=False, sharex=True,
+                           sharey=True)  # fmt: skip
+    false, missed = sorted(map(str, ratios["rate_of"].values))
+    for axes, system in zip(grid[0], systems, strict=True):
+        axes.axhline(1, color="0.6", linewidth=0.6, zorder=0)
+        axes.axvline(1, color="0.6", linewidth=0.6, zorder=0)
+        for at, group in enumerate(groups):
+            own = wide[
+                (wide.index.get_level_values("system") == system)
+                & (wide.index.get_level_values("group") == group)
+            ]
+            across, up = (own[own["rate_of"] == kind] for kind in (missed, false))
+            _draw_path(axes, across, up, at, group)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_title(system)
+        axes.set_xlabel(f"{missed} ratio")
+    _plain_ticks(grid[0, 0])
+    grid[0, 0].set_ylabel(f"{false} ratio")
+    _shared_legend(fig, grid[0])
+    what = str(ratios.attrs["outcome"]).removeprefix("error rate over ")
+    told = [note, f"Ratios to {what}."]
+    if left:
+        told.append(f"Not drawn where there are too few errors: {', '.join(left)}.")
+    return finish(fig, " ".join(filter(None, told)), ratios)
+
+
+def _draw_path(axes: Axes, across: pd.DataFrame, up: pd.DataFrame, at: int, label: str) -> None:
+    """One group's ratios, at one threshold or joined over several."""
+    if across.empty:
+        return
+    ends = [
+        [own["estimate"] - own["lower"], own["upper"] - own["estimate"]] for own in (across, up)
+    ]
+    x, y = across["estimate"].to_numpy(), up["estimate"].to_numpy()
+    error_bars(axes, x, y, xerr=ends[0], yerr=ends[1], series=at, label=label, elinewidth=0.6)
+    if len(x) > 1:
+        colour = COLOURS[at % len(COLOURS)]
+        axes.plot(x, y, linewidth=0.6, color=colour)
+        axes.plot(x[0], y[0], MARKERS[at % len(MARKERS)], markersize=7, color=colour)
+
+
+@styled
+def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figure:
+    """Draw the false match rate of each two groups as a heat map.
+
+    Parameters
+    ----------
+    rates : Dataset
+        From `group_pair_rates`, of one system, or `all_pairs_rates`, at one threshold.
+    prob : float, default 0.95
+    note : str
+
+    Returns
+    -------
+    Figure
+        In each cell the rate in percent and its interval; on white, no rate but the interval's
+        upper end, where the pairs support none.
+
+    Raises
+    ------
+    DataError
+        If there are several systems or thresholds.
+    """
+    rates = _one_system(rates)
+    if "threshold" in rates.dims:
+        if rates.sizes["threshold"] > 1:
+            raise DataError("several thresholds", mend="select one with .sel(threshold=...)")
+        rates = rates.isel(threshold=0, drop=True)
+    groups = [str(group) for group in rates["group"].values]
+    table = summarise(rates, prob=prob).set_index(["group", "other"])
+    shape = (len(groups), len(groups))
+    rate = table["estimate"].unstack("other").reindex(index=groups, columns=groups).to_numpy()
+    size = max(ONE_COLUMN, 0.85 * len(groups) + 1.2)
+    fig, axes = new_figure(size, size * 0.86)
+    shown = np.log10(np.where(rate > 0, rate, np.nan))
+    image = axes.imshow(shown, cmap="cividis_r")
+    middle = (np.nanmin(shown) + np.nanmax(shown)) / 2 if np.isfinite(shown).any() else 0.0
+    for i, j in np.ndindex(shape):
+        if (groups[i], groups[j]) in table.index:
+            cell = table.loc[(groups[i], groups[j])]
+            dark = np.isfinite(shown[i, j]) and shown[i, j] > middle
+            axes.text(j, i, _told(cell), ha="center", va="center", fontsize=6,
+                      color="white" if dark else "black")  # fmt: skip
+    axes.set_xticks(range(len(groups)), groups, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(groups)), groups)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    bar = fig.colorbar(image, ax=axes, shrink=0.7)
+    low, high = image.get_clim()
+    powers = np.arange(np.floor(low), np.ceil(high) + 1) if np.isfinite(low) else np.empty(0)
+    ticks = [p + d for p in powers for d in (0.0, np.log10(3)) if low <= p + d <= high]
+    bar.set_ticks(ticks, labels=[f"{100 * 10**one:.2g}%" for one in ticks])
+    bar.set_label("false match rate")
+    return finish(fig, note, rates)
+
+
+def _told(cell: object) -> str:
+    """A rate and its interval in percent."""
+    estimate, lower, upper = (100 * float(getattr(cell, name))
+                              for name in ("estimate", "lower", "upper"))  # fmt: skip
+    if np.isnan(estimate):
+        return f"< {upper:.2g}"
+    return f"{estimate:.3g}\n{lower:.2g} to {upper:.2g}"
+
+
+def _one_system(draws: xr.Dataset) -> xr.Dataset:
+    if "system" not in draws.dims:
+        return draws
+    if draws.sizes["system"] > 1:
+        raise DataError("several systems", mend="select one with .sel(system=...)")
+    return draws.isel(system=0, drop=True)
+
+
+def _by(draws: xr.DataArray, *others: str) -> list[str]:
+    """The dims that make a group."""
+    return [str(dim) for dim in draws.dims if dim not in (*SAMPLE, "system", *others)]
+
+
+def _check_any(table: pd.DataFrame) -> None:
+    if table.empty:
+        raise DataError("too few errors for any group", mend="give more pairs, or see group_rates")
+
+
+def _plain_ticks(axes: Axes) -> None:
+    """Ticks of ratios as people read them."""
+    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10]
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = axis.get_view_interval()
+        inside = [one for one in ticks if low <= one <= high]
+        axis.set_ticks(inside, labels=[f"{one:g}" for one in inside])
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _shared_legend(fig: Figure, panels: Sequence[Axes]) -> None:
+    """One legend of all that any panel shows."""
+    handles: dict[str, Artist] = {}
+    for axes in panels:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    fig.legend(list(handles.values()), list(handles), loc="outside upper center",
+               ncols=min(len(handles), 6), handletextpad=0.4, columnspacing=1.0)  # fmt: skip

@@ -1,0 +1,142 @@
+"""Differentials of error rates: worked by hand from the definitions in their papers."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import causalbias as cb
+from causalbias import DataError
+from causalbias.estimands.rates_differentials import (
+    fairness_discrepancy,
+    garbe,
+    gini,
+    inequity,
+    max_to_geometric_mean,
+    max_to_min,
+)
+
+from .test_error_rates import both_kinds, random_faces
+
+FMR, FNMR = np.array([0.001, 0.004, 0.016]), np.array([0.02, 0.02, 0.05])
+
+
+def test_indices_by_hand():
+    """Three groups. FDR: de Freitas Pereira and Marcel (2022), equations of A, B and FDR. Inequity
+    rate, Gini coefficient and GARBE: Howard et al. (2022, arXiv 2203.05051). Maximum over the
+    geometric mean: NIST IR 8429 (2022). The papers' own tables are of whole systems; these are
+    small enough for pen and paper.
+    """
+    # A = 0.015, B = 0.03; 1 - (0.5 * 0.015 + 0.5 * 0.03).
+    assert fairness_discrepancy(FMR, FNMR) == pytest.approx(0.9775)
+    assert fairness_discrepancy(FMR, FNMR, 1.0) == pytest.approx(0.985)
+    # Ratios 16 and 2.5.
+    assert max_to_min(FMR) == pytest.approx(16)
+    assert inequity(FMR, FNMR) == pytest.approx(np.sqrt(40))
+    assert inequity(FMR, FNMR, 1.0) == pytest.approx(16)
+    # The geometric mean is 0.004.
+    assert max_to_geometric_mean(FMR) == pytest.approx(4)
+    # Pairs of groups differ by 3, 15 and 12 thousandths, both ways 60; mean 7:
+    # 3/2 * 60 / (2 * 9 * 7) = 5/7. FNMR: 0, 3, 3 hundredths, 12; mean 3: 3/2 * 12 / 54 = 1/3.
+    assert gini(FMR) == pytest.approx(5 / 7)
+    assert gini(FNMR) == pytest.approx(1 / 3)
+    assert garbe(FMR, FNMR) == pytest.approx((5 / 7 + 1 / 3) / 2)
+
+
+def test_equal_groups_are_fair_by_every_index():
+    same = np.full(5, 0.03)
+    assert fairness_discrepancy(same, same) == 1
+    assert inequity(same, same) == pytest.approx(1)
+    assert max_to_geometric_mean(same) == pytest.approx(1)
+    assert garbe(same, same) == 0
+
+
+rates = arrays(float, 4, elements=st.floats(1e-6, 0.9))
+
+
+@given(rates, rates, st.permutations(range(4)), st.floats(0.01, 1))
+def test_groups_have_no_order_and_ratios_no_unit(fmr, fnmr, order, scale):
+    order = list(order)
+    for index in (max_to_min, max_to_geometric_mean, gini):
+        assert index(fmr) == pytest.approx(index(fmr[order]))
+        assert index(fmr) == pytest.approx(index(scale * fmr))
+    for both in (fairness_discrepancy, inequity, garbe):
+        assert both(fmr, fnmr) == pytest.approx(both(fmr[order], fnmr[order]))
+    assert 0 <= gini(fmr) <= 1 + 1e-12
+    assert 1 - 1e-12 <= max_to_geometric_mean(fmr) <= max_to_min(fmr) + 1e-9
+
+
+def test_indices_inherit_the_draws():
+    frame = both_kinds(50, rng=1)
+    rates = cb.error_rates(frame, "race", threshold=2.0)
+    found = cb.fairness_indices(rates, alpha=0.3).sel(system="system")
+    fmr, fnmr = (
+        rates["rate"].sel(rate_of=kind, system="system").values for kind in ("FMR", "FNMR")
+    )
+    for name, value in (
+        ("FMR max/min", max_to_min(fmr)),
+        ("FNMR Gini", gini(fnmr)),
+        ("FDR", fairness_discrepancy(fmr, fnmr, 0.3)),
+        ("inequity rate", inequity(fmr, fnmr, 0.3)),
+        ("GARBE", garbe(fmr, fnmr, 0.3)),
+    ):
+        np.testing.assert_allclose(found["index_value"].sel(index=name), value)
+    table = cb.summarise(cb.fairness_indices(rates))
+    assert len(table) == 9
+    assert table["estimate"].notna().all()
+
+
+def test_equal_groups_lie_where_they_are_said_to():
+    """Groups of one distribution: the indices are not at equality, but near `if_equal`."""
+    near = []
+    for rng in range(12):
+        rates = cb.error_rates(random_faces(90, rng=rng), "race", threshold=2.4)
+        found = cb.fairness_indices(rates).sel(index="FMR max/min", system="system")
+        low, high = np.quantile(found["index_value"], [0.05, 0.95])
+        assert low > 1
+        near.append(low < found["if_equal"] < high)
+    # Indices are convex: their draws lie beyond those of the truth even where groups are equal.
+    assert sum(near) >= 9
+
+
+def test_ratios_are_to_the_best_group_and_to_the_geometric_mean():
+    rates = cb.error_rates(random_faces(80, rng=2), ["race", "gender"], threshold=2.6)
+    share = (rates["errors"] / rates["n"]).squeeze()
+    best = cb.rate_ratios(rates, to="best")["ratio"].squeeze()
+    lowest = share.stack(group=["race", "gender"]).idxmin("group").item()
+    one = best.sel(race=lowest[0], gender=lowest[1])
+    np.testing.assert_allclose(one, 1)
+    mean = cb.rate_ratios(rates)["ratio"]
+    np.testing.assert_allclose(np.log(mean).mean(["race", "gender"]), 0, atol=1e-12)
+
+
+def test_a_group_without_errors_leaves_ratios_without_end():
+    frame = random_faces(60, rng=3)
+    spared = (frame["race_a"] == "x") & (frame["race_b"] == "x")
+    frame.loc[spared, "distance"] = 9.0
+    rates = cb.error_rates(frame, "race", threshold=2.6)
+    for to in ("best", "geometric mean"):
+        table = cb.summarise(cb.rate_ratios(rates, to=to))
+        assert np.isinf(table["upper"]).all()
+        assert table["estimate"].isna().all()
+        assert (table["lower"] == 0).all()
+    indices = cb.summarise(cb.fairness_indices(rates)).set_index("index")
+    assert np.isinf(indices.loc["FMR max/min", "upper"])
+    assert np.isfinite(indices.loc["FMR Gini", "upper"])
+    assert indices["estimate"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda one: cb.rate_ratios(one, to="worst"), "no reference"),
+        (lambda one: cb.fairness_indices(one, alpha=2), "alpha is 2"),
+        (lambda one: cb.fairness_indices(one.isel(race=[0])), "one group"),
+    ],
+)
+def test_bad_input_ends_in_one_error(call, told):
+    rates: xr.Dataset = cb.error_rates(random_faces(30, rng=1), "race", threshold=2.6)
+    with pytest.raises(DataError, match=told):
+        call(rates)

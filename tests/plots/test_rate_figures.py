@@ -1,0 +1,111 @@
+"""Figures of scores and error rates: what they draw, and what they leave out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+import causalbias as cb
+from causalbias import DataError
+
+from ..estimands.test_error_rates import both_kinds, random_faces
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return both_kinds(60, rng=1)
+
+
+def words(fig: Figure) -> str:
+    note = fig._supxlabel.get_text() if fig._supxlabel is not None else ""
+    return " ".join([note, *(t.get_text() for axes in fig.axes for t in axes.texts)])
+
+
+def test_distributions_have_area_one_and_say_how_many(frame):
+    counts = cb.score_histograms(frame, "race", bins=30)
+    fig = cb.plots.score_distributions(counts, threshold=2.4)
+    assert len(fig.axes) == 2
+    for axes, race in zip(fig.axes, "xy", strict=True):
+        n = ((frame["race_a"] == race) & (frame["race_b"] == race) & frame["same_identity"]).sum()
+        assert axes.get_ylabel().startswith(f"{race}\n{n:,} genuine")
+        for patch in axes.patches:
+            values, edges, _ = patch.get_data()
+            assert (values * np.diff(edges)).sum() == pytest.approx(1)
+    assert counts["histogram"].sum("bin").equals(counts["n"])
+
+
+def test_distributions_of_all_pairs_are_those_within_groups():
+    faces = np.random.default_rng(1).normal(size=(50, 4))
+    counts = cb.all_pairs(faces, ["a", "b"] * 25, thresholds=2.0, bins=40)
+    fig = cb.plots.score_distributions(counts)
+    assert fig.axes[0].get_ylabel() == "a\n300 impostor\n0 genuine"
+
+
+def test_det_curves_draw_the_medians_and_bands_of_the_table(frame):
+    curve = cb.det(frame, "race", draws=200)
+    fig = cb.plots.det_curves(curve, prob=0.8)
+    table = cb.summarise(curve, prob=0.8)
+    table = table[table["supported"] & (table["race"] == "x")]
+    line = fig.axes[0].lines[0]
+    np.testing.assert_allclose(line.get_xdata(), table["fmr"])
+    np.testing.assert_allclose(line.get_ydata(), table["estimate"])
+    band = fig.axes[0].collections[0].get_paths()[0].vertices
+    assert band[:, 1].max() == pytest.approx(table["upper"].max())
+
+
+def test_differentials_are_joined_over_thresholds_and_name_who_is_missing(frame):
+    at = [2.0, 2.2]
+    ratios = [cb.rate_ratios(cb.error_rates(frame, "race", threshold=one)) for one in at]
+    joined = xr.concat(ratios, dim=xr.Variable("target", at), combine_attrs="override")
+    fig = cb.plots.rate_differentials(joined)
+    table = cb.summarise(joined).set_index(["target", "rate_of", "race"])["estimate"]
+    paths = [line for line in fig.axes[0].lines if len(line.get_xdata()) == 2]
+    drawn = {tuple(np.round(line.get_ydata(), 6)) for line in paths}
+    assert tuple(np.round([table[one, "FMR", "x"] for one in at], 6)) in drawn
+    assert "Ratios to the geometric mean" in words(fig)
+
+
+def test_a_heat_map_tells_each_rate_and_leaves_white_what_has_none():
+    pairs = random_faces(80, rng=2)
+    none = (pairs["race_a"] == "x") & (pairs["race_b"] == "x")
+    pairs.loc[none, "distance"] = 9.0
+    rates = cb.group_pair_rates(pairs, "race", threshold=2.6)
+    fig = cb.plots.rate_heatmap(rates)
+    said = [text.get_text() for text in fig.axes[0].texts]
+    assert len(said) == 9
+    assert said[0].startswith("< ")
+    table = cb.summarise(rates).set_index(["group", "other"])
+    assert said[4].startswith(f"{100 * table.loc[('y', 'y'), 'estimate']:.3g}\n")
+    assert np.ma.getmaskarray(fig.axes[0].images[0].get_array())[0, 0]
+
+
+def test_the_same_figure_is_the_same_bytes(frame):
+    one, two = (
+        cb.plots.render(cb.plots.det_curves(cb.det(frame, "race", draws=50)), "svg")
+        for _ in range(2)
+    )
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("draw", "told"),
+    [
+        (lambda one: cb.plots.score_distributions(two_systems(one)), "several systems"),
+        (lambda one: cb.plots.rate_differentials(ratios_of_one_kind(one)), "one kind of error"),
+        (lambda one: cb.plots.det_curves(cb.det(one, "race", fmr=[1e-5])), "too few errors"),
+    ],
+)
+def test_what_cannot_be_drawn_ends_in_one_error(frame, draw, told):
+    with pytest.raises(DataError, match=told):
+        draw(frame)
+
+
+def two_systems(frame):
+    both = [frame.assign(system=name) for name in "ab"]
+    return cb.score_histograms(pd.concat(both), "race")
+
+
+def ratios_of_one_kind(frame):
+    impostors = frame[~frame["same_identity"]]
+    return cb.rate_ratios(cb.error_rates(impostors, "race", threshold=2.4))
