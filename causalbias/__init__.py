@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from causalbias.datasets.release.writing import to_release
     from causalbias.datasets.simulate import simulate
     from causalbias.datasets.simulation.parameters import Bias, People, Question, System
-    from causalbias.estimands.contrasts import effects, predictions
+    from causalbias.estimands.comparing import compare
+    from causalbias.estimands.contrasts import counterfactual, effects, interaction, predictions
+    from causalbias.estimands.dose import dose
+    from causalbias.estimands.heterogeneity import heterogeneity, variance_shares
+    from causalbias.estimands.hypotheses import equivalence, hypotheses
     from causalbias.estimands.predictive import with_log_likelihood, with_predictive
+    from causalbias.estimands.separation import separation
     from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
+    from causalbias.estimands.tabling import table
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
@@ -43,13 +49,20 @@ __all__ = [
     "Study",
     "System",
     "__version__",
+    "compare",
     "consensus",
+    "counterfactual",
     "demo_study",
+    "dose",
     "effects",
+    "equivalence",
     "failures",
     "fit",
     "graded_response",
     "hcic",
+    "heterogeneity",
+    "hypotheses",
+    "interaction",
     "load",
     "make_study",
     "open",
@@ -60,12 +73,15 @@ __all__ = [
     "rank_probabilities",
     "reliability",
     "save",
+    "separation",
     "simulate",
     "summarise",
     "summary",
+    "table",
     "to_frame",
     "to_release",
     "validate",
+    "variance_shares",
     "with_log_likelihood",
     "with_predictive",
 ]
@@ -78,13 +94,20 @@ _HOMES = {
     "Question": "causalbias.datasets.simulation.parameters",
     "Study": "causalbias.study.tree",
     "System": "causalbias.datasets.simulation.parameters",
+    "compare": "causalbias.estimands.comparing",
     "consensus": "causalbias.agreement.consensus",
+    "counterfactual": "causalbias.estimands.contrasts",
     "demo_study": "causalbias.datasets.demo",
+    "dose": "causalbias.estimands.dose",
     "effects": "causalbias.estimands.contrasts",
+    "equivalence": "causalbias.estimands.hypotheses",
     "failures": "causalbias.models.result",
     "fit": "causalbias.models.fitting",
     "graded_response": "causalbias.agreement.graded",
     "hcic": "causalbias.agreement.consensus",
+    "heterogeneity": "causalbias.estimands.heterogeneity",
+    "hypotheses": "causalbias.estimands.hypotheses",
+    "interaction": "causalbias.estimands.contrasts",
     "load": "causalbias.datasets",
     "make_study": "causalbias.study.build",
     "open": "causalbias.storage",
@@ -94,12 +117,15 @@ _HOMES = {
     "rank_probabilities": "causalbias.estimands.summaries",
     "reliability": "causalbias.agreement.reliability",
     "save": "causalbias.storage",
+    "separation": "causalbias.estimands.separation",
     "simulate": "causalbias.datasets.simulate",
     "summarise": "causalbias.estimands.summaries",
     "summary": "causalbias.models.summary",
+    "table": "causalbias.estimands.tabling",
     "to_frame": "causalbias.study.frames",
     "to_release": "causalbias.datasets.release.writing",
     "validate": "causalbias.study.validate",
+    "variance_shares": "causalbias.estimands.heterogeneity",
     "with_log_likelihood": "causalbias.estimands.predictive",
     "with_predictive": "causalbias.estimands.predictive",
 }

@@ -87,6 +87,7 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
     ('chain', 'draw', '__obs__')
     """
     parts, rng = _Parts(fit), np.random.default_rng(seed)
+    values: np.ndarray
     match parts.family:
         case "gaussian":
             values = rng.normal(parts.expected, parts.draws("sigma"))
