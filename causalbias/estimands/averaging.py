@@ -151,6 +151,8 @@ def averaging(
         If a column is not in the model, or genuine and impostor pairs would be pooled.
     """
     frame = frame_of(fit)
+    # As Python's strings: formulae walks through them one by one, which Arrow's make slow.
+    frame = frame.astype({name: object for name in frame if frame[name].dtype == "str"})
     by = (by,) if isinstance(by, str) else tuple(by)
     outcome = outcome_of(fit)
     possible = [str(name) for name in frame if name != outcome]

@@ -1,6 +1,8 @@
 """Expected outcomes of a fit on counterfactual rows, averaged within cells."""
 
+import os
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import bambi as bmb
 import numpy as np
@@ -72,70 +74,70 @@ def average_prediction(
         total = (average @ common) @ beta.T + (average @ groups) @ effects.T
         return np.asarray((total / wanted.unit).T)
     if population == "these":
-        groups, effects = _groups(designs, frame, posterior)
-        curves = _curves(wanted, average, common, beta, groups, effects)
+        keys = [one.columns(frame) for one in designs] + [one.codes(frame) for one in designs]
     else:
-        columns = [one.columns(frame) for one in designs]
-        columns += [one.concentration(frame)[:, None] for one in designs]
-        curves = _curves_of_alike(wanted, average, common, beta, columns, designs, posterior)
+        keys = [one.columns(frame) for one in designs]
+        keys += [one.concentration(frame)[:, None] for one in designs]
+    # Rows that are alike count as one: designs repeat themselves.
+    _, first, which = np.unique(
+        np.hstack([common, *keys]), axis=0, return_index=True, return_inverse=True
+    )
+    merge = sparse.csr_matrix((np.ones(len(which)), (np.arange(len(which)), which)))
+    alike = frame.iloc[first].reset_index(drop=True)
+    eta = _Predictor(common[first], beta, designs, alike, posterior, population)
+    curves = _curves(wanted, (average @ merge).tocsc(), eta)
     outcomes = wanted.constant + curves @ wanted.weights.T
     return outcomes if wanted.categories is not None else outcomes[..., 0]
 
 
-def _curves(
-    scale: Scale,
-    average: sparse.csr_matrix,
-    common: Floats,
-    beta: Floats,
-    groups: sparse.csr_matrix,
-    effects: Floats,
-) -> Floats:
-    """Mean exceedances (draws, cells, cuts), each row with its own groups' effects."""
-    alike, which = np.unique(common, axis=0, return_inverse=True)
-    fixed = alike @ beta.T
-    total = np.zeros((scale.cuts.shape[1], average.shape[0], len(beta)))
-    columns, coefficients = average.tocsc(), np.ascontiguousarray(effects.T)
-    step = max(1, CHUNK // len(beta))
-    for start in range(0, len(common), step):
-        rows = slice(start, start + step)
-        eta = fixed[which[rows]] + groups[rows] @ coefficients
-        for cut, passed in enumerate(scale.exceedances(eta, None)):
-            total[cut] += columns[:, rows] @ passed
-    return total.transpose(2, 1, 0)
+class _Predictor:
+    """Linear predictor (rows, draws) of some rows, and its variance over new groups."""
+
+    def __init__(
+        self,
+        common: Floats,
+        beta: Floats,
+        designs: Sequence[GroupDesign],
+        frame: pd.DataFrame,
+        posterior: xr.Dataset,
+        population: str,
+    ) -> None:
+        alike, self.which = np.unique(common, axis=0, return_inverse=True)
+        self.fixed = alike @ beta.T
+        self.posterior = posterior
+        self.groups, self.new = None, []
+        if population == "these":
+            self.groups, effects = _groups(designs, frame, posterior)
+            self.effects = np.ascontiguousarray(effects.T)
+        else:
+            self.new = [(one, one.columns(frame), one.concentration(frame)) for one in designs]
+
+    def of(self, rows: slice) -> tuple[Floats, Floats | None]:
+        eta = self.fixed[self.which[rows]]
+        if self.groups is not None:
+            return eta + self.groups[rows] @ self.effects, None
+        variances = [
+            group_variance(one, columns[rows], self.posterior) * share[rows, None]
+            for one, columns, share in self.new
+        ]
+        return eta, np.sum(variances, axis=0) if variances else None
 
 
-def _curves_of_alike(
-    scale: Scale,
-    average: sparse.csr_matrix,
-    common: Floats,
-    beta: Floats,
-    columns: list[Floats],
-    designs: Sequence[GroupDesign],
-    posterior: xr.Dataset,
-) -> Floats:
-    """Mean exceedances (draws, cells, cuts) over new groups; rows that are alike count as one."""
-    keys = np.hstack([common, *columns])
-    alike, which = np.unique(keys, axis=0, return_inverse=True)
-    merge = sparse.csr_matrix((np.ones(len(which)), (np.arange(len(which)), which)))
-    weights = (average @ merge).tocsc()
-    ends = np.cumsum([common.shape[1], *(one.shape[1] for one in columns)])
-    parts = np.split(alike, ends[:-1], axis=1)
-    total = np.zeros((scale.cuts.shape[1], average.shape[0], len(beta)))
-    step = max(1, CHUNK // len(beta))
-    for start in range(0, len(alike), step):
+def _curves(scale: Scale, average: sparse.csc_matrix, predictor: _Predictor) -> Floats:
+    """Mean exceedances (draws, cells, cuts)."""
+    draws = scale.cuts.shape[0]
+    total = np.zeros((scale.cuts.shape[1], average.shape[0], draws))
+    step = max(1, CHUNK // draws)
+
+    def add(start: int) -> list[Floats]:
         rows = slice(start, start + step)
-        variance = None
-        if designs:
-            halves = zip(designs, parts[1 : len(designs) + 1], parts[len(designs) + 1 :],
-                         strict=True)  # fmt: skip
-            variance = np.asarray(
-                sum(
-                    group_variance(one, z[rows], posterior) * share[rows]
-                    for one, z, share in halves
-                )
-            )
-        for cut, passed in enumerate(scale.exceedances(parts[0][rows] @ beta.T, variance)):
-            total[cut] += weights[:, rows] @ passed
+        eta, variance = predictor.of(rows)
+        return [average[:, rows] @ passed for passed in scale.exceedances(eta, variance)]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy lets go of the interpreter's lock
+        for sums in pool.map(add, range(0, average.shape[1], step)):
+            for cut, one in enumerate(sums):
+                total[cut] += one
     return total.transpose(2, 1, 0)
 
 

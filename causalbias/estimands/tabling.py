@@ -4,9 +4,13 @@ import json
 from typing import Any
 
 import xarray as xr
-from great_tables import GT
 
 from causalbias.estimands.summaries import drawn, summarise
+
+try:
+    from great_tables import GT
+except ModuleNotFoundError as error:
+    raise ImportError("cb.table needs great-tables: pip install 'causalbias[tables]'") from error
 
 _HEADINGS = {
     "estimate": "Median",
