@@ -12,6 +12,7 @@ from causalbias.errors import DataError
 if TYPE_CHECKING:
     from causalbias import plots
     from causalbias.agreement.consensus import consensus, hcic
+    from causalbias.agreement.consistency import error_consistency
     from causalbias.agreement.graded import graded_response
     from causalbias.agreement.reliability import reliability
     from causalbias.datasets import load
@@ -56,6 +57,7 @@ __all__ = [
     "dose",
     "effects",
     "equivalence",
+    "error_consistency",
     "failures",
     "fit",
     "graded_response",
@@ -101,6 +103,7 @@ _HOMES = {
     "dose": "causalbias.estimands.dose",
     "effects": "causalbias.estimands.contrasts",
     "equivalence": "causalbias.estimands.hypotheses",
+    "error_consistency": "causalbias.agreement.consistency",
     "failures": "causalbias.models.result",
     "fit": "causalbias.models.fitting",
     "graded_response": "causalbias.agreement.graded",

@@ -193,18 +193,20 @@ def latent_sd(fit: xr.DataTree, model: bmb.Model) -> Floats:
 
 def _of_categories(scale: str, levels: list[Any]) -> tuple[Floats, Floats, list[Any] | None]:
     """Constant, weights and labels that turn exceedances of the cuts into an ordinal outcome."""
-    labels = [level.item() if isinstance(level, np.generic) else level for level in levels]
+    try:
+        codes = np.array([float(level) for level in levels])
+        labels: list[Any] = [int(code) if code == int(code) else code for code in codes.tolist()]
+    except ValueError:
+        labels = [str(level) for level in levels]
     k = len(labels) - 1
     if scale == "exceedance":
         return np.zeros(k), np.eye(k), labels[1:]
     if scale == "probability":
         return np.eye(k + 1)[0], np.eye(k + 1, k, -1) - np.eye(k + 1, k), labels
-    try:
-        codes = np.array([float(level) for level in labels])
-    except ValueError:
+    if isinstance(labels[0], str):
         raise DataError(
-            f"the categories {', '.join(map(str, labels))} have no mean",
+            f"the categories {', '.join(labels)} have no mean",
             mend="code them as whole numbers, or ask for scale='probability' or 'link'",
-        ) from None
+        )
     # E[y] = lowest + sum over cuts of (step between categories) * P(y above the cut).
     return codes[:1], np.diff(codes)[None, :], None
