@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from causalbias.agreement.consistency import error_consistency
     from causalbias.agreement.graded import graded_response
     from causalbias.agreement.reliability import reliability
+    from causalbias.bivariate.model import Joint, conditional_bias, joint, joint_rows
     from causalbias.datasets import load
     from causalbias.datasets.demo import demo_study
     from causalbias.datasets.release.images import open_image
@@ -45,12 +46,14 @@ __all__ = [
     "Bias",
     "DataError",
     "Fit",
+    "Joint",
     "People",
     "Question",
     "Study",
     "System",
     "__version__",
     "compare",
+    "conditional_bias",
     "consensus",
     "counterfactual",
     "demo_study",
@@ -65,6 +68,8 @@ __all__ = [
     "heterogeneity",
     "hypotheses",
     "interaction",
+    "joint",
+    "joint_rows",
     "load",
     "make_study",
     "open",
@@ -92,11 +97,13 @@ __all__ = [
 _HOMES = {
     "Bias": "causalbias.datasets.simulation.parameters",
     "Fit": "causalbias.models.result",
+    "Joint": "causalbias.bivariate.model",
     "People": "causalbias.datasets.simulation.parameters",
     "Question": "causalbias.datasets.simulation.parameters",
     "Study": "causalbias.study.tree",
     "System": "causalbias.datasets.simulation.parameters",
     "compare": "causalbias.estimands.comparing",
+    "conditional_bias": "causalbias.bivariate.model",
     "consensus": "causalbias.agreement.consensus",
     "counterfactual": "causalbias.estimands.contrasts",
     "demo_study": "causalbias.datasets.demo",
@@ -111,6 +118,8 @@ _HOMES = {
     "heterogeneity": "causalbias.estimands.heterogeneity",
     "hypotheses": "causalbias.estimands.hypotheses",
     "interaction": "causalbias.estimands.contrasts",
+    "joint": "causalbias.bivariate.model",
+    "joint_rows": "causalbias.bivariate.model",
     "load": "causalbias.datasets",
     "make_study": "causalbias.study.build",
     "open": "causalbias.storage",

@@ -1,4 +1,4 @@
-"""Do two judges err on the same pairs, beyond what their error rates explain?"""
+"""Whether two judges err on the same pairs, beyond what their error rates explain."""
 
 from collections.abc import Sequence
 
@@ -83,12 +83,11 @@ def error_consistency(
     rows = []
     for key, part in parts:
         label = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
-        right = part[[first, second]].to_numpy(float)
         ids, codes = np.unique(part[clusters].to_numpy(), return_inverse=True)
-        codes = codes.reshape(len(part), -1)
-        whole = _kappa(right, np.ones((1, len(part))))
+        counts, alike = _counts(part[[first, second]].to_numpy(), codes.reshape(len(part), -1))
+        whole = _kappa(counts.sum(axis=0)[None])
         drawn = rng.multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=RESAMPLES)
-        again = _kappa(right, drawn[:, codes].prod(axis=2).astype(float))["kappa"]
+        again = _kappa(drawn[:, alike].prod(axis=2) @ counts)["kappa"]
         again = again[np.isfinite(again)]
         ends = np.quantile(again, [(1 - prob) / 2, (1 + prob) / 2]) if len(again) else [np.nan] * 2
         rows.append(
@@ -99,12 +98,21 @@ def error_consistency(
     return pd.DataFrame(rows)
 
 
-def _kappa(right: NDArray[np.float64], weights: NDArray[np.float64]) -> dict[str, NDArray]:
-    """Kappa and its parts under weights (resamples, rows) of rows (rows, 2)."""
+def _counts(
+    right: NDArray[np.bool_], codes: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Pairs, those either judge got right, and those judged alike, of each seed (or two seeds)."""
+    alike, which = np.unique(codes, axis=0, return_inverse=True)
+    one, two = right.T
+    columns = (np.ones(len(right)), one, two, one == two)
+    counts = [np.bincount(which, column, minlength=len(alike)) for column in columns]
+    return np.column_stack(counts), alike
+
+
+def _kappa(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Kappa and its parts from counts (resamples, 4) as `_counts` has them."""
     with np.errstate(invalid="ignore", divide="ignore"):  # a resample may hold no pair
-        one, two = (weights @ right / weights.sum(axis=1, keepdims=True)).T
-        same = (right[:, 0] == right[:, 1]).astype(float)
-        observed = weights @ same / weights.sum(axis=1)
+        one, two, observed = (counts[:, 1:] / counts[:, :1]).T
         expected = one * two + (1 - one) * (1 - two)
         kappa = np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)
     return {

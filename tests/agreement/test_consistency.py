@@ -40,6 +40,7 @@ def test_kappa_is_symmetric_at_most_one_and_blind_to_what_is_right(seed):
     assert cb.error_consistency(rows, "one", "one", clusters="s")["kappa"][0] == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_at_their_rate():
     """Errors shared through seeds: intervals that resample seeds cover, those of pairs do not."""
     rng = np.random.default_rng(3)
