@@ -274,14 +274,11 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
 def slope_on_score(found: Joint) -> xr.DataArray:
     """Slope (chain, draw) of distance on latent score among new pairs of one cell."""
     sd, shares = found.posterior["sd"], found.shares | {"pair": 1.0}
-    weight = xr.DataArray([shares[name] for name in sd["source"].values], dims="source")
-    covariance = (
-        found.posterior["correlation"] * sd.sel(outcome="score") * sd.sel(outcome="distance")
-    )
-    variance = np.square(sd.sel(outcome="score"))
-    return ((covariance * weight).sum("source") / (variance * weight).sum("source")).drop_vars(
-        "outcome", errors="ignore"
-    )
+    weights = [shares[name] for name in sd["source"].values]
+    weight = xr.DataArray(weights, dims="source", coords={"source": sd["source"]})
+    score, distance = (sd.sel(outcome=name, drop=True) for name in OUTCOMES)
+    slope = found.posterior["correlation"] * distance / score
+    return slope.weighted(weight * score * score).mean("source")
 
 
 def _usable(rows: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
