@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from causalbias.errors import DataError
 
 if TYPE_CHECKING:
-    from causalbias import plots
+    from causalbias import design, plots
     from causalbias.agreement.consensus import consensus, hcic
     from causalbias.agreement.consistency import error_consistency
     from causalbias.agreement.graded import graded_response
@@ -57,6 +57,7 @@ __all__ = [
     "consensus",
     "counterfactual",
     "demo_study",
+    "design",
     "dose",
     "effects",
     "equivalence",
@@ -144,8 +145,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":
-        return importlib.import_module("causalbias.plots")
+    if name in ("design", "plots"):
+        return importlib.import_module(f"causalbias.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'causalbias' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

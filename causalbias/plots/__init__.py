@@ -4,9 +4,11 @@ from causalbias.plots.comparing import comparison
 from causalbias.plots.forest import forest
 from causalbias.plots.identity import group_effects, group_rates
 from causalbias.plots.manipulation import dose_response, perceived_against_distance, rank_heatmap
+from causalbias.plots.power import assurance
 from causalbias.plots.style import render, write
 
 __all__ = [
+    "assurance",
     "comparison",
     "dose_response",
     "forest",
