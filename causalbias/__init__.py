@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from causalbias.models.fitting import fit
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
+    from causalbias.robustness.influence import influence
+    from causalbias.robustness.leak import leak_to_overturn
+    from causalbias.robustness.prior import prior_sensitivity
     from causalbias.storage import open, save
     from causalbias.study.build import make_study
     from causalbias.study.frames import to_frame
@@ -68,9 +71,11 @@ __all__ = [
     "hcic",
     "heterogeneity",
     "hypotheses",
+    "influence",
     "interaction",
     "joint",
     "joint_rows",
+    "leak_to_overturn",
     "load",
     "make_study",
     "open",
@@ -78,6 +83,7 @@ __all__ = [
     "per_unit",
     "plots",
     "predictions",
+    "prior_sensitivity",
     "rank_probabilities",
     "reliability",
     "save",
@@ -118,15 +124,18 @@ _HOMES = {
     "hcic": "causalbias.agreement.consensus",
     "heterogeneity": "causalbias.estimands.heterogeneity",
     "hypotheses": "causalbias.estimands.hypotheses",
+    "influence": "causalbias.robustness.influence",
     "interaction": "causalbias.estimands.contrasts",
     "joint": "causalbias.bivariate.model",
     "joint_rows": "causalbias.bivariate.model",
+    "leak_to_overturn": "causalbias.robustness.leak",
     "load": "causalbias.datasets",
     "make_study": "causalbias.study.build",
     "open": "causalbias.storage",
     "open_image": "causalbias.datasets.release.images",
     "per_unit": "causalbias.estimands.summaries",
     "predictions": "causalbias.estimands.contrasts",
+    "prior_sensitivity": "causalbias.robustness.prior",
     "rank_probabilities": "causalbias.estimands.summaries",
     "reliability": "causalbias.agreement.reliability",
     "save": "causalbias.storage",

@@ -1,6 +1,7 @@
 """Precision and assurance of an experiment of another size, by simulation from a pilot's fit."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import bambi as bmb
 import numpy as np
@@ -75,7 +76,8 @@ def power(
         share of simulations whose interval leaves zero out on the side of the truth; `coverage`
         of the truth; with `width`, `narrow`: share of intervals no wider; with `rope`,
         `decided`: share whose interval lies within or outside the ROPE; `se`: the simulation's
-        standard error of these shares, at most; `simulations`; `converged`.
+        standard error of these shares, at most; `simulations`; `converged`: share of fits that
+        passed their diagnostics.
 
     Raises
     ------
@@ -179,7 +181,7 @@ def _tabulate(
     wide = found["upper"] - found["lower"]
     beyond = np.where(found["truth"] > 0, found["lower"] > 0, found["upper"] < 0)
     within = (found["lower"] <= found["truth"]) & (found["truth"] <= found["upper"])
-    columns = {"wide": wide, "found": beyond, "coverage": within}
+    columns: dict[str, Any] = {"wide": wide, "found": beyond, "coverage": within}
     shares = ["found", "coverage"]
     if width is not None:
         columns["narrow"] = wide <= width
@@ -197,5 +199,5 @@ def _tabulate(
         table[name] = grouped[name].mean()
     table["se"] = np.sqrt(table[shares] * (1 - table[shares]) / simulations).max(axis=1)
     table["simulations"] = simulations
-    table["converged"] = grouped["converged"].all()
+    table["converged"] = grouped["converged"].mean()
     return table.reset_index().rename(columns={"size": over})

@@ -1,5 +1,6 @@
 """Figure of a design analysis: precision and assurance against the experiment's size."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -55,10 +56,11 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
     for at, (name, label) in enumerate(SHARES.items()):
         if name in part:
             look = {"color": COLOURS[at], "marker": MARKERS[at], "label": label}
-            axes[1].errorbar(size, part[name], yerr=part["se"], **look)
+            error = np.sqrt(part[name] * (1 - part[name]) / part["simulations"])
+            axes[1].errorbar(size, part[name], yerr=error, **look)
     axes[1].set_ylim(-0.02, 1.04)
     axes[1].set_ylabel("share of simulations")
-    axes[1].legend(loc="lower right")
+    axes[1].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     for panel in axes:
         panel.set_xlabel(f"number of {over}s")
         panel.grid(color="0.92", linewidth=0.5)
@@ -67,6 +69,6 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
         f"Effect of level {chosen}; {int(part['simulations'].iloc[0])} simulations of each size, "
         "truths drawn from the pilot's posterior."
     )
-    if not part["converged"].all():
-        told += " SOME FITS DID NOT CONVERGE."
+    if (part["converged"] < 1).any():
+        told += f" At worst {1 - part['converged'].min():.0%} of fits failed their diagnostics."
     return finish(fig, told)
