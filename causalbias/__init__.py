@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from causalbias.estimands.dose import dose
     from causalbias.estimands.heterogeneity import heterogeneity, variance_shares
     from causalbias.estimands.hypotheses import equivalence, hypotheses
+    from causalbias.estimands.perceived import per_perceived
     from causalbias.estimands.predictive import with_log_likelihood, with_predictive
     from causalbias.estimands.separation import separation
     from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
@@ -80,6 +81,7 @@ __all__ = [
     "make_study",
     "open",
     "open_image",
+    "per_perceived",
     "per_unit",
     "plots",
     "predictions",
@@ -133,6 +135,7 @@ _HOMES = {
     "make_study": "causalbias.study.build",
     "open": "causalbias.storage",
     "open_image": "causalbias.datasets.release.images",
+    "per_perceived": "causalbias.estimands.perceived",
     "per_unit": "causalbias.estimands.summaries",
     "predictions": "causalbias.estimands.contrasts",
     "prior_sensitivity": "causalbias.robustness.prior",

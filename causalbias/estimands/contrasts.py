@@ -130,7 +130,9 @@ def effects(
         for level in levels
         if level != chosen
     }
-    return _stack(parts, variable).assign_attrs(reference=str(chosen), contrast=variable)
+    return _stack(parts, variable).assign_attrs(
+        treatment=f"{variable} against {chosen}", reference=str(chosen), contrast=variable
+    )
 
 
 def counterfactual(
@@ -273,7 +275,11 @@ def interaction(
             parts[level] = _stack(of_group, between)
     found = _stack(parts, variable)
     return found.assign_attrs(
-        reference=str(low), contrast=variable, reference_group=str(base), between=between
+        treatment=f"{variable} against {low}",
+        reference=str(low),
+        contrast=variable,
+        reference_group=str(base),
+        between=between,
     )
 
 
