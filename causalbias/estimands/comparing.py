@@ -164,6 +164,18 @@ def paired(
     return left, right
 
 
+def shuffled(draws: xr.Dataset, seed: int) -> xr.Dataset:
+    """Draws in another order, all variables alike; see `paired`.
+
+    Examples
+    --------
+    >>> one = xr.Dataset({"v": (("chain", "draw"), np.arange(4.0).reshape(2, 2))})
+    >>> sorted(shuffled(one, 1)["v"].values.ravel().tolist())
+    [0.0, 1.0, 2.0, 3.0]
+    """
+    return paired(draws, draws, seed=seed)[1]
+
+
 def _shared(
     a: xr.DataTree, b: xr.DataTree, variable: str, by: Sequence[str], names: tuple[str, str]
 ) -> np.ndarray:

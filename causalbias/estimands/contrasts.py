@@ -213,7 +213,9 @@ def interaction(
     """How much larger the effect of a variable is in one group than in a reference group.
 
     Is pose worse for one race? Every row is set to both levels of the variable in both groups
-    (four predictions), so that the groups do not differ in anything else.
+    (four predictions), so that the groups do not differ in anything else. Own-group effects of
+    annotators are the same question: `variable` the group of the face, `between` a column of the
+    rows with the annotator's group.
 
     Parameters
     ----------

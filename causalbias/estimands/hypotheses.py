@@ -86,6 +86,9 @@ def equivalence(
 ) -> xr.Dataset:
     """The draws with what they say of a region of practical equivalence (ROPE).
 
+    For a placebo contrast too, a manipulation that should do nothing: its effect should be
+    equivalent to none, and not merely undecided.
+
     Parameters
     ----------
     draws : Dataset
