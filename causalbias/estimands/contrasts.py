@@ -1,16 +1,13 @@
-"""The first two verbs: predictions, and effects (average causal contrasts)."""
+"""The first verbs: predictions, effects, counterfactuals and interactions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.errors import DataError, shown
-from causalbias.estimands.predictor import average_prediction, outcome_of
-from causalbias.models.formula import formula_columns
-from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.spec import row_counts
+from causalbias.errors import DataError
+from causalbias.estimands.averaging import averaging
+from causalbias.estimands.predictor import outcome_of
 
 
 def predictions(
@@ -19,6 +16,7 @@ def predictions(
     *,
     scale: str = "response",
     population: str = "these",
+    threshold: float | None = None,
 ) -> xr.Dataset:
     """Average expected outcome in each cell of the data.
 
@@ -26,18 +24,37 @@ def predictions(
     ----------
     fit : Fit
     by : str or sequence of str
-        Columns of the model whose combinations are the cells.
-    scale : {"response", "link"}
-        response: the expected distance, score or probability. link: the linear predictor.
-    population : {"these", "typical"}
-        these: the seeds and annotators in the data, with their fitted effects. typical: one whose
-        effects are zero (with an identity link: the mean over the population they come from).
+        Columns of the model whose combinations are the cells; () for one average of all rows.
+    scale : str
+        response: the expected distance, score or probability (of ordinal models the mean
+        category). link: the linear predictor. latent: that in standard deviations of the noise
+        about it (the residual one of Gaussian models, of others that of the link's latent
+        variable: 1 for probit, pi/sqrt(3) for logit). probability: of a success; of ordinal
+        models, of each category (dim ``category``). exceedance: of ordinal models, the
+        probability of at least each category. FMR, FNMR: of Gaussian models of distances, the
+        probability that an impostor pair's distance is below the `threshold`, or that a genuine
+        pair's is not; rows of the other kind are left out where the model knows `same_identity`.
+    population : {"these", "new", "typical"}
+        these: the seeds and annotators in the data, with their fitted effects (brms'
+        ``re_formula = NULL``). typical: one whose effects are zero (``re_formula = NA``). new:
+        the mean over the estimated normal population of seeds and annotators, as brms has it
+        with ``sample_new_levels = "gaussian"`` and infinitely many new levels: a mean over the
+        population, not the outcome of one new seed. On linear scales it is that of the typical
+        one. Its uncertainty holds that of the groups' standard deviations.
+    threshold : float, optional
+        For FMR and FNMR: distances below it match.
 
     Returns
     -------
     Dataset
-        ``prediction`` with dims (chain, draw, *by), NaN in cells without rows; ``n`` (*by):
-        observations.
+        ``prediction`` with dims (chain, draw, *by[, category]), NaN in cells without rows; ``n``
+        (*by): rows.
+
+    Raises
+    ------
+    DataError
+        If a column is not in the model, the family has not the scale, or distances of genuine and
+        impostor pairs would be pooled (where the model knows `same_identity`).
 
     Examples
     --------
@@ -47,14 +64,9 @@ def predictions(
     >>> cb.predictions(fit, "level")["prediction"].dims
     ('chain', 'draw', 'level')
     """
-    frame = frame_of(fit)
-    by = _names(by)
-    _check_columns(fit, by)
-    cells, index = _cells(frame, by)
-    draws = average_prediction(fit, model_of(fit), frame, cells, scale=scale, population=population)
-    return _label(fit, frame, "prediction", draws, index, cells, scale, population).assign_attrs(
-        estimand=f"average {outcome_of(fit)} by {', '.join(by)}"
-    )
+    over = averaging(fit, by, scale=scale, population=population, threshold=threshold)
+    told = f" by {', '.join(over.by)}" if over.by else ""
+    return over.dataset({"prediction": over.mean()}, f"average {outcome_of(fit)}{told}")
 
 
 def effects(
@@ -65,6 +77,7 @@ def effects(
     reference: object = None,
     scale: str = "response",
     population: str = "these",
+    threshold: float | None = None,
 ) -> xr.Dataset:
     """Average causal contrast of each level of a variable against a reference level.
 
@@ -81,19 +94,20 @@ def effects(
         Columns of the model within whose combinations to average.
     reference : optional
         By default the lowest level.
-    scale, population
+    scale, population, threshold
         As in `predictions`.
 
     Returns
     -------
     Dataset
-        ``effect`` with dims (chain, draw, variable, *by); ``n`` (*by): observations
-        averaged over.
+        ``effect`` with dims (chain, draw, variable, *by[, category]); ``n`` (*by): rows averaged
+        over.
 
     Raises
     ------
     DataError
-        If a column or level is not in the model's data, naming those that are.
+        If a column or level is not in the model's data, naming those that are; and as
+        `predictions`.
 
     Examples
     --------
@@ -104,104 +118,177 @@ def effects(
     >>> table[["level", "reference"]].values.tolist()
     [[1, 0], [2, 0]]
     """
-    frame = frame_of(fit)
-    by = _names(by)
-    _check_columns(fit, [variable, *by])
-    if variable in by:
-        raise DataError(f"{variable!r} is both contrasted and in by", mend="leave it out of by")
-    levels = np.unique(frame[variable].to_numpy())
-    if len(levels) < 2:
-        raise DataError(f"{variable!r} has the one level {levels[0]}", mend="nothing to contrast")
-    chosen = levels[0] if reference is None else reference
-    if chosen not in levels:
-        raise DataError(
-            f"{shown(chosen)} is not a level of {variable!r}",
-            mend=f"use one of {', '.join(map(str, levels))}",
-        )
-    cells, index = _cells(frame, by)
-    model = model_of(fit)
-    mean = {
-        level: average_prediction(
-            fit,
-            model,
-            _set(frame, variable, level),
-            cells,
-            scale=scale,
-            population=population,
-            contrasted=variable,
-        )
-        for level in levels.tolist()
+    over = averaging(
+        fit, by, variables=[variable], scale=scale, population=population, threshold=threshold
+    )
+    levels = over.levels(variable)
+    chosen = levels[0] if reference is None else over.check_level(variable, reference)
+    mean = {level: over.mean([variable], **{variable: level}) for level in levels}
+    told = f"average causal contrast of {variable} against {chosen} in {outcome_of(fit)}"
+    parts = {
+        level: over.dataset({"effect": mean[level] - mean[chosen]}, told)
+        for level in levels
+        if level != chosen
     }
-    contrasts = {level: mean[level] - mean[chosen] for level in mean if level != chosen}
-    parts = [
-        _label(fit, frame, "effect", draws, index, cells, scale, population)
-        for draws in contrasts.values()
-    ]
-    levels_index = pd.Index(list(contrasts), name=variable)
-    joined = xr.concat(parts, levels_index, data_vars=["effect"], combine_attrs="override")
-    joined["effect"] = joined["effect"].transpose("chain", "draw", variable, *by)
-    return joined.assign_attrs(
-        reference=str(chosen),
-        contrast=variable,
-        estimand=f"average causal contrast of {variable} against {chosen} in {outcome_of(fit)}",
+    return _stack(parts, variable).assign_attrs(
+        treatment=f"{variable} against {chosen}", reference=str(chosen), contrast=variable
     )
 
 
-def _names(by: str | Sequence[str]) -> list[str]:
-    return [by] if isinstance(by, str) else list(by)
-
-
-def _check_columns(fit: xr.DataTree, names: Sequence[str]) -> None:
-    outcome = outcome_of(fit)
-    possible = [name for name in formula_columns(spec_of(fit).formula)[1] if name != outcome]
-    for name in names:
-        if name not in possible:
-            raise DataError(
-                f"{name!r} is not a variable of the model", mend=f"use one of {', '.join(possible)}"
-            )
-
-
-def _set(frame: pd.DataFrame, variable: str, level: object) -> pd.DataFrame:
-    values = pd.Series(level, index=frame.index).astype(frame[variable].dtype)
-    return frame.assign(**{variable: values})
-
-
-def _cells(frame: pd.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, pd.MultiIndex | None]:
-    """Cell of each row, and the cells' labels (None for the single cell of no `by`)."""
-    if not by:
-        return np.zeros(len(frame), dtype=int), None
-    grouped = frame.groupby(list(by), observed=True)
-    labels = [key if isinstance(key, tuple) else (key,) for key in grouped.size().index]
-    return grouped.ngroup().to_numpy(), pd.MultiIndex.from_tuples(labels, names=list(by))
-
-
-def _label(
+def counterfactual(
     fit: xr.DataTree,
-    frame: pd.DataFrame,
-    name: str,
-    draws: np.ndarray,
-    index: pd.MultiIndex | None,
-    cells: np.ndarray,
-    scale: str,
-    population: str,
+    cell: Mapping[str, object],
+    against: Mapping[str, object],
+    *,
+    by: str | Sequence[str] = (),
+    scale: str = "response",
+    population: str = "these",
+    threshold: float | None = None,
 ) -> xr.Dataset:
-    posterior = fit.children["posterior"]
-    chains, per_chain = posterior.sizes["chain"], posterior.sizes["draw"]
-    cube = draws.reshape(chains, per_chain, -1)
-    counts = np.bincount(cells, row_counts(spec_of(fit), frame)).astype(int)
-    if index is None:
-        data = {name: (("chain", "draw"), cube[:, :, 0]), "n": ((), int(counts[0]))}
-        dataset = xr.Dataset(data)
-    else:
-        stacked = xr.Dataset(
-            {name: (("chain", "draw", "cell"), cube), "n": ("cell", counts)},
-            coords=xr.Coordinates.from_pandas_multiindex(index, "cell"),
+    """Average contrast of one cell of the design against another, each row set to both.
+
+    The same seed as a Black woman and as a White man: several variables change at once, and all
+    else, the seed included, is held.
+
+    Parameters
+    ----------
+    fit : Fit
+    cell, against : mapping of column to level
+        Of the same columns.
+    by : str or sequence of str
+        Other columns within whose combinations to average, such as the seed.
+    scale, population, threshold
+        As in `predictions`.
+
+    Returns
+    -------
+    Dataset
+        ``effect`` with dims (chain, draw, *by[, category]); ``n`` (*by): rows averaged over.
+
+    Raises
+    ------
+    DataError
+        If the two name different columns, or as `effects`.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4, people=None)
+    >>> fit = cb.fit("distance ~ race*gender + (1|seed)", study, draws=100,
+    ...              subset="same_identity and system == 'ResNet-34'")
+    >>> one = {"race": "black", "gender": "female"}
+    >>> cb.counterfactual(fit, one, {"race": "white", "gender": "male"})["effect"].dims
+    ('chain', 'draw')
+    """
+    variables = list(cell)
+    if set(variables) != set(against) or not variables:
+        raise DataError(
+            f"the cells set {', '.join(cell) or 'nothing'} and {', '.join(against) or 'nothing'}",
+            mend="give both a level of the same variables",
         )
-        dataset = stacked.unstack("cell", fill_value={"n": 0})
-    return dataset.assign_coords(chain=posterior["chain"], draw=posterior["draw"]).assign_attrs(
-        outcome=outcome_of(fit),
-        scale=scale,
-        population=population,
-        failures=fit.attrs["failures"],
-        rows=len(frame),
+    over = averaging(
+        fit, by, variables=variables, scale=scale, population=population, threshold=threshold
     )
+    settings = [{k: over.check_level(k, one[k]) for k in variables} for one in (cell, against)]
+    high, low = (over.mean(variables, **setting) for setting in settings)
+    names = [", ".join(f"{k} {v}" for k, v in one.items()) for one in settings]
+    told = f"average causal contrast of {names[0]} against {names[1]} in {outcome_of(fit)}"
+    return over.dataset({"effect": high - low}, told).assign_attrs(
+        treatment=" against ".join(names)
+    )
+
+
+def interaction(
+    fit: xr.DataTree,
+    variable: str,
+    between: str,
+    *,
+    by: str | Sequence[str] = (),
+    reference: object = None,
+    reference_group: object = None,
+    scale: str = "response",
+    population: str = "these",
+    threshold: float | None = None,
+) -> xr.Dataset:
+    """How much larger the effect of a variable is in one group than in a reference group.
+
+    Is pose worse for one race? Every row is set to both levels of the variable in both groups
+    (four predictions), so that the groups do not differ in anything else. Own-group effects of
+    annotators are the same question: `variable` the group of the face, `between` a column of the
+    rows with the annotator's group.
+
+    Parameters
+    ----------
+    fit : Fit
+    variable, between : str
+        Columns of the model: what is varied, and the group.
+    by : str or sequence of str
+        Columns within whose combinations to average.
+    reference, reference_group : optional
+        Levels of `variable` and of `between`; by default the lowest.
+    scale, population, threshold
+        As in `predictions`. Interactions depend on the scale: on that of probabilities there are
+        some without any on the link's.
+
+    Returns
+    -------
+    Dataset
+        ``interaction`` with dims (chain, draw, variable, between, *by[, category]); ``n`` (*by).
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4, people=None)
+    >>> fit = cb.fit("distance ~ race*pose + (1|seed)", study, draws=100,
+    ...              subset="same_identity and system == 'ResNet-34'")
+    >>> cb.interaction(fit, "pose", "race")["interaction"].sizes["race"]
+    2
+    """
+    if variable == between:
+        raise DataError(f"{variable!r} is both varied and the group", mend="name two columns")
+    both = [variable, between]
+    over = averaging(
+        fit, by, variables=both, scale=scale, population=population, threshold=threshold
+    )
+    levels, groups = over.levels(variable), over.levels(between)
+    low = levels[0] if reference is None else over.check_level(variable, reference)
+    base = groups[0] if reference_group is None else over.check_level(between, reference_group)
+    mean = {
+        (level, group): over.mean(both, **{variable: level, between: group})
+        for level in levels
+        for group in groups
+    }
+    told = f"effect of {variable} against {low}, more than where {between} is {base}"
+    parts = {}
+    for level in levels:
+        if level != low:
+            of_group = {
+                group: over.dataset(
+                    {
+                        "interaction": mean[level, group]
+                        - mean[low, group]
+                        - (mean[level, base] - mean[low, base])
+                    },
+                    told,
+                )
+                for group in groups
+                if group != base
+            }
+            parts[level] = _stack(of_group, between)
+    found = _stack(parts, variable)
+    return found.assign_attrs(
+        treatment=f"{variable} against {low}",
+        reference=str(low),
+        contrast=variable,
+        reference_group=str(base),
+        between=between,
+    )
+
+
+def _stack(parts: Mapping[object, xr.Dataset], dim: str) -> xr.Dataset:
+    """Datasets of the levels of one dim as one, that dim after chain and draw."""
+    name = str(next(iter(next(iter(parts.values())).data_vars)))
+    index = pd.Index(list(parts), name=dim)
+    found = xr.concat(list(parts.values()), index, data_vars=[name], combine_attrs="override")
+    found[name] = found[name].transpose("chain", "draw", dim, ...)
+    return found

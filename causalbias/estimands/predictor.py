@@ -1,6 +1,8 @@
 """Expected outcomes of a fit on counterfactual rows, averaged within cells."""
 
-from typing import Any
+import os
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import bambi as bmb
 import numpy as np
@@ -9,14 +11,14 @@ import xarray as xr
 from scipy import sparse
 
 from causalbias.errors import DataError
+from causalbias.estimands.scales import Floats, Scale, scale_of
 from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.result import frame_of, spec_of
 from causalbias.models.spec import row_counts
 
-SCALES = ("response", "link")
-POPULATIONS = ("these", "typical")
-CHUNK = 2**24  # draws x rows held at once where a link is not the identity
+POPULATIONS = ("these", "new", "typical")
+CHUNK = 2**20  # rows x draws held at once where a scale is not linear: what a cache holds
 
 
 def average_prediction(
@@ -25,10 +27,11 @@ def average_prediction(
     frame: pd.DataFrame,
     cells: np.ndarray,
     *,
-    scale: str,
-    population: str,
-    contrasted: str | None = None,
-) -> np.ndarray:
+    scale: str = "response",
+    population: str = "these",
+    threshold: float | None = None,
+    contrasted: Collection[str] | None = None,
+) -> Floats:
     """Expected outcome on every row of `frame`, averaged over the rows of each cell.
 
     A row that stands for several observations counts as often.
@@ -42,85 +45,184 @@ def average_prediction(
         Rows to predict, with the columns of the formula.
     cells : ndarray (rows,) of int
         Cell of each row, 0 .. n_cells - 1, every cell occurring.
-    scale : {"response", "link"}
-        response: the expected outcome (a distance, a score, a probability; for ordinal models the
-        mean category). link: the linear predictor.
-    population : {"these", "typical"}
-        these: with the fitted effects of the rows' own groups. typical: a group whose effects are
-        all zero; the estimate then carries the uncertainty of generalising to new groups, where
-        the link is the identity.
-
-    contrasted : str, optional
-        The column that differs between two predictions whose difference is wanted. On a linear
-        scale the group effects that do not depend on it cancel, and are left out of both.
+    scale, population, threshold
+        As in `predictions`.
+    contrasted : collection of str, optional
+        The columns that differ between two predictions whose difference is wanted. On a linear
+        scale the group effects that do not depend on them cancel, and are left out of both.
 
     Returns
     -------
-    ndarray (draws, n_cells)
-        All chains' draws in order.
+    ndarray (draws, n_cells) or (draws, n_cells, outcomes)
+        All chains' draws in order; the last axis where a scale has several outcomes.
     """
-    for value, known, name in ((scale, SCALES, "scale"), (population, POPULATIONS, "population")):
-        if value not in known:
-            raise DataError(f"no {name} {value!r}", mend=f"use one of {', '.join(known)}")
-    spec = spec_of(fit)
+    if population not in POPULATIONS:
+        raise DataError(
+            f"no population {population!r}", mend=f"use one of {', '.join(POPULATIONS)}"
+        )
+    wanted = scale_of(fit, model, scale, threshold)
     posterior = fit.children["posterior"].to_dataset()
-    linear = scale == "link" or (spec.family == "gaussian" and _link(model) == "identity")
-    designs = group_designs(spec.formula, frame_of(fit)) if population == "these" else []
-    if linear and contrasted is not None:
-        designs = [one for one in designs if contrasted in one.columns_used()]
-    design, coefficients = _design(model, frame, posterior, designs)
-    n_cells = int(cells.max()) + 1
-    counts = row_counts(spec, frame)
+    designs = [] if population == "typical" else group_designs(spec_of(fit).formula, frame_of(fit))
+    if wanted.linear and population == "new":
+        designs = []  # new groups' effects have mean zero
+    if wanted.linear and contrasted is not None:
+        designs = [one for one in designs if one.columns_used() & set(contrasted)]
+    counts = row_counts(spec_of(fit), frame)
+    totals = np.bincount(cells, counts)
     average = sparse.csr_matrix(
-        (counts / np.bincount(cells, counts, n_cells)[cells], (cells, np.arange(len(cells)))),
-        shape=(n_cells, len(cells)),
+        (counts / totals[cells], (cells, np.arange(len(cells)))), shape=(len(totals), len(cells))
     )
-    if linear:
-        return np.asarray((average @ design) @ coefficients.T).T
-    total = np.zeros((len(coefficients), n_cells))
-    step = max(1, CHUNK // len(coefficients))
-    for start in range(0, design.shape[0], step):
+    common, beta = design_of(model, frame), coefficients_of(model, frame, posterior)
+    if wanted.linear:
+        groups, effects = _groups(designs, frame, posterior)
+        total = (average @ common) @ beta.T + (average @ groups) @ effects.T
+        return np.asarray((total / wanted.unit).T)
+    if population == "these":
+        keys = [one.columns(frame) for one in designs] + [one.codes(frame) for one in designs]
+    else:
+        keys = [one.columns(frame) for one in designs]
+        keys += [one.concentration(frame)[:, None] for one in designs]
+    # Rows that are alike count as one: designs repeat themselves.
+    _, first, which = np.unique(
+        np.hstack([common, *keys]), axis=0, return_index=True, return_inverse=True
+    )
+    merge = sparse.csr_matrix((np.ones(len(which)), (np.arange(len(which)), which)))
+    alike = frame.iloc[first].reset_index(drop=True)
+    eta = _Predictor(common[first], beta, designs, alike, posterior, population)
+    curves = _curves(wanted, (average @ merge).tocsc(), eta)
+    outcomes = wanted.constant + curves @ wanted.weights.T
+    return outcomes if wanted.categories is not None else outcomes[..., 0]
+
+
+class _Predictor:
+    """Linear predictor (rows, draws) of some rows, and its variance over new groups."""
+
+    def __init__(
+        self,
+        common: Floats,
+        beta: Floats,
+        designs: Sequence[GroupDesign],
+        frame: pd.DataFrame,
+        posterior: xr.Dataset,
+        population: str,
+    ) -> None:
+        alike, self.which = np.unique(common, axis=0, return_inverse=True)
+        self.fixed = alike @ beta.T
+        self.posterior = posterior
+        self.groups, self.new = None, []
+        if population == "these":
+            self.groups, effects = _groups(designs, frame, posterior)
+            self.effects = np.ascontiguousarray(effects.T)
+        else:
+            self.new = [(one, one.columns(frame), one.concentration(frame)) for one in designs]
+
+    def of(self, rows: slice) -> tuple[Floats, Floats | None]:
+        eta = self.fixed[self.which[rows]]
+        if self.groups is not None:
+            return eta + self.groups[rows] @ self.effects, None
+        variances = [
+            group_variance(one, columns[rows], self.posterior) * share[rows, None]
+            for one, columns, share in self.new
+        ]
+        return eta, np.sum(variances, axis=0) if variances else None
+
+
+def _curves(scale: Scale, average: sparse.csc_matrix, predictor: _Predictor) -> Floats:
+    """Mean exceedances (draws, cells, cuts)."""
+    draws = scale.cuts.shape[0]
+    total = np.zeros((scale.cuts.shape[1], average.shape[0], draws))
+    step = max(1, CHUNK // draws)
+
+    def add(start: int) -> list[Floats]:
         rows = slice(start, start + step)
-        predictor = np.asarray(design[rows] @ coefficients.T).T
-        total += np.asarray(average[:, rows] @ _mean(model, posterior, predictor).T).T
+        eta, variance = predictor.of(rows)
+        return [average[:, rows] @ passed for passed in scale.exceedances(eta, variance)]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy lets go of the interpreter's lock
+        for sums in pool.map(add, range(0, average.shape[1], step)):
+            for cut, one in enumerate(sums):
+                total[cut] += one
+    return total.transpose(2, 1, 0)
+
+
+def group_variance(design: GroupDesign, columns: Floats, posterior: xr.Dataset) -> Floats:
+    """Variance (rows, draws) of a new level's effect on rows with these covariates.
+
+    Parameters
+    ----------
+    design : GroupDesign
+    columns : ndarray (rows, k)
+    posterior : Dataset
+        With the standard deviations, and correlations where the effects have them.
+    """
+    sd = np.hstack([_flat(posterior[f"{name}_sigma"]) for name in design.names()])
+    total = np.square(columns) @ np.square(sd).T
+    if f"cor|{design.factor}" in posterior:
+        correlation = _flat(posterior[f"cor|{design.factor}"])
+        low, high = np.triu_indices(sd.shape[1], k=1)
+        products = columns[:, low] * columns[:, high]
+        total += 2 * products @ (correlation * sd[:, low] * sd[:, high]).T
+    return np.asarray(total)
+
+
+def total_group_variance(fit: xr.DataTree, frame: pd.DataFrame) -> Floats:
+    """Variance (draws,) that all group terms together give a row, averaged over the rows."""
+    posterior = fit.children["posterior"].to_dataset()
+    total = np.zeros(posterior.sizes["chain"] * posterior.sizes["draw"])
+    counts = row_counts(spec_of(fit), frame)
+    for one in group_designs(spec_of(fit).formula, frame_of(fit)):
+        keys = np.column_stack([one.columns(frame), one.concentration(frame)])
+        alike, which = np.unique(keys, axis=0, return_inverse=True)
+        weight = alike[:, -1] * np.bincount(which, counts) / counts.sum()
+        total += weight @ group_variance(one, alike[:, :-1], posterior)
     return total
 
 
-def expected_rows(
-    fit: xr.DataTree, model: bmb.Model, frame: pd.DataFrame, *, scale: str
-) -> np.ndarray:
+def expected_rows(fit: xr.DataTree, model: bmb.Model, frame: pd.DataFrame, *, scale: str) -> Floats:
     """Expected outcome (draws, rows) of every row, with the fitted effects of its groups.
 
     Parameters
     ----------
     fit, model, frame, scale
-        As in `average_prediction`.
+        As in `average_prediction`; scales of one outcome.
     """
-    posterior = fit.children["posterior"].to_dataset()
-    designs = group_designs(spec_of(fit).formula, frame_of(fit))
-    design, coefficients = _design(model, frame, posterior, designs)
-    predictor = np.asarray(design @ coefficients.T).T
-    return predictor if scale == "link" else _mean(model, posterior, predictor)
+    return average_prediction(fit, model, frame, np.arange(len(frame)), scale=scale)
 
 
-def _link(model: bmb.Model) -> str:
-    return str(model.family.link[model.family.likelihood.parent].name)
+def design_of(model: bmb.Model, frame: pd.DataFrame) -> Floats:
+    """Design matrix (rows, p) of the population's terms.
 
-
-def _design(
-    model: bmb.Model, frame: pd.DataFrame, posterior: xr.Dataset, designs: list[GroupDesign]
-) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Design matrix (rows, p) of the linear predictor, and its coefficients (draws, p)."""
+    Raises
+    ------
+    DataError
+        If the formula has an offset.
+    """
     component = model.parameters[model.family.likelihood.parent]
     if component.offset_terms:
         raise DataError("the formula has an offset", mend="model it as a coefficient for effects")
-    blocks: list[sparse.csr_matrix] = []
-    draws: list[np.ndarray] = []
-    if component.design.common is not None:
-        # Whole: bambi drops the intercept of ordinal models and leaves the slices as they were.
-        common = component.design.common.evaluate_new_data(frame)
-        blocks.append(sparse.csr_matrix(common.design_matrix))
-        draws += [_flat(posterior[name]) for name in common.slices]
+    if component.design.common is None:
+        return np.empty((len(frame), 0))
+    # Whole: bambi drops the intercept of ordinal models and leaves the slices as they were.
+    return np.asarray(component.design.common.evaluate_new_data(frame).design_matrix, np.float64)
+
+
+def coefficients_of(model: bmb.Model, frame: pd.DataFrame, posterior: xr.Dataset) -> Floats:
+    """Coefficients (draws, p) of the columns of `design_of`; `frame` is any rows of the model."""
+    common = model.parameters[model.family.likelihood.parent].design.common
+    draws = posterior.sizes["chain"] * posterior.sizes["draw"]
+    if common is None:
+        return np.empty((draws, 0))
+    slices = common.evaluate_new_data(frame[:1]).slices
+    return np.hstack([_flat(posterior[name]) for name in slices])
+
+
+def _groups(
+    designs: Sequence[GroupDesign], frame: pd.DataFrame, posterior: xr.Dataset
+) -> tuple[sparse.csr_matrix, Floats]:
+    """Design matrix (rows, q) of the group terms, and the groups' effects (draws, q)."""
+    draws = posterior.sizes["chain"] * posterior.sizes["draw"]
+    blocks: list[sparse.csr_matrix] = [sparse.csr_matrix((len(frame), 0))]
+    effects: list[Floats] = [np.empty((draws, 0))]
     for one in designs:
         matrix, at, k = one.matrix(frame), 0, sum(one.sizes())
         effect = np.arange(matrix.shape[1]) % k
@@ -128,12 +230,12 @@ def _design(
             if name not in posterior:
                 raise DataError(
                     f"the effects of {name!r} were too many to keep",
-                    mend="use population='typical', or fit fewer draws",
+                    mend="use population='typical' or 'new', or fit fewer draws",
                 )
             blocks.append(matrix[:, np.flatnonzero((effect >= at) & (effect < at + size))])
-            draws.append(_flat(_group_major(posterior[name], one.levels)))
+            effects.append(_flat(_group_major(posterior[name], one.levels)))
             at += size
-    return sparse.hstack(blocks, format="csr"), np.hstack(draws)
+    return sparse.hstack(blocks, format="csr"), np.hstack(effects)
 
 
 def _group_major(effects: xr.DataArray, levels: np.ndarray) -> xr.DataArray:
@@ -147,35 +249,14 @@ def _group_major(effects: xr.DataArray, levels: np.ndarray) -> xr.DataArray:
     return effects.transpose("chain", "draw", factor, ...)
 
 
-def _flat(draws: xr.DataArray) -> np.ndarray:
+def _flat(draws: xr.DataArray) -> Floats:
     values = draws.transpose("chain", "draw", ...).values
     return values.reshape(values.shape[0] * values.shape[1], -1)
 
 
-def inverse_link(model: bmb.Model, linear: np.ndarray) -> np.ndarray:
+def inverse_link(model: bmb.Model, linear: Floats) -> Floats:
     """The linear predictor on the response scale."""
-    link: Any = model.family.link[model.family.likelihood.parent]
-    return np.asarray(link.linkinv(linear))
-
-
-def _mean(model: bmb.Model, posterior: xr.Dataset, linear: np.ndarray) -> np.ndarray:
-    """Expected outcome given the linear predictor (draws, rows)."""
-    if model.family.name != "cumulative":
-        return inverse_link(model, linear)
-    levels = model.response_term.levels
-    try:
-        codes = [float(level) for level in levels]
-    except ValueError:
-        raise DataError(
-            f"the categories {', '.join(map(str, levels))} have no mean",
-            mend="code them as whole numbers, or ask for scale='link'",
-        ) from None
-    # E[y] = lowest + sum over cuts of (step between categories) * P(y above the cut).
-    cuts = _flat(posterior["threshold"])
-    mean = np.full(linear.shape, codes[0])
-    for cut, step in enumerate(np.diff(codes)):
-        mean += step * (1.0 - inverse_link(model, cuts[:, [cut]] - linear))
-    return mean
+    return np.asarray(model.family.link[model.family.likelihood.parent].linkinv(linear))
 
 
 def outcome_of(fit: xr.DataTree) -> str:

@@ -6,19 +6,22 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.errors import DataError
+
 SAMPLE = ("chain", "draw")
 
 
-def summarise(draws: xr.Dataset, *, prob: float = 0.95) -> pd.DataFrame:
+def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -> pd.DataFrame:
     """One row an estimand: posterior median, standard deviation, interval, direction.
 
     Parameters
     ----------
     draws : Dataset
-        From `effects`, `predictions`, `error_rates` and their like: the first variable with dims
-        chain and draw.
+        From any verb.
     prob : float, default 0.95
         Probability of the equal-tailed interval.
+    of : str, optional
+        The variable, with dims chain and draw; by default the first such.
 
     Returns
     -------
@@ -38,8 +41,9 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95) -> pd.DataFrame:
     """
     if not 0 < prob < 1:
         raise ValueError(f"prob is {prob}; give a probability between 0 and 1")
-    name = next(str(key) for key, value in draws.data_vars.items() if "draw" in value.dims)
-    values, tail = draws[name], (1 - prob) / 2
+    values, tail = draws[drawn(draws, of)], (1 - prob) / 2
+    if "ratio" in draws and values.name != "ratio":  # whose ends it is about
+        draws = draws.drop_vars("bounded", errors="ignore")
     # A cell without rows is NaN in every draw, and so in the table, from which it is left out.
     interval = values.quantile([tail, 1 - tail], dim=SAMPLE, skipna=False)
     columns = {
@@ -49,7 +53,11 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95) -> pd.DataFrame:
         "upper": interval.isel(quantile=1, drop=True),
         "p_positive": (values > 0).mean(SAMPLE),
     }
-    columns |= {str(key): value for key, value in draws.items() if "draw" not in value.dims}
+    columns |= {
+        str(key): value
+        for key, value in draws.items()
+        if "draw" not in value.dims and set(value.dims) <= set(values.dims)
+    }
     dims = [dim for dim in values.dims if dim not in SAMPLE]
     table = xr.Dataset(columns).drop_vars("quantile", errors="ignore")
     if dims:
@@ -69,10 +77,27 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95) -> pd.DataFrame:
             frame = frame.assign(
                 lower=frame["lower"].where(~below, 0.0), upper=frame["upper"].where(~below, ends)
             )
-    if "contrast" in draws.attrs:
+    if draws.attrs.get("contrast") in frame:
         reference = draws[draws.attrs["contrast"]].dtype.type(draws.attrs["reference"])
         frame.insert(list(frame.columns).index(draws.attrs["contrast"]) + 1, "reference", reference)
     return frame.assign(scale=draws.attrs.get("scale", ""), converged=not failed(draws))
+
+
+def drawn(draws: xr.Dataset, of: str | None = None) -> str:
+    """Name of the variable that holds an estimand's draws: the one asked for, or the first.
+
+    Raises
+    ------
+    DataError
+        If there is none of that name, naming those there are.
+    """
+    names = [str(key) for key, value in draws.data_vars.items() if "draw" in value.dims]
+    if not names or (of is not None and of not in names):
+        raise DataError(
+            f"no draws of {of!r}" if of else "no variable has dims chain and draw",
+            mend=f"use one of {', '.join(names)}" if names else "give what a verb returned",
+        )
+    return of or names[0]
 
 
 def failed(draws: xr.Dataset) -> bool:

@@ -84,6 +84,15 @@ class GroupDesign:
             )  # fmt: skip
         return codes.astype(np.int64)
 
+    def concentration(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Variance (rows,) of a row's mean over its members, per unit of variance of a level.
+
+        One where a row has one member, or members that are the same; a half for two that differ.
+        """
+        labels = [_labels(frame, names) for names in self.members]
+        same = [left == right for left in labels for right in labels]
+        return np.mean(same, axis=0, dtype=np.float64)
+
     def matrix(self, frame: pd.DataFrame) -> sparse.csr_matrix:
         """Design (rows, levels x k) of the effects, level by level."""
         columns, codes = self.columns(frame), self.codes(frame)

@@ -1,8 +1,10 @@
 """Figures: one function each, effects in, matplotlib out."""
 
+from causalbias.plots.comparing import comparison
 from causalbias.plots.forest import forest
 from causalbias.plots.identity import group_effects, group_rates
 from causalbias.plots.manipulation import dose_response, perceived_against_distance, rank_heatmap
+from causalbias.plots.power import assurance
 from causalbias.plots.rates import (
     det_curves,
     rate_differentials,
@@ -12,6 +14,8 @@ from causalbias.plots.rates import (
 from causalbias.plots.style import render, write
 
 __all__ = [
+    "assurance",
+    "comparison",
     "det_curves",
     "dose_response",
     "forest",

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError
+from causalbias.estimands.comparing import shuffled
 from causalbias.models.fitting import fit
 from causalbias.models.result import Fit
 
@@ -52,9 +53,13 @@ def _file_name(what: str) -> str:
 
 
 def join(parts: dict[str, xr.Dataset], dim: str) -> xr.Dataset:
-    """Estimates of several models as one dataset with a new dim."""
+    """Estimates of several models as one dataset with a new dim, their draws as independent.
+
+    Fits of one random seed use the same random numbers: as they stand, their draws go together.
+    """
     index = pd.Index(list(parts), name=dim)
-    joined = xr.concat(list(parts.values()), index, combine_attrs="override", join="outer")
+    apart = [shuffled(part, seed=at) for at, part in enumerate(parts.values())]
+    joined = xr.concat(apart, index, combine_attrs="override", join="outer")
     return joined.assign_attrs(failures=worst(*parts.values()))
 
 

@@ -1,0 +1,124 @@
+"""Whether two judges err on the same pairs, beyond what their error rates explain."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from causalbias.errors import DataError
+
+RESAMPLES = 2000
+
+
+def error_consistency(
+    frame: pd.DataFrame,
+    first: str,
+    second: str,
+    *,
+    clusters: str | Sequence[str],
+    by: str | Sequence[str] = (),
+    prob: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Agreement of two judges' errors beyond chance: kappa, with intervals from resampled seeds.
+
+    ``(observed - expected) / (1 - expected)``, observed the share of pairs that both get right or
+    both get wrong, expected that of two judges who err as often but independently (Geirhos,
+    Meding and Wichmann 2020; Cohen 1960). Pairs that share a seed are not independent: seeds are
+    resampled, a pair counting as often as its seed was drawn, and one of two seeds as the product
+    (the pigeonhole bootstrap, Owen 2007).
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a pair.
+    first, second : str
+        Columns of True and False: whether that judge was right.
+    clusters : str or sequence of str
+        The column of the seed, or those of both members' seeds.
+    by : str or sequence of str
+        Columns within whose combinations to compare.
+    prob : float
+        Probability of the percentile interval.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `by`; `first_right`, `second_right` (shares), `observed`, `expected`,
+        `kappa`, `lower`, `upper`, `n` (pairs), `clusters` (seeds). kappa is missing where one
+        judge makes every or no error and the other too, since nothing could then be beyond
+        chance.
+
+    Raises
+    ------
+    DataError
+        If a column is not there, or judgements are not True or False on every row.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"seed": range(8), "human": [1, 1, 0, 0] * 2, "net": [1, 1, 0, 1] * 2})
+    >>> rows = rows.astype({"human": bool, "net": bool})
+    >>> error_consistency(rows, "human", "net", clusters="seed")["kappa"].tolist()
+    [0.5]
+    """
+    clusters = [clusters] if isinstance(clusters, str) else list(clusters)
+    by = [by] if isinstance(by, str) else list(by)
+    for name in (first, second, *clusters, *by):
+        if name not in frame:
+            raise DataError(
+                f"no column {name!r}", mend=f"use one of {', '.join(map(str, frame.columns))}"
+            )
+    for name in (first, second):
+        if frame[name].dtype.kind != "b":
+            raise DataError(
+                f"dtype {frame[name].dtype}",
+                mend="give True where the judge was right, else False; leave unjudged pairs out",
+                column=name,
+            )
+    rng = np.random.default_rng(seed)
+    parts = frame.groupby(by) if by else [((), frame)]
+    rows = []
+    for key, part in parts:
+        label = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
+        ids, codes = np.unique(part[clusters].to_numpy(), return_inverse=True)
+        counts, alike = _counts(part[[first, second]].to_numpy(), codes.reshape(len(part), -1))
+        whole = _kappa(counts.sum(axis=0)[None])
+        drawn = rng.multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=RESAMPLES)
+        again = _kappa(drawn[:, alike].prod(axis=2) @ counts)["kappa"]
+        again = again[np.isfinite(again)]
+        ends = np.quantile(again, [(1 - prob) / 2, (1 + prob) / 2]) if len(again) else [np.nan] * 2
+        rows.append(
+            label
+            | {name: float(values[0]) for name, values in whole.items()}
+            | {"lower": ends[0], "upper": ends[1], "n": len(part), "clusters": len(ids)}
+        )
+    return pd.DataFrame(rows)
+
+
+def _counts(
+    right: NDArray[np.bool_], codes: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Pairs, those either judge got right, and those judged alike, of each seed (or two seeds)."""
+    alike, which = np.unique(codes, axis=0, return_inverse=True)
+    one, two = right.T
+    columns = (np.ones(len(right)), one, two, one == two)
+    counts = [np.bincount(which, column, minlength=len(alike)) for column in columns]
+    return np.column_stack(counts), alike
+
+
+def _kappa(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Kappa and its parts from counts (resamples, 4) as `_counts` has them."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may hold no pair
+        one, two, observed = (counts[:, 1:] / counts[:, :1]).T
+        expected = one * two + (1 - one) * (1 - two)
+        kappa = np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)
+    return {
+        "first_right": one,
+        "second_right": two,
+        "observed": observed,
+        "expected": expected,
+        "kappa": kappa,
+    }

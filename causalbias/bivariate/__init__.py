@@ -1,0 +1,1 @@
+"""One model of what people and a network see in the same pairs."""

@@ -1,0 +1,204 @@
+"""What every verb asks of a fit: outcomes averaged over the rows of cells, with their labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import bambi as bmb
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.errors import DataError, shown
+from causalbias.estimands.predictor import average_prediction, outcome_of
+from causalbias.estimands.scales import Floats, scale_of
+from causalbias.models.formula import formula_columns
+from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.models.spec import row_counts
+
+KIND = "same_identity"
+RATES = {"FMR": "False", "FNMR": "True"}  # the kind of pairs that an error rate is of
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """A fit, the rows and cells to average over, and on which scale.
+
+    Attributes
+    ----------
+    fit : Fit
+    model : bambi Model
+    frame : DataFrame
+    by : tuple of str
+    cells : ndarray (rows,) of int
+    index : MultiIndex or None
+        The cells' labels; None for the single cell of no `by`.
+    scale, population, threshold
+        As in `predictions`.
+    """
+
+    fit: xr.DataTree
+    model: bmb.Model
+    frame: pd.DataFrame
+    by: tuple[str, ...]
+    cells: np.ndarray
+    index: pd.MultiIndex | None
+    scale: str
+    population: str
+    threshold: float | None
+
+    def mean(self, contrasted: Sequence[str] | None = None, **setting: object) -> Floats:
+        """Outcome (draws, cells[, categories]) with columns set to a value on every row."""
+        return average_prediction(
+            self.fit,
+            self.model,
+            self.frame.assign(**{name: _as(self.frame, name, v) for name, v in setting.items()}),
+            self.cells,
+            scale=self.scale,
+            population=self.population,
+            threshold=self.threshold,
+            contrasted=contrasted,
+        )
+
+    def dataset(self, draws: Mapping[str, Floats], estimand: str) -> xr.Dataset:
+        """Draws under their names, dims (chain, draw, *by[, category]); `n` counts observations."""
+        posterior = self.fit.children["posterior"]
+        chains, per_chain = posterior.sizes["chain"], posterior.sizes["draw"]
+        counts = np.bincount(self.cells, row_counts(spec_of(self.fit), self.frame)).astype(int)
+        labels = scale_of(self.fit, self.model, self.scale, self.threshold).categories
+        data: dict[str, Any] = {}
+        for name, values in draws.items():
+            cube = values.reshape(chains, per_chain, len(counts), *values.shape[2:])
+            dims = ("chain", "draw", "cell", *(["category"] if labels is not None else []))
+            data[name] = (dims, cube)
+        found = xr.Dataset(data | {"n": ("cell", counts)})
+        if self.index is None:
+            found = found.isel(cell=0)
+        else:
+            coords = xr.Coordinates.from_pandas_multiindex(self.index, "cell")
+            found = found.assign_coords(coords).unstack("cell", fill_value={"n": 0})
+        if labels is not None:
+            found = found.assign_coords(category=labels)
+        for name in draws:
+            found[name] = found[name].transpose("chain", "draw", *self.by, ...)
+        attrs = {"threshold": self.threshold} if self.threshold is not None else {}
+        return found.assign_coords(chain=posterior["chain"], draw=posterior["draw"]).assign_attrs(
+            estimand=estimand,
+            outcome=outcome_of(self.fit),
+            scale=self.scale,
+            population=self.population,
+            held="all else as in each row",
+            failures=self.fit.attrs["failures"],
+            rows=len(self.frame),
+            **attrs,
+        )
+
+    def levels(self, variable: str) -> list[Any]:
+        """Values of a variable in the data, at least two.
+
+        Raises
+        ------
+        DataError
+            If there is one only.
+        """
+        found: list[Any] = np.unique(self.frame[variable].to_numpy()).tolist()
+        if len(found) < 2:
+            raise DataError(
+                f"{variable!r} has the one level {found[0]}", mend="nothing to contrast"
+            )
+        return found
+
+    def check_level(self, variable: str, level: object) -> Any:
+        """The level as the data have it.
+
+        Raises
+        ------
+        DataError
+            If the data have it not, naming those they have.
+        """
+        levels = np.unique(self.frame[variable].to_numpy()).tolist()
+        if isinstance(level, bool):
+            level = str(level)  # as a model's rows have it
+        if level not in levels:
+            raise DataError(
+                f"{shown(level)} is not a level of {variable!r}",
+                mend=f"use one of {', '.join(map(str, levels))}",
+            )
+        return level
+
+
+def averaging(
+    fit: xr.DataTree,
+    by: str | Sequence[str],
+    *,
+    variables: Sequence[str] = (),
+    scale: str = "response",
+    population: str = "these",
+    threshold: float | None = None,
+) -> Averaging:
+    """Check a request against a fit and lay out its rows and cells.
+
+    Parameters
+    ----------
+    fit : Fit
+    by : str or sequence of str
+    variables : sequence of str
+        Columns that will be set, so not averaged over.
+    scale, population, threshold
+        As in `predictions`.
+
+    Raises
+    ------
+    DataError
+        If a column is not in the model, or genuine and impostor pairs would be pooled.
+    """
+    frame = frame_of(fit)
+    # As Python's strings: formulae walks through them one by one, which Arrow's make slow.
+    frame = frame.astype({name: object for name in frame if frame[name].dtype == "str"})
+    by = (by,) if isinstance(by, str) else tuple(by)
+    outcome = outcome_of(fit)
+    possible = [name for name in formula_columns(spec_of(fit).formula)[1] if name != outcome]
+    for name in (*variables, *by):
+        if name not in possible:
+            raise DataError(
+                f"{name!r} is not a variable of the model", mend=f"use one of {', '.join(possible)}"
+            )
+    for name in variables:
+        if name in by:
+            raise DataError(f"{name!r} is both contrasted and in by", mend="leave it out of by")
+    frame = _one_kind(frame, outcome, (*variables, *by), scale)
+    cells, index = _cells(frame, by)
+    return Averaging(fit, model_of(fit), frame, by, cells, index, scale, population, threshold)
+
+
+def _one_kind(frame: pd.DataFrame, outcome: str, apart: Sequence[str], scale: str) -> pd.DataFrame:
+    """The rows that a scale is of, which are never genuine and impostor pairs pooled."""
+    if KIND not in frame:
+        return frame
+    if scale in RATES:
+        kept = frame[frame[KIND] == RATES[scale]].reset_index(drop=True)
+        if kept.empty:
+            which, other = ("impostor", "FNMR") if scale == "FMR" else ("genuine", "FMR")
+            raise DataError(f"{scale} is of {which} pairs; there are none", mend=f"use {other}")
+        return kept
+    if outcome == "distance" and KIND not in apart and frame[KIND].nunique() > 1:
+        raise DataError(
+            "the average would pool distances of genuine and of impostor pairs, whose growth "
+            "means opposite errors",
+            mend=f"give by={KIND!r} (with other columns too), or fit with subset={KIND!r}",
+        )
+    return frame
+
+
+def _as(frame: pd.DataFrame, name: str, value: object) -> pd.Series:
+    if isinstance(value, np.ndarray):
+        return pd.Series(value, index=frame.index)
+    return pd.Series(value, index=frame.index).astype(frame[name].dtype)
+
+
+def _cells(frame: pd.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, pd.MultiIndex | None]:
+    if not by:
+        return np.zeros(len(frame), dtype=int), None
+    grouped = frame.groupby(list(by), observed=True)
+    labels = [key if isinstance(key, tuple) else (key,) for key in grouped.size().index]
+    return grouped.ngroup().to_numpy(), pd.MultiIndex.from_tuples(labels, names=list(by))

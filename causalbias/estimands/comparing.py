@@ -1,0 +1,235 @@
+"""The fourth verb: the effect of one variable in two fits, people's and a network's, compared."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from scipy import special
+
+from causalbias.errors import DataError
+from causalbias.estimands.contrasts import effects
+from causalbias.estimands.predictor import outcome_of, total_group_variance
+from causalbias.estimands.scales import Floats, latent_sd, scale_of
+from causalbias.estimands.summaries import SAMPLE, per_unit
+from causalbias.models.result import frame_of, model_of
+
+UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
+
+
+def compare(
+    a: xr.DataTree,
+    b: xr.DataTree,
+    variable: str,
+    *,
+    by: str | Sequence[str] = (),
+    reference: object = None,
+    names: tuple[str, str] = ("human", "machine"),
+    opposite: bool = False,
+    population: str = "these",
+    rate: float = 0.05,
+) -> xr.Dataset:
+    """The effect of a variable in two fits on a common scale: which is larger, and by how much.
+
+    Scores and distances have no unit in common; what they share is how far an effect moves an
+    outcome against the noise that decides where it falls. The first unit, "residual sd", is the
+    default answer: the effect on the linear predictor in standard deviations of the noise about
+    it (d-prime of a Gaussian model; threshold units of an ordinal or binary one: pi/sqrt(3) for
+    logit, 1 for probit). It asks how well single pairs could be told apart by the effect. Noise
+    is a choice, so the dim ``unit`` shows others beside it: "total sd" adds the variance between
+    seeds, annotators and other groups; "outcome sd" divides the effect on the outcome by its
+    standard deviation in the data; "error rate" is the change of an error rate that is `rate` in
+    the reference level, at a threshold set there, by the effect in "total sd". A claim that
+    holds in one unit only is a claim about that unit.
+
+    Parameters
+    ----------
+    a, b : Fit
+        Of different data, such as people's answers and a network's distances. Their draws are
+        paired at random, as independent posteriors; of two fits that share rows or seeds, the
+        intervals ignore what they share.
+    variable : str
+        A column of both.
+    by : str or sequence of str
+        Columns of both, within whose combinations to average.
+    reference : optional
+        A level of both; by default the lowest shared one.
+    names : (str, str)
+        What `a` and `b` are, for labels.
+    opposite : bool
+        Whether more of a's outcome is less of b's (likeness against distance): changes the sign
+        of a's effects.
+    population
+        As in `predictions`.
+    rate : float
+        Of errors in the reference level; see above.
+
+    Returns
+    -------
+    Dataset
+        Dims (chain, draw, unit, variable, *by): ``difference`` (b - a), ``excess`` (abs(b) -
+        abs(a)), ``effect_a``, ``effect_b``, ``ratio`` (b / a); and (unit, variable, *by):
+        ``p_larger``, the posterior probability that b's effect is the larger in size,
+        ``bounded`` as in `per_unit`, ``n_a``, ``n_b`` (rows). For equivalence see `equivalence`.
+
+    Raises
+    ------
+    DataError
+        If the fits do not share the variable, two of its levels, or a column of `by`, naming
+        what they share; or a family has no latent scale.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> one, other = (
+    ...     cb.fit("score ~ C(level) + (1|annotator)", study, subset=f"question == '{name}'")
+    ...     for name in ("age", "smiling")
+    ... )
+    >>> found = cb.compare(one, other, "level", names=("age", "smiling"))
+    >>> found["difference"].dims
+    ('chain', 'draw', 'unit', 'level')
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    if not 0 < rate < 1:
+        raise DataError(f"rate is {rate}", mend="give an error rate between 0 and 1")
+    shared = _shared(a, b, variable, by, names)
+    base = shared[0] if reference is None else reference
+    if base not in shared:
+        raise DataError(
+            f"{base!r} is not a level of {variable!r} in both fits",
+            mend=f"use one of {', '.join(map(str, shared))}",
+        )
+    found = [
+        _in_units(fit, variable, by, base, population, rate).sel({variable: shared[shared != base]})
+        for fit in (a, b)
+    ]
+    first, second = paired(*found)
+    for dim in by:
+        if not first.sizes[dim]:
+            raise DataError(f"the fits share no level of {dim!r}", mend="leave it out of by")
+    one = -first["effect"] if opposite else first["effect"]
+    two = second["effect"]
+    ratio = per_unit(two, one)
+    result = xr.Dataset(
+        {
+            "difference": two - one,
+            "excess": abs(two) - abs(one),
+            "effect_a": one,
+            "effect_b": two,
+            "ratio": ratio["ratio"],
+            "p_larger": (abs(two) > abs(one)).mean(SAMPLE),
+            "bounded": ratio["bounded"],
+            "n_a": first["n"],
+            "n_b": second["n"],
+        }
+    )
+    failed = [fit.attrs["failures"] for fit in (a, b) if fit.attrs["failures"] != "[]"]
+    return result.assign_attrs(
+        estimand=f"effect of {variable} against {base}: {names[1]} (b) minus {names[0]} (a)",
+        outcome=f"{outcome_of(a)} (a), {outcome_of(b)} (b)",
+        a=names[0], b=names[1], scale="latent", population=population,
+        reference=str(base), contrast=variable, failures=failed[0] if failed else "[]",
+    )  # fmt: skip
+
+
+def paired(
+    first: xr.Dataset, second: xr.Dataset, *, seed: int = 0
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Draws of two independent posteriors as draws of their joint one, with what labels they share.
+
+    The second's are shuffled: fits of one random seed use the same random numbers, and their
+    draws are then not independent as they stand.
+
+    Parameters
+    ----------
+    first, second : Dataset
+        Dims (chain, draw, ...). Of unequal numbers of draws, the surplus is left out evenly.
+    seed : int
+        Of the shuffling.
+    """
+    sizes = [one.sizes["chain"] * one.sizes["draw"] for one in (first, second)]
+    kept = min(sizes)
+    order = np.random.default_rng(seed).permutation(sizes[1])
+    picks = (np.linspace(0, sizes[0] - 1, kept).round().astype(int), order[:kept])
+    chains = first.sizes["chain"] if kept == sizes[0] else 1
+    both = []
+    for one, pick in zip((first, second), picks, strict=True):
+        flat = one.stack(sample=SAMPLE, create_index=False).drop_vars(SAMPLE, errors="ignore")
+        chosen = flat.isel(sample=pick).assign_coords(
+            chain=("sample", np.repeat(np.arange(chains), kept // chains)),
+            draw=("sample", np.tile(np.arange(kept // chains), chains)),
+        )
+        both.append(chosen.set_index(sample=SAMPLE).unstack("sample").transpose(*SAMPLE, ...))
+    left, right = xr.align(*both, join="inner")
+    return left, right
+
+
+def shuffled(draws: xr.Dataset, seed: int) -> xr.Dataset:
+    """Draws in another order, all variables alike; see `paired`.
+
+    Examples
+    --------
+    >>> one = xr.Dataset({"v": (("chain", "draw"), np.arange(4.0).reshape(2, 2))})
+    >>> sorted(shuffled(one, 1)["v"].values.ravel().tolist())
+    [0.0, 1.0, 2.0, 3.0]
+    """
+    return paired(draws, draws, seed=seed)[1]
+
+
+def _shared(
+    a: xr.DataTree, b: xr.DataTree, variable: str, by: Sequence[str], names: tuple[str, str]
+) -> np.ndarray:
+    """Levels of the variable that both fits have."""
+    frames = [frame_of(fit).drop(columns=outcome_of(fit)) for fit in (a, b)]
+    columns = [name for name in frames[0] if name in frames[1]]
+    for name in (variable, *by):
+        if name not in columns:
+            raise DataError(
+                f"{name!r} is not a variable of both fits",
+                mend=f"use one that they share: {', '.join(map(str, columns)) or 'there is none'}",
+            )
+    levels = [np.unique(frame[variable].to_numpy()) for frame in frames]
+    shared = np.array([one for one in levels[0].tolist() if one in levels[1].tolist()])
+    if len(shared) < 2:
+        told = "; ".join(
+            f"{name}: {', '.join(map(str, one))}" for name, one in zip(names, levels, strict=True)
+        )
+        raise DataError(
+            f"the fits share {len(shared)} levels of {variable!r} ({told})",
+            mend="compare fits of designs that share two levels or more",
+        )
+    return shared
+
+
+def _in_units(
+    fit: xr.DataTree,
+    variable: str,
+    by: Sequence[str],
+    reference: object,
+    population: str,
+    rate: float,
+) -> xr.Dataset:
+    """Effect in each common unit, dims (chain, draw, unit, variable, *by)."""
+    model = model_of(fit)
+    scale_of(fit, model, "latent", None)  # or one error
+    shape = [fit.children["posterior"].sizes[dim] for dim in SAMPLE]
+
+    def of_draws(values: Floats) -> xr.DataArray:
+        return xr.DataArray(values.reshape(shape), dims=SAMPLE)
+
+    kwargs = {"by": by, "reference": reference, "population": population}
+    link = effects(fit, variable, scale="link", **kwargs)  # type: ignore[arg-type]
+    outcome = effects(fit, variable, **kwargs)["effect"]  # type: ignore[arg-type]
+    noise = latent_sd(fit, model)
+    total = np.sqrt(np.square(noise) + total_group_variance(fit, frame_of(fit)))
+    in_total = link["effect"] / of_draws(total)
+    response = next(iter(fit.children["observed_data"].data_vars.values())).values
+    units = [
+        link["effect"] / of_draws(noise),
+        in_total,
+        outcome / float(np.std(response.astype(float), ddof=1)),
+        xr.apply_ufunc(special.ndtr, special.ndtri(rate) + in_total) - rate,
+    ]
+    labels = xr.DataArray(list(UNITS), dims="unit", name="unit")
+    joined = xr.concat(units, labels).transpose(*SAMPLE, "unit", ...)
+    return link.assign(effect=joined.assign_coords(unit=list(UNITS)))

@@ -1,0 +1,216 @@
+"""How an effect differs between seeds, and what share of the variance each attribute causes."""
+
+from collections.abc import Sequence
+from itertools import chain, combinations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.estimands.contrasts import effects
+from causalbias.estimands.predictor import (
+    coefficients_of,
+    design_of,
+    outcome_of,
+    total_group_variance,
+)
+from causalbias.estimands.scales import Floats, latent_sd, scale_of
+from causalbias.models.formula import formula_columns, proportion
+from causalbias.models.group_design import group_designs
+from causalbias.models.groups import common_formula
+from causalbias.models.result import frame_of, model_of, spec_of
+
+MAX_CELLS = 50_000
+
+
+def heterogeneity(
+    fit: xr.DataTree,
+    variable: str,
+    *,
+    over: str = "seed",
+    reference: object = None,
+    scale: str = "response",
+) -> xr.Dataset:
+    """How an effect differs between seeds: the share whose effect has the other sign, the spread.
+
+    Each draw of the posterior holds an effect of every seed, partially pooled; shares and spreads
+    are counted within draws, so that they are not shrunk as those of the seeds' estimates are.
+
+    Parameters
+    ----------
+    fit : Fit
+        With effects of `variable` that differ between levels of `over`: a term
+        ``(variable|seed)`` or ``(1|seed:variable)``.
+    variable : str
+    over : str
+        A grouping column.
+    reference, scale
+        As in `effects`.
+
+    Returns
+    -------
+    Dataset
+        ``share_flipped`` (chain, draw, variable): share of the levels of `over` whose effect has
+        the opposite sign of their mean, at most a half or so; ``sd``: standard deviation of the
+        effects between them; ``mean``: of the effects, each level of `over` counting alike;
+        ``groups``: how many.
+
+    Raises
+    ------
+    DataError
+        If the model gives all levels of `over` the same effect; and as `effects`.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4, people=None)
+    >>> fit = cb.fit("distance ~ race + (1|seed) + (1|seed:race)", study, draws=100,
+    ...              subset="same_identity and system == 'ResNet-34'")
+    >>> found = cb.heterogeneity(fit, "race")
+    >>> found["share_flipped"].dims, int(found["groups"])
+    (('chain', 'draw', 'race'), 4)
+    """
+    by_group = effects(fit, variable, by=over, reference=reference, scale=scale)
+    varies = any(
+        variable in one.columns_used() and over in set().union(*one.members)
+        for one in group_designs(spec_of(fit).formula, frame_of(fit))
+    )
+    if not varies:
+        raise DataError(
+            f"the model gives every {over} the same effect of {variable!r}",
+            mend=f"add ({variable}|{over}) or (1|{over}:{variable}) to the formula",
+        )
+    each = by_group["effect"]
+    mean = each.mean(over)
+    found = xr.Dataset(
+        {
+            "share_flipped": (np.sign(each) == -np.sign(mean)).mean(over),
+            "sd": each.std(over, ddof=1),
+            "mean": mean,
+            "groups": each.sizes[over],
+        }
+    )
+    told = f"{by_group.attrs['estimand']}, how it differs between {over}s"
+    return found.assign_attrs(by_group.attrs, estimand=told)
+
+
+def variance_shares(fit: xr.DataTree) -> xr.Dataset:
+    """Share of the outcome's variance that each manipulated variable causes, interactions split.
+
+    The variables of the population's terms vary independently of each other, each as often at a
+    level as in the data, as a design makes them. Each one's share is its Shapley value in the
+    variance explained (Owen 2014): its main effect and an equal part of every interaction, so
+    that the shares add up. Variances are on the link's scale.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    Dataset
+        ``share`` (chain, draw, source): of each variable, of "groups" (seeds, annotators: their
+        effects and slopes together, averaged over the rows), and of "residual" (or the noise of
+        the link's latent variable). They add up to one.
+
+    Raises
+    ------
+    DataError
+        If the model has no variable but of groups, or their levels have more than 50,000
+        combinations.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
+    >>> cb.variance_shares(fit)["source"].values.tolist()
+    ['level', 'groups', 'residual']
+    """
+    spec, frame, model = spec_of(fit), frame_of(fit), model_of(fit)
+    scale_of(fit, model, "latent", None)  # or one error
+    used = formula_columns(common_formula(spec.formula))[1]
+    responses = proportion(spec.formula) if spec.family == "binomial" else (outcome_of(fit),)
+    variables = [name for name in used if name not in responses]
+    grid, weights = _grid(frame, variables)
+    design = design_of(model, grid).reshape(*map(len, weights), -1)
+    beta = coefficients_of(model, frame, fit.children["posterior"].to_dataset())
+    shares = _shapley(design, weights, beta)
+    groups, residual = total_group_variance(fit, frame), np.square(latent_sd(fit, model))
+    every = np.column_stack([shares, groups, residual])
+    posterior = fit.children["posterior"]
+    sizes = posterior.sizes["chain"], posterior.sizes["draw"], -1
+    share = (every / every.sum(axis=1, keepdims=True)).reshape(sizes)
+    return xr.Dataset(
+        {"share": (("chain", "draw", "source"), share)},
+        coords={
+            "chain": posterior["chain"],
+            "draw": posterior["draw"],
+            "source": [*variables, "groups", "residual"],
+        },
+        attrs={
+            "estimand": f"share of the variance of {outcome_of(fit)}",
+            "outcome": outcome_of(fit),
+            "scale": "link",
+            "population": "new",
+            "failures": fit.attrs["failures"],
+            "rows": len(frame),
+        },
+    ).assign(n=len(frame))
+
+
+def _grid(frame: pd.DataFrame, variables: Sequence[str]) -> tuple[pd.DataFrame, list[Floats]]:
+    """All combinations of the variables' levels, the last fastest; each level's frequency."""
+    if not variables:
+        raise DataError("the model has no variable but of groups", mend="add one to the formula")
+    counts = [frame[name].value_counts(sort=False).sort_index() for name in variables]
+    cells = int(np.prod([len(one) for one in counts]))
+    if cells > MAX_CELLS:
+        raise DataError(
+            f"{', '.join(variables)} have {cells:,} combinations of levels",
+            mend=f"use fewer variables, or numbers rounded to fewer values ({MAX_CELLS:,} at most)",
+        )
+    product = pd.MultiIndex.from_product([one.index for one in counts], names=list(variables))
+    grid = product.to_frame(index=False)
+    grid = grid.astype({name: frame[name].dtype for name in variables})
+    return grid, [one.to_numpy(float) / len(frame) for one in counts]
+
+
+def _shapley(design: Floats, weights: Sequence[Floats], beta: Floats) -> Floats:
+    """Shapley values (draws, variables) in the variance of ``design @ beta`` on a product grid.
+
+    Parameters
+    ----------
+    design : ndarray (levels of the first, ..., levels of the last, p)
+    weights : sequence of ndarray (levels,)
+        Each adding up to one.
+    beta : ndarray (draws, p)
+    """
+    n = len(weights)
+    subsets = list(chain.from_iterable(combinations(range(n), size) for size in range(n + 1)))
+    explained = {one: _explained(design, weights, beta, one) for one in subsets}
+    values = np.zeros((len(beta), n))
+    for subset in subsets[1:]:
+        # Variance of the interaction of exactly these (Moebius), which they share equally.
+        inner = chain.from_iterable(combinations(subset, k) for k in range(len(subset) + 1))
+        own = sum((-1) ** (len(subset) - len(part)) * explained[part] for part in inner)
+        values[:, list(subset)] += np.asarray(own)[:, None] / len(subset)
+    return values
+
+
+def _explained(
+    design: Floats, weights: Sequence[Floats], beta: Floats, subset: tuple[int, ...]
+) -> Floats:
+    """Variance (draws,) of the mean given the variables of a subset: a quadratic form."""
+    mean = design
+    for axis in reversed(range(len(weights))):
+        if axis not in subset:
+            mean = np.tensordot(weights[axis], mean, axes=(0, axis))
+    rows = mean.reshape(-1, design.shape[-1])
+    weight = np.ones(1)
+    for axis in subset:
+        weight = np.outer(weight, weights[axis]).ravel()
+    centred = rows - weight @ rows
+    covariance = centred.T @ (centred * weight[:, None])
+    return np.asarray(np.einsum("di,di->d", beta @ covariance, beta))

@@ -1,0 +1,158 @@
+"""Outcome per unit of perceived change, over manipulations whose perceived change is estimated."""
+
+import numpy as np
+import xarray as xr
+from scipy import linalg
+
+from causalbias.errors import DataError
+from causalbias.estimands.scales import Floats
+from causalbias.estimands.summaries import SAMPLE
+
+GRID = 80  # of the scatter's standard deviation
+NU = 3.0  # degrees of freedom of the half-t prior of standard deviations
+
+
+def per_perceived(
+    outcome: xr.DataArray,
+    change: xr.DataArray,
+    dim: str,
+    *,
+    draws: int = 1000,
+    warmup: int = 300,
+    chains: int = 4,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Slope of an outcome on what people see change, over manipulations, free of raters' noise.
+
+    How much further does a network move for each point of perceived change? Perceived changes are
+    estimates from few raters. Plugged into a regression they flatten its slope, the more the
+    fewer the raters (regression dilution). Here each manipulation's true change x is latent,
+    ``x ~ N(mu, tau^2)``; its estimate is ``N(x, V)``; the outcome's true value is ``a + b x +
+    N(0, scatter^2)`` and its estimate about that ``N(0, W)``: a structural errors-in-variables
+    model (Carroll, Ruppert, Stefanski and Crainiceanu 2006, ch. 9) with the error known. V and W
+    are the covariances of the draws, so what manipulations share (raters, seeds) is kept.
+
+    Parameters
+    ----------
+    outcome, change : DataArray
+        Draws of both by manipulation, dims (chain, draw, `dim`), of independent fits: such as
+        effects on a distance, and on people's ratings. Posteriors are taken as normal.
+    dim : str
+        The manipulations: at least five that both have.
+    draws, warmup, chains : int
+        Of the Gibbs sampler.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    Dataset
+        ``slope`` (chain, draw): outcome per unit of perceived change; ``intercept``; ``scatter``:
+        standard deviation of the outcome about the line, what perceived change does not explain;
+        ``true_change`` (chain, draw, `dim`): changes, pooled; ``n``: manipulations.
+
+    Raises
+    ------
+    DataError
+        If dims differ from these, or fewer than five manipulations are shared.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> seen = xr.DataArray(10 * np.arange(8.0), dims="what", coords={"what": list("abcdefgh")})
+    >>> noise = lambda sd: xr.DataArray(rng.normal(0, sd, (4, 250, 8)), dims=(*SAMPLE, "what"))
+    >>> found = per_perceived(0.1 + 0.02 * seen + noise(0.02), seen + noise(1.0), "what", draws=200)
+    >>> round(float(found["slope"].median()), 2)
+    0.02
+    """
+    for values in (outcome, change):
+        if set(values.dims) != {*SAMPLE, dim}:
+            raise DataError(
+                f"the draws have dims {', '.join(map(str, values.dims))}",
+                mend=f"give (chain, draw, {dim}), selecting from the others with .sel",
+            )
+    shared = [one for one in outcome[dim].values.tolist() if one in change[dim].values.tolist()]
+    if len(shared) < 5:
+        raise DataError(
+            f"{len(shared)} manipulations in both ({', '.join(map(str, shared)) or 'none'})",
+            mend="give five or more: fewer do not make a line",
+        )
+    moments = [_moments(values.sel({dim: shared}), dim) for values in (outcome, change)]
+    found = [
+        _sample(*moments[0], *moments[1], draws=draws, warmup=warmup, rng=rng)
+        for rng in np.random.default_rng(seed).spawn(chains)
+    ]
+    every = {name: np.stack([one[name] for one in found]) for name in found[0]}
+    return xr.Dataset(
+        {
+            "slope": (SAMPLE, every["slope"]),
+            "intercept": (SAMPLE, every["intercept"]),
+            "scatter": (SAMPLE, every["scatter"]),
+            "true_change": ((*SAMPLE, dim), every["latent"]),
+            "n": len(shared),
+        },
+        coords={"chain": np.arange(chains), "draw": np.arange(draws), dim: shared},
+        attrs={
+            "estimand": f"outcome per unit of perceived change, over {dim}",
+            "scale": "response",
+        },
+    )
+
+
+def _moments(values: xr.DataArray, dim: str) -> tuple[Floats, Floats]:
+    flat = values.transpose(*SAMPLE, dim).values.reshape(-1, values.sizes[dim])
+    return flat.mean(axis=0), np.atleast_2d(np.cov(flat.T))
+
+
+def _sample(
+    y: Floats,
+    y_cov: Floats,
+    m: Floats,
+    m_cov: Floats,
+    *,
+    draws: int,
+    warmup: int,
+    rng: np.random.Generator,
+) -> dict[str, Floats]:
+    """One chain: latent changes, then line, scatter (on a grid), and the changes' population."""
+    n = len(y)
+    own, basis = linalg.eigh(y_cov)
+    own = np.maximum(own, 0.0)
+    m_precision = linalg.inv(m_cov + 1e-12 * np.trace(m_cov) * np.eye(n))
+    spread_y, spread_m = np.std(y, ddof=1), np.std(m, ddof=1)
+    grid = spread_y * np.geomspace(1e-3, 10, GRID)
+    # Half-t prior of the scatter, and the grid's width: it is even in the logarithm.
+    log_prior = np.log(grid) - (NU + 1) / 2 * np.log1p(np.square(grid / (2.5 * spread_y)) / NU)
+    x, mu, tau, mixing, at = m.copy(), m.mean(), spread_m * rng.uniform(0.5, 2), 1.0, GRID // 2
+    kept: dict[str, list[Floats]] = {k: [] for k in ("slope", "intercept", "scatter", "latent")}
+    for step in range(warmup + draws):
+        weights = 1 / (own + grid[at] ** 2)
+        design = basis.T @ np.column_stack([np.ones(n), x])
+        line = _normal(design.T @ (design * weights[:, None]),
+                       design.T @ (weights * (basis.T @ y)), rng)  # fmt: skip
+        variance = own + np.square(grid)[:, None]
+        away = np.square(basis.T @ y - design @ line)
+        log_chance = log_prior - 0.5 * (np.log(variance) + away / variance).sum(axis=1)
+        at = int(np.argmax(log_chance + rng.gumbel(size=GRID)))
+        inverse = (basis / (own + grid[at] ** 2)) @ basis.T
+        x = _normal(
+            m_precision + line[1] ** 2 * inverse + np.eye(n) / tau**2,
+            m_precision @ m + line[1] * inverse @ (y - line[0]) + mu / tau**2,
+            rng,
+        )
+        mu = rng.normal(x.mean(), tau / np.sqrt(n))
+        rate = np.square(x - mu).sum() / 2 + NU / mixing
+        tau = np.sqrt(rate / rng.gamma((n + NU) / 2))
+        mixing = (NU / tau**2 + 1 / (2.5 * spread_m) ** 2) / rng.gamma((NU + 1) / 2)
+        if step >= warmup:
+            values = (line[1], line[0], grid[at], x)
+            for name, value in zip(kept, values, strict=True):
+                kept[name].append(np.asarray(value))
+    return {name: np.stack(values) for name, values in kept.items()}
+
+
+def _normal(precision: Floats, right: Floats, rng: np.random.Generator) -> Floats:
+    """A draw of N(precision^-1 right, precision^-1)."""
+    factor = linalg.cholesky(precision, lower=True)
+    half = linalg.solve_triangular(factor, right, lower=True) + rng.standard_normal(len(right))
+    return np.asarray(linalg.solve_triangular(factor, half, lower=True, trans="T"))

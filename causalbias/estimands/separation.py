@@ -1,0 +1,122 @@
+"""How well a system's distances tell genuine pairs from impostors, by group."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from scipy import special
+
+from causalbias.errors import DataError
+from causalbias.estimands.averaging import KIND, averaging
+from causalbias.estimands.comparing import paired
+from causalbias.estimands.predictor import total_group_variance
+from causalbias.estimands.scales import Floats, latent_sd, scale_of
+from causalbias.estimands.summaries import SAMPLE
+from causalbias.models.result import frame_of, spec_of
+
+
+def separation(
+    genuine: xr.DataTree,
+    impostor: xr.DataTree | None = None,
+    *,
+    by: str | Sequence[str] = (),
+) -> xr.Dataset:
+    """Separation of genuine from impostor distances: d-prime, overlap, area under the curve.
+
+    Both are taken as normal, with the means of their cell in the population of seeds, and the
+    variances within a cell: residual and between seeds and other groups. d-prime is the
+    difference of means over the root of the mean variance (Green and Swets 1966); overlap, the
+    area that the two densities share (Weitzman 1970); auc, the probability that an impostor
+    pair's distance is the larger of the two.
+
+    Parameters
+    ----------
+    genuine : Fit
+        Gaussian, of the distances of genuine pairs; or of both kinds, with a variable
+        `same_identity`.
+    impostor : Fit, optional
+        Of the impostor pairs. Its draws are paired at random with the genuine pairs'.
+    by : str or sequence of str
+        Columns of the model, or of both.
+
+    Returns
+    -------
+    Dataset
+        ``d_prime``, ``overlap``, ``auc`` (chain, draw, *by); ``n_genuine``, ``n_impostor`` (*by).
+
+    Raises
+    ------
+    DataError
+        If a model is not Gaussian, or one fit is given that does not know both kinds.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4, people=None)
+    >>> fit = cb.fit("distance ~ race*same_identity", study, draws=100,
+    ...              subset="system == 'ResNet-34'")
+    >>> cb.separation(fit, by="race")["d_prime"].dims
+    ('chain', 'draw', 'race')
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    if impostor is None:
+        kinds = _moments(genuine, [KIND, *by])
+        both = [label for label in ("True", "False") if label in kinds[KIND].values]
+        if len(both) < 2:
+            raise DataError(f"{KIND!r} has one value", mend="give a fit of each kind of pairs")
+        first, second = (kinds.sel({KIND: label}, drop=True) for label in both)
+    else:
+        first, second = paired(_moments(genuine, by), _moments(impostor, by))
+    shift, variances = second["mean"] - first["mean"], (first["variance"], second["variance"])
+    total = variances[0] + variances[1]
+    found = xr.Dataset(
+        {
+            "d_prime": shift / np.sqrt(total / 2),
+            "overlap": xr.apply_ufunc(_overlap, shift, *map(np.sqrt, variances)),
+            "auc": xr.apply_ufunc(special.ndtr, shift / np.sqrt(total)),
+            "n_genuine": first["n"],
+            "n_impostor": second["n"],
+        }
+    )
+    fits = [genuine] if impostor is None else [genuine, impostor]
+    failed = [fit.attrs["failures"] for fit in fits if fit.attrs["failures"] != "[]"]
+    return found.transpose(*SAMPLE, ...).assign_attrs(
+        estimand="separation of genuine from impostor distances", outcome="separation",
+        scale="standard deviations", population="new", failures=failed[0] if failed else "[]",
+    )  # fmt: skip
+
+
+def _moments(fit: xr.DataTree, by: Sequence[str]) -> xr.Dataset:
+    """Mean and variance of the outcome of new pairs in each cell."""
+    if spec_of(fit).family != "gaussian":
+        raise DataError(
+            f"a {spec_of(fit).family} model has no normal distances", mend="give Gaussian models"
+        )
+    over = averaging(fit, by, population="new")
+    scale_of(fit, over.model, "latent", None)
+    frame, residual = frame_of(fit), np.square(latent_sd(fit, over.model))
+    parts = [
+        residual + total_group_variance(fit, frame[over.cells == cell])
+        for cell in range(over.cells.max() + 1)
+    ]
+    return over.dataset({"mean": over.mean(), "variance": np.column_stack(parts)}, "moments")
+
+
+def _overlap(shift: Floats, first: Floats, second: Floats) -> Floats:
+    """Area common to the densities of Normal(0, first) and Normal(shift, second).
+
+    They cross at the roots of a quadratic, between which the narrower is the higher.
+    """
+    narrow, wide = np.minimum(first, second), np.maximum(first, second)
+    centre = np.where(first <= second, 0.0, shift)
+    other = shift - centre
+    alike = wide - narrow < 1e-6 * wide
+    ratio = np.where(alike, 1.0, np.square(wide / narrow) - 1)
+    # (x - centre)^2 / narrow^2 + 2 log(narrow) = (x - other)^2 / wide^2 + 2 log(wide)
+    apart = other - centre
+    half = np.sqrt(np.square(apart) * (1 + ratio) / ratio**2
+                   + 2 * np.square(wide) * np.log(wide / narrow) / ratio)  # fmt: skip
+    low, high = -apart / ratio - half, -apart / ratio + half
+    inside = special.ndtr((high - apart) / wide) - special.ndtr((low - apart) / wide)
+    outside = special.ndtr(low / narrow) + special.ndtr(-high / narrow)
+    return np.where(alike, 2 * special.ndtr(-np.abs(shift) / (2 * wide)), inside + outside)

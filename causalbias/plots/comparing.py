@@ -1,0 +1,96 @@
+"""Figure of a comparison: both fits' effects on a common scale, and their difference."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from causalbias.errors import DataError
+from causalbias.estimands.summaries import SAMPLE, summarise
+from causalbias.plots.style import TWO_COLUMNS, error_bars, finish, new_figure, styled
+
+
+@styled
+def comparison(
+    draws: xr.Dataset,
+    *,
+    unit: str = "residual sd",
+    prob: float = 0.95,
+    rope: tuple[float, float] | None = None,
+    xlabel: str = "",
+    note: str = "",
+) -> Figure:
+    """Draw both effects of a comparison, and beside them their difference.
+
+    Parameters
+    ----------
+    draws : Dataset
+        From `compare`, with one labelled dim besides `unit`.
+    unit : str
+        Which of the common units.
+    prob : float, default 0.95
+        Probability of the intervals.
+    rope : (float, float), optional
+        Region of practical equivalence, shaded behind the differences.
+    xlabel, note : str
+        Axis label (by default the unit) and a note below the figure.
+
+    Returns
+    -------
+    Figure
+        Two columns wide. On the right, the posterior probability that b's effect is the larger.
+
+    Raises
+    ------
+    DataError
+        If there is not just one dim besides the unit, or no such unit.
+    """
+    units = draws["unit"].values.tolist()
+    if unit not in units:
+        raise DataError(f"no unit {unit!r}", mend=f"use one of {', '.join(units)}")
+    one = draws.sel(unit=unit)
+    dims = [str(dim) for dim in one["difference"].dims if dim not in SAMPLE]
+    if len(dims) != 1:
+        raise DataError(
+            f"the comparison has dims {', '.join(dims) or 'none'} besides the unit",
+            mend="keep one, selecting from the others with .sel, or squeeze() it",
+        )
+    rows = dims[0]
+    tables = {
+        name: summarise(one, prob=prob, of=name).set_index(rows)
+        for name in ("effect_a", "effect_b", "difference")
+    }
+    order = tables["difference"].sort_values("estimate").index
+    fig, axes = new_figure(
+        TWO_COLUMNS, 0.9 + 0.22 * len(order), ncols=2, sharey=True, width_ratios=[1.2, 1]
+    )
+    labels = [str(draws.attrs[name]) for name in "ab"]
+    for at, (name, label) in enumerate(zip(("effect_a", "effect_b"), labels, strict=True)):
+        _intervals(axes[0], tables[name].loc[order], at, 0.14 - 0.28 * at, label)
+    _intervals(axes[1], tables["difference"].loc[order], 6, 0.0, None)
+    for at, chance in enumerate(tables["difference"].loc[order, "p_larger"]):
+        beside = axes[1].get_yaxis_transform()
+        axes[1].text(1.01, at, _chance(chance), transform=beside, va="center", fontsize=6.5)
+    axes[1].set_title(f"P({labels[1]} larger)", loc="right", fontsize=6.5)
+    if rope is not None:
+        axes[1].axvspan(*rope, color="0.9", zorder=-1)
+    axes[0].set_yticks(range(len(order)), [str(label) for label in order])
+    axes[0].set_ylim(-0.6, len(order) - 0.4)
+    axes[0].legend(loc="lower right", handletextpad=0.1)
+    for panel in axes:
+        panel.axvline(0, color="0.6", linewidth=0.6, zorder=0)
+        panel.grid(axis="x", color="0.92", linewidth=0.5)
+        panel.set_axisbelow(True)
+    axes[0].set_xlabel(xlabel or f"effect ({unit})")
+    axes[1].set_xlabel(f"{labels[1]} minus {labels[0]}")
+    return finish(fig, note, draws)
+
+
+def _intervals(axes, table, series: int, offset: float, label: str | None) -> None:  # type: ignore[no-untyped-def]
+    lengths = [table["estimate"] - table["lower"], table["upper"] - table["estimate"]]
+    y = np.arange(len(table)) + offset
+    error_bars(axes, table["estimate"], y, xerr=lengths, series=series, label=label)
+
+
+def _chance(value: float) -> str:
+    """A probability as draws can tell it: never 0 or 1."""
+    return "< 0.001" if value < 0.001 else "> 0.999" if value > 0.999 else f"{value:.3f}"

@@ -1,0 +1,74 @@
+"""Figure of a design analysis: precision and assurance against the experiment's size."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from causalbias.errors import DataError
+from causalbias.plots.style import COLOURS, MARKERS, TWO_COLUMNS, finish, new_figure, styled
+
+SHARES = {
+    "found": "interval leaves zero out",
+    "narrow": "interval is narrow enough",
+    "decided": "within or outside the ROPE",
+    "coverage": "interval holds the truth",
+}
+
+
+@styled
+def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> Figure:
+    """Draw how wide an effect's interval would be, and what it would show, by size.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `design.power`.
+    level : optional
+        Which level's effect; by default the last.
+    note : str
+        Below the figure.
+
+    Returns
+    -------
+    Figure
+        Two columns wide. Left, the median width with the middle 80% of simulations; right, shares
+        of simulations with their standard error.
+
+    Raises
+    ------
+    DataError
+        If there is no such level.
+    """
+    levels = table["level"].unique().tolist()
+    chosen = levels[-1] if level is None else level
+    if chosen not in levels:
+        raise DataError(
+            f"{chosen!r} is not a level", mend=f"use one of {', '.join(map(str, levels))}"
+        )
+    part = table[table["level"] == chosen]
+    over = str(table.columns[0])
+    fig, axes = new_figure(TWO_COLUMNS, 2.4, ncols=2)
+    size = part[over]
+    axes[0].fill_between(size, part["width_lower"], part["width_upper"], color="0.88", linewidth=0)
+    axes[0].plot(size, part["width"], color=COLOURS[0], marker=MARKERS[0])
+    axes[0].set_ylim(bottom=0)
+    axes[0].set_ylabel("width of the interval")
+    for at, (name, label) in enumerate(SHARES.items()):
+        if name in part:
+            look = {"color": COLOURS[at], "marker": MARKERS[at], "label": label}
+            error = np.sqrt(part[name] * (1 - part[name]) / part["simulations"])
+            axes[1].errorbar(size, part[name], yerr=error, **look)
+    axes[1].set_ylim(-0.02, 1.04)
+    axes[1].set_ylabel("share of simulations")
+    axes[1].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    for panel in axes:
+        panel.set_xlabel(f"number of {over}s")
+        panel.grid(color="0.92", linewidth=0.5)
+        panel.set_axisbelow(True)
+    told = note or (
+        f"Effect of level {chosen}; {int(part['simulations'].iloc[0])} simulations of each size, "
+        "truths drawn from the pilot's posterior."
+    )
+    if (part["converged"] < 1).any():
+        told += f" At worst {1 - part['converged'].min():.0%} of fits failed their diagnostics."
+    return finish(fig, told)

@@ -1,0 +1,1 @@
+"""How far a claim depends on its prior, on single seeds, on a clean manipulation."""

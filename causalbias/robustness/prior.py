@@ -1,0 +1,113 @@
+"""Prior sensitivity of an estimand, by power-scaling."""
+
+import arviz_stats
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.estimands.predictive import with_log_likelihood
+from causalbias.estimands.predictor import coefficients_of
+from causalbias.estimands.scales import Floats
+from causalbias.estimands.summaries import SAMPLE, drawn
+from causalbias.inference.problem import EngineError
+from causalbias.models.arrays import Arrays, arrays_of, sd_log_prior
+from causalbias.models.result import frame_of, model_of, spec_of
+
+
+def prior_sensitivity(
+    fit: xr.DataTree, draws: xr.Dataset, *, of: str | None = None
+) -> pd.DataFrame:
+    """Whether an estimand would be another with a somewhat weaker or stronger prior.
+
+    Power-scaling (Kallioinen, Paananen, Buerkner and Vehtari 2023, as in priorsense and
+    arviz-stats): prior and likelihood are raised to powers near one by importance weights, and
+    the estimand's distance (cumulative Jensen-Shannon) per unit of log power is what is given.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gaussian, sampled by the exact engine or NUTS.
+    draws : Dataset
+        An estimand of that fit, from any verb.
+    of : str, optional
+        The variable, with dims chain and draw; by default the first such.
+
+    Returns
+    -------
+    DataFrame
+        Index: the estimand's labels. ``prior``, ``likelihood``: sensitivities; ``diagnosis``:
+        "✓" where the prior matters little (below 0.05), else what arviz-stats makes of the two
+        ("potential prior-data conflict" or "potential strong prior / weak likelihood").
+
+    Raises
+    ------
+    DataError
+        If the fit is not Gaussian, has flat priors only, or the draws are not of this fit.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
+    >>> prior_sensitivity(fit, cb.effects(fit, "level"))["diagnosis"].tolist()
+    ['✓', '✓']
+    """
+    name = drawn(draws, of)
+    posterior = fit.children["posterior"].to_dataset()
+    sizes = {dim: posterior.sizes[dim] for dim in SAMPLE}
+    if any(draws.sizes[dim] != size for dim, size in sizes.items()):
+        raise DataError("the draws are not of this fit", mend="give an estimand of the fit itself")
+    prior = log_prior(fit).reshape(tuple(sizes.values()))
+    likelihood = with_log_likelihood(fit)["log_likelihood"].to_dataset()
+    coords = {dim: posterior[dim] for dim in SAMPLE}
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": draws[[name]].drop_vars("reference", errors="ignore"),
+            "log_prior": xr.Dataset({"log_prior": (SAMPLE, prior)}, coords=coords),
+            "log_likelihood": likelihood,
+        }
+    )
+    return arviz_stats.psense_summary(tree, var_names=[name])
+
+
+def log_prior(fit: xr.DataTree) -> Floats:
+    """Log density (draws,) of the prior of coefficients and standard deviations, up to a constant.
+
+    Raises
+    ------
+    DataError
+        If the model is not one whose priors are known in closed form.
+    """
+    spec, model, frame = spec_of(fit), model_of(fit), frame_of(fit)
+    if spec.family != "gaussian":
+        raise DataError(f"a {spec.family} model", mend="prior sensitivity is of Gaussian models")
+    posterior = fit.children["posterior"].to_dataset()
+    try:
+        arrays = arrays_of(model, spec, frame)
+        of_sigma = sd_log_prior(model.parameters["sigma"].prior, "sigma")
+    except EngineError as error:
+        raise DataError(f"the prior is not known: {error}", mend="use Normal priors") from None
+    total = of_sigma(_flat(posterior["sigma"])[:, 0])
+    total = total + _of_coefficients(arrays, coefficients_of(model, frame, posterior))
+    for term in arrays.problem.terms:
+        names = arrays.designs[term.name].names()
+        sd = np.hstack([_flat(posterior[f"{one}_sigma"]) for one in names])
+        total = total + sum(density(sd[:, k]) for k, density in enumerate(term.sd_log_prior))
+    return np.asarray(total)
+
+
+def _of_coefficients(arrays: Arrays, beta: Floats) -> Floats:
+    """Of coefficients (draws, p), whose intercept bambi's prior has at the columns' means."""
+    problem = arrays.problem
+    centred = beta.copy()
+    if np.any(arrays.centre):
+        centred[:, 0] += beta @ arrays.centre
+    proper = np.isfinite(problem.beta_sd)
+    away = (centred[:, proper] - problem.beta_mean[proper]) / problem.beta_sd[proper]
+    return np.asarray(-0.5 * np.square(away).sum(axis=1))
+
+
+def _flat(values: xr.DataArray) -> Floats:
+    found = values.transpose(*SAMPLE, ...).values
+    return np.asarray(found.reshape(found.shape[0] * found.shape[1], -1))

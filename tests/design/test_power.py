@@ -1,0 +1,67 @@
+"""Design analysis: against the closed form of a balanced design, and what it refuses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalbias as cb
+from causalbias import DataError
+
+
+@pytest.fixture(scope="module")
+def pilot():
+    """Two levels within each of 200 seeds, twice: the effect's error is known."""
+    rng = np.random.default_rng(2)
+    seed = np.repeat(np.arange(200), 4)
+    level = np.tile([0, 1], 400)
+    y = 5 + 0.3 * level + rng.normal(0, 2, 200)[seed] + rng.normal(0, 1, 800)
+    frame = pd.DataFrame({"y": y, "level": level, "seed": seed})
+    return cb.fit("y ~ level + (1|seed)", frame, draws=500)
+
+
+@pytest.mark.slow
+def test_width_is_that_of_a_paired_difference(pilot):
+    """sd of the mean of n differences of means of two: sigma / sqrt(n); seeds cancel."""
+    table = cb.design.power(pilot, "level", sizes=[10, 40], simulations=30, width=0.7)
+    expected = 2 * 1.96 * 1.0 / np.sqrt(table["seed"])
+    # The pilot's sigma is known to 3%; the median of 30 widths to 5%; small n has heavier tails.
+    np.testing.assert_allclose(table["width"], expected, rtol=0.15)
+    assert table["narrow"].tolist() == [0.0, pytest.approx(1.0, abs=0.2)]
+    assert table["rows"].tolist() == [40, 160]
+    assert (table["coverage"] > 0.95 - 3.5 * np.sqrt(0.95 * 0.05 / 30)).all()
+
+
+@pytest.mark.slow
+def test_twice_the_rows_of_each_seed_narrow_it(pilot):
+    once, twice = (
+        cb.design.power(pilot, "level", sizes=[20], simulations=15, rows_each=rows)["width"][0]
+        for rows in (8, 32)
+    )
+    assert twice == pytest.approx(once / 2, rel=0.2)
+
+
+def test_the_same_seed_gives_the_same_table(pilot):
+    tables = [cb.design.power(pilot, "level", sizes=[5], simulations=3, seed=4) for _ in "ab"]
+    pd.testing.assert_frame_equal(*tables)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"over": "annotator"}, r"no effects of 'annotator' \(it has seed\)"),
+        ({"sizes": [1]}, "2 or more"),
+        ({"sizes": []}, "2 or more"),
+    ],
+)
+def test_refused(pilot, options, told):
+    with pytest.raises(DataError, match=told):
+        cb.design.power(pilot, "level", **{"sizes": [5], **options})
+
+
+def test_figure_shows_every_size(pilot):
+    table = cb.design.power(pilot, "level", sizes=[5, 10, 20], simulations=3, rope=(-1, 1))
+    fig = cb.plots.assurance(table)
+    assert [len(panel.lines[0].get_xdata()) for panel in fig.axes] == [3, 3]
+    assert "number of seeds" in fig.axes[0].get_xlabel()
+    with pytest.raises(DataError, match="not a level"):
+        cb.plots.assurance(table, level=9)
