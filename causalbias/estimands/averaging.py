@@ -166,26 +166,32 @@ def averaging(
     for name in variables:
         if name in by:
             raise DataError(f"{name!r} is both contrasted and in by", mend="leave it out of by")
-    frame = _one_kind(frame, outcome, (*variables, *by), scale)
+    both = frame[KIND].nunique() > 1 if KIND in frame else bool(fit.attrs.get("pools_kinds", 0))
+    pools = both and outcome == "distance"
+    frame = _one_kind(frame, pools, (*variables, *by), scale)
     cells, index = _cells(frame, by)
     return Averaging(fit, model_of(fit), frame, by, cells, index, scale, population, threshold)
 
 
-def _one_kind(frame: pd.DataFrame, outcome: str, apart: Sequence[str], scale: str) -> pd.DataFrame:
-    """The rows that a scale is of, which are never genuine and impostor pairs pooled."""
-    if KIND not in frame:
-        return frame
-    if scale in RATES:
+def _one_kind(frame: pd.DataFrame, pools: bool, apart: Sequence[str], scale: str) -> pd.DataFrame:
+    """The rows that a scale is of, which are never genuine and impostor pairs pooled.
+
+    ``pools``: the fit is of distances of both kinds.
+    """
+    if KIND in frame and scale in RATES:
         kept = frame[frame[KIND] == RATES[scale]].reset_index(drop=True)
         if kept.empty:
             which, other = ("impostor", "FNMR") if scale == "FMR" else ("genuine", "FMR")
             raise DataError(f"{scale} is of {which} pairs; there are none", mend=f"use {other}")
         return kept
-    if outcome == "distance" and KIND not in apart and frame[KIND].nunique() > 1:
+    if pools and KIND not in apart:
+        mend = f"fit each kind apart (subset={KIND!r})"
+        if KIND in frame:
+            mend = f"give by={KIND!r} (with other columns too), or {mend}"
         raise DataError(
             "the average would pool distances of genuine and of impostor pairs, whose growth "
             "means opposite errors",
-            mend=f"give by={KIND!r} (with other columns too), or fit with subset={KIND!r}",
+            mend=mend,
         )
     return frame
 

@@ -112,6 +112,7 @@ def fit(
         "n_rows": len(used),
         "n_observations": int(row_counts(spec, used).sum()),
         "n_excluded": len(frame) - len(kept),
+        "pools_kinds": int("same_identity" in kept and kept["same_identity"].nunique() > 1),
         "sampling": json.dumps([method, draws, tune, chains]),
         "seed": seed,
         "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),

@@ -223,3 +223,13 @@ def test_separation_of_unequal_spreads(rows, fit_at):
                 points=[0.4, 0.6, 0.9], limit=200)[0]  # fmt: skip
     np.testing.assert_allclose(found["overlap"], area, rtol=1e-7)
     np.testing.assert_allclose(found["d_prime"], 0.5 / np.sqrt((0.01 + 0.09) / 2), rtol=1e-9)
+
+
+def test_pairs_are_not_pooled_where_the_formula_does_not_name_their_kind():
+    study = cb.simulate(4, people=None, levels={"pose": [-3, 0, 3]}, impostors=4, rng=1)
+    formula = "distance ~ race + pose"
+    both = cb.fit(formula, study, draws=100)
+    with pytest.raises(DataError, match=r"pool distances.*subset='same_identity'"):
+        cb.effects(both, "race")
+    one = cb.fit(formula, study, subset="same_identity", draws=100)
+    assert cb.effects(one, "race")["effect"].dims == ("chain", "draw", "race")
