@@ -16,6 +16,8 @@ from causalbias.inference.problem import FloatArray, IntArray
 LOGIT, PROBIT = 0, 1
 _ROOT_HALF = math.sqrt(0.5)
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
+_WIDTHS = 3  # rounds of fitting a level's widths
+_FAR = 30.0  # normal tails beyond are next to what underflows
 
 
 def gauss_hermite(size: int) -> tuple[FloatArray, FloatArray]:
@@ -61,18 +63,60 @@ def cell(
             value, ratio + above, below - 1.0 - ratio,
             both + above * at, -both, both + below * under,
         )  # fmt: skip
-    if a + b > 0.0:  # the lower tail is the accurate one
-        p = 0.5 * (math.erfc(b * _ROOT_HALF) - math.erfc(a * _ROOT_HALF))
-    else:
-        p = 0.5 * (math.erfc(-a * _ROOT_HALF) - math.erfc(-b * _ROOT_HALF))
-    p = max(p, 1e-300)
-    at_a = math.exp(-0.5 * a * a - _LOG_ROOT_2PI) / p
-    at_b = math.exp(-0.5 * b * b - _LOG_ROOT_2PI) / p
+    log_p = _log_normal_cell(a, b)
+    at_a = math.exp(-0.5 * a * a - _LOG_ROOT_2PI - log_p)
+    at_b = math.exp(-0.5 * b * b - _LOG_ROOT_2PI - log_p)
     slope_a = a * at_a if at_a > 0.0 else 0.0
     slope_b = b * at_b if at_b > 0.0 else 0.0
-    return (
-        math.log(p), at_a, -at_b, slope_a + at_a * at_a, -at_a * at_b, -slope_b + at_b * at_b,
-    )  # fmt: skip
+    return log_p, at_a, -at_b, slope_a + at_a * at_a, -at_a * at_b, -slope_b + at_b * at_b
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _log_normal_cell(a: float, b: float) -> float:
+    """Return the log of the normal probability between b and a, b < a."""
+    near, far = (b, a) if a + b > 0.0 else (-a, -b)  # the upper tail is the accurate one
+    if near < _FAR:
+        return math.log(0.5 * (math.erfc(near * _ROOT_HALF) - math.erfc(far * _ROOT_HALF)))
+    value = _log_tail(near)
+    return value if far == math.inf else value + math.log(-math.expm1(_log_tail(far) - value))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _log_tail(x: float) -> float:
+    """Return the log of the normal probability above a large x, by its asymptotic series."""
+    z = 1.0 / (x * x)
+    return -0.5 * x * x - _LOG_ROOT_2PI - math.log(x) + math.log1p(z * (-1 + z * (3 - 15 * z)))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _level_mode(
+    link: int, lo: int, hi: int, category: IntArray, count: FloatArray, eta: FloatArray,
+    cuts: FloatArray, gaps: FloatArray, sd: float, at: float, tolerance: float,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Return the mode of v, curvature and gradient of the level's log likelihood there.
+
+    Newton steps from ``at``, halved where they leave what is known to hold the mode: far from it
+    a logistic log likelihood has next to no curvature, and bare steps go to and fro.
+    """
+    curvature, gradient, low, high = 0.0, 0.0, -np.inf, np.inf
+    for _ in range(60):
+        curvature, gradient = 0.0, 0.0
+        for i in range(lo, hi):
+            c, x = category[i], eta[i] + sd * at
+            _, ga, gb, aa, ab, bb = cell(link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1])
+            gradient -= count[i] * (ga + gb)
+            curvature += count[i] * (aa + 2.0 * ab + bb)
+        step = (sd * gradient - at) / (1.0 + sd * sd * curvature)
+        if abs(step) < tolerance:
+            break
+        if step > 0.0:
+            low = at
+        else:
+            high = at
+        at += min(max(step, -3.0), 3.0)
+        if not low < at < high:
+            at = 0.5 * (low + high)
+    return at, curvature, gradient
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -126,20 +170,9 @@ def level_moments(
                 row_out[i, 2], row_out[i, 3] = count[i] * aa, count[i] * ab
                 row_out[i, 4], row_out[i, 5], row_out[i, 6] = count[i] * bb, 0.0, 0.0
             continue
-        at, curvature, gradient = mode[j], 0.0, 0.0
-        for _ in range(30):
-            curvature, gradient = 0.0, 0.0
-            for i in range(lo, hi):
-                c, x = category[i], eta[i] + sd * at
-                _, ga, gb, aa, ab, bb = cell(
-                    link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1]
-                )
-                gradient -= count[i] * (ga + gb)
-                curvature += count[i] * (aa + 2.0 * ab + bb)
-            step = (sd * gradient - at) / (1.0 + sd * sd * curvature)
-            if abs(step) < 1e-4:
-                break
-            at += min(max(step, -3.0), 3.0)
+        at, curvature, gradient = _level_mode(
+            link, lo, hi, category, count, eta, cuts, gaps, sd, mode[j], 1e-4
+        )
         mode[j] = at
         width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
         top = -np.inf
@@ -317,47 +350,52 @@ def draw_leading(
     cuts: FloatArray, gaps: FloatArray, sd: float, normal: FloatArray,
     uniform: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Draw every level's effect: resample stratified normal proposals about its mode.
+    """Draw every level's effect: resample stratified proposals about its mode.
+
+    They are normal, of another width to either side, which log concave densities are close to.
 
     ``normal`` (levels, C) holds the standard normal proposals, ascending; ``uniform`` (levels,)
     the choice among them.
     """
     size = normal.shape[1]
-    shift, height = np.empty(size), np.empty(size)
+    shift, height, v = np.empty(size), np.empty(size), np.empty(size)
     held, bottom = np.empty(size), np.empty(size)
+    v3, shift3, height3, held3, bottom3 = np.empty((5, 3))
     odds = _odds(cuts)
     for j in range(len(start) - 1):
         lo, hi = start[j], start[j + 1]
-        at, curvature = 0.0, 0.0
-        for _ in range(30):
-            curvature, gradient = 0.0, 0.0
-            for i in range(lo, hi):
-                c, x = category[i], eta[i] + sd * at
-                _, ga, gb, aa, ab, bb = cell(
-                    link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1]
-                )
-                gradient -= count[i] * (ga + gb)
-                curvature += count[i] * (aa + 2.0 * ab + bb)
-            step = (sd * gradient - at) / (1.0 + sd * sd * curvature)
-            if abs(step) < 1e-3:
-                break
-            at += min(max(step, -3.0), 3.0)
+        at, curvature, _ = _level_mode(
+            link, lo, hi, category, count, eta, cuts, gaps, sd, 0.0, 1e-3
+        )
         width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
+        left, right = width, width
+        for _ in range(_WIDTHS):
+            # below, at and above the mode: each side as wide as its fall says
+            v3[0], v3[1], v3[2] = at - 1.5 * left, at, at + 1.5 * right
+            for q in range(3):
+                shift3[q], height3[q] = sd * v3[q], -0.5 * v3[q] * v3[q]
+            _add_heights(
+                link, lo, hi, category, count, eta, cuts, odds, shift3, held3, bottom3, height3
+            )
+            left *= 1.5 / math.sqrt(2.0 * max(height3[1] - height3[0], 0.1))
+            right *= 1.5 / math.sqrt(2.0 * max(height3[1] - height3[2], 0.1))
         for q in range(size):
-            v = at + width * normal[j, q]
-            shift[q] = sd * v
-            height[q] = 0.5 * (normal[j, q] * normal[j, q] - v * v)
+            z = normal[j, q]
+            width = right if z > 0.0 else left
+            v[q] = at + width * z
+            shift[q] = sd * v[q]
+            height[q] = 0.5 * (z * z - v[q] * v[q]) + math.log(width)
         _add_heights(link, lo, hi, category, count, eta, cuts, odds, shift, held, bottom, height)
         top = height.max()
         mass = 0.0
         for q in range(size):
             height[q] = math.exp(height[q] - top)
             mass += height[q]
-        left = uniform[j] * mass
+        rest = uniform[j] * mass
         chosen = size - 1
         for q in range(size):
-            left -= height[q]
-            if left <= 0.0:
+            rest -= height[q]
+            if rest <= 0.0:
                 chosen = q
                 break
-        out[j] = sd * (at + width * normal[j, chosen])
+        out[j] = sd * v[chosen]
