@@ -49,13 +49,14 @@ from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Pro
 
 LINKS = {"logit": LOGIT, "probit": PROBIT}
 FAMILIES = ("cumulative", "bernoulli", "binomial")
-_NODES = (7, 11, 17, 31)
+_NODES = (8, 12, 16, 32)
 _NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
 _CANDIDATES = 16
 _SHARE = 0.3  # effective draws of the weights, by draw asked for
 _ENOUGH = 0.5
 _ANCHOR_FLOPS = 1.5e11
 _MAX_ANCHORS = 64
+_MAX_VARIANCE = 50.0  # of what flat coefficients add to the linear predictor
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,7 @@ def _target(
         if mean is None or sd is None or len(mean) != len(sd):
             raise EngineError("a cumulative model needs threshold_mean and threshold_sd")
         n_cuts = len(mean)
+        _check_categories(y, n_cuts)
     if family == "binomial":
         if trials is None or trials.shape != y.shape or (trials < y).any():
             raise EngineError("a binomial model needs trials, no fewer than the successes")
@@ -229,6 +231,36 @@ def _target(
     )
 
 
+def _check_categories(y: FloatArray, n_cuts: int) -> None:
+    """Refuse a category without rows between others: the mode is where it has no width."""
+    rows = np.bincount(y.astype(np.int64), minlength=n_cuts + 1)
+    empty = 1 + np.flatnonzero(rows[1:n_cuts] == 0)
+    if len(empty):
+        raise EngineError(
+            f"category {empty[0]} (of 0 .. {n_cuts}) has no rows, so that its two thresholds meet "
+            "at the mode: merge it with a neighbour"
+        )
+
+
+def _check_determined(target: Target, mode: ScalePoint) -> None:
+    """Refuse coefficients with flat priors that run away.
+
+    Under separation the likelihood rises for ever, by ever less, so that a search stops somewhere;
+    there it leaves the linear predictor all but free.
+    """
+    flat = np.flatnonzero(np.isinf(target.beta_sd))
+    if not len(flat):
+        return
+    at = target.rows.n_effects + target.n_free + flat
+    size = np.abs(target.rows.design[:, flat]).max(axis=0)
+    cov = mode.cov[np.ix_(at, at)] * np.outer(size, size)
+    if np.linalg.eigvalsh(cov)[-1] > _MAX_VARIANCE:
+        raise EngineError(
+            "coefficients with flat priors are not determined: separation, as where a coefficient "
+            "predicts the response without error; give them proper priors"
+        )
+
+
 def _sample(
     problem: Problem, target: Target, draws: int, rng: np.random.Generator,
     keep: Collection[str], pool: Executor,
@@ -242,6 +274,7 @@ def _sample(
     if n_nodes > target.n_nodes:
         target = replace(target, n_nodes=n_nodes)
         mode, cov = find_scales(target, terms, mode.theta, pool)
+    _check_determined(target, mode)
     seconds["mode"] = perf_counter() - began
     began = perf_counter()
     anchors = _anchors(target, problem, mode, cov, rng, pool)
@@ -253,8 +286,6 @@ def _sample(
         theta, log_weight = np.zeros((count, 0)), weigh(proposal, np.zeros((count, 0)), rng, rest)
     else:
         theta, rest, log_weight = _explore(proposal, mode, cov, draws, rng, seconds)
-    if not np.isfinite(log_weight).any():
-        raise EngineError("no proposal has a finite density")
     order = rng.permutation(len(log_weight))
     chosen = order[resample(log_weight[order], draws, rng)]
     began = perf_counter()
@@ -344,7 +375,10 @@ def _explore(
 
     def log_density(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
         theta, log_jacobian = fold.theta(fold.canonical(x))
-        return weigh(proposal, theta, rng, rest) + log_jacobian
+        value = weigh(proposal, theta, rng, rest) + log_jacobian
+        if not np.isfinite(value).any():
+            raise EngineError("no proposal has a finite density")
+        return value
 
     began = perf_counter()
     centre = fold.inverse(mode.theta)
@@ -409,8 +443,9 @@ def _leading(
         shift, uniform = rng.random((2, len(some)))
         normal = special.ndtri((strata + shift[:, None]) / _CANDIDATES)
         cuts = all_cuts(target, x[rows.n_effects : rows.n_effects + target.n_free])
+        eta = linear_predictor(target, x)
         draw_leading(
-            target.link, rows.start, rows.category, rows.count, linear_predictor(target, x), cuts,
+            target.link, rows.start, rows.category, rows.count, eta, np.exp(eta), cuts,
             cut_gaps(cuts), sd[i], normal, uniform, some,
         )  # fmt: skip
         out[i, rows.level, 0] = some

@@ -139,6 +139,8 @@ def find_conditional(
     direction = np.zeros(len(x))
     for _ in range(_MAX_STEPS):
         found = evaluate(target, lead_sd, factors, x, lead_mode)
+        if best is None and not np.isfinite(found[0]):
+            raise EngineError("the density is not finite at the start")
         if best is not None and not found[0] >= best[0] - 1e-6:
             size *= 0.5
             if size < 1e-6:

@@ -181,16 +181,15 @@ def _weigh_part(
     log_q = -0.5 * (z**2).sum(axis=0) - np.log(ratio).sum(axis=0) - anchor.log_det
     white = _whiten(proposal, scales, part, raw)
     value = log_prior(target, white) - log_scale
-    likelihood = value.copy()
     cuts = np.array([all_cuts(target, c) for c in raw[s : s + target.n_free].T])
     node, log_weight = quadrature(lead_sd[0], target.n_nodes)
     log_likelihoods(
         target.link, rows.start, rows.category, rows.count, rows.indptr, rows.column, rows.value,
         rows.code, np.ascontiguousarray(raw[:s].T),
         np.ascontiguousarray((rows.design @ raw[s + target.n_free :]).T), cuts, lead_sd, node,
-        log_weight, found.lead_pull, found.lead_curvature, found.row_curvature, likelihood,
+        log_weight, found.lead_pull, found.lead_curvature, found.row_curvature, value,
     )  # fmt: skip
-    return scales.log_prior[part] + value + likelihood - log_q, raw
+    return scales.log_prior[part] + value - log_q, raw
 
 
 def _whiten(proposal: Proposal, scales: Scales, part: FloatArray, raw: FloatArray) -> FloatArray:

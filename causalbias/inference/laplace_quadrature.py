@@ -17,6 +17,8 @@ LOGIT, PROBIT = 0, 1
 _ROOT_HALF = math.sqrt(0.5)
 _LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
 _WIDTHS = 3  # rounds of fitting a level's widths
+_BATCH = 200_000  # rows, of several draws, that stay in the cache
+_NO_PRODUCT = 150.0  # exponentials beyond are not multiplied
 _FAR = 30.0  # normal tails beyond are next to what underflows
 
 
@@ -231,9 +233,9 @@ def predictor(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _odds(cuts: FloatArray) -> FloatArray:
-    """Return exp(-cut) above and below each category, and its part of the log probability."""
+    """Return exp(-cut) above and below each category, its part of the log probability, its gap's."""
     n_cuts = len(cuts) - 2
-    out = np.zeros((n_cuts + 1, 3))
+    out = np.zeros((n_cuts + 1, 4))
     for c in range(n_cuts + 1):
         if c < n_cuts:
             out[c, 0] = math.exp(-cuts[c + 1])
@@ -241,18 +243,23 @@ def _odds(cuts: FloatArray) -> FloatArray:
             out[c, 1] = math.exp(-cuts[c])
             out[c, 2] = -cuts[c]
             if c < n_cuts:
-                out[c, 2] += math.log(-math.expm1(cuts[c] - cuts[c + 1]))
+                out[c, 3] = math.log(-math.expm1(cuts[c] - cuts[c + 1]))
+                out[c, 2] += out[c, 3]
     return out
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _add_heights(
     link: int, lo: int, hi: int, category: IntArray, count: FloatArray, eta: FloatArray,
-    cuts: FloatArray, odds: FloatArray, shift: FloatArray, held: FloatArray, bottom: FloatArray,
-    out: FloatArray,
+    raised: FloatArray, cuts: FloatArray, odds: FloatArray, shift: FloatArray, held: FloatArray,
+    bottom: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Add to ``out`` the log likelihood of rows lo .. hi at each shift of eta (ascending)."""
+    """Add to ``out``, less the log of ``bottom``, the log likelihood of rows at shifts of eta.
+
+    ``raised`` and ``held`` are the exponentials of ``eta`` and ``shift`` (which ascends).
+    """
     size = len(shift)
+    bottom[:] = 1.0
     if link == PROBIT:
         for i in range(lo, hi):
             c = category[i]
@@ -262,92 +269,176 @@ def _add_heights(
         return
     # log(F(a) - F(b)) = const + eta - log((1 + high e^eta)(1 + low e^eta)), but for the lowest
     # category, whose eta is missing: products need one log for many rows
-    for q in range(size):
-        held[q] = math.exp(shift[q])
-        bottom[q] = 1.0
-    slope, level = 0.0, 0.0
+    slope, level, plain = 0.0, 0.0, True
+    farthest = max(abs(shift[0]), abs(shift[size - 1]))
     for i in range(lo, hi):
-        c = category[i]
-        if c > 0:
+        c, near = category[i], abs(eta[i]) + farthest < _NO_PRODUCT
+        plain = plain and near and count[i] == 1.0
+        if near and c > 0:
             slope += count[i]
             level += count[i] * (eta[i] + odds[c, 2])
-        e = math.exp(eta[i])
-        up, down = odds[c, 0] * e, odds[c, 1] * e
-        if count[i] == 1.0:
-            for q in range(size):
-                bottom[q] *= (1.0 + up * held[q]) * (1.0 + down * held[q])
-            if bottom[size - 1] > 1e150:
-                for q in range(size):
-                    out[q] -= math.log(bottom[q])
-                    bottom[q] = 1.0
-        else:
-            for q in range(size):
-                out[q] -= count[i] * math.log((1.0 + up * held[q]) * (1.0 + down * held[q]))
     for q in range(size):
-        out[q] += level + slope * shift[q] - math.log(bottom[q])
+        out[q] += level + slope * shift[q]
+    if plain:
+        _multiply(lo, hi, category, raised, odds, held, bottom, out)
+        return
+    for i in range(lo, hi):
+        c, near = category[i], abs(eta[i]) + farthest < _NO_PRODUCT
+        up, down = odds[c, 0] * raised[i], odds[c, 1] * raised[i]
+        for q in range(size):
+            x = eta[i] + shift[q]
+            if near:
+                out[q] -= count[i] * math.log((1.0 + up * held[q]) * (1.0 + down * held[q]))
+            else:
+                out[q] += count[i] * cell(link, cuts[c + 1] - x, cuts[c] - x, 0.0, odds[c, 3])[0]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _multiply(
+    lo: int, hi: int, category: IntArray, raised: FloatArray, odds: FloatArray, held: FloatArray,
+    bottom: FloatArray, out: FloatArray,
+) -> None:  # fmt: skip
+    """Fill ``bottom`` with the product over rows, four nodes at a time in registers."""
+    size = len(held)
+    fours = size - size % 4
+    for q in range(0, fours, 4):
+        h0, h1, h2, h3 = held[q], held[q + 1], held[q + 2], held[q + 3]
+        b0, b1, b2, b3 = 1.0, 1.0, 1.0, 1.0
+        for i in range(lo, hi):
+            c = category[i]
+            up, down = odds[c, 0] * raised[i], odds[c, 1] * raised[i]
+            b0 *= (1.0 + up * h0) * (1.0 + down * h0)
+            b1 *= (1.0 + up * h1) * (1.0 + down * h1)
+            b2 *= (1.0 + up * h2) * (1.0 + down * h2)
+            b3 *= (1.0 + up * h3) * (1.0 + down * h3)
+            if b3 > 1e150:
+                out[q] -= math.log(b0)
+                out[q + 1] -= math.log(b1)
+                out[q + 2] -= math.log(b2)
+                out[q + 3] -= math.log(b3)
+                b0, b1, b2, b3 = 1.0, 1.0, 1.0, 1.0
+        bottom[q], bottom[q + 1], bottom[q + 2], bottom[q + 3] = b0, b1, b2, b3
+    for q in range(fours, size):
+        b0 = 1.0
+        for i in range(lo, hi):
+            c = category[i]
+            e = raised[i] * held[q]
+            b0 *= (1.0 + odds[c, 0] * e) * (1.0 + odds[c, 1] * e)
+            if b0 > 1e150:
+                out[q] -= math.log(b0)
+                b0 = 1.0
+        bottom[q] = b0
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _place(
+    start: IntArray, eta: FloatArray, sd: FloatArray, node: FloatArray, log_weight: FloatArray,
+    pull: FloatArray, curvature: FloatArray, row_curvature: FloatArray, shift: FloatArray,
+    height: FloatArray,
+) -> None:  # fmt: skip
+    """Fill each level's nodes (draws, levels, Q), times sd, and log weight times prior there."""
+    for d in range(len(eta)):
+        for j in range(len(start) - 1):
+            known = 0.0
+            for i in range(start[j], start[j + 1]):
+                known += row_curvature[i] * eta[d, i]
+            inner = 1.0 + sd[d] * sd[d] * curvature[j]
+            at = sd[d] * (pull[j] - known) / inner
+            width = 1.0 / math.sqrt(inner)
+            least = math.log(width) - _LOG_ROOT_2PI
+            for q in range(len(node)):
+                v = at + width * node[q]
+                shift[d, j, q] = sd[d] * v
+                height[d, j, q] = log_weight[q] - 0.5 * v * v + least
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _add_all(
+    link: int, start: IntArray, category: IntArray, count: FloatArray, eta: FloatArray,
+    raised: FloatArray, cuts: FloatArray, shift: FloatArray, held: FloatArray,
+    bottom: FloatArray, height: FloatArray,
+) -> None:  # fmt: skip
+    for d in range(len(eta)):
+        odds = _odds(cuts[d])
+        for j in range(len(start) - 1):
+            _add_heights(
+                link, start[j], start[j + 1], category, count, eta[d], raised[d], cuts[d], odds,
+                shift[d, j], held[d, j], bottom[d, j], height[d, j],
+            )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _less_top(height: FloatArray, log_bottom: FloatArray, top: FloatArray) -> None:
+    """Subtract what is to be, then each level's largest."""
+    for d in range(height.shape[0]):
+        for j in range(height.shape[1]):
+            top[d, j] = -np.inf
+            for q in range(height.shape[2]):
+                height[d, j, q] -= log_bottom[d, j, q]
+                top[d, j] = max(top[d, j], height[d, j, q])
+            for q in range(height.shape[2]):
+                height[d, j, q] -= top[d, j]
+
+
 def log_likelihood(
     link: int, start: IntArray, category: IntArray, count: FloatArray, eta: FloatArray,
-    cuts: FloatArray, sd: float, node: FloatArray, log_weight: FloatArray, pull: FloatArray,
+    cuts: FloatArray, sd: FloatArray, node: FloatArray, log_weight: FloatArray, pull: FloatArray,
     curvature: FloatArray, row_curvature: FloatArray,
-) -> float:  # fmt: skip
-    """Return the log likelihood, leading effects integrated out, without derivatives.
+) -> FloatArray:  # fmt: skip
+    """Return the log likelihood of each draw, leading effects integrated out, no derivatives.
 
-    The nodes sit where a linear model of each level puts its mode: its effect u has mode
-    ``sd^2 (pull - sum row_curvature eta) / (1 + sd^2 curvature)``.
+    eta (draws, n), cuts (draws, n_cuts + 2), sd (draws,). The nodes sit where a linear model of
+    each level puts its mode: its effect u has mode
+    ``sd^2 (pull - sum row_curvature eta) / (1 + sd^2 curvature)``. Exponentials and logs are
+    taken of whole arrays, which NumPy does several at once.
     """
-    size, total = len(node), 0.0
-    shift, height = np.zeros(size), np.zeros(size)
-    held, bottom = np.empty(size), np.empty(size)
-    odds = _odds(cuts)
-    for j in range(len(start) - 1):
-        lo, hi = start[j], start[j + 1]
-        width = 1.0
-        if sd < 0.0:
-            height[0] = 0.0
-        else:
-            known = 0.0
-            for i in range(lo, hi):
-                known += row_curvature[i] * eta[i]
-            inner = 1.0 + sd * sd * curvature[j]
-            at = sd * (pull[j] - known) / inner
-            width = 1.0 / math.sqrt(inner)
-            for q in range(size):
-                v = at + width * node[q]
-                shift[q] = sd * v
-                height[q] = log_weight[q] - 0.5 * v * v - _LOG_ROOT_2PI
-        _add_heights(link, lo, hi, category, count, eta, cuts, odds, shift, held, bottom, height)
-        top, mass = height.max(), 0.0
-        for q in range(size):
-            mass += math.exp(height[q] - top)
-        total += top + math.log(mass) + math.log(width)
-    return total
+    shape = (len(eta), len(start) - 1, len(node))
+    shift, height = np.zeros(shape), np.zeros(shape)
+    if sd[0] >= 0:
+        _place(start, eta, sd, node, log_weight, pull, curvature, row_curvature, shift, height)
+    bottom, top = np.empty(shape), np.empty(shape[:2])
+    raised, held = (np.exp(eta), np.exp(shift)) if link == LOGIT else (eta, shift)
+    _add_all(link, start, category, count, eta, raised, cuts, shift, held, bottom, height)
+    _less_top(height, np.log(bottom, out=bottom), top)
+    mass = np.exp(height, out=height).reshape(-1, len(node)) @ np.ones(len(node))
+    return np.asarray((top + np.log(mass).reshape(top.shape)).sum(axis=1))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _predictors(
+    indptr: IntArray, column: IntArray, value: FloatArray, effects: FloatArray, code: IntArray,
+    fixed: FloatArray, out: FloatArray,
+) -> None:  # fmt: skip
+    for d in range(len(out)):
+        predictor(indptr, column, value, effects[d], code, fixed[d], out[d])
+
+
 def log_likelihoods(
     link: int, start: IntArray, category: IntArray, count: FloatArray, indptr: IntArray,
     column: IntArray, value: FloatArray, code: IntArray, effects: FloatArray, fixed: FloatArray,
     cuts: FloatArray, sd: FloatArray, node: FloatArray, log_weight: FloatArray, pull: FloatArray,
     curvature: FloatArray, row_curvature: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Fill `log_likelihood` of each draw: effects (draws, s), fixed (draws, m), cuts, sd."""
-    eta = np.empty(len(code))
-    for d in range(len(out)):
-        if np.isfinite(out[d]):
-            predictor(indptr, column, value, effects[d], code, fixed[d], eta)
-            out[d] = log_likelihood(
-                link, start, category, count, eta, cuts[d], sd[d], node, log_weight, pull,
-                curvature, row_curvature,
-            )  # fmt: skip
+    """Add `log_likelihood` of each draw to ``out``: effects (draws, s), fixed (draws, m).
+
+    Draws whose ``out`` is infinite are passed over.
+    """
+    finite, n = np.flatnonzero(np.isfinite(out)), len(code)
+    size = max(1, _BATCH // n)
+    for first in range(0, len(finite), size):
+        part = finite[first : first + size]
+        eta = np.empty((len(part), n))
+        _predictors(indptr, column, value, effects[part], code, fixed[part], eta)
+        out[part] += log_likelihood(
+            link, start, category, count, eta, cuts[part], sd[part], node, log_weight, pull,
+            curvature, row_curvature,
+        )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def draw_leading(
     link: int, start: IntArray, category: IntArray, count: FloatArray, eta: FloatArray,
-    cuts: FloatArray, gaps: FloatArray, sd: float, normal: FloatArray,
+    raised: FloatArray, cuts: FloatArray, gaps: FloatArray, sd: float, normal: FloatArray,
     uniform: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
     """Draw every level's effect: resample stratified proposals about its mode.
@@ -374,9 +465,13 @@ def draw_leading(
             v3[0], v3[1], v3[2] = at - 1.5 * left, at, at + 1.5 * right
             for q in range(3):
                 shift3[q], height3[q] = sd * v3[q], -0.5 * v3[q] * v3[q]
+                held3[q] = math.exp(shift3[q])
             _add_heights(
-                link, lo, hi, category, count, eta, cuts, odds, shift3, held3, bottom3, height3
-            )
+                link, lo, hi, category, count, eta, raised, cuts, odds, shift3, held3, bottom3,
+                height3,
+            )  # fmt: skip
+            for q in range(3):
+                height3[q] -= math.log(bottom3[q])
             left *= 1.5 / math.sqrt(2.0 * max(height3[1] - height3[0], 0.1))
             right *= 1.5 / math.sqrt(2.0 * max(height3[1] - height3[2], 0.1))
         for q in range(size):
@@ -384,8 +479,13 @@ def draw_leading(
             width = right if z > 0.0 else left
             v[q] = at + width * z
             shift[q] = sd * v[q]
+            held[q] = math.exp(shift[q])
             height[q] = 0.5 * (z * z - v[q] * v[q]) + math.log(width)
-        _add_heights(link, lo, hi, category, count, eta, cuts, odds, shift, held, bottom, height)
+        _add_heights(
+            link, lo, hi, category, count, eta, raised, cuts, odds, shift, held, bottom, height
+        )
+        for q in range(size):
+            height[q] -= math.log(bottom[q])
         top = height.max()
         mass = 0.0
         for q in range(size):

@@ -186,10 +186,10 @@ def test_levels_against_brute_force(name, sd, link):
     curvature = np.add.reduceat(weight, start[:-1])
     pull = curvature * sd * mode + levels[:, 1] + np.add.reduceat(weight * eta, start[:-1])
     again = log_likelihood(
-        LINKS[link], start, category, count, eta, ends, sd, node, log_weight, pull, curvature,
-        weight,
+        LINKS[link], start, category, count, eta[None], ends[None], np.array([sd]), node,
+        log_weight, pull, curvature, weight,
     )  # fmt: skip
-    assert again == pytest.approx(sum(expected), rel=1e-5, abs=1e-4)
+    assert again[0] == pytest.approx(sum(expected), rel=1e-5, abs=1e-4)
 
 
 @pytest.mark.parametrize("link", LINKS)
@@ -207,7 +207,8 @@ def test_leading_effects_are_drawn_right(name, sd, link):
         found = np.empty(times)
         draw_leading(
             LINKS[link], np.arange(times + 1) * (j - i), np.tile(category[i:j], times),
-            np.tile(count[i:j], times), np.tile(eta[i:j], times), ends, cut_gaps(ends), sd, normal,
+            np.tile(count[i:j], times), np.tile(eta[i:j], times),
+            np.exp(np.tile(eta[i:j], times)), ends, cut_gaps(ends), sd, normal,
             rng.random(times), found,
         )  # fmt: skip
         height = level_log_likelihood(link, ends[1:-1], sd, eta[i:j], category[i:j], count[i:j])
