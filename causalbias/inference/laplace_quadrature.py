@@ -233,9 +233,13 @@ def predictor(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _odds(cuts: FloatArray) -> FloatArray:
-    """Return exp(-cut) above and below each category, its part of the log probability, its gap's."""
+    """Return by category exp(-cut) above and below, and parts of its log probability.
+
+    What is constant, what is due to the gap between the cuts, and how often it counts eta.
+    """
     n_cuts = len(cuts) - 2
-    out = np.zeros((n_cuts + 1, 4))
+    out = np.zeros((n_cuts + 1, 5))
+    out[1:, 4] = 1.0
     for c in range(n_cuts + 1):
         if c < n_cuts:
             out[c, 0] = math.exp(-cuts[c + 1])
@@ -251,41 +255,44 @@ def _odds(cuts: FloatArray) -> FloatArray:
 @numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _add_heights(
     link: int, lo: int, hi: int, category: IntArray, count: FloatArray, eta: FloatArray,
-    raised: FloatArray, cuts: FloatArray, odds: FloatArray, shift: FloatArray, held: FloatArray,
-    bottom: FloatArray, out: FloatArray,
+    raised: FloatArray, cuts: FloatArray, odds: FloatArray, first: int, size: int,
+    shift: FloatArray, held: FloatArray, bottom: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
     """Add to ``out``, less the log of ``bottom``, the log likelihood of rows at shifts of eta.
 
-    ``raised`` and ``held`` are the exponentials of ``eta`` and ``shift`` (which ascends).
+    ``raised`` and ``held`` are the exponentials of ``eta`` and ``shift`` (which ascends). The
+    level's nodes are the ``size`` from ``first`` on.
     """
-    size = len(shift)
-    bottom[:] = 1.0
+    end = first + size
+    bottom[first:end] = 1.0
     if link == PROBIT:
         for i in range(lo, hi):
             c = category[i]
-            for q in range(size):
+            for q in range(first, end):
                 x = eta[i] + shift[q]
                 out[q] += count[i] * cell(link, cuts[c + 1] - x, cuts[c] - x, 0.0, 0.0)[0]
         return
     # log(F(a) - F(b)) = const + eta - log((1 + high e^eta)(1 + low e^eta)), but for the lowest
     # category, whose eta is missing: products need one log for many rows
-    slope, level, plain = 0.0, 0.0, True
-    farthest = max(abs(shift[0]), abs(shift[size - 1]))
+    slope, level, most, far = 0.0, 0.0, 1.0, 0.0
+    farthest = max(abs(shift[first]), abs(shift[end - 1]))
+    limit = _NO_PRODUCT - farthest
     for i in range(lo, hi):
-        c, near = category[i], abs(eta[i]) + farthest < _NO_PRODUCT
-        plain = plain and near and count[i] == 1.0
-        if near and c > 0:
-            slope += count[i]
-            level += count[i] * (eta[i] + odds[c, 2])
-    for q in range(size):
+        c, size_of = category[i], abs(eta[i])
+        times = count[i] if size_of < limit else 0.0
+        most, far = max(most, count[i]), max(far, size_of)
+        slope += times * odds[c, 4]
+        level += times * (odds[c, 4] * eta[i] + odds[c, 2])
+    plain = most == 1.0 and far < limit
+    for q in range(first, end):
         out[q] += level + slope * shift[q]
     if plain:
-        _multiply(lo, hi, category, raised, odds, held, bottom, out)
+        _multiply(lo, hi, category, raised, odds, first, end, held, bottom, out)
         return
     for i in range(lo, hi):
-        c, near = category[i], abs(eta[i]) + farthest < _NO_PRODUCT
+        c, near = category[i], abs(eta[i]) < limit
         up, down = odds[c, 0] * raised[i], odds[c, 1] * raised[i]
-        for q in range(size):
+        for q in range(first, end):
             x = eta[i] + shift[q]
             if near:
                 out[q] -= count[i] * math.log((1.0 + up * held[q]) * (1.0 + down * held[q]))
@@ -295,13 +302,12 @@ def _add_heights(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _multiply(
-    lo: int, hi: int, category: IntArray, raised: FloatArray, odds: FloatArray, held: FloatArray,
-    bottom: FloatArray, out: FloatArray,
+    lo: int, hi: int, category: IntArray, raised: FloatArray, odds: FloatArray, first: int,
+    end: int, held: FloatArray, bottom: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
     """Fill ``bottom`` with the product over rows, four nodes at a time in registers."""
-    size = len(held)
-    fours = size - size % 4
-    for q in range(0, fours, 4):
+    fours = end - (end - first) % 4
+    for q in range(first, fours, 4):
         h0, h1, h2, h3 = held[q], held[q + 1], held[q + 2], held[q + 3]
         b0, b1, b2, b3 = 1.0, 1.0, 1.0, 1.0
         for i in range(lo, hi):
@@ -318,7 +324,7 @@ def _multiply(
                 out[q + 3] -= math.log(b3)
                 b0, b1, b2, b3 = 1.0, 1.0, 1.0, 1.0
         bottom[q], bottom[q + 1], bottom[q + 2], bottom[q + 3] = b0, b1, b2, b3
-    for q in range(fours, size):
+    for q in range(fours, end):
         b0 = 1.0
         for i in range(lo, hi):
             c = category[i]
@@ -359,11 +365,13 @@ def _add_all(
     bottom: FloatArray, height: FloatArray,
 ) -> None:  # fmt: skip
     for d in range(len(eta)):
-        odds = _odds(cuts[d])
+        odds, size = _odds(cuts[d]), shift.shape[2]
+        own = (eta[d], raised[d], cuts[d])
+        nodes = (shift[d].ravel(), held[d].ravel(), bottom[d].ravel(), height[d].ravel())
         for j in range(len(start) - 1):
             _add_heights(
-                link, start[j], start[j + 1], category, count, eta[d], raised[d], cuts[d], odds,
-                shift[d, j], held[d, j], bottom[d, j], height[d, j],
+                link, start[j], start[j + 1], category, count, own[0], own[1], own[2], odds,
+                j * size, size, nodes[0], nodes[1], nodes[2], nodes[3],
             )  # fmt: skip
 
 
@@ -467,8 +475,8 @@ def draw_leading(
                 shift3[q], height3[q] = sd * v3[q], -0.5 * v3[q] * v3[q]
                 held3[q] = math.exp(shift3[q])
             _add_heights(
-                link, lo, hi, category, count, eta, raised, cuts, odds, shift3, held3, bottom3,
-                height3,
+                link, lo, hi, category, count, eta, raised, cuts, odds, 0, 3, shift3, held3,
+                bottom3, height3,
             )  # fmt: skip
             for q in range(3):
                 height3[q] -= math.log(bottom3[q])
@@ -482,7 +490,8 @@ def draw_leading(
             held[q] = math.exp(shift[q])
             height[q] = 0.5 * (z * z - v[q] * v[q]) + math.log(width)
         _add_heights(
-            link, lo, hi, category, count, eta, raised, cuts, odds, shift, held, bottom, height
+            link, lo, hi, category, count, eta, raised, cuts, odds, 0, size, shift, held, bottom,
+            height,
         )
         for q in range(size):
             height[q] -= math.log(bottom[q])
