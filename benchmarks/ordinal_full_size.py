@@ -196,7 +196,9 @@ def main() -> None:
         parser.error(f"{wrong} has no {args.family} model here")
     lines = [line for size in args.sizes for line in contend(args, size)]
     print(f"\n{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}\n")
-    print("| family | rows | by | gives | wall s | CPU s | peak GiB | least ESS | Pareto k | load |")
+    print(
+        "| family | rows | by | gives | wall s | CPU s | peak GiB | least ESS | Pareto k | load |"
+    )
     print("| --- | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     print("\n".join(lines))
 

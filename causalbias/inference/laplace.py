@@ -34,21 +34,21 @@ from causalbias.inference.laplace_conditional import (
     evaluate,
     linear_predictor,
 )
+from causalbias.inference.laplace_likelihood import draw_leading
 from causalbias.inference.laplace_proposal import Anchor, Proposal, anchor_at, weigh
-from causalbias.inference.laplace_quadrature import LOGIT, PROBIT, cut_gaps, draw_leading
-from causalbias.inference.laplace_rows import build_rows
+from causalbias.inference.laplace_quadrature import cut_gaps
 from causalbias.inference.laplace_scales import (
     ScalePoint,
+    check_determined,
     find_scales,
     lead_slope,
     mean_shift,
     scale_point,
     scales_of,
 )
+from causalbias.inference.laplace_target import make_target
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
 
-LINKS = {"logit": LOGIT, "probit": PROBIT}
-FAMILIES = ("cumulative", "bernoulli", "binomial")
 _NODES = (8, 12, 16, 32)
 _NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
 _CANDIDATES = 16
@@ -56,7 +56,6 @@ _SHARE = 0.3  # effective draws of the weights, by draw asked for
 _ENOUGH = 0.5
 _ANCHOR_FLOPS = 1.5e11
 _MAX_ANCHORS = 64
-_MAX_VARIANCE = 50.0  # of what flat coefficients add to the linear predictor
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ def sample_laplace(
     check_problem(problem)
     if family != "binomial":
         problem = _merged(problem)
-    target = _target(problem, family, link, trials, threshold_mean, threshold_sd)
+    target = make_target(problem, family, link, trials, threshold_mean, threshold_sd, _NODES[0])
     names = [t.name for t in problem.terms]
     if draws < 1:
         raise EngineError(f"draws must be positive, found {draws}")
@@ -197,70 +196,6 @@ def _merged(problem: Problem) -> Problem:
     return merged if len(merged.y) < 0.5 * len(problem.y) else problem
 
 
-def _target(
-    problem: Problem, family: str, link: str, trials: FloatArray | None,
-    mean: FloatArray | None, sd: FloatArray | None,
-) -> Target:  # fmt: skip
-    if family not in FAMILIES:
-        raise EngineError(f"no family {family!r}; it has {', '.join(FAMILIES)}")
-    if link not in LINKS:
-        raise EngineError(f"no link {link!r}; it has {', '.join(LINKS)}")
-    y = problem.y
-    if (y != np.round(y)).any() or (y < 0).any():
-        raise EngineError("y must hold whole numbers from zero up")
-    n_cuts = 1
-    if family == "cumulative":
-        if mean is None or sd is None or len(mean) != len(sd):
-            raise EngineError("a cumulative model needs threshold_mean and threshold_sd")
-        n_cuts = len(mean)
-        _check_categories(y, n_cuts)
-    if family == "binomial":
-        if trials is None or trials.shape != y.shape or (trials < y).any():
-            raise EngineError("a binomial model needs trials, no fewer than the successes")
-    elif y.max() > n_cuts:
-        raise EngineError(f"y goes to {y.max():.0f}, but there are {n_cuts + 1} categories")
-    binary = family != "cumulative" or mean is None or sd is None
-    return Target(
-        rows=build_rows(problem, n_cuts, trials),
-        link=LINKS[link],
-        cut_mean=np.zeros(1) if binary else np.asarray(mean, float),
-        cut_sd=np.zeros(1) if binary else np.asarray(sd, float),
-        beta_mean=problem.beta_mean,
-        beta_sd=problem.beta_sd,
-        n_nodes=_NODES[0],
-    )
-
-
-def _check_categories(y: FloatArray, n_cuts: int) -> None:
-    """Refuse a category without rows between others: the mode is where it has no width."""
-    rows = np.bincount(y.astype(np.int64), minlength=n_cuts + 1)
-    empty = 1 + np.flatnonzero(rows[1:n_cuts] == 0)
-    if len(empty):
-        raise EngineError(
-            f"category {empty[0]} (of 0 .. {n_cuts}) has no rows, so that its two thresholds meet "
-            "at the mode: merge it with a neighbour"
-        )
-
-
-def _check_determined(target: Target, mode: ScalePoint) -> None:
-    """Refuse coefficients with flat priors that run away.
-
-    Under separation the likelihood rises for ever, by ever less, so that a search stops somewhere;
-    there it leaves the linear predictor all but free.
-    """
-    flat = np.flatnonzero(np.isinf(target.beta_sd))
-    if not len(flat):
-        return
-    at = target.rows.n_effects + target.n_free + flat
-    size = np.abs(target.rows.design[:, flat]).max(axis=0)
-    cov = mode.cov[np.ix_(at, at)] * np.outer(size, size)
-    if np.linalg.eigvalsh(cov)[-1] > _MAX_VARIANCE:
-        raise EngineError(
-            "coefficients with flat priors are not determined: separation, as where a coefficient "
-            "predicts the response without error; give them proper priors"
-        )
-
-
 def _sample(
     problem: Problem, target: Target, draws: int, rng: np.random.Generator,
     keep: Collection[str], pool: Executor,
@@ -274,7 +209,7 @@ def _sample(
     if n_nodes > target.n_nodes:
         target = replace(target, n_nodes=n_nodes)
         mode, cov = find_scales(target, terms, mode.theta, pool)
-    _check_determined(target, mode)
+    check_determined(target, mode)
     seconds["mode"] = perf_counter() - began
     began = perf_counter()
     anchors = _anchors(target, problem, mode, cov, rng, pool)

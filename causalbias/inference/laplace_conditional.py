@@ -6,11 +6,11 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
 from causalbias.inference.laplace_curvature import curvature_of, gradient_of
+from causalbias.inference.laplace_likelihood import predictor
 from causalbias.inference.laplace_quadrature import (
     cut_gaps,
     gauss_hermite,
     level_moments,
-    predictor,
 )
 from causalbias.inference.laplace_rows import Rows
 from causalbias.inference.problem import EngineError, FloatArray

@@ -22,7 +22,7 @@ from causalbias.inference.laplace_conditional import (
     log_prior,
     quadrature,
 )
-from causalbias.inference.laplace_quadrature import log_likelihoods
+from causalbias.inference.laplace_likelihood import log_likelihoods
 from causalbias.inference.laplace_scales import ScalePoint, scales_of
 from causalbias.inference.problem import FloatArray, GroupTerm
 

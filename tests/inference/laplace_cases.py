@@ -1,12 +1,10 @@
 """Small ordinal and binary problems, and brute-force references for them."""
 
-from dataclasses import replace
-
 import numpy as np
 from scipy import special
 
-from causalbias.inference.laplace import _target
 from causalbias.inference.laplace_conditional import Target
+from causalbias.inference.laplace_target import make_target
 from causalbias.inference.problem import FloatArray, GroupTerm, Problem
 from tests.inference.collapsed_cases import problem, term
 
@@ -97,10 +95,10 @@ def made(family: str, layout, seed: int = 0, n: int = 90) -> tuple[Problem, dict
 
 def target_of(p: Problem, options: dict, link: str = "logit", n_nodes: int = 31) -> Target:
     given = {"trials": None, "threshold_mean": None, "threshold_sd": None} | options
-    target = _target(
-        p, given["family"], link, given["trials"], given["threshold_mean"], given["threshold_sd"]
-    )
-    return replace(target, n_nodes=n_nodes)
+    return make_target(
+        p, given["family"], link, given["trials"], given["threshold_mean"], given["threshold_sd"],
+        n_nodes,
+    )  # fmt: skip
 
 
 def some_scales(target: Target, rng: np.random.Generator) -> tuple[float, list[FloatArray]]:
@@ -116,5 +114,3 @@ def some_x(target: Target, rng: np.random.Generator) -> FloatArray:
     cuts = np.sort(rng.normal(0, 1.5, target.n_free))
     s, p = target.rows.n_effects, len(target.beta_mean)
     return np.concatenate([0.7 * rng.standard_normal(s), cuts, 0.5 * rng.standard_normal(p)])
-
-

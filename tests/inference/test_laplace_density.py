@@ -1,12 +1,12 @@
 """Density, derivatives and curvature of the Laplace engine against brute force."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import linalg, special
 
-from causalbias.inference.laplace import FAMILIES, LINKS
 from causalbias.inference.laplace_conditional import (
     _curvature_at,
     all_cuts,
@@ -17,14 +17,14 @@ from causalbias.inference.laplace_conditional import (
     log_prior,
 )
 from causalbias.inference.laplace_curvature import curvature_of
+from causalbias.inference.laplace_likelihood import draw_leading, log_likelihood
 from causalbias.inference.laplace_quadrature import (
     cell,
     cut_gaps,
-    draw_leading,
     gauss_hermite,
     level_moments,
-    log_likelihood,
 )
+from causalbias.inference.laplace_target import FAMILIES, LINKS
 from tests.inference.laplace_cases import (
     LAYOUTS,
     V,
@@ -33,7 +33,6 @@ from tests.inference.laplace_cases import (
     log_cell,
     made,
     multi_member,
-    none_leads,
     slopes,
     some_scales,
     some_x,
@@ -88,9 +87,7 @@ def dense(target, link, sd, factors, x):
         return rows.count @ log_cell(link, ends[rows.category + 1] - eta, ends[rows.category] - eta)
     total = 0.0
     for i, j in zip(rows.start[:-1], rows.start[1:], strict=True):
-        height = level_log_likelihood(
-            link, cuts, sd, eta[i:j], rows.category[i:j], rows.count[i:j]
-        )
+        height = level_log_likelihood(link, cuts, sd, eta[i:j], rows.category[i:j], rows.count[i:j])
         total += np.logaddexp.reduce(height)
     return total
 
@@ -172,7 +169,7 @@ def test_levels_against_brute_force(name, sd, link):
         np.logaddexp.reduce(
             level_log_likelihood(link, cuts, sd, eta[i:j], category[i:j], count[i:j])
         )
-        for i, j in zip(start[:-1], start[1:], strict=True)
+        for i, j in itertools.pairwise(start)
     ]
     levels, moments = np.zeros((len(start) - 1, 3)), np.zeros((len(eta), 7))
     mode = np.zeros(len(start) - 1)
@@ -199,7 +196,7 @@ def test_leading_effects_are_drawn_right(name, sd, link):
     """Mean, sd and skewness of many copies of each level, all as in one draw of the rest."""
     eta, category, count, start = levels_of(name)
     ends, rng, size = np.array([-np.inf, -0.5, 1.0, np.inf]), np.random.default_rng(4), 16
-    for i, j in zip(start[:-1], start[1:], strict=True):
+    for i, j in itertools.pairwise(start):
         if abs(eta[i]) > 30:
             continue
         times = 2000 if j - i == 500 else 20_000
