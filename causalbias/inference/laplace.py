@@ -45,12 +45,15 @@ from causalbias.inference.laplace_scales import (
     mean_shift,
     scale_point,
     scales_of,
+    start_scales,
 )
 from causalbias.inference.laplace_target import make_target
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
 
 _NODES = (8, 12, 16, 32)
 _NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
+_NODE_SPREAD = 0.02  # of the log weights, due to nodes
+_TRIED = 32  # proposals by which that is told, wide ones
 _CANDIDATES = 16
 _SHARE = 0.3  # effective draws of the weights, by draw asked for
 _ENOUGH = 0.5
@@ -203,8 +206,7 @@ def _sample(
     seconds: dict[str, float] = {}
     began = perf_counter()
     terms = problem.terms
-    d = len(_start(problem))
-    mode, cov = find_scales(target, terms, _start(problem), pool)
+    mode, cov = find_scales(target, terms, start_scales(terms), pool)
     n_nodes = _enough_nodes(target, problem, mode, cov)
     if n_nodes > target.n_nodes:
         target = replace(target, n_nodes=n_nodes)
@@ -214,8 +216,10 @@ def _sample(
     began = perf_counter()
     anchors = _anchors(target, problem, mode, cov, rng, pool)
     proposal = Proposal(target, terms, anchors, np.linalg.inv(cov), pool)
+    if target.rows.leading is not None:
+        proposal.target = replace(target, n_nodes=_enough_to_weigh(proposal, mode, cov))
     seconds["anchors"] = perf_counter() - began
-    if d == 0:
+    if not terms:
         count = max(draws, 400)
         rest = np.zeros((count, len(mode.found.x)))
         theta, log_weight = np.zeros((count, 0)), weigh(proposal, np.zeros((count, 0)), rng, rest)
@@ -259,20 +263,29 @@ def _enough_nodes(target: Target, problem: Problem, mode: ScalePoint, cov: Float
     return _NODES[-1]
 
 
+def _enough_to_weigh(proposal: Proposal, mode: ScalePoint, cov: FloatArray) -> int:
+    """Return the fewest nodes whose error hardly varies over proposals: a constant one cancels.
+
+    Weights place their nodes by a linear model of each level, so that they may need more.
+    """
+    z = np.random.default_rng(1).standard_normal((_TRIED, len(cov)))
+    theta = mode.theta + 2.5 * z @ np.linalg.cholesky(cov).T
+    values = [
+        weigh(
+            replace(proposal, target=replace(proposal.target, n_nodes=size)), theta,
+            np.random.default_rng(2),
+        )
+        for size in _NODES
+    ]  # fmt: skip
+    for size, value in zip(_NODES, values, strict=True):
+        if np.nanstd(value - values[-1]) < _NODE_SPREAD:
+            return size
+    return _NODES[-1]
+
+
 def _n_theta(term: GroupTerm) -> int:
     k = term.columns.shape[1]
     return k + (k * (k - 1) // 2 if term.correlated else 0)
-
-
-def _start(problem: Problem) -> FloatArray:
-    """Start every sd at what moves the linear predictor by a half."""
-    theta: list[float] = []
-    for term in problem.terms:
-        k = term.columns.shape[1]
-        size = np.sqrt(np.mean((term.columns[:, None] * term.weights[..., None]) ** 2, axis=(0, 1)))
-        theta += np.log(0.5 / np.where(size > 0, size, 1.0)).tolist()
-        theta += [0.0] * (k * (k - 1) // 2 if term.correlated else 0)
-    return np.array(theta)
 
 
 def _anchors(

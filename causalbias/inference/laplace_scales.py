@@ -226,6 +226,17 @@ def check_determined(target: Target, mode: ScalePoint) -> None:
         )
 
 
+def start_scales(terms: Sequence[GroupTerm]) -> FloatArray:
+    """Start every sd at what moves the linear predictor by a half."""
+    theta: list[float] = []
+    for term in terms:
+        k = term.columns.shape[1]
+        size = np.sqrt(np.mean((term.columns[:, None] * term.weights[..., None]) ** 2, axis=(0, 1)))
+        theta += np.log(0.5 / np.where(size > 0, size, 1.0)).tolist()
+        theta += [0.0] * (k * (k - 1) // 2 if term.correlated else 0)
+    return np.array(theta)
+
+
 def _positive_inverse(hessian: FloatArray) -> FloatArray:
     scale = np.sqrt(np.clip(np.diag(hessian), 0.25, None))
     value, vector = np.linalg.eigh(hessian / np.outer(scale, scale))
