@@ -56,8 +56,8 @@ _NODE_SPREAD = 0.02  # of the log weights, due to nodes
 _TRIED = 32  # proposals by which that is told, wide ones
 _CANDIDATES = 16
 _SHARE = 0.3  # effective draws of the weights, by draw asked for
-_ENOUGH = 0.5
-_ANCHOR_FLOPS = 1.5e11
+_ENOUGH = 0.35  # of each proposal, to stop adapting
+_ANCHOR_FLOPS = 2e10
 _MAX_ANCHORS = 64
 
 
@@ -298,7 +298,7 @@ def _anchors(
     by_lead = lead_slope(target, mode) if leads else None
     shift = mean_shift(target, mode, rng, pool)
     cost = q**3 + 2e3 * len(target.rows.code)
-    count = int(min(_MAX_ANCHORS, max(4, _ANCHOR_FLOPS / cost))) if d else 1
+    count = int(min(_MAX_ANCHORS, max(6, _ANCHOR_FLOPS / cost))) if d else 1
     points = [mode]
     if d:
         sobol = stats.qmc.Sobol(d, scramble=False).random(2 * _MAX_ANCHORS)[1:count]
