@@ -34,28 +34,31 @@ from causalbias.inference.laplace_conditional import (
     evaluate,
     linear_predictor,
 )
+from causalbias.inference.laplace_likelihood import draw_leading
 from causalbias.inference.laplace_proposal import Anchor, Proposal, anchor_at, weigh
-from causalbias.inference.laplace_quadrature import LOGIT, PROBIT, cut_gaps, draw_leading
-from causalbias.inference.laplace_rows import build_rows
+from causalbias.inference.laplace_quadrature import cut_gaps
 from causalbias.inference.laplace_scales import (
     ScalePoint,
+    check_determined,
     find_scales,
     lead_slope,
     mean_shift,
     scale_point,
     scales_of,
+    start_scales,
 )
+from causalbias.inference.laplace_target import make_target
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
 
-LINKS = {"logit": LOGIT, "probit": PROBIT}
-FAMILIES = ("cumulative", "bernoulli", "binomial")
-_NODES = (7, 11, 17, 31)
+_NODES = (8, 12, 16, 32)
 _NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
+_NODE_SPREAD = 0.02  # of the log weights, due to nodes
+_TRIED = 32  # proposals by which that is told, wide ones
 _CANDIDATES = 16
 # Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
 _SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.3, 2e8
-_ENOUGH = 0.5
-_ANCHOR_FLOPS = 1.5e11
+_ENOUGH = 0.35  # of each proposal, to stop adapting
+_ANCHOR_FLOPS = 2e10
 _MAX_ANCHORS = 64
 
 
@@ -173,7 +176,7 @@ def sample_laplace(
     check_problem(problem)
     if family != "binomial":
         problem = _merged(problem)
-    target = _target(problem, family, link, trials, threshold_mean, threshold_sd)
+    target = make_target(problem, family, link, trials, threshold_mean, threshold_sd, _NODES[0])
     names = [t.name for t in problem.terms]
     if draws < 1:
         raise EngineError(f"draws must be positive, found {draws}")
@@ -197,39 +200,6 @@ def _merged(problem: Problem) -> Problem:
     return merged if len(merged.y) < 0.5 * len(problem.y) else problem
 
 
-def _target(
-    problem: Problem, family: str, link: str, trials: FloatArray | None,
-    mean: FloatArray | None, sd: FloatArray | None,
-) -> Target:  # fmt: skip
-    if family not in FAMILIES:
-        raise EngineError(f"no family {family!r}; it has {', '.join(FAMILIES)}")
-    if link not in LINKS:
-        raise EngineError(f"no link {link!r}; it has {', '.join(LINKS)}")
-    y = problem.y
-    if (y != np.round(y)).any() or (y < 0).any():
-        raise EngineError("y must hold whole numbers from zero up")
-    n_cuts = 1
-    if family == "cumulative":
-        if mean is None or sd is None or len(mean) != len(sd):
-            raise EngineError("a cumulative model needs threshold_mean and threshold_sd")
-        n_cuts = len(mean)
-    if family == "binomial":
-        if trials is None or trials.shape != y.shape or (trials < y).any():
-            raise EngineError("a binomial model needs trials, no fewer than the successes")
-    elif y.max() > n_cuts:
-        raise EngineError(f"y goes to {y.max():.0f}, but there are {n_cuts + 1} categories")
-    binary = family != "cumulative" or mean is None or sd is None
-    return Target(
-        rows=build_rows(problem, n_cuts, trials),
-        link=LINKS[link],
-        cut_mean=np.zeros(1) if binary else np.asarray(mean, float),
-        cut_sd=np.zeros(1) if binary else np.asarray(sd, float),
-        beta_mean=problem.beta_mean,
-        beta_sd=problem.beta_sd,
-        n_nodes=_NODES[0],
-    )
-
-
 def _sample(
     problem: Problem, target: Target, draws: int, rng: np.random.Generator,
     keep: Collection[str], pool: Executor,
@@ -237,25 +207,25 @@ def _sample(
     seconds: dict[str, float] = {}
     began = perf_counter()
     terms = problem.terms
-    d = len(_start(problem))
-    mode, cov = find_scales(target, terms, _start(problem), pool)
+    mode, cov = find_scales(target, terms, start_scales(terms), pool)
     n_nodes = _enough_nodes(target, problem, mode, cov)
     if n_nodes > target.n_nodes:
         target = replace(target, n_nodes=n_nodes)
         mode, cov = find_scales(target, terms, mode.theta, pool)
+    check_determined(target, mode)
     seconds["mode"] = perf_counter() - began
     began = perf_counter()
     anchors = _anchors(target, problem, mode, cov, rng, pool)
     proposal = Proposal(target, terms, anchors, np.linalg.inv(cov), pool)
+    if target.rows.leading is not None:
+        proposal.target = replace(target, n_nodes=_enough_to_weigh(proposal, mode, cov))
     seconds["anchors"] = perf_counter() - began
-    if d == 0:
+    if not terms:
         count = max(draws, 400)
         rest = np.zeros((count, len(mode.found.x)))
         theta, log_weight = np.zeros((count, 0)), weigh(proposal, np.zeros((count, 0)), rng, rest)
     else:
         theta, rest, log_weight = _explore(proposal, mode, cov, draws, rng, seconds)
-    if not np.isfinite(log_weight).any():
-        raise EngineError("no proposal has a finite density")
     order = rng.permutation(len(log_weight))
     chosen = order[resample(log_weight[order], draws, rng)]
     began = perf_counter()
@@ -294,20 +264,29 @@ def _enough_nodes(target: Target, problem: Problem, mode: ScalePoint, cov: Float
     return _NODES[-1]
 
 
+def _enough_to_weigh(proposal: Proposal, mode: ScalePoint, cov: FloatArray) -> int:
+    """Return the fewest nodes whose error hardly varies over proposals: a constant one cancels.
+
+    Weights place their nodes by a linear model of each level, so that they may need more.
+    """
+    z = np.random.default_rng(1).standard_normal((_TRIED, len(cov)))
+    theta = mode.theta + 2.5 * z @ np.linalg.cholesky(cov).T
+    values = [
+        weigh(
+            replace(proposal, target=replace(proposal.target, n_nodes=size)), theta,
+            np.random.default_rng(2),
+        )
+        for size in _NODES
+    ]  # fmt: skip
+    for size, value in zip(_NODES, values, strict=True):
+        if np.nanstd(value - values[-1]) < _NODE_SPREAD:
+            return size
+    return _NODES[-1]
+
+
 def _n_theta(term: GroupTerm) -> int:
     k = term.columns.shape[1]
     return k + (k * (k - 1) // 2 if term.correlated else 0)
-
-
-def _start(problem: Problem) -> FloatArray:
-    """Start every sd at what moves the linear predictor by a half."""
-    theta: list[float] = []
-    for term in problem.terms:
-        k = term.columns.shape[1]
-        size = np.sqrt(np.mean((term.columns[:, None] * term.weights[..., None]) ** 2, axis=(0, 1)))
-        theta += np.log(0.5 / np.where(size > 0, size, 1.0)).tolist()
-        theta += [0.0] * (k * (k - 1) // 2 if term.correlated else 0)
-    return np.array(theta)
 
 
 def _anchors(
@@ -320,7 +299,7 @@ def _anchors(
     by_lead = lead_slope(target, mode) if leads else None
     shift = mean_shift(target, mode, rng, pool)
     cost = q**3 + 2e3 * len(target.rows.code)
-    count = int(min(_MAX_ANCHORS, max(4, _ANCHOR_FLOPS / cost))) if d else 1
+    count = int(min(_MAX_ANCHORS, max(6, _ANCHOR_FLOPS / cost))) if d else 1
     points = [mode]
     if d:
         sobol = stats.qmc.Sobol(d, scramble=False).random(2 * _MAX_ANCHORS)[1:count]
@@ -345,7 +324,10 @@ def _explore(
 
     def log_density(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
         theta, log_jacobian = fold.theta(fold.canonical(x))
-        return weigh(proposal, theta, rng, rest) + log_jacobian
+        value = weigh(proposal, theta, rng, rest) + log_jacobian
+        if not np.isfinite(value).any():
+            raise EngineError("no proposal has a finite density")
+        return value
 
     began = perf_counter()
     centre = fold.inverse(mode.theta)
@@ -411,8 +393,9 @@ def _leading(
         shift, uniform = rng.random((2, len(some)))
         normal = special.ndtri((strata + shift[:, None]) / _CANDIDATES)
         cuts = all_cuts(target, x[rows.n_effects : rows.n_effects + target.n_free])
+        eta = linear_predictor(target, x)
         draw_leading(
-            target.link, rows.start, rows.category, rows.count, linear_predictor(target, x), cuts,
+            target.link, rows.start, rows.category, rows.count, eta, np.exp(eta), cuts,
             cut_gaps(cuts), sd[i], normal, uniform, some,
         )  # fmt: skip
         out[i, rows.level, 0] = some

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
 from causalbias.inference.laplace_curvature import curvature_of, gradient_of
+from causalbias.inference.laplace_likelihood import predictor
 from causalbias.inference.laplace_quadrature import (
     cut_gaps,
     gauss_hermite,
     level_moments,
-    predictor,
 )
 from causalbias.inference.laplace_rows import Rows
 from causalbias.inference.problem import EngineError, FloatArray
@@ -139,6 +139,8 @@ def find_conditional(
     direction = np.zeros(len(x))
     for _ in range(_MAX_STEPS):
         found = evaluate(target, lead_sd, factors, x, lead_mode)
+        if best is None and not np.isfinite(found[0]):
+            raise EngineError("the density is not finite at the start")
         if best is not None and not found[0] >= best[0] - 1e-6:
             size *= 0.5
             if size < 1e-6:

@@ -1,7 +1,7 @@
 """Proposals of effects, cuts and coefficients given any scales, and their exact weights.
 
 Conditional modes are dear, so they are found at a few *anchors* only. At other scales the nearest
-anchor's normal is moved along the mode's derivative and widened coordinate by coordinate, as if
+anchor's Student t is moved along the mode's derivative and widened coordinate by coordinate, as if
 each effect's data were a normal observation of it. Whatever is left of the error is in the
 weights: ``p(y, x | theta) / q(x | theta)`` is an unbiased estimate of the density of y given the
 scales, so that sampling theta by it is exact (Andrieu and Roberts, 2009; Tran et al., 2013).
@@ -22,11 +22,12 @@ from causalbias.inference.laplace_conditional import (
     log_prior,
     quadrature,
 )
-from causalbias.inference.laplace_quadrature import log_likelihoods
+from causalbias.inference.laplace_likelihood import log_likelihoods
 from causalbias.inference.laplace_scales import ScalePoint, scales_of
 from causalbias.inference.problem import FloatArray, GroupTerm
 
 _CHUNK = 256
+_FAR = 1.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def weigh(
         for start in range(0, len(chosen), _CHUNK):
             part = chosen[start : start + _CHUNK]
             jobs.append((proposal.anchors[a], part))
-            noise.append(rng.standard_normal((len(proposal.anchors[a].mean), len(part))))
+            noise.append(_student(len(proposal.anchors[a].mean), len(part), rng))
 
     def run(job: tuple[Anchor, FloatArray], z: FloatArray) -> None:
         anchor, part = job
@@ -144,6 +145,19 @@ def weigh(
 
     list(proposal.pool.map(run, jobs, noise))
     return np.where(np.isnan(values), -np.inf, values)
+
+
+def _degrees(q: int) -> float:
+    """Degrees of freedom: tails heavier than a posterior's, hardly felt in many dimensions.
+
+    The divergence of the normal from a t is about ``q (q + 2) / (4 nu^2)``: a sixteenth here.
+    """
+    return max(8.0, 2.0 * q)
+
+
+def _student(q: int, n: int, rng: np.random.Generator) -> FloatArray:
+    nu = _degrees(q)
+    return rng.standard_normal((q, n)) * np.sqrt(nu / rng.chisquare(nu, n))
 
 
 def _weigh_part(
@@ -176,21 +190,23 @@ def _weigh_part(
             )
     deviate = solve_triangular(found.chol.T, z)
     raw = coloured(rows, found.factors, deviate) * ratio
-    raw += anchor.mean[:, None] * ratio**2
-    raw += anchor.slopes @ (theta - anchor.point.theta).T
-    log_q = -0.5 * (z**2).sum(axis=0) - np.log(ratio).sum(axis=0) - anchor.log_det
+    # far from the anchor, as where an sd is near zero, a line would leave the effects' own scale
+    moved = anchor.slopes @ np.clip(theta - anchor.point.theta, -_FAR, _FAR).T
+    raw += (anchor.mean[:, None] + moved) * ratio**2
+    nu = _degrees(len(z))
+    log_q = -0.5 * (nu + len(z)) * np.log1p((z**2).sum(axis=0) / nu)
+    log_q -= np.log(ratio).sum(axis=0) + anchor.log_det
     white = _whiten(proposal, scales, part, raw)
     value = log_prior(target, white) - log_scale
-    likelihood = value.copy()
     cuts = np.array([all_cuts(target, c) for c in raw[s : s + target.n_free].T])
     node, log_weight = quadrature(lead_sd[0], target.n_nodes)
     log_likelihoods(
         target.link, rows.start, rows.category, rows.count, rows.indptr, rows.column, rows.value,
         rows.code, np.ascontiguousarray(raw[:s].T),
         np.ascontiguousarray((rows.design @ raw[s + target.n_free :]).T), cuts, lead_sd, node,
-        log_weight, found.lead_pull, found.lead_curvature, found.row_curvature, likelihood,
+        log_weight, found.lead_pull, found.lead_curvature, found.row_curvature, value,
     )  # fmt: skip
-    return scales.log_prior[part] + value + likelihood - log_q, raw
+    return scales.log_prior[part] + value - log_q, raw
 
 
 def _whiten(proposal: Proposal, scales: Scales, part: FloatArray, raw: FloatArray) -> FloatArray:

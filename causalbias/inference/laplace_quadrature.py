@@ -15,7 +15,8 @@ from causalbias.inference.problem import FloatArray, IntArray
 
 LOGIT, PROBIT = 0, 1
 _ROOT_HALF = math.sqrt(0.5)
-_LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
+LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
+_FAR = 30.0  # normal tails beyond are next to what underflows
 
 
 def gauss_hermite(size: int) -> tuple[FloatArray, FloatArray]:
@@ -61,18 +62,60 @@ def cell(
             value, ratio + above, below - 1.0 - ratio,
             both + above * at, -both, both + below * under,
         )  # fmt: skip
-    if a + b > 0.0:  # the lower tail is the accurate one
-        p = 0.5 * (math.erfc(b * _ROOT_HALF) - math.erfc(a * _ROOT_HALF))
-    else:
-        p = 0.5 * (math.erfc(-a * _ROOT_HALF) - math.erfc(-b * _ROOT_HALF))
-    p = max(p, 1e-300)
-    at_a = math.exp(-0.5 * a * a - _LOG_ROOT_2PI) / p
-    at_b = math.exp(-0.5 * b * b - _LOG_ROOT_2PI) / p
+    log_p = _log_normal_cell(a, b)
+    at_a = math.exp(-0.5 * a * a - LOG_ROOT_2PI - log_p)
+    at_b = math.exp(-0.5 * b * b - LOG_ROOT_2PI - log_p)
     slope_a = a * at_a if at_a > 0.0 else 0.0
     slope_b = b * at_b if at_b > 0.0 else 0.0
-    return (
-        math.log(p), at_a, -at_b, slope_a + at_a * at_a, -at_a * at_b, -slope_b + at_b * at_b,
-    )  # fmt: skip
+    return log_p, at_a, -at_b, slope_a + at_a * at_a, -at_a * at_b, -slope_b + at_b * at_b
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _log_normal_cell(a: float, b: float) -> float:
+    """Return the log of the normal probability between b and a, b < a."""
+    near, far = (b, a) if a + b > 0.0 else (-a, -b)  # the upper tail is the accurate one
+    if near < _FAR:
+        return math.log(0.5 * (math.erfc(near * _ROOT_HALF) - math.erfc(far * _ROOT_HALF)))
+    value = _log_tail(near)
+    return value if far == math.inf else value + math.log(-math.expm1(_log_tail(far) - value))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _log_tail(x: float) -> float:
+    """Return the log of the normal probability above a large x, by its asymptotic series."""
+    z = 1.0 / (x * x)
+    return -0.5 * x * x - LOG_ROOT_2PI - math.log(x) + math.log1p(z * (-1 + z * (3 - 15 * z)))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def level_mode(
+    link: int, lo: int, hi: int, category: IntArray, count: FloatArray, eta: FloatArray,
+    cuts: FloatArray, gaps: FloatArray, sd: float, at: float, tolerance: float,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Return the mode of v, curvature and gradient of the level's log likelihood there.
+
+    Newton steps from ``at``, halved where they leave what is known to hold the mode: far from it
+    a logistic log likelihood has next to no curvature, and bare steps go to and fro.
+    """
+    curvature, gradient, low, high = 0.0, 0.0, -np.inf, np.inf
+    for _ in range(60):
+        curvature, gradient = 0.0, 0.0
+        for i in range(lo, hi):
+            c, x = category[i], eta[i] + sd * at
+            _, ga, gb, aa, ab, bb = cell(link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1])
+            gradient -= count[i] * (ga + gb)
+            curvature += count[i] * (aa + 2.0 * ab + bb)
+        step = (sd * gradient - at) / (1.0 + sd * sd * curvature)
+        if abs(step) < tolerance:
+            break
+        if step > 0.0:
+            low = at
+        else:
+            high = at
+        at += min(max(step, -3.0), 3.0)
+        if not low < at < high:
+            at = 0.5 * (low + high)
+    return at, curvature, gradient
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -126,20 +169,9 @@ def level_moments(
                 row_out[i, 2], row_out[i, 3] = count[i] * aa, count[i] * ab
                 row_out[i, 4], row_out[i, 5], row_out[i, 6] = count[i] * bb, 0.0, 0.0
             continue
-        at, curvature, gradient = mode[j], 0.0, 0.0
-        for _ in range(30):
-            curvature, gradient = 0.0, 0.0
-            for i in range(lo, hi):
-                c, x = category[i], eta[i] + sd * at
-                _, ga, gb, aa, ab, bb = cell(
-                    link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1]
-                )
-                gradient -= count[i] * (ga + gb)
-                curvature += count[i] * (aa + 2.0 * ab + bb)
-            step = (sd * gradient - at) / (1.0 + sd * sd * curvature)
-            if abs(step) < 1e-4:
-                break
-            at += min(max(step, -3.0), 3.0)
+        at, curvature, gradient = level_mode(
+            link, lo, hi, category, count, eta, cuts, gaps, sd, mode[j], 1e-4
+        )
         mode[j] = at
         width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
         top = -np.inf
@@ -165,7 +197,7 @@ def level_moments(
             height[q] /= mass
             mean += height[q] * v[q]
             square += height[q] * v[q] * v[q]
-        total += top + math.log(mass) + math.log(width) - _LOG_ROOT_2PI
+        total += top + math.log(mass) + math.log(width) - LOG_ROOT_2PI
         spread = math.sqrt(max(square - mean * mean, 1e-300))
         level_out[j, 0], level_out[j, 1], level_out[j, 2] = curvature, gradient, square
         for i in range(lo, hi):
@@ -181,183 +213,3 @@ def level_moments(
             for m in range(7):
                 row_out[i, m] *= count[i]
     return total
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def predictor(
-    indptr: IntArray, column: IntArray, value: FloatArray, effects: FloatArray, code: IntArray,
-    fixed: FloatArray, out: FloatArray,
-) -> None:  # fmt: skip
-    """Fill the linear predictor: ``fixed[code]`` and the dense effects."""
-    for i in range(len(code)):
-        total = fixed[code[i]]
-        for m in range(indptr[i], indptr[i + 1]):
-            total += value[m] * effects[column[m]]
-        out[i] = total
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _odds(cuts: FloatArray) -> FloatArray:
-    """Return exp(-cut) above and below each category, and its part of the log probability."""
-    n_cuts = len(cuts) - 2
-    out = np.zeros((n_cuts + 1, 3))
-    for c in range(n_cuts + 1):
-        if c < n_cuts:
-            out[c, 0] = math.exp(-cuts[c + 1])
-        if c > 0:
-            out[c, 1] = math.exp(-cuts[c])
-            out[c, 2] = -cuts[c]
-            if c < n_cuts:
-                out[c, 2] += math.log(-math.expm1(cuts[c] - cuts[c + 1]))
-    return out
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _add_heights(
-    link: int, lo: int, hi: int, category: IntArray, count: FloatArray, eta: FloatArray,
-    cuts: FloatArray, odds: FloatArray, shift: FloatArray, held: FloatArray, bottom: FloatArray,
-    out: FloatArray,
-) -> None:  # fmt: skip
-    """Add to ``out`` the log likelihood of rows lo .. hi at each shift of eta (ascending)."""
-    size = len(shift)
-    if link == PROBIT:
-        for i in range(lo, hi):
-            c = category[i]
-            for q in range(size):
-                x = eta[i] + shift[q]
-                out[q] += count[i] * cell(link, cuts[c + 1] - x, cuts[c] - x, 0.0, 0.0)[0]
-        return
-    # log(F(a) - F(b)) = const + eta - log((1 + high e^eta)(1 + low e^eta)), but for the lowest
-    # category, whose eta is missing: products need one log for many rows
-    for q in range(size):
-        held[q] = math.exp(shift[q])
-        bottom[q] = 1.0
-    slope, level = 0.0, 0.0
-    for i in range(lo, hi):
-        c = category[i]
-        if c > 0:
-            slope += count[i]
-            level += count[i] * (eta[i] + odds[c, 2])
-        e = math.exp(eta[i])
-        up, down = odds[c, 0] * e, odds[c, 1] * e
-        if count[i] == 1.0:
-            for q in range(size):
-                bottom[q] *= (1.0 + up * held[q]) * (1.0 + down * held[q])
-            if bottom[size - 1] > 1e150:
-                for q in range(size):
-                    out[q] -= math.log(bottom[q])
-                    bottom[q] = 1.0
-        else:
-            for q in range(size):
-                out[q] -= count[i] * math.log((1.0 + up * held[q]) * (1.0 + down * held[q]))
-    for q in range(size):
-        out[q] += level + slope * shift[q] - math.log(bottom[q])
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def log_likelihood(
-    link: int, start: IntArray, category: IntArray, count: FloatArray, eta: FloatArray,
-    cuts: FloatArray, sd: float, node: FloatArray, log_weight: FloatArray, pull: FloatArray,
-    curvature: FloatArray, row_curvature: FloatArray,
-) -> float:  # fmt: skip
-    """Return the log likelihood, leading effects integrated out, without derivatives.
-
-    The nodes sit where a linear model of each level puts its mode: its effect u has mode
-    ``sd^2 (pull - sum row_curvature eta) / (1 + sd^2 curvature)``.
-    """
-    size, total = len(node), 0.0
-    shift, height = np.zeros(size), np.zeros(size)
-    held, bottom = np.empty(size), np.empty(size)
-    odds = _odds(cuts)
-    for j in range(len(start) - 1):
-        lo, hi = start[j], start[j + 1]
-        width = 1.0
-        if sd < 0.0:
-            height[0] = 0.0
-        else:
-            known = 0.0
-            for i in range(lo, hi):
-                known += row_curvature[i] * eta[i]
-            inner = 1.0 + sd * sd * curvature[j]
-            at = sd * (pull[j] - known) / inner
-            width = 1.0 / math.sqrt(inner)
-            for q in range(size):
-                v = at + width * node[q]
-                shift[q] = sd * v
-                height[q] = log_weight[q] - 0.5 * v * v - _LOG_ROOT_2PI
-        _add_heights(link, lo, hi, category, count, eta, cuts, odds, shift, held, bottom, height)
-        top, mass = height.max(), 0.0
-        for q in range(size):
-            mass += math.exp(height[q] - top)
-        total += top + math.log(mass) + math.log(width)
-    return total
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def log_likelihoods(
-    link: int, start: IntArray, category: IntArray, count: FloatArray, indptr: IntArray,
-    column: IntArray, value: FloatArray, code: IntArray, effects: FloatArray, fixed: FloatArray,
-    cuts: FloatArray, sd: FloatArray, node: FloatArray, log_weight: FloatArray, pull: FloatArray,
-    curvature: FloatArray, row_curvature: FloatArray, out: FloatArray,
-) -> None:  # fmt: skip
-    """Fill `log_likelihood` of each draw: effects (draws, s), fixed (draws, m), cuts, sd."""
-    eta = np.empty(len(code))
-    for d in range(len(out)):
-        if np.isfinite(out[d]):
-            predictor(indptr, column, value, effects[d], code, fixed[d], eta)
-            out[d] = log_likelihood(
-                link, start, category, count, eta, cuts[d], sd[d], node, log_weight, pull,
-                curvature, row_curvature,
-            )  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def draw_leading(
-    link: int, start: IntArray, category: IntArray, count: FloatArray, eta: FloatArray,
-    cuts: FloatArray, gaps: FloatArray, sd: float, normal: FloatArray,
-    uniform: FloatArray, out: FloatArray,
-) -> None:  # fmt: skip
-    """Draw every level's effect: resample stratified normal proposals about its mode.
-
-    ``normal`` (levels, C) holds the standard normal proposals, ascending; ``uniform`` (levels,)
-    the choice among them.
-    """
-    size = normal.shape[1]
-    shift, height = np.empty(size), np.empty(size)
-    held, bottom = np.empty(size), np.empty(size)
-    odds = _odds(cuts)
-    for j in range(len(start) - 1):
-        lo, hi = start[j], start[j + 1]
-        at, curvature = 0.0, 0.0
-        for _ in range(30):
-            curvature, gradient = 0.0, 0.0
-            for i in range(lo, hi):
-                c, x = category[i], eta[i] + sd * at
-                _, ga, gb, aa, ab, bb = cell(
-                    link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1]
-                )
-                gradient -= count[i] * (ga + gb)
-                curvature += count[i] * (aa + 2.0 * ab + bb)
-            step = (sd * gradient - at) / (1.0 + sd * sd * curvature)
-            if abs(step) < 1e-3:
-                break
-            at += min(max(step, -3.0), 3.0)
-        width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
-        for q in range(size):
-            v = at + width * normal[j, q]
-            shift[q] = sd * v
-            height[q] = 0.5 * (normal[j, q] * normal[j, q] - v * v)
-        _add_heights(link, lo, hi, category, count, eta, cuts, odds, shift, held, bottom, height)
-        top = height.max()
-        mass = 0.0
-        for q in range(size):
-            height[q] = math.exp(height[q] - top)
-            mass += height[q]
-        left = uniform[j] * mass
-        chosen = size - 1
-        for q in range(size):
-            left -= height[q]
-            if left <= 0.0:
-                chosen = q
-                break
-        out[j] = sd * (at + width * normal[j, chosen])

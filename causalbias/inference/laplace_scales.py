@@ -26,6 +26,7 @@ from causalbias.inference.problem import EngineError, FloatArray, GroupTerm
 _STEP = 0.05
 _PAIRS = 12
 _MAX_ROUNDS = 25
+_MAX_VARIANCE = 50.0  # of what flat coefficients add to the linear predictor
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,36 @@ def find_scales(
         step *= min(1.0, 1.5 / np.abs(step).max())
         point = scale_point(target, terms, point.theta + step, point)
     return point, inverse
+
+
+def check_determined(target: Target, mode: ScalePoint) -> None:
+    """Refuse coefficients with flat priors that run away.
+
+    Under separation the likelihood rises for ever, by ever less, so that a search stops somewhere;
+    there it leaves the linear predictor all but free.
+    """
+    flat = np.flatnonzero(np.isinf(target.beta_sd))
+    if not len(flat):
+        return
+    at = target.rows.n_effects + target.n_free + flat
+    size = np.abs(target.rows.design[:, flat]).max(axis=0)
+    cov = mode.cov[np.ix_(at, at)] * np.outer(size, size)
+    if np.linalg.eigvalsh(cov)[-1] > _MAX_VARIANCE:
+        raise EngineError(
+            "coefficients with flat priors are not determined: separation, as where a coefficient "
+            "predicts the response without error; give them proper priors"
+        )
+
+
+def start_scales(terms: Sequence[GroupTerm]) -> FloatArray:
+    """Start every sd at what moves the linear predictor by a half."""
+    theta: list[float] = []
+    for term in terms:
+        k = term.columns.shape[1]
+        size = np.sqrt(np.mean((term.columns[:, None] * term.weights[..., None]) ** 2, axis=(0, 1)))
+        theta += np.log(0.5 / np.where(size > 0, size, 1.0)).tolist()
+        theta += [0.0] * (k * (k - 1) // 2 if term.correlated else 0)
+    return np.array(theta)
 
 
 def _positive_inverse(hessian: FloatArray) -> FloatArray:

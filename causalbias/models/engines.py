@@ -12,7 +12,8 @@ import xarray as xr
 from causalbias.errors import DataError
 from causalbias.inference.collapsed import sample_collapsed
 from causalbias.inference.diagnostics import diagnose, verdict
-from causalbias.inference.laplace import FAMILIES, sample_laplace
+from causalbias.inference.laplace import sample_laplace
+from causalbias.inference.laplace_target import FAMILIES
 from causalbias.inference.nuts import sample_nuts, weigh_rows
 from causalbias.inference.problem import EngineError, FloatArray, ImproperError, Problem
 from causalbias.models.arrays import arrays_of, sd_log_prior
