@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from causalbias.recognition.machine import enrolment, with_distances, with_embeddings
     from causalbias.recognition.texts import text_scores
     from causalbias.recognition.torch_file import text_embeddings
+    from causalbias.stimuli import design
     from causalbias.storage import open, save
     from causalbias.study.build import make_study
     from causalbias.study.frames import to_frame
@@ -57,6 +58,7 @@ __all__ = [
     "align_face",
     "consensus",
     "demo_study",
+    "design",
     "effects",
     "eigenfaces",
     "embed",
@@ -143,9 +145,16 @@ _HOMES = {
 }
 
 
+# Public names that are modules.
+_MODULES = {
+    "design": "causalbias.stimuli.design",
+    "plots": "causalbias.plots",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "plots":
-        return importlib.import_module("causalbias.plots")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'causalbias' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,1 @@
+"""Making the stimuli: designs, manifests, generators, latent directions, traversals."""
