@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from causalbias.errors import DataError
 
 if TYPE_CHECKING:
-    from causalbias import plots
+    from causalbias import plots, stimuli
     from causalbias.agreement.consensus import consensus, hcic
     from causalbias.agreement.graded import graded_response
     from causalbias.agreement.reliability import reliability
@@ -81,6 +81,7 @@ __all__ = [
     "reliability",
     "save",
     "simulate",
+    "stimuli",
     "stimuli_from_names",
     "summarise",
     "summary",
@@ -149,6 +150,7 @@ _HOMES = {
 _MODULES = {
     "design": "causalbias.stimuli.design",
     "plots": "causalbias.plots",
+    "stimuli": "causalbias.stimuli",
 }
 
 
