@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from causalbias.recognition.torch_file import text_embeddings
     from causalbias.stimuli import design
     from causalbias.storage import open, save
+    from causalbias.studies import checks
     from causalbias.study.build import make_study
     from causalbias.study.frames import to_frame
     from causalbias.study.pairs import stimuli_from_names, with_pairs
@@ -56,6 +57,7 @@ __all__ = [
     "System",
     "__version__",
     "align_face",
+    "checks",
     "consensus",
     "demo_study",
     "design",
@@ -148,6 +150,7 @@ _HOMES = {
 
 # Public names that are modules.
 _MODULES = {
+    "checks": "causalbias.studies.checks",
     "design": "causalbias.stimuli.design",
     "plots": "causalbias.plots",
     "stimuli": "causalbias.stimuli",
