@@ -146,8 +146,8 @@ def page(table, seen, beside, fits, quality):
 Each rater of the experiment scored one attribute, so its own answers cannot show what else changed.
 Here the other columns are **predictions**: for each of the 34 questions, a ridge regression of the
 mean rating of {int(fits["n"].max()):,} other faces of the same generator on their dlib embeddings
-(128 features), applied to the embeddings of the 1,500 manipulated faces. Nobody was asked these questions about
-these faces.
+(128 features), applied to the embeddings of the 1,500 manipulated faces. Nobody was asked these
+questions about these faces.
 
 ![Leak matrix](omi_leaks.png)
 
@@ -164,10 +164,10 @@ On the diagonal, and only there, predictions can be set beside what raters said 
 
 `residual`: standard deviation of a face's mean rating about its prediction; `miss`: measured minus
 predicted, in those units. The embedding is made to ignore expression, and misses most of
-*outgoing*. The root mean square of the misses, {misfit:.2f} residual standard deviations, is carried as an
-error of every cell, with that of the weights and that of 50 seeds; t intervals on 10 degrees of
-freedom, as ten cells tell the misfit. That assumes that off the diagonal the model is wrong by
-about as much.
+*outgoing*. The root mean square of the misses, {misfit:.2f} residual standard deviations,
+is carried as an error of every cell, with that of the weights and that of 50 seeds; t intervals on
+10 degrees of freedom, as ten cells tell the misfit. That assumes that off the diagonal the model is
+wrong by about as much.
 
 ## What is clear nevertheless
 {len(clear)} of {len(off)} cells off the diagonal have intervals that exclude zero:
@@ -187,13 +187,13 @@ sharpness exclude zero, the largest {quality_told}.
 
 ## What it means for the claims
 - The experiment pushes one *rating* at a time along a direction that, as these numbers suggest, is
-  not orthogonal to the others. What it estimates is the effect of moving a face to where people see more of an attribute,
-  with all that comes along, and not of that attribute alone.
+  not orthogonal to the others. What it estimates is the effect of moving a face to where people
+  see more of an attribute, with all that comes along, and not of that attribute alone.
 - Perceived race moves with some of them ({told}). A distance or an error rate of a network along
   these attributes may be one of perceived race, and must not be read as an effect of the attribute
   in the name.
-- Where a number is grey, a leak is not shown to be absent: the intervals are wide, and dlib's embedding
-  is blind to much of expression, pose and lighting.
+- Where a number is grey, a leak is not shown to be absent: the intervals are wide, and dlib's
+  embedding is blind to much of expression, pose and lighting.
 - The same faces rated on all attributes by people would settle it: `cb.design` plans that,
   `cb.checks.leaks` reads it.
 """

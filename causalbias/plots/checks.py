@@ -37,7 +37,7 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     estimate = table.pivot(**shape, values="estimate")
     own = table.pivot(**shape, values="own").eq(True)
     # The manipulated attributes first, on the diagonal.
-    first = [str(own.columns[row.argmax()]) for row in own.to_numpy() if row.any()]
+    first = [str(own.columns[int(row.argmax())]) for row in own.to_numpy() if row.any()]
     order = [*first, *(name for name in estimate.columns if name not in first)]
     estimate, own = estimate[order], own[order]
     clear = table.pivot(**shape, values="clear")[order].eq(True)

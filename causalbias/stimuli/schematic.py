@@ -17,6 +17,7 @@ SHAPES = ("width", "height", "eye_gap", "eye_size", "nose", "mouth", "brow", "ha
 TANGLE = 0.45  # cosine, in expectation, between any two attributes' weights
 SOFT = 0.03  # width of an edge, in half pictures
 CHUNK = 256
+STREAM = 0xFACE
 
 
 def schematic(rng: int = 0) -> Generator:
@@ -82,7 +83,8 @@ def schematic_truth(rng: int = 0) -> xr.DataArray:
 
 def _weights(rng: int) -> np.ndarray:
     """Weights (attributes and shapes, latent), each of length 1."""
-    random = np.random.default_rng(rng)
+    # A stream apart: latents drawn by a user with the same seed must not resemble the weights.
+    random = np.random.default_rng([rng, STREAM])
     common = random.normal(size=LATENTS)
     own = random.normal(size=(len(ATTRIBUTES) + len(SHAPES), LATENTS))
     share = np.where(np.arange(len(own)) < len(ATTRIBUTES), TANGLE, 0.0)[:, None]

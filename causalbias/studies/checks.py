@@ -202,17 +202,15 @@ class Checks:
     def findings(self) -> list[str]:
         """The checks' results in plain sentences."""
         said = []
-        if "dose" in self.tables:
-            ends = self.tables["dose"].groupby("attribute")[["lower", "upper"]]
-            still = [
-                str(name) for name, part in ends
-                if not ((part["lower"] > 0) | (part["upper"] < 0)).any()
-            ]  # fmt: skip
-            said.append(
-                f"Dose: no perceived change of {', '.join(still)} is clear of zero."
-                if still
-                else "Dose: every manipulated attribute that was asked about is seen to change."
-            )
+        if "leaks" in self.tables:
+            own = self.tables["leaks"].query("own")
+            still = ", ".join(own["attribute"][~own["clear"]])
+            if still:
+                said.append(f"Dose: no perceived change of {still} is clear of zero.")
+            elif len(own):
+                said.append(
+                    "Dose: every manipulated attribute that was asked about is seen to change."
+                )
         for name, what in (("leaks", "Leaks"), ("quality", "Image quality")):
             if name in self.tables:
                 said.append(f"{what}: {_leak_sentence(self.tables[name])}")
@@ -231,7 +229,12 @@ class Checks:
                 "enrol, over all systems."
             )
         if "duplicates" in self.tables:
-            said.append(f"Duplicates: {len(self.tables['duplicates']):,} near or exact.")
+            table = self.tables["duplicates"]
+            two = int((~table["same_identity"]).sum())
+            said.append(
+                f"Duplicates: {two:,} near pairs of two seeds, {len(table) - two:,} of one seed; "
+                f"{int(table['identical'].sum()):,} of them identical."
+            )
         return said
 
     def __str__(self) -> str:
@@ -282,7 +285,7 @@ def manipulation_checks(
     }
     if images is not None:
         made["quality"] = lambda: leaks(study, image_scores(images), prob=prob)
-        made["duplicates"] = lambda: near_duplicates(images)
+        made["duplicates"] = lambda: _by_identity(near_duplicates(images), study)
     tables, missing = {}, {}
     for name, make in made.items():
         try:
@@ -290,6 +293,13 @@ def manipulation_checks(
         except DataError as error:
             missing[name] = error.problem
     return Checks(tables, missing)
+
+
+def _by_identity(pairs: pd.DataFrame, study: xr.DataTree) -> pd.DataFrame:
+    """Pairs with `same_identity`."""
+    identity = to_frame(study, "stimuli").set_index("stimulus")[str(study.attrs["identity"])]
+    first, second = (identity.loc[pairs[f"stimulus_{side}"]].to_numpy() for side in "ab")
+    return pairs.assign(same_identity=first == second)
 
 
 def _leak_sentence(table: pd.DataFrame) -> str:
