@@ -43,7 +43,7 @@ def assign(
     -------
     DataFrame
         One row a trial: `task` (unique text, in random order: it tells an annotator nothing),
-        `annotator` ("p001": a place), `order` (from 1), `item`, `question`, `kind` ("normal",
+        `annotator` ("p001": a place), `order` (from 1), `item`, `question`, `role` ("normal",
         "gold", "repeat"), `trial` (1, or 2 for a repeat). Loads differ by at most one
         normal trial between annotators.
 
@@ -56,7 +56,7 @@ def assign(
     Examples
     --------
     >>> plan = assign(["x", "y", "z"], 2, each=2, gold=["g"], repeats=0.34)
-    >>> plan.groupby(["annotator", "kind"]).size().tolist()
+    >>> plan.groupby(["annotator", "role"]).size().tolist()
     [1, 3, 1, 1, 3, 1]
     """
     names = [str(one) for one in items]
@@ -81,7 +81,7 @@ def assign(
     plan = pd.concat(parts, ignore_index=True).assign(question=question)
     number = random.permutation(len(plan)) + 1
     plan["task"] = [f"t{one:0{len(str(len(plan)))}d}" for one in number]
-    return plan[["task", "annotator", "order", "item", "question", "kind", "trial"]]
+    return plan[["task", "annotator", "order", "item", "question", "role", "trial"]]
 
 
 def _spread(
@@ -111,5 +111,5 @@ def _session(
     for item in random.permutation(np.array(early, dtype=object))[:count]:
         at = int(random.integers(2 * len(first) // 3 + 1, len(shown) + 1)) if shown else 0
         shown.insert(at, (str(item), "repeat", 2))
-    frame = pd.DataFrame(shown, columns=["item", "kind", "trial"])
+    frame = pd.DataFrame(shown, columns=["item", "role", "trial"])
     return frame.assign(order=np.arange(1, len(frame) + 1))

@@ -1,5 +1,6 @@
 """Designing an experiment, as ``cb.design``: faces, pairs, annotators, and what they can tell."""
 
+from causalbias.stimuli.adaptive import next_items
 from causalbias.stimuli.assignment import assign
 from causalbias.stimuli.estimability import Report, balance, report
 from causalbias.stimuli.layouts import fraction, full, incomplete_blocks, one_at_a_time
@@ -22,6 +23,7 @@ __all__ = [
     "full",
     "incomplete_blocks",
     "label_studio_config",
+    "next_items",
     "one_at_a_time",
     "report",
     "sample_pairs",

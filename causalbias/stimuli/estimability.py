@@ -34,7 +34,7 @@ class Report:
         residual standard deviation; infinite where not estimable), `with` (what it cannot be told
         apart from).
     balance : DataFrame
-        One row a factor, or two factors together: `factors`, `cells`, `empty` (combinations that
+        One row a factor, or two factors together unless both only group: `factors`, `cells`, `empty` (combinations that
         never occur), `least`, `most` (rows in a cell that occurs).
     sds : dict of str to float
         Standard deviations of the group terms used for the errors, in units of the residual's.
@@ -106,8 +106,13 @@ def report(
     x, names = common_matrix(formula, rows)
     whiten, used = _information(formula, rows, sds or {})
     effects, rank = _coefficients(x, names, whiten)
-    factors = [name for name in _columns(formula) if name in rows]
-    return Report(formula, len(rows), rank, len(names), effects, balance(rows, factors), used)
+    factors = _columns(formula)
+    common = _columns(common_formula(_with_response(formula)))
+    spread = balance(rows, factors)
+    groups = [name for name in factors if name not in common]
+    nested = [f"{a} x {b}" for a, b in combinations(factors, 2) if {a, b} <= set(groups)]
+    spread = spread[~spread["factors"].isin(nested)].reset_index(drop=True)
+    return Report(formula, len(rows), rank, len(names), effects, spread, used)
 
 
 def balance(rows: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:

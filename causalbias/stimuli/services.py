@@ -137,7 +137,7 @@ def from_label_studio(
     Returns
     -------
     judgements : DataFrame
-        `item`, `question`, `annotator` (who answered), `place`, `score`, `kind`, `trial` (how
+        `item`, `question`, `annotator` (who answered), `place`, `score`, `role`, `trial` (how
         many times this person has judged the item), `order`: rename `item` to `pair` or
         `stimulus` for `make_study`. Gold is among them.
     excluded : DataFrame
@@ -299,7 +299,7 @@ def _judgements(
     # A service may give a person several places, and so an item more than once.
     asked = ["annotator", "question", "item"]
     judgements["trial"] = judgements.sort_values("order").groupby(asked).cumcount() + 1
-    columns = ["item", "question", "annotator", "place", "score", "kind", "trial", "order"]
+    columns = ["item", "question", "annotator", "place", "score", "role", "trial", "order"]
     silent = int((~assignment["task"].isin(kept["task"])).sum())
     reasons = [("cancelled or rejected by the service", int(cancelled.sum())),
                ("no answer to an assigned trial", silent)]  # fmt: skip

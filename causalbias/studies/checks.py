@@ -55,7 +55,8 @@ def dose(
     [40]
     """
     seen, over = _seen(study, scores)
-    own = seen[seen["question"] == seen["attribute"].map(lambda one: SEEN_AS.get(one, one))]
+    pairs = zip(seen["attribute"], seen["question"], strict=True)
+    own = seen[[_is_own(attribute, question) for attribute, question in pairs]]
     if own.empty:
         raise DataError(
             f"no question about {', '.join(map(str, seen['attribute'].unique()))}",
@@ -116,7 +117,7 @@ def leaks(
         attribute, question = str(attribute), str(question)
         mean = slope.dropna().groupby(unit).mean() * (levels.max() - levels.min())
         if len(mean):
-            own = question == SEEN_AS.get(attribute, attribute)
+            own = _is_own(attribute, question)
             rows.append((attribute, question, own, *_t_interval(mean, prob), len(mean), over))
     columns = ["attribute", "question", "own", "estimate", "lower", "upper", "n", "over"]
     table = pd.DataFrame(rows, columns=columns)
@@ -293,6 +294,10 @@ def manipulation_checks(
         except DataError as error:
             missing[name] = error.problem
     return Checks(tables, missing)
+
+
+def _is_own(attribute: str, question: str) -> bool:
+    return question in (attribute, SEEN_AS.get(attribute))
 
 
 def _by_identity(pairs: pd.DataFrame, study: xr.DataTree) -> pd.DataFrame:

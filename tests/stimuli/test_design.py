@@ -136,11 +136,11 @@ def test_assignment_is_balanced(n, people, data):
     each = data.draw(st.integers(1, people))
     items = [f"i{k}" for k in range(n)]
     plan = cb.design.assign(items, people, each=each, gold=["g1", "g2"], repeats=0.2)
-    normal = plan[plan["kind"] == "normal"]
+    normal = plan[plan["role"] == "normal"]
     load = normal["annotator"].value_counts().reindex(plan["annotator"].unique(), fill_value=0)
     assert load.max() - load.min() <= 1
     assert (normal.groupby("item")["annotator"].agg(["size", "nunique"]) == each).all(axis=None)
-    assert (plan[plan["kind"] == "gold"].groupby("item").size() == people).all()
+    assert (plan[plan["role"] == "gold"].groupby("item").size() == people).all()
     assert plan["task"].is_unique
     for _, one in plan.groupby("annotator"):
         assert one["order"].tolist() == list(range(1, len(one) + 1))
@@ -188,7 +188,7 @@ def test_label_studio_there_and_back(plan, tmp_path):
     plan, images = plan
     path = cb.design.to_label_studio(plan, images, "https://faces.example/", tmp_path / "t.json")
     tasks = json.loads(path.read_text())
-    assert not {"kind", "trial", "item"} & set(tasks[0]["data"])
+    assert not {"role", "trial", "item"} & set(tasks[0]["data"])
     for task, score in zip(tasks, answered(plan), strict=True):
         choice = {"from_name": "score", "type": "choices", "value": {"choices": [str(score)]}}
         person = {"id": task["data"]["annotator"] + "@x"}
