@@ -118,9 +118,7 @@ def posterior(
     within = np.maximum(squares - n * own**2, 0).sum()
     freedom = np.maximum(n - 1, 0).sum()
     p = x.shape[1]
-    design = np.hstack([x, np.eye(len(x))])
     spread, share = 0.1 * most, 0.5
-    mean = np.zeros(design.shape[1])
     guess = own
     for _ in range(SWEEPS):
         shape = np.maximum((guess - low) * (high - guess), FLOOR * most)
@@ -128,15 +126,20 @@ def posterior(
         if freedom > 0:
             share = max(within / (np.maximum(n - 1, 0) * shape).sum(), FLOOR)
         noise = share * shape
-        prior = np.concatenate([np.full(p, (VAGUE * (high - low)) ** -2.0),
-                                np.full(len(x), 1 / spread)])  # fmt: skip
-        precision = (design.T * (n / noise)) @ design + np.diag(prior)
-        covariance = np.linalg.inv(precision)
-        mean = covariance @ (design.T @ (total / noise))
-        guess = np.clip(design @ mean, low, high)
-        deviations, doubt = mean[p:][asked], np.diag(covariance)[p:][asked]
-        spread = max(float((deviations**2 + doubt).mean()), 1e-4 * most)
-    return mean, covariance, noise
+        # Items are independent given the coefficients, whose precision is a Schur complement.
+        told = n / noise
+        alone = 1 / (told + 1 / spread)
+        inner = (x.T * (told - told**2 * alone)) @ x + np.eye(p) * (VAGUE * (high - low)) ** -2.0
+        common = np.linalg.inv(inner)
+        beta = common @ (x.T @ (total / noise - told * alone * total / noise))
+        deviation = alone * (total / noise - told * (x @ beta))
+        tied = -(alone * told)[:, None] * x
+        doubt = alone + np.einsum("ij,jk,ik->i", tied, common, tied)
+        guess = np.clip(x @ beta + deviation, low, high)
+        spread = max(float((deviation**2 + doubt)[asked].mean()), 1e-4 * most)
+    across = tied @ common
+    covariance = np.block([[common, across.T], [across, np.diag(alone) + across @ tied.T]])
+    return np.concatenate([beta, deviation]), covariance, noise
 
 
 def place(

@@ -34,8 +34,8 @@ class Report:
         residual standard deviation; infinite where not estimable), `with` (what it cannot be told
         apart from).
     balance : DataFrame
-        One row a factor, or two factors together unless both only group: `factors`, `cells`, `empty` (combinations that
-        never occur), `least`, `most` (rows in a cell that occurs).
+        One row a factor, or two factors together unless both only group: `factors`, `cells`,
+        `empty` (combinations that never occur), `least`, `most` (rows in a cell that occurs).
     sds : dict of str to float
         Standard deviations of the group terms used for the errors, in units of the residual's.
     """

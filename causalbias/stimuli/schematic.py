@@ -10,17 +10,16 @@ import xarray as xr
 from causalbias.datasets.release.drawing import SKIN
 from causalbias.stimuli.generator import Generator
 
-SIDE = 64
 LATENTS = 32
 ATTRIBUTES = ("age", "hair", "lighting", "pose", "skin_tone", "smiling")
 SHAPES = ("width", "height", "eye_gap", "eye_size", "nose", "mouth", "brow", "hairline", "jaw")
 TANGLE = 0.45  # cosine, in expectation, between any two attributes' weights
 SOFT = 0.03  # width of an edge, in half pictures
-CHUNK = 256
+CHUNK = 64
 STREAM = 0xFACE
 
 
-def schematic(rng: int = 0) -> Generator:
+def schematic(rng: int = 0, *, side: int = 64) -> Generator:
     """The schematic face renderer: 32 latents, six attributes.
 
     Each attribute is a weighted sum of the latents, and so is each of nine shapes that make a
@@ -32,11 +31,13 @@ def schematic(rng: int = 0) -> Generator:
     ----------
     rng : int
         Seed of the weights: each is a generator of its own.
+    side : int, default 64
+        Of the pictures, in pixels.
 
     Returns
     -------
     Generator
-        Pictures of 64 x 64 pixels; controls age, hair, lighting, pose, skin_tone, smiling, each in
+        With controls age, hair, lighting, pose, skin_tone, smiling, each in
         standard deviations over faces, drawn without change beyond -3 and 3.
 
     Examples
@@ -51,17 +52,15 @@ def schematic(rng: int = 0) -> Generator:
         value = latent @ weights.T
         for name, added in controls.items():
             value[:, ATTRIBUTES.index(name)] += added
-        parts = [
-            _draw(value[start : start + CHUNK]) for start in range(0, max(len(value), 1), CHUNK)
-        ]
-        return np.concatenate(parts)
+        starts = range(0, max(len(value), 1), CHUNK)
+        return np.concatenate([_draw(value[at : at + CHUNK], side) for at in starts])
 
     return Generator(
         name="schematic",
         forward=forward,
         latents=LATENTS,
         controls=ATTRIBUTES,
-        version=f"schematic 1, weights {rng} (drawn; not photographs)",
+        version=f"schematic 1, weights {rng}, side {side} (drawn; not photographs)",
     )
 
 
@@ -92,12 +91,12 @@ def _weights(rng: int) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _draw(value: np.ndarray) -> np.ndarray:
-    """Pictures (face, 64, 64, 3), uint8, of attributes and shapes (face, 15) in sds."""
+def _draw(value: np.ndarray, side: int) -> np.ndarray:
+    """Pictures (face, side, side, 3), uint8, of attributes and shapes (face, 15) in sds."""
     drawn = np.clip(value, -3, 3) / 3
     age, hair, light, pose, skin, smile, *shape = drawn.T[:, :, None, None]
     width, height, gap, size, nose, mouth, brow, hairline, jaw = shape
-    y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     half, tall = 0.58 + 0.1 * width, 0.76 + 0.08 * height
     across = x / (half * (1 + 0.25 * jaw * y))
     down = (y - 0.05) / tall
@@ -107,7 +106,7 @@ def _draw(value: np.ndarray) -> np.ndarray:
     shade = 0.72 + 0.28 * depth + 0.3 * light * across
     knots = np.linspace(-1, 1, len(SKIN))
     tone = np.stack([np.interp(skin, knots, channel) for channel in SKIN.T], axis=-1)
-    picture = np.full((len(value), SIDE, SIDE, 3), 205.0)
+    picture = np.full((len(value), side, side, 3), 205.0)
     grey = np.broadcast_to(75 + 70 * age, head.shape)[..., None] * np.array([1.0, 0.93, 0.85])
     mane = _edge(1 - np.sqrt((x / (half + 0.14)) ** 2 + ((y + 0.05) / (tall + 0.12)) ** 2))
     picture = _over(picture, grey, mane * _edge(0.15 + 0.75 * hair - y))
