@@ -9,7 +9,6 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from causalbias.agreement.consensus import hcic
 from causalbias.datasets.release.layout import PAIR_QUESTION, PROTOTYPE
 from causalbias.errors import DataError
 from causalbias.recognition.machine import enrolment, rate_interval
@@ -159,8 +158,9 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
         machine = machine.rename(columns={"system": "measure", "distance": "value"})
         parts.append(_from_reference(machine, references))
     if "human" in study.children and "pairs" in study.children and _asked(study, PAIR_QUESTION):
+        answers = to_frame(study, "human").query(f"question == '{PAIR_QUESTION}'")
+        mean = answers.groupby("pair")["score"].mean().rename("value")
         pairs = to_frame(study, "pairs").set_index("pair")
-        mean = hcic(study, PAIR_QUESTION)["mean"].rename("value")
         human = pairs.join(mean, how="inner").assign(measure="HCIC")
         parts.append(_from_reference(human.reset_index(), references))
     if not parts or not sum(len(part) for part in parts):
