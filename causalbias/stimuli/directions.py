@@ -202,6 +202,8 @@ def predicted_leaks(
 def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
     if latent.ndim != 2 or not np.isfinite(latent).all():
         raise DataError(f"latents of shape {latent.shape}", mend="give finite (faces, features)")
+    if not (np.ptp(latent, axis=0) > 0).any():
+        raise DataError("all latents are equal", mend="give those of different faces")
     if kind not in ("ridge", "logistic", "ordinal"):
         raise DataError(f"kind {kind!r}", mend="use ridge, logistic or ordinal")
     if len(ratings) != len(latent) or ratings.shape[1] == 0:

@@ -169,6 +169,8 @@ def _with_response(formula: str) -> str:
 
 
 def _used(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    if rows.empty:
+        raise DataError("no rows", mend="give a design with at least one row", file="design")
     missing = rows[list(columns)].isna().any()
     if missing.any():
         name = str(missing.idxmax())

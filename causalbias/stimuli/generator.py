@@ -118,12 +118,17 @@ def torch_generator(
     DataError
         If torch is missing, or the file is no such program.
     """
-    from causalbias.recognition.embedder import file_hash
+    from causalbias.recognition.embedder import file_hash, first_line
     from causalbias.recognition.torch_file import torch_program
 
     path = Path(path)
     version = f"{path.name} {file_hash(path)[:16]}"
-    network = torch_program(path).eval().to(device)
+    try:
+        network = torch_program(path).eval().to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise DataError(
+            f"device {device!r}: {first_line(error)}", mend="use device='cpu'", file=path.name
+        ) from error
 
     def forward(latent: np.ndarray, _: dict[str, np.ndarray]) -> np.ndarray:
         import torch

@@ -83,6 +83,8 @@ def _grey(images: Mapping[str, object]) -> Iterator[tuple[str, np.ndarray]]:
     """Grey images (height, width), 0 to 255, of those that can be read."""
     found = 0
     for name, path in images.items():
+        if not Path(str(path)).is_file():
+            raise DataError("no such image", mend="check the folder", file=str(path))
         pixels = decode(Path(str(path)).read_bytes()).pixels
         if pixels is not None and min(pixels.shape[:2]) > 2:
             found += 1

@@ -188,6 +188,11 @@ def test_ratings_that_cannot_be_used(change, told):
         cb.stimuli.fit_directions(latent, change(ratings))
 
 
+def test_latents_that_do_not_vary():
+    with pytest.raises(cb.DataError, match="all latents are equal"):
+        cb.stimuli.fit_directions(np.zeros((20, 3)), pd.DataFrame({"age": range(20)}))
+
+
 def test_unknown_attributes_and_unreachable_groups():
     latent, _, ratings = rated(8, faces=60)
     found = cb.stimuli.fit_directions(latent, ratings)
