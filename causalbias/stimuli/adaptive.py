@@ -57,6 +57,7 @@ def next_items(
         `item`, `judgements`: how many more to ask for, those with most first.
     estimand : dict
         `estimate` and `error` (posterior sd) now; `expected`: the error once the plan is answered.
+        By the working model, which is somewhat overconfident (docs/stimuli.md): no final result.
 
     Raises
     ------
