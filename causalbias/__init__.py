@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from causalbias.errors import DataError
 
 if TYPE_CHECKING:
-    from causalbias import design, plots
+    from causalbias import design, plots, stimuli
     from causalbias.agreement.consensus import consensus, hcic
     from causalbias.agreement.consistency import error_consistency
     from causalbias.agreement.graded import graded_response
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from causalbias.robustness.leak import leak_to_overturn
     from causalbias.robustness.prior import prior_sensitivity
     from causalbias.storage import open, save
+    from causalbias.studies import checks
     from causalbias.study.build import make_study
     from causalbias.study.frames import to_frame
     from causalbias.study.pairs import stimuli_from_names, with_pairs
@@ -78,6 +79,7 @@ __all__ = [
     "align_face",
     "all_pairs",
     "all_pairs_rates",
+    "checks",
     "compare",
     "conditional_bias",
     "consensus",
@@ -126,6 +128,7 @@ __all__ = [
     "score_histograms",
     "separation",
     "simulate",
+    "stimuli",
     "stimuli_from_names",
     "summarise",
     "summary",
@@ -222,9 +225,18 @@ _HOMES = {
 }
 
 
+# Public names that are modules.
+_MODULES = {
+    "checks": "causalbias.studies.checks",
+    "design": "causalbias.design",
+    "plots": "causalbias.plots",
+    "stimuli": "causalbias.stimuli",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name in ("design", "plots"):
-        return importlib.import_module(f"causalbias.{name}")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'causalbias' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

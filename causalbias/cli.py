@@ -153,6 +153,70 @@ def validate(path: Path, dataset: Dataset = "omi") -> None:
     console.print("valid", style="green")
 
 
+@app.command()
+def design(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the plan.")],
+    factor: Annotated[
+        list[str], typer.Option(help="A factor and its levels: seed=1..20, race=asian,black.")
+    ],
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(help="An attribute moved alone, with its levels: pose=-2,0,2."),
+    ] = None,
+    formula: Annotated[
+        str | None,
+        typer.Option(help="Model to be fitted, of kind, annotator, item and the factors. "
+                     "[default: kind by factors, annotators and pairs]"),
+    ] = None,
+    genuine: Annotated[int, typer.Option(help="Genuine pairs a group and two levels.")] = 10,
+    impostors: Annotated[int, typer.Option(help="Impostor pairs a cell of the design.")] = 10,
+    annotators: Annotated[int, typer.Option(help="Places for annotators.")] = 50,
+    each: Annotated[int, typer.Option(help="Judgements of each pair.")] = 5,
+    repeats: Annotated[float, typer.Option(help="Part shown a second time.")] = 0.1,
+    base: Annotated[
+        str, typer.Option(help="What goes before an image's path.")
+    ] = "/data/local-files/?d=",
+    seed: Seed = 1,
+) -> None:  # fmt: skip
+    """Plan an experiment: faces, pairs, who judges what; and what it can tell."""
+    from causalbias.cli_stimuli import plan
+
+    with _told():
+        told = plan(out, factor, attribute or [], formula, genuine, impostors, annotators, each,
+                    repeats, base, seed)  # fmt: skip
+    console.print(told, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"plan: {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def check(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Data set, or a saved study. [default: $CAUSALBIAS_DATA/DATASET]"),
+    ] = None,
+    dataset: Dataset = "omi",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the faces: also check quality and duplicates.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Directory for tables and figure.")
+    ] = None,
+    prob: Prob = 0.95,
+) -> None:
+    """Check the manipulations: dose, leaks, identity, detection, image quality, duplicates."""
+    from causalbias.cli_stimuli import write_checks
+
+    with _told():
+        study = _study(path or _real_data(dataset), dataset)
+        files = None if images is None else cb.images_of(study, images)
+        checks = cb.checks.manipulation_checks(study, images=files, prob=prob)
+        written = [] if out is None else write_checks(checks, out)
+    console.print(str(study), markup=False, highlight=False)
+    console.print(str(checks), markup=False, highlight=False, soft_wrap=True)
+    for one in written:
+        console.print(f"written: {one}", markup=False, highlight=False, soft_wrap=True)
+
+
 class _told:
     """Ends the program with one line where the data are bad."""
 

@@ -1,5 +1,34 @@
-"""Designing an experiment: how many seeds, annotators and pairs for a given precision."""
+"""Designing an experiment, as ``cb.design``: faces, pairs, annotators, and what they can tell."""
 
 from causalbias.design.power import power
+from causalbias.stimuli.adaptive import next_items
+from causalbias.stimuli.assignment import assign
+from causalbias.stimuli.estimability import Report, balance, report
+from causalbias.stimuli.layouts import fraction, full, incomplete_blocks, one_at_a_time
+from causalbias.stimuli.sampling import sample_pairs
+from causalbias.stimuli.services import (
+    from_label_studio,
+    from_mturk,
+    label_studio_config,
+    to_label_studio,
+    to_manifest_csv,
+)
 
-__all__ = ["power"]
+__all__ = [
+    "Report",
+    "assign",
+    "balance",
+    "fraction",
+    "from_label_studio",
+    "from_mturk",
+    "full",
+    "incomplete_blocks",
+    "label_studio_config",
+    "next_items",
+    "one_at_a_time",
+    "power",
+    "report",
+    "sample_pairs",
+    "to_label_studio",
+    "to_manifest_csv",
+]

@@ -1,5 +1,6 @@
 """Figures: one function each, effects in, matplotlib out."""
 
+from causalbias.plots.checks import leak_matrix
 from causalbias.plots.comparing import comparison
 from causalbias.plots.forest import forest
 from causalbias.plots.identity import group_effects, group_rates
@@ -21,6 +22,7 @@ __all__ = [
     "forest",
     "group_effects",
     "group_rates",
+    "leak_matrix",
     "perceived_against_distance",
     "rank_heatmap",
     "rate_differentials",

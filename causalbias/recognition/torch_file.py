@@ -59,7 +59,7 @@ def torch_embedder(
         if architecture == "clip":
             defaults["size"] = (network.visual.size, network.visual.size)
     else:
-        network = _program(path)
+        network = torch_program(path)
         defaults = {key: value for key, value in ARCFACE.items() if key != "size"}
     _check_finite(network.state_dict(), path.name)
     options = defaults | known
@@ -256,7 +256,7 @@ def _spare(key: str) -> bool:
     return key.startswith(HEADS) or key in NOT_WEIGHTS
 
 
-def _program(path: Path) -> Any:
+def torch_program(path: Path) -> Any:
     """A network that brings its own architecture: torch.export's, or TorchScript."""
     torch = _torch()
     from causalbias.recognition.networks.exported import Exported

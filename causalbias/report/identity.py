@@ -6,7 +6,8 @@ import xarray as xr
 from causalbias.estimands.summaries import summarise
 from causalbias.plots.identity import group_effects, group_rates
 from causalbias.report.content import Content, Picture
-from causalbias.report.tables import RECORD_TITLES, record_tables
+from causalbias.report.tables import RECORD_TITLES, check_tables, record_tables
+from causalbias.studies.checks import manipulation_checks
 from causalbias.studies.identity import Identity, truth_of_identity
 
 TITLES = {
@@ -39,7 +40,8 @@ COLUMNS = (
 
 def identity_content(result: Identity) -> Content:
     """Words, figures and tables of an identity analysis."""
-    tables = tables_of(result)
+    checks = manipulation_checks(result.study, prob=result.prob)
+    tables = tables_of(result) | check_tables(checks)
     return Content(
         study=result.study,
         fits=result.fits,
@@ -47,7 +49,7 @@ def identity_content(result: Identity) -> Content:
         title="What race changes: two renders of one person, and two persons of one group",
         intro=INTRO,
         findings=findings(result, tables),
-        limits=limits(result),
+        limits=[*limits(result), *str(checks).splitlines()],
         pictures=pictures_of(result, tables),
         tables=tables,
         titles=TITLES | RECORD_TITLES,
@@ -235,7 +237,7 @@ def limits(result: Identity) -> list[str]:
     """What this study cannot support, in plain sentences."""
     said = [
         "Effects are causal where race changed in the generated face and nothing else did. That is "
-        "a property of the stimuli; this report does not test it.",
+        "a property of the stimuli; the manipulation checks are all that tests it here.",
         "Effects are averages over the levels of the attributes in this study; the models let no "
         "attribute act more strongly on one race than on another. Intervals allow for other seeds "
         "drawn like these.",

@@ -5,7 +5,8 @@ import pandas as pd
 from causalbias.estimands.summaries import summarise
 from causalbias.report.content import Content
 from causalbias.report.manipulation_figures import identity_note, pictures_of
-from causalbias.report.tables import RECORD_TITLES, record_tables
+from causalbias.report.tables import RECORD_TITLES, check_tables, record_tables
+from causalbias.studies.checks import manipulation_checks
 from causalbias.studies.manipulation import Manipulation
 from causalbias.study.frames import to_frame
 
@@ -29,7 +30,8 @@ COLUMNS = (
 
 def manipulation_content(result: Manipulation) -> Content:
     """Words, figures and tables of a manipulation analysis."""
-    tables = tables_of(result)
+    checks = manipulation_checks(result.study, prob=result.prob)
+    tables = tables_of(result) | check_tables(checks)
     return Content(
         study=result.study,
         fits=result.fits,
@@ -37,7 +39,7 @@ def manipulation_content(result: Manipulation) -> Content:
         title="What a manipulation changes for people, and how far it moves a network",
         intro=INTRO,
         findings=findings(result, tables),
-        limits=limits(result),
+        limits=[*limits(result), *str(checks).splitlines()],
         pictures=pictures_of(result),
         tables=tables,
         titles=TITLES | RECORD_TITLES,
@@ -127,7 +129,7 @@ def limits(result: Manipulation) -> list[str]:
     """What this study cannot support, in plain sentences."""
     said = [
         "Effects are causal where a manipulation changed its attribute and nothing else. That is a "
-        "property of the stimuli; this report does not test it.",
+        "property of the stimuli; the manipulation checks are all that tests it here.",
         "Scores are averages over the faces of this study. Intervals of distances allow for other "
         "seeds drawn like these; those of scores, for other raters.",
     ]

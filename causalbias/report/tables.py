@@ -10,8 +10,12 @@ import xarray as xr
 from causalbias.inference.diagnostics import extreme
 from causalbias.models.result import Fit
 from causalbias.storage import replace_text
+from causalbias.studies.checks import Checks
 
 RECORD_TITLES = {
+    "check_leaks": "Manipulation check: what each manipulation changes of what is perceived",
+    "check_identity": "Manipulation check: distance from the unchanged face, and HCIC",
+    "check_enrolment": "Manipulation check: failures to enrol by cell",
     "fits": "Diagnostics of every model",
     "excluded": "What was excluded",
     "sources": "Files read",
@@ -25,6 +29,11 @@ def record_tables(study: xr.DataTree, fits: dict[str, Fit]) -> dict[str, pd.Data
         if group in study.children:
             tables[name] = study.children[group].to_dataset().to_dataframe()
     return tables
+
+
+def check_tables(checks: Checks) -> dict[str, pd.DataFrame]:
+    """The checks' tables under the names that a report gives them."""
+    return {f"check_{name}": table for name, table in checks.tables.items()}
 
 
 def fits_table(fits: dict[str, Fit]) -> pd.DataFrame:

@@ -33,6 +33,11 @@ def test_demo_leaves_a_report_that_shows_estimates_beside_truth(tmp_path):
     assert len(truth) == 16
     # 16 intervals of 95%: fewer than 12 within has probability 1e-4 where the model is right.
     assert truth["covered"].sum() >= 12
+    # The manipulation checks are in every report, and so is what could not be checked.
+    checked = pd.read_csv(tmp_path / "out" / "tables" / "check_leaks.csv")
+    assert set(checked["attribute"]) == set(truth["attribute"])
+    assert "Manipulation check: what each manipulation changes" in page
+    assert "enrolment: NOT CHECKED" in page
     assert not re.search(r'(src|href)="(?!data:|#)', page), "the page needs another file"
     assert (tmp_path / "out" / "study.nc").exists()
     assert {p.suffix for p in (tmp_path / "out" / "figures").iterdir()} == {".pdf"}

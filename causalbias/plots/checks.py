@@ -1,0 +1,66 @@
+"""Figures of manipulation checks."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from causalbias.plots.style import TWO_COLUMNS, finish, new_figure, styled
+
+
+@styled
+def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") -> Figure:
+    """Draw a leak matrix: attribute manipulated by attribute perceived.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `cb.checks.leaks`, or with the same columns.
+    note : str
+        Note below the figure.
+    unit : str
+        Of the changes.
+
+    Returns
+    -------
+    Figure
+        Two columns wide. Numbers are the changes whose intervals exclude zero; the others are
+        grey. Boxes: the manipulated attribute itself.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> cb.plots.leak_matrix(cb.checks.leaks(cb.demo_study())).get_size_inches()[0].item()
+    7.0
+    """
+    shape = {"index": "attribute", "columns": "question"}
+    estimate = table.pivot(**shape, values="estimate")
+    own = table.pivot(**shape, values="own").eq(True)
+    # The manipulated attributes first, on the diagonal.
+    first = [str(own.columns[int(row.argmax())]) for row in own.to_numpy() if row.any()]
+    order = [*first, *(name for name in estimate.columns if name not in first)]
+    estimate, own = estimate[order], own[order]
+    clear = table.pivot(**shape, values="clear")[order].eq(True)
+    limit = float(np.nanmax(np.abs(estimate.to_numpy()))) or 1.0
+    fig, axes = new_figure(TWO_COLUMNS, 1.3 + 0.22 * len(estimate))
+    image = axes.imshow(estimate.to_numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    small = 4.6 if len(order) > 20 else 6.5
+    for row, column in np.ndindex(*estimate.shape):
+        value = estimate.to_numpy()[row, column]
+        if np.isnan(value):
+            continue
+        sure, dark = clear.to_numpy()[row, column], abs(value) > 0.6 * limit
+        colour = "white" if dark else ("black" if sure else "0.6")
+        digits = f"{value:.0f}" if limit >= 10 else f"{value:.2g}"
+        axes.text(column, row, "0" if digits == "-0" else digits,
+                  ha="center", va="center", fontsize=small, color=colour,
+                  weight="bold" if sure else "normal")  # fmt: skip
+        if own.to_numpy()[row, column]:
+            corner = (column - 0.5, row - 0.5)
+            axes.add_patch(Rectangle(corner, 1, 1, fill=False, linewidth=1.2, edgecolor="black"))
+    axes.set_xticks(range(len(order)), order, rotation=90 if len(order) > 8 else 0)
+    axes.set_yticks(range(len(estimate)), [str(name) for name in estimate.index])
+    axes.set(xlabel="perceived", ylabel="manipulated")
+    axes.tick_params(length=0)
+    fig.colorbar(image, ax=axes, label=f"change, {unit}", shrink=0.9, pad=0.01)
+    return finish(fig, note)

@@ -1,0 +1,115 @@
+"""Who judges what: balanced, with gold and repeat trials."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from causalbias.errors import DataError
+
+
+def assign(
+    items: Sequence[str] | pd.Series,
+    annotators: int,
+    *,
+    each: int,
+    question: str = "identity",
+    strata: Sequence[object] | pd.Series | None = None,
+    gold: Sequence[str] = (),
+    repeats: float = 0.0,
+    rng: int = 0,
+) -> pd.DataFrame:
+    """Assign items to annotators, evenly, in a random order for each.
+
+    Parameters
+    ----------
+    items : sequence of str
+        Pairs or faces; their kind does not matter here.
+    annotators : int
+        Places for annotators; a service fills them with people.
+    each : int
+        Judgements of each item, all by different annotators.
+    question : str
+    strata : sequence (item,), optional
+        Conditions over which each annotator's items should spread, such as the group.
+    gold : sequence of str
+        Items with a known answer, shown to everyone; not among `items`.
+    repeats : float, default 0
+        Part of an annotator's items (0 to 1) that is shown a second time, in the last third of
+        the session.
+    rng : int
+
+    Returns
+    -------
+    DataFrame
+        One row a trial: `task` (unique text, in random order: it tells an annotator nothing),
+        `annotator` ("p001": a place), `order` (from 1), `item`, `question`, `role` ("normal",
+        "gold", "repeat"), `trial` (1, or 2 for a repeat). Loads differ by at most one
+        normal trial between annotators.
+
+    Raises
+    ------
+    DataError
+        If an item occurs twice or is also gold, or more judgements an item are asked for than
+        there are annotators.
+
+    Examples
+    --------
+    >>> plan = assign(["x", "y", "z"], 2, each=2, gold=["g"], repeats=0.34)
+    >>> plan.groupby(["annotator", "role"]).size().tolist()
+    [1, 3, 1, 1, 3, 1]
+    """
+    names = [str(one) for one in items]
+    if len(set(names)) < len(names) or set(names) & set(gold):
+        raise DataError("an item occurs twice, or also among the gold", mend="give each once")
+    if not 1 <= each <= annotators or not 0 <= repeats <= 1:
+        raise DataError(
+            f"{each} judgements of each item by {annotators} annotators, repeats {repeats:g}",
+            mend="give at least as many annotators as judgements, and repeats from 0 to 1",
+        )
+    if strata is not None and len(strata) != len(names):
+        raise DataError(f"{len(strata)} strata of {len(names)} items", mend="give one an item")
+    random = np.random.default_rng(rng)
+    codes = np.zeros(len(names), int) if strata is None else pd.factorize(np.asarray(strata))[0]
+    judges = _spread(codes, annotators, each, random)
+    width = len(str(annotators))
+    parts = []
+    for person in range(annotators):
+        mine = np.flatnonzero((judges == person).any(axis=1))
+        part = _session([names[i] for i in mine], list(gold), repeats, random)
+        parts.append(part.assign(annotator=f"p{person + 1:0{width}d}"))
+    plan = pd.concat(parts, ignore_index=True).assign(question=question)
+    number = random.permutation(len(plan)) + 1
+    plan["task"] = [f"t{one:0{len(str(len(plan)))}d}" for one in number]
+    return plan[["task", "annotator", "order", "item", "question", "role", "trial"]]
+
+
+def _spread(
+    strata: np.ndarray, annotators: int, each: int, random: np.random.Generator
+) -> np.ndarray:
+    """Judges (item, each): always the least busy, then the least busy in the item's stratum."""
+    load = np.zeros(annotators)
+    of_stratum = np.zeros((strata.max(initial=0) + 1, annotators))
+    judges = np.empty((len(strata), each), int)
+    for item in random.permutation(len(strata)):
+        here = of_stratum[strata[item]]
+        chosen = np.lexsort((random.random(annotators), here, load))[:each]
+        load[chosen] += 1
+        here[chosen] += 1
+        judges[item] = chosen
+    return judges
+
+
+def _session(
+    items: list[str], gold: list[str], repeats: float, random: np.random.Generator
+) -> pd.DataFrame:
+    """One annotator's trials in order."""
+    first = [(item, "normal", 1) for item in items] + [(item, "gold", 1) for item in gold]
+    shown = [first[i] for i in random.permutation(len(first))]
+    early = [item for item, kind, _ in shown[: 2 * len(shown) // 3] if kind == "normal"]
+    count = min(round(repeats * len(items)), len(early))
+    for item in random.permutation(np.array(early, dtype=object))[:count]:
+        at = int(random.integers(2 * len(first) // 3 + 1, len(shown) + 1)) if shown else 0
+        shown.insert(at, (str(item), "repeat", 2))
+    frame = pd.DataFrame(shown, columns=["item", "role", "trial"])
+    return frame.assign(order=np.arange(1, len(frame) + 1))

@@ -1,0 +1,76 @@
+"""Tables made by hand: every bad row is named in one error."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from causalbias.datasets.reading import printable
+from causalbias.errors import DataError
+
+Fault = tuple[str, str, np.ndarray, str]
+
+
+def check_rows(faults: Sequence[Fault], *, file: str) -> None:
+    """Raise one DataError that names every bad row of a table.
+
+    Parameters
+    ----------
+    faults : sequence of (column, problem, bad, mend)
+        `bad`: bool (row,). Faults without bad rows are passed over.
+    file : str
+
+    Raises
+    ------
+    DataError
+        Its `row` and `column` are those of the first bad row; its text names all rows.
+
+    Examples
+    --------
+    >>> bad = np.array([False, True, True, True, False, True])
+    >>> try:
+    ...     check_rows([("level", "not a number", bad, "write a number")], file="a.csv")
+    ... except DataError as error:
+    ...     print(error)
+    a.csv, column 'level', row 2: not a number (4 rows: 2-4, 6). Mend: write a number.
+    """
+    found = [fault for fault in faults if fault[2].any()]
+    if not found:
+        return
+    found.sort(key=lambda fault: int(fault[2].argmax()))
+    told = [f"{problem} ({_counted(bad)})" for _, problem, bad, _ in found]
+    for at, (column, *_) in enumerate(found[1:], 1):
+        told[at] = f"column {column!r}: {told[at]}"
+    raise DataError(
+        "; ".join(told),
+        mend="; ".join(dict.fromkeys(fault[3] for fault in found)),
+        file=file,
+        column=found[0][0],
+        row=int(found[0][2].argmax()) + 1,
+    )
+
+
+def blank(values: pd.Series) -> np.ndarray:
+    """Which texts are missing or only spaces."""
+    return (values.isna() | (values.astype(str).str.strip() == "")).to_numpy(bool)
+
+
+def repeated(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Which rows repeat an earlier one in `columns`."""
+    return frame.duplicated(list(columns)).to_numpy(bool)
+
+
+def sample(values: pd.Series, bad: np.ndarray) -> str:
+    """The first bad value, as it may be shown."""
+    return repr(printable(str(values.iloc[int(bad.argmax())]))) if bad.any() else ""
+
+
+def _counted(bad: np.ndarray) -> str:
+    rows = np.flatnonzero(bad) + 1
+    starts = np.flatnonzero(np.diff(rows, prepend=-1) > 1)
+    ends = np.append(starts[1:], len(rows)) - 1
+    ranges = [
+        str(rows[a]) if a == b else f"{rows[a]}-{rows[b]}"
+        for a, b in zip(starts, ends, strict=True)
+    ]
+    return f"{len(rows):,} row{'s' if len(rows) > 1 else ''}: {', '.join(ranges)}"

@@ -1,0 +1,110 @@
+"""Generators: the protocol, the schematic face, rendering to a folder with a manifest."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalbias as cb
+
+LATENTS = 32
+
+
+@pytest.fixture(scope="module")
+def make():
+    return cb.stimuli.schematic()
+
+
+@pytest.mark.parametrize("name", ["age", "hair", "lighting", "pose", "skin_tone", "smiling"])
+def test_every_control_moves_the_picture_and_more_the_further(make, name):
+    steps = np.array([0.0, 0.5, 1.0, 2.0])
+    pictures = make(np.zeros((4, LATENTS)), **{name: steps}).astype(float)
+    change = np.abs(pictures - pictures[0]).mean(axis=(1, 2, 3))
+    assert (np.diff(change) > 0).all()
+
+
+def test_a_control_is_worth_the_step_along_the_latents_that_it_stands_for(make):
+    truth = cb.stimuli.schematic_truth()
+    weights = truth.to_numpy()
+    step = np.linalg.pinv(weights)[:, truth.indexes["attribute"].get_loc("pose")]
+    shapes = make(np.zeros((1, LATENTS)), pose=np.array([1.0])).astype(int)
+    along = make(step[None]).astype(int)
+    # The step moves shapes of the face a little too: they are no attributes.
+    assert np.abs(shapes - along).mean() < np.abs(shapes - make(np.zeros((1, LATENTS)))).mean()
+    assert weights @ step == pytest.approx(np.eye(6)[3], abs=1e-9)
+
+
+def test_left_and_right_are_mirror_images(make):
+    left, right = make(np.zeros((2, LATENTS)), lighting=np.array([-1.0, 1.0])).astype(int)
+    light = left.mean(axis=(0, 2))
+    dark = right.mean(axis=(0, 2))[::-1]
+    assert np.abs(light - dark).max() < 3  # the nose is drawn off the middle
+
+
+def test_attributes_are_entangled_as_said():
+    cosines = []
+    for rng in range(20):
+        weights = cb.stimuli.schematic_truth(rng).to_numpy()
+        cosines.append((weights @ weights.T)[np.triu_indices(6, 1)].mean())
+    assert np.mean(cosines) == pytest.approx(0.45, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("latent", "controls"),
+    [
+        (np.zeros((2, 3)), {}),
+        (np.full((2, LATENTS), np.nan), {}),
+        (np.zeros((2, LATENTS)), {"beard": np.zeros(2)}),
+        (np.zeros((2, LATENTS)), {"pose": np.zeros(3)}),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, latent, controls):
+    with pytest.raises(cb.DataError):
+        make(latent, **controls)
+
+
+def test_what_is_no_picture_is_refused():
+    float_pictures = cb.stimuli.Generator("g", lambda z, _: np.zeros((len(z), 4, 4, 3)), 2, "1")
+    with pytest.raises(cb.DataError, match="uint8"):
+        float_pictures(np.zeros((1, 2)))
+
+
+def test_a_rendered_folder_reads_back_and_embeds(make, tmp_path):
+    faces = cb.design.one_at_a_time({"seed": [1, 2]}, {"pose": [-1, 0, 1], "age": [0, 1]})
+    random = np.random.default_rng(0)
+    latent = random.normal(size=(2, LATENTS))[faces["seed"] - 1]
+    controls = {
+        name: np.where(faces["attribute"] == name, faces["level"], 0) for name in ("pose", "age")
+    }
+    made = cb.stimuli.render(make, faces, latent, tmp_path / "faces", controls=controls)
+    found = cb.stimuli.read_manifest(tmp_path / "faces" / "manifest.csv")
+    pd.testing.assert_frame_equal(found, made, check_dtype=False)
+    study = cb.make_study(factors=["seed", "attribute", "level"], stimuli=found)
+    cube = cb.embed(cb.images_of(study, tmp_path / "faces"), "wavelets", align="none")
+    assert (cube["status"] == "ok").all()
+    same = cube["embedding"].sel(stimulus=["1_pose_0", "1_age_0"]).values[0]
+    assert np.array_equal(same[0], same[1])
+
+
+@pytest.mark.parametrize("name", ["../a", "a/b", "c:d"])
+def test_a_face_cannot_be_written_elsewhere(make, tmp_path, name):
+    faces = pd.DataFrame({"stimulus": [name], "seed": [1], "attribute": ["a"], "level": [0.0]})
+    with pytest.raises(cb.DataError, match="cannot name a file"):
+        cb.stimuli.render(make, faces, np.zeros((1, LATENTS)), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["pt", "pt2"])
+def test_torch_programs_generate(tmp_path, kind):
+    torch = pytest.importorskip("torch")
+
+    class Net(torch.nn.Module):
+        def forward(self, z):
+            return torch.tanh(z[:, :3, None, None] * torch.ones(1, 1, 4, 5))
+
+    z = torch.tensor([[0.0, 9.0, -9.0, 1.0]])
+    path = tmp_path / f"net.{kind}"
+    if kind == "pt":
+        torch.jit.script(Net()).save(str(path))
+    else:
+        torch.export.save(torch.export.export(Net().eval(), (z,)), str(path))
+    make = cb.stimuli.torch_generator(path, latents=4)
+    assert make(z.numpy())[0, 0, 0].tolist() == [128, 255, 0]

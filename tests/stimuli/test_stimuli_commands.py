@@ -1,0 +1,67 @@
+"""`causalbias design` and `causalbias check`."""
+
+import json
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import causalbias as cb
+from causalbias.cli import app
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def test_design_writes_a_plan_that_reads_back(tmp_path):
+    out = tmp_path / "plan"
+    done = run("design", "-o", out, "--factor", "seed=1..8", "--factor", "race=a,b", "--attribute",
+               "pose=-2,0,2", "--genuine", 4, "--impostors", 6, "--annotators", 12,
+               "--each", 3)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "rank 4 of 4: all effects can be estimated" in done.output
+    faces, pairs = (pd.read_csv(out / f"{name}.csv") for name in ("faces", "pairs"))
+    assert len(faces) == 8 * 2 * 3
+    assert pairs["kind"].value_counts().to_dict() == {"impostor": 36, "genuine": 24}
+    assignment = pd.read_csv(out / "assignment.csv")
+    assert (assignment.query("role == 'normal'").groupby("item").size() == 3).all()
+    tasks = json.loads((out / "label-studio.json").read_text())
+    assert len(tasks) == len(assignment) == len(pd.read_csv(out / "mturk.csv"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--factor", "race=a,b"], "no factor seed"),
+        (["--factor", "seed=1..999999"], "levels of 'seed'"),
+        (["--factor", "seed"], "is no factor"),
+        (["--factor", "seed=1..4", "--annotators", "2"], "5 judgements of each item by 2"),
+        (["--factor", "seed=1..4", "--formula", "__import__('os')"], "cannot read"),
+        (["--factor", "seed=1..4", "--formula", "open(kind)"], "calls 'open'"),
+        (["--factor", "seed=1..4", "--base", "javascript:"], "images' base"),
+    ],
+)
+def test_design_says_in_one_line_what_is_wrong(tmp_path, arguments, told):
+    done = run("design", "-o", tmp_path / "plan", *arguments)
+    assert done.exit_code == 1
+    assert told in done.output
+    assert "Traceback" not in done.output
+
+
+def test_check_prints_the_findings_and_writes_them(tmp_path):
+    cb.save(cb.demo_study(), tmp_path / "demo.nc")
+    done = run("check", tmp_path / "demo.nc", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "Dose: " in done.output
+    assert "NOT CHECKED" in done.output
+    table = pd.read_csv(tmp_path / "out" / "leaks.csv")
+    assert (tmp_path / "out" / "leaks.png").stat().st_size > 1000
+    assert table["own"].all()
+
+
+def test_check_of_the_real_experiment_finds_no_missing_embeddings_kept_quiet(omi):
+    done = run("check", omi)
+    assert done.exit_code == 0, done.output
+    assert "leaks cannot be seen" in done.output
+    assert "enrolment: NOT CHECKED" in done.output

@@ -1,0 +1,169 @@
+"""Manipulation checks: planted doses and leaks come back, and failures are told."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalbias as cb
+
+DOSES = {"age": 10.0, "smiling": 20.0, "pose": 0.0}
+LEAK = {("age", "expression"): -6.0}
+QUESTIONS = ["age", "expression", "pose"]
+
+
+def planted(seeds=30, annotators=6, rng=0, sd_seed=2.0):
+    """Ratings 0 to 100 of faces of two groups; a dose for two levels, and one leak."""
+    random = np.random.default_rng(rng)
+    groups = {"seed": range(seeds), "race": ["a", "b"]}
+    faces = cb.design.one_at_a_time(groups, {name: [0.0, 1.0, 2.0] for name in DOSES})
+    slope = random.normal(0, sd_seed, (seeds, len(QUESTIONS)))
+    rows = []
+    for face in faces.itertuples():
+        for q, question in enumerate(QUESTIONS):
+            own = {"smiling": "expression"}.get(face.attribute, face.attribute) == question
+            whole = DOSES[face.attribute] if own else LEAK.get((face.attribute, question), 0.0)
+            mean = 50 + (whole + slope[face.seed, q]) * face.level / 2
+            for a in range(annotators):
+                score = float(np.clip(mean + random.normal(0, 8), 0, 100))
+                rows.append((face.stimulus, question, f"r{a}", score))
+    columns = ["stimulus", "question", "annotator", "score"]
+    judgements = pd.DataFrame(rows, columns=columns)
+    study = cb.make_study(
+        factors=["seed", "race", "attribute", "level"],
+        stimuli=faces,
+        judgements=judgements,
+        scales=(0, 100),
+    )
+    return study, judgements
+
+
+def test_doses_and_the_one_leak_come_back():
+    covered = []
+    for rng in range(6):
+        study, _ = planted(rng=rng)
+        table = cb.checks.leaks(study)
+        truth = [
+            DOSES[row.attribute] if row.own else LEAK.get((row.attribute, row.question), 0.0)
+            for row in table.itertuples()
+        ]
+        covered += ((table["lower"] <= truth) & (truth <= table["upper"])).tolist()
+        leak = table.set_index(["attribute", "question"]).loc[("age", "expression")]
+        assert leak["clear"]
+        assert (table["n"] == 30).all()
+    assert np.mean(covered) >= 0.85  # 54 intervals of 95%
+
+
+def test_dose_is_the_mean_difference_from_the_reference():
+    study, judgements = planted(sd_seed=0.0)
+    found = cb.checks.dose(study).set_index(["attribute", "level"])
+    age = judgements[judgements["question"] == "age"]
+    mean = age.groupby("stimulus")["score"].mean()
+    faces = cb.to_frame(study, "stimuli").query("attribute == 'age'").assign(score=lambda f: (
+        f["stimulus"].map(mean)))  # fmt: skip
+    by = faces.groupby("level")["score"].mean()
+    assert found.loc[("age", 2.0), "estimate"] == pytest.approx(by[2.0] - by[0.0])
+    assert found.loc[("age", 1.0), "estimate"] == pytest.approx(by[1.0] - by[0.0])
+
+
+def test_the_reference_need_not_be_the_lowest_level():
+    study, _ = planted(sd_seed=0.0)
+    with_reference = study.copy()
+    with_reference.attrs["references"] = '{"age": 1.0}'
+    found = cb.checks.dose(with_reference).query("attribute == 'age'")
+    assert found["level"].tolist() == [0.0, 2.0]
+    assert found["estimate"].iloc[0] < 0 < found["estimate"].iloc[1]
+
+
+def test_a_classifiers_scores_take_the_place_of_judgements():
+    study, judgements = planted()
+    mean = judgements.groupby(["stimulus", "question"], as_index=False)["score"].mean()
+    pd.testing.assert_frame_equal(cb.checks.leaks(study, mean), cb.checks.leaks(study))
+    with pytest.raises(cb.DataError, match="'stimulus', row 1: 'zz' is not a known"):
+        cb.checks.leaks(study, mean.assign(stimulus="zz"))
+
+
+def test_no_question_of_its_own_is_said_and_the_rest_still_checked():
+    study, judgements = planted()
+    mean = judgements.groupby(["stimulus", "question"], as_index=False)["score"].mean()
+    found = cb.checks.manipulation_checks(study, mean.assign(question="beard"))
+    assert list(found.tables) == ["leaks"]
+    assert "dose: NOT CHECKED (no question about" in str(found)
+
+
+def test_an_attribute_that_does_not_move_is_named():
+    study, _ = planted(sd_seed=0.0, rng=1)
+    told = str(cb.checks.manipulation_checks(study))
+    assert "no perceived change of pose is clear" in told
+    assert "expression by age" in told
+
+
+def test_omi_doses_are_those_of_lme4(omi):
+    # R's lme4 1.1-31, one model a condition, level 2 against level 0 (data/README.md).
+    known = {"age": 12.383, "gender": 21.677, "outgoing": 31.398, "smart": 3.967, "weight": 18.030}
+    study = cb.load("omi", omi)
+    found = cb.checks.dose(study).query("level == 2").set_index("attribute")
+    for attribute, change in known.items():
+        assert found.loc[attribute, "estimate"] == pytest.approx(change, abs=6e-4)
+        assert found.loc[attribute, "over"] == "annotators"
+    kept = cb.checks.identity_kept(study).set_index(["attribute", "level"])
+    # Mean distance of levels 0 and 2, from the README's plain counting.
+    assert kept.loc[("outgoing", 2.0), "estimate"] == pytest.approx(0.349, abs=5e-4)
+    assert kept.loc[("familiar", 2.0), "estimate"] == pytest.approx(0.554, abs=5e-4)
+    assert kept.loc[("age", 2.0), "n"] == 50
+
+
+def test_identity_counts_those_beyond_the_threshold():
+    faces = cb.design.one_at_a_time({"seed": range(10)}, {"age": [0.0, 1.0]})
+    pairs = cb.design.sample_pairs(faces, impostors=0)
+    far = np.where(np.arange(10) < 3, 0.9, 0.2)
+    distances = pd.DataFrame({"system": "net", "pair": pairs["pair"], "distance": far,
+                              "threshold": 0.6})  # fmt: skip
+    study = cb.make_study(factors=["seed", "attribute", "level"], stimuli=faces, pairs=pairs,
+                          distances=distances)  # fmt: skip
+    row = cb.checks.identity_kept(study).iloc[0]
+    assert row["beyond"] == 0.3
+    assert row["beyond_lower"] < 0.3 < row["beyond_upper"]
+    assert row["estimate"] == pytest.approx(far.mean())
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Rendered faces of which one manipulation does nothing, and one seed repeats another."""
+    root = tmp_path_factory.mktemp("faces")
+    faces = cb.design.one_at_a_time({"seed": range(12)}, {"lighting": [0.0, 2.0], "age": [0, 2]})
+    latent = np.random.default_rng(0).normal(size=(12, 32))
+    latent[7] = latent[3]
+    controls = {"lighting": np.where(faces["attribute"] == "lighting", faces["level"], 0)}
+    make = cb.stimuli.schematic()
+    cb.stimuli.render(make, faces, latent[faces["seed"]], root, controls=controls)
+    study = cb.make_study(
+        factors=["seed", "attribute", "level"],
+        stimuli=cb.stimuli.read_manifest(root / "manifest.csv"),
+    )
+    return study, cb.images_of(study, root)
+
+
+def test_duplicates_of_two_seeds_and_idle_manipulations_are_found(drawn):
+    study, images = drawn
+    from causalbias.studies.image_checks import near_duplicates
+
+    found = near_duplicates(images)
+    pairs = {frozenset(row) for row in found[["stimulus_a", "stimulus_b"]].to_numpy()}
+    assert frozenset(("0_age_0.0", "0_age_2.0")) in pairs
+    same = found[found["identical"]]
+    assert (
+        len(same) == 10 * 3 + 15 + 1
+    )  # three equal pictures a seed, six of the twins, and lit ones
+    checks = cb.checks.manipulation_checks(study, images=images)
+    duplicates = checks.tables["duplicates"]
+    twins = duplicates[~duplicates["same_identity"] & duplicates["identical"]]
+    assert len(twins) == 9 + 1
+    assert "46 of them identical" in str(checks)
+
+
+def test_quality_that_moves_with_an_attribute_is_found(drawn):
+    study, images = drawn
+    quality = cb.checks.manipulation_checks(study, images=images).tables["quality"]
+    table = quality.set_index(["attribute", "question"])
+    assert not table.loc["age"]["clear"].any()  # the same picture: no change at all
+    assert table.loc[("lighting", "contrast"), "clear"]
