@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from causalbias.agreement.consensus import consensus, hcic
     from causalbias.agreement.graded import graded_response
     from causalbias.agreement.reliability import reliability
+    from causalbias.checks.check import check
     from causalbias.datasets import load
     from causalbias.datasets.demo import demo_study
     from causalbias.datasets.release.images import open_image
@@ -55,6 +56,7 @@ __all__ = [
     "System",
     "__version__",
     "align_face",
+    "check",
     "consensus",
     "demo_study",
     "effects",
@@ -104,6 +106,7 @@ _HOMES = {
     "Study": "causalbias.study.tree",
     "System": "causalbias.datasets.simulation.parameters",
     "align_face": "causalbias.recognition.alignment",
+    "check": "causalbias.checks.check",
     "consensus": "causalbias.agreement.consensus",
     "demo_study": "causalbias.datasets.demo",
     "effects": "causalbias.estimands.contrasts",

@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.checks.check import check
 from causalbias.inference.diagnostics import extreme
 from causalbias.models.result import Fit
 from causalbias.storage import replace_text
 
 RECORD_TITLES = {
     "fits": "Diagnostics of every model",
+    "checks": "What checks of the models found, with the mend",
     "excluded": "What was excluded",
     "sources": "Files read",
 }
@@ -20,7 +22,7 @@ RECORD_TITLES = {
 
 def record_tables(study: xr.DataTree, fits: dict[str, Fit]) -> dict[str, pd.DataFrame]:
     """Tables of every report: fits, and excluded and sources where the study has them."""
-    tables = {"fits": fits_table(fits)}
+    tables = {"fits": fits_table(fits), "checks": checks_table(fits)}
     for name, group in (("excluded", "excluded"), ("sources", "provenance")):
         if group in study.children:
             tables[name] = study.children[group].to_dataset().to_dataframe()
@@ -46,6 +48,20 @@ def fits_table(fits: dict[str, Fit]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def checks_table(fits: dict[str, Fit]) -> pd.DataFrame:
+    """The checks that failed or could not run, one row each; one row for a model without any."""
+    parts = []
+    for name, one in fits.items():
+        found = check(one)
+        bad = pd.DataFrame(found[found["verdict"] != "ok"])
+        if bad.empty:
+            none = {"check": f"all {len(found)}", "of": "", "mend": "", "verdict": "ok"}
+            bad = pd.DataFrame([none])
+        parts.append(bad.assign(model=name))
+    columns = ["model", "verdict", "check", "of", "value", "low", "high", "p", "mend"]
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
