@@ -218,7 +218,7 @@ def _enrolled(study: "cb.Study", out: Path) -> Path:
     """Write failures to enrol, overall and by each factor; show those groups that have any."""
     import pandas as pd
 
-    from causalbias.storage import replace_text
+    from causalbias.report.tables import write_csv
 
     identity = study.attrs["identity"]
     parts = [cb.enrolment(study).assign(by="all", group="")]
@@ -229,7 +229,7 @@ def _enrolled(study: "cb.Study", out: Path) -> Path:
     names = ["system", "by", "group"]
     table = pd.concat([part[[*names, *part.columns.drop(names)]] for part in parts])
     path = out / "enrolment.csv"
-    replace_text(path, table.to_csv(index=False))
+    write_csv(table, path)
     failed = table[table["failed"] > 0]
     if len(failed):
         shown = Table(title="Failures to enrol, 95% intervals")

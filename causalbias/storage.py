@@ -9,7 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.models.result import Fit, as_fit
+from causalbias.models.result import Fit, as_fit, check_fit
 from causalbias.study.tree import Study, as_study
 
 SUFFIXES = (".nc", ".zarr")
@@ -117,7 +117,13 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
         )
     if kind == "embeddings":
         return tree.to_dataset()
-    return as_study(tree) if kind == "study" else as_fit(tree)
+    if kind == "study":
+        return as_study(tree)
+    try:
+        check_fit(tree)
+    except DataError as error:
+        raise DataError(error.problem, mend=error.mend, file=str(path)) from error
+    return as_fit(tree)
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -1,6 +1,7 @@
 """Tables of every report, and tables as CSV that is safe to open."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from causalbias.inference.diagnostics import extreme
 from causalbias.models.result import Fit
 from causalbias.storage import replace_text
 
+# How a cell begins that a spreadsheet takes for a formula, full-width forms included (OWASP).
+RUN_BY_SPREADSHEETS = r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]"
 RECORD_TITLES = {
     "fits": "Diagnostics of every model",
     "checks": "What checks of the models found, with the mend",
@@ -69,9 +72,15 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     safe = table.copy()
     for column in safe:
         if not pd.api.types.is_numeric_dtype(safe[column]):
-            text = safe[column].astype(str)
-            safe[column] = text.where(~text.str.match(r"[=+\-@\t\r]"), "'" + text)
+            safe[column] = [_harmless(str(cell)) for cell in safe[column]]
+    safe.columns = pd.Index([_harmless(str(name)) for name in safe])
     replace_text(path, safe.to_csv(index=False, lineterminator="\n"))
+
+
+def _harmless(text: str) -> str:
+    """A cell that no spreadsheet runs, and that no carriage return splits in two."""
+    text = re.sub(r"[\x00-\x1f]", " ", text)
+    return "'" + text if re.match(RUN_BY_SPREADSHEETS, text) else text
 
 
 def rounded(table: pd.DataFrame, digits: int = 3) -> list[list[str]]:
