@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from causalbias.estimands.prior_predictive import prior_predictive
     from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
     from causalbias.models.fitting import fit
+    from causalbias.models.rerun import rerun
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
     from causalbias.recognition.alignment import align_face
@@ -79,6 +80,7 @@ __all__ = [
     "prior_predictive",
     "rank_probabilities",
     "reliability",
+    "rerun",
     "save",
     "simulate",
     "stimuli_from_names",
@@ -128,6 +130,7 @@ _HOMES = {
     "prior_predictive": "causalbias.estimands.prior_predictive",
     "rank_probabilities": "causalbias.estimands.summaries",
     "reliability": "causalbias.agreement.reliability",
+    "rerun": "causalbias.models.rerun",
     "save": "causalbias.storage",
     "simulate": "causalbias.datasets.simulate",
     "stimuli_from_names": "causalbias.study.pairs",

@@ -153,6 +153,24 @@ def validate(path: Path, dataset: Dataset = "omi") -> None:
     console.print("valid", style="green")
 
 
+@app.command()
+def rerun(
+    result: Annotated[Path, typer.Argument(help="A saved fit (.nc or .zarr), as in fits/.")],
+) -> None:
+    """Fit a saved fit again from its own record, and say what differs."""
+    with _told():
+        found = cb.open(result)
+        if not isinstance(found, cb.Fit):
+            raise DataError("this is no fit", mend="give one of fits/", file=result.name)
+        _, differences = cb.rerun(found)
+    for row in differences.itertuples():
+        told = f"{row.what}: {row.then} then, {row.now} now"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    if len(differences):
+        raise typer.Exit(3)
+    console.print("the same draws, from the same rows by the same versions", style="green")
+
+
 class _told:
     """Ends the program with one line where the data are bad."""
 
@@ -160,7 +178,7 @@ class _told:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, DataError):
+        if isinstance(error, DataError | OSError):
             Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
             raise typer.Exit(1) from None
 
