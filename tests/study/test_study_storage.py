@@ -136,7 +136,7 @@ def test_failing_write_leaves_the_old_one(tmp_path, monkeypatch, suffix, home, m
         raise OSError("disk full")
 
     monkeypatch.setattr(home, method, half)
-    with pytest.raises(DataError, match="cannot be written .disk full"):
+    with pytest.raises(DataError, match=r"cannot be written \(disk full"):
         cb.save(study_of("new"), path)
     monkeypatch.undo()
     assert_bit_for_bit(before, cb.open(path))
@@ -155,7 +155,7 @@ def test_failing_last_step_leaves_the_old_store(tmp_path, monkeypatch):
         move(source, target)
 
     monkeypatch.setattr("causalbias.storage.os.replace", refuse)
-    with pytest.raises(DataError, match="cannot be written .device lost"):
+    with pytest.raises(DataError, match=r"cannot be written \(device lost"):
         cb.save(study_of("new"), path)
     monkeypatch.undo()
     assert cb.open(path).attrs["name"] == "old"
