@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from causalbias.agreement.graded import graded_response
     from causalbias.agreement.reliability import reliability
     from causalbias.bivariate.model import Joint, conditional_bias, joint, joint_rows
+    from causalbias.criticism.check import check
     from causalbias.datasets import load
     from causalbias.datasets.demo import demo_study
     from causalbias.datasets.release.images import open_image
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
     from causalbias.estimands.tabling import table
     from causalbias.models.fitting import fit
+    from causalbias.models.rerun import rerun
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
     from causalbias.recognition.alignment import align_face
@@ -79,6 +81,7 @@ __all__ = [
     "align_face",
     "all_pairs",
     "all_pairs_rates",
+    "check",
     "checks",
     "compare",
     "conditional_bias",
@@ -124,6 +127,7 @@ __all__ = [
     "rank_probabilities",
     "rate_ratios",
     "reliability",
+    "rerun",
     "save",
     "score_histograms",
     "separation",
@@ -160,6 +164,7 @@ _HOMES = {
     "align_face": "causalbias.recognition.alignment",
     "all_pairs": "causalbias.recognition.scores",
     "all_pairs_rates": "causalbias.estimands.rates_counts",
+    "check": "causalbias.criticism.check",
     "compare": "causalbias.estimands.comparing",
     "conditional_bias": "causalbias.bivariate.model",
     "consensus": "causalbias.agreement.consensus",
@@ -202,6 +207,7 @@ _HOMES = {
     "rank_probabilities": "causalbias.estimands.summaries",
     "rate_ratios": "causalbias.estimands.rates_differentials",
     "reliability": "causalbias.agreement.reliability",
+    "rerun": "causalbias.models.rerun",
     "save": "causalbias.storage",
     "score_histograms": "causalbias.estimands.rates_scores",
     "separation": "causalbias.estimands.separation",

@@ -217,6 +217,24 @@ def check(
         console.print(f"written: {one}", markup=False, highlight=False, soft_wrap=True)
 
 
+@app.command()
+def rerun(
+    result: Annotated[Path, typer.Argument(help="A saved fit (.nc or .zarr), as in fits/.")],
+) -> None:
+    """Fit a saved fit again from its own record, and say what differs."""
+    with _told():
+        found = cb.open(result)
+        if not isinstance(found, cb.Fit):
+            raise DataError("this is no fit", mend="give one of fits/", file=result.name)
+        _, differences = cb.rerun(found)
+    for row in differences.itertuples():
+        told = f"{row.what}: {row.then} then, {row.now} now"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    if len(differences):
+        raise typer.Exit(3)
+    console.print("the same draws, from the same rows by the same versions", style="green")
+
+
 class _told:
     """Ends the program with one line where the data are bad."""
 
@@ -224,7 +242,7 @@ class _told:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, DataError):
+        if isinstance(error, DataError | OSError):
             Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
             raise typer.Exit(1) from None
 
@@ -282,7 +300,7 @@ def _enrolled(study: "cb.Study", out: Path) -> Path:
     """Write failures to enrol, overall and by each factor; show those groups that have any."""
     import pandas as pd
 
-    from causalbias.storage import replace_text
+    from causalbias.report.tables import write_csv
 
     identity = study.attrs["identity"]
     parts = [cb.enrolment(study).assign(by="all", group="")]
@@ -293,7 +311,7 @@ def _enrolled(study: "cb.Study", out: Path) -> Path:
     names = ["system", "by", "group"]
     table = pd.concat([part[[*names, *part.columns.drop(names)]] for part in parts])
     path = out / "enrolment.csv"
-    replace_text(path, table.to_csv(index=False))
+    write_csv(table, path)
     failed = table[table["failed"] > 0]
     if len(failed):
         shown = Table(title="Failures to enrol, 95% intervals")

@@ -9,7 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.models.result import Fit, as_fit
+from causalbias.models.result import Fit, as_fit, check_fit
 from causalbias.study.tree import Study, as_study
 
 SUFFIXES = (".nc", ".zarr")
@@ -18,7 +18,8 @@ SUFFIXES = (".nc", ".zarr")
 def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     """Write a study, a fit or embeddings to one NetCDF file (``.nc``) or Zarr store (``.zarr``).
 
-    The file appears under its name only when it is complete; an existing one is replaced.
+    The file appears under its name only when it is complete; an existing one is replaced. NetCDF
+    is made in memory first; for a tree that memory cannot hold twice, take Zarr.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     Raises
     ------
     DataError
-        If the ending is neither.
+        If the ending is neither, or the file cannot be written (disk full, no such right).
 
     Examples
     --------
@@ -45,28 +46,48 @@ def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     path = Path(path)
     _check_suffix(path)
     tree = xr.DataTree(tree) if isinstance(tree, xr.Dataset) else tree
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        new, old = scratch / path.name, scratch / "replaced"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        new = scratch / path.name
         if path.suffix == ".nc":
-            tree.to_netcdf(new, engine="h5netcdf")
+            # In memory first: HDF5 ends the process where the disk is full.
+            new.write_bytes(tree.to_netcdf(engine="h5netcdf"))
         else:
             with warnings.catch_warnings():
                 # Zarr says that consolidated metadata is not yet in its specification.
                 warnings.filterwarnings("ignore", message="Consolidated metadata")
                 tree.to_zarr(new)
-            if path.exists():
-                os.replace(path, old)
-        try:
-            os.replace(new, path)
-        except OSError:
-            if old.exists():
-                os.replace(old, path)
-            raise
+        _replace(new, path, scratch / "replaced")
+    except (OSError, RuntimeError) as error:  # HDF5 raises either when the disk is full
+        raise _unwritable(path, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return path
+
+
+def _replace(new: Path, path: Path, old: Path) -> None:
+    """Put a file or a folder in the place of another, or leave that one there."""
+    if new.is_dir() and path.exists():
+        os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        if old.exists():
+            os.replace(old, path)
+        raise
+
+
+def _unwritable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"cannot be written ({getattr(error, 'strerror', None) or str(error)[:200]}); what was "
+        "there before is as it was",
+        mend="free some space, or choose another directory",
+        file=str(path),
+    )
 
 
 def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
@@ -117,17 +138,30 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
         )
     if kind == "embeddings":
         return tree.to_dataset()
-    return as_study(tree) if kind == "study" else as_fit(tree)
+    if kind == "study":
+        return as_study(tree)
+    try:
+        check_fit(tree)
+    except DataError as error:
+        raise DataError(error.problem, mend=error.mend, file=str(path)) from error
+    return as_fit(tree)
 
 
 def replace_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as stream:
-        stream.write(text)
-    os.chmod(stream.name, 0o644)
-    os.replace(stream.name, path)
+    scratch = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as stream:
+            scratch = stream.name
+            stream.write(text)
+        os.chmod(scratch, 0o644)
+        os.replace(scratch, path)
+    except OSError as error:
+        if scratch is not None:
+            Path(scratch).unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
 
 
 def _check_suffix(path: Path) -> None:

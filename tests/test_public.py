@@ -2,9 +2,11 @@
 
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import causalbias as cb
 
@@ -27,3 +29,22 @@ def test_import_and_load_need_neither_torch_nor_bambi(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def public_names() -> list[str]:
+    """Each public function and class with the names of its parameters."""
+    lines = []
+    for name in sorted(set(cb.__all__) - {"__version__", "plots"}):
+        whole = inspect.signature(getattr(cb, name))
+        bare = [one.replace(annotation=one.empty) for one in whole.parameters.values()]
+        lines.append(f"{name}{whole.replace(parameters=bare, return_annotation=whole.empty)}")
+    return lines
+
+
+def test_the_public_interface_changes_on_purpose_only():
+    """After a change on purpose: python -m tests.test_public > tests/public_names.txt."""
+    assert public_names() == (Path(__file__).parent / "public_names.txt").read_text().splitlines()
+
+
+if __name__ == "__main__":
+    print("\n".join(public_names()))

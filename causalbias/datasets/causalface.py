@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.datasets.reading import check_inside
 from causalbias.datasets.release.images import ImageTree, list_images
 from causalbias.datasets.release.layout import (
     FACTORS,
@@ -96,7 +97,9 @@ def load_causalface(
     tree = list_images(root)
     renders, notes = _renders(tree, design, background)
     answer_files = _answer_files(root, files, all_scales)
-    distance_files = sorted((root / "distances").glob("*.csv"))
+    distance_files = [
+        check_inside(path, root) for path in sorted((root / "distances").glob("*.csv"))
+    ]
     for name in set(columns or {}) - {*answer_files, "distances"}:
         raise DataError(
             f"a column map for {name!r}, which has no file",
@@ -136,8 +139,19 @@ def load_causalface(
     if not given.all():
         study["unanswered"] = unanswered(judged[~given], salt)
     if (root / TRUTH).exists():
-        study["truth"] = xr.DataTree(xr.load_dataset(root / TRUTH, engine="h5netcdf"))
+        study["truth"] = xr.DataTree(_truth(check_inside(root / TRUTH, root)))
     return study
+
+
+def _truth(path: Path) -> xr.Dataset:
+    try:
+        return xr.load_dataset(path, engine="h5netcdf")
+    except Exception as error:  # h5py raises nearly anything on broken files
+        raise DataError(
+            f"not a readable .nc file ({type(error).__name__})",
+            mend="write the simulated release again, or delete this file",
+            file=path.name,
+        ) from error
 
 
 def unanswered(judgements: pd.DataFrame, salt: bytes) -> xr.DataTree:
@@ -199,8 +213,7 @@ def _answer_files(root: Path, files: Mapping[str, str] | None, scales: Scales) -
     found = {path.stem: path for path in (root / "annotations").glob("*.csv")}
     found |= {question: root / name for question, name in (files or {}).items()}
     for question, path in found.items():
-        if not path.resolve().is_relative_to(root.resolve()):
-            raise DataError("the file lies outside the root", mend="move it in", file=str(path))
+        check_inside(path, root)
         if question not in scales:
             raise DataError(
                 f"no scale is known for the question {question!r}",

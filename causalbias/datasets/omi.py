@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from causalbias.datasets.reading import read_arrays, read_table
+from causalbias.datasets.reading import check_inside, read_arrays, read_table
 from causalbias.errors import DataError, in_file_terms, shown
 from causalbias.study.build import exclusions, file_record, make_study
 from causalbias.study.pairs import pairs_within
@@ -80,6 +80,8 @@ def _load_experiment(csv: Path) -> Study:
         files={"judgements": csv.name},
     )
     systems = sorted(csv.parent.glob(f"embeddings_*_{csv.stem}.npz"))
+    for file in systems:
+        check_inside(file, csv.parent)
     if not systems and (csv.parent / CHIPS).is_dir():
         stimuli = _named_faces([path.name for path in (csv.parent / CHIPS).glob("*.jpg")], CHIPS)
         stimuli = stimuli.sort_values(ORDER, ignore_index=True)
@@ -149,6 +151,7 @@ def load_omi_ratings(path: str | Path) -> Study:
             ),
             file / "attribute_ratings.zip",
         )
+        check_inside(file, Path(path))
     with in_file_terms({file.name: RATINGS_COLUMNS}):
         return _load_ratings(file)
 
@@ -180,7 +183,7 @@ def _load_ratings(file: Path) -> Study:
     records, left_out = [file_record(file, len(ratings))], []
     means = file.parent / "attribute_means.csv"
     if means.exists():
-        faces = read_table(means, columns=["stimulus"])["stimulus"]
+        faces = read_table(check_inside(means, file.parent), columns=["stimulus"])["stimulus"]
         known = ratings["seed"].isin(faces)
         left_out.append(
             (file.name, "ratings", f"stimulus not in {means.name}", int((~known).sum()))
@@ -209,7 +212,7 @@ def _find_csv(path: Path) -> Path:
             mend="give the directory of the data set, or the CSV itself",
             file=str(path),
         )
-    return found[0]
+    return check_inside(found[0], path)
 
 
 def _read_validation(csv: Path) -> pd.DataFrame:
@@ -312,12 +315,14 @@ def _distances(
     index = pd.Index(faces["stimulus"])
     a, b = index.get_indexer(pairs["stimulus_a"]), index.get_indexer(pairs["stimulus_b"])
     ok = (faces["detected"].to_numpy()[a]) & (faces["detected"].to_numpy()[b])
-    difference = embedding[a].astype(float) - embedding[b].astype(float)
+    with np.errstate(over="ignore"):  # an infinite distance is refused later
+        difference = embedding[a].astype(float) - embedding[b].astype(float)
+        distance = np.linalg.norm(difference, axis=1)
     return pd.DataFrame(
         {
             "system": system,
             "pair": pairs["pair"],
-            "distance": np.where(ok, np.linalg.norm(difference, axis=1), np.nan),
+            "distance": np.where(ok, distance, np.nan),
             "status": np.where(ok, "ok", "face not detected"),
             "threshold": THRESHOLDS.get(system, np.nan),
         }

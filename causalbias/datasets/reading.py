@@ -1,8 +1,12 @@
 """Reading files that are not trusted: tables and embeddings, each failure one DataError."""
 
+import csv
+import io
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -11,7 +15,12 @@ from causalbias.errors import DataError
 
 MAX_UNPACKED = 2 * 1024**3
 # RuntimeError: an encrypted archive, or one packed by a method that is not known.
-UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, csv.Error,
+)  # fmt: skip
+# What NumPy raises on headers that claim impossible arrays.
+IMPOSSIBLE = (KeyError, TypeError, SyntaxError, MemoryError, OverflowError, tokenize.TokenError)
+MAX_HEADER = 2**20
 
 
 def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
@@ -62,6 +71,8 @@ def _read(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
     separator = "\t" if path.suffix == ".tsv" else ","
     if path.suffix != ".zip":
+        with path.open("rb") as stream:
+            _check_header(stream, separator, path.name)
         return pd.read_csv(path, sep=separator, engine="pyarrow")
     with zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".csv")]
@@ -78,7 +89,33 @@ def _read(path: Path) -> pd.DataFrame:
                 file=path.name,
             )
         with archive.open(members[0]) as stream:
+            _check_header(stream, ",", path.name)
+        with archive.open(members[0]) as stream:
             return pd.read_csv(stream, engine="pyarrow")
+
+
+def _check_header(stream: IO[bytes], separator: str, file: str) -> None:
+    """Refuse a header that names a column twice; pandas would rename one of them."""
+    line = stream.readline(MAX_HEADER).decode("utf-8-sig")
+    names = next(csv.reader(io.StringIO(line), delimiter=separator), [])
+    for name in names:
+        if name and names.count(name) > 1:
+            raise DataError(
+                "two columns have this name", mend="rename one", file=file, column=printable(name)
+            )
+
+
+def check_inside(path: Path, root: Path) -> Path:
+    """The path, if it lies below the root when links are followed.
+
+    Raises
+    ------
+    DataError
+        If it does not.
+    """
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise DataError("the file lies outside the directory", mend="move it in", file=str(path))
+    return path
 
 
 def printable(text: str) -> str:
@@ -102,10 +139,15 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
             if not zipfile.is_zipfile(stream):
                 raise ValueError("no archive of arrays, or a truncated one")
             stream.seek(0)
+            with zipfile.ZipFile(stream) as members:
+                size = sum(one.file_size for one in members.infolist())
+            if size > MAX_UNPACKED:
+                raise ValueError(f"it unpacks to {size / 1e9:.1f} GB")
+            stream.seek(0)
             with np.load(stream, allow_pickle=False) as archive:
                 found = archive.files
                 arrays = {name: archive[name] for name in names if name in found}
-    except (*UNREADABLE, KeyError) as error:
+    except (*UNREADABLE, *IMPOSSIBLE) as error:
         raise DataError(
             f"not a readable npz file ({printable(str(error))})",
             mend="fetch or compute it again",

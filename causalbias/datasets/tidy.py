@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from causalbias.datasets.reading import read_table
+from causalbias.datasets.reading import check_inside, read_table
 from causalbias.errors import DataError, in_file_terms
 from causalbias.study.build import file_record, make_study
 from causalbias.study.tree import Study
@@ -132,9 +132,4 @@ def _files(root: Path, tables: Mapping[str, str] | None) -> dict[str, Path]:
     else:
         _check_tables(tables)
         files = {table: root / name for table, name in tables.items()}
-    for path in files.values():
-        if not path.resolve().is_relative_to(root.resolve()):
-            raise DataError(
-                "the file lies outside the directory", mend="move it in", file=str(path)
-            )
-    return files
+    return {table: check_inside(path, root) for table, path in files.items()}

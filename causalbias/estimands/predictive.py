@@ -43,7 +43,7 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
     >>> cb.with_log_likelihood(fit)["log_likelihood"]["score"].dims
     ('chain', 'draw', '__obs__')
     """
-    parts = _Parts(fit)
+    parts = Parts(fit)
     match parts.family:
         case "gaussian":
             values = stats.norm.logpdf(parts.response, parts.expected, parts.noise_sd())
@@ -91,7 +91,7 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
     >>> cb.with_predictive(fit)["posterior_predictive"]["score"].dims
     ('chain', 'draw', '__obs__')
     """
-    parts = _Parts(fit)
+    parts = Parts(fit)
     cuts = parts.cuts() if parts.family == "cumulative" else None
     values = new_observations(
         parts.model, parts.expected, np.random.default_rng(seed), trials=parts.trials, cuts=cuts,
@@ -160,7 +160,7 @@ def category_chances(model: bmb.Model, linear: np.ndarray, cuts: np.ndarray | No
     return np.diff(np.concatenate([0 * edge, below, edge], axis=2), axis=2)
 
 
-class _Parts:
+class Parts:
     """A fit's rows and draws: the response (rows,), the expected outcome (draws, rows)."""
 
     def __init__(self, fit: xr.DataTree) -> None:

@@ -154,7 +154,12 @@ def _saved(file: Path, record: Mapping[str, object]) -> Fit | None:
     """The fit in a file, if it is there and was made from the same rows in the same way."""
     if not file.exists():
         return None
-    found = load_tree(file)
+    try:
+        found = load_tree(file)
+    except DataError as error:
+        raise DataError(
+            error.problem, mend="delete it, and the model is fitted again", file=str(file)
+        ) from error
     same = all(found.attrs.get(key) == value for key, value in record.items())
     return found if same and isinstance(found, Fit) else None
 

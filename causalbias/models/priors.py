@@ -60,7 +60,9 @@ def parse_prior(text: str, term: str) -> bmb.Prior:
         parameters = DISTRIBUTIONS[name]
         nodes = [*call.args, *(word.value for word in call.keywords)]
         given = [*parameters[: len(call.args)], *(str(word.arg) for word in call.keywords)]
-        values = map(ast.literal_eval, nodes)
+        values = [ast.literal_eval(one) for one in nodes]
+        if any(isinstance(value, bool) for value in values):
+            raise wrong
         numbers = {key: float(value) for key, value in zip(given, values, strict=True)}
     except (SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise wrong from error

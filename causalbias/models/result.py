@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.errors import DataError
+from causalbias.models.formula import formula_columns
 from causalbias.models.spec import ModelSpec, common_model
 from causalbias.models.summary import describe_fit
 
@@ -41,9 +43,53 @@ def as_fit(tree: xr.DataTree) -> Fit:
     )
 
 
+# What a fit's attributes hold: text that is JSON of a kind, or a number.
+RECORDS = {"failures": list, "groups": dict, "sampling": list, "versions": dict}
+NUMBERS = ("n_rows", "n_observations", "n_excluded", "seed")
+NEEDED = ("posterior", "sample_stats", "observed_data", "constant_data", "diagnostics")
+
+
+def check_fit(tree: xr.DataTree) -> None:
+    """Raise unless a tree has a fit's groups and records.
+
+    Raises
+    ------
+    DataError
+        Naming what is missing or cannot be read, or as `formula_columns`.
+    """
+    lacking = set(NEEDED) - set(tree.children)
+    if lacking:
+        raise _no_fit(f"the fit lacks {', '.join(sorted(lacking))}")
+    for key in ("spec", "engine", *RECORDS, *NUMBERS):
+        try:
+            value = tree.attrs[key]
+            if key == "spec":
+                spec_of(tree)
+            elif key in NUMBERS:
+                int(value)
+            elif key in RECORDS and not isinstance(json.loads(value), RECORDS[key]):
+                raise TypeError(f"{value[:40]!r}")
+        except DataError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _no_fit(f"the fit's record of {key!r} cannot be read ({error})") from error
+
+
+def _no_fit(problem: str) -> DataError:
+    return DataError(problem, mend="fit again and save it with save")
+
+
 def spec_of(fit: xr.DataTree) -> ModelSpec:
-    """The specification a fit was made from."""
-    return ModelSpec.from_json(fit.attrs["spec"])
+    """The specification a fit was made from.
+
+    Raises
+    ------
+    DataError
+        If its formula calls what is not listed: a fit's file is no more trusted than any other.
+    """
+    spec = ModelSpec.from_json(fit.attrs["spec"])
+    formula_columns(spec.formula)
+    return spec
 
 
 def failures(fit: xr.DataTree) -> list[str]:

@@ -23,6 +23,8 @@ FAMILIES = {
     "beta": "numbers strictly between 0 and 1",
 }
 
+MAX_NUMBER = 1e100  # beyond it squares overflow
+MIN_SPREAD = 1e-6  # sd over mean below which squares lose all digits of the spread
 # What bambi and formulae raise on models that they cannot make.
 UNBUILDABLE = (ValueError, KeyError, TypeError, UserWarning, NotImplementedError, RecursionError)
 
@@ -102,6 +104,12 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         if used[name].dtype.kind == "f" and not np.isfinite(used[name]).all():
             row = int(np.argmin(np.isfinite(used[name].to_numpy())))
             raise DataError("not finite", mend="correct it", file="data", column=name, row=row + 1)
+        number = len(used) and used[name].dtype.kind in "iuf"
+        if number and np.abs(used[name].to_numpy(float)).max() > MAX_NUMBER:
+            raise DataError(
+                f"holds numbers beyond {MAX_NUMBER:g}", mend="change its unit", file="data",
+                column=name,
+            )  # fmt: skip
     for name in columns:
         if used[name].dtype.kind == "b":
             used[name] = used[name].astype(str)
@@ -196,6 +204,14 @@ def _response(values: pd.Series, original: pd.Series, family: str) -> pd.Series:
         raise DataError(
             f"all responses are {values.iloc[0]:g}, so nothing can be estimated",
             mend="check that this is the right column or subset",
+            file="data",
+            column=str(values.name),
+        )
+    if family == "gaussian" and values.std() < MIN_SPREAD * abs(values.mean()):
+        raise DataError(
+            f"responses vary by {values.std():.3g} about {values.mean():.6g}: too little beside it "
+            "for numbers of 16 digits",
+            mend="subtract a constant from them",
             file="data",
             column=str(values.name),
         )

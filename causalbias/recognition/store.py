@@ -118,7 +118,7 @@ def _packed(vector: np.ndarray | None) -> bytes | None:
 def _unpacked(vector: bytes | None) -> np.ndarray | None:
     if vector is None:
         return None
-    if len(vector) % FLOAT32.itemsize:
+    if not isinstance(vector, bytes) or len(vector) % FLOAT32.itemsize:
         raise _damaged(f"an embedding of {len(vector)} bytes")
     return np.frombuffer(vector, FLOAT32).astype(np.float32)
 

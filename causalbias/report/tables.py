@@ -1,22 +1,27 @@
 """Tables of every report, and tables as CSV that is safe to open."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.criticism.check import check
 from causalbias.inference.diagnostics import extreme
 from causalbias.models.result import Fit
 from causalbias.storage import replace_text
 from causalbias.studies.checks import Checks
 
+# How a cell begins that a spreadsheet takes for a formula, full-width forms included (OWASP).
+RUN_BY_SPREADSHEETS = r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]"
 RECORD_TITLES = {
     "check_leaks": "Manipulation check: what each manipulation changes of what is perceived",
     "check_identity": "Manipulation check: distance from the unchanged face, and HCIC",
     "check_enrolment": "Manipulation check: failures to enrol by cell",
     "fits": "Diagnostics of every model",
+    "checks": "What checks of the models found, with the mend",
     "excluded": "What was excluded",
     "sources": "Files read",
 }
@@ -24,7 +29,7 @@ RECORD_TITLES = {
 
 def record_tables(study: xr.DataTree, fits: dict[str, Fit]) -> dict[str, pd.DataFrame]:
     """Tables of every report: fits, and excluded and sources where the study has them."""
-    tables = {"fits": fits_table(fits)}
+    tables = {"fits": fits_table(fits), "checks": checks_table(fits)}
     for name, group in (("excluded", "excluded"), ("sources", "provenance")):
         if group in study.children:
             tables[name] = study.children[group].to_dataset().to_dataframe()
@@ -57,14 +62,34 @@ def fits_table(fits: dict[str, Fit]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def checks_table(fits: dict[str, Fit]) -> pd.DataFrame:
+    """The checks that failed or could not run, one row each; one row for a model without any."""
+    parts = []
+    for name, one in fits.items():
+        found = check(one)
+        bad = pd.DataFrame(found[found["verdict"] != "ok"])
+        if bad.empty:
+            none = {"check": f"all {len(found)}", "of": "", "mend": "", "verdict": "ok"}
+            bad = pd.DataFrame([none])
+        parts.append(bad.assign(model=name))
+    columns = ["model", "verdict", "check", "of", "value", "low", "high", "p", "mend"]
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+
+
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV; text that a spreadsheet would run as a formula is quoted."""
     safe = table.copy()
     for column in safe:
         if not pd.api.types.is_numeric_dtype(safe[column]):
-            text = safe[column].astype(str)
-            safe[column] = text.where(~text.str.match(r"[=+\-@\t\r]"), "'" + text)
+            safe[column] = [_harmless(str(cell)) for cell in safe[column]]
+    safe.columns = pd.Index([_harmless(str(name)) for name in safe])
     replace_text(path, safe.to_csv(index=False, lineterminator="\n"))
+
+
+def _harmless(text: str) -> str:
+    """A cell that no spreadsheet runs, and that no carriage return splits in two."""
+    text = re.sub(r"[\x00-\x1f]", " ", text)
+    return "'" + text if re.match(RUN_BY_SPREADSHEETS, text) else text
 
 
 def rounded(table: pd.DataFrame, digits: int = 3) -> list[list[str]]:

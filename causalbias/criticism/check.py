@@ -1,0 +1,183 @@
+"""`check`: is this fit fit for use, and if not, what to do about it."""
+
+import json
+import math
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.criticism.predictive import predictive_checks
+from causalbias.criticism.prior import prior_conflicts
+from causalbias.errors import DataError
+from causalbias.inference.diagnostics import MAX_RHAT, MIN_ESS, extreme
+
+LEVEL = 0.005
+MAX_PARETO_K = 0.7
+COLUMNS = ["check", "of", "value", "low", "high", "p", "verdict", "mend"]
+
+
+class Checks(pd.DataFrame):
+    """A DataFrame that prints as a list of verdicts; in all else a plain DataFrame."""
+
+    def __repr__(self) -> str:
+        return describe_checks(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(describe_checks(self))}</pre>"
+
+
+def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) -> Checks:
+    """Check a fit's draws, the data that it would make, and its priors; say how to mend what fails.
+
+    Sampling: R-hat, effective sizes, divergences, Pareto k and effective size of importance
+    weights. Model: replicates of the data, drawn from the fit, beside the data in category shares
+    or means by group (columns of few levels, single and in twos), tails at a threshold, spread of
+    residuals by group and between levels of grouping factors, skewness and kurtosis of residuals
+    and of the effects of levels. Priors: how far in a prior's tail its parameter's estimate lies.
+
+    A fit whose model is right fails a check of model or prior with probability of at most 0.01
+    each (0.005 as a rule: Meng 1994; docs/calibration.md has what was measured).
+
+    Parameters
+    ----------
+    fit : Fit
+    threshold : float, optional
+        Operating threshold of the response near which tails are compared; by default the
+        response's 1, 5, 95 and 99% quantiles.
+    seed : int
+        Seed of the replicates.
+
+    Returns
+    -------
+    DataFrame
+        One row a check: `check`, `of` (the worst quantity), its `value`, the range `low` to `high`
+        of what passes (of replicates, the middle 99%), `p` (of all quantities of that check
+        together), `verdict` ("ok", "fail", "not run") and `mend`. Its ``attrs["verdict"]`` is
+        "pass" or "fail".
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
+    >>> cb.check(fit).attrs["verdict"]
+    'pass'
+    """
+    rows = _sampling(fit)
+    try:
+        rows += [
+            (name, what, one.value, one.low, one.high, one.p, _word(one.p < LEVEL), mend)
+            for name, what, mend, one in predictive_checks(fit, threshold=threshold, seed=seed)
+        ]
+    except DataError as error:
+        rows.append(_not_run("replicates", error))
+    try:
+        rows.append(_priors(fit, seed))
+    except DataError as error:
+        rows.append(_not_run("priors", error))
+    found = Checks(rows, columns=COLUMNS)
+    found.loc[found["verdict"] == "ok", "mend"] = ""
+    found.attrs["verdict"] = "fail" if (found["verdict"] == "fail").any() else "pass"
+    return found
+
+
+def _word(bad: bool) -> str:
+    return "fail" if bad else "ok"
+
+
+Row = tuple[str, str, float, float, float, float, str, str]
+
+
+def _row(name: str, of: str, value: float, low: float, high: float, mend: str) -> Row:
+    return (name, of, value, low, high, math.nan, _word(not low <= value <= high), mend)
+
+
+def _not_run(name: str, error: DataError) -> Row:
+    return (name, error.problem, *(math.nan,) * 4, "not run", error.mend)
+
+
+def _sampling(fit: xr.DataTree) -> list[Row]:
+    """What the diagnostics say, with limits."""
+    diagnostics = fit.children["diagnostics"].to_dataset()
+    draws, tune = json.loads(fit.attrs["sampling"])[1:3]
+    name, worst = extreme(diagnostics, "r_hat")
+    rows = [
+        _row("R-hat", name, worst, -math.inf, MAX_RHAT,
+             f"run longer: tune={2 * tune}, draws={2 * draws}; if it stays, the data do not tell "
+             "parameters apart: leave a term out or narrow its prior"),
+    ]  # fmt: skip
+    for key in ("ess_bulk", "ess_tail"):
+        name, worst = extreme(diagnostics, key)
+        needed = draws * MIN_ESS / worst if worst > 0 else 10 * draws
+        rows.append(
+            _row(f"{key[4:]} ESS", name, worst, MIN_ESS, math.inf,
+                 f"draws={int(np.ceil(min(needed, 10 * draws) / 500) * 500) + 500}")
+        )  # fmt: skip
+    stats = fit.children["sample_stats"].to_dataset()
+    if "diverging" in stats:
+        rows.append(
+            _row("divergences", "transitions", float(stats["diverging"].sum()), 0, 0,
+                 "narrow the priors of the sds of group terms, leave out one with few levels, or "
+                 f"tune={2 * tune}")
+        )  # fmt: skip
+    if "pareto_k" in stats:
+        rows.append(
+            _row("Pareto k", "importance weights", float(stats["pareto_k"]), -math.inf,
+                 MAX_PARETO_K, "method='nuts'")
+        )  # fmt: skip
+    if "importance_ess" in stats:
+        rows.append(
+            _row("weights' ESS", "importance weights", float(stats["importance_ess"]), MIN_ESS,
+                 math.inf, f"draws={2 * draws}, or method='nuts'")
+        )  # fmt: skip
+    return rows
+
+
+def _priors(fit: xr.DataTree, seed: int) -> Row:
+    """The parameter farthest out in its prior, p for all of them (Bonferroni)."""
+    found = prior_conflicts(fit, seed=seed)
+    name, seen, expected, p = min(found, key=lambda one: one[3])
+    p = min(1.0, p * len(found))
+    mend = (
+        f"the data put it far out in its prior (centre {expected:.3g}): check the units, or widen "
+        "the prior in priors="
+    )
+    return ("priors", name, seen, math.nan, math.nan, p, _word(p < LEVEL), mend)
+
+
+def describe_checks(checks: pd.DataFrame) -> str:
+    """The verdicts as text, failures with their mends."""
+    if "verdict" not in checks:
+        return pd.DataFrame(checks).to_string()
+    bad = int((checks["verdict"] == "fail").sum())
+    lines = [
+        f"FAIL: {bad} of {len(checks)} checks. Do not report this fit before they are mended."
+        if bad
+        else f"pass: {len(checks)} checks"
+    ]
+    row: Any
+    for row in checks.itertuples():
+        shown = {"ok": "ok  ", "fail": "FAIL"}.get(row.verdict, "?   ")
+        lines.append(f"  {shown} {row.check:<22} {_told(row)}")
+        if row.mend:
+            lines.append(f"       mend: {row.mend}")
+    return "\n".join(lines)
+
+
+def _told(row: Any) -> str:
+    """One check in words: what, its value, what would pass, p."""
+    of, value, low, high, p = row.of, row.value, row.low, row.high, row.p
+    if math.isnan(value):
+        return str(of)
+    text = f"{of}: {value:.4g}"
+    if not math.isnan(p):
+        beside = "" if math.isnan(low) else f"replicates {low:.3g} to {high:.3g}, "
+        return f"{text} ({beside}p {p:.3f})"
+    if math.isinf(low):
+        return f"{text} (at most {high:g})"
+    return f"{text} (at least {low:g})" if math.isinf(high) else f"{text} (must be {high:g})"

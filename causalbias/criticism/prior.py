@@ -1,0 +1,82 @@
+"""Whether priors and data contradict each other."""
+
+import numpy as np
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.inference.problem import EngineError, FloatArray
+from causalbias.models.arrays import arrays_of
+from causalbias.models.naming import name_draws
+from causalbias.models.prior_draws import draw_priors
+from causalbias.models.result import frame_of, model_of, spec_of
+
+DRAWS = 20_000
+POSITIVE = ("sigma", "kappa")
+
+
+def prior_conflicts(fit: xr.DataTree, *, seed: int = 0) -> list[tuple[str, float, float, float]]:
+    """How far in the tail of its prior each parameter's estimate lies.
+
+    The tail is that of the estimate which the data alone would give, as far as a normal prior and
+    likelihood allow to tell: the posterior's distance from the prior's centre over
+    ``sqrt(1 - (posterior spread / prior spread)^2)``. Standard deviations conflict where they are
+    larger than the prior expects, not where they are smaller.
+
+    Source: Evans and Moshonov (2006), Bayesian Analysis 1(4).
+
+    Returns
+    -------
+    list of (parameter, median, prior's median, p)
+        p is of one parameter, from 20,000 draws of the prior.
+
+    Raises
+    ------
+    DataError
+        If a prior is improper or no engine knows it.
+    """
+    prior = _prior(fit, seed)
+    posterior = fit.children["posterior"].to_dataset()
+    found = []
+    for name in map(str, prior.data_vars):
+        if name.startswith("cor|") or name not in posterior:
+            continue
+        sides = (_flat(prior[name]), _flat(posterior[name]))
+        dims = [d for d in prior[name].dims if d not in ("chain", "draw")]
+        stacked = prior[name].isel(chain=0, draw=0).stack(cell=dims) if dims else None
+        for at, (expected, seen) in enumerate(zip(sides[0].T, sides[1].T, strict=True)):
+            told = ""
+            if stacked is not None:
+                told = f"[{', '.join(map(str, stacked['cell'].values[at]))}]"
+            positive = name in POSITIVE or name.endswith("_sigma")
+            p = _tail(expected, seen, positive=positive)
+            found.append((name + told, float(np.median(seen)), float(np.median(expected)), p))
+    return found
+
+
+def _prior(fit: xr.DataTree, seed: int) -> xr.Dataset:
+    model, spec = model_of(fit), spec_of(fit)
+    try:
+        arrays = arrays_of(model, spec, frame_of(fit), normal=False)
+    except EngineError as error:
+        raise DataError(f"no draws from the prior: {error}", mend="change that term") from error
+    drawn = draw_priors(model, arrays, DRAWS, np.random.default_rng(seed))
+    return name_draws(model, arrays, drawn, drawn.further, 1)
+
+
+def _flat(draws: xr.DataArray) -> FloatArray:
+    values = draws.transpose("chain", "draw", ...).values
+    return np.asarray(values.reshape(values.shape[0] * values.shape[1], -1))
+
+
+def _tail(expected: FloatArray, seen: FloatArray, *, positive: bool) -> float:
+    """Share of the prior's draws at least as far out as the data's estimate."""
+    if positive:
+        beyond = (expected >= np.median(seen)).sum()
+        return float((1 + beyond) / (1 + len(expected)))
+    centre = np.median(expected)
+    spreads = [np.subtract(*np.quantile(one, [0.75, 0.25])) for one in (seen, expected)]
+    # Where the data say little the ratio is noise: below 0.2 it is not told from it.
+    learnt = max(0.2, 1 - (spreads[0] / max(spreads[1], 1e-300)) ** 2)
+    distance = abs(np.median(seen) - centre) / np.sqrt(learnt)
+    beyond = (np.abs(expected - centre) >= distance).sum()
+    return float((1 + beyond) / (1 + len(expected)))

@@ -1,0 +1,96 @@
+"""Statistics of rows that a wrong model gets wrong, on plain arrays.
+
+A quantity is computed of the data (draws, k) and of replicates (draws, k), both given the same
+draws of the parameters, and one p is given for all k: the largest distance from the replicates'
+mean, in their standard deviations, against that of the replicates themselves. If the model is
+right, p < a with probability below 2a (Meng 1994, Annals of Statistics 22(3)), and as a rule
+below a.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from causalbias.inference.problem import FloatArray
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The worst of k quantities of one kind, and how far it is from the model's replicates.
+
+    Attributes
+    ----------
+    at : int
+        Which quantity.
+    value : float
+        Of the data.
+    low, high : float
+        Middle 99% of the replicates.
+    p : float
+        Of all k quantities together.
+    """
+
+    at: int
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def compare(data: FloatArray, replicates: FloatArray) -> Comparison:
+    """Compare quantities of the data with those of replicates.
+
+    Parameters
+    ----------
+    data, replicates : ndarray (draws, k)
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> found = compare(np.tile([0.1, 9.0], (200, 1)), rng.normal(size=(200, 2)))
+    >>> found.at, found.value, found.p < 0.01
+    (1, 9.0, True)
+    """
+    mean, sd = replicates.mean(axis=0), replicates.std(axis=0)
+    # A quantity that no replicate varies (a category that never occurs) is far off if it differs.
+    scale = np.where(sd > 0, sd, 1e-12 + 1e-9 * np.abs(mean))
+    of_data, of_replicates = (np.abs(one - mean) / scale for one in (data, replicates))
+    beyond = (of_replicates.max(axis=1) >= of_data.max(axis=1)).sum()
+    at = int((np.abs(data.mean(axis=0) - mean) / scale).argmax())
+    low, high = np.quantile(replicates[:, at], [0.005, 0.995])
+    return Comparison(
+        at, float(data[:, at].mean()), float(low), float(high), float(1 + beyond) / (1 + len(data))
+    )
+
+
+def averages(codes: np.ndarray) -> sparse.csr_matrix:
+    """Matrix (rows, cells) by which rows are averaged within cells 0, 1, ...; -1 is in none."""
+    rows = np.flatnonzero(codes >= 0)
+    sizes = np.bincount(codes[rows])
+    shape = (len(codes), len(sizes))
+    return sparse.csr_matrix((1 / sizes[codes[rows]], (rows, codes[rows])), shape=shape)
+
+
+def skew_and_kurtosis(values: FloatArray) -> FloatArray:
+    """Skewness and excess kurtosis (draws, 2) of values (draws, n).
+
+    Examples
+    --------
+    >>> skew_and_kurtosis(np.array([[-1.0, -1.0, 1.0, 1.0]]))
+    array([[ 0., -2.]])
+    """
+    centred = values - values.mean(axis=1, keepdims=True)
+    square, n = centred * centred, values.shape[1]
+    variance = square.mean(axis=1)
+    third = np.einsum("ij,ij->i", square, centred) / n
+    fourth = np.einsum("ij,ij->i", square, square) / n
+    return np.column_stack([third / variance**1.5, fourth / variance**2 - 3])
+
+
+def spread_of_means(values: FloatArray, means: sparse.csr_matrix) -> FloatArray:
+    """Standard deviation (draws,) of the cells' means of values (draws, n), cells by their size."""
+    size = 1 / np.maximum(means.max(axis=0).toarray().ravel(), 1e-300)
+    of_cells = np.asarray(values @ means)
+    centre = (of_cells @ size / size.sum())[:, None]
+    return np.sqrt((of_cells - centre) ** 2 @ size / size.sum())

@@ -1,0 +1,111 @@
+"""Full disks, broken caches and kills: one clear error, or the next run goes on."""
+
+import random
+import resource
+import signal
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalbias as cb
+from causalbias import DataError
+
+FRAME = pd.DataFrame({"y": np.random.default_rng(0).normal(size=60), "g": list("abcdef") * 10})
+
+
+def limit(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def python(script, *arguments, size=None):
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True,
+        preexec_fn=None if size is None else partial(limit, size), timeout=300,
+    )  # fmt: skip
+
+
+SAVE = """
+import sys, causalbias as cb
+try:
+    cb.save(cb.demo_study(2), sys.argv[1])
+except cb.DataError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("kind", ["nc", "zarr"])
+def test_a_full_disk_leaves_what_was_there(kind, tmp_path):
+    before = cb.demo_study(1)
+    path = cb.save(before, tmp_path / f"s.{kind}")
+    done = python(SAVE, path, size=2000)
+    assert "cannot be written" in done.stdout, done.stderr
+    assert cb.open(path).identical(before)
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_place_that_cannot_be_written_is_one_line_of_the_command_line(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    script = "from causalbias.cli import app; app()"
+    done = python(script, "demo", "-o", tmp_path / "file" / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error:")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_kept_fit_is_named_with_its_mend(tmp_path):
+    path = tmp_path / "fit.nc"
+    cb.fit("y ~ (1|g)", FRAME, draws=250, file=path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(DataError, match="delete it") as caught:
+        cb.fit("y ~ (1|g)", FRAME, draws=250, file=path)
+    assert str(path) in str(caught.value)
+
+
+def test_rerun_gives_the_same_draws_and_tells_what_differs(tmp_path):
+    fit = cb.fit("y ~ 1 + (1|g)", FRAME, draws=250, seed=3, priors={"1|g": "HalfNormal(2)"})
+    path = cb.save(fit, tmp_path / "fit.nc")
+    again, differences = cb.rerun(cb.open(path))
+    assert differences.empty
+    assert again["posterior"].identical(fit["posterior"])
+    fit.attrs["versions"] = fit.attrs["versions"].replace(cb.__version__, "0.0.1")
+    fit["posterior"]["sigma"] = fit["posterior"]["sigma"] + 1.0
+    told = cb.rerun(fit)[1].set_index("what")
+    assert told.loc["version of causalbias", "then"] == "0.0.1"
+    assert "Monte Carlo errors apart" in told.loc["sigma", "now"]
+    assert len(told) == 2
+
+
+ANALYSE = """
+import sys, causalbias as cb
+from pathlib import Path
+from causalbias.studies.manipulation import analyse_manipulation
+out = Path(sys.argv[1])
+result = analyse_manipulation(cb.demo_study(), draws=500, keep=out / "fits")
+cb.save(cb.demo_study(), out / "study.nc")
+(out / "done").write_text("done")
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_next_run_goes_on(tmp_path):
+    """SIGKILL at random times; what is there opens, and the end is that of an undisturbed run."""
+    moments, whole, killed = random.Random(1), tmp_path / "whole", tmp_path / "killed"
+    assert python(ANALYSE, whole).returncode == 0
+    for _ in range(4):
+        run = subprocess.Popen([sys.executable, "-c", ANALYSE, str(killed)])
+        try:
+            run.wait(moments.uniform(3, 12))
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+        for path in killed.rglob("*.nc") if killed.exists() else ():
+            if not any(part.startswith(".") for part in path.relative_to(killed).parts):
+                cb.open(path)
+    assert python(ANALYSE, killed).returncode == 0
+    for path in (whole / "fits").iterdir():
+        first, second = cb.open(path), cb.open(killed / "fits" / path.name)
+        assert first["posterior"].identical(second["posterior"])
