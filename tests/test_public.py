@@ -32,11 +32,20 @@ def test_import_and_load_need_neither_torch_nor_bambi(tmp_path):
 
 
 def public_names() -> list[str]:
-    """Each public function and class with the names of its parameters."""
+    """Each public function and class, those of public modules too, with its parameters."""
+    names = {name: cb for name in cb.__all__ if name not in ("__version__", *cb._MODULES)}
+    found = {name: getattr(home, name) for name, home in names.items()}
+    for module in sorted(cb._MODULES):
+        home = getattr(cb, module)
+        inside = getattr(home, "__all__", None) or [
+            name for name, one in vars(home).items()
+            if inspect.isfunction(one) and one.__module__ == home.__name__ and name[0] != "_"
+        ]  # fmt: skip
+        found |= {f"{module}.{name}": getattr(home, name) for name in inside}
     lines = []
-    for name in sorted(set(cb.__all__) - {"__version__", "plots"}):
-        whole = inspect.signature(getattr(cb, name))
-        bare = [one.replace(annotation=one.empty) for one in whole.parameters.values()]
+    for name, one in sorted(found.items()):
+        whole = inspect.signature(one)
+        bare = [each.replace(annotation=each.empty) for each in whole.parameters.values()]
         lines.append(f"{name}{whole.replace(parameters=bare, return_annotation=whole.empty)}")
     return lines
 
