@@ -303,7 +303,7 @@ def test_unknown_questions_need_a_scale(root):
 
 def test_files_outside_the_root_are_not_read(root, tmp_path):
     (tmp_path / "elsewhere.csv").write_text("x")
-    with pytest.raises(cb.DataError, match="lies outside the root"):
+    with pytest.raises(cb.DataError, match="lies outside the directory"):
         load_release(root, files={"gender": "../elsewhere.csv"})
 
 

@@ -1,4 +1,4 @@
-"""Every other family: known truth recovered by NUTS from a few hundred rows."""
+"""Every other family: known truth recovered from a few hundred rows, by what auto takes."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,9 @@ pytestmark = pytest.mark.slow
 def test_truth_is_recovered(family, family_fit, family_truth):
     fit = family_fit(family)
     assert not [reason for reason in cb.failures(fit) if "divergent" not in reason]
-    assert int(fit["sample_stats"]["diverging"].sum()) < 10
-    assert "declined" in fit.attrs["engine"]
+    if family == "beta":
+        assert int(fit["sample_stats"]["diverging"].sum()) < 10
+    assert fit.attrs["engine"].startswith("NUTS" if family == "beta" else "Laplace")
     table = cb.summary(fit, prob=0.999)
     for name, value in family_truth.items():
         if name == "threshold":
