@@ -48,9 +48,9 @@ _NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's poste
 _NODE_SPREAD = 0.02  # of the log weights, due to nodes
 _TRIED = 32  # proposals by which that is told, wide ones
 # Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
-_SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.3, 2e8
+_SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.25, 2e8
 _ENOUGH = 0.35  # of each proposal, to stop adapting
-_ANCHOR_FLOPS = 2e10
+_ANCHOR_FLOPS = 1.5e11
 _MAX_ANCHORS = 64
 
 
