@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test check run clean
+.PHONY: demo test check paper clean
 
 demo: $(VENV)/.ready
 	$(BIN)/causalbias demo -o demo-report
@@ -19,6 +19,10 @@ check: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Runs what is out of date; without the real data (CAUSALBIAS_DATA) the simulated part alone.
+paper: $(VENV)/.ready
+	$(BIN)/python paper/build.py --png
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

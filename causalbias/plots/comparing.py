@@ -61,7 +61,7 @@ def comparison(
     }
     order = tables["difference"].sort_values("estimate").index
     fig, axes = new_figure(
-        TWO_COLUMNS, 0.9 + 0.22 * len(order), ncols=2, sharey=True, width_ratios=[1.2, 1]
+        TWO_COLUMNS, 1.1 + 0.22 * len(order), ncols=2, sharey=True, width_ratios=[1.2, 1]
     )
     labels = [str(draws.attrs[name]) for name in "ab"]
     for at, (name, label) in enumerate(zip(("effect_a", "effect_b"), labels, strict=True)):
@@ -75,7 +75,7 @@ def comparison(
         axes[1].axvspan(*rope, color="0.9", zorder=-1)
     axes[0].set_yticks(range(len(order)), [str(label) for label in order])
     axes[0].set_ylim(-0.6, len(order) - 0.4)
-    axes[0].legend(loc="lower right", handletextpad=0.1)
+    fig.legend(loc="outside upper left", ncols=2, handletextpad=0.1)
     for panel in axes:
         panel.axvline(0, color="0.6", linewidth=0.6, zorder=0)
         panel.grid(axis="x", color="0.92", linewidth=0.5)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from causalbias.estimands.summaries import summarise
-from causalbias.plots.style import TWO_COLUMNS, error_bars, finish, new_figure, styled
+from causalbias.plots.style import ONE_COLUMN, TWO_COLUMNS, error_bars, finish, new_figure, styled
 
 RATES = {"FMR": "impostor pairs: false match rate", "FNMR": "genuine pairs: false non-match rate"}
 
@@ -36,7 +36,7 @@ def group_effects(
     Returns
     -------
     Figure
-        Two columns wide, a panel each kind of pairs, on one scale.
+        Two columns wide, a panel each kind of pairs, on one scale; one column for one kind.
     """
     table = _series(summarise(effect, prob=prob))
     known = None if truth is None else _series(truth)
@@ -70,8 +70,8 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
     Returns
     -------
     Figure
-        Two columns wide, each panel on a scale of its own, that of the rates stated. A hollow
-        mark at zero: too few errors to state a rate; the interval may leave the panel.
+        As wide as `group_effects`, each panel on a scale of its own, that of the rates stated. A
+        hollow mark at zero: too few errors to state a rate; the interval may leave the panel.
     """
     table = _series(summarise(rates, prob=prob)).fillna({"estimate": 0.0})
     kinds = [kind for kind in RATES if (table["rate_of"] == kind).any()]
@@ -104,9 +104,11 @@ def _panels(
     groups = sorted(table["group"].unique(), reverse=True)
     systems = sorted(table["system"].unique())
     height = 0.95 + 0.13 * len(groups) * (len(systems) + 1)
-    fig, grid = new_figure(TWO_COLUMNS, height, ncols=n, squeeze=False, sharey=True)
+    width = TWO_COLUMNS if n > 1 else ONE_COLUMN
+    fig, grid = new_figure(width, height, ncols=n, squeeze=False, sharey=True)
     panels = list(grid[0])
-    spread = 0.3 if len(systems) > 1 else 0.0
+    # Nearer to those of its own group than to the next one's.
+    spread = 0.3 * (1 - 1 / len(systems))
     offsets = dict(zip(systems, np.linspace(spread, -spread, len(systems)), strict=True))
     order = {group: at for at, group in enumerate(groups)}
     panels[0].set_yticks(range(len(groups)), groups)

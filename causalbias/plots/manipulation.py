@@ -200,6 +200,8 @@ def _label_points(axes: Axes, both: pd.DataFrame) -> None:
         axes.annotate(
             label, (x[at], y[at]), xytext=tuple(place / scale),
             textcoords="offset points", fontsize=6.5, ha="center", va="center",
+            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0,
+                        "shrinkB": 3, "relpos": (0.5 - 0.5 * np.sign(place[0]), 0.5)},
         )  # fmt: skip
 
 

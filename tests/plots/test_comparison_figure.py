@@ -29,7 +29,7 @@ def test_every_row_and_chance_is_there(draws):
     chances = [text.get_text() for text in right.texts]
     assert chances[0] == "< 0.001"
     assert chances[2] == "> 0.999"
-    assert [text.get_text() for text in left.get_legend().get_texts()] == ["people", "net"]
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["people", "net"]
 
 
 def test_a_failed_fit_is_marked(draws):

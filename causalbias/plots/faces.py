@@ -1,0 +1,117 @@
+"""Strips of faces: what the manipulation looks like, level by level."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.image as mpl_image
+import pandas as pd
+from matplotlib.figure import Figure
+
+from causalbias.errors import DataError
+from causalbias.plots.style import ONE_COLUMN, TWO_COLUMNS, finish, new_figure, styled
+
+MOST = 400  # faces in a figure: more could not be told apart
+
+
+@styled
+def face_strip(
+    faces: pd.DataFrame,
+    images: Mapping[str, Any],
+    *,
+    rows: str = "attribute",
+    columns: str = "level",
+    note: str = "",
+) -> Figure:
+    """Draw faces in rows and columns, by two of their factors.
+
+    Parameters
+    ----------
+    faces : DataFrame
+        `stimulus` and the two factors, as from ``to_frame(study, "stimuli")``, one face a cell:
+        select a seed first. Cells without a face stay empty.
+    images : mapping of stimulus to path or open file
+        From `images_of`, or by `open_image`.
+    rows, columns : str
+        Factors, in order of their values; ``rows=""`` for one row.
+    note : str
+        Below the figure.
+
+    Returns
+    -------
+    Figure
+        One column wide for up to five columns of faces, else two.
+
+    Raises
+    ------
+    DataError
+        If a factor is missing, a cell has several faces, a face has no image or its image cannot
+        be read, or there are more than 400.
+
+    Examples
+    --------
+    >>> import causalbias as cb, matplotlib.image, numpy as np, pandas as pd, tempfile
+    >>> path = tempfile.mkdtemp() + "/grey.png"
+    >>> matplotlib.image.imsave(path, np.full((8, 8, 3), 0.5))
+    >>> faces = pd.DataFrame({"stimulus": ["a", "b"], "attribute": "age", "level": [0, 1]})
+    >>> len(cb.plots.face_strip(faces, {"a": path, "b": path}).axes)
+    2
+    """
+    cells = _cells(faces, images, rows, columns)
+    labels = [list(dict.fromkeys(sorted(one))) for one in zip(*cells, strict=True)]
+    down, across = labels
+    width = ONE_COLUMN if len(across) <= 5 else TWO_COLUMNS
+    room = 0.75 if rows else 0.05
+    side = (width - room) / len(across)
+    fig, grid = new_figure(
+        width, 0.28 + side * len(down) + (0.2 if note else 0), nrows=len(down),
+        ncols=len(across), squeeze=False,
+    )  # fmt: skip
+    fig.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    for i, row in enumerate(down):
+        for j, column in enumerate(across):
+            axes = grid[i, j]
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+            if (row, column) in cells:
+                picture = _read(images, cells[row, column])
+                axes.imshow(picture, cmap="gray" if picture.ndim == 2 else None)
+            if i == 0:
+                axes.set_title(f"{columns} {column}" if j == 0 else str(column), fontsize=7)
+            if j == 0 and rows:
+                axes.set_ylabel(str(row), rotation=0, ha="right", va="center")
+    return finish(fig, note)
+
+
+def _cells(
+    faces: pd.DataFrame, images: Mapping[str, Any], rows: str, columns: str
+) -> dict[tuple[Any, Any], str]:
+    """Stimulus of each cell."""
+    wanted = [name for name in ("stimulus", rows, columns) if name]
+    missing = [name for name in wanted if name not in faces]
+    if missing:
+        raise DataError(
+            f"the faces have no {', '.join(missing)}",
+            mend=f"use columns among {', '.join(map(str, faces))}",
+        )
+    if not 0 < len(faces) <= MOST:
+        raise DataError(f"{len(faces)} faces", mend=f"select 1 to {MOST}, a seed or a group")
+    left = [str(one) for one in faces["stimulus"] if one not in images]
+    if left:
+        raise DataError(f"no image of {len(left)} faces, {left[0]!r} first", mend="select others")
+    keys = list(zip(faces[rows] if rows else [""] * len(faces), faces[columns], strict=True))
+    if len(set(keys)) < len(keys):
+        raise DataError(
+            f"several faces have the same {f'{rows} and ' if rows else ''}{columns}",
+            mend="select one seed, and one group of it, first",
+        )
+    return dict(zip(keys, map(str, faces["stimulus"]), strict=True))
+
+
+def _read(images: Mapping[str, Any], stimulus: str) -> Any:
+    try:
+        return mpl_image.imread(images[stimulus])
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(
+            f"the image of {stimulus!r} cannot be read", mend="check the file"
+        ) from error
