@@ -1,60 +1,83 @@
 """Precision and assurance of an experiment of another size, by simulation from a pilot's fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
-import bambi as bmb
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.design.enlarge import Enlarger, deal
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
-from causalbias.estimands.predictor import coefficients_of, design_of, outcome_of
+from causalbias.estimands.predictive import new_observations, trials_of
+from causalbias.estimands.predictor import coefficients_of, design_of, inverse_link
 from causalbias.estimands.summaries import failed, summarise
 from causalbias.models.fitting import fit as fit_model
+from causalbias.models.formula import formula_columns, proportion
 from causalbias.models.group_design import group_designs
 from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.models.spec import ModelSpec, row_precisions
+
+# The engines that are fast enough to fit hundreds of simulated experiments.
+ENGINES = {
+    "gaussian": "collapsed", "bernoulli": "laplace", "binomial": "laplace", "cumulative": "laplace",
+}  # fmt: skip
 
 
 def power(
     pilot: xr.DataTree,
     variable: str,
     *,
-    over: str = "seed",
+    over: str | Sequence[str] = "seed",
     sizes: Sequence[int],
+    others: Mapping[str, Sequence[int]] | None = None,
     reference: object = None,
+    scale: str = "response",
     rows_each: int | None = None,
     width: float | None = None,
     rope: tuple[float, float] | None = None,
     simulations: int = 100,
-    draws: int = 250,
+    draws: int = 500,
     prob: float = 0.95,
     seed: int = 0,
+    progress: Callable[[int, int], Any] | None = None,
 ) -> pd.DataFrame:
-    """How precise an effect would be with more seeds (or annotators), and how surely it is found.
+    """How precise an effect would be with more seeds, pairs or annotators, and how surely found.
 
     Each simulation takes one draw of the pilot's posterior as the truth, so that the result is
     averaged over what the pilot leaves uncertain (assurance, O'Hagan, Stevens and Campbell 2005,
     and not the power at one guessed effect); draws new seeds with effects from their estimated
     population; gives each the rows of a seed of the pilot, drawn with replacement; simulates the
-    outcome; fits the pilot's model by the exact engine; and looks at the interval.
+    outcome; fits the pilot's model by the exact or the Laplace engine; and looks at the interval.
+
+    Pairs of two seeds are dealt out so that all seeds are in equally many, each pair with the rows
+    of one of the pilot's. What belongs to a seed (its faces, its pairs) is new with it.
 
     Parameters
     ----------
     pilot : Fit
-        Gaussian, with a term of `over`: of a pilot, of published data, or of `simulate`.
+        Gaussian, ordinal or binary, with a term of `over`: of a pilot, of published data, or of
+        `simulate`.
     variable : str
         Whose effect on the typical seed is asked about.
-    over : str
-        The grouping column of which there would be more.
+    over : str or sequence of str
+        The grouping column of which there would be more, or those of both members of pairs:
+        ``["seed_a", "seed_b"]``, as in `influence`.
     sizes : sequence of int
         Numbers of it to try, two or more each.
+    others : mapping of column to numbers, optional
+        Other grouping columns and how many levels to try, in all combinations: ``{"annotator":
+        [50, 200]}``. Their levels are dealt out at random, each to as many rows; a column that is
+        left out keeps the pilot's.
     reference : optional
         As in `effects`.
+    scale : str
+        As in `effects`, of those without categories or thresholds.
     rows_each : int, optional
-        Rows of each seed (pairs, or answers), drawn with replacement from the pilot's; by default
-        all of them once.
+        Rows of each seed (pairs, or answers): drawn with replacement from the pilot's; where
+        seeds are in pairs, by more or fewer pairs. By default as in the pilot.
     width : float, optional
         Interval width that would do, in units of the outcome.
     rope : (float, float), optional
@@ -67,23 +90,27 @@ def power(
         Probability of the intervals.
     seed : int
         Of the random numbers.
+    progress : callable, optional
+        Called after each simulation with how many are done and how many there are.
 
     Returns
     -------
     DataFrame
-        One row a size and level: the size (column `over`), `level`, `rows` (mean number);
-        `width` (median), `width_lower`, `width_upper` (middle 80% of simulations); `found`:
-        share of simulations whose interval leaves zero out on the side of the truth; `coverage`
-        of the truth; with `width`, `narrow`: share of intervals no wider; with `rope`,
-        `decided`: share whose interval lies within or outside the ROPE; `se`: the simulation's
-        standard error of these shares, at most; `simulations`; `converged`: share of fits that
-        passed their diagnostics.
+        One row a size and level: the size (column `over`, without the ending of a member), those
+        of `others`, `level`, `rows` (mean number); `width` (median), `width_lower`, `width_upper`
+        (middle 80% of simulations); `found`: share of simulations whose interval leaves zero out
+        on the side of the truth; `coverage` of the truth; with `width`, `narrow`: share of
+        intervals no wider; with `rope`, `decided`: share whose interval lies within or outside
+        the ROPE; `se`: the simulation's standard error of these shares, at most; `simulations`;
+        `converged`: share of simulations whose fit passed its diagnostics. A simulated data set
+        that the engine declines (an empty category, separated groups) counts as not converged
+        and as finding nothing, and is left out of `coverage`.
 
     Raises
     ------
     DataError
-        If the pilot is not Gaussian, has no effects of `over` or only as one of two members, or a
-        size is below 2.
+        If the pilot is of another family, has no effects of `over`, a size is below 2, a column
+        of `others` is bound to seeds or variables, or there are fewer pairs than asked for.
 
     Examples
     --------
@@ -94,93 +121,142 @@ def power(
     >>> table[["annotator", "level"]].values.tolist()
     [[10, 1], [10, 2], [40, 1], [40, 2]]
     """
-    frame = frame_of(pilot)
-    _check(pilot, frame, over, sizes)
+    over, others = [over] if isinstance(over, str) else list(over), dict(others or {})
+    spec = spec_of(pilot)
+    larger = Enlarger(spec, frame_of(pilot), over)
+    _check(spec, larger, sizes, others)
     rng = np.random.default_rng(seed)
-    model, spec, outcome = model_of(pilot), spec_of(pilot), outcome_of(pilot)
-    levels = effects(pilot, variable, reference=reference, population="typical")
-    truth = levels["effect"].stack(sample=("chain", "draw")).transpose("sample", variable).values
-    found = []
-    for size in sizes:
+    levels = effects(pilot, variable, reference=reference, scale=scale, population="typical")
+    stacked = levels["effect"].stack(sample=("chain", "draw"))
+    if stacked.ndim != 2:
+        raise DataError(
+            f"scale {scale!r} has an effect for each category", mend="use response, link or latent"
+        )
+    truth = stacked.transpose("sample", variable).values
+    plans = [dict(zip(("", *others), one, strict=True)) for one in product(sizes, *others.values())]
+    simulate = _Simulator(pilot)
+    found: list[pd.DataFrame] = []
+    for plan in plans:
+        size = {key: value for key, value in plan.items() if key}
         for one in range(simulations):
             at = int(rng.integers(len(truth)))
-            rows = _rows(frame, over, size, rows_each, rng)
-            rows[outcome] = _outcome(pilot, model, rows, at, rng)
-            again = fit_model(
-                spec.formula, rows, priors=spec.priors, method="collapsed", draws=draws, seed=one
-            )
-            effect = effects(again, variable, reference=reference, population="typical")
-            table = summarise(effect, prob=prob).set_index(variable).loc[levels[variable].values]
-            table = table.assign(truth=truth[at], converged=not failed(effect), rows=len(rows))
-            found.append(table.reset_index().rename(columns={variable: "level"}).assign(size=size))
-    return _tabulate(pd.concat(found), over, width, rope, simulations)
+            rows = deal(larger.rows(plan[""], rows_each, rng), size, rng)
+            rows = simulate.outcomes(rows, at, rng)
+            table = _estimates(spec, rows, levels, scale, draws, prob, one)
+            labels = {"": plan[""], **size, "truth": truth[at], "rows": len(rows)}
+            found.append(table.assign(**labels))
+            if progress is not None:
+                progress(len(found), len(plans) * simulations)
+    name = over[0].removesuffix("_a") if len(over) > 1 else over[0]
+    table = _tabulate(pd.concat(found), ["", *others], width, rope, simulations)
+    return table.rename(columns={"": name})
 
 
-def _check(pilot: xr.DataTree, frame: pd.DataFrame, over: str, sizes: Sequence[int]) -> None:
-    spec = spec_of(pilot)
-    if spec.family != "gaussian" or spec.link not in (None, "identity"):
+def _check(
+    spec: ModelSpec, larger: Enlarger, sizes: Sequence[int], others: Mapping[str, Sequence[int]]
+) -> None:
+    if spec.family not in ENGINES or (
+        spec.family == "gaussian" and spec.link not in (None, "identity")
+    ):
         raise DataError(
-            f"a {spec.family} pilot is too slow to simulate from", mend="fit a Gaussian one to it"
+            f"a {spec.family} pilot is too slow to simulate from",
+            mend=f"fit one of these: {', '.join(ENGINES)}",
         )
-    designs = group_designs(spec.formula, frame)
-    if not any(over in names for one in designs for names in one.members):
-        factors = ", ".join(one.factor for one in designs) or "none"
-        raise DataError(
-            f"the pilot has no effects of {over!r} (it has {factors})",
-            mend=f"fit it with (1|{over}), or name another column",
-        )
-    if any(len(one.members) > 1 for one in designs):
-        raise DataError(
-            "pairs of two seeds cannot be dealt out to new ones", mend="use a pilot without mm()"
-        )
-    if not sizes or min(sizes) < 2:
-        raise DataError(f"sizes {list(sizes)}", mend="give whole numbers of 2 or more")
+    for name, numbers in {"sizes": sizes, **others}.items():
+        if not len(numbers) or min(numbers) < 2:
+            raise DataError(f"{name} {list(numbers)}", mend="give whole numbers of 2 or more")
+    for name in others:
+        larger.check_dealt(name)
 
 
-def _rows(
-    frame: pd.DataFrame, over: str, size: int, rows_each: int | None, rng: np.random.Generator
-) -> pd.DataFrame:
-    """Rows of a larger or smaller experiment: those of resampled seeds, with new labels."""
-    of_seed = list(frame.groupby(over, observed=True).indices.values())
-    parts = [of_seed[pick] for pick in rng.integers(len(of_seed), size=size)]
-    if rows_each is not None:
-        parts = [rng.choice(part, rows_each) for part in parts]
-    labels = np.repeat([f"new {at}" for at in range(size)], [len(part) for part in parts])
-    rows = frame.iloc[np.concatenate(parts)].reset_index(drop=True)
-    rows[over] = labels
-    return rows
+def _estimates(
+    spec: ModelSpec, rows: pd.DataFrame, levels: xr.Dataset, scale: str,
+    draws: int, prob: float, seed: int,
+) -> pd.DataFrame:  # fmt: skip
+    """Level, interval and whether the fit converged, of one simulated experiment."""
+    variable = levels.attrs["contrast"]
+    wanted = levels[variable].values
+    reference = levels[variable].dtype.type(levels.attrs["reference"])
+    try:
+        again = fit_model(
+            spec.formula, rows, family=spec.family, link=spec.link, priors=spec.priors,
+            counts=spec.counts, weights=spec.weights, method=ENGINES[spec.family], draws=draws,
+            seed=seed,
+        )  # fmt: skip
+        effect = effects(again, variable, reference=reference, scale=scale, population="typical")
+    except DataError:  # declined: a status of the simulation, see `power`
+        ends = {"lower": np.nan, "upper": np.nan, "converged": False}
+        return pd.DataFrame({"level": wanted, **ends})
+    table = summarise(effect, prob=prob).set_index(variable).reindex(wanted)
+    return pd.DataFrame(
+        {
+            "level": wanted,
+            "lower": table["lower"].to_numpy(),
+            "upper": table["upper"].to_numpy(),
+            "converged": not failed(effect),
+        }
+    )
 
 
-def _outcome(
-    pilot: xr.DataTree, model: bmb.Model, rows: pd.DataFrame, at: int, rng: np.random.Generator
-) -> np.ndarray:
-    """The outcome of new rows under one draw of the pilot's posterior."""
-    posterior = pilot.children["posterior"].to_dataset()
-    one = posterior.stack(sample=("chain", "draw")).isel(sample=[at]).unstack("sample")
-    mean = design_of(model, rows) @ coefficients_of(model, frame_of(pilot), one)[0]
-    for design in group_designs(spec_of(pilot).formula, rows):
-        sd = np.concatenate([one[f"{name}_sigma"].values.ravel() for name in design.names()])
-        correlation = np.eye(len(sd))
-        if f"cor|{design.factor}" in one:
-            low, high = np.triu_indices(len(sd), k=1)
-            correlation[low, high] = one[f"cor|{design.factor}"].values.ravel()
-            correlation[high, low] = correlation[low, high]
-        root = np.linalg.cholesky(correlation + 1e-9 * np.eye(len(sd)))
-        drawn = rng.standard_normal((len(design.levels), len(sd))) @ root.T * sd
-        mean = mean + design.matrix(rows) @ drawn.ravel()
-    return np.asarray(mean + rng.normal(0, one["sigma"].item(), len(rows)))
+class _Simulator:
+    """Outcomes of new rows under single draws of a pilot's posterior."""
+
+    def __init__(self, pilot: xr.DataTree) -> None:
+        self.spec, self.model, self.frame = spec_of(pilot), model_of(pilot), frame_of(pilot)
+        posterior = pilot.children["posterior"].to_dataset()
+        self.beta = coefficients_of(self.model, self.frame, posterior)
+        # Without the effects of the pilot's own groups, which new ones have not.
+        self.posterior = posterior.drop_dims(
+            [dim for dim in posterior.dims if str(dim).endswith("__factor_dim")]
+        ).stack(sample=("chain", "draw"))
+
+    def outcomes(self, rows: pd.DataFrame, at: int, rng: np.random.Generator) -> pd.DataFrame:
+        """The rows with the outcome that new groups would have under draw `at`."""
+        one = self.posterior.isel(sample=at)
+        mean = design_of(self.model, rows) @ self.beta[at]
+        for design in group_designs(self.spec.formula, rows):
+            sd = np.concatenate([one[f"{name}_sigma"].values.ravel() for name in design.names()])
+            correlation = np.eye(len(sd))
+            if f"cor|{design.factor}" in one:
+                low, high = np.triu_indices(len(sd), k=1)
+                correlation[low, high] = one[f"cor|{design.factor}"].values.ravel()
+                correlation[high, low] = correlation[low, high]
+            root = np.linalg.cholesky(correlation + 1e-9 * np.eye(len(sd)))
+            drawn = rng.standard_normal((len(design.levels), len(sd))) @ root.T * sd
+            mean = mean + design.matrix(rows) @ drawn.ravel()
+        return self._observed(rows, np.asarray(mean), one, rng)
+
+    def _observed(
+        self, rows: pd.DataFrame, mean: np.ndarray, one: xr.Dataset, rng: np.random.Generator
+    ) -> pd.DataFrame:
+        family = self.spec.family
+        given: dict[str, Any] = {"trials": trials_of(self.spec, rows)}
+        if family == "gaussian":
+            precision = row_precisions(self.spec, rows)
+            given["sigma"] = one["sigma"].item() / np.sqrt(1 if precision is None else precision)
+        elif family == "cumulative":
+            given["cuts"] = one["threshold"].values[None]
+        else:
+            mean = np.asarray(inverse_link(self.model, mean))
+        drawn = new_observations(self.model, mean[None], rng, **given)[0]
+        if family == "cumulative":
+            drawn = np.asarray(self.model.response_term.levels)[drawn]
+        if family == "binomial":
+            return rows.assign(**{proportion(self.spec.formula)[0]: drawn})
+        return rows.assign(**{formula_columns(self.spec.formula)[0]: drawn})
 
 
 def _tabulate(
     found: pd.DataFrame,
-    over: str,
+    sizes: list[str],
     width: float | None,
     rope: tuple[float, float] | None,
     simulations: int,
 ) -> pd.DataFrame:
     wide = found["upper"] - found["lower"]
     beyond = np.where(found["truth"] > 0, found["lower"] > 0, found["upper"] < 0)
-    within = (found["lower"] <= found["truth"]) & (found["truth"] <= found["upper"])
+    held = (found["lower"] <= found["truth"]) & (found["truth"] <= found["upper"])
+    within = held.astype(float).where(found["lower"].notna())  # no interval, no coverage
     columns: dict[str, Any] = {"wide": wide, "found": beyond, "coverage": within}
     shares = ["found", "coverage"]
     if width is not None:
@@ -191,7 +267,7 @@ def _tabulate(
         outside = (found["lower"] > rope[1]) | (found["upper"] < rope[0])
         columns["decided"] = inside | outside
         shares.append("decided")
-    grouped = found.assign(**columns).groupby(["size", "level"])
+    grouped = found.assign(**columns).groupby([*sizes, "level"])
     table = grouped["rows"].mean().to_frame()
     table["width"] = grouped["wide"].median()
     table["width_lower"], table["width_upper"] = (grouped["wide"].quantile(q) for q in (0.1, 0.9))
@@ -200,4 +276,4 @@ def _tabulate(
     table["se"] = np.sqrt(table[shares] * (1 - table[shares]) / simulations).max(axis=1)
     table["simulations"] = simulations
     table["converged"] = grouped["converged"].mean()
-    return table.reset_index().rename(columns={"size": over})
+    return table.reset_index()

@@ -1,7 +1,9 @@
 """Formulas and row conditions are untrusted text: only listed functions and columns may occur."""
 
 import ast
+import re
 
+import pandas as pd
 from formulae import expr as node
 from formulae.parser import ParseError, Parser
 from formulae.scanner import ScanError, Scanner
@@ -174,3 +176,15 @@ def check_condition(condition: str) -> list[str]:
                 mend="compare columns with constants, joined by and, or, not",
             )
     return list(dict.fromkeys(one.id for one in nodes if isinstance(one, ast.Name)))
+
+
+def one_level(term: str, used: pd.DataFrame) -> DataError:
+    """Error of a term that has no column in a design, since its factors have one level."""
+    names = [name for name in re.findall(r"\w+", term) if name in used]
+    names = [name for name in dict.fromkeys(names) if used[name].nunique() == 1]
+    told = " and ".join(map(repr, names)) or "a factor"
+    return DataError(
+        f"{told} has one level only in these rows, so that it has no effect to estimate",
+        mend="leave it out of the formula, or keep rows of other levels too",
+        column=names[0] if names else None,
+    )

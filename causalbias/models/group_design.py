@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from causalbias.errors import DataError
+from causalbias.models.formula import one_level
 from causalbias.models.groups import group_parts
 
 
@@ -126,6 +127,9 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
             part.effects, used, "error", 0, dict(transformations_namespace)
         )
         common = matrices.common
+        for name in common.slices:
+            if np.size(common.terms[name].data) == 0:
+                raise one_level(name, used)
         effects = {
             "1" if name == "Intercept" else name: _column_labels(name, common.terms[name])
             for name in common.slices

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError, shown
-from causalbias.models.formula import formula_columns, proportion
+from causalbias.models.formula import formula_columns, one_level, proportion
 from causalbias.models.groups import bambi_formula, common_formula
 from causalbias.models.priors import parse_priors
 
@@ -259,17 +259,28 @@ def _bambi(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataF
         # bambi says so on every ordinal model; the thresholds stand for the intercept.
         warnings.filterwarnings("ignore", "The intercept is omitted in ordinal families")
         try:
-            return bmb.Model(
+            model = bmb.Model(
                 formula,
                 used,
                 family=spec.family,
                 link=spec.link,
                 priors=parse_priors(priors) or None,
             )
+            _refuse_empty_terms(model, used)
+            return model
         except UNBUILDABLE as error:
             if isinstance(error, DataError):
                 raise
+            if "need at least one array" in str(error):  # an interaction of such a factor
+                raise one_level(formula, used) from error
             raise DataError(
                 f"no model from {spec.formula!r} ({error})",
                 mend="correct the formula, the link or the priors",
             ) from error
+
+
+def _refuse_empty_terms(model: bmb.Model, used: pd.DataFrame) -> None:
+    """Refuse factors of one level, which have no column in the design."""
+    for name, term in model.parameters[model.family.likelihood.parent].common_terms.items():
+        if np.size(term.data) == 0:
+            raise one_level(name, used)

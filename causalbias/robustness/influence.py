@@ -18,7 +18,7 @@ def influence(
     estimand: Callable[[xr.DataTree], xr.Dataset],
     *,
     over: str | Sequence[str] = "seed",
-    draws: int = 250,
+    draws: int = 500,
     prob: float = 0.95,
     method: str = "auto",
     seed: int = 0,

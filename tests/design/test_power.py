@@ -40,6 +40,58 @@ def test_twice_the_rows_of_each_seed_narrow_it(pilot):
     assert twice == pytest.approx(once / 2, rel=0.2)
 
 
+@pytest.fixture(scope="module")
+def judged():
+    """Ordinal answers of 40 people to 60 faces, each once."""
+    rng = np.random.default_rng(5)
+    face, person = np.repeat(np.arange(60), 8), rng.integers(0, 40, 480)
+    race = np.where(np.arange(480) % 2, "black", "white")
+    latent = 1.0 * (race == "black") + rng.normal(0, 0.7, 60)[face] + rng.normal(0, 1, 40)[person]
+    score = np.searchsorted([-1, 0.5, 2], latent + rng.logistic(0, 1, 480))
+    frame = pd.DataFrame({"score": score, "race": race, "seed": face, "annotator": person})
+    formula = "score ~ race + (1|seed) + (1|annotator)"
+    return cb.fit(formula, frame, family="cumulative", draws=500)
+
+
+@pytest.mark.slow
+def test_more_seeds_and_more_annotators_narrow_an_ordinal_effect(judged):
+    told = []
+    table = cb.design.power(
+        judged, "race", sizes=[15, 60], others={"annotator": [10, 60]}, scale="link",
+        reference="white", simulations=4, progress=lambda done, of: told.append((done, of)),
+    )  # fmt: skip
+    assert table[["seed", "annotator", "level"]].values.tolist() == [
+        [seed, people, "black"] for seed in (15, 60) for people in (10, 60)
+    ]
+    wide = table.set_index(["seed", "annotator"])["width"]
+    # Race varies within seeds: a quarter of the rows, twice as wide (Laplace, 4 simulations).
+    assert (wide[15] / wide[60]).between(1.5, 2.7).all()
+    assert table["converged"].min() >= 0.75
+    assert told[-1] == (16, 16)
+
+
+def test_a_refused_data_set_is_counted_and_not_dropped(judged):
+    """Few answers leave out categories or separate groups: a status, not an end."""
+    table = cb.design.power(judged, "race", sizes=[2], rows_each=2, simulations=6, scale="link")
+    assert table["simulations"].tolist() == [6]
+    assert 0 <= table["converged"][0] < 1
+
+
+@pytest.mark.slow
+def test_precise_rows_are_planned_as_precise(pilot):
+    """lme4's weights go through: rows of weight 4 halve the width."""
+    rng = np.random.default_rng(2)
+    seed, level = np.repeat(np.arange(100), 4), np.tile([0, 1], 200)
+    frame = pd.DataFrame({"seed": seed, "level": level, "w": 4.0})
+    frame["y"] = 0.3 * level + rng.normal(0, 2, 100)[seed] + rng.normal(0, 0.5, 400)
+    weighted = cb.fit("y ~ level + (1|seed)", frame, weights="w", draws=500)
+    one, other = (
+        cb.design.power(fit, "level", sizes=[30], simulations=12)["width"][0]
+        for fit in (weighted, pilot)
+    )
+    assert one == pytest.approx(other / 2, rel=0.2)
+
+
 def test_the_same_seed_gives_the_same_table(pilot):
     tables = [cb.design.power(pilot, "level", sizes=[5], simulations=3, seed=4) for _ in "ab"]
     pd.testing.assert_frame_equal(*tables)
@@ -51,6 +103,8 @@ def test_the_same_seed_gives_the_same_table(pilot):
         ({"over": "annotator"}, r"no effects of 'annotator' \(it has seed\)"),
         ({"sizes": [1]}, "2 or more"),
         ({"sizes": []}, "2 or more"),
+        ({"others": {"level": [5]}}, "no other grouping column"),
+        ({"others": {"annotator": []}}, "2 or more"),
     ],
 )
 def test_refused(pilot, options, told):

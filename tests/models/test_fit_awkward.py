@@ -124,3 +124,20 @@ def test_more_coefficients_than_rows_follow_their_priors():
     hidden = np.linalg.svd(frame[names] - frame[names].mean())[2][-1]
     draws = np.stack([fit["posterior"][name].values.ravel() for name in names], axis=1)
     assert (draws @ hidden).std() == pytest.approx(1, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("formula", "family"),
+    [
+        ("y ~ race + x", "gaussian"),
+        ("y ~ race*x", "gaussian"),
+        ("y ~ C(same)", "gaussian"),
+        ("y ~ x + (race|g)", "gaussian"),
+        ("k ~ race + (1|g)", "cumulative"),
+    ],
+)
+def test_a_factor_of_one_level_is_named(rows, formula, family):
+    """A subset that leaves one race, say: R's "contrasts need 2 or more levels"."""
+    frame = rows.assign(race="black", same=3, k=np.arange(len(rows)) % 3, a="also once")
+    with pytest.raises(DataError, match=r"^column '(race|same)': '(race|same)' has one level only"):
+        cb.fit(formula, frame, family=family)

@@ -1,0 +1,189 @@
+"""Rows of an experiment of another size, dealt out after a pilot's."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from causalbias.errors import DataError
+from causalbias.models.formula import formula_columns, proportion
+from causalbias.models.group_design import group_designs
+from causalbias.models.groups import common_formula
+from causalbias.models.spec import ModelSpec
+
+Members = tuple[tuple[str, ...], ...]
+
+
+class Enlarger:
+    """A pilot's rows, from which those of experiments of other sizes are drawn.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    frame : DataFrame
+        The pilot's rows.
+    over : sequence of str
+        The column of what there would be more of, or those of a pair's two members.
+
+    Raises
+    ------
+    DataError
+        If the formula has no effects of `over`, or a pair's two members are one.
+    """
+
+    def __init__(self, spec: ModelSpec, frame: pd.DataFrame, over: Sequence[str]) -> None:
+        designs = group_designs(spec.formula, frame)
+        grouping = {name for one in designs for names in one.members for name in names}
+        if not set(over) <= grouping:
+            factors = ", ".join(one.factor for one in designs) or "none"
+            raise DataError(
+                f"the pilot has no effects of {', '.join(map(repr, over))} (it has {factors})",
+                mend=f"fit it with a term such as (1|{over[0]}), or name another column",
+            )
+        self.frame, self.over = frame, tuple(over)
+        self.members: list[Members] = [one.members for one in designs]
+        outcome, used = formula_columns(common_formula(spec.formula))
+        responses = proportion(spec.formula) if spec.family == "binomial" else (outcome,)
+        self.variables = [name for name in used if name not in responses]
+        # Columns that only name a level: they get new names with what they belong to.
+        self.names = sorted(grouping - set(self.variables) - set(over))
+        if len(over) == 2 and (frame[over[0]].astype(str) == frame[over[1]].astype(str)).any():
+            raise DataError(
+                f"some pairs have the same {over[0]} and {over[1]}",
+                mend="plan genuine pairs by themselves, over their one seed",
+            )
+        if len(over) > 2:
+            raise DataError(
+                f"{len(over)} columns in over", mend="name one, or both members of pairs"
+            )
+
+    def rows(self, size: int, rows_each: int | None, rng: np.random.Generator) -> pd.DataFrame:
+        """Rows with `size` new levels, each with `rows_each` rows or as many as in the pilot."""
+        if len(self.over) == 1:
+            return self._copies(size, rows_each, rng)
+        return self._pairs(size, rows_each, rng)
+
+    def check_dealt(self, name: str) -> None:
+        """Refuse to deal a column out anew where its levels are bound to something else."""
+        if name not in self.names:
+            crossed = ", ".join(self.names) or "there are none"
+            raise DataError(f"{name!r} is no other grouping column", mend=f"use one of: {crossed}")
+        for other in (*self.over, *self.variables):
+            if self.frame[other].nunique() > 1 and _within(self.frame, name, other):
+                raise DataError(
+                    f"each {name} has one {other}, so that new ones cannot be dealt out at random",
+                    mend="plan it by over= instead",
+                )
+
+    def _copies(self, size: int, rows_each: int | None, rng: np.random.Generator) -> pd.DataFrame:
+        """Each new level has the rows of one of the pilot's, drawn at random."""
+        (over,) = self.over
+        of_level = list(self.frame.groupby(over, observed=True).indices.values())
+        parts = [of_level[pick] for pick in rng.integers(len(of_level), size=size)]
+        if rows_each is not None:
+            parts = [rng.choice(part, rows_each) for part in parts]
+        rows = self.frame.iloc[np.concatenate(parts)].reset_index(drop=True)
+        labels = np.repeat(_labels(size), [len(part) for part in parts])
+        for name in self.names:
+            if _within(self.frame, name, over):
+                rows[name] = _joined(labels, rows[name])
+        return rows.assign(**{over: labels})
+
+    def _pairs(self, size: int, rows_each: int | None, rng: np.random.Generator) -> pd.DataFrame:
+        """Pairs of new levels, each with all rows of one of the pilot's pairs, drawn at random."""
+        both = self.frame[list(self.over)].astype(str).to_numpy(dtype=str)
+        levels, codes = np.unique(both, return_inverse=True)
+        codes = codes.reshape(-1, 2)
+        _, pair = np.unique(np.sort(codes, axis=1), axis=0, return_inverse=True)
+        of_pair = list(pd.Series(pair).groupby(pair).indices.values())
+        mean_rows = len(pair) / len(of_pair)
+        wanted = len(of_pair) / len(levels) if rows_each is None else rows_each / 2 / mean_rows
+        count, most = max(1, round(wanted * size)), size * (size - 1) // 2
+        if rows_each is not None and count > most:
+            raise DataError(
+                f"{size} make {most} pairs, too few for {rows_each} rows each",
+                mend=f"ask for {int(2 * mean_rows * most / size)} rows each at most",
+            )
+        members = _dealt_pairs(size, min(count, most), rng)
+        picks = [of_pair[at] for at in rng.integers(len(of_pair), size=len(members))]
+        at = np.concatenate(picks)
+        of_row = np.repeat(np.arange(len(picks)), [len(one) for one in picks])
+        rows = self.frame.iloc[at].reset_index(drop=True)
+        # The same new level stands for the same member of the pilot's pair in all its rows.
+        swapped = (codes[:, 0] > codes[:, 1])[at].astype(int)
+        labels = _labels(size)
+        new = [labels[members[of_row, (side + swapped) % 2]] for side in (0, 1)]
+        done = set(self.over)
+        for one in self.members:
+            if len(one) == 2 and all(len(names) == 1 and names[0] in self.names for names in one):
+                sides = [names[0] for names in one]
+                rows = rows.assign(**self._members_names(sides, rows, new))
+                done |= set(sides)
+        known = self.frame.assign(**{"": pair})
+        for name in set(self.names) - done:
+            if _within(known, name, ""):
+                rows[name] = _joined(of_row.astype(str), rows[name])
+        return rows.assign(**dict(zip(self.over, new, strict=True)))
+
+    def _members_names(
+        self, sides: Sequence[str], rows: pd.DataFrame, new: Sequence[np.ndarray]
+    ) -> dict[str, pd.Series]:
+        """Names of new levels' faces, told apart by the variables that tell the pilot's apart."""
+        parts = [
+            self.frame[[name, over, *self.variables]].set_axis(
+                ["name", "over", *self.variables], axis=1
+            )
+            for name, over in zip(sides, self.over, strict=True)
+        ]
+        both = pd.concat(parts, ignore_index=True)
+        if not _within(both, "name", "over"):
+            return {}  # crossed with the members, and unchanged
+        telling = [one for one in self.variables if _within(both, "name", one)]
+        if both.groupby(["over", *telling], observed=True)["name"].nunique().max() > 1:
+            raise DataError(
+                f"the variables do not tell apart the levels of {sides[0]} of one {self.over[0]}",
+                mend="add what tells them apart to the formula, or leave their term out",
+            )
+        return {
+            name: _joined(labels, rows[telling].astype(str).agg(" ".join, axis=1))
+            for name, labels in zip(sides, new, strict=True)
+        }
+
+
+def deal(rows: pd.DataFrame, sizes: Mapping[str, int], rng: np.random.Generator) -> pd.DataFrame:
+    """Rows with columns dealt anew at random to that many levels, each as often as the others.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"annotator": list("abcd")})
+    >>> sorted(deal(rows, {"annotator": 2}, np.random.default_rng(1))["annotator"])
+    ['new 0', 'new 0', 'new 1', 'new 1']
+    """
+    dealt: dict[str, Any] = {
+        name: _labels(size)[rng.permutation(np.resize(np.arange(size), len(rows)))]
+        for name, size in sizes.items()
+    }
+    return rows.assign(**dealt)
+
+
+def _labels(size: int) -> np.ndarray:
+    return np.array([f"new {at}" for at in range(size)])
+
+
+def _joined(labels: np.ndarray, values: pd.Series) -> pd.Series:
+    return pd.Series(labels, index=values.index).astype(str) + " " + values.astype(str)
+
+
+def _within(frame: pd.DataFrame, name: str, other: str) -> bool:
+    """Whether each level of one column occurs with one level of the other."""
+    return bool(frame.groupby(name, observed=True)[other].nunique(dropna=False).max() <= 1)
+
+
+def _dealt_pairs(size: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """That many different pairs (count, 2) of new levels, each level in as many as the others."""
+    rounds = []
+    for step in range(1, size // 2 + 1):
+        start = np.arange(size if 2 * step < size else size // 2)
+        rounds.append(rng.permutation(np.column_stack([start, (start + step) % size])))
+    return rng.permutation(size)[np.concatenate(rounds)[:count]]
