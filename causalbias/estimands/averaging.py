@@ -29,23 +29,30 @@ class Averaging:
     fit : Fit
     model : bambi Model
     frame : DataFrame
+        Rows that differ in what the model knows; alike ones are one.
+    counts : ndarray (rows,)
+        Observations that each stands for.
     by : tuple of str
     cells : ndarray (rows,) of int
     index : MultiIndex or None
         The cells' labels; None for the single cell of no `by`.
     scale, population, threshold
         As in `predictions`.
+    rows : int
+        Rows of the fit that are averaged over.
     """
 
     fit: xr.DataTree
     model: bmb.Model
     frame: pd.DataFrame
+    counts: Floats
     by: tuple[str, ...]
     cells: np.ndarray
     index: pd.MultiIndex | None
     scale: str
     population: str
     threshold: float | None
+    rows: int
 
     def mean(self, contrasted: Sequence[str] | None = None, **setting: object) -> Floats:
         """Outcome (draws, cells[, categories]) with columns set to a value on every row."""
@@ -54,6 +61,7 @@ class Averaging:
             self.model,
             self.frame.assign(**{name: _as(self.frame, name, v) for name, v in setting.items()}),
             self.cells,
+            counts=self.counts,
             scale=self.scale,
             population=self.population,
             threshold=self.threshold,
@@ -64,7 +72,7 @@ class Averaging:
         """Draws under their names, dims (chain, draw, *by[, category]); `n` counts observations."""
         posterior = self.fit.children["posterior"]
         chains, per_chain = posterior.sizes["chain"], posterior.sizes["draw"]
-        counts = np.bincount(self.cells, row_counts(spec_of(self.fit), self.frame)).astype(int)
+        counts = np.bincount(self.cells, self.counts).astype(int)
         labels = scale_of(self.fit, self.model, self.scale, self.threshold).categories
         data: dict[str, Any] = {}
         for name, values in draws.items():
@@ -89,7 +97,7 @@ class Averaging:
             population=self.population,
             held="all else as in each row",
             failures=self.fit.attrs["failures"],
-            rows=len(self.frame),
+            rows=self.rows,
             **attrs,
         )
 
@@ -169,8 +177,26 @@ def averaging(
     both = frame[KIND].nunique() > 1 if KIND in frame else bool(fit.attrs.get("pools_kinds", 0))
     pools = both and outcome == "distance"
     frame = _one_kind(frame, pools, (*variables, *by), scale)
+    rows = len(frame)
+    frame, counts = _merged(frame, possible, row_counts(spec_of(fit), frame))
     cells, index = _cells(frame, by)
-    return Averaging(fit, model_of(fit), frame, by, cells, index, scale, population, threshold)
+    return Averaging(
+        fit, model_of(fit), frame, counts, by, cells, index, scale, population, threshold, rows
+    )
+
+
+def _merged(
+    frame: pd.DataFrame, columns: Sequence[str], counts: Floats
+) -> tuple[pd.DataFrame, Floats]:
+    """Rows that differ in these columns, and how many observations each stands for.
+
+    Designs repeat themselves: 48,000 pairs may be 3,000 different ones, and cost as few.
+    """
+    if not columns:
+        return frame[:1], counts.sum(keepdims=True)
+    which = frame.groupby(list(columns), sort=False, observed=True, dropna=False).ngroup()
+    first = ~which.duplicated()
+    return frame[first.to_numpy()].reset_index(drop=True), np.bincount(which, counts)
 
 
 def _one_kind(frame: pd.DataFrame, pools: bool, apart: Sequence[str], scale: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging
 from causalbias.estimands.predictor import outcome_of
 from causalbias.estimands.scales import Floats
+from causalbias.estimands.summaries import SAMPLE
 
 STEP = 1e-4  # of the dose's range: half the width of a numerical derivative
 
@@ -21,6 +22,7 @@ def dose(
     *,
     by: str | Sequence[str] = (),
     grid: Sequence[float] | None = None,
+    monotone: str | None = None,
     scale: str = "response",
     population: str = "these",
     threshold: float | None = None,
@@ -42,6 +44,11 @@ def dose(
     grid : sequence of float, optional
         Doses, within the data's range; by default those in the data, or 21 evenly spaced ones if
         there are more.
+    monotone : {"increasing", "decreasing"}, optional
+        Where the curve can only go one way: each draw's curve is replaced by the nearest such one
+        on the grid (least squares, doses weighted by their rows), the posterior projection of Lin
+        and Dunson (2014, Biometrika 101). Let the formula be free to bend, by ``bs()`` or
+        ``poly()``. Slopes are then those between neighbouring doses.
     scale, population, threshold
         As in `predictions`.
 
@@ -50,12 +57,15 @@ def dose(
     Dataset
         ``prediction`` and ``slope`` (chain, draw, variable, *by[, category]): mean outcome, and
         outcome per unit of dose; ``average_slope`` (chain, draw, *by[, category]): mean over the
-        rows of the slope at their own doses; ``n`` (*by).
+        rows of the slope at their own doses; ``n`` (*by). With `monotone`, ``p_monotone``
+        (*by[, category]) too: the share of draws that went one way by themselves. Near zero, the
+        data speak against the constraint.
 
     Raises
     ------
     DataError
-        If the variable is no number, enters as categories, or a dose is outside the data.
+        If the variable is no number, enters as categories, or a dose is outside the data; of
+        monotone curves also if there is one dose, or they are probabilities of categories.
 
     Examples
     --------
@@ -69,23 +79,32 @@ def dose(
     over = averaging(
         fit, by, variables=[variable], scale=scale, population=population, threshold=threshold
     )
+    if monotone not in (None, "increasing", "decreasing"):
+        raise DataError(f"monotone={monotone!r}", mend="give increasing or decreasing, or leave it")
     doses = _doses(over, variable, grid)
     everywhere = over.frame[variable].to_numpy(float)
     low, high = everywhere.min(), everywhere.max()
     told = f"{outcome_of(fit)} by {variable}, and its slope"
-    parts = []
-    for at in doses:
-        same = np.full(len(everywhere), at)
-        curve = {
-            "prediction": _at(over, variable, same),
-            "slope": _slope(over, variable, same, low, high),
-        }
-        parts.append(over.dataset(curve, told))
+    curve = np.stack([_at(over, variable, np.full(len(everywhere), at)) for at in doses])
+    if monotone is None:
+        slope = np.stack(
+            [_slope(over, variable, np.full(len(everywhere), at), low, high) for at in doses]
+        )
+        whole = {"average_slope": _slope(over, variable, everywhere, low, high)}
+    else:
+        _check_monotone(over, doses, curve)
+        curve, slope, whole = _one_way(over, doses, everywhere, curve, monotone)
+    parts = [
+        over.dataset({"prediction": one, "slope": its}, told)
+        for one, its in zip(curve, slope, strict=True)
+    ]
     index = pd.Index(doses, name=variable)
     found = xr.concat(parts, index, data_vars=["prediction", "slope"], combine_attrs="override")
     for name in ("prediction", "slope"):
         found[name] = found[name].transpose("chain", "draw", variable, *over.by, ...)
-    own = over.dataset({"average_slope": _slope(over, variable, everywhere, low, high)}, told)
+    own = over.dataset(whole, told)
+    if "one_way" in own:
+        found["p_monotone"] = own["one_way"].mean(SAMPLE)
     return found.assign(average_slope=own["average_slope"]).assign_attrs(treatment=variable)
 
 
@@ -123,3 +142,58 @@ def _slope(over: Averaging, variable: str, doses: Floats, low: float, high: floa
     width = 2 * STEP * (high - low)
     left = np.clip(doses - width / 2, low, high - width)
     return (_at(over, variable, left + width) - _at(over, variable, left)) / width
+
+
+def _check_monotone(over: Averaging, doses: Floats, curve: Floats) -> None:
+    if len(doses) < 2:
+        raise DataError("one dose", mend="give two or more for a monotone curve")
+    if curve.ndim > 3 and over.scale == "probability":
+        raise DataError(
+            "probabilities of categories do not all rise together",
+            mend="use scale='exceedance' for monotone curves",
+        )
+
+
+def _one_way(
+    over: Averaging, doses: Floats, everywhere: Floats, curve: Floats, direction: str
+) -> tuple[Floats, Floats, dict[str, Floats]]:
+    """Nearest monotone curves (doses, draws, cells, ...), their slopes, what cells have."""
+    sign = 1.0 if direction == "increasing" else -1.0
+    nearest = np.abs(everywhere[:, None] - doses).argmin(axis=1)
+    rows = np.stack([np.bincount(over.cells, over.counts * (nearest == k))
+                     for k in range(len(doses))])  # fmt: skip
+    weights = rows.reshape(len(doses), 1, -1, *[1] * (curve.ndim - 3))
+    # A dose without rows in a cell still has a say, or its curve there would be anything.
+    last = np.moveaxis(sign * curve, 0, -1), np.moveaxis(np.maximum(weights, 1.0), 0, -1)
+    moved = sign * np.moveaxis(isotonic(*last), -1, 0)
+    slope = np.gradient(moved, doses, axis=0)
+    mean = (slope * weights).sum(axis=0) / weights.sum(axis=0)
+    one_way = (np.diff(sign * curve, axis=0) >= 0).all(axis=0).astype(float)
+    return moved, slope, {"average_slope": mean, "one_way": one_way}
+
+
+def isotonic(values: Floats, weights: Floats) -> Floats:
+    """Nearest increasing sequence along the last axis, by weighted least squares.
+
+    The maximum over starts of the minimum over ends of the means of all runs through a point
+    (Robertson, Wright and Dykstra 1988, ch. 1).
+
+    Parameters
+    ----------
+    values : ndarray (..., k)
+    weights : ndarray (..., k)
+        Positive.
+
+    Examples
+    --------
+    >>> isotonic(np.array([1.0, 3.0, 2.0, 5.0]), np.ones(4)).tolist()
+    [1.0, 2.5, 2.5, 5.0]
+    """
+    weights = np.broadcast_to(weights, values.shape)
+    best = np.full(values.shape, -np.inf)
+    for start in range(values.shape[-1]):
+        sums = np.cumsum((values * weights)[..., start:], axis=-1)
+        means = sums / np.cumsum(weights[..., start:], axis=-1)
+        least = np.minimum.accumulate(means[..., ::-1], axis=-1)[..., ::-1]
+        best[..., start:] = np.maximum(best[..., start:], least)
+    return best

@@ -27,14 +27,13 @@ def average_prediction(
     frame: pd.DataFrame,
     cells: np.ndarray,
     *,
+    counts: Floats | None = None,
     scale: str = "response",
     population: str = "these",
     threshold: float | None = None,
     contrasted: Collection[str] | None = None,
 ) -> Floats:
     """Expected outcome on every row of `frame`, averaged over the rows of each cell.
-
-    A row that stands for several observations counts as often.
 
     Parameters
     ----------
@@ -45,6 +44,8 @@ def average_prediction(
         Rows to predict, with the columns of the formula.
     cells : ndarray (rows,) of int
         Cell of each row, 0 .. n_cells - 1, every cell occurring.
+    counts : ndarray (rows,), optional
+        Observations that each row stands for, so often does it count; by default one.
     scale, population, threshold
         As in `predictions`.
     contrasted : collection of str, optional
@@ -67,7 +68,8 @@ def average_prediction(
         designs = []  # new groups' effects have mean zero
     if wanted.linear and contrasted is not None:
         designs = [one for one in designs if one.columns_used() & set(contrasted)]
-    counts = row_counts(spec_of(fit), frame)
+    if counts is None:
+        counts = np.ones(len(frame))
     totals = np.bincount(cells, counts)
     average = sparse.csr_matrix(
         (counts / totals[cells], (cells, np.arange(len(cells)))), shape=(len(totals), len(cells))
@@ -165,11 +167,17 @@ def group_variance(design: GroupDesign, columns: Floats, posterior: xr.Dataset) 
     return np.asarray(total)
 
 
-def total_group_variance(fit: xr.DataTree, frame: pd.DataFrame) -> Floats:
-    """Variance (draws,) that all group terms together give a row, averaged over the rows."""
+def total_group_variance(
+    fit: xr.DataTree, frame: pd.DataFrame, counts: Floats | None = None
+) -> Floats:
+    """Variance (draws,) that all group terms together give a row, averaged over the rows.
+
+    ``counts`` (rows,): observations that each row stands for, by default as the fit has it.
+    """
     posterior = fit.children["posterior"].to_dataset()
     total = np.zeros(posterior.sizes["chain"] * posterior.sizes["draw"])
-    counts = row_counts(spec_of(fit), frame)
+    if counts is None:
+        counts = row_counts(spec_of(fit), frame)
     for one in group_designs(spec_of(fit).formula, frame_of(fit)):
         keys = np.column_stack([one.columns(frame), one.concentration(frame)])
         alike, which = np.unique(keys, axis=0, return_inverse=True)

@@ -12,7 +12,7 @@ from causalbias.estimands.comparing import paired
 from causalbias.estimands.predictor import total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
 from causalbias.estimands.summaries import SAMPLE
-from causalbias.models.result import frame_of, spec_of
+from causalbias.models.result import spec_of
 
 
 def separation(
@@ -94,10 +94,10 @@ def _moments(fit: xr.DataTree, by: Sequence[str]) -> xr.Dataset:
         )
     over = averaging(fit, by, population="new")
     scale_of(fit, over.model, "latent", None)
-    frame, residual = frame_of(fit), np.square(latent_sd(fit, over.model))
+    residual = np.square(latent_sd(fit, over.model))
     parts = [
-        residual + total_group_variance(fit, frame[over.cells == cell])
-        for cell in range(over.cells.max() + 1)
+        residual + total_group_variance(fit, over.frame[own], over.counts[own])
+        for own in (over.cells == cell for cell in range(over.cells.max() + 1))
     ]
     return over.dataset({"mean": over.mean(), "variance": np.column_stack(parts)}, "moments")
 

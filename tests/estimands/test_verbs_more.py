@@ -8,10 +8,12 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 
 import causalbias as cb
 from causalbias import DataError
 from causalbias.estimands.comparing import paired
+from causalbias.estimands.dose import isotonic
 
 DRAWS = 400
 
@@ -119,6 +121,68 @@ def test_a_spline_follows_a_curve_that_a_line_misses():
     assert (np.abs(curve["estimate"] - np.sin(2 * at)) < 4 * curve["sd"] + 0.02).all()
     slope = cb.summarise(found, of="slope").iloc[1:]  # a spline's end is free
     assert (np.abs(slope["estimate"] - 2 * np.cos(2 * at[1:])) < 4 * slope["sd"] + 0.1).all()
+
+
+@given(
+    values=st.lists(st.floats(-50, 50), min_size=2, max_size=9),
+    weights=st.lists(st.integers(1, 20), min_size=9, max_size=9),
+)
+@settings(deadline=None)
+def test_isotonic_is_scipys(values, weights):
+    y, w = np.array(values), np.array(weights[: len(values)], float)
+    expected = optimize.isotonic_regression(y, weights=w).x
+    np.testing.assert_allclose(isotonic(y[None], w)[0], expected, atol=1e-9)
+
+
+def test_a_monotone_curve_is_closer_to_a_monotone_truth():
+    """A dose that saturates, with noise: the free spline wiggles, the projected one does not."""
+    rng = np.random.default_rng(3)
+    x = np.repeat(np.arange(9.0), 8)
+    truth = 1 - np.exp(-np.arange(9.0) / 2)
+    kind = np.tile(["u", "v"], 36)
+    frame = pd.DataFrame({"x": x, "kind": kind, "y": truth[x.astype(int)] + rng.normal(0, 0.4, 72)})
+    fit = cb.fit("y ~ bs(x, df=7) + kind", frame, draws=250)
+    free, one = cb.dose(fit, "x", by="kind"), cb.dose(fit, "x", by="kind", monotone="increasing")
+    assert (one["prediction"].diff("x") >= -1e-9).all()
+    assert (one["slope"] >= -1e-9).all()
+    error = {
+        name: float(
+            np.square(each["prediction"].sel(kind="u").mean(("chain", "draw")) - truth).mean()
+        )
+        for name, each in (("free", free), ("monotone", one))
+    }
+    assert error["monotone"] < error["free"]
+    assert (one["p_monotone"] < 0.2).all()
+    # The mean over a cell's rows is kept by projection, as by any least squares on a cone.
+    np.testing.assert_allclose(one["prediction"].mean("x"), free["prediction"].mean("x"), rtol=1e-6)
+    turned = cb.dose(cb.fit("z ~ bs(x, df=7) + kind", frame.assign(z=-frame["y"]), draws=250),
+                     "x", by="kind", monotone="decreasing")  # fmt: skip
+    np.testing.assert_allclose(
+        turned["average_slope"].median(), -one["average_slope"].median(), rtol=0.1
+    )
+
+
+def test_a_straight_line_needs_no_projection(machine):
+    free, one = cb.dose(machine, "pose"), cb.dose(machine, "pose", monotone="increasing")
+    rising = machine["posterior"]["pose"] > 0
+    np.testing.assert_allclose(one["prediction"].where(rising), free["prediction"].where(rising))
+    np.testing.assert_allclose(
+        one["average_slope"].where(rising), free["average_slope"].where(rising)
+    )
+    assert float(one["p_monotone"]) == pytest.approx(float(rising.mean()))
+
+
+def test_impossible_monotone_curves(machine, human, rows, fit_at):
+    with pytest.raises(DataError, match="increasing or decreasing"):
+        cb.dose(machine, "pose", monotone="up")
+    with pytest.raises(DataError, match="one dose"):
+        cb.dose(machine, "pose", grid=[1], monotone="increasing")
+    draws = {"pose": np.array([0.5, 0.4]), "threshold": np.array([[-1.0, 1.0], [-1.1, 1.0]])}
+    ordinal = fit_at("score ~ pose", rows, draws, family="cumulative", link="probit")
+    with pytest.raises(DataError, match="exceedance"):
+        cb.dose(ordinal, "pose", scale="probability", monotone="increasing")
+    found = cb.dose(ordinal, "pose", scale="exceedance", monotone="increasing")
+    assert set(found["p_monotone"].dims) == {"category"}
 
 
 @pytest.mark.parametrize(
