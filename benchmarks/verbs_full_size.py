@@ -3,8 +3,9 @@
     python benchmarks/verbs_full_size.py [--links]
 
 Ordinal and binary posteriors are a Gaussian one's draws under another family's name: what is
-measured is what the verbs do with them. Prints one line a verb: seconds, CPU seconds of all threads,
-and the peak of the process's memory so far. The target is 5 s and 4 GiB. With --links also a probit model.
+measured is what the verbs do with them. Prints one line a verb: seconds, CPU seconds of all its
+threads, and the peak of the process's memory so far. The target is 5 s and 4 GiB. With --links
+also a probit model.
 """
 
 import resource

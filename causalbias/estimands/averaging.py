@@ -13,6 +13,7 @@ from causalbias.errors import DataError, shown
 from causalbias.estimands.predictor import average_prediction, outcome_of
 from causalbias.estimands.scales import Floats, scale_of
 from causalbias.models.formula import formula_columns
+from causalbias.models.groups import common_formula, group_parts
 from causalbias.models.result import frame_of, model_of, spec_of
 from causalbias.models.spec import row_counts
 
@@ -178,11 +179,27 @@ def averaging(
     pools = both and outcome == "distance"
     frame = _one_kind(frame, pools, (*variables, *by), scale)
     rows = len(frame)
-    frame, counts = _merged(frame, possible, row_counts(spec_of(fit), frame))
+    known = {*_columns_known(spec_of(fit).formula, population), *variables, *by}
+    kept = [name for name in possible if name in known]
+    frame, counts = _merged(frame, kept, row_counts(spec_of(fit), frame))
     cells, index = _cells(frame, by)
     return Averaging(
         fit, model_of(fit), frame, counts, by, cells, index, scale, population, threshold, rows
     )
+
+
+def _columns_known(formula: str, population: str) -> list[str]:
+    """Columns on which a row's outcome depends: of a typical group, its own name is not among them.
+
+    Of new groups, only whether the two members of a pair are one.
+    """
+    if population == "these":
+        return formula_columns(formula)[1]
+    columns = formula_columns(common_formula(formula))[1]
+    if population == "new":
+        for part in group_parts(formula):
+            columns += [*formula_columns(f"y ~ {part.effects}")[1], *part.members]
+    return columns
 
 
 def _merged(

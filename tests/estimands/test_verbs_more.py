@@ -12,6 +12,7 @@ from scipy import optimize
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.estimands import averaging
 from causalbias.estimands.comparing import paired
 from causalbias.estimands.dose import isotonic
 
@@ -94,6 +95,22 @@ def test_an_interaction_is_a_difference_of_effects_and_symmetric(machine):
 def test_impossible_counterfactuals(machine, cells, told):
     with pytest.raises(DataError, match=told):
         cb.counterfactual(machine, *cells)
+
+
+@pytest.mark.parametrize("population", ["these", "typical", "new"])
+@pytest.mark.parametrize("which", ["machine", "human"])
+def test_alike_rows_counted_once_are_all_rows(request, which, population, monkeypatch):
+    fit = request.getfixturevalue(which)
+    verbs = [
+        lambda: cb.predictions(fit, "race", population=population),
+        lambda: cb.effects(fit, "race", population=population),
+        lambda: cb.effects(fit, "race", population=population, scale="link"),
+    ]
+    once = [verb() for verb in verbs]
+    monkeypatch.setattr(averaging, "_merged", lambda frame, columns, counts: (frame, counts))
+    for one, verb in zip(once, verbs, strict=True):
+        xr.testing.assert_allclose(one, verb())
+        assert one.attrs == verb().attrs
 
 
 # Dose -------------------------------------------------------------------------------------------
