@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from causalbias.robustness.influence import influence
     from causalbias.robustness.leak import leak_to_overturn
     from causalbias.robustness.prior import prior_sensitivity
+    from causalbias.robustness.sensitivity import sensitivity
     from causalbias.storage import open, save
     from causalbias.studies import checks
     from causalbias.study.build import make_study
@@ -130,6 +131,7 @@ __all__ = [
     "rerun",
     "save",
     "score_histograms",
+    "sensitivity",
     "separation",
     "simulate",
     "stimuli",
@@ -210,6 +212,7 @@ _HOMES = {
     "rerun": "causalbias.models.rerun",
     "save": "causalbias.storage",
     "score_histograms": "causalbias.estimands.rates_scores",
+    "sensitivity": "causalbias.robustness.sensitivity",
     "separation": "causalbias.estimands.separation",
     "simulate": "causalbias.datasets.simulate",
     "stimuli_from_names": "causalbias.study.pairs",

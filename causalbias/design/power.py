@@ -12,7 +12,12 @@ from causalbias.design.enlarge import Enlarger, deal
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictive import new_observations, trials_of
-from causalbias.estimands.predictor import coefficients_of, design_of, inverse_link
+from causalbias.estimands.predictor import (
+    coefficients_of,
+    design_of,
+    group_covariance,
+    inverse_link,
+)
 from causalbias.estimands.summaries import failed, summarise
 from causalbias.models.fitting import fit as fit_model
 from causalbias.models.formula import formula_columns, proportion
@@ -205,6 +210,10 @@ class _Simulator:
         self.spec, self.model, self.frame = spec_of(pilot), model_of(pilot), frame_of(pilot)
         posterior = pilot.children["posterior"].to_dataset()
         self.beta = coefficients_of(self.model, self.frame, posterior)
+        self.covariances = {
+            (one.factor, *one.effects): group_covariance(one, posterior)
+            for one in group_designs(self.spec.formula, self.frame)
+        }
         # Without the effects of the pilot's own groups, which new ones have not.
         self.posterior = posterior.drop_dims(
             [dim for dim in posterior.dims if str(dim).endswith("__factor_dim")]
@@ -215,14 +224,11 @@ class _Simulator:
         one = self.posterior.isel(sample=at)
         mean = design_of(self.model, rows) @ self.beta[at]
         for design in group_designs(self.spec.formula, rows):
-            sd = np.concatenate([one[f"{name}_sigma"].values.ravel() for name in design.names()])
-            correlation = np.eye(len(sd))
-            if f"cor|{design.factor}" in one:
-                low, high = np.triu_indices(len(sd), k=1)
-                correlation[low, high] = one[f"cor|{design.factor}"].values.ravel()
-                correlation[high, low] = correlation[low, high]
-            root = np.linalg.cholesky(correlation + 1e-9 * np.eye(len(sd)))
-            drawn = rng.standard_normal((len(design.levels), len(sd))) @ root.T * sd
+            covariance = self.covariances[design.factor, *design.effects][at]
+            k = len(covariance)
+            # An sd near zero leaves a matrix singular: a jitter far below its size.
+            root = np.linalg.cholesky(covariance + 1e-12 * np.trace(covariance) * np.eye(k))
+            drawn = rng.standard_normal((len(design.levels), k)) @ root.T
             mean = mean + design.matrix(rows) @ drawn.ravel()
         return self._observed(rows, np.asarray(mean), one, rng)
 

@@ -157,14 +157,20 @@ def group_variance(design: GroupDesign, columns: Floats, posterior: xr.Dataset) 
     posterior : Dataset
         With the standard deviations, and correlations where the effects have them.
     """
+    covariance = group_covariance(design, posterior)
+    products = (columns[:, :, None] * columns[:, None, :]).reshape(len(columns), -1)
+    return np.asarray(products @ covariance.reshape(len(covariance), -1).T)
+
+
+def group_covariance(design: GroupDesign, posterior: xr.Dataset) -> Floats:
+    """Covariance matrix (draws, k, k) of the effects of one level."""
     sd = np.hstack([_flat(posterior[f"{name}_sigma"]) for name in design.names()])
-    total = np.square(columns) @ np.square(sd).T
+    correlation = np.tile(np.eye(sd.shape[1]), (len(sd), 1, 1))
     if f"cor|{design.factor}" in posterior:
-        correlation = _flat(posterior[f"cor|{design.factor}"])
         low, high = np.triu_indices(sd.shape[1], k=1)
-        products = columns[:, low] * columns[:, high]
-        total += 2 * products @ (correlation * sd[:, low] * sd[:, high]).T
-    return np.asarray(total)
+        flat = _flat(posterior[f"cor|{design.factor}"])
+        correlation[:, low, high] = correlation[:, high, low] = flat
+    return np.asarray(sd[:, :, None] * correlation * sd[:, None, :])
 
 
 def total_group_variance(

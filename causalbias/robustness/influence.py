@@ -1,6 +1,7 @@
 """Leave one seed, or one annotator, out: what a claim rests on."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,11 @@ from causalbias.errors import DataError
 from causalbias.estimands.predictor import outcome_of
 from causalbias.estimands.summaries import SAMPLE, drawn
 from causalbias.models.fitting import fit as fit_model
-from causalbias.models.result import frame_of, spec_of
+from causalbias.models.result import Fit, frame_of, spec_of
+from causalbias.robustness.left_out import left_out_weights
+
+REFITS = ("needed", "always", "never")
+MAX_PARETO_K = 0.7
 
 
 def influence(
@@ -18,15 +23,19 @@ def influence(
     estimand: Callable[[xr.DataTree], xr.Dataset],
     *,
     over: str | Sequence[str] = "seed",
+    refit: str = "needed",
     draws: int = 500,
     prob: float = 0.95,
     method: str = "auto",
     seed: int = 0,
+    progress: Callable[[int, int], Any] | None = None,
 ) -> xr.Dataset:
-    """An estimand without each seed (or annotator) in turn, by fitting the model again.
+    """An estimand without each seed (or annotator) in turn: what a claim rests on.
 
-    Refits, not importance weights: a whole seed left out moves its own effect so far that weights
-    fail exactly where influence is largest. With the exact engine a refit takes a second or less.
+    Where seeds share no effects (all grouping factors nested in the seed, Gaussian) the draws are
+    weighed anew, a seed's own effects integrated out, which is diagnosed by Pareto k; where that
+    exceeds 0.7 or cannot be done (pairs of two seeds, crossed annotators, ordinal scores,
+    population "these") the model is fitted again without the seed.
 
     Parameters
     ----------
@@ -35,20 +44,26 @@ def influence(
         From a fit to a Dataset: ``lambda fit: cb.effects(fit, "race", population="typical")``.
     over : str or sequence of str
         The grouping column, or those of both members: a pair is left out with either.
+    refit : {"needed", "always", "never"}
+        never: what weights cannot tell is missing (NaN) in the result.
     draws : int
         Of each refit, by four chains.
     prob : float
         Probability of the interval that decides on `overturned`.
     method, seed
         As in `fit`.
+    progress : callable, optional
+        Called after each level with how many are done and how many there are.
 
     Returns
     -------
     Dataset
         Dims (left_out, ...): ``estimate``, ``lower``, ``upper`` without it; ``shift``: change of
         the estimate in the whole fit's posterior standard deviations; ``overturned``: whether the
-        interval then holds zero and did not, or the other way round; ``rows``: rows left out.
-        In refits Monte Carlo error alone makes shifts of about ``1.3 / sqrt(4 * draws)``.
+        interval then holds zero and did not, or the other way round; and (left_out): ``rows``
+        left out, ``refitted``, ``pareto_k`` of the weights (NaN where there are none). Monte Carlo
+        error alone makes shifts of about ``1.3 / sqrt(4 * draws)`` in refits. With weights, the
+        average goes over the rows of the whole design.
 
     Raises
     ------
@@ -60,15 +75,56 @@ def influence(
     --------
     >>> import causalbias as cb
     >>> study = cb.demo_study()
-    >>> rows = cb.to_frame(study, "human").query("question == 'age'")
-    >>> rows = rows[rows["annotator"].isin(rows["annotator"].unique()[:4])]
-    >>> fit = cb.fit("score ~ level + (1|annotator)", rows)
-    >>> found = influence(fit, lambda one: cb.effects(one, "level"), over="annotator", draws=100)
-    >>> found["estimate"].sizes["left_out"]
-    4
+    >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
+    >>> effect = lambda one: cb.effects(one, "level", population="typical")
+    >>> found = influence(fit, effect, over="annotator")
+    >>> found["estimate"].dims, int(found["refitted"].sum())
+    (('left_out', 'level'), 0)
     """
-    frame, spec = frame_of(fit), spec_of(fit)
+    if refit not in REFITS:
+        raise DataError(f"refit={refit!r}", mend=f"use one of {', '.join(REFITS)}")
     columns = [over] if isinstance(over, str) else list(over)
+    levels = _levels(fit, columns)
+    whole = estimand(fit)
+    name = drawn(whole)
+    base = _interval(whole[name], prob)
+    weights, shape = _weights(fit, columns, whole) if refit != "always" else (None, None)
+    parts, refitted, failures = [], [], []
+    for at, level in enumerate(levels):
+        weighed = weights is not None and shape is not None and shape[at] <= MAX_PARETO_K
+        if weighed and weights is not None:
+            parts.append(_interval(whole[name], prob, np.exp(weights[at])))
+        elif refit == "never":
+            parts.append(base.where(False))
+        else:
+            again = _without(fit, columns, level, method=method, draws=draws, seed=seed)
+            parts.append(_interval(estimand(again)[name], prob))
+            failures.append(again.attrs["failures"])
+        refitted.append(not weighed and refit != "never")
+        if progress is not None:
+            progress(at + 1, len(levels))
+    index = pd.Index(levels, name="left_out")
+    found = xr.concat(parts, index, join="outer")
+    if any(found.sizes[dim] != size for dim, size in base.sizes.items()):
+        raise DataError("without some level others vanish too", mend="give more data, or by=()")
+    found["shift"] = (found["estimate"] - base["estimate"]) / whole[name].std(SAMPLE, ddof=1)
+    found["overturned"] = (_holds_zero(found) != _holds_zero(base)) & found["estimate"].notnull()
+    frame = frame_of(fit)[columns].astype(str)
+    found["rows"] = (
+        "left_out",
+        np.array([int((frame == one).any(axis=1).sum()) for one in levels]),
+    )
+    found["refitted"] = ("left_out", np.array(refitted))
+    found["pareto_k"] = ("left_out", np.full(len(levels), np.nan) if shape is None else shape)
+    failed = [one for one in [fit.attrs["failures"], *failures] if one != "[]"]
+    return found.drop_attrs().assign_attrs(
+        estimand=f"{whole.attrs.get('estimand', name)}, without each {' or '.join(columns)}",
+        failures=failed[0] if failed else "[]",
+    )
+
+
+def _levels(fit: xr.DataTree, columns: Sequence[str]) -> np.ndarray:
+    frame = frame_of(fit)
     possible = [str(name) for name in frame if name != outcome_of(fit)]
     for name in columns:
         if name not in possible:
@@ -78,40 +134,48 @@ def influence(
     levels = np.unique(frame[columns].astype(str).to_numpy(dtype=str))
     if len(levels) < 3:
         raise DataError(f"{', '.join(columns)} has {len(levels)} levels", mend="there is no rest")
-    whole = estimand(fit)
-    name = drawn(whole)
-    base = _interval(whole[name], prob)
-    parts, counts, failures = [], [], []
-    for level in levels:
-        out = (frame[columns].astype(str) == level).any(axis=1).to_numpy()
-        again = fit_model(
-            spec.formula, frame[~out], family=spec.family, link=spec.link, priors=spec.priors,
-            method=method, draws=draws, seed=seed,
-        )  # fmt: skip
-        parts.append(_interval(estimand(again)[name], prob))
-        counts.append(int(out.sum()))
-        failures.append(again.attrs["failures"])
-    index = pd.Index(levels, name="left_out")
-    found = xr.concat(parts, index, join="outer")
-    if any(found.sizes[dim] != size for dim, size in base.sizes.items()):
-        raise DataError("without some level others vanish too", mend="give more data, or by=()")
-    found["shift"] = (found["estimate"] - base["estimate"]) / whole[name].std(SAMPLE, ddof=1)
-    found["overturned"] = _holds_zero(found) != _holds_zero(base)
-    found["rows"] = ("left_out", np.array(counts))
-    failed = [one for one in [fit.attrs["failures"], *failures] if one != "[]"]
-    return found.drop_attrs().assign_attrs(
-        estimand=f"{whole.attrs.get('estimand', name)}, without each {' or '.join(columns)}",
-        failures=failed[0] if failed else "[]",
-    )
+    return levels
 
 
-def _interval(values: xr.DataArray, prob: float) -> xr.Dataset:
-    ends = values.quantile([(1 - prob) / 2, (1 + prob) / 2], dim=SAMPLE)
+def _weights(
+    fit: xr.DataTree, columns: Sequence[str], whole: xr.Dataset
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """Log weights and Pareto k of each level left out, where weights can tell."""
+    if len(columns) > 1 or whole.attrs.get("population") not in ("typical", "new"):
+        return None, None  # the effects of single groups in "these" would stay in
+    if any(
+        whole.sizes[dim] != size for dim, size in fit["posterior"].sizes.items() if dim in SAMPLE
+    ):
+        return None, None
+    try:
+        return left_out_weights(fit, columns[0])
+    except DataError:  # shared effects, or another family
+        return None, None
+
+
+def _without(
+    fit: xr.DataTree, columns: Sequence[str], level: str, *, method: str, draws: int, seed: int
+) -> Fit:
+    """The model fitted again without the rows of a level."""
+    frame, spec = frame_of(fit), spec_of(fit)
+    out = (frame[list(columns)].astype(str) == level).any(axis=1).to_numpy()
+    return fit_model(
+        spec.formula, frame[~out], family=spec.family, link=spec.link, priors=spec.priors,
+        counts=spec.counts, weights=spec.weights, method=method, draws=draws, seed=seed,
+    )  # fmt: skip
+
+
+def _interval(values: xr.DataArray, prob: float, weights: np.ndarray | None = None) -> xr.Dataset:
+    """Median and interval, of draws weighed by `weights` (draws,) if there are any."""
+    flat = values.stack(sample=SAMPLE).transpose("sample", ...)
+    method = "linear" if weights is None else "inverted_cdf"
+    wanted = [0.5, (1 - prob) / 2, (1 + prob) / 2]
+    ends = np.quantile(flat.values, wanted, axis=0, weights=weights, method=method)  # type: ignore[call-overload]
+    like = flat.isel(sample=0, drop=True)
     return xr.Dataset(
         {
-            "estimate": values.median(SAMPLE),
-            "lower": ends.isel(quantile=0, drop=True),
-            "upper": ends.isel(quantile=1, drop=True),
+            name: like.copy(data=one)
+            for name, one in zip(("estimate", "lower", "upper"), ends, strict=True)
         }
     )
 

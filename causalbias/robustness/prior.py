@@ -1,6 +1,9 @@
 """Prior sensitivity of an estimand, by power-scaling."""
 
+import logging
+
 import arviz_stats
+import bambi as bmb
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -13,6 +16,11 @@ from causalbias.estimands.summaries import SAMPLE, drawn
 from causalbias.inference.problem import EngineError
 from causalbias.models.arrays import Arrays, arrays_of, sd_log_prior
 from causalbias.models.result import frame_of, model_of, spec_of
+
+# What it would print to stderr is in the column `diagnosis`.
+logging.getLogger("arviz_stats.psense").addFilter(
+    lambda record: "potential issues" not in str(record.msg)
+)
 
 
 def prior_sensitivity(
@@ -27,7 +35,6 @@ def prior_sensitivity(
     Parameters
     ----------
     fit : Fit
-        Gaussian, sampled by the exact engine or NUTS.
     draws : Dataset
         An estimand of that fit, from any verb.
     of : str, optional
@@ -43,7 +50,8 @@ def prior_sensitivity(
     Raises
     ------
     DataError
-        If the fit is not Gaussian, has flat priors only, or the draws are not of this fit.
+        If a prior is not one whose density is known here (coefficients and thresholds: Normal or
+        flat), or the draws are not of this fit.
 
     Examples
     --------
@@ -72,7 +80,7 @@ def prior_sensitivity(
 
 
 def log_prior(fit: xr.DataTree) -> Floats:
-    """Log density (draws,) of the prior of coefficients and standard deviations, up to a constant.
+    """Log density (draws,) of the prior of all but single groups' effects, up to a constant.
 
     Raises
     ------
@@ -80,21 +88,31 @@ def log_prior(fit: xr.DataTree) -> Floats:
         If the model is not one whose priors are known in closed form.
     """
     spec, model, frame = spec_of(fit), model_of(fit), frame_of(fit)
-    if spec.family != "gaussian":
-        raise DataError(f"a {spec.family} model", mend="prior sensitivity is of Gaussian models")
     posterior = fit.children["posterior"].to_dataset()
     try:
         arrays = arrays_of(model, spec, frame)
-        of_sigma = sd_log_prior(model.parameters["sigma"].prior, "sigma")
+        total = _of_coefficients(arrays, coefficients_of(model, frame, posterior))
+        for name in ("sigma", "kappa"):
+            if name in model.parameters and name in posterior:
+                density = sd_log_prior(model.parameters[name].prior, name)
+                total = total + density(_flat(posterior[name])[:, 0])
+        if spec.family == "cumulative":
+            total = total + _of_thresholds(model.parameters["threshold"].prior, posterior)
     except EngineError as error:
         raise DataError(f"the prior is not known: {error}", mend="use Normal priors") from None
-    total = of_sigma(_flat(posterior["sigma"])[:, 0])
-    total = total + _of_coefficients(arrays, coefficients_of(model, frame, posterior))
     for term in arrays.problem.terms:
         names = arrays.designs[term.name].names()
         sd = np.hstack([_flat(posterior[f"{one}_sigma"]) for one in names])
         total = total + sum(density(sd[:, k]) for k, density in enumerate(term.sd_log_prior))
     return np.asarray(total)
+
+
+def _of_thresholds(prior: bmb.Prior, posterior: xr.Dataset) -> Floats:
+    """Of ascending thresholds (draws, k): the normal density, restricted by a constant factor."""
+    if prior.name != "Normal":
+        raise EngineError(f"the prior of the thresholds is {prior.name}")
+    away = (_flat(posterior["threshold"]) - prior.args["mu"]) / prior.args["sigma"]
+    return np.asarray(-0.5 * np.square(away).sum(axis=1))
 
 
 def _of_coefficients(arrays: Arrays, beta: Floats) -> Floats:

@@ -107,7 +107,7 @@ def test_alike_rows_counted_once_are_all_rows(request, which, population, monkey
         lambda: cb.effects(fit, "race", population=population, scale="link"),
     ]
     once = [verb() for verb in verbs]
-    monkeypatch.setattr(averaging, "_merged", lambda frame, columns, counts: (frame, counts))
+    monkeypatch.setattr(averaging, "_merged", lambda frame, _, counts: (frame, counts))
     for one, verb in zip(once, verbs, strict=True):
         xr.testing.assert_allclose(one, verb())
         assert one.attrs == verb().attrs

@@ -8,6 +8,10 @@ from scipy import stats
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.estimands.predictor import coefficients_of, design_of, group_covariance
+from causalbias.models.group_design import group_designs
+from causalbias.models.result import frame_of, model_of
+from causalbias.robustness.left_out import log_likelihoods
 from causalbias.robustness.prior import log_prior
 
 
@@ -99,6 +103,84 @@ def test_a_doubtful_effect_needs_no_leak():
         cb.leak_to_overturn(normal(1, 1), 0 * normal(1, 1))
 
 
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        ("y ~ x + (1|seed)", {}),
+        ("y ~ x + (x|seed) + (1|seed:x)", {"weights": "w"}),
+        ("y ~ x + (1|seed)", {"counts": "n"}),
+    ],
+)
+def test_a_seeds_likelihood_is_that_of_its_normal_distribution(formula, options):
+    """Against scipy's multivariate normal of the rows written out, effects integrated out."""
+    rng = np.random.default_rng(8)
+    frame = rows(rng).assign(w=rng.uniform(0.5, 3, 48), n=rng.integers(1, 4, 48))
+    fit = cb.fit(formula, frame, draws=30, **options)
+    model, used = model_of(fit), frame_of(fit)
+    draws = fit["posterior"].to_dataset()
+    beta, sigma = coefficients_of(model, used, draws), draws["sigma"].values.ravel()
+    written = used.loc[used.index.repeat(used["n"])] if "counts" in options else used
+    written = written.reset_index(drop=True)
+    found = log_likelihoods(fit, "seed")
+    assert found.shape == (6, 120)
+    for level, at in ((2, 0), (5, 77)):
+        own = written[written["seed"] == level]
+        covariance = np.diag(sigma[at] ** 2 / own["w"]) if "weights" in options else (
+            sigma[at] ** 2 * np.eye(len(own))
+        )  # fmt: skip
+        for one in group_designs(formula, used):
+            z = one.matrix(own).toarray()
+            levels = z.shape[1] // sum(one.sizes())
+            covariance = (
+                covariance + z @ np.kron(np.eye(levels), group_covariance(one, draws)[at]) @ z.T
+            )
+        mean = design_of(model, own) @ beta[at]
+        expected = stats.multivariate_normal(mean, covariance).logpdf(own["y"])
+        assert found[level, at] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("formula", ["y ~ x + (1|seed)", "y ~ x + (x|seed)"])
+def test_weights_tell_what_refits_tell(formula):
+    fit = cb.fit(formula, rows(np.random.default_rng(7), seeds=10))
+    quick, slow = (cb.influence(fit, effect, refit=how) for how in ("never", "always"))
+    told = quick["pareto_k"] <= 0.7
+    assert int(told.sum()) >= 7
+    assert not quick["refitted"].any()
+    assert bool(slow["refitted"].all())
+    whole = effect(fit)["effect"].std()
+    for name in ("estimate", "lower", "upper"):
+        gap = (quick[name] - slow[name]).where(told) / whole
+        assert abs(gap).max() < (0.12 if name == "estimate" else 0.35)
+    assert np.isnan(quick["estimate"].where(~told)).all()
+
+
+def test_what_weights_cannot_tell_is_fitted_again():
+    """Effects of "these" seeds, and seeds that share annotators."""
+    frame = rows(np.random.default_rng(9), seeds=4)
+    fit = cb.fit("y ~ x + (1|seed)", frame, draws=250)
+    these = cb.influence(fit, lambda one: cb.effects(one, "x"), draws=100)
+    assert bool(these["refitted"].all())
+    shared = cb.fit(
+        "y ~ x + (1|seed) + (1|rater)", frame.assign(rater=np.arange(32) % 5), draws=100
+    )
+    assert bool(np.isnan(cb.influence(shared, effect, refit="never")["estimate"]).all())
+    with pytest.raises(DataError, match="needed, always, never"):
+        cb.influence(fit, effect, refit="no")
+
+
+def test_the_table_of_sensitivity_names_the_seed_and_the_prior():
+    frame = rows(np.random.default_rng(1))
+    frame.loc[(frame["seed"] == 3) & (frame["x"] == 1), "y"] += 8
+    fit = cb.fit("y ~ x + (1|seed)", frame, priors={"x": "Normal(0, 0.2)"}, draws=500)
+    table = cb.sensitivity(fit, effect)
+    assert table[["x", "most", "tried", "of"]].values.tolist() == [[1, "3", 6, 6]]
+    assert "conflict" in table["diagnosis"][0]
+    without = cb.influence(fit, effect)
+    assert table["least"][0] == pytest.approx(float(without["estimate"].min()))
+    assert table["shift"][0] == pytest.approx(float(without["shift"].sel(left_out="3").item()))
+
+
 # Priors -----------------------------------------------------------------------------------------
 
 
@@ -120,6 +202,29 @@ def test_log_prior_is_the_priors_own_density():
     )
     ours = log_prior(fit)
     np.testing.assert_allclose(ours - ours[0], expected - expected[0], rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "cumulative"])
+def test_log_prior_of_other_families(family):
+    frame = rows(np.random.default_rng(5), seeds=10)
+    frame["k"] = np.digitize(frame["y"], [0.3] if family == "bernoulli" else [0, 1])
+    first = "Intercept" if family == "bernoulli" else "threshold"
+    priors = {"x": "Normal(0.5, 2)", "1|seed": "HalfNormal(0.7)"}
+    fit = cb.fit("k ~ x + (1|seed)", frame, family=family, priors=priors, draws=50)
+    draws = fit["posterior"].to_dataset()
+    own = model_of(fit)
+    prior = (own.components["p"].intercept_term.prior if family == "bernoulli"
+             else own.parameters["threshold"].prior)  # fmt: skip
+    level = draws[first] + (draws["x"] * frame["x"].mean() if family == "bernoulli" else 0)
+    expected = (
+        stats.norm(prior.args["mu"], prior.args["sigma"]).logpdf(
+            level.values.reshape(200, -1)).sum(axis=1)
+        + stats.norm(0.5, 2).logpdf(draws["x"].values.ravel())
+        + stats.halfnorm(scale=0.7).logpdf(draws["1|seed_sigma"].values.ravel())
+    )  # fmt: skip
+    ours = log_prior(fit)
+    np.testing.assert_allclose(ours - ours[0], expected - expected[0], rtol=1e-7, atol=1e-9)
+    assert len(cb.prior_sensitivity(fit, cb.effects(fit, "x"))) == 1
 
 
 def test_a_prior_at_odds_with_the_data_is_told_from_a_weak_one():
