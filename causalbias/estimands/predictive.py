@@ -15,6 +15,7 @@ from causalbias.models.result import OBS, Fit, as_fit, frame_of, model_of, spec_
 from causalbias.models.spec import ModelSpec, row_counts, row_precisions
 
 MAX_VALUES = 250_000_000  # rows x draws: 2 GB
+PORTION = 10_000_000  # rows x draws at once where only their sum is wanted
 
 
 def with_log_likelihood(fit: xr.DataTree) -> Fit:
@@ -44,6 +45,21 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
     ('chain', 'draw', '__obs__')
     """
     parts = Parts(fit)
+    return parts.attach("log_likelihood", _log_likelihood(parts))
+
+
+def total_log_likelihood(fit: xr.DataTree) -> np.ndarray:
+    """Log likelihood (draws,) of all rows together, in portions that memory holds."""
+    posterior = fit.children["posterior"].to_dataset()
+    draws = posterior.sizes["chain"] * posterior.sizes["draw"]
+    count, step = len(frame_of(fit)), max(1, PORTION // draws)
+    total = np.zeros(draws)
+    for start in range(0, count, step):
+        total += _log_likelihood(Parts(fit, slice(start, start + step))).sum(axis=1)
+    return total
+
+
+def _log_likelihood(parts: "Parts") -> np.ndarray:
     match parts.family:
         case "gaussian":
             values = stats.norm.logpdf(parts.response, parts.expected, parts.noise_sd())
@@ -59,7 +75,7 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
             codes = parts.response.astype(int)
             chances = category_chances(parts.model, parts.expected, parts.cuts())
             values = np.log(np.take_along_axis(chances, codes[None, :, None], axis=2)[..., 0])
-    return parts.attach("log_likelihood", values * parts.counts)
+    return np.asarray(values * parts.counts)
 
 
 def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
@@ -161,10 +177,10 @@ def category_chances(model: bmb.Model, linear: np.ndarray, cuts: np.ndarray | No
 
 
 class Parts:
-    """A fit's rows and draws: the response (rows,), the expected outcome (draws, rows)."""
+    """A fit's rows, or some of them: response (rows,), expected outcome (draws, rows)."""
 
-    def __init__(self, fit: xr.DataTree) -> None:
-        frame = frame_of(fit)
+    def __init__(self, fit: xr.DataTree, rows: slice = slice(None)) -> None:
+        frame = frame_of(fit)[rows].reset_index(drop=True)
         posterior = fit.children["posterior"].to_dataset()
         size = posterior.sizes["chain"] * posterior.sizes["draw"] * len(frame)
         if size > MAX_VALUES:
@@ -180,7 +196,7 @@ class Parts:
         self.name = str(next(iter(fit.children["observed_data"].data_vars)))
         scale = "link" if self.family == "cumulative" else "response"
         self.expected = expected_rows(fit, self.model, frame, scale=scale)
-        self.response = np.asarray(self.model.response_term.data, float)
+        self.response = np.asarray(self.model.response_term.data, float)[rows]
         self.trials = trials_of(spec, frame)
         if self.family == "binomial":
             self.response = frame[proportion(spec.formula)[0]].to_numpy(float)

@@ -1,12 +1,18 @@
 """What the data of each seed add to the likelihood, its own effects integrated out."""
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from arviz_stats.base import array_stats
 from scipy import sparse
 
 from causalbias.errors import DataError
-from causalbias.estimands.predictor import coefficients_of, design_of, group_covariance
+from causalbias.estimands.predictor import (
+    coefficients_of,
+    design_of,
+    group_covariance,
+    outcome_of,
+)
 from causalbias.estimands.scales import Floats, latent_sd
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.result import frame_of, model_of, spec_of
@@ -62,7 +68,7 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
         _check_nested(one, labels, frame, column)
     posterior = fit.children["posterior"].to_dataset()
     beta, sigma = coefficients_of(model, frame, posterior), latent_sd(fit, model)
-    residual = frame[_response(fit)].to_numpy(float) - beta @ design_of(model, frame).T
+    outcome, design = frame[outcome_of(fit)].to_numpy(float), design_of(model, frame)
     counts, precision = row_counts(spec, frame), row_precisions(spec, frame)
     precision = np.ones(len(frame)) if precision is None else precision
     matrices = [one.matrix(frame).tocsr() for one in designs]
@@ -75,16 +81,13 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
             raise DataError(
                 f"{level} has {z.shape[1]} effects of its own", mend="fit again without each level"
             )
-        found.append(_log_likelihood(residual[:, at], z, root, sigma, counts[at], precision[at]))
+        residual = outcome[at] - beta @ design[at].T
+        found.append(_log_likelihood(residual, z, root, sigma, counts[at], precision[at]))
     return np.stack(found)
 
 
-def _response(fit: xr.DataTree) -> str:
-    return str(next(iter(fit.children["observed_data"].data_vars)))
-
-
-def _check_nested(one: GroupDesign, labels: np.ndarray, frame: object, column: str) -> None:
-    codes = one.codes(frame)  # type: ignore[arg-type]
+def _check_nested(one: GroupDesign, labels: np.ndarray, frame: pd.DataFrame, column: str) -> None:
+    codes = one.codes(frame)
     pairs = np.unique(np.column_stack([np.unique(labels, return_inverse=True)[1], codes[:, 0]]),
                       axis=0)  # fmt: skip
     if codes.shape[1] > 1 or len(np.unique(pairs[:, 1])) < len(pairs):

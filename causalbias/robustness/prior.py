@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.estimands.predictive import with_log_likelihood
+from causalbias.estimands.predictive import total_log_likelihood
 from causalbias.estimands.predictor import coefficients_of
 from causalbias.estimands.scales import Floats
 from causalbias.estimands.summaries import SAMPLE, drawn
@@ -66,14 +66,14 @@ def prior_sensitivity(
     sizes = {dim: posterior.sizes[dim] for dim in SAMPLE}
     if any(draws.sizes[dim] != size for dim, size in sizes.items()):
         raise DataError("the draws are not of this fit", mend="give an estimand of the fit itself")
-    prior = log_prior(fit).reshape(tuple(sizes.values()))
-    likelihood = with_log_likelihood(fit)["log_likelihood"].to_dataset()
     coords = {dim: posterior[dim] for dim in SAMPLE}
+    shape = tuple(sizes.values())
+    prior, likelihood = log_prior(fit).reshape(shape), total_log_likelihood(fit).reshape(shape)
     tree = xr.DataTree.from_dict(
         {
             "posterior": draws[[name]].drop_vars("reference", errors="ignore"),
             "log_prior": xr.Dataset({"log_prior": (SAMPLE, prior)}, coords=coords),
-            "log_likelihood": likelihood,
+            "log_likelihood": xr.Dataset({"all rows": (SAMPLE, likelihood)}, coords=coords),
         }
     )
     return arviz_stats.psense_summary(tree, var_names=[name])
