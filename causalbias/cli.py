@@ -253,6 +253,11 @@ def _study(path: Path, dataset: str) -> "cb.Study":
         if not isinstance(found, cb.Study):
             raise DataError("this is a fit", mend="give a saved study", file=path.name)
         return found
+    if dataset == "tidy":
+        raise DataError(
+            "tidy tables do not say what their factors are",
+            mend='load them in Python, cb.load("tidy", ..., factors=[...]), and cb.save the study',
+        )
     return cb.load(dataset, path)
 
 

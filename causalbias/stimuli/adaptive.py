@@ -7,7 +7,7 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.stimuli.estimability import common_matrix
-from causalbias.study.tables import check_columns, check_known
+from causalbias.study.tables import check_columns, check_known, check_unique
 
 SWEEPS = 8
 FLOOR = 0.02  # least variance of an answer, as part of the scale's largest
@@ -190,6 +190,7 @@ def _checked(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights (coefficient,) of the estimand, and items and scores (judgement,)."""
     check_columns(items, ["item"], file="items")
+    check_unique(items, ["item"], file="items")
     check_columns(judgements, ["item", "score"], file="judgements")
     check_known(judgements["item"], list(items["item"]), what="item", file="judgements",
                 column="item")  # fmt: skip
@@ -197,6 +198,10 @@ def _checked(
         if name not in names:
             raise DataError(f"no coefficient {name!r}", mend=f"use {', '.join(names)}")
     low, high = scale
+    if not low < high or count < 0:
+        raise DataError(
+            f"scale {low:g} to {high:g}, {count} judgements", mend="give (low, high), and a count"
+        )
     score = judgements["score"].to_numpy(float)
     if not ((score >= low) & (score <= high)).all():
         raise DataError(

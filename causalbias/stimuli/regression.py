@@ -19,7 +19,7 @@ class Linear:
     ----------
     weight : ndarray (feature,)
     intercept : float
-        Of the ridge; NaN where there are cut points instead.
+        NaN where there are two cut points or more instead.
     draws : ndarray (draw, feature)
         Of the weights, given the penalty.
     penalty : float
@@ -118,7 +118,8 @@ def ordinal(x: np.ndarray, y: np.ndarray, draws: int, random: np.random.Generato
     factor = np.linalg.cholesky(hessian)
     noise = np.linalg.solve(factor.T, random.normal(size=(len(theta), draws)))
     p = x.shape[1]
-    return Linear(theta[:p], np.nan, theta[:p] + noise[:p].T, float(penalty), np.nan)
+    intercept = -float(theta[p]) if len(values) == 2 else np.nan
+    return Linear(theta[:p], intercept, theta[:p] + noise[:p].T, float(penalty), np.nan)
 
 
 def _newton(
