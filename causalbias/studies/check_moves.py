@@ -6,6 +6,7 @@ attribute a level, ``race[black]``, at 1 beside the first level at 0.
 """
 
 import json
+from collections.abc import Sequence
 
 import pandas as pd
 import xarray as xr
@@ -23,7 +24,9 @@ def one_at_a_time(study: xr.DataTree) -> bool:
     return {"attribute", "level"} <= set(factors_of(study))
 
 
-def moved_faces(frame: pd.DataFrame, study: xr.DataTree) -> pd.DataFrame:
+def moved_faces(
+    frame: pd.DataFrame, study: xr.DataTree, within: Sequence[str] = ()
+) -> pd.DataFrame:
     """Rows by `attribute`, `level` (a number) and `face`: what stays the same as the level moves.
 
     Parameters
@@ -31,6 +34,8 @@ def moved_faces(frame: pd.DataFrame, study: xr.DataTree) -> pd.DataFrame:
     frame : DataFrame
         With some of the study's factors; a row comes back for each attribute that it tells of.
     study : DataTree
+    within : sequence of str
+        Further columns that stay the same, such as the annotator's.
 
     Raises
     ------
@@ -46,12 +51,12 @@ def moved_faces(frame: pd.DataFrame, study: xr.DataTree) -> pd.DataFrame:
         if rows["level"].isna().any():
             raise DataError("levels that are no numbers", mend="number the levels of attributes")
         rest = [name for name in factors if name not in ("attribute", "level")]
-        return rows.assign(face=_together(rows, rest))
+        return rows.assign(face=_together(rows, [*within, *rest]))
     parts = []
     for name in factors:
         if name == identity:
             continue
-        rest = [other for other in factors if other != name]
+        rest = [*within, *(other for other in factors if other != name)]
         for attribute, low, high in _contrasts(study, name):
             level = frame[name].astype(object)
             rows = frame if low is None else frame[level.isin([low, high])]

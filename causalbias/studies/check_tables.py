@@ -202,15 +202,17 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
         check_known(scores["stimulus"], faces.index, what="stimulus", file="scores",
                     column="stimulus")  # fmt: skip
         frame = scores[["stimulus", "question", "score"]].join(faces[factors], on="stimulus")
-    if frame.empty or ("pair" in frame and "stimulus" not in frame):
+    told = {"attribute", "level"} & set(factors) <= set(frame)
+    if frame.empty or not told or ("pair" in frame and "stimulus" not in frame):
         raise DataError("no judgements of single faces", mend="ask about faces, not pairs alone")
     by_face = "stimulus" in frame
+    # Judgements of cells of the design are compared within annotators, over all their faces.
+    within = [] if by_face else ["annotator"]
+    factors = [name for name in factors if by_face or (name in frame and name != identity)]
+    check_columns(frame, [*within, *factors, "question", "score"], file="/human")
+    mean = frame.groupby([*within, *factors, "question"])["score"].mean().reset_index()
     unit = identity if by_face else "annotator"
-    if not by_face:  # of cells of the design
-        factors = ["annotator", *(name for name in ("attribute", "level") if name in factors)]
-    check_columns(frame, [*factors, "question", "score"], file="/human")
-    mean = frame.groupby([*factors, "question"])["score"].mean().reset_index()
-    mean = moved_faces(mean, study).assign(unit=lambda rows: rows[unit])
+    mean = moved_faces(mean, study, within).assign(unit=lambda rows: rows[unit])
     return mean, "seeds" if by_face else "annotators"
 
 
