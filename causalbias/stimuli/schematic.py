@@ -119,7 +119,7 @@ def schematic_network(rng: int = 0, *, side: int = 64) -> Any:
 
     torch = _torch()
 
-    class Schematic(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Schematic(torch.nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.register_buffer("weights", torch.tensor(_weights(rng), dtype=torch.float32))
