@@ -42,7 +42,7 @@ def image_scores(images: Mapping[str, object]) -> pd.DataFrame:
     >>> import pathlib, tempfile
     >>> from causalbias.datasets.release.drawing import png
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "a.png"
-    >>> _ = file.write_bytes(png(np.full((8, 8, 3), 250, np.uint8)))
+    >>> _ = file.write_bytes(png(np.full((32, 32, 3), 250, np.uint8)))
     >>> image_scores({"a": file})["score"].round(6).tolist()
     [250.0, 0.0, 0.0, 100.0, 0.0, 0.0]
     """
