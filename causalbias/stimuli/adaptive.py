@@ -59,7 +59,7 @@ def next_items(
         `item`, `judgements`: how many more to ask for, those with most first.
     estimand : dict
         `estimate` and `error` (posterior sd) now; `expected`: the error once the plan is answered.
-        By the working model, which is somewhat overconfident (docs/stimuli.md): no final result.
+        By the working model, whose variances are estimated too (docs/stimuli.md): no final result.
 
     Raises
     ------

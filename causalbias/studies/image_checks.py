@@ -42,9 +42,11 @@ def image_scores(images: Mapping[str, object]) -> pd.DataFrame:
     >>> import pathlib, tempfile
     >>> from causalbias.datasets.release.drawing import png
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "a.png"
-    >>> _ = file.write_bytes(png(np.full((32, 32, 3), 250, np.uint8)))
-    >>> image_scores({"a": file})["score"].round(6).tolist()
-    [250.0, 0.0, 0.0, 100.0, 0.0, 0.0]
+    >>> halves = np.zeros((32, 32, 3), np.uint8)
+    >>> halves[:, 16:] = 250
+    >>> _ = file.write_bytes(png(halves))
+    >>> image_scores({"a": file})["score"].round(1).tolist()
+    [125.0, 125.0, 1.0, 50.0, 50.0, 64.5]
     """
     rows = []
     for name, grey in _grey(images):
