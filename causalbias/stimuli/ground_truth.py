@@ -78,9 +78,11 @@ def from_ground_truth(
     path = Path(path)
     try:
         found = list(_in_folder(path) if path.is_dir() else _in_file(path))
+    except DataError:
+        raise
     except OSError as error:
         raise DataError("no such file", mend=MEND, file=str(error.filename or path)) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"not Ground Truth's results ({type(error).__name__}: {printable(str(error))})",
             mend=MEND, file=path.name,

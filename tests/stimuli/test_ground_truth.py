@@ -128,7 +128,7 @@ def test_bad_answers_name_their_rows(plan, lines, tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ('{"source": "t1", "j": 0, "j-metadata": {"class-name": "3"}}', "consolidated labels"),
+        ('{"source": "t1", "j": 0, "j-metadata": {"class-name": "3"}}', "f.json: consolidated labels"),
         ('{"source": ', "not Ground Truth's results"),
         ("[3]", "not Ground Truth's results"),
         ("[" * 100_000, "not Ground Truth's results"),
@@ -154,5 +154,14 @@ def test_a_link_out_of_the_job_is_not_read(plan, lines, tmp_path):
     (tmp_path / "outside.json").write_text(one.read_text())
     one.unlink()
     one.symlink_to(tmp_path / "outside.json")
-    with pytest.raises(cb.DataError, match="outside the directory"):
+    with pytest.raises(cb.DataError, match="^.*2021-03-08_23:06:49.json: the file lies outside"):
+        cb.design.from_ground_truth(root, plan[0])
+
+
+def test_a_reference_that_leads_nowhere(plan, lines, tmp_path):
+    root = job(lines, tmp_path / "j")
+    file = root / "manifests/output/output.manifest"
+    bad = '{"source": "t1", "m": {"worker-response-ref": "x"}}\n'
+    file.write_text(bad)
+    with pytest.raises(cb.DataError, match="not Ground Truth's results"):
         cb.design.from_ground_truth(root, plan[0])
