@@ -50,6 +50,32 @@ def truth(about):
     return np.mean([mean(CELLS[c] + RACE[c]) - mean(CELLS[c]) for c in about])
 
 
+def variances(cell, race):
+    """Of a cell's pairs about its mean, and of answers about their pair's mean, by quadrature."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()
+    eta = CELLS[cell] + race * RACE[cell] + SD_PAIR * nodes
+    above = expit(eta[:, None, None] + SD_PERSON * nodes[:, None] - CUTS)  # pair, person, cut
+    above = np.einsum("pqc,q->pc", above, weights)
+    mean = above.sum(axis=1)
+    squares = (above * (2 * np.arange(len(CUTS)) + 1)).sum(axis=1)
+    return weights @ (mean - weights @ mean) ** 2, weights @ (squares - mean**2)
+
+
+def fewest(about):
+    """Judgements with which the best allocation over the cells' pairs equals random over the pool.
+
+    What pairs differ by cannot be lowered by asking, so that it is what answers scatter by that is
+    made equal, with judgements in proportion to its root in each cell (Neyman 1934). The first
+    answers, spread over all cells, are fixed.
+    """
+    scatter = np.array([variances(cell, race)[1] for cell in about for race in (0, 1)])
+    whole = 2 * len(CELLS) * FIRST * START + ROUND * ROUNDS
+    each = whole / (2 * len(CELLS) * PAIRS)
+    needed = PAIRS * np.sqrt(scatter).sum() ** 2 / (scatter.sum() / each)
+    return needed + 2 * (len(CELLS) - len(about)) * FIRST * START, whole
+
+
 def target(items, x, about):
     genuine = items["cell"].isin(about).to_numpy()
     black = (items["race"] == "b").to_numpy()
@@ -113,7 +139,10 @@ def main():
     total = 2 * len(CELLS) * FIRST * START + ROUND * ROUNDS
     print(f"{REPLICATES} replicates, {total} judgements\n")
     head = ["estimand", "scheme", "error", "rms", "covered", "judgements needed", "saved"]
-    print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
+    for name, about in ESTIMANDS.items():
+        least, whole = fewest(about)
+        print(f"{name}: any allocation needs {least:.0f} at least, {1 - least / whole:.0%} saved")
+    print(f"\n| {' | '.join(head)} |\n|{' --- |' * len(head)}")
     for name, about in ESTIMANDS.items():
         for row in compare(about):
             print(f"| {name} | {' | '.join(row)} |", flush=True)

@@ -20,6 +20,7 @@ from causalbias.stimuli.regression import out_of_fold, ridge
 
 DOCS = Path(__file__).parents[1] / "docs"
 PROB = 0.95
+GREY = ("brightness", "contrast", "sharpness")  # measures of quality in grey values
 
 
 def arrays(path, column):
@@ -129,7 +130,7 @@ def page(table, seen, beside, fits, quality):
     for name in ("correlation", "miss"):
         shown[name] = shown[name].map("{:.2f}".format)
     fit = fits.sort_values("correlation")["correlation"].map("{:.2f}".format)
-    bright = quality[quality["clear"]]
+    bright = quality[quality["clear"] & quality["question"].isin(GREY)]
     dull = bright.loc[bright["estimate"].abs().sort_values(ascending=False).index].head(6)
     quality_told = "; ".join(
         f"{row.attribute} {row.question} {row.estimate:+.1f} ({row.lower:.1f} to {row.upper:.1f})"
@@ -181,9 +182,9 @@ from the model's own error. What that error is rests on few cells: without *outg
 of failure is known, the misfit is {less:.2f} and {len(also)} cells are clear, among them
 {told_less}.
 
-Of the images themselves (measured, not predicted; grey values 0 to 255, sharpness in the same
-units): {int(quality["clear"].sum())} of {len(quality)} changes of brightness, contrast and
-sharpness exclude zero, the largest {quality_told}.
+Of the images themselves (measured, not predicted): {int(quality["clear"].sum())} of {len(quality)}
+changes of {", ".join(sorted(set(quality["question"])))}
+exclude zero. The largest of those in grey values (0 to 255): {quality_told}.
 
 ## What it means for the claims
 - The experiment pushes one *rating* at a time along a direction that, as these numbers suggest, is

@@ -80,6 +80,7 @@ def run(
     seed: Seed = 1,
 ) -> None:
     """Load an experiment, fit it, and write figures, tables and a report."""
+    files = None
     with _told():
         study = _study(path or _real_data(dataset), dataset)
         if images is not None:
@@ -88,7 +89,7 @@ def run(
             study = cb.with_distances(study, cube)
             cb.save(study, out / "study.nc")
             _enrolled(study, out)
-    _analyse(study, out, prob, seed)
+    _analyse(study, out, prob, seed, files)
 
 
 @app.command()
@@ -253,6 +254,11 @@ def _study(path: Path, dataset: str) -> "cb.Study":
         if not isinstance(found, cb.Study):
             raise DataError("this is a fit", mend="give a saved study", file=path.name)
         return found
+    if dataset == "tidy":
+        raise DataError(
+            "tidy tables do not say what their factors are",
+            mend='load them in Python, cb.load("tidy", ..., factors=[...]), and cb.save the study',
+        )
     return cb.load(dataset, path)
 
 
@@ -323,7 +329,13 @@ def _enrolled(study: "cb.Study", out: Path) -> Path:
     return path
 
 
-def _analyse(study: "cb.Study", out: Path, prob: float, seed: int) -> None:
+def _analyse(
+    study: "cb.Study",
+    out: Path,
+    prob: float,
+    seed: int,
+    images: Mapping[str, Path] | None = None,
+) -> None:
     from causalbias.report.page import write_report
 
     console.print(str(study), markup=False, highlight=False)
@@ -332,6 +344,7 @@ def _analyse(study: "cb.Study", out: Path, prob: float, seed: int) -> None:
         task = bar.add_task("starting")
         content = _content(
             study,
+            images,
             prob=prob,
             seed=seed,
             progress=lambda step: bar.update(task, description=step),
@@ -349,17 +362,17 @@ def _analyse(study: "cb.Study", out: Path, prob: float, seed: int) -> None:
         raise typer.Exit(2)
 
 
-def _content(study: "cb.Study", **options: Any) -> "Content":
+def _content(study: "cb.Study", images: Mapping[str, Path] | None, **options: Any) -> "Content":
     """Analyse a study by what it manipulates: groups of faces, or attributes alone."""
     if {"race", "gender"} <= set(study.attrs["factors"].split(",")):
         from causalbias.report.identity import identity_content
         from causalbias.studies.identity import analyse_identity
 
-        return identity_content(analyse_identity(study, **options))
+        return identity_content(analyse_identity(study, **options), images=images)
     from causalbias.report.manipulation import manipulation_content
     from causalbias.studies.manipulation import analyse_manipulation
 
-    return manipulation_content(analyse_manipulation(study, **options))
+    return manipulation_content(analyse_manipulation(study, **options), images=images)
 
 
 def _main_table(content: "Content") -> Table:

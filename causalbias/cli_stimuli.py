@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from causalbias.studies.checks import Checks
 
 RANGE = re.compile(r"(-?[0-9]{1,9})\.\.(-?[0-9]{1,9})")
+# Columns of pairs and assignments.
+RESERVED = {
+    "stimulus", "attribute", "level", "pair", "stimulus_a", "stimulus_b", "kind", "varies",
+    "task", "annotator", "order", "item", "question", "role", "trial", "image", "generator",
+}  # fmt: skip
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -31,8 +36,15 @@ def plan(
     from causalbias.report.tables import write_csv
     from causalbias.storage import replace_text
 
-    groups = dict(parse_levels(one) for one in factors)
-    moved = {name: _numbers(name, levels) for name, levels in map(parse_levels, attributes)}
+    given = [parse_levels(one) for one in (*factors, *attributes)]
+    names = [name for name, _ in given]
+    for name in names:
+        if names.count(name) > 1 or name in RESERVED:
+            raise DataError(
+                f"{name!r} is named twice, or a column of the plan", mend="choose another name"
+            )
+    groups = dict(given[: len(factors)])
+    moved = {name: _numbers(name, levels) for name, levels in given[len(factors) :]}
     if "seed" not in groups:
         raise DataError("no factor seed", mend="give --factor seed=1..20")
     faces = cb.design.one_at_a_time(groups, moved) if moved else cb.design.full(groups)
@@ -44,8 +56,10 @@ def plan(
     assignment = cb.design.assign(
         pairs["pair"], annotators, each=each, strata=strata, repeats=repeats, rng=rng
     )
-    formula = formula or "*".join(["kind", *between]) + " + (1|annotator) + (1|item)"
     rows = assignment.merge(pairs, left_on="item", right_on="pair")
+    if formula is None:
+        vary = [name for name in ("kind", *between) if rows[name].nunique() > 1]
+        formula = f"{'*'.join(vary) or '1'} + (1|annotator) + (1|item)"
     told = str(cb.design.report(rows, formula))
     out.mkdir(parents=True, exist_ok=True)
     for name, table in (("faces", faces), ("pairs", pairs), ("assignment", assignment)):
@@ -55,12 +69,21 @@ def plan(
         for row in pairs.itertuples()
     }
     cb.design.to_label_studio(assignment, images, base, out / "label-studio.json")
+    cb.design.to_ground_truth(assignment, images, base, out / "ground-truth.manifest")
     cb.design.to_manifest_csv(assignment, images, base, out / "mturk.csv")
     replace_text(out / "design.txt", told + "\n")
-    return (
-        f"{len(faces):,} faces, {len(pairs):,} pairs, {len(assignment):,} judgements "
-        f"by {annotators:,} annotators\n{told}"
+    kinds = pairs["kind"].value_counts()
+    told = (
+        f"{len(faces):,} faces, {len(pairs):,} pairs ({kinds.get('genuine', 0):,} genuine, "
+        f"{kinds.get('impostor', 0):,} impostor), {len(assignment):,} judgements by "
+        f"{annotators:,} annotators\n{told}"
     )
+    if not moved:
+        told += (
+            "\nno --attribute: faces of one seed differ in what a pair's members always share, so "
+            "that there are no genuine pairs"
+        )
+    return told
 
 
 def parse_levels(text: str) -> tuple[str, list[object]]:
@@ -78,6 +101,8 @@ def parse_levels(text: str) -> tuple[str, list[object]]:
     found = RANGE.fullmatch(levels.strip())
     if found:
         low, high = int(found[1]), int(found[2])
+        if high < low:
+            raise DataError(f"{text!r} counts down", mend=f"write {name}={high}..{low}")
         if high - low >= 100_000:
             raise DataError(f"{high - low + 1:,} levels of {name!r}", mend="give fewer")
         return name, list(range(low, high + 1))

@@ -4,6 +4,7 @@ from causalbias.design.power import power
 from causalbias.stimuli.adaptive import next_items
 from causalbias.stimuli.assignment import assign
 from causalbias.stimuli.estimability import Report, balance, report
+from causalbias.stimuli.ground_truth import from_ground_truth, to_ground_truth
 from causalbias.stimuli.layouts import fraction, full, incomplete_blocks, one_at_a_time
 from causalbias.stimuli.sampling import sample_pairs
 from causalbias.stimuli.services import (
@@ -19,6 +20,7 @@ __all__ = [
     "assign",
     "balance",
     "fraction",
+    "from_ground_truth",
     "from_label_studio",
     "from_mturk",
     "full",
@@ -29,6 +31,7 @@ __all__ = [
     "power",
     "report",
     "sample_pairs",
+    "to_ground_truth",
     "to_label_studio",
     "to_manifest_csv",
 ]

@@ -1,5 +1,7 @@
 """The report of an analysis of genuine and impostor pairs."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 import xarray as xr
 
@@ -38,9 +40,9 @@ COLUMNS = (
 )
 
 
-def identity_content(result: Identity) -> Content:
-    """Words, figures and tables of an identity analysis."""
-    checks = manipulation_checks(result.study, prob=result.prob)
+def identity_content(result: Identity, *, images: Mapping[str, object] | None = None) -> Content:
+    """Words, figures and tables of an identity analysis; with `images` also of their checks."""
+    checks = manipulation_checks(result.study, images=images, prob=result.prob)
     tables = tables_of(result) | check_tables(checks)
     return Content(
         study=result.study,

@@ -1,5 +1,7 @@
 """The report of a manipulation analysis."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from causalbias.estimands.summaries import summarise
@@ -28,9 +30,11 @@ COLUMNS = (
 )
 
 
-def manipulation_content(result: Manipulation) -> Content:
-    """Words, figures and tables of a manipulation analysis."""
-    checks = manipulation_checks(result.study, prob=result.prob)
+def manipulation_content(
+    result: Manipulation, *, images: Mapping[str, object] | None = None
+) -> Content:
+    """Words, figures and tables of a manipulation analysis; with `images` also of their checks."""
+    checks = manipulation_checks(result.study, images=images, prob=result.prob)
     tables = tables_of(result) | check_tables(checks)
     return Content(
         study=result.study,

@@ -17,9 +17,11 @@ from causalbias.studies.checks import Checks
 # How a cell begins that a spreadsheet takes for a formula, full-width forms included (OWASP).
 RUN_BY_SPREADSHEETS = r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]"
 RECORD_TITLES = {
+    "check_dose": "Manipulation check: perceived change of the manipulated attribute",
     "check_leaks": "Manipulation check: what each manipulation changes of what is perceived",
     "check_identity": "Manipulation check: distance from the unchanged face, and HCIC",
     "check_enrolment": "Manipulation check: failures to enrol by cell",
+    "check_quality": "Manipulation check: what each manipulation changes of image quality",
     "fits": "Diagnostics of every model",
     "checks": "What checks of the models found, with the mend",
     "excluded": "What was excluded",

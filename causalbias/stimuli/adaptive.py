@@ -7,9 +7,9 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.stimuli.estimability import common_matrix
-from causalbias.study.tables import check_columns, check_known
+from causalbias.study.tables import check_columns, check_known, check_unique
 
-SWEEPS = 8
+SWEEPS = 30
 FLOOR = 0.02  # least variance of an answer, as part of the scale's largest
 VAGUE = 1e3  # prior sd of coefficients, in scales
 
@@ -27,10 +27,12 @@ def next_items(
     """The items whose judgements would tell most about an estimand.
 
     A working model: an item's mean score is a weighted sum of the formula's terms plus a deviation
-    of its own; answers scatter about it with variance in proportion to (mean - low)(high - mean),
-    least where people are unanimous. Moments give the variances, and every next judgement goes
-    where the posterior variance of the estimand falls most (Chaloner and Verdinelli 1995,
-    *Statistical Science* 10(3)). It only chooses. Analyse the answers by a model with a deviation
+    of its own, and answers scatter about it. Both variances are in proportion to
+    (mean - low)(high - mean) of the weighted sum, as with a constant correlation of an item's
+    answers (Williams 1982, *Applied Statistics* 31(2)): least where people are unanimous. Moments
+    give the two proportions, and every next judgement goes where the posterior variance of the
+    estimand falls most (Chaloner and Verdinelli 1995, *Statistical Science* 10(3)). It only
+    chooses. Analyse the answers by a model with a deviation
     an item, as ``fit("score ~ race*pose + (1|pair)")``: plain averages over judgements would weigh
     the items by how often they were chosen.
 
@@ -57,7 +59,7 @@ def next_items(
         `item`, `judgements`: how many more to ask for, those with most first.
     estimand : dict
         `estimate` and `error` (posterior sd) now; `expected`: the error once the plan is answered.
-        By the working model, which is somewhat overconfident (docs/stimuli.md): no final result.
+        By the working model, whose variances are estimated too (docs/stimuli.md): no final result.
 
     Raises
     ------
@@ -112,6 +114,8 @@ def posterior(
     noise : ndarray (item,)
         Variance of one further answer about the item's mean.
     """
+    # Variances follow the fitted means and not an item's own: those would give most weight to
+    # items that happen to look unanimous.
     low, high = scale
     most = (high - low) ** 2 / 4
     asked = n > 0
@@ -119,25 +123,25 @@ def posterior(
     within = np.maximum(squares - n * own**2, 0).sum()
     freedom = np.maximum(n - 1, 0).sum()
     p = x.shape[1]
-    spread, share = 0.1 * most, 0.5
-    guess = own
+    spread, share = 0.1, 0.5
+    fitted = np.full(len(n), (low + high) / 2)
     for _ in range(SWEEPS):
-        shape = np.maximum((guess - low) * (high - guess), FLOOR * most)
+        shape = np.maximum((fitted - low) * (high - fitted), FLOOR * most)
         # Variances by moments: of answers about their item's mean, then of items about the model.
         if freedom > 0:
             share = max(within / (np.maximum(n - 1, 0) * shape).sum(), FLOOR)
-        noise = share * shape
+        noise, between = share * shape, spread * shape
         # Items are independent given the coefficients, whose precision is a Schur complement.
         told = n / noise
-        alone = 1 / (told + 1 / spread)
+        alone = 1 / (told + 1 / between)
         inner = (x.T * (told - told**2 * alone)) @ x + np.eye(p) * (VAGUE * (high - low)) ** -2.0
         common = np.linalg.inv(inner)
         beta = common @ (x.T @ (total / noise - told * alone * total / noise))
         deviation = alone * (total / noise - told * (x @ beta))
         tied = -(alone * told)[:, None] * x
         doubt = alone + np.einsum("ij,jk,ik->i", tied, common, tied)
-        guess = np.clip(x @ beta + deviation, low, high)
-        spread = max(float((deviation**2 + doubt)[asked].mean()), 1e-4 * most)
+        fitted = np.clip(x @ beta, low, high)
+        spread = max(float(((deviation**2 + doubt) / shape)[asked].mean()), 1e-4)
     across = tied @ common
     covariance = np.block([[common, across.T], [across, np.diag(alone) + across @ tied.T]])
     return np.concatenate([beta, deviation]), covariance, noise
@@ -190,6 +194,7 @@ def _checked(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights (coefficient,) of the estimand, and items and scores (judgement,)."""
     check_columns(items, ["item"], file="items")
+    check_unique(items, ["item"], file="items")
     check_columns(judgements, ["item", "score"], file="judgements")
     check_known(judgements["item"], list(items["item"]), what="item", file="judgements",
                 column="item")  # fmt: skip
@@ -197,6 +202,10 @@ def _checked(
         if name not in names:
             raise DataError(f"no coefficient {name!r}", mend=f"use {', '.join(names)}")
     low, high = scale
+    if not low < high or count < 0:
+        raise DataError(
+            f"scale {low:g} to {high:g}, {count} judgements", mend="give (low, high), and a count"
+        )
     score = judgements["score"].to_numpy(float)
     if not ((score >= low) & (score <= high)).all():
         raise DataError(

@@ -36,7 +36,7 @@ def assign(
         Items with a known answer, shown to everyone; not among `items`.
     repeats : float, default 0
         Part of an annotator's items (0 to 1) that is shown a second time, in the last third of
-        the session.
+        the session: those first seen before it, as long as there are enough.
     rng : int
 
     Returns
@@ -50,8 +50,8 @@ def assign(
     Raises
     ------
     DataError
-        If an item occurs twice or is also gold, or more judgements an item are asked for than
-        there are annotators.
+        If an item is missing, occurs twice or is also gold, or more judgements an item are asked
+        for than there are annotators.
 
     Examples
     --------
@@ -59,8 +59,10 @@ def assign(
     >>> plan.groupby(["annotator", "role"]).size().tolist()
     [1, 3, 1, 1, 3, 1]
     """
-    names = [str(one) for one in items]
-    if len(set(names)) < len(names) or set(names) & set(gold):
+    if pd.isna(pd.Series([*items, *gold], dtype=object)).any() or len(items) == 0:
+        raise DataError("no items, or a missing one", mend="give the name of each item")
+    names, known = [str(one) for one in items], [str(one) for one in gold]
+    if len({*names, *known}) < len(names) + len(known):
         raise DataError("an item occurs twice, or also among the gold", mend="give each once")
     if not 1 <= each <= annotators or not 0 <= repeats <= 1:
         raise DataError(
@@ -76,7 +78,7 @@ def assign(
     parts = []
     for person in range(annotators):
         mine = np.flatnonzero((judges == person).any(axis=1))
-        part = _session([names[i] for i in mine], list(gold), repeats, random)
+        part = _session([names[i] for i in mine], known, repeats, random)
         parts.append(part.assign(annotator=f"p{person + 1:0{width}d}"))
     plan = pd.concat(parts, ignore_index=True).assign(question=question)
     number = random.permutation(len(plan)) + 1
@@ -106,10 +108,13 @@ def _session(
     """One annotator's trials in order."""
     first = [(item, "normal", 1) for item in items] + [(item, "gold", 1) for item in gold]
     shown = [first[i] for i in random.permutation(len(first))]
-    early = [item for item, kind, _ in shown[: 2 * len(shown) // 3] if kind == "normal"]
-    count = min(round(repeats * len(items)), len(early))
-    for item in random.permutation(np.array(early, dtype=object))[:count]:
-        at = int(random.integers(2 * len(first) // 3 + 1, len(shown) + 1)) if shown else 0
-        shown.insert(at, (str(item), "repeat", 2))
+    last_third = 2 * len(shown) // 3
+    seen_at = {item: at for at, (item, kind, _) in enumerate(shown) if kind == "normal"}
+    # Those seen before the last third first, in random order.
+    order = sorted(seen_at, key=lambda item: (seen_at[item] >= last_third, random.random()))
+    for item in order[: round(repeats * len(items))]:
+        after = shown.index((item, "normal", 1)) + 1
+        at = int(random.integers(max(last_third + 1, after), len(shown) + 1))
+        shown.insert(at, (item, "repeat", 2))
     frame = pd.DataFrame(shown, columns=["item", "role", "trial"])
     return frame.assign(order=np.arange(1, len(frame) + 1))

@@ -53,8 +53,8 @@ def fit_directions(
         (attribute): points of rating a unit step along `direction`. `alone` (attribute): the part
         of the weights' length that no other attribute shares, 0 to 1. `certainty` (attribute): mean
         cosine between `direction` and that of each draw. `correlation` (attribute): of ratings
-        with predictions from folds that left them out. `n` (attribute): rated faces. `intercept`,
-        `residual` (attribute; ridge only), `centre` (feature).
+        with predictions from folds that left them out. `n` (attribute): rated faces. `intercept`
+        (attribute; missing if ordinal), `residual` (attribute; ridge only), `centre` (feature).
 
     Raises
     ------
@@ -211,6 +211,9 @@ def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
             f"{len(ratings)} rated faces of {ratings.shape[1]} attributes, {len(latent)} latents",
             mend="give one row a latent, one column an attribute",
         )
+    if not ratings.columns.is_unique:
+        raise DataError("two attributes have one name", mend="rename one", file="ratings",
+                        column=str(ratings.columns[ratings.columns.duplicated()][0]))  # fmt: skip
     for name in ratings:
         values = pd.to_numeric(ratings[name], errors="coerce")
         bad = (values.isna() & ratings[name].notna()) | np.isinf(values)

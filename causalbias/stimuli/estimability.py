@@ -94,7 +94,8 @@ def report(
     Raises
     ------
     DataError
-        If the formula does not parse, names a missing column, or `sds` an unknown factor.
+        If the formula does not parse, names a missing column or one of text with a single level, or
+        `sds` an unknown factor.
 
     Examples
     --------
@@ -150,6 +151,12 @@ def common_matrix(formula: str, rows: pd.DataFrame) -> tuple[np.ndarray, list[st
     check_columns(rows, columns, file="design")
     used = _used(rows, columns)
     whole = _with_response(formula)
+    for name in formula_columns(common_formula(whole))[1]:
+        if used[name].nunique() == 1 and not pd.api.types.is_numeric_dtype(used[name]):
+            raise DataError(
+                f"all rows have the level {used[name].iloc[0]!r}",
+                mend="leave it out of the formula, or add levels", file="design", column=name,
+            )  # fmt: skip
     common = fm.design_matrices(common_formula(whole), used, "error").common
     if common is None:
         raise DataError(f"no common terms in {formula!r}", mend="name the effects to estimate")
@@ -171,6 +178,9 @@ def _with_response(formula: str) -> str:
 def _used(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     if rows.empty:
         raise DataError("no rows", mend="give a design with at least one row", file="design")
+    if not rows.columns.is_unique:
+        name = str(rows.columns[rows.columns.duplicated()][0])
+        raise DataError("two columns have this name", mend="rename one", file="design", column=name)
     missing = rows[list(columns)].isna().any()
     if missing.any():
         name = str(missing.idxmax())

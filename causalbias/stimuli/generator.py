@@ -1,6 +1,6 @@
 """The protocol of a generator: latent and controls in, pictures out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,7 @@ def torch_generator(
     path: str | Path,
     *,
     latents: int,
+    controls: Sequence[str] = (),
     low: float = -1.0,
     high: float = 1.0,
     name: str | None = None,
@@ -93,7 +94,8 @@ def torch_generator(
 ) -> Generator:
     """A generator from a TorchScript file (``.pt``) or one of ``torch.export.save`` (``.pt2``).
 
-    The program takes latents (n, latents), float32, and returns pictures (n, 3, height, width).
+    The program takes latents (n, latents), float32, and returns pictures (n, 3, height, width). One
+    with controls, such as a camera's angles, takes (n, latents + controls), the controls last.
     A ``.pt2`` is read as data; a TorchScript file is a program that torch runs without Python, but
     take it only from those whose programs you would run.
 
@@ -101,6 +103,8 @@ def torch_generator(
     ----------
     path : path
     latents : int
+    controls : sequence of str
+        Names of the program's last inputs; 0 where they are not given.
     low, high : float
         What the program returns for black and white.
     name : str, optional
@@ -116,8 +120,11 @@ def torch_generator(
     Raises
     ------
     DataError
-        If torch is missing, or the file is no such program.
+        If torch is missing, the file is no such program, or (when pictures are made) the program
+        does not take or return what it should.
     """
+    if not high > low:
+        raise DataError(f"black at {low:g}, white at {high:g}", mend="give low < high")
     from causalbias.recognition.embedder import file_hash, first_line
     from causalbias.recognition.torch_file import torch_program
 
@@ -130,16 +137,29 @@ def torch_generator(
             f"device {device!r}: {first_line(error)}", mend="use device='cpu'", file=path.name
         ) from error
 
-    def forward(latent: np.ndarray, _: dict[str, np.ndarray]) -> np.ndarray:
+    def forward(latent: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
         import torch
 
-        with torch.inference_mode():
-            made = network(torch.from_numpy(latent.astype(np.float32)).to(device))
-            made = made.float().cpu().numpy().transpose(0, 2, 3, 1)
+        zero = np.zeros(len(latent))
+        inputs = np.column_stack([latent, *(given.get(one, zero) for one in controls)])
+        try:
+            with torch.inference_mode():
+                made = network(torch.from_numpy(inputs.astype(np.float32)).to(device))
+                made = made.float().cpu().numpy().transpose(0, 2, 3, 1)
+        except (RuntimeError, AttributeError, ValueError, TypeError, IndexError) as error:
+            raise DataError(
+                f"the program fails on {inputs.shape} numbers ({first_line(error)})",
+                mend=f"check latents={latents} and controls, that it returns one tensor (n, 3, "
+                "height, width), and that it was exported for any number of faces",
+                file=path.name,
+            ) from error
+        if not np.isfinite(made).all():
+            raise DataError("pictures that are not finite", mend="check the program's weights",
+                            file=path.name)  # fmt: skip
         scaled = (made - low) / (high - low) * 255
         return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
 
-    return Generator(name or path.stem, forward, latents, version)
+    return Generator(name or path.stem, forward, latents, version, tuple(controls))
 
 
 def render(

@@ -12,6 +12,7 @@ from causalbias.stimuli.estimability import common_matrix
 Levels = Sequence[object] | range
 SWAPS = 40_000  # tried at most for an incomplete-block design, in all
 RESTARTS = 4
+MADE = ("stimulus", "attribute", "level")  # columns that designs make themselves
 
 
 def full(factors: Mapping[str, Levels]) -> pd.DataFrame:
@@ -30,7 +31,8 @@ def full(factors: Mapping[str, Levels]) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If a factor has no levels, or one twice.
+        If there are no factors, one has no levels, one twice or a missing one, or two faces would
+        have the same name.
 
     Examples
     --------
@@ -41,7 +43,7 @@ def full(factors: Mapping[str, Levels]) -> pd.DataFrame:
     2      1_0     1     0
     3      1_1     1     1
     """
-    _check_levels(factors)
+    _check_levels(factors, reserved=MADE[:1])
     frame = pd.DataFrame(list(product(*factors.values())), columns=list(factors))
     return _named(frame)
 
@@ -67,14 +69,15 @@ def one_at_a_time(
     Raises
     ------
     DataError
-        If a factor has no levels, or one twice.
+        As `full`; also if an attribute is also a group's factor.
 
     Examples
     --------
     >>> one_at_a_time({"seed": [7]}, {"age": [0, 1], "pose": [0]})["stimulus"].tolist()
     ['7_age_0', '7_age_1', '7_pose_0']
     """
-    _check_levels(dict(groups) | dict(attributes))
+    _check_levels(groups, reserved=(*MADE, *attributes))
+    _check_levels(attributes)
     moves = [(name, level) for name, levels in attributes.items() for level in levels]
     rows = [(*cell, *move) for cell, move in product(product(*groups.values()), moves)]
     return _named(pd.DataFrame(rows, columns=[*groups, "attribute", "level"]))
@@ -92,8 +95,9 @@ def fraction(cells: pd.DataFrame, formula: str, runs: int, *, rng: int = 0) -> p
     cells : DataFrame
         The cells to choose from, as from `full`.
     formula : str
-        The common terms, without a response: ``"race*gender + pose + seed"``. Group terms
-        ``(1|seed)`` are left out of the criterion.
+        The common terms, without a response: ``"race*gender + pose + C(seed)"`` (seeds
+        that are numbers would otherwise be a slope). Group terms ``(1|seed)`` are left out of the
+        criterion.
     runs : int
     rng : int
 
@@ -172,7 +176,7 @@ def incomplete_blocks(
     -------
     DataFrame
         `block` (from 0), `treatment`. A balanced design is found where a small one exists; how
-        good it is, `report` tells (``"treatment + block"``).
+        good it is, `report` tells (``"C(treatment) + C(block)"``).
 
     Raises
     ------
@@ -207,7 +211,7 @@ def incomplete_blocks(
     return pd.DataFrame(
         {
             "block": np.repeat(np.arange(blocks), size),
-            "treatment": np.array(treatments)[order.ravel()],
+            "treatment": [treatments[int(at)] for at in order.ravel()],
         }
     )
 
@@ -257,9 +261,14 @@ def _anneal(
     return plan, float(worth)
 
 
-def _check_levels(factors: Mapping[str, Levels]) -> None:
+def _check_levels(factors: Mapping[str, Levels], reserved: Sequence[str] = ()) -> None:
+    if not factors:
+        raise DataError("no factors", mend="give at least one, with its levels")
     for name, levels in factors.items():
-        if len(levels) == 0 or len(set(levels)) < len(levels):
+        if name in reserved:
+            raise DataError("the design has a column of this name", mend="rename it", column=name)
+        some = pd.Series(list(levels), dtype=object)
+        if some.empty or some.isna().any() or some.duplicated().any():
             raise DataError(
                 f"levels {list(levels)}", mend="give each level once, and at least one", column=name
             )
@@ -267,5 +276,11 @@ def _check_levels(factors: Mapping[str, Levels]) -> None:
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
     named = frame.astype(str).agg("_".join, axis=1)
+    twice = named.duplicated()
+    if twice.any():
+        raise DataError(
+            f"two faces would be called {named[twice].iloc[0]!r}",
+            mend="rename levels so that joined by _ they differ",
+        )
     frame.insert(0, "stimulus", named)
     return frame

@@ -1,5 +1,7 @@
 """Folders of finished images with a manifest: how faces of any published generator come in."""
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,8 +41,9 @@ def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
     Raises
     ------
     DataError
-        Naming every malformed row: a missing value, a level that is no number, an image that is
-        missing, outside the folder, or named twice, a cell of the design that occurs twice.
+        Naming every malformed row: too many values, a missing value, a level that is no number, an
+        image that is missing, outside the folder, or named twice, a cell of the design that
+        occurs twice.
 
     Examples
     --------
@@ -52,11 +55,11 @@ def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
     0      1_0     1       age    0.0  1_0.png      eg3d
     """
     path = Path(path)
-    frame = _read(path)
+    frame, broken = _read(path)
     check_columns(frame, COLUMNS, file=path.name)
     number = pd.to_numeric(frame["level"], errors="coerce")
     factors = [str(name) for name in frame if name not in ("image", "generator", "stimulus")]
-    faults: list[Fault] = [
+    faults: list[Fault] = [broken] + [
         (str(name), "the value is missing", blank(frame[name]), "fill it in") for name in frame
     ]
     not_number = ~np.isfinite(number.to_numpy(float)) & ~blank(frame["level"])
@@ -127,22 +130,19 @@ def _runs(texts: pd.Series) -> np.ndarray:
     return formula & pd.to_numeric(texts, errors="coerce").isna().to_numpy(bool)
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """The table as text; a missing value is missing."""
+def _read(path: Path) -> tuple[pd.DataFrame, Fault]:
+    """The table as text, a missing value missing; and which rows are none."""
     if not path.is_file():
         raise DataError("no such file", mend="check the path", file=str(path))
     if path.stat().st_size > MAX_BYTES:
         raise DataError("over 512 MiB", mend="check that it is a manifest", file=path.name)
     try:
-        if path.suffix == ".json":
-            rows = json.loads(path.read_text(encoding="utf-8"))
-            if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
-                raise ValueError("not a list of objects")
-            frame = pd.DataFrame(rows)
-            frame = frame.map(str).where(frame.notna()) if len(frame) else frame
-        else:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-    except (ValueError, OSError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+        is_json = path.suffix.lower() == ".json"
+        frame, broken = _objects(text) if is_json else _lines(text, path)
+    except (ValueError, OSError, RecursionError, csv.Error) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(
             f"not a readable manifest ({printable(str(error))})",
             mend="save it as CSV in UTF-8, or as a JSON list of objects",
@@ -150,7 +150,36 @@ def _read(path: Path) -> pd.DataFrame:
         ) from error
     if frame.empty:
         raise DataError("no rows", mend="give a row an image", file=path.name)
-    return frame
+    return frame, broken
+
+
+def _objects(text: str) -> tuple[pd.DataFrame, Fault]:
+    rows = json.loads(text)
+    if not isinstance(rows, list):
+        raise ValueError("not a list of objects")
+    others = np.array([not isinstance(row, dict) for row in rows], bool)
+    frame = pd.DataFrame([row if isinstance(row, dict) else {} for row in rows])
+    frame = frame.map(str).where(frame.notna()) if len(frame) else frame
+    return frame, ("", "not an object", others, "write {} with the columns' names")
+
+
+def _lines(text: str, path: Path) -> tuple[pd.DataFrame, Fault]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    names = [name.strip() for name in next(reader, [])]
+    rows = [row for row in reader if row]
+    if not names:
+        raise ValueError("the file is empty")
+    for name in names:
+        if names.count(name) > 1 or not name:
+            raise DataError(
+                "two columns have this name" if name else "a column without a name",
+                mend="rename it, or remove it", file=path.name, column=printable(name),
+            )  # fmt: skip
+    long = np.array([len(row) > len(names) for row in rows], bool)
+    width = len(names)
+    rows = [row[:width] + [""] * (width - len(row)) for row in rows]
+    frame = pd.DataFrame(rows, columns=names, dtype=str).replace("", np.nan)
+    return frame, ("", f"more values than the {width} columns", long, "put quotes round a comma")
 
 
 def _absent(images: Sequence[str] | pd.Series, root: Path) -> np.ndarray:

@@ -19,7 +19,7 @@ class Linear:
     ----------
     weight : ndarray (feature,)
     intercept : float
-        Of the ridge; NaN where there are cut points instead.
+        NaN where there are two cut points or more instead.
     draws : ndarray (draw, feature)
         Of the weights, given the penalty.
     penalty : float
@@ -104,10 +104,14 @@ def ordinal(x: np.ndarray, y: np.ndarray, draws: int, random: np.random.Generato
     values, code = np.unique(y, return_inverse=True)
     if len(values) < 2:
         raise ValueError("all ratings are equal")
+    whole, features = x, x.shape[1]
+    if features > len(x):  # the mode lies in the span of the rows
+        u, s, v = np.linalg.svd(x, full_matrices=False)
+        x = u * s
     share = np.cumsum(np.bincount(code))[:-1] / len(code)
     start = np.concatenate([np.zeros(x.shape[1]), np.log(share / (1 - share))])
     best, top = None, -np.inf
-    for penalty in PENALTIES * (x**2).mean():
+    for penalty in PENALTIES * (whole**2).mean():
         start, hessian = _newton(x, code, len(values), penalty, start)
         _, log_det = np.linalg.slogdet(hessian)
         worth = -_cost(x, code, start, penalty) + 0.5 * x.shape[1] * np.log(penalty) - 0.5 * log_det
@@ -118,7 +122,12 @@ def ordinal(x: np.ndarray, y: np.ndarray, draws: int, random: np.random.Generato
     factor = np.linalg.cholesky(hessian)
     noise = np.linalg.solve(factor.T, random.normal(size=(len(theta), draws)))
     p = x.shape[1]
-    return Linear(theta[:p], np.nan, theta[:p] + noise[:p].T, float(penalty), np.nan)
+    intercept = -float(theta[p]) if len(values) == 2 else np.nan
+    weight, drawn = theta[:p], theta[:p] + noise[:p].T
+    if features > len(whole):  # outside of the span the prior is left
+        outside = random.normal(size=(draws, features)) / np.sqrt(penalty)
+        weight, drawn = weight @ v, drawn @ v + outside - outside @ v.T @ v
+    return Linear(weight, intercept, drawn, float(penalty), np.nan)
 
 
 def _newton(
@@ -189,6 +198,9 @@ def out_of_fold(x: np.ndarray, y: np.ndarray, fit: Linear, random: np.random.Gen
     The weights of a fold are the ridge's with the penalty of the whole fit, also where the model
     is ordinal (codes of its categories): it is a measure of what the latents tell.
     """
+    if x.shape[1] > len(x):
+        u, s, _ = np.linalg.svd(x, full_matrices=False)
+        x = u * s
     order = random.permutation(len(y))
     guess = np.empty(len(y))
     for rows in np.array_split(order, FOLDS):

@@ -17,7 +17,8 @@ def check_rows(faults: Sequence[Fault], *, file: str) -> None:
     Parameters
     ----------
     faults : sequence of (column, problem, bad, mend)
-        `bad`: bool (row,). Faults without bad rows are passed over.
+        `bad`: bool (row,). Faults without bad rows are passed over. `column` is "" where the
+        whole row is meant.
     file : str
 
     Raises
@@ -40,12 +41,12 @@ def check_rows(faults: Sequence[Fault], *, file: str) -> None:
     found.sort(key=lambda fault: int(fault[2].argmax()))
     told = [f"{problem} ({_counted(bad)})" for _, problem, bad, _ in found]
     for at, (column, *_) in enumerate(found[1:], 1):
-        told[at] = f"column {column!r}: {told[at]}"
+        told[at] = f"column {column!r}: {told[at]}" if column else told[at]
     raise DataError(
         "; ".join(told),
         mend="; ".join(dict.fromkeys(fault[3] for fault in found)),
         file=file,
-        column=found[0][0],
+        column=found[0][0] or None,
         row=int(found[0][2].argmax()) + 1,
     )
 

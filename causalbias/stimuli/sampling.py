@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
+from causalbias.stimuli.rows import blank, check_rows
 from causalbias.study.tables import check_columns, check_unique
 
 
@@ -23,8 +24,10 @@ def sample_pairs(
     Parameters
     ----------
     faces : DataFrame
-        `stimulus` and the factors. Of factors called `attribute` and `level` (one attribute moved
-        at a time) the attribute is matched, as faces at two attributes' levels differ in both.
+        `stimulus` and the factors: every other column but `image` and `present`. Of factors called
+        `attribute` and `level` (one attribute moved at a time) the attribute is matched, as faces
+        at two attributes' levels differ in both; and so is `generator`, as two generators' seeds
+        are no one person.
     group : sequence of factors
         What a pair's members always share, such as race and gender.
     identity : str, default "seed"
@@ -41,13 +44,14 @@ def sample_pairs(
     -------
     DataFrame
         `pair`, `stimulus_a`, `stimulus_b`, `kind` ("genuine", "impostor"), `varies` (the factor
-        that differs, "" for impostors), the group's factors. A stratum with fewer pairs than asked
-        for gives all that it has.
+        that differs, "" for impostors), the group's factors and what else is matched.
+        A stratum with fewer pairs than asked for gives all that it has.
 
     Raises
     ------
     DataError
-        If a factor is missing, two faces are in one cell, or there is no pair.
+        If a factor or a value is missing, two faces are in one cell, a number of pairs is
+        negative, or there is no pair.
 
     Examples
     --------
@@ -57,11 +61,20 @@ def sample_pairs(
     >>> pairs.groupby(["kind", "race"]).size().tolist()
     [3, 3, 4, 4]
     """
+    group = [group] if isinstance(group, str) else list(group)
     check_columns(faces, ["stimulus", identity, *group], file="faces")
+    if min(genuine or 0, impostors or 0) < 0:
+        raise DataError(
+            f"{genuine} genuine pairs, {impostors} impostors", mend="give numbers from 0, or None"
+        )
     factors = [str(name) for name in faces if name not in ("stimulus", "image", "present")]
+    check_rows(
+        [(name, "the value is missing", blank(faces[name]), "fill it in") for name in factors],
+        file="faces",
+    )
     check_unique(faces, factors, file="faces")
-    held = [*group, *(["attribute"] if {"attribute", "level"} <= set(factors) else [])]
-    held = list(dict.fromkeys(held))
+    moved_alone = ["attribute"] if {"attribute", "level"} <= set(factors) else []
+    held = list(dict.fromkeys([*group, *moved_alone, *({"generator"} & set(factors))]))
     free = [name for name in factors if name not in (*held, identity)]
     random = np.random.default_rng(rng)
     parts = [
@@ -74,8 +87,9 @@ def sample_pairs(
     rows = np.concatenate([part[0] for part in parts]) if parts else np.empty((0, 2), int)
     if not len(rows):
         raise DataError(
-            "no two faces make a pair",
-            mend="ask for some pairs, of faces that differ in seed or in one attribute",
+            f"no two faces make a pair, with the factors {', '.join(factors)}",
+            mend=f"ask for some pairs, of faces that differ in {identity} or in one other factor "
+            "alone; leave out columns that are no factors",
             file="faces",
         )
     stimulus = faces["stimulus"].to_numpy(str)

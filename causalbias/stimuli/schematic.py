@@ -4,6 +4,9 @@ These are diagrams and not photographs of anyone: they serve to try a whole expe
 evidence about real faces or trained networks.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -53,7 +56,8 @@ def schematic(rng: int = 0, *, side: int = 64) -> Generator:
         for name, added in controls.items():
             value[:, ATTRIBUTES.index(name)] += added
         starts = range(0, max(len(value), 1), CHUNK)
-        return np.concatenate([_draw(value[at : at + CHUNK], side) for at in starts])
+        drawn = [_draw(value[at : at + CHUNK], side) for at in starts]
+        return np.rint(np.concatenate(drawn)).astype(np.uint8)
 
     return Generator(
         name="schematic",
@@ -91,58 +95,111 @@ def _weights(rng: int) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _draw(value: np.ndarray, side: int) -> np.ndarray:
-    """Pictures (face, side, side, 3), uint8, of attributes and shapes (face, 15) in sds."""
-    drawn = np.clip(value, -3, 3) / 3
+def schematic_network(rng: int = 0, *, side: int = 64) -> Any:
+    """The schematic face renderer as a torch network, differentiable by latents and controls.
+
+    Parameters
+    ----------
+    rng, side : int
+        As in `schematic`, whose pictures these are, to within a grey value.
+
+    Returns
+    -------
+    torch.nn.Module
+        Takes latents (n, 32) or, with the six controls last, (n, 38); returns pictures
+        (n, 3, side, side) from -1 to 1. It runs on a GPU, and `torch_generator` reads it once it is
+        exported. `weights` (attributes and shapes, 32) are a buffer.
+
+    Raises
+    ------
+    DataError
+        If torch is not installed.
+    """
+    from causalbias.recognition.torch_file import _torch
+
+    torch = _torch()
+
+    class Schematic(torch.nn.Module):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("weights", torch.tensor(_weights(rng), dtype=torch.float32))
+
+        def forward(self, latent: Any) -> Any:
+            value = latent[:, :LATENTS] @ self.weights.T
+            if latent.shape[1] > LATENTS:
+                shapes = torch.zeros_like(value[:, len(ATTRIBUTES) :])
+                value = value + torch.cat([latent[:, LATENTS:], shapes], dim=1)
+            return _draw(value, side, torch).permute(0, 3, 1, 2) / 127.5 - 1
+
+    return Schematic()
+
+
+def _draw(value: Any, side: int, xp: Any = np) -> Any:
+    """Pictures (face, side, side, 3), 0 to 255, of attributes and shapes (face, 15) in sds.
+
+    By NumPy or torch (`xp`); what they name differently is in `like`.
+    """
+
+    def like(array: np.ndarray) -> Any:
+        return array if xp is np else xp.as_tensor(array).to(value)
+
+    def edge(inside: Any, soft: float = SOFT) -> Any:
+        """1 well inside a shape, 0 well outside, smooth between: no change is a jump."""
+        return 1 / (1 + xp.exp(-xp.clip(inside / soft, -40, 40)))
+
+    def bar(u: Any, v: Any, wide: Any, high: Any) -> Any:
+        return edge(wide - xp.abs(u)) * edge(high - xp.abs(v), 0.012)
+
+    def root(square: Any) -> Any:
+        return xp.sqrt(xp.clip(square, 1e-12, None))  # its slope at 0 would be infinite
+
+    drawn = xp.clip(value, -3, 3) / 3
     age, hair, light, pose, skin, smile, *shape = drawn.T[:, :, None, None]
     width, height, gap, size, nose, mouth, brow, hairline, jaw = shape
-    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    y, x = like(np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j])
     half, tall = 0.58 + 0.1 * width, 0.76 + 0.08 * height
     across = x / (half * (1 + 0.25 * jaw * y))
     down = (y - 0.05) / tall
-    radius = np.sqrt(across**2 + down**2)
-    head = _edge(1 - radius)
-    depth = np.sqrt(np.maximum(1 - radius**2, 0))
-    shade = 0.72 + 0.28 * depth + 0.3 * light * across
-    knots = np.linspace(-1, 1, len(SKIN))
-    tone = np.stack([np.interp(skin, knots, channel) for channel in SKIN.T], axis=-1)
-    picture = np.full((len(value), side, side, 3), 205.0)
-    grey = np.broadcast_to(75 + 70 * age, head.shape)[..., None] * np.array([1.0, 0.93, 0.85])
-    mane = _edge(1 - np.sqrt((x / (half + 0.14)) ** 2 + ((y + 0.05) / (tall + 0.12)) ** 2))
-    picture = _over(picture, grey, mane * _edge(0.15 + 0.75 * hair - y))
-    picture = _over(picture, tone * shade[..., None], head)
-    fringe = head * _edge(-0.5 + 0.1 * hairline - 0.12 * age - down)
+    radius = root(across**2 + down**2)
+    head = edge(1 - radius)
+    shade = 0.72 + 0.28 * root(1 - radius**2) + 0.3 * light * across
+    picture = like(np.full((1, side, side, 3), 205.0))
+    grey = (75 + 70 * age)[..., None] * like(np.array([1.0, 0.93, 0.85]))
+    mane = edge(1 - root((x / (half + 0.14)) ** 2 + ((y + 0.05) / (tall + 0.12)) ** 2))
+    picture = _over(picture, grey, mane * edge(0.15 + 0.75 * hair - y))
+    picture = _over(picture, _tone(skin, like, xp) * shade[..., None], head)
+    fringe = head * edge(-0.5 + 0.1 * hairline - 0.12 * age - down)
     picture = _over(picture, grey, fringe)
     # The turned face: features move sideways, those on the far side less.
-    u, v = x - 0.26 * pose * np.sqrt(np.maximum(1 - (y / 1.1) ** 2, 0)), y
+    u, v = x - 0.26 * pose * xp.sqrt(xp.clip(1 - (y / 1.1) ** 2, 0, None)), y
     apart, large = 0.24 + 0.05 * gap, 0.075 + 0.02 * size
-    eyes = _edge(1 - np.hypot((np.abs(u) - apart) / large / 1.5, (v + 0.08) / large), 0.2)
-    brows = _bar(np.abs(u) - apart, v + 0.25 + 0.05 * brow, 0.13, 0.025)
-    ridge = _bar(u - 0.02, v - 0.14, 0.02, 0.13 + 0.04 * nose)
-    wide = 0.2 + 0.05 * mouth
+    eyes = edge(1 - root(((xp.abs(u) - apart) / large / 1.5) ** 2 + ((v + 0.08) / large) ** 2), 0.2)
+    brows = bar(xp.abs(u) - apart, v + 0.25 + 0.05 * brow, 0.13, 0.025)
+    ridge = bar(u - 0.02, v - 0.14, 0.02, 0.13 + 0.04 * nose)
     curve = 0.45 + 0.3 * smile * (0.02 - u**2) / 0.2
-    lips = _bar(u, v - curve, wide, 0.035)
-    lines = _bar(u, v + 0.42, 0.3, 0.012) + _bar(u, v + 0.35, 0.26, 0.012)
-    folds = _bar(np.abs(u) - 0.27, v - 0.3, 0.012, 0.12)
+    lips = bar(u, v - curve, 0.2 + 0.05 * mouth, 0.035)
+    lines = bar(u, v + 0.42, 0.3, 0.012) + bar(u, v + 0.35, 0.26, 0.012)
+    folds = bar(xp.abs(u) - 0.27, v - 0.3, 0.012, 0.12)
     for ink, mask in (
-        (40.0, eyes),
-        (60.0, brows),
-        (110.0, 0.5 * ridge),
+        ((40.0, 40.0, 40.0), eyes),
+        ((60.0, 60.0, 60.0), brows),
+        ((110.0, 110.0, 110.0), 0.5 * ridge),
         ((150.0, 60.0, 60.0), lips),
-        (80.0, 0.8 * np.maximum(age, 0) * (lines + folds)),
+        ((80.0, 80.0, 80.0), 0.8 * xp.clip(age, 0, None) * (lines + folds)),
     ):
-        picture = _over(picture, np.broadcast_to(ink, 3), mask * head * (1 - fringe))
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+        picture = _over(picture, like(np.array(ink)), mask * head * (1 - fringe))
+    return xp.clip(picture, 0, 255)
 
 
-def _edge(inside: np.ndarray, soft: float = SOFT) -> np.ndarray:
-    """1 well inside a shape, 0 well outside, smooth between: no change of a control is a jump."""
-    return 1 / (1 + np.exp(-np.clip(inside / soft, -40, 40)))
+def _tone(skin: Any, like: Callable[[np.ndarray], Any], xp: Any) -> Any:
+    """Colour of the skin, from -1 to 1, between the colours of the published tones."""
+    knots = np.linspace(-1, 1, len(SKIN))
+    tone = like(SKIN[0].astype(float))
+    for knot, step in zip(knots[:-1], np.diff(SKIN.astype(float), axis=0), strict=True):
+        part = xp.clip((skin - knot) / (knots[1] - knots[0]), 0, 1)
+        tone = tone + part[..., None] * like(step)
+    return tone
 
 
-def _bar(u: np.ndarray, v: np.ndarray, wide: np.ndarray | float, high: np.ndarray | float):  # type: ignore[no-untyped-def]
-    return _edge(wide - np.abs(u)) * _edge(high - np.abs(v), 0.012)
-
-
-def _over(below: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _over(below: Any, colour: Any, mask: Any) -> Any:
     return below + mask[..., None] * (colour - below)

@@ -1,4 +1,4 @@
-"""Annotation services: tasks out, results in (Label Studio, Mechanical Turk, Ground Truth)."""
+"""Annotation services: tasks out, results in (Label Studio, Mechanical Turk)."""
 
 import json
 import re
@@ -13,10 +13,10 @@ from causalbias.datasets.reading import read_table
 from causalbias.errors import DataError
 from causalbias.stimuli.rows import Fault, blank, check_rows, repeated, sample
 from causalbias.storage import replace_text
-from causalbias.study.tables import check_columns, check_known
+from causalbias.study.tables import check_columns, check_known, check_unique
 
 FORMULA = re.compile(r"[=+\-@\t\r\n]")
-BASE = re.compile(r"(https?://|s3://|/)[^\s\"'<>]*")
+BASE = re.compile(r"(https?://|s3://|/)([^\s\"'<>]*[/=])?")
 MTURK = {"task": "Input.task", "annotator": "WorkerId", "score": "Answer.score"}
 REFUSED = "Rejected"
 
@@ -36,8 +36,8 @@ def to_label_studio(
     images : mapping of item to image or images
         Relative paths: one text for a face, two for a pair.
     base : str
-        What goes before a path: ``"https://..."``, ``"s3://bucket/"`` or
-        ``"/data/local-files/?d="``.
+        What goes before a path: ``"https://.../"``, ``"s3://bucket/"`` or
+        ``"/data/local-files/?d="``. It ends with ``/`` or ``=``.
     path : path of the file to write
 
     Returns
@@ -49,7 +49,7 @@ def to_label_studio(
     DataError
         If an item has no image, or a path leaves the folder.
     """
-    rows = _tasks(assignment, images, base)
+    rows = tasks_of(assignment, images, base)
     tasks = [{"data": row} for row in rows.to_dict("records")]
     path = Path(path)
     replace_text(path, json.dumps(tasks, indent=1))
@@ -82,10 +82,11 @@ def label_studio_config(question: str, low: int, high: int, *, pair: bool) -> st
 def to_manifest_csv(
     assignment: pd.DataFrame, images: Mapping[str, object], base: str, path: str | Path
 ) -> Path:
-    """Write the trials as the CSV that Mechanical Turk takes, and Ground Truth after it.
+    """Write the trials as the CSV that Mechanical Turk takes (Ground Truth: `to_ground_truth`).
 
     Columns `task`, `annotator` (the place), `question`, and `image` or `image_a` and `image_b`,
-    which a template names ``${image_a}``.
+    which a template names ``${image_a}``. The template's answer must be called "score", as in
+    ``<input type="radio" name="score" value="0">`` or ``<crowd-slider name="score">``.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def to_manifest_csv(
         with ``= + - @``, a tab or a line's end): such text is refused, as a quoted one would reach
         the annotators.
     """
-    rows = _tasks(assignment, images, base)
+    rows = tasks_of(assignment, images, base)
     check_rows(
         [
             (
@@ -153,7 +154,7 @@ def from_label_studio(
         tasks = json.loads(path.read_text(encoding="utf-8"))
         answers = [
             {
-                "task": task["data"]["task"],
+                "task": task.get("data", {}).get("task"),
                 "annotator": _who(one.get("completed_by")),
                 "score": _score(one.get("result", [])),
                 "cancelled": bool(one.get("was_cancelled", False)),
@@ -171,7 +172,7 @@ def from_label_studio(
         ) from error
     columns = ["task", "annotator", "score", "cancelled"]
     frame = pd.DataFrame(answers, columns=columns)
-    return _judgements(frame, assignment, path.name, dict(zip(columns, columns, strict=True)))
+    return judgements_of(frame, assignment, path.name, dict(zip(columns, columns, strict=True)))
 
 
 def from_mturk(path: str | Path, assignment: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -198,10 +199,10 @@ def from_mturk(path: str | Path, assignment: pd.DataFrame) -> tuple[pd.DataFrame
     table = read_table(path, columns=[*MTURK.values(), "AssignmentStatus"])
     frame = pd.DataFrame({ours: table[theirs] for ours, theirs in MTURK.items()})
     frame["cancelled"] = table["AssignmentStatus"] == REFUSED
-    return _judgements(frame, assignment, path.name, MTURK)
+    return judgements_of(frame, assignment, path.name, MTURK)
 
 
-def _tasks(assignment: pd.DataFrame, images: Mapping[str, object], base: str) -> pd.DataFrame:
+def tasks_of(assignment: pd.DataFrame, images: Mapping[str, object], base: str) -> pd.DataFrame:
     """One row a trial, with the URLs of its images; all text."""
     check_columns(assignment, ["task", "annotator", "item", "question"], file="assignment")
     check_known(
@@ -210,7 +211,8 @@ def _tasks(assignment: pd.DataFrame, images: Mapping[str, object], base: str) ->
     )  # fmt: skip
     if not BASE.fullmatch(base):
         raise DataError(
-            f"the images' base {base!r}", mend="begin it with https://, s3:// or /, without spaces"
+            f"the images' base {base!r}",
+            mend="begin it with https://, s3:// or /, end it with / or =, without spaces",
         )
     shown = [images[item] for item in assignment["item"]]
     several = [list(one) if isinstance(one, list | tuple) else [one] for one in shown]
@@ -267,15 +269,28 @@ def _score(result: list[dict]) -> object:
     """The answer called "score": a choice, a number, or a rating."""
     for one in result:
         if one.get("from_name") == "score":
-            value = one["value"]
+            value = one.get("value", {})
             chosen = value.get("choices", [value.get("number", value.get("rating"))])
             return chosen[0] if len(chosen) == 1 else None
     return None
 
 
-def _judgements(
+def judgements_of(
     answers: pd.DataFrame, assignment: pd.DataFrame, file: str, theirs: Mapping[str, str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judgements and exclusions from a service's answers; errors use the service's names.
+
+    Parameters
+    ----------
+    answers : DataFrame
+        `task`, `annotator`, `score`, `cancelled`: one row an answer.
+    assignment : DataFrame
+    file : str
+    theirs : mapping of our columns to the service's names
+    """
+    needed = ["task", "annotator", "item", "question", "role", "order"]
+    check_columns(assignment, needed, file="assignment")
+    check_unique(assignment, ["task"], file="assignment")
     if answers.empty:
         raise DataError("no answers", mend="export after the annotators have worked", file=file)
     score = pd.to_numeric(answers["score"], errors="coerce")
@@ -289,7 +304,7 @@ def _judgements(
          unknown, "give the assignment that was exported"),
         (theirs["annotator"], "nobody is named", blank(answers["annotator"]), "name who answered"),
         (theirs["score"], f"{sample(answers['score'], not_finite)} is not a number", not_finite,
-         "write the score"),
+         "ask for a number under the name score"),
         (theirs["task"], "answered twice by one annotator", again, "keep one answer"),
     ]  # fmt: skip
     check_rows(faults, file=file)

@@ -27,9 +27,10 @@ def prototypes(
     ----------
     latent : ndarray (seed, feature)
     directions : Dataset
-        From `fit_directions`, of kind "ridge".
+        From `fit_directions`, of kind "ridge" or "logistic".
     cells : mapping of group to its predicted ratings
-        ``{"black female": {"black": (70, 100), "gender": (0, 30)}, ...}``: a range, or one number.
+        ``{"black female": {"black": (70, 100), "gender": (0, 30)}, ...}``: a range, open where an
+        end is infinite, or one number. In logits if `directions` are of kind "logistic".
     hold : sequence of attributes
         Whose predicted ratings stay at each seed's own.
 
@@ -42,8 +43,8 @@ def prototypes(
     Raises
     ------
     DataError
-        If an attribute is unknown or both held and moved, a range is empty, or a group cannot be
-        reached.
+        If latents do not fit, an attribute is unknown or both held and moved, a range is empty, or
+        a group cannot be reached.
 
     Examples
     --------
@@ -54,16 +55,20 @@ def prototypes(
     >>> (old["latent"].values.round(2) + 0.0).tolist()
     [[[2.0, 0.0, 0.0]]]
     """
-    latent = np.atleast_2d(np.asarray(latent, float))
+    latent = _latents(latent, directions)
     names = directions["attribute"].to_numpy().tolist()
-    if directions.attrs["kind"] != "ridge":
-        raise DataError("directions without a scale of ratings", mend="fit them with kind='ridge'")
+    if directions.attrs["kind"] == "ordinal":
+        raise DataError(
+            "directions without a scale of ratings", mend="fit them with kind='ridge' or 'logistic'"
+        )
     weight = directions["weight"].to_numpy()
     predicted = (latent - directions["centre"].to_numpy()) @ weight.T
     predicted += directions["intercept"].to_numpy()
     made = np.empty((len(latent), len(cells), latent.shape[1]))
     for c, (cell, targets) in enumerate(cells.items()):
-        known = pd.Series([*targets, *hold])
+        known = pd.Series([*targets, *hold], dtype=object)
+        if not len(targets):
+            raise DataError(f"cell {cell!r} has no targets", mend="give the ratings that make it")
         check_known(known, names, what="attribute", file="cells", column=cell)
         if known.duplicated().any():
             raise DataError(f"cell {cell!r} moves what is held", mend="hold other attributes")
@@ -96,6 +101,7 @@ def nearest(weight: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray
     ----------
     weight : ndarray (m, feature)
     low, high : ndarray (m,)
+        Infinite where there is no limit; not everywhere.
 
     Examples
     --------
@@ -106,6 +112,7 @@ def nearest(weight: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray
     scale = np.linalg.norm(weight, axis=1)
     g = np.vstack([corner.T / scale[:, None], -corner.T / scale[:, None]])
     h = np.concatenate([low / scale, -high / scale])
+    g, h = g[np.isfinite(h)], h[np.isfinite(h)]
     unit = max(np.abs(h).max(), 1e-12)
     target = np.zeros(g.shape[1] + 1)
     target[-1] = 1.0
@@ -139,14 +146,17 @@ def traverse(
     Raises
     ------
     DataError
-        If the attribute is unknown.
+        If the attribute is unknown, or latents or steps do not fit.
     """
+    latent = _latents(latent, directions)
+    if not np.isfinite(np.asarray(steps, float)).all():
+        raise DataError(f"steps {list(steps)}", mend="give finite numbers")
     known = directions["attribute"].to_numpy().tolist()
     if attribute not in known:
         raise DataError(f"no direction {attribute!r}", mend=f"use one of {', '.join(known)}")
     one = directions.sel(attribute=attribute)
     step = np.asarray(steps, float)[:, None] / float(one["gain"]) * one["direction"].to_numpy()
-    made = np.atleast_2d(np.asarray(latent, float))[:, None] + step
+    made = latent[:, None] + step
     return xr.DataArray(
         made, dims=("seed", "level", "feature"), coords={"level": np.asarray(steps, float)}
     )
@@ -194,7 +204,11 @@ def equal_steps(
     [0.0, 1.67, 2.4, 3.0]
     """
     moved, seen = np.asarray(displacement, float), np.asarray(score, float)
-    if moved.shape != seen.shape or levels < 2 or not np.isfinite([moved, seen]).all():
+    if (
+        moved.shape != seen.shape
+        or levels < 2
+        or not (moved.size and np.isfinite([moved, seen]).all())
+    ):
         raise DataError("displacements and scores", mend="give one finite number of each a rating")
     places, at = np.unique(moved, return_inverse=True)
     curve = _rising(at, seen, len(places))
@@ -237,7 +251,17 @@ def _read_back(wanted: np.ndarray, curve: np.ndarray, places: np.ndarray) -> np.
 
 
 def _range(target: Target, cell: str) -> tuple[float, float]:
-    low, high = target if isinstance(target, tuple) else (target, target)
-    if not (np.isfinite([low, high]).all() and low <= high):
-        raise DataError(f"range {low} to {high} in cell {cell!r}", mend="give (low, high)")
-    return float(low), float(high)
+    ends = np.broadcast_to(np.asarray(target, float), 2) if np.size(target) in (1, 2) else [np.nan]
+    low, high = float(ends[0]), float(ends[-1])
+    if not low <= high or low == np.inf or high == -np.inf or not np.isfinite([low, high]).any():
+        raise DataError(f"range {target} in cell {cell!r}", mend="give (low, high)")
+    return low, high
+
+
+def _latents(latent: np.ndarray, directions: xr.Dataset) -> np.ndarray:
+    """Latents (seed, feature) that fit the directions."""
+    latent = np.atleast_2d(np.asarray(latent, float))
+    features = directions.sizes["feature"]
+    if latent.ndim != 2 or latent.shape[1] != features or not np.isfinite(latent).all():
+        raise DataError(f"latents of shape {latent.shape}", mend=f"give finite (seeds, {features})")
+    return latent

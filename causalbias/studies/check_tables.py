@@ -1,6 +1,5 @@
 """Tables of manipulation checks: did the attribute move, did others, was identity kept."""
 
-import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -8,15 +7,14 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from causalbias.datasets.release.layout import PAIR_QUESTION, PROTOTYPE
+from causalbias.datasets.release.layout import PAIR_QUESTION
 from causalbias.errors import DataError
 from causalbias.recognition.machine import rate_interval
+from causalbias.studies.check_moves import is_own, moved_faces, moved_pairs, references
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns, check_known
 from causalbias.study.tree import factors_of
 
-# Questions that ask for an attribute under another name.
-SEEN_AS = {"smiling": "expression"}
 UNITS = ["attribute", "level", "question"]
 
 
@@ -28,7 +26,10 @@ def dose(
     Parameters
     ----------
     study : DataTree
-        With factors attribute and level, and judgements of faces or of cells of the design.
+        With judgements of faces or of cells of the design. Its factors are attribute and level (one
+        attribute moved at a time), or crossed: each factor of numbers is then an attribute with its
+        values as levels, and one of words an attribute a level ("race[black]"), at 1 beside the
+        first level at 0; faces are compared that agree in all else.
     scores : DataFrame, optional
         `stimulus`, `question`, `score`: from any classifier, in place of the judgements.
     prob : float, default 0.95
@@ -36,7 +37,8 @@ def dose(
     Returns
     -------
     DataFrame
-        `attribute`, `level`, `question` (of the attribute's own name, or "expression" for smiling),
+        `attribute`, `level`, `question` (of the attribute's own name, a crossed factor's or its
+        level's, or "expression" for smiling),
         `estimate`: mean change of the score from the reference level, in points of the question's
         scale, with a t interval `lower`, `upper` over `n` units, which are seeds (`over`) or, where
         judgements are of cells, annotators.
@@ -54,13 +56,13 @@ def dose(
     """
     seen, over = _seen(study, scores)
     pairs = zip(seen["attribute"], seen["question"], strict=True)
-    own = seen[[_is_own(attribute, question) for attribute, question in pairs]]
+    own = seen[[is_own(attribute, question) for attribute, question in pairs]]
     if own.empty:
         raise DataError(
             f"no question about {', '.join(map(str, seen['attribute'].unique()))}",
             mend="ask for the manipulated attributes, or give a classifier's scores",
         )
-    own = _changes(own, _references(study))
+    own = _changes(own, references(study))
     rows = []
     for key, part in own.groupby(UNITS):
         change = part.groupby("unit")["change"].mean()
@@ -94,7 +96,7 @@ def leaks(
     Raises
     ------
     DataError
-        If the study has no factors attribute and level, or nothing to check with.
+        If the study manipulates nothing, or has nothing to check with.
 
     Examples
     --------
@@ -115,7 +117,7 @@ def leaks(
         attribute, question = str(attribute), str(question)
         mean = slope.dropna().groupby(unit).mean() * (levels.max() - levels.min())
         if len(mean):
-            own = _is_own(attribute, question)
+            own = is_own(attribute, question)
             rows.append((attribute, question, own, *_t_interval(mean, prob), len(mean), over))
     columns = ["attribute", "question", "own", "estimate", "lower", "upper", "n", "over"]
     table = pd.DataFrame(rows, columns=columns)
@@ -128,7 +130,7 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     Parameters
     ----------
     study : DataTree
-        With factors attribute and level, and distances or answers on identity.
+        With factors as in `dose`, and distances or answers on identity.
     prob : float, default 0.95
 
     Returns
@@ -151,17 +153,16 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     ['simulated net']
     """
     parts = []
-    references = _references(study)
     if "machine" in study.children:
         machine = to_frame(study, "machine").query("status == 'ok'")
         machine = machine.rename(columns={"system": "measure", "distance": "value"})
-        parts.append(_from_reference(machine, references))
+        parts.append(moved_pairs(machine, study))
     if "human" in study.children and "pairs" in study.children and _asked(study, PAIR_QUESTION):
         answers = to_frame(study, "human").query(f"question == '{PAIR_QUESTION}'")
         mean = answers.groupby("pair")["score"].mean().rename("value")
         pairs = to_frame(study, "pairs").set_index("pair")
         human = pairs.join(mean, how="inner").assign(measure="HCIC")
-        parts.append(_from_reference(human.reset_index(), references))
+        parts.append(moved_pairs(human.reset_index(), study))
     if not parts or not sum(len(part) for part in parts):
         raise DataError(
             "nothing measured on pairs of a face with its unchanged self",
@@ -183,17 +184,11 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "beyond", "beyond_lower", "beyond_upper"])
 
 
-def _is_own(attribute: str, question: str) -> bool:
-    return question in (attribute, SEEN_AS.get(attribute))
-
-
 def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame, str]:
     """Mean score by unit, face, attribute, level and question; and what the units are."""
     factors = factors_of(study)
-    if not {"attribute", "level"} <= set(factors):
-        raise DataError(
-            f"factors {', '.join(factors)}", mend="checks need the factors attribute and level"
-        )
+    if "stimuli" not in study.children:
+        raise DataError("no faces in the study", mend="give the stimuli to make_study")
     identity = str(study.attrs["identity"])
     if scores is None:
         if "human" not in study.children:
@@ -207,50 +202,29 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
         check_known(scores["stimulus"], faces.index, what="stimulus", file="scores",
                     column="stimulus")  # fmt: skip
         frame = scores[["stimulus", "question", "score"]].join(faces[factors], on="stimulus")
-    if "attribute" not in frame or frame.empty:
+    told = {"attribute", "level"} & set(factors) <= set(frame)
+    if frame.empty or not told or ("pair" in frame and "stimulus" not in frame):
         raise DataError("no judgements of single faces", mend="ask about faces, not pairs alone")
     by_face = "stimulus" in frame
-    names = [name for name in factors if name not in ("attribute", "level") and name in frame]
-    names = names if by_face else ["annotator"]
-    check_columns(frame, [*names, *UNITS, "score"], file="/human")
-    moved = frame["attribute"].notna() & (frame["attribute"] != PROTOTYPE)
-    frame = pd.DataFrame(frame.loc[moved])
-    mean = frame.groupby([*names, *UNITS])["score"].mean().reset_index()
-    mean["level"] = pd.to_numeric(mean["level"], errors="coerce")
-    if mean["level"].isna().any():
-        raise DataError("levels that are no numbers", mend="number the levels of attributes")
-    mean["unit"] = mean[identity if by_face else "annotator"]
-    mean["face"] = mean.groupby(names).ngroup()
+    # Judgements of cells of the design are compared within annotators, over all their faces.
+    within = [] if by_face else ["annotator"]
+    factors = [name for name in factors if by_face or (name in frame and name != identity)]
+    check_columns(frame, [*within, *factors, "question", "score"], file="/human")
+    mean = frame.groupby([*within, *factors, "question"])["score"].mean().reset_index()
+    unit = identity if by_face else "annotator"
+    mean = moved_faces(mean, study, within).assign(unit=lambda rows: rows[unit])
     return mean, "seeds" if by_face else "annotators"
 
 
-def _changes(seen: pd.DataFrame, references: Mapping[str, float]) -> pd.DataFrame:
+def _changes(seen: pd.DataFrame, origins: Mapping[str, float]) -> pd.DataFrame:
     """Rows off the reference level, with their `change` from the same face at it."""
     origin = seen.groupby("attribute")["level"].transform("min")
-    origin = seen["attribute"].map(dict(references)).astype(float).fillna(origin)
+    origin = seen["attribute"].map(dict(origins)).astype(float).fillna(origin)
     key = ["face", "attribute", "question"]
     rest = seen[seen["level"] == origin].set_index(key)["score"]
     base = rest.reindex(pd.MultiIndex.from_frame(seen[key])).to_numpy()
     moved = seen.assign(change=seen["score"] - base)
     return moved[(seen["level"] != origin) & moved["change"].notna()]
-
-
-def _references(study: xr.DataTree) -> dict[str, float]:
-    return dict(json.loads(study.attrs.get("references", "{}")))
-
-
-def _from_reference(pairs: pd.DataFrame, references: Mapping[str, float]) -> pd.DataFrame:
-    """Genuine pairs along one attribute of which one member is unchanged, with `moved_to`."""
-    if not {"attribute", "level_a", "level_b"} <= set(pairs):
-        raise DataError("no attribute and level", mend="checks need the factors attribute, level")
-    same = pairs["same_identity"].astype(bool) & (pairs["varies"] == "level")
-    rows = pairs[same & pairs["attribute"].notna()].copy()
-    ends = rows[["level_a", "level_b"]].astype(float)
-    lowest = ends.min(axis=1).groupby(rows["attribute"]).transform("min")
-    origin = rows["attribute"].map(dict(references)).astype(float).fillna(lowest)
-    first, second = (ends[name] == origin for name in ends)
-    rows["moved_to"] = ends["level_b"].where(first, ends["level_a"])
-    return rows[first ^ second]
 
 
 def _asked(study: xr.DataTree, question: str) -> bool:

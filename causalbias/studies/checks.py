@@ -13,6 +13,10 @@ from causalbias.studies.image_checks import image_scores, near_duplicates
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
+HCIC = "HCIC"
+ENROLMENT = ("faces", "identities", "failed", "rate", "lower", "upper", "reasons")
+WORST = 3  # cells named
+
 __all__ = [
     "Checks",
     "dose",
@@ -35,10 +39,13 @@ class Checks:
         that the study allows.
     missing : dict of str to str
         Checks that could not be made, and why.
+    prob : float
+        Of the intervals.
     """
 
     tables: dict[str, pd.DataFrame]
     missing: dict[str, str] = field(default_factory=dict)
+    prob: float = 0.95
 
     def findings(self) -> list[str]:
         """The checks' results in plain sentences."""
@@ -54,21 +61,11 @@ class Checks:
                 )
         for name, what in (("leaks", "Leaks"), ("quality", "Image quality")):
             if name in self.tables:
-                said.append(f"{what}: {_leak_sentence(self.tables[name])}")
+                said.append(f"{what}: {_leak_sentence(self.tables[name], self.prob)}")
         if "identity" in self.tables:
-            worst = self.tables["identity"].dropna(subset="beyond").nlargest(1, "beyond")
-            said += [
-                f"Identity: at most {row.beyond:.1%} ({row.beyond_lower:.1%} to "
-                f"{row.beyond_upper:.1%}; {row.n} seeds) of faces are beyond {row.measure}'s "
-                f"threshold from their unchanged selves ({row.attribute} at {row.level:g})."
-                for row in worst.itertuples()
-            ]
+            said += _identity_sentences(self.tables["identity"])
         if "enrolment" in self.tables:
-            table = self.tables["enrolment"]
-            said.append(
-                f"Detection: {table['failed'].sum():,} of {table['faces'].sum():,} faces failed to "
-                "enrol, over all systems."
-            )
+            said.append(_detection_sentence(self.tables["enrolment"]))
         if "duplicates" in self.tables:
             table = self.tables["duplicates"]
             two = int((~table["same_identity"]).sum())
@@ -131,10 +128,57 @@ def manipulation_checks(
             tables[name] = make()
         except DataError as error:
             missing[name] = error.problem
-    return Checks(tables, missing)
+    return Checks(tables, missing, prob)
 
 
-def _leak_sentence(table: pd.DataFrame) -> str:
+def _identity_sentences(table: pd.DataFrame) -> list[str]:
+    """For each system and for people, the manipulation that keeps identity least."""
+    said = []
+    for measure, part in table.groupby("measure"):
+        told = part.dropna(subset="beyond")
+        worst = told.nlargest(1, "beyond") if len(told) else (
+            part.nsmallest(1, "estimate") if measure == HCIC else part.nlargest(1, "estimate")
+        )  # fmt: skip
+        row = worst.iloc[0]
+        where = f"({row['attribute']} at {row['level']:g}"
+        mean = f"{row['estimate']:.3g}, {row['lower']:.3g} to {row['upper']:.3g}; {row['n']} seeds)"
+        if len(told):
+            said.append(
+                f"Identity: at most {row['beyond']:.1%} ({row['beyond_lower']:.1%} to "
+                f"{row['beyond_upper']:.1%}; {row['n']} seeds) of faces are beyond {measure}'s "
+                f"threshold from their unchanged selves {where})."
+            )
+        elif measure == HCIC:
+            said.append(
+                f"Identity: people are least sure that a face is its unchanged self {where}: "
+                f"{mean}, on the scale of their answers."
+            )
+        else:
+            said.append(
+                f"Identity: {measure}, which has no threshold, moves furthest {where}: mean "
+                f"distance {mean}."
+            )
+    return said
+
+
+def _detection_sentence(table: pd.DataFrame) -> str:
+    """Failures to enrol in all, and the cells with most of them."""
+    total = f"{table['failed'].sum():,} of {table['faces'].sum():,} faces failed to enrol"
+    systems = table["system"].nunique()
+    said = f"Detection: {total}{', over all systems' if systems > 1 else ''}"
+    failed = table[table["failed"] > 0]
+    if failed.empty:
+        return said + "."
+    factors = [name for name in table.columns[1:] if name not in ENROLMENT]
+    worst = [
+        f"{' '.join(str(row[name]) for name in (*factors, 'system'))} {row['failed']} of "
+        f"{row['faces']} ({row['lower']:.0%} to {row['upper']:.0%})"
+        for _, row in failed.sort_values(["rate", "failed"], ascending=False).head(WORST).iterrows()
+    ]
+    return f"{said}, in {len(failed)} of {len(table)} cells; most: {'; '.join(worst)}."
+
+
+def _leak_sentence(table: pd.DataFrame, prob: float) -> str:
     off = table[~table["own"].astype(bool)]
     if off.empty:
         return "only the manipulated attributes were asked about, so that leaks cannot be seen."
@@ -144,9 +188,9 @@ def _leak_sentence(table: pd.DataFrame) -> str:
         return said + "."
     worst = clear.iloc[int(clear["estimate"].abs().to_numpy().argmax())]
     return (
-        f"{said} (about {0.05 * len(off):.1f} would by chance at 95%); the largest change is that "
-        f"of {worst['question']} by {worst['attribute']}: {worst['estimate']:.3g} points "
-        f"({worst['lower']:.3g} to {worst['upper']:.3g}; {worst['n']} {worst['over']})."
+        f"{said} (about {(1 - prob) * len(off):.1f} would by chance at {prob:.0%}); the largest "
+        f"change is that of {worst['question']} by {worst['attribute']}: {worst['estimate']:.3g} "
+        f"points ({worst['lower']:.3g} to {worst['upper']:.3g}; {worst['n']} {worst['over']})."
     )
 
 

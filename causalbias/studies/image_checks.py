@@ -13,11 +13,16 @@ from causalbias.recognition.images import decode, resize
 SIDE = 16
 NEAR = 6
 BLOCK = 2048
+OVER, UNDER = 247, 25  # grey values, of ISO/IEC 29794-5
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def image_scores(images: Mapping[str, object]) -> pd.DataFrame:
-    """Brightness, contrast and sharpness of images, as scores for `leaks`.
+    """Quality of images by measures of their grey values (0 to 255), as scores for `leaks`.
+
+    Those of ISO/IEC 29794-5 (face image quality) that need neither a model nor the place of the
+    face; here over the whole image, as they are compared between pictures of one face, and raw,
+    without the standard's mapping to 0 to 100.
 
     Parameters
     ----------
@@ -26,17 +31,38 @@ def image_scores(images: Mapping[str, object]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `stimulus`, `question`, `score`. "brightness" and "contrast": mean and standard deviation
-        of the grey image, 0 to 255. "sharpness": standard deviation of its Laplacian. Images that
-        cannot be read have no rows: failures to enrol count them.
+        `stimulus`, `question`, `score`. "brightness": mean. "contrast": standard deviation (Peli
+        1990, *JOSA A* 7(10)). "dynamic range": entropy of the histogram, in bits (0 to 8).
+        "over-exposed", "under-exposed": per cent of pixels from 247 and up to 25. "sharpness":
+        standard deviation of the Laplacian (the root of Pech-Pacheco et al.'s measure of focus,
+        2000, *ICPR*). Images that cannot be read have no rows: failures to enrol count them.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from causalbias.datasets.release.drawing import png
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "a.png"
+    >>> halves = np.zeros((32, 32, 3), np.uint8)
+    >>> halves[:, 16:] = 250
+    >>> _ = file.write_bytes(png(halves))
+    >>> image_scores({"a": file})["score"].round(1).tolist()
+    [125.0, 125.0, 1.0, 50.0, 50.0, 64.5]
     """
     rows = []
     for name, grey in _grey(images):
         inner = grey[1:-1, 1:-1]
         laplacian = grey[2:, 1:-1] + grey[:-2, 1:-1] + grey[1:-1, 2:] + grey[1:-1, :-2] - 4 * inner
+        whole = np.rint(grey).astype(np.uint8)
+        share = np.bincount(whole.ravel()) / whole.size
+        entropy = -(share * np.log2(np.where(share > 0, share, 1))).sum() + 0.0
         for question, score in (
-            ("brightness", grey.mean()), ("contrast", grey.std()), ("sharpness", laplacian.std())
-        ):  # fmt: skip
+            ("brightness", grey.mean()),
+            ("contrast", grey.std()),
+            ("dynamic range", entropy),
+            ("over-exposed", 100 * (whole >= OVER).mean()),
+            ("under-exposed", 100 * (whole <= UNDER).mean()),
+            ("sharpness", laplacian.std()),
+        ):
             rows.append((name, question, float(score)))
     return pd.DataFrame(rows, columns=["stimulus", "question", "score"])
 

@@ -82,6 +82,8 @@ def test_from_jpeg_to_effects(omi, chips, tmp_path):
     done = run("run", bare, "--images", bare / "chips", "--align", "none", "-o", tmp_path / "a")
     expected = run("run", source, "-o", tmp_path / "b")
     assert (done.exit_code, expected.exit_code) == (0, 0), done.output
+    made = {path.name for path in (tmp_path / "a" / "tables").iterdir()}
+    assert {"check_quality.csv", "check_duplicates.csv"} <= made
     for table in sorted(path.name for path in (tmp_path / "b" / "tables").iterdir()):
         if "sources" not in table:
             a, b = ((tmp_path / side / "tables" / table).read_text() for side in "ab")

@@ -23,9 +23,12 @@ def test_posterior_is_that_of_the_joint_normal_model():
     design = np.hstack([x, np.eye(len(x))])
     precision = (design.T * (n / noise)) @ design
     left = np.linalg.inv(covariance) - precision
-    # What is left of the precision is the prior: diagonal, the same for every item.
+    # What is left of the precision is the prior: diagonal, in proportion to the answers' own.
     assert np.allclose(left, np.diag(np.diag(left)), atol=1e-6)
-    assert np.allclose(np.diag(left)[2:], np.diag(left)[2])
+    both = np.diag(left)[2:] * noise
+    assert np.allclose(both, both[0])
+    assert np.allclose(noise[::2], noise[0])  # items of one kind alike
+    assert np.allclose(noise[1::2], noise[1])
     assert np.allclose(mean, covariance @ (design.T @ (total / noise)))
 
 
@@ -100,3 +103,30 @@ def test_unknown_items_are_named(study):
         cb.design.next_items(
             items, told.assign(item="zz"), "race", {"race[b]": 1.0}, scale=(0, 4), count=3
         )
+
+
+def test_the_working_model_is_unbiased_and_its_intervals_hold():
+    """Near the ends of the scale, where weights by items' own means would pull the estimate."""
+    from scipy.special import expit
+
+    cuts, random = np.array([-2.5, -0.8, 0.8, 2.5]), np.random.default_rng(8)
+
+    def mean(eta):
+        return expit(eta[..., None] - cuts).sum(axis=-1)
+
+    x = np.column_stack([np.ones(120), np.arange(120) % 2])
+    level = np.where(x[:, 1] > 0, 1.5, 3.0)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    low, high = ((weights * mean(eta + 0.8 * nodes)).sum() / weights.sum() for eta in (1.5, 3.0))
+    errors = []
+    for _ in range(200):
+        pairs = mean(level + random.normal(0, 0.8, 120))
+        n = random.integers(1, 5, 120)
+        answers = [random.binomial(4, one / 4, k) for one, k in zip(pairs, n, strict=True)]
+        total, squares = (np.array([(a**k).sum() for a in answers], float) for k in (1, 2))
+        found, covariance, _ = posterior(x, n, total, squares, (0, 4))
+        errors.append(((found[1] - (low - high)), np.sqrt(covariance[1, 1])))
+    miss, said = np.array(errors).T
+    assert abs(miss.mean()) < 3 * miss.std() / np.sqrt(len(miss))
+    assert said.mean() == pytest.approx(miss.std(), rel=0.2)
+    assert 0.9 <= (np.abs(miss) < 1.96 * said).mean() <= 0.99

@@ -254,3 +254,75 @@ def test_images_stay_in_their_folder(plan, tmp_path, path):
     images["c~d"][0] = path
     with pytest.raises(cb.DataError, match="outside the folder"):
         cb.design.to_label_studio(plan, images, "https://x/", tmp_path / "t.json")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: cb.design.full({}), "no factors"),
+        (lambda: cb.design.full({"a": ["x_y", "x"], "b": ["z", "y_z"]}), "two faces would"),
+        (lambda: cb.design.full({"a": [1, None]}), "levels"),
+        (lambda: cb.design.full({"stimulus": [1]}), "column of this name"),
+        (lambda: cb.design.one_at_a_time({"seed": [1], "age": [1]}, {"age": [0]}), "'age'"),
+        (lambda: cb.design.one_at_a_time({"seed": [1]}, {}), "no factors"),
+    ],
+)
+def test_designs_whose_faces_could_not_be_told_apart(make, told):
+    with pytest.raises(cb.DataError, match=told):
+        make()
+
+
+def test_treatments_keep_their_types():
+    plan = cb.design.incomplete_blocks([1, "b", ("c", 2)], blocks=3, size=2)
+    assert set(plan["treatment"]) == {1, "b", ("c", 2)}
+
+
+def test_two_generators_are_never_in_one_pair():
+    faces = cb.design.full({"seed": range(4), "pose": [0, 1]})
+    faces["generator"] = np.where(faces["seed"] < 2, "g1", "g2")
+    pairs = cb.design.sample_pairs(faces)
+    of = faces.set_index("stimulus")["generator"]
+    assert (of[pairs["stimulus_a"]].to_numpy() == of[pairs["stimulus_b"]].to_numpy()).all()
+    assert (pairs["kind"] == "impostor").sum() == 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"genuine": -1}, "-1 genuine pairs"),
+        ({"faces": lambda f: f.assign(pose=f["pose"].where(f["seed"] > 0))}, "'pose', row 1"),
+        ({"faces": lambda f: f.assign(note=range(len(f)))}, "factors seed, pose, note"),
+    ],
+)
+def test_pairs_that_cannot_be_sampled(change, told):
+    change = dict(change)
+    faces = cb.design.full({"seed": range(3), "pose": [0.0, 1.0]})
+    with pytest.raises(cb.DataError, match=told):
+        cb.design.sample_pairs(change.pop("faces", lambda f: f)(faces), **change)
+
+
+def test_all_items_can_be_repeated():
+    plan = cb.design.assign([f"i{k}" for k in range(9)], 2, each=2, repeats=1.0)
+    assert plan["role"].value_counts().to_dict() == {"normal": 18, "repeat": 18}
+    first = plan[plan["trial"] == 1].set_index(["annotator", "item"])["order"]
+    again = plan[plan["trial"] == 2].set_index(["annotator", "item"])["order"]
+    assert (again > first[again.index]).all()
+
+
+@pytest.mark.parametrize("gold", [[1], ["g", "g"]])
+def test_gold_is_given_once(gold):
+    with pytest.raises(cb.DataError, match="occurs twice"):
+        cb.design.assign([1, 2], 2, each=1, gold=gold)
+
+
+def test_a_word_with_one_level_is_no_effect():
+    rows = cb.design.full({"race": ["a", "b"], "seed": [1, 2]}).assign(kind="impostor")
+    with pytest.raises(cb.DataError, match=r"'kind': all rows have the level 'impostor'"):
+        cb.design.report(rows, "kind*race")
+
+
+@pytest.mark.parametrize("base", ["https://x", "s3://bucket", "javascript:", "/a b/"])
+def test_the_base_of_images_is_a_folder(plan, tmp_path, base):
+    plan, images = plan
+    with pytest.raises(cb.DataError, match="images' base"):
+        cb.design.to_label_studio(plan, images, base, tmp_path / "t.json")

@@ -236,3 +236,56 @@ def test_new_ratings_of_moved_faces_show_leaks_before_and_few_after():
     assert np.mean(clear["raw"]) > 0.95
     # 96 intervals of 95%; the directions' own errors make a few more clear
     assert np.mean(clear["direction"]) < 0.2
+
+
+def test_more_features_than_faces_agree_with_the_problem_solved_in_full():
+    random = np.random.default_rng(2)
+    x = random.normal(size=(40, 60))
+    x -= x.mean(axis=0)
+    y = np.searchsorted([-4.0, 4.0], 2 * x[:, :5].sum(axis=1) + random.logistic(size=40))
+    found = ordinal(x, y, 6000, random)
+    from causalbias.stimuli.regression import _newton
+
+    start = np.concatenate([np.zeros(60), [-0.5, 0.5]])
+    theta, hessian = _newton(x, y, 3, found.penalty, start)
+    np.testing.assert_allclose(found.weight, theta[:60], atol=1e-6)
+    spread = np.sqrt(np.diag(np.linalg.inv(hessian))[:60])
+    np.testing.assert_allclose(found.draws.std(axis=0), spread, rtol=0.05)
+
+
+def test_prototypes_by_yes_and_no_reach_their_odds():
+    latent, _, ratings = rated(12)
+    odds = (ratings - 50) / 5 + np.random.default_rng(0).logistic(size=ratings.shape)
+    found = cb.stimuli.fit_directions(latent, (odds > 0).astype(int), "logistic")
+    cells = {"woman": {"gender": (2.0, np.inf)}, "man": {"gender": [-np.inf, -2.0]}}
+    made = cb.stimuli.prototypes(latent[:30], found, cells, hold=["age"])
+    logit = (made["latent"] - found["centre"]) @ found["weight"] + found["intercept"]
+    assert (logit.sel(cell="woman", attribute="gender") >= 2 - 1e-6).all()
+    assert (logit.sel(cell="man", attribute="gender") <= -2 + 1e-6).all()
+    start = (latent[:30] - found["centre"].to_numpy()) @ found["weight"].to_numpy().T
+    start += found["intercept"].to_numpy()
+    assert np.allclose(logit.sel(attribute="age"), start[:, [0]])
+    # The intercept is the one that made the data: about 0.
+    assert np.abs(found["intercept"]).max() < 0.5
+    with pytest.raises(cb.DataError, match="without a scale"):
+        cb.stimuli.prototypes(latent, found.assign_attrs(kind="ordinal"), cells)
+
+
+@pytest.mark.parametrize(
+    ("latent", "cells"),
+    [
+        (np.zeros((1, 7)), {"a": {"age": 60.0}}),
+        (np.full((1, 8), np.nan), {"a": {"age": 60.0}}),
+        (np.zeros((1, 8)), {"a": {}}),
+        (np.zeros((1, 8)), {"a": {"age": (np.inf, np.inf)}}),
+        (np.zeros((1, 8)), {"a": {"age": (1.0, 2.0, 3.0)}}),
+    ],
+)
+def test_prototypes_that_cannot_be_asked_for(latent, cells):
+    known, _, ratings = rated(8, faces=60)
+    found = cb.stimuli.fit_directions(known, ratings)
+    with pytest.raises(cb.DataError):
+        cb.stimuli.prototypes(latent, found, cells)
+    if latent.shape[1] == 7:
+        with pytest.raises(cb.DataError, match="latents of shape"):
+            cb.stimuli.traverse(latent, found, "age", [0, 1])

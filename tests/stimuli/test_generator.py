@@ -108,3 +108,56 @@ def test_torch_programs_generate(tmp_path, kind):
         torch.export.save(torch.export.export(Net().eval(), (z,)), str(path))
     make = cb.stimuli.torch_generator(path, latents=4)
     assert make(z.numpy())[0, 0, 0].tolist() == [128, 255, 0]
+    make = cb.stimuli.torch_generator(path, latents=2, controls=["yaw", "pitch"])
+    made = make(np.array([[0.0, 9.0]]), yaw=np.array([-9.0]))
+    assert made[0, 0, 0].tolist() == [128, 255, 0]
+
+
+@pytest.mark.parametrize("kind", ["tuple", "latents", "flat", "infinite"])
+def test_torch_programs_that_are_no_generators(tmp_path, kind):
+    torch = pytest.importorskip("torch")
+
+    class Net(torch.nn.Module):
+        def forward(self, z):
+            if kind == "tuple":
+                return z, z
+            if kind == "latents":
+                return z @ torch.ones(3, 3)
+            if kind == "flat":
+                return z
+            return z[:, :3, None, None] / 0
+
+    path = tmp_path / "net.pt"
+    torch.jit.trace(Net(), torch.ones(2, 3)).save(str(path))
+    with pytest.raises(cb.DataError, match=r"net\.pt"):
+        cb.stimuli.torch_generator(path, latents=4)(np.ones((2, 4)))
+
+
+def test_the_network_draws_the_same_faces_and_has_slopes(make, tmp_path):
+    torch = pytest.importorskip("torch")
+    names = [*make.controls]
+    random = np.random.default_rng(0)
+    latent, moved = random.normal(size=(5, LATENTS)), random.normal(size=(5, len(names)))
+    controls = {name: moved[:, at] for at, name in enumerate(names)}
+    wanted = make(latent, **controls).astype(int)
+    network = cb.stimuli.schematic_network()
+    z = torch.tensor(np.hstack([latent, moved]), dtype=torch.float32, requires_grad=True)
+    pictures = network(z)
+    pictures.square().mean().backward()
+    assert torch.isfinite(z.grad).all()
+    assert (z.grad.abs().sum(dim=0) > 0).all()
+    batch = torch.export.Dim("faces")
+    program = torch.export.export(network, (z.detach(),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, str(tmp_path / "s.pt2"))
+    again = cb.stimuli.torch_generator(tmp_path / "s.pt2", latents=LATENTS, controls=names)
+    found = again(latent, **controls).astype(int)
+    assert np.abs(found - wanted).max() <= 1
+    # A slope is what a small step changes.
+    step = torch.zeros(1, LATENTS + len(names))
+    step[0, LATENTS] = 1e-2
+    start = z.detach()[:1]
+    with torch.no_grad():
+        change = (network(start + step).square().mean() - network(start - step).square().mean()) / 2
+    other = start.clone().requires_grad_()
+    network(other).square().mean().backward()
+    assert float(other.grad[0, LATENTS]) * 1e-2 == pytest.approx(float(change), rel=0.1)

@@ -81,3 +81,46 @@ def test_broken_manifests_are_said_to_be(tmp_path, name, content, told):
 def test_a_manifest_is_written_without_formulas(faces, tmp_path):
     with pytest.raises(cb.DataError, match=r"'generator', row 1.*run as a formula"):
         cb.stimuli.write_manifest(faces.assign(generator="=HYPERLINK()"), tmp_path / "m.csv")
+
+
+HEADER = "image,seed,attribute,level,generator"
+
+
+def read(tmp_path, *lines, name="m.csv"):
+    (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return cb.stimuli.read_manifest(tmp_path / name, images=False)
+
+
+def test_rows_with_too_many_values_are_named_with_the_other_faults(tmp_path):
+    with pytest.raises(cb.DataError) as caught:
+        read(tmp_path, HEADER, "a.png,1,age,0,g", "b.png,2,age,0,g,more", "c.png,3,age,x,g",
+             "d.png,4,age,0,g,e,f", "e.png,5")  # fmt: skip
+    told = str(caught.value)
+    assert "row 2: more values than the 5 columns (2 rows: 2, 4)" in told
+    assert "'level': 'x' is not a number (1 row: 3)" in told
+    assert "'generator': the value is missing (1 row: 5)" in told
+
+
+def test_json_rows_that_are_no_objects_are_named(tmp_path):
+    row = {"image": "a.png", "seed": 1, "attribute": "age", "level": 0, "generator": "g"}
+    with pytest.raises(cb.DataError, match=r"row 2: not an object \(2 rows: 2-3\)"):
+        read(tmp_path, json.dumps([row, 3, None]), name="m.json")
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (HEADER + ",seed", "'seed': two columns have this name"),
+        (HEADER + ",", "a column without a name"),
+    ],
+)
+def test_columns_have_names_of_their_own(tmp_path, header, told):
+    with pytest.raises(cb.DataError, match=told):
+        read(tmp_path, header, "a.png,1,age,0,g,2")
+
+
+def test_marks_spaces_and_empty_lines_do_no_harm(tmp_path):
+    found = read(tmp_path, "\ufeff" + HEADER.replace(",", ", "), "\u9762/\u00e9.png,1,age,0,g", "",
+                 "b.png,2,age,0,g")  # fmt: skip
+    assert found["stimulus"].tolist() == ["\u9762/\u00e9", "b"]
+    assert found["seed"].tolist() == [1, 2]

@@ -40,6 +40,12 @@ def test_design_writes_a_plan_that_reads_back(tmp_path):
         (["--factor", "seed=1..4", "--formula", "__import__('os')"], "cannot read"),
         (["--factor", "seed=1..4", "--formula", "open(kind)"], "calls 'open'"),
         (["--factor", "seed=1..4", "--base", "javascript:"], "images' base"),
+        (["--factor", "seed=4..1"], "write seed=1..4"),
+        (["--factor", "seed=1..4", "--factor", "kind=a,b"], "a column of the plan"),
+        (["--factor", "seed=1..4", "--factor", "race=a,b", "--factor", "race=c"], "named twice"),
+        (["--factor", "seed=1..4", "--factor", "age=1,2", "--attribute", "age=0,1"], "named twice"),
+        (["--factor", "seed=1..4", "--attribute", "hat=no,yes"], "no numbers"),
+        (["--factor", "seed=1..4", "--genuine", "-3"], "-3 genuine pairs"),
     ],
 )
 def test_design_says_in_one_line_what_is_wrong(tmp_path, arguments, told):
@@ -65,3 +71,20 @@ def test_check_of_the_real_experiment_finds_no_missing_embeddings_kept_quiet(omi
     assert done.exit_code == 0, done.output
     assert "leaks cannot be seen" in done.output
     assert "enrolment: NOT CHECKED" in done.output
+
+
+def test_a_design_without_attributes_is_planned_and_said_to_have_no_genuine_pairs(tmp_path):
+    done = run("design", "-o", tmp_path / "plan", "--factor", "seed=1..6", "--factor",
+               "gr\u00f6\u00dfe=klein,gro\u00df", "--annotators", 8)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "0 genuine" in done.output
+    assert "no --attribute" in done.output
+    assert "gr\u00f6\u00dfe[klein]" in done.output
+    lines = (tmp_path / "plan" / "ground-truth.manifest").read_text().splitlines()
+    assert len(lines) == len(pd.read_csv(tmp_path / "plan" / "assignment.csv"))
+
+
+def test_check_of_tidy_tables_says_how(tmp_path):
+    done = run("check", tmp_path, "--dataset", "tidy")
+    assert done.exit_code == 1
+    assert "cb.save the study" in done.output

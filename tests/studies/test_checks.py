@@ -167,3 +167,106 @@ def test_quality_that_moves_with_an_attribute_is_found(drawn):
     table = quality.set_index(["attribute", "question"])
     assert not table.loc["age"]["clear"].any()  # the same picture: no change at all
     assert table.loc[("lighting", "contrast"), "clear"]
+
+
+def crossed(seeds=20, rng=0, faces=None):
+    """Ratings of a crossed design: pose moves pose; a tone is seen, and leaks into age."""
+    random = np.random.default_rng(rng)
+    faces = faces if faces is not None else cb.design.full(
+        {"seed": range(seeds), "tone": ["light", "mid", "dark"], "pose": [-1, 0, 2]}
+    )  # fmt: skip
+    dark, mid = faces["tone"] == "dark", faces["tone"] == "mid"
+    seen = {"pose": 50 + 5 * faces["pose"], "dark": 20 + 60 * dark + 30 * mid, "age": 40 + 8 * dark}
+    rows = [
+        faces[["stimulus"]].assign(question=q, annotator=f"r{a}",
+                                   score=mean + random.normal(0, 4, len(faces)))
+        for q, mean in seen.items()
+        for a in range(3)
+    ]  # fmt: skip
+    return faces, pd.concat(rows).assign(score=lambda f: f["score"].clip(0, 100))
+
+
+def test_crossed_factors_are_checked_as_attributes():
+    faces, judgements = crossed()
+    study = cb.make_study(factors=["seed", "tone", "pose"], stimuli=faces, judgements=judgements,
+                          scales=(0, 100))  # fmt: skip
+    levels = study["stimuli"]["tone"].to_numpy().tolist()
+    table = cb.checks.leaks(study).set_index(["attribute", "question"])
+    assert table.loc[("pose", "pose"), "estimate"] == pytest.approx(15, abs=1)
+    at = {"light": 20, "mid": 50, "dark": 80}
+    for level in levels[1:]:
+        row = table.loc[(f"tone[{level}]", "dark")]
+        assert row["estimate"] == pytest.approx(at[level] - at[levels[0]], abs=2)
+        assert row["own"] == (level == "dark")
+    assert table.loc[("pose", "pose"), "own"]
+    assert not table.loc[[("pose", "age"), ("pose", "dark")], "clear"].all()
+    leak = next(f"tone[{level}]" for level in levels if "dark" in (level, levels[0])
+                and level != levels[0])  # fmt: skip
+    assert table.loc[(leak, "age"), "clear"]
+    dose = cb.checks.dose(study)
+    pose = dose[dose["attribute"] == "pose"].set_index("level")
+    assert pose["estimate"].to_dict() == pytest.approx({0.0: 5, 2.0: 15}, abs=1)
+    assert (table["n"] == 20).all()
+
+
+def test_a_fraction_of_a_crossed_design_gives_the_same_answers():
+    whole, _ = crossed()
+    faces = cb.design.fraction(whole, "C(tone)*pose + C(seed)", 120)
+    faces, judgements = crossed(faces=faces)
+    study = cb.make_study(factors=["seed", "tone", "pose"], stimuli=faces, judgements=judgements,
+                          scales=(0, 100))  # fmt: skip
+    row = cb.checks.leaks(study).set_index(["attribute", "question"]).loc[("pose", "pose")]
+    assert row["lower"] < 15 < row["upper"]
+
+
+def test_identity_of_crossed_factors_and_of_answers_is_told():
+    faces = cb.design.full({"seed": range(9), "tone": ["light", "dark"], "pose": [-1, 0, 2]})
+    pairs = cb.design.sample_pairs(faces, impostors=0)
+    about = faces.set_index("stimulus")
+    turned = about.loc[pairs["stimulus_b"], "pose"].to_numpy() == 2
+    distances = pd.DataFrame({"system": "net", "pair": pairs["pair"],
+                              "distance": np.where(turned, 0.8, 0.3)})  # fmt: skip
+    answers = pd.DataFrame({"pair": pairs["pair"], "question": "identity", "annotator": "a",
+                            "score": np.where(turned, 1.0, 4.0)})  # fmt: skip
+    study = cb.make_study(factors=["seed", "tone", "pose"], stimuli=faces,
+                          pairs=pairs[["pair", "stimulus_a", "stimulus_b"]], distances=distances,
+                          judgements=answers, scales=(0, 4))  # fmt: skip
+    table = cb.checks.identity_kept(study).set_index(["measure", "attribute", "level"])
+    assert table.loc[("net", "pose", 2.0), "estimate"] == pytest.approx(0.8)
+    assert table.loc[("HCIC", "pose", 2.0), "estimate"] == pytest.approx(1.0)
+    assert (table["n"] == 9).all()
+    told = str(cb.checks.manipulation_checks(study))
+    assert "people are least sure that a face is its unchanged self (pose at 2: 1, 1 to 1" in told
+    assert "net, which has no threshold, moves furthest (pose at 2: mean distance 0.8" in told
+
+
+def test_cells_that_fail_to_enrol_are_named(drawn):
+    study, images = drawn
+    cube = cb.embed(images, "wavelets", align="none")
+    lost = cube["stimulus"].str.contains("_age_2").to_numpy()
+    cube["status"][:] = np.where(lost, "no face", cube["status"])
+    cube["embedding"][:] = np.where(lost[None, :, None], np.nan, cube["embedding"])
+    told = str(cb.checks.manipulation_checks(cb.with_embeddings(study, cube)))
+    faces = cb.to_frame(study, "stimuli")
+    total = int((faces["attribute"] == "age").sum() / 2)
+    assert f"Detection: {total} of {len(faces)} faces failed to enrol, in 1 of 4 cells" in told
+    assert f"age 2.0 wavelets {total} of {total} (" in told
+
+
+def test_quality_measures_are_those_defined(tmp_path):
+    from causalbias.datasets.release.drawing import png
+
+    random = np.random.default_rng(0)
+    grey = random.integers(0, 256, (40, 30), dtype=np.uint8)
+    (tmp_path / "a.png").write_bytes(png(np.repeat(grey[..., None], 3, 2)))
+    found = cb.checks.image_scores({"a": tmp_path / "a.png"}).set_index("question")["score"]
+    share = np.unique(grey, return_counts=True)[1] / grey.size
+    assert found["dynamic range"] == pytest.approx(-(share * np.log2(share)).sum(), rel=1e-6)
+    assert found["over-exposed"] == pytest.approx(100 * (grey >= 247).mean())
+    assert found["under-exposed"] == pytest.approx(100 * (grey <= 25).mean())
+    assert found["contrast"] == pytest.approx(grey.std(), rel=1e-3)
+    edges = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
+    from scipy.ndimage import convolve
+
+    laplacian = convolve(grey.astype(float), edges)[1:-1, 1:-1]
+    assert found["sharpness"] == pytest.approx(laplacian.std(), rel=1e-3)
