@@ -122,7 +122,9 @@ def _panels(
     """Panels side by side, with the row of each group and the offset of each system in it."""
     groups = in_order(table["group"])[::-1]
     systems = in_order(table["system"])
-    height = 1.0 + len(groups) * max(0.13 * (len(systems) + 1), 0.24)
+    names = [label(group) for group in groups]
+    lines = 1 + max(name.count("\n") for name in names)
+    height = 1.0 + len(groups) * max(0.13 * (len(systems) + 1), 0.12 + 0.12 * lines)
     width = TWO_COLUMNS if n > 1 else ONE_COLUMN
     fig, grid = new_figure(width, height, ncols=n, squeeze=False, sharey=True)
     panels = list(grid[0])
@@ -130,7 +132,7 @@ def _panels(
     spread = 0.3 * (1 - 1 / len(systems))
     offsets = dict(zip(systems, np.linspace(spread, -spread, len(systems)), strict=True))
     order = {group: at for at, group in enumerate(groups)}
-    panels[0].set_yticks(range(len(groups)), [label(group) for group in groups])
+    panels[0].set_yticks(range(len(groups)), names)
     panels[0].set_ylim(-0.6, len(groups) - 0.4)
     for axes in panels:
         axes.grid(axis="x", color="0.92", linewidth=0.5)

@@ -1,6 +1,7 @@
 """One look for every figure: sizes of a paper's columns, colour-blind safe, readable in grey."""
 
 import io
+import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +22,7 @@ from causalbias.estimands.summaries import failed
 # Okabe and Ito's hues, darkened until each stands out from white (contrast of 3 to 1), in an order
 # in which neighbours differ in lightness, so in grey too; with a marker each, so that nothing
 # rests on colour alone.
-COLOURS = ("#0072B2", "#CC8400", "#00674A", "#C868A3", "#4298D4", "#B23A00", "#000000")
+COLOURS = ("#0072B2", "#CC8400", "#00674A", "#C868A3", "#B23A00", "#4298D4", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0  # inches
 _STYLE = {
@@ -71,8 +72,11 @@ def finish(fig: Figure, note: str, *draws: xr.Dataset) -> Figure:
     if note:
         fig.supxlabel(_literal(note), fontsize=6, color="0.35", x=0.01, ha="left", wrap=True)
     if any(failed(one) for one in draws):
+        width, height = fig.get_size_inches()
+        size = min(26, 5.5 * math.hypot(width, height))
+        tilt = min(25.0, math.degrees(math.atan2(height, width)))
         fig.text(
-            0.5, 0.5, "NOT CONVERGED", rotation=25, ha="center", va="center", fontsize=26,
+            0.5, 0.5, "NOT CONVERGED", rotation=tilt, ha="center", va="center", fontsize=size,
             color="#D55E00", alpha=0.45, weight="bold", zorder=10,
         )  # fmt: skip
     return fig
@@ -81,12 +85,16 @@ def finish(fig: Figure, note: str, *draws: xr.Dataset) -> Figure:
 def label(name: object, width: int = 22) -> str:
     """A name from the data as a figure can hold it: at most three short lines, no mathematics.
 
+    Of a longer one the middle is left out: names of groups differ at their ends.
+
     Examples
     --------
     >>> label("middle eastern or north african").splitlines()
     ['middle eastern or', 'north african']
     """
-    lines = textwrap.wrap(str(name), width, max_lines=3, placeholder=" …")
+    lines = textwrap.wrap(str(name), width)
+    if len(lines) > 3:
+        lines = [lines[0], f"{lines[1]} …", lines[-1]]
     return _literal("\n".join(lines))
 
 

@@ -51,6 +51,7 @@ COLUMNS = {
     "engine": "how the posterior was computed",
     "estimate": "best single guess (posterior median; in checks of manipulations, the mean)",
     "faces": "faces tried",
+    "errors": "wrong decisions seen",
     "failed": "comparisons, or faces, without a result",
     "failures": "edits beyond the threshold",
     "file": "where it was read",

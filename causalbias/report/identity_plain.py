@@ -27,11 +27,13 @@ def plain_words(result: Identity, tables: dict[str, pd.DataFrame]) -> Plain:
     return Plain(
         asked=_asked(result),
         found=found,
-        sure=[
-            f"{clear} of {len(every)} differences between groups are clear: their range lies on "
-            "one side of no difference. The others may be chance.",
-            *how_sure(tables, result.prob, "chance in which persons the generator drew"),
-        ],
+        sure=how_sure(
+            tables,
+            result.prob,
+            clear=f"{clear} of {len(every)} differences between groups are clear: their range lies "
+            "on one side of no difference. The others may be chance.",
+            allowed_for="chance in which persons the generator drew",
+        ),
         silent=_silent(result),
     )
 

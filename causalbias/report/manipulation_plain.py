@@ -18,10 +18,12 @@ def plain_words(result: Manipulation, tables: dict[str, pd.DataFrame], *, identi
     return Plain(
         asked=_asked(result, tables),
         found={"": [_noticed(result, top), *_moved(tables), *_lost(tables)]},
-        sure=[
-            _clear(top),
-            *how_sure(tables, result.prob, "chance in who rated and which faces were made"),
-        ],
+        sure=how_sure(
+            tables,
+            result.prob,
+            clear=_clear(top),
+            allowed_for="chance in who rated and which faces were made",
+        ),
         silent=_silent(result, identity),
     )
 
@@ -35,7 +37,7 @@ def _asked(result: Manipulation, tables: dict[str, pd.DataFrame]) -> str:
         if len(attributes) > 1
         else f"each in several versions that differ in {quoted(attributes)[0]} alone"
     )
-    said = f"{_faces(result)}computer-made faces were shown, {changed}. {raters} scored them. "
+    said = f"{_faces(result)} faces were shown, {changed}. {raters} scored them. "
     if "machine" not in tables:
         return said + "Which changes do people notice, and how much?"
     systems = sorted(tables["machine"]["system"].astype(str).unique())
@@ -60,9 +62,9 @@ def _decides(tables: dict[str, pd.DataFrame]) -> str:
 
 def _faces(result: Manipulation) -> str:
     if "stimuli" not in result.study.children:
-        return ""
+        return "Computer-made"
     sizes = result.study.children["stimuli"].to_dataset().sizes
-    return f"{sizes['seed']:,} " if "seed" in sizes else ""
+    return f"{sizes['seed']:,} computer-made" if "seed" in sizes else "Computer-made"
 
 
 def _noticed(result: Manipulation, top: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """Plain sentences that reports of every analysis share, and figures in words."""
 
 from collections.abc import Sequence
+from textwrap import shorten
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ def number(value: float, digits: int = 2) -> str:
 
     Examples
     --------
-    >>> number(-1234.5), number(0.0456), number(-0.0)
+    >>> number(-1234.6), number(0.0456), number(-0.0)
     ('−1,235', '0.046', '0')
     """
     if value == 0 or not np.isfinite(value):
@@ -69,15 +70,18 @@ def of_every(row: pd.Series) -> str:
     return f"{middle:,} of every {every:,} (range {low:,} to {high:,})"
 
 
-def how_sure(tables: dict[str, pd.DataFrame], prob: float, allowed_for: str) -> list[str]:
-    """How sure the results are: ranges, the models' tests, and the truth of simulations."""
+def how_sure(
+    tables: dict[str, pd.DataFrame], prob: float, *, clear: str, allowed_for: str
+) -> list[str]:
+    """How sure the results are: what is `clear`, ranges, the models' tests, simulations' truth."""
     failed = tables["fits"].loc[tables["fits"]["verdict"] != "converged", "model"]
     told = []
     if len(failed):
         told.append(
             f"NOT SURE AT ALL: {len(failed)} of {len(tables['fits'])} calculations failed their "
-            f"own tests ({listed(list(failed))}). What rests on them is not to be used."
+            "own tests, as said above. What rests on them is not to be used."
         )
+    told.append(clear)
     told.append(
         f"Every number is an estimate. The range after it holds the true value with a probability "
         f"of {100 * prob:g}%, so far as the model and the data are right. Ranges allow for "
@@ -140,11 +144,12 @@ def told(table: pd.DataFrame, labels: Sequence[str], what: str, shape: str) -> s
     missing = len(table) - len(stated)
     said = f"{shape}: {what}. "
     if not parts:
-        return said + f"None of {len(table)} could be stated."
-    if len(parts) > MOST:
+        ends = " to ".join(number(end, 3) for end in (table["upper"].min(), table["upper"].max()))
+        return said + f"None of {len(table)} could be stated; their intervals end at {ends}."
+    if len(parts) > MOST or sum(map(len, parts)) > 1000:
         said += (
-            f"{len(parts)} estimates with intervals, from {parts[0]}, {parts[1]} and {parts[2]}, "
-            f"to {parts[-2]} and {parts[-1]}."
+            f"{len(parts)} estimates with intervals, from {'; '.join(parts[:3])}; down to "
+            f"{'; '.join(parts[-2:])}."
         )
     else:
         said += "; ".join(parts) + "."
@@ -157,7 +162,7 @@ def told(table: pd.DataFrame, labels: Sequence[str], what: str, shape: str) -> s
 
 
 def _estimate(row: pd.Series, names: list[str]) -> str:
-    label = " ".join(str(row[name]) for name in names) or "all"
+    label = shorten(" ".join(str(row[name]) for name in names), 60, placeholder=" …") or "all"
     if not np.isfinite(row["upper"]):
         return f"{label}: unbounded"
     return (
