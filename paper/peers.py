@@ -61,8 +61,8 @@ def _absent(present: list[str]) -> str:
     """Which of the peers were not there, as a sentence."""
     missing = [name for key, name in NAMES.items() if key not in present]
     if not missing:
-        return "Both were installed."
-    return f"{' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} not installed."
+        return "Both were installed when this was built."
+    return f"{' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} not installed when this was built."
 
 
 def _sds(one: dict[str, Any]) -> list[str]:

@@ -119,8 +119,8 @@ def in_order[T](names: Iterable[T]) -> list[T]:
 
 
 def few_ticks(axes: Axes) -> None:
-    """At most five steps across, so that the numbers below keep apart."""
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+    """At most six steps across, so that the numbers below keep apart."""
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
 
 
 def legend_above(fig: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:

@@ -77,12 +77,19 @@ def _side(
     return said
 
 
+def _faces(names: pd.Series, chosen: pd.Series) -> str:
+    """The groups chosen, or that it is all of several."""
+    if len(names) > 2 and chosen.all():
+        return "faces of all other groups"
+    return f"{listed(list(names[chosen]))} faces"
+
+
 def _groups(part: pd.DataFrame, reference: str) -> str:
     """Groups found clearly more, and clearly less, alike than the reference."""
     clear = (part["lower"] > 0) | (part["upper"] < 0)
     names = part["race"].astype(str) + " " + part["gender"].astype(str)
     found = [
-        f"{listed(list(names[clear & side]))} faces are found {word} alike than {reference} ones"
+        f"{_faces(names, clear & side)} are found {word} alike than {reference} ones"
         for side, word in ((part["alike"] > 0, "more"), (part["alike"] < 0, "less"))
         if (clear & side).any()
     ]
