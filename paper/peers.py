@@ -62,7 +62,8 @@ def _absent(present: list[str]) -> str:
     missing = [name for key, name in NAMES.items() if key not in present]
     if not missing:
         return "Both were installed when this was built."
-    return f"{' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} not installed when this was built."
+    were = "was" if len(missing) == 1 else "were"
+    return f"{' and '.join(missing)} {were} not installed when this was built."
 
 
 def _sds(one: dict[str, Any]) -> list[str]:
