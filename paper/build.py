@@ -228,7 +228,8 @@ def git_state() -> str:
     if not commit:
         return "not under version control"
     changed = len(git("status", "--porcelain").splitlines())
-    return f"{commit}, {changed} files changed since" if changed else commit
+    files = "file" if changed == 1 else "files"
+    return f"{commit}, {changed} {files} changed since" if changed else commit
 
 
 CITED = re.compile(r'#?\b(num|holds|results-table|results-figure)\("([^"]+)"')
