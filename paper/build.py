@@ -159,7 +159,7 @@ def run_stage(
 
 def key_of(stage: Stage, settings: dict[str, Any], files: list[Path], data: Path) -> str:
     """Hash of all that a stage's results depend on."""
-    common = {name: settings[name] for name in ("seed", "prob", "draws")}
+    common = {name: settings[name] for name in ("seed", "prob", "draws", "rope")}
     code = [HERE / "results.py", HERE / f"{stage.module}.py", *(ROOT / one for one in stage.code)]
     code += sorted((ROOT / "causalbias").rglob("*.py"))
     parts = {
@@ -198,6 +198,7 @@ def _general(settings: dict[str, Any]) -> dict[str, str]:
         "prob": f"{100 * settings['prob']:g}%",
         "seed": str(settings["seed"]),
         "draws": f"{4 * settings['draws']:,}",
+        "rope": f"{settings['rope']:g}",
         "version": version("causalbias"),
     }
 
@@ -227,7 +228,8 @@ def git_state() -> str:
     if not commit:
         return "not under version control"
     changed = len(git("status", "--porcelain").splitlines())
-    return f"{commit}, {changed} files changed since" if changed else commit
+    files = "file" if changed == 1 else "files"
+    return f"{commit}, {changed} {files} changed since" if changed else commit
 
 
 CITED = re.compile(r'#?\b(num|holds|results-table|results-figure)\("([^"]+)"')

@@ -11,37 +11,59 @@ from typing import Any
 import gaussian_full_size as benchmark
 from results import Results, plain
 
+NAMES = {"lmer": "lme4", "gpboost": "GPBoost"}
+
 
 def peers(settings: dict[str, Any], _: Path, __: Path | None) -> Results:
     """Run each contender that is installed, one after another, each in a fresh process."""
     found = Results()
-    runs = {}
-    with tempfile.TemporaryDirectory() as name:
-        rows = benchmark.simulate(settings["peers"]["size"], False, Path(name))
-        command = [sys.executable, benchmark.__file__, "--folder", name, "--draws", "4000"]
-        for contender in ("engine", *_installed()):
-            again = [*command, "--inside", contender]
-            if contender == "lmer":
-                again = ["Rscript", "-e", benchmark.LMER, name, str(rows),
-                         str(benchmark.COEFFICIENTS)]  # fmt: skip
-            runs[contender] = benchmark.measured(again)
+    present = _installed()
+    runs: list[tuple[int, str, dict[str, Any]]] = []
+    for size in settings["peers"]["sizes"]:
+        runs += _at(size, ("engine", *present))
+    sizes = list(dict.fromkeys(rows for rows, _, _ in runs))
     found.table(
         "peers",
-        ["by", "gives", "wall s", "CPU s", "sd of seeds", "sd of noise"],
-        [[one["version"], benchmark.GIVES[name], plain(one["seconds"], 1), plain(one["cpu"], 1),
-          *_sds(one)] for name, one in runs.items()],
+        ["rows", "by", "gives", "wall s", "CPU s", "sd seeds", "sd noise"],
+        [[f"{rows:,}", one["version"], benchmark.GIVES[name], plain(one["seconds"], 1),
+          plain(one["cpu"], 1), *_sds(one)] for rows, name, one in runs],
     )  # fmt: skip
     truth = benchmark.TRUTH
     found.numbers |= {
-        "peers.rows": f"{rows:,}",
+        "peers.rows": " and to ".join(f"{rows:,}" for rows in sizes),
         "peers.draws": "4,000",
-        "peers.n": f"{len(runs) - 1}",
+        "peers.n": f"{len(present)}",
+        "peers.absent": _absent(present),
         "peers.coefficients": f"{benchmark.COEFFICIENTS}",
         "peers.truth.seed": plain(truth["seed"], 3),
         "peers.truth.sigma": plain(truth["sigma"], 3),
         "peers.machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
     return found
+
+
+def _at(size: float, contenders: tuple[str, ...]) -> list[tuple[int, str, dict[str, Any]]]:
+    """Rows, contender and what was measured, at one size."""
+    runs = []
+    with tempfile.TemporaryDirectory() as name:
+        rows = benchmark.simulate(size, False, Path(name))
+        command = [sys.executable, benchmark.__file__, "--folder", name, "--draws", "4000"]
+        for contender in contenders:
+            again = [*command, "--inside", contender]
+            if contender == "lmer":
+                again = ["Rscript", "-e", benchmark.LMER, name, str(rows),
+                         str(benchmark.COEFFICIENTS)]  # fmt: skip
+            runs.append((rows, contender, benchmark.measured(again)))
+    return runs
+
+
+def _absent(present: list[str]) -> str:
+    """Which of the peers were not there, as a sentence."""
+    missing = [name for key, name in NAMES.items() if key not in present]
+    if not missing:
+        return "Both were installed when this was built."
+    were = "was" if len(missing) == 1 else "were"
+    return f"{' and '.join(missing)} {were} not installed when this was built."
 
 
 def _sds(one: dict[str, Any]) -> list[str]:

@@ -9,12 +9,13 @@ import pandas as pd
 
 # The analyses behind docs/omi.md and docs/error_rates.md.
 from error_rates import carry, groups_of, rates_of, read, within
-from omi import ROPE, comparisons
+from omi import comparisons
 from results import Results, chance, estimate, plain
 
 import causalbias as cb
 from causalbias.studies.manipulation import Manipulation, analyse_manipulation
 
+SURE = 0.95  # probability from which on one is said to be the larger
 SHOWN = ("familiar", "outgoing")  # attributes whose faces are shown
 
 
@@ -83,7 +84,7 @@ def _pushes(found: Results, folder: Path, result: Manipulation) -> None:
             f"omi.{at}.lost": f"{lost.loc[at, 'failures']} of {lost.loc[at, 'n']}",
             f"omi.{at}.lost-interval": _percent(lost.loc[at]),
         }
-    ends = (result.ranks["ratio"].sel(system=system) > 0.95).any("rank").sum()
+    ends = (result.ranks["ratio"].sel(system=system) > SURE).any("rank").sum()
     found.numbers["omi.ranks-sure"] = str(int(ends))
     sure = cb.summarise(result.ratio.sel(system=system), prob=result.prob)
     least = sure.set_index("attribute").drop(SHOWN[0])["upper"].max()
@@ -108,11 +109,12 @@ def against(settings: dict[str, Any], folder: Path, data: Path) -> Results:
     """People and dlib on a common scale, the second half of each push."""
     draws = comparisons(cb.load("omi", data / "omi"))
     one = draws.sel(unit="residual sd")
+    rope = (-settings["rope"], settings["rope"])
     people, network = (
         cb.summarise(one, of=name, prob=settings["prob"]).set_index("attribute")
         for name in ("effect_a", "effect_b")
     )
-    table = cb.summarise(cb.equivalence(one, ROPE), prob=settings["prob"]).set_index("attribute")
+    table = cb.summarise(cb.equivalence(one, rope), prob=settings["prob"]).set_index("attribute")
     found = Results(failures=json.loads(draws.attrs["failures"]))
     order = table.sort_values("estimate", ascending=False).index
     found.table(
@@ -122,22 +124,23 @@ def against(settings: dict[str, Any], folder: Path, data: Path) -> Results:
           chance(table.loc[at, "p_larger"])] for at in order],
     )  # fmt: skip
     every = draws["p_larger"].to_dataframe()["p_larger"].unstack("unit")
-    agree = every[((every > 0.95).all(axis=1)) | ((every < 0.05).all(axis=1))]
+    agree = every[((every > SURE).all(axis=1)) | ((every < 1 - SURE).all(axis=1))]
     found.numbers |= {
-        "omi.against.larger": f"{int((table['p_larger'] > 0.95).sum())}",
-        "omi.against.all-units": f"{int((every > 0.95).all(axis=1).sum())}",
+        "omi.against.sure": plain(SURE, 2),
+        "omi.against.larger": f"{int((table['p_larger'] > SURE).sum())}",
+        "omi.against.all-units": f"{int((every > SURE).all(axis=1).sum())}",
         "omi.against.attributes": f"{len(table)}",
         "omi.against.agree": f"{len(agree)}",
     }
     for at in order:
         found.numbers[f"omi.against.{at}"] = estimate(table.loc[at])
         found.numbers[f"omi.against.{at}.p"] = chance(table.loc[at, "p_larger"])
-    found.claims["omi.against.most-larger"] = bool((table["p_larger"] > 0.95).mean() > 0.5)
+    found.claims["omi.against.most-larger"] = bool((table["p_larger"] > SURE).mean() > 0.5)
     found.claims["omi.against.unsure"] = bool(
-        table.loc[["age", "gender"], "p_larger"].between(0.05, 0.95).all()
+        table.loc[["age", "gender"], "p_larger"].between(1 - SURE, SURE).all()
     )
     found.figure(
-        folder, "omi-against", cb.plots.comparison(draws, rope=ROPE, prob=settings["prob"]),
+        folder, "omi-against", cb.plots.comparison(draws, rope=rope, prob=settings["prob"]),
         "Effects of each attribute on people and on dlib on a common scale, and the difference.",
     )  # fmt: skip
     return found

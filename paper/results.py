@@ -1,6 +1,7 @@
 """What a stage of the paper hands on: numbers as the text prints them, claims, tables, figures."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -54,7 +55,9 @@ Stage = Callable[[dict[str, Any], Path, Path | None], Results]
 
 
 def plain(value: float, digits: int = 2) -> str:
-    """A number with a true minus sign; never minus zero."""
+    """A number with a true minus sign; never minus zero, and words for what cannot be stated."""
+    if math.isnan(value):
+        return "not stated"
     text = f"{value:,.{digits}f}"
     return text.replace("-", "" if float(text.replace(",", "")) == 0 else "−")
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from causalbias.plots.style import TWO_COLUMNS, finish, new_figure, styled
+from causalbias.plots.style import TWO_COLUMNS, finish, label, new_figure, styled
 
 
 @styled
@@ -42,15 +42,15 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     estimate, own = estimate[order], own[order]
     clear = table.pivot(**shape, values="clear")[order].eq(True)
     limit = float(np.nanmax(np.abs(estimate.to_numpy()))) or 1.0
-    fig, axes = new_figure(TWO_COLUMNS, 1.3 + 0.22 * len(estimate))
+    fig, axes = new_figure(TWO_COLUMNS, 1.4 + 0.24 * len(estimate))
     image = axes.imshow(estimate.to_numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    small = 4.6 if len(order) > 20 else 6.5
+    small = 6.0 if len(order) > 20 else 6.5
     for row, column in np.ndindex(*estimate.shape):
         value = estimate.to_numpy()[row, column]
         if np.isnan(value):
             continue
         sure, dark = clear.to_numpy()[row, column], abs(value) > 0.6 * limit
-        colour = "white" if dark else ("black" if sure else "0.6")
+        colour = "white" if dark else ("black" if sure else "0.4")
         digits = f"{value:.0f}" if limit >= 10 else f"{value:.2g}"
         axes.text(column, row, "0" if digits == "-0" else digits,
                   ha="center", va="center", fontsize=small, color=colour,
@@ -58,8 +58,10 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
         if own.to_numpy()[row, column]:
             corner = (column - 0.5, row - 0.5)
             axes.add_patch(Rectangle(corner, 1, 1, fill=False, linewidth=1.2, edgecolor="black"))
-    axes.set_xticks(range(len(order)), order, rotation=90 if len(order) > 8 else 0)
-    axes.set_yticks(range(len(estimate)), [str(name) for name in estimate.index])
+    across = len(order) <= 8
+    names = [label(name, 64 // len(order) if across else 26) for name in order]
+    axes.set_xticks(range(len(order)), names, rotation=0 if across else 90)
+    axes.set_yticks(range(len(estimate)), [label(name) for name in estimate.index])
     axes.set(xlabel="perceived", ylabel="manipulated")
     axes.tick_params(length=0)
     fig.colorbar(image, ax=axes, label=f"change, {unit}", shrink=0.9, pad=0.01)

@@ -1,12 +1,23 @@
 """Figure of a comparison: both fits' effects on a common scale, and their difference."""
 
 import numpy as np
+import pandas as pd
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from causalbias.errors import DataError
 from causalbias.estimands.summaries import SAMPLE, summarise
-from causalbias.plots.style import TWO_COLUMNS, error_bars, finish, new_figure, styled
+from causalbias.plots.style import (
+    TWO_COLUMNS,
+    error_bars,
+    few_ticks,
+    finish,
+    label,
+    legend_above,
+    new_figure,
+    styled,
+)
 
 
 @styled
@@ -60,35 +71,40 @@ def comparison(
         for name in ("effect_a", "effect_b", "difference")
     }
     order = tables["difference"].sort_values("estimate").index
+    shown = [label(name) for name in order]
+    lines = sum(1 + 0.5 * name.count("\n") for name in shown)
     fig, axes = new_figure(
-        TWO_COLUMNS, 1.1 + 0.22 * len(order), ncols=2, sharey=True, width_ratios=[1.2, 1]
+        TWO_COLUMNS, 1.1 + 0.22 * lines, ncols=2, sharey=True, width_ratios=[1.2, 1]
     )
     labels = [str(draws.attrs[name]) for name in "ab"]
-    for at, (name, label) in enumerate(zip(("effect_a", "effect_b"), labels, strict=True)):
-        _intervals(axes[0], tables[name].loc[order], at, 0.14 - 0.28 * at, label)
+    for at, (name, side) in enumerate(zip(("effect_a", "effect_b"), labels, strict=True)):
+        _intervals(axes[0], tables[name].loc[order], at, 0.14 - 0.28 * at, side)
     _intervals(axes[1], tables["difference"].loc[order], 6, 0.0, None)
     for at, chance in enumerate(tables["difference"].loc[order, "p_larger"]):
         beside = axes[1].get_yaxis_transform()
         axes[1].text(1.01, at, _chance(chance), transform=beside, va="center", fontsize=6.5)
-    axes[1].set_title(f"P({labels[1]} larger)", loc="right", fontsize=6.5)
+    axes[1].set_title(label(f"P({labels[1]} larger)", 40), loc="right", fontsize=6.5)
     if rope is not None:
         axes[1].axvspan(*rope, color="0.9", zorder=-1)
-    axes[0].set_yticks(range(len(order)), [str(label) for label in order])
+    axes[0].set_yticks(range(len(order)), shown)
     axes[0].set_ylim(-0.6, len(order) - 0.4)
-    fig.legend(loc="outside upper left", ncols=2, handletextpad=0.1)
+    legend_above(fig, *axes[0].get_legend_handles_labels())
     for panel in axes:
         panel.axvline(0, color="0.6", linewidth=0.6, zorder=0)
         panel.grid(axis="x", color="0.92", linewidth=0.5)
         panel.set_axisbelow(True)
+        few_ticks(panel)
     axes[0].set_xlabel(xlabel or f"effect ({unit})")
-    axes[1].set_xlabel(f"{labels[1]} minus {labels[0]}")
+    axes[1].set_xlabel(label(f"{labels[1]} minus {labels[0]}", 40))
     return finish(fig, note, draws)
 
 
-def _intervals(axes, table, series: int, offset: float, label: str | None) -> None:  # type: ignore[no-untyped-def]
+def _intervals(
+    axes: Axes, table: pd.DataFrame, series: int, offset: float, name: str | None
+) -> None:
     lengths = [table["estimate"] - table["lower"], table["upper"] - table["estimate"]]
     y = np.arange(len(table)) + offset
-    error_bars(axes, table["estimate"], y, xerr=lengths, series=series, label=label)
+    error_bars(axes, table["estimate"], y, xerr=lengths, series=series, label=name)
 
 
 def _chance(value: float) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from causalbias.errors import DataError
-from causalbias.plots.style import ONE_COLUMN, TWO_COLUMNS, finish, new_figure, styled
+from causalbias.plots.style import ONE_COLUMN, TWO_COLUMNS, finish, label, new_figure, styled
 
 MOST = 400  # faces in a figure: more could not be told apart
 
@@ -60,7 +60,9 @@ def face_strip(
     labels = [list(dict.fromkeys(sorted(one))) for one in zip(*cells, strict=True)]
     down, across = labels
     width = ONE_COLUMN if len(across) <= 5 else TWO_COLUMNS
-    room = 0.75 if rows else 0.05
+    names = {row: label(row, 14) for row in down}
+    longest = max(len(line) for name in names.values() for line in [*name.splitlines(), ""])
+    room = 0.2 + 0.065 * longest if rows else 0.05
     side = (width - room) / len(across)
     fig, grid = new_figure(
         width, 0.28 + side * len(down) + (0.2 if note else 0), nrows=len(down),
@@ -79,7 +81,7 @@ def face_strip(
             if i == 0:
                 axes.set_title(f"{columns} {column}" if j == 0 else str(column), fontsize=7)
             if j == 0 and rows:
-                axes.set_ylabel(str(row), rotation=0, ha="right", va="center")
+                axes.set_ylabel(names[row], rotation=0, ha="right", va="center")
     return finish(fig, note)
 
 

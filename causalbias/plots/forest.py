@@ -3,11 +3,20 @@
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from causalbias.errors import DataError
 from causalbias.estimands.summaries import SAMPLE, summarise
-from causalbias.plots.style import ONE_COLUMN, error_bars, finish, new_figure, styled
+from causalbias.plots.style import (
+    ONE_COLUMN,
+    error_bars,
+    finish,
+    label,
+    legend_above,
+    new_figure,
+    styled,
+)
 
 
 @styled
@@ -54,30 +63,32 @@ def forest(
     table = summarise(draws, prob=prob)
     groups = list(table.groupby(series[0])) if series else [("", table)]
     order = groups[-1][1].sort_values("estimate")[rows].tolist()
-    fig, axes = new_figure(ONE_COLUMN, 0.75 + 0.16 * len(order) * max(1.0, len(groups) / 2))
+    names = [label(value if isinstance(value, str) else f"{rows} {value}") for value in order]
+    lines = sum(max(len(groups) / 2, 1 + name.count("\n")) for name in names)
+    fig, axes = new_figure(ONE_COLUMN, 0.8 + 0.16 * lines + (0.2 if series else 0))
     offsets = np.linspace(0.16, -0.16, len(groups)) if len(groups) > 1 else [0.0]
-    for at, ((label, part), offset) in enumerate(zip(groups, offsets, strict=True)):
+    for at, ((one, part), offset) in enumerate(zip(groups, offsets, strict=True)):
         y = np.array([order.index(value) for value in part[rows]]) + offset
-        _draw_series(axes, part, y, at, f"{series[0]} {label!s}" if series else None)
+        _draw_series(axes, part, y, at, f"{series[0]} {one!s}" if series else None)
     if name == "ratio" and (table["estimate"] > 0).all():
         axes.set_xscale("log")
     else:
         axes.axvline(0, color="0.6", linewidth=0.6, zorder=0)
-    axes.set_yticks(range(len(order)), [str(value) for value in order])
+    axes.set_yticks(range(len(order)), names)
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.grid(axis="x", color="0.92", linewidth=0.5)
     axes.set_axisbelow(True)
     axes.set_xlabel(xlabel or str(draws.attrs.get("outcome", name)))
     if series:
-        axes.legend(loc="lower right", handletextpad=0.1)
+        legend_above(fig, *axes.get_legend_handles_labels())
     return finish(fig, note, draws)
 
 
-def _draw_series(axes, part: pd.DataFrame, y: np.ndarray, at: int, label: str | None) -> None:  # type: ignore[no-untyped-def]
+def _draw_series(axes: Axes, part: pd.DataFrame, y: np.ndarray, at: int, name: str | None) -> None:
     finite = np.isfinite(part[["lower", "upper"]].to_numpy()).all(axis=1)
     sure = part[finite]
     lengths = [sure["estimate"] - sure["lower"], sure["upper"] - sure["estimate"]]
-    error_bars(axes, sure["estimate"], y[finite], xerr=lengths, series=at, label=label)
+    error_bars(axes, sure["estimate"], y[finite], xerr=lengths, series=at, label=name)
     for row in y[~finite]:
         axes.axhline(row, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
         axes.text(

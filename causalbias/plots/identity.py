@@ -7,7 +7,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from causalbias.estimands.summaries import summarise
-from causalbias.plots.style import ONE_COLUMN, TWO_COLUMNS, error_bars, finish, new_figure, styled
+from causalbias.plots.style import (
+    COLOURS,
+    ONE_COLUMN,
+    TWO_COLUMNS,
+    error_bars,
+    few_ticks,
+    finish,
+    in_order,
+    label,
+    legend_above,
+    new_figure,
+    styled,
+)
 
 RATES = {"FMR": "impostor pairs: false match rate", "FNMR": "genuine pairs: false non-match rate"}
 
@@ -51,7 +63,7 @@ def group_effects(
                       markersize=3.5, label="truth")  # fmt: skip
         axes.set_title(f"{kind} pairs")
         axes.set_xlabel(xlabel or str(effect.attrs.get("outcome", "effect")))
-    _legend(fig, panels[0])
+    _legend(fig, panels[0], systems=list(offsets))
     return finish(fig, note, effect)
 
 
@@ -71,7 +83,8 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
     -------
     Figure
         As wide as `group_effects`, each panel on a scale of its own, that of the rates stated. A
-        hollow mark at zero: too few errors to state a rate; the interval may leave the panel.
+        hollow mark at zero: too few errors to state a rate; an arrow: the interval leaves the
+        panel.
     """
     table = _series(summarise(rates, prob=prob)).fillna({"estimate": 0.0})
     kinds = [kind for kind in RATES if (table["rate_of"] == kind).any()]
@@ -86,9 +99,15 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
         seen = part[part["supported"]]
         end = 1.1 * (seen if len(seen) else part)["upper"].max()
         axes.set_xlim(-0.03 * end, end)
+        for at, system in enumerate(offsets):
+            beyond = part[(part["upper"] > end) & (part["system"] == system)]
+            if beyond.empty:
+                continue
+            axes.plot([end] * len(beyond), _places(beyond, order, offsets), ">", clip_on=False,
+                      markersize=3, color=COLOURS[at % len(COLOURS)])  # fmt: skip
         axes.set_title(RATES[kind])
         axes.set_xlabel(kind)
-    _legend(fig, panels[0], leave_out="not stated")
+    _legend(fig, panels[0], systems=list(offsets))
     return finish(fig, note, rates)
 
 
@@ -101,9 +120,11 @@ def _panels(
     table: pd.DataFrame, n: int
 ) -> tuple[Figure, list[Axes], dict[str, int], dict[str, float]]:
     """Panels side by side, with the row of each group and the offset of each system in it."""
-    groups = sorted(table["group"].unique(), reverse=True)
-    systems = sorted(table["system"].unique())
-    height = 0.95 + 0.13 * len(groups) * (len(systems) + 1)
+    groups = in_order(table["group"])[::-1]
+    systems = in_order(table["system"])
+    names = [label(group) for group in groups]
+    lines = 1 + max(name.count("\n") for name in names)
+    height = 1.0 + len(groups) * max(0.13 * (len(systems) + 1), 0.12 + 0.12 * lines)
     width = TWO_COLUMNS if n > 1 else ONE_COLUMN
     fig, grid = new_figure(width, height, ncols=n, squeeze=False, sharey=True)
     panels = list(grid[0])
@@ -111,11 +132,12 @@ def _panels(
     spread = 0.3 * (1 - 1 / len(systems))
     offsets = dict(zip(systems, np.linspace(spread, -spread, len(systems)), strict=True))
     order = {group: at for at, group in enumerate(groups)}
-    panels[0].set_yticks(range(len(groups)), groups)
+    panels[0].set_yticks(range(len(groups)), names)
     panels[0].set_ylim(-0.6, len(groups) - 0.4)
     for axes in panels:
         axes.grid(axis="x", color="0.92", linewidth=0.5)
         axes.set_axisbelow(True)
+        few_ticks(axes)
     return fig, panels, order, offsets
 
 
@@ -134,8 +156,8 @@ def _draw(
                    label=system)  # fmt: skip
 
 
-def _legend(fig: Figure, axes: Axes, leave_out: str = "") -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    shown = [(one, label) for one, label in zip(handles, labels, strict=True) if label != leave_out]
-    fig.legend(*zip(*shown, strict=True), loc="outside upper center", ncols=len(shown),
-               handletextpad=0.3)  # fmt: skip
+def _legend(fig: Figure, axes: Axes, systems: list[str]) -> None:
+    """The systems in their order, then the truth."""
+    found = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    names = [name for name in [*systems, "truth"] if name in found]
+    legend_above(fig, [found[name] for name in names], names)

@@ -14,12 +14,16 @@ from causalbias.plots.style import (
     ONE_COLUMN,
     TWO_COLUMNS,
     error_bars,
+    few_ticks,
     finish,
+    in_order,
+    label,
     new_figure,
     styled,
 )
 
 COLUMNS = 5
+MANY = 12  # more attributes than this need two columns
 
 
 @styled
@@ -47,7 +51,7 @@ def dose_response(
         ("people:\nchange of score", summarise(human, prob=prob), 0),
         ("network:\ndistance", summarise(machine, prob=prob), 1),
     ]
-    attributes = sorted(set(human["attribute"].values.tolist()))
+    attributes = in_order(human["attribute"].values.tolist())
     if any("system" in table and table["system"].nunique() > 1 for _, table, _ in sides):
         raise DataError("several systems in one figure", mend="select one with .sel(system=...)")
     blocks = int(np.ceil(len(attributes) / COLUMNS))
@@ -58,18 +62,18 @@ def dose_response(
     )  # fmt: skip
     lowest = float(human.attrs["reference"])
     for at, attribute in enumerate(attributes):
-        for side, (label, table, series) in enumerate(sides):
+        for side, (name, table, series) in enumerate(sides):
             axes = grid[2 * (at // columns) + side][at % columns]
             part = table[table["attribute"] == attribute].sort_values("level")
             _dose_panel(axes, part, lowest, series)
             low, high = min(0.0, table["lower"].min()), table["upper"].max()
             axes.set_ylim(low - 0.06 * (high - low), high + 0.08 * (high - low))
             if side == 0:
-                axes.set_title(str(attribute))
+                axes.set_title(label(attribute, 90 // columns))
             else:
                 axes.set_xlabel("level")
             if at % columns == 0:
-                axes.set_ylabel(label)
+                axes.set_ylabel(name)
             else:
                 axes.set_yticklabels([])
     for unused in range(len(attributes), blocks * columns):
@@ -108,8 +112,9 @@ def perceived_against_distance(
     Returns
     -------
     Figure
-        One column wide, one point an attribute with both intervals. Attributes along one dashed
-        line move the network equally far per point of perceived change.
+        One column wide, two for more than 12 attributes; one point an attribute with both
+        intervals. Attributes along one dashed line move the network equally far per point of
+        perceived change.
     """
     highest = human["level"].max()
     seen = summarise(human.sel(level=highest), prob=prob).set_index("attribute")
@@ -117,7 +122,8 @@ def perceived_against_distance(
     if moved.index.has_duplicates:
         raise DataError("several systems in one figure", mend="select one with .sel(system=...)")
     both = seen.merge(moved, left_index=True, right_index=True, suffixes=("_seen", "_moved"))
-    fig, axes = new_figure(ONE_COLUMN, 3.0)
+    many = len(both) > MANY
+    fig, axes = new_figure(TWO_COLUMNS if many else ONE_COLUMN, 4.5 if many else 3.0)
     error_bars(
         axes,
         both["estimate_seen"],
@@ -139,6 +145,7 @@ def perceived_against_distance(
         axes.axvline(0, color="0.7", linewidth=0.6, zorder=0)
     _equal_ratio_lines(axes, (both["estimate_moved"] / both["estimate_seen"].abs()).to_numpy())
     _label_points(axes, both)
+    few_ticks(axes)
     axes.set_xlabel("perceived change (points of the score)")
     axes.set_ylabel("distance moved")
     return finish(fig, note, human, machine)
@@ -161,7 +168,7 @@ def _equal_ratio_lines(axes: Axes, ratios: np.ndarray) -> None:
         at_top = top / ratio < right
         axes.annotate(
             f"{ratio:g}/point", (end, end * ratio), xytext=(-2, -1 if at_top else 2),
-            textcoords="offset points", fontsize=5.5, color="0.45", ha="right",
+            textcoords="offset points", fontsize=6, color="0.45", ha="right",
             va="top" if at_top else "bottom",
         )  # fmt: skip
 
@@ -181,11 +188,12 @@ def _label_points(axes: Axes, both: pd.DataFrame) -> None:
     points = axes.transData.transform(np.column_stack([x, y]))
     scale = figure.dpi / 72
     taken = [axes.transData.transform(obstacles)]
-    labels = both.index.astype(str)
-    for at, (label, point) in enumerate(zip(labels, points, strict=True)):
-        half = np.array([1.9 * len(label) * scale, 3.2 * scale])
+    labels = [label(name) for name in both.index]
+    for at, (name, point) in enumerate(zip(labels, points, strict=True)):
+        lines = name.splitlines() or [""]
+        half = np.array([1.9 * max(map(len, lines)), 3.2 + 4.0 * (len(lines) - 1)]) * scale
         places = [
-            np.array([side * (half[0] + 4 * scale), step * 6.0 * scale])
+            np.array([side * (half[0] + 4 * scale), step * (half[1] + 2.8 * scale)])
             for step in (0, 1, -1, 1.6, -1.6, 2.2, -2.2, 3, -3)
             for side in (1, -1, 0)
             if side or abs(step) > 1
@@ -198,7 +206,7 @@ def _label_points(axes: Axes, both: pd.DataFrame) -> None:
         ]
         taken += [point + place + corner for corner in corners]
         axes.annotate(
-            label, (x[at], y[at]), xytext=tuple(place / scale),
+            name, (x[at], y[at]), xytext=tuple(place / scale),
             textcoords="offset points", fontsize=6.5, ha="center", va="center",
             arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0,
                         "shrinkB": 3, "relpos": (0.5 - 0.5 * np.sign(place[0]), 0.5)},
@@ -227,20 +235,20 @@ def rank_heatmap(probability: xr.DataArray, *, note: str = "") -> Figure:
     Returns
     -------
     Figure
-        One column wide; rows sorted by mean rank, the largest on top.
+        One column wide, two for more than 12 labels; rows sorted by mean rank, the largest on top.
     """
     dim = next(str(name) for name in probability.dims if name != "rank")
     mean = (probability * probability["rank"]).sum("rank")
     ordered = probability.isel({dim: np.argsort(mean.values, kind="stable")})
     count = ordered.sizes[dim]
-    fig, axes = new_figure(ONE_COLUMN, 0.8 + 0.2 * count)
+    fig, axes = new_figure(ONE_COLUMN if count <= MANY else TWO_COLUMNS, 0.8 + 0.2 * count)
     axes.imshow(ordered.values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.argwhere(ordered.values >= 0.005):
         value = float(ordered.values[row, column])
         axes.text(column, row, f"{value:.2f}".lstrip("0") if value < 0.995 else "1", ha="center",
                   va="center", fontsize=6, color="white" if value > 0.55 else "0.2")  # fmt: skip
     axes.set_xticks(range(count), [str(rank) for rank in ordered["rank"].values])
-    axes.set_yticks(range(count), [str(label) for label in ordered[dim].values])
+    axes.set_yticks(range(count), [label(name, 26) for name in ordered[dim].values])
     axes.set_xlabel("rank (1: largest)")
     axes.tick_params(length=0)
     return finish(fig, note)

@@ -14,11 +14,14 @@ from causalbias.errors import DataError
 from causalbias.estimands.summaries import SAMPLE, summarise
 from causalbias.plots.style import (
     COLOURS,
-    MARKERS,
     ONE_COLUMN,
     TWO_COLUMNS,
     error_bars,
     finish,
+    in_order,
+    label,
+    legend_above,
+    marker,
     new_figure,
     styled,
 )
@@ -56,7 +59,7 @@ def score_distributions(
     if "other" in counts.dims:
         same = xr.DataArray(counts["group"].values, dims="same")
         counts = counts[["histogram", "n"]].sel(group=same, other=same).swap_dims(same="group")
-    groups = [str(group) for group in counts["group"].values]
+    groups = in_order(str(group) for group in counts["group"].values)
     low, high = (
         counts[name].values.reshape(-1, counts.sizes["bin"])[0] for name in ("low", "high")
     )
@@ -80,7 +83,9 @@ def score_distributions(
             axes.axvline(threshold, color="0.2", linewidth=0.8, linestyle=":")
         sizes = [f"{int(counts['n'].sel(group=group, kind=kind)):,} {kind}"
                  for kind in counts["kind"].values]  # fmt: skip
-        axes.set_ylabel("\n".join([group, *sizes]), rotation=0, ha="right", va="center", fontsize=6)
+        axes.set_ylabel(
+            "\n".join([label(group), *sizes]), rotation=0, ha="right", va="center", fontsize=6
+        )
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
     grid[0, 0].set_xlim(low[used[0]], high[used[-1]])
@@ -115,8 +120,8 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
     table = summarise(curve, prob=prob)
     table = table[table["supported"]]
     _check_any(table)
-    systems = list(dict.fromkeys(table["system"]))
-    by = _by(curve["fnmr"], "fmr")
+    table["group"] = table[_by(curve["fnmr"], "fmr")].astype(str).agg(" ".join, axis=1)
+    systems, groups = in_order(table["system"]), in_order(table["group"])
     columns = min(len(systems), 3)
     rows = -(-len(systems) // columns)
     fig, grid = new_figure(
@@ -127,20 +132,21 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
         axes.set_visible(False)
     for axes, system in zip(grid.flat, systems, strict=False):
         own = table[table["system"] == system]
-        for at, (group, part) in enumerate(own.groupby(by, observed=True)):
-            name = " ".join(map(str, group)) if isinstance(group, tuple) else str(group)
-            colour = COLOURS[at % len(COLOURS)]
+        for at, name in enumerate(groups):
+            part = own[own["group"] == name]
+            if part.empty:
+                continue
+            colour, line = COLOURS[at % len(COLOURS)], LINES[(at + at // len(LINES)) % len(LINES)]
             axes.fill_between(part["fmr"], part["lower"], part["upper"], color=colour, alpha=0.15,
                               linewidth=0)  # fmt: skip
-            axes.plot(part["fmr"], part["estimate"], color=colour,
-                      linestyle=LINES[at % len(LINES)], label=name)  # fmt: skip
+            axes.plot(part["fmr"], part["estimate"], color=colour, linestyle=line, label=name)
             axes.plot(part["fmr"].iloc[[0, -1]], part["estimate"].iloc[[0, -1]], ".", color=colour,
                       markersize=3)  # fmt: skip
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_ylim(top=1)
         axes.grid(color="0.92", linewidth=0.5)
-        axes.set_title(system)
+        axes.set_title(label(system))
         axes.set_xlabel("false match rate")
     for axes in grid[:, 0]:
         axes.set_ylabel("false non-match rate")
@@ -180,9 +186,7 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
     by = _by(ratios["ratio"], "rate_of", "target")
     table["group"] = table[by].astype(str).agg(" ".join, axis=1)
     index = ["system", "group", *(["target"] if "target" in table else [])]
-    unsure = table.groupby("group")["supported"].transform("min") == 0
-    left = sorted(table["group"][unsure].unique())
-    groups, systems = sorted(table["group"].unique()), list(dict.fromkeys(table["system"]))
+    groups, systems = in_order(table["group"]), in_order(table["system"])
     wide = table[table.groupby(index)["supported"].transform("all")].set_index(index)
     _check_any(wide)
     fig, grid = new_figure(TWO_COLUMNS, 3.0, ncols=len(systems), squeeze=False, sharex=True,
@@ -198,21 +202,37 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
             ]
             across, up = (own[own["rate_of"] == kind] for kind in (missed, false))
             _draw_path(axes, across, up, at, group)
+        if system not in wide.index.get_level_values("system"):
+            axes.text(0.5, 0.6, "too few errors", ha="center", transform=axes.transAxes)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_title(system)
+        axes.set_title(label(system, 60 // len(systems)))
         axes.set_xlabel(f"{missed} ratio")
     _plain_ticks(grid[0, 0])
     grid[0, 0].set_ylabel(f"{false} ratio")
     _shared_legend(fig, grid[0])
     what = str(ratios.attrs["outcome"]).removeprefix("error rate over ")
     told = [note, f"Ratios to {what}."]
-    if left:
-        told.append(f"Not drawn where there are too few errors: {', '.join(left)}.")
+    told += _not_drawn(table, index, groups, systems)
     return finish(fig, " ".join(filter(None, told)), ratios)
 
 
-def _draw_path(axes: Axes, across: pd.DataFrame, up: pd.DataFrame, at: int, label: str) -> None:
+def _not_drawn(
+    table: pd.DataFrame, index: list[str], groups: list[str], systems: list[str]
+) -> list[str]:
+    """Which groups are missing from which panel."""
+    short = table[~table.groupby(index)["supported"].transform("all")]
+    parts = []
+    for system in systems:
+        own = set(short.loc[short["system"] == system, "group"])
+        if own:
+            missing = [group for group in groups if group in own]
+            names = "all groups" if len(own) == len(groups) else ", ".join(missing)
+            parts.append(f"{system}: {names}" if len(systems) > 1 else names)
+    return [f"Not drawn where there are too few errors: {'; '.join(parts)}."] * bool(parts)
+
+
+def _draw_path(axes: Axes, across: pd.DataFrame, up: pd.DataFrame, at: int, name: str) -> None:
     """One group's ratios, at one threshold or joined over several."""
     if across.empty:
         return
@@ -220,11 +240,11 @@ def _draw_path(axes: Axes, across: pd.DataFrame, up: pd.DataFrame, at: int, labe
         [own["estimate"] - own["lower"], own["upper"] - own["estimate"]] for own in (across, up)
     ]
     x, y = across["estimate"].to_numpy(), up["estimate"].to_numpy()
-    error_bars(axes, x, y, xerr=ends[0], yerr=ends[1], series=at, label=label, elinewidth=0.6)
+    error_bars(axes, x, y, xerr=ends[0], yerr=ends[1], series=at, label=name, elinewidth=0.6)
     if len(x) > 1:
         colour = COLOURS[at % len(COLOURS)]
         axes.plot(x, y, linewidth=0.6, color=colour)
-        axes.plot(x[0], y[0], MARKERS[at % len(MARKERS)], markersize=7, color=colour)
+        axes.plot(x[0], y[0], marker(at), markersize=7, color=colour)
 
 
 @styled
@@ -254,11 +274,12 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
         if rates.sizes["threshold"] > 1:
             raise DataError("several thresholds", mend="select one with .sel(threshold=...)")
         rates = rates.isel(threshold=0, drop=True)
-    groups = [str(group) for group in rates["group"].values]
+    groups = in_order(str(group) for group in rates["group"].values)
     table = summarise(rates, prob=prob).set_index(["group", "other"])
     shape = (len(groups), len(groups))
     rate = table["estimate"].unstack("other").reindex(index=groups, columns=groups).to_numpy()
-    size = max(ONE_COLUMN, 0.85 * len(groups) + 1.2)
+    size = min(max(ONE_COLUMN, 0.85 * len(groups) + 1.2), TWO_COLUMNS)
+    narrow = (size - 1.8) / len(groups) < 0.6
     fig, axes = new_figure(size, size * 0.86)
     shown = np.log10(np.where(rate > 0, rate, np.nan))
     image = axes.imshow(shown, cmap="cividis_r")
@@ -267,28 +288,32 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
         if (groups[i], groups[j]) in table.index:
             cell = table.loc[(groups[i], groups[j])]
             dark = np.isfinite(shown[i, j]) and shown[i, j] > middle
-            axes.text(j, i, _told(cell), ha="center", va="center", fontsize=6,
+            axes.text(j, i, _told(cell, narrow), ha="center", va="center", fontsize=6,
                       color="white" if dark else "black")  # fmt: skip
-    axes.set_xticks(range(len(groups)), groups, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(groups)), groups)
+    names = [label(group) for group in groups]
+    axes.set_xticks(range(len(groups)), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(groups)), names)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    bar = fig.colorbar(image, ax=axes, shrink=0.7)
-    low, high = image.get_clim()
-    powers = np.arange(np.floor(low), np.ceil(high) + 1) if np.isfinite(low) else np.empty(0)
-    ticks = [p + d for p in powers for d in (0.0, np.log10(3)) if low <= p + d <= high]
-    bar.set_ticks(ticks, labels=[f"{100 * 10**one:.2g}%" for one in ticks])
-    bar.set_label("false match rate")
+    if np.isfinite(shown).any():
+        bar = fig.colorbar(image, ax=axes, shrink=0.7)
+        low, high = image.get_clim()
+        powers = np.arange(np.floor(low), np.ceil(high) + 1)
+        ticks = [p + d for p in powers for d in (0.0, np.log10(3)) if low <= p + d <= high]
+        ticks = ticks if len(ticks) > 1 else [low, high]
+        bar.set_ticks(ticks, labels=[f"{100 * 10**one:.2g}%" for one in ticks])
+        bar.ax.minorticks_off()
+        bar.set_label("false match rate")
     return finish(fig, note, rates)
 
 
-def _told(cell: object) -> str:
-    """A rate and its interval in percent."""
+def _told(cell: object, narrow: bool) -> str:
+    """A rate and its interval in percent, in two lines or three."""
     estimate, lower, upper = (100 * float(getattr(cell, name))
                               for name in ("estimate", "lower", "upper"))  # fmt: skip
     if np.isnan(estimate):
         return f"< {upper:.2g}"
-    return f"{estimate:.3g}\n{lower:.2g} to {upper:.2g}"
+    return f"{estimate:.3g}\n{lower:.2g} to{chr(10) if narrow else ' '}{upper:.2g}"
 
 
 def _one_system(draws: xr.Dataset) -> xr.Dataset:
@@ -326,5 +351,4 @@ def _shared_legend(fig: Figure, panels: Sequence[Axes]) -> None:
     for axes in panels:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
-    fig.legend(list(handles.values()), list(handles), loc="outside upper center",
-               ncols=min(len(handles), 6), handletextpad=0.4, columnspacing=1.0)  # fmt: skip
+    legend_above(fig, list(handles.values()), list(handles))

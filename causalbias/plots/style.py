@@ -1,7 +1,10 @@
 """One look for every figure: sizes of a paper's columns, colour-blind safe, readable in grey."""
 
 import io
-from collections.abc import Callable
+import math
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -9,14 +12,17 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from causalbias.estimands.summaries import failed
 
-# Okabe and Ito's colours, ordered so that neighbours also differ in lightness; with a marker each,
-# so that nothing rests on colour alone.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+# Okabe and Ito's hues, darkened until each stands out from white (contrast of 3 to 1), in an order
+# in which neighbours differ in lightness, so in grey too; with a marker each, so that nothing
+# rests on colour alone.
+COLOURS = ("#0072B2", "#CC8400", "#00674A", "#C868A3", "#B23A00", "#4298D4", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0  # inches
 _STYLE = {
@@ -37,7 +43,7 @@ _STYLE = {
     "figure.dpi": 150,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",  # the same picture where DejaVu Sans is not installed
     "svg.hashsalt": "causalbias",
     "figure.constrained_layout.use": True,
 }
@@ -64,19 +70,78 @@ def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
 def finish(fig: Figure, note: str, *draws: xr.Dataset) -> Figure:
     """Write the note below a figure, and across it if a fit behind it did not converge."""
     if note:
-        fig.supxlabel(note, fontsize=6, color="0.35", x=0.01, ha="left", wrap=True)
+        fig.supxlabel(_literal(note), fontsize=6, color="0.35", x=0.01, ha="left", wrap=True)
     if any(failed(one) for one in draws):
+        width, height = fig.get_size_inches()
+        size = min(26, 5.5 * math.hypot(width, height))
+        tilt = min(25.0, math.degrees(math.atan2(height, width)))
         fig.text(
-            0.5, 0.5, "NOT CONVERGED", rotation=25, ha="center", va="center", fontsize=26,
+            0.5, 0.5, "NOT CONVERGED", rotation=tilt, ha="center", va="center", fontsize=size,
             color="#D55E00", alpha=0.45, weight="bold", zorder=10,
         )  # fmt: skip
     return fig
 
 
+def label(name: object, width: int = 22) -> str:
+    """A name from the data as a figure can hold it: at most three short lines, no mathematics.
+
+    Of a longer one the middle is left out: names of groups differ at their ends.
+
+    Examples
+    --------
+    >>> label("middle eastern or north african").splitlines()
+    ['middle eastern or', 'north african']
+    """
+    lines = textwrap.wrap(str(name), width)
+    if len(lines) > 3:
+        lines = [lines[0], f"{lines[1]} …", lines[-1]]
+    return _literal("\n".join(lines))
+
+
+def _literal(text: str) -> str:
+    return text.replace("$", r"\$")
+
+
+def in_order[T](names: Iterable[T]) -> list[T]:
+    """Labels in the one order of all figures: of the alphabet, numbers within them by size.
+
+    Examples
+    --------
+    >>> in_order(["net 10", "net 9", "black", "net 9"])
+    ['black', 'net 9', 'net 10']
+    """
+
+    def key(name: T) -> list[tuple[int, int | str]]:
+        parts = re.split(r"(\d+)", str(name))
+        return [(1, int(part)) if part.isdecimal() else (0, part) for part in parts]
+
+    return sorted(dict.fromkeys(names), key=key)
+
+
+def few_ticks(axes: Axes) -> None:
+    """At most six steps across, so that the numbers below keep apart."""
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+
+
+def legend_above(fig: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
+    """A legend above the panels, in as many columns as there is room for."""
+    shown = [label(name, 34) for name in names]
+    longest = max(len(line) for name in shown for line in name.splitlines())
+    # About 14 letters an inch, of which a key takes three.
+    room = int(fig.get_figwidth() * 14 / (longest + 4))
+    fig.legend(handles, shown, loc="outside upper center", ncols=max(1, min(len(shown), room)),
+               handletextpad=0.4, columnspacing=1.2)  # fmt: skip
+
+
+def marker(series: int) -> str:
+    """Of the n-th series: no two of the first 49 have both colour and marker in common."""
+    return MARKERS[(series + series // len(COLOURS)) % len(MARKERS)]
+
+
 def error_bars(axes: Axes, x: Any, y: Any, *, series: int = 0, **options: Any) -> None:
     """Points with intervals in the style of the n-th series."""
     settings: dict[str, Any] = {
-        "fmt": MARKERS[series % len(MARKERS)],
+        "fmt": marker(series),
         "color": COLOURS[series % len(COLOURS)],
         "elinewidth": 1.1,
         "capsize": 0,

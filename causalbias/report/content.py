@@ -11,12 +11,37 @@ from causalbias.models.result import Fit
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with what a page needs to say about it."""
+    """A figure with what a page needs to say about it.
+
+    `alt` is for those who cannot see it: what it shows, in numbers; `table` the one that has them
+    all.
+    """
 
     name: str
     figure: Figure
     caption: str
     alt: str
+    table: str
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A report's first page, in words that need no statistics.
+
+    Attributes
+    ----------
+    asked : str
+        What was done and asked.
+    found : dict of str to list of str
+        Sentences: the main results, by whose they are ("" for everybody's).
+    sure, silent : list of str
+        Sentences: how sure the results are; what they do not say.
+    """
+
+    asked: str
+    found: dict[str, list[str]]
+    sure: list[str]
+    silent: list[str]
 
 
 @dataclass(frozen=True)
@@ -30,8 +55,11 @@ class Content:
     prob : float
         Probability of the intervals.
     title, intro : str
-    findings, limits : list of str
-        Sentences: the main results, each with its interval; what the study cannot support.
+    plain : Plain
+        The first page.
+    findings, limits, checked : list of str
+        Sentences: the main results, each with its interval; what the study cannot support; what
+        checks of the manipulations found.
     pictures : list of Picture
     tables : dict of str to DataFrame
         All are written as CSV.
@@ -39,8 +67,8 @@ class Content:
         Of the tables shown on the page, in their order; a table not listed is only written.
     headline : str
         The table to show on a terminal.
-    columns : str
-        What the tables' columns mean.
+    glossary : dict of str to str
+        Terms and what they mean.
     """
 
     study: xr.DataTree
@@ -48,10 +76,12 @@ class Content:
     prob: float
     title: str
     intro: str
+    plain: Plain
     findings: list[str]
     limits: list[str]
+    checked: list[str]
     pictures: list[Picture]
     tables: dict[str, pd.DataFrame]
     titles: dict[str, str]
     headline: str
-    columns: str
+    glossary: dict[str, str]

@@ -8,7 +8,15 @@ import xarray as xr
 from causalbias.estimands.summaries import summarise
 from causalbias.plots.identity import group_effects, group_rates
 from causalbias.report.content import Content, Picture
-from causalbias.report.tables import RECORD_TITLES, check_tables, record_tables
+from causalbias.report.glossary import COMMON, IDENTITY
+from causalbias.report.identity_plain import plain_words
+from causalbias.report.plain import told
+from causalbias.report.tables import (
+    RECORD_TITLES,
+    check_sentences,
+    check_tables,
+    record_tables,
+)
 from causalbias.studies.checks import manipulation_checks
 from causalbias.studies.identity import Identity, truth_of_identity
 
@@ -29,15 +37,8 @@ INTRO = (
     "face; impostor pairs, faces of two seeds of one race and gender. Networks give a distance "
     "(smaller means more alike), people an answer from surely different to surely the same person."
 )
+LABELS = ("system", "pairs", "rate_of", "race", "gender")
 TRUTHS = {"effect": "truth", "dose": "truth_dose", "rate": "truth_rates"}
-COLUMNS = (
-    "n: rows averaged over, or comparisons; failed: comparisons without distance; disjoint: "
-    "comparisons that share no seed, at most; n_effective: independent comparisons that would tell "
-    "the rate as well; too_narrow: how many times too short a plain binomial interval would be; "
-    "smallest_rate: 3 over n_effective, below which no rate is reported (not supported), only an "
-    "interval; within_30_percent: whether there are 30 errors' worth (the rule of thirty); "
-    "converged: whether the model passed its diagnostics."
-)
 
 
 def identity_content(result: Identity, *, images: Mapping[str, object] | None = None) -> Content:
@@ -50,13 +51,15 @@ def identity_content(result: Identity, *, images: Mapping[str, object] | None = 
         prob=result.prob,
         title="What race changes: two renders of one person, and two persons of one group",
         intro=INTRO,
+        plain=plain_words(result, tables),
         findings=findings(result, tables),
-        limits=[*limits(result), *str(checks).splitlines()],
+        limits=limits(result),
+        checked=check_sentences(checks),
         pictures=pictures_of(result, tables),
         tables=tables,
         titles=TITLES | RECORD_TITLES,
         headline=next(name for name in ("truth", "machine", "human") if name in tables),
-        columns=COLUMNS,
+        glossary=COMMON | IDENTITY,
     )
 
 
@@ -124,7 +127,13 @@ def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Pictu
                 f"Effect of race on the distance, {against}. Genuine pairs to the right of zero "
                 "are found less alike, towards false non-matches; impostor pairs to the left, more "
                 f"alike, towards false matches. {prob} intervals.",
-                told(tables["machine"], "distance"),
+                told(
+                    tables["machine"],
+                    LABELS,
+                    f"change of distance {against}",
+                    "Points with intervals, genuine and impostor pairs in panels of their own",
+                ),
+                "machine",
             )
         )
     if result.human is not None:
@@ -140,7 +149,13 @@ def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Pictu
                 ),
                 f"Effect of race on what people answer (higher: surer that the two are one "
                 f"person), {against}. {prob} intervals.",
-                told(tables["human"], "points"),
+                told(
+                    tables["human"],
+                    LABELS,
+                    f"change of the mean answer in points {against}",
+                    "Points with intervals, genuine and impostor pairs in panels of their own",
+                ),
+                "human",
             )
         )
     if result.rates is not None:
@@ -150,14 +165,21 @@ def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Pictu
                 group_rates(
                     result.rates,
                     prob=result.prob,
-                    note=f"{prob} intervals. Hollow: too few errors to state a rate; the interval "
-                    "may leave the panel.",
+                    note=f"{prob} intervals. Hollow: too few errors to state a rate; an arrow: the "
+                    "interval leaves the panel.",
                 ),
                 "Error rates at each network's threshold, by group, with intervals that allow for "
                 "the seeds that pairs share. Where there are too few errors to state a rate, the "
                 "interval starts at zero; where there is none, it ends at 3 over the number of "
                 "comparisons that share no seed.",
-                "Error rates by group; the same numbers are in the table rates.csv.",
+                told(
+                    tables["rates"],
+                    LABELS,
+                    "error rate at the network's threshold",
+                    "Points with intervals, false matches and false non-matches in panels of "
+                    "their own",
+                ),
+                "rates",
             )
         )
     return pictures
@@ -281,13 +303,3 @@ def _failures_to_enrol(result: Identity) -> str:
         f"Failures to enrol: {lost:,} of {status.size:,} distances are missing. False non-match "
         "rates here do not count them."
     )
-
-
-def told(table: pd.DataFrame, unit: str) -> str:
-    """The estimates in words."""
-    parts = [
-        f"{getattr(row, 'system', 'people')}, {row.pairs} {row.race} {row.gender} "
-        f"{row.estimate:.3g} ({row.lower:.3g} to {row.upper:.3g})"
-        for row in table.itertuples()
-    ]
-    return f"Estimates in {unit} with intervals: " + "; ".join(parts) + "."

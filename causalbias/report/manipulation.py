@@ -6,8 +6,15 @@ import pandas as pd
 
 from causalbias.estimands.summaries import summarise
 from causalbias.report.content import Content
+from causalbias.report.glossary import COMMON, MANIPULATION
 from causalbias.report.manipulation_figures import identity_note, pictures_of
-from causalbias.report.tables import RECORD_TITLES, check_tables, record_tables
+from causalbias.report.manipulation_plain import plain_words
+from causalbias.report.tables import (
+    RECORD_TITLES,
+    check_sentences,
+    check_tables,
+    record_tables,
+)
 from causalbias.studies.checks import manipulation_checks
 from causalbias.studies.manipulation import Manipulation
 from causalbias.study.frames import to_frame
@@ -24,10 +31,6 @@ INTRO = (
     "that differences are effects of the manipulation. People score the faces; a face recognition "
     "network gives a distance between two faces (smaller means more alike)."
 )
-COLUMNS = (
-    "n: rows averaged over; bounded: whether the perceived change is surely not zero; converged: "
-    "whether the model passed its diagnostics."
-)
 
 
 def manipulation_content(
@@ -42,13 +45,15 @@ def manipulation_content(
         prob=result.prob,
         title="What a manipulation changes for people, and how far it moves a network",
         intro=INTRO,
+        plain=plain_words(result, tables, identity=not identity_note(result.study)),
         findings=findings(result, tables),
-        limits=[*limits(result), *str(checks).splitlines()],
-        pictures=pictures_of(result),
+        limits=limits(result),
+        checked=check_sentences(checks),
+        pictures=pictures_of(result, tables),
         tables=tables,
         titles=TITLES | RECORD_TITLES,
         headline=next(name for name in ("truth", "ratio", "human") if name in tables),
-        columns=COLUMNS,
+        glossary=COMMON | MANIPULATION,
     )
 
 
@@ -91,21 +96,37 @@ def findings(result: Manipulation, tables: dict[str, pd.DataFrame]) -> list[str]
     """The main results in plain sentences, each with its interval."""
     prob = f"{100 * result.prob:g}%"
     human = tables["human"]
-    top = human[human["level"] == human["level"].max()].sort_values("estimate")
+    top = human[human["level"] == human["level"].max()]
+    top = top.iloc[top["estimate"].abs().to_numpy().argsort()]
     most, least = top.iloc[-1], top.iloc[0]
+    opening = (
+        f"Of all manipulations, people notice that of {most['attribute']} most: it"
+        if len(top) > 1
+        else f"The manipulation of {most['attribute']}"
+    )
     said = [
-        f"People notice the manipulation of {most['attribute']} most: it changes the mean score by "
-        f"{most['estimate']:.3g} points ({prob} interval {most['lower']:.3g} to "
-        f"{most['upper']:.3g}). They notice {least['attribute']} least: {least['estimate']:.3g} "
-        f"points ({least['lower']:.3g} to {least['upper']:.3g})."
+        f"{opening} changes the mean score by {most['estimate']:.3g} points ({prob} interval "
+        f"{most['lower']:.3g} to {most['upper']:.3g})."
     ]
+    if len(top) > 1:
+        said[0] += (
+            f" They notice {least['attribute']} least: {least['estimate']:.3g} points "
+            f"({least['lower']:.3g} to {least['upper']:.3g})."
+        )
     if "ratio" not in tables:
         return said
     for system, part in tables["ratio"].groupby("system"):
         first = result.ranks["ratio"].sel(system=system, rank=1)
         ordered = part[part["bounded"]].sort_values("estimate")
         unbounded = part[~part["bounded"]]["attribute"].tolist()
-        if len(ordered):
+        if len(ordered) == 1:
+            only = ordered.iloc[0]
+            said.append(
+                f"Per point of perceived change of {only['attribute']}, {system} is moved by a "
+                f"distance of {only['estimate']:.3g} ({prob} interval {only['lower']:.3g} to "
+                f"{only['upper']:.3g})."
+            )
+        elif len(ordered):
             high, low = ordered.iloc[-1], ordered.iloc[0]
             chance = float(first.sel(attribute=high["attribute"]))
             said.append(

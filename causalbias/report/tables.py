@@ -43,6 +43,11 @@ def check_tables(checks: Checks) -> dict[str, pd.DataFrame]:
     return {f"check_{name}": table for name, table in checks.tables.items()}
 
 
+def check_sentences(checks: Checks) -> list[str]:
+    """What the checks found, and what could not be checked."""
+    return [line.strip() for line in str(checks).splitlines()[1:]]
+
+
 def fits_table(fits: dict[str, Fit]) -> pd.DataFrame:
     """One row a model: formula, rows, engine, worst diagnostics and verdict."""
     rows = []
@@ -105,7 +110,9 @@ def rounded(table: pd.DataFrame, digits: int = 3) -> list[list[str]]:
         if isinstance(value, float | np.floating):
             if np.isinf(value):
                 return "unbounded"
-            return "" if np.isnan(value) else f"{value:.{digits}g}"
+            if np.isnan(value):
+                return ""
+            return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
         return str(value)
 
     return [[show(value) for value in row] for row in table.itertuples(index=False)]

@@ -30,7 +30,7 @@ def test_a_release_becomes_a_report(tmp_path):
     assert "4 of 4 models converged" in done.output
     page = (out / "report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page), "the page needs another file"
-    assert "black" in page.split("<h2>Findings</h2>")[1].split("<h2>")[0]
+    assert "black" in page.split(">Findings</h2>")[1].split("<h2")[0]
     truth = pd.read_csv(out / "tables" / "truth.csv")
     assert len(truth) == 16
     # 16 intervals of 95%, those of one fit dependent.
