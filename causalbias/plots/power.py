@@ -32,7 +32,8 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
     -------
     Figure
         Two columns wide. Left, the median width with the middle 80% of simulations; right, shares
-        of simulations with their standard error.
+        of simulations with their standard error. Where other factors vary too, a line for each of
+        their sizes, and on the right the share that was asked for (`rope`, `width`, or finding).
 
     Raises
     ------
@@ -46,21 +47,15 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
             f"{chosen!r} is not a level", mend=f"use one of {', '.join(map(str, levels))}"
         )
     part = table[table["level"] == chosen]
-    over = str(table.columns[0])
+    over, *others = map(str, table.columns[: list(table.columns).index("level")])
     fig, axes = new_figure(TWO_COLUMNS, 2.4, ncols=2)
-    size = part[over]
-    axes[0].fill_between(size, part["width_lower"], part["width_upper"], color="0.88", linewidth=0)
-    axes[0].plot(size, part["width"], color=COLOURS[0], marker=MARKERS[0])
+    if others and len(part[others].drop_duplicates()) > 1:
+        _by_others(axes, part, over, others)
+    else:
+        _one_line(axes, part, over)
     axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("width of the interval")
-    for at, (name, label) in enumerate(SHARES.items()):
-        if name in part:
-            look = {"color": COLOURS[at], "marker": MARKERS[at], "label": label}
-            error = np.sqrt(part[name] * (1 - part[name]) / part["simulations"])
-            axes[1].errorbar(size, part[name], yerr=error, **look)
     axes[1].set_ylim(-0.02, 1.04)
-    axes[1].set_ylabel("share of simulations")
-    axes[1].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     for panel in axes:
         panel.set_xlabel(f"number of {over}s")
         panel.grid(color="0.92", linewidth=0.5)
@@ -72,3 +67,36 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
     if (part["converged"] < 1).any():
         told += f" At worst {1 - part['converged'].min():.0%} of fits failed their diagnostics."
     return finish(fig, told)
+
+
+def _one_line(axes: np.ndarray, part: pd.DataFrame, over: str) -> None:
+    """Width with its spread, and every share."""
+    size = part[over]
+    axes[0].fill_between(size, part["width_lower"], part["width_upper"], color="0.88", linewidth=0)
+    axes[0].plot(size, part["width"], color=COLOURS[0], marker=MARKERS[0])
+    for at, (name, label) in enumerate(SHARES.items()):
+        if name in part:
+            look = {"color": COLOURS[at], "marker": MARKERS[at], "label": label}
+            axes[1].errorbar(size, part[name], yerr=_error(part, name), **look)
+    axes[1].set_ylabel("share of simulations")
+    axes[1].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+
+
+def _by_others(axes: np.ndarray, part: pd.DataFrame, over: str, others: list[str]) -> None:
+    """Width and the share asked for, a line for each size of the other factors."""
+    name = next(one for one in ("decided", "narrow", "found") if one in part)
+    for at, (key, line) in enumerate(part.groupby(others, sort=True)):
+        values = key if isinstance(key, tuple) else (key,)
+        label = ", ".join(
+            f"{value:,} {other}s" for other, value in zip(others, values, strict=True)
+        )
+        look = {"color": COLOURS[at % len(COLOURS)], "marker": MARKERS[at % len(MARKERS)]}
+        spread = [line["width"] - line["width_lower"], line["width_upper"] - line["width"]]
+        axes[0].errorbar(line[over], line["width"], yerr=spread, label=label, **look)
+        axes[1].errorbar(line[over], line[name], yerr=_error(line, name), **look)
+    axes[1].set_ylabel(f"share: {SHARES[name]}")
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+
+
+def _error(part: pd.DataFrame, name: str) -> np.ndarray:
+    return np.sqrt((part[name] * (1 - part[name]) / part["simulations"]).to_numpy(float))

@@ -15,6 +15,7 @@ from causalbias.report.tables import (
     RECORD_TITLES,
     check_sentences,
     check_tables,
+    dependence_table,
     record_tables,
 )
 from causalbias.studies.checks import manipulation_checks
@@ -75,6 +76,7 @@ def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
     found |= against_truth(result, found)
     if len(result.left_out):
         found["left_out"] = result.left_out
+    found |= dependence_table(result)
     return found | record_tables(result.study, result.fits)
 
 

@@ -13,6 +13,7 @@ from causalbias.report.tables import (
     RECORD_TITLES,
     check_sentences,
     check_tables,
+    dependence_table,
     record_tables,
 )
 from causalbias.studies.checks import manipulation_checks
@@ -75,6 +76,7 @@ def tables_of(result: Manipulation) -> dict[str, pd.DataFrame]:
         tables["nonmatch"] = result.nonmatch
     if "truth" in result.study.children:
         tables["truth"] = against_truth(result, tables)
+    tables |= dependence_table(result)
     return tables | record_tables(result.study, result.fits)
 
 

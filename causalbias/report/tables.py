@@ -13,6 +13,9 @@ from causalbias.inference.diagnostics import extreme
 from causalbias.models.result import Fit
 from causalbias.storage import replace_text
 from causalbias.studies.checks import Checks
+from causalbias.studies.dependence import dependence
+from causalbias.studies.identity import Identity
+from causalbias.studies.manipulation import Manipulation
 
 # How a cell begins that a spreadsheet takes for a formula, full-width forms included (OWASP).
 RUN_BY_SPREADSHEETS = r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]"
@@ -22,6 +25,7 @@ RECORD_TITLES = {
     "check_identity": "Manipulation check: distance from the unchanged face, and HCIC",
     "check_enrolment": "Manipulation check: failures to enrol by cell",
     "check_quality": "Manipulation check: what each manipulation changes of image quality",
+    "dependence": "How far the estimates depend on priors and on single seeds or raters",
     "fits": "Diagnostics of every model",
     "checks": "What checks of the models found, with the mend",
     "excluded": "What was excluded",
@@ -36,6 +40,12 @@ def record_tables(study: xr.DataTree, fits: dict[str, Fit]) -> dict[str, pd.Data
         if group in study.children:
             tables[name] = study.children[group].to_dataset().to_dataframe()
     return tables
+
+
+def dependence_table(result: Manipulation | Identity) -> dict[str, pd.DataFrame]:
+    """What the estimates depend on, where that can be told without fitting again."""
+    table = dependence(result)
+    return {"dependence": table} if len(table) else {}
 
 
 def check_tables(checks: Checks) -> dict[str, pd.DataFrame]:

@@ -45,9 +45,14 @@ def left_out_weights(fit: xr.DataTree, column: str) -> tuple[Floats, Floats]:
     Raises
     ------
     DataError
-        If the fit is not Gaussian, or levels share effects, so that one cannot be left out alone.
+        If the fit is not Gaussian, or levels share effects, so that one cannot be left out alone,
+        or there are too few draws.
     """
-    weights, shape = array_stats.psislw(log_likelihoods(fit, column))  # it turns the sign itself
+    likelihoods = log_likelihoods(fit, column)
+    try:
+        weights, shape = array_stats.psislw(likelihoods)  # it turns the sign itself
+    except ValueError as error:
+        raise DataError(f"no tail to smooth ({error})", mend="fit with more draws") from error
     return np.asarray(weights), np.asarray(shape)
 
 

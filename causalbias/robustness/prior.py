@@ -76,7 +76,10 @@ def prior_sensitivity(
             "log_likelihood": xr.Dataset({"all rows": (SAMPLE, likelihood)}, coords=coords),
         }
     )
-    return arviz_stats.psense_summary(tree, var_names=[name])
+    try:
+        return arviz_stats.psense_summary(tree, var_names=[name])
+    except ValueError as error:
+        raise DataError(f"no tail to smooth ({error})", mend="fit with more draws") from error
 
 
 def log_prior(fit: xr.DataTree) -> Floats:

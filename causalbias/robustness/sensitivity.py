@@ -44,7 +44,7 @@ def sensitivity(
         density is not known); `least` and `greatest` estimate without one of the seeds, `most`:
         which one's absence moves it farthest and by how many posterior standard deviations
         (`shift`); `overturned`: without how many of them the interval would hold zero and now
-        does not, or the other way round; `tried`: without how many it is known; `of`: how many
+        does not, or the other way round; `tried`: without how many it is known; `groups`: how many
         there are.
 
     Raises
@@ -90,7 +90,7 @@ def _single(cells: xr.Dataset) -> pd.DataFrame:
     """Of each cell, the range without single levels, and which one moves it farthest."""
     known = cells["estimate"].notnull().all([dim for dim in cells.dims if dim != "left_out"])
     some = cells.isel(left_out=np.flatnonzero(known.values))
-    summary = xr.Dataset({"tried": int(known.sum()), "of": cells.sizes["left_out"]})
+    summary = xr.Dataset({"tried": int(known.sum()), "groups": cells.sizes["left_out"]})
     if some.sizes["left_out"]:
         at = abs(some["shift"]).argmax("left_out")
         summary = summary.assign(
@@ -100,7 +100,7 @@ def _single(cells: xr.Dataset) -> pd.DataFrame:
             shift=some["shift"].isel(left_out=at),
             overturned=some["overturned"].sum("left_out"),
         ).drop_vars("left_out")
-    order = ["least", "greatest", "most", "shift", "overturned", "tried", "of"]
+    order = ["least", "greatest", "most", "shift", "overturned", "tried", "groups"]
     if "cell" not in cells.dims:
         return pd.DataFrame([{key: one.item() for key, one in summary.items()}]).reindex(
             columns=order

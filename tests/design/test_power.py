@@ -119,3 +119,10 @@ def test_figure_shows_every_size(pilot):
     assert "number of seeds" in fig.axes[0].get_xlabel()
     with pytest.raises(DataError, match="not a level"):
         cb.plots.assurance(table, level=9)
+    two = pd.concat([table.assign(annotator=many) for many in (20, 50)])
+    two = two[["seed", "annotator", *(name for name in table if name != "seed")]]
+    fig = cb.plots.assurance(two)
+    assert [text.get_text() for text in fig.axes[0].get_legend().get_texts()] == [
+        "20 annotators", "50 annotators"
+    ]  # fmt: skip
+    assert "ROPE" in fig.axes[1].get_ylabel()

@@ -174,7 +174,7 @@ def test_the_table_of_sensitivity_names_the_seed_and_the_prior():
     frame.loc[(frame["seed"] == 3) & (frame["x"] == 1), "y"] += 8
     fit = cb.fit("y ~ x + (1|seed)", frame, priors={"x": "Normal(0, 0.2)"}, draws=500)
     table = cb.sensitivity(fit, effect)
-    assert table[["x", "most", "tried", "of"]].values.tolist() == [[1, "3", 6, 6]]
+    assert table[["x", "most", "tried", "groups"]].values.tolist() == [[1, "3", 6, 6]]
     assert "conflict" in table["diagnosis"][0]
     without = cb.influence(fit, effect)
     assert table["least"][0] == pytest.approx(float(without["estimate"].min()))

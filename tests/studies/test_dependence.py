@@ -21,7 +21,7 @@ def test_every_change_that_people_see_is_in_it():
     np.testing.assert_allclose(both["estimate_x"], both["estimate_y"], rtol=0.02, atol=0.05)
     assert (table["least"] <= table["estimate"]).all()
     assert (table["estimate"] <= table["greatest"]).all()
-    assert (table["tried"] == table["of"]).all()
+    assert (table["tried"] == table["groups"]).all()
 
 
 @pytest.mark.slow
