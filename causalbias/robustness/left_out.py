@@ -18,6 +18,7 @@ from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.result import frame_of, model_of, spec_of
 from causalbias.models.spec import row_counts, row_precisions
 
+MIN_DRAWS = 100
 MAX_EFFECTS = 60  # of one level left out: its dense matrices, one a draw
 
 
@@ -49,11 +50,15 @@ def left_out_weights(fit: xr.DataTree, column: str) -> tuple[Floats, Floats]:
         or there are too few draws.
     """
     likelihoods = log_likelihoods(fit, column)
-    try:
-        weights, shape = array_stats.psislw(likelihoods)  # it turns the sign itself
-    except ValueError as error:
-        raise DataError(f"no tail to smooth ({error})", mend="fit with more draws") from error
+    check_tail(likelihoods.shape[1])
+    weights, shape = array_stats.psislw(likelihoods)  # it turns the sign itself
     return np.asarray(weights), np.asarray(shape)
+
+
+def check_tail(draws: int) -> None:
+    """Refuse draws so few that their weights have no tail to smooth."""
+    if draws < MIN_DRAWS:
+        raise DataError(f"{draws} draws", mend=f"fit with {MIN_DRAWS} or more")
 
 
 def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:

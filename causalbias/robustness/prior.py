@@ -16,6 +16,7 @@ from causalbias.estimands.summaries import SAMPLE, drawn
 from causalbias.inference.problem import EngineError
 from causalbias.models.arrays import Arrays, arrays_of, sd_log_prior
 from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.robustness.left_out import check_tail
 
 # What it would print to stderr is in the column `diagnosis`.
 logging.getLogger("arviz_stats.psense").addFilter(
@@ -51,7 +52,7 @@ def prior_sensitivity(
     ------
     DataError
         If a prior is not one whose density is known here (coefficients and thresholds: Normal or
-        flat), or the draws are not of this fit.
+        flat), the draws are not of this fit, or are fewer than 100.
 
     Examples
     --------
@@ -66,6 +67,7 @@ def prior_sensitivity(
     sizes = {dim: posterior.sizes[dim] for dim in SAMPLE}
     if any(draws.sizes[dim] != size for dim, size in sizes.items()):
         raise DataError("the draws are not of this fit", mend="give an estimand of the fit itself")
+    check_tail(int(np.prod(list(sizes.values()))))
     coords = {dim: posterior[dim] for dim in SAMPLE}
     shape = tuple(sizes.values())
     prior, likelihood = log_prior(fit).reshape(shape), total_log_likelihood(fit).reshape(shape)
@@ -76,10 +78,7 @@ def prior_sensitivity(
             "log_likelihood": xr.Dataset({"all rows": (SAMPLE, likelihood)}, coords=coords),
         }
     )
-    try:
-        return arviz_stats.psense_summary(tree, var_names=[name])
-    except ValueError as error:
-        raise DataError(f"no tail to smooth ({error})", mend="fit with more draws") from error
+    return arviz_stats.psense_summary(tree, var_names=[name])
 
 
 def log_prior(fit: xr.DataTree) -> Floats:
