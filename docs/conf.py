@@ -1,6 +1,5 @@
 """The site's settings for Sphinx; docs/building.md says how it is built and why so."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -8,8 +7,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE / "_ext"), str(ROOT)]
 
-import causalbias  # noqa: E402
 import made_pages  # noqa: E402
+
+import causalbias  # noqa: E402
 
 project = "causalbias"
 author = "the causalbias authors"
@@ -25,6 +25,7 @@ extensions = [
     # Our own, in _ext/:
     "alternatives",
     "api_links",
+    "docstrings",
     "made_pages",
     "mathml",
 ]
@@ -63,13 +64,3 @@ html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sphinx = False
-
-
-def _plain_stars(app, what, name, obj, options, lines):  # type: ignore[no-untyped-def]
-    """Docstrings write dims as ``(chain, draw, *by)``, which would begin an emphasis."""
-    lines[:] = [re.sub(r"(?<=[ (\[])\*(?=\w)", r"\\*", line) for line in lines]
-
-
-def setup(app):  # type: ignore[no-untyped-def]
-    """Before numpydoc reads them."""
-    app.connect("autodoc-process-docstring", _plain_stars, priority=100)

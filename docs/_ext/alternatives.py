@@ -18,7 +18,9 @@ class Alternatives(SphinxTransform):
 
     def apply(self) -> None:
         """Change the page's tree."""
-        for cell in self.document.findall(lambda n: "cell" in getattr(n, "attributes", {}).get("classes", [])):
+        for cell in self.document.findall(
+            lambda n: "cell" in getattr(n, "attributes", {}).get("classes", [])
+        ):
             code = " ".join(part.astext() for part in cell.findall(nodes.literal_block))
             for image in cell.findall(nodes.image):
                 if not image.get("alt"):
