@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -57,8 +58,14 @@ def commands(app: Sphinx) -> None:
     write(Path(app.srcdir) / "reference" / "command-line.md", text)
 
 
+def clear_reference(app: Sphinx) -> None:
+    """Pages of names that are gone would stay: all are made anew."""
+    shutil.rmtree(Path(app.srcdir) / "reference" / "generated", ignore_errors=True)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Make the pages before Sphinx looks for pages."""
     app.connect("builder-inited", notebooks, priority=1)
     app.connect("builder-inited", commands, priority=1)
+    app.connect("builder-inited", clear_reference, priority=1)
     return {"parallel_read_safe": True}
