@@ -17,8 +17,11 @@ import causalbias as cb
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(path for path in DOCS.rglob("*.md") if "{code-cell}" in path.read_text())
-WITH_CODE = {str(path.relative_to(DOCS)): path for path in PAGES if path.name != "building.md"}
+WITH_CODE = {
+    str(path.relative_to(DOCS)): path
+    for path in sorted(DOCS.rglob("*.md"))
+    if "{code-cell}" in path.read_text()
+}
 
 
 def cells(page):
