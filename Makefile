@@ -26,7 +26,8 @@ paper: $(VENV)/.ready
 
 # Without a network; runs the code of pages whose outputs are not in build/docs-cache.
 docs: $(VENV)/.ready
-	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going docs build/docs
+	rm -rf build/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going docs build/docs
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

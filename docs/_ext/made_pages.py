@@ -42,7 +42,8 @@ def notebooks(app: Sphinx) -> None:
         if page.name not in sources:
             page.unlink()
     for name, source in sources.items():
-        write(folder / name, source.read_text())
+        # A notebook's links to pages are from notebooks/, this page's from docs/tutorial/.
+        write(folder / name, source.read_text().replace("](../docs/", "](../"))
 
 
 def commands(app: Sphinx) -> None:
