@@ -51,9 +51,9 @@ def commands(app: Sphinx) -> None:
     command = typer.main.get_command(command_line)
     context = typer.Context(command, info_name="causalbias")
     text = get_docs_for_click(obj=command, ctx=context, name="causalbias", title="Command line")
-    for name in command.list_commands(context):  # type: ignore[attr-defined]
+    for name in command.list_commands(context):
         # Typer cuts these off.
-        said = (command.get_command(context, name).help or "").strip()  # type: ignore[attr-defined]
+        said = (command.get_command(context, name).help or "").strip()
         line = f"* [`{name}`](#causalbias-{name}): {said}"
         text = re.sub(rf"^\* `{name}`: .*$", line, text, flags=re.MULTILINE)
     write(Path(app.srcdir) / "reference" / "command-line.md", text)
