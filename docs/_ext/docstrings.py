@@ -7,7 +7,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 STAR = re.compile(r"(?<=[ (\[])\*(?=\w)")
-LONGEST = 300  # characters of a signature
+LONGEST = 30  # characters of a default
 
 
 def plain_stars(*known: Any) -> None:
@@ -19,12 +19,17 @@ def plain_stars(*known: Any) -> None:
 def short_defaults(
     _app: Sphinx, what: str, _name: str, thing: Any, _options: Any, signature: str, returns: str
 ) -> tuple[str, str] | None:
-    """Leave out a class's defaults where they would take a page; its text says them."""
-    if what != "class" or len(signature or "") < LONGEST:
+    """Leave out a class's defaults that would take lines, or have no text of their own."""
+    if what != "class" or signature is None:
         return None
-    names = inspect.signature(thing).parameters.values()
-    told = [one.name if one.default is one.empty else f"{one.name}=..." for one in names]
-    return f"({', '.join(told)})", returns
+    return f"({', '.join(map(_told, inspect.signature(thing).parameters.values()))})", returns
+
+
+def _told(one: inspect.Parameter) -> str:
+    if one.default is one.empty:
+        return one.name
+    default = repr(one.default)
+    return f"{one.name}={'...' if len(default) > LONGEST or '<' in default else default}"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
