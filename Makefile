@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test check paper clean
+.PHONY: demo test check paper docs clean
 
 demo: $(VENV)/.ready
 	$(BIN)/causalbias demo -o demo-report
@@ -23,6 +23,11 @@ check: $(VENV)/.ready
 # Runs what is out of date; without the real data (CAUSALBIAS_DATA) the simulated part alone.
 paper: $(VENV)/.ready
 	$(BIN)/python paper/build.py --png
+
+# Without a network; runs the code of pages whose outputs are not in build/docs-cache.
+docs: $(VENV)/.ready
+	rm -rf build/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going docs build/docs
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

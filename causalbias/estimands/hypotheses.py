@@ -37,7 +37,7 @@ def hypotheses(
         From any verb.
     expressions : mapping of name to expression
         The estimand's name with labels in the order of its dims: ``effect["black", "female"] -
-        effect["asian", "female"]``; with + - * / **, numbers, and abs, exp, log, sqrt, maximum,
+        effect["asian", "female"]``; with ``+ - * / **``, numbers, and abs, exp, log, sqrt, maximum,
         minimum. Anything else is refused; nothing is evaluated as code.
     of : str, optional
         The variable, with dims chain and draw; by default the first such.

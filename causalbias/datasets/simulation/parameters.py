@@ -34,7 +34,7 @@ class Bias:
 
 @dataclass(frozen=True)
 class System:
-    """A recognition system: distance = | mean + seeds + faces + residual |.
+    """A recognition system: distance = abs(mean + seeds + faces + residual).
 
     The mean is `genuine` or `impostor`, plus `slopes` times the levels by which the pair's
     members differ (of an impostor pair, `impostor_share` of that), plus the `biases` that match.
