@@ -258,3 +258,36 @@ found.assign(planted=found["kind"].map({"genuine": 0, "impostor": 8}))
 # %%
 kept = checks.tables["identity"]
 kept[kept["measure"] != "HCIC"].round(3)
+
+# %% [markdown]
+# ## How many pairs would the next experiment need?
+#
+# This one was a pilot. `cb.design.power` simulates the next: it takes a draw of the pilot's posterior
+# as the truth, new pairs from their estimated population with answers as many as here, fits again,
+# and looks at the interval. What the pilot leaves uncertain is thus in the answer (*assurance*, not
+# the power at one guessed effect). How surely would an effect of tone on impostor pairs be told from
+# zero, and from what makes no difference, here three points of 100?
+
+# %%
+pilot = cb.fit("score ~ tone + (1|annotator) + (1|pair)", human, subset="kind == 'impostor'")
+power = cb.design.power(
+    pilot, "tone", over="pair", sizes=[12, 24, 48, 96], reference="light", rope=(-3, 3),
+    simulations=60, seed=6,
+)  # fmt: skip
+assert power["width"].is_monotonic_decreasing
+assert power["decided"].iloc[-1] > power["decided"].iloc[0]
+power.round(2)
+
+# %%
+cb.plots.assurance(power, note="Impostor pairs, five answers each; 60 simulations a size.")
+
+# %% [markdown]
+# Left, how wide the interval would be; right, in what share of experiments it would leave zero out
+# (`found`), and lie clearly within or outside the region of no difference (`decided`). More answers
+# a pair help less than more pairs once pairs differ more than answers do: `rows_each=` tries it.
+#
+# ## Where next
+#
+# - [03: models in formulas](03_models_in_formulas.py): the model of your experiment
+# - [04: human against machine](04_human_against_machine.py): what it may be asked
+# - [07: your own network and generator](07_own_network_and_generator.py)
