@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test check paper clean
+.PHONY: demo test check paper notebooks clean
+.DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready
 	$(BIN)/causalbias demo -o demo-report
@@ -23,6 +24,17 @@ check: $(VENV)/.ready
 # Runs what is out of date; without the real data (CAUSALBIAS_DATA) the simulated part alone.
 paper: $(VENV)/.ready
 	$(BIN)/python paper/build.py --png
+
+# Those that changed since, or all if the package did. They read real data where CAUSALBIAS_DATA is.
+NOTEBOOKS := $(patsubst notebooks/%.py,build/notebooks/%.ipynb,$(wildcard notebooks/*.py))
+PACKAGE := $(shell find causalbias -name '*.py')
+
+notebooks: $(NOTEBOOKS)
+
+build/notebooks/%.ipynb: notebooks/%.py $(PACKAGE) $(VENV)/.ready
+	mkdir -p $(@D)
+	$(BIN)/jupytext --quiet --to ipynb --output $@ $<
+	$(BIN)/jupyter-execute --inplace $@
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

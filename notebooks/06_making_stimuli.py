@@ -260,31 +260,37 @@ kept = checks.tables["identity"]
 kept[kept["measure"] != "HCIC"].round(3)
 
 # %% [markdown]
-# ## How many pairs would the next experiment need?
+# ## How many seeds would the next experiment need?
 #
 # This one was a pilot. `cb.design.power` simulates the next: it takes a draw of the pilot's posterior
-# as the truth, new pairs from their estimated population with answers as many as here, fits again,
+# as the truth, new seeds from their estimated population with as many pairs each as here, fits again,
 # and looks at the interval. What the pilot leaves uncertain is thus in the answer (*assurance*, not
-# the power at one guessed effect). How surely would an effect of tone on impostor pairs be told from
-# zero, and from what makes no difference, here three points of 100?
+# the power at one guessed effect). Does the network move further on dark faces? How surely would the
+# next experiment tell that from nothing, and from what makes no difference, here a tenth of the mean
+# distance?
 
 # %%
-pilot = cb.fit("score ~ tone + (1|annotator) + (1|pair)", human, subset="kind == 'impostor'")
+pairs_moved = cb.to_frame(study, "machine").query("status == 'ok' and same_identity")
+pairs_moved = pairs_moved[pairs_moved["system"] == pairs_moved["system"].iloc[-1]]
+pairs_moved = pairs_moved.dropna(subset=["attribute"])
+pilot = cb.fit("distance ~ tone*attribute + (1|seed)", pairs_moved)
+little = 0.1 * pairs_moved["distance"].mean()
 power = cb.design.power(
-    pilot, "tone", over="pair", sizes=[12, 24, 48, 96], reference="light", rope=(-3, 3),
-    simulations=60, seed=6,
+    pilot, "tone", sizes=[10, 30, 90], reference="light", rope=(-little, little),
+    simulations=25, draws=400, seed=6,
 )  # fmt: skip
 assert power["width"].is_monotonic_decreasing
 assert power["decided"].iloc[-1] > power["decided"].iloc[0]
-power.round(2)
+assert (power["converged"] > 0.9).all()
+power.round(3)
 
 # %%
-cb.plots.assurance(power, note="Impostor pairs, five answers each; 60 simulations a size.")
+cb.plots.assurance(power, note="Seeds with as many pairs as in the pilot; 25 simulations a size.")
 
 # %% [markdown]
 # Left, how wide the interval would be; right, in what share of experiments it would leave zero out
-# (`found`), and lie clearly within or outside the region of no difference (`decided`). More answers
-# a pair help less than more pairs once pairs differ more than answers do: `rows_each=` tries it.
+# (`found`), and lie wholly within or outside the region of no difference (`decided`). `rows_each=`
+# asks whether more pairs a seed would do as well.
 #
 # ## Where next
 #
