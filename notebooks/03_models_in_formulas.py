@@ -108,7 +108,7 @@ beside.round(3)
 # | ordered categories | `family = cumulative()` | `ordinal::clmm` | `family="cumulative"` |
 # | probit | `cumulative("probit")` | `link = "probit"` | `link="probit"` |
 # | a row stands for n rows | `y \| weights(n) ~ x` | has none | `counts="n"` |
-# | a row is a mean of n | `sigma ~ offset(-log(n)/2)` | `weights = n` | `weights="n"` |
+# | a row is a mean of n | `bf(y ~ x, sigma ~ offset(-log(n)/2))` | `weights = n` | `weights="n"` |
 # | curves | `poly(x, 2)`, `I(x^2)` | the same | `poly(x, 2)`, `I(x**2)`, `bs(x, df=4)` |
 # | number as factor | `factor(x)` | `factor(x)` | `C(x)` |
 # | without intercept | `0 + x` | `0 + x` | `0 + x` |

@@ -102,8 +102,8 @@ human
 #   does a pair move among all pairs?
 # - **outcome sd**: the effect on the outcome itself, over its sd in the data. It feels the ends
 #   of a scale of five answers.
-# - **error rate**: of 5% false matches in the reference group, how many percent points are added at
-#   the same threshold? The unit of those who are mistaken for somebody.
+# - **error rate**: where 5% of the reference group's pairs are false matches, what share comes on top
+#   at the same threshold (0.05: twice as many)? The unit of those who are mistaken for somebody.
 #
 # `opposite=True` says that more distance is less alike; with the network first, effects are
 # of likeness, and errors are false matches.
@@ -220,6 +220,8 @@ cells = kept.groupby(["race", "gender"])[["score", "distance"]]
 residuals = kept[["score", "distance"]] - cells.transform("mean")
 plain = residuals.corr().iloc[0, 1]
 pair = correlation.set_index("source").loc["pair"]
+seeds = correlation.set_index("source").loc["seed"]
+assert seeds["lower"] < 0 < seeds["upper"]
 assert pair["upper"] < plain < 0
 assert pair["lower"] < -0.6 < pair["upper"] + 0.1
 f"plain correlation of mean scores and distances within cells: {plain:.2f}"
@@ -244,6 +246,7 @@ parts = {
 at_equal, on_distance = parts["at equal score"], parts["on the distance"]
 assert on_distance.loc["black", "upper"] < 0
 assert at_equal.loc["asian", "upper"] < 0
+assert at_equal.loc["black", "upper"] > 0
 assert at_equal.loc["black", "estimate"] > on_distance.loc["black", "estimate"]
 pd.concat(parts, axis=1).round(3)
 
@@ -274,7 +277,7 @@ consistency.round(3)
 
 # %% [markdown]
 # Kappas are about zero, and their intervals end below 0.25: people and network see the same *pairs*
-# alike (the correlation above), and yet they hardly err together. The network's errors are decided by
+# alike (the correlation above), and yet they hardly err together. The network's errors are mostly decided by
 # its seeds, people's by the noise of four answers. A second opinion of the other kind would
 # catch most errors of either.
 #
