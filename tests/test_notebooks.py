@@ -1,5 +1,7 @@
 """Every notebook runs from top to bottom."""
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import jupytext
@@ -33,3 +35,18 @@ def test_figures_of_ones_own_are_shown_after_ours():
     NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
     for cell in notebook.cells:
         assert ["image/png" in one.data for one in cell.outputs] == [True], cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_text_has_one_title_headings_in_order_and_links_that_lead_somewhere(path):
+    cells = jupytext.read(path).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", text, flags=re.MULTILINE)]
+    assert cells[0].cell_type == "markdown"
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert links
+    for link in links:
+        assert (path.parent / link).exists(), link
