@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test check paper docs clean
+.PHONY: demo test check paper docs notebooks clean
+.DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready
 	$(BIN)/causalbias demo -o demo-report
@@ -28,6 +29,17 @@ paper: $(VENV)/.ready
 docs: $(VENV)/.ready
 	rm -rf build/docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going docs build/docs
+
+# Those that changed since, or all if the package did. They read real data where CAUSALBIAS_DATA is.
+NOTEBOOKS := $(patsubst notebooks/%.py,build/notebooks/%.ipynb,$(wildcard notebooks/*.py))
+PACKAGE := $(shell find causalbias -name '*.py')
+
+notebooks: $(NOTEBOOKS)
+
+build/notebooks/%.ipynb: notebooks/%.py $(PACKAGE) $(VENV)/.ready
+	mkdir -p $(@D)
+	$(BIN)/jupytext --quiet --to ipynb --output $@ $<
+	$(BIN)/jupyter-execute --inplace $@
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -77,3 +77,9 @@ cb.summarise(result.ratio)
 
 # %%
 cb.plots.rank_heatmap(result.ranks["ratio"].sel(system=system))
+
+# %% [markdown]
+# ## Where next
+#
+# - [02: CausalFace](02_causalface.py): identity, race and gender, from the folder to the paper's figures
+# - [03: models in formulas](03_models_in_formulas.py): the model above, and what one asks of it

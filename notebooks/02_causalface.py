@@ -208,3 +208,10 @@ rows = genuine[(genuine["system"] == system) & (genuine["attribute"] == "pose")]
 rows = rows.assign(turn=rows["pose"].abs())
 fit = cb.fit("distance ~ race*turn + gender + (1|seed) + (1|seed:race:gender)", rows)
 cb.summarise(cb.effects(fit, "race", by="turn", reference="white", population="typical"))
+
+# %% [markdown]
+# ## Where next
+#
+# - [03: models in formulas](03_models_in_formulas.py): the model above, its checks, its verbs
+# - [04: human against machine](04_human_against_machine.py): whose effect is larger?
+# - [05: error rates](05_error_rates.py): the rates above by `cb.error_rates`, with what pairs support

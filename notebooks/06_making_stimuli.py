@@ -258,3 +258,42 @@ found.assign(planted=found["kind"].map({"genuine": 0, "impostor": 8}))
 # %%
 kept = checks.tables["identity"]
 kept[kept["measure"] != "HCIC"].round(3)
+
+# %% [markdown]
+# ## How many seeds would the next experiment need?
+#
+# This one was a pilot. `cb.design.power` simulates the next: it takes a draw of the pilot's posterior
+# as the truth, new seeds from their estimated population with as many pairs each as here, fits again,
+# and looks at the interval. What the pilot leaves uncertain is thus in the answer (*assurance*, not
+# the power at one guessed effect). Does the network move further on dark faces? How surely would the
+# next experiment tell that from nothing, and from what makes no difference, here a tenth of the mean
+# distance?
+
+# %%
+pairs_moved = cb.to_frame(study, "machine").query("status == 'ok' and same_identity")
+pairs_moved = pairs_moved[pairs_moved["system"] == pairs_moved["system"].iloc[-1]]
+pairs_moved = pairs_moved.dropna(subset=["attribute"])
+pilot = cb.fit("distance ~ tone*attribute + (1|seed)", pairs_moved)
+little = 0.1 * pairs_moved["distance"].mean()
+power = cb.design.power(
+    pilot, "tone", sizes=[10, 30, 90], reference="light", rope=(-little, little),
+    simulations=25, draws=400, seed=6,
+)  # fmt: skip
+assert power["width"].is_monotonic_decreasing
+assert power["decided"].iloc[-1] > power["decided"].iloc[0]
+assert (power["converged"] > 0.9).all()
+power.round(3)
+
+# %%
+cb.plots.assurance(power, note="Seeds with as many pairs as in the pilot; 25 simulations a size.")
+
+# %% [markdown]
+# Left, how wide the interval would be; right, in what share of experiments it would leave zero out
+# (`found`), and lie wholly within or outside the region of no difference (`decided`). `rows_each=`
+# asks whether more pairs a seed would do as well.
+#
+# ## Where next
+#
+# - [03: models in formulas](03_models_in_formulas.py): the model of your experiment
+# - [04: human against machine](04_human_against_machine.py): what it may be asked
+# - [07: your own network and generator](07_own_network_and_generator.py)

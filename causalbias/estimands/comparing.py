@@ -37,9 +37,10 @@ def compare(
     logit, 1 for probit). It asks how well single pairs could be told apart by the effect. Noise
     is a choice, so the dim ``unit`` shows others beside it: "total sd" adds the variance between
     seeds, annotators and other groups; "outcome sd" divides the effect on the outcome by its
-    standard deviation in the data; "error rate" is the change of an error rate that is `rate` in
-    the reference level, at a threshold set there, by the effect in "total sd". A claim that
-    holds in one unit only is a claim about that unit.
+    standard deviation in the data; "error rate" is the change, by the effect in "total sd", of
+    the rate of b's outcomes above a threshold at which it is `rate` in the reference level (of
+    a's too, or below one if `opposite`): of distances, the share that does not match; for false
+    matches make the distances a. A claim that holds in one unit only is a claim about that unit.
 
     Parameters
     ----------
@@ -56,8 +57,8 @@ def compare(
     names : (str, str)
         What `a` and `b` are, for labels.
     opposite : bool
-        Whether more of a's outcome is less of b's (likeness against distance): changes the sign
-        of a's effects.
+        Whether more of a's outcome is less of b's (likeness against distance): a's outcome then
+        counts with its sign changed.
     population
         As in `predictions`.
     rate : float
@@ -100,15 +101,16 @@ def compare(
             mend=f"use one of {', '.join(map(str, shared))}",
         )
     found = [
-        _in_units(fit, variable, by, base, population, rate).sel({variable: shared[shared != base]})
-        for fit in (a, b)
+        _in_units(fit, variable, by, base, population, rate, sign).sel(
+            {variable: shared[shared != base]}
+        )
+        for fit, sign in ((a, -1 if opposite else 1), (b, 1))
     ]
     first, second = paired(*found)
     for dim in by:
         if not first.sizes[dim]:
             raise DataError(f"the fits share no level of {dim!r}", mend="leave it out of by")
-    one = -first["effect"] if opposite else first["effect"]
-    two = second["effect"]
+    one, two = first["effect"], second["effect"]
     ratio = per_unit(two, one)
     result = xr.Dataset(
         {
@@ -208,8 +210,9 @@ def _in_units(
     reference: object,
     population: str,
     rate: float,
+    sign: int,
 ) -> xr.Dataset:
-    """Effect in each common unit, dims (chain, draw, unit, variable, *by)."""
+    """Effect times `sign` in each common unit, dims (chain, draw, unit, variable, *by)."""
     model = model_of(fit)
     scale_of(fit, model, "latent", None)  # or one error
     shape = [fit.children["posterior"].sizes[dim] for dim in SAMPLE]
@@ -219,13 +222,14 @@ def _in_units(
 
     kwargs = {"by": by, "reference": reference, "population": population}
     link = effects(fit, variable, scale="link", **kwargs)  # type: ignore[arg-type]
-    outcome = effects(fit, variable, **kwargs)["effect"]  # type: ignore[arg-type]
+    on_link = sign * link["effect"]
+    outcome = sign * effects(fit, variable, **kwargs)["effect"]  # type: ignore[arg-type]
     noise = latent_sd(fit, model)
     total = np.sqrt(np.square(noise) + total_group_variance(fit, frame_of(fit)))
-    in_total = link["effect"] / of_draws(total)
+    in_total = on_link / of_draws(total)
     response = next(iter(fit.children["observed_data"].data_vars.values())).values
     units = [
-        link["effect"] / of_draws(noise),
+        on_link / of_draws(noise),
         in_total,
         outcome / float(np.std(response.astype(float), ddof=1)),
         xr.apply_ufunc(special.ndtr, special.ndtri(rate) + in_total) - rate,

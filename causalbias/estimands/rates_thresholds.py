@@ -115,10 +115,13 @@ def thresholds_for(
         raise DataError(f"threshold {shown(given)}", mend="give a number, or one a system")
     for system in pairs.systems:
         if not np.isfinite(known.get(system, np.nan)):
-            raise DataError(
-                f"system {system!r} has no threshold",
-                mend="give one, or a target fmr on impostor pairs that it has",
-            )
+            if fmr is not None:
+                raise DataError(
+                    f"system {system!r} has no impostor pairs of the cohort {cohort!r}, so that no "
+                    f"threshold has a false match rate of {fmr:g} on them",
+                    mend="take another cohort, or give a threshold",
+                )
+            raise DataError(f"system {system!r} has no threshold", mend="give one, or a target fmr")
     return lambda cell: known[cell.system]
 
 

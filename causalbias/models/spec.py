@@ -94,9 +94,15 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     for name in columns:
         missing = used[name].isna().to_numpy()
         if missing.any():
+            mend = f"leave those rows out with subset=, or fill {name!r} in"
+            if {f"{name}_a", f"{name}_b"} <= set(frame):
+                mend = (
+                    f"pairs whose members differ in {name!r} have none: leave them out with "
+                    f"subset=, or use both members' (a group term: mm({name}_a, {name}_b))"
+                )
             raise DataError(
                 f"missing in {int(missing.sum()):,} of {len(used):,} rows",
-                mend=f"leave those rows out with subset=, or fill {name!r} in",
+                mend=mend,
                 file="data",
                 column=name,
                 row=int(missing.argmax()) + 1,

@@ -5,7 +5,7 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,21 @@ def styled[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+        _start_backend()
         with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
             return function(*args, **kwargs)
 
     return inner
+
+
+@cache
+def _start_backend() -> None:
+    """Make pyplot's first figure outside the house style.
+
+    A backend starts with it, and changes settings: a notebook's turns `interactive` on. Undone
+    with the style, the user's own figures would not be shown any more.
+    """
+    plt.close(plt.figure())
 
 
 def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:

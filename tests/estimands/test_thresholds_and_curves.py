@@ -140,3 +140,9 @@ def test_a_single_pair_is_not_enough():
     table = cb.summarise(cb.error_rates(frame, "race", threshold=0.5))
     assert not table["supported"].any()
     assert (table["upper"] == 1).all()
+
+
+def test_a_target_on_a_cohort_without_pairs_says_so():
+    within = both_kinds(20, rng=1).query("race_a == race_b")
+    with pytest.raises(DataError, match="no impostor pairs of the cohort 'cross'"):
+        cb.error_rates(within, "race", fmr=0.1, cohort="cross")

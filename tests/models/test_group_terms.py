@@ -168,3 +168,9 @@ def test_parts_and_designs_of_nested_and_categorical_terms():
             for s, k in zip([0, 0, 1, 1, 2, 2], "uvwuvw", strict=True)
         ],
     )
+
+
+def test_a_factor_that_members_do_not_share_is_refused_with_both_of_them_named(rows):
+    pairs = rows.rename(columns={"a": "seed_a", "b": "seed_b"}).assign(seed=None)
+    with pytest.raises(DataError, match=r"mm\(seed_a, seed_b\)"):
+        cb.fit("y ~ x + (1|seed)", pairs)

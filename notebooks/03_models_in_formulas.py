@@ -1,0 +1,559 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Models in formulas, for those who know lme4 or brms
+#
+# How do I write the mixed model that I would write in lme4 or brms, how do I read what comes back,
+# and where does it differ from what I am used to? This notebook answers with one simulated
+# experiment, whose true effects are known: a Gaussian model of a network's distances, an ordinal
+# model of people's answers, and everything one asks of a fit. If you know brms, the table below is
+# most of what you need.
+
+# %%
+import json
+import tempfile
+from pathlib import Path
+
+import arviz_stats as azs
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+import causalbias as cb
+
+study = cb.simulate(
+    seeds=20,
+    rng=3,
+    levels={"pose": [-3, -1, 0, 1, 3]},
+    impostors=12,
+    people=cb.People(annotators=60, judgements=3, sd_pair=0.0, sd_face=0.0, questions=()),
+)
+study
+
+# %% [markdown]
+# The study is generated faces: 20 seeds (a seed makes one person), each drawn in three races and
+# two genders, and turned to five poses. A *genuine* pair is one face in two poses; an *impostor*
+# pair, the faces of two seeds. A network gives each pair a distance (smaller: more alike), and
+# people say how surely it shows one person, from 0 to 4. Every part is a tidy frame:
+
+# %%
+machine = cb.to_frame(study, "machine").query("system == 'ResNet-34'")
+genuine = machine[machine["same_identity"]].assign(turn=lambda rows: rows["pose"].abs())
+genuine[["distance", "seed", "race", "gender", "turn"]].head()
+
+# %% [markdown]
+# ## A first model
+#
+# `turn` is by how many steps the second face of a pair is turned away from the first. Does turning
+# move the network further on some races' faces? Seeds differ, and so do the faces of a seed.
+
+# %%
+formula = "distance ~ race*turn + gender + (1|seed) + (1|seed:race:gender)"
+fit = cb.fit(formula, genuine)
+fit
+
+# %% [markdown]
+# It reads like brms. From the top:
+#
+# - **Engine**: how the posterior was sampled. Gaussian models with normal priors are integrated
+#   exactly, ordinal and binary ones by importance sampling, and what neither can do goes to NUTS.
+#   There is nothing to compile and there are no chains to watch; for the exact engines "Pareto k"
+#   takes the place of divergences (up to 0.7 is good). [More on engines](../docs/engines.md).
+# - **Status**: the worst R-hat and effective sample size of *all* parameters, group effects
+#   included. A fit that failed says NOT CONVERGED here, and in every table and figure made of it.
+# - **Group-level effects**: standard deviations, as brms' `sd(Intercept)`.
+# - **Population-level effects**: posterior mean (Estimate), standard deviation (Est.Error) and 95%
+#   interval. `race:turn[black]` is brms' `raceblack:turn`: the label comes last, in brackets. The
+#   reference of a factor is its first level in the alphabet.
+# - **sigma**: the residual standard deviation.
+#
+# The truth of the simulation: 0.12 a step, 0.03 more for black faces, seeds' sd 0.02, faces' sd
+# 0.015, sigma 0.035.
+
+# %%
+truth = {
+    "turn": 0.12, "race:turn[black]": 0.03, "race:turn[white]": 0.0, "gender[male]": 0.0,
+    "sd(1|seed)": 0.02, "sd(1|seed:race:gender)": 0.015, "sigma": 0.035,
+}  # fmt: skip
+beside = cb.summary(fit).loc[list(truth), ["estimate", "lower", "upper"]].assign(truth=truth)
+assert beside["truth"].between(beside["lower"], beside["upper"]).all()
+beside.round(3)
+
+# %% [markdown]
+# ## In brms you would write ..., here ...
+#
+# `fit` stands for a fitted model, `d` for a data frame. Each line of the right column is run
+# somewhere in this notebook.
+#
+# | | brms | lme4 | here |
+# | --- | --- | --- | --- |
+# | Gaussian | `brm(y ~ x + (1\|g), d)` | `lmer(y ~ x + (1\|g), d)` | `cb.fit("y ~ x + (1\|g)", d)` |
+# | some rows only | `d[d$kind == "a", ]` | the same, or `subset=` | `subset="kind == 'a'"` |
+# | correlated slope | `(x\|g)` | `(x\|g)` | `(x\|g)` |
+# | uncorrelated slope | `(x\|\|g)` | `(x\|\|g)`, numeric `x` only | `(x\|\|g)` |
+# | nested, crossed | `(1\|g/h)`, `(1\|g) + (1\|k)` | the same | the same |
+# | two members a row | `(1\|mm(a, b))` | has none | `(1\|mm(a, b))` |
+# | yes or no | `family = bernoulli()` | `glmer(family = binomial)` | `family="bernoulli"` |
+# | k of n | `k \| trials(n) ~ x` | `cbind(k, n - k) ~ x` | `"p(k, n) ~ x"`, `family="binomial"` |
+# | ordered categories | `family = cumulative()` | `ordinal::clmm` | `family="cumulative"` |
+# | probit | `cumulative("probit")` | `link = "probit"` | `link="probit"` |
+# | a row stands for n rows | `y \| weights(n) ~ x` | has none | `counts="n"` |
+# | a row is a mean of n | `bf(y ~ x, sigma ~ offset(-log(n)/2))` | `weights = n` | `weights="n"` |
+# | curves | `poly(x, 2)`, `I(x^2)` | the same | `poly(x, 2)`, `I(x**2)`, `bs(x, df=4)` |
+# | number as factor | `factor(x)` | `factor(x)` | `C(x)` |
+# | without intercept | `0 + x` | `0 + x` | `0 + x` |
+# | prior of a slope | `prior(normal(0, 5), coef = x)` | | `priors={"x": "Normal(0, 5)"}` |
+# | prior of a group's sd | `prior(normal(0, 1), class = sd, group = g)` | | `priors={"1\|g": "HalfNormal(1)"}` |
+# | prior predictive | `sample_prior = "only"` | | `cb.prior_predictive("y ~ x", d)` |
+# | coefficients | `fixef(fit)`, `VarCorr(fit)` | the same | `cb.summary(fit)` |
+# | effects of levels | `ranef(fit)` | `ranef(fit)` | `cb.summary(fit, effects=True)` |
+# | checks | `pp_check(fit)` | `plot(fit)` | `cb.check(fit)` |
+# | mean by cell | `avg_predictions(fit, by = "x")` | the same | `cb.predictions(fit, "x")` |
+# | contrasts | `avg_comparisons(fit, variables = "x")` | the same | `cb.effects(fit, "x")` |
+# | slope | `avg_slopes(fit, variables = "x")` | the same | `cb.dose(fit, "x")` |
+# | difference of effects | `avg_comparisons(..., cross = TRUE)` | the same | `cb.interaction(fit, "x", "z")` |
+# | a hypothesis | `hypothesis(fit, "b2 - 2*b1 > 0")` | `car::linearHypothesis` | `cb.hypotheses(effects, {"name": "effect[2] - 2*effect[1]"})` |
+# | practically none | `bayestestR::equivalence_test` | | `cb.equivalence(effects, (-0.1, 0.1))` |
+# | groups as estimated | `re_formula = NULL` | `re.form = NULL` | `population="these"` |
+# | a typical group | `re_formula = NA` | `re.form = NA` | `population="typical"` |
+# | mean over new groups | `sample_new_levels = "gaussian"`, averaged | | `population="new"` |
+# | new data | `posterior_predict(fit)` | `simulate(fit)` | `cb.with_predictive(fit)` |
+# | compare models | `loo(fit1, fit2)` | `anova(fit1, fit2)` | `cb.with_log_likelihood(fit)`, then `arviz_stats.compare` |
+# | draws | `as_draws_df(fit)` | | `fit["posterior"]` |
+# | keep and reuse | `file = "fit.rds"` | `saveRDS` | `file="fit.nc"` |
+#
+# (`avg_predictions`, `avg_comparisons` and `avg_slopes` are of the R package marginaleffects.)
+#
+# Where the same words mean something else:
+#
+# - **Default priors.** brms leaves coefficients flat, with Student t's of 3 degrees of freedom
+#   scaled by the response's mad on the rest. Here they are bambi's: Normal with sd `2.5 sd(y) /
+#   sd(x)` on each column of the design (logit and probit binary models: `1 / sd(x)`, and 1 for
+#   factors), Normal about the mean of `y` on the intercept at average predictors, half-normal on
+#   groups' sds, half-Student t (4 degrees of freedom) on sigma; correlations LKJ(1), as in brms.
+#   They matter little in Gaussian models; **in ordinal ones they can matter much, see below.**
+# - **`||` with a factor.** lme4 takes it apart for numeric columns only, and correlates the columns
+#   of a factor all the same. Here, as in brms, no two columns are correlated.
+# - **`weights`** are lme4's (precision), not brms' (repetition); brms' are `counts`.
+# - **Missing values** stop a fit with the column and the first row; nothing is dropped unseen.
+# - **Reference levels.** The order of an R factor sets the reference of its coefficients. Here it
+#   is the first level in the alphabet; the verbs take `reference="white"`.
+# - **Thresholds** of ordinal models are counted from 0: `threshold[0]` is brms' `b_Intercept[1]`,
+#   with the same sign. brms centres predictors before it puts a prior on them, and reports
+#   thresholds for zero predictors; here both prior and report are for zero predictors.
+# - **A mean in a table** is a posterior mean in `cb.summary`, as in brms, and a posterior *median*
+#   in `cb.summarise`, the table of the verbs.
+#
+# Not here: further families (Poisson, Student t, ...), predictors of sigma or of the discrimination
+# (`disc`), category-specific effects (`cs`), monotonic ones (`mo`), splines with estimated
+# smoothness (`s`), non-linear formulas, `(1|gr(g, by = x))`. Two outcomes at once are
+# `cb.joint`, in [notebook 04](04_human_against_machine.py). What is not there says so:
+
+# %%
+try:
+    cb.fit("distance ~ mo(turn) + (1|seed)", genuine)
+except cb.DataError as error:
+    print(error)
+
+# %% [markdown]
+# ## Priors
+#
+# Before fitting, draw data from the priors. The default ones are wide: they think distances of
+# several units possible either way, though distances are positive and the network's threshold is
+# 0.7. With 480 rows that does no harm, but a small study gains by priors that know the unit.
+
+# %%
+narrow = {
+    "turn": "Normal(0, 0.3)",
+    "race": "Normal(0, 0.1)",
+    "race:turn": "Normal(0, 0.1)",
+    "gender": "Normal(0, 0.1)",
+    "1|seed": "HalfNormal(0.1)",
+    "1|seed:race:gender": "HalfNormal(0.1)",
+    "Intercept": "Normal(0.5, 0.3)",
+    "sigma": "HalfNormal(0.1)",
+}
+imagined = {
+    name: cb.prior_predictive(formula, genuine, priors=priors, draws=300)["prior_predictive"][
+        "distance"
+    ].values.ravel()
+    for name, priors in {"default priors": None, "priors that know the unit": narrow}.items()
+}
+fig, axes = plt.subplots(1, 2, figsize=(8, 2.6), sharey=False)
+for ax, (name, values) in zip(axes, imagined.items(), strict=True):
+    ax.hist(values, 80, density=True, color="0.75", label="imagined")
+    ax.hist(genuine["distance"], 20, density=True, histtype="step", color="C0", label="seen")
+    ax.set(title=name, xlabel="distance", yticks=[], xlim=np.quantile(values, [0.005, 0.995]))
+axes[0].legend(frameon=False)
+beyond = {name: float(np.mean((v < 0) | (v > 2))) for name, v in imagined.items()}
+assert beyond["default priors"] > 0.5 > 0.2 > beyond["priors that know the unit"]
+
+# %% [markdown]
+# A prior is text, one of Normal, StudentT, Cauchy, Laplace, Uniform, Flat, HalfNormal,
+# HalfStudentT, HalfCauchy, Exponential, Gamma, InverseGamma, LogNormal. That of a group term is of
+# its standard deviation. The same effects with either set of priors, and what power-scaling says of
+# the first (a "✓": the prior hardly matters):
+
+# %%
+informed = cb.fit(formula, genuine, priors=narrow)
+both = pd.concat(
+    {
+        name: cb.summary(one).loc[list(truth), ["estimate", "lower", "upper"]]
+        for name, one in {"default": fit, "narrow": informed}.items()
+    },
+    axis=1,
+)
+assert np.allclose(both["default", "estimate"], both["narrow", "estimate"], atol=0.002)
+both.round(4)
+
+# %%
+cb.prior_sensitivity(fit, cb.effects(fit, "race"))
+
+# %% [markdown]
+# ## Is the model right? `cb.check`
+#
+# One call asks about the draws, about replicated data beside the data, and about priors far from
+# their estimates, and names a mend for what fails. This one passes:
+
+# %%
+checks = cb.check(fit)
+assert checks.attrs["verdict"] == "pass"
+checks
+
+# %% [markdown]
+# And a model that forgets `turn`:
+
+# %%
+forgot = cb.check(cb.fit("distance ~ race + gender + (1|seed)", genuine))
+failed = forgot[forgot["verdict"] == "fail"]
+assert "heavy tails" in set(failed["check"])
+assert (failed["value"] < failed["high"]).all()
+forgot
+
+# %% [markdown]
+# A check sees what the model's own columns can show. The missing variable gives itself away by the
+# shape of what is left over (two humps, flatter than a normal distribution); the mend names the
+# usual causes, and finding the actual one is the analyst's work. A check that passes
+# does not prove a model right ([how often it errs](../docs/calibration.md)).
+#
+# Leave-one-out comparison is arviz', on a fit with its log likelihood:
+
+# %%
+simpler = cb.fit(formula.replace("race*turn", "race + turn"), genuine)
+compared = azs.compare(
+    {
+        "turning matters by race": cb.with_log_likelihood(fit),
+        "it matters alike": cb.with_log_likelihood(simpler),
+    }
+)
+assert compared.index[0] == "turning matters by race"
+assert compared["elpd_diff"].iloc[1] < -10
+compared[["rank", "elpd", "elpd_diff", "dse"]]
+
+# %% [markdown]
+# ## Slopes that vary: `|` and `||`
+#
+# Does turning matter more for some seeds? With one bar, a seed's intercept and slope are correlated;
+# with two, not. In the simulation slopes do not vary, and both models say that their sd is
+# hardly above nothing; where it is about nothing, the data say nothing of the correlation either.
+
+# %%
+correlated = cb.fit("distance ~ race*turn + (turn|seed)", genuine)
+apart = cb.fit("distance ~ race*turn + (turn||seed)", genuine)
+spread = pd.concat(
+    {
+        name: cb.summary(one).query("kind == 'group'")[["estimate", "lower", "upper"]]
+        for name, one in {"(turn|seed)": correlated, "(turn||seed)": apart}.items()
+    }
+)
+assert spread.loc[("(turn|seed)", "sd(turn|seed)"), "upper"] < 0.012
+assert ("(turn||seed)", "cor(1, turn|seed)") not in spread.index
+spread.round(4)
+
+# %% [markdown]
+# A race effect that differs between seeds, as `(0 + race|seed)` or as nested intercepts
+# `(1|seed/race)`. How differently single seeds are affected is `cb.heterogeneity`'s question:
+
+# %%
+nested = cb.fit("distance ~ race*turn + (1|seed/race)", genuine)
+by_race = cb.fit("distance ~ race*turn + (0 + race|seed)", genuine)
+cb.summary(by_race).query("kind == 'group'")[["estimate", "lower", "upper"]].round(3)
+
+# %%
+cb.summarise(cb.heterogeneity(nested, "race"), of="sd").round(4)
+
+# %% [markdown]
+# The other ways of writing a formula that the table names:
+
+# %%
+for right in (
+    "C(pose) + (1|seed) + (1|race:gender)",
+    "0 + race + (1|seed)",
+    "poly(pose, 2) + (1|seed)",
+    "pose + I(pose**2) + (1|seed)",
+    "bs(pose, df=4) + (1|seed)",
+):
+    one = cb.fit(f"distance ~ {right}", study, subset="same_identity and system == 'ResNet-34'")
+    assert not cb.failures(one), right
+
+# %% [markdown]
+# ## Rows that belong to two groups: `mm()`
+#
+# An impostor pair belongs to two seeds, so `(1|seed)` has no meaning for it, and is an error:
+
+# %%
+impostors = machine[~machine["same_identity"]]
+try:
+    cb.fit("distance ~ race*gender + (1|seed)", impostors)
+except cb.DataError as error:
+    print(error)
+
+# %% [markdown]
+# `mm(seed_a, seed_b)` gives the row the *mean* of its two members' effects, brms' default weights.
+# A seed's effect on a distance in which it is one of two is therefore half of its effect
+# here: the simulation adds effects of sd 0.02 for each member, an sd of 0.04 in this model's terms.
+
+# %%
+faces = {
+    f"face_{side}": impostors[f"seed_{side}"].astype(str) + impostors["race"] + impostors["gender"]
+    for side in "ab"
+}
+impostors = impostors.assign(**faces)
+members = cb.fit(
+    "distance ~ race*gender + (1|mm(seed_a, seed_b)) + (1|mm(face_a, face_b))", impostors
+)
+sds = cb.summary(members).query("kind == 'group'")[["estimate", "lower", "upper"]]
+sds["truth"] = [0.04, 0.02]
+assert sds["truth"].between(sds["lower"], sds["upper"]).all()
+sds.round(3)
+
+# %% [markdown]
+# ## Ordered answers: `family="cumulative"`
+#
+# People's answers, 0 to 4, of genuine pairs. P(answer <= k) = logistic(threshold[k] - eta), as in
+# brms and `ordinal::clmm`: a positive coefficient moves answers up. There is no intercept.
+
+# %%
+human = cb.to_frame(study, "human").query("question == 'identity'")
+human = human[human["same_identity"].astype(bool)].assign(turn=lambda rows: rows["pose"].abs())
+ordinal = "score ~ race*turn + (1|annotator) + (1|seed)"
+answers = cb.fit(ordinal, human, family="cumulative", priors={"threshold": "Normal(0, 5)"})
+answers
+
+# %% [markdown]
+# (Several people judge each pair, so data from real people want `(1|pair)` as well, and a while
+# longer; this simulation's pairs differ in nothing but what is in the model.)
+#
+# **Why that prior of the thresholds?** By default each is Normal with sd 1 about evenly spaced
+# values from -2 to 2, where all predictors are zero. People are sure that these pairs show one
+# person, most answers are 3 or 4, and the thresholds lie far below. A prior that pulls them up is
+# paid for by what else can move. Here are both:
+
+# %%
+by_default = cb.fit(ordinal, human, family="cumulative")
+at_three = {
+    name: cb.summarise(cb.effects(one, "turn", scale="link")).set_index("turn").loc[3.0]
+    for name, one in {"default": by_default, "Normal(0, 5)": answers}.items()
+}
+moved = pd.DataFrame(
+    {
+        name: cb.summary(one).loc[
+            ["threshold[0]", "threshold[3]", "turn", "race[black]"], "estimate"
+        ]
+        for name, one in {"default": by_default, "Normal(0, 5)": answers}.items()
+    }
+)
+moved.loc["effect of turn 3 against 1"] = {name: row["estimate"] for name, row in at_three.items()}
+sd = cb.summary(answers)["sd"]
+shift = moved["default"] - moved["Normal(0, 5)"]
+assert (human["score"] >= 3).mean() > 0.6
+assert shift["threshold[3]"] > sd["threshold[3]"]
+assert shift["turn"] > 0
+assert shift["effect of turn 3 against 1"] < at_three["Normal(0, 5)"]["sd"]
+moved.round(3)
+
+# %% [markdown]
+# The default moves thresholds by more than a posterior sd, and coefficients, which are about faces
+# that are not turned at all, with them. The average effect of turning, of faces as they were, is
+# moved by less than one. Take a wide prior for ordinal models unless you know better, as brms
+# does (Student t with scale 2.5); and report effects, not coefficients at zero.
+#
+# A probit link is `link="probit"`: all is then in standard deviations of the latent answer, about
+# 0.6 times the logit's numbers.
+
+# %%
+probit = cb.fit(
+    ordinal, human, family="cumulative", link="probit", priors={"threshold": "Normal(0, 5)"}
+)
+ratio = cb.summary(probit)["estimate"] / cb.summary(answers)["estimate"]
+assert 0.5 < ratio["sd(1|annotator)"] < 0.7
+assert 0.5 < ratio["threshold[0]"] < 0.7
+ratio.round(2)
+
+# %% [markdown]
+# ## Yes or no, k of n, counts, weights
+#
+# "Surely one person" (4) or not, answer by answer and as k of n of a cell, is one likelihood:
+
+# %%
+human["sure"] = human["score"] == 4
+single = cb.fit("sure ~ race*turn + (1|seed)", human, family="bernoulli")
+cells = human.groupby(["seed", "race", "turn"], as_index=False).agg(
+    k=("sure", "sum"), n=("sure", "size")
+)
+of_n = cb.fit("p(k, n) ~ race*turn + (1|seed)", cells, family="binomial")
+alike = pd.DataFrame(
+    {"bernoulli": cb.summary(single)["estimate"], "binomial": cb.summary(of_n)["estimate"]}
+)
+assert np.allclose(alike["bernoulli"], alike["binomial"], atol=0.05)
+alike.round(3)
+
+# %% [markdown]
+# (Not to the last digit: default priors are scaled to the rows as they are given.) Equal rows of an
+# ordinal model can be counted, and the fit is the same one:
+
+# %%
+counted = human.groupby(["seed", "race", "turn", "score"], as_index=False).size()
+short = cb.fit("score ~ race*turn + (1|seed)", counted, family="cumulative", counts="size",
+               priors={"threshold": "Normal(0, 5)", "race": "Normal(0, 2)", "turn": "Normal(0, 2)",
+                       "race:turn": "Normal(0, 2)", "1|seed": "HalfNormal(2)"})  # fmt: skip
+long = cb.fit("score ~ race*turn + (1|seed)", human, family="cumulative",
+              priors=json.loads(short.attrs["spec"])["priors"])  # fmt: skip
+assert np.allclose(cb.summary(short)["estimate"], cb.summary(long)["estimate"], atol=0.01)
+len(counted), len(human)
+
+# %% [markdown]
+# A mean of n rows is another thing: it says nothing of the spread about it, and enters with its
+# precision, lme4's `weights`.
+
+# %%
+means = genuine.groupby(["seed", "race", "gender", "turn"], as_index=False).agg(
+    distance=("distance", "mean"), n=("distance", "size")
+)
+from_means = cb.fit(formula, means, weights="n")
+pair = [cb.summary(one).loc["race:turn[black]", "estimate"] for one in (fit, from_means)]
+assert np.isclose(*pair, atol=0.002)
+np.round(pair, 4)
+
+# %% [markdown]
+# ## What one asks of a fit
+#
+# Coefficients are answers only to those who know the coding. The verbs take the question: each sets
+# a variable in every row, predicts, averages, and keeps the draws. What was averaged over whom
+# is in the table and in the result's attributes.
+
+# %%
+cb.summarise(cb.predictions(fit, ["race", "turn"])).round(3)
+
+# %%
+effects = cb.effects(fit, "race", by="turn", reference="white")
+cb.plots.forest(effects, rows="turn", xlabel="distance, against the same face as white")
+
+# %% [markdown]
+# The race of a face was set by the experimenter, with the seed held, so these differences are
+# causal effects *of what was manipulated in the pictures*. Turning moves the network further on
+# black faces; how much further is the interaction, and so is a hypothesis about single effects:
+
+# %%
+steeper = cb.interaction(fit, "turn", "race", reference_group="white")
+cb.summarise(steeper).round(4)
+
+# %%
+growth = cb.hypotheses(
+    effects, {"effect at 3 less that at 1": 'effect["black", 3.0] - effect["black", 1.0]'}
+)
+asked = cb.summarise(growth)
+assert asked["lower"].item() < 0.06 < asked["upper"].item()  # two steps of 0.03
+asked.round(4)
+
+# %% [markdown]
+# Per step of turn, and what share of the variance each variable causes:
+
+# %%
+slopes = cb.dose(fit, "turn", by="race")
+cb.summarise(slopes, of="average_slope").round(4)
+
+# %%
+cb.summarise(cb.variance_shares(fit))[["source", "estimate", "lower", "upper"]].round(3)
+
+# %% [markdown]
+# Is the effect of gender practically none? Say first what "practically" is, here a hundredth of a
+# distance:
+
+# %%
+none = cb.equivalence(cb.effects(fit, "gender"), (-0.01, 0.01))
+verdict = cb.summarise(none)
+assert verdict["verdict"].item() == "undecided"
+assert verdict["p_rope"].item() > 0.9
+verdict[["gender", "estimate", "lower", "upper", "p_rope", "verdict"]].round(4)
+
+# %% [markdown]
+# Probably so, but the interval reaches out of the region by a hair: undecided. (In truth it is none.)
+
+# %% [markdown]
+# **Averaged over whom?** On a scale that is not linear, such as the probability of an answer, it
+# matters whether groups are those in the data (`"these"`), one whose effect is zero (`"typical"`), or the whole
+# estimated population (`"new"`). "Typical" is not an average: the effect on the typical annotator
+# is larger than the average effect on annotators.
+
+# %%
+turned = pd.concat(
+    {
+        who: cb.summarise(cb.effects(answers, "turn", scale="probability", population=who)).query(
+            "category == 4 and turn == 3"
+        )
+        for who in ("these", "typical", "new")
+    }
+)
+sizes = turned["estimate"].droplevel(1).abs()
+assert sizes["typical"] > max(sizes["these"], sizes["new"])
+turned.droplevel(1)[["turn", "reference", "category", "estimate", "lower", "upper"]].round(3)
+
+# %% [markdown]
+# For print: `cb.table`.
+
+# %%
+cb.table(effects, title="Effect of race on the network's distance, by turn")
+
+# %% [markdown]
+# ## Keep it, open it, run it again
+#
+# With `file=` a fit is kept, and read instead of fitted if data, model, seed and versions are the
+# same. `cb.rerun` fits again from the record alone and lists what differs: nothing.
+
+# %%
+path = Path(tempfile.mkdtemp()) / "turn.nc"
+kept = cb.fit(formula, genuine, file=path)
+again, differences = cb.rerun(cb.open(path))
+assert differences.empty
+differences
+
+# %% [markdown]
+# A fit is an `xarray.DataTree` in arviz' layout, so whatever reads that reads it.
+
+# %%
+azs.summary(kept["posterior"].to_dataset()[["turn", "sigma"]])
+
+# %%
+new_data = cb.with_predictive(kept)["posterior_predictive"]["distance"]
+levels = cb.summary(kept, effects=True).query("kind == 'effect'")
+dict(new_data.sizes), len(levels)
+
+# %% [markdown]
+# ## Where next
+#
+# - [04: human against machine](04_human_against_machine.py): two fits on one scale
+# - [05: error rates](05_error_rates.py): from distances to false matches
+# - [06: making stimuli](06_making_stimuli.py): how many seeds would it take?
+# - [Engines](../docs/engines.md): which engine ran, and when to trust it
+# - [Calibration](../docs/calibration.md): how often `cb.check` cries wolf
