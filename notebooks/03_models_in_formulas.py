@@ -347,54 +347,47 @@ sds.round(3)
 human = cb.to_frame(study, "human").query("question == 'identity'")
 human = human[human["same_identity"].astype(bool)].assign(turn=lambda rows: rows["pose"].abs())
 ordinal = "score ~ race*turn + (1|annotator) + (1|seed)"
-answers = cb.fit(ordinal, human, family="cumulative", priors={"threshold": "Normal(0, 5)"})
+answers = cb.fit(ordinal, human, family="cumulative")
 answers
 
 # %% [markdown]
 # (Several people judge each pair, so data from real people want `(1|pair)` as well, and a while
 # longer; this simulation's pairs differ in nothing but what is in the model.)
 #
-# **Why that prior of the thresholds?** By default each is Normal with sd 1 about evenly spaced
-# values from -2 to 2, where all predictors are zero. People are sure that these pairs show one
-# person, most answers are 3 or 4, and the thresholds lie far below. A prior that pulls them up is
-# paid for by what else can move. Here are both:
+# **What does the prior of the thresholds do?** By default they are as wide as an intercept would be:
+# sd 2.5, or more where predictors lie far from zero. bambi's own default is an sd of 1. People are
+# sure that these pairs show one person, most answers are 3 or 4, and the thresholds lie far below
+# zero. A prior that pulls them up is paid for by what else can move. Here are both:
 
 # %%
-by_default = cb.fit(ordinal, human, family="cumulative")
+narrow = cb.fit(ordinal, human, family="cumulative", priors={"threshold": "Normal(0, 1)"})
+both = {"default": answers, "Normal(0, 1)": narrow}
 at_three = {
     name: cb.summarise(cb.effects(one, "turn", scale="link")).set_index("turn").loc[3.0]
-    for name, one in {"default": by_default, "Normal(0, 5)": answers}.items()
+    for name, one in both.items()
 }
-moved = pd.DataFrame(
-    {
-        name: cb.summary(one).loc[
-            ["threshold[0]", "threshold[3]", "turn", "race[black]"], "estimate"
-        ]
-        for name, one in {"default": by_default, "Normal(0, 5)": answers}.items()
-    }
-)
+named = ["threshold[0]", "threshold[3]", "turn", "race[black]"]
+moved = pd.DataFrame({name: cb.summary(one).loc[named, "estimate"] for name, one in both.items()})
 moved.loc["effect of turn 3 against 1"] = {name: row["estimate"] for name, row in at_three.items()}
 sd = cb.summary(answers)["sd"]
-shift = moved["default"] - moved["Normal(0, 5)"]
+shift = moved["Normal(0, 1)"] - moved["default"]
 assert (human["score"] >= 3).mean() > 0.6
 assert shift["threshold[3]"] > sd["threshold[3]"]
 assert shift["turn"] > 0
-assert shift["effect of turn 3 against 1"] < at_three["Normal(0, 5)"]["sd"]
+assert shift["effect of turn 3 against 1"] < at_three["default"]["sd"]
 moved.round(3)
 
 # %% [markdown]
-# The default moves thresholds by more than a posterior sd, and coefficients, which are about faces
-# that are not turned at all, with them. The average effect of turning, of faces as they were, is
-# moved by less than one. Take a wide prior for ordinal models unless you know better, as brms
-# does (Student t with scale 2.5); and report effects, not coefficients at zero.
+# The narrow one moves thresholds by more than a posterior sd, and coefficients, which are about
+# faces that are not turned at all, with them. The average effect of turning, of faces as they were,
+# is moved by less than one. Leave the default unless you know better, and report effects, not
+# coefficients at zero.
 #
 # A probit link is `link="probit"`: all is then in standard deviations of the latent answer, about
 # 0.6 times the logit's numbers.
 
 # %%
-probit = cb.fit(
-    ordinal, human, family="cumulative", link="probit", priors={"threshold": "Normal(0, 5)"}
-)
+probit = cb.fit(ordinal, human, family="cumulative", link="probit")
 ratio = cb.summary(probit)["estimate"] / cb.summary(answers)["estimate"]
 assert 0.5 < ratio["sd(1|annotator)"] < 0.7
 assert 0.5 < ratio["threshold[0]"] < 0.7

@@ -58,7 +58,7 @@ def fit(
     priors : dict of str to str, optional
         By term, e.g. ``{"pose": "Normal(0, 5)", "1|seed": "HalfNormal(10)"}``; for a group term
         the prior of its standard deviation. Terms left out get bambi's defaults, weakly
-        informative and scaled to the data.
+        informative and scaled to the data; thresholds, the scale of an intercept.
     subset : str, optional
         Condition on the columns that rows must meet: ``"same_identity and level_a == 0"``.
     counts : str, optional

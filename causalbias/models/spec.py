@@ -273,6 +273,8 @@ def _bambi(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataF
                 priors=parse_priors(priors) or None,
             )
             _refuse_empty_terms(model, used)
+            if spec.family == "cumulative" and "threshold" not in priors:
+                _widen_thresholds(model)
             return model
         except UNBUILDABLE as error:
             if isinstance(error, DataError):
@@ -290,3 +292,18 @@ def _refuse_empty_terms(model: bmb.Model, used: pd.DataFrame) -> None:
     for name, term in model.parameters[model.family.likelihood.parent].common_terms.items():
         if np.size(term.data) == 0:
             raise one_level(name, used)
+
+
+def _widen_thresholds(model: bmb.Model) -> None:
+    """Give thresholds the default scale that an intercept has: they stand in its place.
+
+    bambi's default sd of 1 is of thresholds where all predictors are zero. Away from there, and
+    where most answers are of one kind, it overrules a thousand of them. The intercept's default,
+    after rstanarm, is ``sqrt(2.5^2 + sum_j (prior sd_j * mean of column j)^2)``.
+    """
+    total = 2.5**2
+    for term in model.parameters[model.family.likelihood.parent].common_terms.values():
+        if term.prior.name == "Normal":
+            means = np.asarray(term.data, float).reshape(len(term.data), -1).mean(axis=0)
+            total += float(np.square(np.asarray(term.prior.args["sigma"]) * means).sum())
+    model.parameters["threshold"].prior.update(sigma=np.sqrt(total))

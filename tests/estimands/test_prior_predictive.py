@@ -104,8 +104,10 @@ def test_thresholds_ascend_and_are_the_priors_restricted(link, rows):
     )
     cuts = drawn["prior"]["threshold"].values[0]
     assert (np.diff(cuts, axis=1) > 0).all()
-    # by rejection: independent normals at -2, 0, 2, bambi's default, kept where they ascend
-    free = np.random.default_rng(6).normal([-2, 0, 2], 1, (40_000, 3))
+    # by rejection: independent normals at -2, 0, 2, as wide as an intercept, kept where they ascend
+    x = rows["x"].to_numpy()
+    wide = np.hypot(2.5, 2.5 / x.std() * x.mean())
+    free = np.random.default_rng(6).normal([-2, 0, 2], wide, (80_000, 3))
     kept = free[(np.diff(free, axis=1) > 0).all(axis=1)]
     for i in range(3):
         same_distribution(cuts[:, i], kept[:, i], i)

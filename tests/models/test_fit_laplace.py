@@ -63,3 +63,22 @@ def test_effects_work_on_its_fits(frame):
 def test_it_declines_what_it_does_not_know(frame):
     with pytest.raises(DataError, match="laplace engine declines: the family gaussian"):
         cb.fit("x ~ kind + (1|g)", frame, method="laplace")
+
+
+def test_thresholds_far_from_zero_do_not_drag_coefficients():
+    """Most answers of one kind, a predictor far from zero: the default is as good as a flat prior."""
+    rng = np.random.default_rng(0)
+    turn, g = rng.choice([1.0, 3.0], 1000), rng.integers(0, 30, 1000)
+    latent = -0.4 * turn + rng.normal(0, 0.5, 30)[g] + rng.logistic(size=1000)
+    frame = pd.DataFrame({"k": np.searchsorted([-6, -5, -4, -2.5], latent), "turn": turn, "g": g})
+    wide = {"threshold": "Normal(0, 100)", "turn": "Normal(0, 100)"}
+    default, flat, narrow = (
+        cb.summary(cb.fit("k ~ turn + (1|g)", frame, family="cumulative", priors=priors, draws=500))
+        for priors in (None, wide, {"threshold": "Normal(0, 1)"})
+    )
+    for name in ("turn", "threshold[0]", "threshold[3]"):
+        away = abs(default.loc[name, "estimate"] - flat.loc[name, "estimate"])
+        assert away < 0.35 * flat.loc[name, "sd"]
+    assert (
+        abs(narrow.loc["turn", "estimate"] - flat.loc["turn", "estimate"]) > flat.loc["turn", "sd"]
+    )
