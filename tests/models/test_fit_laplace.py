@@ -66,7 +66,7 @@ def test_it_declines_what_it_does_not_know(frame):
 
 
 def test_thresholds_far_from_zero_do_not_drag_coefficients():
-    """Most answers of one kind, a predictor far from zero: the default is as good as a flat prior."""
+    """Most answers of one kind, a predictor far from zero: the default is as good as flat."""
     rng = np.random.default_rng(0)
     turn, g = rng.choice([1.0, 3.0], 1000), rng.integers(0, 30, 1000)
     latent = -0.4 * turn + rng.normal(0, 0.5, 30)[g] + rng.logistic(size=1000)
