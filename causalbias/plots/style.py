@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from causalbias.estimands.summaries import failed
+from causalbias.writing import replacing
 
 # Okabe and Ito's colours, ordered so that neighbours also differ in lightness; with a marker each,
 # so that nothing rests on colour alone.
@@ -103,7 +104,9 @@ def write(fig: Figure, path: str | Path) -> Path:
     '.svg'
     """
     path = Path(path)
-    path.write_bytes(render(fig, path.suffix.lstrip(".")))
+    content = render(fig, path.suffix.lstrip("."))
+    with replacing(path) as new:
+        new.write_bytes(content)
     return path
 
 

@@ -30,7 +30,7 @@ def number_column(
         checks.append(pa.Check.ge(low, error=f"is below {low:g}"))
     if high is not None:
         checks.append(pa.Check.le(high, error=f"is above {high:g}"))
-    checks.append(pa.Check(np.isfinite, error="is not finite"))
+    checks.append(pa.Check(lambda values: np.isfinite(values), error="is not finite"))
     return pa.Column(float, checks, required=required, nullable=nullable, coerce=True)
 
 

@@ -29,11 +29,13 @@ def python(script, *arguments, size=None):
 
 
 SAVE = """
-import sys, causalbias as cb
-try:
-    cb.save(cb.demo_study(2), sys.argv[1])
-except cb.DataError as error:
-    print(error)
+import gc, sys, causalbias as cb
+for _ in range(3):
+    try:
+        cb.save(cb.demo_study(2), sys.argv[1])
+    except cb.DataError as error:
+        print(error)
+    gc.collect()  # what h5py left in memory ended the process here
 """
 
 
