@@ -1,9 +1,12 @@
 """Formulas and row conditions are untrusted text: only listed functions and columns may occur."""
 
 import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from formulae import expr as node
 from formulae.parser import ParseError, Parser
+from formulae.resolver import ResolverError
 from formulae.scanner import ScanError, Scanner
 
 from causalbias.errors import DataError
@@ -18,6 +21,11 @@ FUNCTIONS = frozenset(
         *("np.log", "np.log1p", "np.log2", "np.log10", "np.exp", "np.sqrt", "np.abs"),
     )
 )
+# What bambi and formulae raise on models that they cannot make.
+UNBUILDABLE = (
+    ValueError, KeyError, TypeError, AttributeError, UserWarning, NotImplementedError,
+    RecursionError, ParseError, ScanError, ResolverError,
+)  # fmt: skip
 _CONDITION_NODES = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.Compare,
     ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Name, ast.Load,
@@ -94,6 +102,20 @@ def proportion(formula: str) -> tuple[str, str | float]:
         f"the response of {formula!r} is not successes out of trials",
         mend="write it as p(successes, trials) ~ terms",
     )
+
+
+@contextmanager
+def building(formula: str) -> Iterator[None]:
+    """Raise what bambi and formulae cannot make of a formula as a DataError with their reason."""
+    try:
+        yield
+    except DataError:
+        raise
+    except UNBUILDABLE as error:
+        raise DataError(
+            f"no model from {formula!r} ({error})",
+            mend="correct the formula, the link or the priors",
+        ) from error
 
 
 def _parse(formula: str) -> node.Binary:

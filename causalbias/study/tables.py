@@ -14,7 +14,10 @@ from causalbias.errors import DataError, shown
 def text_column(*, required: bool = True) -> pa.Column:
     """Schema of a column of non-empty labels; numbers become their text."""
     non_empty = pa.Check(lambda s: s.str.strip() != "", name="non_empty", error="is empty")
-    return pa.Column(str, non_empty, required=required, coerce=True)
+    no_nul = pa.Check(
+        lambda s: ~s.str.contains("\0", regex=False), name="no_nul", error="holds a NUL"
+    )
+    return pa.Column(str, [non_empty, no_nul], required=required, coerce=True)
 
 
 def number_column(
