@@ -79,6 +79,7 @@ class Counter:
         self.name, self.taken, self.refused, self.last = name, 0, 0, 0.0
 
     def tell(self) -> None:
+        """Print the numbers, every two seconds of CPU."""
         if time.process_time() - self.last > 2:
             self.last = time.process_time()
             runs = f"{self.taken + self.refused:,} runs, {self.taken:,} taken"
