@@ -113,7 +113,9 @@ def power(
             table = summarise(effect, prob=prob).set_index(variable).loc[levels[variable].values]
             table = table.assign(truth=truth[at], converged=not failed(effect), rows=len(rows))
             found.append(table.reset_index().rename(columns={variable: "level"}).assign(size=size))
-    return _tabulate(pd.concat(found), over, width, rope, simulations)
+    table = _tabulate(pd.concat(found), over, width, rope, simulations)
+    table.attrs["failures"] = pilot.attrs["failures"]
+    return table
 
 
 def _check(pilot: xr.DataTree, frame: pd.DataFrame, over: str, sizes: Sequence[int]) -> None:

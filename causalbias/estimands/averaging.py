@@ -93,7 +93,9 @@ class Averaging:
         if labels is not None:
             found = found.assign_coords(category=labels)
         for name in draws:
-            found[name] = found[name].transpose("chain", "draw", *self.by, ...)
+            cube = found[name].transpose("chain", "draw", *self.by, ...)
+            # On the variable too: taken out of the dataset, it keeps the mark.
+            found[name] = cube.assign_attrs(failures=self.fit.attrs["failures"])
         attrs = {"threshold": self.threshold} if self.threshold is not None else {}
         return found.assign_coords(chain=posterior["chain"], draw=posterior["draw"]).assign_attrs(
             estimand=estimand,
@@ -185,15 +187,15 @@ def averaging(
     outcome = outcome_of(fit)
     possible = [name for name in formula_columns(spec_of(fit).formula)[1] if name != outcome]
     for name in (*variables, *by):
+        if name not in possible:
+            raise DataError(
+                f"{name!r} is not a variable of the model", mend=f"use one of {', '.join(possible)}"
+            )
         if name in RESERVED:
             raise DataError(
                 f"every estimate has something called {name!r}",
                 mend="rename the column and fit again",
                 column=name,
-            )
-        if name not in possible:
-            raise DataError(
-                f"{name!r} is not a variable of the model", mend=f"use one of {', '.join(possible)}"
             )
     for name in variables:
         if name in by:

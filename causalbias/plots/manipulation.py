@@ -243,4 +243,4 @@ def rank_heatmap(probability: xr.DataArray, *, note: str = "") -> Figure:
     axes.set_yticks(range(count), [str(label) for label in ordered[dim].values])
     axes.set_xlabel("rank (1: largest)")
     axes.tick_params(length=0)
-    return finish(fig, note)
+    return finish(fig, note, probability)

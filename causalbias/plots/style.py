@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -62,7 +63,7 @@ def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
     return fig, axes
 
 
-def finish(fig: Figure, note: str, *draws: xr.Dataset) -> Figure:
+def finish(fig: Figure, note: str, *draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> Figure:
     """Write the note below a figure, and across it if a fit behind it did not converge."""
     if note:
         fig.supxlabel(note, fontsize=6, color="0.35", x=0.01, ha="left", wrap=True)

@@ -1,5 +1,7 @@
 """Prior sensitivity of an estimand, by power-scaling."""
 
+import json
+
 import arviz_stats
 import numpy as np
 import pandas as pd
@@ -38,7 +40,8 @@ def prior_sensitivity(
     DataFrame
         Index: the estimand's labels. ``prior``, ``likelihood``: sensitivities; ``diagnosis``:
         "✓" where the prior matters little (below 0.05), else what arviz-stats makes of the two
-        ("potential prior-data conflict" or "potential strong prior / weak likelihood").
+        ("potential prior-data conflict" or "potential strong prior / weak likelihood");
+        ``converged``: whether the fit passed its diagnostics.
 
     Raises
     ------
@@ -68,7 +71,8 @@ def prior_sensitivity(
             "log_likelihood": likelihood,
         }
     )
-    return arviz_stats.psense_summary(tree, var_names=[name])
+    found = arviz_stats.psense_summary(tree, var_names=[name])
+    return found.assign(converged=not json.loads(fit.attrs["failures"]))
 
 
 def log_prior(fit: xr.DataTree) -> Floats:
