@@ -93,9 +93,9 @@ class Averaging:
         if labels is not None:
             found = found.assign_coords(category=labels)
         for name in draws:
-            cube = found[name].transpose("chain", "draw", *self.by, ...)
+            ordered = found[name].transpose("chain", "draw", *self.by, ...)
             # On the variable too: taken out of the dataset, it keeps the mark.
-            found[name] = cube.assign_attrs(failures=self.fit.attrs["failures"])
+            found[name] = ordered.assign_attrs(failures=self.fit.attrs["failures"])
         attrs = {"threshold": self.threshold} if self.threshold is not None else {}
         return found.assign_coords(chain=posterior["chain"], draw=posterior["draw"]).assign_attrs(
             estimand=estimand,
