@@ -94,7 +94,8 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     _check_names(frame, response, columns)
     used = frame[columns].reset_index(drop=True)
     for name in columns:
-        used[name] = _plain(used[name])
+        if name not in of_rows:
+            used[name] = _plain(used[name])
         missing = used[name].isna().to_numpy()
         if missing.any():
             raise DataError(
