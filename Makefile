@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test check paper docs notebooks clean
+.PHONY: demo test test-oldest test-newest check paper docs notebooks clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready
@@ -15,6 +15,19 @@ demo: $(VENV)/.ready
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The fast tests on the oldest versions that pyproject.toml allows, and on the newest that there are.
+# Neither is in .ci/run: installing takes over a minute and the tests as long as `make test`.
+test-oldest:
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e '.[recognition,scale,tables]' \
+		pytest pytest-xdist hypothesis krippendorff onnx scikit-learn
+	.venv-oldest/bin/python -m pytest -n 2 -m 'not slow' --ignore tests/test_notebooks.py --ignore tests/paper
+
+test-newest:
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade -e '.[dev]'
+	.venv-newest/bin/python -m pytest -n 2 -m 'not slow'
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -48,4 +61,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-report build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .venv-oldest .venv-newest demo-report build dist .pytest_cache .ruff_cache .mypy_cache

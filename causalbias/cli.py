@@ -237,7 +237,7 @@ def rerun(
 
 
 class _told:
-    """Ends the program with one line where the data are bad."""
+    """Ends the program with one line where the data are bad, or it is interrupted."""
 
     def __enter__(self) -> None:
         return None
@@ -246,6 +246,10 @@ class _told:
         if isinstance(error, DataError | OSError):
             Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
             raise typer.Exit(1) from None
+        if isinstance(error, KeyboardInterrupt):
+            told = "interrupted; what was finished is kept: the same command goes on from there"
+            Console(stderr=True).print(told, style="red", soft_wrap=True)
+            raise typer.Exit(130) from None
 
 
 def _study(path: Path, dataset: str) -> "cb.Study":

@@ -1,8 +1,5 @@
 """One file for a study, a fit or embeddings: NetCDF or Zarr, written whole or not at all."""
 
-import os
-import shutil
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -11,6 +8,7 @@ import xarray as xr
 from causalbias.errors import DataError
 from causalbias.models.result import Fit, as_fit, check_fit
 from causalbias.study.tree import Study, as_study
+from causalbias.writing import recover, replacing, write_netcdf
 
 SUFFIXES = (".nc", ".zarr")
 
@@ -46,48 +44,15 @@ def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     path = Path(path)
     _check_suffix(path)
     tree = xr.DataTree(tree) if isinstance(tree, xr.Dataset) else tree
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        new = scratch / path.name
+    with replacing(path) as new:
         if path.suffix == ".nc":
-            # In memory first: HDF5 ends the process where the disk is full.
-            new.write_bytes(tree.to_netcdf(engine="h5netcdf"))
+            write_netcdf(tree, new)
         else:
             with warnings.catch_warnings():
                 # Zarr says that consolidated metadata is not yet in its specification.
                 warnings.filterwarnings("ignore", message="Consolidated metadata")
                 tree.to_zarr(new)
-        _replace(new, path, scratch / "replaced")
-    except (OSError, RuntimeError) as error:  # HDF5 raises either when the disk is full
-        raise _unwritable(path, error) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return path
-
-
-def _replace(new: Path, path: Path, old: Path) -> None:
-    """Put a file or a folder in the place of another, or leave that one there."""
-    if new.is_dir() and path.exists():
-        os.replace(path, old)
-    try:
-        os.replace(new, path)
-    except OSError:
-        if old.exists():
-            os.replace(old, path)
-        raise
-
-
-def _unwritable(path: Path, error: Exception) -> DataError:
-    return DataError(
-        f"cannot be written ({getattr(error, 'strerror', None) or str(error)[:200]}); what was "
-        "there before is as it was",
-        mend="free some space, or choose another directory",
-        file=str(path),
-    )
 
 
 def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
@@ -111,6 +76,8 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
     """
     path = Path(path)
     _check_suffix(path)
+    if not path.exists():
+        recover(path)  # a run killed while it replaced this
     if not path.exists():
         raise DataError("no such file", mend="check the path", file=str(path))
     engine = "h5netcdf" if path.suffix == ".nc" else "zarr"
@@ -149,19 +116,8 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
 
 def replace_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    scratch = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as stream:
-            scratch = stream.name
-            stream.write(text)
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
-    except OSError as error:
-        if scratch is not None:
-            Path(scratch).unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
+    with replacing(path) as new:
+        new.write_text(text, encoding="utf-8", newline="")
 
 
 def _check_suffix(path: Path) -> None:

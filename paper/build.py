@@ -16,12 +16,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from causalbias.writing import replacing
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -142,18 +143,11 @@ def run_stage(
             return found
     say(f"{stage.name}: running")
     function = getattr(__import__(stage.module), stage.name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the old one until it is whole: a build that was killed leaves nothing half new.
-    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{stage.name}-"))
-    try:
+    with replacing(folder) as new:
+        new.mkdir()
         results = function(settings, new, data)
         found = json.loads(results.text()) | {"key": key}
         (new / "results.json").write_text(json.dumps(found, indent=1, ensure_ascii=False))
-        shutil.rmtree(folder, ignore_errors=True)
-        new.chmod(0o755)
-        new.rename(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return found
 
 

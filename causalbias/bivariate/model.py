@@ -17,6 +17,7 @@ from causalbias.errors import DataError, shown
 from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.models.fitting import rows_of
 from causalbias.models.formula import formula_columns
+from causalbias.models.sizes import check_fit_size
 from causalbias.study.frames import to_frame
 
 OUTCOMES = ("score", "distance")
@@ -163,6 +164,7 @@ def joint(
     used, left_out = _usable(
         rows_of(rows, subset), [*columns, *chain.from_iterable(members.values())]
     )
+    check_fit_size(f"distance ~ {terms}", used, 2 * draws * chains)
     design = fm.design_matrices(f"distance ~ {terms}", used, "error").common
     matrices = {name: _membership(used, one) for name, one in members.items()}
     data = JointData(

@@ -68,7 +68,10 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
 
 def _read(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
-        return pd.read_parquet(path)
+        try:
+            return pd.read_parquet(path)
+        except (KeyError, TypeError) as error:  # pandas' own notes in the file are broken
+            raise ValueError(f"its notes on columns are broken: {error}") from error
     separator = "\t" if path.suffix == ".tsv" else ","
     if path.suffix != ".zip":
         with path.open("rb") as stream:

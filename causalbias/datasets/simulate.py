@@ -29,6 +29,7 @@ from causalbias.datasets.simulation.people import (
 )
 from causalbias.datasets.simulation.truth import truth_of
 from causalbias.errors import DataError
+from causalbias.memory import check_memory
 from causalbias.study.build import exclusions, make_study
 from causalbias.study.tree import Study
 
@@ -100,6 +101,12 @@ def simulate(
     _check(seeds, missing_renders, people)
     design = Design(races, genders, LEVELS if levels is None else levels, references)
     layout = conditions(design)
+    people_each = len(races) * len(genders)
+    check_memory(
+        seeds * people_each * (30 * len(layout.level) + impostors * (20 + 10 * len(systems))),
+        f"a study of {seeds:,} seeds",
+        "simulate fewer seeds, levels or impostors",
+    )
     streams = iter(np.random.default_rng(rng).spawn(4 + len(systems)))
     faces, row_of = render_faces(design, layout, seeds, missing_renders, next(streams))
     members = form_pairs(layout, row_of, impostors, next(streams))

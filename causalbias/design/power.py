@@ -154,7 +154,9 @@ def power(
                 progress(len(found), len(plans) * simulations)
     name = over[0].removesuffix("_a") if len(over) > 1 else over[0]
     table = _tabulate(pd.concat(found), ["", *others], width, rope, simulations)
-    return table.rename(columns={"": name})
+    table = table.rename(columns={"": name})
+    table.attrs["failures"] = pilot.attrs["failures"]
+    return table
 
 
 def _check(

@@ -1,5 +1,6 @@
 """What every verb asks of a fit: outcomes averaged over the rows of cells, with their labels."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,17 @@ import xarray as xr
 from causalbias.errors import DataError, shown
 from causalbias.estimands.predictor import average_prediction, outcome_of
 from causalbias.estimands.scales import Floats, scale_of
+from causalbias.memory import check_memory
 from causalbias.models.formula import formula_columns
 from causalbias.models.groups import common_formula, group_parts
 from causalbias.models.result import frame_of, model_of, spec_of
 from causalbias.models.spec import row_counts
 
 KIND = "same_identity"
+MAX_LEVELS = 10_000
+RESERVED = frozenset(
+    ("n", "cell", "category", "effect", "prediction", "slope", "interaction", "reference", "value")
+)
 RATES = {"FMR": "False", "FNMR": "True"}  # the kind of pairs that an error rate is of
 
 
@@ -75,6 +81,13 @@ class Averaging:
         chains, per_chain = posterior.sizes["chain"], posterior.sizes["draw"]
         counts = np.bincount(self.cells, self.counts).astype(int)
         labels = scale_of(self.fit, self.model, self.scale, self.threshold).categories
+        if self.index is not None:
+            sizes = [len(self.index.get_level_values(name).unique()) for name in self.by]
+            check_memory(
+                float(chains * per_chain) * math.prod(sizes) * (len(draws) + 1),
+                f"{' x '.join(f'{n:,}' for n in sizes)} cells times {chains * per_chain:,} draws",
+                "give fewer columns in by=",
+            )
         data: dict[str, Any] = {}
         for name, values in draws.items():
             cube = values.reshape(chains, per_chain, len(counts), *values.shape[2:])
@@ -89,7 +102,9 @@ class Averaging:
         if labels is not None:
             found = found.assign_coords(category=labels)
         for name in draws:
-            found[name] = found[name].transpose("chain", "draw", *self.by, ...)
+            ordered = found[name].transpose("chain", "draw", *self.by, ...)
+            # On the variable too: taken out of the dataset, it keeps the mark.
+            found[name] = ordered.assign_attrs(failures=self.fit.attrs["failures"])
         attrs = {"threshold": self.threshold} if self.threshold is not None else {}
         return found.assign_coords(chain=posterior["chain"], draw=posterior["draw"]).assign_attrs(
             estimand=estimand,
@@ -108,13 +123,26 @@ class Averaging:
         Raises
         ------
         DataError
-            If there is one only.
+            If there is one only, or more than a contrast of each could be made for.
         """
         found: list[Any] = np.unique(self.frame[variable].to_numpy()).tolist()
         if len(found) < 2:
             raise DataError(
                 f"{variable!r} has the one level {found[0]}", mend="nothing to contrast"
             )
+        if len(found) > MAX_LEVELS:
+            raise DataError(
+                f"{variable!r} has {len(found):,} levels (limit {MAX_LEVELS:,})",
+                mend="ask for two of them by counterfactual, or fit a rounded column",
+            )
+        posterior = self.fit.children["posterior"]
+        many = posterior.sizes["chain"] * posterior.sizes["draw"]
+        cells = 1 if self.index is None else len(self.index)
+        check_memory(
+            2.0 * len(found) * cells * many,
+            f"{len(found):,} levels of {variable!r} in {cells:,} cells times {many:,} draws",
+            "give fewer columns in by=, or thin: fit.isel(draw=slice(0, None, 10))",
+        )
         return found
 
     def check_level(self, variable: str, level: object) -> Any:
@@ -171,6 +199,12 @@ def averaging(
         if name not in possible:
             raise DataError(
                 f"{name!r} is not a variable of the model", mend=f"use one of {', '.join(possible)}"
+            )
+        if name in RESERVED:
+            raise DataError(
+                f"every estimate has something called {name!r}",
+                mend="rename the column and fit again",
+                column=name,
             )
     for name in variables:
         if name in by:

@@ -8,13 +8,12 @@ import pandas as pd
 import xarray as xr
 from scipy import special, stats
 
-from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows
+from causalbias.memory import check_memory
 from causalbias.models.formula import proportion
 from causalbias.models.result import OBS, Fit, as_fit, frame_of, model_of, spec_of
 from causalbias.models.spec import ModelSpec, row_counts, row_precisions
 
-MAX_VALUES = 250_000_000  # rows x draws: 2 GB
 PORTION = 10_000_000  # rows x draws at once where only their sum is wanted
 
 
@@ -34,7 +33,7 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
     Raises
     ------
     DataError
-        If rows times draws are more than memory should hold, with their number.
+        If memory will not hold rows times draws, with their number.
 
     Examples
     --------
@@ -97,7 +96,7 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
     Raises
     ------
     DataError
-        If rows times draws are more than memory should hold, with their number.
+        If memory will not hold rows times draws, with their number.
 
     Examples
     --------
@@ -182,12 +181,14 @@ class Parts:
     def __init__(self, fit: xr.DataTree, rows: slice = slice(None)) -> None:
         frame = frame_of(fit)[rows].reset_index(drop=True)
         posterior = fit.children["posterior"].to_dataset()
-        size = posterior.sizes["chain"] * posterior.sizes["draw"] * len(frame)
-        if size > MAX_VALUES:
-            raise DataError(
-                f"{len(frame):,} rows times draws are {size:,} numbers (limit {MAX_VALUES:,})",
-                mend="thin the posterior first: fit.isel(draw=slice(None, None, 10))",
-            )
+        many = posterior.sizes["chain"] * posterior.sizes["draw"]
+        # Ordinal: a chance of each category, and its sum; else the expectation and the result.
+        held = 3 + 2 * posterior.sizes.get("threshold_dim", 0)
+        check_memory(
+            float(many) * len(frame) * held,
+            f"{len(frame):,} rows times {many:,} draws",
+            "thin the posterior first: fit.isel(draw=slice(None, None, 10))",
+        )
         self.fit, self.posterior = fit, posterior
         self.model = model_of(fit)
         spec = spec_of(fit)

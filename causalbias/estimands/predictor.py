@@ -12,6 +12,7 @@ from scipy import sparse
 
 from causalbias.errors import DataError
 from causalbias.estimands.scales import Floats, Scale, scale_of
+from causalbias.memory import check_memory
 from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.result import frame_of, spec_of
@@ -71,6 +72,12 @@ def average_prediction(
     if counts is None:
         counts = np.ones(len(frame))
     totals = np.bincount(cells, counts)
+    many = posterior.sizes["chain"] * posterior.sizes["draw"]
+    check_memory(
+        2.0 * many * len(totals) * max(1, wanted.cuts.shape[1]),
+        f"{len(totals):,} cells times {many:,} draws",
+        "average over more rows (fewer columns in by=), or thin: fit.isel(draw=slice(0, None, 10))",
+    )
     average = sparse.csr_matrix(
         (counts / totals[cells], (cells, np.arange(len(cells)))), shape=(len(totals), len(cells))
     )
@@ -109,6 +116,10 @@ class _Predictor:
         population: str,
     ) -> None:
         alike, self.which = np.unique(common, axis=0, return_inverse=True)
+        check_memory(
+            float(len(alike)) * len(beta), f"{len(alike):,} rows times {len(beta):,} draws",
+            "thin the posterior first: fit.isel(draw=slice(0, None, 10))",
+        )  # fmt: skip
         self.fixed = alike @ beta.T
         self.posterior = posterior
         self.groups, self.new = None, []

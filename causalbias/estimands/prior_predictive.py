@@ -8,10 +8,11 @@ import xarray as xr
 from scipy import sparse
 
 from causalbias.errors import DataError
-from causalbias.estimands.predictive import MAX_VALUES, new_observations, trials_of
+from causalbias.estimands.predictive import new_observations, trials_of
 from causalbias.estimands.predictor import inverse_link
 from causalbias.inference.collapsed_effects import chunks
 from causalbias.inference.problem import EngineError
+from causalbias.memory import check_memory
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.engines import MAX_KEPT
 from causalbias.models.fitting import frame_for, rows_of
@@ -19,6 +20,7 @@ from causalbias.models.formula import formula_columns
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
 from causalbias.models.result import OBS, pack_frame
+from causalbias.models.sizes import check_fit_size
 from causalbias.models.spec import ModelSpec, common_model, model_frame
 
 
@@ -70,11 +72,11 @@ def prior_predictive(
     """
     spec = ModelSpec(formula, family, link, dict(priors or {}), weights=weights)
     used = model_frame(spec, rows_of(frame_for(formula, data), subset))
-    if draws < 1 or draws * len(used) > MAX_VALUES:
-        raise DataError(
-            f"{len(used):,} rows times {draws:,} draws (from 1 to {MAX_VALUES:,} numbers)",
-            mend="ask for another number of draws, or for fewer rows by subset=",
-        )
+    if draws < 1:
+        raise DataError(f"{draws} draws", mend="ask for one or more")
+    mend = "ask for fewer draws, or for fewer rows by subset="
+    check_memory(float(draws) * len(used), f"{len(used):,} rows times {draws:,} draws", mend)
+    check_fit_size(formula, used, draws)
     model = common_model(spec, used)
     try:
         arrays = arrays_of(model, spec, used, normal=False)

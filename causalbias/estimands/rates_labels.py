@@ -10,6 +10,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.rates_cells import Cell
 from causalbias.estimands.rates_intervals import Shares, draw_shares, shares_of, side_by_side
 from causalbias.estimands.rates_truth import settle_truth
+from causalbias.memory import check_memory
 
 # The rule of three (ISO/IEC 19795-1): with no error in n independent comparisons the rate is below
 # 3/n, at 95% confidence. The rule of thirty: 30 errors put it within 30%, at 90%.
@@ -44,6 +45,9 @@ def sampler(n_seeds: int, draws: int, seed: int) -> Draw:
     """Function that draws a cell's error rates (draw, threshold), dependent between cells."""
     if draws < 1:
         raise DataError(f"{draws} draws", mend="ask for one or more")
+    check_memory(
+        3.0 * draws * (n_seeds + 1), f"{draws:,} draws of {n_seeds:,} seeds", "ask for fewer draws"
+    )
     rng = np.random.default_rng(seed)
     weights, tails = rng.exponential(size=(draws, n_seeds)), rng.random(draws)
 

@@ -100,7 +100,7 @@ def drawn(draws: xr.Dataset, of: str | None = None) -> str:
     return of or names[0]
 
 
-def failed(draws: xr.Dataset) -> bool:
+def failed(draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> bool:
     """Whether a fit behind these draws failed its diagnostics."""
     return bool(json.loads(draws.attrs.get("failures", "[]")))
 
@@ -171,4 +171,5 @@ def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
     positions = np.arange(1, draws.sizes[dim] + 1)
     index = xr.DataArray(positions, dims="rank", coords={"rank": positions})
     probabilities = (ranks == index).mean(SAMPLE)
-    return probabilities.transpose(dim, "rank", ...).rename("probability")
+    found = probabilities.transpose(dim, "rank", ...).rename("probability")
+    return found.assign_attrs(failures=draws.attrs.get("failures", "[]"))

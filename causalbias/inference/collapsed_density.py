@@ -11,13 +11,14 @@ from itertools import pairwise
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from causalbias.inference.collapsed_blocks import Blocks, Chain
+from causalbias.inference.collapsed_blocks import Blocks
 from causalbias.inference.collapsed_chain import (
     factor_nodes,
     solve_chain,
     subtract_nodes,
     whiten_chain,
 )
+from causalbias.inference.collapsed_records import Chain
 from causalbias.inference.problem import FloatArray
 
 _LOG_2PI = float(np.log(2.0 * np.pi))

@@ -54,6 +54,11 @@ def sample_nuts(
     -------
     dict
         Datasets "posterior" and "sample_stats", dims (chain, draw, ...), under bambi's names.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it was interrupted before the last draw.
     """
     logger = logging.getLogger("pymc")
     before = logger.level
@@ -75,6 +80,10 @@ def sample_nuts(
             )
     finally:
         logger.setLevel(before)
+    posterior = tree["posterior"].to_dataset()
+    unfinished = any(values.isnull().any() for values in posterior.values())
+    if unfinished or posterior.sizes["draw"] < draws:
+        raise KeyboardInterrupt  # nutpie catches it, and returns what it has by then
     statistics = tree["sample_stats"].to_dataset()
     kept = [name for name in STATISTICS if name in statistics]
-    return {"posterior": tree["posterior"].to_dataset(), "sample_stats": statistics[kept]}
+    return {"posterior": posterior, "sample_stats": statistics[kept]}

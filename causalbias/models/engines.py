@@ -20,6 +20,7 @@ from causalbias.models.arrays import arrays_of, sd_log_prior
 from causalbias.models.group_design import group_designs
 from causalbias.models.groups import has_members
 from causalbias.models.naming import name_draws
+from causalbias.models.sizes import check_fit_size
 from causalbias.models.spec import (
     ModelSpec,
     bambi_model,
@@ -82,6 +83,10 @@ def sample(
     """
     if method not in METHODS:
         raise DataError(f"no method {method!r}", mend=f"use one of {', '.join(METHODS)}")
+    for name, value, least in (("draws", draws, 1), ("tune", tune, 0), ("chains", chains, 1)):
+        if value != int(value) or value < least:
+            raise DataError(f"{name} is {value}", mend=f"give a whole number from {least}")
+    check_fit_size(spec.formula, used, draws * chains)
     chosen = _exact_for(spec) if method == "auto" else method
     why = ""
     if chosen != "nuts":
@@ -115,6 +120,7 @@ def _nuts(
     seed: int,
     why: str,
 ) -> Sampled:
+    check_fit_size(spec.formula, used, draws * chains, dense=True)
     model = bambi_model(spec, used)
     model.build()
     weigh_rows(model, row_counts(spec, used), row_precisions(spec, used))

@@ -183,7 +183,14 @@ def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
             )
     try:
         holds = frame.eval(subset, engine="python")
-    except (TypeError, ValueError, KeyError, RecursionError) as error:
+    except (
+        TypeError,
+        ValueError,
+        KeyError,
+        SyntaxError,
+        RecursionError,
+        NotImplementedError,
+    ) as error:
         raise DataError(
             f"cannot compare as {subset!r} says ({error})",
             mend="compare numbers with numbers, and text with quoted text",

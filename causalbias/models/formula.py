@@ -2,10 +2,13 @@
 
 import ast
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pandas as pd
 from formulae import expr as node
 from formulae.parser import ParseError, Parser
+from formulae.resolver import ResolverError
 from formulae.scanner import ScanError, Scanner
 
 from causalbias.errors import DataError
@@ -20,6 +23,11 @@ FUNCTIONS = frozenset(
         *("np.log", "np.log1p", "np.log2", "np.log10", "np.exp", "np.sqrt", "np.abs"),
     )
 )
+# What bambi and formulae raise on models that they cannot make.
+UNBUILDABLE = (
+    ValueError, KeyError, TypeError, AttributeError, UserWarning, NotImplementedError,
+    RecursionError, ParseError, ScanError, ResolverError,
+)  # fmt: skip
 _CONDITION_NODES = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.Compare,
     ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Name, ast.Load,
@@ -96,6 +104,22 @@ def proportion(formula: str) -> tuple[str, str | float]:
         f"the response of {formula!r} is not successes out of trials",
         mend="write it as p(successes, trials) ~ terms",
     )
+
+
+@contextmanager
+def building(formula: str, used: pd.DataFrame) -> Iterator[None]:
+    """Raise what bambi and formulae cannot make of a formula as a DataError with their reason."""
+    try:
+        yield
+    except DataError:
+        raise
+    except UNBUILDABLE as error:
+        if "need at least one array" in str(error):  # an interaction of a factor of one level
+            raise one_level(formula, used) from error
+        raise DataError(
+            f"no model from {formula!r} ({error})",
+            mend="correct the formula, the link or the priors",
+        ) from error
 
 
 def _parse(formula: str) -> node.Binary:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from causalbias.errors import DataError
-from causalbias.models.formula import one_level
+from causalbias.models.formula import building, one_level
 from causalbias.models.groups import group_parts
 
 
@@ -123,10 +123,15 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
     """
     designs = []
     for part in group_parts(formula):
-        matrices = fm.design_matrices(
-            part.effects, used, "error", 0, dict(transformations_namespace)
-        )
+        with building(formula, used):
+            matrices = fm.design_matrices(
+                part.effects, used, "error", 0, dict(transformations_namespace)
+            )
         common = matrices.common
+        if common is None or not common.slices:
+            raise DataError(
+                f"no effect varies in ({part.effects}|{part.factor})", mend="write (1|factor)"
+            )
         for name in common.slices:
             if np.size(common.terms[name].data) == 0:
                 raise one_level(name, used)
@@ -140,6 +145,10 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
             names = [term.name.split("|", 1)[1] for term in nested]
             factors = {name: (tuple(name.split(":")),) for name in names}
         for factor, members in factors.items():
+            for columns in members:
+                if len(columns) > 1:
+                    one_each = used[list(columns)].astype(str).drop_duplicates()
+                    check_labels(_labels(one_each, columns), factor)
             labels = [np.unique(_labels(used, names)) for names in members]
             designs.append(
                 GroupDesign(
@@ -147,6 +156,22 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
                 )
             )
     return designs
+
+
+def check_labels(labels: NDArray[np.str_], of: str) -> None:
+    """Refuse levels that differ and yet have the same label, as "a:b" by "c" and "a" by "b:c".
+
+    Raises
+    ------
+    DataError
+        Naming the label.
+    """
+    found, counts = np.unique(labels, return_counts=True)
+    if (counts > 1).any():
+        raise DataError(
+            f"different levels of {of!r} are both written {str(found[counts > 1][0])!r}",
+            mend="rename levels, without ':' and ','",
+        )
 
 
 def _variables(term: Any) -> set[str]:

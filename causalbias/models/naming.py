@@ -42,7 +42,7 @@ def name_draws(
     Dataset
         Dims (chain, draw, ...); correlations of a factor's effects as ``cor|<factor>``.
     """
-    coords: dict[str, NDArray] = {}
+    coords: dict[str, NDArray[Any]] = {}
     variables = _coefficients(model, arrays, draws.beta, coords) | dict(further)
     for term in arrays.problem.terms:
         variables |= _group(arrays.designs[term.name], term, draws, coords)
@@ -56,7 +56,7 @@ def name_draws(
 
 
 def _coefficients(
-    model: bmb.Model, arrays: Arrays, beta: FloatArray, coords: dict[str, NDArray]
+    model: bmb.Model, arrays: Arrays, beta: FloatArray, coords: dict[str, NDArray[Any]]
 ) -> dict[str, Variable]:
     component = model.parameters[model.family.likelihood.parent]
     variables: dict[str, Variable] = {}
@@ -73,7 +73,7 @@ def _coefficients(
 
 
 def _group(
-    design: GroupDesign, term: GroupTerm, draws: Any, coords: dict[str, NDArray]
+    design: GroupDesign, term: GroupTerm, draws: Any, coords: dict[str, NDArray[Any]]
 ) -> dict[str, Variable]:
     variables: dict[str, Variable] = {}
     factor_dim = f"{design.factor}__factor_dim"
@@ -98,7 +98,7 @@ def _group(
 
 
 def _dims(
-    wanted: Mapping[str, object], coords: dict[str, NDArray]
+    wanted: Mapping[str, object], coords: dict[str, NDArray[Any]]
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Dims and shape of a term, whose labels are added to `coords`."""
     for dim, labels in wanted.items():

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import bambi as bmb
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError, shown
-from causalbias.models.formula import formula_columns, one_level, proportion
+from causalbias.models.formula import building, formula_columns, one_level, proportion
+from causalbias.models.group_design import check_labels
 from causalbias.models.groups import bambi_formula, common_formula
 from causalbias.models.priors import parse_priors
 
@@ -23,10 +24,10 @@ FAMILIES = {
     "beta": "numbers strictly between 0 and 1",
 }
 
+# Names that posteriors have, whatever the model.
+RESERVED = frozenset(("Intercept", "sigma", "kappa", "threshold", "chain", "draw"))
 MAX_NUMBER = 1e100  # beyond it squares overflow
 MIN_SPREAD = 1e-6  # sd over mean below which squares lose all digits of the spread
-# What bambi and formulae raise on models that they cannot make.
-UNBUILDABLE = (ValueError, KeyError, TypeError, UserWarning, NotImplementedError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,11 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
                 mend="correct the name or add the column",
                 column=name,
             )
+    _check_names(frame, response, columns)
     used = frame[columns].reset_index(drop=True)
     for name in columns:
+        if name not in of_rows:
+            used[name] = _plain(used[name])
         missing = used[name].isna().to_numpy()
         if missing.any():
             mend = f"leave those rows out with subset=, or fill {name!r} in"
@@ -130,6 +134,41 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     return used
 
 
+def _check_names(frame: pd.DataFrame, response: str, columns: Sequence[str]) -> None:
+    """Refuse columns that are there twice, or called as something that a fit has already."""
+    for name in columns:
+        if list(frame.columns).count(name) > 1:
+            raise DataError("two columns have this name", mend="rename one", column=name)
+        if name in RESERVED and name != response:
+            raise DataError(
+                "every fit has something of this name", mend="rename the column", column=name
+            )
+
+
+def _plain(values: pd.Series) -> pd.Series:
+    """Numbers as numbers, zero without a sign; refused where no model could take them.
+
+    Raises
+    ------
+    DataError
+        If they are complex, or numbers and texts that look alike.
+    """
+    if values.dtype.kind == "c":
+        raise DataError("complex numbers", mend="give real ones", column=str(values.name))
+    if values.dtype == object:
+        values = values.infer_objects()
+    if values.dtype == object and values.nunique() != values.dropna().astype(str).nunique():
+        raise DataError(
+            "values that differ are written alike, such as 1 and '1'",
+            mend="make them all numbers, or all text",
+            column=str(values.name),
+        )
+    # -0.0 is another level's text than 0.0.
+    return (
+        values + 0.0 if isinstance(values.dtype, np.dtype) and values.dtype.kind == "f" else values
+    )
+
+
 def _check_positive(values: pd.Series, *, whole: bool) -> None:
     """Refuse a column of counts or weights that has others than positive (whole) numbers."""
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
@@ -160,6 +199,8 @@ def row_precisions(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray | None:
 
 def _check_counts(used: pd.DataFrame, successes: str, trials: str | float) -> None:
     most = used[trials] if isinstance(trials, str) else pd.Series(trials, index=used.index)
+    if pd.api.types.is_numeric_dtype(most) and not (most > 0).any():
+        raise DataError("no row has a trial", mend="give rows with trials", column=str(most.name))
     checks = {successes: (used[successes], most)}
     if isinstance(trials, str):
         checks = {trials: (most, pd.Series(np.inf, index=used.index))} | checks
@@ -206,7 +247,7 @@ def _response(values: pd.Series, original: pd.Series, family: str) -> pd.Series:
                 column=str(values.name),
             )
         return values.astype(int).astype(pd.CategoricalDtype(codes, ordered=True))
-    if family == "gaussian" and values.nunique() == 1:
+    if family in ("gaussian", "beta") and values.nunique() == 1:
         raise DataError(
             f"all responses are {values.iloc[0]:g}, so nothing can be estimated",
             mend="check that this is the right column or subset",
@@ -264,7 +305,7 @@ def _bambi(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataF
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
         # bambi says so on every ordinal model; the thresholds stand for the intercept.
         warnings.filterwarnings("ignore", "The intercept is omitted in ordinal families")
-        try:
+        with building(spec.formula, used):
             model = bmb.Model(
                 formula,
                 used,
@@ -272,26 +313,19 @@ def _bambi(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataF
                 link=spec.link,
                 priors=parse_priors(priors) or None,
             )
-            _refuse_empty_terms(model, used)
-            if spec.family == "cumulative" and "threshold" not in priors:
-                _widen_thresholds(model)
-            return model
-        except UNBUILDABLE as error:
-            if isinstance(error, DataError):
-                raise
-            if "need at least one array" in str(error):  # an interaction of such a factor
-                raise one_level(formula, used) from error
-            raise DataError(
-                f"no model from {spec.formula!r} ({error})",
-                mend="correct the formula, the link or the priors",
-            ) from error
+    _check_terms(model, used)
+    if spec.family == "cumulative" and "threshold" not in priors:
+        _widen_thresholds(model)
+    return model
 
 
-def _refuse_empty_terms(model: bmb.Model, used: pd.DataFrame) -> None:
-    """Refuse factors of one level, which have no column in the design."""
+def _check_terms(model: bmb.Model, used: pd.DataFrame) -> None:
+    """Refuse a term without columns, or with columns that cannot be told apart by their labels."""
     for name, term in model.parameters[model.family.likelihood.parent].common_terms.items():
-        if np.size(term.data) == 0:
+        if not np.size(term.data):
             raise one_level(name, used)
+        for labels in term.coords.values():
+            check_labels(np.asarray(labels).astype(str), name)
 
 
 def _widen_thresholds(model: bmb.Model) -> None:

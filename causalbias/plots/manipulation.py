@@ -251,4 +251,4 @@ def rank_heatmap(probability: xr.DataArray, *, note: str = "") -> Figure:
     axes.set_yticks(range(count), [label(name, 26) for name in ordered[dim].values])
     axes.set_xlabel("rank (1: largest)")
     axes.tick_params(length=0)
-    return finish(fig, note)
+    return finish(fig, note, probability)

@@ -66,7 +66,7 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
     )
     if (part["converged"] < 1).any():
         told += f" At worst {1 - part['converged'].min():.0%} of fits failed their diagnostics."
-    return finish(fig, told)
+    return finish(fig, told, table)
 
 
 def _one_line(axes: np.ndarray, part: pd.DataFrame, over: str) -> None:

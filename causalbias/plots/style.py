@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import pandas as pd
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from causalbias.estimands.summaries import failed
+from causalbias.writing import replacing
 
 # Okabe and Ito's hues, darkened until each stands out from white (contrast of 3 to 1), in an order
 # in which neighbours differ in lightness, so in grey too; with a marker each, so that nothing
@@ -78,7 +80,7 @@ def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
     return fig, axes
 
 
-def finish(fig: Figure, note: str, *draws: xr.Dataset) -> Figure:
+def finish(fig: Figure, note: str, *draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> Figure:
     """Write the note below a figure, and across it if a fit behind it did not converge."""
     if note:
         fig.supxlabel(_literal(note), fontsize=6, color="0.35", x=0.01, ha="left", wrap=True)
@@ -179,7 +181,9 @@ def write(fig: Figure, path: str | Path) -> Path:
     '.svg'
     """
     path = Path(path)
-    path.write_bytes(render(fig, path.suffix.lstrip(".")))
+    content = render(fig, path.suffix.lstrip("."))
+    with replacing(path) as new:
+        new.write_bytes(content)
     return path
 
 

@@ -21,6 +21,7 @@ from causalbias.recognition.store import (
     stored_images,
 )
 from causalbias.study.tree import group_of
+from causalbias.writing import make_directory
 
 STORE = "embeddings.sqlite"
 Progress = Callable[[str, int, int], None]
@@ -90,7 +91,7 @@ def embed(
         files = {name: Path(path) for name, path in images.items()}
         _check_files(files)
     if store is not None:
-        Path(store).mkdir(parents=True, exist_ok=True)
+        make_directory(Path(store))
     with open_store(None if store is None else Path(store) / STORE) as opened:
         parts = [_one_system(files, one, align, opened, batch, progress) for one in chosen]
     return _joined(parts)

@@ -248,7 +248,9 @@ def rate_interval(
     effective = float(groups)
     if 0 < rate < 1 and groups > 1:
         excess = np.bincount(cluster, weights=failed - rate)
-        effective = min(float(n), rate * (1 - rate) * n**2 / (excess**2).sum())
+        spread = float((excess**2).sum())
+        # Equal shares in all clusters: they differ less than independent failures would.
+        effective = min(float(n), rate * (1 - rate) * n**2 / spread) if spread else float(n)
     posterior = stats.beta(rate * effective + 0.5, (1 - rate) * effective + 0.5)
     lower = 0.0 if rate == 0 else float(posterior.ppf((1 - prob) / 2))
     return lower, 1.0 if rate == 1 else float(posterior.ppf((1 + prob) / 2))

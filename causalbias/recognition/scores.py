@@ -10,6 +10,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from causalbias.errors import DataError, shown
+from causalbias.memory import check_memory
 from causalbias.recognition.scores_blocks import Vectors, count_block, make_ready
 
 METRICS = ("euclidean", "cosine")
@@ -84,6 +85,12 @@ def all_pairs(
         person = np.arange(len(embeddings))
     else:
         person = np.unique(np.asarray(identity), return_inverse=True)[1]
+    numbers = 2 * len(labels) ** 2 * (bins + len(at)) + len(at) * len(code) * len(labels) / 2
+    check_memory(
+        numbers + 2 * embeddings.size,
+        f"counts of {len(code):,} faces in {len(labels):,} groups at {len(at):,} thresholds",
+        "give fewer groups, thresholds or bins",
+    )
     order = np.argsort(code, kind="stable")
     vectors = make_ready(embeddings[order], person[order], metric)
     counted = _count_all(vectors, code[order], len(labels), bins, at, workers, progress)

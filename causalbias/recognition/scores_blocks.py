@@ -139,8 +139,8 @@ def _count(  # type: ignore[no-untyped-def]
                             of_columns[t, j] += 1
     histogram = np.empty((2, bins), np.int64)
     for kind in range(2):
-        for at in range(bins):
-            histogram[kind, at] = even[kind * bins + at] + odd[kind * bins + at]
+        for edge in range(bins):
+            histogram[kind, edge] = even[kind * bins + edge] + odd[kind * bins + edge]
     return histogram, matches, of_rows, of_columns
 
 

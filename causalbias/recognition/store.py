@@ -18,6 +18,14 @@ APPLICATION = 0x63627265  # marks the file as ours: "cbre"
 TABLE = """CREATE TABLE IF NOT EXISTS embeddings (
     key TEXT, image TEXT, status TEXT, note TEXT, vector BLOB, PRIMARY KEY (key, image)
 ) WITHOUT ROWID"""
+ELSEWHERE = "free some space, or give another directory; what is in it is as it was"
+MENDS = {
+    sqlite3.SQLITE_FULL: ELSEWHERE,
+    sqlite3.SQLITE_IOERR: ELSEWHERE,
+    sqlite3.SQLITE_READONLY: ELSEWHERE,
+    sqlite3.SQLITE_CANTOPEN: ELSEWHERE,
+    sqlite3.SQLITE_BUSY: "wait until the other run that writes it has ended",
+}
 FLOAT32 = np.dtype("<f4")
 
 
@@ -56,9 +64,10 @@ def open_store(path: Path | None) -> Iterator[sqlite3.Connection]:
                 )
             yield store
     except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         raise DataError(
             f"cannot use the store of embeddings ({error})",
-            mend="delete it, and what is in it will be computed again",
+            mend=MENDS.get(code, "delete it, and what is in it will be computed again"),
             file=place,
         ) from error
 

@@ -1,5 +1,6 @@
 """Prior sensitivity of an estimand, by power-scaling."""
 
+import json
 import logging
 
 import arviz_stats
@@ -46,7 +47,8 @@ def prior_sensitivity(
     DataFrame
         Index: the estimand's labels. ``prior``, ``likelihood``: sensitivities; ``diagnosis``:
         "✓" where the prior matters little (below 0.05), else what arviz-stats makes of the two
-        ("potential prior-data conflict" or "potential strong prior / weak likelihood").
+        ("potential prior-data conflict" or "potential strong prior / weak likelihood");
+        ``converged``: whether the fit passed its diagnostics.
 
     Raises
     ------
@@ -78,7 +80,8 @@ def prior_sensitivity(
             "log_likelihood": xr.Dataset({"all rows": (SAMPLE, likelihood)}, coords=coords),
         }
     )
-    return arviz_stats.psense_summary(tree, var_names=[name])
+    found = arviz_stats.psense_summary(tree, var_names=[name])
+    return found.assign(converged=not json.loads(fit.attrs["failures"]))
 
 
 def log_prior(fit: xr.DataTree) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
+from causalbias.memory import check_memory
 
 
 def assign(
@@ -71,6 +72,11 @@ def assign(
         )
     if strata is not None and len(strata) != len(names):
         raise DataError(f"{len(strata)} strata of {len(names)} items", mend="give one an item")
+    check_memory(
+        10.0 * annotators + 20.0 * each * len(names),
+        f"{annotators:,} annotators and {each * len(names):,} judgements",
+        "plan fewer of either", each=40,
+    )  # fmt: skip
     random = np.random.default_rng(rng)
     codes = np.zeros(len(names), int) if strata is None else pd.factorize(np.asarray(strata))[0]
     judges = _spread(codes, annotators, each, random)

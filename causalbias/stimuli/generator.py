@@ -222,7 +222,9 @@ def render(
         part = slice(start, start + BATCH)
         pictures = generator(latent[part], **{name: value[part] for name, value in given.items()})
         for image, picture in zip(made["image"].iloc[part], pictures, strict=True):
-            (root / image).write_bytes(png(picture))
+            new = root / f".{image}.new"
+            new.write_bytes(png(picture))
+            new.replace(root / image)
         if progress is not None:
             progress(min(start + BATCH, len(faces)), len(faces))
     write_manifest(made, root / "manifest.csv")

@@ -1,5 +1,6 @@
 """Which faces an experiment needs: full, one-at-a-time, fractional and incomplete-block designs."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
+from causalbias.memory import check_memory
 from causalbias.stimuli.estimability import common_matrix
 
 Levels = Sequence[object] | range
@@ -44,6 +46,7 @@ def full(factors: Mapping[str, Levels]) -> pd.DataFrame:
     3      1_1     1     1
     """
     _check_levels(factors, reserved=MADE[:1])
+    _check_size(factors, 1)
     frame = pd.DataFrame(list(product(*factors.values())), columns=list(factors))
     return _named(frame)
 
@@ -79,6 +82,7 @@ def one_at_a_time(
     _check_levels(groups, reserved=(*MADE, *attributes))
     _check_levels(attributes)
     moves = [(name, level) for name, levels in attributes.items() for level in levels]
+    _check_size(groups, len(moves))
     rows = [(*cell, *move) for cell, move in product(product(*groups.values()), moves)]
     return _named(pd.DataFrame(rows, columns=[*groups, "attribute", "level"]))
 
@@ -259,6 +263,14 @@ def _anneal(
             together[with_, one] += change
         worth = before
     return plan, float(worth)
+
+
+def _check_size(factors: Mapping[str, Levels], moves: int) -> None:
+    faces = math.prod([moves, *(len(levels) for levels in factors.values())])
+    check_memory(
+        float(faces) * (len(factors) + 3), f"{faces:,} faces",
+        "leave out levels, or take fraction() of a smaller design", each=80,
+    )  # fmt: skip
 
 
 def _check_levels(factors: Mapping[str, Levels], reserved: Sequence[str] = ()) -> None:

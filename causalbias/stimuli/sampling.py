@@ -161,12 +161,13 @@ def _impostors(
     found = [np.empty((0, 2), int)]
     for rows in cells:
         n = len(rows)
+        asked = n if wanted is None else wanted
         ring = np.asarray(rows)[random.permutation(n)]
         # Neighbours at distance 1, 2, ... on a ring: no pair twice, each face in two a round.
         rounds = [
             np.column_stack([ring, np.roll(ring, -step)])[: n // 2 if 2 * step == n else n]
-            for step in range(1, n // 2 + 1)
+            for step in range(1, min(n // 2, asked // max(n, 1) + 1) + 1)
         ]
         if rounds:
-            found.append(np.concatenate(rounds)[: n if wanted is None else wanted])
+            found.append(np.concatenate(rounds)[:asked])
     return np.sort(np.concatenate(found), axis=1), ""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -265,7 +266,7 @@ def _who(completed_by: object) -> str:
     return "" if completed_by is None else str(completed_by)
 
 
-def _score(result: list[dict]) -> object:
+def _score(result: list[dict[str, Any]]) -> object:
     """The answer called "score": a choice, a number, or a rating."""
     for one in result:
         if one.get("from_name") == "score":

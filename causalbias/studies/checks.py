@@ -1,6 +1,6 @@
 """Manipulation checks, as ``cb.checks``: all that a study allows, in tables and in words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -113,7 +113,7 @@ def manipulation_checks(
       enrolment: NOT CHECKED (no embeddings in the study).
     """
     cell = [name for name in factors_of(study) if name != study.attrs["identity"]]
-    made = {
+    made: dict[str, Callable[[], pd.DataFrame]] = {
         "dose": lambda: dose(study, scores, prob=prob),
         "leaks": lambda: leaks(study, scores, prob=prob),
         "identity": lambda: identity_kept(study, prob=prob),

@@ -292,7 +292,8 @@ def truth_of_identity(result: Identity) -> pd.DataFrame | None:
     -------
     DataFrame or None
         `fit`, `estimand` ("effect", "dose", "rate"), `race`, `gender`, `attribute`, `level` (empty
-        where the estimand has none), `truth`; None of a study without truth.
+        where the estimand has none), `truth`; systems that were not simulated have no rows. None
+        of a study without truth.
     """
     if "truth" not in result.study.children:
         return None
@@ -302,6 +303,8 @@ def truth_of_identity(result: Identity) -> pd.DataFrame | None:
         side, kind = name.rsplit(", ", 1)
         cube = truth.sel(same_identity=KINDS[kind])
         machine = side != "people"
+        if machine and side not in truth["system"].values:
+            continue  # a network of today on simulated faces
         if machine:
             cube = cube.sel(system=side, population="new seeds")
         known = cube[["distance", "match_rate"] if machine else ["score"]]
@@ -317,6 +320,8 @@ def truth_of_identity(result: Identity) -> pd.DataFrame | None:
             own["rate"] = 1 - own["match_rate"] if KINDS[kind] else own["match_rate"]
             parts.append(_weighted(own, "rate", ["race", "gender"]).assign(estimand="rate"))
         found += [part.assign(fit=name) for part in parts]
+    if not found:
+        return None
     columns = ["fit", "estimand", "race", "gender", "attribute", "level", "truth"]
     return pd.concat(found, ignore_index=True).reindex(columns=columns)
 

@@ -118,7 +118,7 @@ def analyse_manipulation(
         fits[f"human: {attribute}"] = fit_each(HUMAN_FORMULA, rows, f"people: {attribute}")
         changes[str(attribute)] = effects(fits[f"human: {attribute}"], "level")
     human = join(changes, "attribute")
-    ranks = {"human": rank_probabilities(_widest(human["effect"]), "attribute")}
+    ranks = {"human": _ranks(human["effect"], human)}
     if "machine" not in study.children:
         return Manipulation(study, fits, human, None, None, ranks, None, prob)
     moves: dict[str, xr.Dataset] = {}
@@ -127,8 +127,10 @@ def analyse_manipulation(
         moves[str(system)] = _mean_distances(fits[f"machine: {system}"], rows)
     machine = join(moves, "system")
     ratio = _distance_per_point(study, human, machine, prob)
-    ranks["machine"] = rank_probabilities(_widest(machine["prediction"]), "attribute")
-    ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute")
+    ranks["machine"] = _ranks(machine["prediction"], machine)
+    ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute").assign_attrs(
+        failures=ratio.attrs["failures"]
+    )
     nonmatch = nonmatch_rates(study, prob=prob)
     return Manipulation(study, fits, human, machine, ratio, ranks, nonmatch, prob)
 
@@ -237,6 +239,12 @@ def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
 def _raters(study: xr.DataTree, ratio: xr.Dataset) -> list[int]:
     per = to_frame(study, "human").groupby("attribute")["annotator"].nunique()
     return [int(per[str(attribute)]) for attribute in ratio["attribute"].values]
+
+
+def _ranks(draws: xr.DataArray, of: xr.Dataset) -> xr.DataArray:
+    """Ranks of the attributes, with the mark of the estimates that they are of."""
+    found = rank_probabilities(_widest(draws), "attribute")
+    return found.assign_attrs(failures=of.attrs["failures"])
 
 
 def _widest(draws: xr.DataArray) -> xr.DataArray:

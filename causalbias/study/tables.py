@@ -14,7 +14,10 @@ from causalbias.errors import DataError, shown
 def text_column(*, required: bool = True) -> pa.Column:
     """Schema of a column of non-empty labels; numbers become their text."""
     non_empty = pa.Check(lambda s: s.str.strip() != "", name="non_empty", error="is empty")
-    return pa.Column(str, non_empty, required=required, coerce=True)
+    no_nul = pa.Check(
+        lambda s: ~s.str.contains("\0", regex=False), name="no_nul", error="holds a NUL"
+    )
+    return pa.Column(str, [non_empty, no_nul], required=required, coerce=True)
 
 
 def number_column(
@@ -30,7 +33,7 @@ def number_column(
         checks.append(pa.Check.ge(low, error=f"is below {low:g}"))
     if high is not None:
         checks.append(pa.Check.le(high, error=f"is above {high:g}"))
-    checks.append(pa.Check(np.isfinite, error="is not finite"))
+    checks.append(pa.Check(lambda values: np.isfinite(values), error="is not finite"))
     return pa.Column(float, checks, required=required, nullable=nullable, coerce=True)
 
 

@@ -80,6 +80,8 @@ case("tidy: labels that only look alike", "not a known stimulus",
      tidy_with("pairs.csv", TIDY["pairs"].replace("f2", "f\N{FULLWIDTH DIGIT TWO}")))  # fmt: skip
 case("tidy: a label with a zero-width space", "not a known stimulus",
      tidy_with("pairs.csv", TIDY["pairs"].replace("f2", "f2\u200b")))  # fmt: skip
+case("tidy: a NUL in a label", "NUL",
+     tidy_with("stimuli.csv", TIDY["stimuli"].replace("s2", "s\0")))  # fmt: skip
 case("tidy: a table outside", "outside", lambda root: cb.load(
     "tidy", tidy(root), factors=["seed", "pose"], tables={"stimuli": "../x.csv"}))  # fmt: skip
 case("tidy: an absolute table", "outside", lambda root: cb.load(

@@ -48,6 +48,110 @@ def test_refused_with_the_reason(frame, change, family, reason):
         cb.fit("y ~ x + (1|g)", frame.assign(**change), family=family)
 
 
+CLASH = {"g": np.repeat(["a:b", "a"], 30), "k": np.tile(np.repeat(["c", "b:c"], 15), 2)}
+TWICE = {"g": np.repeat(["a, b", "a"], 30), "k": np.tile(np.repeat(["c", "b, c"], 15), 2)}
+
+
+# formula, changes of the frame, what `fit` is told, reason; a new case is a line
+@pytest.mark.parametrize(
+    ("formula", "change", "given", "reason"),
+    [
+        ("y ~ C(z)", {"z": np.tile([0.0, -0.0], 30)}, {}, "one level only"),
+        ("y ~ o", {"o": pd.Series([1, "1"] * 30, dtype=object)}, {}, "written alike"),
+        ("y ~ x", {"x": 1j}, {}, "complex"),
+        ("y ~ 1 + (1|g:k)", CLASH, {}, "both written 'a:b:c'"),
+        ("y ~ 0 + g:k", TWICE, {}, "both written 'a, b, c'"),
+        ("y ~ sigma", {"sigma": 1.0}, {}, "rename the column"),
+        ("y ~ Intercept", {"Intercept": 1.0}, {}, "rename the column"),
+        ("y ~ (1|chain)", {"chain": 1}, {}, "rename the column"),
+        ("y ~ x", {"y": 0.5}, {"family": "beta"}, "all responses are 0.5"),
+        ("p(s, t) ~ x", {"s": 0, "t": 0}, {"family": "binomial"}, "no row has a trial"),
+        ("y ~ x", {}, {"draws": 0}, "draws is 0"),
+        ("y ~ x", {}, {"chains": 1.5}, "chains is 1.5"),
+        ("y ~ (0|g)", {}, {}, "no effect varies"),
+        ("y ~ (2|g)", {}, {}, "no model"),
+        ("y ~ - log(x)", {}, {}, "no model"),
+        ("y ~ 0 + poly( 2):g", {}, {}, "no model"),
+        ("y ~ x", {}, {"subset": "x == 1 and not 'a'"}, "cannot compare"),
+        # Memory: refused before anything is made, with the amount
+        ("y ~ x", {}, {"draws": 10**10}, "GiB"),
+        ("y ~ bs(x, df=1000000000)", {}, {}, "GiB"),
+        ("y ~ k:z", {"z": np.arange(60)}, {"draws": 10**9}, "GiB"),
+    ],
+)
+def test_refused_whatever_it_is(frame, formula, change, given, reason):
+    with pytest.raises(DataError, match=reason):
+        cb.fit(formula, frame.assign(**change), **given)
+
+
+def test_two_columns_of_one_name_are_refused(frame):
+    with pytest.raises(DataError, match="two columns"):
+        cb.fit("y ~ x", pd.concat([frame, frame[["x"]]], axis=1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x": lambda frame: frame["x"].astype(object)},
+        {"g": lambda frame: frame["g"].map({one: f"[{one}]: ,|é\n" for one in "abcdef"})},
+        {"g": lambda frame: 2**53 + frame["g"].map(ord)},
+        {"k": lambda frame: pd.Categorical(frame["k"], categories=["z", "a", "b"])},
+    ],
+    ids=["numbers as objects", "awkward labels", "huge labels", "unused levels"],
+)
+def test_the_same_in_another_guise(frame, change):
+    """The slope, and what differs between levels, are those of the plain frame."""
+    plain, found = (
+        cb.summary(cb.fit("y ~ x + k + (1|g)", one, draws=500))["estimate"]
+        for one in (frame, frame.assign(**change))
+    )
+    names = ["x", "k[b]", "sd(1|g)", "sigma"]
+    np.testing.assert_allclose(found[names], plain[names], rtol=1e-5, atol=1e-8)
+
+
+def test_a_huge_offset_of_a_predictor_leaves_its_slope(frame):
+    """The default prior of the intercept widens with it, and no digits are lost."""
+    slope = estimates(frame.assign(x=frame["x"] + 1e9))["x"]
+    assert abs(slope - estimates(frame)["x"]) < 0.05
+
+
+@pytest.mark.parametrize("name", ["n", "cell", "effect"])
+def test_names_that_every_estimate_has_are_refused_by_the_verbs(frame, name):
+    fit = cb.fit(f"y ~ {name}", frame.rename(columns={"k": name}), draws=100)
+    with pytest.raises(DataError, match="rename the column"):
+        cb.effects(fit, name)
+
+
+def test_too_many_levels_for_indicators_are_refused():
+    rows = pd.DataFrame({"y": np.random.default_rng(0).normal(size=2 * 10**5)})
+    rows["g"] = np.arange(len(rows)) // 2
+    with pytest.raises(DataError, match="GiB"):
+        cb.fit("y ~ 1 + (1|g)", rows, method="nuts")
+    with pytest.raises(DataError, match="GiB"):
+        cb.fit("y ~ C(g)", rows)
+
+
+ASKED = {  # what needs memory, refused with the amount before it is taken
+    "simulate": lambda: cb.simulate(10**9),
+    "full": lambda: cb.design.full({"seed": range(10**6), "pose": range(10**6)}),
+    "one_at_a_time": lambda: cb.design.one_at_a_time({"seed": range(10**6)}, {"a": range(10**5)}),
+    "assign": lambda: cb.design.assign(range(100), 10**9, each=10**8),
+    "all_pairs": lambda: cb.all_pairs(np.eye(9000), range(9000), thresholds=range(10**5)),
+    "error_rates": lambda: cb.error_rates(
+        cb.simulate(3, people=None, impostors=1), by="race", threshold=0.6, draws=10**11
+    ),
+    "prior_predictive": lambda: cb.prior_predictive(
+        "y ~ 1", pd.DataFrame({"y": [0.0, 1.0]}), draws=10**11
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_cannot_fit_is_refused_in_advance(name):
+    with pytest.raises(DataError, match=r"would take [0-9,]+ GiB of memory, and [0-9.,]+ GiB"):
+        ASKED[name]()
+
+
 def test_no_rows_are_refused(frame):
     with pytest.raises(DataError, match="observation"):
         cb.fit("y ~ x", frame.iloc[:0])

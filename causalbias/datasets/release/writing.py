@@ -1,9 +1,6 @@
 """Writes a study as the release's files."""
 
 import json
-import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -18,6 +15,7 @@ from causalbias.datasets.release.layout import FACTORS, PAIR_QUESTION, annotatio
 from causalbias.errors import DataError
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
+from causalbias.writing import replacing, write_netcdf
 
 CHUNK = 500
 TONES = {"white": 0.1, "asian": 0.35, "black": 0.9}
@@ -64,9 +62,8 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise DataError("is there already", mend="give a new directory", file=str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with replacing(path) as scratch:
+        scratch.mkdir()
         stimuli = to_frame(study, "stimuli")
         _write_images(stimuli, json.loads(study.attrs.get("references", "{}")), scratch, archive)
         names = pd.Series(annotation_names(stimuli).to_numpy(), index=stimuli["stimulus"])
@@ -79,13 +76,7 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
         _write_answers(study, names, sides, scratch)
         _write_distances(study, sides, scratch)
         if "truth" in study.children:
-            study["truth"].to_dataset().to_netcdf(scratch / "truth.nc", engine="h5netcdf")
-        scratch.chmod(0o755)
-        if path.exists():
-            path.rmdir()
-        os.replace(scratch, path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+            write_netcdf(study["truth"].to_dataset(), scratch / "truth.nc")
     return path
 
 
