@@ -64,7 +64,7 @@ def check_fit_size(formula: str, used: pd.DataFrame, total: int, *, dense: bool 
 def _columns(formula: str, used: pd.DataFrame) -> int:
     """Number of columns of a formula's design matrix, at most."""
     total = 0
-    with building(formula):
+    with building(formula, used):
         terms = fm.model_description(formula).common_terms
     for term in terms:
         total += math.prod(_width(one, used) for one in getattr(term, "components", []))
