@@ -29,11 +29,9 @@ def people(replicate: int) -> list[Record]:
     true = true_reliability(each)
     mean = expit(latent[:, None] - CUTS).sum(axis=1)
     found = of_table(
-        "reliability", lambda prob: cb.reliability(alike, prob=prob, resamples=600, seed=replicate),
+        "reliability: {measure}", lambda prob: cb.reliability(alike, prob=prob, resamples=600, seed=replicate),
         lambda row: true[row["measure"]],
     )  # fmt: skip
-    measures = list(cb.reliability(alike, resamples=2).index)
-    found = [(f"reliability: {name}", *one[1:]) for name, one in zip(measures, found, strict=True)]
     found += of_table(
         "hcic: mean of all annotators, each item", lambda prob: cb.hcic(alike, prob=prob).rename(columns={"mean": "estimate"}),
         lambda row: mean[int(row["stimulus"][1:])],
@@ -41,8 +39,7 @@ def people(replicate: int) -> list[Record]:
     differ = study_of(latent, each, rng, annotators=items * each // 20)
     found += of_table(
         "graded_response: mean of a typical annotator, each item",
-        lambda prob: cb.graded_response(differ, prob=prob).drop_dims("annotator")
-        .rename(mean="estimate").to_dataframe(),
+        lambda prob: items_of(cb.graded_response(differ, prob=prob)),
         lambda row: mean[int(row["stimulus"][1:])],
     )  # fmt: skip
     return found + consistency(rng, replicate)

@@ -42,24 +42,22 @@ def rates(replicate: int) -> list[Record]:
         return float(norm.sf(at - 5 - z[group]))
 
     found = of_draws(
-        "error_rates", cb.error_rates(frame, "group", threshold=AT, seed=replicate),
+        "error_rates: {rate_of}", cb.error_rates(frame, "group", threshold=AT, seed=replicate),
         lambda row: {"FMR": fmr, "FNMR": fnmr}[row["rate_of"]](row["group"]),
     )  # fmt: skip
-    found = [(f"error_rates: {'FMR' if k < len(true) else 'FNMR'}", *one[1:])
-             for k, one in enumerate(found)]  # fmt: skip
     failed = rng.uniform(size=len(frame)) < FAILED
     fails = frame.assign(
         distance=frame["distance"].mask(failed), status=np.where(failed, "no face found", "ok")
     )
     found += of_draws(
-        "error_rates: generalised",
+        "error_rates: {rate_of}",
         cb.error_rates(fails, "group", threshold=AT, generalised=True, seed=replicate),
         lambda row: (1 - FAILED) * fmr(row["group"]) if row["rate_of"] == "GFMR"
         else FAILED + (1 - FAILED) * fnmr(row["group"]),
     )  # fmt: skip
     at_target = cb.error_rates(frame, "group", fmr=0.05, seed=replicate)
     found += of_draws(
-        "error_rates: at the threshold of a target", at_target,
+        "error_rates: {rate_of} at the threshold of a target", at_target,
         lambda row: {"FMR": fmr, "FNMR": fnmr}[row["rate_of"]](row["group"], row["threshold"]),
     )  # fmt: skip
     pooled = optimize.brentq(lambda at: np.mean([fmr(g, at) for g in true]) - 0.05, 0, 9)
@@ -103,11 +101,7 @@ def ratios(frame: pd.DataFrame, true: dict[str, float], seed: int) -> list[Recor
     index |= {"FDR": 1 - np.ptp(values), "inequity rate": most, "GARBE": gini}
     end = " (equal rates)" if most == 1 else ""
     indices = cb.fairness_indices(own)
-    for name in indices["index"].values:
-        found += of_draws(
-            f"fairness_indices: {name}{end}", indices.sel(index=[name]),
-            lambda row: index[row["index"]],
-        )  # fmt: skip
+    found += of_draws(f"fairness_indices: {{index}}{end}", indices, lambda row: index[row["index"]])
     return found
 
 

@@ -64,7 +64,7 @@ def slope_of_effect(
 def linear(fit: cb.Fit, world: World) -> list[Record]:
     """Estimands of the mean distance."""
     found = []
-    for population in POPULATIONS:
+    for population in ("these", "new"):
         found += of_draws(
             f"predictions: response, {population}",
             cb.predictions(fit, "race", population=population),
@@ -211,14 +211,11 @@ def two(one: cb.Fit, other: cb.Fit, a: World, b: World, rate: float = 0.05) -> l
         ("excess", lambda x, y: abs(y) - abs(x)),
         ("ratio", lambda x, y: y / x if x else np.nan),
     ):
-        for unit in both["unit"].values:
-            found += of_draws(
-                f"compare: {name}, {unit}", both.sel(unit=[unit]),
-                lambda row, f=combine: f(
-                    in_unit(a, observed[0], row), in_unit(b, observed[1], row)
-                ),
-                name,
-            )  # fmt: skip
+        found += of_draws(
+            f"compare: {name}, {{unit}}", both,
+            lambda row, f=combine: f(in_unit(a, observed[0], row), in_unit(b, observed[1], row)),
+            name,
+        )  # fmt: skip
     apart = cb.separation(one, other, by="race")
     for name in ("d_prime", "overlap", "auc"):
         found += of_draws(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.calibration import cases_people, cases_rates, records
+from benchmarks.calibration import cases_more, cases_people, cases_rates, cases_wrong, records
 from benchmarks.calibration import cases_regression as regression
 from benchmarks.calibration.intervals import Record, coverage
 from benchmarks.calibration.worlds import SETTINGS
@@ -43,6 +43,12 @@ CASES = {
     "binary": Case(regression.binary, 800, REGRESSION),
     "rates": Case(cases_rates.rates, 800, tuple(cases_rates.SETTINGS)),
     "people": Case(cases_people.people, 600, tuple(cases_people.SETTINGS)),
+    "joint": Case(cases_more.joint, 400),
+    "perceived": Case(cases_more.perceived, 600),
+    "pilot": Case(cases_more.pilot, 600),
+    "checks": Case(cases_more.checks, 600),
+    "release": Case(cases_more.release, 200),
+    "wrong": Case(cases_wrong.wrong, 700, tuple(cases_wrong.CASES)),
 }
 
 

@@ -37,8 +37,8 @@ from causalbias.bivariate.gibbs import JointData, sample_joint
 from causalbias.models.result import Fit
 
 DRAWS, BINS, ATTEMPTS = 99, 20, 40
-REPLICATES, OF_CHAINS = 400, 100  # of NUTS and Gibbs, which take seconds each
-STEP = 50
+STAGES = 8
+STEP, OF_CHAINS = 50, 20  # replicates a stage: NUTS and Gibbs take seconds each
 LEVELS_KEPT = 2  # of each grouping factor
 
 Ranks = dict[str, int]
@@ -88,11 +88,6 @@ class Model:
     family: str = "gaussian"
     link: str | None = None
     weights: str | None = None
-
-    @property
-    def replicates(self) -> int:
-        """How many: chains are slow."""
-        return OF_CHAINS if self.method == "nuts" else REPLICATES
 
     def __call__(self, replicate: int) -> Ranks:
         """Ranks in one replicate; `failed` says whether the engine found fault with its fit."""
@@ -325,18 +320,18 @@ def summary(case: str, found: dict[int, Ranks]) -> pd.DataFrame:
 
 
 def main(*names: str) -> None:
-    # in turns, so that a run that is stopped early has some of every case
-    for upto in range(STEP, REPLICATES + 1, STEP):
+    # in stages, so that a run that is stopped early has some of every case
+    for stage in range(1, STAGES + 1):
         for name in names or CASES:
-            replicates = min(upto, getattr(CASES[name], "replicates", OF_CHAINS))
-            records.run(records.RAW / f"sbc {name}.jsonl", replicates, CASES[name])
-            summarise()
+            step = STEP if getattr(CASES[name], "method", "nuts") != "nuts" else OF_CHAINS
+            records.run(records.RAW / f"sbc {name}.jsonl", stage * step, CASES[name])
+        summarise()
 
 
 def summarise() -> None:
     """Write `results/sbc.csv` of all replicates that there are."""
     parts = {name: records.read(records.RAW / f"sbc {name}.jsonl") for name in CASES}
-    table = pd.concat([summary(name, one) for name, one in parts.items() if len(one) >= STEP])
+    table = pd.concat([summary(name, one) for name, one in parts.items() if len(one) >= OF_CHAINS])
     records.RESULTS.mkdir(exist_ok=True)
     table.to_csv(records.RESULTS / "sbc.csv", index=False)
 

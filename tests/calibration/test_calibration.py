@@ -1,0 +1,132 @@
+"""The calibration suite in small: its cases run, and gross miscalibration fails.
+
+Bounds are those that a right model passes with all but one chance in 10,000 (binomial).
+"""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from arviz_stats.ecdf_utils import simulate_confidence_bands
+from scipy import stats
+
+from benchmarks.calibration import coverage, records, sbc
+from benchmarks.calibration.intervals import PROBS, of_table
+from benchmarks.calibration.intervals import coverage as coverage_of
+
+CHANCE = 1e-4
+
+
+def too_many(missed, n, chance):
+    """Whether so many misses of n would be seen less than once in 10,000."""
+    return stats.binom.sf(missed - 1, n, chance) < CHANCE
+
+
+def share_outside(cases, replicates):
+    """Ranks in the outer tenth, pooled over the parameters of some cases."""
+    ranks = [
+        rank
+        for name in cases
+        for replicate in range(replicates)
+        for quantity, rank in sbc.CASES[name](10_000 + replicate).items()
+        if quantity != "failed"
+    ]
+    outside = (np.array(ranks) < 5) | (np.array(ranks) > 94)
+    return int(outside.sum()), len(ranks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", ["collapsed, gaussian, correlated slopes", "laplace, cumulative, logit"]
+)
+def test_ranks_of_the_truth_are_not_piled_up_at_the_ends(case):
+    outside, n = share_outside([case], 15)
+    assert not too_many(outside, n, 0.1), (outside, n)
+    assert not too_many(n - outside, n, 0.9), (outside, n)
+
+
+@pytest.mark.slow
+def test_every_other_case_of_ranks_runs():
+    seen = ("slopes", "laplace, cumulative, logit", "NUTS")  # NUTS compiles for seconds: one of it
+    cases = [name for name in sbc.CASES if not any(one in name for one in seen)]
+    outside, n = share_outside([*cases, "NUTS, beta"], 1)
+    assert n > 80
+    assert not too_many(outside, n, 0.1), (outside, n)
+
+
+REPLICATES = {"gaussian": 3, "ordinal": 3, "joint": 2, "release": 1, "wrong": 1, "rates": 4}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", coverage.CASES)
+def test_intervals_of_every_case_hold_the_truth(case):
+    """99% intervals, for which three studies tell something; estimands at their end left out."""
+    found = [
+        one
+        for replicate in range(REPLICATES.get(case, 8))
+        for one in coverage.CASES[case].one(10_000 + replicate)
+        if "equal rates" not in one[0] and "noticed" not in one[0]
+    ]
+    missed = sum(one[3][PROBS.index(0.99)] == "0" for one in found)
+    # Intervals of one study go together: as if there were a third as many.
+    assert not too_many(missed // 3, len(found) // 3, 0.01), (missed, len(found))
+
+
+def test_the_ecdf_test_is_that_of_arviz(monkeypatch):
+    """The departure allowed at the 95% level, for 128 ranks of 128: a power of two, since arviz
+    cuts counts off where 0.29 * 100 is 28.99..."""
+    monkeypatch.setattr(sbc, "DRAWS", 127)
+    points = np.arange(1, 128) / 128
+    band = simulate_confidence_bands(128, 1, points, 0.95, 4000, np.random.default_rng(1))
+    own = np.quantile(sbc._null_of_departure.__wrapped__(128), 0.05)
+    assert own == pytest.approx(1 - band, rel=0.15)
+
+
+def test_wrong_ranks_are_found_and_right_ones_pass():
+    rng = np.random.default_rng(2)
+    uniform = rng.integers(0, 100, 200)
+    normal = rng.standard_normal((200, 100))
+    narrow = (0.7 * normal[:, 1:] < normal[:, :1]).sum(axis=1)
+    shifted = (normal[:, 1:] + 0.4 < normal[:, :1]).sum(axis=1)
+    assert min(sbc.uniformity(uniform)) > 0.01
+    assert max(sbc.uniformity(narrow)) < 0.001
+    assert sbc.uniformity(shifted)[1] < 0.001
+
+
+def test_coverage_counts_and_its_interval_grows_with_dependence():
+    table = pd.DataFrame({"estimate": [0.0], "lower": [-1.0], "upper": [1.0]})
+    held = of_table("x", lambda prob: table * stats.norm.ppf((1 + prob) / 2), lambda _: 1.0)
+    assert held == [("x", 1.0, 0.0, "0111", 0)]
+    apart = pd.DataFrame({"study": range(100), "held": ["0111"] * 90 + ["0001"] * 10})
+    together = apart.assign(study=np.repeat(range(10), 10))
+    one, other = coverage_of(apart), coverage_of(together)
+    assert one["90"] == other["90"] == 0.9
+    assert other["90 low"] < one["90 low"] < 0.9 < one["90 high"] < other["90 high"]
+
+
+def test_a_run_that_was_killed_goes_on(tmp_path):
+    path, asked = tmp_path / "case.jsonl", []
+
+    def one(replicate):
+        asked.append(replicate)
+        return [replicate]
+
+    records.run(path, 3, one)
+    whole = path.read_text()
+    path.write_text(whole[:-4])  # killed while it wrote the last
+    assert records.run(path, 5, one) == {k: [k] for k in range(5)}
+    assert asked == [0, 1, 2, 2, 3, 4]
+    assert len(records.read(path)) == 5
+    assert json.loads(path.read_text().splitlines()[-1]) == [4, [4]]
+
+
+def test_intervals_of_the_consensus_hold_the_items_means():
+    """They held 80% of them when the items' distribution was the likeliest one, a few points."""
+    held = [
+        one[3][PROBS.index(0.9)] == "1"
+        for replicate in range(16)
+        for one in coverage.CASES["people"].one(replicate)
+        if one[0].startswith("graded_response")
+    ]
+    assert 0.86 < np.mean(held) < 0.96
