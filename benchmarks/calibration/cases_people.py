@@ -29,11 +29,13 @@ def people(replicate: int) -> list[Record]:
     true = true_reliability(each)
     mean = expit(latent[:, None] - CUTS).sum(axis=1)
     found = of_table(
-        "reliability: {measure}", lambda prob: cb.reliability(alike, prob=prob, resamples=600, seed=replicate),
+        "reliability: {measure}",
+        lambda prob: cb.reliability(alike, prob=prob, resamples=600, seed=replicate),
         lambda row: true[row["measure"]],
     )  # fmt: skip
     found += of_table(
-        "hcic: mean of all annotators, each item", lambda prob: cb.hcic(alike, prob=prob).rename(columns={"mean": "estimate"}),
+        "hcic: mean of all annotators, each item",
+        lambda prob: cb.hcic(alike, prob=prob).rename(columns={"mean": "estimate"}),
         lambda row: mean[int(row["stimulus"][1:])],
     )  # fmt: skip
     differ = study_of(latent, each, rng, annotators=items * each // 20)

@@ -24,19 +24,19 @@ Priors are all given: default ones are scaled to the data, from which no data ca
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import sparse, special, stats
+from scipy import sparse, stats
 
 import causalbias as cb
 from benchmarks.calibration import records
+from benchmarks.calibration.uniform import DRAWS, binned, uniformity
 from causalbias.bivariate.gibbs import JointData, sample_joint
 from causalbias.models.result import Fit
 
-DRAWS, BINS, ATTEMPTS = 99, 20, 40
+ATTEMPTS = 40
 STAGES = 8
 STEP, OF_CHAINS = 50, 20  # replicates a stage: NUTS and Gibbs take seconds each
 LEVELS_KEPT = 2  # of each grouping factor
@@ -281,28 +281,6 @@ CASES: dict[str, Callable[[int], Ranks]] = {
 }  # fmt: skip
 
 
-@cache
-def _null_of_departure(n: int, simulations: int = 10_000) -> np.ndarray:
-    rng = np.random.default_rng(1)
-    return np.sort([_departure(rng.integers(0, DRAWS + 1, n)) for _ in range(simulations)])
-
-
-def _departure(ranks: np.ndarray) -> float:
-    """Smallest pointwise tail probability of the ECDF over all ranks."""
-    n, z = len(ranks), np.arange(1, DRAWS + 1) / (DRAWS + 1)
-    below = np.cumsum(np.bincount(ranks, minlength=DRAWS + 1))[:-1]
-    upper = np.where(below > 0, special.bdtrc(below - 1, n, z), 1.0)
-    return float(2 * min(special.bdtr(below, n, z).min(), upper.min()))
-
-
-def uniformity(ranks: np.ndarray) -> tuple[float, float]:
-    """p-values of chi-square and of the ECDF's envelope, that ranks 0 ... `DRAWS` are uniform."""
-    counts = np.bincount(ranks * BINS // (DRAWS + 1), minlength=BINS)
-    null = _null_of_departure(len(ranks))
-    below = np.searchsorted(null, _departure(ranks), side="right")
-    return float(stats.chisquare(counts).pvalue), (below + 1) / (len(null) + 1)
-
-
 def summary(case: str, found: dict[int, Ranks]) -> pd.DataFrame:
     """One row a quantity: p-values, and counts of ranks in bins."""
     ranks = pd.DataFrame(list(found.values()))
@@ -310,7 +288,7 @@ def summary(case: str, found: dict[int, Ranks]) -> pd.DataFrame:
     lines = []
     for name, values in ranks.items():
         chi_square, ecdf = uniformity(values.to_numpy())
-        counts = np.bincount(values * BINS // (DRAWS + 1), minlength=BINS)
+        counts = binned(values.to_numpy())
         lines.append(
             {"case": case, "quantity": name, "replicates": len(ranks), "failed": failed,
              "p_chi_square": round(chi_square, 5), "p_ecdf": round(ecdf, 5),

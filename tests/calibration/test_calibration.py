@@ -8,10 +8,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from arviz_stats.ecdf_utils import simulate_confidence_bands
 from scipy import stats
 
-from benchmarks.calibration import coverage, records, sbc
+from benchmarks.calibration import coverage, records, sbc, uniform
 from benchmarks.calibration.intervals import PROBS, of_table
 from benchmarks.calibration.intervals import coverage as coverage_of
 
@@ -73,14 +72,19 @@ def test_intervals_of_every_case_hold_the_truth(case):
     assert not too_many(missed // 3, len(found) // 3, 0.01), (missed, len(found))
 
 
-def test_the_ecdf_test_is_that_of_arviz(monkeypatch):
-    """The departure allowed at the 95% level, for 128 ranks of 128: a power of two, since arviz
-    cuts counts off where 0.29 * 100 is 28.99..."""
-    monkeypatch.setattr(sbc, "DRAWS", 127)
-    points = np.arange(1, 128) / 128
-    band = simulate_confidence_bands(128, 1, points, 0.95, 4000, np.random.default_rng(1))
-    own = np.quantile(sbc._null_of_departure.__wrapped__(128), 0.05)
-    assert own == pytest.approx(1 - band, rel=0.15)
+def test_the_ecdf_test_has_its_level():
+    rng = np.random.default_rng(3)
+    p_values = [uniform.uniformity(rng.integers(0, 100, 50))[1] for _ in range(2000)]
+    assert stats.kstest(p_values, "uniform").pvalue > 0.001
+
+
+def test_the_envelope_is_left_as_often_as_it_says():
+    low, high = uniform.envelope(80)
+    rng, left = np.random.default_rng(4), 0
+    for _ in range(2000):
+        ecdf = uniform.binned(rng.integers(0, 100, 80)).cumsum()[:-1] / 80
+        left += bool(((ecdf < low) | (ecdf > high)).any())
+    assert left / 2000 < 0.05  # seen at 19 of the 99 ranks that it is for
 
 
 def test_wrong_ranks_are_found_and_right_ones_pass():
@@ -89,9 +93,9 @@ def test_wrong_ranks_are_found_and_right_ones_pass():
     normal = rng.standard_normal((200, 100))
     narrow = (0.7 * normal[:, 1:] < normal[:, :1]).sum(axis=1)
     shifted = (normal[:, 1:] + 0.4 < normal[:, :1]).sum(axis=1)
-    assert min(sbc.uniformity(uniform)) > 0.01
-    assert max(sbc.uniformity(narrow)) < 0.001
-    assert sbc.uniformity(shifted)[1] < 0.001
+    assert min(uniform.uniformity(uniform)) > 0.01
+    assert max(uniform.uniformity(narrow)) < 0.001
+    assert uniform.uniformity(shifted)[1] < 0.001
 
 
 def test_coverage_counts_and_its_interval_grows_with_dependence():
