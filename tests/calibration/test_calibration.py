@@ -54,7 +54,7 @@ def test_every_other_case_of_ranks_runs():
     assert not too_many(outside, n, 0.1), (outside, n)
 
 
-REPLICATES = {"gaussian": 3, "ordinal": 3, "joint": 2, "release": 1, "wrong": 1, "rates": 4}
+REPLICATES = {"gaussian": 3, "ordinal": 3, "binary": 4, "joint": 2, "release": 1, "wrong": 1, "rates": 4}
 
 
 @pytest.mark.slow
