@@ -54,10 +54,10 @@ def unequal_groups(rows: pd.DataFrame, mean: np.ndarray, rng: np.random.Generato
 
 
 def dropouts(rows: pd.DataFrame, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """High responses of black faces go missing, so that dropout goes with the outcome."""
+    """High responses to turned black faces go missing: dropout goes with the outcome."""
     y = right(rows, mean, rng)
-    high = (rows["race"] == "black") & (y > np.median(y))
-    return np.where(high & (rng.uniform(size=len(y)) < 0.5), np.nan, y)
+    high = (rows["race"] == "black") & (rows["pose"] > 0) & (y > np.median(y))
+    return np.where(high & (rng.uniform(size=len(y)) < 0.7), np.nan, y)
 
 
 def leaking(rows: pd.DataFrame, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:

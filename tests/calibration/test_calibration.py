@@ -54,7 +54,15 @@ def test_every_other_case_of_ranks_runs():
     assert not too_many(outside, n, 0.1), (outside, n)
 
 
-REPLICATES = {"gaussian": 3, "ordinal": 3, "binary": 4, "joint": 2, "release": 1, "wrong": 1, "rates": 4}
+REPLICATES = {
+    "gaussian": 3,
+    "ordinal": 3,
+    "binary": 4,
+    "joint": 2,
+    "release": 1,
+    "wrong": 1,
+    "rates": 4,
+}
 
 
 @pytest.mark.slow
@@ -89,11 +97,11 @@ def test_the_envelope_is_left_as_often_as_it_says():
 
 def test_wrong_ranks_are_found_and_right_ones_pass():
     rng = np.random.default_rng(2)
-    uniform = rng.integers(0, 100, 200)
+    right = rng.integers(0, 100, 200)
     normal = rng.standard_normal((200, 100))
     narrow = (0.7 * normal[:, 1:] < normal[:, :1]).sum(axis=1)
     shifted = (normal[:, 1:] + 0.4 < normal[:, :1]).sum(axis=1)
-    assert min(uniform.uniformity(uniform)) > 0.01
+    assert min(uniform.uniformity(right)) > 0.01
     assert max(uniform.uniformity(narrow)) < 0.001
     assert uniform.uniformity(shifted)[1] < 0.001
 
@@ -124,11 +132,12 @@ def test_a_run_that_was_killed_goes_on(tmp_path):
     assert len([json.loads(line) for line in path.read_text().splitlines() if line[-1] == "]"]) == 5
 
 
+@pytest.mark.slow
 def test_intervals_of_the_consensus_hold_the_items_means():
     """They held 80% of them when the items' distribution was the likeliest one, a few points."""
     held = [
         one[3][PROBS.index(0.9)] == "1"
-        for replicate in range(16)
+        for replicate in range(10)
         for one in coverage.CASES["people"].one(replicate)
         if one[0].startswith("graded_response")
     ]
