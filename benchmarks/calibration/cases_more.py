@@ -40,7 +40,6 @@ def joint(replicate: int) -> list[Record]:
         rows, "race + pose", groups={"seed": "seed"}, draws=500, warmup=300, chains=2,
         seed=replicate,
     )  # fmt: skip
-    true = {"Intercept": 0, "black": 1, "pose": 2}
     of = {"seed": of_seed, "pair": of_pair}
 
     def part(row, value):
@@ -48,7 +47,6 @@ def joint(replicate: int) -> list[Record]:
 
     posterior = found.posterior
     terms = dict(zip(posterior["term"].values, (0, 1, 2), strict=True))
-    del true
     outcomes = {"score": 0, "distance": 1}
     records = of_draws(
         "joint: coefficients", posterior[["coefficient"]],
@@ -146,11 +144,11 @@ PEOPLE = cb.People(
 )
 
 
-def release(replicate: int, leak: dict | None = None) -> list[Record]:
+def release(replicate: int) -> list[Record]:
     """A simulated release: failed renders, failures to enrol, dropouts and missing answers."""
     study = cb.simulate(
         16, rng=replicate, systems=(SYSTEM,), people=PEOPLE, levels=LEVELS, impostors=6,
-        missing_renders=0.05, leak=leak,
+        missing_renders=0.05,
     )  # fmt: skip
     truth = study["truth"].to_dataset()
     return [*distances(study, truth, replicate), *answers(study, truth, replicate)]
