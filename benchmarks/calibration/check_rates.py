@@ -1,6 +1,6 @@
 """How often `check` fails fits of right models, and finds planted faults with the right mend.
 
-    python benchmarks/calibration/check_rates.py [REPEATS]
+    python -m benchmarks.calibration.check_rates [REPEATS]
 
 A case is a function of a generator to (rows, formula, arguments of fit), and the check that should
 fail (None: none should). Add one to CASES and it is in the table, and in the tests.

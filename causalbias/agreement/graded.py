@@ -13,6 +13,11 @@ GRID = np.linspace(-7.0, 7.0, 43)
 ITERATIONS = 500
 TOLERANCE = 1e-6
 SMALL = 1e-12
+# The items' distribution is smoothed at each step (Silverman, Jones, Wilson and Nychka 1990, EMS):
+# the likeliest one is a few points, between which no item's interval would reach.
+WIDTH = 0.4
+SMOOTHING = np.exp(-0.5 * ((GRID[:, None] - GRID) / WIDTH) ** 2)
+SMOOTHING /= SMOOTHING.sum(axis=0)
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,11 @@ def graded_response(
 
     P(answer >= k) = logistic(discrimination_j * (latent_i - severity_j - cutpoint_k)): an
     annotator who answers at random has a discrimination near 0 and hardly counts. Items' latent
-    values have a free distribution; log discriminations and severities are normal. Fitted by EM
-    (marginal maximum likelihood); the items' intervals take the annotators' parameters as known,
-    which narrows them a little when annotators answered few items. Sources: Samejima (1969),
-    Psychometrika Monograph 17; Bock and Aitkin (1981), Psychometrika 46(4).
+    values have a free, smooth distribution; log discriminations and severities are normal. Fitted
+    by EM (marginal maximum likelihood); the items' intervals take the annotators' parameters as
+    known, which narrows them a little when annotators answered few items. Sources: Samejima
+    (1969), Psychometrika Monograph 17; Bock and Aitkin (1981), Psychometrika 46(4); Silverman,
+    Jones, Wilson and Nychka (1990), J. Royal Statistical Society B 52(2), for the smoothing.
 
     Parameters
     ----------
@@ -155,7 +161,7 @@ def fit_graded(ratings: Ratings) -> tuple[Annotators, np.ndarray, int]:
             return parameters, posterior, iteration
         before = fit
         expected = (answers @ posterior).reshape(chance.shape)
-        parameters = _improve(parameters, chance, expected, posterior.mean(axis=0))
+        parameters = _improve(parameters, chance, expected, SMOOTHING @ posterior.mean(axis=0))
     return parameters, posterior, ITERATIONS
 
 

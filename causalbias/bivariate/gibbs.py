@@ -32,6 +32,8 @@ class JointData:
     design : ndarray (n, p)
     members : sequence of csr_matrix (n, levels)
         Of each factor; rows add up to one.
+    scale : ndarray (2,)
+        Of the half-t prior of both outcomes' standard deviations.
     """
 
     mean: Floats
@@ -40,6 +42,7 @@ class JointData:
     distance: Floats
     design: Floats
     members: Sequence[sparse.csr_matrix]
+    scale: Floats
 
 
 def sample_joint(
@@ -54,7 +57,7 @@ def sample_joint(
         and last of pairs, ``noise`` (draws,): standard deviation of an answer.
     """
     n, p = data.design.shape
-    scale = 2.5 * np.array([np.std(data.mean), np.std(data.distance)])
+    scale = data.scale
     total_answers = data.count.sum()
     blocks = [sparse.hstack([sparse.csr_matrix(data.design), z], "csr") for z in data.members]
     grams = [np.asarray((one.T @ one).todense()) for one in blocks]

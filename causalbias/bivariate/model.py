@@ -174,6 +174,7 @@ def joint(
         distance=used["distance"].to_numpy(float),
         design=np.asarray(design.design_matrix, float),
         members=list(matrices.values()),
+        scale=2.5 * used[list(OUTCOMES)].to_numpy(float).std(axis=0),
     )
     found = [
         sample_joint(data, draws=draws, warmup=warmup, rng=rng)

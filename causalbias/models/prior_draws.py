@@ -80,7 +80,8 @@ def draw_priors(
     further: dict[str, Variable] = {}
     for name, one in model.parameters.items():
         if name == "threshold":
-            further[name] = (("threshold_dim",), _draw_thresholds(one.prior, draws, rng))
+            cuts = len(model.response_term.levels) - 1
+            further[name] = (("threshold_dim",), _draw_thresholds(one.prior, cuts, draws, rng))
         elif name != parent and isinstance(one.prior, bmb.Prior):
             further[name] = ((), _draw(one.prior, name, (draws,), rng))
         elif name != parent:
@@ -103,7 +104,7 @@ def _draw(
 
 
 def _draw_thresholds(
-    prior: bmb.Prior, draws: int, rng: np.random.Generator, points: int = 4001
+    prior: bmb.Prior, cuts: int, draws: int, rng: np.random.Generator, points: int = 4001
 ) -> FloatArray:
     """Draw (draws, cuts) independent normals on condition that they ascend.
 
@@ -116,14 +117,14 @@ def _draw_thresholds(
             f"the prior of the thresholds is {prior.name}",
             mend="give a Normal one to draw from the prior",
         )
-    mean = np.ravel(np.asarray(prior.args["mu"], float))
+    mean = np.broadcast_to(np.asarray(prior.args["mu"], float), cuts)
     sd = np.broadcast_to(np.asarray(prior.args["sigma"], float), mean.shape)
     grid = np.linspace((mean - 8 * sd).min(), (mean + 8 * sd).max(), points)
     density = np.exp(stats.norm.logpdf(grid, mean[:, None], sd[:, None]))
     for i in range(len(mean) - 1, 0, -1):
         above = np.cumsum(density[i][::-1])[::-1]
         density[i - 1] *= above / above[0]
-    step, cuts = grid[1] - grid[0], np.empty((draws, len(mean)))
+    step, found = grid[1] - grid[0], np.empty((draws, cuts))
     low = np.zeros(draws)
     for i, one in enumerate(density):
         cumulative = np.concatenate([[0.0], np.cumsum(one)])
@@ -131,5 +132,5 @@ def _draw_thresholds(
         target = below + rng.uniform(size=draws) * (cumulative[-1] - below)
         at = np.searchsorted(cumulative, target, side="right").clip(1, points) - 1
         low = at + (target - cumulative[at]) / (cumulative[at + 1] - cumulative[at])
-        cuts[:, i] = grid[0] + (low - 0.5) * step
-    return cuts
+        found[:, i] = grid[0] + (low - 0.5) * step
+    return found

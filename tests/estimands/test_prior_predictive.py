@@ -121,6 +121,16 @@ def test_thresholds_ascend_and_are_the_priors_restricted(link, rows):
         assert abs(gap) < 4 * 0.5 / np.sqrt(marks.size)
 
 
+def test_one_prior_given_for_all_thresholds(rows):
+    priors = {"threshold": "Normal(0, 1)"}
+    drawn = cb.prior_predictive("mark ~ x", rows, family="cumulative", priors=priors, draws=DRAWS)
+    cuts = drawn["prior"]["threshold"].values[0]
+    # independent normals on condition that they ascend are order statistics
+    order = np.sort(np.random.default_rng(7).standard_normal((20_000, 3)), axis=1)
+    for i in range(3):
+        same_distribution(cuts[:, i], order[:, i], i)
+
+
 def test_weights_shrink_the_noise(rows):
     priors = {"Intercept": "Normal(0, 0.01)", "sigma": "Gamma(100, 100)"}
     drawn = cb.prior_predictive("y ~ 1", rows, priors=priors, weights="w", draws=200)

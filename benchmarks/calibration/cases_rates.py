@@ -1,0 +1,152 @@
+"""Coverage of error rates and what is made of them, in the population of seeds.
+
+Parameters are fixed; seeds, their effects and the noise are drawn anew. An impostor distance is
+``5 - z(rate) + both seeds' effects + noise``, a genuine one ``5 + z(rate) + ...``, of variance 1
+with z the normal quantile, so that both rates of a group are its `rate` at 5, and known at every
+threshold.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import optimize
+from scipy.stats import norm
+
+import causalbias as cb
+from benchmarks.calibration.intervals import Record, of_draws
+
+GENUINE = 4  # pairs a seed
+AT = 5.0
+FAILED = 0.05
+# rates by group, seeds a group, share of an impostor distance's variance that is of one seed
+SETTINGS = {
+    "unequal rates, 40 seeds a group": ({"a": 0.01, "b": 0.04, "c": 0.1}, 40, 0.1),
+    "unequal rates, 80 seeds a group": ({"a": 0.01, "b": 0.04, "c": 0.1}, 80, 0.1),
+    "equal rates, 40 seeds a group": ({"a": 0.04, "b": 0.04, "c": 0.04}, 40, 0.1),
+    "unequal rates, 40 seeds a group, no effects of seeds": (
+        {"a": 0.01, "b": 0.04, "c": 0.1}, 40, 0.0,
+    ),
+}  # fmt: skip
+
+
+def rates(replicate: int) -> list[Record]:
+    """All that is made of the pairs of three groups of seeds of their own."""
+    rng = np.random.default_rng([4, replicate])
+    true, seeds, effect = list(SETTINGS.values())[replicate % len(SETTINGS)]
+    frame = pairs(true, seeds, effect, rng)
+    z = {group: norm.ppf(rate) for group, rate in true.items()}
+
+    def fmr(group: str, at: float = AT) -> float:
+        return float(norm.cdf(at - 5 + z[group]))
+
+    def fnmr(group: str, at: float = AT) -> float:
+        return float(norm.sf(at - 5 - z[group]))
+
+    found = of_draws(
+        "error_rates: {rate_of}", cb.error_rates(frame, "group", threshold=AT, seed=replicate),
+        lambda row: {"FMR": fmr, "FNMR": fnmr}[row["rate_of"]](row["group"]),
+    )  # fmt: skip
+    failed = rng.uniform(size=len(frame)) < FAILED
+    fails = frame.assign(
+        distance=frame["distance"].mask(failed), status=np.where(failed, "no face found", "ok")
+    )
+    found += of_draws(
+        "error_rates: {rate_of}",
+        cb.error_rates(fails, "group", threshold=AT, generalised=True, seed=replicate),
+        lambda row: (1 - FAILED) * fmr(row["group"]) if row["rate_of"] == "GFMR"
+        else FAILED + (1 - FAILED) * fnmr(row["group"]),
+    )  # fmt: skip
+    at_target = cb.error_rates(frame, "group", fmr=0.05, seed=replicate)
+    found += of_draws(
+        "error_rates: {rate_of} at the threshold of a target", at_target,
+        lambda row: {"FMR": fmr, "FNMR": fnmr}[row["rate_of"]](row["group"], row["threshold"]),
+    )  # fmt: skip
+    pooled = optimize.brentq(lambda at: np.mean([fmr(g, at) for g in true]) - 0.05, 0, 9)
+    found += of_draws(
+        "threshold_at: pooled", cb.threshold_at(frame, 0.05, by="group", seed=replicate),
+        lambda _: pooled,
+    )  # fmt: skip
+    found += of_draws(
+        "threshold_at: per group",
+        cb.threshold_at(frame, 0.05, by="group", per_group=True, cohort="same", seed=replicate),
+        lambda row: 5 - z[row["group"]] + norm.ppf(0.05),
+    )  # fmt: skip
+    found += of_draws(
+        "det", cb.det(frame, "group", fmr=[0.02, 0.1], seed=replicate),
+        lambda row: norm.sf(norm.ppf(row["fmr"]) - 2 * z[row["group"]]),
+    )  # fmt: skip
+    found += of_draws(
+        "equal_error_rate", cb.equal_error_rate(frame, "group", seed=replicate),
+        lambda row: true[row["group"]],
+    )  # fmt: skip
+    return found + ratios(frame, true, replicate) + cross(effect, rng, replicate)
+
+
+def ratios(frame: pd.DataFrame, true: dict[str, float], seed: int) -> list[Record]:
+    """Ratios and indices; with equal rates the indices are at the end of what they can be."""
+    values = np.array(list(true.values()))
+    found, own = [], cb.error_rates(frame, "group", threshold=AT, seed=seed)
+    for to, base in (("geometric mean", np.exp(np.log(values).mean())), ("best", values.min())):
+        found += of_draws(
+            f"rate_ratios: to {to}", cb.rate_ratios(own, to=to),
+            # the best group's own ratio is one by definition
+            lambda row, t=to, b=base: true[row["group"]] / b
+            if t != "best" or row["lower"] < row["upper"] else np.nan,
+        )  # fmt: skip
+    n, apart = len(values), np.abs(values[:, None] - values).sum()
+    gini = apart / (2 * n * (n - 1) * values.mean())
+    to_mean = values.max() / np.exp(np.log(values).mean())
+    most = values.max() / values.min()
+    one = {"max/min": most, "max/geometric mean": to_mean, "Gini": gini}
+    index = {f"{kind} {name}": value for kind in ("FMR", "FNMR") for name, value in one.items()}
+    index |= {"FDR": 1 - np.ptp(values), "inequity rate": most, "GARBE": gini}
+    end = " (equal rates)" if most == 1 else ""
+    indices = cb.fairness_indices(own)
+    found += of_draws(f"fairness_indices: {{index}}{end}", indices, lambda row: index[row["index"]])
+    return found
+
+
+def cross(effect: float, rng: np.random.Generator, seed: int) -> list[Record]:
+    """Impostor pairs of each two of two groups."""
+    seeds, rate = 60, {("a", "a"): 0.05, ("b", "b"): 0.12, ("a", "b"): 0.03}
+    first, second = np.triu_indices(seeds, 1)
+    group = np.array(["a", "b"])[np.arange(seeds) % 2]
+    key = [tuple(sorted(both)) for both in zip(group[first], group[second], strict=True)]
+    own = rng.normal(0, np.sqrt(effect), seeds)
+    noise = rng.normal(0, np.sqrt(1 - 2 * effect), len(first))
+    frame = pd.DataFrame(
+        {
+            "seed_a": first, "seed_b": second, "group_a": group[first], "group_b": group[second],
+            "same_identity": False,
+            "distance": 5 - norm.ppf([rate[k] for k in key]) + own[first] + own[second] + noise,
+        }
+    )  # fmt: skip
+    return of_draws(
+        "group_pair_rates", cb.group_pair_rates(frame, "group", threshold=AT, seed=seed),
+        # the cube holds both ways round
+        lambda row: rate[row["group"], row["other"]] if row["group"] <= row["other"] else np.nan,
+    )  # fmt: skip
+
+
+def pairs(
+    true: dict[str, float], seeds: int, effect: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """All impostor pairs within each group, and a few genuine ones of every seed."""
+    first, second = np.triu_indices(seeds, 1)
+    seed, parts = np.repeat(np.arange(seeds), GENUINE), []
+    for at, (name, rate) in enumerate(true.items()):
+        own = rng.normal(0, np.sqrt(effect), (2, seeds))
+        noise = rng.normal(0, np.sqrt(1 - 2 * effect), len(first) + len(seed))
+        impostor = 5 - norm.ppf(rate) + own[0][first] + own[0][second] + noise[: len(first)]
+        genuine = 5 + norm.ppf(rate) + np.sqrt(2) * own[1][seed] + noise[len(first) :]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "group": name,
+                    "same_identity": np.repeat([False, True], [len(first), len(seed)]),
+                    "distance": np.concatenate([impostor, genuine]).clip(0),
+                    "seed_a": np.concatenate([first, seed]) + at * seeds,
+                    "seed_b": np.concatenate([second, seed]) + at * seeds,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,124 @@
+"""Models that are wrong on purpose: what happens to coverage, and whether `check` notices.
+
+Parameters are fixed; seeds, annotators and noise are drawn anew. Besides intervals a case has a
+record named "noticed by ...", held in a study where it was. Add one to `CASES`: a function of the
+world's rows, mean and generator to responses (missing ones are left out as dropouts).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+import causalbias as cb
+from benchmarks.calibration import cases_more, worlds
+from benchmarks.calibration.cases_regression import DRAWS, effect, identity
+from benchmarks.calibration.intervals import Record, of_draws
+from benchmarks.calibration.worlds import FORMULA, RACES, Setting, World
+
+SETTING = Setting("wrong on purpose, 40 seeds", 40, 0.3)
+SIGMA = 0.8
+
+Wrong = Callable[[pd.DataFrame, np.ndarray, np.random.Generator], np.ndarray]
+
+
+def right(rows: pd.DataFrame, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return mean + SIGMA * rng.standard_normal(len(rows))
+
+
+def heavy_tails(rows: pd.DataFrame, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Noise of Student's t with 3 degrees of freedom, of the same standard deviation."""
+    return mean + SIGMA * rng.standard_t(3, len(rows)) / np.sqrt(3)
+
+
+def skewed(rows: pd.DataFrame, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Log-normal noise, of the same standard deviation and mean zero."""
+    noise = np.exp(0.7 * rng.standard_normal(len(rows)))
+    sd = np.sqrt(np.exp(0.49) * (np.exp(0.49) - 1))
+    return mean + SIGMA * (noise - np.exp(0.245)) / sd
+
+
+def unequal_annotators(
+    rows: pd.DataFrame, mean: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Every seed's faces are judged by one person, some of whom are four times as noisy."""
+    sd = np.exp(rng.normal(0, 0.6, SETTING.seeds))[rows["seed"]]
+    return mean + SIGMA * sd * rng.standard_normal(len(rows))
+
+
+def unequal_groups(rows: pd.DataFrame, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Distances of black faces are twice as spread."""
+    sd = np.where(rows["race"] == "black", 2.0, 1.0)
+    return mean + SIGMA * sd * rng.standard_normal(len(rows))
+
+
+def dropouts(rows: pd.DataFrame, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """High responses to turned black faces go missing: dropout goes with the outcome."""
+    y = right(rows, mean, rng)
+    high = (rows["race"] == "black") & (rows["pose"] > 0) & (y > np.median(y))
+    return np.where(high & (rng.uniform(size=len(y)) < 0.7), np.nan, y)
+
+
+def leaking(rows: pd.DataFrame, mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Turning black faces ages them too, which moves the response by 0.25 a step."""
+    return right(rows, mean, rng) + 0.25 * rows["pose"].to_numpy() * (rows["race"] == "black")
+
+
+CASES: dict[str, Wrong] = {
+    "right": right,
+    "heavy tails": heavy_tails,
+    "skewed": skewed,
+    "unequal annotators": unequal_annotators,
+    "unequal spread of groups": unequal_groups,
+    "dropouts by outcome": dropouts,
+    "leaking manipulation": leaking,
+}
+
+
+def wrong(replicate: int) -> list[Record]:
+    """One case after the other."""
+    rng = np.random.default_rng([10, replicate])
+    name = list(CASES)[replicate % len(CASES)]
+    world = worlds.make(SETTING, rng, gaussian=True)
+    mean = world.fixed(world.rows) + world.groups(world.rows)
+    frame = world.rows.assign(distance=CASES[name](world.rows, mean, rng))
+    frame = frame[frame["distance"].notna()]
+    fit = cb.fit(FORMULA.format(y="distance"), frame, seed=replicate, **DRAWS)
+    found = [*estimates(fit, world), noticed("check", sees_misfit(fit))]
+    if name == "leaking manipulation":
+        found.append(noticed("checks.leaks", sees_leak(replicate)))
+    return found
+
+
+def estimates(fit: cb.Fit, world: World) -> list[Record]:
+    """Effects of race and pose, and a rate in a tail."""
+    found = of_draws(
+        "effects: race", cb.effects(fit, "race", population="typical"),
+        lambda row: effect(world, identity, "typical", row["race"]),
+    )  # fmt: skip
+    found += of_draws(
+        "dose: slope of {race}", cb.dose(fit, "pose", by="race", grid=[0.0]),
+        lambda row: world.slope + world.turn[RACES.index(row["race"])], "average_slope",
+    )  # fmt: skip
+    return found + of_draws(
+        "heterogeneity: sd", cb.heterogeneity(fit, "race"),
+        lambda row: (world.cell[:, RACES.index(row["race"])] - world.cell[:, 0]).std(ddof=1), "sd",
+    )  # fmt: skip
+
+
+def noticed(by: str, yes: bool) -> Record:
+    """A record whose share of intervals that hold is the share of studies where it was noticed."""
+    return (f"noticed by {by}", 1.0, float(yes), "1111" if yes else "0000", 0)
+
+
+def sees_misfit(fit: cb.Fit) -> bool:
+    """Whether a check of the model fails; draws are fewer than R-hat and ESS ask for."""
+    table = cb.check(fit)
+    of_draws_alone = table["check"].isin(["R-hat", "bulk ESS", "tail ESS"])
+    return bool((table["verdict"] == "fail")[~of_draws_alone].any())
+
+
+def sees_leak(replicate: int) -> bool:
+    """Whether `checks.leaks` finds a leak of a quarter of the smile's own effect a step."""
+    found: list[Record] = cases_more.checks(replicate, leak=0.25)
+    return any(one[0] == "checks.leaks" and one[1] == 0.5 and one[4] != 0 for one in found)
