@@ -374,14 +374,13 @@ shift = moved["Normal(0, 1)"] - moved["default"]
 assert (human["score"] >= 3).mean() > 0.6
 assert shift["threshold[3]"] > sd["threshold[3]"]
 assert shift["turn"] > 0
-assert shift["effect of turn 3 against 1"] < at_three["default"]["sd"]
+assert shift["effect of turn 3 against 1"] > at_three["default"]["sd"]
 moved.round(3)
 
 # %% [markdown]
-# The narrow one moves thresholds by more than a posterior sd, and coefficients, which are about
-# faces that are not turned at all, with them. The average effect of turning, of faces as they were,
-# is moved by less than one. Leave the default unless you know better, and report effects, not
-# coefficients at zero.
+# The narrow one moves thresholds by more than a posterior sd, coefficients with them, and here even
+# the average effect of turning. Leave the default unless you know better; and report effects, not
+# coefficients, which are about faces that are not turned at all.
 #
 # A probit link is `link="probit"`: all is then in standard deviations of the latent answer, about
 # 0.6 times the logit's numbers.

@@ -63,6 +63,14 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
                     column=name,
                 )
         frame = frame[columns]
+    for name in frame.columns[[kind == "object" for kind in frame.dtypes]]:
+        # A column that is not UTF-8 comes from pyarrow as bytes.
+        encoded = np.array([isinstance(value, bytes) for value in frame[name]])
+        if encoded.any():
+            raise DataError(
+                "not text in UTF-8", mend="save the file as CSV in UTF-8", file=path.name,
+                column=printable(str(name)), row=int(encoded.argmax()) + 1,
+            )  # fmt: skip
     return frame
 
 

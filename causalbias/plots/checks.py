@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from causalbias.errors import DataError
 from causalbias.plots.style import TWO_COLUMNS, finish, label, new_figure, styled
 
 
@@ -27,12 +28,22 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
         Two columns wide. Numbers are the changes whose intervals exclude zero; the others are
         grey. Boxes: the manipulated attribute itself.
 
+    Raises
+    ------
+    DataError
+        If the table is empty.
+
     Examples
     --------
     >>> import causalbias as cb
     >>> cb.plots.leak_matrix(cb.checks.leaks(cb.demo_study())).get_size_inches()[0].item()
     7.0
     """
+    if table.empty:
+        raise DataError(
+            "nothing was asked but about the manipulated attribute",
+            mend="ask about others too, or give a classifier's scores to leaks",
+        )
     shape = {"index": "attribute", "columns": "question"}
     estimate = table.pivot(**shape, values="estimate")
     own = table.pivot(**shape, values="own").eq(True)

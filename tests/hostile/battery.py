@@ -127,6 +127,10 @@ CORRUPTIONS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "UTF-16": ("readable|column|rows|name", lambda c: c.decode().encode("utf-16")),
     "zeros": ("readable|column|rows|name", lambda _: bytes(4096)),
     "Latin-1 letters": ("readable", lambda c: c.replace(b"\n", b"\xe9\n")),
+    "one cell in Latin-1": (
+        "UTF-8|readable",
+        lambda c: b"\n\xe9".join(c.rstrip().rsplit(b"\n", 1)),
+    ),
     "a ragged row": ("readable", rows_changed(lambda cells: [*cells, "1", "2"])),
     "a short row": ("readable|missing", rows_changed(lambda cells: cells[:-1])),
     "gzip under the name of CSV": ("readable|column|rows|name", lambda c: zlib.compress(c)),
