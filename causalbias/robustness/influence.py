@@ -1,5 +1,6 @@
 """Leave one seed, or one annotator, out: what a claim rests on."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,11 +89,14 @@ def influence(
     whole = estimand(fit)
     name = drawn(whole)
     base = _interval(whole[name], prob)
-    weights, shape = _weights(fit, columns, whole) if refit != "always" else (None, None)
+    weights, shape = np.empty((len(levels), 0)), np.full(len(levels), np.nan)
+    if refit != "always" and _can_be_weighed(fit, columns, whole):
+        with contextlib.suppress(DataError):  # shared effects, or another family
+            weights, shape = left_out_weights(fit, columns[0])
     parts, refitted, failures = [], [], []
     for at, level in enumerate(levels):
-        weighed = weights is not None and shape is not None and shape[at] <= MAX_PARETO_K
-        if weighed and weights is not None:
+        weighed = bool(shape[at] <= MAX_PARETO_K)
+        if weighed:
             parts.append(_interval(whole[name], prob, np.exp(weights[at])))
         elif refit == "never":
             parts.append(base.where(False))
@@ -115,7 +119,7 @@ def influence(
         np.array([int((frame == one).any(axis=1).sum()) for one in levels]),
     )
     found["refitted"] = ("left_out", np.array(refitted))
-    found["pareto_k"] = ("left_out", np.full(len(levels), np.nan) if shape is None else shape)
+    found["pareto_k"] = ("left_out", shape)
     failed = [one for one in [fit.attrs["failures"], *failures] if one != "[]"]
     return found.drop_attrs().assign_attrs(
         estimand=f"{whole.attrs.get('estimand', name)}, without each {' or '.join(columns)}",
@@ -137,20 +141,12 @@ def _levels(fit: xr.DataTree, columns: Sequence[str]) -> np.ndarray:
     return levels
 
 
-def _weights(
-    fit: xr.DataTree, columns: Sequence[str], whole: xr.Dataset
-) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    """Log weights and Pareto k of each level left out, where weights can tell."""
-    if len(columns) > 1 or whole.attrs.get("population") not in ("typical", "new"):
-        return None, None  # the effects of single groups in "these" would stay in
-    if any(
-        whole.sizes[dim] != size for dim, size in fit["posterior"].sizes.items() if dim in SAMPLE
-    ):
-        return None, None
-    try:
-        return left_out_weights(fit, columns[0])
-    except DataError:  # shared effects, or another family
-        return None, None
+def _can_be_weighed(fit: xr.DataTree, columns: Sequence[str], whole: xr.Dataset) -> bool:
+    """Whether weights of the fit's draws are weights of the estimand's."""
+    # The effects of single groups in "these" would stay in.
+    of_population = whole.attrs.get("population") in ("typical", "new")
+    draws = fit["posterior"].sizes
+    return len(columns) == 1 and of_population and all(whole.sizes[d] == draws[d] for d in SAMPLE)
 
 
 def _without(

@@ -68,7 +68,10 @@ def sensitivity(
     table = summarise(draws, prob=prob)
     labels = [str(dim) for dim in draws[name].dims if dim not in ("chain", "draw")]
     table = table[[*labels, "estimate", "lower", "upper"]]
-    without = influence(fit, estimand, over=over, refit=refit, prob=prob, seed=seed)
+    without = influence(
+        fit, lambda one: draws if one is fit else estimand(one),
+        over=over, refit=refit, prob=prob, seed=seed,
+    )  # fmt: skip
     cells = without[["estimate", "shift", "overturned"]].stack(cell=labels) if labels else without
     columns = _single(cells)
     if labels:
