@@ -31,14 +31,19 @@ def one_study(seeds: int, effect: float, rng: int) -> pd.DataFrame:
     `effect`: share of an impostor distance's variance that is of one seed of its two, and of a
     genuine distance's twice that.
     """
-    random = np.random.default_rng(rng)
+    return pairs(GROUPS, seeds, effect, np.random.default_rng(rng))
+
+
+def pairs(
+    true: dict[str, float], seeds: int, effect: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """All impostor pairs within each group, and a few genuine ones of every seed."""
     first, second = np.triu_indices(seeds, 1)
-    parts = []
-    for at, (name, rate) in enumerate(GROUPS.items()):
-        own = random.normal(0, np.sqrt(effect), (2, seeds))
-        noise = random.normal(0, np.sqrt(1 - 2 * effect), len(first) + GENUINE * seeds)
+    seed, parts = np.repeat(np.arange(seeds), GENUINE), []
+    for at, (name, rate) in enumerate(true.items()):
+        own = rng.normal(0, np.sqrt(effect), (2, seeds))
+        noise = rng.normal(0, np.sqrt(1 - 2 * effect), len(first) + len(seed))
         impostor = 5 - norm.ppf(rate) + own[0][first] + own[0][second] + noise[: len(first)]
-        seed = np.repeat(np.arange(seeds), GENUINE)
         genuine = 5 + norm.ppf(rate) + np.sqrt(2) * own[1][seed] + noise[len(first) :]
         parts.append(
             pd.DataFrame(

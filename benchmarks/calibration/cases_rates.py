@@ -13,8 +13,8 @@ from scipy.stats import norm
 
 import causalbias as cb
 from benchmarks.calibration.intervals import Record, of_draws
+from benchmarks.error_rate_coverage import pairs
 
-GENUINE = 4  # pairs a seed
 AT = 5.0
 FAILED = 0.05
 # rates by group, seeds a group, share of an impostor distance's variance that is of one seed
@@ -125,28 +125,3 @@ def cross(effect: float, rng: np.random.Generator, seed: int) -> list[Record]:
         # the cube holds both ways round
         lambda row: rate[row["group"], row["other"]] if row["group"] <= row["other"] else np.nan,
     )  # fmt: skip
-
-
-def pairs(
-    true: dict[str, float], seeds: int, effect: float, rng: np.random.Generator
-) -> pd.DataFrame:
-    """All impostor pairs within each group, and a few genuine ones of every seed."""
-    first, second = np.triu_indices(seeds, 1)
-    seed, parts = np.repeat(np.arange(seeds), GENUINE), []
-    for at, (name, rate) in enumerate(true.items()):
-        own = rng.normal(0, np.sqrt(effect), (2, seeds))
-        noise = rng.normal(0, np.sqrt(1 - 2 * effect), len(first) + len(seed))
-        impostor = 5 - norm.ppf(rate) + own[0][first] + own[0][second] + noise[: len(first)]
-        genuine = 5 + norm.ppf(rate) + np.sqrt(2) * own[1][seed] + noise[len(first) :]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "group": name,
-                    "same_identity": np.repeat([False, True], [len(first), len(seed)]),
-                    "distance": np.concatenate([impostor, genuine]).clip(0),
-                    "seed_a": np.concatenate([first, seed]) + at * seeds,
-                    "seed_b": np.concatenate([second, seed]) + at * seeds,
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
