@@ -112,10 +112,10 @@ def noticed(by: str, yes: bool) -> Record:
 
 
 def sees_misfit(fit: cb.Fit) -> bool:
-    """Whether a check of the model fails; draws are fewer than R-hat and ESS ask for."""
+    """Whether a check fails or says to look; draws are fewer than R-hat and ESS ask for."""
     table = cb.check(fit)
     of_draws_alone = table["check"].isin(["R-hat", "bulk ESS", "tail ESS"])
-    return bool((table["verdict"] == "fail")[~of_draws_alone].any())
+    return bool(table["verdict"].isin(["fail", "look"])[~of_draws_alone].any())
 
 
 def sees_leak(replicate: int) -> bool:

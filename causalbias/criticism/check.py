@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.criticism.predictive import predictive_checks
+from causalbias.criticism.missing import missing_by_cell
+from causalbias.criticism.predictive import few_levels, predictive_checks
 from causalbias.criticism.prior import prior_conflicts
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import MAX_RHAT, MIN_ESS, extreme
+from causalbias.models.group_design import group_designs
+from causalbias.models.result import frame_of, spec_of
 
 LEVEL = 0.005
 MAX_PARETO_K = 0.7
@@ -32,13 +35,16 @@ class Checks(pd.DataFrame):
 
 
 def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) -> Checks:
-    """Check a fit's draws, the data that it would make, and its priors; say how to mend what fails.
+    """Check a fit's draws, the data that it would make, its priors; say how to mend what fails.
 
     Sampling: R-hat, effective sizes, divergences, Pareto k and effective size of importance
     weights. Model: replicates of the data, drawn from the fit, beside the data in category shares
     or means by group (columns of few levels, single and in twos), tails at a threshold, spread of
     residuals by group and between levels of grouping factors, skewness and kurtosis of residuals
     and of the effects of levels. Priors: how far in a prior's tail its parameter's estimate lies.
+    Rows missing from a design that crosses the levels of a grouping factor with other columns:
+    whether some cells lost more of them than chance would take. That proves no fault, but should
+    be looked at: no model sees whether rows were lost for what they would have said.
 
     A fit whose model is right fails a check of model or prior with probability of at most 0.01
     each (0.005 as a rule: Meng 1994; docs/calibration.md has what was measured).
@@ -57,8 +63,8 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
     DataFrame
         One row a check: `check`, `of` (the worst quantity), its `value`, the range `low` to `high`
         of what passes (of replicates, the middle 99%), `p` (of all quantities of that check
-        together), `verdict` ("ok", "fail", "not run") and `mend`. Its ``attrs["verdict"]`` is
-        "pass" or "fail".
+        together), `verdict` ("ok", "look", "fail", "not run") and `mend`. Its
+        ``attrs["verdict"]`` is "pass" or "fail".
 
     Examples
     --------
@@ -80,6 +86,7 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
         rows.append(_priors(fit, seed))
     except DataError as error:
         rows.append(_not_run("priors", error))
+    rows += _missing(fit, seed)
     found = Checks(rows, columns=COLUMNS)
     found.loc[found["verdict"] == "ok", "mend"] = ""
     found.attrs["verdict"] = "fail" if (found["verdict"] == "fail").any() else "pass"
@@ -150,19 +157,39 @@ def _priors(fit: xr.DataTree, seed: int) -> Row:
     return ("priors", name, seen, math.nan, math.nan, p, _word(p < LEVEL), mend)
 
 
+def _missing(fit: xr.DataTree, seed: int) -> list[Row]:
+    """For each grouping factor of one column, which cell of the other columns lost most rows."""
+    rng, formula, frame = np.random.default_rng(seed), spec_of(fit).formula, frame_of(fit)
+    designs, found = group_designs(formula, frame), []
+    columns = few_levels(formula, frame, designs)
+    units = {one.members[0] for one in designs if len(one.members) == 1}
+    for unit in sorted(names[0] for names in units if len(names) == 1):
+        lost = missing_by_cell(frame, unit, [name for name in columns if name != unit], rng)
+        if lost is not None:
+            cell, one = lost
+            mend = (
+                f"an effect on {cell} holds if its missing rows are like those there: find out "
+                "why they are missing, and compare with a fit without that cell"
+            )
+            word = "look" if one.p < LEVEL else "ok"
+            label = f"share of {unit}'s rows missing, {cell}"
+            found.append(("missing rows", label, one.value, one.low, one.high, one.p, word, mend))
+    return found
+
+
 def describe_checks(checks: pd.DataFrame) -> str:
     """The verdicts as text, failures with their mends."""
     if "verdict" not in checks:
         return pd.DataFrame(checks).to_string()
-    bad = int((checks["verdict"] == "fail").sum())
+    bad, look = (int((checks["verdict"] == word).sum()) for word in ("fail", "look"))
     lines = [
         f"FAIL: {bad} of {len(checks)} checks. Do not report this fit before they are mended."
         if bad
-        else f"pass: {len(checks)} checks"
+        else f"pass: {len(checks)} checks" + (f", {look} to look at" if look else "")
     ]
     row: Any
     for row in checks.itertuples():
-        shown = {"ok": "ok  ", "fail": "FAIL"}.get(row.verdict, "?   ")
+        shown = {"ok": "ok  ", "fail": "FAIL", "look": "look"}.get(row.verdict, "?   ")
         lines.append(f"  {shown} {row.check:<22} {_told(row)}")
         if row.mend:
             lines.append(f"       mend: {row.mend}")
@@ -176,7 +203,8 @@ def _told(row: Any) -> str:
         return str(of)
     text = f"{of}: {value:.4g}"
     if not math.isnan(p):
-        beside = "" if math.isnan(low) else f"replicates {low:.3g} to {high:.3g}, "
+        of_chance = "chance" if row.check == "missing rows" else "replicates"
+        beside = "" if math.isnan(low) else f"{of_chance} {low:.3g} to {high:.3g}, "
         return f"{text} ({beside}p {p:.3f})"
     if math.isinf(low):
         return f"{text} (at most {high:g})"

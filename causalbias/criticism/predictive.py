@@ -20,6 +20,7 @@ from causalbias.estimands.predictive import Parts, category_chances, new_observa
 from causalbias.inference.problem import FloatArray
 from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
+from causalbias.models.groups import common_formula
 from causalbias.models.result import frame_of, spec_of
 
 DRAWS, MIN_DRAWS = 500, 200  # 1 / 201 is below the level of `check`
@@ -177,7 +178,7 @@ def cells_of(
     codes : list of ndarray (rows,) of bool
     labels : list of str
     """
-    keys = _levels(formula, frame, designs)
+    keys = few_levels(formula, frame, designs)
     masks, labels = [np.ones(len(frame), bool)], ["all rows"]
     for names in [*((name,) for name in keys), *combinations(keys, 2)]:
         for values, rows in frame.groupby(list(names), observed=True).indices.items():
@@ -190,10 +191,12 @@ def cells_of(
     return masks[:MAX_CELLS], labels[:MAX_CELLS]
 
 
-def _levels(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> list[str]:
-    """Columns of few levels, not the response's nor a grouping factor's."""
+def few_levels(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> list[str]:
+    """Columns of few levels, not the response's; of grouping factors' what has an effect itself."""
     response, columns = formula_columns(formula)
     grouping = {name for one in designs for member in one.members for name in member}
+    # race in "race + (1|seed:race)" is a group to compare, as it is in "race + (1|seed)".
+    grouping -= set(formula_columns(common_formula(formula))[1])
     return [
         name
         for name in columns
@@ -278,7 +281,7 @@ def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> F
                 f"levels of {factor} are unequally noisy: weigh them (weights=), or judge them "
                 "first (reliability, graded_response)"
             )
-        for name in _levels(formula, frame, designs):
+        for name in few_levels(formula, frame, designs):
             cell = frame.assign(_g=group).groupby(["_g", name], observed=True).ngroup().to_numpy()
             if cell.max() > group.max() and len(frame) >= 2 * (cell.max() + 1):
                 averaged.append((averages(cell), False))

@@ -105,7 +105,7 @@ COLUMNS = {
     "tried": "without how many of them the estimate is known without fitting again",
     "truth": "what was put into the simulation",
     "value": "what was measured",
-    "verdict": "passed, or what failed",
+    "verdict": "passed, to be looked at, or what failed",
     "what": "what was left out",
     "within_30_percent": "whether there are 30 errors' worth (the rule of thirty)",
 }

@@ -20,6 +20,8 @@ MENDS = {
     "heavy tails": "outliers",
     "skewed": "log(response)",
     "unequal spread": "race black",
+    "unequal spread, cells vary": "race black",
+    "lost by outcome": "race black, pose 2",
     "interaction left out": "race black, pose 2",
     "slopes left out": "(pose|seed)",
     "unequal annotators": "levels of seed are unequally noisy",
@@ -36,11 +38,11 @@ def test_verdict_and_mend(case):
     make, expected = rates.CASES[case]
     frame, formula, given = make(np.random.default_rng(5))
     found = cb.check(cb.fit(formula, frame, draws=500, seed=5, **given))
-    bad = found[found["verdict"] == "fail"]
+    bad = found[found["verdict"].isin(["fail", "look"])]
     if not expected:
         assert found.attrs["verdict"] == "pass", found
         return
-    assert found.attrs["verdict"] == "fail"
+    assert found.attrs["verdict"] == ("pass" if expected == {"missing rows"} else "fail"), found
     assert expected & set(bad["check"]), found
     mends = " ".join(bad.loc[bad["check"].isin(expected), "mend"])
     assert MENDS[case] in mends
