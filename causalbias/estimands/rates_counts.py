@@ -14,7 +14,8 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, seed: int = 0) -> 
 
     Intervals are those of `error_rates`, from each face's own number of matches. With several
     faces an identity they are a little wider than those from the pairs themselves: pairs of the
-    same two identities are told from others only by their sums.
+    same two identities are told from others only by their sums. Without distances they rest on the
+    matches alone, and are a little narrow where few faces have most of them (docs/calibration.md).
 
     Parameters
     ----------

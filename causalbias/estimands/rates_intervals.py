@@ -7,6 +7,8 @@ import numpy as np
 from numba import njit
 from scipy.special import betaincinv, chdtri
 
+from causalbias.estimands.rates_dependence import least_variance
+
 
 @dataclass(frozen=True)
 class Shares:
@@ -52,7 +54,12 @@ class Shares:
 
 
 def shares_of(
-    first: np.ndarray, second: np.ndarray, step: np.ndarray, weight: np.ndarray, n_steps: int
+    first: np.ndarray,
+    second: np.ndarray,
+    step: np.ndarray,
+    weight: np.ndarray,
+    n_steps: int,
+    dependence: tuple[float, float] = (0.0, 0.0),
 ) -> Shares:
     """Count matches, and how much the pairs' shared seeds take from their number.
 
@@ -60,7 +67,8 @@ def shares_of(
     their residuals (Fafchamps and Gubert 2007; Aronow, Samii and Assenova 2015), which allows
     any dependence between such pairs. A pair that shares both its seeds is not counted twice,
     which the two-way bootstrap does: that is up to three times too much where seeds matter
-    little. Corrected for the mean's having been estimated from the same seeds.
+    little. Corrected for the mean's having been estimated from the same seeds. It is at least what
+    `dependence` makes it.
 
     Parameters
     ----------
@@ -72,6 +80,8 @@ def shares_of(
         Probability that the pair belongs here, given also whether it matches.
     n_steps : int
         Number of thresholds.
+    dependence : (float, float)
+        Of all distances of these pairs, from `seed_correlation`; (0, 0): not known.
 
     Returns
     -------
@@ -104,6 +114,7 @@ def shares_of(
         disjoint=max(1, size // 2) if apart.all() else size,
         matches=matches, seeds=seeds, by_seed=by_seed[:, :-1], of_seed=by_seed[:, -1],
         twice=twice, missing=missing, total=float(weight.sum()), two_seeds=bool(apart.any()),
+        dependence=dependence,
     )  # fmt: skip
 
 
@@ -119,6 +130,7 @@ def settle(
     twice: np.ndarray,
     missing: np.ndarray | float = 0.0,
     two_seeds: bool = True,
+    dependence: tuple[float, float] = (0.0, 0.0),
 ) -> Shares:
     """Shares from sums over pairs; see `Shares` and `shares_of`.
 
@@ -133,6 +145,8 @@ def settle(
         Sum of the squared residuals, each by the variance of whether its pair belongs here.
     two_seeds : bool
         Whether pairs are of two seeds.
+    dependence : (float, float)
+        As in `shares_of`.
     """
     share, size = matches / total, len(seeds)
     squares = np.square(by_seed - share * of_seed[:, None]).sum(axis=0)
@@ -142,7 +156,8 @@ def settle(
     with np.errstate(divide="ignore", invalid="ignore"):
         informed = np.maximum(total - missing / (share * (1 - share)), 0)
         variance = fewer * (squares - twice) / informed**2
-        equivalent = np.clip(share * (1 - share) / np.maximum(variance, 0), 1.0, n)
+        variance = np.maximum(variance, least_variance(share, n, *dependence))
+        equivalent = np.clip(share * (1 - share) / variance, 1.0, n)
     n_effective = np.where(known, equivalent, min(disjoint, n))
     return Shares(
         np.full_like(share, n), np.full_like(share, total), disjoint, matches, n_effective, seeds,

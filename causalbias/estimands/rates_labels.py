@@ -8,6 +8,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.estimands.rates_cells import Cell
+from causalbias.estimands.rates_dependence import seed_correlation
 from causalbias.estimands.rates_intervals import Shares, draw_shares, shares_of, side_by_side
 from causalbias.estimands.rates_truth import settle_truth
 from causalbias.memory import check_memory
@@ -21,14 +22,15 @@ type Draw = Callable[[Cell, Shares], np.ndarray]
 
 def shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
     """Shares of a cell's pairs below each threshold (in rising order)."""
+    found = seed_correlation(cell.first, cell.second, cell.distance, cell.weight)
     if cell.certain:
         step = np.searchsorted(thresholds, cell.distance, side="right")
-        return shares_of(cell.first, cell.second, step, cell.weight, len(thresholds))
+        return shares_of(cell.first, cell.second, step, cell.weight, len(thresholds), found)
     parts = []
     for at in thresholds:
         match = cell.distance < at
         weight = settled_weight(cell, at)
-        parts.append(shares_of(cell.first, cell.second, (~match).astype(int), weight, 1))
+        parts.append(shares_of(cell.first, cell.second, (~match).astype(int), weight, 1, found))
     return side_by_side(parts)
 
 

@@ -1,0 +1,92 @@
+"""How far pairs that share a seed depend on each other, from all of their distances.
+
+The few matches at a low threshold tell little of it: the more a handful of seeds has most of them,
+the less does a sample that lacks those seeds show that it lacks them. All distances tell it well,
+and a Gaussian copula carries it to any threshold. Used as the least dependence that is assumed.
+"""
+
+import numpy as np
+from scipy.special import ndtri, owens_t
+from scipy.stats import rankdata
+
+
+def seed_correlation(
+    first: np.ndarray, second: np.ndarray, distance: np.ndarray, weight: np.ndarray
+) -> tuple[float, float]:
+    """Correlation of the normal scores of two pairs that share a seed, and how many such there are.
+
+    Parameters
+    ----------
+    first, second : ndarray of int (pair,)
+        The members' seeds; equal in genuine pairs.
+    distance : ndarray (pair,)
+        May be infinite.
+    weight : ndarray (pair,)
+        As in `shares_of`.
+
+    Returns
+    -------
+    correlation : float
+        From 0 to below 1.
+    shared : float
+        Share of all ordered pairs of pairs that are two and share a seed.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> first, second = np.triu_indices(300, 1)
+    >>> own = rng.normal(0, np.sqrt(0.2), 300)
+    >>> distance = own[first] + own[second] + rng.normal(0, np.sqrt(0.6), len(first))
+    >>> correlation, shared = seed_correlation(first, second, distance, np.ones(len(first)))
+    >>> round(correlation, 1), round(shared * 300, 1)
+    (0.2, 4.0)
+    """
+    kept = weight > 0
+    first, second, distance, weight = first[kept], second[kept], distance[kept], weight[kept]
+    seeds, index = np.unique(np.concatenate([first, second]), return_inverse=True)
+    size, one, two = len(seeds), index[: len(first)], index[len(first) :]
+    apart = one != two
+    dyad = np.minimum(one, two).astype(np.int64) * size + np.maximum(one, two)
+    dyad = np.unique(dyad[apart], return_inverse=True)[1]
+
+    def sums(value: np.ndarray) -> tuple[float, float]:
+        """Squared sums of seeds, and what of them is of a pair with itself, or counted twice."""
+        of_seed = np.bincount(one, value, size) + np.bincount(two[apart], value[apart], size)
+        of_dyad = np.bincount(dyad, value[apart])
+        return float(of_seed @ of_seed), float(of_dyad @ of_dyad + value @ value)
+
+    every, own = sums(weight)
+    total = weight.sum()
+    score = ndtri((rankdata(distance) - 0.5) / len(distance))
+    score = score - weight @ score / total
+    variance = weight @ score**2 / total
+    if every - own <= 0 or variance <= 0 or size <= 3:
+        return 0.0, 0.0
+    squares, alone = sums(weight * score)
+    fewer = size * (size - 1) / (size - 2) ** 2 if apart.any() else size / (size - 1)
+    correlation = (fewer * squares - alone) / ((every - own) * variance)
+    return float(np.clip(correlation, 0, 0.999)), (every - own) / float(total) ** 2
+
+
+def least_variance(
+    share: np.ndarray, n: float | np.ndarray, correlation: float, shared: float
+) -> np.ndarray:
+    """Variance of shares of matches if distances are as dependent in their tails as at large.
+
+    Parameters
+    ----------
+    share : ndarray (threshold,)
+    n : float
+        Pairs of weight 1 that would tell as much.
+    correlation, shared : float
+        From `seed_correlation`.
+
+    Returns
+    -------
+    ndarray (threshold,)
+        Of independent pairs, where `correlation` is zero.
+    """
+    at = ndtri(share)
+    both = share - 2 * owens_t(at, np.sqrt((1 - correlation) / (1 + correlation)))
+    found: np.ndarray = share * (1 - share) / n + np.maximum(both - share**2, 0) * shared
+    return found
