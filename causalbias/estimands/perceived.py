@@ -30,7 +30,9 @@ def per_perceived(
     ``x ~ N(mu, tau^2)``; its estimate is ``N(x, V)``; the outcome's true value is ``a + b x +
     N(0, scatter^2)`` and its estimate about that ``N(0, W)``: a structural errors-in-variables
     model (Carroll, Ruppert, Stefanski and Crainiceanu 2006, ch. 9) with the error known. V and W
-    are the covariances of the draws, so what manipulations share (raters, seeds) is kept.
+    are the covariances of the draws, so what manipulations share (raters, seeds) is kept. Priors are
+    weak, in the data's units: the slope is normal, of scale ``2.5 sd(outcome) / sd(change)`` as in
+    `fit`; scatter and tau are half-t with three degrees of freedom, of scale 2.5 sd.
 
     Parameters
     ----------
@@ -123,12 +125,14 @@ def _sample(
     grid = spread_y * np.geomspace(1e-3, 10, GRID)
     # Half-t prior of the scatter, and the grid's width: it is even in the logarithm.
     log_prior = np.log(grid) - (NU + 1) / 2 * np.log1p(np.square(grid / (2.5 * spread_y)) / NU)
+    # A flat prior of the slope has no proper posterior: changes all alike would bear any slope.
+    line_precision = np.diag([0.0, (spread_m / (2.5 * spread_y)) ** 2])
     x, mu, tau, mixing, at = m.copy(), m.mean(), spread_m * rng.uniform(0.5, 2), 1.0, GRID // 2
     kept: dict[str, list[Floats]] = {k: [] for k in ("slope", "intercept", "scatter", "latent")}
     for step in range(warmup + draws):
         weights = 1 / (own + grid[at] ** 2)
         design = basis.T @ np.column_stack([np.ones(n), x])
-        line = _normal(design.T @ (design * weights[:, None]),
+        line = _normal(design.T @ (design * weights[:, None]) + line_precision,
                        design.T @ (weights * (basis.T @ y)), rng)  # fmt: skip
         variance = own + np.square(grid)[:, None]
         away = np.square(basis.T @ y - design @ line)

@@ -81,3 +81,15 @@ def test_refusals():
         cb.per_perceived(outcome.isel(what=slice(3)), change, "what")
     with pytest.raises(DataError, match="give \\(chain, draw, what\\)"):
         cb.per_perceived(outcome.expand_dims(k=2), change, "what")
+
+
+def test_changes_that_may_all_be_alike_leave_the_slope_bounded():
+    """Seen changes differ no more than raters err, so that any slope would fit them."""
+    for replicate in range(6):
+        rng = np.random.default_rng([3, replicate])
+        change = draws_about(rng.normal(10, 4, 8), 16 * np.eye(8), rng)
+        outcome = draws_about(rng.normal(0, 0.1, 8), 0.02**2 * np.eye(8), rng)
+        found = cb.per_perceived(outcome, change, "what", draws=500, chains=2)
+        scale = outcome.mean("draw").std() / change.mean("draw").std()
+        low, high = np.quantile(found["slope"] / scale, [0.01, 0.99])
+        assert -10 < low < 0 < high < 10  # the prior's own 98% are -6 to 6
