@@ -30,9 +30,10 @@ def per_perceived(
     ``x ~ N(mu, tau^2)``; its estimate is ``N(x, V)``; the outcome's true value is ``a + b x +
     N(0, scatter^2)`` and its estimate about that ``N(0, W)``: a structural errors-in-variables
     model (Carroll, Ruppert, Stefanski and Crainiceanu 2006, ch. 9) with the error known. V and W
-    are the covariances of the draws, so what manipulations share (raters, seeds) is kept. Priors are
-    weak, in the data's units: the slope is normal, of scale ``2.5 sd(outcome) / sd(change)`` as in
-    `fit`; scatter and tau are half-t with three degrees of freedom, of scale 2.5 sd.
+    are the covariances of the draws, so what manipulations share (raters, seeds) is kept.
+
+    Priors are weak, in the units of the data: the slope is normal, of scale ``2.5 sd(outcome) /
+    sd(change)`` as in `fit`; scatter and tau are half-t, of three degrees and scale 2.5 sd.
 
     Parameters
     ----------
