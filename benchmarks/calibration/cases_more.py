@@ -180,7 +180,8 @@ def answers(study: cb.Study, truth: xr.Dataset, seed: int) -> list[Record]:
     """Effect of race on people's mean answer about impostor pairs, in points of the scale."""
     frame = pairs_of(study, "human", same_identity=False)
     fit = cb.fit(
-        "score ~ race*gender + step + (1|mm(seed_a, seed_b)) + (1|pair) + (1|annotator)",
+        "score ~ race*gender + step + (1|mm(seed_a, seed_b)) + (1|mm(face_a, face_b)) + (1|pair)"
+        " + (1|annotator)",
         frame, seed=seed,
     )  # fmt: skip
     true = contrasts(truth["score"].sel(same_identity=False), frame, "race", "white")
