@@ -2,6 +2,7 @@
 
 import csv
 import io
+import lzma
 import tokenize
 import zipfile
 import zlib
@@ -16,7 +17,8 @@ from causalbias.errors import DataError
 MAX_UNPACKED = 2 * 1024**3
 # RuntimeError: an encrypted archive, or one packed by a method that is not known.
 UNREADABLE = (
-    ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, csv.Error,
+    ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    csv.Error,
 )  # fmt: skip
 # What NumPy raises on headers that claim impossible arrays.
 IMPOSSIBLE = (KeyError, TypeError, SyntaxError, MemoryError, OverflowError, tokenize.TokenError)
@@ -47,7 +49,7 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"not a readable table ({printable(str(error).splitlines()[0])})",
+            f"not a readable table ({told(error)})",
             mend="fetch the file again, or save it as CSV in UTF-8",
             file=path.name,
         ) from error
@@ -134,6 +136,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "." for char in text[:200])
 
 
+def told(error: Exception) -> str:
+    """The first line of an error of a library; its kind where it says nothing."""
+    return printable((str(error).splitlines() or [type(error).__name__])[0])
+
+
 def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
     """Read named arrays of an ``.npz`` file, all of the same length, none of them pickled.
 
@@ -160,7 +167,7 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
                 arrays = {name: archive[name] for name in names if name in found}
     except (*UNREADABLE, *IMPOSSIBLE) as error:
         raise DataError(
-            f"not a readable npz file ({printable(str(error))})",
+            f"not a readable npz file ({told(error)})",
             mend="fetch or compute it again",
             file=path.name,
         ) from error

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from causalbias.datasets.reading import UNREADABLE, told
 from causalbias.errors import DataError
 
 ARCHIVE = "data.zip"
@@ -119,9 +120,11 @@ def open_image(root: str | Path, image: str) -> io.BytesIO:
         else:
             with zipfile.ZipFile(root / ARCHIVE) as archive, archive.open(image) as stream:
                 content = stream.read(MAX_IMAGE + 1)  # whatever size its header claims
-    except (OSError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
+    except (KeyError, *UNREADABLE) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(
-            f"cannot read {image!r} ({error})", mend="fetch it again", file=str(root)
+            f"cannot read {image!r} ({told(error)})", mend="fetch it again", file=str(root)
         ) from error
     if len(content) > MAX_IMAGE:
         raise _too_large(image, len(content), str(root))
@@ -159,9 +162,9 @@ def _members(path: Path) -> list[tuple[str, int, int]]:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise DataError(
-            f"not a readable archive ({error})", mend="fetch it again", file=path.name
+            f"not a readable archive ({told(error)})", mend="fetch it again", file=path.name
         ) from error
     if len(infos) > MAX_MEMBERS:
         raise DataError(
