@@ -1,0 +1,182 @@
+"""More of the battery: saved files that lead out or claim too much, archives, and what was fuzzed."""
+
+import io
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xarray as xr
+
+import causalbias as cb
+from tests.hostile.battery import PICTURE, case, omi, ratings, release
+from tests.hostile.battery_binary import (
+    CASES,
+    GOOD,
+    archive_of,
+    edited,
+    npy,
+    npz_bytes,
+    ratings_zip,
+    small_study,
+)
+
+__all__ = ["CASES"]
+
+
+# -- NetCDF: what leads out of the file, and what claims more than there is ------------------------
+def external_link(file: h5py.File) -> None:
+    file["machine"]["leak"] = h5py.ExternalLink("/etc/hostname", "x")
+
+
+def external_storage(file: h5py.File) -> None:
+    file.create_dataset("leak", shape=(8,), dtype="u1", external=[("/etc/passwd", 0, 8)])
+
+
+def virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((4,), "f8")
+    layout[:] = h5py.VirtualSource("/etc/other.h5", "v", (4,))
+    file.create_virtual_dataset("leak", layout)
+
+
+def a_circle(file: h5py.File) -> None:
+    file["machine"]["again"] = file["machine"]
+
+
+def claimed(group: str, shape: tuple[int, ...], kind: str | np.dtype = "f8"):
+    """An array of which nothing is stored: it would be read as zeros."""
+
+    def change(file: h5py.File) -> None:
+        chunks = tuple(min(size, 64) for size in shape)
+        file[group].create_dataset("vast", shape=shape, dtype=kind, chunks=chunks)
+
+    return change
+
+
+for _fit in (False, True):
+    _group = "posterior" if _fit else "machine"
+    edited("external storage", "'/leak' is kept in other files", external_storage, fit=_fit)
+    edited("a virtual array", "'/leak' is kept in other files", virtual, fit=_fit)
+    edited("an array of 2^50 numbers", "would take .* GiB", claimed(_group, (2**25, 2**25)),
+           fit=_fit)  # fmt: skip
+edited("an external link", "'/machine/leak' is a link", external_link)
+edited("a soft link", "is a link",
+       lambda file: file["machine"].__setitem__("leak", h5py.SoftLink("/pairs")))  # fmt: skip
+edited("a group within itself", "second name", a_circle)
+edited("2^40 texts", "would take .* GiB", claimed("machine", (2**40,), h5py.string_dtype()))
+
+
+def truth(name: str, pattern: str, change) -> None:
+    def act(root: Path) -> object:
+        release(root)
+        xr.Dataset({"a": ("x", [1.0])}).to_netcdf(root / "truth.nc", engine="h5netcdf")
+        with h5py.File(root / "truth.nc", "a") as file:
+            change(file)
+        return cb.load("causalface", root)
+
+    case(f"truth.nc: {name}", pattern, act)
+
+
+truth("external storage", "kept in other files", external_storage)
+truth("an array of 2^50 numbers", "would take .* GiB", claimed("/", (2**50,)))
+
+
+# -- Zarr ------------------------------------------------------------------------------------------
+def zarr(name: str, pattern: str, change) -> None:
+    """A store, changed by a function of its folder."""
+
+    def act(root: Path) -> object:
+        path = cb.save(small_study(), root / "s.zarr")
+        change(path)
+        return cb.open(path)
+
+    case(f"study.zarr: {name}", pattern, act)
+
+
+def metadata(change):
+    """Change the metadata of /machine/distance, its own and the consolidated ones."""
+
+    def act(path: Path) -> None:
+        own, whole = path / "machine" / "distance" / "zarr.json", path / "zarr.json"
+        one = json.loads(own.read_text())
+        change(one)
+        own.write_text(json.dumps(one))
+        every = json.loads(whole.read_text())
+        change(every["consolidated_metadata"]["metadata"]["machine/distance"])
+        whole.write_text(json.dumps(every))
+
+    return act
+
+
+def link_chunk(path: Path) -> None:
+    chunk = next(one for one in (path / "machine" / "distance" / "c").rglob("*") if one.is_file())
+    chunk.rename(path.parent / "outside")
+    chunk.symlink_to(path.parent / "outside")
+
+
+def vast_chunk(one: dict) -> None:
+    one["chunk_grid"]["configuration"]["chunk_shape"] = [2**25, 2**25]
+
+
+zarr("a chunk that is a link", "is a link", link_chunk)
+zarr("a codec that unpickles", "the codec 'numcodecs.pickle'", metadata(
+    lambda one: one["codecs"].insert(0, {"name": "numcodecs.pickle"})))  # fmt: skip
+zarr("an array of 2^50 numbers", "would take .* GiB",
+     metadata(lambda one: one.update(shape=[2**25, 2**25])))  # fmt: skip
+zarr("a chunk of 2^50 numbers", "would take .* GiB", metadata(vast_chunk))
+zarr("a shape that is text", "readable", metadata(lambda one: one.update(shape="ab")))
+zarr("format 2", "readable", lambda path: [
+    (path / "zarr.json").unlink(), (path / ".zgroup").write_text('{"zarr_format": 2}')])  # fmt: skip
+
+
+# -- archives --------------------------------------------------------------------------------------
+def zip_bytes(name: str, pattern: str, content: bytes, *, image: str | None = None) -> None:
+    def act(root: Path) -> object:
+        (root / "data.zip").write_bytes(content)
+        return cb.load("causalface", root) if image is None else cb.open_image(root, image)
+
+    case(f"data.zip: {name}", pattern, act)
+
+
+def patched(content: bytes, mark: bytes, offset: int, value: bytes) -> bytes:
+    """An archive with bytes of its first header of a kind replaced."""
+    at = content.index(mark) + offset
+    return content[:at] + value + content[at + len(value) :]
+
+
+def twice(member: str, content: bytes) -> bytes:
+    import warnings
+
+    stream = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(stream, "w") as archive:
+        warnings.simplefilter("ignore", UserWarning)
+        archive.writestr(member, content)
+        archive.writestr(member, content)
+    return stream.getvalue()
+
+
+DIRECTORY, HEADER = b"PK\1\2", b"PK\3\4"
+ONE = archive_of({GOOD: PICTURE})
+LOCKED = patched(patched(ONE, DIRECTORY, 8, b"\1\0"), HEADER, 6, b"\1\0")
+zip_bytes("of version 22.9", "zip file version 22.9", patched(ONE, DIRECTORY, 6, b"\xe5\0"))
+zip_bytes("a member twice", "twice", twice(GOOD, PICTURE))
+zip_bytes("larger than an image may be", "MB",
+          patched(ONE, DIRECTORY, 24, struct.pack("<I", 2**32 - 2)))  # fmt: skip
+zip_bytes("encrypted", "cannot read.*encrypted", LOCKED, image=GOOD)
+zip_bytes("an unknown packing", "cannot read", patched(
+    patched(ONE, DIRECTORY, 10, b"\x63\0"), HEADER, 8, b"\x63\0"), image=GOOD)  # fmt: skip
+zip_bytes("packed bytes that are none", "cannot read", patched(
+    archive_of({GOOD: b"x" * 999}, compression=zipfile.ZIP_DEFLATED), HEADER,
+    30 + len(GOOD), b"\xff" * 6), image=GOOD)  # fmt: skip
+zip_bytes("LZMA that is none", "cannot read", patched(
+    archive_of({GOOD: b"x" * 999}, compression=zipfile.ZIP_LZMA), HEADER,
+    30 + len(GOOD) + 4, b"\xff" * 12), image=GOOD)  # fmt: skip
+zip_bytes("another checksum", "cannot read", patched(ONE, DIRECTORY, 16, b"abcd"), image=GOOD)
+TABLE = archive_of({"a.csv": b"rating,attribute,stimulus,rating_type\n50,age,1,normal\n"})
+ratings_zip("encrypted", "encrypted",
+            patched(patched(TABLE, DIRECTORY, 8, b"\1\0"), HEADER, 6, b"\1\0"))  # fmt: skip
+ratings_zip("of version 22.9", "zip file version", patched(TABLE, DIRECTORY, 6, b"\xe5\0"))
+ratings_zip("found by fuzzing: ends without a word", "EOFError", patched(
+    patched(TABLE, DIRECTORY, 24, b"\0\0e,"), DIRECTORY, 20, b"\0\0e,"))  # fmt: skip
