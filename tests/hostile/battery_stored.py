@@ -1,4 +1,4 @@
-"""More of the battery: saved files that lead out or claim too much, archives, and what was fuzzed."""
+"""More of the battery: saved files that lead out or claim too much, archives, sizes."""
 
 import io
 import json
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import xarray as xr
 
 import causalbias as cb
-from tests.hostile.battery import PICTURE, case, omi, ratings, release
+from tests.hostile.battery import LAYOUTS, PICTURE, case, load_tidy, release, tidy
 from tests.hostile.battery_binary import (
     CASES,
     GOOD,
@@ -127,8 +129,9 @@ zarr("an array of 2^50 numbers", "would take .* GiB",
      metadata(lambda one: one.update(shape=[2**25, 2**25])))  # fmt: skip
 zarr("a chunk of 2^50 numbers", "would take .* GiB", metadata(vast_chunk))
 zarr("a shape that is text", "readable", metadata(lambda one: one.update(shape="ab")))
-zarr("format 2", "readable", lambda path: [
-    (path / "zarr.json").unlink(), (path / ".zgroup").write_text('{"zarr_format": 2}')])  # fmt: skip
+zarr("format 2", "readable", lambda path: (
+    (path / "zarr.json").unlink(),
+    (path / ".zgroup").write_text('{"zarr_format": 2}')))  # fmt: skip
 
 
 # -- archives --------------------------------------------------------------------------------------
@@ -180,3 +183,75 @@ ratings_zip("encrypted", "encrypted",
 ratings_zip("of version 22.9", "zip file version", patched(TABLE, DIRECTORY, 6, b"\xe5\0"))
 ratings_zip("found by fuzzing: ends without a word", "EOFError", patched(
     patched(TABLE, DIRECTORY, 24, b"\0\0e,"), DIRECTORY, 20, b"\0\0e,"))  # fmt: skip
+
+
+# -- what memory will not hold: refused before it is read ------------------------------------------
+VAST = 2**41  # bytes, none of them on the disk
+
+
+def vast(name: str, act) -> None:
+    """A file of 2 TiB, all of it a hole."""
+
+    def made(root: Path) -> object:
+        with (root / name).open("wb") as stream:
+            stream.truncate(VAST)
+        return act(root / name)
+
+    case(f"{name}: 2 TiB", "2,199,023,255,552 bytes.* GiB", made)
+
+
+def of_layout(layout: str, file: str) -> None:
+    build, load, _ = LAYOUTS[layout]
+
+    def act(root: Path) -> object:
+        build(root)
+        with (root / file).open("r+b") as stream:
+            stream.truncate(VAST)
+        return load(root)
+
+    case(f"{layout}: {file}: 2 TiB", "2,199,023,255,552 bytes.* GiB", act)
+
+
+for _layout, (_, _, _files) in LAYOUTS.items():
+    for _file in _files:
+        of_layout(_layout, _file)
+TRIALS = cb.design.assign(["p1", "p2"], 2, each=2)
+vast("results.json", lambda path: cb.design.from_label_studio(path, TRIALS))
+vast("results.csv", lambda path: cb.design.from_mturk(path, TRIALS))
+vast("output.manifest", lambda path: cb.design.from_ground_truth(path, TRIALS))
+vast("faces.csv", cb.stimuli.read_manifest)
+vast("faces.json", cb.stimuli.read_manifest)
+vast("net.onnx", cb.embedder)
+
+
+def many_rows(root: Path) -> object:
+    """A sound Parquet file whose one row group claims 2^40 rows."""
+    tidy(root)
+    table = pa.table({"stimulus": ["f1"], "seed": ["s1"], "pose": [0]})
+    pq.write_table(table, root / "stimuli.parquet", compression="none", write_statistics=False)
+    content = (root / "stimuli.parquet").read_bytes()
+    length = struct.unpack("<I", content[-8:-4])[0]
+    start = len(content) - 8 - length
+    # The last number of rows in the footer (a zigzag varint), and the group's.
+    footer = content[start:-8].replace(b"\x16\x02", b"\x16" + varint(2 * 2**40))
+    (root / "stimuli.parquet").write_bytes(
+        content[:start] + footer + struct.pack("<I", len(footer)) + b"PAR1"
+    )
+    (root / "stimuli.csv").unlink()
+    return load_tidy(root)
+
+
+def varint(number: int) -> bytes:
+    found = b""
+    while number > 127:
+        found += bytes([number % 128 + 128])
+        number //= 128
+    return found + bytes([number])
+
+
+case("tidy: Parquet of 2^40 rows", "1,099,511,627,776 rows.* GiB", many_rows)
+npz_bytes("an array that claims 2^50 numbers", "claims 8.39e\\+06 GiB",
+          archive_of({"embedding.npy": npy(f"({2**50},)")}))  # fmt: skip
+npz_bytes("an array twice", "is there 2 times", twice("name.npy", npy("(0,)")))
+npz_bytes("encrypted", "encrypted", patched(patched(
+    archive_of({"name.npy": npy("(0,)")}), DIRECTORY, 8, b"\1\0"), HEADER, 6, b"\1\0"))  # fmt: skip

@@ -84,7 +84,7 @@ def test_near_formulas(text):
     assert response == columns[0] == "y"
 
 
-# What fuzzing found, and its neighbours: each once ended in another error than a DataError, or hung.
+# What fuzzing found, and its neighbours: they ended in other errors than a DataError, or hung.
 @pytest.mark.parametrize(
     ("formula", "reason"),
     [
