@@ -14,6 +14,7 @@ from causalbias.storage import replace_text
 
 OUTPUT = "manifests/output/output.manifest"
 RESPONSES = "annotations/worker-response"
+COLUMNS = ("task", "annotator", "score", "cancelled")
 EVERY = "annotationsFromAllWorkers"
 MEND = "give the labeling job's folder, as Ground Truth wrote it, or a file with all workers"
 
@@ -79,6 +80,8 @@ def from_ground_truth(
     path = Path(path)
     try:
         found = list(_in_folder(path) if path.is_dir() else _in_file(path))
+        rows = [(task, worker, _score(content), False) for task, worker, content, _ in found]
+        frame = pd.DataFrame(rows, columns=COLUMNS)
     except DataError:
         raise
     except OSError as error:
@@ -88,10 +91,8 @@ def from_ground_truth(
             f"not Ground Truth's results ({type(error).__name__}: {printable(str(error))})",
             mend=MEND, file=path.name,
         ) from error  # fmt: skip
-    rows = [(task, worker, _score(content), False) for task, worker, content, _ in found]
-    columns = ["task", "annotator", "score", "cancelled"]
-    theirs = dict(zip(columns, ("source", "workerId", "score", "cancelled"), strict=True))
-    return judgements_of(pd.DataFrame(rows, columns=columns), assignment, path.name, theirs)
+    theirs = dict(zip(COLUMNS, ("source", "workerId", "score", "cancelled"), strict=True))
+    return judgements_of(frame, assignment, path.name, theirs)
 
 
 Answer = tuple[object, str, object, str]  # task, worker, content, time

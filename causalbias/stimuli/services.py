@@ -165,6 +165,8 @@ def from_label_studio(
             for task in tasks
             for one in task.get("annotations", [])
         ]
+        columns = ["task", "annotator", "score", "cancelled"]
+        frame = pd.DataFrame(answers, columns=columns)  # refuses half of a surrogate pair
     except OSError as error:
         raise DataError("no such file", mend="check the path", file=str(path)) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -175,8 +177,6 @@ def from_label_studio(
             mend="export the project as JSON (not JSON-MIN)",
             file=path.name,
         ) from error
-    columns = ["task", "annotator", "score", "cancelled"]
-    frame = pd.DataFrame(answers, columns=columns)
     return judgements_of(frame, assignment, path.name, dict(zip(columns, columns, strict=True)))
 
 

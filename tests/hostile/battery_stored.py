@@ -4,10 +4,12 @@ import io
 import json
 import struct
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray as xr
@@ -17,6 +19,7 @@ from tests.hostile.battery import LAYOUTS, PICTURE, case, load_tidy, release, ti
 from tests.hostile.battery_binary import (
     CASES,
     GOOD,
+    ROWS,
     archive_of,
     edited,
     npy,
@@ -255,3 +258,96 @@ npz_bytes("an array that claims 2^50 numbers", "claims 8.39e\\+06 GiB",
 npz_bytes("an array twice", "is there 2 times", twice("name.npy", npy("(0,)")))
 npz_bytes("encrypted", "encrypted", patched(patched(
     archive_of({"name.npy": npy("(0,)")}), DIRECTORY, 8, b"\1\0"), HEADER, 6, b"\1\0"))  # fmt: skip
+
+
+# -- text that is no text, and labels that look the same -------------------------------------------
+def faces_of(pattern: str, name: str, **columns: list[str]) -> None:
+    """A study of two faces with these columns."""
+    table = pd.DataFrame(
+        {"stimulus": ["f1", "f2"], "seed": ["a", "b"], "pose": [0, 1]}
+        | {key: pd.Series(values, dtype=object) for key, values in columns.items()}
+    )
+    case(f"labels: {name}", pattern,
+         lambda _: cb.make_study(factors=["seed", "pose"], stimuli=table))  # fmt: skip
+
+
+faces_of("holds half of a character", "a lone surrogate", seed=["a\ud800", "b"])
+faces_of("look the same", "composed and decomposed", seed=["caf\u00e9", "cafe\u0301"])
+faces_of("look the same", "a zero-width space", stimulus=["f1\u200b", "f1"])
+faces_of("look the same", "a right-to-left mark", seed=["a", "a\u202e"])
+faces_of("NUL", "a NUL", seed=["a\0", "b"])
+
+
+def written(name: str, content: str, read) -> None:
+    def act(root: Path) -> object:
+        (root / name).write_text(content)
+        return read(root / name)
+
+    case(f"{name}: a lone surrogate", "surrogates not allowed", act)
+
+
+ANSWER = {"from_name": "score", "value": {"rating": 3}}
+written("export.json", json.dumps([{"data": {"task": "t"}, "annotations": [
+    {"completed_by": {"email": "a\ud800"}, "result": [ANSWER]}]}]),
+    lambda path: cb.design.from_label_studio(path, TRIALS))  # fmt: skip
+written("all.json", json.dumps([{"dataObject": {"content": "t"}, "annotations": [
+    {"workerId": "a\ud800", "annotationData": {"content": "{\"score\": 1}"}}]}]),
+    lambda path: cb.design.from_ground_truth(path, TRIALS))  # fmt: skip
+written("list.json", json.dumps([{"image": "a\ud800.png", "seed": "1", "attribute": "x",
+                                  "level": 0, "generator": "g"}]),
+        lambda path: cb.stimuli.read_manifest(path, images=False))  # fmt: skip
+case("fit: a lone surrogate", "half of a character", lambda _: cb.fit(
+    "y ~ g", ROWS.assign(g=pd.Series(["\ud800", "b"] * 12, dtype=object)), draws=50))  # fmt: skip
+
+
+# -- a study's names in what is written ------------------------------------------------------------
+def renamed(group: str, name: str, value: str):
+    """A simulated study whose first value of a variable or coordinate is another; as a release."""
+
+    def act(root: Path) -> object:
+        study = cb.simulate(seeds=2, levels={"pose": [-3, 0, 3]}, impostors=2)
+        part = study[group].to_dataset()
+        values = part[name].values.astype(object)
+        first = next(one for one in values.ravel() if one)
+        values[values == first] = value
+        study[group] = xr.DataTree(part.assign({name: (part[name].dims, values.astype(str))}))
+        return cb.to_release(study, root / "release")
+
+    return act
+
+
+for _value in ("../../x.png", "/tmp/x.png", "a\\..\\x.png", "C:/x.png"):
+    case(f"to_release: image {_value!r}", "leads out", renamed("stimuli", "image", _value))
+for _value in ("../../x", "/x", "..", "a/b", "a\0b", "=1+1", "C:x"):
+    case(f"to_release: question {_value!r}", "cannot be called",
+         renamed("human", "question", _value))  # fmt: skip
+    case(f"to_release: system {_value!r}", "cannot be called",
+         renamed("machine", "system", _value))  # fmt: skip
+
+
+# -- the joint model -------------------------------------------------------------------------------
+@cache
+def joint_rows() -> pd.DataFrame:
+    rows = cb.joint_rows(cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4),
+                         "ResNet-34")  # fmt: skip
+    return rows[rows["same_identity"]].reset_index(drop=True)
+
+
+def joint(name: str, pattern: str, terms: str, **changed: object) -> None:
+    def act(_: Path) -> object:
+        rows = pd.concat([joint_rows()] * int(changed.get("times", 1)), ignore_index=True)
+        rows["each"] = np.arange(len(rows)).astype(str)
+        return cb.joint(rows, terms, groups={"seed": changed.get("by", "seed")},
+                        draws=changed.get("draws", 20), warmup=20)  # fmt: skip
+
+    case(f"joint: {name}", pattern, act)
+
+
+joint("10^10 draws", "draws .* GiB", "race", draws=10**10)
+joint("144,000 levels of a factor", "144,000 rows times .* GiB", "each", times=3000)
+joint("144,000 groups", "144,000 levels of 'seed'.* GiB", "race", by="each", times=3000)
+joint("groups among the terms", "groups stand apart", "race + (1|seed)")
+joint("the outcome among the terms", "response among", "distance")
+joint("a function that is not listed", "calls 'eval'", "eval(race)")
+joint("no such level", "no model", "binary(race, 7)")
+joint("9**9**9", "not of a column", "I(9**9**9)")

@@ -108,7 +108,7 @@ def open_image(root: str | Path, image: str) -> io.BytesIO:
         If it is not there, leads out of the root, is larger than 64 MiB or cannot be unpacked.
     """
     root = Path(root)
-    _check_path(image, str(root))
+    check_path(image, str(root))
     folders = _image_root(root)
     try:
         if folders is not None:
@@ -171,7 +171,7 @@ def _members(path: Path) -> list[tuple[str, int, int]]:
             f"{len(infos):,} members", mend="check that it is the release's", file=path.name
         )
     for info in infos:
-        _check_path(info.filename, path.name)
+        check_path(info.filename, path.name)
         if stat.S_ISLNK(info.external_attr >> 16):
             raise DataError(
                 f"{info.filename!r} is a link", mend="pack the file itself", file=path.name
@@ -179,7 +179,13 @@ def _members(path: Path) -> list[tuple[str, int, int]]:
     return [(one.filename, one.file_size, one.CRC) for one in infos if not one.is_dir()]
 
 
-def _check_path(name: str, file: str) -> None:
+def check_path(name: str, file: str) -> None:
+    """Refuse a path that is absolute, climbs, or means something else on another system.
+
+    Raises
+    ------
+    DataError
+    """
     if "\\" in name or "\0" in name or ":" in name.split("/")[0]:
         raise _climbs(name, file)
     path = PurePosixPath(name)
