@@ -52,7 +52,9 @@ class DataError(ValueError):
             )
             if part
         )
-        super().__init__(f"{place + ': ' if place else ''}{problem}. Mend: {mend}.")
+        text = f"{place + ': ' if place else ''}{problem}. Mend: {mend}."
+        # Half of a surrogate pair cannot be printed.
+        super().__init__(text.encode("utf-8", "backslashreplace").decode())
 
 
 def shown(value: object) -> str:

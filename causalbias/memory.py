@@ -1,4 +1,4 @@
-"""What fits into memory: asked before anything large is made."""
+"""What fits into memory: asked before anything large is made or read."""
 
 import os
 from pathlib import Path
@@ -11,6 +11,8 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 CGROUP = Path("/sys/fs/cgroup")
+TEXT_TIMES = 10  # memory that CSV and JSON take beside their size on disk, as numbers and texts
+MAX_UNPACKED = 2 * 1024**3  # bytes of an archive that is unpacked whole
 
 
 def check_memory(numbers: float, what: str, mend: str, *, each: int = 8) -> None:
@@ -43,6 +45,31 @@ def check_memory(numbers: float, what: str, mend: str, *, each: int = 8) -> None
             f"{what} would take {_gib(needed)} GiB of memory, and {_gib(free)} GiB are free",
             mend=mend,
         )
+
+
+def check_file(path: Path, *, times: int = TEXT_TIMES) -> None:
+    """Refuse a file that memory will not hold once read, before it is opened.
+
+    Parameters
+    ----------
+    path : Path
+    times : int
+        Bytes of memory for a byte on disk.
+
+    Raises
+    ------
+    DataError
+        With its size, and what it would take.
+    OSError
+        If it is not there.
+    """
+    size = path.stat().st_size
+    check_memory(
+        size,
+        f"{path.name!r}, of {size:,} bytes on disk and about {times} times as many when read,",
+        "check that it is the right file, or split it",
+        each=times,
+    )
 
 
 def _gib(size: float) -> str:

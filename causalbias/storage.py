@@ -7,6 +7,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.models.result import Fit, as_fit, check_fit
+from causalbias.opening import check_contained
 from causalbias.study.tree import Study, as_study
 from causalbias.writing import recover, replacing, write_netcdf
 
@@ -72,7 +73,8 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
     Raises
     ------
     DataError
-        If the file is not there, is broken, or is none of these.
+        If the file is not there, is broken, is none of these, leads to other files, or claims more
+        than memory holds.
     """
     path = Path(path)
     _check_suffix(path)
@@ -81,8 +83,12 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
     if not path.exists():
         raise DataError("no such file", mend="check the path", file=str(path))
     engine = "h5netcdf" if path.suffix == ".nc" else "zarr"
+    given = {"engine": engine, "chunks": {} if lazy else None}
     try:
-        tree = xr.open_datatree(path, engine=engine, chunks={} if lazy else None)
+        check_contained(path, lazy=lazy)
+        if path.suffix == ".zarr":
+            given["zarr_format"] = 3
+        tree = xr.open_datatree(path, **given)
         if not lazy:
             tree = tree.load()
             tree.close()
@@ -92,7 +98,9 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
             mend="pip install 'causalbias[scale]'",
             file=str(path),
         ) from error
-    except Exception as error:
+    except DataError:
+        raise
+    except Exception as error:  # h5py and zarr raise nearly anything on broken files
         raise DataError(
             f"not a readable {path.suffix} file ({type(error).__name__}: {error})",
             mend="write it again with save",

@@ -15,12 +15,14 @@ from scipy import sparse
 from causalbias.bivariate.gibbs import Floats, JointData, sample_joint
 from causalbias.errors import DataError, shown
 from causalbias.inference.diagnostics import diagnose, verdict
+from causalbias.memory import check_memory
 from causalbias.models.fitting import rows_of
-from causalbias.models.formula import formula_columns
+from causalbias.models.formula import building, formula_columns
 from causalbias.models.sizes import check_fit_size
 from causalbias.study.frames import to_frame
 
 OUTCOMES = ("score", "distance")
+GRAMS = 4  # dense matrices, levels by levels, of a factor: the products, and their eigenvectors
 NEEDED = ("score", "answers", "within", "distance")
 
 
@@ -143,7 +145,8 @@ def joint(
     ------
     DataError
         If a column is missing, genuine and impostor pairs are pooled, no pair has both outcomes,
-        or no pair has two answers (the noise could not be told from the pairs' differences).
+        memory will not hold the model, or no pair has two answers (the noise could not be told
+        from the pairs' differences).
 
     Examples
     --------
@@ -165,8 +168,15 @@ def joint(
         rows_of(rows, subset), [*columns, *chain.from_iterable(members.values())]
     )
     check_fit_size(f"distance ~ {terms}", used, 2 * draws * chains)
-    design = fm.design_matrices(f"distance ~ {terms}", used, "error").common
+    with building(f"distance ~ {terms}", used):
+        design = fm.design_matrices(f"distance ~ {terms}", used, "error").common
     matrices = {name: _membership(used, one) for name, one in members.items()}
+    for name, one in matrices.items():
+        check_memory(
+            GRAMS * float(one.shape[1] + design.design_matrix.shape[1]) ** 2,
+            f"products of {one.shape[1]:,} levels of {name!r} with each other",
+            "merge levels, or model a part of the rows with subset=",
+        )
     data = JointData(
         mean=used["score"].to_numpy(float),
         count=used["answers"].to_numpy(float),

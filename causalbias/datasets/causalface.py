@@ -28,6 +28,7 @@ from causalbias.datasets.release.tables import (
     stimuli_of,
 )
 from causalbias.errors import DataError
+from causalbias.opening import check_contained
 from causalbias.study.build import exclusions, file_record, make_study
 from causalbias.study.privacy import pseudonymise, salt_from
 from causalbias.study.tree import Study
@@ -145,7 +146,10 @@ def load_causalface(
 
 def _truth(path: Path) -> xr.Dataset:
     try:
+        check_contained(path)
         return xr.load_dataset(path, engine="h5netcdf")
+    except DataError:
+        raise
     except Exception as error:  # h5py raises nearly anything on broken files
         raise DataError(
             f"not a readable .nc file ({type(error).__name__})",

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import lzma
+import math
 import tokenize
 import zipfile
 import zlib
@@ -10,13 +12,15 @@ from typing import IO
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from causalbias.errors import DataError
+from causalbias.memory import MAX_UNPACKED, TEXT_TIMES, check_file, check_memory
 
-MAX_UNPACKED = 2 * 1024**3
 # RuntimeError: an encrypted archive, or one packed by a method that is not known.
 UNREADABLE = (
-    ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, csv.Error,
+    ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    csv.Error,
 )  # fmt: skip
 # What NumPy raises on headers that claim impossible arrays.
 IMPOSSIBLE = (KeyError, TypeError, SyntaxError, MemoryError, OverflowError, tokenize.TokenError)
@@ -35,7 +39,8 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the file is missing, empty, truncated, not of its format, or lacks a column.
+        If the file is missing, empty, truncated, not of its format, lacks a column, or is more than
+        memory holds.
     """
     if not path.is_file():
         raise DataError("no such file", mend="check the path", file=str(path))
@@ -47,7 +52,7 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"not a readable table ({printable(str(error).splitlines()[0])})",
+            f"not a readable table ({told(error)})",
             mend="fetch the file again, or save it as CSV in UTF-8",
             file=path.name,
         ) from error
@@ -77,11 +82,13 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
 def _read(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         try:
+            _check_parquet(path)
             return pd.read_parquet(path)
         except (KeyError, TypeError) as error:  # pandas' own notes in the file are broken
             raise ValueError(f"its notes on columns are broken: {error}") from error
     separator = "\t" if path.suffix == ".tsv" else ","
     if path.suffix != ".zip":
+        check_file(path)
         with path.open("rb") as stream:
             _check_header(stream, separator, path.name)
         return pd.read_csv(path, sep=separator, engine="pyarrow")
@@ -99,10 +106,27 @@ def _read(path: Path) -> pd.DataFrame:
                 mend="check that it is the right file",
                 file=path.name,
             )
+        check_memory(
+            members[0].file_size, f"{path.name!r}, of {members[0].file_size:,} bytes unpacked,",
+            "check that it is the right file", each=TEXT_TIMES,
+        )  # fmt: skip
         with archive.open(members[0]) as stream:
             _check_header(stream, ",", path.name)
         with archive.open(members[0]) as stream:
             return pd.read_csv(stream, engine="pyarrow")
+
+
+def _check_parquet(path: Path) -> None:
+    """Refuse a table that claims more rows than memory holds: a few bytes may repeat one value."""
+    claims = pq.read_metadata(path)
+    unpacked = sum(claims.row_group(at).total_byte_size for at in range(claims.num_row_groups))
+    numbers = float(claims.num_rows) * max(1, claims.num_columns)
+    check_memory(
+        2 * max(8 * numbers, unpacked),  # as Arrow's and as pandas'
+        f"{path.name!r}, of {claims.num_rows:,} rows and {claims.num_columns:,} columns,",
+        "check that it is the right file, or split it",
+        each=1,
+    )
 
 
 def _check_header(stream: IO[bytes], separator: str, file: str) -> None:
@@ -134,6 +158,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "." for char in text[:200])
 
 
+def told(error: Exception) -> str:
+    """The first line of an error of a library; its kind where it says nothing."""
+    return printable((str(error).splitlines() or [type(error).__name__])[0])
+
+
 def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
     """Read named arrays of an ``.npz`` file, all of the same length, none of them pickled.
 
@@ -151,16 +180,16 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
                 raise ValueError("no archive of arrays, or a truncated one")
             stream.seek(0)
             with zipfile.ZipFile(stream) as members:
-                size = sum(one.file_size for one in members.infolist())
-            if size > MAX_UNPACKED:
-                raise ValueError(f"it unpacks to {size / 1e9:.1f} GB")
+                _check_members(members, [f"{name}.npy" for name in names])
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as archive:
                 found = archive.files
                 arrays = {name: archive[name] for name in names if name in found}
     except (*UNREADABLE, *IMPOSSIBLE) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(
-            f"not a readable npz file ({printable(str(error))})",
+            f"not a readable npz file ({told(error)})",
             mend="fetch or compute it again",
             file=path.name,
         ) from error
@@ -187,3 +216,36 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
                 column=name,
             )
     return arrays
+
+
+def _check_members(archive: zipfile.ZipFile, names: list[str]) -> None:
+    """Refuse arrays that are there twice, unpack to too much, or claim more than they hold."""
+    members = archive.infolist()
+    size = sum(one.file_size for one in members)
+    if size > MAX_UNPACKED:
+        raise ValueError(f"it unpacks to {size / 1e9:.1f} GB; at most {MAX_UNPACKED / 1e9:.1f} GB")
+    check_memory(2 * size, f"arrays of {size:,} bytes unpacked", "check the file", each=1)
+    found = [one.filename for one in members]
+    for name in names:
+        if found.count(name) > 1:
+            raise ValueError(f"{name} is there {found.count(name)} times")
+    for one in members:
+        if one.filename in names:
+            with archive.open(one) as stream:
+                claimed = _claimed(stream)
+            if claimed > one.file_size:
+                raise ValueError(
+                    f"{one.filename} claims {claimed / 2**30:,.3g} GiB, and {one.file_size:,} "
+                    "bytes are there"
+                )
+
+
+def _claimed(stream: IO[bytes]) -> float:
+    """Bytes of an array by its header."""
+    version = np.lib.format.read_magic(stream)
+    read = {(1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0}.get(version)  # fmt: skip
+    if read is None:
+        raise ValueError(f"an array of format {version}")
+    shape, _, kind = read(stream)
+    return math.prod(map(float, shape)) * kind.itemsize

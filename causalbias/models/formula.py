@@ -10,8 +10,10 @@ from formulae import expr as node
 from formulae.parser import ParseError, Parser
 from formulae.resolver import ResolverError
 from formulae.scanner import ScanError, Scanner
+from formulae.terms.call_resolver import CallResolverError
 
 from causalbias.errors import DataError
+from causalbias.models.grammar import MAX_LENGTH, check_grammar
 from causalbias.models.groups import readable_formula
 
 PROPORTIONS = ("p", "prop", "proportion")
@@ -25,8 +27,8 @@ FUNCTIONS = frozenset(
 )
 # What bambi and formulae raise on models that they cannot make.
 UNBUILDABLE = (
-    ValueError, KeyError, TypeError, AttributeError, UserWarning, NotImplementedError,
-    RecursionError, ParseError, ScanError, ResolverError,
+    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, NameError, UserWarning,
+    NotImplementedError, RecursionError, ParseError, ScanError, ResolverError, CallResolverError,
 )  # fmt: skip
 _CONDITION_NODES = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.Compare,
@@ -53,7 +55,8 @@ def formula_columns(formula: str) -> tuple[str, list[str]]:
     Raises
     ------
     DataError
-        If it does not parse, has no response, or calls a function that is not listed.
+        If it does not parse, has no response, is not of the language in `grammar`, or calls a
+        function that is not listed.
 
     Examples
     --------
@@ -62,15 +65,23 @@ def formula_columns(formula: str) -> tuple[str, list[str]]:
     """
     tree = _parse(formula)
     response: list[str] = []
+    terms: list[str] = []
     _walk(tree.left, response)
     if not response:
         raise DataError(f"no response in {formula!r}", mend="write it as response ~ terms")
-    columns: list[str] = []
     try:
-        _walk(tree, columns)
+        _walk(tree.right, terms)
+        check_grammar(tree)
     except RecursionError:
         raise DataError("the formula is too long", mend="write it with fewer terms") from None
-    return columns[0], list(dict.fromkeys(columns))
+    except DataError as error:
+        raise DataError(f"cannot read {formula!r}: {error.problem}", mend=error.mend) from error
+    if response[0] in terms:
+        raise DataError(
+            f"{formula!r} has its response among its terms", mend="leave it out there",
+            column=response[0],
+        )  # fmt: skip
+    return response[0], list(dict.fromkeys(response + terms))
 
 
 def proportion(formula: str) -> tuple[str, str | float]:
@@ -124,6 +135,11 @@ def building(formula: str, used: pd.DataFrame) -> Iterator[None]:
 
 def _parse(formula: str) -> node.Binary:
     """The formula's tree, a tilde at its root."""
+    if len(formula) > MAX_LENGTH:
+        raise DataError(
+            f"the formula has {len(formula):,} characters; at most {MAX_LENGTH:,} are read",
+            mend="write it with fewer terms",
+        )
     if "{" in formula:
         raise DataError("braces in a formula run code", mend="use I(...) for arithmetic on columns")
     try:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from causalbias.memory import check_memory
 from causalbias.models.formula import building, formula_columns
+from causalbias.models.grammar import MAX_BASIS
 from causalbias.models.groups import common_formula, group_parts
 
 CATEGORICAL = ("C(", "T(", "S(", "binary(", "B(")
@@ -78,4 +79,4 @@ def _width(component: object, used: pd.DataFrame) -> int:
         return max([1, *(int(used[one].nunique()) for one in names)])
     # A basis has as many columns as it is told, as in bs(x, df=5) or poly(x, 3).
     told = re.findall(r"[0-9]+", name) if name.startswith(("bs(", "poly(")) else []
-    return max([1, *(int(one) for one in told)])
+    return max([1, *(min(int(one), MAX_BASIS) for one in told)])

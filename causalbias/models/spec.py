@@ -156,7 +156,13 @@ def _plain(values: pd.Series) -> pd.Series:
     if values.dtype.kind == "c":
         raise DataError("complex numbers", mend="give real ones", column=str(values.name))
     if values.dtype == object:
-        values = values.infer_objects()
+        try:
+            values = values.infer_objects()
+        except UnicodeEncodeError:
+            raise DataError(
+                "a text that holds half of a character", mend="write it again as text in UTF-8",
+                column=str(values.name),
+            ) from None  # fmt: skip
     if values.dtype == object and values.nunique() != values.dropna().astype(str).nunique():
         raise DataError(
             "values that differ are written alike, such as 1 and '1'",

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.image as mpl_image
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL.Image import DecompressionBombError
 
 from causalbias.errors import DataError
 from causalbias.plots.style import ONE_COLUMN, TWO_COLUMNS, finish, label, new_figure, styled
@@ -113,7 +114,7 @@ def _cells(
 def _read(images: Mapping[str, Any], stimulus: str) -> Any:
     try:
         return mpl_image.imread(images[stimulus])
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, DecompressionBombError) as error:
         raise DataError(
             f"the image of {stimulus!r} cannot be read", mend="check the file"
         ) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from causalbias.errors import DataError
+from causalbias.memory import check_file
 
 COLOURS = ("rgb", "bgr", "grey")
 METRICS = ("euclidean", "cosine")
@@ -152,12 +153,13 @@ def file_hash(path: Path) -> str:
     Raises
     ------
     DataError
-        If there is no such file, or it is empty.
+        If there is no such file, it is empty, or memory will not hold it.
     """
     if not path.is_file():
         raise DataError("no such file", mend="check the path", file=str(path))
     if path.stat().st_size == 0:
         raise DataError("the file is empty", mend="fetch it again", file=path.name)
+    check_file(path, times=3)  # its bytes, the graph, and its weights laid out
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

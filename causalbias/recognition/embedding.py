@@ -12,7 +12,7 @@ from causalbias.errors import DataError
 from causalbias.recognition.alignment import RECIPES, align_face
 from causalbias.recognition.choose import embedder as choose
 from causalbias.recognition.embedder import ALIGNMENTS, Embedder
-from causalbias.recognition.images import MAX_BYTES, OK, Decoded, decode, list_images
+from causalbias.recognition.images import OK, Decoded, decode, list_images, read_image
 from causalbias.recognition.store import (
     Record,
     add_records,
@@ -111,7 +111,7 @@ def _one_system(
     hashes: dict[str, str] = {}
     pending: dict[str, Decoded] = {}
     for name, path in files.items():
-        content = _read(path)
+        content = read_image(path)
         image = hashes[name] = hashlib.sha256(content).hexdigest()
         if image not in done and image not in pending:
             pending[image] = _crop(content, method, embedder.size)
@@ -240,11 +240,6 @@ def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
     return found
 
 
-def _read(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
-
-
 def _check(embedders: Sequence[Embedder], align: str | None, batch: int) -> None:
     names = [one.name for one in embedders]
     if not names or len(set(names)) < len(names):
@@ -270,6 +265,6 @@ def crops_of(
 ) -> np.ndarray:
     """The usable crops (n, height, width, 3), uint8, of a set of images; see `align_face`."""
     files = list_images(images) if isinstance(images, str | Path) else images
-    crops = (_crop(_read(Path(path)), align, size).pixels for path in files.values())
+    crops = (_crop(read_image(Path(path)), align, size).pixels for path in files.values())
     usable = [crop for crop in crops if crop is not None]
     return np.stack(usable) if usable else np.empty((0, *size, 3), np.uint8)

@@ -76,6 +76,12 @@ def list_images(folder: str | Path) -> dict[str, Path]:
     return found
 
 
+def read_image(path: Path) -> bytes:
+    """The bytes of an image file, as many as `decode` takes and one more."""
+    with path.open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
+
+
 def decode(content: bytes) -> Decoded:
     """Pixels of an image file's bytes, upright and in RGB.
 

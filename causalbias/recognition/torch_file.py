@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from causalbias.datasets.reading import UNREADABLE
 from causalbias.errors import DataError
+from causalbias.memory import check_file, check_memory
 from causalbias.recognition.embedder import Embedder, file_hash, first_line, probed
 
 CLIP_MEAN = tuple(255 * part for part in (0.48145466, 0.4578275, 0.40821073))
@@ -167,6 +169,7 @@ def read_state_dict(path: Path) -> dict[str, Any]:
         If the file cannot be read as tensors alone, or holds none.
     """
     torch = _torch()
+    _check_unpacked(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds on foreign files
@@ -261,6 +264,7 @@ def torch_program(path: Path) -> Any:
     torch = _torch()
     from causalbias.recognition.networks.exported import Exported
 
+    _check_unpacked(path)
     if path.suffix == ".pt2":
         try:
             return Exported(path)
@@ -291,10 +295,23 @@ def torch_program(path: Path) -> Any:
 
 
 def _is_script(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
+    return any("/code/" in one.filename for one in _members(path))
+
+
+def _check_unpacked(path: Path) -> None:
+    """Refuse a file that memory will not hold; a member of an archive may be small when packed."""
+    check_file(path, times=2)
+    size = sum(one.file_size for one in _members(path))
+    check_memory(size, f"{path.name!r}, of {size:,} bytes unpacked,", "check the file", each=2)
+
+
+def _members(path: Path) -> list[zipfile.ZipInfo]:
+    """Members of an archive; none of a file that is no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.infolist()
+    except UNREADABLE:
+        return []
 
 
 def _check_finite(state: Mapping[str, Any], file: str) -> None:

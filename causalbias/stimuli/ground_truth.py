@@ -8,11 +8,13 @@ import pandas as pd
 
 from causalbias.datasets.reading import check_inside, printable
 from causalbias.errors import DataError
+from causalbias.memory import check_file
 from causalbias.stimuli.services import judgements_of, tasks_of
 from causalbias.storage import replace_text
 
 OUTPUT = "manifests/output/output.manifest"
 RESPONSES = "annotations/worker-response"
+COLUMNS = ("task", "annotator", "score", "cancelled")
 EVERY = "annotationsFromAllWorkers"
 MEND = "give the labeling job's folder, as Ground Truth wrote it, or a file with all workers"
 
@@ -78,6 +80,8 @@ def from_ground_truth(
     path = Path(path)
     try:
         found = list(_in_folder(path) if path.is_dir() else _in_file(path))
+        rows = [(task, worker, _score(content), False) for task, worker, content, _ in found]
+        frame = pd.DataFrame(rows, columns=COLUMNS)
     except DataError:
         raise
     except OSError as error:
@@ -87,10 +91,8 @@ def from_ground_truth(
             f"not Ground Truth's results ({type(error).__name__}: {printable(str(error))})",
             mend=MEND, file=path.name,
         ) from error  # fmt: skip
-    rows = [(task, worker, _score(content), False) for task, worker, content, _ in found]
-    columns = ["task", "annotator", "score", "cancelled"]
-    theirs = dict(zip(columns, ("source", "workerId", "score", "cancelled"), strict=True))
-    return judgements_of(pd.DataFrame(rows, columns=columns), assignment, path.name, theirs)
+    theirs = dict(zip(COLUMNS, ("source", "workerId", "score", "cancelled"), strict=True))
+    return judgements_of(frame, assignment, path.name, theirs)
 
 
 Answer = tuple[object, str, object, str]  # task, worker, content, time
@@ -98,7 +100,7 @@ Answer = tuple[object, str, object, str]  # task, worker, content, time
 
 def _in_folder(root: Path) -> Iterator[Answer]:
     """Answers in a job's folder: an object's answers lie under the number of its line."""
-    text = check_inside(root / OUTPUT, root).read_text(encoding="utf-8-sig")
+    text = _text(check_inside(root / OUTPUT, root))
     task_of = {}
     for number, line in enumerate(map(json.loads, filter(str.strip, text.splitlines()))):
         refs = [
@@ -114,7 +116,7 @@ def _in_folder(root: Path) -> Iterator[Answer]:
     )
     seen = set()
     for file in files:
-        content = json.loads(check_inside(file, root).read_text(encoding="utf-8-sig"))
+        content = json.loads(_text(check_inside(file, root)))
         for one in content["answers"]:
             answer = (
                 task_of.get(file.parent.name, f"object {file.parent.name}"),
@@ -130,7 +132,7 @@ def _in_folder(root: Path) -> Iterator[Answer]:
 
 def _in_file(path: Path) -> Iterator[Answer]:
     """Answers in an output manifest with all workers', or in a consolidation request."""
-    text = path.read_text(encoding="utf-8-sig")
+    text = _text(path)
     if text.lstrip().startswith("["):
         records = [(one["dataObject"].get("content"), one["annotations"])
                    for one in json.loads(text)]  # fmt: skip
@@ -150,6 +152,11 @@ def _in_file(path: Path) -> Iterator[Answer]:
         for one in annotations:
             content = json.loads(one["annotationData"]["content"])
             yield task, str(one.get("workerId") or ""), content, ""
+
+
+def _text(path: Path) -> str:
+    check_file(path)
+    return path.read_text(encoding="utf-8-sig")
 
 
 def _score(content: object) -> object:

@@ -11,13 +11,13 @@ import pandas as pd
 
 from causalbias.datasets.reading import printable
 from causalbias.errors import DataError
+from causalbias.memory import check_file
 from causalbias.stimuli.rows import Fault, blank, check_rows, repeated, sample
 from causalbias.stimuli.services import FORMULA, safe_path
 from causalbias.storage import replace_text
 from causalbias.study.tables import check_columns
 
 COLUMNS = ("image", "seed", "attribute", "level", "generator")
-MAX_BYTES = 512 * 1024**2
 
 
 def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
@@ -134,8 +134,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, Fault]:
     """The table as text, a missing value missing; and which rows are none."""
     if not path.is_file():
         raise DataError("no such file", mend="check the path", file=str(path))
-    if path.stat().st_size > MAX_BYTES:
-        raise DataError("over 512 MiB", mend="check that it is a manifest", file=path.name)
+    check_file(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
         is_json = path.suffix.lower() == ".json"

@@ -12,6 +12,7 @@ import pandas as pd
 
 from causalbias.datasets.reading import read_table
 from causalbias.errors import DataError
+from causalbias.memory import check_file
 from causalbias.stimuli.rows import Fault, blank, check_rows, repeated, sample
 from causalbias.storage import replace_text
 from causalbias.study.tables import check_columns, check_known, check_unique
@@ -148,10 +149,11 @@ def from_label_studio(
     Raises
     ------
     DataError
-        Naming every bad row (answer, in the file's order).
+        Naming every bad row (answer, in the file's order); or if memory will not hold the file.
     """
     path = Path(path)
     try:
+        check_file(path)
         tasks = json.loads(path.read_text(encoding="utf-8"))
         answers = [
             {
@@ -163,16 +165,18 @@ def from_label_studio(
             for task in tasks
             for one in task.get("annotations", [])
         ]
+        columns = ["task", "annotator", "score", "cancelled"]
+        frame = pd.DataFrame(answers, columns=columns)  # refuses half of a surrogate pair
     except OSError as error:
         raise DataError("no such file", mend="check the path", file=str(path)) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(
             f"not Label Studio's results ({type(error).__name__}: {error})",
             mend="export the project as JSON (not JSON-MIN)",
             file=path.name,
         ) from error
-    columns = ["task", "annotator", "score", "cancelled"]
-    frame = pd.DataFrame(answers, columns=columns)
     return judgements_of(frame, assignment, path.name, dict(zip(columns, columns, strict=True)))
 
 

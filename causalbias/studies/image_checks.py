@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-from causalbias.recognition.images import decode, resize
+from causalbias.recognition.images import decode, read_image, resize
 
 SIDE = 16
 NEAR = 6
@@ -111,7 +111,7 @@ def _grey(images: Mapping[str, object]) -> Iterator[tuple[str, np.ndarray]]:
     for name, path in images.items():
         if not Path(str(path)).is_file():
             raise DataError("no such image", mend="check the folder", file=str(path))
-        pixels = decode(Path(str(path)).read_bytes()).pixels
+        pixels = decode(read_image(Path(str(path)))).pixels
         if pixels is not None and min(pixels.shape[:2]) > 2:
             found += 1
             yield name, pixels @ LUMA

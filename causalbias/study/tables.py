@@ -1,5 +1,6 @@
 """Checks on tidy frames: every failure is one DataError that names file, column, row and mend."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,6 +74,8 @@ def check_frame(
                     "the value is missing",
                     "fill it in or leave the row out of the file",
                 )
+        if name in frame and str(column.dtype).startswith("str"):
+            _check_labels(frame[name], file)
     try:
         checked = pa.DataFrameSchema(columns).validate(frame, lazy=True)
     except (SchemaErrors, SchemaError) as error:
@@ -80,6 +83,32 @@ def check_frame(
     if unique:
         check_unique(checked, unique, file=file)
     return checked
+
+
+def _check_labels(values: pd.Series, file: str) -> None:
+    """Refuse labels that no file can hold, and two that differ and look the same.
+
+    The same word may be written with composed and with decomposed letters, or with a mark that is
+    not seen; as levels they would be two groups.
+    """
+    labels = [str(one) for one in values.unique()]
+    if all(map(str.isascii, labels)):
+        return
+    seen: dict[str, str] = {}
+    for one in labels:
+        try:
+            one.encode()
+        except UnicodeEncodeError:
+            problem, mend = f"{one!a} holds half of a character", "write it again as text in UTF-8"
+        else:
+            plain = "".join(c for c in one if c.isascii() or unicodedata.category(c) != "Cf")
+            other = seen.setdefault(unicodedata.normalize("NFC", plain), one)
+            if other == one:
+                continue
+            problem = f"{one!a} and {other!a} look the same and are two labels"
+            mend = "write them alike"
+        where = np.array([str(value) == one for value in values])
+        raise _at_first(where, str(values.name), file, problem, mend)
 
 
 def check_columns(frame: pd.DataFrame, names: Sequence[str], *, file: str) -> None:

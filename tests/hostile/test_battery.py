@@ -14,12 +14,12 @@ from causalbias.models.fitting import rows_of
 from causalbias.models.formula import FUNCTIONS, formula_columns
 from causalbias.models.priors import parse_prior
 from causalbias.report.tables import write_csv
-from tests.hostile import battery, battery_binary
+from tests.hostile import battery, battery_stored
 
 
-@pytest.mark.parametrize("name", battery_binary.CASES)
+@pytest.mark.parametrize("name", battery_stored.CASES)
 def test_each_ends_in_its_error(name, tmp_path):
-    pattern, act = battery_binary.CASES[name]
+    pattern, act = battery_stored.CASES[name]
     with pytest.raises(DataError) as caught:
         act(tmp_path)
     assert re.search(pattern, str(caught.value))
@@ -27,7 +27,7 @@ def test_each_ends_in_its_error(name, tmp_path):
 
 
 def test_there_are_enough():
-    assert len(battery_binary.CASES) >= 400
+    assert len(battery_stored.CASES) >= 400
 
 
 @pytest.mark.parametrize("layout", battery.LAYOUTS)

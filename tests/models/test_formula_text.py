@@ -84,6 +84,63 @@ def test_near_formulas(text):
     assert response == columns[0] == "y"
 
 
+# What fuzzing found, and its neighbours: they ended in other errors than a DataError, or hung.
+@pytest.mark.parametrize(
+    ("formula", "reason"),
+    [
+        ("y ~ x + (1|g/8)", "8 is no grouping factor"),
+        ("y ~(1|5)", "5 is no grouping factor"),
+        ("y~ (1|-g)", "no grouping factor"),
+        ("y ~ (1|g + h)", "no grouping factor"),
+        ("y ~ (1|C(g))", "no grouping factor"),
+        ("y ~ (1|`g:h`)", "no grouping factor"),
+        ("y ~ bs(x, df=440000003540621198,444444444444444444:4444) +(8)* C (4)", "df of bs"),
+        ("y ~ bs(x, 211944) + C (4)", "df of bs.* is 211,944"),
+        ("y ~ bs(x, df=z)", "no whole number"),
+        ("y ~ bs(x, 4, z, 999)", "degree of bs"),
+        ("y ~ poly(x, degree=1000)", "degree of poly"),
+        ("y ~ C(x, 4:4)", "':' is no argument"),
+        ("y~  + (+ (1|g/x/8)|x)", "inside another term"),
+        ("y ~ x*(1|g)", "inside another term"),
+        ("y ~ x - (1|g)", "inside another term"),
+        ("y ~ (x)*g + (z|g + (z||g)|g)", "inside another term"),
+        ("y ~ x|g", "cannot read on from"),
+        ("y ~ (x)*g * C(x)*g + (y||g)", "response among its terms"),
+        ("y ~ ( (x)*g)** C(x)*y", r"'\*\*' is no term"),
+        ("y ~ x*8", "8 is no term"),
+        ("y ~ x + 'a'", "'a' is no term"),
+        ("y ~ x > z", "cannot read on from '>'"),
+        ("y ~ x['a']", "is no term"),
+        ("y ~ x + z=g", "cannot read"),
+        ("y['a'] ~ x", "response is neither"),
+        ("y + z ~ x", "response is neither"),
+        ("y ~ (x + z + g)**20", "3,486,784,401 terms"),
+        ("y ~ " + "*".join("abcdefghijk"), "2,047 terms"),
+        ("y ~ I(9**9**9**9)", "not of a column by a number"),
+        ("y ~ I(x**(9**9))", "not of a column by a number"),
+        ("y ~ I(x + 1" + "0" * 200 + ")", "beyond 1e.100"),
+        ("y ~ " + " + ".join(["x"] * 9_999), "characters"),
+    ],
+)
+def test_formulas_outside_of_the_language(formula, reason):
+    with pytest.raises(DataError, match=reason):
+        formula_columns(formula)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ -1 + x", "y ~ x - 1", "y ~ x*g - x:g", "y ~ (x + g)**2", "y ~ x/g",
+        "y ~ (x + g):z + (0 + x|g) + (x||h) + (1|g/h:z)", "y ~ (1|`a b`) + `c d`*x",
+        "y ~ I(x > 3) + I((x + 1)**2 / z) + C(g, levels=z)", "y ~ bs(x, 4) + poly(x, 3)",
+        "y ~ offset(log(x)) + (poly(x, 2)|g)", "y ~ bs(x20000, df=4)", "p(y, n) ~ n",
+        "y ~ +x", "y ~ (1 + x) + (1|mm(g, h))",
+    ],
+)  # fmt: skip
+def test_formulas_of_the_language(formula):
+    assert formula_columns(formula)[0] == "y"
+
+
 # Conditions -----------------------------------------------------------------------------------
 
 FRAME = pd.DataFrame(

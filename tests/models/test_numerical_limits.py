@@ -69,13 +69,13 @@ TWICE = {"g": np.repeat(["a, b", "a"], 30), "k": np.tile(np.repeat(["c", "b, c"]
         ("y ~ x", {}, {"draws": 0}, "draws is 0"),
         ("y ~ x", {}, {"chains": 1.5}, "chains is 1.5"),
         ("y ~ (0|g)", {}, {}, "no effect varies"),
-        ("y ~ (2|g)", {}, {}, "no model"),
-        ("y ~ - log(x)", {}, {}, "no model"),
+        ("y ~ (2|g)", {}, {}, "2 is no term"),
+        ("y ~ - log(x)", {}, {}, "minus"),
         ("y ~ 0 + poly( 2):g", {}, {}, "no model"),
         ("y ~ x", {}, {"subset": "x == 1 and not 'a'"}, "cannot compare"),
         # Memory: refused before anything is made, with the amount
         ("y ~ x", {}, {"draws": 10**10}, "GiB"),
-        ("y ~ bs(x, df=1000000000)", {}, {}, "GiB"),
+        ("y ~ bs(x, df=1000000000)", {}, {}, "df of bs.. is 1,000,000,000"),
         ("y ~ k:z", {"z": np.arange(60)}, {"draws": 10**9}, "GiB"),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from causalbias.datasets.reading import UNREADABLE, told
 from causalbias.errors import DataError
 
 ARCHIVE = "data.zip"
@@ -107,7 +108,7 @@ def open_image(root: str | Path, image: str) -> io.BytesIO:
         If it is not there, leads out of the root, is larger than 64 MiB or cannot be unpacked.
     """
     root = Path(root)
-    _check_path(image, str(root))
+    check_path(image, str(root))
     folders = _image_root(root)
     try:
         if folders is not None:
@@ -119,9 +120,11 @@ def open_image(root: str | Path, image: str) -> io.BytesIO:
         else:
             with zipfile.ZipFile(root / ARCHIVE) as archive, archive.open(image) as stream:
                 content = stream.read(MAX_IMAGE + 1)  # whatever size its header claims
-    except (OSError, KeyError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
+    except (KeyError, *UNREADABLE) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(
-            f"cannot read {image!r} ({error})", mend="fetch it again", file=str(root)
+            f"cannot read {image!r} ({told(error)})", mend="fetch it again", file=str(root)
         ) from error
     if len(content) > MAX_IMAGE:
         raise _too_large(image, len(content), str(root))
@@ -159,16 +162,16 @@ def _members(path: Path) -> list[tuple[str, int, int]]:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise DataError(
-            f"not a readable archive ({error})", mend="fetch it again", file=path.name
+            f"not a readable archive ({told(error)})", mend="fetch it again", file=path.name
         ) from error
     if len(infos) > MAX_MEMBERS:
         raise DataError(
             f"{len(infos):,} members", mend="check that it is the release's", file=path.name
         )
     for info in infos:
-        _check_path(info.filename, path.name)
+        check_path(info.filename, path.name)
         if stat.S_ISLNK(info.external_attr >> 16):
             raise DataError(
                 f"{info.filename!r} is a link", mend="pack the file itself", file=path.name
@@ -176,7 +179,13 @@ def _members(path: Path) -> list[tuple[str, int, int]]:
     return [(one.filename, one.file_size, one.CRC) for one in infos if not one.is_dir()]
 
 
-def _check_path(name: str, file: str) -> None:
+def check_path(name: str, file: str) -> None:
+    """Refuse a path that is absolute, climbs, or means something else on another system.
+
+    Raises
+    ------
+    DataError
+    """
     if "\\" in name or "\0" in name or ":" in name.split("/")[0]:
         raise _climbs(name, file)
     path = PurePosixPath(name)

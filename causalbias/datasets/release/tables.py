@@ -19,6 +19,7 @@ from causalbias.datasets.release.layout import (
     parse_names,
 )
 from causalbias.errors import DataError
+from causalbias.memory import check_file
 from causalbias.study.tables import check_frame, number_column, text_column
 
 # For one question: our column ("image", or "image_a" and "image_b", "annotator", "score") to the
@@ -95,6 +96,7 @@ def _read_text(path: Path) -> tuple[list[str], pd.DataFrame]:
     """Header, and all cells below it as text; rows of different lengths are an error."""
     if not path.is_file():
         raise DataError("no such file", mend="check the path", file=str(path))
+    check_file(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream)

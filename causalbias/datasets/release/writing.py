@@ -1,6 +1,7 @@
 """Writes a study as the release's files."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.datasets.release.drawing import draw_faces, png
-from causalbias.datasets.release.images import ARCHIVE
+from causalbias.datasets.release.images import ARCHIVE, check_path
 from causalbias.datasets.release.layout import FACTORS, PAIR_QUESTION, annotation_names
 from causalbias.errors import DataError
 from causalbias.study.frames import to_frame
@@ -44,7 +45,8 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
     Raises
     ------
     DataError
-        If the study has other factors, or the directory holds files already.
+        If the study has other factors, the directory holds files already, or an image's path, a
+        question or a system would be written outside of it.
 
     Examples
     --------
@@ -62,9 +64,10 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise DataError("is there already", mend="give a new directory", file=str(path))
+    stimuli = to_frame(study, "stimuli")
+    _check_names(study, stimuli)
     with replacing(path) as scratch:
         scratch.mkdir()
-        stimuli = to_frame(study, "stimuli")
         _write_images(stimuli, json.loads(study.attrs.get("references", "{}")), scratch, archive)
         names = pd.Series(annotation_names(stimuli).to_numpy(), index=stimuli["stimulus"])
         if names.duplicated().any():
@@ -78,6 +81,20 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
         if "truth" in study.children:
             write_netcdf(study["truth"].to_dataset(), scratch / "truth.nc")
     return path
+
+
+def _check_names(study: xr.DataTree, stimuli: pd.DataFrame) -> None:
+    """Refuse what would be a file elsewhere: a study may come from anybody."""
+    for image in stimuli["image"]:
+        check_path(str(image), "stimuli")
+    for group, coordinate in (("human", "question"), ("machine", "system")):
+        if group in study.children:
+            for name in sorted(set(map(str, study[group][coordinate].values))):
+                if not re.fullmatch(r"\w[\w .()+-]*", name):
+                    raise DataError(
+                        f"a file cannot be called {name!r}", mend="rename it", file=group,
+                        column=coordinate,
+                    )  # fmt: skip
 
 
 def _write_images(
