@@ -22,7 +22,8 @@ test-oldest:
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e '.[recognition,scale,tables]' \
 		pytest pytest-xdist hypothesis krippendorff onnx scikit-learn
-	.venv-oldest/bin/python -m pytest -n 2 -m 'not slow' --ignore tests/test_notebooks.py --ignore tests/paper
+	.venv-oldest/bin/python -m pytest -n 2 -m 'not slow' \
+		--ignore tests/test_notebooks.py --ignore tests/paper --ignore tests/docs
 
 test-newest:
 	$(PYTHON) -m venv .venv-newest

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from causalbias.bivariate.gibbs import Floats, JointData, sample_joint
 from causalbias.errors import DataError, shown
+from causalbias.estimands.summaries import marked
 from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.memory import check_memory
 from causalbias.models.fitting import rows_of
@@ -264,7 +265,7 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
     both = {name: effect.sel(outcome=name, drop=True) for name in OUTCOMES}
     conditional = both["distance"] - slope * both["score"]
     dims = ("chain", "draw", variable)
-    return xr.Dataset(
+    bias = xr.Dataset(
         {
             "conditional": conditional.transpose(*dims),
             "on_distance": both["distance"].transpose(*dims),
@@ -282,6 +283,7 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
             "contrast": variable,
         },
     )
+    return marked(bias, found.posterior)
 
 
 def slope_on_score(found: Joint) -> xr.DataArray:
@@ -349,4 +351,5 @@ def _posterior(every: dict[str, Floats], terms: list[str], sources: list[str]) -
             "term": terms, "source": sources, "outcome": list(OUTCOMES),
         },
     )  # fmt: skip
-    return found.assign_attrs(failures=json.dumps(verdict(diagnose(found))))
+    told = xr.Dataset(attrs={"failures": json.dumps(verdict(diagnose(found)))})
+    return marked(found, told)

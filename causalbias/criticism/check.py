@@ -13,12 +13,11 @@ from causalbias.criticism.missing import missing_by_cell
 from causalbias.criticism.predictive import few_levels, predictive_checks
 from causalbias.criticism.prior import prior_conflicts
 from causalbias.errors import DataError
-from causalbias.inference.diagnostics import MAX_RHAT, MIN_ESS, extreme
+from causalbias.inference.diagnostics import MIN_ESS, Limit, limits
 from causalbias.models.group_design import group_designs
 from causalbias.models.result import frame_of, spec_of
 
 LEVEL = 0.01
-MAX_PARETO_K = 0.7
 COLUMNS = ["check", "of", "value", "low", "high", "p", "verdict", "mend"]
 
 
@@ -100,49 +99,33 @@ def _word(bad: bool) -> str:
 Row = tuple[str, str, float, float, float, float, str, str]
 
 
-def _row(name: str, of: str, value: float, low: float, high: float, mend: str) -> Row:
-    return (name, of, value, low, high, math.nan, _word(not low <= value <= high), mend)
-
-
 def _not_run(name: str, error: DataError) -> Row:
     return (name, error.problem, *(math.nan,) * 4, "not run", error.mend)
 
 
 def _sampling(fit: xr.DataTree) -> list[Row]:
     """What the diagnostics say, with limits."""
-    diagnostics = fit.children["diagnostics"].to_dataset()
     draws, tune = json.loads(fit.attrs["sampling"])[1:3]
-    name, worst = extreme(diagnostics, "r_hat")
-    rows = [
-        _row("R-hat", name, worst, -math.inf, MAX_RHAT,
-             f"run longer: tune={2 * tune}, draws={2 * draws}; if it stays, the data do not tell "
-             "parameters apart: leave a term out or narrow its prior"),
+    found = limits(*(fit.children[name].to_dataset() for name in ("diagnostics", "sample_stats")))
+    return [
+        (one.check, one.of, one.value, one.low, one.high, math.nan, _word(not one.passes),
+         _longer(one, draws, tune))
+        for one in found
     ]  # fmt: skip
-    for key in ("ess_bulk", "ess_tail"):
-        name, worst = extreme(diagnostics, key)
-        needed = draws * MIN_ESS / worst if worst > 0 else 10 * draws
-        rows.append(
-            _row(f"{key[4:]} ESS", name, worst, MIN_ESS, math.inf,
-                 f"draws={int(np.ceil(min(needed, 10 * draws) / 500) * 500) + 500}")
-        )  # fmt: skip
-    stats = fit.children["sample_stats"].to_dataset()
-    if "diverging" in stats:
-        rows.append(
-            _row("divergences", "transitions", float(stats["diverging"].sum()), 0, 0,
-                 "narrow the priors of the sds of group terms, leave out one with few levels, or "
-                 f"tune={2 * tune}")
-        )  # fmt: skip
-    if "pareto_k" in stats:
-        rows.append(
-            _row("Pareto k", "importance weights", float(stats["pareto_k"]), -math.inf,
-                 MAX_PARETO_K, "method='nuts'")
-        )  # fmt: skip
-    if "importance_ess" in stats:
-        rows.append(
-            _row("weights' ESS", "importance weights", float(stats["importance_ess"]), MIN_ESS,
-                 math.inf, f"draws={2 * draws}, or method='nuts'")
-        )  # fmt: skip
-    return rows
+
+
+def _longer(one: Limit, draws: int, tune: int) -> str:
+    """The mend of a limit that is not kept."""
+    needed = min(draws * MIN_ESS / one.value if one.value > 0 else math.inf, 10 * draws)
+    more = f"draws={math.ceil(needed / 500) * 500 + 500}"
+    return {
+        "R-hat": f"run longer: tune={2 * tune}, draws={2 * draws}; if it stays, the data do not "
+        "tell parameters apart: leave a term out or narrow its prior",
+        "divergences": "narrow the priors of the sds of group terms, leave out one with few "
+        f"levels, or tune={2 * tune}",
+        "Pareto k": "method='nuts'",
+        "weights' ESS": f"{more}, or method='nuts'",
+    }.get(one.check, more)
 
 
 def _priors(fit: xr.DataTree, seed: int) -> Row:

@@ -13,6 +13,7 @@ import xarray as xr
 from causalbias.errors import DataError, shown
 from causalbias.estimands.predictor import average_prediction, outcome_of
 from causalbias.estimands.scales import Floats, scale_of
+from causalbias.estimands.summaries import marked
 from causalbias.memory import check_memory
 from causalbias.models.formula import formula_columns
 from causalbias.models.groups import common_formula, group_parts
@@ -102,17 +103,15 @@ class Averaging:
         if labels is not None:
             found = found.assign_coords(category=labels)
         for name in draws:
-            ordered = found[name].transpose("chain", "draw", *self.by, ...)
-            # On the variable too: taken out of the dataset, it keeps the mark.
-            found[name] = ordered.assign_attrs(failures=self.fit.attrs["failures"])
+            found[name] = found[name].transpose("chain", "draw", *self.by, ...)
         attrs = {"threshold": self.threshold} if self.threshold is not None else {}
-        return found.assign_coords(chain=posterior["chain"], draw=posterior["draw"]).assign_attrs(
+        found = found.assign_coords(chain=posterior["chain"], draw=posterior["draw"])
+        return marked(found, self.fit).assign_attrs(
             estimand=estimand,
             outcome=outcome_of(self.fit),
             scale=self.scale,
             population=self.population,
             held="all else as in each row",
-            failures=self.fit.attrs["failures"],
             rows=self.rows,
             **attrs,
         )

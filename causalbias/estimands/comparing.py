@@ -10,7 +10,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import outcome_of, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
-from causalbias.estimands.summaries import SAMPLE, per_unit
+from causalbias.estimands.summaries import SAMPLE, marked, per_unit
 from causalbias.models.result import frame_of, model_of
 
 UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
@@ -125,12 +125,11 @@ def compare(
             "n_b": second["n"],
         }
     )
-    failed = [fit.attrs["failures"] for fit in (a, b) if fit.attrs["failures"] != "[]"]
-    return result.assign_attrs(
+    return marked(result, a, b).assign_attrs(
         estimand=f"effect of {variable} against {base}: {names[1]} (b) minus {names[0]} (a)",
         outcome=f"{outcome_of(a)} (a), {outcome_of(b)} (b)",
         a=names[0], b=names[1], scale="latent", population=population,
-        reference=str(base), contrast=variable, failures=failed[0] if failed else "[]",
+        reference=str(base), contrast=variable,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging
 from causalbias.estimands.predictor import outcome_of
 from causalbias.estimands.scales import Floats
-from causalbias.estimands.summaries import SAMPLE
+from causalbias.estimands.summaries import SAMPLE, marked
 
 STEP = 1e-4  # of the dose's range: half the width of a numerical derivative
 
@@ -105,7 +105,8 @@ def dose(
     own = over.dataset(whole, told)
     if "one_way" in own:
         found["p_monotone"] = own["one_way"].mean(SAMPLE)
-    return found.assign(average_slope=own["average_slope"]).assign_attrs(treatment=variable)
+    found = found.assign(average_slope=own["average_slope"]).assign_attrs(treatment=variable)
+    return marked(found, fit)
 
 
 def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floats:

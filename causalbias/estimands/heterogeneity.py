@@ -16,6 +16,7 @@ from causalbias.estimands.predictor import (
     total_group_variance,
 )
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
+from causalbias.estimands.summaries import marked
 from causalbias.models.formula import formula_columns, proportion
 from causalbias.models.group_design import group_designs
 from causalbias.models.groups import common_formula
@@ -92,7 +93,7 @@ def heterogeneity(
         }
     )
     told = f"{by_group.attrs['estimand']}, how it differs between {over}s"
-    return found.assign_attrs(by_group.attrs, estimand=told)
+    return marked(found, fit).assign_attrs(by_group.attrs, estimand=told)
 
 
 def variance_shares(fit: xr.DataTree) -> xr.Dataset:
@@ -142,7 +143,7 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
     posterior = fit.children["posterior"]
     sizes = posterior.sizes["chain"], posterior.sizes["draw"], -1
     share = (every / every.sum(axis=1, keepdims=True)).reshape(sizes)
-    return xr.Dataset(
+    found = xr.Dataset(
         {"share": (("chain", "draw", "source"), share)},
         coords={
             "chain": posterior["chain"],
@@ -154,10 +155,10 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
             "outcome": outcome_of(fit),
             "scale": "link",
             "population": "new",
-            "failures": fit.attrs["failures"],
             "rows": len(frame),
         },
-    ).assign(n=len(frame))
+    )
+    return marked(found.assign(n=len(frame)), fit)
 
 
 def _grid(frame: pd.DataFrame, variables: Sequence[str]) -> tuple[pd.DataFrame, list[Floats]]:

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError, shown
-from causalbias.estimands.summaries import SAMPLE, drawn
+from causalbias.estimands.summaries import SAMPLE, drawn, marked
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -76,9 +76,10 @@ def hypotheses(
         found.append(read.reset_coords(drop=True))
     index = pd.Index(list(expressions), name="hypothesis")
     joined = xr.concat(found, index).transpose(*SAMPLE, "hypothesis").rename("value")
-    kept = ("outcome", "scale", "population", "held", "failures", "rows", "threshold")
+    kept = ("outcome", "scale", "population", "held", "rows", "threshold")
     attrs = {key: draws.attrs[key] for key in kept if key in draws.attrs}
-    return joined.to_dataset().assign_attrs(attrs, estimand="; ".join(expressions.values()))
+    together = marked(joined.to_dataset(), draws)
+    return together.assign_attrs(attrs, estimand="; ".join(expressions.values()))
 
 
 def equivalence(
@@ -128,12 +129,13 @@ def equivalence(
     lower, upper = (ends.isel(quantile=at, drop=True) for at in (0, 1))
     verdict = xr.where((lower >= low) & (upper <= high), "equivalent", "undecided")
     below, above = (values < low).mean(SAMPLE), (values > high).mean(SAMPLE)
-    return draws.assign(
+    judged = draws.assign(
         p_below=below,
         p_rope=1 - below - above,
         p_above=above,
         verdict=xr.where((lower > high) | (upper < low), "different", verdict),
-    ).assign_attrs(rope=f"{low:g} to {high:g}")
+    )
+    return marked(judged, draws).assign_attrs(rope=f"{low:g} to {high:g}")
 
 
 def _parse(text: str) -> ast.expr:

@@ -6,7 +6,7 @@ from scipy import linalg
 
 from causalbias.errors import DataError
 from causalbias.estimands.scales import Floats
-from causalbias.estimands.summaries import SAMPLE
+from causalbias.estimands.summaries import SAMPLE, marked
 
 GRID = 80  # of the scatter's standard deviation
 NU = 3.0  # degrees of freedom of the half-t prior of standard deviations
@@ -86,7 +86,7 @@ def per_perceived(
         for rng in np.random.default_rng(seed).spawn(chains)
     ]
     every = {name: np.stack([one[name] for one in found]) for name in found[0]}
-    return xr.Dataset(
+    line = xr.Dataset(
         {
             "slope": (SAMPLE, every["slope"]),
             "intercept": (SAMPLE, every["intercept"]),
@@ -100,6 +100,7 @@ def per_perceived(
             "scale": "response",
         },
     )
+    return marked(line, outcome, change)
 
 
 def _moments(values: xr.DataArray, dim: str) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from causalbias.estimands.averaging import KIND, averaging
 from causalbias.estimands.comparing import paired
 from causalbias.estimands.predictor import total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
-from causalbias.estimands.summaries import SAMPLE
+from causalbias.estimands.summaries import SAMPLE, marked
 from causalbias.models.result import spec_of
 
 
@@ -79,10 +79,9 @@ def separation(
         }
     )
     fits = [genuine] if impostor is None else [genuine, impostor]
-    failed = [fit.attrs["failures"] for fit in fits if fit.attrs["failures"] != "[]"]
-    return found.transpose(*SAMPLE, ...).assign_attrs(
+    return marked(found.transpose(*SAMPLE, ...), *fits).assign_attrs(
         estimand="separation of genuine from impostor distances", outcome="separation",
-        scale="standard deviations", population="new", failures=failed[0] if failed else "[]",
+        scale="standard deviations", population="new",
     )  # fmt: skip
 
 

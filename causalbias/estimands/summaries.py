@@ -1,7 +1,5 @@
 """Draws of estimands to tables: intervals, probability of direction, ratios, ranks."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -9,6 +7,7 @@ import xarray as xr
 from causalbias.errors import DataError
 
 SAMPLE = ("chain", "draw")
+NOT = "no"  # of a variable's attribute `converged`; others have none
 
 
 def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -> pd.DataFrame:
@@ -100,9 +99,51 @@ def drawn(draws: xr.Dataset, of: str | None = None) -> str:
     return of or names[0]
 
 
-def failed(draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> bool:
+Drawn = xr.Dataset | xr.DataArray | pd.DataFrame | xr.DataTree
+
+
+def mark(*sources: Drawn) -> str:
+    """The first failed diagnostics among fits, or draws of them, as the JSON of attributes.
+
+    Examples
+    --------
+    >>> good, bad = (xr.Dataset(attrs={"failures": one}) for one in ("[]", '["R-hat"]'))
+    >>> mark(good, bad)
+    '["R-hat"]'
+    """
+    told = [one.attrs["failures"] for one in sources if one.attrs.get("failures", "[]") != "[]"]
+    if not told and any(map(failed, sources)):
+        return '["a fit behind these draws failed its diagnostics"]'
+    return str(told[0]) if told else "[]"
+
+
+def marked(found: xr.Dataset, *sources: Drawn) -> xr.Dataset:
+    """A Dataset that says so, as does each of its variables, if a fit behind it failed.
+
+    On variables of failed fits alone, and besides the reasons in always the same words: xarray's
+    arithmetic keeps attributes that one side has or both agree on, so that a difference of two
+    networks' effects keeps the mark.
+
+    Examples
+    --------
+    >>> bad = xr.Dataset(attrs={"failures": '["R-hat"]'})
+    >>> failed(2 * marked(xr.Dataset({"effect": 1.0}), bad)["effect"])
+    True
+    """
+    failures = mark(*sources)
+    found = found.assign_attrs(failures=failures)
+    if failures != "[]":
+        for name in found.data_vars:
+            found[name] = found[name].assign_attrs(failures=failures, converged=NOT)
+    return found
+
+
+def failed(draws: Drawn) -> bool:
     """Whether a fit behind these draws failed its diagnostics."""
-    return bool(json.loads(draws.attrs.get("failures", "[]")))
+    parts = draws.data_vars.values() if isinstance(draws, xr.Dataset) else []
+    return draws.attrs.get("failures", "[]") != "[]" or any(
+        one.attrs.get("converged") == NOT for one in (draws, *parts)
+    )
 
 
 def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95) -> xr.Dataset:
@@ -137,7 +178,8 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
     tail = (1 - prob) / 2
     positive = (change > 0).mean(SAMPLE)
     sure = np.maximum(positive, 1 - positive)
-    return xr.Dataset({"ratio": outcome / change, "bounded": sure > 1 - tail, "p_sign": sure})
+    found = xr.Dataset({"ratio": outcome / change, "bounded": sure > 1 - tail, "p_sign": sure})
+    return marked(found, outcome, change)
 
 
 def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
@@ -172,4 +214,4 @@ def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
     index = xr.DataArray(positions, dims="rank", coords={"rank": positions})
     probabilities = (ranks == index).mean(SAMPLE)
     found = probabilities.transpose(dim, "rank", ...).rename("probability")
-    return found.assign_attrs(failures=draws.attrs.get("failures", "[]"))
+    return marked(found.to_dataset(), draws)["probability"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import xarray as xr
 
-from causalbias.estimands.summaries import drawn, summarise
+from causalbias.estimands.summaries import drawn, mark, summarise
 
 try:
     from great_tables import GT
@@ -81,7 +81,7 @@ def _notes(draws: xr.Dataset) -> list[str]:
         if draws.attrs.get(key) not in (None, "")
     ]
     notes = ["; ".join(told)] if told else []
-    failures = json.loads(draws.attrs.get("failures", "[]"))
+    failures = json.loads(mark(draws))
     if failures:
         notes.append(f"NOT CONVERGED. Do not use these estimates: {'; '.join(failures)}.")
     return notes

@@ -1,4 +1,6 @@
-"""Whether draws can be trusted: R-hat, effective sample sizes, divergences."""
+"""Whether draws can be trusted: R-hat, effective sample sizes, divergences, weights."""
+
+from dataclasses import dataclass
 
 import arviz_stats
 import numpy as np
@@ -6,6 +8,7 @@ import xarray as xr
 
 MAX_RHAT = 1.01
 MIN_ESS = 400
+MAX_PARETO_K = 0.7
 
 
 def diagnose(posterior: xr.Dataset) -> xr.Dataset:
@@ -34,13 +37,68 @@ def diagnose(posterior: xr.Dataset) -> xr.Dataset:
     )
 
 
-def verdict(diagnostics: xr.Dataset) -> list[str]:
-    """Reasons not to trust the draws; empty if there are none.
+@dataclass(frozen=True)
+class Limit:
+    """A number that tells of the draws, whose it is, and the range within which they are trusted.
+
+    Attributes
+    ----------
+    check, of : str
+    value, low, high : float
+    """
+
+    check: str
+    of: str
+    value: float
+    low: float
+    high: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether it lies within the range; NaN does not."""
+        return bool(self.low <= self.value <= self.high)
+
+    def __str__(self) -> str:
+        if self.check == "divergences":
+            return f"{self.value:.0f} divergent {self.of}"
+        bound = self.high if np.isfinite(self.high) else self.low
+        return f"{self.check} of {self.of} is {self.value:.3g} (limit {bound:g})"
+
+
+def limits(diagnostics: xr.Dataset, stats: xr.Dataset | None = None) -> list[Limit]:
+    """Everything that says whether draws can be trusted: `verdict` and `check` read it here.
 
     Parameters
     ----------
     diagnostics : Dataset
         From `diagnose`.
+    stats : Dataset, optional
+        ``diverging`` (chain, draw) of NUTS, ``pareto_k`` and ``importance_ess`` of importance
+        weights. The effective size of weights has the limit of that of draws: draws chosen by
+        them repeat themselves and know no more, but where copies stand apart bulk ESS misses it.
+    """
+    stats = xr.Dataset() if stats is None else stats
+    found = [
+        Limit("R-hat", *extreme(diagnostics, "r_hat"), -np.inf, MAX_RHAT),
+        Limit("bulk ESS", *extreme(diagnostics, "ess_bulk"), MIN_ESS, np.inf),
+        Limit("tail ESS", *extreme(diagnostics, "ess_tail"), MIN_ESS, np.inf),
+    ]
+    if "diverging" in stats:
+        found.append(Limit("divergences", "transitions", float(stats["diverging"].sum()), 0, 0))
+    if "pareto_k" in stats:
+        shape, size = float(stats["pareto_k"]), float(stats["importance_ess"])
+        found.append(Limit("Pareto k", "importance weights", shape, -np.inf, MAX_PARETO_K))
+        found.append(Limit("weights' ESS", "proposals", size, MIN_ESS, np.inf))
+    return found
+
+
+def verdict(diagnostics: xr.Dataset, stats: xr.Dataset | None = None) -> list[str]:
+    """Reasons not to trust the draws; empty if there are none.
+
+    Parameters
+    ----------
+    diagnostics, stats : Dataset
+        As in `limits`.
 
     Examples
     --------
@@ -49,16 +107,7 @@ def verdict(diagnostics: xr.Dataset) -> list[str]:
     >>> verdict(diagnose(stuck))[0].split(" (")[0]
     'R-hat of b is 3'
     """
-    reasons = []
-    for key, worse, limit, text in (
-        ("r_hat", np.greater, MAX_RHAT, "R-hat of {} is {:.3g} (limit {})"),
-        ("ess_bulk", np.less, MIN_ESS, "bulk ESS of {} is {:.0f} (limit {})"),
-        ("ess_tail", np.less, MIN_ESS, "tail ESS of {} is {:.0f} (limit {})"),
-    ):
-        name, value = extreme(diagnostics, key)
-        if worse(value, limit) or not np.isfinite(value):
-            reasons.append(text.format(name, value, limit))
-    return reasons
+    return [str(one) for one in limits(diagnostics, stats) if not one.passes]
 
 
 def extreme(diagnostics: xr.Dataset, key: str) -> tuple[str, float]:

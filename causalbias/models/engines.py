@@ -11,7 +11,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.inference.collapsed import sample_collapsed
-from causalbias.inference.diagnostics import diagnose, verdict
+from causalbias.inference.diagnostics import MAX_PARETO_K, MIN_ESS, diagnose, verdict
 from causalbias.inference.laplace import sample_laplace
 from causalbias.inference.laplace_target import FAMILIES
 from causalbias.inference.nuts import sample_nuts, weigh_rows
@@ -30,29 +30,26 @@ from causalbias.models.spec import (
 )
 
 METHODS = ("auto", "collapsed", "laplace", "nuts")
-MAX_PARETO_K = 0.7
-MIN_ESS = 400
 # Numbers in a group term's effects, all draws together, above which they are not kept.
 MAX_KEPT = 8_000_000
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """What an engine gives: groups of the fit, a line on what ran, and its own failures."""
+    """What an engine gives: groups of the fit, and a line on what ran."""
 
     posterior: xr.Dataset
     sample_stats: xr.Dataset
     engine: str
-    failures: list[str]
 
     @cached_property
     def diagnostics(self) -> xr.Dataset:
         """R-hat and effective sizes of every parameter."""
         return diagnose(self.posterior)
 
-    def all_failures(self) -> list[str]:
+    def failures(self) -> list[str]:
         """What the diagnostics say against the draws; empty where nothing."""
-        return verdict(self.diagnostics) + self.failures
+        return verdict(self.diagnostics, self.sample_stats)
 
 
 def sample(
@@ -93,9 +90,9 @@ def sample(
         try:
             found = _ENGINES[chosen](spec, used, draws=draws, chains=chains, seed=seed)
             # where nothing else can sample it, draws that are marked are all there is
-            if method != "auto" or not found.failures or has_members(spec.formula):
+            why = _misfit(found.sample_stats, draws * chains)
+            if method != "auto" or not why or has_members(spec.formula):
                 return found
-            why = "; ".join(found.failures)
         except ImproperError as error:
             raise DataError(
                 str(error), mend="leave out what fits exactly, or give proper priors"
@@ -125,7 +122,6 @@ def _nuts(
     model.build()
     weigh_rows(model, row_counts(spec, used), row_precisions(spec, used))
     chained = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
-    divergences = int(chained["sample_stats"]["diverging"].sum())
     slopes = any(
         one.correlated and len(one.effects) > 1 for one in group_designs(spec.formula, used)
     )
@@ -134,8 +130,18 @@ def _nuts(
         sample_stats=chained["sample_stats"],
         engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}"
         + ("; slopes not correlated, as bambi has it" if slopes else ""),
-        failures=[f"{divergences} divergent transitions"] if divergences else [],
     )
+
+
+def _misfit(stats: xr.Dataset, total: int) -> str:
+    """What says that proposals do not fit, so that more draws would not mend it; "" if nothing.
+
+    Engines stop proposing at an effective size of a quarter of the draws at the least.
+    """
+    shape, size = float(stats["pareto_k"]), float(stats["importance_ess"])
+    if not shape <= MAX_PARETO_K:
+        return f"Pareto k is {shape:.2f}"
+    return f"the weights' effective size is {size:.0f}" if size < min(MIN_ESS, total / 4) else ""
 
 
 def _exact_for(spec: ModelSpec) -> str:
@@ -173,15 +179,11 @@ def _collapsed(
         },
         coords={"chain": np.arange(chains), "draw": np.arange(draws)},
     )
-    too_heavy = diagnostics.pareto_k > MAX_PARETO_K
     return Sampled(
         posterior=posterior,
         sample_stats=statistics,
         engine=f"collapsed Gaussian (exact), {total:,} draws, Pareto k {diagnostics.pareto_k:.2f}"
         + _left_out(problem, keep),
-        failures=[f"Pareto k is {diagnostics.pareto_k:.2f} (limit {MAX_PARETO_K})"]
-        if too_heavy
-        else [],
     )
 
 
@@ -209,13 +211,6 @@ def _laplace(spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, se
     )  # fmt: skip
     further = {"threshold": (("threshold_dim",), found.threshold)}
     diagnostics = found.diagnostics
-    failures = []
-    if not diagnostics.pareto_k <= MAX_PARETO_K:
-        failures.append(f"Pareto k is {diagnostics.pareto_k:.2f} (limit {MAX_PARETO_K})")
-    if diagnostics.importance_ess < min(MIN_ESS, total):
-        failures.append(
-            f"the weights' effective size is {diagnostics.importance_ess:.0f} (limit {MIN_ESS})"
-        )
     return Sampled(
         posterior=name_draws(
             model, arrays, found, further if found.threshold.shape[1] else {}, chains
@@ -230,7 +225,6 @@ def _laplace(spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, se
         engine=f"Laplace, importance-weighted, {total:,} draws, Pareto k "
         f"{diagnostics.pareto_k:.2f}, effective size {diagnostics.importance_ess:,.0f}"
         + _left_out(problem, keep),
-        failures=failures,
     )
 
 

@@ -145,7 +145,7 @@ def _assemble(sampled: Sampled, used: pd.DataFrame, response: str) -> Fit:
         "kind": "fit",
         "causalbias_format": FORMAT_VERSION,
         "engine": sampled.engine,
-        "failures": json.dumps(sampled.all_failures()),
+        "failures": json.dumps(sampled.failures()),
     }
     return result
 

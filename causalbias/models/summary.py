@@ -27,7 +27,7 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     DataFrame
         Index `parameter` as in brms: ``sd(1|seed)``, ``cor(...)``, coefficients, ``sigma``;
         columns `kind` ("group", "population", "further", "effect") and estimate, sd, lower,
-        upper, r_hat, ess_bulk, ess_tail.
+        upper, r_hat, ess_bulk, ess_tail; `converged`: False where the fit failed its diagnostics.
 
     Examples
     --------
@@ -54,6 +54,7 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
             for label, one, check in zip(_labels(str(name), draws), values, checks.T, strict=True)
         ]
     frame = pd.DataFrame(rows, columns=["parameter", "kind", *COLUMNS]).set_index("parameter")
+    frame["converged"] = not json.loads(fit.attrs["failures"])
     order = {"group": 0, "population": 1, "further": 2, "effect": 3}
     return frame.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
 

@@ -10,13 +10,13 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.estimands.predictor import outcome_of
-from causalbias.estimands.summaries import SAMPLE, drawn
+from causalbias.estimands.summaries import SAMPLE, drawn, marked
+from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.models.fitting import fit as fit_model
 from causalbias.models.result import Fit, frame_of, spec_of
 from causalbias.robustness.left_out import left_out_weights
 
 REFITS = ("needed", "always", "never")
-MAX_PARETO_K = 0.7
 
 
 def influence(
@@ -93,7 +93,8 @@ def influence(
     if refit != "always" and _can_be_weighed(fit, columns, whole):
         with contextlib.suppress(DataError):  # shared effects, or another family
             weights, shape = left_out_weights(fit, columns[0])
-    parts, refitted, failures = [], [], []
+    parts: list[xr.Dataset] = []
+    refitted, fits = [], [fit]
     for at, level in enumerate(levels):
         weighed = bool(shape[at] <= MAX_PARETO_K)
         if weighed:
@@ -103,7 +104,7 @@ def influence(
         else:
             again = _without(fit, columns, level, method=method, draws=draws, seed=seed)
             parts.append(_interval(estimand(again)[name], prob))
-            failures.append(again.attrs["failures"])
+            fits.append(again)
         refitted.append(not weighed and refit != "never")
         if progress is not None:
             progress(at + 1, len(levels))
@@ -120,11 +121,8 @@ def influence(
     )
     found["refitted"] = ("left_out", np.array(refitted))
     found["pareto_k"] = ("left_out", shape)
-    failed = [one for one in [fit.attrs["failures"], *failures] if one != "[]"]
-    return found.drop_attrs().assign_attrs(
-        estimand=f"{whole.attrs.get('estimand', name)}, without each {' or '.join(columns)}",
-        failures=failed[0] if failed else "[]",
-    )
+    told = f"{whole.attrs.get('estimand', name)}, without each {' or '.join(columns)}"
+    return marked(found.drop_attrs(), *fits).assign_attrs(estimand=told)
 
 
 def _levels(fit: xr.DataTree, columns: Sequence[str]) -> np.ndarray:

@@ -3,7 +3,7 @@
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.estimands.summaries import SAMPLE
+from causalbias.estimands.summaries import SAMPLE, marked
 
 STEPS = 60  # of bisection: to double precision
 
@@ -67,4 +67,5 @@ def leak_to_overturn(
         there = doubtful(half)
         low, high = xr.where(there, low, half), xr.where(there, half, high)
     least = xr.where(doubtful(xr.zeros_like(middle)), 0.0, high.where(reached))
-    return xr.Dataset({"leak": ratio, "to_zero": middle, "to_doubt": least})
+    found = xr.Dataset({"leak": ratio, "to_zero": middle, "to_doubt": least})
+    return marked(found, effect, slope)

@@ -1,6 +1,5 @@
 """Prior sensitivity of an estimand, by power-scaling."""
 
-import json
 import logging
 
 import arviz_stats
@@ -13,7 +12,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.predictive import total_log_likelihood
 from causalbias.estimands.predictor import coefficients_of
 from causalbias.estimands.scales import Floats
-from causalbias.estimands.summaries import SAMPLE, drawn
+from causalbias.estimands.summaries import SAMPLE, drawn, failed
 from causalbias.inference.problem import EngineError
 from causalbias.models.arrays import Arrays, arrays_of, sd_log_prior
 from causalbias.models.result import frame_of, model_of, spec_of
@@ -81,7 +80,7 @@ def prior_sensitivity(
         }
     )
     found = arviz_stats.psense_summary(tree, var_names=[name])
-    return found.assign(converged=not json.loads(fit.attrs["failures"]))
+    return found.assign(converged=not failed(fit))
 
 
 def log_prior(fit: xr.DataTree) -> Floats:

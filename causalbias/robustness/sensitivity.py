@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.estimands.summaries import drawn, summarise
+from causalbias.estimands.summaries import drawn, failed, summarise
 from causalbias.robustness.influence import influence
 from causalbias.robustness.prior import prior_sensitivity
 
@@ -45,7 +45,7 @@ def sensitivity(
         which one's absence moves it farthest and by how many posterior standard deviations
         (`shift`); `overturned`: without how many of them the interval would hold zero and now
         does not, or the other way round; `tried`: without how many it is known; `groups`: how many
-        there are.
+        there are; `converged`: False where the fit, or one without a seed, failed its diagnostics.
 
     Raises
     ------
@@ -77,7 +77,8 @@ def sensitivity(
     if labels:
         columns = columns.merge(table[labels], on=labels, how="right")[columns.columns]
         columns = columns.drop(columns=labels)
-    return pd.concat([table, _prior(fit, draws, name, labels), columns], axis=1)
+    found = pd.concat([table, _prior(fit, draws, name, labels), columns], axis=1)
+    return found.assign(converged=not failed(without))
 
 
 def _prior(fit: xr.DataTree, draws: xr.Dataset, name: str, labels: Sequence[str]) -> pd.DataFrame:

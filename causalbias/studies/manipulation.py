@@ -18,7 +18,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.estimands.summaries import per_unit, rank_probabilities
 from causalbias.models.result import Fit
-from causalbias.studies.parts import fit_one, join, worst
+from causalbias.studies.parts import fit_one, join
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
@@ -118,7 +118,7 @@ def analyse_manipulation(
         fits[f"human: {attribute}"] = fit_each(HUMAN_FORMULA, rows, f"people: {attribute}")
         changes[str(attribute)] = effects(fits[f"human: {attribute}"], "level")
     human = join(changes, "attribute")
-    ranks = {"human": _ranks(human["effect"], human)}
+    ranks = {"human": _ranks(human["effect"])}
     if "machine" not in study.children:
         return Manipulation(study, fits, human, None, None, ranks, None, prob)
     moves: dict[str, xr.Dataset] = {}
@@ -127,10 +127,8 @@ def analyse_manipulation(
         moves[str(system)] = _mean_distances(fits[f"machine: {system}"], rows)
     machine = join(moves, "system")
     ratio = _distance_per_point(study, human, machine, prob)
-    ranks["machine"] = _ranks(machine["prediction"], machine)
-    ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute").assign_attrs(
-        failures=ratio.attrs["failures"]
-    )
+    ranks["machine"] = _ranks(machine["prediction"])
+    ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute")
     nonmatch = nonmatch_rates(study, prob=prob)
     return Manipulation(study, fits, human, machine, ratio, ranks, nonmatch, prob)
 
@@ -170,7 +168,6 @@ def _distance_per_point(
     moved, seen = xr.align(_widest(machine["prediction"]), _widest(human["effect"]), join="inner")
     ratio = per_unit(moved, seen, prob=prob).assign_attrs(
         outcome="distance per point of perceived change", scale="response",
-        failures=worst(human, machine),
     )  # fmt: skip
     return ratio.assign(
         n_edits=_widest(machine["n"]), n_raters=("attribute", _raters(study, ratio))
@@ -241,10 +238,8 @@ def _raters(study: xr.DataTree, ratio: xr.Dataset) -> list[int]:
     return [int(per[str(attribute)]) for attribute in ratio["attribute"].values]
 
 
-def _ranks(draws: xr.DataArray, of: xr.Dataset) -> xr.DataArray:
-    """Ranks of the attributes, with the mark of the estimates that they are of."""
-    found = rank_probabilities(_widest(draws), "attribute")
-    return found.assign_attrs(failures=of.attrs["failures"])
+def _ranks(draws: xr.DataArray) -> xr.DataArray:
+    return rank_probabilities(_widest(draws), "attribute")
 
 
 def _widest(draws: xr.DataArray) -> xr.DataArray:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.estimands.comparing import shuffled
+from causalbias.estimands.summaries import marked
 from causalbias.models.fitting import fit
 from causalbias.models.result import Fit
 
@@ -60,9 +61,4 @@ def join(parts: dict[str, xr.Dataset], dim: str) -> xr.Dataset:
     index = pd.Index(list(parts), name=dim)
     apart = [shuffled(part, seed=at) for at, part in enumerate(parts.values())]
     joined = xr.concat(apart, index, combine_attrs="override", join="outer")
-    return joined.assign_attrs(failures=worst(*parts.values()))
-
-
-def worst(*parts: xr.Dataset) -> str:
-    """The first failures among these, as the JSON that attributes hold."""
-    return next((p.attrs["failures"] for p in parts if p.attrs["failures"] != "[]"), "[]")
+    return marked(joined, *parts.values())
