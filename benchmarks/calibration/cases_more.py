@@ -192,13 +192,13 @@ def answers(study: cb.Study, truth: xr.Dataset, seed: int) -> list[Record]:
     )
 
 
-def checks(replicate: int, leak: float = 0.0) -> list[Record]:
+def checks(replicate: int, leak: float = 0.0, seeds: int = 20) -> list[Record]:
     """Perceived dose and leaks, from scores of a classifier for most faces.
 
     `leak`: points of expression that a unit of age moves.
     """
     rng = np.random.default_rng([9, replicate])
-    seeds, levels = 20, np.array([-1.0, 0.0, 1.0])
+    levels = np.array([-1.0, 0.0, 1.0])
     faces = pd.MultiIndex.from_product(
         [range(seeds), ["a", "b"], ["age", "smiling"], levels],
         names=["seed", "race", "attribute", "level"],

@@ -119,6 +119,6 @@ def sees_misfit(fit: cb.Fit) -> bool:
 
 
 def sees_leak(replicate: int) -> bool:
-    """Whether `checks.leaks` finds a leak of a quarter of the smile's own effect a step."""
-    found: list[Record] = cases_more.checks(replicate, leak=0.25)
+    """Whether `checks.leaks` finds a leak of 0.25 a step, in scores of as many seeds' faces."""
+    found: list[Record] = cases_more.checks(replicate, leak=0.25, seeds=SETTING.seeds)
     return any(one[0] == "checks.leaks" and one[1] == 0.5 and one[4] != 0 for one in found)
