@@ -148,7 +148,7 @@ def wrong_table() -> str:
             for name in by
         ]  # fmt: skip
         rows.append([str(setting), *(percent(part.loc[name, "90"]) for name in names), *seen])
-    header = ["what is wrong", *(f"`{name}`" for name in names), "`check` fails",
+    header = ["what is wrong", *(f"`{name}`" for name in names), "`check` fails or says to look",
               "`checks.leaks` clear"]  # fmt: skip
     return markdown(header, rows)
 
