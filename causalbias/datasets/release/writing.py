@@ -96,7 +96,8 @@ def _check_names(study: xr.DataTree, stimuli: pd.DataFrame) -> None:
                         f"a spreadsheet would run {text!r}", mend="rename it", file=group
                     )
             for name in sorted(set(map(str, part[coordinate].values))):
-                if not re.fullmatch(r"\w[\w .()+-]*", name):
+                climbs = set("/\\:") & set(name) or name.startswith(".") or not name.isprintable()
+                if climbs or re.match(RUN_BY_SPREADSHEETS, name):
                     raise DataError(
                         f"a file cannot be called {name!r}", mend="rename it", file=group,
                         column=coordinate,
