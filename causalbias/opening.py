@@ -90,6 +90,8 @@ def _zarr(path: Path) -> Iterator[Claim]:
             one = Path(folder, name)
             if one.is_symlink() and not one.resolve().is_relative_to(home):
                 raise _leads_out(path, one.relative_to(path).as_posix(), "a link")
+        if {".zgroup", ".zarray", ".zmetadata"} & set(files):
+            raise ValueError("format 2 of Zarr, and not 3")
         if "zarr.json" in files:
             yield from _arrays(json.loads(Path(folder, "zarr.json").read_text()), path)
 

@@ -83,12 +83,9 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
     if not path.exists():
         raise DataError("no such file", mend="check the path", file=str(path))
     engine = "h5netcdf" if path.suffix == ".nc" else "zarr"
-    given = {"engine": engine, "chunks": {} if lazy else None}
     try:
         check_contained(path, lazy=lazy)
-        if path.suffix == ".zarr":
-            given["zarr_format"] = 3
-        tree = xr.open_datatree(path, **given)
+        tree = xr.open_datatree(path, engine=engine, chunks={} if lazy else None)
         if not lazy:
             tree = tree.load()
             tree.close()

@@ -18,6 +18,9 @@ except ImportError:  # Windows: what a killed run left half written stays beside
     fcntl = None  # type: ignore[assignment]
 
 REPLACED = "replaced"
+# How a cell of a CSV begins that a spreadsheet takes for a formula, full-width forms included
+# (OWASP).
+RUN_BY_SPREADSHEETS = r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]"
 
 
 @contextmanager

@@ -16,9 +16,8 @@ from causalbias.studies.checks import Checks
 from causalbias.studies.dependence import dependence
 from causalbias.studies.identity import Identity
 from causalbias.studies.manipulation import Manipulation
+from causalbias.writing import RUN_BY_SPREADSHEETS
 
-# How a cell begins that a spreadsheet takes for a formula, full-width forms included (OWASP).
-RUN_BY_SPREADSHEETS = r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]"
 RECORD_TITLES = {
     "check_dose": "Manipulation check: perceived change of the manipulated attribute",
     "check_leaks": "Manipulation check: what each manipulation changes of what is perceived",

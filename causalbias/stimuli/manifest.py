@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from causalbias.datasets.reading import printable
 from causalbias.errors import DataError
 from causalbias.memory import check_file
 from causalbias.stimuli.rows import Fault, blank, check_rows, repeated, sample
-from causalbias.stimuli.services import FORMULA, safe_path
+from causalbias.stimuli.services import safe_path
 from causalbias.storage import replace_text
 from causalbias.study.tables import check_columns
+from causalbias.writing import RUN_BY_SPREADSHEETS
 
 COLUMNS = ("image", "seed", "attribute", "level", "generator")
 
@@ -112,6 +114,12 @@ def write_manifest(faces: pd.DataFrame, path: str | Path) -> Path:
     check_columns(faces, COLUMNS, file=path.name)
     rows = faces.drop(columns="stimulus", errors="ignore")
     texts = rows.select_dtypes(exclude="number").astype(str)
+    for name in map(str, rows):
+        if re.match(RUN_BY_SPREADSHEETS, name):
+            raise DataError(
+                "a column's name that would be run as a formula", mend="rename it", file=path.name,
+                column=name,
+            )  # fmt: skip
     check_rows(
         [
             (str(name), f"{sample(texts[name], bad)} would be run as a formula", bad, "rename it")
@@ -126,7 +134,7 @@ def write_manifest(faces: pd.DataFrame, path: str | Path) -> Path:
 
 def _runs(texts: pd.Series) -> np.ndarray:
     """Which texts a spreadsheet would run: a negative number is none."""
-    formula = texts.str.match(FORMULA).to_numpy(bool)
+    formula = texts.str.match(RUN_BY_SPREADSHEETS).to_numpy(bool)
     return formula & pd.to_numeric(texts, errors="coerce").isna().to_numpy(bool)
 
 

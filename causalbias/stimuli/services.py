@@ -16,9 +16,9 @@ from causalbias.memory import check_file
 from causalbias.stimuli.rows import Fault, blank, check_rows, repeated, sample
 from causalbias.storage import replace_text
 from causalbias.study.tables import check_columns, check_known, check_unique
+from causalbias.writing import RUN_BY_SPREADSHEETS
 
-FORMULA = re.compile(r"[=+\-@\t\r\n]")
-BASE = re.compile(r"(https?://|s3://|/)([^\s\"'<>]*[/=])?")
+BASE = re.compile(r"(https?://|s3://|/(?!/))([^\s\"'<>]*[/=])?")
 MTURK = {"task": "Input.task", "annotator": "WorkerId", "score": "Answer.score"}
 REFUSED = "Rejected"
 
@@ -117,7 +117,7 @@ def to_manifest_csv(
                 "rename it",
             )
             for name in rows
-            if (bad := rows[name].str.match(FORMULA).to_numpy(bool)).any()
+            if (bad := rows[name].str.match(RUN_BY_SPREADSHEETS).to_numpy(bool)).any()
         ],
         file="assignment",
     )

@@ -27,7 +27,8 @@ class Study(xr.DataTree):
 
     def _repr_html_(self) -> str:
         groups = "".join(
-            f"<details><summary>/{name}</summary>{group_of(self, name)._repr_html_()}</details>"
+            f"<details><summary>/{escape(str(name))}</summary>"
+            f"{group_of(self, name)._repr_html_()}</details>"
             for name in self.children
         )
         return f"<pre>{escape(describe(self))}</pre>{groups}"

@@ -16,7 +16,7 @@ from causalbias.datasets.release.layout import FACTORS, PAIR_QUESTION, annotatio
 from causalbias.errors import DataError
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
-from causalbias.writing import replacing, write_netcdf
+from causalbias.writing import RUN_BY_SPREADSHEETS, replacing, write_netcdf
 
 CHUNK = 500
 TONES = {"white": 0.1, "asian": 0.35, "black": 0.9}
@@ -89,8 +89,15 @@ def _check_names(study: xr.DataTree, stimuli: pd.DataFrame) -> None:
         check_path(str(image), "stimuli")
     for group, coordinate in (("human", "question"), ("machine", "system")):
         if group in study.children:
-            for name in sorted(set(map(str, study[group][coordinate].values))):
-                if not re.fullmatch(r"\w[\w .()+-]*", name):
+            part = study[group].to_dataset()
+            for text in set(map(str, part["status"].values.ravel())) if "status" in part else ():
+                if re.match(RUN_BY_SPREADSHEETS, text):
+                    raise DataError(
+                        f"a spreadsheet would run {text!r}", mend="rename it", file=group
+                    )
+            for name in sorted(set(map(str, part[coordinate].values))):
+                climbs = set("/\\:") & set(name) or name.startswith(".") or not name.isprintable()
+                if climbs or re.match(RUN_BY_SPREADSHEETS, name):
                     raise DataError(
                         f"a file cannot be called {name!r}", mend="rename it", file=group,
                         column=coordinate,
