@@ -139,7 +139,8 @@ def test_error_rates_know_no_units(study, unit):
         lambda one, u: cb.threshold_at(one, 0.5, draws=50)["threshold"] / u,
     ):
         np.testing.assert_allclose(make(other, unit), make(study, 1.0), rtol=1e-6)
-    assert render(cb.plots.score_distributions(cb.score_histograms(other, "race")), "png")
+    counts = cb.score_histograms(other, "race").sel(system="ResNet-34")
+    assert render(cb.plots.score_distributions(counts), "png")
 
 
 @pytest.mark.parametrize("unit", [1e-8, 1e8])
