@@ -45,7 +45,7 @@ def reliability(
     Raises
     ------
     DataError
-        If no item has two answers, or all answers are the same.
+        If there is one annotator, no item has two answers, or all answers are the same.
 
     Examples
     --------
@@ -56,6 +56,8 @@ def reliability(
     """
     _check_prob(prob)
     ratings = ratings_of(study, question)
+    if len(ratings.annotators) < 2:
+        raise DataError("one annotator", mend="agreement is between two or more")
     counts, values = ratings.counts(), ratings.values
     rows = {}
     for level in LEVELS:

@@ -18,7 +18,7 @@ from causalbias.estimands.summaries import marked
 from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.memory import check_memory
 from causalbias.models.fitting import rows_of
-from causalbias.models.formula import building, formula_columns
+from causalbias.models.formula import building, formula_columns, one_level
 from causalbias.models.sizes import check_fit_size
 from causalbias.study.frames import to_frame
 
@@ -146,8 +146,8 @@ def joint(
     ------
     DataError
         If a column is missing, genuine and impostor pairs are pooled, no pair has both outcomes,
-        memory will not hold the model, or no pair has two answers (the noise could not be told
-        from the pairs' differences).
+        memory will not hold the model, an outcome or a variable of the terms is the same in all
+        pairs, or no pair has two answers (the noise could not be told from the pairs' differences).
 
     Examples
     --------
@@ -166,7 +166,7 @@ def joint(
         if name not in rows:
             raise DataError(f"no column {name!r}", mend=f"use one of {', '.join(rows.columns)}")
     used, left_out = _usable(
-        rows_of(rows, subset), [*columns, *chain.from_iterable(members.values())]
+        rows_of(rows, subset), columns[1:], [*chain.from_iterable(members.values())]
     )
     check_fit_size(f"distance ~ {terms}", used, 2 * draws * chains)
     with building(f"distance ~ {terms}", used):
@@ -178,20 +178,24 @@ def joint(
             f"products of {one.shape[1]:,} levels of {name!r} with each other",
             "merge levels, or model a part of the rows with subset=",
         )
+    unit = used[list(OUTCOMES)].to_numpy(float).std(axis=0)  # or 1e-8 loses a matrix its digits
     data = JointData(
-        mean=used["score"].to_numpy(float),
+        mean=used["score"].to_numpy(float) / unit[0],
         count=used["answers"].to_numpy(float),
-        within=float(used["within"].sum()),
-        distance=used["distance"].to_numpy(float),
+        within=float(used["within"].sum()) / unit[0] ** 2,
+        distance=used["distance"].to_numpy(float) / unit[1],
         design=np.asarray(design.design_matrix, float),
         members=list(matrices.values()),
-        scale=2.5 * used[list(OUTCOMES)].to_numpy(float).std(axis=0),
+        scale=np.full(2, 2.5),
     )
     found = [
         sample_joint(data, draws=draws, warmup=warmup, rng=rng)
         for rng in np.random.default_rng(seed).spawn(chains)
     ]
     every = {name: np.stack([one[name] for one in found]) for name in found[0]}
+    every["coefficient"] *= unit
+    every["covariance"] *= np.outer(unit, unit)
+    every["noise"] *= unit[0]
     labels = [label for term in design.terms.values() for label in _labels(term)]
     posterior = _posterior(every, labels, [*members, "pair"])
     shares = {name: float(one.multiply(one).sum(axis=1).mean()) for name, one in matrices.items()}
@@ -296,7 +300,10 @@ def slope_on_score(found: Joint) -> xr.DataArray:
     return slope.weighted(weight * score * score).mean("source")
 
 
-def _usable(rows: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _usable(
+    rows: pd.DataFrame, terms: list[str], members: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    columns = [*terms, *members]
     reasons = {
         "no distance": rows["distance"].isna(),
         "no answers": rows["score"].isna(),
@@ -315,7 +322,16 @@ def _usable(rows: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, pd.Da
         )
     if used["answers"].max() < 2:
         raise DataError("no pair has two answers", mend="ask two people or more about some pairs")
+    for name in OUTCOMES:
+        if used[name].nunique() < 2:
+            raise DataError(
+                f"every {name} is {used[name].iloc[0]:g}, so nothing can be estimated",
+                mend="check the column, the subset and the system",
+                column=name,
+            )
     for name in columns:
+        if used[name].nunique() < 2 and name in terms:
+            raise one_level(name, used)
         if pd.api.types.is_extension_array_dtype(used[name]):
             used[name] = used[name].to_numpy()
     table = pd.DataFrame({"reason": list(counts), "count": list(counts.values())})

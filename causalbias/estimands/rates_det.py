@@ -159,6 +159,12 @@ def equal_error_rate(
     for curve in _curves(pairs, cohort, False, draws, seed):
         rate, threshold = equal_point(*cells[curve.key], curve)
         gap = curve.fmr - curve.fnmr
+        if gap.shape[1] < 2:
+            raise DataError(
+                f"{' '.join(map(str, curve.key))}: all distances are the same, so that no "
+                "threshold tells genuine from impostor pairs",
+                mend="check the distances, or leave that system or group out",
+            )
         after = np.argmax(gap >= 0, axis=1).clip(min=1)
         rows = np.arange(len(gap))
         low, high = gap[rows, after - 1], gap[rows, after]

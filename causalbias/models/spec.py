@@ -93,6 +93,9 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
             )
     _check_names(frame, response, columns)
     used = frame[columns].reset_index(drop=True)
+    outcome = proportion(spec.formula) if spec.family == "binomial" else (response,)
+    if len(used) == 1 and not set(columns) <= {*outcome, *of_rows}:
+        raise DataError("one row", mend="give more: with one, no variable has an effect")
     for name in columns:
         if name not in of_rows:
             used[name] = _plain(used[name])
