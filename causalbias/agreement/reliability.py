@@ -56,9 +56,9 @@ def reliability(
     """
     _check_prob(prob)
     ratings = ratings_of(study, question)
-    if len(ratings.annotators) < 2:
-        raise DataError("one annotator", mend="agreement is between two or more")
     counts, values = ratings.counts(), ratings.values
+    if len(ratings.annotators) < 2 and counts.sum(axis=1).max() > 1:
+        raise DataError("one annotator", mend="agreement is between two or more")
     rows = {}
     for level in LEVELS:
         estimate = alpha(counts, level, values)
