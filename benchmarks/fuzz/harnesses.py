@@ -174,7 +174,7 @@ def manifest(suffix: str, root: Path, data: bytes) -> object:
     return faces
 
 
-MANIFEST = "image,seed,pose,generator\na.png,1,0,g1\nb.png,1,2,g1\n"
+MANIFEST = "image,seed,attribute,level,generator\na.png,1,pose,0,g1\nb.png,1,pose,2,g1\n"
 
 
 @cache

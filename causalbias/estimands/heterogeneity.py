@@ -113,13 +113,13 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
     Dataset
         ``share`` (chain, draw, source): of each variable, of "groups" (seeds, annotators: their
         effects and slopes together, averaged over the rows), and of "residual" (or the noise of
-        the link's latent variable). They add up to one.
+        the link's latent variable). They add up to one. With no variable, as in
+        ``score ~ 1 + (1|annotator)``, the share of "groups" is the intraclass correlation.
 
     Raises
     ------
     DataError
-        If the model has no variable but of groups, or their levels have more than 50,000
-        combinations.
+        If the variables' levels have more than 50,000 combinations.
 
     Examples
     --------
@@ -134,10 +134,11 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
     used = formula_columns(common_formula(spec.formula))[1]
     responses = proportion(spec.formula) if spec.family == "binomial" else (outcome_of(fit),)
     variables = [name for name in used if name not in responses]
-    grid, weights = _grid(frame, variables)
-    design = design_of(model, grid).reshape(*map(len, weights), -1)
     beta = coefficients_of(model, frame, fit.children["posterior"].to_dataset())
-    shares = _shapley(design, weights, beta)
+    shares = np.empty((len(beta), 0))
+    if variables:
+        grid, weights = _grid(frame, variables)
+        shares = _shapley(design_of(model, grid).reshape(*map(len, weights), -1), weights, beta)
     groups, residual = total_group_variance(fit, frame), np.square(latent_sd(fit, model))
     every = np.column_stack([shares, groups, residual])
     posterior = fit.children["posterior"]
@@ -163,8 +164,6 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
 
 def _grid(frame: pd.DataFrame, variables: Sequence[str]) -> tuple[pd.DataFrame, list[Floats]]:
     """All combinations of the variables' levels, the last fastest; each level's frequency."""
-    if not variables:
-        raise DataError("the model has no variable but of groups", mend="add one to the formula")
     counts = [frame[name].value_counts(sort=False).sort_index() for name in variables]
     cells = int(np.prod([len(one) for one in counts]))
     if cells > MAX_CELLS:

@@ -225,17 +225,18 @@ def design_of(model: bmb.Model, frame: pd.DataFrame) -> Floats:
     component = model.parameters[model.family.likelihood.parent]
     if component.offset_terms:
         raise DataError("the formula has an offset", mend="model it as a coefficient for effects")
-    if component.design.common is None:
+    common = component.design.common
+    if common is None or not common.terms:  # an ordinal model of an intercept has neither
         return np.empty((len(frame), 0))
     # Whole: bambi drops the intercept of ordinal models and leaves the slices as they were.
-    return np.asarray(component.design.common.evaluate_new_data(frame).design_matrix, np.float64)
+    return np.asarray(common.evaluate_new_data(frame).design_matrix, np.float64)
 
 
 def coefficients_of(model: bmb.Model, frame: pd.DataFrame, posterior: xr.Dataset) -> Floats:
     """Coefficients (draws, p) of the columns of `design_of`; `frame` is any rows of the model."""
     common = model.parameters[model.family.likelihood.parent].design.common
     draws = posterior.sizes["chain"] * posterior.sizes["draw"]
-    if common is None:
+    if common is None or not common.terms:
         return np.empty((draws, 0))
     slices = common.evaluate_new_data(frame[:1]).slices
     return np.hstack([_flat(posterior[name]) for name in slices])

@@ -141,7 +141,7 @@ def _check_categories(spec: ModelSpec, used: pd.DataFrame, why: str) -> None:
     """Raise where NUTS would have so many thresholds that it does not end in reasonable time.
 
     The Laplace engine takes 60 categories of 3,000 rows in 6 s, and 100 in 17 s; it declines where
-    most have a few rows only. NUTS then takes 22 s of CPU for 60 categories of 240 rows, and for
+    most have a few rows only. NUTS then takes 22 s of CPU for 60 categories of 120 rows, and for
     100 of 1,000 it was not done after 5 minutes.
     """
     if spec.family != "cumulative":

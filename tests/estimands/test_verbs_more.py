@@ -500,3 +500,23 @@ def test_of_names_the_draws_there_are(machine):
     assert len(cb.summarise(found, of="average_slope")) == 1
     with pytest.raises(DataError, match="prediction, slope, average_slope"):
         cb.summarise(found, of="nope")
+
+
+@pytest.mark.parametrize("family", ["gaussian", "cumulative", "bernoulli"])
+def test_a_model_of_an_intercept_has_its_verbs_and_the_intraclass_correlation(family):
+    rng = np.random.default_rng(3)
+    own = np.repeat(rng.normal(0, 1, 12), 10)
+    y = own + rng.normal(size=120)
+    y = {"gaussian": y, "cumulative": np.digitize(y, [-1, 0, 1]), "bernoulli": (y > 0).astype(int)}
+    rows = pd.DataFrame({"y": y[family], "g": np.arange(120) // 10})
+    for formula in ("y ~ 1", "y ~ 1 + (1|g)"):
+        fit = cb.fit(formula, rows, family=family, draws=500, seed=1)
+        mean = cb.summarise(cb.predictions(fit, ())).iloc[0]
+        assert mean["lower"] < rows["y"].mean() < mean["upper"]
+        checked = cb.check(fit)  # the first leaves groups out, which may show
+    assert checked.attrs["verdict"] == "pass"
+    share = cb.variance_shares(fit)["share"].sel(source="groups")
+    posterior = fit["posterior"].to_dataset()
+    noise = posterior["sigma"] ** 2 if family == "gaussian" else np.pi**2 / 3
+    between = posterior["1|g_sigma"] ** 2
+    np.testing.assert_allclose(share, between / (between + noise))
