@@ -74,15 +74,16 @@ class GroupDesign:
             If a row's level was not in the data fitted.
         """
         index = pd.Index(self.levels)
-        codes = np.column_stack(
-            [index.get_indexer(pd.Index(_labels(frame, names))) for names in self.members]
-        )
+        labels = [_labels(frame, names) for names in self.members]
+        codes = np.column_stack([index.get_indexer(pd.Index(one)) for one in labels])
         if (codes < 0).any():
-            row = int((codes < 0).any(axis=1).argmax())
+            row, member = (int(one[0]) for one in np.nonzero(codes < 0))
             raise DataError(
-                f"a level of {self.factor!r} that was not in the data fitted",
-                mend="use population='typical'", row=row + 1,
-            )  # fmt: skip
+                f"no row of {self.factor} {str(labels[member][row])!r} was fitted, so nothing is "
+                "known of what is its own",
+                mend="use population='new' (of others like these), or 'typical'",
+                row=row + 1,
+            )
         return codes.astype(np.int64)
 
     def concentration(self, frame: pd.DataFrame) -> NDArray[np.float64]:

@@ -520,3 +520,14 @@ def test_a_model_of_an_intercept_has_its_verbs_and_the_intraclass_correlation(fa
     noise = posterior["sigma"] ** 2 if family == "gaussian" else np.pi**2 / 3
     between = posterior["1|g_sigma"] ** 2
     np.testing.assert_allclose(share, between / (between + noise))
+
+
+def test_a_seed_never_seen_in_a_race_is_named_where_its_own_effect_is_asked_for():
+    cells = pd.MultiIndex.from_product([range(9), list("ab"), [0, 1]], names=["seed", "race", "x"])
+    rows = cells.to_frame(index=False)
+    rows["y"] = np.random.default_rng(0).normal(size=len(rows))
+    rows = rows[~((rows["seed"] == 3) & (rows["race"] == "b"))]
+    fit = cb.fit("y ~ race + x + (1|seed) + (1|seed:race)", rows, draws=200)
+    with pytest.raises(DataError, match="no row of seed:race '3:b' was fitted.*population='new'"):
+        cb.effects(fit, "race", population="these")
+    assert np.isfinite(cb.summarise(cb.effects(fit, "race", population="new"))["estimate"]).all()
