@@ -528,6 +528,6 @@ def test_a_seed_never_seen_in_a_race_is_named_where_its_own_effect_is_asked_for(
     rows["y"] = np.random.default_rng(0).normal(size=len(rows))
     rows = rows[~((rows["seed"] == 3) & (rows["race"] == "b"))]
     fit = cb.fit("y ~ race + x + (1|seed) + (1|seed:race)", rows, draws=200)
-    with pytest.raises(DataError, match="no row of seed:race '3:b' was fitted.*population='new'"):
+    with pytest.raises(DataError, match=r"no row of seed:race '3:b' was fitted.*population='new'"):
         cb.effects(fit, "race", population="these")
     assert np.isfinite(cb.summarise(cb.effects(fit, "race", population="new"))["estimate"]).all()
