@@ -17,8 +17,9 @@ SUFFIXES = (".nc", ".zarr")
 def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     """Write a study, a fit or embeddings to one NetCDF file (``.nc``) or Zarr store (``.zarr``).
 
-    The file appears under its name only when it is complete; an existing one is replaced. NetCDF
-    is made in memory first; for a tree that memory cannot hold twice, take Zarr.
+    The file appears under its name only when it is complete; an existing one is replaced. Numbers
+    carry checksums, in Zarr texts too, so that what is damaged later is refused when it is opened.
+    NetCDF is made in memory first; for a tree that memory cannot hold twice, take Zarr.
 
     Parameters
     ----------
@@ -49,10 +50,17 @@ def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
         if path.suffix == ".nc":
             write_netcdf(tree, new)
         else:
+            from zarr.codecs import Crc32cCodec, ZstdCodec
+
+            summed = {"compressors": (ZstdCodec(), Crc32cCodec())}
+            encoding = {
+                node.path: dict.fromkeys(node.to_dataset(inherit=False).variables, summed)
+                for node in tree.subtree
+            }
             with warnings.catch_warnings():
                 # Zarr says that consolidated metadata is not yet in its specification.
                 warnings.filterwarnings("ignore", message="Consolidated metadata")
-                tree.to_zarr(new)
+                tree.to_zarr(new, encoding=encoding)
     return path
 
 

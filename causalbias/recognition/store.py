@@ -4,6 +4,7 @@ A batch is one transaction, so that a run that is killed loses at most the batch
 """
 
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ import numpy as np
 
 from causalbias.errors import DataError
 
-FORMAT = 1
+FORMAT = 2
 APPLICATION = 0x63627265  # marks the file as ours: "cbre"
 TABLE = """CREATE TABLE IF NOT EXISTS embeddings (
-    key TEXT, image TEXT, status TEXT, note TEXT, vector BLOB, PRIMARY KEY (key, image)
+    key TEXT, image TEXT, status TEXT, note TEXT, vector BLOB, checksum INTEGER,
+    PRIMARY KEY (key, image)
 ) WITHOUT ROWID"""
 ELSEWHERE = "free some space, or give another directory; what is in it is as it was"
 MENDS = {
@@ -92,7 +94,10 @@ def add_records(store: sqlite3.Connection, key: str, records: Mapping[str, Recor
         (key, image, one.status, one.note, _packed(one.vector)) for image, one in records.items()
     ]
     with store:
-        store.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?, ?)", rows)
+        store.executemany(
+            "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?, ?, ?)",
+            [(*row, checksum_of(*row)) for row in rows],
+        )
 
 
 def read_records(store: sqlite3.Connection, key: str, images: Iterable[str]) -> dict[str, Record]:
@@ -101,15 +106,15 @@ def read_records(store: sqlite3.Connection, key: str, images: Iterable[str]) -> 
     Raises
     ------
     DataError
-        If a vector is damaged: missing, not finite, or not as long as the others.
+        If a row is not as it was written, or a vector not as long as the others.
     """
-    wanted = set(images)
-    query = "SELECT image, status, note, vector FROM embeddings WHERE key = ?"
-    found = {
-        image: Record(status, note, _unpacked(vector))
-        for image, status, note, vector in store.execute(query, (key,))
-        if image in wanted
-    }
+    wanted, found = set(images), {}
+    query = "SELECT image, status, note, vector, checksum FROM embeddings WHERE key = ?"
+    for image, status, note, vector, checksum in store.execute(query, (key,)):
+        if image in wanted:
+            if checksum != checksum_of(key, image, status, note, vector):
+                raise _damaged(f"the row of image {str(image)[:12]} is not as it was written")
+            found[image] = Record(status, note, _unpacked(vector))
     lengths = {0 if one.vector is None else len(one.vector)
                for one in found.values() if one.status == "ok"}  # fmt: skip
     if len(lengths) > 1 or 0 in lengths:
@@ -122,6 +127,11 @@ def read_records(store: sqlite3.Connection, key: str, images: Iterable[str]) -> 
 
 def _packed(vector: np.ndarray | None) -> bytes | None:
     return None if vector is None else vector.astype(FLOAT32).tobytes()
+
+
+def checksum_of(*row: object) -> int:
+    """Of what a row holds, of whatever kind damage has made it."""
+    return zlib.crc32(repr(row).encode(errors="replace"))
 
 
 def _unpacked(vector: bytes | None) -> np.ndarray | None:

@@ -15,6 +15,7 @@ import xarray as xr
 import causalbias as cb
 from causalbias.models.fitting import rows_of
 from causalbias.models.priors import parse_prior
+from causalbias.recognition.store import checksum_of
 from tests.hostile.battery import (
     CASES,
     LAYOUTS,
@@ -362,15 +363,35 @@ def sql(text: str):
     return change
 
 
+def forged(text: str):
+    """A change whose maker has set the checksums right."""
+
+    def change(path: Path) -> None:
+        sql(text)(path)
+        with sqlite3.connect(path) as database:
+            for row in database.execute("SELECT * FROM embeddings").fetchall():
+                database.execute("UPDATE embeddings SET checksum = ?", (checksum_of(*row[:5]),))
+        database.close()
+
+    return change
+
+
 store("text", "store", lambda path: path.write_bytes(b"hello " * 999))
 store("cut off", "store|delete", lambda path: path.write_bytes(path.read_bytes()[:5000]))
 store("another's", "another kind", sql("PRAGMA application_id = 7"))
 store("another version", "version", sql("PRAGMA user_version = 9"))
 store("no table", "store", sql("DROP TABLE embeddings"))
-store("a vector of odd length", "bytes", sql("UPDATE embeddings SET vector = x'00'"))
-store("no vector", "features", sql("UPDATE embeddings SET vector = NULL"))
-store("a vector of NaN", "finite", sql("UPDATE embeddings SET vector = x'0000C07F'"))
-store("text for a vector", "store|embedding", sql("UPDATE embeddings SET vector = 'abcd'"))
+store("a vector of odd length", "bytes", forged("UPDATE embeddings SET vector = x'00'"))
+store("no vector", "features", forged("UPDATE embeddings SET vector = NULL"))
+store("a vector of NaN", "finite", forged("UPDATE embeddings SET vector = x'0000C07F'"))
+store("text for a vector", "store|embedding", forged("UPDATE embeddings SET vector = 'abcd'"))
+
+store("another status", "as it was written", sql("UPDATE embeddings SET status = 'ok?'"))
+store(
+    "a vector changed a little",
+    "as it was written",
+    sql("UPDATE embeddings SET vector = zeroblob(length(vector))"),
+)
 
 # -- formulas, conditions, priors --------------------------------------------------------------
 for _text in (

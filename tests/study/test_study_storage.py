@@ -202,3 +202,29 @@ def test_other_endings(tmp_path, name):
 def test_saved_without_pickle(tmp_path):
     path = cb.save(study_of(), tmp_path / "study.nc")
     assert b"pickle" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_a_changed_bit_of_a_number_is_noticed(tmp_path, suffix):
+    """Wherever a bit changes in what holds numbers, the file is refused or says the same."""
+    study = cb.simulate(4, rng=1)
+    path = cb.save(study, tmp_path / f"s{suffix}")
+    files = [one for one in (path.rglob("c/*") if suffix == ".zarr" else [path]) if one.is_file()]
+    rng, refused = np.random.default_rng(0), 0
+    for file in rng.choice(np.array(files, object), 25):
+        whole = file.read_bytes()
+        changed = bytearray(whole)
+        changed[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        file.write_bytes(changed)
+        try:
+            again = cb.open(path)
+        except cb.DataError:
+            refused += 1
+        else:
+            for node in study.subtree:
+                for name, one in node.to_dataset(inherit=False).variables.items():
+                    if one.dtype.kind in "biufc":
+                        np.testing.assert_array_equal(again[node.path][name], one)
+        file.write_bytes(whole)
+    assert refused >= (25 if suffix == ".zarr" else 10)
+    assert cb.open(path).identical(study)

@@ -79,7 +79,7 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
         _write_answers(study, names, sides, scratch)
         _write_distances(study, sides, scratch)
         if "truth" in study.children:
-            write_netcdf(study["truth"].to_dataset(), scratch / "truth.nc")
+            write_netcdf(xr.DataTree(study["truth"].to_dataset()), scratch / "truth.nc")
     return path
 
 
