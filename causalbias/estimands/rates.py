@@ -41,9 +41,9 @@ def error_rates(
     thresholds set on other pairs, or by group).
 
     Pairs that share a seed are not independent. The draws allow for it (see `draw_shares`): each
-    rate has the precision of `n_effective` independent comparisons, by the matches themselves or by
-    all the distances, whichever are fewer (`least_variance`); and rates of groups rendered from the
-    same seeds are dependent, so that differences and ratios of draws are right.
+    rate has the precision of `n_effective` independent comparisons, by the matches themselves and,
+    where few seeds have most of them, by all the distances too (`moderated`); and rates of groups
+    rendered from the same seeds are dependent, so that differences and ratios of draws are right.
 
     Parameters
     ----------

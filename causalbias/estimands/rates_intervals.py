@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 from scipy.special import betaincinv, chdtri
 
-from causalbias.estimands.rates_dependence import least_variance
+from causalbias.estimands.rates_dependence import copula_variance, moderated
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def shares_of(
     their residuals (Fafchamps and Gubert 2007; Aronow, Samii and Assenova 2015), which allows
     any dependence between such pairs. A pair that shares both its seeds is not counted twice,
     which the two-way bootstrap does: that is up to three times too much where seeds matter
-    little. Corrected for the mean's having been estimated from the same seeds. It is at least what
-    `dependence` makes it.
+    little. Corrected for the mean's having been estimated from the same seeds, and moved towards
+    what `dependence` makes it where that is more, by its degrees of freedom (`moderated`).
 
     Parameters
     ----------
@@ -149,14 +149,15 @@ def settle(
         As in `shares_of`.
     """
     share, size = matches / total, len(seeds)
-    squares = np.square(by_seed - share * of_seed[:, None]).sum(axis=0)
+    own = np.square(by_seed - share * of_seed[:, None])
+    squares = own.sum(axis=0)
     # The share is of the same seeds as the residuals, which are the smaller for it.
     fewer = size * (size - 1) / max(size - 2, 1) ** 2 if two_seeds else size / max(size - 1, 1)
     known = (size > (2 if two_seeds else 1)) & (matches > 0) & (matches < total)
     with np.errstate(divide="ignore", invalid="ignore"):
         informed = np.maximum(total - missing / (share * (1 - share)), 0)
-        variance = fewer * (squares - twice) / informed**2
-        variance = np.maximum(variance, least_variance(share, n, *dependence))
+        variance = np.maximum(fewer * (squares - twice) / informed**2, 0)
+        variance = moderated(variance, own, copula_variance(share, n, *dependence))
         equivalent = np.clip(share * (1 - share) / variance, 1.0, n)
     n_effective = np.where(known, equivalent, min(disjoint, n))
     return Shares(

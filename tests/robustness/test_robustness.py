@@ -213,7 +213,7 @@ def test_log_prior_of_other_families(family):
     fit = cb.fit("k ~ x + (1|seed)", frame, family=family, priors=priors, draws=50)
     draws = fit["posterior"].to_dataset()
     own = model_of(fit)
-    prior = (own.components["p"].intercept_term.prior if family == "bernoulli"
+    prior = (own.parameters["p"].intercept_term.prior if family == "bernoulli"
              else own.parameters["threshold"].prior)  # fmt: skip
     level = draws[first] + (draws["x"] * frame["x"].mean() if family == "bernoulli" else 0)
     expected = (
