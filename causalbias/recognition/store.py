@@ -65,7 +65,7 @@ def open_store(path: Path | None) -> Iterator[sqlite3.Connection]:
                     file=place,
                 )
             yield store
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         raise DataError(
             f"cannot use the store of embeddings ({error})",

@@ -386,6 +386,16 @@ store("no vector", "features", forged("UPDATE embeddings SET vector = NULL"))
 store("a vector of NaN", "finite", forged("UPDATE embeddings SET vector = x'0000C07F'"))
 store("text for a vector", "store|embedding", forged("UPDATE embeddings SET vector = 'abcd'"))
 
+store(
+    "a hash that is no text",
+    "decode|as it was written",
+    sql("UPDATE embeddings SET image = CAST(x'AE61' AS TEXT)"),
+)
+store(
+    "a schema that is no text",
+    "store",
+    lambda path: path.write_bytes(path.read_bytes().replace(b"note TEXT", b"\xae\xb8 (((((")),
+)
 store("another status", "as it was written", sql("UPDATE embeddings SET status = 'ok?'"))
 store(
     "a vector changed a little",
