@@ -5,12 +5,11 @@ cell that lost more rows than others leans on their having been lost whatever th
 """
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from causalbias.criticism.statistics import Comparison, compare
+from causalbias.criticism.statistics import Comparison, compare, levels_in_twos
 
 PERMUTATIONS = 500
 
@@ -80,10 +79,6 @@ def _counts(frame: pd.DataFrame, unit: str, columns: list[str]) -> pd.DataFrame 
 
 def _cells(levels: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     """Which cells (row) belong to a level of one column or of two (column), and its label."""
-    masks, labels = [], []
-    for names in [*((name,) for name in levels), *combinations(levels, 2)]:
-        for values, rows in levels.groupby(list(names), observed=True).indices.items():
-            told = values if isinstance(values, tuple) else (values,)
-            masks.append(np.isin(np.arange(len(levels)), rows))
-            labels.append(", ".join(f"{n} {v}" for n, v in zip(names, told, strict=True)))
-    return np.column_stack(masks).astype(float), labels
+    labels, rows = zip(*levels_in_twos(levels, levels.columns.tolist()), strict=True)
+    masks = [np.isin(np.arange(len(levels)), one) for one in rows]
+    return np.column_stack(masks).astype(float), list(labels)

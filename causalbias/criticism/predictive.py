@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from causalbias.criticism.statistics import (
     Comparison,
     averages,
     compare,
+    levels_in_twos,
     skew_and_kurtosis,
     spread_of_means,
 )
@@ -180,14 +180,12 @@ def cells_of(
     """
     keys = few_levels(formula, frame, designs)
     masks, labels = [np.ones(len(frame), bool)], ["all rows"]
-    for names in [*((name,) for name in keys), *combinations(keys, 2)]:
-        for values, rows in frame.groupby(list(names), observed=True).indices.items():
-            if MIN_IN_CELL <= len(rows) < len(frame):
-                told = values if isinstance(values, tuple) else (values,)
-                mask = np.zeros(len(frame), bool)
-                mask[rows] = True
-                masks.append(mask)
-                labels.append(", ".join(f"{n} {v}" for n, v in zip(names, told, strict=True)))
+    for label, rows in levels_in_twos(frame, keys):
+        if MIN_IN_CELL <= len(rows) < len(frame):
+            mask = np.zeros(len(frame), bool)
+            mask[rows] = True
+            masks.append(mask)
+            labels.append(label)
     return masks[:MAX_CELLS], labels[:MAX_CELLS]
 
 

@@ -7,9 +7,12 @@ right, p < a with probability below 2a (Meng 1994, Annals of Statistics 22(3)), 
 below a.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from causalbias.inference.problem import FloatArray
@@ -62,6 +65,14 @@ def compare(data: FloatArray, replicates: FloatArray) -> Comparison:
     return Comparison(
         at, float(data[:, at].mean()), float(low), float(high), float(1 + beyond) / (1 + len(data))
     )
+
+
+def levels_in_twos(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Each level of each column, and each that occurs of two columns: its label, and its rows."""
+    for names in [*((name,) for name in columns), *combinations(columns, 2)]:
+        for values, rows in frame.groupby(list(names), observed=True).indices.items():
+            told = values if isinstance(values, tuple) else (values,)
+            yield ", ".join(f"{n} {v}" for n, v in zip(names, told, strict=True)), np.asarray(rows)
 
 
 def averages(codes: np.ndarray) -> sparse.csr_matrix:
