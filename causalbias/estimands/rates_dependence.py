@@ -59,16 +59,31 @@ def seed_correlation(
         return float(of_seed @ of_seed), float(of_dyad @ of_dyad + value @ value)
 
     every, own = sums(weight)
+    if every - own <= 0 or size <= 3:  # before the distances are sorted: genuine pairs, one a seed
+        return 0.0, 0.0
     total = weight.sum()
     score = ndtri((rankdata(distance) - 0.5) / len(distance))
     score = score - weight @ score / total
     variance = weight @ score**2 / total
-    if every - own <= 0 or variance <= 0 or size <= 3:
+    if variance <= 0:
         return 0.0, 0.0
     squares, alone = sums(weight * score)
-    fewer = size * (size - 1) / (size - 2) ** 2 if apart.any() else size / (size - 1)
-    correlation = (fewer * squares - alone) / ((every - own) * variance)
+    squares *= for_the_mean(size, two_seeds=bool(apart.any()))
+    correlation = (squares - alone) / ((every - own) * variance)
     return float(np.clip(correlation, 0, 0.999)), (every - own) / float(total) ** 2
+
+
+def for_the_mean(size: int, *, two_seeds: bool) -> float:
+    """Factor of squared sums of seeds' residuals, smaller for being about the same seeds' mean.
+
+    Parameters
+    ----------
+    size : int
+        Number of seeds.
+    two_seeds : bool
+        Whether pairs are of two seeds.
+    """
+    return size * (size - 1) / max(size - 2, 1) ** 2 if two_seeds else size / max(size - 1, 1)
 
 
 def copula_variance(
@@ -101,7 +116,8 @@ def moderated(variance: np.ndarray, own: np.ndarray, expected: np.ndarray) -> np
     As in Smyth (2004, Statistical Applications in Genetics and Molecular Biology 3(1)), with 40
     prior degrees of freedom: the number with which intervals of false match rates from 1 to 10%
     held their share in simulations of 40 and 80 seeds (docs/calibration.md). The variance's own
-    are Satterthwaite's, few where a few seeds make most of it.
+    are Satterthwaite's: as many as there are seeds at the most, and few where a few seeds make
+    most of it.
 
     Parameters
     ----------

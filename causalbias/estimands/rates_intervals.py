@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 from scipy.special import betaincinv, chdtri
 
-from causalbias.estimands.rates_dependence import copula_variance, moderated
+from causalbias.estimands.rates_dependence import copula_variance, for_the_mean, moderated
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,7 @@ def settle(
     share, size = matches / total, len(seeds)
     own = np.square(by_seed - share * of_seed[:, None])
     squares = own.sum(axis=0)
-    # The share is of the same seeds as the residuals, which are the smaller for it.
-    fewer = size * (size - 1) / max(size - 2, 1) ** 2 if two_seeds else size / max(size - 1, 1)
+    fewer = for_the_mean(size, two_seeds=two_seeds)
     known = (size > (2 if two_seeds else 1)) & (matches > 0) & (matches < total)
     with np.errstate(divide="ignore", invalid="ignore"):
         informed = np.maximum(total - missing / (share * (1 - share)), 0)
