@@ -220,10 +220,11 @@ def equal_steps(
     wanted = np.linspace(curve[0], curve[-1], levels)
     random = np.random.default_rng(rng)
     rows_of = [np.flatnonzero(at == one) for one in range(len(places))]
+    spread = _unbiased(at, seen)
     drawn = np.empty((RESAMPLED, levels))
     for one in drawn:
         rows = np.concatenate([random.choice(rows, len(rows)) for rows in rows_of])
-        one[:] = _read_back(wanted, _rising(at[rows], seen[rows], len(places)), places)
+        one[:] = _read_back(wanted, _rising(at[rows], spread[rows], len(places)), places)
     lower, upper = np.quantile(drawn, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
     return pd.DataFrame(
         {
@@ -241,6 +242,17 @@ def _rising(at: np.ndarray, score: np.ndarray, places: int) -> np.ndarray:
     count = np.bincount(at, minlength=places)
     mean = np.bincount(at, score, minlength=places) / count
     return np.asarray(isotonic_regression(mean, weights=count).x)
+
+
+def _unbiased(at: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Scores with as much spread at each place as those of all who might have rated.
+
+    Resampled as they are, n ratings give means too little spread, by (n - 1) / n of the variance
+    (Davison and Hinkley 1997, *Bootstrap Methods and their Application*, section 2.3).
+    """
+    count = np.bincount(at)
+    mean = (np.bincount(at, score) / count)[at]
+    return mean + (score - mean) * np.sqrt(count / np.maximum(count - 1, 1))[at]
 
 
 def _read_back(wanted: np.ndarray, curve: np.ndarray, places: np.ndarray) -> np.ndarray:

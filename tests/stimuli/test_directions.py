@@ -172,6 +172,20 @@ def test_equal_steps_undo_a_curve():
     assert ((inner["lower"] - 0.1 <= truth[1:-1]) & (truth[1:-1] <= inner["upper"] + 0.1)).all()
 
 
+def test_intervals_of_equal_steps_are_as_wide_as_few_ratings_make_them():
+    """Against plain arithmetic: halfway between two means, of 5 ratings each, far apart."""
+    random = np.random.default_rng(0)
+    ratios = []
+    for rng in range(20):
+        seen = np.array([[0.0], [1000.0]]) + random.normal(0, 5, (2, 5))
+        found = cb.stimuli.equal_steps(
+            np.repeat([0.0, 1000.0], 5), seen.ravel(), 3, prob=0.5, rng=rng
+        )
+        error = np.sqrt(seen.var(axis=1, ddof=1).sum() / 5) / 2
+        ratios.append((found["upper"] - found["lower"])[1] / (2 * 0.6745 * error))
+    assert np.mean(ratios) == pytest.approx(1, abs=0.05)  # without (n - 1) / n: 0.89
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
