@@ -9,6 +9,7 @@ written to ``fuzz-found/``; it goes on after an exception, so that one run finds
 
 import argparse
 import hashlib
+import importlib
 import os
 import subprocess
 import sys
@@ -23,7 +24,8 @@ FOUND = Path("fuzz-found")
 FOLLOWED = [
     "causalbias.datasets", "causalbias.study", "causalbias.models.formula",
     "causalbias.models.priors", "causalbias.models.groups", "causalbias.storage",
-    "causalbias.stimuli", "causalbias.estimands.hypotheses", "causalbias.recognition.images",
+    "causalbias.stimuli", "causalbias.estimands.hypotheses", "causalbias.recognition.embedding",
+    "causalbias.recognition.images", "causalbias.recognition.onnx_file",
 ]  # fmt: skip
 
 
@@ -33,6 +35,9 @@ def fuzz(name: str, seconds: int) -> None:
 
     with atheris.instrument_imports(include=FOLLOWED, enable_loader_override=False):
         import causalbias as cb
+
+        for followed in FOLLOWED:  # now, not when first used: they would not be followed then
+            importlib.import_module(followed)
         from benchmarks.fuzz.harnesses import HARNESSES, in_folder
     warnings.simplefilter("ignore")
     harness, seeds = HARNESSES[name]

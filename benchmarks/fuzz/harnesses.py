@@ -9,10 +9,12 @@ import io
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -81,6 +83,75 @@ def npz_seed() -> bytes:
     with in_folder() as root:
         battery.omi(root)
         return (root / "embeddings_net_validation_x.npz").read_bytes()
+
+
+def npz_members(root: Path, data: bytes) -> object:
+    """One member replaced, its checksum right: what the checksum of an archive keeps from `npz`."""
+    members = npz_parts()
+    name = sorted(members)[data[0] % len(members) if data else 0]
+    return npz(root, ZIP(members | {name: data[1:]}))
+
+
+@cache
+def npz_parts() -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(npz_seed())) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def edited(fit: bool, root: Path, data: bytes) -> object:
+    """A value or an attribute of a saved file replaced, its checksum right."""
+    (root / "s.nc").write_bytes(battery_binary.saved(fit))
+    with h5py.File(root / "s.nc", "r+") as file:
+        places = places_of(fit)
+        path, attribute = places[int.from_bytes(data[:2], "little") % len(places)]
+        _replace(file[path], attribute, data[2:])
+    return (saved_fit if fit else saved_study)(root, (root / "s.nc").read_bytes())
+
+
+def _replace(one: h5py.Dataset | h5py.Group, attribute: str | None, new: bytes) -> None:
+    old = one.attrs[attribute] if attribute else one[()]
+    if isinstance(old, str) or (isinstance(old, np.ndarray) and old.dtype.kind == "O"):
+        text = new.decode("utf-8", "ignore").replace("\0", "")
+        value = text if isinstance(old, str) else np.full(old.shape, text, object)
+    else:
+        value = np.resize(
+            np.frombuffer(new.ljust(16, b"\1")[:16], np.uint8), np.asarray(old).nbytes
+        )
+        value = value.view(np.asarray(old).dtype).reshape(np.shape(old))
+    if attribute:
+        one.attrs[attribute] = value
+    elif np.ndim(value):
+        one[np.unravel_index(0, value.shape)] = value.flat[0]
+
+
+@cache
+def places_of(fit: bool) -> list[tuple[str, str | None]]:
+    """Data sets, and attributes that are neither HDF5's nor NetCDF's own."""
+    found: list[tuple[str, str | None]] = []
+
+    def visit(path: str, one: h5py.Dataset | h5py.Group) -> None:
+        own = ("CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4", "_NC")
+        found.extend((path, key) for key in one.attrs if not key.startswith(own))
+        if isinstance(one, h5py.Dataset) and one.size:
+            found.append((path, None))
+
+    with h5py.File(io.BytesIO(battery_binary.saved(fit)), "r") as file:
+        visit("/", file)
+        file.visititems(visit)
+    return found
+
+
+def edited_seeds(fit: bool) -> list[bytes]:
+    """As it was, a place at a time (of texts: what a new text is made from)."""
+    found = []
+    with h5py.File(io.BytesIO(battery_binary.saved(fit)), "r") as file:
+        for at, (path, attribute) in enumerate(places_of(fit)):
+            old = file[path].attrs[attribute] if attribute else file[path][()]
+            first = np.asarray(old, object if isinstance(old, str) else None).flat[0]
+            text = first.encode() if isinstance(first, str) else first
+            body = text if isinstance(text, bytes) else np.asarray(first).tobytes()
+            found.append(at.to_bytes(2, "little") + body)
+    return found
 
 
 def saved_study(root: Path, data: bytes) -> object:
@@ -198,6 +269,20 @@ def label_studio_seed() -> bytes:
     ).encode()  # fmt: skip
 
 
+def ground_truth(root: Path, data: bytes) -> object:
+    (root / "r.json").write_bytes(data)
+    return cb.design.from_ground_truth(root / "r.json", assignment())
+
+
+def ground_truth_seeds() -> list[bytes]:
+    """A request for consolidation, and a manifest with every worker's answer."""
+    tasks = assignment()["task"]
+    answers = [{"workerId": "w1", "annotationData": {"content": json.dumps({"score": 3})}}]
+    request = [{"dataObject": {"content": task}, "annotations": answers} for task in tasks]
+    lines = [{"task": task, "score": {"annotationsFromAllWorkers": answers}} for task in tasks]
+    return [json.dumps(request).encode(), "\n".join(map(json.dumps, lines)).encode()]
+
+
 def mturk(root: Path, data: bytes) -> object:
     (root / "r.csv").write_bytes(data)
     return cb.design.from_mturk(root / "r.csv", assignment())
@@ -280,8 +365,12 @@ HARNESSES: dict[str, tuple[Harness, Callable[[], list[bytes]]]] = {
     "ratings.zip": (partial(archive, "omi-ratings", "attribute_ratings.zip"),
                     lambda: [ZIP({"a.csv": layout_seeds("omi-ratings")[0][1:]})]),
     "npz": (npz, lambda: [npz_seed()]),
+    "npz members": (npz_members, lambda: [
+        bytes([at]) + part for at, (_, part) in enumerate(sorted(npz_parts().items()))]),
     "saved study": (saved_study, lambda: [battery_binary.saved(False)]),
     "saved fit": (saved_fit, lambda: [battery_binary.saved(True)]),
+    "study edited": (partial(edited, False), partial(edited_seeds, False)),
+    "fit edited": (partial(edited, True), partial(edited_seeds, True)),
     "zarr": (zarr, zarr_seeds),
     "parquet": (parquet, lambda: [parquet_seed()]),
     "store": (store, lambda: [store_seed()]),
@@ -291,6 +380,7 @@ HARNESSES: dict[str, tuple[Harness, Callable[[], list[bytes]]]] = {
     "manifest.json": (partial(manifest, ".json"), lambda: [
         pd.read_csv(io.StringIO(MANIFEST)).to_json(orient="records").encode()]),
     "label studio": (label_studio, lambda: [label_studio_seed()]),
+    "ground truth": (ground_truth, ground_truth_seeds),
     "mturk": (mturk, lambda: [mturk_seed()]),
     "formula": (formula, lambda: [
         b"y ~ x + (1|g)", b"y ~ C(x)*g + (x||g)", b"y ~ bs(x, df=4) + (1|mm(g, x))",

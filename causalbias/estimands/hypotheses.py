@@ -163,7 +163,10 @@ def _evaluate(node: ast.expr, values: xr.DataArray, name: str, text: str) -> Any
 
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return float(number)
+            try:
+                return float(number)
+            except OverflowError as error:
+                raise _unreadable(text, str(error)) from None
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -inner(operand)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:

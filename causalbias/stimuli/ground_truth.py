@@ -9,7 +9,7 @@ import pandas as pd
 from causalbias.datasets.reading import check_inside, printable
 from causalbias.errors import DataError
 from causalbias.memory import check_file
-from causalbias.stimuli.services import judgements_of, tasks_of
+from causalbias.stimuli.services import judgements_of, tasks_of, worker_of
 from causalbias.storage import replace_text
 
 OUTPUT = "manifests/output/output.manifest"
@@ -120,7 +120,7 @@ def _in_folder(root: Path) -> Iterator[Answer]:
         for one in content["answers"]:
             answer = (
                 task_of.get(file.parent.name, f"object {file.parent.name}"),
-                str(one.get("workerId") or ""),
+                worker_of(one.get("workerId")),
                 one["answerContent"],
                 str(one.get("submissionTime", "")),
             )
@@ -151,7 +151,7 @@ def _in_file(path: Path) -> Iterator[Answer]:
     for task, annotations in records:
         for one in annotations:
             content = json.loads(one["annotationData"]["content"])
-            yield task, str(one.get("workerId") or ""), content, ""
+            yield task, worker_of(one.get("workerId")), content, ""
 
 
 def _text(path: Path) -> str:

@@ -158,7 +158,7 @@ def from_label_studio(
         answers = [
             {
                 "task": task.get("data", {}).get("task"),
-                "annotator": _who(one.get("completed_by")),
+                "annotator": worker_of(one.get("completed_by")),
                 "score": _score(one.get("result", [])),
                 "cancelled": bool(one.get("was_cancelled", False)),
             }
@@ -264,10 +264,11 @@ def safe_path(text: str) -> bool:
     )  # fmt: skip
 
 
-def _who(completed_by: object) -> str:
-    if isinstance(completed_by, Mapping):
-        completed_by = completed_by.get("id", completed_by.get("email"))
-    return "" if completed_by is None else str(completed_by)
+def worker_of(told: object) -> str:
+    """Who answered, "" if it is not told as a text or a number (or an object's id or email)."""
+    if isinstance(told, Mapping):
+        told = told.get("id", told.get("email"))
+    return str(told) if isinstance(told, str | int) and not isinstance(told, bool) else ""
 
 
 def _score(result: list[dict[str, Any]]) -> object:
@@ -278,6 +279,12 @@ def _score(result: list[dict[str, Any]]) -> object:
             chosen = value.get("choices", [value.get("number", value.get("rating"))])
             return chosen[0] if len(chosen) == 1 else None
     return None
+
+
+def _plain(value: object) -> object:
+    """A text or number as it is; else its text, which is no task and no score."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    return value if whole or value is None or isinstance(value, str | float) else str(value)
 
 
 def judgements_of(
@@ -298,6 +305,9 @@ def judgements_of(
     check_unique(assignment, ["task"], file="assignment")
     if answers.empty:
         raise DataError("no answers", mend="export after the annotators have worked", file=file)
+    for column in ("task", "score"):  # of JSON: lists, too
+        if answers[column].dtype == object or answers[column].dtype == bool:
+            answers = answers.assign(**{column: answers[column].map(_plain)})
     score = pd.to_numeric(answers["score"], errors="coerce")
     cancelled = answers["cancelled"].to_numpy(bool)
     unknown = ~answers["task"].isin(assignment["task"]).to_numpy(bool)

@@ -444,7 +444,8 @@ def test_expressions_are_arithmetic_on_draws(effect):
         'effect["a", 1] if 1 else 2', "[x for x in effect]", "open('x')", "exp(effect, effect)",
         "effect['a', 1] @ 2", "effect['a', exit()]", "effect[effect]", "", "1 +", "(" * 300,
         "+".join(["effect['a', 1]"] * 300), "True", "'a'", "effect['a', 1] < 3", "other", "3 * 4",
-        "effect['a':'b']", "10 ** 10 ** 10 * effect['a', 1]", "1 / 0 * effect['a', 1]",
+        "effect['a':'b']", f"{'5' * 400} * effect['a', 1]", "10 ** 10 ** 10 * effect['a', 1]",
+        "1 / 0 * effect['a', 1]",
     ],
 )  # fmt: skip
 def test_nothing_but_arithmetic_is_read(effect, text):

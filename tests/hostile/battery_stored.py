@@ -290,6 +290,27 @@ ANSWER = {"from_name": "score", "value": {"rating": 3}}
 written("export.json", json.dumps([{"data": {"task": "t"}, "annotations": [
     {"completed_by": {"email": "a\ud800"}, "result": [ANSWER]}]}]),
     lambda path: cb.design.from_label_studio(path, TRIALS))  # fmt: skip
+
+
+def told_of(name: str, pattern: str, *, task: object = "t1", who: object = 1, **answer: object):
+    """Label Studio's results with something else in place of a text or a number."""
+    result = [{"from_name": "score", "value": answer or {"rating": 3}}]
+    annotations = [{"completed_by": who, "result": result}]
+
+    def act(root: Path) -> object:
+        (root / "r.json").write_text(
+            json.dumps([{"data": {"task": task}, "annotations": annotations}])
+        )
+        return cb.design.from_label_studio(root / "r.json", TRIALS)
+
+    case(f"Label Studio: {name}", pattern, act)
+
+
+told_of("a task that is a list", r"column 'task', row 1: '\[1\]' is no task", task=[1])
+told_of("a score that is a list", r"column 'score', row 1: '\[3\]' is not a number", rating=[3])
+told_of("a score that is true", "column 'score', row 1: 'True' is not a number", rating=True)
+told_of("a score of 400 digits", "column 'score', row 1: '1000.* is not a number", rating=10**400)
+told_of("an annotator that is a list", "column 'annotator', row 1: nobody is named", who=[1])
 written("all.json", json.dumps([{"dataObject": {"content": "t"}, "annotations": [
     {"workerId": "a\ud800", "annotationData": {"content": "{\"score\": 1}"}}]}]),
     lambda path: cb.design.from_ground_truth(path, TRIALS))  # fmt: skip
