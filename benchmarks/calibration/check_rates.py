@@ -63,6 +63,16 @@ def heavy(rng: np.random.Generator) -> Made:
     return frame.assign(y=frame["mean"] + rng.standard_t(3, len(frame))), FORMULA, {}
 
 
+def heavy_with_cells(rng: np.random.Generator) -> Made:
+    """An effect of its own for every few rows, whose uncertainty is normal and could hide it."""
+    frame = rows_of(rng, 15)
+    return (
+        frame.assign(y=frame["mean"] + rng.standard_t(3, len(frame))),
+        FORMULA + " + (1|seed:race)",
+        {},
+    )
+
+
 def skewed(rng: np.random.Generator) -> Made:
     frame = rows_of(rng)
     return (
@@ -152,6 +162,7 @@ CASES: dict[str, tuple[Callable[[np.random.Generator], Made], set[str]]] = {
     "right, binary": (binary, set()),
     "right, binomial": (binomial, set()),
     "heavy tails": (heavy, {"heavy tails"}),
+    "heavy tails, cells vary": (heavy_with_cells, {"heavy tails"}),
     "skewed": (skewed, {"skewness"}),
     "unequal spread": (unequal_spread, {"spread by group"}),
     "unequal spread, cells vary": (spread_with_cells, {"spread by group"}),

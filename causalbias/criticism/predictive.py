@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.criticism.residuals import residuals_of
 from causalbias.criticism.statistics import (
     Comparison,
     averages,
@@ -35,12 +36,17 @@ Statistic = Callable[[FloatArray, FloatArray], FloatArray]
 
 @dataclass(frozen=True)
 class Family:
-    """Quantities of one kind: of responses and residuals (draws, rows), (draws, k) numbers."""
+    """Quantities of one kind: of responses and residuals (draws, rows), (draws, k) numbers.
+
+    Residuals are about the draws' expected outcomes; if `fitted`, about what the model would fit to
+    those responses (`residuals_of`).
+    """
 
     name: str
     statistic: Statistic
     labels: list[str]
     mends: list[str]
+    fitted: bool = False
 
 
 def predictive_checks(
@@ -66,15 +72,19 @@ def predictive_checks(
     """
     rng = np.random.default_rng(seed)
     frame, rows = _written_out(fit)
+    fitted = residuals_of(fit, rows) if spec_of(fit).family == "gaussian" else None
     families: list[Family] = []
     drawn: list[list[tuple[FloatArray, ...]]] = []
     for part in _chunks(fit, len(rows)):
-        data, replicates = _responses(Parts(part), rows, rng)
-        families = families or families_of(fit, frame, data[0][0], threshold)
+        sides = _responses(Parts(part), rows, rng)
+        again = sides if fitted is None else tuple((y, fitted(y)) for y, _ in sides)
+        families = families or families_of(fit, frame, sides[0][0][0], threshold)
         drawn.append(
-            [np.broadcast_arrays(one.statistic(*data), one.statistic(*replicates))
-             for one in families]
-        )  # fmt: skip
+            [
+                np.broadcast_arrays(*(one.statistic(*s) for s in (again if one.fitted else sides)))
+                for one in families
+            ]
+        )
     found = []
     for family, parts in zip(families, zip(*drawn, strict=True), strict=True):
         one = compare(*(np.concatenate(side) for side in zip(*parts, strict=True)))
@@ -153,11 +163,12 @@ def families_of(
     if kind == "gaussian":
         found += [
             Family("skewness", lambda _, r: skew_and_kurtosis(r)[:, :1], ["residuals"],
-                   ["model log(response); until then trust means, not error rates"]),
+                   ["model log(response); until then trust means, not error rates"], fitted=True),
             Family("heavy tails", lambda _, r: skew_and_kurtosis(r)[:, 1:],
                    ["excess kurtosis of residuals"],
                    ["look for outliers or a mixture of kinds of rows, and fit those apart; "
-                    "intervals of means bear it in large samples, error rates do not"]),
+                    "intervals of means bear it in large samples, error rates do not"],
+                   fitted=True),
         ]  # fmt: skip
     if kind == "binomial":
         found.append(Family("dispersion", lambda _, r: (r**2).mean(axis=1, keepdims=True),

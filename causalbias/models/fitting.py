@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 
 import pandas as pd
 import xarray as xr
@@ -190,6 +191,7 @@ def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
         SyntaxError,
         RecursionError,
         NotImplementedError,
+        TokenError,
     ) as error:
         raise DataError(
             f"cannot compare as {subset!r} says ({error})",

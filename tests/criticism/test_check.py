@@ -18,6 +18,7 @@ _spec.loader.exec_module(rates)
 
 MENDS = {
     "heavy tails": "outliers",
+    "heavy tails, cells vary": "outliers",
     "skewed": "log(response)",
     "unequal spread": "race black",
     "unequal spread, cells vary": "race black",

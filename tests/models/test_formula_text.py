@@ -178,7 +178,7 @@ def test_rows_of_a_condition(condition, rows):
      "level == 1; import os", "level + 1 == 2", "level is None", "await level", "*level",
      "not " * 50_000 + "same", "-" * 50_000 + "level == 1", "(" * 500 + "same" + ")" * 500,
      " or ".join(["level == 9"] * 3_000), "same\x00", "", "level ==", "`level` == 1",
-     "group.str.contains('a')", "pd.read_pickle('f')"],
+     "group.str.contains('a')", "pd.read_pickle('f')", "group == 'a\x0b'"],
     ids=lambda text: text[:20],
 )  # fmt: skip
 def test_hostile_conditions(condition):

@@ -1,0 +1,68 @@
+"""Residuals of new data as the model would leave them, without fitting it to them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from causalbias.inference.problem import FloatArray
+from causalbias.models.group_design import group_designs
+from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.models.spec import row_precisions
+
+RIDGE = 1e-9  # of coefficients, relative: their columns may say the same
+
+
+def residuals_of(fit: xr.DataTree, rows: np.ndarray) -> Callable[[FloatArray], FloatArray]:
+    """The function from responses to residuals that belongs to a gaussian fit.
+
+    Penalised least squares, with the posterior means of the standard deviations (Bates et al. 2015,
+    Journal of Statistical Software 67(1), equation 14). About draws of the effects, residuals have
+    the draws' normal uncertainty on top, which hides the shape of the noise itself: with a level's
+    effect on every three rows, it hid noise of 3 degrees of freedom in one set of 360 rows in ten.
+
+    Parameters
+    ----------
+    fit : Fit
+    rows : ndarray (n,) of int
+        The fit's rows, repeated as the counts say.
+
+    Returns
+    -------
+    function of ndarray (draws, n) to ndarray (draws, n)
+        Responses to residuals, in units in which all rows are equally noisy.
+    """
+    spec, frame, posterior = spec_of(fit), frame_of(fit), fit.children["posterior"].to_dataset()
+    model = model_of(fit)
+    component = model.parameters[model.family.likelihood.parent]
+    terms = list(component.common_terms.values())
+    if component.intercept_term is not None:
+        terms.append(component.intercept_term)
+    parts = [np.asarray(one.data, float).reshape(len(frame), -1) for one in terms]
+    common = np.column_stack([np.empty((len(frame), 0)), *parts])
+    common /= np.maximum(np.linalg.norm(common, axis=0), 1e-300)
+    blocks = [sparse.csr_matrix(common)]
+    for one in group_designs(spec.formula, frame):
+        sds = [np.ravel(posterior[f"{name}_sigma"].mean(("chain", "draw"))) for name in one.names()]
+        scale = sparse.diags(np.tile(np.concatenate(sds), len(one.levels)))
+        blocks.append(one.matrix(frame) @ scale)
+    precision = row_precisions(spec, frame)
+    root = np.ones(len(frame)) if precision is None else np.sqrt(precision)
+    offset = sum(np.asarray(one.data, float) for one in component.offset_terms.values())
+    design = (sparse.diags(root) @ sparse.hstack(blocks)).tocsr()[rows]
+    sigma = float(posterior["sigma"].mean())
+    effects = design.shape[1] - common.shape[1]
+    ridge = np.repeat([RIDGE, sigma**2], [common.shape[1], effects])
+    normal = (design.T @ design + sparse.diags(ridge)).tocsc()
+    factor = splu(
+        normal, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
+    root, offset = root[rows], np.broadcast_to(offset, len(frame))[rows]
+
+    def residuals(response: FloatArray) -> FloatArray:
+        whole = (response - offset) * root
+        return whole - (design @ factor.solve(np.asarray(design.T @ whole.T))).T
+
+    return residuals
