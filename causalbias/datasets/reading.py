@@ -119,7 +119,10 @@ def _read(path: Path) -> pd.DataFrame:
 def _check_parquet(path: Path) -> None:
     """Refuse a table that claims more rows than memory holds: a few bytes may repeat one value."""
     claims = pq.read_metadata(path)
-    unpacked = sum(claims.row_group(at).total_byte_size for at in range(claims.num_row_groups))
+    groups = [claims.row_group(at) for at in range(claims.num_row_groups)]
+    unpacked = sum(one.total_byte_size for one in groups)
+    if (of_groups := sum(one.num_rows for one in groups)) != claims.num_rows:
+        raise ValueError(f"{claims.num_rows:,} rows in all, and {of_groups:,} in its groups")
     numbers = float(claims.num_rows) * max(1, claims.num_columns)
     check_memory(
         2 * max(8 * numbers, unpacked),  # as Arrow's and as pandas'

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -227,21 +228,29 @@ vast("faces.json", cb.stimuli.read_manifest)
 vast("net.onnx", cb.embedder)
 
 
-def many_rows(root: Path) -> object:
-    """A sound Parquet file whose one row group claims 2^40 rows."""
-    tidy(root)
-    table = pa.table({"stimulus": ["f1"], "seed": ["s1"], "pose": [0]})
-    pq.write_table(table, root / "stimuli.parquet", compression="none", write_statistics=False)
-    content = (root / "stimuli.parquet").read_bytes()
-    length = struct.unpack("<I", content[-8:-4])[0]
-    start = len(content) - 8 - length
-    # The last number of rows in the footer (a zigzag varint), and the group's.
-    footer = content[start:-8].replace(b"\x16\x02", b"\x16" + varint(2 * 2**40))
-    (root / "stimuli.parquet").write_bytes(
-        content[:start] + footer + struct.pack("<I", len(footer)) + b"PAR1"
-    )
-    (root / "stimuli.csv").unlink()
-    return load_tidy(root)
+def many_rows(places: Sequence[int]) -> Callable[[Path], object]:
+    """A sound Parquet file of one row, some of whose footer's five counts of it say 2^40.
+
+    The counts are of all rows (0), of the values of three columns, of the one group's rows (4).
+    """
+
+    def act(root: Path) -> object:
+        tidy(root)
+        table = pa.table({"stimulus": ["f1"], "seed": ["s1"], "pose": [0]})
+        pq.write_table(table, root / "stimuli.parquet", compression="none", write_statistics=False)
+        content = (root / "stimuli.parquet").read_bytes()
+        length = struct.unpack("<I", content[-8:-4])[0]
+        start = len(content) - 8 - length
+        footer, *rest = content[start:-8].split(b"\x16\x02")  # counts are zigzag varints
+        for at, part in enumerate(rest):
+            footer += b"\x16" + (varint(2 * 2**40) if at in places else b"\x02") + part
+        (root / "stimuli.parquet").write_bytes(
+            content[:start] + footer + struct.pack("<I", len(footer)) + b"PAR1"
+        )
+        (root / "stimuli.csv").unlink()
+        return load_tidy(root)
+
+    return act
 
 
 def varint(number: int) -> bytes:
@@ -252,7 +261,9 @@ def varint(number: int) -> bytes:
     return found + bytes([number])
 
 
-case("tidy: Parquet of 2^40 rows", "1,099,511,627,776 rows.* GiB", many_rows)
+case("tidy: Parquet of 2^40 rows", "1,099,511,627,776 rows.* GiB", many_rows(range(5)))
+case("tidy: Parquet of 2^40 rows in all", "1,099,511,627,776 rows in all, and 1 in", many_rows([0]))
+case("tidy: Parquet of 2^40 rows in a group", "1 rows in all, and 1,099,", many_rows([4]))
 npz_bytes("an array that claims 2^50 numbers", "claims 8.39e\\+06 GiB",
           archive_of({"embedding.npy": npy(f"({2**50},)")}))  # fmt: skip
 npz_bytes("an array twice", "is there 2 times", twice("name.npy", npy("(0,)")))
