@@ -7,6 +7,7 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.memory import check_memory
+from causalbias.study.tables import check_label_texts
 
 
 def assign(
@@ -51,8 +52,8 @@ def assign(
     Raises
     ------
     DataError
-        If an item is missing, occurs twice or is also gold, or more judgements an item are asked
-        for than there are annotators.
+        If an item is missing, occurs twice, is also gold or looks as another does, or more
+        judgements an item are asked for than there are annotators.
 
     Examples
     --------
@@ -65,6 +66,7 @@ def assign(
     names, known = [str(one) for one in items], [str(one) for one in gold]
     if len({*names, *known}) < len(names) + len(known):
         raise DataError("an item occurs twice, or also among the gold", mend="give each once")
+    check_label_texts(pd.Series([*names, *known], dtype=object, name="item"), "items")
     if not 1 <= each <= annotators or not 0 <= repeats <= 1:
         raise DataError(
             f"{each} judgements of each item by {annotators} annotators, repeats {repeats:g}",

@@ -75,7 +75,7 @@ def check_frame(
                     "fill it in or leave the row out of the file",
                 )
         if name in frame and str(column.dtype).startswith("str"):
-            _check_labels(frame[name], file)
+            check_label_texts(frame[name], file)
     try:
         checked = pa.DataFrameSchema(columns).validate(frame, lazy=True)
     except (SchemaErrors, SchemaError) as error:
@@ -85,7 +85,7 @@ def check_frame(
     return checked
 
 
-def _check_labels(values: pd.Series, file: str) -> None:
+def check_label_texts(values: pd.Series, file: str) -> None:
     """Refuse labels that no file can hold, and two that differ and look the same.
 
     The same word may be written with composed and with decomposed letters, or with a mark that is

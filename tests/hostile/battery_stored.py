@@ -328,6 +328,10 @@ written("all.json", json.dumps([{"dataObject": {"content": "t"}, "annotations": 
 written("list.json", json.dumps([{"image": "a\ud800.png", "seed": "1", "attribute": "x",
                                   "level": 0, "generator": "g"}]),
         lambda path: cb.stimuli.read_manifest(path, images=False))  # fmt: skip
+case("assign: a lone surrogate", "column 'item', row 2: .*half of a character",
+     lambda _: cb.design.assign(["p1", "p\ud800"], 2, each=2))  # fmt: skip
+case("assign: items that look alike", "column 'item', row 2: .*look the same",
+     lambda _: cb.design.assign(["caf\u00e9", "cafe\u0301"], 2, each=2))  # fmt: skip
 case("fit: a lone surrogate", "half of a character", lambda _: cb.fit(
     "y ~ g", ROWS.assign(g=pd.Series(["\ud800", "b"] * 12, dtype=object)), draws=50))  # fmt: skip
 
