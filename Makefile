@@ -17,8 +17,8 @@ test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The fast tests on the oldest versions that pyproject.toml allows, and on the newest that there are.
-# Neither is in .ci/run: installing takes a minute and the tests as long as `make test`. What `make test`
-# installs (constraints.txt) is the newest of the core stack, so that .ci/run is the newer half of this.
+# Neither is in .ci/run, each takes as long as `make test`: .github/workflows/ci.yml runs them. What
+# `make test` installs (constraints.txt) is the newest of the core stack, the newer half of this.
 test-oldest:
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e '.[recognition,scale,tables]' \
