@@ -9,16 +9,18 @@ from causalbias.errors import DataError
 from causalbias.models.result import Fit, as_fit, check_fit
 from causalbias.opening import check_contained
 from causalbias.study.tree import Study, as_study
-from causalbias.writing import recover, replacing, write_netcdf
+from causalbias.writing import digest_of_texts, recover, replacing, write_netcdf
 
 SUFFIXES = (".nc", ".zarr")
+DIGEST = "texts_sha256"
 
 
 def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     """Write a study, a fit or embeddings to one NetCDF file (``.nc``) or Zarr store (``.zarr``).
 
     The file appears under its name only when it is complete; an existing one is replaced. Numbers
-    carry checksums, in Zarr texts too, so that what is damaged later is refused when it is opened.
+    carry checksums and texts a common one, so that what is damaged later is refused when it is
+    opened (texts: not where it is opened with ``lazy=True``).
     NetCDF is made in memory first; for a tree that memory cannot hold twice, take Zarr.
 
     Parameters
@@ -45,7 +47,8 @@ def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     """
     path = Path(path)
     _check_suffix(path)
-    tree = xr.DataTree(tree) if isinstance(tree, xr.Dataset) else tree
+    tree = xr.DataTree(tree) if isinstance(tree, xr.Dataset) else tree.copy()
+    tree.attrs = tree.attrs | {DIGEST: digest_of_texts(tree)}
     with replacing(path) as new:
         if path.suffix == ".nc":
             write_netcdf(tree, new)
@@ -111,20 +114,28 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
             mend="write it again with save",
             file=str(path),
         ) from error
+    digest = tree.attrs.pop(DIGEST, None)  # files of older versions have none
     kind = tree.attrs.get("kind")
     if kind not in ("study", "fit", "embeddings"):
         raise DataError(
             "not written by causalbias", mend="use xarray.open_datatree", file=str(path)
         )
+    found: Study | Fit | xr.Dataset
     if kind == "embeddings":
-        return tree.to_dataset()
-    if kind == "study":
-        return as_study(tree)
-    try:
-        check_fit(tree)
-    except DataError as error:
-        raise DataError(error.problem, mend=error.mend, file=str(path)) from error
-    return as_fit(tree)
+        found = tree.to_dataset()
+    elif kind == "study":
+        found = as_study(tree)
+    else:
+        try:
+            check_fit(tree)
+        except DataError as error:
+            raise DataError(error.problem, mend=error.mend, file=str(path)) from error
+        found = as_fit(tree)
+    if digest is not None and not lazy and digest != digest_of_texts(tree):
+        raise DataError(
+            "texts are not those that were saved", mend="take another copy of it", file=str(path)
+        )
+    return found
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -1,6 +1,7 @@
 """Files and folders that have their name only when they are whole."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from causalbias.errors import DataError
@@ -85,6 +87,29 @@ def write_netcdf(tree: xr.DataTree, path: Path) -> None:
     # Released at once: Python crashes where it has to clear away the memory under this view.
     with tree.to_netcdf(engine="h5netcdf", encoding=encoding) as content, path.open("wb") as stream:
         stream.write(content)
+
+
+def digest_of_texts(tree: xr.DataTree) -> str:
+    """SHA-256 of all texts in a tree, values and attributes.
+
+    HDF5 has no checksum of texts, nor Zarr of attributes. Missing and empty ones do not count: a
+    file has one for the other.
+    """
+    found = hashlib.sha256()
+    for node in sorted(tree.subtree, key=lambda one: one.path):
+        dataset = node.to_dataset(inherit=False)
+        texts = {("", str(key)): value for key, value in dataset.attrs.items()}
+        for name, one in dataset.variables.items():
+            texts |= {(str(name), str(key)): value for key, value in one.attrs.items()}
+            if one.dtype.kind not in "biufcmM":
+                texts[str(name), ""] = one.values
+        for (name, key), values in sorted(texts.items(), key=lambda each: each[0]):
+            told = [one for one in np.ravel(np.asarray(values, object))
+                    if isinstance(one, str) and one]  # fmt: skip
+            if told:
+                whole = "\0".join((node.path, name, key, *told, ""))
+                found.update(whole.encode("utf-8", "surrogatepass"))
+    return found.hexdigest()
 
 
 def make_directory(path: Path) -> None:

@@ -43,6 +43,7 @@ def as_fit(tree: xr.DataTree) -> Fit:
     )
 
 
+DIAGNOSTICS = ("r_hat", "ess_bulk", "ess_tail")
 # What a fit's attributes hold: text that is JSON of a kind, or a number.
 RECORDS = {"failures": list, "groups": dict, "sampling": list, "versions": dict}
 NUMBERS = ("n_rows", "n_observations", "n_excluded", "seed")
@@ -60,6 +61,9 @@ def check_fit(tree: xr.DataTree) -> None:
     lacking = set(NEEDED) - set(tree.children)
     if lacking:
         raise _no_fit(f"the fit lacks {', '.join(sorted(lacking))}")
+    known = np.ravel(tree.children["diagnostics"].to_dataset().get("diagnostic", [])).tolist()
+    if missing := [one for one in DIAGNOSTICS if one not in known]:
+        raise _no_fit(f"the fit's diagnostics lack {', '.join(missing)}")
     for key in ("spec", "engine", *RECORDS, *NUMBERS):
         try:
             value = tree.attrs[key]

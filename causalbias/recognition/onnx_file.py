@@ -33,8 +33,16 @@ def onnx_embedder(path: Path, *, name: str, device: str = "cpu", **known: Any) -
     weights = file_hash(path)
     session = _session(path, device)
     inputs = session.get_inputs()
+    try:
+        described = [(one.name, one.shape, one.type) for one in inputs]
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"a name of the input that is not text ({error})",
+            mend="export the network with names in UTF-8",
+            file=path.name,
+        ) from error
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":
-        told = ", ".join(f"{one.name} {one.shape} {one.type}" for one in inputs)
+        told = ", ".join(f"{name} {shape} {kind}" for name, shape, kind in described)
         raise DataError(
             f"inputs {told}",
             mend="export the network with one float input (n, channels, height, width)",

@@ -16,6 +16,7 @@ import causalbias as cb
 from causalbias.models.fitting import rows_of
 from causalbias.models.priors import parse_prior
 from causalbias.recognition.store import checksum_of
+from causalbias.storage import DIGEST
 from tests.hostile.battery import (
     CASES,
     LAYOUTS,
@@ -273,13 +274,15 @@ saved_bytes("head overwritten", lambda content: bytes(2048) + content[2048:])
 saved_bytes("classic NetCDF's mark", lambda content: b"CDF\1" + content[4:])
 
 
-def edited(name: str, pattern: str, change, *, fit: bool = False) -> None:
-    """A study or a fit, changed inside its file by h5py."""
+def edited(name: str, pattern: str, change, *, fit: bool = False, digest: bool = False) -> None:
+    """A study or a fit, changed inside its file by h5py, its digest of texts taken away or kept."""
 
     def act(root: Path) -> object:
         path = root / "s.nc"
         path.write_bytes(saved(fit))
         with h5py.File(path, "a") as file:
+            if not digest:
+                del file.attrs[DIGEST]
             change(file)
         found = cb.open(path)
         if fit:
@@ -321,6 +324,8 @@ for _key in ("spec", "failures", "groups", "engine", "n_rows", "seed", "sampling
     edited(f"no {_key}", "fit", lambda f, k=_key: f.attrs.__delitem__(k), fit=True)
 for _group in ("posterior", "diagnostics", "constant_data", "observed_data", "sample_stats"):
     edited(f"no {_group}", "fit", lambda f, g=_group: f.__delitem__(g), fit=True)
+edited("a diagnostic renamed", "fit's diagnostics lack r_hat", fit=True,
+       change=lambda f: f["diagnostics"]["diagnostic"].__setitem__(0, "r_hot"))  # fmt: skip
 case("study.nc: another ending", "format", lambda root: cb.open(root / "study.pkl"))
 case("study.nc: not there", "no such", lambda root: cb.open(root / "study.nc"))
 case("study.zarr: an empty folder", "readable|written", lambda root: (

@@ -71,6 +71,13 @@ edited("an external link", "'/machine/leak' is a link", external_link)
 edited("a soft link", "is a link",
        lambda file: file["machine"].__setitem__("leak", h5py.SoftLink("/pairs")))  # fmt: skip
 edited("a group within itself", "second name", a_circle)
+CHANGED = "texts are not those that were saved"
+edited("a formula changed", CHANGED, lambda file: file.attrs.__setitem__(
+    "spec", file.attrs["spec"].replace("x", "g")), fit=True, digest=True)  # fmt: skip
+edited("an attribute changed", CHANGED, lambda file: file["machine"]["distance"].attrs.__setitem__(
+    "metric", "cosine"), digest=True)  # fmt: skip
+edited("a text changed", CHANGED, lambda file: file["human"]["annotator"].__setitem__(
+    0, "another"), digest=True)  # fmt: skip
 edited("2^40 texts", "would take .* GiB", claimed("machine", (2**40,), h5py.string_dtype()))
 
 
@@ -133,6 +140,13 @@ zarr("an array of 2^50 numbers", "would take .* GiB",
      metadata(lambda one: one.update(shape=[2**25, 2**25])))  # fmt: skip
 zarr("a chunk of 2^50 numbers", "would take .* GiB", metadata(vast_chunk))
 zarr("a shape that is text", "readable", metadata(lambda one: one.update(shape="ab")))
+zarr(
+    "an attribute changed",
+    "texts are not those that were saved",
+    lambda path: (path / "zarr.json").write_text(
+        (path / "zarr.json").read_text().replace("known truth", "known trust")
+    ),
+)
 zarr("format 2", "readable", lambda path: (
     (path / "zarr.json").unlink(),
     (path / ".zgroup").write_text('{"zarr_format": 2}')))  # fmt: skip

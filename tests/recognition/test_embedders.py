@@ -177,6 +177,10 @@ def test_onnx_files_that_cannot_be_used(write_onnx, tmp_path):
         cb.embedder(write_onnx(matrix, shape=("n", 3, "h", "w")))
     with pytest.raises(cb.DataError, match="fails on an image of 9 x 9"):
         cb.embedder(write_onnx(matrix, shape=("n", 3, "h", "w")), size=(9, 9))
+    open_batch = write_onnx(matrix, shape=("batch", 3, 4, 4))
+    open_batch.write_bytes(open_batch.read_bytes().replace(b"batch", b"batc\x89"))
+    with pytest.raises(cb.DataError, match="name of the input that is not text"):
+        cb.embedder(open_batch)
     with pytest.raises(cb.DataError, match="not a readable ONNX file"):
         cb.embedder(write_onnx(matrix, external=True))
     (tmp_path / "text.onnx").write_text("no network")
