@@ -188,6 +188,34 @@ def test_a_predictor_in_any_unit(rows, family, unit):
     np.testing.assert_allclose(found["average_slope"] * unit, plain["average_slope"], rtol=1e-3)
 
 
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_a_predictor_of_shares_in_any_unit(rows, unit):
+    """NUTS, whose draws are others in another unit: equal up to its Monte Carlo error."""
+    share = np.clip(1 / (1 + np.exp(-rows["x"] - rows["gaussian"])), 1e-3, 1 - 1e-3)
+    plain, found = (
+        cb.dose(cb.fit("y ~ x", one.assign(y=share), family="beta", draws=500), "x", grid=[0.0])
+        for one in (rows, rows.assign(x=rows["x"] * unit))
+    )
+    for name, scale in (("prediction", 1.0), ("average_slope", unit)):
+        one, other = plain[name], found[name] * scale
+        assert abs(float(one.mean() - other.mean())) < 0.2 * float(one.std())
+        assert float(other.std() / one.std()) == pytest.approx(1, abs=0.15)
+
+
+def test_a_panic_of_the_sampler_is_an_error_with_a_mend(rows, monkeypatch):
+    """nutpie's exception is caught by no `except Exception`."""
+
+    class PanicException(BaseException):
+        """As pyo3 names it."""
+
+    def panics(*_, **__):
+        raise PanicException("Poisoned sampler state mutex")
+
+    monkeypatch.setattr("bambi.Model.fit", panics)
+    with pytest.raises(DataError, match=r"nowhere to start.*narrow the priors"):
+        cb.fit("gaussian ~ x", rows, method="nuts", draws=20)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_seed_or_one_row(rows, family):
     formula = f"{response(family)} ~ x"

@@ -10,8 +10,10 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
+from causalbias.errors import DataError
 from causalbias.inference.problem import FloatArray
 
+LARGE = 10.0  # of a predictor's values
 # Kept from nutpie's statistics: those that diagnostics read.
 STATISTICS = ("diverging", "energy", "depth", "n_steps", "step_size", "tuning")
 
@@ -59,6 +61,8 @@ def sample_nuts(
     ------
     KeyboardInterrupt
         If it was interrupted before the last draw.
+    DataError
+        If the likelihood is not finite where it could start.
     """
     logger = logging.getLogger("pymc")
     before = logger.level
@@ -77,7 +81,15 @@ def sample_nuts(
                 # Group means and the intercept are strongly correlated; a diagonal metric mixes
                 # them ten times slower (benchmarks/nuts_metric.py).
                 nuts={"adaptation": "low_rank"},
+                compile_kwargs={"jitter_rvs": _jittered(model)},
             )
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # nutpie's, of no base but BaseException
+            raise
+        raise DataError(
+            f"NUTS finds nowhere to start ({str(error)[:80]})",
+            mend="bring predictors to a scale near one, or narrow the priors",
+        ) from None
     finally:
         logger.setLevel(before)
     posterior = tree["posterior"].to_dataset()
@@ -87,3 +99,13 @@ def sample_nuts(
     statistics = tree["sample_stats"].to_dataset()
     kept = [name for name in STATISTICS if name in statistics]
     return {"posterior": posterior, "sample_stats": statistics[kept]}
+
+
+def _jittered(model: bmb.Model) -> set[object]:
+    """Parameters to which chains' starts add up to one: not coefficients of large columns.
+
+    There one would take the predictor to where the likelihood is flat or not finite.
+    """
+    terms = model.parameters[model.family.likelihood.parent].common_terms
+    large = {name for name, one in terms.items() if np.abs(one.data).max() > LARGE}
+    return {one for one in model.backend.model.free_RVs if one.name not in large}
