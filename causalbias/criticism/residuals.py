@@ -43,18 +43,17 @@ def residuals_of(fit: xr.DataTree, rows: np.ndarray) -> Callable[[FloatArray], F
     parts = [np.asarray(one.data, float).reshape(len(frame), -1) for one in terms]
     common = np.column_stack([np.empty((len(frame), 0)), *parts])
     common /= np.maximum(np.linalg.norm(common, axis=0), 1e-300)
-    blocks = [sparse.csr_matrix(common)]
+    blocks, sigma = [sparse.csr_matrix(common)], float(posterior["sigma"].mean())
     for one in group_designs(spec.formula, frame):
         sds = [np.ravel(posterior[f"{name}_sigma"].mean(("chain", "draw"))) for name in one.names()]
-        scale = sparse.diags(np.tile(np.concatenate(sds), len(one.levels)))
+        scale = sparse.diags(np.tile(np.concatenate(sds) / sigma, len(one.levels)))
         blocks.append(one.matrix(frame) @ scale)
     precision = row_precisions(spec, frame)
     root = np.ones(len(frame)) if precision is None else np.sqrt(precision)
     offset = sum(np.asarray(one.data, float) for one in component.offset_terms.values())
     design = (sparse.diags(root) @ sparse.hstack(blocks)).tocsr()[rows]
-    sigma = float(posterior["sigma"].mean())
     effects = design.shape[1] - common.shape[1]
-    ridge = np.repeat([RIDGE, sigma**2], [common.shape[1], effects])
+    ridge = np.repeat([RIDGE, 1.0], [common.shape[1], effects])
     normal = (design.T @ design + sparse.diags(ridge)).tocsc()
     factor = splu(
         normal, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}

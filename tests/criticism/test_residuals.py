@@ -80,3 +80,13 @@ def test_what_the_model_fits_without_a_penalty_leaves_nothing(frame):
     said = 3 * frame["x"] + (frame["race"] == "b") + frame["w"]
     found = residuals_of(fit, np.arange(len(frame)))(said.to_numpy()[None])
     np.testing.assert_allclose(found, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_residuals_have_the_unit_of_the_response(frame, unit):
+    new = np.random.default_rng(0).normal(size=(2, len(frame)))
+    plain, other = (
+        residuals_of(cb.fit("y ~ x + (x|g)", one, draws=100), np.arange(len(frame)))
+        for one in (frame, frame.assign(y=frame["y"] * unit))
+    )
+    np.testing.assert_allclose(other(new * unit) / unit, plain(new), atol=1e-3)
