@@ -21,8 +21,8 @@ except ImportError:  # Windows: what a killed run left half written stays beside
 
 REPLACED = "replaced"
 # How a cell of a CSV begins that a spreadsheet takes for a formula, full-width forms included
-# (OWASP).
-RUN_BY_SPREADSHEETS = r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]"
+# (OWASP). Those are written as themselves: the RE2 of older pyarrow knows no escapes of them.
+RUN_BY_SPREADSHEETS = r"[\t\r\n]|\s*[=+\-@" + "\uff1d\uff0b\uff0d\uff20]"
 
 
 @contextmanager
