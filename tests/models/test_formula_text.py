@@ -190,7 +190,7 @@ def test_hostile_conditions(condition):
     "condition",
     ["level", "group", "1", "0", "'a'", "True", "[]", "not level", "level > 'a'", "group > 1",
      "level in 3", "(level, group) == 1", "absent == 1", "index == 1", "level == absent",
-     "level > 99"],
+     "level > 99", f"level > -4 or group in [{'8' * 99}]", "-1 < level > -4 or group in [level]"],
 )  # fmt: skip
 def test_conditions_that_are_none(condition):
     with pytest.raises(DataError):
