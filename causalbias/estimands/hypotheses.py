@@ -70,7 +70,10 @@ def hypotheses(
     values = draws[name]
     found = []
     for text in expressions.values():
-        read = _evaluate(_parse(text), values, name, text)
+        try:
+            read = _evaluate(_parse(text), values, name, text)
+        except (ZeroDivisionError, OverflowError) as error:
+            raise _unreadable(text, str(error)) from None
         if not isinstance(read, xr.DataArray):
             raise DataError(f"{text!r} is of no draws", mend=f"use {_example(values, name)}")
         found.append(read.reset_coords(drop=True))
@@ -163,17 +166,11 @@ def _evaluate(node: ast.expr, values: xr.DataArray, name: str, text: str) -> Any
 
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            try:
-                return float(number)
-            except OverflowError as error:
-                raise _unreadable(text, str(error)) from None
+            return float(number)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -inner(operand)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            try:
-                return _BINARY[type(op)](inner(left), inner(right))
-            except (ZeroDivisionError, OverflowError) as error:
-                raise _unreadable(text, str(error)) from None
+            return _BINARY[type(op)](inner(left), inner(right))
         case ast.Call(func=ast.Name(id=called), args=arguments, keywords=[]) if (
             called in _FUNCTIONS and len(arguments) == 1 + called.endswith("imum")
         ):

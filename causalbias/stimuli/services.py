@@ -305,9 +305,7 @@ def judgements_of(
     check_unique(assignment, ["task"], file="assignment")
     if answers.empty:
         raise DataError("no answers", mend="export after the annotators have worked", file=file)
-    for column in ("task", "score"):  # of JSON: lists, too
-        if answers[column].dtype == object or answers[column].dtype == bool:
-            answers = answers.assign(**{column: answers[column].map(_plain)})
+    answers = answers.assign(task=answers["task"].map(_plain), score=answers["score"].map(_plain))
     score = pd.to_numeric(answers["score"], errors="coerce")
     cancelled = answers["cancelled"].to_numpy(bool)
     unknown = ~answers["task"].isin(assignment["task"]).to_numpy(bool)
