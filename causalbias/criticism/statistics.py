@@ -56,8 +56,9 @@ def compare(data: FloatArray, replicates: FloatArray) -> Comparison:
     (1, 9.0, True)
     """
     mean, sd = replicates.mean(axis=0), replicates.std(axis=0)
-    # A quantity that no replicate varies (a category that never occurs) is far off if it differs.
-    scale = np.where(sd > 0, sd, 1e-12 + 1e-9 * np.abs(mean))
+    # A quantity that no replicate varies (a category that never occurs) is far off if it differs
+    # by more than rounding: sums of the same numbers in another order differ in their last digits.
+    scale = np.maximum(sd, 1e-9 * np.abs(mean) + 1e-12)
     of_data, of_replicates = (np.abs(one - mean) / scale for one in (data, replicates))
     beyond = (of_replicates.max(axis=1) >= of_data.max(axis=1)).sum()
     at = int((np.abs(data.mean(axis=0) - mean) / scale).argmax())

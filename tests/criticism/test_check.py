@@ -153,3 +153,12 @@ def test_a_quantity_without_spread_in_replicates_is_found():
     data, same = np.full((50, 1), 0.1), np.zeros((50, 1))
     assert compare(data, same).p < 0.03
     assert compare(same, same).p == 1
+
+
+def test_rounding_of_sums_is_no_difference():
+    """A share of one, summed in another order, is one but for its last digits."""
+    rng = np.random.default_rng(0)
+    other = rng.normal(size=(200, 1))
+    replicates = np.hstack([1 + 2e-16 * rng.integers(-1, 2, size=(200, 1)), other])
+    data = np.tile([1 - 3e-15, 0.1], (200, 1))
+    assert compare(data, replicates).p > 0.5
