@@ -1,7 +1,13 @@
 """The one error that bad data ends in."""
 
-from collections.abc import Iterator, Mapping
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +62,12 @@ class DataError(ValueError):
         # Half of a surrogate pair cannot be printed.
         super().__init__(text.encode("utf-8", "backslashreplace").decode())
 
+    def __reduce__(self) -> tuple[Callable[..., DataError], tuple[str], dict[str, Any]]:
+        """Pickled and copied by its parts: an exception's own way knows its text alone."""
+        own = {name: getattr(self, name) for name in ("mend", "file", "column", "row")}
+        more = {key: value for key, value in self.__dict__.items() if key not in own}
+        return partial(type(self), **own), (self.problem,), more
+
 
 def shown(value: object) -> str:
     """A value as a person writes it: a NumPy scalar without its type."""
@@ -82,3 +94,28 @@ def in_file_terms(columns: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
             column=" + ".join(dict.fromkeys(theirs.get(name, name) for name in ours)) or None,
             row=error.row,
         ) from None
+
+
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """A path as a user writes it: ``~`` is the home directory.
+
+    Raises
+    ------
+    DataError
+        If it is no path, or names the home of a user that is not known.
+
+    Examples
+    --------
+    >>> user_path("faces/a.png").as_posix()
+    'faces/a.png'
+    >>> user_path("~").is_absolute()
+    True
+    """
+    if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
+        raise DataError(f"{path!r} is no path", mend="give a text or a pathlib.Path")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataError(
+            f"no home directory is known for {str(path)!r}", mend="write the whole path"
+        ) from error

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
 from causalbias.models.result import Fit, as_fit, check_fit
 from causalbias.opening import check_contained
 from causalbias.study.tree import Study, as_study
@@ -45,7 +45,7 @@ def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     >>> cb.open(path).identical(cb.demo_study())
     True
     """
-    path = Path(path)
+    path = user_path(path)
     _check_suffix(path)
     tree = xr.DataTree(tree) if isinstance(tree, xr.Dataset) else tree.copy()
     tree.attrs = tree.attrs | {DIGEST: digest_of_texts(tree)}
@@ -87,7 +87,7 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
         If the file is not there, is broken, is none of these, leads to other files, or claims more
         than memory holds.
     """
-    path = Path(path)
+    path = user_path(path)
     _check_suffix(path)
     if not path.exists():
         recover(path)  # a run killed while it replaced this
