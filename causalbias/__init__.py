@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from causalbias.agreement.consensus import consensus, hcic
     from causalbias.agreement.consistency import error_consistency
     from causalbias.agreement.graded import graded_response
-    from causalbias.agreement.reliability import reliability
+    from causalbias.agreement.reliability import reliability, retest
     from causalbias.bivariate.model import Joint, conditional_bias, joint, joint_rows
     from causalbias.criticism.check import check
     from causalbias.datasets import load
@@ -129,6 +129,7 @@ __all__ = [
     "rate_ratios",
     "reliability",
     "rerun",
+    "retest",
     "save",
     "score_histograms",
     "sensitivity",
@@ -209,6 +210,7 @@ _HOMES = {
     "rank_probabilities": "causalbias.estimands.summaries",
     "rate_ratios": "causalbias.estimands.rates_differentials",
     "reliability": "causalbias.agreement.reliability",
+    "retest": "causalbias.agreement.reliability",
     "rerun": "causalbias.models.rerun",
     "save": "causalbias.storage",
     "score_histograms": "causalbias.estimands.rates_scores",

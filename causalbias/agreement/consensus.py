@@ -26,7 +26,8 @@ def hcic(study: xr.DataTree, question: str = "identity", *, prob: float = 0.95) 
     Returns
     -------
     DataFrame
-        Index `pair` or `stimulus`. `n`: answers. `mean`: of the answers, in units of the scale.
+        Index `pair` or `stimulus`. `n`: annotators who answered, each by the first answer; how many
+        further answers were left out is in ``.attrs["repeats"]``. `mean`: in units of the scale.
         `spread`: their standard deviation (n - 1), missing for a single one. `error`, `lower`,
         `upper`: standard error and interval of what all annotators would say on average; from a
         Dirichlet posterior whose prior is worth one answer of the average item, so that unanimous
@@ -58,10 +59,12 @@ def hcic(study: xr.DataTree, question: str = "identity", *, prob: float = 0.95) 
     lower, upper = (
         values[0] + width * beta.ppf(at, *shape) for at in ((1 - prob) / 2, (1 + prob) / 2)
     )
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {"n": n, "mean": mean, "spread": spread, "error": error, "lower": lower, "upper": upper},
         index=pd.Index(ratings.items, name=ratings.target),
     )
+    table.attrs["repeats"] = ratings.repeats
+    return table
 
 
 def consensus(
@@ -110,10 +113,12 @@ def consensus(
     label = mean >= threshold
     shape = _beta_shape(*dirichlet_mean(counts, values), values)
     below = beta.cdf((threshold - values[0]) / (values[-1] - values[0]), *shape)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {"n": n, "mean": mean, "label": label, "probability": np.where(label, 1 - below, below)},
         index=pd.Index(ratings.items, name=ratings.target),
     )
+    table.attrs["repeats"] = ratings.repeats
+    return table
 
 
 def dirichlet_mean(counts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -50,12 +50,14 @@ def error_consistency(
         The columns of `by`; `first_right`, `second_right` (shares), `observed`, `expected`,
         `kappa`, `lower`, `upper`, `n` (pairs), `clusters` (seeds). kappa is missing where one
         judge makes every or no error and the other too, since nothing could then be beyond
-        chance.
+        chance. Rows without a value in a column of `by` are nobody's: ``.attrs["left_out"]`` counts
+        them.
 
     Raises
     ------
     DataError
-        If a column is not there, or judgements are not True or False on every row.
+        If a column is not there, judgements are not True or False on every row, or a seed is
+        missing.
 
     Examples
     --------
@@ -78,13 +80,23 @@ def error_consistency(
                 mend="give True where the judge was right, else False; leave unjudged pairs out",
                 column=name,
             )
+    missing = frame[clusters].isna().any(axis=1).to_numpy()
+    if missing.any():
+        raise DataError(
+            f"the seed is missing ({int(missing.sum()):,} such rows)",
+            mend="fill it in, or leave the pairs out",
+            column=" + ".join(clusters), row=int(missing.argmax()) + 1,
+        )  # fmt: skip
     rng = np.random.default_rng(seed)
-    parts = frame.groupby(by) if by else [((), frame)]
+    parts = frame.groupby(by, observed=True) if by else [((), frame)]
     rows = []
     for key, part in parts:
         label = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
-        ids, codes = np.unique(part[clusters].to_numpy(), return_inverse=True)
-        counts, alike = _counts(part[[first, second]].to_numpy(), codes.reshape(len(part), -1))
+        members = pd.concat([part[name].astype(object) for name in clusters])
+        codes, ids = pd.factorize(members)
+        counts, alike = _counts(
+            part[[first, second]].to_numpy(bool), codes.reshape(len(clusters), -1).T
+        )
         whole = _kappa(counts.sum(axis=0)[None])
         drawn = rng.multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=RESAMPLES)
         again = _kappa(drawn[:, alike].prod(axis=2) @ counts)["kappa"]
@@ -95,7 +107,9 @@ def error_consistency(
             | {name: float(values[0]) for name, values in whole.items()}
             | {"lower": ends[0], "upper": ends[1], "n": len(part), "clusters": len(ids)}
         )
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    found.attrs["left_out"] = int(frame[by].isna().any(axis=1).sum()) if by else 0
+    return found
 
 
 def _counts(

@@ -1,4 +1,10 @@
-"""Judgements of one question as counts of items by categories."""
+"""Judgements of one question as counts of items by categories.
+
+One annotator is one vote. A second answer of the same annotator to the same item tells how reliable
+that annotator is, and nothing of whether others agree (ICC(k) of raters who agree with nobody would
+rise with every repeat); so agreement and consensus take each annotator's first answer to an item,
+and `retest` compares the later ones with it.
+"""
 
 from dataclasses import dataclass
 
@@ -25,6 +31,8 @@ class Ratings:
         Position in `values`.
     values : ndarray of float (category,)
         The scores of the scale, rising.
+    repeats : int
+        Further answers of an annotator to an item, which are not among these.
     """
 
     target: str
@@ -34,6 +42,7 @@ class Ratings:
     annotator: np.ndarray
     score: np.ndarray
     values: np.ndarray
+    repeats: int = 0
 
     def counts(self) -> np.ndarray:
         """Number of times that each item got each score, (item, category)."""
@@ -42,14 +51,84 @@ class Ratings:
         return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
 
 
+def first_answers(answers: pd.DataFrame) -> pd.DataFrame:
+    """Each annotator's first answer to an item and question: that of the lowest `trial`.
+
+    Parameters
+    ----------
+    answers : DataFrame
+        One row a judgement: `annotator`, and those of `question`, `pair`, `stimulus` that there
+        are. Without `trial` the rows are in the order of the answers. Without `annotator` nobody
+        is known to have answered twice.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `answers`, in their order.
+
+    Examples
+    --------
+    >>> twice = pd.DataFrame({"annotator": ["a", "a", "b"], "pair": "p", "trial": [2, 1, 1],
+    ...                       "score": [4, 0, 3]})
+    >>> first_answers(twice)["score"].tolist()
+    [0, 3]
+    """
+    if "annotator" not in answers:
+        return answers
+    return answers[occasions(answers) == 0]
+
+
+def occasions(answers: pd.DataFrame) -> np.ndarray:
+    """How many answers each annotator gave to the same item and question before (judgement,)."""
+    keys = [key for key in ("annotator", "question", "pair", "stimulus") if key in answers]
+    frame = answers[keys].reset_index(drop=True)
+    if "trial" in answers:
+        trial = answers["trial"].reset_index(drop=True)
+        number = pd.to_numeric(trial, errors="coerce")
+        known = number.notna() | trial.isna()
+        order = number if known.all() else trial.astype(str).where(trial.notna())
+        frame = frame.loc[order.sort_values(kind="stable").index]
+    times = frame.groupby(keys, dropna=False, observed=True, sort=False).cumcount()
+    return times.sort_index().to_numpy()
+
+
 def ratings_of(study: xr.DataTree, question: str) -> Ratings:
     """The answers to one question of a study, asked of pairs or of single stimuli.
+
+    Of several answers of an annotator to an item, the first (see `first_answers`).
 
     Raises
     ------
     DataError
         If nobody was asked it, it was not asked of pairs or stimuli, its scores are not whole
         numbers, or the study does not say who answered.
+    """
+    target, answers = answers_of(study, question)
+    first = first_answers(answers)
+    scale = group_of(study, "questions").sel(question=question)
+    values = np.arange(float(scale["low"]), float(scale["high"]) + 1)
+    item, items = pd.factorize(first[target])
+    annotator, annotators = pd.factorize(first["annotator"])
+    order = np.argsort(item, kind="stable")
+    return Ratings(
+        target=target,
+        items=np.asarray(items),
+        annotators=np.asarray(annotators),
+        item=item[order],
+        annotator=annotator[order],
+        score=(first["score"].to_numpy()[order] - values[0]).astype(int),
+        values=values,
+        repeats=len(answers) - len(first),
+    )
+
+
+def answers_of(study: xr.DataTree, question: str) -> tuple[str, pd.DataFrame]:
+    """What was judged ("pair" or "stimulus"), and all answers: item, annotator, score, trial.
+
+    Raises
+    ------
+    DataError
+        As `ratings_of`.
     """
     if "human" not in study.children:
         raise DataError("the study has no judgements", mend="load or simulate some")
@@ -60,32 +139,30 @@ def ratings_of(study: xr.DataTree, question: str) -> Ratings:
         raise DataError(f"no answer to question {question!r}", mend=f"ask for one of {known}")
     if "annotator" not in human.variables:
         raise DataError("the judgements do not say who gave them", mend="add column annotator")
-    here = {
-        name: human[name].values[asked] for name in ("pair", "stimulus") if name in human.variables
-    }
-    target = next((name for name, values in here.items() if (values != "").all()), None)
+    names = [
+        name
+        for name in ("pair", "stimulus", "annotator", "trial", "score")
+        if name in human.variables
+    ]
+    answers = pd.DataFrame({name: human[name].values[asked] for name in names})
+    target = next(
+        (
+            name
+            for name in ("pair", "stimulus")
+            if name in answers and not (answers[name].isna() | (answers[name] == "")).any()
+        ),
+        None,
+    )
     if target is None:
         raise DataError(
             f"question {question!r} was not asked of pairs or of stimuli",
             mend="give the judgements a column pair or stimulus",
         )
-    score = human["score"].values[asked]
+    score = answers["score"].to_numpy(float)
     if (score != np.round(score)).any():
         raise DataError(
             f"scores of {question!r} are not whole numbers ({score[score != np.round(score)][0]})",
             mend="agreement on scores needs categories",
         )
-    scale = group_of(study, "questions").sel(question=question)
-    values = np.arange(float(scale["low"]), float(scale["high"]) + 1)
-    item, items = pd.factorize(here[target])
-    annotator, annotators = pd.factorize(human["annotator"].values[asked])
-    order = np.argsort(item, kind="stable")
-    return Ratings(
-        target=target,
-        items=np.asarray(items),
-        annotators=np.asarray(annotators),
-        item=item[order],
-        annotator=annotator[order],
-        score=(score[order] - values[0]).astype(int),
-        values=values,
-    )
+    kept = [target, "annotator", "score", *(["trial"] if "trial" in answers else [])]
+    return target, answers[kept]

@@ -74,7 +74,8 @@ def graded_response(
         Dim `pair` or `stimulus`: `n` answers; `latent` (logits) and `latent_sd`; `mean`, `error`,
         `lower`, `upper`: what a typical annotator would answer on average, in units of the scale;
         `label` and its `probability`. Dim `annotator`: `severity`, `discrimination`, `answers`.
-        Attributes `converged`, `iterations`.
+        Attributes `converged`, `iterations`, and `repeats`: further answers of an annotator to the
+        same item, which are left out (see `retest`).
 
     Raises
     ------
@@ -123,7 +124,11 @@ def graded_response(
         {name: (ratings.target, value) for name, value in by_item.items()}
         | {name: ("annotator", value) for name, value in by_annotator.items()},
         coords={ratings.target: ratings.items, "annotator": ratings.annotators},
-        attrs={"converged": int(iterations < ITERATIONS), "iterations": iterations},
+        attrs={
+            "converged": int(iterations < ITERATIONS),
+            "iterations": iterations,
+            "repeats": ratings.repeats,
+        },
     )
 
 

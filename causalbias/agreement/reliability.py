@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import f as f_distribution
 
-from causalbias.agreement.counts import ratings_of
+from causalbias.agreement.counts import answers_of, occasions, ratings_of
 from causalbias.errors import DataError
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -40,7 +40,9 @@ def reliability(
     DataFrame
         Index `measure`: alpha at three levels of measurement, ICC(1) of one answer and ICC(k) of
         the mean of k answers, k being the average number an item (see `icc`); columns
-        `estimate`, `lower`, `upper`, `items` (with two answers or more).
+        `estimate`, `lower`, `upper`, `items` (with two answers or more), `annotators`, and
+        `repeats`: further answers of an annotator to the same item, which say nothing of agreement
+        between annotators and are left out (see `retest`).
 
     Raises
     ------
@@ -56,9 +58,74 @@ def reliability(
     """
     _check_prob(prob)
     ratings = ratings_of(study, question)
-    counts, values = ratings.counts(), ratings.values
-    if len(ratings.annotators) < 2 and counts.sum(axis=1).max() > 1:
-        raise DataError("one annotator", mend="agreement is between two or more")
+    counts = ratings.counts()
+    if len(ratings.annotators) < 2 and ratings.repeats:
+        raise DataError(
+            f"one annotator ({ratings.repeats:,} repeats)",
+            mend="agreement is between two or more; for repeats of one's own answers see retest",
+        )
+    table = _measures(counts, ratings.values, prob, resamples, seed)
+    return table.assign(annotators=len(ratings.annotators), repeats=ratings.repeats)
+
+
+def retest(
+    study: xr.DataTree,
+    question: str = "identity",
+    *,
+    prob: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How far annotators agree with their own earlier answers to the same items.
+
+    Reliability within an annotator (test-retest), of which agreement between annotators tells
+    nothing: each annotator and item is a unit, whose trials are its answers.
+
+    Parameters
+    ----------
+    study, question, prob, resamples, seed
+        As in `reliability`.
+
+    Returns
+    -------
+    DataFrame
+        As of `reliability`, `items` being annotators' items with two answers or more, and
+        `repeats` the answers after the first.
+
+    Raises
+    ------
+    DataError
+        If no annotator answered an item twice, or all answers are the same.
+
+    Examples
+    --------
+    >>> import pandas as pd, causalbias as cb
+    >>> twice = pd.DataFrame({"stimulus": list("xxyyzz"), "annotator": "a", "trial": [1, 2] * 3,
+    ...                       "score": [0, 0, 4, 4, 2, 3], "question": "age"})
+    >>> study = cb.make_study(factors=["seed"], judgements=twice, scales=(0, 4))
+    >>> bool(cb.retest(study, "age").loc["alpha (interval)", "estimate"] > 0.9)
+    True
+    """
+    _check_prob(prob)
+    target, answers = answers_of(study, question)
+    repeats = int((occasions(answers) > 0).sum())
+    if not repeats:
+        raise DataError(
+            "no annotator answered an item twice", mend="ask some again, in a column trial"
+        )
+    values = ratings_of(study, question).values
+    unit = answers.groupby(["annotator", target], sort=False).ngroup().to_numpy()
+    counts = np.zeros((unit.max() + 1, len(values)), dtype=int)
+    np.add.at(counts, (unit, (answers["score"].to_numpy() - values[0]).astype(int)), 1)
+    table = _measures(counts, values, prob, resamples, seed)
+    again = answers[occasions(answers) > 0]
+    return table.assign(annotators=again["annotator"].nunique(), repeats=repeats)
+
+
+def _measures(
+    counts: np.ndarray, values: np.ndarray, prob: float, resamples: int, seed: int
+) -> pd.DataFrame:
+    """Alpha and the ICC of units by categories, with their intervals."""
     rows = {}
     for level in LEVELS:
         estimate = alpha(counts, level, values)

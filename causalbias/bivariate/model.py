@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 from scipy import sparse
 
+from causalbias.agreement.counts import first_answers
 from causalbias.bivariate.gibbs import Floats, JointData, sample_joint
 from causalbias.errors import DataError, shown
 from causalbias.estimands.summaries import marked
@@ -86,7 +87,7 @@ def joint_rows(study: xr.DataTree, system: str, *, question: str = "identity") -
     systems = machine["system"].unique().tolist()
     if system not in systems:
         raise DataError(f"no system {system!r}", mend=f"use one of {', '.join(systems)}")
-    asked = human[human["question"] == question]
+    asked = first_answers(human[human["question"] == question])
     if "pair" not in asked or not (asked["pair"] != "").any():
         raise DataError(
             f"no answers to {question!r} about pairs", mend="name a question asked about pairs"

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
+from causalbias.agreement.counts import first_answers
 from causalbias.datasets.release.layout import PAIR_QUESTION
 from causalbias.errors import DataError
 from causalbias.recognition.machine import rate_interval
@@ -158,7 +159,8 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
         machine = machine.rename(columns={"system": "measure", "distance": "value"})
         parts.append(moved_pairs(machine, study))
     if "human" in study.children and "pairs" in study.children and _asked(study, PAIR_QUESTION):
-        answers = to_frame(study, "human").query(f"question == '{PAIR_QUESTION}'")
+        human = to_frame(study, "human")
+        answers = first_answers(human[human["question"] == PAIR_QUESTION])
         mean = answers.groupby("pair")["score"].mean().rename("value")
         pairs = to_frame(study, "pairs").set_index("pair")
         human = pairs.join(mean, how="inner").assign(measure="HCIC")
@@ -195,7 +197,7 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
             raise DataError("no judgements", mend="ask people, or give a classifier's scores")
         frame = to_frame(study, "human")
         if "stimulus" in frame:
-            frame = frame.query("stimulus != ''")
+            frame = first_answers(frame[frame["stimulus"].notna() & (frame["stimulus"] != "")])
     else:
         check_columns(scores, ["stimulus", "question", "score"], file="scores")
         faces = to_frame(study, "stimuli").set_index("stimulus")

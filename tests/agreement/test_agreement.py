@@ -229,3 +229,73 @@ def test_graded_response_does_not_depend_on_the_order_of_rows():
     shuffled.attrs = study.attrs
     one, other = (cb.graded_response(each)["mean"].to_series() for each in (study, shuffled))
     pd.testing.assert_series_equal(one.sort_index(), other.sort_index(), atol=1e-6)
+
+
+# An annotator's repeats
+
+
+def repeated(rng, *, items=60, annotators=8, each=4, share=0.5):
+    """Answers of annotators who agree with themselves alone, some asked again."""
+    random = np.random.default_rng(rng)
+    own = random.integers(0, 5, (annotators, items))
+    rows = [
+        (f"s{item}", f"a{who}", trial, own[who, item])
+        for item in range(items)
+        for who in random.choice(annotators, each, replace=False)
+        for trial in range(1, 2 + (random.random() < share))
+    ]
+    return pd.DataFrame(rows, columns=["stimulus", "annotator", "trial", "score"])
+
+
+def repeats_study(rows):
+    return cb.make_study(
+        factors=["seed"],
+        judgements=rows.assign(question="q"),
+        scales=(0, 4),
+        salt=b"1234567890123456",
+    )
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000))
+def test_repeats_do_not_enter_agreement_and_their_order_in_the_file_does_not_matter(rng):
+    rows = repeated(rng)
+    first = rows[rows["trial"] == 1]
+    mixed = rows.sample(frac=1, random_state=rng)
+    one, other = repeats_study(first), repeats_study(mixed)
+    tables = [cb.reliability(each, "q", resamples=20) for each in (one, other)]
+    np.testing.assert_allclose(tables[0]["estimate"], tables[1]["estimate"])
+    assert tables[1]["repeats"].tolist() == [len(rows) - len(first)] * 5
+    for verb in (cb.hcic, lambda study, q: cb.consensus(study, question=q)):
+        here, there = verb(one, "q"), verb(other, "q")
+        pd.testing.assert_frame_equal(here.sort_index(), there.sort_index())
+        assert there.attrs["repeats"] == len(rows) - len(first)
+    graded = [cb.graded_response(each, "q")["mean"].to_series() for each in (one, other)]
+    pd.testing.assert_series_equal(*(each.sort_index() for each in graded), atol=1e-5)
+
+
+def test_retest_is_of_annotators_with_themselves():
+    """Who agrees with nobody but always with themselves: no reliability, a perfect retest."""
+    study = repeats_study(repeated(1, items=150))
+    assert cb.reliability(study, "q", resamples=50)["estimate"].abs().max() < 0.15
+    again = cb.retest(study, "q", resamples=50)
+    np.testing.assert_allclose(again["estimate"], 1.0)
+    with pytest.raises(cb.DataError, match="no annotator answered an item twice"):
+        cb.retest(study_of([(s, a, s) for s in range(3) for a in range(3)]), "q")
+
+
+def test_one_annotator_with_repeats_is_no_agreement():
+    rows = repeated(2, annotators=1, each=1)
+    with pytest.raises(cb.DataError, match="one annotator"):
+        cb.reliability(repeats_study(rows), "q")
+
+
+def test_icc_against_the_analysis_of_variance():
+    """Against mean squares written out (McGraw and Wong 1996), of items with one k."""
+    rng = np.random.default_rng(5)
+    score = rng.integers(0, 5, (40, 3)) + rng.integers(0, 3, (40, 1))
+    between = 3 * score.mean(axis=1).var(ddof=1)
+    within = score.var(axis=1, ddof=1).mean()
+    single, average = icc(counts_of(score.T, range(8)))
+    assert single[0] == pytest.approx((between - within) / (between + 2 * within))
+    assert average[0] == pytest.approx((between - within) / between)

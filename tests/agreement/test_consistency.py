@@ -88,3 +88,15 @@ def test_refusals():
         cb.error_consistency(rows, "one", "nope", clusters="s")
     with pytest.raises(DataError, match="True where the judge was right"):
         cb.error_consistency(rows.assign(two=[1.0, 0.0]), "one", "two", clusters="s")
+
+
+def test_missing_groups_are_nobody_and_missing_seeds_are_refused():
+    rows = frame_of([1, 0, 1, 1] * 3, [1, 0, 0, 1] * 3, ["01", "1", "2"] * 4)
+    rows = rows.assign(g=pd.Categorical(["x", None, "x", "y"] * 3, ["z", "y", "x"], ordered=True))
+    found = cb.error_consistency(rows, "one", "two", clusters="s", by="g")
+    assert found["g"].tolist() == ["y", "x"]
+    assert found.attrs["left_out"] == 3
+    assert found["n"].tolist() == [3, 6]
+    assert cb.error_consistency(rows, "one", "two", clusters="s")["clusters"][0] == 3
+    with pytest.raises(DataError, match="row 2: the seed is missing"):
+        cb.error_consistency(rows.assign(s=["a", None] * 6), "one", "two", clusters="s")
