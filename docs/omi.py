@@ -40,7 +40,7 @@ def comparisons(study: xr.DataTree) -> xr.Dataset:
         human = cb.fit("score ~ C(level) + (1|annotator)", study,
                        subset=f"attribute == '{attribute}' and level > 0")  # fmt: skip
         parts[attribute] = cb.compare(
-            human, machine, "level", reference=1, names=("people", "dlib"), population="typical"
+            human, machine, "level", reference=1, names=("people", "dlib")
         ).sel(level=2, drop=True)
     index = pd.Index(list(parts), name="attribute")
     joined = xr.concat(list(parts.values()), index, combine_attrs="override")

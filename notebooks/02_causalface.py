@@ -207,7 +207,7 @@ system = systems[0]
 rows = genuine[(genuine["system"] == system) & (genuine["attribute"] == "pose")]
 rows = rows.assign(turn=rows["pose"].abs())
 fit = cb.fit("distance ~ race*turn + gender + (1|seed) + (1|seed:race:gender)", rows)
-cb.summarise(cb.effects(fit, "race", by="turn", reference="white", population="typical"))
+cb.summarise(cb.effects(fit, "race", by="turn", reference="white"))
 
 # %% [markdown]
 # ## Where next

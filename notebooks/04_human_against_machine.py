@@ -337,7 +337,7 @@ def by_step(frame):
 
 
 distances, answers = (
-    cb.predictions(cb.fit(formula, by_step(cb.to_frame(moved, side))), "step", population="typical")
+    cb.predictions(cb.fit(formula, by_step(cb.to_frame(moved, side))), "step")
     for formula, side in (
         ("distance ~ step + (1|seed)", "machine"),
         ("score ~ step + (1|seed) + (1|annotator)", "human"),

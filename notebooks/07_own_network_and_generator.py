@@ -265,7 +265,7 @@ fig.tight_layout()
 
 # %%
 between = cb.compare(fits["pixels"], fits["normalised"], "tone", reference="light",
-                     names=("pixels", "normalised"), population="typical")  # fmt: skip
+                     names=("pixels", "normalised"))  # fmt: skip
 compared = cb.summarise(between, of="excess")
 assert (compared["upper"] < 0).sum() >= 3
 compared[["unit", "estimate", "lower", "upper"]].round(3)

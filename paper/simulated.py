@@ -145,7 +145,6 @@ def against_people(
         parts[str(system)] = cb.compare(
             result.fits["people, impostor"], result.fits[f"{system}, impostor"], "race",
             by="gender", reference=AGAINST, opposite=True, names=("people", "network"),
-            population="typical",
         )  # fmt: skip
     rows, chances = [], {}
     for system, draws in parts.items():

@@ -88,15 +88,17 @@ def linear(fit: cb.Fit, world: World) -> list[Record]:
         lambda row: effect(world, identity, "typical", row["race"]) / world.sigma,
     )  # fmt: skip
     found += of_draws(
-        "interaction: response, these", cb.interaction(fit, "pose", "race"),
+        "interaction: response, these",
+        cb.interaction(fit, "pose", "race", population="these"),
         lambda row: slope_of_effect(world, identity, "these", row["pose"], row["race"]),
     )  # fmt: skip
     one, other = {"race": "black", "gender": "female"}, {"race": "white", "gender": "male"}
     found += of_draws(
-        "counterfactual: response, these", cb.counterfactual(fit, one, other),
+        "counterfactual: response, these",
+        cb.counterfactual(fit, one, other, population="these"),
         lambda _: world.mean(identity, "these", **one) - world.mean(identity, "these", **other),
     )  # fmt: skip
-    curve = cb.dose(fit, "pose", by="race", grid=[0.0, 1.5])
+    curve = cb.dose(fit, "pose", by="race", grid=[0.0, 1.5], population="these")
     return [
         *found,
         *of_draws(
@@ -285,7 +287,8 @@ def ordinal(replicate: int) -> list[Record]:
     sd = np.pi / np.sqrt(3) if link == "logit" else 1.0
     for scale, unit in (("link", 1.0), ("latent", sd)):
         found += of_draws(
-            f"effects: {scale}, ordinal", cb.effects(fit, "race", scale=scale),
+            f"effects: {scale}, ordinal",
+            cb.effects(fit, "race", scale=scale, population="these"),
             lambda row, u=unit: effect(world, identity, "these", row["race"]) / u,
         )  # fmt: skip
     found += of_draws(
@@ -304,7 +307,8 @@ def ordinal(replicate: int) -> list[Record]:
         ),
     )  # fmt: skip
     found += of_draws(
-        "interaction: mean category, these", cb.interaction(fit, "pose", "race"),
+        "interaction: mean category, these",
+        cb.interaction(fit, "pose", "race", population="these"),
         lambda row: slope_of_effect(world, mean_category, "these", row["pose"], row["race"]),
     )  # fmt: skip
     machine = worlds.make(setting, rng, gaussian=True)
@@ -314,7 +318,8 @@ def ordinal(replicate: int) -> list[Record]:
         return (-effect(world, identity, "these", row["race"]) / sd,
                 effect(machine, identity, "these", row["race"]) / machine.sigma)  # fmt: skip
 
-    both = cb.compare(fit, distances, "race", opposite=True).sel(unit=["residual sd"])
+    both = cb.compare(fit, distances, "race", opposite=True, population="these")
+    both = both.sel(unit=["residual sd"])
     found += of_draws(
         "compare: ordinal against gaussian", both, lambda row: in_noise(row)[1] - in_noise(row)[0],
         "difference",
@@ -344,7 +349,7 @@ def binary(replicate: int) -> list[Record]:
             lambda row, p=population: effect(world, special.expit, p, row["race"]),
         )
     found += of_draws(
-        "effects: link, binary", cb.effects(fit, "race", scale="link"),
+        "effects: link, binary", cb.effects(fit, "race", scale="link", population="these"),
         lambda row: effect(world, identity, "these", row["race"]),
     )  # fmt: skip
     found += of_draws(

@@ -11,7 +11,7 @@ import xarray as xr
 from causalbias.design.enlarge import Enlarger, deal
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
-from causalbias.estimands.predictive import new_observations, trials_of
+from causalbias.estimands.predictive import new_observations
 from causalbias.estimands.predictor import (
     coefficients_of,
     design_of,
@@ -23,7 +23,7 @@ from causalbias.models.fitting import fit as fit_model
 from causalbias.models.formula import formula_columns, proportion
 from causalbias.models.group_design import group_designs
 from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.spec import ModelSpec, row_precisions
+from causalbias.models.spec import ModelSpec, row_precisions, trials_of
 
 # The engines that are fast enough to fit hundreds of simulated experiments.
 ENGINES = {
@@ -66,7 +66,7 @@ def power(
         Gaussian, ordinal or binary, with a term of `over`: of a pilot, of published data, or of
         `simulate`.
     variable : str
-        Whose effect on the typical seed is asked about.
+        Whose effect in the population of seeds is asked about.
     over : str or sequence of str
         The grouping column of which there would be more, or those of both members of pairs:
         ``["seed_a", "seed_b"]``, as in `influence`.
@@ -131,7 +131,7 @@ def power(
     larger = Enlarger(spec, frame_of(pilot), over)
     _check(spec, larger, sizes, others)
     rng = np.random.default_rng(seed)
-    levels = effects(pilot, variable, reference=reference, scale=scale, population="typical")
+    levels = effects(pilot, variable, reference=reference, scale=scale, population="new")
     stacked = levels["effect"].stack(sample=("chain", "draw"))
     if stacked.ndim != 2:
         raise DataError(
@@ -190,7 +190,7 @@ def _estimates(
             counts=spec.counts, weights=spec.weights, method=ENGINES[spec.family], draws=draws,
             seed=seed,
         )  # fmt: skip
-        effect = effects(again, variable, reference=reference, scale=scale, population="typical")
+        effect = effects(again, variable, reference=reference, scale=scale, population="new")
     except DataError:  # declined: a status of the simulation, see `power`
         ends = {"lower": np.nan, "upper": np.nan, "converged": False}
         return pd.DataFrame({"level": wanted, **ends})

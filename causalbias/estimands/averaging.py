@@ -11,14 +11,14 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError, shown
-from causalbias.estimands.predictor import average_prediction, outcome_of
+from causalbias.estimands.predictor import POPULATIONS, average_prediction, outcome_of
 from causalbias.estimands.scales import Floats, scale_of
 from causalbias.estimands.summaries import marked
 from causalbias.memory import check_memory
 from causalbias.models.formula import formula_columns
 from causalbias.models.groups import common_formula, group_parts
 from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.spec import row_counts
+from causalbias.models.spec import ModelSpec, observations_of
 
 KIND = "same_identity"
 MAX_LEVELS = 10_000
@@ -39,13 +39,15 @@ class Averaging:
     frame : DataFrame
         Rows that differ in what the model knows; alike ones are one.
     counts : ndarray (rows,)
-        Observations that each stands for.
+        Observations that each stands for; of binomial models, trials.
     by : tuple of str
     cells : ndarray (rows,) of int
     index : MultiIndex or None
         The cells' labels; None for the single cell of no `by`.
-    scale, population, threshold
+    scale, threshold
         As in `predictions`.
+    population : str
+        The one that was chosen where none was asked for, see `population_of`.
     rows : int
         Rows of the fit that are averaged over.
     """
@@ -169,7 +171,7 @@ def averaging(
     *,
     variables: Sequence[str] = (),
     scale: str = "response",
-    population: str = "these",
+    population: str | None = None,
     threshold: float | None = None,
 ) -> Averaging:
     """Check a request against a fit and lay out its rows and cells.
@@ -186,14 +188,15 @@ def averaging(
     Raises
     ------
     DataError
-        If a column is not in the model, or genuine and impostor pairs would be pooled.
+        If a column is not in the model, genuine and impostor pairs would be pooled, or the
+        population has no effect of a variable that is set.
     """
-    frame = frame_of(fit)
+    spec, frame = spec_of(fit), frame_of(fit)
     # As Python's strings: formulae walks through them one by one, which Arrow's make slow.
     frame = frame.astype({name: object for name in frame if frame[name].dtype == "str"})
     by = (by,) if isinstance(by, str) else tuple(by)
     outcome = outcome_of(fit)
-    possible = [name for name in formula_columns(spec_of(fit).formula)[1] if name != outcome]
+    possible = predictors_of(spec)
     for name in (*variables, *by):
         if name not in possible:
             raise DataError(
@@ -208,17 +211,63 @@ def averaging(
     for name in variables:
         if name in by:
             raise DataError(f"{name!r} is both contrasted and in by", mend="leave it out of by")
+    population = population_of(spec.formula, population, variables, by)
     both = frame[KIND].nunique() > 1 if KIND in frame else bool(fit.attrs.get("pools_kinds", 0))
     pools = both and outcome == "distance"
     frame = _one_kind(frame, pools, (*variables, *by), scale)
+    counts = observations_of(spec, frame)
+    frame, counts = frame[counts > 0].reset_index(drop=True), counts[counts > 0]
     rows = len(frame)
-    known = {*_columns_known(spec_of(fit).formula, population), *variables, *by}
+    known = {*_columns_known(spec.formula, population), *variables, *by}
     kept = [name for name in possible if name in known]
-    frame, counts = _merged(frame, kept, row_counts(spec_of(fit), frame))
+    frame, counts = _merged(frame, kept, counts)
     cells, index = _cells(frame, by)
     return Averaging(
         fit, model_of(fit), frame, counts, by, cells, index, scale, population, threshold, rows
     )
+
+
+def population_of(
+    formula: str, population: str | None, variables: Sequence[str], by: Sequence[str]
+) -> str:
+    """The population that an average is of.
+
+    Where none is asked for it is "new", the mean over the population of seeds, annotators and
+    other groups: that is what the groups in the data are a sample of, and what one model gives in
+    whatever way its groups are written. Columns that occur in group terms only, as a seed's own
+    name, tell these groups apart and nothing else: averages by such a column are of "these".
+
+    Raises
+    ------
+    DataError
+        If there is no such population, or it has no effect of a variable by definition.
+    """
+    if population is not None and population not in POPULATIONS:
+        raise DataError(
+            f"no population {population!r}", mend=f"use one of {', '.join(POPULATIONS)}"
+        )
+    known = formula_columns(common_formula(formula))[1]
+    of_groups = [name for name in (*variables, *by) if name not in known]
+    if population is None:
+        return "these" if of_groups else "new"
+    for name in variables:
+        if population != "these" and name not in known:
+            raise DataError(
+                f"{name!r} occurs in group terms only, whose effects have the mean zero: in "
+                f"population {population!r} it has no effect by definition",
+                mend=f"add {name} to the formula, or ask for population='these'",
+                column=name,
+            )
+    return population
+
+
+def predictors_of(spec: ModelSpec) -> list[str]:
+    """Columns on the right of a formula, in order of appearance."""
+    response, columns = formula_columns(spec.formula)
+    if spec.family != "binomial":
+        return [name for name in columns if name != response]
+    right = formula_columns(f"{response} ~ {spec.formula.split('~', 1)[1]}")[1]
+    return [name for name in right if name != response]
 
 
 def _columns_known(formula: str, population: str) -> list[str]:
@@ -230,8 +279,9 @@ def _columns_known(formula: str, population: str) -> list[str]:
         return formula_columns(formula)[1]
     columns = formula_columns(common_formula(formula))[1]
     if population == "new":
+        # Of a term with fitted effects (`designs_in`) the columns are among these already.
         for part in group_parts(formula):
-            columns += [*formula_columns(f"y ~ {part.effects}")[1], *part.members]
+            columns += [*formula_columns(f"response__ ~ {part.effects}")[1], *part.members]
     return columns
 
 

@@ -1,5 +1,6 @@
 """The fourth verb: the effect of one variable in two fits, people's and a network's, compared."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,10 +9,10 @@ from scipy import special
 
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
-from causalbias.estimands.predictor import outcome_of, total_group_variance
+from causalbias.estimands.predictor import designs_in, outcome_of, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
 from causalbias.estimands.summaries import SAMPLE, marked, per_unit
-from causalbias.models.result import frame_of, model_of
+from causalbias.models.result import frame_of, model_of, spec_of
 
 UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
 
@@ -23,9 +24,9 @@ def compare(
     *,
     by: str | Sequence[str] = (),
     reference: object = None,
-    names: tuple[str, str] = ("human", "machine"),
+    names: tuple[str, str] | None = None,
     opposite: bool = False,
-    population: str = "these",
+    population: str | None = None,
     rate: float = 0.05,
 ) -> xr.Dataset:
     """The effect of a variable in two fits on a common scale: which is larger, and by how much.
@@ -54,8 +55,9 @@ def compare(
         Columns of both, within whose combinations to average.
     reference : optional
         A level of both; by default the lowest shared one.
-    names : (str, str)
-        What `a` and `b` are, for labels.
+    names : (str, str), optional
+        What `a` and `b` are, for labels; by default what each is of (its response, and the
+        network, question or data set where it is of one), see `names_of`.
     opposite : bool
         Whether more of a's outcome is less of b's (likeness against distance): a's outcome then
         counts with its sign changed.
@@ -93,6 +95,7 @@ def compare(
     by = [by] if isinstance(by, str) else list(by)
     if not 0 < rate < 1:
         raise DataError(f"rate is {rate}", mend="give an error rate between 0 and 1")
+    names = names_of(a, b) if names is None else names
     shared = _shared(a, b, variable, by, names)
     base = shared[0] if reference is None else reference
     if base not in shared:
@@ -125,12 +128,44 @@ def compare(
             "n_b": second["n"],
         }
     )
+    populations = [one.attrs["population"] for one in found]
+    whose = " and ".join(dict.fromkeys(populations))
     return marked(result, a, b).assign_attrs(
         estimand=f"effect of {variable} against {base}: {names[1]} (b) minus {names[0]} (a)",
         outcome=f"{outcome_of(a)} (a), {outcome_of(b)} (b)",
-        a=names[0], b=names[1], scale="latent", population=population,
+        a=names[0], b=names[1], scale="latent", population=whose,
         reference=str(base), contrast=variable,
     )  # fmt: skip
+
+
+def names_of(a: xr.DataTree, b: xr.DataTree) -> tuple[str, str]:
+    """What two fits are of, in words that tell them apart.
+
+    Each one's response, with the data set, network or question that its rows are of where that is
+    one; where both are alike, what else differs: the rows, the formula, or nothing but their
+    order.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fits = [cb.fit("score ~ level", study, subset=f"question == '{name}'", draws=100)
+    ...         for name in ("age", "smiling")]
+    >>> names_of(*fits)
+    ('score, age', 'score, smiling')
+    """
+    labels = [json.loads(fit.attrs.get("rows_of", "{}")) for fit in (a, b)]
+    if labels[0].get("dataset") == labels[1].get("dataset"):
+        labels = [{k: v for k, v in one.items() if k != "dataset"} for one in labels]
+    first, second = (
+        ", ".join([outcome_of(fit), *one.values()]) for fit, one in zip((a, b), labels, strict=True)
+    )
+    for more in (lambda fit: fit.attrs.get("subset", ""), lambda fit: spec_of(fit).formula):
+        if first != second:
+            break
+        if more(a) != more(b):
+            return f"{first} ({more(a) or 'all rows'})", f"{second} ({more(b) or 'all rows'})"
+    return (first, second) if first != second else (f"{first} (a)", f"{second} (b)")
 
 
 def paired(
@@ -207,7 +242,7 @@ def _in_units(
     variable: str,
     by: Sequence[str],
     reference: object,
-    population: str,
+    population: str | None,
     rate: float,
     sign: int,
 ) -> xr.Dataset:
@@ -224,7 +259,8 @@ def _in_units(
     on_link = sign * link["effect"]
     outcome = sign * effects(fit, variable, **kwargs)["effect"]  # type: ignore[arg-type]
     noise = latent_sd(fit, model)
-    total = np.sqrt(np.square(noise) + total_group_variance(fit, frame_of(fit)))
+    between = total_group_variance(fit, frame_of(fit), designs=designs_in(fit, "new")[1])
+    total = np.sqrt(np.square(noise) + between)
     in_total = on_link / of_draws(total)
     response = next(iter(fit.children["observed_data"].data_vars.values())).values
     units = [

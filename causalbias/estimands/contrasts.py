@@ -15,7 +15,7 @@ def predictions(
     by: str | Sequence[str],
     *,
     scale: str = "response",
-    population: str = "these",
+    population: str | None = None,
     threshold: float | None = None,
 ) -> xr.Dataset:
     """Average expected outcome in each cell of the data.
@@ -34,13 +34,18 @@ def predictions(
         probability of at least each category. FMR, FNMR: of Gaussian models of distances, the
         probability that an impostor pair's distance is below the `threshold`, or that a genuine
         pair's is not; rows of the other kind are left out where the model knows `same_identity`.
-    population : {"these", "new", "typical"}
-        these: the seeds and annotators in the data, with their fitted effects (brms'
-        ``re_formula = NULL``). typical: one whose effects are zero (``re_formula = NA``). new:
-        the mean over the estimated normal population of seeds and annotators, as brms has it
-        with ``sample_new_levels = "gaussian"`` and infinitely many new levels: a mean over the
-        population, not the outcome of one new seed. On linear scales it is that of the typical
-        one. Its uncertainty holds that of the groups' standard deviations.
+    population : {"new", "these", "typical"}, optional
+        Whose mean it is. new, the default: the mean over the estimated normal population of
+        seeds and annotators, as brms has it with ``sample_new_levels = "gaussian"`` and
+        infinitely many new levels: a mean over the population, not the outcome of one new seed.
+        Its uncertainty holds that of the groups' standard deviations. On linear scales it is that
+        of the typical one. typical: a seed or annotator whose effects are zero (``re_formula =
+        NA``), which on other scales is not the mean. these: the seeds and annotators in the data,
+        with their fitted effects (``re_formula = NULL``): an average of these groups, whose
+        interval leaves out that others would differ. Where a group term varies with a variable,
+        as ``(1|seed:race)`` with race, effects of "these" hold the groups' own average too, which
+        the same model written ``(1|face)`` gives to the faces. By a column that occurs in group
+        terms only, such as the seed itself, the default is "these".
     threshold : float, optional
         For FMR and FNMR: distances below it match.
 
@@ -48,7 +53,7 @@ def predictions(
     -------
     Dataset
         ``prediction`` with dims (chain, draw, *by[, category]), NaN in cells without rows; ``n``
-        (*by): rows.
+        (*by): observations averaged over, of binomial models trials, by which rows count.
 
     Raises
     ------
@@ -76,7 +81,7 @@ def effects(
     by: str | Sequence[str] = (),
     reference: object = None,
     scale: str = "response",
-    population: str = "these",
+    population: str | None = None,
     threshold: float | None = None,
 ) -> xr.Dataset:
     """Average causal contrast of each level of a variable against a reference level.
@@ -100,8 +105,8 @@ def effects(
     Returns
     -------
     Dataset
-        ``effect`` with dims (chain, draw, variable, *by[, category]); ``n`` (*by): rows averaged
-        over.
+        ``effect`` with dims (chain, draw, variable, *by[, category]); ``n`` (*by):
+        observations averaged over.
 
     Raises
     ------
@@ -142,7 +147,7 @@ def counterfactual(
     *,
     by: str | Sequence[str] = (),
     scale: str = "response",
-    population: str = "these",
+    population: str | None = None,
     threshold: float | None = None,
 ) -> xr.Dataset:
     """Average contrast of one cell of the design against another, each row set to both.
@@ -163,7 +168,8 @@ def counterfactual(
     Returns
     -------
     Dataset
-        ``effect`` with dims (chain, draw, *by[, category]); ``n`` (*by): rows averaged over.
+        ``effect`` with dims (chain, draw, *by[, category]); ``n`` (*by): observations averaged
+        over.
 
     Raises
     ------
@@ -207,7 +213,7 @@ def interaction(
     reference: object = None,
     reference_group: object = None,
     scale: str = "response",
-    population: str = "these",
+    population: str | None = None,
     threshold: float | None = None,
 ) -> xr.Dataset:
     """How much larger the effect of a variable is in one group than in a reference group.

@@ -24,7 +24,7 @@ def dose(
     grid: Sequence[float] | None = None,
     monotone: str | None = None,
     scale: str = "response",
-    population: str = "these",
+    population: str | None = None,
     threshold: float | None = None,
 ) -> xr.Dataset:
     """Dose-response: the mean outcome at each dose, its slope there, and the average slope.

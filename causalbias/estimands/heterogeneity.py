@@ -72,7 +72,8 @@ def heterogeneity(
     >>> found["share_flipped"].dims, int(found["groups"])
     (('chain', 'draw', 'race'), 4)
     """
-    by_group = effects(fit, variable, by=over, reference=reference, scale=scale)
+    # Of these levels: each one's own effect is what is asked about.
+    by_group = effects(fit, variable, by=over, reference=reference, scale=scale, population="these")
     varies = any(
         variable in one.columns_used() and over in set().union(*one.members)
         for one in group_designs(spec_of(fit).formula, frame_of(fit))

@@ -4,7 +4,6 @@ from typing import Any
 
 import bambi as bmb
 import numpy as np
-import pandas as pd
 import xarray as xr
 from scipy import special, stats
 
@@ -12,7 +11,7 @@ from causalbias.estimands.predictor import expected_rows
 from causalbias.memory import check_memory
 from causalbias.models.formula import proportion
 from causalbias.models.result import OBS, Fit, as_fit, frame_of, model_of, spec_of
-from causalbias.models.spec import ModelSpec, row_counts, row_precisions
+from causalbias.models.spec import row_counts, row_precisions, trials_of
 
 PORTION = 10_000_000  # rows x draws at once where only their sum is wanted
 
@@ -155,15 +154,6 @@ def new_observations(
         case _:
             below = category_chances(model, expected, cuts).cumsum(axis=2)[..., :-1]
             return (rng.uniform(size=(*below.shape[:2], 1)) > below).sum(axis=2)
-
-
-def trials_of(spec: ModelSpec, frame: pd.DataFrame) -> np.ndarray | None:
-    """Number of trials (rows,) of a binomial model; None for any other."""
-    if spec.family != "binomial":
-        return None
-    trials = proportion(spec.formula)[1]
-    many = frame[trials] if isinstance(trials, str) else trials
-    return np.broadcast_to(np.asarray(many, float), len(frame))
 
 
 def category_chances(model: bmb.Model, linear: np.ndarray, cuts: np.ndarray | None) -> np.ndarray:

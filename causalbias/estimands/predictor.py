@@ -15,8 +15,9 @@ from causalbias.estimands.scales import Floats, Scale, scale_of
 from causalbias.memory import check_memory
 from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
+from causalbias.models.groups import common_formula
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.spec import row_counts
+from causalbias.models.spec import observations_of
 
 POPULATIONS = ("these", "new", "typical")
 CHUNK = 2**20  # rows x draws held at once where a scale is not linear: what a cache holds
@@ -58,17 +59,11 @@ def average_prediction(
     ndarray (draws, n_cells) or (draws, n_cells, outcomes)
         All chains' draws in order; the last axis where a scale has several outcomes.
     """
-    if population not in POPULATIONS:
-        raise DataError(
-            f"no population {population!r}", mend=f"use one of {', '.join(POPULATIONS)}"
-        )
     wanted = scale_of(fit, model, scale, threshold)
     posterior = fit.children["posterior"].to_dataset()
-    designs = [] if population == "typical" else group_designs(spec_of(fit).formula, frame_of(fit))
-    if wanted.linear and population == "new":
-        designs = []  # new groups' effects have mean zero
+    own, sampled = designs_in(fit, population)
     if wanted.linear and contrasted is not None:
-        designs = [one for one in designs if one.columns_used() & set(contrasted)]
+        own = [one for one in own if one.columns_used() & set(contrasted)]
     if counts is None:
         counts = np.ones(len(frame))
     totals = np.bincount(cells, counts)
@@ -83,21 +78,20 @@ def average_prediction(
     )
     common, beta = design_of(model, frame), coefficients_of(model, frame, posterior)
     if wanted.linear:
-        groups, effects = _groups(designs, frame, posterior)
+        # Effects of new groups have mean zero.
+        groups, effects = _groups(own, frame, posterior)
         total = (average @ common) @ beta.T + (average @ groups) @ effects.T
         return np.asarray((total / wanted.unit).T)
-    if population == "these":
-        keys = [one.columns(frame) for one in designs] + [one.codes(frame) for one in designs]
-    else:
-        keys = [one.columns(frame) for one in designs]
-        keys += [one.concentration(frame)[:, None] for one in designs]
+    keys = [one.columns(frame) for one in (*own, *sampled)]
+    keys += [one.codes(frame).astype(float) for one in own]
+    keys += [one.concentration(frame)[:, None] for one in sampled]
     # Rows that are alike count as one: designs repeat themselves.
     _, first, which = np.unique(
         np.hstack([common, *keys]), axis=0, return_index=True, return_inverse=True
     )
     merge = sparse.csr_matrix((np.ones(len(which)), (np.arange(len(which)), which)))
     alike = frame.iloc[first].reset_index(drop=True)
-    eta = _Predictor(common[first], beta, designs, alike, posterior, population)
+    eta = _Predictor(common[first], beta, own, sampled, alike, posterior)
     curves = _curves(wanted, (average @ merge).tocsc(), eta)
     outcomes = wanted.constant + curves @ wanted.weights.T
     return outcomes if wanted.categories is not None else outcomes[..., 0]
@@ -110,10 +104,10 @@ class _Predictor:
         self,
         common: Floats,
         beta: Floats,
-        designs: Sequence[GroupDesign],
+        own: Sequence[GroupDesign],
+        sampled: Sequence[GroupDesign],
         frame: pd.DataFrame,
         posterior: xr.Dataset,
-        population: str,
     ) -> None:
         alike, self.which = np.unique(common, axis=0, return_inverse=True)
         check_memory(
@@ -122,22 +116,40 @@ class _Predictor:
         )  # fmt: skip
         self.fixed = alike @ beta.T
         self.posterior = posterior
-        self.groups, self.new = None, []
-        if population == "these":
-            self.groups, effects = _groups(designs, frame, posterior)
+        self.groups = None
+        if own:
+            self.groups, effects = _groups(own, frame, posterior)
             self.effects = np.ascontiguousarray(effects.T)
-        else:
-            self.new = [(one, one.columns(frame), one.concentration(frame)) for one in designs]
+        self.new = [(one, one.columns(frame), one.concentration(frame)) for one in sampled]
 
     def of(self, rows: slice) -> tuple[Floats, Floats | None]:
         eta = self.fixed[self.which[rows]]
         if self.groups is not None:
-            return eta + self.groups[rows] @ self.effects, None
+            eta = eta + self.groups[rows] @ self.effects
         variances = [
             group_variance(one, columns[rows], self.posterior) * share[rows, None]
             for one, columns, share in self.new
         ]
         return eta, np.sum(variances, axis=0) if variances else None
+
+
+def designs_in(fit: xr.DataTree, population: str) -> tuple[list[GroupDesign], list[GroupDesign]]:
+    """Group terms whose fitted effects count in a population, and those averaged over.
+
+    In "new" groups the cells of variables that the population's terms know keep their effects:
+    ``race + gender + (1|race:gender)`` pools cells of the design, of which there are no others.
+    """
+    designs = group_designs(spec_of(fit).formula, frame_of(fit))
+    if population == "typical":
+        return [], []
+    if population == "these":
+        return designs, []
+    known = set(formula_columns(common_formula(spec_of(fit).formula))[1])
+    kept = [known.issuperset(set().union(*one.members)) for one in designs]
+    return (
+        [one for one, cells in zip(designs, kept, strict=True) if cells],
+        [one for one, cells in zip(designs, kept, strict=True) if not cells],
+    )
 
 
 def _curves(scale: Scale, average: sparse.csc_matrix, predictor: _Predictor) -> Floats:
@@ -185,17 +197,23 @@ def group_covariance(design: GroupDesign, posterior: xr.Dataset) -> Floats:
 
 
 def total_group_variance(
-    fit: xr.DataTree, frame: pd.DataFrame, counts: Floats | None = None
+    fit: xr.DataTree,
+    frame: pd.DataFrame,
+    counts: Floats | None = None,
+    designs: Sequence[GroupDesign] | None = None,
 ) -> Floats:
-    """Variance (draws,) that all group terms together give a row, averaged over the rows.
+    """Variance (draws,) that group terms together give a row, averaged over the rows.
 
-    ``counts`` (rows,): observations that each row stands for, by default as the fit has it.
+    ``counts`` (rows,): observations that each row stands for, by default as the fit has it;
+    ``designs``: the terms, by default all.
     """
     posterior = fit.children["posterior"].to_dataset()
     total = np.zeros(posterior.sizes["chain"] * posterior.sizes["draw"])
     if counts is None:
-        counts = row_counts(spec_of(fit), frame)
-    for one in group_designs(spec_of(fit).formula, frame_of(fit)):
+        counts = observations_of(spec_of(fit), frame)
+    if designs is None:
+        designs = group_designs(spec_of(fit).formula, frame_of(fit))
+    for one in designs:
         keys = np.column_stack([one.columns(frame), one.concentration(frame)])
         alike, which = np.unique(keys, axis=0, return_inverse=True)
         weight = alike[:, -1] * np.bincount(which, counts) / counts.sum()

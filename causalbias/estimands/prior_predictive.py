@@ -8,7 +8,7 @@ import xarray as xr
 from scipy import sparse
 
 from causalbias.errors import DataError
-from causalbias.estimands.predictive import new_observations, trials_of
+from causalbias.estimands.predictive import new_observations
 from causalbias.estimands.predictor import inverse_link
 from causalbias.inference.collapsed_effects import chunks
 from causalbias.inference.problem import EngineError
@@ -21,7 +21,7 @@ from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
 from causalbias.models.result import OBS, pack_frame
 from causalbias.models.sizes import check_fit_size
-from causalbias.models.spec import ModelSpec, common_model, model_frame
+from causalbias.models.spec import ModelSpec, common_model, model_frame, trials_of
 
 
 def prior_predictive(

@@ -9,7 +9,7 @@ from scipy import special
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import KIND, averaging
 from causalbias.estimands.comparing import paired
-from causalbias.estimands.predictor import total_group_variance
+from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
 from causalbias.estimands.summaries import SAMPLE, marked
 from causalbias.models.result import spec_of
@@ -94,8 +94,9 @@ def _moments(fit: xr.DataTree, by: Sequence[str]) -> xr.Dataset:
     over = averaging(fit, by, population="new")
     scale_of(fit, over.model, "latent", None)
     residual = np.square(latent_sd(fit, over.model))
+    sampled = designs_in(fit, "new")[1]
     parts = [
-        residual + total_group_variance(fit, over.frame[own], over.counts[own])
+        residual + total_group_variance(fit, over.frame[own], over.counts[own], sampled)
         for own in (over.cells == cell for cell in range(over.cells.max() + 1))
     ]
     return over.dataset({"mean": over.mean(), "variance": np.column_stack(parts)}, "moments")

@@ -7,6 +7,12 @@ import xarray as xr
 from causalbias.errors import DataError
 
 SAMPLE = ("chain", "draw")
+# Whose mean an estimate is, in words.
+POPULATION_WORDS = {
+    "new": "mean over the population of groups",
+    "typical": "a typical group, effects at zero",
+    "these": "average of these groups alone",
+}
 NOT = "no"  # of a variable's attribute `converged`; others have none
 
 
@@ -27,9 +33,10 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
     DataFrame
         The labels of the estimand; `estimate` (median), `sd`, `lower`, `upper`,
         `p_positive` (posterior probability of being above zero), the dataset's other variables
-        (`n`: rows), `scale`, and `converged`: False where the fit behind it failed its
-        diagnostics. A ratio has no `sd`. An error rate below what its pairs support has no
-        `estimate`, only an interval, from 0 to the rule of three's end or further.
+        (`n`: observations), `scale`, `population` (see `predictions`), and `converged`: False
+        where the fit behind it failed its diagnostics. A ratio has no `sd`. An error rate below
+        what its pairs support has no `estimate`, only an interval, from 0 to the rule of three's
+        end or further.
 
     Examples
     --------
@@ -79,7 +86,28 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
     if draws.attrs.get("contrast") in frame:
         reference = draws[draws.attrs["contrast"]].dtype.type(draws.attrs["reference"])
         frame.insert(list(frame.columns).index(draws.attrs["contrast"]) + 1, "reference", reference)
-    return frame.assign(scale=draws.attrs.get("scale", ""), converged=not failed(draws))
+    frame = frame.assign(scale=draws.attrs.get("scale", ""))
+    if "population" in draws.attrs:
+        frame["population"] = draws.attrs["population"]
+    return frame.assign(converged=not failed(draws))
+
+
+def basis(draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> str:
+    """What an estimate is against, and whose: for notes below tables and figures; "" if unsaid.
+
+    Examples
+    --------
+    >>> basis(xr.Dataset(attrs={"reference": "white", "population": "these"}))
+    'Against white; average of these groups alone.'
+    """
+    told = []
+    if draws.attrs.get("reference", "") != "":
+        told.append(f"against {draws.attrs['reference']}")
+    population = draws.attrs.get("population", "")
+    if population:
+        told.append(POPULATION_WORDS.get(population, str(population)))
+    text = "; ".join(told)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def drawn(draws: xr.Dataset, of: str | None = None) -> str:

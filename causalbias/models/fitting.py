@@ -22,6 +22,7 @@ from causalbias.study.frames import to_frame
 
 FORMAT_VERSION = 1
 VERSIONED = ("causalbias", "bambi", "pymc", "nutpie", "arviz-stats", "numpy", "xarray")
+LABELS = ("dataset", "system", "question")  # columns that say what rows are of
 RESPONSES = {"distance": "machine", "score": "human"}
 
 
@@ -112,6 +113,7 @@ def fit(
         "n_rows": len(used),
         "n_observations": int(row_counts(spec, used).sum()),
         "n_excluded": len(frame) - len(kept),
+        "rows_of": json.dumps(_rows_of_one(data, kept)),
         "pools_kinds": int("same_identity" in kept and kept["same_identity"].nunique() > 1),
         "sampling": json.dumps([method, draws, tune, chains]),
         "seed": seed,
@@ -162,6 +164,17 @@ def _saved(file: Path, record: Mapping[str, object]) -> Fit | None:
         ) from error
     same = all(found.attrs.get(key) == value for key, value in record.items())
     return found if same and isinstance(found, Fit) else None
+
+
+def _rows_of_one(data: xr.DataTree | pd.DataFrame, kept: pd.DataFrame) -> dict[str, str]:
+    """The data set, network and question of the rows, where they are of one: a fit's name."""
+    found = {}
+    if isinstance(data, xr.DataTree) and "name" in data.attrs:
+        found["dataset"] = str(data.attrs["name"])
+    for name in LABELS:
+        if name in kept and kept[name].notna().all() and kept[name].nunique() == 1:
+            found[name] = str(kept[name].iloc[0])
+    return found
 
 
 def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:

@@ -201,6 +201,25 @@ def row_counts(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray:
     return np.ones(len(used)) if spec.counts is None else used[spec.counts].to_numpy(float)
 
 
+def trials_of(spec: ModelSpec, frame: pd.DataFrame) -> np.ndarray | None:
+    """Number of trials (rows,) of a binomial model; None for any other."""
+    if spec.family != "binomial":
+        return None
+    trials = proportion(spec.formula)[1]
+    many = frame[trials] if isinstance(trials, str) else trials
+    return np.broadcast_to(np.asarray(many, float), len(frame))
+
+
+def observations_of(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray:
+    """Observations (rows,) that each row stands for: a binomial row is one for each trial.
+
+    An average over them is the same whether answers were written one a row or counted by cell.
+    """
+    trials = trials_of(spec, used)
+    counts = row_counts(spec, used)
+    return counts if trials is None else counts * trials
+
+
 def row_precisions(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray | None:
     """Precision (rows,) of each row, None where all are one."""
     return None if spec.weights is None else used[spec.weights].to_numpy(float)

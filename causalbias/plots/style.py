@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from causalbias.estimands.summaries import failed
+from causalbias.estimands.summaries import basis, failed
 from causalbias.writing import replacing
 
 # Okabe and Ito's hues, darkened until each stands out from white (contrast of 3 to 1), in an order
@@ -81,7 +81,11 @@ def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
 
 
 def finish(fig: Figure, note: str, *draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> Figure:
-    """Write the note below a figure, and across it if a fit behind it did not converge."""
+    """Write the note below a figure, and across it if a fit behind it did not converge.
+
+    The note ends in what the estimates are against, and whose they are, where they say so.
+    """
+    note = " ".join(filter(None, [note, *dict.fromkeys(map(basis, draws))]))
     if note:
         fig.supxlabel(_literal(note), fontsize=6, color="0.35", x=0.01, ha="left", wrap=True)
     if any(failed(one) for one in draws):

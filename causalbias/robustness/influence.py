@@ -42,7 +42,7 @@ def influence(
     ----------
     fit : Fit
     estimand : callable
-        From a fit to a Dataset: ``lambda fit: cb.effects(fit, "race", population="typical")``.
+        From a fit to a Dataset: ``lambda fit: cb.effects(fit, "race")``.
     over : str or sequence of str
         The grouping column, or those of both members: a pair is left out with either.
     refit : {"needed", "always", "never"}
@@ -77,7 +77,7 @@ def influence(
     >>> import causalbias as cb
     >>> study = cb.demo_study()
     >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
-    >>> effect = lambda one: cb.effects(one, "level", population="typical")
+    >>> effect = lambda one: cb.effects(one, "level")
     >>> found = influence(fit, effect, over="annotator")
     >>> found["estimate"].dims, int(found["refitted"].sum())
     (('left_out', 'level'), 0)

@@ -27,7 +27,7 @@ def sensitivity(
     ----------
     fit : Fit
     estimand : callable
-        From a fit to a Dataset: ``lambda fit: cb.effects(fit, "race", population="typical")``.
+        From a fit to a Dataset: ``lambda fit: cb.effects(fit, "race")``.
     over, refit
         As in `influence`. With ``refit="never"`` nothing is fitted again, and the table is made in
         about a second.
@@ -58,7 +58,7 @@ def sensitivity(
     >>> study = cb.demo_study()
     >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
     >>> found = cb.sensitivity(
-    ...     fit, lambda one: cb.effects(one, "level", population="typical"), over="annotator"
+    ...     fit, lambda one: cb.effects(one, "level"), over="annotator"
     ... )
     >>> found[["level", "diagnosis", "overturned"]].values.tolist()
     [[1, '✓', 0], [2, '✓', 0]]

@@ -51,11 +51,11 @@ def _of_fit(result: Manipulation | Identity, name: str) -> tuple[Estimand | None
     if isinstance(result, Manipulation):
         if not name.startswith("human: "):
             return None, []
-        return lambda fit: effects(fit, "level", population="typical"), ["annotator"]
+        return lambda fit: effects(fit, "level"), ["annotator"]
     reference = result.reference
 
     def of_race(fit: xr.DataTree) -> xr.Dataset:
-        return effects(fit, "race", by="gender", reference=reference, population="typical")
+        return effects(fit, "race", by="gender", reference=reference)
 
     genuine = name.endswith(", genuine")
     return of_race, ["seed"] if genuine else ["seed_a", "seed_b"]

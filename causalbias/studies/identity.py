@@ -44,7 +44,8 @@ class Identity:
         ``"<system>, genuine"``, ``"<system>, impostor"``, ``"people, genuine"``, ...
     machine : Dataset or None
         ``effect`` (chain, draw, race, gender, pairs, system): change of the mean distance against
-        the reference race, of pairs "genuine" or "impostor"; of a typical seed.
+        the reference race, of pairs "genuine" or "impostor"; in the
+        population of seeds.
     human : Dataset or None
         ``effect`` (chain, draw, race, gender, pairs): of the pair's mean answer, in points.
     machine_dose, human_dose : Dataset or None
@@ -161,10 +162,8 @@ def analyse_identity(
         side, kind = name.rsplit(", ", 1)
         formula = f"{outcomes[side]} ~ race*gender + step + {GROUPS[kind]}"
         fits[name] = fit_each(formula, kept, name)
-        effect[side, kind] = effects(
-            fits[name], "race", by="gender", reference=reference, population="typical"
-        )
-        dose[side, kind] = predictions(fits[name], "step", population="typical")
+        effect[side, kind] = effects(fits[name], "race", by="gender", reference=reference)
+        dose[side, kind] = predictions(fits[name], "step")
     systems = [side for side, outcome in outcomes.items() if outcome == "distance"]
     people = [side for side, outcome in outcomes.items() if outcome == "score"]
     return Identity(

@@ -154,7 +154,7 @@ def machine_formula(edits: pd.DataFrame) -> str:
 def _mean_distances(one: Fit, edits: pd.DataFrame) -> xr.Dataset:
     """Mean distance of a typical seed by attribute and level, also where there is one of either."""
     varying = [name for name in ("attribute", "level_b") if edits[name].nunique() > 1]
-    found = predictions(one, varying, population="typical")
+    found = predictions(one, varying)
     for name in ("attribute", "level_b"):
         if name not in varying:
             found = found.expand_dims({name: [edits[name].iloc[0]]})

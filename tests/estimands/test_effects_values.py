@@ -28,23 +28,30 @@ def bambi_means(fit, frame):
 def assert_as_bambi(fit, variable, by):
     frame = frame_of(fit)
     cell = frame[by].to_numpy()
-    ours = cb.predictions(fit, by)["prediction"]
+    counts = frame["trials"].to_numpy() if "trials" in frame else np.ones(len(frame))
+
+    def mean_of(values, chosen=slice(None)):
+        return np.average(values[:, :, chosen], axis=2, weights=counts[chosen])
+
+    ours = cb.predictions(fit, by, population="these")["prediction"]
     theirs = bambi_means(fit, frame)
     for label in np.unique(cell):
-        expected = theirs[:, :, cell == label].mean(axis=2)
+        expected = mean_of(theirs, cell == label)
         np.testing.assert_allclose(ours.sel({by: label}), expected, rtol=1e-6, atol=1e-8)
     levels = np.unique(frame[variable])
     mean = {level: bambi_means(fit, frame.assign(**{variable: level})) for level in levels}
-    effect = cb.effects(fit, variable)["effect"]
-    within = cb.effects(fit, variable, by=by)["effect"] if by != variable else None
+    effect = cb.effects(fit, variable, population="these")["effect"]
+    within = None
+    if by != variable:
+        within = cb.effects(fit, variable, by=by, population="these")["effect"]
     for level in levels[1:]:
         difference = mean[level] - mean[levels[0]]
         ours = effect.sel({variable: level})
-        np.testing.assert_allclose(ours, difference.mean(axis=2), rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(ours, mean_of(difference), rtol=1e-6, atol=1e-8)
         for label in np.unique(cell) if within is not None else ():
             np.testing.assert_allclose(
                 within.sel({variable: level, by: label}),
-                difference[:, :, cell == label].mean(axis=2),
+                mean_of(difference, cell == label),
                 rtol=1e-6,
                 atol=1e-8,
             )
@@ -182,7 +189,7 @@ def test_scaled_response_has_scaled_effects(slopes_frame, slopes_fit):
 
 
 def test_typical_leaves_the_groups_own_effects_out(slopes_frame, slopes_fit):
-    these = cb.predictions(slopes_fit, "kind")["prediction"]
+    these = cb.predictions(slopes_fit, "kind", population="these")["prediction"]
     typical = cb.predictions(slopes_fit, "kind", population="typical")["prediction"]
     posterior = slopes_fit["posterior"].to_dataset()
     for kind in "abc":
@@ -217,7 +224,7 @@ def test_cells_without_rows(crossed):
 def test_table_says_on_what_it_rests(saturated):
     effect = cb.effects(saturated, "a")
     assert effect.attrs["outcome"] == "y"
-    assert effect.attrs["population"] == "these"
+    assert effect.attrs["population"] == "new"
     assert "against 0" in effect.attrs["estimand"]
     table = cb.summarise(effect)
     draws = effect["effect"].sel(a=1).values.ravel()

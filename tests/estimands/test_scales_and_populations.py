@@ -83,7 +83,8 @@ def test_these_is_the_mean_over_rows(ordinal, rows, link, noise):
     own = pd.Categorical(rows["g"], levels(rows)).codes
     eta = predictor(draws, rows, draws["1|g"][:, own], draws["x|g"][:, own])
     passed = noise.cdf(eta[:, :, None] - draws["threshold"][:, None, :])
-    ours = cb.predictions(fit, (), scale="exceedance")["prediction"].values[0]
+    found = cb.predictions(fit, (), scale="exceedance", population="these")
+    ours = found["prediction"].values[0]
     np.testing.assert_allclose(ours, passed.mean(axis=1), rtol=1e-9)
 
 

@@ -391,7 +391,7 @@ def test_disjoint_designs_name_what_is_shared(rows, fit_at, machine):
     draws = {"race": [[0.1]], "threshold": [[0.0, 1.0]]}
     frame = rows[rows["race"] != "c"].assign(race=lambda one: one["race"].map({"a": "x", "b": "c"}))
     other = fit_at("score ~ race", frame, draws, family="cumulative")
-    with pytest.raises(DataError, match=r"share 1 levels.*human: c, x; machine: a, b, c"):
+    with pytest.raises(DataError, match=r"share 1 levels.*score: c, x; distance: a, b, c"):
         cb.compare(other, machine, "race")
 
 
@@ -485,7 +485,7 @@ def test_a_table_says_what_it_is_of(machine):
     found = cb.equivalence(cb.effects(machine, "race", by="gender"), (-0.1, 0.1))
     failed = found.assign_attrs(failures='["R-hat is 1.3"]')
     html = cb.table(failed, prob=0.9).as_raw_html()
-    settings_told = ("scale: response", "population: these", "rope: -0.1 to 0.1", "Lower 90%")
+    settings_told = ("scale: response", "population: new", "rope: -0.1 to 0.1", "Lower 90%")
     for told in (*settings_told, "contrast of race against a", "NOT CONVERGED", "R-hat is 1.3"):
         assert told in html
     assert "NOT CONVERGED" not in cb.table(found).as_raw_html()

@@ -159,7 +159,8 @@ def test_what_weights_cannot_tell_is_fitted_again():
     """Effects of "these" seeds, and seeds that share annotators."""
     frame = rows(np.random.default_rng(9), seeds=4)
     fit = cb.fit("y ~ x + (1|seed)", frame, draws=250)
-    these = cb.influence(fit, lambda one: cb.effects(one, "x"), draws=100)
+    own = lambda one: cb.effects(one, "x", population="these")  # noqa: E731
+    these = cb.influence(fit, own, draws=100)
     assert bool(these["refitted"].all())
     shared = cb.fit(
         "y ~ x + (1|seed) + (1|rater)", frame.assign(rater=np.arange(32) % 5), draws=100
