@@ -56,6 +56,7 @@ def test_the_code_runs_and_finds_what_was_put_in(monkeypatch, capsys):
     names: dict = {}
     exec(code[1], names)
     assert "converged" in capsys.readouterr().out
+    assert cb.check(names["fit"]).attrs["verdict"] == "pass"
     table = cb.summarise(names["effect"]).set_index(["race", "gender"])
     assert table.loc["black", "estimate"].min() > 0  # pose is harder on black faces
     assert (table.loc["asian", "lower"] < 0).all()
