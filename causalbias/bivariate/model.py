@@ -18,8 +18,10 @@ from causalbias.errors import DataError, shown
 from causalbias.estimands.summaries import marked
 from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.memory import check_memory
+from causalbias.models.evaluation import evaluate
 from causalbias.models.fitting import rows_of
 from causalbias.models.formula import building, formula_columns, one_level
+from causalbias.models.levels import canonical, find_level, levels_of, same
 from causalbias.models.sizes import check_fit_size
 from causalbias.study.frames import to_frame
 
@@ -245,17 +247,17 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
         raise DataError(
             f"{variable!r} is not among the terms", mend=f"use one of {', '.join(columns)}"
         )
-    levels: list[Any] = np.unique(found.rows[variable].to_numpy()).tolist()
-    base = levels[0] if reference is None else reference
-    if base not in levels:
+    levels = levels_of(found.rows[variable])
+    base = levels[0] if reference is None else find_level(levels, reference)
+    if base is None:
         raise DataError(
-            f"{shown(base)} is not a level of {variable!r}",
+            f"{shown(reference)} is not a level of {variable!r}",
             mend=f"use one of {', '.join(map(str, levels))}",
         )
     design = fm.design_matrices(f"distance ~ {found.terms}", found.rows, "error").common
     mean = {
-        level: np.asarray(
-            design.evaluate_new_data(found.rows.assign(**{variable: level})).design_matrix
+        level: evaluate(
+            design, found.rows.assign(**{variable: same(found.rows[variable], level)})
         ).mean(axis=0)
         for level in levels
     }
@@ -333,8 +335,7 @@ def _usable(
     for name in columns:
         if used[name].nunique() < 2 and name in terms:
             raise one_level(name, used)
-        if pd.api.types.is_extension_array_dtype(used[name]):
-            used[name] = used[name].to_numpy()
+        used[name] = canonical(used[name])
     table = pd.DataFrame({"reason": list(counts), "count": list(counts.values())})
     return used, table[table["count"] > 0].reset_index(drop=True)
 

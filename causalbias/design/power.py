@@ -211,7 +211,7 @@ class _Simulator:
     def __init__(self, pilot: xr.DataTree) -> None:
         self.spec, self.model, self.frame = spec_of(pilot), model_of(pilot), frame_of(pilot)
         posterior = pilot.children["posterior"].to_dataset()
-        self.beta = coefficients_of(self.model, self.frame, posterior)
+        self.beta = coefficients_of(self.model, posterior)
         self.covariances = {
             (one.factor, *one.effects): group_covariance(one, posterior)
             for one in group_designs(self.spec.formula, self.frame)

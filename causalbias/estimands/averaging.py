@@ -17,6 +17,7 @@ from causalbias.estimands.summaries import marked
 from causalbias.memory import check_memory
 from causalbias.models.formula import formula_columns
 from causalbias.models.groups import common_formula, group_parts
+from causalbias.models.levels import Level, find_level, levels_of, same
 from causalbias.models.result import frame_of, model_of, spec_of
 from causalbias.models.spec import ModelSpec, observations_of
 
@@ -118,15 +119,15 @@ class Averaging:
             **attrs,
         )
 
-    def levels(self, variable: str) -> list[Any]:
-        """Values of a variable in the data, at least two.
+    def levels(self, variable: str) -> list[Level]:
+        """Values of a variable in the data, at least two: of a factor in its order.
 
         Raises
         ------
         DataError
             If there is one only, or more than a contrast of each could be made for.
         """
-        found: list[Any] = np.unique(self.frame[variable].to_numpy()).tolist()
+        found = levels_of(self.frame[variable])
         if len(found) < 2:
             raise DataError(
                 f"{variable!r} has the one level {found[0]}", mend="nothing to contrast"
@@ -146,23 +147,22 @@ class Averaging:
         )
         return found
 
-    def check_level(self, variable: str, level: object) -> Any:
-        """The level as the data have it.
+    def check_level(self, variable: str, asked: object) -> Level:
+        """The level as the model has it, given as such or as the data have it.
 
         Raises
         ------
         DataError
             If the data have it not, naming those they have.
         """
-        levels = np.unique(self.frame[variable].to_numpy()).tolist()
-        if isinstance(level, bool):
-            level = str(level)  # as a model's rows have it
-        if level not in levels:
+        levels = levels_of(self.frame[variable])
+        found = find_level(levels, asked)
+        if found is None:
             raise DataError(
-                f"{shown(level)} is not a level of {variable!r}",
+                f"{shown(asked)} is not a level of {variable!r}",
                 mend=f"use one of {', '.join(map(str, levels))}",
             )
-        return level
+        return found
 
 
 def averaging(
@@ -192,8 +192,6 @@ def averaging(
         population has no effect of a variable that is set.
     """
     spec, frame = spec_of(fit), frame_of(fit)
-    # As Python's strings: formulae walks through them one by one, which Arrow's make slow.
-    frame = frame.astype({name: object for name in frame if frame[name].dtype == "str"})
     by = (by,) if isinstance(by, str) else tuple(by)
     outcome = outcome_of(fit)
     possible = predictors_of(spec)
@@ -325,12 +323,19 @@ def _one_kind(frame: pd.DataFrame, pools: bool, apart: Sequence[str], scale: str
 def _as(frame: pd.DataFrame, name: str, value: object) -> pd.Series:
     if isinstance(value, np.ndarray):
         return pd.Series(value, index=frame.index)
-    return pd.Series(value, index=frame.index).astype(frame[name].dtype)
+    return same(frame[name], value)
 
 
 def _cells(frame: pd.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, pd.MultiIndex | None]:
     if not by:
         return np.zeros(len(frame), dtype=int), None
-    grouped = frame.groupby(list(by), observed=True)
-    labels = [key if isinstance(key, tuple) else (key,) for key in grouped.size().index]
-    return grouped.ngroup().to_numpy(), pd.MultiIndex.from_tuples(labels, names=list(by))
+    found = [levels_of(frame[name]) for name in by]
+    codes = [
+        pd.Index(own).get_indexer(pd.Index(frame[name]))
+        for own, name in zip(found, by, strict=True)
+    ]
+    flat = np.ravel_multi_index(codes, [len(own) for own in found])
+    _, first, cells = np.unique(flat, return_index=True, return_inverse=True)
+    # A MultiIndex made from labels would sort them: its levels keep the data's order.
+    index = pd.MultiIndex(found, [one[first].tolist() for one in codes], names=list(by))
+    return cells, index

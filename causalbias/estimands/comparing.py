@@ -7,11 +7,12 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, outcome_of, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
 from causalbias.estimands.summaries import SAMPLE, marked, per_unit
+from causalbias.models.levels import Level, find_level, levels_of
 from causalbias.models.result import frame_of, model_of, spec_of
 
 UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
@@ -54,7 +55,7 @@ def compare(
     by : str or sequence of str
         Columns of both, within whose combinations to average.
     reference : optional
-        A level of both; by default the lowest shared one.
+        A level of both; by default the first that they share.
     names : (str, str), optional
         What `a` and `b` are, for labels; by default what each is of (its response, and the
         network, question or data set where it is of one), see `names_of`.
@@ -97,15 +98,15 @@ def compare(
         raise DataError(f"rate is {rate}", mend="give an error rate between 0 and 1")
     names = names_of(a, b) if names is None else names
     shared = _shared(a, b, variable, by, names)
-    base = shared[0] if reference is None else reference
-    if base not in shared:
+    base = shared[0] if reference is None else find_level(shared, reference)
+    if base is None:
         raise DataError(
-            f"{base!r} is not a level of {variable!r} in both fits",
+            f"{shown(reference)} is not a level of {variable!r} in both fits",
             mend=f"use one of {', '.join(map(str, shared))}",
         )
     found = [
         _in_units(fit, variable, by, base, population, rate, sign).sel(
-            {variable: shared[shared != base]}
+            {variable: [one for one in shared if one != base]}
         )
         for fit, sign in ((a, -1 if opposite else 1), (b, 1))
     ]
@@ -214,8 +215,8 @@ def shuffled(draws: xr.Dataset, seed: int) -> xr.Dataset:
 
 def _shared(
     a: xr.DataTree, b: xr.DataTree, variable: str, by: Sequence[str], names: tuple[str, str]
-) -> np.ndarray:
-    """Levels of the variable that both fits have."""
+) -> list[Level]:
+    """Levels of the variable that both fits have, in the order of the first."""
     frames = [frame_of(fit).drop(columns=outcome_of(fit)) for fit in (a, b)]
     columns = [name for name in frames[0] if name in frames[1]]
     for name in (variable, *by):
@@ -224,8 +225,8 @@ def _shared(
                 f"{name!r} is not a variable of both fits",
                 mend=f"use one that they share: {', '.join(map(str, columns)) or 'there is none'}",
             )
-    levels = [np.unique(frame[variable].to_numpy()) for frame in frames]
-    shared = np.array([one for one in levels[0].tolist() if one in levels[1].tolist()])
+    levels = [levels_of(frame[variable]) for frame in frames]
+    shared = [one for one in levels[0] if one in levels[1]]
     if len(shared) < 2:
         told = "; ".join(
             f"{name}: {', '.join(map(str, one))}" for name, one in zip(names, levels, strict=True)

@@ -8,6 +8,7 @@ import xarray as xr
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import averaging
 from causalbias.estimands.predictor import outcome_of
+from causalbias.models.levels import Level
 
 
 def predictions(
@@ -98,7 +99,7 @@ def effects(
     by : str or sequence of str
         Columns of the model within whose combinations to average.
     reference : optional
-        By default the lowest level.
+        By default the first level: of a factor in the data's order, of numbers the lowest.
     scale, population, threshold
         As in `predictions`.
 
@@ -231,7 +232,7 @@ def interaction(
     by : str or sequence of str
         Columns within whose combinations to average.
     reference, reference_group : optional
-        Levels of `variable` and of `between`; by default the lowest.
+        Levels of `variable` and of `between`; by default the first.
     scale, population, threshold
         As in `predictions`. Interactions depend on the scale: on that of probabilities there are
         some without any on the link's.
@@ -291,7 +292,7 @@ def interaction(
     )
 
 
-def _stack(parts: Mapping[object, xr.Dataset], dim: str) -> xr.Dataset:
+def _stack(parts: Mapping[Level, xr.Dataset], dim: str) -> xr.Dataset:
     """Datasets of the levels of one dim as one, that dim after chain and draw."""
     name = str(next(iter(next(iter(parts.values())).data_vars)))
     index = pd.Index(list(parts), name=dim)

@@ -135,7 +135,7 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
     used = formula_columns(common_formula(spec.formula))[1]
     responses = proportion(spec.formula) if spec.family == "binomial" else (outcome_of(fit),)
     variables = [name for name in used if name not in responses]
-    beta = coefficients_of(model, frame, fit.children["posterior"].to_dataset())
+    beta = coefficients_of(model, fit.children["posterior"].to_dataset())
     shares = np.empty((len(beta), 0))
     if variables:
         grid, weights = _grid(frame, variables)

@@ -13,6 +13,7 @@ from scipy import sparse
 from causalbias.errors import DataError
 from causalbias.estimands.scales import Floats, Scale, scale_of
 from causalbias.memory import check_memory
+from causalbias.models.evaluation import evaluate
 from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.groups import common_formula
@@ -76,7 +77,7 @@ def average_prediction(
     average = sparse.csr_matrix(
         (counts / totals[cells], (cells, np.arange(len(cells)))), shape=(len(totals), len(cells))
     )
-    common, beta = design_of(model, frame), coefficients_of(model, frame, posterior)
+    common, beta = design_of(model, frame), coefficients_of(model, posterior)
     if wanted.linear:
         # Effects of new groups have mean zero.
         groups, effects = _groups(own, frame, posterior)
@@ -247,17 +248,16 @@ def design_of(model: bmb.Model, frame: pd.DataFrame) -> Floats:
     if common is None or not common.terms:  # an ordinal model of an intercept has neither
         return np.empty((len(frame), 0))
     # Whole: bambi drops the intercept of ordinal models and leaves the slices as they were.
-    return np.asarray(common.evaluate_new_data(frame).design_matrix, np.float64)
+    return evaluate(common, frame)
 
 
-def coefficients_of(model: bmb.Model, frame: pd.DataFrame, posterior: xr.Dataset) -> Floats:
-    """Coefficients (draws, p) of the columns of `design_of`; `frame` is any rows of the model."""
+def coefficients_of(model: bmb.Model, posterior: xr.Dataset) -> Floats:
+    """Coefficients (draws, p) of the columns of `design_of`."""
     common = model.parameters[model.family.likelihood.parent].design.common
     draws = posterior.sizes["chain"] * posterior.sizes["draw"]
     if common is None or not common.terms:
         return np.empty((draws, 0))
-    slices = common.evaluate_new_data(frame[:1]).slices
-    return np.hstack([_flat(posterior[name]) for name in slices])
+    return np.hstack([_flat(posterior[name]) for name in common.terms])
 
 
 def _groups(

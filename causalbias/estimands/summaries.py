@@ -84,7 +84,9 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
                 lower=frame["lower"].where(~below, 0.0), upper=frame["upper"].where(~below, ends)
             )
     if draws.attrs.get("contrast") in frame:
-        reference = draws[draws.attrs["contrast"]].dtype.type(draws.attrs["reference"])
+        kind, reference = draws[draws.attrs["contrast"]].dtype, draws.attrs["reference"]
+        if kind.kind in "iuf":
+            reference = kind.type(reference)
         frame.insert(list(frame.columns).index(draws.attrs["contrast"]) + 1, "reference", reference)
     frame = frame.assign(scale=draws.attrs.get("scale", ""))
     if "population" in draws.attrs:

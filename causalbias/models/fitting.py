@@ -21,7 +21,19 @@ from causalbias.storage import save
 from causalbias.study.frames import to_frame
 
 FORMAT_VERSION = 1
-VERSIONED = ("causalbias", "bambi", "pymc", "nutpie", "arviz-stats", "numpy", "xarray")
+VERSIONED = (
+    "causalbias",
+    "bambi",
+    "formulae",
+    "pymc",
+    "nutpie",
+    "arviz-stats",
+    "numpy",
+    "scipy",
+    "numba",
+    "pandas",
+    "xarray",
+)
 LABELS = ("dataset", "system", "question")  # columns that say what rows are of
 RESPONSES = {"distance": "machine", "score": "human"}
 
@@ -190,7 +202,7 @@ def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
     for name in check_condition(subset):
         if name not in frame:
             raise DataError(
-                f"the subset uses {name!r}, but the data have only {', '.join(frame.columns)}",
+                f"the subset uses {name!r}, but the data have only {', '.join(map(str, frame))}",
                 mend="correct the name",
                 column=name,
             )
@@ -218,10 +230,15 @@ def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If a study has no such response.
+        If a study has no such response, or a frame has columns of several levels.
     """
     if isinstance(data, pd.DataFrame):
-        return data
+        if isinstance(data.columns, pd.MultiIndex):
+            raise DataError(
+                "the columns have several levels of names",
+                mend='join them: frame.columns = ["_".join(map(str, c)) for c in frame.columns]',
+            )
+        return data.reset_index(drop=True)
     response = formula_columns(formula)[0]
     if response not in RESPONSES:
         raise DataError(
@@ -237,7 +254,16 @@ def _group_sizes(spec: ModelSpec, used: pd.DataFrame) -> dict[str, int]:
 
 
 def _hash(used: pd.DataFrame) -> str:
-    return hashlib.sha256(pd.util.hash_pandas_object(used).to_numpy().tobytes()).hexdigest()
+    """Of names, dtypes, values, and levels with their order: of all that the model depends on."""
+    digest = hashlib.sha256()
+    for name, values in used.items():
+        kind: object = values.dtype
+        if isinstance(kind, pd.CategoricalDtype):
+            kind = ["factor", bool(kind.ordered), kind.categories.tolist()]
+        digest.update(json.dumps([str(name), kind], default=str).encode("utf-8", "surrogatepass"))
+        plain = values.cat.codes if hasattr(values, "cat") else values
+        digest.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _portable(dataset: xr.Dataset) -> xr.Dataset:

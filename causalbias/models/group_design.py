@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from causalbias.errors import DataError
+from causalbias.models.evaluation import evaluate
 from causalbias.models.formula import building, one_level
 from causalbias.models.groups import group_parts
 
@@ -63,7 +64,7 @@ class GroupDesign:
 
     def columns(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Covariates (rows, k) whose coefficients vary."""
-        return np.asarray(self.common.evaluate_new_data(frame).design_matrix, np.float64)
+        return evaluate(self.common, frame)
 
     def codes(self, frame: pd.DataFrame) -> NDArray[np.int64]:
         """Level (rows, members) of each row.

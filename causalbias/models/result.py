@@ -10,6 +10,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.models.formula import formula_columns
+from causalbias.models.levels import LEVELS, canonical
 from causalbias.models.spec import ModelSpec, common_model
 from causalbias.models.summary import describe_fit
 
@@ -111,32 +112,43 @@ def failures(fit: xr.DataTree) -> list[str]:
 
 
 def pack_frame(used: pd.DataFrame) -> xr.Dataset:
-    """The rows of a model as a Dataset that files can hold; `frame_of` is the inverse."""
-    variables = {}
+    """The rows of a model as a Dataset that files can hold; `frame_of` is the inverse.
+
+    A factor is a variable of texts whose levels, in order, are the coordinate ``<name>__levels``.
+    """
+    variables, levels = {}, {}
     for name, values in used.items():
-        attrs: dict[str, str | int] = {}
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            attrs["categories"] = json.dumps(values.cat.categories.tolist())
-            attrs["ordered"] = int(bool(values.cat.ordered))
+        attrs: dict[str, int] = {}
         plain = values.to_numpy()
-        if plain.dtype.kind not in "iuf":
-            plain = plain.astype(str)
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            attrs["ordered"] = int(bool(values.cat.ordered))
+            categories = values.cat.categories.to_numpy()
+            if categories.dtype.kind not in "iuf":
+                categories = categories.astype(str)
+            levels[f"{name}{LEVELS}"] = categories
+            plain = categories[values.cat.codes.to_numpy()]
         variables[str(name)] = (OBS, plain, attrs)
-    return xr.Dataset(variables, coords={OBS: np.arange(len(used))})
+    return xr.Dataset(variables, coords={OBS: np.arange(len(used)), **levels})
 
 
 def frame_of(fit: xr.DataTree) -> pd.DataFrame:
-    """The rows a model was fitted to, one column a variable of its formula."""
+    """The rows a model was fitted to, one column a variable of its formula.
+
+    Columns are as `model_frame` gave them: numbers, and factors as ordered categoricals.
+    """
     packed = fit["constant_data"].to_dataset()
     frame = pd.DataFrame({str(name): packed[name].values for name in packed.data_vars})
     for name in frame:
-        attrs = packed[name].attrs
-        if "categories" in attrs:
-            levels = json.loads(attrs["categories"])
-            kind = pd.CategoricalDtype(levels, ordered=bool(attrs["ordered"]))
-            frame[name] = frame[name].astype(kind)
-        elif frame[name].dtype.kind not in "iuf":
-            frame[name] = frame[name].astype(str)
+        values = frame[name]
+        if f"{name}{LEVELS}" in packed.coords:
+            levels = pd.Index(packed[f"{name}{LEVELS}"].values)
+            if levels.dtype.kind not in "iuf":
+                levels = pd.Index([str(one) for one in levels], dtype=object)
+                values = values.astype(str).astype(object)
+            ordered = bool(packed[name].attrs.get("ordered", 0))
+            frame[name] = values.astype(pd.CategoricalDtype(levels, ordered=ordered))
+        elif values.dtype.kind not in "iuf":
+            frame[name] = canonical(values.astype(str))
     return frame
 
 

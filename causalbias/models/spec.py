@@ -2,17 +2,19 @@
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import bambi as bmb
 import numpy as np
 import pandas as pd
+from pandas.api import types
 
 from causalbias.errors import DataError, shown
 from causalbias.models.formula import building, formula_columns, one_level, proportion
 from causalbias.models.group_design import check_labels
 from causalbias.models.groups import bambi_formula, common_formula
+from causalbias.models.levels import LEVELS, canonical
 from causalbias.models.priors import parse_priors
 
 # family: (what its response must be, in words)
@@ -87,95 +89,101 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     for name in columns:
         if name not in frame:
             raise DataError(
-                f"the model uses {name!r}, but the data have only {', '.join(frame.columns)}",
+                f"the model uses {name!r}, but the data have only {', '.join(map(str, frame))}",
                 mend="correct the name or add the column",
                 column=name,
             )
-    _check_names(frame, response, columns)
-    used = frame[columns].reset_index(drop=True)
     outcome = proportion(spec.formula) if spec.family == "binomial" else (response,)
-    if len(used) == 1 and not set(columns) <= {*outcome, *of_rows}:
+    _check_names(frame, columns, {*outcome, *of_rows})
+    if len(frame) == 1 and not set(columns) <= {*outcome, *of_rows}:
         raise DataError("one row", mend="give more: with one, no variable has an effect")
+    used = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     for name in columns:
-        if name not in of_rows:
-            used[name] = _plain(used[name])
-        missing = used[name].isna().to_numpy()
-        if missing.any():
-            mend = f"leave those rows out with subset=, or fill {name!r} in"
-            if {f"{name}_a", f"{name}_b"} <= set(frame):
-                mend = (
-                    f"pairs whose members differ in {name!r} have none: leave them out with "
-                    f"subset=, or use both members' (a group term: mm({name}_a, {name}_b))"
-                )
-            raise DataError(
-                f"missing in {int(missing.sum()):,} of {len(used):,} rows",
-                mend=mend,
-                file="data",
-                column=name,
-                row=int(missing.argmax()) + 1,
-            )
-        if used[name].dtype.kind == "f" and not np.isfinite(used[name]).all():
-            row = int(np.argmin(np.isfinite(used[name].to_numpy())))
-            raise DataError("not finite", mend="correct it", file="data", column=name, row=row + 1)
-        number = len(used) and used[name].dtype.kind in "iuf"
-        if number and np.abs(used[name].to_numpy(float)).max() > MAX_NUMBER:
-            raise DataError(
-                f"holds numbers beyond {MAX_NUMBER:g}", mend="change its unit", file="data",
-                column=name,
-            )  # fmt: skip
-    for name in columns:
-        if used[name].dtype.kind == "b":
-            used[name] = used[name].astype(str)
-        elif pd.api.types.is_extension_array_dtype(used[name]) and used[name].dtype.kind in "iuf":
-            used[name] = used[name].to_numpy(dtype=int if used[name].dtype.kind != "f" else float)
+        values = frame[name].reset_index(drop=True)
+        _check_known(values, frame)
+        if name in outcome and name not in of_rows:
+            used[name] = _outcome(values)
+        elif name not in of_rows:
+            used[name] = canonical(values)
+        else:
+            used[name] = values
+        _check_known(used[name], frame)
+        _check_finite(used[name])
     for name in of_rows:
         _check_positive(used[name], whole=name == spec.counts)
     if spec.family == "binomial":
         _check_counts(used, *proportion(spec.formula))
     else:
-        used[response] = _response(used[response], frame[response], spec.family)
+        used[response] = _response(used[response], spec.family)
     return used
 
 
-def _check_names(frame: pd.DataFrame, response: str, columns: Sequence[str]) -> None:
+def _check_names(frame: pd.DataFrame, columns: Sequence[str], outcome: Container[object]) -> None:
     """Refuse columns that are there twice, or called as something that a fit has already."""
     for name in columns:
         if list(frame.columns).count(name) > 1:
             raise DataError("two columns have this name", mend="rename one", column=name)
-        if name in RESERVED and name != response:
+        of_factor = name.removesuffix(LEVELS)
+        if (name in RESERVED and name not in outcome) or (name != of_factor in columns):
             raise DataError(
                 "every fit has something of this name", mend="rename the column", column=name
             )
 
 
-def _plain(values: pd.Series) -> pd.Series:
-    """Numbers as numbers, zero without a sign; refused where no model could take them.
+def _check_known(values: pd.Series, frame: pd.DataFrame) -> None:
+    """Refuse a column with missing values."""
+    missing = values.isna().to_numpy()
+    if not missing.any():
+        return
+    name = str(values.name)
+    mend = f"leave those rows out with subset=, or fill {name!r} in"
+    if {f"{name}_a", f"{name}_b"} <= set(frame):
+        mend = (
+            f"pairs whose members differ in {name!r} have none: leave them out with "
+            f"subset=, or use both members' (a group term: mm({name}_a, {name}_b))"
+        )
+    raise DataError(
+        f"missing in {int(missing.sum()):,} of {len(values):,} rows",
+        mend=mend,
+        file="data",
+        column=name,
+        row=int(missing.argmax()) + 1,
+    )
 
-    Raises
-    ------
-    DataError
-        If they are complex, or numbers and texts that look alike.
-    """
-    if values.dtype.kind == "c":
-        raise DataError("complex numbers", mend="give real ones", column=str(values.name))
-    if values.dtype == object:
-        try:
-            values = values.infer_objects()
-        except UnicodeEncodeError:
-            raise DataError(
-                "a text that holds half of a character", mend="write it again as text in UTF-8",
-                column=str(values.name),
-            ) from None  # fmt: skip
-    if values.dtype == object and values.nunique() != values.dropna().astype(str).nunique():
+
+def _check_finite(values: pd.Series) -> None:
+    """Refuse numbers that are infinite, or whose squares would be."""
+    if values.dtype.kind not in "iuf" or not len(values):
+        return
+    found = values.to_numpy(float)
+    if not np.isfinite(found).all():
+        row = int(np.argmin(np.isfinite(found)))
         raise DataError(
-            "values that differ are written alike, such as 1 and '1'",
-            mend="make them all numbers, or all text",
+            "not finite", mend="correct it", file="data", column=str(values.name), row=row + 1
+        )
+    if np.abs(found).max() > MAX_NUMBER:
+        raise DataError(
+            f"holds numbers beyond {MAX_NUMBER:g}",
+            mend="change its unit",
+            file="data",
             column=str(values.name),
         )
-    # -0.0 is another level's text than 0.0.
-    return (
-        values + 0.0 if isinstance(values.dtype, np.dtype) and values.dtype.kind == "f" else values
-    )
+
+
+def _outcome(values: pd.Series) -> pd.Series:
+    """A response as numbers where it is numbers or true and false; else as a factor.
+
+    Ordered categories keep their values where those are whole numbers.
+    """
+    if types.is_bool_dtype(values.dtype):
+        return values.astype("int64")
+    ordered = getattr(values.dtype, "ordered", False)
+    if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.categories.dtype.kind in "iu":
+        return values.cat.remove_unused_categories()
+    found = canonical(values)
+    if isinstance(found.dtype, pd.CategoricalDtype) and not ordered:
+        return found.cat.as_unordered()
+    return found
 
 
 def _check_positive(values: pd.Series, *, whole: bool) -> None:
@@ -248,10 +256,8 @@ def _check_counts(used: pd.DataFrame, successes: str, trials: str | float) -> No
             )
 
 
-def _response(values: pd.Series, original: pd.Series, family: str) -> pd.Series:
+def _response(values: pd.Series, family: str) -> pd.Series:
     bad = np.zeros(len(values), bool)
-    if original.dtype.kind == "b":
-        values = original.reset_index(drop=True).astype(int)
     if not pd.api.types.is_numeric_dtype(values) and family != "cumulative":
         raise _wrong_response(values, np.ones(len(values), bool), family)
     if family == "bernoulli":
@@ -260,8 +266,8 @@ def _response(values: pd.Series, original: pd.Series, family: str) -> pd.Series:
         bad = ((values <= 0) | (values >= 1)).to_numpy()
     elif family == "cumulative":
         if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered:
-            return values.cat.remove_unused_categories()
-        values = pd.to_numeric(values, errors="coerce")
+            return values
+        values = pd.to_numeric(values.astype(object), errors="coerce")
         bad = (values.isna() | (values != values.round())).to_numpy()
     if bad.any():
         raise _wrong_response(values, bad, family)

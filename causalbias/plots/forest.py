@@ -61,7 +61,7 @@ def forest(
     rows = rows or max(dims, key=lambda dim: draws.sizes[dim])
     series = [dim for dim in dims if dim != rows]
     table = summarise(draws, prob=prob)
-    groups = list(table.groupby(series[0])) if series else [("", table)]
+    groups = list(table.groupby(series[0], sort=False)) if series else [("", table)]
     order = groups[-1][1].sort_values("estimate")[rows].tolist()
     names = [label(value if isinstance(value, str) else f"{rows} {value}") for value in order]
     lines = sum(max(len(groups) / 2, 1 + name.count("\n")) for name in names)

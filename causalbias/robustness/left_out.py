@@ -77,7 +77,7 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     for one in designs:
         _check_nested(one, labels, frame, column)
     posterior = fit.children["posterior"].to_dataset()
-    beta, sigma = coefficients_of(model, frame, posterior), latent_sd(fit, model)
+    beta, sigma = coefficients_of(model, posterior), latent_sd(fit, model)
     outcome, design = frame[outcome_of(fit)].to_numpy(float), design_of(model, frame)
     counts, precision = row_counts(spec, frame), row_precisions(spec, frame)
     precision = np.ones(len(frame)) if precision is None else precision

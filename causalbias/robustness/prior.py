@@ -95,7 +95,7 @@ def log_prior(fit: xr.DataTree) -> Floats:
     posterior = fit.children["posterior"].to_dataset()
     try:
         arrays = arrays_of(model, spec, frame)
-        total = _of_coefficients(arrays, coefficients_of(model, frame, posterior))
+        total = _of_coefficients(arrays, coefficients_of(model, posterior))
         for name in ("sigma", "kappa"):
             if name in model.parameters and name in posterior:
                 density = sd_log_prior(model.parameters[name].prior, name)

@@ -29,7 +29,7 @@ def one_level():
         (lambda fit: cb.effects(fit, "a", by="a"), "both contrasted and in by"),
         (lambda fit: cb.effects(fit, "a", by=["b", "a"]), "both contrasted and in by"),
         (lambda fit: cb.effects(fit, "a", reference=9), "9 is not a level"),
-        (lambda fit: cb.effects(fit, "a", reference="0"), "'0' is not a level"),
+        (lambda fit: cb.effects(fit, "a", reference="x"), "'x' is not a level"),
         (lambda fit: cb.effects(fit, "b", reference="w"), "use one of u, v"),
         (lambda fit: cb.effects(fit, "a", scale="odds"), "no scale 'odds'"),
         (lambda fit: cb.effects(fit, "a", population="all"), "no population 'all'"),

@@ -46,6 +46,7 @@ def test_columns_used_and_their_types():
     used = model_frame(ModelSpec("y ~ x + flag + whole + (1|g)"), FRAME)
     assert list(used) == ["y", "x", "flag", "whole", "g"]
     assert used["flag"].tolist() == ["True", "False", "True", "False"]
+    assert used["g"].cat.categories.tolist() == ["a", "b"]
     assert used["whole"].dtype == int
     assert len(FRAME.columns) == 6, "the frame given is left alone"
     assert FRAME["flag"].dtype == bool
@@ -141,5 +142,9 @@ def test_response_that_a_study_has_not():
 
 
 def test_rows_of_a_fit_come_back(slopes_fit, slopes_frame):
-    pd.testing.assert_frame_equal(frame_of(slopes_fit), slopes_frame, check_dtype=False)
+    found = frame_of(slopes_fit)
+    assert {name for name in found if found[name].dtype == "category"} == {"kind", "g"}
+    pd.testing.assert_frame_equal(
+        found.astype(slopes_frame.dtypes.to_dict()), slopes_frame, check_like=True
+    )
     assert spec_of(slopes_fit) == ModelSpec("y ~ x*kind + (x|g)")

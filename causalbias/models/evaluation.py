@@ -1,0 +1,55 @@
+"""Columns of a design matrix on new rows, whatever levels those rows have."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from formulae.terms.call import Call
+from numpy.typing import NDArray
+
+# Functions of formulae that read their levels from whatever rows they are given.
+OF_ROWS = ("binary(", "B(")
+
+
+def evaluate(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
+    """Design matrix (rows, p) of new rows.
+
+    Rows of a counterfactual have one level of a factor, of which formulae would make another
+    coding in ``C(factor)``, or other numbers in ``binary(column)``. They are evaluated beside rows
+    of the data that have all levels.
+
+    Parameters
+    ----------
+    common : formulae CommonEffectsMatrix
+        Evaluated on the data of the model.
+    frame : DataFrame
+        Rows with the columns of the formula, as `model_frame` has them.
+    """
+    known = _with_every_level(common)
+    if known is None:
+        return np.asarray(common.evaluate_new_data(frame).design_matrix, np.float64)
+    both = pd.concat([frame[list(known)], known], ignore_index=True)
+    return np.asarray(common.evaluate_new_data(both).design_matrix, np.float64)[: len(frame)]
+
+
+def _with_every_level(common: Any) -> pd.DataFrame | None:
+    """Rows of the data with all levels of what functions make of factors; None for no function."""
+    columns: dict[str, None] = {}
+    looked_at: dict[str, None] = {}
+    for term in common.terms.values():
+        for component in getattr(term, "components", []):
+            names = [name for name in sorted(component.var_names) if name in common.data]
+            columns |= dict.fromkeys(names)
+            if isinstance(component, Call):
+                read = any(one in str(component.name) for one in OF_ROWS)
+                looked_at |= dict.fromkeys(
+                    name
+                    for name in names
+                    if read or isinstance(common.data[name].dtype, pd.CategoricalDtype)
+                )
+    if not looked_at:
+        return None
+    new = np.zeros(len(common.data), bool)
+    for name in looked_at:
+        new |= ~common.data[name].duplicated().to_numpy()
+    return common.data.loc[new, list(columns)]
