@@ -281,7 +281,7 @@ def _embedded(
         known: dict[str, Any] = {}
         if Path(name).suffix:
             known = {"device": device} | ({"size": (size, size)} if size else {})
-        if Path(name).suffix not in ("", ".onnx"):
+        if Path(name).suffix.lower() not in ("", ".onnx"):
             known["architecture"] = architecture
         chosen.append(
             cb.eigenfaces(images, align=align or "dlib")
@@ -297,6 +297,8 @@ def _embedded(
             bar.update(tasks[system], completed=done, total=total)
 
         cube = cb.embed(images, chosen, align=align, store=store, progress=show)
+    if cube.attrs["left_out"]:
+        console.print(f"files left out: {cube.attrs['left_out']}", markup=False, highlight=False)
     for system in cube["system"].values:
         for what in ("status", "note"):
             values, counts = np.unique(cube[what].sel(system=system), return_counts=True)

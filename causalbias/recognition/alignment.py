@@ -24,7 +24,7 @@ ARCFACE = np.array(
 )
 ARCFACE_SIZE = 112
 # Of the steps below: a change that moves crops must change the key they are stored under.
-RECIPES = {"dlib": "dlib-hog+5pt-chip/1", "arcface": "dlib-hog+68pt-arcface/1", "none": "none/1"}
+RECIPES = {"dlib": "dlib-hog+5pt-chip/2", "arcface": "dlib-hog+68pt-arcface/2", "none": "none/2"}
 
 
 def align_face(image: np.ndarray, method: str, size: tuple[int, int]) -> Decoded:
@@ -39,7 +39,8 @@ def align_face(image: np.ndarray, method: str, size: tuple[int, int]) -> Decoded
         detector, five points from 68 landmarks, similarity transform to the ArcFace template.
         "none": the image is such a crop already, and is only resized.
     size : (height, width)
-        Of the crop, in pixels.
+        Of the crop, in pixels. Proportions of a face are kept: where the sides differ from a
+        template's or an image's, the middle of it is taken.
 
     Returns
     -------
@@ -62,35 +63,63 @@ def align_face(image: np.ndarray, method: str, size: tuple[int, int]) -> Decoded
         raise DataError(f"alignment {method!r}", mend=f"use one of {', '.join(ALIGNMENTS)}")
     if method == "none":
         height, width = image.shape[:2]
-        note = "" if (height, width) == size else f"resized from {height} x {width}"
-        return Decoded(resize(image, size), note=note)
+        middle = middle_of(image, size)
+        cut = "" if middle.shape == image.shape else "its middle, "
+        note = "" if (height, width) == size else f"{cut}resized from {height} x {width}"
+        return Decoded(resize(middle, size), note=note)
     faces = dlib_faces.find_faces(image)
     if not faces:
         return Decoded(None, NOT_DETECTED)
     note = f"{len(faces)} faces, the largest taken" if len(faces) > 1 else ""
     if method == "dlib":
         chip = dlib_faces.dlib_chip(image, faces[0], max(size))
-        return Decoded(resize(chip, size), note=note)
+        return Decoded(resize(middle_of(chip, size), size), note=note)
     matrix = similarity(dlib_faces.five_points(image, faces[0]), arcface_template(size))
     if matrix is None:
         return Decoded(None, NOT_ALIGNED)
     return Decoded(warp(image, matrix, size), OK, note)
 
 
+def middle_of(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The largest part about the middle of an image (h, w, 3) with the proportions of a size.
+
+    Examples
+    --------
+    >>> middle_of(np.zeros((112, 112, 3), np.uint8), (224, 192)).shape
+    (112, 96, 3)
+    """
+    height, width = image.shape[:2]
+    high = min(height, max(1, round(width * size[0] / size[1])))
+    wide = min(width, max(1, round(height * size[1] / size[0])))
+    top, left = (height - high) // 2, (width - wide) // 2
+    return image[top : top + high, left : left + wide]
+
+
 def arcface_template(size: tuple[int, int]) -> np.ndarray:
-    """ArcFace's five points (5, 2), x y, in a square crop of another size.
+    """ArcFace's five points (5, 2), x y, in a crop of another size.
+
+    They are scaled to its height and lie about the middle of its width: for 112 x 96 they are
+    SphereFace's.
 
     Raises
     ------
     DataError
-        If the crop is not square.
+        If the crop is too narrow for them.
+
+    Examples
+    --------
+    >>> arcface_template((112, 96))[0].round(4).tolist()
+    [30.2946, 51.6963]
     """
-    if size[0] != size[1]:
+    scale = size[0] / ARCFACE_SIZE
+    points = ARCFACE * scale
+    points[:, 0] += (size[1] - ARCFACE_SIZE * scale) / 2
+    if points[:, 0].min() < 0 or points[:, 0].max() > size[1] - 1:
         raise DataError(
             f"size {size[0]} x {size[1]} for the ArcFace template",
-            mend="give a square size, or align the images yourself and use align='none'",
+            mend="give a wider size, or align the images yourself and use align='none'",
         )
-    return ARCFACE * size[0] / ARCFACE_SIZE
+    return points
 
 
 def similarity(points: np.ndarray, template: np.ndarray) -> np.ndarray | None:

@@ -1,16 +1,16 @@
 """An embedder by name, from a file of weights, or from a Python function."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
 from causalbias.recognition.embedder import Embedder, probed
 
 READY = ("dlib", "lbp", "wavelets")
-TORCH = (".pt", ".pth", ".ckpt", ".bin", ".pt2")
+TORCH = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".pt2")
 
 
 def embedder(
@@ -29,9 +29,10 @@ def embedder(
     source : str, path or callable
         "dlib": dlib's face recognition ResNet with its published weights. "lbp", "wavelets":
         baselines without weights (for eigenfaces see `eigenfaces`). A file ending in ``.onnx``:
-        run by onnxruntime. ``.pt``, ``.pth``, ``.ckpt``, ``.bin``: a TorchScript program, or with
-        `architecture` a state_dict; ``.pt2``: written by ``torch.export.save``. A function takes
-        the prepared images (n, height, width, channels) and returns (n, features).
+        run by onnxruntime. ``.pt``, ``.pth``, ``.ckpt``, ``.bin``, ``.tar``: a TorchScript program,
+        or with `architecture` a state_dict; ``.pt2``: written by ``torch.export.save``. A function
+        takes the prepared images (n, height, width, channels) and returns (n, features). What was
+        made for batches of one size is run in such batches.
     name : str, optional
         What the system is called; by default the source's name.
     architecture : str, optional
@@ -45,9 +46,9 @@ def embedder(
         "cuda" runs torch and ONNX networks on a GPU.
     **known
         What else is known of a network, as in `Embedder`: `size`, `colour`, `normalise`, `unit`,
-        `align`, `metric`, `threshold`. A file without an architecture, and a function, need
-        `size`; the rest has `Embedder`'s defaults, for networks those of ArcFace: RGB scaled to
-        [-1, 1], ArcFace's alignment, cosine.
+        `align`, `metric`, `threshold`. A function needs `size`, and so does a file that does not
+        say it (TorchScript never does); the rest has `Embedder`'s defaults, for networks those of
+        ArcFace: RGB scaled to [-1, 1], ArcFace's alignment, cosine.
 
     Returns
     -------
@@ -57,7 +58,9 @@ def embedder(
     ------
     DataError
         If the source is unknown, the file is broken, holds anything but weights, or weights of
-        another architecture or that are not finite, or a package is not installed.
+        another architecture or that are not finite, takes images of another size, has several
+        inputs or outputs, or a package is not installed. If one image gives two embeddings, since
+        the network draws noise, or another one beside other images.
 
     Examples
     --------
@@ -69,25 +72,29 @@ def embedder(
     (8, 8)
     """
     if callable(source):
+        _refuse(architecture, device, known, str(name), only_files=True)
         return _function(source, name, version, known)
+    if version is not None:
+        raise DataError(
+            f"version {version!r} of {source!r}", mend="give it for functions only: a file's hash "
+            "is its version",
+        )  # fmt: skip
     if isinstance(source, str) and source in READY:
-        if known or architecture:
-            raise DataError(
-                f"{source!r} is ready-made", mend="leave out all arguments but name", file=source
-            )
+        _refuse(architecture, device, known, source, only_files=False)
         return _ready(source, name or source)
-    path = Path(source)
-    if architecture is not None and path.suffix not in TORCH:
+    path = user_path(source)
+    suffix = path.suffix.lower()
+    if architecture is not None and suffix not in TORCH:
         raise DataError(
             f"an architecture for {path.name!r}",
             mend=f"it belongs to weights alone: {', '.join(TORCH)}",
         )
     options = {"name": name or path.stem, "device": device, **known}
-    if path.suffix == ".onnx":
+    if suffix == ".onnx":
         from causalbias.recognition.onnx_file import onnx_embedder
 
         return onnx_embedder(path, **options)
-    if path.suffix in TORCH:
+    if suffix in TORCH:
         from causalbias.recognition.torch_file import torch_embedder
 
         return torch_embedder(path, architecture=architecture, **options)
@@ -95,6 +102,20 @@ def embedder(
         f"no embedder is called {str(source)!r}",
         mend=f"use {', '.join(READY)}, or a file ending in .onnx, {', '.join(TORCH)}",
     )
+
+
+def _refuse(
+    architecture: str | None, device: str, known: dict[str, Any], name: str, *, only_files: bool
+) -> None:
+    """Refuse arguments that would be without effect."""
+    if architecture is None and device == "cpu" and (only_files or not known):
+        return
+    raise DataError(
+        f"{name!r} is {'a function' if only_files else 'ready-made'}",
+        mend="leave out architecture and device" if only_files
+        else "leave out all arguments but name",
+        file=name,
+    )  # fmt: skip
 
 
 def _ready(source: str, name: str) -> Embedder:
@@ -113,7 +134,7 @@ def _function(
     version: str | None,
     known: dict[str, Any],
 ) -> Embedder:
-    if name is None or version is None or not isinstance(known.get("size"), Sequence):
+    if name is None or version is None or known.get("size") is None:
         raise DataError(
             "a function without name, version or size",
             mend="give name='mine', version='1', size=(height, width)",

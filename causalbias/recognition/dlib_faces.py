@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from causalbias.errors import DataError
-from causalbias.recognition.embedder import Embedder, file_hash
+from causalbias.recognition.embedder import Embedder, file_hash, first_line
 
 NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
 FIVE_POINTS = "shape_predictor_5_face_landmarks.dat"
@@ -109,7 +109,7 @@ def _dlib() -> Any:
 
 @cache
 def _network() -> Any:
-    return _dlib().face_recognition_model_v1(str(model_file(NETWORK)))
+    return _loaded(_dlib().face_recognition_model_v1, NETWORK)
 
 
 @cache
@@ -119,4 +119,15 @@ def _detector() -> Any:
 
 @cache
 def _predictor(name: str) -> Any:
-    return _dlib().shape_predictor(str(model_file(name)))
+    return _loaded(_dlib().shape_predictor, name)
+
+
+def _loaded(reader: Any, name: str) -> Any:
+    try:
+        return reader(str(model_file(name)))
+    except RuntimeError as error:
+        raise DataError(
+            f"dlib cannot read it ({first_line(error)})",
+            mend="install face_recognition_models again",
+            file=name,
+        ) from error

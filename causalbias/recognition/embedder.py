@@ -3,9 +3,11 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +18,16 @@ COLOURS = ("rgb", "bgr", "grey")
 METRICS = ("euclidean", "cosine")
 ALIGNMENTS = ("dlib", "arcface", "none")
 # Of the preparation below: a change that moves embeddings must change every fingerprint.
-RECIPE = 1
+RECIPE = 2
 Level = float | tuple[float, ...]
+Forward = Callable[[np.ndarray], np.ndarray]
+# Sizes of batches that a program may have been made for, found by trial where it does not say.
+BATCHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 64)
+# Of the largest number in an embedding: what rounding may change when one batch is run again, and
+# when an image is run beside others, which may be by another algorithm (in half precision, too).
+REPEATED, BESIDE = 1e-5, 1e-2
+
+MEND = "check size, colour and architecture against what the network was trained with"
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class Embedder:
         Order of the channels; grey has one.
     normalise : (mean, scale) or None
         A pixel p of 0 to 255 enters as ``(p - mean) / scale``; each one number or one a channel.
+        Means and deviations published for pixels of 0 to 1 are to be multiplied by 255.
     unit : bool
         Divide each embedding by its length.
     align : {"dlib", "arcface", "none"}
@@ -57,7 +68,7 @@ class Embedder:
     """
 
     name: str
-    forward: Callable[[np.ndarray], np.ndarray]
+    forward: Forward
     size: tuple[int, int]
     weights: str
     colour: str = "rgb"
@@ -79,10 +90,9 @@ class Embedder:
                 )
         if not self.name.strip() or not self.weights:
             raise DataError("an embedder without a name or weights' hash", mend="give both")
-        if len(self.size) != 2 or min(self.size) < 1:
-            raise DataError(
-                f"size {self.size}", mend="give (height, width) in pixels", file=self.name
-            )
+        object.__setattr__(self, "size", checked_size(self.size, self.name))
+        if self.normalise is not None:
+            _check_normalise(self.normalise, 1 if self.colour == "grey" else 3, self.name)
 
     @property
     def fingerprint(self) -> str:
@@ -100,21 +110,7 @@ class Embedder:
         DataError
             If the images are not of its size, or what it returns is not one finite vector each.
         """
-        wanted = (*self.size, 3)
-        if images.ndim != 4 or images.shape[1:] != wanted or images.dtype != np.uint8:
-            raise DataError(
-                f"images {images.shape} of {images.dtype}",
-                mend=f"give uint8 of shape (n, {', '.join(map(str, wanted))})",
-                file=self.name,
-            )
-        found = np.asarray(self.forward(prepare(images, self.colour, self.normalise)))
-        if found.ndim != 2 or len(found) != len(images) or found.dtype.kind not in "fiu":
-            raise DataError(
-                f"embeddings {found.shape} of {found.dtype} for {len(images)} images",
-                mend="the network must return numbers of shape (images, features)",
-                file=self.name,
-            )
-        found = found.astype(np.float32)
+        found = self.vectors(images)
         if not np.isfinite(found).all():
             bad = int((~np.isfinite(found).all(axis=1)).sum())
             raise DataError(
@@ -122,7 +118,124 @@ class Embedder:
                 mend="check the weights and the normalisation",
                 file=self.name,
             )
-        return unit_length(found) if self.unit else found
+        return found
+
+    def vectors(self, images: np.ndarray) -> np.ndarray:
+        """As a call, but an embedding may be not finite.
+
+        Raises
+        ------
+        DataError
+            If the images are not of its size, it fails, or does not return one vector each.
+        """
+        wanted = (*self.size, 3)
+        if images.ndim != 4 or images.shape[1:] != wanted or images.dtype != np.uint8:
+            raise DataError(
+                f"images {images.shape} of {images.dtype}",
+                mend=f"give uint8 of shape (n, {', '.join(map(str, wanted))})",
+                file=self.name,
+            )
+        prepared = prepare(images, self.colour, self.normalise)
+        with translated(self.name, f"an image of {self.size[0]} x {self.size[1]}"):
+            # What overflows is not finite, and is told by whoever asks.
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = np.asarray(self.forward(prepared))
+                rows = as_rows(found, len(images), self.name)
+                long = rows.astype(np.float64)
+            vectors = unit_length(long) if self.unit else long
+            with np.errstate(over="ignore"):
+                return vectors.astype(np.float32)
+
+
+def as_rows(found: np.ndarray, n: int, name: str) -> np.ndarray:
+    """What a network returned for n images as (n, features): sides of length one are left out.
+
+    Raises
+    ------
+    DataError
+        If it is not one vector an image.
+
+    Examples
+    --------
+    >>> as_rows(np.zeros((2, 5, 1, 1)), 2, "net").shape
+    (2, 5)
+    """
+    long = [side for side in found.shape[1:] if side > 1]
+    vectors = found.ndim > 1 and len(found) == n and len(long) < 2 and 0 not in found.shape
+    if not vectors or found.dtype.kind not in "fiu":
+        raise DataError(
+            f"embeddings {found.shape} of {found.dtype} for {n} images",
+            mend="the network must return numbers of shape (images, features)",
+            file=name,
+        )
+    return found.reshape(n, -1)
+
+
+@contextmanager
+def translated(name: str, given: str, mend: str = MEND) -> Iterator[None]:
+    """Raise whatever a foreign runtime raises as one DataError.
+
+    Parameters
+    ----------
+    name : str
+        Of the system or file.
+    given : str
+        What it was given.
+    mend : str
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except ImportError as error:
+        raise DataError(
+            f"{error.name or 'a package'} is not installed",
+            mend="pip install 'causalbias[recognition]'",
+            file=name,
+        ) from error
+    except MemoryError as error:
+        raise DataError(
+            f"memory does not hold what it makes of {given}",
+            mend="give a smaller batch",
+            file=name,
+        ) from error
+    except Exception as error:  # whatever a foreign runtime raises
+        raise DataError(
+            f"it fails on {given} ({type(error).__name__}: {first_line(error)})",
+            mend=mend,
+            file=name,
+        ) from error
+
+
+def checked_size(size: Any, name: str) -> tuple[int, int]:
+    """Height and width as two whole numbers.
+
+    Raises
+    ------
+    DataError
+        If they are not.
+    """
+    sides = np.asarray(size)
+    if sides.shape != (2,) or sides.dtype.kind not in "iu" or sides.min() < 1:
+        raise DataError(f"size {size}", mend="give (height, width) in pixels", file=name)
+    return int(sides[0]), int(sides[1])
+
+
+def _check_normalise(normalise: Any, channels: int, name: str) -> None:
+    mend = "give (mean, scale) for pixels of 0 to 255, each one number or one a channel"
+    try:
+        mean, scale = (np.asarray(part, float) for part in normalise)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"normalise {normalise!r}", mend=mend, file=name) from error
+    for part in (mean, scale):
+        if part.shape not in ((), (1,), (channels,)) or not np.isfinite(part).all():
+            raise DataError(f"normalise {normalise!r}", mend=mend, file=name)
+    if scale.min() < 1:
+        raise DataError(
+            f"normalise {normalise!r}: a scale below 1 is one for pixels of 0 to 1",
+            mend="multiply mean and scale by 255",
+            file=name,
+        )
 
 
 def prepare(images: np.ndarray, colour: str, normalise: tuple[Level, Level] | None) -> np.ndarray:
@@ -164,27 +277,119 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def probed(embedder: Embedder) -> Embedder:
-    """The embedder, once it has turned a test image into a finite vector.
+def probed(embedder: Embedder, batch: int | None = None) -> Embedder:
+    """The embedder, once it has turned test images into finite vectors, and the same ones again.
+
+    Parameters
+    ----------
+    embedder : Embedder
+    batch : int, optional
+        How many images its function takes at a time; 0 for any number; by default found by trial.
 
     Raises
     ------
     DataError
         Naming the embedder, if it cannot.
     """
-    noise = np.random.default_rng(0).integers(0, 256, (1, *embedder.size, 3), np.uint8)
-    try:
-        embedder(noise)
-    except DataError:
-        raise
-    except Exception as error:  # whatever a foreign runtime raises
-        raise DataError(
-            f"it fails on an image of {embedder.size[0]} x {embedder.size[1]} "
-            f"({type(error).__name__}: {first_line(error)})",
-            mend="check size, colour and architecture against what the network was trained with",
-            file=embedder.name,
-        ) from error
+    noise = np.random.default_rng(0).integers(0, 256, (2, *embedder.size, 3), np.uint8)
+    if batch is None:
+        batch = _batch_of(embedder, noise)
+    if batch:
+        embedder = replace(embedder, forward=in_batches(embedder.forward, batch, embedder.name))
+    check_steady(embedder, noise, embedder(noise))
     return embedder
+
+
+def _batch_of(embedder: Embedder, images: np.ndarray) -> int:
+    """How many images the function takes at a time, by trial; 0 for any number."""
+
+    def fails(n: int) -> DataError | None:
+        try:
+            embedder.vectors(np.resize(images, (n, *images.shape[1:])))
+        except DataError as error:
+            return error
+        return None
+
+    alone = fails(1)
+    if alone is None:
+        return 0 if fails(2) is None else 1
+    found = next((n for n in BATCHES[1:] if fails(n) is None), None)
+    if found is None:
+        raise alone
+    return found
+
+
+def in_batches(run: Forward, size: int, name: str) -> Forward:
+    """A function of any number of rows from one that takes `size` at a time.
+
+    The last batch is filled with its own last row, and what comes of that is dropped.
+
+    Examples
+    --------
+    >>> run = in_batches(lambda x: x.reshape(4, -1) * 2, 4, "doubles")
+    >>> run(np.arange(6.0)[:, None]).ravel().tolist()
+    [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+    """
+
+    def forward(rows: np.ndarray) -> np.ndarray:
+        parts: list[np.ndarray] = []
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            short = size - len(part)
+            found = np.asarray(run(np.concatenate([part, np.repeat(part[-1:], short, axis=0)])))
+            if len(np.atleast_1d(found)) != size or (
+                parts and found.shape[1:] != parts[0].shape[1:]
+            ):
+                raise DataError(
+                    f"{found.shape} comes out for a batch of {size}",
+                    mend="export the network for a batch of one, or of any size",
+                    file=name,
+                )
+            parts.append(found[: size - short])
+        return np.concatenate(parts)
+
+    return forward
+
+
+def check_steady(embedder: Embedder, images: np.ndarray, found: np.ndarray) -> None:
+    """Check that an image's embedding is a matter of the image alone.
+
+    Parameters
+    ----------
+    embedder : Embedder
+    images : ndarray of uint8 (n, height, width, 3)
+    found : ndarray of float32 (n, features)
+        What `vectors` gave for them, perhaps in a batch with others.
+
+    Raises
+    ------
+    DataError
+        If the same images give other embeddings when they are run again, turned round, or alone.
+    """
+    backwards, again = embedder.vectors(images[::-1]), embedder.vectors(images[::-1])
+    if _differ(backwards, again, REPEATED):
+        raise DataError(
+            "one image gives two embeddings: the network draws noise, or keeps something from one "
+            "image to the next, so that all else is not held fixed",
+            mend="export it for use and not for training (model.eval()), without random layers",
+            file=embedder.name,
+        )
+    alone = embedder.vectors(images[:1]) if len(images) > 1 else found
+    if _differ(found, backwards[::-1], BESIDE) or _differ(found[:1], alone, BESIDE):
+        raise DataError(
+            "the embedding of an image depends on the images beside it in the batch",
+            mend="export the network for use and not for training (model.eval())",
+            file=embedder.name,
+        )
+
+
+def _differ(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
+    """Whether vectors differ by more than rounding; those that are not finite must agree."""
+    if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return True
+    known = np.isfinite(a)
+    scale = float(np.abs(a[known]).max(initial=0))
+    return bool((np.abs(a[known] - b[known].astype(float)) > tolerance * scale).any())
 
 
 def first_line(error: Exception) -> str:

@@ -8,22 +8,35 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from causalbias.errors import DataError
-from causalbias.recognition.alignment import RECIPES, align_face
+from causalbias.errors import DataError, user_path
+from causalbias.recognition.alignment import NOT_ALIGNED, RECIPES, align_face
 from causalbias.recognition.choose import embedder as choose
-from causalbias.recognition.embedder import ALIGNMENTS, Embedder
-from causalbias.recognition.images import OK, Decoded, decode, list_images, read_image
+from causalbias.recognition.embedder import ALIGNMENTS, Embedder, check_steady, first_line
+from causalbias.recognition.images import (
+    OK,
+    Decoded,
+    decode,
+    list_files,
+    list_images,
+    read_image,
+)
 from causalbias.recognition.store import (
     Record,
     add_records,
     open_store,
     read_records,
+    stored_features,
     stored_images,
 )
 from causalbias.study.tree import group_of
 from causalbias.writing import make_directory
 
 STORE = "embeddings.sqlite"
+# Of how image files are read: a change that moves pixels must change the key they are stored under.
+READING = 2
+CHECKED = 8  # images of a run that are embedded again, to see that nothing else moves them
+NOT_FINITE = "embedding not finite"
+NO_LENGTH = "embedding of length zero"
 Progress = Callable[[str, int, int], None]
 
 
@@ -42,6 +55,7 @@ def embed(
     ----------
     images : directory, or mapping of stimulus to path
         Of a directory, every image below it; a stimulus is called by its path without the ending.
+        `attrs["left_out"]` says how many other files are there.
     embedder : str, Embedder or a sequence of them, default "dlib"
         A name is passed to `embedder`.
     align : {"dlib", "arcface", "none"}, optional
@@ -61,14 +75,16 @@ def embed(
         `embedding` (system, stimulus, feature), float32, NaN where there is none; a system with
         fewer features than the largest is padded with zeros, which change no distance. `status`
         (system, stimulus): "ok", "face not detected", "unreadable image", "image too large",
-        "blank image", "landmarks do not fit a face". `note`: "grey image", "2 faces, the largest
-        taken", and so on. By system: `features`, `metric`, `threshold`, `align`, `fingerprint`.
-        By stimulus: `sha256` of the image file.
+        "blank image", "landmarks do not fit a face", "embedding not finite", "embedding of length
+        zero" (where only directions are compared). `note`: "grey image", "2 faces, the largest
+        taken", "HEIC cannot be read", and so on. By system: `features`, `metric`, `threshold`,
+        `align`, `fingerprint`. By stimulus: `sha256` of the image file.
 
     Raises
     ------
     DataError
-        If there are no images, an embedder is unknown or fails, or no image gave an embedding.
+        If there are no images, an embedder is unknown or fails, gives one image two embeddings (it
+        draws noise) or another one beside other images, or no image gave an embedding.
 
     Examples
     --------
@@ -82,19 +98,43 @@ def embed(
     >>> found.sizes["stimulus"], found["status"].values.tolist()
     (2, [['ok', 'ok']])
     """
-    several = [embedder] if isinstance(embedder, str | Embedder) else list(embedder)
-    chosen = [choose(one) if isinstance(one, str) else one for one in several]
+    several = [embedder] if isinstance(embedder, str | Path | Embedder) else list(embedder)
+    chosen = [one if isinstance(one, Embedder) else choose(one) for one in several]
     _check(chosen, align, batch)
-    if isinstance(images, str | Path):
-        files: Mapping[str, Path] = list_images(images)
-    else:
-        files = {name: Path(path) for name, path in images.items()}
-        _check_files(files)
-    if store is not None:
-        make_directory(Path(store))
-    with open_store(None if store is None else Path(store) / STORE) as opened:
+    files, left_out = _files(images)
+    place = None if store is None else user_path(store)
+    if place is not None:
+        make_directory(place)
+    with open_store(None if place is None else place / STORE) as opened:
         parts = [_one_system(files, one, align, opened, batch, progress) for one in chosen]
-    return _joined(parts)
+    return _joined(parts).assign_attrs(left_out=left_out)
+
+
+def _files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str, Path], str]:
+    """Images by stimulus, and in words what else is in their folder."""
+    if isinstance(images, str | Path):
+        found, others = list_files(images)
+        told = f"{len(others)} that are no images, such as {others[0].name!r}" if others else ""
+        return found, told
+    names = [str(name) for name in images]
+    if len(set(names)) < len(names):
+        raise DataError("two images of one stimulus", mend="give each stimulus once")
+    lost = [name for name, path in zip(names, images.values(), strict=True)
+            if not isinstance(path, str | Path) or not str(path).strip()]  # fmt: skip
+    if lost:
+        raise DataError(
+            f"{len(lost)} stimuli without a path, such as {lost[0]!r}",
+            mend="leave out stimuli that have no image",
+        )
+    files = {name: user_path(path) for name, path in zip(names, images.values(), strict=True)}
+    missing = [path for path in files.values() if not path.is_file()]
+    if missing or not files:
+        raise DataError(
+            f"{len(missing)} of {len(files)} images are not there",
+            mend="correct the paths",
+            file=str(missing[0]) if missing else None,
+        )
+    return files, ""
 
 
 def _one_system(
@@ -106,25 +146,25 @@ def _one_system(
     progress: Progress | None,
 ) -> xr.Dataset:
     method = align or embedder.align
-    key = hashlib.sha256(f"{embedder.fingerprint} {RECIPES[method]}".encode()).hexdigest()
+    recipe = f"{embedder.fingerprint} {RECIPES[method]} {READING}"
+    key = hashlib.sha256(recipe.encode()).hexdigest()
     done = stored_images(store, key)
     hashes: dict[str, str] = {}
     pending: dict[str, Decoded] = {}
-    for name, path in files.items():
+    checked = False
+    for at, (name, path) in enumerate(files.items(), start=1):
         content = read_image(path)
         image = hashes[name] = hashlib.sha256(content).hexdigest()
         if image not in done and image not in pending:
             pending[image] = _crop(content, method, embedder.size)
-        if len(pending) == batch:
-            add_records(store, key, _embedded(pending, embedder))
+        if len(pending) == batch or (pending and at == len(files)):
+            records = _embedded(pending, embedder, stored_features(store, key), not checked)
+            checked = checked or any(one.vector is not None for one in records.values())
+            add_records(store, key, records)
             done |= set(pending)
             pending.clear()
         if progress is not None:
-            progress(embedder.name, len(hashes) - len(pending), len(files))
-    if pending:
-        add_records(store, key, _embedded(pending, embedder))
-    if progress is not None:
-        progress(embedder.name, len(files), len(files))
+            progress(embedder.name, at - len(pending), len(files))
     return _cube(hashes, read_records(store, key, hashes.values()), embedder, method)
 
 
@@ -132,25 +172,45 @@ def _crop(content: bytes, method: str, size: tuple[int, int]) -> Decoded:
     image = decode(content)
     if image.pixels is None:
         return image
-    crop = align_face(image.pixels, method, size)
+    try:
+        crop = align_face(image.pixels, method, size)
+    except (RuntimeError, MemoryError) as error:  # dlib's, of single images
+        return Decoded(None, NOT_ALIGNED, f"{type(error).__name__}: {first_line(error)}")
     return Decoded(crop.pixels, crop.status, "; ".join(filter(None, [image.note, crop.note])))
 
 
-def _embedded(crops: Mapping[str, Decoded], embedder: Embedder) -> dict[str, Record]:
+def _embedded(
+    crops: Mapping[str, Decoded], embedder: Embedder, features: int | None, check: bool
+) -> dict[str, Record]:
+    """The outcome of each image; `features` are those of the embeddings before, if there are."""
     ready = {image: crop.pixels for image, crop in crops.items() if crop.pixels is not None}
     by_image: dict[str, np.ndarray] = {}
     if ready:
-        vectors = embedder(np.stack(list(ready.values())))
+        pixels = np.stack(list(ready.values()))
+        vectors = embedder.vectors(pixels)
+        if check:
+            check_steady(embedder, pixels[:CHECKED], vectors[:CHECKED])
+        if features is not None and vectors.shape[1] != features:
+            raise DataError(
+                f"embeddings of {features} numbers, then of {vectors.shape[1]}",
+                mend="the network must return as many numbers for every image; change the version "
+                "of a function that has changed",
+                file=embedder.name,
+            )
         by_image = dict(zip(ready, vectors, strict=True))
-    return {
-        image: Record(crop.status, crop.note, by_image.get(image)) for image, crop in crops.items()
-    }
+    return {image: _record(crop, by_image.get(image)) for image, crop in crops.items()}
+
+
+def _record(crop: Decoded, vector: np.ndarray | None) -> Record:
+    if vector is not None and not np.isfinite(vector).all():
+        return Record(NOT_FINITE, crop.note, None)
+    return Record(crop.status, crop.note, vector)
 
 
 def _cube(
     hashes: Mapping[str, str], found: Mapping[str, Record], embedder: Embedder, method: str
 ) -> xr.Dataset:
-    records = [found[image] for image in hashes.values()]
+    records = [_with_length(found[image], embedder) for image in hashes.values()]
     status = np.array([one.status for one in records])
     good = [one.vector for one in records if one.vector is not None]
     if not good:
@@ -181,6 +241,14 @@ def _cube(
         },
         attrs={"kind": "embeddings"},
     )
+
+
+def _with_length(record: Record, embedder: Embedder) -> Record:
+    """The record; where only directions are compared, a vector of zeros is no embedding."""
+    directed = embedder.unit or embedder.metric == "cosine"
+    if directed and record.vector is not None and not record.vector.any():
+        return Record(NO_LENGTH, record.note, None)
+    return record
 
 
 def _joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -246,25 +314,15 @@ def _check(embedders: Sequence[Embedder], align: str | None, batch: int) -> None
         raise DataError(f"embedders {names}", mend="give at least one, each with its own name")
     if align is not None and align not in ALIGNMENTS:
         raise DataError(f"alignment {align!r}", mend=f"use one of {', '.join(ALIGNMENTS)}")
-    if batch < 1:
+    if not isinstance(batch, int | np.integer) or batch < 1:
         raise DataError(f"batch {batch}", mend="give a number from 1")
-
-
-def _check_files(files: Mapping[str, Path]) -> None:
-    missing = [path for path in files.values() if not path.is_file()]
-    if missing or not files:
-        raise DataError(
-            f"{len(missing)} of {len(files)} images are not there",
-            mend="correct the paths",
-            file=str(missing[0]) if missing else None,
-        )
 
 
 def crops_of(
     images: str | Path | Mapping[str, str | Path], align: str, size: tuple[int, int]
 ) -> np.ndarray:
     """The usable crops (n, height, width, 3), uint8, of a set of images; see `align_face`."""
-    files = list_images(images) if isinstance(images, str | Path) else images
-    crops = (_crop(read_image(Path(path)), align, size).pixels for path in files.values())
+    files, _ = _files(images)
+    crops = (_crop(read_image(path), align, size).pixels for path in files.values())
     usable = [crop for crop in crops if crop is not None]
     return np.stack(usable) if usable else np.empty((0, *size, 3), np.uint8)

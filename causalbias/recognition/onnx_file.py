@@ -7,14 +7,23 @@ import numpy as np
 
 from causalbias.errors import DataError
 from causalbias.recognition.embedder import Embedder, file_hash, first_line, probed
+from causalbias.recognition.image_input import ImageInput, completed, read_input
 
 PROVIDERS = {"cpu": ["CPUExecutionProvider"],
              "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}  # fmt: skip
-ARCFACE_NORMALISE = (127.5, 127.5)
+TYPES: dict[str, Any] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}
 
 
 def onnx_embedder(path: Path, *, name: str, device: str = "cpu", **known: Any) -> Embedder:
-    """An embedder from an ONNX file with one image input (n, c, h, w) and one output.
+    """An embedder from an ONNX file with one image input and one output.
+
+    The input may be (n, c, h, w) or (n, h, w, c), of floats of any precision or of bytes (which
+    enter as they are), and for batches of any size or of one.
 
     Parameters
     ----------
@@ -22,44 +31,57 @@ def onnx_embedder(path: Path, *, name: str, device: str = "cpu", **known: Any) -
     name, device
         As in `embedder`.
     **known
-        As in `Embedder`; without them size is read from the file and the rest is ArcFace's.
+        As in `Embedder`; without them size, and grey for one channel, are read from the file and
+        the rest is ArcFace's.
 
     Raises
     ------
     DataError
         If onnxruntime is missing, or the file is broken, refers to other files, takes more than an
-        image, or gives no finite vectors.
+        image of the given size, gives more than one tensor, or no finite vectors, or draws noise.
     """
     weights = file_hash(path)
     session = _session(path, device)
-    inputs = session.get_inputs()
-    try:
-        described = [(one.name, one.shape, one.type) for one in inputs]
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"a name of the input that is not text ({error})",
-            mend="export the network with names in UTF-8",
-            file=path.name,
-        ) from error
-    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":
-        told = ", ".join(f"{name} {shape} {kind}" for name, shape, kind in described)
-        raise DataError(
-            f"inputs {told}",
-            mend="export the network with one float input (n, channels, height, width)",
-            file=path.name,
-        )
-    size = known.pop("size", None) or tuple(inputs[0].shape[2:])
-    if not all(isinstance(side, int) for side in size):
-        raise DataError("the file leaves the image size open", mend="give size=(height, width)",
-                        file=path.name)  # fmt: skip
-    defaults = {"normalise": ARCFACE_NORMALISE, "align": "arcface", "metric": "cosine"}
+    name_of_input, numbers, taken = _image_input(session, path.name)
+    options = {"align": "arcface", "metric": "cosine"} | completed(known, taken, path.name)
 
     def forward(images: np.ndarray) -> np.ndarray:
-        batch = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
-        return np.asarray(session.run(None, {inputs[0].name: batch})[0])
+        return session.run(None, {name_of_input: taken.laid(images, numbers)})[0]
 
-    return probed(Embedder(name=name, forward=forward, size=tuple(size), weights=weights,
-                           **(defaults | known)))  # fmt: skip
+    return probed(Embedder(name=name, forward=forward, weights=weights, **options), taken.batch)
+
+
+def _image_input(session: Any, file: str) -> tuple[str, Any, ImageInput]:
+    """Name, numbers and shape of the one input.
+
+    Raises
+    ------
+    DataError
+        If the file has other inputs or outputs than one image and one tensor.
+    """
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    try:
+        told, given = (
+            ", ".join(f"{one.name} {one.shape} {one.type}" for one in every)
+            for every in (inputs, outputs)
+        )
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"a name of the input or output that is not text ({error})",
+            mend="export the network with names in UTF-8",
+            file=file,
+        ) from error
+    first = inputs[0] if len(inputs) == 1 and inputs[0].type in TYPES else None
+    numbers = None if first is None else TYPES[first.type]
+    shape = [] if first is None else first.shape
+    taken = read_input(shape, numbers is np.uint8, told, file)
+    if len(outputs) != 1:
+        raise DataError(
+            f"{len(outputs)} outputs: {given}",
+            mend="export the network with the embedding as its only output",
+            file=file,
+        )
+    return inputs[0].name, numbers, taken
 
 
 def _session(path: Path, device: str) -> Any:
@@ -74,13 +96,14 @@ def _session(path: Path, device: str) -> Any:
     if PROVIDERS[device][0] not in onnxruntime.get_available_providers():
         raise DataError("this onnxruntime has no CUDA", mend="pip install onnxruntime-gpu")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only, and those are raised
+    options.log_severity_level = 4  # what fails is raised
     try:
         # From bytes, so that the file cannot point to other files.
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=PROVIDERS[device])
     except Exception as error:  # onnxruntime's errors have no common base
         raise DataError(
             f"not a readable ONNX file ({first_line(error)})",
-            mend="export the network again, weights within the one file",
+            mend="fetch it again, or export the network again, with weights within the one file "
+            "and operators that onnxruntime knows",
             file=path.name,
         ) from error

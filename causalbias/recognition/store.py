@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from causalbias.errors import DataError
+from causalbias.recognition.images import UNREADABLE
 
 FORMAT = 2
 APPLICATION = 0x63627265  # marks the file as ours: "cbre"
@@ -84,8 +85,19 @@ def _create(store: sqlite3.Connection) -> None:
 
 
 def stored_images(store: sqlite3.Connection, key: str) -> set[str]:
-    """Hashes of the images that this embedder is done with."""
-    return {row[0] for row in store.execute("SELECT image FROM embeddings WHERE key = ?", (key,))}
+    """Hashes of the images that this embedder is done with.
+
+    One that could not be read is tried again: another version of Pillow may know its format.
+    """
+    query = "SELECT image FROM embeddings WHERE key = ? AND status != ?"
+    return {row[0] for row in store.execute(query, (key, UNREADABLE))}
+
+
+def stored_features(store: sqlite3.Connection, key: str) -> int | None:
+    """How many numbers the embedder's stored embeddings have; None where there are none."""
+    query = "SELECT length(vector) FROM embeddings WHERE key = ? AND vector NOT NULL LIMIT 1"
+    row = store.execute(query, (key,)).fetchone()
+    return None if row is None else int(row[0]) // FLOAT32.itemsize
 
 
 def add_records(store: sqlite3.Connection, key: str, records: Mapping[str, Record]) -> None:

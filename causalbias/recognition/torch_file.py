@@ -4,6 +4,7 @@ Weights are read as tensors only (``weights_only``). torch is imported where it 
 module needs nothing else but NumPy.
 """
 
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from causalbias.datasets.reading import UNREADABLE
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
 from causalbias.memory import check_file, check_memory
 from causalbias.recognition.embedder import Embedder, file_hash, first_line, probed
+from causalbias.recognition.image_input import ImageInput, completed, read_input
 
 CLIP_MEAN = tuple(255 * part for part in (0.48145466, 0.4578275, 0.40821073))
 CLIP_SCALE = tuple(255 * part for part in (0.26862954, 0.26130258, 0.27577711))
@@ -36,7 +38,8 @@ KNOWN: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 # Layers of training that checkpoints keep and embeddings do not need.
 HEADS = ("logits.", "fc6.", "head.", "margin.")
-WRAPPERS = ("state_dict", "model", "backbone", "net")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "backbone", "net")
+PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", "encoder.")
 
 
 def torch_embedder(
@@ -51,41 +54,95 @@ def torch_embedder(
     ------
     DataError
         If torch is missing; if the file is broken, a pickle of anything but tensors, of another
-        architecture, or holds weights that are not finite; if `size` is needed and not given.
+        architecture, or holds weights that are not finite; if `size` is needed and not given, or
+        not the file's; if the program returns more than one tensor, or draws noise.
     """
     torch = _torch()
     weights = file_hash(path)
+    batch: int | None = 0  # any number
     if architecture is not None:
         network = build(architecture, read_state_dict(path), path.name)
-        defaults = dict(KNOWN[architecture])
+        options = dict(KNOWN[architecture])
         if architecture == "clip":
-            defaults["size"] = (network.visual.size, network.visual.size)
+            options["size"] = (network.visual.size, network.visual.size)
+        taken, numbers = ImageInput(), torch.float32
+        options |= known
     else:
         network = torch_program(path)
-        defaults = {key: value for key, value in ARCFACE.items() if key != "size"}
+        taken, numbers = _image_input(network, path.name)
+        options = {"align": "arcface", "metric": "cosine"} | completed(known, taken, path.name)
+        batch = taken.batch
     _check_finite(network.state_dict(), path.name)
-    options = defaults | known
-    if "size" not in options:
-        raise DataError(
-            "the file does not say what size of image it takes",
-            mend="give size=(height, width)",
-            file=path.name,
-        )
-    try:
-        network = network.to(device).eval()
-    except (RuntimeError, AssertionError) as error:
-        raise DataError(
-            f"device {device!r}: {first_line(error)}", mend="use device='cpu'", file=path.name
-        ) from error
+    network = placed(network, device, path.name)
 
     def forward(images: np.ndarray) -> np.ndarray:
-        batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32))
-        with torch.inference_mode():
-            found = network(batch.to(device))
-        return np.asarray(found.float().cpu().numpy())
+        laid = taken.laid(images, np.uint8 if taken.bytes_ else np.float32)
+        return run(network, torch.from_numpy(laid).to(device, numbers), path.name)
 
     recipe = f"{architecture or 'program'} {weights}"
-    return probed(Embedder(name=name, forward=forward, weights=recipe, **options))
+    return probed(Embedder(name=name, forward=forward, weights=recipe, **options), batch)
+
+
+def _image_input(network: Any, file: str) -> tuple[ImageInput, Any]:
+    """Shape and numbers of a program's input; TorchScript says neither, and its weights the latter.
+
+    Raises
+    ------
+    DataError
+        If it is no image.
+    """
+    torch = _torch()
+    from causalbias.recognition.networks.exported import Exported
+
+    if isinstance(network, Exported):
+        told = f"{network.inputs[0]} {network.shape} {network.numbers}"
+        known = network.numbers.is_floating_point or network.numbers == torch.uint8
+        shape = network.shape if known else []
+        return read_input(shape, network.numbers == torch.uint8, told, file), network.numbers
+    kinds = (one.dtype for one in network.parameters() if one.is_floating_point())
+    return ImageInput(), next(kinds, torch.float32)
+
+
+def placed(network: Any, device: str, file: str) -> Any:
+    """The network on a device, set for use and not for training.
+
+    Raises
+    ------
+    DataError
+        If there is no such device.
+    """
+    try:
+        return network.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        raise DataError(
+            f"device {device!r}: {first_line(error)}", mend="use device='cpu'", file=file
+        ) from error
+
+
+def run(network: Any, rows: Any, file: str) -> np.ndarray:
+    """What a network returns for a batch, on the CPU in single precision.
+
+    Raises
+    ------
+    DataError
+        If it is not one tensor.
+    """
+    torch = _torch()
+    with torch.inference_mode():
+        found = network(rows)
+    every = list(found.values()) if isinstance(found, dict) else found
+    if isinstance(every, list | tuple) and len(every) == 1:
+        found = every[0]
+    if not isinstance(found, torch.Tensor):
+        several = every if isinstance(every, list | tuple) else [found]
+        told = ", ".join(
+            str(tuple(one.shape)) if isinstance(one, torch.Tensor) else type(one).__name__
+            for one in several
+        )
+        raise DataError(
+            f"it returns {told}", mend="export it so that it returns one tensor", file=file
+        )
+    return np.asarray(found.float().cpu().numpy())
 
 
 def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
@@ -109,7 +166,7 @@ def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
         As `embedder`, or if the tokens do not fit the tower.
     """
     torch = _torch()
-    path = Path(path)
+    path = user_path(path)
     network = build("clip", read_state_dict(path), path.name)
     _check_finite(network.state_dict(), path.name)
     longest, words = len(network.positional_embedding), network.token_embedding.num_embeddings
@@ -170,13 +227,19 @@ def read_state_dict(path: Path) -> dict[str, Any]:
     """
     torch = _torch()
     _check_unpacked(path)
+    if _is_script(path):
+        raise DataError(
+            "it is a TorchScript program, not weights alone",
+            mend="leave architecture out and give size=(height, width)",
+            file=path.name,
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds on foreign files
         raise DataError(
             f"not a file of weights alone ({first_line(error)})",
-            mend="save the network's state_dict(): a pickle of anything else is not opened, since "
-            "it can run code",
+            mend="save the network's state_dict(), or fetch the file again: a pickle of anything "
+            "else is not opened, since it can run code",
             file=path.name,
         ) from error
     for wrapper in WRAPPERS:
@@ -184,14 +247,24 @@ def read_state_dict(path: Path) -> dict[str, Any]:
             content = content[wrapper]
     if not isinstance(content, Mapping):
         content = {}
-    state = {
-        str(key).removeprefix("module."): value
-        for key, value in content.items()
-        if isinstance(value, torch.Tensor)
-    }
+    state = {str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}
     if not state:
         raise DataError("no weights in it", mend="save the state_dict()", file=path.name)
-    return state
+    return _unwrapped(state)
+
+
+def _unwrapped(state: dict[str, Any]) -> dict[str, Any]:
+    """Weights without the name of the wrapper that all of the network's share, such as "module.".
+
+    A training head may stand beside the wrapper.
+    """
+    while True:
+        names = [key for key in state if not key.startswith(HEADS)]
+        shared = next((one for one in PREFIXES if names and all(
+            key.startswith(one) for key in names)), None)  # fmt: skip
+        if shared is None:
+            return state
+        state = {key.removeprefix(shared): value for key, value in state.items()}
 
 
 def _torch() -> Any:
@@ -240,6 +313,10 @@ def _differences(architecture: str, state: Mapping[str, Any]) -> list[str]:
         told.append(f"{len(lacking)} are missing, such as {lacking[0]!r}")
     if unknown:
         told.append(f"{len(unknown)} are unknown to it, such as {unknown[0]!r}")
+    numbers = [key for key in wanted if key in given and not _optional(key)
+               and not state[key].is_floating_point()]  # fmt: skip
+    if numbers:
+        told.append(f"{len(numbers)} are {state[numbers[0]].dtype}, such as {numbers[0]!r}")
     if shapes:
         key = shapes[0]
         told.append(f"{len(shapes)} have other shapes, such as {key!r}: {given[key]}, "
@@ -265,7 +342,7 @@ def torch_program(path: Path) -> Any:
     from causalbias.recognition.networks.exported import Exported
 
     _check_unpacked(path)
-    if path.suffix == ".pt2":
+    if path.suffix.lower() == ".pt2":
         try:
             return Exported(path)
         except Exception as error:
@@ -285,11 +362,13 @@ def torch_program(path: Path) -> Any:
             file=path.name,
         )  # fmt: skip
     try:
-        return torch.jit.load(str(path), map_location="cpu")
+        # TorchScript is deprecated by its authors; users have files of it all the same.
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            return torch.jit.load(str(path), map_location="cpu")
     except Exception as error:
         raise DataError(
             f"not a readable TorchScript file ({first_line(error)})",
-            mend="save it again with torch.jit.save",
+            mend="fetch it again, or save it again with torch.jit.save",
             file=path.name,
         ) from error
 

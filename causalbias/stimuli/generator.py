@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from causalbias.datasets.release.drawing import png
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
+from causalbias.recognition.embedder import BATCHES, file_hash, in_batches, translated
 from causalbias.stimuli.manifest import write_manifest
 from causalbias.stimuli.rows import check_rows, sample
 from causalbias.stimuli.services import safe_path
@@ -17,11 +18,18 @@ from causalbias.study.tables import check_columns, check_unique
 
 Forward = Callable[[np.ndarray, dict[str, np.ndarray]], np.ndarray]
 BATCH = 64
+# Levels of 255, on average: what rounding may change when one latent is drawn again (by one level
+# and no more), and when it is drawn beside others, which may be by another algorithm.
+REPEATED, BESIDE = 1e-3, 1.0
+MEND = (
+    "check latents={} and controls, and that it takes (faces, latents and controls) and returns "
+    "one tensor (faces, 3, height, width)"
+)
 
 
 @dataclass(frozen=True)
 class Generator:
-    """Anything that turns latents into pictures of faces.
+    """Anything that turns latents into pictures of faces, one latent always into the same picture.
 
     Attributes
     ----------
@@ -55,7 +63,8 @@ class Generator:
         Raises
         ------
         DataError
-            If latents or controls do not fit, or what comes out are no pictures.
+            If latents or controls do not fit, what comes out are no pictures, or the first latent
+            gives another picture when it is run again: the generator draws noise.
         """
         latent = np.asarray(latent, float)
         if latent.ndim != 2 or latent.shape[1] != self.latents or not np.isfinite(latent).all():
@@ -72,7 +81,14 @@ class Generator:
                     mend=f"give one number a face, of {', '.join(self.controls) or 'no controls'}",
                     file=self.name,
                 )
-        made = np.asarray(self.forward(latent, given))
+        made = self._pictures(latent, given)
+        if len(made):
+            self._check_steady(latent, given, made[:1])
+        return made
+
+    def _pictures(self, latent: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
+        with translated(self.name, f"{len(latent)} latents"):
+            made = np.asarray(self.forward(latent, given))
         if made.ndim != 4 or len(made) != len(latent) or made.shape[3] != 3 or made.dtype != "u1":
             raise DataError(
                 f"pictures {made.shape} of {made.dtype} for {len(latent)} latents",
@@ -80,6 +96,29 @@ class Generator:
                 file=self.name,
             )
         return made
+
+    def _check_steady(
+        self, latent: np.ndarray, given: dict[str, np.ndarray], first: np.ndarray
+    ) -> None:
+        """Check that the first picture is a matter of its latent and controls alone."""
+        one = latent[:1], {name: value[:1] for name, value in given.items()}
+        alone = first if len(latent) == 1 else self._pictures(*one)
+        again = self._pictures(*one)
+        moved = np.abs(alone.astype(int) - again) if alone.shape == again.shape else np.array([255])
+        if moved.max() > 1 or moved.mean() > REPEATED:
+            raise DataError(
+                "one latent gives two pictures: the generator draws noise, so that all else is not "
+                "held fixed",
+                mend="export it with its noise fixed (noise_mode='const', say), for use and not "
+                "for training (model.eval())",
+                file=self.name,
+            )
+        if first.shape != alone.shape or np.abs(first.astype(float) - alone).mean() > BESIDE:
+            raise DataError(
+                "the picture of a latent depends on the latents beside it in the batch",
+                mend="export the generator for use and not for training (model.eval())",
+                file=self.name,
+            )
 
 
 def torch_generator(
@@ -95,7 +134,8 @@ def torch_generator(
     """A generator from a TorchScript file (``.pt``) or one of ``torch.export.save`` (``.pt2``).
 
     The program takes latents (n, latents), float32, and returns pictures (n, 3, height, width). One
-    with controls, such as a camera's angles, takes (n, latents + controls), the controls last.
+    with controls, such as a camera's angles, takes (n, latents + controls), the controls last. One
+    that was made for batches of one size is run in such batches.
     A ``.pt2`` is read as data; a TorchScript file is a program that torch runs without Python, but
     take it only from those whose programs you would run.
 
@@ -120,39 +160,34 @@ def torch_generator(
     Raises
     ------
     DataError
-        If torch is missing, the file is no such program, or (when pictures are made) the program
-        does not take or return what it should.
+        If torch is missing, the file is no such program, takes another number of latents and
+        controls, or (when pictures are made) does not return what it should, or draws noise: then
+        all else is not held fixed. Noise is not fixed by a seed here, since a program that draws
+        it gives each place in a batch another.
     """
     if not high > low:
         raise DataError(f"black at {low:g}, white at {high:g}", mend="give low < high")
-    from causalbias.recognition.embedder import file_hash, first_line
-    from causalbias.recognition.torch_file import torch_program
+    from causalbias.recognition.torch_file import placed, run, torch_program
 
-    path = Path(path)
+    path = user_path(path)
     version = f"{path.name} {file_hash(path)[:16]}"
-    try:
-        network = torch_program(path).eval().to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise DataError(
-            f"device {device!r}: {first_line(error)}", mend="use device='cpu'", file=path.name
-        ) from error
+    program = torch_program(path)
+    batch = _declared_batch(program, latents + len(controls), path.name)
+    network = placed(program, device, path.name)
 
-    def forward(latent: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
+    def draw(inputs: np.ndarray) -> np.ndarray:
         import torch
 
+        with translated(path.name, f"{inputs.shape} numbers", MEND.format(latents)):
+            made = run(network, torch.from_numpy(inputs).to(device), path.name)
+            if made.ndim != 4 or len(made) != len(inputs):
+                raise ValueError(f"it returns {made.shape}")
+        return made
+
+    def forward(latent: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
         zero = np.zeros(len(latent))
         inputs = np.column_stack([latent, *(given.get(one, zero) for one in controls)])
-        try:
-            with torch.inference_mode():
-                made = network(torch.from_numpy(inputs.astype(np.float32)).to(device))
-                made = made.float().cpu().numpy().transpose(0, 2, 3, 1)
-        except (RuntimeError, AttributeError, ValueError, TypeError, IndexError) as error:
-            raise DataError(
-                f"the program fails on {inputs.shape} numbers ({first_line(error)})",
-                mend=f"check latents={latents} and controls, that it returns one tensor (n, 3, "
-                "height, width), and that it was exported for any number of faces",
-                file=path.name,
-            ) from error
+        made = _drawn(draw, inputs.astype(np.float32), batch, path.name).transpose(0, 2, 3, 1)
         if not np.isfinite(made).all():
             raise DataError("pictures that are not finite", mend="check the program's weights",
                             file=path.name)  # fmt: skip
@@ -160,6 +195,43 @@ def torch_generator(
         return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
 
     return Generator(name or path.stem, forward, latents, version, tuple(controls))
+
+
+def _declared_batch(program: Any, numbers: int, file: str) -> int:
+    """How many latents an exported program takes at a time; 0 where it does not say.
+
+    Raises
+    ------
+    DataError
+        If it takes other latents.
+    """
+    shape = getattr(program, "shape", None)
+    if not isinstance(shape, list):
+        return 0
+    if len(shape) != 2 or shape[1] not in (None, numbers):
+        raise DataError(
+            f"it takes {shape}, not (faces, {numbers})",
+            mend="give its number of latents, and the names of all controls",
+            file=file,
+        )
+    return shape[0] or 0
+
+
+def _drawn(
+    draw: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, batch: int, file: str
+) -> np.ndarray:
+    """What a program draws of any number of rows, where it may take only so many at a time."""
+    if batch:
+        return in_batches(draw, batch, file)(inputs)
+    try:
+        return draw(inputs)
+    except DataError as error:
+        for size in BATCHES:
+            try:
+                return in_batches(draw, size, file)(inputs)
+            except DataError:
+                continue
+        raise error
 
 
 def render(
@@ -215,7 +287,7 @@ def render(
     if len(latent) != len(faces):
         raise DataError(f"{len(latent)} latents of {len(faces)} faces", mend="give one a face")
     given = {name: np.asarray(value, float) for name, value in (controls or {}).items()}
-    root = Path(folder)
+    root = user_path(folder)
     root.mkdir(parents=True, exist_ok=True)
     made = faces.assign(image=names + ".png", generator=generator.version)
     for start in range(0, len(faces), BATCH):

@@ -352,7 +352,6 @@ def save_exported(network, path):
     torch.export.save(program, path)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(("save", "file"), [(save_script, "net.pt"), (save_exported, "net.pt2")])
 def test_programs_give_what_the_network_gives(save, file, tmp_path):
     network, path = small_network(), tmp_path / file
@@ -363,8 +362,13 @@ def test_programs_give_what_the_network_gives(save, file, tmp_path):
     with torch.no_grad():
         expected = network(scaled(pictures)).numpy()
     assert found(pictures) == pytest.approx(expected, abs=1e-5)
-    with pytest.raises(DataError, match="what size of image"):
-        embedder(path)
+    if save is save_script:
+        with pytest.raises(DataError, match="what size of image"):
+            embedder(path)
+    else:
+        assert embedder(path).size == (16, 16)
+        with pytest.raises(DataError, match="takes images of 16 x 16, not of 112 x 112"):
+            embedder(path, size=(112, 112))
     with pytest.raises(DataError, match="device"):
         embedder(path, size=(16, 16), device="nowhere")
     network[5].weight.data[0, 0] = torch.inf
@@ -443,3 +447,218 @@ def test_pickles_in_an_exported_file_do_not_go_off(tmp_path):
     with pytest.raises(DataError, match="not a program"):
         embedder(path, size=(16, 16))
     assert not went_off.exists()
+
+
+# Programs as they come ---------------------------------------------------------------------------
+
+
+class Small(torch.nn.Module):
+    """Means of channels times a matrix; `batch` is baked in, as a careless export does."""
+
+    def __init__(self, batch=None, kind="plain"):
+        super().__init__()
+        torch.manual_seed(2)
+        self.linear = torch.nn.Linear(3, 5)
+        self.batch, self.kind = batch, kind
+
+    def forward(self, x):
+        if self.kind == "bytes":
+            x = x.to(torch.float32) / 255
+        means = x.mean((1, 2) if self.kind == "last" else (2, 3))
+        means = means.reshape(means.shape[0] if self.batch is None else self.batch, 3)
+        found = self.linear(means)
+        if self.kind == "noise":
+            return found + torch.randn_like(found)
+        if self.kind == "neighbours":
+            return found - found.mean(0)
+        if self.kind == "several":
+            return found, x
+        if self.kind == "one of one":
+            return (found,)
+        if self.kind == "square":
+            return found[:, :, None, None]
+        return found
+
+
+def small_expected(pictures, kind="plain"):
+    x = torch.from_numpy(pictures.astype(np.float32)) / 255
+    if kind != "bytes":
+        x = (x * 255 - 127.5) / 127.5
+    with torch.no_grad():
+        return Small().linear(x.mean((1, 2))).numpy()
+
+
+def save_small(network, path, n=2, *, fixed=False, shape=(3, 16, 16), dtype=torch.float32):
+    example = torch.ones(n, *shape).to(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if path.suffix == ".pt":
+            torch.jit.save(torch.jit.trace(network, example, check_trace=False), str(path))
+        else:
+            shapes = None if fixed else ({0: torch.export.Dim("n")},)
+            torch.export.save(torch.export.export(network, (example,), dynamic_shapes=shapes), path)
+
+
+@pytest.mark.parametrize("file", ["net.pt", "net.pt2"])
+@pytest.mark.parametrize("batch", [1, 3, 4])
+def test_programs_of_a_fixed_batch_run_in_such_batches(file, batch, tmp_path):
+    path = tmp_path / file
+    save_small(Small(batch).eval(), path, batch, fixed=True)
+    found = embedder(path, size=(16, 16))
+    pictures = images(9, (16, 16))
+    expected = small_expected(pictures)
+    assert found(pictures) == pytest.approx(expected, abs=1e-5)
+    for at in range(9):
+        assert found(pictures[at : at + 1])[0] == pytest.approx(expected[at], abs=1e-5)
+    assert found(pictures[::-1])[::-1] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "dtype", "tolerance"),
+    [
+        ("last", (16, 16, 3), torch.float32, 1e-5),
+        ("bytes", (3, 16, 16), torch.uint8, 1e-5),
+        ("plain", (3, 16, 16), torch.float64, 1e-5),
+        ("plain", (3, 16, 16), torch.float16, 1e-2),
+        ("one of one", (3, 16, 16), torch.float32, 1e-5),
+        ("square", (3, 16, 16), torch.float32, 1e-5),
+    ],
+)
+def test_layout_and_numbers_are_read_from_an_exported_file(kind, shape, dtype, tolerance, tmp_path):
+    network = Small(kind=kind).eval()
+    if dtype.is_floating_point:
+        network = network.to(dtype)
+    save_small(network, tmp_path / "net.pt2", shape=shape, dtype=dtype)
+    pictures = images(4, (16, 16))
+    found = embedder(tmp_path / "net.pt2")
+    assert found.size == (16, 16)
+    assert found(pictures) == pytest.approx(small_expected(pictures, kind), abs=tolerance)
+
+
+def test_a_script_of_half_precision(tmp_path):
+    save_small(Small().eval().half(), tmp_path / "net.pt", dtype=torch.float16)
+    pictures = images(4, (16, 16))
+    found = embedder(tmp_path / "net.pt", size=(16, 16))(pictures)
+    assert found == pytest.approx(small_expected(pictures), abs=1e-2)
+
+
+@pytest.mark.parametrize("file", ["net.pt", "net.pt2"])
+def test_programs_that_draw_noise_or_mix_images_are_refused(file, tmp_path):
+    path = tmp_path / file
+    save_small(Small(kind="noise").eval(), path)
+    with pytest.raises(DataError, match=r"net: one image gives two .*all else is not held fixed"):
+        embedder(path, size=(16, 16))
+    save_small(Small(kind="neighbours").eval(), path)
+    with pytest.raises(DataError, match="depends on the images beside it"):
+        embedder(path, size=(16, 16))
+    training = torch.nn.Sequential(*small_network(), torch.nn.Dropout(0.5)).train()
+    save_small(training, path)  # both kinds of files keep what training does
+    with pytest.raises(DataError, match=r"one image gives two|beside it"):
+        embedder(path, size=(16, 16))
+
+
+def test_dropout_of_a_scripted_network_is_set_for_use(tmp_path):
+    network = torch.nn.Sequential(*small_network(), torch.nn.Dropout(0.5)).train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(network).save(str(tmp_path / "net.pt"))
+    pictures = images(3, (16, 16))
+    with torch.no_grad():
+        expected = network.eval()(scaled(pictures)).numpy()
+    found = embedder(tmp_path / "net.pt", size=(16, 16))
+    assert found(pictures) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("file", ["net.pt", "net.pt2"])
+def test_several_outputs_are_named(file, tmp_path):
+    save_small(Small(kind="several").eval(), tmp_path / file)
+    with pytest.raises(DataError, match=r"returns \(1, 5\), \(1, 3, 16, 16\)|2 outputs \("):
+        embedder(tmp_path / file, size=(16, 16))
+
+
+def test_several_inputs_are_named(tmp_path):
+    class Two(torch.nn.Module):
+        def forward(self, x, y):
+            return (x + y).mean((2, 3))
+
+    pair = (torch.ones(2, 3, 8, 8), torch.ones(2, 3, 8, 8))
+    torch.export.save(torch.export.export(Two(), pair), tmp_path / "net.pt2")
+    with pytest.raises(DataError, match=r"net.pt2: .*2 inputs \(x, y\)"):
+        embedder(tmp_path / "net.pt2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(Two()).save(str(tmp_path / "net.pt"))
+    with pytest.raises(DataError, match=r"net: it fails on .*'y'"):
+        embedder(tmp_path / "net.pt", size=(8, 8))
+
+
+def test_a_program_is_not_weights_and_broken_files_are_named(tmp_path):
+    save_small(Small().eval(), tmp_path / "net.pt")
+    with pytest.raises(DataError, match="it is a TorchScript program"):
+        embedder(tmp_path / "net.pt", architecture="sfnet20")
+    torch.save(Small(), tmp_path / "whole.pt")
+    save_small(Small().eval(), tmp_path / "net.pt2")
+    for name in ("net.pt", "whole.pt", "net.pt2"):
+        content = (tmp_path / name).read_bytes()
+        for size in (10, len(content) // 2, len(content) - 30):
+            (tmp_path / name).write_bytes(content[:size])
+            with pytest.raises(DataError, match=name):
+                embedder(tmp_path / name, size=(16, 16))
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.model."])
+def test_names_of_wrappers_are_taken_off_where_all_weights_share_them(prefix, tmp_path):
+    state = {f"{prefix}{key}": value for key, value in checkpoint("sfnet20").items()}
+    torch.save(
+        {"model_state_dict": state | {"head.weight": torch.zeros(9, 512)}}, tmp_path / "a.PTH"
+    )
+    torch.save(checkpoint("sfnet20"), tmp_path / "b.pth.tar")
+    pictures = images(1, (112, 112))
+    one = embedder(tmp_path / "a.PTH", architecture="sfnet20")(pictures)
+    assert np.array_equal(one, embedder(tmp_path / "b.pth.tar", architecture="sfnet20")(pictures))
+
+
+def test_weights_in_whole_numbers_are_refused(tmp_path):
+    state = checkpoint("sfnet20")
+    state["fc.weight"] = (state["fc.weight"] * 1000).to(torch.int8)
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(DataError, match=r"1 are torch.int8, such as 'fc.weight'"):
+        embedder(tmp_path / "w.pt", architecture="sfnet20")
+
+
+# What the networks' authors feed them, written down apart: (height, width), channel order, and
+# how a pixel of 0 to 255 enters.
+PUBLISHED = {
+    "iresnet34": ((112, 112), "rgb", lambda p: (p / 255 - 0.5) / 0.5),
+    "iresnet50": ((112, 112), "rgb", lambda p: (p / 255 - 0.5) / 0.5),
+    "iresnet100": ((112, 112), "rgb", lambda p: (p / 255 - 0.5) / 0.5),
+    "sfnet20": ((112, 112), "rgb", lambda p: (p - 127.5) / 127.5),
+    "sphere20a": ((112, 96), "bgr", lambda p: (p - 127.5) / 128),
+    "inception_resnet_v1": ((160, 160), "rgb", lambda p: (p - 127.5) / 128),
+    "clip": ((64, 64), "rgb", lambda p: (p / 255 - torch.tensor(
+        [0.48145466, 0.4578275, 0.40821073])) / torch.tensor([0.26862954, 0.26130258, 0.27577711])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_an_architecture_on_its_defaults_embeds_a_chip(name, tmp_path, request):
+    pytest.importorskip("PIL")
+    pytest.importorskip("dlib")
+    from causalbias.recognition.alignment import align_face
+    from causalbias.recognition.embedding import embed
+    from causalbias.recognition.images import decode
+
+    chip = sorted(request.getfixturevalue("chips").glob("*.jpg"))[0]
+    torch.save(checkpoint(name), tmp_path / "weights.pth")
+    found = embedder(tmp_path / "weights.pth", architecture=name)
+    cube = embed({"a": chip}, found)
+    assert cube["status"].values.tolist() == [["ok"]]
+    size, colour, enters = PUBLISHED[name]
+    crop = align_face(decode(chip.read_bytes()).pixels, found.align, size).pixels
+    pixels = torch.from_numpy(crop[..., ::-1].copy() if colour == "bgr" else crop.copy())
+    network = build(name, checkpoint(name), "x.pt").eval()
+    with torch.no_grad():
+        vector = network(enters(pixels.float())[None].permute(0, 3, 1, 2)).numpy()[0]
+    assert cube["embedding"].values[0, 0] == pytest.approx(
+        vector, abs=1e-4 * float(np.abs(vector).max())
+    )

@@ -161,3 +161,82 @@ def test_the_network_draws_the_same_faces_and_has_slopes(make, tmp_path):
     other = start.clone().requires_grad_()
     network(other).square().mean().backward()
     assert float(other.grad[0, LATENTS]) * 1e-2 == pytest.approx(float(change), rel=0.1)
+
+
+def picture_program(path, *, noise=0.0, batch=None, neighbours=False):
+    torch = pytest.importorskip("torch")
+
+    class Net(torch.nn.Module):
+        def forward(self, z):
+            colour = z[:, :3]
+            if batch is not None:
+                colour = colour.reshape(batch, 3)
+            if neighbours:
+                colour = colour - colour.mean(0)
+            made = colour[:, :, None, None] * torch.linspace(0, 1, 20).reshape(1, 1, 4, 5)
+            if noise:
+                made = made + noise * torch.randn(made.shape)
+            return torch.tanh(made)
+
+    example = torch.ones(batch or 2, 4)
+    if path.suffix == ".pt":
+        torch.jit.trace(Net(), example, check_trace=False).save(str(path))
+    else:
+        shapes = None if batch else ({0: torch.export.Dim("n")},)
+        torch.export.save(torch.export.export(Net(), (example,), dynamic_shapes=shapes), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["pt", "pt2"])
+@pytest.mark.parametrize("noise", [1.0, 0.01])
+def test_programs_that_draw_noise_are_refused(tmp_path, kind, noise):
+    path = picture_program(tmp_path / f"g.{kind}", noise=noise)
+    make = cb.stimuli.torch_generator(path, latents=4)
+    for n in (1, 3):
+        with pytest.raises(cb.DataError, match=r"g: one latent gives two pictures.*not held fixed"):
+            make(np.ones((n, 4)))
+
+
+def test_a_function_that_draws_noise_is_refused(tmp_path):
+    def forward(latent, _):
+        return np.random.default_rng().integers(0, 256, (len(latent), 4, 4, 3), np.uint8)
+
+    noisy = cb.stimuli.Generator("noisy", forward, 2, "1")
+    with pytest.raises(cb.DataError, match="one latent gives two pictures"):
+        noisy(np.zeros((2, 2)))
+    faces = pd.DataFrame({"stimulus": ["a"], "seed": [1], "attribute": ["x"], "level": [0.0]})
+    with pytest.raises(cb.DataError, match="one latent gives two pictures"):
+        cb.stimuli.render(noisy, faces, np.zeros((1, 2)), tmp_path)
+
+    def broken(latent, _):
+        raise KeyError("inside")
+
+    with pytest.raises(cb.DataError, match=r"broken: it fails on 2 latents \(KeyError"):
+        cb.stimuli.Generator("broken", broken, 2, "1")(np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("kind", ["pt", "pt2"])
+@pytest.mark.parametrize("batch", [None, 1, 4])
+def test_programs_of_any_batch_draw_each_latent_as_alone(tmp_path, kind, batch):
+    path = picture_program(tmp_path / f"g.{kind}", batch=batch)
+    make = cb.stimuli.torch_generator(path, latents=4)
+    latent = np.random.default_rng(0).normal(size=(7, 4))
+    whole = make(latent)
+    expected = np.tanh(latent[:, None, None, :3] * np.linspace(0, 1, 20).reshape(4, 5, 1))
+    assert np.abs(whole - (expected + 1) / 2 * 255).max() < 1
+    assert np.array_equal(whole, np.concatenate([make(latent[n : n + 1]) for n in range(7)]))
+    assert np.array_equal(make(latent[::-1])[::-1], whole)
+
+
+def test_pictures_that_depend_on_their_neighbours_are_refused(tmp_path):
+    make = cb.stimuli.torch_generator(
+        picture_program(tmp_path / "g.pt", neighbours=True), latents=4
+    )
+    with pytest.raises(cb.DataError, match="depends on the latents beside it"):
+        make(np.random.default_rng(0).normal(size=(3, 4)))
+
+
+def test_an_exported_file_says_how_many_latents_it_takes(tmp_path):
+    path = picture_program(tmp_path / "g.pt2")
+    with pytest.raises(cb.DataError, match=r"it takes \[None, 4\], not \(faces, 6\)"):
+        cb.stimuli.torch_generator(path, latents=5, controls=["yaw"])

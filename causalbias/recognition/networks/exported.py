@@ -50,12 +50,16 @@ class Exported(torch.nn.Module):
         for spec in model["signature"]["input_specs"]:
             self._place(spec, stored)
         if len(self.inputs) != 1:
-            raise ValueError(f"{len(self.inputs)} inputs, not one image tensor")
+            raise ValueError(f"{len(self.inputs)} inputs ({', '.join(self.inputs)}), not one")
         every = zip(model["graph"]["outputs"], model["signature"]["output_specs"], strict=True)
         outputs = [one["as_tensor"]["name"] for one, spec in every if "user_output" in spec]
-        if not outputs:
-            raise ValueError("no tensor comes out")
+        if len(outputs) != 1:
+            raise ValueError(f"{len(outputs)} outputs ({', '.join(outputs)}), not one")
         self.output = outputs[0]
+        described = model["graph"]["tensor_values"][self.inputs[0]]
+        # Sides of the input, None where any will do.
+        self.shape: list[int | None] = [side.get("as_int") for side in described["sizes"]]
+        self.numbers = DTYPES[described["dtype"]]
         self.steps = [(_operation(node["target"]), node) for node in model["graph"]["nodes"]]
 
     def _place(self, spec: dict[str, Any], stored: dict[str, torch.Tensor]) -> None:
@@ -70,7 +74,7 @@ class Exported(torch.nn.Module):
         self.held[what["arg"]["name"]] = key
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """What comes out first for a batch of images (n, c, h, w)."""
+        """What comes out for a batch of images, or of whatever it takes."""
         values: dict[str, Any] = {name: self.get_buffer(key) for name, key in self.held.items()}
         values[self.inputs[0]] = x
         for operation, node in self.steps:
