@@ -69,6 +69,10 @@ class DataError(ValueError):
         return partial(type(self), **own), (self.problem,), more
 
 
+class SamplingWarning(UserWarning):
+    """That a fit goes on to Markov chains, why, and how long that may take."""
+
+
 def shown(value: object) -> str:
     """A value as a person writes it: a NumPy scalar without its type."""
     return repr(value.item() if isinstance(value, np.generic) else value)

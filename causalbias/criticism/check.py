@@ -63,7 +63,8 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
         One row a check: `check`, `of` (the worst quantity), its `value`, the range `low` to `high`
         of what passes (of replicates, the middle 99%), `p` (of all quantities of that check
         together), `verdict` ("ok", "look", "fail", "not run") and `mend`. Its
-        ``attrs["verdict"]`` is "pass" or "fail".
+        ``attrs["verdict"]`` is "pass", "fail", or "incomplete" with the number of checks that
+        could not run and why, if none failed.
 
     Examples
     --------
@@ -88,8 +89,18 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
     rows += _missing(fit, seed)
     found = Checks(rows, columns=COLUMNS)
     found.loc[found["verdict"] == "ok", "mend"] = ""
-    found.attrs["verdict"] = "fail" if (found["verdict"] == "fail").any() else "pass"
+    words = set(found["verdict"])
+    found.attrs["verdict"] = "fail" if "fail" in words else incomplete(found) or "pass"
     return found
+
+
+def incomplete(checks: pd.DataFrame) -> str:
+    """How many checks could not run, and why; "" where all did."""
+    lost = checks[checks["verdict"] == "not run"]
+    if lost.empty:
+        return ""
+    why = "; ".join(f"{one.check}: {one.of}" for one in lost.itertuples())
+    return f"incomplete: {len(lost)} of {len(checks)} checks could not run ({why})"
 
 
 def _word(bad: bool) -> str:
@@ -165,14 +176,16 @@ def describe_checks(checks: pd.DataFrame) -> str:
     if "verdict" not in checks:
         return pd.DataFrame(checks).to_string()
     bad, look = (int((checks["verdict"] == word).sum()) for word in ("fail", "look"))
-    lines = [
-        f"FAIL: {bad} of {len(checks)} checks. Do not report this fit before they are mended."
-        if bad
-        else f"pass: {len(checks)} checks" + (f", {look} to look at" if look else "")
-    ]
+    first = f"FAIL: {bad} of {len(checks)} checks. Do not report this fit before they are mended."
+    if not bad:
+        first = incomplete(checks) or f"pass: {len(checks)} checks"
+        first += f", {look} to look at" if look else ""
+    lines = [first]
+    if bad and (lost := incomplete(checks)):
+        lines.append(lost)
     row: Any
     for row in checks.itertuples():
-        shown = {"ok": "ok  ", "fail": "FAIL", "look": "look"}.get(row.verdict, "?   ")
+        shown = {"ok": "ok  ", "fail": "FAIL", "look": "look"}.get(row.verdict, "not run")
         lines.append(f"  {shown} {row.check:<22} {_told(row)}")
         if row.mend:
             lines.append(f"       mend: {row.mend}")

@@ -22,7 +22,7 @@ from causalbias.inference.problem import FloatArray
 from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.groups import common_formula
-from causalbias.models.result import frame_of, spec_of
+from causalbias.models.result import frame_of, spec_of, with_effects
 
 DRAWS, MIN_DRAWS = 500, 200  # 1 / 201 is below the level of `check`
 HELD = 2**23  # draws x rows (x categories) at once
@@ -70,7 +70,7 @@ def predictive_checks(
     DataError
         If the rows, counts written out, are more than five million.
     """
-    rng = np.random.default_rng(seed)
+    rng, fit = np.random.default_rng(seed), with_effects(fit)
     frame, rows = _written_out(fit)
     fitted = residuals_of(fit, rows) if spec_of(fit).family == "gaussian" else None
     families: list[Family] = []

@@ -7,8 +7,9 @@ import xarray as xr
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from causalbias.estimands.predictor import centred_covariance
 from causalbias.inference.problem import FloatArray
-from causalbias.models.group_design import group_designs
+from causalbias.models.group_design import group_designs, level_matrix
 from causalbias.models.result import frame_of, model_of, spec_of
 from causalbias.models.spec import row_precisions
 
@@ -18,10 +19,11 @@ RIDGE = 1e-9  # of coefficients, relative: their columns may say the same
 def residuals_of(fit: xr.DataTree, rows: np.ndarray) -> Callable[[FloatArray], FloatArray]:
     """The function from responses to residuals that belongs to a gaussian fit.
 
-    Penalised least squares, with the posterior means of the standard deviations (Bates et al. 2015,
-    Journal of Statistical Software 67(1), equation 14). About draws of the effects, residuals have
-    the draws' normal uncertainty on top, which hides the shape of the noise itself: with a level's
-    effect on every three rows, it hid noise of 3 degrees of freedom in one set of 360 rows in ten.
+    Penalised least squares, with the posterior means of the effects' sds and correlations (Bates
+    et al. 2015, Journal of Statistical Software 67(1), equation 14). About draws of the effects,
+    residuals have the draws' normal uncertainty on top, which hides the shape of the noise itself:
+    with a level's effect on every three rows, it hid noise of 3 degrees of freedom in one set of
+    360 rows in ten.
 
     Parameters
     ----------
@@ -45,9 +47,13 @@ def residuals_of(fit: xr.DataTree, rows: np.ndarray) -> Callable[[FloatArray], F
     common /= np.maximum(np.linalg.norm(common, axis=0), 1e-300)
     blocks, sigma = [sparse.csr_matrix(common)], float(posterior["sigma"].mean())
     for one in group_designs(spec.formula, frame):
-        sds = [np.ravel(posterior[f"{name}_sigma"].mean(("chain", "draw"))) for name in one.names()]
-        scale = sparse.diags(np.tile(np.concatenate(sds) / sigma, len(one.levels)))
-        blocks.append(one.matrix(frame) @ scale)
+        basis, covariance = centred_covariance(one, frame, posterior)
+        sds = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-300))
+        correlation = (covariance / (sds[:, :, None] * sds[:, None, :])).mean(axis=0)
+        values, vectors = np.linalg.eigh(correlation)
+        root = sds.mean(axis=0)[:, None] * vectors * np.sqrt(np.maximum(values, 0.0)) / sigma
+        columns = one.columns(frame) @ basis @ root
+        blocks.append(level_matrix(columns, one.codes(frame), len(one.levels)))
     precision = row_precisions(spec, frame)
     root = np.ones(len(frame)) if precision is None else np.sqrt(precision)
     offset = sum(np.asarray(one.data, float) for one in component.offset_terms.values())

@@ -13,9 +13,9 @@ from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictive import new_observations
 from causalbias.estimands.predictor import (
+    centred_covariance,
     coefficients_of,
     design_of,
-    group_covariance,
     inverse_link,
 )
 from causalbias.estimands.summaries import failed, summarise
@@ -213,7 +213,7 @@ class _Simulator:
         posterior = pilot.children["posterior"].to_dataset()
         self.beta = coefficients_of(self.model, posterior)
         self.covariances = {
-            (one.factor, *one.effects): group_covariance(one, posterior)
+            one.terms: centred_covariance(one, self.frame, posterior)
             for one in group_designs(self.spec.formula, self.frame)
         }
         # Without the effects of the pilot's own groups, which new ones have not.
@@ -226,10 +226,12 @@ class _Simulator:
         one = self.posterior.isel(sample=at)
         mean = design_of(self.model, rows) @ self.beta[at]
         for design in group_designs(self.spec.formula, rows):
-            covariance = self.covariances[design.factor, *design.effects][at]
+            basis, covariances = self.covariances[design.terms]
+            covariance = covariances[at]
             k = len(covariance)
             # An sd near zero leaves a matrix singular: a jitter far below its size.
-            root = np.linalg.cholesky(covariance + 1e-12 * np.trace(covariance) * np.eye(k))
+            jitter = 1e-12 * np.trace(covariance) * np.eye(k)
+            root = basis @ np.linalg.cholesky(covariance + jitter)
             drawn = rng.standard_normal((len(design.levels), k)) @ root.T
             mean = mean + design.matrix(rows) @ drawn.ravel()
         return self._observed(rows, np.asarray(mean), one, rng)

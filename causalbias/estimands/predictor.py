@@ -190,11 +190,31 @@ def group_covariance(design: GroupDesign, posterior: xr.Dataset) -> Floats:
     """Covariance matrix (draws, k, k) of the effects of one level."""
     sd = np.hstack([_flat(posterior[f"{name}_sigma"]) for name in design.names()])
     correlation = np.tile(np.eye(sd.shape[1]), (len(sd), 1, 1))
-    if f"cor|{design.factor}" in posterior:
+    if design.correlation in posterior:
         low, high = np.triu_indices(sd.shape[1], k=1)
-        flat = _flat(posterior[f"cor|{design.factor}"])
+        flat = _flat(posterior[design.correlation])
         correlation[:, low, high] = correlation[:, high, low] = flat
     return np.asarray(sd[:, :, None] * correlation * sd[:, None, :])
+
+
+def centred_covariance(
+    design: GroupDesign, frame: pd.DataFrame, posterior: xr.Dataset
+) -> tuple[Floats, Floats]:
+    """Basis T (k, k) of `GroupDesign.centring`, and covariance (draws, k, k) of its effects.
+
+    Matrices of columns far from zero, such as years, are all but singular; these are not. What
+    T times effects of this covariance are, are effects of the columns as they are.
+
+    Parameters
+    ----------
+    design : GroupDesign
+    frame : DataFrame
+        The rows fitted.
+    posterior : Dataset
+    """
+    basis = design.centring(frame)
+    inverse = np.linalg.inv(basis)
+    return basis, inverse @ group_covariance(design, posterior) @ inverse.T
 
 
 def total_group_variance(

@@ -17,6 +17,7 @@ from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.engines import MAX_KEPT
 from causalbias.models.fitting import frame_for, rows_of
 from causalbias.models.formula import formula_columns
+from causalbias.models.group_design import level_matrix
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
 from causalbias.models.result import OBS, pack_frame
@@ -89,7 +90,7 @@ def prior_predictive(
     further = {name: array.reshape(draws, -1) for name, (_, array) in drawn.further.items()}
     sigma = further.get("sigma")
     precision = arrays.problem.row_precision
-    for part, linear in _linear_predictor(arrays, drawn, used, of_effects):
+    for part, linear in _linear_predictor(arrays, drawn, of_effects):
         sd = None if sigma is None else sigma[part]
         values[part] = new_observations(
             model, linear if family == "cumulative" else inverse_link(model, linear), of_rows,
@@ -102,12 +103,12 @@ def prior_predictive(
 
 
 def _linear_predictor(
-    arrays: Arrays, drawn: PriorDraws, used: pd.DataFrame, rng: np.random.Generator
+    arrays: Arrays, drawn: PriorDraws, rng: np.random.Generator
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (which draws, linear predictor (c, rows)); keep the effects that are not too many."""
     problem = arrays.problem
     draws = len(drawn.beta)
-    designs = [arrays.designs[term.name].matrix(used) for term in problem.terms]
+    designs = [level_matrix(term.columns, term.codes, term.n_levels) for term in problem.terms]
     # a stream of its own for each term, so that chunks of any size give the same draws
     streams = rng.spawn(len(designs))
     for term in problem.terms:

@@ -1,9 +1,15 @@
 """What the collapsed Gaussian engine can't answer, and why."""
 
 import numpy as np
+from scipy import sparse
 from scipy.linalg import qr
+from scipy.sparse.csgraph import structural_rank
+from scipy.sparse.linalg import lsmr
 
 from causalbias.inference.problem import EngineError, GroupTerm, ImproperError, Problem
+
+_EXACT = 1e-9  # residuals over responses, in norm, that are rounding
+_MAX_DENSE = 20_000_000  # numbers of a matrix whose rank is told by its singular values
 
 
 def check_problem(problem: Problem) -> None:
@@ -95,3 +101,38 @@ def check_not_exact(problem: Problem, residual_square: float) -> None:
             "y is constant or an exact linear function of the design: its residual variance is "
             "zero and the posterior of sigma improper"
         )
+
+
+def check_effects_leave_noise(problem: Problem) -> None:
+    """Refuse y that coefficients and group effects fit without error, with observations to spare.
+
+    Where sigma tends to zero the density of y then grows as ``sigma^-(observations - rank)``: its
+    posterior is improper if that is one or more. If the response has any residual the density
+    falls faster than any power, and with as many effects as observations it stays finite.
+    """
+    n = len(problem.y)
+    parts = [sparse.csr_matrix(problem.design)]
+    for term in problem.terms:
+        k, rows = term.columns.shape[1], np.repeat(np.arange(n), term.columns.shape[1])
+        for m, codes in enumerate(term.codes.T):
+            at = (codes[:, None] * k + np.arange(k)).ravel()
+            values = (term.weights[:, m : m + 1] * term.columns).ravel()
+            parts.append(sparse.csr_matrix((values, (rows, at)), shape=(n, k * term.n_levels)))
+    whole = sparse.hstack(parts, format="csr")
+    size = np.sqrt(np.asarray(whole.multiply(whole).sum(axis=0)).ravel())
+    whole = whole @ sparse.diags(1 / np.where(size > 0, size, 1.0))
+    centred = problem.y - problem.y.mean()
+    found = lsmr(whole, problem.y, atol=1e-13, btol=1e-13, conlim=0, maxiter=2000)[0]
+    residual = problem.y - whole @ found
+    if np.linalg.norm(residual) > _EXACT * max(np.linalg.norm(centred), 1e-300):
+        return
+    observations = float(problem.row_weight.sum())
+    if observations == n:
+        small = np.prod(whole.shape, dtype=float) <= _MAX_DENSE
+        rank = np.linalg.matrix_rank(whole.toarray()) if small else structural_rank(whole)
+        if rank >= n:
+            return
+    raise ImproperError(
+        "coefficients and group effects fit y exactly (is y constant within groups?): the "
+        "posterior of sigma runs away to zero, and is improper"
+    )

@@ -21,6 +21,8 @@ from causalbias.inference.collapsed_chain import (
 from causalbias.inference.collapsed_records import Chain
 from causalbias.inference.problem import FloatArray
 
+_ROUNDING = 4 * float(np.finfo(float).eps)  # of a sum of squares, relative
+_MAX_ROUNDING = 1.0  # of a density's exponent, in which it is to be told
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
 
@@ -58,9 +60,13 @@ def eliminate(
     """Factor the normal matrix given sigma and each term's factor.
 
     ``work``, of the size of ``blocks.total``, is overwritten and the result refers to it.
-    Returns None where the matrix is not numerically positive definite.
+    Returns None where the matrix is not numerically positive definite, or sigma so small that
+    rounding is all that is left of the density.
     """
-    flat, log_det = _without_leading(blocks, sigma, factors, work)
+    try:
+        flat, log_det = _without_leading(blocks, sigma, factors, work)
+    except np.linalg.LinAlgError:  # singular: scales out of numerical range
+        return None
     chain, n_dense = blocks.chain, blocks.n_dense
     cut = chain.n_values + chain.n_rows * n_dense
     values, dense = flat[: chain.n_values], flat[cut:].reshape(n_dense, n_dense)
@@ -80,12 +86,19 @@ def eliminate(
     solved = blas.dtrsv(chol, rhs, lower=1) if q else rhs
     log_det += 2.0 * float(np.log(np.diag(chol)).sum())
     quad = float(dense[q, q]) + blocks.prior_quad - float(solved @ solved)
+    if not quad > -_MAX_ROUNDING or at_rounding(blocks, sigma):
+        return None
     log_marginal = (
         blocks.half_log_weight
         - blocks.n * (float(np.log(sigma)) + 0.5 * _LOG_2PI)
         + 0.5 * (blocks.n_flat * _LOG_2PI - log_det - quad)
     )
     return Eliminated(log_marginal, factors, values, cross, chol, solved)
+
+
+def at_rounding(blocks: Blocks, sigma: float) -> bool:
+    """Whether at this sigma the density is lost in the rounding of sums of squares."""
+    return bool(_ROUNDING * blocks.total[-1] > _MAX_ROUNDING * sigma**2)
 
 
 def draw_given(

@@ -41,7 +41,7 @@ from causalbias.inference.laplace_scales import (
     start_scales,
 )
 from causalbias.inference.laplace_target import make_target
-from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
+from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
 
 _NODES = (8, 12, 16, 32)
 _NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
@@ -65,6 +65,7 @@ def sample_laplace(
     draws: int = 4000,
     seed: int = 0,
     keep: Collection[str] | None = None,
+    some: Collection[int] = (),
 ) -> LaplaceDraws:
     """Sample the posterior of an ordinal or binary hierarchical regression.
 
@@ -84,6 +85,8 @@ def sample_laplace(
         Same seed, same draws.
     keep : collection of str, optional
         Terms whose effects are returned; all by default.
+    some : collection of int
+        Numbers of the draws at which the effects of the other terms are returned.
 
     Returns
     -------
@@ -130,7 +133,9 @@ def sample_laplace(
         ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
         np.errstate(over="ignore", divide="ignore", invalid="ignore"),
     ):
-        return _sample(problem, target, draws, rng, names if keep is None else keep, pool)
+        kept = names if keep is None else keep
+        at = np.asarray(some, dtype=np.int64)
+        return _sample(problem, target, draws, rng, kept, at, pool)
 
 
 def _merged(problem: Problem) -> Problem:
@@ -144,7 +149,7 @@ def _merged(problem: Problem) -> Problem:
 
 def _sample(
     problem: Problem, target: Target, draws: int, rng: np.random.Generator,
-    keep: Collection[str], pool: Executor,
+    keep: Collection[str], some: IntArray, pool: Executor,
 ) -> LaplaceDraws:  # fmt: skip
     seconds: dict[str, float] = {}
     began = perf_counter()
@@ -174,7 +179,7 @@ def _sample(
     diagnostics = Diagnostics(
         kish(log_weight), pareto_k(log_weight), proposal.n_weighed, len(anchors), seconds
     )
-    found = collect(problem, target, theta[chosen], rest[chosen], keep, rng, diagnostics)
+    found = collect(problem, target, theta[chosen], rest[chosen], keep, some, rng, diagnostics)
     seconds["effects"] = perf_counter() - began
     return found
 

@@ -10,7 +10,7 @@ from causalbias.inference.laplace_conditional import Target, all_cuts, linear_pr
 from causalbias.inference.laplace_likelihood import draw_leading
 from causalbias.inference.laplace_quadrature import cut_gaps
 from causalbias.inference.laplace_scales import scales_of
-from causalbias.inference.problem import FloatArray, Problem
+from causalbias.inference.problem import FloatArray, IntArray, Problem
 
 _CANDIDATES = 16
 
@@ -55,6 +55,8 @@ class LaplaceDraws:
     effects : dict of ndarray (draws, n_levels, k)
         Of the terms that were kept.
     diagnostics : Diagnostics
+    thinned : dict of ndarray (some draws, n_levels, k)
+        Effects of the terms that were not kept, at the draws asked for.
     """
 
     beta: FloatArray
@@ -63,23 +65,30 @@ class LaplaceDraws:
     corr: dict[str, FloatArray]
     effects: dict[str, FloatArray]
     diagnostics: Diagnostics
+    thinned: dict[str, FloatArray]
 
 
 def collect(
     problem: Problem, target: Target, theta: FloatArray, rest: FloatArray,
-    keep: Collection[str], rng: np.random.Generator, diagnostics: Diagnostics,
+    keep: Collection[str], some: IntArray, rng: np.random.Generator, diagnostics: Diagnostics,
 ) -> LaplaceDraws:  # fmt: skip
-    """Name the chosen draws, and draw the leading effects given them where they are kept."""
+    """Name the chosen draws, and draw the leading effects given them where they are kept.
+
+    Of terms that are not kept, the effects at ``some`` of the draws.
+    """
     rows, scales = target.rows, scales_of(theta, problem.terms)
     s, free = rows.n_effects, target.n_free
     effects: dict[str, FloatArray] = {}
+    thinned: dict[str, FloatArray] = {}
+    every = np.arange(len(rest))
     for term, slab in zip(rows.dense, rows.slabs, strict=True):
-        if term.name in keep:
-            effects[term.name] = rest[:, slab].reshape(len(rest), term.n_levels, -1)
+        into, at = (effects, every) if term.name in keep else (thinned, some)
+        into[term.name] = rest[at, slab].reshape(len(at), term.n_levels, -1)
     lead = rows.leading
-    if lead is not None and lead.name in keep:
+    if lead is not None:
         place = next(i for i, t in enumerate(problem.terms) if t is lead)
-        effects[lead.name] = _leading(target, scales.sd[place][:, 0], rest, rng)
+        into, at = (effects, every) if lead.name in keep else (thinned, some)
+        into[lead.name] = _leading(target, scales.sd[place][at, 0], rest[at], rng)
     pairs = list(zip(problem.terms, scales.sd, scales.corr_factor, strict=True))
     return LaplaceDraws(
         beta=rest[:, s + free :],
@@ -88,6 +97,7 @@ def collect(
         corr={t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
         effects=effects,
         diagnostics=diagnostics,
+        thinned=thinned,
     )
 
 

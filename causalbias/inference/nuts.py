@@ -7,48 +7,18 @@ import warnings
 
 import bambi as bmb
 import numpy as np
-import pymc as pm
+import pytensor
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.inference.problem import FloatArray
 
 LARGE = 10.0  # of a predictor's values
 # Kept from nutpie's statistics: those that diagnostics read.
 STATISTICS = ("diverging", "energy", "depth", "n_steps", "step_size", "tuning")
 
 
-def weigh_rows(model: bmb.Model, counts: FloatArray, precision: FloatArray | None) -> None:
-    """Let rows of a built model count several times, and differ in precision; in place.
-
-    bambi's own ``weighted()`` scales default priors by the response and its weights mixed, and
-    knows no precisions. Here the model is as without weights, and what they add to the log
-    likelihood is a potential.
-
-    Parameters
-    ----------
-    model : bambi Model
-        Built.
-    counts : ndarray (n,)
-    precision : ndarray (n,), optional
-        Of a Gaussian model: row i has variance ``sigma^2 / precision[i]``.
-    """
-    if precision is None and (counts == 1).all():
-        return
-    inner = model.backend.model
-    (observed,) = inner.observed_RVs
-    value = inner.rvs_to_values[observed]
-    added = (counts - 1) * pm.logp(observed, value)
-    if precision is not None:
-        mean, sd = observed.owner.op.dist_params(observed.owner)
-        square = ((value - mean) / sd) ** 2
-        added += 0.5 * counts * (np.log(precision) - (precision - 1) * square)
-    with inner:
-        pm.Potential("rows_weighed", added.sum())
-
-
 def sample_nuts(
-    model: bmb.Model, *, draws: int, tune: int, chains: int, seed: int
+    model: bmb.Model, *, draws: int, tune: int, chains: int, seed: int, progress: bool = False
 ) -> dict[str, xr.Dataset]:
     """Draw from the posterior with nutpie.
 
@@ -64,6 +34,7 @@ def sample_nuts(
     DataError
         If the likelihood is not finite where it could start.
     """
+    check_start(model)
     logger = logging.getLogger("pymc")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -77,14 +48,15 @@ def sample_nuts(
                 tune=tune,
                 chains=chains,
                 random_seed=seed,
-                progressbar=False,
+                progressbar=progress,
                 # Group means and the intercept are strongly correlated; a diagonal metric mixes
                 # them ten times slower (benchmarks/nuts_metric.py).
                 nuts={"adaptation": "low_rank"},
                 compile_kwargs={"jitter_rvs": _jittered(model)},
             )
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # nutpie's, of no base but BaseException
+        # nutpie's panic has no base but BaseException
+        if type(error).__name__ != "PanicException" and "initialization" not in str(error):
             raise
         raise DataError(
             f"NUTS finds nowhere to start ({str(error)[:80]})",
@@ -99,6 +71,26 @@ def sample_nuts(
     statistics = tree["sample_stats"].to_dataset()
     kept = [name for name in STATISTICS if name in statistics]
     return {"posterior": posterior, "sample_stats": statistics[kept]}
+
+
+def check_start(model: bmb.Model) -> None:
+    """Refuse a built model whose density is not finite where chains start.
+
+    nutpie would end the process there by a signal, as where a column of zeros makes a default
+    prior infinitely wide.
+
+    Raises
+    ------
+    DataError
+        Naming the parameters.
+    """
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+        found = model.backend.model.point_logps(round_vals=8)
+    if bad := [str(name) for name, value in found.items() if not np.isfinite(value)]:
+        raise DataError(
+            f"the density of {', '.join(bad)} is not finite where NUTS would start",
+            mend="leave out columns that are constant or very large, or give proper priors",
+        )
 
 
 def _jittered(model: bmb.Model) -> set[object]:

@@ -11,7 +11,7 @@ from scipy import stats
 from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, LogDensity, Problem
 from causalbias.models.group_design import GroupDesign, group_designs
-from causalbias.models.priors import parse_prior
+from causalbias.models.priors import parse_prior, scaled_prior
 from causalbias.models.spec import ModelSpec, row_counts, row_precisions
 
 
@@ -28,17 +28,28 @@ class Arrays:
         What was subtracted from each column.
     designs : dict of str to GroupDesign
     sd_priors : dict of str to tuple of bambi Prior
-        Of the standard deviations of each term.
+        Of the standard deviations of each term's effects in `problem`. Defaults are about centred
+        columns: an intercept's at the mean of the slopes' columns, as bambi's prior of the
+        population's intercept is.
+    bases : dict of str to ndarray (k, k)
+        By term, the T of `GroupDesign.centring`: its columns in `problem` are those of the design
+        times T, and T u are the effects that belong to effects u of the problem.
     """
 
     problem: Problem
     centre: FloatArray
     designs: dict[str, GroupDesign]
     sd_priors: dict[str, tuple[bmb.Prior, ...]]
+    bases: dict[str, FloatArray]
 
 
 def arrays_of(
-    model: bmb.Model, spec: ModelSpec, used: pd.DataFrame, *, normal: bool = True
+    model: bmb.Model,
+    spec: ModelSpec,
+    used: pd.DataFrame,
+    *,
+    normal: bool = True,
+    whole: bool = True,
 ) -> Arrays:
     """The arrays of a model with one linear predictor.
 
@@ -52,6 +63,8 @@ def arrays_of(
     normal : bool
         Whether to insist on priors of coefficients that are Normal or flat. Where not, the moments
         of those that are neither are NaN.
+    whole : bool
+        Whether to insist that the linear predictor has nothing else, such as offsets.
 
     Raises
     ------
@@ -61,7 +74,7 @@ def arrays_of(
         If a prior is for a group term that the formula has not.
     """
     component = model.parameters[model.family.likelihood.parent]
-    if component.offset_terms or component.hsgp_terms:
+    if whole and (component.offset_terms or component.hsgp_terms):
         raise EngineError("offsets and HSGP terms are not among the terms it knows")
     columns, means, sds = [np.empty((len(used), 0))], [np.empty(0)], [np.empty(0)]
     common = dict(component.common_terms)
@@ -83,19 +96,24 @@ def arrays_of(
     level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
     designs = {_engine_name(one): one for one in group_designs(spec.formula, used)}
     _check_priors(spec, designs)
+    bases = {name: _basis(one, spec, used) for name, one in designs.items()}
     sd_priors = {
-        name: _sd_priors(one, spec, used, spread, level_sd) for name, one in designs.items()
+        name: _sd_priors(one, spec, used, spread, level_sd, bases[name])
+        for name, one in designs.items()
     }
     problem = Problem(
         y=response,
         design=design - centre,
         beta_mean=np.concatenate(means),
         beta_sd=beta_sd,
-        terms=tuple(_group_term(name, one, used, sd_priors[name]) for name, one in designs.items()),
+        terms=tuple(
+            _group_term(name, one, used, sd_priors[name], bases[name])
+            for name, one in designs.items()
+        ),
         row_weight=row_counts(spec, used),
         row_precision=row_precisions(spec, used),
     )
-    return Arrays(problem, centre, designs, sd_priors)
+    return Arrays(problem, centre, designs, sd_priors, bases)
 
 
 def _engine_name(design: GroupDesign) -> str:
@@ -126,23 +144,49 @@ def _intercept_scale(
     return float(np.sqrt((2.5 * spread) ** 2 + np.sum((proper * means) ** 2)))
 
 
+def _basis(design: GroupDesign, spec: ModelSpec, used: pd.DataFrame) -> FloatArray:
+    """The basis of a term's columns: centred, unless that changes what a given prior is about."""
+    basis = design.centring(used)
+    mixed = np.count_nonzero(basis, axis=1) > 1
+    at = 0
+    for name, size in zip(design.names(), design.sizes(), strict=True):
+        if name in spec.priors and mixed[at : at + size].any():
+            return design.centring(used, centre=False)
+        at += size
+    return basis
+
+
 def _sd_priors(
-    design: GroupDesign, spec: ModelSpec, used: pd.DataFrame, spread: float, level_sd: float
+    design: GroupDesign,
+    spec: ModelSpec,
+    used: pd.DataFrame,
+    spread: float,
+    level_sd: float,
+    basis: FloatArray,
 ) -> tuple[bmb.Prior, ...]:
-    columns = design.columns(used)
+    columns = design.columns(used) @ basis
+    mixed = np.count_nonzero(basis, axis=1) > 1
     priors: list[bmb.Prior] = []
     for name, effect, size in zip(design.names(), design.effects, design.sizes(), strict=True):
         for _ in range(size):
-            scale = level_sd if effect == "1" else 2.5 * spread / np.std(columns[:, len(priors)])
+            at = len(priors)
+            # At the mean of the slopes' columns an intercept's scale is that of the response.
+            scale = 2.5 * spread if mixed[at] else level_sd
+            if effect != "1":
+                scale = 2.5 * spread * basis[at, at] / (np.std(columns[:, at]) or 1.0)
             prior = bmb.Prior("HalfNormal", sigma=scale)
             if name in spec.priors:
                 prior = parse_prior(spec.priors[name], name).args["sigma"]
-            priors.append(prior)
+            priors.append(scaled_prior(prior, 1 / float(basis[at, at])))
     return tuple(priors)
 
 
 def _group_term(
-    name: str, design: GroupDesign, used: pd.DataFrame, sd_priors: tuple[bmb.Prior, ...]
+    name: str,
+    design: GroupDesign,
+    used: pd.DataFrame,
+    sd_priors: tuple[bmb.Prior, ...],
+    basis: FloatArray,
 ) -> GroupTerm:
     codes = design.codes(used)
     labels = [
@@ -153,7 +197,7 @@ def _group_term(
     return GroupTerm(
         name=name,
         coefficients=tuple(labels),
-        columns=design.columns(used),
+        columns=design.columns(used) @ basis,
         codes=codes,
         weights=np.full(codes.shape, 1 / codes.shape[1]),
         n_levels=len(design.levels),

@@ -1,49 +1,68 @@
 """Which engine samples a model: the exact one where it applies, NUTS where none does."""
 
+import math
+import os
+import sys
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import bambi as bmb
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
-from causalbias.errors import DataError
-from causalbias.inference.collapsed import sample_collapsed
+from causalbias.errors import DataError, SamplingWarning
+from causalbias.inference.collapsed import CollapsedDraws, effects_at, sample_collapsed
 from causalbias.inference.diagnostics import MAX_PARETO_K, MIN_ESS, diagnose, verdict
 from causalbias.inference.laplace import sample_laplace
+from causalbias.inference.laplace_result import LaplaceDraws
 from causalbias.inference.laplace_target import FAMILIES
-from causalbias.inference.nuts import sample_nuts, weigh_rows
-from causalbias.inference.problem import EngineError, FloatArray, ImproperError, Problem
-from causalbias.models.arrays import arrays_of, sd_log_prior
+from causalbias.inference.nuts import sample_nuts
+from causalbias.inference.problem import EngineError, FloatArray, ImproperError, IntArray, Problem
+from causalbias.models.arrays import Arrays, arrays_of, sd_log_prior
 from causalbias.models.formula import formula_columns
-from causalbias.models.group_design import group_designs
 from causalbias.models.groups import has_members
-from causalbias.models.naming import name_draws
+from causalbias.models.identified import check_identified, shared_variances
+from causalbias.models.naming import Variable, name_draws
+from causalbias.models.nuts_model import named_posterior, nuts_model
 from causalbias.models.sizes import check_fit_size
 from causalbias.models.spec import (
     ModelSpec,
-    bambi_model,
     common_model,
-    row_counts,
-    row_precisions,
 )
 
 METHODS = ("auto", "collapsed", "laplace", "nuts")
 # Numbers in a group term's effects, all draws together, above which they are not kept.
 MAX_KEPT = 8_000_000
+# Of the draws of a term's effects that are kept where all are too many, the fewest.
+MIN_THINNED = 200
+NUTS_COMPILES = 20.0  # seconds
 # Of an ordinal response, above which auto does not go on to NUTS.
 MAX_CATEGORIES = 60
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """What an engine gives: groups of the fit, and a line on what ran."""
+    """What an engine gives: groups of the fit, and a line on what ran.
+
+    Attributes
+    ----------
+    posterior, sample_stats : Dataset
+    engine : str
+    thinned : Dataset, optional
+        The posterior at fewer draws with the effects that were too many to keep at all.
+    notes : list of str
+        What is to be said of the model beside the estimates.
+    """
 
     posterior: xr.Dataset
     sample_stats: xr.Dataset
     engine: str
+    thinned: xr.Dataset | None = None
+    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def diagnostics(self) -> xr.Dataset:
@@ -53,6 +72,16 @@ class Sampled:
     def failures(self) -> list[str]:
         """What the diagnostics say against the draws; empty where nothing."""
         return verdict(self.diagnostics, self.sample_stats)
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """Some of an engine's draws, as `name_draws` takes them."""
+
+    beta: FloatArray
+    sd: dict[str, FloatArray]
+    corr: dict[str, FloatArray]
+    effects: dict[str, NDArray[np.floating]]
 
 
 def sample(
@@ -87,6 +116,21 @@ def sample(
         if value != int(value) or value < least:
             raise DataError(f"{name} is {value}", mend=f"give a whole number from {least}")
     check_fit_size(spec.formula, used, draws * chains)
+    check_identified(spec, used)
+    found = _sample(spec, used, method, draws=draws, tune=tune, chains=chains, seed=seed)
+    return replace(found, notes=shared_variances(spec, used))
+
+
+def _sample(
+    spec: ModelSpec,
+    used: pd.DataFrame,
+    method: str,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+) -> Sampled:
     chosen = _exact_for(spec) if method == "auto" else method
     why = ""
     if chosen != "nuts":
@@ -100,7 +144,7 @@ def sample(
             raise DataError(
                 str(error), mend="leave out what fits exactly, or give proper priors"
             ) from error
-        except EngineError as error:
+        except (EngineError, np.linalg.LinAlgError, FloatingPointError) as error:
             if method != "auto":
                 raise DataError(
                     f"the {method} engine declines: {error}", mend="use method='nuts'"
@@ -108,7 +152,10 @@ def sample(
             why = str(error)
         _check_categories(spec, used, why)
         why = f" (the {chosen} engine declined: {why})"
-    return _nuts(spec, used, draws=draws, tune=tune, chains=chains, seed=seed, why=why)
+    return _nuts(
+        spec, used, draws=draws, tune=tune, chains=chains, seed=seed, why=why,
+        announced=method == "auto",
+    )  # fmt: skip
 
 
 def _nuts(
@@ -120,21 +167,39 @@ def _nuts(
     chains: int,
     seed: int,
     why: str,
+    announced: bool,
 ) -> Sampled:
     check_fit_size(spec.formula, used, draws * chains, dense=True)
-    model = bambi_model(spec, used)
-    model.build()
-    weigh_rows(model, row_counts(spec, used), row_precisions(spec, used))
-    chained = sample_nuts(model, draws=draws, tune=tune, chains=chains, seed=seed)
-    slopes = any(
-        one.correlated and len(one.effects) > 1 for one in group_designs(spec.formula, used)
+    arrays = arrays_of(common_model(spec, used), spec, used, normal=False, whole=False)
+    model = nuts_model(spec, used, arrays)
+    if announced:
+        about = _duration(arrays.problem, draws + tune, chains)
+        warnings.warn(
+            f"sampling by NUTS{why}: {about}, by a rough guess from {len(used):,} rows",
+            SamplingWarning,
+            stacklevel=4,
+        )
+    chained = sample_nuts(
+        model, draws=draws, tune=tune, chains=chains, seed=seed, progress=sys.stderr.isatty()
     )
     return Sampled(
-        posterior=chained["posterior"],
+        posterior=named_posterior(chained["posterior"], arrays),
         sample_stats=chained["sample_stats"],
-        engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}"
-        + ("; slopes not correlated, as bambi has it" if slopes else ""),
+        engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}",
     )
+
+
+def _duration(problem: Problem, iterations: int, chains: int) -> str:
+    """How long NUTS may take, in words."""
+    columns = problem.design.shape[1] + sum(term.columns.shape[1] for term in problem.terms)
+    effects = sum(term.n_levels * term.columns.shape[1] for term in problem.terms)
+    gradient = 2e-5 + 1e-8 * len(problem.y) * (4 + columns) + 2e-8 * effects
+    steps = 32 if problem.terms else 8
+    rounds = math.ceil(chains / (os.cpu_count() or 1))
+    seconds = NUTS_COMPILES + gradient * steps * iterations * rounds
+    if seconds < 90:
+        return f"about {10 * math.ceil(seconds / 10)} seconds"
+    return f"about {math.ceil(seconds / 60):,} minutes"
 
 
 def _check_categories(spec: ModelSpec, used: pd.DataFrame, why: str) -> None:
@@ -195,7 +260,9 @@ def _collapsed(
             problem, sd_log_prior(prior, "sigma"), draws=total, seed=seed, keep=keep
         )
     diagnostics = found.diagnostics
-    posterior = name_draws(model, arrays, found, {"sigma": ((), found.sigma)}, chains)
+    sigma: dict[str, Variable] = {"sigma": ((), found.sigma)}
+    some = _thin(problem, keep, draws, chains)
+    rest = {t.name: effects_at(problem, found, t.name, some) for t in problem.terms if len(some)}
     statistics = xr.Dataset(
         {
             "lp": (("chain", "draw"), found.lp.reshape(chains, -1)),
@@ -205,10 +272,11 @@ def _collapsed(
         coords={"chain": np.arange(chains), "draw": np.arange(draws)},
     )
     return Sampled(
-        posterior=posterior,
+        posterior=name_draws(model, arrays, found, sigma, chains),
+        thinned=_thinned(model, arrays, found, sigma, chains, some, rest),
         sample_stats=statistics,
         engine=f"collapsed Gaussian (exact), {total:,} draws, Pareto k {diagnostics.pareto_k:.2f}"
-        + _left_out(problem, keep),
+        + _left_out(problem, keep, some),
     )
 
 
@@ -230,16 +298,19 @@ def _laplace(spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, se
         options["threshold_mean"] = np.broadcast_to(prior.args["mu"], count).astype(float)
         options["threshold_sd"] = np.broadcast_to(prior.args["sigma"], count).astype(float)
     keep = _kept(problem, total)
+    some = _thin(problem, keep, draws, chains)
     found = sample_laplace(
         problem, family=spec.family, link=spec.link or "logit", draws=total, seed=seed, keep=keep,
-        **options,
+        some=some, **options,
     )  # fmt: skip
-    further = {"threshold": (("threshold_dim",), found.threshold)}
+    further: dict[str, Variable] = {}
+    if found.threshold.shape[1]:
+        further["threshold"] = (("threshold_dim",), found.threshold)
     diagnostics = found.diagnostics
+    rest = found.thinned | {name: one[some] for name, one in found.effects.items()}
     return Sampled(
-        posterior=name_draws(
-            model, arrays, found, further if found.threshold.shape[1] else {}, chains
-        ),
+        posterior=name_draws(model, arrays, found, further, chains),
+        thinned=_thinned(model, arrays, found, further, chains, some, rest),
         sample_stats=xr.Dataset(
             {
                 "pareto_k": diagnostics.pareto_k,
@@ -249,7 +320,7 @@ def _laplace(spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, se
         ),
         engine=f"Laplace, importance-weighted, {total:,} draws, Pareto k "
         f"{diagnostics.pareto_k:.2f}, effective size {diagnostics.importance_ess:,.0f}"
-        + _left_out(problem, keep),
+        + _left_out(problem, keep, some),
     )
 
 
@@ -262,8 +333,45 @@ def _kept(problem: Problem, draws: int) -> list[str]:
     ]
 
 
-def _left_out(problem: Problem, keep: list[str]) -> str:
-    return "".join(f"; effects of {t.name} not kept" for t in problem.terms if t.name not in keep)
+def _thin(problem: Problem, keep: list[str], draws: int, chains: int) -> IntArray:
+    """Numbers of the draws, equally many of each chain, whose effects are kept of all terms."""
+    sizes = [t.n_levels * t.columns.shape[1] for t in problem.terms if t.name not in keep]
+    if not sizes:
+        return np.zeros(0, np.int64)
+    wanted = max(MIN_THINNED, MAX_KEPT // max(sizes))
+    step = max(1, draws * chains // wanted)
+    return (draws * np.arange(chains)[:, None] + np.arange(0, draws, step)).ravel()
+
+
+def _thinned(
+    model: bmb.Model,
+    arrays: Arrays,
+    found: CollapsedDraws | LaplaceDraws,
+    further: Mapping[str, Variable],
+    chains: int,
+    some: IntArray,
+    effects: Mapping[str, NDArray[np.floating]],
+) -> xr.Dataset | None:
+    """The posterior at some of the draws with the effects of all terms; None where none is."""
+    if not len(some):
+        return None
+    draws = Thinned(
+        beta=found.beta[some],
+        sd={name: one[some] for name, one in found.sd.items()},
+        corr={name: one[some] for name, one in found.corr.items()},
+        effects=dict(effects),
+    )
+    values = {name: (dims, one[some]) for name, (dims, one) in further.items()}
+    named = name_draws(model, arrays, draws, values, chains)
+    return named.assign_coords(draw=some[: len(some) // chains])
+
+
+def _left_out(problem: Problem, keep: list[str], some: IntArray) -> str:
+    return "".join(
+        f"; effects of {t.name} kept at {len(some):,} of them"
+        for t in problem.terms
+        if t.name not in keep
+    )
 
 
 _ENGINES = {"collapsed": _collapsed, "laplace": _laplace}

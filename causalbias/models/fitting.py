@@ -154,12 +154,15 @@ def _assemble(sampled: Sampled, used: pd.DataFrame, response: str) -> Fit:
         "constant_data": packed,
         "diagnostics": sampled.diagnostics,
     }
+    if sampled.thinned is not None:
+        groups["thinned"] = sampled.thinned
     result = Fit(children={name: xr.DataTree(_portable(ds)) for name, ds in groups.items()})
     result.attrs = {
         "kind": "fit",
         "causalbias_format": FORMAT_VERSION,
         "engine": sampled.engine,
         "failures": json.dumps(sampled.failures()),
+        "notes": json.dumps(sampled.notes),
     }
     return result
 

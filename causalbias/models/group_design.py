@@ -4,7 +4,8 @@ bambi and formulae expand a grouping factor into a dense indicator matrix, which
 and 144,000 rows is 51 GiB. Here a row keeps its level's number instead.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -19,6 +20,8 @@ from causalbias.errors import DataError
 from causalbias.models.evaluation import evaluate
 from causalbias.models.formula import building, one_level
 from causalbias.models.groups import group_parts
+
+MIN_SPREAD = 1e-6  # sd over mean, below which a draw's variance at the mean has lost its digits
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,11 @@ class GroupDesign:
         Whether the effects of a level are correlated.
     common : formulae CommonEffectsMatrix
         Evaluates the effects' columns.
+    terms : tuple of str
+        Names in the posterior, one an effect: bambi's (``"1|seed"``), but that an effect which an
+        earlier term gives the same factor already is numbered, ``"1|seed#2"``.
+    correlation : str
+        Name of the correlations in the posterior: ``"cor|seed"``, numbered likewise.
     """
 
     factor: str
@@ -48,10 +56,12 @@ class GroupDesign:
     effects: dict[str, tuple[str, ...]]
     correlated: bool
     common: Any
+    terms: tuple[str, ...] = ()
+    correlation: str = ""
 
     def names(self) -> list[str]:
-        """Bambi's names of the terms, ``"1|seed"``."""
-        return [f"{effect}|{self.factor}" for effect in self.effects]
+        """Names of the terms in the posterior, ``"1|seed"``."""
+        return list(self.terms)
 
     def sizes(self) -> list[int]:
         """Number of columns of each term."""
@@ -98,32 +108,132 @@ class GroupDesign:
 
     def matrix(self, frame: pd.DataFrame) -> sparse.csr_matrix:
         """Design (rows, levels x k) of the effects, level by level."""
-        columns, codes = self.columns(frame), self.codes(frame)
-        n, k = columns.shape
-        rows = np.repeat(np.arange(n), k)
-        parts = [
-            sparse.csr_matrix(
-                (
-                    columns.ravel() / codes.shape[1],
-                    (rows, (member[:, None] * k + np.arange(k)).ravel()),
-                ),
-                shape=(n, k * len(self.levels)),
-            )
-            for member in codes.T
-        ]
-        return sum(parts[1:], start=parts[0])
+        return level_matrix(self.columns(frame), self.codes(frame), len(self.levels))
+
+    def centring(self, frame: pd.DataFrame, *, centre: bool | None = None) -> NDArray[np.float64]:
+        """The matrix T (k, k) by which the effects' columns are centred and scaled.
+
+        Columns times T have means of zero and standard deviations of one where they are numeric.
+        From a product of numbers what it has in common with its parts is taken, and from one with
+        a factor's levels their means within levels, as if each variable had been centred before.
+        If u are effects of the columns times T, T u are those of the columns themselves.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The rows fitted.
+        centre : bool, optional
+            Whether to centre, or only to scale; by default where effects are correlated: only
+            then is the model of the centred columns the same model.
+
+        Raises
+        ------
+        DataError
+            If a column to be centred varies too little beside its mean.
+        """
+        columns = self.columns(frame)
+        parts = self._parts()
+        whole = np.eye(columns.shape[1])
+        order = sorted(range(len(parts)), key=lambda j: len(parts[j].numeric))
+        now = columns.copy()
+        for j in order:
+            if not parts[j].numeric:
+                continue
+            if self.correlated if centre is None else centre:
+                _check_spread(columns[:, j], parts[j].term)
+                lower = [i for i in order[: order.index(j)] if _is_part(parts[i], parts[j])]
+                lower = lower or [i for i in order if parts[i].term == "Intercept"]
+                for _ in range(2):  # once more for what rounding leaves
+                    slopes = np.linalg.lstsq(now[:, lower], now[:, j], rcond=1e-10)[0]
+                    now[:, j] -= now[:, lower] @ slopes
+                    whole[:, j] -= whole[:, lower] @ slopes
+            spread = float(np.std(now[:, j]))
+            if spread > 1e-12 * np.abs(columns[:, j]).max(initial=0.0):
+                now[:, j] /= spread
+                whole[:, j] /= spread
+        return whole
+
+    def _parts(self) -> list["_Part"]:
+        """What each column is made of."""
+        found = []
+        for name, size in zip(self.common.slices, self.sizes(), strict=True):
+            sets: dict[str, set[str]] = {"numeric": set(), "categoric": set()}
+            for one in getattr(self.common.terms[name], "components", ()):
+                sets.setdefault(one.kind, set()).update(getattr(one, "var_names", {one.name}))
+            one_part = _Part(name, frozenset(sets["numeric"]), frozenset(sets["categoric"]))
+            found += [one_part] * size
+        return found
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A column's term, and the variables that it takes as numbers and as factors."""
+
+    term: str
+    numeric: frozenset[str]
+    categoric: frozenset[str]
+
+
+def _is_part(lower: _Part, higher: _Part) -> bool:
+    """Whether a column is made of some of another's numbers, and of all of its factors."""
+    return (
+        lower.term != higher.term
+        and lower.categoric == higher.categoric
+        and lower.numeric <= higher.numeric
+    )
+
+
+def _check_spread(column: NDArray[np.float64], name: str) -> None:
+    spread, mean = float(np.std(column)), float(np.mean(column))
+    if 0 < spread < MIN_SPREAD * abs(mean):
+        raise DataError(
+            f"{name} varies by {spread:.3g} about {mean:.6g}: too little beside it for a slope of "
+            "each level in numbers of 16 digits",
+            mend="subtract a constant from it",
+            column=name,
+        )
+
+
+def level_matrix(
+    columns: NDArray[np.float64], codes: NDArray[np.int64], n_levels: int
+) -> sparse.csr_matrix:
+    """Design (rows, levels x k) of columns (rows, k) whose coefficients differ between levels.
+
+    ``codes`` (rows, members): the row's levels, over which its effect is averaged.
+    """
+    n, k = columns.shape
+    rows = np.repeat(np.arange(n), k)
+    parts = [
+        sparse.csr_matrix(
+            (
+                columns.ravel() / codes.shape[1],
+                (rows, (member[:, None] * k + np.arange(k)).ravel()),
+            ),
+            shape=(n, k * n_levels),
+        )
+        for member in codes.T
+    ]
+    return sum(parts[1:], start=parts[0])
 
 
 def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
     """The designs of a formula's group terms.
 
+    Raises
+    ------
+    DataError
+        If a term has no effect, is there twice, or has a factor of one level among its effects.
+
     Examples
     --------
+    >>> rows = pd.DataFrame({"y": [1.0, 2], "x": [0.5, 1], "w": [1.0, 3], "g": ["a", "b"]})
+    >>> [d.names() for d in group_designs("y ~ (x|g) + (w|g)", rows)]
+    [['1|g', 'x|g'], ['1|g#2', 'w|g']]
     >>> rows = pd.DataFrame({"y": [1.0, 2], "x": [0.5, 1], "g": ["a", "b"], "h": ["u", "u"]})
     >>> [(d.names(), d.levels.tolist()) for d in group_designs("y ~ (x|g) + (1|h/g)", rows)]
     [(['1|g', 'x|g'], ['a', 'b']), (['1|h'], ['u']), (['1|h:g'], ['u:a', 'u:b'])]
     """
-    designs = []
+    designs: list[GroupDesign] = []
     for part in group_parts(formula):
         with building(formula, used):
             matrices = fm.design_matrices(
@@ -157,7 +267,37 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
                     factor, members, reduce(np.union1d, labels), effects, part.correlated, common
                 )
             )
-    return designs
+    return _named(designs)
+
+
+def _named(designs: Sequence[GroupDesign]) -> list[GroupDesign]:
+    """The designs with names that differ: a factor may have several terms, as in lme4."""
+    taken: set[str] = set()
+    found = []
+    for at, one in enumerate(designs):
+        columns = {frozenset(names) for names in one.members}
+        for other in designs[:at]:
+            same = columns == {frozenset(names) for names in other.members}
+            if same and list(other.effects) == list(one.effects):
+                raise DataError(
+                    f"({' + '.join(one.effects)}|{one.factor}) is in the formula twice",
+                    mend="leave one out (a/b stands for a and a:b)",
+                )
+        terms = tuple(_free(f"{effect}|{one.factor}", taken) for effect in one.effects)
+        several = one.correlated and sum(one.sizes()) > 1
+        correlation = _free(f"cor|{one.factor}", taken) if several else ""
+        found.append(replace(one, terms=terms, correlation=correlation))
+    return found
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, numbered if it is taken; added to those taken."""
+    number, chosen = 1, name
+    while chosen in taken:
+        number += 1
+        chosen = f"{name}#{number}"
+    taken.add(chosen)
+    return chosen
 
 
 def check_labels(labels: NDArray[np.str_], of: str) -> None:

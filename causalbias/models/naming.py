@@ -44,14 +44,44 @@ def name_draws(
     """
     coords: dict[str, NDArray[Any]] = {}
     variables = _coefficients(model, arrays, draws.beta, coords) | dict(further)
+    variables |= _groups(arrays, draws, coords)
+    return _dataset(variables, coords, chains, len(draws.beta) // chains)
+
+
+def name_groups(arrays: Arrays, draws: Any, posterior: xr.Dataset) -> xr.Dataset:
+    """A posterior with the draws of its group terms named as `name_draws` names them.
+
+    Parameters
+    ----------
+    arrays : Arrays
+    draws
+        With `sd`, `corr` and `effects` by term, of all chains' draws in order.
+    posterior : Dataset
+        Of everything else.
+    """
+    coords = {str(name): one.values for name, one in posterior.coords.items()}
+    variables = _groups(arrays, draws, coords)
+    groups = _dataset(variables, coords, posterior.sizes["chain"], posterior.sizes["draw"])
+    return posterior.merge(groups)
+
+
+def _groups(arrays: Arrays, draws: Any, coords: dict[str, NDArray[Any]]) -> dict[str, Variable]:
+    variables: dict[str, Variable] = {}
     for term in arrays.problem.terms:
-        variables |= _group(arrays.designs[term.name], term, draws, coords)
+        design, basis = arrays.designs[term.name], arrays.bases[term.name]
+        variables |= _group(design, term, basis, draws, coords)
+    return variables
+
+
+def _dataset(
+    variables: Mapping[str, Variable], coords: Mapping[str, NDArray[Any]], chains: int, draws: int
+) -> xr.Dataset:
     return xr.Dataset(
         {
-            name: (("chain", "draw", *dims), values.reshape(chains, -1, *values.shape[1:]))
+            name: (("chain", "draw", *dims), values.reshape(chains, draws, *values.shape[1:]))
             for name, (dims, values) in variables.items()
         },
-        coords={**coords, "chain": np.arange(chains), "draw": np.arange(len(draws.beta) // chains)},
+        coords={**coords, "chain": np.arange(chains), "draw": np.arange(draws)},
     )
 
 
@@ -73,14 +103,20 @@ def _coefficients(
 
 
 def _group(
-    design: GroupDesign, term: GroupTerm, draws: Any, coords: dict[str, NDArray[Any]]
+    design: GroupDesign,
+    term: GroupTerm,
+    basis: FloatArray,
+    draws: Any,
+    coords: dict[str, NDArray[Any]],
 ) -> dict[str, Variable]:
     variables: dict[str, Variable] = {}
     factor_dim = f"{design.factor}__factor_dim"
-    sd, effects = draws.sd[term.name], draws.effects.get(term.name)
+    sd, corr, effects = _of_columns_as_they_are(term, basis, draws)
     at = 0
-    for (effect, labels), size in zip(design.effects.items(), design.sizes(), strict=True):
-        name, columns = f"{effect}|{design.factor}", slice(at, at + size)
+    for name, (effect, labels), size in zip(
+        design.names(), design.effects.items(), design.sizes(), strict=True
+    ):
+        columns = slice(at, at + size)
         at += size
         dims, shape = _dims({f"{effect}__expr_dim": labels} if labels else {}, coords)
         variables[f"{name}_sigma"] = (dims, sd[:, columns].reshape(-1, *shape))
@@ -89,18 +125,45 @@ def _group(
             values = effects[:, :, columns]
             values = values.transpose(0, 2, 1) if labels else values[:, :, 0]
             variables[name] = ((*dims, factor_dim), values)
-    if term.correlated:
-        dim, names = f"{design.factor}__pair_dim", term.coefficients
+    if corr is not None:
+        dim, names = f"{design.correlation.removeprefix('cor|')}__pair_dim", term.coefficients
         low, high = np.triu_indices(len(names), k=1)
         coords[dim] = np.array([f"{names[a]}, {names[b]}" for a, b in zip(low, high, strict=True)])
-        variables[f"cor|{design.factor}"] = ((dim,), draws.corr[term.name][:, low, high])
+        variables[design.correlation] = ((dim,), corr[:, low, high])
     return variables
+
+
+def _of_columns_as_they_are(
+    term: GroupTerm, basis: FloatArray, draws: Any
+) -> tuple[FloatArray, FloatArray | None, NDArray[np.floating] | None]:
+    """Sds (draws, k), correlations and effects of the columns before `basis`, draw by draw."""
+    sd, effects = draws.sd[term.name], draws.effects.get(term.name)
+    corr = draws.corr[term.name] if term.correlated else None
+    if np.array_equal(basis, np.eye(len(basis))):
+        return sd, corr, effects
+    if effects is not None:
+        effects = np.asarray(effects, float) @ basis.T
+    if corr is None:
+        return sd * np.diag(basis), None, effects
+    covariance = basis @ (sd[:, :, None] * corr * sd[:, None, :]) @ basis.T
+    sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    corr = np.clip(covariance / (sd[:, :, None] * sd[:, None, :]), -1.0, 1.0)
+    return sd, corr, effects
 
 
 def _dims(
     wanted: Mapping[str, object], coords: dict[str, NDArray[Any]]
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Dims and shape of a term, whose labels are added to `coords`."""
-    for dim, labels in wanted.items():
-        coords[dim] = np.asarray(labels).astype(str)
-    return tuple(wanted), tuple(len(coords[dim]) for dim in wanted)
+    """Dims and shape of a term, whose labels are added to `coords`.
+
+    A dim whose labels differ between terms, as those of a in ``(a|g) + (0 + a|h)``, is numbered.
+    """
+    chosen = []
+    for dim, given in wanted.items():
+        labels, free, number = np.asarray(given).astype(str), dim, 1
+        while free in coords and not np.array_equal(coords[free], labels):
+            number += 1
+            free = f"{dim}#{number}"
+        coords[free] = labels
+        chosen.append(free)
+    return tuple(chosen), tuple(len(coords[dim]) for dim in chosen)

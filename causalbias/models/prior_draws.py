@@ -16,7 +16,7 @@ from causalbias.models.naming import Variable
 
 @dataclass(frozen=True)
 class PriorDraws:
-    """Draws of all parameters but the effects of single levels.
+    """Draws of all parameters but the effects of single levels, in a problem's coordinates.
 
     Attributes
     ----------

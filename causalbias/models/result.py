@@ -21,7 +21,8 @@ class Fit(xr.DataTree):
     """A DataTree that prints as brms prints a model; in all else a plain (arviz) DataTree.
 
     Groups: ``posterior``, ``sample_stats`` (chain, draw, ...), ``observed_data`` and
-    ``constant_data`` (the rows fitted), ``diagnostics``. Its attributes record formula, family,
+    ``constant_data`` (the rows fitted), ``diagnostics``; ``thinned``, the posterior at fewer draws
+    with effects that were too many to keep at all. Its attributes record formula, family,
     priors, engine, seed, versions and the data's hash.
     """
 
@@ -42,6 +43,15 @@ def as_fit(tree: xr.DataTree) -> Fit:
         dataset=tree.to_dataset(),
         children={name: xr.DataTree(node.to_dataset()) for name, node in tree.children.items()},
     )
+
+
+def with_effects(fit: xr.DataTree) -> Fit:
+    """The fit with the effects of all levels: at fewer draws, where they were too many to keep."""
+    found = as_fit(fit)
+    if "thinned" in fit.children:
+        found["posterior"] = xr.DataTree(fit.children["thinned"].to_dataset())
+        del found["thinned"]
+    return found
 
 
 DIAGNOSTICS = ("r_hat", "ess_bulk", "ess_tail")

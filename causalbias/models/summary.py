@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.inference.diagnostics import extreme
+from causalbias.models.priors import read_as
 
 COLUMNS = ["estimate", "sd", "lower", "upper", "r_hat", "ess_bulk", "ess_tail"]
 
@@ -99,8 +100,11 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
         f" Status: {describe_status(fit)}",
     ]
     if spec["priors"]:
-        lines.append(" Priors: " + "; ".join(f"{k} ~ {v}" for k, v in spec["priors"].items()))
+        lines.append(
+            " Priors: " + "; ".join(f"{k} ~ {read_as(v, k)}" for k, v in spec["priors"].items())
+        )
     groups = json.loads(fit.attrs["groups"])
+    lines += [f"   Note: {note}" for note in json.loads(fit.attrs.get("notes", "[]"))]
     for kind, title in (
         ("group", "Group-level effects"),
         ("population", "Population-level effects"),

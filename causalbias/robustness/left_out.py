@@ -8,13 +8,13 @@ from scipy import sparse
 
 from causalbias.errors import DataError
 from causalbias.estimands.predictor import (
+    centred_covariance,
     coefficients_of,
     design_of,
-    group_covariance,
     outcome_of,
 )
 from causalbias.estimands.scales import Floats, latent_sd
-from causalbias.models.group_design import GroupDesign, group_designs
+from causalbias.models.group_design import GroupDesign, group_designs, level_matrix
 from causalbias.models.result import frame_of, model_of, spec_of
 from causalbias.models.spec import row_counts, row_precisions
 
@@ -81,8 +81,12 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     outcome, design = frame[outcome_of(fit)].to_numpy(float), design_of(model, frame)
     counts, precision = row_counts(spec, frame), row_precisions(spec, frame)
     precision = np.ones(len(frame)) if precision is None else precision
-    matrices = [one.matrix(frame).tocsr() for one in designs]
-    covariances = [group_covariance(one, posterior) for one in designs]
+    matrices, covariances = [], []
+    for one in designs:
+        basis, covariance = centred_covariance(one, frame, posterior)
+        columns = one.columns(frame) @ basis
+        matrices.append(level_matrix(columns, one.codes(frame), len(one.levels)).tocsr())
+        covariances.append(covariance)
     found = []
     for level in np.unique(labels):
         at = np.flatnonzero(labels == level)

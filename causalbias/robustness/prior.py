@@ -10,7 +10,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.estimands.predictive import total_log_likelihood
-from causalbias.estimands.predictor import coefficients_of
+from causalbias.estimands.predictor import coefficients_of, group_covariance
 from causalbias.estimands.scales import Floats
 from causalbias.estimands.summaries import SAMPLE, drawn, failed
 from causalbias.inference.problem import EngineError
@@ -105,8 +105,10 @@ def log_prior(fit: xr.DataTree) -> Floats:
     except EngineError as error:
         raise DataError(f"the prior is not known: {error}", mend="use Normal priors") from None
     for term in arrays.problem.terms:
-        names = arrays.designs[term.name].names()
-        sd = np.hstack([_flat(posterior[f"{one}_sigma"]) for one in names])
+        covariance = group_covariance(arrays.designs[term.name], posterior)
+        inverse = np.linalg.inv(arrays.bases[term.name])
+        variances = np.einsum("ij,djk,ik->di", inverse, covariance, inverse)
+        sd = np.sqrt(np.maximum(variances, 0.0))
         total = total + sum(density(sd[:, k]) for k, density in enumerate(term.sd_log_prior))
     return np.asarray(total)
 

@@ -57,35 +57,50 @@ def test_a_group_seen_once(rows):
     assert float(z.std()) == pytest.approx(1, abs=0.06)
 
 
-def test_groups_all_seen_once_leave_the_sum_of_variances():
+def test_groups_all_seen_once_are_refused_before_sampling(rows):
     rng = np.random.default_rng(12)
-    frame = pd.DataFrame({"y": 2 + rng.normal(size=40), "g": np.arange(40)})
-    fit = cb.fit("y ~ 1 + (1|g)", frame, method="collapsed")
-    assert cb.failures(fit) == []
-    draws = fit["posterior"].to_dataset()
-    total = draws["1|g_sigma"] ** 2 + draws["sigma"] ** 2
-    # 39 degrees of freedom: the posterior mean is within a few per cent of 39/37 of the variance
-    assert float(total.mean()) == pytest.approx(frame["y"].var() * 39 / 37, rel=0.08)
-    # the two share it in any proportion
-    assert float((draws["sigma"] ** 2 / total).std()) > 0.2
+    frame = pd.DataFrame({"y": 2 + rng.normal(size=40), "g": np.arange(40), "h": np.arange(40) % 5})
+    for method in ("auto", "collapsed", "nuts"):
+        with pytest.raises(DataError, match="one observation: nothing in the data tells"):
+            cb.fit("y ~ 1 + (1|g)", frame, method=method)
+    with pytest.raises(DataError, match=r"'h:g' has one observation"):
+        cb.fit("y ~ 1 + (1|h/g)", frame)
+    few = rows.assign(pair=np.arange(len(rows)) // 2)
+    with pytest.raises(DataError, match="effects, and there are"):
+        cb.fit("y ~ x + (x|pair)", few)
 
 
-def test_what_the_engine_does_badly_is_marked():
-    """Of many groups seen once the posterior is a thin arc, which no mixture of t's covers."""
+@pytest.mark.parametrize("family", ["bernoulli", "cumulative", "beta"])
+def test_single_answers_tell_nothing_of_their_own_effects(family):
     rng = np.random.default_rng(12)
-    frame = pd.DataFrame({"y": 2 + rng.normal(size=1000), "g": np.arange(1000)})
-    fit = cb.fit("y ~ 1 + (1|g)", frame, method="collapsed", draws=500)
-    assert any("Pareto k" in reason for reason in cb.failures(fit))
-    assert "NOT CONVERGED" in repr(fit)
+    frame = pd.DataFrame({"y": rng.integers(0, 2, 40), "g": np.arange(40)})
+    if family == "beta":
+        frame["y"] = rng.uniform(0.1, 0.9, 40)
+    with pytest.raises(DataError, match="one observation"):
+        cb.fit("y ~ 1 + (1|g)", frame, family=family)
 
 
-def test_a_factor_of_one_level(rows):
-    fit = cb.fit("y ~ x + (1|g)", rows.assign(g="only"))
+def test_rows_of_several_trials_have_effects_of_their_own():
+    rng = np.random.default_rng(12)
+    frame = pd.DataFrame({"n": rng.integers(20, 40, 60), "g": np.arange(60)})
+    frame["k"] = rng.binomial(frame["n"], 1 / (1 + np.exp(-rng.normal(0, 1.5, 60))))
+    fit = cb.fit("p(k, n) ~ 1 + (1|g)", frame, family="binomial")
     assert cb.failures(fit) == []
-    draws = fit["posterior"].to_dataset()
-    total = draws["Intercept"] + draws["1|g"].isel(g__factor_dim=0)
-    assert float(total.mean()) == pytest.approx((rows["y"] - 0.5 * rows["x"]).mean(), abs=0.2)
-    assert float(total.std()) < 0.2 * float(draws["1|g"].std())
+    assert 1.0 < float(fit["posterior"]["1|g_sigma"].mean()) < 2.1
+
+
+def test_weights_that_differ_tell_single_effects_from_noise():
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"w": rng.uniform(1, 400, 300), "g": np.arange(300)})
+    frame["y"] = rng.normal(size=300) + rng.normal(0, 10 / np.sqrt(frame["w"]))
+    fit = cb.fit("y ~ 1 + (1|g)", frame, weights="w")
+    assert cb.failures(fit) == []
+    assert 0.7 < float(fit["posterior"]["1|g_sigma"].mean()) < 1.3
+
+
+def test_a_grouping_factor_of_one_level_is_refused(rows):
+    with pytest.raises(DataError, match="has one level, 'only'"):
+        cb.fit("y ~ x + (1|g)", rows.assign(g="only"))
 
 
 def test_collinear_columns_share_their_effect(rows):

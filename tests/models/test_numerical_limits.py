@@ -162,13 +162,6 @@ def test_a_spread_lost_beside_the_mean_is_refused_for_that_reason(frame):
         cb.fit("y ~ x", frame.assign(y=frame["y"] + 1e8))
 
 
-def test_one_level_or_one_a_row_leave_the_slope_right(frame):
-    slope = np.polyfit(frame["x"], frame["y"], 1)[0]
-    for group in ("only", np.arange(60)):
-        found = estimates(frame.assign(g=group))
-        assert abs(found["x"] - slope) < 0.1  # half of its standard error, for the weak prior
-
-
 @pytest.mark.parametrize("formula", ["y ~ k", "y ~ 1 + (1|k)"])
 def test_separable_groups_have_finite_effects_by_their_priors(frame, formula):
     fit = cb.fit(formula, frame.assign(y=(frame["k"] == "a").astype(int)), family="bernoulli")

@@ -1,0 +1,42 @@
+"""Before NUTS: what it would end the process on is named, and a fall-back announces itself."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+
+import causalbias as cb
+from causalbias.errors import DataError, SamplingWarning
+from causalbias.inference.nuts import check_start
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(4)
+    return pd.DataFrame(
+        {"y": rng.normal(size=80), "x": rng.normal(size=80), "g": np.arange(80) % 8}
+    )
+
+
+def test_a_fall_back_says_why_and_how_long(rows):
+    given = {"x": "StudentT(3, 0, 1)"}
+    with pytest.warns(SamplingWarning, match=r"collapsed engine declined: .*about \d+ seconds"):
+        fit = cb.fit("y ~ x", rows, priors=given, draws=50, tune=50, chains=1)
+    assert "declined" in fit.attrs["engine"]
+
+
+def test_density_that_is_not_finite_is_named():
+    """As of a column of zeros, whose default prior is infinitely wide."""
+    with pm.Model() as inner:
+        pm.Normal("fine", 0, 1)
+        pm.Normal("x", 0, np.inf)
+    model = SimpleNamespace(backend=SimpleNamespace(model=inner))
+    with pytest.raises(DataError, match="density of x is not finite"):
+        check_start(model)
+
+
+def test_membership_of_several_groups_is_not_of_nuts(rows):
+    with pytest.raises(DataError, match="no multi-membership"):
+        cb.fit("y ~ x + (1|mm(g, h))", rows.assign(h=(rows["g"] + 3) % 8), method="nuts")
