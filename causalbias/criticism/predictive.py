@@ -22,6 +22,7 @@ from causalbias.inference.problem import FloatArray
 from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.groups import common_formula
+from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, spec_of, with_effects
 
 DRAWS, MIN_DRAWS = 500, 200  # 1 / 201 is below the level of `check`
@@ -71,6 +72,9 @@ def predictive_checks(
         If the rows, counts written out, are more than five million.
     """
     rng, fit = np.random.default_rng(seed), with_effects(fit)
+    response = response_of(spec_of(fit), frame_of(fit))
+    # A threshold is of the column; what is compared is the response as the model has it.
+    cut = None if threshold is None else response.back().cut(threshold)
     frame, rows = _written_out(fit)
     fitted = residuals_of(fit, rows) if spec_of(fit).family == "gaussian" else None
     families: list[Family] = []
@@ -78,7 +82,7 @@ def predictive_checks(
     for part in _chunks(fit, len(rows)):
         sides = _responses(Parts(part), rows, rng)
         again = sides if fitted is None else tuple((y, fitted(y)) for y, _ in sides)
-        families = families or families_of(fit, frame, sides[0][0][0], threshold)
+        families = families or families_of(fit, frame, sides[0][0][0], cut)
         drawn.append(
             [
                 np.broadcast_arrays(*(one.statistic(*s) for s in (again if one.fitted else sides)))

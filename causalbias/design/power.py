@@ -20,8 +20,9 @@ from causalbias.estimands.predictor import (
 )
 from causalbias.estimands.summaries import failed, summarise
 from causalbias.models.fitting import fit as fit_model
-from causalbias.models.formula import formula_columns, proportion
+from causalbias.models.formula import proportion
 from causalbias.models.group_design import group_designs
+from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, model_of, spec_of
 from causalbias.models.spec import ModelSpec, row_precisions, trials_of
 
@@ -253,7 +254,10 @@ class _Simulator:
             drawn = np.asarray(self.model.response_term.levels)[drawn]
         if family == "binomial":
             return rows.assign(**{proportion(self.spec.formula)[0]: drawn})
-        return rows.assign(**{formula_columns(self.spec.formula)[0]: drawn})
+        response = response_of(self.spec, self.frame)
+        if response.transformed:  # the rows hold the column itself
+            drawn = response.back().outcomes(np.asarray(drawn, float))
+        return rows.assign(**{response.column: drawn})
 
 
 def _tabulate(

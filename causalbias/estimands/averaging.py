@@ -12,7 +12,7 @@ import xarray as xr
 
 from causalbias.errors import DataError, shown
 from causalbias.estimands.predictor import POPULATIONS, average_prediction, outcome_of
-from causalbias.estimands.scales import Floats, scale_of
+from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.estimands.summaries import marked
 from causalbias.memory import check_memory
 from causalbias.models.formula import formula_columns
@@ -111,7 +111,7 @@ class Averaging:
         found = found.assign_coords(chain=posterior["chain"], draw=posterior["draw"])
         return marked(found, self.fit).assign_attrs(
             estimand=estimand,
-            outcome=outcome_of(self.fit),
+            outcome=outcome_named(self.fit, self.scale),
             scale=self.scale,
             population=self.population,
             held="all else as in each row",

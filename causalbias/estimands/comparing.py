@@ -10,9 +10,10 @@ from scipy import special
 from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, outcome_of, total_group_variance
-from causalbias.estimands.scales import Floats, latent_sd, scale_of
+from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
 from causalbias.estimands.summaries import SAMPLE, marked, per_unit
 from causalbias.models.levels import Level, find_level, levels_of
+from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, model_of, spec_of
 
 UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
@@ -133,7 +134,7 @@ def compare(
     whose = " and ".join(dict.fromkeys(populations))
     return marked(result, a, b).assign_attrs(
         estimand=f"effect of {variable} against {base}: {names[1]} (b) minus {names[0]} (a)",
-        outcome=f"{outcome_of(a)} (a), {outcome_of(b)} (b)",
+        outcome=f"{outcome_named(a, 'link')} (a), {outcome_named(b, 'link')} (b)",
         a=names[0], b=names[1], scale="latent", population=whose,
         reference=str(base), contrast=variable,
     )  # fmt: skip
@@ -159,7 +160,8 @@ def names_of(a: xr.DataTree, b: xr.DataTree) -> tuple[str, str]:
     if labels[0].get("dataset") == labels[1].get("dataset"):
         labels = [{k: v for k, v in one.items() if k != "dataset"} for one in labels]
     first, second = (
-        ", ".join([outcome_of(fit), *one.values()]) for fit, one in zip((a, b), labels, strict=True)
+        ", ".join([outcome_named(fit, "link"), *one.values()])
+        for fit, one in zip((a, b), labels, strict=True)
     )
     for more in (lambda fit: fit.attrs.get("subset", ""), lambda fit: spec_of(fit).formula):
         if first != second:
@@ -257,17 +259,20 @@ def _in_units(
 
     kwargs = {"by": by, "reference": reference, "population": population}
     link = effects(fit, variable, scale="link", **kwargs)  # type: ignore[arg-type]
-    on_link = sign * link["effect"]
+    response = response_of(spec_of(fit), frame_of(fit))
+    # Of a transform that falls as its column grows, as 1/y, more is less.
+    falls = response.map is not None and not response.map.increasing
+    on_link = (-sign if falls else sign) * link["effect"]
     outcome = sign * effects(fit, variable, **kwargs)["effect"]  # type: ignore[arg-type]
     noise = latent_sd(fit, model)
     between = total_group_variance(fit, frame_of(fit), designs=designs_in(fit, "new")[1])
     total = np.sqrt(np.square(noise) + between)
     in_total = on_link / of_draws(total)
-    response = next(iter(fit.children["observed_data"].data_vars.values())).values
+    observed = next(iter(fit.children["observed_data"].data_vars.values())).values
     units = [
         on_link / of_draws(noise),
         in_total,
-        outcome / float(np.std(response.astype(float), ddof=1)),
+        outcome / float(np.std(observed.astype(float), ddof=1)),
         xr.apply_ufunc(special.ndtr, special.ndtri(rate) + in_total) - rate,
     ]
     labels = xr.DataArray(list(UNITS), dims="unit", name="unit")

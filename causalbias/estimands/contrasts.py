@@ -7,7 +7,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import averaging
-from causalbias.estimands.predictor import outcome_of
+from causalbias.estimands.scales import outcome_named
 from causalbias.models.levels import Level
 
 
@@ -35,6 +35,9 @@ def predictions(
         probability of at least each category. FMR, FNMR: of Gaussian models of distances, the
         probability that an impostor pair's distance is below the `threshold`, or that a genuine
         pair's is not; rows of the other kind are left out where the model knows `same_identity`.
+        Of a transformed response, ``log(distance) ~ ...``, response is the distance itself, draw
+        by draw with the noise about the mean of its logarithm; thresholds are distances; link is
+        the response as the formula has it.
     population : {"new", "these", "typical"}, optional
         Whose mean it is. new, the default: the mean over the estimated normal population of
         seeds and annotators, as brms has it with ``sample_new_levels = "gaussian"`` and
@@ -72,7 +75,7 @@ def predictions(
     """
     over = averaging(fit, by, scale=scale, population=population, threshold=threshold)
     told = f" by {', '.join(over.by)}" if over.by else ""
-    return over.dataset({"prediction": over.mean()}, f"average {outcome_of(fit)}{told}")
+    return over.dataset({"prediction": over.mean()}, f"average {outcome_named(fit, scale)}{told}")
 
 
 def effects(
@@ -130,7 +133,7 @@ def effects(
     levels = over.levels(variable)
     chosen = levels[0] if reference is None else over.check_level(variable, reference)
     mean = {level: over.mean([variable], **{variable: level}) for level in levels}
-    told = f"average causal contrast of {variable} against {chosen} in {outcome_of(fit)}"
+    told = f"average causal contrast of {variable} against {chosen} in {outcome_named(fit, scale)}"
     parts = {
         level: over.dataset({"effect": mean[level] - mean[chosen]}, told)
         for level in levels
@@ -199,7 +202,9 @@ def counterfactual(
     settings = [{k: over.check_level(k, one[k]) for k in variables} for one in (cell, against)]
     high, low = (over.mean(variables, **setting) for setting in settings)
     names = [", ".join(f"{k} {v}" for k, v in one.items()) for one in settings]
-    told = f"average causal contrast of {names[0]} against {names[1]} in {outcome_of(fit)}"
+    told = (
+        f"average causal contrast of {names[0]} against {names[1]} in {outcome_named(fit, scale)}"
+    )
     return over.dataset({"effect": high - low}, told).assign_attrs(
         treatment=" against ".join(names)
     )

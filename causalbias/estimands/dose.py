@@ -9,8 +9,7 @@ from pandas.api.types import is_numeric_dtype
 
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging
-from causalbias.estimands.predictor import outcome_of
-from causalbias.estimands.scales import Floats
+from causalbias.estimands.scales import Floats, outcome_named
 from causalbias.estimands.summaries import SAMPLE, marked
 
 STEP = 1e-4  # of the dose's range: half the width of a numerical derivative
@@ -84,7 +83,7 @@ def dose(
     doses = _doses(over, variable, grid)
     everywhere = over.frame[variable].to_numpy(float)
     low, high = everywhere.min(), everywhere.max()
-    told = f"{outcome_of(fit)} by {variable}, and its slope"
+    told = f"{outcome_named(fit, scale)} by {variable}, and its slope"
     curve = np.stack([_at(over, variable, np.full(len(everywhere), at)) for at in doses])
     if monotone is None:
         slope = np.stack(

@@ -15,7 +15,7 @@ from causalbias.estimands.predictor import (
     outcome_of,
     total_group_variance,
 )
-from causalbias.estimands.scales import Floats, latent_sd, scale_of
+from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
 from causalbias.estimands.summaries import marked
 from causalbias.models.formula import formula_columns, proportion
 from causalbias.models.group_design import group_designs
@@ -153,8 +153,8 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
             "source": [*variables, "groups", "residual"],
         },
         attrs={
-            "estimand": f"share of the variance of {outcome_of(fit)}",
-            "outcome": outcome_of(fit),
+            "estimand": f"share of the variance of {outcome_named(fit, 'link')}",
+            "outcome": outcome_named(fit, "link"),
             "scale": "link",
             "population": "new",
             "rows": len(frame),

@@ -7,9 +7,12 @@ import numpy as np
 import xarray as xr
 from scipy import special, stats
 
-from causalbias.estimands.predictor import expected_rows
+from causalbias.errors import DataError
+from causalbias.estimands.predictor import expected_rows, inverse_link
+from causalbias.estimands.scales import link_of
 from causalbias.memory import check_memory
 from causalbias.models.formula import proportion
+from causalbias.models.response import response_of
 from causalbias.models.result import OBS, Fit, as_fit, frame_of, model_of, spec_of
 from causalbias.models.spec import row_counts, row_precisions, trials_of
 
@@ -27,7 +30,9 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
     -------
     Fit
         With one variable named after the response, dims (chain, draw, __obs__). A row that stands
-        for several observations has the log likelihood of them all: LOO leaves it out whole.
+        for several observations has the log likelihood of them all: LOO leaves it out whole. Of a
+        transformed response it is the density of the column itself, so that models of the column
+        and of its logarithm can be compared.
 
     Raises
     ------
@@ -61,6 +66,7 @@ def _log_likelihood(parts: "Parts") -> np.ndarray:
     match parts.family:
         case "gaussian":
             values = stats.norm.logpdf(parts.response, parts.expected, parts.noise_sd())
+            values = values + parts.log_slope()
         case "bernoulli":
             values = stats.bernoulli.logpmf(parts.response, parts.expected)
         case "binomial":
@@ -69,6 +75,7 @@ def _log_likelihood(parts: "Parts") -> np.ndarray:
             kappa = parts.draws("kappa")
             mean = parts.expected
             values = stats.beta.logpdf(parts.response, mean * kappa, (1 - mean) * kappa)
+            values = values + parts.log_slope()
         case _:
             codes = parts.response.astype(int)
             chances = category_chances(parts.model, parts.expected, parts.cuts())
@@ -95,7 +102,8 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
     Raises
     ------
     DataError
-        If memory will not hold rows times draws, with their number.
+        If memory will not hold rows times draws, with their number, or a transformed response has
+        no inverse that is known.
 
     Examples
     --------
@@ -112,6 +120,8 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
         sigma=parts.noise_sd() if parts.family == "gaussian" else None,
         kappa=parts.draws("kappa") if parts.family == "beta" else None,
     )  # fmt: skip
+    if parts.of_response.transformed:
+        values = parts.of_response.back().outcomes(values)
     return parts.attach("posterior_predictive", values)
 
 
@@ -185,8 +195,12 @@ class Parts:
         self.family = spec.family
         self.counts, self.precision = row_counts(spec, frame), row_precisions(spec, frame)
         self.name = str(next(iter(fit.children["observed_data"].data_vars)))
-        scale = "link" if self.family == "cumulative" else "response"
-        self.expected = expected_rows(fit, self.model, frame, scale=scale)
+        self.of_response = response_of(spec, frame_of(fit))
+        self.frame = frame
+        # Of a transformed response, the response as the model has it.
+        self.expected = expected_rows(fit, self.model, frame, scale="link")
+        if self.family != "cumulative" and link_of(self.model) != "identity":
+            self.expected = inverse_link(self.model, self.expected)
         self.response = np.asarray(self.model.response_term.data, float)[rows]
         self.trials = trials_of(spec, frame)
         if self.family == "binomial":
@@ -200,6 +214,30 @@ class Parts:
         """Residual sd (draws, rows or 1) of an observation of each row."""
         sigma = self.draws("sigma")
         return sigma if self.precision is None else sigma / np.sqrt(self.precision)
+
+    def log_slope(self) -> np.ndarray | float:
+        """Log derivative (rows,) of a transformed response by its column.
+
+        Raises
+        ------
+        DataError
+            If the response has no known inverse, or a row's density is infinite.
+        """
+        if not self.of_response.transformed:
+            return 0.0
+        values = self.frame[self.of_response.column].to_numpy(float)
+        with np.errstate(all="ignore"):
+            found = np.log(np.abs(self.of_response.back().slope(values)))
+        if not np.isfinite(found).all():
+            row = int(np.argmin(np.isfinite(found)))
+            raise DataError(
+                f"{self.of_response.text} has no finite slope at {values[row]:g}, so that the "
+                "density has none either",
+                mend="leave such rows out with subset=, or model the column itself",
+                column=self.of_response.column,
+                row=row + 1,
+            )
+        return np.asarray(found)
 
     def cuts(self) -> np.ndarray:
         """Draws (draws, cuts) of the thresholds."""

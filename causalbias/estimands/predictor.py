@@ -82,7 +82,7 @@ def average_prediction(
         # Effects of new groups have mean zero.
         groups, effects = _groups(own, frame, posterior)
         total = (average @ common) @ beta.T + (average @ groups) @ effects.T
-        return np.asarray((total / wanted.unit).T)
+        return np.asarray((wanted.constant + total / wanted.unit).T)
     keys = [one.columns(frame) for one in (*own, *sampled)]
     keys += [one.codes(frame).astype(float) for one in own]
     keys += [one.concentration(frame)[:, None] for one in sampled]

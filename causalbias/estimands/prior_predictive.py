@@ -20,6 +20,7 @@ from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import level_matrix
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
+from causalbias.models.response import response_of
 from causalbias.models.result import OBS, pack_frame
 from causalbias.models.sizes import check_fit_size
 from causalbias.models.spec import ModelSpec, common_model, model_frame, trials_of
@@ -99,6 +100,9 @@ def prior_predictive(
             cuts=further["threshold"][part] if family == "cumulative" else None,
             trials=trials_of(spec, used),
         )  # fmt: skip
+    response = response_of(spec, used)
+    if response.transformed:
+        values = response.back().outcomes(values)
     return _tree(name_draws(model, arrays, drawn, drawn.further, 1), values, formula, used)
 
 

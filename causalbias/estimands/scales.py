@@ -1,7 +1,7 @@
 """Outcome scales: what is asked of a linear predictor, and how it is averaged over new groups."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import bambi as bmb
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from causalbias.errors import DataError
-from causalbias.models.result import spec_of
+from causalbias.models.response import Map, Response, response_of
+from causalbias.models.result import frame_of, spec_of
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +27,8 @@ _OF_FAMILY = {
     "cumulative": ("response", "link", "latent", "probability", "exceedance"),
     "beta": ("response", "link"),
 }
+BACK_NODES = 30  # of that of a transformed response: exp(z) with sd up to 3 to nine digits
+MAX_BEYOND = 1e-3  # probability that a model may give to what a transformed response cannot be
 NODES = 15  # of Gauss-Hermite quadrature: logits with sd up to 4 to five digits
 
 
@@ -57,7 +60,8 @@ def normal_cdf(x: Floats, grid: Floats) -> Floats:  # pragma: no cover
 class Scale:
     """A scale as a function of the linear predictor eta.
 
-    Linear: eta / `unit`. Otherwise ``constant + sum_k weights[:, k] * P(eta + noise > cut_k)``,
+    Linear: `constant` + eta / `unit`. Of a transformed response, its column's mean, the mean of
+    ``back(eta + noise)``. Otherwise ``constant + sum_k weights[:, k] * P(eta + noise > cut_k)``,
     which covers probabilities, mean categories and error rates.
 
     Attributes
@@ -76,6 +80,8 @@ class Scale:
         The link's inverse, for links other than logit and probit.
     ordinal : bool
         Whether P is ``1 - inverse(cut - eta)``, which asymmetric links tell from the other form.
+    back : Map, optional
+        From the model's response back to its column.
     """
 
     linear: bool
@@ -87,6 +93,7 @@ class Scale:
     categories: list[Any] | None = None
     inverse: Any = None
     ordinal: bool = False
+    back: Map | None = None
 
     def exceedances(self, eta: Floats, variance: Floats | None) -> Iterator[Floats]:
         """Probability (rows, draws) of passing each cut.
@@ -99,7 +106,10 @@ class Scale:
             Of normal effects of new groups, over which to average: exactly for normal noise, by
             Gauss-Hermite quadrature else.
         """
-        if self.link == "probit":
+        if self.back is not None:
+            sd = self.unit if variance is None else np.sqrt(self.unit**2 + variance)
+            yield _mean_outcome(self.back, eta, sd)
+        elif self.link == "probit":
             sd = self.unit if variance is None else np.sqrt(self.unit**2 + variance)
             for cut in self.cuts.T:
                 yield normal_cdf((eta - cut) / sd, _NORMAL)
@@ -126,6 +136,30 @@ class Scale:
                 passed = odds_against * np.exp(cut)
                 passed += 1.0
                 yield np.reciprocal(passed, out=passed)
+
+
+def _mean_outcome(back: Map, eta: Floats, sd: Floats) -> Floats:
+    """Mean (rows, draws) of a column whose transform is normal, by Gauss-Hermite quadrature.
+
+    Raises
+    ------
+    DataError
+        If the model gives more than a thousandth to what the transform cannot be.
+    """
+    low, high = back.image
+    beyond = special.ndtr((low - eta) / sd) + special.ndtr((eta - high) / sd)
+    worst = float(beyond.mean(axis=1).max(initial=0.0))
+    if worst > MAX_BEYOND:
+        raise DataError(
+            f"the model gives {100 * worst:.2g}% of some rows' outcomes to values that the "
+            "transformed response cannot have, so that they have no mean",
+            mend="model the column itself or its log(), or ask for scale='link'",
+        )
+    nodes, weights = np.polynomial.hermite_e.hermegauss(BACK_NODES)
+    total = np.zeros_like(eta)
+    for node, weight in zip(nodes, weights / weights.sum(), strict=True):
+        total += weight * back.outcomes(eta + node * sd)
+    return total
 
 
 def link_of(model: bmb.Model) -> str:
@@ -161,22 +195,91 @@ def scale_of(fit: xr.DataTree, model: bmb.Model, scale: str, threshold: float | 
     posterior = fit.children["posterior"].to_dataset()
     draws = posterior.sizes["chain"] * posterior.sizes["draw"]
     one = np.ones(draws)
+    response = response_of(spec_of(fit), frame_of(fit))
+    if response.transformed and scale in ("response", "FMR", "FNMR"):
+        found = _of_column(fit, model, response, scale, threshold)
+        if found is not None:
+            return found
     if scale == "link" or (link == "identity" and scale == "response"):
         return Scale(True, one)
     if scale == "latent":
         return Scale(True, latent_sd(fit, model))
     if threshold is not None:
-        sign = {"FMR": -1.0, "FNMR": 1.0}[scale]
-        return Scale(
-            False, latent_sd(fit, model), "probit", np.full((draws, 1), float(threshold)),
-            np.array([0.0 if sign > 0 else 1.0]), np.array([[sign]]),
-        )  # fmt: skip
+        return _rate(latent_sd(fit, model), float(threshold), above=scale == "FNMR")
     inverse: Any = model.family.link[model.family.likelihood.parent].linkinv
     if family != "cumulative":
         return Scale(False, one, link, np.zeros((draws, 1)), inverse=inverse)
     cuts = posterior["threshold"].transpose("chain", "draw", ...).values.reshape(draws, -1)
     constant, weights, labels = _of_categories(scale, list(model.response_term.levels))
     return Scale(False, one, link, cuts, constant, weights, labels, inverse, ordinal=True)
+
+
+def _rate(noise: Floats, cut: float, *, above: bool) -> Scale:
+    """Probability (or one less it) that eta + noise is above a cut."""
+    sign = 1.0 if above else -1.0
+    return Scale(
+        False,
+        noise,
+        "probit",
+        np.full((len(noise), 1), cut),
+        np.array([0.0 if above else 1.0]),
+        np.array([[sign]]),
+    )
+
+
+def _of_column(
+    fit: xr.DataTree, model: bmb.Model, response: Response, scale: str, threshold: float | None
+) -> Scale | None:
+    """The scale of a transformed response's own column; None if the response is a quantity itself.
+
+    Raises
+    ------
+    DataError
+        If there is no way back, or the column has no mean.
+    """
+    if len(response.columns) > 1 and threshold is None:
+        return None  # such as I(a - b): no column's
+    back, family, link = response.back(), spec_of(fit).family, link_of(model)
+    if threshold is not None:
+        above = (scale == "FNMR") == back.increasing
+        return _rate(latent_sd(fit, model), back.cut(threshold), above=above)
+    draws = fit.children["posterior"].sizes["chain"] * fit.children["posterior"].sizes["draw"]
+    if back.line is not None:
+        start, slope = back.line
+        if link == "identity":
+            return Scale(True, np.full(draws, 1 / slope), constant=np.array([start]))
+        inverse: Any = model.family.link[model.family.likelihood.parent].linkinv
+        plain = Scale(False, np.ones(draws), link, np.zeros((draws, 1)), inverse=inverse)
+        return replace(plain, constant=np.array([start]), weights=np.array([[slope]]))
+    if family != "gaussian" or link != "identity":
+        raise DataError(
+            f"{response.column} has no known mean where {response.text} is {family} with link "
+            f"{link}",
+            mend="ask for scale='link', or model the column itself",
+        )
+    if not back.mean:
+        raise DataError(
+            f"{response.column} has no mean where {response.text} is normal",
+            mend="ask for scale='link', or give a threshold and scale='FMR' or 'FNMR'",
+        )
+    return Scale(False, latent_sd(fit, model), cuts=np.zeros((draws, 1)), back=back)
+
+
+def outcome_named(fit: xr.DataTree, scale: str) -> str:
+    """What an estimate on a scale is of: the column, or the response as the formula has it.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> rows = cb.to_frame(cb.demo_study(), "human")
+    >>> fit = cb.fit("log(score) ~ level", rows[rows["score"] > 0], draws=100)
+    >>> outcome_named(fit, "response"), outcome_named(fit, "link")
+    ('score', 'log(score)')
+    """
+    response = response_of(spec_of(fit), frame_of(fit))
+    own = scale in ("response", "FMR", "FNMR") and len(response.columns) == 1
+    binomial = spec_of(fit).family == "binomial"
+    return response.column if own or binomial else response.text.strip("`")
 
 
 def latent_sd(fit: xr.DataTree, model: bmb.Model) -> Floats:

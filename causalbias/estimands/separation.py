@@ -12,7 +12,8 @@ from causalbias.estimands.comparing import paired
 from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
 from causalbias.estimands.summaries import SAMPLE, marked
-from causalbias.models.result import spec_of
+from causalbias.models.response import response_of
+from causalbias.models.result import frame_of, spec_of
 
 
 def separation(
@@ -67,7 +68,12 @@ def separation(
         first, second = (kinds.sel({KIND: label}, drop=True) for label in both)
     else:
         first, second = paired(_moments(genuine, by), _moments(impostor, by))
-    shift, variances = second["mean"] - first["mean"], (first["variance"], second["variance"])
+    fits = [genuine] if impostor is None else [genuine, impostor]
+    outcome, sign = _one_response(fits)
+    shift, variances = (
+        sign * (second["mean"] - first["mean"]),
+        (first["variance"], second["variance"]),
+    )
     total = variances[0] + variances[1]
     found = xr.Dataset(
         {
@@ -78,11 +84,28 @@ def separation(
             "n_impostor": second["n"],
         }
     )
-    fits = [genuine] if impostor is None else [genuine, impostor]
     return marked(found.transpose(*SAMPLE, ...), *fits).assign_attrs(
-        estimand="separation of genuine from impostor distances", outcome="separation",
+        estimand=f"separation of genuine from impostor pairs by {outcome}", outcome="separation",
         scale="standard deviations", population="new",
     )  # fmt: skip
+
+
+def _one_response(fits: Sequence[xr.DataTree]) -> tuple[str, float]:
+    """The response of all, and -1 where it falls as the distance grows.
+
+    Raises
+    ------
+    DataError
+        If one is transformed and another is not, or otherwise: their means have no difference.
+    """
+    found = [response_of(spec_of(fit), frame_of(fit)) for fit in fits]
+    names = list(dict.fromkeys(one.text.strip("`") for one in found))
+    if len(names) > 1:
+        raise DataError(
+            f"the responses are {' and '.join(names)}", mend="give fits of one response"
+        )
+    falls = found[0].map is not None and not found[0].map.increasing
+    return names[0], -1.0 if falls else 1.0
 
 
 def _moments(fit: xr.DataTree, by: Sequence[str]) -> xr.Dataset:
@@ -91,7 +114,7 @@ def _moments(fit: xr.DataTree, by: Sequence[str]) -> xr.Dataset:
         raise DataError(
             f"a {spec_of(fit).family} model has no normal distances", mend="give Gaussian models"
         )
-    over = averaging(fit, by, population="new")
+    over = averaging(fit, by, population="new", scale="link")
     scale_of(fit, over.model, "latent", None)
     residual = np.square(latent_sd(fit, over.model))
     sampled = designs_in(fit, "new")[1]

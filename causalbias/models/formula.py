@@ -117,6 +117,11 @@ def proportion(formula: str) -> tuple[str, str | float]:
     )
 
 
+def left_side(formula: str) -> object:
+    """The parsed response of a formula."""
+    return _parse(formula).left
+
+
 @contextmanager
 def building(formula: str, used: pd.DataFrame) -> Iterator[None]:
     """Raise what bambi and formulae cannot make of a formula as a DataError with their reason."""

@@ -11,7 +11,6 @@ from causalbias.estimands.predictor import (
     centred_covariance,
     coefficients_of,
     design_of,
-    outcome_of,
 )
 from causalbias.estimands.scales import Floats, latent_sd
 from causalbias.models.group_design import GroupDesign, group_designs, level_matrix
@@ -78,7 +77,7 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
         _check_nested(one, labels, frame, column)
     posterior = fit.children["posterior"].to_dataset()
     beta, sigma = coefficients_of(model, posterior), latent_sd(fit, model)
-    outcome, design = frame[outcome_of(fit)].to_numpy(float), design_of(model, frame)
+    outcome, design = np.asarray(model.response_term.data, float), design_of(model, frame)
     counts, precision = row_counts(spec, frame), row_precisions(spec, frame)
     precision = np.ones(len(frame)) if precision is None else precision
     matrices, covariances = [], []
