@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import need_fit
 from causalbias.criticism.missing import missing_by_cell
 from causalbias.criticism.predictive import few_levels, predictive_checks
 from causalbias.criticism.prior import prior_conflicts
@@ -74,6 +75,7 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
     >>> cb.check(fit).attrs["verdict"]
     'pass'
     """
+    need_fit(fit)
     rows = _sampling(fit)
     try:
         rows += [

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
+from causalbias.arguments import need_fit
 from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, outcome_of, total_group_variance
@@ -94,6 +95,8 @@ def compare(
     >>> found["difference"].dims
     ('chain', 'draw', 'unit', 'level')
     """
+    for fit in (a, b):
+        need_fit(fit)
     by = [by] if isinstance(by, str) else list(by)
     if not 0 < rate < 1:
         raise DataError(f"rate is {rate}", mend="give an error rate between 0 and 1")

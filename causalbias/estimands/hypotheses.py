@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import as_draws
 from causalbias.errors import DataError, shown
 from causalbias.estimands.summaries import SAMPLE, drawn, marked
 
@@ -66,6 +67,7 @@ def hypotheses(
     """
     if not expressions:
         raise DataError("no hypothesis", mend='give {"name": "expression"}')
+    draws = as_draws(draws)
     name = drawn(draws, of)
     values = draws[name]
     found = []
@@ -127,6 +129,7 @@ def equivalence(
     low, high = rope
     if not low < high:
         raise DataError(f"the ROPE {low:g} to {high:g} is empty", mend="give (lower, upper)")
+    draws = as_draws(draws)
     values = draws[drawn(draws, of)]
     ends = values.quantile([(1 - prob) / 2, (1 + prob) / 2], dim=SAMPLE)
     lower, upper = (ends.isel(quantile=at, drop=True) for at in (0, 1))

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy import sparse
 
+from causalbias.arguments import need_formula, need_rows
 from causalbias.errors import DataError
 from causalbias.estimands.predictive import new_observations
 from causalbias.estimands.predictor import inverse_link
@@ -72,6 +73,8 @@ def prior_predictive(
     >>> drawn["prior_predictive"]["score"].dims
     ('chain', 'draw', '__obs__')
     """
+    need_formula(formula)
+    need_rows(data)
     spec = ModelSpec(formula, family, link, dict(priors or {}), weights=weights)
     used = model_frame(spec, rows_of(frame_for(formula, data), subset))
     if draws < 1:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import need_rows
 from causalbias.errors import DataError, shown
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns
@@ -111,6 +112,7 @@ def comparisons(
     DataError
         Naming column, row and mend.
     """
+    need_rows(data)
     frame = data
     if isinstance(data, xr.DataTree):
         frame = to_frame(data, "machine")

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias import arguments
+from causalbias.arguments import as_draws
 from causalbias.errors import DataError
 
-SAMPLE = ("chain", "draw")
+SAMPLE = arguments.SAMPLE
 # Whose mean an estimate is, in words.
 POPULATION_WORDS = {
     "new": "mean over the population of groups",
@@ -47,6 +49,7 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
     """
     if not 0 < prob < 1:
         raise ValueError(f"prob is {prob}; give a probability between 0 and 1")
+    draws = as_draws(draws)
     values, tail = draws[drawn(draws, of)], (1 - prob) / 2
     if "ratio" in draws and values.name != "ratio":  # whose ends it is about
         draws = draws.drop_vars("bounded", errors="ignore")
@@ -120,6 +123,7 @@ def drawn(draws: xr.Dataset, of: str | None = None) -> str:
     DataError
         If there is none of that name, naming those there are.
     """
+    draws = as_draws(draws)
     names = [str(key) for key, value in draws.data_vars.items() if "draw" in value.dims]
     if not names or (of is not None and of not in names):
         raise DataError(

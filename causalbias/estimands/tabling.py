@@ -5,6 +5,7 @@ from typing import Any
 
 import xarray as xr
 
+from causalbias.arguments import as_draws
 from causalbias.estimands.summaries import drawn, mark, summarise
 
 try:
@@ -53,6 +54,7 @@ def table(
     >>> "P(&gt; 0)" in cb.table(cb.effects(fit, "level")).as_raw_html()
     True
     """
+    draws = as_draws(draws)
     frame = summarise(draws, prob=prob, of=of)
     frame = frame.drop(columns=[name for name in _HIDDEN if name in frame])
     names = [str(name) for name in frame]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import need_formula, need_rows
 from causalbias.errors import DataError
 from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
@@ -114,6 +115,8 @@ def fit(
     >>> cb.summary(fit)["kind"].to_dict()["level"]
     'population'
     """
+    need_formula(formula)
+    need_rows(data)
     spec = ModelSpec(formula, family, link, dict(priors or {}), counts, weights)
     frame = frame_for(formula, data)
     kept = rows_of(frame, subset)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import need_fit
 from causalbias.errors import DataError
 from causalbias.models.formula import formula_columns
 from causalbias.models.levels import LEVELS, canonical
@@ -102,6 +103,7 @@ def spec_of(fit: xr.DataTree) -> ModelSpec:
     DataError
         If its formula calls what is not listed: a fit's file is no more trusted than any other.
     """
+    need_fit(fit)
     spec = ModelSpec.from_json(fit.attrs["spec"])
     formula_columns(spec.formula)
     return spec
@@ -118,6 +120,7 @@ def failures(fit: xr.DataTree) -> list[str]:
     >>> cb.failures(fit)
     []
     """
+    need_fit(fit)
     return list(json.loads(fit.attrs["failures"]))
 
 
@@ -146,6 +149,7 @@ def frame_of(fit: xr.DataTree) -> pd.DataFrame:
 
     Columns are as `model_frame` gave them: numbers, and factors as ordered categoricals.
     """
+    need_fit(fit)
     packed = fit["constant_data"].to_dataset()
     frame = pd.DataFrame({str(name): packed[name].values for name in packed.data_vars})
     for name in frame:

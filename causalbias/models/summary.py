@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import need_fit
 from causalbias.inference.diagnostics import extreme
 from causalbias.models.priors import read_as
 
@@ -38,6 +39,7 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     >>> cb.summary(fit).index.tolist()
     ['sd(1|annotator)', 'Intercept', 'level', 'sigma']
     """
+    need_fit(fit)
     if not 0 < prob < 1:
         raise ValueError(f"prob is {prob}; give a probability between 0 and 1")
     rows = []

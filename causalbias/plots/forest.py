@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from causalbias.errors import DataError
-from causalbias.estimands.summaries import SAMPLE, summarise
+from causalbias.estimands.summaries import SAMPLE, drawn, summarise
 from causalbias.plots.style import (
     ONE_COLUMN,
     error_bars,
@@ -51,13 +51,15 @@ def forest(
     DataError
         If there are more than two dims: select a level of the others first.
     """
-    name = next(str(key) for key, value in draws.data_vars.items() if "draw" in value.dims)
+    name = drawn(draws)
     dims = [str(dim) for dim in draws[name].dims if dim not in SAMPLE]
     if not dims or len(dims) > 2:
         raise DataError(
             f"the draws have dims {', '.join(dims) or 'none'}",
             mend="give one or two, selecting from the others with .sel",
         )
+    if rows is not None and rows not in dims:
+        raise DataError(f"no dim {rows!r}", mend=f"use one of {', '.join(dims)}")
     rows = rows or max(dims, key=lambda dim: draws.sizes[dim])
     series = [dim for dim in dims if dim != rows]
     table = summarise(draws, prob=prob)

@@ -1,5 +1,6 @@
 """One look for every figure: sizes of a paper's columns, colour-blind safe, readable in grey."""
 
+import inspect
 import io
 import math
 import re
@@ -18,6 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from causalbias.arguments import DRAWS, not_what
+from causalbias.errors import DataError
 from causalbias.estimands.summaries import basis, failed
 from causalbias.writing import replacing
 
@@ -52,15 +55,37 @@ _STYLE = {
 
 
 def styled[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Draw a figure in the house style, leaving the user's own settings alone."""
+    """Draw a figure in the house style, leaving the user's own settings alone.
+
+    Arguments that the figure takes as draws or as a table are checked to be that, and to have the
+    labels that it shows.
+    """
+    whole = inspect.signature(function)
 
     @wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name, value in whole.bind(*args, **kwargs).arguments.items():
+            _check_kind(whole.parameters[name].annotation, value)
         _start_backend()
         with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except KeyError as error:  # a dim, a column or an attribute of another estimate
+                raise DataError(
+                    f"plots.{function.__name__} shows {error.args[0]!s:.60}, which what it was "
+                    "given has not",
+                    mend="give what its docstring names, or plots.forest draws of one or two dims",
+                ) from error
 
     return inner
+
+
+def _check_kind(wanted: object, value: object) -> None:
+    """Raise where a figure of draws, or of a table, was given something else."""
+    if wanted in (xr.Dataset, xr.DataArray) and not isinstance(value, wanted):
+        raise not_what(value, DRAWS)
+    if wanted is pd.DataFrame and not isinstance(value, pd.DataFrame):
+        raise not_what(value, "a table (DataFrame)")
 
 
 @cache

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import need_fit
 from causalbias.errors import DataError
 from causalbias.estimands.summaries import drawn, failed, summarise
 from causalbias.robustness.influence import influence
@@ -63,6 +64,7 @@ def sensitivity(
     >>> found[["level", "diagnosis", "overturned"]].values.tolist()
     [[1, '✓', 0], [2, '✓', 0]]
     """
+    need_fit(fit)
     draws = estimand(fit)
     name = drawn(draws)
     table = summarise(draws, prob=prob)

@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import need_study
 from causalbias.errors import DataError
 from causalbias.study.tree import factors_of, group_of
 
@@ -38,6 +39,7 @@ def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
     >>> cb.to_frame(cb.demo_study(), "machine").columns[:3].tolist()
     ['system', 'pair', 'distance']
     """
+    need_study(study)
     if group not in study.children:
         raise DataError(
             f"the study has no group {group!r}", mend=f"ask for one of {', '.join(study.children)}"

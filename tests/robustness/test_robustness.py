@@ -118,7 +118,7 @@ def test_a_seeds_likelihood_is_that_of_its_normal_distribution(formula, options)
     fit = cb.fit(formula, frame, draws=30, **options)
     model, used = model_of(fit), frame_of(fit)
     draws = fit["posterior"].to_dataset()
-    beta, sigma = coefficients_of(model, used, draws), draws["sigma"].values.ravel()
+    beta, sigma = coefficients_of(model, draws), draws["sigma"].values.ravel()
     written = used.loc[used.index.repeat(used["n"])] if "counts" in options else used
     written = written.reset_index(drop=True)
     found = log_likelihoods(fit, "seed")

@@ -1,0 +1,122 @@
+"""What a function was given in place of what it takes: one error for all wrong guesses."""
+
+import pandas as pd
+import xarray as xr
+
+from causalbias.errors import DataError
+
+SAMPLE = ("chain", "draw")
+FIT = "a fit"
+STUDY = "a study"
+ROWS = "a study or a table of rows"
+DRAWS = "the draws of an estimate"
+# What to do with what was given, to come to what is taken.
+_WAYS = {
+    (FIT, STUDY): "fit a model to it first: fit = cb.fit('distance ~ race + (1|seed)', study)",
+    (FIT, "a table"): "fit a model to its rows first: fit = cb.fit('y ~ x', table)",
+    (FIT, DRAWS): "give the fit itself, what cb.fit returned; cb.summarise makes tables of draws",
+    (DRAWS, FIT): "compute an estimate first, such as cb.effects(fit, 'race'); cb.summary(fit) is "
+    "the table of a fit's parameters",
+    (DRAWS, "a table"): "give the draws that cb.effects or another verb returned, not their table",
+    (DRAWS, STUDY): "fit a model and compute an estimate first: cb.effects(fit, 'race')",
+    (ROWS, FIT): "give the study or the table that it was fitted to",
+    (ROWS, DRAWS): "give the study or the table of rows, not estimates from it",
+    (ROWS, "a text"): "load it first: cb.load or pd.read_csv",
+    (STUDY, "a table"): "make a study of it first: cb.make_study, or cb.load('tidy', folder)",
+    (STUDY, "a text"): "open it first: cb.open or cb.load",
+}
+_ELSE = {
+    FIT: "give what cb.fit returned",
+    DRAWS: "give what cb.effects or another verb returned",
+    ROWS: "give a study (cb.load, cb.make_study) or a DataFrame",
+    STUDY: "give what cb.load or cb.make_study returned",
+    "a formula": "write it as text, before the data: cb.fit('distance ~ race + (1|seed)', study)",
+}
+
+
+def kind_of(value: object) -> str:
+    """What a value is, as one of the kinds that functions take, or the name of its type."""
+    if isinstance(value, xr.DataTree):
+        if "posterior" in value.children and "spec" in value.attrs:
+            return FIT
+        return STUDY if "factors" in value.attrs else "a DataTree"
+    if isinstance(value, xr.Dataset | xr.DataArray):
+        return DRAWS if set(SAMPLE) <= set(value.dims) else f"a {type(value).__name__}"
+    if isinstance(value, pd.DataFrame):
+        return "a table"
+    if isinstance(value, str):
+        return "a text"
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def described(value: object) -> str:
+    """What a value is, for an error.
+
+    Examples
+    --------
+    >>> described("race"), described(pd.DataFrame({"a": [1]})), described(None)
+    ("the text 'race'", 'a table with columns a', 'nothing')
+    """
+    kind = kind_of(value)
+    if isinstance(value, str):
+        return f"the text {value if len(value) <= 40 else value[:37] + '...'!r}"
+    if isinstance(value, pd.DataFrame):
+        names = ", ".join(map(str, value.columns[:6]))
+        return f"a table with columns {names}" + (", ..." if value.shape[1] > 6 else "")
+    if isinstance(value, xr.Dataset) and kind == DRAWS:
+        return f"{kind} ({', '.join(map(str, value.data_vars))})"
+    return kind
+
+
+def not_what(value: object, wanted: str) -> DataError:
+    """The error of a value that is not of the kind wanted.
+
+    Examples
+    --------
+    >>> print(not_what("race", FIT))
+    a fit is needed here, and the text 'race' was given. Mend: give what cb.fit returned.
+    """
+    return DataError(
+        f"{wanted} is needed here, and {described(value)} was given",
+        mend=_WAYS.get((wanted, kind_of(value)), _ELSE.get(wanted, "give that")),
+    )
+
+
+def need_fit(value: object) -> None:
+    """Raise unless a value is a fit."""
+    if kind_of(value) != FIT:
+        raise not_what(value, FIT)
+
+
+def need_rows(value: object) -> None:
+    """Raise unless a value is a study or a table of rows."""
+    if not (isinstance(value, pd.DataFrame) or kind_of(value) == STUDY):
+        raise not_what(value, ROWS)
+
+
+def need_study(value: object) -> None:
+    """Raise unless a value is a study."""
+    if kind_of(value) != STUDY:
+        raise not_what(value, STUDY)
+
+
+def need_formula(value: object) -> None:
+    """Raise unless a value is the text of a formula."""
+    if not isinstance(value, str):
+        raise not_what(value, "a formula")
+
+
+def as_draws(value: object) -> xr.Dataset:
+    """Draws of an estimate as a Dataset; a single variable of one is taken for it.
+
+    Examples
+    --------
+    >>> one = xr.DataArray(np.zeros((1, 2)), dims=("chain", "draw"), name="effect")
+    >>> list(as_draws(one))
+    ['effect']
+    """
+    if isinstance(value, xr.DataArray) and kind_of(value) == DRAWS:
+        return value.to_dataset(name=value.name or "value").assign_attrs(value.attrs)
+    if not isinstance(value, xr.Dataset):
+        raise not_what(value, DRAWS)
+    return value
