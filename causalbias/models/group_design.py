@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from causalbias.errors import DataError
+from causalbias.models.centring import centring_of, parts_of
 from causalbias.models.evaluation import evaluate
 from causalbias.models.formula import building, one_level
 from causalbias.models.groups import group_parts
-
-MIN_SPREAD = 1e-6  # sd over mean, below which a draw's variance at the mean has lost its digits
 
 
 @dataclass(frozen=True)
@@ -111,12 +110,7 @@ class GroupDesign:
         return level_matrix(self.columns(frame), self.codes(frame), len(self.levels))
 
     def centring(self, frame: pd.DataFrame, *, centre: bool | None = None) -> NDArray[np.float64]:
-        """The matrix T (k, k) by which the effects' columns are centred and scaled.
-
-        Columns times T have means of zero and standard deviations of one where they are numeric.
-        From a product of numbers what it has in common with its parts is taken, and from one with
-        a factor's levels their means within levels, as if each variable had been centred before.
-        If u are effects of the columns times T, T u are those of the columns themselves.
+        """The matrix T (k, k) of `centring_of` by which the effects' columns are centred.
 
         Parameters
         ----------
@@ -125,73 +119,12 @@ class GroupDesign:
         centre : bool, optional
             Whether to centre, or only to scale; by default where effects are correlated: only
             then is the model of the centred columns the same model.
-
-        Raises
-        ------
-        DataError
-            If a column to be centred varies too little beside its mean.
         """
-        columns = self.columns(frame)
-        parts = self._parts()
-        whole = np.eye(columns.shape[1])
-        order = sorted(range(len(parts)), key=lambda j: len(parts[j].numeric))
-        now = columns.copy()
-        for j in order:
-            if not parts[j].numeric:
-                continue
-            if self.correlated if centre is None else centre:
-                _check_spread(columns[:, j], parts[j].term)
-                lower = [i for i in order[: order.index(j)] if _is_part(parts[i], parts[j])]
-                lower = lower or [i for i in order if parts[i].term == "Intercept"]
-                for _ in range(2):  # once more for what rounding leaves
-                    slopes = np.linalg.lstsq(now[:, lower], now[:, j], rcond=1e-10)[0]
-                    now[:, j] -= now[:, lower] @ slopes
-                    whole[:, j] -= whole[:, lower] @ slopes
-            spread = float(np.std(now[:, j]))
-            if spread > 1e-12 * np.abs(columns[:, j]).max(initial=0.0):
-                now[:, j] /= spread
-                whole[:, j] /= spread
-        return whole
-
-    def _parts(self) -> list["_Part"]:
-        """What each column is made of."""
-        found = []
-        for name, size in zip(self.common.slices, self.sizes(), strict=True):
-            sets: dict[str, set[str]] = {"numeric": set(), "categoric": set()}
-            for one in getattr(self.common.terms[name], "components", ()):
-                sets.setdefault(one.kind, set()).update(getattr(one, "var_names", {one.name}))
-            one_part = _Part(name, frozenset(sets["numeric"]), frozenset(sets["categoric"]))
-            found += [one_part] * size
-        return found
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A column's term, and the variables that it takes as numbers and as factors."""
-
-    term: str
-    numeric: frozenset[str]
-    categoric: frozenset[str]
-
-
-def _is_part(lower: _Part, higher: _Part) -> bool:
-    """Whether a column is made of some of another's numbers, and of all of its factors."""
-    return (
-        lower.term != higher.term
-        and lower.categoric == higher.categoric
-        and lower.numeric <= higher.numeric
-    )
-
-
-def _check_spread(column: NDArray[np.float64], name: str) -> None:
-    spread, mean = float(np.std(column)), float(np.mean(column))
-    if 0 < spread < MIN_SPREAD * abs(mean):
-        raise DataError(
-            f"{name} varies by {spread:.3g} about {mean:.6g}: too little beside it for a slope of "
-            "each level in numbers of 16 digits",
-            mend="subtract a constant from it",
-            column=name,
+        parts = parts_of(
+            self.common.terms, dict(zip(self.common.slices, self.sizes(), strict=True))
         )
+        centre = self.correlated if centre is None else centre
+        return centring_of(self.columns(frame), parts, centre=centre)
 
 
 def level_matrix(

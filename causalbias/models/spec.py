@@ -11,6 +11,7 @@ import pandas as pd
 from pandas.api import types
 
 from causalbias.errors import DataError, shown
+from causalbias.models.centring import widen_margins
 from causalbias.models.formula import building, formula_columns, one_level, proportion
 from causalbias.models.group_design import check_labels
 from causalbias.models.groups import bambi_formula, common_formula
@@ -348,6 +349,7 @@ def _bambi(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataF
                 priors=parse_priors(priors) or None,
             )
     _check_terms(model, used)
+    widen_margins(model, priors)
     if spec.family == "cumulative" and "threshold" not in priors:
         _widen_thresholds(model)
     return model

@@ -15,8 +15,8 @@ def fit():
 
 @pytest.fixture(scope="module")
 def one_level():
-    frame = pd.DataFrame({"y": [1.0, 2, 4, 3], "a": 7})
-    return cb.fit("y ~ 1 + (1|a)", frame, draws=50)
+    frame = pd.DataFrame({"y": [1.0, 2, 4, 3], "a": 7, "x": [0, 1, 1, 0]})
+    return cb.fit("y ~ x:a", frame, draws=50)
 
 
 @pytest.mark.parametrize(

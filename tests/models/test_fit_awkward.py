@@ -125,6 +125,36 @@ def test_improper_posteriors_are_refused_by_any_method(rows):
             cb.fit("y ~ x", rows.assign(y=3 - 2 * rows["x"]), method=method)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_factor_mostly_of_single_levels_is_proper(seed):
+    """A level's only row is fitted exactly by its effect, and the others are not."""
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(5), [300, 1, 1, 2, 1])
+    frame = pd.DataFrame({"x": rng.normal(size=len(g)), "g": g})
+    frame["y"] = rng.normal(size=5)[g] + rng.normal(size=len(g))
+    fit = cb.fit("y ~ x + (x|g)", frame, draws=250)
+    assert 0.85 < float(fit["posterior"]["sigma"].mean()) < 1.15
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_raters_of_few_answers_are_proper(seed):
+    rng = np.random.default_rng(seed)
+    g = np.concatenate([np.arange(15), np.arange(4)])
+    frame = pd.DataFrame({"g": g, "y": rng.normal(50, 10, 15)[g] + rng.normal(0, 5, len(g))})
+    fit = cb.fit("y ~ 1 + (1|g)", frame, draws=250)
+    total = fit["posterior"]["1|g_sigma"] ** 2 + fit["posterior"]["sigma"] ** 2
+    assert 0.3 < float(np.sqrt(total).mean()) / frame["y"].std() < 3
+
+
+def test_noise_too_small_for_the_numbers_is_no_exact_fit():
+    """y is all but constant within groups: proper, and nothing says that it is not."""
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(12), 5)
+    frame = pd.DataFrame({"g": g, "y": 1.5 * g + rng.normal(0, 1e-4, len(g))})
+    fit = cb.fit("y ~ 1 + (1|g)", frame, draws=250)
+    assert float(fit["posterior"]["sigma"].mean()) == pytest.approx(1e-4, rel=0.3)
+
+
 def test_more_coefficients_than_rows_follow_their_priors():
     rng = np.random.default_rng(13)
     frame = pd.DataFrame(rng.normal(size=(6, 10)), columns=list("abcdefghij")).assign(

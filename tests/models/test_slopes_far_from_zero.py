@@ -1,5 +1,6 @@
 """Slopes of numbers far from zero, huge or tiny: the model of the centred ones, as they are."""
 
+import bambi as bmb
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 import causalbias as cb
 from causalbias.errors import DataError
 from causalbias.models.group_design import group_designs
+from causalbias.models.spec import ModelSpec, common_model, model_frame
 
 GROUPS = 18
 
@@ -107,3 +109,38 @@ def test_centring_is_exact_and_does_not_see_the_origin(shift, scale, effects):
         )
     limit = 1e-11 * (1 + abs(shift) / scale) ** 2 + 1e-9
     np.testing.assert_allclose(found[0], found[1], rtol=0, atol=limit)
+
+
+@pytest.mark.parametrize("effects", ["x*a", "x + I(x**2)"])
+def test_products_of_the_population_do_not_see_the_origin(rows, effects):
+    """bambi's default priors of a product of years rule out that slopes differ."""
+    rng = np.random.default_rng(2)
+    kind = np.where(rows["a"] == 1, "q", "p")
+    y = rng.normal(0, 0.5, len(rows)) + rows["x"] + 2.0 * rows["x"] * (kind == "q")
+    name = "x:a[q]" if effects == "x*a" else "I(x ** 2)"
+    tables, differences = [], []
+    for shift, scale in ((-4.5, 1.0), (2000.0, 1.0), (3e4, 1.0), (0.0, 1e-6)):
+        frame = rows.assign(a=kind, y=y, x=shift + scale * rows["x"])
+        fit = cb.fit(f"y ~ {effects}", frame, draws=500)
+        power = scale if effects == "x*a" else scale**2
+        tables.append(cb.summary(fit).loc[name, ["estimate", "sd"]].to_numpy(float) * power)
+        if effects == "x*a":
+            found = cb.summarise(cb.effects(fit, "a"))
+            differences.append(found[["estimate", "sd"]].to_numpy(float)[0])
+    for found in (tables, differences):
+        for one in found[1:]:
+            assert abs(one[0] - found[0][0]) < 0.15 * found[0][1]
+            assert one[1] == pytest.approx(found[0][1], rel=0.1)
+
+
+def test_default_priors_without_products_are_bambis(rows):
+    frame = rows.assign(x=rows["x"] + 2000, a=np.where(rows["a"] == 1, "q", "p"))
+    spec = ModelSpec("y ~ x + a")
+    ours = common_model(spec, model_frame(spec, frame))
+    theirs = bmb.Model("y ~ x + a", frame)
+    for name in ("x", "a"):
+        found, expected = (
+            np.ravel(one.parameters["mu"].common_terms[name].prior.args["sigma"])
+            for one in (ours, theirs)
+        )
+        np.testing.assert_allclose(found, expected)
