@@ -36,8 +36,8 @@ rng = np.random.default_rng(7)
 # ## A generator of your own
 #
 # It takes latents (one row a face) and, if it has any, controls that can be set beside them, and
-# returns pictures: 8-bit RGB. That is the whole contract; a GAN or a diffusion model on a GPU is
-# wrapped alike, and `cb.stimuli.torch_generator` reads one from a TorchScript or torch.export
+# returns pictures: 8-bit RGB, always the same for the same row. That is the whole contract; a GAN or
+# a diffusion model on a GPU is wrapped alike, and `cb.stimuli.torch_generator` reads one from a TorchScript or torch.export
 # file. Here, 20 lines of numpy:
 
 # %%

@@ -33,6 +33,8 @@ NAME = re.compile(
 # Published operating thresholds on the Euclidean distance.
 THRESHOLDS = {"dlib": 0.6}
 CHIPS = "chips"
+# Not what macOS writes beside files, ._1320_age_0.jpg.
+IMAGE = re.compile(r"[^.].*\.(jpe?g|jfif|png|gif|webp|avif|bmp|tiff?)", re.IGNORECASE)
 ORDER = ["attribute", "seed", "level"]
 
 
@@ -83,13 +85,20 @@ def _load_experiment(csv: Path) -> Study:
     for file in systems:
         check_inside(file, csv.parent)
     if not systems and (csv.parent / CHIPS).is_dir():
-        stimuli = _named_faces([path.name for path in (csv.parent / CHIPS).glob("*.jpg")], CHIPS)
+        files = sorted(path.name for path in (csv.parent / CHIPS).iterdir() if path.is_file())
+        images = [name for name in files if IMAGE.fullmatch(name)]
+        stimuli = _named_faces(images, CHIPS)
         stimuli = stimuli.sort_values(ORDER, ignore_index=True)
         return build(
             stimuli=stimuli,
             pairs=pairs_by_design(stimuli),
             provenance=pd.DataFrame(records),
-            excluded=exclusions(_incomplete(stimuli.assign(detected=True), CHIPS)),
+            excluded=exclusions(
+                [
+                    *_incomplete(stimuli.assign(detected=True), CHIPS),
+                    (CHIPS, "files", "not an image", len(files) - len(images)),
+                ]
+            ),
         )
     if not systems:
         return build(provenance=pd.DataFrame(records))

@@ -79,6 +79,10 @@ class Embedder:
     threshold: float = math.nan
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip() or not self.weights:
+            raise DataError(
+                "an embedder without a name or weights' hash", mend="give both, as text"
+            )
         for what, value, known in (
             ("colour", self.colour, COLOURS),
             ("metric", self.metric, METRICS),
@@ -88,8 +92,8 @@ class Embedder:
                 raise DataError(
                     f"{what} {value!r}", mend=f"use one of {', '.join(known)}", file=self.name
                 )
-        if not self.name.strip() or not self.weights:
-            raise DataError("an embedder without a name or weights' hash", mend="give both")
+        if not isinstance(self.threshold, int | float | np.number):
+            raise DataError(f"threshold {self.threshold!r}", mend="give a number", file=self.name)
         object.__setattr__(self, "size", checked_size(self.size, self.name))
         if self.normalise is not None:
             _check_normalise(self.normalise, 1 if self.colour == "grey" else 3, self.name)
@@ -364,18 +368,19 @@ def check_steady(embedder: Embedder, images: np.ndarray, found: np.ndarray) -> N
     Raises
     ------
     DataError
-        If the same images give other embeddings when they are run again, turned round, or alone.
+        If the same images give other embeddings when they are run again, turned round, or without
+        the others, or one image twice in a batch has two embeddings.
     """
     backwards, again = embedder.vectors(images[::-1]), embedder.vectors(images[::-1])
-    if _differ(backwards, again, REPEATED):
+    twin = embedder.vectors(np.repeat(images[:1], 2, axis=0))
+    if _differ(backwards, again, REPEATED) or _differ(twin[0], twin[1], REPEATED):
         raise DataError(
             "one image gives two embeddings: the network draws noise, or keeps something from one "
             "image to the next, so that all else is not held fixed",
             mend="export it for use and not for training (model.eval()), without random layers",
             file=embedder.name,
         )
-    alone = embedder.vectors(images[:1]) if len(images) > 1 else found
-    if _differ(found, backwards[::-1], BESIDE) or _differ(found[:1], alone, BESIDE):
+    if _differ(found, backwards[::-1], BESIDE) or _differ(found[0], twin[0], BESIDE):
         raise DataError(
             "the embedding of an image depends on the images beside it in the batch",
             mend="export the network for use and not for training (model.eval())",

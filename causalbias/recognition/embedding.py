@@ -3,9 +3,10 @@
 import hashlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError, user_path
@@ -13,6 +14,7 @@ from causalbias.recognition.alignment import NOT_ALIGNED, RECIPES, align_face
 from causalbias.recognition.choose import embedder as choose
 from causalbias.recognition.embedder import ALIGNMENTS, Embedder, check_steady, first_line
 from causalbias.recognition.images import (
+    BLANK,
     OK,
     Decoded,
     decode,
@@ -42,7 +44,7 @@ Progress = Callable[[str, int, int], None]
 
 def embed(
     images: str | Path | Mapping[str, str | Path],
-    embedder: str | Embedder | Sequence[str | Embedder] = "dlib",
+    embedder: str | Path | Embedder | Sequence[str | Path | Embedder] = "dlib",
     *,
     align: str | None = None,
     store: str | Path | None = None,
@@ -56,8 +58,8 @@ def embed(
     images : directory, or mapping of stimulus to path
         Of a directory, every image below it; a stimulus is called by its path without the ending.
         `attrs["left_out"]` says how many other files are there.
-    embedder : str, Embedder or a sequence of them, default "dlib"
-        A name is passed to `embedder`.
+    embedder : str, path, Embedder or a list of them, default "dlib"
+        A name or path is passed to `embedder`.
     align : {"dlib", "arcface", "none"}, optional
         How faces are found and cropped; by default as each embedder was trained. "none" for
         images that are such crops already. See `align_face`.
@@ -98,8 +100,7 @@ def embed(
     >>> found.sizes["stimulus"], found["status"].values.tolist()
     (2, [['ok', 'ok']])
     """
-    several = [embedder] if isinstance(embedder, str | Path | Embedder) else list(embedder)
-    chosen = [one if isinstance(one, Embedder) else choose(one) for one in several]
+    chosen = _chosen(embedder)
     _check(chosen, align, batch)
     files, left_out = _files(images)
     place = None if store is None else user_path(store)
@@ -110,12 +111,31 @@ def embed(
     return _joined(parts).assign_attrs(left_out=left_out)
 
 
+def _chosen(embedder: str | Path | Embedder | Sequence[str | Path | Embedder]) -> list[Embedder]:
+    several: Sequence[object] = [embedder]
+    if isinstance(embedder, Sequence) and not isinstance(embedder, str):
+        several = embedder
+    found = []
+    for one in several:
+        if not isinstance(one, str | Path | Embedder):
+            raise DataError(
+                f"{one!r} is no embedder", mend="make one of a file or function by cb.embedder"
+            )
+        found.append(one if isinstance(one, Embedder) else choose(one))
+    return found
+
+
 def _files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str, Path], str]:
     """Images by stimulus, and in words what else is in their folder."""
     if isinstance(images, str | Path):
         found, others = list_files(images)
         told = f"{len(others)} that are no images, such as {others[0].name!r}" if others else ""
         return found, told
+    if not isinstance(images, Mapping):
+        raise DataError(
+            f"images of type {type(images).__name__}",
+            mend="give a directory, or a mapping of stimulus to path",
+        )
     names = [str(name) for name in images]
     if len(set(names)) < len(names):
         raise DataError("two images of one stimulus", mend="give each stimulus once")
@@ -176,6 +196,8 @@ def _crop(content: bytes, method: str, size: tuple[int, int]) -> Decoded:
         crop = align_face(image.pixels, method, size)
     except (RuntimeError, MemoryError) as error:  # dlib's, of single images
         return Decoded(None, NOT_ALIGNED, f"{type(error).__name__}: {first_line(error)}")
+    if crop.pixels is not None and (crop.pixels == crop.pixels[0, 0]).all():
+        return Decoded(None, BLANK, crop.note)
     return Decoded(crop.pixels, crop.status, "; ".join(filter(None, [image.note, crop.note])))
 
 
@@ -265,6 +287,20 @@ def _joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
                      compat="equals", combine_attrs="override")  # fmt: skip
 
 
+def _below(root: Path, image: str) -> Path:
+    """The path of an image below a directory, written with slashes or as Windows does."""
+    path = root / user_path(image)
+    if "\\" in image and not path.is_file():
+        path = root / PureWindowsPath(image).as_posix()
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise DataError(
+            f"the image {path.name!r} lies outside the directory",
+            mend="move it in",
+            file=str(root),
+        )
+    return path
+
+
 def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
     """Where the images of a study's faces lie: stimulus to path.
 
@@ -272,7 +308,7 @@ def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
     ----------
     study : DataTree
         With ``/stimuli``. Its `image` is a path below the root; without it, an image is called
-        as its stimulus.
+        as its stimulus. A face without an image is left out: its pairs get the status "no image".
     root : directory
 
     Raises
@@ -286,16 +322,13 @@ def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
     present = stimuli["present"].values
     names = stimuli["stimulus"].values[present].astype(str).tolist()
     if "image" in stimuli:
-        home = Path(root).resolve()
-        paths = [Path(root) / image for image in stimuli["image"].values[present].astype(str)]
-        for path in paths:
-            if not path.resolve().is_relative_to(home):
-                raise DataError(
-                    f"the image {path.name!r} lies outside the directory",
-                    mend="move it in",
-                    file=str(root),
-                )
-        found = {name: path for name, path in zip(names, paths, strict=True) if path.is_file()}
+        images = stimuli["image"].values[present]
+        paths = {
+            name: _below(user_path(root), str(image))
+            for name, image in zip(names, images, strict=True)
+            if not pd.isna(image) and str(image).strip()
+        }
+        found = {name: path for name, path in paths.items() if path.is_file()}
     else:
         files = list_images(root)
         found = {name: files[name] for name in names if name in files}

@@ -170,7 +170,10 @@ def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
     network = build("clip", read_state_dict(path), path.name)
     _check_finite(network.state_dict(), path.name)
     longest, words = len(network.positional_embedding), network.token_embedding.num_embeddings
-    tokens = np.asarray(tokens)
+    try:
+        tokens = np.asarray(tokens)
+    except ValueError:  # texts of several lengths
+        tokens = np.empty(0, object)
     fits = tokens.ndim == 2 and tokens.dtype.kind in "iu" and tokens.shape[1] <= longest
     if not fits or tokens.size == 0 or tokens.min() < 0 or tokens.max() >= words:
         raise DataError(

@@ -63,17 +63,20 @@ class Generator:
         Raises
         ------
         DataError
-            If latents or controls do not fit, what comes out are no pictures, or the first latent
+            If latents or controls do not fit, what comes out are no pictures, or the last latent
             gives another picture when it is run again: the generator draws noise.
         """
-        latent = np.asarray(latent, float)
+        latent = _numbers(latent, "latents", self.name)
         if latent.ndim != 2 or latent.shape[1] != self.latents or not np.isfinite(latent).all():
             raise DataError(
                 f"latents of shape {latent.shape}",
                 mend=f"give finite numbers (n, {self.latents})",
                 file=self.name,
             )
-        given = {name: np.asarray(value, float) for name, value in controls.items()}
+        given = {
+            name: _numbers(value, f"control {name!r}", self.name)
+            for name, value in controls.items()
+        }
         for name, value in given.items():
             if name not in self.controls or value.shape != (len(latent),):
                 raise DataError(
@@ -83,7 +86,7 @@ class Generator:
                 )
         made = self._pictures(latent, given)
         if len(made):
-            self._check_steady(latent, given, made[:1])
+            self._check_steady(latent, given, made[-1])
         return made
 
     def _pictures(self, latent: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
@@ -98,14 +101,18 @@ class Generator:
         return made
 
     def _check_steady(
-        self, latent: np.ndarray, given: dict[str, np.ndarray], first: np.ndarray
+        self, latent: np.ndarray, given: dict[str, np.ndarray], last: np.ndarray
     ) -> None:
-        """Check that the first picture is a matter of its latent and controls alone."""
-        one = latent[:1], {name: value[:1] for name, value in given.items()}
-        alone = first if len(latent) == 1 else self._pictures(*one)
-        again = self._pictures(*one)
-        moved = np.abs(alone.astype(int) - again) if alone.shape == again.shape else np.array([255])
-        if moved.max() > 1 or moved.mean() > REPEATED:
+        """Check that the last picture is a matter of its latent and controls alone.
+
+        It is drawn again, and twice in one batch: noise of one seed differs between its places.
+        """
+        number = 1 if len(latent) == 1 else 2
+        same = np.repeat(latent[-1:], number, axis=0)
+        controls = {name: np.repeat(value[-1:], number) for name, value in given.items()}
+        alone = last[None] if number == 1 else self._pictures(same, controls)
+        again = self._pictures(same, controls)
+        if _moved(alone, again) or _moved(again[0], again[-1]):
             raise DataError(
                 "one latent gives two pictures: the generator draws noise, so that all else is not "
                 "held fixed",
@@ -113,12 +120,27 @@ class Generator:
                 "for training (model.eval())",
                 file=self.name,
             )
-        if first.shape != alone.shape or np.abs(first.astype(float) - alone).mean() > BESIDE:
+        if last.shape != again.shape[1:] or np.abs(last.astype(float) - again[0]).mean() > BESIDE:
             raise DataError(
                 "the picture of a latent depends on the latents beside it in the batch",
                 mend="export the generator for use and not for training (model.eval())",
                 file=self.name,
             )
+
+
+def _numbers(values: Any, what: str, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values, float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what} are no numbers", mend="give numbers", file=name) from error
+
+
+def _moved(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether pictures differ by more than rounding."""
+    if one.shape != other.shape:
+        return True
+    change = np.abs(one.astype(int) - other)
+    return bool(change.max() > 1 or change.mean() > REPEATED)
 
 
 def torch_generator(

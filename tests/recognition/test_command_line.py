@@ -59,6 +59,19 @@ def test_chips_and_ratings_alone_make_the_study_that_the_stored_embeddings_make(
         assert waiting[group].to_dataset().identical(reference[group].to_dataset())
 
 
+def test_chips_of_any_format_are_faces_and_other_files_are_counted(omi, tmp_path):
+    shutil.copy(omi / "validation_artificial.csv", tmp_path)
+    (tmp_path / "chips").mkdir()
+    names = ["1320_familiar_0.jpg", "1320_familiar_1.JPG", "1320_familiar_2.png"]
+    for name in [*names, "._1320_familiar_0.jpg", "notes.txt"]:
+        (tmp_path / "chips" / name).write_bytes(b"")
+    study = cb.load("omi", tmp_path)
+    faces = cb.to_frame(study, "stimuli")["stimulus"].tolist()
+    assert faces == ["1320_familiar_0", "1320_familiar_1", "1320_familiar_2"]
+    excluded = study["excluded"].to_dataset().to_dataframe().set_index("what")
+    assert excluded.loc["files", "count"] == 2
+
+
 @pytest.mark.slow
 def test_from_jpeg_to_effects(omi, chips, tmp_path):
     """Six seeds and one attribute in full: the report's numbers are those of the stored file."""
@@ -121,6 +134,19 @@ def test_images_of_looks_only_below_its_root(tmp_path, noisy_folder):
             cb.make_study(factors=["seed"], stimuli=cb.stimuli_from_names(["zz"], "{seed}")),
             noisy_folder,
         )
+
+
+def test_a_face_without_an_image_and_a_path_as_windows_writes_it(tmp_path, noisy_folder):
+    faces = cb.stimuli_from_names(["a", "b", "c", "d"], "{seed}").assign(
+        image=[r"images\f0.png", "images/f1.png", "", "images/gone.png"]
+    )
+    study = cb.make_study(factors=["seed"], stimuli=faces)
+    found = cb.images_of(study, tmp_path)
+    assert {name: path.name for name, path in found.items()} == {"a": "f0.png", "b": "f1.png"}
+    for outside in (r"..\x.png", "/etc/passwd", "../images/../../x.png"):
+        climbing = cb.make_study(factors=["seed"], stimuli=faces.assign(image=outside))
+        with pytest.raises(cb.DataError, match="lies outside"):
+            cb.images_of(climbing, tmp_path / "images")
 
 
 def test_tables_of_faces_and_pairs_wait_for_an_embedder(noisy_folder, tmp_path):

@@ -180,6 +180,28 @@ def test_arguments_without_effect_are_refused():
     assert cb.embedder(colours, name="a", version="1", size=np.array(SIZE)).fingerprint
 
 
+def test_arguments_of_another_kind_are_one_error(noisy_folder):
+    for wrong in (None, 5, colours, [colours], []):
+        with pytest.raises(cb.DataError, match=r"is no embedder|at least one"):
+            cb.embed(noisy_folder, wrong)
+    for wrong in ([noisy_folder / "f0.png"], None, 5):
+        with pytest.raises(cb.DataError, match="a mapping of stimulus to path"):
+            cb.embed(wrong, mean_colour())
+    with pytest.raises(cb.DataError, match="images are not there"):
+        cb.embed({"a": noisy_folder}, mean_colour())
+
+
+def test_noise_of_one_seed_is_noise_all_the_same(noisy_folder):
+    """It differs between the places of a batch."""
+
+    def forward(images):
+        noise = np.random.default_rng(0).normal(size=(len(images), 3))
+        return colours(images) + 0.1 * noise
+
+    with pytest.raises(cb.DataError, match="one image gives two embeddings"):
+        embedded(noisy_folder, forward)
+
+
 # Crops -------------------------------------------------------------------------------------------
 
 

@@ -208,6 +208,12 @@ def test_a_function_that_draws_noise_is_refused(tmp_path):
     with pytest.raises(cb.DataError, match="one latent gives two pictures"):
         cb.stimuli.render(noisy, faces, np.zeros((1, 2)), tmp_path)
 
+    def seeded(latent, _):
+        return np.random.default_rng(0).integers(0, 256, (len(latent), 4, 4, 3), np.uint8)
+
+    with pytest.raises(cb.DataError, match="one latent gives two pictures"):
+        cb.stimuli.Generator("seeded", seeded, 2, "1")(np.zeros((2, 2)))
+
     def broken(latent, _):
         raise KeyError("inside")
 
