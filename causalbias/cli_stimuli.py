@@ -10,13 +10,13 @@ from causalbias.errors import DataError
 if TYPE_CHECKING:
     from causalbias.studies.checks import Checks
 
-RANGE = re.compile(r"(-?[0-9]{1,9})\.\.(-?[0-9]{1,9})")
+RANGE = re.compile(r"(-?(?:0|[1-9][0-9]{0,8}))\.\.(-?(?:0|[1-9][0-9]{0,8}))")
 # Columns of pairs and assignments.
 RESERVED = {
     "stimulus", "attribute", "level", "pair", "stimulus_a", "stimulus_b", "kind", "varies",
     "task", "annotator", "order", "item", "question", "role", "trial", "image", "generator",
 }  # fmt: skip
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")  # "01" is a name
 
 
 def plan(
@@ -106,6 +106,10 @@ def parse_levels(text: str) -> tuple[str, list[object]]:
         if high - low >= 100_000:
             raise DataError(f"{high - low + 1:,} levels of {name!r}", mend="give fewer")
         return name, list(range(low, high + 1))
+    if re.fullmatch(r"[^,]*[0-9]\.\.[^,]*", levels.strip()):
+        raise DataError(
+            f"{text!r} is no range of whole numbers", mend="write seed=1..20, without leading zeros"
+        )
     if all(NUMBER.fullmatch(one) for one in parts):
         return name, [float(one) if "." in one else int(one) for one in parts]
     return name, list(parts)

@@ -90,11 +90,11 @@ def joint_rows(study: xr.DataTree, system: str, *, question: str = "identity") -
     if system not in systems:
         raise DataError(f"no system {system!r}", mend=f"use one of {', '.join(systems)}")
     asked = first_answers(human[human["question"] == question])
-    if "pair" not in asked or not (asked["pair"] != "").any():
+    if "pair" not in asked or not asked["pair"].notna().any():
         raise DataError(
             f"no answers to {question!r} about pairs", mend="name a question asked about pairs"
         )
-    of_pair = asked[asked["pair"] != ""].groupby("pair")["score"]
+    of_pair = asked[asked["pair"].notna()].groupby("pair")["score"]
     scores = pd.DataFrame(
         {
             "score": of_pair.mean(),

@@ -7,7 +7,7 @@ from typing import Any
 from causalbias.datasets.causalface import load_causalface
 from causalbias.datasets.omi import load_omi, load_omi_ratings
 from causalbias.datasets.tidy import load_tidy
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
 from causalbias.study.tree import Study
 
 LOADERS: dict[str, Callable[..., Study]] = {
@@ -43,4 +43,4 @@ def load(dataset: str, path: str | Path, **layout: Any) -> Study:
         raise DataError(
             f"no data set layout is called {dataset!r}", mend=f"use one of {', '.join(LOADERS)}"
         )
-    return LOADERS[dataset](path, **layout)
+    return LOADERS[dataset](user_path(path), **layout)

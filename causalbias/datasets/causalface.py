@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.datasets.reading import check_inside
+from causalbias.datasets.reading import check_inside, csv_files
 from causalbias.datasets.release.images import ImageTree, list_images
 from causalbias.datasets.release.layout import (
     FACTORS,
@@ -27,9 +27,10 @@ from causalbias.datasets.release.tables import (
     read_distances,
     stimuli_of,
 )
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
 from causalbias.opening import check_contained
 from causalbias.study.build import exclusions, file_record, make_study
+from causalbias.study.columns import as_texts, labels
 from causalbias.study.privacy import pseudonymise, salt_from
 from causalbias.study.tree import Study
 
@@ -92,30 +93,31 @@ def load_causalface(
     DataError
         Naming file, column, row and mend.
     """
-    root = Path(root)
+    root = user_path(root)
     design = Design(races, genders, LEVELS if levels is None else levels, references)
     all_scales = SCALES | dict(scales or {})
     tree = list_images(root)
     renders, notes = _renders(tree, design, background)
     answer_files = _answer_files(root, files, all_scales)
-    distance_files = [
-        check_inside(path, root) for path in sorted((root / "distances").glob("*.csv"))
-    ]
+    distance_files = [check_inside(path, root) for path in csv_files(root / "distances")]
     for name in set(columns or {}) - {*answer_files, "distances"}:
         raise DataError(
             f"a column map for {name!r}, which has no file",
             mend=f"found {', '.join(answer_files) or 'no annotation files'}; name others in files=",
         )
     answers, distances, faces = [], [], [renders]
+    read: dict[Path, dict[str, str | int]] = {}
     for question, path in answer_files.items():
         column_map = (columns or {}).get(question)
-        answered, left_out = read_answers(path, question, all_scales[question], column_map)
+        answered, left_out, read[path] = read_answers(
+            path, question, all_scales[question], column_map
+        )
         answered, named = _named(answered, name_columns(question), renders, design, path.name)
         answers.append(answered.assign(question=question))
         faces.append(named)
         notes += left_out
     for path in distance_files:
-        measured = read_distances(path, (columns or {}).get("distances"))
+        measured, read[path] = read_distances(path, (columns or {}).get("distances"))
         measured, named = _named(measured, name_columns(PAIR_QUESTION), renders, design, path.name)
         distances.append(measured)
         faces.append(named)
@@ -135,7 +137,7 @@ def load_causalface(
         name="causalface",
         title="CausalFace release",
         excluded=exclusions(notes),
-        provenance=_provenance(root, tree, [*answer_files.values(), *distance_files]),
+        provenance=_provenance(root, tree, read),
     )
     if not given.all():
         study["unanswered"] = unanswered(judged[~given], salt)
@@ -160,11 +162,12 @@ def _truth(path: Path) -> xr.Dataset:
 
 def unanswered(judgements: pd.DataFrame, salt: bytes) -> xr.DataTree:
     """Group of who was asked what and gave no answer, dim `request`."""
-    named = judgements.assign(annotator=pseudonymise(judgements["annotator"].astype(str), salt))
+    ids = labels(judgements["annotator"], file="unanswered").astype("str")
+    named = judgements.assign(annotator=pseudonymise(ids, salt))
     return xr.DataTree(
         xr.Dataset(
             {
-                name: ("request", named[name].to_numpy().astype(str))
+                name: ("request", as_texts(named[name]))
                 for name in ("question", "pair", "stimulus", "annotator")
             }
         )
@@ -214,7 +217,7 @@ def _check_single(used: pd.DataFrame, file: str) -> None:
 
 def _answer_files(root: Path, files: Mapping[str, str] | None, scales: Scales) -> dict[str, Path]:
     """File of each question, the pairs' first."""
-    found = {path.stem: path for path in (root / "annotations").glob("*.csv")}
+    found = {path.stem: path for path in csv_files(root / "annotations")}
     found |= {question: root / name for question, name in (files or {}).items()}
     for question, path in found.items():
         check_inside(path, root)
@@ -238,6 +241,18 @@ def _named(
         )
         table[name.replace("image", "stimulus")] = ids
         faces.append(named.drop(columns="variant"))
+    if len(names) == 2:
+        itself = (table["stimulus_a"] == table["stimulus_b"]).to_numpy(bool)
+        if itself.any():
+            at = int(itself.argmax())
+            raise DataError(
+                f"{table[names[0]].iloc[at]!r} beside itself is no comparison "
+                f"({int(itself.sum()):,} such rows)",
+                mend="leave the row out",
+                file=file,
+                column=" + ".join(names),
+                row=int(table["row"].iloc[at]),
+            )
     return table, pd.concat(faces)
 
 
@@ -269,33 +284,36 @@ def _judgements(answers: Sequence[pd.DataFrame]) -> pd.DataFrame:
     columns = ["question", "pair", "stimulus", "annotator", "score"]
     if not answers:
         return pd.DataFrame(columns=columns)
-    return pd.concat(
-        [table.reindex(columns=columns, fill_value="") for table in answers], ignore_index=True
-    )
+    return pd.concat([table.reindex(columns=columns) for table in answers], ignore_index=True)
 
 
 def _stimuli(faces: Sequence[pd.DataFrame]) -> pd.DataFrame:
     every = pd.concat(faces, ignore_index=True).drop_duplicates("stimulus")
-    return every.assign(image=every["image"].fillna(""))
+    return every
 
 
 def _distances(tables: Sequence[pd.DataFrame]) -> pd.DataFrame | None:
     if not tables:
         return None
     every = pd.concat(tables, ignore_index=True)
-    kept = [name for name in ("system", "pair", "distance", "status", "threshold") if name in every]
-    return every[kept]
+    known = ["row", "image_a", "image_b", "stimulus_a", "stimulus_b"]
+    return every.drop(columns=known)
 
 
-def _provenance(root: Path, tree: ImageTree, files: Sequence[Path]) -> pd.DataFrame:
+def _provenance(
+    root: Path, tree: ImageTree, read: Mapping[Path, Mapping[str, str | int]]
+) -> pd.DataFrame:
     images = {
         "file": tree.file,
         "sha256": tree.sha256,
         "bytes": int(tree.sizes.sum()),
         "rows": len(tree.paths),
+        "columns": "names: seed text, factor; race, gender, attribute text, factor; level number, "
+        "factor",
+        "missing": 0,
     }
-    rows = [file_record(path, _lines(path) - 1) for path in files]
-    names = [path.relative_to(root).as_posix() for path in files]
+    rows = [file_record(path, _lines(path) - 1, one) for path, one in read.items()]
+    names = [path.relative_to(root).as_posix() for path in read]
     return pd.DataFrame([images, *rows]).assign(file=[tree.file, *names])
 
 

@@ -8,12 +8,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from causalbias.datasets.reading import check_inside, read_arrays, read_table
-from causalbias.errors import DataError, in_file_terms, shown
-from causalbias.study.build import exclusions, file_record, make_study
+from causalbias.datasets.reading import (
+    check_inside,
+    described,
+    read_arrays,
+    read_table,
+    unread_columns,
+)
+from causalbias.errors import DataError, in_file_terms, shown, user_path
+from causalbias.study.build import Note, exclusions, file_record, make_study
+from causalbias.study.columns import labels
 from causalbias.study.pairs import pairs_within
 from causalbias.study.privacy import salt_from
-from causalbias.study.tables import check_frame, check_known, number_column, text_column
+from causalbias.study.tables import (
+    at_first,
+    check_columns,
+    check_frame,
+    check_known,
+    number_column,
+)
 from causalbias.study.tree import Study
 
 CITATION = "Peterson, Uddenberg, Griffiths, Todorov, Suchow (2022), doi 10.1073/pnas.2115228119"
@@ -27,6 +40,7 @@ VALIDATION_COLUMNS = {
     "level": "stimulus_level",
     "score": "response",
 }
+RELIABILITY = "pearson_reliability"
 NAME = re.compile(
     r"(?P<seed>[0-9]{1,18})_(?P<attribute>[A-Za-z][A-Za-z0-9-]*)_(?P<level>[0-9]{1,18})"
 )
@@ -55,22 +69,23 @@ def load_omi(path: str | Path) -> Study:
         ``/human``: one judgement a rater and level, the rater's mean response (0 to 100) to the
         faces pushed to that level (0, 1, 2: -0.5 SD, the mean, +0.5 SD). ``/machine``: Euclidean
         distances of all pairs of levels of one seed and attribute (genuine), and of different
-        seeds at the same attribute and level (impostor). Timestamps and the
-        raters' test-retest reliabilities are not read.
+        seeds at the same attribute and level (impostor). The raters' test-retest reliabilities
+        are kept as `pearson_reliability`; further columns, such as times, are not read, which
+        ``/excluded`` says. Seeds are text.
 
     Raises
     ------
     DataError
         Naming file, column, row and mend.
     """
-    csv = _find_csv(Path(path))
+    csv = _find_csv(user_path(path))
     with in_file_terms({csv.name: VALIDATION_COLUMNS | {"attribute": "condition"}}):
         return _load_experiment(csv)
 
 
 def _load_experiment(csv: Path) -> Study:
-    judgements = _read_validation(csv)
-    records = [file_record(csv, len(judgements))]
+    judgements, read, unread = _read_validation(csv)
+    records = [file_record(csv, len(judgements), read)]
     build = partial(
         make_study,
         factors=["seed", "attribute", "level"],
@@ -88,24 +103,25 @@ def _load_experiment(csv: Path) -> Study:
         files = sorted(path.name for path in (csv.parent / CHIPS).iterdir() if path.is_file())
         images = [name for name in files if IMAGE.fullmatch(name)]
         stimuli = _named_faces(images, CHIPS)
-        stimuli = stimuli.sort_values(ORDER, ignore_index=True)
+        stimuli = _in_order(stimuli).reset_index(drop=True)
         return build(
             stimuli=stimuli,
             pairs=pairs_by_design(stimuli),
             provenance=pd.DataFrame(records),
             excluded=exclusions(
                 [
+                    *unread,
                     *_incomplete(stimuli.assign(detected=True), CHIPS),
                     (CHIPS, "files", "not an image", len(files) - len(images)),
                 ]
             ),
         )
     if not systems:
-        return build(provenance=pd.DataFrame(records))
+        return build(provenance=pd.DataFrame(records), excluded=exclusions(unread))
     faces_of = {file: _read_faces(file) for file in systems}
     stimuli, _ = faces_of[systems[0]]
     pairs = pairs_by_design(stimuli)
-    distances, left_out = [], []
+    distances, left_out = [], unread
     for file, (faces, embedding) in faces_of.items():
         if not faces["stimulus"].equals(stimuli["stimulus"]):
             raise DataError(
@@ -116,7 +132,11 @@ def _load_experiment(csv: Path) -> Study:
             )
         system = file.name.removeprefix("embeddings_").removesuffix(f"_{csv.stem}.npz")
         distances.append(_distances(system, faces, embedding, pairs))
-        records.append(file_record(file, len(faces)))
+        told: dict[str, str | int] = {
+            "columns": "name: text; detected: truth value; embedding: number",
+            "missing": 0,
+        }
+        records.append(file_record(file, len(faces), told))
         left_out += _incomplete(faces, file.name)
     return build(
         stimuli=stimuli.drop(columns="detected"),
@@ -150,7 +170,7 @@ def load_omi_ratings(path: str | Path) -> Study:
     DataError
         Naming file, column, row and mend.
     """
-    file = Path(path)
+    path = file = user_path(path)
     if file.is_dir():
         file = next(
             (
@@ -160,28 +180,32 @@ def load_omi_ratings(path: str | Path) -> Study:
             ),
             file / "attribute_ratings.zip",
         )
-        check_inside(file, Path(path))
+        check_inside(file, path)
     with in_file_terms({file.name: RATINGS_COLUMNS}):
         return _load_ratings(file)
 
 
 def _load_ratings(file: Path) -> Study:
-    ratings = read_table(file, columns=[*RATINGS_COLUMNS.values(), "rating_type"])
-    ratings = ratings.rename(columns={theirs: ours for ours, theirs in RATINGS_COLUMNS.items()})
+    table = read_table(file, text=["stimulus", "attribute", "rating_type"])
+    names = [*RATINGS_COLUMNS.values(), "rating_type"]
+    check_columns(table, names, file=file.name)
+    unread = [str(name) for name in table if name not in names]
+    ratings = table[names].rename(columns={old: new for new, old in RATINGS_COLUMNS.items()})
     # Before the exclusion, so that an error names the row of the file.
-    schema = {"score": number_column(*SCALE), "seed": number_column(), "question": text_column()}
-    ratings = check_frame(ratings, schema, file=file.name)
-    whole = (ratings["seed"] % 1 == 0).to_numpy()
-    if not whole.all():
-        row = int(whole.argmin())
-        raise DataError(
-            f"{ratings['seed'].iloc[row]:g} is not the number of a face",
-            mend="write a whole number",
-            file=file.name,
-            column="seed",
-            row=row + 1,
-        )
-    ratings["seed"] = ratings["seed"].astype(int)
+    ratings = check_frame(
+        ratings,
+        {"score": number_column(*SCALE)},
+        text=["seed"],
+        levels=["question", "rating_type"],
+        file=file.name,
+    )
+    number = ratings["seed"].str.fullmatch(r"[0-9]+").to_numpy(bool)
+    if not number.all():
+        raise at_first(
+            ~number, "seed", file.name,
+            f"{ratings['seed'].iloc[int(number.argmin())]!r} is not the number of a face",
+            "write a whole number",
+        )  # fmt: skip
     check_known(
         ratings["rating_type"],
         RATING_TYPES,
@@ -189,16 +213,18 @@ def _load_ratings(file: Path) -> Study:
         file=file.name,
         column="rating_type",
     )
-    records, left_out = [file_record(file, len(ratings))], []
+    records = [file_record(file, len(ratings), described(table[names], left_out=unread))]
+    left_out = [unread_columns(file.name, unread)]
     means = file.parent / "attribute_means.csv"
     if means.exists():
-        faces = read_table(check_inside(means, file.parent), columns=["stimulus"])["stimulus"]
-        known = ratings["seed"].isin(faces)
+        check_inside(means, file.parent)
+        faces = read_table(means, columns=["stimulus"], text=["stimulus"])["stimulus"]
+        known = ratings["seed"].isin(labels(faces, file=means.name))
         left_out.append(
             (file.name, "ratings", f"stimulus not in {means.name}", int((~known).sum()))
         )
         ratings = ratings[known]
-        records.append(file_record(means, len(faces)))
+        records.append(file_record(means, len(faces), {"columns": "stimulus: text", "missing": 0}))
     return make_study(
         factors=["seed"],
         judgements=ratings,
@@ -224,13 +250,20 @@ def _find_csv(path: Path) -> Path:
     return check_inside(found[0], path)
 
 
-def _read_validation(csv: Path) -> pd.DataFrame:
-    frame = read_table(csv, columns=list(VALIDATION_COLUMNS.values()))
-    frame = frame.rename(columns={theirs: ours for ours, theirs in VALIDATION_COLUMNS.items()})
-    schema = {"level": number_column(), "score": number_column(*SCALE), "question": text_column()}
-    frame = check_frame(frame, schema, file=csv.name)
+def _read_validation(csv: Path) -> tuple[pd.DataFrame, dict[str, str | int], list[Note]]:
+    """Judgements, what was read of the file, and which of its columns were not."""
+    names = list(VALIDATION_COLUMNS.values())
+    table = read_table(csv, text=["anon_id", "condition"])
+    check_columns(table, names, file=csv.name)
+    kept = [*names, *({RELIABILITY} & set(table))]
+    unread = [str(name) for name in table if name not in kept]
+    read = described(table[kept], left_out=unread)
+    frame = table[kept].rename(columns={old: new for new, old in VALIDATION_COLUMNS.items()})
+    schema = {"level": number_column(), "score": number_column(*SCALE)}
+    frame = check_frame(frame, schema, text=["annotator"], levels=["question"], file=csv.name)
     check_known(frame["level"], LEVELS, what="level", file=csv.name, column="level")
-    return frame.assign(level=frame["level"].astype(int), attribute=frame["question"])
+    frame = frame.assign(level=frame["level"].astype(int), attribute=frame["question"])
+    return frame, read, [unread_columns(csv.name, unread)]
 
 
 def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
@@ -263,8 +296,13 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
             row=row + 1,
         )
     faces = faces.assign(detected=detected)
-    order = faces.sort_values(ORDER).index.to_numpy()
+    order = _in_order(faces).index.to_numpy()
     return faces.loc[order].reset_index(drop=True), embedding[order]
+
+
+def _in_order(faces: pd.DataFrame) -> pd.DataFrame:
+    """Faces by attribute, seed (by its number) and level."""
+    return faces.sort_values(ORDER, key=lambda one: one.astype(int) if one.name == "seed" else one)
 
 
 def _named_faces(files: list[str], file: str) -> pd.DataFrame:
@@ -295,7 +333,7 @@ def _named_faces(files: list[str], file: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "stimulus": names,
-            "seed": parts["seed"].astype(int),
+            "seed": parts["seed"],
             "attribute": parts["attribute"],
             "level": level,
         }

@@ -1,21 +1,28 @@
 """Reading files that are not trusted: tables and embeddings, each failure one DataError."""
 
+import codecs
 import csv
 import io
 import lzma
 import math
+import re
 import tokenize
 import zipfile
 import zlib
-from pathlib import Path
-from typing import IO
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from causalbias.errors import DataError
 from causalbias.memory import MAX_UNPACKED, TEXT_TIMES, check_file, check_memory
+from causalbias.study.columns import EXACT, MISSING_TEXTS, is_number, labels, typed
+from causalbias.study.tables import named_columns
 
 # RuntimeError: an encrypted archive, or one packed by a method that is not known.
 UNREADABLE = (
@@ -25,16 +32,30 @@ UNREADABLE = (
 # What NumPy raises on headers that claim impossible arrays.
 IMPOSSIBLE = (KeyError, TypeError, SyntaxError, MemoryError, OverflowError, tokenize.TokenError)
 MAX_HEADER = 2**20
+SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
+# An exponent has a sign, as programs write it: "1E5" may well be an id.
+NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-][0-9]+)?")
 
 
-def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read a CSV (also the only member of a ``.zip``), TSV or Parquet file.
+def read_table(
+    path: Path, *, columns: Sequence[str] | None = None, text: Collection[str] = ()
+) -> pd.DataFrame:
+    """Read a CSV (also the only one in a ``.zip``), TSV or Parquet file.
+
+    Every cell of a CSV is read as text, in UTF-8 or, with its mark, UTF-16; cells may be separated
+    by commas, semicolons (then with decimal commas) or tabs. A column is numbers where all of its
+    cells are, written without leading zeros and exact as float64; truth values where all are
+    "true" or "false"; else text. What is a missing cell, and what the types of a Parquet file
+    become, says ``docs/columns.md``.
 
     Parameters
     ----------
     path : Path
-    columns : list of str, optional
+    columns : sequence of str, optional
         Columns to read; one that is missing is an error that names those found.
+    text : collection of str
+        Columns that are text whatever they look like: ids.
 
     Raises
     ------
@@ -46,8 +67,12 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
         raise DataError("no such file", mend="check the path", file=str(path))
     if path.stat().st_size == 0:
         raise DataError("the file is empty", mend="fetch it again", file=path.name)
+    if path.suffix.lower() in SHEETS:
+        raise DataError(
+            "a spreadsheet's own format", mend="save the table as CSV in UTF-8", file=path.name
+        )
     try:
-        frame = _read(path)
+        frame = _read(path, text)
     except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
@@ -67,33 +92,33 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> pd.DataFrame:
                     file=path.name,
                     column=name,
                 )
-        frame = frame[columns]
-    for name in frame.columns[[kind == "object" for kind in frame.dtypes]]:
-        # A column that is not UTF-8 comes from pyarrow as bytes.
-        encoded = np.array([isinstance(value, bytes) for value in frame[name]])
-        if encoded.any():
-            raise DataError(
-                "not text in UTF-8", mend="save the file as CSV in UTF-8", file=path.name,
-                column=printable(str(name)), row=int(encoded.argmax()) + 1,
-            )  # fmt: skip
+        frame = frame[list(columns)]
     return frame
 
 
-def _read(path: Path) -> pd.DataFrame:
-    if path.suffix == ".parquet":
+def _read(path: Path, text: Collection[str]) -> pd.DataFrame:
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
         try:
             _check_parquet(path)
-            return pd.read_parquet(path)
+            frame = pd.read_parquet(path)
         except (KeyError, TypeError) as error:  # pandas' own notes in the file are broken
             raise ValueError(f"its notes on columns are broken: {error}") from error
-    separator = "\t" if path.suffix == ".tsv" else ","
-    if path.suffix != ".zip":
+        frame = named_columns(frame, path.name)
+        return pd.DataFrame(
+            {name: labels(one, file=path.name) if name in text else typed(one, file=path.name)
+             for name, one in frame.items()},
+            index=frame.index,
+        )  # fmt: skip
+    separator = "\t" if suffix in (".tsv", ".tab") else None
+    if suffix != ".zip":
         check_file(path)
-        with path.open("rb") as stream:
-            _check_header(stream, separator, path.name)
-        return pd.read_csv(path, sep=separator, engine="pyarrow")
+        return _read_lines(path.read_bytes(), separator, text, path.name)
     with zipfile.ZipFile(path) as archive:
-        members = [info for info in archive.infolist() if info.filename.endswith(".csv")]
+        members = [
+            info for info in archive.infolist()
+            if info.filename.lower().endswith(".csv") and not is_hidden(info.filename)
+        ]  # fmt: skip
         if len(members) != 1:
             raise DataError(
                 f"the archive holds {len(members)} CSV files",
@@ -111,9 +136,161 @@ def _read(path: Path) -> pd.DataFrame:
             "check that it is the right file", each=TEXT_TIMES,
         )  # fmt: skip
         with archive.open(members[0]) as stream:
-            _check_header(stream, ",", path.name)
-        with archive.open(members[0]) as stream:
-            return pd.read_csv(stream, engine="pyarrow")
+            content = stream.read(members[0].file_size + 1)
+        return _read_lines(content, None, text, path.name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a path is one of those that macOS and others leave beside files.
+
+    Examples
+    --------
+    >>> [is_hidden(one) for one in ("a/b.csv", "__MACOSX/a/._b.csv", "._b.csv", ".DS_Store")]
+    [False, True, True, True]
+    """
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or (bool(parts) and parts[-1].startswith("."))
+
+
+def csv_files(folder: Path) -> list[Path]:
+    """The CSV files of a folder, by name; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        one for one in folder.iterdir() if one.suffix.lower() == ".csv" and not is_hidden(one.name)
+    )
+
+
+def _read_lines(
+    content: bytes, separator: str | None, text: Collection[str], file: str
+) -> pd.DataFrame:
+    """A table of lines: all cells as text first, and then by column what they are."""
+    content = as_utf8(content)
+    hint = re.match(rb"sep=(.)\r?\n", content)  # Excel's own first line
+    if hint:
+        content, separator = content[hint.end() :], hint[1].decode()
+    line = content[:MAX_HEADER].splitlines()[0].decode() if content.strip() else ""
+    separator = separator or separator_of(line)
+    header = next(csv.reader(io.StringIO(line), delimiter=separator), [])
+    _check_header(header, file)
+    kinds = dict.fromkeys(header, pa.string())
+    try:
+        table = _parse(content, separator, kinds)
+    except pa.ArrowInvalid as error:
+        if "UTF8" not in str(error):
+            raise
+        raise _not_utf8(_parse(content, separator, dict.fromkeys(header, pa.binary())),
+                        file) from error  # fmt: skip
+    comma = separator == ";"
+    names = [name.strip() for name in table.column_names]
+    return pd.DataFrame(
+        {
+            name: _decided(column, name in text, comma)
+            for name, column in zip(names, table.columns, strict=True)
+        },
+        columns=names,
+    )
+
+
+def _parse(content: bytes, separator: str, kinds: dict[str, pa.DataType]) -> pa.Table:
+    return pacsv.read_csv(
+        pa.BufferReader(content),
+        parse_options=pacsv.ParseOptions(delimiter=separator, newlines_in_values=True),
+        convert_options=pacsv.ConvertOptions(column_types=kinds, strings_can_be_null=False),
+    )
+
+
+def as_utf8(content: bytes) -> bytes:
+    """UTF-8 without its mark; Excel's "Unicode text" is UTF-16."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16").encode()
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
+def separator_of(header: str) -> str:
+    """What separates most cells of a header; a comma where nothing does."""
+    counts = {one: len(next(csv.reader([header], delimiter=one), [])) for one in ",;\t"}
+    return max(counts, key=lambda one: counts[one])
+
+
+def _decided(column: pa.ChunkedArray, is_text: bool, comma: bool) -> pd.Series:
+    """A column of texts as numbers or truth values where all of its cells are."""
+    coded = column.combine_chunks().dictionary_encode()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = (
+            coded.chunk(0) if coded.num_chunks else pa.array([], pa.string()).dictionary_encode()
+        )
+    distinct = coded.dictionary.to_pylist()
+    codes = coded.indices.to_numpy(zero_copy_only=False)
+    plain = [one.strip() for one in distinct]
+    there = [one for one in plain if one not in MISSING_TEXTS]
+    if comma and all(re.fullmatch(r"[^.,]*(,[^.,]*)?", one) for one in there):
+        decimal = [one.replace(",", ".") for one in plain]
+    else:
+        decimal = plain
+    known = [one for one in decimal if one not in MISSING_TEXTS]
+    values: list[Any]
+    if not is_text and known and all(map(WHOLE.fullmatch, known)):
+        whole = max(abs(int(one)) for one in known) <= EXACT
+        values = [None if one in MISSING_TEXTS else int(one) for one in decimal]
+        if whole:
+            found = pd.Series(pd.array(values, dtype="Int64")[codes])
+            return found if found.isna().any() else found.astype(np.int64)
+    elif not is_text and known and all(map(NUMBER.fullmatch, known)):
+        values = [np.nan if one in MISSING_TEXTS else float(one) for one in decimal]
+        return pd.Series(np.array(values, dtype=float)[codes])
+    elif not is_text and known and {one.lower() for one in known} <= {"true", "false"}:
+        values = [None if one in MISSING_TEXTS else one.lower() == "true" for one in plain]
+        found = pd.Series(pd.array(values, dtype="boolean")[codes])
+        return found if found.isna().any() else found.astype(bool)
+    gone = [short in MISSING_TEXTS for short in plain]
+    values = [None if out else one for one, out in zip(distinct, gone, strict=True)]
+    return pd.Series(pd.array(values, dtype="str")[codes])
+
+
+def _not_utf8(table: pa.Table, file: str) -> DataError:
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        for row, cell in enumerate(column.to_pylist()):
+            try:
+                cell.decode()
+            except UnicodeDecodeError:
+                return DataError(
+                    "not text in UTF-8", mend="save the file as CSV in UTF-8", file=file,
+                    column=printable(str(name)), row=row + 1,
+                )  # fmt: skip
+    return DataError("not text in UTF-8", mend="save the file as CSV in UTF-8", file=file)
+
+
+def described(
+    frame: pd.DataFrame, factors: Collection[str] = (), left_out: Sequence[str] = ()
+) -> dict[str, str | int]:
+    """What was read of a file, for its row of ``/provenance``: columns, missing cells.
+
+    Examples
+    --------
+    >>> described(pd.DataFrame({"seed": ["01", None], "pose": [0, 1]}), ["seed", "pose"])["columns"]
+    'seed: text, factor, 1 missing; pose: number, factor'
+    """
+    parts, total = [], 0
+    for name, values in frame.items():
+        missing = int(values.isna().sum())
+        total += missing
+        told_ = [
+            "number" if is_number(values)
+            else "truth value" if pd.api.types.is_bool_dtype(values)
+            else "levels" if isinstance(values.dtype, pd.CategoricalDtype)
+            else "text"
+        ]  # fmt: skip
+        told_ += ["factor"] * (name in factors) + [f"{missing:,} missing"] * (missing > 0)
+        parts.append(f"{name}: {', '.join(told_)}")
+    parts += [f"{name}: left out" for name in left_out]
+    return {"columns": "; ".join(parts), "missing": total}
+
+
+def unread_columns(file: str, names: Sequence[str]) -> tuple[str, str, str, int]:
+    """The row of ``/excluded`` for columns that were not read."""
+    listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+    return file, "columns", f"not read: {listed}", len(names)
 
 
 def _check_parquet(path: Path) -> None:
@@ -132,15 +309,15 @@ def _check_parquet(path: Path) -> None:
     )
 
 
-def _check_header(stream: IO[bytes], separator: str, file: str) -> None:
-    """Refuse a header that names a column twice; pandas would rename one of them."""
-    line = stream.readline(MAX_HEADER).decode("utf-8-sig")
-    names = next(csv.reader(io.StringIO(line), delimiter=separator), [])
+def _check_header(header: Sequence[str], file: str) -> None:
+    """Refuse a header that names a column twice."""
+    names = [name.strip() for name in header]
     for name in names:
-        if name and names.count(name) > 1:
+        if names.count(name) > 1:
             raise DataError(
-                "two columns have this name", mend="rename one", file=file, column=printable(name)
-            )
+                "two columns have this name" if name else "two columns have no name",
+                mend="rename one", file=file, column=printable(name) or None,
+            )  # fmt: skip
 
 
 def check_inside(path: Path, root: Path) -> Path:

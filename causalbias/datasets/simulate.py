@@ -208,9 +208,7 @@ def _judgements(
         given = answer(eta, np.zeros(len(eta)), question.cutpoints, people, traits, of_answers)
         parts.append(_long(question.name, "stimulus", asked["stimulus"].to_numpy(), *given))
     columns = ["question", "pair", "stimulus", "annotator", "score"]
-    return pd.concat(
-        [part.reindex(columns=columns, fill_value="") for part in parts], ignore_index=True
-    )
+    return pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
 
 
 def _is_asked(slopes: Mapping[str, float], layout: Conditions) -> np.ndarray:

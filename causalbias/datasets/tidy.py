@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from causalbias.datasets.reading import check_inside, read_table
-from causalbias.errors import DataError, in_file_terms
+from causalbias.datasets.reading import check_inside, described, is_hidden, read_table
+from causalbias.errors import DataError, in_file_terms, user_path
 from causalbias.study.build import file_record, make_study
 from causalbias.study.tree import Study
 
 TABLES = ("stimuli", "pairs", "distances", "judgements")
+SUFFIXES = (".csv", ".tsv", ".parquet")
+IDS = (
+    *("stimulus", "stimulus_a", "stimulus_b", "pair", "system", "question", "annotator"),
+    *("status", "image"),
+)
 
 
 def load_tidy(
@@ -34,7 +39,8 @@ def load_tidy(
         The experiment's factors, by our names (after the column map).
     tables : mapping of table to file name, optional
         Which of "stimuli", "pairs", "distances", "judgements" is in which file under `root`;
-        by default ``<table>.csv``, ``.tsv`` or ``.parquet``, those that exist.
+        by default ``<table>.csv``, ``.tsv`` or ``.parquet``, those that exist. ``.zip``: a CSV
+        in an archive.
     columns : mapping of table to {their column: our column}, optional
     identity, scales, metric, salt
         As in `make_study`, which also says what columns each table has.
@@ -44,6 +50,8 @@ def load_tidy(
     Returns
     -------
     Study
+        Ids are text, as they are written in the files ("01" is not "1"); what each column was read
+        as, and how many of its cells were missing, says ``/provenance``.
 
     Raises
     ------
@@ -60,7 +68,7 @@ def load_tidy(
     >>> cb.to_frame(study, "human")[["question", "pose", "score"]].values.tolist()
     [['alike', 0, 3.0]]
     """
-    root = Path(root)
+    root = user_path(root)
     if not root.is_dir():
         raise DataError("no such directory", mend="check the path", file=str(root))
     _check_tables(columns or {})
@@ -68,7 +76,10 @@ def load_tidy(
     frames: dict[str, pd.DataFrame] = {}
     for table, path in files.items():
         renames = dict((columns or {}).get(table, {}))
-        frame = read_table(path)
+        ids = {*IDS, identity}
+        frame = read_table(
+            path, text=ids - set(renames) | {old for old, new in renames.items() if new in ids}
+        )
         for theirs in renames:
             if theirs not in frame:
                 raise DataError(
@@ -86,7 +97,10 @@ def load_tidy(
                 mend="leave one out of the map, or rename it in the file",
                 file=path.name,
             )
-    records = [file_record(path, len(frames[table])) for table, path in files.items()]
+    records = [
+        file_record(path, len(frames[table]), described(frames[table], factors))
+        for table, path in files.items()
+    ]
     renamed = {
         files[table].name: {ours: theirs for theirs, ours in renames.items()}
         for table, renames in (columns or {}).items()
@@ -116,20 +130,26 @@ def _check_tables(names: Iterable[str]) -> None:
 
 
 def _files(root: Path, tables: Mapping[str, str] | None) -> dict[str, Path]:
-    if tables is None:
-        files = {
-            table: path
-            for table in TABLES
-            for suffix in (".csv", ".tsv", ".parquet")
-            if (path := root / f"{table}{suffix}").exists()
-        }
-        if not files:
+    if tables is not None:
+        _check_tables(tables)
+        files = {table: root / name for table, name in tables.items()}
+        return {table: check_inside(path, root) for table, path in files.items()}
+    files = {}
+    for path in sorted(root.iterdir()):
+        table = path.stem.lower()
+        if table not in TABLES or path.suffix.lower() not in SUFFIXES or is_hidden(path.name):
+            continue
+        if table in files:
             raise DataError(
-                f"none of {', '.join(TABLES)} (.csv, .tsv, .parquet) is there",
+                f"{files[table].name} and {path.name} are both there",
                 mend="say with tables={...} which file holds what",
                 file=str(root),
             )
-    else:
-        _check_tables(tables)
-        files = {table: root / name for table, name in tables.items()}
-    return {table: check_inside(path, root) for table, path in files.items()}
+        files[table] = check_inside(path, root)
+    if not files:
+        raise DataError(
+            f"none of {', '.join(TABLES)} (.csv, .tsv, .parquet) is there",
+            mend="say with tables={...} which file holds what",
+            file=str(root),
+        )
+    return {table: files[table] for table in TABLES if table in files}

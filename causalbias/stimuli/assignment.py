@@ -7,7 +7,7 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.memory import check_memory
-from causalbias.study.tables import check_label_texts
+from causalbias.study.columns import labels
 
 
 def assign(
@@ -61,12 +61,12 @@ def assign(
     >>> plan.groupby(["annotator", "role"]).size().tolist()
     [1, 3, 1, 1, 3, 1]
     """
-    if pd.isna(pd.Series([*items, *gold], dtype=object)).any() or len(items) == 0:
+    named = labels(pd.Series([*items, *gold], dtype=object, name="item"), file="items")
+    if named.isna().any() or len(items) == 0:
         raise DataError("no items, or a missing one", mend="give the name of each item")
-    names, known = [str(one) for one in items], [str(one) for one in gold]
+    names, known = named.iloc[: len(items)].tolist(), named.iloc[len(items) :].tolist()
     if len({*names, *known}) < len(names) + len(known):
         raise DataError("an item occurs twice, or also among the gold", mend="give each once")
-    check_label_texts(pd.Series([*names, *known], dtype=object, name="item"), "items")
     if not 1 <= each <= annotators or not 0 <= repeats <= 1:
         raise DataError(
             f"{each} judgements of each item by {annotators} annotators, repeats {repeats:g}",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from causalbias.datasets.reading import check_inside, printable
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
 from causalbias.memory import check_file
 from causalbias.stimuli.services import judgements_of, tasks_of, worker_of
 from causalbias.storage import replace_text
@@ -46,7 +46,7 @@ def to_ground_truth(
     """
     rows = tasks_of(assignment, images, base)
     lines = [json.dumps({"source": row["task"], **row}) for row in rows.to_dict("records")]
-    path = Path(path)
+    path = user_path(path)
     replace_text(path, "\n".join(lines) + "\n")
     return path
 
@@ -77,7 +77,7 @@ def from_ground_truth(
     DataError
         Naming every bad row (answer, in the files' order).
     """
-    path = Path(path)
+    path = user_path(path)
     try:
         found = list(_in_folder(path) if path.is_dir() else _in_file(path))
         rows = [(task, worker, _score(content), False) for task, worker, content, _ in found]

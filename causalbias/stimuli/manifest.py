@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from causalbias.datasets.reading import printable
-from causalbias.errors import DataError
+from causalbias.datasets.reading import as_utf8, printable, separator_of
+from causalbias.errors import DataError, user_path
 from causalbias.memory import check_file
 from causalbias.stimuli.rows import Fault, blank, check_rows, repeated, sample
 from causalbias.stimuli.services import safe_path
 from causalbias.storage import replace_text
+from causalbias.study.columns import labels, typed
 from causalbias.study.tables import check_columns
 from causalbias.writing import RUN_BY_SPREADSHEETS
 
@@ -38,7 +39,7 @@ def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
     -------
     DataFrame
         `stimulus` (the image's path without its ending, as `embed` calls it), the factors, `image`,
-        `generator`: the `stimuli` of `make_study`. Seeds are numbers where all of them are.
+        `generator`: the `stimuli` of `make_study`. Seeds are text, as they are written.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
       stimulus  seed attribute  level    image generator
     0      1_0     1       age    0.0  1_0.png      eg3d
     """
-    path = Path(path)
+    path = user_path(path)
     frame, broken = _read(path)
     check_columns(frame, COLUMNS, file=path.name)
     number = pd.to_numeric(frame["level"], errors="coerce")
@@ -80,8 +81,9 @@ def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
     ]  # fmt: skip
     check_rows(faults, file=path.name)
     frame["level"] = number.astype(float)
-    if frame["seed"].str.fullmatch(r"0|[1-9][0-9]{0,17}").all():
-        frame["seed"] = frame["seed"].astype(np.int64)
+    for name in factors:
+        if name != "level":
+            frame[name] = labels(frame[name], file=path.name)
     stem = frame["image"].str.replace(r"\.[^./]+$", "", regex=True)
     twice = stem.duplicated().to_numpy(bool)
     check_rows(
@@ -110,7 +112,7 @@ def write_manifest(faces: pd.DataFrame, path: str | Path) -> Path:
     DataError
         If a column is missing, or text would be run as a formula by a spreadsheet.
     """
-    path = Path(path)
+    path = user_path(path)
     check_columns(faces, COLUMNS, file=path.name)
     rows = faces.drop(columns="stimulus", errors="ignore")
     texts = rows.select_dtypes(exclude="number").astype(str)
@@ -144,7 +146,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, Fault]:
         raise DataError("no such file", mend="check the path", file=str(path))
     check_file(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = as_utf8(path.read_bytes()).decode()
         is_json = path.suffix.lower() == ".json"
         frame, broken = _objects(text) if is_json else _lines(text, path)
     except (ValueError, OSError, RecursionError, csv.Error) as error:
@@ -157,6 +159,10 @@ def _read(path: Path) -> tuple[pd.DataFrame, Fault]:
         ) from error
     if frame.empty:
         raise DataError("no rows", mend="give a row an image", file=path.name)
+    frame = pd.DataFrame({name: typed(frame[name], file=path.name) for name in frame})
+    frame = frame.map(str, na_action="ignore")
+    if "image" in frame:  # as Windows writes paths
+        frame["image"] = frame["image"].str.replace("\\", "/", regex=False)
     return frame, broken
 
 
@@ -165,13 +171,13 @@ def _objects(text: str) -> tuple[pd.DataFrame, Fault]:
     if not isinstance(rows, list):
         raise ValueError("not a list of objects")
     others = np.array([not isinstance(row, dict) for row in rows], bool)
-    frame = pd.DataFrame([row if isinstance(row, dict) else {} for row in rows])
-    frame = frame.map(str).where(frame.notna()) if len(frame) else frame
+    frame = pd.DataFrame([row if isinstance(row, dict) else {} for row in rows], dtype=object)
     return frame, ("", "not an object", others, "write {} with the columns' names")
 
 
 def _lines(text: str, path: Path) -> tuple[pd.DataFrame, Fault]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    separator = separator_of(text.splitlines()[0]) if text.strip() else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     names = [name.strip() for name in next(reader, [])]
     rows = [row for row in reader if row]
     if not names:
@@ -185,7 +191,7 @@ def _lines(text: str, path: Path) -> tuple[pd.DataFrame, Fault]:
     long = np.array([len(row) > len(names) for row in rows], bool)
     width = len(names)
     rows = [row[:width] + [""] * (width - len(row)) for row in rows]
-    frame = pd.DataFrame(rows, columns=names, dtype=str).replace("", np.nan)
+    frame = pd.DataFrame(rows, columns=names, dtype=str)
     return frame, ("", f"more values than the {width} columns", long, "put quotes round a comma")
 
 

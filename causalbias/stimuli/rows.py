@@ -7,6 +7,7 @@ import pandas as pd
 
 from causalbias.datasets.reading import printable
 from causalbias.errors import DataError
+from causalbias.study.columns import MISSING_TEXTS
 
 Fault = tuple[str, str, np.ndarray, str]
 
@@ -52,8 +53,9 @@ def check_rows(faults: Sequence[Fault], *, file: str) -> None:
 
 
 def blank(values: pd.Series) -> np.ndarray:
-    """Which texts are missing or only spaces."""
-    return (values.isna() | (values.astype(str).str.strip() == "")).to_numpy(bool)
+    """Which values are missing, or texts that stand for that."""
+    told = values.astype(object).map(str).str.strip()
+    return (values.isna() | told.isin(MISSING_TEXTS)).to_numpy(bool)
 
 
 def repeated(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:

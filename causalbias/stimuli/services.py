@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.datasets.reading import read_table
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
 from causalbias.memory import check_file
 from causalbias.stimuli.rows import Fault, blank, check_rows, repeated, sample
 from causalbias.storage import replace_text
@@ -53,7 +53,7 @@ def to_label_studio(
     """
     rows = tasks_of(assignment, images, base)
     tasks = [{"data": row} for row in rows.to_dict("records")]
-    path = Path(path)
+    path = user_path(path)
     replace_text(path, json.dumps(tasks, indent=1))
     return path
 
@@ -121,7 +121,7 @@ def to_manifest_csv(
         ],
         file="assignment",
     )
-    path = Path(path)
+    path = user_path(path)
     replace_text(path, rows.to_csv(index=False, lineterminator="\n"))
     return path
 
@@ -151,7 +151,7 @@ def from_label_studio(
     DataError
         Naming every bad row (answer, in the file's order); or if memory will not hold the file.
     """
-    path = Path(path)
+    path = user_path(path)
     try:
         check_file(path)
         tasks = json.loads(path.read_text(encoding="utf-8"))
@@ -200,8 +200,9 @@ def from_mturk(path: str | Path, assignment: pd.DataFrame) -> tuple[pd.DataFrame
     DataError
         Naming every bad row of the file.
     """
-    path = Path(path)
-    table = read_table(path, columns=[*MTURK.values(), "AssignmentStatus"])
+    path = user_path(path)
+    text = ["Input.task", "WorkerId", "AssignmentStatus"]
+    table = read_table(path, columns=[*MTURK.values(), "AssignmentStatus"], text=text)
     frame = pd.DataFrame({ours: table[theirs] for ours, theirs in MTURK.items()})
     frame["cancelled"] = table["AssignmentStatus"] == REFUSED
     return judgements_of(frame, assignment, path.name, MTURK)

@@ -197,7 +197,7 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
             raise DataError("no judgements", mend="ask people, or give a classifier's scores")
         frame = to_frame(study, "human")
         if "stimulus" in frame:
-            frame = first_answers(frame[frame["stimulus"].notna() & (frame["stimulus"] != "")])
+            frame = first_answers(frame[frame["stimulus"].notna()])
     else:
         check_columns(scores, ["stimulus", "question", "score"], file="scores")
         faces = to_frame(study, "stimuli").set_index("stimulus")

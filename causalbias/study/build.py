@@ -7,23 +7,35 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 import xarray as xr
 
 from causalbias.errors import DataError
+from causalbias.study.columns import (
+    as_texts,
+    is_number,
+    labels,
+    levels_of,
+    pack,
+    typed,
+    unpack,
+)
 from causalbias.study.privacy import pseudonymise, salt_from
 from causalbias.study.tables import (
+    at_first,
     check_columns,
     check_frame,
     check_known,
     check_unique,
+    named_columns,
     number_column,
-    text_column,
 )
 from causalbias.study.tree import Study
 from causalbias.study.validate import validate
 
 FORMAT_VERSION = 1
+NO_DISTANCE = "no distance given"
+Note = tuple[str, str, str, int]  # file, what, reason, count of what was left out
+Variable = tuple[tuple[str, ...], np.ndarray, dict[str, str]]
 
 
 def make_study(
@@ -46,6 +58,9 @@ def make_study(
 ) -> Study:
     """Build a study from tidy frames, checking every one of them.
 
+    Ids are text, and a missing cell is missing, whatever type they come in: ``columns.md`` of the
+    documentation says what becomes of each. Further columns of all four frames are kept.
+
     Parameters
     ----------
     factors : sequence of str
@@ -54,15 +69,17 @@ def make_study(
         The factor whose equality makes a pair genuine.
     stimuli : DataFrame
         Columns `stimulus` (unique id), one column a factor, optionally `image` (relative path).
+        The identity factor is text; the others are numbers where their column is, and else text.
     pairs : DataFrame
-        Columns `stimulus_a`, `stimulus_b`, optionally `pair` (unique id; else ``"a~b"``).
+        Columns `stimulus_a`, `stimulus_b`, optionally `pair` (unique id; else ``"a~b"``). Two
+        faces are one pair, whichever comes first, and a face beside itself is none.
     distances : DataFrame
         Columns `system`, `pair`, `distance` (>= 0, smaller means more alike), optionally
         `threshold` (one value a system, or none) and `status` ("ok", or why there is no distance).
     judgements : DataFrame
         Columns `question`, `score`, optionally `annotator`, and what was judged: `pair`,
         `stimulus`, or factor columns (a cell of the design). With both `pair` and `stimulus`,
-        each row fills one and leaves the other "". Other columns are kept as coordinates.
+        each row fills one and leaves the other missing.
     scales : (low, high) or mapping of question to (low, high)
         Range of the scores; needed with judgements.
     references : mapping of attribute to level, optional
@@ -71,7 +88,8 @@ def make_study(
     excluded : DataFrame
         What a loader left out: columns `file`, `what`, `reason`, `count`.
     provenance : DataFrame
-        The files read: columns `file`, `sha256`, `bytes`, `rows`.
+        The files read: columns `file`, `sha256`, `bytes`, `rows`, `columns` (what each was read
+        as), `missing` (cells).
     salt : bytes, optional
         Key of the annotators' pseudonyms; by default derived from the judgements' content.
     name, title, metric : str
@@ -108,23 +126,28 @@ def make_study(
     names = {key: key for key in ("stimuli", "pairs", "distances", "judgements")}
     names.update(files or {})
     groups: dict[str, xr.Dataset] = {}
+    left_out: list[Note] = []
     if stimuli is not None:
         stimuli = _checked_stimuli(stimuli, factors, identity, names["stimuli"])
         groups["stimuli"] = _stimuli_cube(stimuli, factors)
     if pairs is not None:
         if stimuli is None:
             raise DataError("pairs without stimuli", mend="give the stimuli they name")
-        groups["pairs"] = pairs_group(pairs, stimuli, factors, identity, names["pairs"])
+        groups["pairs"], notes = pairs_group(pairs, stimuli, factors, identity, names["pairs"])
+        left_out += notes
     if distances is not None:
         if "pairs" not in groups:
             raise DataError("distances without pairs", mend="give the pairs they belong to")
-        groups["machine"] = _machine(distances, groups["pairs"], metric, names["distances"])
+        made = _machine(distances, groups["pairs"], metric, factors, names["distances"])
+        groups["machine"] = made[0]
+        left_out += made[1]
     if judgements is not None:
         groups["human"], groups["questions"] = _human(
-            judgements, groups, factors, scales, salt, names["judgements"]
+            judgements, groups, stimuli, factors, identity, scales, salt, names["judgements"]
         )
-    if excluded is not None and len(excluded):
-        groups["excluded"] = _table(excluded, "exclusion")
+    told = [one for one in (excluded, exclusions(left_out)) if one is not None and len(one)]
+    if told:
+        groups["excluded"] = _table(pd.concat(told, ignore_index=True), "exclusion")
     if provenance is not None and len(provenance):
         groups["provenance"] = _table(provenance, "source")
     study = Study(children={key: xr.DataTree(ds) for key, ds in groups.items()})
@@ -137,16 +160,25 @@ def make_study(
         "causalbias_format": FORMAT_VERSION,
     }
     if references is not None:
-        study.attrs["references"] = _checked_references(references, factors)
+        study.attrs["references"] = _checked_references(references, factors, stimuli)
     validate(study)
     return study
 
 
-def _checked_references(references: Mapping[str, float], factors: Sequence[str]) -> str:
+def _checked_references(
+    references: Mapping[str, float], factors: Sequence[str], stimuli: pd.DataFrame | None
+) -> str:
     if not {"attribute", "level"} <= set(factors) or set(references) & set(factors):
         raise DataError(
             f"references for {', '.join(references)} with factors {', '.join(factors)}",
             mend="references need factors attribute and level, and names that are no factor's",
+        )
+    if stimuli is not None and not is_number(stimuli["level"]):
+        raise DataError(
+            "levels that are text, with references",
+            mend="give levels as numbers, or leave the references out",
+            file="stimuli",
+            column="level",
         )
     return json.dumps({name: float(level) for name, level in references.items()})
 
@@ -160,116 +192,256 @@ def _checked_stimuli(
             mend="name one of them as identity",
         )
     check_columns(frame, factors, file=file)
-    checked = _check_factors(frame, {"stimulus": text_column()}, factors, file)
+    others = [name for name in factors if name != identity]
+    image = ["image"] if "image" in frame else []
+    checked = check_frame(
+        frame, {}, text=["stimulus", *image], levels=[identity], factors=others, missing=image,
+        file=file,
+    )  # fmt: skip
     check_unique(checked, ["stimulus"], file=file)
     check_unique(checked, factors, file=file)
-    return checked
+    if "present" in checked and "present" not in factors:
+        checked = checked.drop(columns="present")
+    return checked.assign(image=_relative(checked["image"], file)) if image else checked
 
 
-def _check_factors(
-    frame: pd.DataFrame, schema: dict[str, pa.Column], factors: Sequence[str], file: str
-) -> pd.DataFrame:
-    """The frame, checked by the schema and for factors whose values are all there."""
-    factor = {
-        name: number_column() if _is_number(frame[name]) else text_column() for name in factors
-    }
-    integers = [name for name in factors if pd.api.types.is_integer_dtype(frame[name])]
-    checked = check_frame(frame, factor | schema, file=file)
-    return checked.astype(dict.fromkeys(integers, np.int64))
+def _relative(image: pd.Series, file: str) -> pd.Series:
+    r"""Paths with forward slashes: on Windows they are written ``faces\a.png``."""
+    absolute = image.str.match(r"[A-Za-z]:|\\\\", na=False).to_numpy(bool)
+    if absolute.any():
+        path = image.iloc[int(absolute.argmax())]
+        mend = "write the path from the folder of the images on"
+        raise at_first(absolute, "image", file, f"{path!r} is a place on one computer", mend)
+    return image.str.replace("\\", "/", regex=False)
 
 
 def _stimuli_cube(frame: pd.DataFrame, factors: Sequence[str]) -> xr.Dataset:
-    index = {name: np.unique(_plain(frame[name])) for name in factors}
-    place = tuple(np.searchsorted(index[name], _plain(frame[name])) for name in factors)
+    index = {name: levels_of(frame[name]) for name in factors}
+    place = tuple(
+        pd.Index(index[name]).get_indexer(pd.Index(pack(frame[name])[0])) for name in factors
+    )
     shape = tuple(len(values) for values in index.values())
     present = np.zeros(shape, dtype=bool)
     present[place] = True
-    variables = {"present": (tuple(factors), present)}
+    variables: dict[str, Variable] = {"present": (tuple(factors), present, {})}
     for name in frame.columns.difference(list(factors)):
-        values = _plain(frame[name])
-        blank = "" if values.dtype.kind == "U" else np.nan
-        cube = np.full(shape, blank, dtype=values.dtype if values.dtype.kind == "U" else float)
-        cube[place] = values
-        variables[name] = (tuple(factors), cube)
-    return xr.Dataset(variables, coords=index)
+        variables[name] = (tuple(factors), *_cube(frame[name], place, shape))
+    coords = {name: (name, values, pack(frame[name])[1]) for name, values in index.items()}
+    return xr.Dataset(variables, coords=coords)
+
+
+def _cube(
+    column: pd.Series, place: tuple[np.ndarray, ...], shape: tuple[int, ...]
+) -> tuple[np.ndarray, dict[str, str]]:
+    """A column laid out in a cube whose other cells are missing."""
+    values, attrs = pack(column)
+    if values.dtype.kind == "b":
+        values, attrs = values.astype(str), {"column": "truth"}
+    if values.dtype.kind == "i":
+        attrs = {"column": "whole"}
+    if values.dtype.kind == "U":
+        cube = np.full(shape, "", dtype=values.dtype)
+    else:
+        cube = np.full(shape, np.nan)
+    cube[place] = values
+    return cube, attrs
 
 
 def pairs_group(
     frame: pd.DataFrame, stimuli: pd.DataFrame, factors: Sequence[str], identity: str, file: str
-) -> xr.Dataset:
-    """The group ``/pairs`` from a table of pairs and one of stimuli, as `make_study` takes them."""
-    check_columns(frame, ["stimulus_a", "stimulus_b"], file=file)
-    if "pair" not in frame:
-        frame = frame.assign(
-            pair=frame["stimulus_a"].astype(str) + "~" + frame["stimulus_b"].astype(str)
-        )
-    schema = {key: text_column() for key in ("pair", "stimulus_a", "stimulus_b")}
-    frame = check_frame(frame, schema, file=file, unique=["pair"])
+) -> tuple[xr.Dataset, list[Note]]:
+    """The group ``/pairs`` from a table of pairs and one of stimuli, as `make_study` takes them.
+
+    Returns
+    -------
+    pairs : Dataset
+    left_out : list of (file, what, reason, count)
+        Columns that the study makes itself.
+    """
+    sides = ["stimulus_a", "stimulus_b"]
+    check_columns(frame, sides, file=file)
+    named = ["pair"] if "pair" in frame else []
+    frame = check_frame(frame, {}, text=[*named, *sides], file=file)
+    if not named:
+        frame = frame.assign(pair=frame["stimulus_a"] + "~" + frame["stimulus_b"])
+    check_unique(frame, ["pair"], file=file)
     known = stimuli.set_index("stimulus")
-    coords: dict[str, tuple[str, np.ndarray]] = {"pair": ("pair", _plain(frame["pair"]))}
-    for side in ("a", "b"):
-        column = f"stimulus_{side}"
-        check_known(frame[column], known.index, what="stimulus", file=file, column=column)
-        coords[column] = ("pair", _plain(frame[column]))
-        for name in factors:
-            values = known[name].loc[frame[column]]
-            coords[f"{name}_{side}"] = ("pair", _plain(values))
-    differs = {name: coords[f"{name}_a"][1] != coords[f"{name}_b"][1] for name in factors}
-    others = [name for name in factors if name != identity]
-    varies = np.full(len(frame), "", dtype=f"<U{sum(len(n) + 1 for n in others) or 1}")
-    for name in others:
-        joined = np.where(varies == "", name, np.char.add(np.char.add(varies, "+"), name))
-        varies = np.where(differs[name], joined, varies)
-    coords["varies"] = ("pair", varies)
-    coords["same_identity"] = ("pair", ~differs[identity])
-    return xr.Dataset(coords=coords)
+    for side in sides:
+        check_known(frame[side], known.index, what="stimulus", file=file, column=side)
+    image = known.get("image")
+    check_comparisons(frame, image, file)
+    made: dict[str, pd.Series] = {name: frame[name] for name in ("pair", *sides)}
+    for name in factors:
+        for side in sides:
+            values = known[name].loc[frame[side]].reset_index(drop=True)
+            made[name + side.removeprefix("stimulus")] = values
+    differs = {name: (made[f"{name}_a"] != made[f"{name}_b"]).to_numpy() for name in factors}
+    made["same_identity"] = pd.Series(~differs[identity])
+    varies = pd.Series("", index=frame.index, dtype="str")
+    for name in factors:
+        if name != identity:
+            joined = varies.where(varies == "", varies + "+") + name
+            varies = varies.where(~differs[name], joined)
+    shared = {name: made[f"{name}_a"].where(~differs[name]) for name in factors}
+    rest, notes = further(frame, made | {"varies": varies} | shared, [*shared, "varies"], file)
+    coords = {name: ("pair", *pack(values)) for name, values in (made | rest).items()}
+    coords["varies"] = ("pair", as_texts(varies), {"column": "blank"})
+    return xr.Dataset(coords=coords), notes
 
 
-def _machine(frame: pd.DataFrame, pairs: xr.Dataset, metric: str, file: str) -> xr.Dataset:
+def further(
+    frame: pd.DataFrame, ours: Mapping[str, pd.Series], apart: Sequence[str], file: str
+) -> tuple[dict[str, pd.Series], list[Note]]:
+    """Columns beside those that a study makes itself; one of its names must say the same.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    ours : mapping of name to what the study has in the same rows
+    apart : sequence of str
+        Those of `ours` whose cells may say something else: they are left out, and noted.
+    file : str
+
+    Raises
+    ------
+    DataError
+        If a column of the table contradicts the study.
+    """
+    kept: dict[str, pd.Series] = {}
+    notes: list[Note] = []
+    for name in map(str, frame):
+        if name not in ours:
+            kept[name] = frame[name]
+            continue
+        theirs, own = (labels(one, file=file).astype("str") for one in (frame[name], ours[name]))
+        other = (theirs.notna() & (theirs != own)).to_numpy(bool)
+        if not other.any():
+            continue
+        row = int(other.argmax())
+        if name in apart:
+            reason = f"column {name!r} is not what the study makes of factors"
+            notes.append((file, "columns", reason, 1))
+            continue
+        what = f"{theirs.iloc[row]!r}, and by the stimuli it is {own.iloc[row]!r}"
+        raise at_first(other, name, file, what, "correct it, or leave the column out")
+    return kept, notes
+
+
+def check_comparisons(frame: pd.DataFrame, image: pd.Series | None, file: str) -> None:
+    """Refuse a face beside itself, and two faces that are compared twice.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        `pair`, `stimulus_a`, `stimulus_b`.
+    image : Series, optional
+        Image of each stimulus, missing where it is not known: one image is one face.
+    file : str
+
+    Raises
+    ------
+    DataError
+        Naming the rows.
+    """
+    column = "stimulus_a + stimulus_b"
+    faces = [frame["stimulus_a"], frame["stimulus_b"]]
+    if image is not None:
+        of = image.fillna(pd.Series(image.index, index=image.index))
+        faces = [of.loc[one].reset_index(drop=True) for one in faces]
+    codes = np.sort(pd.factorize(pd.concat(faces))[0].reshape(2, -1), axis=0)
+    itself = codes[0] == codes[1]
+    if itself.any():
+        one, other = frame[["stimulus_a", "stimulus_b"]].iloc[int(itself.argmax())]
+        what = f"{one!r} beside itself" if one == other else f"{one!r} and {other!r}, of one image,"
+        what = f"{what} is no comparison" if one == other else f"{what} are no comparison"
+        raise at_first(itself, column, file, what, "leave the row out")
+    keys = pd.DataFrame(codes.T)
+    again = keys.duplicated().to_numpy()
+    if again.any():
+        row = int(again.argmax())
+        first = int((keys == keys.iloc[row]).all(axis=1).to_numpy().argmax())
+        what = (
+            f"{frame['stimulus_a'].iloc[row]!r} and {frame['stimulus_b'].iloc[row]!r} are compared "
+            f"in row {first + 1} already, as pair "
+            f"{frame['pair'].iloc[first]!r}, and here as {frame['pair'].iloc[row]!r}"
+        )
+        mend = "keep one pair of two faces, whichever comes first"
+        raise at_first(again, column, file, what, mend)
+
+
+def _machine(
+    frame: pd.DataFrame, pairs: xr.Dataset, metric: str, factors: Sequence[str], file: str
+) -> tuple[xr.Dataset, list[Note]]:
     check_columns(frame, ["distance"], file=file)
+    frame = named_columns(frame, file).reset_index(drop=True)
     frame = frame if "status" in frame else frame.assign(status="ok")
-    ok = (frame["status"] == "ok").to_numpy()
-    schema = {key: text_column() for key in ("system", "pair", "status")}
-    schema |= {"distance": number_column(0.0)}
-    filled = frame.assign(distance=frame["distance"].where(ok, 0.0))
-    frame = check_frame(filled, schema, file=file, unique=["system", "pair"])
+    ok = (labels(frame["status"], file=file) == "ok").to_numpy(bool)
+    threshold = {"threshold": number_column(0.0)} if "threshold" in frame else {}
+    frame = check_frame(
+        frame.assign(distance=frame["distance"].astype(object).where(ok, 0.0)),
+        {"distance": number_column(0.0)} | threshold,
+        text=["pair", "status"],
+        levels=["system"],
+        missing=list(threshold),
+        file=file,
+        unique=["system", "pair"],
+    )
     pair_index = pd.Index(pairs["pair"].values)
     check_known(frame["pair"], pair_index, what="pair", file=file, column="pair")
-    systems, system_code = np.unique(_plain(frame["system"]), return_inverse=True)
-    place = (system_code, pair_index.get_indexer(frame["pair"]))
+    systems = levels_of(frame["system"])
+    at = pair_index.get_indexer(pd.Index(frame["pair"]))
+    place = (pd.Index(systems).get_indexer(pd.Index(as_texts(frame["system"]))), at)
     shape = (len(systems), len(pair_index))
     distance = np.full(shape, np.nan)
-    status = np.full(
-        shape, "no distance given", dtype=f"<U{max(17, frame['status'].str.len().max())}"
-    )
     distance[place] = frame["distance"].where(ok)
-    status[place] = _plain(frame["status"])
+    width = max(len(NO_DISTANCE), int(frame["status"].str.len().max()))
+    status = np.full(shape, NO_DISTANCE, dtype=f"<U{width}")
+    status[place] = as_texts(frame["status"])
     machine = xr.Dataset(
         {
             "distance": (("system", "pair"), distance, {"metric": metric}),
             "status": (("system", "pair"), status),
         },
-        coords={"system": systems, "pair": pair_index.to_numpy().astype(str)},
+        coords={
+            "system": ("system", systems, pack(frame["system"])[1]),
+            "pair": pair_index.to_numpy().astype(str),
+        },
     )
     machine["distance"].attrs["direction"] = "smaller means more alike"
-    if "threshold" in frame:
-        frame = check_frame(frame, {"threshold": number_column(0.0, nullable=True)}, file=file)
-        per_system = frame.groupby("system")["threshold"]
-        if (per_system.nunique() > 1).any():
-            raise DataError(
-                f"system {per_system.nunique().idxmax()!r} has several thresholds",
-                mend="give one threshold a system",
-                file=file,
-                column="threshold",
-            )
-        machine["threshold"] = ("system", per_system.first().loc[systems].to_numpy(float))
-    return machine
+    if threshold:
+        machine["threshold"] = ("system", _thresholds(frame, systems, file))
+    own = ("system", "pair", "distance", "status", "threshold")
+    of_pair = {
+        str(name): unpack(one.values[at], one.attrs) for name, one in pairs.variables.items()
+    }
+    for name in factors:
+        first, second = of_pair[f"{name}_a"], of_pair[f"{name}_b"]
+        of_pair[name] = first.where(first == second)
+    rest = frame.drop(columns=[name for name in own if name in frame])
+    kept, notes = further(rest, of_pair, [*factors, "varies"], file)
+    for name, values in kept.items():
+        machine[name] = (("system", "pair"), *_cube(values, place, shape))
+    return machine, notes
+
+
+def _thresholds(frame: pd.DataFrame, systems: np.ndarray, file: str) -> np.ndarray:
+    per_system = frame.groupby(frame["system"].astype("str"))["threshold"]
+    if (per_system.nunique() > 1).any():
+        raise DataError(
+            f"system {per_system.nunique().idxmax()!r} has several thresholds",
+            mend="give one threshold a system",
+            file=file,
+            column="threshold",
+        )
+    return per_system.first().loc[systems].to_numpy(float)
 
 
 def _human(
     frame: pd.DataFrame,
     groups: Mapping[str, xr.Dataset],
+    stimuli: pd.DataFrame | None,
     factors: Sequence[str],
+    identity: str,
     scales: Mapping[str, tuple[float, float]] | tuple[float, float] | None,
     salt: bytes | None,
     file: str,
@@ -277,47 +449,55 @@ def _human(
     check_columns(frame, ["question", "score"], file=file)
     if scales is None:
         raise DataError("judgements without a scale", mend="give scales=(low, high)", file=file)
-    schema = {"question": text_column(), "score": number_column()}
     target = [key for key in ("pair", "stimulus") if key in frame]
-    target = target or [name for name in factors if name in frame]
+    here = [name for name in factors if name in frame]
+    target = target or here
     if not target:
         raise DataError(
             "nothing says what was judged",
             mend=f"add a column pair, stimulus, or some of {', '.join(factors)}",
             file=file,
         )
-    either = "pair" in frame and "stimulus" in frame
+    either = target == ["pair", "stimulus"]
+    frame = check_frame(
+        frame,
+        {"score": number_column()},
+        text=[name for name in ("pair", "stimulus", "annotator") if name in frame],
+        levels=["question", *({identity} & set(here))],
+        factors=[name for name in here if name != identity],
+        missing=[*(target if either else ()), *(name for name in here if name not in target)],
+        file=file,
+    )
     if either:
         _check_one_target(frame, file)
-    names = ("annotator",) if either else ("pair", "stimulus", "annotator")
-    schema |= {key: text_column() for key in names if key in frame}
-    frame = _check_factors(frame, schema, [name for name in factors if name in target], file)
     questions = _questions(frame, scales, file)
     for key, group in (("pair", "pairs"), ("stimulus", "stimuli")):
         if key in target and group in groups:
-            known = pd.Index(np.unique(groups[group][key].values))
-            known = known.union([""]) if either else known
+            known = pd.Index(np.unique(groups[group][key].values)).drop("", errors="ignore")
             check_known(frame[key], known, what=key, file=file, column=key)
+    if stimuli is not None and "stimulus" in target and here:
+        of = stimuli.set_index("stimulus")[here].reindex(frame["stimulus"]).reset_index(drop=True)
+        theirs = frame[here].where(frame["stimulus"].notna())
+        further(theirs, {name: of[name] for name in here}, [], file)
     if "annotator" in frame:
         trial = ["trial"] if "trial" in frame else []
         check_unique(frame, ["annotator", "question", *target, *trial], file=file)
         frame = frame.assign(
             annotator=pseudonymise(frame["annotator"], salt or salt_from(frame.to_csv().encode()))
         )
-    coords = {
-        column: ("judgement", _plain(frame[column])) for column in frame.columns.drop("score")
-    }
+    coords = {column: ("judgement", *pack(frame[column])) for column in frame.columns.drop("score")}
     score = ("judgement", frame["score"].to_numpy(float))
     return xr.Dataset({"score": score}, coords=coords), questions
 
 
 def _check_one_target(frame: pd.DataFrame, file: str) -> None:
-    wrong = ((frame["pair"] != "") == (frame["stimulus"] != "")).to_numpy()
+    wrong = (frame["pair"].notna() == frame["stimulus"].notna()).to_numpy(bool)
     if wrong.any():
         row = int(wrong.argmax())
+        pair, stimulus = (as_texts(frame[name])[row].item() for name in ("pair", "stimulus"))
         raise DataError(
-            f"pair {frame['pair'].iloc[row]!r} and stimulus {frame['stimulus'].iloc[row]!r}",
-            mend='a judgement is of one of them; leave the other ""',
+            f"pair {pair!r} and stimulus {stimulus!r}",
+            mend="a judgement is of one of them; leave the other blank",
             file=file,
             column="pair + stimulus",
             row=row + 1,
@@ -330,12 +510,14 @@ def _questions(
     file: str,
 ) -> xr.Dataset:
     """Range of each question's scale, having checked that the scores keep to it."""
-    codes, found = pd.factorize(frame["question"], sort=True)
-    names = np.array(found, dtype=str)
+    names = levels_of(frame["question"])
+    asked = as_texts(frame["question"])
+    codes = pd.Index(names).get_indexer(pd.Index(asked))
     if not isinstance(scales, Mapping):
         scales = dict.fromkeys(names.tolist(), scales)
+    scales = {str(name): scale for name, scale in scales.items()}
     check_known(
-        frame["question"], list(scales), what="question with a scale", file=file, column="question"
+        pd.Series(asked), list(scales), what="question with a scale", file=file, column="question"
     )
     ranges = np.array([scales[str(name)] for name in names], dtype=float)
     low, high = ranges[codes].T
@@ -356,33 +538,31 @@ def _questions(
             "low": ("question", ranges[:, 0]),
             "high": ("question", ranges[:, 1]),
         },
-        coords={"question": names},
+        coords={"question": ("question", names, pack(frame["question"])[1])},
     )
 
 
-def exclusions(rows: Sequence[tuple[str, str, str, int]]) -> pd.DataFrame:
+def exclusions(rows: Sequence[Note]) -> pd.DataFrame:
     """Table of what a loader left out, from rows (file, what, reason, count) with count > 0."""
     table = pd.DataFrame(rows, columns=["file", "what", "reason", "count"])
     return table[table["count"] > 0].reset_index(drop=True)
 
 
-def file_record(path: Path, rows: int) -> dict[str, str | int]:
-    """Row of the provenance table: a file's name, hash, size in bytes and rows read."""
+def file_record(
+    path: Path, rows: int, read: Mapping[str, str | int] | None = None
+) -> dict[str, str | int]:
+    """Row of the provenance table: a file's name, hash, size in bytes, rows and columns read."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"file": path.name, "sha256": digest, "bytes": path.stat().st_size, "rows": rows}
+    record: dict[str, str | int] = {
+        "file": path.name,
+        "sha256": digest,
+        "bytes": path.stat().st_size,
+        "rows": rows,
+    }
+    return record | dict(read or {"columns": "", "missing": 0})
 
 
 def _table(frame: pd.DataFrame, dim: str) -> xr.Dataset:
-    return xr.Dataset({column: (dim, _plain(frame[column])) for column in frame})
-
-
-def _is_number(values: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-
-
-def _plain(values: pd.Series) -> np.ndarray:
-    """NumPy array that files can hold bit for bit: fixed-width text, integers, floats, booleans."""
-    if _is_number(values) or pd.api.types.is_bool_dtype(values):
-        return values.to_numpy()
-    return values.astype(str).to_numpy(dtype=str)
+    made = {name: typed(frame[name], file=dim) for name in frame}
+    return xr.Dataset({name: (dim, *pack(values)) for name, values in made.items()})

@@ -7,6 +7,7 @@ import xarray as xr
 
 from causalbias.arguments import need_study
 from causalbias.errors import DataError
+from causalbias.study.columns import unpack
 from causalbias.study.tree import factors_of, group_of
 
 
@@ -21,6 +22,9 @@ def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
+        Ids are text; a missing cell is missing, of whatever type; factors that came as
+        categoricals are such, with their levels in order.
+
         stimuli: one row a face that is present. pairs, machine: one row a pair, or a system and
         pair, with ``<factor>_a``, ``<factor>_b``, and ``<factor>`` where the members share its
         value (missing where they differ). human: one row a judgement, with the factors of the
@@ -45,21 +49,38 @@ def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
             f"the study has no group {group!r}", mend=f"ask for one of {', '.join(study.children)}"
         )
     if group == "stimuli":
-        cube = group_of(study, group).stack(cell=list(group_of(study, group).sizes))
+        dataset = group_of(study, group)
+        cube = dataset.stack(cell=list(dataset.sizes))
         present = cube.isel(cell=cube["present"].values).reset_index("cell")
         frame = present.to_dataframe().drop(columns="present").reset_index(drop=True)
+        frame = _unpacked(frame, dataset)
         frame = frame[["stimulus", *factors_of(study), *_others(frame, study)]]
         references = _references(study)
         return frame.assign(**{name: _moved(frame, name, at) for name, at in references.items()})
     if group == "pairs":
         return _pairs_frame(study)
     if group == "machine":
-        frame = group_of(study, group).to_dataframe(dim_order=["system", "pair"]).reset_index()
+        dataset = group_of(study, group)
+        frame = dataset.to_dataframe(dim_order=["system", "pair"]).reset_index()
+        frame = _unpacked(frame, dataset)
         pairs = _pairs_frame(study).set_index("pair")
         return frame.join(pairs, on="pair")
     if group == "human":
         return _human_frame(study)
-    return group_of(study, group).to_dataframe().reset_index()
+    dataset = group_of(study, group)
+    return _unpacked(dataset.to_dataframe().reset_index(), dataset)
+
+
+def _unpacked(frame: pd.DataFrame, dataset: xr.Dataset) -> pd.DataFrame:
+    """The columns as they came into the study, missing cells missing."""
+    attrs = {str(name): one.attrs for name, one in dataset.variables.items()}
+    return pd.DataFrame(
+        {
+            name: unpack(frame[name].to_numpy(), attrs[name]) if name in attrs else frame[name]
+            for name in map(str, frame)
+        },
+        columns=frame.columns,
+    )
 
 
 def _others(frame: pd.DataFrame, study: xr.DataTree) -> list[str]:
@@ -77,8 +98,9 @@ def _moved(frame: pd.DataFrame, attribute: str, reference: float, side: str = ""
 
 
 def _pairs_frame(study: xr.DataTree) -> pd.DataFrame:
-    coords = group_of(study, "pairs").reset_index("pair").reset_coords()
-    frame = coords.to_dataframe().reset_index(drop=True)
+    dataset = group_of(study, "pairs")
+    coords = dataset.reset_index("pair").reset_coords()
+    frame = _unpacked(coords.to_dataframe().reset_index(drop=True), dataset)
     for name in factors_of(study):
         first, second = frame[f"{name}_a"], frame[f"{name}_b"]
         whole = first.dtype.kind == "i"
@@ -89,18 +111,25 @@ def _pairs_frame(study: xr.DataTree) -> pd.DataFrame:
 
 
 def _human_frame(study: xr.DataTree) -> pd.DataFrame:
-    frame = group_of(study, "human").reset_coords().to_dataframe().reset_index(drop=True)
+    dataset = group_of(study, "human")
+    frame = _unpacked(dataset.reset_coords().to_dataframe().reset_index(drop=True), dataset)
     keys = [
         (key, group)
         for key, group in (("pair", "pairs"), ("stimulus", "stimuli"))
-        if key in frame and group in study.children and (frame[key] != "").any()
+        if key in frame and group in study.children and frame[key].notna().any()
     ]
     parts = []
     for key, group in keys:
-        part = frame[frame[key] != ""] if len(keys) > 1 else frame
+        part = frame[frame[key].notna()] if len(keys) > 1 else frame
         about = to_frame(study, group).set_index(key)
         part = part.join(about[about.columns.difference(part.columns, sort=False)], on=key)
         if len(keys) > 1 and "same_identity" in part:
             part["same_identity"] = part["same_identity"].astype("boolean")  # missing for faces
         parts.append(part)
-    return pd.concat(parts).sort_index() if parts else frame
+    if not parts:
+        return frame
+    every = pd.concat(parts).sort_index()
+    kinds = {name: part[name].dtype for part in parts for name in part}
+    return every.astype(
+        {name: kind for name, kind in kinds.items() if isinstance(kind, pd.CategoricalDtype)}
+    )

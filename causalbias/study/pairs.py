@@ -9,6 +9,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.study.build import pairs_group
+from causalbias.study.columns import labels
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns
 from causalbias.study.tree import Study, as_study, factors_of
@@ -30,7 +31,8 @@ def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `stimulus` and one column a field; whole numbers where all of its values are.
+        `stimulus` and one column a field: numbers where all of its values are whole numbers
+        without leading zeros, else text; `seed` is always text.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
         rows.append({"stimulus": name, **found.groupdict()})
     frame = pd.DataFrame(rows, columns=["stimulus", *fields])
     for field in fields:
-        if frame[field].str.fullmatch(r"0|[1-9][0-9]{0,17}").all():
+        if field != "seed" and frame[field].str.fullmatch(r"0|[1-9][0-9]{0,14}").all():
             frame[field] = frame[field].astype(np.int64)
     return frame
 
@@ -105,11 +107,12 @@ def pairs_within(faces: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.Dat
             f"no two faces share {' or '.join('+'.join(by) for by in groups)}",
             mend="name fewer factors",
         )
-    stimulus = faces["stimulus"].to_numpy(str)
-    a, b = stimulus[np.concatenate(first)], stimulus[np.concatenate(second)]
-    pair = np.char.add(np.char.add(a, "~"), b)
-    frame = pd.DataFrame({"pair": pair, "stimulus_a": a, "stimulus_b": b})
-    return frame.drop_duplicates("pair", ignore_index=True)
+    stimulus = labels(faces["stimulus"], file="stimuli").astype("str").reset_index(drop=True)
+    sides = [stimulus.iloc[np.concatenate(rows)].reset_index(drop=True) for rows in (first, second)]
+    frame = pd.DataFrame(
+        {"pair": sides[0] + "~" + sides[1], "stimulus_a": sides[0], "stimulus_b": sides[1]}
+    )
+    return frame.drop_duplicates(["stimulus_a", "stimulus_b"], ignore_index=True)
 
 
 def with_pairs(study: xr.DataTree, groups: Sequence[Sequence[str]]) -> Study:
@@ -146,7 +149,7 @@ def with_pairs(study: xr.DataTree, groups: Sequence[Sequence[str]]) -> Study:
     faces = to_frame(study, "stimuli")
     factors = factors_of(study)
     table = pairs_within(faces, groups)
-    pairs = pairs_group(table, faces, factors, str(study.attrs["identity"]), "pairs")
+    pairs, _ = pairs_group(table, faces, factors, str(study.attrs["identity"]), "pairs")
     new = as_study(study)
     new["pairs"] = xr.DataTree(pairs)
     return new

@@ -1,7 +1,7 @@
 """Checks on tidy frames: every failure is one DataError that names file, column, row and mend."""
 
-import unicodedata
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,47 +10,50 @@ import pandera.pandas as pa
 from pandera.errors import SchemaError, SchemaErrors
 
 from causalbias.errors import DataError, shown
+from causalbias.study.columns import is_number, labels, measured, typed
 
 
-def text_column(*, required: bool = True) -> pa.Column:
-    """Schema of a column of non-empty labels; numbers become their text."""
-    non_empty = pa.Check(lambda s: s.str.strip() != "", name="non_empty", error="is empty")
-    no_nul = pa.Check(
-        lambda s: ~s.str.contains("\0", regex=False), name="no_nul", error="holds a NUL"
-    )
-    return pa.Column(str, [non_empty, no_nul], required=required, coerce=True)
-
-
-def number_column(
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    required: bool = True,
-    nullable: bool = False,
-) -> pa.Column:
-    """Schema of a column of finite numbers within [low, high]; missing ones if `nullable`."""
+def number_column(low: float | None = None, high: float | None = None) -> pa.Column:
+    """Schema of a column of finite numbers within [low, high]; missing cells are passed over."""
     checks = []
     if low is not None:
         checks.append(pa.Check.ge(low, error=f"is below {low:g}"))
     if high is not None:
         checks.append(pa.Check.le(high, error=f"is above {high:g}"))
     checks.append(pa.Check(lambda values: np.isfinite(values), error="is not finite"))
-    return pa.Column(float, checks, required=required, nullable=nullable, coerce=True)
+    return pa.Column(float, checks, nullable=True)
 
 
 def check_frame(
-    frame: pd.DataFrame, columns: dict[str, pa.Column], *, file: str, unique: Sequence[str] = ()
+    frame: pd.DataFrame,
+    numbers: Mapping[str, pa.Column],
+    *,
+    file: str,
+    text: Sequence[str] = (),
+    levels: Sequence[str] = (),
+    factors: Sequence[str] = (),
+    missing: Sequence[str] = (),
+    unique: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return `frame` with the schema's columns coerced to their types, or raise.
+    """Return `frame` with its columns as a study holds them, or raise.
 
     Parameters
     ----------
     frame : DataFrame
         One row a record.
-    columns : dict of str to pandera Column
-        Schema; columns of the frame that it does not name pass through untouched.
+    numbers : mapping of str to pandera Column
+        What is measured, and its range (see `measured`).
     file : str
         Name used in errors.
+    text : sequence of str
+        What names one thing: text (see `labels`).
+    levels : sequence of str
+        Text whose levels keep their order.
+    factors : sequence of str
+        Numbers, or else as `levels`.
+    missing : sequence of str
+        Those of all these columns that may have missing cells, as columns of no kind may: these
+        are as `typed` makes them.
     unique : sequence of str
         Columns that together identify a row.
 
@@ -61,23 +64,34 @@ def check_frame(
     """
     if frame.empty:
         raise DataError("no rows", mend="give a table with at least one row", file=file)
-    frame = frame.reset_index(drop=True)
-    check_columns(frame, [name for name, column in columns.items() if column.required], file=file)
-    for name, column in columns.items():
-        if name in frame:
-            missing = frame[name].isna().to_numpy()
-            if missing.any() and not column.nullable:
-                raise _at_first(
-                    missing,
-                    name,
-                    file,
-                    "the value is missing",
-                    "fill it in or leave the row out of the file",
-                )
-        if name in frame and str(column.dtype).startswith("str"):
-            check_label_texts(frame[name], file)
+    frame = named_columns(frame, file).reset_index(drop=True)
+    known = [*numbers, *text, *levels, *factors]
+    check_columns(frame, known, file=file)
+
+    def read(name: str) -> pd.Series:
+        if name in numbers:
+            return measured(frame[name], file=file)
+        if name in text:
+            return labels(frame[name], file=file).astype("str")
+        plain = typed(frame[name], file=file)
+        is_label = name in levels or (name in factors and not is_number(plain))
+        return labels(frame[name], file=file) if is_label else plain
+
+    made = pd.DataFrame({name: read(name) for name in map(str, frame)}, index=frame.index)
+    for name in known:
+        gone = made[name].isna().to_numpy(bool)
+        if name not in missing and gone.any():
+            written = frame[name].iloc[int(gone.argmax())]
+            told = (
+                f"{written!r} stands for a missing value"
+                if isinstance(written, str) and written.strip()
+                else "the value is missing"
+            )
+            mend = "fill it in, or leave the row out"
+            raise at_first(gone, name, file, told, mend)
+    ranges = dict(numbers) | {name: number_column() for name in factors if _is_float(made[name])}
     try:
-        checked = pa.DataFrameSchema(columns).validate(frame, lazy=True)
+        checked = pa.DataFrameSchema(ranges).validate(made, lazy=True)
     except (SchemaErrors, SchemaError) as error:
         raise _translate(error, file) from None
     if unique:
@@ -85,30 +99,30 @@ def check_frame(
     return checked
 
 
-def check_label_texts(values: pd.Series, file: str) -> None:
-    """Refuse labels that no file can hold, and two that differ and look the same.
+def _is_float(values: pd.Series) -> bool:
+    return pd.api.types.is_float_dtype(values)
 
-    The same word may be written with composed and with decomposed letters, or with a mark that is
-    not seen; as levels they would be two groups.
+
+def named_columns(frame: pd.DataFrame, file: str) -> pd.DataFrame:
+    """The frame, whose columns have names, each one of its own.
+
+    Raises
+    ------
+    DataError
+        If two have one name, or a name is no text.
     """
-    labels = [str(one) for one in values.unique()]
-    if all(map(str.isascii, labels)):
-        return
-    seen: dict[str, str] = {}
-    for one in labels:
-        try:
-            one.encode()
-        except UnicodeEncodeError:
-            problem, mend = f"{one!a} holds half of a character", "write it again as text in UTF-8"
-        else:
-            plain = "".join(c for c in one if c.isascii() or unicodedata.category(c) != "Cf")
-            other = seen.setdefault(unicodedata.normalize("NFC", plain), one)
-            if other == one:
-                continue
-            problem = f"{one!a} and {other!a} look the same and are two labels"
-            mend = "write them alike"
-        where = np.array([str(value) == one for value in values])
-        raise _at_first(where, str(values.name), file, problem, mend)
+    for name in frame.columns:
+        if not isinstance(name, str):
+            raise DataError(
+                f"a column is called {name!r}", mend="give every column a text as its name",
+                file=file,
+            )  # fmt: skip
+    if not frame.columns.is_unique:
+        raise DataError(
+            "two columns have this name", mend="rename one, or leave it out", file=file,
+            column=str(frame.columns[frame.columns.duplicated()][0]),
+        )  # fmt: skip
+    return frame
 
 
 def check_columns(frame: pd.DataFrame, names: Sequence[str], *, file: str) -> None:
@@ -132,7 +146,7 @@ def check_unique(frame: pd.DataFrame, columns: Sequence[str], *, file: str) -> N
     key = frame.iloc[position][list(columns)]
     first = int((frame[list(columns)] == key).all(axis=1).to_numpy().argmax())
     told = ", ".join(f"{name} {value}" for name, value in key.items())
-    raise _at_first(
+    raise at_first(
         duplicated,
         " + ".join(columns),
         file,
@@ -145,23 +159,29 @@ def check_known(
     values: pd.Series, known: Sequence[Any] | pd.Index, *, what: str, file: str, column: str
 ) -> None:
     """Raise DataError if a value of the column is not among the known ones."""
-    distinct = pd.Index(values.unique())
+    distinct = pd.Index(values.dropna().unique())
     strangers = distinct[pd.Index(known).unique().get_indexer(distinct) < 0]
     if strangers.empty:
         return
     unknown = values.isin(strangers).to_numpy()
     value = values.iloc[int(unknown.argmax())]
+    like = [one for one in known if _digits(one) == _digits(value)]
     listed = ", ".join(map(str, list(known)[:12])) + (", ..." if len(known) > 12 else "")
-    raise _at_first(
+    raise at_first(
         unknown,
         column,
         file,
-        f"{shown(value)} is not a known {what}",
+        f"{shown(value)} is not a known {what}" + (f" ({shown(like[0])} is one)" if like else ""),
         f"use one of {listed}",
     )
 
 
-def _at_first(bad: Any, column: str, file: str, problem: str, mend: str) -> DataError:
+def _digits(label: object) -> str:
+    """A label without what a spreadsheet or pandas takes from numbers, or adds to them."""
+    return re.sub(r"\.0+$", "", str(label)).lstrip("0") or "0"
+
+
+def at_first(bad: Any, column: str, file: str, problem: str, mend: str) -> DataError:
     """The error for the first row where `bad` holds, telling how many more there are."""
     more = int(bad.sum()) - 1
     also = "" if more == 0 else f" (and {more:,} more row{'s' if more > 1 else ''} like it)"

@@ -9,6 +9,8 @@ GROUPS = (
     *("questions", "truth", "excluded", "provenance"),
 )
 
+FILES, LINE = 8, 400  # files that a study's summary names, letters of each
+
 
 class Study(xr.DataTree):
     """A DataTree that prints as a study; in all else it is a plain DataTree.
@@ -84,7 +86,26 @@ def describe(study: xr.DataTree) -> str:
     if "human" in study.children:
         add("human", _describe_human(study))
     add("excluded", _describe_excluded(study))
+    for text in _describe_files(study):
+        add("read", text)
     return "\n".join(lines)
+
+
+def _describe_files(study: xr.DataTree) -> list[str]:
+    """What was read of each file: its rows, and what its columns were taken for."""
+    if "provenance" not in study.children:
+        return []
+    files = group_of(study, "provenance")
+    if "columns" not in files:
+        return []
+    told = [
+        f"{name}, {int(rows):,} rows: {columns if len(columns) < LINE else columns[:LINE] + ' ...'}"
+        for name, rows, columns in zip(
+            *(files[name].values.tolist() for name in ("file", "rows", "columns")), strict=True
+        )
+        if columns
+    ]
+    return told[:FILES] + ([f"and {len(told) - FILES} more files"] if len(told) > FILES else [])
 
 
 def _describe_embeddings(cube: xr.Dataset) -> str:

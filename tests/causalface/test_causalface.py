@@ -363,6 +363,7 @@ NAMES = st.builds(
 def test_names_written_are_names_read(rows):
     design = Design(races=("asian", "black", "south_asian"))
     faces = pd.DataFrame(rows, columns=["seed", "race", "gender", "attribute", "level"])
+    faces["seed"] = faces["seed"].astype(str)
     for write in (render_paths, annotation_names):
         read = parse_names(write(faces), design, file="f", column="c")
         pd.testing.assert_frame_equal(read[faces.columns], faces, check_dtype=False)

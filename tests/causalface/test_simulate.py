@@ -157,7 +157,8 @@ def test_pairs_are_distinct_and_of_the_kinds_documented(seeds):
 def test_annotators_judge_an_item_once_and_as_often_as_asked():
     people = cb.People(annotators=9, judgements=9, missing=0.0, dropout=0.0)
     human = cb.to_frame(cb.simulate(3, levels=LEVELS, impostors=2, people=people), "human")
-    item = human["pair"] + human["stimulus"]
+    assert (human["pair"].isna() != human["stimulus"].isna()).all()
+    item = human["pair"].fillna(human["stimulus"])
     assert not human.assign(item=item).duplicated(["item", "annotator", "question"]).any()
     assert (human.groupby(["question", item]).size() == 9).all()
 

@@ -53,8 +53,14 @@ def test_shapes(study, omi):
     assert len(human) == 1_500
     assert human["annotator"].nunique() == 500
     assert (human.groupby("question")["annotator"].nunique() == 50).all()
-    assert "excluded" not in study.children
+    left_out = cb.to_frame(study, "excluded")
+    assert left_out["what"].tolist() == ["columns"]
     raw = pd.read_csv(omi / "validation_artificial.csv")
+    kept = {"anon_id", "condition", "stimulus_level", "response", "pearson_reliability"}
+    assert left_out["count"].tolist() == [len(set(raw) - kept)]
+    assert human["pearson_reliability"].tolist() == raw["pearson_reliability"].tolist()
+    assert set(human["attribute"]) == set(ATTRIBUTES)
+    assert cb.to_frame(study, "stimuli")["seed"].map(type).eq(str).all()
     assert human["score"].to_numpy() == pytest.approx(raw["response"].to_numpy(), abs=0)
     assert human["level"].tolist() == raw["stimulus_level"].tolist()
 
@@ -107,6 +113,7 @@ def test_ratings_average_to_the_published_means(ratings, omi):
     ours = human.groupby(["seed", "question"])["score"].mean().unstack()
     published = pd.read_csv(omi / "attribute_means.csv", index_col="stimulus")
     assert ours.shape == published.shape == (1_004, 34)
+    published.index = published.index.astype(str)
     published = published.loc[ours.index, ours.columns]
     assert np.abs(ours.to_numpy() - published.to_numpy()).max() < 1e-6
 

@@ -124,7 +124,10 @@ CORRUPTIONS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "header only": ("no rows", lambda c: c.split(b"\n")[0] + b"\n"),
     "only blank lines": ("table|CSV|column|no rows|empty", lambda _: b"\n\n\n"),
     "random bytes": ("readable|column|name|rows", lambda _: bytes(range(256)) * 4),
-    "UTF-16": ("readable|column|rows|name", lambda c: c.decode().encode("utf-16")),
+    "UTF-16 without its mark": (
+        "readable|column|rows|name|NUL",
+        lambda c: c.decode().encode("utf-16-le"),
+    ),
     "zeros": ("readable|column|rows|name", lambda _: bytes(4096)),
     "Latin-1 letters": ("readable", lambda c: c.replace(b"\n", b"\xe9\n")),
     "one cell in Latin-1": (
@@ -142,7 +145,7 @@ CORRUPTIONS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
         "readable|column|name|header",
         lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n",
     ),
-    "semicolons": ("column", lambda c: c.replace(b",", b";")),
+    "bars": ("column", lambda c: c.replace(b",", b"|")),
     "a repeated row": ("again|already|twice", lambda c: c + c.rstrip(b"\n").split(b"\n")[-1]),
 }
 NUMERIC = {

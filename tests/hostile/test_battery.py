@@ -31,7 +31,9 @@ def test_there_are_enough():
 
 
 @pytest.mark.parametrize("layout", battery.LAYOUTS)
-@pytest.mark.parametrize("change", ["as it is", "byte order mark", "Windows line ends"])
+@pytest.mark.parametrize(
+    "change", ["as it is", "byte order mark", "Windows line ends", "UTF-16", "semicolons"]
+)
 def test_sound_files_load(layout, change, tmp_path):
     """The battery's own files are not what is wrong."""
     build, load, files = battery.LAYOUTS[layout]
@@ -42,6 +44,10 @@ def test_sound_files_load(layout, change, tmp_path):
             content = b"\xef\xbb\xbf" + content
         elif change == "Windows line ends":
             content = content.replace(b"\n", b"\r\n")
+        elif change == "UTF-16" and file.endswith(".csv"):
+            content = content.decode().encode("utf-16")
+        elif change == "semicolons" and file.endswith(".csv"):
+            content = content.replace(b",", b";")
         (tmp_path / file).write_bytes(content)
     cb.validate(load(tmp_path))
 

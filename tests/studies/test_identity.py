@@ -16,7 +16,7 @@ PLANTED = cb.System(
         cb.Bias("asian genuine apart", 0.08, race="asian", same_identity=True),
     ),
 )
-NULL = cb.System("null", sd_face=(0.015, 0.03))
+NULL = cb.System("without bias", sd_face=(0.015, 0.03))
 PEOPLE = cb.People(annotators=60, judgements=4, questions=())
 FACTORS = ["seed", "race", "gender", "attribute", "level"]
 
@@ -60,7 +60,7 @@ def test_planted_bias_is_found_with_its_sign(result):
 
 @pytest.mark.slow
 def test_without_bias_the_intervals_hold_zero(result):
-    table = table_of(result, system="null")
+    table = table_of(result, system="without bias")
     assert len(table) == 8
     # Eight of 95%, dependent: fewer than six would have probability below 0.01.
     assert ((table["lower"] < 0) & (table["upper"] > 0)).sum() >= 6
@@ -99,7 +99,7 @@ def test_impostor_intervals_allow_for_shared_members(result):
     rows = result.rows["null, impostor"]
     naive = cb.fit("distance ~ race*gender + step", rows, draws=500)
     naive = cb.summarise(cb.effects(naive, "race", by="gender", reference="white"))
-    ours = table_of(result, system="null", pairs="impostor")
+    ours = table_of(result, system="without bias", pairs="impostor")
     ours = ours.merge(naive, on=["race", "gender"], suffixes=("", "_naive"))
     assert len(ours) == 4
     assert (ours["sd"] > 1.5 * ours["sd_naive"]).all()
@@ -111,7 +111,9 @@ def test_doses_are_those_of_the_steps(result):
     assert set(dose["step"]) == {
         "age 0.8", "age 2.6", "age 4.4", "pose -3", "pose 0", "pose 3"
     }  # fmt: skip
-    genuine = dose[(dose["pairs"] == "genuine") & (dose["system"] == "null")].set_index("step")
+    genuine = dose[(dose["pairs"] == "genuine") & (dose["system"] == "without bias")].set_index(
+        "step"
+    )
     # 0.25, and 0.12 for each of three units of pose.
     assert genuine.loc["pose 3", "estimate"] == pytest.approx(0.61, abs=0.05)
     assert (genuine["attribute"] + " " + genuine["level"].map("{:g}".format) == genuine.index).all()

@@ -20,7 +20,7 @@ def experiments(draw):
     seeds = draw(st.lists(st.integers(0, 99), min_size=1, max_size=4, unique=True))
     cells = [(s, r, v) for s in seeds for r in ("x", "yy") for v in (0, 2, 5)]
     present = draw(st.lists(st.sampled_from(cells), min_size=2, max_size=len(cells), unique=True))
-    stimuli = pd.DataFrame(present, columns=FACTORS)
+    stimuli = pd.DataFrame(present, columns=FACTORS).astype({"seed": str})
     stimuli["stimulus"] = [f"face{i}" for i in range(len(present))]
     possible = [(a, b) for a in stimuli["stimulus"] for b in stimuli["stimulus"] if a < b]
     chosen = draw(st.lists(st.sampled_from(possible), min_size=1, max_size=12, unique=True))
@@ -94,7 +94,7 @@ def test_order_of_rows_does_not_matter(frames, random):
 @given(experiments())
 @settings(max_examples=20, deadline=None)
 def test_relabelled_seeds_are_relabelled(frames):
-    names = {seed: f"person {1000 - seed}" for seed in frames["stimuli"]["seed"]}
+    names = {seed: f"person {1000 - int(seed)}" for seed in frames["stimuli"]["seed"]}
     stimuli = frames["stimuli"].assign(seed=frames["stimuli"]["seed"].map(names))
     one, other = build(frames), build(frames | {"stimuli": stimuli})
     expected, found = table(one, "machine", "pair"), table(other, "machine", "pair")

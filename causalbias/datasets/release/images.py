@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from causalbias.datasets.reading import UNREADABLE, told
-from causalbias.errors import DataError
+from causalbias.datasets.reading import UNREADABLE, is_hidden, told
+from causalbias.errors import DataError, user_path
 
 ARCHIVE = "data.zip"
 MAX_IMAGE = 64 * 1024**2
@@ -70,7 +70,8 @@ def list_images(root: Path) -> ImageTree:
             file=str(root),
         )
     listing = pd.DataFrame(rows, columns=["path", "size", "checksum"]).sort_values("path")
-    is_render = listing["path"].str.endswith(".png") & ~listing["path"].str.contains("__MACOSX/")
+    hidden = listing["path"].map(is_hidden).astype(bool)
+    is_render = listing["path"].str.endswith(".png") & ~hidden
     renders = listing[is_render].reset_index(drop=True)
     _check_files(renders, file)
     notes = []
@@ -107,7 +108,7 @@ def open_image(root: str | Path, image: str) -> io.BytesIO:
     DataError
         If it is not there, leads out of the root, is larger than 64 MiB or cannot be unpacked.
     """
-    root = Path(root)
+    root = user_path(root)
     check_path(image, str(root))
     folders = _image_root(root)
     try:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
@@ -148,7 +147,7 @@ def parse_names(names: pd.Series, design: Design, *, file: str, column: str) -> 
     )
     frame = pd.DataFrame(
         {
-            "seed": parts["seed"].astype(np.int64),
+            "seed": parts["seed"],
             "race": parts["race"],
             "gender": parts["gender"],
             "attribute": attribute,

@@ -1,6 +1,7 @@
 """The release's tables: annotations (one CSV a question) and distances (one CSV a system)."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +10,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from causalbias.datasets.reading import read_table
+from causalbias.datasets.reading import (
+    as_utf8,
+    described,
+    read_table,
+    separator_of,
+    unread_columns,
+)
 from causalbias.datasets.release.layout import (
     FLAT,
     IN_TREE,
@@ -20,7 +27,8 @@ from causalbias.datasets.release.layout import (
 )
 from causalbias.errors import DataError
 from causalbias.memory import check_file
-from causalbias.study.tables import check_frame, number_column, text_column
+from causalbias.study.columns import labels
+from causalbias.study.tables import check_frame, named_columns, number_column
 
 # For one question: our column ("image", or "image_a" and "image_b", "annotator", "score") to the
 # file's column, or to several of them where annotators lie side by side.
@@ -34,7 +42,7 @@ def name_columns(question: str) -> tuple[str, ...]:
 
 def read_answers(
     path: Path, question: str, scale: tuple[float, float], columns: ColumnMap | None = None
-) -> tuple[pd.DataFrame, list[tuple[str, str, str, int]]]:
+) -> tuple[pd.DataFrame, list[tuple[str, str, str, int]], dict[str, str | int]]:
     """Read an annotation file: image name(s), then annotator and score alternating.
 
     Parameters
@@ -53,6 +61,8 @@ def read_answers(
         One row an annotator asked, in the file's order: `row` (from 1), `image` or `image_a` and
         `image_b` (as written), `annotator`, `score` (missing if there is no answer).
     left_out : list of (file, what, reason, count)
+    read : dict
+        What the columns were read as; see `described`.
 
     Raises
     ------
@@ -71,7 +81,8 @@ def read_answers(
         {name: np.repeat(values.to_numpy(dtype=object), slots) for name, values in cells.items()},
         dtype="str",
     )
-    answers["annotator"] = pd.Series(annotator, dtype="str").str.strip()
+    who = pd.Series(annotator, dtype="str", name="annotator")
+    answers["annotator"] = labels(who, file=path.name).fillna("")
     answers["score"] = pd.to_numeric(pd.Series(text, dtype="str").str.strip(), errors="coerce")
     answers.insert(0, "row", np.repeat(np.arange(1, len(table) + 1), slots))
     where = [_told(header, at) for at in places["score"]]
@@ -89,7 +100,11 @@ def read_answers(
         ),
         (path.name, "annotator cells", "empty", int((~asked).sum())),
     ]
-    return answers[asked].reset_index(drop=True), left_out
+    used = {at for places_ in places.values() for at in places_}
+    unread = [_told(header, at) for at in range(table.shape[1]) if at not in used]
+    left_out.append(unread_columns(path.name, unread))
+    answers = answers[asked].reset_index(drop=True)
+    return answers, left_out, described(answers.drop(columns="row"), left_out=unread)
 
 
 def _read_text(path: Path) -> tuple[list[str], pd.DataFrame]:
@@ -98,13 +113,17 @@ def _read_text(path: Path) -> tuple[list[str], pd.DataFrame]:
         raise DataError("no such file", mend="check the path", file=str(path))
     check_file(path)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            header, first = next(reader, []), next(reader, [])
+        content = as_utf8(path.read_bytes())
+        lines = io.StringIO(content.decode(), newline="")
+        separator = separator_of(lines.readline())
+        lines.seek(0)
+        reader = csv.reader(lines, delimiter=separator)
+        header, first = next(reader, []), next(reader, [])
         if not first:
             raise DataError("no rows below the header", mend="fetch it again", file=path.name)
         table = pacsv.read_csv(
-            path,
+            pa.BufferReader(content),
+            parse_options=pacsv.ParseOptions(delimiter=separator),
             read_options=pacsv.ReadOptions(skip_rows=1, autogenerate_column_names=True),
             convert_options=pacsv.ConvertOptions(
                 column_types={f"f{i}": pa.string() for i in range(len(first))}
@@ -245,34 +264,49 @@ def _check_asked_once(answers: pd.DataFrame, names: list[str], where: list[str],
         )
 
 
-def read_distances(path: Path, columns: ColumnMap | None = None) -> pd.DataFrame:
+def read_distances(
+    path: Path, columns: ColumnMap | None = None
+) -> tuple[pd.DataFrame, dict[str, str | int]]:
     """Read a distance table: `image_a`, `image_b`, `distance`, optionally more.
 
     Optional: `system` (else the file's name), `threshold` (one a system), `status` ("ok", or why
-    there is no distance). The frame returned also has `row`, from 1.
+    there is no distance). Further columns are kept. The frame returned also has `row`, from 1.
+
+    Returns
+    -------
+    distances : DataFrame
+    read : dict
+        What the columns were read as; see `described`.
 
     Raises
     ------
     DataError
         If a column is missing, or a distance is negative or missing where the status is "ok".
     """
-    frame = read_table(path)
-    frame = frame.rename(columns={theirs: ours for ours, theirs in (columns or {}).items()})
+    ours = {theirs: ours for ours, theirs in (columns or {}).items() if isinstance(theirs, str)}
+    ids = ("image_a", "image_b", "system", "status")
+    text = [name for name in ids if name not in ours.values()]
+    frame = read_table(path, text=[*text, *(old for old, new in ours.items() if new in ids)])
+    read = described(frame)
+    frame = named_columns(frame.rename(columns=ours), path.name)
     if "system" not in frame:
         frame["system"] = path.stem
     if "status" not in frame:
         frame["status"] = "ok"
     frame["status"] = frame["status"].fillna("ok")
-    schema = {name: text_column() for name in ("image_a", "image_b", "system", "status")}
-    schema["distance"] = number_column(0.0)
     failed = (frame["status"] != "ok").to_numpy()
     if "distance" in frame and failed.any():
-        frame["distance"] = frame["distance"].mask(failed, 0.0)
-    frame = check_frame(frame, schema, file=path.name)
+        frame["distance"] = frame["distance"].astype(object).mask(failed, 0.0)
+    frame = check_frame(
+        frame,
+        {"distance": number_column(0.0)},
+        text=["image_a", "image_b", "status"],
+        levels=["system"],
+        file=path.name,
+    )
     frame["distance"] = frame["distance"].mask(failed)
     frame["row"] = np.arange(1, len(frame) + 1)
-    kept = ["row", "image_a", "image_b", "system", "distance", "status"]
-    return frame[kept + (["threshold"] if "threshold" in frame else [])]
+    return frame, read
 
 
 def stimuli_of(

@@ -90,7 +90,7 @@ def render_faces(
     seed, race, gender, condition = np.nonzero(there)
     faces = pd.DataFrame(
         {
-            "seed": names[seed].astype(np.int64),
+            "seed": pd.Series(names[seed]).astype(str),
             "race": np.array(design.races)[race],
             "gender": np.array(design.genders)[gender],
             "attribute": layout.attribute[condition],

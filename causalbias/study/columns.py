@@ -1,0 +1,500 @@
+"""What a column of a table becomes in a study, whatever type it came in.
+
+A column is one of numbers, whole numbers, truth values, texts, or levels (a categorical whose
+categories are texts, in the data's order). `typed` makes it so, `labels` makes text of what names
+something (ids, and factors that are no numbers), `pack` and `unpack` carry it through xarray.
+The table in ``docs/columns.md`` says what becomes of each type.
+"""
+
+import datetime
+import decimal
+import json
+import numbers
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from causalbias.errors import DataError, shown
+
+# Texts that stand for a missing cell, in files as in frames: those of pandas.read_csv.
+MISSING_TEXTS = frozenset(
+    (
+        *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"),
+        *("<NA>", "N/A", "NA", "n/a", "NaN", "nan", "-NaN", "-nan", "NaT"),
+        *("NULL", "null", "None"),
+    )
+)
+EXACT = 2**53  # beyond it, not every whole number is a float64
+WRITE_TEXT = "give the column as text, as it was written first"
+MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+# What a spreadsheet makes of an id that looks like a number or a date to it.
+ROUNDED = re.compile(r"-?[0-9](?:[.,][0-9]+)?E[+-][0-9]{2,3}")
+DATED = re.compile(rf"[0-3]?[0-9]-(?:{MONTHS})(?:-(?:[0-9]{{2}}|[0-9]{{4}}))?")
+
+
+def typed(values: pd.Series, *, file: str) -> pd.Series:
+    """The column as numbers, truth values, texts or levels; a missing cell is missing.
+
+    Parameters
+    ----------
+    values : Series
+        Of any type that pandas has.
+    file : str
+        Named in errors.
+
+    Returns
+    -------
+    Series
+        Of type int64, float64, bool; Int64 or boolean where cells are missing; str; or a
+        categorical of texts. Whole numbers beyond 2^53, dates and times become text (ISO 8601),
+        durations seconds, intervals levels from low to high.
+
+    Raises
+    ------
+    DataError
+        If it holds what is no number, truth value, text, date or interval, or values of different
+        types that are written alike, such as 1 and "1".
+
+    Examples
+    --------
+    >>> typed(pd.Series([1, None, 3], dtype="Int64"), file="data").tolist()
+    [1, <NA>, 3]
+    >>> typed(pd.cut(pd.Series([20, 60]), [0, 35, 99]), file="data").tolist()
+    ['(0, 35]', '(35, 99]']
+    """
+    kind = values.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return _levels(values, file)
+    if isinstance(kind, pd.IntervalDtype):
+        found = sorted(values.dropna().unique())
+        return _levels(values.astype(pd.CategoricalDtype(found, ordered=True)), file)
+    if isinstance(kind, pd.SparseDtype):
+        return typed(pd.Series(np.asarray(values), values.index, name=values.name), file=file)
+    if isinstance(kind, pd.PeriodDtype) or pd.api.types.is_datetime64_any_dtype(kind):
+        return _texts(_dates(values), file)
+    if pd.api.types.is_timedelta64_dtype(kind) or "duration" in str(kind):
+        return pd.to_timedelta(values).dt.total_seconds().astype("float64")
+    if pd.api.types.is_object_dtype(kind):
+        return _objects(values, file)
+    if pd.api.types.is_bool_dtype(kind):
+        missing = values.isna().any()
+        return values.astype("boolean" if missing else bool)
+    if pd.api.types.is_integer_dtype(kind):
+        return _whole(values)
+    if pd.api.types.is_float_dtype(kind):
+        return values.astype("float64") + 0.0  # -0.0 is another text than 0.0
+    if pd.api.types.is_complex_dtype(kind):
+        raise _at(np.ones(len(values), bool), values, file, "is a complex number", "give real ones")
+    if isinstance(kind, pd.StringDtype):
+        return _texts(values, file)
+    return _objects(values, file)
+
+
+def labels(values: pd.Series, *, file: str) -> pd.Series:
+    """The column as text: what names a person, an item, a group. Missing cells stay missing.
+
+    Whole numbers are written as such, also where a missing cell has made floats of them ("7", and
+    never "7.0"). Spaces around a text do not belong to it.
+
+    Returns
+    -------
+    Series
+        Of type str; a categorical of texts keeps its levels.
+
+    Raises
+    ------
+    DataError
+        Of two labels that differ and look alike ("7" and "7.0", "7" and "7 ", 1 and "1"; "07" is
+        another label than "7"), of floats that have lost digits, and of what a spreadsheet has
+        made of a label ("6.14E+18", "1-Mar").
+
+    Examples
+    --------
+    >>> labels(pd.Series([7.0, None, 12.0]), file="data").tolist()
+    ['7', nan, '12']
+    >>> labels(pd.Series(["07", "7"]), file="data").tolist()
+    ['07', '7']
+    """
+    exact = pd.api.types.is_float_dtype(values.dtype)  # as narrow floats are written
+    found = values if exact else typed(values, file=file)
+    if pd.api.types.is_float_dtype(found.dtype):
+        found = _float_texts(found, file)
+    if not isinstance(found.dtype, pd.CategoricalDtype):
+        missing = found.isna()
+        # Objects first: a float beside a missing cell would be written "7.0".
+        found = found.astype(object).map(str).astype("str").mask(missing)
+        found = _with_missing(found)
+    check_label_texts(found, file)
+    _check_spreadsheet(found, file)
+    if isinstance(found.dtype, pd.CategoricalDtype):
+        return found.cat.rename_categories([one.strip() for one in found.cat.categories])
+    return found.str.strip()
+
+
+def measured(values: pd.Series, *, file: str) -> pd.Series:
+    """The column as float64, NaN where a cell is missing.
+
+    Raises
+    ------
+    DataError
+        If a cell is no number.
+
+    Examples
+    --------
+    >>> measured(pd.Series(["0.5", "NA", "1e-3"]), file="data").tolist()
+    [0.5, nan, 0.001]
+    """
+    found = typed(values, file=file)
+    if is_number(found) or pd.api.types.is_bool_dtype(found):
+        return found.astype("Float64").astype("float64") + 0.0
+    plain = found.astype("str")
+    numbers_ = pd.to_numeric(plain, errors="coerce")
+    bad = (numbers_.isna() & plain.notna()).to_numpy(bool)
+    if bad.any():
+        comma = re.fullmatch(r"-?[0-9]+,[0-9]+", plain.iloc[int(bad.argmax())].strip())
+        mend = "write it with a decimal point" if comma else "write a number"
+        raise _at(bad, plain, file, "is not a number", mend)
+    return numbers_.astype("float64") + 0.0
+
+
+def levels_of(values: pd.Series) -> np.ndarray:
+    """The values of a column that `typed` or `labels` made: levels in their order, others sorted.
+
+    Whole numbers written as text are in the order of the numbers.
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return np.array(values.cat.remove_unused_categories().cat.categories, dtype=str)
+    found = np.unique(pack(values[values.notna()])[0])
+    if found.dtype.kind == "U" and all(re.fullmatch(r"0|[1-9][0-9]*", one) for one in found):
+        return np.array(sorted(found.tolist(), key=int), dtype=str)
+    return found
+
+
+def is_number(values: pd.Series) -> bool:
+    """Whether a column that `typed` made holds numbers."""
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+
+
+def check_label_texts(values: pd.Series, file: str) -> None:
+    """Refuse labels that no file can hold, and two that differ and look the same.
+
+    The same word may be written with composed and with decomposed letters, with a mark or a space
+    that is not seen, or the same whole number with a point; as levels they would be two groups.
+    """
+    seen: dict[str, str] = {}
+    for one in map(str, _distinct(values)):
+        if "\0" in one:
+            problem, mend = f"{one!a} holds a NUL", "leave it out"
+        elif not _is_unicode(one):
+            problem, mend = f"{one!a} holds half of a character", "write it again as text in UTF-8"
+        else:
+            other = seen.setdefault(_looks(one), one)
+            if other == one:
+                continue
+            problem = f"{one!a} and {other!a} look the same and are two labels"
+            mend = "write them alike"
+        raise _at((values == one).to_numpy(bool), values, file, problem, mend, whole=True)
+
+
+def as_texts(values: pd.Series) -> np.ndarray:
+    """Fixed-width texts of a column that `typed` or `labels` made, "" where a cell is missing."""
+    plain = values.astype(object).where(values.notna(), "")
+    return np.array([str(one) for one in plain], dtype=str)
+
+
+Packed = tuple[np.ndarray, dict[str, str]]
+
+
+def pack(values: pd.Series) -> Packed:
+    """A column that `typed` or `labels` made, as an array that files can hold, and its attributes.
+
+    Returns
+    -------
+    values : ndarray
+        int64, float64 (NaN where missing), bool, or texts ("" where missing).
+    attrs : dict of str to str
+        What `unpack` needs to know: `column` ("whole", "truth", "levels"; "blank": texts of which
+        "" is one), `levels` (JSON) and `ordered` ("yes", "no").
+    """
+    kind = values.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        told = json.dumps(kind.categories.tolist(), ensure_ascii=False)
+        ordered = "yes" if kind.ordered else "no"
+        return as_texts(values), {"column": "levels", "levels": told, "ordered": ordered}
+    missing = bool(values.isna().any())
+    if pd.api.types.is_bool_dtype(kind):
+        return (as_texts(values), {"column": "truth"}) if missing else (values.to_numpy(bool), {})
+    if pd.api.types.is_integer_dtype(kind):
+        if missing:
+            return values.to_numpy(float, na_value=np.nan), {"column": "whole"}
+        return values.to_numpy(np.int64), {}
+    if pd.api.types.is_float_dtype(kind):
+        return values.to_numpy(float), {}
+    return as_texts(values), {}
+
+
+def unpack(values: np.ndarray, attrs: Mapping[str, object]) -> pd.Series:
+    """The column that `pack` packed.
+
+    Examples
+    --------
+    >>> sizes = pd.Series(pd.Categorical(["low"], ["low", "high"], ordered=True))
+    >>> unpack(*pack(sizes)).cat.categories.tolist()
+    ['low', 'high']
+    """
+    kind = attrs.get("column")
+    found = pd.Series(values)
+    if values.dtype.kind in "UOST":
+        found = found.astype("str")
+        found = found if kind == "blank" else found.mask(found == "")
+    if kind == "levels":
+        known = pd.CategoricalDtype(
+            json.loads(str(attrs["levels"])), ordered=attrs.get("ordered") == "yes"
+        )
+        return found.astype(known)
+    if kind == "truth":
+        if values.dtype.kind == "b":
+            return found
+        truth = found.map({"True": True, "False": False}).astype("boolean")
+        return truth if truth.isna().any() else truth.astype(bool)
+    if kind == "whole" and values.dtype.kind == "f":
+        whole = found.astype("Int64")
+        return whole if whole.isna().any() else whole.astype(np.int64)
+    return found
+
+
+def _levels(values: pd.Series, file: str) -> pd.Series:
+    """A categorical with its categories as texts, in their order, unused ones kept."""
+    categories = pd.Series(values.cat.categories, name=values.name)
+    told = _level_texts(categories, file)
+    kept = [one for one in told if one not in MISSING_TEXTS]
+    if len(set(kept)) < len(kept):
+        twice = next(one for at, one in enumerate(kept) if one in kept[:at])
+        raise DataError(
+            f"two categories are written {twice!r}",
+            mend="rename one of them",
+            file=file,
+            column=str(values.name),
+        )
+    place = {one: at for at, one in enumerate(kept)}
+    of_code = np.array([*(place.get(one, -1) for one in told), -1])  # the last: of missing ones
+    kind = pd.CategoricalDtype(kept, ordered=bool(values.cat.ordered))
+    found = pd.Categorical.from_codes(of_code[values.cat.codes.to_numpy()], dtype=kind)
+    return pd.Series(found, index=values.index, name=values.name)
+
+
+def _level_texts(categories: pd.Series, file: str) -> list[str]:
+    if isinstance(categories.dtype, pd.IntervalDtype):
+        return [str(one) for one in categories]
+    if pd.api.types.is_float_dtype(categories.dtype):
+        return _float_texts(categories, file).tolist()
+    if pd.api.types.is_timedelta64_dtype(categories.dtype):
+        return [str(one) for one in categories]
+    return [str(one) for one in typed(categories, file=file)]
+
+
+def _whole(values: pd.Series) -> pd.Series:
+    """Whole numbers as int64, Int64 where cells are missing, text where floats are not exact."""
+    missing = values.isna()
+    known = values[~missing]
+    if len(known) and max(abs(int(known.min())), abs(int(known.max()))) > EXACT:
+        return values.astype(object).map(str).astype("str").mask(missing)
+    return values.astype("Int64" if missing.any() else np.int64)
+
+
+def _float_texts(values: pd.Series, file: str) -> pd.Series:
+    """Floats as labels: whole ones without a point."""
+    kind = values.dtype
+    small = getattr(kind, "numpy_dtype", kind)
+    exact = {2: 2**11, 4: 2**24}.get(getattr(small, "itemsize", 8), EXACT)
+    texts: dict[float, str] = {}
+    for one in values.dropna().unique():
+        number = float(one)
+        if not np.isfinite(number) or abs(number) > exact:
+            bad = (values == one).fillna(False).to_numpy(bool)
+            raise _at(bad, values, file, "is a float: an id of so many digits has lost some"
+                      if np.isfinite(number) else "is no id", WRITE_TEXT)  # fmt: skip
+        texts[number] = (
+            str(int(number)) if number == int(number) else np.format_float_positional(one, trim="-")
+        )
+    plain = values.astype("float64")
+    return plain.map(texts).astype("str").mask(values.isna())
+
+
+def _dates(values: pd.Series) -> pd.Series:
+    """Dates as ISO 8601: without the time of day where all are at midnight."""
+    if isinstance(values.dtype, pd.PeriodDtype):
+        return values.astype(object).map(str).astype("str").mask(values.isna())
+    known = pd.to_datetime(values)
+    days = known.dropna()
+    plain = days.dt.tz is None and bool((days == days.dt.normalize()).all())
+    told = known.map(lambda one: one.date().isoformat() if plain else one.isoformat(),
+                     na_action="ignore")  # fmt: skip
+    return told.astype("str").mask(values.isna())
+
+
+def _objects(values: pd.Series, file: str) -> pd.Series:
+    """A column of Python objects, by what they are."""
+    cells = [  # Arrow's decimals and dates too
+        None if isinstance(one, decimal.Decimal) and one.is_nan() else one
+        for one in values.astype(object)
+    ]
+    values = pd.Series(cells, index=values.index, name=values.name, dtype=object)
+    missing = values.isna()
+    known = values[~missing]
+    kinds = {_kind(one) for one in known}
+    if None in kinds:
+        bad = values.map(lambda one: _kind(one) is None).to_numpy(bool) & ~missing.to_numpy(bool)
+        raise _at(bad, values, file, "is no number, text or date", "write one value in a cell")
+    if kinds <= {"truth"}:
+        return (
+            values.where(~missing, None).astype("boolean" if missing.any() else bool)
+            if kinds
+            else pd.Series(np.nan, index=values.index, name=values.name, dtype="str")
+        )
+    if kinds == {"whole"}:
+        return _whole_objects(values, missing)
+    if kinds <= {"whole", "number"}:
+        return values.where(~missing, np.nan).map(float).astype("float64") + 0.0
+    if kinds == {"duration"}:
+        seconds = [np.nan if gone else _seconds(one) for one, gone in
+                   zip(cells, missing, strict=True)]  # fmt: skip
+        return pd.Series(seconds, index=values.index, name=values.name, dtype="float64")
+    if kinds == {"interval"}:
+        found = sorted(known.unique())
+        return _levels(values.astype(pd.CategoricalDtype(found, ordered=True)), file)
+    if len(kinds) > 1:
+        _check_alike(known, file)
+    told = [one if gone else _told(one) for one, gone in zip(values, missing, strict=True)]
+    return _texts(pd.Series(told, index=values.index, name=values.name, dtype=object), file)
+
+
+def _kind(value: object) -> str | None:
+    """What an object in a cell is; None if it is nothing that a study holds."""
+    tests: tuple[tuple[str, tuple[type, ...]], ...] = (
+        ("text", (str,)),
+        ("truth", (bool, np.bool_)),
+        ("whole", (int, np.integer)),
+        ("number", (float, np.floating, decimal.Decimal)),
+        ("date", (datetime.date, datetime.time, pd.Period, np.datetime64)),
+        ("duration", (datetime.timedelta, np.timedelta64)),
+        ("interval", (pd.Interval,)),
+    )
+    if isinstance(value, numbers.Complex) and not isinstance(value, numbers.Real | np.bool_):
+        return None
+    return next((name for name, types in tests if isinstance(value, types)), None)
+
+
+def _told(value: object) -> str:
+    """An object as a label."""
+    if isinstance(value, pd.Timestamp | datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _seconds(value: Any) -> float:
+    """A duration of Python or of NumPy in seconds."""
+    if isinstance(value, np.timedelta64):
+        return float(value / np.timedelta64(1, "s"))
+    return float(value.total_seconds())
+
+
+def _whole_objects(values: pd.Series, missing: pd.Series) -> pd.Series:
+    known = [int(one) for one in values[~missing]]
+    if max(map(abs, known)) > EXACT:
+        return values.where(~missing, None).map(str).astype("str").mask(missing)
+    numbers_ = pd.array([None if gone else int(one) for one, gone in zip(values, missing,
+                        strict=True)], dtype="Int64")  # fmt: skip
+    found = pd.Series(numbers_, index=values.index, name=values.name)
+    return found if missing.any() else found.astype(np.int64)
+
+
+def _check_alike(known: pd.Series, file: str) -> None:
+    """Refuse values of different types that would be one label."""
+    types: dict[str, str | None] = {}
+    for at, one in enumerate(known):
+        kind = _kind(one)
+        kind = "number" if kind == "whole" else kind
+        if types.setdefault(_told(one), kind) != kind:
+            raise DataError(
+                f"{shown(one)} and another value of {_told(one)!r} are of two types",
+                mend="make them all numbers, or all text",
+                file=file,
+                column=str(known.name),
+                row=int(known.index[at]) + 1 if isinstance(known.index, pd.RangeIndex) else None,
+            )
+
+
+def _texts(values: pd.Series, file: str) -> pd.Series:
+    """Texts; those that stand for a missing cell are missing."""
+    for one in _distinct(values):
+        if not _is_unicode(one) or "\0" in one:
+            what = "a NUL" if "\0" in one else "half of a character"
+            raise _at(
+                (values == one).fillna(False).to_numpy(bool), values, file,
+                f"{one!a} holds {what}", "write it again as text in UTF-8", whole=True,
+            )  # fmt: skip
+    return _with_missing(values.astype("str"))
+
+
+def _with_missing(values: pd.Series) -> pd.Series:
+    gone = [one for one in _distinct(values) if one.strip() in MISSING_TEXTS]
+    return values.mask(values.isin(gone)) if gone else values
+
+
+def _distinct(values: pd.Series) -> list[str]:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return list(values.cat.categories)
+    return [one for one in values.unique() if isinstance(one, str)]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _looks(text: str) -> str:
+    """What is seen of a label."""
+    if not text.isascii():
+        text = "".join(c for c in text if c.isascii() or unicodedata.category(c) != "Cf")
+        text = unicodedata.normalize("NFC", text)
+    text = text.strip()
+    return re.sub(r"^(-?[0-9]+)\.0+$", r"\1", text)
+
+
+def _check_spreadsheet(values: pd.Series, file: str) -> None:
+    """Refuse labels that a spreadsheet has taken for numbers or dates."""
+    found = _distinct(values)
+    long = [one for one in found if re.fullmatch(r"[1-9][0-9]{15,}", one)]
+    if len(long) > 1 and all(set(one[15:]) == {"0"} for one in long):
+        at, why = long[0], "has fifteen digits and then zeros, as a spreadsheet rounds"
+    else:
+        at = next((one for one in found if ROUNDED.fullmatch(one) or DATED.fullmatch(one)), "")
+        why = "is what a spreadsheet makes of an id or a range that looks to it like a " + (
+            "number" if ROUNDED.fullmatch(at) else "date"
+        )
+    if at:
+        mend = "export the table again with this column as text; two ids may have become one"
+        raise _at((values == at).to_numpy(bool), values, file, why, mend)
+
+
+def _at(
+    bad: np.ndarray, values: pd.Series, file: str, problem: str, mend: str, *, whole: bool = False
+) -> DataError:
+    """The error of the first row where `bad` holds, telling how many more there are."""
+    count = int(bad.sum())
+    row = int(bad.argmax()) if count else 0
+    also = "" if count < 2 else f" (and {count - 1:,} more row{'s' if count > 2 else ''} like it)"
+    told = problem if whole else f"{shown(values.iloc[row])} {problem}"
+    return DataError(
+        told + also, mend=mend, file=file, column=str(values.name), row=row + 1 if count else None
+    )
