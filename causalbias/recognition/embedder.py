@@ -165,14 +165,14 @@ def as_rows(found: np.ndarray, n: int, name: str) -> np.ndarray:
     (2, 5)
     """
     long = [side for side in found.shape[1:] if side > 1]
-    vectors = found.ndim > 1 and len(found) == n and len(long) < 2 and 0 not in found.shape
+    vectors = found.ndim > 1 and len(found) == n and len(long) < 2 and 0 not in found.shape[1:]
     if not vectors or found.dtype.kind not in "fiu":
         raise DataError(
             f"embeddings {found.shape} of {found.dtype} for {n} images",
             mend="the network must return numbers of shape (images, features)",
             file=name,
         )
-    return found.reshape(n, -1)
+    return found.reshape(n, int(np.prod(found.shape[1:])))
 
 
 @contextmanager
@@ -398,5 +398,6 @@ def _differ(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's words, for use within another."""
-    return (str(error).strip() or "no words").splitlines()[0][:300]
+    """The first line of an error's words, for use within another; of TorchScript's, the last."""
+    lines = (str(error).strip() or "no words").splitlines()
+    return lines[-1 if "TorchScript interpreter" in lines[0] else 0][:300]

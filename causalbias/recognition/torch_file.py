@@ -99,8 +99,18 @@ def _image_input(network: Any, file: str) -> tuple[ImageInput, Any]:
         known = network.numbers.is_floating_point or network.numbers == torch.uint8
         shape = network.shape if known else []
         return read_input(shape, network.numbers == torch.uint8, told, file), network.numbers
+    return ImageInput(), numbers_of(network)
+
+
+def numbers_of(network: Any) -> Any:
+    """The kind of numbers a program takes: what its file says, else that of its weights."""
+    torch = _torch()
+    from causalbias.recognition.networks.exported import Exported
+
+    if isinstance(network, Exported):
+        return network.numbers
     kinds = (one.dtype for one in network.parameters() if one.is_floating_point())
-    return ImageInput(), next(kinds, torch.float32)
+    return next(kinds, torch.float32)
 
 
 def placed(network: Any, device: str, file: str) -> Any:
@@ -237,7 +247,8 @@ def read_state_dict(path: Path) -> dict[str, Any]:
             file=path.name,
         )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of how the file was written
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds on foreign files
         raise DataError(
             f"not a file of weights alone ({first_line(error)})",
@@ -317,14 +328,21 @@ def _differences(architecture: str, state: Mapping[str, Any]) -> list[str]:
     if unknown:
         told.append(f"{len(unknown)} are unknown to it, such as {unknown[0]!r}")
     numbers = [key for key in wanted if key in given and not _optional(key)
-               and not state[key].is_floating_point()]  # fmt: skip
+               and not _plain(state[key])]  # fmt: skip
     if numbers:
-        told.append(f"{len(numbers)} are {state[numbers[0]].dtype}, such as {numbers[0]!r}")
+        first = state[numbers[0]]
+        kind = first.dtype if first.layout == torch.strided else first.layout
+        told.append(f"{len(numbers)} are {kind}, such as {numbers[0]!r}")
     if shapes:
         key = shapes[0]
         told.append(f"{len(shapes)} have other shapes, such as {key!r}: {given[key]}, "
                     f"not {wanted[key]}")  # fmt: skip
     return told
+
+
+def _plain(value: Any) -> bool:
+    """Whether a tensor is an ordinary one of floats."""
+    return bool(value.is_floating_point()) and value.layout == _torch().strided
 
 
 def _optional(key: str) -> bool:
@@ -352,7 +370,8 @@ def torch_program(path: Path) -> Any:
             raise DataError(
                 f"not a program that can be read as data ({type(error).__name__}: "
                 f"{first_line(error)})",
-                mend="write it with torch.export.save of torch 2.9 or later, or export to ONNX",
+                mend="write it after model.eval() with torch.export.save of torch 2.9 or later, "
+                "or export it to ONNX",
                 file=path.name,
             ) from error
     if not _is_script(path):
@@ -366,7 +385,7 @@ def torch_program(path: Path) -> Any:
         )  # fmt: skip
     try:
         # TorchScript is deprecated by its authors; users have files of it all the same.
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        with warnings.catch_warnings(action="ignore"):
             return torch.jit.load(str(path), map_location="cpu")
     except Exception as error:
         raise DataError(
@@ -398,7 +417,7 @@ def _members(path: Path) -> list[zipfile.ZipInfo]:
 
 def _check_finite(state: Mapping[str, Any], file: str) -> None:
     bad = [key for key, value in state.items()
-           if value.is_floating_point() and not bool(value.isfinite().all())]  # fmt: skip
+           if _plain(value) and not bool(value.isfinite().all())]  # fmt: skip
     if bad:
         raise DataError(
             f"{len(bad)} of {len(state)} weights are not finite, such as {bad[0]!r}",

@@ -90,7 +90,7 @@ class Generator:
         return made
 
     def _pictures(self, latent: np.ndarray, given: dict[str, np.ndarray]) -> np.ndarray:
-        with translated(self.name, f"{len(latent)} latents"):
+        with translated(self.name, f"{len(latent)} latents", "try it on one row of latents"):
             made = np.asarray(self.forward(latent, given))
         if made.ndim != 4 or len(made) != len(latent) or made.shape[3] != 3 or made.dtype != "u1":
             raise DataError(
@@ -189,19 +189,20 @@ def torch_generator(
     """
     if not high > low:
         raise DataError(f"black at {low:g}, white at {high:g}", mend="give low < high")
-    from causalbias.recognition.torch_file import placed, run, torch_program
+    from causalbias.recognition.torch_file import numbers_of, placed, run, torch_program
 
     path = user_path(path)
     version = f"{path.name} {file_hash(path)[:16]}"
     program = torch_program(path)
     batch = _declared_batch(program, latents + len(controls), path.name)
     network = placed(program, device, path.name)
+    numbers = numbers_of(program)
 
     def draw(inputs: np.ndarray) -> np.ndarray:
         import torch
 
         with translated(path.name, f"{inputs.shape} numbers", MEND.format(latents)):
-            made = run(network, torch.from_numpy(inputs).to(device), path.name)
+            made = run(network, torch.from_numpy(inputs).to(device, numbers), path.name)
             if made.ndim != 4 or len(made) != len(inputs):
                 raise ValueError(f"it returns {made.shape}")
         return made

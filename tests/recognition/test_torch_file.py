@@ -553,8 +553,23 @@ def test_programs_that_draw_noise_or_mix_images_are_refused(file, tmp_path):
         embedder(path, size=(16, 16))
     training = torch.nn.Sequential(*small_network(), torch.nn.Dropout(0.5)).train()
     save_small(training, path)  # both kinds of files keep what training does
-    with pytest.raises(DataError, match=r"one image gives two|beside it"):
+    with pytest.raises(DataError, match=r"one image gives two|beside it|for training"):
         embedder(path, size=(16, 16))
+
+
+def test_an_export_for_training_is_refused_whatever_its_batch(tmp_path):
+    save_small(small_network().train(), tmp_path / "net.pt2", 1, fixed=True)
+    with pytest.raises(DataError, match=r"net.pt2: .*it was exported for training"):
+        embedder(tmp_path / "net.pt2")
+
+
+def test_users_see_no_warning_of_torch_s_own(tmp_path):
+    save_small(Small().eval(), tmp_path / "net.pt")
+    torch.save(checkpoint("sfnet20"), tmp_path / "w.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        embedder(tmp_path / "net.pt", size=(16, 16))
+        embedder(tmp_path / "w.pt", architecture="sfnet20")
 
 
 def test_dropout_of_a_scripted_network_is_set_for_use(tmp_path):
@@ -592,6 +607,12 @@ def test_several_inputs_are_named(tmp_path):
         embedder(tmp_path / "net.pt", size=(8, 8))
 
 
+def test_a_script_that_does_not_fit_says_what_failed(tmp_path):
+    save_small(small_network(), tmp_path / "net.pt")
+    with pytest.raises(DataError, match=r"net: it fails on an image of 8 x 8 .*channels"):
+        embedder(tmp_path / "net.pt", size=(8, 8), colour="grey")
+
+
 def test_a_program_is_not_weights_and_broken_files_are_named(tmp_path):
     save_small(Small().eval(), tmp_path / "net.pt")
     with pytest.raises(DataError, match="it is a TorchScript program"):
@@ -623,6 +644,9 @@ def test_weights_in_whole_numbers_are_refused(tmp_path):
     state["fc.weight"] = (state["fc.weight"] * 1000).to(torch.int8)
     torch.save(state, tmp_path / "w.pt")
     with pytest.raises(DataError, match=r"1 are torch.int8, such as 'fc.weight'"):
+        embedder(tmp_path / "w.pt", architecture="sfnet20")
+    torch.save(checkpoint("sfnet20") | {"fc.bias": torch.ones(512).to_sparse()}, tmp_path / "w.pt")
+    with pytest.raises(DataError, match=r"1 are torch.sparse_coo, such as 'fc.bias'"):
         embedder(tmp_path / "w.pt", architecture="sfnet20")
 
 

@@ -234,6 +234,31 @@ def test_programs_of_any_batch_draw_each_latent_as_alone(tmp_path, kind, batch):
     assert np.array_equal(make(latent[::-1])[::-1], whole)
 
 
+@pytest.mark.parametrize("kind", ["pt", "pt2"])
+def test_programs_of_half_precision_draw(tmp_path, kind):
+    torch = pytest.importorskip("torch")
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.colour = torch.nn.Linear(4, 3)
+
+        def forward(self, z):
+            return torch.tanh(self.colour(z))[:, :, None, None] * torch.ones(1, 1, 4, 5).half()
+
+    network, example = Net().half().eval(), torch.ones(1, 4).half()
+    path = tmp_path / f"g.{kind}"
+    if kind == "pt":
+        torch.jit.trace(network, example).save(str(path))
+    else:
+        torch.export.save(torch.export.export(network, (example,)), path)
+    latent = np.random.default_rng(0).normal(size=(3, 4))
+    weights, bias = (one.detach().float().numpy() for one in network.parameters())
+    expected = (np.tanh(latent @ weights.T + bias) + 1) / 2 * 255
+    made = cb.stimuli.torch_generator(path, latents=4)(latent)
+    assert np.abs(made[:, 0, 0] - expected).max() < 2
+
+
 def test_pictures_that_depend_on_their_neighbours_are_refused(tmp_path):
     make = cb.stimuli.torch_generator(
         picture_program(tmp_path / "g.pt", neighbours=True), latents=4

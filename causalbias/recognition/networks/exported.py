@@ -61,6 +61,7 @@ class Exported(torch.nn.Module):
         self.shape: list[int | None] = [side.get("as_int") for side in described["sizes"]]
         self.numbers = DTYPES[described["dtype"]]
         self.steps = [(_operation(node["target"]), node) for node in model["graph"]["nodes"]]
+        self._check_kept(model)
 
     def _place(self, spec: dict[str, Any], stored: dict[str, torch.Tensor]) -> None:
         kind, what = next(iter(spec.items()))
@@ -72,6 +73,18 @@ class Exported(torch.nn.Module):
         key = f"t{len(self.held)}"
         self.register_buffer(key, stored[what[f"{kind}_name"]])
         self.held[what["arg"]["name"]] = key
+
+    def _check_kept(self, model: dict[str, Any]) -> None:
+        """Refuse a program that changes its own weights, as batch norms do in training."""
+        kinds = {kind for spec in model["signature"]["output_specs"] for kind in spec}
+        in_place = any(
+            node["target"].split(".")[-2].endswith("_")
+            and node["inputs"][0]["arg"].get("as_tensor", {}).get("name") in self.held
+            for node in model["graph"]["nodes"]
+            if node["inputs"] and "." in node["target"]
+        )
+        if in_place or "buffer_mutation" in kinds:
+            raise ValueError("it changes its own weights: it was exported for training")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """What comes out for a batch of images, or of whatever it takes."""
