@@ -11,14 +11,19 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError, shown
-from causalbias.estimands.predictor import POPULATIONS, average_prediction, outcome_of
+from causalbias.estimands.predictor import (
+    POPULATIONS,
+    average_prediction,
+    lacks_effects,
+    outcome_of,
+)
 from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.estimands.summaries import marked
 from causalbias.memory import check_memory
 from causalbias.models.formula import formula_columns
 from causalbias.models.groups import common_formula, group_parts
 from causalbias.models.levels import Level, find_level, levels_of, same
-from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.models.result import frame_of, model_of, spec_of, with_effects
 from causalbias.models.spec import ModelSpec, observations_of
 
 KIND = "same_identity"
@@ -210,6 +215,11 @@ def averaging(
         if name in by:
             raise DataError(f"{name!r} is both contrasted and in by", mend="leave it out of by")
     population = population_of(spec.formula, population, variables, by)
+    model = model_of(fit)
+    if "thinned" in fit.children:
+        linear = scale_of(fit, model, scale, threshold).linear
+        if lacks_effects(fit, population, variables if linear else ()):
+            fit = with_effects(fit)
     both = frame[KIND].nunique() > 1 if KIND in frame else bool(fit.attrs.get("pools_kinds", 0))
     pools = both and outcome == "distance"
     frame = _one_kind(frame, pools, (*variables, *by), scale)
@@ -221,7 +231,7 @@ def averaging(
     frame, counts = _merged(frame, kept, counts)
     cells, index = _cells(frame, by)
     return Averaging(
-        fit, model_of(fit), frame, counts, by, cells, index, scale, population, threshold, rows
+        fit, model, frame, counts, by, cells, index, scale, population, threshold, rows
     )
 
 

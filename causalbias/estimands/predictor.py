@@ -98,6 +98,19 @@ def average_prediction(
     return outcomes if wanted.categories is not None else outcomes[..., 0]
 
 
+def lacks_effects(fit: xr.DataTree, population: str, contrasted: Collection[str]) -> bool:
+    """Whether effects that a population needs are not among a fit's draws (see `with_effects`).
+
+    ``contrasted``: the columns that a difference is between, on a linear scale: effects that do
+    not depend on them cancel.
+    """
+    own = designs_in(fit, population)[0]
+    if contrasted:
+        own = [one for one in own if one.columns_used() & set(contrasted)]
+    posterior = fit.children["posterior"]
+    return any(name not in posterior for one in own for name in one.names())
+
+
 class _Predictor:
     """Linear predictor (rows, draws) of some rows, and its variance over new groups."""
 

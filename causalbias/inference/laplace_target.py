@@ -33,7 +33,7 @@ def make_target(
         n_cuts = len(mean)
         _check_categories(y, n_cuts)
     if family == "binomial":
-        if trials is None or trials.shape != y.shape or (trials < y).any():
+        if trials is None or trials.shape != y.shape or not (trials >= y).all():
             raise EngineError("a binomial model needs trials, no fewer than the successes")
     elif y.max() > n_cuts:
         raise EngineError(f"y goes to {y.max():.0f}, but there are {n_cuts + 1} categories")

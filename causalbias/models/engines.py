@@ -144,7 +144,9 @@ def _sample(
             raise DataError(
                 str(error), mend="leave out what fits exactly, or give proper priors"
             ) from error
-        except (EngineError, np.linalg.LinAlgError, FloatingPointError) as error:
+        except DataError:
+            raise
+        except (ValueError, ArithmeticError) as error:  # LinAlgError is one; EngineError too
             if method != "auto":
                 raise DataError(
                     f"the {method} engine declines: {error}", mend="use method='nuts'"
