@@ -343,6 +343,7 @@ def _analyse(
     images: Mapping[str, Path] | None = None,
 ) -> None:
     from causalbias.report.page import write_report
+    from causalbias.report.tables import overall
 
     console.print(str(study), markup=False, highlight=False)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -359,12 +360,10 @@ def _analyse(
         bar.update(task, description="report")
         page = write_report(content, out)
     console.print(_main_table(content))
-    verdicts = content.tables["fits"]["verdict"]
-    bad = int((verdicts != "converged").sum())
-    style = "red" if bad else "green"
-    console.print(f"{len(verdicts) - bad} of {len(verdicts)} models converged", style=style)
+    level, verdict = overall(content.tables["fits"]["verdict"])
+    console.print(verdict, style={"alarm": "red", "doubt": "yellow", "passed": "green"}[level])
     console.print(f"report: {page}", markup=False, soft_wrap=True)
-    if bad:
+    if level == "alarm":
         raise typer.Exit(2)
 
 

@@ -79,6 +79,7 @@ COLUMNS = {
     "overturned": "without how many of them the interval would leave zero out and now does not, or "
     "the other way round",
     "own": "whether the attribute asked about is the one that was manipulated",
+    "population": "whose mean it is: new, of the population of seeds; these, of those seen",
     "p": "probability of so extreme a value, were the model right",
     "p_positive": "posterior probability of being above zero",
     "p_sign": "posterior probability that the perceived change has its likelier sign",
@@ -105,7 +106,7 @@ COLUMNS = {
     "tried": "without how many of them the estimate is known without fitting again",
     "truth": "what was put into the simulation",
     "value": "what was measured",
-    "verdict": "passed, to be looked at, or what failed",
+    "verdict": "passed, or what failed: the draws' own tests and the checks against the data",
     "what": "what was left out",
     "within_30_percent": "whether there are 30 errors' worth (the rule of thirty)",
 }

@@ -8,11 +8,10 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, PackageLoader
 
-from causalbias.models.result import failures
 from causalbias.plots.style import render, write
 from causalbias.report.content import Content
 from causalbias.report.glossary import COLUMNS
-from causalbias.report.tables import rounded, write_csv
+from causalbias.report.tables import PASSED, overall, rounded, write_csv
 from causalbias.storage import replace_text, save
 from causalbias.study.tree import describe
 
@@ -86,7 +85,9 @@ def render_page(content: Content) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     first = next(iter(content.fits.values()))
-    failed = {name: failures(one) for name, one in content.fits.items() if failures(one)}
+    verdicts = content.tables["fits"].set_index("model")["verdict"]
+    level, verdict = overall(verdicts)
+    wanting = verdicts[verdicts != PASSED].to_dict()
     tables = [
         shown(name, title, content.tables[name])
         for name, title in content.titles.items()
@@ -97,7 +98,9 @@ def render_page(content: Content) -> str:
         content=content,
         study=content.study,
         summary=describe(content.study),
-        failed=failed,
+        level=level,
+        verdict=verdict,
+        wanting=wanting,
         prob=f"{100 * content.prob:g}%",
         tables=tables,
         meanings={name: text for name, text in COLUMNS.items() if name in used},

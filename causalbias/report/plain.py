@@ -6,6 +6,8 @@ from textwrap import shorten
 import numpy as np
 import pandas as pd
 
+from causalbias.report.tables import overall
+
 MOST = 12  # estimates that an alternative text lists one by one
 
 
@@ -73,31 +75,17 @@ def of_every(row: pd.Series) -> str:
 def how_sure(
     tables: dict[str, pd.DataFrame], prob: float, *, clear: str, allowed_for: str
 ) -> list[str]:
-    """How sure the results are: what is `clear`, ranges, the models' tests, simulations' truth."""
-    failed = tables["fits"].loc[tables["fits"]["verdict"] != "converged", "model"]
-    told = []
-    if len(failed):
-        told.append(
-            f"NOT SURE AT ALL: {len(failed)} of {len(tables['fits'])} calculations failed their "
-            "own tests, as said above. What rests on them is not to be used."
-        )
+    """How sure the results are: the verdict, what is `clear`, ranges, simulations' truth."""
+    level, verdict = overall(tables["fits"]["verdict"])
+    shout = {"alarm": "NOT SURE AT ALL. ", "doubt": "Not sure. ", "passed": ""}[level]
+    told = [f"{shout}{verdict}"]
+    if level == "doubt":
+        told[0] += " The table of checks says in what respect, and what to do about it."
     told.append(clear)
     told.append(
         f"Every number is an estimate. The range after it holds the true value with a probability "
         f"of {100 * prob:g}%, so far as the model and the data are right. Ranges allow for "
         f"{allowed_for}; they do not allow for pictures that changed more than they should."
-    )
-    doubts = int((tables["checks"]["verdict"] == "fail").sum())
-    passed = "" if len(failed) else f"All {len(tables['fits'])} calculations passed their tests. "
-    told.append(
-        passed
-        + (
-            f"Where the models were held against the data, {doubts} "
-            f"{'check' if doubts == 1 else 'checks'} found that they do not describe the data in "
-            "every respect; the table of checks says in which."
-            if doubts
-            else "Held against the data, no model was found wanting."
-        )
     )
     covered = [table["covered"] for name, table in tables.items() if name.startswith("truth")]
     if covered:
