@@ -1,5 +1,6 @@
 """What every verb asks of a fit: outcomes averaged over the rows of cells, with their labels."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from causalbias.estimands.predictor import (
 from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.estimands.summaries import marked
 from causalbias.memory import check_memory
+from causalbias.models.estimable import BY_PRIOR, UNKNOWN, Estimable
 from causalbias.models.formula import formula_columns
 from causalbias.models.groups import common_formula, group_parts
 from causalbias.models.levels import Level, find_level, levels_of, same
@@ -75,7 +77,7 @@ class Averaging:
         return average_prediction(
             self.fit,
             self.model,
-            self.frame.assign(**{name: _as(self.frame, name, v) for name, v in setting.items()}),
+            self.frame.assign(**self._set(setting)),
             self.cells,
             counts=self.counts,
             scale=self.scale,
@@ -84,8 +86,49 @@ class Averaging:
             contrasted=contrasted,
         )
 
-    def dataset(self, draws: Mapping[str, Floats], estimand: str) -> xr.Dataset:
-        """Draws under their names, dims (chain, draw, *by[, category]); `n` counts observations."""
+    def told(self, *parts: tuple[float, Mapping[str, object]]) -> np.ndarray:
+        """What the fitted rows tell (cells,) of a sum of means: see `Estimable.judge`.
+
+        ``parts``: the sign of each mean, and what it sets. On a linear scale what the means have
+        in common cancels; on others every row's own prediction must be known.
+        """
+        found = np.zeros(self.cells.max() + 1, np.int64)
+        known: Estimable = self.model.estimable
+        if known.whole:
+            return found
+        rows = [
+            sign * known.rows(self.frame.assign(**self._set(setting))) for sign, setting in parts
+        ]
+        if scale_of(self.fit, self.model, self.scale, self.threshold).linear:
+            share = self.counts / np.bincount(self.cells, self.counts)[self.cells]
+            average = np.zeros((len(found), rows[0].shape[1]))
+            np.add.at(average, self.cells, share[:, None] * sum(rows))
+            return known.judge(average)
+        for one in rows:
+            np.maximum.at(found, self.cells, known.judge(one))
+        return found
+
+    def _set(self, setting: Mapping[str, object]) -> dict[str, pd.Series]:
+        return {name: _as(self.frame, name, value) for name, value in setting.items()}
+
+    def dataset(
+        self, draws: Mapping[str, Floats], estimand: str, told: np.ndarray | None = None
+    ) -> xr.Dataset:
+        """Draws under their names, dims (chain, draw, *by[, category]); `n` counts observations.
+
+        ``told`` (cells,): of `told`. What is not known is NaN in every draw and has `estimable`
+        False; what only a given prior tells has `by_prior` True. Where the rows tell of every
+        coefficient there are no such variables.
+        """
+        marks = {}
+        if told is not None and not self.model.estimable.whole:
+            draws = {
+                name: np.where(
+                    (told == UNKNOWN).reshape(1, -1, *[1] * (values.ndim - 2)), np.nan, values
+                )
+                for name, values in draws.items()
+            }
+            marks = {"estimable": told != UNKNOWN, "by_prior": told == BY_PRIOR}
         posterior = self.fit.children["posterior"]
         chains, per_chain = posterior.sizes["chain"], posterior.sizes["draw"]
         counts = np.bincount(self.cells, self.counts).astype(int)
@@ -102,12 +145,14 @@ class Averaging:
             cube = values.reshape(chains, per_chain, len(counts), *values.shape[2:])
             dims = ("chain", "draw", "cell", *(["category"] if labels is not None else []))
             data[name] = (dims, cube)
+        data |= {name: ("cell", values) for name, values in marks.items()}
         found = xr.Dataset(data | {"n": ("cell", counts)})
         if self.index is None:
             found = found.isel(cell=0)
         else:
             coords = xr.Coordinates.from_pandas_multiindex(self.index, "cell")
-            found = found.assign_coords(coords).unstack("cell", fill_value={"n": 0})
+            filled = {"n": 0} | {name: name == "estimable" for name in marks}
+            found = found.assign_coords(coords).unstack("cell", fill_value=filled)
         if labels is not None:
             found = found.assign_coords(category=labels)
         for name in draws:
@@ -276,6 +321,34 @@ def predictors_of(spec: ModelSpec) -> list[str]:
         return [name for name in columns if name != response]
     right = formula_columns(f"{response} ~ {spec.formula.split('~', 1)[1]}")[1]
     return [name for name in right if name != response]
+
+
+def settled(found: xr.Dataset, fit: xr.DataTree) -> xr.Dataset:
+    """Estimates with what could not be estimated named; without such marks where all could.
+
+    Raises
+    ------
+    DataError
+        If nothing that was asked for can be estimated.
+    """
+    if "estimable" not in found:
+        return found
+    left_out = ", ".join(json.loads(fit.attrs.get("left_out", "[]")))
+    asked = found["n"] > 0
+    if not (found["estimable"] & asked).any():
+        raise DataError(
+            f"not estimable: {found.attrs['estimand']} depends on what no row tells of"
+            + (f" ({left_out})" if left_out else ""),
+            mend="ask within cells that have rows (by=), leave out the interaction whose cells "
+            "are empty, or give its term a prior",
+        )
+    if bool((found["estimable"] | ~asked).all()):
+        found = found.drop_vars("estimable")
+    else:
+        found.attrs["not_estimable"] = f"no row tells of {left_out}" if left_out else "some cells"
+    if not bool(found["by_prior"].any()):
+        found = found.drop_vars("by_prior")
+    return found
 
 
 def _columns_known(formula: str, population: str) -> list[str]:

@@ -6,7 +6,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.estimands.averaging import averaging
+from causalbias.estimands.averaging import averaging, settled
 from causalbias.estimands.scales import outcome_named
 from causalbias.models.levels import Level
 
@@ -75,7 +75,11 @@ def predictions(
     """
     over = averaging(fit, by, scale=scale, population=population, threshold=threshold)
     told = f" by {', '.join(over.by)}" if over.by else ""
-    return over.dataset({"prediction": over.mean()}, f"average {outcome_named(fit, scale)}{told}")
+    known = over.told((1.0, {}))
+    found = over.dataset(
+        {"prediction": over.mean()}, f"average {outcome_named(fit, scale)}{told}", known
+    )
+    return settled(found, fit)
 
 
 def effects(
@@ -115,8 +119,8 @@ def effects(
     Raises
     ------
     DataError
-        If a column or level is not in the model's data, naming those that are; and as
-        `predictions`.
+        If a column or level is not in the model's data, naming those that are; if nothing that
+        is asked for can be estimated; and as `predictions`.
 
     Examples
     --------
@@ -135,11 +139,15 @@ def effects(
     mean = {level: over.mean([variable], **{variable: level}) for level in levels}
     told = f"average causal contrast of {variable} against {chosen} in {outcome_named(fit, scale)}"
     parts = {
-        level: over.dataset({"effect": mean[level] - mean[chosen]}, told)
+        level: over.dataset(
+            {"effect": mean[level] - mean[chosen]},
+            told,
+            over.told((1.0, {variable: level}), (-1.0, {variable: chosen})),
+        )
         for level in levels
         if level != chosen
     }
-    return _stack(parts, variable).assign_attrs(
+    return settled(_stack(parts, variable), fit).assign_attrs(
         treatment=f"{variable} against {chosen}", reference=str(chosen), contrast=variable
     )
 
@@ -205,7 +213,8 @@ def counterfactual(
     told = (
         f"average causal contrast of {names[0]} against {names[1]} in {outcome_named(fit, scale)}"
     )
-    return over.dataset({"effect": high - low}, told).assign_attrs(
+    known = over.told((1.0, settings[0]), (-1.0, settings[1]))
+    return settled(over.dataset({"effect": high - low}, told, known), fit).assign_attrs(
         treatment=" against ".join(names)
     )
 
@@ -282,12 +291,18 @@ def interaction(
                         - (mean[level, base] - mean[low, base])
                     },
                     told,
+                    over.told(
+                        (1.0, {variable: level, between: group}),
+                        (-1.0, {variable: low, between: group}),
+                        (-1.0, {variable: level, between: base}),
+                        (1.0, {variable: low, between: base}),
+                    ),
                 )
                 for group in groups
                 if group != base
             }
             parts[level] = _stack(of_group, between)
-    found = _stack(parts, variable)
+    found = settled(_stack(parts, variable), fit)
     return found.assign_attrs(
         treatment=f"{variable} against {low}",
         reference=str(low),
@@ -301,6 +316,10 @@ def _stack(parts: Mapping[Level, xr.Dataset], dim: str) -> xr.Dataset:
     """Datasets of the levels of one dim as one, that dim after chain and draw."""
     name = str(next(iter(next(iter(parts.values())).data_vars)))
     index = pd.Index(list(parts), name=dim)
-    found = xr.concat(list(parts.values()), index, data_vars=[name], combine_attrs="override")
+    own = [
+        name,
+        *(mark for mark in ("estimable", "by_prior") if all(mark in one for one in parts.values())),
+    ]
+    found = xr.concat(list(parts.values()), index, data_vars=own, combine_attrs="override")
     found[name] = found[name].transpose("chain", "draw", dim, ...)
     return found

@@ -11,6 +11,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging
 from causalbias.estimands.scales import Floats, outcome_named
 from causalbias.estimands.summaries import SAMPLE, marked
+from causalbias.models.estimable import UNKNOWN
 
 STEP = 1e-4  # of the dose's range: half the width of a numerical derivative
 
@@ -84,6 +85,13 @@ def dose(
     everywhere = over.frame[variable].to_numpy(float)
     low, high = everywhere.min(), everywhere.max()
     told = f"{outcome_named(fit, scale)} by {variable}, and its slope"
+    ends = over.told((1.0, {variable: everywhere * 0 + high}), (-1.0, {variable: everywhere}))
+    if (ends == UNKNOWN).any():
+        raise DataError(
+            f"not estimable: the slope of {variable!r} depends on what no row tells of",
+            mend="leave out the column that goes with it, or give one of them a prior",
+            column=variable,
+        )
     curve = np.stack([_at(over, variable, np.full(len(everywhere), at)) for at in doses])
     if monotone is None:
         slope = np.stack(

@@ -139,6 +139,12 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
     shares = np.empty((len(beta), 0))
     if variables:
         grid, weights = _grid(frame, variables)
+        if model.estimable.judge(model.estimable.rows(grid)).any():
+            raise DataError(
+                "combinations of the variables' levels have no rows, so that their variance is "
+                f"not known ({', '.join(model.estimable.left_out + model.estimable.by_prior)})",
+                mend="leave out the interaction whose cells are empty, or aliased columns",
+            )
         shares = _shapley(design_of(model, grid).reshape(*map(len, weights), -1), weights, beta)
     groups, residual = total_group_variance(fit, frame), np.square(latent_sd(fit, model))
     every = np.column_stack([shares, groups, residual])

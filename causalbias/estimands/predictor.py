@@ -281,7 +281,9 @@ def design_of(model: bmb.Model, frame: pd.DataFrame) -> Floats:
     if common is None or not common.terms:  # an ordinal model of an intercept has neither
         return np.empty((len(frame), 0))
     # Whole: bambi drops the intercept of ordinal models and leaves the slices as they were.
-    return evaluate(common, frame)
+    matrix = evaluate(common, frame)
+    kept = getattr(model, "kept", None)  # where columns are left out
+    return matrix if kept is None else matrix[:, kept]
 
 
 def coefficients_of(model: bmb.Model, posterior: xr.Dataset) -> Floats:

@@ -53,7 +53,8 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
     values, tail = draws[drawn(draws, of)], (1 - prob) / 2
     if "ratio" in draws and values.name != "ratio":  # whose ends it is about
         draws = draws.drop_vars("bounded", errors="ignore")
-    # A cell without rows is NaN in every draw, and so in the table, from which it is left out.
+    # A cell without rows is NaN in every draw, and so in the table, from which it is left out;
+    # what no row tells of stays in it, marked.
     interval = values.quantile([tail, 1 - tail], dim=SAMPLE, skipna=False)
     columns = {
         "estimate": values.median(SAMPLE, skipna=False),
@@ -73,7 +74,11 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         frame = table.to_dataframe(dim_order=dims).reset_index()
     else:
         frame = pd.DataFrame({key: [column.item()] for key, column in table.data_vars.items()})
-    frame = frame[frame["estimate"].notna()].reset_index(drop=True)
+    kept = frame["estimate"].notna()
+    if "estimable" in frame:
+        kept |= ~frame["estimable"].astype(bool)
+        frame.loc[~frame["estimable"].astype(bool), "p_positive"] = np.nan
+    frame = frame[kept].reset_index(drop=True)
     if "bounded" in frame:
         frame["sd"] = np.nan  # a ratio has none
         least = draws.attrs.get("least", -np.inf)

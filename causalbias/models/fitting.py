@@ -16,7 +16,7 @@ from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
 from causalbias.models.group_design import group_designs
 from causalbias.models.result import OBS, Fit, pack_frame
-from causalbias.models.spec import ModelSpec, model_frame, row_counts
+from causalbias.models.spec import ModelSpec, common_model, model_frame, row_counts
 from causalbias.storage import open as load_tree
 from causalbias.storage import save
 from causalbias.study.frames import to_frame
@@ -137,10 +137,13 @@ def fit(
     if file is not None and (saved := _saved(Path(file), record)) is not None:
         return saved
     started = time.perf_counter()
+    known = common_model(spec, used).estimable
     sampled = sample(spec, used, method, draws=draws, tune=tune, chains=chains, seed=seed)
     result = _assemble(sampled, used, formula_columns(formula)[0])
     result.attrs |= record | {
         "groups": json.dumps(_group_sizes(spec, used)),
+        "left_out": json.dumps(known.left_out),
+        "by_prior": json.dumps(known.by_prior),
         "seconds": time.perf_counter() - started,
     }
     if file is not None:

@@ -4,7 +4,9 @@ import ast
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import formulae as fm
 import pandas as pd
 from formulae import expr as node
 from formulae.parser import ParseError, Parser
@@ -120,6 +122,37 @@ def proportion(formula: str) -> tuple[str, str | float]:
 def left_side(formula: str) -> object:
     """The parsed response of a formula."""
     return _parse(formula).left
+
+
+def flat_formula(formula: str) -> str:
+    """A formula without group terms, multiplied out: each term stands by itself.
+
+    formulae gives terms of one product the same factors, and of two codings of a factor, as in
+    ``a/b`` or ``0 + a*b``, it remembers the last.
+
+    Examples
+    --------
+    >>> flat_formula("y ~ a/b"), flat_formula("log(y) ~ 0 + a*`b c`")
+    ('y ~ 1 + a + a:b', 'log(y) ~ 0 + a + `b c` + a:`b c`')
+    """
+    response = formula[: formula.index("~")].strip()
+    columns = set(formula_columns(formula)[1])
+    terms = fm.model_description(formula).common_terms
+    found = ["1" if any(one.name == "Intercept" for one in terms) else "0"]
+    found += [as_written(one, columns) for one in terms if hasattr(one, "components")]
+    return f"{response} ~ {' + '.join(found)}"
+
+
+def as_written(term: Any, columns: set[str]) -> str:
+    """A term of formulae's as a formula has it, with the backticks that names need."""
+    parts = []
+    for component in term.components:
+        text = str(component.name)
+        for name in sorted(set(component.var_names) & columns, key=len, reverse=True):
+            if not name.isidentifier():
+                text = text.replace(name, f"`{name}`")
+        parts.append(text)
+    return ":".join(parts)
 
 
 @contextmanager

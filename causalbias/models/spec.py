@@ -4,17 +4,29 @@ import json
 import warnings
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import bambi as bmb
+import formulae as fm
 import numpy as np
 import pandas as pd
+from bambi.priors.scaler import PriorScaler
+from bambi.transformations import transformations_namespace
 from pandas.api import types
 
 from causalbias.errors import DataError, shown
 from causalbias.models.centring import widen_margins
-from causalbias.models.formula import building, formula_columns, one_level, proportion
+from causalbias.models.estimable import estimable
+from causalbias.models.formula import (
+    as_written,
+    building,
+    flat_formula,
+    formula_columns,
+    one_level,
+    proportion,
+)
 from causalbias.models.group_design import check_labels
-from causalbias.models.groups import bambi_formula, common_formula
+from causalbias.models.groups import bambi_formula, common_formula, group_parts
 from causalbias.models.levels import LEVELS, canonical
 from causalbias.models.priors import parse_priors
 
@@ -320,7 +332,9 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
     DataError
         If bambi cannot make a model of it, with its reason.
     """
-    return _bambi(spec, bambi_formula(spec.formula), dict(spec.priors), used)
+    bambi_formula(spec.formula)  # or its error
+    groups = [f" + ({one.effects}|{one.factor})" for one in group_parts(spec.formula)]
+    return _bambi(spec, "".join(groups), dict(spec.priors), used)
 
 
 def common_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
@@ -332,36 +346,158 @@ def common_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
         If bambi cannot make a model of it, with its reason.
     """
     priors = {term: text for term, text in spec.priors.items() if "|" not in term}
-    return _bambi(spec, common_formula(spec.formula), priors, used)
+    return _bambi(spec, "", priors, used)
 
 
-def _bambi(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:
-    with warnings.catch_warnings():
+def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:
+    """The model, without columns that the rows do not tell from others (see `estimable`).
+
+    ``groups``: group terms, to be added to the population's.
+    """
+    ordinal = spec.family == "cumulative"
+    with building(spec.formula, used):
+        formula = flat_formula(common_formula(spec.formula))
+    with building(spec.formula, used), np.errstate(all="ignore"):
+        common = fm.design_matrices(
+            formula + (" + 1" if ordinal else ""),
+            used,
+            "error",
+            0,
+            dict(transformations_namespace),
+        ).common
+    if not ordinal and (common is None or not common.terms):
+        raise DataError(
+            f"{spec.formula!r} has no term of the population",
+            mend="write 1 for its mean: response ~ 1 + (1|group)",
+        )
+    _check_terms(common, used)
+    known = {} if common is None else common.terms
+    written = {portable(name).replace(" ", ""): name for name in known}
+    priors = {
+        written.get(portable(name).replace(" ", ""), name): text for name, text in priors.items()
+    }
+    told = estimable(common, set(priors))
+    formula += groups + _minus(common, told.kept)
+    model = _made(spec, formula, priors, used)
+    for _ in () if told.kept.all() else told.kept:
+        # Without a term, formulae may code others otherwise: as many columns, or more.
+        fitted = model.parameters[model.family.likelihood.parent].design.common
+        kept = estimable(fitted, set(priors), cuts=ordinal).kept[int(ordinal) :]
+        if not (more := _minus(fitted, kept)):
+            _leave_out(model, kept)
+            break
+        formula += more
+        model = _made(spec, formula, priors, used)
+    model.estimable = told
+    widen_margins(model, priors)
+    _without_slashes(model, common)
+    if ordinal and "threshold" not in priors:
+        _widen_thresholds(model)
+    return model
+
+
+def _made(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
         # bambi says so on every ordinal model; the thresholds stand for the intercept.
         warnings.filterwarnings("ignore", "The intercept is omitted in ordinal families")
         with building(spec.formula, used):
-            model = bmb.Model(
+            return bmb.Model(
                 formula,
                 used,
                 family=spec.family,
                 link=spec.link,
                 priors=parse_priors(priors) or None,
             )
-    _check_terms(model, used)
-    widen_margins(model, priors)
-    if spec.family == "cumulative" and "threshold" not in priors:
-        _widen_thresholds(model)
-    return model
 
 
-def _check_terms(model: bmb.Model, used: pd.DataFrame) -> None:
-    """Refuse a term without columns, or with columns that cannot be told apart by their labels."""
-    for name, term in model.parameters[model.family.likelihood.parent].common_terms.items():
+def _check_terms(common: Any, used: pd.DataFrame) -> None:
+    """Refuse terms without columns, that are not finite, or whose labels do not tell columns."""
+    for name, term in {} if common is None else common.terms.items():
+        if name == "Intercept" or term.kind == "offset":
+            continue
         if not np.size(term.data):
             raise one_level(name, used)
-        for labels in term.coords.values():
-            check_labels(np.asarray(labels).astype(str), name)
+        bad = ~np.isfinite(np.asarray(term.data, float)).reshape(len(used), -1).all(axis=1)
+        if bad.any():
+            raise DataError(
+                f"{name} is not finite in {int(bad.sum()):,} of {len(used):,} rows",
+                mend="leave those rows out with subset=, or compute it as a column",
+                file="data",
+                column=name,
+                row=int(bad.argmax()) + 1,
+            )
+        if term.levels:
+            check_labels(np.asarray(term.levels).astype(str), name)
+
+
+def _minus(common: Any, kept: np.ndarray) -> str:
+    """What takes the terms out of a formula that have no column kept."""
+    found, at = "", 0
+    for term in {} if common is None else common.terms.values():
+        if term.kind == "offset":
+            continue
+        size = int(np.size(term.data) // len(term.data))
+        if not kept[at : at + size].any():
+            found += " - " + as_written(term, set(common.data))
+        at += size
+    return found
+
+
+class _Part(bmb.terms.CommonTerm):
+    """A term with some of its columns."""
+
+    def __init__(self, term: Any, kept: np.ndarray) -> None:
+        self.__dict__.update(term.__dict__)
+        self.data = term.data[:, kept]
+        self._coords = {
+            dim: [label for label, one in zip(labels, kept, strict=True) if one]
+            for dim, labels in term.coords.items()
+        }
+
+    @property
+    def coords(self) -> dict[str, list[Any]]:
+        """Labels of the columns."""
+        return dict(self._coords)
+
+
+def _leave_out(model: bmb.Model, kept: np.ndarray) -> None:
+    """Take the columns that are not kept out of a model's terms, none of which is whole."""
+    component = model.parameters[model.family.likelihood.parent]
+    at = 0
+    for name, term in component.design.common.terms.items() if len(kept) else ():
+        if term.kind == "offset":
+            continue
+        size = int(np.size(term.data) // len(term.data))
+        if not kept[at : at + size].all():
+            component.terms[name] = _Part(component.terms[name], kept[at : at + size])
+        at += size
+    model.kept = kept
+    PriorScaler(model).scale()  # of the columns that are left
+
+
+def _without_slashes(model: bmb.Model, common: Any) -> None:
+    """Write divisions in names as ÷: files and trees take / for a path."""
+    component = model.parameters[model.family.likelihood.parent]
+    designs = [one for one in (common, component.design.common) if one is not None]
+    for design in designs:
+        for term in design.terms.values():
+            for one in getattr(term, "components", []):
+                one.name = portable(one.name)
+        design.terms = {portable(name): term for name, term in design.terms.items()}
+        design.slices = {portable(name): one for name, one in design.slices.items()}
+    component.terms = {portable(name): term for name, term in component.terms.items()}
+
+
+def portable(name: str) -> str:
+    """A term's name as a posterior has it.
+
+    Examples
+    --------
+    >>> portable("I(age / 10)")
+    'I(age ÷ 10)'
+    """
+    return name.replace("/", "÷")
 
 
 def _widen_thresholds(model: bmb.Model) -> None:

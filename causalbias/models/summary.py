@@ -117,6 +117,13 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
             if kind == "group":
                 title += " (" + ", ".join(f"{k}: {n:,} levels" for k, n in groups.items()) + ")"
             lines += ["", f"{title}:", _format(part.drop(columns="kind"), prob)]
+    if left_out := json.loads(fit.attrs.get("left_out", "[]")):
+        lines += [
+            "",
+            "Not estimable, left out (no row tells of them): " + ", ".join(left_out) + ".",
+        ]
+    if by_prior := json.loads(fit.attrs.get("by_prior", "[]")):
+        lines += ["", "Identified by the priors given, not by rows: " + ", ".join(by_prior) + "."]
     if failed:
         lines += ["", "NOT CONVERGED. Do not use these estimates: " + "; ".join(failed) + "."]
     return "\n".join(lines)

@@ -103,15 +103,25 @@ def test_a_grouping_factor_of_one_level_is_refused(rows):
         cb.fit("y ~ x + (1|g)", rows.assign(g="only"))
 
 
-def test_collinear_columns_share_their_effect(rows):
+def test_of_collinear_columns_the_last_is_left_out_and_named(rows):
     one = cb.summary(cb.fit("y ~ x + (1|g)", rows)).loc["x"]
     fit = cb.fit("y ~ x + z + (1|g)", rows.assign(z=2 * rows["x"]))
     assert cb.failures(fit) == []
+    assert "z" not in fit["posterior"]
+    assert "left out (no row tells of them): z." in repr(fit)
+    assert gap(cb.summary(fit).loc["x"], one) < 4
+
+
+def test_collinear_columns_with_priors_share_their_effect(rows):
+    one = cb.summary(cb.fit("y ~ x + (1|g)", rows)).loc["x"]
+    wide = dict.fromkeys("xz", "Normal(0, 3)")
+    fit = cb.fit("y ~ x + z + (1|g)", rows.assign(z=2 * rows["x"]), priors=wide)
     draws = fit["posterior"].to_dataset()
     total = draws["x"] + 2 * draws["z"]
     assert float(total.mean()) == pytest.approx(one["estimate"], abs=0.1 * one["sd"])
     assert float(total.std()) == pytest.approx(one["sd"], rel=0.1)
     assert float(draws["x"].std()) > 5 * one["sd"]
+    assert "Identified by the priors given, not by rows: x, z." in repr(fit)
 
 
 def test_improper_posteriors_are_refused_by_any_method(rows):
