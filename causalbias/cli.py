@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Table
 
 import causalbias as cb
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 console = Console()
 
-Out = Annotated[Path, typer.Option("-o", "--out", help="Directory for the report.")]
+PATH: dict[str, Any] = {"parser": user_path, "metavar": "PATH"}  # "~" is the home directory
+Out = Annotated[Path, typer.Option("-o", "--out", help="Directory for the report.", **PATH)]
 Dataset = Annotated[str, typer.Option(help="Layout of the files: omi, omi-ratings, causalface.")]
 Prob = Annotated[float, typer.Option(min=0.5, max=0.999, help="Probability of the intervals.")]
 Embedders = Annotated[
@@ -51,7 +52,7 @@ Seed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 
 
 def _real_data(dataset: str) -> Path:
-    return Path(os.environ.get("CAUSALBIAS_DATA", "data")) / dataset.removesuffix("-ratings")
+    return user_path(os.environ.get("CAUSALBIAS_DATA", "data")) / dataset.removesuffix("-ratings")
 
 
 @app.command()
@@ -64,12 +65,15 @@ def demo(out: Out = Path("demo-report"), seed: Seed = 1) -> None:
 def run(
     path: Annotated[
         Path | None,
-        typer.Argument(help="Data set, or a saved study. [default: $CAUSALBIAS_DATA/DATASET]"),
+        typer.Argument(
+            help="Data set, or a saved study. [default: $CAUSALBIAS_DATA/DATASET]", **PATH
+        ),
     ] = None,
     out: Out = Path("report"),
     dataset: Dataset = "omi",
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the faces: embed them, for new distances.")
+        Path | None,
+        typer.Option(help="Folder of the faces: embed them, for new distances.", **PATH),
     ] = None,
     embedder: Embedders = None,
     align: Align = None,
@@ -94,8 +98,8 @@ def run(
 
 @app.command()
 def embed(
-    images: Annotated[Path, typer.Argument(help="Folder of face images.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the embeddings.")],
+    images: Annotated[Path, typer.Argument(help="Folder of face images.", **PATH)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the embeddings.", **PATH)],
     embedder: Embedders = None,
     align: Align = None,
     architecture: Architecture = None,
@@ -129,7 +133,7 @@ def embed(
 
 @app.command()
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Directory for the release; new or empty.")],
+    out: Annotated[Path, typer.Argument(help="Directory for the release; new or empty.", **PATH)],
     seeds: Annotated[int, typer.Option(help="Generator seeds; the published study has 100.")] = 20,
     archive: Annotated[bool, typer.Option(help="Pack the images into data.zip.")] = False,
     seed: Seed = 1,
@@ -145,7 +149,7 @@ def simulate(
 
 
 @app.command()
-def validate(path: Path, dataset: Dataset = "omi") -> None:
+def validate(path: Annotated[Path, typer.Argument(**PATH)], dataset: Dataset = "omi") -> None:
     """Check a data set, or a saved study, and print what it holds."""
     with _told():
         study = _study(path, dataset)
@@ -156,7 +160,7 @@ def validate(path: Path, dataset: Dataset = "omi") -> None:
 
 @app.command()
 def design(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the plan.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the plan.", **PATH)],
     factor: Annotated[
         list[str], typer.Option(help="A factor and its levels: seed=1..20, race=asian,black.")
     ],
@@ -193,14 +197,17 @@ def design(
 def check(
     path: Annotated[
         Path | None,
-        typer.Argument(help="Data set, or a saved study. [default: $CAUSALBIAS_DATA/DATASET]"),
+        typer.Argument(
+            help="Data set, or a saved study. [default: $CAUSALBIAS_DATA/DATASET]", **PATH
+        ),
     ] = None,
     dataset: Dataset = "omi",
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the faces: also check quality and duplicates.")
+        Path | None,
+        typer.Option(help="Folder of the faces: also check quality and duplicates.", **PATH),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Directory for tables and figure.")
+        Path | None, typer.Option("-o", "--out", help="Directory for tables and figure.", **PATH)
     ] = None,
     prob: Prob = 0.95,
 ) -> None:
@@ -220,7 +227,9 @@ def check(
 
 @app.command()
 def rerun(
-    result: Annotated[Path, typer.Argument(help="A saved fit (.nc or .zarr), as in fits/.")],
+    result: Annotated[
+        Path, typer.Argument(help="A saved fit (.nc or .zarr), as in fits/.", **PATH)
+    ],
 ) -> None:
     """Fit a saved fit again from its own record, and say what differs."""
     with _told():

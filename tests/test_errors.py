@@ -71,3 +71,16 @@ def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
 def test_what_is_no_path_is_named(path):
     with pytest.raises(DataError):
         user_path(path)
+
+
+def test_commands_know_the_tilde_too(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from causalbias.cli import app
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cb.save(cb.demo_study(), "~/demo.nc")
+    found = CliRunner().invoke(app, ["validate", "~/demo.nc"])
+    assert found.exit_code == 0
+    assert "valid" in found.output
+    assert CliRunner().invoke(app, ["validate", "~nobody-of-this-name/x.nc"]).exit_code == 2

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import need_formula, need_rows
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
 from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
 from causalbias.models.group_design import group_designs
@@ -134,7 +134,7 @@ def fit(
         "seed": seed,
         "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
     }
-    if file is not None and (saved := _saved(Path(file), record)) is not None:
+    if file is not None and (saved := _saved(user_path(file), record)) is not None:
         return saved
     started = time.perf_counter()
     known = common_model(spec, used).estimable

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from causalbias.arguments import DRAWS, not_what
-from causalbias.errors import DataError
+from causalbias.errors import DataError, user_path
 from causalbias.estimands.summaries import basis, failed
 from causalbias.writing import replacing
 
@@ -209,7 +209,7 @@ def write(fig: Figure, path: str | Path) -> Path:
     >>> cb.plots.write(Figure(), tempfile.mkdtemp() + "/empty.svg").suffix
     '.svg'
     """
-    path = Path(path)
+    path = user_path(path)
     content = render(fig, path.suffix.lstrip("."))
     with replacing(path) as new:
         new.write_bytes(content)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, PackageLoader
 
+from causalbias.errors import user_path
 from causalbias.plots.style import render, write
 from causalbias.report.content import Content
 from causalbias.report.glossary import COLUMNS
@@ -65,7 +66,7 @@ def write_report(content: Content, directory: str | Path) -> Path:
     >>> write_report(manipulation_content(result), tempfile.mkdtemp()).name
     'report.html'
     """
-    directory = Path(directory)
+    directory = user_path(directory)
     for name in ("tables", "figures"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     for name, table in content.tables.items():

@@ -146,7 +146,7 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     safe = table.copy()
     for column in safe:
         if not pd.api.types.is_numeric_dtype(safe[column]):
-            safe[column] = [_harmless(str(cell)) for cell in safe[column]]
+            safe[column] = ["" if pd.isna(cell) else _harmless(str(cell)) for cell in safe[column]]
     safe.columns = pd.Index([_harmless(str(name)) for name in safe])
     replace_text(path, safe.to_csv(index=False, lineterminator="\n"))
 
