@@ -142,9 +142,10 @@ def make_study(
         groups["machine"] = made[0]
         left_out += made[1]
     if judgements is not None:
-        groups["human"], groups["questions"] = _human(
+        groups["human"], groups["questions"], notes = _human(
             judgements, groups, stimuli, factors, identity, scales, salt, names["judgements"]
         )
+        left_out += notes
     told = [one for one in (excluded, exclusions(left_out)) if one is not None and len(one)]
     if told:
         groups["excluded"] = _table(pd.concat(told, ignore_index=True), "exclusion")
@@ -192,6 +193,7 @@ def _checked_stimuli(
             mend="name one of them as identity",
         )
     check_columns(frame, factors, file=file)
+    _check_free(frame, ["cell"], file)
     others = [name for name in factors if name != identity]
     image = ["image"] if "image" in frame else []
     checked = check_frame(
@@ -200,7 +202,11 @@ def _checked_stimuli(
     )  # fmt: skip
     check_unique(checked, ["stimulus"], file=file)
     check_unique(checked, factors, file=file)
-    if "present" in checked and "present" not in factors:
+    if "present" in checked:  # as xarray's frames of a study have it
+        absent = (labels(checked["present"], file=file) != "True").to_numpy(bool)
+        if absent.any():
+            mend = "leave the row out, or rename the column"
+            raise at_first(absent, "present", file, "a face that is not there", mend)
         checked = checked.drop(columns="present")
     return checked.assign(image=_relative(checked["image"], file)) if image else checked
 
@@ -260,6 +266,7 @@ def pairs_group(
     """
     sides = ["stimulus_a", "stimulus_b"]
     check_columns(frame, sides, file=file)
+    _check_free(frame, ["system", "distance", "status", "threshold"], file)
     named = ["pair"] if "pair" in frame else []
     frame = check_frame(frame, {}, text=[*named, *sides], file=file)
     if not named:
@@ -322,7 +329,7 @@ def further(
             reason = f"column {name!r} is not what the study makes of factors"
             notes.append((file, "columns", reason, 1))
             continue
-        what = f"{theirs.iloc[row]!r}, and by the stimuli it is {own.iloc[row]!r}"
+        what = f"{theirs.iloc[row]!r}, and by the stimuli and pairs it is {own.iloc[row]!r}"
         raise at_first(other, name, file, what, "correct it, or leave the column out")
     return kept, notes
 
@@ -412,11 +419,9 @@ def _machine(
         machine["threshold"] = ("system", _thresholds(frame, systems, file))
     own = ("system", "pair", "distance", "status", "threshold")
     of_pair = {
-        str(name): unpack(one.values[at], one.attrs) for name, one in pairs.variables.items()
+        name: values.iloc[at].reset_index(drop=True)
+        for name, values in _pair_columns(pairs, factors).items()
     }
-    for name in factors:
-        first, second = of_pair[f"{name}_a"], of_pair[f"{name}_b"]
-        of_pair[name] = first.where(first == second)
     rest = frame.drop(columns=[name for name in own if name in frame])
     kept, notes = further(rest, of_pair, [*factors, "varies"], file)
     for name, values in kept.items():
@@ -445,8 +450,9 @@ def _human(
     scales: Mapping[str, tuple[float, float]] | tuple[float, float] | None,
     salt: bytes | None,
     file: str,
-) -> tuple[xr.Dataset, xr.Dataset]:
+) -> tuple[xr.Dataset, xr.Dataset, list[Note]]:
     check_columns(frame, ["question", "score"], file=file)
+    _check_free(frame, ["judgement"], file)
     if scales is None:
         raise DataError("judgements without a scale", mend="give scales=(low, high)", file=file)
     target = [key for key in ("pair", "stimulus") if key in frame]
@@ -475,10 +481,11 @@ def _human(
         if key in target and group in groups:
             known = pd.Index(np.unique(groups[group][key].values)).drop("", errors="ignore")
             check_known(frame[key], known, what=key, file=file, column=key)
-    if stimuli is not None and "stimulus" in target and here:
-        of = stimuli.set_index("stimulus")[here].reindex(frame["stimulus"]).reset_index(drop=True)
-        theirs = frame[here].where(frame["stimulus"].notna())
-        further(theirs, {name: of[name] for name in here}, [], file)
+    notes: list[Note] = []
+    for key, known_rows in _of_targets(groups, stimuli, factors).items():
+        if key in target:
+            frame, more = _without_ours(frame, key, known_rows, factors, file)
+            notes += more
     if "annotator" in frame:
         trial = ["trial"] if "trial" in frame else []
         check_unique(frame, ["annotator", "question", *target, *trial], file=file)
@@ -487,7 +494,53 @@ def _human(
         )
     coords = {column: ("judgement", *pack(frame[column])) for column in frame.columns.drop("score")}
     score = ("judgement", frame["score"].to_numpy(float))
-    return xr.Dataset({"score": score}, coords=coords), questions
+    return xr.Dataset({"score": score}, coords=coords), questions, notes
+
+
+def _of_targets(
+    groups: Mapping[str, xr.Dataset], stimuli: pd.DataFrame | None, factors: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """What the study has of each pair and stimulus, by its id."""
+    found: dict[str, pd.DataFrame] = {}
+    if stimuli is not None:
+        found["stimulus"] = stimuli.set_index("stimulus")[list(factors)]
+    if "pairs" in groups:
+        found["pair"] = pd.DataFrame(_pair_columns(groups["pairs"], factors)).set_index("pair")
+    return found
+
+
+def _pair_columns(pairs: xr.Dataset, factors: Sequence[str]) -> dict[str, pd.Series]:
+    """Columns of ``/pairs``, and the factors that the members share."""
+    made = {str(name): unpack(one.values, one.attrs) for name, one in pairs.variables.items()}
+    for name in factors:
+        first, second = made[f"{name}_a"], made[f"{name}_b"]
+        made[name] = first.where(first == second)
+    return made
+
+
+def _without_ours(
+    frame: pd.DataFrame, key: str, ours: pd.DataFrame, factors: Sequence[str], file: str
+) -> tuple[pd.DataFrame, list[Note]]:
+    """Judgements without the columns that follow from what was judged; these must say the same."""
+    here = [name for name in map(str, frame) if name in ours and name != "stimulus"]
+    if not here:
+        return frame, []
+    judged = frame[key].notna()
+    of = ours[here].reindex(frame[key]).reset_index(drop=True)
+    theirs = frame[here].where(judged)
+    apart = [*factors, "varies"] if key == "pair" else []
+    _, notes = further(theirs, {name: of[name] for name in here}, apart, file)
+    return (frame.drop(columns=here) if judged.all() else frame), notes
+
+
+def _check_free(frame: pd.DataFrame, names: Sequence[str], file: str) -> None:
+    """Refuse columns whose names mean something else in a study."""
+    for name in names:
+        if name in frame:
+            raise DataError(
+                "a study has something else of this name", mend="rename the column", file=file,
+                column=name,
+            )  # fmt: skip
 
 
 def _check_one_target(frame: pd.DataFrame, file: str) -> None:

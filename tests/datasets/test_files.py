@@ -201,3 +201,66 @@ def test_pairs_of_a_plan_come_in_with_their_columns():
     assert (frame["same_identity"] == (frame["kind"] == "genuine")).all()
     assert frame["race"].tolist() == pairs["race"].tolist()
     assert "excluded" not in study.children, "nothing was left out"
+
+
+def frames():
+    faces = pd.DataFrame({"stimulus": list("abc"), "seed": ["s", "s", "t"], "pose": [0, 1, 0]})
+    pairs = pd.DataFrame({"stimulus_a": ["a", "a"], "stimulus_b": ["b", "c"]})
+    judged = pd.DataFrame({"annotator": ["x", "y"], "pair": ["a~b", "a~c"], "score": [1, 2]})
+    return {"stimuli": faces, "pairs": pairs, "judgements": judged.assign(question="q")}
+
+
+def build(**changes):
+    return cb.make_study(factors=["seed", "pose"], scales=(0, 4), **(frames() | changes))
+
+
+def test_a_studys_own_frames_make_the_study_again():
+    distances = pd.DataFrame({"system": "n", "pair": ["a~b", "a~c"], "distance": [0.1, 0.2]})
+    study = build(distances=distances)
+    again = build(
+        stimuli=cb.to_frame(study, "stimuli"),
+        pairs=cb.to_frame(study, "pairs"),
+        distances=cb.to_frame(study, "machine"),
+        judgements=cb.to_frame(study, "human"),
+    )
+    for group in ("stimuli", "pairs", "machine"):
+        pd.testing.assert_frame_equal(cb.to_frame(again, group), cb.to_frame(study, group))
+    told, first = cb.to_frame(again, "human"), cb.to_frame(study, "human")
+    pd.testing.assert_frame_equal(
+        told.drop(columns="annotator"), first.drop(columns="annotator"), check_like=True
+    )
+    assert "excluded" not in again.children
+
+
+CONTRADICTIONS = {
+    "judged pair's kind": ("judgements", {"same_identity": [True, True]}, 2),
+    "judged pair's member": ("judgements", {"seed_b": ["s", "s"]}, 2),
+    "kind of a pair": ("pairs", {"same_identity": [False, False]}, 1),
+    "member of a pair": ("pairs", {"pose_b": [1, 3]}, 2),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS)
+def test_a_column_that_contradicts_the_rest_is_named(case):
+    table, column, row = CONTRADICTIONS[case]
+    with pytest.raises(DataError, match="by the stimuli and pairs it is") as caught:
+        build(**{table: frames()[table].assign(**column)})
+    assert (caught.value.column, caught.value.row) == (next(iter(column)), row)
+
+
+def test_a_column_that_contradicts_a_judged_face_is_named():
+    judged = pd.DataFrame({"stimulus": ["a", "b"], "question": "q", "score": 1, "pose": [0, 3]})
+    with pytest.raises(DataError, match="by the stimuli") as caught:
+        build(judgements=judged)
+    assert (caught.value.column, caught.value.row) == ("pose", 2)
+    study = build(judgements=judged.assign(pose=[0, None]))
+    assert cb.to_frame(study, "human")["pose"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [("stimuli", "cell"), ("pairs", "distance"), ("pairs", "system"), ("judgements", "judgement")],
+)
+def test_names_that_mean_something_else_in_a_study_are_refused(table, name):
+    with pytest.raises(DataError, match="something else of this name"):
+        build(**{table: frames()[table].assign(**{name: 1})})
