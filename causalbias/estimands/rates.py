@@ -11,6 +11,7 @@ from causalbias.estimands.rates_cells import (
     check_cohort,
     comparisons,
     group_pair_cells,
+    label,
     left_out,
 )
 from causalbias.estimands.rates_labels import cube, rates_cube, sampler, shares_at
@@ -35,7 +36,8 @@ def error_rates(
 ) -> xr.Dataset:
     """False match rate of impostor pairs and false non-match rate of genuine ones, by group.
 
-    A pair matches where its distance is below the threshold. Rates are of the population that the
+    A pair matches where its distance is at the threshold or below it (NIST's convention, see
+    `matching`). Rates are of the population that the
     seeds are drawn from, at the threshold as given: the systems' own, a number, or the one at which
     all impostor pairs of the cohort together have the rate `fmr` (see `threshold_at`, also for
     thresholds set on other pairs, or by group).
@@ -110,9 +112,10 @@ def error_rates(
         [((names[cell.kind], cell.system, *cell.group), cell, one) for cell, one in found],
         ["rate_of", "system", *pairs.by],
         sampler(pairs.n_seeds, draws, seed),
+        pairs.levels,
     )
     known = {(cell.system, *cell.group): {"threshold": at(cell)} for cell, _ in found}
-    rates["threshold"] = cube(known, ["system", *pairs.by])["threshold"]
+    rates["threshold"] = cube(known, ["system", *pairs.by], levels=pairs.levels)["threshold"]
     return rates.assign_attrs(
         cohort=cohort, match=",".join(pairs.match), left_out=left_out(pairs, cohort),
         estimand=f"error rates by {', '.join(pairs.by)}, in the population of seeds",
@@ -166,8 +169,10 @@ def group_pair_rates(
         ways = {cell.group, cell.group[::-1]}
         found += [((cell.system, *way), cell, shares) for way in ways]
     draw = sampler(pairs.n_seeds, draws, seed)
-    rates = rates_cube(found, ["system", "group", "other"], draw)
+    names = [label(group) for group in pairs.groups]
+    levels = {"group": names, "other": names}
+    rates = rates_cube(found, ["system", "group", "other"], draw, levels)
     return rates.assign_attrs(
-        cohort="each two groups",
+        cohort="each two groups", left_out=left_out(pairs, "all"),
         estimand=f"false match rates of each two groups by {', '.join(pairs.by)}",
     )  # fmt: skip

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.stats import rankdata
 
 from causalbias.arguments import need_rows
 from causalbias.errors import DataError, shown
+from causalbias.estimands.rates_groups import coded, text_of
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns
 
 COHORTS = ("same", "cross", "all")
 FILE = "comparisons"
+# Names that results have themselves.
+TAKEN = ("chain", "draw", "rate_of", "system", "rate", "threshold", "fmr", "index", "kind", "bin")
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,10 @@ class Comparisons:
     match : list of str
         Columns in which the members of an impostor pair agree.
     n_seeds : int
+    levels : dict of str to list
+        Labels of each column of `by` that occur, in the data's order.
+    left_out : dict of str to int
+        Rows that are nobody's, by reason.
     """
 
     frame: pd.DataFrame
@@ -75,6 +83,8 @@ class Comparisons:
     by: list[str]
     match: list[str]
     n_seeds: int
+    levels: dict[str, list[object]]
+    left_out: dict[str, int]
 
     @property
     def systems(self) -> list[str]:
@@ -96,8 +106,10 @@ def comparisons(
     data : Study or DataFrame
         A frame holds `distance`, `seed_a`, `seed_b`, `same_identity` (unless `genuine` is given),
         and for each column of `by` and `match` either ``<name>_a`` and ``<name>_b`` or one
-        ``<name>`` that both members share; optionally `system`, `threshold`, `pair`, and `status`
-        ("ok", or why there is no distance).
+        ``<name>`` that both members share; optionally `system`, `threshold`, `pair`,
+        `stimulus_a`, `stimulus_b`, and `status` ("ok", or why there is no distance). Seeds, and
+        whatever else names somebody, are text (see `text_of`). Who has no seed, or no label of a
+        group, is nobody: such pairs are left out, and counted.
     by : str or sequence of str
     match : str or sequence of str
     genuine : DataFrame or Series, optional
@@ -126,31 +138,164 @@ def comparisons(
         raise DataError("no pairs", mend="give at least one", file=FILE)
     frame = frame.reset_index(drop=True)
     check_columns(frame, ["distance", "seed_a", "seed_b"], file=FILE)
-    codes, seeds = pd.factorize(pd.concat([_whole(frame, "seed_a"), _whole(frame, "seed_b")]))
-    groups, group = _groups([_sides(frame, name) for name in by], len(frame))
+    frame, nobody = _somebody(frame, [*by, *match])
+    n = len(frame)
+    codes, seeds = pd.factorize(pd.concat([text_of(frame["seed_a"]), text_of(frame["seed_b"])]))
+    groups, group, levels = _groups([_sides(frame, name) for name in by], by, n)
     known = pd.DataFrame(
         {
-            "system": _whole(frame, "system").astype(str) if "system" in frame else "system",
+            "system": text_of(_whole(frame, "system")) if "system" in frame else "system",
             "distance": _distances(frame),
-            "one": codes[: len(frame)],
-            "two": codes[len(frame) :],
+            "one": codes[:n],
+            "two": codes[n:],
             "genuine": _genuine(frame, genuine),
             "a": group[0],
             "b": group[1],
-            "threshold": frame.get("threshold", np.nan),
-        }
+            "threshold": pd.to_numeric(frame.get("threshold", np.nan), errors="coerce"),
+        },
+        index=frame.index,
     )
     for name in match:
         first, second = _sides(frame, name)
-        known[f"agree_{name}"] = first.to_numpy() == second.to_numpy()
-    surely = (known["genuine"] == 1) & (known["one"] != known["two"])
-    if genuine is None and surely.any():
+        known[f"agree_{name}"] = (text_of(first) == text_of(second)).to_numpy()
+    if genuine is None:
+        _check_identities(known)
+    _check_pairs(frame, known)
+    _check_direction(known)
+    return Comparisons(known, groups, by, match, len(seeds), levels, nobody)
+
+
+def _somebody(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The pairs whose members all have a seed and a label of each group, and the others' counts."""
+    for name in columns:
+        if not {f"{name}_a", f"{name}_b"} <= set(frame):
+            check_columns(frame, [name], file=FILE)
+    reasons = {"pairs with a member without seed": ["seed_a", "seed_b"]} | {
+        f"pairs with a member without {name}": (
+            [f"{name}_a", f"{name}_b"] if {f"{name}_a", f"{name}_b"} <= set(frame) else [name]
+        )
+        for name in columns
+    }
+    kept, counts = np.ones(len(frame), dtype=bool), {}
+    for reason, names in reasons.items():
+        missing = np.logical_or.reduce([text_of(frame[name]).isna() for name in names])
+        if missing.all():
+            raise DataError(
+                f"the value is missing ({len(frame):,} such rows)", mend="fill it in",
+                file=FILE, column=names[0], row=1,
+            )  # fmt: skip
+        counts[reason] = int((kept & missing).sum())
+        kept &= ~missing
+    if not kept.any():
+        raise DataError("every pair has a member without seed or group", mend="fill them in",
+                        file=FILE)  # fmt: skip
+    return frame[kept], {reason: count for reason, count in counts.items() if count}
+
+
+def _check_identities(known: pd.DataFrame) -> None:
+    """Raise DataError where what is said of a pair's persons is not what their seeds say."""
+    same, alike = known["genuine"] == 1, known["one"] == known["two"]
+    for wrong, problem in (
+        (same & ~alike, "a pair of two seeds is said to show one person"),
+        (~same & alike, "a pair of one seed is said to show two persons"),
+    ):
+        if wrong.any():
+            row = int(known.index[int(wrong.to_numpy().argmax())]) + 1
+            raise DataError(
+                f"{problem} ({int(wrong.sum()):,} such rows)",
+                mend="correct same_identity, or give genuine= with what people say of the pairs",
+                file=FILE, column="same_identity", row=row,
+            )  # fmt: skip
+
+
+def _check_pairs(frame: pd.DataFrame, known: pd.DataFrame) -> None:
+    """Raise DataError where a face is beside itself, or a pair is there twice.
+
+    Faces are told apart by `stimulus_a` and `stimulus_b`, where these are there; else pairs in
+    both orders show where every one of them has its like.
+    """
+    if {"stimulus_a", "stimulus_b"} <= set(frame):
+        first, second = (text_of(frame[f"stimulus_{side}"]) for side in "ab")
+        beside = (first == second).to_numpy()
+        if beside.any():
+            row = int(beside.argmax())
+            raise DataError(
+                f"face {first.iloc[row]!r} is beside itself ({int(beside.sum()):,} such rows)",
+                mend="leave these rows out: they compare nothing", file=FILE,
+                column="stimulus_b", row=int(frame.index[row]) + 1,
+            )  # fmt: skip
+        there = (first.notna() & second.notna()).to_numpy()
+        code = pd.factorize(pd.concat([first, second]))[0].reshape(2, -1)
+        keys = pd.DataFrame({"system": known["system"].to_numpy(), "low": code.min(axis=0),
+                             "high": code.max(axis=0)})  # fmt: skip
+        again = keys.duplicated().to_numpy() & there
+        column = "stimulus_a + stimulus_b"
+    elif "pair" in frame and frame["pair"].notna().all():
+        keys = pd.DataFrame({"system": known["system"].to_numpy(),
+                             "pair": text_of(frame["pair"]).to_numpy()})  # fmt: skip
+        again, column = keys.duplicated().to_numpy(), "pair"
+    else:
+        _check_both_orders(known)
+        return
+    if again.any():
+        row = int(again.argmax())
+        first_row = int((keys == keys.iloc[row]).all(axis=1).to_numpy().argmax())
         raise DataError(
-            "a pair of two seeds is said to show one person",
-            mend="correct same_identity, or give genuine= with what people say of the pairs",
-            file=FILE, column="same_identity", row=int(surely.to_numpy().argmax()) + 1,
+            f"the pair is there again (first in row {int(frame.index[first_row]) + 1}; "
+            f"{int(again.sum()):,} such rows): in the other order, or under another id, it is one",
+            mend="keep one row of each pair and system", file=FILE, column=column,
+            row=int(frame.index[row]) + 1,
         )  # fmt: skip
-    return Comparisons(known, groups, by, match, len(seeds))
+
+
+def _check_both_orders(known: pd.DataFrame) -> None:
+    """Raise DataError if every impostor pair is there in both orders, at the same distance."""
+    apart = known[known["one"] != known["two"]]
+    forth = apart[apart["one"] < apart["two"]]
+    back = apart[apart["one"] > apart["two"]].rename(columns={"one": "two", "two": "one"})
+    if len(forth) != len(back) or forth.empty:
+        return
+    order = ["system", "one", "two", "distance"]
+    one, other = (side[order].sort_values(order).reset_index(drop=True) for side in (forth, back))
+    if one.equals(other):
+        raise DataError(
+            f"every impostor pair is there in both orders ({len(forth):,} pairs)",
+            mend="keep one row of each: a distance has no order", file=FILE,
+            column="seed_a + seed_b",
+        )  # fmt: skip
+
+
+# Standard errors by which genuine distances must be the larger ones for it to be no chance.
+SURE = 3.0
+
+
+def _check_direction(known: pd.DataFrame) -> None:
+    """Raise DataError where genuine pairs are further apart than impostors: not by chance.
+
+    By the Mann-Whitney statistic, the share of pairs of pairs in which the impostors' distance is
+    the larger (the area under the curve). Its standard error is that of comparisons that share no
+    seed, so that a system that tells nobody apart passes, and so do the few pairs of a trial.
+    """
+    for system, part in known.groupby("system", sort=False):
+        part = part[np.isfinite(part["distance"])]
+        kinds = [part[part["genuine"] == one] for one in (1, 0)]
+        if not all(map(len, kinds)):
+            continue
+        genuine, impostor = kinds
+        both = rankdata(np.concatenate([impostor["distance"], genuine["distance"]]))
+        n, m = len(impostor), len(genuine)
+        area = (both[:n].sum() - n * (n + 1) / 2) / (n * m)
+        people = [one[["one", "two"]].stack().nunique() for one in kinds]
+        disjoint = max(people[0], 1), max(people[1] // 2, 1)
+        error = np.sqrt((1 / disjoint[0] + 1 / disjoint[1]) / 12)
+        if area < 0.5 - SURE * error:
+            raise DataError(
+                f"system {system!r}: genuine pairs are further apart than impostors (an impostor "
+                f"pair's distance is the larger in {area:.0%} of comparisons; below 50% the equal "
+                "error rate is over one half): these are similarities, or same_identity is turned",
+                mend="give distance = 1 - similarity, or correct same_identity",
+                file=FILE, column="distance",
+            )  # fmt: skip
 
 
 def cells_of(
@@ -168,7 +313,7 @@ def cells_of(
     """
     check_cohort(cohort)
     in_match = _agree(pairs)
-    for system, part in pairs.frame.groupby("system"):
+    for system, part in pairs.frame.groupby("system", sort=True):
         same, agree = part["a"] == part["b"], in_match[part.index]
         for code, group in enumerate(pairs.groups):
             either = (part["a"] == code) | (part["b"] == code)
@@ -241,7 +386,21 @@ def _agree(pairs: Comparisons) -> pd.Series:
 
 
 def _names(given: str | Sequence[str]) -> list[str]:
-    return [given] if isinstance(given, str) else list(given)
+    """Names of columns, each once.
+
+    Raises
+    ------
+    DataError
+        If a name is one that results have themselves.
+    """
+    names = list(dict.fromkeys([given] if isinstance(given, str) else given))
+    taken = [name for name in names if name in TAKEN]
+    if taken:
+        raise DataError(
+            f"a group named {taken[0]!r}, as results name something else",
+            mend=f"rename the column to {taken[0] + '_'!r}, say", file=FILE, column=taken[0],
+        )  # fmt: skip
+    return names
 
 
 def _seed(name: str, identity: str) -> str:
@@ -254,7 +413,7 @@ def _whole(frame: pd.DataFrame, name: str) -> pd.Series:
     if missing.any():
         raise DataError(
             f"the value is missing ({int(missing.sum()):,} such rows)", mend="fill it in",
-            file=FILE, column=name, row=int(missing.argmax()) + 1,
+            file=FILE, column=name, row=int(frame.index[int(missing.argmax())]) + 1,
         )  # fmt: skip
     return frame[name]
 
@@ -268,38 +427,57 @@ def _sides(frame: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
 
 
 def _groups(
-    sides: list[tuple[pd.Series, pd.Series]], n: int
-) -> tuple[list[tuple[object, ...]], np.ndarray]:
-    """Sorted values of the groups, and each member's code (side, pair)."""
+    sides: list[tuple[pd.Series, pd.Series]], by: Sequence[str], n: int
+) -> tuple[list[tuple[object, ...]], np.ndarray, dict[str, list[object]]]:
+    """The groups that occur, each member's code (side, pair), and the labels of each column.
+
+    Groups are in the order of the columns' labels, the last varying fastest.
+    """
     if not sides:
-        return [()], np.zeros((2, n), dtype=int)
-    both = pd.concat(
-        [pd.concat(side, ignore_index=True).rename(str(at)) for at, side in enumerate(sides)],
-        axis=1,
-    )
-    grouped = both.groupby(list(both.columns))
-    try:
-        distinct = both.drop_duplicates().sort_values(list(both.columns))
-    except TypeError as error:
-        raise DataError(
-            f"labels of groups of several types ({error})", mend="make all text, or all numbers",
-            file=FILE,
-        ) from None  # fmt: skip
-    groups: list[tuple[object, ...]] = list(distinct.itertuples(index=False, name=None))
-    return groups, grouped.ngroup().to_numpy().reshape(2, n)
+        return [()], np.zeros((2, n), dtype=int), {}
+    codes, levels = [], {}
+    for name, side in zip(by, sides, strict=True):
+        code, labels = coded(_one_column(side).rename(name))
+        codes.append(code)
+        levels[name] = labels
+    sizes = tuple(len(labels) for labels in levels.values())
+    used, group = np.unique(np.ravel_multi_index(codes, sizes), return_inverse=True)
+    places = np.stack(np.unravel_index(used, sizes), axis=1)
+    groups = [
+        tuple(labels[at] for labels, at in zip(levels.values(), row, strict=True))
+        for row in places.tolist()
+    ]
+    return groups, group.reshape(2, n), levels
+
+
+def _one_column(side: tuple[pd.Series, pd.Series]) -> pd.Series:
+    """Both members' labels in one column, of their type, categories and order where they agree."""
+    first, second = side
+    types = [one.dtype for one in side]
+    if all(isinstance(one, pd.CategoricalDtype) for one in types) and types[0] != types[1]:
+        categories = pd.CategoricalDtype(
+            list(dict.fromkeys([*first.cat.categories, *second.cat.categories]))
+        )
+        side = first.astype(categories), second.astype(categories)
+    elif types[0] != types[1]:
+        side = first.astype(object), second.astype(object)
+    return pd.concat(side, ignore_index=True)
 
 
 def _distances(frame: pd.DataFrame) -> np.ndarray:
     """Distances, infinite where the pair has a status other than "ok"."""
     distance = pd.to_numeric(frame["distance"], errors="coerce").to_numpy(float)
-    ok = (frame["status"] == "ok").to_numpy() if "status" in frame else np.ones(len(frame), bool)
+    ok = np.ones(len(frame), dtype=bool)
+    if "status" in frame:
+        ok = (_whole(frame, "status").astype(str) == "ok").to_numpy()
     bad = ok & ~(np.isfinite(distance) & (distance >= 0))
     if bad.any():
         row = int(bad.argmax())
         raise DataError(
             f"{shown(frame['distance'].iloc[row])} is no distance ({int(bad.sum()):,} such rows)",
-            mend="give finite numbers, 0 or more, and the column status where there is none",
-            file=FILE, column="distance", row=row + 1,
+            mend="give finite numbers, 0 or more (distance = 1 - similarity), and in the column "
+            "status why where there is none",
+            file=FILE, column="distance", row=int(frame.index[row]) + 1,
         )  # fmt: skip
     return np.where(ok, distance, np.inf)
 
@@ -314,7 +492,7 @@ def _genuine(frame: pd.DataFrame, given: pd.DataFrame | pd.Series | None) -> np.
             row = int(odd.argmax())
             raise DataError(
                 f"{shown(same.iloc[row])} is neither true nor false", mend="give booleans",
-                file=FILE, column="same_identity", row=row + 1,
+                file=FILE, column="same_identity", row=int(frame.index[row]) + 1,
             )  # fmt: skip
         return same.to_numpy().astype(bool).astype(float)
     check_columns(frame, ["pair"], file=FILE)
@@ -323,7 +501,8 @@ def _genuine(frame: pd.DataFrame, given: pd.DataFrame | pd.Series | None) -> np.
         given = given["probability"].where(given["label"].astype(bool), 1 - given["probability"])
     if not given.index.is_unique:
         raise DataError("a pair occurs twice", mend="give one probability a pair", file="genuine")
-    probability = frame["pair"].map(given).to_numpy(float)
+    given = given.set_axis(text_of(pd.Series(given.index)).to_numpy())
+    probability = text_of(frame["pair"]).map(given).to_numpy(float)
     bad = ~((probability >= 0) & (probability <= 1))
     if bad.any():
         row = int(bad.argmax())
@@ -363,4 +542,5 @@ def left_out(pairs: Comparisons, cohort: str) -> str:
         "impostor pairs outside the cohort": int((impostor & outside).sum()),
         "impostor pairs that differ in what is matched": int((impostor & ~outside & ~agree).sum()),
     }
-    return json.dumps({why: count for why, count in counts.items() if count})
+    counts = pairs.left_out | {why: count for why, count in counts.items() if count}
+    return json.dumps(counts)

@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError
+from causalbias.estimands.matching import share_matching
 from causalbias.estimands.rates_cells import Cell, Comparisons, cells_of, check_cohort, comparisons
 from causalbias.estimands.rates_intervals import Shares
 from causalbias.estimands.rates_labels import THREE, cube, sampler, shares_at
@@ -110,7 +111,7 @@ def det(
             "n": curve.genuine.total[-1],
             "n_impostor": curve.impostor.total[-1],
         }
-    return cube(entries, ["system", *pairs.by], {"fmr": wanted}).assign_attrs(
+    return cube(entries, ["system", *pairs.by], {"fmr": wanted}, pairs.levels).assign_attrs(
         scale="probability", outcome="FNMR", failures="[]", cohort=cohort,
         estimand=f"false non-match rate at a false match rate, by {', '.join(pairs.by)}",
     )  # fmt: skip
@@ -181,7 +182,7 @@ def equal_error_rate(
             "n": curve.genuine.total[-1],
             "n_impostor": curve.impostor.total[-1],
         }
-    return cube(entries, ["system", *pairs.by]).assign_attrs(
+    return cube(entries, ["system", *pairs.by], levels=pairs.levels).assign_attrs(
         scale="probability", outcome="equal error rate", failures="[]", cohort=cohort,
         estimand=f"equal error rate by {', '.join(pairs.by)}",
     )  # fmt: skip
@@ -193,17 +194,13 @@ def equal_point(impostor: Cell, genuine: Cell, curve: Curve) -> tuple[float, flo
     Of all thresholds that tell pairs apart; where their kinds are uncertain, of the curve's.
     """
     if impostor.certain and genuine.certain:
-        at = np.append(np.unique(np.concatenate([impostor.distance, genuine.distance])), np.inf)
-        false, matched = (_share_below(cell, at) for cell in (impostor, genuine))
+        at = np.unique(np.concatenate([impostor.distance, genuine.distance]))
+        at = np.concatenate([[np.nextafter(at[0], -np.inf)], at])  # where nothing matches
+        false, matched = (share_matching(cell.distance, at) for cell in (impostor, genuine))
     else:
         at, false, matched = curve.thresholds, curve.impostor.share, curve.genuine.share
     best = int(np.abs(false - (1 - matched)).argmin())
     return float((false[best] + 1 - matched[best]) / 2), float(at[best])
-
-
-def _share_below(cell: Cell, thresholds: np.ndarray) -> np.ndarray:
-    below: np.ndarray = np.searchsorted(np.sort(cell.distance), thresholds) / len(cell.distance)
-    return below
 
 
 def _both_kinds(
@@ -242,4 +239,4 @@ def _thresholds(impostor: np.ndarray, genuine: np.ndarray) -> np.ndarray:
     finite = genuine[np.isfinite(genuine)]
     near = np.quantile(impostor[np.isfinite(impostor)], QUANTILES)
     far = np.quantile(finite, 1 - QUANTILES) if len(finite) else near[:0]
-    return np.nextafter(np.unique(np.concatenate([near, far])), np.inf)
+    return np.unique(np.concatenate([near, far]))

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from causalbias.errors import DataError
+from causalbias.estimands.matching import matches, steps
 from causalbias.estimands.rates_cells import Cell
 from causalbias.estimands.rates_dependence import seed_correlation
 from causalbias.estimands.rates_intervals import Shares, draw_shares, shares_of, side_by_side
@@ -21,14 +22,14 @@ type Draw = Callable[[Cell, Shares], np.ndarray]
 
 
 def shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
-    """Shares of a cell's pairs below each threshold (in rising order)."""
+    """Shares of a cell's pairs that match at each threshold (in rising order)."""
     found = seed_correlation(cell.first, cell.second, cell.distance, cell.weight)
     if cell.certain:
-        step = np.searchsorted(thresholds, cell.distance, side="right")
+        step = steps(cell.distance, thresholds)
         return shares_of(cell.first, cell.second, step, cell.weight, len(thresholds), found)
     parts = []
     for at in thresholds:
-        match = cell.distance < at
+        match = matches(cell.distance, at)
         weight = settled_weight(cell, at)
         parts.append(shares_of(cell.first, cell.second, (~match).astype(int), weight, 1, found))
     return side_by_side(parts)
@@ -38,7 +39,7 @@ def settled_weight(cell: Cell, threshold: float) -> np.ndarray:
     """Weight of each pair of a cell, given also whether it matches."""
     if cell.certain:
         return cell.weight
-    weight = settle_truth(cell.weight, cell.distance < threshold)
+    weight = settle_truth(cell.weight, matches(cell.distance, threshold))
     # Never quite zero where it may be of this kind, so that every threshold has the same pairs.
     return np.where(cell.weight > 0, np.maximum(weight, 1e-12), 0.0)
 
@@ -81,7 +82,10 @@ def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
 
 
 def rates_cube(
-    found: Iterable[tuple[tuple[Any, ...], Cell, Shares]], dims: Sequence[str], draw: Draw
+    found: Iterable[tuple[tuple[Any, ...], Cell, Shares]],
+    dims: Sequence[str],
+    draw: Draw,
+    levels: Mapping[str, Sequence[object]] | None = None,
 ) -> xr.Dataset:
     """Draws and facts of cells at one threshold each, under their labels.
 
@@ -95,13 +99,16 @@ def rates_cube(
         | {name: value[0] for name, value in facts_of(cell, shares).items()}
         for key, cell, shares in found
     }
-    return cube(entries, dims).assign_attrs(scale="probability", outcome="rate", failures="[]")
+    return cube(entries, dims, levels=levels).assign_attrs(
+        scale="probability", outcome="rate", failures="[]"
+    )
 
 
 def cube(
     entries: Mapping[tuple[Any, ...], Mapping[str, np.ndarray | float]],
     dims: Sequence[str],
     inner: Mapping[str, np.ndarray] | None = None,
+    levels: Mapping[str, Sequence[object]] | None = None,
 ) -> xr.Dataset:
     """Dataset of values by key; missing, 0 or False where there is no key.
 
@@ -113,6 +120,8 @@ def cube(
     dims : sequence of str
     inner : mapping of dim to labels, optional
         Dims that the values have themselves.
+    levels : mapping of dim to labels, optional
+        Order of a dim's labels; else they are sorted.
 
     Raises
     ------
@@ -125,11 +134,13 @@ def cube(
             mend="give pairs within groups, or another cohort or match",
         )
     inner = dict(inner or {})
-    labels = [np.unique([key[at] for key in entries]) for at in range(len(dims))]
-    place = {
-        key: tuple(int(np.searchsorted(own, one)) for own, one in zip(labels, key, strict=True))
-        for key in entries
-    }
+    labels = []
+    for at, dim in enumerate(dims):
+        used = {key[at] for key in entries}
+        order = (levels or {}).get(dim)
+        labels.append(sorted(used) if order is None else [one for one in order if one in used])
+    places = [{one: at for at, one in enumerate(own)} for own in labels]
+    place = {key: tuple(own[one] for own, one in zip(places, key, strict=True)) for key in entries}
     variables = {}
     for name, first in next(iter(entries.values())).items():
         value = np.asarray(first)

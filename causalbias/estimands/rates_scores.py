@@ -63,7 +63,12 @@ def score_histograms(
         }
         for cell in cells_of(pairs, cohort)
     }
-    found = cube(entries, ["kind", "system", "group"], {"bin": np.arange(bins)})
+    found = cube(
+        entries,
+        ["kind", "system", "group"],
+        {"bin": np.arange(bins)},
+        {"group": [label(group) for group in pairs.groups]},
+    )
     found = found.transpose("kind", "system", "group", "bin")
     sides = {name: np.stack([edges[one][part] for one in found["system"].values])
              for name, part in (("low", slice(None, -1)), ("high", slice(1, None)))}  # fmt: skip

@@ -82,7 +82,7 @@ def threshold_at(
     )
     entries = {(cell.system, *cell.group): _set(cell, fmr, draw) for cell in cells}
     dims = ["system", *(pairs.by if per_group else [])]
-    return cube(entries, dims).assign_attrs(
+    return cube(entries, dims, levels=pairs.levels).assign_attrs(
         scale="distance", outcome="threshold", failures="[]", fmr=fmr, cohort=cohort,
         estimand=f"threshold at a false match rate of {fmr:g}",
     )  # fmt: skip
@@ -139,18 +139,26 @@ def _look_up(thresholds: xr.Dataset, by: Sequence[str], cell: Cell) -> float:
 
 
 def _point(cell: Cell, fmr: float) -> float:
-    """Largest distance below which the share of the pairs is at most the target."""
+    """Largest distance at which the share of matching pairs is at most the target."""
     if not 0 < fmr < 1:
         raise DataError(f"fmr is {fmr}", mend="give a rate above 0 and below 1")
-    order = np.argsort(cell.distance)
-    if not cell.certain:
-        at = cell.distance[order]
-        last = bisect_right(at, fmr, key=lambda one: shares_at(cell, np.array([one])).share[0])
-        return float(at[max(0, last - 1)])
-    # The threshold at a distance matches all that come before it.
-    before = cell.weight[order].cumsum() - cell.weight[order]
-    last = int(np.searchsorted(before, fmr * cell.weight.sum() * (1 + 1e-12), side="right")) - 1
-    return float(cell.distance[order][last])
+    if cell.certain:
+        values, share = _shares_by_distance(cell.distance, cell.weight)
+        last = int(np.searchsorted(share, fmr * (1 + 1e-12), side="right"))
+    else:
+        values = np.unique(cell.distance)
+        last = bisect_right(
+            values, fmr, key=lambda one: shares_at(cell, np.array([one])).share[0]
+        )  # fmt: skip
+    # At none of the distances: a threshold that no pair matches at.
+    return float(values[last - 1]) if last else float(np.nextafter(values[0], -np.inf))
+
+
+def _shares_by_distance(distance: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct distances, rising, and the share of the pairs that match at each."""
+    values, place = np.unique(distance, return_inverse=True)
+    share = np.bincount(place, weight).cumsum()
+    return values, share / share[-1]
 
 
 def _supported_point(cell: Cell, fmr: float) -> tuple[float, Shares]:
@@ -171,10 +179,8 @@ def _set(cell: Cell, fmr: float, draw: Draw) -> dict[str, np.ndarray | float]:
     """Threshold of a cell's impostor pairs, with its draws."""
     point, shares = _supported_point(cell, fmr)
     facts = {name: value[0] for name, value in facts_of(cell, shares).items()}
-    order = np.argsort(cell.distance)
-    weight = settled_weight(cell, point)[order]
-    share = weight.cumsum() / weight.sum()
+    values, share = _shares_by_distance(cell.distance, settled_weight(cell, point))
     # Where the rate is in truth p at the point, the target is met where these pairs say fmr²/p.
     wanted = fmr * shares.share[0] / draw(cell, shares)[:, 0]
-    place = np.searchsorted(share, wanted).clip(max=len(share) - 1)
-    return {"threshold": cell.distance[order][place], "point": point} | facts
+    place = (np.searchsorted(share, wanted, side="right") - 1).clip(0, len(share) - 1)
+    return {"threshold": values[place], "point": point} | facts

@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations_with_replacement
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from causalbias.errors import DataError, shown
+from causalbias.estimands.rates_groups import as_series, coded, text_of
 from causalbias.memory import check_memory
 from causalbias.recognition.scores_blocks import Vectors, count_block, make_ready
 
@@ -38,13 +40,15 @@ def all_pairs(
     Parameters
     ----------
     embeddings : array (face, feature)
-        Finite; kept as it is, so a read-only memory map will do.
-    group : sequence of str (face,)
-        Such as ``"black female"``.
+        Finite numbers of any size; a read-only memory map will do.
+    group : sequence (face,)
+        Such as ``"black female"``; of a categorical, groups are in the order of its categories.
     identity : sequence (face,), optional
         Faces of one identity make genuine pairs. By default each face is a person of its own.
+        Identities are text: ``1`` and ``"1"`` are one, ``"01"`` is another.
     thresholds : float or sequence of float
-        In units of the distance: at these, matches are counted exactly.
+        In units of the distance: at these, matches (a distance at the threshold or below it) are
+        counted exactly.
     metric : {"euclidean", "cosine"}
         cosine: 1 - cosine of the angle.
     bins : int
@@ -68,7 +72,8 @@ def all_pairs(
     Raises
     ------
     DataError
-        Naming what is wrong, and the row.
+        Naming what is wrong, and the row: an embedding that is not finite, a face without group or
+        identity (who is nobody's pair, genuine or impostor).
 
     Examples
     --------
@@ -78,13 +83,12 @@ def all_pairs(
     array([[1, 1],
            [1, 0]])
     """
-    at = np.sort(np.atleast_1d(np.asarray(thresholds, dtype=float)))
-    embeddings = _check(embeddings, group, identity, at, metric, bins)
-    labels, code = np.unique(np.asarray(group, dtype=str), return_inverse=True)
-    if identity is None:
-        person = np.arange(len(embeddings))
-    else:
-        person = np.unique(np.asarray(identity), return_inverse=True)[1]
+    at = np.unique(np.asarray(thresholds, dtype=float))
+    embeddings = _check(embeddings, at, metric, bins)
+    code, labels = _coded(group, len(embeddings), "group")
+    person = np.arange(len(embeddings))
+    if identity is not None:
+        person, _ = _coded(identity, len(embeddings), "identity")
     numbers = 2 * len(labels) ** 2 * (bins + len(at)) + len(at) * len(code) * len(labels) / 2
     check_memory(
         numbers + 2 * embeddings.size,
@@ -93,10 +97,11 @@ def all_pairs(
     )
     order = np.argsort(code, kind="stable")
     vectors = make_ready(embeddings[order], person[order], metric)
-    counted = _count_all(vectors, code[order], len(labels), bins, at, workers, progress)
+    own = np.ldexp(at, -vectors.exponent)
+    counted = _count_all(vectors, code[order], len(labels), bins, own, workers, progress)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    edges = np.linspace(0, vectors.largest, bins + 1)
+    edges = np.ldexp(np.linspace(0, vectors.largest, bins + 1), vectors.exponent)
     return xr.Dataset(
         {
             "histogram": (("kind", "group", "other", "bin"), counted[0]),
@@ -107,7 +112,7 @@ def all_pairs(
         coords={
             "kind": KINDS, "group": labels, "other": labels, "threshold": at,
             "low": ("bin", edges[:-1]), "high": ("bin", edges[1:]),
-            "face_group": ("face", labels[code]), "face_identity": ("face", person),
+            "face_group": ("face", np.asarray(labels)[code]), "face_identity": ("face", person),
         },
         attrs={"metric": metric},
     )  # fmt: skip
@@ -159,35 +164,59 @@ def _blocks(code: np.ndarray, n_groups: int) -> list[slice]:
     return found
 
 
-def _check(
-    embeddings: np.ndarray,
-    group: Sequence[str] | np.ndarray,
-    identity: Sequence[object] | np.ndarray | None,
-    thresholds: np.ndarray,
-    metric: str,
-    bins: int,
-) -> np.ndarray:
+def _coded(
+    values: Sequence[object] | np.ndarray, n: int, name: str
+) -> tuple[np.ndarray, list[str]]:
+    """Code of each face's label (face,), and the labels as text, in the order of the data's levels.
+
+    Raises
+    ------
+    DataError
+        If there are not as many as faces, or one is missing.
+    """
+    if len(values) != n:
+        raise DataError(
+            f"{len(values):,} labels for {n:,} faces", mend="give one a face",
+            file="embeddings", column=name,
+        )  # fmt: skip
+    given = as_series(values)
+    codes, labels = coded(given) if name == "group" else pd.factorize(text_of(given))
+    missing = codes < 0
+    if missing.any():
+        raise DataError(
+            f"the {name} is not known ({int(missing.sum()):,} such faces)",
+            mend="leave these faces out, and count them: nobody is in a pair",
+            file="embeddings", column=name, row=int(missing.argmax()) + 1,
+        )  # fmt: skip
+    return codes, [str(one) for one in labels]
+
+
+def _check(embeddings: np.ndarray, thresholds: np.ndarray, metric: str, bins: int) -> np.ndarray:
+    """Embeddings as floats that the counting knows.
+
+    Raises
+    ------
+    DataError
+        If an argument is none that there can be counts of.
+    """
     if metric not in METRICS:
         raise DataError(f"metric {shown(metric)}", mend=f"use one of {', '.join(METRICS)}")
-    if bins < 1 or not (np.isfinite(thresholds) & (thresholds >= 0)).all():
+    if bins < 1 or int(bins) != bins or not (np.isfinite(thresholds) & (thresholds >= 0)).all():
         raise DataError(
             f"{bins} bins, thresholds {thresholds.tolist()}",
             mend="give one bin or more, and finite thresholds, 0 or more",
         )
     embeddings = np.asarray(embeddings)
-    if embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.dtype.kind != "f":
+    if embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.dtype.kind not in "fiu":
         raise DataError(
             f"embeddings of shape {embeddings.shape} and type {embeddings.dtype}",
-            mend="give floats, a row a face, two faces or more", file="embeddings",
+            mend="give numbers, a row a face, two faces or more", file="embeddings",
         )  # fmt: skip
-    for name, given in (("group", group), ("identity", identity)):
-        if given is not None and len(given) != len(embeddings):
-            raise DataError(
-                f"{len(given):,} labels for {len(embeddings):,} faces", mend="give one a face",
-                file="embeddings", column=name,
-            )  # fmt: skip
-    length = np.einsum("ij,ij->i", embeddings, embeddings, dtype=np.float64)
-    bad = ~np.isfinite(length) | ((length == 0) & (metric == "cosine"))
+    # Half and extended precision have no arithmetic of their own here; small ones lose nothing.
+    small = embeddings.dtype.itemsize <= 2 or embeddings.dtype == np.float32
+    embeddings = embeddings.astype(np.float32 if small else np.float64, copy=False)
+    largest = np.abs(embeddings).max(axis=1, initial=0)
+    bad = ~np.isfinite(largest) | ((largest == 0) & (metric == "cosine"))
     if bad.any():
         raise DataError(
             f"the embedding is not finite, or zero ({int(bad.sum()):,} such faces)",

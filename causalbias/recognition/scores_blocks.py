@@ -6,8 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from causalbias.estimands.matching import matches
+
 # Unit roundoff of float32, in which the products are formed.
 ROUNDOFF = 2.0**-24
+LARGE = 1e30  # beyond any squared distance of vectors made ready
+
+_matches = njit(cache=True)(matches)
 
 
 @dataclass(frozen=True)
@@ -17,13 +22,15 @@ class Vectors:
     Attributes
     ----------
     exact : ndarray (face, feature)
-        As given.
+        In units of a power of two, in which no square overflows or vanishes (see `make_ready`).
     ready : ndarray of float32 (face, feature)
         Centred, or, for cosine distances, of length 1.
     squares : ndarray of float32 (face,)
         Squared lengths of `ready`.
     identity : ndarray of int32 (face,)
     cosine : bool
+    exponent : int
+        Distances are 2 to this power times those of `exact`.
     """
 
     exact: np.ndarray
@@ -31,26 +38,36 @@ class Vectors:
     squares: np.ndarray
     identity: np.ndarray
     cosine: bool
+    exponent: int = 0
 
     @property
     def largest(self) -> float:
-        """A bound on the distances."""
-        return 2.0 if self.cosine else 2.0 * math.sqrt(float(self.squares.max())) * (1 + 1e-5)
+        """A bound on the distances of `exact`, above 0."""
+        bound = 2.0 * math.sqrt(float(self.squares.max())) * (1 + 1e-5)
+        return 2.0 if self.cosine else bound or 1.0
 
 
 def make_ready(embeddings: np.ndarray, identity: np.ndarray, metric: str) -> Vectors:
     """Centre embeddings, or scale them to length 1, and note their squared lengths.
 
-    Centred vectors are as far apart as the given ones, and lose less to rounding.
+    Centred vectors are as far apart as the given ones, and lose less to rounding. Before that the
+    largest number is brought near one by a power of two (each face's own, for cosine distances,
+    which know no length): this changes no digit, and the squares of float32 end at 1e38.
     """
     cosine = metric == "cosine"
+    largest = np.abs(embeddings).max(axis=1).astype(np.float64)
+    exponents = np.frexp(largest)[1]
+    if not cosine:
+        exponents = np.full_like(exponents, exponents[largest.argmax()])
+    exact = np.ascontiguousarray(np.ldexp(embeddings, -exponents[:, None]))
     if cosine:
-        lengths = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings, dtype=np.float64))
-        ready = (embeddings / lengths[:, None]).astype(np.float32)
+        lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact, dtype=np.float64))
+        ready = (exact / lengths[:, None]).astype(np.float32)
     else:
-        ready = (embeddings - embeddings.mean(axis=0, dtype=np.float64)).astype(np.float32)
+        ready = (exact - exact.mean(axis=0, dtype=np.float64)).astype(np.float32)
     squares = np.einsum("ij,ij->i", ready, ready, dtype=np.float64).astype(np.float32)
-    return Vectors(embeddings, ready, squares, identity.astype(np.int32), cosine)
+    exponent = 0 if cosine else int(exponents[0])
+    return Vectors(exact, ready, squares, identity.astype(np.int32), cosine, exponent)
 
 
 def count_block(
@@ -66,14 +83,15 @@ def count_block(
     bins : int
         Of equal width, from 0 to `vectors.largest`.
     thresholds : ndarray (threshold,)
+        In units of the distances of `vectors.exact`.
 
     Returns
     -------
     histogram : ndarray of int64 (2, bin)
         Of impostor and of genuine pairs, from distances in float32.
     matches : ndarray of int64 (2, threshold)
-        Pairs whose distance is below each threshold, exactly: those that float32 cannot decide
-        are computed again in float64.
+        Pairs that match at each threshold, exactly: those that float32 cannot decide are computed
+        again in float64.
     of_rows, of_columns : ndarray of int32 (threshold, face)
         Impostor matches of each face.
     """
@@ -81,14 +99,16 @@ def count_block(
     product = first @ second.T
     # Bound of the error of a squared distance, as a share of the two squared lengths.
     error = np.float32((first.shape[1] + 16) * ROUNDOFF)
-    squared = 2 * thresholds if vectors.cosine else thresholds**2
+    # And what of a square may be lost at the small end of float32.
+    least = np.float32((first.shape[1] + 16) * np.finfo(np.float32).tiny)
+    squared = np.minimum(2 * thresholds if vectors.cosine else thresholds**2, LARGE)
     scale = bins / vectors.largest * (0.5 if vectors.cosine else 1.0)
     found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = _count(
         product, vectors.squares[rows], vectors.squares[columns],
         vectors.identity[rows], vectors.identity[columns],
         vectors.exact[rows], vectors.exact[columns],
         rows == columns, vectors.cosine, np.float32(scale), bins,
-        thresholds.astype(np.float64), squared.astype(np.float32), error,
+        thresholds.astype(np.float64), squared.astype(np.float32), error, least,
     )  # fmt: skip
     return found
 
@@ -96,7 +116,7 @@ def count_block(
 @njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
 def _count(  # type: ignore[no-untyped-def]
     product, square_a, square_b, identity_a, identity_b, exact_a, exact_b,
-    triangle, cosine, scale, bins, thresholds, squared, error,
+    triangle, cosine, scale, bins, thresholds, squared, error, least,
 ):  # fmt: skip
     n_rows, n_columns = product.shape
     # Two histograms by turns: neighbouring pairs often fall in one bin, and would wait.
@@ -117,21 +137,23 @@ def _count(  # type: ignore[no-untyped-def]
         for j in range(start, n_columns):
             value = max(own + square_b[j] - np.float32(2.0) * row[j], np.float32(0.0))
             apart[j] = value
-            at = np.int32((value if cosine else np.sqrt(value)) * scale)
-            place[j] = min(at, last) + (bins if who == identity_b[j] else np.int32(0))
+            # Within the table whatever the arithmetic did: it is written to without a check.
+            at = np.int32(min((value if cosine else np.sqrt(value)) * scale, np.float32(last)))
+            at = max(min(at, last), np.int32(0))
+            place[j] = at + (bins if who == identity_b[j] else np.int32(0))
         for j in range(start, n_columns - 1, 2):
             even[place[j]] += 1
             odd[place[j + 1]] += 1
         if start < n_columns and (n_columns - start) % 2:
             even[place[n_columns - 1]] += 1
         for j in range(start, n_columns):
-            doubt = error * (own + square_b[j])
-            if apart[j] < highest + doubt:
+            doubt = error * (own + square_b[j]) + least
+            if apart[j] <= highest + doubt:
                 same = who == identity_b[j]
                 for t in range(len(squared)):
-                    below = apart[j] < squared[t]
+                    below = apart[j] <= squared[t]
                     if abs(apart[j] - squared[t]) <= doubt:
-                        below = _distance(exact_a[i], exact_b[j], cosine) < thresholds[t]
+                        below = _matches(_distance(exact_a[i], exact_b[j], cosine), thresholds[t])
                     if below:
                         matches[np.int64(same), t] += 1
                         if not same:
@@ -154,7 +176,7 @@ def _distance(one, other, cosine):  # type: ignore[no-untyped-def]
             product += a * b
             length_a += a * a
             length_b += b * b
-        return 1.0 - product / math.sqrt(length_a * length_b)
+        return max(1.0 - product / math.sqrt(length_a * length_b), 0.0)
     total = 0.0
     for k in range(len(one)):
         total += (np.float64(one[k]) - np.float64(other[k])) ** 2

@@ -39,7 +39,7 @@ IDENTITY = {
 
 COLUMNS = {
     "annotators": "people who rated",
-    "beyond": "share of pairs at or beyond the threshold; beyond_lower, beyond_upper: its interval",
+    "beyond": "share of pairs beyond the threshold; beyond_lower, beyond_upper: its interval",
     "bounded": "whether the perceived change is surely not zero, so that the ratio has an interval",
     "bytes": "size of the file",
     "check": "what was checked",

@@ -10,6 +10,7 @@ from scipy import stats
 from causalbias.agreement.counts import first_answers
 from causalbias.datasets.release.layout import PAIR_QUESTION
 from causalbias.errors import DataError
+from causalbias.estimands.matching import matches
 from causalbias.recognition.machine import rate_interval
 from causalbias.studies.check_moves import is_own, moved_faces, moved_pairs, references
 from causalbias.study.frames import to_frame
@@ -139,7 +140,7 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     DataFrame
         `measure` (a system, or "HCIC"), `attribute`, `level`, `estimate`: mean distance, or mean
         human confidence that the two are one person, with a t interval over `n` seeds. `beyond`
-        with its interval: the share of pairs at or beyond the system's threshold (missing for HCIC
+        with its interval: the share of pairs beyond the system's threshold (missing for HCIC
         and without one).
 
     Raises
@@ -175,7 +176,11 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     for key, part in pd.concat(parts).groupby(["measure", "attribute", "moved_to"]):
         mean = part.groupby(identity)["value"].mean()
         known = "threshold" in part and part["threshold"].notna().all()
-        beyond = (part["value"] >= part["threshold"]).to_numpy() if known else np.empty(0, bool)
+        beyond = (
+            ~matches(part["value"].to_numpy(float), part["threshold"].to_numpy(float))
+            if known
+            else np.empty(0, bool)
+        )
         rate = (
             (beyond.mean(), *rate_interval(beyond, part[identity].to_numpy(), prob))
             if known

@@ -16,6 +16,7 @@ from scipy import stats
 
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
+from causalbias.estimands.matching import matches
 from causalbias.estimands.summaries import per_unit, rank_probabilities
 from causalbias.models.result import Fit
 from causalbias.studies.parts import fit_one, join
@@ -221,7 +222,9 @@ def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
         `upper`; systems without a threshold are left out.
     """
     edits = _edits(study).dropna(subset="threshold")
-    edits = edits.assign(beyond=edits["distance"] > edits["threshold"])
+    edits = edits.assign(
+        beyond=~matches(*(edits[name].to_numpy(float) for name in ("distance", "threshold")))
+    )
     keys = ["system", "attribute", "level_b", "threshold"]
     table = edits.groupby(keys)["beyond"].agg(failures="sum", n="size").reset_index()
     k, n = table["failures"].to_numpy(), table["n"].to_numpy()

@@ -134,7 +134,7 @@ def test_each_two_groups_are_as_counted_by_hand():
         )  # fmt: skip
         own = rates.sel(group=one, other=other)
         assert int(own["n"]) == rows.sum()
-        assert int(own["errors"]) == (frame["distance"][rows] < 2.6).sum()
+        assert int(own["errors"]) == (frame["distance"][rows] <= 2.6).sum()
     assert rates["rate"].equals(
         rates["rate"].rename(group="other", other="group").transpose(*rates["rate"].dims)
     )
@@ -216,7 +216,8 @@ def test_doubtful_pairs_give_the_rates_of_what_the_pairs_are():
             table.loc[kind, "lower"] < truth < table.loc[kind, "upper"]
             for kind, truth in (("FMR", 0.1), ("FNMR", 0.2))
         ]
-        taken = frame.assign(same_identity=labels["label"], seed_b=frame["seed_a"])
+        seed_b = frame["seed_a"].where(labels["label"], frame["seed_b"])
+        taken = frame.assign(same_identity=labels["label"], seed_b=seed_b)
         hard.append(one_table(taken, threshold=0.5).set_index("rate_of").loc["FMR", "lower"])
     # Of 30 intervals of 90%; fewer than 21 would have probability 0.001 (binomial).
     assert sum(inside) >= 21
