@@ -1,10 +1,12 @@
 """False match rates from counts over all pairs of faces."""
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.estimands.rates_cells import Cell
+from causalbias.estimands.rates_dependence import ASSUMED, Dependence
 from causalbias.estimands.rates_intervals import Shares, settle
 from causalbias.estimands.rates_labels import rates_cube, sampler
 
@@ -14,8 +16,8 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, seed: int = 0) -> 
 
     Intervals are those of `error_rates`, from each face's own number of matches. With several
     faces an identity they are a little wider than those from the pairs themselves: pairs of the
-    same two identities are told from others only by their sums. Without distances they rest on the
-    matches alone, and are a little narrow where few faces have most of them (docs/calibration.md).
+    same two identities are told from others only by their sums. Without distances, pairs that share
+    an identity are taken to be correlated by 0.1 where the matches themselves are too few to tell.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, seed: int = 0) -> 
     if not len(thresholds):
         raise DataError("counts at no threshold", mend="give thresholds= to all_pairs")
     groups = counts["group"].values
-    group = np.searchsorted(groups, counts["face_group"].values)
+    group = pd.Index(groups).get_indexer(counts["face_group"].values)
     person = counts["face_identity"].values
     n_persons = int(person.max()) + 1
     of_group = np.zeros((n_persons, len(groups)))
@@ -65,7 +67,8 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, seed: int = 0) -> 
             cell = Cell("", "impostor", (), *(np.empty(0),) * 4, failed=0)
             found.append(((threshold, groups[g], groups[h]), cell, shares))
     draw = sampler(n_persons, draws, seed)
-    rates = rates_cube(found, ["threshold", "group", "other"], draw)
+    levels = {"group": groups.tolist(), "other": groups.tolist()}
+    rates = rates_cube(found, ["threshold", "group", "other"], draw, levels)
     return rates.assign_attrs(
         cohort="each two groups", metric=counts.attrs["metric"],
         estimand="false match rates of each two groups, over all pairs of faces",
@@ -96,4 +99,5 @@ def _shares(
         n=total, total=total, disjoint=max(1, len(seeds) // 2), matches=np.array([matches]),
         seeds=seeds, by_seed=own[seeds, None], of_seed=pairs[seeds],
         twice=np.array([matches * (1 - 2 * share) + share**2 * total]),
+        dependence=Dependence(ASSUMED, max(float(pairs @ pairs) - 2 * total, 0.0) / total**2),
     )  # fmt: skip

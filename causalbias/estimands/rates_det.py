@@ -9,7 +9,14 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.estimands.matching import share_matching
-from causalbias.estimands.rates_cells import Cell, Comparisons, cells_of, check_cohort, comparisons
+from causalbias.estimands.rates_cells import (
+    Cell,
+    Comparisons,
+    cells_of,
+    check_cohort,
+    comparisons,
+    label,
+)
 from causalbias.estimands.rates_intervals import Shares
 from causalbias.estimands.rates_labels import THREE, cube, sampler, shares_at
 
@@ -70,7 +77,9 @@ def det(
         ``fnmr`` (chain, draw, fmr, system, *by), missing where the impostor pairs do not support
         that false match rate (rule of three). Without chain and draw: ``supported``: whether they
         do, and the false non-match rate is not below its ``smallest_rate`` either; ``n``: genuine
-        pairs; ``n_impostor``.
+        pairs, ``errors`` of them there, ``n_effective``; ``n_impostor``,
+        ``n_effective_impostor``. The attribute ``one_kind`` names groups that have pairs of one
+        kind only, and so no curve.
 
     Raises
     ------
@@ -108,11 +117,15 @@ def det(
             "fnmr": np.where(enough, drawn, np.nan),
             "supported": enough & (point >= smallest),
             "smallest_rate": np.where(enough, smallest, 1.0),
+            "errors": (curve.genuine.total - curve.genuine.matches)[place],
+            "n_effective": curve.genuine.n_effective[place],
             "n": curve.genuine.total[-1],
             "n_impostor": curve.impostor.total[-1],
+            "n_effective_impostor": curve.impostor.n_effective[place],
         }
     return cube(entries, ["system", *pairs.by], {"fmr": wanted}, pairs.levels).assign_attrs(
         scale="probability", outcome="FNMR", failures="[]", cohort=cohort,
+        one_kind=_one_kind(pairs, list(entries)),
         estimand=f"false non-match rate at a false match rate, by {', '.join(pairs.by)}",
     )  # fmt: skip
 
@@ -139,8 +152,9 @@ def equal_error_rate(
     Dataset
         ``rate`` (chain, draw, system, *by). Without chain and draw: ``point``: the rate on these
         pairs, the mean of both errors where they are closest; ``threshold`` there;
-        ``smallest_rate`` and ``supported``, of the kind with fewer effective comparisons; ``n``:
-        genuine pairs; ``n_impostor``.
+        ``smallest_rate``, ``supported`` and ``n_effective``, of the kind with fewer effective
+        comparisons; ``n``: genuine pairs, ``errors`` of them; ``n_impostor``. The attribute
+        ``one_kind``: as of `det`.
 
     Raises
     ------
@@ -179,13 +193,27 @@ def equal_error_rate(
             "threshold": threshold,
             "smallest_rate": min(THREE / effective, 1.0),
             "supported": rate * effective >= THREE,
+            "errors": rate * curve.genuine.total[-1],
+            "n_effective": effective,
             "n": curve.genuine.total[-1],
             "n_impostor": curve.impostor.total[-1],
         }
     return cube(entries, ["system", *pairs.by], levels=pairs.levels).assign_attrs(
         scale="probability", outcome="equal error rate", failures="[]", cohort=cohort,
+        one_kind=_one_kind(pairs, list(entries)),
         estimand=f"equal error rate by {', '.join(pairs.by)}",
     )  # fmt: skip
+
+
+def _one_kind(pairs: Comparisons, shown: list[tuple[object, ...]]) -> str:
+    """Names of the systems' groups that are not among those shown."""
+    several = len(pairs.systems) > 1
+    return ", ".join(
+        f"{system}: {label(group)}" if several else label(group)
+        for system in pairs.systems
+        for group in pairs.groups
+        if (system, *group) not in shown
+    )
 
 
 def equal_point(impostor: Cell, genuine: Cell, curve: Curve) -> tuple[float, float]:

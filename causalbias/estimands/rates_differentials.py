@@ -9,6 +9,8 @@ from causalbias.errors import DataError, shown
 from causalbias.estimands.summaries import SAMPLE
 
 REFERENCES = ("geometric mean", "best")
+# What there is of an interval.
+TWO_SIDED, AT_LEAST, AT_MOST, NONE = "two-sided", "at least", "at most", "none"
 STACKED = "all groups"  # not a name that a factor has
 
 
@@ -122,9 +124,13 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     Returns
     -------
     Dataset
-        ``ratio`` (chain, draw, rate_of, system, *by); ``bounded`` and ``supported`` (rate_of,
-        system, *by): False where a rate that the ratio is of is below what its pairs support, and
-        tables then give an infinite interval and no estimate; ``n``.
+        ``ratio`` (chain, draw, rate_of, system, *by). Beside it, without chain and draw:
+        ``supported``: whether all rates that the ratio is of are not below what their pairs
+        support; if not, tables give no estimate, and of the interval what there is: ``interval``
+        is "two-sided", "at least" (a rate that it is divided by may be as good as none: a lower
+        end at `prob`, one-sided), "at most" (the group's own may), or "none"; ``n``, ``errors``,
+        ``n_effective``. Draws of unsupported rates rise and fall together, so that a lower end
+        holds whatever they are.
 
     Raises
     ------
@@ -142,25 +148,55 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     if to not in REFERENCES:
         raise DataError(f"{shown(to)} is no reference", mend=f"use one of {', '.join(REFERENCES)}")
     by = _groups(rates)
+    rates = _together(rates, by)
     rate, there = rates["rate"], rates["n"] > 0
+    supported = rates["supported"] | ~there
     reference: xr.DataArray
     if to == "best":
-        seen = (rates["errors"] / rates["n"]).stack({STACKED: by})
-        # Of groups that tie for the best, the first by label.
+        seen = (rates["errors"] / rates["n"]).where(there).stack({STACKED: by})
+        # Of groups that tie for the best, the first in order.
         best = seen.fillna(np.inf).argmin(STACKED)
         stacked = rates[["rate", "supported"]].stack({STACKED: by}).isel({STACKED: best})
         reference = stacked["rate"].drop_vars([STACKED, *by])
-        sure = stacked["supported"].drop_vars([STACKED, *by])
+        sure = stacked["supported"].drop_vars([STACKED, *by]) & there.any(by)
+        others = sure.broadcast_like(supported)
     else:
         reference = xr.apply_ufunc(np.exp, xr.apply_ufunc(np.log, rate).mean(by))
-        sure = (rates["supported"] | ~there).all(by)
+        missing = (~supported).sum(by)
+        sure, others = missing == 0, (missing - ~supported) == 0
     ratio = (rate / reference).transpose(*rate.dims)
-    known = (rates["supported"] & sure) | ~there
+    known = (supported & sure).transpose(*supported.dims)
+    interval = xr.where(others, AT_MOST, NONE).where(
+        ~supported, xr.where(others, TWO_SIDED, AT_LEAST)
+    )
+    interval = interval.where(~known, TWO_SIDED).transpose(*supported.dims).astype(str)
+    facts = {name: rates[name] for name in ("n", "errors", "n_effective") if name in rates}
     return xr.Dataset(
-        {"ratio": ratio, "bounded": known, "supported": known, "n": rates["n"]},
+        {"ratio": ratio, "interval": interval, "supported": known} | facts,
         attrs=rates.attrs | {"least": 0.0, "scale": "ratio", "outcome": f"error rate over the {to}",
                              "estimand": f"ratio of error rates to the {to}"},
     )  # fmt: skip
+
+
+def _together(rates: xr.Dataset, by: list[str]) -> xr.Dataset:
+    """Rates whose unsupported ones rise and fall together, draw by draw.
+
+    What an average of several rates may be, of which too little is known, is then what it would be
+    if all were as high as they may be, or as low: drawn apart, their ends would cancel.
+    """
+    rate = rates["rate"].transpose(*SAMPLE, "rate_of", "system", *by)
+    values = rate.values.copy()
+    unsure = (~rates["supported"] & (rates["n"] > 0)).transpose("rate_of", "system", *by).values
+    for kind, system in np.ndindex(unsure.shape[:2]):
+        cells = np.argwhere(unsure[kind, system])
+        if len(cells) < 2:
+            continue
+        columns = [(Ellipsis, kind, system, *map(int, cell)) for cell in cells]
+        order = np.argsort(np.argsort(values[columns[0]].ravel(), kind="stable"), kind="stable")
+        for column in columns[1:]:
+            own = values[column]
+            values[column] = np.sort(own.ravel())[order].reshape(own.shape)
+    return rates.assign(rate=rate.copy(data=values).transpose(*rates["rate"].dims))
 
 
 def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
@@ -183,8 +219,10 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
         ``index_value`` (chain, draw, index, system); `index`: "FMR max/min", "FMR max/geometric
         mean", "FMR Gini", the same of FNMR, "FDR", "inequity rate", "GARBE" (see the functions of
         this module). ``if_equal`` (index, system). ``supported`` (index, system): whether all the
-        rates are; if not, tables give no estimate, and an infinite interval where the index is
-        not ``bounded``. ``groups`` (index, system): how many are compared.
+        rates are; if not, tables give no estimate, and indices that are ratios have an interval
+        that is "at least" (see `rate_ratios`), of the group with the largest share of errors over
+        the one with the smallest, or over the geometric mean. ``groups`` (index, system): how many
+        are compared.
 
     Raises
     ------
@@ -202,7 +240,7 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
     if not 0 <= alpha <= 1:
         raise DataError(f"alpha is {alpha}", mend="give a weight from 0 to 1")
     by = _groups(rates)
-    stacked = rates.stack({STACKED: by})
+    stacked = _together(rates, by).stack({STACKED: by})
     parts = []
     for system in rates["system"].values:
         own = {}
@@ -219,16 +257,20 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
 
 def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
     """Indices of one system."""
-    values, equal, bounded, known, groups = {}, {}, {}, {}, {}
+    values, equal, interval, known, groups = {}, {}, {}, {}, {}
 
     def add(
         name: str, ratio: bool, parts: list[xr.Dataset], index: Callable[..., np.ndarray]
     ) -> None:
         drawn = [one["rate"].transpose(..., STACKED).values for one in parts]
         supported = all(bool(one["supported"].all()) for one in parts)
-        values[name] = index(*drawn)
+        held = drawn
+        if ratio and not supported:
+            held = [_extremes(one, rates) for one, rates in zip(parts, drawn, strict=True)]
+        values[name] = index(*held)
         equal[name] = float(np.median(index(*map(_levelled, drawn)))) if supported else np.nan
-        bounded[name], known[name] = supported or not ratio, supported
+        interval[name] = AT_LEAST if ratio and not supported else TWO_SIDED
+        known[name] = supported
         groups[name] = parts[0].sizes[STACKED]
 
     for kind, one in own.items():
@@ -244,12 +286,30 @@ def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
         {
             "index_value": ((*SAMPLE, "index"), np.stack(list(values.values()), axis=-1)),
             "if_equal": ("index", list(equal.values())),
-            "bounded": ("index", list(bounded.values())),
+            "interval": ("index", np.array(list(interval.values()))),
             "supported": ("index", list(known.values())),
             "groups": ("index", list(groups.values())),
         },
         coords,
     )
+
+
+def _extremes(one: xr.Dataset, rates: np.ndarray) -> np.ndarray:
+    """Draws (..., group) in which no group is further out than those that were seen to be.
+
+    The largest of many uncertain rates is large in every draw, and the smallest small, were all
+    rates equal: an end of an interval would accuse by chance. So other groups' draws are kept
+    between those of the groups with the largest and the smallest share of errors; and a largest
+    share that is not supported itself says nothing.
+    """
+    share = (one["errors"] / one["n"]).values
+    # Of groups without errors, the one with most comparisons is known to be the best.
+    low = int(np.lexsort((-one["n_effective"].values, share))[0])
+    high = int(share.argmax())
+    if not bool(one["supported"].values[high]):
+        return np.ones_like(rates)
+    bottom, top = rates[..., [low]], np.maximum(rates[..., [high]], rates[..., [low]])
+    return np.clip(rates, bottom, top)
 
 
 def _levelled(draws: np.ndarray) -> np.ndarray:

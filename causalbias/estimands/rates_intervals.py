@@ -5,9 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from scipy.special import betaincinv, chdtri
+from scipy.special import betaincinv, ndtri, stdtrit
 
-from causalbias.estimands.rates_dependence import copula_variance, for_the_mean, moderated
+from causalbias.estimands.rates_dependence import (
+    INDEPENDENT,
+    Dependence,
+    design_effect,
+    expected_effect,
+    for_the_mean,
+)
+
+# A rate that is drawn is never quite 0 or 1, so that ratios of draws are numbers.
+LEAST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -23,8 +32,9 @@ class Shares:
     matches : ndarray (threshold,)
         Weight of the matching pairs.
     n_effective : ndarray (threshold,)
-        Independent pairs that would tell the share as well, at most `n`; where all pairs or none
-        match, and nothing can be learned of it, `disjoint`.
+        Independent pairs that would tell the share as well: `n` over the design effect.
+    degrees : ndarray (threshold,)
+        Degrees of freedom of `n_effective`.
     seeds : ndarray of int (seed,)
     by_seed : ndarray (seed, threshold)
         Weight of the matching pairs that each seed takes part in.
@@ -37,6 +47,7 @@ class Shares:
     disjoint: int
     matches: np.ndarray
     n_effective: np.ndarray
+    degrees: np.ndarray
     seeds: np.ndarray
     by_seed: np.ndarray
     of_seed: np.ndarray
@@ -59,7 +70,7 @@ def shares_of(
     step: np.ndarray,
     weight: np.ndarray,
     n_steps: int,
-    dependence: tuple[float, float] = (0.0, 0.0),
+    dependence: Dependence = INDEPENDENT,
 ) -> Shares:
     """Count matches, and how much the pairs' shared seeds take from their number.
 
@@ -67,8 +78,8 @@ def shares_of(
     their residuals (Fafchamps and Gubert 2007; Aronow, Samii and Assenova 2015), which allows
     any dependence between such pairs. A pair that shares both its seeds is not counted twice,
     which the two-way bootstrap does: that is up to three times too much where seeds matter
-    little. Corrected for the mean's having been estimated from the same seeds, and moved towards
-    what `dependence` makes it where that is more, by its degrees of freedom (`moderated`).
+    little. Corrected for the mean's having been estimated from the same seeds, and brought together
+    with what the distances tell of the pairs' dependence (`design_effect`).
 
     Parameters
     ----------
@@ -80,8 +91,8 @@ def shares_of(
         Probability that the pair belongs here, given also whether it matches.
     n_steps : int
         Number of thresholds.
-    dependence : (float, float)
-        Of all distances of these pairs, from `seed_correlation`; (0, 0): not known.
+    dependence : Dependence
+        Of all distances of these pairs, from `seed_correlation`; by default none.
 
     Returns
     -------
@@ -92,7 +103,7 @@ def shares_of(
     >>> pairs = np.array([[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]).T
     >>> found = shares_of(*pairs, np.array([0, 0, 0, 1, 1, 1]), np.ones(6), 1)
     >>> found.share, found.n_effective.round(2)  # one seed is in every match
-    (array([0.5]), array([2.]))
+    (array([0.5]), array([5.57]))
     """
     kept = weight > 0
     first, second, step, weight = first[kept], second[kept], step[kept], weight[kept]
@@ -130,7 +141,7 @@ def settle(
     twice: np.ndarray,
     missing: np.ndarray | float = 0.0,
     two_seeds: bool = True,
-    dependence: tuple[float, float] = (0.0, 0.0),
+    dependence: Dependence = INDEPENDENT,
 ) -> Shares:
     """Shares from sums over pairs; see `Shares` and `shares_of`.
 
@@ -145,23 +156,25 @@ def settle(
         Sum of the squared residuals, each by the variance of whether its pair belongs here.
     two_seeds : bool
         Whether pairs are of two seeds.
-    dependence : (float, float)
+    dependence : Dependence
         As in `shares_of`.
     """
     share, size = matches / total, len(seeds)
     own = np.square(by_seed - share * of_seed[:, None])
-    squares = own.sum(axis=0)
-    fewer = for_the_mean(size, two_seeds=two_seeds)
-    known = (size > (2 if two_seeds else 1)) & (matches > 0) & (matches < total)
+    binomial = share * (1 - share)
+    known = (size > (2 if two_seeds else 1)) & (binomial > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        informed = np.maximum(total - missing / (share * (1 - share)), 0)
-        variance = np.maximum(fewer * (squares - twice) / informed**2, 0)
-        variance = moderated(variance, own, copula_variance(share, n, *dependence))
-        equivalent = np.clip(share * (1 - share) / variance, 1.0, n)
-    n_effective = np.where(known, equivalent, min(disjoint, n))
+        informed = np.where(known, np.maximum(total - missing / binomial, 1e-9), total)
+        variance = for_the_mean(size, two_seeds=two_seeds) * (own.sum(axis=0) - twice) / informed**2
+        seen = np.where(known, n * np.maximum(variance, 0) / binomial, 0.0)
+    effect, degrees = design_effect(
+        seen, np.square(total / informed), expected_effect(share, n, dependence), own,
+        np.minimum(share, 1 - share) * n,
+    )  # fmt: skip
     return Shares(
-        np.full_like(share, n), np.full_like(share, total), disjoint, matches, n_effective, seeds,
-        by_seed, np.broadcast_to(of_seed[:, None], by_seed.shape),
+        np.full_like(share, n), np.full_like(share, total), disjoint, matches,
+        np.clip(n / effect, min(1.0, n), n), degrees, seeds, by_seed,
+        np.broadcast_to(of_seed[:, None], by_seed.shape),
     )  # fmt: skip
 
 
@@ -174,7 +187,7 @@ def side_by_side(parts: Sequence[Shares]) -> Shares:
     first = parts[0]
     return Shares(
         join("n"), join("total"), first.disjoint, join("matches"), join("n_effective"),
-        first.seeds, join("by_seed"), join("of_seed"),
+        join("degrees"), first.seeds, join("by_seed"), join("of_seed"),
     )  # fmt: skip
 
 
@@ -216,22 +229,70 @@ def _sum_squares(dyad, step, weight, share):  # type: ignore[no-untyped-def]
     return squares
 
 
-def draw_shares(shares: Shares, weights: np.ndarray, tails: np.ndarray) -> np.ndarray:
-    """Posterior draws of shares, dependent as the cells' common seeds make them.
+def quantiles(
+    share: np.ndarray, n_effective: np.ndarray, degrees: np.ndarray, rank: np.ndarray
+) -> np.ndarray:
+    """Quantiles of what a share may be, of which all intervals of rates in the package are made.
 
-    Each share is that of `n_effective` independent pairs (a beta posterior under Jeffreys' prior,
-    as in Korn and Graubard 1998), `n_effective` itself uncertain by the number of seeds. Which
-    draws are high and which low follows the Bayesian bootstrap of seeds (Rubin 1981), so that
-    shares whose pairs have seeds in common rise and fall together, as do those at neighbouring
-    thresholds.
+    Those of Korn and Graubard (1998, Survey Methodology 24): Clopper and Pearson's exact ends at
+    the effective number of pairs, less what its degrees of freedom take from it. So are the ends of
+    all intervals of 90% or more; between them the quantiles pass over to those of Jeffreys' prior
+    at the median.
+
+    Parameters
+    ----------
+    share, n_effective, degrees : ndarray (threshold,)
+    rank : ndarray (..., threshold) or (..., 1)
+        From 0 to 1.
+
+    Returns
+    -------
+    ndarray (..., threshold)
+
+    Examples
+    --------
+    >>> none, n, sure = np.zeros(1), np.full(1, 435.0), np.full(1, 1e6)
+    >>> quantiles(none, n, sure, np.array([[0.025], [0.975]])).round(4).ravel()  # Clopper, Pearson
+    array([0.    , 0.0084])
+    """
+    # The ratio of both quantiles is 0 / 0 in the middle, and hardly changes there.
+    at = np.where(np.abs(rank - 0.5) < 1e-3, 0.501, rank)
+    size = n_effective * np.square(ndtri(at) / stdtrit(degrees, at))
+    high = np.clip((rank - 0.05) / 0.9, 0, 1)
+    first, second = share * size + high, (1 - share) * size + 1 - high
+    with np.errstate(invalid="ignore"):
+        found = betaincinv(np.maximum(first, 1e-300), np.maximum(second, 1e-300), rank)
+    found = np.where(first < 1e-9, 0.0, np.where(second < 1e-9, 1.0, found))
+    return np.clip(found, LEAST, 1 - LEAST)
+
+
+def binomial_ends(errors: np.ndarray, n: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of the rate of independent events: `quantiles` with nothing shared.
+
+    Examples
+    --------
+    >>> low, high = binomial_ends(np.array([0, 10]), np.array([10, 10]), 0.95)
+    >>> low.round(3), high.round(3)
+    (array([0.   , 0.692]), array([0.308, 1.   ]))
+    """
+    tails = np.array([[(1 - prob) / 2], [(1 + prob) / 2]])
+    low, high = quantiles(errors / n, n, np.full(np.shape(n), 1e6), tails)
+    return np.where(errors == 0, 0.0, low), np.where(errors == n, 1.0, high)
+
+
+def draw_shares(shares: Shares, weights: np.ndarray) -> np.ndarray:
+    """Draws of shares, dependent as the cells' common seeds make them.
+
+    Each share's draws are its `quantiles`, evenly spaced: its interval is free of the draws'
+    chance. Which draws are high and which low follows the Bayesian bootstrap of seeds (Rubin 1981),
+    so that shares whose pairs have seeds in common rise and fall together, as do those at
+    neighbouring thresholds.
 
     Parameters
     ----------
     shares : Shares
     weights : ndarray (draw, seed)
         Of all seeds of the study: independent, exponential.
-    tails : ndarray (draw,)
-        Uniform, for the uncertainty of the variance.
 
     Returns
     -------
@@ -242,7 +303,7 @@ def draw_shares(shares: Shares, weights: np.ndarray, tails: np.ndarray) -> np.nd
     >>> rng = np.random.default_rng(1)
     >>> seeds = np.arange(120)
     >>> shares = shares_of(seeds, seeds, (seeds >= 60).astype(int), np.ones(120), 1)
-    >>> draws = draw_shares(shares, rng.exponential(size=(900, 120)), rng.random(900))
+    >>> draws = draw_shares(shares, rng.exponential(size=(900, 120)))
     >>> np.quantile(draws, [0.05, 0.5, 0.95]).round(1)
     array([0.4, 0.5, 0.6])
     """
@@ -251,13 +312,8 @@ def draw_shares(shares: Shares, weights: np.ndarray, tails: np.ndarray) -> np.nd
     # Where every draw is alike (none matched), their order is one of chance.
     same = np.ptp(boot, axis=0) < 1e-12
     boot[:, same] = own[:, :1]
-    n_draws = len(boot)
-    rank = (np.argsort(np.argsort(boot, axis=0), axis=0) + 0.5) / n_draws
-    degrees = max(1, len(shares.seeds) - 1)
-    spread = chdtri(degrees, tails) / degrees
-    size = np.where(shares.known, shares.n_effective * spread[:, None], shares.n_effective)
-    drawn: np.ndarray = betaincinv(shares.share * size + 0.5, (1 - shares.share) * size + 0.5, rank)
-    return drawn
+    rank = (np.argsort(np.argsort(boot, axis=0), axis=0) + 0.5) / len(boot)
+    return quantiles(shares.share, shares.n_effective, shares.degrees, rank)
 
 
 def pigeonhole(

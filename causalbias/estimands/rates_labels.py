@@ -17,6 +17,8 @@ from causalbias.memory import check_memory
 # The rule of three (ISO/IEC 19795-1): with no error in n independent comparisons the rate is below
 # 3/n, at 95% confidence. The rule of thirty: 30 errors put it within 30%, at 90%.
 THREE, THIRTY = 3, 30
+# The share of seeds that `top_share` is about.
+FEW = 0.05
 
 type Draw = Callable[[Cell, Shares], np.ndarray]
 
@@ -52,10 +54,10 @@ def sampler(n_seeds: int, draws: int, seed: int) -> Draw:
         3.0 * draws * (n_seeds + 1), f"{draws:,} draws of {n_seeds:,} seeds", "ask for fewer draws"
     )
     rng = np.random.default_rng(seed)
-    weights, tails = rng.exponential(size=(draws, n_seeds)), rng.random(draws)
+    weights = rng.exponential(size=(draws, n_seeds))
 
     def draw(cell: Cell, shares: Shares) -> np.ndarray:
-        matching = draw_shares(shares, weights, tails)
+        matching = draw_shares(shares, weights)
         return 1 - matching if cell.kind == "genuine" else matching
 
     return draw
@@ -75,10 +77,19 @@ def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
         "n_effective": shares.n_effective,
         "too_narrow": np.where(shares.known, np.sqrt(shares.total / shares.n_effective), np.nan),
         "smallest_rate": np.minimum(THREE / shares.n_effective, 1.0),
+        "top_share": _top_share(cell.kind, shares),
         "supported": effective >= THREE * margin,
         "within_30_percent": effective >= THIRTY * margin,
     }
     return {name: np.broadcast_to(value, errors.shape) for name, value in facts.items()}
+
+
+def _top_share(kind: str, shares: Shares) -> np.ndarray:
+    """Share of the errors that are of the twentieth of seeds with most of them (threshold,)."""
+    errors = shares.of_seed - shares.by_seed if kind == "genuine" else shares.by_seed
+    few = max(1, round(len(shares.seeds) * FEW))
+    top, whole = np.sort(errors, axis=0)[-few:].sum(axis=0), errors.sum(axis=0)
+    return np.divide(top, whole, out=np.full_like(whole, np.nan), where=whole > 1e-9)
 
 
 def rates_cube(

@@ -79,6 +79,8 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         kept |= ~frame["estimable"].astype(bool)
         frame.loc[~frame["estimable"].astype(bool), "p_positive"] = np.nan
     frame = frame[kept].reset_index(drop=True)
+    if "interval" in frame:  # of ratios of error rates
+        frame = _one_sided(frame, values, prob, float(draws.attrs["least"]))
     if "bounded" in frame:
         frame["sd"] = np.nan  # a ratio has none
         least = draws.attrs.get("least", -np.inf)
@@ -118,6 +120,25 @@ def basis(draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> str:
         told.append(POPULATION_WORDS.get(population, str(population)))
     text = "; ".join(told)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _one_sided(
+    frame: pd.DataFrame, values: xr.DataArray, prob: float, least: float
+) -> pd.DataFrame:
+    """A table of ratios with the ends that their intervals have, the other one where it must be."""
+    labels = [str(dim) for dim in values.dims if dim not in SAMPLE]
+    ends = values.quantile([1 - prob, prob], dim=SAMPLE).rename("end")
+    table = ends.to_dataframe()["end"].unstack("quantile")
+    keys = pd.MultiIndex.from_frame(frame[labels]) if len(labels) > 1 else frame[labels[0]]
+    low, high = (table[column].reindex(keys).to_numpy() for column in table)
+    kind = frame["interval"]
+    lower = frame["lower"].mask(kind == "at least", np.maximum(low, least))
+    upper = frame["upper"].mask(kind == "at most", high)
+    return frame.assign(
+        lower=lower.mask(kind.isin(["at most", "none"]), least),
+        upper=upper.mask(kind.isin(["at least", "none"]), np.inf),
+        sd=np.nan,  # a ratio has none
+    )
 
 
 def drawn(draws: xr.Dataset, of: str | None = None) -> str:

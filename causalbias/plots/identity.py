@@ -6,7 +6,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from causalbias.estimands.summaries import summarise
+from causalbias.estimands.summaries import SAMPLE, summarise
 from causalbias.plots.style import (
     COLOURS,
     ONE_COLUMN,
@@ -21,7 +21,14 @@ from causalbias.plots.style import (
     styled,
 )
 
-RATES = {"FMR": "impostor pairs: false match rate", "FNMR": "genuine pairs: false non-match rate"}
+RATES = {
+    "FMR": "impostor pairs: false match rate",
+    "FNMR": "genuine pairs: false non-match rate",
+    "GFMR": "impostor pairs: generalised false match rate",
+    "GFNMR": "genuine pairs: generalised false non-match rate",
+}
+# Share of errors that is most of them, and errors of which that is no chance.
+MOST, ENOUGH = 0.5, 10
 
 
 @styled
@@ -50,8 +57,9 @@ def group_effects(
     Figure
         Two columns wide, a panel each kind of pairs, on one scale; one column for one kind.
     """
-    table = _series(summarise(effect, prob=prob))
-    known = None if truth is None else _series(truth)
+    by = ["race", "gender"]
+    table = _series(summarise(effect, prob=prob), by)
+    known = None if truth is None else _series(truth, by)
     kinds = list(dict.fromkeys(table["pairs"]))
     fig, panels, order, offsets = _panels(table, len(kinds))
     for axes, kind in zip(panels, kinds, strict=True):
@@ -69,12 +77,12 @@ def group_effects(
 
 @styled
 def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figure:
-    """Draw error rates by race and gender, false matches and false non-matches apart.
+    """Draw error rates by group, false matches and false non-matches apart.
 
     Parameters
     ----------
     rates : Dataset
-        From `error_rates`, by race and gender.
+        From `error_rates`, by any factors.
     prob : float, default 0.95
     note : str
         Note below the figure.
@@ -84,9 +92,12 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
     Figure
         As wide as `group_effects`, each panel on a scale of its own, that of the rates stated. A
         hollow mark at zero: too few errors to state a rate; an arrow: the interval leaves the
-        panel.
+        panel. Groups without comparisons, and those in which a few identities have most of the
+        errors, are named below.
     """
-    table = _series(summarise(rates, prob=prob)).fillna({"estimate": 0.0})
+    by = [str(dim) for dim in rates["rate"].dims if dim not in (*SAMPLE, "rate_of", "system")]
+    table = _series(summarise(rates, prob=prob), by)
+    table = table[table["n"] > 0].fillna({"estimate": 0.0})
     kinds = [kind for kind in RATES if (table["rate_of"] == kind).any()]
     fig, panels, order, offsets = _panels(table, len(kinds))
     for axes, kind in zip(panels, kinds, strict=True):
@@ -108,19 +119,40 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
         axes.set_title(RATES[kind])
         axes.set_xlabel(kind)
     _legend(fig, panels[0], systems=list(offsets))
-    return finish(fig, note, rates)
+    return finish(
+        fig, " ".join(filter(None, [note, *_of_few(table), *_absent(table, kinds)])), rates
+    )
 
 
-def _series(table: pd.DataFrame) -> pd.DataFrame:
+def _of_few(table: pd.DataFrame) -> list[str]:
+    """Which rates rest on a few identities."""
+    few = table[(table["top_share"] > MOST) & (table["errors"] >= ENOUGH)]
+    told = [f"{one.group} ({one.rate_of}, {one.system})" for one in few.itertuples()]
+    return [f"A twentieth of the identities has most errors: {'; '.join(told)}."] * bool(told)
+
+
+def _absent(table: pd.DataFrame, kinds: list[str]) -> list[str]:
+    """Which groups have no comparisons in a panel."""
+    told = []
+    for kind in kinds:
+        there = set(table.loc[table["rate_of"] == kind, "group"])
+        missing = [one for one in dict.fromkeys(table["group"]) if one not in there]
+        told += [f"No comparisons ({kind}): {', '.join(missing)}."] * bool(missing)
+    return told
+
+
+def _series(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """A table with its systems, and its groups in words."""
     system = table["system"] if "system" in table else pd.Series("people", index=table.index)
-    return table.assign(system=system, group=table["race"] + " " + table["gender"])
+    group = table[by].astype(str).agg(" ".join, axis=1) if by else "all pairs"
+    return table.assign(system=system, group=group)
 
 
 def _panels(
     table: pd.DataFrame, n: int
 ) -> tuple[Figure, list[Axes], dict[str, int], dict[str, float]]:
     """Panels side by side, with the row of each group and the offset of each system in it."""
-    groups = in_order(table["group"])[::-1]
+    groups = list(dict.fromkeys(table["group"]))[::-1]  # in the data's order
     systems = in_order(table["system"])
     names = [label(group) for group in groups]
     lines = 1 + max(name.count("\n") for name in names)

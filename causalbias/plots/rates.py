@@ -110,18 +110,21 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
     -------
     Figure
         Two columns wide, both rates on logarithmic axes. A curve ends, in a dot, where its pairs
-        support no rate of the one kind or the other.
+        support no rate of the one kind or the other; groups that support none are named below.
 
     Raises
     ------
     DataError
         If no group's pairs support any.
     """
-    table = summarise(curve, prob=prob)
+    by = _by(curve["fnmr"], "fmr")
+    table = _labelled(summarise(curve, prob=prob), by)
     table = table[table["supported"]]
     _check_any(table)
-    table["group"] = table[_by(curve["fnmr"], "fmr")].astype(str).agg(" ".join, axis=1)
-    systems, groups = in_order(table["system"]), in_order(table["group"])
+    every = _labelled(curve["n"].to_dataframe().query("n > 0").reset_index(), by)
+    systems, groups = in_order(table["system"]), list(dict.fromkeys(every["group"]))
+    shown = pd.MultiIndex.from_frame(table[["system", "group"]])
+    every["supported"] = pd.MultiIndex.from_frame(every[["system", "group"]]).isin(shown)
     columns = min(len(systems), 3)
     rows = -(-len(systems) // columns)
     fig, grid = new_figure(
@@ -151,7 +154,10 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
     for axes in grid[:, 0]:
         axes.set_ylabel("false non-match rate")
     _shared_legend(fig, grid.flat[: len(systems)])
-    return finish(fig, note, curve)
+    told = _not_drawn(every, ["system", "group"], groups, in_order(every["system"]))
+    if curve.attrs.get("one_kind"):
+        told.append(f"Without pairs of both kinds: {curve.attrs['one_kind']}.")
+    return finish(fig, " ".join(filter(None, [note, *told])), curve)
 
 
 @styled
@@ -183,8 +189,7 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
             mend="give both genuine and impostor pairs to error_rates",
         )
     table = summarise(ratios, prob=prob)
-    by = _by(ratios["ratio"], "rate_of", "target")
-    table["group"] = table[by].astype(str).agg(" ".join, axis=1)
+    table = _labelled(table, _by(ratios["ratio"], "rate_of", "target"))
     index = ["system", "group", *(["target"] if "target" in table else [])]
     groups, systems = in_order(table["group"]), in_order(table["system"])
     wide = table[table.groupby(index)["supported"].transform("all")].set_index(index)
@@ -322,6 +327,11 @@ def _one_system(draws: xr.Dataset) -> xr.Dataset:
     if draws.sizes["system"] > 1:
         raise DataError("several systems", mend="select one with .sel(system=...)")
     return draws.isel(system=0, drop=True)
+
+
+def _labelled(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """A table with its groups in words."""
+    return table.assign(group=table[by].astype(str).agg(" ".join, axis=1) if by else "all pairs")
 
 
 def _by(draws: xr.DataArray, *others: str) -> list[str]:

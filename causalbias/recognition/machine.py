@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from causalbias.errors import DataError
+from causalbias.estimands.rates_dependence import errors_weight
+from causalbias.estimands.rates_intervals import binomial_ends
 from causalbias.recognition.images import OK
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns
@@ -189,9 +190,8 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
     -------
     DataFrame
         `system`, the groups, `faces` (present in the study), `identities`, `failed`, `rate` (0 to
-        1) with `lower` and `upper`, `reasons`. The interval is Jeffreys' at an effective number of
-        faces that allows for faces of one identity failing together (Korn and Graubard 1998,
-        Survey Methodology 24); where none or all failed, that number is the identities'.
+        1) with `lower` and `upper`, `reasons`. The interval is that of error rates (see
+        `quantiles`): it allows for faces of one identity failing together.
 
     Raises
     ------
@@ -230,7 +230,10 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
 def rate_interval(
     failed: np.ndarray, identity: np.ndarray, prob: float = 0.95
 ) -> tuple[float, float]:
-    """Jeffreys interval of a rate of clustered failures (n,), bool; see `enrolment`.
+    """Interval of a rate of clustered failures (n,), bool; see `enrolment`.
+
+    Its design effect is that of the failures where there are many, and as they become few that of
+    faces of one identity which fail together or not at all.
 
     Examples
     --------
@@ -238,19 +241,20 @@ def rate_interval(
     >>> one_each, in_pairs = np.arange(100), np.arange(100) // 2
     >>> failed = np.repeat([True, False], [10, 90])
     >>> [round(end, 3) for end in rate_interval(failed, one_each)]
-    [0.053, 0.17]
+    [0.049, 0.176]
     >>> [round(end, 3) for end in rate_interval(failed, in_pairs)]
-    [0.039, 0.205]
+    [0.033, 0.218]
     """
     n, rate = len(failed), float(failed.mean())
-    _, cluster = np.unique(identity, return_inverse=True)
-    groups = int(cluster.max()) + 1
-    effective = float(groups)
-    if 0 < rate < 1 and groups > 1:
+    cluster, _ = pd.factorize(pd.Series(identity))
+    sizes = np.bincount(cluster)
+    together = float(sizes @ sizes) / n
+    seen = 1.0
+    if 0 < rate < 1:
         excess = np.bincount(cluster, weights=failed - rate)
-        spread = float((excess**2).sum())
         # Equal shares in all clusters: they differ less than independent failures would.
-        effective = min(float(n), rate * (1 - rate) * n**2 / spread) if spread else float(n)
-    posterior = stats.beta(rate * effective + 0.5, (1 - rate) * effective + 0.5)
-    lower = 0.0 if rate == 0 else float(posterior.ppf((1 - prob) / 2))
-    return lower, 1.0 if rate == 1 else float(posterior.ppf((1 + prob) / 2))
+        seen = max(1.0, float(excess @ excess) / (n * rate * (1 - rate)))
+    weight = errors_weight(min(rate, 1 - rate) * n / together)
+    effect = weight * seen + (1 - weight) * together
+    low, high = binomial_ends(np.array([rate * n / effect]), np.array([n / effect]), prob)
+    return float(low[0]), float(high[0])

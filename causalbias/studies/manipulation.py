@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.estimands.matching import matches
+from causalbias.estimands.rates_intervals import binomial_ends
 from causalbias.estimands.summaries import per_unit, rank_probabilities
 from causalbias.models.result import Fit
 from causalbias.studies.parts import fit_one, join
@@ -207,7 +206,7 @@ def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
 
     A manipulation-induced non-match rate: the pairs are of one generated identity, edited on
     purpose. Each seed enters a cell once, so seeds are exchangeable and the binomial interval
-    (Jeffreys) holds. Where no edit fails, the upper end is the rule of three's, 3/n.
+    (Clopper and Pearson's, as of all rates) holds.
 
     Parameters
     ----------
@@ -228,10 +227,7 @@ def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     keys = ["system", "attribute", "level_b", "threshold"]
     table = edits.groupby(keys)["beyond"].agg(failures="sum", n="size").reset_index()
     k, n = table["failures"].to_numpy(), table["n"].to_numpy()
-    tail = (1 - prob) / 2
-    lower = np.where(k > 0, stats.beta.ppf(tail, k + 0.5, n - k + 0.5), 0.0)
-    upper = np.where(k < n, stats.beta.ppf(1 - tail, k + 0.5, n - k + 0.5), 1.0)
-    upper = np.where(k == 0, np.minimum(1.0, 3 / n), upper)
+    lower, upper = binomial_ends(k, n, prob)
     table = table.rename(columns={"level_b": "level"})
     return table.assign(rate=k / n, lower=lower, upper=upper)
 

@@ -1,6 +1,7 @@
 """Differentials of error rates: worked by hand from the definitions in their papers."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given
@@ -118,14 +119,47 @@ def test_a_group_without_errors_leaves_ratios_without_end():
     frame.loc[spared, "distance"] = 9.0
     rates = cb.error_rates(frame, "race", threshold=2.6)
     for to in ("best", "geometric mean"):
-        table = cb.summarise(cb.rate_ratios(rates, to=to))
-        assert np.isinf(table["upper"]).all()
+        table = cb.summarise(cb.rate_ratios(rates, to=to)).set_index("race")
         assert table["estimate"].isna().all()
-        assert (table["lower"] == 0).all()
+        assert np.isinf(table.loc[["y", "z"], "upper"]).all()
+        assert (table.loc[["y", "z"], "lower"] > 1).all()
+        assert table.loc["x", "lower"] == 0
+    assert table["interval"].tolist() == ["at most", "at least", "at least"]
+    assert table.loc["x", "upper"] < 1
     indices = cb.summarise(cb.fairness_indices(rates)).set_index("index")
     assert np.isinf(indices.loc["FMR max/min", "upper"])
     assert np.isfinite(indices.loc["FMR Gini", "upper"])
     assert indices["estimate"].isna().all()
+
+
+def few_errors(rng, rates, n=200):
+    """Disjoint impostor pairs of groups with the rates given."""
+    random = np.random.default_rng(rng)
+    parts = []
+    for at, rate in enumerate(rates):
+        seed = 2 * (np.arange(n) + at * n)
+        wrong = random.random(n) < rate
+        parts.append(pd.DataFrame({"seed_a": seed, "seed_b": seed + 1, "group": f"g{at}",
+                                   "same_identity": False,
+                                   "distance": np.where(wrong, 0.3, 0.9)}))  # fmt: skip
+    return cb.error_rates(pd.concat(parts), "group", threshold=0.6, draws=300)
+
+
+def test_one_sided_ends_hold_the_truth_where_a_group_has_hardly_an_error():
+    """Ratios 30, and 1: true values are above the lower ends, at the rate of 90%, or more often."""
+    held = {"unequal": [], "equal": [], "indices": []}
+    for rng in range(40):
+        rates = few_errors(rng, [0.1, 0.1 / 30])
+        table = cb.summarise(cb.rate_ratios(rates, to="best"), prob=0.9)
+        held["unequal"].append(table["lower"].iloc[0] <= 30)
+        index = cb.summarise(cb.fairness_indices(rates), prob=0.9).set_index("index")
+        held["indices"].append(index.loc["FMR max/min", "lower"] <= 30)
+        equal = few_errors(rng, [0.005] * 6)
+        index = cb.summarise(cb.fairness_indices(equal), prob=0.9).set_index("index")
+        for name in ("FMR max/min", "FMR max/geometric mean"):
+            held["equal"].append(index.loc[name, "lower"] <= 1 + 1e-9)
+    # 0.8 is two standard errors below 0.9.
+    assert {name: np.mean(one) > 0.8 for name, one in held.items()} == dict.fromkeys(held, True)
 
 
 @pytest.mark.parametrize(

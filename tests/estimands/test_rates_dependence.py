@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import beta, multivariate_normal, norm
 
-from causalbias.estimands.rates_dependence import copula_variance, moderated, seed_correlation
-from causalbias.estimands.rates_intervals import shares_of
+from causalbias.estimands.rates_dependence import (
+    Dependence,
+    both_match,
+    design_effect,
+    expected_effect,
+    seed_correlation,
+)
+from causalbias.estimands.rates_intervals import quantiles, shares_of
 
 
 def distances(first, second, of_seed, rng):
@@ -48,7 +54,7 @@ def test_pairs_of_pairs_are_counted_as_one_by_one(rng, genuine):
         | (second[:, None] == first) | (second[:, None] == second)
     )  # fmt: skip
     np.fill_diagonal(touch, False)
-    _, shared = seed_correlation(first, second, random.normal(size=40), weight)
+    shared = seed_correlation(first, second, random.normal(size=40), weight).shared
     assert shared == pytest.approx(weight @ touch @ weight / weight.sum() ** 2)
 
 
@@ -59,7 +65,7 @@ def test_no_seed_in_two_pairs_or_all_distances_equal_is_no_dependence():
         == 0.0
     )
     first, second = np.triu_indices(20, 1)
-    assert seed_correlation(first, second, np.ones(190), np.ones(190)) == (0.0, 0.0)
+    assert seed_correlation(first, second, np.ones(190), np.ones(190)) == Dependence()
 
 
 def test_only_the_order_of_distances_counts_and_failures_may_be_infinite():
@@ -73,15 +79,34 @@ def test_only_the_order_of_distances_counts_and_failures_may_be_infinite():
     assert 0.05 < one[0] < 0.4
 
 
-@pytest.mark.parametrize("correlation", [0.0, 0.1, 0.4])
-@pytest.mark.parametrize("rate", [0.01, 0.3])
-def test_the_copula_variance_is_that_of_a_gaussian_copula(correlation, rate):
+@pytest.mark.parametrize("correlation", [0.05, 0.1, 0.4])
+@pytest.mark.parametrize("rate", [0.001, 0.01, 0.3])
+@pytest.mark.parametrize("two_seeds", [True, False])
+def test_normal_effects_of_seeds_give_a_gaussian_copula(correlation, rate, two_seeds):
     """Against the bivariate normal distribution's own function."""
-    at = norm.ppf(rate)
-    both = multivariate_normal([0, 0], [[1, correlation], [correlation, 1]]).cdf([at, at])
-    expected = rate * (1 - rate) / 500 + 0.05 * (both - rate**2)
-    found = copula_variance(np.array([rate]), 500.0, correlation, 0.05)
-    assert found[0] == pytest.approx(expected, rel=1e-4)
+    n, shared = 500.0, 0.05
+    dependence = Dependence(correlation, shared, 0.0, two_seeds)
+    end = beta.ppf(0.9, rate * n + 1, n - rate * n)
+    both = multivariate_normal([0, 0], [[1, correlation], [correlation, 1]]).cdf(
+        [norm.ppf(end)] * 2
+    )
+    wanted = 1 + n * shared * (both - end**2) / (end * (1 - end))
+    found = expected_effect(np.array([rate]), n, dependence)
+    assert found[0] - 1 == pytest.approx(wanted - 1, rel=1e-4)
+
+
+def test_heavy_tails_tie_rare_matches_more():
+    rare = np.geomspace(1e-4, 0.05, 20)
+    normal, heavy = (both_match(rare, Dependence(0.2, 0.05, tail)) for tail in (0.0, 1.0))
+    assert (heavy > 1.1 * normal).all()
+    rng = np.random.default_rng(1)
+    first, second = np.triu_indices(80, 1)
+    tails = {"normal": [], "t": []}
+    for _ in range(12):
+        for name, own in (("normal", rng.normal(size=80)), ("t", rng.standard_t(3, size=80) / 1.7)):
+            distance = own[first] + own[second] + rng.normal(0, 1.5, len(first))
+            tails[name].append(seed_correlation(first, second, distance, np.ones(3160)).tail)
+    assert np.mean(tails["normal"]) < 0.15 < 0.35 < np.mean(tails["t"])
 
 
 def test_matches_spread_evenly_by_chance_do_not_hide_that_seeds_matter():
@@ -101,11 +126,53 @@ def test_matches_spread_evenly_by_chance_do_not_hide_that_seeds_matter():
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
-def test_a_variance_moves_up_alone_and_never_beyond_what_is_expected(rng):
+def test_a_design_effect_is_between_what_was_seen_and_expected(rng):
     random = np.random.default_rng(rng)
     own = random.exponential(size=(20, 5)) ** random.uniform(1, 4)
-    variance, expected = random.uniform(0.5, 2, (2, 5))
-    found = moderated(variance, own, expected)
-    assert (found >= variance).all()
-    assert (found <= np.maximum(variance, expected) + 1e-12).all()
-    np.testing.assert_allclose(moderated(7 * variance, 3 * own, 7 * expected), 7 * found)
+    seen, expected = random.uniform(0.5, 3, (2, 5))
+    least, rare = np.ones(5), random.uniform(0, 50, 5)
+    found, degrees = design_effect(seen, least, np.maximum(expected, 1), own, rare)
+    assert (found >= 1).all()
+    assert (found <= np.maximum(np.maximum(seen, expected), 1) + 1e-12).all()
+    assert (degrees >= 4).all()
+
+
+def ends(first, second, wrong, distance, prob):
+    dependence = seed_correlation(first, second, distance, np.ones(len(first)))
+    found = shares_of(first, second, (~wrong).astype(int), np.ones(len(first)), 1, dependence)
+    tails = np.array([[(1 - prob) / 2], [(1 + prob) / 2]])
+    return quantiles(found.share, found.n_effective, found.degrees, tails).ravel()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10_000), st.integers(20, 60), st.booleans(), st.booleans(),
+    st.sampled_from([0.8, 0.9, 0.95, 0.99]),
+)  # fmt: skip
+def test_ends_of_intervals_rise_with_the_number_of_errors(rng, seeds, genuine, known, prob):
+    """Of errors wherever, from none to six, and from all to all but six."""
+    random = np.random.default_rng(rng)
+    if genuine:
+        first = second = np.repeat(np.arange(seeds), 4)
+    else:
+        first, second = np.triu_indices(seeds, 1)
+    n, order = len(first), random.permutation(len(first))
+    before = (0.0, 0.0)
+    for errors in range(7):
+        wrong = np.zeros(n, dtype=bool)
+        wrong[order[:errors]] = True
+        distance = np.where(wrong, 0.3, distances(first, second, 0.1, random) + 9 if known else 1.0)
+        random = np.random.default_rng(rng)  # the others' distances stay
+        random.permutation(n)
+        low, high = ends(first, second, wrong, distance, prob)
+        assert low >= before[0] - 1e-12
+        assert high > before[1]
+        # Never narrower than Clopper and Pearson's, of intervals of 90% or more.
+        if prob >= 0.9:
+            exact = beta.ppf([(1 - prob) / 2, (1 + prob) / 2], [errors, errors + 1],
+                             [n - errors + 1, n - errors])  # fmt: skip
+            assert low <= np.nan_to_num(exact[0]) + 1e-9
+            assert high >= exact[1] - 1e-9
+        turned = ends(first, second, ~wrong, -distance, prob)
+        np.testing.assert_allclose(turned, [1 - high, 1 - low], atol=1e-9)
+        before = low, high

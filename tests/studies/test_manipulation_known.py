@@ -155,10 +155,10 @@ def test_nonmatch_rates_against_counts_by_hand():
         assert row.lower <= row.rate <= row.upper
         if k == 0:
             assert row.lower == 0
-            assert row.upper == pytest.approx(3 / n)
-        elif k < n:
-            inside = stats.beta.cdf([row.lower, row.upper], k + 0.5, n - k + 0.5)
-            assert inside == pytest.approx([0.05, 0.95])
+            assert row.upper == pytest.approx(1 - 0.05 ** (1 / n), rel=1e-5)
+        elif k < n:  # Clopper and Pearson's
+            low, high = stats.beta.ppf([0.05, 0.95], [k, k + 1], [n - k + 1, n - k])
+            assert (row.lower, row.upper) == pytest.approx((low, high), rel=1e-5)
     assert table["failures"].sum() > 0
     assert (table["failures"] == 0).any()
 
