@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-
-# Whole numbers beyond this are no longer all there as floats: two persons become one.
-EXACT = 2**53
+from causalbias.study.columns import EXACT, MISSING_TEXTS
 
 
 def as_series(values: Any) -> pd.Series:
@@ -21,7 +19,7 @@ def as_series(values: Any) -> pd.Series:
 
 
 def text_of(values: pd.Series) -> pd.Series:
-    """Labels as text, missing where they are missing or empty.
+    """Labels as text, missing where they are missing, or are a text that says so (as in files).
 
     ``1``, ``1.0`` and ``"1"`` are one label, ``"01"`` another: a column of whole numbers becomes
     one of floats where a cell is missing.
@@ -41,7 +39,7 @@ def text_of(values: pd.Series) -> pd.Series:
     distinct = values.dropna().unique()
     names = {one: _text(one, str(values.name)) for one in distinct}
     found = values.astype(object).map(names)
-    return found.where(found.notna() & (found != ""), np.nan).astype(object)
+    return found.where(found.notna() & ~found.isin(MISSING_TEXTS), np.nan).astype(object)
 
 
 def _text(one: object, column: str) -> str:
@@ -97,7 +95,7 @@ def _ordered(values: pd.Series) -> list[object]:
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.cat.categories.tolist()
     there = values.dropna()
-    distinct = [one for one in there.unique().tolist() if one != ""]
+    distinct = [one for one in there.unique().tolist() if one not in MISSING_TEXTS]
     try:
         return sorted(distinct)
     except TypeError as error:

@@ -254,7 +254,9 @@ def rate_interval(
         excess = np.bincount(cluster, weights=failed - rate)
         # Equal shares in all clusters: they differ less than independent failures would.
         seen = max(1.0, float(excess @ excess) / (n * rate * (1 - rate)))
-    weight = errors_weight(min(rate, 1 - rate) * n / together)
-    effect = weight * seen + (1 - weight) * together
+    # How many identities tell of it: those with a failure, or with none, whichever are fewer.
+    number = np.bincount(cluster, weights=failed)
+    weight = errors_weight(float(min((number > 0).sum(), (number < sizes).sum())))
+    effect = seen**weight * together ** (1 - weight)
     low, high = binomial_ends(np.array([rate * n / effect]), np.array([n / effect]), prob)
     return float(low[0]), float(high[0])
