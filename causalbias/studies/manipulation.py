@@ -143,12 +143,15 @@ def machine_formula(edits: pd.DataFrame) -> str:
     'distance ~ attribute*C(level_b) + (1|seed) + (1|seed:attribute)'
     >>> machine_formula(edits[:2])
     'distance ~ C(level_b) + (1|seed)'
+    >>> machine_formula(edits[:1])
+    'distance ~ 1'
     """
     attributes, levels = edits["attribute"].nunique() > 1, edits["level_b"].nunique() > 1
     terms = ["attribute"] * attributes + ["C(level_b)"] * levels
-    # With one distance a seed and attribute, their effect and the residual are one.
-    cell = " + (1|seed:attribute)" if attributes and levels else ""
-    return f"distance ~ {'*'.join(terms) or '1'} + (1|seed){cell}"
+    # With one distance a seed, or a seed and attribute, their effect and the residual are one.
+    groups = " + (1|seed)" * (attributes or levels)
+    groups += " + (1|seed:attribute)" * (attributes and levels)
+    return f"distance ~ {'*'.join(terms) or '1'}{groups}"
 
 
 def _mean_distances(one: Fit, edits: pd.DataFrame) -> xr.Dataset:
