@@ -26,13 +26,10 @@ from causalbias.models.formula import formula_columns
 from causalbias.models.groups import common_formula, group_parts
 from causalbias.models.levels import Level, find_level, levels_of, same
 from causalbias.models.result import frame_of, model_of, spec_of, with_effects
-from causalbias.models.spec import ModelSpec, observations_of
+from causalbias.models.spec import OF_TABLES, ModelSpec, observations_of
 
 KIND = "same_identity"
 MAX_LEVELS = 10_000
-RESERVED = frozenset(
-    ("n", "cell", "category", "effect", "prediction", "slope", "interaction", "reference", "value")
-)
 RATES = {"FMR": "False", "FNMR": "True"}  # the kind of pairs that an error rate is of
 
 
@@ -250,7 +247,7 @@ def averaging(
             raise DataError(
                 f"{name!r} is not a variable of the model", mend=f"use one of {', '.join(possible)}"
             )
-        if name in RESERVED:
+        if name in OF_TABLES:
             raise DataError(
                 f"every estimate has something called {name!r}",
                 mend="rename the column and fit again",

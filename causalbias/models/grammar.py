@@ -27,6 +27,7 @@ MAX_BASIS = 100  # columns of bs() and poly()
 MAX_NUMBER = 1e100  # beyond it squares overflow
 # Positions of arguments that are numbers of columns or of derivatives.
 SIZES = {"bs": {1: "df", 3: "degree"}, "poly": {1: "degree"}}
+OF_TERMS = frozenset(("binary", "B", "C", "T", "S", "bs", "poly", "offset"))
 SYMBOLS = {
     "PLUS": "+", "MINUS": "-", "STAR": "*", "SLASH": "/", "COLON": ":", "STAR_STAR": "**",
     "PIPE": "|", "TILDE": "~", "EQUAL_EQUAL": "==", "BANG_EQUAL": "!=", "LESS": "<",
@@ -52,6 +53,12 @@ def check_grammar(tree: node.Binary) -> None:
         case node.Variable(level=None) | node.QuotedName():
             pass
         case node.Call():
+            name = getattr(getattr(tree.left.callee, "name", None), "lexeme", "?")
+            if name in OF_TERMS:
+                raise DataError(
+                    f"{name}(...) is no response",
+                    mend="compute it as a column: of two answers, data.assign(y=data.a == 'yes')",
+                )
             _call(tree.left)
         case _:
             raise DataError(

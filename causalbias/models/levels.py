@@ -17,6 +17,7 @@ from pandas.api import types
 from causalbias.errors import DataError
 
 Level = str | int | float
+EXACT = 2**53  # beyond it a float64 does not hold every whole number
 LEVELS = "__levels"  # after a factor's name: where a fit keeps its levels
 
 
@@ -26,7 +27,7 @@ def canonical(values: pd.Series) -> pd.Series:
     Numbers of any dtype (NumPy's, nullable, Arrow's, decimals) are numbers. All else is a factor:
     a categorical keeps its order and loses unused levels, whatever its categories are; intervals,
     dates, periods and booleans have their natural order; text is sorted. Whole numbers beyond
-    int64 are a factor too, ordered by size, since a float64 would merge neighbours.
+    2^53 are a factor too, ordered by size, since a float64 would merge neighbours.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def _plain(values: pd.Series) -> pd.Series:
 def _number(values: pd.Series) -> pd.Series:
     dtype: Any = values.dtype
     whole = dtype.kind in "iu" and not values.isna().any()
-    if dtype.kind == "u" and whole and len(values) and int(values.max()) > np.iinfo(np.int64).max:
+    if whole and len(values) and max(abs(int(values.max())), abs(int(values.min()))) > EXACT:
         found = sorted(values.unique().tolist())
         return _factor(values, pd.Index(found).get_indexer(pd.Index(values)), found)
     if whole:

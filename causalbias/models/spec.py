@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -41,6 +41,14 @@ FAMILIES = {
 
 # Names that posteriors have, whatever the model.
 RESERVED = frozenset(("Intercept", "sigma", "kappa", "threshold", "chain", "draw"))
+# Names of what tables and draws of estimates hold.
+OF_TABLES = frozenset(
+    (
+        *("estimate", "sd", "lower", "upper", "p_positive", "scale", "population", "converged"),
+        *("n", "cell", "category", "effect", "prediction", "slope", "interaction", "reference"),
+        *("value", "estimable", "by_prior", "quantile", "average_slope"),
+    )
+)
 MAX_NUMBER = 1e100  # beyond it squares overflow
 MIN_SPREAD = 1e-6  # sd over mean below which squares lose all digits of the spread
 
@@ -107,7 +115,7 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
                 column=name,
             )
     outcome = proportion(spec.formula) if spec.family == "binomial" else (response,)
-    _check_names(frame, columns, {*outcome, *of_rows})
+    _check_names(spec, frame, columns, {*outcome, *of_rows})
     if len(frame) == 1 and not set(columns) <= {*outcome, *of_rows}:
         raise DataError("one row", mend="give more: with one, no variable has an effect")
     used = pd.DataFrame(index=pd.RangeIndex(len(frame)))
@@ -131,15 +139,28 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     return used
 
 
-def _check_names(frame: pd.DataFrame, columns: Sequence[str], outcome: Container[object]) -> None:
+def _check_names(
+    spec: ModelSpec, frame: pd.DataFrame, columns: Sequence[str], outcome: Set[object]
+) -> None:
     """Refuse columns that are there twice, or called as something that a fit has already."""
+    mean = "mu" if spec.family in ("gaussian", "beta") else "p"  # as bambi calls it
+    varied = set(formula_columns(common_formula(spec.formula))[1]) - set(outcome)
     for name in columns:
         if list(frame.columns).count(name) > 1:
             raise DataError("two columns have this name", mend="rename one", column=name)
-        of_factor = name.removesuffix(LEVELS)
-        if (name in RESERVED and name not in outcome) or (name != of_factor in columns):
+        if set(name) & set("/:`"):
+            raise DataError("a column's name has a / , : or ` in it", mend="rename it", column=name)
+        parts = {name.removesuffix(LEVELS), name.removesuffix("_dim")} - {name}
+        own = RESERVED | {mean} if name in varied else RESERVED
+        if (name in own and name not in outcome) or parts & set(columns):
             raise DataError(
                 "every fit has something of this name", mend="rename the column", column=name
+            )
+        if name in OF_TABLES and name in varied:
+            raise DataError(
+                "every table of estimates has something of this name",
+                mend="rename the column",
+                column=name,
             )
 
 

@@ -115,9 +115,12 @@ def test_numbers_of_any_dtype_are_numbers(dtype, whole):
     assert found.tolist() == CODES.tolist()
 
 
-def test_neighbouring_numbers_beyond_int64_stay_apart():
-    ids = [2**64 - 1, 2**63 + 1, 2**63 + 2]
-    found = canonical(pd.Series(np.array(ids, np.uint64)))
+@pytest.mark.parametrize("dtype", ["uint64", "int64", "Int64", "uint64[pyarrow]"])
+def test_neighbouring_numbers_beyond_those_of_floats_stay_apart(dtype):
+    ids = [2**63 - 1, 2**53 + 1, 2**53 + 2]
+    if "uint" in dtype:
+        ids = [2**64 - 1, 2**63 + 1, 2**63 + 2]
+    found = canonical(pd.Series(ids, dtype=dtype))
     assert levels_of(found) == [str(one) for one in sorted(ids)]
     assert found.tolist() == [str(one) for one in ids]
 
