@@ -37,15 +37,14 @@ def error_rates(
     """False match rate of impostor pairs and false non-match rate of genuine ones, by group.
 
     A pair matches where its distance is at the threshold or below it (NIST's convention, see
-    `matching`). Rates are of the population that the
-    seeds are drawn from, at the threshold as given: the systems' own, a number, or the one at which
-    all impostor pairs of the cohort together have the rate `fmr` (see `threshold_at`, also for
-    thresholds set on other pairs, or by group).
+    `matching`). Rates are of the population that the seeds are drawn from, at the threshold as
+    given: the systems' own, a number, or the one at which all impostor pairs of the cohort together
+    have the rate `fmr` (see `threshold_at`, also for thresholds set on other pairs, or by group).
 
     Pairs that share a seed are not independent. The draws allow for it (see `draw_shares`): each
-    rate has the precision of `n_effective` independent comparisons, by the matches themselves and,
-    where few seeds have most of them, by all the distances too (`moderated`); and rates of groups
-    rendered from the same seeds are dependent, so that differences and ratios of draws are right.
+    rate has the precision of `n_effective` independent comparisons, by the errors themselves and,
+    where these are few, by all the distances (`design_effect`); and rates of groups rendered from
+    the same seeds are dependent, so that differences and ratios of draws are right.
 
     Parameters
     ----------
@@ -82,6 +81,8 @@ def error_rates(
         that share no seed, at most), ``n_effective``; ``too_narrow``: how many times too short
         the plain binomial interval is; ``smallest_rate``: what these pairs can support, 3 over
         `n_effective` (the rule of three); ``supported``: whether the rate is not below that;
+        ``top_share``: share of the errors that the twentieth of the seeds with most of them is in
+        (near 1: another sample of seeds may lack them, or have more);
         ``within_30_percent``: whether the rule of thirty holds; ``threshold``. Tables report no
         unsupported rate, only an upper end.
 

@@ -85,10 +85,13 @@ def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
 
 
 def _top_share(kind: str, shares: Shares) -> np.ndarray:
-    """Share of the errors that are of the twentieth of seeds with most of them (threshold,)."""
-    errors = shares.of_seed - shares.by_seed if kind == "genuine" else shares.by_seed
+    """Share of the errors that the twentieth of seeds with most of them is in (threshold,)."""
+    genuine = kind == "genuine"
+    errors = shares.of_seed - shares.by_seed if genuine else shares.by_seed
+    whole = shares.total - shares.matches if genuine else shares.matches
     few = max(1, round(len(shares.seeds) * FEW))
-    top, whole = np.sort(errors, axis=0)[-few:].sum(axis=0), errors.sum(axis=0)
+    # At most: an error of two such seeds is counted twice.
+    top = np.minimum(np.sort(errors, axis=0)[-few:].sum(axis=0), whole)
     return np.divide(top, whole, out=np.full_like(whole, np.nan), where=whole > 1e-9)
 
 

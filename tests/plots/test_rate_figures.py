@@ -109,3 +109,62 @@ def two_systems(frame):
 def ratios_of_one_kind(frame):
     impostors = frame[~frame["same_identity"]]
     return cb.rate_ratios(cb.error_rates(impostors, "race", threshold=2.4))
+
+
+def many_groups(names, rng=0):
+    """Genuine and impostor pairs of groups, the first and last of which make no errors."""
+    random, parts = np.random.default_rng(rng), []
+    for at, name in enumerate(names):
+        shift = 0.45 if at in (0, len(names) - 1) else 0.25
+        first, second = np.triu_indices(14, 1)
+        seed = np.repeat(np.arange(14), 3)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "seed_a": np.concatenate([first, seed]) + 100 * at,
+                    "seed_b": np.concatenate([second, seed]) + 100 * at,
+                    "same_identity": np.repeat([False, True], [len(first), len(seed)]),
+                    "distance": random.normal(0.75, 0.08, len(first) + len(seed)).clip(0)
+                    - np.repeat([0, shift], [len(first), len(seed)]),
+                    "group": name,
+                }
+            ).assign(distance=lambda rows: rows["distance"].clip(0.001))
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        list("abcdefghij"),
+        list(range(9, 0, -1)),
+        ["a group with a name that is longer than any axis has room for", "b", "$x_1$", "d"],
+    ],
+)
+def test_figures_of_any_groups_name_those_that_they_cannot_show(names):
+    frame = many_groups(names)
+    rates = cb.plots.group_rates(cb.error_rates(frame, "group", threshold=0.6))
+    assert len(rates.axes[0].get_yticks()) == len(names)
+    curve = cb.det(frame, "group", draws=50)
+    fig = cb.plots.det_curves(curve)
+    shown = {line.get_label() for line in fig.axes[0].lines}
+    for name in map(str, names):
+        assert name in shown or name.replace("$", r"\$") in words(fig)
+    cb.plots.render(fig, "svg")
+    cb.plots.render(rates, "png")
+
+
+def test_group_rates_name_groups_of_which_few_identities_make_most_errors():
+    frame = many_groups(["x", "y"]).query("not same_identity").reset_index(drop=True)
+    wolf = (frame["seed_a"] == 3) & (frame["group"] == "x")
+    frame["distance"] = np.where(wolf, 0.3, 0.9)
+    rates = cb.error_rates(frame, "group", threshold=0.6)
+    assert rates["top_share"].sel(group="x").item() == 1
+    assert np.isnan(rates["top_share"].sel(group="y").item())
+    said = words(cb.plots.group_rates(rates))
+    assert "A twentieth of the identities has most errors: x (FMR, system)." in said
+    genuine = many_groups(["x", "y"]).query("same_identity").reset_index(drop=True)
+    genuine = pd.concat([genuine.assign(distance=0.2)] * 5, ignore_index=True)
+    genuine.loc[genuine["seed_a"] == 3, "distance"] = 0.9
+    rates = cb.error_rates(genuine, "group", threshold=0.6)
+    assert "has most errors: x (FNMR, system)" in words(cb.plots.group_rates(rates))
