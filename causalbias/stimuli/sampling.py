@@ -7,6 +7,7 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.stimuli.rows import blank, check_rows
+from causalbias.study.columns import as_texts, labels
 from causalbias.study.tables import check_columns, check_unique
 
 
@@ -69,7 +70,10 @@ def sample_pairs(
         )
     factors = [str(name) for name in faces if name not in ("stimulus", "image", "present")]
     check_rows(
-        [(name, "the value is missing", blank(faces[name]), "fill it in") for name in factors],
+        [
+            (name, "the value is missing", blank(faces[name]), "fill it in")
+            for name in ("stimulus", *factors)
+        ],
         file="faces",
     )
     check_unique(faces, factors, file="faces")
@@ -92,7 +96,7 @@ def sample_pairs(
             "alone; leave out columns that are no factors",
             file="faces",
         )
-    stimulus = faces["stimulus"].to_numpy(str)
+    stimulus = as_texts(labels(faces["stimulus"], file="faces"))
     a, b = stimulus[rows[:, 0]], stimulus[rows[:, 1]]
     varies = np.concatenate([np.repeat(part[1], len(part[0])) for part in parts])
     return pd.DataFrame(

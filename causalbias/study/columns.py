@@ -148,9 +148,11 @@ def measured(values: pd.Series, *, file: str) -> pd.Series:
     >>> measured(pd.Series(["0.5", "NA", "1e-3"]), file="data").tolist()
     [0.5, nan, 0.001]
     """
+    if pd.api.types.is_float_dtype(values.dtype):
+        return values.astype("float64")  # bit for bit
     found = typed(values, file=file)
     if is_number(found) or pd.api.types.is_bool_dtype(found):
-        return found.astype("Float64").astype("float64") + 0.0
+        return found.astype("Float64").astype("float64")
     plain = found.astype("str")
     numbers_ = pd.to_numeric(plain, errors="coerce")
     bad = (numbers_.isna() & plain.notna()).to_numpy(bool)
@@ -158,7 +160,7 @@ def measured(values: pd.Series, *, file: str) -> pd.Series:
         comma = re.fullmatch(r"-?[0-9]+,[0-9]+", plain.iloc[int(bad.argmax())].strip())
         mend = "write it with a decimal point" if comma else "write a number"
         raise _at(bad, plain, file, "is not a number", mend)
-    return numbers_.astype("float64") + 0.0
+    return numbers_.astype("float64")
 
 
 def levels_of(values: pd.Series) -> np.ndarray:

@@ -308,7 +308,7 @@ def written(name: str, content: str, read) -> None:
         (root / name).write_text(content)
         return read(root / name)
 
-    case(f"{name}: a lone surrogate", "surrogates not allowed", act)
+    case(f"{name}: a lone surrogate", "surrogates not allowed|half of a character", act)
 
 
 ANSWER = {"from_name": "score", "value": {"rating": 3}}
