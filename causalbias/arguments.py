@@ -1,5 +1,10 @@
 """What a function was given in place of what it takes: one error for all wrong guesses."""
 
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -30,6 +35,7 @@ _ELSE = {
     DRAWS: "give what cb.effects or another verb returned",
     ROWS: "give a study (cb.load, cb.make_study) or a DataFrame",
     STUDY: "give what cb.load or cb.make_study returned",
+    "a function from a fit to draws": "write lambda fit: cb.effects(fit, 'race')",
     "a formula": "write it as text, before the data: cb.fit('distance ~ race + (1|seed)', study)",
 }
 
@@ -63,6 +69,8 @@ def described(value: object) -> str:
     if isinstance(value, pd.DataFrame):
         names = ", ".join(map(str, value.columns[:6]))
         return f"a table with columns {names}" + (", ..." if value.shape[1] > 6 else "")
+    if isinstance(value, int | float | list | tuple | dict):
+        return repr(value)[:60]
     if isinstance(value, xr.Dataset) and kind == DRAWS:
         return f"{kind} ({', '.join(map(str, value.data_vars))})"
     return kind
@@ -100,10 +108,81 @@ def need_study(value: object) -> None:
         raise not_what(value, STUDY)
 
 
+def need_function(value: object) -> None:
+    """Raise unless a value is a function from a fit to draws."""
+    if not callable(value):
+        raise not_what(value, "a function from a fit to draws")
+
+
 def need_formula(value: object) -> None:
     """Raise unless a value is the text of a formula."""
     if not isinstance(value, str):
         raise not_what(value, "a formula")
+
+
+def names_in(value: object, argument: str) -> tuple[str, ...]:
+    """Names of columns, of one or of several in a sequence.
+
+    Examples
+    --------
+    >>> names_in("race", "by"), names_in(["race", "gender"], "by"), names_in((), "by")
+    (('race',), ('race', 'gender'), ())
+    """
+    if isinstance(value, str):
+        return (value,)
+    listed = isinstance(value, Sequence | pd.Index)
+    found = tuple(value) if isinstance(value, Sequence | pd.Index) else ()
+    if not listed or not all(isinstance(one, str) for one in found):
+        raise DataError(
+            f"{argument} is {described(value)}",
+            mend=f"give the name of a column as text, or a list of names: {argument}=['race']",
+        )
+    return found
+
+
+def name_in(value: object, argument: str, *known: str) -> str:
+    """One name, of those known if any are given."""
+    if not isinstance(value, str) or (known and value not in known):
+        mend = f"use one of {', '.join(known)}" if known else "give the name of a column as text"
+        raise DataError(f"{argument} is {described(value)}", mend=mend)
+    return value
+
+
+def number_in(
+    value: object, argument: str, low: float = -math.inf, high: float = math.inf
+) -> float:
+    """A finite number strictly between two others.
+
+    Examples
+    --------
+    >>> number_in(0.95, "prob", 0, 1)
+    0.95
+    """
+    between = f" between {low:g} and {high:g}" if math.isfinite(low) else ""
+    wanted = DataError(f"{argument} is {described(value)}", mend=f"give a number{between}")
+    if isinstance(value, str | bytes | bool) or np.ndim(value) != 0:  # type: ignore[arg-type]
+        raise wanted
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise wanted from None
+    if not (math.isfinite(found) and low < found < high):
+        raise DataError(f"{argument} is {found:g}", mend=f"give a number{between}")
+    return found
+
+
+def mapping_in(value: object, argument: str, example: str) -> Mapping[Any, Any]:
+    """A mapping of texts to something."""
+    if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value):
+        raise DataError(f"{argument} is {described(value)}", mend=f"give {example}")
+    return value
+
+
+def two_in(value: object, argument: str, example: str) -> tuple[Any, Any]:
+    """Two things, in order."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        raise DataError(f"{argument} is {described(value)}", mend=f"give two: {example}")
+    return value[0], value[1]
 
 
 def as_draws(value: object) -> xr.Dataset:

@@ -109,3 +109,39 @@ def test_nothing_ends_in_a_librarys_error_whatever_it_is_given(name, things):
         arguments = {one.name: FURTHER.get(one.name) for one in others} | {first.name: thing}
         with contextlib.suppress(DataError):
             function(**arguments)
+
+
+BAD = [5, None, ["race"], {"race": "a"}, ("a", "b"), "nope", 3.5, True, float("nan"), "", []]
+OPTIONS = {
+    "by": lambda fit, _, bad: cb.effects(fit, "x", by=bad),
+    "variable": lambda fit, _, bad: cb.effects(fit, bad),
+    "reference": lambda fit, _, bad: cb.effects(fit, "x", reference=bad),
+    "scale": lambda fit, _, bad: cb.effects(fit, "x", scale=bad),
+    "population": lambda fit, _, bad: cb.effects(fit, "x", population=bad),
+    "threshold": lambda fit, _, bad: cb.effects(fit, "x", scale="FMR", threshold=bad),
+    "cell": lambda fit, _, bad: cb.counterfactual(fit, bad, {"x": 0}),
+    "grid": lambda fit, _, bad: cb.dose(fit, "x", grid=bad),
+    "monotone": lambda fit, _, bad: cb.dose(fit, "x", monotone=bad),
+    "between": lambda fit, _, bad: cb.interaction(fit, "x", bad),
+    "names": lambda fit, _, bad: cb.compare(fit, fit, "x", names=bad),
+    "rate": lambda fit, _, bad: cb.compare(fit, fit, "x", rate=bad),
+    "over": lambda fit, _, bad: cb.heterogeneity(fit, "x", over=bad),
+    "prob": lambda _, draws, bad: cb.summarise(draws, prob=bad),
+    "of": lambda _, draws, bad: cb.summarise(draws, of=bad),
+    "expressions": lambda _, draws, bad: cb.hypotheses(draws, bad),
+    "rope": lambda _, draws, bad: cb.equivalence(draws, bad),
+    "rows": lambda _, draws, bad: cb.plots.forest(draws, rows=bad),
+    "change": lambda _, draws, bad: cb.per_unit(draws["effect"], bad),
+    "dim": lambda _, draws, bad: cb.rank_probabilities(draws["effect"], bad),
+    "estimand": lambda fit, _, bad: cb.influence(fit, bad, over="x"),
+    "subset": lambda _, __, bad: cb.fit("y ~ x", FRAME, subset=bad, draws=50),
+    "priors": lambda _, __, bad: cb.fit("y ~ x", FRAME, priors=bad, draws=50),
+    "family": lambda _, __, bad: cb.fit("y ~ x", FRAME, family=bad, draws=50),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_of_the_wrong_kind_is_named(option, things):
+    for bad in BAD:
+        with contextlib.suppress(DataError):
+            OPTIONS[option](things["fit"], things["draws"], bad)

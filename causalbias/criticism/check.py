@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import need_fit
+from causalbias.arguments import need_fit, number_in
 from causalbias.criticism.missing import missing_by_cell
 from causalbias.criticism.predictive import few_levels, predictive_checks
 from causalbias.criticism.prior import prior_conflicts
@@ -76,6 +76,8 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
     'pass'
     """
     need_fit(fit)
+    if threshold is not None:
+        threshold = number_in(threshold, "threshold")
     rows = _sampling(fit)
     try:
         rows += [

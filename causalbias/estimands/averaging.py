@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import name_in, names_in
 from causalbias.errors import DataError, shown
 from causalbias.estimands.predictor import (
     POPULATIONS,
@@ -239,10 +240,11 @@ def averaging(
         population has no effect of a variable that is set.
     """
     spec, frame = spec_of(fit), frame_of(fit)
-    by = (by,) if isinstance(by, str) else tuple(by)
+    by = names_in(by, "by")
     outcome = outcome_of(fit)
     possible = predictors_of(spec)
     for name in (*variables, *by):
+        name_in(name, "the variable")
         if name not in possible:
             raise DataError(
                 f"{name!r} is not a variable of the model", mend=f"use one of {', '.join(possible)}"
@@ -292,9 +294,10 @@ def population_of(
     DataError
         If there is no such population, or it has no effect of a variable by definition.
     """
-    if population is not None and population not in POPULATIONS:
+    asked = isinstance(population, str) and population in POPULATIONS
+    if population is not None and not asked:
         raise DataError(
-            f"no population {population!r}", mend=f"use one of {', '.join(POPULATIONS)}"
+            f"no population {shown(population)}", mend=f"use one of {', '.join(POPULATIONS)}"
         )
     known = formula_columns(common_formula(formula))[1]
     of_groups = [name for name in (*variables, *by) if name not in known]

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
-from causalbias.arguments import need_fit
+from causalbias.arguments import name_in, names_in, need_fit, number_in, two_in
 from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, outcome_of, total_group_variance
@@ -97,10 +97,10 @@ def compare(
     """
     for fit in (a, b):
         need_fit(fit)
-    by = [by] if isinstance(by, str) else list(by)
-    if not 0 < rate < 1:
-        raise DataError(f"rate is {rate}", mend="give an error rate between 0 and 1")
-    names = names_of(a, b) if names is None else names
+    by = list(names_in(by, "by"))
+    name_in(variable, "the variable")
+    rate = number_in(rate, "rate", 0, 1)
+    names = names_of(a, b) if names is None else two_in(names, "names", "names=('people', 'net')")
     shared = _shared(a, b, variable, by, names)
     base = shared[0] if reference is None else find_level(shared, reference)
     if base is None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import mapping_in
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import averaging, settled
 from causalbias.estimands.scales import outcome_named
@@ -198,6 +199,8 @@ def counterfactual(
     >>> cb.counterfactual(fit, one, {"race": "white", "gender": "male"})["effect"].dims
     ('chain', 'draw')
     """
+    for one, what in ((cell, "cell"), (against, "against")):
+        mapping_in(one, what, "a level by column: {'race': 'black', 'gender': 'female'}")
     variables = list(cell)
     if set(variables) != set(against) or not variables:
         raise DataError(

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from pandas.api.types import is_numeric_dtype
 
+from causalbias.arguments import described, name_in
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging
 from causalbias.estimands.scales import Floats, outcome_named
@@ -79,8 +80,8 @@ def dose(
     over = averaging(
         fit, by, variables=[variable], scale=scale, population=population, threshold=threshold
     )
-    if monotone not in (None, "increasing", "decreasing"):
-        raise DataError(f"monotone={monotone!r}", mend="give increasing or decreasing, or leave it")
+    if monotone is not None:
+        name_in(monotone, "monotone", "increasing", "decreasing")
     doses = _doses(over, variable, grid)
     everywhere = over.frame[variable].to_numpy(float)
     low, high = everywhere.min(), everywhere.max()
@@ -122,7 +123,12 @@ def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floa
     found = np.array(over.levels(variable), dtype=float)
     if grid is None:
         return found if len(found) <= 21 else np.linspace(found[0], found[-1], 21)
-    doses = np.asarray(grid, dtype=float)
+    try:
+        doses = np.asarray(grid, dtype=float)
+    except (TypeError, ValueError):
+        doses = np.empty(0)
+    if doses.ndim != 1 or not len(doses) or not np.isfinite(doses).all():
+        raise DataError(f"grid is {described(grid)}", mend="give a list of doses: grid=[0, 1]")
     outside = doses[(doses < found[0]) | (doses > found[-1])]
     if len(outside):
         raise DataError(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import name_in
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import (
@@ -72,6 +73,7 @@ def heterogeneity(
     >>> found["share_flipped"].dims, int(found["groups"])
     (('chain', 'draw', 'race'), 4)
     """
+    name_in(over, "over")
     # Of these levels: each one's own effect is what is asked about.
     by_group = effects(fit, variable, by=over, reference=reference, scale=scale, population="these")
     varies = any(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import as_draws
+from causalbias.arguments import as_draws, mapping_in, number_in, two_in
 from causalbias.errors import DataError, shown
 from causalbias.estimands.summaries import SAMPLE, drawn, marked
 
@@ -65,6 +65,9 @@ def hypotheses(
     >>> cb.summarise(found)["hypothesis"].tolist()
     ['as large again']
     """
+    mapping_in(
+        expressions, "expressions", 'an expression by name: {"name": "effect[1] - effect[2]"}'
+    )
     if not expressions:
         raise DataError("no hypothesis", mend='give {"name": "expression"}')
     draws = as_draws(draws)
@@ -126,7 +129,8 @@ def equivalence(
     >>> str(equivalence(one, (-2, 2))["verdict"].item())
     'equivalent'
     """
-    low, high = rope
+    prob = number_in(prob, "prob", 0, 1)
+    low, high = (number_in(one, "rope") for one in two_in(rope, "rope", "rope=(-0.01, 0.01)"))
     if not low < high:
         raise DataError(f"the ROPE {low:g} to {high:g} is empty", mend="give (lower, upper)")
     draws = as_draws(draws)

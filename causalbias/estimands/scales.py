@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
+from causalbias.arguments import number_in
 from causalbias.errors import DataError
 from causalbias.models.response import Map, Response, response_of
 from causalbias.models.result import frame_of, spec_of
@@ -182,7 +183,7 @@ def scale_of(fit: xr.DataTree, model: bmb.Model, scale: str, threshold: float | 
         if name not in ("latent", "FMR", "FNMR")
         or (link == "identity" if family == "gaussian" else link in LATENT_SD)
     ]
-    if scale not in SCALES:
+    if not isinstance(scale, str) or scale not in SCALES:
         raise DataError(f"no scale {scale!r}", mend=f"use one of {', '.join(possible)}")
     if scale not in possible:
         raise DataError(
@@ -192,6 +193,8 @@ def scale_of(fit: xr.DataTree, model: bmb.Model, scale: str, threshold: float | 
     if (threshold is None) == (scale in ("FMR", "FNMR")):
         told = "is needed for" if threshold is None else "is only for"
         raise DataError(f"a threshold {told} FMR and FNMR", mend="give threshold= with those")
+    if threshold is not None:
+        threshold = number_in(threshold, "threshold")
     posterior = fit.children["posterior"].to_dataset()
     draws = posterior.sizes["chain"] * posterior.sizes["draw"]
     one = np.ones(draws)

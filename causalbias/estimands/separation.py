@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
+from causalbias.arguments import names_in
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import KIND, averaging
 from causalbias.estimands.comparing import paired
@@ -59,7 +60,7 @@ def separation(
     >>> cb.separation(fit, by="race")["d_prime"].dims
     ('chain', 'draw', 'race')
     """
-    by = [by] if isinstance(by, str) else list(by)
+    by = list(names_in(by, "by"))
     if impostor is None:
         kinds = _moments(genuine, [KIND, *by])
         both = [label for label in ("True", "False") if label in kinds[KIND].values]

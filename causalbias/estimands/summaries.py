@@ -5,7 +5,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias import arguments
-from causalbias.arguments import as_draws
+from causalbias.arguments import DRAWS, as_draws, kind_of, name_in, not_what, number_in
 from causalbias.errors import DataError
 
 SAMPLE = arguments.SAMPLE
@@ -47,8 +47,7 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
     >>> summarise(effect, prob=0.9)[["estimate", "lower", "upper"]].round(6).values.tolist()
     [[50.0, 5.0, 95.0]]
     """
-    if not 0 < prob < 1:
-        raise ValueError(f"prob is {prob}; give a probability between 0 and 1")
+    prob = number_in(prob, "prob", 0, 1)
     draws = as_draws(draws)
     values, tail = draws[drawn(draws, of)], (1 - prob) / 2
     if "ratio" in draws and values.name != "ratio":  # whose ends it is about
@@ -151,7 +150,7 @@ def drawn(draws: xr.Dataset, of: str | None = None) -> str:
     """
     draws = as_draws(draws)
     names = [str(key) for key, value in draws.data_vars.items() if "draw" in value.dims]
-    if not names or (of is not None and of not in names):
+    if not names or (of is not None and not (isinstance(of, str) and of in names)):
         raise DataError(
             f"no draws of {of!r}" if of else "no variable has dims chain and draw",
             mend=f"use one of {', '.join(names)}" if names else "give what a verb returned",
@@ -235,7 +234,10 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
     >>> [bool(per_unit(draws(5), draws(mean))["bounded"]) for mean in (10, 1)]
     [True, False]
     """
-    tail = (1 - prob) / 2
+    for values in (outcome, change):
+        if kind_of(values) != DRAWS or not isinstance(values, xr.DataArray):
+            raise not_what(values, DRAWS)
+    tail = (1 - number_in(prob, "prob", 0, 1)) / 2
     positive = (change > 0).mean(SAMPLE)
     sure = np.maximum(positive, 1 - positive)
     found = xr.Dataset({"ratio": outcome / change, "bounded": sure > 1 - tail, "p_sign": sure})
@@ -264,6 +266,9 @@ def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
     >>> rank_probabilities(sizes, "what").values.tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
+    if kind_of(draws) != DRAWS or not isinstance(draws, xr.DataArray):
+        raise not_what(draws, DRAWS)
+    name_in(dim, "dim", *(str(one) for one in draws.dims if one not in SAMPLE))
     ranks = xr.apply_ufunc(
         lambda values: np.argsort(np.argsort(-values, axis=-1), axis=-1) + 1,
         draws,

@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import need_formula, need_rows
+from causalbias.arguments import mapping_in, name_in, need_formula, need_rows, not_what
 from causalbias.errors import DataError, user_path
 from causalbias.models.engines import Sampled, sample
 from causalbias.models.formula import check_condition, formula_columns
 from causalbias.models.group_design import group_designs
 from causalbias.models.result import OBS, Fit, pack_frame
-from causalbias.models.spec import ModelSpec, common_model, model_frame, row_counts
+from causalbias.models.spec import FAMILIES, ModelSpec, common_model, model_frame, row_counts
 from causalbias.storage import open as load_tree
 from causalbias.storage import save
 from causalbias.study.frames import to_frame
@@ -117,6 +117,11 @@ def fit(
     """
     need_formula(formula)
     need_rows(data)
+    name_in(family, "family", *FAMILIES)
+    if subset is not None and not isinstance(subset, str):
+        raise not_what(subset, "a condition on rows, as text")
+    example = 'a prior by term: {"race": "Normal(0, 1)"}'
+    mapping_in({} if priors is None else priors, "priors", example)
     spec = ModelSpec(formula, family, link, dict(priors or {}), counts, weights)
     frame = frame_for(formula, data)
     kept = rows_of(frame, subset)

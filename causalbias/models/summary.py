@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import need_fit
+from causalbias.arguments import need_fit, number_in
 from causalbias.inference.diagnostics import extreme
 from causalbias.models.priors import read_as
 
@@ -40,8 +40,7 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     ['sd(1|annotator)', 'Intercept', 'level', 'sigma']
     """
     need_fit(fit)
-    if not 0 < prob < 1:
-        raise ValueError(f"prob is {prob}; give a probability between 0 and 1")
+    prob = number_in(prob, "prob", 0, 1)
     rows = []
     diagnostics = fit["diagnostics"].to_dataset()
     for name, draws in fit["posterior"].to_dataset().data_vars.items():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import names_in, need_fit, need_function
 from causalbias.errors import DataError
 from causalbias.estimands.predictor import outcome_of
 from causalbias.estimands.summaries import SAMPLE, drawn, marked
@@ -84,7 +85,9 @@ def influence(
     """
     if refit not in REFITS:
         raise DataError(f"refit={refit!r}", mend=f"use one of {', '.join(REFITS)}")
-    columns = [over] if isinstance(over, str) else list(over)
+    need_fit(fit)
+    columns = list(names_in(over, "over"))
+    need_function(estimand)
     levels = _levels(fit, columns)
     whole = estimand(fit)
     name = drawn(whole)

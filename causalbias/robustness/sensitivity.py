@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import need_fit
+from causalbias.arguments import need_fit, need_function
 from causalbias.errors import DataError
 from causalbias.estimands.summaries import drawn, failed, summarise
 from causalbias.robustness.influence import influence
@@ -65,6 +65,7 @@ def sensitivity(
     [[1, '✓', 0], [2, '✓', 0]]
     """
     need_fit(fit)
+    need_function(estimand)
     draws = estimand(fit)
     name = drawn(draws)
     table = summarise(draws, prob=prob)
