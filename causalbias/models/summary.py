@@ -115,6 +115,8 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
         if len(part):
             if kind == "group":
                 title += " (" + ", ".join(f"{k}: {n:,} levels" for k, n in groups.items()) + ")"
+            if kind == "population" and (against := _references(fit)):
+                title += f" ({'; '.join(against)})"
             lines += ["", f"{title}:", _format(part.drop(columns="kind"), prob)]
     if left_out := json.loads(fit.attrs.get("left_out", "[]")):
         lines += [
@@ -126,6 +128,21 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     if failed:
         lines += ["", "NOT CONVERGED. Do not use these estimates: " + "; ".join(failed) + "."]
     return "\n".join(lines)
+
+
+def _references(fit: xr.DataTree) -> list[str]:
+    """Of each factor with coefficients by level, the level that has none: "race against asian"."""
+    rows, found = fit["constant_data"].to_dataset(), []
+    for name, draws in fit["posterior"].to_dataset().data_vars.items():
+        column = str(name).removeprefix("C(").removesuffix(")")
+        dims = [dim for dim in draws.dims if dim not in ("chain", "draw")]
+        if column not in rows or len(dims) != 1:
+            continue
+        labels = draws[dims[0]].values.astype(str).tolist()
+        rest = [one for one in np.unique(rows[column]).astype(str).tolist() if one not in labels]
+        if len(rest) == 1:
+            found.append(f"{column} against {rest[0]}")
+    return found
 
 
 def describe_status(fit: xr.DataTree) -> str:

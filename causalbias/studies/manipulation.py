@@ -38,7 +38,7 @@ class Manipulation:
         ``effect`` (chain, draw, level, attribute): change of the mean score against the lowest
         level, in points of the score.
     machine : Dataset or None
-        ``prediction`` (chain, draw, attribute, level, system): mean distance of a typical seed's
+        ``prediction`` (chain, draw, attribute, level, system): mean distance, over seeds, of a
         face at the level from its face at the lowest.
     ratio : Dataset or None
         ``ratio`` (chain, draw, attribute, system): distance per point of perceived change, lowest
@@ -155,7 +155,7 @@ def machine_formula(edits: pd.DataFrame) -> str:
 
 
 def _mean_distances(one: Fit, edits: pd.DataFrame) -> xr.Dataset:
-    """Mean distance of a typical seed by attribute and level, also where there is one of either."""
+    """Mean distance over seeds by attribute and level, also where there is one of either."""
     varying = [name for name in ("attribute", "level_b") if edits[name].nunique() > 1]
     found = predictions(one, varying)
     for name in ("attribute", "level_b"):

@@ -191,7 +191,7 @@ def test_a_straight_line_needs_no_projection(machine):
 
 
 def test_impossible_monotone_curves(machine, human, rows, fit_at):
-    with pytest.raises(DataError, match="increasing or decreasing"):
+    with pytest.raises(DataError, match="increasing, decreasing"):
         cb.dose(machine, "pose", monotone="up")
     with pytest.raises(DataError, match="one dose"):
         cb.dose(machine, "pose", grid=[1], monotone="increasing")

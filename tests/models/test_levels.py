@@ -249,3 +249,12 @@ def test_reversed_categories_of_a_response_are_another_model(tmp_path):
     ]
     assert slopes[0] > 1
     assert slopes[1] == pytest.approx(-slopes[0], rel=0.1)
+
+
+def test_a_printed_fit_names_the_reference_of_each_factor():
+    frame = pd.DataFrame(
+        {"race": list("bawbaw") * 4, "age": [3, 1, 2, 2, 1, 3] * 4, "x": range(24)}
+    )
+    frame["y"] = np.random.default_rng(0).normal(size=24)
+    printed = str(cb.fit("y ~ race + C(age) + x", frame, draws=50))
+    assert "Population-level effects (race against a; age against 1):" in printed
