@@ -149,7 +149,8 @@ def frame_of(fit: xr.DataTree) -> pd.DataFrame:
 
     Columns are as `model_frame` gave them: numbers, and factors as ordered categoricals.
     """
-    need_fit(fit)
+    if not (isinstance(fit, xr.DataTree) and "constant_data" in fit.children):
+        need_fit(fit)
     packed = fit["constant_data"].to_dataset()
     frame = pd.DataFrame({str(name): packed[name].values for name in packed.data_vars})
     for name in frame:
