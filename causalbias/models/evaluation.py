@@ -53,3 +53,23 @@ def _with_every_level(common: Any) -> pd.DataFrame | None:
     for name in looked_at:
         new |= ~common.data[name].duplicated().to_numpy()
     return common.data.loc[new, list(columns)]
+
+
+def without_slashes(common: Any) -> None:
+    """Write divisions in the names of a design's terms as ÷, in place."""
+    for term in common.terms.values():
+        for one in getattr(term, "components", []):
+            one.name = portable(one.name)
+    common.terms = {portable(name): term for name, term in common.terms.items()}
+    common.slices = {portable(name): one for name, one in common.slices.items()}
+
+
+def portable(name: str) -> str:
+    """A term's name as a posterior has it: files and trees take a / for a path.
+
+    Examples
+    --------
+    >>> portable("I(age / 10)")
+    'I(age ÷ 10)'
+    """
+    return name.replace("/", "÷")

@@ -18,8 +18,8 @@ from scipy import sparse
 
 from causalbias.errors import DataError
 from causalbias.models.centring import centring_of, parts_of
-from causalbias.models.evaluation import evaluate
-from causalbias.models.formula import building, one_level
+from causalbias.models.evaluation import evaluate, without_slashes
+from causalbias.models.formula import building, flat_formula, one_level
 from causalbias.models.groups import group_parts
 
 
@@ -47,6 +47,9 @@ class GroupDesign:
         earlier term gives the same factor already is numbered, ``"1|seed#2"``.
     correlation : str
         Name of the correlations in the posterior: ``"cor|seed"``, numbered likewise.
+    kept : tuple of bool
+        Which columns of `common` are not zero in every row fitted (a cell without rows), of whose
+        spread nothing would be known; only those have effects.
     """
 
     factor: str
@@ -57,6 +60,7 @@ class GroupDesign:
     common: Any
     terms: tuple[str, ...] = ()
     correlation: str = ""
+    kept: tuple[bool, ...] = ()
 
     def names(self) -> list[str]:
         """Names of the terms in the posterior, ``"1|seed"``."""
@@ -73,7 +77,7 @@ class GroupDesign:
 
     def columns(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Covariates (rows, k) whose coefficients vary."""
-        return evaluate(self.common, frame)
+        return evaluate(self.common, frame)[:, np.array(self.kept, bool)]
 
     def codes(self, frame: pd.DataFrame) -> NDArray[np.int64]:
         """Level (rows, members) of each row.
@@ -120,9 +124,8 @@ class GroupDesign:
             Whether to centre, or only to scale; by default where effects are correlated: only
             then is the model of the centred columns the same model.
         """
-        parts = parts_of(
-            self.common.terms, dict(zip(self.common.slices, self.sizes(), strict=True))
-        )
+        names = ["Intercept" if effect == "1" else effect for effect in self.effects]
+        parts = parts_of(self.common.terms, dict(zip(names, self.sizes(), strict=True)))
         centre = self.correlated if centre is None else centre
         return centring_of(self.columns(frame), parts, centre=centre)
 
@@ -169,8 +172,9 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
     designs: list[GroupDesign] = []
     for part in group_parts(formula):
         with building(formula, used):
+            written = flat_formula(f"cb_response ~ {part.effects}").split("~", 1)[1]
             matrices = fm.design_matrices(
-                part.effects, used, "error", 0, dict(transformations_namespace)
+                written, used, "error", 0, dict(transformations_namespace)
             )
         common = matrices.common
         if common is None or not common.slices:
@@ -180,10 +184,8 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
         for name in common.slices:
             if np.size(common.terms[name].data) == 0:
                 raise one_level(name, used)
-        effects = {
-            "1" if name == "Intercept" else name: _column_labels(name, common.terms[name])
-            for name in common.slices
-        }
+        without_slashes(common)
+        effects, kept = _effects(common)
         factors = {part.factor: tuple((name,) for name in part.members)}
         if not part.members:
             nested = fm.model_description(f"y ~ 0 + (1|{part.factor})").group_terms
@@ -197,10 +199,33 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
             labels = [np.unique(_labels(used, names)) for names in members]
             designs.append(
                 GroupDesign(
-                    factor, members, reduce(np.union1d, labels), effects, part.correlated, common
+                    factor,
+                    members,
+                    reduce(np.union1d, labels),
+                    effects,
+                    part.correlated,
+                    common,
+                    kept=kept,
                 )
             )
     return _named(designs)
+
+
+def _effects(common: Any) -> tuple[dict[str, tuple[str, ...]], tuple[bool, ...]]:
+    """Labels of the effects of each term whose columns are not all zero, and which columns."""
+    effects: dict[str, tuple[str, ...]] = {}
+    kept: list[bool] = []
+    for name in common.slices:
+        term = common.terms[name]
+        data = np.asarray(term.data, float).reshape(len(term.data), -1)
+        some = (data != 0).any(axis=0)
+        labels = _column_labels(name, term)
+        if some.any():
+            effects["1" if name == "Intercept" else name] = tuple(
+                label for label, one in zip(labels, some, strict=False) if one
+            )
+        kept += some.tolist()
+    return effects, tuple(kept)
 
 
 def _named(designs: Sequence[GroupDesign]) -> list[GroupDesign]:

@@ -17,6 +17,7 @@ from pandas.api import types
 from causalbias.errors import DataError, shown
 from causalbias.models.centring import widen_margins
 from causalbias.models.estimable import estimable
+from causalbias.models.evaluation import portable, without_slashes
 from causalbias.models.formula import (
     as_written,
     building,
@@ -498,27 +499,12 @@ def _leave_out(model: bmb.Model, kept: np.ndarray) -> None:
 
 
 def _without_slashes(model: bmb.Model, common: Any) -> None:
-    """Write divisions in names as ÷: files and trees take / for a path."""
+    """Write divisions in the names of a model's terms as ÷."""
     component = model.parameters[model.family.likelihood.parent]
-    designs = [one for one in (common, component.design.common) if one is not None]
-    for design in designs:
-        for term in design.terms.values():
-            for one in getattr(term, "components", []):
-                one.name = portable(one.name)
-        design.terms = {portable(name): term for name, term in design.terms.items()}
-        design.slices = {portable(name): one for name, one in design.slices.items()}
+    for design in (common, component.design.common):
+        if design is not None:
+            without_slashes(design)
     component.terms = {portable(name): term for name, term in component.terms.items()}
-
-
-def portable(name: str) -> str:
-    """A term's name as a posterior has it.
-
-    Examples
-    --------
-    >>> portable("I(age / 10)")
-    'I(age ÷ 10)'
-    """
-    return name.replace("/", "÷")
 
 
 def _widen_thresholds(model: bmb.Model) -> None:

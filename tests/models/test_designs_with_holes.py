@@ -147,3 +147,13 @@ def by_hand(formula, frame, new):
     if "x" in formula:
         columns += [new["x"] * (new["a"] == one) for one in np.unique(frame["a"])]
     return np.column_stack(columns).astype(float)
+
+
+def test_random_slopes_of_an_empty_cell_are_left_out(rows):
+    g = np.random.default_rng(1).integers(0, 12, len(rows)).astype(str)
+    fit = cb.fit("y ~ a*b + (a:b||g) + (I(x/2)||g)", rows.assign(g=g), draws=100)
+    terms = [name for name in cb.summary(fit).index if name.startswith("sd(")]
+    assert not any("q" in name and "w" in name for name in terms)
+    assert "sd(I(x ÷ 2)|g)" in terms
+    found = cb.summarise(cb.effects(fit, "a", by="b", population="these"))
+    assert found["estimable"].tolist() == [True, True, False]
