@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
 from causalbias.study.columns import EXACT, MISSING_TEXTS
 
 
@@ -48,7 +48,7 @@ def _text(one: object, column: str) -> str:
     if isinstance(one, (float, np.floating)) and float(one).is_integer():
         if abs(float(one)) > EXACT:
             raise DataError(
-                f"{one!r} is a float, in which whole numbers beyond 2^53 are not told apart",
+                f"{shown(one)} is a float, in which whole numbers beyond 2^53 are not told apart",
                 mend="give such labels as text or whole numbers", column=column,
             )  # fmt: skip
         return str(int(one))
