@@ -108,7 +108,7 @@ def response_of(spec: ModelSpec, frame: pd.DataFrame) -> Response:
     --------
     >>> rows = pd.DataFrame({"y": [1.0, 10.0, 100.0], "x": [0, 1, 2]})
     >>> found = response_of(ModelSpec("log10(y) ~ x"), rows)
-    >>> found.text, found.back().outcomes(np.array([2.0])).tolist()
+    >>> found.text, found.back().outcomes(np.array([2.0])).round(6).tolist()
     ('log10(y)', [100.0])
     """
     column = formula_columns(spec.formula)[0]
