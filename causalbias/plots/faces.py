@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL.Image import DecompressionBombError
 
 from causalbias.errors import DataError
+from causalbias.models.levels import canonical, levels_of
 from causalbias.plots.style import ONE_COLUMN, TWO_COLUMNS, finish, label, new_figure, styled
 
 MOST = 400  # faces in a figure: more could not be told apart
@@ -33,7 +34,7 @@ def face_strip(
     images : mapping of stimulus to path or open file
         From `images_of`, or by `open_image`.
     rows, columns : str
-        Factors, in order of their values; ``rows=""`` for one row.
+        Factors, in the order of their levels; ``rows=""`` for one row.
     note : str
         Below the figure.
 
@@ -57,9 +58,9 @@ def face_strip(
     >>> len(cb.plots.face_strip(faces, {"a": path, "b": path}).axes)
     2
     """
+    faces = _selected(faces, rows, columns)
     cells = _cells(faces, images, rows, columns)
-    labels = [list(dict.fromkeys(sorted(one))) for one in zip(*cells, strict=True)]
-    down, across = labels
+    down, across = levels_of(faces[rows]) if rows else [""], levels_of(faces[columns])
     width = ONE_COLUMN if len(across) <= 5 else TWO_COLUMNS
     names = {row: label(row, 14) for row in down}
     longest = max(len(line) for name in names.values() for line in [*name.splitlines(), ""])
@@ -86,10 +87,8 @@ def face_strip(
     return finish(fig, note)
 
 
-def _cells(
-    faces: pd.DataFrame, images: Mapping[str, Any], rows: str, columns: str
-) -> dict[tuple[Any, Any], str]:
-    """Stimulus of each cell."""
+def _selected(faces: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
+    """The faces with the factors of the figure's rows and columns as levels or numbers."""
     wanted = [name for name in ("stimulus", rows, columns) if name]
     missing = [name for name in wanted if name not in faces]
     if missing:
@@ -97,6 +96,22 @@ def _cells(
             f"the faces have no {', '.join(missing)}",
             mend=f"use columns among {', '.join(map(str, faces))}",
         )
+    for name in wanted:
+        blank = faces[name].isna().to_numpy()
+        if blank.any():
+            raise DataError(
+                f"missing in {int(blank.sum()):,} of {len(faces):,} rows",
+                mend="leave those faces out",
+                column=name,
+                row=int(blank.argmax()) + 1,
+            )
+    return faces.assign(**{name: canonical(faces[name]) for name in wanted[1:]})
+
+
+def _cells(
+    faces: pd.DataFrame, images: Mapping[str, Any], rows: str, columns: str
+) -> dict[tuple[Any, Any], str]:
+    """Stimulus of each cell."""
     if not 0 < len(faces) <= MOST:
         raise DataError(f"{len(faces)} faces", mend=f"select 1 to {MOST}, a seed or a group")
     left = [str(one) for one in faces["stimulus"] if one not in images]

@@ -59,7 +59,7 @@ def score_distributions(
     if "other" in counts.dims:
         same = xr.DataArray(counts["group"].values, dims="same")
         counts = counts[["histogram", "n"]].sel(group=same, other=same).swap_dims(same="group")
-    groups = in_order(str(group) for group in counts["group"].values)
+    groups = list(dict.fromkeys(map(str, counts["group"].values)))
     low, high = (
         counts[name].values.reshape(-1, counts.sizes["bin"])[0] for name in ("low", "high")
     )
@@ -191,7 +191,7 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
     table = summarise(ratios, prob=prob)
     table = _labelled(table, _by(ratios["ratio"], "rate_of", "target"))
     index = ["system", "group", *(["target"] if "target" in table else [])]
-    groups, systems = in_order(table["group"]), in_order(table["system"])
+    groups, systems = list(dict.fromkeys(table["group"])), in_order(table["system"])
     wide = table[table.groupby(index)["supported"].transform("all")].set_index(index)
     _check_any(wide)
     fig, grid = new_figure(TWO_COLUMNS, 3.0, ncols=len(systems), squeeze=False, sharex=True,
@@ -279,7 +279,7 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
         if rates.sizes["threshold"] > 1:
             raise DataError("several thresholds", mend="select one with .sel(threshold=...)")
         rates = rates.isel(threshold=0, drop=True)
-    groups = in_order(str(group) for group in rates["group"].values)
+    groups = list(dict.fromkeys(map(str, rates["group"].values)))
     table = summarise(rates, prob=prob).set_index(["group", "other"])
     shape = (len(groups), len(groups))
     rate = table["estimate"].unstack("other").reindex(index=groups, columns=groups).to_numpy()

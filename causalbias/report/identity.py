@@ -81,11 +81,12 @@ def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
 
 
 def _in_order(table: pd.DataFrame, kind: str = "pairs") -> pd.DataFrame:
-    """Labels first, rows of one system and kind of pairs together."""
+    """Labels first, rows of one system and kind of pairs together; levels keep their order."""
     labels = ("system", kind, "race", "reference", "gender", "attribute", "level")
     first = [name for name in labels if name in table]
     rest = [name for name in table if name not in {*first, "step"}]
-    return table[[*first, *rest]].sort_values(first, ignore_index=True)
+    together = [name for name in ("system", kind) if name in table]
+    return table[[*first, *rest]].sort_values(together, kind="stable", ignore_index=True)
 
 
 def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from causalbias.models.levels import canonical, levels_of
 from causalbias.report.content import Plain
 from causalbias.report.plain import always_silent, how_sure, listed, of_every
 from causalbias.studies.identity import Identity
@@ -40,7 +41,7 @@ def plain_words(result: Identity, tables: dict[str, pd.DataFrame]) -> Plain:
 
 def _asked(result: Identity) -> str:
     rows = pd.concat(result.rows.values())
-    races, genders = (sorted(rows[name].astype(str).unique()) for name in ("race", "gender"))
+    races, genders = (levels_of(canonical(rows[name])) for name in ("race", "gender"))
     persons = len(set(rows["seed_a"]) | set(rows["seed_b"]))
     said = (
         f"{persons:,} persons were made up by computer, and each was drawn as {listed(races)}, "

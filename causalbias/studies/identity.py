@@ -17,6 +17,7 @@ from causalbias.agreement.consensus import hcic
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.estimands.rates import error_rates
+from causalbias.models.levels import canonical, levels_of
 from causalbias.models.result import Fit
 from causalbias.studies.parts import fit_one, join
 from causalbias.study.frames import to_frame
@@ -154,7 +155,7 @@ def analyse_identity(
             mend="give pairs that share race, gender and attribute, one member at its reference",
             file="/pairs",
         )
-    races = sorted(set().union(*(one["race"] for one in rows.values())))
+    races = levels_of(canonical(pd.concat([one["race"] for one in rows.values()])))
     reference = USUAL_REFERENCE if USUAL_REFERENCE in races else races[0]
     fits, effect, dose = {}, {}, {}
     outcomes = {side: outcome for side, outcome, _ in sides}

@@ -49,3 +49,12 @@ def test_what_cannot_be_shown_is_named(faces, tmp_path):
     broken.write_bytes(b"not an image")
     with pytest.raises(cb.DataError, match="'age0' cannot be read"):
         cb.plots.face_strip(frame, paths | {"age0": broken})
+
+
+def test_rows_and_columns_are_in_the_order_of_the_levels(tmp_path):
+    sizes = pd.Categorical(["low", "high"], ["low", "high", "huge"], ordered=True)
+    faces = pd.DataFrame({"stimulus": ["a", "b"], "size": sizes})
+    path = tmp_path / "grey.png"
+    matplotlib.image.imsave(path, np.full((8, 8, 3), 0.5))
+    figure = cb.plots.face_strip(faces, {"a": path, "b": path}, rows="", columns="size")
+    assert [axes.get_title() for axes in figure.axes] == ["size low", "high"]
