@@ -155,7 +155,8 @@ def analyse_identity(
             mend="give pairs that share race, gender and attribute, one member at its reference",
             file="/pairs",
         )
-    races = levels_of(canonical(pd.concat([one["race"] for one in rows.values()])))
+    race = canonical(pd.concat([one["race"] for one in rows.values()]))
+    races = [str(one) for one in levels_of(race)]
     reference = USUAL_REFERENCE if USUAL_REFERENCE in races else races[0]
     fits, effect, dose = {}, {}, {}
     outcomes = {side: outcome for side, outcome, _ in sides}
