@@ -47,7 +47,7 @@ def read_table(
     by commas, semicolons (then with decimal commas) or tabs. A column is numbers where all of its
     cells are, written without leading zeros and exact as float64; truth values where all are
     "true" or "false"; else text. What is a missing cell, and what the types of a Parquet file
-    become, says ``docs/columns.md``.
+    become, says ``docs/explanation/columns.md``.
 
     Parameters
     ----------

@@ -142,8 +142,8 @@ def fit(
     if file is not None and (saved := _saved(user_path(file), record)) is not None:
         return saved
     started = time.perf_counter()
-    known = common_model(spec, used).estimable
     sampled = sample(spec, used, method, draws=draws, tune=tune, chains=chains, seed=seed)
+    known = common_model(spec, used).estimable
     result = _assemble(sampled, used, formula_columns(formula)[0])
     result.attrs |= record | {
         "groups": json.dumps(_group_sizes(spec, used)),

@@ -21,6 +21,7 @@ from causalbias.models.centring import centring_of, parts_of
 from causalbias.models.evaluation import evaluate, without_slashes
 from causalbias.models.formula import building, flat_formula, one_level
 from causalbias.models.groups import group_parts
+from causalbias.study.columns import as_texts, check_label_texts, is_number, labels
 
 
 @dataclass(frozen=True)
@@ -196,12 +197,15 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
                 if len(columns) > 1:
                     one_each = used[list(columns)].astype(str).drop_duplicates()
                     check_labels(_labels(one_each, columns), factor)
-            labels = [np.unique(_labels(used, names)) for names in members]
+            found = [np.unique(_labels(used, names)) for names in members]
+            levels = reduce(np.union1d, found)
+            if len(members) > 1:  # each column has been looked at by itself
+                check_label_texts(pd.Series(levels, name=factor), "data")
             designs.append(
                 GroupDesign(
                     factor,
                     members,
-                    reduce(np.union1d, labels),
+                    levels,
                     effects,
                     part.correlated,
                     common,
@@ -279,8 +283,13 @@ def _variables(term: Any) -> set[str]:
 
 
 def _labels(frame: pd.DataFrame, names: tuple[str, ...]) -> NDArray[np.str_]:
-    parts = [frame[name].astype(str).to_numpy(dtype=str) for name in names]
+    parts = [_texts_of(frame[name]) for name in names]
     return reduce(lambda left, right: np.char.add(np.char.add(left, ":"), right), parts)
+
+
+def _texts_of(values: pd.Series) -> NDArray[np.str_]:
+    """A column of a model as labels: a number 7.0 is the level "7"."""
+    return as_texts(labels(values, file="data") if is_number(values) else values)
 
 
 def _column_labels(name: str, term: Any) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import xarray as xr
 from causalbias.arguments import need_fit
 from causalbias.errors import DataError
 from causalbias.models.formula import formula_columns
-from causalbias.models.levels import LEVELS, canonical
+from causalbias.models.levels import LEVELS
 from causalbias.models.spec import ModelSpec, common_model
 from causalbias.models.summary import describe_fit
 
@@ -162,8 +162,6 @@ def frame_of(fit: xr.DataTree) -> pd.DataFrame:
                 values = values.astype(str).astype(object)
             ordered = bool(packed[name].attrs.get("ordered", 0))
             frame[name] = values.astype(pd.CategoricalDtype(levels, ordered=ordered))
-        elif values.dtype.kind not in "iuf":
-            frame[name] = canonical(values.astype(str))
     return frame
 
 

@@ -30,6 +30,7 @@ from causalbias.models.group_design import check_labels
 from causalbias.models.groups import bambi_formula, common_formula, group_parts
 from causalbias.models.levels import LEVELS, canonical
 from causalbias.models.priors import parse_priors
+from causalbias.study.columns import typed
 
 # family: (what its response must be, in words)
 FAMILIES = {
@@ -122,13 +123,10 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     used = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     for name in columns:
         values = frame[name].reset_index(drop=True)
-        _check_known(values, frame)
-        if name in outcome and name not in of_rows:
-            used[name] = _outcome(values)
-        elif name not in of_rows:
-            used[name] = canonical(values)
+        if name in of_rows:
+            used[name] = typed(values, file="data")
         else:
-            used[name] = values
+            used[name] = _outcome(values) if name in outcome else canonical(values)
         _check_known(used[name], frame)
         _check_finite(used[name])
     for name in of_rows:
@@ -177,8 +175,10 @@ def _check_known(values: pd.Series, frame: pd.DataFrame) -> None:
             f"pairs whose members differ in {name!r} have none: leave them out with "
             f"subset=, or use both members' (a group term: mm({name}_a, {name}_b))"
         )
+    written = frame[name].iloc[int(missing.argmax())]
+    told = f", such as {written!r}" if isinstance(written, str) else ""
     raise DataError(
-        f"missing in {int(missing.sum()):,} of {len(values):,} rows",
+        f"missing in {int(missing.sum()):,} of {len(values):,} rows{told}",
         mend=mend,
         file="data",
         column=name,
@@ -210,13 +210,13 @@ def _outcome(values: pd.Series) -> pd.Series:
 
     Ordered categories keep their values where those are whole numbers.
     """
-    if types.is_bool_dtype(values.dtype):
-        return values.astype("int64")
-    ordered = getattr(values.dtype, "ordered", False)
     if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.categories.dtype.kind in "iu":
         return values.cat.remove_unused_categories()
-    found = canonical(values)
-    if isinstance(found.dtype, pd.CategoricalDtype) and not ordered:
+    known = typed(values, file="data")
+    if types.is_bool_dtype(known.dtype):
+        return known.astype("Int64" if known.isna().any() else "int64")
+    found = canonical(known)
+    if isinstance(found.dtype, pd.CategoricalDtype) and not getattr(known.dtype, "ordered", False):
         return found.cat.as_unordered()
     return found
 

@@ -15,6 +15,7 @@ from causalbias.study.columns import (
     is_number,
     labels,
     levels_of,
+    measured,
     pack,
     typed,
     unpack,
@@ -384,8 +385,10 @@ def _machine(
     frame = frame if "status" in frame else frame.assign(status="ok")
     ok = (labels(frame["status"], file=file) == "ok").to_numpy(bool)
     threshold = {"threshold": number_column(0.0)} if "threshold" in frame else {}
+    # Read before it is masked: 0.0 in a failed row is of another type than "0" in others.
+    given = measured(frame["distance"].astype(object).where(ok, None), file=file)
     frame = check_frame(
-        frame.assign(distance=frame["distance"].astype(object).where(ok, 0.0)),
+        frame.assign(distance=given.where(ok, 0.0)),
         {"distance": number_column(0.0)} | threshold,
         text=["pair", "status"],
         levels=["system"],

@@ -3,11 +3,12 @@
 A column is one of numbers, whole numbers, truth values, texts, or levels (a categorical whose
 categories are texts, in the data's order). `typed` makes it so, `labels` makes text of what names
 something (ids, and factors that are no numbers), `pack` and `unpack` carry it through xarray.
-The table in ``docs/columns.md`` says what becomes of each type.
+The table in ``docs/explanation/columns.md`` says what becomes of each type.
 """
 
 import datetime
 import decimal
+import fractions
 import json
 import numbers
 import re
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from causalbias.errors import DataError, shown
 
@@ -72,6 +74,11 @@ def typed(values: pd.Series, *, file: str) -> pd.Series:
     if isinstance(kind, pd.IntervalDtype):
         found = sorted(values.dropna().unique())
         return _levels(values.astype(pd.CategoricalDtype(found, ordered=True)), file)
+    if isinstance(kind, pd.ArrowDtype) and pa.types.is_dictionary(kind.pyarrow_dtype):
+        # The dictionary of an unordered one is in the order in which its values came.
+        plain = values.array.__arrow_array__().to_pandas()
+        plain = plain if kind.pyarrow_dtype.ordered else plain.astype(object)
+        return typed(plain.set_axis(values.index).rename(values.name), file=file)
     if isinstance(kind, pd.SparseDtype):
         return typed(pd.Series(np.asarray(values), values.index, name=values.name), file=file)
     if isinstance(kind, pd.PeriodDtype) or pd.api.types.is_datetime64_any_dtype(kind):
@@ -167,13 +174,37 @@ def levels_of(values: pd.Series) -> np.ndarray:
     """The values of a column that `typed` or `labels` made: levels in their order, others sorted.
 
     Whole numbers written as text are in the order of the numbers.
+
+    Examples
+    --------
+    >>> levels_of(pd.Series(["10", "2", "1"])).tolist()
+    ['1', '2', '10']
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         return np.array(values.cat.remove_unused_categories().cat.categories, dtype=str)
-    found = np.unique(pack(values[values.notna()])[0])
-    if found.dtype.kind == "U" and all(re.fullmatch(r"0|[1-9][0-9]*", one) for one in found):
+    found = np.unique(pack(values[values.notna()].drop_duplicates())[0])
+    if found.dtype.kind == "U" and all(re.fullmatch(r"0|-?[1-9][0-9]*", one) for one in found):
         return np.array(sorted(found.tolist(), key=int), dtype=str)
     return found
+
+
+def label_of(value: object) -> str:
+    """One value as `labels` writes it.
+
+    Examples
+    --------
+    >>> label_of(2.0), label_of(decimal.Decimal("0.50")), label_of(pd.Timestamp("2024-03-01 08:00"))
+    ('2', '0.5', '2024-03-01T08:00:00')
+    """
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal) and value.is_finite():
+        plain = f"{value.normalize():f}"
+        return "0" if plain == "-0" else plain
+    if isinstance(value, float | np.floating) and np.isfinite(value):
+        plain = np.format_float_positional(value, trim="-")
+        return "0" if plain == "-0" else plain
+    return str(value)
 
 
 def is_number(values: pd.Series) -> bool:
@@ -277,7 +308,7 @@ def _levels(values: pd.Series, file: str) -> pd.Series:
     if len(set(kept)) < len(kept):
         twice = next(one for at, one in enumerate(kept) if one in kept[:at])
         raise DataError(
-            f"two categories are written {twice!r}",
+            f"two categories are written alike, {twice!r}",
             mend="rename one of them",
             file=file,
             column=str(values.name),
@@ -320,9 +351,7 @@ def _float_texts(values: pd.Series, file: str) -> pd.Series:
             bad = (values == one).fillna(False).to_numpy(bool)
             raise _at(bad, values, file, "is a float: an id of so many digits has lost some"
                       if np.isfinite(number) else "is no id", WRITE_TEXT)  # fmt: skip
-        texts[number] = (
-            str(int(number)) if number == int(number) else np.format_float_positional(one, trim="-")
-        )
+        texts[number] = label_of(one)
     plain = values.astype("float64")
     return plain.map(texts).astype("str").mask(values.isna())
 
@@ -371,7 +400,7 @@ def _objects(values: pd.Series, file: str) -> pd.Series:
         return _levels(values.astype(pd.CategoricalDtype(found, ordered=True)), file)
     if len(kinds) > 1:
         _check_alike(known, file)
-    told = [one if gone else _told(one) for one, gone in zip(values, missing, strict=True)]
+    told = [one if gone else label_of(one) for one, gone in zip(values, missing, strict=True)]
     return _texts(pd.Series(told, index=values.index, name=values.name, dtype=object), file)
 
 
@@ -381,7 +410,7 @@ def _kind(value: object) -> str | None:
         ("text", (str,)),
         ("truth", (bool, np.bool_)),
         ("whole", (int, np.integer)),
-        ("number", (float, np.floating, decimal.Decimal)),
+        ("number", (float, np.floating, decimal.Decimal, fractions.Fraction)),
         ("date", (datetime.date, datetime.time, pd.Period, np.datetime64)),
         ("duration", (datetime.timedelta, np.timedelta64)),
         ("interval", (pd.Interval,)),
@@ -389,15 +418,6 @@ def _kind(value: object) -> str | None:
     if isinstance(value, numbers.Complex) and not isinstance(value, numbers.Real | np.bool_):
         return None
     return next((name for name, types in tests if isinstance(value, types)), None)
-
-
-def _told(value: object) -> str:
-    """An object as a label."""
-    if isinstance(value, pd.Timestamp | datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _seconds(value: Any) -> float:
@@ -423,9 +443,9 @@ def _check_alike(known: pd.Series, file: str) -> None:
     for at, one in enumerate(known):
         kind = _kind(one)
         kind = "number" if kind == "whole" else kind
-        if types.setdefault(_told(one), kind) != kind:
+        if types.setdefault(label_of(one), kind) != kind:
             raise DataError(
-                f"{shown(one)} and another value of {_told(one)!r} are of two types",
+                f"{shown(one)} and a value of another type are written alike, {label_of(one)!r}",
                 mend="make them all numbers, or all text",
                 file=file,
                 column=str(known.name),

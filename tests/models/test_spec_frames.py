@@ -1,5 +1,7 @@
 """Specifications, and the checks on the rows that a model is given."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -148,3 +150,21 @@ def test_rows_of_a_fit_come_back(slopes_fit, slopes_frame):
         found.astype(slopes_frame.dtypes.to_dict()), slopes_frame, check_like=True
     )
     assert spec_of(slopes_fit) == ModelSpec("y ~ x*kind + (x|g)")
+
+
+@pytest.mark.parametrize("dtype", ["bool", "boolean", "object", "category"])
+def test_truth_values_of_any_dtype_are_a_binary_response(dtype):
+    rows = FRAME.assign(y=pd.Series([True, False, False, True]).astype(dtype))
+    if dtype == "category":
+        refused("y ~ x", rows, "bernoulli")
+    else:
+        assert model_frame(ModelSpec("y ~ x", "bernoulli"), rows)["y"].tolist() == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("option", ["weights", "counts"])
+def test_decimals_weigh_rows_as_floats_do(option):
+    rows = FRAME.assign(w=[Decimal(2), Decimal("1.0"), Decimal(3), Decimal(1)])
+    used = model_frame(ModelSpec("y ~ x", **{option: "w"}), rows)
+    assert used["w"].tolist() == [2.0, 1.0, 3.0, 1.0]
+    gone = rows.assign(w=["2", "NA", "3", "1"])
+    assert refused("y ~ x", gone, **{option: "w"}).row == 2

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import causalbias as cb
 import causalbias.storage  # what it imports sets the recursion limit, which hypothesis watches
 from causalbias import DataError
+from causalbias.models.spec import ModelSpec, model_frame
 from causalbias.study.columns import MISSING_TEXTS, labels, measured, pack, typed, unpack
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/columns.md"
@@ -141,6 +142,76 @@ def test_the_table_names_every_type_that_is_tried_here():
     assert re.findall(r"^\| (.+?) \|", table, re.MULTILINE)[2:] == list(LINES)
     named = PAGE.read_text().split("## What is missing")[1].split("A missing cell is never")[0]
     assert set(re.findall(r"`([^`]+)`", named)) - {"pandas.read_csv", "NAM"} == MISSING_TEXTS - {""}
+
+
+# By line of the table: columns, and a fit's rows: the dtype of numbers, or levels in order.
+FITS = {
+    "whole numbers, of any width, signed or not": [(pd.Series([10, 2], dtype="uint8"), "int64")],
+    "whole numbers with missing cells (nullable, Arrow)": [
+        (pd.Series([1, None], dtype="Int64"), None),
+        (arrow([1, None], pa.uint8()), None),
+    ],
+    "whole numbers beyond 2^53": [
+        (pd.Series([2**60, 3]), ["3", str(2**60)]),
+        (pd.Series([3, -(2**60), -5]), [str(-(2**60)), "-5", "3"]),
+    ],
+    "floats, decimals (`Decimal`, Arrow), sparse numbers": [
+        (pd.Series([1.5, 2.0], dtype="Float64"), "float64"),
+        (pd.Series([decimal.Decimal("1.5"), decimal.Decimal(2)]), "float64"),
+        (pd.Series([1.5, 2.0], dtype=pd.SparseDtype(float)), "float64"),
+        (pd.Series([decimal.Decimal("1.5"), decimal.Decimal("NaN")]), None),
+    ],
+    "durations": [(pd.Series(pd.to_timedelta([90, 60], "s")), "float64")],
+    "booleans": [
+        (pd.Series([True, False]), ["False", "True"]),
+        (pd.Series([True, False], dtype=object), ["False", "True"]),
+        (pd.Series([True, None], dtype="boolean"), None),
+    ],
+    "text (object, `str`, `string`, Arrow)": [
+        (pd.Series(["b", " a", "b"], dtype=object), ["a", "b"]),
+        (pd.Series(["1", "10", "2"], dtype="string"), ["1", "2", "10"]),
+        (arrow(["b", "a"], pa.dictionary(pa.int8(), pa.string())), ["a", "b"]),
+        (pd.Series(["b", "NA"]), None),
+        (pd.Series(["a", "a "]), None),
+    ],
+    "categorical, ordered or not, of anything": [
+        (levels(["b", "a"], ["b", "c", "a"], False), ["b", "a"]),
+        (levels([2.0, 1.0], [2.0, 1.0], True), ["2", "1"]),
+        (arrow(["b", "a"], pa.dictionary(pa.int8(), pa.string(), ordered=True)), ["b", "a"]),
+        (levels(["a", "nan"], ["a", "nan"], False), None),
+    ],
+    "intervals (`pd.cut`)": [
+        (pd.cut(pd.Series([50, 20]), [0, 35, 99, 120]), ["(0, 35]", "(35, 99]"])
+    ],
+    "dates, times, periods": [
+        (pd.Series(pd.to_datetime(["2024-10-01", "2024-09-01"])), ["2024-09-01", "2024-10-01"]),
+        (pd.Series([datetime.time(10), datetime.time(9)]), ["09:00:00", "10:00:00"]),
+    ],
+    "objects of several types": [(pd.Series([1, "b", 2.0]), ["1", "2", "b"])],
+    "complex numbers, bytes, lists": [
+        (given_, None) for given_, _ in LINES["complex numbers, bytes, lists"]
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_column_of_a_fit_becomes_what_the_table_says(line):
+    row = next(one for one in PAGE.read_text().splitlines() if one.startswith(f"| {line} |"))
+    said = row.split("|")[3].strip()
+    for given_, wanted in FITS[line]:
+        frame = pd.DataFrame({"y": np.arange(len(given_)) + 0.5, "v": given_})
+        spec = ModelSpec("y ~ 1 + v + (1|v)")
+        if wanted is None:
+            with pytest.raises(DataError, match="'v'"):
+                model_frame(spec, pd.concat([frame, frame]))
+            continue
+        found = model_frame(spec, pd.concat([frame, frame]))["v"]
+        if isinstance(wanted, str):
+            assert str(found.dtype) == wanted
+            assert said.startswith(wanted)
+        else:
+            assert found.cat.categories.tolist() == wanted
+            assert said.startswith("factor")
 
 
 GOOD = [case for cases in LINES.values() for case in cases if case[1] is not None]

@@ -297,3 +297,16 @@ def test_plain_tree_prints_as_a_study_again():
     study = build(one_pair())
     plain = study.map_over_datasets(lambda dataset: dataset)
     assert repr(as_study(plain)) == repr(study)
+
+
+def test_distances_that_are_text_are_read_beside_rows_that_failed():
+    faces = pd.DataFrame({"stimulus": list("abc"), "seed": list("abc")})
+    pairs = pd.DataFrame({"stimulus_a": list("aab"), "stimulus_b": list("bcc")})
+    rows = {"system": "net", "pair": ["a~b", "a~c", "b~c"], "status": ["ok", "no face", "ok"]}
+    for failed in (None, "", "NA", "failed", 0.0):
+        distances = pd.DataFrame(rows | {"distance": ["0", failed, "0.5"]})
+        study = cb.make_study(factors=["seed"], stimuli=faces, pairs=pairs, distances=distances)
+        np.testing.assert_array_equal(study["machine"]["distance"].values, [[0.0, np.nan, 0.5]])
+    gone = pd.DataFrame(rows | {"distance": ["0", None, "NA"]})
+    with pytest.raises(DataError, match="row 3"):
+        cb.make_study(factors=["seed"], stimuli=faces, pairs=pairs, distances=gone)
