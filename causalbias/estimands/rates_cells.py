@@ -13,7 +13,7 @@ from causalbias.arguments import need_rows
 from causalbias.errors import DataError, shown
 from causalbias.estimands.rates_groups import coded, text_of
 from causalbias.study.frames import to_frame
-from causalbias.study.tables import check_columns
+from causalbias.study.tables import check_columns, checked_status
 
 COHORTS = ("same", "cross", "all")
 FILE = "comparisons"
@@ -469,7 +469,8 @@ def _distances(frame: pd.DataFrame) -> np.ndarray:
     distance = pd.to_numeric(frame["distance"], errors="coerce").to_numpy(float)
     ok = np.ones(len(frame), dtype=bool)
     if "status" in frame:
-        ok = (_whole(frame, "status").astype(str) == "ok").to_numpy()
+        status = checked_status(_whole(frame, "status"), frame["distance"], file=FILE)
+        ok = (status == "ok").to_numpy(bool)
     bad = ok & ~(np.isfinite(distance) & (distance >= 0))
     if bad.any():
         row = int(bad.argmax())

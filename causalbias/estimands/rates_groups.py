@@ -46,7 +46,7 @@ def _text(one: object, column: str) -> str:
     if isinstance(one, (bool, np.bool_)):
         return str(bool(one))
     if isinstance(one, (float, np.floating)) and float(one).is_integer():
-        if abs(float(one)) > EXACT:
+        if abs(float(one)) >= EXACT:
             raise DataError(
                 f"{shown(one)} is a float, in which whole numbers beyond 2^53 are not told apart",
                 mend="give such labels as text or whole numbers", column=column,

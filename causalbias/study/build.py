@@ -24,11 +24,14 @@ from causalbias.study.privacy import pseudonymise, salt_from
 from causalbias.study.tables import (
     at_first,
     check_columns,
+    check_comparisons,
     check_frame,
     check_known,
     check_unique,
+    checked_status,
     named_columns,
     number_column,
+    one_path,
 )
 from causalbias.study.tree import Study
 from causalbias.study.validate import validate
@@ -76,7 +79,8 @@ def make_study(
         faces are one pair, whichever comes first, and a face beside itself is none.
     distances : DataFrame
         Columns `system`, `pair`, `distance` (>= 0, smaller means more alike), optionally
-        `threshold` (one value a system, or none) and `status` ("ok", or why there is no distance).
+        `threshold` (one value a system, or none) and `status` ("ok", in any case, or why there is
+        no distance).
     judgements : DataFrame
         Columns `question`, `score`, optionally `annotator`, and what was judged: `pair`,
         `stimulus`, or factor columns (a cell of the design). With both `pair` and `stimulus`,
@@ -213,13 +217,22 @@ def _checked_stimuli(
 
 
 def _relative(image: pd.Series, file: str) -> pd.Series:
-    r"""Paths with forward slashes: on Windows they are written ``faces\a.png``."""
+    r"""Paths from the folder of the images on, each place written in one way.
+
+    On Windows they are written ``faces\a.png``; ``faces/./a.png`` is the same image too.
+    """
     absolute = image.str.match(r"[A-Za-z]:|\\\\", na=False).to_numpy(bool)
     if absolute.any():
         path = image.iloc[int(absolute.argmax())]
         mend = "write the path from the folder of the images on"
         raise at_first(absolute, "image", file, f"{path!r} is a place on one computer", mend)
-    return image.str.replace("\\", "/", regex=False)
+    found = image.map(one_path, na_action="ignore").astype("str")
+    outside = ((found == "..") | found.str.startswith("../", na=False)).to_numpy(bool)
+    if outside.any():
+        path = image.iloc[int(outside.argmax())]
+        mend = "move it in, or write the path from the folder of the images on"
+        raise at_first(outside, "image", file, f"{path!r} is outside the folder of images", mend)
+    return found
 
 
 def _stimuli_cube(frame: pd.DataFrame, factors: Sequence[str]) -> xr.Dataset:
@@ -335,55 +348,14 @@ def further(
     return kept, notes
 
 
-def check_comparisons(frame: pd.DataFrame, image: pd.Series | None, file: str) -> None:
-    """Refuse a face beside itself, and two faces that are compared twice.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        `pair`, `stimulus_a`, `stimulus_b`.
-    image : Series, optional
-        Image of each stimulus, missing where it is not known: one image is one face.
-    file : str
-
-    Raises
-    ------
-    DataError
-        Naming the rows.
-    """
-    column = "stimulus_a + stimulus_b"
-    faces = [frame["stimulus_a"], frame["stimulus_b"]]
-    if image is not None:
-        of = image.fillna(pd.Series(image.index, index=image.index))
-        faces = [of.loc[one].reset_index(drop=True) for one in faces]
-    codes = np.sort(pd.factorize(pd.concat(faces))[0].reshape(2, -1), axis=0)
-    itself = codes[0] == codes[1]
-    if itself.any():
-        one, other = frame[["stimulus_a", "stimulus_b"]].iloc[int(itself.argmax())]
-        what = f"{one!r} beside itself" if one == other else f"{one!r} and {other!r}, of one image,"
-        what = f"{what} is no comparison" if one == other else f"{what} are no comparison"
-        raise at_first(itself, column, file, what, "leave the row out")
-    keys = pd.DataFrame(codes.T)
-    again = keys.duplicated().to_numpy()
-    if again.any():
-        row = int(again.argmax())
-        first = int((keys == keys.iloc[row]).all(axis=1).to_numpy().argmax())
-        what = (
-            f"{frame['stimulus_a'].iloc[row]!r} and {frame['stimulus_b'].iloc[row]!r} are compared "
-            f"in row {first + 1} already, as pair "
-            f"{frame['pair'].iloc[first]!r}, and here as {frame['pair'].iloc[row]!r}"
-        )
-        mend = "keep one pair of two faces, whichever comes first"
-        raise at_first(again, column, file, what, mend)
-
-
 def _machine(
     frame: pd.DataFrame, pairs: xr.Dataset, metric: str, factors: Sequence[str], file: str
 ) -> tuple[xr.Dataset, list[Note]]:
     check_columns(frame, ["distance"], file=file)
     frame = named_columns(frame, file).reset_index(drop=True)
     frame = frame if "status" in frame else frame.assign(status="ok")
-    ok = (labels(frame["status"], file=file) == "ok").to_numpy(bool)
+    frame = frame.assign(status=checked_status(frame["status"], frame["distance"], file=file))
+    ok = (frame["status"] == "ok").to_numpy(bool)
     threshold = {"threshold": number_column(0.0)} if "threshold" in frame else {}
     # Read before it is masked: 0.0 in a failed row is of another type than "0" in others.
     given = measured(frame["distance"].astype(object).where(ok, None), file=file)

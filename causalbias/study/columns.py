@@ -31,6 +31,7 @@ MISSING_TEXTS = frozenset(
     )
 )
 EXACT = 2**53  # beyond it, not every whole number is a float64
+LOST = "is a float: an id of so many digits has lost some"
 WRITE_TEXT = "give the column as text, as it was written first"
 MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 # What a spreadsheet makes of an id that looks like a number or a date to it.
@@ -347,10 +348,9 @@ def _float_texts(values: pd.Series, file: str) -> pd.Series:
     texts: dict[float, str] = {}
     for one in values.dropna().unique():
         number = float(one)
-        if not np.isfinite(number) or abs(number) > exact:
+        if not np.isfinite(number) or abs(number) >= exact:
             bad = (values == one).fillna(False).to_numpy(bool)
-            raise _at(bad, values, file, "is a float: an id of so many digits has lost some"
-                      if np.isfinite(number) else "is no id", WRITE_TEXT)  # fmt: skip
+            raise _at(bad, values, file, LOST if np.isfinite(number) else "is no id", WRITE_TEXT)
         texts[number] = label_of(one)
     plain = values.astype("float64")
     return plain.map(texts).astype("str").mask(values.isna())
@@ -442,6 +442,8 @@ def _check_alike(known: pd.Series, file: str) -> None:
     types: dict[str, str | None] = {}
     for at, one in enumerate(known):
         kind = _kind(one)
+        if isinstance(one, float) and one.is_integer() and abs(one) >= EXACT:
+            raise _at((known == one).to_numpy(bool), known, file, LOST, WRITE_TEXT)
         kind = "number" if kind == "whole" else kind
         if types.setdefault(label_of(one), kind) != kind:
             raise DataError(

@@ -1,5 +1,6 @@
 """Checks on tidy frames: every failure is one DataError that names file, column, row and mend."""
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -179,6 +180,107 @@ def check_known(
 def _digits(label: object) -> str:
     """A label without what a spreadsheet or pandas takes from numbers, or adds to them."""
     return re.sub(r"\.0+$", "", str(label)).lstrip("0") or "0"
+
+
+def one_path(path: str) -> str:
+    r"""A path with forward slashes, and without steps that lead nowhere.
+
+    Examples
+    --------
+    >>> one_path(r"faces\.\old\..\a.png")
+    'faces/a.png'
+    """
+    plain = posixpath.normpath(path.replace("\\", "/"))
+    return "/" + plain.lstrip("/") if plain.startswith("/") else plain
+
+
+def check_comparisons(frame: pd.DataFrame, image: pd.Series | None, file: str) -> None:
+    """Refuse a face beside itself, and two faces that are compared twice.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        `pair`, `stimulus_a`, `stimulus_b`.
+    image : Series, optional
+        Image of each stimulus, missing where it is not known: one image is one face.
+    file : str
+
+    Raises
+    ------
+    DataError
+        Naming the rows.
+    """
+    column = "stimulus_a + stimulus_b"
+    faces = [frame["stimulus_a"], frame["stimulus_b"]]
+    if image is not None:
+        paths = image.map(one_path, na_action="ignore")
+        of = paths.fillna(pd.Series(image.index, index=image.index))
+        faces = [of.loc[one].reset_index(drop=True) for one in faces]
+    codes = np.sort(pd.factorize(pd.concat(faces))[0].reshape(2, -1), axis=0)
+    itself = codes[0] == codes[1]
+    if itself.any():
+        one, other = frame[["stimulus_a", "stimulus_b"]].iloc[int(itself.argmax())]
+        what = f"{one!r} beside itself" if one == other else f"{one!r} and {other!r}, of one image,"
+        what = f"{what} is no comparison" if one == other else f"{what} are no comparison"
+        raise at_first(itself, column, file, what, "leave the row out")
+    keys = pd.DataFrame(codes.T)
+    again = keys.duplicated().to_numpy()
+    if again.any():
+        row = int(again.argmax())
+        first = int((keys == keys.iloc[row]).all(axis=1).to_numpy().argmax())
+        what = (
+            f"{frame['stimulus_a'].iloc[row]!r} and {frame['stimulus_b'].iloc[row]!r} are compared "
+            f"in row {first + 1} already, as pair "
+            f"{frame['pair'].iloc[first]!r}, and here as {frame['pair'].iloc[row]!r}"
+        )
+        mend = "keep one pair of two faces, whichever comes first"
+        raise at_first(again, column, file, what, mend)
+
+
+def checked_status(status: pd.Series, distance: pd.Series, *, file: str) -> pd.Series:
+    """Why there is no distance, or "ok": which may be written in any case, spaces around it.
+
+    Parameters
+    ----------
+    status, distance : Series
+        With the same default index, or a part of one.
+    file : str
+
+    Returns
+    -------
+    Series
+        Of type str. Missing cells stay missing.
+
+    Raises
+    ------
+    DataError
+        If there is a distance beside a status that is not "ok": it would be lost.
+
+    Examples
+    --------
+    >>> both = pd.DataFrame({"status": ["OK ", "no face"], "distance": [0.3, None]})
+    >>> checked_status(both["status"], both["distance"], file="distances").tolist()
+    ['ok', 'no face']
+    """
+
+    def written(one: object) -> object:
+        return "ok" if isinstance(one, str) and one.strip().casefold() == "ok" else one
+
+    plain = status.astype(object).map(written).rename("status")
+    found = labels(plain, file=file).astype("str")
+    value = pd.to_numeric(distance.astype(object), errors="coerce").to_numpy(float, na_value=np.nan)
+    lost = (found.notna() & (found != "ok")).to_numpy(bool) & np.isfinite(value)
+    if lost.any():
+        row = int(lost.argmax())
+        more = f" ({int(lost.sum()):,} such rows)" if lost.sum() > 1 else ""
+        raise DataError(
+            f"the status is {found.iloc[row]!r}, and there is a distance, {value[row]:g}{more}",
+            mend='write "ok" as its status, or leave the distance blank',
+            file=file,
+            column="status",
+            row=int(status.index[row]) + 1,
+        )
+    return found
 
 
 def at_first(bad: Any, column: str, file: str, problem: str, mend: str) -> DataError:

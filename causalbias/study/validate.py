@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError, shown
+from causalbias.study.tables import check_comparisons
 from causalbias.study.tree import group_of
 
 # group: (dims that must be there, coordinates and variables that must be there)
@@ -92,6 +93,25 @@ def _check_pairs(study: xr.DataTree) -> None:
     known = np.unique(group_of(study, "stimuli")["stimulus"].values)
     for side in ("stimulus_a", "stimulus_b"):
         _check_labels(group_of(study, "pairs")[side].values, known, "/pairs", side, "/stimuli")
+    stimuli, pairs = group_of(study, "stimuli"), group_of(study, "pairs")
+    names = stimuli["stimulus"].values.ravel()
+    there = names != ""
+    faces = pd.Index(names[there])
+    if not faces.is_unique:
+        raise DataError(
+            f"{shown(faces[faces.duplicated()][0])} occurs more than once",
+            mend="give every face an id of its own",
+            file="/stimuli",
+            column="stimulus",
+        )
+    image = None
+    if "image" in stimuli:
+        paths = stimuli["image"].broadcast_like(stimuli["stimulus"])
+        told = paths.transpose(*stimuli["stimulus"].dims).values.ravel()[there]
+        image = pd.Series(told, index=faces, dtype="str").replace("", np.nan)
+    columns = ("pair", "stimulus_a", "stimulus_b")
+    frame = pd.DataFrame({name: pairs[name].values for name in columns})
+    check_comparisons(frame, image, "/pairs")
 
 
 def _check_machine(study: xr.DataTree) -> None:
@@ -106,6 +126,17 @@ def _check_machine(study: xr.DataTree) -> None:
         "/pairs",
     )
     distance, status = machine["distance"].values, machine["status"].values
+    lost = (status != "ok") & np.isfinite(distance)
+    if lost.any():
+        system, pair = (int(index[0]) for index in np.nonzero(lost))
+        raise DataError(
+            f"system {machine['system'].values[system]}, pair {machine['pair'].values[pair]}: "
+            f"status {shown(status[system, pair])} beside the distance "
+            f"{distance[system, pair]:g} ({int(lost.sum()):,} such values)",
+            mend='write "ok" as the status, or make the distance NaN',
+            file="/machine",
+            column="status",
+        )
     bad = (status == "ok") & ~(np.isfinite(distance) & (distance >= 0))
     if bad.any():
         system, pair = (int(index[0]) for index in np.nonzero(bad))

@@ -303,7 +303,7 @@ def test_distances_that_are_text_are_read_beside_rows_that_failed():
     faces = pd.DataFrame({"stimulus": list("abc"), "seed": list("abc")})
     pairs = pd.DataFrame({"stimulus_a": list("aab"), "stimulus_b": list("bcc")})
     rows = {"system": "net", "pair": ["a~b", "a~c", "b~c"], "status": ["ok", "no face", "ok"]}
-    for failed in (None, "", "NA", "failed", 0.0):
+    for failed in (None, "", "NA", "failed", np.nan):
         distances = pd.DataFrame(rows | {"distance": ["0", failed, "0.5"]})
         study = cb.make_study(factors=["seed"], stimuli=faces, pairs=pairs, distances=distances)
         np.testing.assert_array_equal(study["machine"]["distance"].values, [[0.0, np.nan, 0.5]])

@@ -28,7 +28,7 @@ from causalbias.datasets.release.layout import (
 from causalbias.errors import DataError
 from causalbias.memory import check_file
 from causalbias.study.columns import labels
-from causalbias.study.tables import check_frame, named_columns, number_column
+from causalbias.study.tables import check_frame, checked_status, named_columns, number_column
 
 # For one question: our column ("image", or "image_a" and "image_b", "annotator", "score") to the
 # file's column, or to several of them where annotators lie side by side.
@@ -294,6 +294,8 @@ def read_distances(
     if "status" not in frame:
         frame["status"] = "ok"
     frame["status"] = frame["status"].fillna("ok")
+    if "distance" in frame:
+        frame["status"] = checked_status(frame["status"], frame["distance"], file=path.name)
     failed = (frame["status"] != "ok").to_numpy()
     if "distance" in frame and failed.any():
         frame["distance"] = frame["distance"].astype(object).mask(failed, 0.0)

@@ -1,0 +1,134 @@
+"""Frames as people have them: statuses, paths, ids that are floats; trees built by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import causalbias as cb
+from causalbias import DataError
+from causalbias.study.tree import as_study
+
+
+def frames(**more):
+    """Two faces of one person and one of another, two pairs, a distance each, two judgements."""
+    made = {
+        "stimuli": pd.DataFrame(
+            {"stimulus": ["a", "b", "c"], "seed": ["1", "1", "2"], "level": [0, 1, 0]}
+        ),
+        "pairs": pd.DataFrame({"stimulus_a": ["a", "a"], "stimulus_b": ["b", "c"]}),
+        "distances": pd.DataFrame(
+            {"system": "n", "pair": ["a~b", "a~c"], "distance": [0.3, 0.9], "status": "ok"}
+        ),
+        "judgements": pd.DataFrame(
+            {"annotator": ["x", "y"], "question": "q", "pair": ["a~b", "a~c"], "score": [1, 2]}
+        ),
+    }
+    return made | more
+
+
+def build(*, factors=("seed", "level"), scales=(0, 4), **given):
+    return cb.make_study(factors=factors, scales=scales, salt=b"s", **frames(**given))
+
+
+def plain(status, distance):
+    """Comparisons without a study: four genuine pairs and four impostors."""
+    return pd.DataFrame(
+        {
+            "seed_a": list("12345678"),
+            "seed_b": list("12346785"),
+            "same_identity": [True] * 4 + [False] * 4,
+            "race": ["x"] * 8,
+            "distance": distance,
+            "status": status,
+        }
+    )
+
+
+@pytest.mark.parametrize("written", ["ok", "OK", "Ok", " ok", "oK "])
+def test_ok_is_taken_however_it_is_written(written):
+    distances = frames()["distances"].assign(status=["ok", written])
+    machine = cb.to_frame(build(distances=distances), "machine")
+    assert machine["distance"].tolist() == [0.3, 0.9]
+    assert machine["status"].tolist() == ["ok", "ok"]
+    near, far = [0.1, 0.2, 0.3, 0.4], [0.6, 0.7, 0.8, 0.9]
+    rates = [
+        cb.error_rates(plain(status, near + far), "race", threshold=0.65)
+        for status in (["ok"] * 8, ["ok", written] * 4)
+    ]
+    xr.testing.assert_identical(*rates)
+
+
+@pytest.mark.parametrize("written", ["success", "True", True, 1, "failed"])
+def test_a_distance_beside_a_status_that_is_not_ok_is_never_lost(written):
+    distances = frames()["distances"].assign(status=pd.Series(["ok", written], dtype=object))
+    with pytest.raises(DataError, match=r"distances, column 'status', row 2.*0\.9.*write \"ok\""):
+        build(distances=distances)
+    status = pd.Series(["ok"] * 7 + [written], dtype=object)
+    with pytest.raises(DataError, match="column 'status', row 8"):
+        cb.error_rates(plain(status, np.arange(8) / 10), "race", threshold=0.5)
+    blank = distances.assign(distance=[0.3, np.nan])
+    told = cb.to_frame(build(distances=blank), "machine")
+    assert told["status"].tolist() == ["ok", str(written)]
+
+
+def test_a_status_that_hides_a_distance_is_refused_in_a_tree_built_by_hand():
+    study = build()
+    study["machine"]["status"][:] = "OK"
+    with pytest.raises(DataError, match="/machine, column 'status'"):
+        cb.validate(study)
+
+
+@pytest.mark.parametrize(("kind", "exact"), [("float16", 11), ("float32", 24), ("float64", 53)])
+def test_floats_that_may_have_lost_a_digit_are_no_ids(kind, exact):
+    below, at = 2.0**exact - 1, 2.0**exact
+    faces = frames()["stimuli"]
+    with pytest.raises(DataError, match=r"column 'seed', row 1.*lost"):
+        build(stimuli=faces.assign(seed=np.array([at, at + 1, below], dtype=kind)))
+    pairs = cb.to_frame(
+        build(stimuli=faces.assign(seed=np.array([below, below, 1], dtype=kind))), "pairs"
+    )
+    assert pairs["same_identity"].tolist() == [True, False]
+    mixed = pd.Series([float(at), "x", "y"], dtype=object)
+    if kind == "float64":
+        with pytest.raises(DataError, match=r"column 'seed', row 1.*lost"):
+            build(stimuli=faces.assign(seed=mixed))
+
+
+@pytest.mark.parametrize("other", ["./f/a.png", "f//a.png", "f/b/../a.png", "f\\a.png"])
+def test_one_image_is_one_face_however_its_path_is_written(other):
+    faces = frames()["stimuli"].assign(image=["f/a.png", other, "f/c.png"])
+    with pytest.raises(DataError, match="of one image"):
+        build(stimuli=faces)
+    told = build(stimuli=faces.assign(image=["f/a.png", other + "x", "./f/c.png"]))
+    assert cb.to_frame(told, "stimuli").set_index("stimulus")["image"].tolist() == [
+        "f/a.png", "f/a.pngx", "f/c.png",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["../a.png", "f/../../a.png", "..\\a.png"])
+def test_a_path_that_leads_out_of_the_folder_is_refused(path):
+    faces = frames()["stimuli"].assign(image=["f/a.png", path, "f/c.png"])
+    with pytest.raises(DataError, match=r"row 2.*outside"):
+        build(stimuli=faces)
+
+
+@pytest.mark.parametrize(
+    ("sides", "problem"),
+    [
+        ((["a", "a"], ["b", "a"]), "beside itself"),
+        ((["a", "b"], ["b", "a"]), "are compared in row 1 already"),
+    ],
+)
+def test_trees_built_by_hand_have_no_pair_twice_and_no_face_beside_itself(sides, problem):
+    study = as_study(build())
+    pairs = study["pairs"].to_dataset().drop_vars(["stimulus_a", "stimulus_b"])
+    study["pairs"] = xr.DataTree(
+        pairs.assign_coords(stimulus_a=("pair", sides[0]), stimulus_b=("pair", sides[1]))
+    )
+    with pytest.raises(DataError, match=f"/pairs.*{problem}"):
+        cb.validate(study)
+    study = build(stimuli=frames()["stimuli"].assign(image=["a.png", "b.png", "c.png"]))
+    study["stimuli"]["image"][:] = "one.png"
+    with pytest.raises(DataError, match="of one image"):
+        cb.validate(study)
