@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from causalbias.arguments import names_in
 from causalbias.errors import DataError
 
 RESAMPLES = 2000
@@ -66,8 +67,7 @@ def error_consistency(
     >>> error_consistency(rows, "human", "net", clusters="seed")["kappa"].tolist()
     [0.5]
     """
-    clusters = [clusters] if isinstance(clusters, str) else list(clusters)
-    by = [by] if isinstance(by, str) else list(by)
+    clusters, by = list(names_in(clusters, "clusters")), list(names_in(by, "by"))
     for name in (first, second, *clusters, *by):
         if name not in frame:
             raise DataError(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import names_in
 from causalbias.design.enlarge import Enlarger, deal
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
@@ -127,7 +128,7 @@ def power(
     >>> table[["annotator", "level"]].values.tolist()
     [[10, 1], [10, 2], [40, 1], [40, 2]]
     """
-    over, others = [over] if isinstance(over, str) else list(over), dict(others or {})
+    over, others = list(names_in(over, "over")), dict(others or {})
     spec = spec_of(pilot)
     larger = Enlarger(spec, frame_of(pilot), over)
     _check(spec, larger, sizes, others)
@@ -137,6 +138,13 @@ def power(
     if stacked.ndim != 2:
         raise DataError(
             f"scale {scale!r} has an effect for each category", mend="use response, link or latent"
+        )
+    missing = stacked.isnull().any("sample")
+    if missing.any():
+        raise DataError(
+            f"the pilot tells of no effect of {variable} "
+            + ", ".join(map(str, stacked[variable].values[missing.values].tolist())),
+            mend="leave out the interaction whose cells are empty, or give its term a prior",
         )
     truth = stacked.transpose("sample", variable).values
     plans = [dict(zip(("", *others), one, strict=True)) for one in product(sizes, *others.values())]

@@ -12,7 +12,7 @@ from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, outcome_of, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
-from causalbias.estimands.summaries import SAMPLE, marked, per_unit
+from causalbias.estimands.summaries import SAMPLE, marked, per_unit, probability
 from causalbias.models.levels import Level, find_level, levels_of
 from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, model_of, spec_of
@@ -75,7 +75,9 @@ def compare(
         Dims (chain, draw, unit, variable, *by): ``difference`` (b - a), ``excess`` (abs(b) -
         abs(a)), ``effect_a``, ``effect_b``, ``ratio`` (b / a); and (unit, variable, *by):
         ``p_larger``, the posterior probability that b's effect is the larger in size,
-        ``bounded`` as in `per_unit`, ``n_a``, ``n_b`` (rows). For equivalence see `equivalence`.
+        ``bounded`` as in `per_unit`, ``n_a``, ``n_b`` (rows). Where an effect is not estimable in
+        one of the fits the draws are missing and ``estimable`` (unit, variable, *by) is False;
+        where only a prior tells of one, ``by_prior`` is True. For equivalence see `equivalence`.
 
     Raises
     ------
@@ -127,12 +129,20 @@ def compare(
             "effect_a": one,
             "effect_b": two,
             "ratio": ratio["ratio"],
-            "p_larger": (abs(two) > abs(one)).mean(SAMPLE),
+            "p_larger": probability(abs(two) > abs(one), one, two),
             "bounded": ratio["bounded"],
             "n_a": first["n"],
             "n_b": second["n"],
         }
     )
+    # A cell without rows in either fit is left out of tables; one that is not estimable is not.
+    without_rows = (first["n"] == 0) | (second["n"] == 0)
+    estimable = result["difference"].notnull().all(SAMPLE) | without_rows
+    if not estimable.all():
+        result["estimable"] = estimable
+    by_prior = [each["by_prior"] for each in (first, second) if "by_prior" in each]
+    if by_prior:
+        result["by_prior"] = sum(by_prior[1:], by_prior[0]) > 0
     populations = [one.attrs["population"] for one in found]
     whose = " and ".join(dict.fromkeys(populations))
     return marked(result, a, b).assign_attrs(

@@ -17,7 +17,7 @@ from causalbias.estimands.predictor import (
     total_group_variance,
 )
 from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
-from causalbias.estimands.summaries import marked
+from causalbias.estimands.summaries import SAMPLE, marked
 from causalbias.models.formula import formula_columns, proportion
 from causalbias.models.group_design import group_designs
 from causalbias.models.groups import common_formula
@@ -56,7 +56,9 @@ def heterogeneity(
         ``share_flipped`` (chain, draw, variable): share of the levels of `over` whose effect has
         the opposite sign of their mean, at most a half or so; ``sd``: standard deviation of the
         effects between them; ``mean``: of the effects, each level of `over` counting alike;
-        ``groups``: how many.
+        ``groups`` (variable): how many these are. Levels of `over` whose effect is not estimable
+        do not count; where there are such, ``groups_left_out`` (variable) says how many, and
+        ``estimable`` (variable) is False where none is left.
 
     Raises
     ------
@@ -70,8 +72,8 @@ def heterogeneity(
     >>> fit = cb.fit("distance ~ race + (1|seed) + (1|seed:race)", study, draws=100,
     ...              subset="same_identity and system == 'ResNet-34'")
     >>> found = cb.heterogeneity(fit, "race")
-    >>> found["share_flipped"].dims, int(found["groups"])
-    (('chain', 'draw', 'race'), 4)
+    >>> found["share_flipped"].dims, found["groups"].values.tolist()
+    (('chain', 'draw', 'race'), [4, 4, 4])
     """
     name_in(over, "over")
     # Of these levels: each one's own effect is what is asked about.
@@ -86,15 +88,19 @@ def heterogeneity(
             mend=f"add ({variable}|{over}) or (1|{over}:{variable}) to the formula",
         )
     each = by_group["effect"]
+    known = each.notnull().all(SAMPLE)
+    groups = known.sum(over)
     mean = each.mean(over)
     found = xr.Dataset(
         {
-            "share_flipped": (np.sign(each) == -np.sign(mean)).mean(over),
-            "sd": each.std(over, ddof=1),
+            "share_flipped": (np.sign(each) == -np.sign(mean)).where(known).mean(over),
+            "sd": each.where(groups > 1).std(over, ddof=1),
             "mean": mean,
-            "groups": each.sizes[over],
+            "groups": groups,
         }
     )
+    if not known.all():
+        found = found.assign(groups_left_out=each.sizes[over] - groups, estimable=groups > 0)
     told = f"{by_group.attrs['estimand']}, how it differs between {over}s"
     return marked(found, fit).assign_attrs(by_group.attrs, estimand=told)
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from causalbias.arguments import as_draws, mapping_in, number_in, two_in
 from causalbias.errors import DataError, shown
-from causalbias.estimands.summaries import SAMPLE, drawn, marked
+from causalbias.estimands.summaries import SAMPLE, drawn, marked, probability
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -47,12 +47,14 @@ def hypotheses(
     -------
     Dataset
         ``value`` (chain, draw, hypothesis). `summarise` gives its probability of being above
-        zero, `equivalence` that of being negligible.
+        zero, `equivalence` that of being negligible. Where an expression uses what is not
+        estimable, ``estimable`` (hypothesis) is False and its draws are missing.
 
     Raises
     ------
     DataError
-        If an expression cannot be read, calls something else, or names a label that is not there.
+        If an expression cannot be read, calls something else, names a label that is not there or
+        a cell without rows, or has no value in some draws (the logarithm of a negative effect).
 
     Examples
     --------
@@ -73,21 +75,58 @@ def hypotheses(
     draws = as_draws(draws)
     name = drawn(draws, of)
     values = draws[name]
-    found = []
+    found, cells = [], []
     for text in expressions.values():
+        tree = _parse(text)
         try:
-            read = _evaluate(_parse(text), values, name, text)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                read = _evaluate(tree, values, name, text)
         except (ZeroDivisionError, OverflowError) as error:
             raise _unreadable(text, str(error)) from None
         if not isinstance(read, xr.DataArray):
             raise DataError(f"{text!r} is of no draws", mend=f"use {_example(values, name)}")
+        cells.append([draws.sel(one) for one in _used(tree, values)])
+        _check_values(read, cells[-1], name, text)
         found.append(read.reset_coords(drop=True))
     index = pd.Index(list(expressions), name="hypothesis")
     joined = xr.concat(found, index).transpose(*SAMPLE, "hypothesis").rename("value")
     kept = ("outcome", "scale", "population", "held", "rows", "threshold")
     attrs = {key: draws.attrs[key] for key in kept if key in draws.attrs}
-    together = marked(joined.to_dataset(), draws)
-    return together.assign_attrs(attrs, estimand="; ".join(expressions.values()))
+    marks = {}
+    if "estimable" in draws:
+        marks["estimable"] = [all(one["estimable"].item() for one in used) for used in cells]
+    if "by_prior" in draws:
+        marks["by_prior"] = [any(one["by_prior"].item() for one in used) for used in cells]
+    values_found = joined.to_dataset().assign(
+        {key: ("hypothesis", np.array(one)) for key, one in marks.items()}
+    )
+    return marked(values_found, draws).assign_attrs(attrs, estimand="; ".join(expressions.values()))
+
+
+def _used(tree: ast.expr, values: xr.DataArray) -> list[dict[str, Any]]:
+    """The cells that an expression which was read uses, as labels by dim."""
+    dims = [str(dim) for dim in values.dims if dim not in SAMPLE]
+    slices = [one.slice for one in ast.walk(tree) if isinstance(one, ast.Subscript)]
+    if not dims:
+        return [{}]
+    labels = [ast.literal_eval(one) for one in slices]
+    return [
+        dict(zip(dims, one if isinstance(one, tuple) else (one,), strict=True)) for one in labels
+    ]
+
+
+def _check_values(read: xr.DataArray, cells: list[xr.Dataset], name: str, text: str) -> None:
+    """Raise where a hypothesis has no value in some draws, though what it uses is estimable."""
+    if any("estimable" in one and not one["estimable"].item() for one in cells):
+        return
+    if any(bool(one[name].isnull().any()) for one in cells):
+        raise DataError(f"{text!r} uses a cell without rows", mend="name cells that have rows")
+    missing = int(read.isnull().sum())
+    if missing:
+        raise DataError(
+            f"{text!r} has no value in {missing:,} of {read.size:,} draws",
+            mend="ask for something that every draw has: no log or sqrt of what may be negative",
+        )
 
 
 def equivalence(
@@ -115,7 +154,8 @@ def equivalence(
         The same with ``p_below``, ``p_rope``, ``p_above`` (posterior probabilities of being
         below, within and above the ROPE; they add up to one) and ``verdict``: "equivalent" where
         the interval lies within the ROPE, "different" where it lies outside, else "undecided"
-        (Kruschke 2018, with an equal-tailed interval).
+        (Kruschke 2018, with an equal-tailed interval). Of what is not estimable the probabilities
+        are missing and the verdict is "not estimable".
 
     Raises
     ------
@@ -135,15 +175,16 @@ def equivalence(
         raise DataError(f"the ROPE {low:g} to {high:g} is empty", mend="give (lower, upper)")
     draws = as_draws(draws)
     values = draws[drawn(draws, of)]
-    ends = values.quantile([(1 - prob) / 2, (1 + prob) / 2], dim=SAMPLE)
+    ends = values.quantile([(1 - prob) / 2, (1 + prob) / 2], dim=SAMPLE, skipna=False)
     lower, upper = (ends.isel(quantile=at, drop=True) for at in (0, 1))
     verdict = xr.where((lower >= low) & (upper <= high), "equivalent", "undecided")
-    below, above = (values < low).mean(SAMPLE), (values > high).mean(SAMPLE)
+    verdict = xr.where((lower > high) | (upper < low), "different", verdict)
+    below, above = (probability(one, values) for one in (values < low, values > high))
     judged = draws.assign(
         p_below=below,
         p_rope=1 - below - above,
         p_above=above,
-        verdict=xr.where((lower > high) | (upper < low), "different", verdict),
+        verdict=xr.where(below.isnull(), "not estimable", verdict),
     )
     return marked(judged, draws).assign_attrs(rope=f"{low:g} to {high:g}")
 

@@ -60,7 +60,7 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         "sd": values.std(SAMPLE, ddof=1, skipna=False),
         "lower": interval.isel(quantile=0, drop=True),
         "upper": interval.isel(quantile=1, drop=True),
-        "p_positive": (values > 0).mean(SAMPLE),
+        "p_positive": probability(values > 0, values),
     }
     columns |= {
         str(key): value
@@ -73,17 +73,19 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         frame = table.to_dataframe(dim_order=dims).reset_index()
     else:
         frame = pd.DataFrame({key: [column.item()] for key, column in table.data_vars.items()})
-    kept = frame["estimate"].notna()
+    known = frame["estimate"].notna()
+    kept = known.copy()
     if "estimable" in frame:
-        kept |= ~frame["estimable"].astype(bool)
-        frame.loc[~frame["estimable"].astype(bool), "p_positive"] = np.nan
-    frame = frame[kept].reset_index(drop=True)
+        frame["estimable"] = frame["estimable"].astype(bool) | known
+        kept |= ~frame["estimable"]
+    frame, known = frame[kept].reset_index(drop=True), known[kept].reset_index(drop=True)
     if "interval" in frame:  # of ratios of error rates
         frame = _one_sided(frame, values, prob, float(draws.attrs["least"]))
     if "bounded" in frame:
         frame["sd"] = np.nan  # a ratio has none
         least = draws.attrs.get("least", -np.inf)
-        frame.loc[~frame["bounded"].astype(bool), ["lower", "upper"]] = least, np.inf
+        unbounded = known & ~frame["bounded"].astype(bool)
+        frame.loc[unbounded, ["lower", "upper"]] = least, np.inf
     if "supported" in frame:
         below = ~frame["supported"].astype(bool)
         frame.loc[below, ["estimate", "sd", "p_positive"]] = np.nan
@@ -238,10 +240,36 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
         if kind_of(values) != DRAWS or not isinstance(values, xr.DataArray):
             raise not_what(values, DRAWS)
     tail = (1 - number_in(prob, "prob", 0, 1)) / 2
-    positive = (change > 0).mean(SAMPLE)
+    positive = probability(change > 0, change)
     sure = np.maximum(positive, 1 - positive)
     found = xr.Dataset({"ratio": outcome / change, "bounded": sure > 1 - tail, "p_sign": sure})
     return marked(found, outcome, change)
+
+
+def probability(condition: xr.DataArray, *values: xr.DataArray) -> xr.DataArray:
+    """Posterior probability of a condition on draws; missing where any of its values is.
+
+    A comparison with a missing value is False, and its share of the draws would be a certainty
+    about what is not known.
+
+    Parameters
+    ----------
+    condition : DataArray of bool
+        Dims (chain, draw, ...).
+    *values : DataArray
+        What the condition compares, with the same dims.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> draws = xr.DataArray([[[1.0, np.nan], [-2.0, np.nan]]], dims=("chain", "draw", "race"))
+    >>> probability(draws > 0, draws).values.tolist()
+    [0.5, nan]
+    """
+    found = condition.mean(SAMPLE)
+    for one in values:
+        found = found.where(one.notnull().all(SAMPLE))
+    return found
 
 
 def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
@@ -259,6 +287,11 @@ def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
     DataArray
         Dims (`dim`, rank, ...); sums to one over either.
 
+    Raises
+    ------
+    DataError
+        If draws of a level are missing, as of one that is not estimable, naming it.
+
     Examples
     --------
     >>> import numpy as np, xarray as xr
@@ -269,6 +302,13 @@ def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
     if kind_of(draws) != DRAWS or not isinstance(draws, xr.DataArray):
         raise not_what(draws, DRAWS)
     name_in(dim, "dim", *(str(one) for one in draws.dims if one not in SAMPLE))
+    missing = draws.isnull().any([one for one in draws.dims if one != dim])
+    if missing.any():
+        levels = [str(one) for one in draws[dim].values[missing.values].tolist()]
+        raise DataError(
+            f"{dim} {', '.join(levels)} cannot be ranked: its draws are missing",
+            mend=f"leave out what is not estimable with .sel or .drop_sel({dim}={levels})",
+        )
     ranks = xr.apply_ufunc(
         lambda values: np.argsort(np.argsort(-values, axis=-1), axis=-1) + 1,
         draws,
@@ -277,6 +317,6 @@ def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
     )
     positions = np.arange(1, draws.sizes[dim] + 1)
     index = xr.DataArray(positions, dims="rank", coords={"rank": positions})
-    probabilities = (ranks == index).mean(SAMPLE)
-    found = probabilities.transpose(dim, "rank", ...).rename("probability")
+    found = probability(ranks == index)
+    found = found.transpose(dim, "rank", ...).rename("probability")
     return marked(found.to_dataset(), draws)["probability"]

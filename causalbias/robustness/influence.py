@@ -61,8 +61,9 @@ def influence(
     -------
     Dataset
         Dims (left_out, ...): ``estimate``, ``lower``, ``upper`` without it; ``shift``: change of
-        the estimate in the whole fit's posterior standard deviations; ``overturned``: whether the
-        interval then holds zero and did not, or the other way round; and (left_out): ``rows``
+        the estimate in the whole fit's posterior standard deviations; ``overturned``: 1 where the
+        interval then holds zero and did not, or the other way round, else 0, missing where either
+        interval is; and (left_out): ``rows``
         left out, ``refitted``, ``pareto_k`` of the weights (NaN where there are none). Monte Carlo
         error alone makes shifts of about ``1.3 / sqrt(4 * draws)`` in refits. With weights, the
         average goes over the rows of the whole design.
@@ -116,7 +117,9 @@ def influence(
     if any(found.sizes[dim] != size for dim, size in base.sizes.items()):
         raise DataError("without some level others vanish too", mend="give more data, or by=()")
     found["shift"] = (found["estimate"] - base["estimate"]) / whole[name].std(SAMPLE, ddof=1)
-    found["overturned"] = (_holds_zero(found) != _holds_zero(base)) & found["estimate"].notnull()
+    known = found["estimate"].notnull() & base["estimate"].notnull()
+    overturned = (_holds_zero(found) != _holds_zero(base)).astype(float)
+    found["overturned"] = overturned.where(known)
     frame = frame_of(fit)[columns].astype(str)
     found["rows"] = (
         "left_out",

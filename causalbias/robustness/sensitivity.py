@@ -8,7 +8,7 @@ import xarray as xr
 
 from causalbias.arguments import need_fit, need_function
 from causalbias.errors import DataError
-from causalbias.estimands.summaries import drawn, failed, summarise
+from causalbias.estimands.summaries import SAMPLE, drawn, failed, summarise
 from causalbias.robustness.influence import influence
 from causalbias.robustness.prior import prior_sensitivity
 
@@ -47,6 +47,7 @@ def sensitivity(
         (`shift`); `overturned`: without how many of them the interval would hold zero and now
         does not, or the other way round; `tried`: without how many it is known; `groups`: how many
         there are; `converged`: False where the fit, or one without a seed, failed its diagnostics.
+        What is not estimable has a row with `estimable` False and no numbers.
 
     Raises
     ------
@@ -70,48 +71,59 @@ def sensitivity(
     name = drawn(draws)
     table = summarise(draws, prob=prob)
     labels = [str(dim) for dim in draws[name].dims if dim not in ("chain", "draw")]
-    table = table[[*labels, "estimate", "lower", "upper"]]
+    marks = [mark for mark in ("estimable", "by_prior") if mark in table]
+    table = table[[*labels, "estimate", "lower", "upper", *marks]]
     without = influence(
         fit, lambda one: draws if one is fit else estimand(one),
         over=over, refit=refit, prob=prob, seed=seed,
     )  # fmt: skip
     cells = without[["estimate", "shift", "overturned"]].stack(cell=labels) if labels else without
     columns = _single(cells)
-    if labels:
-        columns = columns.merge(table[labels], on=labels, how="right")[columns.columns]
-        columns = columns.drop(columns=labels)
-    found = pd.concat([table, _prior(fit, draws, name, labels), columns], axis=1)
+    prior = _prior(fit, draws, name, labels)
+    if labels:  # cells without rows have no row in the table
+        prior, columns = (
+            table[labels].merge(one, on=labels, how="left").drop(columns=labels)
+            for one in (prior, columns)
+        )
+    found = pd.concat([table, prior, columns], axis=1)
     return found.assign(converged=not failed(without))
 
 
 def _prior(fit: xr.DataTree, draws: xr.Dataset, name: str, labels: Sequence[str]) -> pd.DataFrame:
+    """Prior sensitivity of every cell, with its labels; missing where it is not known."""
+    cells = draws[[name]].isel(chain=0, draw=0).drop_vars(SAMPLE, errors="ignore")
+    grid = cells.to_dataframe(dim_order=labels).reset_index()[labels] if labels else None
+    count = 1 if grid is None else len(grid)
     try:
-        found = prior_sensitivity(fit, draws, of=name)
+        found = prior_sensitivity(fit, draws, of=name).reset_index(drop=True)
     except DataError:  # a prior of another shape: see `prior_sensitivity`
-        count = int(np.prod([draws.sizes[dim] for dim in labels]))
-        return pd.DataFrame(index=range(count), columns=["prior", "likelihood", "diagnosis"])
-    return found.reset_index(drop=True)
+        found = pd.DataFrame(index=range(count), columns=["prior", "likelihood", "diagnosis"])
+    return found if grid is None else pd.concat([grid, found], axis=1)
 
 
 def _single(cells: xr.Dataset) -> pd.DataFrame:
     """Of each cell, the range without single levels, and which one moves it farthest."""
-    known = cells["estimate"].notnull().all([dim for dim in cells.dims if dim != "left_out"])
-    some = cells.isel(left_out=np.flatnonzero(known.values))
-    summary = xr.Dataset({"tried": int(known.sum()), "groups": cells.sizes["left_out"]})
-    if some.sizes["left_out"]:
-        at = abs(some["shift"]).argmax("left_out")
-        summary = summary.assign(
-            least=some["estimate"].min("left_out"),
-            greatest=some["estimate"].max("left_out"),
-            most=some["left_out"].isel(left_out=at),
-            shift=some["shift"].isel(left_out=at),
-            overturned=some["overturned"].sum("left_out"),
-        ).drop_vars("left_out")
-    order = ["least", "greatest", "most", "shift", "overturned", "tried", "groups"]
+    last = cells.transpose(..., "left_out")
+    shape = (-1, cells.sizes["left_out"])
+    estimate, shift, overturned = (
+        last[name].values.reshape(shape) for name in ("estimate", "shift", "overturned")
+    )
+    known = np.isfinite(estimate)
+    some, each = known.any(axis=1), np.arange(len(known))
+    at = np.where(known, np.abs(shift), -1.0).argmax(axis=1)
+    found = pd.DataFrame(
+        {
+            "least": np.where(known, estimate, np.inf).min(axis=1),
+            "greatest": np.where(known, estimate, -np.inf).max(axis=1),
+            "most": cells["left_out"].values.astype(object)[at],
+            "shift": shift[each, at],
+            "overturned": np.where(known, overturned, 0.0).sum(axis=1),
+        }
+    )
+    found.loc[~some] = np.nan
+    found = found.assign(tried=known.sum(axis=1), groups=cells.sizes["left_out"])
+    if some.all():
+        found = found.astype({"overturned": int})
     if "cell" not in cells.dims:
-        return pd.DataFrame([{key: one.item() for key, one in summary.items()}]).reindex(
-            columns=order
-        )
-    frame = summary.broadcast_like(cells["cell"]).to_dataframe().reset_index(drop=True)
-    index = cells["cell"].to_index().to_frame(index=False)
-    return pd.concat([index, frame.reindex(columns=order)], axis=1)
+        return found
+    return pd.concat([cells["cell"].to_index().to_frame(index=False), found], axis=1)
