@@ -272,6 +272,8 @@ def averaging(
     rows = len(frame)
     known = {*_columns_known(spec.formula, population), *variables, *by}
     kept = [name for name in possible if name in known]
+    if spec.weights is not None and spec.weights not in kept:
+        kept.append(spec.weights)  # of which a row's noise depends
     frame, counts = _merged(frame, kept, counts)
     cells, index = _cells(frame, by)
     return Averaging(

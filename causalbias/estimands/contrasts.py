@@ -34,11 +34,13 @@ def predictions(
         variable: 1 for probit, pi/sqrt(3) for logit). probability: of a success; of ordinal
         models, of each category (dim ``category``). exceedance: of ordinal models, the
         probability of at least each category. FMR, FNMR: of Gaussian models of distances, the
-        probability that an impostor pair's distance is below the `threshold`, or that a genuine
-        pair's is not; rows of the other kind are left out where the model knows `same_identity`.
+        probability that an impostor pair's distance is at the `threshold` or below it, or that a
+        genuine pair's is not; rows of the other kind are left out where the model knows
+        `same_identity`.
         Of a transformed response, ``log(distance) ~ ...``, response is the distance itself, draw
         by draw with the noise about the mean of its logarithm; thresholds are distances; link is
-        the response as the formula has it.
+        the response as the formula has it. Where rows have weights, each row's noise is that of
+        its own weight, except on the scale latent, whose unit is the noise at weight one.
     population : {"new", "these", "typical"}, optional
         Whose mean it is. new, the default: the mean over the estimated normal population of
         seeds and annotators, as brms has it with ``sample_new_levels = "gaussian"`` and
@@ -52,7 +54,7 @@ def predictions(
         the same model written ``(1|face)`` gives to the faces. By a column that occurs in group
         terms only, such as the seed itself, the default is "these".
     threshold : float, optional
-        For FMR and FNMR: distances below it match.
+        For FMR and FNMR: distances at or below it match.
 
     Returns
     -------

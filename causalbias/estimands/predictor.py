@@ -18,7 +18,7 @@ from causalbias.models.formula import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.groups import common_formula
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.spec import observations_of
+from causalbias.models.spec import observations_of, row_precisions
 
 POPULATIONS = ("these", "new", "typical")
 CHUNK = 2**20  # rows x draws held at once where a scale is not linear: what a cache holds
@@ -86,6 +86,9 @@ def average_prediction(
     keys = [one.columns(frame) for one in (*own, *sampled)]
     keys += [one.codes(frame).astype(float) for one in own]
     keys += [one.concentration(frame)[:, None] for one in sampled]
+    precision = row_precisions(spec_of(fit), frame)  # the noise of a row depends on its weight
+    if precision is not None:
+        keys.append(precision[:, None])
     # Rows that are alike count as one: designs repeat themselves.
     _, first, which = np.unique(
         np.hstack([common, *keys]), axis=0, return_index=True, return_inverse=True
@@ -93,7 +96,9 @@ def average_prediction(
     merge = sparse.csr_matrix((np.ones(len(which)), (np.arange(len(which)), which)))
     alike = frame.iloc[first].reset_index(drop=True)
     eta = _Predictor(common[first], beta, own, sampled, alike, posterior)
-    curves = _curves(wanted, (average @ merge).tocsc(), eta)
+    if precision is not None:
+        precision = precision[first]
+    curves = _curves(wanted, (average @ merge).tocsc(), eta, precision)
     outcomes = wanted.constant + curves @ wanted.weights.T
     return outcomes if wanted.categories is not None else outcomes[..., 0]
 
@@ -166,7 +171,9 @@ def designs_in(fit: xr.DataTree, population: str) -> tuple[list[GroupDesign], li
     )
 
 
-def _curves(scale: Scale, average: sparse.csc_matrix, predictor: _Predictor) -> Floats:
+def _curves(
+    scale: Scale, average: sparse.csc_matrix, predictor: _Predictor, precision: Floats | None
+) -> Floats:
     """Mean exceedances (draws, cells, cuts)."""
     draws = scale.cuts.shape[0]
     total = np.zeros((scale.cuts.shape[1], average.shape[0], draws))
@@ -175,7 +182,9 @@ def _curves(scale: Scale, average: sparse.csc_matrix, predictor: _Predictor) -> 
     def add(start: int) -> list[Floats]:
         rows = slice(start, start + step)
         eta, variance = predictor.of(rows)
-        return [average[:, rows] @ passed for passed in scale.exceedances(eta, variance)]
+        weights = None if precision is None else precision[rows]
+        curves = scale.exceedances(eta, variance, weights)
+        return [average[:, rows] @ passed for passed in curves]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy lets go of the interpreter's lock
         for sums in pool.map(add, range(0, average.shape[1], step)):

@@ -96,7 +96,9 @@ class Scale:
     ordinal: bool = False
     back: Map | None = None
 
-    def exceedances(self, eta: Floats, variance: Floats | None) -> Iterator[Floats]:
+    def exceedances(
+        self, eta: Floats, variance: Floats | None, precision: Floats | None = None
+    ) -> Iterator[Floats]:
         """Probability (rows, draws) of passing each cut.
 
         Parameters
@@ -106,12 +108,13 @@ class Scale:
         variance : ndarray (rows, draws), optional
             Of normal effects of new groups, over which to average: exactly for normal noise, by
             Gauss-Hermite quadrature else.
+        precision : ndarray (rows,), optional
+            Weights of the rows of a Gaussian model, whose noise has the sd `unit` at weight one.
         """
         if self.back is not None:
-            sd = self.unit if variance is None else np.sqrt(self.unit**2 + variance)
-            yield _mean_outcome(self.back, eta, sd)
+            yield _mean_outcome(self.back, eta, self._noise(variance, precision))
         elif self.link == "probit":
-            sd = self.unit if variance is None else np.sqrt(self.unit**2 + variance)
+            sd = self._noise(variance, precision)
             for cut in self.cuts.T:
                 yield normal_cdf((eta - cut) / sd, _NORMAL)
         elif variance is None:
@@ -124,6 +127,13 @@ class Scale:
                 for sums, passed in zip(total, self._passed(eta + node * sd), strict=True):
                     sums += weight * passed
             yield from total
+
+    def _noise(self, variance: Floats | None, precision: Floats | None) -> Floats:
+        """Standard deviation (draws,) or (rows, draws) of normal noise and new groups together."""
+        if variance is None and precision is None:
+            return self.unit
+        own = self.unit**2 if precision is None else self.unit**2 / precision[:, None]
+        return np.sqrt(own if variance is None else own + variance)
 
     def _passed(self, eta: Floats) -> Iterator[Floats]:
         if self.link != "logit":
@@ -288,7 +298,8 @@ def outcome_named(fit: xr.DataTree, scale: str) -> str:
 def latent_sd(fit: xr.DataTree, model: bmb.Model) -> Floats:
     """Standard deviation (draws,) of the noise about the linear predictor.
 
-    The residual one of Gaussian models; that of the link's latent variable of others.
+    The residual one of Gaussian models, where rows have weights that of a row of weight one; that
+    of the link's latent variable of others.
     """
     posterior = fit.children["posterior"].to_dataset()
     if spec_of(fit).family == "gaussian":

@@ -15,6 +15,7 @@ from causalbias.estimands.scales import Floats, latent_sd, scale_of
 from causalbias.estimands.summaries import SAMPLE, marked
 from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, spec_of
+from causalbias.models.spec import row_precisions
 
 
 def separation(
@@ -119,8 +120,11 @@ def _moments(fit: xr.DataTree, by: Sequence[str]) -> xr.Dataset:
     scale_of(fit, over.model, "latent", None)
     residual = np.square(latent_sd(fit, over.model))
     sampled = designs_in(fit, "new")[1]
+    precision = row_precisions(spec_of(fit), over.frame)
+    share = np.ones(len(over.frame)) if precision is None else 1 / precision
     parts = [
-        residual + total_group_variance(fit, over.frame[own], over.counts[own], sampled)
+        residual * np.average(share[own], weights=over.counts[own])
+        + total_group_variance(fit, over.frame[own], over.counts[own], sampled)
         for own in (over.cells == cell for cell in range(over.cells.max() + 1))
     ]
     return over.dataset({"mean": over.mean(), "variance": np.column_stack(parts)}, "moments")
