@@ -73,7 +73,7 @@ def heterogeneity(
     ...              subset="same_identity and system == 'ResNet-34'")
     >>> found = cb.heterogeneity(fit, "race")
     >>> found["share_flipped"].dims, found["groups"].values.tolist()
-    (('chain', 'draw', 'race'), [4, 4, 4])
+    (('chain', 'draw', 'race'), [4, 4])
     """
     name_in(over, "over")
     # Of these levels: each one's own effect is what is asked about.

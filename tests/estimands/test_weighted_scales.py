@@ -52,8 +52,7 @@ def test_error_rates_are_averages_of_rows_each_with_its_own_noise(rows, response
 def test_weights_of_one_change_nothing(rows):
     frame = rows.assign(w=1.0)
     plain, weighed = (
-        cb.fit("log(dist) ~ sex + (1|seed)", frame, weights=name, draws=200)
-        for name in (None, "w")
+        cb.fit("log(dist) ~ sex + (1|seed)", frame, weights=name, draws=200) for name in (None, "w")
     )
     one, other = (cb.predictions(fit, "sex")["prediction"] for fit in (plain, weighed))
     np.testing.assert_allclose(one, other, rtol=1e-9)
