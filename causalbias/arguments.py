@@ -171,6 +171,22 @@ def number_in(
     return found
 
 
+def whole_in(value: object, argument: str, least: int = 0) -> int:
+    """A whole number, from a least one on.
+
+    Examples
+    --------
+    >>> whole_in(4, "chains", 1)
+    4
+    """
+    mend = f"give a whole number from {least}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise DataError(f"{argument} is {described(value)}", mend=mend)
+    if value < least:
+        raise DataError(f"{argument} is {value}", mend=mend)
+    return int(value)
+
+
 def mapping_in(value: object, argument: str, example: str) -> Mapping[Any, Any]:
     """A mapping of texts to something."""
     if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from causalbias.arguments import not_what
 from causalbias.errors import DataError, user_path
 from causalbias.models.result import Fit, as_fit, check_fit
 from causalbias.opening import check_contained
@@ -47,6 +48,8 @@ def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     """
     path = user_path(path)
     _check_suffix(path)
+    if not isinstance(tree, xr.DataTree | xr.Dataset):
+        raise not_what(tree, "a study, a fit, or the Dataset that cb.embed or a verb returned")
     tree = xr.DataTree(tree) if isinstance(tree, xr.Dataset) else tree.copy()
     tree.attrs = tree.attrs | {DIGEST: digest_of_texts(tree)}
     with replacing(path) as new:

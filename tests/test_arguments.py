@@ -140,6 +140,16 @@ OPTIONS = {
 }
 
 
+@pytest.mark.parametrize("name", ["seed", "draws", "tune", "chains"])
+@pytest.mark.parametrize("bad", [-1, 1.5, "a", True, None])
+@pytest.mark.parametrize("method", ["auto", "collapsed"])
+def test_what_is_a_whole_number_is_one(name, bad, method):
+    with pytest.raises(DataError, match=f"{name} is .*whole number"):
+        cb.fit("y ~ x", FRAME, method=method, **{"draws": 50, name: bad})
+    with pytest.raises(DataError, match=r"seed is .*whole number"):
+        cb.prior_predictive("y ~ x", FRAME, seed=bad)
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_option_of_the_wrong_kind_is_named(option, things):
     for bad in BAD:

@@ -264,7 +264,10 @@ def averaging(
         linear = scale_of(fit, model, scale, threshold).linear
         if lacks_effects(fit, population, variables if linear else ()):
             fit = with_effects(fit)
-    both = frame[KIND].nunique() > 1 if KIND in frame else bool(fit.attrs.get("pools_kinds", 0))
+    kinds = [one for one in str(fit.attrs.get("kinds", "")).split(",") if one]
+    both = frame[KIND].nunique() > 1 if KIND in frame else len(kinds) > 1
+    if KIND not in frame and len(kinds) == 1:
+        _check_rate(scale, kinds[0])
     pools = both and outcome == "distance"
     frame = _one_kind(frame, pools, (*variables, *by), scale)
     counts = observations_of(spec, frame)
@@ -390,8 +393,7 @@ def _one_kind(frame: pd.DataFrame, pools: bool, apart: Sequence[str], scale: str
     if KIND in frame and scale in RATES:
         kept = frame[frame[KIND] == RATES[scale]].reset_index(drop=True)
         if kept.empty:
-            which, other = ("impostor", "FNMR") if scale == "FMR" else ("genuine", "FMR")
-            raise DataError(f"{scale} is of {which} pairs; there are none", mend=f"use {other}")
+            _check_rate(scale, "genuine" if scale == "FMR" else "impostor")
         return kept
     if pools and KIND not in apart:
         mend = f"fit each kind apart (subset={KIND!r})"
@@ -403,6 +405,14 @@ def _one_kind(frame: pd.DataFrame, pools: bool, apart: Sequence[str], scale: str
             mend=mend,
         )
     return frame
+
+
+def _check_rate(scale: str, kind: str) -> None:
+    """Refuse the error rate of the other kind of pairs than those that there are."""
+    if scale == "FMR" and kind == "genuine":
+        raise DataError("FMR is of impostor pairs; there are none", mend="use FNMR")
+    if scale == "FNMR" and kind == "impostor":
+        raise DataError("FNMR is of genuine pairs; there are none", mend="use FMR")
 
 
 def _as(frame: pd.DataFrame, name: str, value: object) -> pd.Series:

@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from causalbias.arguments import whole_in
 from causalbias.errors import DataError, SamplingWarning
 from causalbias.inference.collapsed import CollapsedDraws, effects_at, sample_collapsed
 from causalbias.inference.diagnostics import MAX_PARETO_K, MIN_ESS, diagnose, verdict
@@ -112,9 +113,9 @@ def sample(
     """
     if method not in METHODS:
         raise DataError(f"no method {method!r}", mend=f"use one of {', '.join(METHODS)}")
-    for name, value, least in (("draws", draws, 1), ("tune", tune, 0), ("chains", chains, 1)):
-        if value != int(value) or value < least:
-            raise DataError(f"{name} is {value}", mend=f"give a whole number from {least}")
+    counts = (("draws", draws, 1), ("tune", tune, 0), ("chains", chains, 1), ("seed", seed, 0))
+    for name, value, least in counts:
+        whole_in(value, name, least)
     check_fit_size(spec.formula, used, draws * chains)
     check_identified(spec, used)
     found = _sample(spec, used, method, draws=draws, tune=tune, chains=chains, seed=seed)

@@ -134,7 +134,7 @@ def fit(
         "n_observations": int(row_counts(spec, used).sum()),
         "n_excluded": len(frame) - len(kept),
         "rows_of": json.dumps(_rows_of_one(data, kept)),
-        "pools_kinds": int("same_identity" in kept and kept["same_identity"].nunique() > 1),
+        "kinds": ",".join(_kinds(kept)),
         "sampling": json.dumps([method, draws, tune, chains]),
         "seed": seed,
         "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
@@ -154,6 +154,14 @@ def fit(
     if file is not None:
         save(result, file)
     return result
+
+
+def _kinds(kept: pd.DataFrame) -> list[str]:
+    """Which kinds of pairs rows are of, known to the formula or not; none where not of pairs."""
+    if "same_identity" not in kept:
+        return []
+    same = set(kept["same_identity"].dropna().astype(bool))
+    return [name for name, kind in (("genuine", True), ("impostor", False)) if kind in same]
 
 
 def _assemble(sampled: Sampled, used: pd.DataFrame, response: str) -> Fit:

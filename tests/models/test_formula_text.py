@@ -200,6 +200,9 @@ def test_conditions_that_are_none(condition):
 # Priors ---------------------------------------------------------------------------------------
 
 
+OF_REAL_NUMBERS = {"Normal", "StudentT", "Cauchy", "Laplace", "Flat", "HalfFlat"}
+
+
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 @given(data=st.data())
 @settings(max_examples=20, deadline=None)
@@ -215,10 +218,14 @@ def test_priors_come_back(name, data):
         prior = parse_prior(text, "x")
         assert prior.name == name
         assert prior.args == numbers
-        of_sd = parse_prior(text, "x|g")
-        assert of_sd.name == "Normal"
-        assert of_sd.args["sigma"].name == name
-        assert of_sd.args["sigma"].args == numbers
+        if name not in OF_REAL_NUMBERS:
+            of_sd = parse_prior(text, "x|g")
+            assert of_sd.name == "Normal"
+            assert of_sd.args["sigma"].name == name
+            assert of_sd.args["sigma"].args == numbers
+        else:  # about what is not zero, or flat: none of a standard deviation
+            with pytest.raises(DataError, match=r"standard deviation of 'x\|g'"):
+                parse_prior(text, "x|g")
 
 
 @pytest.mark.parametrize(

@@ -228,3 +228,9 @@ def test_a_changed_bit_of_a_number_is_noticed(tmp_path, suffix):
         file.write_bytes(whole)
     assert refused >= (25 if suffix == ".zarr" else 10)
     assert cb.open(path).identical(study)
+
+
+def test_only_what_can_be_opened_again_is_saved(tmp_path):
+    with pytest.raises(DataError, match="a study, a fit"):
+        cb.save(pd.DataFrame({"a": [1]}), tmp_path / "table.nc")
+    assert not list(tmp_path.iterdir())
