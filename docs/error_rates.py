@@ -130,9 +130,9 @@ TEXT = """# Who is mistaken for whom: false matches on 1,004 rated faces
 
 The One Million Impressions set (Peterson, Uddenberg, Griffiths, Todorov and Suchow 2022, doi
 10.1073/pnas.2115228119; CC BY-NC-SA 4.0) has 1,004 faces drawn by a generator, each rated by
-people. dlib's face recognition network takes two faces for one person where their distance is below
-{threshold}. No two of these faces are of one person, so every match is a false one: the share of
-pairs that match is the false match rate (FMR).
+people. dlib's face recognition network takes two faces for one person where their distance is at
+{threshold} or below. No two of these faces are of one person, so every match is a false one: the
+share of pairs that match is the false match rate (FMR).
 
 {n_faces:,} faces have a perceived race (the largest of the mean ratings of asian, black and white,
 if over 50) and a perceived gender (mean rating over or under 50); {n_none} have none and are left

@@ -124,8 +124,8 @@ labels.groupby(
 # %% [markdown]
 # ## Error rates by group
 #
-# False match rate (impostor pairs below a system's threshold) and false non-match rate (genuine
-# pairs at or above it), with intervals from resampled seeds. A rate of zero out of few comparisons
+# False match rate (impostor pairs at a system's threshold or below it) and false non-match rate
+# (genuine pairs above it), with intervals from resampled seeds. A rate of zero out of few comparisons
 # is not zero: no interval ends below 3/n (the rule of three).
 
 # %%

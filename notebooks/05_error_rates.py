@@ -67,8 +67,8 @@ cb.plots.score_distributions(
 # %% [markdown]
 # ## Rates at the systems' own threshold
 #
-# A pair *matches* if its distance is below the threshold. **FMR**, the false match rate: the
-# share of impostor pairs (two people) that match. **FNMR**, the false non-match rate: the share of
+# A pair *matches* if its distance is at the threshold or below it. **FMR**, the false match rate:
+# the share of impostor pairs (two people) that match. **FNMR**, the false non-match rate: the share of
 # genuine pairs (one person) that do not.
 
 # %%

@@ -9,9 +9,9 @@ from pandas.api.types import is_numeric_dtype
 
 from causalbias.arguments import described, name_in
 from causalbias.errors import DataError
-from causalbias.estimands.averaging import Averaging, averaging
+from causalbias.estimands.averaging import Averaging, averaging, settled
 from causalbias.estimands.scales import Floats, outcome_named
-from causalbias.estimands.summaries import SAMPLE, marked
+from causalbias.estimands.summaries import marked, probability
 from causalbias.models.estimable import UNKNOWN
 
 STEP = 1e-4  # of the dose's range: half the width of a numerical derivative
@@ -60,7 +60,8 @@ def dose(
         outcome per unit of dose; ``average_slope`` (chain, draw, *by[, category]): mean over the
         rows of the slope at their own doses; ``n`` (*by). With `monotone`, ``p_monotone``
         (*by[, category]) too: the share of draws that went one way by themselves. Near zero, the
-        data speak against the constraint.
+        data speak against the constraint. Where the curve of some cells is not estimable, their
+        draws are missing and ``estimable`` (*by) is False.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def dose(
     low, high = everywhere.min(), everywhere.max()
     told = f"{outcome_named(fit, scale)} by {variable}, and its slope"
     ends = over.told((1.0, {variable: everywhere * 0 + high}), (-1.0, {variable: everywhere}))
-    if (ends == UNKNOWN).any():
+    if (ends == UNKNOWN).all():
         raise DataError(
             f"not estimable: the slope of {variable!r} depends on what no row tells of",
             mend="leave out the column that goes with it, or give one of them a prior",
@@ -102,19 +103,23 @@ def dose(
     else:
         _check_monotone(over, doses, curve)
         curve, slope, whole = _one_way(over, doses, everywhere, curve, monotone)
+    # A cell's curve is known where all its doses are, and its slope.
+    known = ends.copy()
+    for at in doses:
+        np.maximum(known, over.told((1.0, {variable: everywhere * 0 + at})), out=known)
     parts = [
-        over.dataset({"prediction": one, "slope": its}, told)
+        over.dataset({"prediction": one, "slope": its}, told, known)
         for one, its in zip(curve, slope, strict=True)
     ]
     index = pd.Index(doses, name=variable)
     found = xr.concat(parts, index, data_vars=["prediction", "slope"], combine_attrs="override")
     for name in ("prediction", "slope"):
         found[name] = found[name].transpose("chain", "draw", variable, *over.by, ...)
-    own = over.dataset(whole, told)
+    own = over.dataset(whole, told, known)
     if "one_way" in own:
-        found["p_monotone"] = own["one_way"].mean(SAMPLE)
+        found["p_monotone"] = probability(own["one_way"], own["one_way"])
     found = found.assign(average_slope=own["average_slope"]).assign_attrs(treatment=variable)
-    return marked(found, fit)
+    return marked(settled(found, fit), fit)
 
 
 def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floats:

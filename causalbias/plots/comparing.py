@@ -109,4 +109,6 @@ def _intervals(
 
 def _chance(value: float) -> str:
     """A probability as draws can tell it: never 0 or 1."""
+    if np.isnan(value):
+        return "not estimable"
     return "< 0.001" if value < 0.001 else "> 0.999" if value > 0.999 else f"{value:.3f}"

@@ -44,7 +44,8 @@ def forest(
     Returns
     -------
     Figure
-        One column wide. An unbounded interval is drawn as a dotted line across the panel.
+        One column wide. An unbounded interval is drawn as a dotted line across the panel; what is
+        not estimable has a row that says so.
 
     Raises
     ------
@@ -64,7 +65,10 @@ def forest(
     series = [dim for dim in dims if dim != rows]
     table = summarise(draws, prob=prob)
     groups = list(table.groupby(series[0], sort=False)) if series else [("", table)]
-    order = groups[-1][1].sort_values("estimate")[rows].tolist()
+    # By size in the last series; levels that only others have, or that have no number, first.
+    last = groups[-1][1].set_index(rows)["estimate"]
+    sizes = pd.Series({value: last.get(value, np.nan) for value in table[rows].unique()})
+    order = sizes.sort_values(na_position="first").index.tolist()
     names = [label(value if isinstance(value, str) else f"{rows} {value}") for value in order]
     lines = sum(max(len(groups) / 2, 1 + name.count("\n")) for name in names)
     fig, axes = new_figure(ONE_COLUMN, 0.8 + 0.16 * lines + (0.2 if series else 0))
@@ -72,7 +76,7 @@ def forest(
     for at, ((one, part), offset) in enumerate(zip(groups, offsets, strict=True)):
         y = np.array([order.index(value) for value in part[rows]]) + offset
         _draw_series(axes, part, y, at, f"{series[0]} {one!s}" if series else None)
-    if name == "ratio" and (table["estimate"] > 0).all():
+    if name == "ratio" and (table["estimate"].dropna() > 0).all():
         axes.set_xscale("log")
     else:
         axes.axvline(0, color="0.6", linewidth=0.6, zorder=0)
@@ -87,11 +91,17 @@ def forest(
 
 
 def _draw_series(axes: Axes, part: pd.DataFrame, y: np.ndarray, at: int, name: str | None) -> None:
-    finite = np.isfinite(part[["lower", "upper"]].to_numpy()).all(axis=1)
+    ends = part[["lower", "upper"]].to_numpy(float)
+    finite, missing = np.isfinite(ends).all(axis=1), np.isnan(ends).any(axis=1)
     sure = part[finite]
     lengths = [sure["estimate"] - sure["lower"], sure["upper"] - sure["estimate"]]
     error_bars(axes, sure["estimate"], y[finite], xerr=lengths, series=at, label=name)
-    for row in y[~finite]:
+    for row in y[missing]:
+        axes.text(
+            0.5, row, "not estimable", fontsize=6, color="0.35", ha="center", va="center",
+            transform=axes.get_yaxis_transform(),
+        )  # fmt: skip
+    for row in y[~finite & ~missing]:
         axes.axhline(row, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
         axes.text(
             0.5, row, "not bounded: perceived change may be zero", fontsize=6, color="0.35",

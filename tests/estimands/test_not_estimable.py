@@ -163,3 +163,37 @@ def test_a_probability_of_missing_draws_is_missing_and_else_their_share(seed, ma
             assert np.isnan(found[at])
         else:
             assert found[at] == np.mean(values[..., at] > 0.3)
+
+
+def test_doses_of_cells_that_are_not_estimable_are_marked_and_the_rest_given(rows):
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 4, len(rows)).astype(float)
+    frame = rows.assign(x=np.where(rows["race"] == "c", 1.0, x))  # of c one dose was tried
+    frame["y"] = frame["z"] + 0.5 * frame["x"]
+    fit = cb.fit("y ~ race*x", frame, draws=200)
+    for monotone in (None, "increasing"):
+        found = cb.dose(fit, "x", by="race", monotone=monotone)
+        only_c_is_unknown(cb.summarise(found, of="average_slope"))
+        for _, part in cb.summarise(found, of="slope").groupby("x"):
+            only_c_is_unknown(part)
+        if monotone:
+            assert found["p_monotone"].isnull().to_series().to_dict() == {
+                "a": False, "b": False, "c": True,
+            }  # fmt: skip
+    with pytest.raises(DataError, match="not estimable"):
+        cb.dose(cb.fit("y ~ x + w", frame.assign(w=2 * frame["x"] + 1), draws=100), "x")
+
+
+def texts_of(figure):
+    return [one.get_text() for panel in figure.axes for one in panel.texts]
+
+
+def test_figures_name_what_is_not_estimable(rows, fit, effect):
+    figure = cb.plots.forest(effect)
+    assert texts_of(figure) == ["not estimable"]
+    labels = [one.get_text() for one in figure.axes[0].get_yticklabels()]
+    assert labels == ["c", "b"]
+    compared = cb.compare(fit, cb.fit("z ~ race + sex", rows, draws=200), "race")
+    assert "not estimable" in texts_of(cb.plots.comparison(compared))
+    by_sex = cb.effects(fit, "race", by="sex")
+    assert texts_of(cb.plots.forest(by_sex, rows="race")) == ["not estimable"]
