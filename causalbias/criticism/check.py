@@ -205,7 +205,7 @@ def _told(row: Any) -> str:
     if not math.isnan(p):
         of_chance = "chance" if row.check == "missing rows" else "replicates"
         beside = "" if math.isnan(low) else f"{of_chance} {low:.3g} to {high:.3g}, "
-        return f"{text} ({beside}p {p:.3f})"
+        return f"{text} ({beside}p {p:.3f} for all such quantities)"
     if math.isinf(low):
         return f"{text} (at most {high:g})"
     return f"{text} (at least {low:g})" if math.isinf(high) else f"{text} (must be {high:g})"

@@ -73,7 +73,9 @@ def levels_in_twos(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tupl
     for names in [*((name,) for name in columns), *combinations(columns, 2)]:
         for values, rows in frame.groupby(list(names), observed=True).indices.items():
             told = values if isinstance(values, tuple) else (values,)
-            yield ", ".join(f"{n} {v}" for n, v in zip(names, told, strict=True)), np.asarray(rows)
+            words = (f"{v:g}" if isinstance(v, float) else str(v) for v in told)
+            label = ", ".join(f"{n} {v}" for n, v in zip(names, words, strict=True))
+            yield label, np.asarray(rows)
 
 
 def averages(codes: np.ndarray) -> sparse.csr_matrix:

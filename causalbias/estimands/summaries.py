@@ -100,8 +100,10 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
             reference = kind.type(reference)
         frame.insert(list(frame.columns).index(draws.attrs["contrast"]) + 1, "reference", reference)
     frame = frame.assign(scale=draws.attrs.get("scale", ""))
-    if "population" in draws.attrs:
-        frame["population"] = draws.attrs["population"]
+    # Which population, and of error rates which impostors: two choices are two numbers.
+    for key in ("population", "cohort", "match"):
+        if draws.attrs.get(key, "") != "":
+            frame[key] = draws.attrs[key]
     return frame.assign(converged=not failed(draws))
 
 

@@ -308,7 +308,7 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
         ticks = ticks if len(ticks) > 1 else [low, high]
         bar.set_ticks(ticks, labels=[f"{100 * 10**one:.2g}%" for one in ticks])
         bar.ax.minorticks_off()
-        bar.set_label("false match rate")
+        bar.set_label("false match rate (numbers in cells: %)")
     return finish(fig, note, rates)
 
 

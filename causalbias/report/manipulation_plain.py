@@ -99,8 +99,9 @@ def _moved(tables: dict[str, pd.DataFrame]) -> list[str]:
         if len(stated) > 1:
             high, low = stated.iloc[-1], stated.iloc[0]
             times = abs(high["estimate"] / low["estimate"])
+            among = "Of the changes that people surely notice, f" if unsure else "F"
             said.append(
-                f"For every point that people notice, {system} moves furthest with "
+                f"{among}or every point that people notice, {system} moves furthest with "
                 f"{_name(high)}, by a distance of {span(high, size=True)}, and least with "
                 f"{_name(low)}, by {span(low, size=True)}: about {number(times)} times as "
                 "far."
@@ -114,7 +115,7 @@ def _moved(tables: dict[str, pd.DataFrame]) -> list[str]:
         if unsure:
             said.append(
                 f"Of {listed(quoted(unsure))} people may see nothing at all, so that how far "
-                f"{system} moves for what they see cannot be stated."
+                f"{system} moves for what they see cannot be stated: it may be further still."
             )
     return said
 

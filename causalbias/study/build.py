@@ -83,8 +83,9 @@ def make_study(
         no distance).
     judgements : DataFrame
         Columns `question`, `score`, optionally `annotator`, and what was judged: `pair`,
-        `stimulus`, or factor columns (a cell of the design). With both `pair` and `stimulus`,
-        each row fills one and leaves the other missing.
+        `stimulus`, or factor columns (a cell of the design); `trial` (1, 2, ...) where an
+        annotator answers the same question of the same item again, see `retest`. With both
+        `pair` and `stimulus`, each row fills one and leaves the other missing.
     scales : (low, high) or mapping of question to (low, high)
         Range of the scores; needed with judgements.
     references : mapping of attribute to level, optional
@@ -463,7 +464,12 @@ def _human(
             notes += more
     if "annotator" in frame:
         trial = ["trial"] if "trial" in frame else []
-        check_unique(frame, ["annotator", "question", *target, *trial], file=file)
+        check_unique(
+            frame,
+            ["annotator", "question", *target, *trial],
+            file=file,
+            mend="number repeats in a column 'trial' (1, 2, ...), or keep one row for each",
+        )
         frame = frame.assign(
             annotator=pseudonymise(frame["annotator"], salt or salt_from(frame.to_csv().encode()))
         )

@@ -138,7 +138,9 @@ def check_columns(frame: pd.DataFrame, names: Sequence[str], *, file: str) -> No
             )
 
 
-def check_unique(frame: pd.DataFrame, columns: Sequence[str], *, file: str) -> None:
+def check_unique(
+    frame: pd.DataFrame, columns: Sequence[str], *, file: str, mend: str = "keep one row for each"
+) -> None:
     """Raise DataError if two rows agree in all of `columns`."""
     duplicated = frame.duplicated(list(columns)).to_numpy()
     if not duplicated.any():
@@ -152,7 +154,7 @@ def check_unique(frame: pd.DataFrame, columns: Sequence[str], *, file: str) -> N
         " + ".join(columns),
         file,
         f"{told} occurs again (first in row {first + 1})",
-        "keep one row for each",
+        mend,
     )
 
 

@@ -146,3 +146,14 @@ def test_a_target_on_a_cohort_without_pairs_says_so():
     within = both_kinds(20, rng=1).query("race_a == race_b")
     with pytest.raises(DataError, match="no impostor pairs of the cohort 'cross'"):
         cb.error_rates(within, "race", fmr=0.1, cohort="cross")
+
+
+def test_thresholds_by_group_of_another_cohort_are_refused():
+    study = cb.simulate(12, rng=2, people=None, levels={"pose": [-3, 0, 3]}, impostors=8)
+    of_all = cb.threshold_at(study, 0.1, by="race", per_group=True, cohort="all")
+    with pytest.raises(cb.DataError, match="give cohort='same' to threshold_at too"):
+        cb.error_rates(study, by="race", threshold=of_all)
+    assert cb.error_rates(study, by="race", threshold=of_all, cohort="all").attrs["cohort"] == "all"
+    one = cb.threshold_at(study, 0.1, by="race", cohort="all")  # one for all: a choice of its own
+    table = cb.summarise(cb.error_rates(study, by="race", threshold=one))
+    assert set(table["cohort"]) == {"same"}
