@@ -102,10 +102,11 @@ def thresholds_for(
     if given is not None and fmr is not None:
         raise DataError("both a threshold and a target fmr", mend="give one of them")
     if isinstance(given, xr.Dataset):
-        of, groups = given.attrs.get("cohort", cohort), set(given["point"].dims) - {"system"}
+        of = given.attrs.get("cohort", cohort)
+        groups = [str(dim) for dim in given["point"].dims if dim != "system"]
         if groups and of != cohort:
             raise DataError(
-                f"thresholds by {', '.join(map(str, sorted(groups)))} were set on the cohort "
+                f"thresholds by {', '.join(groups)} were set on the cohort "
                 f"{of!r}, and rates are asked of the cohort {cohort!r}: the false match rates of "
                 "groups would not be the target",
                 mend=f"give cohort={cohort!r} to threshold_at too",
