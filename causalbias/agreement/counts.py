@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
+from causalbias.study.frames import to_frame
 from causalbias.study.tree import group_of
 
 
@@ -59,12 +60,18 @@ def first_answers(answers: pd.DataFrame) -> pd.DataFrame:
     answers : DataFrame
         One row a judgement: `annotator`, and those of `question`, `pair`, `stimulus` that there
         are. Without `trial` the rows are in the order of the answers. Without `annotator` nobody
-        is known to have answered twice.
+        is known to have answered twice. `trial` is numbers, or a categorical, whose levels are in
+        the order of the trials.
 
     Returns
     -------
     DataFrame
         Rows of `answers`, in their order.
+
+    Raises
+    ------
+    DataError
+        If some trials are missing, or are texts that are no numbers, whose order nobody knows.
 
     Examples
     --------
@@ -82,14 +89,30 @@ def occasions(answers: pd.DataFrame) -> np.ndarray:
     """How many answers each annotator gave to the same item and question before (judgement,)."""
     keys = [key for key in ("annotator", "question", "pair", "stimulus") if key in answers]
     frame = answers[keys].reset_index(drop=True)
-    if "trial" in answers:
-        trial = answers["trial"].reset_index(drop=True)
-        number = pd.to_numeric(trial, errors="coerce")
-        known = number.notna() | trial.isna()
-        order = number if known.all() else trial.astype(str).where(trial.notna())
+    if "trial" in answers and answers["trial"].notna().any():
+        order = pd.Series(_order_of_trials(answers["trial"]))
         frame = frame.loc[order.sort_values(kind="stable").index]
     times = frame.groupby(keys, dropna=False, observed=True, sort=False).cumcount()
     return times.sort_index().to_numpy()
+
+
+def _order_of_trials(trial: pd.Series) -> np.ndarray:
+    """Numbers that rise with the trials (judgement,)."""
+    levels = isinstance(trial.dtype, pd.CategoricalDtype)
+    number = trial.cat.codes if levels else pd.to_numeric(trial, errors="coerce")
+    order = number.to_numpy(float, na_value=np.nan)
+    missing = trial.isna().to_numpy(bool)
+    unknown = missing | (np.isnan(order) & ~missing)
+    if unknown.any():
+        at = int(unknown.argmax())
+        whole = pd.api.types.is_integer_dtype(trial.index.dtype)
+        text = f"{shown(trial.iloc[at])} is neither a number nor a level of a categorical"
+        raise DataError(
+            "the trial is missing, where others are known" if missing[at] else text,
+            mend="number the trials 1, 2, ..., or give a categorical with its levels in order",
+            file="judgements", column="trial", row=(int(trial.index[at]) if whole else at) + 1,
+        )  # fmt: skip
+    return order
 
 
 def ratings_of(study: xr.DataTree, question: str) -> Ratings:
@@ -139,18 +162,11 @@ def answers_of(study: xr.DataTree, question: str) -> tuple[str, pd.DataFrame]:
         raise DataError(f"no answer to question {question!r}", mend=f"ask for one of {known}")
     if "annotator" not in human.variables:
         raise DataError("the judgements do not say who gave them", mend="add column annotator")
-    names = [
-        name
-        for name in ("pair", "stimulus", "annotator", "trial", "score")
-        if name in human.variables
-    ]
-    answers = pd.DataFrame({name: human[name].values[asked] for name in names})
+    # By to_frame, in which levels have their order, and missing cells are missing.
+    answers = to_frame(study, "human")
+    answers = answers[answers["question"] == question]
     target = next(
-        (
-            name
-            for name in ("pair", "stimulus")
-            if name in answers and not (answers[name].isna() | (answers[name] == "")).any()
-        ),
+        (name for name in ("pair", "stimulus") if name in answers and answers[name].notna().all()),
         None,
     )
     if target is None:

@@ -1,9 +1,12 @@
 """Differences of error rates between groups: ratios, and indices of a whole system."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import xarray as xr
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from causalbias.errors import DataError, shown
 from causalbias.estimands.summaries import SAMPLE
@@ -97,19 +100,6 @@ def garbe(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarray:
     return found
 
 
-# By name: the function of one rate, and whether it is a ratio that a group without errors unbounds.
-ONE: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool]] = {
-    "max/min": (max_to_min, True),
-    "max/geometric mean": (max_to_geometric_mean, True),
-    "Gini": (gini, False),
-}
-BOTH: dict[str, tuple[Callable[[np.ndarray, np.ndarray, float], np.ndarray], bool]] = {
-    "FDR": (fairness_discrepancy, False),
-    "inequity rate": (inequity, True),
-    "GARBE": (garbe, False),
-}
-
-
 def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     """Each group's error rate over the groups' geometric mean, or over the best group's.
 
@@ -118,8 +108,9 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     rates : Dataset
         From `error_rates`.
     to : {"geometric mean", "best"}
-        best: the group with the lowest share of errors, whose ratio is 1. Chosen on the same
-        pairs, its rate is likelier too low than too high.
+        best: the group with the lowest share of errors, whose ratio is 1. It is chosen on the
+        same pairs, so its rate is likelier too low than too high, and upper ends too high; lower
+        ends allow for the choice (see `lower_bound`).
 
     Returns
     -------
@@ -130,7 +121,12 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
         is "two-sided", "at least" (a rate that it is divided by may be as good as none: a lower
         end at `prob`, one-sided), "at most" (the group's own may), or "none"; ``n``, ``errors``,
         ``n_effective``. Draws of unsupported rates rise and fall together, so that a lower end
-        holds whatever they are.
+        holds whatever they are. To the best, also ``lower_bound`` (chain, draw, ...), whose
+        quantile q is the lower end at 1 - q: of the group's rate over the lowest of all, whichever
+        group has it. It is simultaneous over a group's ratios to each group, and over which group
+        it is that is not the best (Bonferroni, with as many comparisons as groups). So of groups
+        with equal rates it is above 1 no more often than its probability says, for each group; over
+        all groups together it is not (see max/min of `fairness_indices` for that).
 
     Raises
     ------
@@ -148,7 +144,7 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     if to not in REFERENCES:
         raise DataError(f"{shown(to)} is no reference", mend=f"use one of {', '.join(REFERENCES)}")
     by = _groups(rates)
-    rates = _together(rates, by)
+    separate, rates = rates, _with_unsupported_aligned(rates, by)
     rate, there = rates["rate"], rates["n"] > 0
     supported = rates["supported"] | ~there
     reference: xr.DataArray
@@ -171,14 +167,17 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     )
     interval = interval.where(~known, TWO_SIDED).transpose(*supported.dims).astype(str)
     facts = {name: rates[name] for name in ("n", "errors", "n_effective") if name in rates}
+    variables = {"ratio": ratio, "interval": interval, "supported": known} | facts
+    if to == "best":
+        variables["lower_bound"] = _above_lowest(separate, by, best).transpose(*rate.dims)
     return xr.Dataset(
-        {"ratio": ratio, "interval": interval, "supported": known} | facts,
+        variables,
         attrs=rates.attrs | {"least": 0.0, "scale": "ratio", "outcome": f"error rate over the {to}",
                              "estimand": f"ratio of error rates to the {to}"},
     )  # fmt: skip
 
 
-def _together(rates: xr.Dataset, by: list[str]) -> xr.Dataset:
+def _with_unsupported_aligned(rates: xr.Dataset, by: list[str]) -> xr.Dataset:
     """Rates whose unsupported ones rise and fall together, draw by draw.
 
     What an average of several rates may be, of which too little is known, is then what it would be
@@ -220,9 +219,13 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
         mean", "FMR Gini", the same of FNMR, "FDR", "inequity rate", "GARBE" (see the functions of
         this module). ``if_equal`` (index, system). ``supported`` (index, system): whether all the
         rates are; if not, tables give no estimate, and indices that are ratios have an interval
-        that is "at least" (see `rate_ratios`), of the group with the largest share of errors over
-        the one with the smallest, or over the geometric mean. ``groups`` (index, system): how many
-        are compared.
+        that is "at least" (see `rate_ratios`). ``groups`` (index, system): how many are compared.
+        ``lower_bound`` (chain, draw, index, system), of indices that are ratios: its quantile q is
+        their lower end at 1 - q, in tables also that of two-sided intervals. Which group has the
+        largest rate and which the smallest is seen in the same data, so the end is simultaneous
+        (Bonferroni): of max/min over all ordered pairs of groups, of max/geometric mean over all
+        groups, of the inequity rate over the pairs of both rates. Of groups with equal rates it is
+        above 1 no more often than its probability says.
 
     Raises
     ------
@@ -240,7 +243,9 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
     if not 0 <= alpha <= 1:
         raise DataError(f"alpha is {alpha}", mend="give a weight from 0 to 1")
     by = _groups(rates)
-    stacked = _together(rates, by).stack({STACKED: by})
+    # Lower ends are of the rates as they were drawn, apart from each other.
+    rates = rates.assign(separate=rates["rate"])
+    stacked = _with_unsupported_aligned(rates, by).stack({STACKED: by})
     parts = []
     for system in rates["system"].values:
         own = {}
@@ -257,34 +262,37 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
 
 def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
     """Indices of one system."""
-    values, equal, interval, known, groups = {}, {}, {}, {}, {}
+    values, bounds, equal, interval, known, groups = {}, {}, {}, {}, {}, {}
 
-    def add(
-        name: str, ratio: bool, parts: list[xr.Dataset], index: Callable[..., np.ndarray]
-    ) -> None:
-        drawn = [one["rate"].transpose(..., STACKED).values for one in parts]
-        supported = all(bool(one["supported"].all()) for one in parts)
-        held = drawn
-        if ratio and not supported:
-            held = [_extremes(one, rates) for one, rates in zip(parts, drawn, strict=True)]
-        values[name] = index(*held)
+    def add(name: str, parts: list[xr.Dataset], index: Index, lower: Index | None) -> None:
+        drawn, separate = (
+            [one[of].transpose(..., STACKED).values for one in parts] for of in ("rate", "separate")
+        )
+        each = [one["supported"].values for one in parts]
+        supported = all(bool(one.all()) for one in each)
+        values[name] = index(*drawn)
+        bounds[name] = (
+            np.full_like(values[name], np.nan) if lower is None else lower(*separate, *each)
+        )
         equal[name] = float(np.median(index(*map(_levelled, drawn)))) if supported else np.nan
-        interval[name] = AT_LEAST if ratio and not supported else TWO_SIDED
+        interval[name] = TWO_SIDED if supported or lower is None else AT_LEAST
         known[name] = supported
         groups[name] = parts[0].sizes[STACKED]
 
     for kind, one in own.items():
         if one.sizes[STACKED] > 1:
-            for name, (index, ratio) in ONE.items():
-                add(f"{kind} {name}", ratio, [one], index)
+            for name, (index, lower) in ONE.items():
+                add(f"{kind} {name}", [one], index, lower)
     kinds = list(own.values())
     if len(kinds) == 2 and kinds[0].indexes[STACKED].equals(kinds[1].indexes[STACKED]):
-        for name, (both, ratio) in BOTH.items():
-            add(name, ratio, kinds, lambda *rates, both=both: both(*rates, alpha))
+        for name, (index, lower) in BOTH.items():
+            weighed = None if lower is None else partial(lower, alpha=alpha)
+            add(name, kinds, partial(index, alpha=alpha), weighed)
     coords = {"index": list(values)} | {dim: own[next(iter(own))][dim] for dim in SAMPLE}
     return xr.Dataset(
         {
             "index_value": ((*SAMPLE, "index"), np.stack(list(values.values()), axis=-1)),
+            "lower_bound": ((*SAMPLE, "index"), np.stack(list(bounds.values()), axis=-1)),
             "if_equal": ("index", list(equal.values())),
             "interval": ("index", np.array(list(interval.values()))),
             "supported": ("index", list(known.values())),
@@ -294,22 +302,146 @@ def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
     )
 
 
-def _extremes(one: xr.Dataset, rates: np.ndarray) -> np.ndarray:
-    """Draws (..., group) in which no group is further out than those that were seen to be.
+def _above_lowest(rates: xr.Dataset, by: list[str], best: xr.DataArray) -> xr.DataArray:
+    """Lower ends of each group's rate over the lowest, 1 of the group that was seen to be best."""
+    stacked = rates[["rate", "n"]].stack({STACKED: by}).transpose(..., STACKED)
+    rate = stacked["rate"].transpose(*SAMPLE, "rate_of", "system", STACKED)
+    found = np.full(rate.shape, np.nan)
+    there = (stacked["n"] > 0).transpose("rate_of", "system", STACKED).values
+    lowest = best.transpose("rate_of", "system").values
+    for kind, system in np.ndindex(there.shape[:2]):
+        cells = np.flatnonzero(there[kind, system])
+        for at, cell in enumerate(cells):
+            contrasts = _pairs(len(cells), at)
+            drawn = rate.values[:, :, kind, system][..., cells]
+            if cell == lowest[kind, system] or not len(contrasts):
+                found[:, :, kind, system, cell] = 1.0
+            else:
+                ends = lower_ends(drawn, contrasts, len(cells))
+                found[:, :, kind, system, cell] = np.exp(ends.max(axis=0))
+    return rate.copy(data=found).unstack(STACKED).reindex({dim: rates[dim] for dim in by})
 
-    The largest of many uncertain rates is large in every draw, and the smallest small, were all
-    rates equal: an end of an interval would accuse by chance. So other groups' draws are kept
-    between those of the groups with the largest and the smallest share of errors; and a largest
-    share that is not supported itself says nothing.
+
+def _pairs(n: int, *firsts: int) -> np.ndarray:
+    """Contrasts of each two of n groups, both ways round, or of some with each other one."""
+    unit = np.eye(n)
+    rows = [unit[g] - unit[h] for g in firsts or range(n) for h in range(n) if g != h]
+    return np.array(rows).reshape(-1, n)
+
+
+def lower_ends(
+    rates: np.ndarray,
+    contrasts: np.ndarray,
+    comparisons: int,
+    supported: np.ndarray | None = None,
+) -> np.ndarray:
+    """Lower ends of contrasts of log rates, one at each of as many probabilities as draws.
+
+    An end from the ends of the rates' own intervals (MOVER: Zou and Donner 2008, Statistics in
+    Medicine 27), at the probability of an error over the number of comparisons (Bonferroni), and
+    with the correlation of the rates' draws: the draws of a contrast are too few that far out.
+
+    Parameters
+    ----------
+    rates : ndarray (chain, draw, group)
+    contrasts : ndarray (contrast, group)
+    comparisons : int
+        Ends hold together, of as many comparisons as these.
+    supported : ndarray of bool (group,), optional
+        Groups of which it is False, of one sign in a contrast, are all as high or as low as they
+        may be together: what hides in rates without errors does not cancel.
+
+    Returns
+    -------
+    ndarray (contrast, chain, draw)
+        The quantile q of its draws is the lower end at probability 1 - q.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> rates = np.exp(rng.normal([0.0, 0.0], 0.1, (1, 4000, 2)))
+    >>> ends = lower_ends(rates, np.array([[1.0, -1.0]]), 1)
+    >>> round(float(np.quantile(ends, 0.05)), 1)  # 1.64 standard deviations of the difference
+    -0.2
     """
-    share = (one["errors"] / one["n"]).values
-    # Of groups without errors, the one with most comparisons is known to be the best.
-    low = int(np.lexsort((-one["n_effective"].values, share))[0])
-    high = int(share.argmax())
-    if not bool(one["supported"].values[high]):
-        return np.ones_like(rates)
-    bottom, top = rates[..., [low]], np.maximum(rates[..., [high]], rates[..., [low]])
-    return np.clip(rates, bottom, top)
+    logs = np.log(rates).reshape(-1, rates.shape[-1])
+    size = len(logs)
+    level = np.minimum((np.arange(size) + 0.5) / size / comparisons, 0.5)
+    below, above = _reach(logs, level), _reach(-logs, level)
+    scores = ndtri((rankdata(logs, axis=0) - 0.5) / size)
+    correlation = np.atleast_2d(np.corrcoef(scores.T))
+    unsure = np.zeros(rates.shape[-1], bool) if supported is None else ~supported
+    middle = np.median(logs, axis=0)
+    ends = []
+    for contrast in contrasts:
+        used = np.flatnonzero(contrast)
+        own = contrast[used]
+        reach = own * np.where(own > 0, below[:, used], above[:, used])
+        alike = np.outer(unsure[used], unsure[used]) & (np.outer(own, own) > 0)
+        between = np.where(alike, 1.0, correlation[np.ix_(used, used)])
+        square = ((reach @ between) * reach).sum(axis=1)
+        ends.append(middle[used] @ own - np.sqrt(np.maximum(square, 0)))
+    return np.array(ends).reshape(len(contrasts), *rates.shape[:-1])
+
+
+def _reach(values: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """How far below their medians quantiles of columns lie, (level, column).
+
+    Beyond the fifth lowest draw as far as a normal tail would go from there.
+    """
+    known = np.maximum(level, min(4.5 / len(values), 0.25))
+    far = np.median(values, axis=0) - np.quantile(values, known, axis=0)
+    with np.errstate(invalid="ignore"):
+        further = np.where(level < known, ndtri(level) / ndtri(known), 1.0)
+    found: np.ndarray = np.maximum(far * further[:, None], 0)
+    return found
+
+
+def lower_max_to_min(rates: np.ndarray, supported: np.ndarray, families: int = 1) -> np.ndarray:
+    """Lower ends of `max_to_min` (chain, draw), simultaneous over all ordered pairs of groups."""
+    contrasts = _pairs(rates.shape[-1])
+    ends = lower_ends(rates, contrasts, families * len(contrasts), supported).max(axis=0)
+    found: np.ndarray = np.exp(np.maximum(ends, 0))
+    return found
+
+
+def lower_max_to_geometric_mean(rates: np.ndarray, supported: np.ndarray) -> np.ndarray:
+    """Lower ends of `max_to_geometric_mean` (chain, draw), simultaneous over all groups."""
+    n = rates.shape[-1]
+    ends = lower_ends(rates, np.eye(n) - 1 / n, n, supported).max(axis=0)
+    found: np.ndarray = np.exp(np.maximum(ends, 0))
+    return found
+
+
+def lower_inequity(
+    fmr: np.ndarray,
+    fnmr: np.ndarray,
+    supported_fmr: np.ndarray,
+    supported_fnmr: np.ndarray,
+    alpha: float = 0.5,
+) -> np.ndarray:
+    """Lower ends of `inequity` (chain, draw), simultaneous over the pairs of both rates."""
+    false, missed = (
+        lower_max_to_min(fmr, supported_fmr, 2),
+        lower_max_to_min(fnmr, supported_fnmr, 2),
+    )
+    found: np.ndarray = false**alpha * missed ** (1 - alpha)
+    return found
+
+
+type Index = Callable[..., np.ndarray]
+# By name: the function of one rate, and of a ratio, which a group without errors unbounds, that of
+# its lower ends.
+ONE: dict[str, tuple[Index, Index | None]] = {
+    "max/min": (max_to_min, lower_max_to_min),
+    "max/geometric mean": (max_to_geometric_mean, lower_max_to_geometric_mean),
+    "Gini": (gini, None),
+}
+BOTH: dict[str, tuple[Index, Index | None]] = {
+    "FDR": (fairness_discrepancy, None),
+    "inequity rate": (inequity, lower_inequity),
+    "GARBE": (garbe, None),
+}
 
 
 def _levelled(draws: np.ndarray) -> np.ndarray:

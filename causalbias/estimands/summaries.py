@@ -81,6 +81,8 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
     frame, known = frame[kept].reset_index(drop=True), known[kept].reset_index(drop=True)
     if "interval" in frame:  # of ratios of error rates
         frame = _one_sided(frame, values, prob, float(draws.attrs["least"]))
+        if "lower_bound" in draws:
+            frame = _with_lower_bound(frame, draws["lower_bound"], prob)
     if "bounded" in frame:
         frame["sd"] = np.nan  # a ratio has none
         least = draws.attrs.get("least", -np.inf)
@@ -142,6 +144,20 @@ def _one_sided(
         upper=upper.mask(kind.isin(["at least", "none"]), np.inf),
         sd=np.nan,  # a ratio has none
     )
+
+
+def _with_lower_bound(frame: pd.DataFrame, bound: xr.DataArray, prob: float) -> pd.DataFrame:
+    """A table whose lower ends allow for a group's having been chosen on the same data."""
+    labels = [str(dim) for dim in bound.dims if dim not in SAMPLE]
+    ends = bound.quantile([1 - prob, (1 - prob) / 2], dim=SAMPLE, skipna=False).rename("end")
+    table = ends.to_dataframe()["end"].unstack("quantile")
+    keys = pd.MultiIndex.from_frame(frame[labels]) if len(labels) > 1 else frame[labels[0]]
+    one_sided, two_sided = (
+        table[quantile].reindex(keys).to_numpy() for quantile in (1 - prob, (1 - prob) / 2)
+    )
+    lower = frame["lower"].mask(frame["interval"] == "at least", one_sided)
+    two = (frame["interval"] == "two-sided") & ~np.isnan(two_sided)
+    return frame.assign(lower=lower.mask(two, two_sided))
 
 
 def drawn(draws: xr.Dataset, of: str | None = None) -> str:

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 import causalbias as cb
 from causalbias.agreement.consensus import dirichlet_mean
+from causalbias.agreement.counts import first_answers
 from causalbias.agreement.reliability import LEVELS, alpha, bootstrap_alpha, icc
 
 # 3 coders by 15 units, in the README of the krippendorff package 0.9.0 (and in its tests):
@@ -272,6 +273,47 @@ def test_repeats_do_not_enter_agreement_and_their_order_in_the_file_does_not_mat
         assert there.attrs["repeats"] == len(rows) - len(first)
     graded = [cb.graded_response(each, "q")["mean"].to_series() for each in (one, other)]
     pd.testing.assert_series_equal(*(each.sort_index() for each in graded), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pd.Categorical.from_codes([0, 1], ["test", "retest"], ordered=True),
+        pd.Categorical.from_codes([0, 1], ["wave 9", "wave 10"]),
+        pd.Series(["9", "10"]),
+        pd.Series([9.0, 10.0]),
+    ],
+)
+def test_the_first_trial_is_that_of_the_first_level_or_the_lowest_number(names):
+    rows = repeated(3, items=20)
+    kind = names.dtype
+    trial = pd.Series(names)[(rows["trial"] - 1).to_numpy()].astype(kind).reset_index(drop=True)
+    later = rows["trial"] == 2
+    rows["score"] = np.where(later, 4 - rows["score"], rows["score"])
+    mixed = rows.assign(trial=trial).sample(frac=1, random_state=1)
+    one, other = repeats_study(rows[~later]), repeats_study(mixed)
+    for verb in (cb.hcic, lambda study, q: cb.consensus(study, question=q)):
+        here, there = verb(one, "q"), verb(other, "q")
+        pd.testing.assert_frame_equal(here.sort_index(), there.sort_index())
+    tables = [cb.reliability(each, "q", resamples=20)["estimate"] for each in (one, other)]
+    np.testing.assert_allclose(*tables)
+
+
+@pytest.mark.parametrize(
+    ("trial", "told"),
+    [
+        (["test", "retest", "third"], "'test' is neither a number"),
+        ([2, None, 1], "missing, where others are known"),
+        (pd.Categorical(["a", None, "b"], ["a", "b"]), "missing, where others are known"),
+    ],
+)
+def test_trials_without_order_end_in_one_error(trial, told):
+    rows = pd.DataFrame({"stimulus": "x", "annotator": "a", "score": [1, 2, 3], "trial": trial})
+    with pytest.raises(cb.DataError, match=told) as caught:
+        first_answers(rows)
+    assert "trial" in str(caught.value)
+    with pytest.raises(cb.DataError, match=told):
+        cb.reliability(repeats_study(rows), "q")
 
 
 def test_retest_is_of_annotators_with_themselves():

@@ -7,6 +7,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import norm
 
 import causalbias as cb
 from causalbias import DataError
@@ -15,9 +16,11 @@ from causalbias.estimands.rates_differentials import (
     garbe,
     gini,
     inequity,
+    lower_ends,
     max_to_geometric_mean,
     max_to_min,
 )
+from causalbias.estimands.rates_intervals import quantiles
 
 from .test_error_rates import both_kinds, random_faces
 
@@ -160,6 +163,53 @@ def test_one_sided_ends_hold_the_truth_where_a_group_has_hardly_an_error():
             held["equal"].append(index.loc[name, "lower"] <= 1 + 1e-9)
     # 0.8 is two standard errors below 0.9.
     assert {name: np.mean(one) > 0.8 for name, one in held.items()} == dict.fromkeys(held, True)
+
+
+def cube_of(errors, n, rng, draws=200):
+    """Rates of groups from counts of independent pairs, as `error_rates` gives them."""
+    share = errors / n
+    rank = (np.arange(draws)[:, None] + 0.5) / draws
+    ends = quantiles(share, np.full(len(share), float(n)), np.full(len(share), 1e6), rank)
+    rate = np.stack([rng.permutation(one) for one in ends.T], axis=-1)[None, :, None, None]
+    facts = {"errors": errors, "n": np.full(len(share), float(n)), "supported": errors >= 3,
+             "n_effective": np.full(len(share), float(n))}  # fmt: skip
+    dims = ("rate_of", "system", "group")
+    return xr.Dataset(
+        {"rate": (("chain", "draw", *dims), rate)}
+        | {name: (dims, one[None, None]) for name, one in facts.items()},
+        {"chain": [0], "draw": np.arange(draws), "rate_of": ["FMR"], "system": ["s"],
+         "group": np.arange(len(share))},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("groups", [2, 6])
+@pytest.mark.parametrize("n", [100, 1000])
+def test_lower_ends_accuse_equal_groups_no_more_often_than_they_say(groups, n):
+    """All rates 2%: few errors (one-sided ends) and many (two-sided ones), 90% intervals."""
+    rng, above = np.random.default_rng(5), {"one": [], "two": [], "best": []}
+    for _ in range(50):
+        rates = cube_of(rng.binomial(n, 0.02, groups), n, rng)
+        index = cb.summarise(cb.fairness_indices(rates), prob=0.9).set_index("index")
+        for name in ("FMR max/min", "FMR max/geometric mean"):
+            kind = "two" if index.loc[name, "interval"] == "two-sided" else "one"
+            above[kind].append(index.loc[name, "lower"] > 1 + 1e-9)
+        best = cb.summarise(cb.rate_ratios(rates, to="best"), prob=0.9)
+        told = best[best["interval"].isin(["at least", "two-sided"])]
+        above["best"] += (told["lower"] > 1 + 1e-9).tolist()
+    # Two and a half standard errors above what each says, of 50 data sets.
+    for name, wanted in {"one": 0.1, "two": 0.05, "best": 0.1}.items():
+        error = np.sqrt(wanted * (1 - wanted) / 50)
+        assert np.mean(above[name] or [False]) < wanted + 2.5 * error, name
+
+
+def test_lower_ends_are_those_of_independent_normal_logarithms():
+    """Against the normal quantile, with pairs as many as are compared; and with a correlation."""
+    rng = np.random.default_rng(2)
+    noise = rng.multivariate_normal([0, 0], [[0.01, 0.005], [0.005, 0.01]], 20_000)
+    draws = np.exp(noise + np.log([0.04, 0.01]))[None]
+    ends = lower_ends(draws, np.array([[1.0, -1.0]]), 2)
+    wanted = np.log(4) - norm.ppf(1 - 0.05 / 2) * 0.1
+    assert np.quantile(ends, 0.05) == pytest.approx(wanted, abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_counts_rates_and_ends_are_those_counted_elsewhere(pairs, network):
 
 
 def test_a_group_almost_without_errors_bounds_ratios_on_one_side(pairs):
-    """59 false matches of 3,000 against 1: no estimate, but at least some eleven times as many."""
+    """59 false matches of 3,000 against 1: no estimate, but at least some nine times as many."""
     frame = pairs.assign(distance=pairs["vgg_cos_dist"])
     rates = cb.error_rates(frame, "race", fmr=0.01)
     best = cb.summarise(cb.rate_ratios(rates, to="best"))
@@ -61,8 +61,7 @@ def test_a_group_almost_without_errors_bounds_ratios_on_one_side(pairs):
     assert 0 == mean.loc["Caucasian", "lower"] < mean.loc["Caucasian", "upper"] < 1
     assert 1 < mean.loc["Asian", "lower"] < best.loc["Asian", "lower"]
     indices = cb.summarise(cb.fairness_indices(rates)).set_index("index")
-    assert indices.loc["FMR max/min", "lower"] == pytest.approx(
-        best.loc["Asian", "lower"], rel=0.01
-    )
+    # Over 12 ordered pairs of groups, where the ratio to the best is over 4.
+    assert 5 < indices.loc["FMR max/min", "lower"] < best.loc["Asian", "lower"]
     assert np.isinf(indices.loc["FMR max/min", "upper"])
     assert indices.loc["FNMR max/min", "interval"] == "two-sided"
