@@ -342,15 +342,17 @@ def settled(found: xr.Dataset, fit: xr.DataTree) -> xr.Dataset:
     asked = found["n"] > 0
     if not (found["estimable"] & asked).any():
         raise DataError(
-            f"not estimable: {found.attrs['estimand']} depends on what no row tells of"
-            + (f" ({left_out})" if left_out else ""),
+            f"not estimable: {found.attrs['estimand']} depends on coefficients for which the data "
+            "have no rows" + (f" ({left_out})" if left_out else ""),
             mend="ask within cells that have rows (by=), leave out the interaction whose cells "
             "are empty, or give its term a prior",
         )
     if bool((found["estimable"] | ~asked).all()):
         found = found.drop_vars("estimable")
     else:
-        found.attrs["not_estimable"] = f"no row tells of {left_out}" if left_out else "some cells"
+        found.attrs["not_estimable"] = (
+            f"the data have no rows for {left_out}" if left_out else "some cells"
+        )
     if not bool(found["by_prior"].any()):
         found = found.drop_vars("by_prior")
     return found

@@ -90,7 +90,8 @@ def dose(
     ends = over.told((1.0, {variable: everywhere * 0 + high}), (-1.0, {variable: everywhere}))
     if (ends == UNKNOWN).all():
         raise DataError(
-            f"not estimable: the slope of {variable!r} depends on what no row tells of",
+            f"not estimable: the slope of {variable!r} depends on coefficients for which the data "
+            "have no rows",
             mend="leave out the column that goes with it, or give one of them a prior",
             column=variable,
         )

@@ -53,7 +53,7 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
     if "ratio" in draws and values.name != "ratio":  # whose ends it is about
         draws = draws.drop_vars("bounded", errors="ignore")
     # A cell without rows is NaN in every draw, and so in the table, from which it is left out;
-    # what no row tells of stays in it, marked.
+    # what is not estimable stays in it, marked.
     interval = values.quantile([tail, 1 - tail], dim=SAMPLE, skipna=False)
     columns = {
         "estimate": values.median(SAMPLE, skipna=False),

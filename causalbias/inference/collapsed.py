@@ -42,6 +42,7 @@ from causalbias.inference.problem import (
     IntArray,
     LogDensity,
     Problem,
+    numerical,
 )
 
 
@@ -181,7 +182,7 @@ def sample_collapsed(
         raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
     # thousands of small factorisations: threads within each only get into one another's way,
     # ruinously so on a busy machine, and make rounding depend on the machine
-    with threadpool_limits(1, user_api="blas"):
+    with threadpool_limits(1, user_api="blas"), numerical():
         return _sample(problem, sigma_log_prior, draws, np.random.default_rng(seed), keep)
 
 

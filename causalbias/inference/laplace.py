@@ -41,7 +41,14 @@ from causalbias.inference.laplace_scales import (
     start_scales,
 )
 from causalbias.inference.laplace_target import make_target
-from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
+from causalbias.inference.problem import (
+    EngineError,
+    FloatArray,
+    GroupTerm,
+    IntArray,
+    Problem,
+    numerical,
+)
 
 _NODES = (8, 12, 16, 32)
 _NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
@@ -132,6 +139,7 @@ def sample_laplace(
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
         np.errstate(over="ignore", divide="ignore", invalid="ignore"),
+        numerical(),
     ):
         kept = names if keep is None else keep
         at = np.asarray(some, dtype=np.int64)

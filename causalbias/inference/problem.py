@@ -1,6 +1,7 @@
 """What every engine is given: one hierarchical regression as plain arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,20 @@ class EngineError(ValueError):
 
 class ImproperError(EngineError):
     """The posterior is improper, so that no engine can sample it."""
+
+
+@contextmanager
+def numerical() -> Iterator[None]:
+    """Raise SciPy's refusal of numbers that have overflowed as an `EngineError`.
+
+    It is a plain ValueError; any other is a fault of the program, and goes on as it is.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "must not contain infs or NaNs" not in str(error):
+            raise
+        raise EngineError("numbers overflowed on the way to the posterior") from error
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A model as plain arrays for the engines, and an engine's draws under bambi's names."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import bambi as bmb
 import numpy as np
@@ -11,7 +11,7 @@ from scipy import stats
 from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, LogDensity, Problem
 from causalbias.models.group_design import GroupDesign, group_designs
-from causalbias.models.priors import parse_prior, scaled_prior
+from causalbias.models.priors import by_term, parse_prior, scaled_prior
 from causalbias.models.spec import ModelSpec, row_counts, row_precisions
 
 
@@ -95,7 +95,9 @@ def arrays_of(
     spread = float(np.std(response)) if spec.family == "gaussian" else 1.0
     level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
     designs = {_engine_name(one): one for one in group_designs(spec.formula, used)}
-    _check_priors(spec, designs)
+    names = [name for one in designs.values() for name in one.names()]
+    spec = replace(spec, priors=by_term(spec.priors, names))
+    _check_priors(spec, names)
     bases = {name: _basis(one, spec, used) for name, one in designs.items()}
     sd_priors = {
         name: _sd_priors(one, spec, used, spread, level_sd, bases[name])
@@ -120,8 +122,7 @@ def _engine_name(design: GroupDesign) -> str:
     return " + ".join(design.effects) + "|" + design.factor
 
 
-def _check_priors(spec: ModelSpec, designs: Mapping[str, GroupDesign]) -> None:
-    known = [name for one in designs.values() for name in one.names()]
+def _check_priors(spec: ModelSpec, known: Sequence[str]) -> None:
     for term in spec.priors:
         if "|" in term and term not in known:
             raise DataError(

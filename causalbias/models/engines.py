@@ -147,7 +147,7 @@ def _sample(
             ) from error
         except DataError:
             raise
-        except (ValueError, ArithmeticError) as error:  # LinAlgError is one; EngineError too
+        except (EngineError, np.linalg.LinAlgError, FloatingPointError) as error:
             if method != "auto":
                 raise DataError(
                     f"the {method} engine declines: {error}", mend="use method='nuts'"

@@ -1,12 +1,11 @@
-"""Whether data can tell the spread of group effects: refused in advance where they cannot."""
+"""Whether data identify the spread of group effects: refused in advance where they cannot."""
 
 import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-from causalbias.models.formula import proportion
 from causalbias.models.group_design import GroupDesign, group_designs
-from causalbias.models.spec import ModelSpec, row_counts, row_precisions
+from causalbias.models.spec import ModelSpec, observations_of, row_precisions
 
 # What a level's effect on its only observation cannot be told from.
 NOISE = {
@@ -21,21 +20,24 @@ NOISE = {
 def check_identified(spec: ModelSpec, used: pd.DataFrame) -> None:
     """Refuse group terms of whose standard deviations the data can say nothing.
 
-    A factor of one level; one whose levels have one observation each, so that a level's effect is
-    one with the noise; Gaussian: a term with as many effects as there are observations, as lme4
-    refuses it. A row of several observations (`counts`, trials) tells them apart, as do weights
-    that differ.
+    A factor of one level. An intercept (or an effect of each level of another factor) whose levels
+    have one observation each: it is one with the noise. A slope is not, since the variance of its
+    rows, ``sigma^2 + tau^2 x^2``, changes with x; but of a Gaussian model a term with as many
+    effects as there are observations is refused, as lme4 does. A row of several observations
+    (`counts`, trials) tells them apart, as do weights that differ.
 
     Raises
     ------
     DataError
-        Naming the term, and what its standard deviation cannot be told from.
+        Naming the term, and what its standard deviation cannot be separated from.
     """
-    observations = _observations(spec, used)
+    observations = observations_of(spec, used)
     precision = row_precisions(spec, used)
     weighed = precision is not None and len(np.unique(precision)) > 1
     for one in group_designs(spec.formula, used):
         term = f"({' + '.join(one.effects)}|{one.factor})"
+        if "1" not in one.effects:
+            term = term.replace("(", "(0 + ", 1)
         if len(one.levels) == 1:
             raise DataError(
                 f"the grouping factor {one.factor!r} has one level, {str(one.levels[0])!r}: of a "
@@ -43,35 +45,50 @@ def check_identified(spec: ModelSpec, used: pd.DataFrame) -> None:
                 mend=f"leave {term} out",
             )
         codes = one.codes(used)
-        if codes.shape[1] == 1:
-            most = np.bincount(codes[:, 0], observations).max()
-        else:  # a level may be both of a row's members
-            rows = np.repeat(np.arange(len(codes)), codes.shape[1])
-            pairs = np.unique(np.column_stack([codes.ravel(), rows]), axis=0)
-            most = np.bincount(pairs[:, 0], observations[pairs[:, 1]]).max()
-        if most == 1 and not weighed:
+        constant = None if weighed else _constant_effect(one, used)
+        if constant is not None and _most(codes, observations) == 1:
+            effect = f"({constant}|{one.factor})"
             raise DataError(
                 f"each level of {one.factor!r} has one observation: nothing in the data tells the "
-                f"standard deviation of {term} from {NOISE[spec.family]}",
-                mend=f"leave {term} out, or give rows that share a level of {one.factor}",
+                f"standard deviation of {effect} from {NOISE[spec.family]}",
+                mend=f"leave {effect} out, or give rows that share a level of {one.factor}",
             )
         effects, total = len(one.levels) * sum(one.sizes()), observations.sum()
         plain = spec.family == "gaussian" and not weighed and codes.shape[1] == 1
         if plain and effects >= total:
+            many = "as many" if effects == total else "more"
+            their = "their standard deviation" + ("s" if sum(one.sizes()) > 1 else "")
             raise DataError(
-                f"{term} has {effects:,} effects, and there are {total:,.0f} observations: their "
-                "standard deviations cannot be told from sigma",
-                mend=f"let fewer effects vary, as (1|{one.factor})",
+                f"{term} has {many} effects ({effects:,}) {'as' if many == 'as many' else 'than'} "
+                f"there are observations ({total:,.0f}), so {their} cannot be separated from sigma",
+                mend=f"leave {term} out, let fewer effects vary, or give more rows a level",
             )
 
 
-def _observations(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray:
-    """Observations (rows,) of each row: its count, times its trials."""
-    counts = row_counts(spec, used)
-    if spec.family != "binomial":
-        return counts
-    trials = proportion(spec.formula)[1]
-    return counts * (used[trials].to_numpy(float) if isinstance(trials, str) else float(trials))
+def _most(codes: np.ndarray, observations: np.ndarray) -> float:
+    """The most observations that a level has, of levels (rows, members) of the rows."""
+    # A level may be both of a row's members.
+    rows = np.repeat(np.arange(len(codes)), codes.shape[1])
+    pairs = np.unique(np.column_stack([codes.ravel(), rows]), axis=0)
+    return float(np.bincount(pairs[:, 0], observations[pairs[:, 1]]).max())
+
+
+def _constant_effect(one: GroupDesign, used: pd.DataFrame) -> str | None:
+    """An effect that may add the same variance to every row; None if all change from row to row.
+
+    Of columns x_j with standard deviations tau_j a row's variance is the sum of tau_j^2 x_j^2: the
+    same for all rows if the squares, in some combination, are constant.
+    """
+    columns, at = one.columns(used), 0
+    for effect, size in zip(one.effects, one.sizes(), strict=True):
+        squares = columns[:, at : at + size] ** 2
+        at += size
+        squares = squares / squares.max(axis=0)
+        ones = np.ones(len(squares))
+        rest = ones - squares @ np.linalg.lstsq(squares, ones)[0]
+        if np.abs(rest).max() < 1e-9:
+            return effect if effect == "1" else f"0 + {effect}"
+    return None
 
 
 def shared_variances(spec: ModelSpec, used: pd.DataFrame) -> list[str]:
@@ -81,8 +98,8 @@ def shared_variances(spec: ModelSpec, used: pd.DataFrame) -> list[str]:
     --------
     >>> rows = pd.DataFrame({"y": [1.0, 2, 3, 5], "x": [0.5, 1, 2, 3], "w": [1.0, 3, 2, 2],
     ...                      "g": ["a", "a", "b", "b"]})
-    >>> shared_variances(ModelSpec("y ~ (x|g) + (w|g)"), rows)
-    ['the data tell the sum of the variances of 1|g and 1|g#2, and only priors tell them apart']
+    >>> [one.split(";")[0] for one in shared_variances(ModelSpec("y ~ (x|g) + (w|g)"), rows)]
+    ['of 1|g and 1|g#2 only the sum of the two variances is identified']
     """
     designs = group_designs(spec.formula, used)
     groups = [_partition(one, used) for one in designs]
@@ -95,8 +112,8 @@ def shared_variances(spec: ModelSpec, used: pd.DataFrame) -> list[str]:
                 continue
             names = [dict(zip(d.effects, d.terms, strict=True)) for d in (other, one)]
             found += [
-                f"the data tell the sum of the variances of {names[0][effect]} and "
-                f"{names[1][effect]}, and only priors tell them apart"
+                f"of {names[0][effect]} and {names[1][effect]} only the sum of the two variances "
+                "is identified; the split between them comes from the priors"
                 for effect in both
             ]
     return found

@@ -2,11 +2,12 @@
 
 import ast
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import bambi as bmb
 
 from causalbias.errors import DataError
+from causalbias.models.evaluation import portable
 
 # name: its parameters, in order, as PyMC names them
 DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
@@ -175,6 +176,33 @@ def _possible(name: str, numbers: Mapping[str, float]) -> bool:
         and all(value > 0 for key, value in numbers.items() if key not in location)
         and (name != "Uniform" or numbers["lower"] < numbers["upper"])
     )
+
+
+def by_term(priors: Mapping[str, str], terms: Collection[str]) -> dict[str, str]:
+    """Priors under the terms' own names, however spaces and divisions are written.
+
+    Raises
+    ------
+    DataError
+        If two of them are of one term.
+
+    Examples
+    --------
+    >>> by_term({"I(x / 2)|g": "HalfNormal(1)", "z": "Normal(0, 1)"}, ["I(x ÷ 2)|g"])
+    {'I(x ÷ 2)|g': 'HalfNormal(1)', 'z': 'Normal(0, 1)'}
+    """
+    named = {_plain(term): term for term in terms}
+    found: dict[str, str] = {}
+    for written, text in priors.items():
+        term = named.get(_plain(written), written)
+        if term in found:
+            raise DataError(f"two priors for {term!r}", mend="leave one of them out")
+        found[term] = text
+    return found
+
+
+def _plain(term: str) -> str:
+    return portable(term).replace(" ", "")
 
 
 def parse_priors(priors: Mapping[str, str] | None) -> dict[str, bmb.Prior]:

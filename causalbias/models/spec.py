@@ -29,7 +29,7 @@ from causalbias.models.formula import (
 from causalbias.models.group_design import check_labels
 from causalbias.models.groups import bambi_formula, common_formula, group_parts
 from causalbias.models.levels import LEVELS, canonical
-from causalbias.models.priors import parse_priors
+from causalbias.models.priors import by_term, parse_priors
 from causalbias.study.columns import typed
 
 # family: (what its response must be, in words)
@@ -393,29 +393,48 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
             mend="write 1 for its mean: response ~ 1 + (1|group)",
         )
     _check_terms(common, used)
-    known = {} if common is None else common.terms
-    written = {portable(name).replace(" ", ""): name for name in known}
-    priors = {
-        written.get(portable(name).replace(" ", ""), name): text for name, text in priors.items()
-    }
+    priors = by_term(priors, [] if common is None else list(common.terms))
     told = estimable(common, set(priors))
     formula += groups + _minus(common, told.kept)
-    model = _made(spec, formula, priors, used)
-    for _ in () if told.kept.all() else told.kept:
-        # Without a term, formulae may code others otherwise: as many columns, or more.
-        fitted = model.parameters[model.family.likelihood.parent].design.common
-        kept = estimable(fitted, set(priors), cuts=ordinal).kept[int(ordinal) :]
-        if not (more := _minus(fitted, kept)):
-            _leave_out(model, kept)
-            break
-        formula += more
+    if told.kept.all():
         model = _made(spec, formula, priors, used)
+    else:
+        model = _without_aliases(spec, formula, priors, used, rounds=len(told.kept) + 1)
     model.estimable = told
     widen_margins(model, priors)
     _without_slashes(model, common)
     if ordinal and "threshold" not in priors:
         _widen_thresholds(model)
     return model
+
+
+def _without_aliases(
+    spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFrame, *, rounds: int
+) -> bmb.Model:
+    """The model of a formula without the columns that its own rows do not tell from others.
+
+    Without a term, formulae may code others otherwise: as many columns, or more. So a model is
+    made and looked at until no whole term has to go.
+
+    Raises
+    ------
+    DataError
+        If whole terms still have to go after `rounds`, more than there are terms.
+    """
+    ordinal = spec.family == "cumulative"
+    for _ in range(rounds):
+        model = _made(spec, formula, priors, used)
+        fitted = model.parameters[model.family.likelihood.parent].design.common
+        kept = estimable(fitted, set(priors), cuts=ordinal).kept[int(ordinal) :]
+        if not (more := _minus(fitted, kept)):
+            _leave_out(model, kept)
+            return model
+        formula += more
+    raise DataError(
+        f"{spec.formula!r} has columns that the rows do not tell from others, and no formula "
+        "without them was found",
+        mend="leave out terms that follow from others, or interactions whose cells are empty",
+    )
 
 
 def _made(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:

@@ -121,7 +121,9 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     if left_out := json.loads(fit.attrs.get("left_out", "[]")):
         lines += [
             "",
-            "Not estimable, left out (no row tells of them): " + ", ".join(left_out) + ".",
+            "Not estimable, left out (the data have no rows for them): "
+            + ", ".join(left_out)
+            + ".",
         ]
     if by_prior := json.loads(fit.attrs.get("by_prior", "[]")):
         lines += ["", "Identified by the priors given, not by rows: " + ", ".join(by_prior) + "."]

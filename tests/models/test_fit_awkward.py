@@ -1,11 +1,19 @@
 """Gaussian models that an engine may do badly: `fit` is right, or refuses with the reason."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.linalg import solve_triangular
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.inference.problem import EngineError, numerical
+from causalbias.models import engines, spec
+from causalbias.models.arrays import arrays_of
+from causalbias.models.identified import check_identified
+from causalbias.models.spec import ModelSpec, common_model, model_frame
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +74,28 @@ def test_groups_all_seen_once_are_refused_before_sampling(rows):
     with pytest.raises(DataError, match=r"'h:g' has one observation"):
         cb.fit("y ~ 1 + (1|h/g)", frame)
     few = rows.assign(pair=np.arange(len(rows)) // 2)
-    with pytest.raises(DataError, match="effects, and there are"):
+    with pytest.raises(DataError, match=r"more effects \(.*\) than there are observations"):
         cb.fit("y ~ x + (x|pair)", few)
+
+
+def test_slopes_of_levels_of_one_row_are_refused_for_their_number_and_not_as_unidentified():
+    """A row's variance is sigma^2 + tau^2 x^2: unidentified only where x^2 does not vary."""
+    rng = np.random.default_rng(12)
+    frame = pd.DataFrame({"y": rng.normal(size=60), "g": np.arange(60), "x": rng.normal(size=60)})
+    frame = frame.assign(s=np.where(frame["x"] > 0, 2.0, -2.0), k=np.tile(["u", "v"], 30))
+    with pytest.raises(DataError) as caught:
+        cb.fit("y ~ x + (0 + x|g)", frame)
+    assert caught.value.problem == (
+        "(0 + x|g) has as many effects (60) as there are observations (60), so their standard "
+        "deviation cannot be separated from sigma"
+    )
+    for effects, named in (("0 + s", "0 + s"), ("x", "1"), ("0 + k", "0 + k")):
+        with pytest.raises(DataError, match="nothing in the data tells") as caught:
+            cb.fit(f"y ~ x + s + ({effects}|g)", frame)
+        assert f"standard deviation of ({named}|g) from sigma" in caught.value.problem
+    answers = frame.assign(y=rng.integers(0, 2, 60))
+    model = ModelSpec("y ~ x + (0 + x|g)", "bernoulli")
+    check_identified(model, model_frame(model, answers))  # nothing to refuse
 
 
 @pytest.mark.parametrize("family", ["bernoulli", "cumulative", "beta"])
@@ -108,7 +136,7 @@ def test_of_collinear_columns_the_last_is_left_out_and_named(rows):
     fit = cb.fit("y ~ x + z + (1|g)", rows.assign(z=2 * rows["x"]))
     assert cb.failures(fit) == []
     assert "z" not in fit["posterior"]
-    assert "left out (no row tells of them): z." in repr(fit)
+    assert "left out (the data have no rows for them): z." in repr(fit)
     assert gap(cb.summary(fit).loc["x"], one) < 4
 
 
@@ -196,3 +224,47 @@ def test_a_factor_of_one_level_is_named(rows, formula, family):
     frame = rows.assign(race="black", same=3, k=np.arange(len(rows)) % 3, a="also once")
     with pytest.raises(DataError, match=r"^column '(race|same)': '(race|same)' has one level only"):
         cb.fit(formula, frame, family=family)
+
+
+def test_a_fault_of_an_engine_is_no_reason_to_sample_by_another(rows, monkeypatch):
+    def faulty(*_, **__):
+        raise ValueError("operands could not be broadcast together")
+
+    def declining(*_, **__):
+        raise np.linalg.LinAlgError("not positive definite")
+
+    monkeypatch.setitem(engines._ENGINES, "collapsed", faulty)
+    with pytest.raises(ValueError, match="broadcast") as caught:
+        cb.fit("y ~ x", rows)
+    assert not isinstance(caught.value, DataError)
+    monkeypatch.setitem(engines._ENGINES, "collapsed", declining)
+    with pytest.raises(DataError, match="declines: not positive definite"):
+        cb.fit("y ~ x", rows, method="collapsed")
+
+
+def test_numbers_that_overflow_are_the_engines_to_decline():
+    with pytest.raises(EngineError, match="overflowed"), numerical():
+        solve_triangular([[np.nan]], [1.0])
+    with pytest.raises(ValueError, match="incompatible") as caught, numerical():
+        solve_triangular(np.eye(2), np.ones(3))
+    assert not isinstance(caught.value, EngineError)
+
+
+def test_columns_that_no_formula_is_rid_of_end_in_an_error(rows, monkeypatch):
+    monkeypatch.setattr(spec, "_minus", lambda *_: " ")
+    with pytest.raises(DataError, match="no formula without them was found"):
+        cb.fit("y ~ x + z", rows.assign(z=2 * rows["x"]))
+
+
+@pytest.mark.parametrize("written", ["I(x / 2)|g", "I(x/2)|g", "I(x ÷ 2)|g"])
+def test_a_prior_of_a_group_term_with_a_division_is_found_however_it_is_written(rows, written):
+    model = ModelSpec("y ~ x + (0 + I(x / 2)|g)", priors={written: "HalfNormal(7)"})
+    used = model_frame(model, rows)
+    found = arrays_of(common_model(model, used), model, used).sd_priors
+    given = {written: "HalfNormal(70)"}
+    wider = arrays_of(common_model(model, used), replace(model, priors=given), used).sd_priors
+    for one, other in zip(found.values(), wider.values(), strict=True):
+        assert other[0].args["sigma"] == pytest.approx(10 * one[0].args["sigma"])
+    twice = replace(model, priors=given | {"I( x/2 )|g": "HalfNormal(1)"})
+    with pytest.raises(DataError, match="two priors"):
+        arrays_of(common_model(model, used), twice, used)

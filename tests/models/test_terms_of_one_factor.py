@@ -42,7 +42,7 @@ def test_each_has_its_own_effects(rows, terms, tmp_path):
     assert np.sqrt((gap**2).mean()) < 0.1
     again = cb.open(cb.save(fit, tmp_path / "fit.nc"))
     assert again["posterior"].to_dataset().equals(posterior)
-    assert "only priors tell them apart" in repr(again)
+    assert "the split between them comes from the priors" in repr(again)
     assert "sd(1|g#2)" in cb.summary(again).index
 
 
