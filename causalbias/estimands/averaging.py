@@ -24,6 +24,7 @@ from causalbias.estimands.summaries import marked
 from causalbias.memory import check_memory
 from causalbias.models.estimable import BY_PRIOR, UNKNOWN, Estimable
 from causalbias.models.formula import formula_columns
+from causalbias.models.group_design import group_designs
 from causalbias.models.groups import common_formula, group_parts
 from causalbias.models.levels import Level, find_level, levels_of, same
 from causalbias.models.result import frame_of, model_of, spec_of, with_effects
@@ -56,6 +57,8 @@ class Averaging:
         The one that was chosen where none was asked for, see `population_of`.
     rows : int
         Rows of the fit that are averaged over.
+    as_new : tuple of str
+        Columns that are set to what no row has: groups named after them are new ones.
     """
 
     fit: xr.DataTree
@@ -69,6 +72,7 @@ class Averaging:
     population: str
     threshold: float | None
     rows: int
+    as_new: tuple[str, ...] = ()
 
     def mean(self, contrasted: Sequence[str] | None = None, **setting: object) -> Floats:
         """Outcome (draws, cells[, categories]) with columns set to a value on every row."""
@@ -82,7 +86,13 @@ class Averaging:
             population=self.population,
             threshold=self.threshold,
             contrasted=contrasted,
+            as_new=self.as_new,
         )
+
+    def names_groups(self, variable: str) -> bool:
+        """Whether the levels of a group term differ by this column."""
+        designs = group_designs(spec_of(self.fit).formula, frame_of(self.fit))
+        return any(variable in names for one in designs for names in one.members)
 
     def told(self, *parts: tuple[float, Mapping[str, object]]) -> np.ndarray:
         """What the fitted rows tell (cells,) of a sum of means: see `Estimable.judge`.

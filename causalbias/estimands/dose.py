@@ -1,6 +1,7 @@
 """The third verb: dose-response curves and slopes of a manipulated quantity."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,12 @@ from pandas.api.types import is_numeric_dtype
 
 from causalbias.arguments import described, name_in
 from causalbias.errors import DataError
-from causalbias.estimands.averaging import Averaging, averaging, settled
+from causalbias.estimands.averaging import Averaging, averaging
 from causalbias.estimands.scales import Floats, outcome_named
 from causalbias.estimands.summaries import marked, probability
 from causalbias.models.estimable import UNKNOWN
 
+MARKS = ("estimable", "by_prior")
 STEP = 1e-4  # of the dose's range: half the width of a numerical derivative
 
 
@@ -32,7 +34,11 @@ def dose(
 
     At each dose every row is set to it, all else held. Slopes are numerical derivatives, so that
     they hold for polynomials and splines (``bs(pose, df=5)``) as for straight lines; at the ends
-    of the data they are one-sided. For the slope per unit of a change that people see, give two
+    of the data they are one-sided. What no row tells of is NaN: of ``bs(pose, df=4)`` with three
+    poses, each slope and what is between the poses. Groups named after the dose, as in
+    ``(1|seed:pose)``, have no slope: in slopes, and at doses that no row has, they are new ones.
+
+    For the slope per unit of a change that people see, give two
     average slopes, of a model of distances and of one of answers, to `per_unit`.
 
     Parameters
@@ -60,8 +66,9 @@ def dose(
         outcome per unit of dose; ``average_slope`` (chain, draw, *by[, category]): mean over the
         rows of the slope at their own doses; ``n`` (*by). With `monotone`, ``p_monotone``
         (*by[, category]) too: the share of draws that went one way by themselves. Near zero, the
-        data speak against the constraint. Where the curve of some cells is not estimable, their
-        draws are missing and ``estimable`` (*by) is False.
+        data speak against the constraint. Where some is not estimable, ``estimable`` (variable,
+        *by) says so of the predictions, ``slope_estimable`` (variable, *by) and
+        ``average_slope_estimable`` (*by) of slopes; `summarise` gives each its own.
 
     Raises
     ------
@@ -95,32 +102,60 @@ def dose(
             mend="leave out the column that goes with it, or give one of them a prior",
             column=variable,
         )
-    curve = np.stack([_at(over, variable, np.full(len(everywhere), at)) for at in doses])
+    # Between doses a group that is named after its dose is a new one.
+    between = replace(over, as_new=(variable,))
+    fitted = np.isin(doses, everywhere)
+    at = [np.full(len(everywhere), one) for one in doses]
+    curve = np.stack([
+        _at(over if known else between, variable, one)
+        for one, known in zip(at, fitted, strict=True)
+    ])  # fmt: skip
+    known = [np.stack([over.told((1.0, {variable: one})) for one in at])]
     if monotone is None:
-        slope = np.stack(
-            [_slope(over, variable, np.full(len(everywhere), at), low, high) for at in doses]
-        )
-        whole = {"average_slope": _slope(over, variable, everywhere, low, high)}
+        slope = np.stack([_slope(between, variable, one, low, high) for one in at])
+        whole = {"average_slope": _slope(between, variable, everywhere, low, high)}
+        known.append(np.stack([_slope_told(over, variable, one, low, high) for one in at]))
+        known.append(_slope_told(over, variable, everywhere, low, high))
     else:
         _check_monotone(over, doses, curve)
         curve, slope, whole = _one_way(over, doses, everywhere, curve, monotone)
-    # A cell's curve is known where all its doses are, and its slope.
-    known = ends.copy()
-    for at in doses:
-        np.maximum(known, over.told((1.0, {variable: everywhere * 0 + at})), out=known)
-    parts = [
-        over.dataset({"prediction": one, "slope": its}, told, known)
-        for one, its in zip(curve, slope, strict=True)
-    ]
+        # Every point of such a curve depends on all.
+        every = known[0].max(axis=0)
+        known = [np.broadcast_to(every, known[0].shape)] * 2 + [every]
     index = pd.Index(doses, name=variable)
-    found = xr.concat(parts, index, data_vars=["prediction", "slope"], combine_attrs="override")
-    for name in ("prediction", "slope"):
-        found[name] = found[name].transpose("chain", "draw", variable, *over.by, ...)
-    own = over.dataset(whole, told, known)
+    parts = []
+    for name, values, its in (("prediction", curve, known[0]), ("slope", slope, known[1])):
+        each = [
+            over.dataset({name: one}, told, one_told)
+            for one, one_told in zip(values, its, strict=True)
+        ]
+        varies = [str(key) for key in each[0].data_vars if key != "n"]
+        part = xr.concat(each, index, data_vars=varies, combine_attrs="override")
+        part[name] = part[name].transpose("chain", "draw", variable, *over.by, ...)
+        parts.append(part)
+    own = over.dataset(whole, told, known[2])
     if "one_way" in own:
-        found["p_monotone"] = probability(own["one_way"], own["one_way"])
-    found = found.assign(average_slope=own["average_slope"]).assign_attrs(treatment=variable)
-    return marked(settled(found, fit), fit)
+        parts[0]["p_monotone"] = probability(own["one_way"], own["one_way"])
+    found = parts[0].assign_attrs(treatment=variable)
+    for part, name in ((parts[1], "slope"), (own, "average_slope")):
+        marks = {f"{name}_{mark}": part[mark] for mark in MARKS if mark in part}
+        found = found.assign({name: part[name]} | marks)
+    return marked(_without_empty_marks(found), fit)
+
+
+def _without_empty_marks(found: xr.Dataset) -> xr.Dataset:
+    """Without `estimable` where all can be estimated, and `by_prior` where no prior is needed."""
+    asked = found["n"] > 0
+    names = [str(name) for name in found.data_vars]
+    unknown = [name for name in names if name.endswith("estimable")]
+    if all(bool((found[name] | ~asked).all()) for name in unknown):
+        found = found.drop_vars(unknown)
+    else:
+        found.attrs["not_estimable"] = "what no row tells of"
+    of_prior = [name for name in names if name.endswith("by_prior")]
+    if not any(bool(found[name].any()) for name in of_prior):
+        found = found.drop_vars(of_prior)
+    return found
 
 
 def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floats:
@@ -128,7 +163,11 @@ def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floa
         raise DataError(f"{variable!r} is not a number", mend="use effects for its levels")
     found = np.array(over.levels(variable), dtype=float)
     if grid is None:
-        return found if len(found) <= 21 else np.linspace(found[0], found[-1], 21)
+        if len(found) <= 21:
+            return found
+        if over.names_groups(variable):  # of whose own effects there are none between
+            return found[np.linspace(0, len(found) - 1, 21).round().astype(int)]
+        return np.linspace(found[0], found[-1], 21)
     try:
         doses = np.asarray(grid, dtype=float)
     except (TypeError, ValueError):
@@ -142,7 +181,9 @@ def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floa
             mend=f"give doses from {found[0]:g} to {found[-1]:g}",
             column=variable,
         )
-    return doses
+    # What differs from a dose of the data by rounding is that dose.
+    nearest = found[np.abs(doses[:, None] - found).argmin(axis=1)]
+    return np.where(np.abs(doses - nearest) <= 1e-9 * (found[-1] - found[0]), nearest, doses)
 
 
 def _at(over: Averaging, variable: str, doses: Floats) -> Floats:
@@ -159,9 +200,24 @@ def _at(over: Averaging, variable: str, doses: Floats) -> Floats:
 
 def _slope(over: Averaging, variable: str, doses: Floats, low: float, high: float) -> Floats:
     """Derivative at each row's dose; between two doses of the data's range, at its ends too."""
+    left, right = _step(doses, low, high)
+    width = 2 * STEP * (high - low)
+    return (_at(over, variable, right) - _at(over, variable, left)) / width
+
+
+def _slope_told(
+    over: Averaging, variable: str, doses: Floats, low: float, high: float
+) -> np.ndarray:
+    """What the rows tell (cells,) of such a derivative, per the dose's range."""
+    left, right = _step(doses, low, high)
+    size = 1 / (2 * STEP)
+    return over.told((size, {variable: right}), (-size, {variable: left}))
+
+
+def _step(doses: Floats, low: float, high: float) -> tuple[Floats, Floats]:
     width = 2 * STEP * (high - low)
     left = np.clip(doses - width / 2, low, high - width)
-    return (_at(over, variable, left + width) - _at(over, variable, left)) / width
+    return left, left + width
 
 
 def _check_monotone(over: Averaging, doses: Floats, curve: Floats) -> None:

@@ -35,6 +35,7 @@ def average_prediction(
     population: str = "these",
     threshold: float | None = None,
     contrasted: Collection[str] | None = None,
+    as_new: Collection[str] = (),
 ) -> Floats:
     """Expected outcome on every row of `frame`, averaged over the rows of each cell.
 
@@ -54,6 +55,9 @@ def average_prediction(
     contrasted : collection of str, optional
         The columns that differ between two predictions whose difference is wanted. On a linear
         scale the group effects that do not depend on them cancel, and are left out of both.
+    as_new : collection of str, optional
+        Columns whose values here are not the fitted ones: groups named after them are averaged
+        over, as new ones, but in a typical group.
 
     Returns
     -------
@@ -63,6 +67,10 @@ def average_prediction(
     wanted = scale_of(fit, model, scale, threshold)
     posterior = fit.children["posterior"].to_dataset()
     own, sampled = designs_in(fit, population)
+    moved = [one for one in own if set().union(*one.members) & set(as_new)]
+    own, sampled = [one for one in own if one not in moved], [*sampled, *moved]
+    if population == "new":
+        _check_fitted(own, frame)
     if wanted.linear and contrasted is not None:
         own = [one for one in own if one.columns_used() & set(contrasted)]
     if counts is None:
@@ -101,6 +109,19 @@ def average_prediction(
     curves = _curves(wanted, (average @ merge).tocsc(), eta, precision)
     outcomes = wanted.constant + curves @ wanted.weights.T
     return outcomes if wanted.categories is not None else outcomes[..., 0]
+
+
+def _check_fitted(designs: Sequence[GroupDesign], frame: pd.DataFrame) -> None:
+    """Refuse rows in cells of the design that no row fitted is in, of which there are no others."""
+    for one in designs:
+        try:
+            one.codes(frame)
+        except DataError as error:
+            raise DataError(
+                error.problem,
+                mend="ask within what occurs together (by=), or for population='typical'",
+                row=error.row,
+            ) from error
 
 
 def lacks_effects(fit: xr.DataTree, population: str, contrasted: Collection[str]) -> bool:

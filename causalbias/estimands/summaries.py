@@ -52,6 +52,7 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
     values, tail = draws[drawn(draws, of)], (1 - prob) / 2
     if "ratio" in draws and values.name != "ratio":  # whose ends it is about
         draws = draws.drop_vars("bounded", errors="ignore")
+    draws = _own_marks(draws, str(values.name))
     # A cell without rows is NaN in every draw, and so in the table, from which it is left out;
     # what is not estimable stays in it, marked.
     interval = values.quantile([tail, 1 - tail], dim=SAMPLE, skipna=False)
@@ -107,6 +108,19 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         if draws.attrs.get(key, "") != "":
             frame[key] = draws.attrs[key]
     return frame.assign(converged=not failed(draws))
+
+
+def _own_marks(draws: xr.Dataset, name: str) -> xr.Dataset:
+    """Draws whose `estimable` and `by_prior` are those of one of their variables.
+
+    Of a dose's curve and its slopes, ``slope_estimable`` is the slopes' own.
+    """
+    for mark in ("estimable", "by_prior"):
+        its = [str(key) for key in draws.data_vars if str(key).endswith(f"_{mark}")]
+        if f"{name}_{mark}" in its:
+            draws = draws.assign({mark: draws[f"{name}_{mark}"]})
+        draws = draws.drop_vars(its)
+    return draws
 
 
 def basis(draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> str:

@@ -49,6 +49,7 @@ OF_TABLES = frozenset(
         *("estimate", "sd", "lower", "upper", "p_positive", "scale", "population", "converged"),
         *("n", "cell", "category", "effect", "prediction", "slope", "interaction", "reference"),
         *("value", "estimable", "by_prior", "quantile", "average_slope"),
+        *("slope_estimable", "average_slope_estimable", "slope_by_prior", "average_slope_by_prior"),
     )
 )
 MAX_NUMBER = 1e100  # beyond it squares overflow
