@@ -1,5 +1,8 @@
 """Draws of estimands to tables: intervals, probability of direction, ratios, ranks."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -15,6 +18,7 @@ POPULATION_WORDS = {
     "typical": "a typical group, effects at zero",
     "these": "average of these groups alone",
 }
+CHANCES = ("p_positive", "p_above_one")
 NOT = "no"  # of a variable's attribute `converged`; others have none
 
 
@@ -36,7 +40,9 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         The labels of the estimand; `estimate` (median), `sd`, `lower`, `upper`,
         `p_positive` (posterior probability of being above zero), the dataset's other variables
         (`n`: observations), `scale`, `population` (see `predictions`), and `converged`: False
-        where the fit behind it failed its diagnostics. A ratio has no `sd`. An error rate below
+        where the fit behind it failed its diagnostics. A ratio has no `sd`; a ratio of error
+        rates, which is always positive, has `p_above_one` (posterior probability of being above
+        one) in the place of `p_positive`, and an index of them has neither. An error rate below
         what its pairs support has no `estimate`, only an interval, from 0 to the rule of three's
         end or further.
 
@@ -68,6 +74,10 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         for key, value in draws.items()
         if "draw" not in value.dims and set(value.dims) <= set(values.dims)
     }
+    if "interval" in columns:  # of ratios and indices of error rates
+        columns = _one_sided(columns, values, prob, draws.attrs)
+        if "lower_bound" in draws:
+            columns = _with_lower_bound(columns, draws["lower_bound"], prob)
     dims = [dim for dim in values.dims if dim not in SAMPLE]
     table = xr.Dataset(columns).drop_vars("quantile", errors="ignore")
     if dims:
@@ -80,10 +90,6 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         frame["estimable"] = frame["estimable"].astype(bool) | known
         kept |= ~frame["estimable"]
     frame, known = frame[kept].reset_index(drop=True), known[kept].reset_index(drop=True)
-    if "interval" in frame:  # of ratios of error rates
-        frame = _one_sided(frame, values, prob, float(draws.attrs["least"]))
-        if "lower_bound" in draws:
-            frame = _with_lower_bound(frame, draws["lower_bound"], prob)
     if "bounded" in frame:
         frame["sd"] = np.nan  # a ratio has none
         least = draws.attrs.get("least", -np.inf)
@@ -91,7 +97,8 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         frame.loc[unbounded, ["lower", "upper"]] = least, np.inf
     if "supported" in frame:
         below = ~frame["supported"].astype(bool)
-        frame.loc[below, ["estimate", "sd", "p_positive"]] = np.nan
+        unsaid = [name for name in ("estimate", "sd", *CHANCES) if name in frame]
+        frame.loc[below, unsaid] = np.nan
         if "smallest_rate" in frame:
             ends = frame[["upper", "smallest_rate"]].max(axis=1)
             frame = frame.assign(
@@ -142,36 +149,38 @@ def basis(draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> str:
 
 
 def _one_sided(
-    frame: pd.DataFrame, values: xr.DataArray, prob: float, least: float
-) -> pd.DataFrame:
-    """A table of ratios with the ends that their intervals have, the other one where it must be."""
-    labels = [str(dim) for dim in values.dims if dim not in SAMPLE]
-    ends = values.quantile([1 - prob, prob], dim=SAMPLE).rename("end")
-    table = ends.to_dataframe()["end"].unstack("quantile")
-    keys = pd.MultiIndex.from_frame(frame[labels]) if len(labels) > 1 else frame[labels[0]]
-    low, high = (table[column].reindex(keys).to_numpy() for column in table)
-    kind = frame["interval"]
-    lower = frame["lower"].mask(kind == "at least", np.maximum(low, least))
-    upper = frame["upper"].mask(kind == "at most", high)
-    return frame.assign(
-        lower=lower.mask(kind.isin(["at most", "none"]), least),
-        upper=upper.mask(kind.isin(["at least", "none"]), np.inf),
-        sd=np.nan,  # a ratio has none
-    )
+    columns: Mapping[str, xr.DataArray],
+    values: xr.DataArray,
+    prob: float,
+    attrs: Mapping[Any, Any],
+) -> dict[str, xr.DataArray]:
+    """Columns of ratios with the ends that their intervals have, the other one where it must be."""
+    least, kind = float(attrs["least"]), columns["interval"]
+    ends = values.quantile([1 - prob, prob], dim=SAMPLE, skipna=False)
+    low, high = (ends.isel(quantile=at, drop=True) for at in (0, 1))
+    lower = xr.where(kind == "at least", np.maximum(low, least), columns["lower"])
+    upper = xr.where(kind == "at most", high, columns["upper"])
+    found = {
+        "estimate": columns["estimate"],
+        "sd": columns["sd"] * np.nan,  # a ratio has none
+        "lower": xr.where(kind.isin(["at most", "none"]), least, lower),
+        "upper": xr.where(kind.isin(["at least", "none"]), np.inf, upper),
+    }
+    if attrs.get("scale") == "ratio":
+        found["p_above_one"] = probability(values > 1, values)
+    return found | {key: one for key, one in columns.items() if key not in (*found, "p_positive")}
 
 
-def _with_lower_bound(frame: pd.DataFrame, bound: xr.DataArray, prob: float) -> pd.DataFrame:
-    """A table whose lower ends allow for a group's having been chosen on the same data."""
-    labels = [str(dim) for dim in bound.dims if dim not in SAMPLE]
-    ends = bound.quantile([1 - prob, (1 - prob) / 2], dim=SAMPLE, skipna=False).rename("end")
-    table = ends.to_dataframe()["end"].unstack("quantile")
-    keys = pd.MultiIndex.from_frame(frame[labels]) if len(labels) > 1 else frame[labels[0]]
-    one_sided, two_sided = (
-        table[quantile].reindex(keys).to_numpy() for quantile in (1 - prob, (1 - prob) / 2)
-    )
-    lower = frame["lower"].mask(frame["interval"] == "at least", one_sided)
-    two = (frame["interval"] == "two-sided") & ~np.isnan(two_sided)
-    return frame.assign(lower=lower.mask(two, two_sided))
+def _with_lower_bound(
+    columns: Mapping[str, xr.DataArray], bound: xr.DataArray, prob: float
+) -> dict[str, xr.DataArray]:
+    """Columns whose lower ends allow for a group's having been chosen on the same data."""
+    ends = bound.quantile([1 - prob, (1 - prob) / 2], dim=SAMPLE, skipna=False)
+    one_sided, two_sided = (ends.isel(quantile=at, drop=True) for at in (0, 1))
+    kind = columns["interval"]
+    lower = xr.where(kind == "at least", one_sided, columns["lower"])
+    two = (kind == "two-sided") & two_sided.notnull()
+    return {**columns, "lower": xr.where(two, two_sided, lower)}
 
 
 def drawn(draws: xr.Dataset, of: str | None = None) -> str:

@@ -17,6 +17,7 @@ _HEADINGS = {
     "estimate": "Median",
     "sd": "SD",
     "p_positive": "P(> 0)",
+    "p_above_one": "P(> 1)",
     "p_larger": "P(b larger)",
     "p_rope": "P(in ROPE)",
     "p_below": "P(below ROPE)",

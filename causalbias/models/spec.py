@@ -46,7 +46,8 @@ RESERVED = frozenset(("Intercept", "sigma", "kappa", "threshold", "chain", "draw
 # Names of what tables and draws of estimates hold.
 OF_TABLES = frozenset(
     (
-        *("estimate", "sd", "lower", "upper", "p_positive", "scale", "population", "converged"),
+        *("estimate", "sd", "lower", "upper", "p_positive", "p_above_one"),
+        *("scale", "population", "converged"),
         *("n", "cell", "category", "effect", "prediction", "slope", "interaction", "reference"),
         *("value", "estimable", "by_prior", "quantile", "average_slope"),
         *("slope_estimable", "average_slope_estimable", "slope_by_prior", "average_slope_by_prior"),

@@ -82,6 +82,7 @@ COLUMNS = {
     "population": "whose mean it is: new, of the population of seeds; these, of those seen",
     "p": "probability of so extreme a value, were the model right",
     "p_positive": "posterior probability of being above zero",
+    "p_above_one": "posterior probability of being above one",
     "p_sign": "posterior probability that the perceived change has its likelier sign",
     "pairs": "genuine: of one person; impostor: of two",
     "prior": "how far the estimate moves with another strength of the prior (below 0.05: hardly)",
