@@ -6,7 +6,7 @@ Each seed has an effect on every distance of its impostor pairs, and on every on
 ones; each group has faces of its own seeds. Prints in what share of the studies the interval holds
 the true rate: ours, the two-way cluster bootstrap's, and the plain binomial's (Jeffreys). Intervals
 of rates that are not stated for want of errors, which begin at zero, count too; `stated` says how
-many were. `too_narrow`: how many times too short the plain interval is said to be. 300 studies give
+many were. `deft`: how many times too short the plain interval is said to be. 300 studies give
 0.9 +- 0.035 in a row (two standard errors).
 """
 
@@ -100,7 +100,7 @@ def main() -> None:
         )
         rows[name] = below & above
     by = ["rate_of", "seeds", "effect", "truth"]
-    table = rows.groupby(by)[["ours", "bootstrap", "plain", "too_narrow", "supported"]].mean()
+    table = rows.groupby(by)[["ours", "bootstrap", "plain", "deft", "supported"]].mean()
     print(table.rename(columns={"supported": "stated"}).round(3).to_string())
     for told, part in (("all", rows), ("where a seed has an effect", rows[rows["effect"] > 0])):
         print(f"\n{told}:")

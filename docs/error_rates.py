@@ -205,7 +205,7 @@ def main() -> None:
         ),
         HERE / "figures" / "group_pairs.png",
     )  # fmt: skip
-    narrow = rates["too_narrow"].values
+    narrow = rates["deft"].values
     text = TEXT.format(
         threshold=THRESHOLD, n_faces=int(kept.sum()), n_none=int((~kept).sum()),
         table=markdown(table_of(rates, fixed, sizes)), prob=100 * PROB, imputations=IMPUTATIONS,

@@ -1,6 +1,6 @@
 """When two faces match: one convention for every count in the package."""
 
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -20,6 +20,11 @@ def matches(distance: float | np.ndarray, threshold: float | np.ndarray) -> bool
     NISTIR 8280, 2019, of FMR and FNMR: the step function is 1 at 0), with the sign of distances. A
     false match is an impostor pair that matches, a false non-match a genuine pair that does not.
 
+    Distances and thresholds are compared in the precision of the distances: a distance that a
+    network gave as 0.6 in 32 bits is 0.60000002 in 64, and matches at 0.6 all the same. Distances
+    in 64 bits are compared as they are, also where a file or a study has made them of narrower
+    ones: take the threshold from such distances (`threshold_at`), or round them.
+
     Parameters
     ----------
     distance : float or ndarray
@@ -35,8 +40,18 @@ def matches(distance: float | np.ndarray, threshold: float | np.ndarray) -> bool
     --------
     >>> matches(np.array([0.5, 0.6, 0.7]), 0.6)
     array([ True,  True, False])
+    >>> matches(np.array([0.5, 0.6, 0.7], dtype="float32"), np.float64(0.6))
+    array([ True,  True, False])
     """
-    return distance <= threshold
+    return distance <= _as_precise(threshold, distance)
+
+
+def _as_precise(threshold: float | np.ndarray, distance: float | np.ndarray) -> Any:
+    """Thresholds in the precision of the distances."""
+    kind = getattr(distance, "dtype", np.dtype(float))
+    if kind.kind != "f" or kind.itemsize >= 8:
+        return threshold
+    return np.asarray(threshold).astype(kind)
 
 
 def steps(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -48,7 +63,7 @@ def steps(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     array([1, 1, 2])
     """
     # "left" counts the thresholds below the distance, those that `matches` is False at.
-    return np.searchsorted(thresholds, distance, side="left")
+    return np.searchsorted(_as_precise(thresholds, distance), distance, side="left")
 
 
 def share_matching(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -59,5 +74,6 @@ def share_matching(distance: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     >>> share_matching(np.array([0.5, 0.6]), np.array([0.5, 0.7]))
     array([0.5, 1. ])
     """
-    found: np.ndarray = np.searchsorted(np.sort(distance), thresholds, side="right")
+    at = _as_precise(thresholds, distance)
+    found: np.ndarray = np.searchsorted(np.sort(distance), at, side="right")
     return found / len(distance)

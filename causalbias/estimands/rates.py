@@ -78,11 +78,13 @@ def error_rates(
         ``rate`` (chain, draw, rate_of, system, *by), `rate_of` "FMR" and "FNMR", or "GFMR" and
         "GFNMR"; kinds without pairs are left out. Beside it, without chain and draw: ``errors``,
         ``n`` (comparisons), ``failed`` (comparisons without distance), ``disjoint`` (comparisons
-        that share no seed, at most), ``n_effective``; ``too_narrow``: how many times too short
-        the plain binomial interval is; ``smallest_rate``: what these pairs can support, 3 over
-        `n_effective` (the rule of three); ``supported``: whether the rate is not below that;
-        ``top_share``: share of the errors that the twentieth of the seeds with most of them is in
-        (near 1: another sample of seeds may lack them, or have more);
+        that share no seed, at most), ``n_effective``; ``deft``: square root of the design effect,
+        how many times too short the plain binomial interval is; ``smallest_rate``: what these pairs
+        can support, 3 over `n_effective` (the rule of three); ``supported``: whether the rate is
+        not below that; ``top_share``: share of the errors that involve the 5% of seeds with the
+        most errors (near 1: another sample of seeds may lack them, or have more);
+        ``few_identities``: whether that is more than half, of ten errors or more: intervals of such
+        rates hold the truth less often than they say, 60 to 90% for 90 in simulations;
         ``within_30_percent``: whether the rule of thirty holds; ``threshold``. Tables report no
         unsupported rate, only an upper end.
 
@@ -171,7 +173,7 @@ def group_pair_rates(
         found += [((cell.system, *way), cell, shares) for way in ways]
     draw = sampler(pairs.n_seeds, draws, seed)
     names = [label(group) for group in pairs.groups]
-    levels = {"group": names, "other": names}
+    levels = pairs.levels | {"group": names, "other": names}
     rates = rates_cube(found, ["system", "group", "other"], draw, levels)
     return rates.assign_attrs(
         cohort="each two groups", left_out=left_out(pairs, "all"),

@@ -9,16 +9,15 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import rankdata
 
-from causalbias.arguments import need_rows
+from causalbias.arguments import names_in, need_rows
 from causalbias.errors import DataError, shown
 from causalbias.estimands.rates_groups import coded, text_of
+from causalbias.study.columns import labels, levels_of
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns, checked_status
 
 COHORTS = ("same", "cross", "all")
 FILE = "comparisons"
-# Names that results have themselves.
-TAKEN = ("chain", "draw", "rate_of", "system", "rate", "threshold", "fmr", "index", "kind", "bin")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Comparisons:
         Columns in which the members of an impostor pair agree.
     n_seeds : int
     levels : dict of str to list
-        Labels of each column of `by` that occur, in the data's order.
+        Labels of each column of `by`, and of `system`, that occur, in the data's order.
     left_out : dict of str to int
         Rows that are nobody's, by reason.
     """
@@ -88,8 +87,8 @@ class Comparisons:
 
     @property
     def systems(self) -> list[str]:
-        """Names of the systems."""
-        return sorted(self.frame["system"].unique().tolist())
+        """Names of the systems, in the data's order."""
+        return [str(one) for one in self.levels["system"]]
 
 
 def comparisons(
@@ -108,8 +107,8 @@ def comparisons(
         and for each column of `by` and `match` either ``<name>_a`` and ``<name>_b`` or one
         ``<name>`` that both members share; optionally `system`, `threshold`, `pair`,
         `stimulus_a`, `stimulus_b`, and `status` ("ok", or why there is no distance). Seeds, and
-        whatever else names somebody, are text (see `text_of`). Who has no seed, or no label of a
-        group, is nobody: such pairs are left out, and counted.
+        whatever else names somebody, are text (see `text_of`). Pairs with a missing seed or group
+        label are excluded and counted in `left_out`.
     by : str or sequence of str
     match : str or sequence of str
     genuine : DataFrame or Series, optional
@@ -130,21 +129,23 @@ def comparisons(
         frame = to_frame(data, "machine")
         identity = data.attrs["identity"]
         frame = frame.rename(columns={f"{identity}_{side}": f"seed_{side}" for side in "ab"})
-        by, match = ([_seed(name, identity) for name in _names(given)] for given in (by, match))
+        by, match = ([_seed(name, identity) for name in _names(given, argument)]
+                     for given, argument in ((by, "by"), (match, "match")))  # fmt: skip
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"{type(data).__name__}", mend="give a study or a DataFrame", file=FILE)
-    by, match = _names(by), _names(match)
+    by, match = _names(by, "by"), _names(match, "match")
     if frame.empty:
         raise DataError("no pairs", mend="give at least one", file=FILE)
     frame = frame.reset_index(drop=True)
     check_columns(frame, ["distance", "seed_a", "seed_b"], file=FILE)
-    frame, nobody = _somebody(frame, [*by, *match])
+    frame, nobody = _with_known_members(frame, [*by, *match])
     n = len(frame)
-    codes, seeds = pd.factorize(pd.concat([text_of(frame["seed_a"]), text_of(frame["seed_b"])]))
+    codes, seeds = pd.factorize(text_of(frame["seed_a"], frame["seed_b"]))
     groups, group, levels = _groups([_sides(frame, name) for name in by], by, n)
+    system, levels["system"] = _systems(frame)
     known = pd.DataFrame(
         {
-            "system": text_of(_whole(frame, "system")) if "system" in frame else "system",
+            "system": system,
             "distance": _distances(frame),
             "one": codes[:n],
             "two": codes[n:],
@@ -157,7 +158,8 @@ def comparisons(
     )
     for name in match:
         first, second = _sides(frame, name)
-        known[f"agree_{name}"] = (text_of(first) == text_of(second)).to_numpy()
+        text = text_of(first, second).to_numpy()
+        known[f"agree_{name}"] = text[:n] == text[n:]
     if genuine is None:
         _check_identities(known)
     _check_pairs(frame, known)
@@ -165,8 +167,19 @@ def comparisons(
     return Comparisons(known, groups, by, match, len(seeds), levels, nobody)
 
 
-def _somebody(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The pairs whose members all have a seed and a label of each group, and the others' counts."""
+def _systems(frame: pd.DataFrame) -> tuple[pd.Series, list[object]]:
+    """The system of each pair, and all systems, in the data's order."""
+    if "system" not in frame:
+        return pd.Series("system", index=frame.index, dtype="category"), ["system"]
+    found = labels(_whole(frame, "system"), file=FILE)
+    names = levels_of(found).tolist()
+    return found.astype(object).astype(pd.CategoricalDtype(names)), names
+
+
+def _with_known_members(
+    frame: pd.DataFrame, columns: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The pairs in which no seed or group label is missing, and the counts of the others."""
     for name in columns:
         if not {f"{name}_a", f"{name}_b"} <= set(frame):
             check_columns(frame, [name], file=FILE)
@@ -187,7 +200,7 @@ def _somebody(frame: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame
         counts[reason] = int((kept & missing).sum())
         kept &= ~missing
     if not kept.any():
-        raise DataError("every pair has a member without seed or group", mend="fill them in",
+        raise DataError("in every pair a seed or a group label is missing", mend="fill them in",
                         file=FILE)  # fmt: skip
     return frame[kept], {reason: count for reason, count in counts.items() if count}
 
@@ -215,8 +228,9 @@ def _check_pairs(frame: pd.DataFrame, known: pd.DataFrame) -> None:
     both orders show where every one of them has its like.
     """
     if {"stimulus_a", "stimulus_b"} <= set(frame):
-        first, second = (text_of(frame[f"stimulus_{side}"]) for side in "ab")
-        beside = (first == second).to_numpy()
+        both = text_of(frame["stimulus_a"], frame["stimulus_b"])
+        first, second = both.iloc[: len(frame)], both.iloc[len(frame) :]
+        beside = first.to_numpy() == second.to_numpy()
         if beside.any():
             row = int(beside.argmax())
             raise DataError(
@@ -224,7 +238,7 @@ def _check_pairs(frame: pd.DataFrame, known: pd.DataFrame) -> None:
                 mend="leave these rows out: they compare nothing", file=FILE,
                 column="stimulus_b", row=int(frame.index[row]) + 1,
             )  # fmt: skip
-        there = (first.notna() & second.notna()).to_numpy()
+        there = first.notna().to_numpy() & second.notna().to_numpy()
         code = pd.factorize(pd.concat([first, second]))[0].reshape(2, -1)
         keys = pd.DataFrame({"system": known["system"].to_numpy(), "low": code.min(axis=0),
                              "high": code.max(axis=0)})  # fmt: skip
@@ -276,7 +290,7 @@ def _check_direction(known: pd.DataFrame) -> None:
     the larger (the area under the curve). Its standard error is that of comparisons that share no
     seed, so that a system that tells nobody apart passes, and so do the few pairs of a trial.
     """
-    for system, part in known.groupby("system", sort=False):
+    for system, part in known.groupby("system", observed=True):
         part = part[np.isfinite(part["distance"])]
         kinds = [part[part["genuine"] == one] for one in (1, 0)]
         if not all(map(len, kinds)):
@@ -313,7 +327,7 @@ def cells_of(
     """
     check_cohort(cohort)
     in_match = _agree(pairs)
-    for system, part in pairs.frame.groupby("system", sort=True):
+    for system, part in pairs.frame.groupby("system", observed=True):
         same, agree = part["a"] == part["b"], in_match[part.index]
         for code, group in enumerate(pairs.groups):
             either = (part["a"] == code) | (part["b"] == code)
@@ -329,7 +343,7 @@ def pooled_cells(pairs: Comparisons, cohort: str) -> Iterator[Cell]:
     check_cohort(cohort)
     same = pairs.frame["a"] == pairs.frame["b"]
     kept = {"same": same, "cross": ~same, "all": same | True}[cohort] & _agree(pairs)
-    for system, rows in pairs.frame[kept].groupby("system"):
+    for system, rows in pairs.frame[kept].groupby("system", observed=True):
         cell = _cell(str(system), "impostor", (), rows, False)
         if len(cell.weight):
             yield cell
@@ -337,14 +351,14 @@ def pooled_cells(pairs: Comparisons, cohort: str) -> Iterator[Cell]:
 
 def group_pair_cells(pairs: Comparisons) -> Iterator[Cell]:
     """Cells of impostor pairs of each two groups; `group` holds the labels of both."""
-    for system, part in pairs.frame.groupby("system"):
+    for system, part in pairs.frame.groupby("system", observed=True):
         low, high = np.minimum(part["a"], part["b"]), np.maximum(part["a"], part["b"])
         code = low * len(pairs.groups) + high
         for at, rows in part.groupby(np.asarray(code)):
-            labels = tuple(
+            both = tuple(
                 label(pairs.groups[one]) for one in divmod(int(str(at)), len(pairs.groups))
             )
-            cell = _cell(str(system), "impostor", labels, rows, False)
+            cell = _cell(str(system), "impostor", both, rows, False)
             if len(cell.weight):
                 yield cell
 
@@ -385,22 +399,9 @@ def _agree(pairs: Comparisons) -> pd.Series:
     return pairs.frame[[f"agree_{name}" for name in pairs.match]].all(axis=1)
 
 
-def _names(given: str | Sequence[str]) -> list[str]:
-    """Names of columns, each once.
-
-    Raises
-    ------
-    DataError
-        If a name is one that results have themselves.
-    """
-    names = list(dict.fromkeys([given] if isinstance(given, str) else given))
-    taken = [name for name in names if name in TAKEN]
-    if taken:
-        raise DataError(
-            f"a group named {taken[0]!r}, as results name something else",
-            mend=f"rename the column to {taken[0] + '_'!r}, say", file=FILE, column=taken[0],
-        )  # fmt: skip
-    return names
+def _names(given: str | Sequence[str], argument: str) -> list[str]:
+    """Names of columns, each once."""
+    return list(dict.fromkeys(names_in(given, argument)))
 
 
 def _seed(name: str, identity: str) -> str:
@@ -437,14 +438,13 @@ def _groups(
         return [()], np.zeros((2, n), dtype=int), {}
     codes, levels = [], {}
     for name, side in zip(by, sides, strict=True):
-        code, labels = coded(_one_column(side).rename(name))
+        code, levels[name] = coded(_one_column(side).rename(name))
         codes.append(code)
-        levels[name] = labels
-    sizes = tuple(len(labels) for labels in levels.values())
+    sizes = tuple(map(len, levels.values()))
     used, group = np.unique(np.ravel_multi_index(codes, sizes), return_inverse=True)
     places = np.stack(np.unravel_index(used, sizes), axis=1)
     groups = [
-        tuple(labels[at] for labels, at in zip(levels.values(), row, strict=True))
+        tuple(own[at] for own, at in zip(levels.values(), row, strict=True))
         for row in places.tolist()
     ]
     return groups, group.reshape(2, n), levels
@@ -452,21 +452,32 @@ def _groups(
 
 def _one_column(side: tuple[pd.Series, pd.Series]) -> pd.Series:
     """Both members' labels in one column, of their type, categories and order where they agree."""
-    first, second = side
     types = [one.dtype for one in side]
-    if all(isinstance(one, pd.CategoricalDtype) for one in types) and types[0] != types[1]:
-        categories = pd.CategoricalDtype(
-            list(dict.fromkeys([*first.cat.categories, *second.cat.categories]))
-        )
-        side = first.astype(categories), second.astype(categories)
-    elif types[0] != types[1]:
-        side = first.astype(object), second.astype(object)
+    if any(isinstance(one, pd.CategoricalDtype) for one in types):
+        named = [labels(one, file=FILE) for one in side]
+        orders = [
+            one.cat.categories.tolist()
+            if isinstance(one.dtype, pd.CategoricalDtype)
+            else levels_of(one).tolist()
+            for one in named
+        ]
+        kind = pd.CategoricalDtype(list(dict.fromkeys([*orders[0], *orders[1]])))
+        return pd.concat([one.astype(kind) for one in named], ignore_index=True)
+    if types[0] != types[1] and not all(map(pd.api.types.is_numeric_dtype, types)):
+        return text_of(*side).reset_index(drop=True)
     return pd.concat(side, ignore_index=True)
 
 
 def _distances(frame: pd.DataFrame) -> np.ndarray:
     """Distances, infinite where the pair has a status other than "ok"."""
-    distance = pd.to_numeric(frame["distance"], errors="coerce").to_numpy(float)
+    number = pd.to_numeric(frame["distance"], errors="coerce")
+    kind = getattr(number.dtype, "numpy_dtype", number.dtype)
+    # Narrow floats as they are: `matches` compares in their precision.
+    narrow = isinstance(kind, np.dtype) and kind.kind == "f" and kind.itemsize < 8
+    distance: np.ndarray = number.to_numpy(float, na_value=np.nan)
+    distance = (
+        distance.astype(str(kind)) if narrow else distance
+    )  # exact: they came from as few bits
     ok = np.ones(len(frame), dtype=bool)
     if "status" in frame:
         status = checked_status(_whole(frame, "status"), frame["distance"], file=FILE)
@@ -519,7 +530,7 @@ def _genuine(frame: pd.DataFrame, given: pd.DataFrame | pd.Series | None) -> np.
 def own_thresholds(pairs: Comparisons) -> dict[str, float]:
     """The threshold that the data name for each system."""
     found = {}
-    for system, part in pairs.frame.groupby("system"):
+    for system, part in pairs.frame.groupby("system", observed=True):
         known = part["threshold"].dropna().unique()
         if len(known) != 1:
             raise DataError(

@@ -7,7 +7,7 @@ import xarray as xr
 from causalbias.errors import DataError
 from causalbias.estimands.rates_cells import Cell
 from causalbias.estimands.rates_dependence import ASSUMED, Dependence
-from causalbias.estimands.rates_intervals import Shares, settle
+from causalbias.estimands.rates_intervals import Shares, shares_from_sums
 from causalbias.estimands.rates_labels import rates_cube, sampler
 
 
@@ -95,7 +95,7 @@ def _shares(
         pairs += of_group[:, h] * (size[g] - of_group[:, g])
     seeds = np.flatnonzero(pairs)
     share = matches / total
-    return settle(
+    return shares_from_sums(
         n=total, total=total, disjoint=max(1, len(seeds) // 2), matches=np.array([matches]),
         seeds=seeds, by_seed=own[seeds, None], of_seed=pairs[seeds],
         twice=np.array([matches * (1 - 2 * share) + share**2 * total]),

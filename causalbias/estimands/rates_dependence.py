@@ -4,7 +4,7 @@ The matches tell it themselves, the worse the fewer they are: two matches share 
 by chance, and none tell nothing. All distances tell it well, and carry it to any threshold by how
 the effects of identities are spread. So the *design effect* (how many pairs tell as much as one
 independent one; Kish 1965) is that of the matches where there are many of them, and moves to that
-of the distances as they become few; none at all is the end of that way, not another rule, so that
+of the distances as they become few; zero errors is the limiting case of the same formula, so that
 the ends of intervals rise with the number of errors.
 """
 

@@ -18,7 +18,7 @@ from causalbias.estimands.rates_cells import (
     label,
 )
 from causalbias.estimands.rates_intervals import Shares
-from causalbias.estimands.rates_labels import THREE, cube, sampler, shares_at
+from causalbias.estimands.rates_labels import THREE, cube, few_identities, sampler, shares_at
 
 FMR_GRID = tuple(np.round(np.logspace(-4, 0, 33), 12).tolist())
 BEYOND = 0.025
@@ -116,6 +116,10 @@ def det(
         entries[curve.key] = {
             "fnmr": np.where(enough, drawn, np.nan),
             "supported": enough & (point >= smallest),
+            "few_identities": (
+                few_identities("genuine", curve.genuine)
+                | few_identities("impostor", curve.impostor)
+            )[place],
             "smallest_rate": np.where(enough, smallest, 1.0),
             "errors": (curve.genuine.total - curve.genuine.matches)[place],
             "n_effective": curve.genuine.n_effective[place],

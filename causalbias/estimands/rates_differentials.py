@@ -9,6 +9,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from causalbias.errors import DataError, shown
+from causalbias.estimands.rates_labels import check_names
 from causalbias.estimands.summaries import SAMPLE
 
 REFERENCES = ("geometric mean", "best")
@@ -170,6 +171,7 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     variables = {"ratio": ratio, "interval": interval, "supported": known} | facts
     if to == "best":
         variables["lower_bound"] = _above_lowest(separate, by, best).transpose(*rate.dims)
+    check_names(by, variables)
     return xr.Dataset(
         variables,
         attrs=rates.attrs | {"least": 0.0, "scale": "ratio", "outcome": f"error rate over the {to}",

@@ -1,12 +1,18 @@
-"""Labels of identities and groups: text, in the data's order, and missing where they are."""
+"""Labels of identities and groups: text, in the data's order, and missing where they are.
+
+What a column becomes is told by `study.columns`, as everywhere: labels without the spaces around
+them, two that look alike refused, whole numbers written as text in the order of numbers.
+"""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from causalbias.errors import DataError, shown
-from causalbias.study.columns import EXACT, MISSING_TEXTS
+from causalbias.errors import DataError
+from causalbias.study.columns import is_number, labels, levels_of, typed
+
+FILE = "comparisons"
 
 
 def as_series(values: Any) -> pd.Series:
@@ -18,88 +24,76 @@ def as_series(values: Any) -> pd.Series:
     return pd.Series(list(values), dtype=object)
 
 
-def text_of(values: pd.Series) -> pd.Series:
+def text_of(values: pd.Series, *others: pd.Series, file: str = FILE) -> pd.Series:
     """Labels as text, missing where they are missing, or are a text that says so (as in files).
 
-    ``1``, ``1.0`` and ``"1"`` are one label, ``"01"`` another: a column of whole numbers becomes
-    one of floats where a cell is missing.
+    ``1``, ``1.0`` and ``"1"`` in columns of their own are one label, ``"01"`` is another: a column
+    of whole numbers becomes one of floats where a cell is missing.
+
+    Parameters
+    ----------
+    values, *others : Series
+        The further columns, such as those of the pairs' second members, follow on the first.
+    file : str
+        Named in errors.
 
     Raises
     ------
     DataError
-        If whole numbers beyond 2^53 came as floats, in which neighbours are one.
+        As `study.columns.labels`, of all columns together.
 
     Examples
     --------
     >>> text_of(pd.Series([1.0, 2.0, np.nan])).tolist()
     ['1', '2', nan]
-    >>> text_of(pd.Series(["01", "1", ""], dtype=object)).tolist()
+    >>> text_of(pd.Series(["01", "1 ", ""], dtype=object)).tolist()
     ['01', '1', nan]
     """
-    distinct = values.dropna().unique()
-    names = {one: _text(one, str(values.name)) for one in distinct}
-    found = values.astype(object).map(names)
-    return found.where(found.notna() & ~found.isin(MISSING_TEXTS), np.nan).astype(object)
+    found = labels(values, file=file).astype(object)
+    if others:
+        rest = [labels(one, file=file).astype(object) for one in others]
+        every = pd.concat([found, *rest]).rename(values.name)
+        try:
+            found = labels(every, file=file).astype(object)
+        except DataError as error:  # of two columns: the row of its own column
+            row = (error.row - 1) % len(values) + 1 if error.row else None
+            raise DataError(error.problem, mend=error.mend, file=file, column=error.column,
+                            row=row) from None  # fmt: skip
+    return found.where(found.notna(), np.nan)
 
 
-def _text(one: object, column: str) -> str:
-    if isinstance(one, (bool, np.bool_)):
-        return str(bool(one))
-    if isinstance(one, (float, np.floating)) and float(one).is_integer():
-        if abs(float(one)) >= EXACT:
-            raise DataError(
-                f"{shown(one)} is a float, in which whole numbers beyond 2^53 are not told apart",
-                mend="give such labels as text or whole numbers", column=column,
-            )  # fmt: skip
-        return str(int(one))
-    return str(one)
-
-
-def coded(values: pd.Series) -> tuple[np.ndarray, list[object]]:
+def coded(values: pd.Series, *, file: str = FILE) -> tuple[np.ndarray, list[object]]:
     """Code of each label, -1 where it is missing, and the labels that occur, in their order.
 
-    The order is that of the categories of a categorical, of size of numbers, intervals and dates,
-    and of the alphabet of text. Labels are numbers or truths where all are, else text.
+    The order is that of the categories of a categorical, of size of numbers, intervals, dates and
+    of whole numbers written as text, and of the alphabet of other text. Labels are numbers or
+    truths where all are, else text.
 
     Raises
     ------
     DataError
-        If labels are numbers and text together.
+        As `study.columns.typed` and `labels`.
 
     Examples
     --------
     >>> sizes = pd.Series(pd.Categorical(["big", "small", None], ["tiny", "small", "big"]))
-    >>> codes, labels = coded(sizes)
-    >>> codes.tolist(), labels
+    >>> codes, found = coded(sizes)
+    >>> codes.tolist(), found
     ([1, 0, -1], ['small', 'big'])
+    >>> coded(pd.Series(["10", "2"]))[1]
+    ['2', '10']
     """
-    order = _ordered(values)
-    text = text_of(values)
-    names = text_of(pd.Series(order, dtype=object)).tolist()
-    place = {name: at for at, name in enumerate(dict.fromkeys(names))}
-    codes = np.array(text.map(place).fillna(-1), dtype=int)
-    used, inverse = np.unique(codes[codes >= 0], return_inverse=True)
-    codes[codes >= 0] = inverse
-    first = dict(zip(names[::-1], order[::-1], strict=True))
-    kept = list(place)
-    labels = [first[kept[at]] for at in used]
-    if not all(isinstance(one, (bool, int, float, np.bool_, np.number)) for one in labels):
-        return codes, [kept[at] for at in used]
-    if all(isinstance(one, float) and one.is_integer() for one in labels):
-        labels = [int(one) for one in labels]  # floats for the sake of a missing one
-    return codes, labels
-
-
-def _ordered(values: pd.Series) -> list[object]:
-    """Distinct labels that are there, in the order that their column has."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return values.cat.categories.tolist()
-    there = values.dropna()
-    distinct = [one for one in there.unique().tolist() if one not in MISSING_TEXTS]
-    try:
-        return sorted(distinct)
-    except TypeError as error:
-        raise DataError(
-            f"labels of several types ({error})", mend="make all text, or all numbers",
-            column=str(values.name),
-        ) from None  # fmt: skip
+    found = typed(values, file=file)
+    truth = pd.api.types.is_bool_dtype(found)
+    if not (truth or is_number(found)):
+        found = labels(values, file=file)
+        order = levels_of(found).tolist()
+        return pd.Index(order).get_indexer(found.astype(object)), order
+    known = found.dropna()
+    order = sorted(known.astype(bool if truth else found.dtype).unique().tolist())
+    plain = found.astype("Float64").to_numpy(float, na_value=np.nan)
+    codes = pd.Index(np.array(order, dtype=float)).get_indexer(plain)
+    codes[np.isnan(plain)] = -1
+    if not truth and all(float(one).is_integer() for one in order):
+        order = [int(one) for one in order]  # floats for the sake of a missing one
+    return codes, order

@@ -120,7 +120,7 @@ def shares_of(
     below = np.bincount(step, doubt, n_steps + 1).cumsum()[:-1]
     missing = below * (1 - 2 * share) + share**2 * doubt.sum()
     size = len(seeds)
-    return settle(
+    return shares_from_sums(
         n=float(weight.sum() ** 2 / np.square(weight).sum()),
         disjoint=max(1, size // 2) if apart.all() else size,
         matches=matches, seeds=seeds, by_seed=by_seed[:, :-1], of_seed=by_seed[:, -1],
@@ -129,7 +129,7 @@ def shares_of(
     )  # fmt: skip
 
 
-def settle(
+def shares_from_sums(
     *,
     n: float,
     total: float,

@@ -17,8 +17,9 @@ from causalbias.memory import check_memory
 # The rule of three (ISO/IEC 19795-1): with no error in n independent comparisons the rate is below
 # 3/n, at 95% confidence. The rule of thirty: 30 errors put it within 30%, at 90%.
 THREE, THIRTY = 3, 30
-# The share of seeds that `top_share` is about.
-FEW = 0.05
+# The share of seeds that `top_share` is about, what of the errors is most of them, and the number
+# of errors from which that is no chance.
+FEW, MOST, ENOUGH = 0.05, 0.5, 10
 
 type Draw = Callable[[Cell, Shares], np.ndarray]
 
@@ -75,17 +76,28 @@ def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
         "failed": cell.failed,
         "disjoint": shares.disjoint,
         "n_effective": shares.n_effective,
-        "too_narrow": np.where(shares.known, np.sqrt(shares.total / shares.n_effective), np.nan),
+        "deft": np.where(shares.known, np.sqrt(shares.total / shares.n_effective), np.nan),
         "smallest_rate": np.minimum(THREE / shares.n_effective, 1.0),
         "top_share": _top_share(cell.kind, shares),
+        "few_identities": few_identities(cell.kind, shares),
         "supported": effective >= THREE * margin,
         "within_30_percent": effective >= THIRTY * margin,
     }
     return {name: np.broadcast_to(value, errors.shape) for name, value in facts.items()}
 
 
+def few_identities(kind: str, shares: Shares) -> np.ndarray:
+    """Whether a few seeds have most of the errors, and there are errors enough to tell.
+
+    Intervals of such rates hold the truth less often than they say (docs/calibration.md).
+    """
+    errors = shares.total - shares.matches if kind == "genuine" else shares.matches
+    found: np.ndarray = (_top_share(kind, shares) > MOST) & (errors >= ENOUGH)
+    return found
+
+
 def _top_share(kind: str, shares: Shares) -> np.ndarray:
-    """Share of the errors that the twentieth of seeds with most of them is in (threshold,)."""
+    """Share of the errors that involve the 5% of seeds with the most errors (threshold,)."""
     genuine = kind == "genuine"
     errors = shares.of_seed - shares.by_seed if genuine else shares.by_seed
     whole = shares.total - shares.matches if genuine else shares.matches
@@ -140,7 +152,7 @@ def cube(
     Raises
     ------
     DataError
-        If there is no entry.
+        If there is no entry, or a dim has the name of something else in the result.
     """
     if not entries:
         raise DataError(
@@ -148,6 +160,7 @@ def cube(
             mend="give pairs within groups, or another cohort or match",
         )
     inner = dict(inner or {})
+    check_names(dims, [*next(iter(entries.values())), *inner, "chain", "draw"])
     labels = []
     for at, dim in enumerate(dims):
         used = {key[at] for key in entries}
@@ -173,3 +186,14 @@ def cube(
     if "draw" in found.dims:
         found = found.assign_coords(chain=[0], draw=np.arange(found.sizes["draw"]))
     return found
+
+
+def check_names(dims: Sequence[str], variables: Iterable[str]) -> None:
+    """Raise DataError if a factor is named as something that the result has itself."""
+    known = set(variables)
+    taken = [one for at, one in enumerate(dims) if one in known or one in dims[:at]]
+    if taken:
+        raise DataError(
+            f"a group named {taken[0]!r}, as results name something else",
+            mend=f"rename the column to {taken[0] + '_'!r}, say", column=taken[0],
+        )  # fmt: skip

@@ -51,7 +51,7 @@ def score_histograms(
         raise DataError(f"{bins} bins", mend="give one or more")
     pairs = comparisons(data, by, match=match)
     there = pairs.frame[np.isfinite(pairs.frame["distance"])]
-    ends = there.groupby("system")["distance"].agg(["min", "max"])
+    ends = there.groupby("system", observed=True)["distance"].agg(["min", "max"])
     edges = {
         str(system): np.linspace(low, high if high > low else low + 1, bins + 1)
         for system, low, high in ends.itertuples(name=None)
@@ -67,7 +67,7 @@ def score_histograms(
         entries,
         ["kind", "system", "group"],
         {"bin": np.arange(bins)},
-        {"group": [label(group) for group in pairs.groups]},
+        pairs.levels | {"group": [label(group) for group in pairs.groups]},
     )
     found = found.transpose("kind", "system", "group", "bin")
     sides = {name: np.stack([edges[one][part] for one in found["system"].values])

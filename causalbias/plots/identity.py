@@ -27,8 +27,6 @@ RATES = {
     "GFMR": "impostor pairs: generalised false match rate",
     "GFNMR": "genuine pairs: generalised false non-match rate",
 }
-# Share of errors that is most of them, and errors of which that is no chance.
-MOST, ENOUGH = 0.5, 10
 
 
 @styled
@@ -126,9 +124,9 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
 
 def _of_few(table: pd.DataFrame) -> list[str]:
     """Which rates rest on a few identities."""
-    few = table[(table["top_share"] > MOST) & (table["errors"] >= ENOUGH)]
+    few = table[table["few_identities"]]
     told = [f"{one.group} ({one.rate_of}, {one.system})" for one in few.itertuples()]
-    return [f"A twentieth of the identities has most errors: {'; '.join(told)}."] * bool(told)
+    return [f"5% of the identities have most of the errors: {'; '.join(told)}."] * bool(told)
 
 
 def _absent(table: pd.DataFrame, kinds: list[str]) -> list[str]:

@@ -110,7 +110,8 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
     -------
     Figure
         Two columns wide, both rates on logarithmic axes. A curve ends, in a dot, where its pairs
-        support no rate of the one kind or the other; groups that support none are named below.
+        support no rate of the one kind or the other; groups that support none are named below, and
+        so are those in which a few identities have most of the errors of a point.
 
     Raises
     ------
@@ -155,6 +156,9 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
         axes.set_ylabel("false non-match rate")
     _shared_legend(fig, grid.flat[: len(systems)])
     told = _not_drawn(every, ["system", "group"], groups, in_order(every["system"]))
+    few = table.loc[table["few_identities"], ["system", "group"]].drop_duplicates()
+    names = few["group"] if len(systems) == 1 else few["group"] + " (" + few["system"] + ")"
+    told += [f"5% of the identities have most of the errors: {'; '.join(names)}."] * bool(len(few))
     if curve.attrs.get("one_kind"):
         told.append(f"Without pairs of both kinds: {curve.attrs['one_kind']}.")
     return finish(fig, " ".join(filter(None, [note, *told])), curve)
@@ -309,7 +313,10 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
         bar.set_ticks(ticks, labels=[f"{100 * 10**one:.2g}%" for one in ticks])
         bar.ax.minorticks_off()
         bar.set_label("false match rate (numbers in cells: %)")
-    return finish(fig, note, rates)
+    flagged = table.index[table["few_identities"].to_numpy(bool)]
+    few = list(dict.fromkeys(" and ".join(sorted(set(map(str, pair)))) for pair in flagged))
+    told = [f"5% of the identities have most of the errors: {'; '.join(few)}."] * bool(few)
+    return finish(fig, " ".join(filter(None, [note, *told])), rates)
 
 
 def _told(cell: object, narrow: bool) -> str:

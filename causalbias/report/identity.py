@@ -228,6 +228,13 @@ def findings(result: Identity, tables: dict[str, pd.DataFrame]) -> list[str]:
                 "can support (fewer than three errors' worth); such a rate is not zero, and the "
                 "upper end of its interval is all that is known of it."
             )
+        rest_on_few = int(tables["rates"]["few_identities"].sum())
+        if rest_on_few:
+            said.append(
+                f"In {rest_on_few} of {len(tables['rates'])} error rates by group, 5% of the "
+                "identities have most of the errors (few_identities): other people may have far "
+                f"fewer, or more, and the {prob} intervals of such rates are too short."
+            )
     if "truth" in tables:
         covered = pd.concat([tables[name]["covered"] for name in TRUTHS.values() if name in tables])
         said.append(

@@ -113,6 +113,8 @@ def _mistakes(of: str, part: pd.DataFrame) -> str:
     said = f"It {MISTAKE[of]} in {of_every(many)} pairs of {many['race']} {many['gender']} faces"
     if len(stated) > 1:
         said += f", and in {of_every(few)} of {few['race']} {few['gender']} ones"
+    if part["few_identities"].any():
+        said += ", where in some groups a few people make most of these mistakes"
     beside = len(part) - len(stated)
     return said + (f"; of {beside} groups too few were seen to say." if beside else ".")
 

@@ -92,7 +92,7 @@ def test_rates_are_counts_and_errors_of_one_seed_widen_the_interval():
     one, other = (one_table(rows).iloc[0] for rows in (of_one_seed, spread))
     assert (one["errors"], one["n"]) == (77, 780)
     assert one["upper"] - one["lower"] > 2 * (other["upper"] - other["lower"])
-    assert one["too_narrow"] > 2
+    assert one["deft"] > 2
     # Under Jeffreys' prior the posterior's median is the share to within one comparison.
     assert other["estimate"] == pytest.approx(other["errors"] / other["n"], abs=1 / other["n"])
 
@@ -341,7 +341,7 @@ def test_the_same_seed_gives_the_same_draws():
         ({}, {"threshold": "high"}, "give a number"),
         ({}, {"draws": 0}, "0 draws"),
         ({"same_identity": "maybe"}, {}, "neither true nor false"),
-        ({"race_a": 1}, {}, "several types"),
+        ({"race_a": 1}, {}, "no comparison is left"),
         ({}, {"by": ["colour"]}, "not there"),
         ({}, {"threshold": {"other": 0.5}}, "no threshold"),
         ({}, {"genuine": pd.Series([2.0] * 66, index=range(66))}, "is no probability"),

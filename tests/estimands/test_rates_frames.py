@@ -109,6 +109,23 @@ def test_a_pair_matches_at_the_threshold():
     assert int(cb.error_rates(frame, "race", threshold=0.5999)["errors"].sum()) == 0
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32", "Float32", "float64"])
+def test_a_distance_of_any_precision_matches_at_the_threshold_written_alike(kind):
+    written = np.array([0.1, 0.35, 0.6, 0.7])
+    narrow = written.astype(kind.lower())
+    for at in written:
+        wanted = (written <= at).tolist()
+        assert matches(narrow, at).tolist() == wanted
+        assert (steps(narrow, np.array([at])) == 0).tolist() == wanted
+        assert share_matching(narrow, np.array([at]))[0] == np.mean(wanted)
+    frame = random_faces(20, rng=1)
+    frame["distance"] = pd.Series(np.resize(written, len(frame))).astype(kind)
+    for at in written[:-1]:
+        errors = cb.error_rates(frame, "race", threshold=float(at), draws=5)["errors"].sum()
+        within = frame["race_a"] == frame["race_b"]
+        assert int(errors) == int((within & (np.resize(written, len(frame)) <= at)).sum())
+
+
 def test_a_threshold_counts_what_the_same_threshold_counts_elsewhere():
     """Of one set of distances: rates, thresholds at a target, and all pairs of embeddings."""
     vectors = np.random.default_rng(3).integers(0, 4, (40, 3)).astype(float)
@@ -192,8 +209,83 @@ def test_missing_seeds_are_nobody_and_counted():
     assert rates["rate"].equals(whole["rate"])
 
 
-@pytest.mark.parametrize("name", ["system", "rate_of", "draw", "threshold"])
-def test_names_that_results_have_are_refused_as_groups(name):
-    frame = random_faces(12, 1).assign(**{f"{name}_a": "x", f"{name}_b": "x"})
-    with pytest.raises(DataError, match="results name something else"):
-        cb.error_rates(frame, name, threshold=2.0)
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda one, by: cb.error_rates(one, by, threshold=2.0, draws=5),
+        lambda one, by: cb.det(one, by, draws=5),
+        lambda one, by: cb.equal_error_rate(one, by, draws=5),
+        lambda one, by: cb.rate_ratios(cb.error_rates(one, by, threshold=2.0, draws=5)),
+        lambda one, by: cb.threshold_at(one, 0.2, by=by, per_group=True, draws=5),
+    ],
+)
+def test_every_name_that_a_result_has_is_refused_as_a_group(verb):
+    """Each variable, coordinate and dim of a result, as the name of the factor."""
+    frame = both_kinds(24, 1)
+    result = verb(frame, "race")
+    for name in [*map(str, result.variables), "system"]:
+        if name == "race":
+            continue
+        with pytest.raises(DataError, match="results name something else") as caught:
+            verb(frame.rename(columns={f"race_{side}": f"{name}_{side}" for side in "ab"}), name)
+        assert caught.value.column == name
+
+
+@pytest.mark.parametrize("given", [5, None, [1], {"race"}])
+def test_by_that_is_no_name_is_refused(given):
+    with pytest.raises(DataError, match="by is"):
+        cb.error_rates(both_kinds(12, 1), given, threshold=2.0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        (["a ", " b", "a "], ["a", "b"]),
+        (["1", "10", "2"], ["1", "2", "10"]),
+        (pd.Categorical(["new", "base", "new"], ["new", "base"]), ["new", "base"]),
+    ],
+)
+def test_groups_are_one_where_their_labels_are_and_in_order(labels, found):
+    frame = both_kinds(24, 1)
+    code = np.arange(24) % 3
+    label = pd.Series(labels)[code].reset_index(drop=True)
+    parts = {f"g_{side}": label.loc[frame[f"seed_{side}"]].reset_index(drop=True) for side in "ab"}
+    rates = cb.error_rates(frame.assign(**parts), "g", threshold=2.0, draws=5)
+    assert rates["g"].values.tolist() == found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (["b", "a "], ["a", "b"]),
+        (["10", "2"], ["2", "10"]),
+        (pd.Categorical(["base", "new"], ["new", "base"]), ["new", "base"]),
+    ],
+)
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda one: cb.error_rates(one, "race", threshold=2.0, draws=5),
+        lambda one: cb.det(one, "race", draws=5),
+        lambda one: cb.group_pair_rates(one, "race", threshold=2.0, draws=5),
+        lambda one: cb.score_histograms(one, "race"),
+        lambda one: cb.threshold_at(one, 0.2, draws=5),
+    ],
+)
+def test_systems_are_in_the_order_of_the_data(given, found, verb):
+    frame = both_kinds(24, 1)
+    systems = pd.concat([frame, frame], ignore_index=True)
+    systems["system"] = pd.Series(given)[np.repeat([0, 1], len(frame))].reset_index(drop=True)
+    assert verb(systems)["system"].values.tolist() == found
+
+
+@pytest.mark.parametrize("alike", [("7", "7.0"), ("a", "a "), ("\u00e9", "e\u0301")])
+@pytest.mark.parametrize("column", ["race"])
+def test_labels_that_look_alike_are_refused_within_a_column_and_between_sides(alike, column):
+    frame = both_kinds(12, 1).astype({f"{column}_{side}": object for side in "ab"})
+    within, between = frame.copy(), frame.copy()
+    within.loc[[0, 1], f"{column}_a"] = alike
+    between.loc[0, f"{column}_a"], between.loc[0, f"{column}_b"] = alike
+    for rows in (within, between):
+        with pytest.raises(DataError, match="look the same"):
+            cb.error_rates(rows, "race", threshold=2.0)

@@ -161,10 +161,16 @@ def test_group_rates_name_groups_of_which_few_identities_make_most_errors():
     rates = cb.error_rates(frame, "group", threshold=0.6)
     assert rates["top_share"].sel(group="x").item() == 1
     assert np.isnan(rates["top_share"].sel(group="y").item())
+    flags = rates["few_identities"].sel(rate_of="FMR", system="system")
+    assert flags.to_series().to_dict() == {"x": True, "y": False}
+    table = cb.summarise(rates).set_index("group")["few_identities"]
+    assert table.to_dict() == {"x": True, "y": False}
+    pairs = cb.group_pair_rates(frame, "group", threshold=0.6)
+    assert "have most of the errors: x." in words(cb.plots.rate_heatmap(pairs))
     said = words(cb.plots.group_rates(rates))
-    assert "A twentieth of the identities has most errors: x (FMR, system)." in said
+    assert "5% of the identities have most of the errors: x (FMR, system)." in said
     genuine = many_groups(["x", "y"]).query("same_identity").reset_index(drop=True)
     genuine = pd.concat([genuine.assign(distance=0.2)] * 5, ignore_index=True)
     genuine.loc[genuine["seed_a"] == 3, "distance"] = 0.9
     rates = cb.error_rates(genuine, "group", threshold=0.6)
-    assert "has most errors: x (FNMR, system)" in words(cb.plots.group_rates(rates))
+    assert "have most of the errors: x (FNMR, system)" in words(cb.plots.group_rates(rates))

@@ -34,6 +34,6 @@ def test_false_match_rates_by_perceived_group(omi):
         assert (group[kept] == name).sum() == n_faces
         assert int(own["n"]) == n_pairs
         assert float(own["errors"] / own["n"]) == pytest.approx(share, abs=0.0005)
-        assert float(own["too_narrow"]) > 1.2
+        assert float(own["deft"]) > 1.2
         low, high = np.quantile(own["rate"], [0.025, 0.975])
         assert low < share < high
