@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from causalbias.arguments import names_in
 from causalbias.errors import DataError
+from causalbias.study.columns import labels, typed
+from causalbias.study.tables import with_index
 
 RESAMPLES = 2000
+FILE = "judgements"
 
 
 def error_consistency(
@@ -68,19 +71,15 @@ def error_consistency(
     [0.5]
     """
     clusters, by = list(names_in(clusters, "clusters")), list(names_in(by, "by"))
+    frame = with_index(frame, FILE)
     for name in (first, second, *clusters, *by):
         if name not in frame:
             raise DataError(
                 f"no column {name!r}", mend=f"use one of {', '.join(map(str, frame.columns))}"
             )
-    for name in (first, second):
-        if frame[name].dtype.kind != "b":
-            raise DataError(
-                f"dtype {frame[name].dtype}",
-                mend="give True where the judge was right, else False; leave unjudged pairs out",
-                column=name,
-            )
-    missing = frame[clusters].isna().any(axis=1).to_numpy()
+    right = np.column_stack([_truths(frame[name]) for name in (first, second)])
+    seeds = pd.DataFrame({name: labels(frame[name], file=FILE).astype("str") for name in clusters})
+    missing = seeds.isna().any(axis=1).to_numpy()
     if missing.any():
         raise DataError(
             f"the seed is missing ({int(missing.sum()):,} such rows)",
@@ -88,15 +87,14 @@ def error_consistency(
             column=" + ".join(clusters), row=int(missing.argmax()) + 1,
         )  # fmt: skip
     rng = np.random.default_rng(seed)
-    parts = frame.groupby(by, observed=True) if by else [((), frame)]
+    groups = pd.DataFrame({name: typed(frame[name], file=FILE) for name in by}, index=frame.index)
+    parts = groups.groupby(by, observed=True).indices if by else {(): np.arange(len(frame))}
     rows = []
-    for key, part in parts:
+    for key, part in parts.items():
         label = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
-        members = pd.concat([part[name].astype(object) for name in clusters])
+        members = pd.concat([seeds[name].iloc[part] for name in clusters])
         codes, ids = pd.factorize(members)
-        counts, alike = _counts(
-            part[[first, second]].to_numpy(bool), codes.reshape(len(clusters), -1).T
-        )
+        counts, alike = _counts(right[part], codes.reshape(len(clusters), -1).T)
         whole = _kappa(counts.sum(axis=0)[None])
         drawn = rng.multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=RESAMPLES)
         again = _kappa(drawn[:, alike].prod(axis=2) @ counts)["kappa"]
@@ -108,8 +106,25 @@ def error_consistency(
             | {"lower": ends[0], "upper": ends[1], "n": len(part), "clusters": len(ids)}
         )
     found = pd.DataFrame(rows)
-    found.attrs["left_out"] = int(frame[by].isna().any(axis=1).sum()) if by else 0
+    found.attrs["left_out"] = int(groups.isna().any(axis=1).sum()) if by else 0
     return found
+
+
+def _truths(values: pd.Series) -> NDArray[np.bool_]:
+    """Whether a judge was right, on every row, from truth values of any type."""
+    found = typed(values, file=FILE)
+    mend = "give True where the judge was right, else False; leave unjudged pairs out"
+    missing = found.isna().to_numpy(bool)
+    if not pd.api.types.is_bool_dtype(found) and not missing.all():
+        raise DataError(f"dtype {values.dtype}", mend=mend, column=str(values.name))
+    if missing.any():
+        raise DataError(
+            f"nothing says whether the judge was right ({int(missing.sum()):,} such rows)",
+            mend=mend,
+            column=str(values.name),
+            row=int(missing.argmax()) + 1,
+        )
+    return found.to_numpy(bool)
 
 
 def _counts(

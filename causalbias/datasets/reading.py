@@ -16,13 +16,21 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from causalbias.errors import DataError
 from causalbias.memory import MAX_UNPACKED, TEXT_TIMES, check_file, check_memory
-from causalbias.study.columns import EXACT, MISSING_TEXTS, is_number, labels, typed
-from causalbias.study.tables import named_columns
+from causalbias.study.columns import (
+    EXACT,
+    MISSING_TEXTS,
+    SPREADSHEET_ERRORS,
+    is_number,
+    labels,
+    typed,
+)
+from causalbias.study.tables import at_first, named_columns, with_index
 
 # RuntimeError: an encrypted archive, or one packed by a method that is not known.
 UNREADABLE = (
@@ -32,6 +40,7 @@ UNREADABLE = (
 # What NumPy raises on headers that claim impossible arrays.
 IMPOSSIBLE = (KeyError, TypeError, SyntaxError, MemoryError, OverflowError, tokenize.TokenError)
 MAX_HEADER = 2**20
+BLANK = re.compile(rb"\A(?:[ \t,;]*(?:\r\n|\n|\r))+")  # lines without a cell, at the top
 SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 # An exponent has a sign, as programs write it: "1E5" may well be an id.
@@ -104,7 +113,7 @@ def _read(path: Path, text: Collection[str]) -> pd.DataFrame:
             frame = pd.read_parquet(path)
         except (KeyError, TypeError) as error:  # pandas' own notes in the file are broken
             raise ValueError(f"its notes on columns are broken: {error}") from error
-        frame = named_columns(frame, path.name)
+        frame = named_columns(with_index(frame, path.name), path.name)
         return pd.DataFrame(
             {name: labels(one, file=path.name) if name in text else typed(one, file=path.name)
              for name, one in frame.items()},
@@ -169,9 +178,10 @@ def _read_lines(
     hint = re.match(rb"sep=(.)\r?\n", content)  # Excel's own first line
     if hint:
         content, separator = content[hint.end() :], hint[1].decode()
-    line = content[:MAX_HEADER].splitlines()[0].decode() if content.strip() else ""
-    separator = separator or separator_of(line)
-    header = next(csv.reader(io.StringIO(line), delimiter=separator), [])
+    # A header may be of several lines, where cells in quotes are; rows may be cut or no UTF-8.
+    top = content[:MAX_HEADER].decode("utf-8", "surrogateescape")
+    separator = separator or separator_of(top)
+    header = next(csv.reader(io.StringIO(top, newline=""), delimiter=separator), [])
     _check_header(header, file)
     kinds = dict.fromkeys(header, pa.string())
     try:
@@ -181,6 +191,15 @@ def _read_lines(
             raise
         raise _not_utf8(_parse(content, separator, dict.fromkeys(header, pa.binary())),
                         file) from error  # fmt: skip
+    if table.column_names != header:
+        raise ValueError(f"its header is not plain: {printable(', '.join(table.column_names))}")
+    for name, column in zip(header, table.columns, strict=True):
+        damage = [one for one in SPREADSHEET_ERRORS if name.strip() in text]
+        bad = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(damage, pa.string())).to_numpy()
+        if bad.any():
+            what = f"{column[int(bad.argmax())].as_py()!r} is a spreadsheet's error"
+            mend = "correct the formula, and export the table again"
+            raise at_first(bad, name.strip(), file, what, mend)
     comma = separator == ";"
     names = [name.strip() for name in table.column_names]
     return pd.DataFrame(
@@ -201,15 +220,18 @@ def _parse(content: bytes, separator: str, kinds: dict[str, pa.DataType]) -> pa.
 
 
 def as_utf8(content: bytes) -> bytes:
-    """UTF-8 without its mark; Excel's "Unicode text" is UTF-16."""
+    """UTF-8 without its mark and blank lines above it; Excel's "Unicode text" is UTF-16."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16").encode()
-    return content.removeprefix(codecs.BOM_UTF8)
+        content = content.decode("utf-16").encode()
+    return BLANK.sub(b"", content.removeprefix(codecs.BOM_UTF8))
 
 
 def separator_of(header: str) -> str:
-    """What separates most cells of a header; a comma where nothing does."""
-    counts = {one: len(next(csv.reader([header], delimiter=one), [])) for one in ",;\t"}
+    """What separates most cells of a header, the first record of a text; a comma by default."""
+    counts = {
+        one: len(next(csv.reader(io.StringIO(header, newline=""), delimiter=one), []))
+        for one in ",;\t"
+    }
     return max(counts, key=lambda one: counts[one])
 
 
@@ -313,6 +335,12 @@ def _check_header(header: Sequence[str], file: str) -> None:
     """Refuse a header that names a column twice."""
     names = [name.strip() for name in header]
     for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                "the header is not text in UTF-8", mend="save the file as CSV in UTF-8", file=file
+            ) from None
         if names.count(name) > 1:
             raise DataError(
                 "two columns have this name" if name else "two columns have no name",

@@ -14,7 +14,7 @@ from causalbias.errors import DataError, shown
 from causalbias.estimands.rates_groups import coded, text_of
 from causalbias.study.columns import labels, levels_of
 from causalbias.study.frames import to_frame
-from causalbias.study.tables import check_columns, checked_status
+from causalbias.study.tables import check_columns, checked_status, with_index
 
 COHORTS = ("same", "cross", "all")
 FILE = "comparisons"
@@ -136,7 +136,7 @@ def comparisons(
     by, match = _names(by, "by"), _names(match, "match")
     if frame.empty:
         raise DataError("no pairs", mend="give at least one", file=FILE)
-    frame = frame.reset_index(drop=True)
+    frame = with_index(frame, FILE)
     check_columns(frame, ["distance", "seed_a", "seed_b"], file=FILE)
     frame, nobody = _with_known_members(frame, [*by, *match])
     n = len(frame)

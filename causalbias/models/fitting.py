@@ -20,6 +20,7 @@ from causalbias.models.spec import FAMILIES, ModelSpec, common_model, model_fram
 from causalbias.storage import open as load_tree
 from causalbias.storage import save
 from causalbias.study.frames import to_frame
+from causalbias.study.tables import with_index
 
 FORMAT_VERSION = 1
 VERSIONED = (
@@ -260,7 +261,7 @@ def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
                 "the columns have several levels of names",
                 mend='join them: frame.columns = ["_".join(map(str, c)) for c in frame.columns]',
             )
-        return data.reset_index(drop=True)
+        return with_index(data, "data")
     response = formula_columns(formula)[0]
     if response not in RESPONSES:
         raise DataError(

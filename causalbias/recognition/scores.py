@@ -11,9 +11,10 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from causalbias.errors import DataError, shown
-from causalbias.estimands.rates_groups import as_series, coded, text_of
+from causalbias.estimands.rates_groups import as_series
 from causalbias.memory import check_memory
 from causalbias.recognition.scores_blocks import Vectors, count_block, make_ready
+from causalbias.study.columns import labels, levels_of, typed
 
 METRICS = ("euclidean", "cosine")
 KINDS = ["impostor", "genuine"]
@@ -84,21 +85,25 @@ def all_pairs(
            [1, 0]])
     """
     at = np.unique(np.asarray(thresholds, dtype=float))
+    if workers is not None and (
+        isinstance(workers, bool) or not isinstance(workers, int) or workers < 1
+    ):
+        raise DataError(f"{shown(workers)} workers", mend="give one or more, or leave it out")
     embeddings = _check(embeddings, at, metric, bins)
-    code, labels = _coded(group, len(embeddings), "group")
+    code, names = _coded(group, len(embeddings), "group")
     person = np.arange(len(embeddings))
     if identity is not None:
         person, _ = _coded(identity, len(embeddings), "identity")
-    numbers = 2 * len(labels) ** 2 * (bins + len(at)) + len(at) * len(code) * len(labels) / 2
+    numbers = 2 * len(names) ** 2 * (bins + len(at)) + len(at) * len(code) * len(names) / 2
     check_memory(
         numbers + 2 * embeddings.size,
-        f"counts of {len(code):,} faces in {len(labels):,} groups at {len(at):,} thresholds",
+        f"counts of {len(code):,} faces in {len(names):,} groups at {len(at):,} thresholds",
         "give fewer groups, thresholds or bins",
     )
     order = np.argsort(code, kind="stable")
     vectors = make_ready(embeddings[order], person[order], metric)
     own = np.ldexp(at, -vectors.exponent)
-    counted = _count_all(vectors, code[order], len(labels), bins, own, workers, progress)
+    counted = _count_all(vectors, code[order], len(names), bins, own, workers, progress)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     edges = np.ldexp(np.linspace(0, vectors.largest, bins + 1), vectors.exponent)
@@ -110,9 +115,9 @@ def all_pairs(
             "face_matches": (("threshold", "face", "other"), counted[2][:, back]),
         },
         coords={
-            "kind": KINDS, "group": labels, "other": labels, "threshold": at,
+            "kind": KINDS, "group": names, "other": names, "threshold": at,
             "low": ("bin", edges[:-1]), "high": ("bin", edges[1:]),
-            "face_group": ("face", np.asarray(labels)[code]), "face_identity": ("face", person),
+            "face_group": ("face", np.asarray(names)[code]), "face_identity": ("face", person),
         },
         attrs={"metric": metric},
     )  # fmt: skip
@@ -179,8 +184,15 @@ def _coded(
             f"{len(values):,} labels for {n:,} faces", mend="give one a face",
             file="embeddings", column=name,
         )  # fmt: skip
-    given = as_series(values)
-    codes, labels = coded(given) if name == "group" else pd.factorize(text_of(given))
+    given = as_series(values).rename(name)
+    found = labels(given, file="embeddings")
+    ordered = found
+    if not isinstance(found.dtype, pd.CategoricalDtype):  # numbers by size, not as texts
+        sizes = pd.Series(levels_of(typed(given, file="embeddings")), name=name)
+        known = labels(sizes, file="embeddings").drop_duplicates().tolist()
+        ordered = found.astype(pd.CategoricalDtype(known))
+    names = levels_of(ordered).tolist()
+    codes = pd.Index(names).get_indexer(pd.Index(found.astype(object)))
     missing = codes < 0
     if missing.any():
         raise DataError(
@@ -188,7 +200,7 @@ def _coded(
             mend="leave these faces out, and count them: nobody is in a pair",
             file="embeddings", column=name, row=int(missing.argmax()) + 1,
         )  # fmt: skip
-    return codes, [str(one) for one in labels]
+    return codes, names
 
 
 def _check(embeddings: np.ndarray, thresholds: np.ndarray, metric: str, bins: int) -> np.ndarray:
@@ -206,11 +218,18 @@ def _check(embeddings: np.ndarray, thresholds: np.ndarray, metric: str, bins: in
             f"{bins} bins, thresholds {thresholds.tolist()}",
             mend="give one bin or more, and finite thresholds, 0 or more",
         )
-    embeddings = np.asarray(embeddings)
-    if embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.dtype.kind not in "fiu":
+    try:
+        embeddings = np.asarray(embeddings)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(
+            f"embeddings of no one shape ({error})", mend="give as many numbers for each face",
+            file="embeddings",
+        ) from None  # fmt: skip
+    few = embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.shape[1] < 1
+    if few or embeddings.dtype.kind not in "fiu":
         raise DataError(
             f"embeddings of shape {embeddings.shape} and type {embeddings.dtype}",
-            mend="give numbers, a row a face, two faces or more", file="embeddings",
+            mend="give numbers, a row a face, for two faces or more", file="embeddings",
         )  # fmt: skip
     # Half and extended precision have no arithmetic of their own here; small ones lose nothing.
     small = embeddings.dtype.itemsize <= 2 or embeddings.dtype == np.float32

@@ -176,7 +176,7 @@ def _objects(text: str) -> tuple[pd.DataFrame, Fault]:
 
 
 def _lines(text: str, path: Path) -> tuple[pd.DataFrame, Fault]:
-    separator = separator_of(text.splitlines()[0]) if text.strip() else ","
+    separator = separator_of(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     names = [name.strip() for name in next(reader, [])]
     rows = [row for row in reader if row]

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.errors import DataError
+from causalbias.arguments import names_in
+from causalbias.errors import DataError, shown
 from causalbias.study.columns import (
     as_texts,
     is_number,
@@ -32,12 +33,19 @@ from causalbias.study.tables import (
     named_columns,
     number_column,
     one_path,
+    table_of,
 )
 from causalbias.study.tree import Study
 from causalbias.study.validate import validate
 
 FORMAT_VERSION = 1
 NO_DISTANCE = "no distance given"
+# Names of what a study holds beside its factors.
+TAKEN = (
+    *("cell", "stimulus", "image", "present", "pair", "stimulus_a", "stimulus_b", "same_identity"),
+    *("varies", "system", "distance", "status", "threshold", "question", "score", "annotator"),
+    *("judgement", "feature", "embedding"),
+)
 Note = tuple[str, str, str, int]  # file, what, reason, count of what was left out
 Variable = tuple[tuple[str, ...], np.ndarray, dict[str, str]]
 
@@ -63,7 +71,8 @@ def make_study(
     """Build a study from tidy frames, checking every one of them.
 
     Ids are text, and a missing cell is missing, whatever type they come in: ``columns.md`` of the
-    documentation says what becomes of each. Further columns of all four frames are kept.
+    documentation says what becomes of each. Further columns of all four frames are kept, and so are
+    the named levels of an index. A column without a name that numbers the rows is left out.
 
     Parameters
     ----------
@@ -131,8 +140,16 @@ def make_study(
     """
     names = {key: key for key in ("stimuli", "pairs", "distances", "judgements")}
     names.update(files or {})
-    groups: dict[str, xr.Dataset] = {}
+    factors = _checked_factors(factors)
     left_out: list[Note] = []
+    given = {"stimuli": stimuli, "pairs": pairs, "distances": distances, "judgements": judgements}
+    for key, frame in given.items():
+        if frame is not None:
+            given[key], unnamed = table_of(frame, names[key])
+            reason = "without a name: the rows' numbers"
+            left_out += [(names[key], "columns", reason, unnamed)] * (unnamed > 0)
+    stimuli, pairs, distances, judgements = given.values()
+    groups: dict[str, xr.Dataset] = {}
     if stimuli is not None:
         stimuli = _checked_stimuli(stimuli, factors, identity, names["stimuli"])
         groups["stimuli"] = _stimuli_cube(stimuli, factors)
@@ -170,6 +187,23 @@ def make_study(
         study.attrs["references"] = _checked_references(references, factors, stimuli)
     validate(study)
     return study
+
+
+def _checked_factors(factors: Sequence[str]) -> list[str]:
+    """Names of factors, each once, and none that a study has for something else."""
+    names = list(names_in(factors, "factors"))
+    for name in names:
+        taken = name in TAKEN or any(f"{name}_{side}" in names for side in "ab")
+        if taken or not name.strip() or set(name) & set(",/+\0") or name == ".":
+            raise DataError(
+                f"a factor is called {name!a}",
+                mend="rename it: a study has something else of this name"
+                if taken
+                else "give it a name without comma, slash and plus",
+            )
+        if names.count(name) > 1:
+            raise DataError(f"the factor {name!r} is given twice", mend="name each factor once")
+    return names
 
 
 def _checked_references(
@@ -549,11 +583,11 @@ def _questions(
     codes = pd.Index(names).get_indexer(pd.Index(asked))
     if not isinstance(scales, Mapping):
         scales = dict.fromkeys(names.tolist(), scales)
-    scales = {str(name): scale for name, scale in scales.items()}
+    ends = {str(name): _ends(scale, str(name), file) for name, scale in scales.items()}
     check_known(
-        pd.Series(asked), list(scales), what="question with a scale", file=file, column="question"
+        pd.Series(asked), list(ends), what="question with a scale", file=file, column="question"
     )
-    ranges = np.array([scales[str(name)] for name in names], dtype=float)
+    ranges = np.array([ends[str(name)] for name in names], dtype=float)
     low, high = ranges[codes].T
     score = frame["score"].to_numpy(float)
     outside = (score < low) | (score > high)
@@ -574,6 +608,23 @@ def _questions(
         },
         coords={"question": ("question", names, pack(frame["question"])[1])},
     )
+
+
+def _ends(scale: object, question: str, file: str) -> tuple[float, float]:
+    """The lowest and the highest score of a question."""
+    try:
+        low, high = map(float, [] if isinstance(scale, str) else scale)  # type: ignore[call-overload]
+        good = np.isfinite([low, high]).all() and low < high
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise DataError(
+            f"the scale of question {question!r} is {shown(scale)}",
+            mend="give its lowest and its highest score: scales=(0, 4), or {question: (0, 4)}",
+            file=file,
+            column="score",
+        )
+    return low, high
 
 
 def exclusions(rows: Sequence[Note]) -> pd.DataFrame:

@@ -22,12 +22,17 @@ import pyarrow as pa
 
 from causalbias.errors import DataError, shown
 
-# Texts that stand for a missing cell, in files as in frames: those of pandas.read_csv.
+# What Excel writes in place of a value that it could not compute: damage, and no value.
+SPREADSHEET_ERRORS = frozenset(
+    ("#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
+)
+# Texts that stand for a missing cell, in files as in frames: those of pandas.read_csv, and damage.
 MISSING_TEXTS = frozenset(
     (
         *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"),
         *("<NA>", "N/A", "NA", "n/a", "NaN", "nan", "-NaN", "-nan", "NaT"),
         *("NULL", "null", "None"),
+        *SPREADSHEET_ERRORS,
     )
 )
 EXACT = 2**53  # beyond it, not every whole number is a float64

@@ -11,7 +11,7 @@ import pandera.pandas as pa
 from pandera.errors import SchemaError, SchemaErrors
 
 from causalbias.errors import DataError, shown
-from causalbias.study.columns import is_number, labels, measured, typed
+from causalbias.study.columns import SPREADSHEET_ERRORS, is_number, labels, measured, typed
 
 
 def number_column(low: float | None = None, high: float | None = None) -> pa.Column:
@@ -83,8 +83,11 @@ def check_frame(
         gone = made[name].isna().to_numpy(bool)
         if name not in missing and gone.any():
             written = frame[name].iloc[int(gone.argmax())]
+            damaged = isinstance(written, str) and written.strip() in SPREADSHEET_ERRORS
             told = (
-                f"{written!r} stands for a missing value"
+                f"{written!r} is a spreadsheet's error"
+                if damaged
+                else f"{written!r} stands for a missing value"
                 if isinstance(written, str) and written.strip()
                 else "the value is missing"
             )
@@ -124,6 +127,73 @@ def named_columns(frame: pd.DataFrame, file: str) -> pd.DataFrame:
             column=str(frame.columns[frame.columns.duplicated()][0]),
         )  # fmt: skip
     return frame
+
+
+def with_index(frame: pd.DataFrame, file: str) -> pd.DataFrame:
+    """The frame with the named levels of its index as columns, and a default index.
+
+    Raises
+    ------
+    DataError
+        If a column of the same name says something else.
+
+    Examples
+    --------
+    >>> faces = pd.DataFrame({"seed": ["1", "2"], "level": [0, 1]}).set_index("seed")
+    >>> with_index(faces, "stimuli").columns.tolist()
+    ['seed', 'level']
+    """
+    index = frame.index
+    levels = {}
+    for at, name in enumerate(index.names):
+        values = index.get_level_values(at)
+        if name is None:
+            continue
+        if name in levels or (name in frame and not values.equals(pd.Index(frame[name]))):
+            raise DataError(
+                "the index and a column have this name, or two of its levels",
+                mend="rename one, or drop the index by frame.reset_index(drop=True)",
+                file=file,
+                column=str(name),
+            )
+        levels[name] = pd.Series(values).reset_index(drop=True)
+    plain = frame.reset_index(drop=True)
+    added = {name: values for name, values in levels.items() if name not in frame}
+    return pd.concat([pd.DataFrame(added), plain], axis=1) if added else plain
+
+
+def table_of(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, int]:
+    """A frame as given, with its named index, and the number of unnamed columns left out.
+
+    A column without a name that numbers the rows, as R and pandas write one, says nothing.
+
+    Raises
+    ------
+    DataError
+        If it is no frame, or a column's name is none that a file can hold.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"a {type(frame).__name__}", mend="give a DataFrame", file=file)
+    frame = named_columns(with_index(frame, file), file)
+    unnamed = [name for name in frame if not str(name).strip()]
+    for name in unnamed:
+        values = typed(frame[name], file=file)
+        if not (pd.api.types.is_integer_dtype(values) and values.is_unique):
+            raise DataError(
+                "a column has no name, and is not the rows' numbers",
+                mend="give it a name, or leave it out",
+                file=file,
+            )
+    frame = frame.drop(columns=unnamed)
+    for name in map(str, frame):
+        held = name.encode("utf-8", "replace").decode() == name
+        if "/" in name or "\0" in name or name == "." or not held:
+            raise DataError(
+                f"a column is called {name!a}, which files of studies cannot hold",
+                mend="rename it, without a slash, a NUL or half of a character",
+                file=file,
+            )
+    return frame, len(unnamed)
 
 
 def check_columns(frame: pd.DataFrame, names: Sequence[str], *, file: str) -> None:

@@ -100,3 +100,16 @@ def test_missing_groups_are_nobody_and_missing_seeds_are_refused():
     assert cb.error_consistency(rows, "one", "two", clusters="s")["clusters"][0] == 3
     with pytest.raises(DataError, match="row 2: the seed is missing"):
         cb.error_consistency(rows.assign(s=["a", None] * 6), "one", "two", clusters="s")
+
+
+@pytest.mark.parametrize("kind", ["boolean", "bool[pyarrow]", object])
+def test_truths_of_any_type_are_truths_and_a_missing_one_is_named(kind):
+    plain = pd.DataFrame({"seed": range(8), "human": [1, 1, 0, 0] * 2, "net": [1, 1, 0, 1] * 2})
+    plain = plain.astype({"human": bool, "net": bool})
+    told = cb.error_consistency(plain, "human", "net", clusters="seed")
+    other = plain.astype({"human": kind, "net": kind})
+    again = cb.error_consistency(other, "human", "net", clusters="seed")
+    pd.testing.assert_frame_equal(again, told)
+    other.loc[2, "net"] = None
+    with pytest.raises(cb.DataError, match="column 'net', row 3"):
+        cb.error_consistency(other, "human", "net", clusters="seed")

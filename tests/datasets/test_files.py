@@ -264,3 +264,27 @@ def test_a_column_that_contradicts_a_judged_face_is_named():
 def test_names_that_mean_something_else_in_a_study_are_refused(table, name):
     with pytest.raises(DataError, match="something else of this name"):
         build(**{table: frames()[table].assign(**{name: 1})})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\nstimulus,seed,v\nx1,01,0\nx2,1,1\n",
+        "\r\n , ,\r\nstimulus,seed,v\r\nx1,01,0\r\nx2,1,1\r\n",
+        'stimulus,seed,v,"a note\nof two lines"\nx1,01,0,p\nx2,1,1,q\n',
+        '"of\r\ntwo; lines";stimulus;seed;v\r\np;x1;01;0\r\nq;x2;1;1\r\n',
+        '"a ""word""",stimulus,seed,v\np,x1,01,0\nq,x2,1,1\n',
+    ],
+)
+def test_a_header_may_be_below_blank_lines_and_of_several_lines(tmp_path, text):
+    (tmp_path / "stimuli.csv").write_bytes(text.encode())
+    faces = cb.to_frame(cb.load("tidy", tmp_path, factors=["seed", "v"]), "stimuli")
+    assert sorted(zip(faces["stimulus"], faces["seed"], faces["v"], strict=True)) == [
+        ("x1", "01", 0), ("x2", "1", 1),
+    ]  # fmt: skip
+
+
+def test_a_header_that_is_no_utf8_is_named(tmp_path):
+    (tmp_path / "stimuli.csv").write_bytes("stimulus,seed,größe\nx1,01,0\n".encode("latin-1"))
+    with pytest.raises(DataError, match="header is not text in UTF-8"):
+        cb.load("tidy", tmp_path, factors=["seed"])

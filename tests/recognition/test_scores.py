@@ -218,3 +218,36 @@ def test_faces_of_nobody_or_no_group_are_named(missing, column):
     labels[column] = ["a", missing, missing, "b"]
     with pytest.raises(DataError, match=rf"'{column}', row 2: .*\(2 such faces\)"):
         cb.all_pairs(np.eye(4), labels["group"], identity=labels["identity"])
+
+
+@pytest.mark.parametrize("given", [["a", "a "], ["a", "b"]])
+def test_spaces_around_a_label_do_not_make_another_group_or_person(given):
+    faces = np.eye(2)
+    if given[1] == "a ":
+        for labels in ({"group": given}, {"group": ["x", "x"], "identity": given}):
+            with pytest.raises(DataError, match="look the same"):
+                cb.all_pairs(faces, **labels)
+    else:
+        counts = cb.all_pairs(faces, [" b", "a "], identity=["p ", "p "])
+        assert counts["group"].values.tolist() == ["a", "b"]
+        assert int(counts["n"].sel(kind="genuine", group="a", other="b")) == 1
+
+
+def test_groups_that_are_numbers_are_in_their_order():
+    counts = cb.all_pairs(np.eye(4), [10, -1, 9, -2])
+    assert counts["group"].values.tolist() == ["-2", "-1", "9", "10"]
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "more"),
+    [
+        (np.zeros((3, 0)), {}),
+        ([[1.0], [1.0, 2.0], [3.0]], {}),
+        (np.eye(3), {"workers": -1}),
+        (np.eye(3), {"workers": 0}),
+        (np.eye(3), {"workers": 1.5}),
+    ],
+)
+def test_what_cannot_be_counted_is_one_error(embeddings, more):
+    with pytest.raises(DataError):
+        cb.all_pairs(embeddings, ["a", "a", "b"], **more)

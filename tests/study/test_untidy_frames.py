@@ -7,6 +7,7 @@ import xarray as xr
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.models.fitting import frame_for
 from causalbias.study.tree import as_study
 
 
@@ -132,3 +133,101 @@ def test_trees_built_by_hand_have_no_pair_twice_and_no_face_beside_itself(sides,
     study["stimuli"]["image"][:] = "one.png"
     with pytest.raises(DataError, match="of one image"):
         cb.validate(study)
+
+
+@pytest.mark.parametrize("key", ["stimuli", "pairs", "distances", "judgements"])
+def test_a_named_index_is_columns_in_every_table(key, tmp_path):
+    table = frames()[key].assign(note=["x", "y", "z"][: len(frames()[key])])
+    for names in (["note"], table.columns[:2].tolist(), ["note", table.columns[0]]):
+        given = build(**{key: table.set_index(names)})
+        plain_ = build(**{key: table})
+        for group in ("stimuli", "pairs", "machine", "human"):
+            pd.testing.assert_frame_equal(
+                cb.to_frame(given, group), cb.to_frame(plain_, group), check_like=True
+            )
+    with pytest.raises(DataError, match=f"{key}, column 'note': the index and a column"):
+        build(**{key: table.set_index(table["note"] + "!")})
+    build(**{key: table.set_index("note", drop=False)})
+    table.set_index("note").to_parquet(tmp_path / f"{key}.parquet")
+    for other in set(frames()) - {key}:
+        frames()[other].to_csv(tmp_path / f"{other}.csv", index=False)
+    study = cb.load("tidy", tmp_path, factors=["seed", "level"], scales=(0, 4))
+    group = {"distances": "machine", "judgements": "human"}.get(key, key)
+    assert "note" in cb.to_frame(study, group)
+
+
+def test_a_named_index_serves_rates_and_fits_of_plain_frames():
+    rows = plain(["ok"] * 8, np.arange(1, 9) / 10)
+    for names in (["race"], ["seed_a", "seed_b"]):
+        xr.testing.assert_identical(
+            cb.error_rates(rows.set_index(names), "race", threshold=0.5),
+            cb.error_rates(rows, "race", threshold=0.5),
+        )
+    assert "race" in frame_for("distance ~ race", rows.set_index("race"))
+
+
+@pytest.mark.parametrize("key", ["stimuli", "pairs", "distances", "judgements"])
+def test_columns_without_a_name_and_with_names_that_no_file_holds(key, tmp_path):
+    table = frames()[key]
+    numbered = table.copy()
+    numbered.insert(0, "", range(1, len(table) + 1))
+    study = build(**{key: numbered})
+    left = cb.to_frame(study, "excluded")
+    assert left[["file", "what", "count"]].values.tolist() == [[key, "columns", 1]]
+    cb.save(study, tmp_path / "study.nc")
+    with pytest.raises(DataError, match=f"{key}: a column has no name"):
+        build(**{key: table.assign(**{"": "x"})})
+    for name in ("per mg/l", "half\ud800", "nul\0", "."):
+        named = pd.Index([*table.columns, name], dtype=object)
+        with pytest.raises(DataError, match=f"{key}: a column is called"):
+            build(**{key: table.assign(more=1).set_axis(named, axis=1)})
+
+
+def test_row_numbers_in_a_file_are_left_out_and_the_study_is_saved(tmp_path):
+    frames()["stimuli"].to_csv(tmp_path / "stimuli.csv")
+    study = cb.load("tidy", tmp_path, factors=["seed", "level"])
+    assert cb.to_frame(study, "excluded")["count"].tolist() == [1]
+    cb.save(study, tmp_path / "study.nc")
+
+
+@pytest.mark.parametrize(
+    "factors", [["seed", "pair"], ["seed", "system"], ["seed", "seed"], ["seed", "a/b"], 3]
+)
+def test_factors_with_names_of_something_else_are_one_error(factors):
+    faces = frames()["stimuli"].assign(pair="x", system="y", **{"a/b": 1})
+    with pytest.raises(DataError):
+        cb.make_study(factors=factors, stimuli=faces)
+
+
+@pytest.mark.parametrize(
+    "scales",
+    [4, {"q": None}, (0, 2, 4), (0, np.inf), "04", (4, 0), {"q": (0, np.nan)}, {"q": ("a", 1)}],
+)
+def test_a_scale_is_two_finite_numbers(scales):
+    with pytest.raises(DataError, match="judgements, column 'score': the scale of question 'q'"):
+        build(scales=scales)
+
+
+@pytest.mark.parametrize("key", ["stimuli", "pairs", "distances", "judgements"])
+def test_half_a_character_in_a_text_column_is_named(key):
+    table = frames()[key]
+    note = pd.Series(["x\ud800", *["y"] * (len(table) - 1)], dtype=object)
+    with pytest.raises(DataError, match=f"{key}, column 'note', row 1.*half of a character"):
+        build(**{key: table.assign(note=note)})
+
+
+@pytest.mark.parametrize("damage", ["#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"])
+def test_errors_of_a_spreadsheet_are_damage(damage, tmp_path):
+    for key, column in [
+        ("stimuli", "stimulus"), ("stimuli", "seed"), ("stimuli", "level"),
+        ("pairs", "stimulus_a"), ("judgements", "score"), ("judgements", "annotator"),
+    ]:  # fmt: skip
+        table = frames()[key].astype({column: object})
+        table.loc[1, column] = damage
+        with pytest.raises(DataError, match=f"{key}, column '{column}', row 2.*spreadsheet"):
+            build(**{key: table})
+    faces = frames()["stimuli"].assign(weight=[1.5, damage, 2])
+    assert cb.to_frame(build(stimuli=faces), "stimuli")["weight"].isna().sum() == 1
+    faces.assign(seed=["1", f"{damage} ", "2"]).to_csv(tmp_path / "stimuli.csv", index=False)
+    with pytest.raises(DataError, match=r"column 'seed', row 2.*spreadsheet"):
+        cb.load("tidy", tmp_path, factors=["seed", "level"])

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from causalbias.datasets.reading import (
+    MAX_HEADER,
     as_utf8,
     described,
     read_table,
@@ -115,16 +116,17 @@ def _read_text(path: Path) -> tuple[list[str], pd.DataFrame]:
     try:
         content = as_utf8(path.read_bytes())
         lines = io.StringIO(content.decode(), newline="")
-        separator = separator_of(lines.readline())
+        separator = separator_of(lines.read(MAX_HEADER))
         lines.seek(0)
         reader = csv.reader(lines, delimiter=separator)
-        header, first = next(reader, []), next(reader, [])
+        header, height = next(reader, []), reader.line_num
+        first = next(reader, [])
         if not first:
             raise DataError("no rows below the header", mend="fetch it again", file=path.name)
         table = pacsv.read_csv(
             pa.BufferReader(content),
             parse_options=pacsv.ParseOptions(delimiter=separator),
-            read_options=pacsv.ReadOptions(skip_rows=1, autogenerate_column_names=True),
+            read_options=pacsv.ReadOptions(skip_rows=height, autogenerate_column_names=True),
             convert_options=pacsv.ConvertOptions(
                 column_types={f"f{i}": pa.string() for i in range(len(first))}
             ),
