@@ -121,7 +121,7 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     if left_out := json.loads(fit.attrs.get("left_out", "[]")):
         lines += [
             "",
-            "Not estimable, left out (the data have no rows for them): "
+            "Not estimable, left out (no rows, or the same as other columns): "
             + ", ".join(left_out)
             + ".",
         ]

@@ -35,7 +35,9 @@ ENGINES = [
 def test_an_empty_cell_is_not_estimated_and_all_else_is(rows, response, method, family):
     fit = cb.fit(f"{response} ~ a*b", rows, method=method, family=family, draws=250, tune=250)
     assert "a:b[q, w]" not in cb.summary(fit).index
-    assert "Not estimable, left out (the data have no rows for them): a:b[q, w]." in repr(fit)
+    assert "Not estimable, left out (no rows, or the same as other columns): a:b[q, w]." in repr(
+        fit
+    )
     with pytest.raises(DataError, match=r"not estimable.*a:b\[q, w\]"):
         cb.effects(fit, "a")
     found = cb.effects(fit, "a", by="b", scale="link")

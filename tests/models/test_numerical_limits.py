@@ -1,5 +1,7 @@
 """Awkward sizes and scales at the level of `fit`: right, or refused with the reason."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,7 +37,6 @@ def test_units_change_nothing_but_units(frame, of_y, of_x):
     [
         ({"y": 1.0}, "gaussian", "all responses are 1"),
         ({"y": 1}, "cumulative", "all responses are 1"),
-        ({"x": 1.0}, "gaussian", "constant"),
         ({"y": np.nan}, "gaussian", "missing in 60 of 60 rows"),
         ({"x": np.nan}, "gaussian", "missing in 60 of 60 rows"),
         ({"y": np.inf}, "gaussian", "not finite"),
@@ -116,10 +117,9 @@ def test_a_huge_offset_of_a_predictor_leaves_its_slope(frame):
 
 
 @pytest.mark.parametrize("name", ["n", "cell", "effect"])
-def test_names_that_every_estimate_has_are_refused_by_the_verbs(frame, name):
-    fit = cb.fit(f"y ~ {name}", frame.rename(columns={"k": name}), draws=100)
+def test_names_that_every_estimate_has_are_refused_before_sampling(frame, name):
     with pytest.raises(DataError, match="rename the column"):
-        cb.effects(fit, name)
+        cb.fit(f"y ~ {name}", frame.rename(columns={"k": name}), draws=100)
 
 
 def test_too_many_levels_for_indicators_are_refused():
@@ -150,6 +150,14 @@ ASKED = {  # what needs memory, refused with the amount before it is taken
 def test_what_cannot_fit_is_refused_in_advance(name):
     with pytest.raises(DataError, match=r"would take [0-9,]+ GiB of memory, and [0-9.,]+ GiB"):
         ASKED[name]()
+
+
+def test_a_constant_column_is_left_out_and_named(frame):
+    """As by lm and lmer: beside the intercept, a constant says nothing."""
+    fit = cb.fit("y ~ x + (1|g)", frame.assign(x=1.0), draws=50)
+    assert json.loads(fit.attrs["left_out"]) == ["x"]
+    assert "Not estimable" in str(fit)
+    assert "x" not in cb.summary(fit).index
 
 
 def test_no_rows_are_refused(frame):
