@@ -187,6 +187,21 @@ def whole_in(value: object, argument: str, least: int = 0) -> int:
     return int(value)
 
 
+def flag_in(value: object, argument: str) -> bool:
+    """True or False, and not what merely counts as one of them, as the text "no" does.
+
+    Examples
+    --------
+    >>> flag_in(np.bool_(True), "opposite")
+    True
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise DataError(
+            f"{argument} is {described(value)}", mend=f"give {argument}=True or {argument}=False"
+        )
+    return bool(value)
+
+
 def mapping_in(value: object, argument: str, example: str) -> Mapping[Any, Any]:
     """A mapping of texts to something."""
     if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from causalbias.arguments import not_what
+from causalbias.arguments import flag_in, not_what
 from causalbias.errors import DataError, user_path
 from causalbias.models.result import Fit, as_fit, check_fit
 from causalbias.opening import check_contained
@@ -90,6 +90,7 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
         If the file is not there, is broken, is none of these, leads to other files, or claims more
         than memory holds.
     """
+    flag_in(lazy, "lazy")
     path = user_path(path)
     _check_suffix(path)
     if not path.exists():

@@ -1,21 +1,23 @@
 """The fourth verb: the effect of one variable in two fits, people's and a network's, compared."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 from scipy import special
 
-from causalbias.arguments import name_in, names_in, need_fit, number_in, two_in
+from causalbias.arguments import flag_in, name_in, names_in, need_fit, number_in, two_in
 from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, outcome_of, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
 from causalbias.estimands.summaries import SAMPLE, marked, per_unit, probability
+from causalbias.models.formula import proportion
 from causalbias.models.levels import Level, find_level, levels_of
 from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.models.spec import observations_of, row_counts
 
 UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
 
@@ -83,7 +85,9 @@ def compare(
     ------
     DataError
         If the fits do not share the variable, two of its levels, or a column of `by`, naming
-        what they share; or a family has no latent scale.
+        what they share; or a family has no latent scale. An outcome without a mean, as of
+        categories that are texts, has no "outcome sd" alone, and ``attrs["no_outcome_sd"]`` says
+        why.
 
     Examples
     --------
@@ -102,19 +106,32 @@ def compare(
     by = list(names_in(by, "by"))
     name_in(variable, "the variable")
     rate = number_in(rate, "rate", 0, 1)
+    flag_in(opposite, "opposite")
     names = names_of(a, b) if names is None else two_in(names, "names", "names=('people', 'net')")
     shared = _shared(a, b, variable, by, names)
-    base = shared[0] if reference is None else find_level(shared, reference)
+    levels = list(shared[variable])
+    base = levels[0] if reference is None else find_level(levels, reference)
     if base is None:
         raise DataError(
             f"{shown(reference)} is not a level of {variable!r} in both fits",
-            mend=f"use one of {', '.join(map(str, shared))}",
+            mend=f"use one of {', '.join(map(str, levels))}",
         )
+    others = {variable: [one for one in levels if one != base]}
     found = [
-        _in_units(fit, variable, by, base, population, rate, sign).sel(
-            {variable: [one for one in shared if one != base]}
+        _relabelled(_in_units(fit, variable, by, base, population, rate, sign), own).sel(others)
+        for fit, sign, own in (
+            (
+                a,
+                -1 if opposite else 1,
+                {name: {one: one for one in shared[name]} for name in shared},
+            ),
+            (b, 1, shared),
         )
-        for fit, sign in ((a, -1 if opposite else 1), (b, 1))
+    ]
+    missing = [
+        f"{name}: {one.attrs['no_outcome']}"
+        for name, one in zip(names, found, strict=True)
+        if "no_outcome" in one.attrs
     ]
     first, second = paired(*found)
     for dim in by:
@@ -150,6 +167,7 @@ def compare(
         outcome=f"{outcome_named(a, 'link')} (a), {outcome_named(b, 'link')} (b)",
         a=names[0], b=names[1], scale="latent", population=whose,
         reference=str(base), contrast=variable,
+        **({"no_outcome_sd": "; ".join(missing)} if missing else {}),
     )  # fmt: skip
 
 
@@ -230,8 +248,11 @@ def shuffled(draws: xr.Dataset, seed: int) -> xr.Dataset:
 
 def _shared(
     a: xr.DataTree, b: xr.DataTree, variable: str, by: Sequence[str], names: tuple[str, str]
-) -> list[Level]:
-    """Levels of the variable that both fits have, in the order of the first."""
+) -> dict[str, dict[Level, Level]]:
+    """Levels of the variable, and of `by`, that both fits have: the first's, and the second's own.
+
+    In the order of the first. The number 1 and the text "1" are one level, as in every verb.
+    """
     frames = [frame_of(fit).drop(columns=outcome_of(fit)) for fit in (a, b)]
     columns = [name for name in frames[0] if name in frames[1]]
     for name in (variable, *by):
@@ -240,17 +261,30 @@ def _shared(
                 f"{name!r} is not a variable of both fits",
                 mend=f"use one that they share: {', '.join(map(str, columns)) or 'there is none'}",
             )
-    levels = [levels_of(frame[variable]) for frame in frames]
-    shared = [one for one in levels[0] if one in levels[1]]
-    if len(shared) < 2:
+    found: dict[str, dict[Level, Level]] = {}
+    for name in (variable, *by):
+        first, second = (levels_of(frame[name]) for frame in frames)
+        both = {one: find_level(second, one) for one in first}
+        found[name] = {one: its for one, its in both.items() if its is not None}
+    if len(found[variable]) < 2:
         told = "; ".join(
-            f"{name}: {', '.join(map(str, one))}" for name, one in zip(names, levels, strict=True)
+            f"{name}: {', '.join(map(str, levels_of(frame[variable])))}"
+            for name, frame in zip(names, frames, strict=True)
         )
         raise DataError(
-            f"the fits share {len(shared)} levels of {variable!r} ({told})",
+            f"the fits share {len(found[variable])} levels of {variable!r} ({told})",
             mend="compare fits of designs that share two levels or more",
         )
-    return shared
+    return found
+
+
+def _relabelled(effect: xr.Dataset, levels: Mapping[str, Mapping[Level, Level]]) -> xr.Dataset:
+    """At the levels that both fits have, with the first's labels; ``levels``: name to own label."""
+    for name, both in levels.items():
+        there = set(effect[name].values.tolist())  # an effect has none of its reference
+        kept = {label: own for label, own in both.items() if own in there}
+        effect = effect.sel({name: list(kept.values())}).assign_coords({name: list(kept)})
+    return effect
 
 
 def _in_units(
@@ -276,18 +310,40 @@ def _in_units(
     # Of a transform that falls as its column grows, as 1/y, more is less.
     falls = response.map is not None and not response.map.increasing
     on_link = (-sign if falls else sign) * link["effect"]
-    outcome = sign * effects(fit, variable, **kwargs)["effect"]  # type: ignore[arg-type]
+    try:
+        outcome = sign * effects(fit, variable, **kwargs)["effect"]  # type: ignore[arg-type]
+        outcome = outcome / _outcome_sd(fit)
+    except DataError as error:  # the effect on the link is known: what lacks is an outcome's mean
+        outcome = np.nan * on_link
+        link = link.assign_attrs(no_outcome=error.problem)
     noise = latent_sd(fit, model)
     between = total_group_variance(fit, frame_of(fit), designs=designs_in(fit, "new")[1])
     total = np.sqrt(np.square(noise) + between)
     in_total = on_link / of_draws(total)
-    observed = next(iter(fit.children["observed_data"].data_vars.values())).values
     units = [
         on_link / of_draws(noise),
         in_total,
-        outcome / float(np.std(observed.astype(float), ddof=1)),
+        outcome,
         xr.apply_ufunc(special.ndtr, special.ndtri(rate) + in_total) - rate,
     ]
     labels = xr.DataArray(list(UNITS), dims="unit", name="unit")
     joined = xr.concat(units, labels).transpose(*SAMPLE, "unit", ...)
     return link.assign(effect=joined.assign_coords(unit=list(UNITS)))
+
+
+def _outcome_sd(fit: xr.DataTree) -> float:
+    """Standard deviation of the outcome over observations: alike for rows and for their counts."""
+    spec, frame = spec_of(fit), frame_of(fit)
+    counts = observations_of(spec, frame)
+    if spec.family == "binomial":
+        hits = float(row_counts(spec, frame) @ frame[proportion(spec.formula)[0]].to_numpy(float))
+        rate = hits / counts.sum()
+        return float(np.sqrt(rate * (1 - rate) * counts.sum() / (counts.sum() - 1)))
+    response = response_of(spec, frame)
+    if spec.family == "cumulative" or (response.transformed and len(response.columns) == 1):
+        values = frame[response.column].astype(float).to_numpy()  # what the effect is on
+    else:
+        observed = next(iter(fit.children["observed_data"].data_vars.values()))
+        values = observed.values.astype(float)
+    apart = np.square(values - np.average(values, weights=counts))
+    return float(np.sqrt(counts @ apart / (counts.sum() - 1)))

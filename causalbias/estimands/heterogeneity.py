@@ -22,6 +22,7 @@ from causalbias.models.formula import formula_columns, proportion
 from causalbias.models.group_design import group_designs
 from causalbias.models.groups import common_formula
 from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.models.spec import observations_of
 
 MAX_CELLS = 50_000
 
@@ -146,7 +147,7 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
     beta = coefficients_of(model, fit.children["posterior"].to_dataset())
     shares = np.empty((len(beta), 0))
     if variables:
-        grid, weights = _grid(frame, variables)
+        grid, weights = _grid(frame, variables, observations_of(spec, frame))
         if model.estimable.judge(model.estimable.rows(grid)).any():
             raise DataError(
                 "combinations of the variables' levels have no rows, so that their variance is "
@@ -177,9 +178,16 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
     return marked(found.assign(n=len(frame)), fit)
 
 
-def _grid(frame: pd.DataFrame, variables: Sequence[str]) -> tuple[pd.DataFrame, list[Floats]]:
-    """All combinations of the variables' levels, the last fastest; each level's frequency."""
-    counts = [frame[name].value_counts(sort=False).sort_index() for name in variables]
+def _grid(
+    frame: pd.DataFrame, variables: Sequence[str], observations: Floats
+) -> tuple[pd.DataFrame, list[Floats]]:
+    """All combinations of the variables' levels, the last fastest; each level's frequency.
+
+    ``observations`` (rows,): that each row stands for, so that cells counted are as their rows.
+    """
+    many = pd.Series(observations, index=frame.index)
+    counts = [many.groupby(frame[name], observed=True).sum().sort_index() for name in variables]
+    counts = [one[one > 0] for one in counts]
     cells = int(np.prod([len(one) for one in counts]))
     if cells > MAX_CELLS:
         raise DataError(
@@ -189,7 +197,7 @@ def _grid(frame: pd.DataFrame, variables: Sequence[str]) -> tuple[pd.DataFrame, 
     product = pd.MultiIndex.from_product([one.index for one in counts], names=list(variables))
     grid = product.to_frame(index=False)
     grid = grid.astype({name: frame[name].dtype for name in variables})
-    return grid, [one.to_numpy(float) / len(frame) for one in counts]
+    return grid, [one.to_numpy(float) / observations.sum() for one in counts]
 
 
 def _shapley(design: Floats, weights: Sequence[Floats], beta: Floats) -> Floats:

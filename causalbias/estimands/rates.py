@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import flag_in
 from causalbias.estimands.rates_cells import (
     cells_of,
     check_cohort,
@@ -104,6 +105,7 @@ def error_rates(
     ['rate_of', 'system', 'race', 'gender', 'estimate', 'sd', 'lower']
     """
     check_cohort(cohort)
+    flag_in(generalised, "generalised")
     pairs = comparisons(data, by, match=match, genuine=genuine)
     at = thresholds_for(pairs, threshold, fmr, cohort)
     names = GENERALISED if generalised else RATES

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import flag_in
 from causalbias.errors import DataError
 from causalbias.estimands.matching import share_matching
 from causalbias.estimands.rates_cells import (
@@ -94,6 +95,7 @@ def det(
     >>> curve["fnmr"].dims
     ('chain', 'draw', 'fmr', 'system', 'race')
     """
+    flag_in(generalised, "generalised")
     wanted = np.asarray(fmr, dtype=float)
     if not ((wanted > 0) & (wanted <= 1)).all():
         raise DataError(f"fmr is {list(fmr)}", mend="give rates above 0, to 1")

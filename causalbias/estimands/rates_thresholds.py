@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import flag_in
 from causalbias.errors import DataError, shown
 from causalbias.estimands.rates_cells import (
     Cell,
@@ -73,6 +74,7 @@ def threshold_at(
     >>> at = cb.threshold_at(study, 0.05, by="race")
     >>> rates = cb.error_rates(study, by="race", threshold=at)
     """
+    flag_in(per_group, "per_group")
     pairs = comparisons(data, by, match=match, genuine=genuine)
     draw = sampler(pairs.n_seeds, draws, seed)
     cells = (

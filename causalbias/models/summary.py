@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import need_fit, number_in
+from causalbias.arguments import flag_in, need_fit, number_in
 from causalbias.inference.diagnostics import extreme
 from causalbias.models.priors import read_as
 
@@ -39,6 +39,7 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     >>> cb.summary(fit).index.tolist()
     ['sd(1|annotator)', 'Intercept', 'level', 'sigma']
     """
+    flag_in(effects, "effects")
     need_fit(fit)
     prob = number_in(prob, "prob", 0, 1)
     rows = []

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import flag_in
 from causalbias.errors import DataError
 from causalbias.stimuli.regression import Linear, ordinal, out_of_fold, ridge
 
@@ -180,6 +181,7 @@ def predicted_leaks(
     >>> predicted_leaks(found, orthogonalised=False)["estimate"].round(1).tolist()
     [1.0, 1.0, 0.5, 1.0]
     """
+    flag_in(orthogonalised, "orthogonalised")
     step = directions["direction" if orthogonalised else "raw"].to_numpy()
     weight, drawn = directions["weight"].to_numpy(), directions["draws"].to_numpy()
     own = (step * weight).sum(axis=1)[:, None]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from causalbias.arguments import flag_in
 from causalbias.datasets.reading import as_utf8, printable, separator_of
 from causalbias.errors import DataError, user_path
 from causalbias.memory import check_file
@@ -57,6 +58,7 @@ def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
       stimulus  seed attribute  level    image generator
     0      1_0     1       age    0.0  1_0.png      eg3d
     """
+    flag_in(images, "images")
     path = user_path(path)
     frame, broken = _read(path)
     check_columns(frame, COLUMNS, file=path.name)

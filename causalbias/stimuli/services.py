@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from causalbias.arguments import flag_in
 from causalbias.datasets.reading import read_table
 from causalbias.errors import DataError, user_path
 from causalbias.memory import check_file
@@ -73,6 +74,7 @@ def label_studio_config(question: str, low: int, high: int, *, pair: bool) -> st
       </Choices>
     </View>
     """
+    flag_in(pair, "pair")
     names = ["image_a", "image_b"] if pair else ["image"]
     lines = [f'  <Image name="{name}" value="${name}"/>' for name in names]
     choices = [f'    <Choice value="{score}"/>' for score in range(low, high + 1)]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import flag_in
 from causalbias.datasets.release.drawing import draw_faces, png
 from causalbias.datasets.release.images import ARCHIVE, check_path
 from causalbias.datasets.release.layout import FACTORS, PAIR_QUESTION, annotation_names
@@ -57,6 +58,7 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
     >>> sorted(one.name for one in root.iterdir())
     ['annotations', 'distances', 'final_picked_pose', 'truth.nc']
     """
+    flag_in(archive, "archive")
     path = user_path(path)
     if factors_of(study) != FACTORS:
         raise DataError(
