@@ -29,7 +29,7 @@ from causalbias.models.formula import (
 from causalbias.models.group_design import check_labels
 from causalbias.models.groups import bambi_formula, common_formula, group_parts
 from causalbias.models.levels import LEVELS, canonical
-from causalbias.models.priors import by_term, parse_priors
+from causalbias.models.priors import by_term, parse_prior, parse_priors
 from causalbias.study.columns import typed
 
 # family: (what its response must be, in words)
@@ -396,7 +396,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
         )
     _check_terms(common, used)
     priors = by_term(priors, [] if common is None else list(common.terms))
-    told = estimable(common, set(priors))
+    told = estimable(common, _telling(priors))
     formula += groups + _minus(common, told.kept)
     if told.kept.all():
         model = _made(spec, formula, priors, used)
@@ -408,6 +408,11 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     if ordinal and "threshold" not in priors:
         _widen_thresholds(model)
     return model
+
+
+def _telling(priors: Mapping[str, str]) -> set[str]:
+    """Terms with a prior that tells of them where the data do not: any but a flat one."""
+    return {term for term, text in priors.items() if parse_prior(text, term).name != "Flat"}
 
 
 def _without_aliases(
@@ -427,7 +432,7 @@ def _without_aliases(
     for _ in range(rounds):
         model = _made(spec, formula, priors, used)
         fitted = model.parameters[model.family.likelihood.parent].design.common
-        kept = estimable(fitted, set(priors), cuts=ordinal).kept[int(ordinal) :]
+        kept = estimable(fitted, _telling(priors), cuts=ordinal).kept[int(ordinal) :]
         if not (more := _minus(fitted, kept)):
             _leave_out(model, kept)
             return model

@@ -1,5 +1,7 @@
 """Cells without rows and aliased columns: what can be estimated is, the rest is named."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -159,3 +161,20 @@ def test_random_slopes_of_an_empty_cell_are_left_out(rows):
     assert "sd(I(x ÷ 2)|g)" in terms
     found = cb.summarise(cb.effects(fit, "a", by="b", population="these"))
     assert found["estimable"].tolist() == [True, True, False]
+
+
+def test_a_flat_prior_tells_nothing_of_a_cell_without_rows():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"a": rng.choice(list("pqr"), 200), "b": rng.choice(list("uv"), 200)})
+    rows = rows[~((rows["a"] == "r") & (rows["b"] == "v"))].assign(
+        y=lambda d: rng.normal(size=len(d))
+    )
+    flat = dict.fromkeys(("Intercept", "a", "b", "a:b"), "Flat()")
+    fit = cb.fit("y ~ a*b", rows, priors=flat, draws=500)
+    assert json.loads(fit.attrs["left_out"]) == ["a:b[r, v]"]
+    table = cb.summarise(cb.effects(fit, "a", by="b")).set_index(["a", "b"])
+    means = rows.groupby(["a", "b"])["y"].mean()
+    assert table.loc[("q", "v"), "estimate"] == pytest.approx(
+        means["q", "v"] - means["p", "v"], abs=0.05
+    )
+    assert not table.loc[("r", "v"), "estimable"]
