@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from causalbias.arguments import flag_in
 from causalbias.errors import DataError
 from causalbias.memory import check_file
 
@@ -83,6 +84,7 @@ class Embedder:
             raise DataError(
                 "an embedder without a name or weights' hash", mend="give both, as text"
             )
+        flag_in(self.unit, "unit")
         for what, value, known in (
             ("colour", self.colour, COLOURS),
             ("metric", self.metric, METRICS),

@@ -104,6 +104,7 @@ def test_switches_are_true_or_false(fits, value):
         lambda: flag_in(value, "opposite"),
         lambda: cb.compare(fit, fit, "k", opposite=value),
         lambda: cb.summary(fit, effects=value),
+        lambda: cb.Embedder("name", len, (1, 1), "hash", unit=value),
         lambda: cb.open("nothing.nc", lazy=value),
         lambda: cb.error_rates(pd.DataFrame(), "race", threshold=1, generalised=value),
         lambda: cb.det(pd.DataFrame(), "race", generalised=value),
