@@ -121,6 +121,9 @@ def error_rates(
     )
     known = {(cell.system, *cell.group): {"threshold": at(cell)} for cell, _ in found}
     rates["threshold"] = cube(known, ["system", *pairs.by], levels=pairs.levels)["threshold"]
+    if isinstance(threshold, xr.Dataset) and "cohort" in threshold.attrs:
+        # On other impostors than the rates are of, a target set there is not met here.
+        rates.attrs["threshold_cohort"] = threshold.attrs["cohort"]
     return rates.assign_attrs(
         cohort=cohort, match=",".join(pairs.match), left_out=left_out(pairs, cohort),
         estimand=f"error rates by {', '.join(pairs.by)}, in the population of seeds",

@@ -104,15 +104,6 @@ def thresholds_for(
     if given is not None and fmr is not None:
         raise DataError("both a threshold and a target fmr", mend="give one of them")
     if isinstance(given, xr.Dataset):
-        of = given.attrs.get("cohort", cohort)
-        groups = [str(dim) for dim in given["point"].dims if dim != "system"]
-        if groups and of != cohort:
-            raise DataError(
-                f"thresholds by {', '.join(groups)} were set on the cohort "
-                f"{of!r}, and rates are asked of the cohort {cohort!r}: the false match rates of "
-                "groups would not be the target",
-                mend=f"give cohort={cohort!r} to threshold_at too",
-            )
         return lambda cell: _look_up(given, pairs.by, cell)
     if fmr is not None:
         known = {one.system: _supported_point(one, fmr)[0] for one in pooled_cells(pairs, cohort)}

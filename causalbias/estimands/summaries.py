@@ -111,7 +111,7 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         frame.insert(list(frame.columns).index(draws.attrs["contrast"]) + 1, "reference", reference)
     frame = frame.assign(scale=draws.attrs.get("scale", ""))
     # Which population, and of error rates which impostors: two choices are two numbers.
-    for key in ("population", "cohort", "match"):
+    for key in ("population", "cohort", "match", "threshold_cohort"):
         if draws.attrs.get(key, "") != "":
             frame[key] = draws.attrs[key]
     return frame.assign(converged=not failed(draws))

@@ -148,12 +148,10 @@ def test_a_target_on_a_cohort_without_pairs_says_so():
         cb.error_rates(within, "race", fmr=0.1, cohort="cross")
 
 
-def test_thresholds_by_group_of_another_cohort_are_refused():
-    study = cb.simulate(12, rng=2, people=None, levels={"pose": [-3, 0, 3]}, impostors=8)
-    of_all = cb.threshold_at(study, 0.1, by="race", per_group=True, cohort="all")
-    with pytest.raises(cb.DataError, match="give cohort='same' to threshold_at too"):
-        cb.error_rates(study, by="race", threshold=of_all)
-    assert cb.error_rates(study, by="race", threshold=of_all, cohort="all").attrs["cohort"] == "all"
-    one = cb.threshold_at(study, 0.1, by="race", cohort="all")  # one for all: a choice of its own
-    table = cb.summarise(cb.error_rates(study, by="race", threshold=one))
+def test_tables_name_the_cohort_of_rates_and_of_their_thresholds():
+    frame = random_faces(60, rng=6)
+    of_all = cb.threshold_at(frame, 0.3, by="race", cohort="all", per_group=True)
+    table = cb.summarise(cb.error_rates(frame, "race", threshold=of_all))
     assert set(table["cohort"]) == {"same"}
+    assert set(table["threshold_cohort"]) == {"all"}
+    assert "threshold_cohort" not in cb.summarise(cb.error_rates(frame, "race", threshold=0.5))
