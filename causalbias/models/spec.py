@@ -398,6 +398,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     priors = by_term(priors, [] if common is None else list(common.terms))
     told = estimable(common, _telling(priors))
     formula += groups + _minus(common, told.kept)
+    priors = _of_terms_left(priors, common, told.kept)
     if told.kept.all():
         model = _made(spec, formula, priors, used)
     else:
@@ -437,6 +438,7 @@ def _without_aliases(
             _leave_out(model, kept)
             return model
         formula += more
+        priors = _of_terms_left(priors, fitted, kept)
     raise DataError(
         f"{spec.formula!r} has columns that the rows do not tell from others, and no formula "
         "without them was found",
@@ -481,13 +483,25 @@ def _check_terms(common: Any, used: pd.DataFrame) -> None:
 
 def _minus(common: Any, kept: np.ndarray) -> str:
     """What takes the terms out of a formula that have no column kept."""
-    found, at = "", 0
-    for term in {} if common is None else common.terms.values():
+    gone = _gone(common, kept)
+    return "".join(" - " + as_written(common.terms[name], set(common.data)) for name in gone)
+
+
+def _of_terms_left(priors: dict[str, str], common: Any, kept: np.ndarray) -> dict[str, str]:
+    """The priors but those of terms that have no column kept."""
+    gone = _gone(common, kept)
+    return {term: text for term, text in priors.items() if term not in gone}
+
+
+def _gone(common: Any, kept: np.ndarray) -> list[str]:
+    """Terms that have no column kept."""
+    found, at = [], 0
+    for name, term in ({} if common is None else common.terms).items():
         if term.kind == "offset":
             continue
         size = int(np.size(term.data) // len(term.data))
         if not kept[at : at + size].any():
-            found += " - " + as_written(term, set(common.data))
+            found.append(name)
         at += size
     return found
 

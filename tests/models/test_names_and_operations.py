@@ -120,7 +120,7 @@ def test_columns_of_several_levels_are_refused_and_any_index_is_none(rows):
     several.columns = pd.MultiIndex.from_product([["m"], rows.columns])
     with pytest.raises(DataError, match="several levels"):
         cb.fit("y ~ x", several)
-    odd = rows.set_axis([7] * len(rows), axis=0).rename_axis("x").assign(**{"other": 1})
+    odd = rows.set_axis([7] * len(rows), axis=0).rename_axis("row").assign(**{"other": 1})
     odd = odd.rename(columns={"other": 5})
     fit = cb.fit("y ~ x", odd, subset="b == 'u'", draws=50)
     assert fit.attrs["n_rows"] == 150
