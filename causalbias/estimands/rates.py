@@ -12,7 +12,7 @@ from causalbias.estimands.rates_cells import (
     check_cohort,
     comparisons,
     group_pair_cells,
-    label,
+    in_words,
     left_out,
 )
 from causalbias.estimands.rates_labels import cube, rates_cube, sampler, shares_at
@@ -177,7 +177,7 @@ def group_pair_rates(
         ways = {cell.group, cell.group[::-1]}
         found += [((cell.system, *way), cell, shares) for way in ways]
     draw = sampler(pairs.n_seeds, draws, seed)
-    names = [label(group) for group in pairs.groups]
+    names = in_words(pairs.groups)
     levels = pairs.levels | {"group": names, "other": names}
     rates = rates_cube(found, ["system", "group", "other"], draw, levels)
     return rates.assign_attrs(

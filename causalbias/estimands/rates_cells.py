@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
 from causalbias.arguments import names_in, need_rows
@@ -163,7 +164,7 @@ def comparisons(
     if genuine is None:
         _check_identities(known)
     _check_pairs(frame, known)
-    _check_direction(known)
+    _check_direction(known, in_words(groups))
     return Comparisons(known, groups, by, match, len(seeds), levels, nobody)
 
 
@@ -224,9 +225,10 @@ def _check_identities(known: pd.DataFrame) -> None:
 def _check_pairs(frame: pd.DataFrame, known: pd.DataFrame) -> None:
     """Raise DataError where a face is beside itself, or a pair is there twice.
 
-    Faces are told apart by `stimulus_a` and `stimulus_b`, where these are there; else pairs in
-    both orders show where every one of them has its like.
+    Faces are told apart by `stimulus_a` and `stimulus_b`, where these are there; else by their
+    distances.
     """
+    column = "pair"
     if {"stimulus_a", "stimulus_b"} <= set(frame):
         both = text_of(frame["stimulus_a"], frame["stimulus_b"])
         first, second = both.iloc[: len(frame)], both.iloc[len(frame) :]
@@ -249,8 +251,10 @@ def _check_pairs(frame: pd.DataFrame, known: pd.DataFrame) -> None:
                              "pair": text_of(frame["pair"]).to_numpy()})  # fmt: skip
         again, column = keys.duplicated().to_numpy(), "pair"
     else:
+        again = np.zeros(len(frame), dtype=bool)
+    if not {"stimulus_a", "stimulus_b"} <= set(frame):
         _check_both_orders(known)
-        return
+        _check_doubled(known)
     if again.any():
         row = int(again.argmax())
         first_row = int((keys == keys.iloc[row]).all(axis=1).to_numpy().argmax())
@@ -279,37 +283,87 @@ def _check_both_orders(known: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
+def _check_doubled(known: pd.DataFrame) -> None:
+    """Raise DataError where distances show that pairs are there again, or faces beside themselves.
+
+    Seeds may be compared many times, with other faces. But a distance that two rows of the same
+    seeds and groups share to rounding, and no other seeds have, is one pair's: unless distances
+    are coarse, where other seeds share many of them too.
+    """
+    low, high = (np.sort(known[names].to_numpy(), axis=1) for names in (["one", "two"], ["a", "b"]))
+    keys = pd.DataFrame({"system": known["system"].to_numpy(), "low": low[:, 0],
+                         "high": low[:, 1], "a": high[:, 0], "b": high[:, 1]})  # fmt: skip
+    table = pd.DataFrame({"dyad": keys.groupby(list(keys), sort=False).ngroup().to_numpy(),
+                          "system": pd.factorize(known["system"])[0],
+                          "distance": known["distance"].to_numpy(),
+                          "same": (known["genuine"] == 1).to_numpy()})  # fmt: skip
+    table = table[np.isfinite(table["distance"])].sort_values(["system", "distance"], kind="stable")
+    distance = table["distance"].to_numpy()
+    near = np.diff(distance, prepend=-1.0) <= 1e-12 * np.abs(distance)
+    near &= np.diff(table["system"].to_numpy(), prepend=-1) == 0
+    value = np.cumsum(~near)
+    dyads = table.groupby(value)["dyad"].transform("nunique").to_numpy()
+    again = table.groupby([value, "dyad"]).cumcount().to_numpy() > 0
+    again &= dyads == 1
+    positive = distance[distance > 0]
+    coarse = len(np.unique(positive)) < len(positive) / 2 and not again.sum() > len(positive) / 4
+    beside = table["same"].to_numpy() & (distance == 0) & (not coarse)
+    mend = (
+        "keep one row of each pair and system, and no face beside itself; or give stimulus_a and "
+        "stimulus_b, which tell faces apart"
+    )
+    for wrong, least, problem in (
+        (again, 0.1 * (dyads > 1).sum(), "a pair of the same seeds has the same distance: it is "
+         "there again, in this order or the other"),
+        (beside, 1, "a pair of one seed is at distance 0: a face beside itself"),
+    ):  # fmt: skip
+        if wrong.sum() > least:
+            row = int(known.index[int(table.index[wrong].min())]) + 1
+            raise DataError(f"{problem} ({int(wrong.sum()):,} such rows)", mend=mend, file=FILE,
+                            column="distance", row=row)  # fmt: skip
+
+
 # Standard errors by which genuine distances must be the larger ones for it to be no chance.
 SURE = 3.0
 
 
-def _check_direction(known: pd.DataFrame) -> None:
+def _check_direction(known: pd.DataFrame, names: Sequence[str]) -> None:
     """Raise DataError where genuine pairs are further apart than impostors: not by chance.
 
     By the Mann-Whitney statistic, the share of pairs of pairs in which the impostors' distance is
-    the larger (the area under the curve). Its standard error is that of comparisons that share no
-    seed, so that a system that tells nobody apart passes, and so do the few pairs of a trial.
+    the larger (the area under the curve); of each system, and of each group, whose number the
+    limit allows for (Bonferroni). Its standard error is that of comparisons that share no seed, so
+    that a system that tells nobody apart passes, and so do the few pairs of a trial.
     """
+    several = float(-ndtri(ndtr(-SURE) / max(len(names), 1)))
     for system, part in known.groupby("system", observed=True):
         part = part[np.isfinite(part["distance"])]
-        kinds = [part[part["genuine"] == one] for one in (1, 0)]
-        if not all(map(len, kinds)):
-            continue
-        genuine, impostor = kinds
-        both = rankdata(np.concatenate([impostor["distance"], genuine["distance"]]))
-        n, m = len(impostor), len(genuine)
-        area = (both[:n].sum() - n * (n + 1) / 2) / (n * m)
-        people = [one[["one", "two"]].stack().nunique() for one in kinds]
-        disjoint = max(people[0], 1), max(people[1] // 2, 1)
-        error = np.sqrt((1 / disjoint[0] + 1 / disjoint[1]) / 12)
-        if area < 0.5 - SURE * error:
-            raise DataError(
-                f"system {system!r}: genuine pairs are further apart than impostors (an impostor "
-                f"pair's distance is the larger in {area:.0%} of comparisons; below 50% the equal "
-                "error rate is over one half): these are similarities, or same_identity is turned",
-                mend="give distance = 1 - similarity, or correct same_identity",
-                file=FILE, column="distance",
-            )  # fmt: skip
+        within = part[part["a"] == part["b"]]
+        own = [(f", group {names[int(code)]!r}", rows) for code, rows in within.groupby("a")]
+        for group, rows in [("", part), *(own if len(names) > 1 else [])]:
+            area, error = _area(rows)
+            if area < 0.5 - (several if group else SURE) * error:
+                raise DataError(
+                    f"system {system!r}{group}: genuine pairs are further apart than impostors (an "
+                    f"impostor pair's distance is the larger in {area:.0%} of comparisons; below "
+                    "50% the equal error rate is over one half): these are similarities, or "
+                    "same_identity is turned",
+                    mend="give distance = 1 - similarity, or correct same_identity",
+                    file=FILE, column="distance",
+                )  # fmt: skip
+
+
+def _area(rows: pd.DataFrame) -> tuple[float, float]:
+    """Share of pairs of pairs whose impostors are further apart, and its standard error."""
+    genuine, impostor = (rows[rows["genuine"] == one] for one in (1, 0))
+    n, m = len(impostor), len(genuine)
+    if not n or not m:
+        return 0.5, np.inf
+    both = rankdata(np.concatenate([impostor["distance"], genuine["distance"]]))
+    area = (both[:n].sum() - n * (n + 1) / 2) / (n * m)
+    people = [len(np.unique(one[["one", "two"]])) for one in (genuine, impostor)]
+    disjoint = max(people[0], 1), max(people[1] // 2, 1)
+    return float(area), float(np.sqrt((1 / disjoint[0] + 1 / disjoint[1]) / 12))
 
 
 def cells_of(
@@ -351,13 +405,12 @@ def pooled_cells(pairs: Comparisons, cohort: str) -> Iterator[Cell]:
 
 def group_pair_cells(pairs: Comparisons) -> Iterator[Cell]:
     """Cells of impostor pairs of each two groups; `group` holds the labels of both."""
+    names = in_words(pairs.groups)
     for system, part in pairs.frame.groupby("system", observed=True):
         low, high = np.minimum(part["a"], part["b"]), np.maximum(part["a"], part["b"])
         code = low * len(pairs.groups) + high
         for at, rows in part.groupby(np.asarray(code)):
-            both = tuple(
-                label(pairs.groups[one]) for one in divmod(int(str(at)), len(pairs.groups))
-            )
+            both = tuple(names[one] for one in divmod(int(str(at)), len(pairs.groups)))
             cell = _cell(str(system), "impostor", both, rows, False)
             if len(cell.weight):
                 yield cell
@@ -383,9 +436,21 @@ def _cell(
     )  # fmt: skip
 
 
-def label(group: tuple[object, ...]) -> str:
-    """A group in words: its values, in the order of `by`."""
-    return " ".join(map(str, group))
+def in_words(groups: Sequence[tuple[object, ...]]) -> list[str]:
+    """Groups in words, no two alike: their values in the order of `by`, as plainly as may be.
+
+    Examples
+    --------
+    >>> in_words([("black", "male"), ("white", "male")])
+    ['black male', 'white male']
+    >>> in_words([("south", "asian male"), ("south asian", "male")])
+    ['south, asian male', 'south asian, male']
+    """
+    for between in (" ", ", "):
+        found = [between.join(map(str, group)) for group in groups]
+        if len(set(found)) == len(set(groups)):
+            return found
+    return [", ".join(repr(str(one)) for one in group) for group in groups]
 
 
 def check_cohort(cohort: str) -> None:

@@ -55,17 +55,22 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, seed: int = 0) -> 
     n_persons = int(person.max()) + 1
     of_group = np.zeros((n_persons, len(groups)))
     np.add.at(of_group, (person, group), 1)
+    face_matches = counts["face_matches"].values
     found = []
     for g, h in np.ndindex(len(groups), len(groups)):
         total = float(counts["n"].sel(kind="impostor").values[g, h])
         if not total:
             continue
-        for at, threshold in enumerate(thresholds):
-            matches = counts["matches"].sel(kind="impostor").values[g, h, at]
-            own = _of_persons(counts["face_matches"].values[at], group, person, n_persons, g, h)
-            shares = _shares(own, of_group, float(matches), total, g, h)
-            cell = Cell("", "impostor", (), *(np.empty(0),) * 4, failed=0)
-            found.append(((threshold, groups[g], groups[h]), cell, shares))
+        matches = counts["matches"].sel(kind="impostor").values[g, h]
+        own = np.stack(
+            [_of_persons(one, group, person, n_persons, g, h) for one in face_matches], axis=1
+        )
+        shares = _shares(own, of_group, matches.astype(float), total, g, h)
+        cell = Cell("", "impostor", (), *(np.empty(0),) * 4, failed=0)
+        found += [
+            ((threshold, groups[g], groups[h]), cell, shares.at(np.array([at + 1])))
+            for at, threshold in enumerate(thresholds)
+        ]
     draw = sampler(n_persons, draws, seed)
     levels = {"group": groups.tolist(), "other": groups.tolist()}
     rates = rates_cube(found, ["threshold", "group", "other"], draw, levels)
@@ -86,18 +91,24 @@ def _of_persons(
 
 
 def _shares(
-    own: np.ndarray, of_group: np.ndarray, matches: float, total: float, g: int, h: int
+    own: np.ndarray, of_group: np.ndarray, matches: np.ndarray, total: float, g: int, h: int
 ) -> Shares:
-    """Shares of the impostor pairs of groups g and h, from each person's matches and faces."""
+    """Shares of the impostor pairs of groups g and h, from each person's matches and faces.
+
+    At each threshold, and before and after these where no pair matches and where all do: between
+    them intervals' ends rise with the threshold.
+    """
     size = of_group.sum(axis=0)
     pairs = of_group[:, g] * (size[h] - of_group[:, h])
     if g != h:
         pairs += of_group[:, h] * (size[g] - of_group[:, g])
     seeds = np.flatnonzero(pairs)
+    matches = np.concatenate([[0.0], matches, [total]])
+    by_seed = np.column_stack([np.zeros(len(seeds)), own[seeds], pairs[seeds]])
     share = matches / total
     return shares_from_sums(
-        n=total, total=total, disjoint=max(1, len(seeds) // 2), matches=np.array([matches]),
-        seeds=seeds, by_seed=own[seeds, None], of_seed=pairs[seeds],
-        twice=np.array([matches * (1 - 2 * share) + share**2 * total]),
+        n=total, total=total, disjoint=max(1, len(seeds) // 2), matches=matches,
+        seeds=seeds, by_seed=by_seed, of_seed=pairs[seeds],
+        twice=matches * (1 - 2 * share) + share**2 * total,
         dependence=Dependence(ASSUMED, max(float(pairs @ pairs) - 2 * total, 0.0) / total**2),
     )  # fmt: skip

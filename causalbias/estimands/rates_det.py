@@ -16,7 +16,7 @@ from causalbias.estimands.rates_cells import (
     cells_of,
     check_cohort,
     comparisons,
-    label,
+    in_words,
 )
 from causalbias.estimands.rates_intervals import Shares
 from causalbias.estimands.rates_labels import THREE, cube, few_identities, sampler, shares_at
@@ -215,9 +215,9 @@ def _one_kind(pairs: Comparisons, shown: list[tuple[object, ...]]) -> str:
     """Names of the systems' groups that are not among those shown."""
     several = len(pairs.systems) > 1
     return ", ".join(
-        f"{system}: {label(group)}" if several else label(group)
+        f"{system}: {name}" if several else name
         for system in pairs.systems
-        for group in pairs.groups
+        for group, name in zip(pairs.groups, in_words(pairs.groups), strict=True)
         if (system, *group) not in shown
     )
 
@@ -261,11 +261,21 @@ def _curves(
     for key, (impostor, genuine) in _both_kinds(pairs, cohort, generalised=generalised).items():
         at = _thresholds(impostor.distance, genuine.distance)
         false, own = shares_at(impostor, at), shares_at(genuine, at)
-        # Rates rise, or fall, with the threshold; where no error was seen, and draws are of the
-        # few disjoint comparisons only, the neighbouring threshold's are the bound.
-        fmr = np.minimum.accumulate(draw(impostor, false)[:, ::-1], axis=1)[:, ::-1]
-        fnmr = np.minimum.accumulate(draw(genuine, own), axis=1)
+        fmr = _rising(draw(impostor, false), certain=impostor.certain)
+        fnmr = _rising(draw(genuine, own)[:, ::-1], certain=genuine.certain)[:, ::-1]
         yield Curve(key, at, false, own, fmr, fnmr)
+
+
+def _rising(draws: np.ndarray, *, certain: bool) -> np.ndarray:
+    """Draws (draw, threshold) of which each rises, as all their quantiles do.
+
+    In order of size (Chernozhukov, Fernández-Val and Galichon 2010). Where pairs' kinds are
+    uncertain shares themselves may fall, and the lowest of those after are the bound.
+    """
+    if certain:
+        return np.sort(draws, axis=1)
+    found: np.ndarray = np.minimum.accumulate(draws[:, ::-1], axis=1)[:, ::-1]
+    return found
 
 
 def _thresholds(impostor: np.ndarray, genuine: np.ndarray) -> np.ndarray:

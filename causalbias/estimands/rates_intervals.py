@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from scipy.special import betaincinv, ndtri, stdtrit
+from scipy.special import betaincinv, expit, logit, ndtri, stdtrit
 
 from causalbias.estimands.rates_dependence import (
     INDEPENDENT,
@@ -17,6 +17,15 @@ from causalbias.estimands.rates_dependence import (
 
 # A rate that is drawn is never quite 0 or 1, so that ratios of draws are numbers.
 LEAST = 1e-12
+
+
+@dataclass(frozen=True)
+class Course:
+    """What shares of one and the same pairs are known by, over rising thresholds, each (at,)."""
+
+    share: np.ndarray
+    n_effective: np.ndarray
+    degrees: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,10 @@ class Shares:
         Weight of the matching pairs that each seed takes part in.
     of_seed : ndarray (seed, threshold)
         Weight of all its pairs.
+    course : Course, optional
+        Of the same pairs at other thresholds too.
+    place : ndarray of int (threshold,), optional
+        Where these thresholds are in `course`.
     """
 
     n: np.ndarray
@@ -51,6 +64,16 @@ class Shares:
     seeds: np.ndarray
     by_seed: np.ndarray
     of_seed: np.ndarray
+    course: Course | None = None
+    place: np.ndarray | None = None
+
+    def at(self, place: np.ndarray) -> "Shares":
+        """The shares at some of the thresholds, which know of all the others (`course`)."""
+        return Shares(
+            self.n[place], self.total[place], self.disjoint, self.matches[place],
+            self.n_effective[place], self.degrees[place], self.seeds, self.by_seed[:, place],
+            self.of_seed[:, place], Course(self.share, self.n_effective, self.degrees), place,
+        )  # fmt: skip
 
     @property
     def share(self) -> np.ndarray:
@@ -266,6 +289,62 @@ def quantiles(
     return np.clip(found, LEAST, 1 - LEAST)
 
 
+# Ranks between which quantiles are interpolated where ends are not the plain ones, and the ends of
+# the intervals that tables give.
+_RANKS = np.array(
+    [
+        *(1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05),
+        *(0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45),
+    ]
+)
+_ENDS = np.array([0.005, 0.025, 0.05, 0.1, 0.9, 0.95, 0.975, 0.995])
+
+
+def monotone_quantiles(course: Course, place: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Quantiles of shares whose intervals' ends rise with the threshold, and so with the errors.
+
+    How much pairs tell moves with the threshold, where few seeds make most of the matches faster
+    than the share: the upper end of `quantiles` may fall where a match is added. An upper end here
+    is the highest of those at this threshold and all below it; a lower end is the lowest of those
+    at this threshold and all above it. No interval is shorter for it. So are the ends of all
+    intervals of half or more; between them the quantiles pass over to the plain ones.
+
+    Parameters
+    ----------
+    course : Course
+    place : ndarray of int (threshold,)
+        Where in the course the thresholds are.
+    rank : ndarray (rank,)
+        From 0 to 1.
+
+    Returns
+    -------
+    ndarray (rank, threshold)
+
+    Examples
+    --------
+    >>> course = Course(np.array([0.0, 0.1]), np.array([10.0, 90.0]), np.full(2, 1e6))
+    >>> monotone_quantiles(course, np.arange(2), np.array([0.975])).round(3)
+    array([[0.308, 0.308]])
+    """
+    near = np.searchsorted(rank, _ENDS)
+    own = rank[np.unique(np.clip([near - 1, near], 0, len(rank) - 1))]
+    knots = np.unique(np.concatenate([_RANKS, [0.5], 1 - _RANKS, own]))
+    plain = quantiles(course.share, course.n_effective, course.degrees, knots[:, None])
+    highest = np.maximum.accumulate(plain, axis=1)
+    lowest = np.minimum.accumulate(plain[:, ::-1], axis=1)[:, ::-1]
+    ends = np.where(knots[:, None] > 0.5, highest, lowest)
+    full = np.clip(np.abs(knots - 0.5) / 0.2, 0, 1)[:, None]
+    found = plain + full * (ends - plain)
+    share, n_effective = course.share[place], course.n_effective[place]
+    exact = quantiles(share, n_effective, course.degrees[place], rank[:, None])
+    moved = (found != plain).any(axis=0)[place]
+    for column in np.flatnonzero(moved):
+        course_of_ranks = logit(found[:, place[column]])
+        exact[:, column] = expit(np.interp(ndtri(rank), ndtri(knots), course_of_ranks))
+    return exact
+
+
 def binomial_ends(errors: np.ndarray, n: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
     """Interval of the rate of independent events: `quantiles` with nothing shared.
 
@@ -283,10 +362,10 @@ def binomial_ends(errors: np.ndarray, n: np.ndarray, prob: float) -> tuple[np.nd
 def draw_shares(shares: Shares, weights: np.ndarray) -> np.ndarray:
     """Draws of shares, dependent as the cells' common seeds make them.
 
-    Each share's draws are its `quantiles`, evenly spaced: its interval is free of the draws'
-    chance. Which draws are high and which low follows the Bayesian bootstrap of seeds (Rubin 1981),
-    so that shares whose pairs have seeds in common rise and fall together, as do those at
-    neighbouring thresholds.
+    Each share's draws are its `monotone_quantiles`, evenly spaced: its interval is free of the
+    draws' chance. Which draws are high and which low follows the Bayesian bootstrap of seeds
+    (Rubin 1981), so that shares whose pairs have seeds in common rise and fall together, as do
+    those at neighbouring thresholds.
 
     Parameters
     ----------
@@ -312,8 +391,14 @@ def draw_shares(shares: Shares, weights: np.ndarray) -> np.ndarray:
     # Where every draw is alike (none matched), their order is one of chance.
     same = np.ptp(boot, axis=0) < 1e-12
     boot[:, same] = own[:, :1]
-    rank = (np.argsort(np.argsort(boot, axis=0), axis=0) + 0.5) / len(boot)
-    return quantiles(shares.share, shares.n_effective, shares.degrees, rank)
+    order = np.argsort(np.argsort(boot, axis=0), axis=0)
+    rank = (np.arange(len(boot)) + 0.5) / len(boot)
+    if shares.course is None or shares.place is None:
+        found = quantiles(shares.share, shares.n_effective, shares.degrees, rank[:, None])
+    else:
+        found = monotone_quantiles(shares.course, shares.place, rank)
+    drawn: np.ndarray = np.take_along_axis(found, order, axis=0)
+    return drawn
 
 
 def pigeonhole(

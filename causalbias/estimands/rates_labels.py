@@ -25,7 +25,36 @@ type Draw = Callable[[Cell, Shares], np.ndarray]
 
 
 def shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
-    """Shares of a cell's pairs that match at each threshold (in rising order)."""
+    """Shares of a cell's pairs that match at each threshold (in rising order).
+
+    They know of the shares at other thresholds, so that their intervals' ends rise with it; not
+    where pairs' kinds are uncertain, since each threshold then has weights of its own.
+    """
+    if not cell.certain:
+        return plain_shares_at(cell, thresholds)
+    every = np.unique(np.concatenate([_course(cell), thresholds]))
+    return plain_shares_at(cell, every).at(np.searchsorted(every, thresholds))
+
+
+def _course(cell: Cell) -> np.ndarray:
+    """Thresholds at which each of a cell's distances begins to match, and one below them all.
+
+    Of many distances a part, closer together the nearer they are to either end: as many as a
+    second's work allows.
+    """
+    distances = np.unique(cell.distance[np.isfinite(cell.distance)])
+    if not len(distances):
+        return distances
+    most = int(min(500, max(40, 2e6 // len(cell.distance))))
+    n = len(distances)
+    if n > most:
+        near = np.unique(np.geomspace(1, n / 2, most // 2).round().astype(int) - 1)
+        distances = distances[np.unique(np.concatenate([near, n - 1 - near]))]
+    return np.concatenate([[np.nextafter(distances[0], -np.inf)], distances])
+
+
+def plain_shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
+    """As `shares_at`, each threshold for itself."""
     found = seed_correlation(cell.first, cell.second, cell.distance, cell.weight)
     if cell.certain:
         step = steps(cell.distance, thresholds)

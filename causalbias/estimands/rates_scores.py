@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.estimands.rates_cells import cells_of, comparisons, label
+from causalbias.estimands.rates_cells import cells_of, comparisons, in_words
 from causalbias.estimands.rates_labels import cube
 
 
@@ -56,8 +56,9 @@ def score_histograms(
         str(system): np.linspace(low, high if high > low else low + 1, bins + 1)
         for system, low, high in ends.itertuples(name=None)
     }
+    names = dict(zip(pairs.groups, in_words(pairs.groups), strict=True))
     entries = {
-        (cell.kind, cell.system, label(cell.group)): {
+        (cell.kind, cell.system, names[cell.group]): {
             "histogram": np.histogram(cell.distance, edges[cell.system])[0],
             "n": np.int64(len(cell.distance)),
         }
@@ -67,7 +68,7 @@ def score_histograms(
         entries,
         ["kind", "system", "group"],
         {"bin": np.arange(bins)},
-        pairs.levels | {"group": [label(group) for group in pairs.groups]},
+        pairs.levels | {"group": list(names.values())},
     )
     found = found.transpose("kind", "system", "group", "bin")
     sides = {name: np.stack([edges[one][part] for one in found["system"].values])

@@ -23,6 +23,7 @@ from causalbias.estimands.rates_labels import (
     Draw,
     cube,
     facts_of,
+    plain_shares_at,
     sampler,
     settled_weight,
     shares_at,
@@ -150,7 +151,7 @@ def _point(cell: Cell, fmr: float) -> float:
     else:
         values = np.unique(cell.distance)
         last = bisect_right(
-            values, fmr, key=lambda one: shares_at(cell, np.array([one])).share[0]
+            values, fmr, key=lambda one: plain_shares_at(cell, np.array([one])).share[0]
         )  # fmt: skip
     # At none of the distances: a threshold that no pair matches at.
     return float(values[last - 1]) if last else float(np.nextafter(values[0], -np.inf))

@@ -43,8 +43,7 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         where the fit behind it failed its diagnostics. A ratio has no `sd`; a ratio of error
         rates, which is always positive, has `p_above_one` (posterior probability of being above
         one) in the place of `p_positive`, and an index of them has neither. An error rate below
-        what its pairs support has no `estimate`, only an interval, from 0 to the rule of three's
-        end or further.
+        what its pairs support has no `estimate`, only an interval, from 0 to its upper end.
 
     Examples
     --------
@@ -100,10 +99,7 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         unsaid = [name for name in ("estimate", "sd", *CHANCES) if name in frame]
         frame.loc[below, unsaid] = np.nan
         if "smallest_rate" in frame:
-            ends = frame[["upper", "smallest_rate"]].max(axis=1)
-            frame = frame.assign(
-                lower=frame["lower"].where(~below, 0.0), upper=frame["upper"].where(~below, ends)
-            )
+            frame["lower"] = frame["lower"].where(~below, 0.0)
     if draws.attrs.get("contrast") in frame:
         kind, reference = draws[draws.attrs["contrast"]].dtype, draws.attrs["reference"]
         if kind.kind in "iuf":

@@ -13,6 +13,7 @@ from causalbias.plots.style import (
     error_bars,
     few_ticks,
     finish,
+    key,
     label,
     legend_above,
     new_figure,
@@ -104,7 +105,7 @@ def _intervals(
 ) -> None:
     lengths = [table["estimate"] - table["lower"], table["upper"] - table["estimate"]]
     y = np.arange(len(table)) + offset
-    error_bars(axes, table["estimate"], y, xerr=lengths, series=series, label=name)
+    error_bars(axes, table["estimate"], y, xerr=lengths, series=series, label=key(name))
 
 
 def _chance(value: float) -> str:

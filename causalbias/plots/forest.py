@@ -12,6 +12,7 @@ from causalbias.plots.style import (
     ONE_COLUMN,
     error_bars,
     finish,
+    key,
     label,
     legend_above,
     new_figure,
@@ -95,7 +96,7 @@ def _draw_series(axes: Axes, part: pd.DataFrame, y: np.ndarray, at: int, name: s
     finite, missing = np.isfinite(ends).all(axis=1), np.isnan(ends).any(axis=1)
     sure = part[finite]
     lengths = [sure["estimate"] - sure["lower"], sure["upper"] - sure["estimate"]]
-    error_bars(axes, sure["estimate"], y[finite], xerr=lengths, series=at, label=name)
+    error_bars(axes, sure["estimate"], y[finite], xerr=lengths, series=at, label=key(name))
     for row in y[missing]:
         axes.text(
             0.5, row, "not estimable", fontsize=6, color="0.35", ha="center", va="center",

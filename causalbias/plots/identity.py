@@ -15,6 +15,7 @@ from causalbias.plots.style import (
     few_ticks,
     finish,
     in_order,
+    key,
     label,
     legend_above,
     new_figure,
@@ -183,11 +184,11 @@ def _draw(
         # A resampled interval may end short of the rate itself by a rounding.
         ends = [(own[value] - own["lower"]).clip(0), (own["upper"] - own[value]).clip(0)]
         error_bars(axes, own[value], _places(own, order, offsets), xerr=ends, series=at,
-                   label=system)  # fmt: skip
+                   label=key(system))  # fmt: skip
 
 
 def _legend(fig: Figure, axes: Axes, systems: list[str]) -> None:
     """The systems in their order, then the truth."""
     found = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-    names = [name for name in [*systems, "truth"] if name in found]
+    names = [name for name in [*map(key, systems), "truth"] if name in found]
     legend_above(fig, [found[name] for name in names], names)

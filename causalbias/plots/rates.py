@@ -1,6 +1,7 @@
 """Figures of scores and error rates by group."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from causalbias.errors import DataError
+from causalbias.estimands.rates_cells import in_words
 from causalbias.estimands.summaries import SAMPLE, summarise
 from causalbias.plots.style import (
     COLOURS,
@@ -19,6 +21,7 @@ from causalbias.plots.style import (
     error_bars,
     finish,
     in_order,
+    key,
     label,
     legend_above,
     marker,
@@ -119,10 +122,11 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
         If no group's pairs support any.
     """
     by = _by(curve["fnmr"], "fmr")
-    table = _labelled(summarise(curve, prob=prob), by)
+    table = _labelled(summarise(curve, prob=prob), curve["fnmr"], by)
     table = table[table["supported"]]
     _check_any(table)
-    every = _labelled(curve["n"].to_dataframe().query("n > 0").reset_index(), by)
+    every = curve["n"].to_dataframe().query("n > 0").reset_index()
+    every = _labelled(every, curve["fnmr"], by)
     systems, groups = in_order(table["system"]), list(dict.fromkeys(every["group"]))
     shown = pd.MultiIndex.from_frame(table[["system", "group"]])
     every["supported"] = pd.MultiIndex.from_frame(every[["system", "group"]]).isin(shown)
@@ -143,7 +147,8 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
             colour, line = COLOURS[at % len(COLOURS)], LINES[(at + at // len(LINES)) % len(LINES)]
             axes.fill_between(part["fmr"], part["lower"], part["upper"], color=colour, alpha=0.15,
                               linewidth=0)  # fmt: skip
-            axes.plot(part["fmr"], part["estimate"], color=colour, linestyle=line, label=name)
+            axes.plot(part["fmr"], part["estimate"], color=colour, linestyle=line,
+                      label=key(name))  # fmt: skip
             axes.plot(part["fmr"].iloc[[0, -1]], part["estimate"].iloc[[0, -1]], ".", color=colour,
                       markersize=3)  # fmt: skip
         axes.set_xscale("log")
@@ -193,7 +198,7 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
             mend="give both genuine and impostor pairs to error_rates",
         )
     table = summarise(ratios, prob=prob)
-    table = _labelled(table, _by(ratios["ratio"], "rate_of", "target"))
+    table = _labelled(table, ratios["ratio"], _by(ratios["ratio"], "rate_of", "target"))
     index = ["system", "group", *(["target"] if "target" in table else [])]
     groups, systems = list(dict.fromkeys(table["group"])), in_order(table["system"])
     wide = table[table.groupby(index)["supported"].transform("all")].set_index(index)
@@ -249,7 +254,7 @@ def _draw_path(axes: Axes, across: pd.DataFrame, up: pd.DataFrame, at: int, name
         [own["estimate"] - own["lower"], own["upper"] - own["estimate"]] for own in (across, up)
     ]
     x, y = across["estimate"].to_numpy(), up["estimate"].to_numpy()
-    error_bars(axes, x, y, xerr=ends[0], yerr=ends[1], series=at, label=name, elinewidth=0.6)
+    error_bars(axes, x, y, xerr=ends[0], yerr=ends[1], series=at, label=key(name), elinewidth=0.6)
     if len(x) > 1:
         colour = COLOURS[at % len(COLOURS)]
         axes.plot(x, y, linewidth=0.6, color=colour)
@@ -336,9 +341,14 @@ def _one_system(draws: xr.Dataset) -> xr.Dataset:
     return draws.isel(system=0, drop=True)
 
 
-def _labelled(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """A table with its groups in words."""
-    return table.assign(group=table[by].astype(str).agg(" ".join, axis=1) if by else "all pairs")
+def _labelled(table: pd.DataFrame, draws: xr.DataArray, by: list[str]) -> pd.DataFrame:
+    """A table with the groups of `draws` in words, the same whichever groups it holds."""
+    if not by:
+        return table.assign(group="all pairs")
+    groups = list(product(*(map(str, draws[name].values) for name in by)))
+    names = dict(zip(groups, in_words(groups), strict=True))
+    own = table[by].astype(str).itertuples(index=False, name=None)
+    return table.assign(group=[names[group] for group in own])
 
 
 def _by(draws: xr.DataArray, *others: str) -> list[str]:

@@ -144,6 +144,11 @@ def _literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def key(name: object) -> str:
+    """A name that a legend shows: matplotlib leaves out those that begin with an underscore."""
+    return f" {name}" if str(name).startswith("_") else str(name)
+
+
 def in_order[T](names: Iterable[T]) -> list[T]:
     """Labels in the one order of all figures: of the alphabet, numbers within them by size.
 
@@ -153,11 +158,11 @@ def in_order[T](names: Iterable[T]) -> list[T]:
     ['black', 'net 9', 'net 10']
     """
 
-    def key(name: T) -> list[tuple[int, int | str]]:
+    def parts_of(name: T) -> list[tuple[int, int | str]]:
         parts = re.split(r"(\d+)", str(name))
         return [(1, int(part)) if part.isdecimal() else (0, part) for part in parts]
 
-    return sorted(dict.fromkeys(names), key=key)
+    return sorted(dict.fromkeys(names), key=parts_of)
 
 
 def few_ticks(axes: Axes) -> None:
@@ -167,7 +172,7 @@ def few_ticks(axes: Axes) -> None:
 
 def legend_above(fig: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
     """A legend above the panels, in as many columns as there is room for."""
-    shown = [label(name, 34) for name in names]
+    shown = [key(label(name, 34)) for name in names]
     longest = max(len(line) for name in shown for line in name.splitlines())
     # About 14 letters an inch, of which a key takes three.
     room = int(fig.get_figwidth() * 14 / (longest + 4))

@@ -70,8 +70,9 @@ def test_counts_are_those_of_pandas_on_text(rng, style, holes, swap, ids):
             a, b = frame[f"{name}_a"].copy(), frame[f"{name}_b"].copy()
             frame[f"{name}_a"], frame[f"{name}_b"] = a.where(~turned, b), b.where(~turned, a)
     rates = cb.error_rates(frame, "g", threshold=0.6, draws=20)
+    written = (lambda one: str(one.date())) if style == "dates" else str  # as in ISO 8601
     text = frame.assign(
-        **{f"g_{side}": frame[f"g_{side}"].map(str, na_action="ignore") for side in "ab"}
+        **{f"g_{side}": frame[f"g_{side}"].map(written, na_action="ignore") for side in "ab"}
     )
     known = text.dropna(subset=["g_a", "g_b"])
     within = known[known["g_a"] == known["g_b"]]
