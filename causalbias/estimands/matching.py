@@ -43,7 +43,13 @@ def matches(distance: float | np.ndarray, threshold: float | np.ndarray) -> bool
     >>> matches(np.array([0.5, 0.6, 0.7], dtype="float32"), np.float64(0.6))
     array([ True,  True, False])
     """
-    return distance <= _as_precise(threshold, distance)
+    found: bool | np.ndarray = at_or_below(distance, _as_precise(threshold, distance))
+    return found
+
+
+def at_or_below(distance: Any, threshold: Any) -> Any:
+    """The comparison of `matches` itself, which kernels compile: both in one precision."""
+    return distance <= threshold
 
 
 def _as_precise(threshold: float | np.ndarray, distance: float | np.ndarray) -> Any:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from causalbias.estimands.matching import matches
+from causalbias.estimands.matching import at_or_below
 
 # Unit roundoff of float32, in which the products are formed.
 ROUNDOFF = 2.0**-24
 LARGE = 1e30  # beyond any squared distance of vectors made ready
 
-_matches = njit(cache=True)(matches)
+_matches = njit(cache=True)(at_or_below)
 
 
 @dataclass(frozen=True)

@@ -126,9 +126,8 @@ def test_images_of_looks_only_below_its_root(tmp_path, noisy_folder):
     faces = cb.stimuli_from_names(["f0", "f1"], "{seed}")
     study = cb.make_study(factors=["seed"], stimuli=faces)
     assert list(cb.images_of(study, noisy_folder)) == ["f0", "f1"]
-    out = cb.make_study(factors=["seed"], stimuli=faces.assign(image=["f0.png", "../x.png"]))
-    with pytest.raises(cb.DataError, match=r"'x.png' lies outside"):
-        cb.images_of(out, noisy_folder)
+    with pytest.raises(cb.DataError, match=r"'\.\./x.png' is outside the folder"):
+        cb.make_study(factors=["seed"], stimuli=faces.assign(image=["f0.png", "../x.png"]))
     with pytest.raises(cb.DataError, match="none of the study's 1 faces"):
         cb.images_of(
             cb.make_study(factors=["seed"], stimuli=cb.stimuli_from_names(["zz"], "{seed}")),
@@ -144,9 +143,8 @@ def test_a_face_without_an_image_and_a_path_as_windows_writes_it(tmp_path, noisy
     found = cb.images_of(study, tmp_path)
     assert {name: path.name for name, path in found.items()} == {"a": "f0.png", "b": "f1.png"}
     for outside in (r"..\x.png", "/etc/passwd", "../images/../../x.png"):
-        climbing = cb.make_study(factors=["seed"], stimuli=faces.assign(image=outside))
-        with pytest.raises(cb.DataError, match="lies outside"):
-            cb.images_of(climbing, tmp_path / "images")
+        with pytest.raises(cb.DataError, match="is outside the folder of images"):
+            cb.make_study(factors=["seed"], stimuli=faces.assign(image=outside))
 
 
 def test_tables_of_faces_and_pairs_wait_for_an_embedder(noisy_folder, tmp_path):
