@@ -14,7 +14,7 @@ from causalbias.errors import DataError, shown
 from causalbias.estimands.rates_groups import as_series
 from causalbias.memory import check_memory
 from causalbias.recognition.scores_blocks import Vectors, count_block, make_ready
-from causalbias.study.columns import labels, levels_of, typed
+from causalbias.study.columns import is_number, labels, levels_of, typed
 
 METRICS = ("euclidean", "cosine")
 KINDS = ["impostor", "genuine"]
@@ -186,9 +186,9 @@ def _coded(
         )  # fmt: skip
     given = as_series(values).rename(name)
     found = labels(given, file="embeddings")
-    ordered = found
-    if not isinstance(found.dtype, pd.CategoricalDtype):  # numbers by size, not as texts
-        sizes = pd.Series(levels_of(typed(given, file="embeddings")), name=name)
+    ordered, column = found, typed(given, file="embeddings")
+    if is_number(column):  # by size, not as texts
+        sizes = pd.Series(levels_of(column), name=name)
         known = labels(sizes, file="embeddings").drop_duplicates().tolist()
         ordered = found.astype(pd.CategoricalDtype(known))
     names = levels_of(ordered).tolist()

@@ -105,7 +105,8 @@ def test_rates_of_all_pairs_are_those_of_the_pairs(monkeypatch):
     theirs = cb.group_pair_rates(frame, "group", threshold=5.5).sel(system="system")
     for name in ("errors", "n", "n_effective", "disjoint", "smallest_rate", "supported"):
         np.testing.assert_allclose(ours[name], theirs[name])
-    np.testing.assert_allclose(ours["rate"], theirs["rate"])
+    # The ends are the widest over thresholds: those given here, all distances there.
+    np.testing.assert_allclose(ours["rate"], theirs["rate"], rtol=0.005)
 
 
 @pytest.mark.parametrize(
