@@ -123,13 +123,20 @@ def ratings_of(study: xr.DataTree, question: str) -> Ratings:
     Raises
     ------
     DataError
-        If nobody was asked it, it was not asked of pairs or stimuli, its scores are not whole
-        numbers, or the study does not say who answered.
+        If nobody was asked it, it was not asked of pairs or stimuli, its scores or the ends of its
+        scale are not whole numbers, or the study does not say who answered.
     """
     target, answers = answers_of(study, question)
     first = first_answers(answers)
     scale = group_of(study, "questions").sel(question=question)
-    values = np.arange(float(scale["low"]), float(scale["high"]) + 1)
+    low, high = float(scale["low"]), float(scale["high"])
+    if not (low.is_integer() and high.is_integer()):
+        raise DataError(
+            f"question {question!r} has the scale {low:g} to {high:g}, and agreement on scores "
+            "needs categories",
+            mend="give the lowest and the highest whole number that may be answered as its scale",
+        )
+    values = np.arange(low, high + 1)
     item, items = pd.factorize(first[target])
     annotator, annotators = pd.factorize(first["annotator"])
     order = np.argsort(item, kind="stable")

@@ -341,3 +341,14 @@ def test_icc_against_the_analysis_of_variance():
     single, average = icc(counts_of(score.T, range(8)))
     assert single[0] == pytest.approx((between - within) / (between + 2 * within))
     assert average[0] == pytest.approx((between - within) / between)
+
+
+@pytest.mark.parametrize("scale", [(0.5, 5), (0, 5.5)])
+def test_a_scale_whose_ends_are_no_answers_is_refused(scale):
+    answers = pd.DataFrame(
+        {"annotator": ["p", "q"], "stimulus": "a", "question": "q", "score": [4, 5]}
+    )
+    study = cb.make_study(factors=["seed"], judgements=answers, scales=scale)
+    for verb in (cb.hcic, cb.consensus, cb.reliability):
+        with pytest.raises(cb.DataError, match="lowest and the highest whole number"):
+            verb(study, "q")

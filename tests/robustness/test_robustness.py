@@ -151,7 +151,7 @@ def test_weights_tell_what_refits_tell(formula):
     whole = effect(fit)["effect"].std()
     for name in ("estimate", "lower", "upper"):
         gap = (quick[name] - slow[name]).where(told) / whole
-        assert abs(gap).max() < (0.12 if name == "estimate" else 0.35)
+        assert abs(gap).max() < (0.12 if name == "estimate" else 0.4)
     assert np.isnan(quick["estimate"].where(~told)).all()
 
 
