@@ -219,11 +219,8 @@ def test_a_panic_of_the_sampler_is_an_error_with_a_mend(rows, monkeypatch):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_seed_or_one_row(rows, family):
     formula = f"{response(family)} ~ x"
-    fit = cb.fit(f"{formula} + (1|g)", rows.assign(g="only"), family=family, draws=500)
-    assert not cb.failures(fit)
-    for population in ("these", "typical", "new"):
-        found = cb.dose(fit, "x", grid=[0.0], population=population)
-        assert np.isfinite(found["prediction"]).all()
+    with pytest.raises(DataError, match="one level, 'only'"):  # as lme4 does
+        cb.fit(f"{formula} + (1|g)", rows.assign(g="only"), family=family, draws=500)
     with pytest.raises(DataError, match=r"one row|all responses are"):
         cb.fit(formula, rows[:1], family=family)
 
@@ -239,12 +236,6 @@ def test_perfectly_separated_groups_have_a_finite_effect(rows, family):
     assert np.isfinite(table[["lower", "upper"]]).all(axis=None)
     assert (table["upper"] < 0).all()
     assert render(cb.plots.forest(cb.effects(fit, "k", scale="link")), "png")
-
-
-def test_power_of_a_pilot_of_one_seed(rows):
-    fit = cb.fit("gaussian ~ k + (1|g)", rows.assign(g="only"), draws=200)
-    table = cb.design.power(fit, "k", over="g", sizes=[3], simulations=1, draws=50)
-    assert (table["g"] == 3).all()
 
 
 def test_sixty_categories_end_in_seconds_where_they_have_rows():

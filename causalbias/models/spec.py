@@ -457,8 +457,24 @@ def _made(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFr
                 used,
                 family=spec.family,
                 link=spec.link,
-                priors=parse_priors(priors) or None,
+                priors=(_of_bases(spec, formula, used) | parse_priors(priors)) or None,
             )
+
+
+def _of_bases(spec: ModelSpec, formula: str, used: pd.DataFrame) -> dict[str, bmb.Prior]:
+    """Default priors of bs() and poly() in binary models, at which bambi's own scaling fails.
+
+    Those that bambi means: Normal of sd 1 / sd of the column.
+    """
+    if spec.family not in ("bernoulli", "binomial"):
+        return {}
+    transformations = dict(transformations_namespace)
+    common = fm.design_matrices(formula, used, "error", 0, transformations).common
+    return {
+        name: bmb.Prior("Normal", auto_scale=False, mu=0.0, sigma=1 / np.std(term.data, axis=0))
+        for name, term in ({} if common is None else common.terms).items()
+        if term.kind == "numeric" and np.ndim(term.data) == 2 and term.data.shape[1] > 1
+    }
 
 
 def _check_terms(common: Any, used: pd.DataFrame) -> None:

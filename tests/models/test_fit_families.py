@@ -1,6 +1,7 @@
 """Every other family: known truth recovered from a few hundred rows, by what auto takes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import causalbias as cb
@@ -43,3 +44,16 @@ def test_spread_of_groups(family_fit):
 def test_thresholds_ascend(family_fit):
     cuts = family_fit("cumulative")["posterior"]["threshold"].values
     assert (np.diff(cuts, axis=-1) > 0).all()
+
+
+@pytest.mark.parametrize("basis", ["bs(x, df=4)", "poly(x, 2)"])
+def test_bases_in_binary_models(basis):
+    """bambi's scaling of their default priors fails; ours is what it means."""
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-2, 2, 400)
+    rows = pd.DataFrame({"x": x, "hit": rng.random(400) < 1 / (1 + np.exp(1 - x**2))})
+    fit = cb.fit(f"hit ~ {basis}", rows, family="bernoulli", draws=300)
+    curve = cb.dose(fit, "x", grid=[-2.0, 0.0, 2.0])["prediction"].mean(("chain", "draw"))
+    assert curve.values[0] > 0.8
+    assert curve.values[1] < 0.45
+    assert curve.values[2] > 0.8
