@@ -75,12 +75,12 @@ cb.plots.score_distributions(
 rates = cb.error_rates(study, by="race")
 table = cb.summarise(rates)
 columns = ["rate_of", "system", "race", "estimate", "lower", "upper", "errors", "n",
-           "n_effective", "too_narrow", "supported"]  # fmt: skip
+           "n_effective", "deft", "supported"]  # fmt: skip
 table[columns].round(4)
 
 # %% [markdown]
 # Pairs that share a seed are not independent: a face that looks like many others is in many false
-# matches. `n_effective` is how many independent pairs would tell the rate as well, and `too_narrow`
+# matches. `n_effective` is how many independent pairs would tell the rate as well, and `deft`
 # how many times too short the usual binomial interval would be. The draws allow for it.
 #
 # The truth, in the population of seeds, beside the intervals:

@@ -164,7 +164,7 @@ def false_matches(settings: dict[str, Any], folder: Path, data: Path) -> Results
           estimate(row, 1, times=100)] for at, row in table.iterrows()],
     )  # fmt: skip
     indices = cb.summarise(cb.fairness_indices(rates), prob=prob).set_index("index")
-    narrow = plain_pairs["too_narrow"].values
+    narrow = plain_pairs["deft"].values
     found.numbers |= {
         "omi.rated.faces": f"{int(sizes.sum()):,}",
         "omi.rated.without": f"{int((group == '').sum()):,}",

@@ -339,7 +339,9 @@ def _check_header(header: Sequence[str], file: str) -> None:
             name.encode()
         except UnicodeEncodeError:
             raise DataError(
-                "the header is not text in UTF-8", mend="save the file as CSV in UTF-8", file=file
+                "not a readable table (the header is not text in UTF-8)",
+                mend="save the file as CSV in UTF-8",
+                file=file,
             ) from None
         if names.count(name) > 1:
             raise DataError(
