@@ -353,7 +353,7 @@ cohorts = {
     name: cb.summarise(cb.error_rates(frame, by="group", threshold=4.8, cohort=name, draws=300))
     for name in ("same", "cross", "all")
 }
-cohorts = pd.concat(cohorts, names=["cohort"]).reset_index(0).query("rate_of == 'FMR'")
+cohorts = pd.concat(cohorts, ignore_index=True).query("rate_of == 'FMR'")
 answers = cohorts.set_index(["group", "cohort"])[["estimate", "lower", "upper"]].sort_index()
 assert (
     answers.loc[("crowded", "same"), "estimate"] > 10 * answers.loc[("crowded", "cross"), "upper"]
