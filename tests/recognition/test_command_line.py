@@ -143,7 +143,7 @@ def test_a_face_without_an_image_and_a_path_as_windows_writes_it(tmp_path, noisy
     found = cb.images_of(study, tmp_path)
     assert {name: path.name for name, path in found.items()} == {"a": "f0.png", "b": "f1.png"}
     for outside in (r"..\x.png", "/etc/passwd", "../images/../../x.png"):
-        with pytest.raises(cb.DataError, match="is outside the folder of images|lies outside"):
+        with pytest.raises(cb.DataError, match=r"is outside the folder of images|lies outside"):
             cb.images_of(
                 cb.make_study(factors=["seed"], stimuli=faces.assign(image=outside)),
                 tmp_path / "images",
