@@ -23,10 +23,11 @@ from causalbias.estimands.rates_intervals import pigeonhole
 PROB = 0.9
 GROUPS = {"low": 0.003, "middle": 0.02, "high": 0.1}
 GENUINE = 4  # pairs a seed
+THRESHOLD = 10.0  # so far from 0 that no distance is cut off there
 
 
 def one_study(seeds: int, effect: float, rng: int) -> pd.DataFrame:
-    """Pairs of three groups whose rates at distance 0 are those of `GROUPS`.
+    """Pairs of three groups whose rates at `THRESHOLD` are those of `GROUPS`.
 
     `effect`: share of an impostor distance's variance that is of one seed of its two, and of a
     genuine distance's twice that.
@@ -43,8 +44,8 @@ def pairs(
     for at, (name, rate) in enumerate(true.items()):
         own = rng.normal(0, np.sqrt(effect), (2, seeds))
         noise = rng.normal(0, np.sqrt(1 - 2 * effect), len(first) + len(seed))
-        impostor = 5 - norm.ppf(rate) + own[0][first] + own[0][second] + noise[: len(first)]
-        genuine = 5 + norm.ppf(rate) + np.sqrt(2) * own[1][seed] + noise[len(first) :]
+        impostor = THRESHOLD - norm.ppf(rate) + own[0][first] + own[0][second] + noise[: len(first)]
+        genuine = THRESHOLD + norm.ppf(rate) + np.sqrt(2) * own[1][seed] + noise[len(first) :]
         parts.append(
             pd.DataFrame(
                 {
@@ -61,14 +62,14 @@ def pairs(
 
 def intervals(frame: pd.DataFrame, rng: int) -> pd.DataFrame:
     """Rates with all three intervals."""
-    rates = cb.error_rates(frame, "group", threshold=5.0, seed=rng)
+    rates = cb.error_rates(frame, "group", threshold=THRESHOLD, seed=rng)
     table = cb.summarise(rates, prob=PROB)
     table["truth"] = table["group"].map(GROUPS)
     tails = np.array([(1 - PROB) / 2, (1 + PROB) / 2])
     for row in table.itertuples():
         same = row.rate_of == "FNMR"
         own = frame[(frame["group"] == row.group) & (frame["same_identity"] == same)]
-        wrong = (own["distance"] < 5.0).to_numpy() != same
+        wrong = (own["distance"] < THRESHOLD).to_numpy() != same
         boot = pigeonhole(
             own["seed_a"].to_numpy(), own["seed_b"].to_numpy(), wrong, draws=200, seed=rng
         )
