@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from causalbias.stimuli.adaptive import next_items, posterior
-from causalbias.stimuli.estimability import common_matrix
+from causalbias.design.adaptive import next_items, posterior
+from causalbias.design.estimability import common_matrix
 
 CELLS = {"g0": 4.0, "g1": 2.5, "g2": 1.0, "g3": -0.5, "impostor": -4.0}
 RACE = {"g0": -0.3, "g1": -0.6, "g2": -0.8, "g3": -0.8, "impostor": 0.5}
@@ -131,8 +131,14 @@ def compare(about):
         needed = [np.interp(-goal[k], -rows[k, :, 2], rows[k, :, 0]) for k in range(REPLICATES)]
         saved = 1 - np.array(needed) / whole
         spread = 2 * saved.std(ddof=1) / np.sqrt(REPLICATES)
-        yield (scheme, f"{last[:, 2].mean():.3f}", f"{rms:.3f}", f"{covered:.2f}",
-               f"{np.mean(needed):.0f}", f"{saved.mean():.0%} ± {spread:.0%}")  # fmt: skip
+        yield (
+            scheme,
+            f"{last[:, 2].mean():.3f}",
+            f"{rms:.3f}",
+            f"{covered:.2f}",
+            f"{np.mean(needed):.0f}",
+            f"{saved.mean():.0%} ± {spread:.0%}",
+        )
 
 
 def main():

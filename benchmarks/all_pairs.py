@@ -13,7 +13,7 @@ import time
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from causalbias.recognition.scores import all_pairs
+from causalbias.recognition.all_pairs import all_pairs
 
 THRESHOLDS = [1.2, 1.25, 1.3]
 
@@ -42,8 +42,10 @@ def main() -> None:
     seconds = time.perf_counter() - started
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     pairs = options.faces * (options.faces - 1) // 2
-    print(f"all_pairs: {pairs:,} pairs in {seconds:.1f} s, {pairs / seconds / 1e6:,.0f} million/s; "
-          f"peak memory {memory:.2f} GiB")  # fmt: skip
+    print(
+        f"all_pairs: {pairs:,} pairs in {seconds:.1f} s, {pairs / seconds / 1e6:,.0f} million/s; "
+        f"peak memory {memory:.2f} GiB"
+    )
     if options.alone:
         return
     started = time.perf_counter()
@@ -52,13 +54,17 @@ def main() -> None:
     histogram = np.histogram(distance, edges)[0]
     below = [int((distance < at).sum()) for at in THRESHOLDS]
     theirs = time.perf_counter() - started
-    print(f"scipy pdist and numpy histogram, groups together: {theirs:.1f} s; "
-          f"ours is {theirs / seconds:.1f} times faster")  # fmt: skip
+    print(
+        f"scipy pdist and numpy histogram, groups together: {theirs:.1f} s; "
+        f"ours is {theirs / seconds:.1f} times faster"
+    )
     # A pair of two groups is counted both ways round.
     once = ours.where(ours["group"] <= ours["other"]).sum(["kind", "group", "other"])
     moved = np.abs(once["histogram"].values - histogram).sum() / 2
-    print(f"matches agree: {once['matches'].values.tolist() == below}; "
-          f"{moved:,.0f} pairs in a neighbouring bin")  # fmt: skip
+    print(
+        f"matches agree: {once['matches'].values.tolist() == below}; "
+        f"{moved:,.0f} pairs in a neighbouring bin"
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import beta, norm
 
 import causalbias as cb
-from causalbias.estimands.rates_intervals import pigeonhole
+from causalbias.error_rates.intervals import pigeonhole
 
 PROB = 0.9
 GROUPS = {"low": 0.003, "middle": 0.02, "high": 0.1}

@@ -78,8 +78,8 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, object]:
     began = perf_counter()
     from arviz_stats.base import array_stats
 
-    from causalbias.inference.collapsed import leading_effects, sample_collapsed
-    from causalbias.inference.collapsed_effects import chunks
+    from causalbias.inference.gaussian.effects import chunks
+    from causalbias.inference.gaussian.sample import leading_effects, sample_collapsed
     from causalbias.inference.problem import GroupTerm, Problem
 
     imports = perf_counter() - began
@@ -97,8 +97,9 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, object]:
 
     terms = (
         term("seed", "seed", "other") if members else term("seed", "seed"),
-        term("prototype", "prototype"), term("pair", "pair"),
-    )  # fmt: skip
+        term("prototype", "prototype"),
+        term("pair", "pair"),
+    )
     p = COEFFICIENTS
     problem = Problem(y, x, np.zeros(p), np.full(p, 2.5), terms, np.ones(len(y)))
     seconds, cpu = [], []
@@ -119,15 +120,21 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, object]:
 
     return {
         "version": f"causalbias {importlib.metadata.version('causalbias')}",
-        "seconds": seconds[0], "again": seconds[1], "cpu": cpu[0], "imports": imports,
+        "seconds": seconds[0],
+        "again": seconds[1],
+        "cpu": cpu[0],
+        "imports": imports,
         "pair_effects_seconds": effects_seconds,
-        "stages": found.diagnostics.seconds, "evaluations": found.diagnostics.n_evaluations,
-        "pareto_k": found.diagnostics.pareto_k, "importance_ess": found.diagnostics.importance_ess,
-        "min_ess_beta": ess(found.beta), "min_ess_sigma": ess(found.sigma),
+        "stages": found.diagnostics.seconds,
+        "evaluations": found.diagnostics.n_evaluations,
+        "pareto_k": found.diagnostics.pareto_k,
+        "importance_ess": found.diagnostics.importance_ess,
+        "min_ess_beta": ess(found.beta),
+        "min_ess_sigma": ess(found.sigma),
         "min_ess_sd": min(ess(v) for v in found.sd.values()),
         "sd": {k: float(v.mean()) for k, v in found.sd.items()}
         | {"sigma": float(found.sigma.mean())},
-    }  # fmt: skip
+    }
 
 
 def run_gpboost(folder: Path) -> dict[str, object]:

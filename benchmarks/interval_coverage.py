@@ -186,9 +186,11 @@ def main(run: Callable[[int, int, bool], pd.DataFrame] = one_study) -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     rows = pd.concat(
-        [run(options.seeds, rng, options.ordinal).assign(study=rng)
-         for rng in range(1, options.studies + 1)]
-    )  # fmt: skip
+        [
+            run(options.seeds, rng, options.ordinal).assign(study=rng)
+            for rng in range(1, options.studies + 1)
+        ]
+    )
     rows["covered"] = (rows["lower"] <= rows["truth"]) & (rows["truth"] <= rows["upper"])
     rows["z"] = (rows["estimate"] - rows["truth"]) / rows["sd"]
     table = rows.groupby("estimand").agg(

@@ -57,12 +57,19 @@ def compare(ours: pd.DataFrame, nuts: pd.DataFrame) -> pd.DataFrame:
     """Gaps by parameter, the largest last, each beside its Monte Carlo standard error."""
     ours = ours.loc[nuts.index]
     per_draw = 1 / ours["ess_bulk"] + 1 / nuts["ess_bulk"]
-    table = pd.DataFrame({
-        "laplace": ours["estimate"], "nuts": nuts["estimate"], "nuts_sd": nuts["sd"],
-        "gap": (ours["estimate"] - nuts["estimate"]) / nuts["sd"],
-        "gap_mc": np.sqrt(per_draw), "sd_ratio": ours["sd"] / nuts["sd"],
-        "ratio_mc": np.sqrt(per_draw / 2), "ess": nuts["ess_bulk"], "r_hat": nuts["r_hat"],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "laplace": ours["estimate"],
+            "nuts": nuts["estimate"],
+            "nuts_sd": nuts["sd"],
+            "gap": (ours["estimate"] - nuts["estimate"]) / nuts["sd"],
+            "gap_mc": np.sqrt(per_draw),
+            "sd_ratio": ours["sd"] / nuts["sd"],
+            "ratio_mc": np.sqrt(per_draw / 2),
+            "ess": nuts["ess_bulk"],
+            "r_hat": nuts["r_hat"],
+        }
+    )
     return table.sort_values("gap", key=abs)
 
 

@@ -115,7 +115,8 @@ def page(table, seen, beside, fits, quality):
     clear = clear.loc[clear["estimate"].abs().sort_values(ascending=False).index]
     listed = pd.DataFrame(
         {
-            "manipulated": clear["attribute"], "perceived": clear["question"],
+            "manipulated": clear["attribute"],
+            "perceived": clear["question"],
             "change": clear["estimate"].map("{:.1f}".format),
             "95% interval": [
                 f"{low:.1f} to {high:.1f}"
@@ -123,7 +124,7 @@ def page(table, seen, beside, fits, quality):
             ],
             "fit r": clear["question"].map(fits["correlation"]).map("{:.2f}".format),
         }
-    )  # fmt: skip
+    )
     shown = beside.reset_index(names="attribute")
     for name in ("measured", "predicted", "residual"):
         shown[name] = shown[name].map("{:.1f}".format)
@@ -208,7 +209,7 @@ def main():
     table, beside = matrix(study, scores, fits)
     seen = with_misfit(table, beside["miss"].drop("outgoing"))
     table = with_misfit(table, beside["miss"])
-    from causalbias.studies.image_checks import image_scores
+    from causalbias.manipulation_checks.images import image_scores
 
     quality = cb.checks.leaks(study, image_scores(cb.images_of(study, root / "chips")))
     figure = cb.plots.leak_matrix(table, unit="points of 100")

@@ -53,9 +53,11 @@ def simulate(size: float, family: str) -> dict[str, np.ndarray]:
     pair = np.repeat(np.arange(pairs), JUDGEMENTS)
     annotators = max(60, round(ANNOTATORS * size))
     codes = {
-        "seed": prototype_of[pair] // (PROTOTYPES // SEEDS), "prototype": prototype_of[pair],
-        "pair": pair, "annotator": rng.integers(0, annotators, len(pair)),
-    }  # fmt: skip
+        "seed": prototype_of[pair] // (PROTOTYPES // SEEDS),
+        "prototype": prototype_of[pair],
+        "pair": pair,
+        "annotator": rng.integers(0, annotators, len(pair)),
+    }
     amount = rng.integers(-2, 3, (pairs, 16)) / 2.0  # attributes, and who is shown
     shown = rng.integers(0, 2, (pairs, COEFFICIENTS - 17)).astype(float)
     x = np.hstack([amount, amount[:, :1] * amount[:, 1:2], shown])[pair]
@@ -72,7 +74,7 @@ def run_engine(folder: Path, family: str, draws: int) -> dict[str, object]:
     """Sample in this process; effects of pairs are integrated out and not drawn."""
     from arviz_stats.base import array_stats
 
-    from causalbias.inference.laplace import sample_laplace
+    from causalbias.inference.laplace.sample import sample_laplace
     from causalbias.inference.problem import GroupTerm, Problem
 
     def prior(sd: np.ndarray) -> np.ndarray:
@@ -81,10 +83,18 @@ def run_engine(folder: Path, family: str, draws: int) -> dict[str, object]:
     def problem_of(data: dict[str, np.ndarray]) -> Problem:
         y, x, ones = data["y"], data["X"], np.ones((len(data["y"]), 1))
         terms = tuple(
-            GroupTerm(g, ("1",), ones, data[g][:, None].astype(np.int64), ones,
-                      int(data[g].max()) + 1, False, (prior,))
+            GroupTerm(
+                g,
+                ("1",),
+                ones,
+                data[g][:, None].astype(np.int64),
+                ones,
+                int(data[g].max()) + 1,
+                False,
+                (prior,),
+            )
             for g in GROUPS
-        )  # fmt: skip
+        )
         p = x.shape[1]
         return Problem(y, x, np.zeros(p), np.full(p, 2.5), terms, np.ones(len(y)))
 
@@ -106,13 +116,19 @@ def run_engine(folder: Path, family: str, draws: int) -> dict[str, object]:
     own = found.diagnostics
     return {
         "version": f"causalbias {importlib.metadata.version('causalbias')}",
-        "seconds": seconds, "cpu": cpu, "compile_seconds": compiled, "stages": own.seconds,
-        "pareto_k": own.pareto_k, "importance_ess": own.importance_ess,
-        "weighed": own.n_weighed, "anchors": own.n_anchors,
-        "min_ess_beta": ess(found.beta), "min_ess_sd": min(ess(v) for v in found.sd.values()),
+        "seconds": seconds,
+        "cpu": cpu,
+        "compile_seconds": compiled,
+        "stages": own.seconds,
+        "pareto_k": own.pareto_k,
+        "importance_ess": own.importance_ess,
+        "weighed": own.n_weighed,
+        "anchors": own.n_anchors,
+        "min_ess_beta": ess(found.beta),
+        "min_ess_sd": min(ess(v) for v in found.sd.values()),
         "sd": {name: [float(v.mean()), float(v.std())] for name, v in found.sd.items()},
         "threshold": [found.threshold.mean(axis=0).tolist(), found.threshold.std(axis=0).tolist()],
-    }  # fmt: skip
+    }
 
 
 def run_gpboost(folder: Path, family: str) -> dict[str, object]:

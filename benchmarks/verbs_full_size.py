@@ -18,7 +18,7 @@ import xarray as xr
 
 import causalbias as cb
 from causalbias.models.result import Fit, pack_frame
-from causalbias.models.spec import ModelSpec, model_frame
+from causalbias.models.specification import ModelSpec, model_frame
 
 SEEDS, PAIRS = 100, 48_000
 
@@ -75,7 +75,7 @@ def pairs(rng: np.random.Generator) -> pd.DataFrame:
             "score": rng.integers(0, 5, PAIRS),
             "same": rng.integers(0, 2, PAIRS),
         }
-    )  # fmt: skip
+    )
 
 
 def made_up(gaussian: Fit, spec: ModelSpec, frame: pd.DataFrame) -> Fit:

@@ -15,50 +15,50 @@ if TYPE_CHECKING:
     from causalbias.agreement.consistency import error_consistency
     from causalbias.agreement.graded import graded_response
     from causalbias.agreement.reliability import reliability, retest
-    from causalbias.bivariate.model import Joint, conditional_bias, joint, joint_rows
-    from causalbias.criticism.check import check
     from causalbias.datasets import load
+    from causalbias.datasets.causalface.images import open_image
+    from causalbias.datasets.causalface.write import to_release
     from causalbias.datasets.demo import demo_study
-    from causalbias.datasets.release.images import open_image
-    from causalbias.datasets.release.writing import to_release
-    from causalbias.datasets.simulate import simulate
-    from causalbias.datasets.simulation.parameters import Bias, People, Question, System
+    from causalbias.draws.hypotheses import equivalence, hypotheses
+    from causalbias.draws.summaries import per_unit, rank_probabilities, summarise
+    from causalbias.draws.tables import table
+    from causalbias.error_rates.all_pairs import all_pairs_rates
+    from causalbias.error_rates.det import det, equal_error_rate
+    from causalbias.error_rates.differentials import fairness_indices, rate_ratios
+    from causalbias.error_rates.histograms import score_histograms
+    from causalbias.error_rates.rates import error_rates, group_pair_rates
+    from causalbias.error_rates.thresholds import threshold_at
     from causalbias.estimands.comparing import compare
     from causalbias.estimands.contrasts import counterfactual, effects, interaction, predictions
     from causalbias.estimands.dose import dose
     from causalbias.estimands.heterogeneity import heterogeneity, variance_shares
-    from causalbias.estimands.hypotheses import equivalence, hypotheses
     from causalbias.estimands.perceived import per_perceived
     from causalbias.estimands.predictive import with_log_likelihood, with_predictive
     from causalbias.estimands.prior_predictive import prior_predictive
-    from causalbias.estimands.rates import error_rates, group_pair_rates
-    from causalbias.estimands.rates_counts import all_pairs_rates
-    from causalbias.estimands.rates_det import det, equal_error_rate
-    from causalbias.estimands.rates_differentials import fairness_indices, rate_ratios
-    from causalbias.estimands.rates_scores import score_histograms
-    from causalbias.estimands.rates_thresholds import threshold_at
     from causalbias.estimands.separation import separation
-    from causalbias.estimands.summaries import per_unit, rank_probabilities, summarise
-    from causalbias.estimands.tabling import table
-    from causalbias.models.fitting import fit
+    from causalbias.io.storage import open, save
+    from causalbias.joint_model.model import Joint, conditional_bias, joint, joint_rows
+    from causalbias.manipulation_checks import checks
+    from causalbias.manipulation_checks.leak_to_overturn import leak_to_overturn
+    from causalbias.model_checks.check import check
+    from causalbias.model_checks.influence import influence
+    from causalbias.model_checks.prior_sensitivity import prior_sensitivity
+    from causalbias.model_checks.sensitivity import sensitivity
+    from causalbias.models.fit import fit
     from causalbias.models.rerun import rerun
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
     from causalbias.recognition.alignment import align_face
+    from causalbias.recognition.all_pairs import all_pairs
     from causalbias.recognition.choose import embedder
     from causalbias.recognition.classical import eigenfaces
+    from causalbias.recognition.distances import enrolment, with_distances, with_embeddings
     from causalbias.recognition.embedder import Embedder
     from causalbias.recognition.embedding import embed, images_of
-    from causalbias.recognition.machine import enrolment, with_distances, with_embeddings
-    from causalbias.recognition.scores import all_pairs
     from causalbias.recognition.texts import text_scores
     from causalbias.recognition.torch_file import text_embeddings
-    from causalbias.robustness.influence import influence
-    from causalbias.robustness.leak import leak_to_overturn
-    from causalbias.robustness.prior import prior_sensitivity
-    from causalbias.robustness.sensitivity import sensitivity
-    from causalbias.storage import open, save
-    from causalbias.studies import checks
+    from causalbias.simulation.parameters import Bias, People, Question, System
+    from causalbias.simulation.simulate import simulate
     from causalbias.study.build import make_study
     from causalbias.study.frames import to_frame
     from causalbias.study.pairs import stimuli_from_names, with_pairs
@@ -156,80 +156,80 @@ __all__ = [
 
 # Where each public name lives. Imported on first use: bambi and PyMC take seconds.
 _HOMES = {
-    "Bias": "causalbias.datasets.simulation.parameters",
+    "Bias": "causalbias.simulation.parameters",
     "Embedder": "causalbias.recognition.embedder",
     "Fit": "causalbias.models.result",
-    "Joint": "causalbias.bivariate.model",
-    "People": "causalbias.datasets.simulation.parameters",
-    "Question": "causalbias.datasets.simulation.parameters",
+    "Joint": "causalbias.joint_model.model",
+    "People": "causalbias.simulation.parameters",
+    "Question": "causalbias.simulation.parameters",
     "Study": "causalbias.study.tree",
-    "System": "causalbias.datasets.simulation.parameters",
+    "System": "causalbias.simulation.parameters",
     "align_face": "causalbias.recognition.alignment",
-    "all_pairs": "causalbias.recognition.scores",
-    "all_pairs_rates": "causalbias.estimands.rates_counts",
-    "check": "causalbias.criticism.check",
+    "all_pairs": "causalbias.recognition.all_pairs",
+    "all_pairs_rates": "causalbias.error_rates.all_pairs",
+    "check": "causalbias.model_checks.check",
     "compare": "causalbias.estimands.comparing",
-    "conditional_bias": "causalbias.bivariate.model",
+    "conditional_bias": "causalbias.joint_model.model",
     "consensus": "causalbias.agreement.consensus",
     "counterfactual": "causalbias.estimands.contrasts",
     "demo_study": "causalbias.datasets.demo",
-    "det": "causalbias.estimands.rates_det",
+    "det": "causalbias.error_rates.det",
     "dose": "causalbias.estimands.dose",
     "effects": "causalbias.estimands.contrasts",
     "eigenfaces": "causalbias.recognition.classical",
     "embed": "causalbias.recognition.embedding",
     "embedder": "causalbias.recognition.choose",
-    "enrolment": "causalbias.recognition.machine",
-    "equal_error_rate": "causalbias.estimands.rates_det",
-    "equivalence": "causalbias.estimands.hypotheses",
+    "enrolment": "causalbias.recognition.distances",
+    "equal_error_rate": "causalbias.error_rates.det",
+    "equivalence": "causalbias.draws.hypotheses",
     "error_consistency": "causalbias.agreement.consistency",
-    "error_rates": "causalbias.estimands.rates",
+    "error_rates": "causalbias.error_rates.rates",
     "failures": "causalbias.models.result",
-    "fairness_indices": "causalbias.estimands.rates_differentials",
-    "fit": "causalbias.models.fitting",
+    "fairness_indices": "causalbias.error_rates.differentials",
+    "fit": "causalbias.models.fit",
     "graded_response": "causalbias.agreement.graded",
-    "group_pair_rates": "causalbias.estimands.rates",
+    "group_pair_rates": "causalbias.error_rates.rates",
     "hcic": "causalbias.agreement.consensus",
     "heterogeneity": "causalbias.estimands.heterogeneity",
-    "hypotheses": "causalbias.estimands.hypotheses",
+    "hypotheses": "causalbias.draws.hypotheses",
     "images_of": "causalbias.recognition.embedding",
-    "influence": "causalbias.robustness.influence",
+    "influence": "causalbias.model_checks.influence",
     "interaction": "causalbias.estimands.contrasts",
-    "joint": "causalbias.bivariate.model",
-    "joint_rows": "causalbias.bivariate.model",
-    "leak_to_overturn": "causalbias.robustness.leak",
+    "joint": "causalbias.joint_model.model",
+    "joint_rows": "causalbias.joint_model.model",
+    "leak_to_overturn": "causalbias.manipulation_checks.leak_to_overturn",
     "load": "causalbias.datasets",
     "make_study": "causalbias.study.build",
-    "open": "causalbias.storage",
-    "open_image": "causalbias.datasets.release.images",
+    "open": "causalbias.io.storage",
+    "open_image": "causalbias.datasets.causalface.images",
     "per_perceived": "causalbias.estimands.perceived",
-    "per_unit": "causalbias.estimands.summaries",
+    "per_unit": "causalbias.draws.summaries",
     "predictions": "causalbias.estimands.contrasts",
     "prior_predictive": "causalbias.estimands.prior_predictive",
-    "prior_sensitivity": "causalbias.robustness.prior",
-    "rank_probabilities": "causalbias.estimands.summaries",
-    "rate_ratios": "causalbias.estimands.rates_differentials",
+    "prior_sensitivity": "causalbias.model_checks.prior_sensitivity",
+    "rank_probabilities": "causalbias.draws.summaries",
+    "rate_ratios": "causalbias.error_rates.differentials",
     "reliability": "causalbias.agreement.reliability",
     "retest": "causalbias.agreement.reliability",
     "rerun": "causalbias.models.rerun",
-    "save": "causalbias.storage",
-    "score_histograms": "causalbias.estimands.rates_scores",
-    "sensitivity": "causalbias.robustness.sensitivity",
+    "save": "causalbias.io.storage",
+    "score_histograms": "causalbias.error_rates.histograms",
+    "sensitivity": "causalbias.model_checks.sensitivity",
     "separation": "causalbias.estimands.separation",
-    "simulate": "causalbias.datasets.simulate",
+    "simulate": "causalbias.simulation.simulate",
     "stimuli_from_names": "causalbias.study.pairs",
-    "summarise": "causalbias.estimands.summaries",
+    "summarise": "causalbias.draws.summaries",
     "summary": "causalbias.models.summary",
-    "table": "causalbias.estimands.tabling",
+    "table": "causalbias.draws.tables",
     "text_embeddings": "causalbias.recognition.torch_file",
     "text_scores": "causalbias.recognition.texts",
-    "threshold_at": "causalbias.estimands.rates_thresholds",
+    "threshold_at": "causalbias.error_rates.thresholds",
     "to_frame": "causalbias.study.frames",
-    "to_release": "causalbias.datasets.release.writing",
+    "to_release": "causalbias.datasets.causalface.write",
     "validate": "causalbias.study.validate",
     "variance_shares": "causalbias.estimands.heterogeneity",
-    "with_distances": "causalbias.recognition.machine",
-    "with_embeddings": "causalbias.recognition.machine",
+    "with_distances": "causalbias.recognition.distances",
+    "with_embeddings": "causalbias.recognition.distances",
     "with_log_likelihood": "causalbias.estimands.predictive",
     "with_pairs": "causalbias.study.pairs",
     "with_predictive": "causalbias.estimands.predictive",
@@ -238,7 +238,7 @@ _HOMES = {
 
 # Public names that are modules.
 _MODULES = {
-    "checks": "causalbias.studies.checks",
+    "checks": "causalbias.manipulation_checks.checks",
     "design": "causalbias.design",
     "plots": "causalbias.plots",
     "stimuli": "causalbias.stimuli",

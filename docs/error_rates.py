@@ -79,8 +79,9 @@ def table_of(rates: xr.Dataset, fixed: xr.Dataset, faces: pd.Series) -> pd.DataF
     """One row a group: the rate with three intervals."""
     one, given = (cb.summarise(part, prob=PROB).set_index("group") for part in (rates, fixed))
     tail = (1 - PROB) / 2
-    ends = [beta.ppf(at, one["errors"] + 0.5, one["n"] - one["errors"] + 0.5)
-            for at in (tail, 1 - tail)]  # fmt: skip
+    ends = [
+        beta.ppf(at, one["errors"] + 0.5, one["n"] - one["errors"] + 0.5) for at in (tail, 1 - tail)
+    ]
     percent = "{:.1f}".format
     return pd.DataFrame(
         {
@@ -114,13 +115,24 @@ def ratio_table(rates: xr.Dataset) -> pd.DataFrame:
     ratios = cb.summarise(cb.rate_ratios(rates), prob=PROB)
     indices = cb.summarise(cb.fairness_indices(rates), prob=PROB)
     rows = [
-        (f"{row.group}, to the geometric mean", f"{row.estimate:.2f}",
-         f"{row.lower:.2f} to {row.upper:.2f}", "1") for row in ratios.itertuples()
+        (
+            f"{row.group}, to the geometric mean",
+            f"{row.estimate:.2f}",
+            f"{row.lower:.2f} to {row.upper:.2f}",
+            "1",
+        )
+        for row in ratios.itertuples()
     ] + [
-        (row.index, f"{row.estimate:.2f}", f"{row.lower:.2f} to {row.upper:.2f}",
-         f"{row.if_equal:.2f}") for row in indices.rename(columns={"index": "name"}).assign(
-             index=indices["index"]).itertuples(index=False)
-    ]  # fmt: skip
+        (
+            row.index,
+            f"{row.estimate:.2f}",
+            f"{row.lower:.2f} to {row.upper:.2f}",
+            f"{row.if_equal:.2f}",
+        )
+        for row in indices.rename(columns={"index": "name"})
+        .assign(index=indices["index"])
+        .itertuples(index=False)
+    ]
     return pd.DataFrame(rows, columns=["", "estimate", f"{100 * PROB:g}% interval", "if equal"])
 
 
@@ -192,26 +204,35 @@ def main() -> None:
     sizes = pd.Series(group[kept]).value_counts()
     cb.plots.write(
         cb.plots.score_distributions(
-            counts.sel(kind=["impostor"]), threshold=THRESHOLD, xlabel="dlib distance",
+            counts.sel(kind=["impostor"]),
+            threshold=THRESHOLD,
+            xlabel="dlib distance",
             note="Pairs of two faces of one perceived group; 1,004 generated faces.",
         ),
         HERE / "figures" / "scores.png",
-    )  # fmt: skip
+    )
     cb.plots.write(
         cb.plots.rate_heatmap(
-            carried, prob=PROB,
+            carried,
+            prob=PROB,
             note=f"Percent of pairs below {THRESHOLD}, {100 * PROB:g}% intervals. White: too few "
             "matches to state a rate.",
         ),
         HERE / "figures" / "group_pairs.png",
-    )  # fmt: skip
+    )
     narrow = rates["deft"].values
     text = TEXT.format(
-        threshold=THRESHOLD, n_faces=int(kept.sum()), n_none=int((~kept).sum()),
-        table=markdown(table_of(rates, fixed, sizes)), prob=100 * PROB, imputations=IMPUTATIONS,
-        n_moved=int((moved > 0.1).sum()), low=float(narrow.min()), high=float(narrow.max()),
+        threshold=THRESHOLD,
+        n_faces=int(kept.sum()),
+        n_none=int((~kept).sum()),
+        table=markdown(table_of(rates, fixed, sizes)),
+        prob=100 * PROB,
+        imputations=IMPUTATIONS,
+        n_moved=int((moved > 0.1).sum()),
+        low=float(narrow.min()),
+        high=float(narrow.max()),
         ratios=markdown(ratio_table(rates)),
-    )  # fmt: skip
+    )
     (HERE / "error_rates.md").write_text(text)
 
 

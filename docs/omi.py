@@ -37,8 +37,11 @@ def comparisons(study: xr.DataTree) -> xr.Dataset:
     parts = {}
     for attribute, edits in rows.groupby("attribute"):
         machine = cb.fit("distance ~ C(level) + (1|seed)", edits)
-        human = cb.fit("score ~ C(level) + (1|annotator)", study,
-                       subset=f"attribute == '{attribute}' and level > 0")  # fmt: skip
+        human = cb.fit(
+            "score ~ C(level) + (1|annotator)",
+            study,
+            subset=f"attribute == '{attribute}' and level > 0",
+        )
         parts[attribute] = cb.compare(
             human, machine, "level", reference=1, names=("people", "dlib")
         ).sel(level=2, drop=True)

@@ -56,7 +56,7 @@ cb.summarise(cb.effects(fit, "level"))
 # ## All attributes, people and network
 
 # %%
-from causalbias.studies.manipulation import analyse_manipulation
+from causalbias.analyses.manipulation.analysis import analyse_manipulation
 
 result = analyse_manipulation(study)
 system = result.machine["system"].values[0]

@@ -82,9 +82,14 @@ fit
 
 # %%
 truth = {
-    "turn": 0.12, "race:turn[black]": 0.03, "race:turn[white]": 0.0, "gender[male]": 0.0,
-    "sd(1|seed)": 0.02, "sd(1|seed:race:gender)": 0.015, "sigma": 0.035,
-}  # fmt: skip
+    "turn": 0.12,
+    "race:turn[black]": 0.03,
+    "race:turn[white]": 0.0,
+    "gender[male]": 0.0,
+    "sd(1|seed)": 0.02,
+    "sd(1|seed:race:gender)": 0.015,
+    "sigma": 0.035,
+}
 beside = cb.summary(fit).loc[list(truth), ["estimate", "lower", "upper"]].assign(truth=truth)
 assert beside["truth"].between(beside["lower"], beside["upper"]).all()
 beside.round(3)
@@ -416,11 +421,25 @@ alike.round(3)
 
 # %%
 counted = human.groupby(["seed", "race", "turn", "score"], as_index=False).size()
-short = cb.fit("score ~ race*turn + (1|seed)", counted, family="cumulative", counts="size",
-               priors={"threshold": "Normal(0, 5)", "race": "Normal(0, 2)", "turn": "Normal(0, 2)",
-                       "race:turn": "Normal(0, 2)", "1|seed": "HalfNormal(2)"})  # fmt: skip
-long = cb.fit("score ~ race*turn + (1|seed)", human, family="cumulative",
-              priors=json.loads(short.attrs["spec"])["priors"])  # fmt: skip
+short = cb.fit(
+    "score ~ race*turn + (1|seed)",
+    counted,
+    family="cumulative",
+    counts="size",
+    priors={
+        "threshold": "Normal(0, 5)",
+        "race": "Normal(0, 2)",
+        "turn": "Normal(0, 2)",
+        "race:turn": "Normal(0, 2)",
+        "1|seed": "HalfNormal(2)",
+    },
+)
+long = cb.fit(
+    "score ~ race*turn + (1|seed)",
+    human,
+    family="cumulative",
+    priors=json.loads(short.attrs["spec"])["priors"],
+)
 assert np.allclose(cb.summary(short)["estimate"], cb.summary(long)["estimate"], atol=0.01)
 len(counted), len(human)
 

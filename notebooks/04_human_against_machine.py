@@ -45,11 +45,20 @@ network = cb.System(
     ),
 )
 people = cb.People(
-    annotators=120, judgements=4, slopes={}, questions=(),
-    sd_seed=0.3, sd_face=0.0, sd_pair=0.6, sd_severity=0.4,
-    sd_discrimination=0.0, careless=0.0, dropout=0.0, missing=0.0,
+    annotators=120,
+    judgements=4,
+    slopes={},
+    questions=(),
+    sd_seed=0.3,
+    sd_face=0.0,
+    sd_pair=0.6,
+    sd_severity=0.4,
+    sd_discrimination=0.0,
+    careless=0.0,
+    dropout=0.0,
+    missing=0.0,
     biases=(cb.Bias("black impostors alike", 1.1, race="black", same_identity=False),),
-)  # fmt: skip
+)
 study = cb.simulate(
     seeds=30, rng=1, systems=[network], people=people, levels={"pose": [-3, 0, 3]}, impostors=12
 )
@@ -110,9 +119,14 @@ human
 
 # %%
 found = cb.compare(
-    machine, human, "race", reference="white", opposite=True, population="new",
+    machine,
+    human,
+    "race",
+    reference="white",
+    opposite=True,
+    population="new",
     names=("network", "people"),
-)  # fmt: skip
+)
 columns = [
     "unit",
     "race",
@@ -124,9 +138,14 @@ columns = [
     "P(people larger)",
 ]
 effects = [cb.summarise(found, of=name) for name in ("effect_a", "effect_b", "difference")]
-table = effects[2].assign(
-    network=effects[0]["estimate"], people=effects[1]["estimate"],
-).rename(columns={"estimate": "people - network", "p_larger": "P(people larger)"})[columns]  # fmt: skip
+table = (
+    effects[2]
+    .assign(
+        network=effects[0]["estimate"],
+        people=effects[1]["estimate"],
+    )
+    .rename(columns={"estimate": "people - network", "p_larger": "P(people larger)"})[columns]
+)
 table.round(3)
 
 # %% [markdown]
@@ -179,8 +198,9 @@ beside[["truth", "people - network", "lower", "upper"]].round(3)
 # planted nowhere:
 
 # %%
-gender = cb.compare(machine, human, "gender", opposite=True, population="new",
-                    names=("network", "people"))  # fmt: skip
+gender = cb.compare(
+    machine, human, "gender", opposite=True, population="new", names=("network", "people")
+)
 alike = cb.summarise(cb.equivalence(gender, (-0.2, 0.2)))
 assert (alike.loc[alike["unit"].isin(["residual sd", "total sd"]), "verdict"] == "equivalent").all()
 alike.loc[
@@ -240,9 +260,12 @@ f"plain correlation of mean scores and distances within cells: {plain:.2f}"
 conditional = cb.conditional_bias(joint, "race", reference="white")
 parts = {
     name: cb.summarise(conditional, of=of).set_index("race")[["estimate", "lower", "upper"]]
-    for name, of in {"on the distance": "on_distance", "on the score": "on_score",
-                     "at equal score": "conditional"}.items()
-}  # fmt: skip
+    for name, of in {
+        "on the distance": "on_distance",
+        "on the score": "on_score",
+        "at equal score": "conditional",
+    }.items()
+}
 at_equal, on_distance = parts["at equal score"], parts["on the distance"]
 assert on_distance.loc["black", "upper"] < 0
 assert at_equal.loc["asian", "upper"] < 0
@@ -322,13 +345,21 @@ own_group[["race", "annotator_race", "estimate", "lower", "upper"]].round(2)
 
 # %%
 moved = cb.simulate(
-    seeds=8, rng=3, impostors=2,
+    seeds=8,
+    rng=3,
+    impostors=2,
     levels={name: [-3, -1.5, 0, 1.5, 3] for name in ("age", "lighting", "pose", "smiling")},
     references={"age": 0},
-    systems=[cb.System("network", slopes={"pose": 0.06, "lighting": 0.015, "smiling": 0.03, "age": 0.09})],
-    people=cb.People(annotators=60, judgements=1, questions=(), slopes={
-        "pose": -0.4, "lighting": -0.1, "smiling": -0.2, "age": -0.6}),
-)  # fmt: skip
+    systems=[
+        cb.System("network", slopes={"pose": 0.06, "lighting": 0.015, "smiling": 0.03, "age": 0.09})
+    ],
+    people=cb.People(
+        annotators=60,
+        judgements=1,
+        questions=(),
+        slopes={"pose": -0.4, "lighting": -0.1, "smiling": -0.2, "age": -0.6},
+    ),
+)
 
 
 def by_step(frame):

@@ -30,9 +30,15 @@ import causalbias as cb
 
 def system(name, *biases):
     return cb.System(
-        name, genuine=0.40, impostor=0.92, threshold=0.70, slopes={"pose": 0.05},
-        sd_residual=(0.08, 0.09), pair_share=0.6, biases=biases,
-    )  # fmt: skip
+        name,
+        genuine=0.40,
+        impostor=0.92,
+        threshold=0.70,
+        slopes={"pose": 0.05},
+        sd_residual=(0.08, 0.09),
+        pair_share=0.6,
+        biases=biases,
+    )
 
 
 closer = cb.Bias("black impostors alike", -0.08, race="black", same_identity=False)
@@ -74,8 +80,19 @@ cb.plots.score_distributions(
 # %%
 rates = cb.error_rates(study, by="race")
 table = cb.summarise(rates)
-columns = ["rate_of", "system", "race", "estimate", "lower", "upper", "errors", "n",
-           "n_effective", "deft", "supported"]  # fmt: skip
+columns = [
+    "rate_of",
+    "system",
+    "race",
+    "estimate",
+    "lower",
+    "upper",
+    "errors",
+    "n",
+    "n_effective",
+    "deft",
+    "supported",
+]
 table[columns].round(4)
 
 # %% [markdown]
@@ -344,11 +361,14 @@ some = rng.random(len(first)) < 0.2  # of 719,400 pairs
 first, second = first[some], second[some]
 frame = pd.DataFrame(
     {
-        "seed_a": who[first], "seed_b": who[second], "group_a": whose[first],
-        "group_b": whose[second], "same_identity": who[first] == who[second],
+        "seed_a": who[first],
+        "seed_b": who[second],
+        "group_a": whose[first],
+        "group_b": whose[second],
+        "same_identity": who[first] == who[second],
         "distance": np.linalg.norm(images_of[first] - images_of[second], axis=1),
     }
-)  # fmt: skip
+)
 cohorts = {
     name: cb.summarise(cb.error_rates(frame, by="group", threshold=4.8, cohort=name, draws=300))
     for name in ("same", "cross", "all")

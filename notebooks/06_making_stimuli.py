@@ -276,9 +276,15 @@ pairs_moved = pairs_moved.dropna(subset=["attribute"])
 pilot = cb.fit("distance ~ tone*attribute + (1|seed)", pairs_moved)
 little = 0.1 * pairs_moved["distance"].mean()
 power = cb.design.power(
-    pilot, "tone", sizes=[10, 30, 90], reference="light", rope=(-little, little),
-    simulations=25, draws=400, seed=6,
-)  # fmt: skip
+    pilot,
+    "tone",
+    sizes=[10, 30, 90],
+    reference="light",
+    rope=(-little, little),
+    simulations=25,
+    draws=400,
+    seed=6,
+)
 assert power["width"].is_monotonic_decreasing
 assert power["decided"].iloc[-1] > power["decided"].iloc[0]
 assert (power["converged"] > 0.9).all()

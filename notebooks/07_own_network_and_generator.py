@@ -104,9 +104,12 @@ identity = rng.normal(size=(30, mine.latents))
 day = rng.normal(0, 0.25, size=(30, 3, mine.latents))
 latent = identity[shots["seed"]] + day[shots["seed"], shots["day"]]  # the same days for both tones
 faces = cb.stimuli.render(
-    mine, shots.rename(columns={"day": "level"}), latent, folder / "faces",
+    mine,
+    shots.rename(columns={"day": "level"}),
+    latent,
+    folder / "faces",
     controls={"tone": shots["tone"].map(TONES).to_numpy()},
-)  # fmt: skip
+)
 faces.head(3)
 
 # %% [markdown]
@@ -245,9 +248,11 @@ table.astype(float).round(2)
 fig, ax = plt.subplots(figsize=(5, 2.2))
 shown = table.astype(float).sort_values("estimate")
 ax.errorbar(
-    shown["estimate"], range(len(shown)), fmt="o",
+    shown["estimate"],
+    range(len(shown)),
+    fmt="o",
     xerr=[shown["estimate"] - shown["lower"], shown["upper"] - shown["estimate"]],
-)  # fmt: skip
+)
 ax.axvline(0, color="0.7", zorder=0)
 ax.set_yticks(range(len(shown)), shown.index)
 ax.set(
@@ -264,8 +269,9 @@ fig.tight_layout()
 # network:
 
 # %%
-between = cb.compare(fits["pixels"], fits["normalised"], "tone", reference="light",
-                     names=("pixels", "normalised"))  # fmt: skip
+between = cb.compare(
+    fits["pixels"], fits["normalised"], "tone", reference="light", names=("pixels", "normalised")
+)
 compared = cb.summarise(between, of="excess")
 assert (compared["upper"] < 0).sum() >= 3
 compared[["unit", "estimate", "lower", "upper"]].round(3)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from causalbias.writing import replacing
+from causalbias.io.atomic import replacing
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -47,16 +47,23 @@ class Stage:
 
 _FEW = ("omi/validation_artificial.csv", "omi/embeddings_dlib_validation_artificial.npz")
 _RATED = (
-    "omi/embeddings_dlib_faces.npz", "omi/attribute_means.csv", "omi/attribute_ratings.zip",
-)  # fmt: skip
+    "omi/embeddings_dlib_faces.npz",
+    "omi/attribute_means.csv",
+    "omi/attribute_ratings.zip",
+)
 STAGES = (
     Stage("simulated", "simulated", ("simulated",)),
     Stage("manipulation", "real", data=(*_FEW, "omi/chips")),
     Stage("against", "real", code=("docs/omi.py",), data=_FEW),
     Stage("false_matches", "real", code=("docs/error_rates.py",), data=_RATED),
-    Stage("peers", "peers", ("peers",), ("benchmarks/gaussian_full_size.py",),
-          versions=(*PACKAGES, *PEERS)),
-)  # fmt: skip
+    Stage(
+        "peers",
+        "peers",
+        ("peers",),
+        ("benchmarks/gaussian_full_size.py",),
+        versions=(*PACKAGES, *PEERS),
+    ),
+)
 
 
 def main() -> None:
@@ -77,9 +84,14 @@ def _default_data() -> Path:
 
 
 def build(
-    out: Path, data: Path, settings: dict[str, Any], *, png: bool = False,
-    only: tuple[str, ...] = tuple(one.name for one in STAGES), say: Callable[[str], None] = print,
-) -> Path:  # fmt: skip
+    out: Path,
+    data: Path,
+    settings: dict[str, Any],
+    *,
+    png: bool = False,
+    only: tuple[str, ...] = tuple(one.name for one in STAGES),
+    say: Callable[[str], None] = print,
+) -> Path:
     """Run the stages that are out of date and write the PDF.
 
     Parameters
@@ -130,9 +142,13 @@ def build(
 
 
 def run_stage(
-    stage: Stage, folder: Path, data: Path, settings: dict[str, Any], files: list[Path],
+    stage: Stage,
+    folder: Path,
+    data: Path,
+    settings: dict[str, Any],
+    files: list[Path],
     say: Callable[[str], None],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Results of a stage: those that are there, where their key is right, else new ones."""
     key = key_of(stage, settings, files, data)
     kept = folder / "results.json"
@@ -228,8 +244,11 @@ def git_state() -> str:
 
 CITED = re.compile(r'#?\b(num|holds|results-table|results-figure)\("([^"]+)"')
 _KINDS = {
-    "num": "numbers", "holds": "claims", "results-table": "tables", "results-figure": "figures",
-}  # fmt: skip
+    "num": "numbers",
+    "holds": "claims",
+    "results-table": "tables",
+    "results-figure": "figures",
+}
 
 
 def problems(text: str, results: dict[str, Any]) -> list[str]:
@@ -265,7 +284,7 @@ def compile_pdf(out: Path, png: bool) -> Path:
     if png:
         for old in out.glob("page-*.png"):
             old.unlink()
-        pages = typst.compile(out / "paper.typ", format="png", ppi=110, **same)  # fmt: skip
+        pages = typst.compile(out / "paper.typ", format="png", ppi=110, **same)
         for at, page in enumerate(pages if isinstance(pages, list) else [pages], start=1):
             _write(out / f"page-{at:02}.png", page)
     return out / "paper.pdf"

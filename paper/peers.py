@@ -25,9 +25,18 @@ def peers(settings: dict[str, Any], _: Path, __: Path | None) -> Results:
     found.table(
         "peers",
         ["rows", "by", "gives", "wall s", "CPU s", "sd seeds", "sd noise"],
-        [[f"{rows:,}", one["version"], benchmark.GIVES[name], plain(one["seconds"], 1),
-          plain(one["cpu"], 1), *_sds(one)] for rows, name, one in runs],
-    )  # fmt: skip
+        [
+            [
+                f"{rows:,}",
+                one["version"],
+                benchmark.GIVES[name],
+                plain(one["seconds"], 1),
+                plain(one["cpu"], 1),
+                *_sds(one),
+            ]
+            for rows, name, one in runs
+        ],
+    )
     truth = benchmark.TRUTH
     found.numbers |= {
         "peers.rows": " and to ".join(f"{rows:,}" for rows in sizes),
@@ -51,8 +60,14 @@ def _at(size: float, contenders: tuple[str, ...]) -> list[tuple[int, str, dict[s
         for contender in contenders:
             again = [*command, "--inside", contender]
             if contender == "lmer":
-                again = ["Rscript", "-e", benchmark.LMER, name, str(rows),
-                         str(benchmark.COEFFICIENTS)]  # fmt: skip
+                again = [
+                    "Rscript",
+                    "-e",
+                    benchmark.LMER,
+                    name,
+                    str(rows),
+                    str(benchmark.COEFFICIENTS),
+                ]
             runs.append((rows, contender, benchmark.measured(again)))
     return runs
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from simulated import study_of
 
 import causalbias as cb
-from causalbias.report.identity import tables_of
-from causalbias.studies.identity import analyse_identity
+from causalbias.analyses.identity.analysis import analyse_identity
+from causalbias.analyses.identity.report import tables_of
 
 HERE = Path(__file__).resolve().parent
 

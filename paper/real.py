@@ -13,7 +13,7 @@ from omi import comparisons
 from results import Results, chance, estimate, plain
 
 import causalbias as cb
-from causalbias.studies.manipulation import Manipulation, analyse_manipulation
+from causalbias.analyses.manipulation.analysis import Manipulation, analyse_manipulation
 
 SURE = 0.95  # probability from which on one is said to be the larger
 SHOWN = ("familiar", "outgoing")  # attributes whose faces are shown
@@ -41,10 +41,13 @@ def _sizes(found: Results, study: cb.Study) -> None:
     stimuli = cb.to_frame(study, "stimuli")
     per = human.groupby("attribute")["annotator"].nunique()
     counts = {
-        "raters": human["annotator"].nunique(), "raters-each": int(per.min()),
-        "seeds": stimuli["seed"].nunique(), "attributes": len(per), "faces": len(stimuli),
+        "raters": human["annotator"].nunique(),
+        "raters-each": int(per.min()),
+        "seeds": stimuli["seed"].nunique(),
+        "attributes": len(per),
+        "faces": len(stimuli),
         "levels": stimuli["level"].nunique(),
-    }  # fmt: skip
+    }
     found.numbers |= {f"omi.{name}": f"{n:,}" for name, n in counts.items()}
 
 
@@ -64,10 +67,17 @@ def _pushes(found: Results, folder: Path, result: Manipulation) -> None:
     found.table(
         "omi-pushes",
         ["attribute", "people (points)", "dlib (distance)", "distance per point", "beyond"],
-        [[str(at), estimate(human.loc[at], 1), estimate(machine.loc[at], 3),
-          estimate(ratio.loc[at], 3) if np.isfinite(ratio.loc[at, "upper"]) else "unbounded",
-          f"{lost.loc[at, 'failures']} of {lost.loc[at, 'n']}"] for at in order],
-    )  # fmt: skip
+        [
+            [
+                str(at),
+                estimate(human.loc[at], 1),
+                estimate(machine.loc[at], 3),
+                estimate(ratio.loc[at], 3) if np.isfinite(ratio.loc[at, "upper"]) else "unbounded",
+                f"{lost.loc[at, 'failures']} of {lost.loc[at, 'n']}",
+            ]
+            for at in order
+        ],
+    )
     found.numbers |= {
         "omi.threshold": plain(lost["threshold"].iloc[0], 1),
         "omi.system": system,
@@ -94,11 +104,13 @@ def _pushes(found: Results, folder: Path, result: Manipulation) -> None:
     found.claims["omi.outgoing-last"] = bool(order[-1] == SHOWN[1])
     found.claims["omi.lost-familiar"] = bool(lost["rate"].idxmax() == SHOWN[0])
     found.figure(
-        folder, "omi-pushes",
-        cb.plots.perceived_against_distance(result.human, result.machine.sel(system=system),
-                                            prob=result.prob),
+        folder,
+        "omi-pushes",
+        cb.plots.perceived_against_distance(
+            result.human, result.machine.sel(system=system), prob=result.prob
+        ),
         "Perceived change against distance, a point an attribute, with intervals of both.",
-    )  # fmt: skip
+    )
 
 
 def _percent(row: pd.Series) -> str:
@@ -120,9 +132,17 @@ def against(settings: dict[str, Any], folder: Path, data: Path) -> Results:
     found.table(
         "omi-against",
         ["attribute", "people", "dlib", "dlib minus people", "P(dlib larger)"],
-        [[str(at), estimate(people.loc[at]), estimate(network.loc[at]), estimate(table.loc[at]),
-          chance(table.loc[at, "p_larger"])] for at in order],
-    )  # fmt: skip
+        [
+            [
+                str(at),
+                estimate(people.loc[at]),
+                estimate(network.loc[at]),
+                estimate(table.loc[at]),
+                chance(table.loc[at, "p_larger"]),
+            ]
+            for at in order
+        ],
+    )
     every = draws["p_larger"].to_dataframe()["p_larger"].unstack("unit")
     agree = every[((every > SURE).all(axis=1)) | ((every < 1 - SURE).all(axis=1))]
     found.numbers |= {
@@ -140,9 +160,11 @@ def against(settings: dict[str, Any], folder: Path, data: Path) -> Results:
         table.loc[["age", "gender"], "p_larger"].between(1 - SURE, SURE).all()
     )
     found.figure(
-        folder, "omi-against", cb.plots.comparison(draws, rope=rope, prob=settings["prob"]),
+        folder,
+        "omi-against",
+        cb.plots.comparison(draws, rope=rope, prob=settings["prob"]),
         "Effects of each attribute on people and on dlib on a common scale, and the difference.",
-    )  # fmt: skip
+    )
     return found
 
 
@@ -160,9 +182,17 @@ def false_matches(settings: dict[str, Any], folder: Path, data: Path) -> Results
     found.table(
         "omi-rated",
         ["perceived group", "faces", "impostor pairs", "worth", "FMR % (interval)"],
-        [[str(at), f"{sizes[at]:,}", f"{row['n']:,.0f}", f"{row['n_effective']:,.0f}",
-          estimate(row, 1, times=100)] for at, row in table.iterrows()],
-    )  # fmt: skip
+        [
+            [
+                str(at),
+                f"{sizes[at]:,}",
+                f"{row['n']:,.0f}",
+                f"{row['n_effective']:,.0f}",
+                estimate(row, 1, times=100),
+            ]
+            for at, row in table.iterrows()
+        ],
+    )
     indices = cb.summarise(cb.fairness_indices(rates), prob=prob).set_index("index")
     narrow = plain_pairs["deft"].values
     found.numbers |= {
@@ -178,7 +208,9 @@ def false_matches(settings: dict[str, Any], folder: Path, data: Path) -> Results
         indices.loc["FMR max/min", "lower"] > indices.loc["FMR max/min", "if_equal"]
     )
     found.figure(
-        folder, "omi-rated", cb.plots.rate_heatmap(carried, prob=prob),
+        folder,
+        "omi-rated",
+        cb.plots.rate_heatmap(carried, prob=prob),
         "False match rate of each two perceived groups, as a heat map with intervals.",
-    )  # fmt: skip
+    )
     return found

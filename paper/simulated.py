@@ -7,8 +7,8 @@ import pandas as pd
 from results import Results, chance, estimate, plain
 
 import causalbias as cb
-from causalbias.report.identity import tables_of
-from causalbias.studies.identity import Identity, analyse_identity
+from causalbias.analyses.identity.analysis import Identity, analyse_identity
+from causalbias.analyses.identity.report import tables_of
 
 AGAINST = "white"
 
@@ -39,9 +39,13 @@ def study_of(settings: dict[str, Any], seed: int) -> cb.Study:
     ]
     people = cb.People(biases=tuple(cb.Bias(**bias) for bias in settings["people"]), questions=())
     return cb.simulate(
-        settings["seeds"], rng=seed, systems=systems, people=people, levels=settings["levels"],
+        settings["seeds"],
+        rng=seed,
+        systems=systems,
+        people=people,
+        levels=settings["levels"],
         impostors=settings["impostors"],
-    )  # fmt: skip
+    )
 
 
 def size(found: Results, study: cb.Study) -> None:
@@ -70,9 +74,19 @@ def effects(found: Results, folder: Path, result: Identity) -> None:
     found.table(
         "sim-effects",
         ["who", "pairs", "race", "gender", "effect (interval)", "truth", "held"],
-        [[r["side"], r["pairs"], r["race"], r["gender"], estimate(r, 3), plain(r["truth"], 3),
-          "yes" if r["covered"] else "no"] for r in rows],
-    )  # fmt: skip
+        [
+            [
+                r["side"],
+                r["pairs"],
+                r["race"],
+                r["gender"],
+                estimate(r, 3),
+                plain(r["truth"], 3),
+                "yes" if r["covered"] else "no",
+            ]
+            for r in rows
+        ],
+    )
     every = pd.concat([tables["truth"], tables["truth_dose"]])
     found.numbers |= {
         "sim.held": f"{int(every['covered'].sum())}",
@@ -94,12 +108,15 @@ def effects(found: Results, folder: Path, result: Identity) -> None:
     found.figure(
         folder,
         "sim-effects",
-        cb.plots.group_effects(result.machine, truth=truth.rename(columns={"side": "system"}).query(
-            "system != 'people'"), prob=result.prob,
-            xlabel=f"change of distance against {result.reference}"),
+        cb.plots.group_effects(
+            result.machine,
+            truth=truth.rename(columns={"side": "system"}).query("system != 'people'"),
+            prob=result.prob,
+            xlabel=f"change of distance against {result.reference}",
+        ),
         "Effects of race on the distance of genuine and impostor pairs, by race, gender and "
         "network, with intervals and the true values as crosses.",
-    )  # fmt: skip
+    )
 
 
 def rates(found: Results, folder: Path, study: cb.Study, settings: dict[str, Any]) -> None:
@@ -111,9 +128,18 @@ def rates(found: Results, folder: Path, study: cb.Study, settings: dict[str, Any
     found.table(
         "sim-rates",
         ["network", "race", "gender", "pairs", "worth", "FMR % (interval)"],
-        [[r["system"], r["race"], r["gender"], f"{r['n']:,.0f}", f"{r['n_effective']:,.0f}",
-          rate_text(r)] for _, r in false.iterrows()],
-    )  # fmt: skip
+        [
+            [
+                r["system"],
+                r["race"],
+                r["gender"],
+                f"{r['n']:,.0f}",
+                f"{r['n_effective']:,.0f}",
+                rate_text(r),
+            ]
+            for _, r in false.iterrows()
+        ],
+    )
     found.numbers["sim.target"] = plain(100 * one["target"], 0)
     indices = cb.summarise(cb.fairness_indices(got), prob=settings["prob"])
     gini = indices[indices["index"] == "FMR Gini"].set_index("system")
@@ -124,9 +150,11 @@ def rates(found: Results, folder: Path, study: cb.Study, settings: dict[str, Any
     found.claims["sim.gini-first-unequal"] = bool(first["lower"] > first["if_equal"])
     found.claims["sim.gini-second-equal"] = bool(second["lower"] < second["if_equal"])
     found.figure(
-        folder, "sim-rates", cb.plots.group_rates(got.sel(rate_of=["FMR"]), prob=settings["prob"]),
+        folder,
+        "sim-rates",
+        cb.plots.group_rates(got.sel(rate_of=["FMR"]), prob=settings["prob"]),
         "False match rate by race, gender and network, with intervals.",
-    )  # fmt: skip
+    )
 
 
 def rate_text(row: pd.Series) -> str:
@@ -143,9 +171,14 @@ def against_people(
     parts = {}
     for system in result.machine["system"].values:
         parts[str(system)] = cb.compare(
-            result.fits["people, impostor"], result.fits[f"{system}, impostor"], "race",
-            by="gender", reference=AGAINST, opposite=True, names=("people", "network"),
-        )  # fmt: skip
+            result.fits["people, impostor"],
+            result.fits[f"{system}, impostor"],
+            "race",
+            by="gender",
+            reference=AGAINST,
+            opposite=True,
+            names=("people", "network"),
+        )
     rows, chances = [], {}
     for system, draws in parts.items():
         one = draws.sel(unit="residual sd")
@@ -155,8 +188,17 @@ def against_people(
         )
         for (race, gender), row in table.iterrows():
             at = (race, gender)
-            rows.append([system, race, gender, estimate(people.loc[at]), estimate(network.loc[at]),
-                         estimate(row), chance(row["p_larger"])])  # fmt: skip
+            rows.append(
+                [
+                    system,
+                    race,
+                    gender,
+                    estimate(people.loc[at]),
+                    estimate(network.loc[at]),
+                    estimate(row),
+                    chance(row["p_larger"]),
+                ]
+            )
             key = f"sim.against.{_key(system)}.{race}-{gender}"
             found.numbers[key] = estimate(row)
             found.numbers[f"{key}.p"] = chance(row["p_larger"])
@@ -173,12 +215,16 @@ def against_people(
     stacked = stacked.drop_vars(["group", "race", "gender"]).assign_coords(group=labels)
     draws = stacked.expand_dims(unit=["residual sd"]).assign_attrs(first.attrs)
     found.figure(
-        folder, "sim-against",
-        cb.plots.comparison(draws.assign_attrs(b=first_system(result)), prob=settings["prob"],
-                            xlabel="effect of race (sd of noise)"),
+        folder,
+        "sim-against",
+        cb.plots.comparison(
+            draws.assign_attrs(b=first_system(result)),
+            prob=settings["prob"],
+            xlabel="effect of race (sd of noise)",
+        ),
         "Effects of race on impostor pairs on a common scale, people and the first network, and "
         "their difference.",
-    )  # fmt: skip
+    )
 
 
 def first_system(result: Identity) -> str:

@@ -62,16 +62,27 @@ def write_experiment():
         random = np.random.default_rng(rng)
         truth = Truth(
             human={
-                ("smiling", 1): 12.0, ("smiling", 2): 25.0, ("beard", 1): -4.0,
-                ("beard", 2): 6.0, ("hair-length", 1): 3.0, ("hair-length", 2): 9.0,
+                ("smiling", 1): 12.0,
+                ("smiling", 2): 25.0,
+                ("beard", 1): -4.0,
+                ("beard", 2): 6.0,
+                ("hair-length", 1): 3.0,
+                ("hair-length", 2): 9.0,
             },
             machine={
-                ("smiling", 1): 0.30, ("smiling", 2): 0.45, ("beard", 1): 0.55,
-                ("beard", 2): 0.80, ("hair-length", 1): 0.35, ("hair-length", 2): 0.40,
+                ("smiling", 1): 0.30,
+                ("smiling", 2): 0.45,
+                ("beard", 1): 0.55,
+                ("beard", 2): 0.80,
+                ("hair-length", 1): 0.35,
+                ("hair-length", 2): 0.40,
             },
             sd_rater={"smiling": 6.0, "beard": 3.0, "hair-length": 9.0},
-            sd_response=2.5, sd_seed=0.05, sd_cell=0.04, sd_distance=0.03,
-        )  # fmt: skip
+            sd_response=2.5,
+            sd_seed=0.05,
+            sd_cell=0.04,
+            sd_distance=0.03,
+        )
         _responses(truth, random).to_csv(root / f"{stem}.csv", index=False)
         name, embedding = _embeddings(truth, random)
         np.savez(
@@ -169,12 +180,16 @@ def family_frame():
     latent = mixed - 0.3 + random.logistic(0, 1, n)
     return pd.DataFrame(
         {
-            "x": x, "kind": kind, "g": [f"g{i:02d}" for i in group], "trials": trials,
-            "hit": random.binomial(1, chance_mixed), "hits": random.binomial(trials, chance),
+            "x": x,
+            "kind": kind,
+            "g": [f"g{i:02d}" for i in group],
+            "trials": trials,
+            "hit": random.binomial(1, chance_mixed),
+            "hits": random.binomial(trials, chance),
             "share": random.beta(chance * 12, (1 - chance) * 12),
             "mark": np.searchsorted(FAMILY_TRUTH["threshold"], latent),
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="session")

@@ -79,18 +79,45 @@ def test_what_was_meant_is_done_where_it_is_clear(things):
 
 # What takes one thing first, by name of its parameter.
 OF_A_FIT = (
-    "predictions", "effects", "dose", "heterogeneity", "variance_shares", "summary", "check",
-    "failures", "rerun", "with_predictive", "with_log_likelihood", "influence", "sensitivity",
-    "prior_sensitivity", "separation", "counterfactual", "interaction", "compare", "design.power",
-)  # fmt: skip
+    "predictions",
+    "effects",
+    "dose",
+    "heterogeneity",
+    "variance_shares",
+    "summary",
+    "check",
+    "failures",
+    "rerun",
+    "with_predictive",
+    "with_log_likelihood",
+    "influence",
+    "sensitivity",
+    "prior_sensitivity",
+    "separation",
+    "counterfactual",
+    "interaction",
+    "compare",
+    "design.power",
+)
 OF_DRAWS = ("summarise", "table", "hypotheses", "equivalence")
 OF_ROWS = ("error_rates", "det", "equal_error_rate", "group_pair_rates")
 FIGURES = tuple(f"plots.{name}" for name in cb.plots.__all__ if name not in ("render", "write"))
 FURTHER = {
-    "variable": "x", "by": "x", "cell": {"x": 1}, "against": {"x": 0}, "between": "x", "b": None,
-    "expressions": {"a": "effect[1]"}, "rope": (-1, 1), "estimand": len, "sizes": [4],
-    "threshold": 0.5, "dim": "x", "draws": None, "machine": None,
-}  # fmt: skip
+    "variable": "x",
+    "by": "x",
+    "cell": {"x": 1},
+    "against": {"x": 0},
+    "between": "x",
+    "b": None,
+    "expressions": {"a": "effect[1]"},
+    "rope": (-1, 1),
+    "estimand": len,
+    "sizes": [4],
+    "threshold": 0.5,
+    "dim": "x",
+    "draws": None,
+    "machine": None,
+}
 
 
 @pytest.mark.parametrize("name", [*OF_A_FIT, *OF_DRAWS, *OF_ROWS, *FIGURES])
@@ -99,9 +126,10 @@ def test_nothing_ends_in_a_librarys_error_whatever_it_is_given(name, things):
     for part in name.split("."):
         function = getattr(function, part)
     first, *others = [
-        one for one in inspect.signature(function).parameters.values()
+        one
+        for one in inspect.signature(function).parameters.values()
         if one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-    ]  # fmt: skip
+    ]
     taken = OF_A_FIT * (name in OF_A_FIT) or ()
     for what, thing in things.items():
         if taken and what == "fit":

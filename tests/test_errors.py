@@ -76,7 +76,7 @@ def test_what_is_no_path_is_named(path):
 def test_commands_know_the_tilde_too(tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
-    from causalbias.cli import app
+    from causalbias.cli.main import app
 
     monkeypatch.setenv("HOME", str(tmp_path))
     cb.save(cb.demo_study(), "~/demo.nc")

@@ -49,9 +49,14 @@ def one_seed(frame):
 
 def pairs(study, change):
     return cb.joint(
-        change(cb.joint_rows(study, "ResNet-34")), "race", groups={"seed": "seed"},
-        subset="same_identity", draws=20, warmup=20, chains=1,
-    )  # fmt: skip
+        change(cb.joint_rows(study, "ResNet-34")),
+        "race",
+        groups={"seed": "seed"},
+        subset="same_identity",
+        draws=20,
+        warmup=20,
+        chains=1,
+    )
 
 
 def one_annotator(one):
@@ -93,32 +98,38 @@ REFUSED = {
     "consensus, none": (lambda s: cb.consensus(human(s, none)), "no answer to question"),
     "graded_response, none": (lambda s: cb.graded_response(human(s, none)), "no answer"),
     "rates, one seed": (
-        lambda s: cb.error_rates(distances(s, one_seed), by="race", fmr=0.05), "no impostor pairs"
+        lambda s: cb.error_rates(distances(s, one_seed), by="race", fmr=0.05),
+        "no impostor pairs",
     ),
     "det, one seed": (lambda s: cb.det(distances(s, one_seed), "race"), "no group has both"),
     "rates, few pairs": (lambda s: cb.error_rates(s, by="race", fmr=1e-4), "do not support"),
     "threshold, no spread": (
-        lambda s: cb.threshold_at(distances(s, same), 0.01), "do not support a false match rate"
+        lambda s: cb.threshold_at(distances(s, same), 0.01),
+        "do not support a false match rate",
     ),
     "equal error rate, no spread": (
-        lambda s: cb.equal_error_rate(distances(s, same), "race"), "all distances are the same"
+        lambda s: cb.equal_error_rate(distances(s, same), "race"),
+        "all distances are the same",
     ),
     "curves, too few errors": (
-        lambda s: cb.plots.det_curves(cb.det(s, "race", draws=50)), "too few errors for any group"
+        lambda s: cb.plots.det_curves(cb.det(s, "race", draws=50)),
+        "too few errors for any group",
     ),
     "joint, no spread of distances": (lambda s: pairs(s, same), "every distance is 0.5"),
     "joint, no spread of scores": (
-        lambda s: pairs(s, lambda one: one.assign(score=2.0)), "every score is 2"
+        lambda s: pairs(s, lambda one: one.assign(score=2.0)),
+        "every score is 2",
     ),
     "joint, one pair": (
         lambda s: pairs(s, lambda one: one[one["same_identity"] & (one["answers"] > 1)][:1]),
         "so nothing can be estimated",
     ),
     "joint, one level": (
-        lambda s: pairs(s, lambda one: one[one["race"] == "white"]), "one level only"
+        lambda s: pairs(s, lambda one: one[one["race"] == "white"]),
+        "one level only",
     ),
     "joint, all missing": (lambda s: pairs(s, missing), "no pair has distance, answers"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -166,9 +177,11 @@ def rows():
     frame = pd.DataFrame({"x": x, "g": group, "k": np.tile(["a", "b"], 30), "trials": 8})
     chance = 1 / (1 + np.exp(-x))
     return frame.assign(
-        gaussian=x + rng.normal(size=60), bernoulli=rng.binomial(1, chance),
-        binomial=rng.binomial(8, chance), cumulative=rng.integers(0, 4, 60),
-    )  # fmt: skip
+        gaussian=x + rng.normal(size=60),
+        bernoulli=rng.binomial(1, chance),
+        binomial=rng.binomial(8, chance),
+        cumulative=rng.integers(0, 4, 60),
+    )
 
 
 def response(family):

@@ -38,9 +38,10 @@ def public_names() -> list[str]:
     for module in sorted(cb._MODULES):
         home = getattr(cb, module)
         inside = getattr(home, "__all__", None) or [
-            name for name, one in vars(home).items()
+            name
+            for name, one in vars(home).items()
             if inspect.isfunction(one) and one.__module__ == home.__name__ and name[0] != "_"
-        ]  # fmt: skip
+        ]
         found |= {f"{module}.{name}": getattr(home, name) for name in inside}
     lines = []
     for name, one in sorted(found.items()):

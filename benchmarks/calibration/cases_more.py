@@ -31,15 +31,24 @@ def joint(replicate: int) -> list[Record]:
     answers = [latent[i, 0] + noise * rng.standard_normal(n) for i, n in enumerate(count)]
     rows = pd.DataFrame(
         {
-            "seed": seed, "race": np.array(["asian", "black"])[race], "pose": pose,
-            "distance": latent[:, 1], "answers": count, "score": [one.mean() for one in answers],
+            "seed": seed,
+            "race": np.array(["asian", "black"])[race],
+            "pose": pose,
+            "distance": latent[:, 1],
+            "answers": count,
+            "score": [one.mean() for one in answers],
             "within": [((one - one.mean()) ** 2).sum() for one in answers],
         }
-    )  # fmt: skip
+    )
     found = cb.joint(
-        rows, "race + pose", groups={"seed": "seed"}, draws=500, warmup=300, chains=2,
+        rows,
+        "race + pose",
+        groups={"seed": "seed"},
+        draws=500,
+        warmup=300,
+        chains=2,
         seed=replicate,
-    )  # fmt: skip
+    )
     of = {"seed": of_seed, "pair": of_pair}
 
     def part(row, value):
@@ -49,25 +58,30 @@ def joint(replicate: int) -> list[Record]:
     terms = dict(zip(posterior["term"].values, (0, 1, 2), strict=True))
     outcomes = {"score": 0, "distance": 1}
     records = of_draws(
-        "joint: coefficients", posterior[["coefficient"]],
+        "joint: coefficients",
+        posterior[["coefficient"]],
         lambda row: coefficient[terms[row["term"]], outcomes[row["outcome"]]],
-    )  # fmt: skip
+    )
     records += of_draws(
-        "joint: sd, {source}", posterior[["sd"]],
+        "joint: sd, {source}",
+        posterior[["sd"]],
         lambda row: part(row, lambda m: np.sqrt(m[(outcomes[row["outcome"]],) * 2])),
-    )  # fmt: skip
+    )
     records += of_draws(
-        "joint: correlation, {source}", posterior[["correlation"]],
+        "joint: correlation, {source}",
+        posterior[["correlation"]],
         lambda row: part(row, lambda m: m[0, 1] / np.sqrt(m[0, 0] * m[1, 1])),
-    )  # fmt: skip
+    )
     records += of_draws("joint: noise of an answer", posterior[["noise"]], lambda _: noise)
     total = of_seed + of_pair
     slope = total[0, 1] / total[0, 0]
     bias = cb.conditional_bias(found, "race")
     records += of_draws(
-        "conditional_bias", bias, lambda _: coefficient[1, 1] - slope * coefficient[1, 0],
+        "conditional_bias",
+        bias,
+        lambda _: coefficient[1, 1] - slope * coefficient[1, 0],
         "conditional",
-    )  # fmt: skip
+    )
     return records + of_draws(
         "conditional_bias: slope on the score", bias[["slope"]], lambda _: slope
     )
@@ -107,9 +121,10 @@ def pilot(replicate: int) -> list[Record]:
     own = (step * directions["weight"].to_numpy()).sum(axis=1)
     moved = step @ weight.T / own[:, None]
     found = of_table(
-        "stimuli.predicted_leaks", lambda prob: cb.stimuli.predicted_leaks(directions, prob=prob),
+        "stimuli.predicted_leaks",
+        lambda prob: cb.stimuli.predicted_leaks(directions, prob=prob),
         lambda row: moved[names.index(row["attribute"]), names.index(row["question"])],
-    )  # fmt: skip
+    )
     at = np.repeat(np.linspace(0, 3, 7), 20)
     score = curve(at) + rng.normal(0, 12, len(at))
     fine = np.linspace(0, 3, 3001)
@@ -119,9 +134,10 @@ def pilot(replicate: int) -> list[Record]:
         lambda prob: cb.stimuli.equal_steps(at, score, 5, prob=prob, rng=replicate).rename(
             columns={"displacement": "estimate"}
         ),
-        lambda row: np.interp(row["score"], curve(fine), fine) if row["index"] in (1, 2, 3)
-        else np.nan,
-    )  # fmt: skip
+        lambda row: (
+            np.interp(row["score"], curve(fine), fine) if row["index"] in (1, 2, 3) else np.nan
+        ),
+    )
 
 
 def curve(at: np.ndarray) -> np.ndarray:
@@ -147,9 +163,14 @@ PEOPLE = cb.People(
 def release(replicate: int) -> list[Record]:
     """A simulated release: failed renders, failures to enrol, dropouts and missing answers."""
     study = cb.simulate(
-        16, rng=replicate, systems=(SYSTEM,), people=PEOPLE, levels=LEVELS, impostors=6,
+        16,
+        rng=replicate,
+        systems=(SYSTEM,),
+        people=PEOPLE,
+        levels=LEVELS,
+        impostors=6,
         missing_renders=0.05,
-    )  # fmt: skip
+    )
     truth = study["truth"].to_dataset()
     return [*distances(study, truth, replicate), *answers(study, truth, replicate)]
 
@@ -182,8 +203,9 @@ def answers(study: cb.Study, truth: xr.Dataset, seed: int) -> list[Record]:
     fit = cb.fit(
         "score ~ race*gender + step + (1|mm(seed_a, seed_b)) + (1|mm(face_a, face_b)) + (1|pair)"
         " + (1|annotator)",
-        frame, seed=seed,
-    )  # fmt: skip
+        frame,
+        seed=seed,
+    )
     true = contrasts(truth["score"].sel(same_identity=False), frame, "race", "white")
     return of_draws(
         "release: race, people's answers",
@@ -202,12 +224,13 @@ def checks(replicate: int, leak: float = 0.0, seeds: int = 20) -> list[Record]:
     faces = pd.MultiIndex.from_product(
         [range(seeds), ["a", "b"], ["age", "smiling"], levels],
         names=["seed", "race", "attribute", "level"],
-    ).to_frame(index=False)  # fmt: skip
+    ).to_frame(index=False)
     faces.insert(0, "stimulus", [f"f{k}" for k in range(len(faces))])
     study = cb.make_study(
-        factors=["seed", "race", "attribute", "level"], stimuli=faces,
+        factors=["seed", "race", "attribute", "level"],
+        stimuli=faces,
         references={"age": 0.0, "smiling": 0.0},
-    )  # fmt: skip
+    )
     effect = {("age", "age"): 1.0, ("smiling", "expression"): 0.8, ("age", "expression"): leak}
     parts = []
     for question in ("age", "expression"):
@@ -228,10 +251,12 @@ def checks(replicate: int, leak: float = 0.0, seeds: int = 20) -> list[Record]:
         )
     scores = pd.concat(parts)
     found = of_table(
-        "checks.dose", lambda prob: cb.checks.dose(study, scores, prob=prob),
+        "checks.dose",
+        lambda prob: cb.checks.dose(study, scores, prob=prob),
         lambda row: effect[row["attribute"], row["question"]] * row["level"],
-    )  # fmt: skip
+    )
     return found + of_table(
-        "checks.leaks", lambda prob: cb.checks.leaks(study, scores, prob=prob),
+        "checks.leaks",
+        lambda prob: cb.checks.leaks(study, scores, prob=prob),
         lambda row: 2 * effect.get((row["attribute"], row["question"]), 0.0),
-    )  # fmt: skip
+    )

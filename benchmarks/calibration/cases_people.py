@@ -32,18 +32,18 @@ def people(replicate: int) -> list[Record]:
         "reliability: {measure}",
         lambda prob: cb.reliability(alike, prob=prob, resamples=600, seed=replicate),
         lambda row: true[row["measure"]],
-    )  # fmt: skip
+    )
     found += of_table(
         "hcic: mean of all annotators, each item",
         lambda prob: cb.hcic(alike, prob=prob).rename(columns={"mean": "estimate"}),
         lambda row: mean[int(row["stimulus"][1:])],
-    )  # fmt: skip
+    )
     differ = study_of(latent, each, rng, annotators=items * each // 20)
     found += of_table(
         "graded_response: mean of a typical annotator, each item",
         lambda prob: items_of(cb.graded_response(differ, prob=prob)),
         lambda row: mean[int(row["stimulus"][1:])],
-    )  # fmt: skip
+    )
     return found + consistency(rng, replicate)
 
 
@@ -67,12 +67,16 @@ def study_of(latent: np.ndarray, each: int, rng: np.random.Generator, annotators
     return cb.make_study(
         factors=["seed"],
         stimuli=pd.DataFrame({"stimulus": names, "seed": np.arange(len(latent))}),
-        judgements=pd.DataFrame({
-            "stimulus": names[items], "question": "identity", "score": score.astype(float),
-            "annotator": [f"p{k}" for k in who],
-        }),
+        judgements=pd.DataFrame(
+            {
+                "stimulus": names[items],
+                "question": "identity",
+                "score": score.astype(float),
+                "annotator": [f"p{k}" for k in who],
+            }
+        ),
         scales=(0, 4),
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -113,7 +117,8 @@ def consistency(rng: np.random.Generator, seed: int) -> list[Record]:
     expected = chance.prod() + (1 - chance).prod()
     return of_table(
         "error_consistency",
-        lambda prob: cb.error_consistency(frame, "a", "b", clusters="seed", prob=prob, seed=seed)
-        .rename(columns={"kappa": "estimate"}),
+        lambda prob: cb.error_consistency(
+            frame, "a", "b", clusters="seed", prob=prob, seed=seed
+        ).rename(columns={"kappa": "estimate"}),
         lambda _: (observed - expected) / (1 - expected),
-    )  # fmt: skip
+    )

@@ -23,9 +23,11 @@ SETTINGS = {
     "unequal rates, 80 seeds a group": ({"a": 0.01, "b": 0.04, "c": 0.1}, 80, 0.1),
     "equal rates, 40 seeds a group": ({"a": 0.04, "b": 0.04, "c": 0.04}, 40, 0.1),
     "unequal rates, 40 seeds a group, no effects of seeds": (
-        {"a": 0.01, "b": 0.04, "c": 0.1}, 40, 0.0,
+        {"a": 0.01, "b": 0.04, "c": 0.1},
+        40,
+        0.0,
     ),
-}  # fmt: skip
+}
 
 
 def rates(replicate: int) -> list[Record]:
@@ -42,9 +44,10 @@ def rates(replicate: int) -> list[Record]:
         return float(norm.sf(at - 5 - z[group]))
 
     found = of_draws(
-        "error_rates: {rate_of}", cb.error_rates(frame, "group", threshold=AT, seed=replicate),
+        "error_rates: {rate_of}",
+        cb.error_rates(frame, "group", threshold=AT, seed=replicate),
         lambda row: {"FMR": fmr, "FNMR": fnmr}[row["rate_of"]](row["group"]),
-    )  # fmt: skip
+    )
     failed = rng.uniform(size=len(frame)) < FAILED
     fails = frame.assign(
         distance=frame["distance"].mask(failed), status=np.where(failed, "no face found", "ok")
@@ -52,32 +55,39 @@ def rates(replicate: int) -> list[Record]:
     found += of_draws(
         "error_rates: {rate_of}",
         cb.error_rates(fails, "group", threshold=AT, generalised=True, seed=replicate),
-        lambda row: (1 - FAILED) * fmr(row["group"]) if row["rate_of"] == "GFMR"
-        else FAILED + (1 - FAILED) * fnmr(row["group"]),
-    )  # fmt: skip
+        lambda row: (
+            (1 - FAILED) * fmr(row["group"])
+            if row["rate_of"] == "GFMR"
+            else FAILED + (1 - FAILED) * fnmr(row["group"])
+        ),
+    )
     at_target = cb.error_rates(frame, "group", fmr=0.05, seed=replicate)
     found += of_draws(
-        "error_rates: {rate_of} at the threshold of a target", at_target,
+        "error_rates: {rate_of} at the threshold of a target",
+        at_target,
         lambda row: {"FMR": fmr, "FNMR": fnmr}[row["rate_of"]](row["group"], row["threshold"]),
-    )  # fmt: skip
+    )
     pooled = optimize.brentq(lambda at: np.mean([fmr(g, at) for g in true]) - 0.05, 0, 9)
     found += of_draws(
-        "threshold_at: pooled", cb.threshold_at(frame, 0.05, by="group", seed=replicate),
+        "threshold_at: pooled",
+        cb.threshold_at(frame, 0.05, by="group", seed=replicate),
         lambda _: pooled,
-    )  # fmt: skip
+    )
     found += of_draws(
         "threshold_at: per group",
         cb.threshold_at(frame, 0.05, by="group", per_group=True, cohort="same", seed=replicate),
         lambda row: 5 - z[row["group"]] + norm.ppf(0.05),
-    )  # fmt: skip
+    )
     found += of_draws(
-        "det", cb.det(frame, "group", fmr=[0.02, 0.1], seed=replicate),
+        "det",
+        cb.det(frame, "group", fmr=[0.02, 0.1], seed=replicate),
         lambda row: norm.sf(norm.ppf(row["fmr"]) - 2 * z[row["group"]]),
-    )  # fmt: skip
+    )
     found += of_draws(
-        "equal_error_rate", cb.equal_error_rate(frame, "group", seed=replicate),
+        "equal_error_rate",
+        cb.equal_error_rate(frame, "group", seed=replicate),
         lambda row: true[row["group"]],
-    )  # fmt: skip
+    )
     return found + ratios(frame, true, replicate) + cross(effect, rng, replicate)
 
 
@@ -87,11 +97,13 @@ def ratios(frame: pd.DataFrame, true: dict[str, float], seed: int) -> list[Recor
     found, own = [], cb.error_rates(frame, "group", threshold=AT, seed=seed)
     for to, base in (("geometric mean", np.exp(np.log(values).mean())), ("best", values.min())):
         found += of_draws(
-            f"rate_ratios: to {to}", cb.rate_ratios(own, to=to),
+            f"rate_ratios: to {to}",
+            cb.rate_ratios(own, to=to),
             # the best group's own ratio is one by definition
-            lambda row, t=to, b=base: true[row["group"]] / b
-            if t != "best" or row["lower"] < row["upper"] else np.nan,
-        )  # fmt: skip
+            lambda row, t=to, b=base: (
+                true[row["group"]] / b if t != "best" or row["lower"] < row["upper"] else np.nan
+            ),
+        )
     n, apart = len(values), np.abs(values[:, None] - values).sum()
     gini = apart / (2 * n * (n - 1) * values.mean())
     to_mean = values.max() / np.exp(np.log(values).mean())
@@ -115,13 +127,17 @@ def cross(effect: float, rng: np.random.Generator, seed: int) -> list[Record]:
     noise = rng.normal(0, np.sqrt(1 - 2 * effect), len(first))
     frame = pd.DataFrame(
         {
-            "seed_a": first, "seed_b": second, "group_a": group[first], "group_b": group[second],
+            "seed_a": first,
+            "seed_b": second,
+            "group_a": group[first],
+            "group_b": group[second],
             "same_identity": False,
             "distance": 5 - norm.ppf([rate[k] for k in key]) + own[first] + own[second] + noise,
         }
-    )  # fmt: skip
+    )
     return of_draws(
-        "group_pair_rates", cb.group_pair_rates(frame, "group", threshold=AT, seed=seed),
+        "group_pair_rates",
+        cb.group_pair_rates(frame, "group", threshold=AT, seed=seed),
         # the cube holds both ways round
         lambda row: rate[row["group"], row["other"]] if row["group"] <= row["other"] else np.nan,
-    )  # fmt: skip
+    )

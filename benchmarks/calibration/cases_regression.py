@@ -56,8 +56,11 @@ def slope_of_effect(
     world: World, outcome: Outcome, population: str, pose: float, race: str
 ) -> float:
     """Effect of a pose against 0, in a race more than in asian faces."""
-    mean = {(p, r): world.mean(outcome, population, pose=p, race=r)
-            for p in (pose, 0.0) for r in (race, "asian")}  # fmt: skip
+    mean = {
+        (p, r): world.mean(outcome, population, pose=p, race=r)
+        for p in (pose, 0.0)
+        for r in (race, "asian")
+    }
     return mean[pose, race] - mean[0.0, race] - mean[pose, "asian"] + mean[0.0, "asian"]
 
 
@@ -75,43 +78,48 @@ def linear(fit: cb.Fit, world: World) -> list[Record]:
     for population in ("these", "typical"):
         draws = cb.effects(fit, "race", population=population)
         found += of_draws(
-            f"effects: response, {population}", draws,
+            f"effects: response, {population}",
+            draws,
             lambda row, p=population: effect(world, identity, p, row["race"]),
-        )  # fmt: skip
+        )
     found += of_draws(
         "hypotheses: difference of two effects",
         cb.hypotheses(draws, {"d": 'effect["black"] - effect["white"]'}),
         lambda _: effect(world, identity, "typical", "black", "white"),
     )
     found += of_draws(
-        "effects: latent, typical", cb.effects(fit, "race", scale="latent", population="typical"),
+        "effects: latent, typical",
+        cb.effects(fit, "race", scale="latent", population="typical"),
         lambda row: effect(world, identity, "typical", row["race"]) / world.sigma,
-    )  # fmt: skip
+    )
     found += of_draws(
         "interaction: response, these",
         cb.interaction(fit, "pose", "race", population="these"),
         lambda row: slope_of_effect(world, identity, "these", row["pose"], row["race"]),
-    )  # fmt: skip
+    )
     one, other = {"race": "black", "gender": "female"}, {"race": "white", "gender": "male"}
     found += of_draws(
         "counterfactual: response, these",
         cb.counterfactual(fit, one, other, population="these"),
         lambda _: world.mean(identity, "these", **one) - world.mean(identity, "these", **other),
-    )  # fmt: skip
+    )
     curve = cb.dose(fit, "pose", by="race", grid=[0.0, 1.5], population="these")
     return [
         *found,
         *of_draws(
-            "dose: prediction", curve,
+            "dose: prediction",
+            curve,
             lambda row: world.mean(
                 identity, "these", world.rows[world.rows["race"] == row["race"]], pose=row["pose"]
             ),
         ),
         *of_draws(
-            "dose: average slope", curve,
-            lambda row: world.slope + world.turn[RACES.index(row["race"])], "average_slope",
+            "dose: average slope",
+            curve,
+            lambda row: world.slope + world.turn[RACES.index(row["race"])],
+            "average_slope",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def rates(fit: cb.Fit, world: World) -> list[Record]:
@@ -129,40 +137,50 @@ def rates(fit: cb.Fit, world: World) -> list[Record]:
             lambda row, p=population: effect(world, below, p, row["race"]),
         )
     found += of_draws(
-        "predictions: FMR, new", cb.predictions(fit, "race", population="new", **scale),
+        "predictions: FMR, new",
+        cb.predictions(fit, "race", population="new", **scale),
         lambda row: world.mean(below, "new", world.rows[world.rows["race"] == row["race"]]),
-    )  # fmt: skip
+    )
     found += of_draws(
-        "interaction: FMR, new", cb.interaction(fit, "pose", "race", population="new", **scale),
+        "interaction: FMR, new",
+        cb.interaction(fit, "pose", "race", population="new", **scale),
         lambda row: slope_of_effect(world, below, "new", row["pose"], row["race"]),
-    )  # fmt: skip
+    )
     return found
 
 
 def spread(fit: cb.Fit, world: World) -> list[Record]:
     """Heterogeneity between the study's seeds, and shares of variance."""
     each = {
-        race: np.array([
-            (world.fixed(own.assign(race=race)) - world.fixed(own.assign(race="asian"))
-             + world.groups(own.assign(race=race)) - world.groups(own.assign(race="asian"))).mean()
-            for _, own in world.rows.groupby("seed")
-        ])
+        race: np.array(
+            [
+                (
+                    world.fixed(own.assign(race=race))
+                    - world.fixed(own.assign(race="asian"))
+                    + world.groups(own.assign(race=race))
+                    - world.groups(own.assign(race="asian"))
+                ).mean()
+                for _, own in world.rows.groupby("seed")
+            ]
+        )
         for race in RACES[1:]
-    }  # fmt: skip
+    }
     differs = cb.heterogeneity(fit, "race")
     found = of_draws("heterogeneity: sd", differs, lambda row: each[row["race"]].std(ddof=1), "sd")
     found += of_draws("heterogeneity: mean", differs, lambda row: each[row["race"]].mean(), "mean")
     found += of_draws(
-        "heterogeneity: share flipped", differs,
+        "heterogeneity: share flipped",
+        differs,
         lambda row: np.mean(np.sign(each[row["race"]]) == -np.sign(each[row["race"]].mean())),
         "share_flipped",
-    )  # fmt: skip
+    )
     shares = true_shares(world)
     none = not world.race.any()  # a share of zero is the end of what a share can be
     return found + of_draws(
-        "variance_shares", cb.variance_shares(fit),
+        "variance_shares",
+        cb.variance_shares(fit),
         lambda row: np.nan if none and row["source"] == "race" else shares[row["source"]],
-    )  # fmt: skip
+    )
 
 
 def true_shares(world: World) -> dict[str, float]:
@@ -214,16 +232,19 @@ def two(one: cb.Fit, other: cb.Fit, a: World, b: World, rate: float = 0.05) -> l
         ("ratio", lambda x, y: y / x if x else np.nan),
     ):
         found += of_draws(
-            f"compare: {name}, {{unit}}", both,
+            f"compare: {name}, {{unit}}",
+            both,
             lambda row, f=combine: f(in_unit(a, observed[0], row), in_unit(b, observed[1], row)),
             name,
-        )  # fmt: skip
+        )
     apart = cb.separation(one, other, by="race")
     for name in ("d_prime", "overlap", "auc"):
         found += of_draws(
-            f"separation: {name}", apart, lambda row, n=name: true_separation(a, b, row["race"])[n],
+            f"separation: {name}",
+            apart,
+            lambda row, n=name: true_separation(a, b, row["race"])[n],
             name,
-        )  # fmt: skip
+        )
     slopes = [cb.dose(fit, "pose", grid=[0.0])["average_slope"] for fit in (one, other)]
     true = [(w.slope + w.turn[pd.Index(RACES).get_indexer(w.rows["race"])]).mean() for w in (a, b)]
     ratio = true[0] / true[1]
@@ -267,9 +288,15 @@ def ordinal(replicate: int) -> list[Record]:
             break
     priors = {k: v for k, v in PRIORS.items() if k != "Intercept"}
     fit = cb.fit(
-        FORMULA.format(y="score"), world.rows.assign(score=score), family="cumulative", link=link,
-        priors=priors if setting.bias is None else None, seed=replicate, method="laplace", **DRAWS,
-    )  # fmt: skip
+        FORMULA.format(y="score"),
+        world.rows.assign(score=score),
+        family="cumulative",
+        link=link,
+        priors=priors if setting.bias is None else None,
+        seed=replicate,
+        method="laplace",
+        **DRAWS,
+    )
 
     def passing(eta: np.ndarray, k: int) -> np.ndarray:
         return noise.sf(cuts[k] - eta)
@@ -290,40 +317,48 @@ def ordinal(replicate: int) -> list[Record]:
             f"effects: {scale}, ordinal",
             cb.effects(fit, "race", scale=scale, population="these"),
             lambda row, u=unit: effect(world, identity, "these", row["race"]) / u,
-        )  # fmt: skip
+        )
     found += of_draws(
-        "effects: exceedance, new", cb.effects(fit, "race", scale="exceedance", population="new"),
+        "effects: exceedance, new",
+        cb.effects(fit, "race", scale="exceedance", population="new"),
         lambda row: effect(
             world, lambda eta: passing(eta, int(row["category"]) - 1), "new", row["race"]
         ),
-    )  # fmt: skip
+    )
     found += of_draws(
         "predictions: probability, new",
         cb.predictions(fit, "race", scale="probability", population="new"),
         lambda row: world.mean(
-            lambda eta: (passing(eta, int(row["category"]) - 1) if row["category"] else 1.0)
-            - (passing(eta, int(row["category"])) if row["category"] < 3 else 0.0),
-            "new", world.rows[world.rows["race"] == row["race"]],
+            lambda eta: (
+                (passing(eta, int(row["category"]) - 1) if row["category"] else 1.0)
+                - (passing(eta, int(row["category"])) if row["category"] < 3 else 0.0)
+            ),
+            "new",
+            world.rows[world.rows["race"] == row["race"]],
         ),
-    )  # fmt: skip
+    )
     found += of_draws(
         "interaction: mean category, these",
         cb.interaction(fit, "pose", "race", population="these"),
         lambda row: slope_of_effect(world, mean_category, "these", row["pose"], row["race"]),
-    )  # fmt: skip
+    )
     machine = worlds.make(setting, rng, gaussian=True)
     distances = fit_gaussian(machine, setting, rng, replicate)
 
     def in_noise(row) -> tuple[float, float]:
-        return (-effect(world, identity, "these", row["race"]) / sd,
-                effect(machine, identity, "these", row["race"]) / machine.sigma)  # fmt: skip
+        return (
+            -effect(world, identity, "these", row["race"]) / sd,
+            effect(machine, identity, "these", row["race"]) / machine.sigma,
+        )
 
     both = cb.compare(fit, distances, "race", opposite=True, population="these")
     both = both.sel(unit=["residual sd"])
     found += of_draws(
-        "compare: ordinal against gaussian", both, lambda row: in_noise(row)[1] - in_noise(row)[0],
+        "compare: ordinal against gaussian",
+        both,
+        lambda row: in_noise(row)[1] - in_noise(row)[0],
         "difference",
-    )  # fmt: skip
+    )
     return found
 
 
@@ -337,10 +372,14 @@ def binary(replicate: int) -> list[Record]:
     hits = rng.binomial(1 if trials is None else trials, chance)
     frame = world.rows.assign(y=hits, n=1 if trials is None else trials)
     fit = cb.fit(
-        FORMULA.format(y="y" if trials is None else "p(y, n)"), frame,
+        FORMULA.format(y="y" if trials is None else "p(y, n)"),
+        frame,
         family="bernoulli" if trials is None else "binomial",
-        priors=PRIORS if setting.bias is None else None, seed=replicate, method="laplace", **DRAWS,
-    )  # fmt: skip
+        priors=PRIORS if setting.bias is None else None,
+        seed=replicate,
+        method="laplace",
+        **DRAWS,
+    )
     found = []
     for population in POPULATIONS:
         found += of_draws(
@@ -349,9 +388,10 @@ def binary(replicate: int) -> list[Record]:
             lambda row, p=population: effect(world, special.expit, p, row["race"]),
         )
     found += of_draws(
-        "effects: link, binary", cb.effects(fit, "race", scale="link", population="these"),
+        "effects: link, binary",
+        cb.effects(fit, "race", scale="link", population="these"),
         lambda row: effect(world, identity, "these", row["race"]),
-    )  # fmt: skip
+    )
     found += of_draws(
         "counterfactual: probability, new",
         cb.counterfactual(fit, {"race": "black"}, {"race": "white"}, population="new"),

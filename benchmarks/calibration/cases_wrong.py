@@ -93,17 +93,22 @@ def wrong(replicate: int) -> list[Record]:
 def estimates(fit: cb.Fit, world: World) -> list[Record]:
     """Effects of race and pose, and a rate in a tail."""
     found = of_draws(
-        "effects: race", cb.effects(fit, "race", population="typical"),
+        "effects: race",
+        cb.effects(fit, "race", population="typical"),
         lambda row: effect(world, identity, "typical", row["race"]),
-    )  # fmt: skip
+    )
     found += of_draws(
-        "dose: slope of {race}", cb.dose(fit, "pose", by="race", grid=[0.0]),
-        lambda row: world.slope + world.turn[RACES.index(row["race"])], "average_slope",
-    )  # fmt: skip
+        "dose: slope of {race}",
+        cb.dose(fit, "pose", by="race", grid=[0.0]),
+        lambda row: world.slope + world.turn[RACES.index(row["race"])],
+        "average_slope",
+    )
     return found + of_draws(
-        "heterogeneity: sd", cb.heterogeneity(fit, "race"),
-        lambda row: (world.cell[:, RACES.index(row["race"])] - world.cell[:, 0]).std(ddof=1), "sd",
-    )  # fmt: skip
+        "heterogeneity: sd",
+        cb.heterogeneity(fit, "race"),
+        lambda row: (world.cell[:, RACES.index(row["race"])] - world.cell[:, 0]).std(ddof=1),
+        "sd",
+    )
 
 
 def noticed(by: str, yes: bool) -> Record:

@@ -78,10 +78,15 @@ def table(every: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         wrong = clear & (part["side"] * part["truth"] < 0)
         zero = part["truth"].abs() < 1e-9
         rows.append(
-            dict(zip(by, key, strict=True)) | coverage(part)
-            | {"clear of zero": (clear & ~zero).sum(), "wrong sign": wrong.sum(),
-               "true zeros": zero.sum(), "zeros excluded": (clear & zero).sum()}
-        )  # fmt: skip
+            dict(zip(by, key, strict=True))
+            | coverage(part)
+            | {
+                "clear of zero": (clear & ~zero).sum(),
+                "wrong sign": wrong.sum(),
+                "true zeros": zero.sum(),
+                "zeros excluded": (clear & zero).sum(),
+            }
+        )
     return pd.DataFrame(rows).round(4)
 
 

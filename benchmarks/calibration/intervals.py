@@ -9,7 +9,7 @@ import xarray as xr
 from scipy import stats
 
 import causalbias as cb
-from causalbias.estimands.summaries import drawn
+from causalbias.draws.summaries import drawn
 
 PROBS = (0.5, 0.9, 0.95, 0.99)
 # name, truth, estimate, whether the intervals of PROBS hold it, side of zero of the 95% one

@@ -63,26 +63,51 @@ def ranks_table() -> str:
         adjusted = np.minimum(1.0, smallest * len(part))
         worst = part.loc[part["p_ecdf"].idxmin(), "quantity"]
         rows.append(
-            [str(case), str(part["replicates"].iloc[0]), str(part["failed"].iloc[0]),
-             str(len(part)), f"{adjusted['p_ecdf']:.2f} (`{worst}`)",
-             f"{adjusted['p_chi_square']:.2f}", f"{likelihood:.2f}"]
-        )  # fmt: skip
-    header = ["engine, family, model", "data sets", "marked", "quantities",
-              "ECDF: smallest p, times quantities", "chi-square: the same",
-              "p of the log likelihood"]  # fmt: skip
+            [
+                str(case),
+                str(part["replicates"].iloc[0]),
+                str(part["failed"].iloc[0]),
+                str(len(part)),
+                f"{adjusted['p_ecdf']:.2f} (`{worst}`)",
+                f"{adjusted['p_chi_square']:.2f}",
+                f"{likelihood:.2f}",
+            ]
+        )
+    header = [
+        "engine, family, model",
+        "data sets",
+        "marked",
+        "quantities",
+        "ECDF: smallest p, times quantities",
+        "chi-square: the same",
+        "p of the log likelihood",
+    ]
     return markdown(header, rows)
 
 
 def coverage_table() -> str:
     """One row an estimand."""
     rows = [
-        [f"`{row['estimand']}`", str(row["studies"]), str(row["intervals"]), percent(row["50"]),
-         f"{percent(row['90'], 1)} ({percent(row['90 low'])} to {percent(row['90 high'])})",
-         percent(row["99"], 1), verdict(row)]
+        [
+            f"`{row['estimand']}`",
+            str(row["studies"]),
+            str(row["intervals"]),
+            percent(row["50"]),
+            f"{percent(row['90'], 1)} ({percent(row['90 low'])} to {percent(row['90 high'])})",
+            percent(row["99"], 1),
+            verdict(row),
+        ]
         for _, row in right_models().iterrows()
-    ]  # fmt: skip
-    header = ["estimand", "studies", "intervals", "50%", "90% (Monte Carlo interval)", "99%",
-              "87 to 93?"]  # fmt: skip
+    ]
+    header = [
+        "estimand",
+        "studies",
+        "intervals",
+        "50%",
+        "90% (Monte Carlo interval)",
+        "99%",
+        "87 to 93?",
+    ]
     return markdown(header, rows)
 
 
@@ -98,9 +123,11 @@ def totals_table() -> str:
         ["simulated studies of right models", f"{studies.sum():,}"],
         ["intervals", f"{every['intervals'].sum():,}"],
         ["coverage of all 90% intervals together", f"{percent(pooled, 1)}%"],
-        *([f"estimands: {name}", str(counts.get(name, 0))]
-          for name in ("yes", "open", "too many", "**too few**", "see text")),
-    ]  # fmt: skip
+        *(
+            [f"estimands: {name}", str(counts.get(name, 0))]
+            for name in ("yes", "open", "too many", "**too few**", "see text")
+        ),
+    ]
     return markdown(["", ""], rows)
 
 
@@ -109,9 +136,13 @@ def signs_table() -> str:
     found = result("coverage_by_setting")
     found = found[found["case"] != "wrong"]
     lines = [
-        "effects: response, typical", "interaction: response, these", "effects: FMR, new",
-        "effects: mean category, new", "effects: probability, new", "checks.leaks",
-    ]  # fmt: skip
+        "effects: response, typical",
+        "interaction: response, these",
+        "effects: FMR, new",
+        "effects: mean category, new",
+        "effects: probability, new",
+        "checks.leaks",
+    ]
     rows = []
     for name in lines:
         part = found[found["estimand"] == name]
@@ -122,13 +153,18 @@ def signs_table() -> str:
             else ""
             for setting in ("small bias", "large bias")
             for _, one in part[part["setting"].astype(str).str.startswith(setting)].iterrows()
-        ]  # fmt: skip
+        ]
         powers += [""] * (2 - len(powers))
         wrong, clear = part["wrong sign"].sum(), part["clear of zero"].sum()
         rate = f" ({percent(alarms / zeros)}%)" if zeros else ""
         rows.append([f"`{name}`", f"{alarms} of {zeros}{rate}", *powers, f"{wrong} of {clear}"])
-    header = ["95% interval of", "excludes a true zero", "power, small bias (%)",
-              "power, large bias (%)", "wrong sign, of those clear of zero"]  # fmt: skip
+    header = [
+        "95% interval of",
+        "excludes a true zero",
+        "power, small bias (%)",
+        "power, large bias (%)",
+        "wrong sign, of those clear of zero",
+    ]
     return markdown(header, rows)
 
 
@@ -136,20 +172,29 @@ def wrong_table() -> str:
     """Coverage of models that are wrong on purpose, and who notices."""
     found = result("coverage_by_setting")
     found = found[found["case"] == "wrong"]
-    names = ["effects: race", *(f"dose: slope of {one}" for one in ("asian", "black", "white")),
-             "heterogeneity: sd"]  # fmt: skip
+    names = [
+        "effects: race",
+        *(f"dose: slope of {one}" for one in ("asian", "black", "white")),
+        "heterogeneity: sd",
+    ]
     rows = []
     for setting, part in found.groupby("setting", sort=False):
         part = part.set_index("estimand")
         by = [f"noticed by {one}" for one in ("check", "checks.leaks")]
         seen = [
             f"{round(part.loc[name, '90'] * part.loc[name, 'intervals']):.0f} of "
-            f"{part.loc[name, 'intervals']:.0f}" if name in part.index else ""
+            f"{part.loc[name, 'intervals']:.0f}"
+            if name in part.index
+            else ""
             for name in by
-        ]  # fmt: skip
+        ]
         rows.append([str(setting), *(percent(part.loc[name, "90"]) for name in names), *seen])
-    header = ["what is wrong", *(f"`{name}`" for name in names), "`check` fails or says to look",
-              "`checks.leaks` clear"]  # fmt: skip
+    header = [
+        "what is wrong",
+        *(f"`{name}`" for name in names),
+        "`check` fails or says to look",
+        "`checks.leaks` clear",
+    ]
     return markdown(header, rows)
 
 
@@ -168,8 +213,13 @@ def figure_of_ranks() -> Figure:
         for _, row in part.iterrows():
             ecdf = np.concatenate([[0], np.cumsum(np.array(row["ranks"].split(), int)) / n])
             special = row["quantity"] == "log likelihood"
-            axis.plot(edges, ecdf - edges, color=RED if special else BLUE,
-                      lw=1.4 if special else 0.6, zorder=3 if special else 2)  # fmt: skip
+            axis.plot(
+                edges,
+                ecdf - edges,
+                color=RED if special else BLUE,
+                lw=1.4 if special else 0.6,
+                zorder=3 if special else 2,
+            )
         axis.set_title(f"{case} ({n})", fontsize=7)
         axis.tick_params(labelsize=7)
     for axis in axes[len(cases) :]:
@@ -190,8 +240,14 @@ def figure_of_coverage() -> Figure:
     for at, row in found.iterrows():
         colour = RED if "too" in verdict(row) else BLUE
         axis.plot([row["90 low"], row["90 high"]], [at, at], color=colour, lw=1)
-        axis.plot(row["90"], at, "o", color=colour, ms=3,
-                  mfc="white" if verdict(row) == "see text" else colour)  # fmt: skip
+        axis.plot(
+            row["90"],
+            at,
+            "o",
+            color=colour,
+            ms=3,
+            mfc="white" if verdict(row) == "see text" else colour,
+        )
     axis.set_yticks(range(len(found)), found["estimand"], fontsize=6)
     axis.set_ylim(-1, len(found))
     axis.set_xlim(0.6, 1.005)

@@ -33,7 +33,7 @@ from scipy import sparse, stats
 import causalbias as cb
 from benchmarks.calibration import records
 from benchmarks.calibration.uniform import DRAWS, binned, uniformity
-from causalbias.bivariate.gibbs import JointData, sample_joint
+from causalbias.inference.gibbs import JointData, sample_joint
 from causalbias.models.result import Fit
 
 ATTEMPTS = 40
@@ -99,9 +99,16 @@ class Model:
         ys = drawn["prior_predictive"]["y"].values[0]
         at = next(i for i, y in enumerate(ys) if usable(y, self.family))
         fit = cb.fit(
-            self.formula, frame.assign(y=ys[at]), weights=self.weights, method=self.method,
-            draws=500, tune=500, chains=2, seed=replicate, **given,
-        )  # fmt: skip
+            self.formula,
+            frame.assign(y=ys[at]),
+            weights=self.weights,
+            method=self.method,
+            draws=500,
+            tune=500,
+            chains=2,
+            seed=replicate,
+            **given,
+        )
         truth = drawn["prior"].to_dataset().isel(draw=[at])
         ranks = ranks_of(with_truth_first(fit, truth))
         return ranks | {"failed": int(any(map(is_engines, cb.failures(fit))))}
@@ -249,7 +256,9 @@ CASES: dict[str, Callable[[int], Ranks]] = {
     "laplace, bernoulli, probit, slopes": Model(
         "y ~ x + (x|seed)",
         INTERCEPT | {"x": "Normal(0, 0.7)"} | SEED | {"x|seed": "HalfNormal(0.5)"},
-        "laplace", "bernoulli", "probit",
+        "laplace",
+        "bernoulli",
+        "probit",
     ),
     "laplace, binomial, logit": Model(TRIALS, INTERCEPT | FIXED | SEED, "laplace", "binomial"),
     "laplace, binomial, probit": Model(
@@ -258,27 +267,26 @@ CASES: dict[str, Callable[[int], Ranks]] = {
     "laplace, cumulative, logit": Model(
         "y ~ race + x + (1|seed) + (1|annotator)",
         FIXED | SEED | {"1|annotator": "HalfNormal(0.5)"},
-        "laplace", "cumulative",
+        "laplace",
+        "cumulative",
     ),
     "laplace, cumulative, probit": Model(
         ONE, FIXED | SEED | {"threshold": "Normal(0, 1.2)"}, "laplace", "cumulative", "probit"
     ),
     "laplace, cumulative, members mm(a, b)": Model(
-        "y ~ race + x + (1|mm(a, b))", FIXED | {"1|mm(a, b)": "HalfNormal(1)"},
-        "laplace", "cumulative",
+        "y ~ race + x + (1|mm(a, b))",
+        FIXED | {"1|mm(a, b)": "HalfNormal(1)"},
+        "laplace",
+        "cumulative",
     ),
     "NUTS, gaussian": Model(ONE, INTERCEPT | FIXED | SEED | NOISE, "nuts"),
-    "NUTS, gaussian, weights": Model(
-        ONE, INTERCEPT | FIXED | SEED | NOISE, "nuts", weights="w"
-    ),
+    "NUTS, gaussian, weights": Model(ONE, INTERCEPT | FIXED | SEED | NOISE, "nuts", weights="w"),
     "NUTS, bernoulli": Model(ONE, INTERCEPT | FIXED | SEED, "nuts", "bernoulli"),
     "NUTS, binomial": Model(TRIALS, INTERCEPT | FIXED | SEED, "nuts", "binomial"),
     "NUTS, cumulative": Model(ONE, FIXED | SEED, "nuts", "cumulative"),
-    "NUTS, beta": Model(
-        ONE, INTERCEPT | FIXED | SEED | {"kappa": "Gamma(4, 0.4)"}, "nuts", "beta"
-    ),
+    "NUTS, beta": Model(ONE, INTERCEPT | FIXED | SEED | {"kappa": "Gamma(4, 0.4)"}, "nuts", "beta"),
     "Gibbs, joint": joint_ranks,
-}  # fmt: skip
+}
 
 
 def summary(case: str, found: dict[int, Ranks]) -> pd.DataFrame:
@@ -290,10 +298,16 @@ def summary(case: str, found: dict[int, Ranks]) -> pd.DataFrame:
         chi_square, ecdf = uniformity(values.to_numpy())
         counts = binned(values.to_numpy())
         lines.append(
-            {"case": case, "quantity": name, "replicates": len(ranks), "failed": failed,
-             "p_chi_square": round(chi_square, 5), "p_ecdf": round(ecdf, 5),
-             "ranks": " ".join(map(str, counts))}
-        )  # fmt: skip
+            {
+                "case": case,
+                "quantity": name,
+                "replicates": len(ranks),
+                "failed": failed,
+                "p_chi_square": round(chi_square, 5),
+                "p_ecdf": round(ecdf, 5),
+                "ranks": " ".join(map(str, counts)),
+            }
+        )
     return pd.DataFrame(lines)
 
 

@@ -13,10 +13,14 @@ import pandas as pd
 RACES = ["asian", "black", "white"]
 FORMULA = "{y} ~ race*pose + gender + (1|seed) + (1|seed:race)"
 PRIORS = {
-    "Intercept": "Normal(0, 1)", "race": "Normal(0, 0.7)", "pose": "Normal(0, 0.4)",
-    "race:pose": "Normal(0, 0.3)", "gender": "Normal(0, 0.5)",
-    "1|seed": "HalfNormal(0.6)", "1|seed:race": "HalfNormal(0.4)",
-}  # fmt: skip
+    "Intercept": "Normal(0, 1)",
+    "race": "Normal(0, 0.7)",
+    "pose": "Normal(0, 0.4)",
+    "race:pose": "Normal(0, 0.3)",
+    "gender": "Normal(0, 0.5)",
+    "1|seed": "HalfNormal(0.6)",
+    "1|seed:race": "HalfNormal(0.4)",
+}
 SIGMA = "HalfNormal(1)"
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(81)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()

@@ -41,7 +41,7 @@ def watch(event, args):
 sys.addaudithook(watch)
 atexit.register(lambda: print(-left, file=sys.stderr))
 sys.argv = ["causalbias", *sys.argv[3:]]
-from causalbias.cli import app
+from causalbias.cli.main import app
 app()
 """
 SAME_BUT = ["seconds"]  # what a table may tell differently
@@ -51,10 +51,11 @@ def release(folder: Path) -> Path:
     """A small simulated release whose images are noisy, so that their distances have a spread."""
     from PIL import Image
 
-    from causalbias.datasets.simulation.parameters import SYSTEMS
+    from causalbias.simulation.parameters import SYSTEMS
 
-    study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=7, rng=1,
-                        systems=SYSTEMS[:1])  # fmt: skip
+    study = cb.simulate(
+        seeds=4, levels={"pose": [-3, 0, 3]}, impostors=7, rng=1, systems=SYSTEMS[:1]
+    )
     root = cb.to_release(study, folder / "release")
     rng = np.random.default_rng(0)
     for path in sorted(root.rglob("*.png")):
@@ -72,23 +73,39 @@ def fit_file(folder: Path) -> Path:
 # name: arguments of the command line, from the folder of the inputs
 VICTIMS: dict[str, Callable[[Path], list[str]]] = {
     "run --images": lambda home: [
-        "run", str(home / "release"), "--dataset", "causalface", "--images", str(home / "release"),
-        "--embedder", "lbp", "--align", "none",
+        "run",
+        str(home / "release"),
+        "--dataset",
+        "causalface",
+        "--images",
+        str(home / "release"),
+        "--embedder",
+        "lbp",
+        "--align",
+        "none",
     ],
     "run of a saved study": lambda home: ["run", str(home / "demo.nc")],
     "embed": lambda home: [
-        "embed", str(home / "release"), "--embedder", "lbp", "--embedder", "wavelets",
-        "--align", "none",
+        "embed",
+        str(home / "release"),
+        "--embedder",
+        "lbp",
+        "--embedder",
+        "wavelets",
+        "--align",
+        "none",
     ],
-}  # fmt: skip
+}
 
 
 def started(arguments: list[str], out: Path, at_write: int = 0) -> subprocess.Popen[str]:
     script = [sys.executable, "-c", AT_A_WRITE, str(at_write), str(out)]
     return subprocess.Popen(
         [*script, *arguments, "-o", str(out)],
-        text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
 
 
 def kill_once(
@@ -135,8 +152,9 @@ def differences(whole: Path, other: Path) -> list[str]:
 
 def _same(first: Path, second: Path) -> bool:
     if first.suffix == ".csv":
-        one, two = (pd.read_csv(path).drop(columns=SAME_BUT, errors="ignore")
-                    for path in (first, second))  # fmt: skip
+        one, two = (
+            pd.read_csv(path).drop(columns=SAME_BUT, errors="ignore") for path in (first, second)
+        )
         return one.equals(two)
     if first.suffix == ".nc":
         trees = [cb.open(path) for path in (first, second)]
@@ -144,8 +162,10 @@ def _same(first: Path, second: Path) -> bool:
             tree.attrs.pop("seconds", None)
         return bool(trees[0].identical(trees[1]))
     if first.suffix == ".sqlite":  # its pages differ with the order in which it was filled
-        one, two = (set(sqlite3.connect(path).execute("SELECT * FROM embeddings"))
-                    for path in (first, second))  # fmt: skip
+        one, two = (
+            set(sqlite3.connect(path).execute("SELECT * FROM embeddings"))
+            for path in (first, second)
+        )
         return bool(one) and one == two
     if first.suffix == ".html":  # it tells seconds; its numbers are in the tables
         return re.sub("[0-9.]", "", first.read_text()) == re.sub("[0-9.]", "", second.read_text())

@@ -22,11 +22,18 @@ from pathlib import Path
 FOUND = Path("fuzz-found")
 # Followed for coverage; not numba's functions, which must stay as they are.
 FOLLOWED = [
-    "causalbias.datasets", "causalbias.study", "causalbias.models.formula",
-    "causalbias.models.priors", "causalbias.models.groups", "causalbias.storage",
-    "causalbias.stimuli", "causalbias.estimands.hypotheses", "causalbias.recognition.embedding",
-    "causalbias.recognition.images", "causalbias.recognition.onnx_file",
-]  # fmt: skip
+    "causalbias.datasets",
+    "causalbias.study",
+    "causalbias.models.formula.parse",
+    "causalbias.models.priors",
+    "causalbias.models.formula.group_terms",
+    "causalbias.io.storage",
+    "causalbias.stimuli",
+    "causalbias.draws.hypotheses",
+    "causalbias.recognition.embedding",
+    "causalbias.recognition.images",
+    "causalbias.recognition.onnx_file",
+]
 
 
 def fuzz(name: str, seconds: int) -> None:
@@ -71,8 +78,14 @@ def fuzz(name: str, seconds: int) -> None:
         counted.tell()
 
     FOUND.mkdir(exist_ok=True)
-    options = ["-timeout=20", "-rss_limit_mb=4096", "-verbosity=0",
-               "-max_len=20000", "-print_final_stats=0", f"-artifact_prefix={FOUND}/"]  # fmt: skip
+    options = [
+        "-timeout=20",
+        "-rss_limit_mb=4096",
+        "-verbosity=0",
+        "-max_len=20000",
+        "-print_final_stats=0",
+        f"-artifact_prefix={FOUND}/",
+    ]
     atheris.Setup([sys.argv[0], *options, str(corpus)], once)
     atheris.Fuzz()
 

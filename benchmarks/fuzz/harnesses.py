@@ -20,12 +20,12 @@ import pandas as pd
 import xarray as xr
 
 import causalbias as cb
-from causalbias.cli_stimuli import parse_levels
+from causalbias.cli.stimuli import parse_levels
 from causalbias.datasets.reading import read_table
-from causalbias.models.fitting import rows_of
+from causalbias.io.storage import DIGEST
+from causalbias.models.fit import rows_of
 from causalbias.models.priors import parse_prior
 from causalbias.recognition.images import decode
-from causalbias.storage import DIGEST
 from tests.hostile import battery, battery_binary
 
 Harness = Callable[[Path, bytes], object]
@@ -235,8 +235,10 @@ def onnx_seed() -> bytes:
         helper.make_node("GlobalAveragePool", ["x"], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["y"]),
     ]
-    ends = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 112, 112]),
-            helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])]  # fmt: skip
+    ends = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 112, 112]),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3]),
+    ]
     graph = helper.make_graph(nodes, "net", ends[:1], ends[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
@@ -269,11 +271,14 @@ def label_studio_seed() -> bytes:
     result = [{"from_name": "score", "to_name": "image", "type": "rating", "value": {"rating": 3}}]
     return json.dumps(
         [
-            {"id": at, "data": {"task": task},
-             "annotations": [{"completed_by": {"email": "a@b.c"}, "result": result}]}
+            {
+                "id": at,
+                "data": {"task": task},
+                "annotations": [{"completed_by": {"email": "a@b.c"}, "result": result}],
+            }
             for at, task in enumerate(assignment()["task"])
         ]
-    ).encode()  # fmt: skip
+    ).encode()
 
 
 def ground_truth(root: Path, data: bytes) -> object:
@@ -309,7 +314,7 @@ def formula(_: Path, data: bytes) -> object:
     """Formulas are read, and a model is made of what can be read (not sampled)."""
     from causalbias.models.group_design import group_designs
     from causalbias.models.sizes import check_fit_size
-    from causalbias.models.spec import ModelSpec, common_model, model_frame
+    from causalbias.models.specification import ModelSpec, common_model, model_frame
 
     spec = ModelSpec(text_of(data))
     used = model_frame(spec, battery_binary.ROWS)
@@ -364,35 +369,54 @@ def image_seeds() -> list[bytes]:
 
 
 ZIP = battery_binary.archive_of
-HARNESSES: dict[str, tuple[Harness, Callable[[], list[bytes]]]] = {
-    name: (partial(layout, name), partial(layout_seeds, name)) for name in battery.LAYOUTS
-} | {
-    "data.zip": (partial(archive, "causalface", "data.zip"),
-                 lambda: [ZIP({battery_binary.GOOD: battery.PICTURE})]),
-    "ratings.zip": (partial(archive, "omi-ratings", "attribute_ratings.zip"),
-                    lambda: [ZIP({"a.csv": layout_seeds("omi-ratings")[0][1:]})]),
-    "npz": (npz, lambda: [npz_seed()]),
-    "npz members": (npz_members, lambda: [
-        bytes([at]) + part for at, (_, part) in enumerate(sorted(npz_parts().items()))]),
-    "saved study": (saved_study, lambda: [battery_binary.saved(False)]),
-    "saved fit": (saved_fit, lambda: [battery_binary.saved(True)]),
-    "study edited": (partial(edited, False), partial(edited_seeds, False)),
-    "fit edited": (partial(edited, True), partial(edited_seeds, True)),
-    "zarr": (zarr, zarr_seeds),
-    "parquet": (parquet, lambda: [parquet_seed()]),
-    "store": (store, lambda: [store_seed()]),
-    "onnx": (onnx_file, lambda: [onnx_seed()]),
-    "image": (image, image_seeds),
-    "manifest.csv": (partial(manifest, ".csv"), lambda: [MANIFEST.encode()]),
-    "manifest.json": (partial(manifest, ".json"), lambda: [
-        pd.read_csv(io.StringIO(MANIFEST)).to_json(orient="records").encode()]),
-    "label studio": (label_studio, lambda: [label_studio_seed()]),
-    "ground truth": (ground_truth, ground_truth_seeds),
-    "mturk": (mturk, lambda: [mturk_seed()]),
-    "formula": (formula, lambda: [
-        b"y ~ x + (1|g)", b"y ~ C(x)*g + (x||g)", b"y ~ bs(x, df=4) + (1|mm(g, x))",
-        b"y ~ log(x) + (1|g/x)", b"y ~ 0 + poly(x, 2):g"]),
-} | {
-    name: (partial(of_text, read), lambda seeds=seeds: [one.encode() for one in seeds])
-    for name, (read, seeds) in TEXTS.items()
-}  # fmt: skip
+HARNESSES: dict[str, tuple[Harness, Callable[[], list[bytes]]]] = (
+    {name: (partial(layout, name), partial(layout_seeds, name)) for name in battery.LAYOUTS}
+    | {
+        "data.zip": (
+            partial(archive, "causalface", "data.zip"),
+            lambda: [ZIP({battery_binary.GOOD: battery.PICTURE})],
+        ),
+        "ratings.zip": (
+            partial(archive, "omi-ratings", "attribute_ratings.zip"),
+            lambda: [ZIP({"a.csv": layout_seeds("omi-ratings")[0][1:]})],
+        ),
+        "npz": (npz, lambda: [npz_seed()]),
+        "npz members": (
+            npz_members,
+            lambda: [
+                bytes([at]) + part for at, (_, part) in enumerate(sorted(npz_parts().items()))
+            ],
+        ),
+        "saved study": (saved_study, lambda: [battery_binary.saved(False)]),
+        "saved fit": (saved_fit, lambda: [battery_binary.saved(True)]),
+        "study edited": (partial(edited, False), partial(edited_seeds, False)),
+        "fit edited": (partial(edited, True), partial(edited_seeds, True)),
+        "zarr": (zarr, zarr_seeds),
+        "parquet": (parquet, lambda: [parquet_seed()]),
+        "store": (store, lambda: [store_seed()]),
+        "onnx": (onnx_file, lambda: [onnx_seed()]),
+        "image": (image, image_seeds),
+        "manifest.csv": (partial(manifest, ".csv"), lambda: [MANIFEST.encode()]),
+        "manifest.json": (
+            partial(manifest, ".json"),
+            lambda: [pd.read_csv(io.StringIO(MANIFEST)).to_json(orient="records").encode()],
+        ),
+        "label studio": (label_studio, lambda: [label_studio_seed()]),
+        "ground truth": (ground_truth, ground_truth_seeds),
+        "mturk": (mturk, lambda: [mturk_seed()]),
+        "formula": (
+            formula,
+            lambda: [
+                b"y ~ x + (1|g)",
+                b"y ~ C(x)*g + (x||g)",
+                b"y ~ bs(x, df=4) + (1|mm(g, x))",
+                b"y ~ log(x) + (1|g/x)",
+                b"y ~ 0 + poly(x, 2):g",
+            ],
+        ),
+    }
+    | {
+        name: (partial(of_text, read), lambda seeds=seeds: [one.encode() for one in seeds])
+        for name, (read, seeds) in TEXTS.items()
+    }
+)

@@ -84,8 +84,9 @@ def error_consistency(
         raise DataError(
             f"the seed is missing ({int(missing.sum()):,} such rows)",
             mend="fill it in, or leave the pairs out",
-            column=" + ".join(clusters), row=int(missing.argmax()) + 1,
-        )  # fmt: skip
+            column=" + ".join(clusters),
+            row=int(missing.argmax()) + 1,
+        )
     rng = np.random.default_rng(seed)
     groups = pd.DataFrame({name: typed(frame[name], file=FILE) for name in by}, index=frame.index)
     parts = groups.groupby(by, observed=True).indices if by else {(): np.arange(len(frame))}

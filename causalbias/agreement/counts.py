@@ -110,8 +110,10 @@ def _order_of_trials(trial: pd.Series) -> np.ndarray:
         raise DataError(
             "the trial is missing, where others are known" if missing[at] else text,
             mend="number the trials 1, 2, ..., or give a categorical with its levels in order",
-            file="judgements", column="trial", row=(int(trial.index[at]) if whole else at) + 1,
-        )  # fmt: skip
+            file="judgements",
+            column="trial",
+            row=(int(trial.index[at]) if whole else at) + 1,
+        )
     return order
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from causalbias.datasets.causalface import load_causalface
+from causalbias.datasets.causalface.load import load_causalface
 from causalbias.datasets.omi import load_omi, load_omi_ratings
 from causalbias.datasets.tidy import load_tidy
 from causalbias.errors import DataError, user_path

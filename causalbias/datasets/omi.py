@@ -202,10 +202,12 @@ def _load_ratings(file: Path) -> Study:
     number = ratings["seed"].str.fullmatch(r"[0-9]+").to_numpy(bool)
     if not number.all():
         raise at_first(
-            ~number, "seed", file.name,
+            ~number,
+            "seed",
+            file.name,
             f"{ratings['seed'].iloc[int(number.argmin())]!r} is not the number of a face",
             "write a whole number",
-        )  # fmt: skip
+        )
     check_known(
         ratings["rating_type"],
         RATING_TYPES,

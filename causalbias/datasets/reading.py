@@ -21,7 +21,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from causalbias.errors import DataError
-from causalbias.memory import MAX_UNPACKED, TEXT_TIMES, check_file, check_memory
+from causalbias.io.memory import MAX_UNPACKED, TEXT_TIMES, check_file, check_memory
 from causalbias.study.columns import (
     EXACT,
     MISSING_TEXTS,
@@ -34,9 +34,15 @@ from causalbias.study.tables import at_first, named_columns, with_index
 
 # RuntimeError: an encrypted archive, or one packed by a method that is not known.
 UNREADABLE = (
-    ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    ValueError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
     csv.Error,
-)  # fmt: skip
+)
 # What NumPy raises on headers that claim impossible arrays.
 IMPOSSIBLE = (KeyError, TypeError, SyntaxError, MemoryError, OverflowError, tokenize.TokenError)
 MAX_HEADER = 2**20
@@ -115,19 +121,22 @@ def _read(path: Path, text: Collection[str]) -> pd.DataFrame:
             raise ValueError(f"its notes on columns are broken: {error}") from error
         frame = named_columns(with_index(frame, path.name), path.name)
         return pd.DataFrame(
-            {name: labels(one, file=path.name) if name in text else typed(one, file=path.name)
-             for name, one in frame.items()},
+            {
+                name: labels(one, file=path.name) if name in text else typed(one, file=path.name)
+                for name, one in frame.items()
+            },
             index=frame.index,
-        )  # fmt: skip
+        )
     separator = "\t" if suffix in (".tsv", ".tab") else None
     if suffix != ".zip":
         check_file(path)
         return _read_lines(path.read_bytes(), separator, text, path.name)
     with zipfile.ZipFile(path) as archive:
         members = [
-            info for info in archive.infolist()
+            info
+            for info in archive.infolist()
             if info.filename.lower().endswith(".csv") and not is_hidden(info.filename)
-        ]  # fmt: skip
+        ]
         if len(members) != 1:
             raise DataError(
                 f"the archive holds {len(members)} CSV files",
@@ -141,9 +150,11 @@ def _read(path: Path, text: Collection[str]) -> pd.DataFrame:
                 file=path.name,
             )
         check_memory(
-            members[0].file_size, f"{path.name!r}, of {members[0].file_size:,} bytes unpacked,",
-            "check that it is the right file", each=TEXT_TIMES,
-        )  # fmt: skip
+            members[0].file_size,
+            f"{path.name!r}, of {members[0].file_size:,} bytes unpacked,",
+            "check that it is the right file",
+            each=TEXT_TIMES,
+        )
         with archive.open(members[0]) as stream:
             content = stream.read(members[0].file_size + 1)
         return _read_lines(content, None, text, path.name)
@@ -189,8 +200,9 @@ def _read_lines(
     except pa.ArrowInvalid as error:
         if "UTF8" not in str(error):
             raise
-        raise _not_utf8(_parse(content, separator, dict.fromkeys(header, pa.binary())),
-                        file) from error  # fmt: skip
+        raise _not_utf8(
+            _parse(content, separator, dict.fromkeys(header, pa.binary())), file
+        ) from error
     if table.column_names != header:
         raise ValueError(f"its header is not plain: {printable(', '.join(table.column_names))}")
     for name, column in zip(header, table.columns, strict=True):
@@ -277,9 +289,12 @@ def _not_utf8(table: pa.Table, file: str) -> DataError:
                 cell.decode()
             except UnicodeDecodeError:
                 return DataError(
-                    "not text in UTF-8", mend="save the file as CSV in UTF-8", file=file,
-                    column=printable(str(name)), row=row + 1,
-                )  # fmt: skip
+                    "not text in UTF-8",
+                    mend="save the file as CSV in UTF-8",
+                    file=file,
+                    column=printable(str(name)),
+                    row=row + 1,
+                )
     return DataError("not text in UTF-8", mend="save the file as CSV in UTF-8", file=file)
 
 
@@ -298,11 +313,14 @@ def described(
         missing = int(values.isna().sum())
         total += missing
         told_ = [
-            "number" if is_number(values)
-            else "truth value" if pd.api.types.is_bool_dtype(values)
-            else "levels" if isinstance(values.dtype, pd.CategoricalDtype)
+            "number"
+            if is_number(values)
+            else "truth value"
+            if pd.api.types.is_bool_dtype(values)
+            else "levels"
+            if isinstance(values.dtype, pd.CategoricalDtype)
             else "text"
-        ]  # fmt: skip
+        ]
         told_ += ["factor"] * (name in factors) + [f"{missing:,} missing"] * (missing > 0)
         parts.append(f"{name}: {', '.join(told_)}")
     parts += [f"{name}: left out" for name in left_out]
@@ -346,8 +364,10 @@ def _check_header(header: Sequence[str], file: str) -> None:
         if names.count(name) > 1:
             raise DataError(
                 "two columns have this name" if name else "two columns have no name",
-                mend="rename one", file=file, column=printable(name) or None,
-            )  # fmt: skip
+                mend="rename one",
+                file=file,
+                column=printable(name) or None,
+            )
 
 
 def check_inside(path: Path, root: Path) -> Path:
@@ -453,8 +473,10 @@ def _check_members(archive: zipfile.ZipFile, names: list[str]) -> None:
 def _claimed(stream: IO[bytes]) -> float:
     """Bytes of an array by its header."""
     version = np.lib.format.read_magic(stream)
-    read = {(1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0}.get(version)  # fmt: skip
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
     if read is None:
         raise ValueError(f"an array of format {version}")
     shape, _, kind = read(stream)

@@ -1,13 +1,13 @@
 """Designing an experiment, as ``cb.design``: faces, pairs, annotators, and what they can tell."""
 
+from causalbias.design.adaptive import next_items
+from causalbias.design.assignment import assign
+from causalbias.design.estimability import Report, balance, report
+from causalbias.design.ground_truth import from_ground_truth, to_ground_truth
+from causalbias.design.layouts import fraction, full, incomplete_blocks, one_at_a_time
 from causalbias.design.power import power
-from causalbias.stimuli.adaptive import next_items
-from causalbias.stimuli.assignment import assign
-from causalbias.stimuli.estimability import Report, balance, report
-from causalbias.stimuli.ground_truth import from_ground_truth, to_ground_truth
-from causalbias.stimuli.layouts import fraction, full, incomplete_blocks, one_at_a_time
-from causalbias.stimuli.sampling import sample_pairs
-from causalbias.stimuli.services import (
+from causalbias.design.sampling import sample_pairs
+from causalbias.design.services import (
     from_label_studio,
     from_mturk,
     label_studio_config,

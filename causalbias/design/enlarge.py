@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-from causalbias.models.formula import formula_columns, proportion
+from causalbias.models.formula.group_terms import common_formula
+from causalbias.models.formula.parse import formula_columns, proportion
 from causalbias.models.group_design import group_designs
-from causalbias.models.groups import common_formula
-from causalbias.models.spec import ModelSpec
+from causalbias.models.specification import ModelSpec
 
 Members = tuple[tuple[str, ...], ...]
 

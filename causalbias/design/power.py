@@ -10,6 +10,7 @@ import xarray as xr
 
 from causalbias.arguments import names_in
 from causalbias.design.enlarge import Enlarger, deal
+from causalbias.draws.summaries import failed, summarise
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictive import new_observations
@@ -19,18 +20,20 @@ from causalbias.estimands.predictor import (
     design_of,
     inverse_link,
 )
-from causalbias.estimands.summaries import failed, summarise
-from causalbias.models.fitting import fit as fit_model
-from causalbias.models.formula import proportion
+from causalbias.models.fit import fit as fit_model
+from causalbias.models.formula.parse import proportion
 from causalbias.models.group_design import group_designs
 from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.spec import ModelSpec, row_precisions, trials_of
+from causalbias.models.specification import ModelSpec, row_precisions, trials_of
 
 # The engines that are fast enough to fit hundreds of simulated experiments.
 ENGINES = {
-    "gaussian": "collapsed", "bernoulli": "laplace", "binomial": "laplace", "cumulative": "laplace",
-}  # fmt: skip
+    "gaussian": "collapsed",
+    "bernoulli": "laplace",
+    "binomial": "laplace",
+    "cumulative": "laplace",
+}
 
 
 def power(
@@ -186,19 +189,31 @@ def _check(
 
 
 def _estimates(
-    spec: ModelSpec, rows: pd.DataFrame, levels: xr.Dataset, scale: str,
-    draws: int, prob: float, seed: int,
-) -> pd.DataFrame:  # fmt: skip
+    spec: ModelSpec,
+    rows: pd.DataFrame,
+    levels: xr.Dataset,
+    scale: str,
+    draws: int,
+    prob: float,
+    seed: int,
+) -> pd.DataFrame:
     """Level, interval and whether the fit converged, of one simulated experiment."""
     variable = levels.attrs["contrast"]
     wanted = levels[variable].values
     reference = levels[variable].dtype.type(levels.attrs["reference"])
     try:
         again = fit_model(
-            spec.formula, rows, family=spec.family, link=spec.link, priors=spec.priors,
-            counts=spec.counts, weights=spec.weights, method=ENGINES[spec.family], draws=draws,
+            spec.formula,
+            rows,
+            family=spec.family,
+            link=spec.link,
+            priors=spec.priors,
+            counts=spec.counts,
+            weights=spec.weights,
+            method=ENGINES[spec.family],
+            draws=draws,
             seed=seed,
-        )  # fmt: skip
+        )
         effect = effects(again, variable, reference=reference, scale=scale, population="new")
     except DataError:  # declined: a status of the simulation, see `power`
         ends = {"lower": np.nan, "upper": np.nan, "converged": False}

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import name_in, names_in
+from causalbias.draws.summaries import marked
 from causalbias.errors import DataError, shown
 from causalbias.estimands.predictor import (
     POPULATIONS,
@@ -20,15 +21,14 @@ from causalbias.estimands.predictor import (
     outcome_of,
 )
 from causalbias.estimands.scales import Floats, outcome_named, scale_of
-from causalbias.estimands.summaries import marked
-from causalbias.memory import check_memory
+from causalbias.io.memory import check_memory
 from causalbias.models.estimable import BY_PRIOR, UNKNOWN, Estimable
-from causalbias.models.formula import formula_columns
+from causalbias.models.formula.group_terms import common_formula, group_parts
+from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import group_designs
-from causalbias.models.groups import common_formula, group_parts
 from causalbias.models.levels import Level, find_level, levels_of, same
 from causalbias.models.result import frame_of, model_of, spec_of, with_effects
-from causalbias.models.spec import OF_TABLES, ModelSpec, observations_of
+from causalbias.models.specification import OF_TABLES, ModelSpec, observations_of
 
 KIND = "same_identity"
 MAX_LEVELS = 10_000

@@ -8,16 +8,16 @@ import xarray as xr
 from scipy import special
 
 from causalbias.arguments import flag_in, name_in, names_in, need_fit, number_in, two_in
+from causalbias.draws.summaries import SAMPLE, marked, per_unit, probability
 from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, outcome_of, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
-from causalbias.estimands.summaries import SAMPLE, marked, per_unit, probability
-from causalbias.models.formula import proportion
+from causalbias.models.formula.parse import proportion
 from causalbias.models.levels import Level, find_level, levels_of
 from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.spec import observations_of, row_counts
+from causalbias.models.specification import observations_of, row_counts
 
 UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
 
@@ -165,10 +165,14 @@ def compare(
     return marked(result, a, b).assign_attrs(
         estimand=f"effect of {variable} against {base}: {names[1]} (b) minus {names[0]} (a)",
         outcome=f"{outcome_named(a, 'link')} (a), {outcome_named(b, 'link')} (b)",
-        a=names[0], b=names[1], scale="latent", population=whose,
-        reference=str(base), contrast=variable,
+        a=names[0],
+        b=names[1],
+        scale="latent",
+        population=whose,
+        reference=str(base),
+        contrast=variable,
         **({"no_outcome_sd": "; ".join(missing)} if missing else {}),
-    )  # fmt: skip
+    )
 
 
 def names_of(a: xr.DataTree, b: xr.DataTree) -> tuple[str, str]:

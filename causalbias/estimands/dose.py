@@ -9,10 +9,10 @@ import xarray as xr
 from pandas.api.types import is_numeric_dtype
 
 from causalbias.arguments import described, name_in
+from causalbias.draws.summaries import marked, probability
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging
 from causalbias.estimands.scales import Floats, outcome_named
-from causalbias.estimands.summaries import marked, probability
 from causalbias.models.estimable import UNKNOWN
 
 MARKS = ("estimable", "by_prior")
@@ -106,10 +106,12 @@ def dose(
     between = replace(over, as_new=(variable,))
     fitted = np.isin(doses, everywhere)
     at = [np.full(len(everywhere), one) for one in doses]
-    curve = np.stack([
-        _at(over if known else between, variable, one)
-        for one, known in zip(at, fitted, strict=True)
-    ])  # fmt: skip
+    curve = np.stack(
+        [
+            _at(over if known else between, variable, one)
+            for one, known in zip(at, fitted, strict=True)
+        ]
+    )
     known = [np.stack([over.told((1.0, {variable: one})) for one in at])]
     if monotone is None:
         slope = np.stack([_slope(between, variable, one, low, high) for one in at])
@@ -236,8 +238,9 @@ def _one_way(
     """Nearest monotone curves (doses, draws, cells, ...), their slopes, what cells have."""
     sign = 1.0 if direction == "increasing" else -1.0
     nearest = np.abs(everywhere[:, None] - doses).argmin(axis=1)
-    rows = np.stack([np.bincount(over.cells, over.counts * (nearest == k))
-                     for k in range(len(doses))])  # fmt: skip
+    rows = np.stack(
+        [np.bincount(over.cells, over.counts * (nearest == k)) for k in range(len(doses))]
+    )
     weights = rows.reshape(len(doses), 1, -1, *[1] * (curve.ndim - 3))
     # A dose without rows in a cell still has a say, or its curve there would be anything.
     last = np.moveaxis(sign * curve, 0, -1), np.moveaxis(np.maximum(weights, 1.0), 0, -1)

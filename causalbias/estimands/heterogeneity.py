@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import name_in
+from causalbias.draws.summaries import SAMPLE, marked
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import (
@@ -17,12 +18,11 @@ from causalbias.estimands.predictor import (
     total_group_variance,
 )
 from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
-from causalbias.estimands.summaries import SAMPLE, marked
-from causalbias.models.formula import formula_columns, proportion
+from causalbias.models.formula.group_terms import common_formula
+from causalbias.models.formula.parse import formula_columns, proportion
 from causalbias.models.group_design import group_designs
-from causalbias.models.groups import common_formula
 from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.spec import observations_of
+from causalbias.models.specification import observations_of
 
 MAX_CELLS = 50_000
 

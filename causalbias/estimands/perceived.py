@@ -4,9 +4,9 @@ import numpy as np
 import xarray as xr
 from scipy import linalg
 
+from causalbias.draws.summaries import SAMPLE, marked
 from causalbias.errors import DataError
 from causalbias.estimands.scales import Floats
-from causalbias.estimands.summaries import SAMPLE, marked
 
 GRID = 80  # of the scatter's standard deviation
 NU = 3.0  # degrees of freedom of the half-t prior of standard deviations
@@ -134,8 +134,11 @@ def _sample(
     for step in range(warmup + draws):
         weights = 1 / (own + grid[at] ** 2)
         design = basis.T @ np.column_stack([np.ones(n), x])
-        line = _normal(design.T @ (design * weights[:, None]) + line_precision,
-                       design.T @ (weights * (basis.T @ y)), rng)  # fmt: skip
+        line = _normal(
+            design.T @ (design * weights[:, None]) + line_precision,
+            design.T @ (weights * (basis.T @ y)),
+            rng,
+        )
         variance = own + np.square(grid)[:, None]
         away = np.square(basis.T @ y - design @ line)
         log_chance = log_prior - 0.5 * (np.log(variance) + away / variance).sum(axis=1)

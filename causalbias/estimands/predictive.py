@@ -10,11 +10,11 @@ from scipy import special, stats
 from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows, inverse_link
 from causalbias.estimands.scales import link_of
-from causalbias.memory import check_memory
-from causalbias.models.formula import proportion
+from causalbias.io.memory import check_memory
+from causalbias.models.formula.parse import proportion
 from causalbias.models.response import response_of
 from causalbias.models.result import OBS, Fit, as_fit, frame_of, model_of, spec_of
-from causalbias.models.spec import row_counts, row_precisions, trials_of
+from causalbias.models.specification import row_counts, row_precisions, trials_of
 
 PORTION = 10_000_000  # rows x draws at once where only their sum is wanted
 
@@ -116,10 +116,14 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
     parts = Parts(fit)
     cuts = parts.cuts() if parts.family == "cumulative" else None
     values = new_observations(
-        parts.model, parts.expected, np.random.default_rng(seed), trials=parts.trials, cuts=cuts,
+        parts.model,
+        parts.expected,
+        np.random.default_rng(seed),
+        trials=parts.trials,
+        cuts=cuts,
         sigma=parts.noise_sd() if parts.family == "gaussian" else None,
         kappa=parts.draws("kappa") if parts.family == "beta" else None,
-    )  # fmt: skip
+    )
     if parts.of_response.transformed:
         values = parts.of_response.back().outcomes(values)
     return parts.attach("posterior_predictive", values)

@@ -12,13 +12,13 @@ from scipy import sparse
 
 from causalbias.errors import DataError
 from causalbias.estimands.scales import Floats, Scale, scale_of
-from causalbias.memory import check_memory
+from causalbias.io.memory import check_memory
 from causalbias.models.evaluation import evaluate
-from causalbias.models.formula import formula_columns
+from causalbias.models.formula.group_terms import common_formula
+from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
-from causalbias.models.groups import common_formula
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.spec import observations_of, row_precisions
+from causalbias.models.specification import observations_of, row_precisions
 
 POPULATIONS = ("these", "new", "typical")
 CHUNK = 2**20  # rows x draws held at once where a scale is not linear: what a cache holds
@@ -151,9 +151,10 @@ class _Predictor:
     ) -> None:
         alike, self.which = np.unique(common, axis=0, return_inverse=True)
         check_memory(
-            float(len(alike)) * len(beta), f"{len(alike):,} rows times {len(beta):,} draws",
+            float(len(alike)) * len(beta),
+            f"{len(alike):,} rows times {len(beta):,} draws",
             "thin the posterior first: fit.isel(draw=slice(0, None, 10))",
-        )  # fmt: skip
+        )
         self.fixed = alike @ beta.T
         self.posterior = posterior
         self.groups = None

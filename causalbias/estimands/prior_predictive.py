@@ -11,20 +11,20 @@ from causalbias.arguments import need_formula, need_rows, whole_in
 from causalbias.errors import DataError
 from causalbias.estimands.predictive import new_observations
 from causalbias.estimands.predictor import inverse_link
-from causalbias.inference.collapsed_effects import chunks
+from causalbias.inference.gaussian.effects import chunks
 from causalbias.inference.problem import EngineError
-from causalbias.memory import check_memory
+from causalbias.io.memory import check_memory
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.engines import MAX_KEPT
-from causalbias.models.fitting import frame_for, rows_of
-from causalbias.models.formula import formula_columns
+from causalbias.models.fit import frame_for, rows_of
+from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import level_matrix
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
 from causalbias.models.response import response_of
 from causalbias.models.result import OBS, pack_frame
 from causalbias.models.sizes import check_fit_size
-from causalbias.models.spec import ModelSpec, common_model, model_frame, trials_of
+from causalbias.models.specification import ModelSpec, common_model, model_frame, trials_of
 
 
 def prior_predictive(
@@ -97,12 +97,14 @@ def prior_predictive(
     for part, linear in _linear_predictor(arrays, drawn, of_effects):
         sd = None if sigma is None else sigma[part]
         values[part] = new_observations(
-            model, linear if family == "cumulative" else inverse_link(model, linear), of_rows,
+            model,
+            linear if family == "cumulative" else inverse_link(model, linear),
+            of_rows,
             sigma=sd if sd is None or precision is None else sd / np.sqrt(precision),
             kappa=further["kappa"][part] if family == "beta" else None,
             cuts=further["threshold"][part] if family == "cumulative" else None,
             trials=trials_of(spec, used),
-        )  # fmt: skip
+        )
     response = response_of(spec, used)
     if response.transformed:
         values = response.back().outcomes(values)

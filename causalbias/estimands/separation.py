@@ -7,15 +7,15 @@ import xarray as xr
 from scipy import special
 
 from causalbias.arguments import names_in
+from causalbias.draws.summaries import SAMPLE, marked
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import KIND, averaging
 from causalbias.estimands.comparing import paired
 from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
-from causalbias.estimands.summaries import SAMPLE, marked
 from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.spec import row_precisions
+from causalbias.models.specification import row_precisions
 
 
 def separation(
@@ -87,9 +87,11 @@ def separation(
         }
     )
     return marked(found.transpose(*SAMPLE, ...), *fits).assign_attrs(
-        estimand=f"separation of genuine from impostor pairs by {outcome}", outcome="separation",
-        scale="standard deviations", population="new",
-    )  # fmt: skip
+        estimand=f"separation of genuine from impostor pairs by {outcome}",
+        outcome="separation",
+        scale="standard deviations",
+        population="new",
+    )
 
 
 def _one_response(fits: Sequence[xr.DataTree]) -> tuple[str, float]:
@@ -142,8 +144,10 @@ def _overlap(shift: Floats, first: Floats, second: Floats) -> Floats:
     ratio = np.where(alike, 1.0, np.square(wide / narrow) - 1)
     # (x - centre)^2 / narrow^2 + 2 log(narrow) = (x - other)^2 / wide^2 + 2 log(wide)
     apart = other - centre
-    half = np.sqrt(np.square(apart) * (1 + ratio) / ratio**2
-                   + 2 * np.square(wide) * np.log(wide / narrow) / ratio)  # fmt: skip
+    half = np.sqrt(
+        np.square(apart) * (1 + ratio) / ratio**2
+        + 2 * np.square(wide) * np.log(wide / narrow) / ratio
+    )
     low, high = -apart / ratio - half, -apart / ratio + half
     inside = special.ndtr((high - apart) / wide) - special.ndtr((low - apart) / wide)
     outside = special.ndtr(low / narrow) + special.ndtr(-high / narrow)

@@ -12,7 +12,7 @@ from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, LogDensity, Problem
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.priors import by_term, parse_prior, scaled_prior
-from causalbias.models.spec import ModelSpec, row_counts, row_precisions
+from causalbias.models.specification import ModelSpec, row_counts, row_precisions
 
 
 @dataclass(frozen=True)

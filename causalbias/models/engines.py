@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 
 from causalbias.arguments import whole_in
 from causalbias.errors import DataError, SamplingWarning
-from causalbias.inference.collapsed import CollapsedDraws, effects_at, sample_collapsed
 from causalbias.inference.diagnostics import MAX_PARETO_K, MIN_ESS, diagnose, verdict
-from causalbias.inference.laplace import sample_laplace
-from causalbias.inference.laplace_result import LaplaceDraws
-from causalbias.inference.laplace_target import FAMILIES
+from causalbias.inference.gaussian.sample import CollapsedDraws, effects_at, sample_collapsed
+from causalbias.inference.laplace.result import LaplaceDraws
+from causalbias.inference.laplace.sample import sample_laplace
+from causalbias.inference.laplace.target import FAMILIES
 from causalbias.inference.nuts import sample_nuts
 from causalbias.inference.problem import EngineError, FloatArray, ImproperError, IntArray, Problem
 from causalbias.models.arrays import Arrays, arrays_of, sd_log_prior
-from causalbias.models.formula import formula_columns
-from causalbias.models.groups import has_members
+from causalbias.models.formula.group_terms import has_members
+from causalbias.models.formula.parse import formula_columns
 from causalbias.models.identified import check_identified, shared_variances
 from causalbias.models.naming import Variable, name_draws
 from causalbias.models.nuts_model import named_posterior, nuts_model
 from causalbias.models.sizes import check_fit_size
-from causalbias.models.spec import (
+from causalbias.models.specification import (
     ModelSpec,
     common_model,
 )
@@ -156,9 +156,15 @@ def _sample(
         _check_categories(spec, used, why)
         why = f" (the {chosen} engine declined: {why})"
     return _nuts(
-        spec, used, draws=draws, tune=tune, chains=chains, seed=seed, why=why,
+        spec,
+        used,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=seed,
+        why=why,
         announced=method == "auto",
-    )  # fmt: skip
+    )
 
 
 def _nuts(
@@ -303,9 +309,15 @@ def _laplace(spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, se
     keep = _kept(problem, total)
     some = _thin(problem, keep, draws, chains)
     found = sample_laplace(
-        problem, family=spec.family, link=spec.link or "logit", draws=total, seed=seed, keep=keep,
-        some=some, **options,
-    )  # fmt: skip
+        problem,
+        family=spec.family,
+        link=spec.link or "logit",
+        draws=total,
+        seed=seed,
+        keep=keep,
+        some=some,
+        **options,
+    )
     further: dict[str, Variable] = {}
     if found.threshold.shape[1]:
         further["threshold"] = (("threshold_dim",), found.threshold)

@@ -19,8 +19,8 @@ from scipy import sparse
 from causalbias.errors import DataError
 from causalbias.models.centring import centring_of, parts_of
 from causalbias.models.evaluation import evaluate, without_slashes
-from causalbias.models.formula import building, flat_formula, one_level
-from causalbias.models.groups import group_parts
+from causalbias.models.formula.group_terms import group_parts
+from causalbias.models.formula.parse import building, flat_formula, one_level
 from causalbias.study.columns import as_texts, check_label_texts, is_number, labels
 
 

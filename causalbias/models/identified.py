@@ -5,7 +5,7 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.models.group_design import GroupDesign, group_designs
-from causalbias.models.spec import ModelSpec, observations_of, row_precisions
+from causalbias.models.specification import ModelSpec, observations_of, row_precisions
 
 # What a level's effect on its only observation cannot be told from.
 NOISE = {

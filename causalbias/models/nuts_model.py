@@ -14,9 +14,9 @@ import xarray as xr
 from causalbias.errors import DataError
 from causalbias.inference.problem import FloatArray, GroupTerm
 from causalbias.models.arrays import Arrays
-from causalbias.models.groups import common_formula, has_members
+from causalbias.models.formula.group_terms import common_formula, has_members
 from causalbias.models.naming import name_groups
-from causalbias.models.spec import ModelSpec, bambi_model, row_counts, row_precisions
+from causalbias.models.specification import ModelSpec, bambi_model, row_counts, row_precisions
 
 OWN = "cb_"  # begins the names of columns and parameters that are made here
 

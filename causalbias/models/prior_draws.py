@@ -8,8 +8,8 @@ import pymc as pm
 from scipy import stats
 
 from causalbias.errors import DataError
-from causalbias.inference.collapsed_theta import draw_corr_factors
 from causalbias.inference.problem import FloatArray
+from causalbias.inference.scales import draw_corr_factors
 from causalbias.models.arrays import Arrays
 from causalbias.models.naming import Variable
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.models.fitting import VERSIONED, fit
+from causalbias.models.fit import VERSIONED, fit
 from causalbias.models.result import Fit, frame_of, spec_of
 
 
@@ -43,10 +43,19 @@ def rerun(result: xr.DataTree) -> tuple[Fit, pd.DataFrame]:
     spec = spec_of(result)
     method, draws, tune, chains = json.loads(result.attrs["sampling"])
     again = fit(
-        spec.formula, frame_of(result), family=spec.family, link=spec.link, priors=spec.priors,
-        counts=spec.counts, weights=spec.weights, method=method, draws=draws, tune=tune,
-        chains=chains, seed=int(result.attrs["seed"]),
-    )  # fmt: skip
+        spec.formula,
+        frame_of(result),
+        family=spec.family,
+        link=spec.link,
+        priors=spec.priors,
+        counts=spec.counts,
+        weights=spec.weights,
+        method=method,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=int(result.attrs["seed"]),
+    )
     then = json.loads(result.attrs["versions"])
     now = {name: importlib.metadata.version(name) for name in VERSIONED}
     rows = [(f"version of {name}", then.get(name, "?"), now[name]) for name in now]

@@ -10,8 +10,8 @@ from formulae import expr as node
 from numpy.typing import NDArray
 
 from causalbias.errors import DataError
-from causalbias.models.formula import formula_columns, left_side
-from causalbias.models.spec import ModelSpec
+from causalbias.models.formula.parse import formula_columns, left_side
+from causalbias.models.specification import ModelSpec
 
 Floats = NDArray[np.float64]
 Curve = Callable[[Floats], Floats]
@@ -214,8 +214,12 @@ def _called(name: str, inner: Map, columns: dict[str, Floats]) -> Map | None:
             return inner
         case "log" | "log2" | "log10":
             unit = _LOGS[name]
-            own = Map(lambda y: np.log(y) / unit, lambda z: np.exp(unit * z),
-                      lambda y: 1 / (unit * y), domain=positive)  # fmt: skip
+            own = Map(
+                lambda y: np.log(y) / unit,
+                lambda z: np.exp(unit * z),
+                lambda y: 1 / (unit * y),
+                domain=positive,
+            )
             return _then(inner, own)
         case "log1p":
             own = Map(np.log1p, np.expm1, lambda y: 1 / (1 + y), domain=(-1.0, np.inf))

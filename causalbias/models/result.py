@@ -10,9 +10,9 @@ import xarray as xr
 
 from causalbias.arguments import need_fit
 from causalbias.errors import DataError
-from causalbias.models.formula import formula_columns
+from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import LEVELS
-from causalbias.models.spec import ModelSpec, common_model
+from causalbias.models.specification import ModelSpec, common_model
 from causalbias.models.summary import describe_fit
 
 OBS = "__obs__"

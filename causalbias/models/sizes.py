@@ -6,10 +6,10 @@ import re
 import formulae as fm
 import pandas as pd
 
-from causalbias.memory import check_memory
-from causalbias.models.formula import building, formula_columns
-from causalbias.models.grammar import MAX_BASIS
-from causalbias.models.groups import common_formula, group_parts
+from causalbias.io.memory import check_memory
+from causalbias.models.formula.grammar import MAX_BASIS
+from causalbias.models.formula.group_terms import common_formula, group_parts
+from causalbias.models.formula.parse import building, formula_columns
 
 CATEGORICAL = ("C(", "T(", "S(", "binary(", "B(")
 COPIES = 4  # of the design matrix: formulae's, bambi's, the engine's, and one in the making

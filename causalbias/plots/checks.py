@@ -63,9 +63,16 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
         sure, dark = clear.to_numpy()[row, column], abs(value) > 0.6 * limit
         colour = "white" if dark else ("black" if sure else "0.4")
         digits = f"{value:.0f}" if limit >= 10 else f"{value:.2g}"
-        axes.text(column, row, "0" if digits == "-0" else digits,
-                  ha="center", va="center", fontsize=small, color=colour,
-                  weight="bold" if sure else "normal")  # fmt: skip
+        axes.text(
+            column,
+            row,
+            "0" if digits == "-0" else digits,
+            ha="center",
+            va="center",
+            fontsize=small,
+            color=colour,
+            weight="bold" if sure else "normal",
+        )
         if own.to_numpy()[row, column]:
             corner = (column - 0.5, row - 0.5)
             axes.add_patch(Rectangle(corner, 1, 1, fill=False, linewidth=1.2, edgecolor="black"))

@@ -6,8 +6,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from causalbias.draws.summaries import SAMPLE, summarise
 from causalbias.errors import DataError
-from causalbias.estimands.summaries import SAMPLE, summarise
 from causalbias.plots.style import (
     TWO_COLUMNS,
     error_bars,

@@ -67,9 +67,12 @@ def face_strip(
     room = 0.2 + 0.065 * longest if rows else 0.05
     side = (width - room) / len(across)
     fig, grid = new_figure(
-        width, 0.28 + side * len(down) + (0.2 if note else 0), nrows=len(down),
-        ncols=len(across), squeeze=False,
-    )  # fmt: skip
+        width,
+        0.28 + side * len(down) + (0.2 if note else 0),
+        nrows=len(down),
+        ncols=len(across),
+        squeeze=False,
+    )
     fig.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     for i, row in enumerate(down):
         for j, column in enumerate(across):

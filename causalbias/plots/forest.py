@@ -6,8 +6,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from causalbias.draws.summaries import SAMPLE, drawn, summarise
 from causalbias.errors import DataError
-from causalbias.estimands.summaries import SAMPLE, drawn, summarise
 from causalbias.plots.style import (
     ONE_COLUMN,
     error_bars,
@@ -99,12 +99,24 @@ def _draw_series(axes: Axes, part: pd.DataFrame, y: np.ndarray, at: int, name: s
     error_bars(axes, sure["estimate"], y[finite], xerr=lengths, series=at, label=key(name))
     for row in y[missing]:
         axes.text(
-            0.5, row, "not estimable", fontsize=6, color="0.35", ha="center", va="center",
+            0.5,
+            row,
+            "not estimable",
+            fontsize=6,
+            color="0.35",
+            ha="center",
+            va="center",
             transform=axes.get_yaxis_transform(),
-        )  # fmt: skip
+        )
     for row in y[~finite & ~missing]:
         axes.axhline(row, color="0.5", linewidth=0.8, linestyle=":", zorder=0)
         axes.text(
-            0.5, row, "not bounded: perceived change may be zero", fontsize=6, color="0.35",
-            ha="center", va="bottom", transform=axes.get_yaxis_transform(),
-        )  # fmt: skip
+            0.5,
+            row,
+            "not bounded: perceived change may be zero",
+            fontsize=6,
+            color="0.35",
+            ha="center",
+            va="bottom",
+            transform=axes.get_yaxis_transform(),
+        )

@@ -6,7 +6,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from causalbias.estimands.summaries import SAMPLE, summarise
+from causalbias.draws.summaries import SAMPLE, summarise
 from causalbias.plots.style import (
     COLOURS,
     ONE_COLUMN,
@@ -66,8 +66,15 @@ def group_effects(
         _draw(axes, table[table["pairs"] == kind], "estimate", order, offsets)
         if known is not None:
             part = known[known["pairs"] == kind]
-            axes.plot(part["truth"], _places(part, order, offsets), "x", color="black", zorder=5,
-                      markersize=3.5, label="truth")  # fmt: skip
+            axes.plot(
+                part["truth"],
+                _places(part, order, offsets),
+                "x",
+                color="black",
+                zorder=5,
+                markersize=3.5,
+                label="truth",
+            )
         axes.set_title(f"{kind} pairs")
         axes.set_xlabel(xlabel or str(effect.attrs.get("outcome", "effect")))
     _legend(fig, panels[0], systems=list(offsets))
@@ -103,8 +110,16 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
         part = table[table["rate_of"] == kind]
         _draw(axes, part, "estimate", order, offsets)
         none = part[~part["supported"]]
-        axes.plot(none["estimate"], _places(none, order, offsets), "o", color="white", zorder=5,
-                  markersize=1.4, label="not stated", markeredgecolor="none")  # fmt: skip
+        axes.plot(
+            none["estimate"],
+            _places(none, order, offsets),
+            "o",
+            color="white",
+            zorder=5,
+            markersize=1.4,
+            label="not stated",
+            markeredgecolor="none",
+        )
         # To the scale of the rates stated: the rule of three's ends would crush them.
         seen = part[part["supported"]]
         end = 1.1 * (seen if len(seen) else part)["upper"].max()
@@ -113,8 +128,14 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
             beyond = part[(part["upper"] > end) & (part["system"] == system)]
             if beyond.empty:
                 continue
-            axes.plot([end] * len(beyond), _places(beyond, order, offsets), ">", clip_on=False,
-                      markersize=3, color=COLOURS[at % len(COLOURS)])  # fmt: skip
+            axes.plot(
+                [end] * len(beyond),
+                _places(beyond, order, offsets),
+                ">",
+                clip_on=False,
+                markersize=3,
+                color=COLOURS[at % len(COLOURS)],
+            )
         axes.set_title(RATES[kind])
         axes.set_xlabel(kind)
     _legend(fig, panels[0], systems=list(offsets))
@@ -183,8 +204,9 @@ def _draw(
         own = part[part["system"] == system]
         # A resampled interval may end short of the rate itself by a rounding.
         ends = [(own[value] - own["lower"]).clip(0), (own["upper"] - own[value]).clip(0)]
-        error_bars(axes, own[value], _places(own, order, offsets), xerr=ends, series=at,
-                   label=key(system))  # fmt: skip
+        error_bars(
+            axes, own[value], _places(own, order, offsets), xerr=ends, series=at, label=key(system)
+        )
 
 
 def _legend(fig: Figure, axes: Axes, systems: list[str]) -> None:

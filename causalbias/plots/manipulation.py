@@ -6,8 +6,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from causalbias.draws.summaries import summarise
 from causalbias.errors import DataError
-from causalbias.estimands.summaries import summarise
 from causalbias.plots.style import (
     COLOURS,
     MARKERS,
@@ -57,9 +57,13 @@ def dose_response(
     blocks = int(np.ceil(len(attributes) / COLUMNS))
     columns = min(COLUMNS, len(attributes))
     fig, grid = new_figure(
-        TWO_COLUMNS, 2.3 * blocks + 0.25, nrows=2 * blocks, ncols=columns, squeeze=False,
+        TWO_COLUMNS,
+        2.3 * blocks + 0.25,
+        nrows=2 * blocks,
+        ncols=columns,
+        squeeze=False,
         sharex=True,
-    )  # fmt: skip
+    )
     lowest = float(human.attrs["reference"])
     for at, attribute in enumerate(attributes):
         for side, (name, table, series) in enumerate(sides):
@@ -167,10 +171,15 @@ def _equal_ratio_lines(axes: Axes, ratios: np.ndarray) -> None:
         axes.plot([0, end], [0, end * ratio], color="0.75", linewidth=0.6, linestyle="--", zorder=0)
         at_top = top / ratio < right
         axes.annotate(
-            f"{ratio:g}/point", (end, end * ratio), xytext=(-2, -1 if at_top else 2),
-            textcoords="offset points", fontsize=6, color="0.45", ha="right",
+            f"{ratio:g}/point",
+            (end, end * ratio),
+            xytext=(-2, -1 if at_top else 2),
+            textcoords="offset points",
+            fontsize=6,
+            color="0.45",
+            ha="right",
             va="top" if at_top else "bottom",
-        )  # fmt: skip
+        )
 
 
 def _label_points(axes: Axes, both: pd.DataFrame) -> None:
@@ -206,11 +215,22 @@ def _label_points(axes: Axes, both: pd.DataFrame) -> None:
         ]
         taken += [point + place + corner for corner in corners]
         axes.annotate(
-            name, (x[at], y[at]), xytext=tuple(place / scale),
-            textcoords="offset points", fontsize=6.5, ha="center", va="center",
-            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0,
-                        "shrinkB": 3, "relpos": (0.5 - 0.5 * np.sign(place[0]), 0.5)},
-        )  # fmt: skip
+            name,
+            (x[at], y[at]),
+            xytext=tuple(place / scale),
+            textcoords="offset points",
+            fontsize=6.5,
+            ha="center",
+            va="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "0.6",
+                "linewidth": 0.5,
+                "shrinkA": 0,
+                "shrinkB": 3,
+                "relpos": (0.5 - 0.5 * np.sign(place[0]), 0.5),
+            },
+        )
 
 
 def _clearance(others: np.ndarray, centre: np.ndarray, half: np.ndarray) -> float:
@@ -245,8 +265,15 @@ def rank_heatmap(probability: xr.DataArray, *, note: str = "") -> Figure:
     axes.imshow(ordered.values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.argwhere(ordered.values >= 0.005):
         value = float(ordered.values[row, column])
-        axes.text(column, row, f"{value:.2f}".lstrip("0") if value < 0.995 else "1", ha="center",
-                  va="center", fontsize=6, color="white" if value > 0.55 else "0.2")  # fmt: skip
+        axes.text(
+            column,
+            row,
+            f"{value:.2f}".lstrip("0") if value < 0.995 else "1",
+            ha="center",
+            va="center",
+            fontsize=6,
+            color="white" if value > 0.55 else "0.2",
+        )
     axes.set_xticks(range(count), [str(rank) for rank in ordered["rank"].values])
     axes.set_yticks(range(count), [label(name, 26) for name in ordered[dim].values])
     axes.set_xlabel("rank (1: largest)")

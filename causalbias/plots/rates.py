@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
+from causalbias.draws.summaries import SAMPLE, summarise
+from causalbias.error_rates.comparisons import in_words
 from causalbias.errors import DataError
-from causalbias.estimands.rates_cells import in_words
-from causalbias.estimands.summaries import SAMPLE, summarise
 from causalbias.plots.style import (
     COLOURS,
     ONE_COLUMN,
@@ -67,9 +67,13 @@ def score_distributions(
         counts[name].values.reshape(-1, counts.sizes["bin"])[0] for name in ("low", "high")
     )
     fig, grid = new_figure(
-        TWO_COLUMNS, 0.8 + 0.5 * len(groups), nrows=len(groups), squeeze=False, sharex=True,
+        TWO_COLUMNS,
+        0.8 + 0.5 * len(groups),
+        nrows=len(groups),
+        squeeze=False,
+        sharex=True,
         sharey=True,
-    )  # fmt: skip
+    )
     used = np.flatnonzero(counts["histogram"].sum(["kind", "group"]).values)
     for axes, group in zip(grid[:, 0], groups, strict=True):
         for kind in counts["kind"].values:
@@ -77,15 +81,23 @@ def score_distributions(
             total = float(own["n"])
             if total:
                 density = own["histogram"].values / total / (high - low)
-                axes.stairs(density, [*low, high[-1]], fill=True, alpha=0.35,
-                            color=KIND_COLOURS[str(kind)])  # fmt: skip
-                axes.stairs(density, [*low, high[-1]], color=KIND_COLOURS[str(kind)],
-                            linestyle="-" if kind == "impostor" else "--", linewidth=1,
-                            label=f"{kind} pairs")  # fmt: skip
+                axes.stairs(
+                    density, [*low, high[-1]], fill=True, alpha=0.35, color=KIND_COLOURS[str(kind)]
+                )
+                axes.stairs(
+                    density,
+                    [*low, high[-1]],
+                    color=KIND_COLOURS[str(kind)],
+                    linestyle="-" if kind == "impostor" else "--",
+                    linewidth=1,
+                    label=f"{kind} pairs",
+                )
         if threshold is not None:
             axes.axvline(threshold, color="0.2", linewidth=0.8, linestyle=":")
-        sizes = [f"{int(counts['n'].sel(group=group, kind=kind)):,} {kind}"
-                 for kind in counts["kind"].values]  # fmt: skip
+        sizes = [
+            f"{int(counts['n'].sel(group=group, kind=kind)):,} {kind}"
+            for kind in counts["kind"].values
+        ]
         axes.set_ylabel(
             "\n".join([label(group), *sizes]), rotation=0, ha="right", va="center", fontsize=6
         )
@@ -133,9 +145,14 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
     columns = min(len(systems), 3)
     rows = -(-len(systems) // columns)
     fig, grid = new_figure(
-        ONE_COLUMN if columns == 1 else TWO_COLUMNS, 0.6 + 2.4 * rows, nrows=rows, ncols=columns,
-        squeeze=False, sharex=True, sharey=True,
-    )  # fmt: skip
+        ONE_COLUMN if columns == 1 else TWO_COLUMNS,
+        0.6 + 2.4 * rows,
+        nrows=rows,
+        ncols=columns,
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
     for axes in grid.flat[len(systems) :]:
         axes.set_visible(False)
     for axes, system in zip(grid.flat, systems, strict=False):
@@ -145,12 +162,17 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
             if part.empty:
                 continue
             colour, line = COLOURS[at % len(COLOURS)], LINES[(at + at // len(LINES)) % len(LINES)]
-            axes.fill_between(part["fmr"], part["lower"], part["upper"], color=colour, alpha=0.15,
-                              linewidth=0)  # fmt: skip
-            axes.plot(part["fmr"], part["estimate"], color=colour, linestyle=line,
-                      label=key(name))  # fmt: skip
-            axes.plot(part["fmr"].iloc[[0, -1]], part["estimate"].iloc[[0, -1]], ".", color=colour,
-                      markersize=3)  # fmt: skip
+            axes.fill_between(
+                part["fmr"], part["lower"], part["upper"], color=colour, alpha=0.15, linewidth=0
+            )
+            axes.plot(part["fmr"], part["estimate"], color=colour, linestyle=line, label=key(name))
+            axes.plot(
+                part["fmr"].iloc[[0, -1]],
+                part["estimate"].iloc[[0, -1]],
+                ".",
+                color=colour,
+                markersize=3,
+            )
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_ylim(top=1)
@@ -203,8 +225,9 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
     groups, systems = list(dict.fromkeys(table["group"])), in_order(table["system"])
     wide = table[table.groupby(index)["supported"].transform("all")].set_index(index)
     _check_any(wide)
-    fig, grid = new_figure(TWO_COLUMNS, 3.0, ncols=len(systems), squeeze=False, sharex=True,
-                           sharey=True)  # fmt: skip
+    fig, grid = new_figure(
+        TWO_COLUMNS, 3.0, ncols=len(systems), squeeze=False, sharex=True, sharey=True
+    )
     false, missed = sorted(map(str, ratios["rate_of"].values))
     for axes, system in zip(grid[0], systems, strict=True):
         axes.axhline(1, color="0.6", linewidth=0.6, zorder=0)
@@ -302,8 +325,15 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
         if (groups[i], groups[j]) in table.index:
             cell = table.loc[(groups[i], groups[j])]
             dark = np.isfinite(shown[i, j]) and shown[i, j] > middle
-            axes.text(j, i, _told(cell, narrow), ha="center", va="center", fontsize=6,
-                      color="white" if dark else "black")  # fmt: skip
+            axes.text(
+                j,
+                i,
+                _told(cell, narrow),
+                ha="center",
+                va="center",
+                fontsize=6,
+                color="white" if dark else "black",
+            )
     names = [label(group) for group in groups]
     axes.set_xticks(range(len(groups)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(groups)), names)
@@ -326,8 +356,9 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
 
 def _told(cell: object, narrow: bool) -> str:
     """A rate and its interval in percent, in two lines or three."""
-    estimate, lower, upper = (100 * float(getattr(cell, name))
-                              for name in ("estimate", "lower", "upper"))  # fmt: skip
+    estimate, lower, upper = (
+        100 * float(getattr(cell, name)) for name in ("estimate", "lower", "upper")
+    )
     if np.isnan(estimate):
         return f"< {upper:.2g}"
     return f"{estimate:.3g}\n{lower:.2g} to{chr(10) if narrow else ' '}{upper:.2g}"

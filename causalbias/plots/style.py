@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from causalbias.arguments import DRAWS, not_what
+from causalbias.draws.summaries import basis, failed
 from causalbias.errors import DataError, user_path
-from causalbias.estimands.summaries import basis, failed
-from causalbias.writing import replacing
+from causalbias.io.atomic import replacing
 
 # Okabe and Ito's hues, darkened until each stands out from white (contrast of 3 to 1), in an order
 # in which neighbours differ in lightness, so in grey too; with a marker each, so that nothing
@@ -118,9 +118,18 @@ def finish(fig: Figure, note: str, *draws: xr.Dataset | xr.DataArray | pd.DataFr
         size = min(26, 5.5 * math.hypot(width, height))
         tilt = min(25.0, math.degrees(math.atan2(height, width)))
         fig.text(
-            0.5, 0.5, "NOT CONVERGED", rotation=tilt, ha="center", va="center", fontsize=size,
-            color="#D55E00", alpha=0.45, weight="bold", zorder=10,
-        )  # fmt: skip
+            0.5,
+            0.5,
+            "NOT CONVERGED",
+            rotation=tilt,
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="#D55E00",
+            alpha=0.45,
+            weight="bold",
+            zorder=10,
+        )
     return fig
 
 
@@ -176,8 +185,14 @@ def legend_above(fig: Figure, handles: Sequence[Artist], names: Sequence[str]) -
     longest = max(len(line) for name in shown for line in name.splitlines())
     # About 14 letters an inch, of which a key takes three.
     room = int(fig.get_figwidth() * 14 / (longest + 4))
-    fig.legend(handles, shown, loc="outside upper center", ncols=max(1, min(len(shown), room)),
-               handletextpad=0.4, columnspacing=1.2)  # fmt: skip
+    fig.legend(
+        handles,
+        shown,
+        loc="outside upper center",
+        ncols=max(1, min(len(shown), room)),
+        handletextpad=0.4,
+        columnspacing=1.2,
+    )
 
 
 def marker(series: int) -> str:

@@ -76,9 +76,9 @@ def embedder(
         return _function(source, name, version, known)
     if version is not None:
         raise DataError(
-            f"version {version!r} of {source!r}", mend="give it for functions only: a file's hash "
-            "is its version",
-        )  # fmt: skip
+            f"version {version!r} of {source!r}",
+            mend="give it for functions only: a file's hash is its version",
+        )
     if isinstance(source, str) and source in READY:
         _refuse(architecture, device, known, source, only_files=False)
         return _ready(source, name or source)
@@ -112,10 +112,11 @@ def _refuse(
         return
     raise DataError(
         f"{name!r} is {'a function' if only_files else 'ready-made'}",
-        mend="leave out architecture and device" if only_files
+        mend="leave out architecture and device"
+        if only_files
         else "leave out all arguments but name",
         file=name,
-    )  # fmt: skip
+    )
 
 
 def _ready(source: str, name: str) -> Embedder:
@@ -139,5 +140,6 @@ def _function(
             "a function without name, version or size",
             mend="give name='mine', version='1', size=(height, width)",
         )
-    return probed(Embedder(name=name, forward=function, weights=f"function {name} {version}",
-                           **known))  # fmt: skip
+    return probed(
+        Embedder(name=name, forward=function, weights=f"function {name} {version}", **known)
+    )

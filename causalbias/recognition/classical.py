@@ -35,8 +35,14 @@ def lbp(name: str = "lbp") -> Embedder:
             rows.append(np.sqrt(counts / LBP_CELL**2 / cells**2))
         return np.array(rows)
 
-    return Embedder(name, forward, size=LBP_SIZE, weights="lbp 8,1 nri_uniform 7x7 sqrt/1",
-                    colour="grey", align="dlib")  # fmt: skip
+    return Embedder(
+        name,
+        forward,
+        size=LBP_SIZE,
+        weights="lbp 8,1 nri_uniform 7x7 sqrt/1",
+        colour="grey",
+        align="dlib",
+    )
 
 
 def wavelets(name: str = "wavelets") -> Embedder:
@@ -56,8 +62,14 @@ def wavelets(name: str = "wavelets") -> Embedder:
         # Orthonormal coefficients; divided by the image's side, a distance is a mean difference.
         return coarse.reshape(len(images), -1) / SIZE[0]
 
-    return Embedder(name, forward, size=SIZE, weights="haar 3 levels, standardised/1",
-                    colour="grey", align="dlib")  # fmt: skip
+    return Embedder(
+        name,
+        forward,
+        size=SIZE,
+        weights="haar 3 levels, standardised/1",
+        colour="grey",
+        align="dlib",
+    )
 
 
 def eigenfaces(
@@ -110,8 +122,14 @@ def eigenfaces(
     def forward(images: np.ndarray) -> np.ndarray:
         return (_standardised(images).reshape(len(images), -1) - mean) @ directions.T / SIZE[0]
 
-    return Embedder(name, forward, size=SIZE, weights=f"eigenfaces/1 {components} {digest}",
-                    colour="grey", align=align)  # fmt: skip
+    return Embedder(
+        name,
+        forward,
+        size=SIZE,
+        weights=f"eigenfaces/1 {components} {digest}",
+        colour="grey",
+        align=align,
+    )
 
 
 def _standardised(images: np.ndarray) -> np.ndarray:

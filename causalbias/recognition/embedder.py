@@ -13,7 +13,7 @@ import numpy as np
 
 from causalbias.arguments import flag_in
 from causalbias.errors import DataError
-from causalbias.memory import check_file
+from causalbias.io.memory import check_file
 
 COLOURS = ("rgb", "bgr", "grey")
 METRICS = ("euclidean", "cosine")

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError, user_path
+from causalbias.io.atomic import make_directory
 from causalbias.recognition.alignment import NOT_ALIGNED, RECIPES, align_face
 from causalbias.recognition.choose import embedder as choose
 from causalbias.recognition.embedder import ALIGNMENTS, Embedder, check_steady, first_line
@@ -31,7 +32,6 @@ from causalbias.recognition.store import (
     stored_images,
 )
 from causalbias.study.tree import group_of
-from causalbias.writing import make_directory
 
 STORE = "embeddings.sqlite"
 # Of how image files are read: a change that moves pixels must change the key they are stored under.
@@ -139,8 +139,11 @@ def _files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str, Pat
     names = [str(name) for name in images]
     if len(set(names)) < len(names):
         raise DataError("two images of one stimulus", mend="give each stimulus once")
-    lost = [name for name, path in zip(names, images.values(), strict=True)
-            if not isinstance(path, str | Path) or not str(path).strip()]  # fmt: skip
+    lost = [
+        name
+        for name, path in zip(names, images.values(), strict=True)
+        if not isinstance(path, str | Path) or not str(path).strip()
+    ]
     if lost:
         raise DataError(
             f"{len(lost)} stimuli without a path, such as {lost[0]!r}",
@@ -283,8 +286,15 @@ def _joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
         )
         ok = filled["status"] == OK
         padded.append(filled.assign(embedding=filled["embedding"].where(ok)))
-    return xr.concat(padded, "system", data_vars="minimal", coords="minimal", join="exact",
-                     compat="equals", combine_attrs="override")  # fmt: skip
+    return xr.concat(
+        padded,
+        "system",
+        data_vars="minimal",
+        coords="minimal",
+        join="exact",
+        compat="equals",
+        combine_attrs="override",
+    )
 
 
 def _below(root: Path, image: str) -> Path:

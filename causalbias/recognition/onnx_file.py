@@ -9,8 +9,10 @@ from causalbias.errors import DataError
 from causalbias.recognition.embedder import Embedder, file_hash, first_line, probed
 from causalbias.recognition.image_input import ImageInput, completed, read_input
 
-PROVIDERS = {"cpu": ["CPUExecutionProvider"],
-             "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}  # fmt: skip
+PROVIDERS = {
+    "cpu": ["CPUExecutionProvider"],
+    "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+}
 TYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,

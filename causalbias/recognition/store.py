@@ -127,8 +127,9 @@ def read_records(store: sqlite3.Connection, key: str, images: Iterable[str]) -> 
             if checksum != checksum_of(key, image, status, note, vector):
                 raise _damaged(f"the row of image {str(image)[:12]} is not as it was written")
             found[image] = Record(status, note, _unpacked(vector))
-    lengths = {0 if one.vector is None else len(one.vector)
-               for one in found.values() if one.status == "ok"}  # fmt: skip
+    lengths = {
+        0 if one.vector is None else len(one.vector) for one in found.values() if one.status == "ok"
+    }
     if len(lengths) > 1 or 0 in lengths:
         raise _damaged(f"embeddings of {sorted(lengths)} features for one embedder")
     for image, one in found.items():

@@ -14,15 +14,18 @@ import numpy as np
 
 from causalbias.datasets.reading import UNREADABLE
 from causalbias.errors import DataError, user_path
-from causalbias.memory import check_file, check_memory
+from causalbias.io.memory import check_file, check_memory
 from causalbias.recognition.embedder import Embedder, file_hash, first_line, probed
 from causalbias.recognition.image_input import ImageInput, completed, read_input
 
 CLIP_MEAN = tuple(255 * part for part in (0.48145466, 0.4578275, 0.40821073))
 CLIP_SCALE = tuple(255 * part for part in (0.26862954, 0.26130258, 0.27577711))
 ARCFACE: dict[str, Any] = {
-    "size": (112, 112), "normalise": (127.5, 127.5), "align": "arcface", "metric": "cosine",
-}  # fmt: skip
+    "size": (112, 112),
+    "normalise": (127.5, 127.5),
+    "align": "arcface",
+    "metric": "cosine",
+}
 # What the networks were trained with, from their authors' code.
 KNOWN: dict[str, dict[str, Any]] = {
     "iresnet34": ARCFACE,
@@ -31,11 +34,14 @@ KNOWN: dict[str, dict[str, Any]] = {
     "sfnet20": ARCFACE,
     "sphere20a": ARCFACE | {"size": (112, 96), "normalise": (127.5, 128.0), "colour": "bgr"},
     "inception_resnet_v1": {
-        "size": (160, 160), "normalise": (127.5, 128.0), "align": "dlib", "unit": True,
+        "size": (160, 160),
+        "normalise": (127.5, 128.0),
+        "align": "dlib",
+        "unit": True,
         "metric": "euclidean",
     },
     "clip": {"normalise": (CLIP_MEAN, CLIP_SCALE), "align": "none", "metric": "cosine"},
-}  # fmt: skip
+}
 # Layers of training that checkpoints keep and embeddings do not need.
 HEADS = ("logits.", "fc6.", "head.", "margin.")
 WRAPPERS = ("state_dict", "model_state_dict", "model", "backbone", "net")
@@ -222,8 +228,11 @@ def build(architecture: str, state: Mapping[str, Any], file: str) -> Any:
         )
     with torch.device("meta"):
         network = _network(architecture, state)
-    wanted = {key: state[key].to(value.dtype) for key, value in network.state_dict().items()
-              if not _optional(key) or key in state}  # fmt: skip
+    wanted = {
+        key: state[key].to(value.dtype)
+        for key, value in network.state_dict().items()
+        if not _optional(key) or key in state
+    }
     for key, value in network.state_dict().items():
         wanted.setdefault(key, torch.zeros(value.shape, dtype=value.dtype))
     network.load_state_dict(wanted, assign=True)
@@ -274,8 +283,9 @@ def _unwrapped(state: dict[str, Any]) -> dict[str, Any]:
     """
     while True:
         names = [key for key in state if not key.startswith(HEADS)]
-        shared = next((one for one in PREFIXES if names and all(
-            key.startswith(one) for key in names)), None)  # fmt: skip
+        shared = next(
+            (one for one in PREFIXES if names and all(key.startswith(one) for key in names)), None
+        )
         if shared is None:
             return state
         state = {key.removeprefix(shared): value for key, value in state.items()}
@@ -327,16 +337,18 @@ def _differences(architecture: str, state: Mapping[str, Any]) -> list[str]:
         told.append(f"{len(lacking)} are missing, such as {lacking[0]!r}")
     if unknown:
         told.append(f"{len(unknown)} are unknown to it, such as {unknown[0]!r}")
-    numbers = [key for key in wanted if key in given and not _optional(key)
-               and not _plain(state[key])]  # fmt: skip
+    numbers = [
+        key for key in wanted if key in given and not _optional(key) and not _plain(state[key])
+    ]
     if numbers:
         first = state[numbers[0]]
         kind = first.dtype if first.layout == torch.strided else first.layout
         told.append(f"{len(numbers)} are {kind}, such as {numbers[0]!r}")
     if shapes:
         key = shapes[0]
-        told.append(f"{len(shapes)} have other shapes, such as {key!r}: {given[key]}, "
-                    f"not {wanted[key]}")  # fmt: skip
+        told.append(
+            f"{len(shapes)} have other shapes, such as {key!r}: {given[key]}, not {wanted[key]}"
+        )
     return told
 
 
@@ -379,10 +391,11 @@ def torch_program(path: Path) -> Any:
         fits = [name for name in KNOWN if not _differences(name, state)]
         raise DataError(
             "it holds weights and no network",
-            mend=f"give architecture={fits[0]!r}" if fits else
-            f"give architecture=, one of {', '.join(KNOWN)}",
+            mend=f"give architecture={fits[0]!r}"
+            if fits
+            else f"give architecture=, one of {', '.join(KNOWN)}",
             file=path.name,
-        )  # fmt: skip
+        )
     try:
         # TorchScript is deprecated by its authors; users have files of it all the same.
         with warnings.catch_warnings(action="ignore"):
@@ -416,8 +429,9 @@ def _members(path: Path) -> list[zipfile.ZipInfo]:
 
 
 def _check_finite(state: Mapping[str, Any], file: str) -> None:
-    bad = [key for key, value in state.items()
-           if _plain(value) and not bool(value.isfinite().all())]  # fmt: skip
+    bad = [
+        key for key, value in state.items() if _plain(value) and not bool(value.isfinite().all())
+    ]
     if bad:
         raise DataError(
             f"{len(bad)} of {len(state)} weights are not finite, such as {bad[0]!r}",

@@ -9,20 +9,33 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from causalbias.errors import user_path
+from causalbias.io.storage import replace_text, save
 from causalbias.plots.style import render, write
 from causalbias.report.content import Content
 from causalbias.report.glossary import COLUMNS
 from causalbias.report.tables import PASSED, overall, rounded, write_csv
-from causalbias.storage import replace_text, save
 from causalbias.study.tree import describe
 
 MOST_ROWS = 60  # of a table on the page; its file has all
 LONG = 40  # characters of a cell that may break into lines
 # Columns that name a row, where they come first.
 LABELS = {
-    "side", "fit", "system", "measure", "model", "pairs", "rate_of", "race", "gender", "attribute",
-    "level", "question", "file", "group", "other",
-}  # fmt: skip
+    "side",
+    "fit",
+    "system",
+    "measure",
+    "model",
+    "pairs",
+    "rate_of",
+    "race",
+    "gender",
+    "attribute",
+    "level",
+    "question",
+    "file",
+    "group",
+    "other",
+}
 # Columns to show even where every row has the same.
 ALWAYS = {"estimate", "lower", "upper", "truth", "covered", "verdict", "n", "count"} | LABELS
 IN_FILE = {"sd", "scale"}  # said by the interval and the title
@@ -59,9 +72,9 @@ def write_report(content: Content, directory: str | Path) -> Path:
     Examples
     --------
     >>> import causalbias as cb, tempfile
-    >>> from causalbias.report.manipulation import manipulation_content
+    >>> from causalbias.analyses.manipulation.report import manipulation_content
     >>> from causalbias.report.page import write_report
-    >>> from causalbias.studies.manipulation import analyse_manipulation
+    >>> from causalbias.analyses.manipulation.analysis import analyse_manipulation
     >>> result = analyse_manipulation(cb.demo_study(), draws=250)
     >>> write_report(manipulation_content(result), tempfile.mkdtemp()).name
     'report.html'
@@ -82,9 +95,11 @@ def write_report(content: Content, directory: str | Path) -> Path:
 def render_page(content: Content) -> str:
     """Render the HTML page; all text from the data is escaped."""
     environment = Environment(
-        loader=PackageLoader("causalbias.report", "templates"), autoescape=True, trim_blocks=True,
+        loader=PackageLoader("causalbias.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     first = next(iter(content.fits.values()))
     verdicts = content.tables["fits"].set_index("model")["verdict"]
     level, verdict = overall(verdicts)
@@ -126,9 +141,11 @@ def shown(name: str, title: str, table: pd.DataFrame) -> Shown:
     same = [
         str(column)
         for column in table
-        if len(table) > 1 and column not in ALWAYS and table[column].nunique() <= 1
+        if len(table) > 1
+        and column not in ALWAYS
+        and table[column].nunique() <= 1
         and (column != "converged" or bool(table[column].iloc[0]))
-    ]  # fmt: skip
+    ]
     kept = table.drop(columns=same)
     cells = rounded(kept.head(MOST_ROWS))
     said = [f"{column}: {cell}" for column in same if (cell := _constant(table[column]))]

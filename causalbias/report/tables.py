@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.criticism.check import Checks as ModelChecks
-from causalbias.criticism.check import check
+from causalbias.analyses.dependence import dependence
+from causalbias.analyses.identity.analysis import Identity
+from causalbias.analyses.manipulation.analysis import Manipulation
 from causalbias.inference.diagnostics import extreme
+from causalbias.io.atomic import RUN_BY_SPREADSHEETS
+from causalbias.io.storage import replace_text
+from causalbias.manipulation_checks.checks import Checks
+from causalbias.model_checks.check import Checks as ModelChecks
+from causalbias.model_checks.check import check
 from causalbias.models.result import Fit
-from causalbias.storage import replace_text
-from causalbias.studies.checks import Checks
-from causalbias.studies.dependence import dependence
-from causalbias.studies.identity import Identity
-from causalbias.studies.manipulation import Manipulation
-from causalbias.writing import RUN_BY_SPREADSHEETS
 
 PASSED = "passed"
 RECORD_TITLES = {

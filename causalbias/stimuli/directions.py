@@ -214,17 +214,24 @@ def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
             mend="give one row a latent, one column an attribute",
         )
     if not ratings.columns.is_unique:
-        raise DataError("two attributes have one name", mend="rename one", file="ratings",
-                        column=str(ratings.columns[ratings.columns.duplicated()][0]))  # fmt: skip
+        raise DataError(
+            "two attributes have one name",
+            mend="rename one",
+            file="ratings",
+            column=str(ratings.columns[ratings.columns.duplicated()][0]),
+        )
     for name in ratings:
         values = pd.to_numeric(ratings[name], errors="coerce")
         bad = (values.isna() & ratings[name].notna()) | np.isinf(values)
         if bad.any():
             row = int(bad.to_numpy().argmax())
             raise DataError(
-                f"{ratings[name].iloc[row]!r} is not a number", mend="write a number",
-                file="ratings", column=str(name), row=row + 1,
-            )  # fmt: skip
+                f"{ratings[name].iloc[row]!r} is not a number",
+                mend="write a number",
+                file="ratings",
+                column=str(name),
+                row=row + 1,
+            )
         distinct, rated = int(values.nunique()), int(values.notna().sum())
         if rated < LEAST or distinct < 2 or (kind == "logistic" and distinct > 2):
             raise DataError(

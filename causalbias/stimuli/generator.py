@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causalbias.datasets.release.drawing import png
+from causalbias.design.services import safe_path
 from causalbias.errors import DataError, user_path
+from causalbias.io.drawing import png
 from causalbias.recognition.embedder import BATCHES, file_hash, in_batches, translated
 from causalbias.stimuli.manifest import write_manifest
-from causalbias.stimuli.rows import check_rows, sample
-from causalbias.stimuli.services import safe_path
+from causalbias.study.rows import check_rows, sample
 from causalbias.study.tables import check_columns, check_unique
 
 Forward = Callable[[np.ndarray, dict[str, np.ndarray]], np.ndarray]
@@ -212,8 +212,9 @@ def torch_generator(
         inputs = np.column_stack([latent, *(given.get(one, zero) for one in controls)])
         made = _drawn(draw, inputs.astype(np.float32), batch, path.name).transpose(0, 2, 3, 1)
         if not np.isfinite(made).all():
-            raise DataError("pictures that are not finite", mend="check the program's weights",
-                            file=path.name)  # fmt: skip
+            raise DataError(
+                "pictures that are not finite", mend="check the program's weights", file=path.name
+            )
         scaled = (made - low) / (high - low) * 255
         return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
 

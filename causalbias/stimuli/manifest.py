@@ -12,14 +12,14 @@ import pandas as pd
 
 from causalbias.arguments import flag_in
 from causalbias.datasets.reading import as_utf8, printable, separator_of
+from causalbias.design.services import safe_path
 from causalbias.errors import DataError, user_path
-from causalbias.memory import check_file
-from causalbias.stimuli.rows import Fault, blank, check_rows, repeated, sample
-from causalbias.stimuli.services import safe_path
-from causalbias.storage import replace_text
+from causalbias.io.atomic import RUN_BY_SPREADSHEETS
+from causalbias.io.memory import check_file
+from causalbias.io.storage import replace_text
 from causalbias.study.columns import labels, typed
+from causalbias.study.rows import Fault, blank, check_rows, repeated, sample
 from causalbias.study.tables import check_columns
-from causalbias.writing import RUN_BY_SPREADSHEETS
 
 COLUMNS = ("image", "seed", "attribute", "level", "generator")
 
@@ -71,16 +71,32 @@ def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
     outside = ~frame["image"].fillna(".").map(safe_path).to_numpy(bool)
     absent = _absent(frame["image"], path.parent) & ~outside if images else np.zeros_like(outside)
     faults += [
-        ("level", f"{sample(frame['level'], not_number)} is not a number", not_number,
-         "write a number"),
-        ("image", f"{sample(frame['image'], outside)} is not a path in the manifest's folder",
-         outside, "give paths relative to the manifest"),
+        (
+            "level",
+            f"{sample(frame['level'], not_number)} is not a number",
+            not_number,
+            "write a number",
+        ),
+        (
+            "image",
+            f"{sample(frame['image'], outside)} is not a path in the manifest's folder",
+            outside,
+            "give paths relative to the manifest",
+        ),
         ("image", "the image is named twice", repeated(frame, ["image"]), "keep one row an image"),
-        ("image", f"{sample(frame['image'], absent)} is not there", absent,
-         "copy the image in, or remove the row"),
-        (" + ".join(factors), "the cell occurs twice", repeated(frame, factors),
-         "add a column for what differs, or keep one"),
-    ]  # fmt: skip
+        (
+            "image",
+            f"{sample(frame['image'], absent)} is not there",
+            absent,
+            "copy the image in, or remove the row",
+        ),
+        (
+            " + ".join(factors),
+            "the cell occurs twice",
+            repeated(frame, factors),
+            "add a column for what differs, or keep one",
+        ),
+    ]
     check_rows(faults, file=path.name)
     frame["level"] = number.astype(float)
     for name in factors:
@@ -121,9 +137,11 @@ def write_manifest(faces: pd.DataFrame, path: str | Path) -> Path:
     for name in map(str, rows):
         if re.match(RUN_BY_SPREADSHEETS, name):
             raise DataError(
-                "a column's name that would be run as a formula", mend="rename it", file=path.name,
+                "a column's name that would be run as a formula",
+                mend="rename it",
+                file=path.name,
                 column=name,
-            )  # fmt: skip
+            )
     check_rows(
         [
             (str(name), f"{sample(texts[name], bad)} would be run as a formula", bad, "rename it")
@@ -188,8 +206,10 @@ def _lines(text: str, path: Path) -> tuple[pd.DataFrame, Fault]:
         if names.count(name) > 1 or not name:
             raise DataError(
                 "two columns have this name" if name else "a column without a name",
-                mend="rename it, or remove it", file=path.name, column=printable(name),
-            )  # fmt: skip
+                mend="rename it, or remove it",
+                file=path.name,
+                column=printable(name),
+            )
     long = np.array([len(row) > len(names) for row in rows], bool)
     width = len(names)
     rows = [row[:width] + [""] * (width - len(row)) for row in rows]

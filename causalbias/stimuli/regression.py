@@ -74,8 +74,9 @@ def ridge(x: np.ndarray, y: np.ndarray, draws: int, random: np.random.Generator)
     inside = noise @ v.T
     spread = (noise - inside @ v) / np.sqrt(penalty) + (inside / np.sqrt(s**2 + penalty)) @ v
     intercept = float(middle - x.mean(axis=0) @ weight)
-    return Linear(weight, intercept, weight + np.sqrt(variance) * spread, penalty,
-                  float(np.sqrt(variance)))  # fmt: skip
+    return Linear(
+        weight, intercept, weight + np.sqrt(variance) * spread, penalty, float(np.sqrt(variance))
+    )
 
 
 def ordinal(x: np.ndarray, y: np.ndarray, draws: int, random: np.random.Generator) -> Linear:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from causalbias.datasets.release.drawing import SKIN
+from causalbias.io.drawing import SKIN
 from causalbias.stimuli.generator import Generator
 
 LATENTS = 32

@@ -237,9 +237,14 @@ def _checked_stimuli(
     others = [name for name in factors if name != identity]
     image = ["image"] if "image" in frame else []
     checked = check_frame(
-        frame, {}, text=["stimulus", *image], levels=[identity], factors=others, missing=image,
+        frame,
+        {},
+        text=["stimulus", *image],
+        levels=[identity],
+        factors=others,
+        missing=image,
         file=file,
-    )  # fmt: skip
+    )
     check_unique(checked, ["stimulus"], file=file)
     check_unique(checked, factors, file=file)
     if "present" in checked:  # as xarray's frames of a study have it
@@ -553,9 +558,11 @@ def _check_free(frame: pd.DataFrame, names: Sequence[str], file: str) -> None:
     for name in names:
         if name in frame:
             raise DataError(
-                "a study has something else of this name", mend="rename the column", file=file,
+                "a study has something else of this name",
+                mend="rename the column",
+                file=file,
                 column=name,
-            )  # fmt: skip
+            )
 
 
 def _check_one_target(frame: pd.DataFrame, file: str) -> None:

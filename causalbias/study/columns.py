@@ -368,8 +368,9 @@ def _dates(values: pd.Series) -> pd.Series:
     known = pd.to_datetime(values)
     days = known.dropna()
     plain = days.dt.tz is None and bool((days == days.dt.normalize()).all())
-    told = known.map(lambda one: one.date().isoformat() if plain else one.isoformat(),
-                     na_action="ignore")  # fmt: skip
+    told = known.map(
+        lambda one: one.date().isoformat() if plain else one.isoformat(), na_action="ignore"
+    )
     return told.astype("str").mask(values.isna())
 
 
@@ -397,8 +398,9 @@ def _objects(values: pd.Series, file: str) -> pd.Series:
     if kinds <= {"whole", "number"}:
         return values.where(~missing, np.nan).map(float).astype("float64") + 0.0
     if kinds == {"duration"}:
-        seconds = [np.nan if gone else _seconds(one) for one, gone in
-                   zip(cells, missing, strict=True)]  # fmt: skip
+        seconds = [
+            np.nan if gone else _seconds(one) for one, gone in zip(cells, missing, strict=True)
+        ]
         return pd.Series(seconds, index=values.index, name=values.name, dtype="float64")
     if kinds == {"interval"}:
         found = sorted(known.unique())
@@ -436,8 +438,10 @@ def _whole_objects(values: pd.Series, missing: pd.Series) -> pd.Series:
     known = [int(one) for one in values[~missing]]
     if max(map(abs, known)) > EXACT:
         return values.where(~missing, None).map(str).astype("str").mask(missing)
-    numbers_ = pd.array([None if gone else int(one) for one, gone in zip(values, missing,
-                        strict=True)], dtype="Int64")  # fmt: skip
+    numbers_ = pd.array(
+        [None if gone else int(one) for one, gone in zip(values, missing, strict=True)],
+        dtype="Int64",
+    )
     found = pd.Series(numbers_, index=values.index, name=values.name)
     return found if missing.any() else found.astype(np.int64)
 
@@ -466,9 +470,13 @@ def _texts(values: pd.Series, file: str) -> pd.Series:
         if not _is_unicode(one) or "\0" in one:
             what = "a NUL" if "\0" in one else "half of a character"
             raise _at(
-                (values == one).fillna(False).to_numpy(bool), values, file,
-                f"{one!a} holds {what}", "write it again as text in UTF-8", whole=True,
-            )  # fmt: skip
+                (values == one).fillna(False).to_numpy(bool),
+                values,
+                file,
+                f"{one!a} holds {what}",
+                "write it again as text in UTF-8",
+                whole=True,
+            )
     return _with_missing(values.astype("str"))
 
 

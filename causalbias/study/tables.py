@@ -118,14 +118,17 @@ def named_columns(frame: pd.DataFrame, file: str) -> pd.DataFrame:
     for name in frame.columns:
         if not isinstance(name, str):
             raise DataError(
-                f"a column is called {name!r}", mend="give every column a text as its name",
+                f"a column is called {name!r}",
+                mend="give every column a text as its name",
                 file=file,
-            )  # fmt: skip
+            )
     if not frame.columns.is_unique:
         raise DataError(
-            "two columns have this name", mend="rename one, or leave it out", file=file,
+            "two columns have this name",
+            mend="rename one, or leave it out",
+            file=file,
             column=str(frame.columns[frame.columns.duplicated()][0]),
-        )  # fmt: skip
+        )
     return frame
 
 

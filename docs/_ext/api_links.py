@@ -28,14 +28,26 @@ class Link(SphinxTransform):
             target = f"causalbias.{found[1]}"
             if found[1] in MODULES:
                 link = addnodes.pending_xref(
-                    "", code.deepcopy(), refdomain="std", reftype="ref", refexplicit=True,
-                    reftarget=f"module-{found[1]}", refwarn=True, refdoc=self.env.docname,
-                )  # fmt: skip
+                    "",
+                    code.deepcopy(),
+                    refdomain="std",
+                    reftype="ref",
+                    refexplicit=True,
+                    reftarget=f"module-{found[1]}",
+                    refwarn=True,
+                    refdoc=self.env.docname,
+                )
             else:
                 link = addnodes.pending_xref(
-                    "", code.deepcopy(), refdomain="py", reftype="func", refexplicit=True,
-                    reftarget=target, refwarn=True, refdoc=self.env.docname,
-                )  # fmt: skip
+                    "",
+                    code.deepcopy(),
+                    refdomain="py",
+                    reftype="func",
+                    refexplicit=True,
+                    reftarget=target,
+                    refwarn=True,
+                    refdoc=self.env.docname,
+                )
             code.replace_self(link)
 
 

@@ -11,7 +11,7 @@ import typer
 from sphinx.application import Sphinx
 from typer.cli import get_docs_for_click
 
-from causalbias.cli import app as command_line
+from causalbias.cli.main import app as command_line
 
 # Outputs depend on these besides a page's own code.
 PACKAGES = ("bambi", "matplotlib", "numpy", "pandas", "pymc", "scipy", "xarray")

@@ -65,8 +65,9 @@ def test_alpha_agrees_with_the_krippendorff_package(answers):
             alpha(counts, "nominal")
         return
     for level in LEVELS:
-        theirs = krippendorff.alpha(value_counts=counts, value_domain=values,
-                                    level_of_measurement=level)  # fmt: skip
+        theirs = krippendorff.alpha(
+            value_counts=counts, value_domain=values, level_of_measurement=level
+        )
         assert alpha(counts, level, values) == pytest.approx(theirs, abs=1e-9)
 
 
@@ -143,8 +144,15 @@ def test_hcic_by_hand():
 
 
 def simulated(**people):
-    settings = {"sd_severity": 0.0, "sd_discrimination": 0.0, "careless": 0.0, "missing": 0.0,
-                "dropout": 0.0, "annotators": 60, "questions": ()}  # fmt: skip
+    settings = {
+        "sd_severity": 0.0,
+        "sd_discrimination": 0.0,
+        "careless": 0.0,
+        "missing": 0.0,
+        "dropout": 0.0,
+        "annotators": 60,
+        "questions": (),
+    }
     people = cb.People(**(settings | people))
     levels = {"pose": [-3, -1.5, 0, 1.5, 3]}
     return cb.simulate(30, levels=levels, impostors=8, people=people, systems=(), rng=11)

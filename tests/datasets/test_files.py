@@ -116,25 +116,35 @@ def test_a_folder_as_people_have_it_is_a_study(tmp_path, monkeypatch):
 WRONG = {
     "two of one table": ({"stimuli.tsv": STIMULI}, None, "both there"),
     "a place on one computer": (
-        {"Stimuli.CSV": STIMULI.replace("faces\\a", "C:\\faces\\a")}, "image", "C:"
+        {"Stimuli.CSV": STIMULI.replace("faces\\a", "C:\\faces\\a")},
+        "image",
+        "C:",
     ),
     "an id with its decimal": ({"pairs.csv": PAIRS.replace("f3,", "f3.0,")}, "stimulus_b", "f3"),
     "an id that a spreadsheet rounded": (
-        {"Stimuli.CSV": STIMULI.replace("f1,01", "f1,6.14E+18")}, "seed", "spreadsheet"
+        {"Stimuli.CSV": STIMULI.replace("f1,01", "f1,6.14E+18")},
+        "seed",
+        "spreadsheet",
     ),
     "an id that a spreadsheet dated": (
-        {"Stimuli.CSV": STIMULI.replace("f1,01", "f1,1-Mar")}, "seed", "spreadsheet"
+        {"Stimuli.CSV": STIMULI.replace("f1,01", "f1,1-Mar")},
+        "seed",
+        "spreadsheet",
     ),
     "the same pair turned round": ({"pairs.csv": PAIRS + "f2,f1,y\n"}, None, "row 1 already"),
     "a face beside itself": ({"pairs.csv": PAIRS + "f2,f2,y\n"}, None, "beside itself"),
     "one image under two names": (
-        {"Stimuli.CSV": STIMULI.replace("f2,1,3,", "f2,1,3,faces/a.png")}, None, "of one image"
+        {"Stimuli.CSV": STIMULI.replace("f2,1,3,", "f2,1,3,faces/a.png")},
+        None,
+        "of one image",
     ),
     "no seed": ({"Stimuli.CSV": STIMULI.replace("f3,1", "f3,nan")}, "seed", "missing"),
     "a column that contradicts": (
-        {"pairs.csv": "stimulus_a,stimulus_b,seed_b\nf1,f2,01\n"}, "seed_b", "by the stimuli"
+        {"pairs.csv": "stimulus_a,stimulus_b,seed_b\nf1,f2,01\n"},
+        "seed_b",
+        "by the stimuli",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -180,9 +190,14 @@ def test_further_columns_of_pairs_and_distances_are_kept(name):
     faces = pd.DataFrame({"stimulus": list("abc"), "seed": [1, 1, 2], "pose": [0, 1, 0]})
     pairs = pd.DataFrame({"stimulus_a": ["a", "a"], "stimulus_b": ["b", "c"], name: ["u", None]})
     distances = pd.DataFrame(
-        {"system": ["n", "m", "m"], "pair": ["a~b", "a~b", "a~c"], "distance": 0.1,
-         "milliseconds": [3, 4, 5], "retried": [True, False, True]}
-    )  # fmt: skip
+        {
+            "system": ["n", "m", "m"],
+            "pair": ["a~b", "a~b", "a~c"],
+            "distance": 0.1,
+            "milliseconds": [3, 4, 5],
+            "retried": [True, False, True],
+        }
+    )
     study = cb.make_study(factors=["seed", "pose"], stimuli=faces, pairs=pairs, distances=distances)
     machine = cb.to_frame(study, "machine").set_index(["system", "pair"])
     assert machine.loc["m", "milliseconds"].tolist() == [4, 5]
@@ -280,8 +295,9 @@ def test_a_header_may_be_below_blank_lines_and_of_several_lines(tmp_path, text):
     (tmp_path / "stimuli.csv").write_bytes(text.encode())
     faces = cb.to_frame(cb.load("tidy", tmp_path, factors=["seed", "v"]), "stimuli")
     assert sorted(zip(faces["stimulus"], faces["seed"], faces["v"], strict=True)) == [
-        ("x1", "01", 0), ("x2", "1", 1),
-    ]  # fmt: skip
+        ("x1", "01", 0),
+        ("x2", "1", 1),
+    ]
 
 
 def test_a_header_that_is_no_utf8_is_named(tmp_path):

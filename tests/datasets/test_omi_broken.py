@@ -210,7 +210,7 @@ NPZ_BREAKS = {
     "scalar name": (put("name", lambda n: n[0]), "name", None),
     "detected text": (put("detected", lambda d: np.full(len(d), "yes")), "detected", None),
     "detected table": (put("detected", lambda d: d[:, None] & [True, False]), "detected", None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", NPZ_BREAKS)

@@ -96,22 +96,34 @@ BREAKS = {
     "system missing": ("distances", change(SCORED, 1, "network", None), "network", 1),
     "threshold negative": ("distances", SCORED.assign(threshold=-1.0), "threshold", 1),
     "thresholds differ": (
-        "distances", SCORED.assign(threshold=[0.1, 0.2, 0.3, 0.3]), "threshold", None,
+        "distances",
+        SCORED.assign(threshold=[0.1, 0.2, 0.3, 0.3]),
+        "threshold",
+        None,
     ),
     "score outside": ("judgements", change(SAID, 2, "mark", 5), "mark", 2),
     "score missing": ("judgements", change(SAID, 3, "mark", None), "mark", 3),
     "unknown judged pair": ("judgements", change(SAID, 1, "pair", "p5"), "pair", 1),
     "rater missing": ("judgements", change(SAID, 2, "who", None), "who", 2),
     "judged twice": (
-        "judgements", pd.concat([SAID, SAID.iloc[[2]]]), "who + question + pair", 4,
+        "judgements",
+        pd.concat([SAID, SAID.iloc[[2]]]),
+        "who + question + pair",
+        4,
     ),
     "judged factor missing": (
-        "judgements", SAID.drop(columns="pair").assign(pose=[0, 1, None]), "pose", 3,
+        "judgements",
+        SAID.drop(columns="pair").assign(pose=[0, 1, None]),
+        "pose",
+        3,
     ),
     "judged label missing": (
-        "judgements", SAID.drop(columns="pair").assign(seed=["s1", None, "s2"]), "seed", 2,
+        "judgements",
+        SAID.drop(columns="pair").assign(seed=["s1", None, "s2"]),
+        "seed",
+        2,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BREAKS)

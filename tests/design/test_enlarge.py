@@ -6,7 +6,7 @@ import pytest
 
 from causalbias import DataError
 from causalbias.design.enlarge import Enlarger
-from causalbias.models.spec import ModelSpec
+from causalbias.models.specification import ModelSpec
 
 SEEDS, FACES = 6, ["asian", "black"]
 
@@ -83,11 +83,13 @@ def test_rows_each_makes_more_pairs_or_says_there_are_none(pairs):
 def test_what_belongs_to_a_seed_is_new_with_each_copy():
     frame = pd.DataFrame(
         {
-            "seed": np.repeat(["a", "b"], 4), "race": ["x", "y"] * 4,
-            "face": np.repeat(["a1", "a2", "b1", "b2"], 2), "system": ["u", "v"] * 4,
+            "seed": np.repeat(["a", "b"], 4),
+            "race": ["x", "y"] * 4,
+            "face": np.repeat(["a1", "a2", "b1", "b2"], 2),
+            "system": ["u", "v"] * 4,
             "y": np.arange(8.0),
         }
-    )  # fmt: skip
+    )
     spec = ModelSpec("y ~ race + (1|seed) + (1|face) + (1|system)")
     rows = Enlarger(spec, frame, ["seed"]).rows(5, None, np.random.default_rng(1))
     assert len(rows) == 20

@@ -57,9 +57,15 @@ def judged():
 def test_more_seeds_and_more_annotators_narrow_an_ordinal_effect(judged):
     told = []
     table = cb.design.power(
-        judged, "race", sizes=[15, 60], others={"annotator": [10, 60]}, scale="link",
-        reference="white", simulations=4, progress=lambda done, of: told.append((done, of)),
-    )  # fmt: skip
+        judged,
+        "race",
+        sizes=[15, 60],
+        others={"annotator": [10, 60]},
+        scale="link",
+        reference="white",
+        simulations=4,
+        progress=lambda done, of: told.append((done, of)),
+    )
     assert table[["seed", "annotator", "level"]].values.tolist() == [
         [seed, people, "black"] for seed in (15, 60) for people in (10, 60)
     ]
@@ -123,6 +129,7 @@ def test_figure_shows_every_size(pilot):
     two = two[["seed", "annotator", *(name for name in table if name != "seed")]]
     fig = cb.plots.assurance(two)
     assert [text.get_text() for text in fig.axes[0].get_legend().get_texts()] == [
-        "20 annotators", "50 annotators"
-    ]  # fmt: skip
+        "20 annotators",
+        "50 annotators",
+    ]
     assert "ROPE" in fig.axes[1].get_ylabel()

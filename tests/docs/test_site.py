@@ -44,9 +44,10 @@ def test_every_public_name_has_one_place_in_the_reference():
 
 def test_every_figure_is_in_the_gallery():
     drawn = {
-        name for name in cb.plots.__all__
+        name
+        for name in cb.plots.__all__
         if typing.get_type_hints(getattr(cb.plots, name)).get("return") is Figure
-    }  # fmt: skip
+    }
     assert len(drawn) > 10
     shown = [re.findall(r"cb\.plots\.(\w+)\(", one.source) for one in cells(DOCS / "gallery.md")]
     assert {name for names in shown for name in names} == drawn
@@ -72,8 +73,22 @@ def test_code_of_a_page_runs(page, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_site_builds_without_warnings_and_stands_alone(tmp_path):
     site = tmp_path / "site"
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html",
-               "-D", "nb_execution_mode=off", "-d", tmp_path / "trees", DOCS, site]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-b",
+        "html",
+        "-D",
+        "nb_execution_mode=off",
+        "-d",
+        tmp_path / "trees",
+        DOCS,
+        site,
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (site / "searchindex.js").exists()

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from causalbias.models.result import Fit, pack_frame
-from causalbias.models.spec import ModelSpec, model_frame
+from causalbias.models.specification import ModelSpec, model_frame
 
 
 @pytest.fixture(scope="session")

@@ -64,9 +64,12 @@ def test_ordered_words_have_no_mean_category():
 def test_no_error_rate_of_the_other_kind_of_pairs(same, scale, use):
     """The kind is known where the formula does not name it: rows were selected by it."""
     rows = pd.DataFrame(
-        {"distance": [0.2, 0.4, 0.3, 0.6, 0.5, 0.1] * 4, "race": ["a", "b"] * 12,
-         "same_identity": [True, True, False, False] * 6}
-    )  # fmt: skip
+        {
+            "distance": [0.2, 0.4, 0.3, 0.6, 0.5, 0.1] * 4,
+            "race": ["a", "b"] * 12,
+            "same_identity": [True, True, False, False] * 6,
+        }
+    )
     fit = cb.fit("distance ~ race", rows, subset=f"same_identity == {same}", draws=50)
     with pytest.raises(DataError, match=f"use {use}"):
         cb.predictions(fit, "race", scale=scale, threshold=0.3)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.estimands.summaries import probability
+from causalbias.draws.summaries import probability
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,11 @@ def test_interactions_keep_groups_that_are_not_estimable(rows):
     found = cb.interaction(cb.fit("z ~ race*sex", frame, draws=200), "race", "sex")
     table = cb.summarise(found).set_index(["race", "sex"])
     assert table["estimable"].to_dict() == {
-        ("b", "m"): True, ("b", "x"): True, ("c", "m"): False, ("c", "x"): True,
-    }  # fmt: skip
+        ("b", "m"): True,
+        ("b", "x"): True,
+        ("c", "m"): False,
+        ("c", "x"): True,
+    }
 
 
 def test_shares_of_groups_count_those_alone_whose_effect_is_estimable(rows):
@@ -178,8 +181,10 @@ def test_doses_of_cells_that_are_not_estimable_are_marked_and_the_rest_given(row
             only_c_is_unknown(part)
         if monotone:
             assert found["p_monotone"].isnull().to_series().to_dict() == {
-                "a": False, "b": False, "c": True,
-            }  # fmt: skip
+                "a": False,
+                "b": False,
+                "c": True,
+            }
     with pytest.raises(DataError, match="not estimable"):
         cb.dose(cb.fit("y ~ x + w", frame.assign(w=2 * frame["x"] + 1), draws=100), "x")
 

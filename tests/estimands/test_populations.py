@@ -123,14 +123,22 @@ def test_cells_of_known_variables_keep_their_own_effects_in_the_population(faces
 )
 def test_binomial_rows_average_as_their_bernoulli_rows_do(trials, chance, seed):
     rng = np.random.default_rng(seed)
-    counted = pd.DataFrame({"n": trials, "g": np.resize(["a", "b"], len(trials)),
-                            "x": np.resize([0, 0, 1, 1], len(trials))})  # fmt: skip
+    counted = pd.DataFrame(
+        {
+            "n": trials,
+            "g": np.resize(["a", "b"], len(trials)),
+            "x": np.resize([0, 0, 1, 1], len(trials)),
+        }
+    )
     counted["k"] = rng.binomial(counted["n"], chance)
     priors = dict.fromkeys(("Intercept", "g", "x"), "Normal(0, 1.5)")
     a = cb.fit("p(k, n) ~ g + x", counted, family="binomial", priors=priors, draws=500)
     b = cb.fit("hit ~ g + x", _split(counted), family="bernoulli", priors=priors, draws=500)
-    for verb in (lambda fit: cb.predictions(fit, "g"), lambda fit: cb.effects(fit, "g"),
-                 lambda fit: cb.dose(fit, "x", by="g")):  # fmt: skip
+    for verb in (
+        lambda fit: cb.predictions(fit, "g"),
+        lambda fit: cb.effects(fit, "g"),
+        lambda fit: cb.dose(fit, "x", by="g"),
+    ):
         one, other = verb(a), verb(b)
         np.testing.assert_array_equal(one["n"], other["n"])
         name = str(next(iter(one.data_vars)))

@@ -9,7 +9,7 @@ import xarray as xr
 import causalbias as cb
 from causalbias.errors import DataError
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.spec import bambi_model
+from causalbias.models.specification import bambi_model
 
 RESPONSES = {
     "gaussian": "y ~ x + (1|g)",
@@ -88,7 +88,7 @@ def test_new_data_look_like_the_old(family, fits, frame):
 
 
 def test_too_many_numbers_are_refused_in_advance(fits, monkeypatch):
-    monkeypatch.setattr("causalbias.memory.available", lambda: 8 * 4000.0)
+    monkeypatch.setattr("causalbias.io.memory.available", lambda: 8 * 4000.0)
     with pytest.raises(DataError, match=r"rows times .* draws would take"):
         cb.with_log_likelihood(fits("gaussian"))
     thinned = fits("gaussian").isel(draw=slice(0, 2))

@@ -10,7 +10,7 @@ from scipy import stats
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.models.spec import ModelSpec, bambi_model, model_frame
+from causalbias.models.specification import ModelSpec, bambi_model, model_frame
 
 DRAWS = 3000
 # Of a Kolmogorov-Smirnov test; about forty are made.
@@ -24,12 +24,20 @@ def rows():
     a = rng.integers(0, 8, n)
     return pd.DataFrame(
         {
-            "y": rng.normal(3, 2, n), "x": rng.normal(5, 2, n), "kind": rng.choice(list("uvw"), n),
-            "g": rng.integers(0, 6, n), "a": a, "b": (a + rng.integers(1, 8, n)) % 8,
-            "hit": rng.integers(0, 2, n), "share": rng.uniform(0.1, 0.9, n), "hits": 3, "tries": 9,
-            "mark": rng.integers(0, 4, n), "w": np.where(np.arange(n) < 30, 1.0, 25.0),
+            "y": rng.normal(3, 2, n),
+            "x": rng.normal(5, 2, n),
+            "kind": rng.choice(list("uvw"), n),
+            "g": rng.integers(0, 6, n),
+            "a": a,
+            "b": (a + rng.integers(1, 8, n)) % 8,
+            "hit": rng.integers(0, 2, n),
+            "share": rng.uniform(0.1, 0.9, n),
+            "hits": 3,
+            "tries": 9,
+            "mark": rng.integers(0, 4, n),
+            "w": np.where(np.arange(n) < 30, 1.0, 25.0),
         }
-    )  # fmt: skip
+    )
 
 
 def same_distribution(ours, theirs, what):
@@ -67,8 +75,12 @@ def test_agrees_with_bambis(family, rows):
     assert compared >= 3
     one = next(iter(ours["prior_predictive"].data_vars.values())).values[0].astype(float)
     other = next(iter(theirs["prior_predictive"].data_vars.values())).values[0].astype(float)
-    for what in (lambda v: v[:, 0], lambda v: v[:, 30], lambda v: v.mean(axis=1),
-                 lambda v: v.std(axis=1)):  # fmt: skip
+    for what in (
+        lambda v: v[:, 0],
+        lambda v: v[:, 30],
+        lambda v: v.mean(axis=1),
+        lambda v: v.std(axis=1),
+    ):
         same_distribution(what(one), what(other), "responses")
 
 
@@ -146,7 +158,7 @@ def test_seeds_chunks_and_what_arviz_reads(rows, monkeypatch):
     one = draw(1)
     assert one.identical(draw(1))
     assert not one["prior"].equals(draw(2)["prior"])
-    monkeypatch.setattr("causalbias.inference.collapsed_effects._CHUNK_BYTES", 10_000)
+    monkeypatch.setattr("causalbias.inference.gaussian.effects._CHUNK_BYTES", 10_000)
     # sums in blocks of another size round otherwise
     np.testing.assert_allclose(draw(1)["prior_predictive"]["y"], one["prior_predictive"]["y"])
     assert set(one.children) == {"prior", "prior_predictive", "observed_data", "constant_data"}

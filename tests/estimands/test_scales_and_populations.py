@@ -18,12 +18,15 @@ def rows():
     n = 60
     return pd.DataFrame(
         {
-            "g": rng.integers(0, 6, n).astype(str), "h": rng.integers(0, 6, n).astype(str),
-            "k": rng.choice(list("uvw"), n), "x": rng.normal(size=n).round(2),
-            "mark": rng.integers(0, 4, n), "hit": rng.integers(0, 2, n),
+            "g": rng.integers(0, 6, n).astype(str),
+            "h": rng.integers(0, 6, n).astype(str),
+            "k": rng.choice(list("uvw"), n),
+            "x": rng.normal(size=n).round(2),
+            "mark": rng.integers(0, 4, n),
+            "hit": rng.integers(0, 2, n),
             "distance": rng.normal(0.5, 0.1, n),
         }
-    )  # fmt: skip
+    )
 
 
 def levels(frame):
@@ -36,11 +39,14 @@ def ordinal(rows, fit_at):
     rng = np.random.default_rng(8)
     draws = {
         "threshold": np.sort(rng.normal(0, 1, (DRAWS, 3)), axis=1),
-        "k": rng.normal(0, 1, (DRAWS, 2)), "x": rng.normal(0, 0.5, DRAWS),
-        "1|g": rng.normal(0, 1, (DRAWS, 6)), "x|g": rng.normal(0, 1, (DRAWS, 6)),
-        "1|g_sigma": rng.uniform(0.5, 2, DRAWS), "x|g_sigma": rng.uniform(0.2, 1, DRAWS),
+        "k": rng.normal(0, 1, (DRAWS, 2)),
+        "x": rng.normal(0, 0.5, DRAWS),
+        "1|g": rng.normal(0, 1, (DRAWS, 6)),
+        "x|g": rng.normal(0, 1, (DRAWS, 6)),
+        "1|g_sigma": rng.uniform(0.5, 2, DRAWS),
+        "x|g_sigma": rng.uniform(0.2, 1, DRAWS),
         "cor|g": rng.uniform(-0.8, 0.8, (DRAWS, 1)),
-    }  # fmt: skip
+    }
 
     def make(link):
         dims = {name: ("g__factor_dim", levels(rows)) for name in ("1|g", "x|g")}
@@ -117,10 +123,11 @@ def test_members_that_differ_halve_the_variance(rows, fit_at):
     assert 0 < same.sum() < len(same)
     every = sorted(set(frame["g"]) | set(frame["h"]))
     draws = {
-        "Intercept": rng.normal(0.5, 0.05, DRAWS), "sigma": rng.uniform(0.05, 0.2, DRAWS),
+        "Intercept": rng.normal(0.5, 0.05, DRAWS),
+        "sigma": rng.uniform(0.05, 0.2, DRAWS),
         "1|mm(g, h)": rng.normal(0, 0.1, (DRAWS, len(every))),
         "1|mm(g, h)_sigma": rng.uniform(0.1, 0.3, DRAWS),
-    }  # fmt: skip
+    }
     dims = {"1|mm(g, h)": ("g__factor_dim", every)}
     fit = fit_at("distance ~ 1 + (1|mm(g, h))", frame, draws, dims=dims)
     ours = cb.predictions(fit, (), scale="FMR", threshold=0.45, population="new")
@@ -176,8 +183,13 @@ def test_error_rates_need_a_threshold_and_nothing_else_has_one(rows, fit_at):
 @pytest.fixture(scope="module")
 def kinds(rows, fit_at):
     frame = rows.assign(same_identity=np.arange(len(rows)) % 3 > 0)
-    draws = {"Intercept": [0.9], "k": [[0.1, 0.2]], "same_identity": [[-0.5]],
-             "k:same_identity": [[-0.2, -0.1]], "sigma": [0.1]}  # fmt: skip
+    draws = {
+        "Intercept": [0.9],
+        "k": [[0.1, 0.2]],
+        "same_identity": [[-0.5]],
+        "k:same_identity": [[-0.2, -0.1]],
+        "sigma": [0.1],
+    }
     return fit_at("distance ~ k*same_identity", frame, draws)
 
 
@@ -220,8 +232,13 @@ def test_separation_of_unequal_spreads(rows, fit_at):
         for mean, sd in ((0.4, 0.1), (0.9, 0.3))
     ]
     found = cb.separation(*fits)
-    area = quad(lambda d: min(stats.norm.pdf(d, 0.4, 0.1), stats.norm.pdf(d, 0.9, 0.3)), -2, 4,
-                points=[0.4, 0.6, 0.9], limit=200)[0]  # fmt: skip
+    area = quad(
+        lambda d: min(stats.norm.pdf(d, 0.4, 0.1), stats.norm.pdf(d, 0.9, 0.3)),
+        -2,
+        4,
+        points=[0.4, 0.6, 0.9],
+        limit=200,
+    )[0]
     np.testing.assert_allclose(found["overlap"], area, rtol=1e-7)
     np.testing.assert_allclose(found["d_prime"], 0.5 / np.sqrt((0.01 + 0.09) / 2), rtol=1e-9)
 

@@ -10,7 +10,7 @@ from scipy import integrate, stats
 import causalbias as cb
 from causalbias.errors import DataError
 from causalbias.models.response import response_of
-from causalbias.models.spec import ModelSpec
+from causalbias.models.specification import ModelSpec
 
 BACK = {
     "log(distance)": np.exp,
@@ -181,8 +181,12 @@ def test_new_data_are_distances_and_densities_too(rows, fit_of):
 
 def _density(left, eta, sigma):
     """Density of a distance by differences of its distribution function."""
-    forward = {"log(distance)": np.log, "np.sqrt(distance)": np.sqrt, "I(-distance)": np.negative,
-               "I(1 / distance)": lambda y: 1 / y}[left]  # fmt: skip
+    forward = {
+        "log(distance)": np.log,
+        "np.sqrt(distance)": np.sqrt,
+        "I(-distance)": np.negative,
+        "I(1 / distance)": lambda y: 1 / y,
+    }[left]
 
     def density(y, step=1e-6):
         ends = stats.norm.cdf([forward(y - step), forward(y + step)], eta, sigma)

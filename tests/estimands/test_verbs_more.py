@@ -25,24 +25,29 @@ def rows():
     n = 90
     return pd.DataFrame(
         {
-            "seed": np.arange(n) % 15, "race": rng.choice(list("abc"), n),
+            "seed": np.arange(n) % 15,
+            "race": rng.choice(list("abc"), n),
             "gender": rng.choice(list("fm"), n, p=[0.7, 0.3]),
-            "pose": rng.integers(0, 4, n).astype(float), "distance": rng.normal(size=n),
+            "pose": rng.integers(0, 4, n).astype(float),
+            "distance": rng.normal(size=n),
             "score": rng.integers(0, 3, n),
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
 def machine(rows, fit_at):
     rng = np.random.default_rng(5)
     draws = {
-        "Intercept": rng.normal(0, 1, DRAWS), "race": rng.normal([0.3, -0.4], 0.1, (DRAWS, 2)),
+        "Intercept": rng.normal(0, 1, DRAWS),
+        "race": rng.normal([0.3, -0.4], 0.1, (DRAWS, 2)),
         "gender": rng.normal(0.2, 0.1, (DRAWS, 1)),
         "race:gender": rng.normal([0.1, 0.5], 0.1, (DRAWS, 2)),
-        "pose": rng.normal(0.2, 0.05, DRAWS), "sigma": rng.uniform(0.4, 0.6, DRAWS),
-        "1|seed": rng.normal(0, 0.3, (DRAWS, 15)), "1|seed_sigma": rng.uniform(0.2, 0.4, DRAWS),
-    }  # fmt: skip
+        "pose": rng.normal(0.2, 0.05, DRAWS),
+        "sigma": rng.uniform(0.4, 0.6, DRAWS),
+        "1|seed": rng.normal(0, 0.3, (DRAWS, 15)),
+        "1|seed_sigma": rng.uniform(0.2, 0.4, DRAWS),
+    }
     dims = {"1|seed": ("seed__factor_dim", np.array(sorted(map(str, range(15)))))}
     return fit_at("distance ~ race*gender + pose + (1|seed)", rows, draws, dims=dims)
 
@@ -173,8 +178,12 @@ def test_a_monotone_curve_is_closer_to_a_monotone_truth():
     assert (one["p_monotone"] < 0.2).all()
     # The mean over a cell's rows is kept by projection, as by any least squares on a cone.
     np.testing.assert_allclose(one["prediction"].mean("x"), free["prediction"].mean("x"), rtol=1e-6)
-    turned = cb.dose(cb.fit("z ~ bs(x, df=7) + kind", frame.assign(z=-frame["y"]), draws=250),
-                     "x", by="kind", monotone="decreasing")  # fmt: skip
+    turned = cb.dose(
+        cb.fit("z ~ bs(x, df=7) + kind", frame.assign(z=-frame["y"]), draws=250),
+        "x",
+        by="kind",
+        monotone="decreasing",
+    )
     np.testing.assert_allclose(
         turned["average_slope"].median(), -one["average_slope"].median(), rtol=0.1
     )
@@ -231,9 +240,12 @@ def test_share_of_seeds_whose_sign_flips(rows, fit_at):
     many = 4000
     frame = rows.assign(moved=np.arange(len(rows)) // 15 % 2)
     draws = {
-        "Intercept": np.zeros(many), "moved": np.ones(many), "sigma": np.ones(many),
-        "1|seed": rng.normal(0, 1, (many, 15)), "moved|seed": rng.normal(0, 1, (many, 15)),
-    }  # fmt: skip
+        "Intercept": np.zeros(many),
+        "moved": np.ones(many),
+        "sigma": np.ones(many),
+        "1|seed": rng.normal(0, 1, (many, 15)),
+        "moved|seed": rng.normal(0, 1, (many, 15)),
+    }
     labels = np.array(sorted(map(str, range(15))))
     dims = dict.fromkeys(("1|seed", "moved|seed"), ("seed__factor_dim", labels))
     fit = fit_at("distance ~ moved + (moved|seed)", frame, draws, dims=dims)
@@ -440,14 +452,32 @@ def test_expressions_are_arithmetic_on_draws(effect):
 @pytest.mark.parametrize(
     "text",
     [
-        '__import__("os").system("true")', "effect.values", "effect[0].__class__", "lambda: 1",
-        'effect["a", 1] if 1 else 2', "[x for x in effect]", "open('x')", "exp(effect, effect)",
-        "effect['a', 1] @ 2", "effect['a', exit()]", "effect[effect]", "", "1 +", "(" * 300,
-        "+".join(["effect['a', 1]"] * 300), "True", "'a'", "effect['a', 1] < 3", "other", "3 * 4",
-        "effect['a':'b']", f"{'5' * 400} * effect['a', 1]", "10 ** 10 ** 10 * effect['a', 1]",
+        '__import__("os").system("true")',
+        "effect.values",
+        "effect[0].__class__",
+        "lambda: 1",
+        'effect["a", 1] if 1 else 2',
+        "[x for x in effect]",
+        "open('x')",
+        "exp(effect, effect)",
+        "effect['a', 1] @ 2",
+        "effect['a', exit()]",
+        "effect[effect]",
+        "",
+        "1 +",
+        "(" * 300,
+        "+".join(["effect['a', 1]"] * 300),
+        "True",
+        "'a'",
+        "effect['a', 1] < 3",
+        "other",
+        "3 * 4",
+        "effect['a':'b']",
+        f"{'5' * 400} * effect['a', 1]",
+        "10 ** 10 ** 10 * effect['a', 1]",
         "1 / 0 * effect['a', 1]",
     ],
-)  # fmt: skip
+)
 def test_nothing_but_arithmetic_is_read(effect, text):
     with pytest.raises(DataError):
         cb.hypotheses(effect, {"h": text})

@@ -59,8 +59,11 @@ def omi(root: Path) -> Path:
 
 def save_faces(root: Path, **changes: object) -> None:
     names = [f"{seed}_age_{level}.jpg" for seed in (1, 2) for level in range(3)]
-    arrays = {"name": np.array(names), "detected": np.ones(6, bool),
-              "embedding": np.arange(24.0).reshape(6, 4)}  # fmt: skip
+    arrays = {
+        "name": np.array(names),
+        "detected": np.ones(6, bool),
+        "embedding": np.arange(24.0).reshape(6, 4),
+    }
     arrays = {key: value for key, value in (arrays | changes).items() if value is not None}
     np.savez(root / "embeddings_net_validation_x.npz", **arrays)
 
@@ -149,15 +152,26 @@ CORRUPTIONS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "a repeated row": ("again|already|twice", lambda c: c + c.rstrip(b"\n").split(b"\n")[-1]),
 }
 NUMERIC = {
-    "validation_x.csv", "distances.csv", "judgements.csv", "annotations/identity.csv",
-    "annotations/age.csv", "distances/net.csv",
-}  # fmt: skip
+    "validation_x.csv",
+    "distances.csv",
+    "judgements.csv",
+    "annotations/identity.csv",
+    "annotations/age.csv",
+    "distances/net.csv",
+}
 ANSWERS = ("annotations/identity.csv", "annotations/age.csv")
 NUMBERS = {
-    "1e308": "1e308", "minus 1e308": "-1e308", "an overflowing integer": "9" * 40,
-    "infinity": "inf", "minus a half": "-0.5", "a formula": "=1+1", "a word": "often",
-    "a NUL": "1\0", "a right-to-left mark": "\u202e1", "a thousands separator": '"1,000"',
-}  # fmt: skip
+    "1e308": "1e308",
+    "minus 1e308": "-1e308",
+    "an overflowing integer": "9" * 40,
+    "infinity": "inf",
+    "minus a half": "-0.5",
+    "a formula": "=1+1",
+    "a word": "often",
+    "a NUL": "1\0",
+    "a right-to-left mark": "\u202e1",
+    "a thousands separator": '"1,000"',
+}
 HUGE = ("1e308", "an overflowing integer")
 TEXTS = ("a formula", "a word", "a NUL", "a right-to-left mark", "a thousands separator")
 

@@ -13,10 +13,10 @@ import pandas as pd
 import xarray as xr
 
 import causalbias as cb
-from causalbias.models.fitting import rows_of
+from causalbias.io.storage import DIGEST
+from causalbias.models.fit import rows_of
 from causalbias.models.priors import parse_prior
 from causalbias.recognition.store import checksum_of
-from causalbias.storage import DIGEST
 from tests.hostile.battery import (
     CASES,
     LAYOUTS,
@@ -59,10 +59,16 @@ for _layout, (_, _load, _files) in LAYOUTS.items():
     case(f"{_layout}: no such directory", "no such|0 files", lambda r, f=_load: f(r / "none"))
     case(f"{_layout}: an empty directory", "no such|none of|neither|0 files", _load)
     for _file in _files:
-        case(f"{_layout}: {_file}: a link out of the root", "outside",
-             partial(linked_out, _layout, _file))  # fmt: skip
-        case(f"{_layout}: {_file}: a folder", "no such|readable|files named|neither",
-             partial(a_folder, _layout, _file))  # fmt: skip
+        case(
+            f"{_layout}: {_file}: a link out of the root",
+            "outside",
+            partial(linked_out, _layout, _file),
+        )
+        case(
+            f"{_layout}: {_file}: a folder",
+            "no such|readable|files named|neither",
+            partial(a_folder, _layout, _file),
+        )
 
 
 def tidy_with(file: str, text: str) -> Act:
@@ -74,26 +80,57 @@ def tidy_with(file: str, text: str) -> Act:
     return act
 
 
-case("tidy: a header twice", "two columns",
-     tidy_with("pairs.csv", "pair,stimulus_a,stimulus_b,pair\np1,f1,f2,p9\n"))  # fmt: skip
-case("tidy: an open quote", "readable|missing|column",
-     tidy_with("stimuli.csv", TIDY["stimuli"].replace("f3,", '"f3,')))  # fmt: skip
-case("tidy: labels that only look alike", "not a known stimulus",
-     tidy_with("pairs.csv", TIDY["pairs"].replace("f2", "f\N{FULLWIDTH DIGIT TWO}")))  # fmt: skip
-case("tidy: a label with a zero-width space", "not a known stimulus",
-     tidy_with("pairs.csv", TIDY["pairs"].replace("f2", "f2\u200b")))  # fmt: skip
-case("tidy: a NUL in a label", "NUL",
-     tidy_with("stimuli.csv", TIDY["stimuli"].replace("s2", "s\0")))  # fmt: skip
-case("tidy: a table outside", "outside", lambda root: cb.load(
-    "tidy", tidy(root), factors=["seed", "pose"], tables={"stimuli": "../x.csv"}))  # fmt: skip
-case("tidy: an absolute table", "outside", lambda root: cb.load(
-    "tidy", tidy(root), factors=["seed", "pose"], tables={"stimuli": "/etc/passwd"}))  # fmt: skip
-case("tidy: Parquet that is text", "readable", lambda root: (
-    (root / "stimuli.parquet").write_text("x"), load_tidy(root)))  # fmt: skip
-case("tidy: Parquet cut off", "readable", lambda root: (
-    pd.DataFrame({"stimulus": ["a"] * 9}).to_parquet(root / "stimuli.parquet"),
-    (root / "stimuli.parquet").write_bytes((root / "stimuli.parquet").read_bytes()[:-9]),
-    load_tidy(root)))  # fmt: skip
+case(
+    "tidy: a header twice",
+    "two columns",
+    tidy_with("pairs.csv", "pair,stimulus_a,stimulus_b,pair\np1,f1,f2,p9\n"),
+)
+case(
+    "tidy: an open quote",
+    "readable|missing|column",
+    tidy_with("stimuli.csv", TIDY["stimuli"].replace("f3,", '"f3,')),
+)
+case(
+    "tidy: labels that only look alike",
+    "not a known stimulus",
+    tidy_with("pairs.csv", TIDY["pairs"].replace("f2", "f\N{FULLWIDTH DIGIT TWO}")),
+)
+case(
+    "tidy: a label with a zero-width space",
+    "not a known stimulus",
+    tidy_with("pairs.csv", TIDY["pairs"].replace("f2", "f2\u200b")),
+)
+case(
+    "tidy: a NUL in a label", "NUL", tidy_with("stimuli.csv", TIDY["stimuli"].replace("s2", "s\0"))
+)
+case(
+    "tidy: a table outside",
+    "outside",
+    lambda root: cb.load(
+        "tidy", tidy(root), factors=["seed", "pose"], tables={"stimuli": "../x.csv"}
+    ),
+)
+case(
+    "tidy: an absolute table",
+    "outside",
+    lambda root: cb.load(
+        "tidy", tidy(root), factors=["seed", "pose"], tables={"stimuli": "/etc/passwd"}
+    ),
+)
+case(
+    "tidy: Parquet that is text",
+    "readable",
+    lambda root: ((root / "stimuli.parquet").write_text("x"), load_tidy(root)),
+)
+case(
+    "tidy: Parquet cut off",
+    "readable",
+    lambda root: (
+        pd.DataFrame({"stimulus": ["a"] * 9}).to_parquet(root / "stimuli.parquet"),
+        (root / "stimuli.parquet").write_bytes((root / "stimuli.parquet").read_bytes()[:-9]),
+        load_tidy(root),
+    ),
+)
 
 
 # -- arrays of embeddings ----------------------------------------------------------------------
@@ -154,9 +191,11 @@ npz_bytes("empty", "npz", b"")
 npz_bytes("a text file", "npz", b"hello")
 npz_bytes("cut off", "npz", archive_of({"name.npy": b"x" * 999})[:-30])
 for _shape in ("(10000000000000,)", "(-1,)", "(4, 4", "(True,)", "('a',)", f"({'9' * 99},)"):
-    npz_bytes(f"a header that claims {_shape[:20]}", "npz",
-              archive_of(dict.fromkeys(("name.npy", "detected.npy", "embedding.npy"),
-                                       npy(_shape))))  # fmt: skip
+    npz_bytes(
+        f"a header that claims {_shape[:20]}",
+        "npz",
+        archive_of(dict.fromkeys(("name.npy", "detected.npy", "embedding.npy"), npy(_shape))),
+    )
 npz_bytes("a header of objects", "npz", archive_of({"name.npy": npy("(6,)", "|O")}))
 npz_bytes("code in the header", "npz", archive_of({"name.npy": npy("__import__('os')")}))
 
@@ -171,19 +210,33 @@ def data_zip(name: str, pattern: str, members: dict[str, bytes]) -> None:
 
 
 GOOD = RENDER.format(1, "3.0")
-for _name in (f"../{GOOD}", f"/{GOOD}", f"a/../../{GOOD}", f"C:/{GOOD}", f"a\\..\\{GOOD}",
-              f"{GOOD[:-4]}/../../../../x.png"):  # fmt: skip
+for _name in (
+    f"../{GOOD}",
+    f"/{GOOD}",
+    f"a/../../{GOOD}",
+    f"C:/{GOOD}",
+    f"a\\..\\{GOOD}",
+    f"{GOOD[:-4]}/../../../../x.png",
+):
     data_zip(f"a member {_name[:28]!r}", "leads out", {GOOD: PICTURE, _name: PICTURE})
 data_zip("no images", "no PNG", {"a.txt": b"x"})
 data_zip("an empty image", "0 bytes", {GOOD: b""})
 data_zip("an unknown name", "name|form|not", {"final_picked_pose/seed_1/x.png": PICTURE})
 data_zip("an unknown level", "level", {RENDER.format(1, "99"): PICTURE})
 data_zip("a huge seed", "name|form|not|seed", {RENDER.format("9" * 30, "3.0"): PICTURE})
-case("data.zip: text", "archive", lambda root: (
-    (root / "data.zip").write_text("x"), cb.load("causalface", root)))  # fmt: skip
-case("data.zip: cut off", "archive", lambda root: (
-    (root / "data.zip").write_bytes(archive_of({GOOD: PICTURE})[:-9]),
-    cb.load("causalface", root)))  # fmt: skip
+case(
+    "data.zip: text",
+    "archive",
+    lambda root: ((root / "data.zip").write_text("x"), cb.load("causalface", root)),
+)
+case(
+    "data.zip: cut off",
+    "archive",
+    lambda root: (
+        (root / "data.zip").write_bytes(archive_of({GOOD: PICTURE})[:-9]),
+        cb.load("causalface", root),
+    ),
+)
 
 
 def with_a_link(root: Path) -> object:
@@ -219,8 +272,11 @@ ratings_zip("no table", "0 CSV", archive_of({"a.txt": b"a"}))
 ratings_zip("not an archive", "readable", b"hello")
 ratings_zip("empty", "empty", b"")
 ratings_zip("wrong columns", "column", archive_of({"a.csv": b"a,b\n1,2\n"}))
-ratings_zip("an archive in an archive", "readable|column|rows",
-            archive_of({"a.csv": archive_of({"b.csv": b"x" * 99})}))  # fmt: skip
+ratings_zip(
+    "an archive in an archive",
+    "readable|column|rows",
+    archive_of({"a.csv": archive_of({"b.csv": b"x" * 99})}),
+)
 
 
 def renders_linked(root: Path) -> object:
@@ -234,8 +290,11 @@ def renders_linked(root: Path) -> object:
 
 case("renders: a link out of the root", "leads out", renders_linked)
 for _image in ("../../etc/passwd", "/etc/passwd", "a\0b", "C:/x.png", "none.png"):
-    case(f"open_image: {_image!r}", "leads out|cannot read",
-         lambda root, image=_image: cb.open_image(release(root), image))  # fmt: skip
+    case(
+        f"open_image: {_image!r}",
+        "leads out|cannot read",
+        lambda root, image=_image: cb.open_image(release(root), image),
+    )
 
 
 # -- saved studies and fits --------------------------------------------------------------------
@@ -312,32 +371,65 @@ edited("missing distances", "distance", setting("machine", "distance", np.nan))
 edited("scores beyond the scale", "scale", setting("human", "score", 1e308))
 edited("missing scores", "scale", setting("human", "score", np.nan))
 for _key, _value in (
-    ("spec", "{"), ("spec", "[]"), ("spec", '{"formula": 3}'),
+    ("spec", "{"),
+    ("spec", "[]"),
+    ("spec", '{"formula": 3}'),
     ("spec", '{"formula": "y ~ x", "x": 1}'),
-    ("spec", '{"formula": "y ~ __import__(\'os\')"}'), ("failures", "no"), ("failures", "3"),
-    ("groups", "[1]"), ("sampling", "{}"), ("versions", "nine"), ("n_excluded", "many"),
-    ("seed", "x"), ("n_rows", "-"),
-):  # fmt: skip
-    edited(f"{_key} is {_value[:30]}", "fit|calls|cannot read", fit=True,
-           change=lambda f, k=_key, v=_value: f.attrs.__setitem__(k, v))  # fmt: skip
+    ("spec", '{"formula": "y ~ __import__(\'os\')"}'),
+    ("failures", "no"),
+    ("failures", "3"),
+    ("groups", "[1]"),
+    ("sampling", "{}"),
+    ("versions", "nine"),
+    ("n_excluded", "many"),
+    ("seed", "x"),
+    ("n_rows", "-"),
+):
+    edited(
+        f"{_key} is {_value[:30]}",
+        "fit|calls|cannot read",
+        fit=True,
+        change=lambda f, k=_key, v=_value: f.attrs.__setitem__(k, v),
+    )
 for _key in ("spec", "failures", "groups", "engine", "n_rows", "seed", "sampling"):
     edited(f"no {_key}", "fit", lambda f, k=_key: f.attrs.__delitem__(k), fit=True)
 for _group in ("posterior", "diagnostics", "constant_data", "observed_data", "sample_stats"):
     edited(f"no {_group}", "fit", lambda f, g=_group: f.__delitem__(g), fit=True)
-edited("a diagnostic renamed", "fit's diagnostics lack r_hat", fit=True,
-       change=lambda f: f["diagnostics"]["diagnostic"].__setitem__(0, "r_hot"))  # fmt: skip
+edited(
+    "a diagnostic renamed",
+    "fit's diagnostics lack r_hat",
+    fit=True,
+    change=lambda f: f["diagnostics"]["diagnostic"].__setitem__(0, "r_hot"),
+)
 case("study.nc: another ending", "format", lambda root: cb.open(root / "study.pkl"))
 case("study.nc: not there", "no such", lambda root: cb.open(root / "study.nc"))
-case("study.zarr: an empty folder", "readable|written", lambda root: (
-    (root / "s.zarr").mkdir(), cb.open(root / "s.zarr")))  # fmt: skip
-case("study.zarr: a file", "readable", lambda root: (
-    (root / "s.zarr").write_text("x"), cb.open(root / "s.zarr")))  # fmt: skip
-case("study.zarr: broken metadata", "readable|written", lambda root: (
-    cb.save(small_study(), root / "s.zarr"), (root / "s.zarr" / "zarr.json").write_text("{"),
-    cb.open(root / "s.zarr")))  # fmt: skip
-case("study.nc: another's", "written by", lambda root: (
-    xr.Dataset({"a": 1}).to_netcdf(root / "a.nc", engine="h5netcdf"),
-    cb.open(root / "a.nc")))  # fmt: skip
+case(
+    "study.zarr: an empty folder",
+    "readable|written",
+    lambda root: ((root / "s.zarr").mkdir(), cb.open(root / "s.zarr")),
+)
+case(
+    "study.zarr: a file",
+    "readable",
+    lambda root: ((root / "s.zarr").write_text("x"), cb.open(root / "s.zarr")),
+)
+case(
+    "study.zarr: broken metadata",
+    "readable|written",
+    lambda root: (
+        cb.save(small_study(), root / "s.zarr"),
+        (root / "s.zarr" / "zarr.json").write_text("{"),
+        cb.open(root / "s.zarr"),
+    ),
+)
+case(
+    "study.nc: another's",
+    "written by",
+    lambda root: (
+        xr.Dataset({"a": 1}).to_netcdf(root / "a.nc", engine="h5netcdf"),
+        cb.open(root / "a.nc"),
+    ),
+)
 
 
 # -- the store of embeddings -------------------------------------------------------------------
@@ -410,27 +502,97 @@ store(
 
 # -- formulas, conditions, priors --------------------------------------------------------------
 for _text in (
-    "y ~ __import__('os').system('x')", "y ~ {1}", "y ~ np.load('x')", "y ~ open(x)", "y ~", "~ x",
-    "", "y", "y ~ x ~ x", "y ~ (1|g", "y ~ x\0", "y ~ \u202ex", "y ~ x; x", "y ~ C(x).real",
-    "y ~ lambda x: x", "y ~ " + "(" * 9999, "y ~ " + "x + " * 9999 + "x", "y ~ eval('1')",
-    "y ~ \N{CYRILLIC SMALL LETTER HA}", "y ~ none_such", "y ~ 1e999", "none ~ x", "y ~ (1|none)",
-    "y ~ x.__class__", "y ~ getattr(x, 'a')", "p(y) ~ x", "y = x", "y ~ `", "y ~ 'x", "y ~ (x|)",
-    "y ~ (|g)", "y ~ (1|mm(g))", "y ~ mm(g, g)",
-):  # fmt: skip
+    "y ~ __import__('os').system('x')",
+    "y ~ {1}",
+    "y ~ np.load('x')",
+    "y ~ open(x)",
+    "y ~",
+    "~ x",
+    "",
+    "y",
+    "y ~ x ~ x",
+    "y ~ (1|g",
+    "y ~ x\0",
+    "y ~ \u202ex",
+    "y ~ x; x",
+    "y ~ C(x).real",
+    "y ~ lambda x: x",
+    "y ~ " + "(" * 9999,
+    "y ~ " + "x + " * 9999 + "x",
+    "y ~ eval('1')",
+    "y ~ \N{CYRILLIC SMALL LETTER HA}",
+    "y ~ none_such",
+    "y ~ 1e999",
+    "none ~ x",
+    "y ~ (1|none)",
+    "y ~ x.__class__",
+    "y ~ getattr(x, 'a')",
+    "p(y) ~ x",
+    "y = x",
+    "y ~ `",
+    "y ~ 'x",
+    "y ~ (x|)",
+    "y ~ (|g)",
+    "y ~ (1|mm(g))",
+    "y ~ mm(g, g)",
+):
     case(f"formula: {_text[:40]!r}", "", lambda _, text=_text: cb.fit(text, ROWS, draws=50))
 for _text in (
-    "__import__('os')", "x.real == 1", "x = 1", "x == ", "", "@x", "x[0] == 1", "(lambda: 1)()",
-    "x == 'a'", "none == 1", "x", "x > 99", "g > 1", "x + 1", "x == x == ", "not", "x in g in g",
-    "[x for x in y]", "x == 1 if x else 2", "x == {1}", "x ** 9999999 > 1", "x\0 == 1",
-    "(" * 9999, "x == " + "9" * 9999, "f'{x}' == 'a'", "print(x)", "x == 1; x",
-):  # fmt: skip
+    "__import__('os')",
+    "x.real == 1",
+    "x = 1",
+    "x == ",
+    "",
+    "@x",
+    "x[0] == 1",
+    "(lambda: 1)()",
+    "x == 'a'",
+    "none == 1",
+    "x",
+    "x > 99",
+    "g > 1",
+    "x + 1",
+    "x == x == ",
+    "not",
+    "x in g in g",
+    "[x for x in y]",
+    "x == 1 if x else 2",
+    "x == {1}",
+    "x ** 9999999 > 1",
+    "x\0 == 1",
+    "(" * 9999,
+    "x == " + "9" * 9999,
+    "f'{x}' == 'a'",
+    "print(x)",
+    "x == 1; x",
+):
     case(f"subset: {_text[:40]!r}", "", lambda _, text=_text: rows_of(ROWS, text))
 for _text in (
-    "", "Normal", "Normal()", "Normal(0)", "Normal(0, -1)", "Normal(0, 0)", "Normal(0, 1e999)",
-    "Normal(0, float('nan'))", "Normal(x, 1)", "Normal(0, 1, 2)", "Normal(0, sigma=1, mu=2)",
-    "os.system('x')", "__import__('os')", "Normal(0, 1).random()", "normal(0, 1)", "Beta(1, 1)",
-    "Normal(0, [1])", "Uniform(2, 1)", "Gamma(0, 1)", "Normal(0, 'a')", "Normal(*[0, 1])",
-    "Normal(0, 1); 1", "Normal(" + "(" * 9999, "Normal(0, True)", "Normal(0, 1j)",
+    "",
+    "Normal",
+    "Normal()",
+    "Normal(0)",
+    "Normal(0, -1)",
+    "Normal(0, 0)",
+    "Normal(0, 1e999)",
+    "Normal(0, float('nan'))",
+    "Normal(x, 1)",
+    "Normal(0, 1, 2)",
+    "Normal(0, sigma=1, mu=2)",
+    "os.system('x')",
+    "__import__('os')",
+    "Normal(0, 1).random()",
+    "normal(0, 1)",
+    "Beta(1, 1)",
+    "Normal(0, [1])",
+    "Uniform(2, 1)",
+    "Gamma(0, 1)",
+    "Normal(0, 'a')",
+    "Normal(*[0, 1])",
+    "Normal(0, 1); 1",
+    "Normal(" + "(" * 9999,
+    "Normal(0, True)",
+    "Normal(0, 1j)",
     "Normal(0, 2**9)",
-):  # fmt: skip
+):
     case(f"prior: {_text[:40]!r}", "prior", lambda _, text=_text: parse_prior(text, "x"))

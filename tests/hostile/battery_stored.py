@@ -65,19 +65,36 @@ for _fit in (False, True):
     _group = "posterior" if _fit else "machine"
     edited("external storage", "'/leak' is kept in other files", external_storage, fit=_fit)
     edited("a virtual array", "'/leak' is kept in other files", virtual, fit=_fit)
-    edited("an array of 2^50 numbers", "would take .* GiB", claimed(_group, (2**25, 2**25)),
-           fit=_fit)  # fmt: skip
+    edited(
+        "an array of 2^50 numbers", "would take .* GiB", claimed(_group, (2**25, 2**25)), fit=_fit
+    )
 edited("an external link", "'/machine/leak' is a link", external_link)
-edited("a soft link", "is a link",
-       lambda file: file["machine"].__setitem__("leak", h5py.SoftLink("/pairs")))  # fmt: skip
+edited(
+    "a soft link",
+    "is a link",
+    lambda file: file["machine"].__setitem__("leak", h5py.SoftLink("/pairs")),
+)
 edited("a group within itself", "second name", a_circle)
 CHANGED = "texts are not those that were saved"
-edited("a formula changed", CHANGED, lambda file: file.attrs.__setitem__(
-    "spec", file.attrs["spec"].replace("x", "g")), fit=True, digest=True)  # fmt: skip
-edited("an attribute changed", CHANGED, lambda file: file["machine"]["distance"].attrs.__setitem__(
-    "metric", "cosine"), digest=True)  # fmt: skip
-edited("a text changed", CHANGED, lambda file: file["human"]["annotator"].__setitem__(
-    0, "another"), digest=True)  # fmt: skip
+edited(
+    "a formula changed",
+    CHANGED,
+    lambda file: file.attrs.__setitem__("spec", file.attrs["spec"].replace("x", "g")),
+    fit=True,
+    digest=True,
+)
+edited(
+    "an attribute changed",
+    CHANGED,
+    lambda file: file["machine"]["distance"].attrs.__setitem__("metric", "cosine"),
+    digest=True,
+)
+edited(
+    "a text changed",
+    CHANGED,
+    lambda file: file["human"]["annotator"].__setitem__(0, "another"),
+    digest=True,
+)
 edited("2^40 texts", "would take .* GiB", claimed("machine", (2**40,), h5py.string_dtype()))
 
 
@@ -134,10 +151,16 @@ def vast_chunk(one: dict) -> None:
 
 
 zarr("a chunk that is a link", "is a link", link_chunk)
-zarr("a codec that unpickles", "the codec 'numcodecs.pickle'", metadata(
-    lambda one: one["codecs"].insert(0, {"name": "numcodecs.pickle"})))  # fmt: skip
-zarr("an array of 2^50 numbers", "would take .* GiB",
-     metadata(lambda one: one.update(shape=[2**25, 2**25])))  # fmt: skip
+zarr(
+    "a codec that unpickles",
+    "the codec 'numcodecs.pickle'",
+    metadata(lambda one: one["codecs"].insert(0, {"name": "numcodecs.pickle"})),
+)
+zarr(
+    "an array of 2^50 numbers",
+    "would take .* GiB",
+    metadata(lambda one: one.update(shape=[2**25, 2**25])),
+)
 zarr("a chunk of 2^50 numbers", "would take .* GiB", metadata(vast_chunk))
 zarr("a shape that is text", "readable", metadata(lambda one: one.update(shape="ab")))
 zarr(
@@ -147,9 +170,14 @@ zarr(
         (path / "zarr.json").read_text().replace("known truth", "known trust")
     ),
 )
-zarr("format 2", "readable", lambda path: (
-    (path / "zarr.json").unlink(),
-    (path / ".zgroup").write_text('{"zarr_format": 2}')))  # fmt: skip
+zarr(
+    "format 2",
+    "readable",
+    lambda path: (
+        (path / "zarr.json").unlink(),
+        (path / ".zgroup").write_text('{"zarr_format": 2}'),
+    ),
+)
 
 
 # -- archives --------------------------------------------------------------------------------------
@@ -183,24 +211,49 @@ ONE = archive_of({GOOD: PICTURE})
 LOCKED = patched(patched(ONE, DIRECTORY, 8, b"\1\0"), HEADER, 6, b"\1\0")
 zip_bytes("of version 22.9", "zip file version 22.9", patched(ONE, DIRECTORY, 6, b"\xe5\0"))
 zip_bytes("a member twice", "twice", twice(GOOD, PICTURE))
-zip_bytes("larger than an image may be", "MB",
-          patched(ONE, DIRECTORY, 24, struct.pack("<I", 2**32 - 2)))  # fmt: skip
+zip_bytes(
+    "larger than an image may be", "MB", patched(ONE, DIRECTORY, 24, struct.pack("<I", 2**32 - 2))
+)
 zip_bytes("encrypted", "cannot read.*encrypted", LOCKED, image=GOOD)
-zip_bytes("an unknown packing", "cannot read", patched(
-    patched(ONE, DIRECTORY, 10, b"\x63\0"), HEADER, 8, b"\x63\0"), image=GOOD)  # fmt: skip
-zip_bytes("packed bytes that are none", "cannot read", patched(
-    archive_of({GOOD: b"x" * 999}, compression=zipfile.ZIP_DEFLATED), HEADER,
-    30 + len(GOOD), b"\xff" * 6), image=GOOD)  # fmt: skip
-zip_bytes("LZMA that is none", "cannot read", patched(
-    archive_of({GOOD: b"x" * 999}, compression=zipfile.ZIP_LZMA), HEADER,
-    30 + len(GOOD) + 4, b"\xff" * 12), image=GOOD)  # fmt: skip
+zip_bytes(
+    "an unknown packing",
+    "cannot read",
+    patched(patched(ONE, DIRECTORY, 10, b"\x63\0"), HEADER, 8, b"\x63\0"),
+    image=GOOD,
+)
+zip_bytes(
+    "packed bytes that are none",
+    "cannot read",
+    patched(
+        archive_of({GOOD: b"x" * 999}, compression=zipfile.ZIP_DEFLATED),
+        HEADER,
+        30 + len(GOOD),
+        b"\xff" * 6,
+    ),
+    image=GOOD,
+)
+zip_bytes(
+    "LZMA that is none",
+    "cannot read",
+    patched(
+        archive_of({GOOD: b"x" * 999}, compression=zipfile.ZIP_LZMA),
+        HEADER,
+        30 + len(GOOD) + 4,
+        b"\xff" * 12,
+    ),
+    image=GOOD,
+)
 zip_bytes("another checksum", "cannot read", patched(ONE, DIRECTORY, 16, b"abcd"), image=GOOD)
 TABLE = archive_of({"a.csv": b"rating,attribute,stimulus,rating_type\n50,age,1,normal\n"})
-ratings_zip("encrypted", "encrypted",
-            patched(patched(TABLE, DIRECTORY, 8, b"\1\0"), HEADER, 6, b"\1\0"))  # fmt: skip
+ratings_zip(
+    "encrypted", "encrypted", patched(patched(TABLE, DIRECTORY, 8, b"\1\0"), HEADER, 6, b"\1\0")
+)
 ratings_zip("of version 22.9", "zip file version", patched(TABLE, DIRECTORY, 6, b"\xe5\0"))
-ratings_zip("found by fuzzing: ends without a word", "EOFError", patched(
-    patched(TABLE, DIRECTORY, 24, b"\0\0e,"), DIRECTORY, 20, b"\0\0e,"))  # fmt: skip
+ratings_zip(
+    "found by fuzzing: ends without a word",
+    "EOFError",
+    patched(patched(TABLE, DIRECTORY, 24, b"\0\0e,"), DIRECTORY, 20, b"\0\0e,"),
+)
 
 
 # -- what memory will not hold: refused before it is read ------------------------------------------
@@ -278,11 +331,19 @@ def varint(number: int) -> bytes:
 case("tidy: Parquet of 2^40 rows", "1,099,511,627,776 rows.* GiB", many_rows(range(5)))
 case("tidy: Parquet of 2^40 rows in all", "1,099,511,627,776 rows in all, and 1 in", many_rows([0]))
 case("tidy: Parquet of 2^40 rows in a group", "1 rows in all, and 1,099,", many_rows([4]))
-npz_bytes("an array that claims 2^50 numbers", "claims 8.39e\\+06 GiB",
-          archive_of({"embedding.npy": npy(f"({2**50},)")}))  # fmt: skip
+npz_bytes(
+    "an array that claims 2^50 numbers",
+    "claims 8.39e\\+06 GiB",
+    archive_of({"embedding.npy": npy(f"({2**50},)")}),
+)
 npz_bytes("an array twice", "is there 2 times", twice("name.npy", npy("(0,)")))
-npz_bytes("encrypted", "encrypted", patched(patched(
-    archive_of({"name.npy": npy("(0,)")}), DIRECTORY, 8, b"\1\0"), HEADER, 6, b"\1\0"))  # fmt: skip
+npz_bytes(
+    "encrypted",
+    "encrypted",
+    patched(
+        patched(archive_of({"name.npy": npy("(0,)")}), DIRECTORY, 8, b"\1\0"), HEADER, 6, b"\1\0"
+    ),
+)
 
 
 # -- text that is no text, and labels that look the same -------------------------------------------
@@ -292,8 +353,9 @@ def faces_of(pattern: str, name: str, **columns: list[str]) -> None:
         {"stimulus": ["f1", "f2"], "seed": ["a", "b"], "pose": [0, 1]}
         | {key: pd.Series(values, dtype=object) for key, values in columns.items()}
     )
-    case(f"labels: {name}", pattern,
-         lambda _: cb.make_study(factors=["seed", "pose"], stimuli=table))  # fmt: skip
+    case(
+        f"labels: {name}", pattern, lambda _: cb.make_study(factors=["seed", "pose"], stimuli=table)
+    )
 
 
 faces_of("holds half of a character", "a lone surrogate", seed=["a\ud800", "b"])
@@ -312,9 +374,18 @@ def written(name: str, content: str, read) -> None:
 
 
 ANSWER = {"from_name": "score", "value": {"rating": 3}}
-written("export.json", json.dumps([{"data": {"task": "t"}, "annotations": [
-    {"completed_by": {"email": "a\ud800"}, "result": [ANSWER]}]}]),
-    lambda path: cb.design.from_label_studio(path, TRIALS))  # fmt: skip
+written(
+    "export.json",
+    json.dumps(
+        [
+            {
+                "data": {"task": "t"},
+                "annotations": [{"completed_by": {"email": "a\ud800"}, "result": [ANSWER]}],
+            }
+        ]
+    ),
+    lambda path: cb.design.from_label_studio(path, TRIALS),
+)
 
 
 def told_of(name: str, pattern: str, *, task: object = "t1", who: object = 1, **answer: object):
@@ -336,18 +407,44 @@ told_of("a score that is a list", r"column 'score', row 1: '\[3\]' is not a numb
 told_of("a score that is true", "column 'score', row 1: 'True' is not a number", rating=True)
 told_of("a score of 400 digits", "column 'score', row 1: '1000.* is not a number", rating=10**400)
 told_of("an annotator that is a list", "column 'annotator', row 1: nobody is named", who=[1])
-written("all.json", json.dumps([{"dataObject": {"content": "t"}, "annotations": [
-    {"workerId": "a\ud800", "annotationData": {"content": "{\"score\": 1}"}}]}]),
-    lambda path: cb.design.from_ground_truth(path, TRIALS))  # fmt: skip
-written("list.json", json.dumps([{"image": "a\ud800.png", "seed": "1", "attribute": "x",
-                                  "level": 0, "generator": "g"}]),
-        lambda path: cb.stimuli.read_manifest(path, images=False))  # fmt: skip
-case("assign: a lone surrogate", "column 'item', row 2: .*half of a character",
-     lambda _: cb.design.assign(["p1", "p\ud800"], 2, each=2))  # fmt: skip
-case("assign: items that look alike", "column 'item', row 2: .*look the same",
-     lambda _: cb.design.assign(["caf\u00e9", "cafe\u0301"], 2, each=2))  # fmt: skip
-case("fit: a lone surrogate", "half of a character", lambda _: cb.fit(
-    "y ~ g", ROWS.assign(g=pd.Series(["\ud800", "b"] * 12, dtype=object)), draws=50))  # fmt: skip
+written(
+    "all.json",
+    json.dumps(
+        [
+            {
+                "dataObject": {"content": "t"},
+                "annotations": [
+                    {"workerId": "a\ud800", "annotationData": {"content": '{"score": 1}'}}
+                ],
+            }
+        ]
+    ),
+    lambda path: cb.design.from_ground_truth(path, TRIALS),
+)
+written(
+    "list.json",
+    json.dumps(
+        [{"image": "a\ud800.png", "seed": "1", "attribute": "x", "level": 0, "generator": "g"}]
+    ),
+    lambda path: cb.stimuli.read_manifest(path, images=False),
+)
+case(
+    "assign: a lone surrogate",
+    "column 'item', row 2: .*half of a character",
+    lambda _: cb.design.assign(["p1", "p\ud800"], 2, each=2),
+)
+case(
+    "assign: items that look alike",
+    "column 'item', row 2: .*look the same",
+    lambda _: cb.design.assign(["caf\u00e9", "cafe\u0301"], 2, each=2),
+)
+case(
+    "fit: a lone surrogate",
+    "half of a character",
+    lambda _: cb.fit(
+        "y ~ g", ROWS.assign(g=pd.Series(["\ud800", "b"] * 12, dtype=object)), draws=50
+    ),
+)
 
 
 # -- a study's names in what is written ------------------------------------------------------------
@@ -369,17 +466,18 @@ def renamed(group: str, name: str, value: str):
 for _value in ("../../x.png", "/tmp/x.png", "a\\..\\x.png", "C:/x.png"):
     case(f"to_release: image {_value!r}", "leads out", renamed("stimuli", "image", _value))
 for _value in ("../../x", "/x", "..", "a/b", "a\0b", "=1+1", "C:x"):
-    case(f"to_release: question {_value!r}", "cannot be called",
-         renamed("human", "question", _value))  # fmt: skip
-    case(f"to_release: system {_value!r}", "cannot be called",
-         renamed("machine", "system", _value))  # fmt: skip
+    case(
+        f"to_release: question {_value!r}", "cannot be called", renamed("human", "question", _value)
+    )
+    case(f"to_release: system {_value!r}", "cannot be called", renamed("machine", "system", _value))
 
 
 # -- the joint model -------------------------------------------------------------------------------
 @cache
 def joint_rows() -> pd.DataFrame:
-    rows = cb.joint_rows(cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4),
-                         "ResNet-34")  # fmt: skip
+    rows = cb.joint_rows(
+        cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4), "ResNet-34"
+    )
     return rows[rows["same_identity"]].reset_index(drop=True)
 
 
@@ -387,8 +485,13 @@ def joint(name: str, pattern: str, terms: str, **changed: object) -> None:
     def act(_: Path) -> object:
         rows = pd.concat([joint_rows()] * int(changed.get("times", 1)), ignore_index=True)
         rows["each"] = np.arange(len(rows)).astype(str)
-        return cb.joint(rows, terms, groups={"seed": changed.get("by", "seed")},
-                        draws=changed.get("draws", 20), warmup=20)  # fmt: skip
+        return cb.joint(
+            rows,
+            terms,
+            groups={"seed": changed.get("by", "seed")},
+            draws=changed.get("draws", 20),
+            warmup=20,
+        )
 
     case(f"joint: {name}", pattern, act)
 

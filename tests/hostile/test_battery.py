@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.models.fitting import rows_of
-from causalbias.models.formula import FUNCTIONS, formula_columns
+from causalbias.models.fit import rows_of
+from causalbias.models.formula.parse import FUNCTIONS, formula_columns
 from causalbias.models.priors import parse_prior
 from causalbias.report.tables import write_csv
 from tests.hostile import battery, battery_stored
@@ -77,10 +77,13 @@ def image(kind: str) -> bytes:
         check = struct.pack(">I", zlib.crc32(b"IHDR" + head))
         return content[:16] + head + check + content[33:]
     return {
-        "empty": b"", "text": b"GIF89a not", "cut off": content[:200],
-        "script": b"<svg onload=alert(1)>", "flipped": content[:60] + b"\xff" * 40 + content[100:],
+        "empty": b"",
+        "text": b"GIF89a not",
+        "cut off": content[:200],
+        "script": b"<svg onload=alert(1)>",
+        "flipped": content[:60] + b"\xff" * 40 + content[100:],
         "sound": content,
-    }[kind]  # fmt: skip
+    }[kind]
 
 
 def test_broken_images_are_counted_with_their_reason(tmp_path):
@@ -118,9 +121,28 @@ def test_names_from_files_are_escaped_in_notebooks(tmp_path):
 
 # -- fuzzing: nothing but a DataError, and nothing accepted that is not listed -----------------
 WORDS = st.sampled_from(
-    [*"~+-*/:|()[]{}`'\"\\,.0123456789=<>!@#%^&; \n\t\0", "y", "x", "g", "1|g", "mm(", "C(", "np.",
-     "p(", "log(", "__class__", "import", "lambda", "\u202e", "é", "1e999", "==", " and ", " in "]
-)  # fmt: skip
+    [
+        *"~+-*/:|()[]{}`'\"\\,.0123456789=<>!@#%^&; \n\t\0",
+        "y",
+        "x",
+        "g",
+        "1|g",
+        "mm(",
+        "C(",
+        "np.",
+        "p(",
+        "log(",
+        "__class__",
+        "import",
+        "lambda",
+        "\u202e",
+        "é",
+        "1e999",
+        "==",
+        " and ",
+        " in ",
+    ]
+)
 TEXTS = st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=15).map("".join))
 FUZZ = settings(max_examples=300, deadline=None, derandomize=True)
 

@@ -13,14 +13,20 @@ from PIL import Image
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.design.services import label_studio_config
 from causalbias.recognition.images import decode
-from causalbias.stimuli.services import label_studio_config
 
 STARTS = ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\t=", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
 MARKUP = [
-    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onmouseover='alert(1)",
-    "</pre><script>alert(1)</script>", "javascript:alert(1)", "&lt;script&gt;", "<!--", "]]>",
-]  # fmt: skip
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</pre><script>alert(1)</script>",
+    "javascript:alert(1)",
+    "&lt;script&gt;",
+    "<!--",
+    "]]>",
+]
 
 
 # -- tables ----------------------------------------------------------------------------------------
@@ -94,9 +100,16 @@ def test_questions_in_label_studio(evil):
 
 @pytest.mark.parametrize(
     "base",
-    ["javascript:alert(1)//", "data:text/html,<script>/", "//evil.org/", "https://x/\"onload='a/",
-     "file:///etc/", " https://x/", "vbscript:a/"],
-)  # fmt: skip
+    [
+        "javascript:alert(1)//",
+        "data:text/html,<script>/",
+        "//evil.org/",
+        "https://x/\"onload='a/",
+        "file:///etc/",
+        " https://x/",
+        "vbscript:a/",
+    ],
+)
 def test_images_come_from_the_web_or_from_s3(base, tmp_path):
     trials = cb.design.assign(["p"], 1, each=1)
     for write in (cb.design.to_label_studio, cb.design.to_ground_truth, cb.design.to_manifest_csv):

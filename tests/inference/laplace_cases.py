@@ -3,10 +3,10 @@
 import numpy as np
 from scipy import special
 
-from causalbias.inference.laplace_conditional import Target
-from causalbias.inference.laplace_target import make_target
+from causalbias.inference.laplace.conditional import Target
+from causalbias.inference.laplace.target import make_target
 from causalbias.inference.problem import FloatArray, GroupTerm, Problem
-from tests.inference.collapsed_cases import problem, term
+from tests.inference.gaussian_cases import problem, term
 
 N_CUTS = 3
 # log of the standard normal density over v on a grid, times the step
@@ -28,9 +28,13 @@ def log_cell(link: str, a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def level_log_likelihood(
-    link: str, cuts: FloatArray, sd: float, eta: FloatArray, category: np.ndarray,
+    link: str,
+    cuts: FloatArray,
+    sd: float,
+    eta: FloatArray,
+    category: np.ndarray,
     count: FloatArray,
-) -> FloatArray:  # fmt: skip
+) -> FloatArray:
     """Return the log of prior times likelihood of one level on the grid V, times its step."""
     ends = np.concatenate([[-np.inf], cuts, [np.inf]])
     rows, first = np.unique(np.column_stack([eta, category]), axis=0, return_inverse=True)
@@ -96,9 +100,14 @@ def made(family: str, layout, seed: int = 0, n: int = 90) -> tuple[Problem, dict
 def target_of(p: Problem, options: dict, link: str = "logit", n_nodes: int = 31) -> Target:
     given = {"trials": None, "threshold_mean": None, "threshold_sd": None} | options
     return make_target(
-        p, given["family"], link, given["trials"], given["threshold_mean"], given["threshold_sd"],
+        p,
+        given["family"],
+        link,
+        given["trials"],
+        given["threshold_mean"],
+        given["threshold_sd"],
         n_nodes,
-    )  # fmt: skip
+    )
 
 
 def some_scales(target: Target, rng: np.random.Generator) -> tuple[float, list[FloatArray]]:

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from causalbias.inference.collapsed_blocks import build_blocks
-from causalbias.inference.collapsed_density import eliminate
-from causalbias.inference.collapsed_theta import n_theta, unpack
 from causalbias.inference.equal_rows import merge_equal_rows
+from causalbias.inference.gaussian.blocks import build_blocks
+from causalbias.inference.gaussian.density import eliminate
 from causalbias.inference.problem import Problem
-from tests.inference.collapsed_cases import (
+from causalbias.inference.scales import n_theta, unpack
+from tests.inference.gaussian_cases import (
     counted,
     crossed_unbalanced,
     half_normal,

@@ -20,9 +20,11 @@ import causalbias as cb
 # pytensor raises Python's recursion limit when it compiles its first function.
 pytestmark = pytest.mark.filterwarnings("ignore:The recursion limit")
 FEW = settings(
-    max_examples=12, deadline=None, derandomize=True,
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
+)
 FLAT = {"Intercept": "Flat()", "group": "Flat()"}
 
 # Ten ids a style: what a table holds, and the texts that they are.
@@ -83,9 +85,17 @@ def _grouped(style: str, codes: np.ndarray, order: list[int]) -> Grouped:
 
 
 STYLES = [
-    "text", "object", "string", "string[pyarrow]", "categorical", "ordered",
-    "numbers as categories", "bool", "boolean", "intervals",
-]  # fmt: skip
+    "text",
+    "object",
+    "string",
+    "string[pyarrow]",
+    "categorical",
+    "ordered",
+    "numbers as categories",
+    "bool",
+    "boolean",
+    "intervals",
+]
 
 
 @st.composite
@@ -173,10 +183,16 @@ def tables(draw, styles=tuple(IDS)) -> Tables:
     distances["status"] = np.where(failed, "no face found", "ok")
     label = grouped.label.to_numpy()
     meant = pd.DataFrame(
-        {"pair": pairs["pair"], "seed_a": texts[seed[a]], "seed_b": texts[seed[b]],
-         "group_a": label[a], "group_b": label[b], "same_identity": same,
-         "distance": distances["distance"]}
-    )  # fmt: skip
+        {
+            "pair": pairs["pair"],
+            "seed_a": texts[seed[a]],
+            "seed_b": texts[seed[b]],
+            "group_a": label[a],
+            "group_b": label[b],
+            "same_identity": same,
+            "distance": distances["distance"],
+        }
+    )
     meant.attrs["order"] = grouped.order
     return Tables(stimuli, pairs, distances, meant)
 
@@ -276,9 +292,12 @@ def test_a_fit_of_a_study_has_the_effects_that_pandas_finds(made):
     if len(order) < 2:
         return
     fit = cb.fit(
-        "distance ~ group", _study(made), draws=500, priors=FLAT,
+        "distance ~ group",
+        _study(made),
+        draws=500,
+        priors=FLAT,
         subset="status == 'ok' and not same_identity and group_a == group_b",
-    )  # fmt: skip
+    )
     rows = rows[~rows["same_identity"]]
     order = [one for one in order if one in set(rows["group_a"])]
     table = cb.summarise(cb.effects(fit, "group"))

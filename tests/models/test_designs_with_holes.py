@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import causalbias as cb
 from causalbias import DataError
 from causalbias.models.estimable import UNKNOWN
-from causalbias.models.spec import ModelSpec, common_model, model_frame
+from causalbias.models.specification import ModelSpec, common_model, model_frame
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ from scipy.linalg import solve_triangular
 import causalbias as cb
 from causalbias import DataError
 from causalbias.inference.problem import EngineError, numerical
-from causalbias.models import engines, spec
+from causalbias.models import engines
+from causalbias.models import specification as spec
 from causalbias.models.arrays import arrays_of
 from causalbias.models.identified import check_identified
-from causalbias.models.spec import ModelSpec, common_model, model_frame
+from causalbias.models.specification import ModelSpec, common_model, model_frame
 
 
 @pytest.fixture(scope="module")

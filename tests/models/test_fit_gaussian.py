@@ -157,9 +157,11 @@ def test_a_study_goes_in_and_the_subset_is_told():
     assert fit.attrs["n_excluded"] == 360
     assert "360 left out by subset: question == 'age'" in repr(fit)
     machine = cb.fit(
-        "distance ~ C(level_b)", study, draws=100,
+        "distance ~ C(level_b)",
+        study,
+        draws=100,
         subset="same_identity and level_a == 0 and attribute == 'pose'",
-    )  # fmt: skip
+    )
     assert machine.attrs["n_rows"] == 60
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from causalbias import DataError
-from causalbias.models.fitting import rows_of
-from causalbias.models.formula import check_condition, formula_columns
+from causalbias.models.fit import rows_of
+from causalbias.models.formula.parse import check_condition, formula_columns
 from causalbias.models.priors import DISTRIBUTIONS, parse_prior
 
 
@@ -31,15 +31,34 @@ def test_columns_of_a_formula(formula, response, columns):
 @pytest.mark.parametrize(
     "formula",
     [
-        "y ~ __import__('os')", "y ~ __import__('os').system('x')", "y ~ {x + 1}",
-        "y ~ {__import__('os')}", "y ~ np.load('a')", "y ~ np.fromfile(x)", "y ~ x.apply(print)",
-        "y ~ x.to_pickle('f')", "y ~ C(x).real", "y ~ C(x).__class__", "y ~ open('/etc/passwd')",
-        "y ~ eval('1')", "y ~ exec(x)", "y ~ C(x, np.load('f'))", "y ~ I(abs(getattr(x, z)))",
-        "y ~ C(x)(z)", "y ~ (C)(x)", "y ~ 'a'.join(x)", "y ~ [open('x')]", "open(y) ~ x",
-        "y ~ `os.system`(x)", "y ~ (1|open(g))", "y ~ lambda: 1()", "y ~ x; import os",
-        "y ~ [z for z in x]", "y ~ pd.read_pickle('f')",
+        "y ~ __import__('os')",
+        "y ~ __import__('os').system('x')",
+        "y ~ {x + 1}",
+        "y ~ {__import__('os')}",
+        "y ~ np.load('a')",
+        "y ~ np.fromfile(x)",
+        "y ~ x.apply(print)",
+        "y ~ x.to_pickle('f')",
+        "y ~ C(x).real",
+        "y ~ C(x).__class__",
+        "y ~ open('/etc/passwd')",
+        "y ~ eval('1')",
+        "y ~ exec(x)",
+        "y ~ C(x, np.load('f'))",
+        "y ~ I(abs(getattr(x, z)))",
+        "y ~ C(x)(z)",
+        "y ~ (C)(x)",
+        "y ~ 'a'.join(x)",
+        "y ~ [open('x')]",
+        "open(y) ~ x",
+        "y ~ `os.system`(x)",
+        "y ~ (1|open(g))",
+        "y ~ lambda: 1()",
+        "y ~ x; import os",
+        "y ~ [z for z in x]",
+        "y ~ pd.read_pickle('f')",
     ],
-)  # fmt: skip
+)
 def test_hostile_formulas(formula):
     with pytest.raises(DataError):
         formula_columns(formula)
@@ -47,9 +66,22 @@ def test_hostile_formulas(formula):
 
 @pytest.mark.parametrize(
     "formula",
-    ["", "~", "y", "y ~", "~ x", "1 ~ x", "y ~ x ~ z", "y ~ (1|g", "y ~ x z", "y ~ C(x) C(z)",
-     "y ~ x\x00", "y x ~ z", "y ~ x @ z"],
-)  # fmt: skip
+    [
+        "",
+        "~",
+        "y",
+        "y ~",
+        "~ x",
+        "1 ~ x",
+        "y ~ x ~ z",
+        "y ~ (1|g",
+        "y ~ x z",
+        "y ~ C(x) C(z)",
+        "y ~ x\x00",
+        "y x ~ z",
+        "y ~ x @ z",
+    ],
+)
 def test_formulas_that_are_none(formula):
     with pytest.raises(DataError):
         formula_columns(formula)
@@ -57,10 +89,14 @@ def test_formulas_that_are_none(formula):
 
 @pytest.mark.parametrize(
     "formula",
-    ["y ~ " + "(" * 20_000 + "x" + ")" * 20_000, "y ~ " + "-" * 20_000 + "x",
-     "y ~ " + " + ".join(["x"] * 20_000), "y ~ " + "I(" * 5_000 + "x" + ")" * 5_000],
+    [
+        "y ~ " + "(" * 20_000 + "x" + ")" * 20_000,
+        "y ~ " + "-" * 20_000 + "x",
+        "y ~ " + " + ".join(["x"] * 20_000),
+        "y ~ " + "I(" * 5_000 + "x" + ")" * 5_000,
+    ],
     ids=["brackets", "signs", "terms", "calls"],
-)  # fmt: skip
+)
 def test_very_long_formulas(formula):
     with pytest.raises(DataError):
         formula_columns(formula)
@@ -130,13 +166,22 @@ def test_formulas_outside_of_the_language(formula, reason):
 @pytest.mark.parametrize(
     "formula",
     [
-        "y ~ -1 + x", "y ~ x - 1", "y ~ x*g - x:g", "y ~ (x + g)**2", "y ~ x/g",
-        "y ~ (x + g):z + (0 + x|g) + (x||h) + (1|g/h:z)", "y ~ (1|`a b`) + `c d`*x",
-        "y ~ I(x > 3) + I((x + 1)**2 / z) + C(g, levels=z)", "y ~ bs(x, 4) + poly(x, 3)",
-        "y ~ offset(log(x)) + (poly(x, 2)|g)", "y ~ bs(x20000, df=4)", "p(y, n) ~ n",
-        "y ~ +x", "y ~ (1 + x) + (1|mm(g, h))",
+        "y ~ -1 + x",
+        "y ~ x - 1",
+        "y ~ x*g - x:g",
+        "y ~ (x + g)**2",
+        "y ~ x/g",
+        "y ~ (x + g):z + (0 + x|g) + (x||h) + (1|g/h:z)",
+        "y ~ (1|`a b`) + `c d`*x",
+        "y ~ I(x > 3) + I((x + 1)**2 / z) + C(g, levels=z)",
+        "y ~ bs(x, 4) + poly(x, 3)",
+        "y ~ offset(log(x)) + (poly(x, 2)|g)",
+        "y ~ bs(x20000, df=4)",
+        "p(y, n) ~ n",
+        "y ~ +x",
+        "y ~ (1 + x) + (1|mm(g, h))",
     ],
-)  # fmt: skip
+)
 def test_formulas_of_the_language(formula):
     assert formula_columns(formula)[0] == "y"
 
@@ -172,15 +217,40 @@ def test_rows_of_a_condition(condition, rows):
 
 @pytest.mark.parametrize(
     "condition",
-    ["level.__class__", "level.max() > 1", "@level == 1", "[x for x in level]", "lambda: 1",
-     "{x for x in level}", "(x for x in level)", "{**level}", "level == open('f')", "f'{level}'",
-     "(y := 1)", "level[0] == 1", "level if same else group", "__import__('os')",
-     "level == 1; import os", "level + 1 == 2", "level is None", "await level", "*level",
-     "not " * 50_000 + "same", "-" * 50_000 + "level == 1", "(" * 500 + "same" + ")" * 500,
-     " or ".join(["level == 9"] * 3_000), "same\x00", "", "level ==", "`level` == 1",
-     "group.str.contains('a')", "pd.read_pickle('f')", "group == 'a\x0b'"],
+    [
+        "level.__class__",
+        "level.max() > 1",
+        "@level == 1",
+        "[x for x in level]",
+        "lambda: 1",
+        "{x for x in level}",
+        "(x for x in level)",
+        "{**level}",
+        "level == open('f')",
+        "f'{level}'",
+        "(y := 1)",
+        "level[0] == 1",
+        "level if same else group",
+        "__import__('os')",
+        "level == 1; import os",
+        "level + 1 == 2",
+        "level is None",
+        "await level",
+        "*level",
+        "not " * 50_000 + "same",
+        "-" * 50_000 + "level == 1",
+        "(" * 500 + "same" + ")" * 500,
+        " or ".join(["level == 9"] * 3_000),
+        "same\x00",
+        "",
+        "level ==",
+        "`level` == 1",
+        "group.str.contains('a')",
+        "pd.read_pickle('f')",
+        "group == 'a\x0b'",
+    ],
     ids=lambda text: text[:20],
-)  # fmt: skip
+)
 def test_hostile_conditions(condition):
     with pytest.raises(DataError):
         rows_of(FRAME, condition)
@@ -188,10 +258,27 @@ def test_hostile_conditions(condition):
 
 @pytest.mark.parametrize(
     "condition",
-    ["level", "group", "1", "0", "'a'", "True", "[]", "not level", "level > 'a'", "group > 1",
-     "level in 3", "(level, group) == 1", "absent == 1", "index == 1", "level == absent",
-     "level > 99", f"level > -4 or group in [{'8' * 99}]", "-1 < level > -4 or group in [level]"],
-)  # fmt: skip
+    [
+        "level",
+        "group",
+        "1",
+        "0",
+        "'a'",
+        "True",
+        "[]",
+        "not level",
+        "level > 'a'",
+        "group > 1",
+        "level in 3",
+        "(level, group) == 1",
+        "absent == 1",
+        "index == 1",
+        "level == absent",
+        "level > 99",
+        f"level > -4 or group in [{'8' * 99}]",
+        "-1 < level > -4 or group in [level]",
+    ],
+)
 def test_conditions_that_are_none(condition):
     with pytest.raises(DataError):
         rows_of(FRAME, condition)
@@ -230,16 +317,46 @@ def test_priors_come_back(name, data):
 
 @pytest.mark.parametrize(
     "text",
-    ["Norm(0, 1)", "normal(0, 1)", "Normal", "Normal(0)", "Normal(0, 1, 2)", "Flat(1)",
-     "Normal(mu=0)", "Normal(0, sigma=1, x=2)", "Normal(0, 1, mu=3)", "Normal(0, 1, **{})",
-     "Normal(*[0, 1])", "Normal(0, [1, 2])", "Normal(0, None)", "Normal(0, 1j)", "Normal(0, x)",
-     "Normal(0, -1)", "Normal(0, 0)", "Normal(1e999, 1)", "Normal(0, 1e999)", "HalfNormal(-3)",
-     "Uniform(5, 1)", "Cauchy(0, 0)", "Gamma(0, 1)", "", "(" * 50_000, "-" * 50_000 + "1",
-     "Normal(0, 1).x", "Normal(0, 1); import os", "os.system('x')", "__import__('os').x(0, 1)",
-     "Normal(0, __import__('os'))", "Normal(0, (lambda: 1)())", "eval('1')", "print(1)",
-     "Normal(0, 1) if 1 else 2", "Normal(0,\x001)"],
+    [
+        "Norm(0, 1)",
+        "normal(0, 1)",
+        "Normal",
+        "Normal(0)",
+        "Normal(0, 1, 2)",
+        "Flat(1)",
+        "Normal(mu=0)",
+        "Normal(0, sigma=1, x=2)",
+        "Normal(0, 1, mu=3)",
+        "Normal(0, 1, **{})",
+        "Normal(*[0, 1])",
+        "Normal(0, [1, 2])",
+        "Normal(0, None)",
+        "Normal(0, 1j)",
+        "Normal(0, x)",
+        "Normal(0, -1)",
+        "Normal(0, 0)",
+        "Normal(1e999, 1)",
+        "Normal(0, 1e999)",
+        "HalfNormal(-3)",
+        "Uniform(5, 1)",
+        "Cauchy(0, 0)",
+        "Gamma(0, 1)",
+        "",
+        "(" * 50_000,
+        "-" * 50_000 + "1",
+        "Normal(0, 1).x",
+        "Normal(0, 1); import os",
+        "os.system('x')",
+        "__import__('os').x(0, 1)",
+        "Normal(0, __import__('os'))",
+        "Normal(0, (lambda: 1)())",
+        "eval('1')",
+        "print(1)",
+        "Normal(0, 1) if 1 else 2",
+        "Normal(0,\x001)",
+    ],
     ids=lambda text: text[:25],
-)  # fmt: skip
+)
 def test_priors_that_are_none(text):
     with pytest.raises(DataError, match="'x'"):
         parse_prior(text, "x")

@@ -6,8 +6,8 @@ import pytest
 
 import causalbias as cb
 from causalbias.errors import DataError
+from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.group_design import group_designs
-from causalbias.models.groups import common_formula, group_parts
 
 LEVELS = 60
 SD, SLOPE_SD, CORRELATION, RESIDUAL = 0.5, 0.4, 0.7, 0.4

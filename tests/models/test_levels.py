@@ -17,7 +17,7 @@ from causalbias import DataError
 from causalbias.models.group_design import group_designs
 from causalbias.models.levels import canonical, find_level, levels_of
 from causalbias.models.result import frame_of, pack_frame
-from causalbias.models.spec import ModelSpec, model_frame
+from causalbias.models.specification import ModelSpec, model_frame
 from causalbias.study.columns import labels
 from causalbias.study.columns import levels_of as study_levels_of
 
@@ -112,9 +112,18 @@ def test_false_is_the_reference_of_true(dtype):
 
 @pytest.mark.parametrize(
     ("dtype", "whole"),
-    [("int8", 1), ("uint64", 1), ("Int64", 1), ("int32[pyarrow]", 1), ("float32", 0),
-     ("Float64", 0), ("double[pyarrow]", 0), ("object", 1), ("Sparse[int]", 1)],
-)  # fmt: skip
+    [
+        ("int8", 1),
+        ("uint64", 1),
+        ("Int64", 1),
+        ("int32[pyarrow]", 1),
+        ("float32", 0),
+        ("Float64", 0),
+        ("double[pyarrow]", 0),
+        ("object", 1),
+        ("Sparse[int]", 1),
+    ],
+)
 def test_numbers_of_any_dtype_are_numbers(dtype, whole):
     found = canonical(pd.Series(CODES).astype(dtype))
     assert found.dtype == (np.int64 if whole else np.float64)
@@ -206,8 +215,10 @@ def test_whole_numbers_group_rows_by_one_label_in_any_dtype(dtype):
 
 TEXTS = st.lists(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=9),
-    min_size=2, max_size=6, unique=True,
-)  # fmt: skip
+    min_size=2,
+    max_size=6,
+    unique=True,
+)
 
 
 @settings(deadline=None)

@@ -6,7 +6,7 @@ import pytest
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.models.spec import OF_TABLES, RESERVED
+from causalbias.models.specification import OF_TABLES, RESERVED
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +19,27 @@ def rows():
 
 
 OPERATIONS = [
-    "I(x/10)", "I(x / 10 + 1)", "I(-x)", "I(x*2 - 3)", "I(x**2)", "I(x > 40)", "I((x - 20)/40)",
-    "log(x)", "log2(x)", "log10(x)", "exp(I(x/10))", "abs(x)", "np.log1p(x)", "np.sqrt(x/2)",
-    "scale(x)", "center(x)", "standardize(x)", "bs(x, df=4)", "poly(x, 2)", "I(x/10) + I(x/20)",
-]  # fmt: skip
+    "I(x/10)",
+    "I(x / 10 + 1)",
+    "I(-x)",
+    "I(x*2 - 3)",
+    "I(x**2)",
+    "I(x > 40)",
+    "I((x - 20)/40)",
+    "log(x)",
+    "log2(x)",
+    "log10(x)",
+    "exp(I(x/10))",
+    "abs(x)",
+    "np.log1p(x)",
+    "np.sqrt(x/2)",
+    "scale(x)",
+    "center(x)",
+    "standardize(x)",
+    "bs(x, df=4)",
+    "poly(x, 2)",
+    "I(x/10) + I(x/20)",
+]
 
 
 @pytest.mark.parametrize("term", OPERATIONS)

@@ -40,9 +40,16 @@ def test_what_is_symmetric_is_read_as_its_half(rows, given, half, term):
 
 @pytest.mark.parametrize(
     "given",
-    ["Normal(1, 1)", "StudentT(3, 1, 2)", "Cauchy(-1, 1)", "Uniform(-1, 1)", "Flat()",
-     "HalfFlat()", "Laplace(0, 1)"],
-)  # fmt: skip
+    [
+        "Normal(1, 1)",
+        "StudentT(3, 1, 2)",
+        "Cauchy(-1, 1)",
+        "Uniform(-1, 1)",
+        "Flat()",
+        "HalfFlat()",
+        "Laplace(0, 1)",
+    ],
+)
 @pytest.mark.parametrize("term", ["1|g", "sigma"])
 def test_what_reaches_below_zero_otherwise_is_refused(rows, given, term):
     with pytest.raises(DataError, match=r"positive|flat"):
@@ -51,9 +58,17 @@ def test_what_reaches_below_zero_otherwise_is_refused(rows, given, term):
 
 @pytest.mark.parametrize(
     "text",
-    ["HalfNormal(2)", "HalfStudentT(3, 2)", "HalfCauchy(2)", "Exponential(0.5)", "Gamma(2, 3)",
-     "InverseGamma(3, 2)", "LogNormal(0.3, 0.7)", "Uniform(1, 4)"],
-)  # fmt: skip
+    [
+        "HalfNormal(2)",
+        "HalfStudentT(3, 2)",
+        "HalfCauchy(2)",
+        "Exponential(0.5)",
+        "Gamma(2, 3)",
+        "InverseGamma(3, 2)",
+        "LogNormal(0.3, 0.7)",
+        "Uniform(1, 4)",
+    ],
+)
 def test_a_scaled_prior_is_that_of_the_scaled_number(text):
     prior = parse_prior(text, "sigma")
     at, factor = np.array([1.3, 2.2, 3.1]), 2.5

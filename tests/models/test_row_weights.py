@@ -6,15 +6,18 @@ import pytest
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.inference.collapsed_blocks import build_blocks
-from causalbias.inference.collapsed_density import eliminate
+from causalbias.inference.gaussian.blocks import build_blocks
+from causalbias.inference.gaussian.density import eliminate
 from causalbias.models.arrays import arrays_of
-from causalbias.models.spec import ModelSpec, common_model, model_frame
-from tests.inference.test_collapsed_lme4 import REML
+from causalbias.models.specification import ModelSpec, common_model, model_frame
+from tests.inference.gaussian.test_gaussian_lme4 import REML
 
 PRIORS = {
-    "Intercept": "Flat()", "x": "Normal(0, 2)", "1|g": "HalfNormal(2)", "sigma": "HalfNormal(2)"
-}  # fmt: skip
+    "Intercept": "Flat()",
+    "x": "Normal(0, 2)",
+    "1|g": "HalfNormal(2)",
+    "sigma": "HalfNormal(2)",
+}
 FORMULA = "y ~ x + (1|g)"
 NUTS = {"method": "nuts", "chains": 2}
 HOW = [{"counts": "n"}, {"weights": "w"}, {"counts": "n", "weights": "w"}]
@@ -68,7 +71,7 @@ def test_estimands_and_log_likelihood_count_so_too(rows):
 def test_weights_are_lme4s():
     """The restricted likelihood of `lmer(weights=)` at its optimum, through formula and frame.
 
-    Numbers and data: see test_collapsed_lme4.
+    Numbers and data: see test_gaussian_lme4.
     """
     make, sigma, factors, _, log_lik = REML["weighted"]
     p = make()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import causalbias as cb
 from causalbias.errors import DataError
 from causalbias.models.group_design import group_designs
-from causalbias.models.spec import ModelSpec, common_model, model_frame
+from causalbias.models.specification import ModelSpec, common_model, model_frame
 
 GROUPS = 18
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import causalbias as cb
 from causalbias import DataError
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.spec import FAMILIES, ModelSpec, bambi_model, model_frame
+from causalbias.models.specification import FAMILIES, ModelSpec, bambi_model, model_frame
 
 FRAME = pd.DataFrame(
     {
@@ -98,9 +98,13 @@ def test_response_of_another_family(case):
 
 @pytest.mark.parametrize(
     ("hits", "trials", "column", "row"),
-    [([1, 2, 5, 0], [3, 3, 3, 3], "hits", 3), ([1, -1, 2, 0], [3, 3, 3, 3], "hits", 2),
-     ([1, 2, 2.5, 0], [3, 3, 3, 3], "hits", 3), ([1, 1, 1, 0], [3, 3, 3, 1.5], "n", 4)],
-)  # fmt: skip
+    [
+        ([1, 2, 5, 0], [3, 3, 3, 3], "hits", 3),
+        ([1, -1, 2, 0], [3, 3, 3, 3], "hits", 2),
+        ([1, 2, 2.5, 0], [3, 3, 3, 3], "hits", 3),
+        ([1, 1, 1, 0], [3, 3, 3, 1.5], "n", 4),
+    ],
+)
 def test_more_successes_than_trials(hits, trials, column, row):
     error = refused("p(hits, n) ~ x", FRAME.assign(hits=hits, n=trials), "binomial")
     assert (error.column, error.row) == (column, row)

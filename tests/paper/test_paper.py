@@ -41,8 +41,15 @@ def settings():
 
 def prose(text: str) -> str:
     """The text without comments, mathematics, citations, labels and keys."""
-    for hidden in (r"^\s*//.*$", r"^#import.*$", r"\$[^$]*\$", r"(?<!\\)@[\w-]+", r"<[\w-]+>",
-                   r'"[^"]*"', r"labels: \d|size: [\d.]+pt"):  # fmt: skip
+    for hidden in (
+        r"^\s*//.*$",
+        r"^#import.*$",
+        r"\$[^$]*\$",
+        r"(?<!\\)@[\w-]+",
+        r"<[\w-]+>",
+        r'"[^"]*"',
+        r"labels: \d|size: [\d.]+pt",
+    ):
         text = re.sub(hidden, "", text, flags=re.MULTILINE)
     return text
 

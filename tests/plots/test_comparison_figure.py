@@ -15,11 +15,15 @@ def draws():
     one, two = (rng.normal(mean, 0.2, (2, 100, 2, 3)) for mean in ([1, 2, 3], [1, 0, 5]))
     larger = (abs(two) > abs(one)).mean(axis=(0, 1))
     return xr.Dataset(
-        {"difference": (dims, two - one), "effect_a": (dims, one), "effect_b": (dims, two),
-         "p_larger": (dims[2:], larger)},
+        {
+            "difference": (dims, two - one),
+            "effect_a": (dims, one),
+            "effect_b": (dims, two),
+            "p_larger": (dims[2:], larger),
+        },
         coords={"unit": ["residual sd", "total sd"], "what": ["x", "y", "z"]},
         attrs={"a": "people", "b": "net", "failures": "[]"},
-    )  # fmt: skip
+    )
 
 
 def test_every_row_and_chance_is_there(draws):

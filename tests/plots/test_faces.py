@@ -25,8 +25,9 @@ def faces(tmp_path):
 def test_each_face_is_in_its_cell(faces):
     frame, paths = faces
     axes = np.reshape(cb.plots.face_strip(frame, paths).axes, (2, 3))
-    shown = [[one.images[0].get_array()[0, 0, 0] if one.images else None for one in row]
-             for row in axes]  # fmt: skip
+    shown = [
+        [one.images[0].get_array()[0, 0, 0] if one.images else None for one in row] for row in axes
+    ]
     assert shown[0] == pytest.approx([0, 0.1, 0.2], abs=0.01)
     assert shown[1][0] == pytest.approx(0.3, abs=0.01)
     assert shown[1][1] is None

@@ -13,11 +13,17 @@ from causalbias.plots.style import COLOURS, MARKERS, TWO_COLUMNS, in_order, labe
 
 LONG = "a very long name that nobody would want, but that one data set has"
 MACHADO = {  # what is seen of linear RGB, of full severity (Machado, Oliveira and Fernandes 2009)
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
-                     [-0.01182, 0.04294, 0.968881]],
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
-                   [-0.003882, -0.048116, 1.051998]],
-}  # fmt: skip
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.01182, 0.04294, 0.968881],
+    ],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+}
 
 
 def linear(colour):
@@ -70,14 +76,22 @@ def draws(name, coords, *, sd=0.3, **attrs):
 
 
 def names_of(kind):
-    return {"one": ["age"], "long": ["age", LONG, "$x^2$ & <b>y_1</b>"],
-            "many": [f"attribute {i}" for i in range(20)]}[kind]  # fmt: skip
+    return {
+        "one": ["age"],
+        "long": ["age", LONG, "$x^2$ & <b>y_1</b>"],
+        "many": [f"attribute {i}" for i in range(20)],
+    }[kind]
 
 
 def groups_of(kind):
-    return {"one": (["white"], ["net"]), "long": (["$x$", LONG], ["net", LONG]),
-            "many": (["asian", "black", "indigenous american", "middle eastern", "white"],
-                     [f"net {i}" for i in range(9)])}[kind]  # fmt: skip
+    return {
+        "one": (["white"], ["net"]),
+        "long": (["$x$", LONG], ["net", LONG]),
+        "many": (
+            ["asian", "black", "indigenous american", "middle eastern", "white"],
+            [f"net {i}" for i in range(9)],
+        ),
+    }[kind]
 
 
 def pairs_of(kind):
@@ -89,11 +103,21 @@ def pairs_of(kind):
             for same, mean in ((True, 0.45), (False, 0.8)):
                 a = rng.integers(0, 30, 200)
                 b = a if same else (a + 1 + rng.integers(0, 28, 200)) % 30
-                parts.append(pd.DataFrame({
-                    "system": system, "race": race, "gender": "female", "seed_a": a, "seed_b": b,
-                    "same_identity": same, "distance": np.abs(rng.normal(mean, 0.15, 200)),
-                    "status": "ok", "threshold": 0.6,
-                }))  # fmt: skip
+                parts.append(
+                    pd.DataFrame(
+                        {
+                            "system": system,
+                            "race": race,
+                            "gender": "female",
+                            "seed_a": a,
+                            "seed_b": b,
+                            "same_identity": same,
+                            "distance": np.abs(rng.normal(mean, 0.15, 200)),
+                            "status": "ok",
+                            "threshold": 0.6,
+                        }
+                    )
+                )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -120,8 +144,12 @@ def ranks(kind):
 
 def group_effects(kind):
     races, systems = groups_of(kind)
-    coords = {"race": races, "gender": ["female", "male"], "pairs": ["genuine", "impostor"],
-              "system": systems}  # fmt: skip
+    coords = {
+        "race": races,
+        "gender": ["female", "male"],
+        "pairs": ["genuine", "impostor"],
+        "system": systems,
+    }
     return cb.plots.group_effects(draws("effect", coords), xlabel="change")
 
 

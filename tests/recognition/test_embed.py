@@ -83,8 +83,12 @@ def test_an_embedding_that_is_not_finite_is_a_status(noisy_folder):
     assert found["status"].sel(stimulus="dark") == "embedding not finite"
     assert found["embedding"].sel(stimulus="dark").isnull().all()
     assert (found["status"] == "ok").sum() == 10
-    large = embedded(noisy_folder, lambda images: colours(images) * np.where(
-        colours(images).mean(1, keepdims=True) < 10, 1e300, 1.0))  # fmt: skip
+    large = embedded(
+        noisy_folder,
+        lambda images: (
+            colours(images) * np.where(colours(images).mean(1, keepdims=True) < 10, 1e300, 1.0)
+        ),
+    )
     assert large["status"].sel(stimulus="dark") == "embedding not finite"
     with pytest.raises(cb.DataError, match=r"none of 11 .*11 embedding not finite"):
         embedded(noisy_folder, lambda images: colours(images) * np.nan)
@@ -98,8 +102,12 @@ def test_a_vector_of_zeros_has_no_direction(noisy_folder, tmp_path):
     counts = {}
     for metric, unit in (("euclidean", False), ("cosine", False), ("euclidean", True)):
         system = function(forward, metric=metric, unit=unit)
-        found = cb.embed({"f0": noisy_folder / "f0.png", "f1": noisy_folder / "f1.png"}, system,
-                         align="none", store=tmp_path / "store")  # fmt: skip
+        found = cb.embed(
+            {"f0": noisy_folder / "f0.png", "f1": noisy_folder / "f1.png"},
+            system,
+            align="none",
+            store=tmp_path / "store",
+        )
         counts[metric, unit] = found["status"].values.ravel().tolist()
     none = "embedding of length zero"
     assert counts["euclidean", False] == ["ok", "ok"]
@@ -147,8 +155,9 @@ def test_order_and_batch_change_no_embedding(noisy_folder):
     files = {f"f{n}": noisy_folder / f"f{n}.png" for n in range(10)}
     whole = cb.embed(files, "wavelets", align="none")
     for batch, names in ((1, list(files)), (3, list(files)[::-1]), (10, list(files)[::3])):
-        part = cb.embed({name: files[name] for name in names}, "wavelets", align="none",
-                        batch=batch)  # fmt: skip
+        part = cb.embed(
+            {name: files[name] for name in names}, "wavelets", align="none", batch=batch
+        )
         xr.testing.assert_equal(part, whole.sel(stimulus=names))
 
 
@@ -207,8 +216,13 @@ def test_noise_of_one_seed_is_noise_all_the_same(noisy_folder):
 
 def test_the_template_of_112_by_96_is_sphereface_s():
     """Published with SphereFace's preprocessing, as x, y of 96 x 112 pixels."""
-    published = [[30.2946, 51.6963], [65.5318, 51.5014], [48.0252, 71.7366],
-                 [33.5493, 92.3655], [62.7299, 92.2041]]  # fmt: skip
+    published = [
+        [30.2946, 51.6963],
+        [65.5318, 51.5014],
+        [48.0252, 71.7366],
+        [33.5493, 92.3655],
+        [62.7299, 92.2041],
+    ]
     assert arcface_template((112, 96)) == pytest.approx(np.array(published), abs=1e-3)
     assert np.array_equal(arcface_template((112, 112)), ARCFACE)
     assert arcface_template((224, 224)) == pytest.approx(2 * ARCFACE)

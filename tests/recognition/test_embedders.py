@@ -32,8 +32,13 @@ def test_unit_length_and_fingerprint():
     assert np.linalg.norm(mean_colour(unit=True)(noise(0, (16, 16))[None])) == pytest.approx(1)
     base = mean_colour()
     assert base.fingerprint == mean_colour(name="other", threshold=1.0).fingerprint
-    different = [mean_colour(weights="b"), mean_colour(unit=True), mean_colour(colour="grey"),
-                 mean_colour(normalise=(0.0, 1.0)), mean_colour(size=(16, 17))]  # fmt: skip
+    different = [
+        mean_colour(weights="b"),
+        mean_colour(unit=True),
+        mean_colour(colour="grey"),
+        mean_colour(normalise=(0.0, 1.0)),
+        mean_colour(size=(16, 17)),
+    ]
     prints = {one.fingerprint for one in [base, *different]}
     assert len(prints) == 6
 
@@ -141,10 +146,14 @@ def write_onnx(tmp_path):
         if external:
             onnx.external_data_helper.set_external_data(weights, location="../secret.bin")
             weights.ClearField("raw_data")
-        nodes = [helper.make_node("Flatten", ["x"], ["flat"]),
-                 helper.make_node("MatMul", ["flat", "w"], ["y"])]  # fmt: skip
-        given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
-                 for name in "xz"[:inputs]]  # fmt: skip
+        nodes = [
+            helper.make_node("Flatten", ["x"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "w"], ["y"]),
+        ]
+        given = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
+            for name in "xz"[:inputs]
+        ]
         out = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", matrix.shape[1]])
         graph = helper.make_graph(nodes, "net", given, [out], [weights])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -159,8 +168,12 @@ def test_an_onnx_file_gives_the_product_it_holds(write_onnx):
     matrix = np.random.default_rng(0).normal(size=(48, 5))
     path = write_onnx(matrix)
     found = cb.embedder(path)
-    assert (found.name, found.size, found.metric, found.align) == ("net", (4, 4), "cosine",
-                                                                   "arcface")  # fmt: skip
+    assert (found.name, found.size, found.metric, found.align) == (
+        "net",
+        (4, 4),
+        "cosine",
+        "arcface",
+    )
     assert found.weights == hashlib.sha256(path.read_bytes()).hexdigest()
     images = noise(3, (4, 4))[None]
     flat = ((images - 127.5) / 127.5).transpose(0, 3, 1, 2).reshape(1, -1)

@@ -116,10 +116,26 @@ def test_a_folder_that_cannot_be_used(tmp_path):
 
 # Formats, and files of folders -------------------------------------------------------------------
 
-LOSSLESS = {"a.png": "PNG", "b.bmp": "BMP", "c.tif": "TIFF", "d.TIFF": "TIFF", "e.ppm": "PPM",
-            "f.jp2": "JPEG2000", "g.dib": "DIB", "h.apng": "PNG"}  # fmt: skip
-LOSSY = {"i.jpg": "JPEG", "j.jfif": "JPEG", "k.JPE": "JPEG", "l.gif": "GIF", "m.webp": "WEBP",
-         "n.jpeg": "JPEG", "o.avif": "AVIF", "p.mpo": "JPEG"}  # fmt: skip
+LOSSLESS = {
+    "a.png": "PNG",
+    "b.bmp": "BMP",
+    "c.tif": "TIFF",
+    "d.TIFF": "TIFF",
+    "e.ppm": "PPM",
+    "f.jp2": "JPEG2000",
+    "g.dib": "DIB",
+    "h.apng": "PNG",
+}
+LOSSY = {
+    "i.jpg": "JPEG",
+    "j.jfif": "JPEG",
+    "k.JPE": "JPEG",
+    "l.gif": "GIF",
+    "m.webp": "WEBP",
+    "n.jpeg": "JPEG",
+    "o.avif": "AVIF",
+    "p.mpo": "JPEG",
+}
 
 
 def test_every_format_of_a_folder_is_read(tmp_path):
@@ -142,8 +158,16 @@ def test_pictures_that_are_not_read_have_a_status_and_other_files_are_counted(tm
         (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic")
     (tmp_path / "__MACOSX").mkdir()
     (tmp_path / "sub").mkdir()
-    others = ("notes.txt", ".DS_Store", "._a.png", "Thumbs.db", "faces.csv", "__MACOSX/a.png",
-              "sub/.hidden.jpg", "bmi.txt")  # fmt: skip
+    others = (
+        "notes.txt",
+        ".DS_Store",
+        "._a.png",
+        "Thumbs.db",
+        "faces.csv",
+        "__MACOSX/a.png",
+        "sub/.hidden.jpg",
+        "bmi.txt",
+    )
     for name in others:
         (tmp_path / name).write_bytes(b"BM and other text")
     found = cb.embed(tmp_path, mean_colour(), align="none")

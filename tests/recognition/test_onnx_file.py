@@ -13,8 +13,12 @@ pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 SIDE, FEATURES = 4, 5
-FLOATS = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16,
-          TensorProto.DOUBLE: np.float64, TensorProto.UINT8: np.uint8}  # fmt: skip
+FLOATS = {
+    TensorProto.FLOAT: np.float32,
+    TensorProto.FLOAT16: np.float16,
+    TensorProto.DOUBLE: np.float64,
+    TensorProto.UINT8: np.uint8,
+}
 
 
 def matrix(values=SIDE * SIDE * 3):
@@ -41,8 +45,12 @@ def product(path, shape, *, kind=TensorProto.FLOAT, more=(), last="y", batch=Non
     if batch is not None:
         weights["to"] = np.array([batch, values], np.int64)
         flat = ("Reshape", ["f", "to"], ["flat"], {})
-    nodes = [("Cast", ["x"], ["f"], {"to": TensorProto.FLOAT}), flat,
-             ("MatMul", ["flat", "w"], [last], {}), *more]  # fmt: skip
+    nodes = [
+        ("Cast", ["x"], ["f"], {"to": TensorProto.FLOAT}),
+        flat,
+        ("MatMul", ["flat", "w"], [last], {}),
+        *more,
+    ]
     return saved(path, nodes, shape, kind=kind, weights=weights, **known)
 
 
@@ -177,23 +185,28 @@ def test_inputs_that_are_no_images_are_named(tmp_path, shape):
     path = saved(tmp_path / "net.onnx", [("Identity", ["x"], ["y"], {})], shape)
     with pytest.raises(cb.DataError, match=r"net.onnx: inputs x \["):
         cb.embedder(path)
-    path = saved(tmp_path / "net.onnx", [("Cast", ["x"], ["y"], {"to": TensorProto.FLOAT})],
-                 ["n", 3, SIDE, SIDE], kind=TensorProto.INT32)  # fmt: skip
+    path = saved(
+        tmp_path / "net.onnx",
+        [("Cast", ["x"], ["y"], {"to": TensorProto.FLOAT})],
+        ["n", 3, SIDE, SIDE],
+        kind=TensorProto.INT32,
+    )
     with pytest.raises(cb.DataError, match=r"inputs x .*int32"):
         cb.embedder(path)
 
 
 def test_several_outputs_are_named(tmp_path):
     more = [("Neg", ["y"], ["logits"], {})]
-    path = product(tmp_path / "net.onnx", ["n", 3, SIDE, SIDE], more=more,
-                   outputs=("y", "logits"))  # fmt: skip
+    path = product(tmp_path / "net.onnx", ["n", 3, SIDE, SIDE], more=more, outputs=("y", "logits"))
     with pytest.raises(cb.DataError, match=r"2 outputs: y .*logits .*only output"):
         cb.embedder(path)
 
 
 def test_a_network_that_draws_noise_is_refused(tmp_path):
-    more = [("RandomNormalLike", ["clean"], ["drawn"], {"scale": 0.01}),
-            ("Add", ["clean", "drawn"], ["y"], {})]  # fmt: skip
+    more = [
+        ("RandomNormalLike", ["clean"], ["drawn"], {"scale": 0.01}),
+        ("Add", ["clean", "drawn"], ["y"], {}),
+    ]
     for seeded in ({}, {"seed": 3.0}):
         more[0][3].update(seeded)
         path = product(tmp_path / "net.onnx", ["n", 3, SIDE, SIDE], last="clean", more=more)

@@ -83,8 +83,13 @@ def test_the_key_is_content_embedder_and_alignment(noisy_folder, tmp_path):
     changed = embed(noisy_folder)
     assert sum(calls) == 11
     assert not np.array_equal(changed["embedding"].values[:, 0], first["embedding"].values[:, 0])
-    for known in ({"weights": "mean 2"}, {"colour": "bgr"}, {"normalise": (127.5, 127.5)},
-                  {"unit": True}, {"size": (8, 8)}):  # fmt: skip
+    for known in (
+        {"weights": "mean 2"},
+        {"colour": "bgr"},
+        {"normalise": (127.5, 127.5)},
+        {"unit": True},
+        {"size": (8, 8)},
+    ):
         embed(noisy_folder, **known)
     assert sum(calls) == 11 + 5 * 10
 

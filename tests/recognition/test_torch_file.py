@@ -40,8 +40,9 @@ def scaled(pictures, mean=127.5, scale=127.5):
 
 
 def norm(name, width):
-    shapes = {f"{name}.{part}": (width,) for part in ("weight", "bias", "running_mean",
-                                                      "running_var")}  # fmt: skip
+    shapes = {
+        f"{name}.{part}": (width,) for part in ("weight", "bias", "running_mean", "running_var")
+    }
     return shapes | {f"{name}.num_batches_tracked": ()}
 
 
@@ -97,8 +98,14 @@ def conv(name, inside, width, *kernel):
 
 def inception_layout():
     """facenet-pytorch 2.6.0, models/inception_resnet_v1.py."""
-    stem = {"1a": (3, 32, 3), "2a": (32, 32, 3), "2b": (32, 64, 3), "3b": (64, 80, 1),
-            "4a": (80, 192, 3), "4b": (192, 256, 3)}  # fmt: skip
+    stem = {
+        "1a": (3, 32, 3),
+        "2a": (32, 32, 3),
+        "2b": (32, 64, 3),
+        "3b": (64, 80, 1),
+        "4a": (80, 192, 3),
+        "4b": (192, 256, 3),
+    }
     found = {"last_linear.weight": (512, 1792)} | norm("last_bn", 512)
     for name, (inside, width, side) in stem.items():
         found |= conv(f"conv2d_{name}", inside, width, side, side)
@@ -115,16 +122,23 @@ def inception_layout():
         found |= conv(f"{name}.branch1.0", inside, width, 1, 1)
         found |= conv(f"{name}.branch1.1", width, width, 1, side)
         found |= conv(f"{name}.branch1.2", width, width, side, 1)
-        found |= {f"{name}.conv2d.weight": (inside, 2 * width, 1, 1),
-                  f"{name}.conv2d.bias": (inside,)}  # fmt: skip
+        found |= {
+            f"{name}.conv2d.weight": (inside, 2 * width, 1, 1),
+            f"{name}.conv2d.bias": (inside,),
+        }
     for name, inside, width, side in [
-        ("mixed_6a.branch0", 256, 384, 3), ("mixed_6a.branch1.0", 256, 192, 1),
-        ("mixed_6a.branch1.1", 192, 192, 3), ("mixed_6a.branch1.2", 192, 256, 3),
-        ("mixed_7a.branch0.0", 896, 256, 1), ("mixed_7a.branch0.1", 256, 384, 3),
-        ("mixed_7a.branch1.0", 896, 256, 1), ("mixed_7a.branch1.1", 256, 256, 3),
-        ("mixed_7a.branch2.0", 896, 256, 1), ("mixed_7a.branch2.1", 256, 256, 3),
+        ("mixed_6a.branch0", 256, 384, 3),
+        ("mixed_6a.branch1.0", 256, 192, 1),
+        ("mixed_6a.branch1.1", 192, 192, 3),
+        ("mixed_6a.branch1.2", 192, 256, 3),
+        ("mixed_7a.branch0.0", 896, 256, 1),
+        ("mixed_7a.branch0.1", 256, 384, 3),
+        ("mixed_7a.branch1.0", 896, 256, 1),
+        ("mixed_7a.branch1.1", 256, 256, 3),
+        ("mixed_7a.branch2.0", 896, 256, 1),
+        ("mixed_7a.branch2.1", 256, 256, 3),
         ("mixed_7a.branch2.2", 256, 256, 3),
-    ]:  # fmt: skip
+    ]:
         found |= conv(name, inside, width, side, side)
     return found
 
@@ -132,21 +146,26 @@ def inception_layout():
 def clip_layout(width=128, patch=16, grid=4, layers=2, text=64, words=50, length=12, features=32):
     """OpenAI CLIP, clip/model.py, with a vision transformer; sizes as in no published one."""
     found = {
-        "visual.class_embedding": (width,), "visual.proj": (width, features),
+        "visual.class_embedding": (width,),
+        "visual.proj": (width, features),
         "visual.positional_embedding": (grid**2 + 1, width),
-        "visual.conv1.weight": (width, 3, patch, patch), "token_embedding.weight": (words, text),
-        "positional_embedding": (length, text), "text_projection": (text, features),
+        "visual.conv1.weight": (width, 3, patch, patch),
+        "token_embedding.weight": (words, text),
+        "positional_embedding": (length, text),
+        "text_projection": (text, features),
         "logit_scale": (),
-    }  # fmt: skip
+    }
     norms = {"visual.ln_pre": width, "visual.ln_post": width, "ln_final": text}
     for tower, side in (("visual.transformer", width), ("transformer", text)):
         for at in range(layers):
             name = f"{tower}.resblocks.{at}"
             norms |= {f"{name}.ln_1": side, f"{name}.ln_2": side}
             for part, shape in (
-                ("attn.in_proj_", (3 * side, side)), ("attn.out_proj.", (side, side)),
-                ("mlp.c_fc.", (4 * side, side)), ("mlp.c_proj.", (side, 4 * side)),
-            ):  # fmt: skip
+                ("attn.in_proj_", (3 * side, side)),
+                ("attn.out_proj.", (side, side)),
+                ("mlp.c_fc.", (4 * side, side)),
+                ("mlp.c_proj.", (side, 4 * side)),
+            ):
                 found |= {f"{name}.{part}weight": shape, f"{name}.{part}bias": shape[:1]}
     for name, side in norms.items():
         found |= {f"{name}.weight": (side,), f"{name}.bias": (side,)}
@@ -154,11 +173,14 @@ def clip_layout(width=128, patch=16, grid=4, layers=2, text=64, words=50, length
 
 
 LAYOUTS = {
-    "iresnet34": iresnet_layout((3, 4, 6, 3)), "iresnet50": iresnet_layout((3, 4, 14, 3)),
-    "iresnet100": iresnet_layout((3, 13, 30, 3)), "sfnet20": sfnet_layout(),
-    "sphere20a": sphere_layout(), "inception_resnet_v1": inception_layout(),
+    "iresnet34": iresnet_layout((3, 4, 6, 3)),
+    "iresnet50": iresnet_layout((3, 4, 14, 3)),
+    "iresnet100": iresnet_layout((3, 13, 30, 3)),
+    "sfnet20": sfnet_layout(),
+    "sphere20a": sphere_layout(),
+    "inception_resnet_v1": inception_layout(),
     "clip": clip_layout(),
-}  # fmt: skip
+}
 
 
 def checkpoint(architecture, seed=0, dtype=torch.float32):
@@ -293,8 +315,12 @@ def test_files_that_are_no_weights(tmp_path):
     half = (tmp_path / "whole.pt").read_bytes()[:100_000]
     (tmp_path / "half.pt").write_bytes(half)
     torch.save({"epoch": 3}, tmp_path / "none.pt")
-    for name, why in (("text", "not a file of weights"), ("half", "not a file of weights"),
-                      ("none", "no weights in it"), ("gone", "no such file")):  # fmt: skip
+    for name, why in (
+        ("text", "not a file of weights"),
+        ("half", "not a file of weights"),
+        ("none", "no weights in it"),
+        ("gone", "no such file"),
+    ):
         with pytest.raises(DataError, match=f"{name}.pt: {why}"):
             embedder(tmp_path / f"{name}.pt", architecture="sfnet20")
 
@@ -416,9 +442,15 @@ def with_target(target):
 
 @pytest.mark.parametrize(
     "target",
-    ["torch.os.system", "torch.ops.aten.from_file.default", "torch.ops.prim.Print.default",
-     "_operator.attrgetter", "torch.ops.aten.__class__.default", "os.system"],
-)  # fmt: skip
+    [
+        "torch.os.system",
+        "torch.ops.aten.from_file.default",
+        "torch.ops.prim.Print.default",
+        "_operator.attrgetter",
+        "torch.ops.aten.__class__.default",
+        "os.system",
+    ],
+)
 def test_an_exported_file_can_call_tensor_operations_only(target, tmp_path):
     path = tmp_path / "net.pt2"
     save_exported(small_network(), path)
@@ -659,9 +691,15 @@ PUBLISHED = {
     "sfnet20": ((112, 112), "rgb", lambda p: (p - 127.5) / 127.5),
     "sphere20a": ((112, 96), "bgr", lambda p: (p - 127.5) / 128),
     "inception_resnet_v1": ((160, 160), "rgb", lambda p: (p - 127.5) / 128),
-    "clip": ((64, 64), "rgb", lambda p: (p / 255 - torch.tensor(
-        [0.48145466, 0.4578275, 0.40821073])) / torch.tensor([0.26862954, 0.26130258, 0.27577711])),
-}  # fmt: skip
+    "clip": (
+        (64, 64),
+        "rgb",
+        lambda p: (
+            (p / 255 - torch.tensor([0.48145466, 0.4578275, 0.40821073]))
+            / torch.tensor([0.26862954, 0.26130258, 0.27577711])
+        ),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -10,13 +10,25 @@ from pathlib import Path
 
 import pytest
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome")
-                 if (path := shutil.which(name))), None)  # fmt: skip
+CHROMIUM = next(
+    (
+        path
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (path := shutil.which(name))
+    ),
+    None,
+)
 OPTIONS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
     "--hide-scrollbars",
-)  # fmt: skip
+)
 # Runs axe on the page and leaves what it found, and how wide the page became, in the document.
 SCRIPT = """
 axe.run(document, {resultTypes: ["violations", "incomplete"]}).then(found => {
@@ -46,10 +58,16 @@ def axe(page: str, folder: Path, *, width: int = 1300) -> dict[str, object]:
     """What axe-core finds on a page, at a window of a width."""
     engine = files("axe_core_python").joinpath("axe.min.js").read_text()
     path = folder / f"page-{width}.html"
-    path.write_text(page.replace("</body>", f"<script>{engine}</script><script>{SCRIPT}</script>"
-                                 "</body>"))  # fmt: skip
-    dom = run(f"--window-size={width},900", "--virtual-time-budget=20000", "--dump-dom",
-              path.as_uri(), profile=folder / f"profile-{width}")  # fmt: skip
+    path.write_text(
+        page.replace("</body>", f"<script>{engine}</script><script>{SCRIPT}</script></body>")
+    )
+    dom = run(
+        f"--window-size={width},900",
+        "--virtual-time-budget=20000",
+        "--dump-dom",
+        path.as_uri(),
+        profile=folder / f"profile-{width}",
+    )
     found = re.search(r'<pre id="axe-found">(.*?)</pre>', dom, flags=re.DOTALL)
     assert found, "axe left no result"
     return json.loads(html.unescape(found[1]))

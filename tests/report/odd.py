@@ -4,13 +4,13 @@ from collections.abc import Callable
 from functools import cache
 
 import causalbias as cb
-from causalbias.models.fitting import fit as real_fit
+from causalbias.analyses import parts
+from causalbias.analyses.identity.analysis import analyse_identity
+from causalbias.analyses.identity.report import identity_content
+from causalbias.analyses.manipulation.analysis import analyse_manipulation
+from causalbias.analyses.manipulation.report import manipulation_content
+from causalbias.models.fit import fit as real_fit
 from causalbias.report.content import Content
-from causalbias.report.identity import identity_content
-from causalbias.report.manipulation import manipulation_content
-from causalbias.studies import parts
-from causalbias.studies.identity import analyse_identity
-from causalbias.studies.manipulation import analyse_manipulation
 
 LEVELS = {"pose": [-3.0, 0.0, 3.0]}
 HOSTILE = '<script>alert(1)</script> & "net" $x^2$'
@@ -27,17 +27,24 @@ def one_attribute() -> Content:
     judgements = human.assign(attribute=HOSTILE, question="age", seed=1)
     columns = ["question", "annotator", "score", "attribute", "level"]
     study = cb.make_study(
-        factors=["seed", "attribute", "level"], judgements=judgements[columns], scales=(0, 100),
-        name=HOSTILE, title=HOSTILE,
-    )  # fmt: skip
+        factors=["seed", "attribute", "level"],
+        judgements=judgements[columns],
+        scales=(0, 100),
+        name=HOSTILE,
+        title=HOSTILE,
+    )
     return manipulation_content(analyse_manipulation(study, draws=500))
 
 
 def people_and_networks() -> Content:
-    system = cb.System("net", threshold=0.8, biases=(
-        cb.Bias("alike", -0.1, race="black", same_identity=False),
-        cb.Bias("apart", 0.05, race="black", same_identity=True),
-    ))  # fmt: skip
+    system = cb.System(
+        "net",
+        threshold=0.8,
+        biases=(
+            cb.Bias("alike", -0.1, race="black", same_identity=False),
+            cb.Bias("apart", 0.05, race="black", same_identity=True),
+        ),
+    )
     people = cb.People(annotators=60, judgements=4, questions=())
     study = cb.simulate(
         10, rng=2, systems=(system, cb.System("net 10")), people=people, levels=LEVELS, impostors=10
@@ -65,8 +72,11 @@ def failed() -> Content:
     try:
         human = cb.to_frame(cb.demo_study(), "human").query("attribute == 'age'")
         columns = ["question", "annotator", "score", "attribute", "level"]
-        study = cb.make_study(factors=["seed", "attribute", "level"], scales=(0, 100),
-                              judgements=human.assign(seed=1)[columns])  # fmt: skip
+        study = cb.make_study(
+            factors=["seed", "attribute", "level"],
+            scales=(0, 100),
+            judgements=human.assign(seed=1)[columns],
+        )
         return manipulation_content(analyse_manipulation(study))
     finally:
         parts.fit = kept

@@ -54,8 +54,9 @@ def page_of(name: str) -> str:
 SLOW = ("people_and_networks", "failed")
 
 
-@pytest.fixture(params=[pytest.param(one, marks=pytest.mark.slow) if one in SLOW else one
-                        for one in MADE])  # fmt: skip
+@pytest.fixture(
+    params=[pytest.param(one, marks=pytest.mark.slow) if one in SLOW else one for one in MADE]
+)
 def name(request):
     return request.param
 
@@ -114,8 +115,17 @@ def test_tables_have_captions_scopes_and_scroll_by_keyboard(page):
 
 def test_every_column_shown_is_explained(page):
     heads = {one["text"] for one in page.all("th") if "thead" in one["within"]}
-    names = {"race", "gender", "attribute", "level", "model", "high", "upper",
-             "beyond_lower", "beyond_upper"}  # fmt: skip
+    names = {
+        "race",
+        "gender",
+        "attribute",
+        "level",
+        "model",
+        "high",
+        "upper",
+        "beyond_lower",
+        "beyond_upper",
+    }
     assert heads - names <= set(COLUMNS)
     assert {one["text"] for one in page.all("dt")} >= heads & set(COLUMNS)
 
@@ -147,8 +157,9 @@ def test_the_style_sheets_colours_have_contrast():
     assert all(one.strip().startswith("var(") for one in texts | grounds), texts | grounds
     for ink in texts:
         for ground in grounds:
-            light, dark = sorted((luminance(named[one.strip()[6:-1]]) for one in (ink, ground)),
-                                 reverse=True)  # fmt: skip
+            light, dark = sorted(
+                (luminance(named[one.strip()[6:-1]]) for one in (ink, ground)), reverse=True
+            )
             assert (light + 0.05) / (dark + 0.05) >= LEAST_CONTRAST, (ink, ground)
 
 
@@ -156,9 +167,10 @@ def test_names_from_the_data_are_text(text, name):
     assert "<script" not in text
     assert "<b>white" not in text
     if name in ("one_attribute", "no_people"):
-        assert html.escape(HOSTILE, quote=True).replace("&#x27;", "&#39;").replace(
-            "&quot;", "&#34;"
-        ) in text  # fmt: skip
+        assert (
+            html.escape(HOSTILE, quote=True).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+            in text
+        )
 
 
 def plain_page(text: str) -> str:
@@ -221,8 +233,14 @@ def test_long_names_are_whole_in_text_and_short_in_figures():
 
 
 def test_a_tables_constant_columns_go_into_its_caption():
-    table = pd.DataFrame({"race": ["a", "b"], "estimate": [1.0, 1.0], "over": ["s", None],
-                          "converged": [False, False]})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "race": ["a", "b"],
+            "estimate": [1.0, 1.0],
+            "over": ["s", None],
+            "converged": [False, False],
+        }
+    )
     found = shown("t", "T", table)
     assert [name for name, _ in found.columns] == ["race", "estimate", "converged"]
     assert "over: s where stated" in found.caption
@@ -236,8 +254,11 @@ def test_rates_and_numbers_in_words():
     row = pd.Series({"estimate": 0.00031, "lower": 0.0002, "upper": 0.0005})
     assert of_every(row) == "3 of every 10,000 (range 2 to 5)"
     assert [number(one) for one in (31.4, 0.0111, -2.0, 123456.0)] == [
-        "31", "0.011", "−2.0", "123,456",
-    ]  # fmt: skip
+        "31",
+        "0.011",
+        "−2.0",
+        "123,456",
+    ]
     many = pd.DataFrame({"group": [f"g{i}" for i in range(30)], "estimate": range(30)})
     alt = told(many.assign(lower=-1.0, upper=31.0), ["group"], "points", "Points")
     assert "g29" in alt
@@ -264,8 +285,12 @@ def test_it_prints_whole_pages(size, tmp_path):
     source = tmp_path / "report.html"
     source.write_text(page_of("people_and_networks").replace("</head>", paper))
     pdf = tmp_path / "report.pdf"
-    run("--no-pdf-header-footer", f"--print-to-pdf={pdf}", source.as_uri(),
-        profile=tmp_path / "profile")  # fmt: skip
+    run(
+        "--no-pdf-header-footer",
+        f"--print-to-pdf={pdf}",
+        source.as_uri(),
+        profile=tmp_path / "profile",
+    )
     content = pdf.read_bytes()
     assert content.startswith(b"%PDF")
     assert 4 < len(re.findall(rb"/Type\s*/Page\b", content)) < 20

@@ -8,13 +8,18 @@ import pytest
 from typer.testing import CliRunner
 
 import causalbias as cb
-from causalbias.cli import app
-from causalbias.models.fitting import fit as real_fit
-from causalbias.report.manipulation import findings, limits, manipulation_content, tables_of
+from causalbias.analyses import parts
+from causalbias.analyses.manipulation.analysis import analyse_manipulation
+from causalbias.analyses.manipulation.report import (
+    findings,
+    limits,
+    manipulation_content,
+    tables_of,
+)
+from causalbias.cli.main import app
+from causalbias.models.fit import fit as real_fit
 from causalbias.report.page import render_page
 from causalbias.report.tables import rounded, write_csv
-from causalbias.studies import parts
-from causalbias.studies.manipulation import analyse_manipulation
 
 runner = CliRunner()
 
@@ -46,7 +51,7 @@ def test_demo_leaves_a_report_that_shows_estimates_beside_truth(tmp_path):
 def test_a_second_run_reads_the_fits_of_the_first(tmp_path, monkeypatch):
     study = cb.demo_study()
     first = analyse_manipulation(study, draws=250, keep=tmp_path)
-    monkeypatch.delattr("causalbias.models.fitting.sample")  # sampling again would raise
+    monkeypatch.delattr("causalbias.models.fit.sample")  # sampling again would raise
     again = analyse_manipulation(study, draws=250, keep=tmp_path)
     assert first.human.identical(again.human)
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import causalbias as cb
-from causalbias.criticism.check import check
-from causalbias.report.manipulation import manipulation_content
+from causalbias.analyses.manipulation.analysis import analyse_manipulation
+from causalbias.analyses.manipulation.report import manipulation_content
+from causalbias.model_checks.check import check
 from causalbias.report.page import render_page
 from causalbias.report.tables import PASSED, overall, verdict_of
-from causalbias.studies.manipulation import analyse_manipulation
 
 
 def test_a_verdict_is_of_the_draws_first_then_of_the_checks():

@@ -47,8 +47,13 @@ def test_every_malformed_row_is_named(faces, tmp_path):
         cb.stimuli.read_manifest(tmp_path / "m.csv")
     told = str(caught.value)
     assert told.startswith("m.csv, column 'level', row 2: 'high' is not a number (2 rows: 2-3)")
-    for part in ("'seed': the value is missing (1 row: 5)", "(1 row: 6)", "is not there (1 row: 7)",
-                 "named twice (1 row: 8)", "'level': the value is missing (1 row: 4)"):  # fmt: skip
+    for part in (
+        "'seed': the value is missing (1 row: 5)",
+        "(1 row: 6)",
+        "is not there (1 row: 7)",
+        "named twice (1 row: 8)",
+        "'level': the value is missing (1 row: 4)",
+    ):
         assert part in told
     assert (caught.value.column, caught.value.row) == ("level", 2)
 
@@ -95,8 +100,15 @@ def read(tmp_path, *lines, name="m.csv"):
 
 def test_rows_with_too_many_values_are_named_with_the_other_faults(tmp_path):
     with pytest.raises(cb.DataError) as caught:
-        read(tmp_path, HEADER, "a.png,1,age,0,g", "b.png,2,age,0,g,more", "c.png,3,age,x,g",
-             "d.png,4,age,0,g,e,f", "e.png,5")  # fmt: skip
+        read(
+            tmp_path,
+            HEADER,
+            "a.png,1,age,0,g",
+            "b.png,2,age,0,g,more",
+            "c.png,3,age,x,g",
+            "d.png,4,age,0,g,e,f",
+            "e.png,5",
+        )
     told = str(caught.value)
     assert "row 2: more values than the 5 columns (2 rows: 2, 4)" in told
     assert "'level': 'x' is not a number (1 row: 3)" in told
@@ -122,7 +134,12 @@ def test_columns_have_names_of_their_own(tmp_path, header, told):
 
 
 def test_marks_spaces_and_empty_lines_do_no_harm(tmp_path):
-    found = read(tmp_path, "\ufeff" + HEADER.replace(",", ", "), "\u9762/\u00e9.png,1,age,0,g", "",
-                 "b.png,2,age,0,g")  # fmt: skip
+    found = read(
+        tmp_path,
+        "\ufeff" + HEADER.replace(",", ", "),
+        "\u9762/\u00e9.png,1,age,0,g",
+        "",
+        "b.png,2,age,0,g",
+    )
     assert found["stimulus"].tolist() == ["\u9762/\u00e9", "b"]
     assert found["seed"].tolist() == ["1", "2"]

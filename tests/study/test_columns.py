@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import causalbias as cb
-import causalbias.storage  # what it imports sets the recursion limit, which hypothesis watches
+import causalbias.io.storage  # what it imports sets the recursion limit, which hypothesis watches
 from causalbias import DataError
-from causalbias.models.spec import ModelSpec, model_frame
+from causalbias.models.specification import ModelSpec, model_frame
 from causalbias.study.columns import MISSING_TEXTS, labels, measured, pack, typed, unpack
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/columns.md"
@@ -101,9 +101,7 @@ LINES = {
     "intervals (`pd.cut`)": [
         (
             pd.cut(pd.Series([50, 20, None]), [0, 35, 99, 120]),
-            levels(
-                ["(35, 99]", "(0, 35]", None], ["(0, 35]", "(35, 99]", "(99, 120]"], True
-            ),
+            levels(["(35, 99]", "(0, 35]", None], ["(0, 35]", "(35, 99]", "(99, 120]"], True),
         ),
         (
             pd.Series(pd.arrays.IntervalArray.from_tuples([(2, 3), (0, 1)])),
@@ -134,7 +132,7 @@ LINES = {
         (pd.Series(["a\0b"]), None),
         (pd.Series(["\ud800"], dtype=object), None),
     ],
-}  # fmt: skip
+}
 
 
 def test_the_table_names_every_type_that_is_tried_here():
@@ -191,7 +189,7 @@ FITS = {
     "complex numbers, bytes, lists": [
         (given_, None) for given_, _ in LINES["complex numbers, bytes, lists"]
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -306,7 +304,7 @@ IDS = {
     "spaces around": ([" a", "b ", "c"], ["a", "b", "c"]),
     "truth values": ([True, False], ["True", "False"]),
     "numbers and texts": ([1, "a", 2.0], ["1", "a", "2"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", IDS)
@@ -401,9 +399,10 @@ def tables(draw):
     seed = [one for one in seeds for _ in range(2)]
     faces = [f"f{k}" for k in range(len(seed))]
     more = draw(
-        st.lists(st.sampled_from(["USA", "U", None, "NA", ""]), min_size=len(faces),
-                 max_size=len(faces))
-    )  # fmt: skip
+        st.lists(
+            st.sampled_from(["USA", "U", None, "NA", ""]), min_size=len(faces), max_size=len(faces)
+        )
+    )
     stimuli = pd.DataFrame(
         {"stimulus": faces, "seed": as_type(seed, kind), "pose": [0, 1] * len(seeds)}
     )
@@ -431,9 +430,13 @@ def test_any_table_says_the_same_as_a_plain_computation_on_texts(case):
         root = Path(folder)
         if kind is None:
             study = cb.make_study(
-                factors=["seed", "pose"], stimuli=stimuli, pairs=pairs, judgements=judged,
-                scales=(0, 4), salt=b"s",
-            )  # fmt: skip
+                factors=["seed", "pose"],
+                stimuli=stimuli,
+                pairs=pairs,
+                judgements=judged,
+                scales=(0, 4),
+                salt=b"s",
+            )
         else:
             for name, table in (("stimuli", stimuli), ("pairs", pairs), ("judgements", judged)):
                 if kind == "parquet":

@@ -7,7 +7,7 @@ import xarray as xr
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.models.fitting import frame_for
+from causalbias.models.fit import frame_for
 from causalbias.study.tree import as_study
 
 
@@ -103,8 +103,10 @@ def test_one_image_is_one_face_however_its_path_is_written(other):
         build(stimuli=faces)
     told = build(stimuli=faces.assign(image=["f/a.png", other + "x", "./f/c.png"]))
     assert cb.to_frame(told, "stimuli").set_index("stimulus")["image"].tolist() == [
-        "f/a.png", "f/a.pngx", "f/c.png",
-    ]  # fmt: skip
+        "f/a.png",
+        "f/a.pngx",
+        "f/c.png",
+    ]
 
 
 @pytest.mark.parametrize("path", ["../a.png", "f/../../a.png", "..\\a.png"])
@@ -219,9 +221,13 @@ def test_half_a_character_in_a_text_column_is_named(key):
 @pytest.mark.parametrize("damage", ["#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"])
 def test_errors_of_a_spreadsheet_are_damage(damage, tmp_path):
     for key, column in [
-        ("stimuli", "stimulus"), ("stimuli", "seed"), ("stimuli", "level"),
-        ("pairs", "stimulus_a"), ("judgements", "score"), ("judgements", "annotator"),
-    ]:  # fmt: skip
+        ("stimuli", "stimulus"),
+        ("stimuli", "seed"),
+        ("stimuli", "level"),
+        ("pairs", "stimulus_a"),
+        ("judgements", "score"),
+        ("judgements", "annotator"),
+    ]:
         table = frames()[key].astype({column: object})
         table.loc[1, column] = damage
         with pytest.raises(DataError, match=f"{key}, column '{column}', row 2.*spreadsheet"):

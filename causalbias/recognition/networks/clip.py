@@ -28,8 +28,11 @@ class Block(nn.Module):
         super().__init__()
         self.attn = nn.MultiheadAttention(width, width // HEAD, batch_first=True)
         self.ln_1 = nn.LayerNorm(width)
-        layers = {"c_fc": nn.Linear(width, 4 * width), "gelu": Activation(),
-                  "c_proj": nn.Linear(4 * width, width)}  # fmt: skip
+        layers = {
+            "c_fc": nn.Linear(width, 4 * width),
+            "gelu": Activation(),
+            "c_proj": nn.Linear(4 * width, width),
+        }
         self.mlp = nn.Sequential(OrderedDict(layers))
         self.ln_2 = nn.LayerNorm(width)
 
@@ -86,8 +89,9 @@ class Clip(nn.Module):
         positions, _ = shapes["visual.positional_embedding"]
         _, features = shapes["visual.proj"]
         grid = round((positions - 1) ** 0.5)
-        self.visual = ImageTower(width, _layers(shapes, "visual.transformer"), patch, grid,
-                                 features)  # fmt: skip
+        self.visual = ImageTower(
+            width, _layers(shapes, "visual.transformer"), patch, grid, features
+        )
         length, text_width = shapes["positional_embedding"]
         self.token_embedding = nn.Embedding(*shapes["token_embedding.weight"])
         self.positional_embedding = nn.Parameter(torch.zeros(length, text_width))

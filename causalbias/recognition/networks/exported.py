@@ -14,18 +14,56 @@ from typing import Any
 
 import torch
 
-ARITHMETIC = {"add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "pow", "getitem",
-              "eq", "ne", "lt", "le", "gt", "ge"}  # fmt: skip
+ARITHMETIC = {
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "neg",
+    "pow",
+    "getitem",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+}
 # The one operation of the core library that opens files.
 FORBIDDEN = {"from_file"}
 # Numbers of torch's export schema.
-DTYPES = {1: torch.uint8, 2: torch.int8, 3: torch.int16, 4: torch.int32, 5: torch.int64,
-          6: torch.float16, 7: torch.float32, 8: torch.float64, 12: torch.bool,
-          13: torch.bfloat16}  # fmt: skip
-FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d,
-           4: torch.preserve_format}  # fmt: skip
-PLAIN = {"as_int", "as_ints", "as_float", "as_floats", "as_bool", "as_bools", "as_string",
-         "as_strings", "as_int_lists", "as_float_lists"}  # fmt: skip
+DTYPES = {
+    1: torch.uint8,
+    2: torch.int8,
+    3: torch.int16,
+    4: torch.int32,
+    5: torch.int64,
+    6: torch.float16,
+    7: torch.float32,
+    8: torch.float64,
+    12: torch.bool,
+    13: torch.bfloat16,
+}
+FORMATS = {
+    1: torch.contiguous_format,
+    2: torch.channels_last,
+    3: torch.channels_last_3d,
+    4: torch.preserve_format,
+}
+PLAIN = {
+    "as_int",
+    "as_ints",
+    "as_float",
+    "as_floats",
+    "as_bool",
+    "as_bools",
+    "as_string",
+    "as_strings",
+    "as_int_lists",
+    "as_float_lists",
+}
 
 
 class Exported(torch.nn.Module):

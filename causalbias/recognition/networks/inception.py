@@ -73,18 +73,20 @@ def block35() -> Residual:
 def block17() -> Residual:
     """Residual block on the 8 x 8 grid."""
     side = nn.Sequential(
-        Conv(896, 128, 1), Conv(128, 128, (1, 7), padding=(0, 3)),
+        Conv(896, 128, 1),
+        Conv(128, 128, (1, 7), padding=(0, 3)),
         Conv(128, 128, (7, 1), padding=(3, 0)),
-    )  # fmt: skip
+    )
     return Residual(896, [Conv(896, 128, 1), side], 256, 0.10)
 
 
 def block8(scale: float = 0.20, relu: bool = True) -> Residual:
     """Residual block on the 3 x 3 grid."""
     side = nn.Sequential(
-        Conv(1792, 192, 1), Conv(192, 192, (1, 3), padding=(0, 1)),
+        Conv(1792, 192, 1),
+        Conv(192, 192, (1, 3), padding=(0, 1)),
         Conv(192, 192, (3, 1), padding=(1, 0)),
-    )  # fmt: skip
+    )
     return Residual(1792, [Conv(1792, 192, 1), side], 384, scale, relu)
 
 
@@ -103,19 +105,21 @@ class InceptionResnetV1(nn.Module):
         self.mixed_6a = Reduction(
             [
                 Conv(256, 384, 3, 2),
-                nn.Sequential(Conv(256, 192, 1), Conv(192, 192, 3, padding=1),
-                              Conv(192, 256, 3, 2)),
+                nn.Sequential(
+                    Conv(256, 192, 1), Conv(192, 192, 3, padding=1), Conv(192, 256, 3, 2)
+                ),
             ]
-        )  # fmt: skip
+        )
         self.repeat_2 = nn.Sequential(*(block17() for _ in range(10)))
         self.mixed_7a = Reduction(
             [
                 nn.Sequential(Conv(896, 256, 1), Conv(256, 384, 3, 2)),
                 nn.Sequential(Conv(896, 256, 1), Conv(256, 256, 3, 2)),
-                nn.Sequential(Conv(896, 256, 1), Conv(256, 256, 3, padding=1),
-                              Conv(256, 256, 3, 2)),
+                nn.Sequential(
+                    Conv(896, 256, 1), Conv(256, 256, 3, padding=1), Conv(256, 256, 3, 2)
+                ),
             ]
-        )  # fmt: skip
+        )
         self.repeat_3 = nn.Sequential(*(block8() for _ in range(5)))
         self.block8 = block8(scale=1.0, relu=False)
         self.last_linear = nn.Linear(1792, FEATURES, bias=False)

@@ -1,0 +1,1 @@
+"""Who is mistaken for whom: genuine and impostor pairs."""

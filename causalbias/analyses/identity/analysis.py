@@ -1,0 +1,348 @@
+"""Who is mistaken for whom, by race and gender: the analysis of genuine and impostor pairs.
+
+After Liang, Perona and Balakrishnan (ICCV 2023), sections 4 and 5: the causal effect of race on how
+far apart a network, and people, find two renders of one person, and two persons of one group.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from causalbias.agreement.consensus import hcic
+from causalbias.analyses.parts import fit_one, join
+from causalbias.error_rates.rates import error_rates
+from causalbias.errors import DataError
+from causalbias.estimands.contrasts import effects, predictions
+from causalbias.models.levels import canonical, levels_of
+from causalbias.models.result import Fit
+from causalbias.study.frames import to_frame
+from causalbias.study.tree import factors_of
+
+QUESTION = "identity"
+KINDS = {"genuine": True, "impostor": False}
+# A pair of two seeds belongs to both, and to both their faces. Effects of race are differences
+# between faces of one seed: what seeds share cancels, what faces have of their own does not.
+GROUPS = {
+    "genuine": "(1|seed) + (1|seed:race:gender)",
+    "impostor": "(1|mm(seed_a, seed_b)) + (1|mm(face_a, face_b))",
+}
+USUAL_REFERENCE = "white"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Result of `analyse_identity`.
+
+    Attributes
+    ----------
+    study : DataTree
+    fits : dict of str to Fit
+        ``"<system>, genuine"``, ``"<system>, impostor"``, ``"people, genuine"``, ...
+    machine : Dataset or None
+        ``effect`` (chain, draw, race, gender, pairs, system): change of the mean distance against
+        the reference race, of pairs "genuine" or "impostor"; in the
+        population of seeds.
+    human : Dataset or None
+        ``effect`` (chain, draw, race, gender, pairs): of the pair's mean answer, in points.
+    machine_dose, human_dose : Dataset or None
+        ``prediction`` (chain, draw, step, pairs[, system]): mean distance, or answer, where the
+        second member is at the step's `attribute` and `level`, the first at the reference.
+    rates : Dataset or None
+        False match and non-match rates by group at the systems' own thresholds; see `error_rates`.
+        None where no system has one.
+    rows : dict of str to DataFrame
+        Pairs of each fit, under its name.
+    left_out : DataFrame
+        `fit`, `reason`, `count` of the pairs that a fit is not about.
+    reference : str
+        The race that the others are compared with.
+    prob : float
+        Probability of the intervals.
+    """
+
+    study: xr.DataTree
+    fits: dict[str, Fit]
+    machine: xr.Dataset | None
+    human: xr.Dataset | None
+    machine_dose: xr.Dataset | None
+    human_dose: xr.Dataset | None
+    rates: xr.Dataset | None
+    rows: dict[str, pd.DataFrame]
+    left_out: pd.DataFrame
+    reference: str
+    prob: float
+
+
+def analyse_identity(
+    study: xr.DataTree,
+    *,
+    prob: float = 0.95,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+    keep: Path | None = None,
+) -> Identity:
+    """Estimate what race changes, by gender, for each network and for people.
+
+    Genuine and impostor pairs are never pooled, nor are systems, whose distances are on scales of
+    their own: each has its model, ``distance ~ race*gender + step + <groups>``, a `step` being an
+    attribute at a level (so no dose is assumed to be linear). Groups are the seed and its face of
+    that race and gender; an impostor pair belongs to two of each (multiple membership). People:
+    the same with the mean answer of each pair (HCIC), pairs counting alike however many answered.
+
+    Models are of pairs whose members share race, gender and attribute, one at the attribute's
+    reference level; the rest is counted in `left_out`. The reference race is "white" where there
+    is one, else the first by label.
+
+    Parameters
+    ----------
+    study : DataTree
+        Factors `seed`, `race`, `gender`, `attribute`, `level`, with reference levels; distances,
+        or judgements of pairs on the question "identity", or both.
+    prob : float
+        Probability of the intervals.
+    draws, tune, chains, seed
+        As in `fit`.
+    progress : callable
+        Called with a line of text before each model is fitted.
+    keep : Path, optional
+        Directory in which to save each fit (see `fit`'s `file`), so that an interrupted run
+        resumes.
+
+    Returns
+    -------
+    Identity
+
+    Raises
+    ------
+    DataError
+        If the study has not these factors, no reference levels, neither distances nor judgements
+        of pairs, or fewer than two races or genders in the pairs of a model.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> from causalbias.analyses.identity.analysis import analyse_identity
+    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4, people=None)
+    >>> result = analyse_identity(study, draws=250)
+    >>> result.machine["effect"].dims
+    ('chain', 'draw', 'race', 'gender', 'pairs', 'system')
+    """
+    sides = _sides(study)
+    fit_each = partial(
+        fit_one, progress=progress, keep=keep, draws=draws, tune=tune, chains=chains, seed=seed
+    )
+    rows: dict[str, pd.DataFrame] = {}
+    left_out = []
+    for side, outcome, frame in sides:
+        for kind, same in KINDS.items():
+            kept, reasons = _comparable(frame[frame["same_identity"] == same], outcome, study)
+            name = f"{side}, {kind}"
+            left_out += [{"fit": name, "reason": why, "count": n} for why, n in reasons.items()]
+            if len(kept):
+                _check_groups(kept, name)
+                rows[name] = kept
+    if not rows:
+        raise DataError(
+            "no pair to compare",
+            mend="give pairs that share race, gender and attribute, one member at its reference",
+            file="/pairs",
+        )
+    race = canonical(pd.concat([one["race"] for one in rows.values()]))
+    races = [str(one) for one in levels_of(race)]
+    reference = USUAL_REFERENCE if USUAL_REFERENCE in races else races[0]
+    fits, effect, dose = {}, {}, {}
+    outcomes = {side: outcome for side, outcome, _ in sides}
+    for name, kept in rows.items():
+        side, kind = name.rsplit(", ", 1)
+        formula = f"{outcomes[side]} ~ race*gender + step + {GROUPS[kind]}"
+        fits[name] = fit_each(formula, kept, name)
+        effect[side, kind] = effects(fits[name], "race", by="gender", reference=reference)
+        dose[side, kind] = predictions(fits[name], "step")
+    systems = [side for side, outcome in outcomes.items() if outcome == "distance"]
+    people = [side for side, outcome in outcomes.items() if outcome == "score"]
+    return Identity(
+        study,
+        fits,
+        machine=_by_system(effect, systems),
+        human=_by_kind(effect, people),
+        machine_dose=_with_steps(_by_system(dose, systems), rows.values()),
+        human_dose=_with_steps(_by_kind(dose, people), rows.values()),
+        rates=_rates([rows[name] for name in rows if name.rsplit(", ", 1)[0] in systems], seed),
+        rows=rows,
+        left_out=pd.DataFrame(left_out, columns=["fit", "reason", "count"]),
+        reference=reference,
+        prob=prob,
+    )
+
+
+def _sides(study: xr.DataTree) -> list[tuple[str, str, pd.DataFrame]]:
+    """Name, outcome and pairs of each system and of people."""
+    missing = {"seed", "race", "gender", "attribute", "level"} - set(factors_of(study))
+    if missing:
+        raise DataError(
+            f"factors {', '.join(factors_of(study))}; no {', '.join(sorted(missing))}",
+            mend="this analysis needs factors seed, race, gender, attribute and level",
+        )
+    if "references" not in study.attrs:
+        raise DataError(
+            "the study records no reference levels", mend="give references= to make_study"
+        )
+    sides = []
+    if "machine" in study.children:
+        machine = to_frame(study, "machine")
+        sides += [(str(name), "distance", part) for name, part in machine.groupby("system")]
+    if "human" in study.children:
+        human = study.children["human"].to_dataset()
+        if "pair" in human.coords and (human["question"] == QUESTION).any():
+            scores = hcic(study, QUESTION)["mean"].rename("score")
+            # Pairs that were asked about: the others are not missing answers.
+            pairs = to_frame(study, "pairs").set_index("pair")
+            asked = pairs.loc[scores.index].assign(score=scores, status="ok")
+            sides.append(("people", "score", asked.reset_index()))
+    if not sides:
+        raise DataError(
+            "neither distances nor judgements of pairs",
+            mend=f"give distances, or answers to the question {QUESTION!r} about pairs",
+        )
+    return sides
+
+
+def _comparable(
+    frame: pd.DataFrame, outcome: str, study: xr.DataTree
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Pairs of a reference face and one moved along one attribute; counts of the others."""
+    reference = frame["attribute"].map(json.loads(study.attrs["references"]))
+    first, second = (frame[f"level_{side}"].astype(float) for side in "ab")
+    at_reference = (first == reference) | (second == reference)
+    reasons = {
+        "members differ in race or gender": frame["race"].isna() | frame["gender"].isna(),
+        "members are of different attributes": frame["attribute"].isna(),
+        "no member is at its reference level": ~at_reference,
+        "no distance, or no answer": (frame["status"] != "ok") | frame[outcome].isna(),
+    }
+    kept = pd.Series(True, index=frame.index)
+    counts = {}
+    for reason, applies in reasons.items():
+        counts[reason] = int((kept & applies).sum())
+        kept &= ~applies
+    level = second.where(first == reference, first)[kept]
+    used = frame[kept]
+    step = used["attribute"].astype(str) + " " + level.map("{:g}".format)
+    faces = {
+        f"face_{side}": used[f"seed_{side}"].astype(str) + " " + used["race"] + " " + used["gender"]
+        for side in "ab"
+    }
+    used = used.assign(level=level, step=step, **faces)
+    return used, {reason: n for reason, n in counts.items() if n}
+
+
+def _check_groups(rows: pd.DataFrame, name: str) -> None:
+    for factor in ("race", "gender"):
+        if rows[factor].nunique() < 2:
+            raise DataError(
+                f"the pairs of {name} have the one {factor} {rows[factor].iloc[0]}",
+                mend=f"give pairs of two or more: the analysis compares each {factor}",
+            )
+
+
+def _rates(rows: list[pd.DataFrame], seed: int) -> xr.Dataset | None:
+    """Error rates of the systems that have a threshold."""
+    pairs = pd.concat(rows).dropna(subset="threshold") if rows else pd.DataFrame()
+    return error_rates(pairs, ["race", "gender"], seed=seed) if len(pairs) else None
+
+
+def _with_steps(dose: xr.Dataset | None, rows: Iterable[pd.DataFrame]) -> xr.Dataset | None:
+    """Label the steps of a dose with their attribute and level."""
+    if dose is None:
+        return None
+    every = pd.concat([one[["step", "attribute", "level"]] for one in rows])
+    of_step = every.drop_duplicates("step").set_index("step").loc[dose["step"].values]
+    return dose.assign_coords(
+        attribute=("step", of_step["attribute"].to_numpy(dtype=str)),
+        level=("step", of_step["level"].to_numpy(float)),
+    )
+
+
+def _by_kind(parts: dict[tuple[str, str], xr.Dataset], sides: list[str]) -> xr.Dataset | None:
+    """Of one side, the estimates of both kinds of pairs."""
+    found = {kind: one for (side, kind), one in parts.items() if side in sides}
+    return _labels_last(join(found, "pairs"), ["pairs"]) if found else None
+
+
+def _by_system(parts: dict[tuple[str, str], xr.Dataset], systems: list[str]) -> xr.Dataset | None:
+    found = {system: _by_kind(parts, [system]) for system in systems}
+    known = {system: one for system, one in found.items() if one is not None}
+    return _labels_last(join(known, "system"), ["pairs", "system"]) if known else None
+
+
+def _labels_last(joined: xr.Dataset, labels: list[str]) -> xr.Dataset:
+    return joined.transpose("chain", "draw", ..., *labels)
+
+
+def truth_of_identity(result: Identity) -> pd.DataFrame | None:
+    """What the estimates of a simulated study would be, were there no error.
+
+    Averages of `/truth` over the rows of each fit, in the population of seeds, so that each is
+    of the same estimand as the estimate beside it.
+
+    Returns
+    -------
+    DataFrame or None
+        `fit`, `estimand` ("effect", "dose", "rate"), `race`, `gender`, `attribute`, `level` (empty
+        where the estimand has none), `truth`; systems that were not simulated have no rows. None
+        of a study without truth.
+    """
+    if "truth" not in result.study.children:
+        return None
+    truth = result.study.children["truth"].to_dataset()
+    found = []
+    for name, rows in result.rows.items():
+        side, kind = name.rsplit(", ", 1)
+        cube = truth.sel(same_identity=KINDS[kind])
+        machine = side != "people"
+        if machine and side not in truth["system"].values:
+            continue  # a network of today on simulated faces
+        if machine:
+            cube = cube.sel(system=side, population="new seeds")
+        known = cube[["distance", "match_rate"] if machine else ["score"]]
+        cells = known.to_dataframe().reset_index()
+        value = "distance" if machine else "score"
+        counted = rows.groupby(["race", "gender", "attribute", "level"]).size().rename("n")
+        own = cells.merge(counted.reset_index(), on=["race", "gender", "attribute", "level"])
+        parts = [
+            _true_effects(cells, counted, value, result.reference).assign(estimand="effect"),
+            _weighted(own, value, ["attribute", "level"]).assign(estimand="dose"),
+        ]
+        if machine:
+            own["rate"] = 1 - own["match_rate"] if KINDS[kind] else own["match_rate"]
+            parts.append(_weighted(own, "rate", ["race", "gender"]).assign(estimand="rate"))
+        found += [part.assign(fit=name) for part in parts]
+    if not found:
+        return None
+    columns = ["fit", "estimand", "race", "gender", "attribute", "level", "truth"]
+    return pd.concat(found, ignore_index=True).reindex(columns=columns)
+
+
+def _true_effects(
+    cells: pd.DataFrame, counted: pd.Series, value: str, reference: str
+) -> pd.DataFrame:
+    """Contrasts by race and gender over the rows of all races, as `effects` averages."""
+    at = ["gender", "attribute", "level"]
+    of_reference = cells[cells["race"] == reference].set_index(at)[value].rename("reference")
+    others = cells[cells["race"] != reference].join(of_reference, on=at)
+    others = others.merge(counted.groupby(at).sum().reset_index(), on=at)
+    others["contrast"] = others[value] - others["reference"]
+    return _weighted(others, "contrast", ["race", "gender"])
+
+
+def _weighted(cells: pd.DataFrame, value: str, by: list[str]) -> pd.DataFrame:
+    total = cells.assign(truth=cells[value] * cells["n"]).groupby(by)[["truth", "n"]].sum()
+    return (total["truth"] / total["n"]).rename("truth").reset_index()

@@ -1,0 +1,1 @@
+"""Perceived change against network distance."""

@@ -1,0 +1,251 @@
+"""Perceived change against network distance: the analysis of a manipulation experiment.
+
+After Liang, Perona and Balakrishnan (ICCV 2023), section 5: how far does each manipulation move a
+network, for what people see of it?
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from causalbias.analyses.parts import fit_one, join
+from causalbias.draws.summaries import per_unit, rank_probabilities
+from causalbias.error_rates.intervals import binomial_ends
+from causalbias.error_rates.matching import matches
+from causalbias.errors import DataError
+from causalbias.estimands.contrasts import effects, predictions
+from causalbias.models.result import Fit
+from causalbias.study.frames import to_frame
+from causalbias.study.tree import factors_of
+
+HUMAN_FORMULA = "score ~ C(level) + (1|annotator)"
+
+
+@dataclass(frozen=True)
+class Manipulation:
+    """Result of `analyse_manipulation`.
+
+    Attributes
+    ----------
+    study : DataTree
+    fits : dict of str to Fit
+        ``"human: <attribute>"`` and ``"machine: <system>"``.
+    human : Dataset
+        ``effect`` (chain, draw, level, attribute): change of the mean score against the lowest
+        level, in points of the score.
+    machine : Dataset or None
+        ``prediction`` (chain, draw, attribute, level, system): mean distance, over seeds, of a
+        face at the level from its face at the lowest.
+    ratio : Dataset or None
+        ``ratio`` (chain, draw, attribute, system): distance per point of perceived change, lowest
+        to highest level; with ``bounded`` and ``p_sign`` of `per_unit`.
+    ranks : dict of str to DataArray
+        Probability of each rank of the attributes (1 the largest) by "human", "machine", "ratio".
+    nonmatch : DataFrame or None
+        Share of same-seed edits whose distance is beyond the system's operating threshold.
+    prob : float
+        Probability of the intervals.
+    """
+
+    study: xr.DataTree
+    fits: dict[str, Fit]
+    human: xr.Dataset
+    machine: xr.Dataset | None
+    ratio: xr.Dataset | None
+    ranks: dict[str, xr.DataArray]
+    nonmatch: pd.DataFrame | None
+    prob: float
+
+
+def analyse_manipulation(
+    study: xr.DataTree,
+    *,
+    prob: float = 0.95,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+    keep: Path | None = None,
+) -> Manipulation:
+    """Estimate what each manipulation changes for people and for each network, and the ratio.
+
+    People: one model an attribute, ``score ~ C(level) + (1|annotator)``, since raters of
+    different attributes answer different questions with spreads of their own. Networks: one model
+    a system (`machine_formula`), on pairs of one seed whose first member is at the lowest level.
+
+    Parameters
+    ----------
+    study : DataTree
+        Factors `seed`, `attribute`, `level`; judgements of attribute and level; optionally
+        distances.
+    prob : float
+        Probability of the intervals, and of the check that a perceived change is not zero.
+    draws, tune, chains, seed
+        As in `fit`.
+    progress : callable
+        Called with a line of text before each model is fitted.
+    keep : Path, optional
+        Directory in which to save each fit (see `fit`'s `file`), so that an interrupted run
+        resumes.
+
+    Returns
+    -------
+    Manipulation
+
+    Raises
+    ------
+    DataError
+        If the study has not these factors, or no attribute with two levels.
+    """
+    missing = {"seed", "attribute", "level"} - set(factors_of(study))
+    if missing or "human" not in study.children:
+        raise DataError(
+            f"factors {', '.join(factors_of(study))}, groups {', '.join(study.children)}",
+            mend="this analysis needs factors seed, attribute, level and human judgements",
+        )
+
+    fit_each = partial(
+        fit_one, progress=progress, keep=keep, draws=draws, tune=tune, chains=chains, seed=seed
+    )
+    fits: dict[str, Fit] = {}
+    changes: dict[str, xr.Dataset] = {}
+    for attribute, rows in to_frame(study, "human").groupby("attribute"):
+        fits[f"human: {attribute}"] = fit_each(HUMAN_FORMULA, rows, f"people: {attribute}")
+        changes[str(attribute)] = effects(fits[f"human: {attribute}"], "level")
+    human = join(changes, "attribute")
+    ranks = {"human": _ranks(human["effect"])}
+    if "machine" not in study.children:
+        return Manipulation(study, fits, human, None, None, ranks, None, prob)
+    moves: dict[str, xr.Dataset] = {}
+    for system, rows in _edits(study).groupby("system"):
+        fits[f"machine: {system}"] = fit_each(machine_formula(rows), rows, f"network: {system}")
+        moves[str(system)] = _mean_distances(fits[f"machine: {system}"], rows)
+    machine = join(moves, "system")
+    ratio = _distance_per_point(study, human, machine, prob)
+    ranks["machine"] = _ranks(machine["prediction"])
+    ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute")
+    nonmatch = nonmatch_rates(study, prob=prob)
+    return Manipulation(study, fits, human, machine, ratio, ranks, nonmatch, prob)
+
+
+def machine_formula(edits: pd.DataFrame) -> str:
+    """Formula of the distances of edits, without the terms that a small design cannot have.
+
+    Examples
+    --------
+    >>> edits = pd.DataFrame({"attribute": ["age", "age", "pose"], "level_b": [1, 2, 1]})
+    >>> machine_formula(edits)
+    'distance ~ attribute*C(level_b) + (1|seed) + (1|seed:attribute)'
+    >>> machine_formula(edits[:2])
+    'distance ~ C(level_b) + (1|seed)'
+    >>> machine_formula(edits[:1])
+    'distance ~ 1'
+    """
+    attributes, levels = edits["attribute"].nunique() > 1, edits["level_b"].nunique() > 1
+    terms = ["attribute"] * attributes + ["C(level_b)"] * levels
+    # With one distance a seed, or a seed and attribute, their effect and the residual are one.
+    groups = " + (1|seed)" * (attributes or levels)
+    groups += " + (1|seed:attribute)" * (attributes and levels)
+    return f"distance ~ {'*'.join(terms) or '1'}{groups}"
+
+
+def _mean_distances(one: Fit, edits: pd.DataFrame) -> xr.Dataset:
+    """Mean distance over seeds by attribute and level, also where there is one of either."""
+    varying = [name for name in ("attribute", "level_b") if edits[name].nunique() > 1]
+    found = predictions(one, varying)
+    for name in ("attribute", "level_b"):
+        if name not in varying:
+            found = found.expand_dims({name: [edits[name].iloc[0]]})
+    found["prediction"] = found["prediction"].transpose("chain", "draw", "attribute", "level_b")
+    return found.rename(level_b="level")
+
+
+def _distance_per_point(
+    study: xr.DataTree, human: xr.Dataset, machine: xr.Dataset, prob: float
+) -> xr.Dataset:
+    moved, seen = xr.align(_widest(machine["prediction"]), _widest(human["effect"]), join="inner")
+    ratio = per_unit(moved, seen, prob=prob).assign_attrs(
+        outcome="distance per point of perceived change",
+        scale="response",
+    )
+    return ratio.assign(
+        n_edits=_widest(machine["n"]), n_raters=("attribute", _raters(study, ratio))
+    )
+
+
+def _edits(study: xr.DataTree) -> pd.DataFrame:
+    """Distances of each seed's edited faces from its own face at the lowest level."""
+    frame = to_frame(study, "machine")
+    lowest = min(frame["level_a"].min(), frame["level_b"].min())
+    frame = _lower_first(frame)
+    same = frame["same_identity"] & (frame["attribute_a"] == frame["attribute_b"])
+    kept = frame[same & (frame["level_a"] == lowest) & (frame["status"] == "ok")]
+    if kept.empty:
+        raise DataError(
+            "no pair joins two levels of one seed and attribute",
+            mend="give genuine pairs of which one member is at the lowest level",
+            file="/pairs",
+        )
+    return kept
+
+
+def _lower_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Pairs with their members in order of level; a distance has no order."""
+    turned = frame["level_a"] > frame["level_b"]
+    members = [name[:-2] for name in map(str, frame) if name.endswith("_a")]
+    frame = frame.copy()
+    for member in members:
+        first, second = f"{member}_a", f"{member}_b"
+        a, b = frame[first], frame[second]
+        frame[first], frame[second] = a.where(~turned, b), b.where(~turned, a)
+    return frame
+
+
+def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
+    """Share of same-seed edits that a network takes for another person.
+
+    A manipulation-induced non-match rate: the pairs are of one generated identity, edited on
+    purpose. Each seed enters a cell once, so seeds are exchangeable and the binomial interval
+    (Clopper and Pearson's, as of all rates) holds.
+
+    Parameters
+    ----------
+    study : DataTree
+    prob : float
+        Probability of the interval.
+
+    Returns
+    -------
+    DataFrame
+        `system`, `attribute`, `level`, `threshold`, `failures`, `n` (edits), `rate`, `lower`,
+        `upper`; systems without a threshold are left out.
+    """
+    edits = _edits(study).dropna(subset="threshold")
+    edits = edits.assign(
+        beyond=~matches(*(edits[name].to_numpy(float) for name in ("distance", "threshold")))
+    )
+    keys = ["system", "attribute", "level_b", "threshold"]
+    table = edits.groupby(keys)["beyond"].agg(failures="sum", n="size").reset_index()
+    k, n = table["failures"].to_numpy(), table["n"].to_numpy()
+    lower, upper = binomial_ends(k, n, prob)
+    table = table.rename(columns={"level_b": "level"})
+    return table.assign(rate=k / n, lower=lower, upper=upper)
+
+
+def _raters(study: xr.DataTree, ratio: xr.Dataset) -> list[int]:
+    per = to_frame(study, "human").groupby("attribute")["annotator"].nunique()
+    return [int(per[str(attribute)]) for attribute in ratio["attribute"].values]
+
+
+def _ranks(draws: xr.DataArray) -> xr.DataArray:
+    return rank_probabilities(_widest(draws), "attribute")
+
+
+def _widest(draws: xr.DataArray) -> xr.DataArray:
+    """The contrast of the highest level with the lowest."""
+    return draws.sel(level=draws["level"].max(), drop=True)

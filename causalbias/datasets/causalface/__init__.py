@@ -1,0 +1,1 @@
+"""The CausalFace release: names, tables and images of its files, read and written."""

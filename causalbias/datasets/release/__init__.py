@@ -1,1 +1,0 @@
-"""The files of the CausalFace release: their names, reading and writing."""

@@ -1,1 +1,0 @@
-"""Parts of the simulator: parameters, design, machine, people, and the truth they imply."""

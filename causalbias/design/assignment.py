@@ -1,0 +1,129 @@
+"""Who judges what: balanced, with gold and repeat trials."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from causalbias.errors import DataError
+from causalbias.io.memory import check_memory
+from causalbias.study.columns import labels
+
+
+def assign(
+    items: Sequence[str] | pd.Series,
+    annotators: int,
+    *,
+    each: int,
+    question: str = "identity",
+    strata: Sequence[object] | pd.Series | None = None,
+    gold: Sequence[str] = (),
+    repeats: float = 0.0,
+    rng: int = 0,
+) -> pd.DataFrame:
+    """Assign items to annotators, evenly, in a random order for each.
+
+    Parameters
+    ----------
+    items : sequence of str
+        Pairs or faces; their kind does not matter here.
+    annotators : int
+        Places for annotators; a service fills them with people.
+    each : int
+        Judgements of each item, all by different annotators.
+    question : str
+    strata : sequence (item,), optional
+        Conditions over which each annotator's items should spread, such as the group.
+    gold : sequence of str
+        Items with a known answer, shown to everyone; not among `items`.
+    repeats : float, default 0
+        Part of an annotator's items (0 to 1) that is shown a second time, in the last third of
+        the session: those first seen before it, as long as there are enough.
+    rng : int
+
+    Returns
+    -------
+    DataFrame
+        One row a trial: `task` (unique text, in random order: it tells an annotator nothing),
+        `annotator` ("p001": a place), `order` (from 1), `item`, `question`, `role` ("normal",
+        "gold", "repeat"), `trial` (1, or 2 for a repeat). Loads differ by at most one
+        normal trial between annotators.
+
+    Raises
+    ------
+    DataError
+        If an item is missing, occurs twice, is also gold or looks as another does, or more
+        judgements an item are asked for than there are annotators.
+
+    Examples
+    --------
+    >>> plan = assign(["x", "y", "z"], 2, each=2, gold=["g"], repeats=0.34)
+    >>> plan.groupby(["annotator", "role"]).size().tolist()
+    [1, 3, 1, 1, 3, 1]
+    """
+    named = labels(pd.Series([*items, *gold], dtype=object, name="item"), file="items")
+    if named.isna().any() or len(items) == 0:
+        raise DataError("no items, or a missing one", mend="give the name of each item")
+    names, known = named.iloc[: len(items)].tolist(), named.iloc[len(items) :].tolist()
+    if len({*names, *known}) < len(names) + len(known):
+        raise DataError("an item occurs twice, or also among the gold", mend="give each once")
+    if not 1 <= each <= annotators or not 0 <= repeats <= 1:
+        raise DataError(
+            f"{each} judgements of each item by {annotators} annotators, repeats {repeats:g}",
+            mend="give at least as many annotators as judgements, and repeats from 0 to 1",
+        )
+    if strata is not None and len(strata) != len(names):
+        raise DataError(f"{len(strata)} strata of {len(names)} items", mend="give one an item")
+    check_memory(
+        10.0 * annotators + 20.0 * each * len(names),
+        f"{annotators:,} annotators and {each * len(names):,} judgements",
+        "plan fewer of either",
+        each=40,
+    )
+    random = np.random.default_rng(rng)
+    codes = np.zeros(len(names), int) if strata is None else pd.factorize(np.asarray(strata))[0]
+    judges = _spread(codes, annotators, each, random)
+    width = len(str(annotators))
+    parts = []
+    for person in range(annotators):
+        mine = np.flatnonzero((judges == person).any(axis=1))
+        part = _session([names[i] for i in mine], known, repeats, random)
+        parts.append(part.assign(annotator=f"p{person + 1:0{width}d}"))
+    plan = pd.concat(parts, ignore_index=True).assign(question=question)
+    number = random.permutation(len(plan)) + 1
+    plan["task"] = [f"t{one:0{len(str(len(plan)))}d}" for one in number]
+    return plan[["task", "annotator", "order", "item", "question", "role", "trial"]]
+
+
+def _spread(
+    strata: np.ndarray, annotators: int, each: int, random: np.random.Generator
+) -> np.ndarray:
+    """Judges (item, each): always the least busy, then the least busy in the item's stratum."""
+    load = np.zeros(annotators)
+    of_stratum = np.zeros((strata.max(initial=0) + 1, annotators))
+    judges = np.empty((len(strata), each), int)
+    for item in random.permutation(len(strata)):
+        here = of_stratum[strata[item]]
+        chosen = np.lexsort((random.random(annotators), here, load))[:each]
+        load[chosen] += 1
+        here[chosen] += 1
+        judges[item] = chosen
+    return judges
+
+
+def _session(
+    items: list[str], gold: list[str], repeats: float, random: np.random.Generator
+) -> pd.DataFrame:
+    """One annotator's trials in order."""
+    first = [(item, "normal", 1) for item in items] + [(item, "gold", 1) for item in gold]
+    shown = [first[i] for i in random.permutation(len(first))]
+    last_third = 2 * len(shown) // 3
+    seen_at = {item: at for at, (item, kind, _) in enumerate(shown) if kind == "normal"}
+    # Those seen before the last third first, in random order.
+    order = sorted(seen_at, key=lambda item: (seen_at[item] >= last_third, random.random()))
+    for item in order[: round(repeats * len(items))]:
+        after = shown.index((item, "normal", 1)) + 1
+        at = int(random.integers(max(last_third + 1, after), len(shown) + 1))
+        shown.insert(at, (item, "repeat", 2))
+    frame = pd.DataFrame(shown, columns=["item", "role", "trial"])
+    return frame.assign(order=np.arange(1, len(frame) + 1))

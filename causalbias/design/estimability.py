@@ -1,0 +1,257 @@
+"""What a design can tell before it is paid for: balance, rank, and standard errors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from causalbias.errors import DataError
+from causalbias.models.formula.group_terms import common_formula, group_parts
+from causalbias.models.formula.parse import formula_columns
+from causalbias.study.tables import check_columns
+
+DEFAULT_SD = 1.0
+RESPONSE = "observed_"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a design can estimate; prints as a page.
+
+    Attributes
+    ----------
+    formula : str
+    rows : int
+    rank, columns : int
+        Of the design of the common terms; a rank below the columns means that some effects cannot
+        be told apart.
+    effects : DataFrame
+        One row a coefficient: `term`, `estimable`, `error` (its standard error, in units of the
+        residual standard deviation; infinite where not estimable), `with` (what it cannot be told
+        apart from).
+    balance : DataFrame
+        One row a factor, or two factors together unless both only group: `factors`, `cells`,
+        `empty` (combinations that never occur), `least`, `most` (rows in a cell that occurs).
+    sds : dict of str to float
+        Standard deviations of the group terms used for the errors, in units of the residual's.
+    """
+
+    formula: str
+    rows: int
+    rank: int
+    columns: int
+    effects: pd.DataFrame
+    balance: pd.DataFrame
+    sds: dict[str, float]
+
+    @property
+    def estimable(self) -> bool:
+        """Whether all effects can be estimated."""
+        return self.rank == self.columns
+
+    def __str__(self) -> str:
+        verdict = "all effects can be estimated" if self.estimable else "NOT ESTIMABLE AS A WHOLE"
+        sds = ", ".join(f"{name} {sd:g}" for name, sd in self.sds.items()) or "none"
+        return (
+            f"Design: {self.formula}\n"
+            f"{self.rows:,} rows; rank {self.rank} of {self.columns}: {verdict}\n\n"
+            f"Standard errors, in units of the residual sd (group sds assumed: {sds})\n"
+            f"{self.effects.round(4).to_string(index=False)}\n\n"
+            f"Balance\n{self.balance.to_string(index=False)}"
+        )
+
+    __repr__ = __str__
+
+
+def report(
+    rows: pd.DataFrame,
+    formula: str,
+    *,
+    sds: Mapping[str, float] | None = None,
+) -> Report:
+    """Balance and estimability of a design, before any money is spent.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row an observation to be made: faces, pairs, or an assignment joined to its items.
+    formula : str
+        The model to be fitted, with or without a response: ``"race*gender + pose + (1|seed)"``.
+        Terms are those of `fit`.
+    sds : mapping of group factor to sd, optional
+        Standard deviation of each group term, in units of the residual's; 1 where not given. They
+        bear on the errors alone.
+
+    Returns
+    -------
+    Report
+        Standard errors are those of generalised least squares with these sds known.
+
+    Raises
+    ------
+    DataError
+        If the formula does not parse, names a missing column or one of text with a single level, or
+        `sds` an unknown factor.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"a": ["x", "x", "y", "y"], "b": [0, 0, 1, 1]})
+    >>> found = report(rows, "a + b")
+    >>> found.rank, found.columns, found.effects["with"].tolist()
+    (2, 3, ['', 'b', 'a[y]'])
+    """
+    x, names = common_matrix(formula, rows)
+    whiten, used = _information(formula, rows, sds or {})
+    effects, rank = _coefficients(x, names, whiten)
+    factors = _columns(formula)
+    common = _columns(common_formula(_with_response(formula)))
+    spread = balance(rows, factors)
+    groups = [name for name in factors if name not in common]
+    nested = [f"{a} x {b}" for a, b in combinations(factors, 2) if {a, b} <= set(groups)]
+    spread = spread[~spread["factors"].isin(nested)].reset_index(drop=True)
+    return Report(formula, len(rows), rank, len(names), effects, spread, used)
+
+
+def balance(rows: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """How evenly rows spread over the levels of each factor, and of every two together.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"a": [0, 0, 1], "b": [0, 1, 1]})
+    >>> balance(rows, ["a", "b"])
+      factors  cells  empty  least  most
+    0       a      2      0      1     2
+    1       b      2      0      1     2
+    2   a x b      4      1      1     1
+    """
+    check_columns(rows, factors, file="design")
+    found = []
+    for by in [*((one,) for one in factors), *combinations(factors, 2)]:
+        counts = rows.groupby(list(by)).size()
+        cells = int(np.prod([rows[name].nunique() for name in by]))
+        found.append((" x ".join(by), cells, cells - len(counts), counts.min(), counts.max()))
+    return pd.DataFrame(found, columns=["factors", "cells", "empty", "least", "most"])
+
+
+def common_matrix(formula: str, rows: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Design (row, coefficient) of a formula's common terms, and the coefficients' names.
+
+    Examples
+    --------
+    >>> common_matrix("race + (1|seed)", pd.DataFrame({"race": ["a", "b"], "seed": [1, 1]}))
+    (array([[1., 0.], [1., 1.]]), ['Intercept', 'race[b]'])
+    """
+    import formulae as fm
+
+    columns = _columns(formula)
+    check_columns(rows, columns, file="design")
+    used = _used(rows, columns)
+    whole = _with_response(formula)
+    for name in formula_columns(common_formula(whole))[1]:
+        if used[name].nunique() == 1 and not pd.api.types.is_numeric_dtype(used[name]):
+            raise DataError(
+                f"all rows have the level {used[name].iloc[0]!r}",
+                mend="leave it out of the formula, or add levels",
+                file="design",
+                column=name,
+            )
+    common = fm.design_matrices(common_formula(whole), used, "error").common
+    if common is None:
+        raise DataError(f"no common terms in {formula!r}", mend="name the effects to estimate")
+    names: list[str] = []
+    for name, term in common.terms.items():
+        names += [str(one) for one in term.labels] if hasattr(term, "labels") else [name]
+    return np.asarray(common.design_matrix, float), names
+
+
+def _columns(formula: str) -> list[str]:
+    return [name for name in formula_columns(_with_response(formula))[1] if name != RESPONSE]
+
+
+def _with_response(formula: str) -> str:
+    """The formula with a response of our own, as there are no data yet."""
+    return f"{RESPONSE} ~ {formula.split('~', 1)[-1].strip()}"
+
+
+def _used(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    if rows.empty:
+        raise DataError("no rows", mend="give a design with at least one row", file="design")
+    if not rows.columns.is_unique:
+        name = str(rows.columns[rows.columns.duplicated()][0])
+        raise DataError("two columns have this name", mend="rename one", file="design", column=name)
+    missing = rows[list(columns)].isna().any()
+    if missing.any():
+        name = str(missing.idxmax())
+        raise DataError(
+            "the value is missing",
+            mend="leave the row out, or name another column",
+            file="design",
+            column=name,
+            row=int(rows[name].isna().to_numpy().argmax()) + 1,
+        )
+    return rows[list(columns)].reset_index(drop=True).assign(**{RESPONSE: 0.0})
+
+
+def _information(
+    formula: str, rows: pd.DataFrame, sds: Mapping[str, float]
+) -> tuple[np.ndarray | None, dict[str, float]]:
+    """The group terms' design times its sds (dense only in its inverse), and the sds used."""
+    if not group_parts(formula):
+        if sds:
+            raise DataError(f"sds of {', '.join(sds)}", mend="the formula has no group terms")
+        return None, {}
+    from causalbias.models.group_design import group_designs
+
+    used = _used(rows, _columns(formula))
+    designs = group_designs(_with_response(formula), used)
+    known = dict.fromkeys(one.factor for one in designs)
+    for name, sd in sds.items():
+        if name not in known or not sd >= 0:
+            raise DataError(
+                f"sd {sd} of {name!r}", mend=f"give sds >= 0 of {', '.join(map(str, known))}"
+            )
+    chosen = {one.factor: float(sds.get(one.factor, DEFAULT_SD)) for one in designs}
+    z = sparse.hstack([chosen[one.factor] * one.matrix(used) for one in designs]).tocsc()
+    return z, chosen
+
+
+def _coefficients(
+    x: np.ndarray, names: list[str], z: sparse.csc_matrix | None
+) -> tuple[pd.DataFrame, int]:
+    """Standard errors of the coefficients with residual variance 1, and the rank."""
+    scale = np.sqrt((x**2).sum(axis=0))
+    scaled = x / np.where(scale > 0, scale, 1)
+    _, singular, right = np.linalg.svd(scaled, full_matrices=True)
+    size = np.zeros(x.shape[1])
+    size[: len(singular)] = singular
+    rank = int((size > size.max() * max(x.shape) * np.finfo(float).eps).sum())
+    lost = right[rank:]  # combinations of coefficients that no row shows
+    kept = right[:rank]
+    estimable = (lost**2).sum(axis=0) < 1e-12
+    basis = scaled @ kept.T
+    information = basis.T @ basis
+    if z is not None:
+        inner = (sparse.identity(z.shape[1]) + z.T @ z).tocsc()
+        through = z.T @ basis
+        information -= through.T @ splu(inner).solve(through)
+    covariance = kept.T @ np.linalg.inv(information) @ kept
+    error = np.sqrt(np.maximum(np.diag(covariance), 0)) / np.where(scale > 0, scale, 1)
+    # Coefficients are confounded where a lost combination holds both.
+    shared = np.abs(lost.T @ lost) > 1e-9
+    with_ = [
+        "" if estimable[i] else ", ".join(n for j, n in enumerate(names) if j != i and shared[i, j])
+        for i in range(len(names))
+    ]
+    effects = pd.DataFrame(
+        {
+            "term": names,
+            "estimable": estimable,
+            "error": np.where(estimable, error, np.inf),
+            "with": with_,
+        }
+    )
+    return effects, rank

@@ -1,0 +1,300 @@
+"""Which faces an experiment needs: full, one-at-a-time, fractional and incomplete-block designs."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from causalbias.design.estimability import common_matrix
+from causalbias.errors import DataError
+from causalbias.io.memory import check_memory
+
+Levels = Sequence[object] | range
+SWAPS = 40_000  # tried at most for an incomplete-block design, in all
+RESTARTS = 4
+MADE = ("stimulus", "attribute", "level")  # columns that designs make themselves
+
+
+def full(factors: Mapping[str, Levels]) -> pd.DataFrame:
+    """Every combination of the factors' levels.
+
+    Parameters
+    ----------
+    factors : mapping of factor to its levels
+        ``{"seed": range(20), "race": ["asian", "black"], "pose": [-1, 0, 1]}``.
+
+    Returns
+    -------
+    DataFrame
+        `stimulus` (the levels joined by ``_``) and one column a factor.
+
+    Raises
+    ------
+    DataError
+        If there are no factors, one has no levels, one twice or a missing one, or two faces would
+        have the same name.
+
+    Examples
+    --------
+    >>> full({"seed": range(2), "pose": [0, 1]})
+      stimulus  seed  pose
+    0      0_0     0     0
+    1      0_1     0     1
+    2      1_0     1     0
+    3      1_1     1     1
+    """
+    _check_levels(factors, reserved=MADE[:1])
+    _check_size(factors, 1)
+    frame = pd.DataFrame(list(product(*factors.values())), columns=list(factors))
+    return _named(frame)
+
+
+def one_at_a_time(
+    groups: Mapping[str, Levels],
+    attributes: Mapping[str, Sequence[float]],
+) -> pd.DataFrame:
+    """Each face moved along one attribute at a time, as in CausalFace and in OMI.
+
+    Parameters
+    ----------
+    groups : mapping of factor to its levels
+        Seeds and what is crossed with them: ``{"seed": range(20), "race": [...]}``.
+    attributes : mapping of attribute to its levels
+        Include each one's reference, the level that leaves the face unchanged.
+
+    Returns
+    -------
+    DataFrame
+        `stimulus`, the groups' factors, `attribute`, `level`.
+
+    Raises
+    ------
+    DataError
+        As `full`; also if an attribute is also a group's factor.
+
+    Examples
+    --------
+    >>> one_at_a_time({"seed": [7]}, {"age": [0, 1], "pose": [0]})["stimulus"].tolist()
+    ['7_age_0', '7_age_1', '7_pose_0']
+    """
+    _check_levels(groups, reserved=(*MADE, *attributes))
+    _check_levels(attributes)
+    moves = [(name, level) for name, levels in attributes.items() for level in levels]
+    _check_size(groups, len(moves))
+    rows = [(*cell, *move) for cell, move in product(product(*groups.values()), moves)]
+    return _named(pd.DataFrame(rows, columns=[*groups, "attribute", "level"]))
+
+
+def fraction(cells: pd.DataFrame, formula: str, runs: int, *, rng: int = 0) -> pd.DataFrame:
+    """The rows of a design that best determine a model: a D-optimal fraction.
+
+    Fedorov's exchange (1972, *Theory of Optimal Experiments*), each cell at most once, from
+    several random starts. For two-level factors and a power of two of runs it finds the regular
+    fractions where these are optimal.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        The cells to choose from, as from `full`.
+    formula : str
+        The common terms, without a response: ``"race*gender + pose + C(seed)"`` (seeds
+        that are numbers would otherwise be a slope). Group terms ``(1|seed)`` are left out of the
+        criterion.
+    runs : int
+    rng : int
+
+    Returns
+    -------
+    DataFrame
+        The chosen rows, in the order of `cells`.
+
+    Raises
+    ------
+    DataError
+        If there are fewer runs than coefficients or cells than runs, or the model is not
+        estimable even from all cells.
+
+    Examples
+    --------
+    >>> cells = full({"a": [-1, 1], "b": [-1, 1], "c": [-1, 1]})
+    >>> half = fraction(cells, "a + b + c", 4)
+    >>> (half["a"] * half["b"] * half["c"]).nunique()
+    1
+    """
+    x, names = common_matrix(formula, cells)
+    if not x.shape[1] <= runs <= len(cells):
+        raise DataError(
+            f"{runs} runs for {x.shape[1]} coefficients and {len(cells)} cells",
+            mend="give at least as many runs as coefficients, and at most as many as cells",
+        )
+    if np.linalg.matrix_rank(x) < x.shape[1]:
+        raise DataError(
+            f"not all of {', '.join(names)} can be told apart even from all cells",
+            mend="leave out a term, or add levels",
+        )
+    q, _ = np.linalg.qr(x)  # the criterion does not depend on the basis
+    random = np.random.default_rng(rng)
+    found = [_exchange(q, random.choice(len(q), runs, replace=False)) for _ in range(RESTARTS)]
+    best = max(found, key=lambda rows: np.linalg.slogdet(q[rows].T @ q[rows])[1])
+    return cells.iloc[np.sort(best)].reset_index(drop=True)
+
+
+def _exchange(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Swap rows for others as long as that makes det X'X larger."""
+    rows = rows.copy()
+    little = 1e-6 / len(x)  # so that a singular start can be left
+    moved = True
+    while moved:
+        moved = False
+        for at in range(len(rows)):
+            inverse = np.linalg.inv(x[rows].T @ x[rows] + little * np.eye(x.shape[1]))
+            to_all = x @ inverse
+            spread = np.einsum("ij,ij->i", to_all, x)
+            cross = to_all @ x[rows[at]]
+            gain = (1 + spread) * (1 - spread[rows[at]]) + cross**2 - 1
+            gain[rows] = -np.inf
+            if gain.max() > 1e-8:
+                rows[at] = int(gain.argmax())
+                moved = True
+    return rows
+
+
+def incomplete_blocks(
+    treatments: Sequence[object], *, blocks: int, size: int, rng: int = 0
+) -> pd.DataFrame:
+    """Each block gets some of the treatments, every two together as equally often as possible.
+
+    Blocks are what cannot hold all conditions: an annotator's patience, or a seed's renders.
+
+    Parameters
+    ----------
+    treatments : sequence
+        Conditions.
+    blocks, size : int
+        How many blocks, and treatments in each, without repetition.
+    rng : int
+
+    Returns
+    -------
+    DataFrame
+        `block` (from 0), `treatment`. A balanced design is found where a small one exists; how
+        good it is, `report` tells (``"C(treatment) + C(block)"``).
+
+    Raises
+    ------
+    DataError
+        If the size does not fit the treatments.
+
+    Examples
+    --------
+    >>> plan = incomplete_blocks(list("abcdefg"), blocks=7, size=3)
+    >>> together = pd.crosstab(plan["block"], plan["treatment"])
+    >>> set((together.T @ together).to_numpy()[np.triu_indices(7, 1)].tolist())
+    {1}
+    """
+    v = len(treatments)
+    if not 1 < size <= v or blocks < 1 or len(set(treatments)) < v:
+        raise DataError(
+            f"blocks of {size} from {v} treatments",
+            mend="give distinct treatments, and a size from 2 to their number",
+        )
+    random = np.random.default_rng(rng)
+    whole, rest = divmod(blocks * size * (size - 1) // 2, v * (v - 1) // 2)
+    best_possible = v * (v - 1) // 2 * whole**2 + rest * (2 * whole + 1)
+    best, least = None, np.inf
+    for _ in range(RESTARTS):
+        plan, worth = _anneal(_deal(v, blocks, size, random), v, best_possible, random)
+        if worth < least:
+            best, least = plan, worth
+        if least <= best_possible:
+            break
+    assert best is not None
+    order = random.permuted(best, axis=1)
+    return pd.DataFrame(
+        {
+            "block": np.repeat(np.arange(blocks), size),
+            "treatment": [treatments[int(at)] for at in order.ravel()],
+        }
+    )
+
+
+def _deal(v: int, blocks: int, size: int, random: np.random.Generator) -> np.ndarray:
+    """Treatments (blocks, size), used equally often, none twice in a block."""
+    used = np.zeros(v)
+    plan = np.empty((blocks, size), int)
+    for row in plan:
+        row[:] = np.lexsort((random.random(v), used))[:size]
+        used[row] += 1
+    return plan
+
+
+def _anneal(
+    plan: np.ndarray, v: int, best_possible: int, random: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Swap members of two blocks to lower the sum of squared concurrences."""
+    together = np.zeros((v, v))
+    for row in plan:
+        together[np.ix_(row, row)] += 1
+    np.fill_diagonal(together, 0)
+    worth = (together**2).sum() / 2
+    tries = SWAPS // RESTARTS if len(plan) > 1 else 0
+    heat = np.linspace(1.5, 0.0, max(tries, 1))
+    for t in range(tries):
+        if worth <= best_possible:
+            break
+        i, j = random.choice(len(plan), 2, replace=False)
+        a, b = random.integers(plan.shape[1], size=2)
+        x, y = plan[i, a], plan[j, b]
+        if x in plan[j] or y in plan[i]:
+            continue
+        mates, others = np.delete(plan[i], a), np.delete(plan[j], b)
+        before = worth
+        for one, with_, change in ((x, mates, -1), (y, others, -1), (y, mates, 1), (x, others, 1)):
+            worth += (2 * change * together[one, with_] + 1).sum()
+            together[one, with_] += change
+            together[with_, one] += change
+        if worth <= before or random.random() < np.exp(-(worth - before) / max(heat[t], 1e-9)):
+            plan[i, a], plan[j, b] = y, x
+            continue
+        for one, with_, change in ((x, mates, 1), (y, others, 1), (y, mates, -1), (x, others, -1)):
+            together[one, with_] += change
+            together[with_, one] += change
+        worth = before
+    return plan, float(worth)
+
+
+def _check_size(factors: Mapping[str, Levels], moves: int) -> None:
+    faces = math.prod([moves, *(len(levels) for levels in factors.values())])
+    check_memory(
+        float(faces) * (len(factors) + 3),
+        f"{faces:,} faces",
+        "leave out levels, or take fraction() of a smaller design",
+        each=80,
+    )
+
+
+def _check_levels(factors: Mapping[str, Levels], reserved: Sequence[str] = ()) -> None:
+    if not factors:
+        raise DataError("no factors", mend="give at least one, with its levels")
+    for name, levels in factors.items():
+        if name in reserved:
+            raise DataError("the design has a column of this name", mend="rename it", column=name)
+        some = pd.Series(list(levels), dtype=object)
+        if some.empty or some.isna().any() or some.duplicated().any():
+            raise DataError(
+                f"levels {list(levels)}", mend="give each level once, and at least one", column=name
+            )
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    named = frame.astype(str).agg("_".join, axis=1)
+    twice = named.duplicated()
+    if twice.any():
+        raise DataError(
+            f"two faces would be called {named[twice].iloc[0]!r}",
+            mend="rename levels so that joined by _ they differ",
+        )
+    frame.insert(0, "stimulus", named)
+    return frame

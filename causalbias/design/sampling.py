@@ -1,0 +1,177 @@
+"""Which pairs to show: genuine ones one attribute apart, impostors matched on all but the seed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from causalbias.errors import DataError
+from causalbias.study.columns import as_texts, labels
+from causalbias.study.rows import blank, check_rows
+from causalbias.study.tables import check_columns, check_unique
+
+
+def sample_pairs(
+    faces: pd.DataFrame,
+    *,
+    group: Sequence[str] = (),
+    identity: str = "seed",
+    genuine: int | None = None,
+    impostors: int | None = None,
+    rng: int = 0,
+) -> pd.DataFrame:
+    """Sample pairs evenly over groups, conditions and seeds.
+
+    Parameters
+    ----------
+    faces : DataFrame
+        `stimulus` and the factors: every other column but `image` and `present`. Of factors called
+        `attribute` and `level` (one attribute moved at a time) the attribute is matched, as faces
+        at two attributes' levels differ in both; and so is `generator`, as two generators' seeds
+        are no one person.
+    group : sequence of factors
+        What a pair's members always share, such as race and gender.
+    identity : str, default "seed"
+    genuine : int, optional
+        Pairs of one identity and group which differ in exactly one further factor, for each group
+        and each two levels of that factor, all else matched or not; all of them by default.
+    impostors : int, optional
+        Pairs of different identities, equal in group and all further factors, for each
+        such cell; by default as many as it has faces. Within a cell each seed is used as often
+        as any other, give or take one.
+    rng : int
+
+    Returns
+    -------
+    DataFrame
+        `pair`, `stimulus_a`, `stimulus_b`, `kind` ("genuine", "impostor"), `varies` (the factor
+        that differs, "" for impostors), the group's factors and what else is matched.
+        A stratum with fewer pairs than asked for gives all that it has.
+
+    Raises
+    ------
+    DataError
+        If a factor or a value is missing, two faces are in one cell, a number of pairs is
+        negative, or there is no pair.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> faces = cb.design.full({"seed": range(4), "race": ["a", "b"], "pose": [0, 1]})
+    >>> pairs = sample_pairs(faces, group=["race"], genuine=3, impostors=2)
+    >>> pairs.groupby(["kind", "race"]).size().tolist()
+    [3, 3, 4, 4]
+    """
+    group = [group] if isinstance(group, str) else list(group)
+    check_columns(faces, ["stimulus", identity, *group], file="faces")
+    if min(genuine or 0, impostors or 0) < 0:
+        raise DataError(
+            f"{genuine} genuine pairs, {impostors} impostors", mend="give numbers from 0, or None"
+        )
+    factors = [str(name) for name in faces if name not in ("stimulus", "image", "present")]
+    check_rows(
+        [
+            (name, "the value is missing", blank(faces[name]), "fill it in")
+            for name in ("stimulus", *factors)
+        ],
+        file="faces",
+    )
+    check_unique(faces, factors, file="faces")
+    moved_alone = ["attribute"] if {"attribute", "level"} <= set(factors) else []
+    held = list(dict.fromkeys([*group, *moved_alone, *({"generator"} & set(factors))]))
+    free = [name for name in factors if name not in (*held, identity)]
+    random = np.random.default_rng(rng)
+    parts = [
+        _genuine(faces, identity, held, free, name, genuine, random)
+        for name in free
+        if genuine != 0
+    ]
+    if impostors != 0:
+        parts.append(_impostors(faces, [*held, *free], impostors, random))
+    rows = np.concatenate([part[0] for part in parts]) if parts else np.empty((0, 2), int)
+    if not len(rows):
+        raise DataError(
+            f"no two faces make a pair, with the factors {', '.join(factors)}",
+            mend=f"ask for some pairs, of faces that differ in {identity} or in one other factor "
+            "alone; leave out columns that are no factors",
+            file="faces",
+        )
+    stimulus = as_texts(labels(faces["stimulus"], file="faces"))
+    a, b = stimulus[rows[:, 0]], stimulus[rows[:, 1]]
+    varies = np.concatenate([np.repeat(part[1], len(part[0])) for part in parts])
+    return pd.DataFrame(
+        {
+            "pair": np.char.add(np.char.add(a, "~"), b),
+            "stimulus_a": a,
+            "stimulus_b": b,
+            "kind": np.where(varies == "", "impostor", "genuine"),
+            "varies": varies,
+            **{name: faces[name].to_numpy()[rows[:, 0]] for name in held},
+        }
+    )
+
+
+def _genuine(
+    faces: pd.DataFrame,
+    identity: str,
+    held: list[str],
+    free: list[str],
+    varied: str,
+    wanted: int | None,
+    random: np.random.Generator,
+) -> tuple[np.ndarray, str]:
+    """Rows (pair, 2) of pairs that differ in `varied` alone, sampled by group and levels."""
+    matched = [identity, *held, *(name for name in free if name != varied)]
+    found = []
+    for rows in faces.groupby(matched, sort=False).indices.values():
+        rows = np.asarray(rows)
+        a, b = np.triu_indices(len(rows), k=1)
+        found.append(np.column_stack([rows[a], rows[b]]))
+    every = np.concatenate(found) if found else np.empty((0, 2), int)
+    if wanted is None or not len(every):
+        return every, varied
+    first, second = faces.iloc[every[:, 0]], faces.iloc[every[:, 1]]
+    stratum = pd.DataFrame(
+        {
+            **{name: first[name].to_numpy() for name in held},
+            "from": first[varied].to_numpy(),
+            "to": second[varied].to_numpy(),
+        }
+    )
+    chosen = []
+    for rows in stratum.groupby(list(stratum), sort=False).indices.values():
+        seeds = first[identity].to_numpy()[rows]
+        chosen.append(np.asarray(rows)[_evenly(seeds, wanted, random)])
+    return every[np.sort(np.concatenate(chosen))], varied
+
+
+def _evenly(labels: np.ndarray, wanted: int, random: np.random.Generator) -> np.ndarray:
+    """Positions of at most `wanted` entries, each label as often as possible equally often."""
+    order = random.permutation(len(labels))
+    turn = pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
+    return order[np.argsort(turn, kind="stable")][:wanted]
+
+
+def _impostors(
+    faces: pd.DataFrame,
+    matched: list[str],
+    wanted: int | None,
+    random: np.random.Generator,
+) -> tuple[np.ndarray, str]:
+    """Rows (pair, 2) of different identities, equal in `matched`."""
+    cells = (
+        faces.groupby(matched, sort=False).indices.values() if matched else [np.arange(len(faces))]
+    )
+    found = [np.empty((0, 2), int)]
+    for rows in cells:
+        n = len(rows)
+        asked = n if wanted is None else wanted
+        ring = np.asarray(rows)[random.permutation(n)]
+        # Neighbours at distance 1, 2, ... on a ring: no pair twice, each face in two a round.
+        rounds = [
+            np.column_stack([ring, np.roll(ring, -step)])[: n // 2 if 2 * step == n else n]
+            for step in range(1, min(n // 2, asked // max(n, 1) + 1) + 1)
+        ]
+        if rounds:
+            found.append(np.concatenate(rounds)[:asked])
+    return np.sort(np.concatenate(found), axis=1), ""

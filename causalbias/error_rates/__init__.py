@@ -1,0 +1,1 @@
+"""False match and false non-match rates by group: no model needed."""

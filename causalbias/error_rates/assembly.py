@@ -1,0 +1,229 @@
+"""Names the draws of rates: cells in, Datasets out."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from causalbias.error_rates.comparisons import Cell
+from causalbias.error_rates.dependence import seed_correlation
+from causalbias.error_rates.intervals import Shares, draw_shares, shares_of, side_by_side
+from causalbias.error_rates.matching import matches, steps
+from causalbias.error_rates.uncertain_truth import settle_truth
+from causalbias.errors import DataError
+from causalbias.io.memory import check_memory
+
+# The rule of three (ISO/IEC 19795-1): with no error in n independent comparisons the rate is below
+# 3/n, at 95% confidence. The rule of thirty: 30 errors put it within 30%, at 90%.
+THREE, THIRTY = 3, 30
+# The share of seeds that `top_share` is about, what of the errors is most of them, and the number
+# of errors from which that is no chance.
+FEW, MOST, ENOUGH = 0.05, 0.5, 10
+
+type Draw = Callable[[Cell, Shares], np.ndarray]
+
+
+def shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
+    """Shares of a cell's pairs that match at each threshold (in rising order).
+
+    They know of the shares at other thresholds, so that their intervals' ends rise with it; not
+    where pairs' kinds are uncertain, since each threshold then has weights of its own.
+    """
+    if not cell.certain:
+        return plain_shares_at(cell, thresholds)
+    every = np.unique(np.concatenate([_course(cell), thresholds]))
+    return plain_shares_at(cell, every).at(np.searchsorted(every, thresholds))
+
+
+def _course(cell: Cell) -> np.ndarray:
+    """Thresholds at which each of a cell's distances begins to match, and one below them all.
+
+    Of many distances a part, closer together the nearer they are to either end: as many as a
+    second's work allows.
+    """
+    distances = np.unique(cell.distance[np.isfinite(cell.distance)])
+    if not len(distances):
+        return distances
+    most = int(min(500, max(40, 2e6 // len(cell.distance))))
+    n = len(distances)
+    if n > most:
+        near = np.unique(np.geomspace(1, n / 2, most // 2).round().astype(int) - 1)
+        distances = distances[np.unique(np.concatenate([near, n - 1 - near]))]
+    return np.concatenate([[np.nextafter(distances[0], -np.inf)], distances])
+
+
+def plain_shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
+    """As `shares_at`, each threshold for itself."""
+    found = seed_correlation(cell.first, cell.second, cell.distance, cell.weight)
+    if cell.certain:
+        step = steps(cell.distance, thresholds)
+        return shares_of(cell.first, cell.second, step, cell.weight, len(thresholds), found)
+    parts = []
+    for at in thresholds:
+        match = matches(cell.distance, at)
+        weight = settled_weight(cell, at)
+        parts.append(shares_of(cell.first, cell.second, (~match).astype(int), weight, 1, found))
+    return side_by_side(parts)
+
+
+def settled_weight(cell: Cell, threshold: float) -> np.ndarray:
+    """Weight of each pair of a cell, given also whether it matches."""
+    if cell.certain:
+        return cell.weight
+    weight = settle_truth(cell.weight, matches(cell.distance, threshold))
+    # Never quite zero where it may be of this kind, so that every threshold has the same pairs.
+    return np.where(cell.weight > 0, np.maximum(weight, 1e-12), 0.0)
+
+
+def sampler(n_seeds: int, draws: int, seed: int) -> Draw:
+    """Function that draws a cell's error rates (draw, threshold), dependent between cells."""
+    if draws < 1:
+        raise DataError(f"{draws} draws", mend="ask for one or more")
+    check_memory(
+        3.0 * draws * (n_seeds + 1), f"{draws:,} draws of {n_seeds:,} seeds", "ask for fewer draws"
+    )
+    rng = np.random.default_rng(seed)
+    weights = rng.exponential(size=(draws, n_seeds))
+
+    def draw(cell: Cell, shares: Shares) -> np.ndarray:
+        matching = draw_shares(shares, weights)
+        return 1 - matching if cell.kind == "genuine" else matching
+
+    return draw
+
+
+def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
+    """What is known of a cell's error rates beside their draws, each (threshold,)."""
+    errors = shares.total - shares.matches if cell.kind == "genuine" else shares.matches
+    effective = errors / shares.total * shares.n_effective
+    # Ratios of whole numbers: 30 errors are 30, whatever their last digit.
+    margin = 1 - 1e-9
+    facts = {
+        "errors": errors,
+        "n": shares.total,
+        "failed": cell.failed,
+        "disjoint": shares.disjoint,
+        "n_effective": shares.n_effective,
+        "deft": np.where(shares.known, np.sqrt(shares.total / shares.n_effective), np.nan),
+        "smallest_rate": np.minimum(THREE / shares.n_effective, 1.0),
+        "top_share": _top_share(cell.kind, shares),
+        "few_identities": few_identities(cell.kind, shares),
+        "supported": effective >= THREE * margin,
+        "within_30_percent": effective >= THIRTY * margin,
+    }
+    return {name: np.broadcast_to(value, errors.shape) for name, value in facts.items()}
+
+
+def few_identities(kind: str, shares: Shares) -> np.ndarray:
+    """Whether a few seeds have most of the errors, and there are errors enough to tell.
+
+    Intervals of such rates hold the truth less often than they say (docs/calibration.md).
+    """
+    errors = shares.total - shares.matches if kind == "genuine" else shares.matches
+    found: np.ndarray = (_top_share(kind, shares) > MOST) & (errors >= ENOUGH)
+    return found
+
+
+def _top_share(kind: str, shares: Shares) -> np.ndarray:
+    """Share of the errors that involve the 5% of seeds with the most errors (threshold,)."""
+    genuine = kind == "genuine"
+    errors = shares.of_seed - shares.by_seed if genuine else shares.by_seed
+    whole = shares.total - shares.matches if genuine else shares.matches
+    few = max(1, round(len(shares.seeds) * FEW))
+    # At most: an error of two such seeds is counted twice.
+    top = np.minimum(np.sort(errors, axis=0)[-few:].sum(axis=0), whole)
+    return np.divide(top, whole, out=np.full_like(whole, np.nan), where=whole > 1e-9)
+
+
+def rates_cube(
+    found: Iterable[tuple[tuple[Any, ...], Cell, Shares]],
+    dims: Sequence[str],
+    draw: Draw,
+    levels: Mapping[str, Sequence[object]] | None = None,
+) -> xr.Dataset:
+    """Draws and facts of cells at one threshold each, under their labels.
+
+    Returns
+    -------
+    Dataset
+        ``rate`` (chain, draw, *dims), and the facts (*dims).
+    """
+    entries = {
+        key: {"rate": draw(cell, shares)[:, 0]}
+        | {name: value[0] for name, value in facts_of(cell, shares).items()}
+        for key, cell, shares in found
+    }
+    return cube(entries, dims, levels=levels).assign_attrs(
+        scale="probability", outcome="rate", failures="[]"
+    )
+
+
+def cube(
+    entries: Mapping[tuple[Any, ...], Mapping[str, np.ndarray | float]],
+    dims: Sequence[str],
+    inner: Mapping[str, np.ndarray] | None = None,
+    levels: Mapping[str, Sequence[object]] | None = None,
+) -> xr.Dataset:
+    """Dataset of values by key; missing, 0 or False where there is no key.
+
+    Parameters
+    ----------
+    entries : mapping of key to {name: value}
+        A key has a label for each of `dims`. Values: a number; or (inner..., ); or, with draws
+        first, (draw, inner...).
+    dims : sequence of str
+    inner : mapping of dim to labels, optional
+        Dims that the values have themselves.
+    levels : mapping of dim to labels, optional
+        Order of a dim's labels; else they are sorted.
+
+    Raises
+    ------
+    DataError
+        If there is no entry, or a dim has the name of something else in the result.
+    """
+    if not entries:
+        raise DataError(
+            "no comparison is left in any group",
+            mend="give pairs within groups, or another cohort or match",
+        )
+    inner = dict(inner or {})
+    check_names(dims, [*next(iter(entries.values())), *inner, "chain", "draw"])
+    labels = []
+    for at, dim in enumerate(dims):
+        used = {key[at] for key in entries}
+        order = (levels or {}).get(dim)
+        labels.append(sorted(used) if order is None else [one for one in order if one in used])
+    places = [{one: at for at, one in enumerate(own)} for own in labels]
+    place = {key: tuple(own[one] for own, one in zip(places, key, strict=True)) for key in entries}
+    variables = {}
+    for name, first in next(iter(entries.values())).items():
+        value = np.asarray(first)
+        drawn = value.ndim > len(inner)
+        blank: object = np.nan if value.dtype.kind == "f" and name != "n" else 0
+        shape = (*value.shape, *map(len, labels))
+        whole = np.full(shape, blank, dtype=value.dtype)
+        for key, values in entries.items():
+            index: Any = (..., *place[key])
+            whole[index] = values[name]
+        own_dims = (("draw",) if drawn else ()) + tuple(inner)[: value.ndim - drawn]
+        variables[name] = ((*own_dims, *dims), whole)
+    found = xr.Dataset(variables, dict(zip(dims, labels, strict=True)) | inner)
+    for name in [str(name) for name, one in found.items() if "draw" in one.dims]:
+        found[name] = found[name].expand_dims("chain")
+    if "draw" in found.dims:
+        found = found.assign_coords(chain=[0], draw=np.arange(found.sizes["draw"]))
+    return found
+
+
+def check_names(dims: Sequence[str], variables: Iterable[str]) -> None:
+    """Raise DataError if a factor is named as something that the result has itself."""
+    known = set(variables)
+    taken = [one for at, one in enumerate(dims) if one in known or one in dims[:at]]
+    if taken:
+        raise DataError(
+            f"a group named {taken[0]!r}, as results name something else",
+            mend=f"rename the column to {taken[0] + '_'!r}, say",
+            column=taken[0],
+        )

@@ -1,0 +1,679 @@
+"""Which comparisons count for which group: pairs, cohorts of impostors, ground truth."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
+
+from causalbias.arguments import names_in, need_rows
+from causalbias.error_rates.groups import coded, text_of
+from causalbias.errors import DataError, shown
+from causalbias.study.columns import labels, levels_of
+from causalbias.study.frames import to_frame
+from causalbias.study.tables import check_columns, checked_status, with_index
+
+COHORTS = ("same", "cross", "all")
+FILE = "comparisons"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Comparisons of one system, one kind and one group.
+
+    Attributes
+    ----------
+    system : str
+    kind : {"impostor", "genuine"}
+    group : tuple
+        Values of the factors that make the group.
+    first, second : ndarray of int (pair,)
+        Codes of the members' seeds.
+    distance : ndarray (pair,)
+        Infinite where there is none (a failure to enrol): such a pair never matches.
+    weight : ndarray (pair,)
+        Probability that the pair is of this kind, as given. All 1; or, if any pair's kind is
+        uncertain, from 0 to 1, since all pairs then tell of both kinds.
+    failed : int
+        Comparisons without distance, whether they are among the pairs or not.
+    """
+
+    system: str
+    kind: str
+    group: tuple[object, ...]
+    first: np.ndarray
+    second: np.ndarray
+    distance: np.ndarray
+    weight: np.ndarray
+    failed: int
+
+    @property
+    def certain(self) -> bool:
+        """Whether every pair is known to be of this kind."""
+        return bool((self.weight == 1).all())
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Pairs with their groups, ready to be cut into cells.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        `system`, `distance`, `one`, `two` (codes of the seeds), `genuine` (probability), `a`, `b`
+        (codes of the members' groups), `threshold` where known, and the columns of `match`.
+    groups : list of tuple
+        Values of `by`, in the order of the codes.
+    by : list of str
+    match : list of str
+        Columns in which the members of an impostor pair agree.
+    n_seeds : int
+    levels : dict of str to list
+        Labels of each column of `by`, and of `system`, that occur, in the data's order.
+    left_out : dict of str to int
+        Rows that are nobody's, by reason.
+    """
+
+    frame: pd.DataFrame
+    groups: list[tuple[object, ...]]
+    by: list[str]
+    match: list[str]
+    n_seeds: int
+    levels: dict[str, list[object]]
+    left_out: dict[str, int]
+
+    @property
+    def systems(self) -> list[str]:
+        """Names of the systems, in the data's order."""
+        return [str(one) for one in self.levels["system"]]
+
+
+def comparisons(
+    data: xr.DataTree | pd.DataFrame,
+    by: str | Sequence[str],
+    *,
+    match: str | Sequence[str] = (),
+    genuine: pd.DataFrame | pd.Series | None = None,
+) -> Comparisons:
+    """Read pairs with their groups from a study or a frame.
+
+    Parameters
+    ----------
+    data : Study or DataFrame
+        A frame holds `distance`, `seed_a`, `seed_b`, `same_identity` (unless `genuine` is given),
+        and for each column of `by` and `match` either ``<name>_a`` and ``<name>_b`` or one
+        ``<name>`` that both members share; optionally `system`, `threshold`, `pair`,
+        `stimulus_a`, `stimulus_b`, and `status` ("ok", or why there is no distance). Seeds, and
+        whatever else names somebody, are text (see `text_of`). Pairs with a missing seed or group
+        label are excluded and counted in `left_out`.
+    by : str or sequence of str
+    match : str or sequence of str
+    genuine : DataFrame or Series, optional
+        By `pair`: the probability that it shows one person; or the frame from `consensus`.
+
+    Returns
+    -------
+    Comparisons
+
+    Raises
+    ------
+    DataError
+        Naming column, row and mend.
+    """
+    need_rows(data)
+    frame = data
+    if isinstance(data, xr.DataTree):
+        frame = to_frame(data, "machine")
+        identity = data.attrs["identity"]
+        frame = frame.rename(columns={f"{identity}_{side}": f"seed_{side}" for side in "ab"})
+        by, match = (
+            [_seed(name, identity) for name in _names(given, argument)]
+            for given, argument in ((by, "by"), (match, "match"))
+        )
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"{type(data).__name__}", mend="give a study or a DataFrame", file=FILE)
+    by, match = _names(by, "by"), _names(match, "match")
+    if frame.empty:
+        raise DataError("no pairs", mend="give at least one", file=FILE)
+    frame = with_index(frame, FILE)
+    check_columns(frame, ["distance", "seed_a", "seed_b"], file=FILE)
+    frame, nobody = _with_known_members(frame, [*by, *match])
+    n = len(frame)
+    codes, seeds = pd.factorize(text_of(frame["seed_a"], frame["seed_b"]))
+    groups, group, levels = _groups([_sides(frame, name) for name in by], by, n)
+    system, levels["system"] = _systems(frame)
+    known = pd.DataFrame(
+        {
+            "system": system,
+            "distance": _distances(frame),
+            "one": codes[:n],
+            "two": codes[n:],
+            "genuine": _genuine(frame, genuine),
+            "a": group[0],
+            "b": group[1],
+            "threshold": pd.to_numeric(frame.get("threshold", np.nan), errors="coerce"),
+        },
+        index=frame.index,
+    )
+    for name in match:
+        first, second = _sides(frame, name)
+        text = text_of(first, second).to_numpy()
+        known[f"agree_{name}"] = text[:n] == text[n:]
+    if genuine is None:
+        _check_identities(known)
+    _check_pairs(frame, known)
+    _check_direction(known, in_words(groups))
+    return Comparisons(known, groups, by, match, len(seeds), levels, nobody)
+
+
+def _systems(frame: pd.DataFrame) -> tuple[pd.Series, list[object]]:
+    """The system of each pair, and all systems, in the data's order."""
+    if "system" not in frame:
+        return pd.Series("system", index=frame.index, dtype="category"), ["system"]
+    found = labels(_whole(frame, "system"), file=FILE)
+    names = levels_of(found).tolist()
+    return found.astype(object).astype(pd.CategoricalDtype(names)), names
+
+
+def _with_known_members(
+    frame: pd.DataFrame, columns: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The pairs in which no seed or group label is missing, and the counts of the others."""
+    for name in columns:
+        if not {f"{name}_a", f"{name}_b"} <= set(frame):
+            check_columns(frame, [name], file=FILE)
+    reasons = {"pairs with a member without seed": ["seed_a", "seed_b"]} | {
+        f"pairs with a member without {name}": (
+            [f"{name}_a", f"{name}_b"] if {f"{name}_a", f"{name}_b"} <= set(frame) else [name]
+        )
+        for name in columns
+    }
+    kept, counts = np.ones(len(frame), dtype=bool), {}
+    for reason, names in reasons.items():
+        missing = np.logical_or.reduce([text_of(frame[name]).isna() for name in names])
+        if missing.all():
+            raise DataError(
+                f"the value is missing ({len(frame):,} such rows)",
+                mend="fill it in",
+                file=FILE,
+                column=names[0],
+                row=1,
+            )
+        counts[reason] = int((kept & missing).sum())
+        kept &= ~missing
+    if not kept.any():
+        raise DataError(
+            "in every pair a seed or a group label is missing", mend="fill them in", file=FILE
+        )
+    return frame[kept], {reason: count for reason, count in counts.items() if count}
+
+
+def _check_identities(known: pd.DataFrame) -> None:
+    """Raise DataError where what is said of a pair's persons is not what their seeds say."""
+    same, alike = known["genuine"] == 1, known["one"] == known["two"]
+    for wrong, problem in (
+        (same & ~alike, "a pair of two seeds is said to show one person"),
+        (~same & alike, "a pair of one seed is said to show two persons"),
+    ):
+        if wrong.any():
+            row = int(known.index[int(wrong.to_numpy().argmax())]) + 1
+            raise DataError(
+                f"{problem} ({int(wrong.sum()):,} such rows)",
+                mend="correct same_identity, or give genuine= with what people say of the pairs",
+                file=FILE,
+                column="same_identity",
+                row=row,
+            )
+
+
+def _check_pairs(frame: pd.DataFrame, known: pd.DataFrame) -> None:
+    """Raise DataError where a face is beside itself, or a pair is there twice.
+
+    Faces are told apart by `stimulus_a` and `stimulus_b`, where these are there; else by their
+    distances.
+    """
+    column = "pair"
+    if {"stimulus_a", "stimulus_b"} <= set(frame):
+        both = text_of(frame["stimulus_a"], frame["stimulus_b"])
+        first, second = both.iloc[: len(frame)], both.iloc[len(frame) :]
+        beside = first.to_numpy() == second.to_numpy()
+        if beside.any():
+            row = int(beside.argmax())
+            raise DataError(
+                f"face {first.iloc[row]!r} is beside itself ({int(beside.sum()):,} such rows)",
+                mend="leave these rows out: they compare nothing",
+                file=FILE,
+                column="stimulus_b",
+                row=int(frame.index[row]) + 1,
+            )
+        there = first.notna().to_numpy() & second.notna().to_numpy()
+        code = pd.factorize(pd.concat([first, second]))[0].reshape(2, -1)
+        keys = pd.DataFrame(
+            {
+                "system": known["system"].to_numpy(),
+                "low": code.min(axis=0),
+                "high": code.max(axis=0),
+            }
+        )
+        again = keys.duplicated().to_numpy() & there
+        column = "stimulus_a + stimulus_b"
+    elif "pair" in frame and frame["pair"].notna().all():
+        keys = pd.DataFrame(
+            {"system": known["system"].to_numpy(), "pair": text_of(frame["pair"]).to_numpy()}
+        )
+        again, column = keys.duplicated().to_numpy(), "pair"
+    else:
+        again = np.zeros(len(frame), dtype=bool)
+    if not {"stimulus_a", "stimulus_b"} <= set(frame):
+        _check_both_orders(known)
+        _check_doubled(known)
+    if again.any():
+        row = int(again.argmax())
+        first_row = int((keys == keys.iloc[row]).all(axis=1).to_numpy().argmax())
+        raise DataError(
+            f"the pair is there again (first in row {int(frame.index[first_row]) + 1}; "
+            f"{int(again.sum()):,} such rows): in the other order, or under another id, it is one",
+            mend="keep one row of each pair and system",
+            file=FILE,
+            column=column,
+            row=int(frame.index[row]) + 1,
+        )
+
+
+def _check_both_orders(known: pd.DataFrame) -> None:
+    """Raise DataError if every impostor pair is there in both orders, at the same distance."""
+    apart = known[known["one"] != known["two"]]
+    forth = apart[apart["one"] < apart["two"]]
+    back = apart[apart["one"] > apart["two"]].rename(columns={"one": "two", "two": "one"})
+    if len(forth) != len(back) or forth.empty:
+        return
+    order = ["system", "one", "two", "distance"]
+    one, other = (side[order].sort_values(order).reset_index(drop=True) for side in (forth, back))
+    if one.equals(other):
+        raise DataError(
+            f"every impostor pair is there in both orders ({len(forth):,} pairs)",
+            mend="keep one row of each: a distance has no order",
+            file=FILE,
+            column="seed_a + seed_b",
+        )
+
+
+def _check_doubled(known: pd.DataFrame) -> None:
+    """Raise DataError where distances show that pairs are there again, or faces beside themselves.
+
+    Seeds may be compared many times, with other faces. But a distance that two rows of the same
+    seeds and groups share to rounding, and no other seeds have, is one pair's: unless distances
+    are coarse, where other seeds share many of them too.
+    """
+    low, high = (np.sort(known[names].to_numpy(), axis=1) for names in (["one", "two"], ["a", "b"]))
+    keys = pd.DataFrame(
+        {
+            "system": known["system"].to_numpy(),
+            "low": low[:, 0],
+            "high": low[:, 1],
+            "a": high[:, 0],
+            "b": high[:, 1],
+        }
+    )
+    table = pd.DataFrame(
+        {
+            "dyad": keys.groupby(list(keys), sort=False).ngroup().to_numpy(),
+            "system": pd.factorize(known["system"])[0],
+            "distance": known["distance"].to_numpy(),
+            "same": (known["genuine"] == 1).to_numpy(),
+        }
+    )
+    table = table[np.isfinite(table["distance"])].sort_values(["system", "distance"], kind="stable")
+    distance = table["distance"].to_numpy()
+    near = np.diff(distance, prepend=-1.0) <= 1e-12 * np.abs(distance)
+    near &= np.diff(table["system"].to_numpy(), prepend=-1) == 0
+    value = np.cumsum(~near)
+    dyads = table.groupby(value)["dyad"].transform("nunique").to_numpy()
+    again = table.groupby([value, "dyad"]).cumcount().to_numpy() > 0
+    again &= dyads == 1
+    positive = distance[distance > 0]
+    coarse = len(np.unique(positive)) < len(positive) / 2 and not again.sum() > len(positive) / 4
+    beside = table["same"].to_numpy() & (distance == 0) & (not coarse)
+    mend = (
+        "keep one row of each pair and system, and no face beside itself; or give stimulus_a and "
+        "stimulus_b, which tell faces apart"
+    )
+    for wrong, least, problem in (
+        (
+            again,
+            0.1 * (dyads > 1).sum(),
+            "a pair of the same seeds has the same distance: it is "
+            "there again, in this order or the other",
+        ),
+        (beside, 1, "a pair of one seed is at distance 0: a face beside itself"),
+    ):
+        if wrong.sum() > least:
+            row = int(known.index[int(table.index[wrong].min())]) + 1
+            raise DataError(
+                f"{problem} ({int(wrong.sum()):,} such rows)",
+                mend=mend,
+                file=FILE,
+                column="distance",
+                row=row,
+            )
+
+
+# Standard errors by which genuine distances must be the larger ones for it to be no chance.
+SURE = 3.0
+
+
+def _check_direction(known: pd.DataFrame, names: Sequence[str]) -> None:
+    """Raise DataError where genuine pairs are further apart than impostors: not by chance.
+
+    By the Mann-Whitney statistic, the share of pairs of pairs in which the impostors' distance is
+    the larger (the area under the curve); of each system, and of each group, whose number the
+    limit allows for (Bonferroni). Its standard error is that of comparisons that share no seed, so
+    that a system that tells nobody apart passes, and so do the few pairs of a trial.
+    """
+    several = float(-ndtri(ndtr(-SURE) / max(len(names), 1)))
+    for system, part in known.groupby("system", observed=True):
+        part = part[np.isfinite(part["distance"])]
+        within = part[part["a"] == part["b"]]
+        own = [(f", group {names[int(code)]!r}", rows) for code, rows in within.groupby("a")]
+        for group, rows in [("", part), *(own if len(names) > 1 else [])]:
+            area, error = _area(rows)
+            if area < 0.5 - (several if group else SURE) * error:
+                raise DataError(
+                    f"system {system!r}{group}: genuine pairs are further apart than impostors (an "
+                    f"impostor pair's distance is the larger in {area:.0%} of comparisons; below "
+                    "50% the equal error rate is over one half): these are similarities, or "
+                    "same_identity is turned",
+                    mend="give distance = 1 - similarity, or correct same_identity",
+                    file=FILE,
+                    column="distance",
+                )
+
+
+def _area(rows: pd.DataFrame) -> tuple[float, float]:
+    """Share of pairs of pairs whose impostors are further apart, and its standard error."""
+    genuine, impostor = (rows[rows["genuine"] == one] for one in (1, 0))
+    n, m = len(impostor), len(genuine)
+    if not n or not m:
+        return 0.5, np.inf
+    both = rankdata(np.concatenate([impostor["distance"], genuine["distance"]]))
+    area = (both[:n].sum() - n * (n + 1) / 2) / (n * m)
+    people = [len(np.unique(one[["one", "two"]])) for one in (genuine, impostor)]
+    disjoint = max(people[0], 1), max(people[1] // 2, 1)
+    return float(area), float(np.sqrt((1 / disjoint[0] + 1 / disjoint[1]) / 12))
+
+
+def cells_of(
+    pairs: Comparisons, cohort: str = "same", *, generalised: bool = False
+) -> Iterator[Cell]:
+    """Cut comparisons into cells: a system, genuine or impostor, a group.
+
+    Parameters
+    ----------
+    pairs : Comparisons
+    cohort : {"same", "cross", "all"}
+        Impostor pairs of a group: both members of it, one of them, or either.
+    generalised : bool
+        Count a comparison without distance as one that does not match, rather than not at all.
+    """
+    check_cohort(cohort)
+    in_match = _agree(pairs)
+    for system, part in pairs.frame.groupby("system", observed=True):
+        same, agree = part["a"] == part["b"], in_match[part.index]
+        for code, group in enumerate(pairs.groups):
+            either = (part["a"] == code) | (part["b"] == code)
+            wanted = {"same": either & same, "cross": either & ~same, "all": either}[cohort] & agree
+            for kind, rows in (("impostor", wanted), ("genuine", either & same)):
+                cell = _cell(str(system), kind, group, part[rows], generalised)
+                if len(cell.weight):
+                    yield cell
+
+
+def pooled_cells(pairs: Comparisons, cohort: str) -> Iterator[Cell]:
+    """One cell a system: all impostor pairs of a cohort, each once; its group is ()."""
+    check_cohort(cohort)
+    same = pairs.frame["a"] == pairs.frame["b"]
+    kept = {"same": same, "cross": ~same, "all": same | True}[cohort] & _agree(pairs)
+    for system, rows in pairs.frame[kept].groupby("system", observed=True):
+        cell = _cell(str(system), "impostor", (), rows, False)
+        if len(cell.weight):
+            yield cell
+
+
+def group_pair_cells(pairs: Comparisons) -> Iterator[Cell]:
+    """Cells of impostor pairs of each two groups; `group` holds the labels of both."""
+    names = in_words(pairs.groups)
+    for system, part in pairs.frame.groupby("system", observed=True):
+        low, high = np.minimum(part["a"], part["b"]), np.maximum(part["a"], part["b"])
+        code = low * len(pairs.groups) + high
+        for at, rows in part.groupby(np.asarray(code)):
+            both = tuple(names[one] for one in divmod(int(str(at)), len(pairs.groups)))
+            cell = _cell(str(system), "impostor", both, rows, False)
+            if len(cell.weight):
+                yield cell
+
+
+def _cell(
+    system: str,
+    kind: str,
+    group: tuple[object, ...],
+    rows: pd.DataFrame,
+    generalised: bool,
+) -> Cell:
+    weight = rows["genuine"].to_numpy()
+    weight = weight if kind == "genuine" else 1 - weight
+    uncertain = not np.isin(weight, (0, 1)).all()
+    there = (weight > 0) | (uncertain & (weight > 0).any())
+    failed = there & np.isinf(rows["distance"].to_numpy())
+    used = there if generalised else there & ~failed
+    kept = rows[used]
+    return Cell(
+        system,
+        kind,
+        group,
+        kept["one"].to_numpy(),
+        kept["two"].to_numpy(),
+        kept["distance"].to_numpy(),
+        weight[used],
+        int(failed.sum()),
+    )
+
+
+def in_words(groups: Sequence[tuple[object, ...]]) -> list[str]:
+    """Groups in words, no two alike: their values in the order of `by`, as plainly as may be.
+
+    Examples
+    --------
+    >>> in_words([("black", "male"), ("white", "male")])
+    ['black male', 'white male']
+    >>> in_words([("south", "asian male"), ("south asian", "male")])
+    ['south, asian male', 'south asian, male']
+    """
+    for between in (" ", ", "):
+        found = [between.join(map(str, group)) for group in groups]
+        if len(set(found)) == len(set(groups)):
+            return found
+    return [", ".join(repr(str(one)) for one in group) for group in groups]
+
+
+def check_cohort(cohort: str) -> None:
+    """Raise DataError unless there is such a cohort."""
+    if cohort not in COHORTS:
+        raise DataError(f"{shown(cohort)} is not a cohort", mend=f"use one of {', '.join(COHORTS)}")
+
+
+def _agree(pairs: Comparisons) -> pd.Series:
+    """Whether both members of each pair agree in what is matched."""
+    return pairs.frame[[f"agree_{name}" for name in pairs.match]].all(axis=1)
+
+
+def _names(given: str | Sequence[str], argument: str) -> list[str]:
+    """Names of columns, each once."""
+    return list(dict.fromkeys(names_in(given, argument)))
+
+
+def _seed(name: str, identity: str) -> str:
+    return "seed" if name == identity else name
+
+
+def _whole(frame: pd.DataFrame, name: str) -> pd.Series:
+    """A column without missing values."""
+    missing = frame[name].isna().to_numpy()
+    if missing.any():
+        raise DataError(
+            f"the value is missing ({int(missing.sum()):,} such rows)",
+            mend="fill it in",
+            file=FILE,
+            column=name,
+            row=int(frame.index[int(missing.argmax())]) + 1,
+        )
+    return frame[name]
+
+
+def _sides(frame: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
+    """A factor's values of both members."""
+    if f"{name}_a" in frame and f"{name}_b" in frame:
+        return _whole(frame, f"{name}_a"), _whole(frame, f"{name}_b")
+    check_columns(frame, [name], file=FILE)
+    return (_whole(frame, name),) * 2
+
+
+def _groups(
+    sides: list[tuple[pd.Series, pd.Series]], by: Sequence[str], n: int
+) -> tuple[list[tuple[object, ...]], np.ndarray, dict[str, list[object]]]:
+    """The groups that occur, each member's code (side, pair), and the labels of each column.
+
+    Groups are in the order of the columns' labels, the last varying fastest.
+    """
+    if not sides:
+        return [()], np.zeros((2, n), dtype=int), {}
+    codes, levels = [], {}
+    for name, side in zip(by, sides, strict=True):
+        code, levels[name] = coded(_one_column(side).rename(name))
+        codes.append(code)
+    sizes = tuple(map(len, levels.values()))
+    used, group = np.unique(np.ravel_multi_index(codes, sizes), return_inverse=True)
+    places = np.stack(np.unravel_index(used, sizes), axis=1)
+    groups = [
+        tuple(own[at] for own, at in zip(levels.values(), row, strict=True))
+        for row in places.tolist()
+    ]
+    return groups, group.reshape(2, n), levels
+
+
+def _one_column(side: tuple[pd.Series, pd.Series]) -> pd.Series:
+    """Both members' labels in one column, of their type, categories and order where they agree."""
+    types = [one.dtype for one in side]
+    if any(isinstance(one, pd.CategoricalDtype) for one in types):
+        named = [labels(one, file=FILE) for one in side]
+        orders = [
+            one.cat.categories.tolist()
+            if isinstance(one.dtype, pd.CategoricalDtype)
+            else levels_of(one).tolist()
+            for one in named
+        ]
+        kind = pd.CategoricalDtype(list(dict.fromkeys([*orders[0], *orders[1]])))
+        return pd.concat([one.astype(kind) for one in named], ignore_index=True)
+    if types[0] != types[1] and not all(map(pd.api.types.is_numeric_dtype, types)):
+        return text_of(*side).reset_index(drop=True)
+    return pd.concat(side, ignore_index=True)
+
+
+def _distances(frame: pd.DataFrame) -> np.ndarray:
+    """Distances, infinite where the pair has a status other than "ok"."""
+    number = pd.to_numeric(frame["distance"], errors="coerce")
+    kind = getattr(number.dtype, "numpy_dtype", number.dtype)
+    # Narrow floats as they are: `matches` compares in their precision.
+    narrow = isinstance(kind, np.dtype) and kind.kind == "f" and kind.itemsize < 8
+    distance: np.ndarray = number.to_numpy(float, na_value=np.nan)
+    distance = (
+        distance.astype(str(kind)) if narrow else distance
+    )  # exact: they came from as few bits
+    ok = np.ones(len(frame), dtype=bool)
+    if "status" in frame:
+        status = checked_status(_whole(frame, "status"), frame["distance"], file=FILE)
+        ok = (status == "ok").to_numpy(bool)
+    bad = ok & ~(np.isfinite(distance) & (distance >= 0))
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"{shown(frame['distance'].iloc[row])} is no distance ({int(bad.sum()):,} such rows)",
+            mend="give finite numbers, 0 or more (distance = 1 - similarity), and in the column "
+            "status why where there is none",
+            file=FILE,
+            column="distance",
+            row=int(frame.index[row]) + 1,
+        )
+    return np.where(ok, distance, np.inf)
+
+
+def _genuine(frame: pd.DataFrame, given: pd.DataFrame | pd.Series | None) -> np.ndarray:
+    """Probability that each pair shows one person."""
+    if given is None:
+        check_columns(frame, ["same_identity"], file=FILE)
+        same = _whole(frame, "same_identity")
+        odd = ~same.isin([True, False]).to_numpy()
+        if odd.any():
+            row = int(odd.argmax())
+            raise DataError(
+                f"{shown(same.iloc[row])} is neither true nor false",
+                mend="give booleans",
+                file=FILE,
+                column="same_identity",
+                row=int(frame.index[row]) + 1,
+            )
+        return same.to_numpy().astype(bool).astype(float)
+    check_columns(frame, ["pair"], file=FILE)
+    if isinstance(given, pd.DataFrame):
+        check_columns(given, ["label", "probability"], file="genuine")
+        given = given["probability"].where(given["label"].astype(bool), 1 - given["probability"])
+    if not given.index.is_unique:
+        raise DataError("a pair occurs twice", mend="give one probability a pair", file="genuine")
+    given = given.set_axis(text_of(pd.Series(given.index)).to_numpy())
+    probability = text_of(frame["pair"]).map(given).to_numpy(float)
+    bad = ~((probability >= 0) & (probability <= 1))
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"pair {frame['pair'].iloc[row]}: {probability[row]} is no probability "
+            f"({int(bad.sum()):,} such pairs)",
+            mend="give one from 0 to 1 for every pair, or leave the pair out",
+            file="genuine",
+            row=None,
+        )
+    return probability
+
+
+def own_thresholds(pairs: Comparisons) -> dict[str, float]:
+    """The threshold that the data name for each system."""
+    found = {}
+    for system, part in pairs.frame.groupby("system", observed=True):
+        known = part["threshold"].dropna().unique()
+        if len(known) != 1:
+            raise DataError(
+                f"system {system!r} has {len(known) or 'no'} threshold{'s' * (len(known) > 1)}",
+                mend="give threshold= a number, or fmr= the false match rate to set it at",
+                file=FILE,
+                column="threshold",
+            )
+        found[str(system)] = float(known[0])
+    return found
+
+
+def left_out(pairs: Comparisons, cohort: str) -> str:
+    """Counts of the pairs that no cell holds, as JSON by reason."""
+    frame = pairs.frame
+    same = (frame["a"] == frame["b"]).to_numpy()
+    agree = _agree(pairs).to_numpy()
+    genuine, impostor = (frame["genuine"] > 0).to_numpy(), (frame["genuine"] < 1).to_numpy()
+    outside = {"same": ~same, "cross": same, "all": np.zeros(len(frame), dtype=bool)}[cohort]
+    counts = {
+        "genuine pairs of two groups": int((genuine & ~same).sum()),
+        "impostor pairs outside the cohort": int((impostor & outside).sum()),
+        "impostor pairs that differ in what is matched": int((impostor & ~outside & ~agree).sum()),
+    }
+    counts = pairs.left_out | {why: count for why, count in counts.items() if count}
+    return json.dumps(counts)

@@ -1,0 +1,469 @@
+"""Differences of error rates between groups: ratios, and indices of a whole system."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import xarray as xr
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from causalbias.draws.summaries import SAMPLE
+from causalbias.error_rates.assembly import check_names
+from causalbias.errors import DataError, shown
+
+REFERENCES = ("geometric mean", "best")
+# What there is of an interval.
+TWO_SIDED, AT_LEAST, AT_MOST, NONE = "two-sided", "at least", "at most", "none"
+STACKED = "all groups"  # not a name that a factor has
+
+
+def max_to_min(rates: np.ndarray) -> np.ndarray:
+    """Largest rate over the smallest, over the last axis.
+
+    Examples
+    --------
+    >>> float(max_to_min(np.array([0.01, 0.02, 0.04])))
+    4.0
+    """
+    found: np.ndarray = rates.max(axis=-1) / rates.min(axis=-1)
+    return found
+
+
+def max_to_geometric_mean(rates: np.ndarray) -> np.ndarray:
+    """Largest rate over the geometric mean, over the last axis (NIST IR 8429, 2022).
+
+    Examples
+    --------
+    >>> round(float(max_to_geometric_mean(np.array([0.01, 0.02, 0.04]))), 12)
+    2.0
+    """
+    found: np.ndarray = rates.max(axis=-1) / np.exp(np.log(rates).mean(axis=-1))
+    return found
+
+
+def gini(rates: np.ndarray) -> np.ndarray:
+    """Gini coefficient over the last axis, corrected for the number of groups.
+
+    ``n/(n-1) * sum_ij |x_i - x_j| / (2 n^2 mean(x))``: 0 where all are equal, 1 where one group
+    has all the errors (Howard et al. 2022, arXiv 2203.05051).
+
+    Examples
+    --------
+    >>> gini(np.array([[0.1, 0.1, 0.1], [0.3, 0.0, 0.0]]))
+    array([0., 1.])
+    """
+    n = rates.shape[-1]
+    apart = np.abs(rates[..., :, None] - rates[..., None, :]).sum(axis=(-2, -1))
+    found: np.ndarray = apart / (2 * n * (n - 1) * rates.mean(axis=-1))
+    return found
+
+
+def fairness_discrepancy(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarray:
+    """FDR, 1 where both rates are equal in all groups (de Freitas Pereira and Marcel 2022).
+
+    ``1 - (alpha * max|FMR_i - FMR_j| + (1 - alpha) * max|FNMR_i - FNMR_j|)``.
+
+    Examples
+    --------
+    >>> float(fairness_discrepancy(np.array([0.1, 0.3]), np.array([0.2, 0.2])))
+    0.9
+    """
+    found: np.ndarray = 1 - alpha * np.ptp(fmr, axis=-1) - (1 - alpha) * np.ptp(fnmr, axis=-1)
+    return found
+
+
+def inequity(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarray:
+    """Inequity rate, 1 where both rates are equal in all groups (Grother 2021).
+
+    ``(max FMR / min FMR)^alpha * (max FNMR / min FNMR)^(1 - alpha)``.
+
+    Examples
+    --------
+    >>> float(inequity(np.array([0.01, 0.04]), np.array([0.1, 0.1])))
+    2.0
+    """
+    found: np.ndarray = max_to_min(fmr) ** alpha * max_to_min(fnmr) ** (1 - alpha)
+    return found
+
+
+def garbe(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarray:
+    """GARBE, 0 where both rates are equal in all groups: a mean of their Gini coefficients.
+
+    Howard et al. (2022), arXiv 2203.05051.
+
+    Examples
+    --------
+    >>> float(garbe(np.array([0.3, 0.0, 0.0]), np.array([0.1, 0.1, 0.1])))
+    0.5
+    """
+    found: np.ndarray = alpha * gini(fmr) + (1 - alpha) * gini(fnmr)
+    return found
+
+
+def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
+    """Each group's error rate over the groups' geometric mean, or over the best group's.
+
+    Parameters
+    ----------
+    rates : Dataset
+        From `error_rates`.
+    to : {"geometric mean", "best"}
+        best: the group with the lowest share of errors, whose ratio is 1. It is chosen on the
+        same pairs, so its rate is likelier too low than too high, and upper ends too high; lower
+        ends allow for the choice (see `lower_bound`).
+
+    Returns
+    -------
+    Dataset
+        ``ratio`` (chain, draw, rate_of, system, *by). Beside it, without chain and draw:
+        ``supported``: whether all rates that the ratio is of are not below what their pairs
+        support; if not, tables give no estimate, and of the interval what there is: ``interval``
+        is "two-sided", "at least" (a rate that it is divided by may be as good as none: a lower
+        end at `prob`, one-sided), "at most" (the group's own may), or "none"; ``n``, ``errors``,
+        ``n_effective``. Draws of unsupported rates rise and fall together, so that a lower end
+        holds whatever they are. To the best, also ``lower_bound`` (chain, draw, ...), whose
+        quantile q is the lower end at 1 - q: of the group's rate over the lowest of all, whichever
+        group has it. It is simultaneous over a group's ratios to each group, and over which group
+        it is that is not the best (Bonferroni, with as many comparisons as groups). So of groups
+        with equal rates it is above 1 no more often than its probability says, for each group; over
+        all groups together it is not (see max/min of `fairness_indices` for that).
+
+    Raises
+    ------
+    DataError
+        If there is one group only.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=20, people=None, levels={"pose": [-3, 0, 3]}, impostors=20)
+    >>> ratios = cb.rate_ratios(cb.error_rates(study, by="race", fmr=0.1), to="best")
+    >>> bool((ratios["ratio"].sel(rate_of="FMR").median("draw").min("race") == 1).all())
+    True
+    """
+    if to not in REFERENCES:
+        raise DataError(f"{shown(to)} is no reference", mend=f"use one of {', '.join(REFERENCES)}")
+    by = _groups(rates)
+    separate, rates = rates, _with_unsupported_aligned(rates, by)
+    rate, there = rates["rate"], rates["n"] > 0
+    supported = rates["supported"] | ~there
+    reference: xr.DataArray
+    if to == "best":
+        seen = (rates["errors"] / rates["n"]).where(there).stack({STACKED: by})
+        # Of groups that tie for the best, the first in order.
+        best = seen.fillna(np.inf).argmin(STACKED)
+        stacked = rates[["rate", "supported"]].stack({STACKED: by}).isel({STACKED: best})
+        reference = stacked["rate"].drop_vars([STACKED, *by])
+        sure = stacked["supported"].drop_vars([STACKED, *by]) & there.any(by)
+        others = sure.broadcast_like(supported)
+    else:
+        reference = xr.apply_ufunc(np.exp, xr.apply_ufunc(np.log, rate).mean(by))
+        missing = (~supported).sum(by)
+        sure, others = missing == 0, (missing - ~supported) == 0
+    ratio = (rate / reference).transpose(*rate.dims)
+    known = (supported & sure).transpose(*supported.dims)
+    interval = xr.where(others, AT_MOST, NONE).where(
+        ~supported, xr.where(others, TWO_SIDED, AT_LEAST)
+    )
+    interval = interval.where(~known, TWO_SIDED).transpose(*supported.dims).astype(str)
+    facts = {name: rates[name] for name in ("n", "errors", "n_effective") if name in rates}
+    variables = {"ratio": ratio, "interval": interval, "supported": known} | facts
+    if to == "best":
+        variables["lower_bound"] = _above_lowest(separate, by, best).transpose(*rate.dims)
+    check_names(by, variables)
+    return xr.Dataset(
+        variables,
+        attrs=rates.attrs
+        | {
+            "least": 0.0,
+            "scale": "ratio",
+            "outcome": f"error rate over the {to}",
+            "estimand": f"ratio of error rates to the {to}",
+        },
+    )
+
+
+def _with_unsupported_aligned(rates: xr.Dataset, by: list[str]) -> xr.Dataset:
+    """Rates whose unsupported ones rise and fall together, draw by draw.
+
+    What an average of several rates may be, of which too little is known, is then what it would be
+    if all were as high as they may be, or as low: drawn apart, their ends would cancel.
+    """
+    rate = rates["rate"].transpose(*SAMPLE, "rate_of", "system", *by)
+    values = rate.values.copy()
+    unsure = (~rates["supported"] & (rates["n"] > 0)).transpose("rate_of", "system", *by).values
+    for kind, system in np.ndindex(unsure.shape[:2]):
+        cells = np.argwhere(unsure[kind, system])
+        if len(cells) < 2:
+            continue
+        columns = [(Ellipsis, kind, system, *map(int, cell)) for cell in cells]
+        order = np.argsort(np.argsort(values[columns[0]].ravel(), kind="stable"), kind="stable")
+        for column in columns[1:]:
+            own = values[column]
+            values[column] = np.sort(own.ravel())[order].reshape(own.shape)
+    return rates.assign(rate=rate.copy(data=values).transpose(*rates["rate"].dims))
+
+
+def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
+    """Indices of how far a system's error rates differ between groups, each with its draws.
+
+    Every index of noisy rates is further from equality than that of the true ones, the more so the
+    fewer the pairs. `if_equal` is where it would lie had all groups the same rate, and these
+    numbers of pairs: an index near that says nothing about the system.
+
+    Parameters
+    ----------
+    rates : Dataset
+        From `error_rates`; indices of both rates need genuine and impostor pairs in every group.
+    alpha : float
+        Weight of false matches against false non-matches in FDR, inequity rate and GARBE.
+
+    Returns
+    -------
+    Dataset
+        ``index_value`` (chain, draw, index, system); `index`: "FMR max/min", "FMR max/geometric
+        mean", "FMR Gini", the same of FNMR, "FDR", "inequity rate", "GARBE" (see the functions of
+        this module). ``if_equal`` (index, system). ``supported`` (index, system): whether all the
+        rates are; if not, tables give no estimate, and indices that are ratios have an interval
+        that is "at least" (see `rate_ratios`). ``groups`` (index, system): how many are compared.
+        ``lower_bound`` (chain, draw, index, system), of indices that are ratios: its quantile q is
+        their lower end at 1 - q, in tables also that of two-sided intervals. Which group has the
+        largest rate and which the smallest is seen in the same data, so the end is simultaneous
+        (Bonferroni): of max/min over all ordered pairs of groups, of max/geometric mean over all
+        groups, of the inequity rate over the pairs of both rates. Of groups with equal rates it is
+        above 1 no more often than its probability says.
+
+    Raises
+    ------
+    DataError
+        If there is one group only, or alpha is not from 0 to 1.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=20, people=None, levels={"pose": [-3, 0, 3]}, impostors=20)
+    >>> found = cb.fairness_indices(cb.error_rates(study, by="race", fmr=0.1))
+    >>> bool((found["index_value"].sel(index="FMR max/min") >= 1).all())
+    True
+    """
+    if not 0 <= alpha <= 1:
+        raise DataError(f"alpha is {alpha}", mend="give a weight from 0 to 1")
+    by = _groups(rates)
+    # Lower ends are of the rates as they were drawn, apart from each other.
+    rates = rates.assign(separate=rates["rate"])
+    stacked = _with_unsupported_aligned(rates, by).stack({STACKED: by})
+    parts = []
+    for system in rates["system"].values:
+        own = {}
+        for kind in rates["rate_of"].values:
+            one = stacked.sel(system=system, rate_of=kind, drop=True)
+            own[str(kind)] = one.isel({STACKED: np.flatnonzero(one["n"] > 0)})
+        parts.append(_indices(own, alpha).expand_dims(system=[system]))
+    found = xr.concat(parts, "system").transpose("chain", "draw", "index", "system")
+    return found.assign_attrs(
+        rates.attrs,
+        scale="index",
+        outcome="index",
+        alpha=alpha,
+        least=1.0,
+        estimand="differences of error rates between groups",
+    )
+
+
+def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
+    """Indices of one system."""
+    values, bounds, equal, interval, known, groups = {}, {}, {}, {}, {}, {}
+
+    def add(name: str, parts: list[xr.Dataset], index: Index, lower: Index | None) -> None:
+        drawn, separate = (
+            [one[of].transpose(..., STACKED).values for one in parts] for of in ("rate", "separate")
+        )
+        each = [one["supported"].values for one in parts]
+        supported = all(bool(one.all()) for one in each)
+        values[name] = index(*drawn)
+        bounds[name] = (
+            np.full_like(values[name], np.nan) if lower is None else lower(*separate, *each)
+        )
+        equal[name] = float(np.median(index(*map(_levelled, drawn)))) if supported else np.nan
+        interval[name] = TWO_SIDED if supported or lower is None else AT_LEAST
+        known[name] = supported
+        groups[name] = parts[0].sizes[STACKED]
+
+    for kind, one in own.items():
+        if one.sizes[STACKED] > 1:
+            for name, (index, lower) in ONE.items():
+                add(f"{kind} {name}", [one], index, lower)
+    kinds = list(own.values())
+    if len(kinds) == 2 and kinds[0].indexes[STACKED].equals(kinds[1].indexes[STACKED]):
+        for name, (index, lower) in BOTH.items():
+            weighed = None if lower is None else partial(lower, alpha=alpha)
+            add(name, kinds, partial(index, alpha=alpha), weighed)
+    coords = {"index": list(values)} | {dim: own[next(iter(own))][dim] for dim in SAMPLE}
+    return xr.Dataset(
+        {
+            "index_value": ((*SAMPLE, "index"), np.stack(list(values.values()), axis=-1)),
+            "lower_bound": ((*SAMPLE, "index"), np.stack(list(bounds.values()), axis=-1)),
+            "if_equal": ("index", list(equal.values())),
+            "interval": ("index", np.array(list(interval.values()))),
+            "supported": ("index", list(known.values())),
+            "groups": ("index", list(groups.values())),
+        },
+        coords,
+    )
+
+
+def _above_lowest(rates: xr.Dataset, by: list[str], best: xr.DataArray) -> xr.DataArray:
+    """Lower ends of each group's rate over the lowest, 1 of the group that was seen to be best."""
+    stacked = rates[["rate", "n"]].stack({STACKED: by}).transpose(..., STACKED)
+    rate = stacked["rate"].transpose(*SAMPLE, "rate_of", "system", STACKED)
+    found = np.full(rate.shape, np.nan)
+    there = (stacked["n"] > 0).transpose("rate_of", "system", STACKED).values
+    lowest = best.transpose("rate_of", "system").values
+    for kind, system in np.ndindex(there.shape[:2]):
+        cells = np.flatnonzero(there[kind, system])
+        for at, cell in enumerate(cells):
+            contrasts = _pairs(len(cells), at)
+            drawn = rate.values[:, :, kind, system][..., cells]
+            if cell == lowest[kind, system] or not len(contrasts):
+                found[:, :, kind, system, cell] = 1.0
+            else:
+                ends = lower_ends(drawn, contrasts, len(cells))
+                found[:, :, kind, system, cell] = np.exp(ends.max(axis=0))
+    return rate.copy(data=found).unstack(STACKED).reindex({dim: rates[dim] for dim in by})
+
+
+def _pairs(n: int, *firsts: int) -> np.ndarray:
+    """Contrasts of each two of n groups, both ways round, or of some with each other one."""
+    unit = np.eye(n)
+    rows = [unit[g] - unit[h] for g in firsts or range(n) for h in range(n) if g != h]
+    return np.array(rows).reshape(-1, n)
+
+
+def lower_ends(
+    rates: np.ndarray,
+    contrasts: np.ndarray,
+    comparisons: int,
+    supported: np.ndarray | None = None,
+) -> np.ndarray:
+    """Lower ends of contrasts of log rates, one at each of as many probabilities as draws.
+
+    An end from the ends of the rates' own intervals (MOVER: Zou and Donner 2008, Statistics in
+    Medicine 27), at the probability of an error over the number of comparisons (Bonferroni), and
+    with the correlation of the rates' draws: the draws of a contrast are too few that far out.
+
+    Parameters
+    ----------
+    rates : ndarray (chain, draw, group)
+    contrasts : ndarray (contrast, group)
+    comparisons : int
+        Ends hold together, of as many comparisons as these.
+    supported : ndarray of bool (group,), optional
+        Groups of which it is False, of one sign in a contrast, are all as high or as low as they
+        may be together: what hides in rates without errors does not cancel.
+
+    Returns
+    -------
+    ndarray (contrast, chain, draw)
+        The quantile q of its draws is the lower end at probability 1 - q.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> rates = np.exp(rng.normal([0.0, 0.0], 0.1, (1, 4000, 2)))
+    >>> ends = lower_ends(rates, np.array([[1.0, -1.0]]), 1)
+    >>> round(float(np.quantile(ends, 0.05)), 1)  # 1.64 standard deviations of the difference
+    -0.2
+    """
+    logs = np.log(rates).reshape(-1, rates.shape[-1])
+    size = len(logs)
+    level = np.minimum((np.arange(size) + 0.5) / size / comparisons, 0.5)
+    below, above = _reach(logs, level), _reach(-logs, level)
+    scores = ndtri((rankdata(logs, axis=0) - 0.5) / size)
+    correlation = np.atleast_2d(np.corrcoef(scores.T))
+    unsure = np.zeros(rates.shape[-1], bool) if supported is None else ~supported
+    middle = np.median(logs, axis=0)
+    ends = []
+    for contrast in contrasts:
+        used = np.flatnonzero(contrast)
+        own = contrast[used]
+        reach = own * np.where(own > 0, below[:, used], above[:, used])
+        alike = np.outer(unsure[used], unsure[used]) & (np.outer(own, own) > 0)
+        between = np.where(alike, 1.0, correlation[np.ix_(used, used)])
+        square = ((reach @ between) * reach).sum(axis=1)
+        ends.append(middle[used] @ own - np.sqrt(np.maximum(square, 0)))
+    return np.array(ends).reshape(len(contrasts), *rates.shape[:-1])
+
+
+def _reach(values: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """How far below their medians quantiles of columns lie, (level, column).
+
+    Beyond the fifth lowest draw as far as a normal tail would go from there.
+    """
+    known = np.maximum(level, min(4.5 / len(values), 0.25))
+    far = np.median(values, axis=0) - np.quantile(values, known, axis=0)
+    with np.errstate(invalid="ignore"):
+        further = np.where(level < known, ndtri(level) / ndtri(known), 1.0)
+    found: np.ndarray = np.maximum(far * further[:, None], 0)
+    return found
+
+
+def lower_max_to_min(rates: np.ndarray, supported: np.ndarray, families: int = 1) -> np.ndarray:
+    """Lower ends of `max_to_min` (chain, draw), simultaneous over all ordered pairs of groups."""
+    contrasts = _pairs(rates.shape[-1])
+    ends = lower_ends(rates, contrasts, families * len(contrasts), supported).max(axis=0)
+    found: np.ndarray = np.exp(np.maximum(ends, 0))
+    return found
+
+
+def lower_max_to_geometric_mean(rates: np.ndarray, supported: np.ndarray) -> np.ndarray:
+    """Lower ends of `max_to_geometric_mean` (chain, draw), simultaneous over all groups."""
+    n = rates.shape[-1]
+    ends = lower_ends(rates, np.eye(n) - 1 / n, n, supported).max(axis=0)
+    found: np.ndarray = np.exp(np.maximum(ends, 0))
+    return found
+
+
+def lower_inequity(
+    fmr: np.ndarray,
+    fnmr: np.ndarray,
+    supported_fmr: np.ndarray,
+    supported_fnmr: np.ndarray,
+    alpha: float = 0.5,
+) -> np.ndarray:
+    """Lower ends of `inequity` (chain, draw), simultaneous over the pairs of both rates."""
+    false, missed = (
+        lower_max_to_min(fmr, supported_fmr, 2),
+        lower_max_to_min(fnmr, supported_fnmr, 2),
+    )
+    found: np.ndarray = false**alpha * missed ** (1 - alpha)
+    return found
+
+
+type Index = Callable[..., np.ndarray]
+# By name: the function of one rate, and of a ratio, which a group without errors unbounds, that of
+# its lower ends.
+ONE: dict[str, tuple[Index, Index | None]] = {
+    "max/min": (max_to_min, lower_max_to_min),
+    "max/geometric mean": (max_to_geometric_mean, lower_max_to_geometric_mean),
+    "Gini": (gini, None),
+}
+BOTH: dict[str, tuple[Index, Index | None]] = {
+    "FDR": (fairness_discrepancy, None),
+    "inequity rate": (inequity, lower_inequity),
+    "GARBE": (garbe, None),
+}
+
+
+def _levelled(draws: np.ndarray) -> np.ndarray:
+    """Draws moved so that all groups have one median, their scatter about it kept."""
+    median = np.median(draws, axis=(0, 1))
+    levelled: np.ndarray = draws * (np.exp(np.log(median).mean()) / median)
+    return levelled
+
+
+def _groups(rates: xr.Dataset) -> list[str]:
+    by = [str(dim) for dim in rates["rate"].dims if dim not in (*SAMPLE, "rate_of", "system")]
+    if int(np.prod([rates.sizes[dim] for dim in by])) < 2:
+        raise DataError("rates of one group", mend="give by= a factor with two or more levels")
+    return by

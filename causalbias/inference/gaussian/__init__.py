@@ -1,0 +1,1 @@
+"""The exact engine of Gaussian models: coefficients and effects integrated out."""

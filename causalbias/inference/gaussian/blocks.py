@@ -1,0 +1,265 @@
+"""Cross-products of a Gaussian problem, laid out for block elimination.
+
+The normal matrix of all effects and coefficients is cut into three parts, eliminated in turn:
+
+1. the *leading* term, the largest with one level a row: block-diagonal. Levels with equal
+   k x k blocks form a bucket; a bucket's share of the Schur complement is a small function of
+   the scales times matrices that are summed over its levels once, here.
+2. the *chain*: terms in which the leading one is nested, each nested in the next (pair in
+   prototype in seed). Every level has one ancestor in each later term and no other link, so
+   eliminating in order fills in nothing. Where buckets are too many to pay, the leading term
+   is the chain's first.
+3. the *dense* rest: crossed and multi-membership terms, coefficients, and the response as the
+   last column.
+
+Cross-products live in one flat vector ``[chain blocks | chain x dense | dense x dense]``, so
+that the Schur complement of part 1 is a single matrix-vector product.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
+from causalbias.inference.records import (
+    Chain,
+    Records,
+    contract,
+    cross_products,
+    gram_of_levels,
+    row_records,
+    scaled,
+    slabs,
+    take,
+)
+
+_MAX_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class Leading:
+    """The term eliminated first, with what each of its levels shares with the later parts.
+
+    Attributes
+    ----------
+    term : int
+    gram : ndarray (levels, k, k)
+        Weighted cross-products of the term's own columns.
+    links : tuple of Records, one a coefficient
+        One record a level. Their chain is the problem's without the leading term itself.
+    """
+
+    term: int
+    gram: FloatArray
+    links: tuple[Records, ...]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """All that an evaluation needs; nothing in it grows with the number of rows but ``leading``.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows.
+    n : float
+        Number of observations: the sum of the row weights.
+    half_log_weight : float
+        Half the sum over observations of the log of the row's precision.
+    total : ndarray
+        Flat cross-products over all rows.
+    bucket_gram : ndarray (buckets, k, k)
+    bucket_count : ndarray (buckets,)
+    bucket_stack : ndarray (buckets * k (k + 1) / 2, len(total))
+        Flat cross-products of the leading term's links by bucket and coefficient pair.
+    bucketed : bool
+        False where there is no leading term, or where it is the chain's first.
+    chain : Chain
+    dense_terms : tuple of int
+    dense_rows : tuple of slice
+        Where each dense term's effects are, level-major.
+    n_dense : int
+        Width of the dense part: its terms' effects, p coefficients and the response.
+    centre : ndarray (p,)
+        Coefficients subtracted from the response beforehand, for accuracy only.
+    beta_scale, precision, prior_rhs, prior_quad, n_flat
+        Normal priors of the whitened coefficients ``(beta - centre) / beta_scale`` (p,):
+        precisions of the whole dense part (1, or 0 where flat), their products with the prior
+        means, the means' squared length, the number of flat ones.
+    leading : Leading or None
+    """
+
+    n_rows: int
+    n: float
+    half_log_weight: float
+    total: FloatArray
+    bucket_gram: FloatArray
+    bucket_count: FloatArray
+    bucket_stack: FloatArray
+    bucketed: bool
+    chain: Chain
+    dense_terms: tuple[int, ...]
+    dense_rows: tuple[slice, ...]
+    n_dense: int
+    centre: FloatArray
+    beta_scale: FloatArray
+    precision: FloatArray
+    prior_rhs: FloatArray
+    prior_quad: float
+    n_flat: int
+    leading: Leading | None
+
+
+def build_blocks(problem: Problem) -> Blocks:
+    """Form every cross-product of a checked problem; the only pass over its rows."""
+    terms, weight = problem.terms, problem.total_weight
+    lead = _leading_term(terms)
+    upper = _nested_chain(terms, lead)
+    dense_terms = tuple(i for i in range(len(terms)) if i != lead and i not in upper)
+    centre = _least_squares(problem)
+    rows = row_records(problem, upper, dense_terms, centre)
+    n_dense = rows.sparse.shape[1] + rows.x.shape[1]
+    chain, leading, bucket_of = _chain(terms, upper), None, None
+    if lead is not None:
+        above = _parents(terms, lead, upper)
+        k = terms[lead].columns.shape[1]
+        links = tuple(contract(rows, terms[lead], c, weight, above) for c in range(k))
+        leading = Leading(lead, gram_of_levels(terms[lead], weight), links)
+        bucket_of = _buckets(leading.gram, chain.size(n_dense), n_dense)
+    if leading is not None and bucket_of is None:
+        chain = _chain(terms, (leading.term, *upper))
+        rows = row_records(problem, chain.terms, dense_terms, centre)
+    if 8 * chain.size(n_dense) > _MAX_BYTES:
+        raise EngineError(
+            f"the collapsed engine would need {8 * chain.size(n_dense) / 2**30:.0f} GiB for "
+            f"cross-products of {chain.n_rows} nested effects with {n_dense} crossed ones; sample "
+            "this model by MCMC"
+        )
+    total = cross_products(rows, scaled(rows, weight), chain, n_dense)
+    gram, count, stack = _bucket_stack(leading, bucket_of, chain, n_dense)
+    flat = np.isinf(problem.beta_sd)
+    scale = np.where(flat, 1.0, problem.beta_sd)
+    mean = np.where(flat, 0.0, (problem.beta_mean - centre) / scale)
+    return Blocks(
+        n_rows=len(problem.y),
+        n=float(problem.row_weight.sum()),
+        half_log_weight=problem.half_log_weight,
+        total=total,
+        bucket_gram=gram,
+        bucket_count=count,
+        bucket_stack=stack,
+        bucketed=bucket_of is not None,
+        chain=chain,
+        dense_terms=dense_terms,
+        dense_rows=slabs([terms[i] for i in dense_terms]),
+        n_dense=n_dense,
+        centre=centre,
+        beta_scale=scale,
+        precision=np.concatenate([np.ones(n_dense - 1 - len(flat)), np.where(flat, 0.0, 1.0)]),
+        prior_rhs=mean,
+        prior_quad=float(mean @ mean),
+        n_flat=int(flat.sum()),
+        leading=leading,
+    )
+
+
+def _leading_term(terms: Sequence[GroupTerm]) -> int | None:
+    single = [i for i, t in enumerate(terms) if t.codes.shape[1] == 1]
+    return max(single, key=lambda i: terms[i].n_levels * terms[i].columns.shape[1], default=None)
+
+
+def _parent(child: GroupTerm, of: GroupTerm) -> IntArray | None:
+    """Return the level of ``of`` that holds each level of ``child``; None where not nested."""
+    below, above = child.codes[:, 0], of.codes[:, 0]
+    parent = np.zeros(child.n_levels, dtype=np.int64)
+    parent[below] = above
+    return parent if np.array_equal(parent[below], above) else None
+
+
+def _nested_chain(terms: Sequence[GroupTerm], lead: int | None) -> tuple[int, ...]:
+    if lead is None:
+        return ()
+    chain = [lead]
+    others = [i for i, t in enumerate(terms) if i != lead and t.codes.shape[1] == 1]
+    for i in sorted(others, key=lambda i: -terms[i].n_levels):
+        if _parent(terms[chain[-1]], terms[i]) is not None:
+            chain.append(i)
+    return tuple(chain[1:])
+
+
+def _parents(terms: Sequence[GroupTerm], child: int, of: Sequence[int]) -> tuple[IntArray, ...]:
+    found = (_parent(terms[child], terms[i]) for i in of)
+    return tuple(p for p in found if p is not None)
+
+
+def _chain(terms: Sequence[GroupTerm], members: tuple[int, ...]) -> Chain:
+    levels = [terms[i].n_levels for i in members]
+    ks = [terms[i].columns.shape[1] for i in members]
+    first = np.concatenate([[0], np.cumsum(levels)]).astype(np.int64)
+    k = np.repeat(np.array(ks, dtype=np.int64), levels)
+    width = max(1, len(members))
+    ancestor = np.full((first[-1], width), -1, dtype=np.int64)
+    offset = np.full((first[-1], width), -1, dtype=np.int64)
+    at = 0
+    for t, i in enumerate(members):
+        nodes = slice(first[t], first[t + 1])
+        parents = (np.arange(levels[t]), *_parents(terms, i, members[t + 1 :]))
+        for a, parent in enumerate(parents):
+            ancestor[nodes, a] = parent + first[t + a]
+            block = ks[t] * ks[t + a]
+            offset[nodes, a] = at + block * np.arange(levels[t])
+            at += block * levels[t]
+    return Chain(
+        terms=members,
+        first_node=first,
+        k=k,
+        position=np.repeat(np.arange(len(members)), levels).astype(np.int64),
+        row=(np.cumsum(k) - k).astype(np.int64),
+        ancestor=ancestor,
+        offset=offset,
+        n_values=at,
+        n_rows=int(k.sum()),
+    )
+
+
+def _least_squares(problem: Problem) -> FloatArray:
+    """Return a rough weighted least-squares fit; any answer is valid, a good one is accurate."""
+    weighted = problem.design * problem.total_weight[:, None]
+    gram, rhs = weighted.T @ problem.design, weighted.T @ problem.y
+    scale = np.sqrt(np.where(np.diag(gram) > 0, np.diag(gram), 1.0))
+    solution = np.linalg.lstsq(gram / np.outer(scale, scale), rhs / scale, rcond=1e-10)[0]
+    return np.asarray(solution / scale)
+
+
+def _buckets(gram: FloatArray, size: int, n_dense: int) -> IntArray | None:
+    """Return each level's bucket of equal blocks; None where single levels are cheaper."""
+    levels, k = gram.shape[:2]
+    flat = gram.reshape(levels, -1)
+    scale = np.abs(flat).max(axis=0)
+    # equal but for rounding: sums of the same numbers in another order count as equal
+    key = np.rint(flat / np.where(scale > 0, scale, 1.0) * 1e12)
+    _, bucket = np.unique(key, axis=0, return_inverse=True)
+    matrices = (int(bucket.max()) + 1) * (k * (k + 1) // 2)
+    worth = 2 * matrices * size <= levels * k * n_dense * (n_dense + 10) + 10_000_000
+    return bucket.ravel() if worth and 8 * matrices * size <= _MAX_BYTES // 4 else None
+
+
+def _bucket_stack(
+    leading: Leading | None, bucket_of: IntArray | None, chain: Chain, n_dense: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    if leading is None or bucket_of is None:
+        return np.empty((0, 1, 1)), np.empty(0), np.empty((0, chain.size(n_dense)))
+    k = len(leading.links)
+    stack, gram = [], []
+    order = np.argsort(bucket_of, kind="stable")
+    count = np.bincount(bucket_of)
+    for members in np.split(order, np.cumsum(count)[:-1]):
+        gram.append(leading.gram[members].mean(axis=0))
+        parts = [take(link, members) for link in leading.links]
+        for i in range(k):
+            stack.append(cross_products(parts[i], parts[i], chain, n_dense))
+            for j in range(i + 1, k):
+                there = cross_products(parts[i], parts[j], chain, n_dense)
+                stack.append(there + cross_products(parts[j], parts[i], chain, n_dense))
+    return np.array(gram), count.astype(float), np.array(stack)

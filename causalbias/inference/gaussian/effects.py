@@ -1,0 +1,127 @@
+"""The leading term's effects given everything else: exact, level by level, in chunks of draws."""
+
+from collections.abc import Iterator
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from causalbias.inference.gaussian.blocks import Leading
+from causalbias.inference.problem import FloatArray
+
+_CHUNK_BYTES = 64 * 2**20
+
+
+def chunks(draws: int, bytes_per_draw: int) -> Iterator[slice]:
+    """Cut the draws into slices whose arrays stay near 64 MiB."""
+    size = max(1, _CHUNK_BYTES // max(1, bytes_per_draw))
+    for start in range(0, draws, size):
+        yield slice(start, min(start + size, draws))
+
+
+def draw_leading(
+    leading: Leading,
+    sigma: FloatArray,
+    factor: FloatArray,
+    beta: FloatArray,
+    chain: list[FloatArray],
+    dense: FloatArray,
+    seeds: NDArray[np.uint64],
+) -> NDArray[np.float32]:
+    """Draw the leading effects for a chunk of c draws, (c, levels, k) in single precision.
+
+    Parameters
+    ----------
+    leading : Leading
+    sigma : ndarray (c,)
+    factor : ndarray (c, k, k)
+        ``diag(sd) @ chol(corr)``.
+    beta : ndarray (c, p)
+        Coefficients, less the centre the cross-products were formed with.
+    chain : list of ndarray (c, levels, k)
+    dense : ndarray (c, q)
+        Effects of the dense terms, level-major.
+    seeds : ndarray (c,)
+        Each draw has a stream of its own: its effects don't depend on how draws are cut up.
+    """
+    levels, k = leading.gram.shape[:2]
+    out = np.empty((len(sigma), levels, k), dtype=np.float32)
+    rhs = np.empty((k, len(sigma), levels))
+    for c, link in enumerate(leading.links):
+        np.matmul(-beta, link.x[:, :-1].T, out=rhs[c])
+        rhs[c] += link.x[:, -1]
+        if link.sparse.shape[1]:
+            rhs[c] -= (link.sparse @ dense.T).T
+        for codes, values, effects in zip(link.codes, link.values, chain, strict=True):
+            _subtract_gathered(rhs[c], codes, values, effects)
+    for i, seed in enumerate(seeds):
+        noise = np.random.Generator(np.random.SFC64(int(seed))).standard_normal(
+            (levels, k), dtype=np.float32
+        )
+        _draw_levels(leading.gram, rhs[:, i], factor[i], sigma[i], noise, out[i])
+    return out
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _subtract_gathered(
+    rhs: FloatArray, codes: NDArray[np.int64], values: FloatArray, effects: FloatArray
+) -> None:
+    for i in range(rhs.shape[0]):
+        for j in range(rhs.shape[1]):
+            if values.shape[1] == 1:
+                rhs[i, j] -= values[j, 0] * effects[i, codes[j], 0]
+                continue
+            for r in range(values.shape[1]):
+                rhs[i, j] -= values[j, r] * effects[i, codes[j], r]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _draw_levels(
+    gram: FloatArray,
+    rhs: FloatArray,
+    factor: FloatArray,
+    sigma: float,
+    noise: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    levels, k = noise.shape
+    scaled = factor / sigma
+    if k == 1:
+        sd = factor[0, 0]
+        for j in range(levels):
+            precision = 1.0 + scaled[0, 0] ** 2 * gram[j, 0, 0]
+            mean = scaled[0, 0] * rhs[0, j] / (sigma * precision)
+            out[j, 0] = sd * (mean + noise[j, 0] / np.sqrt(precision))
+        return
+    pivot, half, white = np.empty((k, k)), np.empty((k, k)), np.empty(k)
+    for j in range(levels):
+        for r in range(k):
+            for c in range(k):
+                half[r, c] = 0.0
+                for s in range(k):
+                    half[r, c] += gram[j, r, s] * scaled[s, c]
+        for r in range(k):
+            white[r] = 0.0
+            for s in range(r, k):
+                white[r] += scaled[s, r] * rhs[s, j] / sigma
+            for c in range(r + 1):
+                total = 1.0 if r == c else 0.0
+                for s in range(r, k):
+                    total += scaled[s, r] * half[s, c]
+                for s in range(c):
+                    total -= pivot[r, s] * pivot[c, s]
+                pivot[r, c] = np.sqrt(total) if r == c else total / pivot[c, c]
+        for r in range(k):
+            for s in range(r):
+                white[r] -= pivot[r, s] * white[s]
+            white[r] /= pivot[r, r]
+        for r in range(k - 1, -1, -1):
+            white[r] += noise[j, r]
+            for s in range(r + 1, k):
+                white[r] -= pivot[s, r] * white[s]
+            white[r] /= pivot[r, r]
+        for r in range(k):
+            total = 0.0
+            for s in range(r + 1):
+                total += factor[r, s] * white[s]
+            out[j, r] = total

@@ -1,0 +1,1 @@
+"""The engine of ordinal and binary models: nested Laplace, importance-weighted."""

@@ -1,0 +1,283 @@
+"""The conditional mode of effects, cuts and coefficients given the scales, and curvature there."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack, solve_triangular
+
+from causalbias.inference.laplace.curvature import curvature_of, gradient_of
+from causalbias.inference.laplace.likelihood import predictor
+from causalbias.inference.laplace.quadrature import (
+    cut_gaps,
+    gauss_hermite,
+    level_moments,
+)
+from causalbias.inference.laplace.rows import Rows
+from causalbias.inference.problem import EngineError, FloatArray
+
+_MAX_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Target:
+    """An ordinal or binary posterior.
+
+    Attributes
+    ----------
+    rows : Rows
+    link : int
+        LOGIT or PROBIT.
+    cut_mean, cut_sd : ndarray (n_cuts,)
+        Normal prior of the cuts, which increase. Binary: one cut at zero, whose sd is zero.
+    beta_mean, beta_sd : ndarray (p,)
+        ``inf`` for a flat prior.
+    n_nodes : int
+        Of the quadrature.
+    """
+
+    rows: Rows
+    link: int
+    cut_mean: FloatArray
+    cut_sd: FloatArray
+    beta_mean: FloatArray
+    beta_sd: FloatArray
+    n_nodes: int
+
+    @property
+    def n_free(self) -> int:
+        """Number of cuts to be estimated."""
+        return int((self.cut_sd > 0).sum())
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """The posterior of x given the scales, about its mode.
+
+    x holds the dense effects, whitened (``b = L u``), the free cuts, and the coefficients.
+
+    Attributes
+    ----------
+    x : ndarray (q,)
+    lead_sd : float
+        Negative where no term leads.
+    factors : list of ndarray (k, k), one a dense term
+    log_joint : float
+        Log density of y and x at the mode, leading effects integrated out.
+    chol : ndarray (q, q)
+        Lower Cholesky factor of the curvature.
+    lead_mode : ndarray (levels,)
+    lead_curvature, lead_pull, row_curvature : ndarray
+        What places the nodes of `log_likelihood`.
+    lead_square : float
+        Sum over levels of E[v^2] - 1.
+    """
+
+    x: FloatArray
+    lead_sd: float
+    factors: list[FloatArray]
+    log_joint: float
+    chol: FloatArray
+    lead_mode: FloatArray
+    lead_curvature: FloatArray
+    lead_pull: FloatArray
+    row_curvature: FloatArray
+    lead_square: float
+
+    @property
+    def log_marginal(self) -> float:
+        """Laplace's approximation of the log density of y given the scales, up to a constant."""
+        return self.log_joint - float(np.log(np.diag(self.chol)).sum())
+
+
+def coloured(rows: Rows, factors: list[FloatArray], x: FloatArray) -> FloatArray:
+    """Return x with raw effects ``b = L u``, for x (q,) or (q, draws)."""
+    raw = x.copy()
+    for slab, factor in zip(rows.slabs, factors, strict=True):
+        block = x[slab].reshape(-1, len(factor), *x.shape[1:])
+        raw[slab] = np.einsum("ij,nj...->ni...", factor, block).reshape(x[slab].shape)
+    return raw
+
+
+def whitened(rows: Rows, factors: list[FloatArray], x: FloatArray) -> FloatArray:
+    """Return x with each slab of effects multiplied by the transposed factors."""
+    return coloured(rows, [f.T for f in factors], x)
+
+
+def all_cuts(target: Target, free: FloatArray) -> FloatArray:
+    """Return the cuts with infinities at both ends."""
+    inner = free if target.n_free else target.cut_mean
+    return np.concatenate([[-np.inf], inner, [np.inf]])
+
+
+def start_of(target: Target) -> FloatArray:
+    """Return a start: no effects, cuts where the categories' shares put them."""
+    rows = target.rows
+    x = np.zeros(rows.n_effects + target.n_free + len(target.beta_mean))
+    if target.n_free:
+        share = np.bincount(rows.category, rows.count, rows.n_cuts + 1) + 0.5
+        below = np.cumsum(share)[:-1] / share.sum()
+        x[rows.n_effects : rows.n_effects + target.n_free] = np.log(below / (1 - below))
+    return x
+
+
+def find_conditional(
+    target: Target,
+    lead_sd: float,
+    factors: list[FloatArray],
+    start: FloatArray,
+    lead_mode: FloatArray,
+    tolerance: float = 1e-2,
+) -> Conditional:
+    """Climb to the mode by Newton steps until the next one gains less than ``tolerance / 2``.
+
+    Raises
+    ------
+    EngineError
+        If the mode is not found: as a rule because the posterior has none.
+    """
+    x, best, size = start, None, 1.0
+    direction = np.zeros(len(x))
+    for _ in range(_MAX_STEPS):
+        found = evaluate(target, lead_sd, factors, x, lead_mode)
+        if best is None and not np.isfinite(found[0]):
+            raise EngineError("the density is not finite at the start")
+        if best is not None and not found[0] >= best[0] - 1e-6:
+            size *= 0.5
+            if size < 1e-6:
+                break
+            x = best[1] + size * direction
+            continue
+        value, moments, level_out, modes = found
+        gradient = gradient_at(target, factors, x, moments)
+        matrix = _curvature_at(target, factors, moments)
+        # row-major lower is column-major upper: no copy
+        upper, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
+        chol = upper.T
+        if info != 0:
+            raise EngineError("the curvature is not positive: an effect is not determined")
+        half = solve_triangular(upper, gradient, trans=1)
+        direction = solve_triangular(upper, half)
+        best, lead_mode, size = (value, x), modes, 1.0
+        decrement = float(half @ half)
+        if decrement < tolerance:
+            weight = moments[:, 2] + 2 * moments[:, 3] + moments[:, 4]
+            # about the point evaluated, whose curvature this is; x goes on the last small step
+            at = linear_predictor(target, coloured(target.rows, factors, x))
+            level_weight = np.add.reduceat(weight, target.rows.start[:-1])
+            pull = level_weight * lead_sd * modes + level_out[:, 1]
+            pull += np.add.reduceat(weight * at, target.rows.start[:-1])
+            return Conditional(
+                x + direction,
+                lead_sd,
+                factors,
+                value + 0.5 * decrement,
+                chol,
+                modes,
+                level_weight,
+                pull,
+                weight,
+                float((level_out[:, 2] - 1).sum()),
+            )
+        x = x + direction
+    raise EngineError(
+        "no mode was found: a coefficient or cut runs away (separation, or a category that a "
+        "coefficient predicts without error); give it a tighter prior"
+    )
+
+
+def quadrature(lead_sd: float, n_nodes: int) -> tuple[FloatArray, FloatArray]:
+    """Return nodes and log weights; one node of no weight where no term leads."""
+    return gauss_hermite(n_nodes) if lead_sd >= 0 else (np.zeros(1), np.zeros(1))
+
+
+def linear_predictor(target: Target, raw: FloatArray) -> FloatArray:
+    """Return the rows' linear predictor, leading effects left out, for raw x (q,)."""
+    rows = target.rows
+    eta = np.empty(len(rows.code))
+    fixed = rows.design @ raw[rows.n_effects + target.n_free :]
+    predictor(rows.indptr, rows.column, rows.value, raw[: rows.n_effects], rows.code, fixed, eta)
+    return eta
+
+
+def evaluate(
+    target: Target,
+    lead_sd: float,
+    factors: list[FloatArray],
+    x: FloatArray,
+    lead_mode: FloatArray,
+) -> tuple[float, FloatArray, FloatArray, FloatArray]:
+    """Return log joint density, row moments, level moments, modes; minus infinity off the range."""
+    node, log_weight = quadrature(lead_sd, target.n_nodes)
+    rows, s = target.rows, target.rows.n_effects
+    cuts = all_cuts(target, x[s : s + target.n_free])
+    moments, levels = np.empty((len(rows.code), 7)), np.zeros((len(rows.level), 3))
+    modes = lead_mode.copy()
+    if not (np.diff(cuts) > 0).all() or not np.isfinite(x).all():
+        return -np.inf, moments, levels, modes
+    eta = linear_predictor(target, coloured(rows, factors, x))
+    value = level_moments(
+        target.link,
+        rows.start,
+        rows.category,
+        rows.count,
+        eta,
+        cuts,
+        cut_gaps(cuts),
+        lead_sd,
+        node,
+        log_weight,
+        modes,
+        levels,
+        moments,
+    )
+    return value + log_prior(target, x), moments, levels, modes
+
+
+def log_prior(target: Target, x: FloatArray) -> FloatArray:
+    """Return the log prior of x (q,) or (q, draws), up to a constant."""
+    s, k = target.rows.n_effects, target.n_free
+    mean, sd = _prior(target)
+    z = (x[s:].T - mean) / sd
+    value = -0.5 * ((x[:s] ** 2).sum(axis=0) + (z**2).sum(axis=-1))
+    ordered = (np.diff(x[s : s + k], axis=0) > 0).all(axis=0)
+    return np.where(ordered, value, -np.inf)
+
+
+def _prior(target: Target) -> tuple[FloatArray, FloatArray]:
+    free = slice(0, target.n_free)
+    return (
+        np.concatenate([target.cut_mean[free], target.beta_mean]),
+        np.concatenate([target.cut_sd[free], target.beta_sd]),
+    )
+
+
+def gradient_at(
+    target: Target, factors: list[FloatArray], x: FloatArray, moments: FloatArray
+) -> FloatArray:
+    """Return the gradient of the log joint density by x."""
+    s = target.rows.n_effects
+    gradient = gradient_of(target.rows, moments)
+    if not target.n_free:  # the fixed cut of a binary model
+        gradient = np.delete(gradient, s)
+    mean, sd = _prior(target)
+    pull = np.concatenate([x[:s], (x[s:] - mean) / sd**2])
+    return whitened(target.rows, factors, gradient) - pull
+
+
+def _curvature_at(target: Target, factors: list[FloatArray], moments: FloatArray) -> FloatArray:
+    """Return minus the Hessian of the log joint density by x, its lower triangle."""
+    s, rows = target.rows.n_effects, target.rows
+    curvature = curvature_of(rows, moments)
+    if not target.n_free:
+        curvature = np.delete(np.delete(curvature, s, axis=0), s, axis=1)
+    if all(len(f) == 1 for f in factors):
+        scale = whitened(rows, factors, np.ones(len(curvature)))
+        curvature *= scale[:, None]
+        curvature *= scale
+    else:
+        curvature = np.tril(curvature) + np.tril(curvature, -1).T
+        curvature = whitened(rows, factors, curvature)
+        curvature = whitened(rows, factors, np.ascontiguousarray(curvature.T))
+    precision = np.concatenate([np.ones(s), 1 / _prior(target)[1] ** 2])
+    curvature.flat[:: len(curvature) + 1] += precision
+    return curvature

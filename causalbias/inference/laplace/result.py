@@ -1,0 +1,139 @@
+"""What the Laplace engine gives: draws, and how far they can be trusted."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from causalbias.inference.laplace.conditional import Target, all_cuts, linear_predictor
+from causalbias.inference.laplace.likelihood import draw_leading
+from causalbias.inference.laplace.quadrature import cut_gaps
+from causalbias.inference.laplace.scales import scales_of
+from causalbias.inference.problem import FloatArray, IntArray, Problem
+
+_CANDIDATES = 16
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """How far the draws can be trusted, and what they cost.
+
+    Attributes
+    ----------
+    importance_ess : float
+        Kish effective sample size of the importance weights.
+    pareto_k : float
+        Shape of their tail: up to 0.7 is fine, above it the draws are not to be relied on.
+    n_weighed : int
+        Proposals weighed, all stages.
+    n_anchors : int
+        Scales at which a conditional mode was found.
+    seconds : dict
+        Wall time by stage.
+    """
+
+    importance_ess: float
+    pareto_k: float
+    n_weighed: int
+    n_anchors: int
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class LaplaceDraws:
+    """Posterior draws.
+
+    Attributes
+    ----------
+    beta : ndarray (draws, p)
+    threshold : ndarray (draws, K - 1)
+        Cuts of a cumulative model; no columns otherwise.
+    sd : dict of ndarray (draws, k)
+    corr : dict of ndarray (draws, k, k)
+        Of terms with correlated effects.
+    effects : dict of ndarray (draws, n_levels, k)
+        Of the terms that were kept.
+    diagnostics : Diagnostics
+    thinned : dict of ndarray (some draws, n_levels, k)
+        Effects of the terms that were not kept, at the draws asked for.
+    """
+
+    beta: FloatArray
+    threshold: FloatArray
+    sd: dict[str, FloatArray]
+    corr: dict[str, FloatArray]
+    effects: dict[str, FloatArray]
+    diagnostics: Diagnostics
+    thinned: dict[str, FloatArray]
+
+
+def collect(
+    problem: Problem,
+    target: Target,
+    theta: FloatArray,
+    rest: FloatArray,
+    keep: Collection[str],
+    some: IntArray,
+    rng: np.random.Generator,
+    diagnostics: Diagnostics,
+) -> LaplaceDraws:
+    """Name the chosen draws, and draw the leading effects given them where they are kept.
+
+    Of terms that are not kept, the effects at ``some`` of the draws.
+    """
+    rows, scales = target.rows, scales_of(theta, problem.terms)
+    s, free = rows.n_effects, target.n_free
+    effects: dict[str, FloatArray] = {}
+    thinned: dict[str, FloatArray] = {}
+    every = np.arange(len(rest))
+    for term, slab in zip(rows.dense, rows.slabs, strict=True):
+        into, at = (effects, every) if term.name in keep else (thinned, some)
+        into[term.name] = rest[at, slab].reshape(len(at), term.n_levels, -1)
+    lead = rows.leading
+    if lead is not None:
+        place = next(i for i, t in enumerate(problem.terms) if t is lead)
+        into, at = (effects, every) if lead.name in keep else (thinned, some)
+        into[lead.name] = _leading(target, scales.sd[place][at, 0], rest[at], rng)
+    pairs = list(zip(problem.terms, scales.sd, scales.corr_factor, strict=True))
+    return LaplaceDraws(
+        beta=rest[:, s + free :],
+        threshold=rest[:, s : s + free],
+        sd={t.name: sd for t, sd, _ in pairs},
+        corr={t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
+        effects=effects,
+        diagnostics=diagnostics,
+        thinned=thinned,
+    )
+
+
+def _leading(
+    target: Target, sd: FloatArray, rest: FloatArray, rng: np.random.Generator
+) -> FloatArray:
+    """Draw the leading effects of each draw; levels without rows from their prior."""
+    rows = target.rows
+    n_levels = rows.leading.n_levels if rows.leading is not None else 0
+    out = sd[:, None, None] * rng.standard_normal((len(rest), n_levels, 1))
+    some = np.empty(len(rows.level))
+    strata = np.arange(_CANDIDATES)
+    for i, x in enumerate(rest):
+        shift, uniform = rng.random((2, len(some)))
+        normal = special.ndtri((strata + shift[:, None]) / _CANDIDATES)
+        cuts = all_cuts(target, x[rows.n_effects : rows.n_effects + target.n_free])
+        eta = linear_predictor(target, x)
+        draw_leading(
+            target.link,
+            rows.start,
+            rows.category,
+            rows.count,
+            eta,
+            np.exp(eta),
+            cuts,
+            cut_gaps(cuts),
+            sd[i],
+            normal,
+            uniform,
+            some,
+        )
+        out[i, rows.level, 0] = some
+    return out

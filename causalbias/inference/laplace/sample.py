@@ -1,0 +1,327 @@
+"""Posterior of ordinal and binary hierarchical regressions, without a Markov chain.
+
+The effects of the largest term (pairs, as a rule) are integrated out by adaptive Gauss-Hermite
+quadrature, as many as there are of them. What is left is close to normal given the scales, and
+is proposed from there; the scales by adaptive importance sampling, as in the collapsed engine.
+Each draw of both is weighed by the exact ratio of the densities, so that nothing of Laplace's
+approximation is left but the spread of the weights, which is diagnosed.
+"""
+
+import os
+from collections.abc import Collection
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+from scipy import stats
+from threadpoolctl import threadpool_limits
+
+from causalbias.inference.equal_rows import merge_equal_rows
+from causalbias.inference.importance.adaptive import (
+    Mixture,
+    adapt,
+    kish,
+    pareto_k,
+    resample,
+    sample_until_good,
+)
+from causalbias.inference.importance.folding import Fold, choose_fold
+from causalbias.inference.improper import check_problem
+from causalbias.inference.laplace.conditional import Target, evaluate
+from causalbias.inference.laplace.proposal import Anchor, Proposal, anchor_at, weigh
+from causalbias.inference.laplace.result import Diagnostics, LaplaceDraws, collect
+from causalbias.inference.laplace.scales import (
+    ScalePoint,
+    check_determined,
+    find_scales,
+    lead_slope,
+    mean_shift,
+    scale_point,
+    start_scales,
+)
+from causalbias.inference.laplace.target import make_target
+from causalbias.inference.problem import (
+    EngineError,
+    FloatArray,
+    GroupTerm,
+    IntArray,
+    Problem,
+    numerical,
+)
+
+_NODES = (8, 12, 16, 32)
+_NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
+_NODE_SPREAD = 0.02  # of the log weights, due to nodes
+_TRIED = 32  # proposals by which that is told, wide ones
+# Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
+_SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.25, 2e8
+_ENOUGH = 0.35  # of each proposal, to stop adapting
+_ANCHOR_FLOPS = 1.5e11
+_MAX_ANCHORS = 64
+
+
+def sample_laplace(
+    problem: Problem,
+    *,
+    family: str,
+    link: str = "logit",
+    trials: FloatArray | None = None,
+    threshold_mean: FloatArray | None = None,
+    threshold_sd: FloatArray | None = None,
+    draws: int = 4000,
+    seed: int = 0,
+    keep: Collection[str] | None = None,
+    some: Collection[int] = (),
+) -> LaplaceDraws:
+    """Sample the posterior of an ordinal or binary hierarchical regression.
+
+    Parameters
+    ----------
+    problem : Problem
+        ``y`` holds category codes 0 .. K - 1, 0 and 1, or numbers of successes; ``row_weight``
+        counts of equal rows.
+    family : {"cumulative", "bernoulli", "binomial"}
+        cumulative: ``P(y <= k) = F(threshold_k - eta)``, thresholds increasing.
+    link : {"logit", "probit"}
+    trials : ndarray (n,), optional
+        Of a binomial problem.
+    threshold_mean, threshold_sd : ndarray (K - 1,), optional
+        Normal prior of a cumulative model's thresholds, on the region where they increase.
+    draws, seed : int
+        Same seed, same draws.
+    keep : collection of str, optional
+        Terms whose effects are returned; all by default.
+    some : collection of int
+        Numbers of the draws at which the effects of the other terms are returned.
+
+    Returns
+    -------
+    LaplaceDraws
+
+    Raises
+    ------
+    EngineError
+        On inconsistent input, a family or link that it has not, a model too large to factor, or
+        a posterior without a mode.
+
+    Notes
+    -----
+    Rue, Martino and Chopin (2009) for the nested approximation that the proposals come from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from causalbias.inference.problem import GroupTerm, Problem
+    >>> rng = np.random.default_rng(0)
+    >>> group = np.repeat(np.arange(40), 12)
+    >>> chance = 1 / (1 + np.exp(-0.5 - 1.2 * rng.normal(size=40)[group]))
+    >>> prior = lambda sd: -0.5 * sd**2
+    >>> ones = np.ones((480, 1))
+    >>> term = GroupTerm("1|g", ("1",), ones, group[:, None], ones, 40, False, (prior,))
+    >>> y = rng.binomial(1, chance).astype(float)
+    >>> problem = Problem(y, ones, np.zeros(1), np.full(1, 2.5), (term,), np.ones(480))
+    >>> found = sample_laplace(problem, family="bernoulli", draws=400, seed=1)
+    >>> found.effects["1|g"].shape, found.diagnostics.pareto_k < 0.7
+    ((400, 40, 1), True)
+    """
+    check_problem(problem)
+    if family != "binomial":
+        problem = _merged(problem)
+    target = make_target(problem, family, link, trials, threshold_mean, threshold_sd, _NODES[0])
+    names = [t.name for t in problem.terms]
+    if draws < 1:
+        raise EngineError(f"draws must be positive, found {draws}")
+    if keep is not None and not set(keep) <= set(names):
+        raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
+    rng = np.random.default_rng(seed)
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
+        np.errstate(over="ignore", divide="ignore", invalid="ignore"),
+        numerical(),
+    ):
+        kept = names if keep is None else keep
+        at = np.asarray(some, dtype=np.int64)
+        return _sample(problem, target, draws, rng, kept, at, pool)
+
+
+def _merged(problem: Problem) -> Problem:
+    """Make counts of equal rows where that leaves fewer than half of them."""
+    levels = replace(problem, design=np.empty((len(problem.y), 0)))
+    if len(merge_equal_rows(levels)[0].y) > 0.5 * len(problem.y):
+        return problem
+    merged = merge_equal_rows(problem)[0]
+    return merged if len(merged.y) < 0.5 * len(problem.y) else problem
+
+
+def _sample(
+    problem: Problem,
+    target: Target,
+    draws: int,
+    rng: np.random.Generator,
+    keep: Collection[str],
+    some: IntArray,
+    pool: Executor,
+) -> LaplaceDraws:
+    seconds: dict[str, float] = {}
+    began = perf_counter()
+    terms = problem.terms
+    mode, cov = find_scales(target, terms, start_scales(terms), pool)
+    n_nodes = _enough_nodes(target, problem, mode, cov)
+    if n_nodes > target.n_nodes:
+        target = replace(target, n_nodes=n_nodes)
+        mode, cov = find_scales(target, terms, mode.theta, pool)
+    check_determined(target, mode)
+    seconds["mode"] = perf_counter() - began
+    began = perf_counter()
+    anchors = _anchors(target, problem, mode, cov, rng, pool)
+    proposal = Proposal(target, terms, anchors, np.linalg.inv(cov), pool)
+    if target.rows.leading is not None:
+        proposal.target = replace(target, n_nodes=_enough_to_weigh(proposal, mode, cov))
+    seconds["anchors"] = perf_counter() - began
+    if not terms:
+        count = max(draws, 400)
+        rest = np.zeros((count, len(mode.found.x)))
+        theta, log_weight = np.zeros((count, 0)), weigh(proposal, np.zeros((count, 0)), rng, rest)
+    else:
+        theta, rest, log_weight = _explore(proposal, mode, cov, draws, rng, seconds)
+    order = rng.permutation(len(log_weight))
+    chosen = order[resample(log_weight[order], draws, rng)]
+    began = perf_counter()
+    diagnostics = Diagnostics(
+        kish(log_weight), pareto_k(log_weight), proposal.n_weighed, len(anchors), seconds
+    )
+    found = collect(problem, target, theta[chosen], rest[chosen], keep, some, rng, diagnostics)
+    seconds["effects"] = perf_counter() - began
+    return found
+
+
+def _enough_nodes(target: Target, problem: Problem, mode: ScalePoint, cov: FloatArray) -> int:
+    """Return the fewest nodes whose error hardly changes over the posterior of the leading sd."""
+    if target.rows.leading is None:
+        return target.n_nodes
+    at = 0
+    for term in problem.terms:
+        if term is target.rows.leading:
+            break
+        at += _n_theta(term)
+    found, width = mode.found, np.sqrt(cov[at, at])
+    values = np.array(
+        [
+            [
+                evaluate(
+                    replace(target, n_nodes=size),
+                    found.lead_sd * np.exp(step * width),
+                    found.factors,
+                    found.x,
+                    found.lead_mode,
+                )[0]
+                for step in (-2.0, 2.0)
+            ]
+            for size in _NODES
+        ]
+    )
+    change = values[:, 1] - values[:, 0]
+    for size, error in zip(_NODES, np.abs(change - change[-1]), strict=True):
+        if error < _NODE_ERROR:
+            return size
+    return _NODES[-1]
+
+
+def _enough_to_weigh(proposal: Proposal, mode: ScalePoint, cov: FloatArray) -> int:
+    """Return the fewest nodes whose error hardly varies over proposals: a constant one cancels.
+
+    Weights place their nodes by a linear model of each level, so that they may need more.
+    """
+    z = np.random.default_rng(1).standard_normal((_TRIED, len(cov)))
+    theta = mode.theta + 2.5 * z @ np.linalg.cholesky(cov).T
+    values = [
+        weigh(
+            replace(proposal, target=replace(proposal.target, n_nodes=size)),
+            theta,
+            np.random.default_rng(2),
+        )
+        for size in _NODES
+    ]
+    for size, value in zip(_NODES, values, strict=True):
+        if np.nanstd(value - values[-1]) < _NODE_SPREAD:
+            return size
+    return _NODES[-1]
+
+
+def _n_theta(term: GroupTerm) -> int:
+    k = term.columns.shape[1]
+    return k + (k * (k - 1) // 2 if term.correlated else 0)
+
+
+def _anchors(
+    target: Target,
+    problem: Problem,
+    mode: ScalePoint,
+    cov: FloatArray,
+    rng: np.random.Generator,
+    pool: Executor,
+) -> list[Anchor]:
+    """Spread anchors over the posterior of the scales, the more the cheaper they are."""
+    d, q = len(mode.theta), len(mode.found.x)
+    leads = target.rows.leading is not None
+    by_lead = lead_slope(target, mode) if leads else None
+    shift = mean_shift(target, mode, rng, pool)
+    cost = q**3 + 2e3 * len(target.rows.code)
+    count = int(min(_MAX_ANCHORS, max(6, _ANCHOR_FLOPS / cost))) if d else 1
+    points = [mode]
+    if d:
+        sobol = stats.qmc.Sobol(d, scramble=False).random(2 * _MAX_ANCHORS)[1:count]
+        spread = stats.norm.ppf(sobol) @ np.linalg.cholesky(cov).T
+
+        def at(step: FloatArray) -> ScalePoint | None:
+            try:
+                return scale_point(target, problem.terms, mode.theta + step, mode)
+            except EngineError:
+                return None
+
+        points += [p for p in pool.map(at, spread) if p is not None]
+    return [anchor_at(target, problem.terms, p, shift, by_lead) for p in points]
+
+
+def _explore(
+    proposal: Proposal,
+    mode: ScalePoint,
+    cov: FloatArray,
+    draws: int,
+    rng: np.random.Generator,
+    seconds: dict[str, float],
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return proposed scales, what was drawn along with each, and log weights."""
+    fold = _fold(mode, cov, proposal)
+
+    def log_density(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
+        theta, log_jacobian = fold.theta(fold.canonical(x))
+        value = weigh(proposal, theta, rng, rest) + log_jacobian
+        if not np.isfinite(value).any():
+            raise EngineError("no proposal has a finite density")
+        return value
+
+    began = perf_counter()
+    centre = fold.inverse(mode.theta)
+    slope = np.ones(len(centre))
+    slope[fold.folded] = np.tanh(centre[fold.folded])
+    cov = cov * np.outer(slope, slope)
+    mixture: Mixture
+    mixture, _ = adapt(log_density, centre, cov, fold.reflections, draws, rng, enough=_ENOUGH)
+    seconds["adapt"] = perf_counter() - began
+    began = perf_counter()
+    share = _SHARE if draws * len(proposal.target.rows.code) < _DEAR else _DEAR_SHARE
+    x, rest, _, log_weight = sample_until_good(
+        log_density, mixture, fold.canonical, len(mode.found.x), draws, rng, share
+    )
+    seconds["draw"] = perf_counter() - began
+    return fold.theta(x)[0], rest, log_weight
+
+
+def _fold(mode: ScalePoint, cov: FloatArray, proposal: Proposal) -> Fold:
+    """Fold sds as the collapsed engine does, whose first parameter (sigma) is not there."""
+    width = np.sqrt(np.diag(cov))
+    fold = choose_fold(np.append(0.0, mode.theta), np.append(0.0, width), proposal.terms)
+    return Fold(fold.folded - 1, fold.scale, fold.flips[:, 1:], fold.reflections[:, 1:])

@@ -1,0 +1,184 @@
+"""Records of a Gaussian problem, and sums over them: the only passes over rows of data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
+
+
+@dataclass(frozen=True)
+class Records:
+    """n weighted records (rows of data, or levels of the leading term) seen by the later parts.
+
+    Attributes
+    ----------
+    codes : tuple of ndarray (n,)
+        The record's level in each chain term.
+    values : tuple of ndarray (n, k_t)
+        Its covariates there.
+    sparse : csr_matrix (n, q)
+        Columns of the dense part that come from group terms (level-major).
+    x : ndarray (n, p + 1)
+        Design columns, then the response.
+    """
+
+    codes: tuple[IntArray, ...]
+    values: tuple[FloatArray, ...]
+    sparse: sparse.csr_matrix
+    x: FloatArray
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Nodes of the nested terms in elimination order.
+
+    Attributes
+    ----------
+    terms : tuple of int
+    first_node : ndarray (T + 1,)
+        Where each term's nodes begin.
+    k : ndarray (nodes,)
+    position : ndarray (nodes,)
+        The node's place in ``terms``.
+    row : ndarray (nodes,)
+        The node's first row in the chain x dense block.
+    ancestor : ndarray (nodes, T)
+        Column 0 is the node itself, column a its ancestor a terms on.
+    offset : ndarray (nodes, T)
+        Where the (node, ancestor) block starts in the flat vector.
+    n_values, n_rows : int
+    """
+
+    terms: tuple[int, ...]
+    first_node: IntArray
+    k: IntArray
+    position: IntArray
+    row: IntArray
+    ancestor: IntArray
+    offset: IntArray
+    n_values: int
+    n_rows: int
+
+    def size(self, n_dense: int) -> int:
+        """Length of the flat vector of cross-products."""
+        return self.n_values + self.n_rows * n_dense + n_dense**2
+
+
+def row_records(
+    problem: Problem, chain: Sequence[int], dense_terms: Sequence[int], centre: FloatArray
+) -> Records:
+    """The rows of a problem, their response less the fit of ``centre``."""
+    terms, n = problem.terms, len(problem.y)
+    residual = problem.y - problem.design @ centre
+    pieces = [membership(terms[i]) for i in dense_terms]
+    empty = sparse.csr_matrix((n, 0))
+    return Records(
+        codes=tuple(terms[i].codes[:, 0] for i in chain),
+        values=tuple(terms[i].columns * terms[i].weights for i in chain),
+        sparse=sparse.hstack(pieces, format="csr") if pieces else empty,
+        x=np.column_stack([problem.design, residual]),
+    )
+
+
+def slabs(terms: Sequence[GroupTerm]) -> tuple[slice, ...]:
+    """Where each term's effects are among those of all, level-major."""
+    sizes = [t.n_levels * t.columns.shape[1] for t in terms]
+    ends = np.cumsum(sizes, dtype=np.int64)
+    return tuple(slice(int(e) - s, int(e)) for s, e in zip(sizes, ends, strict=True))
+
+
+def membership(term: GroupTerm) -> sparse.csr_matrix:
+    """Return the term's (n, levels * k) design; level-major, repeated memberships add up."""
+    n, k = term.columns.shape
+    m = term.codes.shape[1]
+    columns = term.codes[:, :, None] * k + np.arange(k)
+    values = term.weights[:, :, None] * term.columns[:, None, :]
+    ptr = np.arange(0, n * m * k + 1, m * k)
+    made = sparse.csr_matrix((values.ravel(), columns.ravel(), ptr), (n, term.n_levels * k))
+    made.sum_duplicates()
+    return made
+
+
+def _indicator(codes: IntArray, values: FloatArray, n_levels: int) -> sparse.csr_matrix:
+    """Return the (n_levels, n) matrix that sums ``values`` times a record's entries by level."""
+    n = len(codes)
+    return sparse.csr_matrix((values, codes, np.arange(n + 1)), (n, n_levels)).T.tocsr()
+
+
+def contract(
+    rows: Records, term: GroupTerm, c: int, weight: FloatArray, parents: tuple[IntArray, ...]
+) -> Records:
+    """Sum rows to levels of the leading term, each row times its weight and covariate ``c``."""
+    times = weight * term.weights[:, 0] * term.columns[:, c]
+    to_level = _indicator(term.codes[:, 0], times, term.n_levels)
+    return Records(
+        codes=parents,
+        values=tuple(np.asarray(to_level @ v) for v in rows.values),
+        sparse=(to_level @ rows.sparse).tocsr(),
+        x=np.asarray(to_level @ rows.x),
+    )
+
+
+def gram_of_levels(term: GroupTerm, weight: FloatArray) -> FloatArray:
+    """Weighted cross-products (levels, k, k) of a term's own columns."""
+    k, codes = term.columns.shape[1], term.codes[:, 0]
+    times = weight * term.weights[:, 0] ** 2
+    gram = np.empty((term.n_levels, k, k))
+    for a in range(k):
+        for b in range(a, k):
+            values = times * term.columns[:, a] * term.columns[:, b]
+            gram[:, a, b] = gram[:, b, a] = np.bincount(codes, values, term.n_levels)
+    return gram
+
+
+def scaled(records: Records, weight: FloatArray) -> Records:
+    """The records, each times its weight."""
+    if np.all(weight == 1.0):
+        return records
+    return Records(
+        records.codes,
+        tuple(v * weight[:, None] for v in records.values),
+        sparse.diags_array(weight).tocsr() @ records.sparse,
+        records.x * weight[:, None],
+    )
+
+
+def take(records: Records, which: IntArray) -> Records:
+    """Some of the records."""
+    return Records(
+        tuple(c[which] for c in records.codes),
+        tuple(v[which] for v in records.values),
+        records.sparse[which],
+        records.x[which],
+    )
+
+
+def cross_products(a: Records, b: Records, chain: Chain, n_dense: int) -> FloatArray:
+    """Return the flat sum over records of ``a_i b_i'`` (chain blocks: ancestor side from b)."""
+    out = np.empty(chain.size(n_dense))
+    cross = out[chain.n_values : out.size - n_dense**2].reshape(chain.n_rows, n_dense)
+    dense = out[out.size - n_dense**2 :].reshape(n_dense, n_dense)
+    q, at = a.sparse.shape[1], 0
+    for t in range(len(chain.terms)):
+        levels = int(chain.first_node[t + 1] - chain.first_node[t])
+        k = a.values[t].shape[1]
+        row = int(chain.row[chain.first_node[t]])
+        for j in range(t, len(chain.terms)):
+            product = a.values[t][:, :, None] * b.values[j][:, None, :]
+            flat = product.reshape(len(product), -1)
+            sums = [np.bincount(a.codes[t], f, levels) for f in flat.T]
+            out[at : at + levels * len(sums)] = np.column_stack(sums).ravel()
+            at += levels * len(sums)
+        for c in range(k):
+            to_level = _indicator(a.codes[t], a.values[t][:, c], levels)
+            rows = slice(row + c, row + levels * k, k)
+            cross[rows, :q] = (to_level @ b.sparse).toarray()
+            cross[rows, q:] = to_level @ b.x
+    dense[:q, :q] = (a.sparse.T @ b.sparse).toarray()
+    dense[:q, q:] = a.sparse.T @ b.x
+    dense[q:, :q] = (b.sparse.T @ a.x).T
+    dense[q:, q:] = a.x.T @ b.x
+    return out

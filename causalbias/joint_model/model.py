@@ -1,0 +1,376 @@
+"""The joint model of people's scores and a network's distances of the same pairs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import formulae as fm
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import sparse
+
+from causalbias.agreement.counts import first_answers
+from causalbias.draws.summaries import marked
+from causalbias.errors import DataError, shown
+from causalbias.inference.diagnostics import diagnose, verdict
+from causalbias.inference.gibbs import Floats, JointData, sample_joint
+from causalbias.io.memory import check_memory
+from causalbias.models.evaluation import evaluate
+from causalbias.models.fit import rows_of
+from causalbias.models.formula.parse import building, formula_columns, one_level
+from causalbias.models.levels import canonical, find_level, levels_of, same
+from causalbias.models.sizes import check_fit_size
+from causalbias.study.frames import to_frame
+
+OUTCOMES = ("score", "distance")
+GRAMS = 4  # dense matrices, levels by levels, of a factor: the products, and their eigenvectors
+NEEDED = ("score", "answers", "within", "distance")
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Result of `joint`.
+
+    Attributes
+    ----------
+    posterior : Dataset
+        ``coefficient`` (chain, draw, term, outcome); ``sd`` (chain, draw, source, outcome) and
+        ``correlation`` (chain, draw, source) of the effects of each factor and of pairs;
+        ``noise`` (chain, draw): standard deviation of a single answer about its pair's mean.
+        Its attributes hold the failed diagnostics.
+    rows : DataFrame
+        The pairs.
+    terms : str
+        Right side of the formula.
+    shares : dict of str to float
+        Mean squared weight of a row's members by factor: 1, or a half for two that differ.
+    left_out : DataFrame
+        `reason`, `count` of pairs not used.
+    """
+
+    posterior: xr.Dataset
+    rows: pd.DataFrame
+    terms: str
+    shares: dict[str, float]
+    left_out: pd.DataFrame
+
+
+def joint_rows(study: xr.DataTree, system: str, *, question: str = "identity") -> pd.DataFrame:
+    """Pairs with a system's distance and the mean of people's answers.
+
+    Parameters
+    ----------
+    study : DataTree
+    system : str
+    question : str
+
+    Returns
+    -------
+    DataFrame
+        As `to_frame` of "machine", with `score` (mean answer), `answers` (how many) and `within`
+        (sum of their squared deviations from it); a pair without either has missing values.
+
+    Raises
+    ------
+    DataError
+        If the study has no such system, or no answers to the question about pairs.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4)
+    >>> joint_rows(study, "ResNet-34")[["score", "answers", "within"]].shape[1]
+    3
+    """
+    machine, human = to_frame(study, "machine"), to_frame(study, "human")
+    systems = machine["system"].unique().tolist()
+    if system not in systems:
+        raise DataError(f"no system {system!r}", mend=f"use one of {', '.join(systems)}")
+    asked = first_answers(human[human["question"] == question])
+    if "pair" not in asked or not asked["pair"].notna().any():
+        raise DataError(
+            f"no answers to {question!r} about pairs", mend="name a question asked about pairs"
+        )
+    of_pair = asked[asked["pair"].notna()].groupby("pair")["score"]
+    scores = pd.DataFrame(
+        {
+            "score": of_pair.mean(),
+            "answers": of_pair.size(),
+            "within": of_pair.var(ddof=0) * of_pair.size(),
+        }
+    )
+    return machine[machine["system"] == system].join(scores, on="pair").reset_index(drop=True)
+
+
+def joint(
+    rows: pd.DataFrame,
+    terms: str,
+    *,
+    groups: Mapping[str, str | Sequence[str]],
+    subset: str | None = None,
+    draws: int = 1000,
+    warmup: int = 500,
+    chains: int = 4,
+    seed: int = 0,
+) -> Joint:
+    """Model people's mean scores and a network's distances of the same pairs together.
+
+    Both outcomes have the same terms, effects of the same seeds and of the same pairs, each
+    correlated across the outcomes: what do people and the network see alike, beyond what was
+    manipulated? Scores are means of few answers; the model tells a pair's own score from the
+    noise of its answers, so that correlations are corrected for it.
+
+    Gaussian: scores of ordered categories are taken as numbers, and answers as exchangeable
+    (annotators' severities are part of the noise, as when pairs are dealt out at random).
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `joint_rows`: `score`, `answers`, `within`, `distance` and the columns used.
+    terms : str
+        Right side of a formula, without groups: ``"race*gender + step"``.
+    groups : mapping of name to column, or to the columns of both members
+        ``{"seed": "seed"}`` of genuine pairs, ``{"seed": ["seed_a", "seed_b"]}`` of impostors.
+    subset : str, optional
+        Condition that rows must meet, as in `fit`.
+    draws, warmup, chains : int
+        Of the Gibbs sampler.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    Joint
+
+    Raises
+    ------
+    DataError
+        If a column is missing, genuine and impostor pairs are pooled, no pair has both outcomes,
+        memory will not hold the model, an outcome or a variable of the terms is the same in all
+        pairs, or no pair has two answers (the noise could not be told from the pairs' differences).
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=6, levels={"pose": [-3, 0, 3]}, impostors=4)
+    >>> rows = cb.joint_rows(study, "ResNet-34")
+    >>> found = cb.joint(rows, "race", groups={"seed": "seed"}, subset="same_identity", draws=50)
+    >>> found.posterior["correlation"].dims, found.posterior["source"].values.tolist()
+    (('chain', 'draw', 'source'), ['seed', 'pair'])
+    """
+    columns = formula_columns(f"distance ~ {terms}")[1]
+    if "|" in terms or not groups:
+        raise DataError("groups stand apart from the terms", mend='give groups={"seed": "seed"}')
+    members = {k: [v] if isinstance(v, str) else list(v) for k, v in groups.items()}
+    for name in (*NEEDED, *columns, *(one for each in members.values() for one in each)):
+        if name not in rows:
+            raise DataError(f"no column {name!r}", mend=f"use one of {', '.join(rows.columns)}")
+    used, left_out = _usable(
+        rows_of(rows, subset), columns[1:], [*chain.from_iterable(members.values())]
+    )
+    check_fit_size(f"distance ~ {terms}", used, 2 * draws * chains)
+    with building(f"distance ~ {terms}", used):
+        design = fm.design_matrices(f"distance ~ {terms}", used, "error").common
+    matrices = {name: _membership(used, one) for name, one in members.items()}
+    for name, one in matrices.items():
+        check_memory(
+            GRAMS * float(one.shape[1] + design.design_matrix.shape[1]) ** 2,
+            f"products of {one.shape[1]:,} levels of {name!r} with each other",
+            "merge levels, or model a part of the rows with subset=",
+        )
+    unit = used[list(OUTCOMES)].to_numpy(float).std(axis=0)  # or 1e-8 loses a matrix its digits
+    data = JointData(
+        mean=used["score"].to_numpy(float) / unit[0],
+        count=used["answers"].to_numpy(float),
+        within=float(used["within"].sum()) / unit[0] ** 2,
+        distance=used["distance"].to_numpy(float) / unit[1],
+        design=np.asarray(design.design_matrix, float),
+        members=list(matrices.values()),
+        scale=np.full(2, 2.5),
+    )
+    found = [
+        sample_joint(data, draws=draws, warmup=warmup, rng=rng)
+        for rng in np.random.default_rng(seed).spawn(chains)
+    ]
+    every = {name: np.stack([one[name] for one in found]) for name in found[0]}
+    every["coefficient"] *= unit
+    every["covariance"] *= np.outer(unit, unit)
+    every["noise"] *= unit[0]
+    labels = [label for term in design.terms.values() for label in _labels(term)]
+    posterior = _posterior(every, labels, [*members, "pair"])
+    shares = {name: float(one.multiply(one).sum(axis=1).mean()) for name, one in matrices.items()}
+    return Joint(posterior, used, terms, shares, left_out)
+
+
+def conditional_bias(found: Joint, variable: str, *, reference: object = None) -> xr.Dataset:
+    """Effect on the distance among pairs that people find equally alike.
+
+    Differential item functioning: the part of a group's distances that its pairs' human-perceived
+    likeness does not account for. It is the effect on the distance less that on the score times
+    the slope of distance on score among pairs of one cell, seeds' and pairs' own parts together.
+    The score is the latent one, so that noise in answers does not flatten the slope, as it would
+    in a regression on mean scores, which then finds bias where there is none.
+
+    Parameters
+    ----------
+    found : Joint
+    variable : str
+        A column of the terms.
+    reference : optional
+        By default the lowest level.
+
+    Returns
+    -------
+    Dataset
+        ``conditional`` (chain, draw, variable), in units of distance; ``on_distance`` and
+        ``on_score``, the effects; ``slope`` (chain, draw), of distance on score.
+
+    Raises
+    ------
+    DataError
+        If the variable is not among the terms, or has no such level.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=6, levels={"pose": [-3, 0, 3]}, impostors=4)
+    >>> rows = cb.joint_rows(study, "ResNet-34")
+    >>> found = cb.joint(rows, "race", groups={"seed": "seed"}, subset="same_identity", draws=50)
+    >>> cb.conditional_bias(found, "race")["conditional"].sizes["race"]
+    2
+    """
+    columns = formula_columns(f"distance ~ {found.terms}")[1][1:]
+    if variable not in columns:
+        raise DataError(
+            f"{variable!r} is not among the terms", mend=f"use one of {', '.join(columns)}"
+        )
+    levels = levels_of(found.rows[variable])
+    base = levels[0] if reference is None else find_level(levels, reference)
+    if base is None:
+        raise DataError(
+            f"{shown(reference)} is not a level of {variable!r}",
+            mend=f"use one of {', '.join(map(str, levels))}",
+        )
+    design = fm.design_matrices(f"distance ~ {found.terms}", found.rows, "error").common
+    mean = {
+        level: evaluate(
+            design, found.rows.assign(**{variable: same(found.rows[variable], level)})
+        ).mean(axis=0)
+        for level in levels
+    }
+    others = [level for level in levels if level != base]
+    contrast = xr.DataArray(
+        np.array([mean[level] - mean[base] for level in others]),
+        dims=(variable, "term"),
+        coords={variable: others, "term": found.posterior["term"]},
+    )
+    effect = (found.posterior["coefficient"] * contrast).sum("term")
+    slope = slope_on_score(found)
+    both = {name: effect.sel(outcome=name, drop=True) for name in OUTCOMES}
+    conditional = both["distance"] - slope * both["score"]
+    dims = ("chain", "draw", variable)
+    bias = xr.Dataset(
+        {
+            "conditional": conditional.transpose(*dims),
+            "on_distance": both["distance"].transpose(*dims),
+            "on_score": both["score"].transpose(*dims),
+            "slope": slope,
+            "n": len(found.rows),
+        },
+        attrs=found.posterior.attrs
+        | {
+            "estimand": f"effect of {variable} against {base} on the distance at equal score",
+            "outcome": "distance",
+            "scale": "response",
+            "population": "new",
+            "reference": str(base),
+            "contrast": variable,
+        },
+    )
+    return marked(bias, found.posterior)
+
+
+def slope_on_score(found: Joint) -> xr.DataArray:
+    """Slope (chain, draw) of distance on latent score among new pairs of one cell."""
+    sd, shares = found.posterior["sd"], found.shares | {"pair": 1.0}
+    weights = [shares[name] for name in sd["source"].values]
+    weight = xr.DataArray(weights, dims="source", coords={"source": sd["source"]})
+    score, distance = (sd.sel(outcome=name, drop=True) for name in OUTCOMES)
+    slope = found.posterior["correlation"] * distance / score
+    return slope.weighted(weight * score * score).mean("source")
+
+
+def _usable(
+    rows: pd.DataFrame, terms: list[str], members: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    columns = [*terms, *members]
+    reasons = {
+        "no distance": rows["distance"].isna(),
+        "no answers": rows["score"].isna(),
+        "a column is missing": rows[columns].isna().any(axis=1),
+    }
+    kept, counts = pd.Series(True, index=rows.index), {}
+    for reason, applies in reasons.items():
+        counts[reason] = int((kept & applies).sum())
+        kept &= ~applies
+    used = rows[kept].reset_index(drop=True)
+    if used.empty:
+        raise DataError("no pair has distance, answers and all columns", mend="check the subset")
+    if "same_identity" in used and used["same_identity"].nunique() > 1:
+        raise DataError(
+            "genuine and impostor pairs would be pooled", mend="give subset='same_identity'"
+        )
+    if used["answers"].max() < 2:
+        raise DataError("no pair has two answers", mend="ask two people or more about some pairs")
+    for name in OUTCOMES:
+        if used[name].nunique() < 2:
+            raise DataError(
+                f"every {name} is {used[name].iloc[0]:g}, so nothing can be estimated",
+                mend="check the column, the subset and the system",
+                column=name,
+            )
+    for name in columns:
+        if used[name].nunique() < 2 and name in terms:
+            raise one_level(name, used)
+        used[name] = canonical(used[name])
+    table = pd.DataFrame({"reason": list(counts), "count": list(counts.values())})
+    return used, table[table["count"] > 0].reset_index(drop=True)
+
+
+def _membership(rows: pd.DataFrame, columns: list[str]) -> sparse.csr_matrix:
+    """Weights (rows, levels): each member's share of its row."""
+    levels, codes = np.unique(rows[columns].astype(str).to_numpy(dtype=str), return_inverse=True)
+    codes = codes.reshape(len(rows), len(columns))
+    at = np.repeat(np.arange(len(rows)), len(columns))
+    weights = np.full(codes.size, 1 / len(columns))
+    return sparse.csr_matrix((weights, (at, codes.ravel())), shape=(len(rows), len(levels)))
+
+
+def _labels(term: Any) -> list[str]:
+    return ["Intercept"] if term.kind == "intercept" else list(map(str, term.labels))
+
+
+def _posterior(every: dict[str, Floats], terms: list[str], sources: list[str]) -> xr.Dataset:
+    covariance = every["covariance"]
+    sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    sample = ("chain", "draw")
+    found = xr.Dataset(
+        {
+            "coefficient": ((*sample, "term", "outcome"), every["coefficient"]),
+            "sd": ((*sample, "source", "outcome"), sd),
+            "correlation": ((*sample, "source"), covariance[..., 0, 1] / sd.prod(axis=-1)),
+            "noise": (sample, every["noise"]),
+        },
+        coords={
+            "chain": np.arange(sd.shape[0]),
+            "draw": np.arange(sd.shape[1]),
+            "term": terms,
+            "source": sources,
+            "outcome": list(OUTCOMES),
+        },
+    )
+    told = xr.Dataset(attrs={"failures": json.dumps(verdict(diagnose(found)))})
+    return marked(found, told)

@@ -1,0 +1,1 @@
+"""Checks of manipulations, as ``cb.checks``: dose, leaks, identity, quality, duplicates."""

@@ -1,0 +1,71 @@
+"""How large a leak of one manipulation into another attribute would overturn a claim."""
+
+import xarray as xr
+
+from causalbias.draws.summaries import SAMPLE, marked
+from causalbias.errors import DataError
+
+STEPS = 60  # of bisection: to double precision
+
+
+def leak_to_overturn(
+    effect: xr.DataArray, slope: xr.DataArray, *, prob: float = 0.95
+) -> xr.Dataset:
+    """The least leak into another attribute that would explain an effect away.
+
+    A manipulation of A that also moves B by `leak` units has, of its own, only the effect less
+    ``leak * slope``, slope being what B does to the outcome per unit. The leak is a property of
+    the faces, to be set beside a manipulation check: how far people saw B move.
+
+    Parameters
+    ----------
+    effect : DataArray
+        Draws of A's effect, dims (chain, draw, ...).
+    slope : DataArray
+        Draws of B's effect per unit, of the same fit; dims (chain, draw, ...).
+    prob : float, default 0.95
+        Probability of the intervals.
+
+    Returns
+    -------
+    Dataset
+        ``leak`` (chain, draw, ...): the leak, in units of B, that is the whole effect; and
+        ``to_zero``: its median; ``to_doubt``: the leak of least size at which the interval of
+        what remains holds zero; 0 where it does without any leak, NaN where none does up to ten
+        times `to_zero` (a slope too uncertain to explain anything).
+
+    Raises
+    ------
+    DataError
+        If a slope is zero in every draw.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> draws = lambda mean: xr.DataArray(rng.normal(mean, 0.1, (4, 500)), dims=SAMPLE)
+    >>> found = leak_to_overturn(draws(2.0), draws(1.0))
+    >>> bool(1.5 < found["to_doubt"] < found["to_zero"] < 2.1)
+    True
+    """
+    if bool((abs(slope).max(SAMPLE) == 0).any()):
+        raise DataError("a slope is zero in every draw", mend="that attribute explains nothing")
+    ratio = effect / slope
+    middle = ratio.median(SAMPLE)
+
+    def doubtful(leak: xr.DataArray) -> xr.DataArray:
+        left = effect - leak * slope
+        ends = left.quantile([(1 - prob) / 2, (1 + prob) / 2], dim=SAMPLE)
+        return (ends.isel(quantile=0, drop=True) <= 0) & (ends.isel(quantile=1, drop=True) >= 0)
+
+    low, high = xr.zeros_like(middle), middle.copy()
+    for factor in (1.5, 2.0, 3.0, 5.0, 10.0):
+        high = xr.where(doubtful(high), high, factor * middle)
+    reached = doubtful(high)
+    for _ in range(STEPS):
+        half = (low + high) / 2
+        there = doubtful(half)
+        low, high = xr.where(there, low, half), xr.where(there, half, high)
+    least = xr.where(doubtful(xr.zeros_like(middle)), 0.0, high.where(reached))
+    found = xr.Dataset({"leak": ratio, "to_zero": middle, "to_doubt": least})
+    return marked(found, effect, slope)

@@ -1,0 +1,248 @@
+"""Tables of manipulation checks: did the attribute move, did others, was identity kept."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from causalbias.agreement.counts import first_answers
+from causalbias.datasets.causalface.layout import PAIR_QUESTION
+from causalbias.error_rates.matching import matches
+from causalbias.errors import DataError
+from causalbias.manipulation_checks.moves import is_own, moved_faces, moved_pairs, references
+from causalbias.recognition.distances import rate_interval
+from causalbias.study.frames import to_frame
+from causalbias.study.tables import check_columns, check_known
+from causalbias.study.tree import factors_of
+
+UNITS = ["attribute", "level", "question"]
+
+
+def dose(
+    study: xr.DataTree, scores: pd.DataFrame | None = None, *, prob: float = 0.95
+) -> pd.DataFrame:
+    """Did the intended attribute move: its perceived change at every level.
+
+    Parameters
+    ----------
+    study : DataTree
+        With judgements of faces or of cells of the design. Its factors are attribute and level (one
+        attribute moved at a time), or crossed: each factor of numbers is then an attribute with its
+        values as levels, and one of words an attribute a level ("race[black]"), at 1 beside the
+        first level at 0; faces are compared that agree in all else.
+    scores : DataFrame, optional
+        `stimulus`, `question`, `score`: from any classifier, in place of the judgements.
+    prob : float, default 0.95
+
+    Returns
+    -------
+    DataFrame
+        `attribute`, `level`, `question` (of the attribute's own name, a crossed factor's or its
+        level's, or "expression" for smiling),
+        `estimate`: mean change of the score from the reference level, in points of the question's
+        scale, with a t interval `lower`, `upper` over `n` units, which are seeds (`over`) or, where
+        judgements are of cells, annotators.
+
+    Raises
+    ------
+    DataError
+        If no attribute has a question of its own.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> cb.checks.dose(cb.demo_study())["n"].unique().tolist()
+    [40]
+    """
+    seen, over = _seen(study, scores)
+    pairs = zip(seen["attribute"], seen["question"], strict=True)
+    own = seen[[is_own(attribute, question) for attribute, question in pairs]]
+    if own.empty:
+        raise DataError(
+            f"no question about {', '.join(map(str, seen['attribute'].unique()))}",
+            mend="ask for the manipulated attributes, or give a classifier's scores",
+        )
+    own = _changes(own, references(study))
+    rows = []
+    for key, part in own.groupby(UNITS):
+        change = part.groupby("unit")["change"].mean()
+        rows.append((*key, *_t_interval(change, prob), len(change), over))
+    columns = [*UNITS, "estimate", "lower", "upper", "n", "over"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def leaks(
+    study: xr.DataTree, scores: pd.DataFrame | None = None, *, prob: float = 0.95
+) -> pd.DataFrame:
+    """Leak matrix: what each manipulation changes of every perceived attribute.
+
+    Within each face (seed and group) the score is regressed on the level; slopes are averaged over
+    groups, then over seeds.
+
+    Parameters
+    ----------
+    study, scores, prob
+        As in `dose`.
+
+    Returns
+    -------
+    DataFrame
+        `attribute` (manipulated), `question` (perceived), `own` (whether it is the attribute's
+        own), `estimate`: change of the score from the lowest to the highest level, in points of
+        the question's scale, with a t interval `lower`, `upper` over `n` units (`over`: seeds or
+        annotators); `clear`: whether the interval excludes zero. Intervals are one by one: of 20
+        without a leak, one is clear by chance.
+
+    Raises
+    ------
+    DataError
+        If the study manipulates nothing, or has nothing to check with.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=8, levels={"age": [0.8, 2.6, 4.4]}, impostors=2, rng=1)
+    >>> found = cb.checks.leaks(study)
+    >>> found[found["own"]]["clear"].tolist()
+    [True]
+    """
+    seen, over = _seen(study, scores)
+    rows = []
+    for (attribute, question), part in seen.groupby(["attribute", "question"]):
+        levels = part["level"]
+        centred = levels - levels.groupby(part["face"]).transform("mean")
+        inside = centred.pow(2).groupby(part["face"]).sum()
+        slope = (centred * part["score"]).groupby(part["face"]).sum() / inside.where(inside > 0)
+        unit = part.groupby("face")["unit"].first()
+        attribute, question = str(attribute), str(question)
+        mean = slope.dropna().groupby(unit).mean() * (levels.max() - levels.min())
+        if len(mean):
+            own = is_own(attribute, question)
+            rows.append((attribute, question, own, *_t_interval(mean, prob), len(mean), over))
+    columns = ["attribute", "question", "own", "estimate", "lower", "upper", "n", "over"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(clear=(table["lower"] > 0) | (table["upper"] < 0))
+
+
+def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
+    """Was identity kept: how far each face is from its unchanged self.
+
+    Parameters
+    ----------
+    study : DataTree
+        With factors as in `dose`, and distances or answers on identity.
+    prob : float, default 0.95
+
+    Returns
+    -------
+    DataFrame
+        `measure` (a system, or "HCIC"), `attribute`, `level`, `estimate`: mean distance, or mean
+        human confidence that the two are one person, with a t interval over `n` seeds. `beyond`
+        with its interval: the share of pairs beyond the system's threshold (missing for HCIC
+        and without one).
+
+    Raises
+    ------
+    DataError
+        If there are no pairs of a face with its unchanged self, or nothing measured on them.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> cb.checks.identity_kept(cb.demo_study())["measure"].unique().tolist()
+    ['simulated net']
+    """
+    parts = []
+    if "machine" in study.children:
+        machine = to_frame(study, "machine").query("status == 'ok'")
+        machine = machine.rename(columns={"system": "measure", "distance": "value"})
+        parts.append(moved_pairs(machine, study))
+    if "human" in study.children and "pairs" in study.children and _asked(study, PAIR_QUESTION):
+        human = to_frame(study, "human")
+        answers = first_answers(human[human["question"] == PAIR_QUESTION])
+        mean = answers.groupby("pair")["score"].mean().rename("value")
+        pairs = to_frame(study, "pairs").set_index("pair")
+        human = pairs.join(mean, how="inner").assign(measure="HCIC")
+        parts.append(moved_pairs(human.reset_index(), study))
+    if not parts or not sum(len(part) for part in parts):
+        raise DataError(
+            "nothing measured on pairs of a face with its unchanged self",
+            mend="embed the faces (with_distances), or ask whether two faces show one person",
+        )
+    identity = str(study.attrs["identity"])
+    rows = []
+    for key, part in pd.concat(parts).groupby(["measure", "attribute", "moved_to"]):
+        mean = part.groupby(identity)["value"].mean()
+        known = "threshold" in part and part["threshold"].notna().all()
+        beyond = (
+            ~matches(part["value"].to_numpy(float), part["threshold"].to_numpy(float))
+            if known
+            else np.empty(0, bool)
+        )
+        rate = (
+            (beyond.mean(), *rate_interval(beyond, part[identity].to_numpy(), prob))
+            if known
+            else (np.nan,) * 3
+        )
+        rows.append((*key, *_t_interval(mean, prob), len(mean), *rate))
+    columns = ["measure", "attribute", "level", "estimate", "lower", "upper", "n"]
+    return pd.DataFrame(rows, columns=[*columns, "beyond", "beyond_lower", "beyond_upper"])
+
+
+def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame, str]:
+    """Mean score by unit, face, attribute, level and question; and what the units are."""
+    factors = factors_of(study)
+    if "stimuli" not in study.children:
+        raise DataError("no faces in the study", mend="give the stimuli to make_study")
+    identity = str(study.attrs["identity"])
+    if scores is None:
+        if "human" not in study.children:
+            raise DataError("no judgements", mend="ask people, or give a classifier's scores")
+        frame = to_frame(study, "human")
+        if "stimulus" in frame:
+            frame = first_answers(frame[frame["stimulus"].notna()])
+    else:
+        check_columns(scores, ["stimulus", "question", "score"], file="scores")
+        faces = to_frame(study, "stimuli").set_index("stimulus")
+        check_known(
+            scores["stimulus"], faces.index, what="stimulus", file="scores", column="stimulus"
+        )
+        frame = scores[["stimulus", "question", "score"]].join(faces[factors], on="stimulus")
+    told = {"attribute", "level"} & set(factors) <= set(frame)
+    if frame.empty or not told or ("pair" in frame and "stimulus" not in frame):
+        raise DataError("no judgements of single faces", mend="ask about faces, not pairs alone")
+    by_face = "stimulus" in frame
+    # Judgements of cells of the design are compared within annotators, over all their faces.
+    within = [] if by_face else ["annotator"]
+    factors = [name for name in factors if by_face or (name in frame and name != identity)]
+    check_columns(frame, [*within, *factors, "question", "score"], file="/human")
+    mean = frame.groupby([*within, *factors, "question"])["score"].mean().reset_index()
+    unit = identity if by_face else "annotator"
+    mean = moved_faces(mean, study, within).assign(unit=lambda rows: rows[unit])
+    return mean, "seeds" if by_face else "annotators"
+
+
+def _changes(seen: pd.DataFrame, origins: Mapping[str, float]) -> pd.DataFrame:
+    """Rows off the reference level, with their `change` from the same face at it."""
+    origin = seen.groupby("attribute")["level"].transform("min")
+    origin = seen["attribute"].map(dict(origins)).astype(float).fillna(origin)
+    key = ["face", "attribute", "question"]
+    rest = seen[seen["level"] == origin].set_index(key)["score"]
+    base = rest.reindex(pd.MultiIndex.from_frame(seen[key])).to_numpy()
+    moved = seen.assign(change=seen["score"] - base)
+    return moved[(seen["level"] != origin) & moved["change"].notna()]
+
+
+def _asked(study: xr.DataTree, question: str) -> bool:
+    return question in study["questions"]["question"].to_numpy()
+
+
+def _t_interval(values: pd.Series, prob: float) -> tuple[float, float, float]:
+    """Mean with its t interval; unbounded from a single value."""
+    mean, n = float(values.mean()), len(values)
+    if n < 2:
+        return mean, -np.inf, np.inf
+    half = float(stats.t.ppf((1 + prob) / 2, n - 1) * values.std() / np.sqrt(n))
+    return mean, mean - half, mean + half

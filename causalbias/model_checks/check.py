@@ -1,0 +1,219 @@
+"""`check`: is this fit fit for use, and if not, what to do about it."""
+
+import json
+import math
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.arguments import need_fit, number_in
+from causalbias.errors import DataError
+from causalbias.inference.diagnostics import MIN_ESS, Limit, limits
+from causalbias.model_checks.missing import missing_by_cell
+from causalbias.model_checks.prior_conflict import prior_conflicts
+from causalbias.model_checks.replicates import few_levels, predictive_checks
+from causalbias.models.group_design import group_designs
+from causalbias.models.result import frame_of, spec_of
+
+LEVEL = 0.01
+COLUMNS = ["check", "of", "value", "low", "high", "p", "verdict", "mend"]
+
+
+class Checks(pd.DataFrame):
+    """A DataFrame that prints as a list of verdicts; in all else a plain DataFrame."""
+
+    def __repr__(self) -> str:
+        return describe_checks(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(describe_checks(self))}</pre>"
+
+
+def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) -> Checks:
+    """Check a fit's draws, the data that it would make, its priors; say how to mend what fails.
+
+    Sampling: R-hat, effective sizes, divergences, Pareto k and effective size of importance
+    weights. Model: replicates of the data, drawn from the fit, beside the data in category shares
+    or means by group (columns of few levels, single and in twos), tails at a threshold, spread of
+    residuals by group and between levels of grouping factors, skewness and kurtosis of residuals
+    and of the effects of levels. Priors: how far in a prior's tail its parameter's estimate lies.
+    Rows missing from a design that crosses the levels of a grouping factor with other columns:
+    whether some cells lost more of them than chance would take. That proves no fault, but should
+    be looked at: no model sees whether rows were lost for what they would have said.
+
+    A fit whose model is right fails a check of model or prior with probability of at most 0.02
+    each, and 0.01 as a rule (Meng 1994). What was measured is in docs/calibration.md.
+
+    Parameters
+    ----------
+    fit : Fit
+    threshold : float, optional
+        Operating threshold of the response near which tails are compared; by default the
+        response's 1, 5, 95 and 99% quantiles.
+    seed : int
+        Seed of the replicates.
+
+    Returns
+    -------
+    DataFrame
+        One row a check: `check`, `of` (the worst quantity), its `value`, the range `low` to `high`
+        of what passes (of replicates, the middle 99%), `p` (of all quantities of that check
+        together), `verdict` ("ok", "look", "fail", "not run") and `mend`. Its
+        ``attrs["verdict"]`` is "pass", "fail", or "incomplete" with the number of checks that
+        could not run and why, if none failed.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
+    >>> cb.check(fit).attrs["verdict"]
+    'pass'
+    """
+    need_fit(fit)
+    if threshold is not None:
+        threshold = number_in(threshold, "threshold")
+    rows = _sampling(fit)
+    try:
+        rows += [
+            (name, what, one.value, one.low, one.high, one.p, _word(one.p < LEVEL), mend)
+            for name, what, mend, one in predictive_checks(fit, threshold=threshold, seed=seed)
+        ]
+    except DataError as error:
+        rows.append(_not_run("replicates", error))
+    try:
+        rows.append(_priors(fit, seed))
+    except DataError as error:
+        rows.append(_not_run("priors", error))
+    rows += _missing(fit, seed)
+    found = Checks(rows, columns=COLUMNS)
+    found.loc[found["verdict"] == "ok", "mend"] = ""
+    words = set(found["verdict"])
+    found.attrs["verdict"] = "fail" if "fail" in words else incomplete(found) or "pass"
+    return found
+
+
+def incomplete(checks: pd.DataFrame) -> str:
+    """How many checks could not run, and why; "" where all did."""
+    lost = checks[checks["verdict"] == "not run"]
+    if lost.empty:
+        return ""
+    why = "; ".join(f"{one.check}: {one.of}" for one in lost.itertuples())
+    return f"incomplete: {len(lost)} of {len(checks)} checks could not run ({why})"
+
+
+def _word(bad: bool) -> str:
+    return "fail" if bad else "ok"
+
+
+Row = tuple[str, str, float, float, float, float, str, str]
+
+
+def _not_run(name: str, error: DataError) -> Row:
+    return (name, error.problem, *(math.nan,) * 4, "not run", error.mend)
+
+
+def _sampling(fit: xr.DataTree) -> list[Row]:
+    """What the diagnostics say, with limits."""
+    draws, tune = json.loads(fit.attrs["sampling"])[1:3]
+    found = limits(*(fit.children[name].to_dataset() for name in ("diagnostics", "sample_stats")))
+    return [
+        (
+            one.check,
+            one.of,
+            one.value,
+            one.low,
+            one.high,
+            math.nan,
+            _word(not one.passes),
+            _longer(one, draws, tune),
+        )
+        for one in found
+    ]
+
+
+def _longer(one: Limit, draws: int, tune: int) -> str:
+    """The mend of a limit that is not kept."""
+    needed = min(draws * MIN_ESS / one.value if one.value > 0 else math.inf, 10 * draws)
+    more = f"draws={math.ceil(needed / 500) * 500 + 500}"
+    return {
+        "R-hat": f"run longer: tune={2 * tune}, draws={2 * draws}; if it stays, the data do not "
+        "tell parameters apart: leave a term out or narrow its prior",
+        "divergences": "narrow the priors of the sds of group terms, leave out one with few "
+        f"levels, or tune={2 * tune}",
+        "Pareto k": "method='nuts'",
+        "weights' ESS": f"{more}, or method='nuts'",
+    }.get(one.check, more)
+
+
+def _priors(fit: xr.DataTree, seed: int) -> Row:
+    """The parameter farthest out in its prior, p for all of them (Bonferroni)."""
+    found = prior_conflicts(fit, seed=seed)
+    name, seen, expected, p = min(found, key=lambda one: one[3])
+    p = min(1.0, p * len(found))
+    mend = (
+        f"the data put it far out in its prior (centre {expected:.3g}): check the units, or widen "
+        "the prior in priors="
+    )
+    return ("priors", name, seen, math.nan, math.nan, p, _word(p < LEVEL), mend)
+
+
+def _missing(fit: xr.DataTree, seed: int) -> list[Row]:
+    """For each grouping factor of one column, which cell of the other columns lost most rows."""
+    rng, formula, frame = np.random.default_rng(seed), spec_of(fit).formula, frame_of(fit)
+    designs, found = group_designs(formula, frame), []
+    columns = few_levels(formula, frame, designs)
+    units = {one.members[0] for one in designs if len(one.members) == 1}
+    for unit in sorted(names[0] for names in units if len(names) == 1):
+        lost = missing_by_cell(frame, unit, [name for name in columns if name != unit], rng)
+        if lost is not None:
+            cell, one = lost
+            mend = (
+                f"an effect on {cell} holds if its missing rows are like those there: find out "
+                "why they are missing, and compare with a fit without that cell"
+            )
+            word = "look" if one.p < LEVEL else "ok"
+            label = f"share of {unit}'s rows missing, {cell}"
+            found.append(("missing rows", label, one.value, one.low, one.high, one.p, word, mend))
+    return found
+
+
+def describe_checks(checks: pd.DataFrame) -> str:
+    """The verdicts as text, failures with their mends."""
+    if "verdict" not in checks:
+        return pd.DataFrame(checks).to_string()
+    bad, look = (int((checks["verdict"] == word).sum()) for word in ("fail", "look"))
+    first = f"FAIL: {bad} of {len(checks)} checks. Do not report this fit before they are mended."
+    if not bad:
+        first = incomplete(checks) or f"pass: {len(checks)} checks"
+        first += f", {look} to look at" if look else ""
+    lines = [first]
+    if bad and (lost := incomplete(checks)):
+        lines.append(lost)
+    row: Any
+    for row in checks.itertuples():
+        shown = {"ok": "ok  ", "fail": "FAIL", "look": "look"}.get(row.verdict, "not run")
+        lines.append(f"  {shown} {row.check:<22} {_told(row)}")
+        if row.mend:
+            lines.append(f"       mend: {row.mend}")
+    return "\n".join(lines)
+
+
+def _told(row: Any) -> str:
+    """One check in words: what, its value, what would pass, p."""
+    of, value, low, high, p = row.of, row.value, row.low, row.high, row.p
+    if math.isnan(value):
+        return str(of)
+    text = f"{of}: {value:.4g}"
+    if not math.isnan(p):
+        of_chance = "chance" if row.check == "missing rows" else "replicates"
+        beside = "" if math.isnan(low) else f"{of_chance} {low:.3g} to {high:.3g}, "
+        return f"{text} ({beside}p {p:.3f} for all such quantities)"
+    if math.isinf(low):
+        return f"{text} (at most {high:g})"
+    return f"{text} (at least {low:g})" if math.isinf(high) else f"{text} (must be {high:g})"

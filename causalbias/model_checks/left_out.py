@@ -1,0 +1,153 @@
+"""What the data of each seed add to the likelihood, its own effects integrated out."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from arviz_stats.base import array_stats
+from scipy import sparse
+
+from causalbias.errors import DataError
+from causalbias.estimands.predictor import (
+    centred_covariance,
+    coefficients_of,
+    design_of,
+)
+from causalbias.estimands.scales import Floats, latent_sd
+from causalbias.models.group_design import GroupDesign, group_designs, level_matrix
+from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.models.specification import row_counts, row_precisions
+
+MIN_DRAWS = 100
+MAX_EFFECTS = 60  # of one level left out: its dense matrices, one a draw
+
+
+def left_out_weights(fit: xr.DataTree, column: str) -> tuple[Floats, Floats]:
+    """Log importance weights of the draws for the posterior without each level of a column.
+
+    One over the likelihood of the level's rows given coefficients and standard deviations, all
+    its own effects integrated out (leave-one-cluster-out, Merkle, Furr and Rabe-Hesketh 2019,
+    Psychometrika 84), Pareto-smoothed. Unlike weights given the effects these are even, since an
+    effect that is left out has no say.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gaussian.
+    column : str
+        A column in whose levels all grouping factors are nested.
+
+    Returns
+    -------
+    log_weights : ndarray (levels, draws)
+        In the order of the levels' text, normalised.
+    pareto_k : ndarray (levels,)
+
+    Raises
+    ------
+    DataError
+        If the fit is not Gaussian, or levels share effects, so that one cannot be left out alone,
+        or there are too few draws.
+    """
+    likelihoods = log_likelihoods(fit, column)
+    check_tail(likelihoods.shape[1])
+    weights, shape = array_stats.psislw(likelihoods)  # it turns the sign itself
+    return np.asarray(weights), np.asarray(shape)
+
+
+def check_tail(draws: int) -> None:
+    """Refuse draws so few that their weights have no tail to smooth."""
+    if draws < MIN_DRAWS:
+        raise DataError(f"{draws} draws", mend=f"fit with {MIN_DRAWS} or more")
+
+
+def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
+    """Log likelihood (levels, draws) of each level's rows, its effects integrated out.
+
+    Raises
+    ------
+    DataError
+        As `left_out_weights`.
+    """
+    spec, frame, model = spec_of(fit), frame_of(fit), model_of(fit)
+    if spec.family != "gaussian":
+        raise DataError(f"a {spec.family} model", mend="fit it again without each level")
+    designs = group_designs(spec.formula, frame)
+    labels = frame[column].astype(str).to_numpy(dtype=str)
+    for one in designs:
+        _check_nested(one, labels, frame, column)
+    posterior = fit.children["posterior"].to_dataset()
+    beta, sigma = coefficients_of(model, posterior), latent_sd(fit, model)
+    outcome, design = np.asarray(model.response_term.data, float), design_of(model, frame)
+    counts, precision = row_counts(spec, frame), row_precisions(spec, frame)
+    precision = np.ones(len(frame)) if precision is None else precision
+    matrices, covariances = [], []
+    for one in designs:
+        basis, covariance = centred_covariance(one, frame, posterior)
+        columns = one.columns(frame) @ basis
+        matrices.append(level_matrix(columns, one.codes(frame), len(one.levels)).tocsr())
+        covariances.append(covariance)
+    found = []
+    for level in np.unique(labels):
+        at = np.flatnonzero(labels == level)
+        z, root = _effects(matrices, covariances, at)
+        if z.shape[1] > MAX_EFFECTS:
+            raise DataError(
+                f"{level} has {z.shape[1]} effects of its own", mend="fit again without each level"
+            )
+        residual = outcome[at] - beta @ design[at].T
+        found.append(_log_likelihood(residual, z, root, sigma, counts[at], precision[at]))
+    return np.stack(found)
+
+
+def _check_nested(one: GroupDesign, labels: np.ndarray, frame: pd.DataFrame, column: str) -> None:
+    codes = one.codes(frame)
+    pairs = np.unique(
+        np.column_stack([np.unique(labels, return_inverse=True)[1], codes[:, 0]]), axis=0
+    )
+    if codes.shape[1] > 1 or len(np.unique(pairs[:, 1])) < len(pairs):
+        raise DataError(
+            f"levels of {column!r} share effects of {one.factor!r}",
+            mend="fit again without each level",
+        )
+
+
+def _effects(
+    matrices: list[sparse.csr_matrix], covariances: list[Floats], at: np.ndarray
+) -> tuple[Floats, Floats]:
+    """Design (rows, q) of one level's effects, and a root (draws, q, q) of their covariance."""
+    blocks, roots = [np.empty((len(at), 0))], []
+    for matrix, covariance in zip(matrices, covariances, strict=True):
+        own, k = matrix[at], covariance.shape[-1]
+        levels = np.unique(own.indices // k)
+        blocks.append(own[:, (levels[:, None] * k + np.arange(k)).ravel()].toarray())
+        # A covariance that a draw has at the edge is singular: a jitter far below its size.
+        size = np.trace(covariance, axis1=1, axis2=2)[:, None, None]
+        root = np.linalg.cholesky(covariance + 1e-12 * (size + 1e-300) * np.eye(k))
+        roots += [root] * len(levels)
+    q = sum(one.shape[-1] for one in roots)
+    whole = np.zeros((len(covariances[0]) if covariances else 1, q, q))
+    start = 0
+    for root in roots:
+        end = start + root.shape[-1]
+        whole[:, start:end, start:end] = root
+        start = end
+    return np.hstack(blocks), whole
+
+
+def _log_likelihood(
+    residual: Floats, z: Floats, root: Floats, sigma: Floats, counts: Floats, precision: Floats
+) -> Floats:
+    """Log density (draws,) of residuals (draws, rows) with variance sigma^2 / w + Z L L' Z'."""
+    weight = counts * precision
+    own = np.einsum("dn,n,dn->d", residual, weight, residual)
+    constant = counts @ np.log(precision) - counts.sum() * np.log(2 * np.pi)
+    total = constant - 2 * counts.sum() * np.log(sigma) - own / sigma**2
+    if z.shape[1]:
+        gram = z.T @ (weight[:, None] * z)
+        inner = np.swapaxes(root, 1, 2) @ gram @ root / np.square(sigma)[:, None, None]
+        right = np.einsum("dji,dj->di", root, (residual * weight) @ z)
+        whole = np.eye(z.shape[1]) + inner
+        solved = np.linalg.solve(whole, right[..., None])[..., 0]
+        total += np.einsum("di,di->d", right, solved) / sigma**4
+        total -= np.linalg.slogdet(whole)[1]
+    return np.asarray(total / 2)

@@ -1,0 +1,365 @@
+"""Posterior predictive checks on what matters here: shares, spreads, tails, shape, groups."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.estimands.predictive import Parts, category_chances, new_observations
+from causalbias.inference.problem import FloatArray
+from causalbias.model_checks.residuals import residuals_of
+from causalbias.model_checks.statistics import (
+    Comparison,
+    averages,
+    compare,
+    levels_in_twos,
+    skew_and_kurtosis,
+    spread_of_means,
+)
+from causalbias.models.formula.group_terms import common_formula
+from causalbias.models.formula.parse import formula_columns
+from causalbias.models.group_design import GroupDesign, group_designs
+from causalbias.models.response import response_of
+from causalbias.models.result import frame_of, spec_of, with_effects
+
+DRAWS, MIN_DRAWS = 500, 200  # 1 / 201 is below the level of `check`
+HELD = 2**23  # draws x rows (x categories) at once
+MAX_ROWS = 5_000_000  # with counts written out
+MAX_CELLS = 60
+FEW = 12  # a number with at most so many values is taken for a level
+MIN_IN_CELL = 10
+QUANTILES = (0.01, 0.05, 0.95, 0.99)
+Statistic = Callable[[FloatArray, FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Quantities of one kind: of responses and residuals (draws, rows), (draws, k) numbers.
+
+    Residuals are about the draws' expected outcomes; if `fitted`, about what the model would fit to
+    those responses (`residuals_of`).
+    """
+
+    name: str
+    statistic: Statistic
+    labels: list[str]
+    mends: list[str]
+    fitted: bool = False
+
+
+def predictive_checks(
+    fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0
+) -> list[tuple[str, str, str, Comparison]]:
+    """Compare the data with replicates that the fit makes of them.
+
+    Parameters
+    ----------
+    fit : Fit
+    threshold : float, optional
+        As in `check`.
+    seed : int
+
+    Returns
+    -------
+    list of (check, quantity, mend, Comparison)
+
+    Raises
+    ------
+    DataError
+        If the rows, counts written out, are more than five million.
+    """
+    rng, fit = np.random.default_rng(seed), with_effects(fit)
+    response = response_of(spec_of(fit), frame_of(fit))
+    # A threshold is of the column; what is compared is the response as the model has it.
+    cut = None if threshold is None else response.back().cut(threshold)
+    frame, rows = _written_out(fit)
+    fitted = residuals_of(fit, rows) if spec_of(fit).family == "gaussian" else None
+    families: list[Family] = []
+    drawn: list[list[tuple[FloatArray, ...]]] = []
+    for part in _chunks(fit, len(rows)):
+        sides = _responses(Parts(part), rows, rng)
+        again = sides if fitted is None else tuple((y, fitted(y)) for y, _ in sides)
+        families = families or families_of(fit, frame, sides[0][0][0], cut)
+        drawn.append(
+            [
+                np.broadcast_arrays(*(one.statistic(*s) for s in (again if one.fitted else sides)))
+                for one in families
+            ]
+        )
+    found = []
+    for family, parts in zip(families, zip(*drawn, strict=True), strict=True):
+        one = compare(*(np.concatenate(side) for side in zip(*parts, strict=True)))
+        found.append((family.name, family.labels[one.at], family.mends[one.at], one))
+    return found + _effects(fit, rng)
+
+
+def _written_out(fit: xr.DataTree) -> tuple[pd.DataFrame, np.ndarray]:
+    """The rows, those with counts repeated; and which row each of them is."""
+    frame, counts = frame_of(fit), spec_of(fit).counts
+    times = np.ones(len(frame), int) if counts is None else frame[counts].to_numpy(int)
+    if times.sum() > MAX_ROWS:
+        raise DataError(
+            f"{times.sum():,} observations (limit {MAX_ROWS:,})", mend="check a fit of fewer rows"
+        )
+    rows = np.repeat(np.arange(len(frame)), times)
+    return frame.iloc[rows].reset_index(drop=True), rows
+
+
+def _chunks(fit: xr.DataTree, rows: int) -> Iterator[xr.DataTree]:
+    """The fit with some of its draws, in parts that memory holds."""
+    posterior = fit.children["posterior"].to_dataset()
+    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    width = rows * (1 + posterior.sizes.get("threshold_dim", 0))
+    wanted = np.clip(HELD // width, MIN_DRAWS, DRAWS)
+    kept = np.unique(np.linspace(0, draws - 1, min(draws, -(-wanted // chains))).astype(int))
+    step = max(1, HELD // (chains * width))
+    groups = {name: one.to_dataset() for name, one in fit.children.items()}
+    for start in range(0, len(kept), step):
+        some = groups | {"posterior": posterior.isel(draw=kept[start : start + step])}
+        yield xr.DataTree.from_dict(some | {"/": xr.Dataset(attrs=fit.attrs)})
+
+
+Pair = tuple[FloatArray, FloatArray]
+
+
+def _responses(parts: Parts, rows: np.ndarray, rng: np.random.Generator) -> tuple[Pair, Pair]:
+    """Responses (1 or draws, rows) and residuals (draws, rows) of the data and of replicates."""
+    expected = parts.expected[:, rows]
+    response = parts.response[None, rows]
+    if parts.family == "gaussian":
+        sd = parts.noise_sd()
+        sd = sd[:, rows] if sd.shape[1] > 1 else sd
+        noise = rng.standard_normal(expected.shape)
+        return (response, (response - expected) / sd), (expected + sd * noise, noise)
+    cuts = parts.cuts() if parts.family == "cumulative" else None
+    trials = None if parts.trials is None else parts.trials[rows]
+    kappa = parts.draws("kappa") if parts.family == "beta" else None
+    new = new_observations(parts.model, expected, rng, trials=trials, cuts=cuts, kappa=kappa)
+    if cuts is not None:
+        chances = category_chances(parts.model, expected, cuts)
+        expected = chances @ np.arange(chances.shape[2])
+    if trials is not None:
+        # of a trial, in standard deviations of the row's share
+        sd = np.sqrt(np.maximum(expected * (1 - expected), 1e-12) / trials)
+        response, new = response / trials, new / trials
+        return (response, (response - expected) / sd), (new, (new - expected) / sd)
+    return (response, response - expected), (new, new - expected)
+
+
+def families_of(
+    fit: xr.DataTree, frame: pd.DataFrame, response: FloatArray, threshold: float | None
+) -> list[Family]:
+    """What to compare, by the family of the model and the columns of its formula."""
+    spec = spec_of(fit)
+    designs = group_designs(spec.formula, frame)
+    codes, cells = cells_of(spec.formula, frame, designs)
+    kind = spec.family
+    found = []
+    if kind in ("cumulative", "bernoulli"):
+        found.append(_shares(response, codes, cells))
+    else:
+        found.append(_means(codes, cells))
+    if kind in ("gaussian", "beta"):
+        found += [_tails(response, codes, cells, threshold), _sizes(codes, cells)]
+    if kind == "gaussian":
+        found += [
+            Family(
+                "skewness",
+                lambda _, r: skew_and_kurtosis(r)[:, :1],
+                ["residuals"],
+                ["model log(response); until then trust means, not error rates"],
+                fitted=True,
+            ),
+            Family(
+                "heavy tails",
+                lambda _, r: skew_and_kurtosis(r)[:, 1:],
+                ["excess kurtosis of residuals"],
+                [
+                    "look for outliers or a mixture of kinds of rows, and fit those apart; "
+                    "intervals of means bear it in large samples, error rates do not"
+                ],
+                fitted=True,
+            ),
+        ]
+    if kind == "binomial":
+        found.append(
+            Family(
+                "dispersion",
+                lambda _, r: (r**2).mean(axis=1, keepdims=True),
+                ["mean squared residual"],
+                ["add a group term of the row, (1|row): trials are not independent"],
+            )
+        )
+    between = _between(spec.formula, frame, designs)
+    return found + ([between] if between is not None else [])
+
+
+def cells_of(
+    formula: str, frame: pd.DataFrame, designs: list[GroupDesign]
+) -> tuple[list[np.ndarray], list[str]]:
+    """Groups of rows: all, each level of each column of few levels, and levels of two columns.
+
+    Returns
+    -------
+    codes : list of ndarray (rows,) of bool
+    labels : list of str
+    """
+    keys = few_levels(formula, frame, designs)
+    masks, labels = [np.ones(len(frame), bool)], ["all rows"]
+    for label, rows in levels_in_twos(frame, keys):
+        if MIN_IN_CELL <= len(rows) < len(frame):
+            mask = np.zeros(len(frame), bool)
+            mask[rows] = True
+            masks.append(mask)
+            labels.append(label)
+    return masks[:MAX_CELLS], labels[:MAX_CELLS]
+
+
+def few_levels(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> list[str]:
+    """Columns of few levels, not the response's; of grouping factors' what has an effect itself."""
+    response, columns = formula_columns(formula)
+    grouping = {name for one in designs for member in one.members for name in member}
+    # race in "race + (1|seed:race)" is a group to compare, as it is in "race + (1|seed)".
+    grouping -= set(formula_columns(common_formula(formula))[1])
+    return [
+        name
+        for name in columns
+        if name != response
+        and name not in grouping
+        and 2 <= frame[name].nunique() <= (FEW if frame[name].dtype.kind in "iuf" else MAX_CELLS)
+    ]
+
+
+def _mean_of(masks: list[np.ndarray]) -> FloatArray:
+    """Matrix (rows, cells) by which rows are averaged within cells that may overlap."""
+    weights = np.empty((len(masks[0]), len(masks)))  # dense: a tenth of the time of a sparse one
+    for column, mask in enumerate(masks):
+        weights[:, column] = mask / mask.sum()
+    return weights
+
+
+DIFFERS = (
+    "the model does not follow {}: add the term or interaction that sets it apart, or widen "
+    "the prior that holds its coefficient"
+)
+
+
+def _shares(response: FloatArray, masks: list[np.ndarray], cells: list[str]) -> Family:
+    categories, weights = np.unique(response).astype(int), _mean_of(masks)
+    labels = [f"share of category {one}, {cell}" for one in categories for cell in cells]
+    return Family(
+        "category shares",
+        lambda y, _: np.hstack([(y == one) @ weights for one in categories]),
+        labels,
+        [DIFFERS.format(cell) for _ in categories for cell in cells],
+    )
+
+
+def _means(masks: list[np.ndarray], cells: list[str]) -> Family:
+    weights = _mean_of(masks)
+    return Family(
+        "means by group",
+        lambda _, r: r @ weights,
+        [f"mean residual, {cell}" for cell in cells],
+        [DIFFERS.format(cell) for cell in cells],
+    )
+
+
+def _sizes(masks: list[np.ndarray], cells: list[str]) -> Family:
+    weights = _mean_of(masks[1:] or masks)
+    names = cells[1:] or cells
+    return Family(
+        "spread by group",
+        lambda _, r: np.sqrt((r**2) @ weights),
+        [f"spread of residuals, {cell}" for cell in names],
+        [
+            f"rows with {cell} differ in spread: fit them apart, or model log(response)"
+            for cell in names
+        ],
+    )
+
+
+def _tails(
+    response: FloatArray, masks: list[np.ndarray], cells: list[str], threshold: float | None
+) -> Family:
+    cuts = np.quantile(response, QUANTILES) if threshold is None else np.array([threshold])
+    weights = _mean_of(masks)
+    return Family(
+        "tails",
+        lambda y, _: np.hstack([(y <= cut) @ weights for cut in cuts]),
+        [f"share at or below {cut:.4g}, {cell}" for cut in cuts for cell in cells],
+        [
+            "take error rates from counts (see error rates), not from this model; or model "
+            "log(response)"
+        ]
+        * (len(cuts) * len(cells)),
+    )
+
+
+def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> Family | None:
+    """Spread between groups that the group terms leave: effects that vary, unequal noise."""
+    averaged, labels, mends = [], [], []
+    for factor, names in {one.factor: one.members for one in designs}.items():
+        if len(names) > 1:
+            continue  # a row belongs to several levels
+        group = frame.groupby(list(names[0]), observed=True).ngroup().to_numpy()
+        if len(frame) >= 4 * (group.max() + 1):
+            averaged.append((averages(group), True))
+            labels.append(f"size of residuals between levels of {factor}")
+            mends.append(
+                f"levels of {factor} are unequally noisy: weigh them (weights=), or judge them "
+                "first (reliability, graded_response)"
+            )
+        for name in few_levels(formula, frame, designs):
+            cell = frame.assign(_g=group).groupby(["_g", name], observed=True).ngroup().to_numpy()
+            if cell.max() > group.max() and len(frame) >= 2 * (cell.max() + 1):
+                averaged.append((averages(cell), False))
+                labels.append(f"residuals between levels of {factor} by {name}")
+                mends.append(
+                    f"the effect of {name} differs between levels of {factor}: add "
+                    f"({name}|{factor}), or (1|{factor}:{name})"
+                )
+    if not averaged:
+        return None
+    return Family(
+        "spread between groups",
+        lambda _, r: np.column_stack(
+            [spread_of_means(np.abs(r) if size else r, one) for one, size in averaged]
+        ),
+        labels,
+        mends,
+    )
+
+
+def _effects(fit: xr.DataTree, rng: np.random.Generator) -> list[tuple[str, str, str, Comparison]]:
+    """Shape of the effects of each group term's levels, which the model takes for normal."""
+    posterior, found = fit.children["posterior"].to_dataset(), []
+    for one in group_designs(spec_of(fit).formula, frame_of(fit)):
+        for name in one.names():
+            if name not in posterior or len(one.levels) < MIN_IN_CELL:
+                continue
+            dim = next(d for d in posterior[name].dims if str(d).endswith("__factor_dim"))
+            white = (posterior[name] / posterior[f"{name}_sigma"]).stack(d=["chain", "draw"])
+            white = white.isel(d=np.linspace(0, white.sizes["d"] - 1, DRAWS).astype(int))
+            values = white.transpose("d", ..., dim).values.reshape(-1, len(one.levels))
+            data, replicates = (_shape(x) for x in (values, rng.standard_normal(values.shape)))
+            extreme = str(white[dim].values[np.abs(values).mean(axis=0).argmax()])
+            labels = [
+                f"skewness of {name}",
+                f"excess kurtosis of {name}",
+                f"largest effect of {name} ({extreme})",
+            ]
+            mend = (
+                f"look at {one.factor} {extreme} (wrong rows? a kind of its own?); statements "
+                "about new levels lean on normal effects, those about these levels hardly"
+            )
+            result = compare(data, replicates)
+            found.append(("effects of levels", labels[result.at], mend, result))
+    return found
+
+
+def _shape(values: FloatArray) -> FloatArray:
+    return np.column_stack([skew_and_kurtosis(values), np.abs(values).max(axis=1)])

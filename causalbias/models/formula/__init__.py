@@ -1,0 +1,1 @@
+"""Formulas: their language, what they mention, and their group terms."""

@@ -1,0 +1,298 @@
+"""Formulas and row conditions are untrusted text: only listed functions and columns may occur."""
+
+import ast
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import formulae as fm
+import pandas as pd
+from formulae import expr as node
+from formulae.parser import ParseError, Parser
+from formulae.resolver import ResolverError
+from formulae.scanner import ScanError, Scanner
+from formulae.terms.call_resolver import CallResolverError
+
+from causalbias.errors import DataError
+from causalbias.models.formula.grammar import MAX_LENGTH, check_grammar
+from causalbias.models.formula.group_terms import readable_formula
+
+PROPORTIONS = ("p", "prop", "proportion")
+FUNCTIONS = frozenset(
+    (
+        *("C", "T", "S", "bs", "poly", "scale", "center", "standardize", "binary", "B", "I"),
+        *(*PROPORTIONS, "offset"),
+        *("log", "log2", "log10", "exp", "abs"),
+        *("np.log", "np.log1p", "np.log2", "np.log10", "np.exp", "np.sqrt", "np.abs"),
+    )
+)
+# What bambi and formulae raise on models that they cannot make.
+UNBUILDABLE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    NameError,
+    UserWarning,
+    NotImplementedError,
+    RecursionError,
+    ParseError,
+    ScanError,
+    ResolverError,
+    CallResolverError,
+)
+_CONDITION_NODES = (
+    ast.Expression,
+    ast.BoolOp,
+    ast.And,
+    ast.Or,
+    ast.UnaryOp,
+    ast.Not,
+    ast.USub,
+    ast.Compare,
+    ast.Eq,
+    ast.NotEq,
+    ast.Lt,
+    ast.LtE,
+    ast.Gt,
+    ast.GtE,
+    ast.In,
+    ast.NotIn,
+    ast.Name,
+    ast.Load,
+    ast.Constant,
+    ast.List,
+    ast.Tuple,
+)
+
+
+def formula_columns(formula: str) -> tuple[str, list[str]]:
+    """Columns that a formula uses, having checked that it calls only listed functions.
+
+    Parameters
+    ----------
+    formula : str
+        As in lme4 and brms: ``"score ~ race*gender + pose + (1|annotator)"``.
+
+    Returns
+    -------
+    response : str
+        The first column named left of ``~``.
+    columns : list of str
+        All columns named, in order of appearance.
+
+    Raises
+    ------
+    DataError
+        If it does not parse, has no response, is not of the language in `grammar`, or calls a
+        function that is not listed.
+
+    Examples
+    --------
+    >>> formula_columns("score ~ log(pose) + (1|annotator)")
+    ('score', ['score', 'pose', 'annotator'])
+    """
+    tree = _parse(formula)
+    response: list[str] = []
+    terms: list[str] = []
+    _walk(tree.left, response)
+    if not response:
+        raise DataError(f"no response in {formula!r}", mend="write it as response ~ terms")
+    try:
+        _walk(tree.right, terms)
+        check_grammar(tree)
+    except RecursionError:
+        raise DataError("the formula is too long", mend="write it with fewer terms") from None
+    except DataError as error:
+        raise DataError(f"cannot read {formula!r}: {error.problem}", mend=error.mend) from error
+    if response[0] in terms:
+        raise DataError(
+            f"{formula!r} has its response among its terms",
+            mend="leave it out there",
+            column=response[0],
+        )
+    return response[0], list(dict.fromkeys(response + terms))
+
+
+def proportion(formula: str) -> tuple[str, str | float]:
+    """Successes and trials of a formula's response ``p(successes, trials)``.
+
+    Returns
+    -------
+    successes : str
+        A column.
+    trials : str or number
+        A column, or one number for all rows.
+
+    Raises
+    ------
+    DataError
+        If the response is anything else.
+
+    Examples
+    --------
+    >>> proportion("p(hits, 10) ~ pose")
+    ('hits', 10)
+    """
+    match _parse(formula).left:
+        case node.Call(
+            callee=node.Variable(name=called),
+            args=[node.Variable(name=successes), node.Variable() | node.Literal() as trials],
+        ) if called.lexeme in PROPORTIONS:
+            known = trials.value if isinstance(trials, node.Literal) else trials.name.lexeme
+            return successes.lexeme, known
+    raise DataError(
+        f"the response of {formula!r} is not successes out of trials",
+        mend="write it as p(successes, trials) ~ terms",
+    )
+
+
+def left_side(formula: str) -> object:
+    """The parsed response of a formula."""
+    return _parse(formula).left
+
+
+def flat_formula(formula: str) -> str:
+    """A formula without group terms, multiplied out: each term stands by itself.
+
+    formulae gives terms of one product the same factors, and of two codings of a factor, as in
+    ``a/b`` or ``0 + a*b``, it remembers the last.
+
+    Examples
+    --------
+    >>> flat_formula("y ~ a/b"), flat_formula("log(y) ~ 0 + a*`b c`")
+    ('y ~ 1 + a + a:b', 'log(y) ~ 0 + a + `b c` + a:`b c`')
+    """
+    response = formula[: formula.index("~")].strip()
+    columns = set(formula_columns(formula)[1])
+    terms = fm.model_description(formula).common_terms
+    found = ["1" if any(one.name == "Intercept" for one in terms) else "0"]
+    found += [as_written(one, columns) for one in terms if hasattr(one, "components")]
+    return f"{response} ~ {' + '.join(found)}"
+
+
+def as_written(term: Any, columns: set[str]) -> str:
+    """A term of formulae's as a formula has it, with the backticks that names need."""
+    parts = []
+    for component in term.components:
+        text = str(component.name)
+        for name in sorted(set(component.var_names) & columns, key=len, reverse=True):
+            if not name.isidentifier():
+                text = text.replace(name, f"`{name}`")
+        parts.append(text)
+    return ":".join(parts)
+
+
+@contextmanager
+def building(formula: str, used: pd.DataFrame) -> Iterator[None]:
+    """Raise what bambi and formulae cannot make of a formula as a DataError with their reason."""
+    try:
+        yield
+    except DataError:
+        raise
+    except UNBUILDABLE as error:
+        if "need at least one array" in str(error):  # an interaction of a factor of one level
+            raise one_level(formula, used) from error
+        raise DataError(
+            f"no model from {formula!r} ({error})",
+            mend="correct the formula, the link or the priors",
+        ) from error
+
+
+def _parse(formula: str) -> node.Binary:
+    """The formula's tree, a tilde at its root."""
+    if len(formula) > MAX_LENGTH:
+        raise DataError(
+            f"the formula has {len(formula):,} characters; at most {MAX_LENGTH:,} are read",
+            mend="write it with fewer terms",
+        )
+    if "{" in formula:
+        raise DataError("braces in a formula run code", mend="use I(...) for arithmetic on columns")
+    try:
+        parser = Parser(Scanner(readable_formula(formula)).scan(add_intercept=False))
+        tree = parser.parse()
+        if not parser.at_end():  # formulae would drop the rest without a word
+            raise ParseError(f"cannot read on from {parser.peek().lexeme!r}")
+    except (ScanError, ParseError, ValueError, IndexError, AttributeError, RecursionError) as error:
+        raise DataError(
+            f"cannot read the formula {formula!r} ({error})",
+            mend="write it as response ~ terms + (1|group)",
+        ) from error
+    if not (isinstance(tree, node.Binary) and tree.operator.kind == "TILDE"):
+        raise DataError(f"no response in {formula!r}", mend="write it as response ~ terms")
+    return tree
+
+
+def _walk(tree: object, columns: list[str]) -> None:
+    match tree:
+        case node.Binary():
+            _walk(tree.left, columns)
+            _walk(tree.right, columns)
+        case node.Unary():
+            _walk(tree.right, columns)
+        case node.Grouping():
+            _walk(tree.expression, columns)
+        case node.Assign():
+            _walk(tree.value, columns)
+        case node.Call():
+            name = getattr(getattr(tree.callee, "name", None), "lexeme", "?")
+            if name not in FUNCTIONS:
+                raise DataError(
+                    f"the formula calls {name!r}",
+                    mend=f"compute it as a column, or use one of {', '.join(sorted(FUNCTIONS))}",
+                )
+            for argument in tree.args:
+                _walk(argument, columns)
+        case node.Variable():
+            columns.append(tree.name.lexeme)
+        case node.QuotedName():
+            columns.append(tree.expression.lexeme[1:-1])
+
+
+def check_condition(condition: str) -> list[str]:
+    """Columns that a row condition uses, having checked that it only compares columns.
+
+    Parameters
+    ----------
+    condition : str
+        As in `pandas.DataFrame.query`: ``"same_identity and system == 'dlib'"``.
+
+    Raises
+    ------
+    DataError
+        If it does not parse or does anything but compare columns and constants.
+
+    Examples
+    --------
+    >>> check_condition("not same_identity and level in [1, 2]")
+    ['same_identity', 'level']
+    """
+    try:
+        tree = ast.parse(condition.strip(), mode="eval")
+    except (SyntaxError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
+        raise DataError(
+            f"cannot read the subset {condition!r} ({error})",
+            mend="write it as column == 'value' and other > 0",
+        ) from None
+    nodes = list(ast.walk(tree))
+    for one in nodes:
+        if not isinstance(one, _CONDITION_NODES):
+            raise DataError(
+                f"the subset {condition!r} uses {type(one).__name__}",
+                mend="compare columns with constants, joined by and, or, not",
+            )
+    return list(dict.fromkeys(one.id for one in nodes if isinstance(one, ast.Name)))
+
+
+def one_level(term: str, used: pd.DataFrame) -> DataError:
+    """Error of a term that has no column in a design, since its factors have one level."""
+    names = [name for name in re.findall(r"\w+", term) if name in used]
+    names = [name for name in dict.fromkeys(names) if used[name].nunique() == 1]
+    told = " and ".join(map(repr, names)) or "a factor"
+    return DataError(
+        f"{told} has one level only in these rows, so that it has no effect to estimate",
+        mend="leave it out of the formula, or keep rows of other levels too",
+        column=names[0] if names else None,
+    )

@@ -1,0 +1,578 @@
+"""A model specification: formula, family, link, priors; and the bambi model it stands for."""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import bambi as bmb
+import formulae as fm
+import numpy as np
+import pandas as pd
+from bambi.priors.scaler import PriorScaler
+from bambi.transformations import transformations_namespace
+from pandas.api import types
+
+from causalbias.errors import DataError, shown
+from causalbias.models.centring import widen_margins
+from causalbias.models.estimable import estimable
+from causalbias.models.evaluation import portable, without_slashes
+from causalbias.models.formula.group_terms import bambi_formula, common_formula, group_parts
+from causalbias.models.formula.parse import (
+    as_written,
+    building,
+    flat_formula,
+    formula_columns,
+    one_level,
+    proportion,
+)
+from causalbias.models.group_design import check_labels
+from causalbias.models.levels import LEVELS, canonical
+from causalbias.models.priors import by_term, parse_prior, parse_priors
+from causalbias.study.columns import typed
+
+# family: (what its response must be, in words)
+FAMILIES = {
+    "gaussian": "real numbers",
+    "bernoulli": "0 or 1",
+    "binomial": "p(successes, trials)",
+    "cumulative": "ordered categories, as whole numbers",
+    "beta": "numbers strictly between 0 and 1",
+}
+
+# Names that posteriors have, whatever the model.
+RESERVED = frozenset(("Intercept", "sigma", "kappa", "threshold", "chain", "draw"))
+# Names of what tables and draws of estimates hold.
+OF_TABLES = frozenset(
+    (
+        *("estimate", "sd", "lower", "upper", "p_positive", "p_above_one"),
+        *("scale", "population", "converged"),
+        *("n", "cell", "category", "effect", "prediction", "slope", "interaction", "reference"),
+        *("value", "estimable", "by_prior", "quantile", "average_slope"),
+        *("slope_estimable", "average_slope_estimable", "slope_by_prior", "average_slope_by_prior"),
+    )
+)
+MAX_NUMBER = 1e100  # beyond it squares overflow
+MIN_SPREAD = 1e-6  # sd over mean below which squares lose all digits of the spread
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything but the data that determines a model.
+
+    Attributes
+    ----------
+    formula : str
+        As in lme4 and brms, read by bambi.
+    family : str
+        One of `FAMILIES`.
+    link : str, optional
+        Link of the mean; None for the family's default.
+    priors : dict of str to str
+        Priors by term, as text; terms left out get bambi's weakly informative defaults.
+    counts, weights : str, optional
+        Columns: how many equal observations a row stands for, and a Gaussian row's precision.
+    """
+
+    formula: str
+    family: str = "gaussian"
+    link: str | None = None
+    priors: Mapping[str, str] = field(default_factory=dict)
+    counts: str | None = None
+    weights: str | None = None
+
+    def to_json(self) -> str:
+        """Text from which `from_json` makes an equal specification."""
+        return json.dumps(asdict(self) | {"priors": dict(self.priors)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelSpec":
+        """Inverse of `to_json`."""
+        return cls(**json.loads(text))
+
+
+def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that the model uses, checked, with the response in the family's form.
+
+    Raises
+    ------
+    DataError
+        If the family is unknown, a column is missing or has missing values, or the response is
+        not of the family's kind.
+    """
+    if spec.family not in FAMILIES:
+        raise DataError(f"unknown family {spec.family!r}", mend=f"use {', '.join(FAMILIES)}")
+    if spec.weights is not None and spec.family != "gaussian":
+        raise DataError(
+            f"weights are the precisions of Gaussian rows, and the family is {spec.family!r}",
+            mend="give counts= if a row stands for several equal observations",
+        )
+    response, columns = formula_columns(spec.formula)
+    of_rows = [name for name in (spec.counts, spec.weights) if name is not None]
+    columns = list(dict.fromkeys([*columns, *of_rows]))
+    for name in columns:
+        if name not in frame:
+            raise DataError(
+                f"the model uses {name!r}, but the data have only {', '.join(map(str, frame))}",
+                mend="correct the name or add the column",
+                column=name,
+            )
+    outcome = proportion(spec.formula) if spec.family == "binomial" else (response,)
+    _check_names(spec, frame, columns, {*outcome, *of_rows})
+    if len(frame) == 1 and not set(columns) <= {*outcome, *of_rows}:
+        raise DataError("one row", mend="give more: with one, no variable has an effect")
+    used = pd.DataFrame(index=pd.RangeIndex(len(frame)))
+    for name in columns:
+        values = frame[name].reset_index(drop=True)
+        if name in of_rows:
+            used[name] = typed(values, file="data")
+        else:
+            used[name] = _outcome(values) if name in outcome else canonical(values)
+        _check_known(used[name], frame)
+        _check_finite(used[name])
+    for name in of_rows:
+        _check_positive(used[name], whole=name == spec.counts)
+    if spec.family == "binomial":
+        _check_counts(used, *proportion(spec.formula))
+    else:
+        used[response] = _response(used[response], spec.family)
+    return used
+
+
+def _check_names(
+    spec: ModelSpec, frame: pd.DataFrame, columns: Sequence[str], outcome: Set[object]
+) -> None:
+    """Refuse columns that are there twice, or called as something that a fit has already."""
+    mean = "mu" if spec.family in ("gaussian", "beta") else "p"  # as bambi calls it
+    varied = set(formula_columns(common_formula(spec.formula))[1]) - set(outcome)
+    for name in columns:
+        if list(frame.columns).count(name) > 1:
+            raise DataError("two columns have this name", mend="rename one", column=name)
+        if set(name) & set("/:`"):
+            raise DataError("a column's name has a / , : or ` in it", mend="rename it", column=name)
+        parts = {name.removesuffix(LEVELS), name.removesuffix("_dim")} - {name}
+        own = RESERVED | {mean} if name in varied else RESERVED
+        if (name in own and name not in outcome) or parts & set(columns):
+            raise DataError(
+                "every fit has something of this name", mend="rename the column", column=name
+            )
+        if name in OF_TABLES and name in varied:
+            raise DataError(
+                "every table of estimates has something of this name",
+                mend="rename the column",
+                column=name,
+            )
+
+
+def _check_known(values: pd.Series, frame: pd.DataFrame) -> None:
+    """Refuse a column with missing values."""
+    missing = values.isna().to_numpy()
+    if not missing.any():
+        return
+    name = str(values.name)
+    mend = f"leave those rows out with subset=, or fill {name!r} in"
+    if {f"{name}_a", f"{name}_b"} <= set(frame):
+        mend = (
+            f"pairs whose members differ in {name!r} have none: leave them out with "
+            f"subset=, or use both members' (a group term: mm({name}_a, {name}_b))"
+        )
+    written = frame[name].iloc[int(missing.argmax())]
+    told = f", such as {written!r}" if isinstance(written, str) else ""
+    raise DataError(
+        f"missing in {int(missing.sum()):,} of {len(values):,} rows{told}",
+        mend=mend,
+        file="data",
+        column=name,
+        row=int(missing.argmax()) + 1,
+    )
+
+
+def _check_finite(values: pd.Series) -> None:
+    """Refuse numbers that are infinite, or whose squares would be."""
+    if values.dtype.kind not in "iuf" or not len(values):
+        return
+    found = values.to_numpy(float)
+    if not np.isfinite(found).all():
+        row = int(np.argmin(np.isfinite(found)))
+        raise DataError(
+            "not finite", mend="correct it", file="data", column=str(values.name), row=row + 1
+        )
+    if np.abs(found).max() > MAX_NUMBER:
+        raise DataError(
+            f"holds numbers beyond {MAX_NUMBER:g}",
+            mend="change its unit",
+            file="data",
+            column=str(values.name),
+        )
+
+
+def _outcome(values: pd.Series) -> pd.Series:
+    """A response as numbers where it is numbers or true and false; else as a factor.
+
+    Ordered categories keep their values where those are whole numbers.
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.categories.dtype.kind in "iu":
+        return values.cat.remove_unused_categories()
+    known = typed(values, file="data")
+    if types.is_bool_dtype(known.dtype):
+        return known.astype("Int64" if known.isna().any() else "int64")
+    found = canonical(known)
+    if isinstance(found.dtype, pd.CategoricalDtype) and not getattr(known.dtype, "ordered", False):
+        return found.cat.as_unordered()
+    return found
+
+
+def _check_positive(values: pd.Series, *, whole: bool) -> None:
+    """Refuse a column of counts or weights that has others than positive (whole) numbers."""
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
+    bad = ~(numbers > 0) | (whole & (numbers % 1 != 0))
+    if not pd.api.types.is_numeric_dtype(values):
+        bad |= True
+    if bad.any():
+        row = int(bad.argmax())
+        what = "a positive whole number" if whole else "a positive number"
+        raise DataError(
+            f"{shown(values.iloc[row])} is not {what} ({int(bad.sum()):,} such rows)",
+            mend="leave rows that stand for nothing out with subset=, and correct the others",
+            file="data",
+            column=str(values.name),
+            row=row + 1,
+        )
+
+
+def row_counts(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray:
+    """Number of observations (rows,) that each row stands for."""
+    return np.ones(len(used)) if spec.counts is None else used[spec.counts].to_numpy(float)
+
+
+def trials_of(spec: ModelSpec, frame: pd.DataFrame) -> np.ndarray | None:
+    """Number of trials (rows,) of a binomial model; None for any other."""
+    if spec.family != "binomial":
+        return None
+    trials = proportion(spec.formula)[1]
+    many = frame[trials] if isinstance(trials, str) else trials
+    return np.broadcast_to(np.asarray(many, float), len(frame))
+
+
+def observations_of(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray:
+    """Observations (rows,) that each row stands for: a binomial row is one for each trial.
+
+    An average over them is the same whether answers were written one a row or counted by cell.
+    """
+    trials = trials_of(spec, used)
+    counts = row_counts(spec, used)
+    return counts if trials is None else counts * trials
+
+
+def row_precisions(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray | None:
+    """Precision (rows,) of each row, None where all are one."""
+    return None if spec.weights is None else used[spec.weights].to_numpy(float)
+
+
+def _check_counts(used: pd.DataFrame, successes: str, trials: str | float) -> None:
+    most = used[trials] if isinstance(trials, str) else pd.Series(trials, index=used.index)
+    if pd.api.types.is_numeric_dtype(most) and not (most > 0).any():
+        raise DataError("no row has a trial", mend="give rows with trials", column=str(most.name))
+    checks = {successes: (used[successes], most)}
+    if isinstance(trials, str):
+        checks = {trials: (most, pd.Series(np.inf, index=used.index))} | checks
+    for name, (count, limit) in checks.items():
+        if not pd.api.types.is_numeric_dtype(count):
+            raise _wrong_response(count, np.ones(len(count), bool), "binomial")
+        bad = ((count < 0) | (count > limit) | (count % 1 != 0)).to_numpy()
+        if bad.any():
+            row = int(bad.argmax())
+            raise DataError(
+                f"{shown(count.iloc[row])} is not a whole number from 0 to {limit.iloc[row]:g} "
+                f"({int(bad.sum()):,} such rows)",
+                mend="give p(successes, trials) counts, no more successes than trials",
+                file="data",
+                column=name,
+                row=row + 1,
+            )
+
+
+def _response(values: pd.Series, family: str) -> pd.Series:
+    bad = np.zeros(len(values), bool)
+    if not pd.api.types.is_numeric_dtype(values) and family != "cumulative":
+        raise _wrong_response(values, np.ones(len(values), bool), family)
+    if family == "bernoulli":
+        bad = (~values.isin([0, 1])).to_numpy()
+    elif family == "beta":
+        bad = ((values <= 0) | (values >= 1)).to_numpy()
+    elif family == "cumulative":
+        if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered:
+            return values
+        values = pd.to_numeric(values.astype(object), errors="coerce")
+        bad = (values.isna() | (values != values.round())).to_numpy()
+    if bad.any():
+        raise _wrong_response(values, bad, family)
+    if family == "cumulative":
+        codes = sorted(values.astype(int).unique().tolist())
+        if len(codes) < 2:
+            raise DataError(
+                f"all responses are {codes[0]}",
+                mend="an ordinal model needs two categories used",
+                file="data",
+                column=str(values.name),
+            )
+        return values.astype(int).astype(pd.CategoricalDtype(codes, ordered=True))
+    if family in ("gaussian", "beta") and values.nunique() == 1:
+        raise DataError(
+            f"all responses are {values.iloc[0]:g}, so nothing can be estimated",
+            mend="check that this is the right column or subset",
+            file="data",
+            column=str(values.name),
+        )
+    if family == "gaussian" and values.std() < MIN_SPREAD * abs(values.mean()):
+        raise DataError(
+            f"responses vary by {values.std():.3g} about {values.mean():.6g}: too little beside it "
+            "for numbers of 16 digits",
+            mend="subtract a constant from them",
+            file="data",
+            column=str(values.name),
+        )
+    return values
+
+
+def _wrong_response(values: pd.Series, bad: np.ndarray, family: str) -> DataError:
+    row = int(bad.argmax())
+    return DataError(
+        f"{shown(values.iloc[row])} ({int(bad.sum()):,} such rows), but family {family!r} needs "
+        f"{FAMILIES[family]}",
+        mend="choose another family or transform the response",
+        file="data",
+        column=str(values.name),
+        row=row + 1,
+    )
+
+
+def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
+    """The bambi model of a specification and the frame that `model_frame` gave.
+
+    Raises
+    ------
+    DataError
+        If bambi cannot make a model of it, with its reason.
+    """
+    bambi_formula(spec.formula)  # or its error
+    groups = [f" + ({one.effects}|{one.factor})" for one in group_parts(spec.formula)]
+    return _bambi(spec, "".join(groups), dict(spec.priors), used)
+
+
+def common_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
+    """The bambi model without its group terms, which bambi would expand into dense indicators.
+
+    Raises
+    ------
+    DataError
+        If bambi cannot make a model of it, with its reason.
+    """
+    priors = {term: text for term, text in spec.priors.items() if "|" not in term}
+    return _bambi(spec, "", priors, used)
+
+
+def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:
+    """The model, without columns that the rows do not tell from others (see `estimable`).
+
+    ``groups``: group terms, to be added to the population's.
+    """
+    ordinal = spec.family == "cumulative"
+    with building(spec.formula, used):
+        formula = flat_formula(common_formula(spec.formula))
+    with building(spec.formula, used), np.errstate(all="ignore"):
+        common = fm.design_matrices(
+            formula + (" + 1" if ordinal else ""),
+            used,
+            "error",
+            0,
+            dict(transformations_namespace),
+        ).common
+    if not ordinal and (common is None or not common.terms):
+        raise DataError(
+            f"{spec.formula!r} has no term of the population",
+            mend="write 1 for its mean: response ~ 1 + (1|group)",
+        )
+    _check_terms(common, used)
+    priors = by_term(priors, [] if common is None else list(common.terms))
+    told = estimable(common, _telling(priors))
+    formula += groups + _minus(common, told.kept)
+    priors = _of_terms_left(priors, common, told.kept)
+    if told.kept.all():
+        model = _made(spec, formula, priors, used)
+    else:
+        model = _without_aliases(spec, formula, priors, used, rounds=len(told.kept) + 1)
+    model.estimable = told
+    widen_margins(model, priors)
+    _without_slashes(model, common)
+    if ordinal and "threshold" not in priors:
+        _widen_thresholds(model)
+    return model
+
+
+def _telling(priors: Mapping[str, str]) -> set[str]:
+    """Terms with a prior that tells of them where the data do not: any but a flat one."""
+    return {term for term, text in priors.items() if parse_prior(text, term).name != "Flat"}
+
+
+def _without_aliases(
+    spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFrame, *, rounds: int
+) -> bmb.Model:
+    """The model of a formula without the columns that its own rows do not tell from others.
+
+    Without a term, formulae may code others otherwise: as many columns, or more. So a model is
+    made and looked at until no whole term has to go.
+
+    Raises
+    ------
+    DataError
+        If whole terms still have to go after `rounds`, more than there are terms.
+    """
+    ordinal = spec.family == "cumulative"
+    for _ in range(rounds):
+        model = _made(spec, formula, priors, used)
+        fitted = model.parameters[model.family.likelihood.parent].design.common
+        kept = estimable(fitted, _telling(priors), cuts=ordinal).kept[int(ordinal) :]
+        if not (more := _minus(fitted, kept)):
+            _leave_out(model, kept)
+            return model
+        formula += more
+        priors = _of_terms_left(priors, fitted, kept)
+    raise DataError(
+        f"{spec.formula!r} has columns that the rows do not tell from others, and no formula "
+        "without them was found",
+        mend="leave out terms that follow from others, or interactions whose cells are empty",
+    )
+
+
+def _made(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
+        # bambi says so on every ordinal model; the thresholds stand for the intercept.
+        warnings.filterwarnings("ignore", "The intercept is omitted in ordinal families")
+        with building(spec.formula, used):
+            return bmb.Model(
+                formula,
+                used,
+                family=spec.family,
+                link=spec.link,
+                priors=(_of_bases(spec, formula, used) | parse_priors(priors)) or None,
+            )
+
+
+def _of_bases(spec: ModelSpec, formula: str, used: pd.DataFrame) -> dict[str, bmb.Prior]:
+    """Default priors of bs() and poly() in binary models, at which bambi's own scaling fails.
+
+    Those that bambi means: Normal of sd 1 / sd of the column.
+    """
+    if spec.family not in ("bernoulli", "binomial"):
+        return {}
+    transformations = dict(transformations_namespace)
+    common = fm.design_matrices(formula, used, "error", 0, transformations).common
+    return {
+        name: bmb.Prior("Normal", auto_scale=False, mu=0.0, sigma=1 / np.std(term.data, axis=0))
+        for name, term in ({} if common is None else common.terms).items()
+        if term.kind == "numeric" and np.ndim(term.data) == 2 and term.data.shape[1] > 1
+    }
+
+
+def _check_terms(common: Any, used: pd.DataFrame) -> None:
+    """Refuse terms without columns, that are not finite, or whose labels do not tell columns."""
+    for name, term in {} if common is None else common.terms.items():
+        if name == "Intercept" or term.kind == "offset":
+            continue
+        if not np.size(term.data):
+            raise one_level(name, used)
+        bad = ~np.isfinite(np.asarray(term.data, float)).reshape(len(used), -1).all(axis=1)
+        if bad.any():
+            raise DataError(
+                f"{name} is not finite in {int(bad.sum()):,} of {len(used):,} rows",
+                mend="leave those rows out with subset=, or compute it as a column",
+                file="data",
+                column=name,
+                row=int(bad.argmax()) + 1,
+            )
+        if term.levels:
+            check_labels(np.asarray(term.levels).astype(str), name)
+
+
+def _minus(common: Any, kept: np.ndarray) -> str:
+    """What takes the terms out of a formula that have no column kept."""
+    gone = _gone(common, kept)
+    return "".join(" - " + as_written(common.terms[name], set(common.data)) for name in gone)
+
+
+def _of_terms_left(priors: dict[str, str], common: Any, kept: np.ndarray) -> dict[str, str]:
+    """The priors but those of terms that have no column kept."""
+    gone = _gone(common, kept)
+    return {term: text for term, text in priors.items() if term not in gone}
+
+
+def _gone(common: Any, kept: np.ndarray) -> list[str]:
+    """Terms that have no column kept."""
+    found, at = [], 0
+    for name, term in ({} if common is None else common.terms).items():
+        if term.kind == "offset":
+            continue
+        size = int(np.size(term.data) // len(term.data))
+        if not kept[at : at + size].any():
+            found.append(name)
+        at += size
+    return found
+
+
+class _Part(bmb.terms.CommonTerm):
+    """A term with some of its columns."""
+
+    def __init__(self, term: Any, kept: np.ndarray) -> None:
+        self.__dict__.update(term.__dict__)
+        self.data = term.data[:, kept]
+        self._coords = {
+            dim: [label for label, one in zip(labels, kept, strict=True) if one]
+            for dim, labels in term.coords.items()
+        }
+
+    @property
+    def coords(self) -> dict[str, list[Any]]:
+        """Labels of the columns."""
+        return dict(self._coords)
+
+
+def _leave_out(model: bmb.Model, kept: np.ndarray) -> None:
+    """Take the columns that are not kept out of a model's terms, none of which is whole."""
+    component = model.parameters[model.family.likelihood.parent]
+    at = 0
+    for name, term in component.design.common.terms.items() if len(kept) else ():
+        if term.kind == "offset":
+            continue
+        size = int(np.size(term.data) // len(term.data))
+        if not kept[at : at + size].all():
+            component.terms[name] = _Part(component.terms[name], kept[at : at + size])
+        at += size
+    model.kept = kept
+    PriorScaler(model).scale()  # of the columns that are left
+
+
+def _without_slashes(model: bmb.Model, common: Any) -> None:
+    """Write divisions in the names of a model's terms as ÷."""
+    component = model.parameters[model.family.likelihood.parent]
+    for design in (common, component.design.common):
+        if design is not None:
+            without_slashes(design)
+    component.terms = {portable(name): term for name, term in component.terms.items()}
+
+
+def _widen_thresholds(model: bmb.Model) -> None:
+    """Give thresholds the default scale that an intercept has: they stand in its place.
+
+    bambi's default sd of 1 is of thresholds where all predictors are zero. Away from there, and
+    where most answers are of one kind, it overrules a thousand of them. The intercept's default,
+    after rstanarm, is ``sqrt(2.5^2 + sum_j (prior sd_j * mean of column j)^2)``.
+    """
+    total = 2.5**2
+    for term in model.parameters[model.family.likelihood.parent].common_terms.values():
+        if term.prior.name == "Normal":
+            means = np.asarray(term.data, float).reshape(len(term.data), -1).mean(axis=0)
+            total += float(np.square(np.asarray(term.prior.args["sigma"]) * means).sum())
+    model.parameters["threshold"].prior.update(sigma=np.sqrt(total))

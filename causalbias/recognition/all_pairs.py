@@ -1,0 +1,257 @@
+"""Scores of all pairs of faces, counted by group without ever holding them all."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from causalbias.error_rates.groups import as_series
+from causalbias.errors import DataError, shown
+from causalbias.io.memory import check_memory
+from causalbias.recognition.blocks import Vectors, count_block, make_ready
+from causalbias.study.columns import is_number, labels, levels_of, typed
+
+METRICS = ("euclidean", "cosine")
+KINDS = ["impostor", "genuine"]
+# Faces a block: the product of two blocks and both blocks together fit in the cache.
+BLOCK = 512
+
+
+def all_pairs(
+    embeddings: np.ndarray,
+    group: Sequence[str] | np.ndarray,
+    *,
+    identity: Sequence[object] | np.ndarray | None = None,
+    thresholds: float | Sequence[float] = (),
+    metric: str = "euclidean",
+    bins: int = 1000,
+    workers: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> xr.Dataset:
+    """Count the distances of all pairs of faces by the groups of both, genuine and impostor apart.
+
+    Blocks of products, counted as they are formed: of n faces it takes memory for n rows and a few
+    blocks, not for n² distances.
+
+    Parameters
+    ----------
+    embeddings : array (face, feature)
+        Finite numbers of any size; a read-only memory map will do.
+    group : sequence (face,)
+        Such as ``"black female"``; of a categorical, groups are in the order of its categories.
+    identity : sequence (face,), optional
+        Faces of one identity make genuine pairs. By default each face is a person of its own.
+        Identities are text: ``1`` and ``"1"`` are one, ``"01"`` is another.
+    thresholds : float or sequence of float
+        In units of the distance: at these, matches (a distance at the threshold or below it) are
+        counted exactly.
+    metric : {"euclidean", "cosine"}
+        cosine: 1 - cosine of the angle.
+    bins : int
+        Of the histograms, which are from distances in float32 (a distance within rounding of an
+        edge may fall on either side).
+    workers : int, optional
+        Threads; by default one a core.
+    progress : callable, optional
+        Called with a line of text now and then.
+
+    Returns
+    -------
+    Dataset
+        ``histogram`` (kind, group, other, bin) and ``matches`` (kind, group, other, threshold):
+        numbers of pairs of a face of the one group and a face of the other, the same both ways
+        round, each pair once; ``n`` (kind, group, other): of all; ``low``, ``high`` (bin): edges
+        of the bins, distances being at least `low` and below `high`. Of each face, from which
+        `all_pairs_rates` has the intervals: ``face_matches`` (threshold, face, other), impostor
+        matches with faces of each group; ``face_group``, ``face_identity`` (face).
+
+    Raises
+    ------
+    DataError
+        Naming what is wrong, and the row: an embedding that is not finite, a face without group or
+        identity (who is nobody's pair, genuine or impostor).
+
+    Examples
+    --------
+    >>> faces = np.array([[0.0, 0.0], [0.0, 1.0], [2.0, 0.0]])
+    >>> counts = all_pairs(faces, ["a", "a", "b"], thresholds=[1.5, 2.1])
+    >>> counts["matches"].sel(kind="impostor", threshold=2.1).values
+    array([[1, 1],
+           [1, 0]])
+    """
+    at = np.unique(np.asarray(thresholds, dtype=float))
+    if workers is not None and (
+        isinstance(workers, bool) or not isinstance(workers, int) or workers < 1
+    ):
+        raise DataError(f"{shown(workers)} workers", mend="give one or more, or leave it out")
+    embeddings = _check(embeddings, at, metric, bins)
+    code, names = _coded(group, len(embeddings), "group")
+    person = np.arange(len(embeddings))
+    if identity is not None:
+        person, _ = _coded(identity, len(embeddings), "identity")
+    numbers = 2 * len(names) ** 2 * (bins + len(at)) + len(at) * len(code) * len(names) / 2
+    check_memory(
+        numbers + 2 * embeddings.size,
+        f"counts of {len(code):,} faces in {len(names):,} groups at {len(at):,} thresholds",
+        "give fewer groups, thresholds or bins",
+    )
+    order = np.argsort(code, kind="stable")
+    vectors = make_ready(embeddings[order], person[order], metric)
+    own = np.ldexp(at, -vectors.exponent)
+    counted = _count_all(vectors, code[order], len(names), bins, own, workers, progress)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    edges = np.ldexp(np.linspace(0, vectors.largest, bins + 1), vectors.exponent)
+    return xr.Dataset(
+        {
+            "histogram": (("kind", "group", "other", "bin"), counted[0]),
+            "matches": (("kind", "group", "other", "threshold"), counted[1]),
+            "n": (("kind", "group", "other"), counted[0].sum(axis=-1)),
+            "face_matches": (("threshold", "face", "other"), counted[2][:, back]),
+        },
+        coords={
+            "kind": KINDS,
+            "group": names,
+            "other": names,
+            "threshold": at,
+            "low": ("bin", edges[:-1]),
+            "high": ("bin", edges[1:]),
+            "face_group": ("face", np.asarray(names)[code]),
+            "face_identity": ("face", person),
+        },
+        attrs={"metric": metric},
+    )
+
+
+def _count_all(
+    vectors: Vectors,
+    code: np.ndarray,
+    n_groups: int,
+    bins: int,
+    thresholds: np.ndarray,
+    workers: int | None,
+    progress: Callable[[str], None] | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Histogram, matches, and matches of each face, over all blocks."""
+    histogram = np.zeros((2, n_groups, n_groups, bins), np.int64)
+    matches = np.zeros((2, n_groups, n_groups, len(thresholds)), np.int64)
+    of_face = np.zeros((len(thresholds), len(code), n_groups), np.int32)
+    jobs = list(combinations_with_replacement(_blocks(code, n_groups), 2))
+
+    def count(job: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        return count_block(vectors, *job, bins, thresholds)
+
+    workers = workers or os.cpu_count() or 1
+    told = max(1, len(jobs) // 20)
+    # One thread of linear algebra a worker: each has blocks of its own.
+    with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
+        # In portions, so that results do not pile up.
+        for start in range(0, len(jobs), told):
+            portion = jobs[start : start + told]
+            for (rows, columns), found in zip(portion, pool.map(count, portion), strict=True):
+                one, two = code[rows.start], code[columns.start]
+                for g, h in {(one, two), (two, one)}:
+                    histogram[:, g, h] += found[0]
+                    matches[:, g, h] += found[1]
+                of_face[:, rows, two] += found[2]
+                of_face[:, columns, one] += found[3]
+            if progress is not None:
+                progress(f"{start + len(portion):,} of {len(jobs):,} blocks")
+    return histogram, matches, of_face
+
+
+def _blocks(code: np.ndarray, n_groups: int) -> list[slice]:
+    """Slices of faces of one group each; faces are sorted by group."""
+    found = []
+    for group in range(n_groups):
+        low, high = (int(np.searchsorted(code, group, side)) for side in ("left", "right"))
+        found += [slice(at, min(at + BLOCK, high)) for at in range(low, high, BLOCK)]
+    return found
+
+
+def _coded(
+    values: Sequence[object] | np.ndarray, n: int, name: str
+) -> tuple[np.ndarray, list[str]]:
+    """Code of each face's label (face,), and the labels as text, in the order of the data's levels.
+
+    Raises
+    ------
+    DataError
+        If there are not as many as faces, or one is missing.
+    """
+    if len(values) != n:
+        raise DataError(
+            f"{len(values):,} labels for {n:,} faces",
+            mend="give one a face",
+            file="embeddings",
+            column=name,
+        )
+    given = as_series(values).rename(name)
+    found = labels(given, file="embeddings")
+    ordered, column = found, typed(given, file="embeddings")
+    if is_number(column):  # by size, not as texts
+        sizes = pd.Series(levels_of(column), name=name)
+        known = labels(sizes, file="embeddings").drop_duplicates().tolist()
+        ordered = found.astype(pd.CategoricalDtype(known))
+    names = levels_of(ordered).tolist()
+    codes = pd.Index(names).get_indexer(pd.Index(found.astype(object)))
+    missing = codes < 0
+    if missing.any():
+        raise DataError(
+            f"the {name} is not known ({int(missing.sum()):,} such faces)",
+            mend="leave these faces out, and count them: nobody is in a pair",
+            file="embeddings",
+            column=name,
+            row=int(missing.argmax()) + 1,
+        )
+    return codes, names
+
+
+def _check(embeddings: np.ndarray, thresholds: np.ndarray, metric: str, bins: int) -> np.ndarray:
+    """Embeddings as floats that the counting knows.
+
+    Raises
+    ------
+    DataError
+        If an argument is none that there can be counts of.
+    """
+    if metric not in METRICS:
+        raise DataError(f"metric {shown(metric)}", mend=f"use one of {', '.join(METRICS)}")
+    if bins < 1 or int(bins) != bins or not (np.isfinite(thresholds) & (thresholds >= 0)).all():
+        raise DataError(
+            f"{bins} bins, thresholds {thresholds.tolist()}",
+            mend="give one bin or more, and finite thresholds, 0 or more",
+        )
+    try:
+        embeddings = np.asarray(embeddings)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(
+            f"embeddings of no one shape ({error})",
+            mend="give as many numbers for each face",
+            file="embeddings",
+        ) from None
+    few = embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.shape[1] < 1
+    if few or embeddings.dtype.kind not in "fiu":
+        raise DataError(
+            f"embeddings of shape {embeddings.shape} and type {embeddings.dtype}",
+            mend="give numbers, a row a face, for two faces or more",
+            file="embeddings",
+        )
+    # Half and extended precision have no arithmetic of their own here; small ones lose nothing.
+    small = embeddings.dtype.itemsize <= 2 or embeddings.dtype == np.float32
+    embeddings = embeddings.astype(np.float32 if small else np.float64, copy=False)
+    largest = np.abs(embeddings).max(axis=1, initial=0)
+    bad = ~np.isfinite(largest) | ((largest == 0) & (metric == "cosine"))
+    if bad.any():
+        raise DataError(
+            f"the embedding is not finite, or zero ({int(bad.sum()):,} such faces)",
+            mend="leave out faces that failed to enrol, and count them",
+            file="embeddings",
+            row=int(bad.argmax()) + 1,
+        )
+    return embeddings

@@ -1,0 +1,206 @@
+"""Distances of two blocks of faces, counted while they are in the cache: an array layer."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from causalbias.error_rates.matching import at_or_below
+
+# Unit roundoff of float32, in which the products are formed.
+ROUNDOFF = 2.0**-24
+LARGE = 1e30  # beyond any squared distance of vectors made ready
+
+_matches = njit(cache=True)(at_or_below)
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Embeddings made ready for products.
+
+    Attributes
+    ----------
+    exact : ndarray (face, feature)
+        In units of a power of two, in which no square overflows or vanishes (see `make_ready`).
+    ready : ndarray of float32 (face, feature)
+        Centred, or, for cosine distances, of length 1.
+    squares : ndarray of float32 (face,)
+        Squared lengths of `ready`.
+    identity : ndarray of int32 (face,)
+    cosine : bool
+    exponent : int
+        Distances are 2 to this power times those of `exact`.
+    """
+
+    exact: np.ndarray
+    ready: np.ndarray
+    squares: np.ndarray
+    identity: np.ndarray
+    cosine: bool
+    exponent: int = 0
+
+    @property
+    def largest(self) -> float:
+        """A bound on the distances of `exact`, above 0."""
+        bound = 2.0 * math.sqrt(float(self.squares.max())) * (1 + 1e-5)
+        return 2.0 if self.cosine else bound or 1.0
+
+
+def make_ready(embeddings: np.ndarray, identity: np.ndarray, metric: str) -> Vectors:
+    """Centre embeddings, or scale them to length 1, and note their squared lengths.
+
+    Centred vectors are as far apart as the given ones, and lose less to rounding. Before that the
+    largest number is brought near one by a power of two (each face's own, for cosine distances,
+    which know no length): this changes no digit, and the squares of float32 end at 1e38.
+    """
+    cosine = metric == "cosine"
+    largest = np.abs(embeddings).max(axis=1).astype(np.float64)
+    exponents = np.frexp(largest)[1]
+    if not cosine:
+        exponents = np.full_like(exponents, exponents[largest.argmax()])
+    exact = np.ascontiguousarray(np.ldexp(embeddings, -exponents[:, None]))
+    if cosine:
+        lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact, dtype=np.float64))
+        ready = (exact / lengths[:, None]).astype(np.float32)
+    else:
+        ready = (exact - exact.mean(axis=0, dtype=np.float64)).astype(np.float32)
+    squares = np.einsum("ij,ij->i", ready, ready, dtype=np.float64).astype(np.float32)
+    exponent = 0 if cosine else int(exponents[0])
+    return Vectors(exact, ready, squares, identity.astype(np.int32), cosine, exponent)
+
+
+def count_block(
+    vectors: Vectors, rows: slice, columns: slice, bins: int, thresholds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Count the distances of the faces in `rows` to those in `columns`.
+
+    Parameters
+    ----------
+    vectors : Vectors
+    rows, columns : slice
+        The same, for the pairs within one block (each counted once), or disjoint.
+    bins : int
+        Of equal width, from 0 to `vectors.largest`.
+    thresholds : ndarray (threshold,)
+        In units of the distances of `vectors.exact`.
+
+    Returns
+    -------
+    histogram : ndarray of int64 (2, bin)
+        Of impostor and of genuine pairs, from distances in float32.
+    matches : ndarray of int64 (2, threshold)
+        Pairs that match at each threshold, exactly: those that float32 cannot decide are computed
+        again in float64.
+    of_rows, of_columns : ndarray of int32 (threshold, face)
+        Impostor matches of each face.
+    """
+    first, second = vectors.ready[rows], vectors.ready[columns]
+    product = first @ second.T
+    # Bound of the error of a squared distance, as a share of the two squared lengths.
+    error = np.float32((first.shape[1] + 16) * ROUNDOFF)
+    # And what of a square may be lost at the small end of float32.
+    least = np.float32((first.shape[1] + 16) * np.finfo(np.float32).tiny)
+    squared = np.minimum(2 * thresholds if vectors.cosine else thresholds**2, LARGE)
+    scale = bins / vectors.largest * (0.5 if vectors.cosine else 1.0)
+    found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = _count(
+        product,
+        vectors.squares[rows],
+        vectors.squares[columns],
+        vectors.identity[rows],
+        vectors.identity[columns],
+        vectors.exact[rows],
+        vectors.exact[columns],
+        rows == columns,
+        vectors.cosine,
+        np.float32(scale),
+        bins,
+        thresholds.astype(np.float64),
+        squared.astype(np.float32),
+        error,
+        least,
+    )
+    return found
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
+def _count(  # type: ignore[no-untyped-def]
+    product,
+    square_a,
+    square_b,
+    identity_a,
+    identity_b,
+    exact_a,
+    exact_b,
+    triangle,
+    cosine,
+    scale,
+    bins,
+    thresholds,
+    squared,
+    error,
+    least,
+):
+    n_rows, n_columns = product.shape
+    # Two histograms by turns: neighbouring pairs often fall in one bin, and would wait.
+    even = np.zeros(2 * bins + 2, np.int32)
+    odd = np.zeros(2 * bins + 2, np.int32)
+    matches = np.zeros((2, len(thresholds)), np.int64)
+    of_rows = np.zeros((len(thresholds), n_rows), np.int32)
+    of_columns = np.zeros((len(thresholds), n_columns), np.int32)
+    apart = np.empty(n_columns, np.float32)
+    place = np.empty(n_columns, np.int32)
+    highest = np.float32(-1.0)
+    for t in range(len(squared)):
+        highest = max(highest, squared[t])
+    last = np.int32(bins - 1)
+    for i in range(n_rows):
+        start = i + 1 if triangle else 0
+        own, who, row = square_a[i], identity_a[i], product[i]
+        for j in range(start, n_columns):
+            value = max(own + square_b[j] - np.float32(2.0) * row[j], np.float32(0.0))
+            apart[j] = value
+            # Within the table whatever the arithmetic did: it is written to without a check.
+            at = np.int32(min((value if cosine else np.sqrt(value)) * scale, np.float32(last)))
+            at = max(min(at, last), np.int32(0))
+            place[j] = at + (bins if who == identity_b[j] else np.int32(0))
+        for j in range(start, n_columns - 1, 2):
+            even[place[j]] += 1
+            odd[place[j + 1]] += 1
+        if start < n_columns and (n_columns - start) % 2:
+            even[place[n_columns - 1]] += 1
+        for j in range(start, n_columns):
+            doubt = error * (own + square_b[j]) + least
+            if apart[j] <= highest + doubt:
+                same = who == identity_b[j]
+                for t in range(len(squared)):
+                    below = apart[j] <= squared[t]
+                    if abs(apart[j] - squared[t]) <= doubt:
+                        below = _matches(_distance(exact_a[i], exact_b[j], cosine), thresholds[t])
+                    if below:
+                        matches[np.int64(same), t] += 1
+                        if not same:
+                            of_rows[t, i] += 1
+                            of_columns[t, j] += 1
+    histogram = np.empty((2, bins), np.int64)
+    for kind in range(2):
+        for edge in range(bins):
+            histogram[kind, edge] = even[kind * bins + edge] + odd[kind * bins + edge]
+    return histogram, matches, of_rows, of_columns
+
+
+@njit(cache=True, nogil=True)
+def _distance(one, other, cosine):  # type: ignore[no-untyped-def]
+    """Distance in float64."""
+    if cosine:
+        product, length_a, length_b = 0.0, 0.0, 0.0
+        for k in range(len(one)):
+            a, b = np.float64(one[k]), np.float64(other[k])
+            product += a * b
+            length_a += a * a
+            length_b += b * b
+        return max(1.0 - product / math.sqrt(length_a * length_b), 0.0)
+    total = 0.0
+    for k in range(len(one)):
+        total += (np.float64(one[k]) - np.float64(other[k])) ** 2
+    return math.sqrt(total)

@@ -1,0 +1,262 @@
+"""The machine side of a study from embeddings: distances of its pairs, and failures to enrol."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.error_rates.dependence import errors_weight
+from causalbias.error_rates.intervals import binomial_ends
+from causalbias.errors import DataError
+from causalbias.recognition.images import OK
+from causalbias.study.frames import to_frame
+from causalbias.study.tables import check_columns
+from causalbias.study.tree import Study, as_study, group_of
+
+NO_IMAGE = "no image"
+BLOCK = 1 << 15
+
+
+def pair_distances(
+    embedding: np.ndarray, first: np.ndarray, second: np.ndarray, metric: str
+) -> np.ndarray:
+    """Distances (n,), float64, between rows `first` and `second` (n,) of embeddings (m, d).
+
+    Euclidean, or one minus the cosine. In blocks, so that memory does not grow with n.
+
+    Examples
+    --------
+    >>> points = np.array([[3.0, 4.0], [0.0, 0.0], [6.0, 8.0]])
+    >>> pair_distances(points, np.array([0, 0]), np.array([1, 2]), "euclidean").tolist()
+    [5.0, 5.0]
+    >>> pair_distances(points, np.array([0]), np.array([2]), "cosine").round(12).tolist()
+    [0.0]
+    """
+    found = np.empty(len(first))
+    for start in range(0, len(first), BLOCK):
+        part = slice(start, start + BLOCK)
+        a, b = embedding[first[part]].astype(float), embedding[second[part]].astype(float)
+        if metric == "euclidean":
+            found[part] = np.linalg.norm(a - b, axis=1)
+        else:
+            lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+            cosine = (a * b).sum(axis=1) / np.where(lengths > 0, lengths, 1)
+            found[part] = np.clip(1 - cosine, 0, 2)
+    return found
+
+
+def with_distances(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
+    """The study with the distances of its pairs in ``/machine``, from embeddings of its faces.
+
+    Parameters
+    ----------
+    study : DataTree
+        With ``/stimuli`` and ``/pairs``. Other systems' distances stay; a system of the same name
+        is replaced.
+    embeddings : Dataset
+        As `embed` returns it; its stimuli are the study's.
+
+    Returns
+    -------
+    Study
+        ``/machine``: `distance` (system, pair) on each system's metric; `status`: "ok", else that
+        of the member that has no embedding, or "no image"; `threshold` (system). ``/embeddings``:
+        the cube itself.
+
+    Raises
+    ------
+    DataError
+        If the study has no pairs, or no face of the study was embedded.
+
+    Examples
+    --------
+    >>> import causalbias as cb, xarray as xr, numpy as np
+    >>> faces = cb.stimuli_from_names(["1_0", "1_1", "2_0"], "{seed}_{level}")
+    >>> study = cb.make_study(factors=["seed", "level"], stimuli=faces)
+    >>> study = cb.with_pairs(study, [["seed"], ["level"]])
+    >>> cube = xr.Dataset(
+    ...     {"embedding": (("system", "stimulus", "feature"), [[[0.0, 0.0], [3.0, 4.0]]]),
+    ...      "status": (("system", "stimulus"), [["ok", "ok"]]),
+    ...      "metric": ("system", ["euclidean"]), "threshold": ("system", [6.0])},
+    ...     coords={"system": ["net"], "stimulus": ["1_0", "1_1"]})
+    >>> cb.to_frame(cb.with_distances(study, cube), "machine")[["pair", "distance", "status"]]
+          pair  distance    status
+    0  1_0~1_1       5.0        ok
+    1  1_0~2_0       NaN  no image
+    """
+    if "pairs" not in study.children:
+        raise DataError(
+            "no pairs to measure",
+            mend="add them: with_pairs(study, [['seed'], ['level']]), say",
+            file="/pairs",
+        )
+    pairs = group_of(study, "pairs")
+    index = embeddings.indexes["stimulus"]
+    first, second = (
+        index.get_indexer(pd.Index(pairs[f"stimulus_{side}"].values)) for side in ("a", "b")
+    )
+    parts = [
+        _system(embeddings.sel(system=name), first, second, pairs["pair"].values)
+        for name in embeddings["system"].values
+    ]
+    if "machine" in study.children:
+        parts = _others(study, embeddings["system"].values) + parts
+    machine = xr.concat(parts, "system", join="outer", data_vars="all", combine_attrs="drop")
+    machine["distance"].attrs = {
+        "metric": _metrics(parts),
+        "direction": "smaller means more alike",
+    }
+    new = with_embeddings(study, embeddings)
+    new["machine"] = xr.DataTree(machine)
+    return new
+
+
+def with_embeddings(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
+    """The study with ``/embeddings``: the cube that `embed` returned, of the study's faces.
+
+    Raises
+    ------
+    DataError
+        If the study has no faces, or none of them was embedded.
+    """
+    if "stimuli" not in study.children:
+        raise DataError("the study has no faces", mend="give make_study the table of stimuli")
+    if not np.isin(embeddings["stimulus"].values, group_of(study, "stimuli")["stimulus"]).any():
+        raise DataError(
+            f"none of the {embeddings.sizes['stimulus']} embedded images, such as "
+            f"{str(embeddings['stimulus'].values[0])!r}, is a face of the study",
+            mend="embed the study's faces: embed(images_of(study, folder))",
+            file="/stimuli",
+        )
+    new = as_study(study)
+    new["embeddings"] = xr.DataTree(embeddings)
+    return new
+
+
+def _system(
+    one: xr.Dataset, first: np.ndarray, second: np.ndarray, pairs: np.ndarray
+) -> xr.Dataset:
+    statuses = np.append(one["status"].values.astype(object), NO_IMAGE)  # -1 is the last
+    status = np.where(statuses[first] == OK, statuses[second], statuses[first]).astype(str)
+    ok = status == OK
+    distance = np.full(len(pairs), np.nan)
+    metric = str(one["metric"].item())
+    distance[ok] = pair_distances(one["embedding"].values, first[ok], second[ok], metric)
+    made = xr.Dataset(
+        {
+            "distance": (("system", "pair"), distance[None], {"metric": metric}),
+            "status": (("system", "pair"), status[None]),
+            "threshold": ("system", [float(one["threshold"])]),
+        },
+        coords={"system": [str(one["system"].item())], "pair": pairs},
+    )
+    return made
+
+
+def _others(study: xr.DataTree, replaced: np.ndarray) -> list[xr.Dataset]:
+    """The systems that stay, one Dataset each."""
+    machine = group_of(study, "machine")
+    if "threshold" not in machine:
+        machine["threshold"] = ("system", np.full(machine.sizes["system"], np.nan))
+    stay = [name for name in machine["system"].values if name not in replaced]
+    return [machine.sel(system=[name]) for name in stay]
+
+
+def _metrics(parts: Sequence[xr.Dataset]) -> str:
+    """What the distance is: one metric, or that of each system."""
+    metrics = {
+        str(part["system"].item()): str(part["distance"].attrs.get("metric", "distance"))
+        for part in parts
+    }
+    if len(set(metrics.values())) == 1:
+        return next(iter(metrics.values()))
+    return "; ".join(f"{system}: {metric}" for system, metric in metrics.items())
+
+
+def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95) -> pd.DataFrame:
+    """Failures to enrol by system and group: faces that gave no embedding.
+
+    Parameters
+    ----------
+    study : DataTree
+        With ``/stimuli`` and ``/embeddings`` (from `with_distances` or `with_embeddings`).
+    by : sequence of str
+        Factors whose levels are the groups.
+    prob : float
+        Probability of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        `system`, the groups, `faces` (present in the study), `identities`, `failed`, `rate` (0 to
+        1) with `lower` and `upper`, `reasons`. The interval is that of error rates (see
+        `quantiles`): it allows for faces of one identity failing together.
+
+    Raises
+    ------
+    DataError
+        If the study has no embeddings, or a factor is unknown.
+    """
+    if not {"embeddings", "stimuli"} <= set(study.children):
+        raise DataError("no embeddings in the study", mend="add them by with_embeddings")
+    faces = to_frame(study, "stimuli")
+    check_columns(faces, by, file="/stimuli")
+    identity = str(study.attrs["identity"])
+    rows = []
+    for system, one in group_of(study, "embeddings").groupby("system", squeeze=False):
+        status = one["status"].isel(system=0).to_series()
+        every = faces.assign(status=faces["stimulus"].map(status).fillna(NO_IMAGE))
+        for key, part in every.groupby(list(by)) if by else [((), every)]:
+            failed = (part["status"] != OK).to_numpy()
+            reasons = part["status"][failed].value_counts()
+            lower, upper = rate_interval(failed, part[identity].to_numpy(), prob)
+            rows.append(
+                {
+                    "system": system,
+                    **dict(zip(by, key, strict=True)),
+                    "faces": len(part),
+                    "identities": part[identity].nunique(),
+                    "failed": int(failed.sum()),
+                    "rate": failed.mean(),
+                    "lower": lower,
+                    "upper": upper,
+                    "reasons": "; ".join(f"{n} {why}" for why, n in sorted(reasons.items())),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def rate_interval(
+    failed: np.ndarray, identity: np.ndarray, prob: float = 0.95
+) -> tuple[float, float]:
+    """Interval of a rate of clustered failures (n,), bool; see `enrolment`.
+
+    Its design effect is that of the failures where there are many, and as they become few that of
+    faces of one identity which fail together or not at all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one_each, in_pairs = np.arange(100), np.arange(100) // 2
+    >>> failed = np.repeat([True, False], [10, 90])
+    >>> [round(end, 3) for end in rate_interval(failed, one_each)]
+    [0.049, 0.176]
+    >>> [round(end, 3) for end in rate_interval(failed, in_pairs)]
+    [0.033, 0.218]
+    """
+    n, rate = len(failed), float(failed.mean())
+    cluster, _ = pd.factorize(pd.Series(identity))
+    sizes = np.bincount(cluster)
+    together = float(sizes @ sizes) / n
+    seen = 1.0
+    if 0 < rate < 1:
+        excess = np.bincount(cluster, weights=failed - rate)
+        # Equal shares in all clusters: they differ less than independent failures would.
+        seen = max(1.0, float(excess @ excess) / (n * rate * (1 - rate)))
+    # How many identities tell of it: those with a failure, or with none, whichever are fewer.
+    number = np.bincount(cluster, weights=failed)
+    weight = errors_weight(float(min((number > 0).sum(), (number < sizes).sum())))
+    effect = seen**weight * together ** (1 - weight)
+    low, high = binomial_ends(np.array([rate * n / effect]), np.array([n / effect]), prob)
+    return float(low[0]), float(high[0])

@@ -1,0 +1,1 @@
+"""Studies with known truth: parameters, design, machine, people, and the truth they imply."""

@@ -1,1 +1,0 @@
-"""Published analyses as one call each."""

@@ -1,0 +1,195 @@
+"""Genuine and impostor pairs of simulated studies, whose effects are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalbias as cb
+from causalbias import DataError
+from causalbias.analyses.identity.analysis import analyse_identity, truth_of_identity
+
+LEVELS = {"age": [0.8, 2.6, 4.4], "pose": [-3.0, 0.0, 3.0]}
+PLANTED = cb.System(
+    "planted",
+    biases=(
+        cb.Bias("black impostors alike", -0.10, race="black", same_identity=False),
+        cb.Bias("asian genuine apart", 0.08, race="asian", same_identity=True),
+    ),
+)
+NULL = cb.System("without bias", sd_face=(0.015, 0.03))
+PEOPLE = cb.People(annotators=60, judgements=4, questions=())
+FACTORS = ["seed", "race", "gender", "attribute", "level"]
+
+
+@pytest.fixture(scope="module")
+def result():
+    study = cb.simulate(
+        12, rng=3, systems=(PLANTED, NULL), people=PEOPLE, levels=LEVELS, impostors=12
+    )
+    return analyse_identity(study, draws=500)
+
+
+def table_of(result, **where):
+    table = cb.summarise(result.machine, prob=0.95)
+    return table[np.logical_and.reduce([table[name] == value for name, value in where.items()])]
+
+
+@pytest.mark.slow
+def test_models_are_apart_and_converge(result):
+    assert sorted(result.fits) == [
+        "people, genuine",
+        "people, impostor",
+        "planted, genuine",
+        "planted, impostor",
+        "without bias, genuine",
+        "without bias, impostor",
+    ]
+    assert not any(cb.failures(fit) for fit in result.fits.values())
+    for name, rows in result.rows.items():
+        assert rows["same_identity"].unique().tolist() == [name.endswith("genuine")]
+    assert result.reference == "white"
+    assert result.machine.sizes["race"] == 2
+
+
+@pytest.mark.slow
+def test_planted_bias_is_found_with_its_sign(result):
+    black = table_of(result, system="planted", pairs="impostor", race="black")
+    asian = table_of(result, system="planted", pairs="genuine", race="asian")
+    assert len(black) == len(asian) == 2
+    assert (black["upper"] < 0).all()
+    assert (asian["lower"] > 0).all()
+    other = table_of(result, system="planted", pairs="genuine", race="black")
+    assert (other["estimate"].abs() < asian["estimate"].min()).all()
+
+
+@pytest.mark.slow
+def test_without_bias_the_intervals_hold_zero(result):
+    table = table_of(result, system="without bias")
+    assert len(table) == 8
+    # Eight of 95%, dependent: fewer than six would have probability below 0.01.
+    assert ((table["lower"] < 0) & (table["upper"] > 0)).sum() >= 6
+
+
+@pytest.mark.slow
+def test_truth_is_within_the_intervals(result):
+    known = truth_of_identity(result).query("estimand == 'effect'")
+    machine, human = (cb.summarise(one, prob=0.95) for one in (result.machine, result.human))
+    both = pd.concat([machine, human.assign(system="people")])
+    both["fit"] = both["system"] + ", " + both["pairs"]
+    both = both.merge(known[["fit", "race", "gender", "truth"]], on=["fit", "race", "gender"])
+    assert len(both) == 24
+    inside = (both["lower"] <= both["truth"]) & (both["truth"] <= both["upper"])
+    assert inside.sum() >= 20
+    assert both["truth"].nunique() > 4, "a truth that is always zero would prove little"
+
+
+@pytest.mark.slow
+def test_truth_by_hand(result):
+    """Planted shifts, far from where distances fold at 0, are the true contrasts."""
+    known = truth_of_identity(result).set_index(["fit", "estimand", "race", "gender"])["truth"]
+    for gender in ("female", "male"):
+        for fit, race, shift in (
+            ("planted, impostor", "black", -0.10),
+            ("planted, impostor", "asian", 0.0),
+            ("planted, genuine", "asian", 0.08),
+            ("without bias, genuine", "black", 0.0),
+        ):
+            assert known[fit, "effect", race, gender] == pytest.approx(shift, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_impostor_intervals_allow_for_shared_members(result):
+    """Two faces' own effects do not cancel between races; a model without members ignores them."""
+    rows = result.rows["without bias, impostor"]
+    naive = cb.fit("distance ~ race*gender + step", rows, draws=500)
+    naive = cb.summarise(cb.effects(naive, "race", by="gender", reference="white"))
+    ours = table_of(result, system="without bias", pairs="impostor")
+    ours = ours.merge(naive, on=["race", "gender"], suffixes=("", "_naive"))
+    assert len(ours) == 4
+    assert (ours["sd"] > 1.5 * ours["sd_naive"]).all()
+
+
+@pytest.mark.slow
+def test_doses_are_those_of_the_steps(result):
+    dose = cb.summarise(result.machine_dose)
+    assert set(dose["step"]) == {"age 0.8", "age 2.6", "age 4.4", "pose -3", "pose 0", "pose 3"}
+    genuine = dose[(dose["pairs"] == "genuine") & (dose["system"] == "without bias")].set_index(
+        "step"
+    )
+    # 0.25, and 0.12 for each of three units of pose.
+    assert genuine.loc["pose 3", "estimate"] == pytest.approx(0.61, abs=0.05)
+    assert (genuine["attribute"] + " " + genuine["level"].map("{:g}".format) == genuine.index).all()
+
+
+@pytest.mark.slow
+def test_people_are_scored_once_a_pair(result):
+    rows = result.rows["people, impostor"]
+    assert rows["pair"].is_unique
+    answers = cb.to_frame(result.study, "human").groupby("pair")["score"].mean()
+    assert rows["score"].to_numpy() == pytest.approx(answers[rows["pair"]].to_numpy())
+
+
+def small_study():
+    """A study with a pair of each kind that no model is about."""
+    study = cb.simulate(
+        4,
+        rng=1,
+        people=None,
+        levels=LEVELS,
+        impostors=4,
+        systems=(cb.System("net", sd_residual=(0.02, 0.02)),),
+    )
+    faces = cb.to_frame(study, "stimuli").set_index(FACTORS).sort_index()["stimulus"]
+    one, two = cb.to_frame(study, "stimuli")["seed"].unique()[:2]
+    extra = [
+        (faces[one, "asian", "male", "pose", 0], faces[two, "black", "male", "pose", 3]),
+        (faces[one, "asian", "male", "pose", 0], faces[two, "asian", "male", "age", 0.8]),
+        (faces[one, "asian", "male", "pose", -3], faces[one, "asian", "male", "pose", 3]),
+    ]
+    pairs = cb.to_frame(study, "pairs")[["pair", "stimulus_a", "stimulus_b"]]
+    # Written the other way round, a pair is the same.
+    odd = pairs.index % 2 == 1
+    pairs.loc[odd, ["stimulus_a", "stimulus_b"]] = pairs.loc[
+        odd, ["stimulus_b", "stimulus_a"]
+    ].to_numpy()
+    more = pd.DataFrame(extra, columns=["stimulus_a", "stimulus_b"]).assign(pair=["x0", "x1", "x2"])
+    distances = cb.to_frame(study, "machine")[["system", "pair", "distance", "threshold"]]
+    distances = pd.concat(
+        [distances, more[["pair"]].assign(distance=0.5, system="net", threshold=0.7)]
+    )
+    distances = distances.assign(status="ok")
+    distances.loc[distances["pair"] == "p000", ["distance", "status"]] = np.nan, "no face"
+    return study, cb.make_study(
+        factors=FACTORS,
+        references={"age": 2.6, "pose": 0.0},
+        stimuli=cb.to_frame(study, "stimuli")[["stimulus", *FACTORS]],
+        pairs=pd.concat([pairs, more]),
+        distances=distances,
+    )
+
+
+def test_pairs_left_out_are_counted_and_sides_do_not_matter():
+    straight, odd = small_study()
+    one, two = (analyse_identity(study, draws=50, chains=2) for study in (straight, odd))
+    left = two.left_out.set_index(["fit", "reason"])["count"]
+    assert left["net, impostor", "members differ in race or gender"] == 1
+    assert left["net, impostor", "members are of different attributes"] == 1
+    assert left["net, genuine", "no member is at its reference level"] == 1
+    assert left["net, genuine", "no distance, or no answer"] == 1
+    for kind in ("genuine", "impostor"):
+        names = ["pair", "step", "race", "gender", "level"]
+        first, second = (each.rows[f"net, {kind}"][names].set_index("pair") for each in (one, two))
+        assert first.loc[second.index].equals(second)
+        assert len(first) - len(second) == (kind == "genuine")
+    assert one.human is None
+
+
+def test_a_study_without_groups_ends_in_one_error():
+    with pytest.raises(DataError, match="gender"):
+        analyse_identity(cb.demo_study())
+
+
+def test_a_study_of_one_race_says_so():
+    study = cb.simulate(4, people=None, levels={"pose": [-3, 0, 3]}, impostors=2, races=["white"])
+    with pytest.raises(DataError, match="the one race white"):
+        analyse_identity(study)

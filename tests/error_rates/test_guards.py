@@ -1,0 +1,92 @@
+"""What tables of pairs show to be wrong: pairs twice, one group turned, names that are alike."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalbias as cb
+from causalbias import DataError
+from tests.error_rates.test_monotone import few_seeds
+
+
+def both_kinds(seeds=12, faces=4):
+    impostor = few_seeds(0, seeds, 0.1)
+    genuine = few_seeds(1, seeds, 0.1, genuine=True)
+    genuine = genuine[genuine.index % 6 < faces]
+    genuine = genuine.assign(distance=genuine["distance"] - 3)
+    return pd.concat([impostor, genuine], ignore_index=True)
+
+
+def turned_round(frame):
+    return frame.rename(columns={"seed_a": "seed_b", "seed_b": "seed_a"})
+
+
+def impostors(frame):
+    return frame[~frame["same_identity"]]
+
+
+TWICE = {
+    "in both orders": lambda one: turned_round(impostors(one)),
+    "in both orders but for one": lambda one: turned_round(impostors(one)).iloc[1:],
+    "in both orders to the last bit": lambda one: turned_round(impostors(one)).assign(
+        distance=np.nextafter(impostors(one)["distance"], 9)
+    ),
+    "every row": lambda one: one,
+    "impostors": impostors,
+    "faces beside themselves": lambda one: one[one["same_identity"]].iloc[::4].assign(distance=0.0),
+}
+
+
+@pytest.mark.parametrize("what", list(TWICE))
+@pytest.mark.parametrize("pair", [True, False])
+def test_pairs_that_are_there_again_are_refused(what, pair):
+    frame = both_kinds()
+    again = pd.concat([frame, TWICE[what](frame)], ignore_index=True)
+    if pair:
+        again["pair"] = [f"p{row}" for row in range(len(again))]
+    with pytest.raises(DataError, match=r"again|both orders|beside itself"):
+        cb.error_rates(again, "race", threshold=3.5)
+
+
+@pytest.mark.parametrize("digits", [None, 3, 2, 1, 0])
+def test_distances_that_are_alike_by_rounding_are_no_pair_twice(digits):
+    frame = both_kinds()
+    if digits is not None:
+        frame = frame.assign(distance=frame["distance"].round(digits))
+    assert cb.error_rates(frame, "race", threshold=3.5)["n"].sum() == len(frame)
+
+
+def test_one_group_that_is_turned_stops():
+    frame = both_kinds(30)
+    other = frame.assign(
+        seed_a=frame["seed_a"] + 100,
+        seed_b=frame["seed_b"] + 100,
+        race="b",
+        distance=8 - frame["distance"],
+    )
+    with pytest.raises(DataError, match="group 'b': genuine pairs are further apart"):
+        cb.equal_error_rate(pd.concat([frame, other], ignore_index=True), "race")
+
+
+def test_groups_whose_values_join_to_the_same_words_are_two():
+    one, other = few_seeds(0, 8, 0.1), few_seeds(1, 9, 0.1)
+    other[["seed_a", "seed_b"]] += 100
+    frame = pd.concat(
+        [one.assign(r="south", s="asian male"), other.assign(r="south asian", s="male")],
+        ignore_index=True,
+    )
+    rates = cb.group_pair_rates(frame, ["r", "s"], threshold=4)
+    assert rates["group"].values.tolist() == ["south, asian male", "south asian, male"]
+    assert np.diag(rates["n"].squeeze()).tolist() == [28, 36]
+    counts = cb.score_histograms(frame, ["r", "s"])
+    assert counts["n"].squeeze().values.tolist() == [28, 36]
+
+
+def test_a_group_whose_name_begins_with_an_underscore_is_in_the_legend():
+    frame = both_kinds(30)
+    other = frame.assign(seed_a=frame["seed_a"] + 100, seed_b=frame["seed_b"] + 100, race="_x")
+    other["distance"] += 0.01
+    curve = cb.det(pd.concat([frame, other]), "race", fmr=[0.1, 0.2, 0.5], draws=50)
+    curve["supported"][:] = True
+    shown = cb.plots.det_curves(curve).legends[0].get_texts()
+    assert [one.get_text().strip() for one in shown] == ["_x", "w"]

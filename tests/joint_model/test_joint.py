@@ -1,0 +1,174 @@
+"""The joint model against the truth it was simulated with, and what it refuses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import causalbias as cb
+from causalbias import DataError
+
+TRUTH = {
+    "seed": {"sd": (0.5, 0.05), "correlation": -0.3},
+    "pair": {"sd": (0.8, 0.08), "correlation": -0.6},
+    "noise": 1.2,
+}
+EFFECT = {"score": 0.6, "distance": -0.02}  # of group b
+
+
+def simulate(rng, seeds=60, each=20, answers=(2, 5), members=1, dif=None):
+    """Pairs as `joint_rows` has them; `dif` makes distances follow scores, plus that in group b."""
+
+    def effects(source, n):
+        sd, cor = TRUTH[source]["sd"], TRUTH[source]["correlation"]
+        return rng.multivariate_normal([0, 0], np.outer(sd, sd) * [[1, cor], [cor, 1]], size=n)
+
+    n = seeds * each
+    codes = rng.integers(0, seeds, (n, members))
+    group = rng.choice(["a", "b"], n)
+    own = effects("seed", seeds)[codes].mean(axis=1) + effects("pair", n)
+    score = 2 + EFFECT["score"] * (group == "b") + own[:, 0]
+    distance = 0.7 + EFFECT["distance"] * (group == "b") + own[:, 1]
+    if dif is not None:
+        distance = 0.7 - 0.1 * score + dif * (group == "b") + rng.normal(0, 0.03, n)
+    many = rng.integers(*answers, n)
+    given = [score[i] + rng.normal(0, TRUTH["noise"], many[i]) for i in range(n)]
+    frame = pd.DataFrame(
+        {
+            "distance": distance,
+            "score": [one.mean() for one in given],
+            "answers": many,
+            "within": [((one - one.mean()) ** 2).sum() for one in given],
+            "group": group,
+        }
+    )
+    names = ["seed"] if members == 1 else ["seed_a", "seed_b"]
+    return frame.assign(**dict(zip(names, codes.T, strict=True)))
+
+
+def holds(draws, truth, sds=4.0):
+    return abs(float(draws.mean()) - truth) < sds * float(draws.std())
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_truth_is_recovered(members):
+    rows = simulate(np.random.default_rng(1), members=members)
+    groups = {"seed": "seed" if members == 1 else ["seed_a", "seed_b"]}
+    found = cb.joint(rows, "group", groups=groups, draws=400, warmup=200)
+    posterior = found.posterior
+    for source in ("seed", "pair"):
+        assert holds(posterior["correlation"].sel(source=source), TRUTH[source]["correlation"])
+        for outcome, sd in zip(("score", "distance"), TRUTH[source]["sd"], strict=True):
+            assert holds(posterior["sd"].sel(source=source, outcome=outcome), sd)
+    assert holds(posterior["noise"], TRUTH["noise"])
+    for outcome, effect in EFFECT.items():
+        coefficient = posterior["coefficient"].sel(term="group[b]", outcome=outcome)
+        assert holds(coefficient, effect)
+    assert found.shares == {"seed": pytest.approx(1.0 if members == 1 else 0.5, abs=0.02)}
+
+
+def test_noise_in_answers_flattens_the_plain_correlation_and_not_this_one():
+    rows = simulate(np.random.default_rng(2))
+    found = cb.joint(rows, "group", groups={"seed": "seed"}, draws=300, warmup=200)
+    within = rows.groupby(["seed", "group"])[["score", "distance"]].transform("mean")
+    plain = np.corrcoef((rows[["score", "distance"]] - within).to_numpy().T)[0, 1]
+    pair = found.posterior["correlation"].sel(source="pair")
+    assert plain > float(pair.quantile(0.9995))
+    assert holds(pair, -0.6)
+
+
+def test_bias_at_equal_score_where_there_is_none_and_where_there_is():
+    """Groups differ in likeness and distances follow it: means plugged in find bias anyway."""
+    for dif in (0.0, 0.03):
+        rows = simulate(np.random.default_rng(3), dif=dif, answers=(2, 4))
+        found = cb.joint(rows, "group", groups={"seed": "seed"}, draws=300, warmup=200)
+        ours = cb.conditional_bias(found, "group")
+        assert holds(ours["conditional"], dif)
+        assert holds(ours["slope"], -0.1)
+        x = np.column_stack([np.ones(len(rows)), rows["group"] == "b", rows["score"]])
+        plug_in = np.linalg.lstsq(x.astype(float), rows["distance"], rcond=None)[0]
+        spread = float(ours["conditional"].std())
+        assert abs(plug_in[1] - dif) > 3 * spread, "the mean score plugged in is biased"
+        assert abs(plug_in[2] + 0.1) > 0.02
+
+
+@pytest.mark.slow
+def test_intervals_hold_the_truth_at_their_rate():
+    rng = np.random.default_rng(5)
+    hits, studies = 0, 40
+    for study in range(studies):
+        rows = simulate(rng, seeds=20, each=8)
+        found = cb.joint(rows, "group", groups={"seed": "seed"}, draws=300, warmup=150, seed=study)
+        ends = found.posterior["correlation"].sel(source="pair").quantile([0.1, 0.9]).values
+        hits += ends[0] <= TRUTH["pair"]["correlation"] <= ends[1]
+    # Binomial(40, 0.8): 32, sd 2.5; the prior on correlations pulls a little towards zero.
+    assert 23 <= hits <= 39
+
+
+def test_scaling_the_distance_scales_its_side_only():
+    rows = simulate(np.random.default_rng(6), seeds=20)
+    one, other = (
+        cb.joint(
+            rows.assign(distance=factor * rows["distance"]),
+            "group",
+            groups={"seed": "seed"},
+            draws=200,
+            warmup=100,
+        ).posterior
+        for factor in (1, 100)
+    )
+    # Equal but where rounding turns a Metropolis step; so to Monte Carlo error, not to rounding.
+    factor = xr.DataArray([1, 100], dims="outcome", coords={"outcome": ["score", "distance"]})
+    for name in ("coefficient", "sd"):
+        away = (other[name] / factor - one[name]).mean(["chain", "draw"])
+        assert (abs(away) < 0.5 * one[name].std(["chain", "draw"])).all()
+    away = (other["correlation"] - one["correlation"]).mean(["chain", "draw"])
+    assert (abs(away) < 0.5 * one["correlation"].std(["chain", "draw"])).all()
+
+
+def test_of_a_simulated_study_people_and_network_agree_on_pairs():
+    study = cb.simulate(seeds=25, levels={"pose": [-3, 0, 3]}, impostors=12, rng=4)
+    rows = cb.joint_rows(study, "ResNet-34")
+    assert len(rows) == study["pairs"].sizes["pair"]
+    found = cb.joint(
+        rows,
+        "race*gender",
+        groups={"seed": ["seed_a", "seed_b"]},
+        subset="not same_identity",
+        draws=200,
+        warmup=100,
+    )
+    assert int(found.rows["same_identity"].sum()) == 0
+    assert found.left_out["count"].sum() + len(found.rows) <= len(rows)
+    assert float(found.posterior["correlation"].sel(source="pair").mean()) < 0
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return simulate(np.random.default_rng(7), seeds=6, each=4)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "told"),
+    [
+        ({}, {"terms": "nope"}, "no column 'nope'"),
+        ({}, {"terms": "group + (1|seed)"}, "groups stand apart"),
+        ({}, {"groups": {}}, "groups stand apart"),
+        ({}, {"groups": {"seed": "nope"}}, "no column 'nope'"),
+        ({}, {"terms": "exec(group)"}, "calls 'exec'"),
+        ({"answers": 1}, {}, "no pair has two answers"),
+        ({"distance": np.nan}, {}, "no pair has distance"),
+        ({"same_identity": [True, False] * 12}, {}, "would be pooled"),
+    ],
+)
+def test_refused(rows, change, options, told):
+    asked = {"terms": "group", "groups": {"seed": "seed"}} | options
+    with pytest.raises(DataError, match=told):
+        cb.joint(rows.assign(**change), draws=5, warmup=5, **asked)
+
+
+def test_exclusions_are_counted(rows):
+    frame = rows.assign(distance=rows["distance"].where(rows.index > 2))
+    found = cb.joint(frame, "group", groups={"seed": "seed"}, draws=5, warmup=5)
+    assert found.left_out.values.tolist() == [["no distance", 3]]
+    assert cb.summarise(cb.conditional_bias(found, "group"))["converged"].tolist() == [False]
