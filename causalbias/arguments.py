@@ -82,11 +82,11 @@ def not_what(value: object, wanted: str) -> DataError:
     Examples
     --------
     >>> print(not_what("race", FIT))
-    a fit is needed here, and the text 'race' was given. Mend: give what cb.fit returned.
+    a fit is needed here, and the text 'race' was given. Hint: give what cb.fit returned.
     """
     return DataError(
         f"{wanted} is needed here, and {described(value)} was given",
-        mend=_WAYS.get((wanted, kind_of(value)), _ELSE.get(wanted, "give that")),
+        hint=_WAYS.get((wanted, kind_of(value)), _ELSE.get(wanted, "give that")),
     )
 
 
@@ -135,7 +135,7 @@ def names_in(value: object, argument: str) -> tuple[str, ...]:
     if not listed or not all(isinstance(one, str) for one in found):
         raise DataError(
             f"{argument} is {described(value)}",
-            mend=f"give the name of a column as text, or a list of names: {argument}=['race']",
+            hint=f"give the name of a column as text, or a list of names: {argument}=['race']",
         )
     return found
 
@@ -143,8 +143,8 @@ def names_in(value: object, argument: str) -> tuple[str, ...]:
 def name_in(value: object, argument: str, *known: str) -> str:
     """One name, of those known if any are given."""
     if not isinstance(value, str) or (known and value not in known):
-        mend = f"use one of {', '.join(known)}" if known else "give the name of a column as text"
-        raise DataError(f"{argument} is {described(value)}", mend=mend)
+        hint = f"use one of {', '.join(known)}" if known else "give the name of a column as text"
+        raise DataError(f"{argument} is {described(value)}", hint=hint)
     return value
 
 
@@ -159,7 +159,7 @@ def number_in(
     0.95
     """
     between = f" between {low:g} and {high:g}" if math.isfinite(low) else ""
-    wanted = DataError(f"{argument} is {described(value)}", mend=f"give a number{between}")
+    wanted = DataError(f"{argument} is {described(value)}", hint=f"give a number{between}")
     if isinstance(value, str | bytes | bool) or np.ndim(value) != 0:  # type: ignore[arg-type]
         raise wanted
     try:
@@ -167,7 +167,7 @@ def number_in(
     except (TypeError, ValueError):
         raise wanted from None
     if not (math.isfinite(found) and low < found < high):
-        raise DataError(f"{argument} is {found:g}", mend=f"give a number{between}")
+        raise DataError(f"{argument} is {found:g}", hint=f"give a number{between}")
     return found
 
 
@@ -179,11 +179,11 @@ def whole_in(value: object, argument: str, least: int = 0) -> int:
     >>> whole_in(4, "chains", 1)
     4
     """
-    mend = f"give a whole number from {least}"
+    hint = f"give a whole number from {least}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise DataError(f"{argument} is {described(value)}", mend=mend)
+        raise DataError(f"{argument} is {described(value)}", hint=hint)
     if value < least:
-        raise DataError(f"{argument} is {value}", mend=mend)
+        raise DataError(f"{argument} is {value}", hint=hint)
     return int(value)
 
 
@@ -197,7 +197,7 @@ def flag_in(value: object, argument: str) -> bool:
     """
     if not isinstance(value, bool | np.bool_):
         raise DataError(
-            f"{argument} is {described(value)}", mend=f"give {argument}=True or {argument}=False"
+            f"{argument} is {described(value)}", hint=f"give {argument}=True or {argument}=False"
         )
     return bool(value)
 
@@ -205,14 +205,14 @@ def flag_in(value: object, argument: str) -> bool:
 def mapping_in(value: object, argument: str, example: str) -> Mapping[Any, Any]:
     """A mapping of texts to something."""
     if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value):
-        raise DataError(f"{argument} is {described(value)}", mend=f"give {example}")
+        raise DataError(f"{argument} is {described(value)}", hint=f"give {example}")
     return value
 
 
 def two_in(value: object, argument: str, example: str) -> tuple[Any, Any]:
     """Two things, in order."""
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
-        raise DataError(f"{argument} is {described(value)}", mend=f"give two: {example}")
+        raise DataError(f"{argument} is {described(value)}", hint=f"give two: {example}")
     return value[0], value[1]
 
 

@@ -13,13 +13,13 @@ import numpy as np
 
 
 class DataError(ValueError):
-    """Data that cannot be used as they are, with the place and the mend.
+    """Data that cannot be used as they are, with the place and a hint.
 
     Parameters
     ----------
     problem : str
         What was found, with the offending value.
-    mend : str
+    hint : str
         What the user can do about it.
     file : str, optional
         File (or frame, or group of a study) the data came from.
@@ -30,22 +30,22 @@ class DataError(ValueError):
 
     Examples
     --------
-    >>> print(DataError("140 is above 100", mend="correct the score", file="a.csv",
+    >>> print(DataError("140 is above 100", hint="correct the score", file="a.csv",
     ...                 column="score", row=3))
-    a.csv, column 'score', row 3: 140 is above 100. Mend: correct the score.
+    a.csv, column 'score', row 3: 140 is above 100. Hint: correct the score.
     """
 
     def __init__(
         self,
         problem: str,
         *,
-        mend: str,
+        hint: str,
         file: str | None = None,
         column: str | None = None,
         row: int | None = None,
     ) -> None:
         self.problem = problem
-        self.mend = mend
+        self.hint = hint
         self.file = file
         self.column = column
         self.row = row
@@ -58,13 +58,13 @@ class DataError(ValueError):
             )
             if part
         )
-        text = f"{place + ': ' if place else ''}{problem}. Mend: {mend}."
+        text = f"{place + ': ' if place else ''}{problem}. Hint: {hint}."
         # Half of a surrogate pair cannot be printed.
         super().__init__(text.encode("utf-8", "backslashreplace").decode())
 
     def __reduce__(self) -> tuple[Callable[..., DataError], tuple[str], dict[str, Any]]:
         """Pickled and copied by its parts: an exception's own way knows its text alone."""
-        own = {name: getattr(self, name) for name in ("mend", "file", "column", "row")}
+        own = {name: getattr(self, name) for name in ("hint", "file", "column", "row")}
         more = {key: value for key, value in self.__dict__.items() if key not in own}
         return partial(type(self), **own), (self.problem,), more
 
@@ -93,7 +93,7 @@ def in_file_terms(columns: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
         ours = error.column.split(" + ") if error.column else []
         raise DataError(
             error.problem,
-            mend=error.mend,
+            hint=error.hint,
             file=error.file,
             column=" + ".join(dict.fromkeys(theirs.get(name, name) for name in ours)) or None,
             row=error.row,
@@ -116,10 +116,10 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     True
     """
     if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
-        raise DataError(f"{path!r} is no path", mend="give a text or a pathlib.Path")
+        raise DataError(f"{path!r} is no path", hint="give a text or a pathlib.Path")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise DataError(
-            f"no home directory is known for {str(path)!r}", mend="write the whole path"
+            f"no home directory is known for {str(path)!r}", hint="write the whole path"
         ) from error

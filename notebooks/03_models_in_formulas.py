@@ -228,7 +228,7 @@ cb.prior_sensitivity(fit, cb.effects(fit, "race"))
 # ## Is the model right? `cb.check`
 #
 # One call asks about the draws, about replicated data beside the data, and about priors far from
-# their estimates, and names a mend for what fails. This one passes:
+# their estimates, and names a remedy for what fails. This one passes:
 
 # %%
 checks = cb.check(fit)
@@ -247,7 +247,7 @@ forgot
 
 # %% [markdown]
 # A check sees what the model's own columns can show. The missing variable gives itself away by the
-# shape of what is left over (two humps, flatter than a normal distribution); the mend names the
+# shape of what is left over (two humps, flatter than a normal distribution); the hint names the
 # usual causes, and finding the actual one is the analyst's work. A check that passes
 # does not prove a model right ([how often it errs](../docs/calibration.md)).
 #

@@ -437,7 +437,7 @@ else:
 # %% [markdown]
 # OMI has *no identity judgements* and *no manipulated race*. It says how far ratings of age and a
 # distance move with the same push, and nothing on whether people or the network are more biased
-# in telling people apart: no unit mends that. Its attributes are compared, with this said, in
+# in telling people apart: no unit repairs that. Its attributes are compared, with this said, in
 # [docs/omi.md](../docs/omi.md). A study that supports the comparison asks people the question that the
 # network answers, about pairs whose race was set by the experimenter.
 #

@@ -23,7 +23,7 @@ PLACES = [
 
 
 def parts(error):
-    return str(error), error.problem, error.mend, error.file, error.column, error.row
+    return str(error), error.problem, error.hint, error.file, error.column, error.row
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -31,7 +31,7 @@ def parts(error):
     "again", [lambda one: pickle.loads(pickle.dumps(one)), copy.copy, copy.deepcopy]
 )
 def test_an_error_is_the_same_after_pickling_and_copying(place, again):
-    error = DataError("half of a \ud800 surrogate", mend="write text", **place)
+    error = DataError("half of a \ud800 surrogate", hint="write text", **place)
     error.add_note("while reading")
     found = again(error)
     assert type(found) is DataError

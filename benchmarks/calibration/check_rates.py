@@ -1,4 +1,4 @@
-"""How often `check` fails fits of right models, and finds planted faults with the right mend.
+"""How often `check` fails fits of right models, and finds planted faults with the right remedy.
 
     python -m benchmarks.calibration.check_rates [REPEATS]
 

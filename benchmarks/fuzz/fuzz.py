@@ -63,8 +63,8 @@ def fuzz(name: str, seconds: int) -> None:
                 counted.taken += 1
             except cb.DataError as error:
                 counted.refused += 1
-                if not error.mend:
-                    print(f"FOUND {name}: an error without a mend: {error}", flush=True)
+                if not error.hint:
+                    print(f"FOUND {name}: an error without a hint: {error}", flush=True)
             except Exception as error:
                 trace = traceback.extract_tb(error.__traceback__)
                 ours = [one for one in trace if "causalbias" in one.filename] or trace

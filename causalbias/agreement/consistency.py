@@ -75,7 +75,7 @@ def error_consistency(
     for name in (first, second, *clusters, *by):
         if name not in frame:
             raise DataError(
-                f"no column {name!r}", mend=f"use one of {', '.join(map(str, frame.columns))}"
+                f"no column {name!r}", hint=f"use one of {', '.join(map(str, frame.columns))}"
             )
     right = np.column_stack([_truths(frame[name]) for name in (first, second)])
     seeds = pd.DataFrame({name: labels(frame[name], file=FILE).astype("str") for name in clusters})
@@ -83,7 +83,7 @@ def error_consistency(
     if missing.any():
         raise DataError(
             f"the seed is missing ({int(missing.sum()):,} such rows)",
-            mend="fill it in, or leave the pairs out",
+            hint="fill it in, or leave the pairs out",
             column=" + ".join(clusters),
             row=int(missing.argmax()) + 1,
         )
@@ -114,14 +114,14 @@ def error_consistency(
 def _truths(values: pd.Series) -> NDArray[np.bool_]:
     """Whether a judge was right, on every row, from truth values of any type."""
     found = typed(values, file=FILE)
-    mend = "give True where the judge was right, else False; leave unjudged pairs out"
+    hint = "give True where the judge was right, else False; leave unjudged pairs out"
     missing = found.isna().to_numpy(bool)
     if not pd.api.types.is_bool_dtype(found) and not missing.all():
-        raise DataError(f"dtype {values.dtype}", mend=mend, column=str(values.name))
+        raise DataError(f"dtype {values.dtype}", hint=hint, column=str(values.name))
     if missing.any():
         raise DataError(
             f"nothing says whether the judge was right ({int(missing.sum()):,} such rows)",
-            mend=mend,
+            hint=hint,
             column=str(values.name),
             row=int(missing.argmax()) + 1,
         )

@@ -109,7 +109,7 @@ def _order_of_trials(trial: pd.Series) -> np.ndarray:
         text = f"{shown(trial.iloc[at])} is neither a number nor a level of a categorical"
         raise DataError(
             "the trial is missing, where others are known" if missing[at] else text,
-            mend="number the trials 1, 2, ..., or give a categorical with its levels in order",
+            hint="number the trials 1, 2, ..., or give a categorical with its levels in order",
             file="judgements",
             column="trial",
             row=(int(trial.index[at]) if whole else at) + 1,
@@ -136,7 +136,7 @@ def ratings_of(study: xr.DataTree, question: str) -> Ratings:
         raise DataError(
             f"question {question!r} has the scale {low:g} to {high:g}, and agreement on scores "
             "needs categories",
-            mend="give the lowest and the highest whole number that may be answered as its scale",
+            hint="give the lowest and the highest whole number that may be answered as its scale",
         )
     values = np.arange(low, high + 1)
     item, items = pd.factorize(first[target])
@@ -163,14 +163,14 @@ def answers_of(study: xr.DataTree, question: str) -> tuple[str, pd.DataFrame]:
         As `ratings_of`.
     """
     if "human" not in study.children:
-        raise DataError("the study has no judgements", mend="load or simulate some")
+        raise DataError("the study has no judgements", hint="load or simulate some")
     human = group_of(study, "human")
     asked = (human["question"] == question).values
     if not asked.any():
         known = ", ".join(map(str, group_of(study, "questions")["question"].values))
-        raise DataError(f"no answer to question {question!r}", mend=f"ask for one of {known}")
+        raise DataError(f"no answer to question {question!r}", hint=f"ask for one of {known}")
     if "annotator" not in human.variables:
-        raise DataError("the judgements do not say who gave them", mend="add column annotator")
+        raise DataError("the judgements do not say who gave them", hint="add column annotator")
     # By to_frame, in which levels have their order, and missing cells are missing.
     answers = to_frame(study, "human")
     answers = answers[answers["question"] == question]
@@ -181,13 +181,13 @@ def answers_of(study: xr.DataTree, question: str) -> tuple[str, pd.DataFrame]:
     if target is None:
         raise DataError(
             f"question {question!r} was not asked of pairs or of stimuli",
-            mend="give the judgements a column pair or stimulus",
+            hint="give the judgements a column pair or stimulus",
         )
     score = answers["score"].to_numpy(float)
     if (score != np.round(score)).any():
         raise DataError(
             f"scores of {question!r} are not whole numbers ({score[score != np.round(score)][0]})",
-            mend="agreement on scores needs categories",
+            hint="agreement on scores needs categories",
         )
     kept = [target, "annotator", "score", *(["trial"] if "trial" in answers else [])]
     return target, answers[kept]

@@ -62,7 +62,7 @@ def reliability(
     if len(ratings.annotators) < 2 and ratings.repeats:
         raise DataError(
             f"one annotator ({ratings.repeats:,} repeats)",
-            mend="agreement is between two or more; for repeats of one's own answers see retest",
+            hint="agreement is between two or more; for repeats of one's own answers see retest",
         )
     table = _measures(counts, ratings.values, prob, resamples, seed)
     return table.assign(annotators=len(ratings.annotators), repeats=ratings.repeats)
@@ -111,7 +111,7 @@ def retest(
     repeats = int((occasions(answers) > 0).sum())
     if not repeats:
         raise DataError(
-            "no annotator answered an item twice", mend="ask some again, in a column trial"
+            "no annotator answered an item twice", hint="ask some again, in a column trial"
         )
     values = ratings_of(study, question).values
     unit = answers.groupby(["annotator", target], sort=False).ngroup().to_numpy()
@@ -182,9 +182,9 @@ def alpha(counts: np.ndarray, level: Level = "ordinal", values: np.ndarray | Non
 def _pairable(counts: np.ndarray) -> np.ndarray:
     pairable = np.asarray(counts)[np.asarray(counts).sum(axis=1) > 1]
     if len(pairable) == 0:
-        raise DataError("no item has two answers", mend="agreement needs them")
+        raise DataError("no item has two answers", hint="agreement needs them")
     if (pairable.sum(axis=0) > 0).sum() < 2:
-        raise DataError("all answers are the same", mend="agreement is undefined without variation")
+        raise DataError("all answers are the same", hint="agreement is undefined without variation")
     return pairable
 
 
@@ -269,7 +269,7 @@ def icc(
     values = np.arange(counts.shape[1]) if values is None else np.asarray(values, dtype=float)
     size, total = counts.sum(axis=1), counts.sum()
     if len(size) < 2:
-        raise DataError("a single item", mend="the intraclass correlation compares items")
+        raise DataError("a single item", hint="the intraclass correlation compares items")
     mean = counts @ values / size
     between = (size * (mean - (size @ mean) / total) ** 2).sum() / (len(size) - 1)
     rest = total - len(size)

@@ -40,7 +40,7 @@ def fit_one(
     except DataError as error:
         raise DataError(
             f"{what}: {error.problem}",
-            mend=error.mend,
+            hint=error.hint,
             file=error.file,
             column=error.column,
             row=error.row,

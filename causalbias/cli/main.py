@@ -261,7 +261,7 @@ def rerun(
     with _told():
         found = cb.open(result)
         if not isinstance(found, cb.Fit):
-            raise DataError("this is no fit", mend="give one of fits/", file=result.name)
+            raise DataError("this is no fit", hint="give one of fits/", file=result.name)
         _, differences = cb.rerun(found)
     for row in differences.itertuples():
         told = f"{row.what}: {row.then} then, {row.now} now"
@@ -291,12 +291,12 @@ def _study(path: Path, dataset: str) -> "cb.Study":
     if path.suffix in (".nc", ".zarr"):
         found = cb.open(path)
         if not isinstance(found, cb.Study):
-            raise DataError("this is a fit", mend="give a saved study", file=path.name)
+            raise DataError("this is a fit", hint="give a saved study", file=path.name)
         return found
     if dataset == "tidy":
         raise DataError(
             "tidy tables do not say what their factors are",
-            mend='load them in Python, cb.load("tidy", ..., factors=[...]), and cb.save the study',
+            hint='load them in Python, cb.load("tidy", ..., factors=[...]), and cb.save the study',
         )
     return cb.load(dataset, path)
 

@@ -56,12 +56,12 @@ def plan(
     for name in names:
         if names.count(name) > 1 or name in RESERVED:
             raise DataError(
-                f"{name!r} is named twice, or a column of the plan", mend="choose another name"
+                f"{name!r} is named twice, or a column of the plan", hint="choose another name"
             )
     groups = dict(given[: len(factors)])
     moved = {name: _numbers(name, levels) for name, levels in given[len(factors) :]}
     if "seed" not in groups:
-        raise DataError("no factor seed", mend="give --factor seed=1..20")
+        raise DataError("no factor seed", hint="give --factor seed=1..20")
     faces = cb.design.one_at_a_time(groups, moved) if moved else cb.design.full(groups)
     between = [name for name in groups if name != "seed"]
     pairs = cb.design.sample_pairs(
@@ -112,18 +112,18 @@ def parse_levels(text: str) -> tuple[str, list[object]]:
     name, _, levels = text.partition("=")
     parts = [one.strip() for one in levels.split(",")]
     if not name.isidentifier() or not all(parts):
-        raise DataError(f"{text!r} is no factor", mend="write name=level,level or seed=1..20")
+        raise DataError(f"{text!r} is no factor", hint="write name=level,level or seed=1..20")
     found = RANGE.fullmatch(levels.strip())
     if found:
         low, high = int(found[1]), int(found[2])
         if high < low:
-            raise DataError(f"{text!r} counts down", mend=f"write {name}={high}..{low}")
+            raise DataError(f"{text!r} counts down", hint=f"write {name}={high}..{low}")
         if high - low >= 100_000:
-            raise DataError(f"{high - low + 1:,} levels of {name!r}", mend="give fewer")
+            raise DataError(f"{high - low + 1:,} levels of {name!r}", hint="give fewer")
         return name, list(range(low, high + 1))
     if re.fullmatch(r"[^,]*[0-9]\.\.[^,]*", levels.strip()):
         raise DataError(
-            f"{text!r} is no range of whole numbers", mend="write seed=1..20, without leading zeros"
+            f"{text!r} is no range of whole numbers", hint="write seed=1..20, without leading zeros"
         )
     if all(NUMBER.fullmatch(one) for one in parts):
         return name, [float(one) if "." in one else int(one) for one in parts]
@@ -132,7 +132,7 @@ def parse_levels(text: str) -> tuple[str, list[object]]:
 
 def _numbers(name: str, levels: list[object]) -> list[float]:
     if not all(isinstance(one, int | float) for one in levels):
-        raise DataError(f"levels of {name!r} that are no numbers", mend=f"write {name}=-1,0,1")
+        raise DataError(f"levels of {name!r} that are no numbers", hint=f"write {name}=-1,0,1")
     return [float(str(one)) for one in levels]
 
 

@@ -37,10 +37,10 @@ def load(dataset: str, path: str | Path, **layout: Any) -> Study:
     Raises
     ------
     DataError
-        If the layout is unknown, or a file cannot be used: naming file, column, row and mend.
+        If the layout is unknown, or a file cannot be used: naming file, column, row and a hint.
     """
     if dataset not in LOADERS:
         raise DataError(
-            f"no data set layout is called {dataset!r}", mend=f"use one of {', '.join(LOADERS)}"
+            f"no data set layout is called {dataset!r}", hint=f"use one of {', '.join(LOADERS)}"
         )
     return LOADERS[dataset](user_path(path), **layout)

@@ -76,7 +76,7 @@ def load_omi(path: str | Path) -> Study:
     Raises
     ------
     DataError
-        Naming file, column, row and mend.
+        Naming file, column, row and a hint.
     """
     csv = _find_csv(user_path(path))
     with in_file_terms({csv.name: VALIDATION_COLUMNS | {"attribute": "condition"}}):
@@ -126,7 +126,7 @@ def _load_experiment(csv: Path) -> Study:
         if not faces["stimulus"].equals(stimuli["stimulus"]):
             raise DataError(
                 f"its faces are not those of {systems[0].name}",
-                mend="embed the same images with every system",
+                hint="embed the same images with every system",
                 file=file.name,
                 column="name",
             )
@@ -168,7 +168,7 @@ def load_omi_ratings(path: str | Path) -> Study:
     Raises
     ------
     DataError
-        Naming file, column, row and mend.
+        Naming file, column, row and a hint.
     """
     path = file = user_path(path)
     if file.is_dir():
@@ -246,7 +246,7 @@ def _find_csv(path: Path) -> Path:
     if len(found) != 1:
         raise DataError(
             f"{len(found)} files named validation_*.csv there",
-            mend="give the directory of the data set, or the CSV itself",
+            hint="give the directory of the data set, or the CSV itself",
             file=str(path),
         )
     return check_inside(found[0], path)
@@ -276,14 +276,14 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     if detected.ndim != 1 or detected.dtype != bool:
         raise DataError(
             f"shape {detected.shape} of {detected.dtype}",
-            mend="give True or False for each face",
+            hint="give True or False for each face",
             file=file.name,
             column="detected",
         )
     if embedding.ndim != 2 or embedding.dtype.kind != "f":
         raise DataError(
             f"shape {embedding.shape} of {embedding.dtype}",
-            mend="give floats (faces, features)",
+            hint="give floats (faces, features)",
             file=file.name,
             column="embedding",
         )
@@ -292,7 +292,7 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
         row = int(broken.argmax())
         raise DataError(
             f"the embedding of {arrays['name'][row]} is not finite ({int(broken.sum())} such)",
-            mend="embed the image again, or set detected to False",
+            hint="embed the image again, or set detected to False",
             file=file.name,
             column="embedding",
             row=row + 1,
@@ -316,7 +316,7 @@ def _named_faces(files: list[str], file: str) -> pd.DataFrame:
         row = int(unparsed.argmax())
         raise DataError(
             f"{shown(files[row])} is not SEED_ATTRIBUTE_LEVEL ({int(unparsed.sum())} such)",
-            mend="rename it, e.g. 1320_age_0.jpg",
+            hint="rename it, e.g. 1320_age_0.jpg",
             file=file,
             column="name",
             row=row + 1,
@@ -327,7 +327,7 @@ def _named_faces(files: list[str], file: str) -> pd.DataFrame:
         row = int(names.duplicated().to_numpy().argmax())
         raise DataError(
             f"{shown(files[row])} occurs twice",
-            mend="keep one",
+            hint="keep one",
             file=file,
             column="name",
             row=row + 1,

@@ -79,12 +79,12 @@ def read_table(
         memory holds.
     """
     if not path.is_file():
-        raise DataError("no such file", mend="check the path", file=str(path))
+        raise DataError("no such file", hint="check the path", file=str(path))
     if path.stat().st_size == 0:
-        raise DataError("the file is empty", mend="fetch it again", file=path.name)
+        raise DataError("the file is empty", hint="fetch it again", file=path.name)
     if path.suffix.lower() in SHEETS:
         raise DataError(
-            "a spreadsheet's own format", mend="save the table as CSV in UTF-8", file=path.name
+            "a spreadsheet's own format", hint="save the table as CSV in UTF-8", file=path.name
         )
     try:
         frame = _read(path, text)
@@ -93,17 +93,17 @@ def read_table(
             raise
         raise DataError(
             f"not a readable table ({told(error)})",
-            mend="fetch the file again, or save it as CSV in UTF-8",
+            hint="fetch the file again, or save it as CSV in UTF-8",
             file=path.name,
         ) from error
     if frame.empty:
-        raise DataError("a header but no rows", mend="fetch the file again", file=path.name)
+        raise DataError("a header but no rows", hint="fetch the file again", file=path.name)
     if columns is not None:
         for name in columns:
             if name not in frame:
                 raise DataError(
                     f"the column is not there; found {', '.join(map(str, frame.columns))}",
-                    mend="add it, or check that this is the right file",
+                    hint="add it, or check that this is the right file",
                     file=path.name,
                     column=name,
                 )
@@ -140,13 +140,13 @@ def _read(path: Path, text: Collection[str]) -> pd.DataFrame:
         if len(members) != 1:
             raise DataError(
                 f"the archive holds {len(members)} CSV files",
-                mend="leave exactly one in it",
+                hint="leave exactly one in it",
                 file=path.name,
             )
         if members[0].file_size > MAX_UNPACKED:
             raise DataError(
                 f"the archive unpacks to {members[0].file_size / 1e9:.1f} GB",
-                mend="check that it is the right file",
+                hint="check that it is the right file",
                 file=path.name,
             )
         check_memory(
@@ -210,8 +210,8 @@ def _read_lines(
         bad = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(damage, pa.string())).to_numpy()
         if bad.any():
             what = f"{column[int(bad.argmax())].as_py()!r} is a spreadsheet's error"
-            mend = "correct the formula, and export the table again"
-            raise at_first(bad, name.strip(), file, what, mend)
+            hint = "correct the formula, and export the table again"
+            raise at_first(bad, name.strip(), file, what, hint)
     comma = separator == ";"
     names = [name.strip() for name in table.column_names]
     return pd.DataFrame(
@@ -290,12 +290,12 @@ def _not_utf8(table: pa.Table, file: str) -> DataError:
             except UnicodeDecodeError:
                 return DataError(
                     "not text in UTF-8",
-                    mend="save the file as CSV in UTF-8",
+                    hint="save the file as CSV in UTF-8",
                     file=file,
                     column=printable(str(name)),
                     row=row + 1,
                 )
-    return DataError("not text in UTF-8", mend="save the file as CSV in UTF-8", file=file)
+    return DataError("not text in UTF-8", hint="save the file as CSV in UTF-8", file=file)
 
 
 def described(
@@ -358,13 +358,13 @@ def _check_header(header: Sequence[str], file: str) -> None:
         except UnicodeEncodeError:
             raise DataError(
                 "not a readable table (the header is not text in UTF-8)",
-                mend="save the file as CSV in UTF-8",
+                hint="save the file as CSV in UTF-8",
                 file=file,
             ) from None
         if names.count(name) > 1:
             raise DataError(
                 "two columns have this name" if name else "two columns have no name",
-                mend="rename one",
+                hint="rename one",
                 file=file,
                 column=printable(name) or None,
             )
@@ -379,7 +379,7 @@ def check_inside(path: Path, root: Path) -> Path:
         If it does not.
     """
     if not path.resolve().is_relative_to(root.resolve()):
-        raise DataError("the file lies outside the directory", mend="move it in", file=str(path))
+        raise DataError("the file lies outside the directory", hint="move it in", file=str(path))
     return path
 
 
@@ -402,7 +402,7 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
         If the file is missing, truncated, lacks an array, holds objects, or lengths differ.
     """
     if not path.is_file():
-        raise DataError("no such file", mend="check the path", file=str(path))
+        raise DataError("no such file", hint="check the path", file=str(path))
     try:
         # Our own stream: NumPy leaves its open where the archive is broken.
         with path.open("rb") as stream:
@@ -420,28 +420,28 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
             raise
         raise DataError(
             f"not a readable npz file ({told(error)})",
-            mend="fetch or compute it again",
+            hint="fetch or compute it again",
             file=path.name,
         ) from error
     for name in names:
         if name not in arrays:
             raise DataError(
                 f"the array is not there; found {', '.join(found)}",
-                mend="write the file again with it",
+                hint="write the file again with it",
                 file=path.name,
                 column=name,
             )
         if arrays[name].ndim == 0:
             raise DataError(
                 "a single value, not one a face",
-                mend="write the file again",
+                hint="write the file again",
                 file=path.name,
                 column=name,
             )
         if len(arrays[name]) != len(arrays[names[0]]):
             raise DataError(
                 f"{len(arrays[name])} entries, but {names[0]!r} has {len(arrays[names[0]])}",
-                mend="write the file again",
+                hint="write the file again",
                 file=path.name,
                 column=name,
             )

@@ -56,7 +56,7 @@ def load_tidy(
     Raises
     ------
     DataError
-        Naming file, column, row and mend.
+        Naming file, column, row and a hint.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def load_tidy(
     """
     root = user_path(root)
     if not root.is_dir():
-        raise DataError("no such directory", mend="check the path", file=str(root))
+        raise DataError("no such directory", hint="check the path", file=str(root))
     _check_tables(columns or {})
     files = _files(root, tables)
     frames: dict[str, pd.DataFrame] = {}
@@ -85,7 +85,7 @@ def load_tidy(
                 raise DataError(
                     f"the column map names a column that is not there; found "
                     f"{', '.join(map(str, frame.columns))}",
-                    mend="correct the map",
+                    hint="correct the map",
                     file=path.name,
                     column=theirs,
                 )
@@ -94,7 +94,7 @@ def load_tidy(
         if len(twice):
             raise DataError(
                 f"two columns are called {twice[0]!r} after the column map",
-                mend="leave one out of the map, or rename it in the file",
+                hint="leave one out of the map, or rename it in the file",
                 file=path.name,
             )
     records = [
@@ -126,7 +126,7 @@ def load_tidy(
 def _check_tables(names: Iterable[str]) -> None:
     for table in names:
         if table not in TABLES:
-            raise DataError(f"no table is called {table!r}", mend=f"use {', '.join(TABLES)}")
+            raise DataError(f"no table is called {table!r}", hint=f"use {', '.join(TABLES)}")
 
 
 def _files(root: Path, tables: Mapping[str, str] | None) -> dict[str, Path]:
@@ -142,14 +142,14 @@ def _files(root: Path, tables: Mapping[str, str] | None) -> dict[str, Path]:
         if table in files:
             raise DataError(
                 f"{files[table].name} and {path.name} are both there",
-                mend="say with tables={...} which file holds what",
+                hint="say with tables={...} which file holds what",
                 file=str(root),
             )
         files[table] = check_inside(path, root)
     if not files:
         raise DataError(
             f"none of {', '.join(TABLES)} (.csv, .tsv, .parquet) is there",
-            mend="say with tables={...} which file holds what",
+            hint="say with tables={...} which file holds what",
             file=str(root),
         )
     return {table: files[table] for table in TABLES if table in files}

@@ -201,17 +201,17 @@ def _checked(
     )
     for name in target:
         if name not in names:
-            raise DataError(f"no coefficient {name!r}", mend=f"use {', '.join(names)}")
+            raise DataError(f"no coefficient {name!r}", hint=f"use {', '.join(names)}")
     low, high = scale
     if not low < high or count < 0:
         raise DataError(
-            f"scale {low:g} to {high:g}, {count} judgements", mend="give (low, high), and a count"
+            f"scale {low:g} to {high:g}, {count} judgements", hint="give (low, high), and a count"
         )
     score = judgements["score"].to_numpy(float)
     if not ((score >= low) & (score <= high)).all():
         raise DataError(
             "a score outside the scale",
-            mend=f"give scores from {low:g} to {high:g}",
+            hint=f"give scores from {low:g} to {high:g}",
             file="judgements",
             column="score",
             row=int((~((score >= low) & (score <= high))).argmax()) + 1,
@@ -220,9 +220,9 @@ def _checked(
     if len(score) < len(names):
         raise DataError(
             f"{len(score)} judgements for {len(names)} coefficients",
-            mend="begin with some judgements of items of every kind",
+            hint="begin with some judgements of items of every kind",
         )
     free = len(items) * (limit or 0) - len(score)
     if limit is not None and free < count:
-        raise DataError(f"places for {free} judgements, not {count}", mend="raise the limit")
+        raise DataError(f"places for {free} judgements, not {count}", hint="raise the limit")
     return np.array([target.get(name, 0.0) for name in names]), item, score

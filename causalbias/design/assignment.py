@@ -63,17 +63,17 @@ def assign(
     """
     named = labels(pd.Series([*items, *gold], dtype=object, name="item"), file="items")
     if named.isna().any() or len(items) == 0:
-        raise DataError("no items, or a missing one", mend="give the name of each item")
+        raise DataError("no items, or a missing one", hint="give the name of each item")
     names, known = named.iloc[: len(items)].tolist(), named.iloc[len(items) :].tolist()
     if len({*names, *known}) < len(names) + len(known):
-        raise DataError("an item occurs twice, or also among the gold", mend="give each once")
+        raise DataError("an item occurs twice, or also among the gold", hint="give each once")
     if not 1 <= each <= annotators or not 0 <= repeats <= 1:
         raise DataError(
             f"{each} judgements of each item by {annotators} annotators, repeats {repeats:g}",
-            mend="give at least as many annotators as judgements, and repeats from 0 to 1",
+            hint="give at least as many annotators as judgements, and repeats from 0 to 1",
         )
     if strata is not None and len(strata) != len(names):
-        raise DataError(f"{len(strata)} strata of {len(names)} items", mend="give one an item")
+        raise DataError(f"{len(strata)} strata of {len(names)} items", hint="give one an item")
     check_memory(
         10.0 * annotators + 20.0 * each * len(names),
         f"{annotators:,} annotators and {each * len(names):,} judgements",

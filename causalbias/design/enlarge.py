@@ -39,7 +39,7 @@ class Enlarger:
             factors = ", ".join(one.factor for one in designs) or "none"
             raise DataError(
                 f"the pilot has no effects of {', '.join(map(repr, over))} (it has {factors})",
-                mend=f"fit it with a term such as (1|{over[0]}), or name another column",
+                hint=f"fit it with a term such as (1|{over[0]}), or name another column",
             )
         self.frame, self.over = frame, tuple(over)
         self.members: list[Members] = [one.members for one in designs]
@@ -51,11 +51,11 @@ class Enlarger:
         if len(over) == 2 and (frame[over[0]].astype(str) == frame[over[1]].astype(str)).any():
             raise DataError(
                 f"some pairs have the same {over[0]} and {over[1]}",
-                mend="plan genuine pairs by themselves, over their one seed",
+                hint="plan genuine pairs by themselves, over their one seed",
             )
         if len(over) > 2:
             raise DataError(
-                f"{len(over)} columns in over", mend="name one, or both members of pairs"
+                f"{len(over)} columns in over", hint="name one, or both members of pairs"
             )
 
     def rows(self, size: int, rows_each: int | None, rng: np.random.Generator) -> pd.DataFrame:
@@ -68,12 +68,12 @@ class Enlarger:
         """Refuse to deal a column out anew where its levels are bound to something else."""
         if name not in self.names:
             crossed = ", ".join(self.names) or "there are none"
-            raise DataError(f"{name!r} is no other grouping column", mend=f"use one of: {crossed}")
+            raise DataError(f"{name!r} is no other grouping column", hint=f"use one of: {crossed}")
         for other in (*self.over, *self.variables):
             if self.frame[other].nunique() > 1 and _within(self.frame, name, other):
                 raise DataError(
                     f"each {name} has one {other}, so that new ones cannot be dealt out at random",
-                    mend="plan it by over= instead",
+                    hint="plan it by over= instead",
                 )
 
     def _copies(self, size: int, rows_each: int | None, rng: np.random.Generator) -> pd.DataFrame:
@@ -103,7 +103,7 @@ class Enlarger:
         if rows_each is not None and count > most:
             raise DataError(
                 f"{size} make {most} pairs, too few for {rows_each} rows each",
-                mend=f"ask for {int(2 * mean_rows * most / size)} rows each at most",
+                hint=f"ask for {int(2 * mean_rows * most / size)} rows each at most",
             )
         members = _dealt_pairs(size, min(count, most), rng)
         picks = [of_pair[at] for at in rng.integers(len(of_pair), size=len(members))]
@@ -143,7 +143,7 @@ class Enlarger:
         if both.groupby(["over", *telling], observed=True)["name"].nunique().max() > 1:
             raise DataError(
                 f"the variables do not tell apart the levels of {sides[0]} of one {self.over[0]}",
-                mend="add what tells them apart to the formula, or leave their term out",
+                hint="add what tells them apart to the formula, or leave their term out",
             )
         return {
             name: _joined(labels, rows[telling].astype(str).agg(" ".join, axis=1))

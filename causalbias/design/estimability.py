@@ -155,13 +155,13 @@ def common_matrix(formula: str, rows: pd.DataFrame) -> tuple[np.ndarray, list[st
         if used[name].nunique() == 1 and not pd.api.types.is_numeric_dtype(used[name]):
             raise DataError(
                 f"all rows have the level {used[name].iloc[0]!r}",
-                mend="leave it out of the formula, or add levels",
+                hint="leave it out of the formula, or add levels",
                 file="design",
                 column=name,
             )
     common = fm.design_matrices(common_formula(whole), used, "error").common
     if common is None:
-        raise DataError(f"no common terms in {formula!r}", mend="name the effects to estimate")
+        raise DataError(f"no common terms in {formula!r}", hint="name the effects to estimate")
     names: list[str] = []
     for name, term in common.terms.items():
         names += [str(one) for one in term.labels] if hasattr(term, "labels") else [name]
@@ -179,16 +179,16 @@ def _with_response(formula: str) -> str:
 
 def _used(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     if rows.empty:
-        raise DataError("no rows", mend="give a design with at least one row", file="design")
+        raise DataError("no rows", hint="give a design with at least one row", file="design")
     if not rows.columns.is_unique:
         name = str(rows.columns[rows.columns.duplicated()][0])
-        raise DataError("two columns have this name", mend="rename one", file="design", column=name)
+        raise DataError("two columns have this name", hint="rename one", file="design", column=name)
     missing = rows[list(columns)].isna().any()
     if missing.any():
         name = str(missing.idxmax())
         raise DataError(
             "the value is missing",
-            mend="leave the row out, or name another column",
+            hint="leave the row out, or name another column",
             file="design",
             column=name,
             row=int(rows[name].isna().to_numpy().argmax()) + 1,
@@ -202,7 +202,7 @@ def _information(
     """The group terms' design times its sds (dense only in its inverse), and the sds used."""
     if not group_parts(formula):
         if sds:
-            raise DataError(f"sds of {', '.join(sds)}", mend="the formula has no group terms")
+            raise DataError(f"sds of {', '.join(sds)}", hint="the formula has no group terms")
         return None, {}
     from causalbias.models.group_design import group_designs
 
@@ -212,7 +212,7 @@ def _information(
     for name, sd in sds.items():
         if name not in known or not sd >= 0:
             raise DataError(
-                f"sd {sd} of {name!r}", mend=f"give sds >= 0 of {', '.join(map(str, known))}"
+                f"sd {sd} of {name!r}", hint=f"give sds >= 0 of {', '.join(map(str, known))}"
             )
     chosen = {one.factor: float(sds.get(one.factor, DEFAULT_SD)) for one in designs}
     z = sparse.hstack([chosen[one.factor] * one.matrix(used) for one in designs]).tocsc()

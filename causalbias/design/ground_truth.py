@@ -85,11 +85,11 @@ def from_ground_truth(
     except DataError:
         raise
     except OSError as error:
-        raise DataError("no such file", mend=MEND, file=str(error.filename or path)) from error
+        raise DataError("no such file", hint=MEND, file=str(error.filename or path)) from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"not Ground Truth's results ({type(error).__name__}: {printable(str(error))})",
-            mend=MEND,
+            hint=MEND,
             file=path.name,
         ) from error
     theirs = dict(zip(COLUMNS, ("source", "workerId", "score", "cancelled"), strict=True))
@@ -148,7 +148,7 @@ def _in_file(path: Path) -> Iterator[Answer]:
         ]
         if lines and not records:
             raise DataError(
-                "consolidated labels, which do not say who answered what", mend=MEND, file=path.name
+                "consolidated labels, which do not say who answered what", hint=MEND, file=path.name
             )
     for task, annotations in records:
         for one in annotations:

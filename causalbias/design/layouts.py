@@ -127,12 +127,12 @@ def fraction(cells: pd.DataFrame, formula: str, runs: int, *, rng: int = 0) -> p
     if not x.shape[1] <= runs <= len(cells):
         raise DataError(
             f"{runs} runs for {x.shape[1]} coefficients and {len(cells)} cells",
-            mend="give at least as many runs as coefficients, and at most as many as cells",
+            hint="give at least as many runs as coefficients, and at most as many as cells",
         )
     if np.linalg.matrix_rank(x) < x.shape[1]:
         raise DataError(
             f"not all of {', '.join(names)} can be told apart even from all cells",
-            mend="leave out a term, or add levels",
+            hint="leave out a term, or add levels",
         )
     q, _ = np.linalg.qr(x)  # the criterion does not depend on the basis
     random = np.random.default_rng(rng)
@@ -198,7 +198,7 @@ def incomplete_blocks(
     if not 1 < size <= v or blocks < 1 or len(set(treatments)) < v:
         raise DataError(
             f"blocks of {size} from {v} treatments",
-            mend="give distinct treatments, and a size from 2 to their number",
+            hint="give distinct treatments, and a size from 2 to their number",
         )
     random = np.random.default_rng(rng)
     whole, rest = divmod(blocks * size * (size - 1) // 2, v * (v - 1) // 2)
@@ -277,14 +277,14 @@ def _check_size(factors: Mapping[str, Levels], moves: int) -> None:
 
 def _check_levels(factors: Mapping[str, Levels], reserved: Sequence[str] = ()) -> None:
     if not factors:
-        raise DataError("no factors", mend="give at least one, with its levels")
+        raise DataError("no factors", hint="give at least one, with its levels")
     for name, levels in factors.items():
         if name in reserved:
-            raise DataError("the design has a column of this name", mend="rename it", column=name)
+            raise DataError("the design has a column of this name", hint="rename it", column=name)
         some = pd.Series(list(levels), dtype=object)
         if some.empty or some.isna().any() or some.duplicated().any():
             raise DataError(
-                f"levels {list(levels)}", mend="give each level once, and at least one", column=name
+                f"levels {list(levels)}", hint="give each level once, and at least one", column=name
             )
 
 
@@ -294,7 +294,7 @@ def _named(frame: pd.DataFrame) -> pd.DataFrame:
     if twice.any():
         raise DataError(
             f"two faces would be called {named[twice].iloc[0]!r}",
-            mend="rename levels so that joined by _ they differ",
+            hint="rename levels so that joined by _ they differ",
         )
     frame.insert(0, "stimulus", named)
     return frame

@@ -140,14 +140,14 @@ def power(
     stacked = levels["effect"].stack(sample=("chain", "draw"))
     if stacked.ndim != 2:
         raise DataError(
-            f"scale {scale!r} has an effect for each category", mend="use response, link or latent"
+            f"scale {scale!r} has an effect for each category", hint="use response, link or latent"
         )
     missing = stacked.isnull().any("sample")
     if missing.any():
         raise DataError(
             f"the pilot tells of no effect of {variable} "
             + ", ".join(map(str, stacked[variable].values[missing.values].tolist())),
-            mend="leave out the interaction whose cells are empty, or give its term a prior",
+            hint="leave out the interaction whose cells are empty, or give its term a prior",
         )
     truth = stacked.transpose("sample", variable).values
     plans = [dict(zip(("", *others), one, strict=True)) for one in product(sizes, *others.values())]
@@ -179,11 +179,11 @@ def _check(
     ):
         raise DataError(
             f"a {spec.family} pilot is too slow to simulate from",
-            mend=f"fit one of these: {', '.join(ENGINES)}",
+            hint=f"fit one of these: {', '.join(ENGINES)}",
         )
     for name, numbers in {"sizes": sizes, **others}.items():
         if not len(numbers) or min(numbers) < 2:
-            raise DataError(f"{name} {list(numbers)}", mend="give whole numbers of 2 or more")
+            raise DataError(f"{name} {list(numbers)}", hint="give whole numbers of 2 or more")
     for name in others:
         larger.check_dealt(name)
 

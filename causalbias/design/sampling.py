@@ -66,7 +66,7 @@ def sample_pairs(
     check_columns(faces, ["stimulus", identity, *group], file="faces")
     if min(genuine or 0, impostors or 0) < 0:
         raise DataError(
-            f"{genuine} genuine pairs, {impostors} impostors", mend="give numbers from 0, or None"
+            f"{genuine} genuine pairs, {impostors} impostors", hint="give numbers from 0, or None"
         )
     factors = [str(name) for name in faces if name not in ("stimulus", "image", "present")]
     check_rows(
@@ -92,7 +92,7 @@ def sample_pairs(
     if not len(rows):
         raise DataError(
             f"no two faces make a pair, with the factors {', '.join(factors)}",
-            mend=f"ask for some pairs, of faces that differ in {identity} or in one other factor "
+            hint=f"ask for some pairs, of faces that differ in {identity} or in one other factor "
             "alone; leave out columns that are no factors",
             file="faces",
         )

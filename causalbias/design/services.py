@@ -170,13 +170,13 @@ def from_label_studio(
         columns = ["task", "annotator", "score", "cancelled"]
         frame = pd.DataFrame(answers, columns=columns)  # refuses half of a surrogate pair
     except OSError as error:
-        raise DataError("no such file", mend="check the path", file=str(path)) from error
+        raise DataError("no such file", hint="check the path", file=str(path)) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
             f"not Label Studio's results ({type(error).__name__}: {error})",
-            mend="export the project as JSON (not JSON-MIN)",
+            hint="export the project as JSON (not JSON-MIN)",
             file=path.name,
         ) from error
     return judgements_of(frame, assignment, path.name, dict(zip(columns, columns, strict=True)))
@@ -223,13 +223,13 @@ def tasks_of(assignment: pd.DataFrame, images: Mapping[str, object], base: str) 
     if not BASE.fullmatch(base):
         raise DataError(
             f"the images' base {base!r}",
-            mend="begin it with https://, s3:// or /, end it with / or =, without spaces",
+            hint="begin it with https://, s3:// or /, end it with / or =, without spaces",
         )
     shown = [images[item] for item in assignment["item"]]
     several = [list(one) if isinstance(one, list | tuple) else [one] for one in shown]
     number = len(several[0]) if several else 1
     if number not in (1, 2):
-        raise DataError(f"{number} images of an item", mend="give one, or two of a pair")
+        raise DataError(f"{number} images of an item", hint="give one, or two of a pair")
     uneven = np.array([len(one) != number for one in several])
     paths = (
         pd.DataFrame([[str(one) for one in row] for row in several])
@@ -314,7 +314,7 @@ def judgements_of(
     check_columns(assignment, needed, file="assignment")
     check_unique(assignment, ["task"], file="assignment")
     if answers.empty:
-        raise DataError("no answers", mend="export after the annotators have worked", file=file)
+        raise DataError("no answers", hint="export after the annotators have worked", file=file)
     answers = answers.assign(task=answers["task"].map(_plain), score=answers["score"].map(_plain))
     score = pd.to_numeric(answers["score"], errors="coerce")
     cancelled = answers["cancelled"].to_numpy(bool)

@@ -75,7 +75,7 @@ def hypotheses(
         expressions, "expressions", 'an expression by name: {"name": "effect[1] - effect[2]"}'
     )
     if not expressions:
-        raise DataError("no hypothesis", mend='give {"name": "expression"}')
+        raise DataError("no hypothesis", hint='give {"name": "expression"}')
     draws = as_draws(draws)
     name = drawn(draws, of)
     values = draws[name]
@@ -88,7 +88,7 @@ def hypotheses(
         except (ZeroDivisionError, OverflowError) as error:
             raise _unreadable(text, str(error)) from None
         if not isinstance(read, xr.DataArray):
-            raise DataError(f"{text!r} is of no draws", mend=f"use {_example(values, name)}")
+            raise DataError(f"{text!r} is of no draws", hint=f"use {_example(values, name)}")
         cells.append([draws.sel(one) for one in _used(tree, values)])
         _check_values(read, cells[-1], name, text)
         found.append(read.reset_coords(drop=True))
@@ -124,12 +124,12 @@ def _check_values(read: xr.DataArray, cells: list[xr.Dataset], name: str, text: 
     if any("estimable" in one and not one["estimable"].item() for one in cells):
         return
     if any(bool(one[name].isnull().any()) for one in cells):
-        raise DataError(f"{text!r} uses a cell without rows", mend="name cells that have rows")
+        raise DataError(f"{text!r} uses a cell without rows", hint="name cells that have rows")
     missing = int(read.isnull().sum())
     if missing:
         raise DataError(
             f"{text!r} has no value in {missing:,} of {read.size:,} draws",
-            mend="ask for something that every draw has: no log or sqrt of what may be negative",
+            hint="ask for something that every draw has: no log or sqrt of what may be negative",
         )
 
 
@@ -176,7 +176,7 @@ def equivalence(
     prob = number_in(prob, "prob", 0, 1)
     low, high = (number_in(one, "rope") for one in two_in(rope, "rope", "rope=(-0.01, 0.01)"))
     if not low < high:
-        raise DataError(f"the ROPE {low:g} to {high:g} is empty", mend="give (lower, upper)")
+        raise DataError(f"the ROPE {low:g} to {high:g} is empty", hint="give (lower, upper)")
     draws = as_draws(draws)
     values = draws[drawn(draws, of)]
     ends = values.quantile([(1 - prob) / 2, (1 + prob) / 2], dim=SAMPLE, skipna=False)
@@ -207,7 +207,7 @@ def _unreadable(text: str, why: str) -> DataError:
     shortened = text if len(text) <= 80 else f"{text[:77]}..."
     return DataError(
         f"cannot read the hypothesis {shortened!r} ({why})",
-        mend='write it as effect["a"] - effect["b"], with + - * / ** and '
+        hint='write it as effect["a"] - effect["b"], with + - * / ** and '
         + ", ".join(sorted(_FUNCTIONS)),
     )
 
@@ -244,13 +244,13 @@ def _select(values: xr.DataArray, labels: tuple[Any, ...], name: str) -> xr.Data
     if len(labels) != len(dims):
         raise DataError(
             f"{name} has dims {', '.join(dims) or 'none'}, not {len(labels)}",
-            mend=f"write {_example(values, name)}",
+            hint=f"write {_example(values, name)}",
         )
     for dim, label in zip(dims, labels, strict=True):
         known = values[dim].values.tolist()
         if label not in known:
             raise DataError(
-                f"{shown(label)} is not a {dim}", mend=f"use one of {', '.join(map(repr, known))}"
+                f"{shown(label)} is not a {dim}", hint=f"use one of {', '.join(map(repr, known))}"
             )
     return values.sel(dict(zip(dims, labels, strict=True)))
 

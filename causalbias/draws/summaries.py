@@ -192,7 +192,7 @@ def drawn(draws: xr.Dataset, of: str | None = None) -> str:
     if not names or (of is not None and not (isinstance(of, str) and of in names)):
         raise DataError(
             f"no draws of {of!r}" if of else "no variable has dims chain and draw",
-            mend=f"use one of {', '.join(names)}" if names else "give what a verb returned",
+            hint=f"use one of {', '.join(names)}" if names else "give what a verb returned",
         )
     return of or names[0]
 
@@ -344,7 +344,7 @@ def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
         levels = [str(one) for one in draws[dim].values[missing.values].tolist()]
         raise DataError(
             f"{dim} {', '.join(levels)} cannot be ranked: its draws are missing",
-            mend=f"leave out what is not estimable with .sel or .drop_sel({dim}={levels})",
+            hint=f"leave out what is not estimable with .sel or .drop_sel({dim}={levels})",
         )
     ranks = xr.apply_ufunc(
         lambda values: np.argsort(np.argsort(-values, axis=-1), axis=-1) + 1,

@@ -48,7 +48,7 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, seed: int = 0) -> 
     """
     thresholds = counts["threshold"].values
     if not len(thresholds):
-        raise DataError("counts at no threshold", mend="give thresholds= to all_pairs")
+        raise DataError("counts at no threshold", hint="give thresholds= to all_pairs")
     groups = counts["group"].values
     group = pd.Index(groups).get_indexer(counts["face_group"].values)
     person = counts["face_identity"].values

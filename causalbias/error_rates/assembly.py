@@ -79,7 +79,7 @@ def settled_weight(cell: Cell, threshold: float) -> np.ndarray:
 def sampler(n_seeds: int, draws: int, seed: int) -> Draw:
     """Function that draws a cell's error rates (draw, threshold), dependent between cells."""
     if draws < 1:
-        raise DataError(f"{draws} draws", mend="ask for one or more")
+        raise DataError(f"{draws} draws", hint="ask for one or more")
     check_memory(
         3.0 * draws * (n_seeds + 1), f"{draws:,} draws of {n_seeds:,} seeds", "ask for fewer draws"
     )
@@ -186,7 +186,7 @@ def cube(
     if not entries:
         raise DataError(
             "no comparison is left in any group",
-            mend="give pairs within groups, or another cohort or match",
+            hint="give pairs within groups, or another cohort or match",
         )
     inner = dict(inner or {})
     check_names(dims, [*next(iter(entries.values())), *inner, "chain", "draw"])
@@ -224,6 +224,6 @@ def check_names(dims: Sequence[str], variables: Iterable[str]) -> None:
     if taken:
         raise DataError(
             f"a group named {taken[0]!r}, as results name something else",
-            mend=f"rename the column to {taken[0] + '_'!r}, say",
+            hint=f"rename the column to {taken[0] + '_'!r}, say",
             column=taken[0],
         )

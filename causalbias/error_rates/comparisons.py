@@ -122,7 +122,7 @@ def comparisons(
     Raises
     ------
     DataError
-        Naming column, row and mend.
+        Naming column, row and a hint.
     """
     need_rows(data)
     frame = data
@@ -135,10 +135,10 @@ def comparisons(
             for given, argument in ((by, "by"), (match, "match"))
         )
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"{type(data).__name__}", mend="give a study or a DataFrame", file=FILE)
+        raise DataError(f"{type(data).__name__}", hint="give a study or a DataFrame", file=FILE)
     by, match = _names(by, "by"), _names(match, "match")
     if frame.empty:
-        raise DataError("no pairs", mend="give at least one", file=FILE)
+        raise DataError("no pairs", hint="give at least one", file=FILE)
     frame = with_index(frame, FILE)
     check_columns(frame, ["distance", "seed_a", "seed_b"], file=FILE)
     frame, nobody = _with_known_members(frame, [*by, *match])
@@ -198,7 +198,7 @@ def _with_known_members(
         if missing.all():
             raise DataError(
                 f"the value is missing ({len(frame):,} such rows)",
-                mend="fill it in",
+                hint="fill it in",
                 file=FILE,
                 column=names[0],
                 row=1,
@@ -207,7 +207,7 @@ def _with_known_members(
         kept &= ~missing
     if not kept.any():
         raise DataError(
-            "in every pair a seed or a group label is missing", mend="fill them in", file=FILE
+            "in every pair a seed or a group label is missing", hint="fill them in", file=FILE
         )
     return frame[kept], {reason: count for reason, count in counts.items() if count}
 
@@ -223,7 +223,7 @@ def _check_identities(known: pd.DataFrame) -> None:
             row = int(known.index[int(wrong.to_numpy().argmax())]) + 1
             raise DataError(
                 f"{problem} ({int(wrong.sum()):,} such rows)",
-                mend="correct same_identity, or give genuine= with what people say of the pairs",
+                hint="correct same_identity, or give genuine= with what people say of the pairs",
                 file=FILE,
                 column="same_identity",
                 row=row,
@@ -245,7 +245,7 @@ def _check_pairs(frame: pd.DataFrame, known: pd.DataFrame) -> None:
             row = int(beside.argmax())
             raise DataError(
                 f"face {first.iloc[row]!r} is beside itself ({int(beside.sum()):,} such rows)",
-                mend="leave these rows out: they compare nothing",
+                hint="leave these rows out: they compare nothing",
                 file=FILE,
                 column="stimulus_b",
                 row=int(frame.index[row]) + 1,
@@ -277,7 +277,7 @@ def _check_pairs(frame: pd.DataFrame, known: pd.DataFrame) -> None:
         raise DataError(
             f"the pair is there again (first in row {int(frame.index[first_row]) + 1}; "
             f"{int(again.sum()):,} such rows): in the other order, or under another id, it is one",
-            mend="keep one row of each pair and system",
+            hint="keep one row of each pair and system",
             file=FILE,
             column=column,
             row=int(frame.index[row]) + 1,
@@ -296,7 +296,7 @@ def _check_both_orders(known: pd.DataFrame) -> None:
     if one.equals(other):
         raise DataError(
             f"every impostor pair is there in both orders ({len(forth):,} pairs)",
-            mend="keep one row of each: a distance has no order",
+            hint="keep one row of each: a distance has no order",
             file=FILE,
             column="seed_a + seed_b",
         )
@@ -338,7 +338,7 @@ def _check_doubled(known: pd.DataFrame) -> None:
     positive = distance[distance > 0]
     coarse = len(np.unique(positive)) < len(positive) / 2 and not again.sum() > len(positive) / 4
     beside = table["same"].to_numpy() & (distance == 0) & (not coarse)
-    mend = (
+    hint = (
         "keep one row of each pair and system, and no face beside itself; or give stimulus_a and "
         "stimulus_b, which tell faces apart"
     )
@@ -355,7 +355,7 @@ def _check_doubled(known: pd.DataFrame) -> None:
             row = int(known.index[int(table.index[wrong].min())]) + 1
             raise DataError(
                 f"{problem} ({int(wrong.sum()):,} such rows)",
-                mend=mend,
+                hint=hint,
                 file=FILE,
                 column="distance",
                 row=row,
@@ -387,7 +387,7 @@ def _check_direction(known: pd.DataFrame, names: Sequence[str]) -> None:
                     f"impostor pair's distance is the larger in {area:.0%} of comparisons; below "
                     "50% the equal error rate is over one half): these are similarities, or "
                     "same_identity is turned",
-                    mend="give distance = 1 - similarity, or correct same_identity",
+                    hint="give distance = 1 - similarity, or correct same_identity",
                     file=FILE,
                     column="distance",
                 )
@@ -502,7 +502,7 @@ def in_words(groups: Sequence[tuple[object, ...]]) -> list[str]:
 def check_cohort(cohort: str) -> None:
     """Raise DataError unless there is such a cohort."""
     if cohort not in COHORTS:
-        raise DataError(f"{shown(cohort)} is not a cohort", mend=f"use one of {', '.join(COHORTS)}")
+        raise DataError(f"{shown(cohort)} is not a cohort", hint=f"use one of {', '.join(COHORTS)}")
 
 
 def _agree(pairs: Comparisons) -> pd.Series:
@@ -525,7 +525,7 @@ def _whole(frame: pd.DataFrame, name: str) -> pd.Series:
     if missing.any():
         raise DataError(
             f"the value is missing ({int(missing.sum()):,} such rows)",
-            mend="fill it in",
+            hint="fill it in",
             file=FILE,
             column=name,
             row=int(frame.index[int(missing.argmax())]) + 1,
@@ -601,7 +601,7 @@ def _distances(frame: pd.DataFrame) -> np.ndarray:
         row = int(bad.argmax())
         raise DataError(
             f"{shown(frame['distance'].iloc[row])} is no distance ({int(bad.sum()):,} such rows)",
-            mend="give finite numbers, 0 or more (distance = 1 - similarity), and in the column "
+            hint="give finite numbers, 0 or more (distance = 1 - similarity), and in the column "
             "status why where there is none",
             file=FILE,
             column="distance",
@@ -620,7 +620,7 @@ def _genuine(frame: pd.DataFrame, given: pd.DataFrame | pd.Series | None) -> np.
             row = int(odd.argmax())
             raise DataError(
                 f"{shown(same.iloc[row])} is neither true nor false",
-                mend="give booleans",
+                hint="give booleans",
                 file=FILE,
                 column="same_identity",
                 row=int(frame.index[row]) + 1,
@@ -631,7 +631,7 @@ def _genuine(frame: pd.DataFrame, given: pd.DataFrame | pd.Series | None) -> np.
         check_columns(given, ["label", "probability"], file="genuine")
         given = given["probability"].where(given["label"].astype(bool), 1 - given["probability"])
     if not given.index.is_unique:
-        raise DataError("a pair occurs twice", mend="give one probability a pair", file="genuine")
+        raise DataError("a pair occurs twice", hint="give one probability a pair", file="genuine")
     given = given.set_axis(text_of(pd.Series(given.index)).to_numpy())
     probability = text_of(frame["pair"]).map(given).to_numpy(float)
     bad = ~((probability >= 0) & (probability <= 1))
@@ -640,7 +640,7 @@ def _genuine(frame: pd.DataFrame, given: pd.DataFrame | pd.Series | None) -> np.
         raise DataError(
             f"pair {frame['pair'].iloc[row]}: {probability[row]} is no probability "
             f"({int(bad.sum()):,} such pairs)",
-            mend="give one from 0 to 1 for every pair, or leave the pair out",
+            hint="give one from 0 to 1 for every pair, or leave the pair out",
             file="genuine",
             row=None,
         )
@@ -655,7 +655,7 @@ def own_thresholds(pairs: Comparisons) -> dict[str, float]:
         if len(known) != 1:
             raise DataError(
                 f"system {system!r} has {len(known) or 'no'} threshold{'s' * (len(known) > 1)}",
-                mend="give threshold= a number, or fmr= the false match rate to set it at",
+                hint="give threshold= a number, or fmr= the false match rate to set it at",
                 file=FILE,
                 column="threshold",
             )

@@ -98,7 +98,7 @@ def det(
     flag_in(generalised, "generalised")
     wanted = np.asarray(fmr, dtype=float)
     if not ((wanted > 0) & (wanted <= 1)).all():
-        raise DataError(f"fmr is {list(fmr)}", mend="give rates above 0, to 1")
+        raise DataError(f"fmr is {list(fmr)}", hint="give rates above 0, to 1")
     pairs = comparisons(data, by, match=match, genuine=genuine)
     entries = {}
     for curve in _curves(pairs, cohort, generalised, draws, seed):
@@ -187,7 +187,7 @@ def equal_error_rate(
             raise DataError(
                 f"{' '.join(map(str, curve.key))}: all distances are the same, so that no "
                 "threshold tells genuine from impostor pairs",
-                mend="check the distances, or leave that system or group out",
+                hint="check the distances, or leave that system or group out",
             )
         after = np.argmax(gap >= 0, axis=1).clip(min=1)
         rows = np.arange(len(gap))
@@ -255,7 +255,7 @@ def _both_kinds(
     if not both:
         raise DataError(
             "no group has both genuine and impostor pairs",
-            mend="give both, or see error_rates for one kind",
+            hint="give both, or see error_rates for one kind",
         )
     return both
 

@@ -143,7 +143,7 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     True
     """
     if to not in REFERENCES:
-        raise DataError(f"{shown(to)} is no reference", mend=f"use one of {', '.join(REFERENCES)}")
+        raise DataError(f"{shown(to)} is no reference", hint=f"use one of {', '.join(REFERENCES)}")
     by = _groups(rates)
     separate, rates = rates, _with_unsupported_aligned(rates, by)
     rate, there = rates["rate"], rates["n"] > 0
@@ -248,7 +248,7 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
     True
     """
     if not 0 <= alpha <= 1:
-        raise DataError(f"alpha is {alpha}", mend="give a weight from 0 to 1")
+        raise DataError(f"alpha is {alpha}", hint="give a weight from 0 to 1")
     by = _groups(rates)
     # Lower ends are of the rates as they were drawn, apart from each other.
     rates = rates.assign(separate=rates["rate"])
@@ -465,5 +465,5 @@ def _levelled(draws: np.ndarray) -> np.ndarray:
 def _groups(rates: xr.Dataset) -> list[str]:
     by = [str(dim) for dim in rates["rate"].dims if dim not in (*SAMPLE, "rate_of", "system")]
     if int(np.prod([rates.sizes[dim] for dim in by])) < 2:
-        raise DataError("rates of one group", mend="give by= a factor with two or more levels")
+        raise DataError("rates of one group", hint="give by= a factor with two or more levels")
     return by

@@ -58,7 +58,7 @@ def text_of(values: pd.Series, *others: pd.Series, file: str = FILE) -> pd.Serie
         except DataError as error:  # of two columns: the row of its own column
             row = (error.row - 1) % len(values) + 1 if error.row else None
             raise DataError(
-                error.problem, mend=error.mend, file=file, column=error.column, row=row
+                error.problem, hint=error.hint, file=file, column=error.column, row=row
             ) from None
     return found.where(found.notna(), np.nan)
 

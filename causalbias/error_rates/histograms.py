@@ -48,7 +48,7 @@ def score_histograms(
     10
     """
     if bins < 1:
-        raise DataError(f"{bins} bins", mend="give one or more")
+        raise DataError(f"{bins} bins", hint="give one or more")
     pairs = comparisons(data, by, match=match)
     there = pairs.frame[np.isfinite(pairs.frame["distance"])]
     ends = there.groupby("system", observed=True)["distance"].agg(["min", "max"])

@@ -92,7 +92,7 @@ def error_rates(
     Raises
     ------
     DataError
-        Naming column, row and mend.
+        Naming column, row and a hint.
 
     Examples
     --------

@@ -107,7 +107,7 @@ def thresholds_for(
         the pairs do not support the target.
     """
     if given is not None and fmr is not None:
-        raise DataError("both a threshold and a target fmr", mend="give one of them")
+        raise DataError("both a threshold and a target fmr", hint="give one of them")
     if isinstance(given, xr.Dataset):
         return lambda cell: _look_up(given, pairs.by, cell)
     if fmr is not None:
@@ -119,16 +119,16 @@ def thresholds_for(
     elif isinstance(given, (int, float, np.number)):
         known = dict.fromkeys(pairs.systems, float(given))
     else:
-        raise DataError(f"threshold {shown(given)}", mend="give a number, or one a system")
+        raise DataError(f"threshold {shown(given)}", hint="give a number, or one a system")
     for system in pairs.systems:
         if not np.isfinite(known.get(system, np.nan)):
             if fmr is not None:
                 raise DataError(
                     f"system {system!r} has no impostor pairs of the cohort {cohort!r}, so that no "
                     f"threshold has a false match rate of {fmr:g} on them",
-                    mend="take another cohort, or give a threshold",
+                    hint="take another cohort, or give a threshold",
                 )
-            raise DataError(f"system {system!r} has no threshold", mend="give one, or a target fmr")
+            raise DataError(f"system {system!r} has no threshold", hint="give one, or a target fmr")
     return lambda cell: known[cell.system]
 
 
@@ -141,14 +141,14 @@ def _look_up(thresholds: xr.Dataset, by: Sequence[str], cell: Cell) -> float:
         value = np.nan
     if not np.isfinite(value):
         told = ", ".join(f"{name} {shown(one)}" for name, one in labels.items())
-        raise DataError(f"no threshold for {told}", mend="set one on pairs that hold it")
+        raise DataError(f"no threshold for {told}", hint="set one on pairs that hold it")
     return value
 
 
 def _point(cell: Cell, fmr: float) -> float:
     """Largest distance at which the share of matching pairs is at most the target."""
     if not 0 < fmr < 1:
-        raise DataError(f"fmr is {fmr}", mend="give a rate above 0 and below 1")
+        raise DataError(f"fmr is {fmr}", hint="give a rate above 0 and below 1")
     if cell.certain:
         values, share = _shares_by_distance(cell.distance, cell.weight)
         last = int(np.searchsorted(share, fmr * (1 + 1e-12), side="right"))
@@ -177,7 +177,7 @@ def _supported_point(cell: Cell, fmr: float) -> tuple[float, Shares]:
             f"{' '.join(map(str, (cell.system, *cell.group)))}: {shares.total[0]:,.0f} impostor "
             f"pairs, worth {shares.n_effective[0]:,.0f} independent ones, do not support a false "
             f"match rate of {fmr:g}",
-            mend=f"ask for {THREE / shares.n_effective[0]:.2g} or more, or on more pairs",
+            hint=f"ask for {THREE / shares.n_effective[0]:.2g} or more, or on more pairs",
         )
     return point, shares
 

@@ -188,12 +188,12 @@ class Averaging:
         found = levels_of(self.frame[variable])
         if len(found) < 2:
             raise DataError(
-                f"{variable!r} has the one level {found[0]}", mend="nothing to contrast"
+                f"{variable!r} has the one level {found[0]}", hint="nothing to contrast"
             )
         if len(found) > MAX_LEVELS:
             raise DataError(
                 f"{variable!r} has {len(found):,} levels (limit {MAX_LEVELS:,})",
-                mend="ask for two of them by counterfactual, or fit a rounded column",
+                hint="ask for two of them by counterfactual, or fit a rounded column",
             )
         posterior = self.fit.children["posterior"]
         many = posterior.sizes["chain"] * posterior.sizes["draw"]
@@ -218,7 +218,7 @@ class Averaging:
         if found is None:
             raise DataError(
                 f"{shown(asked)} is not a level of {variable!r}",
-                mend=f"use one of {', '.join(map(str, levels))}",
+                hint=f"use one of {', '.join(map(str, levels))}",
             )
         return found
 
@@ -257,17 +257,17 @@ def averaging(
         name_in(name, "the variable")
         if name not in possible:
             raise DataError(
-                f"{name!r} is not a variable of the model", mend=f"use one of {', '.join(possible)}"
+                f"{name!r} is not a variable of the model", hint=f"use one of {', '.join(possible)}"
             )
         if name in OF_TABLES:
             raise DataError(
                 f"every estimate has something called {name!r}",
-                mend="rename the column and fit again",
+                hint="rename the column and fit again",
                 column=name,
             )
     for name in variables:
         if name in by:
-            raise DataError(f"{name!r} is both contrasted and in by", mend="leave it out of by")
+            raise DataError(f"{name!r} is both contrasted and in by", hint="leave it out of by")
     population = population_of(spec.formula, population, variables, by)
     model = model_of(fit)
     if "thinned" in fit.children:
@@ -312,7 +312,7 @@ def population_of(
     asked = isinstance(population, str) and population in POPULATIONS
     if population is not None and not asked:
         raise DataError(
-            f"no population {shown(population)}", mend=f"use one of {', '.join(POPULATIONS)}"
+            f"no population {shown(population)}", hint=f"use one of {', '.join(POPULATIONS)}"
         )
     known = formula_columns(common_formula(formula))[1]
     of_groups = [name for name in (*variables, *by) if name not in known]
@@ -323,7 +323,7 @@ def population_of(
             raise DataError(
                 f"{name!r} occurs in group terms only, whose effects have the mean zero: in "
                 f"population {population!r} it has no effect by definition",
-                mend=f"add {name} to the formula, or ask for population='these'",
+                hint=f"add {name} to the formula, or ask for population='these'",
                 column=name,
             )
     return population
@@ -354,7 +354,7 @@ def settled(found: xr.Dataset, fit: xr.DataTree) -> xr.Dataset:
         raise DataError(
             f"not estimable: {found.attrs['estimand']} depends on coefficients for which the data "
             "have no rows" + (f" ({left_out})" if left_out else ""),
-            mend="ask within cells that have rows (by=), leave out the interaction whose cells "
+            hint="ask within cells that have rows (by=), leave out the interaction whose cells "
             "are empty, or give its term a prior",
         )
     if bool((found["estimable"] | ~asked).all()):
@@ -408,13 +408,13 @@ def _one_kind(frame: pd.DataFrame, pools: bool, apart: Sequence[str], scale: str
             _check_rate(scale, "genuine" if scale == "FMR" else "impostor")
         return kept
     if pools and KIND not in apart:
-        mend = f"fit each kind apart (subset={KIND!r})"
+        hint = f"fit each kind apart (subset={KIND!r})"
         if KIND in frame:
-            mend = f"give by={KIND!r} (with other columns too), or {mend}"
+            hint = f"give by={KIND!r} (with other columns too), or {hint}"
         raise DataError(
             "the average would pool distances of genuine and of impostor pairs, whose growth "
             "means opposite errors",
-            mend=mend,
+            hint=hint,
         )
     return frame
 
@@ -422,9 +422,9 @@ def _one_kind(frame: pd.DataFrame, pools: bool, apart: Sequence[str], scale: str
 def _check_rate(scale: str, kind: str) -> None:
     """Refuse the error rate of the other kind of pairs than those that there are."""
     if scale == "FMR" and kind == "genuine":
-        raise DataError("FMR is of impostor pairs; there are none", mend="use FNMR")
+        raise DataError("FMR is of impostor pairs; there are none", hint="use FNMR")
     if scale == "FNMR" and kind == "impostor":
-        raise DataError("FNMR is of genuine pairs; there are none", mend="use FMR")
+        raise DataError("FNMR is of genuine pairs; there are none", hint="use FMR")
 
 
 def _as(frame: pd.DataFrame, name: str, value: object) -> pd.Series:

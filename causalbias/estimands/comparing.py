@@ -114,7 +114,7 @@ def compare(
     if base is None:
         raise DataError(
             f"{shown(reference)} is not a level of {variable!r} in both fits",
-            mend=f"use one of {', '.join(map(str, levels))}",
+            hint=f"use one of {', '.join(map(str, levels))}",
         )
     others = {variable: [one for one in levels if one != base]}
     found = [
@@ -136,7 +136,7 @@ def compare(
     first, second = paired(*found)
     for dim in by:
         if not first.sizes[dim]:
-            raise DataError(f"the fits share no level of {dim!r}", mend="leave it out of by")
+            raise DataError(f"the fits share no level of {dim!r}", hint="leave it out of by")
     one, two = first["effect"], second["effect"]
     ratio = per_unit(two, one)
     result = xr.Dataset(
@@ -263,7 +263,7 @@ def _shared(
         if name not in columns:
             raise DataError(
                 f"{name!r} is not a variable of both fits",
-                mend=f"use one that they share: {', '.join(map(str, columns)) or 'there is none'}",
+                hint=f"use one that they share: {', '.join(map(str, columns)) or 'there is none'}",
             )
     found: dict[str, dict[Level, Level]] = {}
     for name in (variable, *by):
@@ -277,7 +277,7 @@ def _shared(
         )
         raise DataError(
             f"the fits share {len(found[variable])} levels of {variable!r} ({told})",
-            mend="compare fits of designs that share two levels or more",
+            hint="compare fits of designs that share two levels or more",
         )
     return found
 

@@ -207,7 +207,7 @@ def counterfactual(
     if set(variables) != set(against) or not variables:
         raise DataError(
             f"the cells set {', '.join(cell) or 'nothing'} and {', '.join(against) or 'nothing'}",
-            mend="give both a level of the same variables",
+            hint="give both a level of the same variables",
         )
     over = averaging(
         fit, by, variables=variables, scale=scale, population=population, threshold=threshold
@@ -271,7 +271,7 @@ def interaction(
     2
     """
     if variable == between:
-        raise DataError(f"{variable!r} is both varied and the group", mend="name two columns")
+        raise DataError(f"{variable!r} is both varied and the group", hint="name two columns")
     both = [variable, between]
     over = averaging(
         fit, by, variables=both, scale=scale, population=population, threshold=threshold

@@ -99,7 +99,7 @@ def dose(
         raise DataError(
             f"not estimable: the slope of {variable!r} depends on coefficients for which the data "
             "have no rows",
-            mend="leave out the column that goes with it, or give one of them a prior",
+            hint="leave out the column that goes with it, or give one of them a prior",
             column=variable,
         )
     # Between doses a group that is named after its dose is a new one.
@@ -162,7 +162,7 @@ def _without_empty_marks(found: xr.Dataset) -> xr.Dataset:
 
 def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floats:
     if not is_numeric_dtype(over.frame[variable]):
-        raise DataError(f"{variable!r} is not a number", mend="use effects for its levels")
+        raise DataError(f"{variable!r} is not a number", hint="use effects for its levels")
     found = np.array(over.levels(variable), dtype=float)
     if grid is None:
         if len(found) <= 21:
@@ -175,12 +175,12 @@ def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floa
     except (TypeError, ValueError):
         doses = np.empty(0)
     if doses.ndim != 1 or not len(doses) or not np.isfinite(doses).all():
-        raise DataError(f"grid is {described(grid)}", mend="give a list of doses: grid=[0, 1]")
+        raise DataError(f"grid is {described(grid)}", hint="give a list of doses: grid=[0, 1]")
     outside = doses[(doses < found[0]) | (doses > found[-1])]
     if len(outside):
         raise DataError(
             f"{outside[0]:g} is outside the doses in the data",
-            mend=f"give doses from {found[0]:g} to {found[-1]:g}",
+            hint=f"give doses from {found[0]:g} to {found[-1]:g}",
             column=variable,
         )
     # What differs from a dose of the data by rounding is that dose.
@@ -196,7 +196,7 @@ def _at(over: Averaging, variable: str, doses: Floats) -> Floats:
             raise
         raise DataError(
             f"{variable!r} enters the formula as categories, which have no dose between them",
-            mend=f"use effects, or let it enter as a number: {variable} or bs({variable}, df=4)",
+            hint=f"use effects, or let it enter as a number: {variable} or bs({variable}, df=4)",
         ) from error
 
 
@@ -224,11 +224,11 @@ def _step(doses: Floats, low: float, high: float) -> tuple[Floats, Floats]:
 
 def _check_monotone(over: Averaging, doses: Floats, curve: Floats) -> None:
     if len(doses) < 2:
-        raise DataError("one dose", mend="give two or more for a monotone curve")
+        raise DataError("one dose", hint="give two or more for a monotone curve")
     if curve.ndim > 3 and over.scale == "probability":
         raise DataError(
             "probabilities of categories do not all rise together",
-            mend="use scale='exceedance' for monotone curves",
+            hint="use scale='exceedance' for monotone curves",
         )
 
 

@@ -86,7 +86,7 @@ def heterogeneity(
     if not varies:
         raise DataError(
             f"the model gives every {over} the same effect of {variable!r}",
-            mend=f"add ({variable}|{over}) or (1|{over}:{variable}) to the formula",
+            hint=f"add ({variable}|{over}) or (1|{over}:{variable}) to the formula",
         )
     each = by_group["effect"]
     known = each.notnull().all(SAMPLE)
@@ -152,7 +152,7 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
             raise DataError(
                 "combinations of the variables' levels have no rows, so that their variance is "
                 f"not known ({', '.join(model.estimable.left_out + model.estimable.by_prior)})",
-                mend="leave out the interaction whose cells are empty, or aliased columns",
+                hint="leave out the interaction whose cells are empty, or aliased columns",
             )
         shares = _shapley(design_of(model, grid).reshape(*map(len, weights), -1), weights, beta)
     groups, residual = total_group_variance(fit, frame), np.square(latent_sd(fit, model))
@@ -192,7 +192,7 @@ def _grid(
     if cells > MAX_CELLS:
         raise DataError(
             f"{', '.join(variables)} have {cells:,} combinations of levels",
-            mend=f"use fewer variables, or numbers rounded to fewer values ({MAX_CELLS:,} at most)",
+            hint=f"use fewer variables, or numbers rounded to fewer values ({MAX_CELLS:,} at most)",
         )
     product = pd.MultiIndex.from_product([one.index for one in counts], names=list(variables))
     grid = product.to_frame(index=False)

@@ -72,13 +72,13 @@ def per_perceived(
         if set(values.dims) != {*SAMPLE, dim}:
             raise DataError(
                 f"the draws have dims {', '.join(map(str, values.dims))}",
-                mend=f"give (chain, draw, {dim}), selecting from the others with .sel",
+                hint=f"give (chain, draw, {dim}), selecting from the others with .sel",
             )
     shared = [one for one in outcome[dim].values.tolist() if one in change[dim].values.tolist()]
     if len(shared) < 5:
         raise DataError(
             f"{len(shared)} manipulations in both ({', '.join(map(str, shared)) or 'none'})",
-            mend="give five or more: fewer do not make a line",
+            hint="give five or more: fewer do not make a line",
         )
     moments = [_moments(values.sel({dim: shared}), dim) for values in (outcome, change)]
     found = [

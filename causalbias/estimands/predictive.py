@@ -237,7 +237,7 @@ class Parts:
             raise DataError(
                 f"{self.of_response.text} has no finite slope at {values[row]:g}, so that the "
                 "density has none either",
-                mend="leave such rows out with subset=, or model the column itself",
+                hint="leave such rows out with subset=, or model the column itself",
                 column=self.of_response.column,
                 row=row + 1,
             )

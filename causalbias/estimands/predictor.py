@@ -119,7 +119,7 @@ def _check_fitted(designs: Sequence[GroupDesign], frame: pd.DataFrame) -> None:
         except DataError as error:
             raise DataError(
                 error.problem,
-                mend="ask within what occurs together (by=), or for population='typical'",
+                hint="ask within what occurs together (by=), or for population='typical'",
                 row=error.row,
             ) from error
 
@@ -307,7 +307,7 @@ def design_of(model: bmb.Model, frame: pd.DataFrame) -> Floats:
     """
     component = model.parameters[model.family.likelihood.parent]
     if component.offset_terms:
-        raise DataError("the formula has an offset", mend="model it as a coefficient for effects")
+        raise DataError("the formula has an offset", hint="model it as a coefficient for effects")
     common = component.design.common
     if common is None or not common.terms:  # an ordinal model of an intercept has neither
         return np.empty((len(frame), 0))
@@ -340,7 +340,7 @@ def _groups(
             if name not in posterior:
                 raise DataError(
                     f"the effects of {name!r} were too many to keep",
-                    mend="use population='typical' or 'new', or fit fewer draws",
+                    hint="use population='typical' or 'new', or fit fewer draws",
                 )
             blocks.append(matrix[:, np.flatnonzero((effect >= at) & (effect < at + size))])
             effects.append(_flat(_group_major(posterior[name], one.levels)))

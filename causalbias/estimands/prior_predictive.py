@@ -78,15 +78,15 @@ def prior_predictive(
     spec = ModelSpec(formula, family, link, dict(priors or {}), weights=weights)
     used = model_frame(spec, rows_of(frame_for(formula, data), subset))
     if draws < 1:
-        raise DataError(f"{draws} draws", mend="ask for one or more")
-    mend = "ask for fewer draws, or for fewer rows by subset="
-    check_memory(float(draws) * len(used), f"{len(used):,} rows times {draws:,} draws", mend)
+        raise DataError(f"{draws} draws", hint="ask for one or more")
+    hint = "ask for fewer draws, or for fewer rows by subset="
+    check_memory(float(draws) * len(used), f"{len(used):,} rows times {draws:,} draws", hint)
     check_fit_size(formula, used, draws)
     model = common_model(spec, used)
     try:
         arrays = arrays_of(model, spec, used, normal=False)
     except EngineError as error:
-        raise DataError(f"cannot draw from the prior: {error}", mend="change that term") from error
+        raise DataError(f"cannot draw from the prior: {error}", hint="change that term") from error
     of_parameters, of_effects, of_rows = np.random.default_rng(whole_in(seed, "seed")).spawn(3)
     drawn = draw_priors(model, arrays, draws, of_parameters)
     whole = family in ("bernoulli", "binomial", "cumulative")

@@ -164,7 +164,7 @@ def _mean_outcome(back: Map, eta: Floats, sd: Floats) -> Floats:
         raise DataError(
             f"the model gives {100 * worst:.2g}% of some rows' outcomes to values that the "
             "transformed response cannot have, so that they have no mean",
-            mend="model the column itself or its log(), or ask for scale='link'",
+            hint="model the column itself or its log(), or ask for scale='link'",
         )
     nodes, weights = np.polynomial.hermite_e.hermegauss(BACK_NODES)
     total = np.zeros_like(eta)
@@ -194,15 +194,15 @@ def scale_of(fit: xr.DataTree, model: bmb.Model, scale: str, threshold: float | 
         or (link == "identity" if family == "gaussian" else link in LATENT_SD)
     ]
     if not isinstance(scale, str) or scale not in SCALES:
-        raise DataError(f"no scale {scale!r}", mend=f"use one of {', '.join(possible)}")
+        raise DataError(f"no scale {scale!r}", hint=f"use one of {', '.join(possible)}")
     if scale not in possible:
         raise DataError(
             f"a {family} model with link {link} has no scale {scale!r}",
-            mend=f"use one of {', '.join(possible)}",
+            hint=f"use one of {', '.join(possible)}",
         )
     if (threshold is None) == (scale in ("FMR", "FNMR")):
         told = "is needed for" if threshold is None else "is only for"
-        raise DataError(f"a threshold {told} FMR and FNMR", mend="give threshold= with those")
+        raise DataError(f"a threshold {told} FMR and FNMR", hint="give threshold= with those")
     if threshold is not None:
         threshold = number_in(threshold, "threshold")
     posterior = fit.children["posterior"].to_dataset()
@@ -268,12 +268,12 @@ def _of_column(
         raise DataError(
             f"{response.column} has no known mean where {response.text} is {family} with link "
             f"{link}",
-            mend="ask for scale='link', or model the column itself",
+            hint="ask for scale='link', or model the column itself",
         )
     if not back.mean:
         raise DataError(
             f"{response.column} has no mean where {response.text} is normal",
-            mend="ask for scale='link', or give a threshold and scale='FMR' or 'FNMR'",
+            hint="ask for scale='link', or give a threshold and scale='FMR' or 'FNMR'",
         )
     return Scale(False, latent_sd(fit, model), cuts=np.zeros((draws, 1)), back=back)
 
@@ -323,7 +323,7 @@ def _of_categories(scale: str, levels: list[Any]) -> tuple[Floats, Floats, list[
     if isinstance(labels[0], str):
         raise DataError(
             f"the categories {', '.join(labels)} have no mean",
-            mend="code them as whole numbers, or ask for scale='probability' or 'link'",
+            hint="code them as whole numbers, or ask for scale='probability' or 'link'",
         )
     # E[y] = lowest + sum over cuts of (step between categories) * P(y above the cut).
     return codes[:1], np.diff(codes)[None, :], None

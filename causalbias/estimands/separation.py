@@ -66,7 +66,7 @@ def separation(
         kinds = _moments(genuine, [KIND, *by])
         both = [label for label in ("True", "False") if label in kinds[KIND].values]
         if len(both) < 2:
-            raise DataError(f"{KIND!r} has one value", mend="give a fit of each kind of pairs")
+            raise DataError(f"{KIND!r} has one value", hint="give a fit of each kind of pairs")
         first, second = (kinds.sel({KIND: label}, drop=True) for label in both)
     else:
         first, second = paired(_moments(genuine, by), _moments(impostor, by))
@@ -106,7 +106,7 @@ def _one_response(fits: Sequence[xr.DataTree]) -> tuple[str, float]:
     names = list(dict.fromkeys(one.text.strip("`") for one in found))
     if len(names) > 1:
         raise DataError(
-            f"the responses are {' and '.join(names)}", mend="give fits of one response"
+            f"the responses are {' and '.join(names)}", hint="give fits of one response"
         )
     falls = found[0].map is not None and not found[0].map.increasing
     return names[0], -1.0 if falls else 1.0
@@ -116,7 +116,7 @@ def _moments(fit: xr.DataTree, by: Sequence[str]) -> xr.Dataset:
     """Mean and variance of the outcome of new pairs in each cell."""
     if spec_of(fit).family != "gaussian":
         raise DataError(
-            f"a {spec_of(fit).family} model has no normal distances", mend="give Gaussian models"
+            f"a {spec_of(fit).family} model has no normal distances", hint="give Gaussian models"
         )
     over = averaging(fit, by, population="new", scale="link")
     scale_of(fit, over.model, "latent", None)

@@ -47,7 +47,7 @@ def _check_shapes(problem: Problem, n: int, p: int) -> None:
             raise EngineError(f"{name} has shape {array.shape}, expected {shape}")
         if name != "beta_sd" and not np.isfinite(array).all():
             bad = np.argwhere(~np.isfinite(array))[0].tolist()
-            raise EngineError(f"{name} is not finite at {bad}: drop or mend such rows")
+            raise EngineError(f"{name} is not finite at {bad}: drop or correct such rows")
 
 
 def _check_term(term: GroupTerm, n: int) -> None:

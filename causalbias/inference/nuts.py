@@ -60,7 +60,7 @@ def sample_nuts(
             raise
         raise DataError(
             f"NUTS finds nowhere to start ({str(error)[:80]})",
-            mend="bring predictors to a scale near one, or narrow the priors",
+            hint="bring predictors to a scale near one, or narrow the priors",
         ) from None
     finally:
         logger.setLevel(before)
@@ -89,7 +89,7 @@ def check_start(model: bmb.Model) -> None:
     if bad := [str(name) for name, value in found.items() if not np.isfinite(value)]:
         raise DataError(
             f"the density of {', '.join(bad)} is not finite where NUTS would start",
-            mend="leave out columns that are constant or very large, or give proper priors",
+            hint="leave out columns that are constant or very large, or give proper priors",
         )
 
 

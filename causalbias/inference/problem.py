@@ -13,7 +13,7 @@ LogDensity = Callable[[FloatArray], FloatArray]
 
 
 class EngineError(ValueError):
-    """A problem that an engine can't answer; the message says what, why and the mend."""
+    """A problem that an engine can't answer; the message says what, why and what can be done."""
 
 
 class ImproperError(EngineError):

@@ -159,7 +159,7 @@ def unwritable(path: Path, error: Exception) -> DataError:
     return DataError(
         f"cannot be written ({getattr(error, 'strerror', None) or str(error)[:200]}); what was "
         "there before is as it was",
-        mend="free some space, or choose another directory",
+        hint="free some space, or choose another directory",
         file=str(path),
     )
 

@@ -107,7 +107,7 @@ def _arrays(metadata: Any, path: Path) -> Iterator[Claim]:
             for codec in value:
                 name = codec.get("name") if isinstance(codec, dict) else codec
                 if name not in CODECS:
-                    raise DataError(f"the codec {name!r}", mend=MEND, file=str(path))
+                    raise DataError(f"the codec {name!r}", hint=MEND, file=str(path))
         yield from _arrays(value, path)
     if "shape" in metadata and "data_type" in metadata:
         shape = tuple(metadata["shape"])
@@ -125,4 +125,4 @@ def _bytes(kind: Any) -> int:
 
 
 def _leads_out(path: Path, place: str, what: str) -> DataError:
-    return DataError(f"{place!r} is {what}", mend=MEND, file=str(path))
+    return DataError(f"{place!r} is {what}", hint=MEND, file=str(path))

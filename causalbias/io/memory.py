@@ -15,7 +15,7 @@ TEXT_TIMES = 10  # memory that CSV and JSON take beside their size on disk, as n
 MAX_UNPACKED = 2 * 1024**3  # bytes of an archive that is unpacked whole
 
 
-def check_memory(numbers: float, what: str, mend: str, *, each: int = 8) -> None:
+def check_memory(numbers: float, what: str, hint: str, *, each: int = 8) -> None:
     """Refuse what would need more memory than there is, before it is made.
 
     Parameters
@@ -24,7 +24,7 @@ def check_memory(numbers: float, what: str, mend: str, *, each: int = 8) -> None
         How many numbers are held at once; a float, as a product of sizes may be beyond integers.
     what : str
         What they are, for the message.
-    mend : str
+    hint : str
     each : int
         Bytes a number.
 
@@ -43,7 +43,7 @@ def check_memory(numbers: float, what: str, mend: str, *, each: int = 8) -> None
     if needed > free:
         raise DataError(
             f"{what} would take {_gib(needed)} GiB of memory, and {_gib(free)} GiB are free",
-            mend=mend,
+            hint=hint,
         )
 
 

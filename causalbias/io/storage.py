@@ -96,7 +96,7 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
     if not path.exists():
         recover(path)  # a run killed while it replaced this
     if not path.exists():
-        raise DataError("no such file", mend="check the path", file=str(path))
+        raise DataError("no such file", hint="check the path", file=str(path))
     engine = "h5netcdf" if path.suffix == ".nc" else "zarr"
     try:
         check_contained(path, lazy=lazy)
@@ -107,7 +107,7 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
     except ImportError as error:
         raise DataError(
             f"reading this needs a package that is not installed ({error})",
-            mend="pip install 'causalbias[scale]'",
+            hint="pip install 'causalbias[scale]'",
             file=str(path),
         ) from error
     except DataError:
@@ -115,14 +115,14 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
     except Exception as error:  # h5py and zarr raise nearly anything on broken files
         raise DataError(
             f"not a readable {path.suffix} file ({type(error).__name__}: {error})",
-            mend="write it again with save",
+            hint="write it again with save",
             file=str(path),
         ) from error
     digest = tree.attrs.pop(DIGEST, None)  # files of older versions have none
     kind = tree.attrs.get("kind")
     if kind not in ("study", "fit", "embeddings"):
         raise DataError(
-            "not written by causalbias", mend="use xarray.open_datatree", file=str(path)
+            "not written by causalbias", hint="use xarray.open_datatree", file=str(path)
         )
     found: Study | Fit | xr.Dataset
     if kind == "embeddings":
@@ -133,11 +133,11 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
         try:
             check_fit(tree)
         except DataError as error:
-            raise DataError(error.problem, mend=error.mend, file=str(path)) from error
+            raise DataError(error.problem, hint=error.hint, file=str(path)) from error
         found = as_fit(tree)
     if digest is not None and not lazy and digest != digest_of_texts(tree):
         raise DataError(
-            "texts are not those that were saved", mend="take another copy of it", file=str(path)
+            "texts are not those that were saved", hint="take another copy of it", file=str(path)
         )
     return found
 
@@ -151,5 +151,5 @@ def replace_text(path: Path, text: str) -> None:
 def _check_suffix(path: Path) -> None:
     if path.suffix not in SUFFIXES:
         raise DataError(
-            f"cannot tell the format from {path.name!r}", mend="end the name in .nc or .zarr"
+            f"cannot tell the format from {path.name!r}", hint="end the name in .nc or .zarr"
         )

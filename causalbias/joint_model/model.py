@@ -88,11 +88,11 @@ def joint_rows(study: xr.DataTree, system: str, *, question: str = "identity") -
     machine, human = to_frame(study, "machine"), to_frame(study, "human")
     systems = machine["system"].unique().tolist()
     if system not in systems:
-        raise DataError(f"no system {system!r}", mend=f"use one of {', '.join(systems)}")
+        raise DataError(f"no system {system!r}", hint=f"use one of {', '.join(systems)}")
     asked = first_answers(human[human["question"] == question])
     if "pair" not in asked or not asked["pair"].notna().any():
         raise DataError(
-            f"no answers to {question!r} about pairs", mend="name a question asked about pairs"
+            f"no answers to {question!r} about pairs", hint="name a question asked about pairs"
         )
     of_pair = asked[asked["pair"].notna()].groupby("pair")["score"]
     scores = pd.DataFrame(
@@ -163,11 +163,11 @@ def joint(
     """
     columns = formula_columns(f"distance ~ {terms}")[1]
     if "|" in terms or not groups:
-        raise DataError("groups stand apart from the terms", mend='give groups={"seed": "seed"}')
+        raise DataError("groups stand apart from the terms", hint='give groups={"seed": "seed"}')
     members = {k: [v] if isinstance(v, str) else list(v) for k, v in groups.items()}
     for name in (*NEEDED, *columns, *(one for each in members.values() for one in each)):
         if name not in rows:
-            raise DataError(f"no column {name!r}", mend=f"use one of {', '.join(rows.columns)}")
+            raise DataError(f"no column {name!r}", hint=f"use one of {', '.join(rows.columns)}")
     used, left_out = _usable(
         rows_of(rows, subset), columns[1:], [*chain.from_iterable(members.values())]
     )
@@ -245,14 +245,14 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
     columns = formula_columns(f"distance ~ {found.terms}")[1][1:]
     if variable not in columns:
         raise DataError(
-            f"{variable!r} is not among the terms", mend=f"use one of {', '.join(columns)}"
+            f"{variable!r} is not among the terms", hint=f"use one of {', '.join(columns)}"
         )
     levels = levels_of(found.rows[variable])
     base = levels[0] if reference is None else find_level(levels, reference)
     if base is None:
         raise DataError(
             f"{shown(reference)} is not a level of {variable!r}",
-            mend=f"use one of {', '.join(map(str, levels))}",
+            hint=f"use one of {', '.join(map(str, levels))}",
         )
     design = fm.design_matrices(f"distance ~ {found.terms}", found.rows, "error").common
     mean = {
@@ -318,18 +318,18 @@ def _usable(
         kept &= ~applies
     used = rows[kept].reset_index(drop=True)
     if used.empty:
-        raise DataError("no pair has distance, answers and all columns", mend="check the subset")
+        raise DataError("no pair has distance, answers and all columns", hint="check the subset")
     if "same_identity" in used and used["same_identity"].nunique() > 1:
         raise DataError(
-            "genuine and impostor pairs would be pooled", mend="give subset='same_identity'"
+            "genuine and impostor pairs would be pooled", hint="give subset='same_identity'"
         )
     if used["answers"].max() < 2:
-        raise DataError("no pair has two answers", mend="ask two people or more about some pairs")
+        raise DataError("no pair has two answers", hint="ask two people or more about some pairs")
     for name in OUTCOMES:
         if used[name].nunique() < 2:
             raise DataError(
                 f"every {name} is {used[name].iloc[0]:g}, so nothing can be estimated",
-                mend="check the column, the subset and the system",
+                hint="check the column, the subset and the system",
                 column=name,
             )
     for name in columns:

@@ -110,10 +110,10 @@ def _grey(images: Mapping[str, object]) -> Iterator[tuple[str, np.ndarray]]:
     found = 0
     for name, path in images.items():
         if not Path(str(path)).is_file():
-            raise DataError("no such image", mend="check the folder", file=str(path))
+            raise DataError("no such image", hint="check the folder", file=str(path))
         pixels = decode(read_image(Path(str(path)))).pixels
         if pixels is not None and min(pixels.shape[:2]) > 2:
             found += 1
             yield name, pixels @ LUMA
     if not found:
-        raise DataError("no image can be read", mend="check the folder of images")
+        raise DataError("no image can be read", hint="check the folder of images")

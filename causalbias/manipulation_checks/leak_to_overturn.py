@@ -49,7 +49,7 @@ def leak_to_overturn(
     True
     """
     if bool((abs(slope).max(SAMPLE) == 0).any()):
-        raise DataError("a slope is zero in every draw", mend="that attribute explains nothing")
+        raise DataError("a slope is zero in every draw", hint="that attribute explains nothing")
     ratio = effect / slope
     middle = ratio.median(SAMPLE)
 

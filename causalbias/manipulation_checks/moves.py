@@ -49,7 +49,7 @@ def moved_faces(
         rows = pd.DataFrame(frame.loc[moved])
         rows["level"] = pd.to_numeric(rows["level"], errors="coerce")
         if rows["level"].isna().any():
-            raise DataError("levels that are no numbers", mend="number the levels of attributes")
+            raise DataError("levels that are no numbers", hint="number the levels of attributes")
         rest = [name for name in factors if name not in ("attribute", "level")]
         return rows.assign(face=_together(rows, [*within, *rest]))
     parts = []
@@ -63,7 +63,7 @@ def moved_faces(
             number = rows[name].astype(float) if low is None else (rows[name] == high) * 1.0
             parts.append(rows.assign(attribute=attribute, level=number, face=_together(rows, rest)))
     if not parts:
-        raise DataError("no factor has two levels", mend="manipulate something")
+        raise DataError("no factor has two levels", hint="manipulate something")
     return pd.concat(parts, ignore_index=True)
 
 

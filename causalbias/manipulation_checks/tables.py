@@ -62,7 +62,7 @@ def dose(
     if own.empty:
         raise DataError(
             f"no question about {', '.join(map(str, seen['attribute'].unique()))}",
-            mend="ask for the manipulated attributes, or give a classifier's scores",
+            hint="ask for the manipulated attributes, or give a classifier's scores",
         )
     own = _changes(own, references(study))
     rows = []
@@ -169,7 +169,7 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     if not parts or not sum(len(part) for part in parts):
         raise DataError(
             "nothing measured on pairs of a face with its unchanged self",
-            mend="embed the faces (with_distances), or ask whether two faces show one person",
+            hint="embed the faces (with_distances), or ask whether two faces show one person",
         )
     identity = str(study.attrs["identity"])
     rows = []
@@ -195,11 +195,11 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
     """Mean score by unit, face, attribute, level and question; and what the units are."""
     factors = factors_of(study)
     if "stimuli" not in study.children:
-        raise DataError("no faces in the study", mend="give the stimuli to make_study")
+        raise DataError("no faces in the study", hint="give the stimuli to make_study")
     identity = str(study.attrs["identity"])
     if scores is None:
         if "human" not in study.children:
-            raise DataError("no judgements", mend="ask people, or give a classifier's scores")
+            raise DataError("no judgements", hint="ask people, or give a classifier's scores")
         frame = to_frame(study, "human")
         if "stimulus" in frame:
             frame = first_answers(frame[frame["stimulus"].notna()])
@@ -212,7 +212,7 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
         frame = scores[["stimulus", "question", "score"]].join(faces[factors], on="stimulus")
     told = {"attribute", "level"} & set(factors) <= set(frame)
     if frame.empty or not told or ("pair" in frame and "stimulus" not in frame):
-        raise DataError("no judgements of single faces", mend="ask about faces, not pairs alone")
+        raise DataError("no judgements of single faces", hint="ask about faces, not pairs alone")
     by_face = "stimulus" in frame
     # Judgements of cells of the design are compared within annotators, over all their faces.
     within = [] if by_face else ["annotator"]

@@ -19,7 +19,7 @@ from causalbias.models.group_design import group_designs
 from causalbias.models.result import frame_of, spec_of
 
 LEVEL = 0.01
-COLUMNS = ["check", "of", "value", "low", "high", "p", "verdict", "mend"]
+COLUMNS = ["check", "of", "value", "low", "high", "p", "verdict", "hint"]
 
 
 class Checks(pd.DataFrame):
@@ -35,7 +35,7 @@ class Checks(pd.DataFrame):
 
 
 def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) -> Checks:
-    """Check a fit's draws, the data that it would make, its priors; say how to mend what fails.
+    """Check a fit's draws, the data that it would make, its priors; say what to do about what fails.
 
     Sampling: R-hat, effective sizes, divergences, Pareto k and effective size of importance
     weights. Model: replicates of the data, drawn from the fit, beside the data in category shares
@@ -63,7 +63,7 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
     DataFrame
         One row a check: `check`, `of` (the worst quantity), its `value`, the range `low` to `high`
         of what passes (of replicates, the middle 99%), `p` (of all quantities of that check
-        together), `verdict` ("ok", "look", "fail", "not run") and `mend`. Its
+        together), `verdict` ("ok", "look", "fail", "not run") and `hint`. Its
         ``attrs["verdict"]`` is "pass", "fail", or "incomplete" with the number of checks that
         could not run and why, if none failed.
 
@@ -81,8 +81,8 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
     rows = _sampling(fit)
     try:
         rows += [
-            (name, what, one.value, one.low, one.high, one.p, _word(one.p < LEVEL), mend)
-            for name, what, mend, one in predictive_checks(fit, threshold=threshold, seed=seed)
+            (name, what, one.value, one.low, one.high, one.p, _word(one.p < LEVEL), hint)
+            for name, what, hint, one in predictive_checks(fit, threshold=threshold, seed=seed)
         ]
     except DataError as error:
         rows.append(_not_run("replicates", error))
@@ -92,7 +92,7 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
         rows.append(_not_run("priors", error))
     rows += _missing(fit, seed)
     found = Checks(rows, columns=COLUMNS)
-    found.loc[found["verdict"] == "ok", "mend"] = ""
+    found.loc[found["verdict"] == "ok", "hint"] = ""
     words = set(found["verdict"])
     found.attrs["verdict"] = "fail" if "fail" in words else incomplete(found) or "pass"
     return found
@@ -115,7 +115,7 @@ Row = tuple[str, str, float, float, float, float, str, str]
 
 
 def _not_run(name: str, error: DataError) -> Row:
-    return (name, error.problem, *(math.nan,) * 4, "not run", error.mend)
+    return (name, error.problem, *(math.nan,) * 4, "not run", error.hint)
 
 
 def _sampling(fit: xr.DataTree) -> list[Row]:
@@ -138,7 +138,7 @@ def _sampling(fit: xr.DataTree) -> list[Row]:
 
 
 def _longer(one: Limit, draws: int, tune: int) -> str:
-    """The mend of a limit that is not kept."""
+    """The hint for a limit that is not kept."""
     needed = min(draws * MIN_ESS / one.value if one.value > 0 else math.inf, 10 * draws)
     more = f"draws={math.ceil(needed / 500) * 500 + 500}"
     return {
@@ -156,11 +156,11 @@ def _priors(fit: xr.DataTree, seed: int) -> Row:
     found = prior_conflicts(fit, seed=seed)
     name, seen, expected, p = min(found, key=lambda one: one[3])
     p = min(1.0, p * len(found))
-    mend = (
+    hint = (
         f"the data put it far out in its prior (centre {expected:.3g}): check the units, or widen "
         "the prior in priors="
     )
-    return ("priors", name, seen, math.nan, math.nan, p, _word(p < LEVEL), mend)
+    return ("priors", name, seen, math.nan, math.nan, p, _word(p < LEVEL), hint)
 
 
 def _missing(fit: xr.DataTree, seed: int) -> list[Row]:
@@ -173,22 +173,22 @@ def _missing(fit: xr.DataTree, seed: int) -> list[Row]:
         lost = missing_by_cell(frame, unit, [name for name in columns if name != unit], rng)
         if lost is not None:
             cell, one = lost
-            mend = (
+            hint = (
                 f"an effect on {cell} holds if its missing rows are like those there: find out "
                 "why they are missing, and compare with a fit without that cell"
             )
             word = "look" if one.p < LEVEL else "ok"
             label = f"share of {unit}'s rows missing, {cell}"
-            found.append(("missing rows", label, one.value, one.low, one.high, one.p, word, mend))
+            found.append(("missing rows", label, one.value, one.low, one.high, one.p, word, hint))
     return found
 
 
 def describe_checks(checks: pd.DataFrame) -> str:
-    """The verdicts as text, failures with their mends."""
+    """The verdicts as text, failures with their hints."""
     if "verdict" not in checks:
         return pd.DataFrame(checks).to_string()
     bad, look = (int((checks["verdict"] == word).sum()) for word in ("fail", "look"))
-    first = f"FAIL: {bad} of {len(checks)} checks. Do not report this fit before they are mended."
+    first = f"FAIL: {bad} of {len(checks)} checks. Do not report this fit before they are dealt with."
     if not bad:
         first = incomplete(checks) or f"pass: {len(checks)} checks"
         first += f", {look} to look at" if look else ""
@@ -199,8 +199,8 @@ def describe_checks(checks: pd.DataFrame) -> str:
     for row in checks.itertuples():
         shown = {"ok": "ok  ", "fail": "FAIL", "look": "look"}.get(row.verdict, "not run")
         lines.append(f"  {shown} {row.check:<22} {_told(row)}")
-        if row.mend:
-            lines.append(f"       mend: {row.mend}")
+        if row.hint:
+            lines.append(f"       hint: {row.hint}")
     return "\n".join(lines)
 
 

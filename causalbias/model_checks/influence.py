@@ -85,7 +85,7 @@ def influence(
     (('left_out', 'level'), 0)
     """
     if refit not in REFITS:
-        raise DataError(f"refit={refit!r}", mend=f"use one of {', '.join(REFITS)}")
+        raise DataError(f"refit={refit!r}", hint=f"use one of {', '.join(REFITS)}")
     need_fit(fit)
     columns = list(names_in(over, "over"))
     need_function(estimand)
@@ -115,7 +115,7 @@ def influence(
     index = pd.Index(levels, name="left_out")
     found = xr.concat(parts, index, join="outer")
     if any(found.sizes[dim] != size for dim, size in base.sizes.items()):
-        raise DataError("without some level others vanish too", mend="give more data, or by=()")
+        raise DataError("without some level others vanish too", hint="give more data, or by=()")
     found["shift"] = (found["estimate"] - base["estimate"]) / whole[name].std(SAMPLE, ddof=1)
     known = found["estimate"].notnull() & base["estimate"].notnull()
     overturned = (_holds_zero(found) != _holds_zero(base)).astype(float)
@@ -137,11 +137,11 @@ def _levels(fit: xr.DataTree, columns: Sequence[str]) -> np.ndarray:
     for name in columns:
         if name not in possible:
             raise DataError(
-                f"{name!r} is not a variable of the model", mend=f"use one of {', '.join(possible)}"
+                f"{name!r} is not a variable of the model", hint=f"use one of {', '.join(possible)}"
             )
     levels = np.unique(frame[columns].astype(str).to_numpy(dtype=str))
     if len(levels) < 3:
-        raise DataError(f"{', '.join(columns)} has {len(levels)} levels", mend="there is no rest")
+        raise DataError(f"{', '.join(columns)} has {len(levels)} levels", hint="there is no rest")
     return levels
 
 

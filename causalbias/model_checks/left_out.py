@@ -57,7 +57,7 @@ def left_out_weights(fit: xr.DataTree, column: str) -> tuple[Floats, Floats]:
 def check_tail(draws: int) -> None:
     """Refuse draws so few that their weights have no tail to smooth."""
     if draws < MIN_DRAWS:
-        raise DataError(f"{draws} draws", mend=f"fit with {MIN_DRAWS} or more")
+        raise DataError(f"{draws} draws", hint=f"fit with {MIN_DRAWS} or more")
 
 
 def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
@@ -70,7 +70,7 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     """
     spec, frame, model = spec_of(fit), frame_of(fit), model_of(fit)
     if spec.family != "gaussian":
-        raise DataError(f"a {spec.family} model", mend="fit it again without each level")
+        raise DataError(f"a {spec.family} model", hint="fit it again without each level")
     designs = group_designs(spec.formula, frame)
     labels = frame[column].astype(str).to_numpy(dtype=str)
     for one in designs:
@@ -92,7 +92,7 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
         z, root = _effects(matrices, covariances, at)
         if z.shape[1] > MAX_EFFECTS:
             raise DataError(
-                f"{level} has {z.shape[1]} effects of its own", mend="fit again without each level"
+                f"{level} has {z.shape[1]} effects of its own", hint="fit again without each level"
             )
         residual = outcome[at] - beta @ design[at].T
         found.append(_log_likelihood(residual, z, root, sigma, counts[at], precision[at]))
@@ -107,7 +107,7 @@ def _check_nested(one: GroupDesign, labels: np.ndarray, frame: pd.DataFrame, col
     if codes.shape[1] > 1 or len(np.unique(pairs[:, 1])) < len(pairs):
         raise DataError(
             f"levels of {column!r} share effects of {one.factor!r}",
-            mend="fit again without each level",
+            hint="fit again without each level",
         )
 
 

@@ -58,7 +58,7 @@ def _prior(fit: xr.DataTree, seed: int) -> xr.Dataset:
     try:
         arrays = arrays_of(model, spec, frame_of(fit), normal=False)
     except EngineError as error:
-        raise DataError(f"no draws from the prior: {error}", mend="change that term") from error
+        raise DataError(f"no draws from the prior: {error}", hint="change that term") from error
     drawn = draw_priors(model, arrays, DRAWS, np.random.default_rng(seed))
     return name_draws(model, arrays, drawn, drawn.further, 1)
 

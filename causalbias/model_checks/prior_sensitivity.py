@@ -67,7 +67,7 @@ def prior_sensitivity(
     posterior = fit.children["posterior"].to_dataset()
     sizes = {dim: posterior.sizes[dim] for dim in SAMPLE}
     if any(draws.sizes[dim] != size for dim, size in sizes.items()):
-        raise DataError("the draws are not of this fit", mend="give an estimand of the fit itself")
+        raise DataError("the draws are not of this fit", hint="give an estimand of the fit itself")
     check_tail(int(np.prod(list(sizes.values()))))
     coords = {dim: posterior[dim] for dim in SAMPLE}
     shape = tuple(sizes.values())
@@ -103,7 +103,7 @@ def log_prior(fit: xr.DataTree) -> Floats:
         if spec.family == "cumulative":
             total = total + _of_thresholds(model.parameters["threshold"].prior, posterior)
     except EngineError as error:
-        raise DataError(f"the prior is not known: {error}", mend="use Normal priors") from None
+        raise DataError(f"the prior is not known: {error}", hint="use Normal priors") from None
     for term in arrays.problem.terms:
         covariance = group_covariance(arrays.designs[term.name], posterior)
         inverse = np.linalg.inv(arrays.bases[term.name])

@@ -46,7 +46,7 @@ class Family:
     name: str
     statistic: Statistic
     labels: list[str]
-    mends: list[str]
+    hints: list[str]
     fitted: bool = False
 
 
@@ -64,7 +64,7 @@ def predictive_checks(
 
     Returns
     -------
-    list of (check, quantity, mend, Comparison)
+    list of (check, quantity, hint, Comparison)
 
     Raises
     ------
@@ -92,7 +92,7 @@ def predictive_checks(
     found = []
     for family, parts in zip(families, zip(*drawn, strict=True), strict=True):
         one = compare(*(np.concatenate(side) for side in zip(*parts, strict=True)))
-        found.append((family.name, family.labels[one.at], family.mends[one.at], one))
+        found.append((family.name, family.labels[one.at], family.hints[one.at], one))
     return found + _effects(fit, rng)
 
 
@@ -102,7 +102,7 @@ def _written_out(fit: xr.DataTree) -> tuple[pd.DataFrame, np.ndarray]:
     times = np.ones(len(frame), int) if counts is None else frame[counts].to_numpy(int)
     if times.sum() > MAX_ROWS:
         raise DataError(
-            f"{times.sum():,} observations (limit {MAX_ROWS:,})", mend="check a fit of fewer rows"
+            f"{times.sum():,} observations (limit {MAX_ROWS:,})", hint="check a fit of fewer rows"
         )
     rows = np.repeat(np.arange(len(frame)), times)
     return frame.iloc[rows].reset_index(drop=True), rows
@@ -301,7 +301,7 @@ def _tails(
 
 def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> Family | None:
     """Spread between groups that the group terms leave: effects that vary, unequal noise."""
-    averaged, labels, mends = [], [], []
+    averaged, labels, hints = [], [], []
     for factor, names in {one.factor: one.members for one in designs}.items():
         if len(names) > 1:
             continue  # a row belongs to several levels
@@ -309,7 +309,7 @@ def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> F
         if len(frame) >= 4 * (group.max() + 1):
             averaged.append((averages(group), True))
             labels.append(f"size of residuals between levels of {factor}")
-            mends.append(
+            hints.append(
                 f"levels of {factor} are unequally noisy: weigh them (weights=), or judge them "
                 "first (reliability, graded_response)"
             )
@@ -318,7 +318,7 @@ def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> F
             if cell.max() > group.max() and len(frame) >= 2 * (cell.max() + 1):
                 averaged.append((averages(cell), False))
                 labels.append(f"residuals between levels of {factor} by {name}")
-                mends.append(
+                hints.append(
                     f"the effect of {name} differs between levels of {factor}: add "
                     f"({name}|{factor}), or (1|{factor}:{name})"
                 )
@@ -330,7 +330,7 @@ def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> F
             [spread_of_means(np.abs(r) if size else r, one) for one, size in averaged]
         ),
         labels,
-        mends,
+        hints,
     )
 
 
@@ -352,12 +352,12 @@ def _effects(fit: xr.DataTree, rng: np.random.Generator) -> list[tuple[str, str,
                 f"excess kurtosis of {name}",
                 f"largest effect of {name} ({extreme})",
             ]
-            mend = (
+            hint = (
                 f"look at {one.factor} {extreme} (wrong rows? a kind of its own?); statements "
                 "about new levels lean on normal effects, those about these levels hardly"
             )
             result = compare(data, replicates)
-            found.append(("effects of levels", labels[result.at], mend, result))
+            found.append(("effects of levels", labels[result.at], hint, result))
     return found
 
 

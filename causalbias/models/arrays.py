@@ -127,7 +127,7 @@ def _check_priors(spec: ModelSpec, known: Sequence[str]) -> None:
         if "|" in term and term not in known:
             raise DataError(
                 f"a prior for {term!r}, which is not a term of the formula",
-                mend=f"use one of {', '.join(known)}" if known else "leave it out",
+                hint=f"use one of {', '.join(known)}" if known else "leave it out",
             )
 
 

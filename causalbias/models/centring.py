@@ -94,7 +94,7 @@ def _check_spread(column: FloatArray, name: str) -> None:
         raise DataError(
             f"{name} varies by {spread:.3g} about {mean:.6g}: too little beside it for a slope of "
             "each level in numbers of 16 digits",
-            mend="subtract a constant from it",
+            hint="subtract a constant from it",
             column=name,
         )
 

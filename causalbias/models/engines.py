@@ -112,7 +112,7 @@ def sample(
         If the method is unknown, or was asked for by name and does not apply, with the reason.
     """
     if method not in METHODS:
-        raise DataError(f"no method {method!r}", mend=f"use one of {', '.join(METHODS)}")
+        raise DataError(f"no method {method!r}", hint=f"use one of {', '.join(METHODS)}")
     counts = (("draws", draws, 1), ("tune", tune, 0), ("chains", chains, 1), ("seed", seed, 0))
     for name, value, least in counts:
         whole_in(value, name, least)
@@ -143,14 +143,14 @@ def _sample(
                 return found
         except ImproperError as error:
             raise DataError(
-                str(error), mend="leave out what fits exactly, or give proper priors"
+                str(error), hint="leave out what fits exactly, or give proper priors"
             ) from error
         except DataError:
             raise
         except (EngineError, np.linalg.LinAlgError, FloatingPointError) as error:
             if method != "auto":
                 raise DataError(
-                    f"the {method} engine declines: {error}", mend="use method='nuts'"
+                    f"the {method} engine declines: {error}", hint="use method='nuts'"
                 ) from error
             why = str(error)
         _check_categories(spec, used, why)
@@ -226,14 +226,14 @@ def _check_categories(spec: ModelSpec, used: pd.DataFrame, why: str) -> None:
         raise DataError(
             f"{count:,} categories of {len(used):,} rows: the laplace engine declines ({why}), and "
             "NUTS would take very long",
-            mend=f"fit it as gaussian, join categories to {MAX_CATEGORIES} or fewer, or wait: "
+            hint=f"fit it as gaussian, join categories to {MAX_CATEGORIES} or fewer, or wait: "
             "method='nuts'",
             column=response,
         )
 
 
 def _misfit(stats: xr.Dataset, total: int) -> str:
-    """What says that proposals do not fit, so that more draws would not mend it; "" if nothing.
+    """What says that proposals do not fit, so that more draws would not help; "" if nothing.
 
     Engines stop proposing at an effective size of a quarter of the draws at the least.
     """

@@ -201,7 +201,7 @@ def _saved(file: Path, record: Mapping[str, object]) -> Fit | None:
         found = load_tree(file)
     except DataError as error:
         raise DataError(
-            error.problem, mend="delete it, and the model is fitted again", file=str(file)
+            error.problem, hint="delete it, and the model is fitted again", file=str(file)
         ) from error
     same = all(found.attrs.get(key) == value for key, value in record.items())
     return found if same and isinstance(found, Fit) else None
@@ -232,7 +232,7 @@ def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
         if name not in frame:
             raise DataError(
                 f"the subset uses {name!r}, but the data have only {', '.join(map(str, frame))}",
-                mend="correct the name",
+                hint="correct the name",
                 column=name,
             )
     try:
@@ -240,16 +240,16 @@ def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
     except Exception as error:  # pandas raises nearly anything
         raise DataError(
             f"cannot compare as {subset!r} says ({error})",
-            mend="compare numbers with numbers, and text with quoted text",
+            hint="compare numbers with numbers, and text with quoted text",
         ) from error
     if not (isinstance(holds, pd.Series) and pd.api.types.is_bool_dtype(holds)):
         raise DataError(
             f"the subset {subset!r} is not true or false of each row",
-            mend="write it as column == 'value' and other > 0",
+            hint="write it as column == 'value' and other > 0",
         )
     kept = frame[holds.fillna(False).astype(bool)]
     if kept.empty:
-        raise DataError(f"no row meets {subset!r}", mend="loosen the condition")
+        raise DataError(f"no row meets {subset!r}", hint="loosen the condition")
     return kept
 
 
@@ -265,14 +265,14 @@ def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
         if isinstance(data.columns, pd.MultiIndex):
             raise DataError(
                 "the columns have several levels of names",
-                mend='join them: frame.columns = ["_".join(map(str, c)) for c in frame.columns]',
+                hint='join them: frame.columns = ["_".join(map(str, c)) for c in frame.columns]',
             )
         return with_index(data, "data")
     response = formula_columns(formula)[0]
     if response not in RESPONSES:
         raise DataError(
             f"a study has no response {response!r}",
-            mend="use distance or score, or give a frame (see to_frame)",
+            hint="use distance or score, or give a frame (see to_frame)",
         )
     return to_frame(data, RESPONSES[response])
 

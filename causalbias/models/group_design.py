@@ -96,7 +96,7 @@ class GroupDesign:
             raise DataError(
                 f"no row of {self.factor} {str(labels[member][row])!r} was fitted, so nothing is "
                 "known of what is its own",
-                mend="use population='new' (of others like these), or 'typical'",
+                hint="use population='new' (of others like these), or 'typical'",
                 row=row + 1,
             )
         return codes.astype(np.int64)
@@ -180,7 +180,7 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
         common = matrices.common
         if common is None or not common.slices:
             raise DataError(
-                f"no effect varies in ({part.effects}|{part.factor})", mend="write (1|factor)"
+                f"no effect varies in ({part.effects}|{part.factor})", hint="write (1|factor)"
             )
         for name in common.slices:
             if np.size(common.terms[name].data) == 0:
@@ -243,7 +243,7 @@ def _named(designs: Sequence[GroupDesign]) -> list[GroupDesign]:
             if same and list(other.effects) == list(one.effects):
                 raise DataError(
                     f"({' + '.join(one.effects)}|{one.factor}) is in the formula twice",
-                    mend="leave one out (a/b stands for a and a:b)",
+                    hint="leave one out (a/b stands for a and a:b)",
                 )
         terms = tuple(_free(f"{effect}|{one.factor}", taken) for effect in one.effects)
         several = one.correlated and sum(one.sizes()) > 1
@@ -274,7 +274,7 @@ def check_labels(labels: NDArray[np.str_], of: str) -> None:
     if (counts > 1).any():
         raise DataError(
             f"different levels of {of!r} are both written {str(found[counts > 1][0])!r}",
-            mend="rename levels, without ':' and ','",
+            hint="rename levels, without ':' and ','",
         )
 
 

@@ -42,7 +42,7 @@ def check_identified(spec: ModelSpec, used: pd.DataFrame) -> None:
             raise DataError(
                 f"the grouping factor {one.factor!r} has one level, {str(one.levels[0])!r}: of a "
                 "spread between levels the data say nothing",
-                mend=f"leave {term} out",
+                hint=f"leave {term} out",
             )
         codes = one.codes(used)
         constant = None if weighed else _constant_effect(one, used)
@@ -51,7 +51,7 @@ def check_identified(spec: ModelSpec, used: pd.DataFrame) -> None:
             raise DataError(
                 f"each level of {one.factor!r} has one observation: nothing in the data tells the "
                 f"standard deviation of {effect} from {NOISE[spec.family]}",
-                mend=f"leave {effect} out, or give rows that share a level of {one.factor}",
+                hint=f"leave {effect} out, or give rows that share a level of {one.factor}",
             )
         effects, total = len(one.levels) * sum(one.sizes()), observations.sum()
         plain = spec.family == "gaussian" and not weighed and codes.shape[1] == 1
@@ -61,7 +61,7 @@ def check_identified(spec: ModelSpec, used: pd.DataFrame) -> None:
             raise DataError(
                 f"{term} has {many} effects ({effects:,}) {'as' if many == 'as many' else 'than'} "
                 f"there are observations ({total:,.0f}), so {their} cannot be separated from sigma",
-                mend=f"leave {term} out, let fewer effects vary, or give more rows a level",
+                hint=f"leave {term} out, let fewer effects vary, or give more rows a level",
             )
 
 

@@ -44,11 +44,11 @@ def nuts_model(spec: ModelSpec, used: pd.DataFrame, arrays: Arrays) -> bmb.Model
     """
     if has_members(spec.formula):
         raise DataError(
-            "NUTS has no multi-membership terms", mend="leave method to 'auto', or drop mm()"
+            "NUTS has no multi-membership terms", hint="leave method to 'auto', or drop mm()"
         )
     if taken := [name for name in used if str(name).startswith(OWN)]:
         raise DataError(
-            f"names that begin with {OWN!r} are taken", mend="rename it", column=str(taken[0])
+            f"names that begin with {OWN!r} are taken", hint="rename it", column=str(taken[0])
         )
     frame = used.copy()
     priors = {name: text for name, text in spec.priors.items() if "|" not in name}

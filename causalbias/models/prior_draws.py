@@ -98,7 +98,7 @@ def _draw(
     except NotImplementedError as error:
         raise DataError(
             f"the prior of {name!r} is {prior.name}, which is no distribution to draw from",
-            mend="give it a proper one in priors=",
+            hint="give it a proper one in priors=",
         ) from error
     return np.asarray(found, float)
 
@@ -115,7 +115,7 @@ def _draw_thresholds(
     if prior.name != "Normal":
         raise DataError(
             f"the prior of the thresholds is {prior.name}",
-            mend="give a Normal one to draw from the prior",
+            hint="give a Normal one to draw from the prior",
         )
     mean = np.broadcast_to(np.asarray(prior.args["mu"], float), cuts)
     sd = np.broadcast_to(np.asarray(prior.args["sigma"], float), mean.shape)

@@ -77,7 +77,7 @@ def parse_prior(text: str, term: str) -> bmb.Prior:
     """
     wrong = DataError(
         f"cannot read the prior {text!r} of {term!r}",
-        mend="write e.g. Normal(0, 5); distributions: " + ", ".join(DISTRIBUTIONS),
+        hint="write e.g. Normal(0, 5); distributions: " + ", ".join(DISTRIBUTIONS),
     )
     try:
         call = ast.parse(text.strip(), mode="eval").body
@@ -118,17 +118,17 @@ def _positive(
         if numbers[location] != 0:
             raise DataError(
                 f"the prior {text} is not about zero, and {what} is positive",
-                mend=f"write its half, {half}(...), or Gamma, LogNormal or InverseGamma",
+                hint=f"write its half, {half}(...), or Gamma, LogNormal or InverseGamma",
             )
         return half, {key: value for key, value in numbers.items() if key != location}
     if name in ("Flat", "HalfFlat", "Laplace") or (name == "Uniform" and numbers["lower"] < 0):
-        mend = "write HalfNormal, HalfStudentT, HalfCauchy, Exponential, Gamma or LogNormal"
+        hint = "write HalfNormal, HalfStudentT, HalfCauchy, Exponential, Gamma or LogNormal"
         problem = f"the prior {text} of {what}, which is positive, reaches below zero"
         if name in ("Flat", "HalfFlat"):
             problem = f"a flat prior of {what} makes no proper posterior sure"
         elif name == "Laplace":
-            mend = f"write its positive half about zero, Exponential({1 / numbers['b']:g})"
-        raise DataError(problem, mend=mend)
+            hint = f"write its positive half about zero, Exponential({1 / numbers['b']:g})"
+        raise DataError(problem, hint=hint)
     return name, numbers
 
 
@@ -196,7 +196,7 @@ def by_term(priors: Mapping[str, str], terms: Collection[str]) -> dict[str, str]
     for written, text in priors.items():
         term = named.get(_plain(written), written)
         if term in found:
-            raise DataError(f"two priors for {term!r}", mend="leave one of them out")
+            raise DataError(f"two priors for {term!r}", hint="leave one of them out")
         found[term] = text
     return found
 

@@ -95,7 +95,7 @@ class Response:
             raise DataError(
                 f"{self.text} has no inverse that is known here, so that nothing can be said of "
                 f"{self.column} itself",
-                mend="ask for scale='link', which is of the response as it is written, or model "
+                hint="ask for scale='link', which is of the response as it is written, or model "
                 "the column, its log() or np.sqrt()",
             )
         return self.map

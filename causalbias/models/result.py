@@ -92,7 +92,7 @@ def check_fit(tree: xr.DataTree) -> None:
 
 
 def _no_fit(problem: str) -> DataError:
-    return DataError(problem, mend="fit again and save it with save")
+    return DataError(problem, hint="fit again and save it with save")
 
 
 def spec_of(fit: xr.DataTree) -> ModelSpec:

@@ -102,11 +102,11 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         not of the family's kind.
     """
     if spec.family not in FAMILIES:
-        raise DataError(f"unknown family {spec.family!r}", mend=f"use {', '.join(FAMILIES)}")
+        raise DataError(f"unknown family {spec.family!r}", hint=f"use {', '.join(FAMILIES)}")
     if spec.weights is not None and spec.family != "gaussian":
         raise DataError(
             f"weights are the precisions of Gaussian rows, and the family is {spec.family!r}",
-            mend="give counts= if a row stands for several equal observations",
+            hint="give counts= if a row stands for several equal observations",
         )
     response, columns = formula_columns(spec.formula)
     of_rows = [name for name in (spec.counts, spec.weights) if name is not None]
@@ -115,13 +115,13 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         if name not in frame:
             raise DataError(
                 f"the model uses {name!r}, but the data have only {', '.join(map(str, frame))}",
-                mend="correct the name or add the column",
+                hint="correct the name or add the column",
                 column=name,
             )
     outcome = proportion(spec.formula) if spec.family == "binomial" else (response,)
     _check_names(spec, frame, columns, {*outcome, *of_rows})
     if len(frame) == 1 and not set(columns) <= {*outcome, *of_rows}:
-        raise DataError("one row", mend="give more: with one, no variable has an effect")
+        raise DataError("one row", hint="give more: with one, no variable has an effect")
     used = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     for name in columns:
         values = frame[name].reset_index(drop=True)
@@ -148,19 +148,19 @@ def _check_names(
     varied = set(formula_columns(common_formula(spec.formula))[1]) - set(outcome)
     for name in columns:
         if list(frame.columns).count(name) > 1:
-            raise DataError("two columns have this name", mend="rename one", column=name)
+            raise DataError("two columns have this name", hint="rename one", column=name)
         if set(name) & set("/:`"):
-            raise DataError("a column's name has a / , : or ` in it", mend="rename it", column=name)
+            raise DataError("a column's name has a / , : or ` in it", hint="rename it", column=name)
         parts = {name.removesuffix(LEVELS), name.removesuffix("_dim")} - {name}
         own = RESERVED | {mean} if name in varied else RESERVED
         if (name in own and name not in outcome) or parts & set(columns):
             raise DataError(
-                "every fit has something of this name", mend="rename the column", column=name
+                "every fit has something of this name", hint="rename the column", column=name
             )
         if name in OF_TABLES and name in varied:
             raise DataError(
                 "every table of estimates has something of this name",
-                mend="rename the column",
+                hint="rename the column",
                 column=name,
             )
 
@@ -171,9 +171,9 @@ def _check_known(values: pd.Series, frame: pd.DataFrame) -> None:
     if not missing.any():
         return
     name = str(values.name)
-    mend = f"leave those rows out with subset=, or fill {name!r} in"
+    hint = f"leave those rows out with subset=, or fill {name!r} in"
     if {f"{name}_a", f"{name}_b"} <= set(frame):
-        mend = (
+        hint = (
             f"pairs whose members differ in {name!r} have none: leave them out with "
             f"subset=, or use both members' (a group term: mm({name}_a, {name}_b))"
         )
@@ -181,7 +181,7 @@ def _check_known(values: pd.Series, frame: pd.DataFrame) -> None:
     told = f", such as {written!r}" if isinstance(written, str) else ""
     raise DataError(
         f"missing in {int(missing.sum()):,} of {len(values):,} rows{told}",
-        mend=mend,
+        hint=hint,
         file="data",
         column=name,
         row=int(missing.argmax()) + 1,
@@ -196,12 +196,12 @@ def _check_finite(values: pd.Series) -> None:
     if not np.isfinite(found).all():
         row = int(np.argmin(np.isfinite(found)))
         raise DataError(
-            "not finite", mend="correct it", file="data", column=str(values.name), row=row + 1
+            "not finite", hint="correct it", file="data", column=str(values.name), row=row + 1
         )
     if np.abs(found).max() > MAX_NUMBER:
         raise DataError(
             f"holds numbers beyond {MAX_NUMBER:g}",
-            mend="change its unit",
+            hint="change its unit",
             file="data",
             column=str(values.name),
         )
@@ -234,7 +234,7 @@ def _check_positive(values: pd.Series, *, whole: bool) -> None:
         what = "a positive whole number" if whole else "a positive number"
         raise DataError(
             f"{shown(values.iloc[row])} is not {what} ({int(bad.sum()):,} such rows)",
-            mend="leave rows that stand for nothing out with subset=, and correct the others",
+            hint="leave rows that stand for nothing out with subset=, and correct the others",
             file="data",
             column=str(values.name),
             row=row + 1,
@@ -273,7 +273,7 @@ def row_precisions(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray | None:
 def _check_counts(used: pd.DataFrame, successes: str, trials: str | float) -> None:
     most = used[trials] if isinstance(trials, str) else pd.Series(trials, index=used.index)
     if pd.api.types.is_numeric_dtype(most) and not (most > 0).any():
-        raise DataError("no row has a trial", mend="give rows with trials", column=str(most.name))
+        raise DataError("no row has a trial", hint="give rows with trials", column=str(most.name))
     checks = {successes: (used[successes], most)}
     if isinstance(trials, str):
         checks = {trials: (most, pd.Series(np.inf, index=used.index))} | checks
@@ -286,7 +286,7 @@ def _check_counts(used: pd.DataFrame, successes: str, trials: str | float) -> No
             raise DataError(
                 f"{shown(count.iloc[row])} is not a whole number from 0 to {limit.iloc[row]:g} "
                 f"({int(bad.sum()):,} such rows)",
-                mend="give p(successes, trials) counts, no more successes than trials",
+                hint="give p(successes, trials) counts, no more successes than trials",
                 file="data",
                 column=name,
                 row=row + 1,
@@ -313,7 +313,7 @@ def _response(values: pd.Series, family: str) -> pd.Series:
         if len(codes) < 2:
             raise DataError(
                 f"all responses are {codes[0]}",
-                mend="an ordinal model needs two categories used",
+                hint="an ordinal model needs two categories used",
                 file="data",
                 column=str(values.name),
             )
@@ -321,7 +321,7 @@ def _response(values: pd.Series, family: str) -> pd.Series:
     if family in ("gaussian", "beta") and values.nunique() == 1:
         raise DataError(
             f"all responses are {values.iloc[0]:g}, so nothing can be estimated",
-            mend="check that this is the right column or subset",
+            hint="check that this is the right column or subset",
             file="data",
             column=str(values.name),
         )
@@ -329,7 +329,7 @@ def _response(values: pd.Series, family: str) -> pd.Series:
         raise DataError(
             f"responses vary by {values.std():.3g} about {values.mean():.6g}: too little beside it "
             "for numbers of 16 digits",
-            mend="subtract a constant from them",
+            hint="subtract a constant from them",
             file="data",
             column=str(values.name),
         )
@@ -341,7 +341,7 @@ def _wrong_response(values: pd.Series, bad: np.ndarray, family: str) -> DataErro
     return DataError(
         f"{shown(values.iloc[row])} ({int(bad.sum()):,} such rows), but family {family!r} needs "
         f"{FAMILIES[family]}",
-        mend="choose another family or transform the response",
+        hint="choose another family or transform the response",
         file="data",
         column=str(values.name),
         row=row + 1,
@@ -392,7 +392,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     if not ordinal and (common is None or not common.terms):
         raise DataError(
             f"{spec.formula!r} has no term of the population",
-            mend="write 1 for its mean: response ~ 1 + (1|group)",
+            hint="write 1 for its mean: response ~ 1 + (1|group)",
         )
     _check_terms(common, used)
     priors = by_term(priors, [] if common is None else list(common.terms))
@@ -442,7 +442,7 @@ def _without_aliases(
     raise DataError(
         f"{spec.formula!r} has columns that the rows do not tell from others, and no formula "
         "without them was found",
-        mend="leave out terms that follow from others, or interactions whose cells are empty",
+        hint="leave out terms that follow from others, or interactions whose cells are empty",
     )
 
 
@@ -488,7 +488,7 @@ def _check_terms(common: Any, used: pd.DataFrame) -> None:
         if bad.any():
             raise DataError(
                 f"{name} is not finite in {int(bad.sum()):,} of {len(used):,} rows",
-                mend="leave those rows out with subset=, or compute it as a column",
+                hint="leave those rows out with subset=, or compute it as a column",
                 file="data",
                 column=name,
                 row=int(bad.argmax()) + 1,

@@ -42,7 +42,7 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     if table.empty:
         raise DataError(
             "nothing was asked but about the manipulated attribute",
-            mend="ask about others too, or give a classifier's scores to leaks",
+            hint="ask about others too, or give a classifier's scores to leaks",
         )
     shape = {"index": "attribute", "columns": "question"}
     estimate = table.pivot(**shape, values="estimate")

@@ -58,13 +58,13 @@ def comparison(
     """
     units = draws["unit"].values.tolist()
     if unit not in units:
-        raise DataError(f"no unit {unit!r}", mend=f"use one of {', '.join(units)}")
+        raise DataError(f"no unit {unit!r}", hint=f"use one of {', '.join(units)}")
     one = draws.sel(unit=unit)
     dims = [str(dim) for dim in one["difference"].dims if dim not in SAMPLE]
     if len(dims) != 1:
         raise DataError(
             f"the comparison has dims {', '.join(dims) or 'none'} besides the unit",
-            mend="keep one, selecting from the others with .sel, or squeeze() it",
+            hint="keep one, selecting from the others with .sel, or squeeze() it",
         )
     rows = dims[0]
     tables = {

@@ -97,14 +97,14 @@ def _selected(faces: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
     if missing:
         raise DataError(
             f"the faces have no {', '.join(missing)}",
-            mend=f"use columns among {', '.join(map(str, faces))}",
+            hint=f"use columns among {', '.join(map(str, faces))}",
         )
     for name in wanted:
         blank = faces[name].isna().to_numpy()
         if blank.any():
             raise DataError(
                 f"missing in {int(blank.sum()):,} of {len(faces):,} rows",
-                mend="leave those faces out",
+                hint="leave those faces out",
                 column=name,
                 row=int(blank.argmax()) + 1,
             )
@@ -116,15 +116,15 @@ def _cells(
 ) -> dict[tuple[Any, Any], str]:
     """Stimulus of each cell."""
     if not 0 < len(faces) <= MOST:
-        raise DataError(f"{len(faces)} faces", mend=f"select 1 to {MOST}, a seed or a group")
+        raise DataError(f"{len(faces)} faces", hint=f"select 1 to {MOST}, a seed or a group")
     left = [str(one) for one in faces["stimulus"] if one not in images]
     if left:
-        raise DataError(f"no image of {len(left)} faces, {left[0]!r} first", mend="select others")
+        raise DataError(f"no image of {len(left)} faces, {left[0]!r} first", hint="select others")
     keys = list(zip(faces[rows] if rows else [""] * len(faces), faces[columns], strict=True))
     if len(set(keys)) < len(keys):
         raise DataError(
             f"several faces have the same {f'{rows} and ' if rows else ''}{columns}",
-            mend="select one seed, and one group of it, first",
+            hint="select one seed, and one group of it, first",
         )
     return dict(zip(keys, map(str, faces["stimulus"]), strict=True))
 
@@ -134,5 +134,5 @@ def _read(images: Mapping[str, Any], stimulus: str) -> Any:
         return mpl_image.imread(images[stimulus])
     except (OSError, ValueError, SyntaxError, DecompressionBombError) as error:
         raise DataError(
-            f"the image of {stimulus!r} cannot be read", mend="check the file"
+            f"the image of {stimulus!r} cannot be read", hint="check the file"
         ) from error

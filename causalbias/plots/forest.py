@@ -58,10 +58,10 @@ def forest(
     if not dims or len(dims) > 2:
         raise DataError(
             f"the draws have dims {', '.join(dims) or 'none'}",
-            mend="give one or two, selecting from the others with .sel",
+            hint="give one or two, selecting from the others with .sel",
         )
     if rows is not None and rows not in dims:
-        raise DataError(f"no dim {rows!r}", mend=f"use one of {', '.join(dims)}")
+        raise DataError(f"no dim {rows!r}", hint=f"use one of {', '.join(dims)}")
     rows = rows or max(dims, key=lambda dim: draws.sizes[dim])
     series = [dim for dim in dims if dim != rows]
     table = summarise(draws, prob=prob)

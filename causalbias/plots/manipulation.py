@@ -53,7 +53,7 @@ def dose_response(
     ]
     attributes = in_order(human["attribute"].values.tolist())
     if any("system" in table and table["system"].nunique() > 1 for _, table, _ in sides):
-        raise DataError("several systems in one figure", mend="select one with .sel(system=...)")
+        raise DataError("several systems in one figure", hint="select one with .sel(system=...)")
     blocks = int(np.ceil(len(attributes) / COLUMNS))
     columns = min(COLUMNS, len(attributes))
     fig, grid = new_figure(
@@ -124,7 +124,7 @@ def perceived_against_distance(
     seen = summarise(human.sel(level=highest), prob=prob).set_index("attribute")
     moved = summarise(machine.sel(level=highest), prob=prob).set_index("attribute")
     if moved.index.has_duplicates:
-        raise DataError("several systems in one figure", mend="select one with .sel(system=...)")
+        raise DataError("several systems in one figure", hint="select one with .sel(system=...)")
     both = seen.merge(moved, left_index=True, right_index=True, suffixes=("_seen", "_moved"))
     many = len(both) > MANY
     fig, axes = new_figure(TWO_COLUMNS if many else ONE_COLUMN, 4.5 if many else 3.0)

@@ -44,7 +44,7 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
     chosen = levels[-1] if level is None else level
     if chosen not in levels:
         raise DataError(
-            f"{chosen!r} is not a level", mend=f"use one of {', '.join(map(str, levels))}"
+            f"{chosen!r} is not a level", hint=f"use one of {', '.join(map(str, levels))}"
         )
     part = table[table["level"] == chosen]
     over, *others = map(str, table.columns[: list(table.columns).index("level")])

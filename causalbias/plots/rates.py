@@ -217,7 +217,7 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
     if ratios.sizes["rate_of"] != 2:
         raise DataError(
             "ratios of one kind of error",
-            mend="give both genuine and impostor pairs to error_rates",
+            hint="give both genuine and impostor pairs to error_rates",
         )
     table = summarise(ratios, prob=prob)
     table = _labelled(table, ratios["ratio"], _by(ratios["ratio"], "rate_of", "target"))
@@ -309,7 +309,7 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
     rates = _one_system(rates)
     if "threshold" in rates.dims:
         if rates.sizes["threshold"] > 1:
-            raise DataError("several thresholds", mend="select one with .sel(threshold=...)")
+            raise DataError("several thresholds", hint="select one with .sel(threshold=...)")
         rates = rates.isel(threshold=0, drop=True)
     groups = list(dict.fromkeys(map(str, rates["group"].values)))
     table = summarise(rates, prob=prob).set_index(["group", "other"])
@@ -368,7 +368,7 @@ def _one_system(draws: xr.Dataset) -> xr.Dataset:
     if "system" not in draws.dims:
         return draws
     if draws.sizes["system"] > 1:
-        raise DataError("several systems", mend="select one with .sel(system=...)")
+        raise DataError("several systems", hint="select one with .sel(system=...)")
     return draws.isel(system=0, drop=True)
 
 
@@ -389,7 +389,7 @@ def _by(draws: xr.DataArray, *others: str) -> list[str]:
 
 def _check_any(table: pd.DataFrame) -> None:
     if table.empty:
-        raise DataError("too few errors for any group", mend="give more pairs, or see group_rates")
+        raise DataError("too few errors for any group", hint="give more pairs, or see group_rates")
 
 
 def _plain_ticks(axes: Axes) -> None:

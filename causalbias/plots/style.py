@@ -74,7 +74,7 @@ def styled[**P, R](function: Callable[P, R]) -> Callable[P, R]:
                 raise DataError(
                     f"plots.{function.__name__} shows {error.args[0]!s:.60}, which what it was "
                     "given has not",
-                    mend="give what its docstring names, or plots.forest draws of one or two dims",
+                    hint="give what its docstring names, or plots.forest draws of one or two dims",
                 ) from error
 
     return inner

@@ -60,7 +60,7 @@ def align_face(image: np.ndarray, method: str, size: tuple[int, int]) -> Decoded
     'face not detected'
     """
     if method not in ALIGNMENTS:
-        raise DataError(f"alignment {method!r}", mend=f"use one of {', '.join(ALIGNMENTS)}")
+        raise DataError(f"alignment {method!r}", hint=f"use one of {', '.join(ALIGNMENTS)}")
     if method == "none":
         height, width = image.shape[:2]
         middle = middle_of(image, size)
@@ -117,7 +117,7 @@ def arcface_template(size: tuple[int, int]) -> np.ndarray:
     if points[:, 0].min() < 0 or points[:, 0].max() > size[1] - 1:
         raise DataError(
             f"size {size[0]} x {size[1]} for the ArcFace template",
-            mend="give a wider size, or align the images yourself and use align='none'",
+            hint="give a wider size, or align the images yourself and use align='none'",
         )
     return points
 

@@ -88,7 +88,7 @@ def all_pairs(
     if workers is not None and (
         isinstance(workers, bool) or not isinstance(workers, int) or workers < 1
     ):
-        raise DataError(f"{shown(workers)} workers", mend="give one or more, or leave it out")
+        raise DataError(f"{shown(workers)} workers", hint="give one or more, or leave it out")
     embeddings = _check(embeddings, at, metric, bins)
     code, names = _coded(group, len(embeddings), "group")
     person = np.arange(len(embeddings))
@@ -187,7 +187,7 @@ def _coded(
     if len(values) != n:
         raise DataError(
             f"{len(values):,} labels for {n:,} faces",
-            mend="give one a face",
+            hint="give one a face",
             file="embeddings",
             column=name,
         )
@@ -204,7 +204,7 @@ def _coded(
     if missing.any():
         raise DataError(
             f"the {name} is not known ({int(missing.sum()):,} such faces)",
-            mend="leave these faces out, and count them: nobody is in a pair",
+            hint="leave these faces out, and count them: nobody is in a pair",
             file="embeddings",
             column=name,
             row=int(missing.argmax()) + 1,
@@ -221,25 +221,25 @@ def _check(embeddings: np.ndarray, thresholds: np.ndarray, metric: str, bins: in
         If an argument is none that there can be counts of.
     """
     if metric not in METRICS:
-        raise DataError(f"metric {shown(metric)}", mend=f"use one of {', '.join(METRICS)}")
+        raise DataError(f"metric {shown(metric)}", hint=f"use one of {', '.join(METRICS)}")
     if bins < 1 or int(bins) != bins or not (np.isfinite(thresholds) & (thresholds >= 0)).all():
         raise DataError(
             f"{bins} bins, thresholds {thresholds.tolist()}",
-            mend="give one bin or more, and finite thresholds, 0 or more",
+            hint="give one bin or more, and finite thresholds, 0 or more",
         )
     try:
         embeddings = np.asarray(embeddings)
     except ValueError as error:  # rows of different lengths
         raise DataError(
             f"embeddings of no one shape ({error})",
-            mend="give as many numbers for each face",
+            hint="give as many numbers for each face",
             file="embeddings",
         ) from None
     few = embeddings.ndim != 2 or len(embeddings) < 2 or embeddings.shape[1] < 1
     if few or embeddings.dtype.kind not in "fiu":
         raise DataError(
             f"embeddings of shape {embeddings.shape} and type {embeddings.dtype}",
-            mend="give numbers, a row a face, for two faces or more",
+            hint="give numbers, a row a face, for two faces or more",
             file="embeddings",
         )
     # Half and extended precision have no arithmetic of their own here; small ones lose nothing.
@@ -250,7 +250,7 @@ def _check(embeddings: np.ndarray, thresholds: np.ndarray, metric: str, bins: in
     if bad.any():
         raise DataError(
             f"the embedding is not finite, or zero ({int(bad.sum()):,} such faces)",
-            mend="leave out faces that failed to enrol, and count them",
+            hint="leave out faces that failed to enrol, and count them",
             file="embeddings",
             row=int(bad.argmax()) + 1,
         )

@@ -77,7 +77,7 @@ def embedder(
     if version is not None:
         raise DataError(
             f"version {version!r} of {source!r}",
-            mend="give it for functions only: a file's hash is its version",
+            hint="give it for functions only: a file's hash is its version",
         )
     if isinstance(source, str) and source in READY:
         _refuse(architecture, device, known, source, only_files=False)
@@ -87,7 +87,7 @@ def embedder(
     if architecture is not None and suffix not in TORCH:
         raise DataError(
             f"an architecture for {path.name!r}",
-            mend=f"it belongs to weights alone: {', '.join(TORCH)}",
+            hint=f"it belongs to weights alone: {', '.join(TORCH)}",
         )
     options = {"name": name or path.stem, "device": device, **known}
     if suffix == ".onnx":
@@ -100,7 +100,7 @@ def embedder(
         return torch_embedder(path, architecture=architecture, **options)
     raise DataError(
         f"no embedder is called {str(source)!r}",
-        mend=f"use {', '.join(READY)}, or a file ending in .onnx, {', '.join(TORCH)}",
+        hint=f"use {', '.join(READY)}, or a file ending in .onnx, {', '.join(TORCH)}",
     )
 
 
@@ -112,7 +112,7 @@ def _refuse(
         return
     raise DataError(
         f"{name!r} is {'a function' if only_files else 'ready-made'}",
-        mend="leave out architecture and device"
+        hint="leave out architecture and device"
         if only_files
         else "leave out all arguments but name",
         file=name,
@@ -138,7 +138,7 @@ def _function(
     if name is None or version is None or known.get("size") is None:
         raise DataError(
             "a function without name, version or size",
-            mend="give name='mine', version='1', size=(height, width)",
+            hint="give name='mine', version='1', size=(height, width)",
         )
     return probed(
         Embedder(name=name, forward=function, weights=f"function {name} {version}", **known)

@@ -107,7 +107,7 @@ def eigenfaces(
     if components < 1 or len(crops) <= components:
         raise DataError(
             f"{components} components of {len(crops)} usable faces",
-            mend="give more faces, or ask for fewer components",
+            hint="give more faces, or ask for fewer components",
             file=name,
         )
     grey = _standardised(prepare(crops, "grey", None)).reshape(len(crops), -1)

@@ -88,7 +88,7 @@ def with_distances(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
     if "pairs" not in study.children:
         raise DataError(
             "no pairs to measure",
-            mend="add them: with_pairs(study, [['seed'], ['level']]), say",
+            hint="add them: with_pairs(study, [['seed'], ['level']]), say",
             file="/pairs",
         )
     pairs = group_of(study, "pairs")
@@ -121,12 +121,12 @@ def with_embeddings(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
         If the study has no faces, or none of them was embedded.
     """
     if "stimuli" not in study.children:
-        raise DataError("the study has no faces", mend="give make_study the table of stimuli")
+        raise DataError("the study has no faces", hint="give make_study the table of stimuli")
     if not np.isin(embeddings["stimulus"].values, group_of(study, "stimuli")["stimulus"]).any():
         raise DataError(
             f"none of the {embeddings.sizes['stimulus']} embedded images, such as "
             f"{str(embeddings['stimulus'].values[0])!r}, is a face of the study",
-            mend="embed the study's faces: embed(images_of(study, folder))",
+            hint="embed the study's faces: embed(images_of(study, folder))",
             file="/stimuli",
         )
     new = as_study(study)
@@ -199,7 +199,7 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
         If the study has no embeddings, or a factor is unknown.
     """
     if not {"embeddings", "stimuli"} <= set(study.children):
-        raise DataError("no embeddings in the study", mend="add them by with_embeddings")
+        raise DataError("no embeddings in the study", hint="add them by with_embeddings")
     faces = to_frame(study, "stimuli")
     check_columns(faces, by, file="/stimuli")
     identity = str(study.attrs["identity"])

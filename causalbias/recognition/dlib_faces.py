@@ -92,10 +92,10 @@ def model_file(name: str) -> Path:
     """
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or spec.origin is None:
-        raise DataError("face_recognition_models is not installed", mend=MEND, file=name)
+        raise DataError("face_recognition_models is not installed", hint=MEND, file=name)
     path = Path(spec.origin).parent / "models" / name
     if not path.is_file():
-        raise DataError("the file is not in face_recognition_models", mend=MEND, file=name)
+        raise DataError("the file is not in face_recognition_models", hint=MEND, file=name)
     return path
 
 
@@ -103,7 +103,7 @@ def _dlib() -> Any:
     try:
         import dlib
     except ImportError as error:
-        raise DataError("dlib is not installed", mend=MEND) from error
+        raise DataError("dlib is not installed", hint=MEND) from error
     return dlib
 
 
@@ -128,6 +128,6 @@ def _loaded(reader: Any, name: str) -> Any:
     except RuntimeError as error:
         raise DataError(
             f"dlib cannot read it ({first_line(error)})",
-            mend="install face_recognition_models again",
+            hint="install face_recognition_models again",
             file=name,
         ) from error

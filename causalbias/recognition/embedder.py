@@ -82,7 +82,7 @@ class Embedder:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip() or not self.weights:
             raise DataError(
-                "an embedder without a name or weights' hash", mend="give both, as text"
+                "an embedder without a name or weights' hash", hint="give both, as text"
             )
         flag_in(self.unit, "unit")
         for what, value, known in (
@@ -92,10 +92,10 @@ class Embedder:
         ):
             if value not in known:
                 raise DataError(
-                    f"{what} {value!r}", mend=f"use one of {', '.join(known)}", file=self.name
+                    f"{what} {value!r}", hint=f"use one of {', '.join(known)}", file=self.name
                 )
         if not isinstance(self.threshold, int | float | np.number):
-            raise DataError(f"threshold {self.threshold!r}", mend="give a number", file=self.name)
+            raise DataError(f"threshold {self.threshold!r}", hint="give a number", file=self.name)
         object.__setattr__(self, "size", checked_size(self.size, self.name))
         if self.normalise is not None:
             _check_normalise(self.normalise, 1 if self.colour == "grey" else 3, self.name)
@@ -121,7 +121,7 @@ class Embedder:
             bad = int((~np.isfinite(found).all(axis=1)).sum())
             raise DataError(
                 f"{bad} of {len(found)} embeddings are not finite",
-                mend="check the weights and the normalisation",
+                hint="check the weights and the normalisation",
                 file=self.name,
             )
         return found
@@ -138,7 +138,7 @@ class Embedder:
         if images.ndim != 4 or images.shape[1:] != wanted or images.dtype != np.uint8:
             raise DataError(
                 f"images {images.shape} of {images.dtype}",
-                mend=f"give uint8 of shape (n, {', '.join(map(str, wanted))})",
+                hint=f"give uint8 of shape (n, {', '.join(map(str, wanted))})",
                 file=self.name,
             )
         prepared = prepare(images, self.colour, self.normalise)
@@ -171,14 +171,14 @@ def as_rows(found: np.ndarray, n: int, name: str) -> np.ndarray:
     if not vectors or found.dtype.kind not in "fiu":
         raise DataError(
             f"embeddings {found.shape} of {found.dtype} for {n} images",
-            mend="the network must return numbers of shape (images, features)",
+            hint="the network must return numbers of shape (images, features)",
             file=name,
         )
     return found.reshape(n, int(np.prod(found.shape[1:])))
 
 
 @contextmanager
-def translated(name: str, given: str, mend: str = MEND) -> Iterator[None]:
+def translated(name: str, given: str, hint: str = MEND) -> Iterator[None]:
     """Raise whatever a foreign runtime raises as one DataError.
 
     Parameters
@@ -187,7 +187,7 @@ def translated(name: str, given: str, mend: str = MEND) -> Iterator[None]:
         Of the system or file.
     given : str
         What it was given.
-    mend : str
+    hint : str
     """
     try:
         yield
@@ -196,19 +196,19 @@ def translated(name: str, given: str, mend: str = MEND) -> Iterator[None]:
     except ImportError as error:
         raise DataError(
             f"{error.name or 'a package'} is not installed",
-            mend="pip install 'causalbias[recognition]'",
+            hint="pip install 'causalbias[recognition]'",
             file=name,
         ) from error
     except MemoryError as error:
         raise DataError(
             f"memory does not hold what it makes of {given}",
-            mend="give a smaller batch",
+            hint="give a smaller batch",
             file=name,
         ) from error
     except Exception as error:  # whatever a foreign runtime raises
         raise DataError(
             f"it fails on {given} ({type(error).__name__}: {first_line(error)})",
-            mend=mend,
+            hint=hint,
             file=name,
         ) from error
 
@@ -223,23 +223,23 @@ def checked_size(size: Any, name: str) -> tuple[int, int]:
     """
     sides = np.asarray(size)
     if sides.shape != (2,) or sides.dtype.kind not in "iu" or sides.min() < 1:
-        raise DataError(f"size {size}", mend="give (height, width) in pixels", file=name)
+        raise DataError(f"size {size}", hint="give (height, width) in pixels", file=name)
     return int(sides[0]), int(sides[1])
 
 
 def _check_normalise(normalise: Any, channels: int, name: str) -> None:
-    mend = "give (mean, scale) for pixels of 0 to 255, each one number or one a channel"
+    hint = "give (mean, scale) for pixels of 0 to 255, each one number or one a channel"
     try:
         mean, scale = (np.asarray(part, float) for part in normalise)
     except (TypeError, ValueError) as error:
-        raise DataError(f"normalise {normalise!r}", mend=mend, file=name) from error
+        raise DataError(f"normalise {normalise!r}", hint=hint, file=name) from error
     for part in (mean, scale):
         if part.shape not in ((), (1,), (channels,)) or not np.isfinite(part).all():
-            raise DataError(f"normalise {normalise!r}", mend=mend, file=name)
+            raise DataError(f"normalise {normalise!r}", hint=hint, file=name)
     if scale.min() < 1:
         raise DataError(
             f"normalise {normalise!r}: a scale below 1 is one for pixels of 0 to 1",
-            mend="multiply mean and scale by 255",
+            hint="multiply mean and scale by 255",
             file=name,
         )
 
@@ -275,9 +275,9 @@ def file_hash(path: Path) -> str:
         If there is no such file, it is empty, or memory will not hold it.
     """
     if not path.is_file():
-        raise DataError("no such file", mend="check the path", file=str(path))
+        raise DataError("no such file", hint="check the path", file=str(path))
     if path.stat().st_size == 0:
-        raise DataError("the file is empty", mend="fetch it again", file=path.name)
+        raise DataError("the file is empty", hint="fetch it again", file=path.name)
     check_file(path, times=3)  # its bytes, the graph, and its weights laid out
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -348,7 +348,7 @@ def in_batches(run: Forward, size: int, name: str) -> Forward:
             ):
                 raise DataError(
                     f"{found.shape} comes out for a batch of {size}",
-                    mend="export the network for a batch of one, or of any size",
+                    hint="export the network for a batch of one, or of any size",
                     file=name,
                 )
             parts.append(found[: size - short])
@@ -379,13 +379,13 @@ def check_steady(embedder: Embedder, images: np.ndarray, found: np.ndarray) -> N
         raise DataError(
             "one image gives two embeddings: the network draws noise, or keeps something from one "
             "image to the next, so that all else is not held fixed",
-            mend="export it for use and not for training (model.eval()), without random layers",
+            hint="export it for use and not for training (model.eval()), without random layers",
             file=embedder.name,
         )
     if _differ(found, backwards[::-1], BESIDE) or _differ(found[0], twin[0], BESIDE):
         raise DataError(
             "the embedding of an image depends on the images beside it in the batch",
-            mend="export the network for use and not for training (model.eval())",
+            hint="export the network for use and not for training (model.eval())",
             file=embedder.name,
         )
 

@@ -119,7 +119,7 @@ def _chosen(embedder: str | Path | Embedder | Sequence[str | Path | Embedder]) -
     for one in several:
         if not isinstance(one, str | Path | Embedder):
             raise DataError(
-                f"{one!r} is no embedder", mend="make one of a file or function by cb.embedder"
+                f"{one!r} is no embedder", hint="make one of a file or function by cb.embedder"
             )
         found.append(one if isinstance(one, Embedder) else choose(one))
     return found
@@ -134,11 +134,11 @@ def _files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str, Pat
     if not isinstance(images, Mapping):
         raise DataError(
             f"images of type {type(images).__name__}",
-            mend="give a directory, or a mapping of stimulus to path",
+            hint="give a directory, or a mapping of stimulus to path",
         )
     names = [str(name) for name in images]
     if len(set(names)) < len(names):
-        raise DataError("two images of one stimulus", mend="give each stimulus once")
+        raise DataError("two images of one stimulus", hint="give each stimulus once")
     lost = [
         name
         for name, path in zip(names, images.values(), strict=True)
@@ -147,14 +147,14 @@ def _files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str, Pat
     if lost:
         raise DataError(
             f"{len(lost)} stimuli without a path, such as {lost[0]!r}",
-            mend="leave out stimuli that have no image",
+            hint="leave out stimuli that have no image",
         )
     files = {name: user_path(path) for name, path in zip(names, images.values(), strict=True)}
     missing = [path for path in files.values() if not path.is_file()]
     if missing or not files:
         raise DataError(
             f"{len(missing)} of {len(files)} images are not there",
-            mend="correct the paths",
+            hint="correct the paths",
             file=str(missing[0]) if missing else None,
         )
     return files, ""
@@ -218,7 +218,7 @@ def _embedded(
         if features is not None and vectors.shape[1] != features:
             raise DataError(
                 f"embeddings of {features} numbers, then of {vectors.shape[1]}",
-                mend="the network must return as many numbers for every image; change the version "
+                hint="the network must return as many numbers for every image; change the version "
                 "of a function that has changed",
                 file=embedder.name,
             )
@@ -243,7 +243,7 @@ def _cube(
         told = ", ".join(f"{n} {why}" for why, n in zip(reasons, counts, strict=True))
         raise DataError(
             f"none of {len(records)} images gave an embedding ({told})",
-            mend="check the images; align='none' takes crops as they are",
+            hint="check the images; align='none' takes crops as they are",
             file=embedder.name,
         )
     embedding = np.full((len(records), len(good[0])), np.nan, np.float32)
@@ -305,7 +305,7 @@ def _below(root: Path, image: str) -> Path:
     if not path.resolve().is_relative_to(root.resolve()):
         raise DataError(
             f"the image {path.name!r} lies outside the directory",
-            mend="move it in",
+            hint="move it in",
             file=str(root),
         )
     return path
@@ -327,7 +327,7 @@ def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
         If no face has an image there, or a path leads out of the root.
     """
     if "stimuli" not in study.children:
-        raise DataError("the study has no faces", mend="give make_study the table of stimuli")
+        raise DataError("the study has no faces", hint="give make_study the table of stimuli")
     stimuli = group_of(study, "stimuli")
     present = stimuli["present"].values
     names = stimuli["stimulus"].values[present].astype(str).tolist()
@@ -345,7 +345,7 @@ def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
     if not found:
         raise DataError(
             f"none of the study's {len(names)} faces has an image there",
-            mend=f"name them as the study does, e.g. {names[0]}.jpg",
+            hint=f"name them as the study does, e.g. {names[0]}.jpg",
             file=str(root),
         )
     return found
@@ -354,11 +354,11 @@ def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
 def _check(embedders: Sequence[Embedder], align: str | None, batch: int) -> None:
     names = [one.name for one in embedders]
     if not names or len(set(names)) < len(names):
-        raise DataError(f"embedders {names}", mend="give at least one, each with its own name")
+        raise DataError(f"embedders {names}", hint="give at least one, each with its own name")
     if align is not None and align not in ALIGNMENTS:
-        raise DataError(f"alignment {align!r}", mend=f"use one of {', '.join(ALIGNMENTS)}")
+        raise DataError(f"alignment {align!r}", hint=f"use one of {', '.join(ALIGNMENTS)}")
     if not isinstance(batch, int | np.integer) or batch < 1:
-        raise DataError(f"batch {batch}", mend="give a number from 1")
+        raise DataError(f"batch {batch}", hint="give a number from 1")
 
 
 def crops_of(

@@ -74,7 +74,7 @@ def read_input(shape: Sequence[Any], bytes_: bool, told: str, file: str) -> Imag
             return ImageInput(sides[0], None, sides[2], sides[3], False, bytes_)
     raise DataError(
         f"inputs {told}",
-        mend="export the network with one input (n, channels, height, width) or (n, height, "
+        hint="export the network with one input (n, channels, height, width) or (n, height, "
         "width, channels) of floats or bytes, with 1 or 3 channels",
         file=file,
     )
@@ -105,14 +105,14 @@ def completed(known: dict[str, Any], taken: ImageInput, file: str) -> dict[str, 
     if size is None and None in fixed:
         raise DataError(
             "the file does not say what size of image it takes",
-            mend="give size=(height, width)",
+            hint="give size=(height, width)",
             file=file,
         )
     size = checked_size(fixed if size is None else size, file)
     if any(side not in (None, own) for side, own in zip(fixed, size, strict=True)):
         raise DataError(
             f"it takes images of {fixed[0]} x {fixed[1]}, not of {size[0]} x {size[1]}",
-            mend="leave size out",
+            hint="leave size out",
             file=file,
         )
     usual = CHANNELS[taken.channels or 3]
@@ -120,12 +120,12 @@ def completed(known: dict[str, Any], taken: ImageInput, file: str) -> dict[str, 
     if taken.channels is not None and (colour == "grey") != (usual == "grey"):
         raise DataError(
             f"colour {colour!r} for an input of {taken.channels} channels",
-            mend="leave colour out",
+            hint="leave colour out",
             file=file,
         )
     if taken.bytes_ and known.get("normalise") is not None:
         raise DataError(
-            "it takes bytes, and normalises them itself", mend="leave normalise out", file=file
+            "it takes bytes, and normalises them itself", hint="leave normalise out", file=file
         )
     found = {"size": size, "colour": colour}
     return {"normalise": None if taken.bytes_ else ARCFACE_NORMALISE} | known | found

@@ -146,7 +146,7 @@ def list_files(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
     """Images below a folder, as `list_images` gives them, and the other files, left out."""
     root = user_path(folder)
     if not root.is_dir():
-        raise DataError("no such directory", mend="check the path", file=str(folder))
+        raise DataError("no such directory", hint="check the path", file=str(folder))
     home = root.resolve()
     found: dict[str, Path] = {}
     others = []
@@ -167,7 +167,7 @@ def list_files(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
         found[name] = path
     if not found:
         raise DataError(
-            f"no images ({', '.join(READ)})", mend="give the images' folder", file=str(root)
+            f"no images ({', '.join(READ)})", hint="give the images' folder", file=str(root)
         )
     return found, others
 
@@ -176,12 +176,12 @@ def _check_link(path: Path, home: Path) -> None:
     if not path.resolve().is_relative_to(home):
         raise DataError(
             f"the link {path.name!r} leads out of the directory",
-            mend="copy the image in",
+            hint="copy the image in",
             file=str(home),
         )
     if not path.exists():
         raise DataError(
-            f"the link {path.name!r} leads nowhere", mend="copy the image in", file=str(home)
+            f"the link {path.name!r} leads nowhere", hint="copy the image in", file=str(home)
         )
 
 
@@ -189,14 +189,14 @@ def _check_name(name: str, path: Path, found: dict[str, Path], root: Path) -> No
     if name in found:
         raise DataError(
             f"{found[name].name!r} and {path.name!r} have one name",
-            mend="rename one",
+            hint="rename one",
             file=str(root),
         )
     try:
         name.encode()
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{path.name!r} has a name that is not UTF-8", mend="rename it", file=str(root)
+            f"{path.name!r} has a name that is not UTF-8", hint="rename it", file=str(root)
         ) from error
 
 
@@ -237,7 +237,7 @@ def read_image(path: Path) -> bytes:
     except OSError as error:
         raise DataError(
             f"the image cannot be read ({error.strerror or type(error).__name__})",
-            mend="check the path and the file's permissions",
+            hint="check the path and the file's permissions",
             file=str(path),
         ) from error
 
@@ -254,7 +254,7 @@ def decode(content: bytes) -> Decoded:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise DataError(
-            "Pillow is not installed", mend="pip install 'causalbias[recognition]'"
+            "Pillow is not installed", hint="pip install 'causalbias[recognition]'"
         ) from error
     if len(content) > MAX_BYTES:
         return Decoded(None, TOO_LARGE)

@@ -70,7 +70,7 @@ def _image_input(session: Any, file: str) -> tuple[str, Any, ImageInput]:
     except UnicodeDecodeError as error:
         raise DataError(
             f"a name of the input or output that is not text ({error})",
-            mend="export the network with names in UTF-8",
+            hint="export the network with names in UTF-8",
             file=file,
         ) from error
     first = inputs[0] if len(inputs) == 1 and inputs[0].type in TYPES else None
@@ -80,7 +80,7 @@ def _image_input(session: Any, file: str) -> tuple[str, Any, ImageInput]:
     if len(outputs) != 1:
         raise DataError(
             f"{len(outputs)} outputs: {given}",
-            mend="export the network with the embedding as its only output",
+            hint="export the network with the embedding as its only output",
             file=file,
         )
     return inputs[0].name, numbers, taken
@@ -91,12 +91,12 @@ def _session(path: Path, device: str) -> Any:
         import onnxruntime
     except ImportError as error:
         raise DataError(
-            "onnxruntime is not installed", mend="pip install 'causalbias[recognition]'"
+            "onnxruntime is not installed", hint="pip install 'causalbias[recognition]'"
         ) from error
     if device not in PROVIDERS:
-        raise DataError(f"device {device!r}", mend=f"use one of {', '.join(PROVIDERS)}")
+        raise DataError(f"device {device!r}", hint=f"use one of {', '.join(PROVIDERS)}")
     if PROVIDERS[device][0] not in onnxruntime.get_available_providers():
-        raise DataError("this onnxruntime has no CUDA", mend="pip install onnxruntime-gpu")
+        raise DataError("this onnxruntime has no CUDA", hint="pip install onnxruntime-gpu")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is raised
     try:
@@ -105,7 +105,7 @@ def _session(path: Path, device: str) -> Any:
     except Exception as error:  # onnxruntime's errors have no common base
         raise DataError(
             f"not a readable ONNX file ({first_line(error)})",
-            mend="fetch it again, or export the network again, with weights within the one file "
+            hint="fetch it again, or export the network again, with weights within the one file "
             "and operators that onnxruntime knows",
             file=path.name,
         ) from error

@@ -22,7 +22,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS embeddings (
     PRIMARY KEY (key, image)
 ) WITHOUT ROWID"""
 ELSEWHERE = "free some space, or give another directory; what is in it is as it was"
-MENDS = {
+HINTS = {
     sqlite3.SQLITE_FULL: ELSEWHERE,
     sqlite3.SQLITE_IOERR: ELSEWHERE,
     sqlite3.SQLITE_READONLY: ELSEWHERE,
@@ -62,7 +62,7 @@ def open_store(path: Path | None) -> Iterator[sqlite3.Connection]:
             elif found[:2] != [APPLICATION, FORMAT]:
                 raise DataError(
                     "an SQLite file of another kind or version",
-                    mend="give another directory for the store",
+                    hint="give another directory for the store",
                     file=place,
                 )
             yield store
@@ -70,7 +70,7 @@ def open_store(path: Path | None) -> Iterator[sqlite3.Connection]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         raise DataError(
             f"cannot use the store of embeddings ({error})",
-            mend=MENDS.get(code, "delete it, and what is in it will be computed again"),
+            hint=HINTS.get(code, "delete it, and what is in it will be computed again"),
             file=place,
         ) from error
 
@@ -157,5 +157,5 @@ def _unpacked(vector: bytes | None) -> np.ndarray | None:
 
 def _damaged(what: str) -> DataError:
     return DataError(
-        what, mend="delete the store; it will be computed again", file="embeddings.sqlite"
+        what, hint="delete the store; it will be computed again", file="embeddings.sqlite"
     )

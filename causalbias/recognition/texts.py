@@ -46,14 +46,14 @@ def text_scores(
     """
     if system not in embeddings["system"].values:
         known = ", ".join(map(str, embeddings["system"].values))
-        raise DataError(f"no system is called {system!r}", mend=f"use one of {known}")
+        raise DataError(f"no system is called {system!r}", hint=f"use one of {known}")
     one = embeddings.sel(system=system)
     features = int(one["features"])
     for text, vector in texts.items():
         if np.shape(vector) != (features,) or not np.isfinite(vector).all():
             raise DataError(
                 f"the embedding of {text!r} has shape {np.shape(vector)}, or is not finite",
-                mend=f"give {features} numbers, from the same network as the images",
+                hint=f"give {features} numbers, from the same network as the images",
             )
     images = unit_length(one["embedding"].values[:, :features].astype(float))
     words = unit_length(np.array([np.asarray(vector, float) for vector in texts.values()]))

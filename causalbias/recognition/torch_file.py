@@ -131,7 +131,7 @@ def placed(network: Any, device: str, file: str) -> Any:
         return network.to(device).eval()
     except (RuntimeError, AssertionError) as error:
         raise DataError(
-            f"device {device!r}: {first_line(error)}", mend="use device='cpu'", file=file
+            f"device {device!r}: {first_line(error)}", hint="use device='cpu'", file=file
         ) from error
 
 
@@ -156,7 +156,7 @@ def run(network: Any, rows: Any, file: str) -> np.ndarray:
             for one in several
         )
         raise DataError(
-            f"it returns {told}", mend="export it so that it returns one tensor", file=file
+            f"it returns {told}", hint="export it so that it returns one tensor", file=file
         )
     return np.asarray(found.float().cpu().numpy())
 
@@ -194,7 +194,7 @@ def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
     if not fits or tokens.size == 0 or tokens.min() < 0 or tokens.max() >= words:
         raise DataError(
             f"tokens {tokens.shape} of {tokens.dtype}",
-            mend=f"give whole numbers from 0 to {words - 1}, (texts, at most {longest})",
+            hint=f"give whole numbers from 0 to {words - 1}, (texts, at most {longest})",
             file=path.name,
         )
     with torch.inference_mode():
@@ -213,14 +213,14 @@ def build(architecture: str, state: Mapping[str, Any], file: str) -> Any:
     torch = _torch()
     if architecture not in KNOWN:
         raise DataError(
-            f"no architecture is called {architecture!r}", mend=f"use one of {', '.join(KNOWN)}"
+            f"no architecture is called {architecture!r}", hint=f"use one of {', '.join(KNOWN)}"
         )
     differs = _differences(architecture, state)
     if differs:
         others = [name for name in KNOWN if name != architecture and not _differences(name, state)]
         raise DataError(
             f"the weights are not {architecture}'s: {'; '.join(differs)}",
-            mend=f"use architecture={others[0]!r}"
+            hint=f"use architecture={others[0]!r}"
             if others
             else "use the architecture they were "
             f"trained with, one of {', '.join(KNOWN)}, or export the network to ONNX",
@@ -252,7 +252,7 @@ def read_state_dict(path: Path) -> dict[str, Any]:
     if _is_script(path):
         raise DataError(
             "it is a TorchScript program, not weights alone",
-            mend="leave architecture out and give size=(height, width)",
+            hint="leave architecture out and give size=(height, width)",
             file=path.name,
         )
     try:
@@ -261,7 +261,7 @@ def read_state_dict(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises half a dozen kinds on foreign files
         raise DataError(
             f"not a file of weights alone ({first_line(error)})",
-            mend="save the network's state_dict(), or fetch the file again: a pickle of anything "
+            hint="save the network's state_dict(), or fetch the file again: a pickle of anything "
             "else is not opened, since it can run code",
             file=path.name,
         ) from error
@@ -272,7 +272,7 @@ def read_state_dict(path: Path) -> dict[str, Any]:
         content = {}
     state = {str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}
     if not state:
-        raise DataError("no weights in it", mend="save the state_dict()", file=path.name)
+        raise DataError("no weights in it", hint="save the state_dict()", file=path.name)
     return _unwrapped(state)
 
 
@@ -295,7 +295,7 @@ def _torch() -> Any:
     try:
         import torch
     except ImportError as error:
-        raise DataError("torch is not installed", mend="pip install 'causalbias[torch]'") from error
+        raise DataError("torch is not installed", hint="pip install 'causalbias[torch]'") from error
     return torch
 
 
@@ -382,7 +382,7 @@ def torch_program(path: Path) -> Any:
             raise DataError(
                 f"not a program that can be read as data ({type(error).__name__}: "
                 f"{first_line(error)})",
-                mend="write it after model.eval() with torch.export.save of torch 2.9 or later, "
+                hint="write it after model.eval() with torch.export.save of torch 2.9 or later, "
                 "or export it to ONNX",
                 file=path.name,
             ) from error
@@ -391,7 +391,7 @@ def torch_program(path: Path) -> Any:
         fits = [name for name in KNOWN if not _differences(name, state)]
         raise DataError(
             "it holds weights and no network",
-            mend=f"give architecture={fits[0]!r}"
+            hint=f"give architecture={fits[0]!r}"
             if fits
             else f"give architecture=, one of {', '.join(KNOWN)}",
             file=path.name,
@@ -403,7 +403,7 @@ def torch_program(path: Path) -> Any:
     except Exception as error:
         raise DataError(
             f"not a readable TorchScript file ({first_line(error)})",
-            mend="fetch it again, or save it again with torch.jit.save",
+            hint="fetch it again, or save it again with torch.jit.save",
             file=path.name,
         ) from error
 
@@ -435,6 +435,6 @@ def _check_finite(state: Mapping[str, Any], file: str) -> None:
     if bad:
         raise DataError(
             f"{len(bad)} of {len(state)} weights are not finite, such as {bad[0]!r}",
-            mend="use a checkpoint from before the training diverged",
+            hint="use a checkpoint from before the training diverged",
             file=file,
         )

@@ -68,7 +68,7 @@ COLUMNS = {
     "lower": "lower, upper: ends of the interval",
     "max_r_hat": "R-hat, the worst: above 1.01 draws disagree",
     "measure": "network, or people's mean confidence (HCIC)",
-    "mend": "what to do about it",
+    "hint": "what to do about it",
     "min_ess_bulk": "effective sample size of the draws, least, for estimates",
     "min_ess_tail": "the same for ends of intervals",
     "most": "the seed, or rater, whose absence moves the estimate farthest",

@@ -28,7 +28,7 @@ RECORD_TITLES = {
     "check_quality": "Manipulation check: what each manipulation changes of image quality",
     "dependence": "How far the estimates depend on priors and on single seeds or raters",
     "fits": "Diagnostics and verdict of every model",
-    "checks": "What checks of the models found, with the mend",
+    "checks": "What checks of the models found, with a hint",
     "excluded": "What was excluded",
     "sources": "Files read",
 }
@@ -134,10 +134,10 @@ def checks_table(checks: dict[str, ModelChecks]) -> pd.DataFrame:
     for name, found in checks.items():
         bad = pd.DataFrame(found[found["verdict"] != "ok"])
         if bad.empty:
-            none = {"check": f"all {len(found)}", "of": "", "mend": "", "verdict": "ok"}
+            none = {"check": f"all {len(found)}", "of": "", "hint": "", "verdict": "ok"}
             bad = pd.DataFrame([none])
         parts.append(bad.assign(model=name))
-    columns = ["model", "verdict", "check", "of", "value", "low", "high", "p", "mend"]
+    columns = ["model", "verdict", "check", "of", "value", "low", "high", "p", "hint"]
     return pd.concat(parts, ignore_index=True).reindex(columns=columns)
 
 

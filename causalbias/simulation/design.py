@@ -44,7 +44,7 @@ class Conditions:
                 for name in (source, target):
                     if name not in self.attributes:
                         raise DataError(
-                            f"the leak names {name!r}", mend=f"use {', '.join(self.attributes)}"
+                            f"the leak names {name!r}", hint=f"use {', '.join(self.attributes)}"
                         )
                 mixing[self.attributes.index(source), self.attributes.index(target)] = share
         return self.moved @ mixing
@@ -133,7 +133,7 @@ def form_pairs(
     if impostors > len(every):
         raise DataError(
             f"{impostors} impostor pairs a face, but {seeds} seeds give only {len(every)}",
-            mend="ask for fewer impostors, or more seeds",
+            hint="ask for fewer impostors, or more seeds",
         )
     who = np.indices((seeds, races, genders)).reshape(3, -1)
     picked = _distinct(len(every), impostors, who.shape[1], rng)

@@ -139,15 +139,15 @@ def simulate(
 
 def _check(seeds: int, missing_renders: float, people: People | None) -> None:
     if seeds < 2:
-        raise DataError(f"{seeds} seeds", mend="ask for 2 or more, so that there are impostors")
+        raise DataError(f"{seeds} seeds", hint="ask for 2 or more, so that there are impostors")
     if not 0 <= missing_renders < 1:
         raise DataError(
-            f"missing_renders is {missing_renders}", mend="give a probability, 0 or more, below 1"
+            f"missing_renders is {missing_renders}", hint="give a probability, 0 or more, below 1"
         )
     if people is not None and people.annotators < people.judgements:
         raise DataError(
             f"{people.judgements} judgements an item by {people.annotators} annotators",
-            mend="have at least as many annotators",
+            hint="have at least as many annotators",
         )
 
 

@@ -91,7 +91,7 @@ def fit_directions(
     if alone.min() < ALONE:
         raise DataError(
             f"{names[int(alone.argmin())]!r} cannot be told from the other attributes",
-            mend="leave one of them out, or rate faces in which they differ",
+            hint="leave one of them out, or rate faces in which they differ",
             column=names[int(alone.argmin())],
         )
     direction, gain = orthogonal(weight)
@@ -203,20 +203,20 @@ def predicted_leaks(
 
 def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
     if latent.ndim != 2 or not np.isfinite(latent).all():
-        raise DataError(f"latents of shape {latent.shape}", mend="give finite (faces, features)")
+        raise DataError(f"latents of shape {latent.shape}", hint="give finite (faces, features)")
     if not (np.ptp(latent, axis=0) > 0).any():
-        raise DataError("all latents are equal", mend="give those of different faces")
+        raise DataError("all latents are equal", hint="give those of different faces")
     if kind not in ("ridge", "logistic", "ordinal"):
-        raise DataError(f"kind {kind!r}", mend="use ridge, logistic or ordinal")
+        raise DataError(f"kind {kind!r}", hint="use ridge, logistic or ordinal")
     if len(ratings) != len(latent) or ratings.shape[1] == 0:
         raise DataError(
             f"{len(ratings)} rated faces of {ratings.shape[1]} attributes, {len(latent)} latents",
-            mend="give one row a latent, one column an attribute",
+            hint="give one row a latent, one column an attribute",
         )
     if not ratings.columns.is_unique:
         raise DataError(
             "two attributes have one name",
-            mend="rename one",
+            hint="rename one",
             file="ratings",
             column=str(ratings.columns[ratings.columns.duplicated()][0]),
         )
@@ -227,7 +227,7 @@ def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
             row = int(bad.to_numpy().argmax())
             raise DataError(
                 f"{ratings[name].iloc[row]!r} is not a number",
-                mend="write a number",
+                hint="write a number",
                 file="ratings",
                 column=str(name),
                 row=row + 1,
@@ -236,7 +236,7 @@ def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
         if rated < LEAST or distinct < 2 or (kind == "logistic" and distinct > 2):
             raise DataError(
                 f"{rated} ratings of {distinct} values",
-                mend=f"{kind} needs {LEAST} ratings or more, of "
+                hint=f"{kind} needs {LEAST} ratings or more, of "
                 + ("two values" if kind == "logistic" else "at least two values"),
                 file="ratings",
                 column=str(name),

@@ -70,7 +70,7 @@ class Generator:
         if latent.ndim != 2 or latent.shape[1] != self.latents or not np.isfinite(latent).all():
             raise DataError(
                 f"latents of shape {latent.shape}",
-                mend=f"give finite numbers (n, {self.latents})",
+                hint=f"give finite numbers (n, {self.latents})",
                 file=self.name,
             )
         given = {
@@ -81,7 +81,7 @@ class Generator:
             if name not in self.controls or value.shape != (len(latent),):
                 raise DataError(
                     f"control {name!r} of shape {value.shape}",
-                    mend=f"give one number a face, of {', '.join(self.controls) or 'no controls'}",
+                    hint=f"give one number a face, of {', '.join(self.controls) or 'no controls'}",
                     file=self.name,
                 )
         made = self._pictures(latent, given)
@@ -95,7 +95,7 @@ class Generator:
         if made.ndim != 4 or len(made) != len(latent) or made.shape[3] != 3 or made.dtype != "u1":
             raise DataError(
                 f"pictures {made.shape} of {made.dtype} for {len(latent)} latents",
-                mend="the generator must return uint8 (n, height, width, 3)",
+                hint="the generator must return uint8 (n, height, width, 3)",
                 file=self.name,
             )
         return made
@@ -116,14 +116,14 @@ class Generator:
             raise DataError(
                 "one latent gives two pictures: the generator draws noise, so that all else is not "
                 "held fixed",
-                mend="export it with its noise fixed (noise_mode='const', say), for use and not "
+                hint="export it with its noise fixed (noise_mode='const', say), for use and not "
                 "for training (model.eval())",
                 file=self.name,
             )
         if last.shape != again.shape[1:] or np.abs(last.astype(float) - again[0]).mean() > BESIDE:
             raise DataError(
                 "the picture of a latent depends on the latents beside it in the batch",
-                mend="export the generator for use and not for training (model.eval())",
+                hint="export the generator for use and not for training (model.eval())",
                 file=self.name,
             )
 
@@ -132,7 +132,7 @@ def _numbers(values: Any, what: str, name: str) -> np.ndarray:
     try:
         return np.asarray(values, float)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{what} are no numbers", mend="give numbers", file=name) from error
+        raise DataError(f"{what} are no numbers", hint="give numbers", file=name) from error
 
 
 def _moved(one: np.ndarray, other: np.ndarray) -> bool:
@@ -188,7 +188,7 @@ def torch_generator(
         it gives each place in a batch another.
     """
     if not high > low:
-        raise DataError(f"black at {low:g}, white at {high:g}", mend="give low < high")
+        raise DataError(f"black at {low:g}, white at {high:g}", hint="give low < high")
     from causalbias.recognition.torch_file import numbers_of, placed, run, torch_program
 
     path = user_path(path)
@@ -213,7 +213,7 @@ def torch_generator(
         made = _drawn(draw, inputs.astype(np.float32), batch, path.name).transpose(0, 2, 3, 1)
         if not np.isfinite(made).all():
             raise DataError(
-                "pictures that are not finite", mend="check the program's weights", file=path.name
+                "pictures that are not finite", hint="check the program's weights", file=path.name
             )
         scaled = (made - low) / (high - low) * 255
         return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
@@ -235,7 +235,7 @@ def _declared_batch(program: Any, numbers: int, file: str) -> int:
     if len(shape) != 2 or shape[1] not in (None, numbers):
         raise DataError(
             f"it takes {shape}, not (faces, {numbers})",
-            mend="give its number of latents, and the names of all controls",
+            hint="give its number of latents, and the names of all controls",
             file=file,
         )
     return shape[0] or 0
@@ -309,7 +309,7 @@ def render(
         [("stimulus", f"{sample(names, bad)} cannot name a file", bad, "rename it")], file="faces"
     )
     if len(latent) != len(faces):
-        raise DataError(f"{len(latent)} latents of {len(faces)} faces", mend="give one a face")
+        raise DataError(f"{len(latent)} latents of {len(faces)} faces", hint="give one a face")
     given = {name: np.asarray(value, float) for name, value in (controls or {}).items()}
     root = user_path(folder)
     root.mkdir(parents=True, exist_ok=True)

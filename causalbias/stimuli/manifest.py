@@ -138,7 +138,7 @@ def write_manifest(faces: pd.DataFrame, path: str | Path) -> Path:
         if re.match(RUN_BY_SPREADSHEETS, name):
             raise DataError(
                 "a column's name that would be run as a formula",
-                mend="rename it",
+                hint="rename it",
                 file=path.name,
                 column=name,
             )
@@ -163,7 +163,7 @@ def _runs(texts: pd.Series) -> np.ndarray:
 def _read(path: Path) -> tuple[pd.DataFrame, Fault]:
     """The table as text, a missing value missing; and which rows are none."""
     if not path.is_file():
-        raise DataError("no such file", mend="check the path", file=str(path))
+        raise DataError("no such file", hint="check the path", file=str(path))
     check_file(path)
     try:
         text = as_utf8(path.read_bytes()).decode()
@@ -174,11 +174,11 @@ def _read(path: Path) -> tuple[pd.DataFrame, Fault]:
             raise
         raise DataError(
             f"not a readable manifest ({printable(str(error))})",
-            mend="save it as CSV in UTF-8, or as a JSON list of objects",
+            hint="save it as CSV in UTF-8, or as a JSON list of objects",
             file=path.name,
         ) from error
     if frame.empty:
-        raise DataError("no rows", mend="give a row an image", file=path.name)
+        raise DataError("no rows", hint="give a row an image", file=path.name)
     frame = pd.DataFrame({name: typed(frame[name], file=path.name) for name in frame})
     frame = frame.map(str, na_action="ignore")
     if "image" in frame:  # as Windows writes paths
@@ -206,7 +206,7 @@ def _lines(text: str, path: Path) -> tuple[pd.DataFrame, Fault]:
         if names.count(name) > 1 or not name:
             raise DataError(
                 "two columns have this name" if name else "a column without a name",
-                mend="rename it, or remove it",
+                hint="rename it, or remove it",
                 file=path.name,
                 column=printable(name),
             )

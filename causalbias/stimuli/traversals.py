@@ -59,7 +59,7 @@ def prototypes(
     names = directions["attribute"].to_numpy().tolist()
     if directions.attrs["kind"] == "ordinal":
         raise DataError(
-            "directions without a scale of ratings", mend="fit them with kind='ridge' or 'logistic'"
+            "directions without a scale of ratings", hint="fit them with kind='ridge' or 'logistic'"
         )
     weight = directions["weight"].to_numpy()
     predicted = (latent - directions["centre"].to_numpy()) @ weight.T
@@ -68,10 +68,10 @@ def prototypes(
     for c, (cell, targets) in enumerate(cells.items()):
         known = pd.Series([*targets, *hold], dtype=object)
         if not len(targets):
-            raise DataError(f"cell {cell!r} has no targets", mend="give the ratings that make it")
+            raise DataError(f"cell {cell!r} has no targets", hint="give the ratings that make it")
         check_known(known, names, what="attribute", file="cells", column=cell)
         if known.duplicated().any():
-            raise DataError(f"cell {cell!r} moves what is held", mend="hold other attributes")
+            raise DataError(f"cell {cell!r} moves what is held", hint="hold other attributes")
         rows = [names.index(one) for one in known]
         ranges = [_range(one, cell) for one in targets.values()]
         for s in range(len(latent)):
@@ -80,7 +80,7 @@ def prototypes(
             low, high = np.array(both).T - own
             step = nearest(weight[rows], low, high)
             if step is None:
-                raise DataError(f"no point of cell {cell!r}", mend="widen its ranges")
+                raise DataError(f"no point of cell {cell!r}", hint="widen its ranges")
             made[s, c] = latent[s] + step
     return xr.Dataset(
         {
@@ -150,10 +150,10 @@ def traverse(
     """
     latent = _latents(latent, directions)
     if not np.isfinite(np.asarray(steps, float)).all():
-        raise DataError(f"steps {list(steps)}", mend="give finite numbers")
+        raise DataError(f"steps {list(steps)}", hint="give finite numbers")
     known = directions["attribute"].to_numpy().tolist()
     if attribute not in known:
-        raise DataError(f"no direction {attribute!r}", mend=f"use one of {', '.join(known)}")
+        raise DataError(f"no direction {attribute!r}", hint=f"use one of {', '.join(known)}")
     one = directions.sel(attribute=attribute)
     step = np.asarray(steps, float)[:, None] / float(one["gain"]) * one["direction"].to_numpy()
     made = latent[:, None] + step
@@ -209,13 +209,13 @@ def equal_steps(
         or levels < 2
         or not (moved.size and np.isfinite([moved, seen]).all())
     ):
-        raise DataError("displacements and scores", mend="give one finite number of each a rating")
+        raise DataError("displacements and scores", hint="give one finite number of each a rating")
     places, at = np.unique(moved, return_inverse=True)
     curve = _rising(at, seen, len(places))
     if not curve[-1] > curve[0]:
         raise DataError(
             "the mean score does not rise along the displacements",
-            mend="turn the direction round, or move further",
+            hint="turn the direction round, or move further",
         )
     wanted = np.linspace(curve[0], curve[-1], levels)
     random = np.random.default_rng(rng)
@@ -266,7 +266,7 @@ def _range(target: Target, cell: str) -> tuple[float, float]:
     ends = np.broadcast_to(np.asarray(target, float), 2) if np.size(target) in (1, 2) else [np.nan]
     low, high = float(ends[0]), float(ends[-1])
     if not low <= high or low == np.inf or high == -np.inf or not np.isfinite([low, high]).any():
-        raise DataError(f"range {target} in cell {cell!r}", mend="give (low, high)")
+        raise DataError(f"range {target} in cell {cell!r}", hint="give (low, high)")
     return low, high
 
 
@@ -275,5 +275,5 @@ def _latents(latent: np.ndarray, directions: xr.Dataset) -> np.ndarray:
     latent = np.atleast_2d(np.asarray(latent, float))
     features = directions.sizes["feature"]
     if latent.ndim != 2 or latent.shape[1] != features or not np.isfinite(latent).all():
-        raise DataError(f"latents of shape {latent.shape}", mend=f"give finite (seeds, {features})")
+        raise DataError(f"latents of shape {latent.shape}", hint=f"give finite (seeds, {features})")
     return latent

@@ -122,7 +122,7 @@ def make_study(
     Raises
     ------
     DataError
-        Naming frame or file, column, row and mend.
+        Naming frame or file, column, row and a hint.
 
     Examples
     --------
@@ -155,12 +155,12 @@ def make_study(
         groups["stimuli"] = _stimuli_cube(stimuli, factors)
     if pairs is not None:
         if stimuli is None:
-            raise DataError("pairs without stimuli", mend="give the stimuli they name")
+            raise DataError("pairs without stimuli", hint="give the stimuli they name")
         groups["pairs"], notes = pairs_group(pairs, stimuli, factors, identity, names["pairs"])
         left_out += notes
     if distances is not None:
         if "pairs" not in groups:
-            raise DataError("distances without pairs", mend="give the pairs they belong to")
+            raise DataError("distances without pairs", hint="give the pairs they belong to")
         made = _machine(distances, groups["pairs"], metric, factors, names["distances"])
         groups["machine"] = made[0]
         left_out += made[1]
@@ -197,12 +197,12 @@ def _checked_factors(factors: Sequence[str]) -> list[str]:
         if taken or not name.strip() or set(name) & set(",/+\0") or name == ".":
             raise DataError(
                 f"a factor is called {name!a}",
-                mend="rename it: a study has something else of this name"
+                hint="rename it: a study has something else of this name"
                 if taken
                 else "give it a name without comma, slash and plus",
             )
         if names.count(name) > 1:
-            raise DataError(f"the factor {name!r} is given twice", mend="name each factor once")
+            raise DataError(f"the factor {name!r} is given twice", hint="name each factor once")
     return names
 
 
@@ -212,12 +212,12 @@ def _checked_references(
     if not {"attribute", "level"} <= set(factors) or set(references) & set(factors):
         raise DataError(
             f"references for {', '.join(references)} with factors {', '.join(factors)}",
-            mend="references need factors attribute and level, and names that are no factor's",
+            hint="references need factors attribute and level, and names that are no factor's",
         )
     if stimuli is not None and not is_number(stimuli["level"]):
         raise DataError(
             "levels that are text, with references",
-            mend="give levels as numbers, or leave the references out",
+            hint="give levels as numbers, or leave the references out",
             file="stimuli",
             column="level",
         )
@@ -230,7 +230,7 @@ def _checked_stimuli(
     if identity not in factors:
         raise DataError(
             f"the identity factor {identity!r} is not among the factors {', '.join(factors)}",
-            mend="name one of them as identity",
+            hint="name one of them as identity",
         )
     check_columns(frame, factors, file=file)
     _check_free(frame, ["cell"], file)
@@ -250,8 +250,8 @@ def _checked_stimuli(
     if "present" in checked:  # as xarray's frames of a study have it
         absent = (labels(checked["present"], file=file) != "True").to_numpy(bool)
         if absent.any():
-            mend = "leave the row out, or rename the column"
-            raise at_first(absent, "present", file, "a face that is not there", mend)
+            hint = "leave the row out, or rename the column"
+            raise at_first(absent, "present", file, "a face that is not there", hint)
         checked = checked.drop(columns="present")
     return checked.assign(image=_relative(checked["image"], file)) if image else checked
 
@@ -264,14 +264,14 @@ def _relative(image: pd.Series, file: str) -> pd.Series:
     absolute = image.str.match(r"[A-Za-z]:|\\\\", na=False).to_numpy(bool)
     if absolute.any():
         path = image.iloc[int(absolute.argmax())]
-        mend = "write the path from the folder of the images on"
-        raise at_first(absolute, "image", file, f"{path!r} is a place on one computer", mend)
+        hint = "write the path from the folder of the images on"
+        raise at_first(absolute, "image", file, f"{path!r} is a place on one computer", hint)
     found = image.map(one_path, na_action="ignore").astype("str")
     outside = ((found == "..") | found.str.startswith("../", na=False)).to_numpy(bool)
     if outside.any():
         path = image.iloc[int(outside.argmax())]
-        mend = "move it in, or write the path from the folder of the images on"
-        raise at_first(outside, "image", file, f"{path!r} is outside the folder of images", mend)
+        hint = "move it in, or write the path from the folder of the images on"
+        raise at_first(outside, "image", file, f"{path!r} is outside the folder of images", hint)
     return found
 
 
@@ -449,7 +449,7 @@ def _thresholds(frame: pd.DataFrame, systems: np.ndarray, file: str) -> np.ndarr
     if (per_system.nunique() > 1).any():
         raise DataError(
             f"system {per_system.nunique().idxmax()!r} has several thresholds",
-            mend="give one threshold a system",
+            hint="give one threshold a system",
             file=file,
             column="threshold",
         )
@@ -469,14 +469,14 @@ def _human(
     check_columns(frame, ["question", "score"], file=file)
     _check_free(frame, ["judgement"], file)
     if scales is None:
-        raise DataError("judgements without a scale", mend="give scales=(low, high)", file=file)
+        raise DataError("judgements without a scale", hint="give scales=(low, high)", file=file)
     target = [key for key in ("pair", "stimulus") if key in frame]
     here = [name for name in factors if name in frame]
     target = target or here
     if not target:
         raise DataError(
             "nothing says what was judged",
-            mend=f"add a column pair, stimulus, or some of {', '.join(factors)}",
+            hint=f"add a column pair, stimulus, or some of {', '.join(factors)}",
             file=file,
         )
     either = target == ["pair", "stimulus"]
@@ -507,7 +507,7 @@ def _human(
             frame,
             ["annotator", "question", *target, *trial],
             file=file,
-            mend="number repeats in a column 'trial' (1, 2, ...), or keep one row for each",
+            hint="number repeats in a column 'trial' (1, 2, ...), or keep one row for each",
         )
         frame = frame.assign(
             annotator=pseudonymise(frame["annotator"], salt or salt_from(frame.to_csv().encode()))
@@ -559,7 +559,7 @@ def _check_free(frame: pd.DataFrame, names: Sequence[str], file: str) -> None:
         if name in frame:
             raise DataError(
                 "a study has something else of this name",
-                mend="rename the column",
+                hint="rename the column",
                 file=file,
                 column=name,
             )
@@ -572,7 +572,7 @@ def _check_one_target(frame: pd.DataFrame, file: str) -> None:
         pair, stimulus = (as_texts(frame[name])[row].item() for name in ("pair", "stimulus"))
         raise DataError(
             f"pair {pair!r} and stimulus {stimulus!r}",
-            mend="a judgement is of one of them; leave the other blank",
+            hint="a judgement is of one of them; leave the other blank",
             file=file,
             column="pair + stimulus",
             row=row + 1,
@@ -603,7 +603,7 @@ def _questions(
         raise DataError(
             f"{score[at]:g} is outside the scale {low[at]:g} to "
             f"{high[at]:g} ({int(outside.sum()):,} such scores)",
-            mend="correct the score, or state the scale it was given on",
+            hint="correct the score, or state the scale it was given on",
             file=file,
             column="score",
             row=at + 1,
@@ -627,7 +627,7 @@ def _ends(scale: object, question: str, file: str) -> tuple[float, float]:
     if not good:
         raise DataError(
             f"the scale of question {question!r} is {shown(scale)}",
-            mend="give its lowest and its highest score: scales=(0, 4), or {question: (0, 4)}",
+            hint="give its lowest and its highest score: scales=(0, 4), or {question: (0, 4)}",
             file=file,
             column="score",
         )

@@ -171,8 +171,8 @@ def measured(values: pd.Series, *, file: str) -> pd.Series:
     bad = (numbers_.isna() & plain.notna()).to_numpy(bool)
     if bad.any():
         comma = re.fullmatch(r"-?[0-9]+,[0-9]+", plain.iloc[int(bad.argmax())].strip())
-        mend = "write it with a decimal point" if comma else "write a number"
-        raise _at(bad, plain, file, "is not a number", mend)
+        hint = "write it with a decimal point" if comma else "write a number"
+        raise _at(bad, plain, file, "is not a number", hint)
     return numbers_.astype("float64")
 
 
@@ -227,16 +227,16 @@ def check_label_texts(values: pd.Series, file: str) -> None:
     seen: dict[str, str] = {}
     for one in map(str, _distinct(values)):
         if "\0" in one:
-            problem, mend = f"{one!a} holds a NUL", "leave it out"
+            problem, hint = f"{one!a} holds a NUL", "leave it out"
         elif not _is_unicode(one):
-            problem, mend = f"{one!a} holds half of a character", "write it again as text in UTF-8"
+            problem, hint = f"{one!a} holds half of a character", "write it again as text in UTF-8"
         else:
             other = seen.setdefault(_looks(one), one)
             if other == one:
                 continue
             problem = f"{one!a} and {other!a} look the same and are two labels"
-            mend = "write them alike"
-        raise _at((values == one).to_numpy(bool), values, file, problem, mend, whole=True)
+            hint = "write them alike"
+        raise _at((values == one).to_numpy(bool), values, file, problem, hint, whole=True)
 
 
 def as_texts(values: pd.Series) -> np.ndarray:
@@ -315,7 +315,7 @@ def _levels(values: pd.Series, file: str) -> pd.Series:
         twice = next(one for at, one in enumerate(kept) if one in kept[:at])
         raise DataError(
             f"two categories are written alike, {twice!r}",
-            mend="rename one of them",
+            hint="rename one of them",
             file=file,
             column=str(values.name),
         )
@@ -457,7 +457,7 @@ def _check_alike(known: pd.Series, file: str) -> None:
         if types.setdefault(label_of(one), kind) != kind:
             raise DataError(
                 f"{shown(one)} and a value of another type are written alike, {label_of(one)!r}",
-                mend="make them all numbers, or all text",
+                hint="make them all numbers, or all text",
                 file=file,
                 column=str(known.name),
                 row=int(known.index[at]) + 1 if isinstance(known.index, pd.RangeIndex) else None,
@@ -520,12 +520,12 @@ def _check_spreadsheet(values: pd.Series, file: str) -> None:
             "number" if ROUNDED.fullmatch(at) else "date"
         )
     if at:
-        mend = "export the table again with this column as text; two ids may have become one"
-        raise _at((values == at).to_numpy(bool), values, file, why, mend)
+        hint = "export the table again with this column as text; two ids may have become one"
+        raise _at((values == at).to_numpy(bool), values, file, why, hint)
 
 
 def _at(
-    bad: np.ndarray, values: pd.Series, file: str, problem: str, mend: str, *, whole: bool = False
+    bad: np.ndarray, values: pd.Series, file: str, problem: str, hint: str, *, whole: bool = False
 ) -> DataError:
     """The error of the first row where `bad` holds, telling how many more there are."""
     count = int(bad.sum())
@@ -533,5 +533,5 @@ def _at(
     also = "" if count < 2 else f" (and {count - 1:,} more row{'s' if count > 2 else ''} like it)"
     told = problem if whole else f"{shown(values.iloc[row])} {problem}"
     return DataError(
-        told + also, mend=mend, file=file, column=str(values.name), row=row + 1 if count else None
+        told + also, hint=hint, file=file, column=str(values.name), row=row + 1 if count else None
     )

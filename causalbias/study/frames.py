@@ -46,7 +46,7 @@ def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
     need_study(study)
     if group not in study.children:
         raise DataError(
-            f"the study has no group {group!r}", mend=f"ask for one of {', '.join(study.children)}"
+            f"the study has no group {group!r}", hint=f"ask for one of {', '.join(study.children)}"
         )
     if group == "stimuli":
         dataset = group_of(study, group)

@@ -50,7 +50,7 @@ def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
     if not fields or len(set(fields)) < len(fields):
         raise DataError(
             f"the pattern {pattern!r}",
-            mend="write each factor once in braces, e.g. '{seed}_{attribute}_{level}'",
+            hint="write each factor once in braces, e.g. '{seed}_{attribute}_{level}'",
         )
     between = FIELD.split(pattern)[::2]
     parts = [re.escape(between[0])]
@@ -63,7 +63,7 @@ def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
         found = fits.fullmatch(name)
         if found is None:
             raise DataError(
-                f"{name!r} is not {pattern}", mend="rename the image, or correct the pattern"
+                f"{name!r} is not {pattern}", hint="rename the image, or correct the pattern"
             )
         rows.append({"stimulus": name, **found.groupdict()})
     frame = pd.DataFrame(rows, columns=["stimulus", *fields])
@@ -105,7 +105,7 @@ def pairs_within(faces: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.Dat
     if not sum(len(rows) for rows in first):
         raise DataError(
             f"no two faces share {' or '.join('+'.join(by) for by in groups)}",
-            mend="name fewer factors",
+            hint="name fewer factors",
         )
     stimulus = labels(faces["stimulus"], file="stimuli").astype("str").reset_index(drop=True)
     sides = [stimulus.iloc[np.concatenate(rows)].reset_index(drop=True) for rows in (first, second)]
@@ -144,7 +144,7 @@ def with_pairs(study: xr.DataTree, groups: Sequence[Sequence[str]]) -> Study:
     """
     if "stimuli" not in study.children or "pairs" in study.children:
         raise DataError(
-            f"groups {', '.join(study.children)}", mend="give a study with faces and no pairs"
+            f"groups {', '.join(study.children)}", hint="give a study with faces and no pairs"
         )
     faces = to_frame(study, "stimuli")
     factors = factors_of(study)

@@ -17,7 +17,7 @@ def check_rows(faults: Sequence[Fault], *, file: str) -> None:
 
     Parameters
     ----------
-    faults : sequence of (column, problem, bad, mend)
+    faults : sequence of (column, problem, bad, hint)
         `bad`: bool (row,). Faults without bad rows are passed over. `column` is "" where the
         whole row is meant.
     file : str
@@ -34,7 +34,7 @@ def check_rows(faults: Sequence[Fault], *, file: str) -> None:
     ...     check_rows([("level", "not a number", bad, "write a number")], file="a.csv")
     ... except DataError as error:
     ...     print(error)
-    a.csv, column 'level', row 2: not a number (4 rows: 2-4, 6). Mend: write a number.
+    a.csv, column 'level', row 2: not a number (4 rows: 2-4, 6). Hint: write a number.
     """
     found = [fault for fault in faults if fault[2].any()]
     if not found:
@@ -45,7 +45,7 @@ def check_rows(faults: Sequence[Fault], *, file: str) -> None:
         told[at] = f"column {column!r}: {told[at]}" if column else told[at]
     raise DataError(
         "; ".join(told),
-        mend="; ".join(dict.fromkeys(fault[3] for fault in found)),
+        hint="; ".join(dict.fromkeys(fault[3] for fault in found)),
         file=file,
         column=found[0][0] or None,
         row=int(found[0][2].argmax()) + 1,

@@ -1,4 +1,4 @@
-"""Checks on tidy frames: every failure is one DataError that names file, column, row and mend."""
+"""Checks on tidy frames: every failure is one DataError that names file, column, row and a hint."""
 
 import posixpath
 import re
@@ -64,7 +64,7 @@ def check_frame(
         Naming the first bad row, and how many more are like it.
     """
     if frame.empty:
-        raise DataError("no rows", mend="give a table with at least one row", file=file)
+        raise DataError("no rows", hint="give a table with at least one row", file=file)
     frame = named_columns(frame, file).reset_index(drop=True)
     known = [*numbers, *text, *levels, *factors]
     check_columns(frame, known, file=file)
@@ -91,8 +91,8 @@ def check_frame(
                 if isinstance(written, str) and written.strip()
                 else "the value is missing"
             )
-            mend = "fill it in, or leave the row out"
-            raise at_first(gone, name, file, told, mend)
+            hint = "fill it in, or leave the row out"
+            raise at_first(gone, name, file, told, hint)
     ranges = dict(numbers) | {name: number_column() for name in factors if _is_float(made[name])}
     try:
         checked = pa.DataFrameSchema(ranges).validate(made, lazy=True)
@@ -119,13 +119,13 @@ def named_columns(frame: pd.DataFrame, file: str) -> pd.DataFrame:
         if not isinstance(name, str):
             raise DataError(
                 f"a column is called {name!r}",
-                mend="give every column a text as its name",
+                hint="give every column a text as its name",
                 file=file,
             )
     if not frame.columns.is_unique:
         raise DataError(
             "two columns have this name",
-            mend="rename one, or leave it out",
+            hint="rename one, or leave it out",
             file=file,
             column=str(frame.columns[frame.columns.duplicated()][0]),
         )
@@ -155,7 +155,7 @@ def with_index(frame: pd.DataFrame, file: str) -> pd.DataFrame:
         if name in levels or (name in frame and not values.equals(pd.Index(frame[name]))):
             raise DataError(
                 "the index and a column have this name, or two of its levels",
-                mend="rename one, or drop the index by frame.reset_index(drop=True)",
+                hint="rename one, or drop the index by frame.reset_index(drop=True)",
                 file=file,
                 column=str(name),
             )
@@ -176,7 +176,7 @@ def table_of(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, int]:
         If it is no frame, or a column's name is none that a file can hold.
     """
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"a {type(frame).__name__}", mend="give a DataFrame", file=file)
+        raise DataError(f"a {type(frame).__name__}", hint="give a DataFrame", file=file)
     frame = named_columns(with_index(frame, file), file)
     unnamed = [name for name in frame if not str(name).strip()]
     for name in unnamed:
@@ -184,7 +184,7 @@ def table_of(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, int]:
         if not (pd.api.types.is_integer_dtype(values) and values.is_unique):
             raise DataError(
                 "a column has no name, and is not the rows' numbers",
-                mend="give it a name, or leave it out",
+                hint="give it a name, or leave it out",
                 file=file,
             )
     frame = frame.drop(columns=unnamed)
@@ -193,7 +193,7 @@ def table_of(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, int]:
         if "/" in name or "\0" in name or name == "." or not held:
             raise DataError(
                 f"a column is called {name!a}, which files of studies cannot hold",
-                mend="rename it, without a slash, a NUL or half of a character",
+                hint="rename it, without a slash, a NUL or half of a character",
                 file=file,
             )
     return frame, len(unnamed)
@@ -205,14 +205,14 @@ def check_columns(frame: pd.DataFrame, names: Sequence[str], *, file: str) -> No
         if name not in frame:
             raise DataError(
                 f"the column is not there; found {', '.join(map(str, frame.columns))}",
-                mend=f"add it, or map another column to {name!r}",
+                hint=f"add it, or map another column to {name!r}",
                 file=file,
                 column=name,
             )
 
 
 def check_unique(
-    frame: pd.DataFrame, columns: Sequence[str], *, file: str, mend: str = "keep one row for each"
+    frame: pd.DataFrame, columns: Sequence[str], *, file: str, hint: str = "keep one row for each"
 ) -> None:
     """Raise DataError if two rows agree in all of `columns`."""
     duplicated = frame.duplicated(list(columns)).to_numpy()
@@ -227,7 +227,7 @@ def check_unique(
         " + ".join(columns),
         file,
         f"{told} occurs again (first in row {first + 1})",
-        mend,
+        hint,
     )
 
 
@@ -308,8 +308,8 @@ def check_comparisons(frame: pd.DataFrame, image: pd.Series | None, file: str) -
             f"in row {first + 1} already, as pair "
             f"{frame['pair'].iloc[first]!r}, and here as {frame['pair'].iloc[row]!r}"
         )
-        mend = "keep one pair of two faces, whichever comes first"
-        raise at_first(again, column, file, what, mend)
+        hint = "keep one pair of two faces, whichever comes first"
+        raise at_first(again, column, file, what, hint)
 
 
 def checked_status(status: pd.Series, distance: pd.Series, *, file: str) -> pd.Series:
@@ -350,7 +350,7 @@ def checked_status(status: pd.Series, distance: pd.Series, *, file: str) -> pd.S
         more = f" ({int(lost.sum()):,} such rows)" if lost.sum() > 1 else ""
         raise DataError(
             f"the status is {found.iloc[row]!r}, and there is a distance, {value[row]:g}{more}",
-            mend='write "ok" as its status, or leave the distance blank',
+            hint='write "ok" as its status, or leave the distance blank',
             file=file,
             column="status",
             row=int(status.index[row]) + 1,
@@ -358,12 +358,12 @@ def checked_status(status: pd.Series, distance: pd.Series, *, file: str) -> pd.S
     return found
 
 
-def at_first(bad: Any, column: str, file: str, problem: str, mend: str) -> DataError:
+def at_first(bad: Any, column: str, file: str, problem: str, hint: str) -> DataError:
     """The error for the first row where `bad` holds, telling how many more there are."""
     more = int(bad.sum()) - 1
     also = "" if more == 0 else f" (and {more:,} more row{'s' if more > 1 else ''} like it)"
     row = int(bad.argmax()) + 1
-    return DataError(problem + also, mend=mend, file=file, column=column, row=row)
+    return DataError(problem + also, hint=hint, file=file, column=column, row=row)
 
 
 def _translate(error: SchemaErrors | SchemaError, file: str) -> DataError:
@@ -376,10 +376,10 @@ def _translate(error: SchemaErrors | SchemaError, file: str) -> DataError:
     row = int(case["index"]) + 1 if pd.notna(case["index"]) else None
     value = case["failure_case"]
     if "coerce" in check or "dtype" in check:
-        problem, mend = f"{shown(value)} is not a number", "write a number"
+        problem, hint = f"{shown(value)} is not a number", "write a number"
     else:
-        problem, mend = f"{value} {check}", "correct the value or the declared range"
+        problem, hint = f"{value} {check}", "correct the value or the declared range"
     more = len(same) - 1
     if more:
         problem += f" (and {more:,} more like it)"
-    return DataError(problem, mend=mend, file=file, column=column, row=row)
+    return DataError(problem, hint=hint, file=file, column=column, row=row)

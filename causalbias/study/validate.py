@@ -33,7 +33,7 @@ def validate(study: xr.DataTree) -> None:
     Raises
     ------
     DataError
-        Naming the group, the variable, what was expected, and the mend.
+        Naming the group, the variable, what was expected, and a hint.
 
     Examples
     --------
@@ -44,12 +44,12 @@ def validate(study: xr.DataTree) -> None:
         if key not in study.attrs:
             raise DataError(
                 f"the tree has no attribute {key!r}, so it is not a study",
-                mend="build it with make_study, or open a file that save wrote",
+                hint="build it with make_study, or open a file that save wrote",
             )
     if not {"stimuli", "human"} & set(study.children):
         raise DataError(
             "the study has neither faces nor judgements",
-            mend="give stimuli (with pairs and distances, where measured), judgements, or both",
+            hint="give stimuli (with pairs and distances, where measured), judgements, or both",
         )
     for group, (dims, variables) in CONTRACT.items():
         if group in study.children:
@@ -73,7 +73,7 @@ def _check_contents(
             if name not in found:
                 raise DataError(
                     f"no {kind} {name!r}; found {', '.join(map(str, found))}",
-                    mend=f"a /{group} group needs {kind}s {', '.join(wanted)}",
+                    hint=f"a /{group} group needs {kind}s {', '.join(wanted)}",
                     file=f"/{group}",
                 )
     for name in dims:
@@ -81,7 +81,7 @@ def _check_contents(
             again = node.indexes[name][node.indexes[name].duplicated()][0]
             raise DataError(
                 f"{shown(again)} occurs more than once",
-                mend="give every label once",
+                hint="give every label once",
                 file=f"/{group}",
                 column=name,
             )
@@ -89,7 +89,7 @@ def _check_contents(
 
 def _check_pairs(study: xr.DataTree) -> None:
     if "stimuli" not in study.children:
-        raise DataError("pairs without stimuli", mend="add the /stimuli group", file="/pairs")
+        raise DataError("pairs without stimuli", hint="add the /stimuli group", file="/pairs")
     known = np.unique(group_of(study, "stimuli")["stimulus"].values)
     for side in ("stimulus_a", "stimulus_b"):
         _check_labels(group_of(study, "pairs")[side].values, known, "/pairs", side, "/stimuli")
@@ -100,7 +100,7 @@ def _check_pairs(study: xr.DataTree) -> None:
     if not faces.is_unique:
         raise DataError(
             f"{shown(faces[faces.duplicated()][0])} occurs more than once",
-            mend="give every face an id of its own",
+            hint="give every face an id of its own",
             file="/stimuli",
             column="stimulus",
         )
@@ -117,7 +117,7 @@ def _check_pairs(study: xr.DataTree) -> None:
 def _check_machine(study: xr.DataTree) -> None:
     machine = group_of(study, "machine")
     if "pairs" not in study.children:
-        raise DataError("distances without pairs", mend="add the /pairs group", file="/machine")
+        raise DataError("distances without pairs", hint="add the /pairs group", file="/machine")
     _check_labels(
         machine["pair"].values,
         group_of(study, "pairs")["pair"].values,
@@ -133,7 +133,7 @@ def _check_machine(study: xr.DataTree) -> None:
             f"system {machine['system'].values[system]}, pair {machine['pair'].values[pair]}: "
             f"status {shown(status[system, pair])} beside the distance "
             f"{distance[system, pair]:g} ({int(lost.sum()):,} such values)",
-            mend='write "ok" as the status, or make the distance NaN',
+            hint='write "ok" as the status, or make the distance NaN',
             file="/machine",
             column="status",
         )
@@ -143,7 +143,7 @@ def _check_machine(study: xr.DataTree) -> None:
         raise DataError(
             f"system {machine['system'].values[system]}, pair {machine['pair'].values[pair]}: "
             f"{distance[system, pair]} ({int(bad.sum()):,} such values)",
-            mend="distances are finite and not negative; give failures a status instead",
+            hint="distances are finite and not negative; give failures a status instead",
             file="/machine",
             column="distance",
         )
@@ -151,7 +151,7 @@ def _check_machine(study: xr.DataTree) -> None:
 
 def _check_human(study: xr.DataTree) -> None:
     if "questions" not in study.children:
-        raise DataError("no scales", mend="add the /questions group", file="/human")
+        raise DataError("no scales", hint="add the /questions group", file="/human")
     human, questions = group_of(study, "human"), group_of(study, "questions")
     _check_labels(
         human["question"].values, questions["question"].values, "/human", "question", "/questions"
@@ -163,7 +163,7 @@ def _check_human(study: xr.DataTree) -> None:
         row = int(np.argmin(inside))
         raise DataError(
             f"{score[row]} is missing or outside the question's scale",
-            mend="correct the score or the scale",
+            hint="correct the score or the scale",
             file="/human",
             column="score",
             row=row + 1,
@@ -177,7 +177,7 @@ def _check_labels(
     if unknown.any():
         raise DataError(
             f"{shown(values[unknown][0])} is not in {other} ({int(unknown.sum()):,} such labels)",
-            mend=f"add it to {other} or remove it here",
+            hint=f"add it to {other} or remove it here",
             file=group,
             column=column,
         )

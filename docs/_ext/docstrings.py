@@ -33,7 +33,7 @@ def _told(one: inspect.Parameter) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Mend docstrings before numpydoc takes them, signatures after."""
+    """Correct docstrings before numpydoc takes them, signatures after."""
     app.connect("autodoc-process-docstring", plain_stars, priority=100)
     app.connect("autodoc-process-signature", short_defaults, priority=900)
     return {"parallel_read_safe": True}

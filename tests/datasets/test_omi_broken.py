@@ -33,8 +33,8 @@ def failure(path, layout="omi") -> DataError:
         cb.load(layout, path)
     error = caught.value
     assert type(error) is DataError
-    assert error.mend
-    assert error.mend in str(error)
+    assert error.hint
+    assert error.hint in str(error)
     assert "np." not in str(error), "a NumPy repr in a message for people"
     return error
 
@@ -162,7 +162,7 @@ def test_missing_path(tmp_path):
 
 
 def test_unknown_layout(tmp_path):
-    assert "omi-ratings" in failure(tmp_path, "no-such").mend
+    assert "omi-ratings" in failure(tmp_path, "no-such").hint
 
 
 # Embeddings ---------------------------------------------------------------------------------

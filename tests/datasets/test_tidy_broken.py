@@ -55,7 +55,7 @@ def failure(root, **changes) -> DataError:
     with pytest.raises(DataError) as caught:
         load(root, **changes)
     assert type(caught.value) is DataError
-    assert caught.value.mend
+    assert caught.value.hint
     assert "np." not in str(caught.value)
     return caught.value
 

@@ -111,6 +111,6 @@ def test_cells_of_the_design_without_rows_have_a_mend_that_mends():
     fit = cb.fit("y ~ pose + g + (1|g:pose)", rows, draws=100)
     with pytest.raises(DataError, match="'b:3' was fitted") as caught:
         cb.dose(fit, "pose")
-    assert "population='typical'" in caught.value.mend
-    assert "'new'" not in caught.value.mend
+    assert "population='typical'" in caught.value.hint
+    assert "'new'" not in caught.value.hint
     assert cb.dose(fit, "pose", population="typical").sizes["pose"] == 3

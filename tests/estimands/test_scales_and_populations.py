@@ -169,7 +169,7 @@ def test_latent_effects_are_the_links_in_units_of_its_noise(ordinal):
 )
 def test_impossible_scales_name_the_possible(rows, fit_at, family, formula, scale, possible):
     fit = fit_at(formula, rows, {"sigma": [1.0]}, family=family)
-    with pytest.raises(DataError, match=f"Mend: use one of {possible}\\."):
+    with pytest.raises(DataError, match=f"Hint: use one of {possible}\\."):
         cb.effects(fit, "k", scale=scale)
 
 

@@ -23,7 +23,7 @@ def test_each_ends_in_its_error(name, tmp_path):
     with pytest.raises(DataError) as caught:
         act(tmp_path)
     assert re.search(pattern, str(caught.value))
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_there_are_enough():

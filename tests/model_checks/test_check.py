@@ -1,4 +1,4 @@
-"""`check` finds planted faults with the right mend, and passes right models."""
+"""`check` finds planted faults with the right remedy, and passes right models."""
 
 import importlib.util
 from pathlib import Path
@@ -16,7 +16,7 @@ _spec = importlib.util.spec_from_file_location("check_rates", PATH)
 rates = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(rates)
 
-MENDS = {
+HINTS = {
     "heavy tails": "outliers",
     "heavy tails, cells vary": "outliers",
     "skewed": "log(response)",
@@ -45,16 +45,16 @@ def test_verdict_and_mend(case):
         return
     assert found.attrs["verdict"] == ("pass" if expected == {"missing rows"} else "fail"), found
     assert expected & set(bad["check"]), found
-    mends = " ".join(bad.loc[bad["check"].isin(expected), "mend"])
-    assert MENDS[case] in mends
+    hints = " ".join(bad.loc[bad["check"].isin(expected), "hint"])
+    assert HINTS[case] in hints
 
 
 def test_draws_too_few_for_their_diagnostics():
     frame, formula, given = rates.short(np.random.default_rng(0))
     found = cb.check(cb.fit(formula, frame, **given)).set_index("check")
     assert found.loc["bulk ESS", "verdict"] == "fail"
-    assert found.loc["bulk ESS", "mend"].startswith("draws=")
-    assert int(found.loc["bulk ESS", "mend"].removeprefix("draws=")) > 60
+    assert found.loc["bulk ESS", "hint"].startswith("draws=")
+    assert int(found.loc["bulk ESS", "hint"].removeprefix("draws=")) > 60
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_failed_fit_prints_its_mends_in_terminal_and_notebook(small):
     frame = small.assign(y=np.exp(2 * small["y"]))
     found = cb.check(cb.fit("y ~ x", frame))
     assert str(found).startswith("FAIL")
-    assert str(found).count("mend:") == (found["verdict"] == "fail").sum()
+    assert str(found).count("hint:") == (found["verdict"] == "fail").sum()
     assert "FAIL" in found._repr_html_()
     assert type(found[found["verdict"] == "fail"]) is pd.DataFrame
 

@@ -159,7 +159,7 @@ def test_counts_that_are_none(rows, value):
         cb.fit(FORMULA, spoilt, counts="n")
     assert caught.value.column == "n"
     assert caught.value.row == (1 if isinstance(value, str | bool) else 4)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("value", [-0.5, 0.0, np.nan, np.inf])

@@ -72,7 +72,7 @@ def test_infinite_value():
 
 
 def test_unknown_family():
-    assert "gaussian" in refused("y ~ x", FRAME, "poison").mend
+    assert "gaussian" in refused("y ~ x", FRAME, "poison").hint
 
 
 RESPONSES = {

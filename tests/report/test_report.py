@@ -119,7 +119,7 @@ def test_validate_prints_the_study_and_bad_data_end_in_one_line(tmp_path):
     done = runner.invoke(app, ["validate", str(tmp_path)])
     assert done.exit_code == 1
     assert "validation_x.csv" in done.output
-    assert "Mend:" in done.output
+    assert "Hint:" in done.output
     assert "Traceback" not in done.output
 
 

@@ -152,7 +152,7 @@ def analyse_identity(
     if not rows:
         raise DataError(
             "no pair to compare",
-            mend="give pairs that share race, gender and attribute, one member at its reference",
+            hint="give pairs that share race, gender and attribute, one member at its reference",
             file="/pairs",
         )
     race = canonical(pd.concat([one["race"] for one in rows.values()]))
@@ -189,11 +189,11 @@ def _sides(study: xr.DataTree) -> list[tuple[str, str, pd.DataFrame]]:
     if missing:
         raise DataError(
             f"factors {', '.join(factors_of(study))}; no {', '.join(sorted(missing))}",
-            mend="this analysis needs factors seed, race, gender, attribute and level",
+            hint="this analysis needs factors seed, race, gender, attribute and level",
         )
     if "references" not in study.attrs:
         raise DataError(
-            "the study records no reference levels", mend="give references= to make_study"
+            "the study records no reference levels", hint="give references= to make_study"
         )
     sides = []
     if "machine" in study.children:
@@ -210,7 +210,7 @@ def _sides(study: xr.DataTree) -> list[tuple[str, str, pd.DataFrame]]:
     if not sides:
         raise DataError(
             "neither distances nor judgements of pairs",
-            mend=f"give distances, or answers to the question {QUESTION!r} about pairs",
+            hint=f"give distances, or answers to the question {QUESTION!r} about pairs",
         )
     return sides
 
@@ -249,7 +249,7 @@ def _check_groups(rows: pd.DataFrame, name: str) -> None:
         if rows[factor].nunique() < 2:
             raise DataError(
                 f"the pairs of {name} have the one {factor} {rows[factor].iloc[0]}",
-                mend=f"give pairs of two or more: the analysis compares each {factor}",
+                hint=f"give pairs of two or more: the analysis compares each {factor}",
             )
 
 

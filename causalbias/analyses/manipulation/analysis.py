@@ -106,7 +106,7 @@ def analyse_manipulation(
     if missing or "human" not in study.children:
         raise DataError(
             f"factors {', '.join(factors_of(study))}, groups {', '.join(study.children)}",
-            mend="this analysis needs factors seed, attribute, level and human judgements",
+            hint="this analysis needs factors seed, attribute, level and human judgements",
         )
 
     fit_each = partial(
@@ -188,7 +188,7 @@ def _edits(study: xr.DataTree) -> pd.DataFrame:
     if kept.empty:
         raise DataError(
             "no pair joins two levels of one seed and attribute",
-            mend="give genuine pairs of which one member is at the lowest level",
+            hint="give genuine pairs of which one member is at the lowest level",
             file="/pairs",
         )
     return kept

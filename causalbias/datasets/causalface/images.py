@@ -56,7 +56,7 @@ def list_images(root: Path) -> ImageTree:
         or larger than 64 MiB, or a path occurs twice.
     """
     if not root.is_dir():
-        raise DataError("no such directory", mend="check the path", file=str(root))
+        raise DataError("no such directory", hint="check the path", file=str(root))
     folders = _image_root(root)
     archive = root / ARCHIVE
     if folders is not None:
@@ -66,7 +66,7 @@ def list_images(root: Path) -> ImageTree:
     else:
         raise DataError(
             f"neither folders final_picked_* nor {ARCHIVE} there",
-            mend="give the directory the release was fetched into",
+            hint="give the directory the release was fetched into",
             file=str(root),
         )
     listing = pd.DataFrame(rows, columns=["path", "size", "checksum"]).sort_values("path")
@@ -125,7 +125,7 @@ def open_image(root: str | Path, image: str) -> io.BytesIO:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"cannot read {image!r} ({told(error)})", mend="fetch it again", file=str(root)
+            f"cannot read {image!r} ({told(error)})", hint="fetch it again", file=str(root)
         ) from error
     if len(content) > MAX_IMAGE:
         raise _too_large(image, len(content), str(root))
@@ -165,17 +165,17 @@ def _members(path: Path) -> list[tuple[str, int, int]]:
             infos = archive.infolist()
     except UNREADABLE as error:
         raise DataError(
-            f"not a readable archive ({told(error)})", mend="fetch it again", file=path.name
+            f"not a readable archive ({told(error)})", hint="fetch it again", file=path.name
         ) from error
     if len(infos) > MAX_MEMBERS:
         raise DataError(
-            f"{len(infos):,} members", mend="check that it is the release's", file=path.name
+            f"{len(infos):,} members", hint="check that it is the release's", file=path.name
         )
     for info in infos:
         check_path(info.filename, path.name)
         if stat.S_ISLNK(info.external_attr >> 16):
             raise DataError(
-                f"{info.filename!r} is a link", mend="pack the file itself", file=path.name
+                f"{info.filename!r} is a link", hint="pack the file itself", file=path.name
             )
     return [(one.filename, one.file_size, one.CRC) for one in infos if not one.is_dir()]
 
@@ -197,7 +197,7 @@ def check_path(name: str, file: str) -> None:
 def _climbs(name: str, file: str) -> DataError:
     return DataError(
         f"the path {name!r} leads out of the root",
-        mend="do not use this file; fetch the release again from its source",
+        hint="do not use this file; fetch the release again from its source",
         file=file,
     )
 
@@ -205,25 +205,25 @@ def _climbs(name: str, file: str) -> DataError:
 def _too_large(name: str, size: int, file: str) -> DataError:
     return DataError(
         f"{name!r} is {size / 1e6:,.0f} MB; a render is at most {MAX_IMAGE / 1e6:.0f} MB",
-        mend="fetch it again",
+        hint="fetch it again",
         file=file,
     )
 
 
 def _check_files(renders: pd.DataFrame, file: str) -> None:
     if renders.empty:
-        raise DataError("no PNG files", mend="fetch the release again", file=file)
+        raise DataError("no PNG files", hint="fetch the release again", file=file)
     twice = renders["path"].duplicated()
     if twice.any():
         raise DataError(
-            f"{renders['path'][twice].iloc[0]!r} is there twice", mend="keep one", file=file
+            f"{renders['path'][twice].iloc[0]!r} is there twice", hint="keep one", file=file
         )
     empty = renders["size"] == 0
     if empty.any():
         more = f" ({int(empty.sum()) - 1:,} more like it)" if empty.sum() > 1 else ""
         raise DataError(
             f"the image {renders['path'][empty].iloc[0]!r} has 0 bytes{more}",
-            mend="fetch it again, or delete it: a missing render is counted as such",
+            hint="fetch it again, or delete it: a missing render is counted as such",
             file=file,
         )
     large = renders["size"] > MAX_IMAGE

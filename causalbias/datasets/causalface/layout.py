@@ -70,7 +70,7 @@ class Design:
         if attribute in (self.references or {}):
             raise DataError(
                 f"the reference {level:g} of {attribute} is not among its levels",
-                mend=f"choose one of {', '.join(f'{one:g}' for one in levels)}",
+                hint=f"choose one of {', '.join(f'{one:g}' for one in levels)}",
             )
         return min(levels, key=lambda one: abs(one - level))
 
@@ -80,7 +80,7 @@ class Design:
             if name not in self.levels:
                 raise DataError(
                     f"a reference for {name!r}, which has no levels",
-                    mend=f"attributes: {', '.join(self.levels)}",
+                    hint=f"attributes: {', '.join(self.levels)}",
                 )
         return {attribute: self.reference(attribute) for attribute in self.levels}
 
@@ -199,7 +199,7 @@ class _Failures:
     def __init__(self, names: pd.Series, file: str, column: str) -> None:
         self.names, self.file, self.column = names, file, column
 
-    def where(self, bad: pd.Series, problem: str, mend: str) -> None:
+    def where(self, bad: pd.Series, problem: str, hint: str) -> None:
         wrong = bad.to_numpy(dtype=bool)
         if not wrong.any():
             return
@@ -207,7 +207,7 @@ class _Failures:
         more = int(wrong.sum()) - 1
         raise DataError(
             f"{self.names.iloc[row]!r} {problem}" + (f" ({more:,} more like it)" if more else ""),
-            mend=mend,
+            hint=hint,
             file=self.file,
             column=self.column,
             row=row + 1,

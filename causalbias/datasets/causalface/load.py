@@ -91,7 +91,7 @@ def load_causalface(
     Raises
     ------
     DataError
-        Naming file, column, row and mend.
+        Naming file, column, row and a hint.
     """
     root = user_path(root)
     design = Design(races, genders, LEVELS if levels is None else levels, references)
@@ -103,7 +103,7 @@ def load_causalface(
     for name in set(columns or {}) - {*answer_files, "distances"}:
         raise DataError(
             f"a column map for {name!r}, which has no file",
-            mend=f"found {', '.join(answer_files) or 'no annotation files'}; name others in files=",
+            hint=f"found {', '.join(answer_files) or 'no annotation files'}; name others in files=",
         )
     answers, distances, faces = [], [], [renders]
     read: dict[Path, dict[str, str | int]] = {}
@@ -155,7 +155,7 @@ def _truth(path: Path) -> xr.Dataset:
     except Exception as error:  # h5py raises nearly anything on broken files
         raise DataError(
             f"not a readable .nc file ({type(error).__name__})",
-            mend="write the simulated release again, or delete this file",
+            hint="write the simulated release again, or delete this file",
             file=path.name,
         ) from error
 
@@ -179,7 +179,7 @@ def _renders(
 ) -> tuple[pd.DataFrame, list[tuple[str, str, str, int]]]:
     """One render a face, and counts of those not used or missing."""
     if background not in ("kept", "removed"):
-        raise DataError(f"background is {background!r}", mend='use "kept" or "removed"')
+        raise DataError(f"background is {background!r}", hint='use "kept" or "removed"')
     every = parse_names(tree.paths, design, file=tree.file, column="image")
     every["image"] = tree.paths
     removed = every["variant"].str.contains("_rm_bg")
@@ -187,7 +187,7 @@ def _renders(
     if not wanted.any():
         raise DataError(
             f"no render with its background {background}",
-            mend="load the other kind with background=",
+            hint="load the other kind with background=",
             file=tree.file,
         )
     used = every[wanted].assign(corrected=every["variant"].str.contains("_corrected"))
@@ -211,7 +211,7 @@ def _check_single(used: pd.DataFrame, file: str) -> None:
     if twice.any():
         both = used.loc[twice, "image"].iloc[:2].tolist()
         raise DataError(
-            f"{both[0]!r} and {both[1]!r} are the same face", mend="keep one", file=file
+            f"{both[0]!r} and {both[1]!r} are the same face", hint="keep one", file=file
         )
 
 
@@ -224,7 +224,7 @@ def _answer_files(root: Path, files: Mapping[str, str] | None, scales: Scales) -
         if question not in scales:
             raise DataError(
                 f"no scale is known for the question {question!r}",
-                mend=f"give scales={{{question!r}: (low, high)}}",
+                hint=f"give scales={{{question!r}: (low, high)}}",
                 file=path.name,
             )
     return dict(sorted(found.items(), key=lambda item: (item[0] != PAIR_QUESTION, item[0])))
@@ -248,7 +248,7 @@ def _named(
             raise DataError(
                 f"{table[names[0]].iloc[at]!r} beside itself is no comparison "
                 f"({int(itself.sum()):,} such rows)",
-                mend="leave the row out",
+                hint="leave the row out",
                 file=file,
                 column=" + ".join(names),
                 row=int(table["row"].iloc[at]),

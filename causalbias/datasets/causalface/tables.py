@@ -68,7 +68,7 @@ def read_answers(
     Raises
     ------
     DataError
-        Naming file, column, row and mend; an unknown layout shows the header found and the one
+        Naming file, column, row and a hint; an unknown layout shows the header found and the one
         expected.
     """
     header, table = _read_text(path)
@@ -111,7 +111,7 @@ def read_answers(
 def _read_text(path: Path) -> tuple[list[str], pd.DataFrame]:
     """Header, and all cells below it as text; rows of different lengths are an error."""
     if not path.is_file():
-        raise DataError("no such file", mend="check the path", file=str(path))
+        raise DataError("no such file", hint="check the path", file=str(path))
     check_file(path)
     try:
         content = as_utf8(path.read_bytes())
@@ -122,7 +122,7 @@ def _read_text(path: Path) -> tuple[list[str], pd.DataFrame]:
         header, height = next(reader, []), reader.line_num
         first = next(reader, [])
         if not first:
-            raise DataError("no rows below the header", mend="fetch it again", file=path.name)
+            raise DataError("no rows below the header", hint="fetch it again", file=path.name)
         table = pacsv.read_csv(
             pa.BufferReader(content),
             parse_options=pacsv.ParseOptions(delimiter=separator),
@@ -134,13 +134,13 @@ def _read_text(path: Path) -> tuple[list[str], pd.DataFrame]:
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error, OSError) as error:
         raise DataError(
             f"not a readable CSV ({str(error).splitlines()[0][:200]})",
-            mend="fetch it again, or save it as CSV in UTF-8 with rows of one length",
+            hint="fetch it again, or save it as CSV in UTF-8 with rows of one length",
             file=path.name,
         ) from error
     if len(header) > table.shape[1]:
         raise DataError(
             f"the header has {len(header)} cells, the rows {table.shape[1]}",
-            mend="fetch it again: cells are missing",
+            hint="fetch it again: cells are missing",
             file=path.name,
         )
     return header, table
@@ -157,7 +157,7 @@ def _places(
             raise DataError(
                 f"{width} columns: {len(names)} of names and {extra} of annotators and scores, "
                 f"which do not alternate; {_expected(header, question)}",
-                mend="repair the file, or state its layout with columns=",
+                hint="repair the file, or state its layout with columns=",
                 file=file,
             )
         return {name: [at] for at, name in enumerate(names)} | {
@@ -172,7 +172,7 @@ def _places(
             if one not in header:
                 raise DataError(
                     f"the column is not there; {_expected(header, question)}",
-                    mend="correct the column map",
+                    hint="correct the column map",
                     file=file,
                     column=one,
                 )
@@ -180,7 +180,7 @@ def _places(
     if len(places["annotator"]) != len(places["score"]):
         raise DataError(
             f"{len(places['annotator'])} annotator and {len(places['score'])} score columns",
-            mend="map as many of each",
+            hint="map as many of each",
             file=file,
         )
     return places
@@ -206,7 +206,7 @@ def _check_layout(
         if not any(form.fullmatch(first) for form in (FLAT, IN_TREE)):
             raise DataError(
                 f"{first!r} is not the name of a render; {_expected(header, question)}",
-                mend="correct the name, or state the file's layout with columns=",
+                hint="correct the name, or state the file's layout with columns=",
                 file=file,
                 column=name,
                 row=1,
@@ -221,7 +221,7 @@ def _check_scores(
     given = ~np.isnan(score)
     with np.errstate(invalid="ignore"):
         off = given & ((score < low) | (score > high) | (score != np.round(score)))
-    for bad, problem, mend in (
+    for bad, problem, hint in (
         (
             given & (answers["annotator"] == "").to_numpy(),
             "a score without an annotator",
@@ -237,7 +237,7 @@ def _check_scores(
             at = int(bad.argmax())
             raise DataError(
                 f"{score[at]:g}: {problem} ({int(bad.sum()):,} such)",
-                mend=mend,
+                hint=hint,
                 file=file,
                 column=where[at % len(where)],
                 row=int(answers["row"].iloc[at]),
@@ -259,7 +259,7 @@ def _check_asked_once(answers: pd.DataFrame, names: list[str], where: list[str],
         raise DataError(
             f"the annotator has judged {item} already (row {answers['row'].iloc[first]}; "
             f"{int(twice.sum()):,} such)",
-            mend="keep one answer of each annotator",
+            hint="keep one answer of each annotator",
             file=file,
             column=where[at % len(where)],
             row=int(answers["row"].iloc[at]),
@@ -351,7 +351,7 @@ def stimuli_of(
     except DataError as error:
         row = int(row_of[error.row - 1]) if error.row else None
         raise DataError(
-            error.problem, mend=error.mend, file=error.file, column=error.column, row=row
+            error.problem, hint=error.hint, file=error.file, column=error.column, row=row
         ) from None
     person = ["seed", "race", "gender"]
     people = pd.MultiIndex.from_frame(known[person].drop_duplicates())
@@ -364,7 +364,7 @@ def stimuli_of(
         raise DataError(
             f"{distinct[at]!r} names an image that does not exist"
             + (f" ({more:,} more images like it)" if more else ""),
-            mend="add the image, or leave the row out",
+            hint="add the image, or leave the row out",
             file=file,
             column=column,
             row=int(row_of[at]),

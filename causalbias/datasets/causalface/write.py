@@ -63,10 +63,10 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
     if factors_of(study) != FACTORS:
         raise DataError(
             f"the study's factors are {', '.join(factors_of(study))}",
-            mend=f"the release's layout needs {', '.join(FACTORS)}",
+            hint=f"the release's layout needs {', '.join(FACTORS)}",
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise DataError("is there already", mend="give a new directory", file=str(path))
+        raise DataError("is there already", hint="give a new directory", file=str(path))
     stimuli = to_frame(study, "stimuli")
     _check_names(study, stimuli)
     with replacing(path) as scratch:
@@ -76,7 +76,7 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
         if names.duplicated().any():
             raise DataError(
                 f"{names[names.duplicated()].iloc[0]!r} would name a prototype and an age",
-                mend="the layout needs ages other than 0",
+                hint="the layout needs ages other than 0",
             )
         sides = _sides(study, names)
         _write_answers(study, names, sides, scratch)
@@ -96,14 +96,14 @@ def _check_names(study: xr.DataTree, stimuli: pd.DataFrame) -> None:
             for text in set(map(str, part["status"].values.ravel())) if "status" in part else ():
                 if re.match(RUN_BY_SPREADSHEETS, text):
                     raise DataError(
-                        f"a spreadsheet would run {text!r}", mend="rename it", file=group
+                        f"a spreadsheet would run {text!r}", hint="rename it", file=group
                     )
             for name in sorted(set(map(str, part[coordinate].values))):
                 climbs = set("/\\:") & set(name) or name.startswith(".") or not name.isprintable()
                 if climbs or re.match(RUN_BY_SPREADSHEETS, name):
                     raise DataError(
                         f"a file cannot be called {name!r}",
-                        mend="rename it",
+                        hint="rename it",
                         file=group,
                         column=coordinate,
                     )

@@ -68,20 +68,20 @@ def check_grammar(tree: node.Binary) -> None:
             if name in OF_TERMS:
                 raise DataError(
                     f"{name}(...) is no response",
-                    mend="compute it as a column: of two answers, data.assign(y=data.a == 'yes')",
+                    hint="compute it as a column: of two answers, data.assign(y=data.a == 'yes')",
                 )
             _call(tree.left)
         case _:
             raise DataError(
                 "the response is neither a column nor a function of columns",
-                mend="write it as response ~ terms",
+                hint="write it as response ~ terms",
             )
     total = _sum(tree.right, groups=True)
     if total > MAX_TERMS:
         shown = f"{total:,.0f}" if total < 1e15 else f"{total:.3g}"
         raise DataError(
             f"the formula has {shown} terms once multiplied out; at most {MAX_TERMS:,} are read",
-            mend="leave out interactions of so many factors",
+            hint="leave out interactions of so many factors",
         )
 
 
@@ -98,7 +98,7 @@ def _sum(tree: object, *, groups: bool = False) -> float:
         case node.Unary():
             raise DataError(
                 "a minus stands before the first term",
-                mend="only -1 may stand there: it takes the intercept out",
+                hint="only -1 may stand there: it takes the intercept out",
             )
         case node.Literal(value=value) if type(value) is int and value in (0, 1):
             return 1
@@ -110,7 +110,7 @@ def _sum(tree: object, *, groups: bool = False) -> float:
         case node.Binary(operator=operator) if operator.kind == "PIPE":
             raise DataError(
                 "a group term stands inside another term, or without parentheses of its own",
-                mend="add it as a term of its own: ... + (1|group)",
+                hint="add it as a term of its own: ... + (1|group)",
             )
     return _product(tree)
 
@@ -123,7 +123,7 @@ def _product(tree: object) -> float:
         case node.QuotedName(expression=expression):
             if "|" in expression.lexeme:
                 raise DataError(
-                    f"the column {expression.lexeme} has a bar in its name", mend="rename it"
+                    f"the column {expression.lexeme} has a bar in its name", hint="rename it"
                 )
             return 1
         case node.Call():
@@ -141,7 +141,7 @@ def _product(tree: object) -> float:
             return float(_product(tree.left)) ** power
     raise DataError(
         f"{_told(tree)} is no term of a model",
-        mend="join columns and functions of columns by +, *, :, / or **2; a number is only 0 or 1, "
+        hint="join columns and functions of columns by +, *, :, / or **2; a number is only 0 or 1, "
         "for the intercept; arithmetic goes into I(...)",
     )
 
@@ -158,7 +158,7 @@ def _factor(tree: object) -> None:
             return
     raise DataError(
         f"{_told(tree)} is no grouping factor",
-        mend="name columns after the bar, joined by : or / where nested, and write a term for each "
+        hint="name columns after the bar, joined by : or / where nested, and write a term for each "
         "factor: (1|seed) + (1|annotator)",
     )
 
@@ -181,7 +181,7 @@ def _check_size(name: str, keyword: str, given: object) -> None:
     if type(value) is not int or not 0 <= value <= MAX_BASIS:
         told = f"{value:,}" if type(value) is int else "no whole number"
         raise DataError(
-            f"{keyword} of {name}() is {told}", mend=f"give a number from 0 to {MAX_BASIS}"
+            f"{keyword} of {name}() is {told}", hint=f"give a number from 0 to {MAX_BASIS}"
         )
 
 
@@ -196,7 +196,7 @@ def _argument(tree: object) -> bool:
         case node.Literal(value=value):
             if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
                 raise DataError(
-                    f"a number beyond {MAX_NUMBER:g} in the formula", mend="change its unit"
+                    f"a number beyond {MAX_NUMBER:g} in the formula", hint="change its unit"
                 )
             return False
         case node.Grouping():
@@ -211,7 +211,7 @@ def _argument(tree: object) -> bool:
             return left or right
     raise DataError(
         f"{_told(tree)} is no argument of a function",
-        mend="give columns, numbers, and arithmetic or comparisons of them",
+        hint="give columns, numbers, and arithmetic or comparisons of them",
     )
 
 
@@ -222,7 +222,7 @@ def _check_power(power: object, *, of_column: bool) -> None:
     if not (of_column and known):
         raise DataError(
             "a power in the formula is not of a column by a number",
-            mend=f"write it as I(column**2), with an exponent of at most {MAX_POWER}",
+            hint=f"write it as I(column**2), with an exponent of at most {MAX_POWER}",
         )
 
 

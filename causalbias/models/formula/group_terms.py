@@ -60,12 +60,12 @@ def group_parts(formula: str) -> list[GroupPart]:
             bars.setdefault(opened[-1], at)
         elif char == ")":
             if not opened:
-                raise DataError(f"unmatched ) in {formula!r}", mend="close what was opened")
+                raise DataError(f"unmatched ) in {formula!r}", hint="close what was opened")
             start = opened.pop()
             if start in bars:
                 parts.append(_part(formula, start, bars[start], at + 1))
     if opened:
-        raise DataError(f"unmatched ( in {formula!r}", mend="close it")
+        raise DataError(f"unmatched ( in {formula!r}", hint="close it")
     return parts
 
 
@@ -79,7 +79,7 @@ def _part(formula: str, start: int, bar: int, end: int) -> GroupPart:
         if len(members) < 2 or not all(one.isidentifier() for one in members):
             raise DataError(
                 f"cannot read the factor {factor!r}",
-                mend="name two or more columns: (1|mm(seed_a, seed_b))",
+                hint="name two or more columns: (1|mm(seed_a, seed_b))",
             )
         factor = f"mm({', '.join(members)})"
     return GroupPart(start, end, formula[start + 1 : bar].strip(), factor, not double, members)
@@ -108,7 +108,7 @@ def bambi_formula(formula: str) -> str:
     """
     if has_members(formula):
         raise DataError(
-            "NUTS has no multi-membership terms", mend="leave method to 'auto', or drop mm()"
+            "NUTS has no multi-membership terms", hint="leave method to 'auto', or drop mm()"
         )
     return readable_formula(formula)
 

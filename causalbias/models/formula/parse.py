@@ -99,18 +99,18 @@ def formula_columns(formula: str) -> tuple[str, list[str]]:
     terms: list[str] = []
     _walk(tree.left, response)
     if not response:
-        raise DataError(f"no response in {formula!r}", mend="write it as response ~ terms")
+        raise DataError(f"no response in {formula!r}", hint="write it as response ~ terms")
     try:
         _walk(tree.right, terms)
         check_grammar(tree)
     except RecursionError:
-        raise DataError("the formula is too long", mend="write it with fewer terms") from None
+        raise DataError("the formula is too long", hint="write it with fewer terms") from None
     except DataError as error:
-        raise DataError(f"cannot read {formula!r}: {error.problem}", mend=error.mend) from error
+        raise DataError(f"cannot read {formula!r}: {error.problem}", hint=error.hint) from error
     if response[0] in terms:
         raise DataError(
             f"{formula!r} has its response among its terms",
-            mend="leave it out there",
+            hint="leave it out there",
             column=response[0],
         )
     return response[0], list(dict.fromkeys(response + terms))
@@ -145,7 +145,7 @@ def proportion(formula: str) -> tuple[str, str | float]:
             return successes.lexeme, known
     raise DataError(
         f"the response of {formula!r} is not successes out of trials",
-        mend="write it as p(successes, trials) ~ terms",
+        hint="write it as p(successes, trials) ~ terms",
     )
 
 
@@ -197,7 +197,7 @@ def building(formula: str, used: pd.DataFrame) -> Iterator[None]:
             raise one_level(formula, used) from error
         raise DataError(
             f"no model from {formula!r} ({error})",
-            mend="correct the formula, the link or the priors",
+            hint="correct the formula, the link or the priors",
         ) from error
 
 
@@ -206,10 +206,10 @@ def _parse(formula: str) -> node.Binary:
     if len(formula) > MAX_LENGTH:
         raise DataError(
             f"the formula has {len(formula):,} characters; at most {MAX_LENGTH:,} are read",
-            mend="write it with fewer terms",
+            hint="write it with fewer terms",
         )
     if "{" in formula:
-        raise DataError("braces in a formula run code", mend="use I(...) for arithmetic on columns")
+        raise DataError("braces in a formula run code", hint="use I(...) for arithmetic on columns")
     try:
         parser = Parser(Scanner(readable_formula(formula)).scan(add_intercept=False))
         tree = parser.parse()
@@ -218,10 +218,10 @@ def _parse(formula: str) -> node.Binary:
     except (ScanError, ParseError, ValueError, IndexError, AttributeError, RecursionError) as error:
         raise DataError(
             f"cannot read the formula {formula!r} ({error})",
-            mend="write it as response ~ terms + (1|group)",
+            hint="write it as response ~ terms + (1|group)",
         ) from error
     if not (isinstance(tree, node.Binary) and tree.operator.kind == "TILDE"):
-        raise DataError(f"no response in {formula!r}", mend="write it as response ~ terms")
+        raise DataError(f"no response in {formula!r}", hint="write it as response ~ terms")
     return tree
 
 
@@ -241,7 +241,7 @@ def _walk(tree: object, columns: list[str]) -> None:
             if name not in FUNCTIONS:
                 raise DataError(
                     f"the formula calls {name!r}",
-                    mend=f"compute it as a column, or use one of {', '.join(sorted(FUNCTIONS))}",
+                    hint=f"compute it as a column, or use one of {', '.join(sorted(FUNCTIONS))}",
                 )
             for argument in tree.args:
                 _walk(argument, columns)
@@ -274,14 +274,14 @@ def check_condition(condition: str) -> list[str]:
     except (SyntaxError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
         raise DataError(
             f"cannot read the subset {condition!r} ({error})",
-            mend="write it as column == 'value' and other > 0",
+            hint="write it as column == 'value' and other > 0",
         ) from None
     nodes = list(ast.walk(tree))
     for one in nodes:
         if not isinstance(one, _CONDITION_NODES):
             raise DataError(
                 f"the subset {condition!r} uses {type(one).__name__}",
-                mend="compare columns with constants, joined by and, or, not",
+                hint="compare columns with constants, joined by and, or, not",
             )
     return list(dict.fromkeys(one.id for one in nodes if isinstance(one, ast.Name)))
 
@@ -293,6 +293,6 @@ def one_level(term: str, used: pd.DataFrame) -> DataError:
     told = " and ".join(map(repr, names)) or "a factor"
     return DataError(
         f"{told} has one level only in these rows, so that it has no effect to estimate",
-        mend="leave it out of the formula, or keep rows of other levels too",
+        hint="leave it out of the formula, or keep rows of other levels too",
         column=names[0] if names else None,
     )

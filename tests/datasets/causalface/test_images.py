@@ -61,7 +61,7 @@ def test_a_bad_image_name_ends_in_one_error(root, name):
 def test_an_empty_image_ends_in_one_error(root):
     image = _first_image(root)
     image.write_bytes(b"")
-    with pytest.raises(cb.DataError, match=f"{image.name}' has 0 bytes.*Mend: .*delete it"):
+    with pytest.raises(cb.DataError, match=f"{image.name}' has 0 bytes.*Hint: .*delete it"):
         load_release(root)
 
 

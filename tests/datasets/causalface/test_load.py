@@ -289,7 +289,7 @@ def test_a_broken_table_ends_in_one_error(root, what):
     edit_cells(root / file, edit)
     with pytest.raises(cb.DataError, match=message) as caught:
         load_release(root)
-    assert "Mend: " in str(caught.value)
+    assert "Hint: " in str(caught.value)
     assert caught.value.__cause__ is None or not isinstance(caught.value.__cause__, cb.DataError)
 
 
