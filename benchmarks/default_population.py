@@ -43,7 +43,7 @@ def main() -> None:
     held: dict[str, list[bool]] = {"default": [], "these": []}
     for study in range(asked.studies):
         frame = experiment(asked.seeds, np.random.default_rng([7, study]))
-        fit = cb.fit(FORMULA, frame, draws=500, seed=study)
+        fit = cb.fit(FORMULA, frame, draws=500, random_seed=study)
         for name, found in held.items():
             whose = None if name == "default" else name
             effect = cb.effects(fit, "race", reference="white", population=whose)

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import beta, norm
 
 import causalbias as cb
-from causalbias.error_rates.intervals import pigeonhole
+from causalbias.rates.intervals import pigeonhole
 
 PROB = 0.9
 GROUPS = {"low": 0.003, "middle": 0.02, "high": 0.1}
@@ -62,7 +62,7 @@ def pairs(
 
 def intervals(frame: pd.DataFrame, rng: int) -> pd.DataFrame:
     """Rates with all three intervals."""
-    rates = cb.error_rates(frame, "group", threshold=THRESHOLD, seed=rng)
+    rates = cb.error_rates(frame, "group", threshold=THRESHOLD, random_seed=rng)
     table = cb.summarise(rates, prob=PROB)
     table["truth"] = table["group"].map(GROUPS)
     tails = np.array([(1 - PROB) / 2, (1 + PROB) / 2])
@@ -71,7 +71,7 @@ def intervals(frame: pd.DataFrame, rng: int) -> pd.DataFrame:
         own = frame[(frame["group"] == row.group) & (frame["same_identity"] == same)]
         wrong = (own["distance"] < THRESHOLD).to_numpy() != same
         boot = pigeonhole(
-            own["seed_a"].to_numpy(), own["seed_b"].to_numpy(), wrong, draws=200, seed=rng
+            own["seed_a"].to_numpy(), own["seed_b"].to_numpy(), wrong, draws=200, random_seed=rng
         )
         table.loc[row.Index, ["boot_lower", "boot_upper"]] = np.quantile(boot, tails)
         n, k = len(own), wrong.sum()

@@ -105,7 +105,9 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, object]:
     seconds, cpu = [], []
     for _ in range(2):
         began, began_cpu = perf_counter(), process_time()
-        found = sample_collapsed(problem, prior, draws=draws, seed=1, keep=["seed", "prototype"])
+        found = sample_collapsed(
+            problem, prior, draws=draws, random_seed=1, keep=["seed", "prototype"]
+        )
         seconds.append(perf_counter() - began)
         cpu.append(process_time() - began_cpu)
     began = perf_counter()

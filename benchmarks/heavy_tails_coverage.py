@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import betaincinv, chdtri
 
-from causalbias.error_rates.dependence import both_match, seed_correlation
-from causalbias.error_rates.intervals import Shares, quantiles, shares_of
+from causalbias.rates.dependence import both_match, seed_correlation
+from causalbias.rates.intervals import Shares, quantiles, shares_of
 
 PROB = 0.9
 TAILS = np.array([(1 - PROB) / 2, (1 + PROB) / 2])

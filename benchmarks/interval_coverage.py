@@ -38,7 +38,7 @@ POPULATIONS = {"these": "these seeds", "typical": "new seeds"}
 def one_study(seeds: int, rng: int, ordinal: bool) -> pd.DataFrame:
     """Estimates, intervals and true values of one simulated study."""
     study = cb.simulate(
-        seeds, rng=rng, systems=(SYSTEM,), people=PEOPLE, levels=LEVELS, impostors=8
+        seeds, random_seed=rng, systems=(SYSTEM,), people=PEOPLE, levels=LEVELS, impostors=8
     )
     truth = study["truth"].to_dataset()
     rows = [*genuine(study, truth), *impostor(study, truth), *answers(study, truth)]

@@ -40,7 +40,7 @@ def main() -> None:
         ("nuts", {"draws": args.draws, "tune": args.draws, "chains": 2}),
     ):
         load, began, began_cpu = os.getloadavg()[0], perf_counter(), process_time()
-        fit = cb.fit(formula, frame, family=args.family, method=method, seed=1, **options)
+        fit = cb.fit(formula, frame, family=args.family, method=method, random_seed=1, **options)
         print(
             f"{method}: {len(frame):,} rows, wall {perf_counter() - began:.0f} s, CPU "
             f"{process_time() - began_cpu:.0f} s, load before {load:.1f}\n  {fit.attrs['engine']}\n"

@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from causalbias.draws.hypotheses import equivalence, hypotheses
     from causalbias.draws.summaries import per_unit, rank_probabilities, summarise
     from causalbias.draws.tables import table
-    from causalbias.error_rates.all_pairs import all_pairs_rates
-    from causalbias.error_rates.det import det, equal_error_rate
-    from causalbias.error_rates.differentials import fairness_indices, rate_ratios
-    from causalbias.error_rates.histograms import score_histograms
-    from causalbias.error_rates.rates import error_rates, group_pair_rates
-    from causalbias.error_rates.thresholds import threshold_at
     from causalbias.estimands.comparing import compare
     from causalbias.estimands.contrasts import counterfactual, effects, interaction, predictions
     from causalbias.estimands.dose import dose
@@ -48,6 +42,12 @@ if TYPE_CHECKING:
     from causalbias.models.rerun import rerun
     from causalbias.models.result import Fit, failures
     from causalbias.models.summary import summary
+    from causalbias.rates.all_pairs import all_pairs_rates
+    from causalbias.rates.det import det, equal_error_rate
+    from causalbias.rates.differentials import fairness_indices, rate_ratios
+    from causalbias.rates.error_rates import error_rates, group_pair_rates
+    from causalbias.rates.histograms import score_histograms
+    from causalbias.rates.thresholds import threshold_at
     from causalbias.recognition.alignment import align_face
     from causalbias.recognition.all_pairs import all_pairs
     from causalbias.recognition.choose import embedder
@@ -166,29 +166,29 @@ _HOMES = {
     "System": "causalbias.simulation.parameters",
     "align_face": "causalbias.recognition.alignment",
     "all_pairs": "causalbias.recognition.all_pairs",
-    "all_pairs_rates": "causalbias.error_rates.all_pairs",
+    "all_pairs_rates": "causalbias.rates.all_pairs",
     "check": "causalbias.model_checks.check",
     "compare": "causalbias.estimands.comparing",
     "conditional_bias": "causalbias.joint_model.model",
     "consensus": "causalbias.agreement.consensus",
     "counterfactual": "causalbias.estimands.contrasts",
     "demo_study": "causalbias.datasets.demo",
-    "det": "causalbias.error_rates.det",
+    "det": "causalbias.rates.det",
     "dose": "causalbias.estimands.dose",
     "effects": "causalbias.estimands.contrasts",
     "eigenfaces": "causalbias.recognition.classical",
     "embed": "causalbias.recognition.embedding",
     "embedder": "causalbias.recognition.choose",
     "enrolment": "causalbias.recognition.distances",
-    "equal_error_rate": "causalbias.error_rates.det",
+    "equal_error_rate": "causalbias.rates.det",
     "equivalence": "causalbias.draws.hypotheses",
     "error_consistency": "causalbias.agreement.consistency",
-    "error_rates": "causalbias.error_rates.rates",
+    "error_rates": "causalbias.rates.error_rates",
     "failures": "causalbias.models.result",
-    "fairness_indices": "causalbias.error_rates.differentials",
+    "fairness_indices": "causalbias.rates.differentials",
     "fit": "causalbias.models.fit",
     "graded_response": "causalbias.agreement.graded",
-    "group_pair_rates": "causalbias.error_rates.rates",
+    "group_pair_rates": "causalbias.rates.error_rates",
     "hcic": "causalbias.agreement.consensus",
     "heterogeneity": "causalbias.estimands.heterogeneity",
     "hypotheses": "causalbias.draws.hypotheses",
@@ -208,12 +208,12 @@ _HOMES = {
     "prior_predictive": "causalbias.estimands.prior_predictive",
     "prior_sensitivity": "causalbias.model_checks.prior_sensitivity",
     "rank_probabilities": "causalbias.draws.summaries",
-    "rate_ratios": "causalbias.error_rates.differentials",
+    "rate_ratios": "causalbias.rates.differentials",
     "reliability": "causalbias.agreement.reliability",
     "retest": "causalbias.agreement.reliability",
     "rerun": "causalbias.models.rerun",
     "save": "causalbias.io.storage",
-    "score_histograms": "causalbias.error_rates.histograms",
+    "score_histograms": "causalbias.rates.histograms",
     "sensitivity": "causalbias.model_checks.sensitivity",
     "separation": "causalbias.estimands.separation",
     "simulate": "causalbias.simulation.simulate",
@@ -223,7 +223,7 @@ _HOMES = {
     "table": "causalbias.draws.tables",
     "text_embeddings": "causalbias.recognition.torch_file",
     "text_scores": "causalbias.recognition.texts",
-    "threshold_at": "causalbias.error_rates.thresholds",
+    "threshold_at": "causalbias.rates.thresholds",
     "to_frame": "causalbias.study.frames",
     "to_release": "causalbias.datasets.causalface.write",
     "validate": "causalbias.study.validate",

@@ -32,7 +32,7 @@ import causalbias as cb
 
 root = Path(os.environ.get("CAUSALBIAS_CAUSALFACE", ""))
 if not (root.is_dir() and "CAUSALBIAS_CAUSALFACE" in os.environ):
-    simulated = cb.simulate(seeds=20, impostors=24, missing_renders=0.05, rng=7)
+    simulated = cb.simulate(seeds=20, impostors=24, missing_renders=0.05, random_seed=7)
     root = cb.to_release(simulated, Path(tempfile.mkdtemp()) / "release", archive=True)
 
 study = cb.load("causalface", root)

@@ -33,7 +33,7 @@ import causalbias as cb
 
 study = cb.simulate(
     seeds=20,
-    rng=3,
+    random_seed=3,
     levels={"pose": [-3, -1, 0, 1, 3]},
     impostors=12,
     people=cb.People(annotators=60, judgements=3, sd_pair=0.0, sd_face=0.0, questions=()),

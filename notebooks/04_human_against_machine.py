@@ -60,7 +60,12 @@ people = cb.People(
     biases=(cb.Bias("black impostors alike", 1.1, race="black", same_identity=False),),
 )
 study = cb.simulate(
-    seeds=30, rng=1, systems=[network], people=people, levels={"pose": [-3, 0, 3]}, impostors=12
+    seeds=30,
+    random_seed=1,
+    systems=[network],
+    people=people,
+    levels={"pose": [-3, 0, 3]},
+    impostors=12,
 )
 study
 
@@ -346,7 +351,7 @@ own_group[["race", "annotator_race", "estimate", "lower", "upper"]].round(2)
 # %%
 moved = cb.simulate(
     seeds=8,
-    rng=3,
+    random_seed=3,
     impostors=2,
     levels={name: [-3, -1.5, 0, 1.5, 3] for name in ("age", "lighting", "pose", "smiling")},
     references={"age": 0},

@@ -52,7 +52,7 @@ people = cb.People(
 )
 study = cb.simulate(
     seeds=60,
-    rng=5,
+    random_seed=5,
     systems=(system("even"), system("uneven", closer, harder)),
     levels={"pose": [-3, -2, -1, 0, 1, 2, 3]},
     impostors=24,

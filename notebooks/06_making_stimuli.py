@@ -283,7 +283,7 @@ power = cb.design.power(
     rope=(-little, little),
     simulations=25,
     draws=400,
-    seed=6,
+    random_seed=6,
 )
 assert power["width"].is_monotonic_decreasing
 assert power["decided"].iloc[-1] > power["decided"].iloc[0]

@@ -21,7 +21,7 @@ def main() -> None:
     settings = tomllib.loads((HERE / "settings.toml").read_text())
     study = study_of(settings["simulated"], settings["seed"])
     result = analyse_identity(
-        study, prob=settings["prob"], draws=settings["draws"], seed=settings["seed"]
+        study, prob=settings["prob"], draws=settings["draws"], random_seed=settings["seed"]
     )
     truth = tables_of(result)["truth"]
     side = truth["fit"].str.rsplit(", ", n=1)

@@ -23,7 +23,9 @@ def manipulation(settings: dict[str, Any], folder: Path, data: Path) -> Results:
     """How far each push moves people and dlib's network."""
     study = cb.load("omi", data / "omi")
     prob = settings["prob"]
-    result = analyse_manipulation(study, prob=prob, draws=settings["draws"], seed=settings["seed"])
+    result = analyse_manipulation(
+        study, prob=prob, draws=settings["draws"], random_seed=settings["seed"]
+    )
     found = Results(failures=[f for one in result.fits.values() for f in cb.failures(one)])
     _sizes(found, study)
     _pushes(found, folder, result)

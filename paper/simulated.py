@@ -17,7 +17,7 @@ def simulated(settings: dict[str, Any], folder: Path, _: Path | None) -> Results
     """Effects of race beside the truth; error rates; people against the first network."""
     study = study_of(settings["simulated"], settings["seed"])
     result = analyse_identity(
-        study, prob=settings["prob"], draws=settings["draws"], seed=settings["seed"]
+        study, prob=settings["prob"], draws=settings["draws"], random_seed=settings["seed"]
     )
     found = Results(failures=[f for one in result.fits.values() for f in cb.failures(one)])
     size(found, study)
@@ -40,7 +40,7 @@ def study_of(settings: dict[str, Any], seed: int) -> cb.Study:
     people = cb.People(biases=tuple(cb.Bias(**bias) for bias in settings["people"]), questions=())
     return cb.simulate(
         settings["seeds"],
-        rng=seed,
+        random_seed=seed,
         systems=systems,
         people=people,
         levels=settings["levels"],
@@ -122,7 +122,7 @@ def effects(found: Results, folder: Path, result: Identity) -> None:
 def rates(found: Results, folder: Path, study: cb.Study, settings: dict[str, Any]) -> None:
     """Error rates by group where all impostor pairs together have the target rate."""
     one = settings["simulated"]
-    got = cb.error_rates(study, ["race", "gender"], fmr=one["target"], seed=settings["seed"])
+    got = cb.error_rates(study, ["race", "gender"], fmr=one["target"], random_seed=settings["seed"])
     table = cb.summarise(got, prob=settings["prob"])
     false = table[table["rate_of"] == "FMR"]
     found.table(

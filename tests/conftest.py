@@ -148,7 +148,7 @@ def slopes_fit(slopes_frame):
     """The exact engine's fit of `slopes_frame`."""
     import causalbias as cb
 
-    return cb.fit("y ~ x*kind + (x|g)", slopes_frame, method="collapsed", seed=2)
+    return cb.fit("y ~ x*kind + (x|g)", slopes_frame, method="collapsed", random_seed=2)
 
 
 FAMILIES = {
@@ -202,7 +202,7 @@ def family_fit(family_frame):
     def fit(family):
         if family not in made:
             made[family] = cb.fit(
-                FAMILIES[family], family_frame, family=family, draws=600, tune=500, seed=3
+                FAMILIES[family], family_frame, family=family, draws=600, tune=500, random_seed=3
             )
         return made[family]
 

@@ -175,7 +175,7 @@ def test_what_is_a_whole_number_is_one(name, bad, method):
     with pytest.raises(DataError, match=f"{name} is .*whole number"):
         cb.fit("y ~ x", FRAME, method=method, **{"draws": 50, name: bad})
     with pytest.raises(DataError, match=r"seed is .*whole number"):
-        cb.prior_predictive("y ~ x", FRAME, seed=bad)
+        cb.prior_predictive("y ~ x", FRAME, random_seed=bad)
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -18,7 +18,11 @@ FAMILIES = ("gaussian", "cumulative", "bernoulli", "binomial")
 @pytest.fixture(scope="module")
 def study():
     return cb.simulate(
-        seeds=6, levels={"pose": [-3, 0, 3]}, impostors=4, people=cb.People(annotators=40), rng=1
+        seeds=6,
+        levels={"pose": [-3, 0, 3]},
+        impostors=4,
+        people=cb.People(annotators=40),
+        random_seed=1,
     )
 
 
@@ -54,7 +58,7 @@ def pairs(study, change):
         groups={"seed": "seed"},
         subset="same_identity",
         draws=20,
-        warmup=20,
+        tune=20,
         chains=1,
     )
 

@@ -45,9 +45,9 @@ def joint(replicate: int) -> list[Record]:
         "race + pose",
         groups={"seed": "seed"},
         draws=500,
-        warmup=300,
+        tune=300,
         chains=2,
-        seed=replicate,
+        random_seed=replicate,
     )
     of = {"seed": of_seed, "pair": of_pair}
 
@@ -100,7 +100,7 @@ def perceived(replicate: int) -> list[Record]:
         return xr.DataArray(drawn, dims=(*SAMPLE, "what"), coords={"what": np.arange(what)})
 
     found = cb.per_perceived(
-        draws_of(outcome, 0.03), draws_of(change, 4.0), "what", draws=250, seed=replicate
+        draws_of(outcome, 0.03), draws_of(change, 4.0), "what", draws=250, random_seed=replicate
     )
     return [
         *of_draws("per_perceived: slope", found, lambda _: slope, "slope"),
@@ -116,7 +116,7 @@ def pilot(replicate: int) -> list[Record]:
     latent = rng.normal(size=(150, 12))
     names = ["age", "smiling", "weight"]
     seen = pd.DataFrame(50 + latent @ weight.T + rng.normal(0, 8, (150, 3)), columns=names)
-    directions = cb.stimuli.fit_directions(latent, seen, rng=replicate, draws=400)
+    directions = cb.stimuli.fit_directions(latent, seen, random_seed=replicate, draws=400)
     step = directions["direction"].to_numpy()
     own = (step * directions["weight"].to_numpy()).sum(axis=1)
     moved = step @ weight.T / own[:, None]
@@ -131,7 +131,7 @@ def pilot(replicate: int) -> list[Record]:
     # the first and last level are where the pilot ends
     return found + of_table(
         "stimuli.equal_steps",
-        lambda prob: cb.stimuli.equal_steps(at, score, 5, prob=prob, rng=replicate).rename(
+        lambda prob: cb.stimuli.equal_steps(at, score, 5, prob=prob, random_seed=replicate).rename(
             columns={"displacement": "estimate"}
         ),
         lambda row: (
@@ -164,7 +164,7 @@ def release(replicate: int) -> list[Record]:
     """A simulated release: failed renders, failures to enrol, dropouts and missing answers."""
     study = cb.simulate(
         16,
-        rng=replicate,
+        random_seed=replicate,
         systems=(SYSTEM,),
         people=PEOPLE,
         levels=LEVELS,
@@ -185,7 +185,7 @@ def distances(study: cb.Study, truth: xr.Dataset, seed: int) -> list[Record]:
         frame = pairs_of(study, "machine", same_identity=same)
         frame = frame[frame["distance"].notna()]
         slopes = "race*turn + older" if same else "turn + older"
-        fit = cb.fit(f"distance ~ race*gender + {slopes} + {groups}", frame, seed=seed)
+        fit = cb.fit(f"distance ~ race*gender + {slopes} + {groups}", frame, random_seed=seed)
         cube = truth["distance"].sel(population="new seeds", same_identity=same, system="net")
         true = contrasts(cube, frame, "race", "white")
         kind = "genuine" if same else "impostor, mm()"
@@ -204,7 +204,7 @@ def answers(study: cb.Study, truth: xr.Dataset, seed: int) -> list[Record]:
         "score ~ race*gender + step + (1|mm(seed_a, seed_b)) + (1|mm(face_a, face_b)) + (1|pair)"
         " + (1|annotator)",
         frame,
-        seed=seed,
+        random_seed=seed,
     )
     true = contrasts(truth["score"].sel(same_identity=False), frame, "race", "white")
     return of_draws(

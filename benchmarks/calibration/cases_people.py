@@ -30,7 +30,7 @@ def people(replicate: int) -> list[Record]:
     mean = expit(latent[:, None] - CUTS).sum(axis=1)
     found = of_table(
         "reliability: {measure}",
-        lambda prob: cb.reliability(alike, prob=prob, resamples=600, seed=replicate),
+        lambda prob: cb.reliability(alike, prob=prob, resamples=600, random_seed=replicate),
         lambda row: true[row["measure"]],
     )
     found += of_table(
@@ -118,7 +118,7 @@ def consistency(rng: np.random.Generator, seed: int) -> list[Record]:
     return of_table(
         "error_consistency",
         lambda prob: cb.error_consistency(
-            frame, "a", "b", clusters="seed", prob=prob, seed=seed
+            frame, "a", "b", clusters="seed", prob=prob, random_seed=seed
         ).rename(columns={"kappa": "estimate"}),
         lambda _: (observed - expected) / (1 - expected),
     )

@@ -45,7 +45,7 @@ def rates(replicate: int) -> list[Record]:
 
     found = of_draws(
         "error_rates: {rate_of}",
-        cb.error_rates(frame, "group", threshold=AT, seed=replicate),
+        cb.error_rates(frame, "group", threshold=AT, random_seed=replicate),
         lambda row: {"FMR": fmr, "FNMR": fnmr}[row["rate_of"]](row["group"]),
     )
     failed = rng.uniform(size=len(frame)) < FAILED
@@ -54,14 +54,14 @@ def rates(replicate: int) -> list[Record]:
     )
     found += of_draws(
         "error_rates: {rate_of}",
-        cb.error_rates(fails, "group", threshold=AT, generalised=True, seed=replicate),
+        cb.error_rates(fails, "group", threshold=AT, generalised=True, random_seed=replicate),
         lambda row: (
             (1 - FAILED) * fmr(row["group"])
             if row["rate_of"] == "GFMR"
             else FAILED + (1 - FAILED) * fnmr(row["group"])
         ),
     )
-    at_target = cb.error_rates(frame, "group", fmr=0.05, seed=replicate)
+    at_target = cb.error_rates(frame, "group", fmr=0.05, random_seed=replicate)
     found += of_draws(
         "error_rates: {rate_of} at the threshold of a target",
         at_target,
@@ -70,22 +70,24 @@ def rates(replicate: int) -> list[Record]:
     pooled = optimize.brentq(lambda at: np.mean([fmr(g, at) for g in true]) - 0.05, 0, 9)
     found += of_draws(
         "threshold_at: pooled",
-        cb.threshold_at(frame, 0.05, by="group", seed=replicate),
+        cb.threshold_at(frame, 0.05, by="group", random_seed=replicate),
         lambda _: pooled,
     )
     found += of_draws(
         "threshold_at: per group",
-        cb.threshold_at(frame, 0.05, by="group", per_group=True, cohort="same", seed=replicate),
+        cb.threshold_at(
+            frame, 0.05, by="group", per_group=True, cohort="same", random_seed=replicate
+        ),
         lambda row: 5 - z[row["group"]] + norm.ppf(0.05),
     )
     found += of_draws(
         "det",
-        cb.det(frame, "group", fmr=[0.02, 0.1], seed=replicate),
+        cb.det(frame, "group", fmr=[0.02, 0.1], random_seed=replicate),
         lambda row: norm.sf(norm.ppf(row["fmr"]) - 2 * z[row["group"]]),
     )
     found += of_draws(
         "equal_error_rate",
-        cb.equal_error_rate(frame, "group", seed=replicate),
+        cb.equal_error_rate(frame, "group", random_seed=replicate),
         lambda row: true[row["group"]],
     )
     return found + ratios(frame, true, replicate) + cross(effect, rng, replicate)
@@ -94,7 +96,7 @@ def rates(replicate: int) -> list[Record]:
 def ratios(frame: pd.DataFrame, true: dict[str, float], seed: int) -> list[Record]:
     """Ratios and indices; with equal rates the indices are at the end of what they can be."""
     values = np.array(list(true.values()))
-    found, own = [], cb.error_rates(frame, "group", threshold=AT, seed=seed)
+    found, own = [], cb.error_rates(frame, "group", threshold=AT, random_seed=seed)
     for to, base in (("geometric mean", np.exp(np.log(values).mean())), ("best", values.min())):
         found += of_draws(
             f"rate_ratios: to {to}",
@@ -137,7 +139,7 @@ def cross(effect: float, rng: np.random.Generator, seed: int) -> list[Record]:
     )
     return of_draws(
         "group_pair_rates",
-        cb.group_pair_rates(frame, "group", threshold=AT, seed=seed),
+        cb.group_pair_rates(frame, "group", threshold=AT, random_seed=seed),
         # the cube holds both ways round
         lambda row: rate[row["group"], row["other"]] if row["group"] <= row["other"] else np.nan,
     )

@@ -40,7 +40,7 @@ def fit_gaussian(world: World, setting: Setting, rng: np.random.Generator, seed:
     eta = world.fixed(world.rows) + world.groups(world.rows)
     frame = world.rows.assign(distance=eta + world.sigma * rng.standard_normal(len(eta)))
     priors = PRIORS | {"sigma": SIGMA} if setting.bias is None else None
-    return cb.fit(FORMULA.format(y="distance"), frame, priors=priors, seed=seed, **DRAWS)
+    return cb.fit(FORMULA.format(y="distance"), frame, priors=priors, random_seed=seed, **DRAWS)
 
 
 def identity(eta: np.ndarray) -> np.ndarray:
@@ -293,7 +293,7 @@ def ordinal(replicate: int) -> list[Record]:
         family="cumulative",
         link=link,
         priors=priors if setting.bias is None else None,
-        seed=replicate,
+        random_seed=replicate,
         method="laplace",
         **DRAWS,
     )
@@ -376,7 +376,7 @@ def binary(replicate: int) -> list[Record]:
         frame,
         family="bernoulli" if trials is None else "binomial",
         priors=PRIORS if setting.bias is None else None,
-        seed=replicate,
+        random_seed=replicate,
         method="laplace",
         **DRAWS,
     )

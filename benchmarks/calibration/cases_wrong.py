@@ -83,7 +83,7 @@ def wrong(replicate: int) -> list[Record]:
     mean = world.fixed(world.rows) + world.groups(world.rows)
     frame = world.rows.assign(distance=CASES[name](world.rows, mean, rng))
     frame = frame[frame["distance"].notna()]
-    fit = cb.fit(FORMULA.format(y="distance"), frame, seed=replicate, **DRAWS)
+    fit = cb.fit(FORMULA.format(y="distance"), frame, random_seed=replicate, **DRAWS)
     found = [*estimates(fit, world), noticed("check", sees_misfit(fit))]
     if name == "leaking manipulation":
         found.append(noticed("checks.leaks", sees_leak(replicate)))

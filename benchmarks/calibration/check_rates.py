@@ -182,7 +182,7 @@ SLOW_CASES = {"chains too short": (short, {"R-hat", "bulk ESS", "tail ESS"})}
 def failed(case: str, seed: int) -> set[str]:
     """The checks that fail, or say to look, on one data set of a case."""
     frame, formula, given = (CASES | SLOW_CASES)[case][0](np.random.default_rng(seed))
-    found = cb.check(cb.fit(formula, frame, seed=seed, **({"draws": 500} | given)))
+    found = cb.check(cb.fit(formula, frame, random_seed=seed, **({"draws": 500} | given)))
     return set(found.loc[found["verdict"].isin(["fail", "look"]), "check"])
 
 

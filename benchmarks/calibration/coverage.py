@@ -7,7 +7,7 @@ estimand, its true value, and whether the intervals hold it. Add one to `CASES`:
 
     def mean(replicate):
         y = np.random.default_rng(replicate).normal(0.3, 1, 50)
-        fit = cb.fit("y ~ 1", pd.DataFrame({"y": y}), seed=replicate)
+        fit = cb.fit("y ~ 1", pd.DataFrame({"y": y}), random_seed=replicate)
         return of_draws("predictions: mean", cb.predictions(fit, ()), lambda _: 0.3)
 
     CASES["mean"] = Case(mean, 500)

@@ -94,7 +94,12 @@ class Model:
         given = {"family": self.family, "link": self.link, "priors": self.priors}
         frame = rows().assign(y=STAND_IN[self.family])
         drawn = cb.prior_predictive(
-            self.formula, frame, draws=ATTEMPTS, seed=replicate, weights=self.weights, **given
+            self.formula,
+            frame,
+            draws=ATTEMPTS,
+            random_seed=replicate,
+            weights=self.weights,
+            **given,
         )
         ys = drawn["prior_predictive"]["y"].values[0]
         at = next(i for i, y in enumerate(ys) if usable(y, self.family))
@@ -106,7 +111,7 @@ class Model:
             draws=500,
             tune=500,
             chains=2,
-            seed=replicate,
+            random_seed=replicate,
             **given,
         )
         truth = drawn["prior"].to_dataset().isel(draw=[at])
@@ -182,7 +187,7 @@ def joint_ranks(replicate: int) -> Ranks:
         members=[sparse.csr_matrix(seeds)],
         scale=scale,
     )
-    drawn = sample_joint(data, draws=1000, warmup=200, rng=rng)
+    drawn = sample_joint(data, draws=1000, tune=200, rng=rng)
     weight = of_noise.pdf(drawn["noise"]) * drawn["noise"]
     picked = rng.choice(1000, DRAWS, p=weight / weight.sum())
     truth = {"coefficient": coefficient, "covariance": np.stack(covariances), "noise": noise}

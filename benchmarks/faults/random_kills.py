@@ -54,7 +54,7 @@ def release(folder: Path) -> Path:
     from causalbias.simulation.parameters import SYSTEMS
 
     study = cb.simulate(
-        seeds=4, levels={"pose": [-3, 0, 3]}, impostors=7, rng=1, systems=SYSTEMS[:1]
+        seeds=4, levels={"pose": [-3, 0, 3]}, impostors=7, random_seed=1, systems=SYSTEMS[:1]
     )
     root = cb.to_release(study, folder / "release")
     rng = np.random.default_rng(0)

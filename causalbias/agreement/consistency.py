@@ -23,7 +23,7 @@ def error_consistency(
     clusters: str | Sequence[str],
     by: str | Sequence[str] = (),
     prob: float = 0.95,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> pd.DataFrame:
     """Agreement of two judges' errors beyond chance: kappa, with intervals from resampled seeds.
 
@@ -45,7 +45,7 @@ def error_consistency(
         Columns within whose combinations to compare.
     prob : float
         Probability of the percentile interval.
-    seed : int
+    random_seed : int
         Of the resampling.
 
     Returns
@@ -87,7 +87,7 @@ def error_consistency(
             column=" + ".join(clusters),
             row=int(missing.argmax()) + 1,
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_seed)
     groups = pd.DataFrame({name: typed(frame[name], file=FILE) for name in by}, index=frame.index)
     parts = groups.groupby(by, observed=True).indices if by else {(): np.arange(len(frame))}
     rows = []

@@ -20,7 +20,7 @@ def reliability(
     *,
     prob: float = 0.95,
     resamples: int = 2000,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> pd.DataFrame:
     """How far the answers to a question agree.
 
@@ -33,7 +33,7 @@ def reliability(
     resamples : int
         Bootstrap resamples of items, for alpha's intervals. They take annotators, and the seeds
         that items share, as given.
-    seed : int
+    random_seed : int
 
     Returns
     -------
@@ -64,7 +64,7 @@ def reliability(
             f"one annotator ({ratings.repeats:,} repeats)",
             hint="agreement is between two or more; for repeats of one's own answers see retest",
         )
-    table = _measures(counts, ratings.values, prob, resamples, seed)
+    table = _measures(counts, ratings.values, prob, resamples, random_seed)
     return table.assign(annotators=len(ratings.annotators), repeats=ratings.repeats)
 
 
@@ -74,7 +74,7 @@ def retest(
     *,
     prob: float = 0.95,
     resamples: int = 2000,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> pd.DataFrame:
     """How far annotators agree with their own earlier answers to the same items.
 
@@ -117,19 +117,19 @@ def retest(
     unit = answers.groupby(["annotator", target], sort=False).ngroup().to_numpy()
     counts = np.zeros((unit.max() + 1, len(values)), dtype=int)
     np.add.at(counts, (unit, (answers["score"].to_numpy() - values[0]).astype(int)), 1)
-    table = _measures(counts, values, prob, resamples, seed)
+    table = _measures(counts, values, prob, resamples, random_seed)
     again = answers[occasions(answers) > 0]
     return table.assign(annotators=again["annotator"].nunique(), repeats=repeats)
 
 
 def _measures(
-    counts: np.ndarray, values: np.ndarray, prob: float, resamples: int, seed: int
+    counts: np.ndarray, values: np.ndarray, prob: float, resamples: int, random_seed: int
 ) -> pd.DataFrame:
     """Alpha and the ICC of units by categories, with their intervals."""
     rows = {}
     for level in LEVELS:
         estimate = alpha(counts, level, values)
-        draws = bootstrap_alpha(counts, level, values, resamples, seed)
+        draws = bootstrap_alpha(counts, level, values, resamples, random_seed)
         rows[f"alpha ({level})"] = (estimate, *np.quantile(draws, _tails(prob)))
     single, average = icc(counts, values, prob)
     rows |= {"ICC(1)": single, "ICC(k)": average}
@@ -224,7 +224,7 @@ def _distances(margins: np.ndarray, level: Level, values: np.ndarray | None) -> 
 
 
 def bootstrap_alpha(
-    counts: np.ndarray, level: Level, values: np.ndarray | None, resamples: int, seed: int
+    counts: np.ndarray, level: Level, values: np.ndarray | None, resamples: int, random_seed: int
 ) -> np.ndarray:
     """Alpha of resampled items, (resample,).
 
@@ -232,7 +232,7 @@ def bootstrap_alpha(
     ones: a few hundred, for 9 answers in 5 categories.
     """
     patterns, times = np.unique(_pairable(counts), axis=0, return_counts=True)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_seed)
     drawn = rng.multinomial(times.sum(), times / times.sum(), size=resamples)
     each = _coincidences(patterns)
     draws = _alpha(np.tensordot(drawn.astype(float), each, axes=1), level, values)

@@ -59,6 +59,6 @@ def join(parts: dict[str, xr.Dataset], dim: str) -> xr.Dataset:
     Fits of one random seed use the same random numbers: as they stand, their draws go together.
     """
     index = pd.Index(list(parts), name=dim)
-    apart = [shuffled(part, seed=at) for at, part in enumerate(parts.values())]
+    apart = [shuffled(part, random_seed=at) for at, part in enumerate(parts.values())]
     joined = xr.concat(apart, index, combine_attrs="override", join="outer")
     return marked(joined, *parts.values())

@@ -65,9 +65,9 @@ def _real_data(dataset: str) -> Path:
 
 
 @app.command()
-def demo(out: Out = Path("demo-report"), seed: Seed = 1) -> None:
+def demo(out: Out = Path("demo-report"), random_seed: Seed = 1) -> None:
     """Analyse a small simulated experiment and show the estimates beside the truth."""
-    _analyse(cb.demo_study(seed), out, 0.95, seed)
+    _analyse(cb.demo_study(random_seed), out, 0.95, random_seed)
 
 
 @app.command()
@@ -90,7 +90,7 @@ def run(
     size: Side = None,
     device: Device = "cpu",
     prob: Prob = 0.95,
-    seed: Seed = 1,
+    random_seed: Seed = 1,
 ) -> None:
     """Load an experiment, fit it, and write figures, tables and a report."""
     files = None
@@ -102,7 +102,7 @@ def run(
             study = cb.with_distances(study, cube)
             cb.save(study, out / "study.nc")
             _enrolled(study, out)
-    _analyse(study, out, prob, seed, files)
+    _analyse(study, out, prob, random_seed, files)
 
 
 @app.command()
@@ -147,11 +147,11 @@ def simulate(
     out: Annotated[Path, typer.Argument(help="Directory for the release; new or empty.", **PATH)],
     seeds: Annotated[int, typer.Option(help="Generator seeds; the published study has 100.")] = 20,
     archive: Annotated[bool, typer.Option(help="Pack the images into data.zip.")] = False,
-    seed: Seed = 1,
+    random_seed: Seed = 1,
 ) -> None:
     """Write a simulated CausalFace release, whose effects are known."""
     with _told():
-        root = cb.to_release(cb.simulate(seeds, rng=seed), out, archive=archive)
+        root = cb.to_release(cb.simulate(seeds, random_seed=random_seed), out, archive=archive)
     console.print(f"release: {root}", markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"analyse it: causalbias run {root} --dataset causalface",
@@ -196,7 +196,7 @@ def design(
     base: Annotated[
         str, typer.Option(help="What goes before an image's path.")
     ] = "/data/local-files/?d=",
-    seed: Seed = 1,
+    random_seed: Seed = 1,
 ) -> None:
     """Plan an experiment: faces, pairs, who judges what; and what it can tell."""
     from causalbias.cli.stimuli import plan
@@ -213,7 +213,7 @@ def design(
             each,
             repeats,
             base,
-            seed,
+            random_seed,
         )
     console.print(told, markup=False, highlight=False, soft_wrap=True)
     console.print(f"plan: {out}", markup=False, highlight=False, soft_wrap=True)
@@ -378,7 +378,7 @@ def _analyse(
     study: "cb.Study",
     out: Path,
     prob: float,
-    seed: int,
+    random_seed: int,
     images: Mapping[str, Path] | None = None,
 ) -> None:
     from causalbias.report.page import write_report
@@ -392,7 +392,7 @@ def _analyse(
             study,
             images,
             prob=prob,
-            seed=seed,
+            random_seed=random_seed,
             progress=lambda step: bar.update(task, description=step),
             keep=out / "fits",
         )

@@ -45,7 +45,7 @@ def plan(
     each: int,
     repeats: float,
     base: str,
-    rng: int,
+    random_seed: int,
 ) -> str:
     """Write faces, pairs, assignment and tasks into a directory; return the report's text."""
     from causalbias.io.storage import replace_text
@@ -65,11 +65,16 @@ def plan(
     faces = cb.design.one_at_a_time(groups, moved) if moved else cb.design.full(groups)
     between = [name for name in groups if name != "seed"]
     pairs = cb.design.sample_pairs(
-        faces, group=between, genuine=genuine, impostors=impostors, rng=rng
+        faces, group=between, genuine=genuine, impostors=impostors, random_seed=random_seed
     )
     strata = pairs[["kind", *between]].astype(str).agg("/".join, axis=1)
     assignment = cb.design.assign(
-        pairs["pair"], annotators, each=each, strata=strata, repeats=repeats, rng=rng
+        pairs["pair"],
+        annotators,
+        each=each,
+        strata=strata,
+        repeats=repeats,
+        random_seed=random_seed,
     )
     rows = assignment.merge(pairs, left_on="item", right_on="pair")
     if formula is None:

@@ -21,7 +21,7 @@ SD_RATER, SD_RESPONSE = 8.0, 4.0
 SD_SEED, SD_CELL, SD_DISTANCE = 0.03, 0.03, 0.04
 
 
-def demo_study(seed: int = 1) -> Study:
+def demo_study(random_seed: int = 1) -> Study:
     """Simulate a small manipulation experiment in the form of the OMI one.
 
     Four attributes at three levels: 30 faces each, 40 raters each (responses from 0 to 100), one
@@ -29,7 +29,7 @@ def demo_study(seed: int = 1) -> Study:
 
     Parameters
     ----------
-    seed : int
+    random_seed : int
         Seed of the random numbers; the same seed gives the same study.
 
     Returns
@@ -42,7 +42,7 @@ def demo_study(seed: int = 1) -> Study:
     >>> cb.demo_study()["truth"]["human"].sel(attribute="age").values
     array([ 8., 15.])
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_seed)
     faces = pd.DataFrame(
         [(s, a, level) for a in TRUTH for s in range(1, SEEDS + 1) for level in range(3)],
         columns=["seed", "attribute", "level"],

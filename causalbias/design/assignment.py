@@ -19,7 +19,7 @@ def assign(
     strata: Sequence[object] | pd.Series | None = None,
     gold: Sequence[str] = (),
     repeats: float = 0.0,
-    rng: int = 0,
+    random_seed: int = 0,
 ) -> pd.DataFrame:
     """Assign items to annotators, evenly, in a random order for each.
 
@@ -39,7 +39,7 @@ def assign(
     repeats : float, default 0
         Part of an annotator's items (0 to 1) that is shown a second time, in the last third of
         the session: those first seen before it, as long as there are enough.
-    rng : int
+    random_seed : int
 
     Returns
     -------
@@ -80,7 +80,7 @@ def assign(
         "plan fewer of either",
         each=40,
     )
-    random = np.random.default_rng(rng)
+    random = np.random.default_rng(random_seed)
     codes = np.zeros(len(names), int) if strata is None else pd.factorize(np.asarray(strata))[0]
     judges = _spread(codes, annotators, each, random)
     width = len(str(annotators))

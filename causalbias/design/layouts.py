@@ -87,7 +87,7 @@ def one_at_a_time(
     return _named(pd.DataFrame(rows, columns=[*groups, "attribute", "level"]))
 
 
-def fraction(cells: pd.DataFrame, formula: str, runs: int, *, rng: int = 0) -> pd.DataFrame:
+def fraction(cells: pd.DataFrame, formula: str, runs: int, *, random_seed: int = 0) -> pd.DataFrame:
     """The rows of a design that best determine a model: a D-optimal fraction.
 
     Fedorov's exchange (1972, *Theory of Optimal Experiments*), each cell at most once, from
@@ -103,7 +103,7 @@ def fraction(cells: pd.DataFrame, formula: str, runs: int, *, rng: int = 0) -> p
         that are numbers would otherwise be a slope). Group terms ``(1|seed)`` are left out of the
         criterion.
     runs : int
-    rng : int
+    random_seed : int
 
     Returns
     -------
@@ -135,7 +135,7 @@ def fraction(cells: pd.DataFrame, formula: str, runs: int, *, rng: int = 0) -> p
             hint="leave out a term, or add levels",
         )
     q, _ = np.linalg.qr(x)  # the criterion does not depend on the basis
-    random = np.random.default_rng(rng)
+    random = np.random.default_rng(random_seed)
     found = [_exchange(q, random.choice(len(q), runs, replace=False)) for _ in range(RESTARTS)]
     best = max(found, key=lambda rows: np.linalg.slogdet(q[rows].T @ q[rows])[1])
     return cells.iloc[np.sort(best)].reset_index(drop=True)
@@ -162,7 +162,7 @@ def _exchange(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def incomplete_blocks(
-    treatments: Sequence[object], *, blocks: int, size: int, rng: int = 0
+    treatments: Sequence[object], *, blocks: int, size: int, random_seed: int = 0
 ) -> pd.DataFrame:
     """Each block gets some of the treatments, every two together as equally often as possible.
 
@@ -174,7 +174,7 @@ def incomplete_blocks(
         Conditions.
     blocks, size : int
         How many blocks, and treatments in each, without repetition.
-    rng : int
+    random_seed : int
 
     Returns
     -------
@@ -200,7 +200,7 @@ def incomplete_blocks(
             f"blocks of {size} from {v} treatments",
             hint="give distinct treatments, and a size from 2 to their number",
         )
-    random = np.random.default_rng(rng)
+    random = np.random.default_rng(random_seed)
     whole, rest = divmod(blocks * size * (size - 1) // 2, v * (v - 1) // 2)
     best_possible = v * (v - 1) // 2 * whole**2 + rest * (2 * whole + 1)
     best, least = None, np.inf

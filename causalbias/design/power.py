@@ -51,7 +51,7 @@ def power(
     simulations: int = 100,
     draws: int = 500,
     prob: float = 0.95,
-    seed: int = 0,
+    random_seed: int = 0,
     progress: Callable[[int, int], Any] | None = None,
 ) -> pd.DataFrame:
     """How precise an effect would be with more seeds, pairs or annotators, and how surely found.
@@ -98,7 +98,7 @@ def power(
         Of each fit, by four chains.
     prob : float
         Probability of the intervals.
-    seed : int
+    random_seed : int
         Of the random numbers.
     progress : callable, optional
         Called after each simulation with how many are done and how many there are.
@@ -135,7 +135,7 @@ def power(
     spec = spec_of(pilot)
     larger = Enlarger(spec, frame_of(pilot), over)
     _check(spec, larger, sizes, others)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_seed)
     levels = effects(pilot, variable, reference=reference, scale=scale, population="new")
     stacked = levels["effect"].stack(sample=("chain", "draw"))
     if stacked.ndim != 2:
@@ -195,7 +195,7 @@ def _estimates(
     scale: str,
     draws: int,
     prob: float,
-    seed: int,
+    random_seed: int,
 ) -> pd.DataFrame:
     """Level, interval and whether the fit converged, of one simulated experiment."""
     variable = levels.attrs["contrast"]
@@ -212,7 +212,7 @@ def _estimates(
             weights=spec.weights,
             method=ENGINES[spec.family],
             draws=draws,
-            seed=seed,
+            random_seed=random_seed,
         )
         effect = effects(again, variable, reference=reference, scale=scale, population="new")
     except DataError:  # declined: a status of the simulation, see `power`

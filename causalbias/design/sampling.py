@@ -18,7 +18,7 @@ def sample_pairs(
     identity: str = "seed",
     genuine: int | None = None,
     impostors: int | None = None,
-    rng: int = 0,
+    random_seed: int = 0,
 ) -> pd.DataFrame:
     """Sample pairs evenly over groups, conditions and seeds.
 
@@ -39,7 +39,7 @@ def sample_pairs(
         Pairs of different identities, equal in group and all further factors, for each
         such cell; by default as many as it has faces. Within a cell each seed is used as often
         as any other, give or take one.
-    rng : int
+    random_seed : int
 
     Returns
     -------
@@ -80,7 +80,7 @@ def sample_pairs(
     moved_alone = ["attribute"] if {"attribute", "level"} <= set(factors) else []
     held = list(dict.fromkeys([*group, *moved_alone, *({"generator"} & set(factors))]))
     free = [name for name in factors if name not in (*held, identity)]
-    random = np.random.default_rng(rng)
+    random = np.random.default_rng(random_seed)
     parts = [
         _genuine(faces, identity, held, free, name, genuine, random)
         for name in free

@@ -207,7 +207,7 @@ def names_of(a: xr.DataTree, b: xr.DataTree) -> tuple[str, str]:
 
 
 def paired(
-    first: xr.Dataset, second: xr.Dataset, *, seed: int = 0
+    first: xr.Dataset, second: xr.Dataset, *, random_seed: int = 0
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Draws of two independent posteriors as draws of their joint one, with what labels they share.
 
@@ -218,12 +218,12 @@ def paired(
     ----------
     first, second : Dataset
         Dims (chain, draw, ...). Of unequal numbers of draws, the surplus is left out evenly.
-    seed : int
+    random_seed : int
         Of the shuffling.
     """
     sizes = [one.sizes["chain"] * one.sizes["draw"] for one in (first, second)]
     kept = min(sizes)
-    order = np.random.default_rng(seed).permutation(sizes[1])
+    order = np.random.default_rng(random_seed).permutation(sizes[1])
     picks = (np.linspace(0, sizes[0] - 1, kept).round().astype(int), order[:kept])
     chains = first.sizes["chain"] if kept == sizes[0] else 1
     both = []
@@ -238,7 +238,7 @@ def paired(
     return left, right
 
 
-def shuffled(draws: xr.Dataset, seed: int) -> xr.Dataset:
+def shuffled(draws: xr.Dataset, random_seed: int) -> xr.Dataset:
     """Draws in another order, all variables alike; see `paired`.
 
     Examples
@@ -247,7 +247,7 @@ def shuffled(draws: xr.Dataset, seed: int) -> xr.Dataset:
     >>> sorted(shuffled(one, 1)["v"].values.ravel().tolist())
     [0.0, 1.0, 2.0, 3.0]
     """
-    return paired(draws, draws, seed=seed)[1]
+    return paired(draws, draws, random_seed=random_seed)[1]
 
 
 def _shared(

@@ -18,9 +18,9 @@ def per_perceived(
     dim: str,
     *,
     draws: int = 1000,
-    warmup: int = 300,
+    tune: int = 300,
     chains: int = 4,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> xr.Dataset:
     """Slope of an outcome on what people see change, over manipulations, free of raters' noise.
 
@@ -42,9 +42,9 @@ def per_perceived(
         effects on a distance, and on people's ratings. Posteriors are taken as normal.
     dim : str
         The manipulations: at least five that both have.
-    draws, warmup, chains : int
+    draws, tune, chains : int
         Of the Gibbs sampler.
-    seed : int
+    random_seed : int
         Of the random numbers.
 
     Returns
@@ -82,8 +82,8 @@ def per_perceived(
         )
     moments = [_moments(values.sel({dim: shared}), dim) for values in (outcome, change)]
     found = [
-        _sample(*moments[0], *moments[1], draws=draws, warmup=warmup, rng=rng)
-        for rng in np.random.default_rng(seed).spawn(chains)
+        _sample(*moments[0], *moments[1], draws=draws, tune=tune, rng=rng)
+        for rng in np.random.default_rng(random_seed).spawn(chains)
     ]
     every = {name: np.stack([one[name] for one in found]) for name in found[0]}
     line = xr.Dataset(
@@ -115,7 +115,7 @@ def _sample(
     m_cov: Floats,
     *,
     draws: int,
-    warmup: int,
+    tune: int,
     rng: np.random.Generator,
 ) -> dict[str, Floats]:
     """One chain: latent changes, then line, scatter (on a grid), and the changes' population."""
@@ -131,7 +131,7 @@ def _sample(
     line_precision = np.diag([0.0, (spread_m / (2.5 * spread_y)) ** 2])
     x, mu, tau, mixing, at = m.copy(), m.mean(), spread_m * rng.uniform(0.5, 2), 1.0, GRID // 2
     kept: dict[str, list[Floats]] = {k: [] for k in ("slope", "intercept", "scatter", "latent")}
-    for step in range(warmup + draws):
+    for step in range(tune + draws):
         weights = 1 / (own + grid[at] ** 2)
         design = basis.T @ np.column_stack([np.ones(n), x])
         line = _normal(
@@ -153,7 +153,7 @@ def _sample(
         rate = np.square(x - mu).sum() / 2 + NU / mixing
         tau = np.sqrt(rate / rng.gamma((n + NU) / 2))
         mixing = (NU / tau**2 + 1 / (2.5 * spread_m) ** 2) / rng.gamma((NU + 1) / 2)
-        if step >= warmup:
+        if step >= tune:
             values = (line[1], line[0], grid[at], x)
             for name, value in zip(kept, values, strict=True):
                 kept[name].append(np.asarray(value))

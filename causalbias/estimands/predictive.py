@@ -83,13 +83,13 @@ def _log_likelihood(parts: "Parts") -> np.ndarray:
     return np.asarray(values * parts.counts)
 
 
-def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
+def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
     """The fit with a group ``posterior_predictive``: a new data set for every draw.
 
     Parameters
     ----------
     fit : Fit
-    seed : int
+    random_seed : int
         Seed of the random numbers.
 
     Returns
@@ -118,7 +118,7 @@ def with_predictive(fit: xr.DataTree, *, seed: int = 0) -> Fit:
     values = new_observations(
         parts.model,
         parts.expected,
-        np.random.default_rng(seed),
+        np.random.default_rng(random_seed),
         trials=parts.trials,
         cuts=cuts,
         sigma=parts.noise_sd() if parts.family == "gaussian" else None,

@@ -37,7 +37,7 @@ def prior_predictive(
     subset: str | None = None,
     weights: str | None = None,
     draws: int = 500,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> xr.DataTree:
     """Draw parameters and responses from a model's priors, to see whether they are sensible.
 
@@ -48,7 +48,7 @@ def prior_predictive(
     formula, data, family, link, priors, subset, weights
         As in `fit`.
     draws : int
-    seed : int
+    random_seed : int
         Same seed, same draws.
 
     Returns
@@ -87,7 +87,9 @@ def prior_predictive(
         arrays = arrays_of(model, spec, used, normal=False)
     except EngineError as error:
         raise DataError(f"cannot draw from the prior: {error}", hint="change that term") from error
-    of_parameters, of_effects, of_rows = np.random.default_rng(whole_in(seed, "seed")).spawn(3)
+    of_parameters, of_effects, of_rows = np.random.default_rng(
+        whole_in(random_seed, "random_seed")
+    ).spawn(3)
     drawn = draw_priors(model, arrays, draws, of_parameters)
     whole = family in ("bernoulli", "binomial", "cumulative")
     values = np.empty((draws, len(used)), np.int32 if whole else np.float64)

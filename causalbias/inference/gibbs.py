@@ -46,7 +46,7 @@ class JointData:
 
 
 def sample_joint(
-    data: JointData, *, draws: int, warmup: int, rng: np.random.Generator
+    data: JointData, *, draws: int, tune: int, rng: np.random.Generator
 ) -> dict[str, Floats]:
     """One chain.
 
@@ -70,7 +70,7 @@ def sample_joint(
     latent = np.column_stack([data.mean, data.distance])
     answers, of_row = np.unique(data.count, return_inverse=True)
     kept: dict[str, list[Floats]] = {"coefficient": [], "covariance": [], "noise": []}
-    for at in range(warmup + draws):
+    for at in range(tune + draws):
         fixed = data.design @ coefficient + sum(
             z @ s for z, s in zip(data.members, effects, strict=True)
         )
@@ -100,7 +100,7 @@ def sample_joint(
         covariances[-1] = _covariance(residual, mixing[-1], scale, rng)
         squares = data.within + data.count @ np.square(data.mean - latent[:, 0])
         noise = float(np.sqrt(squares / rng.chisquare(total_answers)))
-        if at >= warmup:
+        if at >= tune:
             kept["coefficient"].append(coefficient.copy())
             kept["covariance"].append(np.stack(covariances))
             kept["noise"].append(np.array(noise))

@@ -18,7 +18,13 @@ STATISTICS = ("diverging", "energy", "depth", "n_steps", "step_size", "tuning")
 
 
 def sample_nuts(
-    model: bmb.Model, *, draws: int, tune: int, chains: int, seed: int, progress: bool = False
+    model: bmb.Model,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    random_seed: int,
+    progress: bool = False,
 ) -> dict[str, xr.Dataset]:
     """Draw from the posterior with nutpie.
 
@@ -47,7 +53,7 @@ def sample_nuts(
                 draws=draws,
                 tune=tune,
                 chains=chains,
-                random_seed=seed,
+                random_seed=random_seed,
                 progressbar=progress,
                 # Group means and the intercept are strongly correlated; a diagonal metric mixes
                 # them ten times slower (benchmarks/nuts_metric.py).

@@ -112,9 +112,9 @@ def joint(
     groups: Mapping[str, str | Sequence[str]],
     subset: str | None = None,
     draws: int = 1000,
-    warmup: int = 500,
+    tune: int = 500,
     chains: int = 4,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> Joint:
     """Model people's mean scores and a network's distances of the same pairs together.
 
@@ -136,9 +136,9 @@ def joint(
         ``{"seed": "seed"}`` of genuine pairs, ``{"seed": ["seed_a", "seed_b"]}`` of impostors.
     subset : str, optional
         Condition that rows must meet, as in `fit`.
-    draws, warmup, chains : int
+    draws, tune, chains : int
         Of the Gibbs sampler.
-    seed : int
+    random_seed : int
         Of the random numbers.
 
     Returns
@@ -192,8 +192,8 @@ def joint(
         scale=np.full(2, 2.5),
     )
     found = [
-        sample_joint(data, draws=draws, warmup=warmup, rng=rng)
-        for rng in np.random.default_rng(seed).spawn(chains)
+        sample_joint(data, draws=draws, tune=tune, rng=rng)
+        for rng in np.random.default_rng(random_seed).spawn(chains)
     ]
     every = {name: np.stack([one[name] for one in found]) for name in found[0]}
     every["coefficient"] *= unit

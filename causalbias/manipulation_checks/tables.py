@@ -9,9 +9,9 @@ from scipy import stats
 
 from causalbias.agreement.counts import first_answers
 from causalbias.datasets.causalface.layout import PAIR_QUESTION
-from causalbias.error_rates.matching import matches
 from causalbias.errors import DataError
 from causalbias.manipulation_checks.moves import is_own, moved_faces, moved_pairs, references
+from causalbias.rates.matching import matches
 from causalbias.recognition.distances import rate_interval
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns, check_known
@@ -103,7 +103,7 @@ def leaks(
     Examples
     --------
     >>> import causalbias as cb
-    >>> study = cb.simulate(seeds=8, levels={"age": [0.8, 2.6, 4.4]}, impostors=2, rng=1)
+    >>> study = cb.simulate(seeds=8, levels={"age": [0.8, 2.6, 4.4]}, impostors=2, random_seed=1)
     >>> found = cb.checks.leaks(study)
     >>> found[found["own"]]["clear"].tolist()
     [True]

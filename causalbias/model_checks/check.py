@@ -34,8 +34,8 @@ class Checks(pd.DataFrame):
         return f"<pre>{escape(describe_checks(self))}</pre>"
 
 
-def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) -> Checks:
-    """Check a fit's draws, the data that it would make, its priors; say what to do about what fails.
+def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int = 0) -> Checks:
+    """Check a fit's draws, the data that it would make, its priors; and say what to do.
 
     Sampling: R-hat, effective sizes, divergences, Pareto k and effective size of importance
     weights. Model: replicates of the data, drawn from the fit, beside the data in category shares
@@ -55,7 +55,7 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
     threshold : float, optional
         Operating threshold of the response near which tails are compared; by default the
         response's 1, 5, 95 and 99% quantiles.
-    seed : int
+    random_seed : int
         Seed of the replicates.
 
     Returns
@@ -82,15 +82,17 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0) ->
     try:
         rows += [
             (name, what, one.value, one.low, one.high, one.p, _word(one.p < LEVEL), hint)
-            for name, what, hint, one in predictive_checks(fit, threshold=threshold, seed=seed)
+            for name, what, hint, one in predictive_checks(
+                fit, threshold=threshold, random_seed=random_seed
+            )
         ]
     except DataError as error:
         rows.append(_not_run("replicates", error))
     try:
-        rows.append(_priors(fit, seed))
+        rows.append(_priors(fit, random_seed))
     except DataError as error:
         rows.append(_not_run("priors", error))
-    rows += _missing(fit, seed)
+    rows += _missing(fit, random_seed)
     found = Checks(rows, columns=COLUMNS)
     found.loc[found["verdict"] == "ok", "hint"] = ""
     words = set(found["verdict"])
@@ -151,9 +153,9 @@ def _longer(one: Limit, draws: int, tune: int) -> str:
     }.get(one.check, more)
 
 
-def _priors(fit: xr.DataTree, seed: int) -> Row:
+def _priors(fit: xr.DataTree, random_seed: int) -> Row:
     """The parameter farthest out in its prior, p for all of them (Bonferroni)."""
-    found = prior_conflicts(fit, seed=seed)
+    found = prior_conflicts(fit, random_seed=random_seed)
     name, seen, expected, p = min(found, key=lambda one: one[3])
     p = min(1.0, p * len(found))
     hint = (
@@ -163,9 +165,9 @@ def _priors(fit: xr.DataTree, seed: int) -> Row:
     return ("priors", name, seen, math.nan, math.nan, p, _word(p < LEVEL), hint)
 
 
-def _missing(fit: xr.DataTree, seed: int) -> list[Row]:
+def _missing(fit: xr.DataTree, random_seed: int) -> list[Row]:
     """For each grouping factor of one column, which cell of the other columns lost most rows."""
-    rng, formula, frame = np.random.default_rng(seed), spec_of(fit).formula, frame_of(fit)
+    rng, formula, frame = np.random.default_rng(random_seed), spec_of(fit).formula, frame_of(fit)
     designs, found = group_designs(formula, frame), []
     columns = few_levels(formula, frame, designs)
     units = {one.members[0] for one in designs if len(one.members) == 1}
@@ -188,7 +190,9 @@ def describe_checks(checks: pd.DataFrame) -> str:
     if "verdict" not in checks:
         return pd.DataFrame(checks).to_string()
     bad, look = (int((checks["verdict"] == word).sum()) for word in ("fail", "look"))
-    first = f"FAIL: {bad} of {len(checks)} checks. Do not report this fit before they are dealt with."
+    first = (
+        f"FAIL: {bad} of {len(checks)} checks. Do not report this fit before they are dealt with."
+    )
     if not bad:
         first = incomplete(checks) or f"pass: {len(checks)} checks"
         first += f", {look} to look at" if look else ""

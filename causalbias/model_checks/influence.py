@@ -29,7 +29,7 @@ def influence(
     draws: int = 500,
     prob: float = 0.95,
     method: str = "auto",
-    seed: int = 0,
+    random_seed: int = 0,
     progress: Callable[[int, int], Any] | None = None,
 ) -> xr.Dataset:
     """An estimand without each seed (or annotator) in turn: what a claim rests on.
@@ -106,7 +106,9 @@ def influence(
         elif refit == "never":
             parts.append(base.where(False))
         else:
-            again = _without(fit, columns, level, method=method, draws=draws, seed=seed)
+            again = _without(
+                fit, columns, level, method=method, draws=draws, random_seed=random_seed
+            )
             parts.append(_interval(estimand(again)[name], prob))
             fits.append(again)
         refitted.append(not weighed and refit != "never")
@@ -154,7 +156,13 @@ def _can_be_weighed(fit: xr.DataTree, columns: Sequence[str], whole: xr.Dataset)
 
 
 def _without(
-    fit: xr.DataTree, columns: Sequence[str], level: str, *, method: str, draws: int, seed: int
+    fit: xr.DataTree,
+    columns: Sequence[str],
+    level: str,
+    *,
+    method: str,
+    draws: int,
+    random_seed: int,
 ) -> Fit:
     """The model fitted again without the rows of a level."""
     frame, spec = frame_of(fit), spec_of(fit)
@@ -169,7 +177,7 @@ def _without(
         weights=spec.weights,
         method=method,
         draws=draws,
-        seed=seed,
+        random_seed=random_seed,
     )
 
 

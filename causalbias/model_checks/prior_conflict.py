@@ -14,7 +14,9 @@ DRAWS = 20_000
 POSITIVE = ("sigma", "kappa")
 
 
-def prior_conflicts(fit: xr.DataTree, *, seed: int = 0) -> list[tuple[str, float, float, float]]:
+def prior_conflicts(
+    fit: xr.DataTree, *, random_seed: int = 0
+) -> list[tuple[str, float, float, float]]:
     """How far in the tail of its prior each parameter's estimate lies.
 
     The tail is that of the estimate which the data alone would give, as far as a normal prior and
@@ -34,7 +36,7 @@ def prior_conflicts(fit: xr.DataTree, *, seed: int = 0) -> list[tuple[str, float
     DataError
         If a prior is improper or no engine knows it.
     """
-    prior = _prior(fit, seed)
+    prior = _prior(fit, random_seed)
     posterior = fit.children["posterior"].to_dataset()
     found = []
     for name in map(str, prior.data_vars):
@@ -53,13 +55,13 @@ def prior_conflicts(fit: xr.DataTree, *, seed: int = 0) -> list[tuple[str, float
     return found
 
 
-def _prior(fit: xr.DataTree, seed: int) -> xr.Dataset:
+def _prior(fit: xr.DataTree, random_seed: int) -> xr.Dataset:
     model, spec = model_of(fit), spec_of(fit)
     try:
         arrays = arrays_of(model, spec, frame_of(fit), normal=False)
     except EngineError as error:
         raise DataError(f"no draws from the prior: {error}", hint="change that term") from error
-    drawn = draw_priors(model, arrays, DRAWS, np.random.default_rng(seed))
+    drawn = draw_priors(model, arrays, DRAWS, np.random.default_rng(random_seed))
     return name_draws(model, arrays, drawn, drawn.further, 1)
 
 

@@ -51,7 +51,7 @@ class Family:
 
 
 def predictive_checks(
-    fit: xr.DataTree, *, threshold: float | None = None, seed: int = 0
+    fit: xr.DataTree, *, threshold: float | None = None, random_seed: int = 0
 ) -> list[tuple[str, str, str, Comparison]]:
     """Compare the data with replicates that the fit makes of them.
 
@@ -60,7 +60,7 @@ def predictive_checks(
     fit : Fit
     threshold : float, optional
         As in `check`.
-    seed : int
+    random_seed : int
 
     Returns
     -------
@@ -71,7 +71,7 @@ def predictive_checks(
     DataError
         If the rows, counts written out, are more than five million.
     """
-    rng, fit = np.random.default_rng(seed), with_effects(fit)
+    rng, fit = np.random.default_rng(random_seed), with_effects(fit)
     response = response_of(spec_of(fit), frame_of(fit))
     # A threshold is of the column; what is compared is the response as the model has it.
     cut = None if threshold is None else response.back().cut(threshold)

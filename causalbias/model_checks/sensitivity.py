@@ -20,7 +20,7 @@ def sensitivity(
     over: str | Sequence[str] = "seed",
     refit: str = "needed",
     prob: float = 0.95,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> pd.DataFrame:
     """Each estimate with how far it depends on the prior and on single seeds (or annotators).
 
@@ -34,7 +34,7 @@ def sensitivity(
         about a second.
     prob : float
         Probability of the intervals.
-    seed : int
+    random_seed : int
         Of refits.
 
     Returns
@@ -79,7 +79,7 @@ def sensitivity(
         over=over,
         refit=refit,
         prob=prob,
-        seed=seed,
+        random_seed=random_seed,
     )
     cells = without[["estimate", "shift", "overturned"]].stack(cell=labels) if labels else without
     columns = _single(cells)

@@ -93,7 +93,7 @@ def sample(
     draws: int,
     tune: int,
     chains: int,
-    seed: int,
+    random_seed: int,
 ) -> Sampled:
     """Sample a model's posterior by the method named, or by the first that applies.
 
@@ -103,7 +103,7 @@ def sample(
     used : DataFrame
         The rows (`model_frame`).
     method : {"auto", "collapsed", "laplace", "nuts"}
-    draws, tune, chains, seed : int
+    draws, tune, chains, random_seed : int
         As in `fit`.
 
     Raises
@@ -113,12 +113,19 @@ def sample(
     """
     if method not in METHODS:
         raise DataError(f"no method {method!r}", hint=f"use one of {', '.join(METHODS)}")
-    counts = (("draws", draws, 1), ("tune", tune, 0), ("chains", chains, 1), ("seed", seed, 0))
+    counts = (
+        ("draws", draws, 1),
+        ("tune", tune, 0),
+        ("chains", chains, 1),
+        ("random_seed", random_seed, 0),
+    )
     for name, value, least in counts:
         whole_in(value, name, least)
     check_fit_size(spec.formula, used, draws * chains)
     check_identified(spec, used)
-    found = _sample(spec, used, method, draws=draws, tune=tune, chains=chains, seed=seed)
+    found = _sample(
+        spec, used, method, draws=draws, tune=tune, chains=chains, random_seed=random_seed
+    )
     return replace(found, notes=shared_variances(spec, used))
 
 
@@ -130,13 +137,15 @@ def _sample(
     draws: int,
     tune: int,
     chains: int,
-    seed: int,
+    random_seed: int,
 ) -> Sampled:
     chosen = _exact_for(spec) if method == "auto" else method
     why = ""
     if chosen != "nuts":
         try:
-            found = _ENGINES[chosen](spec, used, draws=draws, chains=chains, seed=seed)
+            found = _ENGINES[chosen](
+                spec, used, draws=draws, chains=chains, random_seed=random_seed
+            )
             # where nothing else can sample it, draws that are marked are all there is
             why = _misfit(found.sample_stats, draws * chains)
             if method != "auto" or not why or has_members(spec.formula):
@@ -161,7 +170,7 @@ def _sample(
         draws=draws,
         tune=tune,
         chains=chains,
-        seed=seed,
+        random_seed=random_seed,
         why=why,
         announced=method == "auto",
     )
@@ -174,7 +183,7 @@ def _nuts(
     draws: int,
     tune: int,
     chains: int,
-    seed: int,
+    random_seed: int,
     why: str,
     announced: bool,
 ) -> Sampled:
@@ -189,7 +198,12 @@ def _nuts(
             stacklevel=4,
         )
     chained = sample_nuts(
-        model, draws=draws, tune=tune, chains=chains, seed=seed, progress=sys.stderr.isatty()
+        model,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        random_seed=random_seed,
+        progress=sys.stderr.isatty(),
     )
     return Sampled(
         posterior=named_posterior(chained["posterior"], arrays),
@@ -251,7 +265,7 @@ def _exact_for(spec: ModelSpec) -> str:
 
 
 def _collapsed(
-    spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, seed: int
+    spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, random_seed: int
 ) -> Sampled:
     if spec.family != "gaussian" or spec.link not in (None, "identity"):
         raise EngineError("the family is not gaussian with an identity link")
@@ -266,7 +280,7 @@ def _collapsed(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Pareto k is judged below
         found = sample_collapsed(
-            problem, sd_log_prior(prior, "sigma"), draws=total, seed=seed, keep=keep
+            problem, sd_log_prior(prior, "sigma"), draws=total, random_seed=random_seed, keep=keep
         )
     diagnostics = found.diagnostics
     sigma: dict[str, Variable] = {"sigma": ((), found.sigma)}
@@ -289,7 +303,9 @@ def _collapsed(
     )
 
 
-def _laplace(spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, seed: int) -> Sampled:
+def _laplace(
+    spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, random_seed: int
+) -> Sampled:
     if spec.family not in FAMILIES:
         raise EngineError(f"the family {spec.family} is not ordinal or binary")
     model = common_model(spec, used)
@@ -313,7 +329,7 @@ def _laplace(spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, se
         family=spec.family,
         link=spec.link or "logit",
         draws=total,
-        seed=seed,
+        random_seed=random_seed,
         keep=keep,
         some=some,
         **options,

@@ -60,7 +60,7 @@ def fit(
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
-    seed: int = 0,
+    random_seed: int = 0,
     file: str | Path | None = None,
 ) -> Fit:
     """Fit a Bayesian hierarchical regression.
@@ -96,7 +96,7 @@ def fit(
         these that applies and whose weights pass; the summary says which ran and why.
     draws, tune, chains : int
         Draws kept and warm-up draws (of NUTS), of each chain.
-    seed : int
+    random_seed : int
         Seed of the random numbers; the same seed gives the same draws.
     file : path, optional
         Where to save the fit (``.nc`` or ``.zarr``). If it is there already and was made from the
@@ -143,13 +143,15 @@ def fit(
         "rows_of": json.dumps(_rows_of_one(data, kept)),
         "kinds": ",".join(_kinds(kept)),
         "sampling": json.dumps([method, draws, tune, chains]),
-        "seed": seed,
+        "random_seed": random_seed,
         "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
     }
     if file is not None and (saved := _saved(user_path(file), record)) is not None:
         return saved
     started = time.perf_counter()
-    sampled = sample(spec, used, method, draws=draws, tune=tune, chains=chains, seed=seed)
+    sampled = sample(
+        spec, used, method, draws=draws, tune=tune, chains=chains, random_seed=random_seed
+    )
     known = common_model(spec, used).estimable
     result = _assemble(sampled, used, formula_columns(formula)[0])
     result.attrs |= record | {

@@ -54,7 +54,7 @@ def rerun(result: xr.DataTree) -> tuple[Fit, pd.DataFrame]:
         draws=draws,
         tune=tune,
         chains=chains,
-        seed=int(result.attrs["seed"]),
+        random_seed=int(result.attrs["random_seed"]),
     )
     then = json.loads(result.attrs["versions"])
     now = {name: importlib.metadata.version(name) for name in VERSIONED}

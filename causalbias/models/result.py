@@ -58,7 +58,7 @@ def with_effects(fit: xr.DataTree) -> Fit:
 DIAGNOSTICS = ("r_hat", "ess_bulk", "ess_tail")
 # What a fit's attributes hold: text that is JSON of a kind, or a number.
 RECORDS = {"failures": list, "groups": dict, "sampling": list, "versions": dict}
-NUMBERS = ("n_rows", "n_observations", "n_excluded", "seed")
+NUMBERS = ("n_rows", "n_observations", "n_excluded", "random_seed")
 NEEDED = ("posterior", "sample_stats", "observed_data", "constant_data", "diagnostics")
 
 

@@ -98,7 +98,7 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
         + (f" for {int(fit.attrs['n_observations']):,} observations ({counts})" if counts else "")
         + (f", variance sigma^2/{weights}" if weights else "")
         + (f"; {excluded:,} left out by subset: {fit.attrs['subset']}" if excluded else ""),
-        f" Engine: {fit.attrs['engine']}; seed {int(fit.attrs['seed'])}",
+        f" Engine: {fit.attrs['engine']}; random seed {int(fit.attrs['random_seed'])}",
         f" Status: {describe_status(fit)}",
     ]
     if spec["priors"]:

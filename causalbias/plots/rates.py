@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from causalbias.draws.summaries import SAMPLE, summarise
-from causalbias.error_rates.comparisons import in_words
 from causalbias.errors import DataError
 from causalbias.plots.style import (
     COLOURS,
@@ -28,6 +27,7 @@ from causalbias.plots.style import (
     new_figure,
     styled,
 )
+from causalbias.rates.comparisons import in_words
 
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 0.6)), (0, (7, 2)))
 KIND_COLOURS = {"impostor": COLOURS[1], "genuine": COLOURS[0]}

@@ -10,9 +10,9 @@ import pandas as pd
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from causalbias.error_rates.groups import as_series
 from causalbias.errors import DataError, shown
 from causalbias.io.memory import check_memory
+from causalbias.rates.groups import as_series
 from causalbias.recognition.blocks import Vectors, count_block, make_ready
 from causalbias.study.columns import is_number, labels, levels_of, typed
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from causalbias.error_rates.matching import at_or_below
+from causalbias.rates.matching import at_or_below
 
 # Unit roundoff of float32, in which the products are formed.
 ROUNDOFF = 2.0**-24

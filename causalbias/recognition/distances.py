@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.error_rates.dependence import errors_weight
-from causalbias.error_rates.intervals import binomial_ends
 from causalbias.errors import DataError
+from causalbias.rates.dependence import errors_weight
+from causalbias.rates.intervals import binomial_ends
 from causalbias.recognition.images import OK
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns

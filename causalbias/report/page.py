@@ -123,7 +123,7 @@ def render_page(content: Content) -> str:
         pictures=[
             (one, base64.b64encode(render(one.figure, "svg")).decode()) for one in content.pictures
         ],
-        seed=int(first.attrs["seed"]),
+        random_seed=int(first.attrs["random_seed"]),
         versions=json.loads(first.attrs["versions"]),
     )
 

@@ -37,7 +37,7 @@ from causalbias.study.tree import Study
 def simulate(
     seeds: int = 100,
     *,
-    rng: int = 1,
+    random_seed: int = 1,
     systems: Sequence[System] = SYSTEMS,
     people: People | None = People(),  # noqa: B008 (frozen)
     races: Sequence[str] = RACES,
@@ -59,7 +59,7 @@ def simulate(
     ----------
     seeds : int
         Number of generator seeds, at least 2.
-    rng : int
+    random_seed : int
         Seed of the random numbers; the same one gives the same study.
     systems : sequence of System
         By default three, with biases against black and asian faces; () for none.
@@ -107,7 +107,7 @@ def simulate(
         f"a study of {seeds:,} seeds",
         "simulate fewer seeds, levels or impostors",
     )
-    streams = iter(np.random.default_rng(rng).spawn(4 + len(systems)))
+    streams = iter(np.random.default_rng(random_seed).spawn(4 + len(systems)))
     faces, row_of = render_faces(design, layout, seeds, missing_renders, next(streams))
     members = form_pairs(layout, row_of, impostors, next(streams))
     rendered = layout.rendered(leak)
@@ -124,7 +124,7 @@ def simulate(
     truth.attrs["parameters"] = json.dumps(
         {
             "seeds": seeds,
-            "rng": rng,
+            "random_seed": random_seed,
             "impostors": impostors,
             "missing_renders": missing_renders,
             "leak": {name: dict(to) for name, to in (leak or {}).items()},

@@ -21,7 +21,7 @@ def fit_directions(
     kind: Kind = "ridge",
     *,
     draws: int = 200,
-    rng: int = 0,
+    random_seed: int = 0,
 ) -> xr.Dataset:
     """One latent direction an attribute, from latents and what people see in the faces.
 
@@ -43,7 +43,7 @@ def fit_directions(
         chosen by the marginal likelihood.
     draws : int
         From the posterior of the weights, given that variance.
-    rng : int
+    random_seed : int
 
     Returns
     -------
@@ -74,7 +74,7 @@ def fit_directions(
     latent = np.asarray(latent, float)
     _check(latent, ratings, kind)
     centre = latent.mean(axis=0)
-    random = np.random.default_rng(rng)
+    random = np.random.default_rng(random_seed)
     fits: list[Linear] = []
     correlation, count = [], []
     for name in ratings:
@@ -113,7 +113,7 @@ def fit_directions(
             "centre": (("feature",), centre),
         },
         coords={"attribute": names, "feature": np.arange(latent.shape[1])},
-        attrs={"kind": kind, "rng": rng},
+        attrs={"kind": kind, "random_seed": random_seed},
     )
 
 

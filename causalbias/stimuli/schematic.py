@@ -22,7 +22,7 @@ CHUNK = 64
 STREAM = 0xFACE
 
 
-def schematic(rng: int = 0, *, side: int = 64) -> Generator:
+def schematic(random_seed: int = 0, *, side: int = 64) -> Generator:
     """The schematic face renderer: 32 latents, six attributes.
 
     Each attribute is a weighted sum of the latents, and so is each of nine shapes that make a
@@ -32,7 +32,7 @@ def schematic(rng: int = 0, *, side: int = 64) -> Generator:
 
     Parameters
     ----------
-    rng : int
+    random_seed : int
         Seed of the weights: each is a generator of its own.
     side : int, default 64
         Of the pictures, in pixels.
@@ -49,7 +49,7 @@ def schematic(rng: int = 0, *, side: int = 64) -> Generator:
     >>> make(np.zeros((2, 32)), smiling=np.array([-2.0, 2.0])).shape
     (2, 64, 64, 3)
     """
-    weights = _weights(rng)
+    weights = _weights(random_seed)
 
     def forward(latent: np.ndarray, controls: dict[str, np.ndarray]) -> np.ndarray:
         value = latent @ weights.T
@@ -64,11 +64,11 @@ def schematic(rng: int = 0, *, side: int = 64) -> Generator:
         forward=forward,
         latents=LATENTS,
         controls=ATTRIBUTES,
-        version=f"schematic 1, weights {rng}, side {side} (drawn; not photographs)",
+        version=f"schematic 1, weights {random_seed}, side {side} (drawn; not photographs)",
     )
 
 
-def schematic_truth(rng: int = 0) -> xr.DataArray:
+def schematic_truth(random_seed: int = 0) -> xr.DataArray:
     """True weights (attribute, feature) of the schematic generator's attributes, of length 1.
 
     Examples
@@ -77,17 +77,17 @@ def schematic_truth(rng: int = 0) -> xr.DataArray:
     1.0
     """
     return xr.DataArray(
-        _weights(rng)[: len(ATTRIBUTES)],
+        _weights(random_seed)[: len(ATTRIBUTES)],
         coords={"attribute": list(ATTRIBUTES), "feature": np.arange(LATENTS)},
         dims=("attribute", "feature"),
         name="weight",
     )
 
 
-def _weights(rng: int) -> np.ndarray:
+def _weights(random_seed: int) -> np.ndarray:
     """Weights (attributes and shapes, latent), each of length 1."""
     # A stream apart: latents drawn by a user with the same seed must not resemble the weights.
-    random = np.random.default_rng([rng, STREAM])
+    random = np.random.default_rng([random_seed, STREAM])
     common = random.normal(size=LATENTS)
     own = random.normal(size=(len(ATTRIBUTES) + len(SHAPES), LATENTS))
     share = np.where(np.arange(len(own)) < len(ATTRIBUTES), TANGLE, 0.0)[:, None]
@@ -95,12 +95,12 @@ def _weights(rng: int) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def schematic_network(rng: int = 0, *, side: int = 64) -> Any:
+def schematic_network(random_seed: int = 0, *, side: int = 64) -> Any:
     """The schematic face renderer as a torch network, differentiable by latents and controls.
 
     Parameters
     ----------
-    rng, side : int
+    random_seed, side : int
         As in `schematic`, whose pictures these are, to within a grey value.
 
     Returns
@@ -122,7 +122,9 @@ def schematic_network(rng: int = 0, *, side: int = 64) -> Any:
     class Schematic(torch.nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.register_buffer("weights", torch.tensor(_weights(rng), dtype=torch.float32))
+            self.register_buffer(
+                "weights", torch.tensor(_weights(random_seed), dtype=torch.float32)
+            )
 
         def forward(self, latent: Any) -> Any:
             value = latent[:, :LATENTS] @ self.weights.T

@@ -168,7 +168,7 @@ def equal_steps(
     levels: int,
     *,
     prob: float = 0.95,
-    rng: int = 0,
+    random_seed: int = 0,
 ) -> pd.DataFrame:
     """Displacements at which equal steps are seen, from a pilot's ratings along a traversal.
 
@@ -184,7 +184,7 @@ def equal_steps(
     levels : int
         Levels wanted, the first and last at the pilot's lowest and highest mean score.
     prob : float, default 0.95
-    rng : int
+    random_seed : int
         Of the resampling of ratings that gives the intervals.
 
     Returns
@@ -218,7 +218,7 @@ def equal_steps(
             hint="turn the direction round, or move further",
         )
     wanted = np.linspace(curve[0], curve[-1], levels)
-    random = np.random.default_rng(rng)
+    random = np.random.default_rng(random_seed)
     rows_of = [np.flatnonzero(at == one) for one in range(len(places))]
     spread = _unbiased(at, seen)
     drawn = np.empty((RESAMPLED, levels))

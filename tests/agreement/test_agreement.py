@@ -83,7 +83,7 @@ def test_alpha_bootstrap_is_that_of_single_items():
     latent = rng.normal(size=120)[:, None]
     answers = np.digitize(latent + rng.normal(size=(120, 5)), [-1, 0, 1]).T.astype(float)
     counts = counts_of(answers, range(4))
-    fast = bootstrap_alpha(counts, "ordinal", None, 4000, seed=1)
+    fast = bootstrap_alpha(counts, "ordinal", None, 4000, random_seed=1)
     slow = [alpha(counts[rng.integers(120, size=120)], "ordinal") for _ in range(1000)]
     assert fast.mean() == pytest.approx(np.mean(slow), abs=0.005)
     assert fast.std() == pytest.approx(np.std(slow), rel=0.1)
@@ -155,7 +155,7 @@ def simulated(**people):
     }
     people = cb.People(**(settings | people))
     levels = {"pose": [-3, -1.5, 0, 1.5, 3]}
-    return cb.simulate(30, levels=levels, impostors=8, people=people, systems=(), rng=11)
+    return cb.simulate(30, levels=levels, impostors=8, people=people, systems=(), random_seed=11)
 
 
 def reference_mean(**people):

@@ -24,7 +24,7 @@ FACTORS = ["seed", "race", "gender", "attribute", "level"]
 @pytest.fixture(scope="module")
 def result():
     study = cb.simulate(
-        12, rng=3, systems=(PLANTED, NULL), people=PEOPLE, levels=LEVELS, impostors=12
+        12, random_seed=3, systems=(PLANTED, NULL), people=PEOPLE, levels=LEVELS, impostors=12
     )
     return analyse_identity(study, draws=500)
 
@@ -133,7 +133,7 @@ def small_study():
     """A study with a pair of each kind that no model is about."""
     study = cb.simulate(
         4,
-        rng=1,
+        random_seed=1,
         people=None,
         levels=LEVELS,
         impostors=4,

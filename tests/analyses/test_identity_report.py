@@ -20,7 +20,9 @@ runner = CliRunner()
 def test_a_release_becomes_a_report(tmp_path):
     system = cb.System("net", biases=(cb.Bias("alike", -0.1, race="black", same_identity=False),))
     people = cb.People(annotators=60, judgements=4, questions=())
-    study = cb.simulate(10, rng=2, systems=(system,), people=people, levels=LEVELS, impostors=10)
+    study = cb.simulate(
+        10, random_seed=2, systems=(system,), people=people, levels=LEVELS, impostors=10
+    )
     root = cb.to_release(study, tmp_path / "release")
     out = tmp_path / "out"
     done = runner.invoke(app, ["run", str(root), "--dataset", "causalface", "-o", str(out)])

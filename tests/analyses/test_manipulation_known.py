@@ -182,7 +182,7 @@ def test_same_seed_same_answer(tmp_path, write_experiment):
     (tmp_path / "embeddings_net_validation_pilot.npz").unlink()
     study = cb.load("omi", tmp_path)
     one, two, other = (
-        analyse_manipulation(study, draws=100, seed=seed).human for seed in (3, 3, 4)
+        analyse_manipulation(study, draws=100, random_seed=seed).human for seed in (3, 3, 4)
     )
     assert one.identical(two)
     assert not one["effect"].equals(other["effect"])

@@ -122,7 +122,7 @@ def test_from_jpeg_to_effects(omi, chips, tmp_path):
 def test_the_images_of_a_release_are_found_and_measured(tmp_path):
     """Renders named by path, as CausalFace's are; the published systems' distances stay."""
     pytest.importorskip("pywt")
-    root = cb.to_release(cb.simulate(5, rng=1), tmp_path / "release")
+    root = cb.to_release(cb.simulate(5, random_seed=1), tmp_path / "release")
     study = cb.load("causalface", root)
     files = cb.images_of(study, root)
     assert all(path.is_file() for path in files.values())

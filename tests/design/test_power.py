@@ -99,7 +99,9 @@ def test_precise_rows_are_planned_as_precise(pilot):
 
 
 def test_the_same_seed_gives_the_same_table(pilot):
-    tables = [cb.design.power(pilot, "level", sizes=[5], simulations=3, seed=4) for _ in "ab"]
+    tables = [
+        cb.design.power(pilot, "level", sizes=[5], simulations=3, random_seed=4) for _ in "ab"
+    ]
     pd.testing.assert_frame_equal(*tables)
 
 

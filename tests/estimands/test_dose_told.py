@@ -80,7 +80,7 @@ def test_groups_named_after_the_dose_leave_a_curve_and_the_slopes_of_the_populat
     population, scale, groups
 ):
     rows = _by_pose()
-    fit = cb.fit(f"y ~ pose + {groups}", rows, draws=100, seed=2)
+    fit = cb.fit(f"y ~ pose + {groups}", rows, draws=100, random_seed=2)
     found = cb.dose(fit, "pose", grid=[-3, 0, 1.5, 3], population=population, scale=scale)
     curve = found["prediction"].mean(["chain", "draw"])
     truth = [-0.6, 0, 0.3, 0.6]
@@ -92,7 +92,7 @@ def test_groups_named_after_the_dose_leave_a_curve_and_the_slopes_of_the_populat
 def test_a_curve_of_these_groups_has_the_effects_fitted_at_each_dose():
     rows = _by_pose()
     rows["y"] += rows["pose"].eq(0) * 1.0
-    fit = cb.fit("y ~ pose + (1|pose)", rows, draws=200, seed=2)
+    fit = cb.fit("y ~ pose + (1|pose)", rows, draws=200, random_seed=2)
     found = cb.dose(fit, "pose", population="these")["prediction"].mean(["chain", "draw"])
     np.testing.assert_allclose(found, rows.groupby("pose")["y"].mean(), atol=0.1)
 

@@ -120,7 +120,7 @@ def crossed():
 
 @pytest.fixture(scope="module")
 def saturated(crossed):
-    return cb.fit("y ~ C(a)*C(b)", crossed, priors=FLAT, seed=6)
+    return cb.fit("y ~ C(a)*C(b)", crossed, priors=FLAT, random_seed=6)
 
 
 def close(draws, expected):
@@ -167,11 +167,11 @@ def test_contrasts_add_up(saturated):
 
 def test_relabelled_levels_have_the_same_effects(crossed, saturated):
     in_order = crossed.assign(a=crossed["a"].map({0: "k", 1: "l", 2: "m"}))
-    one = cb.effects(cb.fit("y ~ C(a)*C(b)", in_order, priors=FLAT, seed=6), "a")["effect"]
+    one = cb.effects(cb.fit("y ~ C(a)*C(b)", in_order, priors=FLAT, random_seed=6), "a")["effect"]
     expected = cb.effects(saturated, "a")["effect"]
     np.testing.assert_allclose(one.values, expected.values, rtol=1e-6, atol=1e-9)
     turned = crossed.assign(a=2 - crossed["a"])
-    fit = cb.fit("y ~ C(a)*C(b)", turned, priors=FLAT, seed=6)
+    fit = cb.fit("y ~ C(a)*C(b)", turned, priors=FLAT, random_seed=6)
     other = cb.effects(fit, "a", reference=2)["effect"]
     for level in (1, 2):
         draws = expected.sel(a=level)
@@ -180,7 +180,9 @@ def test_relabelled_levels_have_the_same_effects(crossed, saturated):
 
 
 def test_scaled_response_has_scaled_effects(slopes_frame, slopes_fit):
-    scaled = cb.fit("y ~ x*kind + (x|g)", slopes_frame.assign(y=100 * slopes_frame["y"]), seed=2)
+    scaled = cb.fit(
+        "y ~ x*kind + (x|g)", slopes_frame.assign(y=100 * slopes_frame["y"]), random_seed=2
+    )
     one = cb.summarise(cb.effects(slopes_fit, "kind"))
     other = cb.summarise(cb.effects(scaled, "kind"))
     for column in ("estimate", "sd", "lower", "upper"):

@@ -34,7 +34,7 @@ def test_plug_in_is_flattened_and_this_is_not():
     ours, plugged, hits, studies = [], [], 0, 60
     for _ in range(studies):
         outcome, change = study(rng)
-        found = cb.per_perceived(outcome, change, "what", draws=300, warmup=150, chains=2)
+        found = cb.per_perceived(outcome, change, "what", draws=300, tune=150, chains=2)
         slope = found["slope"].values
         ends = np.quantile(slope, [0.05, 0.95])
         hits += ends[0] <= SLOPE <= ends[1]

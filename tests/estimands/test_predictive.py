@@ -77,13 +77,17 @@ def test_loo_runs_on_it(fits):
 @pytest.mark.parametrize("family", list(RESPONSES))
 def test_new_data_look_like_the_old(family, fits, frame):
     fit = fits(family)
-    new = next(iter(cb.with_predictive(fit, seed=1)["posterior_predictive"].data_vars.values()))
+    new = next(
+        iter(cb.with_predictive(fit, random_seed=1)["posterior_predictive"].data_vars.values())
+    )
     old = frame[str(new.name)].to_numpy(float)
     means = new.mean("__obs__").values.ravel()
     low, high = np.quantile(means, [0.005, 0.995])
     assert low < old.mean() < high
     assert new.identical(
-        next(iter(cb.with_predictive(fit, seed=1)["posterior_predictive"].data_vars.values()))
+        next(
+            iter(cb.with_predictive(fit, random_seed=1)["posterior_predictive"].data_vars.values())
+        )
     )
 
 

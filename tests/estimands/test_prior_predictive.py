@@ -57,7 +57,9 @@ CASES = {
 @pytest.mark.parametrize("family", CASES)
 def test_agrees_with_bambis(family, rows):
     formula, priors = CASES[family]
-    ours = cb.prior_predictive(formula, rows, family=family, priors=priors, draws=DRAWS, seed=1)
+    ours = cb.prior_predictive(
+        formula, rows, family=family, priors=priors, draws=DRAWS, random_seed=1
+    )
     spec = ModelSpec(formula, family, priors=priors)
     model = bambi_model(spec, model_frame(spec, rows))
     model.build()
@@ -87,7 +89,7 @@ def test_agrees_with_bambis(family, rows):
 def test_correlated_slopes_and_members_have_their_moments(rows):
     priors = {"1|g": "HalfNormal(1)", "x|g": "HalfNormal(0.5)", "1|mm(a, b)": "HalfNormal(2)"}
     drawn = cb.prior_predictive(
-        "y ~ x + (x|g) + (1|mm(a, b))", rows, priors=priors, draws=DRAWS, seed=3
+        "y ~ x + (x|g) + (1|mm(a, b))", rows, priors=priors, draws=DRAWS, random_seed=3
     )["prior"].to_dataset()
     corr = drawn["cor|g"].values.ravel()
     assert stats.kstest(corr, stats.uniform(-1, 2).cdf).pvalue > LOWEST_P  # LKJ(1) of two by two
@@ -113,7 +115,7 @@ def test_members_share_their_effects(rows):
 @pytest.mark.parametrize("link", ["logit", "probit"])
 def test_thresholds_ascend_and_are_the_priors_restricted(link, rows):
     drawn = cb.prior_predictive(
-        "mark ~ x", rows, family="cumulative", link=link, draws=DRAWS, seed=5
+        "mark ~ x", rows, family="cumulative", link=link, draws=DRAWS, random_seed=5
     )
     cuts = drawn["prior"]["threshold"].values[0]
     assert (np.diff(cuts, axis=1) > 0).all()
@@ -153,7 +155,7 @@ def test_weights_shrink_the_noise(rows):
 
 def test_seeds_chunks_and_what_arviz_reads(rows, monkeypatch):
     def draw(seed):
-        return cb.prior_predictive("y ~ x + (x|g)", rows, draws=50, seed=seed)
+        return cb.prior_predictive("y ~ x + (x|g)", rows, draws=50, random_seed=seed)
 
     one = draw(1)
     assert one.identical(draw(1))

@@ -244,7 +244,7 @@ def test_separation_of_unequal_spreads(rows, fit_at):
 
 
 def test_pairs_are_not_pooled_where_the_formula_does_not_name_their_kind():
-    study = cb.simulate(4, people=None, levels={"pose": [-3, 0, 3]}, impostors=4, rng=1)
+    study = cb.simulate(4, people=None, levels={"pose": [-3, 0, 3]}, impostors=4, random_seed=1)
     formula = "distance ~ race + pose"
     both = cb.fit(formula, study, draws=100)
     with pytest.raises(DataError, match=r"pool distances.*subset='same_identity'"):

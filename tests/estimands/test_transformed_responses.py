@@ -44,7 +44,7 @@ def fit_of(rows):
 
     def make(left):
         if left not in kept:
-            kept[left] = cb.fit(f"{left} ~ race + (1|seed)", rows, draws=50, seed=1)
+            kept[left] = cb.fit(f"{left} ~ race + (1|seed)", rows, draws=50, random_seed=1)
         return kept[left]
 
     return make
@@ -197,7 +197,9 @@ def _density(left, eta, sigma):
 
 def test_single_seeds_are_weighed_on_the_models_own_scale(rows, fit_of):
     fit = fit_of("log(distance)")
-    again = cb.fit("z ~ race + (1|seed)", rows.assign(z=np.log(rows["distance"])), draws=50, seed=1)
+    again = cb.fit(
+        "z ~ race + (1|seed)", rows.assign(z=np.log(rows["distance"])), draws=50, random_seed=1
+    )
     options = {"refit": "never"}
     one, other = (
         cb.influence(each, lambda fit: cb.effects(fit, "race", scale="link"), **options)

@@ -358,7 +358,7 @@ def test_fits_of_one_random_seed_are_paired_as_independent(rows):
     """One engine's random numbers would else go into both fits' draws alike."""
     rng = np.random.default_rng(1)
     frames = [rows.assign(distance=rng.normal(size=len(rows))) for _ in "ab"]
-    one, other = (cb.fit("distance ~ race", frame, seed=3) for frame in frames)
+    one, other = (cb.fit("distance ~ race", frame, random_seed=3) for frame in frames)
     effects = [
         cb.effects(fit, "race")["effect"].sel(race="b").values.ravel() for fit in (one, other)
     ]
@@ -416,7 +416,7 @@ def test_a_null_is_rejected_at_the_nominal_rate():
         frames = [
             pd.DataFrame({"y": rng.normal(0, sd, 60), "k": np.arange(60) % 2}) for sd in (1, 5)
         ]
-        fits = [cb.fit("y ~ k", one, draws=250, seed=study) for one in frames]
+        fits = [cb.fit("y ~ k", one, draws=250, random_seed=study) for one in frames]
         found = cb.compare(*fits, "k").sel(unit=["residual sd"])
         table = cb.summarise(found, prob=0.9)
         rejected += int(table["lower"].iloc[0] > 0 or table["upper"].iloc[0] < 0)
@@ -541,7 +541,7 @@ def test_a_model_of_an_intercept_has_its_verbs_and_the_intraclass_correlation(fa
     y = {"gaussian": y, "cumulative": np.digitize(y, [-1, 0, 1]), "bernoulli": (y > 0).astype(int)}
     rows = pd.DataFrame({"y": y[family], "g": np.arange(120) // 10})
     for formula in ("y ~ 1", "y ~ 1 + (1|g)"):
-        fit = cb.fit(formula, rows, family=family, draws=500, seed=1)
+        fit = cb.fit(formula, rows, family=family, draws=500, random_seed=1)
         mean = cb.summarise(cb.predictions(fit, ())).iloc[0]
         assert mean["lower"] < rows["y"].mean() < mean["upper"]
         checked = cb.check(fit)  # the first leaves groups out, which may show

@@ -490,7 +490,7 @@ def joint(name: str, pattern: str, terms: str, **changed: object) -> None:
             terms,
             groups={"seed": changed.get("by", "seed")},
             draws=changed.get("draws", 20),
-            warmup=20,
+            tune=20,
         )
 
     case(f"joint: {name}", pattern, act)

@@ -72,7 +72,7 @@ def test_a_broken_kept_fit_is_named_with_its_mend(tmp_path):
 
 
 def test_rerun_gives_the_same_draws_and_tells_what_differs(tmp_path):
-    fit = cb.fit("y ~ 1 + (1|g)", FRAME, draws=250, seed=3, priors={"1|g": "HalfNormal(2)"})
+    fit = cb.fit("y ~ 1 + (1|g)", FRAME, draws=250, random_seed=3, priors={"1|g": "HalfNormal(2)"})
     path = cb.save(fit, tmp_path / "fit.nc")
     again, differences = cb.rerun(cb.open(path))
     assert differences.empty

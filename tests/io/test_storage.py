@@ -213,7 +213,7 @@ def test_saved_without_pickle(tmp_path):
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 def test_a_changed_bit_of_a_number_is_noticed(tmp_path, suffix):
     """Wherever a bit changes in what holds numbers, the file is refused or says the same."""
-    study = cb.simulate(4, rng=1)
+    study = cb.simulate(4, random_seed=1)
     path = cb.save(study, tmp_path / f"s{suffix}")
     files = [one for one in (path.rglob("c/*") if suffix == ".zarr" else [path]) if one.is_file()]
     rng, refused = np.random.default_rng(0), 0

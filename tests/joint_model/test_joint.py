@@ -54,7 +54,7 @@ def holds(draws, truth, sds=4.0):
 def test_truth_is_recovered(members):
     rows = simulate(np.random.default_rng(1), members=members)
     groups = {"seed": "seed" if members == 1 else ["seed_a", "seed_b"]}
-    found = cb.joint(rows, "group", groups=groups, draws=400, warmup=200)
+    found = cb.joint(rows, "group", groups=groups, draws=400, tune=200)
     posterior = found.posterior
     for source in ("seed", "pair"):
         assert holds(posterior["correlation"].sel(source=source), TRUTH[source]["correlation"])
@@ -69,7 +69,7 @@ def test_truth_is_recovered(members):
 
 def test_noise_in_answers_flattens_the_plain_correlation_and_not_this_one():
     rows = simulate(np.random.default_rng(2))
-    found = cb.joint(rows, "group", groups={"seed": "seed"}, draws=300, warmup=200)
+    found = cb.joint(rows, "group", groups={"seed": "seed"}, draws=300, tune=200)
     within = rows.groupby(["seed", "group"])[["score", "distance"]].transform("mean")
     plain = np.corrcoef((rows[["score", "distance"]] - within).to_numpy().T)[0, 1]
     pair = found.posterior["correlation"].sel(source="pair")
@@ -81,7 +81,7 @@ def test_bias_at_equal_score_where_there_is_none_and_where_there_is():
     """Groups differ in likeness and distances follow it: means plugged in find bias anyway."""
     for dif in (0.0, 0.03):
         rows = simulate(np.random.default_rng(3), dif=dif, answers=(2, 4))
-        found = cb.joint(rows, "group", groups={"seed": "seed"}, draws=300, warmup=200)
+        found = cb.joint(rows, "group", groups={"seed": "seed"}, draws=300, tune=200)
         ours = cb.conditional_bias(found, "group")
         assert holds(ours["conditional"], dif)
         assert holds(ours["slope"], -0.1)
@@ -98,7 +98,9 @@ def test_intervals_hold_the_truth_at_their_rate():
     hits, studies = 0, 40
     for study in range(studies):
         rows = simulate(rng, seeds=20, each=8)
-        found = cb.joint(rows, "group", groups={"seed": "seed"}, draws=300, warmup=150, seed=study)
+        found = cb.joint(
+            rows, "group", groups={"seed": "seed"}, draws=300, tune=150, random_seed=study
+        )
         ends = found.posterior["correlation"].sel(source="pair").quantile([0.1, 0.9]).values
         hits += ends[0] <= TRUTH["pair"]["correlation"] <= ends[1]
     # Binomial(40, 0.8): 32, sd 2.5; the prior on correlations pulls a little towards zero.
@@ -113,7 +115,7 @@ def test_scaling_the_distance_scales_its_side_only():
             "group",
             groups={"seed": "seed"},
             draws=200,
-            warmup=100,
+            tune=100,
         ).posterior
         for factor in (1, 100)
     )
@@ -127,7 +129,7 @@ def test_scaling_the_distance_scales_its_side_only():
 
 
 def test_of_a_simulated_study_people_and_network_agree_on_pairs():
-    study = cb.simulate(seeds=25, levels={"pose": [-3, 0, 3]}, impostors=12, rng=4)
+    study = cb.simulate(seeds=25, levels={"pose": [-3, 0, 3]}, impostors=12, random_seed=4)
     rows = cb.joint_rows(study, "ResNet-34")
     assert len(rows) == study["pairs"].sizes["pair"]
     found = cb.joint(
@@ -136,7 +138,7 @@ def test_of_a_simulated_study_people_and_network_agree_on_pairs():
         groups={"seed": ["seed_a", "seed_b"]},
         subset="not same_identity",
         draws=200,
-        warmup=100,
+        tune=100,
     )
     assert int(found.rows["same_identity"].sum()) == 0
     assert found.left_out["count"].sum() + len(found.rows) <= len(rows)
@@ -164,11 +166,11 @@ def rows():
 def test_refused(rows, change, options, told):
     asked = {"terms": "group", "groups": {"seed": "seed"}} | options
     with pytest.raises(DataError, match=told):
-        cb.joint(rows.assign(**change), draws=5, warmup=5, **asked)
+        cb.joint(rows.assign(**change), draws=5, tune=5, **asked)
 
 
 def test_exclusions_are_counted(rows):
     frame = rows.assign(distance=rows["distance"].where(rows.index > 2))
-    found = cb.joint(frame, "group", groups={"seed": "seed"}, draws=5, warmup=5)
+    found = cb.joint(frame, "group", groups={"seed": "seed"}, draws=5, tune=5)
     assert found.left_out.values.tolist() == [["no distance", 3]]
     assert cb.summarise(cb.conditional_bias(found, "group"))["converged"].tolist() == [False]

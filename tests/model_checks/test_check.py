@@ -38,7 +38,7 @@ HINTS = {
 def test_verdict_and_mend(case):
     make, expected = rates.CASES[case]
     frame, formula, given = make(np.random.default_rng(5))
-    found = cb.check(cb.fit(formula, frame, draws=500, seed=5, **given))
+    found = cb.check(cb.fit(formula, frame, draws=500, random_seed=5, **given))
     bad = found[found["verdict"].isin(["fail", "look"])]
     if not expected:
         assert found.attrs["verdict"] == "pass", found

@@ -19,7 +19,7 @@ SHORT = {"draws": 60, "chains": 2}  # too few draws for any limit
 
 @pytest.fixture(scope="module")
 def study():
-    return cb.simulate(seeds=6, levels={"pose": [-3, 0, 3]}, impostors=4, rng=1)
+    return cb.simulate(seeds=6, levels={"pose": [-3, 0, 3]}, impostors=4, random_seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def moments(fit):
 @pytest.mark.slow
 def test_exact_against_nuts(slopes_frame):
     exact = cb.fit(FORMULA, slopes_frame)
-    nuts = cb.fit(FORMULA, slopes_frame, method="nuts", draws=1500, tune=800, seed=5)
+    nuts = cb.fit(FORMULA, slopes_frame, method="nuts", draws=1500, tune=800, random_seed=5)
     assert not [reason for reason in cb.failures(nuts) if "divergent" not in reason]
     assert int(nuts["sample_stats"]["diverging"].sum()) < 10
     assert nuts.attrs["engine"].startswith("NUTS")
@@ -100,7 +100,7 @@ def test_summary_table_against_the_draws(slopes_fit):
 
 def test_same_seed_same_draws(slopes_frame):
     one, two, other = (
-        cb.fit("y ~ x + (1|g)", slopes_frame, draws=100, seed=seed)["posterior"].to_dataset()
+        cb.fit("y ~ x + (1|g)", slopes_frame, draws=100, random_seed=seed)["posterior"].to_dataset()
         for seed in (1, 1, 2)
     )
     assert one.identical(two)

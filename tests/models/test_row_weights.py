@@ -38,8 +38,8 @@ def written_out(rows):
 
 
 def test_counts_are_rows_written_out(rows):
-    short = cb.fit(FORMULA, rows, counts="n", priors=PRIORS, seed=1)
-    long = cb.fit(FORMULA, written_out(rows), priors=PRIORS, seed=2)
+    short = cb.fit(FORMULA, rows, counts="n", priors=PRIORS, random_seed=1)
+    long = cb.fit(FORMULA, written_out(rows), priors=PRIORS, random_seed=2)
     assert short.attrs["n_rows"] == 60
     assert short.attrs["n_observations"] == long.attrs["n_rows"] == rows["n"].sum()
     assert f"60 rows for {rows['n'].sum()} observations (n)" in repr(short)
@@ -99,7 +99,7 @@ def test_weights_reach_likelihood_and_new_data(rows):
     by_hand = -0.5 * ((rows.loc[0, "y"] - eta) / sd) ** 2 - np.log(sd * np.sqrt(2 * np.pi))
     ours = cb.with_log_likelihood(fit)["log_likelihood"]["y"].isel(__obs__=0)
     np.testing.assert_allclose(ours, by_hand, atol=1e-5)  # effects are kept in single precision
-    new = cb.with_predictive(fit, seed=1)["posterior_predictive"]["y"].isel(__obs__=0)
+    new = cb.with_predictive(fit, random_seed=1)["posterior_predictive"]["y"].isel(__obs__=0)
     z = ((new - eta) / sd).values.ravel()
     assert abs(z.std() - 1) < 4 / np.sqrt(2 * len(z))
 

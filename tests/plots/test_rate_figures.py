@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 import causalbias as cb
 from causalbias import DataError
 
-from ..error_rates.test_rates import both_kinds, random_faces
+from ..rates.test_error_rates import both_kinds, random_faces
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from scipy.spatial.distance import pdist
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.error_rates import assembly as rates_labels
-from causalbias.error_rates.dependence import ASSUMED, seed_correlation
+from causalbias.rates import assembly as rates_labels
+from causalbias.rates.dependence import ASSUMED, seed_correlation
 from causalbias.recognition import all_pairs as scores
 
 

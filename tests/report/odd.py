@@ -47,7 +47,12 @@ def people_and_networks() -> Content:
     )
     people = cb.People(annotators=60, judgements=4, questions=())
     study = cb.simulate(
-        10, rng=2, systems=(system, cb.System("net 10")), people=people, levels=LEVELS, impostors=10
+        10,
+        random_seed=2,
+        systems=(system, cb.System("net 10")),
+        people=people,
+        levels=LEVELS,
+        impostors=10,
     )
     return identity_content(analyse_identity(study, draws=500))
 

@@ -32,7 +32,7 @@ def big():
     )
     return cb.simulate(
         2000,
-        rng=3,
+        random_seed=3,
         systems=(BIASED,),
         people=people,
         levels=LEVELS,
@@ -151,8 +151,10 @@ def test_distances_of_pairs_vary_as_documented(big):
 
 def test_same_seed_same_study():
     kind = {"levels": LEVELS, "impostors": 2}
-    assert cb.simulate(3, rng=4, **kind).identical(cb.simulate(3, rng=4, **kind))
-    assert not cb.simulate(3, rng=4, **kind).identical(cb.simulate(3, rng=5, **kind))
+    assert cb.simulate(3, random_seed=4, **kind).identical(cb.simulate(3, random_seed=4, **kind))
+    assert not cb.simulate(3, random_seed=4, **kind).identical(
+        cb.simulate(3, random_seed=5, **kind)
+    )
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 4, 7])

@@ -60,7 +60,7 @@ def test_leaks_hold_zero_after_orthogonalisation_and_visibly_not_before():
     held, before = [], []
     for rng in range(12):
         latent, weight, ratings = rated(64, rng=rng)
-        found = cb.stimuli.fit_directions(latent, ratings, rng=rng)
+        found = cb.stimuli.fit_directions(latent, ratings, random_seed=rng)
         off = ~np.eye(len(NAMES), dtype=bool).ravel()
         step = found["direction"].to_numpy()
         truth = (step @ weight.T / (step * weight).sum(axis=1)[:, None]).ravel()[off]
@@ -179,7 +179,7 @@ def test_intervals_of_equal_steps_are_as_wide_as_few_ratings_make_them():
     for rng in range(20):
         seen = np.array([[0.0], [1000.0]]) + random.normal(0, 5, (2, 5))
         found = cb.stimuli.equal_steps(
-            np.repeat([0.0, 1000.0], 5), seen.ravel(), 3, prob=0.5, rng=rng
+            np.repeat([0.0, 1000.0], 5), seen.ravel(), 3, prob=0.5, random_seed=rng
         )
         error = np.sqrt(seen.var(axis=1, ddof=1).sum() / 5) / 2
         ratios.append((found["upper"] - found["lower"])[1] / (2 * 0.6745 * error))

@@ -15,11 +15,11 @@ import xarray as xr
 
 from causalbias.agreement.consensus import hcic
 from causalbias.analyses.parts import fit_one, join
-from causalbias.error_rates.rates import error_rates
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.models.levels import canonical, levels_of
 from causalbias.models.result import Fit
+from causalbias.rates.error_rates import error_rates
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
@@ -85,7 +85,7 @@ def analyse_identity(
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
-    seed: int = 0,
+    random_seed: int = 0,
     progress: Callable[[str], None] | None = None,
     keep: Path | None = None,
 ) -> Identity:
@@ -137,7 +137,13 @@ def analyse_identity(
     """
     sides = _sides(study)
     fit_each = partial(
-        fit_one, progress=progress, keep=keep, draws=draws, tune=tune, chains=chains, seed=seed
+        fit_one,
+        progress=progress,
+        keep=keep,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        random_seed=random_seed,
     )
     rows: dict[str, pd.DataFrame] = {}
     left_out = []
@@ -175,7 +181,9 @@ def analyse_identity(
         human=_by_kind(effect, people),
         machine_dose=_with_steps(_by_system(dose, systems), rows.values()),
         human_dose=_with_steps(_by_kind(dose, people), rows.values()),
-        rates=_rates([rows[name] for name in rows if name.rsplit(", ", 1)[0] in systems], seed),
+        rates=_rates(
+            [rows[name] for name in rows if name.rsplit(", ", 1)[0] in systems], random_seed
+        ),
         rows=rows,
         left_out=pd.DataFrame(left_out, columns=["fit", "reason", "count"]),
         reference=reference,
@@ -253,10 +261,10 @@ def _check_groups(rows: pd.DataFrame, name: str) -> None:
             )
 
 
-def _rates(rows: list[pd.DataFrame], seed: int) -> xr.Dataset | None:
+def _rates(rows: list[pd.DataFrame], random_seed: int) -> xr.Dataset | None:
     """Error rates of the systems that have a threshold."""
     pairs = pd.concat(rows).dropna(subset="threshold") if rows else pd.DataFrame()
-    return error_rates(pairs, ["race", "gender"], seed=seed) if len(pairs) else None
+    return error_rates(pairs, ["race", "gender"], random_seed=random_seed) if len(pairs) else None
 
 
 def _with_steps(dose: xr.Dataset | None, rows: Iterable[pd.DataFrame]) -> xr.Dataset | None:

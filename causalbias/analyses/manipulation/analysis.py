@@ -14,11 +14,11 @@ import xarray as xr
 
 from causalbias.analyses.parts import fit_one, join
 from causalbias.draws.summaries import per_unit, rank_probabilities
-from causalbias.error_rates.intervals import binomial_ends
-from causalbias.error_rates.matching import matches
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.models.result import Fit
+from causalbias.rates.intervals import binomial_ends
+from causalbias.rates.matching import matches
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
@@ -68,7 +68,7 @@ def analyse_manipulation(
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
-    seed: int = 0,
+    random_seed: int = 0,
     progress: Callable[[str], None] | None = None,
     keep: Path | None = None,
 ) -> Manipulation:
@@ -110,7 +110,13 @@ def analyse_manipulation(
         )
 
     fit_each = partial(
-        fit_one, progress=progress, keep=keep, draws=draws, tune=tune, chains=chains, seed=seed
+        fit_one,
+        progress=progress,
+        keep=keep,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        random_seed=random_seed,
     )
     fits: dict[str, Fit] = {}
     changes: dict[str, xr.Dataset] = {}

@@ -121,7 +121,7 @@ def sample_collapsed(
     sigma_log_prior: LogDensity,
     *,
     draws: int = 4000,
-    seed: int = 0,
+    random_seed: int = 0,
     keep: Collection[str] | None = None,
 ) -> CollapsedDraws:
     """Sample the posterior of a Gaussian hierarchical regression.
@@ -134,7 +134,7 @@ def sample_collapsed(
     sigma_log_prior : callable
         Log density of sigma itself (not of its log), vectorised over an array.
     draws : int
-    seed : int
+    random_seed : int
         Same seed, same draws.
     keep : collection of str, optional
         Terms whose effects are returned; all by default. The leading (largest) term's take
@@ -170,7 +170,7 @@ def sample_collapsed(
     >>> ones = np.ones((100, 1))
     >>> term = GroupTerm("1|g", ("1",), ones, group[:, None], ones, 20, False, (prior,))
     >>> problem = Problem(y, ones, np.zeros(1), np.full(1, 10.0), (term,), np.ones(100))
-    >>> found = sample_collapsed(problem, prior, draws=500, seed=1)
+    >>> found = sample_collapsed(problem, prior, draws=500, random_seed=1)
     >>> found.effects["1|g"].shape, bool(abs(found.sigma.mean() - 0.5) < 0.1)
     ((500, 20, 1), True)
     """
@@ -183,7 +183,7 @@ def sample_collapsed(
     # thousands of small factorisations: threads within each only get into one another's way,
     # ruinously so on a busy machine, and make rounding depend on the machine
     with threadpool_limits(1, user_api="blas"), numerical():
-        return _sample(problem, sigma_log_prior, draws, np.random.default_rng(seed), keep)
+        return _sample(problem, sigma_log_prior, draws, np.random.default_rng(random_seed), keep)
 
 
 def effects_at(

@@ -70,7 +70,7 @@ def sample_laplace(
     threshold_mean: FloatArray | None = None,
     threshold_sd: FloatArray | None = None,
     draws: int = 4000,
-    seed: int = 0,
+    random_seed: int = 0,
     keep: Collection[str] | None = None,
     some: Collection[int] = (),
 ) -> LaplaceDraws:
@@ -88,7 +88,7 @@ def sample_laplace(
         Of a binomial problem.
     threshold_mean, threshold_sd : ndarray (K - 1,), optional
         Normal prior of a cumulative model's thresholds, on the region where they increase.
-    draws, seed : int
+    draws, random_seed : int
         Same seed, same draws.
     keep : collection of str, optional
         Terms whose effects are returned; all by default.
@@ -121,7 +121,7 @@ def sample_laplace(
     >>> term = GroupTerm("1|g", ("1",), ones, group[:, None], ones, 40, False, (prior,))
     >>> y = rng.binomial(1, chance).astype(float)
     >>> problem = Problem(y, ones, np.zeros(1), np.full(1, 2.5), (term,), np.ones(480))
-    >>> found = sample_laplace(problem, family="bernoulli", draws=400, seed=1)
+    >>> found = sample_laplace(problem, family="bernoulli", draws=400, random_seed=1)
     >>> found.effects["1|g"].shape, found.diagnostics.pareto_k < 0.7
     ((400, 40, 1), True)
     """
@@ -134,7 +134,7 @@ def sample_laplace(
         raise EngineError(f"draws must be positive, found {draws}")
     if keep is not None and not set(keep) <= set(names):
         raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_seed)
     with (
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,

@@ -28,7 +28,9 @@ def test_ranks_are_uniform():
         u, v = rng.standard_normal((8, 2)) @ chol.T, other * rng.standard_normal(5)
         beta = 2.0 * rng.standard_normal(2)
         y = x @ beta + (x * u[g]).sum(axis=1) + v[h] + sigma * rng.standard_normal(40)
-        found = sample_collapsed(replace(shape, y=y), half_normal, draws=DRAWS, seed=simulation)
+        found = sample_collapsed(
+            replace(shape, y=y), half_normal, draws=DRAWS, random_seed=simulation
+        )
         truth = np.r_[sigma, sd, other, corr, beta, u[0], v[0]]
         drawn = np.column_stack(
             [

@@ -206,7 +206,7 @@ def test_posterior_surrounds_the_reml_fit(name):
     p = replace(
         p, terms=tuple(replace(t, sd_log_prior=(wide,) * t.columns.shape[1]) for t in p.terms)
     )
-    found = sample_collapsed(p, wide, draws=2000, seed=0)
+    found = sample_collapsed(p, wide, draws=2000, random_seed=0)
     assert found.diagnostics.pareto_k < 0.7
     assert abs(np.median(found.sigma) - sigma) < found.sigma.std()
     for t, factor in zip(p.terms, raw, strict=True):

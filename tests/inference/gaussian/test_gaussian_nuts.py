@@ -52,7 +52,7 @@ def nuts(p: Problem, *, draws: int = 5000, seed: int = 1) -> dict[str, FloatArra
         tune=2000,
         chains=4,
         cores=1,
-        seed=seed,
+        random_seed=seed,
         target_accept=0.98,
         progress_bar=False,
     )
@@ -88,7 +88,7 @@ def thinned(draws: FloatArray) -> FloatArray:
 @pytest.mark.parametrize("case", JUDGED, ids=lambda c: c.__name__)
 def test_agrees_with_long_nuts(case):
     p = case()
-    found = sample_collapsed(p, half_normal, draws=10_000, seed=3)
+    found = sample_collapsed(p, half_normal, draws=10_000, random_seed=3)
     assert found.diagnostics.pareto_k < 0.7
     reference = nuts(p)
     compare("beta", found.beta, reference["beta"])

@@ -43,7 +43,7 @@ def test_ranks_are_uniform_ordinal_crossed():
             threshold_mean=mean,
             threshold_sd=sd,
             draws=DRAWS,
-            seed=simulation,
+            random_seed=simulation,
         )
         truth = np.r_[cuts, sds, beta, u[0], v[0]]
         drawn = np.column_stack(
@@ -75,7 +75,7 @@ def test_ranks_are_uniform_binary_with_correlated_slopes():
         eta = x @ beta + (x * u[g]).sum(axis=1)
         y = (eta + rng.logistic(size=64) > 0).astype(float)
         found = sample_laplace(
-            replace(shape, y=y), family="bernoulli", draws=DRAWS, seed=simulation
+            replace(shape, y=y), family="bernoulli", draws=DRAWS, random_seed=simulation
         )
         truth = np.r_[sd, corr, beta, u[0]]
         drawn = np.column_stack(

@@ -52,7 +52,7 @@ def test_binary_against_a_grid(name, leads):
     """Either right, or its diagnostics say that it is not."""
     successes, trials = map(np.array, BINARY[name])
     found = sample_laplace(
-        written(successes, trials, leads), family="bernoulli", draws=8000, seed=1
+        written(successes, trials, leads), family="bernoulli", draws=8000, random_seed=1
     )
     if name != "many rows":  # one level tells nothing of k here
         assert found.diagnostics.pareto_k < 0.7
@@ -94,7 +94,7 @@ def test_ordinal_against_a_grid(leads, link):
         threshold_mean=np.zeros(2),
         threshold_sd=np.full(2, 3.0),
         draws=8000,
-        seed=1,
+        random_seed=1,
     )
     assert found.diagnostics.pareto_k < 0.7
     cut, sd, v = np.linspace(-7, 7, 71), np.linspace(0.05, 6.5, 66), np.linspace(-6, 6, 81)
@@ -140,7 +140,9 @@ def pair(ours, theirs, share):
 def test_leading_or_dense_is_one_model():
     """Effects too: drawn by quadrature's mode where leading, with all the rest where not."""
     a, b = (
-        sample_laplace(written(*BINARY["plain"], leads), family="bernoulli", draws=4000, seed=1)
+        sample_laplace(
+            written(*BINARY["plain"], leads), family="bernoulli", draws=4000, random_seed=1
+        )
         for leads in (True, False)
     )
     agree(a, b)
@@ -151,10 +153,10 @@ def test_counts_merged_rows_and_rows_written_out_agree(family, monkeypatch):
     p, options = made(family, leading, n=60)
     p = replace(p, design=np.round(p.design), row_weight=1.0 + np.arange(60) % 4)
     kw = options | {"draws": 4000}
-    counted = sample_laplace(p, seed=1, **kw)
-    merged = sample_laplace(written_out(p), seed=2, **kw)
+    counted = sample_laplace(p, random_seed=1, **kw)
+    merged = sample_laplace(written_out(p), random_seed=2, **kw)
     monkeypatch.setattr(laplace, "_merged", lambda given: given)
-    rows = sample_laplace(written_out(p), seed=3, **kw)
+    rows = sample_laplace(written_out(p), random_seed=3, **kw)
     agree(counted, rows)
     agree(merged, rows)
 
@@ -164,8 +166,10 @@ def test_binomial_is_so_many_bernoulli():
     trials = options["trials"].astype(int)
     rows = taken(p, np.repeat(np.arange(40), trials))
     y = np.concatenate([np.arange(n) < s for s, n in zip(p.y, trials, strict=True)])
-    a = sample_laplace(p, draws=4000, seed=1, **options)
-    b = sample_laplace(replace(rows, y=y.astype(float)), family="bernoulli", draws=4000, seed=2)
+    a = sample_laplace(p, draws=4000, random_seed=1, **options)
+    b = sample_laplace(
+        replace(rows, y=y.astype(float)), family="bernoulli", draws=4000, random_seed=2
+    )
     agree(a, b)
 
 
@@ -173,19 +177,19 @@ def test_binomial_is_so_many_bernoulli():
 def test_row_order_is_immaterial(layout):
     p, options = made("cumulative", layout)
     order = np.random.default_rng(0).permutation(len(p.y))
-    a = sample_laplace(p, draws=3000, seed=1, **options)
-    b = sample_laplace(taken(p, order), draws=3000, seed=2, **options)
+    a = sample_laplace(p, draws=3000, random_seed=1, **options)
+    b = sample_laplace(taken(p, order), draws=3000, random_seed=2, **options)
     agree(a, b)
 
 
 def test_columns_of_very_different_scale():
     p, options = made("bernoulli", leading, n=200)
     times = np.array([1.0, 1e6])
-    a = sample_laplace(p, draws=4000, seed=1, **options)
+    a = sample_laplace(p, draws=4000, random_seed=1, **options)
     b = sample_laplace(
         replace(p, design=p.design * times, beta_sd=p.beta_sd / times),
         draws=4000,
-        seed=2,
+        random_seed=2,
         **options,
     )
     agree(a, replace(b, beta=b.beta * times))
@@ -193,7 +197,7 @@ def test_columns_of_very_different_scale():
 
 def test_the_same_seed_the_same_draws():
     p, options = made("cumulative", leading)
-    a, b, c = (sample_laplace(p, draws=200, seed=s, **options) for s in (7, 7, 8))
+    a, b, c = (sample_laplace(p, draws=200, random_seed=s, **options) for s in (7, 7, 8))
     np.testing.assert_array_equal(a.beta, b.beta)
     np.testing.assert_array_equal(a.effects["1|g"], b.effects["1|g"])
     assert not np.array_equal(a.beta, c.beta)
@@ -201,8 +205,8 @@ def test_the_same_seed_the_same_draws():
 
 def test_terms_left_out_leave_the_rest_alone():
     p, options = made("cumulative", leading)
-    whole = sample_laplace(p, draws=200, seed=7, **options)
-    part = sample_laplace(p, draws=200, seed=7, keep=["1|h"], **options)
+    whole = sample_laplace(p, draws=200, random_seed=7, **options)
+    part = sample_laplace(p, draws=200, random_seed=7, keep=["1|h"], **options)
     assert set(whole.effects) == {"1|g", "1|h"}
     assert set(part.effects) == {"1|h"}
     np.testing.assert_array_equal(part.effects["1|h"], whole.effects["1|h"])
@@ -212,7 +216,7 @@ def test_terms_left_out_leave_the_rest_alone():
 def test_levels_without_rows_follow_their_prior():
     p, options = made("bernoulli", leading)
     more = tuple(replace(t, n_levels=t.n_levels + 5) for t in p.terms)
-    found = sample_laplace(replace(p, terms=more), draws=4000, seed=0, **options)
+    found = sample_laplace(replace(p, terms=more), draws=4000, random_seed=0, **options)
     for t in p.terms:
         empty = found.effects[t.name][:, t.n_levels :, 0] / found.sd[t.name]
         assert abs(empty.mean()) < 4 / np.sqrt(0.25 * empty.size)
@@ -221,7 +225,7 @@ def test_levels_without_rows_follow_their_prior():
 
 def test_thresholds_ascend_and_correlations_are_such():
     p, options = made("cumulative", slopes)
-    found = sample_laplace(p, draws=2000, seed=0, **options)
+    found = sample_laplace(p, draws=2000, random_seed=0, **options)
     assert (np.diff(found.threshold, axis=1) > 0).all()
     corr = found.corr["x|g"]
     np.testing.assert_allclose(np.diagonal(corr, axis1=1, axis2=2), 1)
@@ -232,7 +236,7 @@ def test_an_unused_last_category_is_left_to_the_prior():
     """The last threshold is above the others, and its prior says the rest."""
     p, options = made("cumulative", leading, n=150)
     given = options | {"threshold_mean": np.zeros(4), "threshold_sd": np.full(4, 3.0)}
-    found = sample_laplace(p, draws=4000, seed=0, **given)
+    found = sample_laplace(p, draws=4000, random_seed=0, **given)
     assert found.diagnostics.pareto_k < 0.7
     assert (found.threshold[:, 3] > found.threshold[:, 2]).all()
     # beyond three or so, no data: the density falls as the prior's tail, times what the rows of

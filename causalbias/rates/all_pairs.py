@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.error_rates.assembly import rates_cube, sampler
-from causalbias.error_rates.comparisons import Cell
-from causalbias.error_rates.dependence import ASSUMED, Dependence
-from causalbias.error_rates.intervals import Shares, shares_from_sums
 from causalbias.errors import DataError
+from causalbias.rates.assembly import rates_cube, sampler
+from causalbias.rates.comparisons import Cell
+from causalbias.rates.dependence import ASSUMED, Dependence
+from causalbias.rates.intervals import Shares, shares_from_sums
 
 
-def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, seed: int = 0) -> xr.Dataset:
+def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, random_seed: int = 0) -> xr.Dataset:
     """False match rate of each two groups, from the counts of `all_pairs` at its thresholds.
 
     Intervals are those of `error_rates`, from each face's own number of matches. With several
@@ -23,7 +23,7 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, seed: int = 0) -> 
     ----------
     counts : Dataset
         From `all_pairs`, with thresholds.
-    draws, seed : int
+    draws, random_seed : int
         As in `error_rates`.
 
     Returns
@@ -71,7 +71,7 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, seed: int = 0) -> 
             ((threshold, groups[g], groups[h]), cell, shares.at(np.array([at + 1])))
             for at, threshold in enumerate(thresholds)
         ]
-    draw = sampler(n_persons, draws, seed)
+    draw = sampler(n_persons, draws, random_seed)
     levels = {"group": groups.tolist(), "other": groups.tolist()}
     rates = rates_cube(found, ["threshold", "group", "other"], draw, levels)
     return rates.assign_attrs(

@@ -5,7 +5,7 @@ import pytest
 
 import causalbias as cb
 
-from .test_rates import random_faces
+from .test_error_rates import random_faces
 
 
 @pytest.fixture(params=[False, True], ids=["errors everywhere", "a group without errors"])

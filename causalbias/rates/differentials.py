@@ -9,8 +9,8 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from causalbias.draws.summaries import SAMPLE
-from causalbias.error_rates.assembly import check_names
 from causalbias.errors import DataError, shown
+from causalbias.rates.assembly import check_names
 
 REFERENCES = ("geometric mean", "best")
 # What there is of an interval.

@@ -8,7 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import flag_in
-from causalbias.error_rates.assembly import (
+from causalbias.errors import DataError, shown
+from causalbias.rates.assembly import (
     THREE,
     Draw,
     cube,
@@ -18,7 +19,7 @@ from causalbias.error_rates.assembly import (
     settled_weight,
     shares_at,
 )
-from causalbias.error_rates.comparisons import (
+from causalbias.rates.comparisons import (
     Cell,
     Comparisons,
     cells_of,
@@ -26,8 +27,7 @@ from causalbias.error_rates.comparisons import (
     own_thresholds,
     pooled_cells,
 )
-from causalbias.error_rates.intervals import Shares
-from causalbias.errors import DataError, shown
+from causalbias.rates.intervals import Shares
 
 type Threshold = float | Mapping[str, float] | xr.Dataset
 
@@ -42,7 +42,7 @@ def threshold_at(
     per_group: bool = False,
     genuine: pd.DataFrame | pd.Series | None = None,
     draws: int = 1000,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> xr.Dataset:
     """The largest threshold at which impostor pairs have at most a target false match rate.
 
@@ -77,7 +77,7 @@ def threshold_at(
     """
     flag_in(per_group, "per_group")
     pairs = comparisons(data, by, match=match, genuine=genuine)
-    draw = sampler(pairs.n_seeds, draws, seed)
+    draw = sampler(pairs.n_seeds, draws, random_seed)
     cells = (
         (cell for cell in cells_of(pairs, cohort) if cell.kind == "impostor")
         if per_group

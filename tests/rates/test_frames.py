@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.error_rates.matching import matches, share_matching, steps
+from causalbias.rates.matching import matches, share_matching, steps
 
-from .test_rates import both_kinds, random_faces
+from .test_error_rates import both_kinds, random_faces
 
 
 def faces(rng, n=24):

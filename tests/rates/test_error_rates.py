@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.error_rates.intervals import draw_shares, pigeonhole, shares_of
+from causalbias.rates.intervals import draw_shares, pigeonhole, shares_of
 
 
 def pairs_of(errors, *, genuine, seeds=10):
@@ -339,7 +339,7 @@ def test_rates_of_groups_of_the_same_seeds_rise_and_fall_together():
 def test_the_same_seed_gives_the_same_draws():
     frame = both_kinds(20, rng=7)
     one, two, other = (
-        cb.error_rates(frame, "race", threshold=2.4, seed=seed) for seed in (1, 1, 2)
+        cb.error_rates(frame, "race", threshold=2.4, random_seed=seed) for seed in (1, 1, 2)
     )
     assert one.identical(two)
     assert not one["rate"].equals(other["rate"])
@@ -389,7 +389,7 @@ def test_no_pair_in_the_cohort_is_an_error():
 def test_rates_of_a_simulated_study_hold_the_truth():
     """True match rates in the population of seeds, averaged over the levels as the pairs are."""
     study = cb.simulate(
-        60, rng=2, people=None, levels={"pose": [-4.5, -3, 0, 3, 4.5]}, impostors=40
+        60, random_seed=2, people=None, levels={"pose": [-4.5, -3, 0, 3, 4.5]}, impostors=40
     )
     table = cb.summarise(cb.error_rates(study, ["race", "gender"]), prob=0.9)
     truth = study["truth"].to_dataset()["match_rate"].sel(population="new seeds")

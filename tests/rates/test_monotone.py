@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import causalbias as cb
-from causalbias.error_rates.intervals import Course, monotone_quantiles, quantiles
+from causalbias.rates.intervals import Course, monotone_quantiles, quantiles
 
 
 def few_seeds(rng, seeds, spread, *, genuine=False, noise=0.05):

@@ -6,7 +6,7 @@ import pytest
 
 import causalbias as cb
 from causalbias import DataError
-from tests.error_rates.test_monotone import few_seeds
+from tests.rates.test_monotone import few_seeds
 
 
 def both_kinds(seeds=12, faces=4):

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.error_rates.differentials import (
+from causalbias.rates.differentials import (
     fairness_discrepancy,
     garbe,
     gini,
@@ -20,9 +20,9 @@ from causalbias.error_rates.differentials import (
     max_to_geometric_mean,
     max_to_min,
 )
-from causalbias.error_rates.intervals import quantiles
+from causalbias.rates.intervals import quantiles
 
-from .test_rates import both_kinds, random_faces
+from .test_error_rates import both_kinds, random_faces
 
 FMR, FNMR = np.array([0.001, 0.004, 0.016]), np.array([0.02, 0.02, 0.05])
 

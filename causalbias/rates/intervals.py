@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 from scipy.special import betaincinv, expit, logit, ndtri, stdtrit
 
-from causalbias.error_rates.dependence import (
+from causalbias.rates.dependence import (
     INDEPENDENT,
     Dependence,
     design_effect,
@@ -437,7 +437,7 @@ def pigeonhole(
     match: np.ndarray,
     *,
     draws: int = 1000,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> np.ndarray:
     """Share of matches over resampled seeds: the two-way cluster bootstrap (Owen 2007).
 
@@ -450,7 +450,7 @@ def pigeonhole(
     first, second : ndarray of int (pair,)
         The members' seeds; equal in genuine pairs.
     match : ndarray of bool (pair,)
-    draws, seed : int
+    draws, random_seed : int
 
     Returns
     -------
@@ -466,7 +466,7 @@ def pigeonhole(
     """
     seeds, index = np.unique(np.concatenate([first, second]), return_inverse=True)
     one, two = index[: len(first)], index[len(first) :]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_seed)
     found = []
     for _ in range(draws):
         times = rng.multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)))

@@ -8,8 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import flag_in
-from causalbias.error_rates.assembly import THREE, cube, few_identities, sampler, shares_at
-from causalbias.error_rates.comparisons import (
+from causalbias.errors import DataError
+from causalbias.rates.assembly import THREE, cube, few_identities, sampler, shares_at
+from causalbias.rates.comparisons import (
     Cell,
     Comparisons,
     cells_of,
@@ -17,9 +18,8 @@ from causalbias.error_rates.comparisons import (
     comparisons,
     in_words,
 )
-from causalbias.error_rates.intervals import Shares
-from causalbias.error_rates.matching import share_matching
-from causalbias.errors import DataError
+from causalbias.rates.intervals import Shares
+from causalbias.rates.matching import share_matching
 
 FMR_GRID = tuple(np.round(np.logspace(-4, 0, 33), 12).tolist())
 BEYOND = 0.025
@@ -58,7 +58,7 @@ def det(
     genuine: pd.DataFrame | pd.Series | None = None,
     generalised: bool = False,
     draws: int = 500,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> xr.Dataset:
     """False non-match rate of each group where its own false match rate is given: the DET curve.
 
@@ -101,7 +101,7 @@ def det(
         raise DataError(f"fmr is {list(fmr)}", hint="give rates above 0, to 1")
     pairs = comparisons(data, by, match=match, genuine=genuine)
     entries = {}
-    for curve in _curves(pairs, cohort, generalised, draws, seed):
+    for curve in _curves(pairs, cohort, generalised, draws, random_seed):
         share = curve.impostor.share
         place = np.searchsorted(share, wanted).clip(max=len(share) - 1)
         enough = wanted * curve.impostor.n_effective[place] >= THREE
@@ -147,7 +147,7 @@ def equal_error_rate(
     match: str | Sequence[str] = (),
     genuine: pd.DataFrame | pd.Series | None = None,
     draws: int = 500,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> xr.Dataset:
     """Error rate of each group at the threshold where its two error rates are equal.
 
@@ -180,7 +180,7 @@ def equal_error_rate(
     pairs = comparisons(data, by, match=match, genuine=genuine)
     cells = _both_kinds(pairs, cohort, generalised=False)
     entries = {}
-    for curve in _curves(pairs, cohort, False, draws, seed):
+    for curve in _curves(pairs, cohort, False, draws, random_seed):
         rate, threshold = equal_point(*cells[curve.key], curve)
         gap = curve.fmr - curve.fnmr
         if gap.shape[1] < 2:
@@ -261,9 +261,9 @@ def _both_kinds(
 
 
 def _curves(
-    pairs: Comparisons, cohort: str, generalised: bool, draws: int, seed: int
+    pairs: Comparisons, cohort: str, generalised: bool, draws: int, random_seed: int
 ) -> Iterator[Curve]:
-    draw = sampler(pairs.n_seeds, draws, seed)
+    draw = sampler(pairs.n_seeds, draws, random_seed)
     for key, (impostor, genuine) in _both_kinds(pairs, cohort, generalised=generalised).items():
         at = _thresholds(impostor.distance, genuine.distance)
         false, own = shares_at(impostor, at), shares_at(genuine, at)

@@ -7,8 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import flag_in
-from causalbias.error_rates.assembly import cube, rates_cube, sampler, shares_at
-from causalbias.error_rates.comparisons import (
+from causalbias.rates.assembly import cube, rates_cube, sampler, shares_at
+from causalbias.rates.comparisons import (
     cells_of,
     check_cohort,
     comparisons,
@@ -16,7 +16,7 @@ from causalbias.error_rates.comparisons import (
     in_words,
     left_out,
 )
-from causalbias.error_rates.thresholds import Threshold, thresholds_for
+from causalbias.rates.thresholds import Threshold, thresholds_for
 
 RATES = {"impostor": "FMR", "genuine": "FNMR"}
 GENERALISED = {"impostor": "GFMR", "genuine": "GFNMR"}
@@ -33,7 +33,7 @@ def error_rates(
     genuine: pd.DataFrame | pd.Series | None = None,
     generalised: bool = False,
     draws: int = 1000,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> xr.Dataset:
     """False match rate of impostor pairs and false non-match rate of genuine ones, by group.
 
@@ -70,7 +70,7 @@ def error_rates(
     generalised : bool
         Count a failure to enrol as a comparison that does not match (GFNMR and GFMR of ISO/IEC
         19795-1), rather than leave it out.
-    draws, seed : int
+    draws, random_seed : int
         Number of draws, and seed of the random numbers.
 
     Returns
@@ -116,7 +116,7 @@ def error_rates(
     rates = rates_cube(
         [((names[cell.kind], cell.system, *cell.group), cell, one) for cell, one in found],
         ["rate_of", "system", *pairs.by],
-        sampler(pairs.n_seeds, draws, seed),
+        sampler(pairs.n_seeds, draws, random_seed),
         pairs.levels,
     )
     known = {(cell.system, *cell.group): {"threshold": at(cell)} for cell, _ in found}
@@ -140,7 +140,7 @@ def group_pair_rates(
     fmr: float | None = None,
     genuine: pd.DataFrame | pd.Series | None = None,
     draws: int = 1000,
-    seed: int = 0,
+    random_seed: int = 0,
 ) -> xr.Dataset:
     """False match rate of impostor pairs of each two groups.
 
@@ -178,7 +178,7 @@ def group_pair_rates(
         shares = shares_at(cell, np.array([at(cell)]))
         ways = {cell.group, cell.group[::-1]}
         found += [((cell.system, *way), cell, shares) for way in ways]
-    draw = sampler(pairs.n_seeds, draws, seed)
+    draw = sampler(pairs.n_seeds, draws, random_seed)
     names = in_words(pairs.groups)
     levels = pairs.levels | {"group": names, "other": names}
     rates = rates_cube(found, ["system", "group", "other"], draw, levels)

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, multivariate_normal, norm
 
-from causalbias.error_rates.dependence import (
+from causalbias.rates.dependence import (
     Dependence,
     both_match,
     design_effect,
     expected_effect,
     seed_correlation,
 )
-from causalbias.error_rates.intervals import quantiles, shares_of
+from causalbias.rates.intervals import quantiles, shares_of
 
 
 def distances(first, second, of_seed, rng):

@@ -11,8 +11,8 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
 from causalbias.arguments import names_in, need_rows
-from causalbias.error_rates.groups import coded, text_of
 from causalbias.errors import DataError, shown
+from causalbias.rates.groups import coded, text_of
 from causalbias.study.columns import labels, levels_of
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns, checked_status, with_index

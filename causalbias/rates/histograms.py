@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.error_rates.assembly import cube
-from causalbias.error_rates.comparisons import cells_of, comparisons, in_words
 from causalbias.errors import DataError
+from causalbias.rates.assembly import cube
+from causalbias.rates.comparisons import cells_of, comparisons, in_words
 
 
 def score_histograms(

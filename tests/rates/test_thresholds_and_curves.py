@@ -8,7 +8,7 @@ from sklearn.metrics import det_curve
 import causalbias as cb
 from causalbias import DataError
 
-from .test_rates import both_kinds, random_faces
+from .test_error_rates import both_kinds, random_faces
 
 
 def test_equal_error_rate_is_that_of_scikit_learn():

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from causalbias.error_rates.comparisons import Cell
-from causalbias.error_rates.dependence import seed_correlation
-from causalbias.error_rates.intervals import Shares, draw_shares, shares_of, side_by_side
-from causalbias.error_rates.matching import matches, steps
-from causalbias.error_rates.uncertain_truth import settle_truth
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
+from causalbias.rates.comparisons import Cell
+from causalbias.rates.dependence import seed_correlation
+from causalbias.rates.intervals import Shares, draw_shares, shares_of, side_by_side
+from causalbias.rates.matching import matches, steps
+from causalbias.rates.uncertain_truth import settle_truth
 
 # The rule of three (ISO/IEC 19795-1): with no error in n independent comparisons the rate is below
 # 3/n, at 95% confidence. The rule of thirty: 30 errors put it within 30%, at 90%.
@@ -76,14 +76,14 @@ def settled_weight(cell: Cell, threshold: float) -> np.ndarray:
     return np.where(cell.weight > 0, np.maximum(weight, 1e-12), 0.0)
 
 
-def sampler(n_seeds: int, draws: int, seed: int) -> Draw:
+def sampler(n_seeds: int, draws: int, random_seed: int) -> Draw:
     """Function that draws a cell's error rates (draw, threshold), dependent between cells."""
     if draws < 1:
         raise DataError(f"{draws} draws", hint="ask for one or more")
     check_memory(
         3.0 * draws * (n_seeds + 1), f"{draws:,} draws of {n_seeds:,} seeds", "ask for fewer draws"
     )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_seed)
     weights = rng.exponential(size=(draws, n_seeds))
 
     def draw(cell: Cell, shares: Shares) -> np.ndarray:
