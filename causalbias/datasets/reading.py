@@ -186,9 +186,9 @@ def _read_lines(
 ) -> pd.DataFrame:
     """A table of lines: all cells as text first, and then by column what they are."""
     content = as_utf8(content)
-    hint = re.match(rb"sep=(.)\r?\n", content)  # Excel's own first line
-    if hint:
-        content, separator = content[hint.end() :], hint[1].decode()
+    named = re.match(rb"sep=(.)\r?\n", content)  # Excel's own first line
+    if named:
+        content, separator = content[named.end() :], named[1].decode()
     # A header may be of several lines, where cells in quotes are; rows may be cut or no UTF-8.
     top = content[:MAX_HEADER].decode("utf-8", "surrogateescape")
     separator = separator or separator_of(top)
