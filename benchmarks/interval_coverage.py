@@ -20,16 +20,18 @@ import causalbias as cb
 
 PROB = 0.9
 LEVELS = {"age": [0.8, 2.6, 4.4], "pose": [-3.0, -1.5, 0.0, 1.5, 3.0]}
-SYSTEM = cb.System(
+SYSTEM = cb.simulation.System(
     "net",
     biases=(
-        cb.Bias("black impostors alike", -0.08, race="black", same_identity=False),
-        cb.Bias("asian impostors alike", -0.05, race="asian", same_identity=False),
-        cb.Bias("pose harder on black", 0.03, race="black", same_identity=True, attribute="pose"),
+        cb.simulation.Bias("black impostors alike", -0.08, race="black", same_identity=False),
+        cb.simulation.Bias("asian impostors alike", -0.05, race="asian", same_identity=False),
+        cb.simulation.Bias(
+            "pose harder on black", 0.03, race="black", same_identity=True, attribute="pose"
+        ),
     ),
 )
 # As the ordinal model assumes: one discrimination, no careless clicks.
-PEOPLE = cb.People(
+PEOPLE = cb.simulation.People(
     annotators=60, judgements=5, sd_discrimination=0.0, careless=0.0, dropout=0.0, questions=()
 )
 POPULATIONS = {"these": "these seeds", "typical": "new seeds"}

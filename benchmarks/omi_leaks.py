@@ -62,8 +62,8 @@ def weight_error(study, scores):
 
 def matrix(study, scores, fits):
     """The leak matrix with its errors but the model's, and the comparison with what raters said."""
-    table = cb.checks.leaks(study, scores)
-    measured = cb.checks.dose(study).query("level == 2").set_index("attribute")
+    table = cb.manipulation_checks.leaks(study, scores)
+    measured = cb.manipulation_checks.dose(study).query("level == 2").set_index("attribute")
     own = table[table["own"]].set_index("attribute")
     beside = pd.DataFrame(
         {
@@ -197,7 +197,7 @@ exclude zero. The largest of those in grey values (0 to 255): {quality_told}.
 - Where a number is grey, a leak is not shown to be absent: the intervals are wide, and dlib's
   embedding is blind to much of expression, pose and lighting.
 - The same faces rated on all attributes by people would settle it: `cb.design` plans that,
-  `cb.checks.leaks` reads it.
+  `cb.manipulation_checks.leaks` reads it.
 """
 
 
@@ -211,7 +211,9 @@ def main():
     table = with_misfit(table, beside["miss"])
     from causalbias.manipulation_checks.images import image_scores
 
-    quality = cb.checks.leaks(study, image_scores(cb.images_of(study, root / "chips")))
+    quality = cb.manipulation_checks.leaks(
+        study, image_scores(cb.recognition.images_of(study, root / "chips"))
+    )
     figure = cb.plots.leak_matrix(table, unit="points of 100")
     cb.plots.write(figure, DOCS / "omi_leaks.png")
     (DOCS / "omi_leaks.md").write_text(page(table, seen, beside, fits, quality))

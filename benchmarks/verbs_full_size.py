@@ -42,7 +42,7 @@ def main(links: bool) -> None:
         of_model(name, fit)
     timed("effects on FMR", lambda: cb.effects(distance, "race", scale="FMR", threshold=0.6))
     timed("compare", lambda: cb.compare(score, distance, "race", by="gender", population="new"))
-    timed("separation", lambda: cb.separation(kinds, by=["race", "gender"]))
+    timed("discriminability", lambda: cb.discriminability(kinds, by=["race", "gender"]))
     effect = cb.effects(distance, "race", by="gender")
     told = {"a": 'effect["b", "f"] - effect["c", "f"]'}
     timed("hypotheses", lambda: cb.equivalence(cb.hypotheses(effect, told), (-0.1, 0.1)))

@@ -48,7 +48,7 @@ def rates_of(embeddings: np.ndarray, group: np.ndarray, **options: int) -> xr.Da
     """False match rate of each two groups at dlib's threshold."""
     kept = group != ""
     counts = cb.all_pairs(embeddings[kept], group[kept], thresholds=THRESHOLD)
-    return cb.all_pairs_rates(counts, **options).isel(threshold=0, drop=True)
+    return cb.rates.all_pairs_rates(counts, **options).isel(threshold=0, drop=True)
 
 
 def carry(
@@ -112,8 +112,8 @@ def markdown(table: pd.DataFrame) -> str:
 
 def ratio_table(rates: xr.Dataset) -> pd.DataFrame:
     """Ratios to the geometric mean, and the indices of one error rate."""
-    ratios = cb.summarise(cb.rate_ratios(rates), prob=PROB)
-    indices = cb.summarise(cb.fairness_indices(rates), prob=PROB)
+    ratios = cb.summarise(cb.rates.rate_ratios(rates), prob=PROB)
+    indices = cb.summarise(cb.rates.fairness_indices(rates), prob=PROB)
     rows = [
         (
             f"{row.group}, to the geometric mean",

@@ -33,7 +33,7 @@ import causalbias as cb
 root = Path(os.environ.get("CAUSALBIAS_CAUSALFACE", ""))
 if not (root.is_dir() and "CAUSALBIAS_CAUSALFACE" in os.environ):
     simulated = cb.simulate(seeds=20, impostors=24, missing_renders=0.05, random_seed=7)
-    root = cb.to_release(simulated, Path(tempfile.mkdtemp()) / "release", archive=True)
+    root = cb.datasets.to_release(simulated, Path(tempfile.mkdtemp()) / "release", archive=True)
 
 study = cb.load("causalface", root)
 study
@@ -62,7 +62,7 @@ for ax in axes.flat:
     ax.axis("off")
 for row, part, label in ((0, groups, ["race", "gender"]), (1, turned, ["level"])):
     for ax, (_, face) in zip(axes[row], part.iterrows(), strict=False):
-        ax.imshow(plt.imread(cb.open_image(root, face["image"])))
+        ax.imshow(plt.imread(cb.datasets.open_image(root, face["image"])))
         ax.set_title(" ".join(str(face[name]) for name in label), fontsize=8)
 
 # %% [markdown]
@@ -84,7 +84,7 @@ agreement["estimate"].unstack().round(2)
 
 # %%
 asked = [name for name in questions if name != "identity"]
-perceived = pd.DataFrame({name: cb.hcic(study, name)["mean"] for name in asked})
+perceived = pd.DataFrame({name: cb.agreement.hcic(study, name)["mean"] for name in asked})
 faces = cb.to_frame(study, "stimuli").set_index("stimulus")
 prototypes = faces.index[faces["attribute"] == "prototype"]
 highest = faces[faces["level"] == faces.groupby("attribute")["level"].transform("max")]
@@ -98,8 +98,8 @@ shift = perceived.loc[perceived.index.isin(highest.index)].groupby(faces["attrib
 # reliable annotators for more.
 
 # %%
-hcic = cb.hcic(study)
-model = cb.graded_response(study)
+hcic = cb.agreement.hcic(study)
+model = cb.agreement.graded_response(study)
 pairs = cb.to_frame(study, "pairs").set_index("pair")
 same = pairs.loc[hcic.index, "same_identity"]
 
@@ -116,7 +116,7 @@ axes[1].set(xlabel="HCIC, plain mean", ylabel="graded response")
 # measured after the manipulation; below, the seeds say which pairs are genuine.)
 
 # %%
-labels = cb.consensus(study)
+labels = cb.agreement.consensus(study)
 labels.groupby(
     ["label", pd.cut(labels["probability"], [0, 0.6, 0.8, 0.95, 1])], observed=True
 ).size()

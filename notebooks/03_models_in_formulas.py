@@ -36,7 +36,9 @@ study = cb.simulate(
     random_seed=3,
     levels={"pose": [-3, -1, 0, 1, 3]},
     impostors=12,
-    people=cb.People(annotators=60, judgements=3, sd_pair=0.0, sd_face=0.0, questions=()),
+    people=cb.simulation.People(
+        annotators=60, judgements=3, sd_pair=0.0, sd_face=0.0, questions=()
+    ),
 )
 study
 
@@ -132,8 +134,8 @@ beside.round(3)
 # | groups as estimated | `re_formula = NULL` | `re.form = NULL` | `population="these"` |
 # | a typical group | `re_formula = NA` | `re.form = NA` | `population="typical"` |
 # | mean over new groups | `sample_new_levels = "gaussian"`, averaged | | `population="new"` |
-# | new data | `posterior_predict(fit)` | `simulate(fit)` | `cb.with_predictive(fit)` |
-# | compare models | `loo(fit1, fit2)` | `anova(fit1, fit2)` | `cb.with_log_likelihood(fit)`, then `arviz_stats.compare` |
+# | new data | `posterior_predict(fit)` | `simulate(fit)` | `cb.model_checks.with_predictive(fit)` |
+# | compare models | `loo(fit1, fit2)` | `anova(fit1, fit2)` | `cb.model_checks.with_log_likelihood(fit)`, then `arviz_stats.compare` |
 # | draws | `as_draws_df(fit)` | | `fit["posterior"]` |
 # | keep and reuse | `file = "fit.rds"` | `saveRDS` | `file="fit.nc"` |
 #
@@ -222,7 +224,7 @@ assert np.allclose(both["default", "estimate"], both["narrow", "estimate"], atol
 both.round(4)
 
 # %%
-cb.prior_sensitivity(fit, cb.effects(fit, "race"))
+cb.model_checks.prior_sensitivity(fit, cb.effects(fit, "race"))
 
 # %% [markdown]
 # ## Is the model right? `cb.check`
@@ -257,8 +259,8 @@ forgot
 simpler = cb.fit(formula.replace("race*turn", "race + turn"), genuine)
 compared = azs.compare(
     {
-        "turning matters by race": cb.with_log_likelihood(fit),
-        "it matters alike": cb.with_log_likelihood(simpler),
+        "turning matters by race": cb.model_checks.with_log_likelihood(fit),
+        "it matters alike": cb.model_checks.with_log_likelihood(simpler),
     }
 )
 assert compared.index[0] == "turning matters by race"
@@ -540,12 +542,12 @@ cb.table(effects, title="Effect of race on the network's distance, by turn")
 # ## Keep it, open it, run it again
 #
 # With `file=` a fit is kept, and read instead of fitted if data, model, seed and versions are the
-# same. `cb.rerun` fits again from the record alone and lists what differs: nothing.
+# same. `cb.model_checks.rerun` fits again from the record alone and lists what differs: nothing.
 
 # %%
 path = Path(tempfile.mkdtemp()) / "turn.nc"
 kept = cb.fit(formula, genuine, file=path)
-again, differences = cb.rerun(cb.open(path))
+again, differences = cb.model_checks.rerun(cb.open(path))
 assert differences.empty
 differences
 
@@ -556,7 +558,7 @@ differences
 azs.summary(kept["posterior"].to_dataset()[["turn", "sigma"]])
 
 # %%
-new_data = cb.with_predictive(kept)["posterior_predictive"]["distance"]
+new_data = cb.model_checks.with_predictive(kept)["posterior_predictive"]["distance"]
 levels = cb.summary(kept, effects=True).query("kind == 'effect'")
 dict(new_data.sizes), len(levels)
 

@@ -31,7 +31,7 @@ import pandas as pd
 import causalbias as cb
 
 LOGISTIC = np.pi / np.sqrt(3)  # sd of a logistic distribution
-network = cb.System(
+network = cb.simulation.System(
     "network",
     threshold=0.65,
     sd_seed=(0.02, 0.11),
@@ -40,11 +40,11 @@ network = cb.System(
     pair_share=0.6,  # correlation with how alike people find the pair
     impostor_share=0.0,
     biases=(
-        cb.Bias("asian impostors alike", -0.07, race="asian", same_identity=False),
-        cb.Bias("black impostors alike", -0.07, race="black", same_identity=False),
+        cb.simulation.Bias("asian impostors alike", -0.07, race="asian", same_identity=False),
+        cb.simulation.Bias("black impostors alike", -0.07, race="black", same_identity=False),
     ),
 )
-people = cb.People(
+people = cb.simulation.People(
     annotators=120,
     judgements=4,
     slopes={},
@@ -57,7 +57,7 @@ people = cb.People(
     careless=0.0,
     dropout=0.0,
     missing=0.0,
-    biases=(cb.Bias("black impostors alike", 1.1, race="black", same_identity=False),),
+    biases=(cb.simulation.Bias("black impostors alike", 1.1, race="black", same_identity=False),),
 )
 study = cb.simulate(
     seeds=30,
@@ -227,7 +227,7 @@ cb.summarise(black)[["unit", "race", "estimate", "lower", "upper", "p_rope", "ve
 # is not watered down by it.
 
 # %%
-rows = cb.joint_rows(study, "network")
+rows = cb.joint_model.joint_rows(study, "network")
 joint = cb.joint(
     rows,
     "race*gender",
@@ -262,7 +262,7 @@ f"plain correlation of mean scores and distances within cells: {plain:.2f}"
 # effect on the distance less what goes with the effect on the score:
 
 # %%
-conditional = cb.conditional_bias(joint, "race", reference="white")
+conditional = cb.joint_model.conditional_bias(joint, "race", reference="white")
 parts = {
     name: cb.summarise(conditional, of=of).set_index("race")[["estimate", "lower", "upper"]]
     for name, of in {
@@ -291,12 +291,12 @@ pd.concat(parts, axis=1).round(3)
 # judges who err as often but independently (Cohen's kappa; 0: unrelated errors, 1: the same).
 
 # %%
-labels = cb.consensus(study)
+labels = cb.agreement.consensus(study)
 judged = cb.to_frame(study, "machine").merge(labels, left_on="pair", right_index=True)
 judged["network right"] = (judged["distance"] < judged["threshold"]) == judged["same_identity"]
 judged["people right"] = judged["label"] == judged["same_identity"]
 impostors = judged[~judged["same_identity"]]
-consistency = cb.error_consistency(
+consistency = cb.agreement.error_consistency(
     impostors, "people right", "network right", clusters=["seed_a", "seed_b"], by="race"
 )
 assert (consistency["lower"] < 0).all()
@@ -356,9 +356,11 @@ moved = cb.simulate(
     levels={name: [-3, -1.5, 0, 1.5, 3] for name in ("age", "lighting", "pose", "smiling")},
     references={"age": 0},
     systems=[
-        cb.System("network", slopes={"pose": 0.06, "lighting": 0.015, "smiling": 0.03, "age": 0.09})
+        cb.simulation.System(
+            "network", slopes={"pose": 0.06, "lighting": 0.015, "smiling": 0.03, "age": 0.09}
+        )
     ],
-    people=cb.People(
+    people=cb.simulation.People(
         annotators=60,
         judgements=1,
         questions=(),
@@ -379,7 +381,7 @@ distances, answers = (
         ("score ~ step + (1|seed) + (1|annotator)", "human"),
     )
 )
-slope = cb.per_perceived(distances["prediction"], answers["prediction"], "step")
+slope = cb.joint_model.per_perceived(distances["prediction"], answers["prediction"], "step")
 points = pd.DataFrame(
     {
         "score": answers["prediction"].mean(["chain", "draw"]).to_series(),

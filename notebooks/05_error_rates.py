@@ -29,7 +29,7 @@ import causalbias as cb
 
 
 def system(name, *biases):
-    return cb.System(
+    return cb.simulation.System(
         name,
         genuine=0.40,
         impostor=0.92,
@@ -41,13 +41,15 @@ def system(name, *biases):
     )
 
 
-closer = cb.Bias("black impostors alike", -0.08, race="black", same_identity=False)
-harder = cb.Bias("pose harder on black", 0.03, race="black", same_identity=True, attribute="pose")
-people = cb.People(
+closer = cb.simulation.Bias("black impostors alike", -0.08, race="black", same_identity=False)
+harder = cb.simulation.Bias(
+    "pose harder on black", 0.03, race="black", same_identity=True, attribute="pose"
+)
+people = cb.simulation.People(
     annotators=300,
     judgements=5,
     sd_pair=1.0,
-    biases=(cb.Bias("black impostors alike", 1.2, race="black", same_identity=False),),
+    biases=(cb.simulation.Bias("black impostors alike", 1.2, race="black", same_identity=False),),
     questions=(),
 )
 study = cb.simulate(
@@ -67,7 +69,7 @@ study
 
 # %%
 cb.plots.score_distributions(
-    cb.score_histograms(study, "race").sel(system="uneven"), threshold=0.70
+    cb.rates.score_histograms(study, "race").sel(system="uneven"), threshold=0.70
 )
 
 # %% [markdown]
@@ -212,7 +214,7 @@ equal[["system", "race", "estimate", "lower", "upper", "threshold"]].round(4)
 # does not depend on which group happens to come out best, as the ratio to the least rate does.
 
 # %%
-ratios = cb.summarise(cb.rate_ratios(rates)).query("rate_of == 'FMR'")
+ratios = cb.summarise(cb.rates.rate_ratios(rates)).query("rate_of == 'FMR'")
 black = ratios.query("race == 'black'").set_index("system")
 assert black.loc["even", "lower"] < 1 < black.loc["even", "upper"]
 assert black.loc["uneven", "lower"] > 1.5
@@ -224,7 +226,7 @@ ratios[["system", "race", "estimate", "lower", "upper"]].round(2)
 # groups alike. Read an index only against it:
 
 # %%
-indices = cb.summarise(cb.fairness_indices(rates))
+indices = cb.summarise(cb.rates.fairness_indices(rates))
 even, uneven = (indices[indices["system"] == name] for name in ("even", "uneven"))
 assert even["if_equal"].between(even["lower"], even["upper"]).all()
 assert not uneven["if_equal"].between(uneven["lower"], uneven["upper"]).any()
@@ -274,18 +276,18 @@ missed.round(4)
 # meets: more missed, and fewer false matches (GFMR). Of whole persons ISO/IEC 19795-1 has the
 # false *reject* rate, GFRR = FTE + (1 - FTE) (FTA + (1 - FTA) FNMR), from failures to enrol (FTE,
 # once a person) and to acquire (FTA, at each attempt); an experiment of rendered faces does not tell
-# these two apart. Where images were embedded by `cb.embed`, `cb.enrolment(study, by)` counts
+# these two apart. Where images were embedded by `cb.embed`, `cb.rates.enrolment(study, by)` counts
 # failures of single faces. A data set without such records, such as OMI's, has a rate of
 # failures that is *not measured*, which is not zero.
 #
 # ## When nobody knows which pairs are genuine
 #
 # Here the seeds say who is who. Photographs from the web come with people's judgement instead.
-# `cb.consensus` labels pairs by their mean answer, with the probability that the label
+# `cb.agreement.consensus` labels pairs by their mean answer, with the probability that the label
 # is right, and `genuine=` carries that doubt into the rates:
 
 # %%
-labels = cb.consensus(study)
+labels = cb.agreement.consensus(study)
 doubtful = cb.summarise(cb.error_rates(study, by="race", genuine=labels))
 by_people = doubtful.query("rate_of == 'FMR'").merge(truth.reset_index())
 by_people[["system", "race", "truth", "estimate", "lower", "upper", "n_effective"]].round(4)
@@ -310,7 +312,7 @@ f"FMR of black faces, uneven: {low['estimate']:.3f} by people's labels, {low['tr
 # goes with other things that were held equal by design. What is left out, by group:
 
 # %%
-sure = cb.hcic(study)["mean"].rename("hcic")
+sure = cb.agreement.hcic(study)["mean"].rename("hcic")
 impostors = cb.to_frame(study, "machine").query("not same_identity")
 impostors = impostors.merge(sure, left_on="pair", right_index=True)
 clean = impostors[impostors["hcic"] <= 1]
@@ -392,8 +394,8 @@ answers.round(5)
 
 # %%
 counts = cb.all_pairs(images_of, whose, identity=who, thresholds=4.8)
-everything = cb.all_pairs_rates(counts, draws=300)
-listed = cb.group_pair_rates(frame, by="group", threshold=4.8, draws=300)
+everything = cb.rates.all_pairs_rates(counts, draws=300)
+listed = cb.rates.group_pair_rates(frame, by="group", threshold=4.8, draws=300)
 exact, sampled = (
     one["rate"].mean(["chain", "draw"]).squeeze(drop=True).sel(group="crowded", other="crowded")
     for one in (everything, listed)

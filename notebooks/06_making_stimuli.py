@@ -210,12 +210,12 @@ study = cb.make_study(
     excluded=excluded,
     name="schematic",
 )
-files = cb.images_of(study, folder)
+files = cb.recognition.images_of(study, folder)
 try:
     embeddings = cb.embed(files, ["dlib", "wavelets"])
 except cb.DataError:
     embeddings = cb.embed(files, "wavelets", align="none")
-study = cb.with_distances(study, embeddings)
+study = cb.recognition.with_distances(study, embeddings)
 study
 
 # %% [markdown]
@@ -227,7 +227,7 @@ study
 # wrinkles and grey hair do, and the two unchanged faces of a seed are one picture.
 
 # %%
-checks = cb.checks.manipulation_checks(study, images=files)
+checks = cb.manipulation_checks.check_manipulations(study, images=files)
 checks
 
 # %%

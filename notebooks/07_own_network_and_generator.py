@@ -124,7 +124,7 @@ study = cb.make_study(
     name="ovals",
 )
 study = cb.with_pairs(study, [["seed", "tone"], ["tone", "level"]])
-images = cb.images_of(study, folder / "faces")
+images = cb.recognition.images_of(study, folder / "faces")
 study
 
 # %% [markdown]
@@ -204,7 +204,7 @@ else:
 # %%
 every = [pixels, normalised, *networks, "lbp", "wavelets"]
 cube = cb.embed(images, every, align="none", store=folder / "store")
-study = cb.with_distances(study, cube)
+study = cb.recognition.with_distances(study, cube)
 study
 
 # %%
@@ -286,8 +286,8 @@ compared[["unit", "estimate", "lower", "upper"]].round(3)
 
 # %%
 (folder / "faces" / faces["image"].iloc[0]).write_bytes(b"not an image")
-broken = cb.with_distances(study, cb.embed(images, pixels, align="none"))
-failed = cb.enrolment(broken, ["tone"]).query("system == 'pixels'")
+broken = cb.recognition.with_distances(study, cb.embed(images, pixels, align="none"))
+failed = cb.rates.enrolment(broken, ["tone"]).query("system == 'pixels'")
 assert failed.set_index("tone")["failed"].to_dict() == {"light": 1, "dark": 0}
 failed[["tone", "faces", "failed", "rate", "lower", "upper", "reasons"]].round(3)
 

@@ -32,7 +32,7 @@ def manipulation(settings: dict[str, Any], folder: Path, data: Path) -> Results:
     if (data / "omi" / "chips").is_dir():
         faces = cb.to_frame(study, "stimuli")
         faces = faces[(faces["seed"] == faces["seed"].min()) & faces["attribute"].isin(SHOWN)]
-        figure = cb.plots.face_strip(faces, cb.images_of(study, data / "omi" / "chips"))
+        figure = cb.plots.face_strip(faces, cb.recognition.images_of(study, data / "omi" / "chips"))
         told = f"One generated face at three levels of {' and of '.join(SHOWN)}."
         found.figure(folder, "omi-faces", figure, told)
     return found
@@ -195,7 +195,7 @@ def false_matches(settings: dict[str, Any], folder: Path, data: Path) -> Results
             for at, row in table.iterrows()
         ],
     )
-    indices = cb.summarise(cb.fairness_indices(rates), prob=prob).set_index("index")
+    indices = cb.summarise(cb.rates.fairness_indices(rates), prob=prob).set_index("index")
     narrow = plain_pairs["deft"].values
     found.numbers |= {
         "omi.rated.faces": f"{int(sizes.sum()):,}",

@@ -30,14 +30,16 @@ def simulated(settings: dict[str, Any], folder: Path, _: Path | None) -> Results
 def study_of(settings: dict[str, Any], seed: int) -> cb.Study:
     """Simulate the experiment that the settings name."""
     systems = [
-        cb.System(
+        cb.simulation.System(
             one["name"],
             impostor=one["impostor"],
-            biases=tuple(cb.Bias(**bias) for bias in one["biases"]),
+            biases=tuple(cb.simulation.Bias(**bias) for bias in one["biases"]),
         )
         for one in settings["systems"]
     ]
-    people = cb.People(biases=tuple(cb.Bias(**bias) for bias in settings["people"]), questions=())
+    people = cb.simulation.People(
+        biases=tuple(cb.simulation.Bias(**bias) for bias in settings["people"]), questions=()
+    )
     return cb.simulate(
         settings["seeds"],
         random_seed=seed,
@@ -141,7 +143,7 @@ def rates(found: Results, folder: Path, study: cb.Study, settings: dict[str, Any
         ],
     )
     found.numbers["sim.target"] = plain(100 * one["target"], 0)
-    indices = cb.summarise(cb.fairness_indices(got), prob=settings["prob"])
+    indices = cb.summarise(cb.rates.fairness_indices(got), prob=settings["prob"])
     gini = indices[indices["index"] == "FMR Gini"].set_index("system")
     for system, row in gini.iterrows():
         found.numbers[f"sim.{_key(str(system))}.gini"] = estimate(row)

@@ -60,7 +60,7 @@ GUESSES = {
     "equivalence of a table": lambda t: cb.equivalence(t["table"], (-1, 1)),
     "failures of draws": lambda t: cb.failures(t["draws"]),
     "dose of a table": lambda t: cb.dose(t["table"], "x"),
-    "separation of a study": lambda t: cb.separation(t["study"]),
+    "discriminability of a study": lambda t: cb.discriminability(t["study"]),
     "influence of draws": lambda t: cb.influence(t["draws"], len),
     "frame of a fit": lambda t: cb.to_frame(t["fit"], "machine"),
 }
@@ -87,20 +87,20 @@ OF_A_FIT = (
     "summary",
     "check",
     "failures",
-    "rerun",
-    "with_predictive",
-    "with_log_likelihood",
+    "model_checks.rerun",
+    "model_checks.with_predictive",
+    "model_checks.with_log_likelihood",
     "influence",
     "sensitivity",
-    "prior_sensitivity",
-    "separation",
+    "model_checks.prior_sensitivity",
+    "discriminability",
     "counterfactual",
     "interaction",
     "compare",
     "design.power",
 )
 OF_DRAWS = ("summarise", "table", "hypotheses", "equivalence")
-OF_ROWS = ("error_rates", "det", "equal_error_rate", "group_pair_rates")
+OF_ROWS = ("error_rates", "det", "equal_error_rate", "rates.group_pair_rates")
 FIGURES = tuple(f"plots.{name}" for name in cb.plots.__all__ if name not in ("render", "write"))
 FURTHER = {
     "variable": "x",
@@ -168,7 +168,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", ["seed", "draws", "tune", "chains"])
+@pytest.mark.parametrize("name", ["random_seed", "draws", "tune", "chains"])
 @pytest.mark.parametrize("bad", [-1, 1.5, "a", True, None])
 @pytest.mark.parametrize("method", ["auto", "collapsed"])
 def test_what_is_a_whole_number_is_one(name, bad, method):

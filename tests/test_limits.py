@@ -21,7 +21,7 @@ def study():
         seeds=6,
         levels={"pose": [-3, 0, 3]},
         impostors=4,
-        people=cb.People(annotators=40),
+        people=cb.simulation.People(annotators=40),
         random_seed=1,
     )
 
@@ -53,7 +53,7 @@ def one_seed(frame):
 
 def pairs(study, change):
     return cb.joint(
-        change(cb.joint_rows(study, "ResNet-34")),
+        change(cb.joint_model.joint_rows(study, "ResNet-34")),
         "race",
         groups={"seed": "seed"},
         subset="same_identity",
@@ -98,9 +98,9 @@ REFUSED = {
     "reliability, one category": (lambda s: cb.reliability(human(s, one_category)), "the same"),
     "reliability, one answer": (lambda s: cb.reliability(human(s, two_answers)), "two answers"),
     "reliability, none": (lambda s: cb.reliability(human(s, none)), "no answer to question"),
-    "hcic, none": (lambda s: cb.hcic(human(s, none)), "no answer to question"),
-    "consensus, none": (lambda s: cb.consensus(human(s, none)), "no answer to question"),
-    "graded_response, none": (lambda s: cb.graded_response(human(s, none)), "no answer"),
+    "hcic, none": (lambda s: cb.agreement.hcic(human(s, none)), "no answer to question"),
+    "consensus, none": (lambda s: cb.agreement.consensus(human(s, none)), "no answer to question"),
+    "graded_response, none": (lambda s: cb.agreement.graded_response(human(s, none)), "no answer"),
     "rates, one seed": (
         lambda s: cb.error_rates(distances(s, one_seed), by="race", fmr=0.05),
         "no impostor pairs",
@@ -154,7 +154,7 @@ def test_error_rates_know_no_units(study, unit):
         lambda one, u: cb.threshold_at(one, 0.5, draws=50)["threshold"] / u,
     ):
         np.testing.assert_allclose(make(other, unit), make(study, 1.0), rtol=1e-6)
-    counts = cb.score_histograms(other, "race").sel(system="ResNet-34")
+    counts = cb.rates.score_histograms(other, "race").sel(system="ResNet-34")
     assert render(cb.plots.score_distributions(counts), "png")
 
 
@@ -168,10 +168,10 @@ def test_a_joint_model_knows_no_units(study, unit):
 
 
 def test_answers_all_alike_say_nothing_of_differences(study):
-    found = cb.graded_response(human(study, one_category))
+    found = cb.agreement.graded_response(human(study, one_category))
     assert np.isfinite(found["latent"]).all()
     assert float(abs(found["latent"]).max()) < 0.01  # all items alike
-    assert (cb.hcic(human(study, one_category))["mean"] == 1).all()
+    assert (cb.agreement.hcic(human(study, one_category))["mean"] == 1).all()
 
 
 @pytest.fixture(scope="module")

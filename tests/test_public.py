@@ -1,4 +1,4 @@
-"""The public names: all there, none hidden by a subpackage, core imports light."""
+"""The public names: all there, listed once, none hidden by a subpackage, core imports light."""
 
 import importlib
 import importlib.util
@@ -7,8 +7,12 @@ import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import causalbias as cb
+
+PACKAGES = [name for name in cb.__all__ if isinstance(getattr(cb, name), ModuleType)]
+DAILY = [name for name in cb.__all__ if name not in PACKAGES]
 
 
 def test_every_public_name_is_still_itself_when_all_modules_are_imported():
@@ -16,8 +20,15 @@ def test_every_public_name_is_still_itself_when_all_modules_are_imported():
     for module in pkgutil.walk_packages(cb.__path__, "causalbias."):
         if has_torch or not module.name.startswith("causalbias.recognition.networks."):
             importlib.import_module(module.name)
-    functions = [n for n in cb.__all__ if n != "__version__" and n not in cb._MODULES]
-    assert all(callable(getattr(cb, name)) for name in functions)
+    assert all(callable(getattr(cb, name)) for name in DAILY)
+    for package in PACKAGES:
+        home = getattr(cb, package)
+        assert all(callable(getattr(home, name)) for name in home.__all__), package
+
+
+def test_names_of_daily_use_are_few_and_each_package_lists_its_own():
+    assert len(DAILY) < 50
+    assert all(sorted(getattr(cb, name).__all__) == getattr(cb, name).__all__ for name in PACKAGES)
 
 
 def test_import_and_load_need_neither_torch_nor_bambi(tmp_path):
@@ -32,17 +43,11 @@ def test_import_and_load_need_neither_torch_nor_bambi(tmp_path):
 
 
 def public_names() -> list[str]:
-    """Each public function and class, those of public modules too, with its parameters."""
-    names = {name: cb for name in cb.__all__ if name not in ("__version__", *cb._MODULES)}
-    found = {name: getattr(home, name) for name, home in names.items()}
-    for module in sorted(cb._MODULES):
-        home = getattr(cb, module)
-        inside = getattr(home, "__all__", None) or [
-            name
-            for name, one in vars(home).items()
-            if inspect.isfunction(one) and one.__module__ == home.__name__ and name[0] != "_"
-        ]
-        found |= {f"{module}.{name}": getattr(home, name) for name in inside}
+    """Each public function and class, those of public packages too, with its parameters."""
+    found = {name: getattr(cb, name) for name in DAILY}
+    for package in PACKAGES:
+        home = getattr(cb, package)
+        found |= {f"{package}.{name}": getattr(home, name) for name in home.__all__}
     lines = []
     for name, one in sorted(found.items()):
         whole = inspect.signature(one)

@@ -75,7 +75,7 @@ def joint(replicate: int) -> list[Record]:
     records += of_draws("joint: noise of an answer", posterior[["noise"]], lambda _: noise)
     total = of_seed + of_pair
     slope = total[0, 1] / total[0, 0]
-    bias = cb.conditional_bias(found, "race")
+    bias = cb.joint_model.conditional_bias(found, "race")
     records += of_draws(
         "conditional_bias",
         bias,
@@ -99,7 +99,7 @@ def perceived(replicate: int) -> list[Record]:
         drawn = rng.normal(centre, sd, (4, 250, what))
         return xr.DataArray(drawn, dims=(*SAMPLE, "what"), coords={"what": np.arange(what)})
 
-    found = cb.per_perceived(
+    found = cb.joint_model.per_perceived(
         draws_of(outcome, 0.03), draws_of(change, 4.0), "what", draws=250, random_seed=replicate
     )
     return [
@@ -146,16 +146,18 @@ def curve(at: np.ndarray) -> np.ndarray:
 
 
 LEVELS = {"age": [0.8, 2.6, 4.4], "pose": [-3.0, 0.0, 3.0]}
-SYSTEM = cb.System(
+SYSTEM = cb.simulation.System(
     "net",
     biases=(
-        cb.Bias("black impostors alike", -0.08, race="black", same_identity=False),
-        cb.Bias("pose harder on black", 0.03, race="black", same_identity=True, attribute="pose"),
+        cb.simulation.Bias("black impostors alike", -0.08, race="black", same_identity=False),
+        cb.simulation.Bias(
+            "pose harder on black", 0.03, race="black", same_identity=True, attribute="pose"
+        ),
     ),
     failure=0.03,
 )
 # As the models assume: one discrimination, no careless clicks.
-PEOPLE = cb.People(
+PEOPLE = cb.simulation.People(
     annotators=60, judgements=3, sd_discrimination=0.0, careless=0.0, dropout=0.1, missing=0.05
 )
 
@@ -252,11 +254,11 @@ def checks(replicate: int, leak: float = 0.0, seeds: int = 20) -> list[Record]:
     scores = pd.concat(parts)
     found = of_table(
         "checks.dose",
-        lambda prob: cb.checks.dose(study, scores, prob=prob),
+        lambda prob: cb.manipulation_checks.dose(study, scores, prob=prob),
         lambda row: effect[row["attribute"], row["question"]] * row["level"],
     )
     return found + of_table(
         "checks.leaks",
-        lambda prob: cb.checks.leaks(study, scores, prob=prob),
+        lambda prob: cb.manipulation_checks.leaks(study, scores, prob=prob),
         lambda row: 2 * effect.get((row["attribute"], row["question"]), 0.0),
     )

@@ -35,13 +35,13 @@ def people(replicate: int) -> list[Record]:
     )
     found += of_table(
         "hcic: mean of all annotators, each item",
-        lambda prob: cb.hcic(alike, prob=prob).rename(columns={"mean": "estimate"}),
+        lambda prob: cb.agreement.hcic(alike, prob=prob).rename(columns={"mean": "estimate"}),
         lambda row: mean[int(row["stimulus"][1:])],
     )
     differ = study_of(latent, each, rng, annotators=items * each // 20)
     found += of_table(
         "graded_response: mean of a typical annotator, each item",
-        lambda prob: items_of(cb.graded_response(differ, prob=prob)),
+        lambda prob: items_of(cb.agreement.graded_response(differ, prob=prob)),
         lambda row: mean[int(row["stimulus"][1:])],
     )
     return found + consistency(rng, replicate)
@@ -117,7 +117,7 @@ def consistency(rng: np.random.Generator, seed: int) -> list[Record]:
     expected = chance.prod() + (1 - chance).prod()
     return of_table(
         "error_consistency",
-        lambda prob: cb.error_consistency(
+        lambda prob: cb.agreement.error_consistency(
             frame, "a", "b", clusters="seed", prob=prob, random_seed=seed
         ).rename(columns={"kappa": "estimate"}),
         lambda _: (observed - expected) / (1 - expected),

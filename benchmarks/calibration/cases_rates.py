@@ -100,7 +100,7 @@ def ratios(frame: pd.DataFrame, true: dict[str, float], seed: int) -> list[Recor
     for to, base in (("geometric mean", np.exp(np.log(values).mean())), ("best", values.min())):
         found += of_draws(
             f"rate_ratios: to {to}",
-            cb.rate_ratios(own, to=to),
+            cb.rates.rate_ratios(own, to=to),
             # the best group's own ratio is one by definition
             lambda row, t=to, b=base: (
                 true[row["group"]] / b if t != "best" or row["lower"] < row["upper"] else np.nan
@@ -114,7 +114,7 @@ def ratios(frame: pd.DataFrame, true: dict[str, float], seed: int) -> list[Recor
     index = {f"{kind} {name}": value for kind in ("FMR", "FNMR") for name, value in one.items()}
     index |= {"FDR": 1 - np.ptp(values), "inequity rate": most, "GARBE": gini}
     end = " (equal rates)" if most == 1 else ""
-    indices = cb.fairness_indices(own)
+    indices = cb.rates.fairness_indices(own)
     found += of_draws(f"fairness_indices: {{index}}{end}", indices, lambda row: index[row["index"]])
     return found
 
@@ -139,7 +139,7 @@ def cross(effect: float, rng: np.random.Generator, seed: int) -> list[Record]:
     )
     return of_draws(
         "group_pair_rates",
-        cb.group_pair_rates(frame, "group", threshold=AT, random_seed=seed),
+        cb.rates.group_pair_rates(frame, "group", threshold=AT, random_seed=seed),
         # the cube holds both ways round
         lambda row: rate[row["group"], row["other"]] if row["group"] <= row["other"] else np.nan,
     )

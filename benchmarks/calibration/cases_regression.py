@@ -237,7 +237,7 @@ def two(one: cb.Fit, other: cb.Fit, a: World, b: World, rate: float = 0.05) -> l
             lambda row, f=combine: f(in_unit(a, observed[0], row), in_unit(b, observed[1], row)),
             name,
         )
-    apart = cb.separation(one, other, by="race")
+    apart = cb.discriminability(one, other, by="race")
     for name in ("d_prime", "overlap", "auc"):
         found += of_draws(
             f"separation: {name}",

@@ -152,7 +152,9 @@ def ranks_of(fit: Fit) -> Ranks:
         of_levels = "|" in name and not name.endswith("_sigma") and not name.startswith("cor|")
         for k in range(min(LEVELS_KEPT, drawn.shape[1]) if of_levels else drawn.shape[1]):
             found[f"{name}[{k}]" if drawn.shape[1] > 1 else name] = rank(drawn[:, k])
-    likelihood = cb.with_log_likelihood(fit)["log_likelihood"]["y"].sum("__obs__").values[0]
+    likelihood = (
+        cb.model_checks.with_log_likelihood(fit)["log_likelihood"]["y"].sum("__obs__").values[0]
+    )
     return found | {"log likelihood": rank(likelihood)}
 
 

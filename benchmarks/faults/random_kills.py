@@ -56,7 +56,7 @@ def release(folder: Path) -> Path:
     study = cb.simulate(
         seeds=4, levels={"pose": [-3, 0, 3]}, impostors=7, random_seed=1, systems=SYSTEMS[:1]
     )
-    root = cb.to_release(study, folder / "release")
+    root = cb.datasets.to_release(study, folder / "release")
     rng = np.random.default_rng(0)
     for path in sorted(root.rglob("*.png")):
         pixels = np.asarray(Image.open(path), int)

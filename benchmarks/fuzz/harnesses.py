@@ -342,7 +342,7 @@ TEXTS: dict[str, tuple[Callable[[str], object], list[str]]] = {
     ),
     "levels": (parse_levels, ["seed=1..20", "race=asian,black", "pose=-1.5,0,2"]),
     "names": (
-        lambda text: cb.stimuli_from_names(["1_white_0", "2_black_3"], text),
+        lambda text: cb.datasets.stimuli_from_names(["1_white_0", "2_black_3"], text),
         ["{seed}_{race}_{pose}", "{a}_{b}_{c}"],
     ),
 }

@@ -1,1 +1,15 @@
-"""How far annotators agree, and what they agree on."""
+"""How far annotators agree, and what they agree on, as ``cb.agreement``."""
+
+from causalbias.agreement.consensus import consensus, hcic
+from causalbias.agreement.consistency import error_consistency
+from causalbias.agreement.graded import graded_response
+from causalbias.agreement.reliability import reliability, retest
+
+__all__ = [
+    "consensus",
+    "error_consistency",
+    "graded_response",
+    "hcic",
+    "reliability",
+    "retest",
+]

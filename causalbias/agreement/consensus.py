@@ -42,7 +42,7 @@ def hcic(study: xr.DataTree, question: str = "identity", *, prob: float = 0.95) 
     --------
     >>> import causalbias as cb
     >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4)
-    >>> cb.hcic(study).columns.tolist()
+    >>> cb.agreement.hcic(study).columns.tolist()
     ['n', 'mean', 'spread', 'error', 'lower', 'upper']
     """
     _check_prob(prob)
@@ -96,7 +96,7 @@ def consensus(
     --------
     >>> import causalbias as cb
     >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4)
-    >>> labels = cb.consensus(study)
+    >>> labels = cb.agreement.consensus(study)
     >>> bool((labels["probability"] > 0.9).mean() > 0.5)
     True
     """

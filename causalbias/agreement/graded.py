@@ -86,9 +86,9 @@ def graded_response(
     --------
     >>> import causalbias as cb
     >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4,
-    ...                     people=cb.People(annotators=30))
-    >>> model = cb.graded_response(study)
-    >>> bool(abs(model["mean"].to_series() - cb.hcic(study)["mean"]).mean() < 0.4)
+    ...                     people=cb.simulation.People(annotators=30))
+    >>> model = cb.agreement.graded_response(study)
+    >>> bool(abs(model["mean"].to_series() - cb.agreement.hcic(study)["mean"]).mean() < 0.4)
     True
     """
     if not 0 < prob < 1:

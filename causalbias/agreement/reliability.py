@@ -103,7 +103,7 @@ def retest(
     >>> twice = pd.DataFrame({"stimulus": list("xxyyzz"), "annotator": "a", "trial": [1, 2] * 3,
     ...                       "score": [0, 0, 4, 4, 2, 3], "question": "age"})
     >>> study = cb.make_study(factors=["seed"], judgements=twice, scales=(0, 4))
-    >>> bool(cb.retest(study, "age").loc["alpha (interval)", "estimate"] > 0.9)
+    >>> bool(cb.agreement.retest(study, "age").loc["alpha (interval)", "estimate"] > 0.9)
     True
     """
     _check_prob(prob)

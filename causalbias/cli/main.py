@@ -97,9 +97,9 @@ def run(
     with _told():
         study = _study(path or _real_data(dataset), dataset)
         if images is not None:
-            files = cb.images_of(study, images)
+            files = cb.recognition.images_of(study, images)
             cube = _embedded(files, embedder, align, architecture, size, device, out)
-            study = cb.with_distances(study, cube)
+            study = cb.recognition.with_distances(study, cube)
             cb.save(study, out / "study.nc")
             _enrolled(study, out)
     _analyse(study, out, prob, random_seed, files)
@@ -127,7 +127,7 @@ def embed(
         cube = _embedded(images, embedder, align, architecture, size, device, out)
         written = [cb.save(cube, out / "embeddings.nc")]
         if names is not None:
-            faces = cb.stimuli_from_names(cube["stimulus"].values, names)
+            faces = cb.datasets.stimuli_from_names(cube["stimulus"].values, names)
             factors = list(faces.columns[1:])
             study = cb.make_study(
                 factors=factors,
@@ -135,7 +135,7 @@ def embed(
                 stimuli=faces,
                 name=images.resolve().name,
             )
-            study = cb.with_embeddings(study, cube)
+            study = cb.recognition.with_embeddings(study, cube)
             written += [cb.save(study, out / "study.nc"), _enrolled(study, out)]
             console.print(str(study), markup=False, highlight=False)
     for path in written:
@@ -151,7 +151,9 @@ def simulate(
 ) -> None:
     """Write a simulated CausalFace release, whose effects are known."""
     with _told():
-        root = cb.to_release(cb.simulate(seeds, random_seed=random_seed), out, archive=archive)
+        root = cb.datasets.to_release(
+            cb.simulate(seeds, random_seed=random_seed), out, archive=archive
+        )
     console.print(f"release: {root}", markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"analyse it: causalbias run {root} --dataset causalface",
@@ -242,8 +244,8 @@ def check(
 
     with _told():
         study = _study(path or _real_data(dataset), dataset)
-        files = None if images is None else cb.images_of(study, images)
-        checks = cb.checks.manipulation_checks(study, images=files, prob=prob)
+        files = None if images is None else cb.recognition.images_of(study, images)
+        checks = cb.manipulation_checks.check_manipulations(study, images=files, prob=prob)
         written = [] if out is None else write_checks(checks, out)
     console.print(str(study), markup=False, highlight=False)
     console.print(str(checks), markup=False, highlight=False, soft_wrap=True)
@@ -262,7 +264,7 @@ def rerun(
         found = cb.open(result)
         if not isinstance(found, cb.Fit):
             raise DataError("this is no fit", hint="give one of fits/", file=result.name)
-        _, differences = cb.rerun(found)
+        _, differences = cb.model_checks.rerun(found)
     for row in differences.itertuples():
         told = f"{row.what}: {row.then} then, {row.now} now"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
@@ -319,7 +321,7 @@ def _embedded(
         if Path(name).suffix.lower() not in ("", ".onnx"):
             known["architecture"] = architecture
         chosen.append(
-            cb.eigenfaces(images, align=align or "dlib")
+            cb.recognition.eigenfaces(images, align=align or "dlib")
             if name == "eigenfaces"
             else cb.embedder(name, **known)
         )
@@ -354,10 +356,10 @@ def _enrolled(study: "cb.Study", out: Path) -> Path:
     from causalbias.report.tables import write_csv
 
     identity = study.attrs["identity"]
-    parts = [cb.enrolment(study).assign(by="all", group="")]
+    parts = [cb.rates.enrolment(study).assign(by="all", group="")]
     for factor in str(study.attrs["factors"]).split(","):
         if factor != identity:
-            part = cb.enrolment(study, [factor])
+            part = cb.rates.enrolment(study, [factor])
             parts.append(part.rename(columns={factor: "group"}).assign(by=factor))
     names = ["system", "by", "group"]
     table = pd.concat([part[[*names, *part.columns.drop(names)]] for part in parts])

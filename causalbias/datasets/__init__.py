@@ -1,14 +1,30 @@
-"""Loaders, one module a published layout."""
+"""Loaders, one module a published layout, as ``cb.datasets``."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from causalbias.datasets.causalface.images import open_image
 from causalbias.datasets.causalface.load import load_causalface
+from causalbias.datasets.causalface.write import to_release
+from causalbias.datasets.demo import demo_study
 from causalbias.datasets.omi import load_omi, load_omi_ratings
 from causalbias.datasets.tidy import load_tidy
 from causalbias.errors import DataError, user_path
+from causalbias.study.pairs import stimuli_from_names
 from causalbias.study.tree import Study
+
+__all__ = [
+    "demo_study",
+    "load",
+    "load_causalface",
+    "load_omi",
+    "load_omi_ratings",
+    "load_tidy",
+    "open_image",
+    "stimuli_from_names",
+    "to_release",
+]
 
 LOADERS: dict[str, Callable[..., Study]] = {
     "causalface": load_causalface,

@@ -44,7 +44,7 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
     >>> import causalbias as cb
     >>> study = cb.demo_study()
     >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
-    >>> cb.with_log_likelihood(fit)["log_likelihood"]["score"].dims
+    >>> cb.model_checks.with_log_likelihood(fit)["log_likelihood"]["score"].dims
     ('chain', 'draw', '__obs__')
     """
     parts = Parts(fit)
@@ -110,7 +110,7 @@ def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
     >>> import causalbias as cb
     >>> study = cb.demo_study()
     >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
-    >>> cb.with_predictive(fit)["posterior_predictive"]["score"].dims
+    >>> cb.model_checks.with_predictive(fit)["posterior_predictive"]["score"].dims
     ('chain', 'draw', '__obs__')
     """
     parts = Parts(fit)

@@ -156,7 +156,7 @@ def joint(
     --------
     >>> import causalbias as cb
     >>> study = cb.simulate(seeds=6, levels={"pose": [-3, 0, 3]}, impostors=4)
-    >>> rows = cb.joint_rows(study, "ResNet-34")
+    >>> rows = cb.joint_model.joint_rows(study, "ResNet-34")
     >>> found = cb.joint(rows, "race", groups={"seed": "seed"}, subset="same_identity", draws=50)
     >>> found.posterior["correlation"].dims, found.posterior["source"].values.tolist()
     (('chain', 'draw', 'source'), ['seed', 'pair'])
@@ -237,9 +237,9 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
     --------
     >>> import causalbias as cb
     >>> study = cb.simulate(seeds=6, levels={"pose": [-3, 0, 3]}, impostors=4)
-    >>> rows = cb.joint_rows(study, "ResNet-34")
+    >>> rows = cb.joint_model.joint_rows(study, "ResNet-34")
     >>> found = cb.joint(rows, "race", groups={"seed": "seed"}, subset="same_identity", draws=50)
-    >>> cb.conditional_bias(found, "race")["conditional"].sizes["race"]
+    >>> cb.joint_model.conditional_bias(found, "race")["conditional"].sizes["race"]
     2
     """
     columns = formula_columns(f"distance ~ {found.terms}")[1][1:]

@@ -1,4 +1,4 @@
-"""Manipulation checks, as ``cb.checks``: all that a study allows, in tables and in words."""
+"""All manipulation checks that a study allows, in tables and in words."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,23 +9,13 @@ import xarray as xr
 from causalbias.errors import DataError
 from causalbias.manipulation_checks.images import image_scores, near_duplicates
 from causalbias.manipulation_checks.tables import dose, identity_kept, leaks
-from causalbias.recognition.distances import enrolment
+from causalbias.rates.enrolment import enrolment
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
 HCIC = "HCIC"
 ENROLMENT = ("faces", "identities", "failed", "rate", "lower", "upper", "reasons")
 WORST = 3  # cells named
-
-__all__ = [
-    "Checks",
-    "dose",
-    "identity_kept",
-    "image_scores",
-    "leaks",
-    "manipulation_checks",
-    "near_duplicates",
-]
 
 
 @dataclass(frozen=True)
@@ -83,7 +73,7 @@ class Checks:
     __repr__ = __str__
 
 
-def manipulation_checks(
+def check_manipulations(
     study: xr.DataTree,
     scores: pd.DataFrame | None = None,
     *,
@@ -106,7 +96,7 @@ def manipulation_checks(
     Examples
     --------
     >>> import causalbias as cb
-    >>> print(cb.checks.manipulation_checks(cb.demo_study()))
+    >>> print(cb.manipulation_checks.check_manipulations(cb.demo_study()))
     Manipulation checks
       Dose: ...
       ...

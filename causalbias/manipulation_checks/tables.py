@@ -11,8 +11,8 @@ from causalbias.agreement.counts import first_answers
 from causalbias.datasets.causalface.layout import PAIR_QUESTION
 from causalbias.errors import DataError
 from causalbias.manipulation_checks.moves import is_own, moved_faces, moved_pairs, references
+from causalbias.rates.enrolment import rate_interval
 from causalbias.rates.matching import matches
-from causalbias.recognition.distances import rate_interval
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns, check_known
 from causalbias.study.tree import factors_of
@@ -53,7 +53,7 @@ def dose(
     Examples
     --------
     >>> import causalbias as cb
-    >>> cb.checks.dose(cb.demo_study())["n"].unique().tolist()
+    >>> cb.manipulation_checks.dose(cb.demo_study())["n"].unique().tolist()
     [40]
     """
     seen, over = _seen(study, scores)
@@ -104,7 +104,7 @@ def leaks(
     --------
     >>> import causalbias as cb
     >>> study = cb.simulate(seeds=8, levels={"age": [0.8, 2.6, 4.4]}, impostors=2, random_seed=1)
-    >>> found = cb.checks.leaks(study)
+    >>> found = cb.manipulation_checks.leaks(study)
     >>> found[found["own"]]["clear"].tolist()
     [True]
     """
@@ -151,7 +151,7 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     Examples
     --------
     >>> import causalbias as cb
-    >>> cb.checks.identity_kept(cb.demo_study())["measure"].unique().tolist()
+    >>> cb.manipulation_checks.identity_kept(cb.demo_study())["measure"].unique().tolist()
     ['simulated net']
     """
     parts = []

@@ -1,1 +1,18 @@
-"""Whether a fit may be used: its draws, data, priors, and what single seeds decide."""
+"""Whether a fit may be used, as ``cb.model_checks``: draws, data, priors, single seeds."""
+
+from causalbias.estimands.predictive import with_log_likelihood, with_predictive
+from causalbias.model_checks.check import check
+from causalbias.model_checks.influence import influence
+from causalbias.model_checks.prior_sensitivity import prior_sensitivity
+from causalbias.model_checks.sensitivity import sensitivity
+from causalbias.models.rerun import rerun
+
+__all__ = [
+    "check",
+    "influence",
+    "prior_sensitivity",
+    "rerun",
+    "sensitivity",
+    "with_log_likelihood",
+    "with_predictive",
+]

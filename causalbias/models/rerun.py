@@ -36,7 +36,7 @@ def rerun(result: xr.DataTree) -> tuple[Fit, pd.DataFrame]:
     >>> import causalbias as cb
     >>> study = cb.demo_study()
     >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
-    >>> again, differences = cb.rerun(fit)
+    >>> again, differences = cb.model_checks.rerun(fit)
     >>> len(differences)
     0
     """

@@ -16,7 +16,7 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     Parameters
     ----------
     table : DataFrame
-        From `cb.checks.leaks`, or with the same columns.
+        From `cb.manipulation_checks.leaks`, or with the same columns.
     note : str
         Note below the figure.
     unit : str
@@ -36,7 +36,8 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     Examples
     --------
     >>> import causalbias as cb
-    >>> cb.plots.leak_matrix(cb.checks.leaks(cb.demo_study())).get_size_inches()[0].item()
+    >>> leaks = cb.manipulation_checks.leaks(cb.demo_study())
+    >>> cb.plots.leak_matrix(leaks).get_size_inches()[0].item()
     7.0
     """
     if table.empty:

@@ -1,1 +1,37 @@
-"""False match and false non-match rates by group: no model needed."""
+"""False match and false non-match rates by group, as ``cb.rates``: no model needed."""
+
+from causalbias.rates.all_pairs import all_pairs_rates
+from causalbias.rates.det import det, equal_error_rate
+from causalbias.rates.differentials import (
+    fairness_discrepancy,
+    fairness_indices,
+    garbe,
+    gini,
+    inequity,
+    max_to_geometric_mean,
+    max_to_min,
+    rate_ratios,
+)
+from causalbias.rates.enrolment import enrolment
+from causalbias.rates.error_rates import error_rates, group_pair_rates
+from causalbias.rates.histograms import score_histograms
+from causalbias.rates.thresholds import threshold_at
+
+__all__ = [
+    "all_pairs_rates",
+    "det",
+    "enrolment",
+    "equal_error_rate",
+    "error_rates",
+    "fairness_discrepancy",
+    "fairness_indices",
+    "garbe",
+    "gini",
+    "group_pair_rates",
+    "inequity",
+    "max_to_geometric_mean",
+    "max_to_min",
+    "rate_ratios",
+    "score_histograms",
+    "threshold_at",
+]

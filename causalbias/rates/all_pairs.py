@@ -42,7 +42,7 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, random_seed: int =
     >>> import causalbias as cb, numpy as np
     >>> faces = np.random.default_rng(1).normal(size=(40, 4))
     >>> counts = cb.all_pairs(faces, ["a", "b"] * 20, thresholds=2.0)
-    >>> cb.all_pairs_rates(counts)["n"].sel(threshold=2.0).values
+    >>> cb.rates.all_pairs_rates(counts)["n"].sel(threshold=2.0).values
     array([[190., 400.],
            [400., 190.]])
     """

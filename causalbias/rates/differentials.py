@@ -138,7 +138,7 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     --------
     >>> import causalbias as cb
     >>> study = cb.simulate(seeds=20, people=None, levels={"pose": [-3, 0, 3]}, impostors=20)
-    >>> ratios = cb.rate_ratios(cb.error_rates(study, by="race", fmr=0.1), to="best")
+    >>> ratios = cb.rates.rate_ratios(cb.error_rates(study, by="race", fmr=0.1), to="best")
     >>> bool((ratios["ratio"].sel(rate_of="FMR").median("draw").min("race") == 1).all())
     True
     """
@@ -243,7 +243,7 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
     --------
     >>> import causalbias as cb
     >>> study = cb.simulate(seeds=20, people=None, levels={"pose": [-3, 0, 3]}, impostors=20)
-    >>> found = cb.fairness_indices(cb.error_rates(study, by="race", fmr=0.1))
+    >>> found = cb.rates.fairness_indices(cb.error_rates(study, by="race", fmr=0.1))
     >>> bool((found["index_value"].sel(index="FMR max/min") >= 1).all())
     True
     """

@@ -43,7 +43,7 @@ def score_histograms(
     --------
     >>> import causalbias as cb
     >>> study = cb.simulate(seeds=4, people=None, levels={"pose": [-3, 0, 3]}, impostors=4)
-    >>> counts = cb.score_histograms(study, "race", bins=10)
+    >>> counts = cb.rates.score_histograms(study, "race", bins=10)
     >>> counts["histogram"].sizes["bin"]
     10
     """

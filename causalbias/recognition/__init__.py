@@ -1,4 +1,25 @@
-"""Recognition: from images to embeddings and the distances of a study.
+"""From images to embeddings and the distances of a study, as ``cb.recognition``."""
 
-Nothing is imported here: dlib, scikit-image, onnxruntime and torch load where they are used.
-"""
+from causalbias.recognition.alignment import align_face
+from causalbias.recognition.all_pairs import all_pairs
+from causalbias.recognition.choose import embedder
+from causalbias.recognition.classical import eigenfaces
+from causalbias.recognition.distances import with_distances, with_embeddings
+from causalbias.recognition.embedder import Embedder
+from causalbias.recognition.embedding import embed, images_of
+from causalbias.recognition.texts import text_scores
+from causalbias.recognition.torch_file import text_embeddings
+
+__all__ = [
+    "Embedder",
+    "align_face",
+    "all_pairs",
+    "eigenfaces",
+    "embed",
+    "embedder",
+    "images_of",
+    "text_embeddings",
+    "text_scores",
+    "with_distances",
+    "with_embeddings",
+]

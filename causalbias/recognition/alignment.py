@@ -8,7 +8,8 @@ import numpy as np
 from causalbias.errors import DataError
 from causalbias.recognition import dlib_faces
 from causalbias.recognition.embedder import ALIGNMENTS
-from causalbias.recognition.images import OK, Decoded, resize
+from causalbias.recognition.images import Decoded, resize
+from causalbias.study.tree import OK
 
 NOT_DETECTED = "face not detected"
 NOT_ALIGNED = "landmarks do not fit a face"

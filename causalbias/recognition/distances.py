@@ -1,4 +1,4 @@
-"""The machine side of a study from embeddings: distances of its pairs, and failures to enrol."""
+"""The machine side of a study from embeddings: distances of its pairs."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.errors import DataError
-from causalbias.rates.dependence import errors_weight
-from causalbias.rates.intervals import binomial_ends
-from causalbias.recognition.images import OK
-from causalbias.study.frames import to_frame
-from causalbias.study.tables import check_columns
-from causalbias.study.tree import Study, as_study, group_of
+from causalbias.study.tree import NO_IMAGE, OK, Study, as_study, group_of
 
-NO_IMAGE = "no image"
 BLOCK = 1 << 15
 
 
@@ -72,7 +66,7 @@ def with_distances(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
     Examples
     --------
     >>> import causalbias as cb, xarray as xr, numpy as np
-    >>> faces = cb.stimuli_from_names(["1_0", "1_1", "2_0"], "{seed}_{level}")
+    >>> faces = cb.datasets.stimuli_from_names(["1_0", "1_1", "2_0"], "{seed}_{level}")
     >>> study = cb.make_study(factors=["seed", "level"], stimuli=faces)
     >>> study = cb.with_pairs(study, [["seed"], ["level"]])
     >>> cube = xr.Dataset(
@@ -80,7 +74,8 @@ def with_distances(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
     ...      "status": (("system", "stimulus"), [["ok", "ok"]]),
     ...      "metric": ("system", ["euclidean"]), "threshold": ("system", [6.0])},
     ...     coords={"system": ["net"], "stimulus": ["1_0", "1_1"]})
-    >>> cb.to_frame(cb.with_distances(study, cube), "machine")[["pair", "distance", "status"]]
+    >>> measured = cb.recognition.with_distances(study, cube)
+    >>> cb.to_frame(measured, "machine")[["pair", "distance", "status"]]
           pair  distance    status
     0  1_0~1_1       5.0        ok
     1  1_0~2_0       NaN  no image
@@ -172,91 +167,3 @@ def _metrics(parts: Sequence[xr.Dataset]) -> str:
     if len(set(metrics.values())) == 1:
         return next(iter(metrics.values()))
     return "; ".join(f"{system}: {metric}" for system, metric in metrics.items())
-
-
-def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95) -> pd.DataFrame:
-    """Failures to enrol by system and group: faces that gave no embedding.
-
-    Parameters
-    ----------
-    study : DataTree
-        With ``/stimuli`` and ``/embeddings`` (from `with_distances` or `with_embeddings`).
-    by : sequence of str
-        Factors whose levels are the groups.
-    prob : float
-        Probability of the intervals.
-
-    Returns
-    -------
-    DataFrame
-        `system`, the groups, `faces` (present in the study), `identities`, `failed`, `rate` (0 to
-        1) with `lower` and `upper`, `reasons`. The interval is that of error rates (see
-        `quantiles`): it allows for faces of one identity failing together.
-
-    Raises
-    ------
-    DataError
-        If the study has no embeddings, or a factor is unknown.
-    """
-    if not {"embeddings", "stimuli"} <= set(study.children):
-        raise DataError("no embeddings in the study", hint="add them by with_embeddings")
-    faces = to_frame(study, "stimuli")
-    check_columns(faces, by, file="/stimuli")
-    identity = str(study.attrs["identity"])
-    rows = []
-    for system, one in group_of(study, "embeddings").groupby("system", squeeze=False):
-        status = one["status"].isel(system=0).to_series()
-        every = faces.assign(status=faces["stimulus"].map(status).fillna(NO_IMAGE))
-        for key, part in every.groupby(list(by)) if by else [((), every)]:
-            failed = (part["status"] != OK).to_numpy()
-            reasons = part["status"][failed].value_counts()
-            lower, upper = rate_interval(failed, part[identity].to_numpy(), prob)
-            rows.append(
-                {
-                    "system": system,
-                    **dict(zip(by, key, strict=True)),
-                    "faces": len(part),
-                    "identities": part[identity].nunique(),
-                    "failed": int(failed.sum()),
-                    "rate": failed.mean(),
-                    "lower": lower,
-                    "upper": upper,
-                    "reasons": "; ".join(f"{n} {why}" for why, n in sorted(reasons.items())),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def rate_interval(
-    failed: np.ndarray, identity: np.ndarray, prob: float = 0.95
-) -> tuple[float, float]:
-    """Interval of a rate of clustered failures (n,), bool; see `enrolment`.
-
-    Its design effect is that of the failures where there are many, and as they become few that of
-    faces of one identity which fail together or not at all.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> one_each, in_pairs = np.arange(100), np.arange(100) // 2
-    >>> failed = np.repeat([True, False], [10, 90])
-    >>> [round(end, 3) for end in rate_interval(failed, one_each)]
-    [0.049, 0.176]
-    >>> [round(end, 3) for end in rate_interval(failed, in_pairs)]
-    [0.033, 0.218]
-    """
-    n, rate = len(failed), float(failed.mean())
-    cluster, _ = pd.factorize(pd.Series(identity))
-    sizes = np.bincount(cluster)
-    together = float(sizes @ sizes) / n
-    seen = 1.0
-    if 0 < rate < 1:
-        excess = np.bincount(cluster, weights=failed - rate)
-        # Equal shares in all clusters: they differ less than independent failures would.
-        seen = max(1.0, float(excess @ excess) / (n * rate * (1 - rate)))
-    # How many identities tell of it: those with a failure, or with none, whichever are fewer.
-    number = np.bincount(cluster, weights=failed)
-    weight = errors_weight(float(min((number > 0).sum(), (number < sizes).sum())))
-    effect = seen**weight * together ** (1 - weight)
-    low, high = binomial_ends(np.array([rate * n / effect]), np.array([n / effect]), prob)
-    return float(low[0]), float(high[0])

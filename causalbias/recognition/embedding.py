@@ -16,7 +16,6 @@ from causalbias.recognition.choose import embedder as choose
 from causalbias.recognition.embedder import ALIGNMENTS, Embedder, check_steady, first_line
 from causalbias.recognition.images import (
     BLANK,
-    OK,
     Decoded,
     decode,
     list_files,
@@ -31,7 +30,7 @@ from causalbias.recognition.store import (
     stored_features,
     stored_images,
 )
-from causalbias.study.tree import group_of
+from causalbias.study.tree import OK, group_of
 
 STORE = "embeddings.sqlite"
 # Of how image files are read: a change that moves pixels must change the key they are stored under.

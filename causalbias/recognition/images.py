@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalbias.errors import DataError, user_path
+from causalbias.study.tree import OK
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -105,7 +106,6 @@ SUBFILE, DIGITAL_NEGATIVE = 254, 50706
 MAX_BYTES = 64 * 1024**2
 MAX_PIXELS = 64 * 10**6
 
-OK = "ok"
 UNREADABLE = "unreadable image"
 TOO_LARGE = "image too large"
 BLANK = "blank image"

@@ -1,1 +1,12 @@
-"""Studies with known truth: parameters, design, machine, people, and the truth they imply."""
+"""Studies with known truth, as ``cb.simulation``: parameters, design, machine, people."""
+
+from causalbias.simulation.parameters import Bias, People, Question, System
+from causalbias.simulation.simulate import simulate
+
+__all__ = [
+    "Bias",
+    "People",
+    "Question",
+    "System",
+    "simulate",
+]

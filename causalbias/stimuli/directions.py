@@ -156,7 +156,8 @@ def predicted_leaks(
     """What a step along each direction would move, as the fitted weights have it.
 
     After orthogonalisation the estimates off the diagonal are zero by construction, and only their
-    intervals tell something; whether nothing else moves, new ratings must show (`cb.checks.leaks`).
+    intervals tell something; whether nothing else moves, new ratings must show
+    (`cb.manipulation_checks.leaks`).
 
     Parameters
     ----------

@@ -133,7 +133,7 @@ def with_pairs(study: xr.DataTree, groups: Sequence[Sequence[str]]) -> Study:
     Examples
     --------
     >>> import causalbias as cb
-    >>> faces = cb.stimuli_from_names(["1_0", "1_1", "2_0", "2_1"], "{seed}_{level}")
+    >>> faces = cb.datasets.stimuli_from_names(["1_0", "1_1", "2_0", "2_1"], "{seed}_{level}")
     >>> study = cb.make_study(factors=["seed", "level"], stimuli=faces)
     >>> cb.with_pairs(study, [["seed"], ["level"]])
     <causalbias.Study 'study'>

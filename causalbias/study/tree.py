@@ -9,6 +9,9 @@ GROUPS = (
     *("questions", "truth", "excluded", "provenance"),
 )
 
+# Status of a face or a distance: measured, or that there was no image of a face.
+OK, NO_IMAGE = "ok", "no image"
+
 FILES, LINE = 8, 400  # files that a study's summary names, letters of each
 
 

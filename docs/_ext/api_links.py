@@ -11,7 +11,20 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 NAME = re.compile(r"cb\.([a-z_]+(?:\.[a-z_]+)*|[A-Z]\w+)(\(.*\))?")
-MODULES = ("checks", "design", "plots", "stimuli")
+MODULES = (
+    "agreement",
+    "analyses",
+    "datasets",
+    "design",
+    "joint_model",
+    "manipulation_checks",
+    "model_checks",
+    "plots",
+    "rates",
+    "recognition",
+    "simulation",
+    "stimuli",
+)
 
 
 class Link(SphinxTransform):

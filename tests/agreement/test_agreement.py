@@ -125,11 +125,11 @@ def test_reliability_of_a_study_and_its_errors():
     with pytest.raises(cb.DataError, match="all answers are the same"):
         cb.reliability(study_of([(s, a, 2) for s in range(3) for a in range(3)]), "q")
     with pytest.raises(cb.DataError, match="not whole numbers"):
-        cb.hcic(study_of([("s", "a", 1.5)]), "q")
+        cb.agreement.hcic(study_of([("s", "a", 1.5)]), "q")
 
 
 def test_hcic_by_hand():
-    table = cb.hcic(study_of([("x", 1, 4), ("x", 2, 3), ("x", 3, 2), ("y", 1, 0)]), "q")
+    table = cb.agreement.hcic(study_of([("x", 1, 4), ("x", 2, 3), ("x", 3, 2), ("y", 1, 0)]), "q")
     assert table.loc["x", ["n", "mean", "spread"]].tolist() == [3, 3.0, 1.0]
     assert table.loc["y", ["n", "mean"]].tolist() == [1, 0.0]
     assert np.isnan(table.loc["y", "spread"])
@@ -153,29 +153,29 @@ def simulated(**people):
         "annotators": 60,
         "questions": (),
     }
-    people = cb.People(**(settings | people))
+    people = cb.simulation.People(**(settings | people))
     levels = {"pose": [-3, -1.5, 0, 1.5, 3]}
     return cb.simulate(30, levels=levels, impostors=8, people=people, systems=(), random_seed=11)
 
 
 def reference_mean(**people):
     """What the same items score with 400 annotators each: their true mean, near enough."""
-    return cb.hcic(simulated(judgements=400, annotators=400, **people))["mean"]
+    return cb.agreement.hcic(simulated(judgements=400, annotators=400, **people))["mean"]
 
 
 def test_hcic_intervals_and_label_probabilities_are_calibrated():
     truth = reference_mean()
     study = simulated(judgements=5)
-    table = cb.hcic(study, prob=0.9)
+    table = cb.agreement.hcic(study, prob=0.9)
     assert 0.86 < ((table["lower"] <= truth) & (truth <= table["upper"])).mean() < 0.97
-    labels = cb.consensus(study, 2.0)
+    labels = cb.agreement.consensus(study, 2.0)
     right = labels["label"] == (truth >= 2.0)
     doubtful = labels["probability"] < 0.8
     assert doubtful.sum() > 50
     for part in (doubtful, ~doubtful):
         assert right[part].mean() == pytest.approx(labels["probability"][part].mean(), abs=0.08)
     with pytest.raises(ValueError, match="threshold is 9"):
-        cb.consensus(study, 9.0)
+        cb.agreement.consensus(study, 9.0)
 
 
 NOISY = {"sd_severity": 1.0, "sd_discrimination": 0.6, "careless": 0.1, "annotators": 80}
@@ -183,7 +183,7 @@ NOISY = {"sd_severity": 1.0, "sd_discrimination": 0.6, "careless": 0.1, "annotat
 
 def test_graded_response_beats_the_mean_where_annotators_differ():
     study = simulated(**NOISY, judgements=6)
-    model, plain = cb.graded_response(study), cb.hcic(study)["mean"]
+    model, plain = cb.agreement.graded_response(study), cb.agreement.hcic(study)["mean"]
     assert model.attrs["converged"]
     truth = reference_mean()
     order = model["pair"].values
@@ -199,7 +199,7 @@ def test_graded_response_beats_the_mean_where_annotators_differ():
 def test_graded_response_recovers_annotators():
     # Their traits again, from the answers: harsher ones score lower on the same items.
     study = simulated(**NOISY, judgements=20)
-    model = cb.graded_response(study)
+    model = cb.agreement.graded_response(study)
     human = study["human"].to_dataset().reset_coords().to_dataframe()
     residual = human["score"] - human.groupby("pair")["score"].transform("mean")
     harsh = -residual.groupby(human["annotator"]).mean().loc[model["annotator"].values]
@@ -215,7 +215,7 @@ def test_a_random_clicker_counts_little():
     good = np.clip(level + rng.integers(-1, 2, size=len(items)), 0, 4)
     score = np.where(who == 5, rng.integers(5, size=len(items)), good)
     study = study_of(list(zip(items, who, score, strict=True)))
-    model = cb.graded_response(study, "q")
+    model = cb.agreement.graded_response(study, "q")
     names = study["human"].to_dataset()["annotator"].values[:6]
     sharp = model["discrimination"].sel(annotator=names).values
     assert sharp[5] < 0.5 * sharp[:5].min()
@@ -236,7 +236,9 @@ def test_graded_response_does_not_depend_on_the_order_of_rows():
         }
     )
     shuffled.attrs = study.attrs
-    one, other = (cb.graded_response(each)["mean"].to_series() for each in (study, shuffled))
+    one, other = (
+        cb.agreement.graded_response(each)["mean"].to_series() for each in (study, shuffled)
+    )
     pd.testing.assert_series_equal(one.sort_index(), other.sort_index(), atol=1e-6)
 
 
@@ -275,11 +277,11 @@ def test_repeats_do_not_enter_agreement_and_their_order_in_the_file_does_not_mat
     tables = [cb.reliability(each, "q", resamples=20) for each in (one, other)]
     np.testing.assert_allclose(tables[0]["estimate"], tables[1]["estimate"])
     assert tables[1]["repeats"].tolist() == [len(rows) - len(first)] * 5
-    for verb in (cb.hcic, lambda study, q: cb.consensus(study, question=q)):
+    for verb in (cb.agreement.hcic, lambda study, q: cb.agreement.consensus(study, question=q)):
         here, there = verb(one, "q"), verb(other, "q")
         pd.testing.assert_frame_equal(here.sort_index(), there.sort_index())
         assert there.attrs["repeats"] == len(rows) - len(first)
-    graded = [cb.graded_response(each, "q")["mean"].to_series() for each in (one, other)]
+    graded = [cb.agreement.graded_response(each, "q")["mean"].to_series() for each in (one, other)]
     pd.testing.assert_series_equal(*(each.sort_index() for each in graded), atol=1e-5)
 
 
@@ -300,7 +302,7 @@ def test_the_first_trial_is_that_of_the_first_level_or_the_lowest_number(names):
     rows["score"] = np.where(later, 4 - rows["score"], rows["score"])
     mixed = rows.assign(trial=trial).sample(frac=1, random_state=1)
     one, other = repeats_study(rows[~later]), repeats_study(mixed)
-    for verb in (cb.hcic, lambda study, q: cb.consensus(study, question=q)):
+    for verb in (cb.agreement.hcic, lambda study, q: cb.agreement.consensus(study, question=q)):
         here, there = verb(one, "q"), verb(other, "q")
         pd.testing.assert_frame_equal(here.sort_index(), there.sort_index())
     tables = [cb.reliability(each, "q", resamples=20)["estimate"] for each in (one, other)]
@@ -328,10 +330,10 @@ def test_retest_is_of_annotators_with_themselves():
     """Who agrees with nobody but always with themselves: no reliability, a perfect retest."""
     study = repeats_study(repeated(1, items=150))
     assert cb.reliability(study, "q", resamples=50)["estimate"].abs().max() < 0.15
-    again = cb.retest(study, "q", resamples=50)
+    again = cb.agreement.retest(study, "q", resamples=50)
     np.testing.assert_allclose(again["estimate"], 1.0)
     with pytest.raises(cb.DataError, match="no annotator answered an item twice"):
-        cb.retest(study_of([(s, a, s) for s in range(3) for a in range(3)]), "q")
+        cb.agreement.retest(study_of([(s, a, s) for s in range(3) for a in range(3)]), "q")
 
 
 def test_one_annotator_with_repeats_is_no_agreement():
@@ -357,6 +359,6 @@ def test_a_scale_whose_ends_are_no_answers_is_refused(scale):
         {"annotator": ["p", "q"], "stimulus": "a", "question": "q", "score": [4, 5]}
     )
     study = cb.make_study(factors=["seed"], judgements=answers, scales=scale)
-    for verb in (cb.hcic, cb.reliability):
+    for verb in (cb.agreement.hcic, cb.reliability):
         with pytest.raises(cb.DataError, match="lowest and the highest whole number"):
             verb(study, "q")

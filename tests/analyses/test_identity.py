@@ -9,15 +9,15 @@ from causalbias import DataError
 from causalbias.analyses.identity.analysis import analyse_identity, truth_of_identity
 
 LEVELS = {"age": [0.8, 2.6, 4.4], "pose": [-3.0, 0.0, 3.0]}
-PLANTED = cb.System(
+PLANTED = cb.simulation.System(
     "planted",
     biases=(
-        cb.Bias("black impostors alike", -0.10, race="black", same_identity=False),
-        cb.Bias("asian genuine apart", 0.08, race="asian", same_identity=True),
+        cb.simulation.Bias("black impostors alike", -0.10, race="black", same_identity=False),
+        cb.simulation.Bias("asian genuine apart", 0.08, race="asian", same_identity=True),
     ),
 )
-NULL = cb.System("without bias", sd_face=(0.015, 0.03))
-PEOPLE = cb.People(annotators=60, judgements=4, questions=())
+NULL = cb.simulation.System("without bias", sd_face=(0.015, 0.03))
+PEOPLE = cb.simulation.People(annotators=60, judgements=4, questions=())
 FACTORS = ["seed", "race", "gender", "attribute", "level"]
 
 
@@ -137,7 +137,7 @@ def small_study():
         people=None,
         levels=LEVELS,
         impostors=4,
-        systems=(cb.System("net", sd_residual=(0.02, 0.02)),),
+        systems=(cb.simulation.System("net", sd_residual=(0.02, 0.02)),),
     )
     faces = cb.to_frame(study, "stimuli").set_index(FACTORS).sort_index()["stimulus"]
     one, two = cb.to_frame(study, "stimuli")["seed"].unique()[:2]

@@ -18,12 +18,14 @@ runner = CliRunner()
 
 @pytest.mark.slow
 def test_a_release_becomes_a_report(tmp_path):
-    system = cb.System("net", biases=(cb.Bias("alike", -0.1, race="black", same_identity=False),))
-    people = cb.People(annotators=60, judgements=4, questions=())
+    system = cb.simulation.System(
+        "net", biases=(cb.simulation.Bias("alike", -0.1, race="black", same_identity=False),)
+    )
+    people = cb.simulation.People(annotators=60, judgements=4, questions=())
     study = cb.simulate(
         10, random_seed=2, systems=(system,), people=people, levels=LEVELS, impostors=10
     )
-    root = cb.to_release(study, tmp_path / "release")
+    root = cb.datasets.to_release(study, tmp_path / "release")
     out = tmp_path / "out"
     done = runner.invoke(app, ["run", str(root), "--dataset", "causalface", "-o", str(out)])
     assert done.exit_code == 0, done.output
@@ -64,7 +66,7 @@ def test_an_unknown_layout_ends_in_one_line(tmp_path, command):
 
 def test_what_a_study_without_people_cannot_show():
     hostile = "<script>alert(1)</script>"
-    system = cb.System(hostile, failure=0.1)
+    system = cb.simulation.System(hostile, failure=0.1)
     study = cb.simulate(5, systems=(system,), people=None, levels=LEVELS, impostors=5)
     content = identity_content(analyse_identity(study, draws=250))
     said = " ".join(content.limits)

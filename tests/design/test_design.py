@@ -199,7 +199,7 @@ def test_label_studio_there_and_back(plan, tmp_path):
     assert len(judgements) == len(plan) - 1
     assert excluded["count"].tolist() == [1, 1]
     study = as_study(judgements, excluded)
-    assert cb.hcic(study)["mean"].loc["a~b"] == 3
+    assert cb.agreement.hcic(study)["mean"].loc["a~b"] == 3
 
 
 def mturk(plan, tmp_path, **changes):
@@ -226,7 +226,7 @@ def test_mturk_there_and_back(plan, tmp_path):
     ]
     judgements, excluded = mturk(plan, tmp_path, AssignmentStatus=(0, "Rejected"))
     assert len(judgements) == len(plan) - 1
-    assert cb.hcic(as_study(judgements, excluded))["mean"].loc["a~b"] == 3
+    assert cb.agreement.hcic(as_study(judgements, excluded))["mean"].loc["a~b"] == 3
 
 
 @pytest.mark.parametrize(

@@ -104,14 +104,14 @@ def test_switches_are_true_or_false(fits, value):
         lambda: flag_in(value, "opposite"),
         lambda: cb.compare(fit, fit, "k", opposite=value),
         lambda: cb.summary(fit, effects=value),
-        lambda: cb.Embedder("name", len, (1, 1), "hash", unit=value),
+        lambda: cb.recognition.Embedder("name", len, (1, 1), "hash", unit=value),
         lambda: cb.open("nothing.nc", lazy=value),
         lambda: cb.error_rates(pd.DataFrame(), "race", threshold=1, generalised=value),
         lambda: cb.det(pd.DataFrame(), "race", generalised=value),
         lambda: cb.threshold_at(pd.DataFrame(), 0.01, per_group=value),
         lambda: cb.stimuli.predicted_leaks(None, orthogonalised=value),
         lambda: cb.design.label_studio_config("identity", 0, 1, pair=value),
-        lambda: cb.to_release(None, "nowhere", archive=value),
+        lambda: cb.datasets.to_release(None, "nowhere", archive=value),
         lambda: cb.stimuli.read_manifest("nothing.csv", images=value),
     ):
         with pytest.raises(DataError, match=f"is {re.escape(described(value))}.*=True or"):

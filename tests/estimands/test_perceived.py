@@ -34,7 +34,7 @@ def test_plug_in_is_flattened_and_this_is_not():
     ours, plugged, hits, studies = [], [], 0, 60
     for _ in range(studies):
         outcome, change = study(rng)
-        found = cb.per_perceived(outcome, change, "what", draws=300, tune=150, chains=2)
+        found = cb.joint_model.per_perceived(outcome, change, "what", draws=300, tune=150, chains=2)
         slope = found["slope"].values
         ends = np.quantile(slope, [0.05, 0.95])
         hits += ends[0] <= SLOPE <= ends[1]
@@ -54,7 +54,7 @@ def test_without_noise_it_is_the_regression_line():
     x = rng.normal(10, 5, 30)
     y = 1 + 0.5 * x + rng.normal(0, 0.4, 30)
     tiny = 1e-8 * np.eye(30)
-    found = cb.per_perceived(
+    found = cb.joint_model.per_perceived(
         draws_about(y, tiny, rng), draws_about(x, tiny, rng), "what", draws=1000
     )
     design = np.column_stack([np.ones(30), x])
@@ -68,9 +68,9 @@ def test_without_noise_it_is_the_regression_line():
 
 def test_units_go_through():
     outcome, change = study(np.random.default_rng(3))
-    options = {"dim": "what", "draws": 200, "warmup": 50, "chains": 1}
-    one = cb.per_perceived(outcome, change, **options)
-    other = cb.per_perceived(100 * outcome, 10 * change, **options)
+    options = {"dim": "what", "draws": 200, "tune": 50, "chains": 1}
+    one = cb.joint_model.per_perceived(outcome, change, **options)
+    other = cb.joint_model.per_perceived(100 * outcome, 10 * change, **options)
     np.testing.assert_allclose(other["slope"], 10 * one["slope"], rtol=1e-5)
     np.testing.assert_allclose(other["scatter"], 100 * one["scatter"], rtol=1e-5)
 
@@ -78,9 +78,9 @@ def test_units_go_through():
 def test_refusals():
     outcome, change = study(np.random.default_rng(4))
     with pytest.raises(DataError, match="3 manipulations in both"):
-        cb.per_perceived(outcome.isel(what=slice(3)), change, "what")
+        cb.joint_model.per_perceived(outcome.isel(what=slice(3)), change, "what")
     with pytest.raises(DataError, match="give \\(chain, draw, what\\)"):
-        cb.per_perceived(outcome.expand_dims(k=2), change, "what")
+        cb.joint_model.per_perceived(outcome.expand_dims(k=2), change, "what")
 
 
 def test_changes_that_may_all_be_alike_leave_the_slope_bounded():
@@ -89,7 +89,7 @@ def test_changes_that_may_all_be_alike_leave_the_slope_bounded():
         rng = np.random.default_rng([3, replicate])
         change = draws_about(rng.normal(10, 4, 8), 16 * np.eye(8), rng)
         outcome = draws_about(rng.normal(0, 0.1, 8), 0.02**2 * np.eye(8), rng)
-        found = cb.per_perceived(outcome, change, "what", draws=500, chains=2)
+        found = cb.joint_model.per_perceived(outcome, change, "what", draws=500, chains=2)
         scale = outcome.mean("draw").std() / change.mean("draw").std()
         low, high = np.quantile(found["slope"] / scale, [0.01, 0.99])
         assert -10 < low < 0 < high < 10  # the prior's own 98% are -6 to 6

@@ -57,7 +57,7 @@ def fits(frame):
 @pytest.mark.parametrize("family", list(RESPONSES))
 def test_log_likelihood_is_bambis(family, fits):
     fit = fits(family)
-    ours = next(iter(cb.with_log_likelihood(fit)["log_likelihood"].data_vars.values()))
+    ours = next(iter(cb.model_checks.with_log_likelihood(fit)["log_likelihood"].data_vars.values()))
     model = bambi_model(spec_of(fit), frame_of(fit))
     model.build()
     tree = xr.DataTree.from_dict(
@@ -69,7 +69,7 @@ def test_log_likelihood_is_bambis(family, fits):
 
 
 def test_loo_runs_on_it(fits):
-    found = arviz_stats.loo(cb.with_log_likelihood(fits("gaussian")))
+    found = arviz_stats.loo(cb.model_checks.with_log_likelihood(fits("gaussian")))
     assert np.isfinite(found.elpd)
 
 
@@ -78,7 +78,11 @@ def test_loo_runs_on_it(fits):
 def test_new_data_look_like_the_old(family, fits, frame):
     fit = fits(family)
     new = next(
-        iter(cb.with_predictive(fit, random_seed=1)["posterior_predictive"].data_vars.values())
+        iter(
+            cb.model_checks.with_predictive(fit, random_seed=1)[
+                "posterior_predictive"
+            ].data_vars.values()
+        )
     )
     old = frame[str(new.name)].to_numpy(float)
     means = new.mean("__obs__").values.ravel()
@@ -86,7 +90,11 @@ def test_new_data_look_like_the_old(family, fits, frame):
     assert low < old.mean() < high
     assert new.identical(
         next(
-            iter(cb.with_predictive(fit, random_seed=1)["posterior_predictive"].data_vars.values())
+            iter(
+                cb.model_checks.with_predictive(fit, random_seed=1)[
+                    "posterior_predictive"
+                ].data_vars.values()
+            )
         )
     )
 
@@ -94,6 +102,6 @@ def test_new_data_look_like_the_old(family, fits, frame):
 def test_too_many_numbers_are_refused_in_advance(fits, monkeypatch):
     monkeypatch.setattr("causalbias.io.memory.available", lambda: 8 * 4000.0)
     with pytest.raises(DataError, match=r"rows times .* draws would take"):
-        cb.with_log_likelihood(fits("gaussian"))
+        cb.model_checks.with_log_likelihood(fits("gaussian"))
     thinned = fits("gaussian").isel(draw=slice(0, 2))
-    assert cb.with_log_likelihood(thinned)["log_likelihood"]["y"].sizes["draw"] == 2
+    assert cb.model_checks.with_log_likelihood(thinned)["log_likelihood"]["y"].sizes["draw"] == 2

@@ -214,7 +214,7 @@ def test_error_rates_are_of_their_kind_of_pairs(kinds, rows):
 
 
 def test_separation_of_known_normals(kinds):
-    found = cb.separation(kinds, by="k")
+    found = cb.discriminability(kinds, by="k")
     apart = np.array([0.5, 0.7, 0.6])
     np.testing.assert_allclose(found["d_prime"].values.ravel(), apart / 0.1, rtol=1e-9)
     overlap = 2 * stats.norm.cdf(-apart / 0.1 / 2)
@@ -231,7 +231,7 @@ def test_separation_of_unequal_spreads(rows, fit_at):
         fit_at("distance ~ 1", rows, {"Intercept": [mean] * 9, "sigma": [sd] * 9})
         for mean, sd in ((0.4, 0.1), (0.9, 0.3))
     ]
-    found = cb.separation(*fits)
+    found = cb.discriminability(*fits)
     area = quad(
         lambda d: min(stats.norm.pdf(d, 0.4, 0.1), stats.norm.pdf(d, 0.9, 0.3)),
         -2,

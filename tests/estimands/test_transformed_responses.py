@@ -145,11 +145,11 @@ def test_kinds_of_pairs_are_not_pooled_under_a_logarithm(rows):
     with pytest.raises(DataError, match="pool distances of genuine and of impostor"):
         cb.effects(fit, "race")
     both = cb.fit("log(distance) ~ race*same_identity", kinds, draws=50)
-    found = cb.separation(both, by="race")
+    found = cb.discriminability(both, by="race")
     assert "log(distance)" in found.attrs["estimand"]
     turned = cb.fit("I(-1 * log(distance)) ~ race*same_identity", kinds, draws=50)
     np.testing.assert_allclose(
-        found["auc"].mean(), cb.separation(turned, by="race")["auc"].mean(), atol=0.03
+        found["auc"].mean(), cb.discriminability(turned, by="race")["auc"].mean(), atol=0.03
     )
 
 
@@ -164,12 +164,14 @@ def test_a_falling_transform_compares_with_the_sign_of_its_column(rows, fit_of):
 def test_new_data_are_distances_and_densities_too(rows, fit_of):
     for left in ("log(distance)", "np.sqrt(distance)", "I(-distance)", "I(1 / distance)"):
         fit = fit_of(left)
-        new = cb.with_predictive(fit)["posterior_predictive"]["distance"]
+        new = cb.model_checks.with_predictive(fit)["posterior_predictive"]["distance"]
         assert abs(float(new.mean()) - rows["distance"].mean()) < 0.05, left
         prior = {"race": "Normal(0, 1)", "Intercept": "Normal(0, 1)"}
         drawn = cb.prior_predictive(f"{left} ~ race", rows, draws=20, priors=prior)
         assert drawn["prior_predictive"]["distance"].shape == (1, 20, 120)
-        ours = cb.with_log_likelihood(fit)["log_likelihood"]["distance"].isel(chain=0, draw=0)
+        ours = cb.model_checks.with_log_likelihood(fit)["log_likelihood"]["distance"].isel(
+            chain=0, draw=0
+        )
         one = fit["posterior"].to_dataset().isel(chain=0, draw=0)
         eta = float(one["Intercept"] + one["1|seed"].sel(seed__factor_dim="0"))
         density = _density(left, eta, float(one["sigma"]))

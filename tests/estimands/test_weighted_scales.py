@@ -27,7 +27,9 @@ def draws_of(fit, name):
 def test_predictions_agree_with_new_data_and_with_the_means_of_the_rows(rows, formula):
     fit = cb.fit(formula, rows, weights="w", draws=500)
     found = cb.predictions(fit, "sex", population="these")["prediction"].mean(("chain", "draw"))
-    again = next(iter(cb.with_predictive(fit)["posterior_predictive"].data_vars.values()))
+    again = next(
+        iter(cb.model_checks.with_predictive(fit)["posterior_predictive"].data_vars.values())
+    )
     again = again.mean(("chain", "draw")).values
     for sex in "fm":
         own = (rows["sex"] == sex).to_numpy()
@@ -61,7 +63,7 @@ def test_weights_of_one_change_nothing(rows):
 def test_separation_takes_the_mean_variance_of_the_rows_of_a_cell(rows):
     frame = rows.assign(same_identity=rows["sex"] == "f")
     fit = cb.fit("logged ~ same_identity", frame, weights="w", draws=200)
-    found = cb.separation(fit)["d_prime"].values.ravel()
+    found = cb.discriminability(fit)["d_prime"].values.ravel()
     sigma, slope = draws_of(fit, "sigma"), draws_of(fit, "same_identity")
     variances = sigma**2 / 16, sigma**2 * (1 / 16 + 2) / 3
     np.testing.assert_allclose(abs(found), abs(slope) / np.sqrt(sum(variances) / 2), rtol=1e-9)

@@ -293,7 +293,7 @@ for _image in ("../../etc/passwd", "/etc/passwd", "a\0b", "C:/x.png", "none.png"
     case(
         f"open_image: {_image!r}",
         "leads out|cannot read",
-        lambda root, image=_image: cb.open_image(release(root), image),
+        lambda root, image=_image: cb.datasets.open_image(release(root), image),
     )
 
 

@@ -184,7 +184,7 @@ zarr(
 def zip_bytes(name: str, pattern: str, content: bytes, *, image: str | None = None) -> None:
     def act(root: Path) -> object:
         (root / "data.zip").write_bytes(content)
-        return cb.load("causalface", root) if image is None else cb.open_image(root, image)
+        return cb.load("causalface", root) if image is None else cb.datasets.open_image(root, image)
 
     case(f"data.zip: {name}", pattern, act)
 
@@ -458,7 +458,7 @@ def renamed(group: str, name: str, value: str):
         first = next(one for one in values.ravel() if one)
         values[values == first] = value
         study[group] = xr.DataTree(part.assign({name: (part[name].dims, values.astype(str))}))
-        return cb.to_release(study, root / "release")
+        return cb.datasets.to_release(study, root / "release")
 
     return act
 
@@ -475,7 +475,7 @@ for _value in ("../../x", "/x", "..", "a/b", "a\0b", "=1+1", "C:x"):
 # -- the joint model -------------------------------------------------------------------------------
 @cache
 def joint_rows() -> pd.DataFrame:
-    rows = cb.joint_rows(
+    rows = cb.joint_model.joint_rows(
         cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4), "ResNet-34"
     )
     return rows[rows["same_identity"]].reset_index(drop=True)

@@ -62,7 +62,7 @@ def test_no_cell_of_a_release_is_a_formula(start, tmp_path):
     machine["status"][0, 0] = f"{start}1+1"
     study["machine"] = xr.DataTree(machine)
     with pytest.raises(DataError, match="a spreadsheet would run"):
-        cb.to_release(study, tmp_path / "release")
+        cb.datasets.to_release(study, tmp_path / "release")
     assert not list(tmp_path.iterdir())
 
 

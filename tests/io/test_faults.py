@@ -74,12 +74,12 @@ def test_a_broken_kept_fit_is_named_with_its_mend(tmp_path):
 def test_rerun_gives_the_same_draws_and_tells_what_differs(tmp_path):
     fit = cb.fit("y ~ 1 + (1|g)", FRAME, draws=250, random_seed=3, priors={"1|g": "HalfNormal(2)"})
     path = cb.save(fit, tmp_path / "fit.nc")
-    again, differences = cb.rerun(cb.open(path))
+    again, differences = cb.model_checks.rerun(cb.open(path))
     assert differences.empty
     assert again["posterior"].identical(fit["posterior"])
     fit.attrs["versions"] = fit.attrs["versions"].replace(cb.__version__, "0.0.1")
     fit["posterior"]["sigma"] = fit["posterior"]["sigma"] + 1.0
-    told = cb.rerun(fit)[1].set_index("what")
+    told = cb.model_checks.rerun(fit)[1].set_index("what")
     assert told.loc["version of causalbias", "then"] == "0.0.1"
     assert "Monte Carlo errors apart" in told.loc["sigma", "now"]
     assert len(told) == 2

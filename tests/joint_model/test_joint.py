@@ -82,7 +82,7 @@ def test_bias_at_equal_score_where_there_is_none_and_where_there_is():
     for dif in (0.0, 0.03):
         rows = simulate(np.random.default_rng(3), dif=dif, answers=(2, 4))
         found = cb.joint(rows, "group", groups={"seed": "seed"}, draws=300, tune=200)
-        ours = cb.conditional_bias(found, "group")
+        ours = cb.joint_model.conditional_bias(found, "group")
         assert holds(ours["conditional"], dif)
         assert holds(ours["slope"], -0.1)
         x = np.column_stack([np.ones(len(rows)), rows["group"] == "b", rows["score"]])
@@ -130,7 +130,7 @@ def test_scaling_the_distance_scales_its_side_only():
 
 def test_of_a_simulated_study_people_and_network_agree_on_pairs():
     study = cb.simulate(seeds=25, levels={"pose": [-3, 0, 3]}, impostors=12, random_seed=4)
-    rows = cb.joint_rows(study, "ResNet-34")
+    rows = cb.joint_model.joint_rows(study, "ResNet-34")
     assert len(rows) == study["pairs"].sizes["pair"]
     found = cb.joint(
         rows,
@@ -173,4 +173,6 @@ def test_exclusions_are_counted(rows):
     frame = rows.assign(distance=rows["distance"].where(rows.index > 2))
     found = cb.joint(frame, "group", groups={"seed": "seed"}, draws=5, tune=5)
     assert found.left_out.values.tolist() == [["no distance", 3]]
-    assert cb.summarise(cb.conditional_bias(found, "group"))["converged"].tolist() == [False]
+    assert cb.summarise(cb.joint_model.conditional_bias(found, "group"))["converged"].tolist() == [
+        False
+    ]

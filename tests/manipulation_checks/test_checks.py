@@ -41,7 +41,7 @@ def test_doses_and_the_one_leak_come_back():
     covered = []
     for rng in range(6):
         study, _ = planted(rng=rng)
-        table = cb.checks.leaks(study)
+        table = cb.manipulation_checks.leaks(study)
         truth = [
             DOSES[row.attribute] if row.own else LEAK.get((row.attribute, row.question), 0.0)
             for row in table.itertuples()
@@ -55,7 +55,7 @@ def test_doses_and_the_one_leak_come_back():
 
 def test_dose_is_the_mean_difference_from_the_reference():
     study, judgements = planted(sd_seed=0.0)
-    found = cb.checks.dose(study).set_index(["attribute", "level"])
+    found = cb.manipulation_checks.dose(study).set_index(["attribute", "level"])
     age = judgements[judgements["question"] == "age"]
     mean = age.groupby("stimulus")["score"].mean()
     faces = (
@@ -72,7 +72,7 @@ def test_the_reference_need_not_be_the_lowest_level():
     study, _ = planted(sd_seed=0.0)
     with_reference = study.copy()
     with_reference.attrs["references"] = '{"age": 1.0}'
-    found = cb.checks.dose(with_reference).query("attribute == 'age'")
+    found = cb.manipulation_checks.dose(with_reference).query("attribute == 'age'")
     assert found["level"].tolist() == [0.0, 2.0]
     assert found["estimate"].iloc[0] < 0 < found["estimate"].iloc[1]
 
@@ -80,22 +80,24 @@ def test_the_reference_need_not_be_the_lowest_level():
 def test_a_classifiers_scores_take_the_place_of_judgements():
     study, judgements = planted()
     mean = judgements.groupby(["stimulus", "question"], as_index=False)["score"].mean()
-    pd.testing.assert_frame_equal(cb.checks.leaks(study, mean), cb.checks.leaks(study))
+    pd.testing.assert_frame_equal(
+        cb.manipulation_checks.leaks(study, mean), cb.manipulation_checks.leaks(study)
+    )
     with pytest.raises(cb.DataError, match="'stimulus', row 1: 'zz' is not a known"):
-        cb.checks.leaks(study, mean.assign(stimulus="zz"))
+        cb.manipulation_checks.leaks(study, mean.assign(stimulus="zz"))
 
 
 def test_no_question_of_its_own_is_said_and_the_rest_still_checked():
     study, judgements = planted()
     mean = judgements.groupby(["stimulus", "question"], as_index=False)["score"].mean()
-    found = cb.checks.manipulation_checks(study, mean.assign(question="beard"))
+    found = cb.manipulation_checks.check_manipulations(study, mean.assign(question="beard"))
     assert list(found.tables) == ["leaks"]
     assert "dose: NOT CHECKED (no question about" in str(found)
 
 
 def test_an_attribute_that_does_not_move_is_named():
     study, _ = planted(sd_seed=0.0, rng=1)
-    told = str(cb.checks.manipulation_checks(study))
+    told = str(cb.manipulation_checks.check_manipulations(study))
     assert "no perceived change of pose is clear" in told
     assert "expression by age" in told
 
@@ -104,11 +106,11 @@ def test_omi_doses_are_those_of_lme4(omi):
     # R's lme4 1.1-31, one model a condition, level 2 against level 0 (data/README.md).
     known = {"age": 12.383, "gender": 21.677, "outgoing": 31.398, "smart": 3.967, "weight": 18.030}
     study = cb.load("omi", omi)
-    found = cb.checks.dose(study).query("level == 2").set_index("attribute")
+    found = cb.manipulation_checks.dose(study).query("level == 2").set_index("attribute")
     for attribute, change in known.items():
         assert found.loc[attribute, "estimate"] == pytest.approx(change, abs=6e-4)
         assert found.loc[attribute, "over"] == "annotators"
-    kept = cb.checks.identity_kept(study).set_index(["attribute", "level"])
+    kept = cb.manipulation_checks.identity_kept(study).set_index(["attribute", "level"])
     # Mean distance of levels 0 and 2, from the README's plain counting.
     assert kept.loc[("outgoing", 2.0), "estimate"] == pytest.approx(0.349, abs=5e-4)
     assert kept.loc[("familiar", 2.0), "estimate"] == pytest.approx(0.554, abs=5e-4)
@@ -125,7 +127,7 @@ def test_identity_counts_those_beyond_the_threshold():
     study = cb.make_study(
         factors=["seed", "attribute", "level"], stimuli=faces, pairs=pairs, distances=distances
     )
-    row = cb.checks.identity_kept(study).iloc[0]
+    row = cb.manipulation_checks.identity_kept(study).iloc[0]
     assert row["beyond"] == 0.3
     assert row["beyond_lower"] < 0.3 < row["beyond_upper"]
     assert row["estimate"] == pytest.approx(far.mean())
@@ -145,7 +147,7 @@ def drawn(tmp_path_factory):
         factors=["seed", "attribute", "level"],
         stimuli=cb.stimuli.read_manifest(root / "manifest.csv"),
     )
-    return study, cb.images_of(study, root)
+    return study, cb.recognition.images_of(study, root)
 
 
 def test_duplicates_of_two_seeds_and_idle_manipulations_are_found(drawn):
@@ -159,7 +161,7 @@ def test_duplicates_of_two_seeds_and_idle_manipulations_are_found(drawn):
     assert (
         len(same) == 10 * 3 + 15 + 1
     )  # three equal pictures a seed, six of the twins, and lit ones
-    checks = cb.checks.manipulation_checks(study, images=images)
+    checks = cb.manipulation_checks.check_manipulations(study, images=images)
     duplicates = checks.tables["duplicates"]
     twins = duplicates[~duplicates["same_identity"] & duplicates["identical"]]
     assert len(twins) == 9 + 1
@@ -168,7 +170,7 @@ def test_duplicates_of_two_seeds_and_idle_manipulations_are_found(drawn):
 
 def test_quality_that_moves_with_an_attribute_is_found(drawn):
     study, images = drawn
-    quality = cb.checks.manipulation_checks(study, images=images).tables["quality"]
+    quality = cb.manipulation_checks.check_manipulations(study, images=images).tables["quality"]
     table = quality.set_index(["attribute", "question"])
     assert not table.loc["age"]["clear"].any()  # the same picture: no change at all
     assert table.loc[("lighting", "contrast"), "clear"]
@@ -202,7 +204,7 @@ def test_crossed_factors_are_checked_as_attributes():
         factors=["seed", "tone", "pose"], stimuli=faces, judgements=judgements, scales=(0, 100)
     )
     levels = study["stimuli"]["tone"].to_numpy().tolist()
-    table = cb.checks.leaks(study).set_index(["attribute", "question"])
+    table = cb.manipulation_checks.leaks(study).set_index(["attribute", "question"])
     assert table.loc[("pose", "pose"), "estimate"] == pytest.approx(15, abs=1)
     at = {"light": 20, "mid": 50, "dark": 80}
     for level in levels[1:]:
@@ -215,7 +217,7 @@ def test_crossed_factors_are_checked_as_attributes():
         f"tone[{level}]" for level in levels if "dark" in (level, levels[0]) and level != levels[0]
     )
     assert table.loc[(leak, "age"), "clear"]
-    dose = cb.checks.dose(study)
+    dose = cb.manipulation_checks.dose(study)
     pose = dose[dose["attribute"] == "pose"].set_index("level")
     assert pose["estimate"].to_dict() == pytest.approx({0.0: 5, 2.0: 15}, abs=1)
     assert (table["n"] == 20).all()
@@ -228,7 +230,11 @@ def test_a_fraction_of_a_crossed_design_gives_the_same_answers():
     study = cb.make_study(
         factors=["seed", "tone", "pose"], stimuli=faces, judgements=judgements, scales=(0, 100)
     )
-    row = cb.checks.leaks(study).set_index(["attribute", "question"]).loc[("pose", "pose")]
+    row = (
+        cb.manipulation_checks.leaks(study)
+        .set_index(["attribute", "question"])
+        .loc[("pose", "pose")]
+    )
     assert row["lower"] < 15 < row["upper"]
 
 
@@ -256,11 +262,11 @@ def test_identity_of_crossed_factors_and_of_answers_is_told():
         judgements=answers,
         scales=(0, 4),
     )
-    table = cb.checks.identity_kept(study).set_index(["measure", "attribute", "level"])
+    table = cb.manipulation_checks.identity_kept(study).set_index(["measure", "attribute", "level"])
     assert table.loc[("net", "pose", 2.0), "estimate"] == pytest.approx(0.8)
     assert table.loc[("HCIC", "pose", 2.0), "estimate"] == pytest.approx(1.0)
     assert (table["n"] == 9).all()
-    told = str(cb.checks.manipulation_checks(study))
+    told = str(cb.manipulation_checks.check_manipulations(study))
     assert "people are least sure that a face is its unchanged self (pose at 2: 1, 1 to 1" in told
     assert "net, which has no threshold, moves furthest (pose at 2: mean distance 0.8" in told
 
@@ -271,7 +277,9 @@ def test_cells_that_fail_to_enrol_are_named(drawn):
     lost = cube["stimulus"].str.contains("_age_2").to_numpy()
     cube["status"][:] = np.where(lost, "no face", cube["status"])
     cube["embedding"][:] = np.where(lost[None, :, None], np.nan, cube["embedding"])
-    told = str(cb.checks.manipulation_checks(cb.with_embeddings(study, cube)))
+    told = str(
+        cb.manipulation_checks.check_manipulations(cb.recognition.with_embeddings(study, cube))
+    )
     faces = cb.to_frame(study, "stimuli")
     total = int((faces["attribute"] == "age").sum() / 2)
     assert f"Detection: {total} of {len(faces)} faces failed to enrol, in 1 of 4 cells" in told
@@ -284,7 +292,9 @@ def test_quality_measures_are_those_defined(tmp_path):
     random = np.random.default_rng(0)
     grey = random.integers(0, 256, (40, 30), dtype=np.uint8)
     (tmp_path / "a.png").write_bytes(png(np.repeat(grey[..., None], 3, 2)))
-    found = cb.checks.image_scores({"a": tmp_path / "a.png"}).set_index("question")["score"]
+    found = cb.manipulation_checks.image_scores({"a": tmp_path / "a.png"}).set_index("question")[
+        "score"
+    ]
     share = np.unique(grey, return_counts=True)[1] / grey.size
     assert found["dynamic range"] == pytest.approx(-(share * np.log2(share)).sum(), rel=1e-6)
     assert found["over-exposed"] == pytest.approx(100 * (grey >= 247).mean())

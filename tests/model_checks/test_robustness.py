@@ -84,23 +84,28 @@ def normal(mean, sd, n=200_000):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_leak_of_a_known_slope(sign):
     """Effect N(2, 0.5), slope 0.4: doubt begins where 2 - 0.4 leak is 1.96 * 0.5."""
-    found = cb.leak_to_overturn(normal(2, 0.5), sign * normal(0.4, 1e-9))
+    found = cb.manipulation_checks.leak_to_overturn(normal(2, 0.5), sign * normal(0.4, 1e-9))
     assert float(found["to_zero"]) == pytest.approx(sign * 5, rel=1e-4)
     assert float(found["to_doubt"]) == pytest.approx(sign * (2 - 1.96 * 0.5) / 0.4, rel=1e-3)
 
 
 def test_leak_with_an_uncertain_slope():
     """Independent normals: (2 - 0.4 k)^2 = 1.96^2 (0.5^2 + 0.1^2 k^2), the lesser root."""
-    found = cb.leak_to_overturn(normal(2, 0.5), normal(0.4, 0.1).isel(draw=slice(None, None, -1)))
+    found = cb.manipulation_checks.leak_to_overturn(
+        normal(2, 0.5), normal(0.4, 0.1).isel(draw=slice(None, None, -1))
+    )
     z = 1.959964**2
     roots = np.roots([0.16 - z * 0.01, -1.6, 4 - z * 0.25])
     assert float(found["to_doubt"]) == pytest.approx(min(roots), rel=0.01)
 
 
 def test_a_doubtful_effect_needs_no_leak():
-    assert float(cb.leak_to_overturn(normal(0.1, 1), normal(1, 0.1))["to_doubt"]) == 0
+    assert (
+        float(cb.manipulation_checks.leak_to_overturn(normal(0.1, 1), normal(1, 0.1))["to_doubt"])
+        == 0
+    )
     with pytest.raises(DataError, match="zero in every draw"):
-        cb.leak_to_overturn(normal(1, 1), 0 * normal(1, 1))
+        cb.manipulation_checks.leak_to_overturn(normal(1, 1), 0 * normal(1, 1))
 
 
 @pytest.mark.parametrize(
@@ -234,15 +239,15 @@ def test_log_prior_of_other_families(family):
     )
     ours = log_prior(fit)
     np.testing.assert_allclose(ours - ours[0], expected - expected[0], rtol=1e-7, atol=1e-9)
-    assert len(cb.prior_sensitivity(fit, cb.effects(fit, "x"))) == 1
+    assert len(cb.model_checks.prior_sensitivity(fit, cb.effects(fit, "x"))) == 1
 
 
 def test_a_prior_at_odds_with_the_data_is_told_from_a_weak_one():
     frame = rows(np.random.default_rng(6))
     weak = cb.fit("y ~ x + (1|seed)", frame)
     tight = cb.fit("y ~ x + (1|seed)", frame, priors={"x": "Normal(0, 0.1)"})
-    assert cb.prior_sensitivity(weak, effect(weak))["diagnosis"].tolist() == ["✓"]
-    found = cb.prior_sensitivity(tight, effect(tight))
+    assert cb.model_checks.prior_sensitivity(weak, effect(weak))["diagnosis"].tolist() == ["✓"]
+    found = cb.model_checks.prior_sensitivity(tight, effect(tight))
     assert found["diagnosis"].tolist() == ["potential prior-data conflict"]
     with pytest.raises(DataError, match="not of this fit"):
-        cb.prior_sensitivity(weak, effect(tight).isel(draw=slice(5)))
+        cb.model_checks.prior_sensitivity(weak, effect(tight).isel(draw=slice(5)))

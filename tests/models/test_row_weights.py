@@ -62,7 +62,7 @@ def test_estimands_and_log_likelihood_count_so_too(rows):
     assert a["n"].values.tolist() == b["n"].values.tolist()
     np.testing.assert_allclose(a["prediction"], b["prediction"])
     np.testing.assert_allclose(*(cb.effects(of, "x")["effect"] for of in (short, long)))
-    a, b = (cb.with_log_likelihood(of)["log_likelihood"]["y"] for of in (short, long))
+    a, b = (cb.model_checks.with_log_likelihood(of)["log_likelihood"]["y"] for of in (short, long))
     np.testing.assert_allclose(a.sum("__obs__"), b.sum("__obs__"))
     with pytest.raises(DataError, match="not a variable of the model"):
         cb.predictions(short, "n")
@@ -97,9 +97,11 @@ def test_weights_reach_likelihood_and_new_data(rows):
     eta = posterior["Intercept"] + posterior["x"] * rows.loc[0, "x"] + level
     sd = posterior["sigma"] / np.sqrt(rows.loc[0, "w"])
     by_hand = -0.5 * ((rows.loc[0, "y"] - eta) / sd) ** 2 - np.log(sd * np.sqrt(2 * np.pi))
-    ours = cb.with_log_likelihood(fit)["log_likelihood"]["y"].isel(__obs__=0)
+    ours = cb.model_checks.with_log_likelihood(fit)["log_likelihood"]["y"].isel(__obs__=0)
     np.testing.assert_allclose(ours, by_hand, atol=1e-5)  # effects are kept in single precision
-    new = cb.with_predictive(fit, random_seed=1)["posterior_predictive"]["y"].isel(__obs__=0)
+    new = cb.model_checks.with_predictive(fit, random_seed=1)["posterior_predictive"]["y"].isel(
+        __obs__=0
+    )
     z = ((new - eta) / sd).values.ravel()
     assert abs(z.std() - 1) < 4 / np.sqrt(2 * len(z))
 

@@ -23,7 +23,7 @@ def words(fig: Figure) -> str:
 
 
 def test_distributions_have_area_one_and_say_how_many(frame):
-    counts = cb.score_histograms(frame, "race", bins=30)
+    counts = cb.rates.score_histograms(frame, "race", bins=30)
     fig = cb.plots.score_distributions(counts, threshold=2.4)
     assert len(fig.axes) == 2
     for axes, race in zip(fig.axes, "xy", strict=True):
@@ -56,7 +56,7 @@ def test_det_curves_draw_the_medians_and_bands_of_the_table(frame):
 
 def test_differentials_are_joined_over_thresholds_and_name_who_is_missing(frame):
     at = [2.0, 2.2]
-    ratios = [cb.rate_ratios(cb.error_rates(frame, "race", threshold=one)) for one in at]
+    ratios = [cb.rates.rate_ratios(cb.error_rates(frame, "race", threshold=one)) for one in at]
     joined = xr.concat(ratios, dim=xr.Variable("target", at), combine_attrs="override")
     fig = cb.plots.rate_differentials(joined)
     table = cb.summarise(joined).set_index(["target", "rate_of", "race"])["estimate"]
@@ -70,7 +70,7 @@ def test_a_heat_map_tells_each_rate_and_leaves_white_what_has_none():
     pairs = random_faces(80, rng=2)
     none = (pairs["race_a"] == "x") & (pairs["race_b"] == "x")
     pairs.loc[none, "distance"] = 9.0
-    rates = cb.group_pair_rates(pairs, "race", threshold=2.6)
+    rates = cb.rates.group_pair_rates(pairs, "race", threshold=2.6)
     fig = cb.plots.rate_heatmap(rates)
     said = [text.get_text() for text in fig.axes[0].texts]
     assert len(said) == 9
@@ -103,12 +103,12 @@ def test_what_cannot_be_drawn_ends_in_one_error(frame, draw, told):
 
 def two_systems(frame):
     both = [frame.assign(system=name) for name in "ab"]
-    return cb.score_histograms(pd.concat(both), "race")
+    return cb.rates.score_histograms(pd.concat(both), "race")
 
 
 def ratios_of_one_kind(frame):
     impostors = frame[~frame["same_identity"]]
-    return cb.rate_ratios(cb.error_rates(impostors, "race", threshold=2.4))
+    return cb.rates.rate_ratios(cb.error_rates(impostors, "race", threshold=2.4))
 
 
 def many_groups(names, rng=0):
@@ -165,7 +165,7 @@ def test_group_rates_name_groups_of_which_few_identities_make_most_errors():
     assert flags.to_series().to_dict() == {"x": True, "y": False}
     table = cb.summarise(rates).set_index("group")["few_identities"]
     assert table.to_dict() == {"x": True, "y": False}
-    pairs = cb.group_pair_rates(frame, "group", threshold=0.6)
+    pairs = cb.rates.group_pair_rates(frame, "group", threshold=0.6)
     assert "have most of the errors: x." in words(cb.plots.rate_heatmap(pairs))
     said = words(cb.plots.group_rates(rates))
     assert "5% of the identities have most of the errors: x (FMR, system)." in said

@@ -163,7 +163,7 @@ def det(kind):
 
 def differentials(kind):
     rates = cb.error_rates(pairs_of(kind), ["race"])
-    return cb.plots.rate_differentials(cb.rate_ratios(rates))
+    return cb.plots.rate_differentials(cb.rates.rate_ratios(rates))
 
 
 def leaks(kind):

@@ -75,7 +75,7 @@ def test_groups_have_no_order_and_ratios_no_unit(fmr, fnmr, order, scale):
 def test_indices_inherit_the_draws():
     frame = both_kinds(50, rng=1)
     rates = cb.error_rates(frame, "race", threshold=2.0)
-    found = cb.fairness_indices(rates, alpha=0.3).sel(system="system")
+    found = cb.rates.fairness_indices(rates, alpha=0.3).sel(system="system")
     fmr, fnmr = (
         rates["rate"].sel(rate_of=kind, system="system").values for kind in ("FMR", "FNMR")
     )
@@ -87,7 +87,7 @@ def test_indices_inherit_the_draws():
         ("GARBE", garbe(fmr, fnmr, 0.3)),
     ):
         np.testing.assert_allclose(found["index_value"].sel(index=name), value)
-    table = cb.summarise(cb.fairness_indices(rates))
+    table = cb.summarise(cb.rates.fairness_indices(rates))
     assert len(table) == 9
     assert table["estimate"].notna().all()
 
@@ -97,7 +97,7 @@ def test_equal_groups_lie_where_they_are_said_to():
     near = []
     for rng in range(12):
         rates = cb.error_rates(random_faces(90, rng=rng), "race", threshold=2.4)
-        found = cb.fairness_indices(rates).sel(index="FMR max/min", system="system")
+        found = cb.rates.fairness_indices(rates).sel(index="FMR max/min", system="system")
         low, high = np.quantile(found["index_value"], [0.05, 0.95])
         assert low > 1
         near.append(low < found["if_equal"] < high)
@@ -108,11 +108,11 @@ def test_equal_groups_lie_where_they_are_said_to():
 def test_ratios_are_to_the_best_group_and_to_the_geometric_mean():
     rates = cb.error_rates(random_faces(80, rng=2), ["race", "gender"], threshold=2.6)
     share = (rates["errors"] / rates["n"]).squeeze()
-    best = cb.rate_ratios(rates, to="best")["ratio"].squeeze()
+    best = cb.rates.rate_ratios(rates, to="best")["ratio"].squeeze()
     lowest = share.stack(group=["race", "gender"]).idxmin("group").item()
     one = best.sel(race=lowest[0], gender=lowest[1])
     np.testing.assert_allclose(one, 1)
-    mean = cb.rate_ratios(rates)["ratio"]
+    mean = cb.rates.rate_ratios(rates)["ratio"]
     np.testing.assert_allclose(np.log(mean).mean(["race", "gender"]), 0, atol=1e-12)
 
 
@@ -122,14 +122,14 @@ def test_a_group_without_errors_leaves_ratios_without_end():
     frame.loc[spared, "distance"] = 9.0
     rates = cb.error_rates(frame, "race", threshold=2.6)
     for to in ("best", "geometric mean"):
-        table = cb.summarise(cb.rate_ratios(rates, to=to)).set_index("race")
+        table = cb.summarise(cb.rates.rate_ratios(rates, to=to)).set_index("race")
         assert table["estimate"].isna().all()
         assert np.isinf(table.loc[["y", "z"], "upper"]).all()
         assert (table.loc[["y", "z"], "lower"] > 1).all()
         assert table.loc["x", "lower"] == 0
     assert table["interval"].tolist() == ["at most", "at least", "at least"]
     assert table.loc["x", "upper"] < 1
-    indices = cb.summarise(cb.fairness_indices(rates)).set_index("index")
+    indices = cb.summarise(cb.rates.fairness_indices(rates)).set_index("index")
     assert np.isinf(indices.loc["FMR max/min", "upper"])
     assert np.isfinite(indices.loc["FMR Gini", "upper"])
     assert indices["estimate"].isna().all()
@@ -161,12 +161,12 @@ def test_one_sided_ends_hold_the_truth_where_a_group_has_hardly_an_error():
     held = {"unequal": [], "equal": [], "indices": []}
     for rng in range(40):
         rates = few_errors(rng, [0.1, 0.1 / 30])
-        table = cb.summarise(cb.rate_ratios(rates, to="best"), prob=0.9)
+        table = cb.summarise(cb.rates.rate_ratios(rates, to="best"), prob=0.9)
         held["unequal"].append(table["lower"].iloc[0] <= 30)
-        index = cb.summarise(cb.fairness_indices(rates), prob=0.9).set_index("index")
+        index = cb.summarise(cb.rates.fairness_indices(rates), prob=0.9).set_index("index")
         held["indices"].append(index.loc["FMR max/min", "lower"] <= 30)
         equal = few_errors(rng, [0.005] * 6)
-        index = cb.summarise(cb.fairness_indices(equal), prob=0.9).set_index("index")
+        index = cb.summarise(cb.rates.fairness_indices(equal), prob=0.9).set_index("index")
         for name in ("FMR max/min", "FMR max/geometric mean"):
             held["equal"].append(index.loc[name, "lower"] <= 1 + 1e-9)
     # 0.8 is two standard errors below 0.9.
@@ -206,11 +206,11 @@ def test_lower_ends_accuse_equal_groups_no_more_often_than_they_say(groups, n):
     rng, above = np.random.default_rng(5), {"one": [], "two": [], "best": []}
     for _ in range(50):
         rates = cube_of(rng.binomial(n, 0.02, groups), n, rng)
-        index = cb.summarise(cb.fairness_indices(rates), prob=0.9).set_index("index")
+        index = cb.summarise(cb.rates.fairness_indices(rates), prob=0.9).set_index("index")
         for name in ("FMR max/min", "FMR max/geometric mean"):
             kind = "two" if index.loc[name, "interval"] == "two-sided" else "one"
             above[kind].append(index.loc[name, "lower"] > 1 + 1e-9)
-        best = cb.summarise(cb.rate_ratios(rates, to="best"), prob=0.9)
+        best = cb.summarise(cb.rates.rate_ratios(rates, to="best"), prob=0.9)
         told = best[best["interval"].isin(["at least", "two-sided"])]
         above["best"] += (told["lower"] > 1 + 1e-9).tolist()
     # Two and a half standard errors above what each says, of 50 data sets.
@@ -232,9 +232,9 @@ def test_lower_ends_are_those_of_independent_normal_logarithms():
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda one: cb.rate_ratios(one, to="worst"), "no reference"),
-        (lambda one: cb.fairness_indices(one, alpha=2), "alpha is 2"),
-        (lambda one: cb.fairness_indices(one.isel(race=[0])), "one group"),
+        (lambda one: cb.rates.rate_ratios(one, to="worst"), "no reference"),
+        (lambda one: cb.rates.fairness_indices(one, alpha=2), "alpha is 2"),
+        (lambda one: cb.rates.fairness_indices(one.isel(race=[0])), "one group"),
     ],
 )
 def test_bad_input_ends_in_one_error(call, told):

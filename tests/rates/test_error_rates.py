@@ -140,7 +140,7 @@ def test_cohorts_are_as_counted_by_hand():
 
 def test_each_two_groups_are_as_counted_by_hand():
     frame = random_faces(60, rng=2)
-    rates = cb.group_pair_rates(frame, ["race", "gender"], threshold=2.6).sel(system="system")
+    rates = cb.rates.group_pair_rates(frame, ["race", "gender"], threshold=2.6).sel(system="system")
     names = [frame[f"race_{side}"] + " " + frame[f"gender_{side}"] for side in "ab"]
     for one, other in combinations(rates["group"].values, 2):
         rows = ((names[0] == one) & (names[1] == other)) | ((names[0] == other) & (names[1] == one))

@@ -166,8 +166,8 @@ def similarities(rng, n=60):
         lambda one: cb.det(one, "race"),
         lambda one: cb.equal_error_rate(one, "race"),
         lambda one: cb.threshold_at(one, 0.1),
-        lambda one: cb.group_pair_rates(one, "race", threshold=1.0),
-        lambda one: cb.score_histograms(one, "race"),
+        lambda one: cb.rates.group_pair_rates(one, "race", threshold=1.0),
+        lambda one: cb.rates.score_histograms(one, "race"),
     ],
 )
 def test_similarities_in_place_of_distances_are_refused(verb):
@@ -228,7 +228,7 @@ def test_missing_seeds_are_nobody_and_counted():
         lambda one, by: cb.error_rates(one, by, threshold=2.0, draws=5),
         lambda one, by: cb.det(one, by, draws=5),
         lambda one, by: cb.equal_error_rate(one, by, draws=5),
-        lambda one, by: cb.rate_ratios(cb.error_rates(one, by, threshold=2.0, draws=5)),
+        lambda one, by: cb.rates.rate_ratios(cb.error_rates(one, by, threshold=2.0, draws=5)),
         lambda one, by: cb.threshold_at(one, 0.2, by=by, per_group=True, draws=5),
     ],
 )
@@ -280,8 +280,8 @@ def test_groups_are_one_where_their_labels_are_and_in_order(labels, found):
     [
         lambda one: cb.error_rates(one, "race", threshold=2.0, draws=5),
         lambda one: cb.det(one, "race", draws=5),
-        lambda one: cb.group_pair_rates(one, "race", threshold=2.0, draws=5),
-        lambda one: cb.score_histograms(one, "race"),
+        lambda one: cb.rates.group_pair_rates(one, "race", threshold=2.0, draws=5),
+        lambda one: cb.rates.score_histograms(one, "race"),
         lambda one: cb.threshold_at(one, 0.2, draws=5),
     ],
 )

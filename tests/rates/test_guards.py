@@ -75,10 +75,10 @@ def test_groups_whose_values_join_to_the_same_words_are_two():
         [one.assign(r="south", s="asian male"), other.assign(r="south asian", s="male")],
         ignore_index=True,
     )
-    rates = cb.group_pair_rates(frame, ["r", "s"], threshold=4)
+    rates = cb.rates.group_pair_rates(frame, ["r", "s"], threshold=4)
     assert rates["group"].values.tolist() == ["south, asian male", "south asian, male"]
     assert np.diag(rates["n"].squeeze()).tolist() == [28, 36]
-    counts = cb.score_histograms(frame, ["r", "s"])
+    counts = cb.rates.score_histograms(frame, ["r", "s"])
     assert counts["n"].squeeze().values.tolist() == [28, 36]
 
 

@@ -37,7 +37,7 @@ def ends(frame, threshold, rates=cb.error_rates, **options):
     st.integers(4, 14),
     st.sampled_from([0.0, 0.1, 0.3]),
     st.booleans(),
-    st.sampled_from([cb.error_rates, cb.group_pair_rates]),
+    st.sampled_from([cb.error_rates, cb.rates.group_pair_rates]),
     st.sampled_from([0.8, 0.9, 0.95]),
 )
 def test_ends_rise_with_the_errors_of_few_seeds_with_effects_in_common(
@@ -82,6 +82,6 @@ def test_counts_of_all_pairs_rise_with_the_threshold():
     faces = np.random.default_rng(3).normal(size=(12, 3))
     at = np.linspace(0.2, 5, 12)
     counts = cb.all_pairs(faces, ["w"] * 12, thresholds=at)
-    table = cb.summarise(cb.all_pairs_rates(counts, draws=200)).sort_values("threshold")
+    table = cb.summarise(cb.rates.all_pairs_rates(counts, draws=200)).sort_values("threshold")
     assert (np.diff(table["upper"]) >= 0).all()
     assert (np.diff(table["lower"]) >= 0).all()

@@ -18,7 +18,7 @@ def rates(request):
 
 
 def test_one_selected_ratio_or_index_is_summarised_as_in_the_whole_table(rates):
-    ratios = cb.rate_ratios(rates)
+    ratios = cb.rates.rate_ratios(rates)
     whole = cb.summarise(ratios)
     assert "p_positive" not in whole
     assert whole["p_above_one"].dropna().between(0, 1).all()
@@ -30,7 +30,7 @@ def test_one_selected_ratio_or_index_is_summarised_as_in_the_whole_table(rates):
         draws = ratios["ratio"].sel({dim: row[dim] for dim in dims})
         if np.isfinite(row["p_above_one"]):
             assert row["p_above_one"] == float((draws > 1).mean())
-    indices = cb.fairness_indices(rates)
+    indices = cb.rates.fairness_indices(rates)
     table = cb.summarise(indices)
     assert not {"p_positive", "p_above_one"} & set(table)
     first = {dim: 0 for dim in indices["index_value"].dims if dim not in ("chain", "draw")}

@@ -57,18 +57,18 @@ def test_a_group_almost_without_errors_bounds_ratios_on_one_side(pairs):
     """59 false matches of 3,000 against 1: no estimate, but at least some nine times as many."""
     frame = pairs.assign(distance=pairs["vgg_cos_dist"])
     rates = cb.error_rates(frame, "race", fmr=0.01)
-    best = cb.summarise(cb.rate_ratios(rates, to="best"))
+    best = cb.summarise(cb.rates.rate_ratios(rates, to="best"))
     best = best[best["rate_of"] == "FMR"].set_index("race")
     assert best.loc["Asian", "interval"] == "at least"
     assert 8 < best.loc["Asian", "lower"] < 59
     assert np.isinf(best.loc["Asian", "upper"])
     assert np.isnan(best.loc["Asian", "estimate"])
     assert best.loc["Asian", ["errors", "n"]].tolist() == [59, 3000]
-    mean = cb.summarise(cb.rate_ratios(rates)).query("rate_of == 'FMR'").set_index("race")
+    mean = cb.summarise(cb.rates.rate_ratios(rates)).query("rate_of == 'FMR'").set_index("race")
     assert mean.loc["Caucasian", "interval"] == "at most"
     assert 0 == mean.loc["Caucasian", "lower"] < mean.loc["Caucasian", "upper"] < 1
     assert 1 < mean.loc["Asian", "lower"] < best.loc["Asian", "lower"]
-    indices = cb.summarise(cb.fairness_indices(rates)).set_index("index")
+    indices = cb.summarise(cb.rates.fairness_indices(rates)).set_index("index")
     # Over 12 ordered pairs of groups, where the ratio to the best is over 4.
     assert 5 < indices.loc["FMR max/min", "lower"] < best.loc["Asian", "lower"]
     assert np.isinf(indices.loc["FMR max/min", "upper"])

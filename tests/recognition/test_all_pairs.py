@@ -99,14 +99,14 @@ def test_rates_of_all_pairs_are_those_of_the_pairs(monkeypatch):
         }
     )
     counts = cb.all_pairs(vectors, group, thresholds=[5.5, 6.5])
-    ours = cb.all_pairs_rates(counts).sel(threshold=5.5)
+    ours = cb.rates.all_pairs_rates(counts).sel(threshold=5.5)
 
     def assumed(first, second, distance, weight):
         found = seed_correlation(first, second, distance, weight)
         return found._replace(correlation=ASSUMED, tail=0.0)
 
     monkeypatch.setattr(rates_labels, "seed_correlation", assumed)
-    theirs = cb.group_pair_rates(frame, "group", threshold=5.5).sel(system="system")
+    theirs = cb.rates.group_pair_rates(frame, "group", threshold=5.5).sel(system="system")
     for name in ("errors", "n", "n_effective", "disjoint", "smallest_rate", "supported"):
         np.testing.assert_allclose(ours[name], theirs[name])
     # The ends are the widest over thresholds: those given here, all distances there.
@@ -136,7 +136,7 @@ def test_bad_input_ends_in_one_error(change, options, told):
 
 def test_counts_at_no_threshold_give_no_rates():
     with pytest.raises(DataError, match="no threshold"):
-        cb.all_pairs_rates(cb.all_pairs(np.eye(3), ["a", "a", "b"]))
+        cb.rates.all_pairs_rates(cb.all_pairs(np.eye(3), ["a", "a", "b"]))
 
 
 # Embeddings and labels of any kind

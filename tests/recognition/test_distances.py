@@ -9,7 +9,8 @@ from scipy.spatial.distance import cdist
 from scipy.stats import beta
 
 import causalbias as cb
-from causalbias.recognition.distances import BLOCK, pair_distances, rate_interval
+from causalbias.rates.enrolment import rate_interval
+from causalbias.recognition.distances import BLOCK, pair_distances
 from tests.recognition.recognition_cases import mean_colour
 
 
@@ -30,7 +31,7 @@ def cube(names, embedding, status=None, *, metric="euclidean", system="net", thr
 def design():
     """Six seeds of two groups at three levels; all pairs of a seed, and of a level."""
     names = [f"{seed}_{'ab'[seed % 2]}_{level}" for seed in range(6) for level in range(3)]
-    faces = cb.stimuli_from_names(names, "{seed}_{group}_{level}")
+    faces = cb.datasets.stimuli_from_names(names, "{seed}_{group}_{level}")
     study = cb.make_study(factors=["seed", "group", "level"], stimuli=faces)
     return cb.with_pairs(study, [["seed"], ["level"]]), names
 
@@ -65,7 +66,7 @@ def test_pairs_get_distance_or_the_reason_why_not(design):
     status[4] = "face not detected"
     embedding[4] = np.nan
     keep = [n for n in range(len(names)) if n != 7]
-    filled = cb.with_distances(
+    filled = cb.recognition.with_distances(
         study, cube([names[n] for n in keep], embedding[keep], [status[n] for n in keep])
     )
     cb.validate(filled)
@@ -90,8 +91,10 @@ def test_pairs_get_distance_or_the_reason_why_not(design):
 def test_systems_are_added_and_replaced(design):
     study, names = design
     random = np.random.default_rng(2)
-    one = cb.with_distances(study, cube(names, random.normal(size=(18, 4)), threshold=0.6))
-    both = cb.with_distances(
+    one = cb.recognition.with_distances(
+        study, cube(names, random.normal(size=(18, 4)), threshold=0.6)
+    )
+    both = cb.recognition.with_distances(
         one, cube(names, random.normal(size=(18, 6)), metric="cosine", system="other")
     )
     machine = both["machine"].to_dataset()
@@ -100,7 +103,9 @@ def test_systems_are_added_and_replaced(design):
     assert machine["threshold"].sel(system="net") == 0.6
     kept = machine["distance"].sel(system="net").values
     assert np.array_equal(kept, one["machine"]["distance"].sel(system="net").values)
-    again = cb.with_distances(both, cube(names, random.normal(size=(18, 4)), threshold=0.5))
+    again = cb.recognition.with_distances(
+        both, cube(names, random.normal(size=(18, 4)), threshold=0.5)
+    )
     assert sorted(again["machine"]["system"].values) == ["net", "other"]
     assert again["machine"]["threshold"].sel(system="net") == 0.5
     assert not np.array_equal(again["machine"]["distance"].sel(system="net").values, kept)
@@ -114,19 +119,19 @@ def test_studies_and_embeddings_that_do_not_fit(design):
     study, _ = design
     strangers = cube(["x", "y"], np.ones((2, 2)))
     with pytest.raises(cb.DataError, match="such as 'x', is a face"):
-        cb.with_distances(study, strangers)
+        cb.recognition.with_distances(study, strangers)
     bare = cb.make_study(
-        factors=["seed"], stimuli=cb.stimuli_from_names(["x", "y"], "{seed}"), name="bare"
+        factors=["seed"], stimuli=cb.datasets.stimuli_from_names(["x", "y"], "{seed}"), name="bare"
     )
     with pytest.raises(cb.DataError, match="no pairs"):
-        cb.with_distances(bare, strangers)
+        cb.recognition.with_distances(bare, strangers)
     with pytest.raises(cb.DataError, match="no embeddings"):
-        cb.enrolment(bare)
+        cb.rates.enrolment(bare)
     with pytest.raises(cb.DataError, match="no two faces share level"):
         cb.with_pairs(
             cb.make_study(
                 factors=["seed", "level"],
-                stimuli=cb.stimuli_from_names(["1_0", "2_1"], "{seed}_{level}"),
+                stimuli=cb.datasets.stimuli_from_names(["1_0", "2_1"], "{seed}_{level}"),
             ),
             [["level"]],
         )
@@ -134,7 +139,7 @@ def test_studies_and_embeddings_that_do_not_fit(design):
 
 def test_saved_and_opened(design, tmp_path, noisy_folder):
     study, names = design
-    filled = cb.with_distances(study, cube(names, np.ones((18, 3), np.float32)))
+    filled = cb.recognition.with_distances(study, cube(names, np.ones((18, 3), np.float32)))
     assert cb.open(cb.save(filled, tmp_path / "study.nc")).identical(filled)
     found = cb.embed(noisy_folder, [mean_colour(), mean_colour(name="grey", colour="grey")])
     xr.testing.assert_identical(cb.open(cb.save(found, tmp_path / "embeddings.nc")), found)
@@ -155,20 +160,22 @@ def test_text_scores_are_cosines_and_missing_faces_stay_missing():
     embedding[2] = np.nan
     padded = np.pad(embedding, ((0, 0), (0, 3)))
     images = cube("abcd", padded).assign(features=("system", [6]))
-    found = cb.text_scores(images, "net", dict(zip(["old", "young"], texts, strict=True)))
+    found = cb.recognition.text_scores(
+        images, "net", dict(zip(["old", "young"], texts, strict=True))
+    )
     expected = 1 - cdist(embedding, texts, "cosine")
     assert found.values == pytest.approx(expected, abs=1e-12, nan_ok=True)
     with pytest.raises(cb.DataError, match="give 6 numbers"):
-        cb.text_scores(images, "net", {"old": texts[0][:5]})
+        cb.recognition.text_scores(images, "net", {"old": texts[0][:5]})
     with pytest.raises(cb.DataError, match="no system is called 'clip'"):
-        cb.text_scores(images, "clip", {"old": texts[0]})
+        cb.recognition.text_scores(images, "clip", {"old": texts[0]})
 
 
 # Names -------------------------------------------------------------------------------------------
 
 
 def test_factors_from_names():
-    frame = cb.stimuli_from_names(
+    frame = cb.datasets.stimuli_from_names(
         ["set1/007_black-male_+2", "set1/012_x_-1"], "set1/{seed}_{group}_{step}"
     )
     assert frame["seed"].tolist() == ["007", "012"]  # leading zeros: not numbers
@@ -180,7 +187,7 @@ def test_factors_from_names():
         ("a/b_c", "{seed}_{level}", "is not"),
     ):
         with pytest.raises(cb.DataError, match=why):
-            cb.stimuli_from_names([name], pattern)
+            cb.datasets.stimuli_from_names([name], pattern)
 
 
 # Failure to enrol --------------------------------------------------------------------------------
@@ -194,8 +201,8 @@ def test_failures_to_enrol_are_counted_by_group(design):
     status[3] = "unreadable image"  # seed 1, group b
     embedding = np.ones((18, 2))
     embedding[[0, 1, 3, 6]] = np.nan
-    filled = cb.with_embeddings(study, cube(names[:-1], embedding[:-1], status[:-1]))
-    table = cb.enrolment(filled, ["group"]).set_index("group")
+    filled = cb.recognition.with_embeddings(study, cube(names[:-1], embedding[:-1], status[:-1]))
+    table = cb.rates.enrolment(filled, ["group"]).set_index("group")
     assert table[["faces", "identities", "failed"]].values.tolist() == [[9, 3, 3], [9, 3, 2]]
     assert table["reasons"].tolist() == [
         "3 face not detected",
@@ -203,9 +210,9 @@ def test_failures_to_enrol_are_counted_by_group(design):
     ]
     assert table["rate"].tolist() == pytest.approx([3 / 9, 2 / 9])
     assert ((table["lower"] < table["rate"]) & (table["rate"] < table["upper"])).all()
-    assert int(cb.enrolment(filled)["failed"].sum()) == 5
+    assert int(cb.rates.enrolment(filled)["failed"].sum()) == 5
     with pytest.raises(cb.DataError, match="race"):
-        cb.enrolment(filled, ["race"])
+        cb.rates.enrolment(filled, ["race"])
 
 
 @given(st.integers(1, 40), st.integers(0, 40), st.integers(1, 3))

@@ -29,7 +29,7 @@ def test_dlib_reproduces_stored_embeddings_and_distances(chips, stored, omi):
     check_against_stored(found, stored)
     reference = cb.load("omi", omi)
     before = reference["machine"].to_dataset()
-    after = cb.with_distances(reference, found)["machine"].to_dataset()
+    after = cb.recognition.with_distances(reference, found)["machine"].to_dataset()
     measured = after["status"] == "ok"
     a, b = (reference["pairs"][f"stimulus_{side}"].isin(list(files)) for side in ("a", "b"))
     assert np.array_equal(measured.values[0], (a & b).values)
@@ -54,7 +54,7 @@ def test_alignment_of_a_moved_face_finds_it_again(chips):
     canvas.paste(upright.resize((200, 200)), (120, 70))
     turned = canvas.rotate(12, resample=Image.Resampling.BICUBIC, fillcolor=(90, 110, 100))
     crops = [
-        cb.align_face(np.asarray(picture), "dlib", (150, 150)).pixels
+        cb.recognition.align_face(np.asarray(picture), "dlib", (150, 150)).pixels
         for picture in (upright, canvas, turned)
     ]
     vectors = cb.embedder("dlib")(np.stack(crops))
@@ -69,7 +69,7 @@ def test_arcface_alignment_puts_the_landmarks_on_the_template(chips):
     path = next(iter(sample(chips, 1).values()))
     canvas = Image.new("RGB", (400, 360), (90, 110, 100))
     canvas.paste(Image.open(path).resize((200, 200)), (120, 70))
-    crop = cb.align_face(np.asarray(canvas.rotate(-9)), "arcface", (224, 224)).pixels
+    crop = cb.recognition.align_face(np.asarray(canvas.rotate(-9)), "arcface", (224, 224)).pixels
     points = five_points(crop, find_faces(crop)[0]) / 2
     # Five points of one face are not the template's mean face: a few pixels of 112.
     assert np.abs(points - ARCFACE).max() < 8

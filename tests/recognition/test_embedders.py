@@ -117,7 +117,7 @@ def test_lbp_is_a_histogram_in_each_cell():
 
 def test_eigenfaces_keep_distances_within_the_training_set(noisy_folder):
     """With all components, the projection of training faces is an isometry."""
-    nine = cb.eigenfaces(noisy_folder, components=9, align="none")
+    nine = cb.recognition.eigenfaces(noisy_folder, components=9, align="none")
     images = np.stack([noise(n) for n in range(10)])
     grey = prepare(images, "grey", None).reshape(10, -1).astype(float)
     grey = (grey - grey.mean(1, keepdims=True)) / grey.std(1, keepdims=True)
@@ -125,11 +125,14 @@ def test_eigenfaces_keep_distances_within_the_training_set(noisy_folder):
     for other in range(1, 10):
         expected = np.linalg.norm(grey[0] - grey[other]) / 64
         assert np.linalg.norm(vectors[0] - vectors[other]) == pytest.approx(expected, rel=1e-4)
-    again = cb.eigenfaces(noisy_folder, components=9, align="none")
+    again = cb.recognition.eigenfaces(noisy_folder, components=9, align="none")
     assert again.fingerprint == nine.fingerprint
-    assert cb.eigenfaces(noisy_folder, components=8, align="none").fingerprint != nine.fingerprint
+    assert (
+        cb.recognition.eigenfaces(noisy_folder, components=8, align="none").fingerprint
+        != nine.fingerprint
+    )
     with pytest.raises(cb.DataError, match="10 components of 10"):
-        cb.eigenfaces(noisy_folder, components=10, align="none")
+        cb.recognition.eigenfaces(noisy_folder, components=10, align="none")
 
 
 # ONNX --------------------------------------------------------------------------------------------

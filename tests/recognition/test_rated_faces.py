@@ -28,7 +28,7 @@ def test_false_match_rates_by_perceived_group(omi):
     group = (races.idxmax(axis=1) + " " + gender).to_numpy()
     kept = (races.max(axis=1) > 50).to_numpy()
     counts = cb.all_pairs(embeddings[kept], group[kept], thresholds=0.6)
-    rates = cb.all_pairs_rates(counts).sel(threshold=0.6)
+    rates = cb.rates.all_pairs_rates(counts).sel(threshold=0.6)
     for name, (n_faces, n_pairs, share) in COUNTED.items():
         own = rates.sel(group=name, other=name)
         assert (group[kept] == name).sum() == n_faces

@@ -37,19 +37,19 @@ def one_attribute() -> Content:
 
 
 def people_and_networks() -> Content:
-    system = cb.System(
+    system = cb.simulation.System(
         "net",
         threshold=0.8,
         biases=(
-            cb.Bias("alike", -0.1, race="black", same_identity=False),
-            cb.Bias("apart", 0.05, race="black", same_identity=True),
+            cb.simulation.Bias("alike", -0.1, race="black", same_identity=False),
+            cb.simulation.Bias("apart", 0.05, race="black", same_identity=True),
         ),
     )
-    people = cb.People(annotators=60, judgements=4, questions=())
+    people = cb.simulation.People(annotators=60, judgements=4, questions=())
     study = cb.simulate(
         10,
         random_seed=2,
-        systems=(system, cb.System("net 10")),
+        systems=(system, cb.simulation.System("net 10")),
         people=people,
         levels=LEVELS,
         impostors=10,
@@ -59,7 +59,7 @@ def people_and_networks() -> Content:
 
 def no_people() -> Content:
     """One network of a hostile name with failures, long names of groups, nobody asked."""
-    system = cb.System(HOSTILE, failure=0.1)
+    system = cb.simulation.System(HOSTILE, failure=0.1)
     study = cb.simulate(
         5, systems=(system,), people=None, levels=LEVELS, impostors=5, races=(LONG, "<b>white</b>")
     )
@@ -70,7 +70,7 @@ def failed() -> Content:
     """Networks' models sampled so shortly that they cannot converge."""
 
     def worthless(*args, **kwargs):
-        options = {"method": "nuts", "draws": 10, "tune": 10, "chains": 2, "seed": 1}
+        options = {"method": "nuts", "draws": 10, "tune": 10, "chains": 2, "random_seed": 1}
         return real_fit(*args, **(kwargs | options))
 
     kept, parts.fit = parts.fit, worthless

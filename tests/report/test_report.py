@@ -95,7 +95,7 @@ def test_findings_name_the_unbounded_ratio(result):
 
 def test_a_failed_fit_is_shouted(tmp_path, monkeypatch):
     def worthless(*args, **kwargs):
-        options = {"method": "nuts", "draws": 10, "tune": 10, "chains": 2, "seed": 1}
+        options = {"method": "nuts", "draws": 10, "tune": 10, "chains": 2, "random_seed": 1}
         return real_fit(*args, **(kwargs | options))
 
     monkeypatch.setattr(parts, "fit", worthless)

@@ -10,11 +10,11 @@ import causalbias as cb
 from causalbias.study.tree import group_of
 
 LEVELS = {"pose": [0, 3], "smiling": [0, 2]}
-BIASED = cb.System(
+BIASED = cb.simulation.System(
     "biased",
     biases=(
-        cb.Bias("alike", -0.1, race="black", same_identity=False),
-        cb.Bias("pose", 0.05, race="black", same_identity=True, attribute="pose"),
+        cb.simulation.Bias("alike", -0.1, race="black", same_identity=False),
+        cb.simulation.Bias("pose", 0.05, race="black", same_identity=True, attribute="pose"),
     ),
     failure=0.01,
 )
@@ -23,12 +23,12 @@ BIASED = cb.System(
 @pytest.fixture(scope="module")
 def big():
     """Some 50,000 pairs of few conditions, so that cell means are known to a few per mille."""
-    people = cb.People(
+    people = cb.simulation.People(
         annotators=3000,
         judgements=4,
         missing=0.1,
         dropout=0.1,
-        biases=(cb.Bias("seen", 0.5, race="black"),),
+        biases=(cb.simulation.Bias("seen", 0.5, race="black"),),
     )
     return cb.simulate(
         2000,
@@ -101,7 +101,7 @@ def test_human_truth_is_what_many_answers_show(big):
 
 def test_score_probabilities_by_plain_monte_carlo(big):
     """One cell by code that shares nothing with the simulator but the documented formula."""
-    people = cb.People()
+    people = cb.simulation.People()
     rng = np.random.default_rng(0)
     n = 400_000
     latent = (
@@ -173,7 +173,7 @@ def test_pairs_are_distinct_and_of_the_kinds_documented(seeds):
 
 
 def test_annotators_judge_an_item_once_and_as_often_as_asked():
-    people = cb.People(annotators=9, judgements=9, missing=0.0, dropout=0.0)
+    people = cb.simulation.People(annotators=9, judgements=9, missing=0.0, dropout=0.0)
     human = cb.to_frame(cb.simulate(3, levels=LEVELS, impostors=2, people=people), "human")
     assert (human["pair"].isna() != human["stimulus"].isna()).all()
     item = human["pair"].fillna(human["stimulus"])
@@ -214,7 +214,7 @@ def test_a_leak_shows_in_perceived_attributes_and_parts_the_truths():
 def test_annotator_bias_moves_scores_but_not_the_latent_truth():
     kind = {"levels": LEVELS, "impostors": 8, "systems": ()}
     fair, unfair = (
-        cb.simulate(80, people=cb.People(annotator_bias=bias), **kind)
+        cb.simulate(80, people=cb.simulation.People(annotator_bias=bias), **kind)
         for bias in ({}, {"black": 1.5})
     )
     truths = [one["truth"].to_dataset() for one in (fair, unfair)]
@@ -232,7 +232,9 @@ def test_annotator_bias_moves_scores_but_not_the_latent_truth():
 
 def test_answers_missing_not_at_random_bias_the_mean():
     kind = {"levels": LEVELS, "impostors": 8, "systems": ()}
-    study = cb.simulate(40, people=cb.People(missing=0.1, missing_slope=0.6, dropout=0.0), **kind)
+    study = cb.simulate(
+        40, people=cb.simulation.People(missing=0.1, missing_slope=0.6, dropout=0.0), **kind
+    )
     human = cb.to_frame(study, "human")
     pairs = set(human.loc[human["same_identity"].fillna(False).astype(bool), "pair"])
     lost = group_of(study, "unanswered")
@@ -260,7 +262,7 @@ def test_wrong_settings_end_in_one_error():
     for settings, message in (
         ({"seeds": 1}, "1 seeds"),
         ({"missing_renders": 1.0}, "missing_renders is 1.0"),
-        ({"people": cb.People(annotators=3)}, "9 judgements an item by 3 annotators"),
+        ({"people": cb.simulation.People(annotators=3)}, "9 judgements an item by 3 annotators"),
         ({"references": {"pose": 7}, "levels": LEVELS}, "reference 7 of pose"),
     ):
         with pytest.raises(cb.DataError, match=message):

@@ -235,7 +235,7 @@ def moved_faces(found, which, weight, random, points=20.0, seeds=40):
     scores = pd.DataFrame(seen, columns=NAMES).assign(stimulus=faces["stimulus"])
     scores = scores.melt("stimulus", var_name="question", value_name="score")
     study = cb.make_study(factors=["seed", "attribute", "level"], stimuli=faces)
-    return cb.checks.leaks(study, scores)
+    return cb.manipulation_checks.leaks(study, scores)
 
 
 def test_new_ratings_of_moved_faces_show_leaks_before_and_few_after():

@@ -80,7 +80,7 @@ def test_a_rendered_folder_reads_back_and_embeds(make, tmp_path):
     as_text = made.assign(seed=made["seed"].astype(str))  # ids are text in files
     pd.testing.assert_frame_equal(found, as_text, check_dtype=False)
     study = cb.make_study(factors=["seed", "attribute", "level"], stimuli=found)
-    cube = cb.embed(cb.images_of(study, tmp_path / "faces"), "wavelets", align="none")
+    cube = cb.embed(cb.recognition.images_of(study, tmp_path / "faces"), "wavelets", align="none")
     assert (cube["status"] == "ok").all()
     same = cube["embedding"].sel(stimulus=["1_pose_0", "1_age_0"]).values[0]
     assert np.array_equal(same[0], same[1])

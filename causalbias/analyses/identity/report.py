@@ -8,7 +8,7 @@ import xarray as xr
 from causalbias.analyses.identity.analysis import Identity, truth_of_identity
 from causalbias.analyses.identity.words import plain_words
 from causalbias.draws.summaries import summarise
-from causalbias.manipulation_checks.checks import manipulation_checks
+from causalbias.manipulation_checks.checks import check_manipulations
 from causalbias.plots.identity import group_effects, group_rates
 from causalbias.report.content import Content, Picture
 from causalbias.report.glossary import COMMON, IDENTITY
@@ -44,7 +44,7 @@ TRUTHS = {"effect": "truth", "dose": "truth_dose", "rate": "truth_rates"}
 
 def identity_content(result: Identity, *, images: Mapping[str, object] | None = None) -> Content:
     """Words, figures and tables of an identity analysis; with `images` also of their checks."""
-    checks = manipulation_checks(result.study, images=images, prob=result.prob)
+    checks = check_manipulations(result.study, images=images, prob=result.prob)
     tables = tables_of(result) | check_tables(checks)
     return Content(
         study=result.study,

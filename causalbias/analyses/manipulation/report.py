@@ -8,7 +8,7 @@ from causalbias.analyses.manipulation.analysis import Manipulation
 from causalbias.analyses.manipulation.figures import identity_note, pictures_of
 from causalbias.analyses.manipulation.words import plain_words
 from causalbias.draws.summaries import summarise
-from causalbias.manipulation_checks.checks import manipulation_checks
+from causalbias.manipulation_checks.checks import check_manipulations
 from causalbias.report.content import Content
 from causalbias.report.glossary import COMMON, MANIPULATION
 from causalbias.report.tables import (
@@ -38,7 +38,7 @@ def manipulation_content(
     result: Manipulation, *, images: Mapping[str, object] | None = None
 ) -> Content:
     """Words, figures and tables of a manipulation analysis; with `images` also of their checks."""
-    checks = manipulation_checks(result.study, images=images, prob=result.prob)
+    checks = check_manipulations(result.study, images=images, prob=result.prob)
     tables = tables_of(result) | check_tables(checks)
     return Content(
         study=result.study,

@@ -54,7 +54,7 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
     --------
     >>> import causalbias as cb, tempfile
     >>> study = cb.simulate(seeds=2, levels={"pose": [-3, 0, 3]}, impostors=2)
-    >>> root = cb.to_release(study, tempfile.mkdtemp() + "/release")
+    >>> root = cb.datasets.to_release(study, tempfile.mkdtemp() + "/release")
     >>> sorted(one.name for one in root.iterdir())
     ['annotations', 'distances', 'final_picked_pose', 'truth.nc']
     """

@@ -9,12 +9,12 @@ LEVELS = {"pose": [-3.0, 0.0, 3.0], "smiling": [-1.5, 0, 2]}
 
 
 def small_study(**changes):
-    settings = {"seeds": 3, "levels": LEVELS, "impostors": 3, "rng": 5} | changes
+    settings = {"seeds": 3, "levels": LEVELS, "impostors": 3, "random_seed": 5} | changes
     return cb.simulate(**settings)
 
 
 def write_release(root: Path, *, archive: bool = False, **changes) -> Path:
-    return cb.to_release(small_study(**changes), root / "release", archive=archive)
+    return cb.datasets.to_release(small_study(**changes), root / "release", archive=archive)
 
 
 def load_release(root: Path, **layout):

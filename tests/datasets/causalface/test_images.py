@@ -18,21 +18,21 @@ def test_images_open_from_folder_and_archive(tmp_path):
     folder = write_release(tmp_path / "a")
     packed = write_release(tmp_path / "b", archive=True)
     image = str(cb.to_frame(load_release(folder), "stimuli")["image"].max())
-    pictures = [plt.imread(cb.open_image(one, image)) for one in (folder, packed)]
+    pictures = [plt.imread(cb.datasets.open_image(one, image)) for one in (folder, packed)]
     assert pictures[0].shape == (32, 32, 3)
     assert np.array_equal(*pictures)
     assert pictures[0].std() > 0.05
     for bad in ("../secret.png", "/etc/passwd", "final_picked_pose\\x.png", "nowhere.png"):
         for one in (folder, packed):
             with pytest.raises(cb.DataError, match=r"leads out of the root|cannot read"):
-                cb.open_image(one, bad)
+                cb.datasets.open_image(one, bad)
 
 
 def test_drawn_faces_follow_the_manipulation(root):
     def picture(level):
         seed = group_of(load_release(root), "stimuli")["seed"].values[0]
         image = f"final_picked_pose/seed_{seed}/white_female_y_{level}.png"
-        return plt.imread(cb.open_image(root, image))
+        return plt.imread(cb.datasets.open_image(root, image))
 
     eyes = [np.argwhere(picture(level).max(axis=2) < 0.15)[:, 1].mean() for level in (-3.0, 3.0)]
     assert eyes[0] < 15.5 < eyes[1]
@@ -111,7 +111,7 @@ def test_hostile_archives_are_refused(tmp_path):
     with pytest.raises(cb.DataError, match=r"asian_female_y_0.0.png' is 68 MB"):
         load_release(root)
     with pytest.raises(cb.DataError, match="a render is at most"):
-        cb.open_image(root, path)
+        cb.datasets.open_image(root, path)
     with zipfile.ZipFile(io.BytesIO(good)) as archive:
         twice = archive.namelist()[0]
     add(twice, b"x")

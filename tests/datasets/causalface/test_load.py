@@ -22,7 +22,7 @@ from tests.datasets.causalface.release_files import LEVELS, edit_cells, load_rel
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 def test_simulate_write_load_gives_the_same_study(tmp_path, archive, missing):
     study = small_study(missing_renders=missing)
-    read = load_release(cb.to_release(study, tmp_path / "r", archive=archive))
+    read = load_release(cb.datasets.to_release(study, tmp_path / "r", archive=archive))
     assert set(read.children) == set(study.children) | {"provenance"}
     for name in set(study.children) - {"excluded", "human", "unanswered"}:
         assert group_of(read, name).identical(group_of(study, name)), name
@@ -112,23 +112,23 @@ def test_lighting_without_background_spells_its_tag_out():
 
 def test_other_races_levels_systems_and_numbers_of_annotators(tmp_path):
     levels = {"glasses": [0, 1], "age": [0.8, 2.6, 4.4]}
-    people = cb.People(judgements=4, annotators=12)
+    people = cb.simulation.People(judgements=4, annotators=12)
     study = cb.simulate(
         3,
         levels=levels,
         races=["south_asian", "black"],
         genders=["female"],
-        systems=[cb.System("mine"), cb.System("ours, second")],
+        systems=[cb.simulation.System("mine"), cb.simulation.System("ours, second")],
         people=people,
         impostors=2,
     )
-    path = cb.to_release(study, tmp_path / "r")
+    path = cb.datasets.to_release(study, tmp_path / "r")
     read = cb.load(
         "causalface", path, levels=levels, races=["south_asian", "black"], genders=["female"]
     )
     for name in ("stimuli", "pairs", "machine", "truth"):
         assert group_of(read, name).identical(group_of(study, name)), name
-    assert cb.hcic(read)["n"].max() == 4
+    assert cb.agreement.hcic(read)["n"].max() == 4
 
 
 def test_a_column_map_states_another_layout(root):
@@ -141,7 +141,7 @@ def test_a_column_map_states_another_layout(root):
     file.write_text("\n".join(long) + "\n")
     columns = {"gender": {"image": "file", "annotator": "worker", "score": "answer"}}
     read = load_release(root, columns=columns)
-    before, after = (cb.hcic(study, "gender") for study in (wide, read))
+    before, after = (cb.agreement.hcic(study, "gender") for study in (wide, read))
     pd.testing.assert_frame_equal(before, after)
     with pytest.raises(cb.DataError, match="found the header worker, answer, file; expected image"):
         load_release(root)
@@ -330,21 +330,21 @@ def test_an_empty_directory_says_what_is_missing(tmp_path):
 
 
 def test_images_alone_are_a_study_that_waits_for_an_embedder(tmp_path):
-    root = cb.to_release(small_study(people=None), tmp_path / "r")
+    root = cb.datasets.to_release(small_study(people=None), tmp_path / "r")
     assert "human" not in load_release(root).children
     for file in (root / "distances").iterdir():
         file.unlink()
     study = load_release(root)
     assert set(study.children) == {"stimuli", "provenance", "truth"}
     with pytest.raises(cb.DataError, match="no pairs"):
-        cb.with_distances(study, cb.demo_study()["machine"].to_dataset())
+        cb.recognition.with_distances(study, cb.demo_study()["machine"].to_dataset())
 
 
 def test_writing_refuses_other_studies_and_existing_files(root):
     with pytest.raises(cb.DataError, match="is there already"):
-        cb.to_release(small_study(), root)
+        cb.datasets.to_release(small_study(), root)
     with pytest.raises(cb.DataError, match="factors are seed, attribute, level"):
-        cb.to_release(cb.demo_study(), root / "x")
+        cb.datasets.to_release(cb.demo_study(), root / "x")
 
 
 def test_references_must_be_levels(root):

@@ -288,7 +288,7 @@ def test_separation_with_a_flat_prior_is_refused():
     p, options = made("bernoulli", leading)
     apart = np.column_stack([np.ones(90), np.where(p.y > 0, 1.0, -1.0)])
     p = replace(p, design=apart, beta_sd=np.full(2, np.inf))
-    with pytest.raises(EngineError, match="separation"):
+    with pytest.raises(EngineError, match="discriminability"):
         sample_laplace(p, **options)
 
 

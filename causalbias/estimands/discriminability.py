@@ -18,7 +18,7 @@ from causalbias.models.result import frame_of, spec_of
 from causalbias.models.specification import row_precisions
 
 
-def separation(
+def discriminability(
     genuine: xr.DataTree,
     impostor: xr.DataTree | None = None,
     *,
@@ -58,7 +58,7 @@ def separation(
     >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4, people=None)
     >>> fit = cb.fit("distance ~ race*same_identity", study, draws=100,
     ...              subset="system == 'ResNet-34'")
-    >>> cb.separation(fit, by="race")["d_prime"].dims
+    >>> cb.discriminability(fit, by="race")["d_prime"].dims
     ('chain', 'draw', 'race')
     """
     by = list(names_in(by, "by"))
@@ -88,7 +88,7 @@ def separation(
     )
     return marked(found.transpose(*SAMPLE, ...), *fits).assign_attrs(
         estimand=f"separation of genuine from impostor pairs by {outcome}",
-        outcome="separation",
+        outcome="discriminability",
         scale="standard deviations",
         population="new",
     )

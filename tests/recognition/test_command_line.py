@@ -122,12 +122,12 @@ def test_from_jpeg_to_effects(omi, chips, tmp_path):
 def test_the_images_of_a_release_are_found_and_measured(tmp_path):
     """Renders named by path, as CausalFace's are; the published systems' distances stay."""
     pytest.importorskip("pywt")
-    root = cb.to_release(cb.simulate(5, random_seed=1), tmp_path / "release")
+    root = cb.datasets.to_release(cb.simulate(5, random_seed=1), tmp_path / "release")
     study = cb.load("causalface", root)
-    files = cb.images_of(study, root)
+    files = cb.recognition.images_of(study, root)
     assert all(path.is_file() for path in files.values())
     some = dict(list(files.items())[::7])
-    filled = cb.with_distances(study, cb.embed(some, "wavelets", align="none"))
+    filled = cb.recognition.with_distances(study, cb.embed(some, "wavelets", align="none"))
     machine, before = filled["machine"].to_dataset(), study["machine"].to_dataset()
     assert set(machine["system"].values) == {*before["system"].values, "wavelets"}
     pairs = cb.to_frame(filled, "pairs")
@@ -139,28 +139,30 @@ def test_the_images_of_a_release_are_found_and_measured(tmp_path):
 
 
 def test_images_of_looks_only_below_its_root(tmp_path, noisy_folder):
-    faces = cb.stimuli_from_names(["f0", "f1"], "{seed}")
+    faces = cb.datasets.stimuli_from_names(["f0", "f1"], "{seed}")
     study = cb.make_study(factors=["seed"], stimuli=faces)
-    assert list(cb.images_of(study, noisy_folder)) == ["f0", "f1"]
+    assert list(cb.recognition.images_of(study, noisy_folder)) == ["f0", "f1"]
     with pytest.raises(cb.DataError, match=r"'\.\./x.png' is outside the folder"):
         cb.make_study(factors=["seed"], stimuli=faces.assign(image=["f0.png", "../x.png"]))
     with pytest.raises(cb.DataError, match="none of the study's 1 faces"):
-        cb.images_of(
-            cb.make_study(factors=["seed"], stimuli=cb.stimuli_from_names(["zz"], "{seed}")),
+        cb.recognition.images_of(
+            cb.make_study(
+                factors=["seed"], stimuli=cb.datasets.stimuli_from_names(["zz"], "{seed}")
+            ),
             noisy_folder,
         )
 
 
 def test_a_face_without_an_image_and_a_path_as_windows_writes_it(tmp_path, noisy_folder):
-    faces = cb.stimuli_from_names(["a", "b", "c", "d"], "{seed}").assign(
+    faces = cb.datasets.stimuli_from_names(["a", "b", "c", "d"], "{seed}").assign(
         image=[r"images\f0.png", "images/f1.png", "", "images/gone.png"]
     )
     study = cb.make_study(factors=["seed"], stimuli=faces)
-    found = cb.images_of(study, tmp_path)
+    found = cb.recognition.images_of(study, tmp_path)
     assert {name: path.name for name, path in found.items()} == {"a": "f0.png", "b": "f1.png"}
     for outside in (r"..\x.png", "/etc/passwd", "../images/../../x.png"):
         with pytest.raises(cb.DataError, match=r"is outside the folder of images|lies outside"):
-            cb.images_of(
+            cb.recognition.images_of(
                 cb.make_study(factors=["seed"], stimuli=faces.assign(image=outside)),
                 tmp_path / "images",
             )
@@ -175,8 +177,8 @@ def test_tables_of_faces_and_pairs_wait_for_an_embedder(noisy_folder, tmp_path):
     )
     (tmp_path / "pairs.csv").write_text("stimulus_a,stimulus_b\ns0,s1\ns2,s3\ns0,s2\n")
     study = cb.load("tidy", tmp_path, factors=["seed", "pose"])
-    cube = cb.embed(cb.images_of(study, noisy_folder), "wavelets", align="none")
-    rows = cb.to_frame(cb.with_distances(study, cube), "machine").set_index("pair")
+    cube = cb.embed(cb.recognition.images_of(study, noisy_folder), "wavelets", align="none")
+    rows = cb.to_frame(cb.recognition.with_distances(study, cube), "machine").set_index("pair")
     vectors = cube["embedding"].isel(system=0)
     for pair, row in rows.iterrows():
         a, b = (vectors.sel(stimulus=name).values for name in pair.split("~"))

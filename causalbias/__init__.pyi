@@ -1,0 +1,109 @@
+# The public names: those of daily use here, the rest in the packages that are named first.
+
+from . import (
+    agreement,
+    analyses,
+    datasets,
+    design,
+    joint_model,
+    manipulation_checks,
+    model_checks,
+    plots,
+    rates,
+    recognition,
+    simulation,
+    stimuli,
+)
+from .agreement.reliability import reliability
+from .datasets import demo_study, load
+from .draws.hypotheses import equivalence, hypotheses
+from .draws.summaries import per_unit, rank_probabilities, summarise
+from .draws.tables import table
+from .errors import DataError
+from .estimands.comparing import compare
+from .estimands.contrasts import counterfactual, effects, interaction, predictions
+from .estimands.discriminability import discriminability
+from .estimands.dose import dose
+from .estimands.heterogeneity import heterogeneity, variance_shares
+from .estimands.prior_predictive import prior_predictive
+from .io.storage import open, save
+from .joint_model.model import joint
+from .model_checks.check import check
+from .model_checks.influence import influence
+from .model_checks.sensitivity import sensitivity
+from .models.fit import fit
+from .models.result import Fit, failures
+from .models.summary import summary
+from .rates.det import det, equal_error_rate
+from .rates.error_rates import error_rates
+from .rates.thresholds import threshold_at
+from .recognition.all_pairs import all_pairs
+from .recognition.choose import embedder
+from .recognition.embedding import embed
+from .simulation.simulate import simulate
+from .study.build import make_study
+from .study.frames import to_frame
+from .study.pairs import with_pairs
+from .study.tree import Study
+from .study.validate import validate
+
+__all__ = [
+    "DataError",
+    "Fit",
+    "Study",
+    "__version__",
+    "agreement",
+    "all_pairs",
+    "analyses",
+    "check",
+    "compare",
+    "counterfactual",
+    "datasets",
+    "demo_study",
+    "design",
+    "det",
+    "discriminability",
+    "dose",
+    "effects",
+    "embed",
+    "embedder",
+    "equal_error_rate",
+    "equivalence",
+    "error_rates",
+    "failures",
+    "fit",
+    "heterogeneity",
+    "hypotheses",
+    "influence",
+    "interaction",
+    "joint",
+    "joint_model",
+    "load",
+    "make_study",
+    "manipulation_checks",
+    "model_checks",
+    "open",
+    "per_unit",
+    "plots",
+    "predictions",
+    "prior_predictive",
+    "rank_probabilities",
+    "rates",
+    "recognition",
+    "reliability",
+    "save",
+    "sensitivity",
+    "simulate",
+    "simulation",
+    "stimuli",
+    "summarise",
+    "summary",
+    "table",
+    "threshold_at",
+    "to_frame",
+    "validate",
+    "variance_shares",
+    "with_pairs",
+]
+
+__version__: str
