@@ -15,8 +15,8 @@ import pandas as pd
 from scipy import stats
 
 import causalbias as cb
-from causalbias.datasets.reading import read_arrays
 from causalbias.stimuli.regression import out_of_fold, ridge
+from causalbias.study.reading import read_arrays
 
 DOCS = Path(__file__).parents[1] / "docs"
 PROB = 0.95

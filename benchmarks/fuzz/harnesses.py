@@ -21,11 +21,11 @@ import xarray as xr
 
 import causalbias as cb
 from causalbias.cli.stimuli import parse_levels
-from causalbias.datasets.reading import read_table
 from causalbias.io.storage import DIGEST
 from causalbias.models.fit import rows_of
 from causalbias.models.priors import parse_prior
 from causalbias.recognition.images import decode
+from causalbias.study.reading import read_table
 from tests.hostile import battery, battery_binary
 
 Harness = Callable[[Path, bytes], object]

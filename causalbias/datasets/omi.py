@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from causalbias.datasets.reading import (
+from causalbias.errors import DataError, in_file_terms, shown, user_path
+from causalbias.study.build import Note, exclusions, file_record, make_study
+from causalbias.study.columns import labels
+from causalbias.study.pairs import pairs_within
+from causalbias.study.privacy import salt_from
+from causalbias.study.reading import (
     check_inside,
     described,
     read_arrays,
     read_table,
     unread_columns,
 )
-from causalbias.errors import DataError, in_file_terms, shown, user_path
-from causalbias.study.build import Note, exclusions, file_record, make_study
-from causalbias.study.columns import labels
-from causalbias.study.pairs import pairs_within
-from causalbias.study.privacy import salt_from
 from causalbias.study.tables import (
     at_first,
     check_columns,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from causalbias.datasets.reading import check_inside, described, is_hidden, read_table
 from causalbias.errors import DataError, in_file_terms, user_path
 from causalbias.study.build import file_record, make_study
+from causalbias.study.reading import check_inside, described, is_hidden, read_table
 from causalbias.study.tree import Study
 
 TABLES = ("stimuli", "pairs", "distances", "judgements")

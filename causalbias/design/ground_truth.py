@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from causalbias.datasets.reading import check_inside, printable
 from causalbias.design.services import judgements_of, tasks_of, worker_of
 from causalbias.errors import DataError, user_path
 from causalbias.io.memory import check_file
 from causalbias.io.storage import replace_text
+from causalbias.study.reading import check_inside, printable
 
 OUTPUT = "manifests/output/output.manifest"
 RESPONSES = "annotations/worker-response"

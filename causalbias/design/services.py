@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from causalbias.arguments import flag_in
-from causalbias.datasets.reading import read_table
 from causalbias.errors import DataError, user_path
 from causalbias.io.atomic import RUN_BY_SPREADSHEETS
 from causalbias.io.memory import check_file
 from causalbias.io.storage import replace_text
+from causalbias.study.reading import read_table
 from causalbias.study.rows import Fault, blank, check_rows, repeated, sample
 from causalbias.study.tables import check_columns, check_known, check_unique
 

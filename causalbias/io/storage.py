@@ -1,7 +1,9 @@
 """One file for a study, a fit or embeddings: NetCDF or Zarr, written whole or not at all."""
 
+import pkgutil
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -9,11 +11,20 @@ from causalbias.arguments import flag_in, not_what
 from causalbias.errors import DataError, user_path
 from causalbias.io.atomic import digest_of_texts, recover, replacing, write_netcdf
 from causalbias.io.containment import check_contained
-from causalbias.models.result import Fit, as_fit, check_fit
-from causalbias.study.tree import Study, as_study
+
+if TYPE_CHECKING:
+    from causalbias.models.result import Fit
+    from causalbias.study.tree import Study
 
 SUFFIXES = (".nc", ".zarr")
 DIGEST = "texts_sha256"
+# What makes of an opened tree what was saved, by the kind that a file states: looked up by name, so
+# that reading a study does not import the models.
+READERS = {
+    "study": "causalbias.study.tree:as_study",
+    "fit": "causalbias.models.result:checked_fit",
+    "embeddings": "causalbias.io.storage:_as_dataset",
+}
 
 
 def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
@@ -70,7 +81,7 @@ def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     return path
 
 
-def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
+def open(path: str | Path, *, lazy: bool = False) -> "Study | Fit | xr.Dataset":
     """Open what `save` wrote.
 
     Parameters
@@ -119,27 +130,24 @@ def open(path: str | Path, *, lazy: bool = False) -> Study | Fit | xr.Dataset:
             file=str(path),
         ) from error
     digest = tree.attrs.pop(DIGEST, None)  # files of older versions have none
-    kind = tree.attrs.get("kind")
-    if kind not in ("study", "fit", "embeddings"):
+    reader = READERS.get(tree.attrs.get("kind", ""))
+    if reader is None:
         raise DataError(
             "not written by causalbias", hint="use xarray.open_datatree", file=str(path)
         )
-    found: Study | Fit | xr.Dataset
-    if kind == "embeddings":
-        found = tree.to_dataset()
-    elif kind == "study":
-        found = as_study(tree)
-    else:
-        try:
-            check_fit(tree)
-        except DataError as error:
-            raise DataError(error.problem, hint=error.hint, file=str(path)) from error
-        found = as_fit(tree)
+    try:
+        found: Study | Fit | xr.Dataset = pkgutil.resolve_name(reader)(tree)
+    except DataError as error:
+        raise DataError(error.problem, hint=error.hint, file=str(path)) from error
     if digest is not None and not lazy and digest != digest_of_texts(tree):
         raise DataError(
             "texts are not those that were saved", hint="take another copy of it", file=str(path)
         )
     return found
+
+
+def _as_dataset(tree: xr.DataTree) -> xr.Dataset:
+    return tree.to_dataset()
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -46,6 +46,18 @@ def as_fit(tree: xr.DataTree) -> Fit:
     )
 
 
+def checked_fit(tree: xr.DataTree) -> Fit:
+    """A fit of an opened tree.
+
+    Raises
+    ------
+    DataError
+        As `check_fit`.
+    """
+    check_fit(tree)
+    return as_fit(tree)
+
+
 def with_effects(fit: xr.DataTree) -> Fit:
     """The fit with the effects of all levels: at fewer draws, where they were too many to keep."""
     found = as_fit(fit)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from causalbias.errors import DataError
+from causalbias.recognition.crops import crops_of
 from causalbias.recognition.embedder import Embedder, prepare
 
 SIZE = (64, 64)
@@ -101,8 +102,6 @@ def eigenfaces(
     DataError
         If there are too few faces.
     """
-    from causalbias.recognition.embedding import crops_of
-
     crops = crops_of(training, align, SIZE)
     if components < 1 or len(crops) <= components:
         raise DataError(

@@ -11,14 +11,12 @@ import xarray as xr
 
 from causalbias.errors import DataError, user_path
 from causalbias.io.atomic import make_directory
-from causalbias.recognition.alignment import NOT_ALIGNED, RECIPES, align_face
+from causalbias.recognition.alignment import RECIPES
 from causalbias.recognition.choose import embedder as choose
-from causalbias.recognition.embedder import ALIGNMENTS, Embedder, check_steady, first_line
+from causalbias.recognition.crops import crop_of, image_files
+from causalbias.recognition.embedder import ALIGNMENTS, Embedder, check_steady
 from causalbias.recognition.images import (
-    BLANK,
     Decoded,
-    decode,
-    list_files,
     list_images,
     read_image,
 )
@@ -101,7 +99,7 @@ def embed(
     """
     chosen = _chosen(embedder)
     _check(chosen, align, batch)
-    files, left_out = _files(images)
+    files, left_out = image_files(images)
     place = None if store is None else user_path(store)
     if place is not None:
         make_directory(place)
@@ -124,41 +122,6 @@ def _chosen(embedder: str | Path | Embedder | Sequence[str | Path | Embedder]) -
     return found
 
 
-def _files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str, Path], str]:
-    """Images by stimulus, and in words what else is in their folder."""
-    if isinstance(images, str | Path):
-        found, others = list_files(images)
-        told = f"{len(others)} that are no images, such as {others[0].name!r}" if others else ""
-        return found, told
-    if not isinstance(images, Mapping):
-        raise DataError(
-            f"images of type {type(images).__name__}",
-            hint="give a directory, or a mapping of stimulus to path",
-        )
-    names = [str(name) for name in images]
-    if len(set(names)) < len(names):
-        raise DataError("two images of one stimulus", hint="give each stimulus once")
-    lost = [
-        name
-        for name, path in zip(names, images.values(), strict=True)
-        if not isinstance(path, str | Path) or not str(path).strip()
-    ]
-    if lost:
-        raise DataError(
-            f"{len(lost)} stimuli without a path, such as {lost[0]!r}",
-            hint="leave out stimuli that have no image",
-        )
-    files = {name: user_path(path) for name, path in zip(names, images.values(), strict=True)}
-    missing = [path for path in files.values() if not path.is_file()]
-    if missing or not files:
-        raise DataError(
-            f"{len(missing)} of {len(files)} images are not there",
-            hint="correct the paths",
-            file=str(missing[0]) if missing else None,
-        )
-    return files, ""
-
-
 def _one_system(
     files: Mapping[str, Path],
     embedder: Embedder,
@@ -178,7 +141,7 @@ def _one_system(
         content = read_image(path)
         image = hashes[name] = hashlib.sha256(content).hexdigest()
         if image not in done and image not in pending:
-            pending[image] = _crop(content, method, embedder.size)
+            pending[image] = crop_of(content, method, embedder.size)
         if len(pending) == batch or (pending and at == len(files)):
             records = _embedded(pending, embedder, stored_features(store, key), not checked)
             checked = checked or any(one.vector is not None for one in records.values())
@@ -188,19 +151,6 @@ def _one_system(
         if progress is not None:
             progress(embedder.name, at - len(pending), len(files))
     return _cube(hashes, read_records(store, key, hashes.values()), embedder, method)
-
-
-def _crop(content: bytes, method: str, size: tuple[int, int]) -> Decoded:
-    image = decode(content)
-    if image.pixels is None:
-        return image
-    try:
-        crop = align_face(image.pixels, method, size)
-    except (RuntimeError, MemoryError) as error:  # dlib's, of single images
-        return Decoded(None, NOT_ALIGNED, f"{type(error).__name__}: {first_line(error)}")
-    if crop.pixels is not None and (crop.pixels == crop.pixels[0, 0]).all():
-        return Decoded(None, BLANK, crop.note)
-    return Decoded(crop.pixels, crop.status, "; ".join(filter(None, [image.note, crop.note])))
 
 
 def _embedded(
@@ -358,13 +308,3 @@ def _check(embedders: Sequence[Embedder], align: str | None, batch: int) -> None
         raise DataError(f"alignment {align!r}", hint=f"use one of {', '.join(ALIGNMENTS)}")
     if not isinstance(batch, int | np.integer) or batch < 1:
         raise DataError(f"batch {batch}", hint="give a number from 1")
-
-
-def crops_of(
-    images: str | Path | Mapping[str, str | Path], align: str, size: tuple[int, int]
-) -> np.ndarray:
-    """The usable crops (n, height, width, 3), uint8, of a set of images; see `align_face`."""
-    files, _ = _files(images)
-    crops = (_crop(read_image(path), align, size).pixels for path in files.values())
-    usable = [crop for crop in crops if crop is not None]
-    return np.stack(usable) if usable else np.empty((0, *size, 3), np.uint8)

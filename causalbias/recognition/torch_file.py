@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from causalbias.datasets.reading import UNREADABLE
 from causalbias.errors import DataError, user_path
 from causalbias.io.memory import check_file, check_memory
 from causalbias.recognition.embedder import Embedder, file_hash, first_line, probed
 from causalbias.recognition.image_input import ImageInput, completed, read_input
+from causalbias.study.reading import UNREADABLE
 
 CLIP_MEAN = tuple(255 * part for part in (0.48145466, 0.4578275, 0.40821073))
 CLIP_SCALE = tuple(255 * part for part in (0.26862954, 0.26130258, 0.27577711))

@@ -8,9 +8,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.analyses.dependence import dependence
-from causalbias.analyses.identity.analysis import Identity
-from causalbias.analyses.manipulation.analysis import Manipulation
 from causalbias.inference.diagnostics import extreme
 from causalbias.io.atomic import RUN_BY_SPREADSHEETS
 from causalbias.io.storage import replace_text
@@ -42,12 +39,6 @@ def record_tables(study: xr.DataTree, fits: dict[str, Fit]) -> dict[str, pd.Data
         if group in study.children:
             tables[name] = study.children[group].to_dataset().to_dataframe()
     return tables
-
-
-def dependence_table(result: Manipulation | Identity) -> dict[str, pd.DataFrame]:
-    """What the estimates depend on, where that can be told without fitting again."""
-    table = dependence(result)
-    return {"dependence": table} if len(table) else {}
 
 
 def check_tables(checks: Checks) -> dict[str, pd.DataFrame]:

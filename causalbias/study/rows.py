@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from causalbias.datasets.reading import printable
 from causalbias.errors import DataError
 from causalbias.study.columns import MISSING_TEXTS
+from causalbias.study.reading import printable
 
 Fault = tuple[str, str, np.ndarray, str]
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 import causalbias as cb
-from causalbias.analyses.dependence import dependence
-from causalbias.analyses.identity.analysis import analyse_identity
-from causalbias.analyses.manipulation.analysis import analyse_manipulation
+from causalbias.analyses import analyse_identity, analyse_manipulation
+from causalbias.analyses.identity.report import dependence_of as identity_dependence
+from causalbias.analyses.manipulation.report import dependence_of as manipulation_dependence
 
 
 @pytest.mark.slow
 def test_every_change_that_people_see_is_in_it():
     result = analyse_manipulation(cb.demo_study(), draws=250)
-    table = dependence(result)
+    table = manipulation_dependence(result)
     human = cb.summarise(result.human)
     assert len(table) == len(human)
     both = table.assign(attribute=table["fit"].str.removeprefix("human: ")).merge(
@@ -27,7 +27,7 @@ def test_every_change_that_people_see_is_in_it():
 @pytest.mark.slow
 def test_single_seeds_are_told_of_genuine_pairs_and_not_of_pairs_of_two():
     study = cb.simulate(seeds=6, levels={"pose": [-3, 0, 3]}, impostors=12, people=None)
-    table = dependence(analyse_identity(study, draws=250))
+    table = identity_dependence(analyse_identity(study, draws=250))
     genuine = table["fit"].str.endswith("genuine")
     assert genuine.sum() == (~genuine).sum() == 3 * 4
     assert (table.loc[genuine, "tried"] > 0).all()

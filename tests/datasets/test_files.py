@@ -8,7 +8,7 @@ import pytest
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.datasets.reading import described, read_table
+from causalbias.study.reading import described, read_table
 
 TEXT = "who;note;distance\n01;Zoë, who;0,25\n1;;1,5\n"
 

@@ -1,13 +1,15 @@
 """The report of an analysis of genuine and impostor pairs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import xarray as xr
 
+from causalbias.analyses.dependence import Estimand, dependence
 from causalbias.analyses.identity.analysis import Identity, truth_of_identity
 from causalbias.analyses.identity.words import plain_words
 from causalbias.draws.summaries import summarise
+from causalbias.estimands.contrasts import effects
 from causalbias.manipulation_checks.checks import check_manipulations
 from causalbias.plots.identity import group_effects, group_rates
 from causalbias.report.content import Content, Picture
@@ -17,7 +19,6 @@ from causalbias.report.tables import (
     RECORD_TITLES,
     check_sentences,
     check_tables,
-    dependence_table,
     record_tables,
 )
 
@@ -76,8 +77,21 @@ def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
     found |= against_truth(result, found)
     if len(result.left_out):
         found["left_out"] = result.left_out
-    found |= dependence_table(result)
+    table = dependence_of(result)
+    found |= {"dependence": table} if len(table) else {}
     return found | record_tables(result.study, result.fits)
+
+
+def dependence_of(result: Identity) -> pd.DataFrame:
+    """How far effects of race depend on priors and, of genuine pairs, on single seeds."""
+
+    def of_race(fit: xr.DataTree) -> xr.Dataset:
+        return effects(fit, "race", by="gender", reference=result.reference)
+
+    def estimand_of(name: str) -> tuple[Estimand | None, Sequence[str]]:
+        return of_race, ["seed"] if name.endswith(", genuine") else ["seed_a", "seed_b"]
+
+    return dependence(result.fits, estimand_of, prob=result.prob)
 
 
 def _in_order(table: pd.DataFrame, kind: str = "pairs") -> pd.DataFrame:

@@ -1,13 +1,15 @@
 """The report of a manipulation analysis."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from causalbias.analyses.dependence import Estimand, dependence
 from causalbias.analyses.manipulation.analysis import Manipulation
 from causalbias.analyses.manipulation.figures import identity_note, pictures_of
 from causalbias.analyses.manipulation.words import plain_words
 from causalbias.draws.summaries import summarise
+from causalbias.estimands.contrasts import effects
 from causalbias.manipulation_checks.checks import check_manipulations
 from causalbias.report.content import Content
 from causalbias.report.glossary import COMMON, MANIPULATION
@@ -15,7 +17,6 @@ from causalbias.report.tables import (
     RECORD_TITLES,
     check_sentences,
     check_tables,
-    dependence_table,
     record_tables,
 )
 from causalbias.study.frames import to_frame
@@ -76,8 +77,20 @@ def tables_of(result: Manipulation) -> dict[str, pd.DataFrame]:
         tables["nonmatch"] = result.nonmatch
     if "truth" in result.study.children:
         tables["truth"] = against_truth(result, tables)
-    tables |= dependence_table(result)
+    table = dependence_of(result)
+    tables |= {"dependence": table} if len(table) else {}
     return tables | record_tables(result.study, result.fits)
+
+
+def dependence_of(result: Manipulation) -> pd.DataFrame:
+    """How far the changes that people see depend on priors and on single raters."""
+
+    def estimand_of(name: str) -> tuple[Estimand | None, Sequence[str]]:
+        if not name.startswith("human: "):
+            return None, []
+        return lambda fit: effects(fit, "level"), ["annotator"]
+
+    return dependence(result.fits, estimand_of, prob=result.prob)
 
 
 def against_truth(result: Manipulation, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

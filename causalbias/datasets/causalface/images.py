@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from causalbias.datasets.reading import UNREADABLE, is_hidden, told
 from causalbias.errors import DataError, user_path
+from causalbias.study.reading import UNREADABLE, is_hidden, told
 
 ARCHIVE = "data.zip"
 MAX_IMAGE = 64 * 1024**2

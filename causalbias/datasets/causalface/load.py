@@ -26,12 +26,12 @@ from causalbias.datasets.causalface.tables import (
     read_distances,
     stimuli_of,
 )
-from causalbias.datasets.reading import check_inside, csv_files
 from causalbias.errors import DataError, user_path
 from causalbias.io.containment import check_contained
 from causalbias.study.build import exclusions, file_record, make_study
 from causalbias.study.columns import as_texts, labels
 from causalbias.study.privacy import pseudonymise, salt_from
+from causalbias.study.reading import check_inside, csv_files
 from causalbias.study.tree import Study
 
 TRUTH = "truth.nc"

@@ -18,7 +18,10 @@ from causalbias.datasets.causalface.layout import (
     Design,
     parse_names,
 )
-from causalbias.datasets.reading import (
+from causalbias.errors import DataError
+from causalbias.io.memory import check_file
+from causalbias.study.columns import labels
+from causalbias.study.reading import (
     MAX_HEADER,
     as_utf8,
     described,
@@ -26,9 +29,6 @@ from causalbias.datasets.reading import (
     separator_of,
     unread_columns,
 )
-from causalbias.errors import DataError
-from causalbias.io.memory import check_file
-from causalbias.study.columns import labels
 from causalbias.study.tables import check_frame, checked_status, named_columns, number_column
 
 # For one question: our column ("image", or "image_a" and "image_b", "annotator", "score") to the

@@ -1,0 +1,70 @@
+"""Images of a set as crops that a network takes: which files they are, read and aligned."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from causalbias.errors import DataError, user_path
+from causalbias.recognition.alignment import NOT_ALIGNED, align_face
+from causalbias.recognition.embedder import first_line
+from causalbias.recognition.images import BLANK, Decoded, decode, list_files, read_image
+
+
+def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str, Path], str]:
+    """Images by stimulus, and in words what else is in their folder."""
+    if isinstance(images, str | Path):
+        found, others = list_files(images)
+        told = f"{len(others)} that are no images, such as {others[0].name!r}" if others else ""
+        return found, told
+    if not isinstance(images, Mapping):
+        raise DataError(
+            f"images of type {type(images).__name__}",
+            hint="give a directory, or a mapping of stimulus to path",
+        )
+    names = [str(name) for name in images]
+    if len(set(names)) < len(names):
+        raise DataError("two images of one stimulus", hint="give each stimulus once")
+    lost = [
+        name
+        for name, path in zip(names, images.values(), strict=True)
+        if not isinstance(path, str | Path) or not str(path).strip()
+    ]
+    if lost:
+        raise DataError(
+            f"{len(lost)} stimuli without a path, such as {lost[0]!r}",
+            hint="leave out stimuli that have no image",
+        )
+    files = {name: user_path(path) for name, path in zip(names, images.values(), strict=True)}
+    missing = [path for path in files.values() if not path.is_file()]
+    if missing or not files:
+        raise DataError(
+            f"{len(missing)} of {len(files)} images are not there",
+            hint="correct the paths",
+            file=str(missing[0]) if missing else None,
+        )
+    return files, ""
+
+
+def crop_of(content: bytes, method: str, size: tuple[int, int]) -> Decoded:
+    """The crop of one image file, or the status that says why there is none."""
+    image = decode(content)
+    if image.pixels is None:
+        return image
+    try:
+        crop = align_face(image.pixels, method, size)
+    except (RuntimeError, MemoryError) as error:  # dlib's, of single images
+        return Decoded(None, NOT_ALIGNED, f"{type(error).__name__}: {first_line(error)}")
+    if crop.pixels is not None and (crop.pixels == crop.pixels[0, 0]).all():
+        return Decoded(None, BLANK, crop.note)
+    return Decoded(crop.pixels, crop.status, "; ".join(filter(None, [image.note, crop.note])))
+
+
+def crops_of(
+    images: str | Path | Mapping[str, str | Path], align: str, size: tuple[int, int]
+) -> np.ndarray:
+    """The usable crops (n, height, width, 3), uint8, of a set of images; see `align_face`."""
+    files, _ = image_files(images)
+    crops = (crop_of(read_image(path), align, size).pixels for path in files.values())
+    usable = [crop for crop in crops if crop is not None]
+    return np.stack(usable) if usable else np.empty((0, *size, 3), np.uint8)
