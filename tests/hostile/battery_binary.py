@@ -382,7 +382,7 @@ for _key, _value in (
     ("sampling", "{}"),
     ("versions", "nine"),
     ("n_excluded", "many"),
-    ("seed", "x"),
+    ("random_seed", "x"),
     ("n_rows", "-"),
 ):
     edited(
@@ -391,7 +391,7 @@ for _key, _value in (
         fit=True,
         change=lambda f, k=_key, v=_value: f.attrs.__setitem__(k, v),
     )
-for _key in ("spec", "failures", "groups", "engine", "n_rows", "seed", "sampling"):
+for _key in ("spec", "failures", "groups", "engine", "n_rows", "random_seed", "sampling"):
     edited(f"no {_key}", "fit", lambda f, k=_key: f.attrs.__delitem__(k), fit=True)
 for _group in ("posterior", "diagnostics", "constant_data", "observed_data", "sample_stats"):
     edited(f"no {_group}", "fit", lambda f, g=_group: f.__delitem__(g), fit=True)
