@@ -78,6 +78,29 @@ def shown(value: object) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
+def at_first(bad: Any, problem: str, *, hint: str, file: str, column: str) -> DataError:
+    """The error of the first row where `bad` holds, with how many more there are.
+
+    Parameters
+    ----------
+    bad : ndarray (row,) of bool
+        Where none holds, as where the problem is of the column's type, no row is named.
+    problem, hint, file, column : str
+        As in `DataError`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bad = np.array([False, True, True])
+    >>> print(at_first(bad, "'x' is no number", hint="write one", file="a.csv", column="age"))
+    a.csv, column 'age', row 2: 'x' is no number (and 1 more row like it). Hint: write one.
+    """
+    count = int(bad.sum())
+    also = "" if count < 2 else f" (and {count - 1:,} more row{'s' if count > 2 else ''} like it)"
+    row = int(bad.argmax()) + 1 if count else None
+    return DataError(problem + also, hint=hint, file=file, column=column, row=row)
+
+
 @contextmanager
 def in_file_terms(columns: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
     """Raise a DataError about a renamed column under the name that it has in its file.

@@ -2,12 +2,14 @@
 
 import contextlib
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import causalbias as cb
+from causalbias.arguments import generator
 from causalbias.errors import DataError
 
 FRAME = pd.DataFrame({"y": [1.0, 2, 3, 4, 2, 3] * 4, "x": [0, 1, 0, 1, 0, 1] * 4})
@@ -183,3 +185,22 @@ def test_an_option_of_the_wrong_kind_is_named(option, things):
     for bad in BAD:
         with contextlib.suppress(DataError):
             OPTIONS[option](things["fit"], things["draws"], bad)
+
+
+@pytest.mark.parametrize("bad", [-1, 1.5, "a", True, None, [1, 2]])
+def test_a_seed_of_random_numbers_is_a_whole_number(bad):
+    with pytest.raises(DataError, match=r"random_seed is .*whole number from 0"):
+        generator(bad)
+
+
+def test_random_numbers_come_of_a_seed_that_was_checked():
+    sources = Path(cb.__file__).parent.rglob("*.py")
+    unchecked = [
+        f"{path.name}: {line.strip()}"
+        for path in sources
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "default_rng(" in line and "seed" in line and ">>>" not in line
+    ]
+    assert unchecked == [
+        "arguments.py: return np.random.default_rng([seed, *stream] if stream else seed)"
+    ]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causalbias.arguments import names_in
+from causalbias.arguments import generator, names_in
 from causalbias.errors import DataError
 from causalbias.study.columns import labels, typed
 from causalbias.study.tables import with_index
@@ -87,7 +87,7 @@ def error_consistency(
             column=" + ".join(clusters),
             row=int(missing.argmax()) + 1,
         )
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     groups = pd.DataFrame({name: typed(frame[name], file=FILE) for name in by}, index=frame.index)
     parts = groups.groupby(by, observed=True).indices if by else {(): np.arange(len(frame))}
     rows = []

@@ -8,6 +8,7 @@ import xarray as xr
 from scipy.stats import f as f_distribution
 
 from causalbias.agreement.counts import answers_of, occasions, ratings_of
+from causalbias.arguments import generator
 from causalbias.errors import DataError
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -232,7 +233,7 @@ def bootstrap_alpha(
     ones: a few hundred, for 9 answers in 5 categories.
     """
     patterns, times = np.unique(_pairable(counts), axis=0, return_counts=True)
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     drawn = rng.multinomial(times.sum(), times / times.sum(), size=resamples)
     each = _coincidences(patterns)
     draws = _alpha(np.tensordot(drawn.astype(float), each, axes=1), level, values)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import generator
 from causalbias.datasets.omi import pairs_by_design
 from causalbias.study.build import make_study
 from causalbias.study.tree import Study
@@ -42,7 +43,7 @@ def demo_study(random_seed: int = 1) -> Study:
     >>> cb.demo_study()["truth"]["human"].sel(attribute="age").values
     array([ 8., 15.])
     """
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     faces = pd.DataFrame(
         [(s, a, level) for a in TRUTH for s in range(1, SEEDS + 1) for level in range(3)],
         columns=["seed", "attribute", "level"],

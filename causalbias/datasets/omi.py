@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from causalbias.errors import DataError, in_file_terms, shown, user_path
+from causalbias.errors import DataError, at_first, in_file_terms, shown, user_path
 from causalbias.study.build import Note, exclusions, file_record, make_study
 from causalbias.study.columns import labels
 from causalbias.study.pairs import pairs_within
@@ -21,7 +21,6 @@ from causalbias.study.reading import (
     unread_columns,
 )
 from causalbias.study.tables import (
-    at_first,
     check_columns,
     check_frame,
     check_known,
@@ -203,10 +202,10 @@ def _load_ratings(file: Path) -> Study:
     if not number.all():
         raise at_first(
             ~number,
-            "seed",
-            file.name,
             f"{ratings['seed'].iloc[int(number.argmin())]!r} is not the number of a face",
-            "write a whole number",
+            hint="write a whole number",
+            file=file.name,
+            column="seed",
         )
     check_known(
         ratings["rating_type"],

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
 from causalbias.study.columns import labels
@@ -80,7 +81,7 @@ def assign(
         "plan fewer of either",
         each=40,
     )
-    random = np.random.default_rng(random_seed)
+    random = generator(random_seed)
     codes = np.zeros(len(names), int) if strata is None else pd.factorize(np.asarray(strata))[0]
     judges = _spread(codes, annotators, each, random)
     width = len(str(annotators))

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from causalbias.arguments import generator
 from causalbias.design.estimability import common_matrix
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
@@ -135,7 +136,7 @@ def fraction(cells: pd.DataFrame, formula: str, runs: int, *, random_seed: int =
             hint="leave out a term, or add levels",
         )
     q, _ = np.linalg.qr(x)  # the criterion does not depend on the basis
-    random = np.random.default_rng(random_seed)
+    random = generator(random_seed)
     found = [_exchange(q, random.choice(len(q), runs, replace=False)) for _ in range(RESTARTS)]
     best = max(found, key=lambda rows: np.linalg.slogdet(q[rows].T @ q[rows])[1])
     return cells.iloc[np.sort(best)].reset_index(drop=True)
@@ -200,7 +201,7 @@ def incomplete_blocks(
             f"blocks of {size} from {v} treatments",
             hint="give distinct treatments, and a size from 2 to their number",
         )
-    random = np.random.default_rng(random_seed)
+    random = generator(random_seed)
     whole, rest = divmod(blocks * size * (size - 1) // 2, v * (v - 1) // 2)
     best_possible = v * (v - 1) // 2 * whole**2 + rest * (2 * whole + 1)
     best, least = None, np.inf

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import names_in
+from causalbias.arguments import generator, names_in
 from causalbias.design.enlarge import Enlarger, deal
 from causalbias.draws.summaries import failed, summarise
 from causalbias.errors import DataError
@@ -135,7 +135,7 @@ def power(
     spec = spec_of(pilot)
     larger = Enlarger(spec, frame_of(pilot), over)
     _check(spec, larger, sizes, others)
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     levels = effects(pilot, variable, reference=reference, scale=scale, population="new")
     stacked = levels["effect"].stack(sample=("chain", "draw"))
     if stacked.ndim != 2:

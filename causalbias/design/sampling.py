@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.study.columns import as_texts, labels
 from causalbias.study.rows import blank, check_rows
@@ -80,7 +81,7 @@ def sample_pairs(
     moved_alone = ["attribute"] if {"attribute", "level"} <= set(factors) else []
     held = list(dict.fromkeys([*group, *moved_alone, *({"generator"} & set(factors))]))
     free = [name for name in factors if name not in (*held, identity)]
-    random = np.random.default_rng(random_seed)
+    random = generator(random_seed)
     parts = [
         _genuine(faces, identity, held, free, name, genuine, random)
         for name in free

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
-from causalbias.arguments import flag_in, name_in, names_in, need_fit, number_in, two_in
+from causalbias.arguments import flag_in, generator, name_in, names_in, need_fit, number_in, two_in
 from causalbias.draws.summaries import SAMPLE, marked, per_unit, probability
 from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
@@ -223,7 +223,7 @@ def paired(
     """
     sizes = [one.sizes["chain"] * one.sizes["draw"] for one in (first, second)]
     kept = min(sizes)
-    order = np.random.default_rng(random_seed).permutation(sizes[1])
+    order = generator(random_seed).permutation(sizes[1])
     picks = (np.linspace(0, sizes[0] - 1, kept).round().astype(int), order[:kept])
     chains = first.sizes["chain"] if kept == sizes[0] else 1
     both = []

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from scipy import linalg
 
+from causalbias.arguments import generator
 from causalbias.draws.summaries import SAMPLE, marked
 from causalbias.errors import DataError
 from causalbias.estimands.scales import Floats
@@ -83,7 +84,7 @@ def per_perceived(
     moments = [_moments(values.sel({dim: shared}), dim) for values in (outcome, change)]
     found = [
         _sample(*moments[0], *moments[1], draws=draws, tune=tune, rng=rng)
-        for rng in np.random.default_rng(random_seed).spawn(chains)
+        for rng in generator(random_seed).spawn(chains)
     ]
     every = {name: np.stack([one[name] for one in found]) for name in found[0]}
     line = xr.Dataset(

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from scipy import special, stats
 
+from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows, inverse_link
 from causalbias.estimands.scales import link_of
@@ -118,7 +119,7 @@ def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
     values = new_observations(
         parts.model,
         parts.expected,
-        np.random.default_rng(random_seed),
+        generator(random_seed),
         trials=parts.trials,
         cuts=cuts,
         sigma=parts.noise_sd() if parts.family == "gaussian" else None,

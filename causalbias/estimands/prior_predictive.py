@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy import sparse
 
-from causalbias.arguments import need_formula, need_rows, whole_in
+from causalbias.arguments import generator, need_formula, need_rows
 from causalbias.errors import DataError
 from causalbias.estimands.predictive import new_observations
 from causalbias.estimands.predictor import inverse_link
@@ -87,9 +87,7 @@ def prior_predictive(
         arrays = arrays_of(model, spec, used, normal=False)
     except EngineError as error:
         raise DataError(f"cannot draw from the prior: {error}", hint="change that term") from error
-    of_parameters, of_effects, of_rows = np.random.default_rng(
-        whole_in(random_seed, "random_seed")
-    ).spawn(3)
+    of_parameters, of_effects, of_rows = generator(random_seed).spawn(3)
     drawn = draw_priors(model, arrays, draws, of_parameters)
     whole = family in ("bernoulli", "binomial", "cumulative")
     values = np.empty((draws, len(used)), np.int32 if whole else np.float64)

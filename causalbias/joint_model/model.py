@@ -13,6 +13,7 @@ import xarray as xr
 from scipy import sparse
 
 from causalbias.agreement.counts import first_answers
+from causalbias.arguments import generator
 from causalbias.draws.summaries import marked
 from causalbias.errors import DataError, shown
 from causalbias.inference.diagnostics import diagnose, verdict
@@ -193,7 +194,7 @@ def joint(
     )
     found = [
         sample_joint(data, draws=draws, tune=tune, rng=rng)
-        for rng in np.random.default_rng(random_seed).spawn(chains)
+        for rng in generator(random_seed).spawn(chains)
     ]
     every = {name: np.stack([one[name] for one in found]) for name in found[0]}
     every["coefficient"] *= unit

@@ -5,11 +5,10 @@ import math
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import need_fit, number_in
+from causalbias.arguments import generator, need_fit, number_in
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import MIN_ESS, Limit, limits
 from causalbias.model_checks.missing import missing_by_cell
@@ -167,7 +166,7 @@ def _priors(fit: xr.DataTree, random_seed: int) -> Row:
 
 def _missing(fit: xr.DataTree, random_seed: int) -> list[Row]:
     """For each grouping factor of one column, which cell of the other columns lost most rows."""
-    rng, formula, frame = np.random.default_rng(random_seed), spec_of(fit).formula, frame_of(fit)
+    rng, formula, frame = generator(random_seed), spec_of(fit).formula, frame_of(fit)
     designs, found = group_designs(formula, frame), []
     columns = few_levels(formula, frame, designs)
     units = {one.members[0] for one in designs if len(one.members) == 1}

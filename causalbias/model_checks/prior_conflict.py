@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray
 from causalbias.models.arrays import arrays_of
@@ -61,7 +62,7 @@ def _prior(fit: xr.DataTree, random_seed: int) -> xr.Dataset:
         arrays = arrays_of(model, spec, frame_of(fit), normal=False)
     except EngineError as error:
         raise DataError(f"no draws from the prior: {error}", hint="change that term") from error
-    drawn = draw_priors(model, arrays, DRAWS, np.random.default_rng(random_seed))
+    drawn = draw_priors(model, arrays, DRAWS, generator(random_seed))
     return name_draws(model, arrays, drawn, drawn.further, 1)
 
 

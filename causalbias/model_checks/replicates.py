@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.estimands.predictive import Parts, category_chances, new_observations
 from causalbias.inference.problem import FloatArray
@@ -71,7 +72,7 @@ def predictive_checks(
     DataError
         If the rows, counts written out, are more than five million.
     """
-    rng, fit = np.random.default_rng(random_seed), with_effects(fit)
+    rng, fit = generator(random_seed), with_effects(fit)
     response = response_of(spec_of(fit), frame_of(fit))
     # A threshold is of the column; what is compared is the response as the model has it.
     cut = None if threshold is None else response.back().cut(threshold)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
 from causalbias.rates.comparisons import Cell
@@ -83,7 +84,7 @@ def sampler(n_seeds: int, draws: int, random_seed: int) -> Draw:
     check_memory(
         3.0 * draws * (n_seeds + 1), f"{draws:,} draws of {n_seeds:,} seeds", "ask for fewer draws"
     )
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     weights = rng.exponential(size=(draws, n_seeds))
 
     def draw(cell: Cell, shares: Shares) -> np.ndarray:

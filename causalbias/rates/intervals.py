@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 from scipy.special import betaincinv, expit, logit, ndtri, stdtrit
 
+from causalbias.arguments import generator
 from causalbias.rates.dependence import (
     INDEPENDENT,
     Dependence,
@@ -466,7 +467,7 @@ def pigeonhole(
     """
     seeds, index = np.unique(np.concatenate([first, second]), return_inverse=True)
     one, two = index[: len(first)], index[len(first) :]
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     found = []
     for _ in range(draws):
         times = rng.multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)))

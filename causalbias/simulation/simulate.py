@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import generator
 from causalbias.datasets.causalface.layout import (
     FACTORS,
     GENDERS,
@@ -107,7 +108,7 @@ def simulate(
         f"a study of {seeds:,} seeds",
         "simulate fewer seeds, levels or impostors",
     )
-    streams = iter(np.random.default_rng(random_seed).spawn(4 + len(systems)))
+    streams = iter(generator(random_seed).spawn(4 + len(systems)))
     faces, row_of = render_faces(design, layout, seeds, missing_renders, next(streams))
     members = form_pairs(layout, row_of, impostors, next(streams))
     rendered = layout.rendered(leak)

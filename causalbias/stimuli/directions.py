@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import flag_in
+from causalbias.arguments import flag_in, generator
 from causalbias.errors import DataError
 from causalbias.stimuli.regression import Linear, ordinal, out_of_fold, ridge
 
@@ -74,7 +74,7 @@ def fit_directions(
     latent = np.asarray(latent, float)
     _check(latent, ratings, kind)
     centre = latent.mean(axis=0)
-    random = np.random.default_rng(random_seed)
+    random = generator(random_seed)
     fits: list[Linear] = []
     correlation, count = [], []
     for name in ratings:

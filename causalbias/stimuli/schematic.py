@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from causalbias.arguments import generator
 from causalbias.io.drawing import SKIN
 from causalbias.stimuli.generator import Generator
 
@@ -87,7 +88,7 @@ def schematic_truth(random_seed: int = 0) -> xr.DataArray:
 def _weights(random_seed: int) -> np.ndarray:
     """Weights (attributes and shapes, latent), each of length 1."""
     # A stream apart: latents drawn by a user with the same seed must not resemble the weights.
-    random = np.random.default_rng([random_seed, STREAM])
+    random = generator(random_seed, STREAM)
     common = random.normal(size=LATENTS)
     own = random.normal(size=(len(ATTRIBUTES) + len(SHAPES), LATENTS))
     share = np.where(np.arange(len(own)) < len(ATTRIBUTES), TANGLE, 0.0)[:, None]

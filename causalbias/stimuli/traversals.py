@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy.optimize import isotonic_regression, nnls
 
+from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.study.tables import check_known
 
@@ -218,7 +219,7 @@ def equal_steps(
             hint="turn the direction round, or move further",
         )
     wanted = np.linspace(curve[0], curve[-1], levels)
-    random = np.random.default_rng(random_seed)
+    random = generator(random_seed)
     rows_of = [np.flatnonzero(at == one) for one in range(len(places))]
     spread = _unbiased(at, seen)
     drawn = np.empty((RESAMPLED, levels))

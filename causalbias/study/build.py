@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import names_in
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError, at_first, shown
 from causalbias.study.columns import (
     as_texts,
     is_number,
@@ -23,7 +23,6 @@ from causalbias.study.columns import (
 )
 from causalbias.study.privacy import pseudonymise, salt_from
 from causalbias.study.tables import (
-    at_first,
     check_columns,
     check_comparisons,
     check_frame,
@@ -251,7 +250,9 @@ def _checked_stimuli(
         absent = (labels(checked["present"], file=file) != "True").to_numpy(bool)
         if absent.any():
             hint = "leave the row out, or rename the column"
-            raise at_first(absent, "present", file, "a face that is not there", hint)
+            raise at_first(
+                absent, "a face that is not there", hint=hint, file=file, column="present"
+            )
         checked = checked.drop(columns="present")
     return checked.assign(image=_relative(checked["image"], file)) if image else checked
 
@@ -265,13 +266,21 @@ def _relative(image: pd.Series, file: str) -> pd.Series:
     if absolute.any():
         path = image.iloc[int(absolute.argmax())]
         hint = "write the path from the folder of the images on"
-        raise at_first(absolute, "image", file, f"{path!r} is a place on one computer", hint)
+        raise at_first(
+            absolute, f"{path!r} is a place on one computer", hint=hint, file=file, column="image"
+        )
     found = image.map(one_path, na_action="ignore").astype("str")
     outside = ((found == "..") | found.str.startswith("../", na=False)).to_numpy(bool)
     if outside.any():
         path = image.iloc[int(outside.argmax())]
         hint = "move it in, or write the path from the folder of the images on"
-        raise at_first(outside, "image", file, f"{path!r} is outside the folder of images", hint)
+        raise at_first(
+            outside,
+            f"{path!r} is outside the folder of images",
+            hint=hint,
+            file=file,
+            column="image",
+        )
     return found
 
 
@@ -384,7 +393,9 @@ def further(
             notes.append((file, "columns", reason, 1))
             continue
         what = f"{theirs.iloc[row]!r}, and by the stimuli and pairs it is {own.iloc[row]!r}"
-        raise at_first(other, name, file, what, "correct it, or leave the column out")
+        raise at_first(
+            other, what, hint="correct it, or leave the column out", file=file, column=name
+        )
     return kept, notes
 
 

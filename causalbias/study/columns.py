@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError, at_first, shown
 
 # What Excel writes in place of a value that it could not compute: damage, and no value.
 SPREADSHEET_ERRORS = frozenset(
@@ -101,7 +101,9 @@ def typed(values: pd.Series, *, file: str) -> pd.Series:
     if pd.api.types.is_float_dtype(kind):
         return values.astype("float64") + 0.0  # -0.0 is another text than 0.0
     if pd.api.types.is_complex_dtype(kind):
-        raise _at(np.ones(len(values), bool), values, file, "is a complex number", "give real ones")
+        raise _value_at(
+            np.ones(len(values), bool), values, file, "is a complex number", "give real ones"
+        )
     if isinstance(kind, pd.StringDtype):
         return _texts(values, file)
     return _objects(values, file)
@@ -172,7 +174,7 @@ def measured(values: pd.Series, *, file: str) -> pd.Series:
     if bad.any():
         comma = re.fullmatch(r"-?[0-9]+,[0-9]+", plain.iloc[int(bad.argmax())].strip())
         hint = "write it with a decimal point" if comma else "write a number"
-        raise _at(bad, plain, file, "is not a number", hint)
+        raise _value_at(bad, plain, file, "is not a number", hint)
     return numbers_.astype("float64")
 
 
@@ -236,7 +238,8 @@ def check_label_texts(values: pd.Series, file: str) -> None:
                 continue
             problem = f"{one!a} and {other!a} look the same and are two labels"
             hint = "write them alike"
-        raise _at((values == one).to_numpy(bool), values, file, problem, hint, whole=True)
+        bad, column = (values == one).to_numpy(bool), str(values.name)
+        raise at_first(bad, problem, hint=hint, file=file, column=column)
 
 
 def as_texts(values: pd.Series) -> np.ndarray:
@@ -355,7 +358,9 @@ def _float_texts(values: pd.Series, file: str) -> pd.Series:
         number = float(one)
         if not np.isfinite(number) or abs(number) >= exact:
             bad = (values == one).fillna(False).to_numpy(bool)
-            raise _at(bad, values, file, LOST if np.isfinite(number) else "is no id", WRITE_TEXT)
+            raise _value_at(
+                bad, values, file, LOST if np.isfinite(number) else "is no id", WRITE_TEXT
+            )
         texts[number] = label_of(one)
     plain = values.astype("float64")
     return plain.map(texts).astype("str").mask(values.isna())
@@ -386,7 +391,9 @@ def _objects(values: pd.Series, file: str) -> pd.Series:
     kinds = {_kind(one) for one in known}
     if None in kinds:
         bad = values.map(lambda one: _kind(one) is None).to_numpy(bool) & ~missing.to_numpy(bool)
-        raise _at(bad, values, file, "is no number, text or date", "write one value in a cell")
+        raise _value_at(
+            bad, values, file, "is no number, text or date", "write one value in a cell"
+        )
     if kinds <= {"truth"}:
         return (
             values.where(~missing, None).astype("boolean" if missing.any() else bool)
@@ -452,7 +459,7 @@ def _check_alike(known: pd.Series, file: str) -> None:
     for at, one in enumerate(known):
         kind = _kind(one)
         if isinstance(one, float) and one.is_integer() and abs(one) >= EXACT:
-            raise _at((known == one).to_numpy(bool), known, file, LOST, WRITE_TEXT)
+            raise _value_at((known == one).to_numpy(bool), known, file, LOST, WRITE_TEXT)
         kind = "number" if kind == "whole" else kind
         if types.setdefault(label_of(one), kind) != kind:
             raise DataError(
@@ -469,13 +476,12 @@ def _texts(values: pd.Series, file: str) -> pd.Series:
     for one in _distinct(values):
         if not _is_unicode(one) or "\0" in one:
             what = "a NUL" if "\0" in one else "half of a character"
-            raise _at(
+            raise at_first(
                 (values == one).fillna(False).to_numpy(bool),
-                values,
-                file,
                 f"{one!a} holds {what}",
-                "write it again as text in UTF-8",
-                whole=True,
+                hint="write it again as text in UTF-8",
+                file=file,
+                column=str(values.name),
             )
     return _with_missing(values.astype("str"))
 
@@ -521,17 +527,10 @@ def _check_spreadsheet(values: pd.Series, file: str) -> None:
         )
     if at:
         hint = "export the table again with this column as text; two ids may have become one"
-        raise _at((values == at).to_numpy(bool), values, file, why, hint)
+        raise _value_at((values == at).to_numpy(bool), values, file, why, hint)
 
 
-def _at(
-    bad: np.ndarray, values: pd.Series, file: str, problem: str, hint: str, *, whole: bool = False
-) -> DataError:
-    """The error of the first row where `bad` holds, telling how many more there are."""
-    count = int(bad.sum())
-    row = int(bad.argmax()) if count else 0
-    also = "" if count < 2 else f" (and {count - 1:,} more row{'s' if count > 2 else ''} like it)"
-    told = problem if whole else f"{shown(values.iloc[row])} {problem}"
-    return DataError(
-        told + also, hint=hint, file=file, column=str(values.name), row=row + 1 if count else None
-    )
+def _value_at(bad: np.ndarray, values: pd.Series, file: str, problem: str, hint: str) -> DataError:
+    """The error of the first value where `bad` holds: "<value> <problem>"."""
+    value = shown(values.iloc[int(bad.argmax())])
+    return at_first(bad, f"{value} {problem}", hint=hint, file=file, column=str(values.name))

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from causalbias.errors import DataError
+from causalbias.errors import DataError, at_first
 from causalbias.io.memory import MAX_UNPACKED, TEXT_TIMES, check_file, check_memory
 from causalbias.study.columns import (
     EXACT,
@@ -30,7 +30,7 @@ from causalbias.study.columns import (
     labels,
     typed,
 )
-from causalbias.study.tables import at_first, named_columns, with_index
+from causalbias.study.tables import named_columns, with_index
 
 # RuntimeError: an encrypted archive, or one packed by a method that is not known.
 UNREADABLE = (
@@ -211,7 +211,7 @@ def _read_lines(
         if bad.any():
             what = f"{column[int(bad.argmax())].as_py()!r} is a spreadsheet's error"
             hint = "correct the formula, and export the table again"
-            raise at_first(bad, name.strip(), file, what, hint)
+            raise at_first(bad, what, hint=hint, file=file, column=name.strip())
     comma = separator == ";"
     names = [name.strip() for name in table.column_names]
     return pd.DataFrame(

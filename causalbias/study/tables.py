@@ -10,7 +10,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaError, SchemaErrors
 
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError, at_first, shown
 from causalbias.study.columns import SPREADSHEET_ERRORS, is_number, labels, measured, typed
 
 
@@ -92,7 +92,7 @@ def check_frame(
                 else "the value is missing"
             )
             hint = "fill it in, or leave the row out"
-            raise at_first(gone, name, file, told, hint)
+            raise at_first(gone, told, hint=hint, file=file, column=name)
     ranges = dict(numbers) | {name: number_column() for name in factors if _is_float(made[name])}
     try:
         checked = pa.DataFrameSchema(ranges).validate(made, lazy=True)
@@ -224,10 +224,10 @@ def check_unique(
     told = ", ".join(f"{name} {value}" for name, value in key.items())
     raise at_first(
         duplicated,
-        " + ".join(columns),
-        file,
         f"{told} occurs again (first in row {first + 1})",
-        hint,
+        hint=hint,
+        file=file,
+        column=" + ".join(columns),
     )
 
 
@@ -245,10 +245,10 @@ def check_known(
     listed = ", ".join(map(str, list(known)[:12])) + (", ..." if len(known) > 12 else "")
     raise at_first(
         unknown,
-        column,
-        file,
         f"{shown(value)} is not a known {what}" + (f" ({shown(like[0])} is one)" if like else ""),
-        f"use one of {listed}",
+        hint=f"use one of {listed}",
+        file=file,
+        column=column,
     )
 
 
@@ -297,7 +297,7 @@ def check_comparisons(frame: pd.DataFrame, image: pd.Series | None, file: str) -
         one, other = frame[["stimulus_a", "stimulus_b"]].iloc[int(itself.argmax())]
         what = f"{one!r} beside itself" if one == other else f"{one!r} and {other!r}, of one image,"
         what = f"{what} is no comparison" if one == other else f"{what} are no comparison"
-        raise at_first(itself, column, file, what, "leave the row out")
+        raise at_first(itself, what, hint="leave the row out", file=file, column=column)
     keys = pd.DataFrame(codes.T)
     again = keys.duplicated().to_numpy()
     if again.any():
@@ -309,7 +309,7 @@ def check_comparisons(frame: pd.DataFrame, image: pd.Series | None, file: str) -
             f"{frame['pair'].iloc[first]!r}, and here as {frame['pair'].iloc[row]!r}"
         )
         hint = "keep one pair of two faces, whichever comes first"
-        raise at_first(again, column, file, what, hint)
+        raise at_first(again, what, hint=hint, file=file, column=column)
 
 
 def checked_status(status: pd.Series, distance: pd.Series, *, file: str) -> pd.Series:
@@ -356,14 +356,6 @@ def checked_status(status: pd.Series, distance: pd.Series, *, file: str) -> pd.S
             row=int(status.index[row]) + 1,
         )
     return found
-
-
-def at_first(bad: Any, column: str, file: str, problem: str, hint: str) -> DataError:
-    """The error for the first row where `bad` holds, telling how many more there are."""
-    more = int(bad.sum()) - 1
-    also = "" if more == 0 else f" (and {more:,} more row{'s' if more > 1 else ''} like it)"
-    row = int(bad.argmax()) + 1
-    return DataError(problem + also, hint=hint, file=file, column=column, row=row)
 
 
 def _translate(error: SchemaErrors | SchemaError, file: str) -> DataError:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from causalbias.arguments import generator
 from causalbias.inference.gaussian.blocks import Blocks, build_blocks
 from causalbias.inference.gaussian.density import at_rounding, draw_given, eliminate
 from causalbias.inference.gaussian.effects import chunks, draw_leading
@@ -183,7 +184,7 @@ def sample_collapsed(
     # thousands of small factorisations: threads within each only get into one another's way,
     # ruinously so on a busy machine, and make rounding depend on the machine
     with threadpool_limits(1, user_api="blas"), numerical():
-        return _sample(problem, sigma_log_prior, draws, np.random.default_rng(random_seed), keep)
+        return _sample(problem, sigma_log_prior, draws, generator(random_seed), keep)
 
 
 def effects_at(

@@ -17,6 +17,7 @@ import numpy as np
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
+from causalbias.arguments import generator
 from causalbias.inference.equal_rows import merge_equal_rows
 from causalbias.inference.importance.adaptive import (
     Mixture,
@@ -134,7 +135,7 @@ def sample_laplace(
         raise EngineError(f"draws must be positive, found {draws}")
     if keep is not None and not set(keep) <= set(names):
         raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
-    rng = np.random.default_rng(random_seed)
+    rng = generator(random_seed)
     with (
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
