@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import formulae as fm
@@ -201,8 +202,9 @@ def building(formula: str, used: pd.DataFrame) -> Iterator[None]:
         ) from error
 
 
+@lru_cache(maxsize=256)
 def _parse(formula: str) -> node.Binary:
-    """The formula's tree, a tilde at its root."""
+    """The formula's tree, a tilde at its root. It is kept for the next call: not to be changed."""
     if len(formula) > MAX_LENGTH:
         raise DataError(
             f"the formula has {len(formula):,} characters; at most {MAX_LENGTH:,} are read",

@@ -1,0 +1,307 @@
+"""A fitted model: everything that is derived of a fit, made once.
+
+What depends on specification and rows alone (`ModelDesign`) is kept between calls under their
+content, and draws are taken from the fit that is given, so that ``fit.isel(draw=...)`` shares the
+first and has its own of the second. Only this module and those that make models know bambi's
+objects.
+"""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import bambi as bmb
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from causalbias.arguments import need_fit
+from causalbias.errors import DataError
+from causalbias.models.estimable import Estimable
+from causalbias.models.evaluation import evaluate
+from causalbias.models.formula.group_terms import common_formula
+from causalbias.models.formula.parse import formula_columns
+from causalbias.models.group_design import GroupDesign, group_designs
+from causalbias.models.response import Response, response_of
+from causalbias.models.result import frame_of, spec_of, with_effects
+from causalbias.models.specification import ModelSpec, common_model
+
+Floats = NDArray[np.float64]
+
+KEPT = 8  # designs kept between calls, the last used
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelDesign:
+    """A specification and the rows that it is fitted to: what holds whatever the draws are.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+    frame : DataFrame
+        The rows fitted, as `model_frame` has them. Shared between calls: not to be changed.
+    model : bambi Model
+        Without its group terms.
+    groups : tuple of GroupDesign
+        The group terms.
+    response : Response
+        The left side of the formula.
+    columns, population_columns : tuple of str
+        Columns of the whole formula, and of the formula without its group terms; the response is
+        among both.
+    """
+
+    spec: ModelSpec
+    frame: pd.DataFrame
+    model: bmb.Model
+    groups: tuple[GroupDesign, ...]
+    response: Response
+    columns: tuple[str, ...]
+    population_columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: ModelSpec, frame: pd.DataFrame) -> "ModelDesign":
+        """The design of a specification on rows that `model_frame` has checked.
+
+        Raises
+        ------
+        DataError
+            If bambi cannot make a model of it, with its reason.
+
+        Examples
+        --------
+        >>> rows = pd.DataFrame({"y": [1.0, 2.0, 4.0], "x": [0.0, 1.0, 2.0]})
+        >>> found = ModelDesign.of(ModelSpec("y ~ x"), rows)
+        >>> found.design(pd.DataFrame({"x": [5.0]})).tolist(), found.link
+        ([[1.0, 5.0]], 'identity')
+        """
+        return cls(
+            spec,
+            frame,
+            common_model(spec, frame),
+            tuple(group_designs(spec.formula, frame)),
+            response_of(spec, frame),
+            tuple(formula_columns(spec.formula)[1]),
+            tuple(formula_columns(common_formula(spec.formula))[1]),
+        )
+
+    @property
+    def _component(self) -> Any:
+        """Terms, as bambi has them, of the linear predictor of the mean."""
+        return self.model.parameters[self.model.family.likelihood.parent]
+
+    @property
+    def estimable(self) -> Estimable:
+        """What the rows tell of the population's coefficients."""
+        found: Estimable = self.model.estimable
+        return found
+
+    @property
+    def link(self) -> str:
+        """Name of the link of the mean."""
+        return str(self.model.family.link[self.model.family.likelihood.parent].name)
+
+    def inverse_link(self, linear: Floats) -> Floats:
+        """The linear predictor (any shape) on the scale of the mean."""
+        link: Any = self.model.family.link[self.model.family.likelihood.parent]
+        return np.asarray(link.linkinv(linear))
+
+    @property
+    def response_values(self) -> Floats:
+        """The response (rows,) as the model has it; of ordinal models, codes 0, 1, ..."""
+        return np.asarray(self.model.response_term.data, float)
+
+    @property
+    def categories(self) -> list[Any]:
+        """Categories of an ordinal response, in order."""
+        return list(self.model.response_term.levels)
+
+    def prior(self, parameter: str) -> bmb.Prior | None:
+        """Prior of a parameter beside the mean (``"sigma"``); None where the model has it not."""
+        found = self.model.parameters.get(parameter)
+        return None if found is None else found.prior
+
+    def design(self, frame: pd.DataFrame) -> Floats:
+        """Design matrix (rows, p) of the population's terms on new rows.
+
+        Raises
+        ------
+        DataError
+            If the formula has an offset.
+        """
+        component = self._component
+        if component.offset_terms:
+            raise DataError(
+                "the formula has an offset", hint="model it as a coefficient for effects"
+            )
+        common = component.design.common
+        if common is None or not common.terms:  # an ordinal model of an intercept has neither
+            return np.empty((len(frame), 0))
+        # Whole: bambi drops the intercept of ordinal models and leaves the slices as they were.
+        matrix = evaluate(common, frame)
+        kept = getattr(self.model, "kept", None)  # where columns are left out
+        return matrix if kept is None else matrix[:, kept]
+
+    @property
+    def terms(self) -> list[str]:
+        """Names in the posterior of the terms that the columns of `design` belong to."""
+        common = self._component.design.common
+        return [] if common is None else list(common.terms)
+
+    @property
+    def fitted_columns(self) -> Floats:
+        """Columns (rows, p) of the population's terms on the rows fitted, the intercept last."""
+        component = self._component
+        terms = list(component.common_terms.values())
+        if component.intercept_term is not None:
+            terms.append(component.intercept_term)
+        parts = [np.asarray(one.data, float).reshape(len(self.frame), -1) for one in terms]
+        return np.column_stack([np.empty((len(self.frame), 0)), *parts])
+
+    @property
+    def offset(self) -> Floats:
+        """Sum (rows,) of the formula's offsets on the rows fitted."""
+        terms = self._component.offset_terms.values()
+        total = sum(np.asarray(one.data, float) for one in terms)
+        return np.broadcast_to(total, len(self.frame))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FittedModel(ModelDesign):
+    """A fit with all that is derived of it; see `fitted`.
+
+    Attributes
+    ----------
+    fit : DataTree
+        Whose draws these are.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ level + (1|annotator)", study, subset="question == 'age'")
+    >>> model = fitted(fit)
+    >>> model.coefficients.shape, model.terms, [one.factor for one in model.groups]
+    ((4000, 2), ['Intercept', 'level'], ['annotator'])
+    """
+
+    fit: xr.DataTree
+
+    @cached_property
+    def posterior(self) -> xr.Dataset:
+        """The draws, dims (chain, draw, ...)."""
+        return self.fit.children["posterior"].to_dataset()
+
+    @property
+    def draws(self) -> int:
+        """Number of draws of all chains."""
+        return int(self.posterior.sizes["chain"] * self.posterior.sizes["draw"])
+
+    def with_effects(self) -> "FittedModel":
+        """The model with the effects of all levels, at fewer draws: see `result.with_effects`."""
+        return replace(self, fit=with_effects(self.fit))
+
+    @cached_property
+    def coefficients(self) -> Floats:
+        """Coefficients (draws, p) of the columns of `design`."""
+        if not self.terms:
+            return np.empty((self.draws, 0))
+        return np.hstack([flat(self.posterior[name]) for name in self.terms])
+
+    def group_effects(self, design: GroupDesign, term: str) -> Floats:
+        """Effects (draws, levels x k) of a group term, by level and then by coefficient.
+
+        Raises
+        ------
+        DataError
+            If they were too many to keep.
+        """
+        if term not in self.posterior:
+            raise DataError(
+                f"the effects of {term!r} were too many to keep",
+                hint="use population='typical' or 'new', or fit fewer draws",
+            )
+        effects = self.posterior[term]
+        factor = next(dim for dim in effects.dims if str(dim).endswith("__factor_dim"))
+        # Levels are matched by label: bambi orders numbers by value, and a design orders their
+        # text.
+        if not np.array_equal(effects[factor].values.astype(str), design.levels):
+            effects = effects.sel({factor: design.levels})
+        return flat(effects.transpose("chain", "draw", factor, ...))
+
+    def group_covariance(self, design: GroupDesign) -> Floats:
+        """Covariance matrix (draws, k, k) of the effects of one level."""
+        sd = np.hstack([flat(self.posterior[f"{name}_sigma"]) for name in design.names()])
+        correlation = np.tile(np.eye(sd.shape[1]), (len(sd), 1, 1))
+        if design.correlation in self.posterior:
+            low, high = np.triu_indices(sd.shape[1], k=1)
+            known = flat(self.posterior[design.correlation])
+            correlation[:, low, high] = correlation[:, high, low] = known
+        return np.asarray(sd[:, :, None] * correlation * sd[:, None, :])
+
+    def centred_covariance(self, design: GroupDesign) -> tuple[Floats, Floats]:
+        """Basis T (k, k) of `GroupDesign.centring`, and covariance (draws, k, k) of its effects.
+
+        Matrices of columns far from zero, such as years, are all but singular; these are not.
+        What T times effects of this covariance are, are effects of the columns as they are.
+        """
+        basis = design.centring(self.frame)
+        inverse = np.linalg.inv(basis)
+        return basis, inverse @ self.group_covariance(design) @ inverse.T
+
+    def group_variance(self, design: GroupDesign, columns: Floats) -> Floats:
+        """Variance (rows, draws) of a new level's effect on rows with covariates (rows, k)."""
+        covariance = self.group_covariance(design)
+        products = (columns[:, :, None] * columns[:, None, :]).reshape(len(columns), -1)
+        return np.asarray(products @ covariance.reshape(len(covariance), -1).T)
+
+
+def flat(draws: xr.DataArray) -> Floats:
+    """Draws (draws, k) of all chains in order, other dims raveled."""
+    values = draws.transpose("chain", "draw", ...).values
+    return np.asarray(values.reshape(values.shape[0] * values.shape[1], -1))
+
+
+_recent: OrderedDict[tuple[str, bytes], ModelDesign] = OrderedDict()
+_lock = Lock()
+
+
+def fitted(fit: xr.DataTree) -> FittedModel:
+    """The fitted model of a fit: its draws, and what its specification and rows determine.
+
+    The latter is made once for each pair of specification and rows, and found again by their
+    content: a tree whose rows were changed by hand has a design of its own.
+
+    Raises
+    ------
+    DataError
+        If this is no fit, or its formula calls what is not listed.
+    """
+    need_fit(fit)
+    key = str(fit.attrs["spec"]), _digest(fit.children["constant_data"].to_dataset())
+    with _lock:
+        known = _recent.get(key)
+    design = ModelDesign.of(spec_of(fit), frame_of(fit)) if known is None else known
+    with _lock:
+        _recent[key] = design
+        _recent.move_to_end(key)
+        while len(_recent) > KEPT:
+            _recent.popitem(last=False)
+    parts = {one.name: getattr(design, one.name) for one in fields(ModelDesign)}
+    return FittedModel(**parts, fit=fit)
+
+
+def _digest(rows: xr.Dataset) -> bytes:
+    """Of names, types, attributes and values of all variables and coordinates."""
+    found = hashlib.blake2b(digest_size=32)
+    for name, variable in rows.variables.items():
+        values = variable.values
+        what = (name, variable.dims, values.dtype.str, values.shape, sorted(variable.attrs.items()))
+        found.update(repr(what).encode())
+        plain = repr(values.tolist()).encode() if values.dtype == object else values.tobytes()
+        found.update(plain)
+    return found.digest()

@@ -1,0 +1,142 @@
+"""What is derived of a fit is made once, and is never that of another fit."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import causalbias as cb
+from causalbias.models import fitted as module
+from causalbias.models.fitted import fitted
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    module._recent.clear()
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(
+        {
+            "g": np.repeat(list("abcdef"), 10),
+            "f": np.tile(["low", "high"], 30),
+            "x": rng.normal(size=60),
+            "w": rng.integers(1, 4, 60),
+        }
+    )
+    frame["y"] = frame["x"] + (frame["f"] == "low") + rng.normal(size=60)
+    return frame
+
+
+def fit_of(frame, formula="y ~ f + x + (1|g)", **options):
+    return cb.fit(formula, frame, draws=50, **options)
+
+
+@pytest.fixture(scope="module")
+def fit(rows):
+    return fit_of(rows)
+
+
+def design_of(model):
+    """The parts that the cache keeps."""
+    return model.model
+
+
+def test_a_second_call_finds_the_same_design(fit):
+    assert design_of(fitted(fit)) is design_of(fitted(fit))
+
+
+def test_a_fit_that_was_saved_and_opened_is_as_the_fit(fit, tmp_path):
+    cb.save(fit, tmp_path / "fit.nc")
+    opened = cb.open(tmp_path / "fit.nc")
+    one, other = fitted(fit), fitted(opened)
+    np.testing.assert_array_equal(one.design(one.frame), other.design(other.frame))
+    np.testing.assert_array_equal(one.coefficients, other.coefficients)
+
+
+def test_draws_are_those_of_the_fit_given(fit):
+    some = fit.isel(draw=slice(0, 10))
+    whole, part = fitted(fit), fitted(some)
+    assert design_of(whole) is design_of(part)
+    assert part.coefficients.shape == (40, 3)
+    kept = whole.coefficients.reshape(4, 50, 3)[:, :10].reshape(40, 3)
+    np.testing.assert_array_equal(part.coefficients, kept)
+    assert fitted(fit).draws == 200
+
+
+OTHERS = {
+    "other rows": lambda rows: fit_of(rows[:-10]),
+    "rows in another order": lambda rows: fit_of(rows[::-1]),
+    "a value changed": lambda rows: fit_of(rows.assign(x=rows["x"].where(rows.index > 0, 9.0))),
+    "levels in another order": lambda rows: fit_of(
+        rows.assign(f=pd.Categorical(rows["f"], ["low", "high"]))
+    ),
+    "weights": lambda rows: fit_of(rows, weights="w"),
+    "counts": lambda rows: fit_of(rows, counts="w"),
+    "priors": lambda rows: fit_of(rows, priors={"x": "Normal(0, 1)"}),
+    "another formula": lambda rows: fit_of(rows, "y ~ x + f + (1|g)"),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_fits_that_differ_have_designs_of_their_own(rows, fit, what):
+    one, other = fitted(fit), fitted(OTHERS[what](rows))
+    assert design_of(one) is not design_of(other)
+    if what == "levels in another order":
+        assert one.terms == other.terms
+        assert (one.design(one.frame)[:, 1] == 1 - other.design(other.frame)[:, 1]).all()
+
+
+def test_weights_of_other_values_are_another_design(rows):
+    one, other = fit_of(rows, weights="w"), fit_of(rows.assign(w=rows["w"] + 1), weights="w")
+    assert design_of(fitted(one)) is not design_of(fitted(other))
+    assert fitted(other).frame["w"].min() == fitted(one).frame["w"].min() + 1
+
+
+def changed(fit, *, value=None, levels=None, spec=None):
+    """A copy of the fit whose first x, levels of f or specification are others."""
+    tree = xr.DataTree.from_dict({name: one.to_dataset() for name, one in fit.children.items()})
+    tree.attrs = dict(fit.attrs) | ({} if spec is None else {"spec": spec})
+    data = tree["constant_data"].to_dataset().copy(deep=True)
+    if value is not None:
+        data["x"][0] = value
+    if levels is not None:
+        data = data.assign_coords(f__levels=levels)
+    tree["constant_data"] = xr.DataTree(data)
+    return tree
+
+
+@pytest.mark.parametrize("change", [{"value": 17.0}, {"levels": ["low", "high"]}])
+def test_a_tree_whose_rows_were_changed_by_hand_is_another_fit(fit, change):
+    before, after = fitted(fit), fitted(changed(fit, **change))
+    assert not np.array_equal(after.design(after.frame), before.design(before.frame))
+    assert design_of(fitted(fit)) is design_of(before)
+
+
+def test_a_tree_whose_specification_was_changed_by_hand_is_another_fit(fit):
+    spec = fit.attrs["spec"].replace("y ~ f + x", "y ~ x + f")
+    assert fitted(fit).terms == ["Intercept", "f", "x"]
+    assert fitted(changed(fit, spec=spec)).terms == ["Intercept", "x", "f"]
+
+
+def test_threads_get_the_design_of_their_own_fit(rows, fit):
+    fits = [fit, fit_of(rows[:-10])] * 8
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda one: len(fitted(one).frame), fits))
+    assert found == [60, 50] * 8
+
+
+def test_only_the_last_designs_are_kept(fit):
+    for value in range(module.KEPT + 3):
+        last = fitted(changed(fit, value=float(value)))
+    assert len(module._recent) == module.KEPT
+    assert design_of(fitted(changed(fit, value=float(value)))) is design_of(last)
+
+
+def test_what_is_no_fit_is_refused(rows):
+    with pytest.raises(cb.DataError, match="a fit"):
+        fitted(rows)
