@@ -13,7 +13,7 @@ import time
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from causalbias.recognition.all_pairs import all_pairs
+from causalbias.recognition.pair_counts import all_pairs
 
 THRESHOLDS = [1.2, 1.25, 1.3]
 

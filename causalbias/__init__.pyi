@@ -37,9 +37,9 @@ from .models.summary import summary
 from .rates.det import det, equal_error_rate
 from .rates.error_rates import error_rates
 from .rates.thresholds import threshold_at
-from .recognition.all_pairs import all_pairs
 from .recognition.choose import embedder
 from .recognition.embedding import embed
+from .recognition.pair_counts import all_pairs
 from .simulation.simulate import simulate
 from .study.build import make_study
 from .study.frames import to_frame

@@ -1,12 +1,12 @@
 """From images to embeddings and the distances of a study, as ``cb.recognition``."""
 
 from causalbias.recognition.alignment import align_face
-from causalbias.recognition.all_pairs import all_pairs
 from causalbias.recognition.choose import embedder
 from causalbias.recognition.classical import eigenfaces
 from causalbias.recognition.distances import with_distances, with_embeddings
 from causalbias.recognition.embedder import Embedder
 from causalbias.recognition.embedding import embed, images_of
+from causalbias.recognition.pair_counts import all_pairs
 from causalbias.recognition.texts import text_scores
 from causalbias.recognition.torch_file import text_embeddings
 

@@ -9,9 +9,9 @@ from scipy.spatial.distance import pdist
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.rates import assembly as rates_labels
+from causalbias.rates import assembly
 from causalbias.rates.dependence import ASSUMED, seed_correlation
-from causalbias.recognition import all_pairs as scores
+from causalbias.recognition import pair_counts
 
 
 def faces(rng, n=300, features=24):
@@ -24,7 +24,7 @@ def faces(rng, n=300, features=24):
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize("block", [64, 512])
 def test_counts_are_those_of_brute_force(metric, block, monkeypatch):
-    monkeypatch.setattr(scores, "BLOCK", block)
+    monkeypatch.setattr(pair_counts, "BLOCK", block)
     vectors, group, identity = faces(1)
     first, second = np.triu_indices(len(vectors), 1)
     distance = pdist(vectors.astype(float), metric)
@@ -105,7 +105,7 @@ def test_rates_of_all_pairs_are_those_of_the_pairs(monkeypatch):
         found = seed_correlation(first, second, distance, weight)
         return found._replace(correlation=ASSUMED, tail=0.0)
 
-    monkeypatch.setattr(rates_labels, "seed_correlation", assumed)
+    monkeypatch.setattr(assembly, "seed_correlation", assumed)
     theirs = cb.rates.group_pair_rates(frame, "group", threshold=5.5).sel(system="system")
     for name in ("errors", "n", "n_effective", "disjoint", "smallest_rate", "supported"):
         np.testing.assert_allclose(ours[name], theirs[name])
