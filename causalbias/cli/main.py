@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from typer.core import TyperCommand
 
 import causalbias as cb
 from causalbias.errors import DataError, user_path
@@ -70,7 +71,19 @@ def demo(out: Out = Path("demo-report"), random_seed: Seed = 1) -> None:
     _analyse(cb.demo_study(random_seed), out, 0.95, random_seed)
 
 
-@app.command()
+class _ListsAnalyses(TyperCommand):
+    """A command whose help ends with the registered analyses."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Parameters; the analyses are imported only where these are asked for."""
+        from causalbias.analyses.registry import ANALYSES
+
+        each = [f"{analysis.name}: {analysis.description}" for analysis in ANALYSES.values()]
+        self.epilog = "\n\n".join(["Analyses:", *each])
+        return super().get_params(ctx)
+
+
+@app.command(cls=_ListsAnalyses)
 def run(
     path: Annotated[
         Path | None,
@@ -89,10 +102,14 @@ def run(
     architecture: Architecture = None,
     size: Side = None,
     device: Device = "cpu",
+    analysis: Annotated[
+        str | None,
+        typer.Option(help="One of those below. [default: the first that applies to the study]"),
+    ] = None,
     prob: Prob = 0.95,
     random_seed: Seed = 1,
 ) -> None:
-    """Load an experiment, fit it, and write figures, tables and a report."""
+    """Load an experiment, analyse it, and write figures, tables and a report."""
     files = None
     with _told():
         study = _study(path or _real_data(dataset), dataset)
@@ -102,7 +119,7 @@ def run(
             study = cb.recognition.with_distances(study, cube)
             cb.save(study, out / "study.nc")
             _enrolled(study, out)
-    _analyse(study, out, prob, random_seed, files)
+    _analyse(study, out, prob, random_seed, files, analysis)
 
 
 @app.command()
@@ -382,7 +399,9 @@ def _analyse(
     prob: float,
     random_seed: int,
     images: Mapping[str, Path] | None = None,
+    analysis: str | None = None,
 ) -> None:
+    from causalbias.analyses.registry import choose_analysis
     from causalbias.report.page import write_report
     from causalbias.report.tables import overall
 
@@ -390,14 +409,15 @@ def _analyse(
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with _told(), Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting")
-        content = _content(
+        chosen = choose_analysis(study, analysis)
+        result = chosen.run(
             study,
-            images,
             prob=prob,
             random_seed=random_seed,
             progress=lambda step: bar.update(task, description=step),
             keep=out / "fits",
         )
+        content = chosen.content(result, images=images)
         bar.update(task, description="report")
         page = write_report(content, out)
     console.print(_main_table(content))
@@ -406,19 +426,6 @@ def _analyse(
     console.print(f"report: {page}", markup=False, soft_wrap=True)
     if level == "alarm":
         raise typer.Exit(2)
-
-
-def _content(study: "cb.Study", images: Mapping[str, Path] | None, **options: Any) -> "Content":
-    """Analyse a study by what it manipulates: groups of faces, or attributes alone."""
-    if {"race", "gender"} <= set(study.attrs["factors"].split(",")):
-        from causalbias.analyses.identity.analysis import analyse_identity
-        from causalbias.analyses.identity.report import identity_content
-
-        return identity_content(analyse_identity(study, **options), images=images)
-    from causalbias.analyses.manipulation.analysis import analyse_manipulation
-    from causalbias.analyses.manipulation.report import manipulation_content
-
-    return manipulation_content(analyse_manipulation(study, **options), images=images)
 
 
 def _main_table(content: "Content") -> Table:

@@ -135,6 +135,7 @@ def analyse_identity(
     >>> result.machine["effect"].dims
     ('chain', 'draw', 'race', 'gender', 'pairs', 'system')
     """
+    require_groups(study)
     sides = _sides(study)
     fit_each = partial(
         fit_one,
@@ -191,35 +192,52 @@ def analyse_identity(
     )
 
 
-def _sides(study: xr.DataTree) -> list[tuple[str, str, pd.DataFrame]]:
-    """Name, outcome and pairs of each system and of people."""
+def require_groups(study: xr.DataTree) -> None:
+    """Refuse a study that lacks what `analyse_identity` needs.
+
+    Raises
+    ------
+    DataError
+        That names the factors, reference levels or outcomes that are missing.
+    """
     missing = {"seed", "race", "gender", "attribute", "level"} - set(factors_of(study))
     if missing:
         raise DataError(
-            f"factors {', '.join(factors_of(study))}; no {', '.join(sorted(missing))}",
+            f"the study has factors {', '.join(factors_of(study))}, but no "
+            f"{', '.join(sorted(missing))}",
             hint="this analysis needs factors seed, race, gender, attribute and level",
         )
     if "references" not in study.attrs:
         raise DataError(
             "the study records no reference levels", hint="give references= to make_study"
         )
+    if "machine" not in study.children and not _judges_identity(study):
+        raise DataError(
+            "the study has neither distances nor judgements of the identity of pairs",
+            hint=f"give distances, or answers to the question {QUESTION!r} about pairs",
+        )
+
+
+def _judges_identity(study: xr.DataTree) -> bool:
+    """Whether people were asked if the two faces of a pair show one person."""
+    if "human" not in study.children:
+        return False
+    human = study.children["human"].to_dataset()
+    return "pair" in human.coords and bool((human["question"] == QUESTION).any())
+
+
+def _sides(study: xr.DataTree) -> list[tuple[str, str, pd.DataFrame]]:
+    """Name, outcome and pairs of each system and of people."""
     sides = []
     if "machine" in study.children:
         machine = to_frame(study, "machine")
         sides += [(str(name), "distance", part) for name, part in machine.groupby("system")]
-    if "human" in study.children:
-        human = study.children["human"].to_dataset()
-        if "pair" in human.coords and (human["question"] == QUESTION).any():
-            scores = hcic(study, QUESTION)["mean"].rename("score")
-            # Pairs that were asked about: the others are not missing answers.
-            pairs = to_frame(study, "pairs").set_index("pair")
-            asked = pairs.loc[scores.index].assign(score=scores, status="ok")
-            sides.append(("people", "score", asked.reset_index()))
-    if not sides:
-        raise DataError(
-            "neither distances nor judgements of pairs",
-            hint=f"give distances, or answers to the question {QUESTION!r} about pairs",
-        )
+    if _judges_identity(study):
+        scores = hcic(study, QUESTION)["mean"].rename("score")
+        # Pairs that were asked about: the others are not missing answers.
+        pairs = to_frame(study, "pairs").set_index("pair")
+        asked = pairs.loc[scores.index].assign(score=scores, status="ok")
+        sides.append(("people", "score", asked.reset_index()))
     return sides
 
 

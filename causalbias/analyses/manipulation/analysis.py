@@ -100,15 +100,10 @@ def analyse_manipulation(
     Raises
     ------
     DataError
-        If the study has not these factors, or no attribute with two levels.
+        If the study has not these factors, has factors race and gender too, or no attribute with
+        two levels.
     """
-    missing = {"seed", "attribute", "level"} - set(factors_of(study))
-    if missing or "human" not in study.children:
-        raise DataError(
-            f"factors {', '.join(factors_of(study))}, groups {', '.join(study.children)}",
-            hint="this analysis needs factors seed, attribute, level and human judgements",
-        )
-
+    require_manipulation(study)
     fit_each = partial(
         fit_one,
         progress=progress,
@@ -137,6 +132,34 @@ def analyse_manipulation(
     ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute")
     nonmatch = nonmatch_rates(study, prob=prob)
     return Manipulation(study, fits, human, machine, ratio, ranks, nonmatch, prob)
+
+
+def require_manipulation(study: xr.DataTree) -> None:
+    """Refuse a study that lacks what `analyse_manipulation` needs, or has more than it models.
+
+    Raises
+    ------
+    DataError
+        That names the factors or judgements that are missing, or the groups that would be pooled.
+    """
+    factors = factors_of(study)
+    missing = {"seed", "attribute", "level"} - set(factors)
+    if missing:
+        raise DataError(
+            f"the study has factors {', '.join(factors)}, but no {', '.join(sorted(missing))}",
+            hint="this analysis needs factors seed, attribute and level",
+        )
+    if {"race", "gender"} <= set(factors):
+        raise DataError(
+            "the study has faces of several races and genders of each seed, which this analysis "
+            "would pool",
+            hint="analyse the faces of one race and gender, as a study without these factors",
+        )
+    if "human" not in study.children:
+        raise DataError(
+            "the study has no human judgements",
+            hint="give judgements of attribute and level to make_study",
+        )
 
 
 def machine_formula(edits: pd.DataFrame) -> str:
