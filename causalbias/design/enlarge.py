@@ -8,9 +8,9 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.models.formula.group_terms import common_formula
-from causalbias.models.formula.parse import formula_columns, proportion
+from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import group_designs
-from causalbias.models.specification import ModelSpec
+from causalbias.models.specification import ModelSpec, outcome_columns
 
 Members = tuple[tuple[str, ...], ...]
 
@@ -43,9 +43,9 @@ class Enlarger:
             )
         self.frame, self.over = frame, tuple(over)
         self.members: list[Members] = [one.members for one in designs]
-        outcome, used = formula_columns(common_formula(spec.formula))
-        responses = proportion(spec.formula) if spec.family == "binomial" else (outcome,)
-        self.variables = [name for name in used if name not in responses]
+        outcome = outcome_columns(spec)
+        used = formula_columns(common_formula(spec.formula))[1]
+        self.variables = [name for name in used if name not in outcome]
         # Columns that only name a level: they get new names with what they belong to.
         self.names = sorted(grouping - set(self.variables) - set(over))
         if len(over) == 2 and (frame[over[0]].astype(str) == frame[over[1]].astype(str)).any():

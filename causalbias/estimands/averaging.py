@@ -28,7 +28,7 @@ from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import group_designs
 from causalbias.models.levels import Level, find_level, levels_of, same
 from causalbias.models.result import frame_of, model_of, spec_of, with_effects
-from causalbias.models.specification import OF_TABLES, ModelSpec, observations_of
+from causalbias.models.specification import OF_TABLES, ModelSpec, family_of, observations_of
 
 KIND = "same_identity"
 MAX_LEVELS = 10_000
@@ -332,7 +332,7 @@ def population_of(
 def predictors_of(spec: ModelSpec) -> list[str]:
     """Columns on the right of a formula, in order of appearance."""
     response, columns = formula_columns(spec.formula)
-    if spec.family != "binomial":
+    if not family_of(spec).has_trials:
         return [name for name in columns if name != response]
     right = formula_columns(f"{response} ~ {spec.formula.split('~', 1)[1]}")[1]
     return [name for name in right if name != response]

@@ -17,7 +17,7 @@ from causalbias.models.formula.parse import proportion
 from causalbias.models.levels import Level, find_level, levels_of
 from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.specification import observations_of, row_counts
+from causalbias.models.specification import family_of, observations_of, row_counts
 
 UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
 
@@ -339,12 +339,13 @@ def _outcome_sd(fit: xr.DataTree) -> float:
     """Standard deviation of the outcome over observations: alike for rows and for their counts."""
     spec, frame = spec_of(fit), frame_of(fit)
     counts = observations_of(spec, frame)
-    if spec.family == "binomial":
+    family = family_of(spec)
+    if family.has_trials:
         hits = float(row_counts(spec, frame) @ frame[proportion(spec.formula)[0]].to_numpy(float))
         rate = hits / counts.sum()
         return float(np.sqrt(rate * (1 - rate) * counts.sum() / (counts.sum() - 1)))
     response = response_of(spec, frame)
-    if spec.family == "cumulative" or (response.transformed and len(response.columns) == 1):
+    if family.has_thresholds or (response.transformed and len(response.columns) == 1):
         values = frame[response.column].astype(float).to_numpy()  # what the effect is on
     else:
         observed = next(iter(fit.children["observed_data"].data_vars.values()))

@@ -15,7 +15,7 @@ from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
 from causalbias.models.response import response_of
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.specification import row_precisions
+from causalbias.models.specification import family_of, row_precisions
 
 
 def discriminability(
@@ -114,7 +114,7 @@ def _one_response(fits: Sequence[xr.DataTree]) -> tuple[str, float]:
 
 def _moments(fit: xr.DataTree, by: Sequence[str]) -> xr.Dataset:
     """Mean and variance of the outcome of new pairs in each cell."""
-    if spec_of(fit).family != "gaussian":
+    if not family_of(spec_of(fit)).normal:
         raise DataError(
             f"a {spec_of(fit).family} model has no normal distances", hint="give Gaussian models"
         )

@@ -14,15 +14,14 @@ from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import (
     coefficients_of,
     design_of,
-    outcome_of,
     total_group_variance,
 )
 from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
 from causalbias.models.formula.group_terms import common_formula
-from causalbias.models.formula.parse import formula_columns, proportion
+from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import group_designs
 from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.specification import observations_of
+from causalbias.models.specification import observations_of, outcome_columns
 
 MAX_CELLS = 50_000
 
@@ -142,8 +141,8 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
     spec, frame, model = spec_of(fit), frame_of(fit), model_of(fit)
     scale_of(fit, model, "latent", None)  # or one error
     used = formula_columns(common_formula(spec.formula))[1]
-    responses = proportion(spec.formula) if spec.family == "binomial" else (outcome_of(fit),)
-    variables = [name for name in used if name not in responses]
+    outcome = outcome_columns(spec)
+    variables = [name for name in used if name not in outcome]
     beta = coefficients_of(model, fit.children["posterior"].to_dataset())
     shares = np.empty((len(beta), 0))
     if variables:

@@ -15,7 +15,7 @@ from causalbias.estimands.predictor import (
 from causalbias.estimands.scales import Floats, latent_sd
 from causalbias.models.group_design import GroupDesign, group_designs, level_matrix
 from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.specification import row_counts, row_precisions
+from causalbias.models.specification import family_of, row_counts, row_precisions
 
 MIN_DRAWS = 100
 MAX_EFFECTS = 60  # of one level left out: its dense matrices, one a draw
@@ -69,7 +69,7 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
         As `left_out_weights`.
     """
     spec, frame, model = spec_of(fit), frame_of(fit), model_of(fit)
-    if spec.family != "gaussian":
+    if not family_of(spec).normal:
         raise DataError(f"a {spec.family} model", hint="fit it again without each level")
     designs = group_designs(spec.formula, frame)
     labels = frame[column].astype(str).to_numpy(dtype=str)

@@ -12,7 +12,7 @@ from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, LogDensity, Problem
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.priors import by_term, parse_prior, scaled_prior
-from causalbias.models.specification import ModelSpec, row_counts, row_precisions
+from causalbias.models.specification import ModelSpec, family_of, row_counts, row_precisions
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def arrays_of(
         centre[1:] = design[:, 1:].mean(axis=0)
     beta_sd = np.concatenate(sds)
     response = np.asarray(model.response_term.data, np.float64)
-    spread = float(np.std(response)) if spec.family == "gaussian" else 1.0
+    spread = float(np.std(response)) if family_of(spec).in_response_units else 1.0
     level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
     designs = {_engine_name(one): one for one in group_designs(spec.formula, used)}
     names = [name for one in designs.values() for name in one.names()]

@@ -20,7 +20,6 @@ from causalbias.inference.diagnostics import MAX_PARETO_K, MIN_ESS, diagnose, ve
 from causalbias.inference.gaussian.sample import CollapsedDraws, effects_at, sample_collapsed
 from causalbias.inference.laplace.result import LaplaceDraws
 from causalbias.inference.laplace.sample import sample_laplace
-from causalbias.inference.laplace.target import FAMILIES
 from causalbias.inference.nuts import sample_nuts
 from causalbias.inference.problem import EngineError, FloatArray, ImproperError, IntArray, Problem
 from causalbias.models.arrays import Arrays, arrays_of, sd_log_prior
@@ -30,10 +29,7 @@ from causalbias.models.identified import check_identified, shared_variances
 from causalbias.models.naming import Variable, name_draws
 from causalbias.models.nuts_model import named_posterior, nuts_model
 from causalbias.models.sizes import check_fit_size
-from causalbias.models.specification import (
-    ModelSpec,
-    common_model,
-)
+from causalbias.models.specification import ModelSpec, common_model, family_of
 
 METHODS = ("auto", "collapsed", "laplace", "nuts")
 # Numbers in a group term's effects, all draws together, above which they are not kept.
@@ -232,7 +228,7 @@ def _check_categories(spec: ModelSpec, used: pd.DataFrame, why: str) -> None:
     most have a few rows only. NUTS then takes 22 s of CPU for 60 categories of 120 rows, and for
     100 of 1,000 it was not done after 5 minutes.
     """
-    if spec.family != "cumulative":
+    if not family_of(spec).has_thresholds:
         return
     response = formula_columns(spec.formula)[0]
     count = used[response].nunique()
@@ -259,16 +255,18 @@ def _misfit(stats: xr.Dataset, total: int) -> str:
 
 def _exact_for(spec: ModelSpec) -> str:
     """Name the engine that auto tries first."""
-    if spec.family == "gaussian":
-        return "collapsed"
-    return "laplace" if spec.family in FAMILIES else "nuts"
+    return (*family_of(spec).engines, "nuts")[0]
 
 
 def _collapsed(
     spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, random_seed: int
 ) -> Sampled:
-    if spec.family != "gaussian" or spec.link not in (None, "identity"):
-        raise EngineError("the family is not gaussian with an identity link")
+    family = family_of(spec)
+    if "collapsed" not in family.engines or family.link.name != "identity":
+        raise EngineError(
+            f"it takes normal noise with an identity link, not the family {spec.family} with link "
+            f"{family.link.name}"
+        )
     model = common_model(spec, used)
     arrays = arrays_of(model, spec, used)
     problem = arrays.problem
@@ -306,16 +304,17 @@ def _collapsed(
 def _laplace(
     spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, random_seed: int
 ) -> Sampled:
-    if spec.family not in FAMILIES:
+    family = family_of(spec)
+    if "laplace" not in family.engines:
         raise EngineError(f"the family {spec.family} is not ordinal or binary")
     model = common_model(spec, used)
     arrays = arrays_of(model, spec, used)
     problem, total = arrays.problem, draws * chains
     options: dict[str, FloatArray] = {}
-    if spec.family == "binomial":
+    if family.has_trials:
         options["trials"] = problem.y[:, 1]
         problem = replace(problem, y=problem.y[:, 0])
-    elif spec.family == "cumulative":
+    elif family.has_thresholds:
         prior = model.parameters["threshold"].prior
         if not isinstance(prior, bmb.Prior) or prior.name != "Normal":
             raise EngineError("the prior of the thresholds is not Normal")
@@ -327,7 +326,7 @@ def _laplace(
     found = sample_laplace(
         problem,
         family=spec.family,
-        link=spec.link or "logit",
+        link=family.link.name,
         draws=total,
         random_seed=random_seed,
         keep=keep,

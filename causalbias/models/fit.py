@@ -15,11 +15,11 @@ from causalbias.errors import DataError, user_path
 from causalbias.io.storage import open as load_tree
 from causalbias.io.storage import save
 from causalbias.models.engines import Sampled, sample
+from causalbias.models.families import FAMILIES
 from causalbias.models.formula.parse import check_condition, formula_columns
 from causalbias.models.group_design import group_designs
 from causalbias.models.result import OBS, Fit, pack_frame
 from causalbias.models.specification import (
-    FAMILIES,
     ModelSpec,
     common_model,
     model_frame,

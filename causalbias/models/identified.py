@@ -5,16 +5,12 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.models.group_design import GroupDesign, group_designs
-from causalbias.models.specification import ModelSpec, observations_of, row_precisions
-
-# What a level's effect on its only observation cannot be told from.
-NOISE = {
-    "gaussian": "sigma",
-    "beta": "the noise of single answers (kappa)",
-    "bernoulli": "the chance of the answer itself",
-    "binomial": "the chance of the answer itself",
-    "cumulative": "the noise of single answers",
-}
+from causalbias.models.specification import (
+    ModelSpec,
+    family_of,
+    observations_of,
+    row_precisions,
+)
 
 
 def check_identified(spec: ModelSpec, used: pd.DataFrame) -> None:
@@ -33,6 +29,7 @@ def check_identified(spec: ModelSpec, used: pd.DataFrame) -> None:
     """
     observations = observations_of(spec, used)
     precision = row_precisions(spec, used)
+    family = family_of(spec)
     weighed = precision is not None and len(np.unique(precision)) > 1
     for one in group_designs(spec.formula, used):
         term = f"({' + '.join(one.effects)}|{one.factor})"
@@ -50,11 +47,11 @@ def check_identified(spec: ModelSpec, used: pd.DataFrame) -> None:
             effect = f"({constant}|{one.factor})"
             raise DataError(
                 f"each level of {one.factor!r} has one observation: nothing in the data tells the "
-                f"standard deviation of {effect} from {NOISE[spec.family]}",
+                f"standard deviation of {effect} from {family.noise}",
                 hint=f"leave {effect} out, or give rows that share a level of {one.factor}",
             )
         effects, total = len(one.levels) * sum(one.sizes()), observations.sum()
-        plain = spec.family == "gaussian" and not weighed and codes.shape[1] == 1
+        plain = family.normal and not weighed and codes.shape[1] == 1
         if plain and effects >= total:
             many = "as many" if effects == total else "more"
             their = "their standard deviation" + ("s" if sum(one.sizes()) > 1 else "")

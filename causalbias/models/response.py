@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from causalbias.errors import DataError
 from causalbias.models.formula.parse import formula_columns, left_side
-from causalbias.models.specification import ModelSpec
+from causalbias.models.specification import ModelSpec, family_of
 
 Floats = NDArray[np.float64]
 Curve = Callable[[Floats], Floats]
@@ -114,7 +114,7 @@ def response_of(spec: ModelSpec, frame: pd.DataFrame) -> Response:
     column = formula_columns(spec.formula)[0]
     text = re.match(r"(?:`[^`]*`|[^`~])*", spec.formula)
     left = text[0].strip() if text else column
-    if spec.family not in ("gaussian", "beta"):  # categories and counts stay what they are
+    if not family_of(spec).continuous:  # categories and counts stay what they are
         return Response(column, left, (column,), _line(0.0, 1.0))
     tree = left_side(spec.formula)
     names = tuple(dict.fromkeys(_names(tree)))

@@ -18,6 +18,7 @@ from causalbias.errors import DataError, shown
 from causalbias.models.centring import widen_margins
 from causalbias.models.estimable import estimable
 from causalbias.models.evaluation import portable, without_slashes
+from causalbias.models.families import Family, family_named
 from causalbias.models.formula.group_terms import bambi_formula, common_formula, group_parts
 from causalbias.models.formula.parse import (
     as_written,
@@ -32,15 +33,6 @@ from causalbias.models.levels import LEVELS, canonical
 from causalbias.models.priors import by_term, parse_prior, parse_priors
 from causalbias.study.columns import typed
 
-# family: (what its response must be, in words)
-FAMILIES = {
-    "gaussian": "real numbers",
-    "bernoulli": "0 or 1",
-    "binomial": "p(successes, trials)",
-    "cumulative": "ordered categories, as whole numbers",
-    "beta": "numbers strictly between 0 and 1",
-}
-
 # Names that posteriors have, whatever the model.
 RESERVED = frozenset(("Intercept", "sigma", "kappa", "threshold", "chain", "draw"))
 # Names of what tables and draws of estimates hold.
@@ -54,7 +46,6 @@ OF_TABLES = frozenset(
     )
 )
 MAX_NUMBER = 1e100  # beyond it squares overflow
-MIN_SPREAD = 1e-6  # sd over mean below which squares lose all digits of the spread
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,7 @@ class ModelSpec:
     formula : str
         As in lme4 and brms, read by bambi.
     family : str
-        One of `FAMILIES`.
+        One of `causalbias.models.families.FAMILIES`.
     link : str, optional
         Link of the mean; None for the family's default.
     priors : dict of str to str
@@ -92,6 +83,24 @@ class ModelSpec:
         return cls(**json.loads(text))
 
 
+def family_of(spec: ModelSpec) -> Family:
+    """The response family of a specification, with its link.
+
+    Raises
+    ------
+    DataError
+        If there is no such family, or it has no such link.
+    """
+    return family_named(spec.family, spec.link)
+
+
+def outcome_columns(spec: ModelSpec) -> tuple[str | float, ...]:
+    """Columns of the response: one, or successes and trials (which may be a number)."""
+    if family_of(spec).has_trials:
+        return proportion(spec.formula)
+    return (formula_columns(spec.formula)[0],)
+
+
 def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     """The columns that the model uses, checked, with the response in the family's form.
 
@@ -101,9 +110,8 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         If the family is unknown, a column is missing or has missing values, or the response is
         not of the family's kind.
     """
-    if spec.family not in FAMILIES:
-        raise DataError(f"unknown family {spec.family!r}", hint=f"use {', '.join(FAMILIES)}")
-    if spec.weights is not None and spec.family != "gaussian":
+    family = family_of(spec)
+    if spec.weights is not None and not family.normal:
         raise DataError(
             f"weights are the precisions of Gaussian rows, and the family is {spec.family!r}",
             hint="give counts= if a row stands for several equal observations",
@@ -118,7 +126,7 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
                 hint="correct the name or add the column",
                 column=name,
             )
-    outcome = proportion(spec.formula) if spec.family == "binomial" else (response,)
+    outcome = outcome_columns(spec)
     _check_names(spec, frame, columns, {*outcome, *of_rows})
     if len(frame) == 1 and not set(columns) <= {*outcome, *of_rows}:
         raise DataError("one row", hint="give more: with one, no variable has an effect")
@@ -133,18 +141,20 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         _check_finite(used[name])
     for name in of_rows:
         _check_positive(used[name], whole=name == spec.counts)
-    if spec.family == "binomial":
-        _check_counts(used, *proportion(spec.formula))
-    else:
-        used[response] = _response(used[response], spec.family)
+    used[response] = family.validate_response(used[response], *_trials(outcome[1:], used))
     return used
+
+
+def _trials(of: Sequence[str | float], used: pd.DataFrame) -> list[pd.Series]:
+    """Numbers of trials, of a column or all the same; none where the response has none."""
+    return [used[n] if isinstance(n, str) else pd.Series(n, index=used.index) for n in of]
 
 
 def _check_names(
     spec: ModelSpec, frame: pd.DataFrame, columns: Sequence[str], outcome: Set[object]
 ) -> None:
     """Refuse columns that are there twice, or called as something that a fit has already."""
-    mean = "mu" if spec.family in ("gaussian", "beta") else "p"  # as bambi calls it
+    family = family_of(spec)
     varied = set(formula_columns(common_formula(spec.formula))[1]) - set(outcome)
     for name in columns:
         if list(frame.columns).count(name) > 1:
@@ -152,7 +162,7 @@ def _check_names(
         if set(name) & set("/:`"):
             raise DataError("a column's name has a / , : or ` in it", hint="rename it", column=name)
         parts = {name.removesuffix(LEVELS), name.removesuffix("_dim")} - {name}
-        own = RESERVED | {mean} if name in varied else RESERVED
+        own = RESERVED.union(family.parameters, {family.mean_name} & varied)
         if (name in own and name not in outcome) or parts & set(columns):
             raise DataError(
                 "every fit has something of this name", hint="rename the column", column=name
@@ -248,7 +258,7 @@ def row_counts(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray:
 
 def trials_of(spec: ModelSpec, frame: pd.DataFrame) -> np.ndarray | None:
     """Number of trials (rows,) of a binomial model; None for any other."""
-    if spec.family != "binomial":
+    if not family_of(spec).has_trials:
         return None
     trials = proportion(spec.formula)[1]
     many = frame[trials] if isinstance(trials, str) else trials
@@ -268,84 +278,6 @@ def observations_of(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray:
 def row_precisions(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray | None:
     """Precision (rows,) of each row, None where all are one."""
     return None if spec.weights is None else used[spec.weights].to_numpy(float)
-
-
-def _check_counts(used: pd.DataFrame, successes: str, trials: str | float) -> None:
-    most = used[trials] if isinstance(trials, str) else pd.Series(trials, index=used.index)
-    if pd.api.types.is_numeric_dtype(most) and not (most > 0).any():
-        raise DataError("no row has a trial", hint="give rows with trials", column=str(most.name))
-    checks = {successes: (used[successes], most)}
-    if isinstance(trials, str):
-        checks = {trials: (most, pd.Series(np.inf, index=used.index))} | checks
-    for name, (count, limit) in checks.items():
-        if not pd.api.types.is_numeric_dtype(count):
-            raise _wrong_response(count, np.ones(len(count), bool), "binomial")
-        bad = ((count < 0) | (count > limit) | (count % 1 != 0)).to_numpy()
-        if bad.any():
-            row = int(bad.argmax())
-            raise DataError(
-                f"{shown(count.iloc[row])} is not a whole number from 0 to {limit.iloc[row]:g} "
-                f"({int(bad.sum()):,} such rows)",
-                hint="give p(successes, trials) counts, no more successes than trials",
-                file="data",
-                column=name,
-                row=row + 1,
-            )
-
-
-def _response(values: pd.Series, family: str) -> pd.Series:
-    bad = np.zeros(len(values), bool)
-    if not pd.api.types.is_numeric_dtype(values) and family != "cumulative":
-        raise _wrong_response(values, np.ones(len(values), bool), family)
-    if family == "bernoulli":
-        bad = (~values.isin([0, 1])).to_numpy()
-    elif family == "beta":
-        bad = ((values <= 0) | (values >= 1)).to_numpy()
-    elif family == "cumulative":
-        if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered:
-            return values
-        values = pd.to_numeric(values.astype(object), errors="coerce")
-        bad = (values.isna() | (values != values.round())).to_numpy()
-    if bad.any():
-        raise _wrong_response(values, bad, family)
-    if family == "cumulative":
-        codes = sorted(values.astype(int).unique().tolist())
-        if len(codes) < 2:
-            raise DataError(
-                f"all responses are {codes[0]}",
-                hint="an ordinal model needs two categories used",
-                file="data",
-                column=str(values.name),
-            )
-        return values.astype(int).astype(pd.CategoricalDtype(codes, ordered=True))
-    if family in ("gaussian", "beta") and values.nunique() == 1:
-        raise DataError(
-            f"all responses are {values.iloc[0]:g}, so nothing can be estimated",
-            hint="check that this is the right column or subset",
-            file="data",
-            column=str(values.name),
-        )
-    if family == "gaussian" and values.std() < MIN_SPREAD * abs(values.mean()):
-        raise DataError(
-            f"responses vary by {values.std():.3g} about {values.mean():.6g}: too little beside it "
-            "for numbers of 16 digits",
-            hint="subtract a constant from them",
-            file="data",
-            column=str(values.name),
-        )
-    return values
-
-
-def _wrong_response(values: pd.Series, bad: np.ndarray, family: str) -> DataError:
-    row = int(bad.argmax())
-    return DataError(
-        f"{shown(values.iloc[row])} ({int(bad.sum()):,} such rows), but family {family!r} needs "
-        f"{FAMILIES[family]}",
-        hint="choose another family or transform the response",
-        file="data",
-        column=str(values.name),
-        row=row + 1,
-    )
 
 
 def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
@@ -378,7 +310,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
 
     ``groups``: group terms, to be added to the population's.
     """
-    ordinal = spec.family == "cumulative"
+    ordinal = family_of(spec).has_thresholds
     with building(spec.formula, used):
         formula = flat_formula(common_formula(spec.formula))
     with building(spec.formula, used), np.errstate(all="ignore"):
@@ -429,7 +361,7 @@ def _without_aliases(
     DataError
         If whole terms still have to go after `rounds`, more than there are terms.
     """
-    ordinal = spec.family == "cumulative"
+    ordinal = family_of(spec).has_thresholds
     for _ in range(rounds):
         model = _made(spec, formula, priors, used)
         fitted = model.parameters[model.family.likelihood.parent].design.common
@@ -466,7 +398,7 @@ def _of_bases(spec: ModelSpec, formula: str, used: pd.DataFrame) -> dict[str, bm
 
     Those that bambi means: Normal of sd 1 / sd of the column.
     """
-    if spec.family not in ("bernoulli", "binomial"):
+    if not family_of(spec).binary:
         return {}
     transformations = dict(transformations_namespace)
     common = fm.design_matrices(formula, used, "error", 0, transformations).common

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.models.families import FAMILIES
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.specification import FAMILIES, ModelSpec, bambi_model, model_frame
+from causalbias.models.specification import ModelSpec, bambi_model, model_frame
 
 FRAME = pd.DataFrame(
     {

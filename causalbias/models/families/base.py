@@ -1,0 +1,267 @@
+"""What a response family is: all that the rest of the package asks of one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from causalbias.errors import DataError, shown
+from causalbias.models.families.links import LINKS, Link
+
+Floats = NDArray[np.float64]
+Parameters = Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class Family(ABC):
+    """The distribution of a response y given the linear predictor eta.
+
+    A family is a subclass in a module of its own, and a line in the registry of
+    `causalbias.models.families`. An instance has a link. `docs/contributing/add-a-family.md` adds
+    a family step by step.
+
+    Methods take arrays, which broadcast: ``y`` (rows,) or (draws, rows), ``eta`` and ``mean``
+    (draws, rows), and ``parameters``, a mapping of name to draws (draws, 1), or (draws, rows)
+    where they differ by row; thresholds are (draws, cuts), and ``"trials"`` is (rows,).
+
+    Parameters
+    ----------
+    link_name : str, optional
+        One of `links`; by default the first of them.
+
+    Attributes
+    ----------
+    name : str
+        As in ``fit(family=)``; bambi has a family of this name, by which NUTS samples it.
+    response : str
+        What a response must be, in words.
+    links : tuple of str
+        Links that it may have, of `LINKS`, the default first.
+    mean_name : str
+        bambi's name of the mean.
+    parameters : tuple of str
+        bambi's names of the distribution's further parameters, such as sigma. Posteriors have them
+        under these names, and no column may be called so.
+    noise : str
+        What the effect of a level on its only observation cannot be told from, in words.
+    engines : tuple of str
+        Engines that may sample it besides NUTS, which takes any; ``method="auto"`` tries the first.
+    statistics : tuple of str
+        Names of the statistics by which `check` compares data with replicates
+        (`causalbias.model_checks.replicates.STATISTICS`).
+    continuous : bool
+        Whether the response is a real number, so that a formula may transform it.
+    normal : bool
+        Whether the response is the mean plus normal noise of standard deviation ``sigma``: then
+        rows may have weights, and group effects can be integrated out exactly.
+    in_response_units : bool
+        Whether default priors are multiples of the response's standard deviation, as bambi has
+        them for a family of this name.
+    binary : bool
+        Whether an answer is no or yes, of one trial or of each of several.
+    has_trials : bool
+        Whether the response is ``p(successes, trials)``.
+    has_thresholds : bool
+        Whether thresholds stand in the place of the intercept, as in ordinal models.
+
+    Raises
+    ------
+    DataError
+        If it has no such link.
+
+    Examples
+    --------
+    >>> from causalbias.models.families import family_named
+    >>> binary = family_named("bernoulli")
+    >>> binary.link.name, binary.mean(np.zeros((1, 1)), {}).tolist()
+    ('logit', [[0.5]])
+    """
+
+    link_name: str | None = None
+
+    name: ClassVar[str]
+    response: ClassVar[str]
+    links: ClassVar[tuple[str, ...]]
+    noise: ClassVar[str]
+    statistics: ClassVar[tuple[str, ...]]
+    mean_name: ClassVar[str] = "mu"
+    parameters: ClassVar[tuple[str, ...]] = ()
+    engines: ClassVar[tuple[str, ...]] = ()
+    continuous: ClassVar[bool] = False
+    normal: ClassVar[bool] = False
+    in_response_units: ClassVar[bool] = False
+    binary: ClassVar[bool] = False
+    has_trials: ClassVar[bool] = False
+    has_thresholds: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.link_name is not None and self.link_name not in self.links:
+            raise DataError(
+                f"the family {self.name!r} has no link {self.link_name!r}",
+                hint=f"use one of {', '.join(self.links)}",
+            )
+
+    @property
+    def link(self) -> Link:
+        """The link of the mean."""
+        return LINKS[self.link_name or self.links[0]]
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """Outcome scales on which estimates can be asked for."""
+        return ("response", "link")
+
+    # -- the response ------------------------------------------------------------------------
+
+    def validate_response(self, values: pd.Series, trials: pd.Series | None = None) -> pd.Series:
+        """The response in the family's form.
+
+        Parameters
+        ----------
+        values : Series
+            The response's column, without missing or infinite values. Successes, of a family that
+            has trials.
+        trials : Series, optional
+            The number of trials; without a name where it is a constant of the formula.
+
+        Raises
+        ------
+        DataError
+            If the response is not of the family's kind, with the first row that is not.
+        """
+        if not pd.api.types.is_numeric_dtype(values):
+            raise self.wrong_response(values, np.ones(len(values), bool))
+        if (bad := self.impossible(values)).any():
+            raise self.wrong_response(values, bad)
+        if self.continuous and values.nunique() == 1:
+            raise DataError(
+                f"all responses are {values.iloc[0]:g}, so nothing can be estimated",
+                hint="check that this is the right column or subset",
+                file="data",
+                column=str(values.name),
+            )
+        return values
+
+    def impossible(self, values: pd.Series) -> NDArray[np.bool_]:
+        """Which numbers (rows,) no response of the family is."""
+        return np.zeros(len(values), bool)
+
+    def wrong_response(self, values: pd.Series, bad: NDArray[np.bool_]) -> DataError:
+        """The error that names the first bad value."""
+        row = int(bad.argmax())
+        return DataError(
+            f"{shown(values.iloc[row])} ({int(bad.sum()):,} such rows), but family {self.name!r} "
+            f"needs {self.response}",
+            hint="choose another family or transform the response",
+            file="data",
+            column=str(values.name),
+            row=row + 1,
+        )
+
+    # -- the distribution --------------------------------------------------------------------
+
+    @abstractmethod
+    def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
+        """Log density or probability (draws, rows) of each response."""
+
+    @abstractmethod
+    def simulate(
+        self, rng: np.random.Generator, eta: Floats, parameters: Parameters
+    ) -> NDArray[Any]:
+        """One new response (draws, rows) of each row in every draw; of categories, their codes."""
+
+    @abstractmethod
+    def derivatives(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
+        """First and second derivative (draws, rows) of the log likelihood by eta."""
+
+    def by_eta(self, first: Floats, second: Floats, eta: Floats) -> tuple[Floats, Floats]:
+        """Derivatives by eta of a function whose derivatives by the mean are given.
+
+        With mean mu = h(eta): ``l' = h' dl/dmu`` and ``l'' = h'^2 d2l/dmu2 + h'' dl/dmu``.
+        """
+        slope = self.link.slope(eta)
+        return slope * first, slope**2 * second + self.link.curvature(eta) * first
+
+    def mean(self, eta: Floats, parameters: Parameters) -> Floats:
+        """Expected response (draws, rows), of one trial where there are trials."""
+        return np.asarray(self.link.inverse(eta))
+
+    def residual(self, y: Floats, mean: Floats, parameters: Parameters) -> Floats:
+        """Distance (draws, rows) of a response from its mean, such that rows can be compared."""
+        return np.asarray(y - mean)
+
+    def replicate(
+        self, rng: np.random.Generator, eta: Floats, mean: Floats, parameters: Parameters
+    ) -> tuple[NDArray[Any], Floats]:
+        """New responses as of `simulate`, and their residuals."""
+        new = self.simulate(rng, eta, parameters)
+        return new, self.residual(new, mean, parameters)
+
+    # -- its parameters ----------------------------------------------------------------------
+
+    def draws_of(self, posterior: xr.Dataset) -> dict[str, Floats]:
+        """Draws of each of the parameters, all chains' in order: (draws, 1), or (draws, cuts)."""
+        draws = posterior.sizes["chain"] * posterior.sizes["draw"]
+        return {
+            name: posterior[name].transpose("chain", "draw", ...).values.reshape(draws, -1)
+            for name in self.parameters
+        }
+
+    def of_rows(
+        self,
+        parameters: Parameters,
+        precision: Floats | None = None,
+        trials: Floats | None = None,
+    ) -> dict[str, Floats]:
+        """The parameters of each row, given the rows' weights w (rows,) and trials (rows,).
+
+        Rows of a normal family have standard deviation ``sigma / sqrt(w)``.
+        """
+        found = dict(parameters)
+        if precision is not None:
+            found["sigma"] = found["sigma"] / np.sqrt(precision)
+        if trials is not None:
+            found["trials"] = trials
+        return found
+
+    def latent_sd(self, parameters: Parameters, draws: int) -> Floats:
+        """Standard deviation (draws,) of the noise about eta: that of the link's distribution."""
+        if self.link.noise_sd is None:
+            raise DataError(
+                f"a {self.name} model with link {self.link.name} has no noise about its linear "
+                "predictor",
+                hint="ask for scale='link' or 'response'",
+            )
+        return np.full(draws, self.link.noise_sd)
+
+    # -- outcomes as sums of exceedances -----------------------------------------------------
+
+    def cuts(self, parameters: Parameters, draws: int) -> Floats:
+        """Values (draws, k) of eta whose exceedances the outcomes of `outcome_weights` are of."""
+        return np.zeros((draws, 1))
+
+    def outcome_weights(
+        self, scale: str, levels: list[Any]
+    ) -> tuple[Floats, Floats, list[Any] | None]:
+        """Outcomes as ``constant + weights @ P(eta + noise > cut)``: constant, weights, labels.
+
+        Parameters
+        ----------
+        scale : str
+            One of `scales`.
+        levels : list
+            Categories of the response, where it has any.
+
+        Returns
+        -------
+        constant : ndarray (outcomes,)
+        weights : ndarray (outcomes, k)
+        labels : list or None
+            Of several outcomes; None for one.
+        """
+        return np.zeros(1), np.ones((1, 1)), None

@@ -1,0 +1,118 @@
+"""Ordered categories: P(y <= k) = F(threshold_k - eta)."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special
+
+from causalbias.errors import DataError
+from causalbias.models.families.base import Family, Floats, Parameters
+
+
+class Cumulative(Family):
+    """y is the number of thresholds below eta plus noise, whose distribution F the link says."""
+
+    name = "cumulative"
+    response = "ordered categories, as whole numbers"
+    links = ("logit", "probit", "cloglog")
+    mean_name = "p"
+    parameters = ("threshold",)
+    noise = "the noise of single answers"
+    engines = ("laplace",)
+    statistics = ("category shares",)
+    has_thresholds = True
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """Mean category, latent scale, probabilities of categories and of exceeding them."""
+        return ("response", "link", "latent", "probability", "exceedance")
+
+    def validate_response(self, values: pd.Series, trials: pd.Series | None = None) -> pd.Series:
+        """Ordered categories as they are; of whole numbers, those that occur."""
+        if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered:
+            return values
+        values = pd.to_numeric(values.astype(object), errors="coerce")
+        bad = (values.isna() | (values != values.round())).to_numpy()
+        if bad.any():
+            raise self.wrong_response(values, bad)
+        codes = sorted(values.astype(int).unique().tolist())
+        if len(codes) < 2:
+            raise DataError(
+                f"all responses are {codes[0]}",
+                hint="an ordinal model needs two categories used",
+                file="data",
+                column=str(values.name),
+            )
+        return values.astype(int).astype(pd.CategoricalDtype(codes, ordered=True))
+
+    def chances(self, eta: Floats, parameters: Parameters) -> Floats:
+        """Probability (draws, rows, categories) of each category."""
+        below = self._below(np.asarray(parameters["threshold"])[:, None, :] - eta[:, :, None])
+        edge = np.ones((*below.shape[:2], 1))
+        return np.diff(np.concatenate([0 * edge, below, edge], axis=2), axis=2)
+
+    def _below(self, x: Floats) -> Floats:
+        """The distribution function F."""
+        normal = self.link.name == "probit"  # to more digits than the link's own
+        return np.asarray(special.ndtr(x) if normal else self.link.inverse(x))
+
+    def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
+        """``log(F(threshold_y - eta) - F(threshold_(y-1) - eta))``, y the category's code."""
+        codes = np.broadcast_to(np.asarray(y).astype(int), eta.shape)
+        chances = self.chances(eta, parameters)
+        return np.asarray(np.log(np.take_along_axis(chances, codes[..., None], axis=2)[..., 0]))
+
+    def derivatives(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
+        """``-(f_1 - f_0) / P`` and ``(f'_1 - f'_0) / P - l'^2``, P the category's probability.
+
+        f is the density of F, at the category's upper (1) and lower (0) threshold less eta.
+        """
+        codes = np.broadcast_to(np.asarray(y).astype(int), eta.shape)
+        inner = np.asarray(parameters["threshold"])
+        ends = np.full((len(inner), 1), np.inf)
+        cuts = np.concatenate([-ends, inner, ends], axis=1)
+        low, high = (np.take_along_axis(cuts, codes + one, axis=1) - eta for one in (0, 1))
+        chance = np.exp(self.log_likelihood(y, eta, parameters))
+        first = -(self.link.slope(high) - self.link.slope(low)) / chance
+        second = (self.link.curvature(high) - self.link.curvature(low)) / chance
+        return first, second - first**2
+
+    def mean(self, eta: Floats, parameters: Parameters) -> Floats:
+        """Expected code 0, 1, ... of the category."""
+        chances = self.chances(eta, parameters)
+        return np.asarray(chances @ np.arange(chances.shape[2]))
+
+    def simulate(
+        self, rng: np.random.Generator, eta: Floats, parameters: Parameters
+    ) -> NDArray[Any]:
+        """Codes 0, 1, ... of categories."""
+        below = self.chances(eta, parameters).cumsum(axis=2)[..., :-1]
+        return np.asarray((rng.uniform(size=(*below.shape[:2], 1)) > below).sum(axis=2))
+
+    def cuts(self, parameters: Parameters, draws: int) -> Floats:
+        """The thresholds."""
+        return np.asarray(parameters["threshold"])
+
+    def outcome_weights(
+        self, scale: str, levels: list[Any]
+    ) -> tuple[Floats, Floats, list[Any] | None]:
+        """Probabilities of categories, or the mean of those that are numbers."""
+        try:
+            codes = np.array([float(level) for level in levels])
+            labels: list[Any] = [int(c) if c == int(c) else c for c in codes.tolist()]
+        except ValueError:
+            labels = [str(level) for level in levels]
+        k = len(labels) - 1
+        if scale == "exceedance":
+            return np.zeros(k), np.eye(k), labels[1:]
+        if scale == "probability":
+            return np.eye(k + 1)[0], np.eye(k + 1, k, -1) - np.eye(k + 1, k), labels
+        if isinstance(labels[0], str):
+            raise DataError(
+                f"the categories {', '.join(labels)} have no mean",
+                hint="code them as whole numbers, or ask for scale='probability' or 'link'",
+            )
+        # E[y] = lowest + sum over cuts of (step between categories) * P(y above the cut).
+        return codes[:1], np.diff(codes)[None, :], None

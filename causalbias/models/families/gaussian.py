@@ -1,0 +1,79 @@
+"""Real numbers with normal noise."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from causalbias.errors import DataError
+from causalbias.models.families.base import Family, Floats, Parameters
+
+MIN_SPREAD = 1e-6  # sd over mean below which squares lose all digits of the spread
+
+
+class Gaussian(Family):
+    """y is normal about its mean mu with standard deviation sigma, or sigma / sqrt(weight)."""
+
+    name = "gaussian"
+    response = "real numbers"
+    links = ("identity", "log", "inverse")
+    parameters = ("sigma",)
+    noise = "sigma"
+    engines = ("collapsed",)
+    statistics = (
+        "means by group",
+        "tails",
+        "spread by group",
+        "skewness",
+        "heavy tails",
+    )
+    continuous = True
+    normal = True
+    in_response_units = True
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """Error rates and the latent scale are of normal noise about eta itself."""
+        of_noise = ("latent", "FMR", "FNMR") if self.link.name == "identity" else ()
+        return ("response", "link", *of_noise)
+
+    def validate_response(self, values: pd.Series, trials: pd.Series | None = None) -> pd.Series:
+        """Numbers that are not all the same, nor vary too little beside their mean."""
+        values = super().validate_response(values, trials)
+        if values.std() < MIN_SPREAD * abs(values.mean()):
+            raise DataError(
+                f"responses vary by {values.std():.3g} about {values.mean():.6g}: too little "
+                "beside it for numbers of 16 digits",
+                hint="subtract a constant from them",
+                file="data",
+                column=str(values.name),
+            )
+        return values
+
+    def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
+        """``-log(sigma) - log(2 pi) / 2 - (y - mu)^2 / (2 sigma^2)``."""
+        mean = self.mean(eta, parameters)
+        return np.asarray(stats.norm.logpdf(y, mean, parameters["sigma"]))
+
+    def derivatives(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
+        """By the mean: ``(y - mu) / sigma^2`` and ``-1 / sigma^2``."""
+        variance = np.square(parameters["sigma"])
+        return self.by_eta((y - self.mean(eta, parameters)) / variance, -1 / variance, eta)
+
+    def simulate(self, rng: np.random.Generator, eta: Floats, parameters: Parameters) -> Floats:
+        """Normal numbers."""
+        return rng.normal(self.mean(eta, parameters), parameters["sigma"])
+
+    def residual(self, y: Floats, mean: Floats, parameters: Parameters) -> Floats:
+        """In standard deviations of the row."""
+        return np.asarray((y - mean) / parameters["sigma"])
+
+    def replicate(
+        self, rng: np.random.Generator, eta: Floats, mean: Floats, parameters: Parameters
+    ) -> tuple[Floats, Floats]:
+        """The noise drawn is the residual, without rounding."""
+        noise = rng.standard_normal(mean.shape)
+        return mean + parameters["sigma"] * noise, noise
+
+    def latent_sd(self, parameters: Parameters, draws: int) -> Floats:
+        """Sigma, that of a row of weight one."""
+        return np.asarray(parameters["sigma"]).ravel()

@@ -1,0 +1,123 @@
+"""What every family states agrees with itself: derivatives, simulation, means, links, responses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from causalbias.errors import DataError
+from causalbias.models.engines import METHODS
+from causalbias.models.families import FAMILIES, family_named
+from causalbias.models.families.links import LINKS
+
+EVERY = [(name, link) for name, family in FAMILIES.items() for link in family.links]
+ROWS, TRIALS = 6, np.array([1.0, 2.0, 5.0, 5.0, 9.0, 30.0])
+
+
+def parameters_of(family) -> dict:
+    """Two draws of every parameter that a family has."""
+    known = {
+        "sigma": np.array([[0.7], [1.9]]),
+        "kappa": np.array([[3.0], [11.0]]),
+        "threshold": np.array([[-1.0, 0.2, 1.4], [-0.5, 0.1, 2.0]]),
+    }
+    found = {name: known[name] for name in family.parameters}
+    return family.of_rows(found, trials=TRIALS if family.has_trials else None)
+
+
+def eta_of(family) -> np.ndarray:
+    """Linear predictors (draws, rows) that every link has a mean for."""
+    rng = np.random.default_rng(3)
+    if family.link.name in ("inverse", "identity") and not family.continuous:
+        return rng.uniform(0.2, 0.8, (2, ROWS))
+    return rng.uniform(0.5, 1.5, (2, ROWS)) * (1 if family.link.name == "inverse" else [[1], [-1]])
+
+
+@pytest.mark.parametrize(("name", "link"), EVERY)
+def test_derivatives_are_those_of_the_log_likelihood(name, link):
+    family = family_named(name, link)
+    parameters, eta = parameters_of(family), eta_of(family)
+    y = family.simulate(np.random.default_rng(1), eta, parameters)[0]
+    step = 1e-4
+
+    def slope_of(function) -> np.ndarray:
+        return (function(eta + step) - function(eta - step)) / (2 * step)
+
+    first, second = family.derivatives(y, eta, parameters)
+    assert first.shape == second.shape == eta.shape
+    by_steps = slope_of(lambda at: family.log_likelihood(y, at, parameters))
+    np.testing.assert_allclose(first, by_steps, rtol=1e-5, atol=1e-6)
+    by_steps = slope_of(lambda at: family.derivatives(y, at, parameters)[0])
+    np.testing.assert_allclose(second, by_steps, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "link"), EVERY)
+def test_simulated_responses_have_the_mean_that_the_family_states(name, link):
+    family = family_named(name, link)
+    parameters, eta = parameters_of(family), eta_of(family)
+    rng = np.random.default_rng(2)
+    many = np.stack([family.simulate(rng, eta, parameters) for _ in range(4000)])
+    of_one = many / TRIALS if family.has_trials else many
+    error = of_one.std(axis=0) / np.sqrt(len(many))
+    away = (of_one.mean(axis=0) - family.mean(eta, parameters)) / error
+    assert np.abs(away).max() < 4.5
+
+
+@pytest.mark.parametrize(("name", "link"), EVERY)
+def test_replicates_are_responses_with_their_residuals(name, link):
+    family = family_named(name, link)
+    parameters, eta = parameters_of(family), eta_of(family)
+    mean = family.mean(eta, parameters)
+    new, residual = family.replicate(np.random.default_rng(4), eta, mean, parameters)
+    again = family.simulate(np.random.default_rng(4), eta, parameters)
+    np.testing.assert_allclose(new, again, rtol=1e-12)
+    np.testing.assert_allclose(residual, family.residual(new, mean, parameters), rtol=1e-9)
+
+
+@pytest.mark.parametrize("link", LINKS.values(), ids=list(LINKS))
+def test_slopes_of_links_are_their_derivatives(link):
+    eta, step = np.linspace(0.3, 2.0, 7), 1e-5
+    slope = (link.inverse(eta + step) - link.inverse(eta - step)) / (2 * step)
+    np.testing.assert_allclose(link.slope(eta), slope, rtol=1e-7)
+    curvature = (link.slope(eta + step) - link.slope(eta - step)) / (2 * step)
+    np.testing.assert_allclose(link.curvature(eta), curvature, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "link"), EVERY)
+def test_what_a_family_names_is_there(name, link):
+    family = family_named(name, link)
+    assert family.name == name
+    assert set(family.engines) <= set(METHODS)
+    assert set(family.links) <= set(LINKS)
+    assert not family.normal or family.parameters == ("sigma",)
+
+
+@pytest.mark.parametrize(("name", "link"), EVERY)
+def test_bambi_has_the_family_with_this_link_and_these_names(name, link):
+    bambi = pytest.importorskip("bambi.defaults.families").BUILTIN_FAMILIES[name]
+    family = family_named(name, link)
+    assert bambi["likelihood"]["parent"] == family.mean_name
+    assert set(bambi["likelihood"]["params"]) == {family.mean_name, *family.parameters}
+    assert bambi["link"][family.mean_name] == family.links[0]
+    assert link in bambi["family"].SUPPORTED_LINKS[family.mean_name]
+
+
+def test_a_link_that_a_family_has_not_names_those_it_has():
+    with pytest.raises(DataError) as found:
+        family_named("beta", "log")
+    assert "'beta' has no link 'log'" in str(found.value)
+    assert "logit, probit, cloglog" in str(found.value)
+
+
+def test_an_unknown_family_is_refused_with_those_there_are():
+    with pytest.raises(DataError, match="unknown family 'poison'") as found:
+        family_named("poison")
+    assert ", ".join(FAMILIES) in str(found.value)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_words_are_no_response_of_any_family(name):
+    words = pd.Series(["a", "b"], name="y")
+    with pytest.raises(DataError) as found:
+        family_named(name).validate_response(words, pd.Series([3, 3]))
+    assert found.value.column == "y"
+    assert FAMILIES[name].response in str(found.value)
