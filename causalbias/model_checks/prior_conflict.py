@@ -9,10 +9,10 @@ from causalbias.inference.problem import EngineError, FloatArray
 from causalbias.models.arrays import arrays_of
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import draw_priors
+from causalbias.models.priors import is_positive
 from causalbias.models.result import frame_of, model_of, spec_of
 
 DRAWS = 20_000
-POSITIVE = ("sigma", "kappa")
 
 
 def prior_conflicts(
@@ -50,7 +50,7 @@ def prior_conflicts(
             told = ""
             if stacked is not None:
                 told = f"[{', '.join(map(str, stacked['cell'].values[at]))}]"
-            positive = name in POSITIVE or name.endswith("_sigma")
+            positive = is_positive(name)
             p = _tail(expected, seen, positive=positive)
             found.append((name + told, float(np.median(seen)), float(np.median(expected)), p))
     return found

@@ -15,7 +15,8 @@ from causalbias.estimands.predictor import coefficients_of, group_covariance
 from causalbias.estimands.scales import Floats
 from causalbias.inference.problem import EngineError
 from causalbias.model_checks.left_out import check_tail
-from causalbias.models.arrays import Arrays, arrays_of, sd_log_prior
+from causalbias.models.arrays import Arrays, arrays_of
+from causalbias.models.priors import log_density
 from causalbias.models.result import frame_of, model_of, spec_of
 
 # What it would print to stderr is in the column `diagnosis`.
@@ -98,7 +99,7 @@ def log_prior(fit: xr.DataTree) -> Floats:
         total = _of_coefficients(arrays, coefficients_of(model, posterior))
         for name in ("sigma", "kappa"):
             if name in model.parameters and name in posterior:
-                density = sd_log_prior(model.parameters[name].prior, name)
+                density = log_density(model.parameters[name].prior, name)
                 total = total + density(_flat(posterior[name])[:, 0])
         if spec.family == "cumulative":
             total = total + _of_thresholds(model.parameters["threshold"].prior, posterior)

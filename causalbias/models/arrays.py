@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import bambi as bmb
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from causalbias.errors import DataError
-from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, LogDensity, Problem
+from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
 from causalbias.models.group_design import GroupDesign, group_designs
-from causalbias.models.priors import by_term, parse_prior, scaled_prior
+from causalbias.models.priors import by_term, log_density, parse_prior, scaled_prior
 from causalbias.models.specification import ModelSpec, family_of, row_counts, row_precisions
 
 
@@ -203,7 +202,7 @@ def _group_term(
         weights=np.full(codes.shape, 1 / codes.shape[1]),
         n_levels=len(design.levels),
         correlated=design.correlated and len(labels) > 1,
-        sd_log_prior=tuple(sd_log_prior(prior, name) for prior in sd_priors),
+        sd_log_prior=tuple(log_density(prior, name) for prior in sd_priors),
     )
 
 
@@ -221,49 +220,3 @@ def _normal_prior(
         np.broadcast_to(np.ravel(arguments["mu"]), size).astype(float),
         np.broadcast_to(np.ravel(arguments["sigma"]), size).astype(float),
     )
-
-
-def sd_log_prior(prior: bmb.Prior, term: str) -> LogDensity:
-    """Log density of the prior of a standard deviation.
-
-    Parameters
-    ----------
-    prior : bambi Prior
-    term : str
-        Whose prior it is, for errors.
-
-    Raises
-    ------
-    EngineError
-        If the distribution is not one whose density is known here.
-    """
-    value = {key: float(arg) for key, arg in prior.args.items()}
-    match prior.name:
-        case "HalfNormal":
-            frozen = stats.halfnorm(scale=value["sigma"])
-        case "HalfStudentT":
-            return _half(stats.t(value["nu"], scale=value["sigma"]))
-        case "HalfCauchy":
-            frozen = stats.halfcauchy(scale=value["beta"])
-        case "Exponential":
-            frozen = stats.expon(scale=1 / value["lam"])
-        case "Gamma":
-            frozen = stats.gamma(value["alpha"], scale=1 / value["beta"])
-        case "InverseGamma":
-            frozen = stats.invgamma(value["alpha"], scale=value["beta"])
-        case "LogNormal":
-            frozen = stats.lognorm(value["sigma"], scale=np.exp(value["mu"]))
-        case "Uniform" if value["lower"] >= 0:
-            frozen = stats.uniform(value["lower"], value["upper"] - value["lower"])
-        case _:
-            raise EngineError(f"the prior {prior.name} of the sd of {term!r} is not known to it")
-    return frozen.logpdf
-
-
-def _half(full: stats.rv_continuous) -> LogDensity:
-    """Log density of the absolute value of a variable that is symmetric about zero."""
-
-    def log_density(sd: FloatArray) -> FloatArray:
-        return np.where(sd >= 0, np.log(2.0) + full.logpdf(sd), -np.inf)
-
-    return log_density

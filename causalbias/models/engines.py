@@ -22,12 +22,13 @@ from causalbias.inference.laplace.result import LaplaceDraws
 from causalbias.inference.laplace.sample import sample_laplace
 from causalbias.inference.nuts import sample_nuts
 from causalbias.inference.problem import EngineError, FloatArray, ImproperError, IntArray, Problem
-from causalbias.models.arrays import Arrays, arrays_of, sd_log_prior
+from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.formula.group_terms import has_members
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.identified import check_identified, shared_variances
 from causalbias.models.naming import Variable, name_draws
 from causalbias.models.nuts_model import named_posterior, nuts_model
+from causalbias.models.priors import log_density
 from causalbias.models.sizes import check_fit_size
 from causalbias.models.specification import ModelSpec, common_model, family_of
 
@@ -278,7 +279,7 @@ def _collapsed(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Pareto k is judged below
         found = sample_collapsed(
-            problem, sd_log_prior(prior, "sigma"), draws=total, random_seed=random_seed, keep=keep
+            problem, log_density(prior, "sigma"), draws=total, random_seed=random_seed, keep=keep
         )
     diagnostics = found.diagnostics
     sigma: dict[str, Variable] = {"sigma": ((), found.sigma)}

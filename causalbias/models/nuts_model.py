@@ -16,6 +16,7 @@ from causalbias.inference.problem import FloatArray, GroupTerm
 from causalbias.models.arrays import Arrays
 from causalbias.models.formula.group_terms import common_formula, has_members
 from causalbias.models.naming import name_groups
+from causalbias.models.priors import text_of
 from causalbias.models.specification import ModelSpec, bambi_model, row_counts, row_precisions
 
 OWN = "cb_"  # begins the names of columns and parameters that are made here
@@ -61,8 +62,7 @@ def nuts_model(spec: ModelSpec, used: pd.DataFrame, arrays: Arrays) -> bmb.Model
         for name, column, prior in of_term:
             frame[name.split("|")[0]] = column
             formula += f" + (0 + {name})"
-            numbers = ", ".join(f"{key}={float(one)!r}" for key, one in prior.args.items())
-            priors[name] = f"{prior.name}({numbers})"
+            priors[name] = text_of(prior)
     model = bambi_model(replace(spec, formula=formula, priors=priors), frame)
     model.build()
     for at, term in enumerate(arrays.problem.terms):

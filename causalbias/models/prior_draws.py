@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import bambi as bmb
 import numpy as np
-import pymc as pm
 from scipy import stats
 
 from causalbias.errors import DataError
@@ -12,6 +11,7 @@ from causalbias.inference.problem import FloatArray
 from causalbias.inference.scales import draw_corr_factors
 from causalbias.models.arrays import Arrays
 from causalbias.models.naming import Variable
+from causalbias.models.priors import draw_prior
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ def draw_priors(
     columns = [np.empty((draws, 0))]
     for name, term in common.items():
         size = np.asarray(term.data).reshape(len(arrays.problem.y), -1).shape[1]
-        columns.append(_draw(term.prior, name, (draws, size), rng))
+        columns.append(draw_prior(term.prior, name, (draws, size), rng))
     sd, corr, factors = {}, {}, {}
     for term in arrays.problem.terms:
         priors = arrays.sd_priors[term.name]
-        sd[term.name] = np.hstack([_draw(one, term.name, (draws, 1), rng) for one in priors])
+        sd[term.name] = np.hstack([draw_prior(one, term.name, (draws, 1), rng) for one in priors])
         chol = np.broadcast_to(np.eye(len(priors)), (draws, len(priors), len(priors)))
         if term.correlated:
             chol = draw_corr_factors(len(priors), term.lkj_eta, draws, rng)
@@ -83,24 +83,10 @@ def draw_priors(
             cuts = len(model.response_term.levels) - 1
             further[name] = (("threshold_dim",), _draw_thresholds(one.prior, cuts, draws, rng))
         elif name != parent and isinstance(one.prior, bmb.Prior):
-            further[name] = ((), _draw(one.prior, name, (draws,), rng))
+            further[name] = ((), draw_prior(one.prior, name, (draws,), rng))
         elif name != parent:
             further[name] = ((), np.full(draws, float(one.prior)))
     return PriorDraws(np.hstack(columns), sd, corr, factors, further, {})
-
-
-def _draw(
-    prior: bmb.Prior, name: str, shape: tuple[int, ...], rng: np.random.Generator
-) -> FloatArray:
-    arguments = {key: np.asarray(value, float) for key, value in prior.args.items()}
-    try:
-        found = pm.draw(getattr(pm, prior.name).dist(**arguments, shape=shape), random_seed=rng)
-    except NotImplementedError as error:
-        raise DataError(
-            f"the prior of {name!r} is {prior.name}, which is no distribution to draw from",
-            hint="give it a proper one in priors=",
-        ) from error
-    return np.asarray(found, float)
 
 
 def _draw_thresholds(

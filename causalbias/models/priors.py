@@ -1,52 +1,122 @@
-"""Priors written as text, so that a saved fit can state them and be built again."""
+"""Priors: what each distribution is, how it is read and written, its density and its draws.
+
+`DISTRIBUTIONS` is the one table. A prior itself is a bambi `Prior`, whose name is PyMC's.
+"""
 
 import ast
+import itertools
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import bambi as bmb
+import numpy as np
+import pymc as pm
+from scipy import stats
 
 from causalbias.errors import DataError
+from causalbias.inference.problem import EngineError, FloatArray, LogDensity
 from causalbias.models.evaluation import portable
 
-# name: its parameters, in order, as PyMC names them
-DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
-    "Normal": ("mu", "sigma"),
-    "StudentT": ("nu", "mu", "sigma"),
-    "Cauchy": ("alpha", "beta"),
-    "Laplace": ("mu", "b"),
-    "Uniform": ("lower", "upper"),
-    "Flat": (),
-    "HalfNormal": ("sigma",),
-    "HalfStudentT": ("nu", "sigma"),
-    "HalfCauchy": ("beta",),
-    "HalfFlat": (),
-    "Exponential": ("lam",),
-    "Gamma": ("alpha", "beta"),
-    "InverseGamma": ("alpha", "beta"),
-    "LogNormal": ("mu", "sigma"),
-}
-# What becomes of the parameters of a positive number's prior when the number is multiplied.
-SCALING = {
-    ("", "sigma"): "times",
-    ("", "lower"): "times",
-    ("", "upper"): "times",
-    ("", "lam"): "over",
-    ("", "b"): "times",
-    ("HalfCauchy", "beta"): "times",
-    ("InverseGamma", "beta"): "times",
-    ("Gamma", "beta"): "over",
-    ("LogNormal", "mu"): "shifted",
-    ("LogNormal", "sigma"): "",
+# What a parameter is: it says which values it can have, and what becomes of it where the variable
+# is multiplied by c. A location and a scale are multiplied too, a rate is divided, to the location
+# of a logarithm log c is added, and a shape stays.
+Kind = Literal["location", "scale", "rate", "log location", "shape"]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A distribution that a prior can be.
+
+    Attributes
+    ----------
+    parameters : dict of str to str
+        Their names in order, as PyMC has them, and what each is (`Kind`).
+    density : callable, optional
+        SciPy's frozen distribution of these parameters, in order. None where it is flat.
+    half : str, optional
+        Of a distribution that is symmetric about its location: its positive half about zero.
+    least : float or str
+        The lower end of what it can be, or the parameter that is this end.
+    """
+
+    parameters: dict[str, Kind]
+    density: Callable[..., Any] | None = None
+    half: str | None = None
+    least: float | str = -math.inf
+
+    def allows(self, numbers: Mapping[str, float]) -> bool:
+        """Whether parameters are finite, scales, rates and shapes positive, ends in order."""
+        real = [
+            key for key, kind in self.parameters.items() if kind in ("location", "log location")
+        ]
+        ends = [numbers[key] for key in real]
+        return (
+            all(map(math.isfinite, numbers.values()))
+            and all(value > 0 for key, value in numbers.items() if key not in real)
+            and all(low < high for low, high in itertools.pairwise(ends))
+        )
+
+    def reaches_below_zero(self, numbers: Mapping[str, float]) -> bool:
+        """Whether the variable can be negative."""
+        return (numbers[self.least] if isinstance(self.least, str) else self.least) < 0
+
+
+@dataclass(frozen=True)
+class _Half:
+    """The absolute value of a variable that is symmetric about zero: density ``2 p(x), x >= 0``."""
+
+    full: Any
+
+    def logpdf(self, x: FloatArray) -> FloatArray:
+        return np.where(x >= 0, np.log(2.0) + self.full.logpdf(x), -np.inf)
+
+
+DISTRIBUTIONS = {
+    "Normal": Distribution({"mu": "location", "sigma": "scale"}, stats.norm, "HalfNormal"),
+    "StudentT": Distribution(
+        {"nu": "shape", "mu": "location", "sigma": "scale"}, stats.t, "HalfStudentT"
+    ),
+    "Cauchy": Distribution({"alpha": "location", "beta": "scale"}, stats.cauchy, "HalfCauchy"),
+    "Laplace": Distribution({"mu": "location", "b": "scale"}, stats.laplace),
+    "Uniform": Distribution(
+        {"lower": "location", "upper": "location"},
+        lambda lower, upper: stats.uniform(lower, upper - lower),
+        least="lower",
+    ),
+    "Flat": Distribution({}),
+    "HalfNormal": Distribution(
+        {"sigma": "scale"}, lambda sigma: stats.halfnorm(scale=sigma), least=0.0
+    ),
+    "HalfStudentT": Distribution(
+        {"nu": "shape", "sigma": "scale"},
+        lambda nu, sigma: _Half(stats.t(nu, scale=sigma)),
+        least=0.0,
+    ),
+    "HalfCauchy": Distribution(
+        {"beta": "scale"}, lambda beta: stats.halfcauchy(scale=beta), least=0.0
+    ),
+    "HalfFlat": Distribution({}, least=0.0),
+    "Exponential": Distribution({"lam": "rate"}, lambda lam: stats.expon(scale=1 / lam), least=0.0),
+    "Gamma": Distribution(
+        {"alpha": "shape", "beta": "rate"},
+        lambda alpha, beta: stats.gamma(alpha, scale=1 / beta),
+        least=0.0,
+    ),
+    "InverseGamma": Distribution(
+        {"alpha": "shape", "beta": "scale"},
+        lambda alpha, beta: stats.invgamma(alpha, scale=beta),
+        least=0.0,
+    ),
+    "LogNormal": Distribution(
+        {"mu": "log location", "sigma": "shape"},
+        lambda mu, sigma: stats.lognorm(sigma, scale=np.exp(mu)),
+        least=0.0,
+    ),
 }
 # Parameters of likelihoods that are positive.
 POSITIVE = ("sigma", "kappa")
-# Symmetric distributions: the half of each about zero, and what must be zero for that.
-HALVES = {
-    "Normal": ("HalfNormal", "mu"),
-    "StudentT": ("HalfStudentT", "mu"),
-    "Cauchy": ("HalfCauchy", "alpha"),
-}
 
 
 def parse_prior(text: str, term: str) -> bmb.Prior:
@@ -84,7 +154,8 @@ def parse_prior(text: str, term: str) -> bmb.Prior:
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
             raise wrong
         name = call.func.id
-        parameters = DISTRIBUTIONS[name]
+        distribution = DISTRIBUTIONS[name]
+        parameters = list(distribution.parameters)
         nodes = [*call.args, *(word.value for word in call.keywords)]
         given = [*parameters[: len(call.args)], *(str(word.arg) for word in call.keywords)]
         values = [ast.literal_eval(one) for one in nodes]
@@ -93,7 +164,7 @@ def parse_prior(text: str, term: str) -> bmb.Prior:
         numbers = {key: float(value) for key, value in zip(given, values, strict=True)}
     except (SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise wrong from error
-    if sorted(given) != sorted(parameters) or not _possible(name, numbers):
+    if sorted(given) != sorted(parameters) or not distribution.allows(numbers):
         raise wrong
     if is_positive(term):
         name, numbers = _positive(name, numbers, text, term)
@@ -113,42 +184,125 @@ def _positive(
 ) -> tuple[str, dict[str, float]]:
     """The prior of a positive number that is meant: half of one that is symmetric about zero."""
     what = f"the standard deviation of {term!r}" if "|" in term else f"{term!r}"
-    if name in HALVES:
-        half, location = HALVES[name]
+    distribution = DISTRIBUTIONS[name]
+    if distribution.half is not None:
+        location = next(key for key, kind in distribution.parameters.items() if kind == "location")
         if numbers[location] != 0:
             raise DataError(
                 f"the prior {text} is not about zero, and {what} is positive",
-                hint=f"write its half, {half}(...), or Gamma, LogNormal or InverseGamma",
+                hint=f"write its half, {distribution.half}(...), or Gamma, LogNormal or "
+                "InverseGamma",
             )
-        return half, {key: value for key, value in numbers.items() if key != location}
-    if name in ("Flat", "HalfFlat", "Laplace") or (name == "Uniform" and numbers["lower"] < 0):
-        hint = "write HalfNormal, HalfStudentT, HalfCauchy, Exponential, Gamma or LogNormal"
-        problem = f"the prior {text} of {what}, which is positive, reaches below zero"
-        if name in ("Flat", "HalfFlat"):
-            problem = f"a flat prior of {what} makes no proper posterior sure"
-        elif name == "Laplace":
+        return distribution.half, {k: value for k, value in numbers.items() if k != location}
+    hint = "write HalfNormal, HalfStudentT, HalfCauchy, Exponential, Gamma or LogNormal"
+    if distribution.density is None:
+        raise DataError(f"a flat prior of {what} makes no proper posterior sure", hint=hint)
+    if distribution.reaches_below_zero(numbers):
+        if name == "Laplace":
             hint = f"write its positive half about zero, Exponential({1 / numbers['b']:g})"
-        raise DataError(problem, hint=hint)
+        raise DataError(
+            f"the prior {text} of {what}, which is positive, reaches below zero", hint=hint
+        )
     return name, numbers
 
 
 def scaled_prior(prior: bmb.Prior, factor: float) -> bmb.Prior:
-    """The prior of a positive number times a factor.
+    """The prior of a variable times a positive factor.
 
     Examples
     --------
     >>> scaled_prior(bmb.Prior("HalfNormal", sigma=2), 3.0)
     HalfNormal(sigma: 6.0)
     """
-    changed = {}
+    kinds, changed = DISTRIBUTIONS[prior.name].parameters, {}
     for key, value in prior.args.items():
-        what = SCALING.get((prior.name, key), SCALING.get(("", key), ""))
         changed[key] = {
-            "times": value * factor,
-            "over": value / factor,
-            "shifted": value + math.log(factor),
-        }.get(what, value)
+            "location": value * factor,
+            "scale": value * factor,
+            "rate": value / factor,
+            "log location": value + math.log(factor),
+            "shape": value,
+        }[kinds[key]]
     return bmb.Prior(prior.name, auto_scale=False, **changed)
+
+
+def log_density(prior: bmb.Prior, term: str) -> LogDensity:
+    """Log density of the prior of a positive number, such as a standard deviation.
+
+    Parameters
+    ----------
+    prior : bambi Prior
+        With numbers for its parameters.
+    term : str
+        Whose prior it is, for errors.
+
+    Returns
+    -------
+    callable
+        From an array to the log density at each of its numbers.
+
+    Raises
+    ------
+    EngineError
+        If the distribution is flat, reaches below zero, or is none of `DISTRIBUTIONS`.
+
+    Examples
+    --------
+    >>> at = np.array([0.0, 1.0])
+    >>> np.exp(log_density(bmb.Prior("Exponential", lam=1.0), "sigma")(at)).round(3).tolist()
+    [1.0, 0.368]
+    """
+    numbers = {key: float(value) for key, value in prior.args.items()}
+    distribution = DISTRIBUTIONS.get(prior.name)
+    if (
+        distribution is None
+        or distribution.density is None
+        or distribution.reaches_below_zero(numbers)
+    ):
+        raise EngineError(f"the prior {prior.name} of the sd of {term!r} is not known to it")
+    found: LogDensity = distribution.density(*(numbers[k] for k in distribution.parameters)).logpdf
+    return found
+
+
+def draw_prior(
+    prior: bmb.Prior, term: str, shape: tuple[int, ...], rng: np.random.Generator
+) -> FloatArray:
+    """Independent draws from a prior, by PyMC.
+
+    Parameters
+    ----------
+    prior : bambi Prior
+        Its parameters may be arrays that fit `shape`.
+    term : str
+        Whose prior it is, for errors.
+    shape : tuple of int
+    rng : Generator
+
+    Raises
+    ------
+    DataError
+        If the prior is improper.
+    """
+    arguments = {key: np.asarray(value, float) for key, value in prior.args.items()}
+    try:
+        found = pm.draw(getattr(pm, prior.name).dist(**arguments, shape=shape), random_seed=rng)
+    except NotImplementedError as error:
+        raise DataError(
+            f"the prior of {term!r} is {prior.name}, which is no distribution to draw from",
+            hint="give it a proper one in priors=",
+        ) from error
+    return np.asarray(found, float)
+
+
+def text_of(prior: bmb.Prior) -> str:
+    """A prior whose parameters are numbers as a text that `parse_prior` reads, to the last digit.
+
+    Examples
+    --------
+    >>> text_of(bmb.Prior("Normal", mu=0, sigma=2.5))
+    'Normal(mu=0.0, sigma=2.5)'
+    """
+    return f"{prior.name}({', '.join(f'{k}={float(v)!r}' for k, v in prior.args.items())})"
 
 
 def read_as(text: str, term: str) -> str:
@@ -164,18 +318,10 @@ def read_as(text: str, term: str) -> str:
         prior = prior.args["sigma"]
     if text.strip().startswith(prior.name):
         return text
-    numbers = ", ".join(f"{float(prior.args[key]):g}" for key in DISTRIBUTIONS[prior.name])
-    return f"{text}, its positive half: {prior.name}({numbers})"
-
-
-def _possible(name: str, numbers: Mapping[str, float]) -> bool:
-    """Whether the parameters are finite, and scales, rates and shapes positive."""
-    location = {"mu", "lower", "upper"} | ({"alpha"} if name == "Cauchy" else set())
-    return (
-        all(map(math.isfinite, numbers.values()))
-        and all(value > 0 for key, value in numbers.items() if key not in location)
-        and (name != "Uniform" or numbers["lower"] < numbers["upper"])
+    numbers = ", ".join(
+        f"{float(prior.args[key]):g}" for key in DISTRIBUTIONS[prior.name].parameters
     )
+    return f"{text}, its positive half: {prior.name}({numbers})"
 
 
 def by_term(priors: Mapping[str, str], terms: Collection[str]) -> dict[str, str]:

@@ -295,11 +295,12 @@ OF_REAL_NUMBERS = {"Normal", "StudentT", "Cauchy", "Laplace", "Flat", "HalfFlat"
 @settings(max_examples=20, deadline=None)
 def test_priors_come_back(name, data):
     numbers = {
-        key: data.draw(st.floats(0.001, 1000), label=key) for key in sorted(DISTRIBUTIONS[name])
+        key: data.draw(st.floats(0.001, 1000), label=key)
+        for key in sorted(DISTRIBUTIONS[name].parameters)
     }
     if name == "Uniform":
         numbers["upper"] = numbers["lower"] + 1
-    in_order = ", ".join(repr(numbers[key]) for key in DISTRIBUTIONS[name])
+    in_order = ", ".join(repr(numbers[key]) for key in DISTRIBUTIONS[name].parameters)
     named = ", ".join(f"{key}={value!r}" for key, value in numbers.items())
     for text in (f"{name}({in_order})", f"  {name}( {named} )"):
         prior = parse_prior(text, "x")

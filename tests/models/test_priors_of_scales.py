@@ -7,8 +7,7 @@ from scipy import stats
 
 import causalbias as cb
 from causalbias.errors import DataError
-from causalbias.models.arrays import sd_log_prior
-from causalbias.models.priors import parse_prior, scaled_prior
+from causalbias.models.priors import log_density, parse_prior, scaled_prior
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +71,8 @@ def test_what_reaches_below_zero_otherwise_is_refused(rows, given, term):
 def test_a_scaled_prior_is_that_of_the_scaled_number(text):
     prior = parse_prior(text, "sigma")
     at, factor = np.array([1.3, 2.2, 3.1]), 2.5
-    expected = sd_log_prior(prior, "sigma")(at) - np.log(factor)
-    found = sd_log_prior(scaled_prior(prior, factor), "sigma")(at * factor)
+    expected = log_density(prior, "sigma")(at) - np.log(factor)
+    found = log_density(scaled_prior(prior, factor), "sigma")(at * factor)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
