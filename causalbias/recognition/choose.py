@@ -7,9 +7,16 @@ from typing import Any
 import numpy as np
 
 from causalbias.errors import DataError, user_path
+from causalbias.recognition.classical import lbp, wavelets
+from causalbias.recognition.dlib_faces import dlib_embedder
 from causalbias.recognition.embedder import Embedder, probed
 
-READY = ("dlib", "lbp", "wavelets")
+# Ready-made embedders: functions of the name that the system gets.
+READY: dict[str, Callable[[str], Embedder]] = {
+    "dlib": dlib_embedder,
+    "lbp": lbp,
+    "wavelets": wavelets,
+}
 TORCH = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".pt2")
 
 
@@ -81,7 +88,7 @@ def embedder(
         )
     if isinstance(source, str) and source in READY:
         _refuse(architecture, device, known, source, only_files=False)
-        return _ready(source, name or source)
+        return READY[source](name or source)
     path = user_path(source)
     suffix = path.suffix.lower()
     if architecture is not None and suffix not in TORCH:
@@ -117,16 +124,6 @@ def _refuse(
         else "leave out all arguments but name",
         file=name,
     )
-
-
-def _ready(source: str, name: str) -> Embedder:
-    if source == "dlib":
-        from causalbias.recognition.dlib_faces import dlib_embedder
-
-        return dlib_embedder(name)
-    from causalbias.recognition.classical import lbp, wavelets
-
-    return lbp(name) if source == "lbp" else wavelets(name)
 
 
 def _function(
