@@ -77,6 +77,7 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, random_seed: int =
     return rates.assign_attrs(
         cohort="each two groups",
         metric=counts.attrs["metric"],
+        left_out=counts.attrs["left_out"],
         estimand="false match rates of each two groups, over all pairs of faces",
     )
 

@@ -1,5 +1,6 @@
 """Scores of all pairs of faces, counted by group without ever holding them all."""
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +47,8 @@ def all_pairs(
         Such as ``"black female"``; of a categorical, groups are in the order of its categories.
     identity : sequence (face,), optional
         Faces of one identity make genuine pairs. By default each face is a person of its own.
-        Identities are text: ``1`` and ``"1"`` are one, ``"01"`` is another.
+        Identities are text: ``1`` and ``"1"`` are one, ``"01"`` is another. A face without an
+        identity or a group is in no pair, genuine or impostor.
     thresholds : float or sequence of float
         In units of the distance: at these, matches (a distance at the threshold or below it) are
         counted exactly.
@@ -68,13 +70,15 @@ def all_pairs(
         round, each pair once; ``n`` (kind, group, other): of all; ``low``, ``high`` (bin): edges
         of the bins, distances being at least `low` and below `high`. Of each face, from which
         `all_pairs_rates` has the intervals: ``face_matches`` (threshold, face, other), impostor
-        matches with faces of each group; ``face_group``, ``face_identity`` (face).
+        matches with faces of each group; ``face_group``, ``face_identity`` (face). The coordinate
+        `face` is the row of `embeddings`; the attribute ``left_out`` counts, as JSON by reason,
+        the faces that are in no pair.
 
     Raises
     ------
     DataError
-        Naming what is wrong, and the row: an embedding that is not finite, a face without group or
-        identity (who is nobody's pair, genuine or impostor).
+        Naming what is wrong, and the row: an embedding is not finite, or fewer than two faces have
+        a group and an identity.
 
     Examples
     --------
@@ -94,6 +98,8 @@ def all_pairs(
     person = np.arange(len(embeddings))
     if identity is not None:
         person, _ = _coded(identity, len(embeddings), "identity")
+    known, left_out = _known(code, person)
+    code, person = code[known], person[known]
     numbers = 2 * len(names) ** 2 * (bins + len(at)) + len(at) * len(code) * len(names) / 2
     check_memory(
         numbers + 2 * embeddings.size,
@@ -101,7 +107,7 @@ def all_pairs(
         "give fewer groups, thresholds or bins",
     )
     order = np.argsort(code, kind="stable")
-    vectors = make_ready(embeddings[order], person[order], metric)
+    vectors = make_ready(embeddings[known[order]], person[order], metric)
     own = np.ldexp(at, -vectors.exponent)
     counted = _count_all(vectors, code[order], len(names), bins, own, workers, progress)
     back = np.empty_like(order)
@@ -121,11 +127,30 @@ def all_pairs(
             "threshold": at,
             "low": ("bin", edges[:-1]),
             "high": ("bin", edges[1:]),
+            "face": known,
             "face_group": ("face", np.asarray(names)[code]),
             "face_identity": ("face", person),
         },
-        attrs={"metric": metric},
+        attrs={"metric": metric, "left_out": json.dumps(left_out)},
     )
+
+
+def _known(code: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """Rows of the faces that have a group and an identity, and counts of the others by reason."""
+    nobody, nowhere = person < 0, (code < 0) & (person >= 0)
+    known = np.flatnonzero(~nobody & ~nowhere)
+    counts = {
+        "faces without an identity": int(nobody.sum()),
+        "faces without a group": int(nowhere.sum()),
+    }
+    if len(known) < 2:
+        raise DataError(
+            f"{len(known)} of {len(code):,} faces have a group and an identity",
+            hint="give the groups and identities of two faces or more",
+            file="embeddings",
+            row=int((nobody | nowhere).argmax()) + 1,
+        )
+    return known, {reason: count for reason, count in counts.items() if count}
 
 
 def _count_all(
@@ -177,12 +202,14 @@ def _blocks(code: np.ndarray, n_groups: int) -> list[slice]:
 def _coded(
     values: Sequence[object] | np.ndarray, n: int, name: str
 ) -> tuple[np.ndarray, list[str]]:
-    """Code of each face's label (face,), and the labels as text, in the order of the data's levels.
+    """Code of each face's label (face,), -1 where it is missing, and the labels as text.
+
+    Labels are in the order of the data's levels.
 
     Raises
     ------
     DataError
-        If there are not as many as faces, or one is missing.
+        If there are not as many labels as faces.
     """
     if len(values) != n:
         raise DataError(
@@ -200,15 +227,6 @@ def _coded(
         ordered = found.astype(pd.CategoricalDtype(known))
     names = levels_of(ordered).tolist()
     codes = pd.Index(names).get_indexer(pd.Index(found.astype(object)))
-    missing = codes < 0
-    if missing.any():
-        raise DataError(
-            f"the {name} is not known ({int(missing.sum()):,} such faces)",
-            hint="leave these faces out, and count them: nobody is in a pair",
-            file="embeddings",
-            column=name,
-            row=int(missing.argmax()) + 1,
-        )
     return codes, names
 
 

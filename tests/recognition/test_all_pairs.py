@@ -1,8 +1,11 @@
 """All-pairs counts against SciPy's distances and NumPy's histogram."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
@@ -224,11 +227,26 @@ def test_identities_are_text_and_groups_are_in_the_order_of_the_data():
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, "", pd.NaT])
 @pytest.mark.parametrize("column", ["group", "identity"])
-def test_faces_of_nobody_or_no_group_are_named(missing, column):
-    labels = {"group": ["a"] * 4, "identity": ["x", "y", "z", "x"]}
-    labels[column] = ["a", missing, missing, "b"]
-    with pytest.raises(DataError, match=rf"'{column}', row 2: .*\(2 such faces\)"):
-        cb.all_pairs(np.eye(4), labels["group"], identity=labels["identity"])
+def test_faces_without_identity_or_group_are_in_no_pair_and_counted(missing, column):
+    labels = {"group": ["a", "a", "b", "b", "a"], "identity": ["x", "y", "x", "z", "x"]}
+    known = [0, 3, 4]
+    for row in (1, 2):
+        labels[column][row] = missing
+    vectors = np.random.default_rng(1).normal(size=(5, 3))
+    counts = cb.all_pairs(vectors, labels["group"], identity=labels["identity"], thresholds=2.0)
+    alone = cb.all_pairs(
+        vectors[known],
+        [labels["group"][row] for row in known],
+        identity=[labels["identity"][row] for row in known],
+        thresholds=2.0,
+    )
+    xr.testing.assert_equal(counts[["n", "matches"]], alone[["n", "matches"]])
+    assert counts["face"].values.tolist() == known
+    name = {"identity": "faces without an identity", "group": "faces without a group"}[column]
+    assert json.loads(counts.attrs["left_out"]) == {name: 2}
+    assert cb.rates.all_pairs_rates(counts).attrs["left_out"] == counts.attrs["left_out"]
+    with pytest.raises(DataError, match="row 1: 1 of 3 faces have a group and an identity"):
+        cb.all_pairs(np.eye(3), ["a"] * 3, identity=[missing, missing, "x"])
 
 
 @pytest.mark.parametrize("given", [["a", "a "], ["a", "b"]])
