@@ -33,7 +33,7 @@ from scipy import sparse, stats
 import causalbias as cb
 from benchmarks.calibration import records
 from benchmarks.calibration.uniform import DRAWS, binned, uniformity
-from causalbias.inference.gibbs import JointData, sample_joint
+from causalbias.inference.gibbs import BivariateData, sample_bivariate
 from causalbias.models.result import Fit
 
 ATTEMPTS = 40
@@ -180,7 +180,7 @@ def joint_ranks(replicate: int) -> Ranks:
     pairs = rng.multivariate_normal([0, 0], covariances[1], size=48)
     latent = design @ coefficient + seeds @ effects + pairs
     answers = [latent[i, 0] + noise * rng.standard_normal(n) for i, n in enumerate(frame["n"])]
-    data = JointData(
+    data = BivariateData(
         mean=np.array([one.mean() for one in answers]),
         count=frame["n"].to_numpy(float),
         within=float(sum(((one - one.mean()) ** 2).sum() for one in answers)),
@@ -189,7 +189,7 @@ def joint_ranks(replicate: int) -> Ranks:
         members=[sparse.csr_matrix(seeds)],
         scale=scale,
     )
-    drawn = sample_joint(data, draws=1000, tune=200, rng=rng)
+    drawn = sample_bivariate(data, draws=1000, tune=200, rng=rng)
     weight = of_noise.pdf(drawn["noise"]) * drawn["noise"]
     picked = rng.choice(1000, DRAWS, p=weight / weight.sum())
     truth = {"coefficient": coefficient, "covariance": np.stack(covariances), "noise": noise}
@@ -203,7 +203,7 @@ def huang_wand(scale: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return stats.invwishart(3, 4 * np.diag(1 / mixing)).rvs(random_state=rng)
 
 
-def joint_quantities(drawn: dict[str, np.ndarray], data: JointData) -> dict[str, np.ndarray]:
+def joint_quantities(drawn: dict[str, np.ndarray], data: BivariateData) -> dict[str, np.ndarray]:
     """Parameters and the log likelihood, the effects of seeds and pairs integrated out."""
     found = {"noise": drawn["noise"]}
     for i, j in np.ndindex(3, 2):

@@ -2,15 +2,12 @@
 
 import numpy as np
 import xarray as xr
-from scipy import linalg
 
 from causalbias.arguments import generator
 from causalbias.draws.summaries import SAMPLE, marked
 from causalbias.errors import DataError
-from causalbias.estimands.scales import Floats
-
-GRID = 80  # of the scatter's standard deviation
-NU = 3.0  # degrees of freedom of the half-t prior of standard deviations
+from causalbias.inference.gibbs import sample_slope
+from causalbias.inference.problem import FloatArray
 
 
 def per_perceived(
@@ -83,7 +80,7 @@ def per_perceived(
         )
     moments = [_moments(values.sel({dim: shared}), dim) for values in (outcome, change)]
     found = [
-        _sample(*moments[0], *moments[1], draws=draws, tune=tune, rng=rng)
+        sample_slope(*moments[0], *moments[1], draws=draws, tune=tune, rng=rng)
         for rng in generator(random_seed).spawn(chains)
     ]
     every = {name: np.stack([one[name] for one in found]) for name in found[0]}
@@ -104,65 +101,6 @@ def per_perceived(
     return marked(line, outcome, change)
 
 
-def _moments(values: xr.DataArray, dim: str) -> tuple[Floats, Floats]:
+def _moments(values: xr.DataArray, dim: str) -> tuple[FloatArray, FloatArray]:
     flat = values.transpose(*SAMPLE, dim).values.reshape(-1, values.sizes[dim])
     return flat.mean(axis=0), np.atleast_2d(np.cov(flat.T))
-
-
-def _sample(
-    y: Floats,
-    y_cov: Floats,
-    m: Floats,
-    m_cov: Floats,
-    *,
-    draws: int,
-    tune: int,
-    rng: np.random.Generator,
-) -> dict[str, Floats]:
-    """One chain: latent changes, then line, scatter (on a grid), and the changes' population."""
-    n = len(y)
-    own, basis = linalg.eigh(y_cov)
-    own = np.maximum(own, 0.0)
-    m_precision = linalg.inv(m_cov + 1e-12 * np.trace(m_cov) * np.eye(n))
-    spread_y, spread_m = np.std(y, ddof=1), np.std(m, ddof=1)
-    grid = spread_y * np.geomspace(1e-3, 10, GRID)
-    # Half-t prior of the scatter, and the grid's width: it is even in the logarithm.
-    log_prior = np.log(grid) - (NU + 1) / 2 * np.log1p(np.square(grid / (2.5 * spread_y)) / NU)
-    # A flat prior of the slope has no proper posterior: changes all alike would bear any slope.
-    line_precision = np.diag([0.0, (spread_m / (2.5 * spread_y)) ** 2])
-    x, mu, tau, mixing, at = m.copy(), m.mean(), spread_m * rng.uniform(0.5, 2), 1.0, GRID // 2
-    kept: dict[str, list[Floats]] = {k: [] for k in ("slope", "intercept", "scatter", "latent")}
-    for step in range(tune + draws):
-        weights = 1 / (own + grid[at] ** 2)
-        design = basis.T @ np.column_stack([np.ones(n), x])
-        line = _normal(
-            design.T @ (design * weights[:, None]) + line_precision,
-            design.T @ (weights * (basis.T @ y)),
-            rng,
-        )
-        variance = own + np.square(grid)[:, None]
-        away = np.square(basis.T @ y - design @ line)
-        log_chance = log_prior - 0.5 * (np.log(variance) + away / variance).sum(axis=1)
-        at = int(np.argmax(log_chance + rng.gumbel(size=GRID)))
-        inverse = (basis / (own + grid[at] ** 2)) @ basis.T
-        x = _normal(
-            m_precision + line[1] ** 2 * inverse + np.eye(n) / tau**2,
-            m_precision @ m + line[1] * inverse @ (y - line[0]) + mu / tau**2,
-            rng,
-        )
-        mu = rng.normal(x.mean(), tau / np.sqrt(n))
-        rate = np.square(x - mu).sum() / 2 + NU / mixing
-        tau = np.sqrt(rate / rng.gamma((n + NU) / 2))
-        mixing = (NU / tau**2 + 1 / (2.5 * spread_m) ** 2) / rng.gamma((NU + 1) / 2)
-        if step >= tune:
-            values = (line[1], line[0], grid[at], x)
-            for name, value in zip(kept, values, strict=True):
-                kept[name].append(np.asarray(value))
-    return {name: np.stack(values) for name, values in kept.items()}
-
-
-def _normal(precision: Floats, right: Floats, rng: np.random.Generator) -> Floats:
-    """A draw of N(precision^-1 right, precision^-1)."""
-    factor = linalg.cholesky(precision, lower=True)
-    half = linalg.solve_triangular(factor, right, lower=True) + rng.standard_normal(len(right))
-    return np.asarray(linalg.solve_triangular(factor, half, lower=True, trans="T"))

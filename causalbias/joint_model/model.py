@@ -17,7 +17,8 @@ from causalbias.arguments import generator
 from causalbias.draws.summaries import marked
 from causalbias.errors import DataError, shown
 from causalbias.inference.diagnostics import diagnose, verdict
-from causalbias.inference.gibbs import Floats, JointData, sample_joint
+from causalbias.inference.gibbs import BivariateData, sample_bivariate
+from causalbias.inference.problem import FloatArray
 from causalbias.io.memory import check_memory
 from causalbias.models.evaluation import evaluate
 from causalbias.models.fit import rows_of
@@ -183,7 +184,7 @@ def joint(
             "merge levels, or model a part of the rows with subset=",
         )
     unit = used[list(OUTCOMES)].to_numpy(float).std(axis=0)  # or 1e-8 loses a matrix its digits
-    data = JointData(
+    data = BivariateData(
         mean=used["score"].to_numpy(float) / unit[0],
         count=used["answers"].to_numpy(float),
         within=float(used["within"].sum()) / unit[0] ** 2,
@@ -193,7 +194,7 @@ def joint(
         scale=np.full(2, 2.5),
     )
     found = [
-        sample_joint(data, draws=draws, tune=tune, rng=rng)
+        sample_bivariate(data, draws=draws, tune=tune, rng=rng)
         for rng in generator(random_seed).spawn(chains)
     ]
     every = {name: np.stack([one[name] for one in found]) for name in found[0]}
@@ -354,7 +355,7 @@ def _labels(term: Any) -> list[str]:
     return ["Intercept"] if term.kind == "intercept" else list(map(str, term.labels))
 
 
-def _posterior(every: dict[str, Floats], terms: list[str], sources: list[str]) -> xr.Dataset:
+def _posterior(every: dict[str, FloatArray], terms: list[str], sources: list[str]) -> xr.Dataset:
     covariance = every["covariance"]
     sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
     sample = ("chain", "draw")
