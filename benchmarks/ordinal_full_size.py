@@ -99,7 +99,7 @@ def run_engine(folder: Path, family: str, draws: int) -> dict[str, object]:
         return Problem(y, x, np.zeros(p), np.full(p, 2.5), terms, np.ones(len(y)))
 
     problem = problem_of(read(folder, family))
-    options = {"family": family, "random_seed": 1, "keep": [g for g in GROUPS if g != "pair"]}
+    options = {"random_seed": 1, "keep": [g for g in GROUPS if g != "pair"]}
     if family == "cumulative":
         options |= {"threshold_mean": np.zeros(len(CUTS)), "threshold_sd": np.full(len(CUTS), 5.0)}
     began = perf_counter()

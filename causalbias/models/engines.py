@@ -43,6 +43,37 @@ MAX_CATEGORIES = 60
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How a posterior is to be sampled.
+
+    Attributes
+    ----------
+    draws, tune : int
+        Draws kept and warm-up draws (of NUTS), of each chain.
+    chains, random_seed : int
+
+    Raises
+    ------
+    DataError
+        If one of them is no whole number, or too small.
+    """
+
+    draws: int
+    tune: int
+    chains: int
+    random_seed: int
+
+    def __post_init__(self) -> None:
+        for name, least in {"draws": 1, "tune": 0, "chains": 1, "random_seed": 0}.items():
+            whole_in(getattr(self, name), name, least)
+
+    @property
+    def total(self) -> int:
+        """Draws of all chains."""
+        return self.draws * self.chains
+
+
+@dataclass(frozen=True)
 class Sampled:
     """What an engine gives: groups of the fit, and a line on what ran.
 
@@ -82,16 +113,7 @@ class Thinned:
     effects: dict[str, NDArray[np.floating]]
 
 
-def sample(
-    spec: ModelSpec,
-    used: pd.DataFrame,
-    method: str,
-    *,
-    draws: int,
-    tune: int,
-    chains: int,
-    random_seed: int,
-) -> Sampled:
+def sample(spec: ModelSpec, used: pd.DataFrame, method: str, settings: Sampling) -> Sampled:
     """Sample a model's posterior by the method named, or by the first that applies.
 
     Parameters
@@ -100,8 +122,7 @@ def sample(
     used : DataFrame
         The rows (`model_frame`).
     method : {"auto", "collapsed", "laplace", "nuts"}
-    draws, tune, chains, random_seed : int
-        As in `fit`.
+    settings : Sampling
 
     Raises
     ------
@@ -110,41 +131,19 @@ def sample(
     """
     if method not in METHODS:
         raise DataError(f"no method {method!r}", hint=f"use one of {', '.join(METHODS)}")
-    counts = (
-        ("draws", draws, 1),
-        ("tune", tune, 0),
-        ("chains", chains, 1),
-        ("random_seed", random_seed, 0),
-    )
-    for name, value, least in counts:
-        whole_in(value, name, least)
-    check_fit_size(spec.formula, used, draws * chains)
+    check_fit_size(spec.formula, used, settings.total)
     check_identified(spec, used)
-    found = _sample(
-        spec, used, method, draws=draws, tune=tune, chains=chains, random_seed=random_seed
-    )
-    return replace(found, notes=shared_variances(spec, used))
+    return replace(_sample(spec, used, method, settings), notes=shared_variances(spec, used))
 
 
-def _sample(
-    spec: ModelSpec,
-    used: pd.DataFrame,
-    method: str,
-    *,
-    draws: int,
-    tune: int,
-    chains: int,
-    random_seed: int,
-) -> Sampled:
-    chosen = _exact_for(spec) if method == "auto" else method
+def _sample(spec: ModelSpec, used: pd.DataFrame, method: str, settings: Sampling) -> Sampled:
+    chosen = (*family_of(spec).engines, "nuts")[0] if method == "auto" else method
     why = ""
     if chosen != "nuts":
         try:
-            found = _ENGINES[chosen](
-                spec, used, draws=draws, chains=chains, random_seed=random_seed
-            )
+            found = _ENGINES[chosen](spec, used, settings)
             # where nothing else can sample it, draws that are marked are all there is
-            why = _misfit(found.sample_stats, draws * chains)
+            why = _misfit(found.sample_stats, settings.total)
             if method != "auto" or not why or has_members(spec.formula):
                 return found
         except ImproperError as error:
@@ -161,30 +160,14 @@ def _sample(
             why = str(error)
         _check_categories(spec, used, why)
         why = f" (the {chosen} engine declined: {why})"
-    return _nuts(
-        spec,
-        used,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        random_seed=random_seed,
-        why=why,
-        announced=method == "auto",
-    )
+    return _nuts(spec, used, settings, why=why, announced=method == "auto")
 
 
 def _nuts(
-    spec: ModelSpec,
-    used: pd.DataFrame,
-    *,
-    draws: int,
-    tune: int,
-    chains: int,
-    random_seed: int,
-    why: str,
-    announced: bool,
+    spec: ModelSpec, used: pd.DataFrame, settings: Sampling, *, why: str, announced: bool
 ) -> Sampled:
-    check_fit_size(spec.formula, used, draws * chains, dense=True)
+    draws, tune, chains = settings.draws, settings.tune, settings.chains
+    check_fit_size(spec.formula, used, settings.total, dense=True)
     arrays = arrays_of(common_model(spec, used), spec, used, normal=False, whole=False)
     model = nuts_model(spec, used, arrays)
     if announced:
@@ -199,7 +182,7 @@ def _nuts(
         draws=draws,
         tune=tune,
         chains=chains,
-        random_seed=random_seed,
+        random_seed=settings.random_seed,
         progress=sys.stderr.isatty(),
     )
     return Sampled(
@@ -254,14 +237,7 @@ def _misfit(stats: xr.Dataset, total: int) -> str:
     return f"the weights' effective size is {size:.0f}" if size < min(MIN_ESS, total / 4) else ""
 
 
-def _exact_for(spec: ModelSpec) -> str:
-    """Name the engine that auto tries first."""
-    return (*family_of(spec).engines, "nuts")[0]
-
-
-def _collapsed(
-    spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, random_seed: int
-) -> Sampled:
+def _collapsed(spec: ModelSpec, used: pd.DataFrame, settings: Sampling) -> Sampled:
     family = family_of(spec)
     if "collapsed" not in family.engines or family.link.name != "identity":
         raise EngineError(
@@ -274,16 +250,20 @@ def _collapsed(
     prior = model.parameters["sigma"].prior
     if not isinstance(prior, bmb.Prior):
         raise EngineError("sigma is fixed")
-    total = draws * chains
+    total, chains = settings.total, settings.chains
     keep = _kept(problem, total)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Pareto k is judged below
         found = sample_collapsed(
-            problem, log_density(prior, "sigma"), draws=total, random_seed=random_seed, keep=keep
+            problem,
+            log_density(prior, "sigma"),
+            draws=total,
+            random_seed=settings.random_seed,
+            keep=keep,
         )
     diagnostics = found.diagnostics
     sigma: dict[str, Variable] = {"sigma": ((), found.sigma)}
-    some = _thin(problem, keep, draws, chains)
+    some = _thin(problem, keep, settings)
     rest = {t.name: effects_at(problem, found, t.name, some) for t in problem.terms if len(some)}
     statistics = xr.Dataset(
         {
@@ -291,7 +271,7 @@ def _collapsed(
             "pareto_k": diagnostics.pareto_k,
             "importance_ess": diagnostics.importance_ess,
         },
-        coords={"chain": np.arange(chains), "draw": np.arange(draws)},
+        coords={"chain": np.arange(chains), "draw": np.arange(settings.draws)},
     )
     return Sampled(
         posterior=name_draws(model, arrays, found, sigma, chains),
@@ -302,15 +282,13 @@ def _collapsed(
     )
 
 
-def _laplace(
-    spec: ModelSpec, used: pd.DataFrame, *, draws: int, chains: int, random_seed: int
-) -> Sampled:
+def _laplace(spec: ModelSpec, used: pd.DataFrame, settings: Sampling) -> Sampled:
     family = family_of(spec)
     if "laplace" not in family.engines:
         raise EngineError(f"the family {spec.family} is not ordinal or binary")
     model = common_model(spec, used)
     arrays = arrays_of(model, spec, used)
-    problem, total = arrays.problem, draws * chains
+    problem, total, chains = arrays.problem, settings.total, settings.chains
     options: dict[str, FloatArray] = {}
     if family.has_trials:
         options["trials"] = problem.y[:, 1]
@@ -323,13 +301,12 @@ def _laplace(
         options["threshold_mean"] = np.broadcast_to(prior.args["mu"], count).astype(float)
         options["threshold_sd"] = np.broadcast_to(prior.args["sigma"], count).astype(float)
     keep = _kept(problem, total)
-    some = _thin(problem, keep, draws, chains)
+    some = _thin(problem, keep, settings)
     found = sample_laplace(
         problem,
-        family=spec.family,
         link=family.link.name,
         draws=total,
-        random_seed=random_seed,
+        random_seed=settings.random_seed,
         keep=keep,
         some=some,
         **options,
@@ -364,14 +341,14 @@ def _kept(problem: Problem, draws: int) -> list[str]:
     ]
 
 
-def _thin(problem: Problem, keep: list[str], draws: int, chains: int) -> IntArray:
+def _thin(problem: Problem, keep: list[str], settings: Sampling) -> IntArray:
     """Numbers of the draws, equally many of each chain, whose effects are kept of all terms."""
     sizes = [t.n_levels * t.columns.shape[1] for t in problem.terms if t.name not in keep]
     if not sizes:
         return np.zeros(0, np.int64)
     wanted = max(MIN_THINNED, MAX_KEPT // max(sizes))
-    step = max(1, draws * chains // wanted)
-    return (draws * np.arange(chains)[:, None] + np.arange(0, draws, step)).ravel()
+    step, draws = max(1, settings.total // wanted), settings.draws
+    return (draws * np.arange(settings.chains)[:, None] + np.arange(0, draws, step)).ravel()
 
 
 def _thinned(

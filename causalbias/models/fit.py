@@ -14,7 +14,7 @@ from causalbias.arguments import mapping_in, name_in, need_formula, need_rows, n
 from causalbias.errors import DataError, user_path
 from causalbias.io.storage import open as load_tree
 from causalbias.io.storage import save
-from causalbias.models.engines import Sampled, sample
+from causalbias.models.engines import Sampled, Sampling, sample
 from causalbias.models.families import FAMILIES
 from causalbias.models.formula.parse import check_condition, formula_columns
 from causalbias.models.group_design import group_designs
@@ -149,9 +149,7 @@ def fit(
     if file is not None and (saved := _saved(user_path(file), record)) is not None:
         return saved
     started = time.perf_counter()
-    sampled = sample(
-        spec, used, method, draws=draws, tune=tune, chains=chains, random_seed=random_seed
-    )
+    sampled = sample(spec, used, method, Sampling(draws, tune, chains, random_seed))
     known = common_model(spec, used).estimable
     result = _assemble(sampled, used, formula_columns(formula)[0])
     result.attrs |= record | {

@@ -75,6 +75,7 @@ def slopes(rng: np.random.Generator, n: int) -> tuple[GroupTerm, ...]:
     )
 
 
+FAMILIES = ("cumulative", "bernoulli", "binomial")
 LAYOUTS = (leading, none_leads, multi_member, slopes)
 
 
@@ -84,7 +85,7 @@ def made(family: str, layout, seed: int = 0, n: int = 90) -> tuple[Problem, dict
     terms = layout(rng, n)
     x = np.column_stack([np.ones(n), rng.standard_normal(n)])
     eta = x @ [0.3, 0.8] + 0.7 * rng.standard_normal(n)
-    options: dict = {"family": family}
+    options: dict = {}
     if family == "cumulative":
         y = np.digitize(eta + rng.logistic(size=n), [-1.0, 0.3, 1.5]).astype(float)
         x = x[:, 1:]
@@ -101,7 +102,6 @@ def target_of(p: Problem, options: dict, link: str = "logit", n_nodes: int = 31)
     given = {"trials": None, "threshold_mean": None, "threshold_sd": None} | options
     return make_target(
         p,
-        given["family"],
         link,
         given["trials"],
         given["threshold_mean"],

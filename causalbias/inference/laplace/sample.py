@@ -65,7 +65,6 @@ _MAX_ANCHORS = 64
 def sample_laplace(
     problem: Problem,
     *,
-    family: str,
     link: str = "logit",
     trials: FloatArray | None = None,
     threshold_mean: FloatArray | None = None,
@@ -80,15 +79,15 @@ def sample_laplace(
     Parameters
     ----------
     problem : Problem
-        ``y`` holds category codes 0 .. K - 1, 0 and 1, or numbers of successes; ``row_weight``
-        counts of equal rows.
-    family : {"cumulative", "bernoulli", "binomial"}
-        cumulative: ``P(y <= k) = F(threshold_k - eta)``, thresholds increasing.
+        ``y`` holds 0 and 1, where ``P(y = 1) = F(eta)``; with `trials`, numbers of successes;
+        with `threshold_mean`, codes 0 .. K - 1 of ordered categories, where
+        ``P(y <= k) = F(threshold_k - eta)``. ``row_weight`` holds counts of equal rows.
     link : {"logit", "probit"}
+        F, the logistic or the normal distribution function.
     trials : ndarray (n,), optional
-        Of a binomial problem.
+        Out of which there are so many successes.
     threshold_mean, threshold_sd : ndarray (K - 1,), optional
-        Normal prior of a cumulative model's thresholds, on the region where they increase.
+        Normal prior of the thresholds, on the region where they increase.
     draws, random_seed : int
         Same seed, same draws.
     keep : collection of str, optional
@@ -103,7 +102,7 @@ def sample_laplace(
     Raises
     ------
     EngineError
-        On inconsistent input, a family or link that it has not, a model too large to factor, or
+        On inconsistent input, a link that it has not, a model too large to factor, or
         a posterior without a mode.
 
     Notes
@@ -122,14 +121,14 @@ def sample_laplace(
     >>> term = GroupTerm("1|g", ("1",), ones, group[:, None], ones, 40, False, (prior,))
     >>> y = rng.binomial(1, chance).astype(float)
     >>> problem = Problem(y, ones, np.zeros(1), np.full(1, 2.5), (term,), np.ones(480))
-    >>> found = sample_laplace(problem, family="bernoulli", draws=400, random_seed=1)
+    >>> found = sample_laplace(problem, draws=400, random_seed=1)
     >>> found.effects["1|g"].shape, found.diagnostics.pareto_k < 0.7
     ((400, 40, 1), True)
     """
     check_problem(problem)
-    if family != "binomial":
+    if trials is None:
         problem = _merged(problem)
-    target = make_target(problem, family, link, trials, threshold_mean, threshold_sd, _NODES[0])
+    target = make_target(problem, link, trials, threshold_mean, threshold_sd, _NODES[0])
     names = [t.name for t in problem.terms]
     if draws < 1:
         raise EngineError(f"draws must be positive, found {draws}")

@@ -8,46 +8,41 @@ from causalbias.inference.laplace.rows import build_rows
 from causalbias.inference.problem import EngineError, FloatArray, Problem
 
 LINKS = {"logit": LOGIT, "probit": PROBIT}
-FAMILIES = ("cumulative", "bernoulli", "binomial")
 
 
 def make_target(
     problem: Problem,
-    family: str,
     link: str,
     trials: FloatArray | None,
     mean: FloatArray | None,
     sd: FloatArray | None,
     n_nodes: int,
 ) -> Target:
-    """Lay out a checked problem; `EngineError` if family, link or responses are not of the engine.
+    """Lay out a checked problem; `EngineError` if link or responses are not of the engine.
 
     ``mean`` and ``sd`` are of the thresholds' prior; ``n_nodes``, of the quadrature.
     """
-    if family not in FAMILIES:
-        raise EngineError(f"no family {family!r}; it has {', '.join(FAMILIES)}")
     if link not in LINKS:
         raise EngineError(f"no link {link!r}; it has {', '.join(LINKS)}")
     y = problem.y
     if (y != np.round(y)).any() or (y < 0).any():
         raise EngineError("y must hold whole numbers from zero up")
-    n_cuts = 1
-    if family == "cumulative":
+    cut_mean = cut_sd = np.zeros(1)  # binary: one cut, at zero
+    if mean is not None or sd is not None:
         if mean is None or sd is None or len(mean) != len(sd):
-            raise EngineError("a cumulative model needs threshold_mean and threshold_sd")
-        n_cuts = len(mean)
-        _check_categories(y, n_cuts)
-    if family == "binomial":
-        if trials is None or trials.shape != y.shape or not (trials >= y).all():
-            raise EngineError("a binomial model needs trials, no fewer than the successes")
-    elif y.max() > n_cuts:
-        raise EngineError(f"y goes to {y.max():.0f}, but there are {n_cuts + 1} categories")
-    binary = family != "cumulative" or mean is None or sd is None
+            raise EngineError("ordered categories need threshold_mean and threshold_sd")
+        cut_mean, cut_sd = np.asarray(mean, float), np.asarray(sd, float)
+        _check_categories(y, len(cut_mean))
+    if trials is not None:
+        if trials.shape != y.shape or not (trials >= y).all():
+            raise EngineError("each row needs trials, no fewer than its successes")
+    elif y.max() > len(cut_mean):
+        raise EngineError(f"y goes to {y.max():.0f}, but there are {len(cut_mean) + 1} categories")
     return Target(
-        rows=build_rows(problem, n_cuts, trials),
+        rows=build_rows(problem, len(cut_mean), trials),
         link=LINKS[link],
-        cut_mean=np.zeros(1) if binary else np.asarray(mean, float),
-        cut_sd=np.zeros(1) if binary else np.asarray(sd, float),
+        cut_mean=cut_mean,
+        cut_sd=cut_sd,
         beta_mean=problem.beta_mean,
         beta_sd=problem.beta_sd,
         n_nodes=n_nodes,

@@ -39,7 +39,6 @@ def test_ranks_are_uniform_ordinal_crossed():
             continue
         found = sample_laplace(
             replace(shape, y=y.astype(float)),
-            family="cumulative",
             threshold_mean=mean,
             threshold_sd=sd,
             draws=DRAWS,
@@ -74,9 +73,7 @@ def test_ranks_are_uniform_binary_with_correlated_slopes():
         u, beta = rng.standard_normal((8, 2)) @ chol.T, 1.5 * rng.standard_normal(2)
         eta = x @ beta + (x * u[g]).sum(axis=1)
         y = (eta + rng.logistic(size=64) > 0).astype(float)
-        found = sample_laplace(
-            replace(shape, y=y), family="bernoulli", draws=DRAWS, random_seed=simulation
-        )
+        found = sample_laplace(replace(shape, y=y), draws=DRAWS, random_seed=simulation)
         truth = np.r_[sd, corr, beta, u[0]]
         drawn = np.column_stack(
             [

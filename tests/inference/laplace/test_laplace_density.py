@@ -24,8 +24,9 @@ from causalbias.inference.laplace.quadrature import (
     gauss_hermite,
     level_moments,
 )
-from causalbias.inference.laplace.target import FAMILIES, LINKS
+from causalbias.inference.laplace.target import LINKS
 from tests.inference.laplace_cases import (
+    FAMILIES,
     LAYOUTS,
     V,
     leading,
