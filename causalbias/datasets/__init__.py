@@ -1,4 +1,4 @@
-"""Loaders, one module a published layout, as ``cb.datasets``."""
+"""Loaders of data sets, one module per published layout, as ``cb.datasets``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,9 +40,10 @@ def load(dataset: str, path: str | Path, **layout: Any) -> Study:
     Parameters
     ----------
     dataset : {"causalface", "omi", "omi-ratings", "tidy"}
-        The files' layout: see `load_causalface`, `load_omi`, `load_omi_ratings`, `load_tidy`.
-    path : path
-        Where the files are; nothing outside it is read.
+        Layout of the files, which is described in `load_causalface`, `load_omi`,
+        `load_omi_ratings` and `load_tidy`.
+    path : str or Path
+        Directory or file of the data set. Nothing outside it is read.
     **layout
         Further arguments of the layout's loader ("causalface" and "tidy" have some).
 
@@ -53,10 +54,11 @@ def load(dataset: str, path: str | Path, **layout: Any) -> Study:
     Raises
     ------
     DataError
-        If the layout is unknown, or a file cannot be used: naming file, column, row and a hint.
+        If the layout is unknown or a file cannot be used. The error names the file, the column and
+        the row, and gives a hint.
     """
     if dataset not in LOADERS:
         raise DataError(
-            f"no data set layout is called {dataset!r}", hint=f"use one of {', '.join(LOADERS)}"
+            f"no layout of data sets is called {dataset!r}", hint=f"use one of {', '.join(LOADERS)}"
         )
     return LOADERS[dataset](user_path(path), **layout)

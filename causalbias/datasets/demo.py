@@ -9,8 +9,8 @@ from causalbias.datasets.omi import pairs_by_design
 from causalbias.study.build import make_study
 from causalbias.study.tree import Study
 
-# attribute: points that people's mean response moves, and distance that the network moves,
-# from level 0 to levels 1 and 2. "lighting" is a manipulation that people barely see.
+# For each attribute, the change of people's mean response (in points) and of the network's distance
+# from level 0 to levels 1 and 2. People hardly see the manipulation "lighting".
 TRUTH: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "age": ((8.0, 15.0), (0.20, 0.34)),
     "smiling": ((14.0, 30.0), (0.24, 0.36)),
@@ -23,10 +23,11 @@ SD_SEED, SD_CELL, SD_DISTANCE = 0.03, 0.03, 0.04
 
 
 def demo_study(random_seed: int = 1) -> Study:
-    """Simulate a small manipulation experiment in the form of the OMI one.
+    """Simulate a small manipulation experiment with the layout of the OMI experiment.
 
-    Four attributes at three levels: 30 faces each, 40 raters each (responses from 0 to 100), one
-    network. ``/truth`` holds the mean change against level 0 of response and distance.
+    The experiment has four attributes at three levels. Each attribute has 30 faces and 40 raters,
+    whose responses range from 0 to 100, and there is one network. ``/truth`` holds the mean change
+    of response and distance from level 0.
 
     Parameters
     ----------
@@ -36,6 +37,7 @@ def demo_study(random_seed: int = 1) -> Study:
     Returns
     -------
     Study
+        With the groups that `make_study` describes, and ``/truth``.
 
     Examples
     --------

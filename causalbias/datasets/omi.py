@@ -43,39 +43,40 @@ RELIABILITY = "pearson_reliability"
 NAME = re.compile(
     r"(?P<seed>[0-9]{1,18})_(?P<attribute>[A-Za-z][A-Za-z0-9-]*)_(?P<level>[0-9]{1,18})"
 )
-# Published operating thresholds on the Euclidean distance.
+# Published thresholds on the Euclidean distance.
 THRESHOLDS = {"dlib": 0.6}
 CHIPS = "chips"
-# Not what macOS writes beside files, ._1320_age_0.jpg.
+# Excludes the hidden files of macOS, such as ._1320_age_0.jpg.
 IMAGE = re.compile(r"[^.].*\.(jpe?g|jfif|png|gif|webp|avif|bmp|tiff?)", re.IGNORECASE)
 ORDER = ["attribute", "seed", "level"]
 
 
 def load_omi(path: str | Path) -> Study:
-    """Load the manipulation experiment: seeds pushed along attributes to three levels.
+    """Load the manipulation experiment, in which faces are moved along attributes to three levels.
 
     Parameters
     ----------
-    path : directory or file
-        The validation CSV, or the directory that holds exactly one ``validation_*.csv``. Beside
-        it, ``embeddings_<system>_<csv's stem>.npz`` (arrays `name`, `detected`, `embedding`) for
-        each recognition system. Without one the study has no machine side; the faces and pairs
-        are then those of the images in ``chips``, if there are any, for `with_distances`.
+    path : str or Path
+        The validation CSV, or a directory that contains exactly one ``validation_*.csv``. The same
+        directory may contain ``embeddings_<system>_<csv's stem>.npz`` (arrays `name`, `detected`,
+        `embedding`) for each recognition system. If there is no such file, the study has no
+        distances; its faces and pairs are then those of the images in the folder ``chips``, if it
+        exists, so that `with_distances` can add distances.
 
     Returns
     -------
     Study
-        ``/human``: one judgement a rater and level, the rater's mean response (0 to 100) to the
-        faces pushed to that level (0, 1, 2: -0.5 SD, the mean, +0.5 SD). ``/machine``: Euclidean
-        distances of all pairs of levels of one seed and attribute (genuine), and of different
-        seeds at the same attribute and level (impostor). The raters' test-retest reliabilities
-        are kept as `pearson_reliability`; further columns, such as times, are not read, which
-        ``/excluded`` says. Seeds are text.
+        ``/human`` has one judgement per rater and level: the rater's mean response (0 to 100) to
+        the faces moved to that level (0, 1, 2: -0.5 SD, the mean, +0.5 SD). ``/machine`` has the
+        Euclidean distances of all pairs of levels of the same seed and attribute (genuine), and of
+        different seeds at the same attribute and level (impostor). The raters' test-retest
+        reliabilities are kept as `pearson_reliability`. Further columns, such as times, are not
+        read; ``/excluded`` lists them. Seeds are text.
 
     Raises
     ------
     DataError
-        Naming file, column, row and a hint.
+        If a file cannot be used. The error names file, column and row, and gives a hint.
     """
     csv = _find_csv(user_path(path))
     with in_file_terms({csv.name: VALIDATION_COLUMNS | {"attribute": "condition"}}):
@@ -124,18 +125,15 @@ def _load_experiment(csv: Path) -> Study:
     for file, (faces, embedding) in faces_of.items():
         if not faces["stimulus"].equals(stimuli["stimulus"]):
             raise DataError(
-                f"its faces are not those of {systems[0].name}",
+                f"its faces differ from those of {systems[0].name}",
                 hint="embed the same images with every system",
                 file=file.name,
                 column="name",
             )
         system = file.name.removeprefix("embeddings_").removesuffix(f"_{csv.stem}.npz")
         distances.append(_distances(system, faces, embedding, pairs))
-        told: dict[str, str | int] = {
-            "columns": "name: text; detected: truth value; embedding: number",
-            "missing": 0,
-        }
-        records.append(file_record(file, len(faces), told))
+        read = {"columns": "name: text; detected: truth value; embedding: number", "missing": 0}
+        records.append(file_record(file, len(faces), read))
         left_out += _incomplete(faces, file.name)
     return build(
         stimuli=stimuli.drop(columns="detected"),
@@ -152,22 +150,22 @@ def load_omi_ratings(path: str | Path) -> Study:
 
     Parameters
     ----------
-    path : directory or file
-        ``attribute_ratings.zip`` (or ``.csv``), or the directory that holds it. Where
-        ``attribute_means.csv`` lies beside it, ratings of stimuli it does not list (they are not
-        the generated faces) are excluded and counted.
+    path : str or Path
+        ``attribute_ratings.zip`` (or ``.csv``), or the directory that contains it. If the
+        directory also contains ``attribute_means.csv``, ratings of stimuli that this file does not
+        list are excluded and counted, because those stimuli are not generated faces.
 
     Returns
     -------
     Study
-        ``/human``: one judgement a rating (0 to 100), with `question` (34 attributes), `seed`
+        ``/human`` has one judgement per rating (0 to 100), with `question` (34 attributes), `seed`
         (the face) and `rating_type` ("normal", "repeat" or "fill-in"). The published means are
-        over all three types. There are no rater ids in these files.
+        over all three types. These files contain no rater ids.
 
     Raises
     ------
     DataError
-        Naming file, column, row and a hint.
+        If a file cannot be used. The error names file, column and row, and gives a hint.
     """
     path = file = user_path(path)
     if file.is_dir():
@@ -190,7 +188,7 @@ def _load_ratings(file: Path) -> Study:
     check_columns(table, names, file=file.name)
     unread = [str(name) for name in table if name not in names]
     ratings = table[names].rename(columns={old: new for new, old in RATINGS_COLUMNS.items()})
-    # Before the exclusion, so that an error names the row of the file.
+    # Checked before rows are excluded, so that an error names the row in the file.
     ratings = check_frame(
         ratings,
         {"score": number_column(*SCALE)},
@@ -244,7 +242,7 @@ def _find_csv(path: Path) -> Path:
     found = sorted(path.glob("validation_*.csv")) if path.is_dir() else []
     if len(found) != 1:
         raise DataError(
-            f"{len(found)} files named validation_*.csv there",
+            f"the directory holds {len(found)} files named validation_*.csv",
             hint="give the directory of the data set, or the CSV itself",
             file=str(path),
         )
@@ -252,7 +250,7 @@ def _find_csv(path: Path) -> Path:
 
 
 def _read_validation(csv: Path) -> tuple[pd.DataFrame, dict[str, str | int], list[Note]]:
-    """Judgements, what was read of the file, and which of its columns were not."""
+    """Return the judgements, a description of the columns read, and notes on those not read."""
     names = list(VALIDATION_COLUMNS.values())
     table = read_table(csv, text=["anon_id", "condition"])
     check_columns(table, names, file=csv.name)
@@ -268,20 +266,20 @@ def _read_validation(csv: Path) -> tuple[pd.DataFrame, dict[str, str | int], lis
 
 
 def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """Faces named SEED_ATTRIBUTE_LEVEL.jpg, and their embeddings (n, d), in order of name."""
+    """Return faces named SEED_ATTRIBUTE_LEVEL.jpg and their embeddings (face, feature), sorted."""
     arrays = read_arrays(file, ["name", "detected", "embedding"])
     faces = _named_faces(arrays["name"].astype(str).tolist(), file.name)
     embedding, detected = arrays["embedding"], arrays["detected"]
     if detected.ndim != 1 or detected.dtype != bool:
         raise DataError(
-            f"shape {detected.shape} of {detected.dtype}",
+            f"the array has shape {detected.shape} and type {detected.dtype}",
             hint="give True or False for each face",
             file=file.name,
             column="detected",
         )
     if embedding.ndim != 2 or embedding.dtype.kind != "f":
         raise DataError(
-            f"shape {embedding.shape} of {embedding.dtype}",
+            f"the array has shape {embedding.shape} and type {embedding.dtype}",
             hint="give floats (faces, features)",
             file=file.name,
             column="embedding",
@@ -302,19 +300,20 @@ def _read_faces(file: Path) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def _in_order(faces: pd.DataFrame) -> pd.DataFrame:
-    """Faces by attribute, seed (by its number) and level."""
+    """Sort faces by attribute, seed (as a number) and level."""
     return faces.sort_values(ORDER, key=lambda one: one.astype(int) if one.name == "seed" else one)
 
 
 def _named_faces(files: list[str], file: str) -> pd.DataFrame:
-    """Faces whose images are called SEED_ATTRIBUTE_LEVEL.jpg, in the order given."""
+    """Parse image names of the form SEED_ATTRIBUTE_LEVEL.jpg, in the order given."""
     names = pd.Series(files).str.rsplit(".", n=1).str[0]
     parts = names.str.extract(f"^{NAME.pattern}$")
     unparsed = parts["seed"].isna().to_numpy()
     if unparsed.any():
         row = int(unparsed.argmax())
         raise DataError(
-            f"{shown(files[row])} is not SEED_ATTRIBUTE_LEVEL ({int(unparsed.sum())} such)",
+            f"{shown(files[row])} does not have the form SEED_ATTRIBUTE_LEVEL "
+            f"({int(unparsed.sum())} such names)",
             hint="rename it, e.g. 1320_age_0.jpg",
             file=file,
             column="name",
@@ -342,12 +341,13 @@ def _named_faces(files: list[str], file: str) -> pd.DataFrame:
 
 
 def pairs_by_design(faces: pd.DataFrame) -> pd.DataFrame:
-    """Pairs within seed and attribute (genuine) and within attribute and level (impostor).
+    """Form pairs within seed and attribute (genuine) and within attribute and level (impostor).
 
     Parameters
     ----------
     faces : DataFrame
-        Columns `stimulus`, `seed`, `attribute`, `level`; a pair's first member comes first here.
+        Columns `stimulus`, `seed`, `attribute`, `level`. The first member of a pair is the face
+        whose row comes first.
 
     Returns
     -------
@@ -363,7 +363,7 @@ def _distances(
     index = pd.Index(faces["stimulus"])
     a, b = index.get_indexer(pairs["stimulus_a"]), index.get_indexer(pairs["stimulus_b"])
     ok = (faces["detected"].to_numpy()[a]) & (faces["detected"].to_numpy()[b])
-    with np.errstate(over="ignore"):  # an infinite distance is refused later
+    with np.errstate(over="ignore"):  # make_study refuses infinite distances
         difference = embedding[a].astype(float) - embedding[b].astype(float)
         distance = np.linalg.norm(difference, axis=1)
     return pd.DataFrame(
@@ -378,7 +378,7 @@ def _distances(
 
 
 def _incomplete(faces: pd.DataFrame, file: str) -> list[tuple[str, str, str, int]]:
-    """Report the genuine pairs that missing levels leave unformed."""
+    """Count the genuine pairs that could not be formed because a level is missing."""
     per_cell = faces.groupby(["seed", "attribute"])["level"].nunique()
     every = len(list(combinations(LEVELS, 2)))
     lacking = per_cell[per_cell < len(LEVELS)]

@@ -1,4 +1,4 @@
-"""Any experiment as tidy CSV or Parquet files, with a map from its columns to ours."""
+"""Load any experiment from tidy CSV or Parquet files, with a map of their columns to ours."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -34,29 +34,31 @@ def load_tidy(
 
     Parameters
     ----------
-    root : directory
+    root : str or Path
+        Directory of the tables.
     factors : sequence of str
-        The experiment's factors, by our names (after the column map).
+        Names of the experiment's factors, after columns were renamed by `columns`.
     tables : mapping of table to file name, optional
-        Which of "stimuli", "pairs", "distances", "judgements" is in which file under `root`;
-        by default ``<table>.csv``, ``.tsv`` or ``.parquet``, those that exist. ``.zip``: a CSV
-        in an archive.
-    columns : mapping of table to {their column: our column}, optional
+        File under `root` for each of "stimuli", "pairs", "distances", "judgements". By default
+        these are ``<table>.csv``, ``.tsv`` or ``.parquet``, where they exist. A ``.zip`` file
+        contains one CSV.
+    columns : mapping of table to {column of the file: column of `make_study`}, optional
+        New names of columns.
     identity, scales, metric, salt
-        As in `make_study`, which also says what columns each table has.
+        As in `make_study`, which also describes the columns of each table.
     name : str, optional
-        By default the directory's name.
+        Name of the study; by default the directory's name.
 
     Returns
     -------
     Study
-        Ids are text, as they are written in the files ("01" is not "1"); what each column was read
-        as, and how many of its cells were missing, says ``/provenance``.
+        Ids are text as written in the files ("01" differs from "1"). ``/provenance`` records the
+        type as which each column was read, and the number of its missing cells.
 
     Raises
     ------
     DataError
-        Naming file, column, row and a hint.
+        If a table cannot be used. The error names file, column and row, and gives a hint.
 
     Examples
     --------
@@ -73,30 +75,10 @@ def load_tidy(
         raise DataError("no such directory", hint="check the path", file=str(root))
     _check_tables(columns or {})
     files = _files(root, tables)
-    frames: dict[str, pd.DataFrame] = {}
-    for table, path in files.items():
-        renames = dict((columns or {}).get(table, {}))
-        ids = {*IDS, identity}
-        frame = read_table(
-            path, text=ids - set(renames) | {old for old, new in renames.items() if new in ids}
-        )
-        for theirs in renames:
-            if theirs not in frame:
-                raise DataError(
-                    f"the column map names a column that is not there; found "
-                    f"{', '.join(map(str, frame.columns))}",
-                    hint="correct the map",
-                    file=path.name,
-                    column=theirs,
-                )
-        frames[table] = frame.rename(columns=renames)
-        twice = frames[table].columns[frames[table].columns.duplicated()]
-        if len(twice):
-            raise DataError(
-                f"two columns are called {twice[0]!r} after the column map",
-                hint="leave one out of the map, or rename it in the file",
-                file=path.name,
-            )
+    frames = {
+        table: _read_renamed(path, (columns or {}).get(table, {}), {*IDS, identity})
+        for table, path in files.items()
+    }
     records = [
         file_record(path, len(frames[table]), described(frames[table], factors))
         for table, path in files.items()
@@ -123,6 +105,30 @@ def load_tidy(
         )
 
 
+def _read_renamed(path: Path, renames: Mapping[str, str], ids: set[str]) -> pd.DataFrame:
+    """Read a table and rename its columns; those that are ids after renaming are read as text."""
+    text = ids - set(renames) | {old for old, new in renames.items() if new in ids}
+    frame = read_table(path, text=text)
+    for column in renames:
+        if column not in frame:
+            raise DataError(
+                f"the column map names a column that is not in the file; found "
+                f"{', '.join(map(str, frame.columns))}",
+                hint="correct the map",
+                file=path.name,
+                column=column,
+            )
+    renamed = frame.rename(columns=renames)
+    twice = renamed.columns[renamed.columns.duplicated()]
+    if len(twice):
+        raise DataError(
+            f"two columns are called {twice[0]!r} after the column map",
+            hint="leave one out of the map, or rename it in the file",
+            file=path.name,
+        )
+    return renamed
+
+
 def _check_tables(names: Iterable[str]) -> None:
     for table in names:
         if table not in TABLES:
@@ -141,15 +147,15 @@ def _files(root: Path, tables: Mapping[str, str] | None) -> dict[str, Path]:
             continue
         if table in files:
             raise DataError(
-                f"{files[table].name} and {path.name} are both there",
-                hint="say with tables={...} which file holds what",
+                f"the directory holds both {files[table].name} and {path.name}",
+                hint="state with tables={...} which file holds which table",
                 file=str(root),
             )
         files[table] = check_inside(path, root)
     if not files:
         raise DataError(
-            f"none of {', '.join(TABLES)} (.csv, .tsv, .parquet) is there",
-            hint="say with tables={...} which file holds what",
+            f"the directory holds none of {', '.join(TABLES)} (.csv, .tsv, .parquet)",
+            hint="state with tables={...} which file holds which table",
             file=str(root),
         )
     return {table: files[table] for table in TABLES if table in files}

@@ -1,1 +1,1 @@
-"""Files: what memory holds, what a file may do, whole or not at all, save and open."""
+"""Files: memory limits, checks of untrusted files, atomic writes, `save` and `open`."""

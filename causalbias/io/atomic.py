@@ -1,4 +1,4 @@
-"""Files and folders that have their name only when they are whole."""
+"""Atomic writes: files and folders that get their names only when they are complete."""
 
 import contextlib
 import hashlib
@@ -16,38 +16,39 @@ from causalbias.errors import DataError
 
 try:
     import fcntl
-except ImportError:  # Windows: what a killed run left half written stays beside its name
+except ImportError:  # Windows: the incomplete files of a killed run are not removed
     fcntl = None  # type: ignore[assignment]
 
 REPLACED = "replaced"
-# How a cell of a CSV begins that a spreadsheet takes for a formula, full-width forms included
-# (OWASP). Those are written as themselves: the RE2 of older pyarrow knows no escapes of them.
+# Beginnings of CSV cells that a spreadsheet takes for formulas, full-width forms included (OWASP).
+# The full-width forms are not escaped, because the RE2 of older pyarrow has no escapes for them.
 RUN_BY_SPREADSHEETS = r"[\t\r\n]|\s*[=+\-@" + "\uff1d\uff0b\uff0d\uff20]"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new place to write a file or a folder to, which gets the name `path` at the end.
+    """Give a temporary path to write a file or a folder to; at the end it is renamed to `path`.
 
-    It is in a hidden folder beside `path`, which is locked while it is in use: one that nobody
-    holds is what a killed run left, and is cleared away by the next that writes the same name.
+    The temporary path lies in a hidden folder beside `path`, which is locked while it is in use.
+    A hidden folder without a lock was left by a run that was killed; the next call with the same
+    `path` removes it.
 
     Parameters
     ----------
     path : Path
-        Its directory is made where it is missing.
+        Its directory is made if it does not exist.
 
     Raises
     ------
     DataError
-        If it cannot be written (disk full, no such right); what was there before is as it was.
+        If the file cannot be written (disk full, no permission). An existing file is unchanged.
 
     Examples
     --------
     >>> folder = Path(tempfile.mkdtemp())
     >>> with replacing(folder / "a.txt") as new:
-    ...     _ = new.write_text("whole")
-    >>> [one.name for one in folder.iterdir()]
+    ...     _ = new.write_text("complete")
+    >>> [file.name for file in folder.iterdir()]
     ['a.txt']
     """
     try:
@@ -64,7 +65,7 @@ def replacing(path: Path) -> Iterator[Path]:
         _replace(new, path, scratch / REPLACED)
     except OSError as error:
         if error.filename is not None and not str(error.filename).startswith(str(scratch)):
-            raise  # of a file that was read
+            raise  # the error is about a file that the caller reads
         raise unwritable(path, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -72,54 +73,53 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_netcdf(tree: xr.DataTree, path: Path) -> None:
-    """Write NetCDF with checksums of its numbers.
+    """Write a NetCDF file with checksums of its numbers.
 
-    It is made in memory first: HDF5 ends the process where the disk is full.
+    The file is made in memory first, because HDF5 ends the process if the disk is full.
     """
     encoding = {
         node.path: {
             name: {"fletcher32": True}
-            for name, one in node.to_dataset(inherit=False).variables.items()
-            if one.size and one.ndim and one.dtype.kind in "biufc"  # HDF5 sums chunks of numbers
+            for name, array in node.to_dataset(inherit=False).variables.items()
+            if array.size and array.ndim and array.dtype.kind in "biufc"  # HDF5 sums these only
         }
         for node in tree.subtree
     }
-    # Released at once: Python crashes where it has to clear away the memory under this view.
+    # The view is released at once: Python crashes if it has to free the memory that it shows.
     with tree.to_netcdf(engine="h5netcdf", encoding=encoding) as content, path.open("wb") as stream:
         stream.write(content)
 
 
 def digest_of_texts(tree: xr.DataTree) -> str:
-    """SHA-256 of all texts in a tree, values and attributes.
+    """Compute the SHA-256 of all texts in a tree, in values and attributes.
 
-    HDF5 has no checksum of texts, nor Zarr of attributes. Missing and empty ones do not count: a
-    file has one for the other.
+    The digest is needed because HDF5 has no checksums of texts, and Zarr none of attributes. Empty
+    and missing texts are left out, because files do not distinguish them.
     """
-    found = hashlib.sha256()
-    for node in sorted(tree.subtree, key=lambda one: one.path):
+    digest = hashlib.sha256()
+    for node in sorted(tree.subtree, key=lambda node: node.path):
         dataset = node.to_dataset(inherit=False)
         texts = {("", str(key)): value for key, value in dataset.attrs.items()}
-        for name, one in dataset.variables.items():
-            texts |= {(str(name), str(key)): value for key, value in one.attrs.items()}
-            if one.dtype.kind not in "biufcmM":
-                texts[str(name), ""] = one.values
-        for (name, key), values in sorted(texts.items(), key=lambda each: each[0]):
-            told = [
-                one for one in np.ravel(np.asarray(values, object)) if isinstance(one, str) and one
-            ]
-            if told:
-                whole = "\0".join((node.path, name, key, *told, ""))
-                found.update(whole.encode("utf-8", "surrogatepass"))
-    return found.hexdigest()
+        for name, array in dataset.variables.items():
+            texts |= {(str(name), str(key)): value for key, value in array.attrs.items()}
+            if array.dtype.kind not in "biufcmM":
+                texts[str(name), ""] = array.values
+        for (name, key), values in sorted(texts.items(), key=lambda item: item[0]):
+            cells = np.ravel(np.asarray(values, object))
+            not_empty = [cell for cell in cells if isinstance(cell, str) and cell]
+            if not_empty:
+                record = "\0".join((node.path, name, key, *not_empty, ""))
+                digest.update(record.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory, and those above it, where it is missing.
+    """Make a directory and its parents if they do not exist.
 
     Raises
     ------
     DataError
-        If it cannot be made.
+        If the directory cannot be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -128,19 +128,19 @@ def make_directory(path: Path) -> None:
 
 
 def recover(path: Path) -> None:
-    """Clear away what killed runs left beside a name, and finish what was whole.
+    """Remove the temporary folders of killed runs; finish a replacement that was under way.
 
-    A folder cannot be replaced in one step. Killed between the two, a run has left the old and the
-    whole new one: that gets its name now.
+    Replacing a folder takes two steps. If a run was killed between them, both the old and the
+    complete new folder are in the temporary folder, and the new one gets its name now.
     """
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
-        left = [Path(one.path) for one in entries if one.name.startswith(_prefix(path))]
+        left = [Path(entry.path) for entry in entries if entry.name.startswith(_prefix(path))]
         for folder in left:
             _clear(folder, path)
 
 
 def _clear(folder: Path, path: Path) -> None:
-    """Remove one such folder, if nobody holds it."""
+    """Remove a temporary folder unless another process holds its lock."""
     if fcntl is None:
         return
     with contextlib.suppress(OSError):
@@ -155,10 +155,10 @@ def _clear(folder: Path, path: Path) -> None:
 
 
 def unwritable(path: Path, error: Exception) -> DataError:
-    """The error that a file which cannot be written ends in."""
+    """Make the error of a file that cannot be written."""
     return DataError(
         f"cannot be written ({getattr(error, 'strerror', None) or str(error)[:200]}); what was "
-        "there before is as it was",
+        "there before is unchanged",
         hint="free some space, or choose another directory",
         file=str(path),
     )
@@ -169,13 +169,13 @@ def _prefix(path: Path) -> str:
 
 
 def _scratch(path: Path) -> tuple[Path, int]:
-    """A folder beside a name, and the open lock on it."""
+    """Make a temporary folder beside `path`; return it and the descriptor of its lock."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
         try:
             lock = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:
-            continue  # cleared away by another run before it was locked
+            continue  # another run removed it before it was locked
         if fcntl is not None:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -185,13 +185,13 @@ def _scratch(path: Path) -> tuple[Path, int]:
 
 
 def _flush(new: Path) -> None:
-    """On the disk before it has its name: a power cut must not leave an empty file under it."""
+    """Write a file's content to the disk, so that a power cut cannot leave an empty file."""
     with new.open("rb+") as stream:
         os.fsync(stream.fileno())
 
 
 def _replace(new: Path, path: Path, old: Path) -> None:
-    """Put a file or a folder in the place of another, or leave that one there."""
+    """Replace a file or a folder by a new one; if that fails, the old one stays."""
     if new.is_dir() and path.exists():
         os.replace(path, old)
     try:

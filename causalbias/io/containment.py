@@ -1,8 +1,9 @@
-"""What is asked of a NetCDF file or a Zarr store before it is read: that it is whole in itself.
+"""Check, before a NetCDF file or a Zarr store is read, that it refers to nothing outside itself.
 
-HDF5 may place the contents of any other file of the machine into an array (external links, external
-storage, virtual datasets), Zarr by a symbolic link; both may claim arrays of any size, and a codec
-of Zarr may run code (a pickle). Nothing of the kind is in a file that `save` wrote.
+An HDF5 file can place the contents of any other file of the machine into an array (by external
+links, external storage or virtual datasets), and a Zarr store can do so by a symbolic link. Both
+can claim arrays of any size, and a codec of Zarr can run code (a pickle). Files that `save` wrote
+contain nothing of this kind.
 """
 
 import json
@@ -21,30 +22,31 @@ from causalbias.io.memory import check_memory
 CODECS = frozenset(
     ("bytes", "vlen-utf8", "vlen-bytes", "zstd", "gzip", "blosc", "crc32c", "transpose")
 )
-TEXT = 64  # bytes of a text of any length, at least
-MEND = "do not use this file; ask for the one that causalbias wrote"
+TEXT = 64  # least number of bytes that a text of variable length takes in memory
+HINT = "do not use this file; ask for the one that causalbias wrote"
 
 
 def check_contained(path: Path, *, lazy: bool = False) -> None:
-    """Refuse a file that leads to other files, names unknown codecs or is more than memory holds.
+    """Refuse a file that refers to other files, uses unknown codecs, or does not fit into memory.
 
     Parameters
     ----------
     path : Path
         A NetCDF file (HDF5) or a Zarr store (format 3).
     lazy : bool
-        Arrays stay on disk, and only those of one dimension, which indexes are made of, are read.
+        If true, arrays stay on disk, and only one-dimensional arrays, which become indexes, must
+        fit into memory.
 
     Raises
     ------
     DataError
-        Naming the object, or the memory that all would take.
+        If the file is refused. The error names the object, or states the memory that is needed.
     OSError, ValueError, RuntimeError, KeyError
-        Of files that are no such file.
+        If the file is in neither format.
     """
     arrays = list(_zarr(path) if path.suffix == ".zarr" else _hdf5(path))
     numbers = sum(_size(shape) * each for shape, each in arrays if not lazy or len(shape) == 1)
-    check_memory(numbers, f"the arrays that {path.name!r} claims to hold", MEND, each=1)
+    check_memory(numbers, f"the arrays that {path.name!r} claims to hold", HINT, each=1)
 
 
 def _size(shape: tuple[int, ...]) -> float:
@@ -55,7 +57,7 @@ Claim = tuple[tuple[int, ...], int]  # shape, bytes of an entry
 
 
 def _hdf5(path: Path) -> Iterator[Claim]:
-    """Arrays of an HDF5 file; only what lies in the file itself is followed."""
+    """Iterate over the arrays of an HDF5 file; refuse links to anything outside the file."""
     with h5py.File(path, "r") as file:
         todo, seen = [file["/"]], {h5py.h5o.get_info(file.id).addr}
         while todo:
@@ -67,37 +69,37 @@ def _hdf5(path: Path) -> Iterator[Claim]:
                 item = group[name]
                 address = h5py.h5o.get_info(item.id).addr
                 if address in seen:
-                    raise _leads_out(path, place, "a second name of another object")
+                    raise _leads_out(path, place, "a link to another object")
                 seen.add(address)
                 if isinstance(item, h5py.Group):
                     todo.append(item)
                 elif isinstance(item, h5py.Dataset):
                     if item.external or item.is_virtual:
                         raise _leads_out(path, place, "kept in other files")
-                    whole = item.shape or ()
+                    shape = item.shape or ()
                     each = TEXT if item.dtype.kind == "O" else item.dtype.itemsize
                     chunk = item.chunks or ()
-                    yield (chunk if _size(chunk) > _size(whole) else whole), each
+                    yield (chunk if _size(chunk) > _size(shape) else shape), each
 
 
 def _zarr(path: Path) -> Iterator[Claim]:
-    """Arrays of a Zarr store, each as its own metadata and the consolidated ones have it."""
+    """Iterate over the arrays of a Zarr store, as their own and the consolidated metadata say."""
     if not path.is_dir():
         raise ValueError("not a folder")
     home = path.resolve()
     for folder, folders, files in os.walk(path):
         for name in [*folders, *files]:
-            one = Path(folder, name)
-            if one.is_symlink() and not one.resolve().is_relative_to(home):
-                raise _leads_out(path, one.relative_to(path).as_posix(), "a link")
+            entry = Path(folder, name)
+            if entry.is_symlink() and not entry.resolve().is_relative_to(home):
+                raise _leads_out(path, entry.relative_to(path).as_posix(), "a link")
         if {".zgroup", ".zarray", ".zmetadata"} & set(files):
-            raise ValueError("format 2 of Zarr, and not 3")
+            raise ValueError("the store has Zarr format 2; format 3 is needed")
         if "zarr.json" in files:
             yield from _arrays(json.loads(Path(folder, "zarr.json").read_text()), path)
 
 
 def _arrays(metadata: Any, path: Path) -> Iterator[Claim]:
-    """What metadata say of arrays, at any depth."""
+    """Iterate over the arrays that metadata describe, at any depth."""
     if isinstance(metadata, list):
         metadata = dict(enumerate(metadata))
     if not isinstance(metadata, dict):
@@ -107,7 +109,7 @@ def _arrays(metadata: Any, path: Path) -> Iterator[Claim]:
             for codec in value:
                 name = codec.get("name") if isinstance(codec, dict) else codec
                 if name not in CODECS:
-                    raise DataError(f"the codec {name!r}", hint=MEND, file=str(path))
+                    raise DataError(f"the codec {name!r} is unknown", hint=HINT, file=str(path))
         yield from _arrays(value, path)
     if "shape" in metadata and "data_type" in metadata:
         shape = tuple(metadata["shape"])
@@ -117,7 +119,7 @@ def _arrays(metadata: Any, path: Path) -> Iterator[Claim]:
 
 
 def _bytes(kind: Any) -> int:
-    """Bytes of an entry: float64, or a text of a told length."""
+    """Return the bytes of one entry: of a number, or of a text of fixed or variable length."""
     if isinstance(kind, dict):
         return int(kind.get("configuration", {}).get("length_bytes", TEXT))
     bits = re.search(r"[0-9]+$", str(kind))
@@ -125,4 +127,4 @@ def _bytes(kind: Any) -> int:
 
 
 def _leads_out(path: Path, place: str, what: str) -> DataError:
-    return DataError(f"{place!r} is {what}", hint=MEND, file=str(path))
+    return DataError(f"{place!r} is {what}", hint=HINT, file=str(path))

@@ -15,16 +15,18 @@ def draw_faces(skin: np.ndarray, hair: np.ndarray, moved: dict[str, np.ndarray])
     Parameters
     ----------
     skin : ndarray (face,)
-        0 (light) to 1 (dark).
+        Skin tone, from 0 (light) to 1 (dark).
     hair : ndarray (face,)
-        Its length, 0 to 1.
+        Length of the hair, from 0 to 1.
     moved : dict of str to ndarray (face,)
-        Attributes' changes from their references, -1 to 1: "pose" turns the face, "smiling" bends
-        the mouth, "age" greys the hair, "lighting" brightens the picture; others are not drawn.
+        Change of each attribute from its reference level, from -1 to 1: "pose" turns the face,
+        "smiling" bends the mouth, "age" greys the hair, "lighting" brightens the image; other
+        attributes are not drawn.
 
     Returns
     -------
     ndarray of uint8 (face, 32, 32, 3)
+        RGB images.
     """
     n = len(skin)
     pose, smile, age, light = (
@@ -50,7 +52,7 @@ def draw_faces(skin: np.ndarray, hair: np.ndarray, moved: dict[str, np.ndarray])
 
 
 def png(picture: np.ndarray) -> bytes:
-    """An RGB picture (height, width, 3) of uint8 as a PNG file (ISO/IEC 15948).
+    """Encode an RGB picture, uint8 (height, width, 3), as a PNG file (ISO/IEC 15948).
 
     Examples
     --------
@@ -58,7 +60,7 @@ def png(picture: np.ndarray) -> bytes:
     b'PNG'
     """
     height, width, _ = picture.shape
-    lines = np.zeros((height, 1 + 3 * width), np.uint8)  # each begins with its filter, none
+    lines = np.zeros((height, 1 + 3 * width), np.uint8)  # each begins with its filter type, 0
     lines[:, 1:] = picture.reshape(height, -1)
 
     def chunk(kind: bytes, content: bytes) -> bytes:

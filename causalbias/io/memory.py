@@ -1,4 +1,4 @@
-"""What fits into memory: asked before anything large is made or read."""
+"""Check that data fit into memory before they are made or read."""
 
 import os
 from pathlib import Path
@@ -11,27 +11,29 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 CGROUP = Path("/sys/fs/cgroup")
-TEXT_TIMES = 10  # memory that CSV and JSON take beside their size on disk, as numbers and texts
-MAX_UNPACKED = 2 * 1024**3  # bytes of an archive that is unpacked whole
+TEXT_TIMES = 10  # ratio of the memory that CSV and JSON files take to their size on disk
+MAX_UNPACKED = 2 * 1024**3  # largest size in bytes of an archive that is unpacked into memory
 
 
 def check_memory(numbers: float, what: str, hint: str, *, each: int = 8) -> None:
-    """Refuse what would need more memory than there is, before it is made.
+    """Raise an error if numbers would need more memory than is free.
 
     Parameters
     ----------
     numbers : float
-        How many numbers are held at once; a float, as a product of sizes may be beyond integers.
+        How many numbers are held in memory at once. It is a float because a product of sizes may
+        exceed the range of 64-bit integers.
     what : str
-        What they are, for the message.
+        Description of the numbers, which begins the error message.
     hint : str
+        What the user can do, for the error message.
     each : int
-        Bytes a number.
+        Bytes per number.
 
     Raises
     ------
     DataError
-        With both amounts in GiB.
+        If memory does not suffice. The message states both amounts in GiB.
 
     Examples
     --------
@@ -48,20 +50,21 @@ def check_memory(numbers: float, what: str, hint: str, *, each: int = 8) -> None
 
 
 def check_file(path: Path, *, times: int = TEXT_TIMES) -> None:
-    """Refuse a file that memory will not hold once read, before it is opened.
+    """Raise an error if a file would not fit into memory, before it is opened.
 
     Parameters
     ----------
     path : Path
+        File to be read.
     times : int
-        Bytes of memory for a byte on disk.
+        Bytes of memory per byte on disk.
 
     Raises
     ------
     DataError
-        With its size, and what it would take.
+        If memory does not suffice. The message states the file's size and the memory needed.
     OSError
-        If it is not there.
+        If the file does not exist.
     """
     size = path.stat().st_size
     check_memory(
@@ -73,13 +76,17 @@ def check_file(path: Path, *, times: int = TEXT_TIMES) -> None:
 
 
 def _gib(size: float) -> str:
-    """Three digits and no more, as the amount is an estimate."""
+    """Format a size in GiB with few digits, as it is an estimate."""
     gib = size / 2**30
     return f"{float(f'{gib:.4g}'):,.0f}" if gib >= 100 else f"{gib:.2g}"
 
 
 def available() -> float:
-    """Bytes that this process may still take: of the machine, its container and its own limits."""
+    """Return the bytes that this process may still allocate.
+
+    This is the least of the machine's free memory, the rest of the control group's limit, and the
+    rest of the process's own limit.
+    """
     return max(0.0, min(_machine(), _container(), _limits()))
 
 
@@ -89,12 +96,12 @@ def _machine() -> float:
             if line.startswith("MemAvailable:"):
                 return 1024.0 * int(line.split()[1])
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (OSError, AttributeError, ValueError):  # no such account: leave it to the allocator
+    except (OSError, AttributeError, ValueError):  # unknown: the allocator has to refuse
         return float("inf")
 
 
 def _container() -> float:
-    """What a control group (version 2) leaves."""
+    """Return the bytes that remain of the limit of a control group (version 2)."""
     try:
         limit = (CGROUP / "memory.max").read_text().strip()
         used = int((CGROUP / "memory.current").read_text())
@@ -104,7 +111,7 @@ def _container() -> float:
 
 
 def _limits() -> float:
-    """What ``ulimit -v`` leaves."""
+    """Return the bytes that remain of the limit set by ``ulimit -v``."""
     if resource is None:
         return float("inf")
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)

@@ -1,4 +1,4 @@
-"""One file for a study, a fit or embeddings: NetCDF or Zarr, written whole or not at all."""
+"""Save a study, a fit or embeddings to one NetCDF file or Zarr store, and open it again."""
 
 import pkgutil
 import warnings
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".nc", ".zarr")
 DIGEST = "texts_sha256"
-# What makes of an opened tree what was saved, by the kind that a file states: looked up by name, so
-# that reading a study does not import the models.
+# Function that converts an opened tree, by the kind that the file states. Functions are looked up
+# by name, so that opening a study does not import the models.
 READERS = {
     "study": "causalbias.study.tree:as_study",
     "fit": "causalbias.models.result:checked_fit",
@@ -30,25 +30,27 @@ READERS = {
 def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     """Write a study, a fit or embeddings to one NetCDF file (``.nc``) or Zarr store (``.zarr``).
 
-    The file appears under its name only when it is complete; an existing one is replaced. Numbers
-    carry checksums and texts a common one, so that what is damaged later is refused when it is
-    opened (texts: not where it is opened with ``lazy=True``).
-    NetCDF is made in memory first; for a tree that memory cannot hold twice, take Zarr.
+    The file appears under its name only when it is complete; an existing file is replaced. Each
+    array of numbers has checksums, and all texts have a common one, so that `open` refuses a file
+    that was damaged later (with ``lazy=True``, `open` does not check texts). A NetCDF file is made
+    in memory first; use Zarr for a tree that does not fit into memory twice.
 
     Parameters
     ----------
-    tree : DataTree, or the Dataset that `embed` returns
-    path : path ending in ``.nc`` or ``.zarr``
+    tree : DataTree or Dataset
+        A study, a fit, or the Dataset that `embed` or a verb returned.
+    path : str or Path
+        Path that ends in ``.nc`` or ``.zarr``.
 
     Returns
     -------
     Path
-        Where it was written.
+        Path of the file.
 
     Raises
     ------
     DataError
-        If the ending is neither, or the file cannot be written (disk full, no such right).
+        If the path has another ending, or the file cannot be written (disk full, no permission).
 
     Examples
     --------
@@ -82,13 +84,15 @@ def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
 
 
 def open(path: str | Path, *, lazy: bool = False) -> "Study | Fit | xr.Dataset":
-    """Open what `save` wrote.
+    """Open a file that `save` wrote.
 
     Parameters
     ----------
-    path : path ending in ``.nc`` or ``.zarr``
+    path : str or Path
+        Path that ends in ``.nc`` or ``.zarr``.
     lazy : bool, default False
-        Leave arrays on disk as dask arrays (the file stays open); otherwise read everything.
+        If true, arrays stay on disk as dask arrays and the file stays open; otherwise everything
+        is read into memory.
 
     Returns
     -------
@@ -98,14 +102,14 @@ def open(path: str | Path, *, lazy: bool = False) -> "Study | Fit | xr.Dataset":
     Raises
     ------
     DataError
-        If the file is not there, is broken, is none of these, leads to other files, or claims more
-        than memory holds.
+        If the file does not exist, is damaged, was not written by `save`, refers to other files,
+        or does not fit into memory.
     """
     flag_in(lazy, "lazy")
     path = user_path(path)
     _check_suffix(path)
     if not path.exists():
-        recover(path)  # a run killed while it replaced this
+        recover(path)  # a run may have been killed while it replaced this file
     if not path.exists():
         raise DataError("no such file", hint="check the path", file=str(path))
     engine = "h5netcdf" if path.suffix == ".nc" else "zarr"
@@ -123,7 +127,7 @@ def open(path: str | Path, *, lazy: bool = False) -> "Study | Fit | xr.Dataset":
         ) from error
     except DataError:
         raise
-    except Exception as error:  # h5py and zarr raise nearly anything on broken files
+    except Exception as error:  # h5py and zarr raise errors of many types on damaged files
         raise DataError(
             f"not a readable {path.suffix} file ({type(error).__name__}: {error})",
             hint="write it again with save",
@@ -141,7 +145,9 @@ def open(path: str | Path, *, lazy: bool = False) -> "Study | Fit | xr.Dataset":
         raise DataError(error.problem, hint=error.hint, file=str(path)) from error
     if digest is not None and not lazy and digest != digest_of_texts(tree):
         raise DataError(
-            "texts are not those that were saved", hint="take another copy of it", file=str(path)
+            "the texts differ from those that were saved",
+            hint="use another copy of the file",
+            file=str(path),
         )
     return found
 
@@ -151,7 +157,7 @@ def _as_dataset(tree: xr.DataTree) -> xr.Dataset:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     with replacing(path) as new:
         new.write_text(text, encoding="utf-8", newline="")
 

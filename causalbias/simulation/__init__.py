@@ -1,4 +1,4 @@
-"""Studies with known truth, as ``cb.simulation``: parameters, design, machine, people."""
+"""Simulated studies with known truth, as ``cb.simulation``."""
 
 from causalbias.simulation.parameters import Bias, People, Question, System
 from causalbias.simulation.simulate import simulate

@@ -1,4 +1,4 @@
-"""Which faces are rendered and which pairs are formed."""
+"""Faces and pairs of a simulated study."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,17 +12,20 @@ from causalbias.errors import DataError
 
 @dataclass(frozen=True)
 class Conditions:
-    """The manipulations: one row a level of an attribute, and the prototype last.
+    """The conditions of the design: one per attribute and level, and the prototype as the last.
 
     Attributes
     ----------
     attribute : ndarray of str (condition,)
+        Attribute that was changed.
     level : ndarray of float (condition,)
+        Level of this attribute.
     moved : ndarray (condition, attribute)
-        How far each attribute is moved from its reference, in units of `level`.
+        Change of each attribute from its reference level, in units of `level`.
     reference : ndarray of int (condition,)
-        The condition that holds its attribute's reference level.
+        Index of the condition with the reference level of the same attribute.
     attributes : tuple of str
+        Names of the attributes.
     """
 
     attribute: np.ndarray
@@ -37,7 +40,7 @@ class Conditions:
         return len(self.level) - 1
 
     def rendered(self, leak: Mapping[str, Mapping[str, float]] | None) -> np.ndarray:
-        """`moved` with what each attribute's manipulation moves of the others."""
+        """Return `moved` including the changes that leak into other attributes."""
         mixing = np.eye(len(self.attributes))
         for source, targets in (leak or {}).items():
             for target, share in targets.items():
@@ -51,7 +54,7 @@ class Conditions:
 
 
 def conditions(design: Design) -> Conditions:
-    """Lay out a design's attributes and levels."""
+    """Make the conditions of a design from its attributes and levels."""
     attributes = tuple(sorted(design.levels))
     attribute = [name for name in attributes for _ in design.levels[name]]
     level = [float(one) for name in attributes for one in sorted(design.levels[name])]
@@ -70,7 +73,7 @@ def conditions(design: Design) -> Conditions:
 def render_faces(
     design: Design, layout: Conditions, seeds: int, missing: float, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Faces of every seed, race, gender and condition, but for missing renders.
+    """Make the faces of every seed, race, gender and condition, without the missing renders.
 
     Returns
     -------
@@ -78,13 +81,14 @@ def render_faces(
         `stimulus`, `seed`, `race`, `gender`, `attribute`, `level`, `image`, and the integer codes
         `person` (seed, race, gender) and `condition`.
     row_of : ndarray of int (seed, race, gender, condition)
-        Row of each face, -1 where its render is missing.
+        Row of each face in `faces`; -1 if its render is missing.
     """
     pool = max(90_000, 9 * seeds)
     names = np.sort(rng.choice(pool, size=seeds, replace=False)) + 10_000
     shape = (seeds, len(design.races), len(design.genders), len(layout.level))
     there = rng.random(shape) >= missing
-    # A reference is the partner of every other level, and prototypes are no renders.
+    # References are never missing, as each is the partner of all other levels; nor are prototypes,
+    # which are not renders.
     kept = layout.reference == np.arange(len(layout.level))
     there[..., kept] = True
     seed, race, gender, condition = np.nonzero(there)
@@ -109,30 +113,31 @@ def render_faces(
 def form_pairs(
     layout: Conditions, row_of: np.ndarray, impostors: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Pair the faces, as rows of `row_of`; pairs with a missing render are not formed.
+    """Form the pairs; pairs with a missing render are left out.
 
-    Genuine: each level with its attribute's reference, and the first attribute's reference with
-    each other's (renders of one face). Impostor: the reference of one seed with any level of
-    another, race, gender and attribute being equal, `impostors` of them a seed, race and gender,
-    no pair twice.
+    The genuine pairs are each level with the reference level of its attribute, and the reference of
+    the first attribute with those of the others (renders of the same face). An impostor pair is the
+    reference of one seed with any level of another seed, of the same race, gender and attribute.
+    Each seed, race and gender has `impostors` impostor pairs, and no pair occurs twice.
 
     Returns
     -------
     ndarray of int (pair, 2)
+        Rows of the faces.
     """
-    n, own = layout.n_rendered, layout.reference[:-1]
-    origins = np.unique(own)
+    n, reference = layout.n_rendered, layout.reference[:-1]
+    origins = np.unique(reference)
     changed = np.setdiff1d(np.arange(n), origins)
-    first = np.concatenate([own[changed], np.repeat(origins[0], len(origins) - 1)])
+    first = np.concatenate([reference[changed], np.repeat(origins[0], len(origins) - 1)])
     second = np.concatenate([changed, origins[1:]])
     genuine = np.stack([row_of[..., first], row_of[..., second]], axis=-1).reshape(-1, 2)
     seeds, races, genders, _ = row_of.shape
-    # Among references, i with j is j with i: only half of the other seeds are taken.
+    # A pair of two references has no order, so that only half of the other seeds are taken.
     every = [(step, c) for c in changed for step in range(1, seeds)]
     every += [(step, c) for c in origins for step in range(1, (seeds + 1) // 2)]
     if impostors > len(every):
         raise DataError(
-            f"{impostors} impostor pairs a face, but {seeds} seeds give only {len(every)}",
+            f"{impostors} impostor pairs per face, but {seeds} seeds give only {len(every)}",
             hint="ask for fewer impostors, or more seeds",
         )
     who = np.indices((seeds, races, genders)).reshape(3, -1)
@@ -140,7 +145,8 @@ def form_pairs(
     step, condition = np.array(every or [(0, 0)]).T
     partner = (who[0][:, None] + step[picked]) % seeds
     other = [np.broadcast_to(axis[:, None], picked.shape) for axis in who[1:]]
-    a = row_of[np.broadcast_to(who[0][:, None], picked.shape), *other, own[condition[picked]]]
+    first_seed = np.broadcast_to(who[0][:, None], picked.shape)
+    a = row_of[first_seed, *other, reference[condition[picked]]]
     b = row_of[partner, *other, condition[picked]]
     impostor = np.stack([a, b], axis=-1).reshape(-1, 2)
     both = np.concatenate([genuine, impostor])
@@ -148,7 +154,7 @@ def form_pairs(
 
 
 def _distinct(n: int, k: int, rows: int, rng: np.random.Generator) -> np.ndarray:
-    """For each row k distinct integers below n: an arithmetic walk modulo n, (rows, k)."""
+    """Draw k distinct integers below n for each row, by arithmetic walks modulo n: (rows, k)."""
     if k == 0:
         return np.zeros((rows, 0), dtype=int)
     strides = np.flatnonzero(np.gcd(np.arange(n), n) == 1) if n > 1 else np.array([1])

@@ -1,4 +1,4 @@
-"""Distances of the simulated systems."""
+"""Simulate the distances of recognition systems."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +20,11 @@ class Pairs:
     faces : ndarray of int (pair, 2)
         Rows of the faces.
     seed, person : ndarray of int (pair, 2)
+        Codes of the members' seeds, and of their persons (seed, race, gender).
     change : ndarray (pair, attribute)
-        Levels by which the members differ, >= 0.
+        Absolute difference between the members in each attribute, in units of `level`.
     alike : ndarray (pair,)
-        Standard normal; how much more alike than its kind people find the pair.
+        Standard normal effect of the pair on how alike its members look to people.
     """
 
     table: pd.DataFrame
@@ -34,7 +35,10 @@ class Pairs:
     alike: np.ndarray
 
     def shared(self, of_seed: np.ndarray, of_person: np.ndarray) -> np.ndarray:
-        """Effects of seeds and persons, columns (genuine, impostor): once, or of both members."""
+        """Sum the effects of seeds and persons: of one member (genuine) or of both (impostor).
+
+        The effects have columns (genuine, impostor).
+        """
         each = of_seed[self.seed] + of_person[self.person]  # (pair, member, kind)
         same = self.table["same_identity"].to_numpy()
         return np.where(same, each[:, 0, 0], each[:, :, 1].sum(axis=1))
@@ -42,7 +46,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Effects:
-    """A system's effects of seeds (seed, 2) and persons (person, 2); columns genuine, impostor."""
+    """Effects of seeds (seed, 2) and persons (person, 2) with columns (genuine, impostor)."""
 
     seed: np.ndarray
     person: np.ndarray
@@ -51,7 +55,7 @@ class Effects:
 def mean_distance(
     system: System, table: pd.DataFrame, change: np.ndarray, attributes: Sequence[str]
 ) -> np.ndarray:
-    """Mean of a system's distances before seeds and faces; see `System`."""
+    """Compute a system's mean distances without effects of seeds and faces; see `System`."""
     same = table["same_identity"].to_numpy(dtype=bool)
     moved = change @ vector(system.slopes, attributes)
     base = np.where(same, system.genuine + moved, system.impostor + system.impostor_share * moved)
@@ -65,7 +69,7 @@ def draw_distances(
     attributes: Sequence[str],
     rng: np.random.Generator,
 ) -> tuple[pd.DataFrame, Effects]:
-    """Distances of one system.
+    """Draw the distances of one system.
 
     Parameters
     ----------
@@ -74,9 +78,10 @@ def draw_distances(
 
     Returns
     -------
-    DataFrame
-        Columns `system`, `distance`, `status`, `threshold`, rows as the pairs.
-    Effects
+    distances : DataFrame
+        Columns `system`, `distance`, `status`, `threshold`; one row per pair.
+    effects : Effects
+        The effects of seeds and persons that were drawn.
     """
     seeds, persons, faces = sizes
     effects = Effects(

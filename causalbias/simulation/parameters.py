@@ -1,4 +1,4 @@
-"""What a simulation sets, each with its unit and default."""
+"""Parameters of simulated studies, with their units and defaults."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +12,18 @@ SLOPES_SEEN = {"age": -0.30, "lighting": -0.10, "pose": -0.35, "smiling": -0.15}
 
 @dataclass(frozen=True)
 class Bias:
-    """A named difference in treatment of the pairs it matches; what is None matches all.
+    """A shift of the mean for the pairs that meet all given conditions.
 
     Attributes
     ----------
     name : str
+        Name of the bias.
     shift : float
-        Added to the mean: of a system, in units of distance; of people, in logits of "same".
-        With `attribute`, added for each unit of `level` by which the pair differs in it.
+        Added to the mean, in units of distance for a system and in logits of "same" for people.
+        With `attribute`, it is added for each unit of `level` by which the pair differs in it.
     race, gender, same_identity, attribute : optional
-        A race, gender or attribute that an experiment does not have matches nothing.
+        Conditions; None matches all pairs. A race, gender or attribute that the experiment does
+        not have matches no pair.
     """
 
     name: str
@@ -36,28 +38,34 @@ class Bias:
 class System:
     """A recognition system: distance = abs(mean + seeds + faces + residual).
 
-    The mean is `genuine` or `impostor`, plus `slopes` times the levels by which the pair's
-    members differ (of an impostor pair, `impostor_share` of that), plus the `biases` that match.
-    Of a genuine pair, the seed's and the face's effects enter once; of an impostor pair, those of
-    both members. Standard deviations are (genuine, impostor), in units of distance.
+    The mean is `genuine` or `impostor`, plus `slopes` times the differences between the pair's
+    members in each attribute (times `impostor_share` for an impostor pair), plus the `biases` that
+    match the pair. The effects of seed and face enter once for a genuine pair, and for both members
+    of an impostor pair. Standard deviations are (genuine, impostor), in units of distance.
 
     Attributes
     ----------
     name : str
+        Name of the system.
     genuine, impostor : float
-        Mean distance between two renders of one face, and of different seeds' unchanged faces.
+        Mean distance between two renders of the same face, and between unchanged faces of
+        different seeds.
     threshold : float
-        Distances below it are a match.
+        A pair matches if its distance is at most this.
     slopes : mapping of attribute to distance per unit of `level`
+        Effects of differences in the attributes.
     impostor_share : float
+        Share of these effects that impostor pairs have.
     biases : sequence of Bias
+        Differences in treatment between groups.
     sd_seed : (float, float)
-        Between seeds.
+        Standard deviation between seeds.
     sd_face : (float, float)
-        Between a seed's races and genders.
+        Standard deviation between the races and genders of a seed.
     sd_residual : (float, float)
+        Standard deviation of the residual.
     pair_share : float
-        Correlation of the residual with how different people find that pair, 0 to 1.
+        Correlation, from 0 to 1, between the residual and how different the pair looks to people.
     failure : float
         Probability that the system finds no face in a render.
     """
@@ -113,16 +121,18 @@ SYSTEMS = (
 
 @dataclass(frozen=True)
 class Question:
-    """A question about single faces, answered 0, 1, ..., len(cutpoints).
+    """A question about single faces, with the answers 0, 1, ..., len(cutpoints).
 
     Attributes
     ----------
     name : str
+        Name of the question.
     cutpoints : sequence of float
-        Logits, rising.
+        Increasing cutpoints in logits.
     race, gender : mapping of label to logits
-        A label left out has 0.
+        Effects of race and gender; 0 for labels that are not given.
     slopes : mapping of attribute to logits per unit of `level`
+        Effects of the attributes.
     """
 
     name: str
@@ -146,42 +156,49 @@ QUESTIONS = (
 
 @dataclass(frozen=True)
 class People:
-    """Annotators and what they see; all effects in logits (graded response).
+    """Annotators and their judgements, by a graded response model with effects in logits.
 
-    P(score >= k) = logistic(discrimination * (alike - severity - cutpoint k)), or, when the
-    annotator clicks carelessly, one score in as many as there are. How alike a pair is: `genuine`
-    or `impostor`, plus `slopes` times the levels by which its members differ, plus the `biases`
-    that match, plus seeds, faces and pair (as of a `System`).
+    P(score >= k) = logistic(discrimination * (alike - severity - cutpoint k)). A careless answer is
+    uniform over the scores instead. The similarity `alike` of a pair is `genuine` or `impostor`,
+    plus, for a genuine pair, `slopes` times the differences between its members in each attribute,
+    plus the `biases` that match the pair, plus effects of seeds, faces and the pair (as for a
+    `System`).
 
     Attributes
     ----------
     annotators, judgements : int
-        How many there are; how many judge each pair, and each face and question.
+        Number of annotators, and number of them who judge each pair, and each face and question.
     cutpoints : sequence of float
-        Of the scores 0 (surely different) to len(cutpoints) (surely the same person).
+        Cutpoints of the scores 0 (surely different) to len(cutpoints) (surely the same person).
     genuine, impostor : float
+        Mean similarity of genuine pairs without differences in attributes, and of impostor pairs.
     slopes : mapping of attribute to logits per unit of `level`
+        Effects of differences in the attributes.
     biases : sequence of Bias
+        Differences in treatment between groups.
     sd_seed, sd_face, sd_pair : float
+        Standard deviations between seeds, between the faces of a seed, and between pairs.
     sd_severity : float
-        Between annotators.
+        Standard deviation between annotators.
     sd_discrimination : float
-        Of the annotators' log discrimination, whose mean is 0.
+        Standard deviation of the annotators' log discrimination, whose mean is 0.
     careless : float
-        Probability of a careless click.
+        Probability of a careless answer.
     dropout : float
-        Share of annotators who leave at some point of their work and answer nothing after it.
+        Share of annotators who stop at a random point of their work.
     missing : float
         Probability that any other answer is missing.
     missing_slope : float
-        Misuse: log odds by which an answer is likelier missing for each logit that the pair is
-        more alike (0: missing at random).
+        Violation of an assumption: change of the log odds that an answer is missing per logit of
+        the pair's similarity. With 0, answers are missing completely at random.
     annotator_bias : mapping of race to logits
-        Misuse: added to how alike pairs of that race look to `biased_share` of the annotators.
+        Violation of an assumption: for `biased_share` of the annotators, this is added to the
+        similarity of pairs of that race.
     biased_share : float
+        Share of the annotators who have this bias.
     questions : sequence of Question
-        Asked of the prototypes, of each attribute's highest level, and of every level of the
-        attributes that the question is about (has slopes for).
+        Questions about single faces. Each is asked about the prototypes, the highest level of each
+        attribute, and every level of the attributes for which the question has slopes.
     """
 
     annotators: int = 1000
@@ -209,21 +226,21 @@ class People:
 
 
 def vector(values: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
-    """Values of the names in their order, 0 for those left out."""
+    """Return the values of the names in their order, and 0 for names without a value."""
     return np.array([values.get(name, 0.0) for name in names], dtype=float)
 
 
 def biases_sum(
     biases: Sequence[Bias], pairs: pd.DataFrame, change: np.ndarray, attributes: Sequence[str]
 ) -> np.ndarray:
-    """Sum of the biases that match each pair.
+    """Sum the biases that match each pair.
 
     Parameters
     ----------
     pairs : DataFrame
         Columns `race`, `gender`, `same_identity`.
     change : ndarray (pair, attribute)
-        Levels by which the members differ, >= 0.
+        Absolute difference between the members in each attribute, in units of `level`.
     """
     total = np.zeros(len(pairs))
     for bias in biases:

@@ -1,4 +1,4 @@
-"""Answers of the simulated annotators."""
+"""Simulate the answers of annotators."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,11 @@ from causalbias.simulation.parameters import People, Question, biases_sum, vecto
 
 @dataclass(frozen=True)
 class Traits:
-    """The annotators' severity, discrimination, part of work done (0 to 1), and bias or not."""
+    """Traits of the annotators, arrays (annotator,).
+
+    `stays` is the share of the work after which an annotator stops, 0 to 1, and `biased` is
+    whether an annotator has the bias of `People.annotator_bias`.
+    """
 
     severity: np.ndarray
     discrimination: np.ndarray
@@ -36,7 +40,7 @@ def draw_traits(people: People, rng: np.random.Generator) -> Traits:
 def mean_alike(
     people: People, table: pd.DataFrame, change: np.ndarray, attributes: Sequence[str]
 ) -> np.ndarray:
-    """How alike pairs look (logits) before seeds, faces and pair; see `People`."""
+    """Compute the similarity of pairs (logits) without effects of seeds, faces and pair."""
     same = table["same_identity"].to_numpy(dtype=bool)
     moved = change @ vector(people.slopes, attributes)
     base = np.where(same, people.genuine, people.impostor) + np.where(same, moved, 0.0)
@@ -46,7 +50,7 @@ def mean_alike(
 def mean_perceived(
     question: Question, table: pd.DataFrame, moved: np.ndarray, attributes: Sequence[str]
 ) -> np.ndarray:
-    """What a question's answers are about (logits), before seeds, faces and renders."""
+    """Compute what a question asks about (logits), without effects of seeds, faces and renders."""
     race = table["race"].map(dict(question.race)).fillna(0.0).to_numpy(float)
     gender = table["gender"].map(dict(question.gender)).fillna(0.0).to_numpy(float)
     return race + gender + moved @ vector(question.slopes, attributes)
@@ -60,7 +64,7 @@ def draw_alike(
     attributes: Sequence[str],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """How alike each pair looks to a typical annotator, logits."""
+    """Draw the similarity of each pair for a typical annotator, in logits."""
     of_seed = np.repeat(rng.normal(0.0, people.sd_seed, (seeds, 1)), 2, axis=1)
     of_person = np.repeat(rng.normal(0.0, people.sd_face, (persons, 1)), 2, axis=1)
     mean = mean_alike(people, pairs.table, pairs.change, attributes)
@@ -75,20 +79,21 @@ def answer(
     traits: Traits,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Annotators and their scores, item by item.
+    """Draw `people.judgements` different annotators for each item, and their scores.
 
     Parameters
     ----------
     eta : ndarray (item,)
-        Logits; for each item `judgements` different annotators are drawn.
+        Linear predictor of each item, in logits.
     bias : ndarray (item,)
-        Added to it for the biased annotators.
+        Added to `eta` for the biased annotators.
 
     Returns
     -------
     annotator : ndarray of int (item, judgement)
+        Codes of the annotators.
     score : ndarray (item, judgement)
-        NaN where there is no answer.
+        Scores, NaN if there is no answer.
     """
     n, k = len(eta), people.judgements
     span = max((people.annotators - 1) // max(k - 1, 1), 1)

@@ -1,4 +1,4 @@
-"""A CausalFace-like experiment with known causal effects."""
+"""Simulate an experiment like CausalFace, with known causal effects."""
 
 import dataclasses
 import json
@@ -49,46 +49,49 @@ def simulate(
     missing_renders: float = 0.0,
     leak: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Study:
-    """Simulate an experiment in the form of the CausalFace release.
+    """Simulate an experiment with the layout of the CausalFace release.
 
-    Each seed has a prototype of every race and gender, rendered at every level of every
-    attribute. Genuine pairs are a level and its attribute's reference; impostor pairs the
-    reference of one seed and a level of another, of the same race and gender. The defaults give
-    the published experiment's 48,000 pairs.
+    Each seed has a prototype of every race and gender, which is rendered at every level of every
+    attribute. A genuine pair is a level and the reference level of its attribute. An impostor pair
+    is the reference of one seed and a level of another seed, of the same race and gender. The
+    defaults give the 48,000 pairs of the published experiment.
 
     Parameters
     ----------
     seeds : int
         Number of generator seeds, at least 2.
     random_seed : int
-        Seed of the random numbers; the same one gives the same study.
+        Seed of the random numbers; the same seed gives the same study.
     systems : sequence of System
-        By default three, with biases against black and asian faces; () for none.
+        Recognition systems, by default three with biases against black and asian faces. With (),
+        there are no distances.
     people : People or None
-        Annotators; None for none. Its `annotator_bias` and `missing_slope` misuse them.
+        Annotators, or None for a study without judgements.
     races, genders : sequence of str
+        Labels of race and gender.
     levels : mapping of attribute to levels, optional
-        By default the release's, in its units.
+        By default the levels of the release, in its units.
     references : mapping of attribute to level, optional
         The level that leaves a face unchanged, as in `load_causalface`.
     impostors : int
-        Impostor pairs a seed, race and gender.
+        Number of impostor pairs per seed, race and gender.
     missing_renders : float
-        Probability that a render is missing (never a reference).
+        Probability that a render is missing. Reference levels are never missing.
     leak : mapping of attribute to {attribute: share}, optional
-        Misuse, a confounded manipulation: ``{"pose": {"smiling": 0.5}}`` moves the smile by 0.5
-        of its units for each unit of pose.
+        Confounded manipulations: ``{"pose": {"smiling": 0.5}}`` changes the smile by 0.5 of its
+        units per unit of pose.
 
     Returns
     -------
     Study
-        With ``/truth``: see `truth_of`; its attribute `parameters` records everything set.
+        A study whose group ``/truth`` holds the true values of the estimands, see `truth_of`. The
+        attribute `parameters` of this group records all parameters.
 
     Raises
     ------
     DataError
-        If fewer than 2 seeds, or more impostors than there are, are asked for, or the leak or
-        references do not fit the levels.
+        If there are fewer than 2 seeds, if fewer impostor pairs exist than `impostors`, or if the
+        leak or references do not match the levels.
 
     Examples
     --------
@@ -140,20 +143,20 @@ def simulate(
 
 def _check(seeds: int, missing_renders: float, people: People | None) -> None:
     if seeds < 2:
-        raise DataError(f"{seeds} seeds", hint="ask for 2 or more, so that there are impostors")
+        raise DataError(f"{seeds} seeds", hint="use 2 or more, so that there are impostor pairs")
     if not 0 <= missing_renders < 1:
         raise DataError(
             f"missing_renders is {missing_renders}", hint="give a probability, 0 or more, below 1"
         )
     if people is not None and people.annotators < people.judgements:
         raise DataError(
-            f"{people.judgements} judgements an item by {people.annotators} annotators",
-            hint="have at least as many annotators",
+            f"{people.judgements} judgements per item by {people.annotators} annotators",
+            hint="use at least as many annotators as judgements per item",
         )
 
 
 def _plain(parameters: System | People) -> dict[str, object]:
-    """Parameters as JSON can hold them (mappings may be read-only ones)."""
+    """Convert parameters to values that JSON can store."""
     plain: dict[str, object] = json.loads(json.dumps(dataclasses.asdict(parameters)))
     return plain
 
@@ -189,8 +192,8 @@ def _judgements(
     sizes: tuple[int, int, int],
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """All answers asked for, rows in the order of the release's files."""
-    # Apart, so that other annotators meet the same pairs and faces.
+    """Draw all answers, in the order of the release's files; answers not given have no score."""
+    # Separate streams of random numbers: with other annotators, pairs and faces stay the same.
     of_traits, of_pairs, of_answers, of_faces = rng.spawn(4)
     traits = draw_traits(people, of_traits)
     eta = draw_alike(people, pairs, sizes[0], sizes[1], layout.attributes, of_pairs)
@@ -198,7 +201,7 @@ def _judgements(
     given = answer(eta, bias, people.cutpoints, people, traits, of_answers)
     ids = pair_ids(len(eta))
     parts = [_long(PAIR_QUESTION, "pair", ids, *given)]
-    for question in sorted(people.questions, key=lambda one: one.name):
+    for question in sorted(people.questions, key=lambda question: question.name):
         asked = faces[_is_asked(question.slopes, layout)[faces["condition"]]].sort_values(FACTORS)
         eta = mean_perceived(question, asked, rendered[asked["condition"]], layout.attributes)
         of_seed = of_faces.normal(0.0, people.sd_seed, sizes[0])
@@ -213,15 +216,15 @@ def _judgements(
 
 
 def _is_asked(slopes: Mapping[str, float], layout: Conditions) -> np.ndarray:
-    """Conditions whose faces a question is asked about; see `People.questions`."""
-    own = np.isin(layout.attribute, list(slopes))
-    top = np.array(
+    """Which conditions a question is asked about; see `People.questions`."""
+    with_slopes = np.isin(layout.attribute, list(slopes))
+    highest = np.array(
         [
             level == layout.level[layout.attribute == name].max()
             for name, level in zip(layout.attribute, layout.level, strict=True)
         ]
     )
-    return own | top | (layout.attribute == PROTOTYPE)
+    return with_slopes | highest | (layout.attribute == PROTOTYPE)
 
 
 def _long(
@@ -247,7 +250,7 @@ def _study(
     judgements: pd.DataFrame | None,
     missing: int,
 ) -> Study:
-    salt = b"simulated"  # these annotators have no privacy to protect
+    salt = b"simulated"  # simulated annotators need no protection
     ids = pair_ids(len(pairs.table))
     stimulus = faces["stimulus"].to_numpy()
     answered, silent = judgements, None

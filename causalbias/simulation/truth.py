@@ -1,4 +1,4 @@
-"""The estimands that a simulation's parameters imply, by closed form or quadrature."""
+"""True values of the estimands in a simulated study, in closed form or by quadrature."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,24 +28,32 @@ def truth_of(
     effects: Sequence[Effects],
     people: People | None,
 ) -> xr.Dataset:
-    """True means and rates in every cell of the design.
+    """Compute the true means and rates in every cell of the design.
 
     Returns
     -------
     Dataset
-        Dims `race`, `gender`, `same_identity`, and `manipulation` (coords `attribute`, `level`):
-        a pair of an attribute's reference with that level, in unchanged others.
+        Dims `race`, `gender`, `same_identity`, and `manipulation` (coords `attribute`, `level`),
+        which stands for pairs of an attribute's reference level with this level, all other
+        attributes being unchanged. Below, ``...`` stands for these dims.
 
-        distance (population, system, ...): mean distance, in the population of seeds and over
-        the simulated ones. match_rate (population, system, ...): probability of a distance below
-        the system's threshold: of impostors the FMR, of genuine pairs 1 - FNMR.
-        latent (...): logits of "same" before annotators; score (...) and score_probability
-        (..., category): of annotators' answers, had none been missing, in the populations of
-        seeds and annotators. score_typical (...): of a pair and an annotator whose effects are
-        all zero.
+        distance (population, system, ...): mean distance, in the population of seeds and over the
+        simulated seeds.
+
+        match_rate (population, system, ...): probability that a distance is at most the system's
+        threshold, which is the false match rate of impostor pairs, and 1 minus the false non-match
+        rate of genuine pairs.
+
+        latent (...): mean similarity, in logits of "same".
+
+        score (...) and score_probability (..., category): mean score and probability of each score
+        in the populations of seeds and annotators, if no answers were missing.
+
+        score_typical (...): mean score of a pair and an annotator whose effects are all zero.
+
         perceived (question, race, gender, manipulation): mean answer about a single face.
 
-        ``..._as_rendered``: the same with what the manipulation leaks into other attributes.
+        ``..._as_rendered``: the same values including the changes that leak into other attributes.
     """
     cells = _cells(design, layout)
     variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
@@ -97,11 +105,11 @@ def _machine_truth(
     moved: np.ndarray,
     attributes: Sequence[str],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean distance and match rate, each (population, race, gender, same_identity, condition)."""
+    """Return mean distance and match rate (population, race, gender, same_identity, condition)."""
     shape = _shape(cells)
     change = np.abs(moved)[cells["condition"]]
     mean = mean_distance(system, cells, change, attributes).reshape(shape)
-    sums = np.array([1.0, 2.0])  # a genuine pair's effects enter once, an impostor's twice
+    sums = np.array([1.0, 2.0])  # effects enter once for a genuine and twice for an impostor pair
     variance = np.square(system.sd_seed) + np.square(system.sd_face)
     total = np.sqrt(sums * variance + np.square(system.sd_residual))
     distance, rate = np.empty((2, 2, *shape))
@@ -121,19 +129,20 @@ def _machine_truth(
 def _support(
     effects: Effects, kind: int, cell: tuple[int, int], groups: tuple[int, ...]
 ) -> np.ndarray:
-    """The simulated effects of one race and gender: of each seed, or of each two of them."""
+    """Return the simulated effects of a race and gender, of each seed or of each pair of seeds."""
     person = effects.person[:, kind].reshape(-1, *groups)[:, cell[0], cell[1]]
-    one = effects.seed[:, kind] + person
+    effect = effects.seed[:, kind] + person
     if kind == 1:
-        first, second = np.triu_indices(len(one), k=1)
-        one = one[first] + one[second] if len(first) else 2 * one
-    if len(one) > MAX_SUPPORT:
-        one = np.sort(one)[((np.arange(MAX_SUPPORT) + 0.5) / MAX_SUPPORT * len(one)).astype(int)]
-    return one
+        first, second = np.triu_indices(len(effect), k=1)
+        effect = effect[first] + effect[second] if len(first) else 2 * effect
+    if len(effect) > MAX_SUPPORT:
+        quantiles = (np.arange(MAX_SUPPORT) + 0.5) / MAX_SUPPORT
+        effect = np.sort(effect)[(quantiles * len(effect)).astype(int)]
+    return effect
 
 
 def folded_mean(mean: np.ndarray, sd: float) -> np.ndarray:
-    """Mean of abs(Normal(mean, sd)).
+    """Compute the mean of the absolute value of a Normal(mean, sd) variable.
 
     Examples
     --------
@@ -145,7 +154,7 @@ def folded_mean(mean: np.ndarray, sd: float) -> np.ndarray:
 
 
 def folded_cdf(at: float, mean: np.ndarray, sd: float) -> np.ndarray:
-    """Probability that abs(Normal(mean, sd)) is below `at`."""
+    """Compute the probability that the absolute value of a Normal(mean, sd) is below `at`."""
     return norm.cdf((at - mean) / sd) - norm.cdf((-at - mean) / sd)
 
 
@@ -188,17 +197,19 @@ def _human_truth(
 def score_probabilities(
     mean: np.ndarray, sd: np.ndarray, cutpoints: Sequence[float], people: People, nodes: int = 41
 ) -> np.ndarray:
-    """Probabilities of the scores over Normal(mean, sd) logits and the annotators' traits.
+    """Average the probabilities of the scores over Normal(mean, sd) logits and over annotators.
 
-    Gauss-Hermite quadrature over the logits and the log discrimination.
+    The average is computed by Gauss-Hermite quadrature over the logits and the log discrimination.
 
     Parameters
     ----------
     mean, sd : ndarray (cell,)
+        Mean and standard deviation of the logits.
 
     Returns
     -------
     ndarray (cell, category)
+        Probability of each score.
     """
     z, weight = np.polynomial.hermite_e.hermegauss(nodes)
     weight = weight / weight.sum()

@@ -1,4 +1,4 @@
-"""Builds a study from tidy frames."""
+"""Build a study from tidy frames."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ from causalbias.study.validate import validate
 
 FORMAT_VERSION = 1
 NO_DISTANCE = "no distance given"
-# Names of what a study holds beside its factors.
+# Names that a study uses for other things than factors.
 TAKEN = (
     *("cell", "stimulus", "image", "present", "pair", "stimulus_a", "stimulus_b", "same_identity"),
     *("varies", "system", "distance", "status", "threshold", "question", "score", "annotator"),
@@ -69,59 +69,66 @@ def make_study(
 ) -> Study:
     """Build a study from tidy frames, checking every one of them.
 
-    Ids are text, and a missing cell is missing, whatever type they come in: ``columns.md`` of the
-    documentation says what becomes of each. Further columns of all four frames are kept, and so are
-    the named levels of an index. A column without a name that numbers the rows is left out.
+    Ids become text and missing cells stay missing, whatever their type in the frames; the page
+    ``columns.md`` of the documentation lists what each type becomes. Further columns of the four
+    frames are kept, and so are the named levels of an index. A column that has no name and only
+    numbers the rows is left out.
 
     Parameters
     ----------
     factors : sequence of str
-        What the experiment sets: ``["seed", "race", "gender", "attribute", "level"]``.
+        Names of the variables that the experiment sets, e.g.
+        ``["seed", "race", "gender", "attribute", "level"]``.
     identity : str, default "seed"
         The factor whose equality makes a pair genuine.
     stimuli : DataFrame
-        Columns `stimulus` (unique id), one column a factor, optionally `image` (relative path).
-        The identity factor is text; the others are numbers where their column is, and else text.
+        Columns `stimulus` (unique id), one column per factor, optionally `image` (relative path).
+        The identity factor is text; every other factor is numeric if its column is, and text
+        otherwise.
     pairs : DataFrame
-        Columns `stimulus_a`, `stimulus_b`, optionally `pair` (unique id; else ``"a~b"``). Two
-        faces are one pair, whichever comes first, and a face beside itself is none.
+        Columns `stimulus_a`, `stimulus_b`, optionally `pair` (unique id; by default ``"a~b"``).
+        Pairs are unordered: two faces may be paired once, in either order, and no face may be
+        paired with itself.
     distances : DataFrame
         Columns `system`, `pair`, `distance` (>= 0, smaller means more alike), optionally
-        `threshold` (one value a system, or none) and `status` ("ok", in any case, or why there is
-        no distance).
+        `threshold` (the same value in all rows of a system, or missing) and `status` ("ok", in
+        upper or lower case, or the reason why there is no distance).
     judgements : DataFrame
-        Columns `question`, `score`, optionally `annotator`, and what was judged: `pair`,
-        `stimulus`, or factor columns (a cell of the design); `trial` (1, 2, ...) where an
-        annotator answers the same question of the same item again, see `retest`. With both
-        `pair` and `stimulus`, each row fills one and leaves the other missing.
+        Columns `question`, `score`, optionally `annotator`, and the columns that identify what
+        was judged: `pair`, `stimulus`, or factors (a cell of the design). A column `trial`
+        (1, 2, ...) is needed where an annotator answers the same question about the same item
+        again, see `retest`. If both `pair` and `stimulus` are columns, each row gives one of them
+        and leaves the other missing.
     scales : (low, high) or mapping of question to (low, high)
-        Range of the scores; needed with judgements.
+        Lowest and highest possible score; required with judgements.
     references : mapping of attribute to level, optional
         For factors `attribute` and `level`: the level at which each attribute leaves a face
-        unchanged. `to_frame` then has one column an attribute: how far it was moved.
+        unchanged. `to_frame` then has one column per attribute: the change of the attribute from
+        its reference level.
     excluded : DataFrame
         What a loader left out: columns `file`, `what`, `reason`, `count`.
     provenance : DataFrame
-        The files read: columns `file`, `sha256`, `bytes`, `rows`, `columns` (what each was read
-        as), `missing` (cells).
+        The files that were read: columns `file`, `sha256`, `bytes`, `rows`, `columns` (the type
+        as which each column was read), `missing` (number of missing cells).
     salt : bytes, optional
         Key of the annotators' pseudonyms; by default derived from the judgements' content.
     name, title, metric : str
-        Name and one-line title of the study; what the distance is, e.g. "euclidean".
+        Name and one-line title of the study; name of the distance, e.g. "euclidean".
     files : mapping of str to str
-        File names to put in errors, by frame (``{"judgements": "ratings.csv"}``).
+        File names for error messages, by frame (``{"judgements": "ratings.csv"}``).
 
     Returns
     -------
     Study
         Groups ``/stimuli`` (dims: the factors), ``/pairs`` (dim `pair`), ``/machine`` (dims
         `system`, `pair`), ``/human`` (dim `judgement`), ``/questions`` (dim `question`),
-        ``/excluded``, ``/provenance``; those for which something was given.
+        ``/excluded``, ``/provenance``. Groups for which no frame was given are absent.
 
     Raises
     ------
     DataError
-        Naming frame or file, column, row and a hint.
+        If a frame is not as described above. The error names the frame or file, the column and
+        the row, and gives a hint.
 
     Examples
     --------
@@ -168,9 +175,10 @@ def make_study(
             judgements, groups, stimuli, factors, identity, scales, salt, names["judgements"]
         )
         left_out += notes
-    told = [one for one in (excluded, exclusions(left_out)) if one is not None and len(one)]
-    if told:
-        groups["excluded"] = _table(pd.concat(told, ignore_index=True), "exclusion")
+    notes_of = (excluded, exclusions(left_out))
+    exclusion_tables = [table for table in notes_of if table is not None and len(table)]
+    if exclusion_tables:
+        groups["excluded"] = _table(pd.concat(exclusion_tables, ignore_index=True), "exclusion")
     if provenance is not None and len(provenance):
         groups["provenance"] = _table(provenance, "source")
     study = Study(children={key: xr.DataTree(ds) for key, ds in groups.items()})
@@ -189,14 +197,14 @@ def make_study(
 
 
 def _checked_factors(factors: Sequence[str]) -> list[str]:
-    """Names of factors, each once, and none that a study has for something else."""
+    """Return the names of the factors; refuse repeated names and names with another meaning."""
     names = list(names_in(factors, "factors"))
     for name in names:
         taken = name in TAKEN or any(f"{name}_{side}" in names for side in "ab")
         if taken or not name.strip() or set(name) & set(",/+\0") or name == ".":
             raise DataError(
                 f"a factor is called {name!a}",
-                hint="rename it: a study has something else of this name"
+                hint="rename it: a study uses this name for something else"
                 if taken
                 else "give it a name without comma, slash and plus",
             )
@@ -211,7 +219,7 @@ def _checked_references(
     if not {"attribute", "level"} <= set(factors) or set(references) & set(factors):
         raise DataError(
             f"references for {', '.join(references)} with factors {', '.join(factors)}",
-            hint="references need factors attribute and level, and names that are no factor's",
+            hint="references need the factors attribute and level, and names that no factor has",
         )
     if stimuli is not None and not is_number(stimuli["level"]):
         raise DataError(
@@ -251,29 +259,29 @@ def _checked_stimuli(
         if absent.any():
             hint = "leave the row out, or rename the column"
             raise at_first(
-                absent, "a face that is not there", hint=hint, file=file, column="present"
+                absent, "the face is marked as absent", hint=hint, file=file, column="present"
             )
         checked = checked.drop(columns="present")
     return checked.assign(image=_relative(checked["image"], file)) if image else checked
 
 
 def _relative(image: pd.Series, file: str) -> pd.Series:
-    r"""Paths from the folder of the images on, each place written in one way.
+    r"""Return paths relative to the folder of images, with each file written in one way.
 
-    On Windows they are written ``faces\a.png``; ``faces/./a.png`` is the same image too.
+    ``faces\a.png`` (Windows) and ``faces/./a.png`` both become ``faces/a.png``.
     """
     absolute = image.str.match(r"[A-Za-z]:|\\\\", na=False).to_numpy(bool)
     if absolute.any():
         path = image.iloc[int(absolute.argmax())]
-        hint = "write the path from the folder of the images on"
+        hint = "write the path relative to the folder of images"
         raise at_first(
-            absolute, f"{path!r} is a place on one computer", hint=hint, file=file, column="image"
+            absolute, f"{path!r} is an absolute path", hint=hint, file=file, column="image"
         )
     found = image.map(one_path, na_action="ignore").astype("str")
     outside = ((found == "..") | found.str.startswith("../", na=False)).to_numpy(bool)
     if outside.any():
         path = image.iloc[int(outside.argmax())]
-        hint = "move it in, or write the path from the folder of the images on"
+        hint = "move the file there, or write the path relative to the folder of images"
         raise at_first(
             outside,
             f"{path!r} is outside the folder of images",
@@ -302,7 +310,7 @@ def _stimuli_cube(frame: pd.DataFrame, factors: Sequence[str]) -> xr.Dataset:
 def _cube(
     column: pd.Series, place: tuple[np.ndarray, ...], shape: tuple[int, ...]
 ) -> tuple[np.ndarray, dict[str, str]]:
-    """A column laid out in a cube whose other cells are missing."""
+    """Place the values of a column in a cube; the cells without a value are missing."""
     values, attrs = pack(column)
     if values.dtype.kind == "b":
         values, attrs = values.astype(str), {"column": "truth"}
@@ -319,13 +327,13 @@ def _cube(
 def pairs_group(
     frame: pd.DataFrame, stimuli: pd.DataFrame, factors: Sequence[str], identity: str, file: str
 ) -> tuple[xr.Dataset, list[Note]]:
-    """The group ``/pairs`` from a table of pairs and one of stimuli, as `make_study` takes them.
+    """Make the group ``/pairs`` from tables of pairs and stimuli in the form of `make_study`.
 
     Returns
     -------
     pairs : Dataset
     left_out : list of (file, what, reason, count)
-        Columns that the study makes itself.
+        The columns that were left out because the study computes them.
     """
     sides = ["stimulus_a", "stimulus_b"]
     check_columns(frame, sides, file=file)
@@ -360,17 +368,21 @@ def pairs_group(
 
 
 def further(
-    frame: pd.DataFrame, ours: Mapping[str, pd.Series], apart: Sequence[str], file: str
+    frame: pd.DataFrame, computed: Mapping[str, pd.Series], may_differ: Sequence[str], file: str
 ) -> tuple[dict[str, pd.Series], list[Note]]:
-    """Columns beside those that a study makes itself; one of its names must say the same.
+    """Return the columns that the study does not compute; check those that it does.
 
     Parameters
     ----------
     frame : DataFrame
-    ours : mapping of name to what the study has in the same rows
-    apart : sequence of str
-        Those of `ours` whose cells may say something else: they are left out, and noted.
+        Table as given.
+    computed : mapping of str to Series
+        Columns that the study computes, in the same rows. A column of `frame` with the same name
+        must have the same values, where it is not missing.
+    may_differ : sequence of str
+        Names in `computed` whose values may differ: such a column is left out, with a note.
     file : str
+        Name used in errors.
 
     Raises
     ------
@@ -380,21 +392,23 @@ def further(
     kept: dict[str, pd.Series] = {}
     notes: list[Note] = []
     for name in map(str, frame):
-        if name not in ours:
+        if name not in computed:
             kept[name] = frame[name]
             continue
-        theirs, own = (labels(one, file=file).astype("str") for one in (frame[name], ours[name]))
-        other = (theirs.notna() & (theirs != own)).to_numpy(bool)
-        if not other.any():
+        given, expected = (
+            labels(column, file=file).astype("str") for column in (frame[name], computed[name])
+        )
+        differs = (given.notna() & (given != expected)).to_numpy(bool)
+        if not differs.any():
             continue
-        row = int(other.argmax())
-        if name in apart:
-            reason = f"column {name!r} is not what the study makes of factors"
+        row = int(differs.argmax())
+        if name in may_differ:
+            reason = f"column {name!r} differs from what the study computes from the factors"
             notes.append((file, "columns", reason, 1))
             continue
-        what = f"{theirs.iloc[row]!r}, and by the stimuli and pairs it is {own.iloc[row]!r}"
+        what = f"{given.iloc[row]!r}, but by the stimuli and pairs it is {expected.iloc[row]!r}"
         raise at_first(
-            other, what, hint="correct it, or leave the column out", file=file, column=name
+            differs, what, hint="correct it, or leave the column out", file=file, column=name
         )
     return kept, notes
 
@@ -460,7 +474,7 @@ def _thresholds(frame: pd.DataFrame, systems: np.ndarray, file: str) -> np.ndarr
     if (per_system.nunique() > 1).any():
         raise DataError(
             f"system {per_system.nunique().idxmax()!r} has several thresholds",
-            hint="give one threshold a system",
+            hint="give one threshold per system",
             file=file,
             column="threshold",
         )
@@ -486,7 +500,7 @@ def _human(
     target = target or here
     if not target:
         raise DataError(
-            "nothing says what was judged",
+            "no column identifies what was judged",
             hint=f"add a column pair, stimulus, or some of {', '.join(factors)}",
             file=file,
         )
@@ -510,7 +524,7 @@ def _human(
     notes: list[Note] = []
     for key, known_rows in _of_targets(groups, stimuli, factors).items():
         if key in target:
-            frame, more = _without_ours(frame, key, known_rows, factors, file)
+            frame, more = _without_computed(frame, key, known_rows, factors, file)
             notes += more
     if "annotator" in frame:
         trial = ["trial"] if "trial" in frame else []
@@ -531,7 +545,7 @@ def _human(
 def _of_targets(
     groups: Mapping[str, xr.Dataset], stimuli: pd.DataFrame | None, factors: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
-    """What the study has of each pair and stimulus, by its id."""
+    """Return what the study records of each pair and stimulus, indexed by its id."""
     found: dict[str, pd.DataFrame] = {}
     if stimuli is not None:
         found["stimulus"] = stimuli.set_index("stimulus")[list(factors)]
@@ -541,7 +555,7 @@ def _of_targets(
 
 
 def _pair_columns(pairs: xr.Dataset, factors: Sequence[str]) -> dict[str, pd.Series]:
-    """Columns of ``/pairs``, and the factors that the members share."""
+    """Return the columns of ``/pairs``, and the factors whose values both members share."""
     made = {str(name): unpack(one.values, one.attrs) for name, one in pairs.variables.items()}
     for name in factors:
         first, second = made[f"{name}_a"], made[f"{name}_b"]
@@ -549,18 +563,18 @@ def _pair_columns(pairs: xr.Dataset, factors: Sequence[str]) -> dict[str, pd.Ser
     return made
 
 
-def _without_ours(
-    frame: pd.DataFrame, key: str, ours: pd.DataFrame, factors: Sequence[str], file: str
+def _without_computed(
+    frame: pd.DataFrame, key: str, computed: pd.DataFrame, factors: Sequence[str], file: str
 ) -> tuple[pd.DataFrame, list[Note]]:
-    """Judgements without the columns that follow from what was judged; these must say the same."""
-    here = [name for name in map(str, frame) if name in ours and name != "stimulus"]
+    """Drop the columns of judgements that follow from what was judged, after checking them."""
+    here = [name for name in map(str, frame) if name in computed and name != "stimulus"]
     if not here:
         return frame, []
     judged = frame[key].notna()
-    of = ours[here].reindex(frame[key]).reset_index(drop=True)
-    theirs = frame[here].where(judged)
-    apart = [*factors, "varies"] if key == "pair" else []
-    _, notes = further(theirs, {name: of[name] for name in here}, apart, file)
+    expected = computed[here].reindex(frame[key]).reset_index(drop=True)
+    given = frame[here].where(judged)
+    may_differ = [*factors, "varies"] if key == "pair" else []
+    _, notes = further(given, {name: expected[name] for name in here}, may_differ, file)
     return (frame.drop(columns=here) if judged.all() else frame), notes
 
 
@@ -569,7 +583,7 @@ def _check_free(frame: pd.DataFrame, names: Sequence[str], file: str) -> None:
     for name in names:
         if name in frame:
             raise DataError(
-                "a study has something else of this name",
+                "a study uses this name for something else",
                 hint="rename the column",
                 file=file,
                 column=name,
@@ -582,8 +596,8 @@ def _check_one_target(frame: pd.DataFrame, file: str) -> None:
         row = int(wrong.argmax())
         pair, stimulus = (as_texts(frame[name])[row].item() for name in ("pair", "stimulus"))
         raise DataError(
-            f"pair {pair!r} and stimulus {stimulus!r}",
-            hint="a judgement is of one of them; leave the other blank",
+            f"the row gives both pair {pair!r} and stimulus {stimulus!r}",
+            hint="a judgement is about a pair or a stimulus; leave the other cell blank",
             file=file,
             column="pair + stimulus",
             row=row + 1,
@@ -595,7 +609,7 @@ def _questions(
     scales: Mapping[str, tuple[float, float]] | tuple[float, float],
     file: str,
 ) -> xr.Dataset:
-    """Range of each question's scale, having checked that the scores keep to it."""
+    """Return the range of each question's scale, after checking that all scores lie in it."""
     names = levels_of(frame["question"])
     asked = as_texts(frame["question"])
     codes = pd.Index(names).get_indexer(pd.Index(asked))
@@ -614,7 +628,7 @@ def _questions(
         raise DataError(
             f"{score[at]:g} is outside the scale {low[at]:g} to "
             f"{high[at]:g} ({int(outside.sum()):,} such scores)",
-            hint="correct the score, or state the scale it was given on",
+            hint="correct the score, or give the scale on which it was given",
             file=file,
             column="score",
             row=at + 1,
@@ -629,7 +643,7 @@ def _questions(
 
 
 def _ends(scale: object, question: str, file: str) -> tuple[float, float]:
-    """The lowest and the highest score of a question."""
+    """Return the lowest and the highest possible score of a question."""
     try:
         low, high = map(float, [] if isinstance(scale, str) else scale)  # type: ignore[call-overload]
         good = np.isfinite([low, high]).all() and low < high
@@ -646,7 +660,7 @@ def _ends(scale: object, question: str, file: str) -> tuple[float, float]:
 
 
 def exclusions(rows: Sequence[Note]) -> pd.DataFrame:
-    """Table of what a loader left out, from rows (file, what, reason, count) with count > 0."""
+    """Make the table of exclusions from rows (file, what, reason, count) with count > 0."""
     table = pd.DataFrame(rows, columns=["file", "what", "reason", "count"])
     return table[table["count"] > 0].reset_index(drop=True)
 
@@ -654,7 +668,7 @@ def exclusions(rows: Sequence[Note]) -> pd.DataFrame:
 def file_record(
     path: Path, rows: int, read: Mapping[str, str | int] | None = None
 ) -> dict[str, str | int]:
-    """Row of the provenance table: a file's name, hash, size in bytes, rows and columns read."""
+    """Make a row of the provenance table: a file's name, SHA-256, bytes, rows and columns."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     record: dict[str, str | int] = {

@@ -1,4 +1,4 @@
-"""Tidy frames out of a study's groups."""
+"""Convert the groups of a study to tidy frames."""
 
 import json
 
@@ -12,7 +12,7 @@ from causalbias.study.tree import factors_of, group_of
 
 
 def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
-    """One row a record of a group, with the factors of what was compared or judged.
+    """Return one row per record of a group, with the factors of what was compared or judged.
 
     Parameters
     ----------
@@ -22,15 +22,15 @@ def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Ids are text; a missing cell is missing, of whatever type; factors that came as
-        categoricals are such, with their levels in order.
+        Ids are text, and missing cells are missing in columns of every type. Factors that were
+        given as categoricals are categoricals with the same order of levels.
 
-        stimuli: one row a face that is present. pairs, machine: one row a pair, or a system and
-        pair, with ``<factor>_a``, ``<factor>_b``, and ``<factor>`` where the members share its
-        value (missing where they differ). human: one row a judgement, with the factors of the
-        face or pair judged. Where the study records reference levels (see `make_study`), also
-        one column an attribute: how far the face was moved from its reference, or the pair's
-        second member from its first, in units of `level`.
+        "stimuli" has one row per face that is present. "pairs" has one row per pair and "machine"
+        one per system and pair, with ``<factor>_a``, ``<factor>_b``, and ``<factor>``, which is
+        missing where the members differ in it. "human" has one row per judgement, with the
+        factors of the face or pair that was judged. If the study records reference levels (see
+        `make_study`), there is also one column per attribute: the change of the face from the
+        reference level, or of the pair's second member from its first, in units of `level`.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
 
 
 def _unpacked(frame: pd.DataFrame, dataset: xr.Dataset) -> pd.DataFrame:
-    """The columns as they came into the study, missing cells missing."""
+    """Return the columns with the types that they had when the study was made."""
     attrs = {str(name): one.attrs for name, one in dataset.variables.items()}
     return pd.DataFrame(
         {
@@ -92,7 +92,7 @@ def _references(study: xr.DataTree) -> dict[str, float]:
 
 
 def _moved(frame: pd.DataFrame, attribute: str, reference: float, side: str = "") -> pd.Series:
-    """How far an attribute was moved from its reference, in units of `level`."""
+    """Return the change of an attribute from its reference level, in units of `level`."""
     level = frame[f"level{side}"].astype(float)
     return (level - reference).where(frame[f"attribute{side}"] == attribute, 0.0)
 

@@ -18,26 +18,27 @@ FIELD = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
 
 
 def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
-    """Factors of faces, read from what they are called.
+    """Read the factors of faces from their names.
 
     Parameters
     ----------
     names : iterable of str
-        Stimuli, as `embed` calls them: paths without their endings.
+        Names of stimuli, as `embed` gives them: paths without their file endings.
     pattern : str
-        ``"{seed}_{attribute}_{level}"``: fields in braces, the text between them as it stands. A
-        field holds no ``/`` and none of the text that follows a field in the pattern.
+        Names of factors in braces, with the text between them as it stands in the names, e.g.
+        ``"{seed}_{attribute}_{level}"``. The value of a factor contains neither ``/`` nor the text
+        that follows it in the pattern.
 
     Returns
     -------
     DataFrame
-        `stimulus` and one column a field: numbers where all of its values are whole numbers
-        without leading zeros, else text; `seed` is always text.
+        `stimulus` and one column per factor, which is numeric if all of its values are whole
+        numbers without leading zeros, and text otherwise; `seed` is always text.
 
     Raises
     ------
     DataError
-        If the pattern has no fields or one twice, or a name does not fit it.
+        If the pattern has no factors or a factor twice, or a name does not match the pattern.
 
     Examples
     --------
@@ -49,7 +50,7 @@ def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
     fields = FIELD.findall(pattern)
     if not fields or len(set(fields)) < len(fields):
         raise DataError(
-            f"the pattern {pattern!r}",
+            f"the pattern {pattern!r} has no factor or a factor twice",
             hint="write each factor once in braces, e.g. '{seed}_{attribute}_{level}'",
         )
     between = FIELD.split(pattern)[::2]
@@ -63,7 +64,8 @@ def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
         found = fits.fullmatch(name)
         if found is None:
             raise DataError(
-                f"{name!r} is not {pattern}", hint="rename the image, or correct the pattern"
+                f"{name!r} does not match the pattern {pattern}",
+                hint="rename the image, or correct the pattern",
             )
         rows.append({"stimulus": name, **found.groupdict()})
     frame = pd.DataFrame(rows, columns=["stimulus", *fields])
@@ -79,10 +81,12 @@ def pairs_within(faces: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.Dat
     Parameters
     ----------
     faces : DataFrame
-        `stimulus` and the factors; a pair's first member comes first here.
+        `stimulus` and the factors. The first member of a pair is the face whose row comes first.
     groups : sequence of sequences of factors
-        ``[["seed", "attribute"], ["attribute", "level"]]``: pairs that share seed and attribute,
-        and pairs that share attribute and level. A pair that is in two groups is made once.
+        Each element lists the factors that the members of a pair share: with
+        ``[["seed", "attribute"], ["attribute", "level"]]``, pairs that share seed and attribute,
+        and pairs that share attribute and level. A pair that meets two of these conditions is
+        returned once.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def pairs_within(faces: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.Dat
     Raises
     ------
     DataError
-        If a factor is not there, or no two faces share the factors.
+        If a factor is not a column of `faces`, or no two faces share the factors.
     """
     first: list[np.ndarray] = []
     second: list[np.ndarray] = []
@@ -116,19 +120,19 @@ def pairs_within(faces: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.Dat
 
 
 def with_pairs(study: xr.DataTree, groups: Sequence[Sequence[str]]) -> Study:
-    """The study with ``/pairs``: all pairs of its faces that share certain factors.
+    """Add the group ``/pairs`` to a study: all pairs of faces that share certain factors.
 
     Parameters
     ----------
     study : DataTree
-        With ``/stimuli``, and neither pairs, distances nor judgements of pairs yet.
+        A study with ``/stimuli`` and without pairs, distances and judgements of pairs.
     groups : sequence of sequences of factors
         As in `pairs_within`.
 
     Raises
     ------
     DataError
-        If there are no faces, there are pairs already, or a factor is unknown.
+        If the study has no faces, has pairs already, or a factor is unknown.
 
     Examples
     --------
@@ -144,7 +148,8 @@ def with_pairs(study: xr.DataTree, groups: Sequence[Sequence[str]]) -> Study:
     """
     if "stimuli" not in study.children or "pairs" in study.children:
         raise DataError(
-            f"groups {', '.join(study.children)}", hint="give a study with faces and no pairs"
+            f"the study has the groups {', '.join(study.children)}",
+            hint="give a study with faces and no pairs",
         )
     faces = to_frame(study, "stimuli")
     factors = factors_of(study)

@@ -13,14 +13,14 @@ def pseudonymise(ids: pd.Series, salt: bytes) -> pd.Series:
     ids : Series of str
         Annotator ids as recorded.
     salt : bytes
-        Key. The same salt gives the same pseudonyms; it is never stored. Loaders derive it from
-        the content of the whole file (`salt_from`), so that pseudonyms are reproducible by those
-        who hold the file, and by nobody else.
+        Key of the hash, which is never stored. The same salt gives the same pseudonyms. Loaders
+        derive it from the content of the file (`salt_from`), so that only those who have the file
+        can reproduce the pseudonyms.
 
     Returns
     -------
     Series of str
-        ``"a"`` and twelve hexadecimal digits.
+        Pseudonyms: ``"a"`` followed by twelve hexadecimal digits.
 
     Examples
     --------
@@ -40,5 +40,5 @@ def pseudonymise(ids: pd.Series, salt: bytes) -> pd.Series:
 
 
 def salt_from(content: bytes) -> bytes:
-    """Derive a salt from a file's content; it does not follow from the file's recorded SHA-256."""
+    """Derive a salt from a file's content, which cannot be derived from the file's SHA-256."""
     return hashlib.blake2b(content, person=b"causalbias-salt").digest()

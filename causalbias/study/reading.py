@@ -1,4 +1,4 @@
-"""Reading files that are not trusted: tables and embeddings, each failure one DataError."""
+"""Read tables and arrays from untrusted files; every failure raises one DataError."""
 
 import codecs
 import csv
@@ -46,7 +46,7 @@ UNREADABLE = (
 # What NumPy raises on headers that claim impossible arrays.
 IMPOSSIBLE = (KeyError, TypeError, SyntaxError, MemoryError, OverflowError, tokenize.TokenError)
 MAX_HEADER = 2**20
-BLANK = re.compile(rb"\A(?:[ \t,;]*(?:\r\n|\n|\r))+")  # lines without a cell, at the top
+BLANK = re.compile(rb"\A(?:[ \t,;]*(?:\r\n|\n|\r))+")  # empty lines at the top
 SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 # An exponent has a sign, as programs write it: "1E5" may well be an id.
@@ -56,27 +56,27 @@ NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-
 def read_table(
     path: Path, *, columns: Sequence[str] | None = None, text: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Read a CSV (also the only one in a ``.zip``), TSV or Parquet file.
+    """Read a table from a CSV, TSV or Parquet file, or from a ``.zip`` with a single CSV file.
 
-    Every cell of a CSV is read as text, in UTF-8 or, with its mark, UTF-16; cells may be separated
-    by commas, semicolons (then with decimal commas) or tabs. A column is numbers where all of its
-    cells are, written without leading zeros and exact as float64; truth values where all are
-    "true" or "false"; else text. What is a missing cell, and what the types of a Parquet file
-    become, says ``docs/explanation/columns.md``.
+    A CSV file is encoded in UTF-8, or in UTF-16 with a byte-order mark. Its cells are separated by
+    commas, semicolons (with decimal commas) or tabs. A column is numeric if all of its cells are
+    numbers without leading zeros that are exact in float64; it holds truth values if all cells are
+    "true" or "false"; otherwise it is text. ``docs/explanation/columns.md`` lists the texts that
+    stand for missing cells, and what the types of a Parquet file become.
 
     Parameters
     ----------
     path : Path
     columns : sequence of str, optional
-        Columns to read; one that is missing is an error that names those found.
+        Columns to read. If one is missing, the error lists the columns of the file.
     text : collection of str
-        Columns that are text whatever they look like: ids.
+        Columns that are always text, such as ids.
 
     Raises
     ------
     DataError
-        If the file is missing, empty, truncated, not of its format, lacks a column, or is more than
-        memory holds.
+        If the file is missing, empty, truncated, not of the format that its ending states, lacks a
+        column, or does not fit into memory.
     """
     if not path.is_file():
         raise DataError("no such file", hint="check the path", file=str(path))
@@ -84,7 +84,7 @@ def read_table(
         raise DataError("the file is empty", hint="fetch it again", file=path.name)
     if path.suffix.lower() in SHEETS:
         raise DataError(
-            "a spreadsheet's own format", hint="save the table as CSV in UTF-8", file=path.name
+            "the file is a spreadsheet", hint="save the table as CSV in UTF-8", file=path.name
         )
     try:
         frame = _read(path, text)
@@ -92,7 +92,7 @@ def read_table(
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"not a readable table ({told(error)})",
+            f"not a readable table ({first_line(error)})",
             hint="fetch the file again, or save it as CSV in UTF-8",
             file=path.name,
         ) from error
@@ -117,8 +117,8 @@ def _read(path: Path, text: Collection[str]) -> pd.DataFrame:
         try:
             _check_parquet(path)
             frame = pd.read_parquet(path)
-        except (KeyError, TypeError) as error:  # pandas' own notes in the file are broken
-            raise ValueError(f"its notes on columns are broken: {error}") from error
+        except (KeyError, TypeError) as error:  # the metadata that pandas wrote are broken
+            raise ValueError(f"its metadata on columns are broken: {error}") from error
         frame = named_columns(with_index(frame, path.name), path.name)
         return pd.DataFrame(
             {
@@ -161,11 +161,11 @@ def _read(path: Path, text: Collection[str]) -> pd.DataFrame:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a path is one of those that macOS and others leave beside files.
+    """Whether a path is hidden, such as those that macOS adds to folders and archives.
 
     Examples
     --------
-    >>> [is_hidden(one) for one in ("a/b.csv", "__MACOSX/a/._b.csv", "._b.csv", ".DS_Store")]
+    >>> [is_hidden(name) for name in ("a/b.csv", "__MACOSX/a/._b.csv", "._b.csv", ".DS_Store")]
     [False, True, True, True]
     """
     parts = PurePosixPath(name).parts
@@ -173,23 +173,25 @@ def is_hidden(name: str) -> bool:
 
 
 def csv_files(folder: Path) -> list[Path]:
-    """The CSV files of a folder, by name; none where there is no folder."""
+    """List the CSV files of a folder in the order of their names; empty if there is no folder."""
     if not folder.is_dir():
         return []
     return sorted(
-        one for one in folder.iterdir() if one.suffix.lower() == ".csv" and not is_hidden(one.name)
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() == ".csv" and not is_hidden(file.name)
     )
 
 
 def _read_lines(
     content: bytes, separator: str | None, text: Collection[str], file: str
 ) -> pd.DataFrame:
-    """A table of lines: all cells as text first, and then by column what they are."""
+    """Parse a CSV: read all cells as text, and then decide the type of each column."""
     content = as_utf8(content)
-    named = re.match(rb"sep=(.)\r?\n", content)  # Excel's own first line
+    named = re.match(rb"sep=(.)\r?\n", content)  # Excel may name the separator in the first line
     if named:
         content, separator = content[named.end() :], named[1].decode()
-    # A header may be of several lines, where cells in quotes are; rows may be cut or no UTF-8.
+    # Quoted cells of a header may span lines; the rows after it may be truncated or not UTF-8.
     top = content[:MAX_HEADER].decode("utf-8", "surrogateescape")
     separator = separator or separator_of(top)
     header = next(csv.reader(io.StringIO(top, newline=""), delimiter=separator), [])
@@ -204,12 +206,12 @@ def _read_lines(
             _parse(content, separator, dict.fromkeys(header, pa.binary())), file
         ) from error
     if table.column_names != header:
-        raise ValueError(f"its header is not plain: {printable(', '.join(table.column_names))}")
+        raise ValueError(f"its header cannot be parsed: {printable(', '.join(table.column_names))}")
     for name, column in zip(header, table.columns, strict=True):
-        damage = [one for one in SPREADSHEET_ERRORS if name.strip() in text]
+        damage = list(SPREADSHEET_ERRORS) if name.strip() in text else []
         bad = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(damage, pa.string())).to_numpy()
         if bad.any():
-            what = f"{column[int(bad.argmax())].as_py()!r} is a spreadsheet's error"
+            what = f"{column[int(bad.argmax())].as_py()!r} is an error value of a spreadsheet"
             hint = "correct the formula, and export the table again"
             raise at_first(bad, what, hint=hint, file=file, column=name.strip())
     comma = separator == ";"
@@ -232,23 +234,26 @@ def _parse(content: bytes, separator: str, kinds: dict[str, pa.DataType]) -> pa.
 
 
 def as_utf8(content: bytes) -> bytes:
-    """UTF-8 without its mark and blank lines above it; Excel's "Unicode text" is UTF-16."""
+    """Convert to UTF-8 without byte-order mark and leading empty lines.
+
+    Excel's "Unicode text" is UTF-16.
+    """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         content = content.decode("utf-16").encode()
     return BLANK.sub(b"", content.removeprefix(codecs.BOM_UTF8))
 
 
 def separator_of(header: str) -> str:
-    """What separates most cells of a header, the first record of a text; a comma by default."""
+    """Return the separator that gives most cells in the header; a comma if none gives more."""
     counts = {
-        one: len(next(csv.reader(io.StringIO(header, newline=""), delimiter=one), []))
-        for one in ",;\t"
+        separator: len(next(csv.reader(io.StringIO(header, newline=""), delimiter=separator), []))
+        for separator in ",;\t"
     }
-    return max(counts, key=lambda one: counts[one])
+    return max(counts, key=lambda separator: counts[separator])
 
 
 def _decided(column: pa.ChunkedArray, is_text: bool, comma: bool) -> pd.Series:
-    """A column of texts as numbers or truth values where all of its cells are."""
+    """Convert a column of texts to numbers or truth values if all of its cells are such."""
     coded = column.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = (
@@ -265,9 +270,8 @@ def _decided(column: pa.ChunkedArray, is_text: bool, comma: bool) -> pd.Series:
     known = [one for one in decimal if one not in MISSING_TEXTS]
     values: list[Any]
     if not is_text and known and all(map(WHOLE.fullmatch, known)):
-        whole = max(abs(int(one)) for one in known) <= EXACT
         values = [None if one in MISSING_TEXTS else int(one) for one in decimal]
-        if whole:
+        if max(abs(int(one)) for one in known) <= EXACT:
             found = pd.Series(pd.array(values, dtype="Int64")[codes])
             return found if found.isna().any() else found.astype(np.int64)
     elif not is_text and known and all(map(NUMBER.fullmatch, known)):
@@ -301,7 +305,7 @@ def _not_utf8(table: pa.Table, file: str) -> DataError:
 def described(
     frame: pd.DataFrame, factors: Collection[str] = (), left_out: Sequence[str] = ()
 ) -> dict[str, str | int]:
-    """What was read of a file, for its row of ``/provenance``: columns, missing cells.
+    """Describe the columns of a table for ``/provenance``: types and numbers of missing cells.
 
     Examples
     --------
@@ -312,7 +316,7 @@ def described(
     for name, values in frame.items():
         missing = int(values.isna().sum())
         total += missing
-        told_ = [
+        description = [
             "number"
             if is_number(values)
             else "truth value"
@@ -321,28 +325,29 @@ def described(
             if isinstance(values.dtype, pd.CategoricalDtype)
             else "text"
         ]
-        told_ += ["factor"] * (name in factors) + [f"{missing:,} missing"] * (missing > 0)
-        parts.append(f"{name}: {', '.join(told_)}")
+        description += ["factor"] * (name in factors)
+        description += [f"{missing:,} missing"] * (missing > 0)
+        parts.append(f"{name}: {', '.join(description)}")
     parts += [f"{name}: left out" for name in left_out]
     return {"columns": "; ".join(parts), "missing": total}
 
 
 def unread_columns(file: str, names: Sequence[str]) -> tuple[str, str, str, int]:
-    """The row of ``/excluded`` for columns that were not read."""
+    """Make the row of ``/excluded`` for columns that were not read."""
     listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
     return file, "columns", f"not read: {listed}", len(names)
 
 
 def _check_parquet(path: Path) -> None:
-    """Refuse a table that claims more rows than memory holds: a few bytes may repeat one value."""
+    """Refuse a table that does not fit into memory: a small file may encode many equal rows."""
     claims = pq.read_metadata(path)
     groups = [claims.row_group(at) for at in range(claims.num_row_groups)]
     unpacked = sum(one.total_byte_size for one in groups)
     if (of_groups := sum(one.num_rows for one in groups)) != claims.num_rows:
-        raise ValueError(f"{claims.num_rows:,} rows in all, and {of_groups:,} in its groups")
+        raise ValueError(f"{claims.num_rows:,} rows in all, but {of_groups:,} in its row groups")
     numbers = float(claims.num_rows) * max(1, claims.num_columns)
     check_memory(
-        2 * max(8 * numbers, unpacked),  # as Arrow's and as pandas'
+        2 * max(8 * numbers, unpacked),  # once as an Arrow table, once as a pandas frame
         f"{path.name!r}, of {claims.num_rows:,} rows and {claims.num_columns:,} columns,",
         "check that it is the right file, or split it",
         each=1,
@@ -371,12 +376,12 @@ def _check_header(header: Sequence[str], file: str) -> None:
 
 
 def check_inside(path: Path, root: Path) -> Path:
-    """The path, if it lies below the root when links are followed.
+    """Return the path if it lies below the root once symbolic links are followed.
 
     Raises
     ------
     DataError
-        If it does not.
+        If it lies elsewhere.
     """
     if not path.resolve().is_relative_to(root.resolve()):
         raise DataError("the file lies outside the directory", hint="move it in", file=str(path))
@@ -384,30 +389,31 @@ def check_inside(path: Path, root: Path) -> Path:
 
 
 def printable(text: str) -> str:
-    """Text from a file as it may be shown on a terminal: control characters become dots."""
+    """Make text from a file safe to print on a terminal: control characters become dots."""
     return "".join(char if char.isprintable() else "." for char in text[:200])
 
 
-def told(error: Exception) -> str:
-    """The first line of an error of a library; its kind where it says nothing."""
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the error's type if it has no message."""
     return printable((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
-    """Read named arrays of an ``.npz`` file, all of the same length, none of them pickled.
+    """Read named arrays of an ``.npz`` file. They have the same length; none may be pickled.
 
     Raises
     ------
     DataError
-        If the file is missing, truncated, lacks an array, holds objects, or lengths differ.
+        If the file is missing or truncated, lacks an array, holds Python objects, or holds arrays
+        of different lengths.
     """
     if not path.is_file():
         raise DataError("no such file", hint="check the path", file=str(path))
     try:
-        # Our own stream: NumPy leaves its open where the archive is broken.
+        # We open the stream, because NumPy does not close it if the archive is broken.
         with path.open("rb") as stream:
             if not zipfile.is_zipfile(stream):
-                raise ValueError("no archive of arrays, or a truncated one")
+                raise ValueError("not an archive of arrays, or truncated")
             stream.seek(0)
             with zipfile.ZipFile(stream) as members:
                 _check_members(members, [f"{name}.npy" for name in names])
@@ -419,21 +425,21 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"not a readable npz file ({told(error)})",
+            f"not a readable npz file ({first_line(error)})",
             hint="fetch or compute it again",
             file=path.name,
         ) from error
     for name in names:
         if name not in arrays:
             raise DataError(
-                f"the array is not there; found {', '.join(found)}",
+                f"the file has no array of this name; it holds {', '.join(found)}",
                 hint="write the file again with it",
                 file=path.name,
                 column=name,
             )
         if arrays[name].ndim == 0:
             raise DataError(
-                "a single value, not one a face",
+                "the array is a single number, not one per face",
                 hint="write the file again",
                 file=path.name,
                 column=name,
@@ -449,7 +455,7 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, np.ndarray]:
 
 
 def _check_members(archive: zipfile.ZipFile, names: list[str]) -> None:
-    """Refuse arrays that are there twice, unpack to too much, or claim more than they hold."""
+    """Refuse archives that repeat an array, do not fit into memory, or have false headers."""
     members = archive.infolist()
     size = sum(one.file_size for one in members)
     if size > MAX_UNPACKED:
@@ -465,13 +471,13 @@ def _check_members(archive: zipfile.ZipFile, names: list[str]) -> None:
                 claimed = _claimed(stream)
             if claimed > one.file_size:
                 raise ValueError(
-                    f"{one.filename} claims {claimed / 2**30:,.3g} GiB, and {one.file_size:,} "
-                    "bytes are there"
+                    f"{one.filename} claims {claimed / 2**30:,.3g} GiB, but holds "
+                    f"{one.file_size:,} bytes"
                 )
 
 
 def _claimed(stream: IO[bytes]) -> float:
-    """Bytes of an array by its header."""
+    """Return the size of an array in bytes, as its header states it."""
     version = np.lib.format.read_magic(stream)
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,

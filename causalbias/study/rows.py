@@ -1,4 +1,4 @@
-"""Tables made by hand: every bad row is named in one error."""
+"""Checks of tables that people write by hand: one error lists every bad row."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,20 @@ Fault = tuple[str, str, np.ndarray, str]
 
 
 def check_rows(faults: Sequence[Fault], *, file: str) -> None:
-    """Raise one DataError that names every bad row of a table.
+    """Raise one DataError that lists every bad row of a table.
 
     Parameters
     ----------
     faults : sequence of (column, problem, bad, hint)
-        `bad`: bool (row,). Faults without bad rows are passed over. `column` is "" where the
-        whole row is meant.
+        `bad` is a boolean array (row,). Faults without bad rows are ignored. `column` is "" if the
+        fault concerns the row as a whole.
     file : str
+        Name used in the error.
 
     Raises
     ------
     DataError
-        Its `row` and `column` are those of the first bad row; its text names all rows.
+        Its `row` and `column` are those of the first bad row; its message lists all bad rows.
 
     Examples
     --------
@@ -40,11 +41,11 @@ def check_rows(faults: Sequence[Fault], *, file: str) -> None:
     if not found:
         return
     found.sort(key=lambda fault: int(fault[2].argmax()))
-    told = [f"{problem} ({_counted(bad)})" for _, problem, bad, _ in found]
+    problems = [f"{problem} ({_counted(bad)})" for _, problem, bad, _ in found]
     for at, (column, *_) in enumerate(found[1:], 1):
-        told[at] = f"column {column!r}: {told[at]}" if column else told[at]
+        problems[at] = f"column {column!r}: {problems[at]}" if column else problems[at]
     raise DataError(
-        "; ".join(told),
+        "; ".join(problems),
         hint="; ".join(dict.fromkeys(fault[3] for fault in found)),
         file=file,
         column=found[0][0] or None,
@@ -53,9 +54,9 @@ def check_rows(faults: Sequence[Fault], *, file: str) -> None:
 
 
 def blank(values: pd.Series) -> np.ndarray:
-    """Which values are missing, or texts that stand for that."""
-    told = values.astype(object).map(str).str.strip()
-    return (values.isna() | told.isin(MISSING_TEXTS)).to_numpy(bool)
+    """Which values are missing, or texts that stand for a missing value."""
+    texts = values.astype(object).map(str).str.strip()
+    return (values.isna() | texts.isin(MISSING_TEXTS)).to_numpy(bool)
 
 
 def repeated(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
@@ -64,7 +65,7 @@ def repeated(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
 
 
 def sample(values: pd.Series, bad: np.ndarray) -> str:
-    """The first bad value, as it may be shown."""
+    """Return the first bad value in printable form."""
     return repr(printable(str(values.iloc[int(bad.argmax())]))) if bad.any() else ""
 
 

@@ -1,4 +1,4 @@
-"""The study: one xarray DataTree with a summary that a person can read."""
+"""The study: an xarray DataTree with a readable summary."""
 
 from html import escape
 
@@ -9,17 +9,17 @@ GROUPS = (
     *("questions", "truth", "excluded", "provenance"),
 )
 
-# Status of a face or a distance: measured, or that there was no image of a face.
+# Status of a face or a distance: measured, or not measured because the image was missing.
 OK, NO_IMAGE = "ok", "no image"
 
-FILES, LINE = 8, 400  # files that a study's summary names, letters of each
+FILES, LINE = 8, 400  # a study's summary lists this many files, with this many characters each
 
 
 class Study(xr.DataTree):
-    """A DataTree that prints as a study; in all else it is a plain DataTree.
+    """A DataTree with a printed summary of the study; it differs from a DataTree in nothing else.
 
-    Every function of causalbias also takes the plain DataTree with the same groups, so anything
-    xarray does to a study (``.isel``, ``.map_over_datasets``) leaves it usable.
+    Every function of causalbias also accepts a plain DataTree with the same groups, so the results
+    of xarray's methods (``.isel``, ``.map_over_datasets``) can be used as studies.
     See `make_study` for the groups.
     """
 
@@ -40,7 +40,7 @@ class Study(xr.DataTree):
 
 
 def as_study(tree: xr.DataTree) -> Study:
-    """Give a DataTree that has a study's groups the study's printed form."""
+    """Convert a DataTree with the groups of a study to a `Study`."""
     return Study(
         dataset=tree.to_dataset(),
         children={name: xr.DataTree(node.to_dataset()) for name, node in tree.children.items()},
@@ -48,19 +48,19 @@ def as_study(tree: xr.DataTree) -> Study:
 
 
 def group_of(tree: xr.DataTree, name: str) -> xr.Dataset:
-    """One group of a study or a fit as a Dataset."""
+    """Return one group of a study or a fit as a Dataset."""
     return tree.children[name].to_dataset()
 
 
 def factors_of(study: xr.DataTree) -> list[str]:
-    """Names of the experiment's factors, as recorded when the study was built."""
+    """Return the names of the experiment's factors."""
     return str(study.attrs["factors"]).split(",")
 
 
 def describe(study: xr.DataTree) -> str:
-    """Summary of a study in a few lines: its design, its sizes, and what was excluded.
+    """Summarise a study in a few lines: its design, its sizes, and what was excluded.
 
-    Reads sizes and labels only, so that a study opened lazily stays unread.
+    Only sizes and labels are read, so that the arrays of a study opened lazily stay on disk.
     """
     lines = [f"<causalbias.Study {study.attrs.get('name', '')!r}>"]
     if title := study.attrs.get("title"):
@@ -95,20 +95,20 @@ def describe(study: xr.DataTree) -> str:
 
 
 def _describe_files(study: xr.DataTree) -> list[str]:
-    """What was read of each file: its rows, and what its columns were taken for."""
+    """Describe each file that was read: its rows, and the type as which each column was read."""
     if "provenance" not in study.children:
         return []
     files = group_of(study, "provenance")
     if "columns" not in files:
         return []
-    told = [
+    lines = [
         f"{name}, {int(rows):,} rows: {columns if len(columns) < LINE else columns[:LINE] + ' ...'}"
         for name, rows, columns in zip(
             *(files[name].values.tolist() for name in ("file", "rows", "columns")), strict=True
         )
         if columns
     ]
-    return told[:FILES] + ([f"and {len(told) - FILES} more files"] if len(told) > FILES else [])
+    return lines[:FILES] + ([f"and {len(lines) - FILES} more files"] if len(lines) > FILES else [])
 
 
 def _describe_embeddings(cube: xr.Dataset) -> str:

@@ -1,4 +1,4 @@
-"""Checks that a DataTree keeps the study's contract, wherever it came from."""
+"""Check that a DataTree has the groups, dimensions and values of a study."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from causalbias.errors import DataError, shown
 from causalbias.study.tables import check_comparisons
 from causalbias.study.tree import group_of
 
-# group: (dims that must be there, coordinates and variables that must be there)
+# group: (required dims, required coordinates and variables)
 CONTRACT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stimuli": ((), ("stimulus", "present")),
     "pairs": (("pair",), ("pair", "stimulus_a", "stimulus_b", "same_identity", "varies")),
@@ -25,15 +25,16 @@ CONTRACT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def validate(study: xr.DataTree) -> None:
-    """Raise unless the tree is a valid study.
+    """Raise an error unless the tree is a valid study.
 
-    Checks groups, dims, coordinates, ranges, missing values, and that groups refer to one
-    another's labels. See `make_study` for the contract.
+    The function checks groups, dims, coordinates, ranges, missing values, and that labels by which
+    one group refers to another exist there. `make_study` describes what a study contains.
 
     Raises
     ------
     DataError
-        Naming the group, the variable, what was expected, and a hint.
+        If the tree is not a valid study. The error names the group and the variable, states what
+        was expected, and gives a hint.
 
     Examples
     --------
@@ -72,8 +73,8 @@ def _check_contents(
         for name in wanted:
             if name not in found:
                 raise DataError(
-                    f"no {kind} {name!r}; found {', '.join(map(str, found))}",
-                    hint=f"a /{group} group needs {kind}s {', '.join(wanted)}",
+                    f"there is no {kind} {name!r}; found {', '.join(map(str, found))}",
+                    hint=f"the group /{group} needs {kind}s {', '.join(wanted)}",
                     file=f"/{group}",
                 )
     for name in dims:
@@ -100,7 +101,7 @@ def _check_pairs(study: xr.DataTree) -> None:
     if not faces.is_unique:
         raise DataError(
             f"{shown(faces[faces.duplicated()][0])} occurs more than once",
-            hint="give every face an id of its own",
+            hint="give every face a unique id",
             file="/stimuli",
             column="stimulus",
         )
@@ -131,7 +132,7 @@ def _check_machine(study: xr.DataTree) -> None:
         system, pair = (int(index[0]) for index in np.nonzero(lost))
         raise DataError(
             f"system {machine['system'].values[system]}, pair {machine['pair'].values[pair]}: "
-            f"status {shown(status[system, pair])} beside the distance "
+            f"the status is {shown(status[system, pair])} although there is a distance, "
             f"{distance[system, pair]:g} ({int(lost.sum()):,} such values)",
             hint='write "ok" as the status, or make the distance NaN',
             file="/machine",

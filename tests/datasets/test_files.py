@@ -114,7 +114,7 @@ def test_a_folder_as_people_have_it_is_a_study(tmp_path, monkeypatch):
 
 
 WRONG = {
-    "two of one table": ({"stimuli.tsv": STIMULI}, None, "both there"),
+    "two of one table": ({"stimuli.tsv": STIMULI}, None, "holds both"),
     "a place on one computer": (
         {"Stimuli.CSV": STIMULI.replace("faces\\a", "C:\\faces\\a")},
         "image",
@@ -277,7 +277,7 @@ def test_a_column_that_contradicts_a_judged_face_is_named():
     [("stimuli", "cell"), ("pairs", "distance"), ("pairs", "system"), ("judgements", "judgement")],
 )
 def test_names_that_mean_something_else_in_a_study_are_refused(table, name):
-    with pytest.raises(DataError, match="something else of this name"):
+    with pytest.raises(DataError, match="this name for something else"):
         build(**{table: frames()[table].assign(**{name: 1})})
 
 

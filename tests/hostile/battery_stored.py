@@ -74,8 +74,8 @@ edited(
     "is a link",
     lambda file: file["machine"].__setitem__("leak", h5py.SoftLink("/pairs")),
 )
-edited("a group within itself", "second name", a_circle)
-CHANGED = "texts are not those that were saved"
+edited("a group within itself", "a link", a_circle)
+CHANGED = "the texts differ from those that were saved"
 edited(
     "a formula changed",
     CHANGED,

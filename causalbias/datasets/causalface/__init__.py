@@ -1,1 +1,1 @@
-"""The CausalFace release: names, tables and images of its files, read and written."""
+"""Read and write the CausalFace release: names, tables and images of its files."""

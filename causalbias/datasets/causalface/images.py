@@ -1,4 +1,4 @@
-"""The release's image trees: a folder, or `data.zip` read without unpacking it."""
+"""The release's image trees: folders, or `data.zip`, which is read without unpacking it."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError, user_path
-from causalbias.study.reading import UNREADABLE, is_hidden, told
+from causalbias.study.reading import UNREADABLE, first_line, is_hidden
 
 ARCHIVE = "data.zip"
 MAX_IMAGE = 64 * 1024**2
@@ -21,7 +21,7 @@ MAX_MEMBERS = 5_000_000
 
 @dataclass(frozen=True)
 class ImageTree:
-    """Listing of the renders; no image is opened for it.
+    """List of the renders, made without opening an image.
 
     Attributes
     ----------
@@ -30,12 +30,13 @@ class ImageTree:
     paths : Series of str
         Paths of the PNG files, with forward slashes, relative to root or archive.
     sizes : ndarray of int
-        Their sizes in bytes.
+        Sizes of the PNG files in bytes.
     others : int
-        Files that are not PNG renders.
+        Number of files that are not PNG renders.
     sha256 : str
-        Hash of names and sizes (and checksums, of an archive); not of the pixels.
+        Hash of names and sizes, and of the checksums in an archive, but not of the pixels.
     notes : list of (file, what, reason, count)
+        What was left out.
     """
 
     file: str
@@ -47,13 +48,13 @@ class ImageTree:
 
 
 def list_images(root: Path) -> ImageTree:
-    """List the renders under a root: ``final_picked_*`` folders, or else ``data.zip``.
+    """List the renders in the folders ``final_picked_*`` or, if there are none, in ``data.zip``.
 
     Raises
     ------
     DataError
-        If there are none, the archive is broken, a path leads out of the root, a file is empty
-        or larger than 64 MiB, or a path occurs twice.
+        If there are no renders, the archive is damaged, a path leads out of the root, a file is
+        empty or larger than 64 MiB, or a path occurs twice.
     """
     if not root.is_dir():
         raise DataError("no such directory", hint="check the path", file=str(root))
@@ -65,8 +66,8 @@ def list_images(root: Path) -> ImageTree:
         rows, file = _members(archive), ARCHIVE
     else:
         raise DataError(
-            f"neither folders final_picked_* nor {ARCHIVE} there",
-            hint="give the directory the release was fetched into",
+            f"the directory holds neither folders final_picked_* nor {ARCHIVE}",
+            hint="give the directory into which the release was downloaded",
             file=str(root),
         )
     listing = pd.DataFrame(rows, columns=["path", "size", "checksum"]).sort_values("path")
@@ -76,7 +77,7 @@ def list_images(root: Path) -> ImageTree:
     _check_files(renders, file)
     notes = []
     if folders is not None and archive.exists():
-        notes.append((ARCHIVE, "archives", "not read: the folders beside it are", 1))
+        notes.append((ARCHIVE, "archives", "not read: the folders beside it were", 1))
     lines = pd.util.hash_pandas_object(renders, index=False).to_numpy().tobytes()
     return ImageTree(
         file=file,
@@ -89,24 +90,25 @@ def list_images(root: Path) -> ImageTree:
 
 
 def open_image(root: str | Path, image: str) -> io.BytesIO:
-    """Open one render of a release, from its folder or out of ``data.zip``.
+    """Open one render of a release, from its folder or from ``data.zip``.
 
     Parameters
     ----------
-    root : directory
-        As given to `load_causalface`.
+    root : str or Path
+        Directory, as given to `load_causalface`.
     image : str
-        The face's `image` in ``/stimuli``.
+        Value of `image` in ``/stimuli``.
 
     Returns
     -------
     BytesIO
-        The PNG file, as ``PIL.Image.open`` and ``matplotlib.pyplot.imread`` take it.
+        The PNG file, which ``PIL.Image.open`` and ``matplotlib.pyplot.imread`` accept.
 
     Raises
     ------
     DataError
-        If it is not there, leads out of the root, is larger than 64 MiB or cannot be unpacked.
+        If the image does not exist, lies outside the root, is larger than 64 MiB or cannot be
+        unpacked.
     """
     root = user_path(root)
     check_path(image, str(root))
@@ -120,12 +122,12 @@ def open_image(root: str | Path, image: str) -> io.BytesIO:
                 content = stream.read(MAX_IMAGE + 1)
         else:
             with zipfile.ZipFile(root / ARCHIVE) as archive, archive.open(image) as stream:
-                content = stream.read(MAX_IMAGE + 1)  # whatever size its header claims
+                content = stream.read(MAX_IMAGE + 1)  # the header may state a false size
     except (KeyError, *UNREADABLE) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"cannot read {image!r} ({told(error)})", hint="fetch it again", file=str(root)
+            f"cannot read {image!r} ({first_line(error)})", hint="fetch it again", file=str(root)
         ) from error
     if len(content) > MAX_IMAGE:
         raise _too_large(image, len(content), str(root))
@@ -165,11 +167,13 @@ def _members(path: Path) -> list[tuple[str, int, int]]:
             infos = archive.infolist()
     except UNREADABLE as error:
         raise DataError(
-            f"not a readable archive ({told(error)})", hint="fetch it again", file=path.name
+            f"not a readable archive ({first_line(error)})", hint="fetch it again", file=path.name
         ) from error
     if len(infos) > MAX_MEMBERS:
         raise DataError(
-            f"{len(infos):,} members", hint="check that it is the release's", file=path.name
+            f"the archive has {len(infos):,} members",
+            hint="check that it is the archive of the release",
+            file=path.name,
         )
     for info in infos:
         check_path(info.filename, path.name)
@@ -181,11 +185,12 @@ def _members(path: Path) -> list[tuple[str, int, int]]:
 
 
 def check_path(name: str, file: str) -> None:
-    """Refuse a path that is absolute, climbs, or means something else on another system.
+    """Refuse a path that is absolute, leads to a parent, or differs between operating systems.
 
     Raises
     ------
     DataError
+        If the path is refused.
     """
     if "\\" in name or "\0" in name or ":" in name.split("/")[0]:
         raise _climbs(name, file)
@@ -216,7 +221,7 @@ def _check_files(renders: pd.DataFrame, file: str) -> None:
     twice = renders["path"].duplicated()
     if twice.any():
         raise DataError(
-            f"{renders['path'][twice].iloc[0]!r} is there twice", hint="keep one", file=file
+            f"{renders['path'][twice].iloc[0]!r} occurs twice", hint="keep one", file=file
         )
     empty = renders["size"] == 0
     if empty.any():

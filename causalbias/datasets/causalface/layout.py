@@ -1,4 +1,4 @@
-"""Names in the CausalFace release and what they say about a face."""
+"""Names in the CausalFace release, and the factors of a face that they state."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ LEVELS: dict[str, tuple[float, ...]] = {
     "pose": (-3.0, -1.5, 0.0, 1.5, 3.0),
     "smiling": (-2.5, -1.5, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4),
 }
-# The level that leaves a face as its prototype. The release does not say: assumed.
+# The level at which a face is its prototype. The release does not state it; these are assumptions.
 REFERENCES: dict[str, float] = {"age": 2.6, "lighting": 0.0, "pose": 0.0, "smiling": 0.0}
-# Perceived gender and skin tone as published; the others' scales are assumed.
+# The scales of perceived gender and skin tone are as published; the others are assumptions.
 SCALES: dict[str, tuple[float, float]] = {
     "identity": (0, 4),
     "age": (0, 4),
@@ -44,15 +44,17 @@ FLAT = re.compile(
 
 @dataclass(frozen=True)
 class Design:
-    """What the names of a release may say.
+    """The values that names in a release may state.
 
     Attributes
     ----------
     races, genders : sequence of str
+        Labels of race and gender.
     levels : mapping of attribute to its levels
-        An attribute's folder is ``final_picked_<attribute>``.
+        The folder of an attribute is ``final_picked_<attribute>``.
     references : mapping of attribute to the level that leaves the face unchanged
-        An attribute left out gets the release's, or else its level nearest to 0.
+        An attribute that is not given has the release's reference level, or its level nearest to 0
+        if the release has no such attribute.
     """
 
     races: Sequence[str] = RACES
@@ -61,7 +63,7 @@ class Design:
     references: Mapping[str, float] | None = None
 
     def reference(self, attribute: str) -> float:
-        """The level at which an attribute leaves a face as its prototype."""
+        """Return the level of an attribute at which a face is its prototype."""
         stated = REFERENCES | dict(self.references or {})
         levels = [float(level) for level in self.levels[attribute]]
         level = stated.get(attribute, min(levels, key=abs))
@@ -70,33 +72,34 @@ class Design:
         if attribute in (self.references or {}):
             raise DataError(
                 f"the reference {level:g} of {attribute} is not among its levels",
-                hint=f"choose one of {', '.join(f'{one:g}' for one in levels)}",
+                hint=f"choose one of {', '.join(f'{other:g}' for other in levels)}",
             )
         return min(levels, key=lambda one: abs(one - level))
 
     def all_references(self) -> dict[str, float]:
-        """Every attribute's reference level."""
+        """Return the reference level of every attribute."""
         for name in self.references or {}:
             if name not in self.levels:
                 raise DataError(
-                    f"a reference for {name!r}, which has no levels",
+                    f"there is a reference for {name!r}, which has no levels",
                     hint=f"attributes: {', '.join(self.levels)}",
                 )
         return {attribute: self.reference(attribute) for attribute in self.levels}
 
 
 def parse_names(names: pd.Series, design: Design, *, file: str, column: str) -> pd.DataFrame:
-    """Read seed, race, gender, attribute and level off image names.
+    """Read seed, race, gender, attribute and level from image names.
 
     Parameters
     ----------
     names : Series of str
         ``final_picked_age/seed_N/race_gender_age_0.8_o2.png`` as in the image trees, or
-        ``seed_N_race_R_gender_G_age_0.png`` as in the annotations, where age 0, unless it is one
-        of the ages, stands for the prototype.
+        ``seed_N_race_R_gender_G_age_0.png`` as in the annotations, where age 0 stands for the
+        prototype unless 0 is a level of age.
     design : Design
+        The values that names may state.
     file, column : str
-        Named in errors; rows are counted from 1.
+        File and column for error messages, in which rows are counted from 1.
 
     Returns
     -------
@@ -159,7 +162,7 @@ def parse_names(names: pd.Series, design: Design, *, file: str, column: str) -> 
 
 
 def stimulus_ids(faces: pd.DataFrame) -> pd.Series:
-    """Id of each face, ``seed_race_gender_attribute_level``, e.g. "30087_asian_female_age_0.8"."""
+    """Make ids of faces, ``seed_race_gender_attribute_level``, e.g. 30087_asian_female_age_0.8."""
     level = faces["level"].map({one: f"{one:g}" for one in faces["level"].unique()})
     text = faces["seed"].astype(str)
     for part in (faces["race"], faces["gender"], faces["attribute"], level):
@@ -168,7 +171,7 @@ def stimulus_ids(faces: pd.DataFrame) -> pd.Series:
 
 
 def render_paths(faces: pd.DataFrame) -> pd.Series:
-    """Path of each face's render in the image trees, "" for prototypes (they have none)."""
+    """Return the path of each face's render in the image trees; prototypes have none, ""."""
     paths = pd.Series("", index=faces.index)
     for attribute, rows in faces.groupby("attribute"):
         if attribute == PROTOTYPE:
@@ -185,7 +188,7 @@ def render_paths(faces: pd.DataFrame) -> pd.Series:
 
 
 def annotation_names(faces: pd.DataFrame) -> pd.Series:
-    """Name of each face in the annotation files."""
+    """Return the name of each face in the annotation files."""
     attribute = faces["attribute"].where(faces["attribute"] != PROTOTYPE, "age")
     level = faces["level"].map({one: f"{one:g}" for one in faces["level"].unique()})
     text = "seed_" + faces["seed"].astype(str) + "_race_" + faces["race"].astype(str)
@@ -194,7 +197,7 @@ def annotation_names(faces: pd.DataFrame) -> pd.Series:
 
 
 class _Failures:
-    """Raise for the first name that a condition holds for."""
+    """Raise an error for the first name for which a condition holds."""
 
     def __init__(self, names: pd.Series, file: str, column: str) -> None:
         self.names, self.file, self.column = names, file, column

@@ -53,45 +53,48 @@ def load_causalface(
 ) -> Study:
     """Load a release: image trees, annotations, pair judgements and distances.
 
-    No image is opened: `open_image` does that, for one of them.
+    The function does not open images; use `open_image` for that.
 
     Parameters
     ----------
-    root : directory
-        Holds the ``final_picked_*`` folders or ``data.zip`` (read without unpacking),
+    root : str or Path
+        Directory with the ``final_picked_*`` folders or ``data.zip`` (which is not unpacked),
         ``annotations/<question>.csv`` and ``distances/<system>.csv``.
     races, genders : sequence of str
-        Those that names may state.
+        Races and genders that names may state.
     levels : mapping of attribute to levels, optional
         By default the release's ten ages, eight lightings, five poses (yaw) and ten smiles.
     references : mapping of attribute to level, optional
-        The level that leaves a face as its prototype. The release does not say; assumed: 0 where
-        that is a level, age 2.6.
+        The level at which a face is its prototype. The release does not state it. By default it is
+        assumed to be 2.6 for age, and 0 for other attributes that have this level.
     background : {"kept", "removed"}
-        Which renders to use; those of the other kind are counted in ``/excluded``. Where there
-        is a ``_corrected`` render, it replaces the one it corrects.
+        Which renders to use; the others are counted in ``/excluded``. If a render has a
+        ``_corrected`` version, that version is used.
     files : mapping of question to file, optional
-        Annotation files elsewhere under `root`.
+        Annotation files in other places under `root`.
     scales : mapping of question to (low, high), optional
-        Ranges of whole scores, added to the release's: gender 0 to 4, skin_tone 0 to 5, and,
-        assumed, identity (0 surely different, 4 surely the same person), age, expression 0 to 4.
-    columns : mapping of question to {our column: the file's}, optional
-        For annotation files laid out otherwise, and for "distances". Our columns: `image` (or
-        `image_a`, `image_b`), `annotator`, `score`; the last two may each name several columns.
+        Ranges of integer scores, in addition to the release's: gender 0 to 4, skin_tone 0 to 5,
+        and, by assumption, identity 0 (surely different) to 4 (surely the same person), and age
+        and expression 0 to 4.
+    columns : mapping of question to {our column: column of the file}, optional
+        Columns of annotation files with another layout, and of "distances". Our columns are
+        `image` (or `image_a`, `image_b`), `annotator`, `score`; several columns of a file may be
+        given for each of the last two.
     salt : bytes, optional
         Key of the annotators' pseudonyms; by default derived from the annotation files.
 
     Returns
     -------
     Study
-        Factors seed, race, gender, attribute, level. ``/human`` holds pair judgements (question
-        "identity") and face judgements; ``/unanswered`` who was asked and did not answer.
-        ``/excluded`` counts renders that are missing, superseded or not used, and answers missing.
+        The factors are seed, race, gender, attribute and level. ``/human`` holds judgements of
+        pairs (question "identity") and of faces; ``/unanswered`` lists the questions that an
+        annotator was asked and did not answer. ``/excluded`` counts the renders that are missing,
+        superseded or not used, and the missing answers.
 
     Raises
     ------
     DataError
-        Naming file, column, row and a hint.
+        If a file cannot be used. The error names file, column and row, and gives a hint.
     """
     root = user_path(root)
     design = Design(races, genders, LEVELS if levels is None else levels, references)
@@ -102,7 +105,7 @@ def load_causalface(
     distance_files = [check_inside(path, root) for path in csv_files(root / "distances")]
     for name in set(columns or {}) - {*answer_files, "distances"}:
         raise DataError(
-            f"a column map for {name!r}, which has no file",
+            f"there is a column map for {name!r}, which has no file",
             hint=f"found {', '.join(answer_files) or 'no annotation files'}; name others in files=",
         )
     answers, distances, faces = [], [], [renders]
@@ -152,7 +155,7 @@ def _truth(path: Path) -> xr.Dataset:
         return xr.load_dataset(path, engine="h5netcdf")
     except DataError:
         raise
-    except Exception as error:  # h5py raises nearly anything on broken files
+    except Exception as error:  # h5py raises errors of many types on damaged files
         raise DataError(
             f"not a readable .nc file ({type(error).__name__})",
             hint="write the simulated release again, or delete this file",
@@ -161,7 +164,7 @@ def _truth(path: Path) -> xr.Dataset:
 
 
 def unanswered(judgements: pd.DataFrame, salt: bytes) -> xr.DataTree:
-    """Group of who was asked what and gave no answer, dim `request`."""
+    """Make the group of questions that were asked and not answered, with the dim `request`."""
     ids = labels(judgements["annotator"], file="unanswered").astype("str")
     named = judgements.assign(annotator=pseudonymise(ids, salt))
     return xr.DataTree(
@@ -177,7 +180,7 @@ def unanswered(judgements: pd.DataFrame, salt: bytes) -> xr.DataTree:
 def _renders(
     tree: ImageTree, design: Design, background: str
 ) -> tuple[pd.DataFrame, list[tuple[str, str, str, int]]]:
-    """One render a face, and counts of those not used or missing."""
+    """Choose one render per face, and count the renders that are not used or missing."""
     if background not in ("kept", "removed"):
         raise DataError(f"background is {background!r}", hint='use "kept" or "removed"')
     every = parse_names(tree.paths, design, file=tree.file, column="image")
@@ -186,7 +189,7 @@ def _renders(
     wanted = removed if background == "removed" else ~removed
     if not wanted.any():
         raise DataError(
-            f"no render with its background {background}",
+            f"there is no render with its background {background}",
             hint="load the other kind with background=",
             file=tree.file,
         )
@@ -216,7 +219,7 @@ def _check_single(used: pd.DataFrame, file: str) -> None:
 
 
 def _answer_files(root: Path, files: Mapping[str, str] | None, scales: Scales) -> dict[str, Path]:
-    """File of each question, the pairs' first."""
+    """Return the file of each question; the file of pair judgements comes first."""
     found = {path.stem: path for path in csv_files(root / "annotations")}
     found |= {question: root / name for question, name in (files or {}).items()}
     for question, path in found.items():
@@ -233,7 +236,7 @@ def _answer_files(root: Path, files: Mapping[str, str] | None, scales: Scales) -
 def _named(
     table: pd.DataFrame, names: Sequence[str], renders: pd.DataFrame, design: Design, file: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The table with stimulus ids for its image names, and the faces that it names."""
+    """Replace image names by ids of stimuli; also return the faces that the table names."""
     faces = []
     for name in names:
         ids, named = stimuli_of(
@@ -246,7 +249,7 @@ def _named(
         if itself.any():
             at = int(itself.argmax())
             raise DataError(
-                f"{table[names[0]].iloc[at]!r} beside itself is no comparison "
+                f"{table[names[0]].iloc[at]!r} is paired with itself "
                 f"({int(itself.sum()):,} such rows)",
                 hint="leave the row out",
                 file=file,
@@ -257,7 +260,7 @@ def _named(
 
 
 def _number_pairs(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Give each table a column `pair`; a pair is the same whichever way round it is written."""
+    """Add a column `pair` to each table; a pair has the same id in both orders of its members."""
     tables = [table for table in tables if "stimulus_a" in table]
     if not tables:
         return pd.DataFrame(columns=["pair", "stimulus_a", "stimulus_b"])
@@ -275,7 +278,7 @@ def _number_pairs(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def pair_ids(n: int) -> np.ndarray:
-    """Ids of n pairs, "p0", "p1", ..., padded to one length."""
+    """Make ids of n pairs, "p0", "p1", ..., padded to the same length."""
     digits = len(str(max(n - 1, 0)))
     return np.char.add("p", np.char.zfill(np.arange(n).astype(str), digits))
 

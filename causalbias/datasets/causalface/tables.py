@@ -1,4 +1,4 @@
-"""The release's tables: annotations (one CSV a question) and distances (one CSV a system)."""
+"""Read the release's tables: annotations (a CSV per question) and distances (a CSV per system)."""
 
 import csv
 import io
@@ -31,45 +31,47 @@ from causalbias.study.reading import (
 )
 from causalbias.study.tables import check_frame, checked_status, named_columns, number_column
 
-# For one question: our column ("image", or "image_a" and "image_b", "annotator", "score") to the
-# file's column, or to several of them where annotators lie side by side.
+# For a question, maps our column ("image", or "image_a" and "image_b", "annotator", "score") to the
+# column of the file, or to several columns if the file has several annotators per row.
 ColumnMap = Mapping[str, str | Sequence[str]]
 
 
 def name_columns(question: str) -> tuple[str, ...]:
-    """What a question's file names in its first cells: an image, or a pair of them."""
+    """Return our names of the first columns of a question's file: an image, or a pair of images."""
     return ("image_a", "image_b") if question == PAIR_QUESTION else ("image",)
 
 
 def read_answers(
     path: Path, question: str, scale: tuple[float, float], columns: ColumnMap | None = None
 ) -> tuple[pd.DataFrame, list[tuple[str, str, str, int]], dict[str, str | int]]:
-    """Read an annotation file: image name(s), then annotator and score alternating.
+    """Read an annotation file: image names, followed by alternating annotators and scores.
 
     Parameters
     ----------
     path : Path
+        The CSV file.
     question : str
-        "identity" is asked of pairs, all others of single images.
+        The question "identity" is about pairs, every other question about single images.
     scale : (low, high)
-        Scores are whole numbers in this range; a blank or non-numeric one is no answer.
+        Scores are integers in this range; a blank or non-numeric cell counts as no answer.
     columns : mapping, optional
-        A layout that differs: our columns to the header's.
+        Our columns mapped to those of the header, if the file has another layout.
 
     Returns
     -------
     answers : DataFrame
-        One row an annotator asked, in the file's order: `row` (from 1), `image` or `image_a` and
-        `image_b` (as written), `annotator`, `score` (missing if there is no answer).
+        One row per annotator and item, in the file's order: `row` (from 1), `image` or `image_a`
+        and `image_b` (as written), `annotator`, `score` (missing if there is no answer).
     left_out : list of (file, what, reason, count)
+        What was left out.
     read : dict
-        What the columns were read as; see `described`.
+        Types of the columns and the number of missing cells; see `described`.
 
     Raises
     ------
     DataError
-        Naming file, column, row and a hint; an unknown layout shows the header found and the one
-        expected.
+        If the file cannot be used. The error names file, column and row, and gives a hint; for an
+        unknown layout it shows the header found and the expected one.
     """
     header, table = _read_text(path)
     places = _places(header, table.shape[1], question, columns, path.name)
@@ -86,7 +88,7 @@ def read_answers(
     answers["annotator"] = labels(who, file=path.name).fillna("")
     answers["score"] = pd.to_numeric(pd.Series(text, dtype="str").str.strip(), errors="coerce")
     answers.insert(0, "row", np.repeat(np.arange(1, len(table) + 1), slots))
-    where = [_told(header, at) for at in places["score"]]
+    where = [_position(header, at) for at in places["score"]]
     _check_scores(answers, scale, where, path.name)
     _check_asked_once(answers, list(cells), where, path.name)
     blank = pd.Series(text, dtype="str").str.strip() == ""
@@ -102,14 +104,14 @@ def read_answers(
         (path.name, "annotator cells", "empty", int((~asked).sum())),
     ]
     used = {at for places_ in places.values() for at in places_}
-    unread = [_told(header, at) for at in range(table.shape[1]) if at not in used]
+    unread = [_position(header, at) for at in range(table.shape[1]) if at not in used]
     left_out.append(unread_columns(path.name, unread))
     answers = answers[asked].reset_index(drop=True)
     return answers, left_out, described(answers.drop(columns="row"), left_out=unread)
 
 
 def _read_text(path: Path) -> tuple[list[str], pd.DataFrame]:
-    """Header, and all cells below it as text; rows of different lengths are an error."""
+    """Return the header and all cells below it as text; refuse rows of different lengths."""
     if not path.is_file():
         raise DataError("no such file", hint="check the path", file=str(path))
     check_file(path)
@@ -139,7 +141,7 @@ def _read_text(path: Path) -> tuple[list[str], pd.DataFrame]:
         ) from error
     if len(header) > table.shape[1]:
         raise DataError(
-            f"the header has {len(header)} cells, the rows {table.shape[1]}",
+            f"the header has {len(header)} cells, but the rows have {table.shape[1]}",
             hint="fetch it again: cells are missing",
             file=path.name,
         )
@@ -149,15 +151,15 @@ def _read_text(path: Path) -> tuple[list[str], pd.DataFrame]:
 def _places(
     header: list[str], width: int, question: str, columns: ColumnMap | None, file: str
 ) -> dict[str, list[int]]:
-    """Positions of each of our columns in the file."""
+    """Return the positions of our columns in the file."""
     names = name_columns(question)
     if columns is None:
         extra = width - len(names)
         if extra < 2 or extra % 2:
             raise DataError(
-                f"{width} columns: {len(names)} of names and {extra} of annotators and scores, "
-                f"which do not alternate; {_expected(header, question)}",
-                hint="repair the file, or state its layout with columns=",
+                f"the file has {width} columns, {len(names)} of names and {extra} of annotators "
+                f"and scores, which do not alternate; {_expected(header, question)}",
+                hint="repair the file, or give its layout with columns=",
                 file=file,
             )
         return {name: [at] for at, name in enumerate(names)} | {
@@ -171,7 +173,7 @@ def _places(
         for one in theirs:
             if one not in header:
                 raise DataError(
-                    f"the column is not there; {_expected(header, question)}",
+                    f"the file has no such column; {_expected(header, question)}",
                     hint="correct the column map",
                     file=file,
                     column=one,
@@ -179,8 +181,9 @@ def _places(
         places[name] = [header.index(one) for one in theirs]
     if len(places["annotator"]) != len(places["score"]):
         raise DataError(
-            f"{len(places['annotator'])} annotator and {len(places['score'])} score columns",
-            hint="map as many of each",
+            f"the map gives {len(places['annotator'])} annotator and {len(places['score'])} score "
+            "columns",
+            hint="give as many of each",
             file=file,
         )
     return places
@@ -194,7 +197,7 @@ def _expected(header: list[str], question: str) -> str:
     )
 
 
-def _told(header: list[str], at: int) -> str:
+def _position(header: list[str], at: int) -> str:
     return f"{at + 1} ({header[at]})" if at < len(header) else str(at + 1)
 
 
@@ -206,7 +209,7 @@ def _check_layout(
         if not any(form.fullmatch(first) for form in (FLAT, IN_TREE)):
             raise DataError(
                 f"{first!r} is not the name of a render; {_expected(header, question)}",
-                hint="correct the name, or state the file's layout with columns=",
+                hint="correct the name, or give the file's layout with columns=",
                 file=file,
                 column=name,
                 row=1,
@@ -224,13 +227,13 @@ def _check_scores(
     for bad, problem, hint in (
         (
             given & (answers["annotator"] == "").to_numpy(),
-            "a score without an annotator",
+            "the score has no annotator",
             "name the annotator, or leave both cells empty",
         ),
         (
             off,
             f"not one of the scores {low:g} to {high:g}",
-            "correct it, or state the question's scale with scales=",
+            "correct it, or give the question's scale with scales=",
         ),
     ):
         if bad.any():
@@ -245,7 +248,7 @@ def _check_scores(
 
 
 def _check_asked_once(answers: pd.DataFrame, names: list[str], where: list[str], file: str) -> None:
-    """An annotator judges an item once, whichever way round a pair is written."""
+    """Refuse a second judgement of an item by an annotator, in either order of a pair's members."""
     cells = np.stack([pd.factorize(answers[name])[0] for name in names])
     if len(names) == 2:
         codes, _ = pd.factorize(pd.concat([answers[name] for name in names]))
@@ -259,7 +262,7 @@ def _check_asked_once(answers: pd.DataFrame, names: list[str], where: list[str],
         raise DataError(
             f"the annotator has judged {item} already (row {answers['row'].iloc[first]}; "
             f"{int(twice.sum()):,} such)",
-            hint="keep one answer of each annotator",
+            hint="keep one answer per annotator",
             file=file,
             column=where[at % len(where)],
             row=int(answers["row"].iloc[at]),
@@ -269,16 +272,17 @@ def _check_asked_once(answers: pd.DataFrame, names: list[str], where: list[str],
 def read_distances(
     path: Path, columns: ColumnMap | None = None
 ) -> tuple[pd.DataFrame, dict[str, str | int]]:
-    """Read a distance table: `image_a`, `image_b`, `distance`, optionally more.
+    """Read a table of distances with the columns `image_a`, `image_b` and `distance`.
 
-    Optional: `system` (else the file's name), `threshold` (one a system), `status` ("ok", or why
-    there is no distance). Further columns are kept. The frame returned also has `row`, from 1.
+    Optional columns are `system` (by default the file's name), `threshold` (one value per system)
+    and `status` ("ok", or the reason why there is no distance). Further columns are kept.
 
     Returns
     -------
     distances : DataFrame
+        The table, with an additional column `row`, from 1.
     read : dict
-        What the columns were read as; see `described`.
+        Types of the columns and the number of missing cells; see `described`.
 
     Raises
     ------
@@ -322,26 +326,28 @@ def stimuli_of(
     column: str,
     rows: pd.Series,
 ) -> tuple[pd.Series, pd.DataFrame]:
-    """Parse the names in a table and check that the release has those faces.
+    """Parse the image names in a table and check that the release has those faces.
 
     Parameters
     ----------
     names : Series of str
+        Image names.
     known : DataFrame
         The renders; a prototype is known if its seed, race and gender are.
     rows : Series of int
-        The file's row of each name, for errors.
+        Row of each name in the file, for errors.
 
     Returns
     -------
     ids : Series of str
-        Stimulus of each name.
+        Id of the stimulus for each name.
     faces : DataFrame
-        The distinct faces named, as `parse_names` gives them.
+        The distinct faces, as `parse_names` gives them.
 
     Raises
     ------
     DataError
+        If a name cannot be parsed, or the release has no such face.
     """
     codes, distinct = pd.factorize(names)
     first = np.unique(codes, return_index=True)[1]

@@ -1,4 +1,4 @@
-"""Writes a study as the release's files."""
+"""Write a study as the files of a CausalFace release."""
 
 import json
 import re
@@ -27,35 +27,37 @@ TONES = {"white": 0.1, "asian": 0.35, "black": 0.9}
 def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -> Path:
     """Write a study as a CausalFace release, which `load_causalface` reads back.
 
-    The faces are drawn (32 x 32), one PNG for each stimulus with an `image` path. Annotators are
-    written under their pseudonyms. ``/truth`` goes to ``truth.nc``.
+    The faces are drawn schematically (32 x 32), one PNG file for each stimulus with an `image`
+    path. Annotators are written under their pseudonyms. ``/truth`` is written to ``truth.nc``.
 
     Parameters
     ----------
     study : DataTree
-        With factors seed, race, gender, attribute, level, as from `simulate`.
-    path : directory
-        Must not exist yet, or be empty; it appears under its name only when it is complete.
+        A study with the factors seed, race, gender, attribute and level, such as one that
+        `simulate` made.
+    path : str or Path
+        A directory that is empty or does not exist. It appears under its name only when it is
+        complete.
     archive : bool, default False
         Pack the images into ``data.zip`` instead of folders.
 
     Returns
     -------
     Path
-        The directory.
+        Path of the directory.
 
     Raises
     ------
     DataError
-        If the study has other factors, the directory holds files already, or an image's path, a
-        question or a system would be written outside of it.
+        If the study has other factors, the directory already contains files, or the path of an
+        image, question or system would lie outside of it.
 
     Examples
     --------
     >>> import causalbias as cb, tempfile
     >>> study = cb.simulate(seeds=2, levels={"pose": [-3, 0, 3]}, impostors=2)
     >>> root = cb.datasets.to_release(study, tempfile.mkdtemp() + "/release")
-    >>> sorted(one.name for one in root.iterdir())
+    >>> sorted(entry.name for entry in root.iterdir())
     ['annotations', 'distances', 'final_picked_pose', 'truth.nc']
     """
     flag_in(archive, "archive")
@@ -66,7 +68,7 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
             hint=f"the release's layout needs {', '.join(FACTORS)}",
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise DataError("is there already", hint="give a new directory", file=str(path))
+        raise DataError("the directory is not empty", hint="give a new one", file=str(path))
     stimuli = to_frame(study, "stimuli")
     _check_names(study, stimuli)
     with replacing(path) as scratch:
@@ -75,7 +77,7 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
         names = pd.Series(annotation_names(stimuli).to_numpy(), index=stimuli["stimulus"])
         if names.duplicated().any():
             raise DataError(
-                f"{names[names.duplicated()].iloc[0]!r} would name a prototype and an age",
+                f"{names[names.duplicated()].iloc[0]!r} would name both a prototype and an age",
                 hint="the layout needs ages other than 0",
             )
         sides = _sides(study, names)
@@ -87,7 +89,7 @@ def to_release(study: xr.DataTree, path: str | Path, *, archive: bool = False) -
 
 
 def _check_names(study: xr.DataTree, stimuli: pd.DataFrame) -> None:
-    """Refuse what would be a file elsewhere: a study may come from anybody."""
+    """Refuse names that would be written outside the directory or run by a spreadsheet."""
     for image in stimuli["image"].dropna():
         check_path(str(image), "stimuli")
     for group, coordinate in (("human", "question"), ("machine", "system")):
@@ -147,7 +149,7 @@ def _chunks(n: int) -> Iterator[slice]:
 
 
 def _sides(study: xr.DataTree, names: pd.Series) -> pd.DataFrame:
-    """Image names of each pair's members, by pair."""
+    """Return the image names of each pair's members, indexed by pair."""
     if "pairs" not in study.children:
         return pd.DataFrame(columns=["image_a", "image_b"])
     pairs = study["pairs"].to_dataset()
@@ -158,7 +160,7 @@ def _sides(study: xr.DataTree, names: pd.Series) -> pd.DataFrame:
 
 
 def _write_answers(study: xr.DataTree, names: pd.Series, sides: pd.DataFrame, root: Path) -> None:
-    """One CSV a question: image name(s), then annotator and score alternating."""
+    """Write one CSV per question: image names, followed by alternating annotators and scores."""
     if "human" not in study.children:
         return
     columns = ["question", "pair", "stimulus", "annotator", "score"]
@@ -184,14 +186,14 @@ def _write_answers(study: xr.DataTree, names: pd.Series, sides: pd.DataFrame, ro
 
 
 def _order(items: pd.Series, known: pd.Index) -> tuple[np.ndarray, pd.Index]:
-    """Number the items in the order in which the study holds them."""
+    """Number the items in the order in which they occur in the study."""
     place = known.get_indexer(pd.Index(items))
     used = np.unique(place)
     return np.searchsorted(used, place), known[used]
 
 
 def _write_distances(study: xr.DataTree, sides: pd.DataFrame, root: Path) -> None:
-    """One CSV a system."""
+    """Write one CSV per system."""
     if "machine" not in study.children:
         return
     machine = study["machine"].to_dataset()

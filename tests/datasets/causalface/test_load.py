@@ -341,7 +341,7 @@ def test_images_alone_are_a_study_that_waits_for_an_embedder(tmp_path):
 
 
 def test_writing_refuses_other_studies_and_existing_files(root):
-    with pytest.raises(cb.DataError, match="is there already"):
+    with pytest.raises(cb.DataError, match="is not empty"):
         cb.datasets.to_release(small_study(), root)
     with pytest.raises(cb.DataError, match="factors are seed, attribute, level"):
         cb.datasets.to_release(cb.demo_study(), root / "x")
