@@ -262,7 +262,7 @@ def test_wrong_settings_end_in_one_error():
     for settings, message in (
         ({"seeds": 1}, "1 seeds"),
         ({"missing_renders": 1.0}, "missing_renders is 1.0"),
-        ({"people": cb.simulation.People(annotators=3)}, "9 judgements an item by 3 annotators"),
+        ({"people": cb.simulation.People(annotators=3)}, "9 judgements per item by 3 annotators"),
         ({"references": {"pose": 7}, "levels": LEVELS}, "reference 7 of pose"),
     ):
         with pytest.raises(cb.DataError, match=message):
