@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from causalbias.draws.pairing import shuffled
 from causalbias.draws.summaries import marked
 from causalbias.errors import DataError
-from causalbias.estimands.comparing import shuffled
 from causalbias.models.fit import fit
 from causalbias.models.result import Fit
 

@@ -14,17 +14,10 @@ from causalbias.draws.summaries import failed, summarise
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictive import new_observations
-from causalbias.estimands.predictor import (
-    centred_covariance,
-    coefficients_of,
-    design_of,
-    inverse_link,
-)
 from causalbias.models.fit import fit as fit_model
+from causalbias.models.fitted import fitted
 from causalbias.models.formula.parse import proportion
 from causalbias.models.group_design import group_designs
-from causalbias.models.response import response_of
-from causalbias.models.result import frame_of, model_of, spec_of
 from causalbias.models.specification import ModelSpec, row_precisions, trials_of
 
 # The engines that are fast enough to fit hundreds of simulated experiments.
@@ -132,8 +125,8 @@ def power(
     [[10, 1], [10, 2], [40, 1], [40, 2]]
     """
     over, others = list(names_in(over, "over")), dict(others or {})
-    spec = spec_of(pilot)
-    larger = Enlarger(spec, frame_of(pilot), over)
+    model = fitted(pilot)
+    spec, larger = model.spec, Enlarger(model.spec, model.frame, over)
     _check(spec, larger, sizes, others)
     rng = generator(random_seed)
     levels = effects(pilot, variable, reference=reference, scale=scale, population="new")
@@ -233,12 +226,10 @@ class _Simulator:
     """Outcomes of new rows under single draws of a pilot's posterior."""
 
     def __init__(self, pilot: xr.DataTree) -> None:
-        self.spec, self.model, self.frame = spec_of(pilot), model_of(pilot), frame_of(pilot)
-        posterior = pilot.children["posterior"].to_dataset()
-        self.beta = coefficients_of(self.model, posterior)
+        self.model = fitted(pilot)
+        self.spec, posterior = self.model.spec, self.model.posterior
         self.covariances = {
-            one.terms: centred_covariance(one, self.frame, posterior)
-            for one in group_designs(self.spec.formula, self.frame)
+            one.terms: self.model.centred_covariance(one) for one in self.model.groups
         }
         # Without the effects of the pilot's own groups, which new ones have not.
         self.posterior = posterior.drop_dims(
@@ -248,7 +239,7 @@ class _Simulator:
     def outcomes(self, rows: pd.DataFrame, at: int, rng: np.random.Generator) -> pd.DataFrame:
         """The rows with the outcome that new groups would have under draw `at`."""
         one = self.posterior.isel(sample=at)
-        mean = design_of(self.model, rows) @ self.beta[at]
+        mean = self.model.design(rows) @ self.model.coefficients[at]
         for design in group_designs(self.spec.formula, rows):
             basis, covariances = self.covariances[design.terms]
             covariance = covariances[at]
@@ -271,13 +262,13 @@ class _Simulator:
         elif family == "cumulative":
             given["cuts"] = one["threshold"].values[None]
         else:
-            mean = np.asarray(inverse_link(self.model, mean))
+            mean = self.model.inverse_link(mean)
         drawn = new_observations(self.model, mean[None], rng, **given)[0]
         if family == "cumulative":
-            drawn = np.asarray(self.model.response_term.levels)[drawn]
+            drawn = np.asarray(self.model.categories)[drawn]
         if family == "binomial":
             return rows.assign(**{proportion(self.spec.formula)[0]: drawn})
-        response = response_of(self.spec, self.frame)
+        response = self.model.response
         if response.transformed:  # the rows hold the column itself
             drawn = response.back().outcomes(np.asarray(drawn, float))
         return rows.assign(**{response.column: drawn})

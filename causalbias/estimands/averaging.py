@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import bambi as bmb
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -18,16 +17,14 @@ from causalbias.estimands.predictor import (
     POPULATIONS,
     average_prediction,
     lacks_effects,
-    outcome_of,
 )
 from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.io.memory import check_memory
 from causalbias.models.estimable import BY_PRIOR, UNKNOWN, Estimable
-from causalbias.models.formula.group_terms import common_formula, group_parts
+from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import formula_columns
-from causalbias.models.group_design import group_designs
 from causalbias.models.levels import Level, find_level, levels_of, same
-from causalbias.models.result import frame_of, model_of, spec_of, with_effects
 from causalbias.models.specification import OF_TABLES, ModelSpec, family_of, observations_of
 
 KIND = "same_identity"
@@ -37,12 +34,11 @@ RATES = {"FMR": "False", "FNMR": "True"}  # the kind of pairs that an error rate
 
 @dataclass(frozen=True)
 class Averaging:
-    """A fit, the rows and cells to average over, and on which scale.
+    """A fitted model, the rows and cells to average over, and on which scale.
 
     Attributes
     ----------
-    fit : Fit
-    model : bambi Model
+    model : FittedModel
     frame : DataFrame
         Rows that differ in what the model knows; alike ones are one.
     counts : ndarray (rows,)
@@ -61,8 +57,7 @@ class Averaging:
         Columns that are set to what no row has: groups named after them are new ones.
     """
 
-    fit: xr.DataTree
-    model: bmb.Model
+    model: FittedModel
     frame: pd.DataFrame
     counts: Floats
     by: tuple[str, ...]
@@ -77,7 +72,6 @@ class Averaging:
     def mean(self, contrasted: Sequence[str] | None = None, **setting: object) -> Floats:
         """Outcome (draws, cells[, categories]) with columns set to a value on every row."""
         return average_prediction(
-            self.fit,
             self.model,
             self.frame.assign(**self._set(setting)),
             self.cells,
@@ -91,8 +85,7 @@ class Averaging:
 
     def names_groups(self, variable: str) -> bool:
         """Whether the levels of a group term differ by this column."""
-        designs = group_designs(spec_of(self.fit).formula, frame_of(self.fit))
-        return any(variable in names for one in designs for names in one.members)
+        return any(variable in names for one in self.model.groups for names in one.members)
 
     def told(self, *parts: tuple[float, Mapping[str, object]]) -> np.ndarray:
         """What the fitted rows tell (cells,) of a sum of means: see `Estimable.judge`.
@@ -107,7 +100,7 @@ class Averaging:
         rows = [
             sign * known.rows(self.frame.assign(**self._set(setting))) for sign, setting in parts
         ]
-        if scale_of(self.fit, self.model, self.scale, self.threshold).linear:
+        if scale_of(self.model, self.scale, self.threshold).linear:
             share = self.counts / np.bincount(self.cells, self.counts)[self.cells]
             average = np.zeros((len(found), rows[0].shape[1]))
             np.add.at(average, self.cells, share[:, None] * sum(rows))
@@ -137,10 +130,10 @@ class Averaging:
                 for name, values in draws.items()
             }
             marks = {"estimable": told != UNKNOWN, "by_prior": told == BY_PRIOR}
-        posterior = self.fit.children["posterior"]
+        posterior = self.model.posterior
         chains, per_chain = posterior.sizes["chain"], posterior.sizes["draw"]
         counts = np.bincount(self.cells, self.counts).astype(int)
-        labels = scale_of(self.fit, self.model, self.scale, self.threshold).categories
+        labels = scale_of(self.model, self.scale, self.threshold).categories
         if self.index is not None:
             sizes = [len(self.index.get_level_values(name).unique()) for name in self.by]
             check_memory(
@@ -167,9 +160,9 @@ class Averaging:
             found[name] = found[name].transpose("chain", "draw", *self.by, ...)
         attrs = {"threshold": self.threshold} if self.threshold is not None else {}
         found = found.assign_coords(chain=posterior["chain"], draw=posterior["draw"])
-        return marked(found, self.fit).assign_attrs(
+        return marked(found, self.model.fit).assign_attrs(
             estimand=estimand,
-            outcome=outcome_named(self.fit, self.scale),
+            outcome=outcome_named(self.model, self.scale),
             scale=self.scale,
             population=self.population,
             held="all else as in each row",
@@ -195,8 +188,7 @@ class Averaging:
                 f"{variable!r} has {len(found):,} levels (limit {MAX_LEVELS:,})",
                 hint="ask for two of them by counterfactual, or fit a rounded column",
             )
-        posterior = self.fit.children["posterior"]
-        many = posterior.sizes["chain"] * posterior.sizes["draw"]
+        many = self.model.draws
         cells = 1 if self.index is None else len(self.index)
         check_memory(
             2.0 * len(found) * cells * many,
@@ -249,9 +241,9 @@ def averaging(
         If a column is not in the model, genuine and impostor pairs would be pooled, or the
         population has no effect of a variable that is set.
     """
-    spec, frame = spec_of(fit), frame_of(fit)
+    model = fitted(fit)
+    spec, frame = model.spec, model.frame
     by = names_in(by, "by")
-    outcome = outcome_of(fit)
     possible = predictors_of(spec)
     for name in (*variables, *by):
         name_in(name, "the variable")
@@ -268,34 +260,31 @@ def averaging(
     for name in variables:
         if name in by:
             raise DataError(f"{name!r} is both contrasted and in by", hint="leave it out of by")
-    population = population_of(spec.formula, population, variables, by)
-    model = model_of(fit)
+    population = population_of(model, population, variables, by)
     if "thinned" in fit.children:
-        linear = scale_of(fit, model, scale, threshold).linear
-        if lacks_effects(fit, population, variables if linear else ()):
-            fit = with_effects(fit)
+        linear = scale_of(model, scale, threshold).linear
+        if lacks_effects(model, population, variables if linear else ()):
+            model = model.with_effects()
     kinds = [one for one in str(fit.attrs.get("kinds", "")).split(",") if one]
     both = frame[KIND].nunique() > 1 if KIND in frame else len(kinds) > 1
     if KIND not in frame and len(kinds) == 1:
         _check_rate(scale, kinds[0])
-    pools = both and outcome == "distance"
+    pools = both and model.response.column == "distance"
     frame = _one_kind(frame, pools, (*variables, *by), scale)
     counts = observations_of(spec, frame)
     frame, counts = frame[counts > 0].reset_index(drop=True), counts[counts > 0]
     rows = len(frame)
-    known = {*_columns_known(spec.formula, population), *variables, *by}
+    known = {*_columns_known(model, population), *variables, *by}
     kept = [name for name in possible if name in known]
     if spec.weights is not None and spec.weights not in kept:
         kept.append(spec.weights)  # of which a row's noise depends
     frame, counts = _merged(frame, kept, counts)
     cells, index = _cells(frame, by)
-    return Averaging(
-        fit, model, frame, counts, by, cells, index, scale, population, threshold, rows
-    )
+    return Averaging(model, frame, counts, by, cells, index, scale, population, threshold, rows)
 
 
 def population_of(
-    formula: str, population: str | None, variables: Sequence[str], by: Sequence[str]
+    model: FittedModel, population: str | None, variables: Sequence[str], by: Sequence[str]
 ) -> str:
     """The population that an average is of.
 
@@ -314,7 +303,7 @@ def population_of(
         raise DataError(
             f"no population {shown(population)}", hint=f"use one of {', '.join(POPULATIONS)}"
         )
-    known = formula_columns(common_formula(formula))[1]
+    known = model.population_columns
     of_groups = [name for name in (*variables, *by) if name not in known]
     if population is None:
         return "these" if of_groups else "new"
@@ -368,17 +357,17 @@ def settled(found: xr.Dataset, fit: xr.DataTree) -> xr.Dataset:
     return found
 
 
-def _columns_known(formula: str, population: str) -> list[str]:
+def _columns_known(model: FittedModel, population: str) -> list[str]:
     """Columns on which a row's outcome depends: of a typical group, its own name is not among them.
 
     Of new groups, only whether the two members of a pair are one.
     """
     if population == "these":
-        return formula_columns(formula)[1]
-    columns = formula_columns(common_formula(formula))[1]
+        return list(model.columns)
+    columns = list(model.population_columns)
     if population == "new":
         # Of a term with fitted effects (`designs_in`) the columns are among these already.
-        for part in group_parts(formula):
+        for part in group_parts(model.spec.formula):
             columns += [*formula_columns(f"response__ ~ {part.effects}")[1], *part.members]
     return columns
 

@@ -7,17 +7,17 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
-from causalbias.arguments import flag_in, generator, name_in, names_in, need_fit, number_in, two_in
+from causalbias.arguments import flag_in, name_in, names_in, need_fit, number_in, two_in
+from causalbias.draws.pairing import paired
 from causalbias.draws.summaries import SAMPLE, marked, per_unit, probability
 from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
-from causalbias.estimands.predictor import designs_in, outcome_of, total_group_variance
+from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
+from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.parse import proportion
 from causalbias.models.levels import Level, find_level, levels_of
-from causalbias.models.response import response_of
-from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.specification import family_of, observations_of, row_counts
+from causalbias.models.specification import observations_of, row_counts
 
 UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
 
@@ -108,7 +108,8 @@ def compare(
     rate = number_in(rate, "rate", 0, 1)
     flag_in(opposite, "opposite")
     names = names_of(a, b) if names is None else two_in(names, "names", "names=('people', 'net')")
-    shared = _shared(a, b, variable, by, names)
+    models = fitted(a), fitted(b)
+    shared = _shared(models, variable, by, names)
     levels = list(shared[variable])
     base = levels[0] if reference is None else find_level(levels, reference)
     if base is None:
@@ -118,14 +119,14 @@ def compare(
         )
     others = {variable: [one for one in levels if one != base]}
     found = [
-        _relabelled(_in_units(fit, variable, by, base, population, rate, sign), own).sel(others)
-        for fit, sign, own in (
+        _relabelled(_in_units(model, variable, by, base, population, rate, sign), own).sel(others)
+        for model, sign, own in (
             (
-                a,
+                models[0],
                 -1 if opposite else 1,
                 {name: {one: one for one in shared[name]} for name in shared},
             ),
-            (b, 1, shared),
+            (models[1], 1, shared),
         )
     ]
     missing = [
@@ -164,7 +165,10 @@ def compare(
     whose = " and ".join(dict.fromkeys(populations))
     return marked(result, a, b).assign_attrs(
         estimand=f"effect of {variable} against {base}: {names[1]} (b) minus {names[0]} (a)",
-        outcome=f"{outcome_named(a, 'link')} (a), {outcome_named(b, 'link')} (b)",
+        outcome=", ".join(
+            f"{outcome_named(model, 'link')} ({letter})"
+            for model, letter in zip(models, "ab", strict=True)
+        ),
         a=names[0],
         b=names[1],
         scale="latent",
@@ -195,10 +199,10 @@ def names_of(a: xr.DataTree, b: xr.DataTree) -> tuple[str, str]:
     if labels[0].get("dataset") == labels[1].get("dataset"):
         labels = [{k: v for k, v in one.items() if k != "dataset"} for one in labels]
     first, second = (
-        ", ".join([outcome_named(fit, "link"), *one.values()])
+        ", ".join([outcome_named(fitted(fit), "link"), *one.values()])
         for fit, one in zip((a, b), labels, strict=True)
     )
-    for more in (lambda fit: fit.attrs.get("subset", ""), lambda fit: spec_of(fit).formula):
+    for more in (lambda fit: fit.attrs.get("subset", ""), lambda fit: fitted(fit).spec.formula):
         if first != second:
             break
         if more(a) != more(b):
@@ -206,58 +210,14 @@ def names_of(a: xr.DataTree, b: xr.DataTree) -> tuple[str, str]:
     return (first, second) if first != second else (f"{first} (a)", f"{second} (b)")
 
 
-def paired(
-    first: xr.Dataset, second: xr.Dataset, *, random_seed: int = 0
-) -> tuple[xr.Dataset, xr.Dataset]:
-    """Draws of two independent posteriors as draws of their joint one, with what labels they share.
-
-    The second's are shuffled: fits of one random seed use the same random numbers, and their
-    draws are then not independent as they stand.
-
-    Parameters
-    ----------
-    first, second : Dataset
-        Dims (chain, draw, ...). Of unequal numbers of draws, the surplus is left out evenly.
-    random_seed : int
-        Of the shuffling.
-    """
-    sizes = [one.sizes["chain"] * one.sizes["draw"] for one in (first, second)]
-    kept = min(sizes)
-    order = generator(random_seed).permutation(sizes[1])
-    picks = (np.linspace(0, sizes[0] - 1, kept).round().astype(int), order[:kept])
-    chains = first.sizes["chain"] if kept == sizes[0] else 1
-    both = []
-    for one, pick in zip((first, second), picks, strict=True):
-        flat = one.stack(sample=SAMPLE, create_index=False).drop_vars(SAMPLE, errors="ignore")
-        chosen = flat.isel(sample=pick).assign_coords(
-            chain=("sample", np.repeat(np.arange(chains), kept // chains)),
-            draw=("sample", np.tile(np.arange(kept // chains), chains)),
-        )
-        both.append(chosen.set_index(sample=SAMPLE).unstack("sample").transpose(*SAMPLE, ...))
-    left, right = xr.align(*both, join="inner")
-    return left, right
-
-
-def shuffled(draws: xr.Dataset, random_seed: int) -> xr.Dataset:
-    """Draws in another order, all variables alike; see `paired`.
-
-    Examples
-    --------
-    >>> one = xr.Dataset({"v": (("chain", "draw"), np.arange(4.0).reshape(2, 2))})
-    >>> sorted(shuffled(one, 1)["v"].values.ravel().tolist())
-    [0.0, 1.0, 2.0, 3.0]
-    """
-    return paired(draws, draws, random_seed=random_seed)[1]
-
-
 def _shared(
-    a: xr.DataTree, b: xr.DataTree, variable: str, by: Sequence[str], names: tuple[str, str]
+    models: Sequence[FittedModel], variable: str, by: Sequence[str], names: tuple[str, str]
 ) -> dict[str, dict[Level, Level]]:
     """Levels of the variable, and of `by`, that both fits have: the first's, and the second's own.
 
     In the order of the first. The number 1 and the text "1" are one level, as in every verb.
     """
-    frames = [frame_of(fit).drop(columns=outcome_of(fit)) for fit in (a, b)]
+    frames = [model.frame.drop(columns=model.response.column) for model in models]
     columns = [name for name in frames[0] if name in frames[1]]
     for name in (variable, *by):
         if name not in columns:
@@ -292,7 +252,7 @@ def _relabelled(effect: xr.Dataset, levels: Mapping[str, Mapping[Level, Level]])
 
 
 def _in_units(
-    fit: xr.DataTree,
+    model: FittedModel,
     variable: str,
     by: Sequence[str],
     reference: object,
@@ -301,27 +261,27 @@ def _in_units(
     sign: int,
 ) -> xr.Dataset:
     """Effect times `sign` in each common unit, dims (chain, draw, unit, variable, *by)."""
-    model = model_of(fit)
-    scale_of(fit, model, "latent", None)  # or one error
-    shape = [fit.children["posterior"].sizes[dim] for dim in SAMPLE]
+    fit = model.fit
+    scale_of(model, "latent", None)  # or one error
+    shape = [model.posterior.sizes[dim] for dim in SAMPLE]
 
     def of_draws(values: Floats) -> xr.DataArray:
         return xr.DataArray(values.reshape(shape), dims=SAMPLE)
 
     kwargs = {"by": by, "reference": reference, "population": population}
     link = effects(fit, variable, scale="link", **kwargs)  # type: ignore[arg-type]
-    response = response_of(spec_of(fit), frame_of(fit))
+    response = model.response
     # Of a transform that falls as its column grows, as 1/y, more is less.
     falls = response.map is not None and not response.map.increasing
     on_link = (-sign if falls else sign) * link["effect"]
     try:
         outcome = sign * effects(fit, variable, **kwargs)["effect"]  # type: ignore[arg-type]
-        outcome = outcome / _outcome_sd(fit)
+        outcome = outcome / _outcome_sd(model)
     except DataError as error:  # the effect on the link is known: what lacks is an outcome's mean
         outcome = np.nan * on_link
         link = link.assign_attrs(no_outcome=error.problem)
-    noise = latent_sd(fit, model)
-    between = total_group_variance(fit, frame_of(fit), designs=designs_in(fit, "new")[1])
+    noise = latent_sd(model)
+    between = total_group_variance(model, model.frame, designs=designs_in(model, "new")[1])
     total = np.sqrt(np.square(noise) + between)
     in_total = on_link / of_draws(total)
     units = [
@@ -335,20 +295,19 @@ def _in_units(
     return link.assign(effect=joined.assign_coords(unit=list(UNITS)))
 
 
-def _outcome_sd(fit: xr.DataTree) -> float:
+def _outcome_sd(model: FittedModel) -> float:
     """Standard deviation of the outcome over observations: alike for rows and for their counts."""
-    spec, frame = spec_of(fit), frame_of(fit)
+    spec, frame = model.spec, model.frame
     counts = observations_of(spec, frame)
-    family = family_of(spec)
-    if family.has_trials:
+    if model.family.has_trials:
         hits = float(row_counts(spec, frame) @ frame[proportion(spec.formula)[0]].to_numpy(float))
         rate = hits / counts.sum()
         return float(np.sqrt(rate * (1 - rate) * counts.sum() / (counts.sum() - 1)))
-    response = response_of(spec, frame)
-    if family.has_thresholds or (response.transformed and len(response.columns) == 1):
+    response = model.response
+    if model.family.has_thresholds or (response.transformed and len(response.columns) == 1):
         values = frame[response.column].astype(float).to_numpy()  # what the effect is on
     else:
-        observed = next(iter(fit.children["observed_data"].data_vars.values()))
+        observed = next(iter(model.fit.children["observed_data"].data_vars.values()))
         values = observed.values.astype(float)
     apart = np.square(values - np.average(values, weights=counts))
     return float(np.sqrt(counts @ apart / (counts.sum() - 1)))

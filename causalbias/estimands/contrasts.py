@@ -80,7 +80,7 @@ def predictions(
     told = f" by {', '.join(over.by)}" if over.by else ""
     known = over.told((1.0, {}))
     found = over.dataset(
-        {"prediction": over.mean()}, f"average {outcome_named(fit, scale)}{told}", known
+        {"prediction": over.mean()}, f"average {outcome_named(over.model, scale)}{told}", known
     )
     return settled(found, fit)
 
@@ -140,7 +140,8 @@ def effects(
     levels = over.levels(variable)
     chosen = levels[0] if reference is None else over.check_level(variable, reference)
     mean = {level: over.mean([variable], **{variable: level}) for level in levels}
-    told = f"average causal contrast of {variable} against {chosen} in {outcome_named(fit, scale)}"
+    outcome = outcome_named(over.model, scale)
+    told = f"average causal contrast of {variable} against {chosen} in {outcome}"
     parts = {
         level: over.dataset(
             {"effect": mean[level] - mean[chosen]},
@@ -215,9 +216,8 @@ def counterfactual(
     settings = [{k: over.check_level(k, one[k]) for k in variables} for one in (cell, against)]
     high, low = (over.mean(variables, **setting) for setting in settings)
     names = [", ".join(f"{k} {v}" for k, v in one.items()) for one in settings]
-    told = (
-        f"average causal contrast of {names[0]} against {names[1]} in {outcome_named(fit, scale)}"
-    )
+    outcome = outcome_named(over.model, scale)
+    told = f"average causal contrast of {names[0]} against {names[1]} in {outcome}"
     known = over.told((1.0, settings[0]), (-1.0, settings[1]))
     return settled(over.dataset({"effect": high - low}, told, known), fit).assign_attrs(
         treatment=" against ".join(names)

@@ -7,15 +7,14 @@ import xarray as xr
 from scipy import special
 
 from causalbias.arguments import names_in
+from causalbias.draws.pairing import paired
 from causalbias.draws.summaries import SAMPLE, marked
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import KIND, averaging
-from causalbias.estimands.comparing import paired
 from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, scale_of
-from causalbias.models.response import response_of
-from causalbias.models.result import frame_of, spec_of
-from causalbias.models.specification import family_of, row_precisions
+from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.specification import row_precisions
 
 
 def discriminability(
@@ -62,16 +61,16 @@ def discriminability(
     ('chain', 'draw', 'race')
     """
     by = list(names_in(by, "by"))
+    models = [fitted(fit) for fit in (genuine, impostor) if fit is not None]
     if impostor is None:
-        kinds = _moments(genuine, [KIND, *by])
+        kinds = _moments(models[0], [KIND, *by])
         both = [label for label in ("True", "False") if label in kinds[KIND].values]
         if len(both) < 2:
             raise DataError(f"{KIND!r} has one value", hint="give a fit of each kind of pairs")
         first, second = (kinds.sel({KIND: label}, drop=True) for label in both)
     else:
-        first, second = paired(_moments(genuine, by), _moments(impostor, by))
-    fits = [genuine] if impostor is None else [genuine, impostor]
-    outcome, sign = _one_response(fits)
+        first, second = paired(*(_moments(model, by) for model in models))
+    outcome, sign = _one_response(models)
     shift, variances = (
         sign * (second["mean"] - first["mean"]),
         (first["variance"], second["variance"]),
@@ -86,7 +85,7 @@ def discriminability(
             "n_impostor": second["n"],
         }
     )
-    return marked(found.transpose(*SAMPLE, ...), *fits).assign_attrs(
+    return marked(found.transpose(*SAMPLE, ...), *(model.fit for model in models)).assign_attrs(
         estimand=f"separation of genuine from impostor pairs by {outcome}",
         outcome="discriminability",
         scale="standard deviations",
@@ -94,7 +93,7 @@ def discriminability(
     )
 
 
-def _one_response(fits: Sequence[xr.DataTree]) -> tuple[str, float]:
+def _one_response(models: Sequence[FittedModel]) -> tuple[str, float]:
     """The response of all, and -1 where it falls as the distance grows.
 
     Raises
@@ -102,7 +101,7 @@ def _one_response(fits: Sequence[xr.DataTree]) -> tuple[str, float]:
     DataError
         If one is transformed and another is not, or otherwise: their means have no difference.
     """
-    found = [response_of(spec_of(fit), frame_of(fit)) for fit in fits]
+    found = [model.response for model in models]
     names = list(dict.fromkeys(one.text.strip("`") for one in found))
     if len(names) > 1:
         raise DataError(
@@ -112,21 +111,21 @@ def _one_response(fits: Sequence[xr.DataTree]) -> tuple[str, float]:
     return names[0], -1.0 if falls else 1.0
 
 
-def _moments(fit: xr.DataTree, by: Sequence[str]) -> xr.Dataset:
+def _moments(model: FittedModel, by: Sequence[str]) -> xr.Dataset:
     """Mean and variance of the outcome of new pairs in each cell."""
-    if not family_of(spec_of(fit)).normal:
+    if not model.family.normal:
         raise DataError(
-            f"a {spec_of(fit).family} model has no normal distances", hint="give Gaussian models"
+            f"a {model.spec.family} model has no normal distances", hint="give Gaussian models"
         )
-    over = averaging(fit, by, population="new", scale="link")
-    scale_of(fit, over.model, "latent", None)
-    residual = np.square(latent_sd(fit, over.model))
-    sampled = designs_in(fit, "new")[1]
-    precision = row_precisions(spec_of(fit), over.frame)
+    over = averaging(model.fit, by, population="new", scale="link")
+    scale_of(model, "latent", None)
+    residual = np.square(latent_sd(model))
+    sampled = designs_in(model, "new")[1]
+    precision = row_precisions(model.spec, over.frame)
     share = np.ones(len(over.frame)) if precision is None else 1 / precision
     parts = [
         residual * np.average(share[own], weights=over.counts[own])
-        + total_group_variance(fit, over.frame[own], over.counts[own], sampled)
+        + total_group_variance(model, over.frame[own], over.counts[own], sampled)
         for own in (over.cells == cell for cell in range(over.cells.max() + 1))
     ]
     return over.dataset({"mean": over.mean(), "variance": np.column_stack(parts)}, "moments")

@@ -93,7 +93,7 @@ def dose(
     doses = _doses(over, variable, grid)
     everywhere = over.frame[variable].to_numpy(float)
     low, high = everywhere.min(), everywhere.max()
-    told = f"{outcome_named(fit, scale)} by {variable}, and its slope"
+    told = f"{outcome_named(over.model, scale)} by {variable}, and its slope"
     ends = over.told((1.0, {variable: everywhere * 0 + high}), (-1.0, {variable: everywhere}))
     if (ends == UNKNOWN).all():
         raise DataError(

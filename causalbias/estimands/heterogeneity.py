@@ -11,16 +11,9 @@ from causalbias.arguments import name_in
 from causalbias.draws.summaries import SAMPLE, marked
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
-from causalbias.estimands.predictor import (
-    coefficients_of,
-    design_of,
-    total_group_variance,
-)
+from causalbias.estimands.predictor import total_group_variance
 from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
-from causalbias.models.formula.group_terms import common_formula
-from causalbias.models.formula.parse import formula_columns
-from causalbias.models.group_design import group_designs
-from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.models.fitted import fitted
 from causalbias.models.specification import observations_of, outcome_columns
 
 MAX_CELLS = 50_000
@@ -80,7 +73,7 @@ def heterogeneity(
     by_group = effects(fit, variable, by=over, reference=reference, scale=scale, population="these")
     varies = any(
         variable in one.columns_used() and over in set().union(*one.members)
-        for one in group_designs(spec_of(fit).formula, frame_of(fit))
+        for one in fitted(fit).groups
     )
     if not varies:
         raise DataError(
@@ -138,12 +131,12 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
     >>> cb.variance_shares(fit)["source"].values.tolist()
     ['level', 'groups', 'residual']
     """
-    spec, frame, model = spec_of(fit), frame_of(fit), model_of(fit)
-    scale_of(fit, model, "latent", None)  # or one error
-    used = formula_columns(common_formula(spec.formula))[1]
+    model = fitted(fit)
+    spec, frame = model.spec, model.frame
+    scale_of(model, "latent", None)  # or one error
     outcome = outcome_columns(spec)
-    variables = [name for name in used if name not in outcome]
-    beta = coefficients_of(model, fit.children["posterior"].to_dataset())
+    variables = [name for name in model.population_columns if name not in outcome]
+    beta = model.coefficients
     shares = np.empty((len(beta), 0))
     if variables:
         grid, weights = _grid(frame, variables, observations_of(spec, frame))
@@ -153,10 +146,10 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
                 f"not known ({', '.join(model.estimable.left_out + model.estimable.by_prior)})",
                 hint="leave out the interaction whose cells are empty, or aliased columns",
             )
-        shares = _shapley(design_of(model, grid).reshape(*map(len, weights), -1), weights, beta)
-    groups, residual = total_group_variance(fit, frame), np.square(latent_sd(fit, model))
+        shares = _shapley(model.design(grid).reshape(*map(len, weights), -1), weights, beta)
+    groups, residual = total_group_variance(model, frame), np.square(latent_sd(model))
     every = np.column_stack([shares, groups, residual])
-    posterior = fit.children["posterior"]
+    posterior = model.posterior
     sizes = posterior.sizes["chain"], posterior.sizes["draw"], -1
     share = (every / every.sum(axis=1, keepdims=True)).reshape(sizes)
     found = xr.Dataset(
@@ -167,8 +160,8 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
             "source": [*variables, "groups", "residual"],
         },
         attrs={
-            "estimand": f"share of the variance of {outcome_named(fit, 'link')}",
-            "outcome": outcome_named(fit, "link"),
+            "estimand": f"share of the variance of {outcome_named(model, 'link')}",
+            "outcome": outcome_named(model, "link"),
             "scale": "link",
             "population": "new",
             "rows": len(frame),

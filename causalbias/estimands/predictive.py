@@ -1,20 +1,16 @@
 """What a fit says of single rows: their log likelihood, and new data drawn from the model."""
 
-from typing import Any
-
-import bambi as bmb
 import numpy as np
 import xarray as xr
 from scipy import special, stats
 
 from causalbias.arguments import generator
 from causalbias.errors import DataError
-from causalbias.estimands.predictor import expected_rows, inverse_link
-from causalbias.estimands.scales import link_of
+from causalbias.estimands.predictor import expected_rows
 from causalbias.io.memory import check_memory
+from causalbias.models.fitted import ModelDesign, fitted
 from causalbias.models.formula.parse import proportion
-from causalbias.models.response import response_of
-from causalbias.models.result import OBS, Fit, as_fit, frame_of, model_of, spec_of
+from causalbias.models.result import OBS, Fit, as_fit
 from causalbias.models.specification import row_counts, row_precisions, trials_of
 
 PORTION = 10_000_000  # rows x draws at once where only their sum is wanted
@@ -54,10 +50,9 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
 
 def total_log_likelihood(fit: xr.DataTree) -> np.ndarray:
     """Log likelihood (draws,) of all rows together, in portions that memory holds."""
-    posterior = fit.children["posterior"].to_dataset()
-    draws = posterior.sizes["chain"] * posterior.sizes["draw"]
-    count, step = len(frame_of(fit)), max(1, PORTION // draws)
-    total = np.zeros(draws)
+    model = fitted(fit)
+    count, step = len(model.frame), max(1, PORTION // model.draws)
+    total = np.zeros(model.draws)
     for start in range(0, count, step):
         total += _log_likelihood(Parts(fit, slice(start, start + step))).sum(axis=1)
     return total
@@ -131,7 +126,7 @@ def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
 
 
 def new_observations(
-    model: bmb.Model,
+    model: ModelDesign,
     expected: np.ndarray,
     rng: np.random.Generator,
     *,
@@ -144,7 +139,7 @@ def new_observations(
 
     Parameters
     ----------
-    model : bambi Model
+    model : ModelDesign
     expected : ndarray (draws, rows)
         Expected outcome (binomial: of one trial); cumulative: the linear predictor.
     rng : Generator
@@ -155,7 +150,7 @@ def new_observations(
     trials : ndarray (rows,)
         Binomial.
     """
-    match model.family.name:
+    match model.spec.family:
         case "gaussian":
             return rng.normal(expected, np.asarray(sigma))
         case "bernoulli":
@@ -171,10 +166,9 @@ def new_observations(
             return (rng.uniform(size=(*below.shape[:2], 1)) > below).sum(axis=2)
 
 
-def category_chances(model: bmb.Model, linear: np.ndarray, cuts: np.ndarray | None) -> np.ndarray:
+def category_chances(model: ModelDesign, linear: np.ndarray, cuts: np.ndarray | None) -> np.ndarray:
     """Probability (draws, rows, categories) of each category of an ordinal response."""
-    link: Any = model.family.link[model.family.likelihood.parent]
-    inverse = special.ndtr if link.name == "probit" else link.linkinv
+    inverse = special.ndtr if model.link == "probit" else model.inverse_link
     below = np.asarray(inverse(np.asarray(cuts)[:, None, :] - linear[:, :, None]))
     edge = np.ones((*below.shape[:2], 1))
     return np.diff(np.concatenate([0 * edge, below, edge], axis=2), axis=2)
@@ -184,9 +178,9 @@ class Parts:
     """A fit's rows, or some of them: response (rows,), expected outcome (draws, rows)."""
 
     def __init__(self, fit: xr.DataTree, rows: slice = slice(None)) -> None:
-        frame = frame_of(fit)[rows].reset_index(drop=True)
-        posterior = fit.children["posterior"].to_dataset()
-        many = posterior.sizes["chain"] * posterior.sizes["draw"]
+        self.model = fitted(fit)
+        frame = self.model.frame[rows].reset_index(drop=True)
+        posterior, many = self.model.posterior, self.model.draws
         # Ordinal: a chance of each category, and its sum; else the expectation and the result.
         held = 3 + 2 * posterior.sizes.get("threshold_dim", 0)
         check_memory(
@@ -195,18 +189,17 @@ class Parts:
             "thin the posterior first: fit.isel(draw=slice(None, None, 10))",
         )
         self.fit, self.posterior = fit, posterior
-        self.model = model_of(fit)
-        spec = spec_of(fit)
+        spec = self.model.spec
         self.family = spec.family
         self.counts, self.precision = row_counts(spec, frame), row_precisions(spec, frame)
         self.name = str(next(iter(fit.children["observed_data"].data_vars)))
-        self.of_response = response_of(spec, frame_of(fit))
+        self.of_response = self.model.response
         self.frame = frame
         # Of a transformed response, the response as the model has it.
-        self.expected = expected_rows(fit, self.model, frame, scale="link")
-        if self.family != "cumulative" and link_of(self.model) != "identity":
-            self.expected = inverse_link(self.model, self.expected)
-        self.response = np.asarray(self.model.response_term.data, float)[rows]
+        self.expected = expected_rows(self.model, frame, scale="link")
+        if self.family != "cumulative" and self.model.link != "identity":
+            self.expected = self.model.inverse_link(self.expected)
+        self.response = self.model.response_values[rows]
         self.trials = trials_of(spec, frame)
         if self.family == "binomial":
             self.response = frame[proportion(spec.formula)[0]].to_numpy(float)

@@ -10,21 +10,19 @@ from scipy import sparse
 from causalbias.arguments import generator, need_formula, need_rows
 from causalbias.errors import DataError
 from causalbias.estimands.predictive import new_observations
-from causalbias.estimands.predictor import inverse_link
 from causalbias.inference.gaussian.effects import chunks
 from causalbias.inference.problem import EngineError
 from causalbias.io.memory import check_memory
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.engines import MAX_KEPT
 from causalbias.models.fit import frame_for, rows_of
-from causalbias.models.formula.parse import formula_columns
+from causalbias.models.fitted import ModelDesign
 from causalbias.models.group_design import level_matrix
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
-from causalbias.models.response import response_of
 from causalbias.models.result import OBS, pack_frame
 from causalbias.models.sizes import check_fit_size
-from causalbias.models.specification import ModelSpec, common_model, model_frame, trials_of
+from causalbias.models.specification import ModelSpec, model_frame, trials_of
 
 
 def prior_predictive(
@@ -82,13 +80,13 @@ def prior_predictive(
     hint = "ask for fewer draws, or for fewer rows by subset="
     check_memory(float(draws) * len(used), f"{len(used):,} rows times {draws:,} draws", hint)
     check_fit_size(formula, used, draws)
-    model = common_model(spec, used)
+    model = ModelDesign.of(spec, used)
     try:
-        arrays = arrays_of(model, spec, used, normal=False)
+        arrays = arrays_of(model.bambi, spec, used, normal=False)
     except EngineError as error:
         raise DataError(f"cannot draw from the prior: {error}", hint="change that term") from error
     of_parameters, of_effects, of_rows = generator(random_seed).spawn(3)
-    drawn = draw_priors(model, arrays, draws, of_parameters)
+    drawn = draw_priors(model.bambi, arrays, draws, of_parameters)
     whole = family in ("bernoulli", "binomial", "cumulative")
     values = np.empty((draws, len(used)), np.int32 if whole else np.float64)
     further = {name: array.reshape(draws, -1) for name, (_, array) in drawn.further.items()}
@@ -98,17 +96,17 @@ def prior_predictive(
         sd = None if sigma is None else sigma[part]
         values[part] = new_observations(
             model,
-            linear if family == "cumulative" else inverse_link(model, linear),
+            linear if family == "cumulative" else model.inverse_link(linear),
             of_rows,
             sigma=sd if sd is None or precision is None else sd / np.sqrt(precision),
             kappa=further["kappa"][part] if family == "beta" else None,
             cuts=further["threshold"][part] if family == "cumulative" else None,
             trials=trials_of(spec, used),
         )
-    response = response_of(spec, used)
-    if response.transformed:
-        values = response.back().outcomes(values)
-    return _tree(name_draws(model, arrays, drawn, drawn.further, 1), values, formula, used)
+    if model.response.transformed:
+        values = model.response.back().outcomes(values)
+    prior = name_draws(model.bambi, arrays, drawn, drawn.further, 1)
+    return _tree(prior, values, model.response.column, used)
 
 
 def _linear_predictor(
@@ -145,8 +143,7 @@ def _times(design: sparse.csr_matrix, effects: np.ndarray) -> np.ndarray:
     return np.asarray(design @ effects.reshape(len(effects), -1).T).T
 
 
-def _tree(prior: xr.Dataset, values: np.ndarray, formula: str, used: pd.DataFrame) -> xr.DataTree:
-    response = formula_columns(formula)[0]
+def _tree(prior: xr.Dataset, values: np.ndarray, response: str, used: pd.DataFrame) -> xr.DataTree:
     packed = pack_frame(used)
     predictive = xr.Dataset(
         {response: (("chain", "draw", OBS), values[None])},

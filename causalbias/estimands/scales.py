@@ -4,17 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import bambi as bmb
 import numba
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
 from causalbias.arguments import number_in
 from causalbias.errors import DataError
-from causalbias.models.response import Map, Response, response_of
-from causalbias.models.result import frame_of, spec_of
+from causalbias.models.fitted import FittedModel, flat
+from causalbias.models.response import Map
 
 Floats = NDArray[np.float64]
 
@@ -173,20 +171,15 @@ def _mean_outcome(back: Map, eta: Floats, sd: Floats) -> Floats:
     return total
 
 
-def link_of(model: bmb.Model) -> str:
-    """Name of the link of a model's mean."""
-    return str(model.family.link[model.family.likelihood.parent].name)
-
-
-def scale_of(fit: xr.DataTree, model: bmb.Model, scale: str, threshold: float | None) -> Scale:
-    """The scale of that name for a fit.
+def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
+    """The scale of that name for a fitted model.
 
     Raises
     ------
     DataError
         If the family has no such scale, naming those it has, or error rates lack a threshold.
     """
-    family, link = spec_of(fit).family, link_of(model)
+    family, link = model.spec.family, model.link
     possible = [
         name
         for name in _OF_FAMILY[family]
@@ -205,25 +198,23 @@ def scale_of(fit: xr.DataTree, model: bmb.Model, scale: str, threshold: float | 
         raise DataError(f"a threshold {told} FMR and FNMR", hint="give threshold= with those")
     if threshold is not None:
         threshold = number_in(threshold, "threshold")
-    posterior = fit.children["posterior"].to_dataset()
-    draws = posterior.sizes["chain"] * posterior.sizes["draw"]
+    draws = model.draws
     one = np.ones(draws)
-    response = response_of(spec_of(fit), frame_of(fit))
-    if response.transformed and scale in ("response", "FMR", "FNMR"):
-        found = _of_column(fit, model, response, scale, threshold)
+    if model.response.transformed and scale in ("response", "FMR", "FNMR"):
+        found = _of_column(model, scale, threshold)
         if found is not None:
             return found
     if scale == "link" or (link == "identity" and scale == "response"):
         return Scale(True, one)
     if scale == "latent":
-        return Scale(True, latent_sd(fit, model))
+        return Scale(True, latent_sd(model))
     if threshold is not None:
-        return _rate(latent_sd(fit, model), float(threshold), above=scale == "FNMR")
-    inverse: Any = model.family.link[model.family.likelihood.parent].linkinv
+        return _rate(latent_sd(model), float(threshold), above=scale == "FNMR")
+    inverse = model.inverse_link
     if family != "cumulative":
         return Scale(False, one, link, np.zeros((draws, 1)), inverse=inverse)
-    cuts = posterior["threshold"].transpose("chain", "draw", ...).values.reshape(draws, -1)
-    constant, weights, labels = _of_categories(scale, list(model.response_term.levels))
+    cuts = flat(model.posterior["threshold"])
+    constant, weights, labels = _of_categories(scale, model.categories)
     return Scale(False, one, link, cuts, constant, weights, labels, inverse, ordinal=True)
 
 
@@ -240,9 +231,7 @@ def _rate(noise: Floats, cut: float, *, above: bool) -> Scale:
     )
 
 
-def _of_column(
-    fit: xr.DataTree, model: bmb.Model, response: Response, scale: str, threshold: float | None
-) -> Scale | None:
+def _of_column(model: FittedModel, scale: str, threshold: float | None) -> Scale | None:
     """The scale of a transformed response's own column; None if the response is a quantity itself.
 
     Raises
@@ -250,19 +239,20 @@ def _of_column(
     DataError
         If there is no way back, or the column has no mean.
     """
+    response = model.response
     if len(response.columns) > 1 and threshold is None:
         return None  # such as I(a - b): no column's
-    back, family, link = response.back(), spec_of(fit).family, link_of(model)
+    back, family, link = response.back(), model.spec.family, model.link
     if threshold is not None:
         above = (scale == "FNMR") == back.increasing
-        return _rate(latent_sd(fit, model), back.cut(threshold), above=above)
-    draws = fit.children["posterior"].sizes["chain"] * fit.children["posterior"].sizes["draw"]
+        return _rate(latent_sd(model), back.cut(threshold), above=above)
+    draws = model.draws
     if back.line is not None:
         start, slope = back.line
         if link == "identity":
             return Scale(True, np.full(draws, 1 / slope), constant=np.array([start]))
-        inverse: Any = model.family.link[model.family.likelihood.parent].linkinv
-        plain = Scale(False, np.ones(draws), link, np.zeros((draws, 1)), inverse=inverse)
+        cuts = np.zeros((draws, 1))
+        plain = Scale(False, np.ones(draws), link, cuts, inverse=model.inverse_link)
         return replace(plain, constant=np.array([start]), weights=np.array([[slope]]))
     if family != "gaussian" or link != "identity":
         raise DataError(
@@ -275,37 +265,36 @@ def _of_column(
             f"{response.column} has no mean where {response.text} is normal",
             hint="ask for scale='link', or give a threshold and scale='FMR' or 'FNMR'",
         )
-    return Scale(False, latent_sd(fit, model), cuts=np.zeros((draws, 1)), back=back)
+    return Scale(False, latent_sd(model), cuts=np.zeros((draws, 1)), back=back)
 
 
-def outcome_named(fit: xr.DataTree, scale: str) -> str:
+def outcome_named(model: FittedModel, scale: str) -> str:
     """What an estimate on a scale is of: the column, or the response as the formula has it.
 
     Examples
     --------
     >>> import causalbias as cb
+    >>> from causalbias.models.fitted import fitted
     >>> rows = cb.to_frame(cb.demo_study(), "human")
-    >>> fit = cb.fit("log(score) ~ level", rows[rows["score"] > 0], draws=100)
-    >>> outcome_named(fit, "response"), outcome_named(fit, "link")
+    >>> model = fitted(cb.fit("log(score) ~ level", rows[rows["score"] > 0], draws=100))
+    >>> outcome_named(model, "response"), outcome_named(model, "link")
     ('score', 'log(score)')
     """
-    response = response_of(spec_of(fit), frame_of(fit))
+    response = model.response
     own = scale in ("response", "FMR", "FNMR") and len(response.columns) == 1
-    binomial = spec_of(fit).family == "binomial"
+    binomial = model.spec.family == "binomial"
     return response.column if own or binomial else response.text.strip("`")
 
 
-def latent_sd(fit: xr.DataTree, model: bmb.Model) -> Floats:
+def latent_sd(model: FittedModel) -> Floats:
     """Standard deviation (draws,) of the noise about the linear predictor.
 
     The residual one of Gaussian models, where rows have weights that of a row of weight one; that
     of the link's latent variable of others.
     """
-    posterior = fit.children["posterior"].to_dataset()
-    if spec_of(fit).family == "gaussian":
-        return np.asarray(posterior["sigma"].transpose("chain", "draw").values).ravel()
-    draws = posterior.sizes["chain"] * posterior.sizes["draw"]
-    return np.full(draws, LATENT_SD[link_of(model)])
+    if model.spec.family == "gaussian":
+        return flat(model.posterior["sigma"])[:, 0]
+    return np.full(model.draws, LATENT_SD[model.link])
 
 
 def _of_categories(scale: str, levels: list[Any]) -> tuple[Floats, Floats, list[Any] | None]:

@@ -14,8 +14,7 @@ from causalbias.inference.diagnostics import MIN_ESS, Limit, limits
 from causalbias.model_checks.missing import missing_by_cell
 from causalbias.model_checks.prior_conflict import prior_conflicts
 from causalbias.model_checks.replicates import few_levels, predictive_checks
-from causalbias.models.group_design import group_designs
-from causalbias.models.result import frame_of, spec_of
+from causalbias.models.fitted import fitted
 
 LEVEL = 0.01
 COLUMNS = ["check", "of", "value", "low", "high", "p", "verdict", "hint"]
@@ -166,9 +165,9 @@ def _priors(fit: xr.DataTree, random_seed: int) -> Row:
 
 def _missing(fit: xr.DataTree, random_seed: int) -> list[Row]:
     """For each grouping factor of one column, which cell of the other columns lost most rows."""
-    rng, formula, frame = generator(random_seed), spec_of(fit).formula, frame_of(fit)
-    designs, found = group_designs(formula, frame), []
-    columns = few_levels(formula, frame, designs)
+    rng, model = generator(random_seed), fitted(fit)
+    frame, designs, found = model.frame, list(model.groups), []
+    columns = few_levels(model.spec.formula, frame, designs)
     units = {one.members[0] for one in designs if len(one.members) == 1}
     for unit in sorted(names[0] for names in units if len(names) == 1):
         lost = missing_by_cell(frame, unit, [name for name in columns if name != unit], rng)

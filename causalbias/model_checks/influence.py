@@ -11,11 +11,11 @@ import xarray as xr
 from causalbias.arguments import names_in, need_fit, need_function
 from causalbias.draws.summaries import SAMPLE, drawn, marked
 from causalbias.errors import DataError
-from causalbias.estimands.predictor import outcome_of
 from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.model_checks.left_out import left_out_weights
 from causalbias.models.fit import fit as fit_model
-from causalbias.models.result import Fit, frame_of, spec_of
+from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.result import Fit
 
 REFITS = ("needed", "always", "never")
 
@@ -89,7 +89,8 @@ def influence(
     need_fit(fit)
     columns = list(names_in(over, "over"))
     need_function(estimand)
-    levels = _levels(fit, columns)
+    model = fitted(fit)
+    levels = _levels(model, columns)
     whole = estimand(fit)
     name = drawn(whole)
     base = _interval(whole[name], prob)
@@ -107,7 +108,7 @@ def influence(
             parts.append(base.where(False))
         else:
             again = _without(
-                fit, columns, level, method=method, draws=draws, random_seed=random_seed
+                model, columns, level, method=method, draws=draws, random_seed=random_seed
             )
             parts.append(_interval(estimand(again)[name], prob))
             fits.append(again)
@@ -122,7 +123,7 @@ def influence(
     known = found["estimate"].notnull() & base["estimate"].notnull()
     overturned = (_holds_zero(found) != _holds_zero(base)).astype(float)
     found["overturned"] = overturned.where(known)
-    frame = frame_of(fit)[columns].astype(str)
+    frame = model.frame[columns].astype(str)
     found["rows"] = (
         "left_out",
         np.array([int((frame == one).any(axis=1).sum()) for one in levels]),
@@ -133,9 +134,9 @@ def influence(
     return marked(found.drop_attrs(), *fits).assign_attrs(estimand=told)
 
 
-def _levels(fit: xr.DataTree, columns: Sequence[str]) -> np.ndarray:
-    frame = frame_of(fit)
-    possible = [str(name) for name in frame if name != outcome_of(fit)]
+def _levels(model: FittedModel, columns: Sequence[str]) -> np.ndarray:
+    frame = model.frame
+    possible = [str(name) for name in frame if name != model.response.column]
     for name in columns:
         if name not in possible:
             raise DataError(
@@ -156,7 +157,7 @@ def _can_be_weighed(fit: xr.DataTree, columns: Sequence[str], whole: xr.Dataset)
 
 
 def _without(
-    fit: xr.DataTree,
+    model: FittedModel,
     columns: Sequence[str],
     level: str,
     *,
@@ -165,7 +166,7 @@ def _without(
     random_seed: int,
 ) -> Fit:
     """The model fitted again without the rows of a level."""
-    frame, spec = frame_of(fit), spec_of(fit)
+    frame, spec = model.frame, model.spec
     out = (frame[list(columns)].astype(str) == level).any(axis=1).to_numpy()
     return fit_model(
         spec.formula,

@@ -7,15 +7,10 @@ from arviz_stats.base import array_stats
 from scipy import sparse
 
 from causalbias.errors import DataError
-from causalbias.estimands.predictor import (
-    centred_covariance,
-    coefficients_of,
-    design_of,
-)
 from causalbias.estimands.scales import Floats, latent_sd
-from causalbias.models.group_design import GroupDesign, group_designs, level_matrix
-from causalbias.models.result import frame_of, model_of, spec_of
-from causalbias.models.specification import family_of, row_counts, row_precisions
+from causalbias.models.fitted import fitted
+from causalbias.models.group_design import GroupDesign, level_matrix
+from causalbias.models.specification import row_counts, row_precisions
 
 MIN_DRAWS = 100
 MAX_EFFECTS = 60  # of one level left out: its dense matrices, one a draw
@@ -68,21 +63,20 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     DataError
         As `left_out_weights`.
     """
-    spec, frame, model = spec_of(fit), frame_of(fit), model_of(fit)
-    if not family_of(spec).normal:
+    model = fitted(fit)
+    spec, frame = model.spec, model.frame
+    if not model.family.normal:
         raise DataError(f"a {spec.family} model", hint="fit it again without each level")
-    designs = group_designs(spec.formula, frame)
     labels = frame[column].astype(str).to_numpy(dtype=str)
-    for one in designs:
+    for one in model.groups:
         _check_nested(one, labels, frame, column)
-    posterior = fit.children["posterior"].to_dataset()
-    beta, sigma = coefficients_of(model, posterior), latent_sd(fit, model)
-    outcome, design = np.asarray(model.response_term.data, float), design_of(model, frame)
+    beta, sigma = model.coefficients, latent_sd(model)
+    outcome, design = model.response_values, model.design(frame)
     counts, precision = row_counts(spec, frame), row_precisions(spec, frame)
     precision = np.ones(len(frame)) if precision is None else precision
     matrices, covariances = [], []
-    for one in designs:
-        basis, covariance = centred_covariance(one, frame, posterior)
+    for one in model.groups:
+        basis, covariance = model.centred_covariance(one)
         columns = one.columns(frame) @ basis
         matrices.append(level_matrix(columns, one.codes(frame), len(one.levels)).tocsr())
         covariances.append(covariance)

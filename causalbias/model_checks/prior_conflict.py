@@ -7,10 +7,10 @@ from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray
 from causalbias.models.arrays import arrays_of
+from causalbias.models.fitted import fitted, flat
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import draw_priors
 from causalbias.models.priors import is_positive
-from causalbias.models.result import frame_of, model_of, spec_of
 
 DRAWS = 20_000
 
@@ -43,7 +43,7 @@ def prior_conflicts(
     for name in map(str, prior.data_vars):
         if name.startswith("cor|") or name not in posterior:
             continue
-        sides = (_flat(prior[name]), _flat(posterior[name]))
+        sides = (flat(prior[name]), flat(posterior[name]))
         dims = [d for d in prior[name].dims if d not in ("chain", "draw")]
         stacked = prior[name].isel(chain=0, draw=0).stack(cell=dims) if dims else None
         for at, (expected, seen) in enumerate(zip(sides[0].T, sides[1].T, strict=True)):
@@ -57,18 +57,13 @@ def prior_conflicts(
 
 
 def _prior(fit: xr.DataTree, random_seed: int) -> xr.Dataset:
-    model, spec = model_of(fit), spec_of(fit)
+    model = fitted(fit)
     try:
-        arrays = arrays_of(model, spec, frame_of(fit), normal=False)
+        arrays = arrays_of(model.bambi, model.spec, model.frame, normal=False)
     except EngineError as error:
         raise DataError(f"no draws from the prior: {error}", hint="change that term") from error
-    drawn = draw_priors(model, arrays, DRAWS, generator(random_seed))
-    return name_draws(model, arrays, drawn, drawn.further, 1)
-
-
-def _flat(draws: xr.DataArray) -> FloatArray:
-    values = draws.transpose("chain", "draw", ...).values
-    return np.asarray(values.reshape(values.shape[0] * values.shape[1], -1))
+    drawn = draw_priors(model.bambi, arrays, DRAWS, generator(random_seed))
+    return name_draws(model.bambi, arrays, drawn, drawn.further, 1)
 
 
 def _tail(expected: FloatArray, seen: FloatArray, *, positive: bool) -> float:

@@ -11,13 +11,12 @@ import xarray as xr
 from causalbias.draws.summaries import SAMPLE, drawn, failed
 from causalbias.errors import DataError
 from causalbias.estimands.predictive import total_log_likelihood
-from causalbias.estimands.predictor import coefficients_of, group_covariance
 from causalbias.estimands.scales import Floats
 from causalbias.inference.problem import EngineError
 from causalbias.model_checks.left_out import check_tail
 from causalbias.models.arrays import Arrays, arrays_of
+from causalbias.models.fitted import fitted, flat
 from causalbias.models.priors import log_density
-from causalbias.models.result import frame_of, model_of, spec_of
 
 # What it would print to stderr is in the column `diagnosis`.
 logging.getLogger("arviz_stats.psense").addFilter(
@@ -92,21 +91,22 @@ def log_prior(fit: xr.DataTree) -> Floats:
     DataError
         If the model is not one whose priors are known in closed form.
     """
-    spec, model, frame = spec_of(fit), model_of(fit), frame_of(fit)
-    posterior = fit.children["posterior"].to_dataset()
+    model = fitted(fit)
+    posterior = model.posterior
     try:
-        arrays = arrays_of(model, spec, frame)
-        total = _of_coefficients(arrays, coefficients_of(model, posterior))
+        arrays = arrays_of(model.bambi, model.spec, model.frame)
+        total = _of_coefficients(arrays, model.coefficients)
         for name in ("sigma", "kappa"):
-            if name in model.parameters and name in posterior:
-                density = log_density(model.parameters[name].prior, name)
-                total = total + density(_flat(posterior[name])[:, 0])
-        if spec.family == "cumulative":
-            total = total + _of_thresholds(model.parameters["threshold"].prior, posterior)
+            prior = model.prior(name)
+            if prior is not None and name in posterior:
+                total = total + log_density(prior, name)(flat(posterior[name])[:, 0])
+        thresholds = model.prior("threshold")
+        if thresholds is not None:
+            total = total + _of_thresholds(thresholds, posterior)
     except EngineError as error:
         raise DataError(f"the prior is not known: {error}", hint="use Normal priors") from None
     for term in arrays.problem.terms:
-        covariance = group_covariance(arrays.designs[term.name], posterior)
+        covariance = model.group_covariance(arrays.designs[term.name])
         inverse = np.linalg.inv(arrays.bases[term.name])
         variances = np.einsum("ij,djk,ik->di", inverse, covariance, inverse)
         sd = np.sqrt(np.maximum(variances, 0.0))
@@ -118,7 +118,7 @@ def _of_thresholds(prior: bmb.Prior, posterior: xr.Dataset) -> Floats:
     """Of ascending thresholds (draws, k): the normal density, restricted by a constant factor."""
     if prior.name != "Normal":
         raise EngineError(f"the prior of the thresholds is {prior.name}")
-    away = (_flat(posterior["threshold"]) - prior.args["mu"]) / prior.args["sigma"]
+    away = (flat(posterior["threshold"]) - prior.args["mu"]) / prior.args["sigma"]
     return np.asarray(-0.5 * np.square(away).sum(axis=1))
 
 
@@ -131,8 +131,3 @@ def _of_coefficients(arrays: Arrays, beta: Floats) -> Floats:
     proper = np.isfinite(problem.beta_sd)
     away = (centred[:, proper] - problem.beta_mean[proper]) / problem.beta_sd[proper]
     return np.asarray(-0.5 * np.square(away).sum(axis=1))
-
-
-def _flat(values: xr.DataArray) -> Floats:
-    found = values.transpose(*SAMPLE, ...).values
-    return np.asarray(found.reshape(found.shape[0] * found.shape[1], -1))

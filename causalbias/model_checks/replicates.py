@@ -20,11 +20,11 @@ from causalbias.model_checks.statistics import (
     skew_and_kurtosis,
     spread_of_means,
 )
+from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.group_terms import common_formula
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
-from causalbias.models.response import response_of
-from causalbias.models.result import frame_of, spec_of, with_effects
+from causalbias.models.result import with_effects
 
 DRAWS, MIN_DRAWS = 500, 200  # 1 / 201 is below the level of `check`
 HELD = 2**23  # draws x rows (x categories) at once
@@ -73,17 +73,17 @@ def predictive_checks(
         If the rows, counts written out, are more than five million.
     """
     rng, fit = generator(random_seed), with_effects(fit)
-    response = response_of(spec_of(fit), frame_of(fit))
+    model = fitted(fit)
     # A threshold is of the column; what is compared is the response as the model has it.
-    cut = None if threshold is None else response.back().cut(threshold)
-    frame, rows = _written_out(fit)
-    fitted = residuals_of(fit, rows) if spec_of(fit).family == "gaussian" else None
+    cut = None if threshold is None else model.response.back().cut(threshold)
+    frame, rows = _written_out(model)
+    refitted = residuals_of(model, rows) if model.spec.family == "gaussian" else None
     families: list[Family] = []
     drawn: list[list[tuple[FloatArray, ...]]] = []
     for part in _chunks(fit, len(rows)):
         sides = _responses(Parts(part), rows, rng)
-        again = sides if fitted is None else tuple((y, fitted(y)) for y, _ in sides)
-        families = families or families_of(fit, frame, sides[0][0][0], cut)
+        again = sides if refitted is None else tuple((y, refitted(y)) for y, _ in sides)
+        families = families or families_of(model, frame, sides[0][0][0], cut)
         drawn.append(
             [
                 np.broadcast_arrays(*(one.statistic(*s) for s in (again if one.fitted else sides)))
@@ -94,12 +94,12 @@ def predictive_checks(
     for family, parts in zip(families, zip(*drawn, strict=True), strict=True):
         one = compare(*(np.concatenate(side) for side in zip(*parts, strict=True)))
         found.append((family.name, family.labels[one.at], family.hints[one.at], one))
-    return found + _effects(fit, rng)
+    return found + _effects(model, rng)
 
 
-def _written_out(fit: xr.DataTree) -> tuple[pd.DataFrame, np.ndarray]:
+def _written_out(model: FittedModel) -> tuple[pd.DataFrame, np.ndarray]:
     """The rows, those with counts repeated; and which row each of them is."""
-    frame, counts = frame_of(fit), spec_of(fit).counts
+    frame, counts = model.frame, model.spec.counts
     times = np.ones(len(frame), int) if counts is None else frame[counts].to_numpy(int)
     if times.sum() > MAX_ROWS:
         raise DataError(
@@ -151,10 +151,10 @@ def _responses(parts: Parts, rows: np.ndarray, rng: np.random.Generator) -> tupl
 
 
 def families_of(
-    fit: xr.DataTree, frame: pd.DataFrame, response: FloatArray, threshold: float | None
+    model: FittedModel, frame: pd.DataFrame, response: FloatArray, threshold: float | None
 ) -> list[Family]:
     """What to compare, by the family of the model and the columns of its formula."""
-    spec = spec_of(fit)
+    spec = model.spec
     designs = group_designs(spec.formula, frame)
     codes, cells = cells_of(spec.formula, frame, designs)
     kind = spec.family
@@ -335,10 +335,12 @@ def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> F
     )
 
 
-def _effects(fit: xr.DataTree, rng: np.random.Generator) -> list[tuple[str, str, str, Comparison]]:
+def _effects(
+    model: FittedModel, rng: np.random.Generator
+) -> list[tuple[str, str, str, Comparison]]:
     """Shape of the effects of each group term's levels, which the model takes for normal."""
-    posterior, found = fit.children["posterior"].to_dataset(), []
-    for one in group_designs(spec_of(fit).formula, frame_of(fit)):
+    posterior, found = model.posterior, []
+    for one in model.groups:
         for name in one.names():
             if name not in posterior or len(one.levels) < MIN_IN_CELL:
                 continue

@@ -3,21 +3,19 @@
 from collections.abc import Callable
 
 import numpy as np
-import xarray as xr
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from causalbias.estimands.predictor import centred_covariance
 from causalbias.inference.problem import FloatArray
-from causalbias.models.group_design import group_designs, level_matrix
-from causalbias.models.result import frame_of, model_of, spec_of
+from causalbias.models.fitted import FittedModel
+from causalbias.models.group_design import level_matrix
 from causalbias.models.specification import row_precisions
 
 RIDGE = 1e-9  # of coefficients, relative: their columns may say the same
 
 
-def residuals_of(fit: xr.DataTree, rows: np.ndarray) -> Callable[[FloatArray], FloatArray]:
-    """The function from responses to residuals that belongs to a gaussian fit.
+def residuals_of(model: FittedModel, rows: np.ndarray) -> Callable[[FloatArray], FloatArray]:
+    """The function from responses to residuals that belongs to a Gaussian fit.
 
     Penalised least squares, with the posterior means of the effects' sds and correlations (Bates
     et al. 2015, Journal of Statistical Software 67(1), equation 14). About draws of the effects,
@@ -27,7 +25,7 @@ def residuals_of(fit: xr.DataTree, rows: np.ndarray) -> Callable[[FloatArray], F
 
     Parameters
     ----------
-    fit : Fit
+    model : FittedModel
     rows : ndarray (n,) of int
         The fit's rows, repeated as the counts say.
 
@@ -36,27 +34,19 @@ def residuals_of(fit: xr.DataTree, rows: np.ndarray) -> Callable[[FloatArray], F
     function of ndarray (draws, n) to ndarray (draws, n)
         Responses to residuals, in units in which all rows are equally noisy.
     """
-    spec, frame, posterior = spec_of(fit), frame_of(fit), fit.children["posterior"].to_dataset()
-    model = model_of(fit)
-    component = model.parameters[model.family.likelihood.parent]
-    terms = list(component.common_terms.values())
-    if component.intercept_term is not None:
-        terms.append(component.intercept_term)
-    parts = [np.asarray(one.data, float).reshape(len(frame), -1) for one in terms]
-    common = np.column_stack([np.empty((len(frame), 0)), *parts])
+    frame, common = model.frame, model.fitted_columns
     common /= np.maximum(np.linalg.norm(common, axis=0), 1e-300)
-    blocks, sigma = [sparse.csr_matrix(common)], float(posterior["sigma"].mean())
-    for one in group_designs(spec.formula, frame):
-        basis, covariance = centred_covariance(one, frame, posterior)
+    blocks, sigma = [sparse.csr_matrix(common)], float(model.posterior["sigma"].mean())
+    for one in model.groups:
+        basis, covariance = model.centred_covariance(one)
         sds = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-300))
         correlation = (covariance / (sds[:, :, None] * sds[:, None, :])).mean(axis=0)
         values, vectors = np.linalg.eigh(correlation)
         root = sds.mean(axis=0)[:, None] * vectors * np.sqrt(np.maximum(values, 0.0)) / sigma
         columns = one.columns(frame) @ basis @ root
         blocks.append(level_matrix(columns, one.codes(frame), len(one.levels)))
-    precision = row_precisions(spec, frame)
+    precision = row_precisions(model.spec, frame)
     root = np.ones(len(frame)) if precision is None else np.sqrt(precision)
-    offset = sum(np.asarray(one.data, float) for one in component.offset_terms.values())
     design = (sparse.diags(root) @ sparse.hstack(blocks)).tocsr()[rows]
     effects = design.shape[1] - common.shape[1]
     ridge = np.repeat([RIDGE, 1.0], [common.shape[1], effects])
@@ -64,7 +54,7 @@ def residuals_of(fit: xr.DataTree, rows: np.ndarray) -> Callable[[FloatArray], F
     factor = splu(
         normal, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
     )
-    root, offset = root[rows], np.broadcast_to(offset, len(frame))[rows]
+    root, offset = root[rows], model.offset[rows]
 
     def residuals(response: FloatArray) -> FloatArray:
         whole = (response - offset) * root

@@ -23,12 +23,13 @@ from causalbias.arguments import need_fit
 from causalbias.errors import DataError
 from causalbias.models.estimable import Estimable
 from causalbias.models.evaluation import evaluate
+from causalbias.models.families.base import Family
 from causalbias.models.formula.group_terms import common_formula
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.response import Response, response_of
 from causalbias.models.result import frame_of, spec_of, with_effects
-from causalbias.models.specification import ModelSpec, common_model
+from causalbias.models.specification import ModelSpec, common_model, family_of
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class ModelDesign:
     spec : ModelSpec
     frame : DataFrame
         The rows fitted, as `model_frame` has them. Shared between calls: not to be changed.
-    model : bambi Model
+    bambi : bambi Model
         Without its group terms.
     groups : tuple of GroupDesign
         The group terms.
@@ -57,7 +58,7 @@ class ModelDesign:
 
     spec: ModelSpec
     frame: pd.DataFrame
-    model: bmb.Model
+    bambi: bmb.Model
     groups: tuple[GroupDesign, ...]
     response: Response
     columns: tuple[str, ...]
@@ -92,37 +93,42 @@ class ModelDesign:
     @property
     def _component(self) -> Any:
         """Terms, as bambi has them, of the linear predictor of the mean."""
-        return self.model.parameters[self.model.family.likelihood.parent]
+        return self.bambi.parameters[self.bambi.family.likelihood.parent]
+
+    @property
+    def family(self) -> Family:
+        """The response family, with its link."""
+        return family_of(self.spec)
 
     @property
     def estimable(self) -> Estimable:
         """What the rows tell of the population's coefficients."""
-        found: Estimable = self.model.estimable
+        found: Estimable = self.bambi.estimable
         return found
 
     @property
     def link(self) -> str:
         """Name of the link of the mean."""
-        return str(self.model.family.link[self.model.family.likelihood.parent].name)
+        return str(self.bambi.family.link[self.bambi.family.likelihood.parent].name)
 
     def inverse_link(self, linear: Floats) -> Floats:
         """The linear predictor (any shape) on the scale of the mean."""
-        link: Any = self.model.family.link[self.model.family.likelihood.parent]
+        link: Any = self.bambi.family.link[self.bambi.family.likelihood.parent]
         return np.asarray(link.linkinv(linear))
 
     @property
     def response_values(self) -> Floats:
         """The response (rows,) as the model has it; of ordinal models, codes 0, 1, ..."""
-        return np.asarray(self.model.response_term.data, float)
+        return np.asarray(self.bambi.response_term.data, float)
 
     @property
     def categories(self) -> list[Any]:
         """Categories of an ordinal response, in order."""
-        return list(self.model.response_term.levels)
+        return list(self.bambi.response_term.levels)
 
     def prior(self, parameter: str) -> bmb.Prior | None:
         """Prior of a parameter beside the mean (``"sigma"``); None where the model has it not."""
-        found = self.model.parameters.get(parameter)
+        found = self.bambi.parameters.get(parameter)
         return None if found is None else found.prior
 
     def design(self, frame: pd.DataFrame) -> Floats:
@@ -143,7 +149,7 @@ class ModelDesign:
             return np.empty((len(frame), 0))
         # Whole: bambi drops the intercept of ordinal models and leaves the slices as they were.
         matrix = evaluate(common, frame)
-        kept = getattr(self.model, "kept", None)  # where columns are left out
+        kept = getattr(self.bambi, "kept", None)  # where columns are left out
         return matrix if kept is None else matrix[:, kept]
 
     @property

@@ -3,7 +3,6 @@
 import json
 from html import escape
 
-import bambi as bmb
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -12,7 +11,7 @@ from causalbias.arguments import need_fit
 from causalbias.errors import DataError
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import LEVELS
-from causalbias.models.specification import ModelSpec, common_model
+from causalbias.models.specification import ModelSpec
 from causalbias.models.summary import describe_fit
 
 OBS = "__obs__"
@@ -175,8 +174,3 @@ def frame_of(fit: xr.DataTree) -> pd.DataFrame:
             ordered = bool(packed[name].attrs.get("ordered", 0))
             frame[name] = values.astype(pd.CategoricalDtype(levels, ordered=ordered))
     return frame
-
-
-def model_of(fit: xr.DataTree) -> bmb.Model:
-    """The bambi model of a fit, without its group terms, built again from what it records."""
-    return common_model(spec_of(fit), frame_of(fit))

@@ -12,8 +12,8 @@ from scipy import optimize
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.draws.pairing import paired
 from causalbias.estimands import averaging
-from causalbias.estimands.comparing import paired
 from causalbias.estimands.dose import isotonic
 
 DRAWS = 400

@@ -6,6 +6,7 @@ import pytest
 
 import causalbias as cb
 from causalbias.model_checks.residuals import residuals_of
+from causalbias.models.fitted import fitted
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_slopes_and_weights(frame, weighted):
     groups = [(z, "1|g"), (z * frame[["x"]].to_numpy(), "x|g")]
     expected = dense(frame, fit, common, groups, weight)
     new = np.random.default_rng(0).normal(size=(3, len(frame))) + 5
-    found = residuals_of(fit, np.arange(len(frame)))(new)
+    found = residuals_of(fitted(fit), np.arange(len(frame)))(new)
     np.testing.assert_allclose(found, [expected(y) for y in new], atol=1e-6)
 
 
@@ -70,7 +71,9 @@ def test_members_and_counts(frame):
     z = (indicators(written["g"]) + indicators(written["h"])) / 2
     new = np.random.default_rng(0).normal(size=(2, len(written)))
     expected = dense(written, fit, common, [(z, "1|mm(g, h)")])
-    np.testing.assert_allclose(residuals_of(fit, rows)(new), [expected(y) for y in new], atol=1e-6)
+    np.testing.assert_allclose(
+        residuals_of(fitted(fit), rows)(new), [expected(y) for y in new], atol=1e-6
+    )
 
 
 def test_what_the_model_fits_without_a_penalty_leaves_nothing(frame):
@@ -78,7 +81,7 @@ def test_what_the_model_fits_without_a_penalty_leaves_nothing(frame):
     twice = frame.assign(z=2 * frame["x"])
     fit = cb.fit("y ~ x + z + race + offset(w)", twice, draws=100, tune=200, method="nuts")
     said = 3 * frame["x"] + (frame["race"] == "b") + frame["w"]
-    found = residuals_of(fit, np.arange(len(frame)))(said.to_numpy()[None])
+    found = residuals_of(fitted(fit), np.arange(len(frame)))(said.to_numpy()[None])
     np.testing.assert_allclose(found, 0, atol=1e-6)
 
 
@@ -86,7 +89,7 @@ def test_what_the_model_fits_without_a_penalty_leaves_nothing(frame):
 def test_residuals_have_the_unit_of_the_response(frame, unit):
     new = np.random.default_rng(0).normal(size=(2, len(frame)))
     plain, other = (
-        residuals_of(cb.fit("y ~ x + (x|g)", one, draws=100), np.arange(len(frame)))
+        residuals_of(fitted(cb.fit("y ~ x + (x|g)", one, draws=100)), np.arange(len(frame)))
         for one in (frame, frame.assign(y=frame["y"] * unit))
     )
     np.testing.assert_allclose(other(new * unit) / unit, plain(new), atol=1e-3)

@@ -8,11 +8,9 @@ from scipy import stats
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.estimands.predictor import coefficients_of, design_of, group_covariance
 from causalbias.model_checks.left_out import log_likelihoods
 from causalbias.model_checks.prior_sensitivity import log_prior
-from causalbias.models.group_design import group_designs
-from causalbias.models.result import frame_of, model_of
+from causalbias.models.fitted import fitted
 
 
 def rows(rng, seeds=6, each=8):
@@ -121,9 +119,8 @@ def test_a_seeds_likelihood_is_that_of_its_normal_distribution(formula, options)
     rng = np.random.default_rng(8)
     frame = rows(rng).assign(w=rng.uniform(0.5, 3, 48), n=rng.integers(1, 4, 48))
     fit = cb.fit(formula, frame, draws=30, **options)
-    model, used = model_of(fit), frame_of(fit)
-    draws = fit["posterior"].to_dataset()
-    beta, sigma = coefficients_of(model, draws), draws["sigma"].values.ravel()
+    model = fitted(fit)
+    used, sigma = model.frame, model.posterior["sigma"].values.ravel()
     written = used.loc[used.index.repeat(used["n"])] if "counts" in options else used
     written = written.reset_index(drop=True)
     found = log_likelihoods(fit, "seed")
@@ -135,13 +132,12 @@ def test_a_seeds_likelihood_is_that_of_its_normal_distribution(formula, options)
             if "weights" in options
             else (sigma[at] ** 2 * np.eye(len(own)))
         )
-        for one in group_designs(formula, used):
+        for one in model.groups:
             z = one.matrix(own).toarray()
             levels = z.shape[1] // sum(one.sizes())
-            covariance = (
-                covariance + z @ np.kron(np.eye(levels), group_covariance(one, draws)[at]) @ z.T
-            )
-        mean = design_of(model, own) @ beta[at]
+            of_level = model.group_covariance(one)[at]
+            covariance = covariance + z @ np.kron(np.eye(levels), of_level) @ z.T
+        mean = model.design(own) @ model.coefficients[at]
         expected = stats.multivariate_normal(mean, covariance).logpdf(own["y"])
         assert found[level, at] == pytest.approx(expected, rel=1e-9)
 
@@ -223,7 +219,7 @@ def test_log_prior_of_other_families(family):
     priors = {"x": "Normal(0.5, 2)", "1|seed": "HalfNormal(0.7)"}
     fit = cb.fit("k ~ x + (1|seed)", frame, family=family, priors=priors, draws=50)
     draws = fit["posterior"].to_dataset()
-    own = model_of(fit)
+    own = fitted(fit).bambi
     prior = (
         own.parameters["p"].intercept_term.prior
         if family == "bernoulli"

@@ -43,7 +43,7 @@ def fit(rows):
 
 def design_of(model):
     """The parts that the cache keeps."""
-    return model.model
+    return model.bambi
 
 
 def test_a_second_call_finds_the_same_design(fit):

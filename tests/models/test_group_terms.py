@@ -99,11 +99,11 @@ def test_predictions_of_these_seeds_use_all_their_effects(rows, fit):
         + (members.sel({dim: a}, drop=True) + members.sel({dim: b}, drop=True)) / 2
     )
     from causalbias.estimands.predictor import average_prediction
-    from causalbias.models.result import frame_of, model_of
+    from causalbias.models.fitted import fitted
 
-    frame = frame_of(fit).iloc[[0]]
+    model = fitted(fit)
     found = average_prediction(
-        fit, model_of(fit), frame, np.zeros(1, int), scale="response", population="these"
+        model, model.frame.iloc[[0]], np.zeros(1, int), scale="response", population="these"
     )
     np.testing.assert_allclose(found[:, 0], by_hand.values.ravel(), rtol=1e-5)
 
