@@ -1,4 +1,4 @@
-"""What the estimates of an analysis depend on: priors, and single seeds or raters."""
+"""How far the estimates of an analysis depend on priors, and on single seeds or raters."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,24 +18,24 @@ def dependence(
     *,
     prob: float,
 ) -> pd.DataFrame:
-    """Sensitivity of each effect of an analysis, without fitting anything again.
+    """Sensitivity of each estimate of an analysis, without fitting any model again.
 
-    Pairs of two seeds share seeds, and so nothing is reported of single ones: see `influence`,
-    which fits the model again without each.
+    Impostor pairs share seeds, so that leaving out a seed takes a new fit (see `influence`): for
+    them, only the sensitivity to priors is reported.
 
     Parameters
     ----------
     fits : mapping of str to Fit
     estimand_of : function of a fit's name
-        The estimand of that fit (None where it is not asked), and the columns whose levels are left
-        out one at a time.
+        The estimand of that fit (None: the fit has no row in the table), and the columns whose
+        levels are left out in turn.
     prob : float
         Probability of the intervals.
 
     Returns
     -------
     DataFrame
-        `fit`, and the columns of `sensitivity`; empty where there is none.
+        `fit`, and the columns of `sensitivity`; empty if no fit has an estimand.
     """
     parts = []
     for name, fit in fits.items():
@@ -44,7 +44,7 @@ def dependence(
             continue
         try:
             found = sensitivity(fit, estimand, over=over, refit="never", prob=prob)
-        except DataError:  # a level that one seed alone has: no rest to compare with
+        except DataError:  # a single seed has a level: without it there is no contrast
             continue
         parts.append(found.assign(fit=name))
     if not parts:

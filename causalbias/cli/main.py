@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 console = Console()
+STYLES = {"passed": "green", "unconverged": "red"}
 
 PATH: dict[str, Any] = {"parser": user_path, "metavar": "PATH"}  # "~" is the home directory
 Out = Annotated[Path, typer.Option("-o", "--out", help="Directory for the report.", **PATH)]
@@ -403,7 +404,7 @@ def _analyse(
 ) -> None:
     from causalbias.analyses.registry import choose_analysis
     from causalbias.report.page import write_report
-    from causalbias.report.tables import overall
+    from causalbias.report.verdicts import overall
 
     console.print(str(study), markup=False, highlight=False)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -421,10 +422,10 @@ def _analyse(
         bar.update(task, description="report")
         page = write_report(content, out)
     console.print(_main_table(content))
-    level, verdict = overall(content.tables["fits"]["verdict"])
-    console.print(verdict, style={"alarm": "red", "doubt": "yellow", "passed": "green"}[level])
+    verdict = overall(content.record.verdicts.values())
+    console.print(verdict.sentence, style=STYLES.get(verdict.level, "yellow"))
     console.print(f"report: {page}", markup=False, soft_wrap=True)
-    if level == "alarm":
+    if verdict.level == "unconverged":
         raise typer.Exit(2)
 
 
@@ -432,26 +433,13 @@ def _main_table(content: "Content") -> Table:
     """The estimates to show on a terminal."""
     from causalbias.report.tables import rounded
 
-    whole = content.tables[content.headline]
-    wanted = (
-        "side",
-        "fit",
-        "system",
-        "pairs",
-        "race",
-        "gender",
-        "attribute",
-        "level",
-        "truth",
-        "estimate",
-        "lower",
-        "upper",
-        "covered",
-        "n",
-        "n_edits",
-        "n_raters",
-    )
-    table = whole[[column for column in wanted if column in whole]]
+    table = content.results[content.headline]
+    names = [str(name) for name in table]
+    labels = names[: names.index("estimate")]
+    sizes = [name for name in names if name == "n" or name.startswith("n_")]
+    table = table[
+        [*labels, *(n for n in ("estimate", "lower", "upper", "covered") if n in names), *sizes]
+    ]
     shown = Table(title=content.titles[content.headline])
     for column in table:
         shown.add_column(str(column), justify="right")

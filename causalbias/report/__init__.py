@@ -1,1 +1,1 @@
-"""One-command report: figures, tables and one self-contained HTML page."""
+"""The HTML report: what it holds (`Content`), its page, tables, verdicts, glossary and wording."""

@@ -7,14 +7,23 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from causalbias.models.result import Fit
+from causalbias.report.record import Record
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with what a page needs to say about it.
+    """A figure with the texts that belong to it.
 
-    `alt` is for those who cannot see it: what it shows, in numbers; `table` the one that has them
-    all.
+    Attributes
+    ----------
+    name : str
+        Of the file.
+    figure : Figure
+    caption : str
+    alt : str
+        Text alternative for readers who cannot see the figure: what it shows, in numbers.
+    table : str
+        Name of the table that has all its numbers.
     """
 
     name: str
@@ -25,23 +34,26 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Plain:
+class PlainSummary:
     """A report's first page, in words that need no statistics.
 
     Attributes
     ----------
     asked : str
-        What was done and asked.
+        What was done, and which question it answers.
     found : dict of str to list of str
-        Sentences: the main results, by whose they are ("" for everybody's).
-    sure, silent : list of str
-        Sentences: how sure the results are; what they do not say.
+        Sentences: the main results, by the system or people that they are about ("" where they are
+        about all).
+    certainty : list of str
+        Sentences: how sure the results are.
+    not_said : list of str
+        Sentences: what the results do not say.
     """
 
     asked: str
     found: dict[str, list[str]]
-    sure: list[str]
-    silent: list[str]
+    certainty: list[str]
+    not_said: list[str]
 
 
 @dataclass(frozen=True)
@@ -52,36 +64,46 @@ class Content:
     ----------
     study : DataTree
     fits : dict of str to Fit
+        May be empty.
+    record : Record
+        Verdicts on the fits, manipulation checks, exclusions and files; from `record_of`.
     prob : float
         Probability of the intervals.
     title, intro : str
-    plain : Plain
+    plain : PlainSummary
         The first page.
-    findings, limits, checked : list of str
-        Sentences: the main results, each with its interval; what the study cannot support; what
-        checks of the manipulations found.
+    findings, limits : list of str
+        Sentences: the main results, each with its interval; what the study cannot support.
     pictures : list of Picture
-    tables : dict of str to DataFrame
-        All are written as CSV.
+    results : dict of str to DataFrame
+        Tables of the analysis, by name.
     titles : dict of str to str
-        Of the tables shown on the page, in their order; a table not listed is only written.
+        Of the results shown on the page, in their order; a table without a title is only written.
     headline : str
-        The table to show on a terminal.
+        Name of the result to show on a terminal. Its columns before `estimate` identify a row.
     glossary : dict of str to str
-        Terms and what they mean.
+        Terms of this analysis, and what they mean.
+    columns : dict of str to str
+        Columns of its results, and what they mean.
     """
 
     study: xr.DataTree
     fits: dict[str, Fit]
+    record: Record
     prob: float
     title: str
     intro: str
-    plain: Plain
+    plain: PlainSummary
     findings: list[str]
     limits: list[str]
-    checked: list[str]
     pictures: list[Picture]
-    tables: dict[str, pd.DataFrame]
+    results: dict[str, pd.DataFrame]
     titles: dict[str, str]
     headline: str
     glossary: dict[str, str]
+    columns: dict[str, str]
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables by name: results, then those of the record. Each is written as CSV."""
+        return self.results | self.record.tables

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,38 +13,27 @@ from causalbias.errors import user_path
 from causalbias.io.storage import replace_text, save
 from causalbias.plots.style import render, write
 from causalbias.report.content import Content
-from causalbias.report.glossary import COLUMNS
-from causalbias.report.tables import PASSED, overall, rounded, write_csv
-from causalbias.study.tree import describe
+from causalbias.report.glossary import COLUMNS, TERMS
+from causalbias.report.record import TITLES
+from causalbias.report.tables import rounded, write_csv
+from causalbias.report.verdicts import overall
+from causalbias.study.tree import describe, factors_of
 
 MOST_ROWS = 60  # of a table on the page; its file has all
 LONG = 40  # characters of a cell that may break into lines
-# Columns that name a row, where they come first.
-LABELS = {
-    "side",
-    "fit",
-    "system",
-    "measure",
-    "model",
-    "pairs",
-    "rate_of",
-    "race",
-    "gender",
-    "attribute",
-    "level",
-    "question",
-    "file",
-    "group",
-    "other",
-}
-# Columns to show even where every row has the same.
-ALWAYS = {"estimate", "lower", "upper", "truth", "covered", "verdict", "n", "count"} | LABELS
-IN_FILE = {"sd", "scale"}  # said by the interval and the title
+# Columns that identify a row where they come first, beside the study's factors.
+LABELS = frozenset(
+    {"side", "fit", "system", "measure", "model", "pairs", "rate_of", "question", "file"}
+    | {"group", "other"}
+)
+# Columns to show even where every row has the same value.
+ALWAYS = {"estimate", "lower", "upper", "truth", "covered", "verdict", "n", "count"}
+IN_FILE = {"sd", "scale"}  # not shown: the interval and the title say the same
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A table as the page shows it: without columns that say the same in every row."""
+class ShownTable:
+    """A table as the page shows it: without columns that have the same value in every row."""
 
     name: str
     title: str
@@ -59,7 +49,7 @@ def write_report(content: Content, directory: str | Path) -> Path:
     Parameters
     ----------
     content : Content
-        From `manipulation_content` or `identity_content`.
+        What an analysis's `content` returns.
     directory : path
         Made if it is not there. Gets ``report.html`` (self-contained), ``tables/*.csv``,
         ``figures/*.pdf`` and ``study.nc``.
@@ -72,11 +62,11 @@ def write_report(content: Content, directory: str | Path) -> Path:
     Examples
     --------
     >>> import causalbias as cb, tempfile
-    >>> from causalbias.analyses.manipulation.report import manipulation_content
     >>> from causalbias.report.page import write_report
-    >>> from causalbias.analyses.manipulation.analysis import analyse_manipulation
-    >>> result = analyse_manipulation(cb.demo_study(), draws=250)
-    >>> write_report(manipulation_content(result), tempfile.mkdtemp()).name
+    >>> study = cb.demo_study()
+    >>> analysis = cb.analyses.choose_analysis(study)
+    >>> content = analysis.content(analysis.run(study))
+    >>> write_report(content, tempfile.mkdtemp()).name
     'report.html'
     """
     directory = user_path(directory)
@@ -100,36 +90,65 @@ def render_page(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    first = next(iter(content.fits.values()))
-    verdicts = content.tables["fits"].set_index("model")["verdict"]
-    level, verdict = overall(verdicts)
-    wanting = verdicts[verdicts != PASSED].to_dict()
+    labels = LABELS | set(factors_of(content.study))
+    titles = content.titles | TITLES
     tables = [
-        shown(name, title, content.tables[name])
-        for name, title in content.titles.items()
+        shown(name, title, content.tables[name], labels)
+        for name, title in titles.items()
         if name in content.tables and len(content.tables[name])
     ]
     used = {column for table in tables for column, _ in table.columns}
+    meanings = COLUMNS | content.columns
     return environment.get_template("report.html").render(
         content=content,
         study=content.study,
         summary=describe(content.study),
-        level=level,
-        verdict=verdict,
-        wanting=wanting,
+        verdict=overall(content.record.verdicts.values()),
+        not_passed={
+            name: verdict.sentence
+            for name, verdict in content.record.verdicts.items()
+            if verdict.level != "passed"
+        },
         prob=f"{100 * content.prob:g}%",
+        titles=titles,
         tables=tables,
-        meanings={name: text for name, text in COLUMNS.items() if name in used},
+        terms=TERMS | content.glossary,
+        meanings={name: meanings[name] for name in sorted(used & set(meanings))},
         pictures=[
-            (one, base64.b64encode(render(one.figure, "svg")).decode()) for one in content.pictures
+            (picture, base64.b64encode(render(picture.figure, "svg")).decode())
+            for picture in content.pictures
         ],
-        random_seed=int(first.attrs["random_seed"]),
-        versions=json.loads(first.attrs["versions"]),
+        made=_made(content),
     )
 
 
-def shown(name: str, title: str, table: pd.DataFrame) -> Shown:
-    """A table for the page: at most 60 rows; a column of one value goes into the caption.
+def _made(content: Content) -> str:
+    """The random seed and versions of the fits, of which all of an analysis have the same."""
+    fit = next(iter(content.fits.values()), None)
+    if fit is None:
+        return "No model was fitted."
+    versions = json.loads(fit.attrs["versions"])
+    listed = "; ".join(f"{name} {version}" for name, version in versions.items())
+    return f"Random seed {int(fit.attrs['random_seed'])}. {listed}."
+
+
+def shown(
+    name: str, title: str, table: pd.DataFrame, label_columns: Collection[str] = LABELS
+) -> ShownTable:
+    """A table for the page: at most 60 rows; a column with a single value goes to the caption.
+
+    Parameters
+    ----------
+    name : str
+        Of the CSV file.
+    title : str
+    table : DataFrame
+    label_columns : collection of str
+        Columns that identify a row, where they come first.
+
+    Returns
+    -------
+    ShownTable
 
     Examples
     --------
@@ -138,34 +157,35 @@ def shown(name: str, title: str, table: pd.DataFrame) -> Shown:
     '2 rows; unit: s. File: tables/times.csv.'
     """
     table = table.drop(columns=[column for column in IN_FILE if column in table])
-    same = [
+    constant = [
         str(column)
         for column in table
         if len(table) > 1
         and column not in ALWAYS
+        and column not in label_columns
         and table[column].nunique() <= 1
         and (column != "converged" or bool(table[column].iloc[0]))
     ]
-    kept = table.drop(columns=same)
+    kept = table.drop(columns=constant)
     cells = rounded(kept.head(MOST_ROWS))
-    said = [f"{column}: {cell}" for column in same if (cell := _constant(table[column]))]
-    of = f"{len(table):,} rows" if len(table) > 1 else "1 row"
+    values = [f"{column}: {cell}" for column in constant if (cell := _constant(table[column]))]
+    size = f"{len(table):,} rows" if len(table) > 1 else "1 row"
     if len(table) > MOST_ROWS:
-        of = f"the first {MOST_ROWS} of {of}, all of which are in the file"
+        size = f"the first {MOST_ROWS} of {size}, all of which are in the file"
     columns = [
         (str(column), _kind(kept[column], [row[at] for row in cells]))
         for at, column in enumerate(kept)
     ]
     labels = 0
-    while labels < len(columns) and columns[labels][0] in LABELS:
+    while labels < len(columns) and columns[labels][0] in label_columns:
         labels += 1
-    labels = min(labels, len(columns) - 1)  # a row's name needs something to name
-    caption = f"{'; '.join([of, *said])}. File: tables/{name}.csv."
-    return Shown(name, title, caption[0].upper() + caption[1:], columns, labels, cells)
+    labels = min(labels, len(columns) - 1)  # a row header needs a cell beside it
+    caption = f"{'; '.join([size, *values])}. File: tables/{name}.csv."
+    return ShownTable(name, title, caption[0].upper() + caption[1:], columns, labels, cells)
 
 
 def _constant(values: pd.Series) -> str:
-    """The one value of a column, for the caption."""
+    """The single value of a column, for the caption."""
     stated = values.dropna()
     if stated.empty:
         return ""

@@ -73,7 +73,7 @@ def test_what_a_study_without_people_cannot_show():
     assert "supports no claim" in said
     assert "distances are missing" in said
     assert content.tables["left_out"]["reason"].str.contains("no distance").any()
-    assert "no effect of race is sure" in " ".join(content.findings)
+    assert "no effect of race is clear" in " ".join(content.findings)
     page = render_page(content)
     assert hostile not in page
     assert "&lt;script&gt;" in page

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 
 import causalbias as cb
-from causalbias.analyses import parts
+from causalbias.analyses import fitting
 from causalbias.analyses.identity.analysis import analyse_identity
 from causalbias.analyses.identity.report import identity_content
 from causalbias.analyses.manipulation.analysis import analyse_manipulation
@@ -73,7 +73,7 @@ def failed() -> Content:
         options = {"method": "nuts", "draws": 10, "tune": 10, "chains": 2, "random_seed": 1}
         return real_fit(*args, **(kwargs | options))
 
-    kept, parts.fit = parts.fit, worthless
+    kept, fitting.fit = fitting.fit, worthless
     try:
         human = cb.to_frame(cb.demo_study(), "human").query("attribute == 'age'")
         columns = ["question", "annotator", "score", "attribute", "level"]
@@ -84,7 +84,7 @@ def failed() -> Content:
         )
         return manipulation_content(analyse_manipulation(study))
     finally:
-        parts.fit = kept
+        fitting.fit = kept
 
 
 MADE: dict[str, Callable[[], Content]] = {

@@ -11,7 +11,7 @@ import pytest
 
 from causalbias.report.glossary import COLUMNS
 from causalbias.report.page import render_page, shown
-from causalbias.report.plain import number, of_every, told
+from causalbias.report.wording import alt_text, number, of_every
 from tests.report.chromium import axe, needs_chromium, run
 from tests.report.odd import HOSTILE, LONG, MADE
 
@@ -113,7 +113,7 @@ def test_tables_have_captions_scopes_and_scroll_by_keyboard(page):
     assert all(one["tabindex"] == "0" and one["role"] == "region" for one in scrolled)
 
 
-def test_every_column_shown_is_explained(page):
+def test_every_column_shown_is_explained(name, page):
     heads = {one["text"] for one in page.all("th") if "thead" in one["within"]}
     names = {
         "race",
@@ -126,8 +126,9 @@ def test_every_column_shown_is_explained(page):
         "beyond_lower",
         "beyond_upper",
     }
-    assert heads - names <= set(COLUMNS)
-    assert {one["text"] for one in page.all("dt")} >= heads & set(COLUMNS)
+    explained = set(COLUMNS | MADE[name]().columns)
+    assert heads - names <= explained
+    assert {one["text"] for one in page.all("dt")} >= heads & explained
 
 
 def test_nothing_is_loaded_from_elsewhere(text, page):
@@ -200,17 +201,17 @@ def test_the_first_page_says_what_the_tables_say():
     assert len(clear) >= 2
     if len(clear) < len(effects):
         assert all(f"{row['race']} {row['gender']}" in said for _, row in clear.iterrows())
-    assert "are found more alike than white ones" in said
+    assert "are found more alike than white faces" in said
 
 
 def test_a_failed_fit_is_loud_before_anything_else(name):
     content, text = MADE[name](), page_of(name)
     if name != "failed":
         assert "NOT" not in plain_page(text)
-        assert 'class="alarm"' not in text
+        assert 'class="unconverged"' not in text
         return
     body = text.split("<body>")[1]
-    assert body.index('class="alarm"') < body.index('id="plain"')
+    assert body.index('class="unconverged"') < body.index('id="plain"')
     assert text.split("<title>")[1].startswith("NOT CONVERGED")
     assert "NOT SURE AT ALL" in plain_page(text)
     assert 'class="text bad">no<' in text
@@ -241,11 +242,11 @@ def test_a_tables_constant_columns_go_into_its_caption():
             "converged": [False, False],
         }
     )
-    found = shown("t", "T", table)
+    found = shown("t", "T", table, ["race"])
     assert [name for name, _ in found.columns] == ["race", "estimate", "converged"]
     assert "over: s where stated" in found.caption
     many = pd.DataFrame({"race": [str(i) for i in range(100)], "n": range(100)})
-    found = shown("t", "T", many)
+    found = shown("t", "T", many, ["race"])
     assert len(found.rows) == 60
     assert "The first 60 of 100 rows" in found.caption
 
@@ -260,10 +261,10 @@ def test_rates_and_numbers_in_words():
         "123,456",
     ]
     many = pd.DataFrame({"group": [f"g{i}" for i in range(30)], "estimate": range(30)})
-    alt = told(many.assign(lower=-1.0, upper=31.0), ["group"], "points", "Points")
+    alt = alt_text(many.assign(lower=-1.0, upper=31.0), ["group"], "points", "Points")
     assert "g29" in alt
     assert "g15" not in alt
-    assert "0 of 30 intervals leave zero out" in alt
+    assert "0 of 30 intervals exclude zero" in alt
 
 
 @needs_chromium

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import causalbias as cb
-from causalbias.analyses import parts
+from causalbias.analyses import fitting
 from causalbias.analyses.manipulation.analysis import analyse_manipulation
 from causalbias.analyses.manipulation.report import (
     findings,
@@ -98,7 +98,7 @@ def test_a_failed_fit_is_shouted(tmp_path, monkeypatch):
         options = {"method": "nuts", "draws": 10, "tune": 10, "chains": 2, "random_seed": 1}
         return real_fit(*args, **(kwargs | options))
 
-    monkeypatch.setattr(parts, "fit", worthless)
+    monkeypatch.setattr(fitting, "fit", worthless)
     study = cb.demo_study()
     keep = study["human"].to_dataset()
     keep = keep.isel(judgement=(keep["attribute"] == "age").values)

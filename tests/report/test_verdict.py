@@ -11,7 +11,7 @@ from causalbias.analyses.manipulation.analysis import analyse_manipulation
 from causalbias.analyses.manipulation.report import manipulation_content
 from causalbias.model_checks.check import check
 from causalbias.report.page import render_page
-from causalbias.report.tables import PASSED, overall, verdict_of
+from causalbias.report.verdicts import PASSED, Verdict, overall, verdict_of
 
 
 def test_a_verdict_is_of_the_draws_first_then_of_the_checks():
@@ -21,37 +21,43 @@ def test_a_verdict_is_of_the_draws_first_then_of_the_checks():
     assert verdict_of(fit, check(fit)) == PASSED
     heavy = cb.fit("y ~ x", good.assign(y=rng.standard_t(1.2, 200)))
     assert cb.failures(heavy) == []
-    assert verdict_of(heavy, check(heavy)).startswith("fails ")
+    verdict = verdict_of(heavy, check(heavy))
+    assert verdict.level == "misfit"
+    assert verdict.sentence.startswith("fails ")
     heavy.attrs["failures"] = '["R-hat is 1.3"]'
-    assert verdict_of(heavy, check(heavy)) == "not converged: R-hat is 1.3"
+    expected = Verdict("unconverged", "not converged: R-hat is 1.3")
+    assert verdict_of(heavy, check(heavy)) == expected
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "level", "words"),
+    ("levels", "level", "words"),
     [
-        (["passed", "passed"], "passed", "Passed: all 2"),
-        (["passed"], "passed", "Passed: the calculation"),
-        (["passed", "fails 1 of 9 checks: tails"], "doubt", "Do not report yet: 1 of 2"),
-        (["not fully checked: priors did not run"], "doubt", "Not fully checked"),
-        (["fails 1 of 9 checks: tails", "not converged: R-hat"], "alarm", "do not use"),
+        ([], "passed", "No model"),
+        (["passed", "passed"], "passed", "Passed: all 2 models"),
+        (["passed"], "passed", "Passed: the model"),
+        (["passed", "misfit"], "misfit", "Do not report yet: 1 of 2 models does not"),
+        (["unchecked", "passed"], "unchecked", "Not fully checked: some checks of 1 of 2 models"),
+        (["misfit", "unchecked"], "misfit", "Do not report yet: 1 of 2 models"),
+        (["misfit", "unconverged"], "unconverged", "do not use"),
     ],
 )
-def test_the_worst_of_all_verdicts_decides(verdicts, level, words):
-    found, sentence = overall(pd.Series(verdicts))
-    assert found == level
-    assert words in sentence
+def test_the_worst_of_all_verdicts_decides(levels, level, words):
+    # The sentence on a model does not matter: it may begin with any word.
+    found = overall([Verdict(each, "passed, not converged and fails") for each in levels])
+    assert found.level == level
+    assert words in found.sentence
 
 
 def test_top_first_page_and_table_say_the_same():
     content = manipulation_content(analyse_manipulation(cb.demo_study(), draws=250))
     page = render_page(content)
-    _, sentence = overall(content.tables["fits"]["verdict"])
+    sentence = overall(content.record.verdicts.values()).sentence
     top, plain = page.split('<main id="main">')
     assert sentence in top
-    assert sentence in " ".join(content.plain.sure)
+    assert sentence in " ".join(content.plain.certainty)
     assert sentence in plain.split("</section>")[0]
     passed = sentence.startswith("Passed")
-    assert passed == (content.tables["fits"]["verdict"] == PASSED).all()
+    assert passed == (content.tables["fits"]["verdict"] == "passed").all()
     bad = content.tables["checks"]["verdict"].isin(["fail", "not run"])
     assert passed == (not bad.any())
     assert not re.search(r"\bconverged\b(?! did not)", top) or not passed

@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.agreement.consensus import hcic
-from causalbias.analyses.parts import fit_one, join
+from causalbias.analyses.fitting import fit_model, join
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.models.levels import canonical, levels_of
@@ -25,8 +25,8 @@ from causalbias.study.tree import factors_of
 
 QUESTION = "identity"
 KINDS = {"genuine": True, "impostor": False}
-# A pair of two seeds belongs to both, and to both their faces. Effects of race are differences
-# between faces of one seed: what seeds share cancels, what faces have of their own does not.
+# A pair of two seeds belongs to both seeds and to a face of each. An effect of race is a difference
+# between faces of the same seeds: effects of seeds cancel, effects of faces do not.
 GROUPS = {
     "genuine": "(1|seed) + (1|seed:race:gender)",
     "impostor": "(1|mm(seed_a, seed_b)) + (1|mm(face_a, face_b))",
@@ -45,10 +45,9 @@ class Identity:
         ``"<system>, genuine"``, ``"<system>, impostor"``, ``"people, genuine"``, ...
     machine : Dataset or None
         ``effect`` (chain, draw, race, gender, pairs, system): change of the mean distance against
-        the reference race, of pairs "genuine" or "impostor"; in the
-        population of seeds.
+        the reference race, for pairs "genuine" or "impostor", in the population of seeds.
     human : Dataset or None
-        ``effect`` (chain, draw, race, gender, pairs): of the pair's mean answer, in points.
+        ``effect`` (chain, draw, race, gender, pairs): change of the pair's mean answer, in points.
     machine_dose, human_dose : Dataset or None
         ``prediction`` (chain, draw, step, pairs[, system]): mean distance, or answer, where the
         second member is at the step's `attribute` and `level`, the first at the reference.
@@ -58,7 +57,7 @@ class Identity:
     rows : dict of str to DataFrame
         Pairs of each fit, under its name.
     left_out : DataFrame
-        `fit`, `reason`, `count` of the pairs that a fit is not about.
+        `fit`, `reason`, `count` of the pairs that are not in a fit.
     reference : str
         The race that the others are compared with.
     prob : float
@@ -92,14 +91,15 @@ def analyse_identity(
     """Estimate what race changes, by gender, for each network and for people.
 
     Genuine and impostor pairs are never pooled, nor are systems, whose distances are on scales of
-    their own: each has its model, ``distance ~ race*gender + step + <groups>``, a `step` being an
-    attribute at a level (so no dose is assumed to be linear). Groups are the seed and its face of
-    that race and gender; an impostor pair belongs to two of each (multiple membership). People:
-    the same with the mean answer of each pair (HCIC), pairs counting alike however many answered.
+    their own: each has its model, ``distance ~ race*gender + step + <groups>``. A `step` is an
+    attribute at a level, so that no dose is assumed to be linear. Groups are the seed and its face
+    of that race and gender; an impostor pair belongs to two of each (multiple membership). The
+    models of people have the mean answer of each pair (HCIC) as their response; all pairs have
+    equal weight, whatever their number of answers.
 
     Models are of pairs whose members share race, gender and attribute, one at the attribute's
-    reference level; the rest is counted in `left_out`. The reference race is "white" where there
-    is one, else the first by label.
+    reference level; the other pairs are counted in `left_out`. The reference race is "white" where
+    the study has it, else the first by label.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def analyse_identity(
         or judgements of pairs on the question "identity", or both.
     prob : float
         Probability of the intervals.
-    draws, tune, chains, seed
+    draws, tune, chains, random_seed
         As in `fit`.
     progress : callable
         Called with a line of text before each model is fitted.
@@ -123,8 +123,8 @@ def analyse_identity(
     Raises
     ------
     DataError
-        If the study has not these factors, no reference levels, neither distances nor judgements
-        of pairs, or fewer than two races or genders in the pairs of a model.
+        If the study lacks these factors, reference levels, or both distances and judgements of
+        pairs, or if the pairs of a model have fewer than two races or genders.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def analyse_identity(
     require_groups(study)
     sides = _sides(study)
     fit_each = partial(
-        fit_one,
+        fit_model,
         progress=progress,
         keep=keep,
         draws=draws,
@@ -146,25 +146,8 @@ def analyse_identity(
         chains=chains,
         random_seed=random_seed,
     )
-    rows: dict[str, pd.DataFrame] = {}
-    left_out = []
-    for side, outcome, frame in sides:
-        for kind, same in KINDS.items():
-            kept, reasons = _comparable(frame[frame["same_identity"] == same], outcome, study)
-            name = f"{side}, {kind}"
-            left_out += [{"fit": name, "reason": why, "count": n} for why, n in reasons.items()]
-            if len(kept):
-                _check_groups(kept, name)
-                rows[name] = kept
-    if not rows:
-        raise DataError(
-            "no pair to compare",
-            hint="give pairs that share race, gender and attribute, one member at its reference",
-            file="/pairs",
-        )
-    race = canonical(pd.concat([one["race"] for one in rows.values()]))
-    races = [str(one) for one in levels_of(race)]
-    reference = USUAL_REFERENCE if USUAL_REFERENCE in races else races[0]
+    rows, left_out = _rows_by_fit(sides, study)
+    reference = _reference_race(rows)
     fits, effect, dose = {}, {}, {}
     outcomes = {side: outcome for side, outcome, _ in sides}
     for name, kept in rows.items():
@@ -186,7 +169,7 @@ def analyse_identity(
             [rows[name] for name in rows if name.rsplit(", ", 1)[0] in systems], random_seed
         ),
         rows=rows,
-        left_out=pd.DataFrame(left_out, columns=["fit", "reason", "count"]),
+        left_out=left_out,
         reference=reference,
         prob=prob,
     )
@@ -241,10 +224,40 @@ def _sides(study: xr.DataTree) -> list[tuple[str, str, pd.DataFrame]]:
     return sides
 
 
+def _rows_by_fit(
+    sides: list[tuple[str, str, pd.DataFrame]], study: xr.DataTree
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Pairs of each model by its name, and a table of the pairs that are in none."""
+    rows: dict[str, pd.DataFrame] = {}
+    left_out = []
+    for side, outcome, frame in sides:
+        for kind, same in KINDS.items():
+            kept, reasons = _comparable(frame[frame["same_identity"] == same], outcome, study)
+            name = f"{side}, {kind}"
+            left_out += [{"fit": name, "reason": why, "count": n} for why, n in reasons.items()]
+            if len(kept):
+                _check_groups(kept, name)
+                rows[name] = kept
+    if not rows:
+        raise DataError(
+            "no pair to compare",
+            hint="give pairs that share race, gender and attribute, one member at its reference",
+            file="/pairs",
+        )
+    return rows, pd.DataFrame(left_out, columns=["fit", "reason", "count"])
+
+
+def _reference_race(rows: dict[str, pd.DataFrame]) -> str:
+    """The usual reference where it is among the races, else the first by label."""
+    race = canonical(pd.concat([of_fit["race"] for of_fit in rows.values()]))
+    races = [str(level) for level in levels_of(race)]
+    return USUAL_REFERENCE if USUAL_REFERENCE in races else races[0]
+
+
 def _comparable(
     frame: pd.DataFrame, outcome: str, study: xr.DataTree
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Pairs of a reference face and one moved along one attribute; counts of the others."""
+    """Pairs of a reference face and a face moved along one attribute; counts of the others."""
     reference = frame["attribute"].map(json.loads(study.attrs["references"]))
     first, second = (frame[f"level_{side}"].astype(float) for side in "ab")
     at_reference = (first == reference) | (second == reference)
@@ -274,7 +287,7 @@ def _check_groups(rows: pd.DataFrame, name: str) -> None:
     for factor in ("race", "gender"):
         if rows[factor].nunique() < 2:
             raise DataError(
-                f"the pairs of {name} have the one {factor} {rows[factor].iloc[0]}",
+                f"all pairs of {name} have the {factor} {rows[factor].iloc[0]}",
                 hint=f"give pairs of two or more: the analysis compares each {factor}",
             )
 
@@ -289,7 +302,7 @@ def _with_steps(dose: xr.Dataset | None, rows: Iterable[pd.DataFrame]) -> xr.Dat
     """Label the steps of a dose with their attribute and level."""
     if dose is None:
         return None
-    every = pd.concat([one[["step", "attribute", "level"]] for one in rows])
+    every = pd.concat([of_fit[["step", "attribute", "level"]] for of_fit in rows])
     of_step = every.drop_duplicates("step").set_index("step").loc[dose["step"].values]
     return dose.assign_coords(
         attribute=("step", of_step["attribute"].to_numpy(dtype=str)),
@@ -298,14 +311,14 @@ def _with_steps(dose: xr.Dataset | None, rows: Iterable[pd.DataFrame]) -> xr.Dat
 
 
 def _by_kind(parts: dict[tuple[str, str], xr.Dataset], sides: list[str]) -> xr.Dataset | None:
-    """Of one side, the estimates of both kinds of pairs."""
-    found = {kind: one for (side, kind), one in parts.items() if side in sides}
+    """Estimates of both kinds of pairs, for one system or for people."""
+    found = {kind: part for (side, kind), part in parts.items() if side in sides}
     return _labels_last(join(found, "pairs"), ["pairs"]) if found else None
 
 
 def _by_system(parts: dict[tuple[str, str], xr.Dataset], systems: list[str]) -> xr.Dataset | None:
     found = {system: _by_kind(parts, [system]) for system in systems}
-    known = {system: one for system, one in found.items() if one is not None}
+    known = {system: part for system, part in found.items() if part is not None}
     return _labels_last(join(known, "system"), ["pairs", "system"]) if known else None
 
 
@@ -314,17 +327,17 @@ def _labels_last(joined: xr.Dataset, labels: list[str]) -> xr.Dataset:
 
 
 def truth_of_identity(result: Identity) -> pd.DataFrame | None:
-    """What the estimates of a simulated study would be, were there no error.
+    """The true values of the estimands of a simulated study.
 
-    Averages of `/truth` over the rows of each fit, in the population of seeds, so that each is
-    of the same estimand as the estimate beside it.
+    They are averages of `/truth` over the rows of each fit, in the population of seeds: the same
+    estimand as the estimate beside it.
 
     Returns
     -------
     DataFrame or None
-        `fit`, `estimand` ("effect", "dose", "rate"), `race`, `gender`, `attribute`, `level` (empty
-        where the estimand has none), `truth`; systems that were not simulated have no rows. None
-        of a study without truth.
+        `fit`, `estimand` ("effect", "dose", "rate"), `race`, `gender`, `attribute`, `level`
+        (missing where the estimand has none), `truth`; systems that were not simulated have no
+        rows. None if the study has no truth.
     """
     if "truth" not in result.study.children:
         return None
@@ -335,7 +348,7 @@ def truth_of_identity(result: Identity) -> pd.DataFrame | None:
         cube = truth.sel(same_identity=KINDS[kind])
         machine = side != "people"
         if machine and side not in truth["system"].values:
-            continue  # a network of today on simulated faces
+            continue  # a real network that embedded the simulated faces
         if machine:
             cube = cube.sel(system=side, population="new seeds")
         known = cube[["distance", "match_rate"] if machine else ["score"]]

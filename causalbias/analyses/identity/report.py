@@ -7,66 +7,78 @@ import xarray as xr
 
 from causalbias.analyses.dependence import Estimand, dependence
 from causalbias.analyses.identity.analysis import Identity, truth_of_identity
-from causalbias.analyses.identity.words import plain_words
+from causalbias.analyses.identity.figures import pictures_of
+from causalbias.analyses.identity.words import COLUMNS, GLOSSARY, plain_words
+from causalbias.analyses.sentences import (
+    NO_IDENTITY_JUDGEMENTS,
+    SMALLEST_DISTANCE,
+    causal_if,
+    coverage,
+    failures_to_enrol,
+    percent,
+)
 from causalbias.draws.summaries import summarise
 from causalbias.estimands.contrasts import effects
-from causalbias.manipulation_checks.checks import check_manipulations
-from causalbias.plots.identity import group_effects, group_rates
-from causalbias.report.content import Content, Picture
-from causalbias.report.glossary import COMMON, IDENTITY
-from causalbias.report.plain import told
-from causalbias.report.tables import (
-    RECORD_TITLES,
-    check_sentences,
-    check_tables,
-    record_tables,
-)
+from causalbias.report.content import Content
+from causalbias.report.record import record_of
 
 TITLES = {
     "machine": "Networks: effect of race on the distance",
     "human": "People: effect of race on the mean answer",
     "rates": "Error rates at each network's threshold",
-    "truth": "Effects of race beside truth (this study is simulated)",
-    "truth_rates": "Error rates beside truth",
-    "truth_dose": "Mean by level beside truth",
+    "truth": "Effects of race beside the truth (this study is simulated)",
+    "truth_rates": "Error rates beside the truth",
+    "truth_dose": "Mean by level beside the truth",
     "machine_dose": "Networks: mean distance where one member is moved to the level",
     "human_dose": "People: mean answer where one member is moved to the level",
-    "left_out": "Pairs that no model is about",
+    "left_out": "Pairs that are in no model",
 }
 INTRO = (
-    "Faces are generated: from each seed one of every race and gender, with one attribute at a "
-    "time moved from its reference level, all else held. Genuine pairs are two renders of one "
-    "face; impostor pairs, faces of two seeds of one race and gender. Networks give a distance "
-    "(smaller means more alike), people an answer from surely different to surely the same person."
+    "Faces are generated: for each seed, one face of every race and gender, of which one attribute "
+    "at a time is moved from its reference level, with all else held constant. Genuine pairs are "
+    "two renders of one face; impostor pairs are faces of two seeds of the same race and gender. "
+    "Networks give a distance (smaller means more alike), people an answer from surely different "
+    "to surely the same person."
 )
-LABELS = ("system", "pairs", "rate_of", "race", "gender")
 TRUTHS = {"effect": "truth", "dose": "truth_dose", "rate": "truth_rates"}
 
 
 def identity_content(result: Identity, *, images: Mapping[str, object] | None = None) -> Content:
-    """Words, figures and tables of an identity analysis; with `images` also of their checks."""
-    checks = check_manipulations(result.study, images=images, prob=result.prob)
-    tables = tables_of(result) | check_tables(checks)
+    """Content of the report on an identity analysis.
+
+    Parameters
+    ----------
+    result : Identity
+    images : mapping of stimulus to path or array, optional
+        Images of the faces, whose quality is then checked too.
+
+    Returns
+    -------
+    Content
+    """
+    record = record_of(result.study, result.fits, prob=result.prob, images=images)
+    tables = tables_of(result)
     return Content(
         study=result.study,
         fits=result.fits,
+        record=record,
         prob=result.prob,
         title="What race changes: two renders of one person, and two persons of one group",
         intro=INTRO,
-        plain=plain_words(result, tables),
+        plain=plain_words(result, tables, record, _truths(tables)),
         findings=findings(result, tables),
         limits=limits(result),
-        checked=check_sentences(checks),
         pictures=pictures_of(result, tables),
-        tables=tables,
-        titles=TITLES | RECORD_TITLES,
+        results=tables,
+        titles=TITLES,
         headline=next(name for name in ("truth", "machine", "human") if name in tables),
-        glossary=COMMON | IDENTITY,
+        glossary=GLOSSARY,
+        columns=COLUMNS,
     )
 
 
 def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
-    """Tables by name, as in `TITLES`, and those of every report."""
+    """Tables of the estimates by name, as in `TITLES`; `dependence` on priors and seeds."""
     found: dict[str, pd.DataFrame] = {}
     for name in ("machine", "human", "machine_dose", "human_dose"):
         draws: xr.Dataset | None = getattr(result, name)
@@ -78,12 +90,11 @@ def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
     if len(result.left_out):
         found["left_out"] = result.left_out
     table = dependence_of(result)
-    found |= {"dependence": table} if len(table) else {}
-    return found | record_tables(result.study, result.fits)
+    return found | ({"dependence": table} if len(table) else {})
 
 
 def dependence_of(result: Identity) -> pd.DataFrame:
-    """How far effects of race depend on priors and, of genuine pairs, on single seeds."""
+    """How far effects of race depend on priors and, for genuine pairs, on single seeds."""
 
     def of_race(fit: xr.DataTree) -> xr.Dataset:
         return effects(fit, "race", by="gender", reference=result.reference)
@@ -95,7 +106,7 @@ def dependence_of(result: Identity) -> pd.DataFrame:
 
 
 def _in_order(table: pd.DataFrame, kind: str = "pairs") -> pd.DataFrame:
-    """Labels first, rows of one system and kind of pairs together; levels keep their order."""
+    """Label columns first, rows by system and kind of pairs; levels keep their order."""
     labels = ("system", kind, "race", "reference", "gender", "attribute", "level")
     first = [name for name in labels if name in table]
     rest = [name for name in table if name not in {*first, "step"}]
@@ -104,7 +115,7 @@ def _in_order(table: pd.DataFrame, kind: str = "pairs") -> pd.DataFrame:
 
 
 def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Effects, doses and rates of a simulated study beside the truth; none of another study."""
+    """Effects, doses and rates beside the truth; empty unless the study is simulated."""
     known = truth_of_identity(result)
     if known is None:
         return {}
@@ -124,206 +135,96 @@ def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> dict[str
     return {TRUTHS[estimand]: pd.concat(found) for estimand, found in parts.items()}
 
 
-def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Picture]:
-    """Effects on networks and on people, and error rates."""
-    prob = f"{100 * result.prob:g}%"
-    against = f"against {result.reference} faces of the same seeds and gender"
-    truth = _crosses(tables)
-    pictures = []
-    if result.machine is not None:
-        pictures.append(
-            Picture(
-                "race-networks",
-                group_effects(
-                    result.machine,
-                    prob=result.prob,
-                    truth=truth.get("machine"),
-                    xlabel=f"change of distance against {result.reference}",
-                    note=f"{prob} intervals. {_sizes(result)} {_cross_note(truth)}",
-                ),
-                f"Effect of race on the distance, {against}. Genuine pairs to the right of zero "
-                "are found less alike, towards false non-matches; impostor pairs to the left, more "
-                f"alike, towards false matches. {prob} intervals.",
-                told(
-                    tables["machine"],
-                    LABELS,
-                    f"change of distance {against}",
-                    "Points with intervals, genuine and impostor pairs in panels of their own",
-                ),
-                "machine",
-            )
-        )
-    if result.human is not None:
-        pictures.append(
-            Picture(
-                "race-people",
-                group_effects(
-                    result.human,
-                    prob=result.prob,
-                    truth=truth.get("human"),
-                    xlabel=f"change of mean answer against {result.reference} (points)",
-                    note=f"{prob} intervals. {_cross_note(truth)}",
-                ),
-                f"Effect of race on what people answer (higher: surer that the two are one "
-                f"person), {against}. {prob} intervals.",
-                told(
-                    tables["human"],
-                    LABELS,
-                    f"change of the mean answer in points {against}",
-                    "Points with intervals, genuine and impostor pairs in panels of their own",
-                ),
-                "human",
-            )
-        )
-    if result.rates is not None:
-        pictures.append(
-            Picture(
-                "rates",
-                group_rates(
-                    result.rates,
-                    prob=result.prob,
-                    note=f"{prob} intervals. Hollow: too few errors to state a rate; an arrow: the "
-                    "interval leaves the panel.",
-                ),
-                "Error rates at each network's threshold, by group, with intervals that allow for "
-                "the seeds that pairs share. Where there are too few errors to state a rate, the "
-                "interval starts at zero; where there is none, it ends at 3 over the number of "
-                "comparisons that share no seed.",
-                told(
-                    tables["rates"],
-                    LABELS,
-                    "error rate at the network's threshold",
-                    "Points with intervals, false matches and false non-matches in panels of "
-                    "their own",
-                ),
-                "rates",
-            )
-        )
-    return pictures
-
-
-def _crosses(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """True effects as `group_effects` takes them."""
-    if "truth" not in tables:
-        return {}
-    true = tables["truth"]
-    sides = [str(name).rsplit(", ", 1) for name in true["fit"]]
-    true = true.assign(system=[side for side, _ in sides], pairs=[kind for _, kind in sides])
-    people = true["system"] == "people"
-    return {"machine": true[~people], "human": true[people]}
-
-
-def _cross_note(truth: dict[str, pd.DataFrame]) -> str:
-    return "Crosses: truth (simulated)." if truth else ""
-
-
-def _sizes(result: Identity) -> str:
-    seeds = max(len(set(one["seed_a"]) | set(one["seed_b"])) for one in result.rows.values())
-    pairs = sum(len(one) for name, one in result.rows.items() if not name.startswith("people, "))
-    return f"{seeds} seeds, {pairs:,} distances."
+def _truths(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables of estimates beside the truth."""
+    return {name: tables[name] for name in TRUTHS.values() if name in tables}
 
 
 def findings(result: Identity, tables: dict[str, pd.DataFrame]) -> list[str]:
-    """The main results in plain sentences, each with its interval."""
-    prob = f"{100 * result.prob:g}%"
-    said = []
+    """The main results in sentences, each with its interval."""
+    prob = percent(result.prob)
+    sentences = []
     for side, unit in (("machine", "distance"), ("human", "points")):
         if side not in tables:
             continue
         by = ["system", "pairs"] if side == "machine" else ["pairs"]
         for key, part in tables[side].groupby(by):
             who = str(key[0]) if side == "machine" else "People"
-            said.append(_finding(part, who, str(key[-1]), unit, result.reference, prob))
+            sentences.append(_finding(part, who, str(key[-1]), unit, result.reference, prob))
     if "rates" in tables:
-        few = int((~tables["rates"]["supported"]).sum())
-        if few:
-            said.append(
-                f"{few} of {len(tables['rates'])} error rates by group are below what their pairs "
-                "can support (fewer than three errors' worth); such a rate is not zero, and the "
-                "upper end of its interval is all that is known of it."
-            )
-        rest_on_few = int(tables["rates"]["few_identities"].sum())
-        if rest_on_few:
-            said.append(
-                f"In {rest_on_few} of {len(tables['rates'])} error rates by group, 5% of the "
-                "identities have most of the errors (few_identities): other people may have far "
-                f"fewer, or more, and the {prob} intervals of such rates are too short."
-            )
-    if "truth" in tables:
-        covered = pd.concat([tables[name]["covered"] for name in TRUTHS.values() if name in tables])
-        said.append(
-            f"This study is simulated, so the truth is known: {int(covered.sum())} of "
-            f"{len(covered)} intervals hold it (about {prob} should)."
-        )
-    return said
+        sentences += _uncertain_rates(tables["rates"], prob)
+    return sentences + coverage(_truths(tables), result.prob, "intervals")
 
 
 def _finding(part: pd.DataFrame, who: str, kind: str, unit: str, reference: str, prob: str) -> str:
-    """Largest effect of one side on one kind of pairs, or that none is sure."""
-    sure = part[(part["lower"] > 0) | (part["upper"] < 0)]
-    if sure.empty:
-        widest = part[["lower", "upper"]].abs().to_numpy().max()
+    """Largest effect on one kind of pairs, or that no interval excludes zero."""
+    of_unit = "of distance" if unit == "distance" else unit
+    clear = part[(part["lower"] > 0) | (part["upper"] < 0)]
+    if clear.empty:
+        farthest = part[["lower", "upper"]].abs().to_numpy().max()
         return (
-            f"{who}, {kind} pairs: no effect of race is sure in sign; every {prob} interval holds "
-            f"zero and none reaches beyond {widest:.3g} {_unit(unit)}."
+            f"{who}, {kind} pairs: no effect of race is clear in sign; every {prob} interval "
+            f"includes zero and none reaches beyond {farthest:.3g} {of_unit}."
         )
-    top = sure.iloc[int(sure["estimate"].abs().argmax())]
+    top = clear.iloc[int(clear["estimate"].abs().argmax())]
     alike = (top["estimate"] < 0) == (unit == "distance")
     return (
-        f"{who}, {kind} pairs: {len(sure)} of {len(part)} effects of race have a sure sign. The "
+        f"{who}, {kind} pairs: {len(clear)} of {len(part)} effects of race are clear in sign. The "
         f"largest: {top['race']} {top['gender']} faces are found {'more' if alike else 'less'} "
-        f"alike than {reference} ones, by {abs(top['estimate']):.3g} {_unit(unit)} "
+        f"alike than {reference} faces, by {abs(top['estimate']):.3g} {of_unit} "
         f"({prob} interval of the change {top['lower']:.3g} to {top['upper']:.3g})."
     )
 
 
-def _unit(unit: str) -> str:
-    return "of distance" if unit == "distance" else unit
+def _uncertain_rates(rates: pd.DataFrame, prob: str) -> list[str]:
+    """Which error rates rest on too few errors, or on few identities."""
+    sentences = []
+    unsupported = int((~rates["supported"]).sum())
+    if unsupported:
+        sentences.append(
+            f"{unsupported} of {len(rates)} error rates by group are smaller than their number of "
+            "pairs can support (fewer than three independent errors); such a rate is not zero, and "
+            "only the upper end of its interval is known."
+        )
+    concentrated = int(rates["few_identities"].sum())
+    if concentrated:
+        sentences.append(
+            f"In {concentrated} of {len(rates)} error rates by group, 5% of the identities have "
+            "most of the errors (few_identities): the rate among other people may be much lower or "
+            f"higher, and the {prob} interval is too short."
+        )
+    return sentences
 
 
 def limits(result: Identity) -> list[str]:
-    """What this study cannot support, in plain sentences."""
-    said = [
-        "Effects are causal where race changed in the generated face and nothing else did. That is "
-        "a property of the stimuli; the manipulation checks are all that tests it here.",
-        "Effects are averages over the levels of the attributes in this study; the models let no "
-        "attribute act more strongly on one race than on another. Intervals allow for other seeds "
-        "drawn like these.",
+    """What this study cannot support, in sentences."""
+    sentences = [
+        causal_if("race changed in the generated face"),
+        "Effects are averages over the levels of the attributes in this study; the models assume "
+        "that each attribute acts equally on every race. Intervals allow for other seeds drawn "
+        "from the same generator.",
     ]
     if result.machine is not None:
-        said += [
+        sentences += [
             "Distances of different networks are on different scales: do not compare the sizes of "
             "effects across networks.",
-            "Distances cannot be negative, and a re-rendered or re-cropped image of the same face "
-            "is also some distance away; that floor was not measured and is not subtracted.",
-            _failures_to_enrol(result),
+            SMALLEST_DISTANCE,
+            f"{failures_to_enrol(result.study)} False non-match rates here do not count failures "
+            "to enrol.",
         ]
     if result.human is not None:
-        said.append(
-            "People's answers are averaged for each pair, all pairs counting alike: how many "
-            "answered, and how reliable they are, gives no weight. The answer's scale ends, so an "
-            "effect in points is smaller where answers are near an end. People and networks "
-            "answer on different scales: sizes of effects cannot be compared between them."
+        sentences.append(
+            "People's answers are averaged for each pair, and all pairs have equal weight: the "
+            "number of answers and their reliability are not taken into account. The scale of "
+            "answers is bounded, so an effect in points is smaller where answers are near an end. "
+            "People and networks answer on different scales: do not compare sizes of effects "
+            "between them."
         )
     else:
-        said.append(
-            "Nobody was asked whether two faces show one person, so this study supports no claim "
-            "that a network is more, or less, biased than people."
+        sentences.append(NO_IDENTITY_JUDGEMENTS)
+    excluded = result.left_out["count"].sum()
+    if excluded:
+        sentences.append(
+            f"{int(excluded):,} rows of pairs are in no model; the table of these pairs says why."
         )
-    left = result.left_out["count"].sum()
-    if left:
-        said.append(
-            f"{int(left):,} rows of pairs are in no model; the table of pairs left out says why."
-        )
-    return said
-
-
-def _failures_to_enrol(result: Identity) -> str:
-    status = result.study.children["machine"].to_dataset()["status"]
-    lost = int((status != "ok").sum())
-    if not lost:
-        return "Failures to enrol: not measured."
-    return (
-        f"Failures to enrol: {lost:,} of {status.size:,} distances are missing. False non-match "
-        "rates here do not count them."
-    )
+    return sentences

@@ -1,7 +1,7 @@
 """Perceived change against network distance: the analysis of a manipulation experiment.
 
 After Liang, Perona and Balakrishnan (ICCV 2023), section 5: how far does each manipulation move a
-network, for what people see of it?
+network, per point of change that people see?
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from causalbias.analyses.parts import fit_one, join
+from causalbias.analyses.fitting import fit_model, join
 from causalbias.draws.summaries import per_unit, rank_probabilities
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
@@ -74,9 +74,10 @@ def analyse_manipulation(
 ) -> Manipulation:
     """Estimate what each manipulation changes for people and for each network, and the ratio.
 
-    People: one model an attribute, ``score ~ C(level) + (1|annotator)``, since raters of
-    different attributes answer different questions with spreads of their own. Networks: one model
-    a system (`machine_formula`), on pairs of one seed whose first member is at the lowest level.
+    People: one model for each attribute, ``score ~ C(level) + (1|annotator)``, since raters of
+    different attributes answer different questions, whose scores differ in spread. Networks: one
+    model for each system (`machine_formula`), on pairs of the same seed of which one member is at
+    the lowest level.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def analyse_manipulation(
         distances.
     prob : float
         Probability of the intervals, and of the check that a perceived change is not zero.
-    draws, tune, chains, seed
+    draws, tune, chains, random_seed
         As in `fit`.
     progress : callable
         Called with a line of text before each model is fitted.
@@ -105,7 +106,7 @@ def analyse_manipulation(
     """
     require_manipulation(study)
     fit_each = partial(
-        fit_one,
+        fit_model,
         progress=progress,
         keep=keep,
         draws=draws,
@@ -162,8 +163,13 @@ def require_manipulation(study: xr.DataTree) -> None:
         )
 
 
+def judges_pairs(study: xr.DataTree) -> bool:
+    """Whether people judged pairs of faces, and so whether both show one person."""
+    return "pair" in study.children["human"].to_dataset().coords
+
+
 def machine_formula(edits: pd.DataFrame) -> str:
-    """Formula of the distances of edits, without the terms that a small design cannot have.
+    """Formula of the distances of edits, without the terms that a small design cannot estimate.
 
     Examples
     --------
@@ -177,16 +183,17 @@ def machine_formula(edits: pd.DataFrame) -> str:
     """
     attributes, levels = edits["attribute"].nunique() > 1, edits["level_b"].nunique() > 1
     terms = ["attribute"] * attributes + ["C(level_b)"] * levels
-    # With one distance a seed, or a seed and attribute, their effect and the residual are one.
+    # With a single distance of each seed (or seed and attribute), the group effect and the residual
+    # are not identified separately.
     groups = " + (1|seed)" * (attributes or levels)
     groups += " + (1|seed:attribute)" * (attributes and levels)
     return f"distance ~ {'*'.join(terms) or '1'}{groups}"
 
 
-def _mean_distances(one: Fit, edits: pd.DataFrame) -> xr.Dataset:
-    """Mean distance over seeds by attribute and level, also where there is one of either."""
+def _mean_distances(fit: Fit, edits: pd.DataFrame) -> xr.Dataset:
+    """Mean distance over seeds by attribute and level, also if there is a single one of either."""
     varying = [name for name in ("attribute", "level_b") if edits[name].nunique() > 1]
-    found = predictions(one, varying)
+    found = predictions(fit, varying)
     for name in ("attribute", "level_b"):
         if name not in varying:
             found = found.expand_dims({name: [edits[name].iloc[0]]})
@@ -224,7 +231,7 @@ def _edits(study: xr.DataTree) -> pd.DataFrame:
 
 
 def _lower_first(frame: pd.DataFrame) -> pd.DataFrame:
-    """Pairs with their members in order of level; a distance has no order."""
+    """Pairs with their members in order of level; a distance is symmetric."""
     turned = frame["level_a"] > frame["level_b"]
     members = [name[:-2] for name in map(str, frame) if name.endswith("_a")]
     frame = frame.copy()
@@ -238,9 +245,9 @@ def _lower_first(frame: pd.DataFrame) -> pd.DataFrame:
 def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
     """Share of same-seed edits that a network takes for another person.
 
-    A manipulation-induced non-match rate: the pairs are of one generated identity, edited on
-    purpose. Each seed enters a cell once, so seeds are exchangeable and the binomial interval
-    (Clopper and Pearson's, as of all rates) holds.
+    This is the manipulation-induced non-match rate: pairs are of one generated identity, edited on
+    purpose. Each seed is in a cell once, so that the pairs of a cell are exchangeable and the
+    binomial interval (Clopper and Pearson's, as for all rates) is valid.
 
     Parameters
     ----------

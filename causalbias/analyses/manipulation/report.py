@@ -5,21 +5,21 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from causalbias.analyses.dependence import Estimand, dependence
-from causalbias.analyses.manipulation.analysis import Manipulation
-from causalbias.analyses.manipulation.figures import identity_note, pictures_of
-from causalbias.analyses.manipulation.words import plain_words
+from causalbias.analyses.manipulation.analysis import Manipulation, judges_pairs
+from causalbias.analyses.manipulation.figures import pictures_of
+from causalbias.analyses.manipulation.words import COLUMNS, GLOSSARY, plain_words
+from causalbias.analyses.sentences import (
+    NO_IDENTITY_JUDGEMENTS,
+    SMALLEST_DISTANCE,
+    causal_if,
+    coverage,
+    failures_to_enrol,
+    percent,
+)
 from causalbias.draws.summaries import summarise
 from causalbias.estimands.contrasts import effects
-from causalbias.manipulation_checks.checks import check_manipulations
 from causalbias.report.content import Content
-from causalbias.report.glossary import COMMON, MANIPULATION
-from causalbias.report.tables import (
-    RECORD_TITLES,
-    check_sentences,
-    check_tables,
-    record_tables,
-)
-from causalbias.study.frames import to_frame
+from causalbias.report.record import record_of
 
 TITLES = {
     "ratio": "Distance per point of perceived change",
@@ -29,38 +29,50 @@ TITLES = {
     "truth": "Estimate beside truth (this study is simulated)",
 }
 INTRO = (
-    "Faces are generated; one attribute at a time is pushed along its levels, all else held, so "
-    "that differences are effects of the manipulation. People score the faces; a face recognition "
-    "network gives a distance between two faces (smaller means more alike)."
+    "Faces are generated; one attribute at a time is pushed along its levels, with all else held "
+    "constant, so that differences are effects of the manipulation. People score the faces; a face "
+    "recognition network gives a distance between two faces (smaller means more alike)."
 )
 
 
 def manipulation_content(
     result: Manipulation, *, images: Mapping[str, object] | None = None
 ) -> Content:
-    """Words, figures and tables of a manipulation analysis; with `images` also of their checks."""
-    checks = check_manipulations(result.study, images=images, prob=result.prob)
-    tables = tables_of(result) | check_tables(checks)
+    """Content of the report on a manipulation analysis.
+
+    Parameters
+    ----------
+    result : Manipulation
+    images : mapping of stimulus to path or array, optional
+        Images of the faces, whose quality is then checked too.
+
+    Returns
+    -------
+    Content
+    """
+    record = record_of(result.study, result.fits, prob=result.prob, images=images)
+    tables = tables_of(result)
     return Content(
         study=result.study,
         fits=result.fits,
+        record=record,
         prob=result.prob,
         title="What a manipulation changes for people, and how far it moves a network",
         intro=INTRO,
-        plain=plain_words(result, tables, identity=not identity_note(result.study)),
+        plain=plain_words(result, tables, record),
         findings=findings(result, tables),
         limits=limits(result),
-        checked=check_sentences(checks),
         pictures=pictures_of(result, tables),
-        tables=tables,
-        titles=TITLES | RECORD_TITLES,
+        results=tables,
+        titles=TITLES,
         headline=next(name for name in ("truth", "ratio", "human") if name in tables),
-        glossary=COMMON | MANIPULATION,
+        glossary=GLOSSARY,
+        columns=COLUMNS,
     )
 
 
 def tables_of(result: Manipulation) -> dict[str, pd.DataFrame]:
-    """Tables by name: human, machine, ratio, ranks, nonmatch, truth, fits, excluded, sources."""
+    """Tables by name: human, machine, ratio, ranks, nonmatch, truth, dependence."""
     prob = result.prob
     tables = {"human": summarise(result.human, prob=prob)}
     if result.machine is not None and result.ratio is not None:
@@ -78,12 +90,11 @@ def tables_of(result: Manipulation) -> dict[str, pd.DataFrame]:
     if "truth" in result.study.children:
         tables["truth"] = against_truth(result, tables)
     table = dependence_of(result)
-    tables |= {"dependence": table} if len(table) else {}
-    return tables | record_tables(result.study, result.fits)
+    return tables | ({"dependence": table} if len(table) else {})
 
 
 def dependence_of(result: Manipulation) -> pd.DataFrame:
-    """How far the changes that people see depend on priors and on single raters."""
+    """How far the perceived changes depend on priors and on single raters."""
 
     def estimand_of(name: str) -> tuple[Estimand | None, Sequence[str]]:
         if not name.startswith("human: "):
@@ -94,7 +105,7 @@ def dependence_of(result: Manipulation) -> pd.DataFrame:
 
 
 def against_truth(result: Manipulation, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Estimates of a simulated study beside the truth, and whether the interval holds it."""
+    """Estimates of a simulated study beside the truth; whether the intervals contain it."""
     truth = result.study.children["truth"].to_dataset()
     parts = []
     for side in ("human", "machine"):
@@ -108,9 +119,17 @@ def against_truth(result: Manipulation, tables: dict[str, pd.DataFrame]) -> pd.D
 
 
 def findings(result: Manipulation, tables: dict[str, pd.DataFrame]) -> list[str]:
-    """The main results in plain sentences, each with its interval."""
-    prob = f"{100 * result.prob:g}%"
-    human = tables["human"]
+    """The main results in sentences, each with its interval."""
+    sentences = [_perceived(tables["human"], percent(result.prob))]
+    if "ratio" in tables:
+        for system, part in tables["ratio"].groupby("system"):
+            sentences += _moved(result, str(system), part)
+    truths = {name: tables[name] for name in ("truth",) if name in tables}
+    return sentences + coverage(truths, result.prob, "intervals")
+
+
+def _perceived(human: pd.DataFrame, prob: str) -> str:
+    """The manipulations that people notice most and least, from the lowest to the highest level."""
     top = human[human["level"] == human["level"].max()]
     top = top.iloc[top["estimate"].abs().to_numpy().argsort()]
     most, least = top.iloc[-1], top.iloc[0]
@@ -119,82 +138,64 @@ def findings(result: Manipulation, tables: dict[str, pd.DataFrame]) -> list[str]
         if len(top) > 1
         else f"The manipulation of {most['attribute']}"
     )
-    said = [
+    sentence = (
         f"{opening} changes the mean score by {most['estimate']:.3g} points ({prob} interval "
         f"{most['lower']:.3g} to {most['upper']:.3g})."
-    ]
+    )
     if len(top) > 1:
-        said[0] += (
+        sentence += (
             f" They notice {least['attribute']} least: {least['estimate']:.3g} points "
             f"({least['lower']:.3g} to {least['upper']:.3g})."
         )
-    if "ratio" not in tables:
-        return said
-    for system, part in tables["ratio"].groupby("system"):
-        first = result.ranks["ratio"].sel(system=system, rank=1)
-        ordered = part[part["bounded"]].sort_values("estimate")
-        unbounded = part[~part["bounded"]]["attribute"].tolist()
-        if len(ordered) == 1:
-            only = ordered.iloc[0]
-            said.append(
-                f"Per point of perceived change of {only['attribute']}, {system} is moved by a "
-                f"distance of {only['estimate']:.3g} ({prob} interval {only['lower']:.3g} to "
-                f"{only['upper']:.3g})."
-            )
-        elif len(ordered):
-            high, low = ordered.iloc[-1], ordered.iloc[0]
-            chance = float(first.sel(attribute=high["attribute"]))
-            said.append(
-                f"Per point of perceived change, {system} is moved furthest by "
-                f"{high['attribute']}: a distance of {high['estimate']:.3g} "
-                f"({high['lower']:.3g} to {high['upper']:.3g}; probability of being the largest "
-                f"{_chance(chance)}), and least by {low['attribute']}: "
-                f"{low['estimate']:.3g} ({low['lower']:.3g} to {low['upper']:.3g})."
-            )
-        if unbounded:
-            said.append(
-                f"For {', '.join(unbounded)} people may not see any change, so a distance per "
-                "point cannot be stated: its interval is unbounded."
-            )
-    if "truth" in tables:
-        covered = int(tables["truth"]["covered"].sum())
-        said.append(
-            f"This study is simulated, so the truth is known: {covered} of {len(tables['truth'])} "
-            f"intervals hold it (about {prob} should)."
+    return sentence
+
+
+def _moved(result: Manipulation, system: str, ratio: pd.DataFrame) -> list[str]:
+    """The attributes that move a network most and least per point of perceived change."""
+    sentences = []
+    bounded = ratio[ratio["bounded"]].sort_values("estimate")
+    unbounded = ratio[~ratio["bounded"]]["attribute"].tolist()
+    if len(bounded) == 1:
+        only = bounded.iloc[0]
+        sentences.append(
+            f"Per point of perceived change of {only['attribute']}, {system} is moved by a "
+            f"distance of {only['estimate']:.3g} ({percent(result.prob)} interval "
+            f"{only['lower']:.3g} to {only['upper']:.3g})."
         )
-    return said
+    elif len(bounded):
+        high, low = bounded.iloc[-1], bounded.iloc[0]
+        first = result.ranks["ratio"].sel(system=system, rank=1, attribute=high["attribute"])
+        sentences.append(
+            f"Per point of perceived change, {system} is moved furthest by "
+            f"{high['attribute']}: a distance of {high['estimate']:.3g} "
+            f"({high['lower']:.3g} to {high['upper']:.3g}; probability of being the largest "
+            f"{_probability(float(first))}), and least by {low['attribute']}: "
+            f"{low['estimate']:.3g} ({low['lower']:.3g} to {low['upper']:.3g})."
+        )
+    if unbounded:
+        sentences.append(
+            f"For {', '.join(unbounded)} the perceived change may be zero, so a distance per point "
+            "cannot be stated: its interval is unbounded."
+        )
+    return sentences
+
+
+def _probability(probability: float) -> str:
+    """A probability from posterior draws, too few to distinguish 0.999 from certainty."""
+    return "above 0.99" if probability > 0.99 else f"{probability:.2f}"
 
 
 def limits(result: Manipulation) -> list[str]:
-    """What this study cannot support, in plain sentences."""
-    said = [
-        "Effects are causal where a manipulation changed its attribute and nothing else. That is a "
-        "property of the stimuli; the manipulation checks are all that tests it here.",
+    """What this study cannot support, in sentences."""
+    sentences = [
+        causal_if("a manipulation changed its attribute"),
         "Scores are averages over the faces of this study. Intervals of distances allow for other "
-        "seeds drawn like these; those of scores, for other raters.",
+        "seeds drawn from the same generator; those of scores allow for other raters.",
     ]
-    if identity_note(result.study):
-        said.append(
-            "Nobody was asked whether two faces show one person, so this study supports no claim "
-            "that the network is more, or less, biased than people."
-        )
+    if not judges_pairs(result.study):
+        sentences.append(NO_IDENTITY_JUDGEMENTS)
     if "race" not in str(result.study.attrs["factors"]):
-        said.append("Race was not manipulated: nothing here is an effect of race.")
+        sentences.append("Race was not manipulated: nothing here is an effect of race.")
     if result.machine is not None:
-        said.append(
-            "Distances cannot be negative, and a re-rendered or re-cropped image of the same face "
-            "is also some distance away; that floor was not measured and is not subtracted."
-        )
-        status = to_frame(result.study, "machine")["status"]
-        lost = int((status != "ok").sum())
-        said.append(
-            f"Failures to enrol: {lost:,} of {len(status):,} pairs have no distance."
-            if lost
-            else "Failures to enrol: not measured."
-        )
-    return said
-
-
-def _chance(probability: float) -> str:
-    """A probability from draws, which cannot tell 0.999 from certainty."""
-    return "above 0.99" if probability > 0.99 else f"{probability:.2f}"
+        sentences += [SMALLEST_DISTANCE, failures_to_enrol(result.study)]
+    return sentences

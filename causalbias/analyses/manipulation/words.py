@@ -1,30 +1,47 @@
-"""The first page of a manipulation analysis's report, in plain words."""
+"""The words of a manipulation analysis's report: its first page, its terms and columns."""
 
 import pandas as pd
 
-from causalbias.analyses.manipulation.analysis import Manipulation
-from causalbias.report.content import Plain
-from causalbias.report.plain import always_silent, how_sure, listed, number, quoted, span
+from causalbias.analyses.manipulation.analysis import Manipulation, judges_pairs
+from causalbias.analyses.sentences import NO_IDENTITY_JUDGEMENTS_PLAIN, certainty, never_shown
+from causalbias.report.content import PlainSummary
+from causalbias.report.record import Record
+from causalbias.report.wording import listed, number, quoted, with_range
 from causalbias.study.frames import to_frame
 
+GLOSSARY = {
+    "perceived change": "By how many points people's mean score changes when an attribute is "
+    "pushed from its lowest to a higher level.",
+    "distance per point": "Distance divided by perceived change: how far a network is moved for "
+    "each point of change that people see.",
+    "unbounded": "The interval of a ratio whose denominator, the perceived change, may be zero.",
+}
+COLUMNS = {
+    "failures": "number of edits beyond the threshold",
+    "n_edits": "number of edited faces",
+    "n_raters": "number of people who rated",
+    "rate": "share of edits beyond the threshold",
+    "side": "people (human) or network (machine)",
+}
 
-def plain_words(result: Manipulation, tables: dict[str, pd.DataFrame], *, identity: bool) -> Plain:
-    """What was asked and found, how sure it is and what it does not say.
 
-    `identity`: whether people judged whether two pictures show one person.
-    """
+def plain_words(
+    result: Manipulation, tables: dict[str, pd.DataFrame], record: Record
+) -> PlainSummary:
+    """What was asked and found, how sure it is and what it does not say."""
     human = tables["human"]
     top = human[human["level"] == human["level"].max()]
-    return Plain(
+    return PlainSummary(
         asked=_asked(result, tables),
-        found={"": [_noticed(result, top), *_moved(tables), *_lost(tables)]},
-        sure=how_sure(
-            tables,
+        found={"": [_noticed(result, top), *_moved(tables), *_rejected(tables)]},
+        certainty=certainty(
+            record,
+            {name: tables[name] for name in ("truth",) if name in tables},
             result.prob,
             clear=_clear(top),
             allowed_for="chance in who rated and which faces were made",
         ),
-        silent=_silent(result, identity),
+        not_said=_not_said(result),
     )
 
 
@@ -37,27 +54,28 @@ def _asked(result: Manipulation, tables: dict[str, pd.DataFrame]) -> str:
         if len(attributes) > 1
         else f"each in several versions that differ in {quoted(attributes)[0]} alone"
     )
-    said = f"{_faces(result)} faces were shown, {changed}. {raters} scored them. "
+    text = f"{_faces(result)} faces were shown, {changed}. {raters} scored them. "
     if "machine" not in tables:
-        return said + "Which changes do people notice, and how much?"
+        return text + "Which changes do people notice, and how much?"
     systems = sorted(tables["machine"]["system"].astype(str).unique())
     return (
-        said + f"A face recognition program ({listed(systems)}) measured how unlike each changed "
-        f"face is to its unchanged self{_decides(tables)}. Which changes move the program, and is "
-        "that in proportion to what people see?"
+        text
+        + f"A face recognition program ({listed(systems)}) measured how different each changed "
+        f"face is from the unchanged face{_thresholds(tables)}. Which changes move the program, "
+        "and are they in proportion to what people see?"
     )
 
 
-def _decides(tables: dict[str, pd.DataFrame]) -> str:
-    """Where each program that decides does so."""
+def _thresholds(tables: dict[str, pd.DataFrame]) -> str:
+    """The threshold of each program that has one."""
     if "nonmatch" not in tables:
         return ""
     at = tables["nonmatch"].drop_duplicates("system")
     each = [
-        f"at {number(threshold)} by {system}"
+        f"{number(threshold)} for {system}"
         for system, threshold in zip(at["system"], at["threshold"], strict=True)
     ]
-    return f", a distance from which on it is taken for another person {listed(each)}"
+    return f"; beyond a distance ({listed(each)}) it takes them for two persons"
 
 
 def _faces(result: Manipulation) -> str:
@@ -76,12 +94,16 @@ def _noticed(result: Manipulation, top: pd.DataFrame) -> str:
     scale = " on a scale of {:g} to {:g}".format(*ends.pop()) if len(ends) == 1 else ""
     ordered = top.iloc[top["estimate"].abs().to_numpy().argsort()]
     most, least = ordered.iloc[-1], ordered.iloc[0]
-    said = (
-        f"Pushed all the way, {_name(most)} changed people's scores by {span(most)} points{scale}"
+    text = (
+        f"From its lowest to its highest level, {_name(most)} changed people's scores by "
+        f"{with_range(most)} points{scale}"
     )
     if len(top) == 1:
-        return said + "."
-    return said + f": the most of all changes. {_name(least)} changed them least, by {span(least)}."
+        return text + "."
+    return (
+        f"{text}: the most of all changes. {_name(least)} changed them least, by "
+        f"{with_range(least)} points."
+    )
 
 
 def _name(row: pd.Series) -> str:
@@ -89,52 +111,55 @@ def _name(row: pd.Series) -> str:
 
 
 def _moved(tables: dict[str, pd.DataFrame]) -> list[str]:
-    """Of each program, what moves it most and least for what people see."""
+    """For each program, what moves it most and least for what people see."""
     if "ratio" not in tables:
         return []
-    said = []
+    sentences = []
     for system, part in tables["ratio"].groupby("system"):
         stated = part[part["bounded"]].iloc[
             part.loc[part["bounded"], "estimate"].abs().to_numpy().argsort()
         ]
-        unsure = part.loc[~part["bounded"], "attribute"].astype(str).tolist()
+        unclear = part.loc[~part["bounded"], "attribute"].astype(str).tolist()
         if len(stated) > 1:
             high, low = stated.iloc[-1], stated.iloc[0]
             times = abs(high["estimate"] / low["estimate"])
-            among = "Of the changes that people surely notice, f" if unsure else "F"
-            said.append(
-                f"{among}or every point that people notice, {system} moves furthest with "
-                f"{_name(high)}, by a distance of {span(high, size=True)}, and least with "
-                f"{_name(low)}, by {span(low, size=True)}: about {number(times)} times as "
-                "far."
+            among = "Among the changes that people clearly notice, f" if unclear else "F"
+            sentences.append(
+                f"{among}or every point of change that people see, {system} moves furthest with "
+                f"{_name(high)}, by a distance of {with_range(high, size=True)}, and least with "
+                f"{_name(low)}, by {with_range(low, size=True)}: the first is about "
+                f"{number(times)} times as far."
             )
         elif len(stated) == 1:
-            one = stated.iloc[0]
-            said.append(
-                f"For every point that people notice of {_name(one)}, {system} moves by a "
-                f"distance of {span(one, size=True)}."
+            only = stated.iloc[0]
+            sentences.append(
+                f"For every point of change that people see in {_name(only)}, {system} moves by a "
+                f"distance of {with_range(only, size=True)}."
             )
-        if unsure:
-            said.append(
-                f"Of {listed(quoted(unsure))} people may see nothing at all, so that how far "
-                f"{system} moves for what they see cannot be stated: it may be further still."
+        if unclear:
+            sentences.append(
+                f"People may see no change at all in {listed(quoted(unclear))}, so that the "
+                f"distance of {system} for every point cannot be stated: it may be larger still."
             )
-    return said
+    return sentences
 
 
-def _lost(tables: dict[str, pd.DataFrame]) -> list[str]:
-    """Of each program, the faces that it takes for another person when pushed all the way."""
+def _rejected(tables: dict[str, pd.DataFrame]) -> list[str]:
+    """For each program, the faces at the highest level that it takes for another person."""
     if "nonmatch" not in tables:
         return []
-    said = []
+    sentences = []
     table = tables["nonmatch"]
     for system, part in table[table["level"] == table["level"].max()].groupby("system"):
         worst = part.loc[part["rate"].idxmax()]
-        total = f"{part['failures'].sum():,} of {part['n'].sum():,} faces pushed all the way"
+        total = f"{part['failures'].sum():,} of {part['n'].sum():,} faces at the highest level"
         if not worst["failures"]:
-            said.append(f"{system} takes none of {part['n'].sum():,} faces for another person.")
+            sentences.append(
+                f"{system} takes none of {part['n'].sum():,} faces at the highest level for "
+                "another person."
+            )
             continue
-        said.append(
+        sentences.append(
             f"{system} takes {total} for another person"
             + (
                 f"; most with {_name(worst)}, {worst['failures']:,} of {worst['n']:,} "
@@ -143,7 +168,7 @@ def _lost(tables: dict[str, pd.DataFrame]) -> list[str]:
                 else "."
             )
         )
-    return said
+    return sentences
 
 
 def _clear(top: pd.DataFrame) -> str:
@@ -154,21 +179,17 @@ def _clear(top: pd.DataFrame) -> str:
             if len(top) == 1
             else f"That people notice the change is clear for each of the {len(top)} attributes."
         )
-    doubtful = top.loc[~clear, "attribute"].astype(str).tolist()
+    unclear = top.loc[~clear, "attribute"].astype(str).tolist()
     return (
         f"That people notice the change is clear for {int(clear.sum())} of {len(top)} attributes; "
-        f"what was seen of {listed(quoted(doubtful))} may be chance."
+        f"the change that they saw in {listed(quoted(unclear))} may be chance."
     )
 
 
-def _silent(result: Manipulation, identity: bool) -> list[str]:
-    said = always_silent("truth" in result.study.children)
-    if not identity:
-        said.insert(
-            0,
-            "Whether a program is more, or less, biased than people: nobody was asked if two "
-            "pictures show one person.",
-        )
+def _not_said(result: Manipulation) -> list[str]:
+    sentences = never_shown("truth" in result.study.children)
+    if not judges_pairs(result.study):
+        sentences.insert(0, NO_IDENTITY_JUDGEMENTS_PLAIN)
     if "race" not in str(result.study.attrs["factors"]):
-        said.insert(0, "Anything about race: it was not changed.")
-    return said
+        sentences.insert(0, "Anything about race: it was not changed.")
+    return sentences

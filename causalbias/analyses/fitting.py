@@ -1,0 +1,90 @@
+"""Models of an analysis: fitted with progress and files, and their estimates joined."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from causalbias.draws.pairing import shuffled
+from causalbias.draws.summaries import marked
+from causalbias.errors import DataError
+from causalbias.models.fit import fit
+from causalbias.models.result import Fit
+
+
+def fit_model(
+    formula: str,
+    rows: pd.DataFrame,
+    name: str,
+    *,
+    progress: Callable[[str], None] | None,
+    keep: Path | None,
+    **sampling: Any,
+) -> Fit:
+    """Fit a model of an analysis.
+
+    Parameters
+    ----------
+    formula : str
+    rows : DataFrame
+    name : str
+        Of the model, for progress, its file and errors.
+    progress : callable or None
+        Called with the name before the model is fitted.
+    keep : Path or None
+        Directory of the fit's file: a file of the same model and data is read, and not fitted
+        again.
+    **sampling
+        Further arguments of `fit`.
+
+    Raises
+    ------
+    DataError
+        That of `fit`, with the name of the model.
+    """
+    if progress is not None:
+        progress(name)
+    file = None if keep is None else keep / f"{_file_name(name)}.nc"
+    try:
+        return fit(formula, rows, file=file, **sampling)
+    except DataError as error:
+        raise DataError(
+            f"{name}: {error.problem}",
+            hint=error.hint,
+            file=error.file,
+            column=error.column,
+            row=error.row,
+        ) from error
+
+
+def _file_name(name: str) -> str:
+    """File name of a model, whose own name may hold any character of the data's labels."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:40]
+    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def join(parts: dict[str, xr.Dataset], dim: str) -> xr.Dataset:
+    """Join the estimates of several models along a new dim.
+
+    Fits of one random seed use the same random numbers, so that their draws are correlated. The
+    draws of each model are shuffled, as draws of independent models are.
+
+    Parameters
+    ----------
+    parts : dict of str to Dataset
+        Estimates by their label on the new dim.
+    dim : str
+
+    Returns
+    -------
+    Dataset
+        Marked as not converged if one of the models is.
+    """
+    index = pd.Index(list(parts), name=dim)
+    apart = [shuffled(part, random_seed=at) for at, part in enumerate(parts.values())]
+    joined = xr.concat(apart, index, combine_attrs="override", join="outer")
+    return marked(joined, *parts.values())

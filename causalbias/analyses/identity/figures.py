@@ -1,0 +1,114 @@
+"""The figures of an identity analysis's report, with captions and text alternatives."""
+
+import pandas as pd
+import xarray as xr
+
+from causalbias.analyses.identity.analysis import Identity
+from causalbias.analyses.sentences import percent
+from causalbias.plots.identity import group_effects, group_rates
+from causalbias.report.content import Picture
+from causalbias.report.wording import alt_text
+
+LABELS = ("system", "pairs", "rate_of", "race", "gender")
+TWO_PANELS = "Points with intervals, genuine and impostor pairs in panels of their own"
+
+
+def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Picture]:
+    """Effects on networks and on people, and error rates."""
+    truth = _crosses(tables)
+    pictures = []
+    if result.machine is not None:
+        pictures.append(_of_networks(result, result.machine, tables["machine"], truth))
+    if result.human is not None:
+        pictures.append(_of_people(result, result.human, tables["human"], truth))
+    if result.rates is not None:
+        pictures.append(_of_rates(result, result.rates, tables["rates"]))
+    return pictures
+
+
+def _of_networks(
+    result: Identity, effect: xr.Dataset, table: pd.DataFrame, truth: dict[str, pd.DataFrame]
+) -> Picture:
+    intervals = f"{percent(result.prob)} intervals."
+    figure = group_effects(
+        effect,
+        prob=result.prob,
+        truth=truth.get("machine"),
+        xlabel=f"change of distance against {result.reference}",
+        note=f"{intervals} {_sizes(result)} {_cross_note(truth)}",
+    )
+    caption = (
+        f"Effect of race on the distance, {_against(result)}. Genuine pairs right of zero are "
+        "found less alike, which makes false non-matches more likely; impostor pairs left of zero "
+        f"are found more alike, which makes false matches more likely. {intervals}"
+    )
+    alt = alt_text(table, LABELS, f"change of distance {_against(result)}", TWO_PANELS)
+    return Picture("race-networks", figure, caption, alt, "machine")
+
+
+def _of_people(
+    result: Identity, effect: xr.Dataset, table: pd.DataFrame, truth: dict[str, pd.DataFrame]
+) -> Picture:
+    intervals = f"{percent(result.prob)} intervals."
+    figure = group_effects(
+        effect,
+        prob=result.prob,
+        truth=truth.get("human"),
+        xlabel=f"change of mean answer against {result.reference} (points)",
+        note=f"{intervals} {_cross_note(truth)}",
+    )
+    caption = (
+        "Effect of race on people's mean answer (higher: surer that the pair shows one person), "
+        f"{_against(result)}. {intervals}"
+    )
+    quantity = f"change of the mean answer in points {_against(result)}"
+    return Picture(
+        "race-people", figure, caption, alt_text(table, LABELS, quantity, TWO_PANELS), "human"
+    )
+
+
+def _of_rates(result: Identity, rates: xr.Dataset, table: pd.DataFrame) -> Picture:
+    figure = group_rates(
+        rates,
+        prob=result.prob,
+        note=f"{percent(result.prob)} intervals. Hollow: too few errors to state a rate; an arrow: "
+        "the interval leaves the panel.",
+    )
+    caption = (
+        "Error rates at each network's threshold, by group, with intervals that allow for the "
+        "seeds that pairs share. Where there are too few errors to state a rate, the interval "
+        "starts at zero; where there is no error, it ends at 3 divided by the number of "
+        "comparisons of which no two share a seed."
+    )
+    alt = alt_text(
+        table,
+        LABELS,
+        "error rate at the network's threshold",
+        "Points with intervals, false matches and false non-matches in panels of their own",
+    )
+    return Picture("rates", figure, caption, alt, "rates")
+
+
+def _against(result: Identity) -> str:
+    return f"against {result.reference} faces of the same seeds and gender"
+
+
+def _crosses(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """True effects as `group_effects` takes them."""
+    if "truth" not in tables:
+        return {}
+    true = tables["truth"]
+    sides = [str(name).rsplit(", ", 1) for name in true["fit"]]
+    true = true.assign(system=[side for side, _ in sides], pairs=[kind for _, kind in sides])
+    people = true["system"] == "people"
+    return {"machine": true[~people], "human": true[people]}
+
+
+def _cross_note(truth: dict[str, pd.DataFrame]) -> str:
+    return "Crosses: truth (simulated)." if truth else ""
+
+
+def _sizes(result: Identity) -> str:
+    seeds = max(len(set(rows["seed_a"]) | set(rows["seed_b"])) for rows in result.rows.values())
+    pairs = sum(len(rows) for name, rows in result.rows.items() if not name.startswith("people, "))
+    return f"{seeds} seeds, {pairs:,} distances."

@@ -1,0 +1,116 @@
+"""What every report holds, whichever analysis it is of: verdicts, checks, sources."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import xarray as xr
+
+from causalbias.inference.diagnostics import extreme
+from causalbias.manipulation_checks.checks import check_manipulations
+from causalbias.model_checks.check import Checks, check
+from causalbias.models.result import Fit
+from causalbias.report.verdicts import Verdict, verdict_of
+
+TITLES = {
+    "check_dose": "Manipulation check: perceived change of the manipulated attribute",
+    "check_leaks": "Manipulation check: what each manipulation changes of what is perceived",
+    "check_identity": "Manipulation check: distance from the unchanged face, and HCIC",
+    "check_enrolment": "Manipulation check: failures to enrol by cell",
+    "check_quality": "Manipulation check: what each manipulation changes of image quality",
+    "dependence": "How far the estimates depend on priors and on single seeds or raters",
+    "fits": "Diagnostics and verdict of every model",
+    "checks": "What checks of the models found, with a hint",
+    "excluded": "What was excluded",
+    "sources": "Files read",
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a report records of its study and models beside the analysis's estimates.
+
+    Attributes
+    ----------
+    verdicts : dict of str to Verdict
+        Verdict on each model, by its name.
+    checked : list of str
+        Sentences: what the manipulation checks found, and what could not be checked.
+    tables : dict of str to DataFrame
+        Manipulation checks, diagnostics and checks of the models, exclusions and files; `TITLES`
+        has their titles.
+    """
+
+    verdicts: dict[str, Verdict]
+    checked: list[str]
+    tables: dict[str, pd.DataFrame]
+
+
+def record_of(
+    study: xr.DataTree,
+    fits: Mapping[str, Fit],
+    *,
+    prob: float,
+    images: Mapping[str, object] | None = None,
+) -> Record:
+    """Check a study's manipulations and an analysis's models, and record what was found.
+
+    Parameters
+    ----------
+    study : DataTree
+    fits : mapping of str to Fit
+        The models by name; may be empty.
+    prob : float
+        Probability of the intervals of the manipulation checks.
+    images : mapping of stimulus to path or array, optional
+        Images of the faces: their quality is checked too.
+
+    Returns
+    -------
+    Record
+    """
+    manipulations = check_manipulations(study, images=images, prob=prob)
+    checks = {name: check(fit) for name, fit in fits.items()}
+    verdicts = {name: verdict_of(fit, checks[name]) for name, fit in fits.items()}
+    tables = {f"check_{name}": table for name, table in manipulations.tables.items()}
+    if fits:
+        tables |= {"fits": _fits_table(fits, verdicts), "checks": _checks_table(checks)}
+    for name, group in (("excluded", "excluded"), ("sources", "provenance")):
+        if group in study.children:
+            tables[name] = study.children[group].to_dataset().to_dataframe()
+    sentences = [line.strip() for line in str(manipulations).splitlines()[1:]]
+    return Record(verdicts, sentences, tables)
+
+
+def _fits_table(fits: Mapping[str, Fit], verdicts: Mapping[str, Verdict]) -> pd.DataFrame:
+    """One row for each model: formula, rows, engine, worst diagnostics and verdict."""
+    rows = []
+    for name, fit in fits.items():
+        diagnostics = fit.children["diagnostics"].to_dataset()
+        rows.append(
+            {
+                "model": name,
+                "formula": json.loads(fit.attrs["spec"])["formula"],
+                "rows": int(fit.attrs["n_rows"]),
+                "engine": fit.attrs["engine"],
+                "max_r_hat": extreme(diagnostics, "r_hat")[1],
+                "min_ess_bulk": extreme(diagnostics, "ess_bulk")[1],
+                "min_ess_tail": extreme(diagnostics, "ess_tail")[1],
+                "verdict": verdicts[name].sentence,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _checks_table(checks: Mapping[str, Checks]) -> pd.DataFrame:
+    """The checks that failed or did not run; a single row for a model that passed all."""
+    parts = []
+    for name, found in checks.items():
+        failed = pd.DataFrame(found[found["verdict"] != "ok"])
+        if failed.empty:
+            passed = {"check": f"all {len(found)}", "of": "", "hint": "", "verdict": "ok"}
+            failed = pd.DataFrame([passed])
+        parts.append(failed.assign(model=name))
+    columns = ["model", "verdict", "check", "of", "value", "low", "high", "p", "hint"]
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns)

@@ -1,0 +1,130 @@
+"""Names, numbers and estimates in sentences, and figures in words."""
+
+from collections.abc import Sequence
+from textwrap import shorten
+
+import numpy as np
+import pandas as pd
+
+MOST_ESTIMATES = 12  # in a text alternative, which lists the ends of a longer table only
+MOST_CHARACTERS = 1000  # of these estimates together
+
+
+def listed(names: Sequence[object], most: int = 6) -> str:
+    """Names in a sentence: all of a few, else the first and how many more.
+
+    Examples
+    --------
+    >>> listed(["age", "pose", "light"])
+    'age, pose and light'
+    >>> listed(range(12), most=2)
+    '0, 1 and 10 more'
+    """
+    shown = [str(name) for name in names]
+    if len(shown) > most:
+        return f"{', '.join(shown[:most])} and {len(shown) - most} more"
+    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
+def quoted(names: Sequence[object]) -> list[str]:
+    """Names of attributes, which may be adjectives, in quotation marks."""
+    return [f"\u201c{name}\u201d" for name in names]
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number with so many significant digits, without exponent and with a true minus sign.
+
+    Examples
+    --------
+    >>> number(-1234.6), number(0.0456), number(-0.0)
+    ('−1,235', '0.046', '0')
+    """
+    if value == 0 or not np.isfinite(value):
+        return "0" if value == 0 else "unbounded"
+    places = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
+    text = f"{value:,.{places}f}"
+    return text.replace("-", "−")
+
+
+def with_range(row: pd.Series, digits: int = 2, *, size: bool = False) -> str:
+    """An estimate with its interval; with `size`, the absolute value of both.
+
+    Examples
+    --------
+    >>> row = pd.Series({"estimate": -31.0, "lower": -34.0, "upper": -28.0})
+    >>> with_range(row), with_range(row, size=True)
+    ('−31 (range −34 to −28)', '31 (range 28 to 34)')
+    """
+    ends = [row["lower"], row["upper"]]
+    middle = row["estimate"]
+    if size and middle < 0:
+        middle, ends = -middle, [-end for end in reversed(ends)]
+    low, high = (number(end, digits) for end in ends)
+    return f"{number(middle, digits)} (range {low} to {high})"
+
+
+def of_every(row: pd.Series) -> str:
+    """A rate with its interval as counts: "12 of every 1,000 (range 8 to 17)".
+
+    Examples
+    --------
+    >>> of_every(pd.Series({"estimate": 0.012, "lower": 0.0081, "upper": 0.017}))
+    '12 of every 1,000 (range 8 to 17)'
+    """
+    every = 100
+    while every < 1_000_000 and row["estimate"] * every < 3:
+        every *= 10
+    middle, low, high = (round(every * row[name]) for name in ("estimate", "lower", "upper"))
+    return f"{middle:,} of every {every:,} (range {low:,} to {high:,})"
+
+
+def alt_text(table: pd.DataFrame, labels: Sequence[str], quantity: str, form: str) -> str:
+    """Text alternative of a figure: what it shows, and its estimates in numbers.
+
+    All of up to 12 estimates are listed, of more the largest and the smallest.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `labels`, `estimate`, `lower`, `upper`; rows without an estimate are counted.
+    labels : sequence of str
+        Columns that identify a row; those that the table lacks are left out.
+    quantity : str
+        What is estimated, with its unit.
+    form : str
+        The kind of figure.
+    """
+    names = [name for name in labels if name in table]
+    stated = table[table["estimate"].notna()].sort_values("estimate", ascending=False)
+    parts = [_estimate(row, names) for _, row in stated.iterrows()]
+    missing = len(table) - len(stated)
+    text = f"{form}: {quantity}. "
+    if not parts:
+        ends = " to ".join(number(end, 3) for end in (table["upper"].min(), table["upper"].max()))
+        return text + (
+            f"None of {len(table)} estimates can be stated; the upper ends of their intervals "
+            f"range from {ends}."
+        )
+    if len(parts) > MOST_ESTIMATES or sum(map(len, parts)) > MOST_CHARACTERS:
+        text += (
+            f"{len(parts)} estimates with intervals, from {'; '.join(parts[:3])}; down to "
+            f"{'; '.join(parts[-2:])}."
+        )
+    else:
+        text += "; ".join(parts) + "."
+    excluding = (stated["lower"] > 0) | (stated["upper"] < 0)
+    if (stated["lower"] < 0).any():
+        text += f" {int(excluding.sum())} of {len(stated)} intervals exclude zero."
+    if missing:
+        text += f" {missing} estimates are too uncertain to be stated."
+    return text
+
+
+def _estimate(row: pd.Series, names: list[str]) -> str:
+    label = shorten(" ".join(str(row[name]) for name in names), 60, placeholder=" …") or "all"
+    if not np.isfinite(row["upper"]):
+        return f"{label}: unbounded"
+    return (
+        f"{label} {number(row['estimate'], 3)} ({number(row['lower'], 3)} to "
+        f"{number(row['upper'], 3)})"
+    )
