@@ -78,9 +78,9 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, object]:
     began = perf_counter()
     from arviz_stats.base import array_stats
 
-    from causalbias.inference.gaussian.effects import chunks
-    from causalbias.inference.gaussian.sample import leading_effects, sample_collapsed
+    from causalbias.inference.gaussian import leading_effects, sample_gaussian
     from causalbias.inference.problem import GroupTerm, Problem
+    from causalbias.io.memory import chunks
 
     imports = perf_counter() - began
     y = np.fromfile(folder / "y")
@@ -105,7 +105,7 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, object]:
     seconds, cpu = [], []
     for _ in range(2):
         began, began_cpu = perf_counter(), process_time()
-        found = sample_collapsed(
+        found = sample_gaussian(
             problem, prior, draws=draws, random_seed=1, keep=["seed", "prototype"]
         )
         seconds.append(perf_counter() - began)

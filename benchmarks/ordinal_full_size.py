@@ -74,7 +74,7 @@ def run_engine(folder: Path, family: str, draws: int) -> dict[str, object]:
     """Sample in this process; effects of pairs are integrated out and not drawn."""
     from arviz_stats.base import array_stats
 
-    from causalbias.inference.laplace.sample import sample_laplace
+    from causalbias.inference.laplace import sample_laplace
     from causalbias.inference.problem import GroupTerm, Problem
 
     def prior(sd: np.ndarray) -> np.ndarray:

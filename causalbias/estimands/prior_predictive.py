@@ -10,14 +10,13 @@ from scipy import sparse
 from causalbias.arguments import generator, need_formula, need_rows
 from causalbias.errors import DataError
 from causalbias.estimands.predictive import new_observations
-from causalbias.inference.gaussian.effects import chunks
+from causalbias.inference.membership import effects_design
 from causalbias.inference.problem import EngineError
-from causalbias.io.memory import check_memory
+from causalbias.io.memory import check_memory, chunks
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.engines import MAX_KEPT
 from causalbias.models.fit import frame_for, rows_of
 from causalbias.models.fitted import ModelDesign
-from causalbias.models.group_design import level_matrix
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
 from causalbias.models.result import OBS, pack_frame
@@ -115,7 +114,7 @@ def _linear_predictor(
     """Yield (which draws, linear predictor (c, rows)); keep the effects that are not too many."""
     problem = arrays.problem
     draws = len(drawn.beta)
-    designs = [level_matrix(term.columns, term.codes, term.n_levels) for term in problem.terms]
+    designs = [effects_design(term) for term in problem.terms]
     # a stream of its own for each term, so that chunks of any size give the same draws
     streams = rng.spawn(len(designs))
     for term in problem.terms:

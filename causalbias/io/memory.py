@@ -1,6 +1,7 @@
 """Check that data fit into memory before they are made or read."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from causalbias.errors import DataError
@@ -12,6 +13,7 @@ except ImportError:  # Windows
 
 CGROUP = Path("/sys/fs/cgroup")
 TEXT_TIMES = 10  # ratio of the memory that CSV and JSON files take to their size on disk
+CHUNK_BYTES = 64 * 2**20  # size in bytes of an array that is worked on part by part
 MAX_UNPACKED = 2 * 1024**3  # largest size in bytes of an archive that is unpacked into memory
 
 
@@ -122,3 +124,16 @@ def _limits() -> float:
     except (OSError, ValueError):
         pages = 0
     return float(soft - pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def chunks(draws: int, bytes_per_draw: int) -> Iterator[slice]:
+    """Cut draws into slices whose arrays stay near 64 MiB.
+
+    Examples
+    --------
+    >>> [one.stop - one.start for one in chunks(5, 30 * 2**20)]
+    [2, 2, 1]
+    """
+    size = max(1, CHUNK_BYTES // max(1, bytes_per_draw))
+    for start in range(0, draws, size):
+        yield slice(start, min(start + size, draws))

@@ -18,6 +18,7 @@ from causalbias.draws.summaries import marked
 from causalbias.errors import DataError, shown
 from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.inference.gibbs import BivariateData, sample_bivariate
+from causalbias.inference.membership import membership
 from causalbias.inference.problem import FloatArray
 from causalbias.io.memory import check_memory
 from causalbias.models.evaluation import evaluate
@@ -343,12 +344,10 @@ def _usable(
 
 
 def _membership(rows: pd.DataFrame, columns: list[str]) -> sparse.csr_matrix:
-    """Weights (rows, levels): each member's share of its row."""
+    """Weights (rows, levels) of the columns' levels, each a member's share of its row."""
     levels, codes = np.unique(rows[columns].astype(str).to_numpy(dtype=str), return_inverse=True)
     codes = codes.reshape(len(rows), len(columns))
-    at = np.repeat(np.arange(len(rows)), len(columns))
-    weights = np.full(codes.size, 1 / len(columns))
-    return sparse.csr_matrix((weights, (at, codes.ravel())), shape=(len(rows), len(levels)))
+    return membership(np.ones((len(rows), 1)), codes, len(levels))
 
 
 def _labels(term: Any) -> list[str]:

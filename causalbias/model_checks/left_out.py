@@ -8,8 +8,9 @@ from scipy import sparse
 
 from causalbias.errors import DataError
 from causalbias.estimands.scales import Floats, latent_sd
+from causalbias.inference.membership import membership
 from causalbias.models.fitted import fitted
-from causalbias.models.group_design import GroupDesign, level_matrix
+from causalbias.models.group_design import GroupDesign
 from causalbias.models.specification import row_counts, row_precisions
 
 MIN_DRAWS = 100
@@ -78,7 +79,7 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     for one in model.groups:
         basis, covariance = model.centred_covariance(one)
         columns = one.columns(frame) @ basis
-        matrices.append(level_matrix(columns, one.codes(frame), len(one.levels)).tocsr())
+        matrices.append(membership(columns, one.codes(frame), len(one.levels)).tocsr())
         covariances.append(covariance)
     found = []
     for level in np.unique(labels):

@@ -6,9 +6,9 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from causalbias.inference.membership import membership
 from causalbias.inference.problem import FloatArray
 from causalbias.models.fitted import FittedModel
-from causalbias.models.group_design import level_matrix
 from causalbias.models.specification import row_precisions
 
 RIDGE = 1e-9  # of coefficients, relative: their columns may say the same
@@ -44,7 +44,7 @@ def residuals_of(model: FittedModel, rows: np.ndarray) -> Callable[[FloatArray],
         values, vectors = np.linalg.eigh(correlation)
         root = sds.mean(axis=0)[:, None] * vectors * np.sqrt(np.maximum(values, 0.0)) / sigma
         columns = one.columns(frame) @ basis @ root
-        blocks.append(level_matrix(columns, one.codes(frame), len(one.levels)))
+        blocks.append(membership(columns, one.codes(frame), len(one.levels)))
     precision = row_precisions(model.spec, frame)
     root = np.ones(len(frame)) if precision is None else np.sqrt(precision)
     design = (sparse.diags(root) @ sparse.hstack(blocks)).tocsr()[rows]

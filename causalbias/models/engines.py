@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from causalbias.arguments import whole_in
 from causalbias.errors import DataError, SamplingWarning
 from causalbias.inference.diagnostics import MAX_PARETO_K, MIN_ESS, diagnose, verdict
-from causalbias.inference.gaussian.sample import CollapsedDraws, effects_at, sample_collapsed
-from causalbias.inference.laplace.result import LaplaceDraws
-from causalbias.inference.laplace.sample import sample_laplace
+from causalbias.inference.gaussian import GaussianDraws, effects_at, sample_gaussian
+from causalbias.inference.laplace import LaplaceDraws, sample_laplace
 from causalbias.inference.nuts import sample_nuts
 from causalbias.inference.problem import EngineError, FloatArray, ImproperError, IntArray, Problem
 from causalbias.models.arrays import Arrays, arrays_of
@@ -254,7 +253,7 @@ def _collapsed(spec: ModelSpec, used: pd.DataFrame, settings: Sampling) -> Sampl
     keep = _kept(problem, total)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Pareto k is judged below
-        found = sample_collapsed(
+        found = sample_gaussian(
             problem,
             log_density(prior, "sigma"),
             draws=total,
@@ -354,7 +353,7 @@ def _thin(problem: Problem, keep: list[str], settings: Sampling) -> IntArray:
 def _thinned(
     model: bmb.Model,
     arrays: Arrays,
-    found: CollapsedDraws | LaplaceDraws,
+    found: GaussianDraws | LaplaceDraws,
     further: Mapping[str, Variable],
     chains: int,
     some: IntArray,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from causalbias.errors import DataError
+from causalbias.inference.membership import membership
 from causalbias.models.centring import centring_of, parts_of
 from causalbias.models.evaluation import evaluate, without_slashes
 from causalbias.models.formula.group_terms import group_parts
@@ -112,7 +113,7 @@ class GroupDesign:
 
     def matrix(self, frame: pd.DataFrame) -> sparse.csr_matrix:
         """Design (rows, levels x k) of the effects, level by level."""
-        return level_matrix(self.columns(frame), self.codes(frame), len(self.levels))
+        return membership(self.columns(frame), self.codes(frame), len(self.levels))
 
     def centring(self, frame: pd.DataFrame, *, centre: bool | None = None) -> NDArray[np.float64]:
         """The matrix T (k, k) of `centring_of` by which the effects' columns are centred.
@@ -129,28 +130,6 @@ class GroupDesign:
         parts = parts_of(self.common.terms, dict(zip(names, self.sizes(), strict=True)))
         centre = self.correlated if centre is None else centre
         return centring_of(self.columns(frame), parts, centre=centre)
-
-
-def level_matrix(
-    columns: NDArray[np.float64], codes: NDArray[np.int64], n_levels: int
-) -> sparse.csr_matrix:
-    """Design (rows, levels x k) of columns (rows, k) whose coefficients differ between levels.
-
-    ``codes`` (rows, members): the row's levels, over which its effect is averaged.
-    """
-    n, k = columns.shape
-    rows = np.repeat(np.arange(n), k)
-    parts = [
-        sparse.csr_matrix(
-            (
-                columns.ravel() / codes.shape[1],
-                (rows, (member[:, None] * k + np.arange(k)).ravel()),
-            ),
-            shape=(n, k * n_levels),
-        )
-        for member in codes.T
-    ]
-    return sum(parts[1:], start=parts[0])
 
 
 def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:

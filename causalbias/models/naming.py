@@ -29,7 +29,7 @@ def name_draws(
     model : bambi Model
         What `arrays` were made from.
     arrays : Arrays
-    draws : CollapsedDraws or LaplaceDraws
+    draws : GaussianDraws or LaplaceDraws
         With `beta` (draws, p) of the centred design, and by term `sd` (draws, k), `corr`
         (draws, k, k) and `effects` (draws, levels, k).
     further : mapping of name to (dims, ndarray (draws, ...))

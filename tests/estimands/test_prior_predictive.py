@@ -160,7 +160,7 @@ def test_seeds_chunks_and_what_arviz_reads(rows, monkeypatch):
     one = draw(1)
     assert one.identical(draw(1))
     assert not one["prior"].equals(draw(2)["prior"])
-    monkeypatch.setattr("causalbias.inference.gaussian.effects._CHUNK_BYTES", 10_000)
+    monkeypatch.setattr("causalbias.io.memory.CHUNK_BYTES", 10_000)
     # sums in blocks of another size round otherwise
     np.testing.assert_allclose(draw(1)["prior_predictive"]["y"], one["prior_predictive"]["y"])
     assert set(one.children) == {"prior", "prior_predictive", "observed_data", "constant_data"}

@@ -21,8 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
-from causalbias.inference.records import (
+from causalbias.inference.gaussian.records import (
     Chain,
     Records,
     contract,
@@ -30,9 +29,10 @@ from causalbias.inference.records import (
     gram_of_levels,
     row_records,
     scaled,
-    slabs,
     take,
 )
+from causalbias.inference.membership import slabs
+from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
 
 _MAX_BYTES = 4 * 2**30
 

@@ -1,7 +1,7 @@
 """Elimination of the chain's nodes and the way back, in compiled loops without allocation.
 
 A node is one level of one nested term. Its blocks with itself and with its ancestors lie in the
-flat vector ``values``, its rows against the dense part in ``cross`` (see `collapsed_blocks`).
+flat vector ``values``, its rows against the dense part in ``cross`` (see `blocks`).
 """
 
 import numba

@@ -1,6 +1,6 @@
 """The marginal posterior of the scales, and exact draws of effects and coefficients given them.
 
-One evaluation eliminates the three parts of `collapsed_blocks` in turn and never touches the
+One evaluation eliminates the three parts of `blocks` in turn and never touches the
 rows of data. All effects are whitened (``b = L u``, ``u`` standard normal), as in Bates et al.
 (2015, section 3), so that an sd of exactly zero is an ordinary value.
 """
@@ -18,8 +18,8 @@ from causalbias.inference.gaussian.chain import (
     subtract_nodes,
     whiten_chain,
 )
+from causalbias.inference.gaussian.records import Chain
 from causalbias.inference.problem import FloatArray
-from causalbias.inference.records import Chain
 
 _ROUNDING = 4 * float(np.finfo(float).eps)  # of a sum of squares, relative
 _MAX_ROUNDING = 1.0  # of a density's exponent, in which it is to be told

@@ -1,22 +1,11 @@
 """The leading term's effects given everything else: exact, level by level, in chunks of draws."""
 
-from collections.abc import Iterator
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from causalbias.inference.gaussian.blocks import Leading
 from causalbias.inference.problem import FloatArray
-
-_CHUNK_BYTES = 64 * 2**20
-
-
-def chunks(draws: int, bytes_per_draw: int) -> Iterator[slice]:
-    """Cut the draws into slices whose arrays stay near 64 MiB."""
-    size = max(1, _CHUNK_BYTES // max(1, bytes_per_draw))
-    for start in range(0, draws, size):
-        yield slice(start, min(start + size, draws))
 
 
 def draw_leading(

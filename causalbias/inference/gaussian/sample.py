@@ -17,10 +17,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from causalbias.arguments import generator
+from causalbias.inference.checks import (
+    check_effects_leave_noise,
+    check_not_exact,
+    check_problem,
+)
+from causalbias.inference.diagnostics import effective_sizes
 from causalbias.inference.gaussian.blocks import Blocks, build_blocks
 from causalbias.inference.gaussian.density import at_rounding, draw_given, eliminate
-from causalbias.inference.gaussian.effects import chunks, draw_leading
-from causalbias.inference.gaussian.ess import effective_sizes
+from causalbias.inference.gaussian.effects import draw_leading
 from causalbias.inference.importance.adaptive import (
     adapt,
     find_mode,
@@ -30,11 +35,6 @@ from causalbias.inference.importance.adaptive import (
     sample_until_good,
 )
 from causalbias.inference.importance.folding import choose_fold
-from causalbias.inference.improper import (
-    check_effects_leave_noise,
-    check_not_exact,
-    check_problem,
-)
 from causalbias.inference.problem import (
     EngineError,
     FloatArray,
@@ -45,6 +45,7 @@ from causalbias.inference.problem import (
     numerical,
 )
 from causalbias.inference.scales import Scales, n_theta, unpack
+from causalbias.io.memory import chunks
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Diagnostics:
 
 
 @dataclass(frozen=True)
-class CollapsedDraws:
+class GaussianDraws:
     """Posterior draws.
 
     Attributes
@@ -117,14 +118,14 @@ class CollapsedDraws:
     streams: NDArray[np.uint64]
 
 
-def sample_collapsed(
+def sample_gaussian(
     problem: Problem,
     sigma_log_prior: LogDensity,
     *,
     draws: int = 4000,
     random_seed: int = 0,
     keep: Collection[str] | None = None,
-) -> CollapsedDraws:
+) -> GaussianDraws:
     """Sample the posterior of a Gaussian hierarchical regression.
 
     The model is ``y_i ~ Normal(eta_i, sigma^2 / row_precision_i)``, ``row_weight_i`` times over.
@@ -143,7 +144,7 @@ def sample_collapsed(
 
     Returns
     -------
-    CollapsedDraws
+    GaussianDraws
 
     Raises
     ------
@@ -158,7 +159,8 @@ def sample_collapsed(
     Notes
     -----
     Bates et al. (2015), *Fitting linear mixed-effects models using lme4*, J. Stat. Soft. 67(1),
-    section 3, for the penalised least-squares problem; see `collapsed_importance` for sampling.
+    section 3, for the penalised least-squares problem; see `causalbias.inference.importance` for
+    sampling.
 
     Examples
     --------
@@ -171,7 +173,7 @@ def sample_collapsed(
     >>> ones = np.ones((100, 1))
     >>> term = GroupTerm("1|g", ("1",), ones, group[:, None], ones, 20, False, (prior,))
     >>> problem = Problem(y, ones, np.zeros(1), np.full(1, 10.0), (term,), np.ones(100))
-    >>> found = sample_collapsed(problem, prior, draws=500, random_seed=1)
+    >>> found = sample_gaussian(problem, prior, draws=500, random_seed=1)
     >>> found.effects["1|g"].shape, bool(abs(found.sigma.mean() - 0.5) < 0.1)
     ((500, 20, 1), True)
     """
@@ -188,7 +190,7 @@ def sample_collapsed(
 
 
 def effects_at(
-    problem: Problem, draws: CollapsedDraws, name: str, some: IntArray
+    problem: Problem, draws: GaussianDraws, name: str, some: IntArray
 ) -> NDArray[np.floating]:
     """Effects (len(some), n_levels, k) of a term at some of the draws, kept or not."""
     known = draws.effects.get(name, draws.others.get(name))
@@ -196,7 +198,7 @@ def effects_at(
 
 
 def leading_effects(
-    problem: Problem, draws: CollapsedDraws, which: slice | IntArray
+    problem: Problem, draws: GaussianDraws, which: slice | IntArray
 ) -> NDArray[np.float32]:
     """Draw the leading term's effects for some draws, (n, n_levels, k).
 
@@ -227,7 +229,7 @@ def _sample(
     draws: int,
     rng: np.random.Generator,
     keep: Collection[str] | None,
-) -> CollapsedDraws:
+) -> GaussianDraws:
     seconds: dict[str, float] = {}
     began = perf_counter()
     blocks = build_blocks(problem)
@@ -348,7 +350,7 @@ def _collect(
     keep: Collection[str] | None,
     rng: np.random.Generator,
     seconds: dict[str, float],
-) -> CollapsedDraws:
+) -> GaussianDraws:
     terms, p = problem.terms, len(problem.beta_mean)
     began = perf_counter()
     pairs = list(zip(terms, scales.sd, scales.corr_factor, strict=True))
@@ -363,7 +365,7 @@ def _collect(
     sizes = {"sigma": effective_sizes(scales.sigma[:, None])[0], "beta": effective_sizes(beta)}
     sizes |= {f"sd {t.name}": effective_sizes(sd) for t, sd, _ in pairs}
     effective = kish(log_weight)
-    found = CollapsedDraws(
+    found = GaussianDraws(
         beta=beta,
         sigma=scales.sigma,
         sd={t.name: sd for t, sd, _ in pairs},
@@ -389,7 +391,7 @@ def _collect(
     return found
 
 
-def _all_leading(problem: Problem, found: CollapsedDraws, term: GroupTerm) -> NDArray[np.float32]:
+def _all_leading(problem: Problem, found: GaussianDraws, term: GroupTerm) -> NDArray[np.float32]:
     k = term.columns.shape[1]
     out = np.empty((len(found.sigma), term.n_levels, k), dtype=np.float32)
     for part in chunks(len(out), 8 * term.n_levels * k):

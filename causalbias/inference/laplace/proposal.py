@@ -22,7 +22,7 @@ from causalbias.inference.laplace.conditional import (
     quadrature,
 )
 from causalbias.inference.laplace.likelihood import log_likelihoods
-from causalbias.inference.laplace.scales import ScalePoint, scales_of
+from causalbias.inference.laplace.nested import ScalePoint, scales_of
 from causalbias.inference.problem import FloatArray, GroupTerm
 from causalbias.inference.scales import Scales
 

@@ -8,8 +8,8 @@ from scipy import special
 
 from causalbias.inference.laplace.conditional import Target, all_cuts, linear_predictor
 from causalbias.inference.laplace.likelihood import draw_leading
+from causalbias.inference.laplace.nested import scales_of
 from causalbias.inference.laplace.quadrature import cut_gaps
-from causalbias.inference.laplace.scales import scales_of
 from causalbias.inference.problem import FloatArray, IntArray, Problem
 
 _CANDIDATES = 16

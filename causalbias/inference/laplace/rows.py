@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from causalbias.inference.membership import effects_design, slabs
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
-from causalbias.inference.records import membership, slabs
 
 _BLOCK = 64  # rows a block where no term leads
 _MAX_WIDTH = 6000
@@ -106,7 +106,7 @@ def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) 
         order, start = np.arange(len(source)), np.arange(0, len(source), _BLOCK)
         level = np.arange(len(start))
     source, category, count = source[order], category[order], count[order]
-    pieces = [membership(t) for t in dense]
+    pieces = [effects_design(t) for t in dense]
     links = sparse.hstack(pieces, format="csr")[source] if pieces else None
     first, code = _distinct(problem.design)
     code = code[source]

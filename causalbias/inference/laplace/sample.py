@@ -18,6 +18,7 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from causalbias.arguments import generator
+from causalbias.inference.checks import check_problem
 from causalbias.inference.equal_rows import merge_equal_rows
 from causalbias.inference.importance.adaptive import (
     Mixture,
@@ -28,11 +29,8 @@ from causalbias.inference.importance.adaptive import (
     sample_until_good,
 )
 from causalbias.inference.importance.folding import Fold, choose_fold
-from causalbias.inference.improper import check_problem
 from causalbias.inference.laplace.conditional import Target, evaluate
-from causalbias.inference.laplace.proposal import Anchor, Proposal, anchor_at, weigh
-from causalbias.inference.laplace.result import Diagnostics, LaplaceDraws, collect
-from causalbias.inference.laplace.scales import (
+from causalbias.inference.laplace.nested import (
     ScalePoint,
     check_determined,
     find_scales,
@@ -41,6 +39,8 @@ from causalbias.inference.laplace.scales import (
     scale_point,
     start_scales,
 )
+from causalbias.inference.laplace.proposal import Anchor, Proposal, anchor_at, weigh
+from causalbias.inference.laplace.result import Diagnostics, LaplaceDraws, collect
 from causalbias.inference.laplace.target import make_target
 from causalbias.inference.problem import (
     EngineError,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalbias.inference.gaussian.sample import sample_collapsed
+from causalbias.inference.gaussian.sample import sample_gaussian
 from tests.inference.gaussian_cases import SD_SCALE, half_normal, problem, term
 
 DRAWS, SIMULATIONS, BINS = 99, 300, 10
@@ -28,7 +28,7 @@ def test_ranks_are_uniform():
         u, v = rng.standard_normal((8, 2)) @ chol.T, other * rng.standard_normal(5)
         beta = 2.0 * rng.standard_normal(2)
         y = x @ beta + (x * u[g]).sum(axis=1) + v[h] + sigma * rng.standard_normal(40)
-        found = sample_collapsed(
+        found = sample_gaussian(
             replace(shape, y=y), half_normal, draws=DRAWS, random_seed=simulation
         )
         truth = np.r_[sigma, sd, other, corr, beta, u[0], v[0]]

@@ -46,7 +46,7 @@ from scipy.stats import norm
 from causalbias.inference.equal_rows import merge_equal_rows
 from causalbias.inference.gaussian.blocks import build_blocks
 from causalbias.inference.gaussian.density import draw_given, eliminate
-from causalbias.inference.gaussian.sample import sample_collapsed
+from causalbias.inference.gaussian.sample import sample_gaussian
 from causalbias.inference.problem import FloatArray, Problem
 from tests.inference.gaussian_cases import problem, term
 
@@ -206,7 +206,7 @@ def test_posterior_surrounds_the_reml_fit(name):
     p = replace(
         p, terms=tuple(replace(t, sd_log_prior=(wide,) * t.columns.shape[1]) for t in p.terms)
     )
-    found = sample_collapsed(p, wide, draws=2000, random_seed=0)
+    found = sample_gaussian(p, wide, draws=2000, random_seed=0)
     assert found.diagnostics.pareto_k < 0.7
     assert abs(np.median(found.sigma) - sigma) < found.sigma.std()
     for t, factor in zip(p.terms, raw, strict=True):

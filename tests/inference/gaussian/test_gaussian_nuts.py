@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalbias.inference.gaussian.ess import effective_sizes
-from causalbias.inference.gaussian.sample import sample_collapsed
+from causalbias.inference.diagnostics import effective_sizes
+from causalbias.inference.gaussian.sample import sample_gaussian
 from causalbias.inference.problem import FloatArray, Problem
 from tests.inference.gaussian_cases import (
     CASES,
@@ -88,7 +88,7 @@ def thinned(draws: FloatArray) -> FloatArray:
 @pytest.mark.parametrize("case", JUDGED, ids=lambda c: c.__name__)
 def test_agrees_with_long_nuts(case):
     p = case()
-    found = sample_collapsed(p, half_normal, draws=10_000, random_seed=3)
+    found = sample_gaussian(p, half_normal, draws=10_000, random_seed=3)
     assert found.diagnostics.pareto_k < 0.7
     reference = nuts(p)
     compare("beta", found.beta, reference["beta"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalbias.inference.gaussian.sample import leading_effects, sample_collapsed
+from causalbias.inference.gaussian.sample import leading_effects, sample_gaussian
 from causalbias.inference.importance.adaptive import pareto_k, resample
 from causalbias.inference.problem import EngineError, FloatArray, Problem
 from tests.inference.gaussian_cases import (
@@ -30,8 +30,8 @@ from tests.inference.gaussian_cases import (
 def test_row_order_is_immaterial(case):
     p = case()
     order = np.random.default_rng(0).permutation(len(p.y))
-    a = sample_collapsed(p, half_normal, draws=500, random_seed=1)
-    b = sample_collapsed(taken(p, order), half_normal, draws=500, random_seed=1)
+    a = sample_gaussian(p, half_normal, draws=500, random_seed=1)
+    b = sample_gaussian(taken(p, order), half_normal, draws=500, random_seed=1)
     # the search for the mode stops within rounding of the same point
     np.testing.assert_allclose(a.sigma.mean(), b.sigma.mean(), rtol=0.05)
     for t in p.terms:
@@ -44,8 +44,8 @@ def test_relabelled_levels_move_with_their_labels():
     p = crossed_unbalanced()
     label = np.random.default_rng(0).permutation(12)
     first = replace(p.terms[0], codes=label[p.terms[0].codes])
-    a = sample_collapsed(p, half_normal, draws=4000, random_seed=1)
-    b = sample_collapsed(
+    a = sample_gaussian(p, half_normal, draws=4000, random_seed=1)
+    b = sample_gaussian(
         replace(p, terms=(first, p.terms[1])), half_normal, draws=4000, random_seed=1
     )
     np.testing.assert_allclose(a.sd["1|a"].mean(), b.sd["1|a"].mean(), rtol=0.03)
@@ -68,8 +68,8 @@ def test_scaling_the_response_and_its_priors_scales_everything():
             replace(t, sd_log_prior=(scaled_prior,) * len(t.sd_log_prior)) for t in p.terms
         ),
     )
-    a = sample_collapsed(p, half_normal, draws=1000, random_seed=1)
-    b = sample_collapsed(scaled, scaled_prior, draws=1000, random_seed=1)
+    a = sample_gaussian(p, half_normal, draws=1000, random_seed=1)
+    b = sample_gaussian(scaled, scaled_prior, draws=1000, random_seed=1)
     np.testing.assert_allclose(b.sigma.mean() / times, a.sigma.mean(), rtol=0.02)
     np.testing.assert_allclose(b.beta.mean(axis=0) / times, a.beta.mean(axis=0), atol=0.1)
     assert b.diagnostics.pareto_k < 0.7
@@ -81,7 +81,7 @@ def test_columns_of_very_different_scale():
     beta = np.array([2.0, 3e-6, -1e6])
     y = x @ beta + 0.1 * rng.normal(size=200)
     p = replace(problem(y, x, []), beta_sd=np.full(3, np.inf))
-    found = sample_collapsed(p, half_normal, draws=2000, random_seed=0)
+    found = sample_gaussian(p, half_normal, draws=2000, random_seed=0)
     fit, *_ = np.linalg.lstsq(x / [1, 1e6, 1e-6], y, rcond=None)
     error = found.beta.std(axis=0) / np.sqrt(1000)
     assert (np.abs(found.beta.mean(axis=0) - fit / [1, 1e6, 1e-6]) < 4 * error).all()
@@ -106,7 +106,7 @@ def test_scales_against_quadrature(case):
     mass = np.exp(value - np.max(value)).reshape(sigma.shape) * np.outer(weight, weight)
     mass /= mass.sum()
 
-    found = sample_collapsed(p, half_normal, draws=20_000, random_seed=0)
+    found = sample_gaussian(p, half_normal, draws=20_000, random_seed=0)
     for moment in (
         lambda g, s: s + 0 * g,
         lambda g, s: g + 0 * s,
@@ -124,7 +124,7 @@ def test_no_group_terms_is_conjugate_regression():
     x = np.column_stack([np.ones(60), rng.normal(size=60)])
     y = x @ [1.0, 2.0] + rng.normal(size=60)
     p = replace(problem(y, x, []), beta_sd=np.full(2, np.inf))
-    found = sample_collapsed(p, lambda s: -np.log(s), draws=8000, random_seed=0)
+    found = sample_gaussian(p, lambda s: -np.log(s), draws=8000, random_seed=0)
     fit, rss, *_ = np.linalg.lstsq(x, y, rcond=None)
     # Jeffreys' prior: sigma^2 is scaled inverse chi-squared on n - p degrees of freedom
     pit = stats.chi2(58).cdf(rss[0] / found.sigma**2)
@@ -143,7 +143,7 @@ def test_precision_weights_equal_means_of_rows():
     p = replace(problem(y, one, [term("1|g", one, g, 15)]), row_precision=count.astype(float))
     wrong = replace(p, row_precision=None)
     values = [
-        sample_collapsed(q, half_normal, draws=2000, random_seed=0).sigma.mean() for q in (p, wrong)
+        sample_gaussian(q, half_normal, draws=2000, random_seed=0).sigma.mean() for q in (p, wrong)
     ]
     assert abs(values[0] - 1.0) < 0.25
     assert values[1] < values[0]
@@ -151,14 +151,14 @@ def test_precision_weights_equal_means_of_rows():
 
 def test_a_count_is_so_many_equal_rows():
     p = replace(counted(), row_precision=None)
-    a = sample_collapsed(p, half_normal, draws=8000, random_seed=0)
-    b = sample_collapsed(written_out(p), half_normal, draws=8000, random_seed=1)
+    a = sample_gaussian(p, half_normal, draws=8000, random_seed=0)
+    b = sample_gaussian(written_out(p), half_normal, draws=8000, random_seed=1)
     for ours, theirs in ((a.sigma, b.sigma), (a.sd["1|g"], b.sd["1|g"]), (a.beta, b.beta)):
         error = ours.std(axis=0) * np.sqrt(2 / 5000)  # importance weights cost some of the 8,000
         assert (np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) < 4 * error).all()
         np.testing.assert_allclose(ours.std(axis=0), theirs.std(axis=0), rtol=0.06)
     # a precision is another thing: it leaves the number of observations alone
-    c = sample_collapsed(
+    c = sample_gaussian(
         replace(p, row_weight=np.ones(60), row_precision=p.row_weight), half_normal, draws=2000
     )
     assert c.sigma.std() > 1.2 * a.sigma.std()
@@ -166,8 +166,8 @@ def test_a_count_is_so_many_equal_rows():
 
 def test_same_seed_same_draws():
     p = nested()
-    a, b = (sample_collapsed(p, half_normal, draws=200, random_seed=7) for _ in range(2))
-    c = sample_collapsed(p, half_normal, draws=200, random_seed=8)
+    a, b = (sample_gaussian(p, half_normal, draws=200, random_seed=7) for _ in range(2))
+    c = sample_gaussian(p, half_normal, draws=200, random_seed=8)
     np.testing.assert_array_equal(a.beta, b.beta)
     np.testing.assert_array_equal(a.effects["1|pair"], b.effects["1|pair"])
     assert not np.array_equal(a.beta, c.beta)
@@ -175,8 +175,8 @@ def test_same_seed_same_draws():
 
 def test_effects_left_out_come_back_the_same():
     p = nested()
-    whole = sample_collapsed(p, half_normal, draws=100, random_seed=7)
-    part = sample_collapsed(p, half_normal, draws=100, random_seed=7, keep=["1|seed"])
+    whole = sample_gaussian(p, half_normal, draws=100, random_seed=7)
+    part = sample_gaussian(p, half_normal, draws=100, random_seed=7, keep=["1|seed"])
     assert set(part.effects) == {"1|seed"}
     np.testing.assert_array_equal(part.beta, whole.beta)
     lead = p.terms[part.blocks.leading.term].name
@@ -187,7 +187,7 @@ def test_effects_left_out_come_back_the_same():
 def test_levels_without_rows_follow_their_prior():
     p = nested()
     more = replace(p, terms=(replace(p.terms[0], n_levels=45), *p.terms[1:]))
-    found = sample_collapsed(more, half_normal, draws=4000, random_seed=0)
+    found = sample_gaussian(more, half_normal, draws=4000, random_seed=0)
     empty = found.effects["1|pair"][:, 40:, 0]
     assert np.abs(empty.mean() / empty.std() * np.sqrt(20_000)) < 4
     ratio = (empty / found.sd["1|pair"]).std()
@@ -222,7 +222,7 @@ BAD = {
 def test_unanswerable_problems_are_refused_by_name(name):
     spoil, message = BAD[name]
     with pytest.raises(EngineError, match=message):
-        sample_collapsed(spoil(crossed_unbalanced()), half_normal, draws=10)
+        sample_gaussian(spoil(crossed_unbalanced()), half_normal, draws=10)
 
 
 def test_response_constant_within_groups_is_refused():
@@ -230,12 +230,12 @@ def test_response_constant_within_groups_is_refused():
     one = np.ones((40, 1))
     p = problem(np.random.default_rng(0).normal(size=10)[g], one, [term("1|g", one, g, 10)])
     with pytest.raises(EngineError, match="constant within groups"):
-        sample_collapsed(p, half_normal, draws=10)
+        sample_gaussian(p, half_normal, draws=10)
 
 
 def test_unknown_terms_to_keep_are_refused():
     with pytest.raises(EngineError, match="nope"):
-        sample_collapsed(nested(), half_normal, draws=10, keep=["nope"])
+        sample_gaussian(nested(), half_normal, draws=10, keep=["nope"])
 
 
 def test_pareto_k_of_known_tails():

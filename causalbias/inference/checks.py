@@ -1,4 +1,4 @@
-"""What the collapsed Gaussian engine can't answer, and why."""
+"""Problems that have no answer: inconsistent input, and improper posteriors."""
 
 import numpy as np
 from scipy import sparse
@@ -6,10 +6,11 @@ from scipy.linalg import qr
 from scipy.sparse.csgraph import structural_rank
 from scipy.sparse.linalg import lsmr
 
+from causalbias.inference.membership import effects_design
 from causalbias.inference.problem import EngineError, GroupTerm, ImproperError, Problem
 
 _EXACT = 1e-9  # residuals over responses, in norm, that are rounding
-_MAX_DENSE = 20_000_000  # numbers of a matrix whose rank is told by its singular values
+_MAX_DENSE = 20_000_000  # numbers of a matrix whose rank is computed from its singular values
 
 
 def check_problem(problem: Problem) -> None:
@@ -113,13 +114,7 @@ def check_effects_leave_noise(problem: Problem) -> None:
     falls faster than any power, and with as many effects as observations it stays finite.
     """
     n = len(problem.y)
-    parts = [sparse.csr_matrix(problem.design)]
-    for term in problem.terms:
-        k, rows = term.columns.shape[1], np.repeat(np.arange(n), term.columns.shape[1])
-        for m, codes in enumerate(term.codes.T):
-            at = (codes[:, None] * k + np.arange(k)).ravel()
-            values = (term.weights[:, m : m + 1] * term.columns).ravel()
-            parts.append(sparse.csr_matrix((values, (rows, at)), shape=(n, k * term.n_levels)))
+    parts = [sparse.csr_matrix(problem.design), *map(effects_design, problem.terms)]
     whole = sparse.hstack(parts, format="csr")
     size = np.sqrt(np.asarray(whole.multiply(whole).sum(axis=0)).ravel())
     whole = whole @ sparse.diags(1 / np.where(size > 0, size, 1.0))

@@ -1,4 +1,8 @@
-"""Records of a Gaussian problem, and sums over them: the only passes over rows of data."""
+"""Records of a Gaussian problem, and sums over them: the only passes over rows of data.
+
+A record is a row of data, or a level of the leading term to which its rows are summed. All sums are
+of the form ``sum_i w_i a_i b_i'``, a and b being what a record shares with two blocks of effects.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from causalbias.inference.membership import effects_design
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
 
 
@@ -73,7 +78,7 @@ def row_records(
     """The rows of a problem, their response less the fit of ``centre``."""
     terms, n = problem.terms, len(problem.y)
     residual = problem.y - problem.design @ centre
-    pieces = [membership(terms[i]) for i in dense_terms]
+    pieces = [effects_design(terms[i]) for i in dense_terms]
     empty = sparse.csr_matrix((n, 0))
     return Records(
         codes=tuple(terms[i].codes[:, 0] for i in chain),
@@ -81,25 +86,6 @@ def row_records(
         sparse=sparse.hstack(pieces, format="csr") if pieces else empty,
         x=np.column_stack([problem.design, residual]),
     )
-
-
-def slabs(terms: Sequence[GroupTerm]) -> tuple[slice, ...]:
-    """Where each term's effects are among those of all, level-major."""
-    sizes = [t.n_levels * t.columns.shape[1] for t in terms]
-    ends = np.cumsum(sizes, dtype=np.int64)
-    return tuple(slice(int(e) - s, int(e)) for s, e in zip(sizes, ends, strict=True))
-
-
-def membership(term: GroupTerm) -> sparse.csr_matrix:
-    """Return the term's (n, levels * k) design; level-major, repeated memberships add up."""
-    n, k = term.columns.shape
-    m = term.codes.shape[1]
-    columns = term.codes[:, :, None] * k + np.arange(k)
-    values = term.weights[:, :, None] * term.columns[:, None, :]
-    ptr = np.arange(0, n * m * k + 1, m * k)
-    made = sparse.csr_matrix((values.ravel(), columns.ravel(), ptr), (n, term.n_levels * k))
-    made.sum_duplicates()
-    return made
 
 
 def _indicator(codes: IntArray, values: FloatArray, n_levels: int) -> sparse.csr_matrix:
