@@ -16,9 +16,11 @@ from . import (
 )
 from .agreement.reliability import reliability
 from .datasets import demo_study, load
+from .draws.estimate import Estimate
 from .draws.hypotheses import equivalence, hypotheses
-from .draws.summaries import per_unit, rank_probabilities, summarise
+from .draws.summaries import summarise
 from .draws.tables import table
+from .draws.transformations import per_unit, rank_probabilities
 from .errors import DataError
 from .estimands.comparing import compare
 from .estimands.contrasts import counterfactual, effects, interaction, predictions
@@ -49,6 +51,7 @@ from .study.validate import validate
 
 __all__ = [
     "DataError",
+    "Estimate",
     "Fit",
     "Study",
     "__version__",

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.pairing import shuffled
-from causalbias.draws.summaries import marked
 from causalbias.errors import DataError
 from causalbias.models.fit import fit
 from causalbias.models.result import Fit
@@ -67,7 +67,7 @@ def _file_name(name: str) -> str:
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
-def join(parts: dict[str, xr.Dataset], dim: str) -> xr.Dataset:
+def join(parts: dict[str, xr.Dataset], dim: str) -> Estimate:
     """Join the estimates of several models along a new dim.
 
     Fits of one random seed use the same random numbers, so that their draws are correlated. The
@@ -81,10 +81,10 @@ def join(parts: dict[str, xr.Dataset], dim: str) -> xr.Dataset:
 
     Returns
     -------
-    Dataset
+    Estimate
         Marked as not converged if one of the models is.
     """
     index = pd.Index(list(parts), name=dim)
     apart = [shuffled(part, random_seed=at) for at, part in enumerate(parts.values())]
     joined = xr.concat(apart, index, combine_attrs="override", join="outer")
-    return marked(joined, *parts.values())
+    return estimate(joined, of=parts.values())

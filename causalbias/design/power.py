@@ -10,7 +10,8 @@ import xarray as xr
 
 from causalbias.arguments import generator, names_in
 from causalbias.design.enlarge import Enlarger, deal
-from causalbias.draws.summaries import failed, summarise
+from causalbias.draws.marks import failed
+from causalbias.draws.summaries import summarise
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictive import new_observations

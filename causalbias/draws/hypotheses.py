@@ -10,7 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import as_draws, mapping_in, number_in, two_in
-from causalbias.draws.summaries import SAMPLE, drawn, marked, probability
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import SAMPLE, drawn, probability
 from causalbias.errors import DataError, shown
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -33,12 +34,12 @@ MAX_NODES = 500
 
 def hypotheses(
     draws: xr.Dataset, expressions: Mapping[str, str], *, of: str | None = None
-) -> xr.Dataset:
+) -> Estimate:
     """Linear and non-linear combinations of an estimand's levels, draw by draw.
 
     Parameters
     ----------
-    draws : Dataset
+    draws : Estimate
         From any verb.
     expressions : mapping of name to expression
         The estimand's name with labels in the order of its dims: ``effect["black", "female"] -
@@ -49,7 +50,7 @@ def hypotheses(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``value`` (chain, draw, hypothesis). `summarise` gives its probability of being above
         zero, `equivalence` that of being negligible. Where an expression uses what is not
         estimable, ``estimable`` (hypothesis) is False and its draws are missing.
@@ -94,6 +95,7 @@ def hypotheses(
         found.append(read.reset_coords(drop=True))
     index = pd.Index(list(expressions), name="hypothesis")
     joined = xr.concat(found, index).transpose(*SAMPLE, "hypothesis").rename("value")
+    joined.attrs.pop("quantity", None)  # a difference of ratios is not a ratio
     kept = ("outcome", "scale", "population", "held", "rows", "threshold")
     attrs = {key: draws.attrs[key] for key in kept if key in draws.attrs}
     marks = {}
@@ -104,7 +106,8 @@ def hypotheses(
     values_found = joined.to_dataset().assign(
         {key: ("hypothesis", np.array(one)) for key, one in marks.items()}
     )
-    return marked(values_found, draws).assign_attrs(attrs, estimand="; ".join(expressions.values()))
+    estimand = "; ".join(expressions.values())
+    return estimate(values_found, of=[draws], **attrs, estimand=estimand)
 
 
 def _used(tree: ast.expr, values: xr.DataArray) -> list[dict[str, Any]]:
@@ -135,7 +138,7 @@ def _check_values(read: xr.DataArray, cells: list[xr.Dataset], name: str, text: 
 
 def equivalence(
     draws: xr.Dataset, rope: tuple[float, float], *, prob: float = 0.95, of: str | None = None
-) -> xr.Dataset:
+) -> Estimate:
     """The draws with what they say of a region of practical equivalence (ROPE).
 
     For a placebo contrast too, a manipulation that should do nothing: its effect should be
@@ -143,7 +146,7 @@ def equivalence(
 
     Parameters
     ----------
-    draws : Dataset
+    draws : Estimate
         From any verb.
     rope : (float, float)
         Values between these make no practical difference, in the estimand's unit.
@@ -154,7 +157,7 @@ def equivalence(
 
     Returns
     -------
-    Dataset
+    Estimate
         The same with ``p_below``, ``p_rope``, ``p_above`` (posterior probabilities of being
         below, within and above the ROPE; they add up to one) and ``verdict``: "equivalent" where
         the interval lies within the ROPE, "different" where it lies outside, else "undecided"
@@ -178,7 +181,8 @@ def equivalence(
     if not low < high:
         raise DataError(f"the ROPE {low:g} to {high:g} is empty", hint="give (lower, upper)")
     draws = as_draws(draws)
-    values = draws[drawn(draws, of)]
+    name = drawn(draws, of)
+    values = draws[name]
     ends = values.quantile([(1 - prob) / 2, (1 + prob) / 2], dim=SAMPLE, skipna=False)
     lower, upper = (ends.isel(quantile=at, drop=True) for at in (0, 1))
     verdict = xr.where((lower >= low) & (upper <= high), "equivalent", "undecided")
@@ -190,7 +194,7 @@ def equivalence(
         p_above=above,
         verdict=xr.where(below.isnull(), "not estimable", verdict),
     )
-    return marked(judged, draws).assign_attrs(rope=f"{low:g} to {high:g}")
+    return estimate(judged, of=[draws], variable=name, rope=f"{low:g} to {high:g}")
 
 
 def _parse(text: str) -> ast.expr:

@@ -1,14 +1,15 @@
-"""Draws of estimands to tables: intervals, probability of direction, ratios, ranks."""
+"""Draws to tables: medians, intervals, probabilities of direction."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from arviz_stats import hdi
 
 from causalbias import arguments
-from causalbias.arguments import DRAWS, as_draws, kind_of, name_in, not_what, number_in
+from causalbias.arguments import as_draws, name_in, number_in
+from causalbias.draws.marks import failed
 from causalbias.errors import DataError
 
 SAMPLE = arguments.SAMPLE
@@ -18,21 +19,32 @@ POPULATION_WORDS = {
     "typical": "a typical group, effects at zero",
     "these": "average of these groups alone",
 }
+# What the draws of a variable are, where their intervals are not plain quantiles: the variable's
+# attribute `quantity`. A ratio of effects has no bounded interval where its denominator may be
+# zero; rates, and what is made of them, have what their pairs support.
+RATIO = "ratio of effects"
+RATE, RATE_RATIO, INDEX = "error rate", "ratio of error rates", "index of error rates"
+LEAST = {RATIO: -np.inf, RATE: 0.0, RATE_RATIO: 0.0, INDEX: 1.0}
 CHANCES = ("p_positive", "p_above_one")
-NOT = "no"  # of a variable's attribute `converged`; others have none
+INTERVALS = {"eti": "equal-tailed", "hdi": "highest-density"}
 
 
-def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -> pd.DataFrame:
+def summarise(
+    draws: xr.Dataset, *, prob: float = 0.95, interval: str = "eti", of: str | None = None
+) -> pd.DataFrame:
     """One row an estimand: posterior median, standard deviation, interval, direction.
 
     Parameters
     ----------
-    draws : Dataset
-        From any verb.
+    draws : Estimate
+        From any verb. Draws of your own may be a Dataset with dims chain and draw.
     prob : float, default 0.95
-        Probability of the equal-tailed interval.
+        Probability of the interval.
+    interval : {"eti", "hdi"}
+        Equal-tailed (the default), or the narrowest, of highest density. Ratios, and error rates
+        and what is made of them, have equal-tailed ones only.
     of : str, optional
-        The variable, with dims chain and draw; by default the first such.
+        The variable, with dims chain and draw; by default the one that the estimate is of.
 
     Returns
     -------
@@ -45,6 +57,11 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
         one) in the place of `p_positive`, and an index of them has neither. An error rate below
         what its pairs support has no `estimate`, only an interval, from 0 to its upper end.
 
+    Raises
+    ------
+    DataError
+        If there is no such variable, or no highest-density interval of it.
+
     Examples
     --------
     >>> import numpy as np, xarray as xr
@@ -54,52 +71,105 @@ def summarise(draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None) -
     """
     prob = number_in(prob, "prob", 0, 1)
     draws = as_draws(draws)
-    values, tail = draws[drawn(draws, of)], (1 - prob) / 2
-    if "ratio" in draws and values.name != "ratio":  # whose ends it is about
-        draws = draws.drop_vars("bounded", errors="ignore")
-    draws = _own_marks(draws, str(values.name))
-    # A cell without rows is NaN in every draw, and so in the table, from which it is left out;
-    # what is not estimable stays in it, marked.
-    interval = values.quantile([tail, 1 - tail], dim=SAMPLE, skipna=False)
-    columns = {
-        "estimate": values.median(SAMPLE, skipna=False),
-        "sd": values.std(SAMPLE, ddof=1, skipna=False),
-        "lower": interval.isel(quantile=0, drop=True),
-        "upper": interval.isel(quantile=1, drop=True),
-        "p_positive": probability(values > 0, values),
-    }
-    columns |= {
-        str(key): value
-        for key, value in draws.items()
-        if "draw" not in value.dims and set(value.dims) <= set(values.dims)
-    }
-    if "interval" in columns:  # of ratios and indices of error rates
-        columns = _one_sided(columns, values, prob, draws.attrs)
-        if "lower_bound" in draws:
-            columns = _with_lower_bound(columns, draws["lower_bound"], prob)
-    dims = [dim for dim in values.dims if dim not in SAMPLE]
+    name = drawn(draws, of)
+    columns = _columns(_own_marks(draws, name), name, prob, interval)
+    dims = [dim for dim in draws[name].dims if dim not in SAMPLE]
     table = xr.Dataset(columns).drop_vars("quantile", errors="ignore")
     if dims:
         frame = table.to_dataframe(dim_order=dims).reset_index()
     else:
         frame = pd.DataFrame({key: [column.item()] for key, column in table.data_vars.items()})
+    frame = _without_empty_cells(frame)
+    frame = _with_ends_that_exist(frame, draws[name].attrs.get("quantity", ""))
+    return _labelled(frame, draws)
+
+
+def _columns(draws: xr.Dataset, name: str, prob: float, interval: str) -> dict[str, xr.DataArray]:
+    """Summaries of a variable's draws, and what the dataset says of its cells."""
+    values = draws[name]
+    quantity = values.attrs.get("quantity", "")
+    lower, upper = interval_of(values, prob, interval)
+    columns = {
+        "estimate": values.median(SAMPLE, skipna=False),
+        "sd": values.std(SAMPLE, ddof=1, skipna=False),
+        "lower": lower,
+        "upper": upper,
+        "p_positive": probability(values > 0, values),
+    }
+    columns |= {
+        str(key): value
+        for key, value in draws.items()
+        if "draw" not in value.dims
+        and set(value.dims) <= set(values.dims)
+        and (key != "bounded" or quantity == RATIO)  # of `compare`, the ratio's alone
+    }
+    if quantity in (RATE_RATIO, INDEX) and "interval" in columns:
+        columns = _one_sided(columns, values, prob, quantity)
+        if "lower_bound" in draws:
+            columns = _with_lower_bound(columns, draws["lower_bound"], prob)
+    return columns
+
+
+def interval_of(
+    values: xr.DataArray, prob: float, interval: str = "eti"
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Ends of the intervals of draws, missing where draws are.
+
+    Raises
+    ------
+    DataError
+        If a highest-density interval is asked for of what has one-sided or unbounded ones.
+    """
+    name_in(interval, "interval", *INTERVALS)
+    if interval == "eti":
+        tail = (1 - prob) / 2
+        ends = values.quantile([tail, 1 - tail], dim=SAMPLE, skipna=False)
+        return ends.isel(quantile=0, drop=True), ends.isel(quantile=1, drop=True)
+    if values.attrs.get("quantity") in LEAST:
+        raise DataError(
+            f"no highest-density interval of a {values.attrs['quantity']}, whose interval may be "
+            "one-sided or unbounded",
+            hint='take interval="eti"',
+        )
+    ends = hdi(values, prob=prob, dim=list(SAMPLE)).where(values.notnull().all(SAMPLE))
+    lower, upper = (ends.sel(ci_bound=end, drop=True) for end in ("lower", "upper"))
+    return lower, upper
+
+
+def _without_empty_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of cells that have rows, or that are not estimable, which `estimable` then says.
+
+    A cell without rows is missing in every draw, and so in the table, from which it is left out.
+    """
     known = frame["estimate"].notna()
     kept = known.copy()
     if "estimable" in frame:
         frame["estimable"] = frame["estimable"].astype(bool) | known
         kept |= ~frame["estimable"]
-    frame, known = frame[kept].reset_index(drop=True), known[kept].reset_index(drop=True)
-    if "bounded" in frame:
-        frame["sd"] = np.nan  # a ratio has none
-        least = draws.attrs.get("least", -np.inf)
-        unbounded = known & ~frame["bounded"].astype(bool)
-        frame.loc[unbounded, ["lower", "upper"]] = least, np.inf
-    if "supported" in frame:
+    return frame[kept].reset_index(drop=True)
+
+
+def _with_ends_that_exist(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """No numbers that a ratio or a rate does not have: a standard deviation, an end, an estimate.
+
+    Ratios of effects are unbounded where the denominator may be zero; rates, and what is made of
+    them, are not stated where their pairs do not support them.
+    """
+    if quantity == RATIO and "bounded" in frame:
+        frame["sd"] = np.nan
+        unbounded = frame["estimate"].notna() & ~frame["bounded"].astype(bool)
+        frame.loc[unbounded, ["lower", "upper"]] = LEAST[RATIO], np.inf
+    if quantity in (RATE, RATE_RATIO, INDEX) and "supported" in frame:
         below = ~frame["supported"].astype(bool)
         unsaid = [name for name in ("estimate", "sd", *CHANCES) if name in frame]
         frame.loc[below, unsaid] = np.nan
-        if "smallest_rate" in frame:
+        if quantity == RATE:
             frame["lower"] = frame["lower"].where(~below, 0.0)
+    return frame
+
+
+def _labelled(frame: pd.DataFrame, draws: xr.Dataset) -> pd.DataFrame:
+    """A table that says what its numbers are against, on which scale, and of whom."""
     if draws.attrs.get("contrast") in frame:
         kind, reference = draws[draws.attrs["contrast"]].dtype, draws.attrs["reference"]
         if kind.kind in "iuf":
@@ -148,10 +218,10 @@ def _one_sided(
     columns: Mapping[str, xr.DataArray],
     values: xr.DataArray,
     prob: float,
-    attrs: Mapping[Any, Any],
+    quantity: str,
 ) -> dict[str, xr.DataArray]:
     """Columns of ratios with the ends that their intervals have, the other one where it must be."""
-    least, kind = float(attrs["least"]), columns["interval"]
+    least, kind = LEAST[quantity], columns["interval"]
     ends = values.quantile([1 - prob, prob], dim=SAMPLE, skipna=False)
     low, high = (ends.isel(quantile=at, drop=True) for at in (0, 1))
     lower = xr.where(kind == "at least", np.maximum(low, least), columns["lower"])
@@ -162,7 +232,7 @@ def _one_sided(
         "lower": xr.where(kind.isin(["at most", "none"]), least, lower),
         "upper": xr.where(kind.isin(["at least", "none"]), np.inf, upper),
     }
-    if attrs.get("scale") == "ratio":
+    if quantity == RATE_RATIO:
         found["p_above_one"] = probability(values > 1, values)
     return found | {key: one for key, one in columns.items() if key not in (*found, "p_positive")}
 
@@ -180,7 +250,7 @@ def _with_lower_bound(
 
 
 def drawn(draws: xr.Dataset, of: str | None = None) -> str:
-    """Name of the variable that holds an estimand's draws: the one asked for, or the first.
+    """Name of the variable that holds an estimand's draws: asked for, the main one, or the first.
 
     Raises
     ------
@@ -194,93 +264,8 @@ def drawn(draws: xr.Dataset, of: str | None = None) -> str:
             f"no draws of {of!r}" if of else "no variable has dims chain and draw",
             hint=f"use one of {', '.join(names)}" if names else "give what a verb returned",
         )
-    return of or names[0]
-
-
-Drawn = xr.Dataset | xr.DataArray | pd.DataFrame | xr.DataTree
-
-
-def mark(*sources: Drawn) -> str:
-    """The first failed diagnostics among fits, or draws of them, as the JSON of attributes.
-
-    Examples
-    --------
-    >>> good, bad = (xr.Dataset(attrs={"failures": one}) for one in ("[]", '["R-hat"]'))
-    >>> mark(good, bad)
-    '["R-hat"]'
-    """
-    told = [one.attrs["failures"] for one in sources if one.attrs.get("failures", "[]") != "[]"]
-    if not told and any(map(failed, sources)):
-        return '["a fit behind these draws failed its diagnostics"]'
-    return str(told[0]) if told else "[]"
-
-
-def marked(found: xr.Dataset, *sources: Drawn) -> xr.Dataset:
-    """A Dataset that says so, as does each of its variables, if a fit behind it failed.
-
-    On variables of failed fits alone, and besides the reasons in always the same words: xarray's
-    arithmetic keeps attributes that one side has or both agree on, so that a difference of two
-    networks' effects keeps the mark.
-
-    Examples
-    --------
-    >>> bad = xr.Dataset(attrs={"failures": '["R-hat"]'})
-    >>> failed(2 * marked(xr.Dataset({"effect": 1.0}), bad)["effect"])
-    True
-    """
-    failures = mark(*sources)
-    found = found.assign_attrs(failures=failures)
-    if failures != "[]":
-        for name in found.data_vars:
-            found[name] = found[name].assign_attrs(failures=failures, converged=NOT)
-    return found
-
-
-def failed(draws: Drawn) -> bool:
-    """Whether a fit behind these draws failed its diagnostics."""
-    parts = draws.data_vars.values() if isinstance(draws, xr.Dataset) else []
-    return draws.attrs.get("failures", "[]") != "[]" or any(
-        one.attrs.get("converged") == NOT for one in (draws, *parts)
-    )
-
-
-def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95) -> xr.Dataset:
-    """Outcome per unit of a change that is itself uncertain: a ratio of two effects.
-
-    A ratio has no mean, and no bounded interval where its denominator may be zero (Fieller 1954):
-    where the interval of `change` holds zero, `bounded` is False, and tables then give an infinite
-    interval rather than a made-up one.
-
-    Parameters
-    ----------
-    outcome, change : DataArray
-        Draws of numerator and denominator, dims (chain, draw, ...). They must be draws of one
-        posterior, or of two independent ones.
-    prob : float
-        Probability of the interval that must exclude zero.
-
-    Returns
-    -------
-    Dataset
-        ``ratio`` (chain, draw, ...), ``bounded`` (...), ``p_sign`` (...): the posterior
-        probability that the change has its likelier sign.
-
-    Examples
-    --------
-    >>> import numpy as np, xarray as xr
-    >>> rng = np.random.default_rng(1)
-    >>> draws = lambda mean: xr.DataArray(rng.normal(mean, 1, (4, 500)), dims=("chain", "draw"))
-    >>> [bool(per_unit(draws(5), draws(mean))["bounded"]) for mean in (10, 1)]
-    [True, False]
-    """
-    for values in (outcome, change):
-        if kind_of(values) != DRAWS or not isinstance(values, xr.DataArray):
-            raise not_what(values, DRAWS)
-    tail = (1 - number_in(prob, "prob", 0, 1)) / 2
-    positive = probability(change > 0, change)
-    sure = np.maximum(positive, 1 - positive)
-    found = xr.Dataset({"ratio": outcome / change, "bounded": sure > 1 - tail, "p_sign": sure})
-    return marked(found, outcome, change)
+    main = str(draws.attrs.get("variable", ""))
+    return of or (main if main in names else names[0])
 
 
 def probability(condition: xr.DataArray, *values: xr.DataArray) -> xr.DataArray:
@@ -307,53 +292,3 @@ def probability(condition: xr.DataArray, *values: xr.DataArray) -> xr.DataArray:
     for one in values:
         found = found.where(one.notnull().all(SAMPLE))
     return found
-
-
-def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
-    """Posterior probability of each rank, 1 the largest, along a dim.
-
-    Parameters
-    ----------
-    draws : DataArray
-        Dims (chain, draw, `dim`, ...).
-    dim : str
-        What is ranked.
-
-    Returns
-    -------
-    DataArray
-        Dims (`dim`, rank, ...); sums to one over either.
-
-    Raises
-    ------
-    DataError
-        If draws of a level are missing, as of one that is not estimable, naming it.
-
-    Examples
-    --------
-    >>> import numpy as np, xarray as xr
-    >>> sizes = xr.DataArray(np.array([[[3.0, 1.0], [2.0, 5.0]]]), dims=("chain", "draw", "what"))
-    >>> rank_probabilities(sizes, "what").values.tolist()
-    [[0.5, 0.5], [0.5, 0.5]]
-    """
-    if kind_of(draws) != DRAWS or not isinstance(draws, xr.DataArray):
-        raise not_what(draws, DRAWS)
-    name_in(dim, "dim", *(str(one) for one in draws.dims if one not in SAMPLE))
-    missing = draws.isnull().any([one for one in draws.dims if one != dim])
-    if missing.any():
-        levels = [str(one) for one in draws[dim].values[missing.values].tolist()]
-        raise DataError(
-            f"{dim} {', '.join(levels)} cannot be ranked: its draws are missing",
-            hint=f"leave out what is not estimable with .sel or .drop_sel({dim}={levels})",
-        )
-    ranks = xr.apply_ufunc(
-        lambda values: np.argsort(np.argsort(-values, axis=-1), axis=-1) + 1,
-        draws,
-        input_core_dims=[[dim]],
-        output_core_dims=[[dim]],
-    )
-    positions = np.arange(1, draws.sizes[dim] + 1)
-    index = xr.DataArray(positions, dims="rank", coords={"rank": positions})
-    found = probability(ranks == index)
-    found = found.transpose(dim, "rank", ...).rename("probability")
-    return marked(found.to_dataset(), draws)["probability"]

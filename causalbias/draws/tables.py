@@ -6,7 +6,8 @@ from typing import Any
 import xarray as xr
 
 from causalbias.arguments import as_draws
-from causalbias.draws.summaries import drawn, mark, summarise
+from causalbias.draws.marks import mark
+from causalbias.draws.summaries import drawn, summarise
 
 try:
     from great_tables import GT
@@ -33,7 +34,7 @@ def table(
 
     Parameters
     ----------
-    draws : Dataset
+    draws : Estimate
         From any verb.
     prob : float, default 0.95
         Probability of the equal-tailed interval.

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import name_in, names_in
-from causalbias.draws.summaries import marked
+from causalbias.draws.estimate import Estimate, estimate
 from causalbias.errors import DataError, shown
 from causalbias.estimands.predictor import (
     POPULATIONS,
@@ -114,7 +114,7 @@ class Averaging:
 
     def dataset(
         self, draws: Mapping[str, Floats], estimand: str, told: np.ndarray | None = None
-    ) -> xr.Dataset:
+    ) -> Estimate:
         """Draws under their names, dims (chain, draw, *by[, category]); `n` counts observations.
 
         ``told`` (cells,): of `told`. What is not known is NaN in every draw and has `estimable`
@@ -158,16 +158,17 @@ class Averaging:
             found = found.assign_coords(category=labels)
         for name in draws:
             found[name] = found[name].transpose("chain", "draw", *self.by, ...)
-        attrs = {"threshold": self.threshold} if self.threshold is not None else {}
         found = found.assign_coords(chain=posterior["chain"], draw=posterior["draw"])
-        return marked(found, self.model.fit).assign_attrs(
+        return estimate(
+            found,
+            of=[self.model.fit],
             estimand=estimand,
             outcome=outcome_named(self.model, self.scale),
             scale=self.scale,
             population=self.population,
             held="all else as in each row",
             rows=self.rows,
-            **attrs,
+            threshold=self.threshold,
         )
 
     def levels(self, variable: str) -> list[Level]:
@@ -327,7 +328,7 @@ def predictors_of(spec: ModelSpec) -> list[str]:
     return [name for name in right if name != response]
 
 
-def settled(found: xr.Dataset, fit: xr.DataTree) -> xr.Dataset:
+def settled(found: Estimate, fit: xr.DataTree) -> Estimate:
     """Estimates with what could not be estimated named; without such marks where all could.
 
     Raises

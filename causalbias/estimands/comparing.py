@@ -8,8 +8,10 @@ import xarray as xr
 from scipy import special
 
 from causalbias.arguments import flag_in, name_in, names_in, need_fit, number_in, two_in
+from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.pairing import paired
-from causalbias.draws.summaries import SAMPLE, marked, per_unit, probability
+from causalbias.draws.summaries import SAMPLE, probability
+from causalbias.draws.transformations import per_unit
 from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, total_group_variance
@@ -33,7 +35,7 @@ def compare(
     opposite: bool = False,
     population: str | None = None,
     rate: float = 0.05,
-) -> xr.Dataset:
+) -> Estimate:
     """The effect of a variable in two fits on a common scale: which is larger, and by how much.
 
     Scores and distances have no unit in common; what they share is how far an effect moves an
@@ -73,7 +75,7 @@ def compare(
 
     Returns
     -------
-    Dataset
+    Estimate
         Dims (chain, draw, unit, variable, *by): ``difference`` (b - a), ``excess`` (abs(b) -
         abs(a)), ``effect_a``, ``effect_b``, ``ratio`` (b / a); and (unit, variable, *by):
         ``p_larger``, the posterior probability that b's effect is the larger in size,
@@ -163,7 +165,10 @@ def compare(
         result["by_prior"] = sum(by_prior[1:], by_prior[0]) > 0
     populations = [one.attrs["population"] for one in found]
     whose = " and ".join(dict.fromkeys(populations))
-    return marked(result, a, b).assign_attrs(
+    return estimate(
+        result,
+        of=[a, b],
+        figure="comparison",
         estimand=f"effect of {variable} against {base}: {names[1]} (b) minus {names[0]} (a)",
         outcome=", ".join(
             f"{outcome_named(model, 'link')} ({letter})"
@@ -175,7 +180,7 @@ def compare(
         population=whose,
         reference=str(base),
         contrast=variable,
-        **({"no_outcome_sd": "; ".join(missing)} if missing else {}),
+        no_outcome_sd="; ".join(missing) or None,
     )
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import mapping_in
+from causalbias.draws.estimate import Estimate
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import averaging, settled
 from causalbias.estimands.scales import outcome_named
@@ -19,7 +20,7 @@ def predictions(
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
-) -> xr.Dataset:
+) -> Estimate:
     """Average expected outcome in each cell of the data.
 
     Parameters
@@ -58,7 +59,7 @@ def predictions(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``prediction`` with dims (chain, draw, *by[, category]), NaN in cells without rows; ``n``
         (*by): observations averaged over, of binomial models trials, by which rows count.
 
@@ -94,7 +95,7 @@ def effects(
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
-) -> xr.Dataset:
+) -> Estimate:
     """Average causal contrast of each level of a variable against a reference level.
 
     Every row is predicted with the variable set to the level and to the reference, all else held;
@@ -115,7 +116,7 @@ def effects(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``effect`` with dims (chain, draw, variable, *by[, category]); ``n`` (*by):
         observations averaged over.
 
@@ -165,7 +166,7 @@ def counterfactual(
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
-) -> xr.Dataset:
+) -> Estimate:
     """Average contrast of one cell of the design against another, each row set to both.
 
     The same seed as a Black woman and as a White man: several variables change at once, and all
@@ -183,7 +184,7 @@ def counterfactual(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``effect`` with dims (chain, draw, *by[, category]); ``n`` (*by): observations averaged
         over.
 
@@ -235,7 +236,7 @@ def interaction(
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
-) -> xr.Dataset:
+) -> Estimate:
     """How much larger the effect of a variable is in one group than in a reference group.
 
     Is pose worse for one race? Every row is set to both levels of the variable in both groups
@@ -258,7 +259,7 @@ def interaction(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``interaction`` with dims (chain, draw, variable, between, *by[, category]); ``n`` (*by).
 
     Examples
@@ -317,7 +318,7 @@ def interaction(
     )
 
 
-def _stack(parts: Mapping[Level, xr.Dataset], dim: str) -> xr.Dataset:
+def _stack(parts: Mapping[Level, Estimate], dim: str) -> Estimate:
     """Datasets of the levels of one dim as one, that dim after chain and draw."""
     name = str(next(iter(next(iter(parts.values())).data_vars)))
     index = pd.Index(list(parts), name=dim)

@@ -7,8 +7,9 @@ import xarray as xr
 from scipy import special
 
 from causalbias.arguments import names_in
+from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.pairing import paired
-from causalbias.draws.summaries import SAMPLE, marked
+from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import KIND, averaging
 from causalbias.estimands.predictor import designs_in, total_group_variance
@@ -22,7 +23,7 @@ def discriminability(
     impostor: xr.DataTree | None = None,
     *,
     by: str | Sequence[str] = (),
-) -> xr.Dataset:
+) -> Estimate:
     """Separation of genuine from impostor distances: d-prime, overlap, area under the curve.
 
     Both are taken as normal, with the means of their cell in the population of seeds, and the
@@ -43,7 +44,7 @@ def discriminability(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``d_prime``, ``overlap``, ``auc`` (chain, draw, *by); ``n_genuine``, ``n_impostor`` (*by).
 
     Raises
@@ -61,7 +62,7 @@ def discriminability(
     ('chain', 'draw', 'race')
     """
     by = list(names_in(by, "by"))
-    models = [fitted(fit) for fit in (genuine, impostor) if fit is not None]
+    models = [fitted(fit) for fit in (genuine, *([] if impostor is None else [impostor]))]
     if impostor is None:
         kinds = _moments(models[0], [KIND, *by])
         both = [label for label in ("True", "False") if label in kinds[KIND].values]
@@ -85,7 +86,9 @@ def discriminability(
             "n_impostor": second["n"],
         }
     )
-    return marked(found.transpose(*SAMPLE, ...), *(model.fit for model in models)).assign_attrs(
+    return estimate(
+        found.transpose(*SAMPLE, ...),
+        of=[model.fit for model in models],
         estimand=f"separation of genuine from impostor pairs by {outcome}",
         outcome="discriminability",
         scale="standard deviations",

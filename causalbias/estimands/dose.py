@@ -9,7 +9,8 @@ import xarray as xr
 from pandas.api.types import is_numeric_dtype
 
 from causalbias.arguments import described, name_in
-from causalbias.draws.summaries import marked, probability
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import probability
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging
 from causalbias.estimands.scales import Floats, outcome_named
@@ -29,7 +30,7 @@ def dose(
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
-) -> xr.Dataset:
+) -> Estimate:
     """Dose-response: the mean outcome at each dose, its slope there, and the average slope.
 
     At each dose every row is set to it, all else held. Slopes are numerical derivatives, so that
@@ -61,7 +62,7 @@ def dose(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``prediction`` and ``slope`` (chain, draw, variable, *by[, category]): mean outcome, and
         outcome per unit of dose; ``average_slope`` (chain, draw, *by[, category]): mean over the
         rows of the slope at their own doses; ``n`` (*by). With `monotone`, ``p_monotone``
@@ -142,7 +143,7 @@ def dose(
     for part, name in ((parts[1], "slope"), (own, "average_slope")):
         marks = {f"{name}_{mark}": part[mark] for mark in MARKS if mark in part}
         found = found.assign({name: part[name]} | marks)
-    return marked(_without_empty_marks(found), fit)
+    return estimate(_without_empty_marks(found), of=[fit], variable="prediction")
 
 
 def _without_empty_marks(found: xr.Dataset) -> xr.Dataset:

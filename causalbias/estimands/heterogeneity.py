@@ -8,7 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import name_in
-from causalbias.draws.summaries import SAMPLE, marked
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import total_group_variance
@@ -26,7 +27,7 @@ def heterogeneity(
     over: str = "seed",
     reference: object = None,
     scale: str = "response",
-) -> xr.Dataset:
+) -> Estimate:
     """How an effect differs between seeds: the share whose effect has the other sign, the spread.
 
     Each draw of the posterior holds an effect of every seed, partially pooled; shares and spreads
@@ -45,7 +46,7 @@ def heterogeneity(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``share_flipped`` (chain, draw, variable): share of the levels of `over` whose effect has
         the opposite sign of their mean, at most a half or so; ``sd``: standard deviation of the
         effects between them; ``mean``: of the effects, each level of `over` counting alike;
@@ -95,10 +96,11 @@ def heterogeneity(
     if not known.all():
         found = found.assign(groups_left_out=each.sizes[over] - groups, estimable=groups > 0)
     told = f"{by_group.attrs['estimand']}, how it differs between {over}s"
-    return marked(found, fit).assign_attrs(by_group.attrs, estimand=told)
+    attrs = by_group.attrs | {"estimand": told, "variable": None}
+    return estimate(found.assign_attrs(attrs), of=[fit], variable="share_flipped")
 
 
-def variance_shares(fit: xr.DataTree) -> xr.Dataset:
+def variance_shares(fit: xr.DataTree) -> Estimate:
     """Share of the outcome's variance that each manipulated variable causes, interactions split.
 
     The variables of the population's terms vary independently of each other, each as often at a
@@ -112,7 +114,7 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
 
     Returns
     -------
-    Dataset
+    Estimate
         ``share`` (chain, draw, source): of each variable, of "groups" (seeds, annotators: their
         effects and slopes together, averaged over the rows), and of "residual" (or the noise of
         the link's latent variable). They add up to one. With no variable, as in
@@ -167,7 +169,7 @@ def variance_shares(fit: xr.DataTree) -> xr.Dataset:
             "rows": len(frame),
         },
     )
-    return marked(found.assign(n=len(frame)), fit)
+    return estimate(found.assign(n=len(frame)), of=[fit])
 
 
 def _grid(

@@ -4,7 +4,8 @@ import numpy as np
 import xarray as xr
 
 from causalbias.arguments import generator
-from causalbias.draws.summaries import SAMPLE, marked
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.inference.gibbs import sample_slope
 from causalbias.inference.problem import FloatArray
@@ -19,7 +20,7 @@ def per_perceived(
     tune: int = 300,
     chains: int = 4,
     random_seed: int = 0,
-) -> xr.Dataset:
+) -> Estimate:
     """Slope of an outcome on what people see change, over manipulations, free of raters' noise.
 
     How much further does a network move for each point of perceived change? Perceived changes are
@@ -47,7 +48,7 @@ def per_perceived(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``slope`` (chain, draw): outcome per unit of perceived change; ``intercept``; ``scatter``:
         standard deviation of the outcome about the line, what perceived change does not explain;
         ``true_change`` (chain, draw, `dim`): changes, pooled; ``n``: manipulations.
@@ -98,7 +99,7 @@ def per_perceived(
             "scale": "response",
         },
     )
-    return marked(line, outcome, change)
+    return estimate(line, of=[outcome, change])
 
 
 def _moments(values: xr.DataArray, dim: str) -> tuple[FloatArray, FloatArray]:

@@ -14,7 +14,8 @@ from scipy import sparse
 
 from causalbias.agreement.counts import first_answers
 from causalbias.arguments import generator
-from causalbias.draws.summaries import marked
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.marks import marked
 from causalbias.errors import DataError, shown
 from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.inference.gibbs import BivariateData, sample_bivariate
@@ -208,7 +209,7 @@ def joint(
     return Joint(posterior, used, terms, shares, left_out)
 
 
-def conditional_bias(found: Joint, variable: str, *, reference: object = None) -> xr.Dataset:
+def conditional_bias(found: Joint, variable: str, *, reference: object = None) -> Estimate:
     """Effect on the distance among pairs that people find equally alike.
 
     Differential item functioning: the part of a group's distances that its pairs' human-perceived
@@ -227,7 +228,7 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
 
     Returns
     -------
-    Dataset
+    Estimate
         ``conditional`` (chain, draw, variable), in units of distance; ``on_distance`` and
         ``on_score``, the effects; ``slope`` (chain, draw), of distance on score.
 
@@ -293,7 +294,7 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
             "contrast": variable,
         },
     )
-    return marked(bias, found.posterior)
+    return estimate(bias, of=[found.posterior])
 
 
 def slope_on_score(found: Joint) -> xr.DataArray:

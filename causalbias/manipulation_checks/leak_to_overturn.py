@@ -2,15 +2,14 @@
 
 import xarray as xr
 
-from causalbias.draws.summaries import SAMPLE, marked
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 
 STEPS = 60  # of bisection: to double precision
 
 
-def leak_to_overturn(
-    effect: xr.DataArray, slope: xr.DataArray, *, prob: float = 0.95
-) -> xr.Dataset:
+def leak_to_overturn(effect: xr.DataArray, slope: xr.DataArray, *, prob: float = 0.95) -> Estimate:
     """The least leak into another attribute that would explain an effect away.
 
     A manipulation of A that also moves B by `leak` units has, of its own, only the effect less
@@ -28,7 +27,7 @@ def leak_to_overturn(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``leak`` (chain, draw, ...): the leak, in units of B, that is the whole effect; and
         ``to_zero``: its median; ``to_doubt``: the leak of least size at which the interval of
         what remains holds zero; 0 where it does without any leak, NaN where none does up to ten
@@ -68,4 +67,5 @@ def leak_to_overturn(
         low, high = xr.where(there, low, half), xr.where(there, half, high)
     least = xr.where(doubtful(xr.zeros_like(middle)), 0.0, high.where(reached))
     found = xr.Dataset({"leak": ratio, "to_zero": middle, "to_doubt": least})
-    return marked(found, effect, slope)
+    estimand = "leak that would explain the whole effect"
+    return estimate(found, of=[effect, slope], estimand=estimand)

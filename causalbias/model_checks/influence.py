@@ -9,7 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import names_in, need_fit, need_function
-from causalbias.draws.summaries import SAMPLE, drawn, marked
+from causalbias.draws.marks import marked
+from causalbias.draws.summaries import SAMPLE, drawn
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.model_checks.left_out import left_out_weights

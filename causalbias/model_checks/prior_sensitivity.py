@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.draws.summaries import SAMPLE, drawn, failed
+from causalbias.draws.marks import failed
+from causalbias.draws.summaries import SAMPLE, drawn
 from causalbias.errors import DataError
 from causalbias.estimands.predictive import total_log_likelihood
 from causalbias.estimands.scales import Floats

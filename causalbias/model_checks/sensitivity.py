@@ -7,7 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import need_fit, need_function
-from causalbias.draws.summaries import SAMPLE, drawn, failed, summarise
+from causalbias.draws.marks import failed
+from causalbias.draws.summaries import SAMPLE, drawn, summarise
 from causalbias.errors import DataError
 from causalbias.model_checks.influence import influence
 from causalbias.model_checks.prior_sensitivity import prior_sensitivity

@@ -6,7 +6,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from causalbias.draws.summaries import SAMPLE, drawn, summarise
+from causalbias.draws.summaries import RATE_RATIO, RATIO, SAMPLE, drawn, summarise
 from causalbias.errors import DataError
 from causalbias.plots.style import (
     ONE_COLUMN,
@@ -77,7 +77,10 @@ def forest(
     for at, ((one, part), offset) in enumerate(zip(groups, offsets, strict=True)):
         y = np.array([order.index(value) for value in part[rows]]) + offset
         _draw_series(axes, part, y, at, f"{series[0]} {one!s}" if series else None)
-    if name == "ratio" and (table["estimate"].dropna() > 0).all():
+    if (
+        draws[name].attrs.get("quantity") in (RATIO, RATE_RATIO)
+        and (table["estimate"].dropna() > 0).all()
+    ):
         axes.set_xscale("log")
     else:
         axes.axvline(0, color="0.6", linewidth=0.6, zorder=0)

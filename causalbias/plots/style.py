@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from causalbias.arguments import DRAWS, not_what
-from causalbias.draws.summaries import basis, failed
+from causalbias.draws.marks import failed
+from causalbias.draws.summaries import basis
 from causalbias.errors import DataError, user_path
 from causalbias.io.atomic import replacing
 

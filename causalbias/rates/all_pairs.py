@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.draws.estimate import Estimate
 from causalbias.errors import DataError
 from causalbias.rates.assembly import rates_cube, sampler
 from causalbias.rates.comparisons import Cell
@@ -11,7 +12,7 @@ from causalbias.rates.dependence import ASSUMED, Dependence
 from causalbias.rates.intervals import Shares, shares_from_sums
 
 
-def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, random_seed: int = 0) -> xr.Dataset:
+def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, random_seed: int = 0) -> Estimate:
     """False match rate of each two groups, from the counts of `all_pairs` at its thresholds.
 
     Intervals are those of `error_rates`, from each face's own number of matches. With several
@@ -28,7 +29,7 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, random_seed: int =
 
     Returns
     -------
-    Dataset
+    Estimate
         ``rate`` (chain, draw, threshold, group, other), the same both ways round, and beside it
         what `error_rates` gives.
 
@@ -73,8 +74,12 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, random_seed: int =
         ]
     draw = sampler(n_persons, draws, random_seed)
     levels = {"group": groups.tolist(), "other": groups.tolist()}
-    rates = rates_cube(found, ["threshold", "group", "other"], draw, levels)
-    return rates.assign_attrs(
+    return rates_cube(
+        found,
+        ["threshold", "group", "other"],
+        draw,
+        levels,
+        figure="rate_heatmap",
         cohort="each two groups",
         metric=counts.attrs["metric"],
         left_out=counts.attrs["left_out"],

@@ -1,4 +1,4 @@
-"""Names the draws of rates: cells in, Datasets out."""
+"""Assembles draws of error rates of cells into an estimate, under their labels."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -7,6 +7,8 @@ import numpy as np
 import xarray as xr
 
 from causalbias.arguments import generator
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import RATE
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
 from causalbias.rates.comparisons import Cell
@@ -142,12 +144,24 @@ def rates_cube(
     dims: Sequence[str],
     draw: Draw,
     levels: Mapping[str, Sequence[object]] | None = None,
-) -> xr.Dataset:
+    **what: str,
+) -> Estimate:
     """Draws and facts of cells at one threshold each, under their labels.
+
+    Parameters
+    ----------
+    found : iterable of (key, cell, shares)
+    dims : sequence of str
+    draw : callable
+        From `sampler`.
+    levels : mapping of dim to labels, optional
+        As in `cube`.
+    **what
+        What the rates are, as of `estimate`.
 
     Returns
     -------
-    Dataset
+    Estimate
         ``rate`` (chain, draw, *dims), and the facts (*dims).
     """
     entries = {
@@ -155,9 +169,9 @@ def rates_cube(
         | {name: value[0] for name, value in facts_of(cell, shares).items()}
         for key, cell, shares in found
     }
-    return cube(entries, dims, levels=levels).assign_attrs(
-        scale="probability", outcome="rate", failures="[]"
-    )
+    rates = cube(entries, dims, levels=levels)
+    rates["rate"].attrs["quantity"] = RATE
+    return estimate(rates, of=(), scale="probability", outcome="rate", **what)
 
 
 def cube(

@@ -8,6 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import flag_in
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import RATE
 from causalbias.errors import DataError
 from causalbias.rates.assembly import THREE, cube, few_identities, sampler, shares_at
 from causalbias.rates.comparisons import (
@@ -59,7 +61,7 @@ def det(
     generalised: bool = False,
     draws: int = 500,
     random_seed: int = 0,
-) -> xr.Dataset:
+) -> Estimate:
     """False non-match rate of each group where its own false match rate is given: the DET curve.
 
     Each group has a threshold of its own at each point; for rates at one threshold for all see
@@ -74,7 +76,7 @@ def det(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``fnmr`` (chain, draw, fmr, system, *by), missing where the impostor pairs do not support
         that false match rate (rule of three). Without chain and draw: ``supported``: whether they
         do, and the false non-match rate is not below its ``smallest_rate`` either; ``n``: genuine
@@ -129,10 +131,14 @@ def det(
             "n_impostor": curve.impostor.total[-1],
             "n_effective_impostor": curve.impostor.n_effective[place],
         }
-    return cube(entries, ["system", *pairs.by], {"fmr": wanted}, pairs.levels).assign_attrs(
+    curves = cube(entries, ["system", *pairs.by], {"fmr": wanted}, pairs.levels)
+    curves["fnmr"].attrs["quantity"] = RATE
+    return estimate(
+        curves,
+        of=(),
+        figure="det_curves",
         scale="probability",
         outcome="FNMR",
-        failures="[]",
         cohort=cohort,
         one_kind=_one_kind(pairs, list(entries)),
         estimand=f"false non-match rate at a false match rate, by {', '.join(pairs.by)}",
@@ -148,7 +154,7 @@ def equal_error_rate(
     genuine: pd.DataFrame | pd.Series | None = None,
     draws: int = 500,
     random_seed: int = 0,
-) -> xr.Dataset:
+) -> Estimate:
     """Error rate of each group at the threshold where its two error rates are equal.
 
     Parameters
@@ -158,7 +164,7 @@ def equal_error_rate(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``rate`` (chain, draw, system, *by). Without chain and draw: ``point``: the rate on these
         pairs, the mean of both errors where they are closest; ``threshold`` there;
         ``smallest_rate``, ``supported`` and ``n_effective``, of the kind with fewer effective
@@ -207,10 +213,13 @@ def equal_error_rate(
             "n": curve.genuine.total[-1],
             "n_impostor": curve.impostor.total[-1],
         }
-    return cube(entries, ["system", *pairs.by], levels=pairs.levels).assign_attrs(
+    rates = cube(entries, ["system", *pairs.by], levels=pairs.levels)
+    rates["rate"].attrs["quantity"] = RATE
+    return estimate(
+        rates,
+        of=(),
         scale="probability",
         outcome="equal error rate",
-        failures="[]",
         cohort=cohort,
         one_kind=_one_kind(pairs, list(entries)),
         estimand=f"equal error rate by {', '.join(pairs.by)}",

@@ -8,7 +8,8 @@ import xarray as xr
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from causalbias.draws.summaries import SAMPLE
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import INDEX, RATE_RATIO, SAMPLE
 from causalbias.errors import DataError, shown
 from causalbias.rates.assembly import check_names
 
@@ -101,7 +102,7 @@ def garbe(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarray:
     return found
 
 
-def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
+def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> Estimate:
     """Each group's error rate over the groups' geometric mean, or over the best group's.
 
     Parameters
@@ -115,7 +116,7 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
 
     Returns
     -------
-    Dataset
+    Estimate
         ``ratio`` (chain, draw, rate_of, system, *by). Beside it, without chain and draw:
         ``supported``: whether all rates that the ratio is of are not below what their pairs
         support; if not, tables give no estimate, and of the interval what there is: ``interval``
@@ -172,15 +173,15 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> xr.Dataset:
     if to == "best":
         variables["lower_bound"] = _above_lowest(separate, by, best).transpose(*rate.dims)
     check_names(by, variables)
-    return xr.Dataset(
-        variables,
-        attrs=rates.attrs
-        | {
-            "least": 0.0,
-            "scale": "ratio",
-            "outcome": f"error rate over the {to}",
-            "estimand": f"ratio of error rates to the {to}",
-        },
+    variables["ratio"] = ratio.assign_attrs(quantity=RATE_RATIO)
+    return estimate(
+        xr.Dataset(variables, attrs=rates.attrs),
+        of=[rates],
+        variable="ratio",
+        figure="rate_differentials",
+        scale="ratio",
+        outcome=f"error rate over the {to}",
+        estimand=f"ratio of error rates to the {to}",
     )
 
 
@@ -205,7 +206,7 @@ def _with_unsupported_aligned(rates: xr.Dataset, by: list[str]) -> xr.Dataset:
     return rates.assign(rate=rate.copy(data=values).transpose(*rates["rate"].dims))
 
 
-def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
+def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> Estimate:
     """Indices of how far a system's error rates differ between groups, each with its draws.
 
     Every index of noisy rates is further from equality than that of the true ones, the more so the
@@ -221,7 +222,7 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
 
     Returns
     -------
-    Dataset
+    Estimate
         ``index_value`` (chain, draw, index, system); `index`: "FMR max/min", "FMR max/geometric
         mean", "FMR Gini", the same of FNMR, "FDR", "inequity rate", "GARBE" (see the functions of
         this module). ``if_equal`` (index, system). ``supported`` (index, system): whether all the
@@ -261,12 +262,15 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> xr.Dataset:
             own[str(kind)] = one.isel({STACKED: np.flatnonzero(one["n"] > 0)})
         parts.append(_indices(own, alpha).expand_dims(system=[system]))
     found = xr.concat(parts, "system").transpose("chain", "draw", "index", "system")
-    return found.assign_attrs(
-        rates.attrs,
+    found["index_value"].attrs["quantity"] = INDEX
+    return estimate(
+        found.assign_attrs(rates.attrs),
+        of=[rates],
+        variable="index_value",
+        figure="forest",
         scale="index",
         outcome="index",
         alpha=alpha,
-        least=1.0,
         estimand="differences of error rates between groups",
     )
 

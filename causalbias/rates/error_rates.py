@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import flag_in
+from causalbias.draws.estimate import Estimate
 from causalbias.rates.assembly import cube, rates_cube, sampler, shares_at
 from causalbias.rates.comparisons import (
     cells_of,
@@ -34,7 +35,7 @@ def error_rates(
     generalised: bool = False,
     draws: int = 1000,
     random_seed: int = 0,
-) -> xr.Dataset:
+) -> Estimate:
     """False match rate of impostor pairs and false non-match rate of genuine ones, by group.
 
     A pair matches where its distance is at the threshold or below it (NIST's convention, see
@@ -75,7 +76,7 @@ def error_rates(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``rate`` (chain, draw, rate_of, system, *by), `rate_of` "FMR" and "FNMR", or "GFMR" and
         "GFNMR"; kinds without pairs are left out. Beside it, without chain and draw: ``errors``,
         ``n`` (comparisons), ``failed`` (comparisons without distance), ``disjoint`` (comparisons
@@ -118,18 +119,18 @@ def error_rates(
         ["rate_of", "system", *pairs.by],
         sampler(pairs.n_seeds, draws, random_seed),
         pairs.levels,
+        figure="group_rates",
+        cohort=cohort,
+        match=",".join(pairs.match),
+        left_out=left_out(pairs, cohort),
+        estimand=f"error rates by {', '.join(pairs.by)}, in the population of seeds",
     )
     known = {(cell.system, *cell.group): {"threshold": at(cell)} for cell, _ in found}
     rates["threshold"] = cube(known, ["system", *pairs.by], levels=pairs.levels)["threshold"]
     if isinstance(threshold, xr.Dataset) and "cohort" in threshold.attrs:
         # On other impostors than the rates are of, a target set there is not met here.
         rates.attrs["threshold_cohort"] = threshold.attrs["cohort"]
-    return rates.assign_attrs(
-        cohort=cohort,
-        match=",".join(pairs.match),
-        left_out=left_out(pairs, cohort),
-        estimand=f"error rates by {', '.join(pairs.by)}, in the population of seeds",
-    )
+    return rates
 
 
 def group_pair_rates(
@@ -141,7 +142,7 @@ def group_pair_rates(
     genuine: pd.DataFrame | pd.Series | None = None,
     draws: int = 1000,
     random_seed: int = 0,
-) -> xr.Dataset:
+) -> Estimate:
     """False match rate of impostor pairs of each two groups.
 
     Parameters
@@ -152,7 +153,7 @@ def group_pair_rates(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``rate`` (chain, draw, system, group, other), the same both ways round, and what
         `error_rates` gives beside it; `group` and `other` are the values of `by` in words.
 
@@ -181,8 +182,12 @@ def group_pair_rates(
     draw = sampler(pairs.n_seeds, draws, random_seed)
     names = in_words(pairs.groups)
     levels = pairs.levels | {"group": names, "other": names}
-    rates = rates_cube(found, ["system", "group", "other"], draw, levels)
-    return rates.assign_attrs(
+    return rates_cube(
+        found,
+        ["system", "group", "other"],
+        draw,
+        levels,
+        figure="rate_heatmap",
         cohort="each two groups",
         left_out=left_out(pairs, "all"),
         estimand=f"false match rates of each two groups by {', '.join(pairs.by)}",

@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import flag_in
+from causalbias.draws.estimate import Estimate, estimate
 from causalbias.errors import DataError, shown
 from causalbias.rates.assembly import (
     THREE,
@@ -43,7 +44,7 @@ def threshold_at(
     genuine: pd.DataFrame | pd.Series | None = None,
     draws: int = 1000,
     random_seed: int = 0,
-) -> xr.Dataset:
+) -> Estimate:
     """The largest threshold at which impostor pairs have at most a target false match rate.
 
     Parameters
@@ -57,7 +58,7 @@ def threshold_at(
 
     Returns
     -------
-    Dataset
+    Estimate
         ``threshold`` (chain, draw, system[, *by]): in units of the distance, by inversion of the
         rate's posterior (Woodruff 1952). Without chain and draw: ``point``, the threshold on these
         pairs, which is what `error_rates` uses when given this; and of the rate at it, what
@@ -85,10 +86,11 @@ def threshold_at(
     )
     entries = {(cell.system, *cell.group): _set(cell, fmr, draw) for cell in cells}
     dims = ["system", *(pairs.by if per_group else [])]
-    return cube(entries, dims, levels=pairs.levels).assign_attrs(
+    return estimate(
+        cube(entries, dims, levels=pairs.levels),
+        of=(),
         scale="distance",
         outcome="threshold",
-        failures="[]",
         fmr=fmr,
         cohort=cohort,
         estimand=f"threshold at a false match rate of {fmr:g}",

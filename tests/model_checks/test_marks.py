@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import causalbias as cb
-from causalbias.draws.summaries import failed, mark
+from causalbias.draws.marks import failed, mark
 
 GENUINE = "same_identity and system == 'ResNet-34'"
 SHORT = {"draws": 60, "chains": 2}  # too few draws for any limit
@@ -117,7 +117,7 @@ FIGURES = {
 }
 # What takes neither a fit nor draws of one.
 NEVER_OF_A_FIT = (
-    "Bias DataError Embedder Fit Joint People Question Study System align_face all_pairs "
+    "Bias DataError Embedder Estimate Fit Joint People Question Study System align_face all_pairs "
     "all_pairs_rates consensus demo_study det det_curves eigenfaces embed embedder enrolment "
     "equal_error_rate error_consistency error_rates face_strip fairness_discrepancy "
     "fairness_indices fit garbe gini graded_response group_pair_rates group_rates hcic "

@@ -5,7 +5,7 @@ far apart a network, and people, find two renders of one person, and two persons
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -310,13 +310,15 @@ def _with_steps(dose: xr.Dataset | None, rows: Iterable[pd.DataFrame]) -> xr.Dat
     )
 
 
-def _by_kind(parts: dict[tuple[str, str], xr.Dataset], sides: list[str]) -> xr.Dataset | None:
+def _by_kind(parts: Mapping[tuple[str, str], xr.Dataset], sides: list[str]) -> xr.Dataset | None:
     """Estimates of both kinds of pairs, for one system or for people."""
     found = {kind: part for (side, kind), part in parts.items() if side in sides}
     return _labels_last(join(found, "pairs"), ["pairs"]) if found else None
 
 
-def _by_system(parts: dict[tuple[str, str], xr.Dataset], systems: list[str]) -> xr.Dataset | None:
+def _by_system(
+    parts: Mapping[tuple[str, str], xr.Dataset], systems: list[str]
+) -> xr.Dataset | None:
     found = {system: _by_kind(parts, [system]) for system in systems}
     known = {system: part for system, part in found.items() if part is not None}
     return _labels_last(join(known, "system"), ["pairs", "system"]) if known else None

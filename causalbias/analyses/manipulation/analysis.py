@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.analyses.fitting import fit_model, join
-from causalbias.draws.summaries import per_unit, rank_probabilities
+from causalbias.draws.transformations import per_unit, rank_probabilities
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.models.result import Fit

@@ -1,0 +1,416 @@
+"""`Estimate`: draws of an estimand with what they are, and whether a fit behind them failed."""
+
+import json
+import operator
+import pkgutil
+from collections.abc import Callable, Iterable
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.draws.marks import Drawn, mark, marked
+from causalbias.draws.summaries import (
+    CHANCES,
+    INTERVALS,
+    POPULATION_WORDS,
+    SAMPLE,
+    drawn,
+    summarise,
+)
+from causalbias.errors import DataError
+from causalbias.io.memory import check_memory
+
+# The attributes of an estimate, by name. They are texts and numbers, so that files hold them.
+ATTRIBUTES = {
+    "kind": '"estimate": what a saved file holds',
+    "variable": "name of the variable that the estimate is of, unless another is asked for",
+    "figure": "function of `cb.plots` that draws it",
+    "failures": "failed diagnostics of the fits behind it, as JSON of a list of texts",
+    "estimand": "what is estimated, in words",
+    "outcome": "whose change, difference or rate it is: the axis label of figures",
+    "scale": "of the outcome: response, link, latent, probability, ratio, ...",
+    "population": "whose mean it is: new, typical or these",
+    "held": "what is held constant in a contrast",
+    "rows": "rows of the fit that are averaged over",
+    "treatment": "what is set, or varied, in words",
+    "contrast": "the variable whose levels are contrasted",
+    "reference": "the level that they are contrasted with",
+    "between": "of an interaction: the variable of the groups",
+    "reference_group": "of an interaction: the group that the others are compared with",
+    "not_estimable": "why some cells have no estimate",
+    "threshold": "distance at or below which a pair matches, or score cut",
+    "a": "of a comparison: what the first fit is of",
+    "b": "of a comparison: what the second fit is of",
+    "no_outcome_sd": "of a comparison: why it has no effect in the unit outcome sd",
+    "rope": "region of practical equivalence, in words",
+    "cohort": "of error rates: which impostor pairs count",
+    "match": "of error rates: factors in which both members of an impostor pair agree",
+    "threshold_cohort": "of error rates: impostor pairs that the threshold was set on",
+    "left_out": "of error rates: comparisons that were left out, and why",
+    "one_kind": "of error rates: groups with pairs of one kind only",
+    "fmr": "of a threshold: its target false match rate",
+    "alpha": "of indices of both error rates: the weight of false matches",
+    "metric": "of error rates over all pairs: the metric of distances",
+}
+SHOWN = 20  # rows of a table in the terminal or a notebook
+# Columns of a summary that the head of a printed estimate says.
+IN_HEAD = ("reference", "scale", "population", "cohort", "match", "threshold_cohort", "converged")
+
+
+class Estimate(xr.Dataset):
+    """Draws of an estimand: a Dataset that knows what it is, and prints itself as a table.
+
+    One variable, with dims (chain, draw, ...), holds the draws; variables without draws say of
+    each cell how many observations it has (``n``), whether it can be estimated (``estimable``) or
+    is supported by enough errors (``supported``). The attributes say what is estimated, on which
+    scale, of which population, against what, and which diagnostics of the fits behind it failed:
+    `causalbias.draws.estimate.ATTRIBUTES` lists them all.
+
+    In all else it is an xarray Dataset. Arithmetic (``a - b``, ``abs(a)``, ``np.exp(a)``) is of
+    the draws, cell by cell: what is said of the cells stays where both sides agree. What is
+    computed from a failed fit stays marked, and so does every variable that is taken out.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
+    >>> effect = cb.effects(fit, "level")
+    >>> effect.summary()[["level", "reference"]].values.tolist()
+    [[1, 0], [2, 0]]
+    >>> (effect.sel(level=2) - effect.sel(level=1)).frame().columns.tolist()
+    ['.chain', '.draw', 'effect']
+    """
+
+    __slots__ = ()
+
+    def summary(
+        self, prob: float = 0.95, interval: str = "eti", *, of: str | None = None
+    ) -> pd.DataFrame:
+        """A row each cell: median, standard deviation, interval, direction. See `summarise`."""
+        return summarise(self, prob=prob, interval=interval, of=of)
+
+    def frame(self, *, of: str | None = None) -> pd.DataFrame:
+        """The draws in long form: a row each draw and cell.
+
+        Parameters
+        ----------
+        of : str, optional
+            The variable; by default the one that the estimate is of.
+
+        Returns
+        -------
+        DataFrame
+            A column each label, then `.chain`, `.draw` (named as in R's posterior and tidybayes,
+            whose names no variable has) and the variable. Draws of cells without rows, and of
+            what is not estimable, are missing.
+
+        Raises
+        ------
+        DataError
+            If there is no such variable, or memory will not hold the table.
+        """
+        name = drawn(self, of)
+        values = self[name]
+        dims = [str(dim) for dim in values.dims if dim not in SAMPLE]
+        check_memory(
+            float(values.size) * (len(dims) + 3),
+            f"{values.size:,} draws in long form",
+            "thin them first: .isel(draw=slice(None, None, 10))",
+        )
+        long = values.reset_coords(drop=True).to_dataframe(dim_order=[*dims, *SAMPLE])
+        renamed = {"chain": ".chain", "draw": ".draw"}
+        return long.reset_index().rename(columns=renamed)[[*dims, *renamed.values(), name]]
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """The same as a plain Dataset, which prints as xarray's do."""
+        return xr.Dataset(self.data_vars, self.coords, self.attrs)
+
+    def plot(self, **options: Any) -> Any:  # type: ignore[override]
+        """The figure that fits the estimate: a function of `cb.plots`, see ``attrs["figure"]``.
+
+        Parameters
+        ----------
+        **options
+            Those of that function. xarray's own figures are those of ``.dataset.plot``.
+        """
+        return figure_of(self)(self, **options)
+
+    def __repr__(self) -> str:
+        head, table, notes = described(self)
+        shown = [] if table is None else ["", table.to_string(index=False)]
+        return "\n".join([*head, *shown, *notes])
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        head, table, notes = described(self)
+        rows = "" if table is None else table.to_html(index=False, escape=True, border=0)
+        above, below = ("<br>".join(map(escape, lines)) for lines in (head, notes))
+        return f"<div><p>{above}</p>{rows}<p>{below}</p></div>"
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or kwargs:
+            return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)  # type: ignore[no-untyped-call]
+        return _computed(ufunc, *inputs)
+
+
+def _computed(function: Callable[..., Any], *inputs: Any) -> Estimate:
+    """A function of the draws of estimates, numbers and arrays; what is said of cells stays.
+
+    Raises
+    ------
+    DataError
+        If two estimates hold draws of no variable in common.
+    """
+    estimates = [one for one in inputs if isinstance(one, xr.Dataset)]
+    names = [_with_draws(one) or list(map(str, one.data_vars)) for one in estimates]
+    shared = [name for name in names[0] if all(name in other for other in names[1:])]
+    if not shared:
+        raise DataError(
+            f"draws of {' and of '.join(', '.join(each) for each in names)} have no variable in "
+            "common",
+            hint=f"take the variables themselves: one[{names[0][0]!r}] - other[{names[-1][0]!r}]",
+        )
+    found = {
+        name: function(*(one[name] if isinstance(one, xr.Dataset) else one for one in inputs))
+        for name in shared
+    }
+    said = _said_by_all(estimates, [name for each in names for name in each])
+    sources = [one for one in inputs if isinstance(one, xr.Dataset | xr.DataArray)]
+    agreed = {
+        key: value
+        for key, value in estimates[0].attrs.items()
+        if all(key in one.attrs and one.attrs[key] == value for one in estimates)
+    }
+    whole = xr.Dataset(found).assign(said)
+    main = agreed.pop("variable", None)
+    stated = dict.fromkeys(str(one.attrs.get("estimand", "")) for one in estimates)
+    of = " and ".join(text.removeprefix("computed from: ") for text in stated if text)
+    variable = main if main in shared else shared[0]
+    agreed["estimand"] = f"computed from: {of}"
+    return estimate(whole, of=sources, variable=variable, **agreed)
+
+
+def _with_draws(one: xr.Dataset) -> list[str]:
+    return [str(name) for name, values in one.data_vars.items() if "draw" in values.dims]
+
+
+def _said_by_all(
+    estimates: Iterable[xr.Dataset], computed: Iterable[str]
+) -> dict[str, xr.DataArray]:
+    """Variables without draws that all of several estimates have and agree on."""
+    first, *others = estimates
+    left_out = set(computed)
+    return {
+        str(name): values
+        for name, values in first.data_vars.items()
+        if str(name) not in left_out
+        and all(name in other and values.equals(other[name]) for other in others)
+    }
+
+
+def _operator(function: Callable[..., Any], *, reflected: bool = False) -> Callable[..., Any]:
+    def binary(self: Estimate, other: Any) -> Any:
+        if isinstance(other, xr.DataTree):
+            return NotImplemented
+        return _computed(function, other, self) if reflected else _computed(function, self, other)
+
+    return binary
+
+
+def _unary(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self: _computed(function, self)
+
+
+def _same_type(name: str) -> Callable[..., Any]:
+    """A method of Dataset whose result is an estimate too, with its marks."""
+    method = getattr(xr.Dataset, name)
+
+    def inner(self: Estimate, *args: Any, **kwargs: Any) -> Estimate:
+        found = method(self, *args, **kwargs)
+        given = [one for one in args if isinstance(one, xr.Dataset | xr.DataArray)]
+        return as_estimate(marked(found.assign_attrs(self.attrs), self, *given))
+
+    inner.__doc__ = method.__doc__
+    inner.__name__ = name
+    return inner
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    _function = getattr(operator, _name)
+    setattr(Estimate, f"__{_name}__", _operator(_function))
+    setattr(Estimate, f"__r{_name}__", _operator(_function, reflected=True))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne", "and_", "or_", "xor"):
+    setattr(Estimate, f"__{_name.strip('_')}__", _operator(getattr(operator, _name)))
+for _name in ("neg", "pos", "abs", "invert"):
+    setattr(Estimate, f"__{_name}__", _unary(getattr(operator, _name)))
+# xarray computes these by functions that give a plain Dataset.
+for _name in ("where", "fillna", "clip", "astype", "isnull", "notnull", "combine_first"):
+    setattr(Estimate, _name, _same_type(_name))
+
+
+def as_estimate(found: xr.Dataset) -> Estimate:
+    """A Dataset that has an estimate's attributes, as one."""
+    return Estimate(found.data_vars, found.coords, found.attrs)
+
+
+def estimate(
+    found: xr.Dataset,
+    *,
+    of: Iterable[Drawn],
+    variable: str | None = None,
+    figure: str = "forest",
+    **what: Any,
+) -> Estimate:
+    """The one function that makes estimates: draws, with what they are.
+
+    Parameters
+    ----------
+    found : Dataset
+        Variables with dims (chain, draw, ...), and what is known of their cells without these.
+        Attributes are kept where `what` does not say otherwise.
+    of : iterable of fits, estimates or arrays
+        What it was computed from. Where a fit behind any of these failed its diagnostics the
+        estimate and each of its variables are marked.
+    variable : str, optional
+        The one that the estimate is of, unless its reader asks for another; by default the
+        first with draws.
+    figure : str
+        Function of `cb.plots` that draws it.
+    **what
+        Any of `ATTRIBUTES`; None where there is none.
+
+    Raises
+    ------
+    TypeError
+        If an attribute is not among `ATTRIBUTES`: one name for one thing.
+
+    Examples
+    --------
+    >>> draws = xr.Dataset({"effect": (("chain", "draw"), np.linspace(1, 2, 101)[None])})
+    >>> failed_fit = xr.DataTree(xr.Dataset(attrs={"failures": '["R-hat of 1.2"]'}))
+    >>> found = estimate(draws, of=[failed_fit], estimand="effect of pose", scale="response")
+    >>> print(2 * found)
+    Estimate: computed from: effect of pose
+    scale: response; 95% equal-tailed intervals
+    <BLANKLINE>
+     estimate    sd lower upper p_positive
+            3 0.586  2.05  3.95      1.000
+    NOT CONVERGED. Do not use these estimates: R-hat of 1.2.
+    """
+    sources = list(of)
+    said = {**found.attrs, **what}
+    if unknown := sorted(set(said) - set(ATTRIBUTES)):
+        raise TypeError(f"no attributes of an estimate: {', '.join(map(str, unknown))}")
+    said |= {"kind": "estimate", "variable": variable or drawn(found), "figure": figure}
+    kept = {key: value for key, value in said.items() if value is not None}
+    return as_estimate(marked(found.assign_attrs(kept), *sources))
+
+
+def opened_estimate(tree: xr.DataTree) -> Estimate:
+    """An estimate of an opened file.
+
+    Raises
+    ------
+    DataError
+        If it has no draws, or its record of failed diagnostics cannot be read.
+    """
+    found = as_estimate(tree.to_dataset())
+    drawn(found)
+    try:
+        mark(found)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"the record of failed diagnostics cannot be read ({error})",
+            hint="compute the estimate again and save it",
+        ) from error
+    return found
+
+
+def figure_of(draws: Estimate) -> Callable[..., Any]:
+    """The function of `cb.plots` that draws an estimate.
+
+    Looked up by name: figures are made of draws, and not the other way round.
+
+    Raises
+    ------
+    DataError
+        If there is no such figure.
+    """
+    name = draws.attrs.get("figure", "forest")
+    plots = pkgutil.resolve_name("causalbias.plots")
+    if name not in plots.__all__:
+        raise DataError(
+            f"no figure {name!r}", hint="call a function of cb.plots, or .dataset.plot of xarray"
+        )
+    function: Callable[..., Any] = getattr(plots, name)
+    return function
+
+
+def described(draws: xr.Dataset) -> tuple[list[str], pd.DataFrame | None, list[str]]:
+    """An estimate for print: lines that say what it is, its table, and lines below it."""
+    attrs = draws.attrs
+    names = _with_draws(draws)
+    complete = bool(names) and set(SAMPLE) <= set(draws[drawn(draws)].dims)
+    population = str(attrs.get("population", ""))
+    parts = {
+        "scale": attrs.get("scale", ""),
+        "population": f"{population} ({POPULATION_WORDS[population]})"
+        if population in POPULATION_WORDS
+        else population,
+        "against": attrs.get("reference", ""),
+        "impostor pairs": attrs.get("cohort", ""),
+        "held": attrs.get("held", ""),
+        "rows": f"{attrs['rows']:,}" if "rows" in attrs else "",
+    }
+    said = [f"{key}: {value}" for key, value in parts.items() if value != ""]
+    if complete:
+        said.append(f"95% {INTERVALS['eti']} intervals")
+    head = [f"Estimate: {attrs.get('estimand', '')}".rstrip(": "), "; ".join(said)]
+    notes, table = [], None
+    if complete:
+        whole = summarise(draws)
+        table = _rounded(whole.drop(columns=[name for name in IN_HEAD if name in whole])[:SHOWN])
+        if len(whole) > SHOWN:
+            notes.append(f"... {len(whole) - SHOWN:,} more rows: .summary() has all")
+        others = [name for name in names if name != drawn(draws)]
+        if others:
+            notes.append(f"Other draws: {', '.join(others)}; see .summary(of=...)")
+        notes += _unstated(whole, attrs)
+    else:
+        sizes = ", ".join(f"{name}: {size:,}" for name, size in draws.sizes.items())
+        notes.append(f"Variables {', '.join(map(str, draws.data_vars))}; dims {sizes or 'none'}")
+    reasons = json.loads(mark(draws))
+    if reasons:
+        notes.append(f"NOT CONVERGED. Do not use these estimates: {'; '.join(reasons)}.")
+    return head, table, notes
+
+
+def _unstated(table: pd.DataFrame, attrs: Any) -> list[str]:
+    """What has no number, and why."""
+    said = []
+    if "estimable" in table and not table["estimable"].all():
+        why = attrs.get("not_estimable", "")
+        said.append(f"Not estimable where estimable is False{f': {why}' if why else ''}.")
+    if "supported" in table and not table["supported"].all():
+        said.append("Too few errors to state a number where supported is False.")
+    return said
+
+
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as text, in three digits; probabilities with three decimals."""
+    shown = {}
+    for name in table:
+        values = table[name]
+        if name in CHANCES or str(name).startswith("p_"):
+            shown[name] = values.map(lambda value: "" if pd.isna(value) else f"{value:.3f}")
+        elif values.dtype.kind == "f":
+            shown[name] = values.map(lambda value: "" if pd.isna(value) else f"{value:,.3g}")
+        else:
+            shown[name] = values.map(str)
+    return pd.DataFrame(shown, index=table.index)

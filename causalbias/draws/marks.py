@@ -1,0 +1,59 @@
+"""The mark of a fit that failed its diagnostics, on whatever was computed from it."""
+
+import json
+
+import pandas as pd
+import xarray as xr
+
+NOT = "no"  # of a variable's attribute `converged`; variables of other fits have none
+UNNAMED = "a fit behind these draws failed its diagnostics"
+
+type Drawn = xr.Dataset | xr.DataArray | pd.DataFrame | xr.DataTree
+
+
+def mark(*sources: Drawn) -> str:
+    """The failed diagnostics of fits, or of what was computed from them, as JSON of a list.
+
+    Examples
+    --------
+    >>> good, bad, worse = (
+    ...     xr.Dataset(attrs={"failures": text}) for text in ("[]", '["R-hat"]', '["ESS", "R-hat"]')
+    ... )
+    >>> mark(good, bad, worse)
+    '["R-hat", "ESS"]'
+    """
+    stated = [json.loads(source.attrs.get("failures", "[]")) for source in sources]
+    reasons = dict.fromkeys(reason for each in stated for reason in each)
+    if not reasons and any(map(failed, sources)):
+        return json.dumps([UNNAMED])
+    return json.dumps(list(reasons))
+
+
+def marked(found: xr.Dataset, *sources: Drawn) -> xr.Dataset:
+    """A Dataset that says, as does each of its variables, if a fit behind it failed.
+
+    Variables of failed fits carry the reasons and the attribute ``converged="no"``, which is the
+    same for all: xarray's arithmetic keeps attributes that one side has or both agree on, so that
+    a difference of two networks' effects keeps the mark. `estimate` calls this; call it yourself
+    for a Dataset that holds no draws.
+
+    Examples
+    --------
+    >>> bad = xr.Dataset(attrs={"failures": '["R-hat"]'})
+    >>> failed(2 * marked(xr.Dataset({"effect": 1.0}), bad)["effect"])
+    True
+    """
+    failures = mark(*sources)
+    found = found.assign_attrs(failures=failures)
+    if failures != "[]":
+        for name in found.data_vars:
+            found[name] = found[name].assign_attrs(failures=failures, converged=NOT)
+    return found
+
+
+def failed(source: Drawn) -> bool:
+    """Whether a fit behind these draws failed its diagnostics."""
+    parts = source.data_vars.values() if isinstance(source, xr.Dataset) else []
+    return source.attrs.get("failures", "[]") != "[]" or any(
+        part.attrs.get("converged") == NOT for part in (source, *parts)
+    )

@@ -1,0 +1,100 @@
+"""Estimates from draws of others: ratios of effects, probabilities of ranks."""
+
+import numpy as np
+import xarray as xr
+
+from causalbias.arguments import DRAWS, SAMPLE, kind_of, name_in, not_what, number_in
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.marks import marked
+from causalbias.draws.summaries import RATIO, probability
+from causalbias.errors import DataError
+
+
+def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95) -> Estimate:
+    """Outcome per unit of a change that is itself uncertain: a ratio of two effects.
+
+    A ratio has no mean, and no bounded interval where its denominator may be zero (Fieller 1954):
+    where the interval of `change` holds zero, `bounded` is False, and tables then give an infinite
+    interval rather than a made-up one.
+
+    Parameters
+    ----------
+    outcome, change : DataArray
+        Draws of numerator and denominator, dims (chain, draw, ...). They must be draws of one
+        posterior, or of two independent ones.
+    prob : float
+        Probability of the interval that must exclude zero.
+
+    Returns
+    -------
+    Estimate
+        ``ratio`` (chain, draw, ...), ``bounded`` (...), ``p_sign`` (...): the posterior
+        probability that the change has its likelier sign.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> rng = np.random.default_rng(1)
+    >>> draws = lambda mean: xr.DataArray(rng.normal(mean, 1, (4, 500)), dims=("chain", "draw"))
+    >>> [bool(per_unit(draws(5), draws(mean))["bounded"]) for mean in (10, 1)]
+    [True, False]
+    """
+    for values in (outcome, change):
+        if kind_of(values) != DRAWS or not isinstance(values, xr.DataArray):
+            raise not_what(values, DRAWS)
+    tail = (1 - number_in(prob, "prob", 0, 1)) / 2
+    positive = probability(change > 0, change)
+    sure = np.maximum(positive, 1 - positive)
+    ratio = (outcome / change).assign_attrs(quantity=RATIO)
+    found = xr.Dataset({"ratio": ratio, "bounded": sure > 1 - tail, "p_sign": sure})
+    return estimate(found, of=(outcome, change), estimand="ratio of two effects")
+
+
+def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
+    """Posterior probability of each rank, 1 the largest, along a dim.
+
+    Parameters
+    ----------
+    draws : DataArray
+        Dims (chain, draw, `dim`, ...).
+    dim : str
+        What is ranked.
+
+    Returns
+    -------
+    DataArray
+        Dims (`dim`, rank, ...); sums to one over either.
+
+    Raises
+    ------
+    DataError
+        If draws of a level are missing, as of one that is not estimable, naming it.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> sizes = xr.DataArray(np.array([[[3.0, 1.0], [2.0, 5.0]]]), dims=("chain", "draw", "what"))
+    >>> rank_probabilities(sizes, "what").values.tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+    if kind_of(draws) != DRAWS or not isinstance(draws, xr.DataArray):
+        raise not_what(draws, DRAWS)
+    name_in(dim, "dim", *(str(one) for one in draws.dims if one not in SAMPLE))
+    missing = draws.isnull().any([one for one in draws.dims if one != dim])
+    if missing.any():
+        levels = [str(one) for one in draws[dim].values[missing.values].tolist()]
+        raise DataError(
+            f"{dim} {', '.join(levels)} cannot be ranked: its draws are missing",
+            hint=f"leave out what is not estimable with .sel or .drop_sel({dim}={levels})",
+        )
+    ranks = xr.apply_ufunc(
+        lambda values: np.argsort(np.argsort(-values, axis=-1), axis=-1) + 1,
+        draws,
+        input_core_dims=[[dim]],
+        output_core_dims=[[dim]],
+    )
+    positions = np.arange(1, draws.sizes[dim] + 1)
+    index = xr.DataArray(positions, dims="rank", coords={"rank": positions})
+    found = probability(ranks == index)
+    found = found.transpose(dim, "rank", ...).rename("probability")
+    return marked(found.to_dataset(), draws)["probability"]
