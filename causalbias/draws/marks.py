@@ -22,7 +22,11 @@ def mark(*sources: Drawn) -> str:
     >>> mark(good, bad, worse)
     '["R-hat", "ESS"]'
     """
-    stated = [json.loads(source.attrs.get("failures", "[]")) for source in sources]
+    stated = [
+        json.loads(part.attrs.get("failures", "[]"))
+        for source in sources
+        for part in (source, *_variables(source))
+    ]
     reasons = dict.fromkeys(reason for each in stated for reason in each)
     if not reasons and any(map(failed, sources)):
         return json.dumps([UNNAMED])
@@ -53,7 +57,10 @@ def marked(found: xr.Dataset, *sources: Drawn) -> xr.Dataset:
 
 def failed(source: Drawn) -> bool:
     """Whether a fit behind these draws failed its diagnostics."""
-    parts = source.data_vars.values() if isinstance(source, xr.Dataset) else []
     return source.attrs.get("failures", "[]") != "[]" or any(
-        part.attrs.get("converged") == NOT for part in (source, *parts)
+        part.attrs.get("converged") == NOT for part in (source, *_variables(source))
     )
+
+
+def _variables(source: Drawn) -> list[xr.DataArray]:
+    return list(source.data_vars.values()) if isinstance(source, xr.Dataset) else []
