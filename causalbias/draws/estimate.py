@@ -187,13 +187,15 @@ def _computed(function: Callable[..., Any], *inputs: Any) -> Estimate:
         for key, value in estimates[0].attrs.items()
         if all(key in one.attrs and one.attrs[key] == value for one in estimates)
     }
-    whole = xr.Dataset(found).assign(said)
-    main = agreed.pop("variable", None)
+    main = agreed.get("variable")
     stated = dict.fromkeys(str(one.attrs.get("estimand", "")) for one in estimates)
     of = " and ".join(text.removeprefix("computed from: ") for text in stated if text)
     variable = main if main in shared else shared[0]
-    agreed["estimand"] = f"computed from: {of}"
-    return estimate(whole, of=sources, variable=variable, **agreed)
+    whole = xr.Dataset(found).assign(said).assign_attrs(agreed)
+    figure = agreed.get("figure", "forest")
+    return estimate(
+        whole, of=sources, variable=variable, figure=figure, estimand=f"computed from: {of}"
+    )
 
 
 def _with_draws(one: xr.Dataset) -> list[str]:
@@ -273,7 +275,7 @@ def estimate(
     ----------
     found : Dataset
         Variables with dims (chain, draw, ...), and what is known of their cells without these.
-        Attributes are kept where `what` does not say otherwise.
+        Its attributes are kept where `what` does not say otherwise.
     of : iterable of fits, estimates or arrays
         What it was computed from. Where a fit behind any of these failed its diagnostics the
         estimate and each of its variables are marked.
@@ -304,9 +306,10 @@ def estimate(
     NOT CONVERGED. Do not use these estimates: R-hat of 1.2.
     """
     sources = list(of)
-    said = {**found.attrs, **what}
-    if unknown := sorted(set(said) - set(ATTRIBUTES)):
-        raise TypeError(f"no attributes of an estimate: {', '.join(map(str, unknown))}")
+    if unknown := sorted(set(what) - set(ATTRIBUTES)):
+        raise TypeError(f"no attributes of an estimate: {', '.join(unknown)}")
+    of_variables = ("converged", "quantity")  # where an array was taken for a whole estimate
+    said = {key: value for key, value in found.attrs.items() if key not in of_variables} | what
     said |= {"kind": "estimate", "variable": variable or drawn(found), "figure": figure}
     kept = {key: value for key, value in said.items() if value is not None}
     return as_estimate(marked(found.assign_attrs(kept), *sources))
