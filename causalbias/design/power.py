@@ -14,20 +14,17 @@ from causalbias.draws.marks import failed
 from causalbias.draws.summaries import summarise
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
-from causalbias.estimands.predictive import new_observations
+from causalbias.models.families import FAMILIES
 from causalbias.models.fit import fit as fit_model
 from causalbias.models.fitted import fitted
-from causalbias.models.formula.parse import proportion
 from causalbias.models.group_design import group_designs
-from causalbias.models.specification import ModelSpec, row_precisions, trials_of
-
-# The engines that are fast enough to fit hundreds of simulated experiments.
-ENGINES = {
-    "gaussian": "collapsed",
-    "bernoulli": "laplace",
-    "binomial": "laplace",
-    "cumulative": "laplace",
-}
+from causalbias.models.specification import (
+    ModelSpec,
+    family_of,
+    outcome_columns,
+    row_precisions,
+    trials_of,
+)
 
 
 def power(
@@ -168,12 +165,12 @@ def power(
 def _check(
     spec: ModelSpec, larger: Enlarger, sizes: Sequence[int], others: Mapping[str, Sequence[int]]
 ) -> None:
-    if spec.family not in ENGINES or (
-        spec.family == "gaussian" and spec.link not in (None, "identity")
-    ):
+    family = family_of(spec)
+    if not family.engines or (family.normal and family.link.name != "identity"):
+        fast = [name for name, one in FAMILIES.items() if one.engines]
         raise DataError(
             f"a {spec.family} pilot is too slow to simulate from",
-            hint=f"fit one of these: {', '.join(ENGINES)}",
+            hint=f"fit one of these: {', '.join(fast)}",
         )
     for name, numbers in {"sizes": sizes, **others}.items():
         if not len(numbers) or min(numbers) < 2:
@@ -204,7 +201,7 @@ def _estimates(
             priors=spec.priors,
             counts=spec.counts,
             weights=spec.weights,
-            method=ENGINES[spec.family],
+            method=family_of(spec).engines[0],
             draws=draws,
             random_seed=random_seed,
         )
@@ -255,20 +252,14 @@ class _Simulator:
     def _observed(
         self, rows: pd.DataFrame, mean: np.ndarray, one: xr.Dataset, rng: np.random.Generator
     ) -> pd.DataFrame:
-        family = self.spec.family
-        given: dict[str, Any] = {"trials": trials_of(self.spec, rows)}
-        if family == "gaussian":
-            precision = row_precisions(self.spec, rows)
-            given["sigma"] = one["sigma"].item() / np.sqrt(1 if precision is None else precision)
-        elif family == "cumulative":
-            given["cuts"] = one["threshold"].values[None]
-        else:
-            mean = self.model.inverse_link(mean)
-        drawn = new_observations(self.model, mean[None], rng, **given)[0]
-        if family == "cumulative":
+        family = self.model.family
+        parameters = {name: np.atleast_1d(one[name].values)[None] for name in family.parameters}
+        of_rows = row_precisions(self.spec, rows), trials_of(self.spec, rows)
+        drawn = family.simulate(rng, mean[None], family.of_rows(parameters, *of_rows))[0]
+        if family.has_thresholds:
             drawn = np.asarray(self.model.categories)[drawn]
-        if family == "binomial":
-            return rows.assign(**{proportion(self.spec.formula)[0]: drawn})
+        if family.has_trials:
+            return rows.assign(**{str(outcome_columns(self.spec)[0]): drawn})
         response = self.model.response
         if response.transformed:  # the rows hold the column itself
             drawn = response.back().outcomes(np.asarray(drawn, float))

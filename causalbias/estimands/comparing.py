@@ -15,7 +15,7 @@ from causalbias.draws.transformations import per_unit
 from causalbias.errors import DataError, shown
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, total_group_variance
-from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
+from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.parse import proportion
 from causalbias.models.levels import Level, find_level, levels_of
@@ -285,7 +285,7 @@ def _in_units(
     except DataError as error:  # the effect on the link is known: what lacks is an outcome's mean
         outcome = np.nan * on_link
         link = link.assign_attrs(no_outcome=error.problem)
-    noise = latent_sd(model)
+    noise = model.latent_sd
     between = total_group_variance(model, model.frame, designs=designs_in(model, "new")[1])
     total = np.sqrt(np.square(noise) + between)
     in_total = on_link / of_draws(total)

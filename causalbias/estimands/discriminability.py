@@ -13,7 +13,7 @@ from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import KIND, averaging
 from causalbias.estimands.predictor import designs_in, total_group_variance
-from causalbias.estimands.scales import Floats, latent_sd, scale_of
+from causalbias.estimands.scales import Floats, scale_of
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.specification import row_precisions
 
@@ -122,7 +122,7 @@ def _moments(model: FittedModel, by: Sequence[str]) -> xr.Dataset:
         )
     over = averaging(model.fit, by, population="new", scale="link")
     scale_of(model, "latent", None)
-    residual = np.square(latent_sd(model))
+    residual = np.square(model.latent_sd)
     sampled = designs_in(model, "new")[1]
     precision = row_precisions(model.spec, over.frame)
     share = np.ones(len(over.frame)) if precision is None else 1 / precision

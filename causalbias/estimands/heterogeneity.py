@@ -13,7 +13,7 @@ from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import total_group_variance
-from causalbias.estimands.scales import Floats, latent_sd, outcome_named, scale_of
+from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.models.fitted import fitted
 from causalbias.models.specification import observations_of, outcome_columns
 
@@ -149,7 +149,7 @@ def variance_shares(fit: xr.DataTree) -> Estimate:
                 hint="leave out the interaction whose cells are empty, or aliased columns",
             )
         shares = _shapley(model.design(grid).reshape(*map(len, weights), -1), weights, beta)
-    groups, residual = total_group_variance(model, frame), np.square(latent_sd(model))
+    groups, residual = total_group_variance(model, frame), np.square(model.latent_sd)
     every = np.column_stack([shares, groups, residual])
     posterior = model.posterior
     sizes = posterior.sizes["chain"], posterior.sizes["draw"], -1

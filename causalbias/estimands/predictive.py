@@ -2,16 +2,19 @@
 
 import numpy as np
 import xarray as xr
-from scipy import special, stats
 
 from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows
 from causalbias.io.memory import check_memory
-from causalbias.models.fitted import ModelDesign, fitted
-from causalbias.models.formula.parse import proportion
+from causalbias.models.fitted import fitted
 from causalbias.models.result import OBS, Fit, as_fit
-from causalbias.models.specification import row_counts, row_precisions, trials_of
+from causalbias.models.specification import (
+    outcome_columns,
+    row_counts,
+    row_precisions,
+    trials_of,
+)
 
 PORTION = 10_000_000  # rows x draws at once where only their sum is wanted
 
@@ -59,23 +62,9 @@ def total_log_likelihood(fit: xr.DataTree) -> np.ndarray:
 
 
 def _log_likelihood(parts: "Parts") -> np.ndarray:
-    match parts.family:
-        case "gaussian":
-            values = stats.norm.logpdf(parts.response, parts.expected, parts.noise_sd())
-            values = values + parts.log_slope()
-        case "bernoulli":
-            values = stats.bernoulli.logpmf(parts.response, parts.expected)
-        case "binomial":
-            values = stats.binom.logpmf(parts.response, parts.trials, parts.expected)
-        case "beta":
-            kappa = parts.draws("kappa")
-            mean = parts.expected
-            values = stats.beta.logpdf(parts.response, mean * kappa, (1 - mean) * kappa)
-            values = values + parts.log_slope()
-        case _:
-            codes = parts.response.astype(int)
-            chances = category_chances(parts.model, parts.expected, parts.cuts())
-            values = np.log(np.take_along_axis(chances, codes[None, :, None], axis=2)[..., 0])
+    values = parts.family.log_likelihood(parts.response, parts.eta, parts.parameters())
+    if parts.family.continuous:
+        values = values + parts.log_slope()
     return np.asarray(values * parts.counts)
 
 
@@ -110,72 +99,14 @@ def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
     ('chain', 'draw', '__obs__')
     """
     parts = Parts(fit)
-    cuts = parts.cuts() if parts.family == "cumulative" else None
-    values = new_observations(
-        parts.model,
-        parts.expected,
-        generator(random_seed),
-        trials=parts.trials,
-        cuts=cuts,
-        sigma=parts.noise_sd() if parts.family == "gaussian" else None,
-        kappa=parts.draws("kappa") if parts.family == "beta" else None,
-    )
+    values = parts.family.simulate(generator(random_seed), parts.eta, parts.parameters())
     if parts.of_response.transformed:
         values = parts.of_response.back().outcomes(values)
     return parts.attach("posterior_predictive", values)
 
 
-def new_observations(
-    model: ModelDesign,
-    expected: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    sigma: np.ndarray | None = None,
-    kappa: np.ndarray | None = None,
-    cuts: np.ndarray | None = None,
-    trials: np.ndarray | None = None,
-) -> np.ndarray:
-    """One new observation of each row in every draw, (draws, rows).
-
-    Parameters
-    ----------
-    model : ModelDesign
-    expected : ndarray (draws, rows)
-        Expected outcome (binomial: of one trial); cumulative: the linear predictor.
-    rng : Generator
-    sigma, kappa : ndarray (draws, 1 or rows)
-        Residual sd (gaussian), precision (beta).
-    cuts : ndarray (draws, cuts)
-        Thresholds (cumulative).
-    trials : ndarray (rows,)
-        Binomial.
-    """
-    match model.spec.family:
-        case "gaussian":
-            return rng.normal(expected, np.asarray(sigma))
-        case "bernoulli":
-            return rng.binomial(1, expected)
-        case "binomial":
-            return rng.binomial(np.asarray(trials, int), expected)
-        case "beta":
-            shapes = (expected * kappa, (1 - expected) * kappa)
-            # shapes that underflow put all mass on the ends of (0, 1)
-            return rng.beta(*(np.maximum(shape, 1e-12) for shape in shapes))
-        case _:
-            below = category_chances(model, expected, cuts).cumsum(axis=2)[..., :-1]
-            return (rng.uniform(size=(*below.shape[:2], 1)) > below).sum(axis=2)
-
-
-def category_chances(model: ModelDesign, linear: np.ndarray, cuts: np.ndarray | None) -> np.ndarray:
-    """Probability (draws, rows, categories) of each category of an ordinal response."""
-    inverse = special.ndtr if model.link == "probit" else model.inverse_link
-    below = np.asarray(inverse(np.asarray(cuts)[:, None, :] - linear[:, :, None]))
-    edge = np.ones((*below.shape[:2], 1))
-    return np.diff(np.concatenate([0 * edge, below, edge], axis=2), axis=2)
-
-
 class Parts:
-    """A fit's rows, or some of them: response (rows,), expected outcome (draws, rows)."""
+    """A fit's rows, or some of them: response (rows,), linear predictor eta (draws, rows)."""
 
     def __init__(self, fit: xr.DataTree, rows: slice = slice(None)) -> None:
         self.model = fitted(fit)
@@ -190,28 +121,22 @@ class Parts:
         )
         self.fit, self.posterior = fit, posterior
         spec = self.model.spec
-        self.family = spec.family
+        self.family = self.model.family
         self.counts, self.precision = row_counts(spec, frame), row_precisions(spec, frame)
+        self.trials = trials_of(spec, frame)
         self.name = str(next(iter(fit.children["observed_data"].data_vars)))
         self.of_response = self.model.response
         self.frame = frame
+        self.eta = expected_rows(self.model, frame, scale="link")
         # Of a transformed response, the response as the model has it.
-        self.expected = expected_rows(self.model, frame, scale="link")
-        if self.family != "cumulative" and self.model.link != "identity":
-            self.expected = self.model.inverse_link(self.expected)
         self.response = self.model.response_values[rows]
-        self.trials = trials_of(spec, frame)
-        if self.family == "binomial":
-            self.response = frame[proportion(spec.formula)[0]].to_numpy(float)
+        if self.family.has_trials:
+            self.response = frame[outcome_columns(spec)[0]].to_numpy(float)
 
-    def draws(self, name: str) -> np.ndarray:
-        """Draws (draws, 1) of a scalar parameter."""
-        return self.posterior[name].transpose("chain", "draw").values.reshape(-1, 1)
-
-    def noise_sd(self) -> np.ndarray:
-        """Residual sd (draws, rows or 1) of an observation of each row."""
-        sigma = self.draws("sigma")
-        return sigma if self.precision is None else sigma / np.sqrt(self.precision)
+    def parameters(self, rows: np.ndarray | slice = slice(None)) -> dict[str, np.ndarray]:
+        """Draws of the family's parameters for some of the rows (`Family.of_rows`)."""
+        of_rows = (None if one is None else one[rows] for one in (self.precision, self.trials))
+        return self.family.of_rows(self.model.parameters, *of_rows)
 
     def log_slope(self) -> np.ndarray | float:
         """Log derivative (rows,) of a transformed response by its column.
@@ -236,11 +161,6 @@ class Parts:
                 row=row + 1,
             )
         return np.asarray(found)
-
-    def cuts(self) -> np.ndarray:
-        """Draws (draws, cuts) of the thresholds."""
-        cuts = self.posterior["threshold"].transpose("chain", "draw", ...).values
-        return cuts.reshape(-1, cuts.shape[2])
 
     def attach(self, group: str, values: np.ndarray) -> Fit:
         """The fit with these values (draws, rows) as a group."""

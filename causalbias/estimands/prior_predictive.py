@@ -9,7 +9,6 @@ from scipy import sparse
 
 from causalbias.arguments import generator, need_formula, need_rows
 from causalbias.errors import DataError
-from causalbias.estimands.predictive import new_observations
 from causalbias.inference.membership import effects_design
 from causalbias.inference.problem import EngineError
 from causalbias.io.memory import check_memory, chunks
@@ -86,22 +85,14 @@ def prior_predictive(
         raise DataError(f"cannot draw from the prior: {error}", hint="change that term") from error
     of_parameters, of_effects, of_rows = generator(random_seed).spawn(3)
     drawn = draw_priors(model.bambi, arrays, draws, of_parameters)
-    whole = family in ("bernoulli", "binomial", "cumulative")
-    values = np.empty((draws, len(used)), np.int32 if whole else np.float64)
+    of_family = model.family
+    values = np.empty((draws, len(used)), np.float64 if of_family.continuous else np.int32)
     further = {name: array.reshape(draws, -1) for name, (_, array) in drawn.further.items()}
-    sigma = further.get("sigma")
-    precision = arrays.problem.row_precision
+    precision, trials = arrays.problem.row_precision, trials_of(spec, used)
     for part, linear in _linear_predictor(arrays, drawn, of_effects):
-        sd = None if sigma is None else sigma[part]
-        values[part] = new_observations(
-            model,
-            linear if family == "cumulative" else model.inverse_link(linear),
-            of_rows,
-            sigma=sd if sd is None or precision is None else sd / np.sqrt(precision),
-            kappa=further["kappa"][part] if family == "beta" else None,
-            cuts=further["threshold"][part] if family == "cumulative" else None,
-            trials=trials_of(spec, used),
-        )
+        some = {name: np.asarray(further[name][part], float) for name in of_family.parameters}
+        parameters = of_family.of_rows(some, precision, trials)
+        values[part] = of_family.simulate(of_rows, linear, parameters)
     if model.response.transformed:
         values = model.response.back().outcomes(values)
     prior = name_draws(model.bambi, arrays, drawn, drawn.further, 1)

@@ -11,21 +11,12 @@ from scipy import special
 
 from causalbias.arguments import number_in
 from causalbias.errors import DataError
-from causalbias.models.fitted import FittedModel, flat
+from causalbias.models.fitted import FittedModel
 from causalbias.models.response import Map
 
 Floats = NDArray[np.float64]
 
 SCALES = ("response", "link", "latent", "probability", "exceedance", "FMR", "FNMR")
-# Standard deviation of the noise that a link adds to the linear predictor.
-LATENT_SD = {"logit": np.pi / np.sqrt(3), "probit": 1.0, "cloglog": np.pi / np.sqrt(6)}
-_OF_FAMILY = {
-    "gaussian": ("response", "link", "latent", "FMR", "FNMR"),
-    "bernoulli": ("response", "link", "latent", "probability"),
-    "binomial": ("response", "link", "latent", "probability"),
-    "cumulative": ("response", "link", "latent", "probability", "exceedance"),
-    "beta": ("response", "link"),
-}
 BACK_NODES = 30  # of that of a transformed response: exp(z) with sd up to 3 to nine digits
 MAX_BEYOND = 1e-3  # probability that a model may give to what a transformed response cannot be
 NODES = 15  # of Gauss-Hermite quadrature: logits with sd up to 4 to five digits
@@ -179,19 +170,14 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
     DataError
         If the family has no such scale, naming those it has, or error rates lack a threshold.
     """
-    family, link = model.spec.family, model.link
-    possible = [
-        name
-        for name in _OF_FAMILY[family]
-        if name not in ("latent", "FMR", "FNMR")
-        or (link == "identity" if family == "gaussian" else link in LATENT_SD)
-    ]
+    family, link = model.family, model.family.link.name
+    possible = ", ".join(family.scales)
     if not isinstance(scale, str) or scale not in SCALES:
-        raise DataError(f"no scale {scale!r}", hint=f"use one of {', '.join(possible)}")
-    if scale not in possible:
+        raise DataError(f"no scale {scale!r}", hint=f"use one of {possible}")
+    if scale not in family.scales:
         raise DataError(
-            f"a {family} model with link {link} has no scale {scale!r}",
-            hint=f"use one of {', '.join(possible)}",
+            f"a {family.name} model with link {link} has no scale {scale!r}",
+            hint=f"use one of {possible}",
         )
     if (threshold is None) == (scale in ("FMR", "FNMR")):
         told = "is needed for" if threshold is None else "is only for"
@@ -207,15 +193,18 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
     if scale == "link" or (link == "identity" and scale == "response"):
         return Scale(True, one)
     if scale == "latent":
-        return Scale(True, latent_sd(model))
+        return Scale(True, model.latent_sd)
     if threshold is not None:
-        return _rate(latent_sd(model), float(threshold), above=scale == "FNMR")
-    inverse = model.inverse_link
-    if family != "cumulative":
-        return Scale(False, one, link, np.zeros((draws, 1)), inverse=inverse)
-    cuts = flat(model.posterior["threshold"])
-    constant, weights, labels = _of_categories(scale, model.categories)
-    return Scale(False, one, link, cuts, constant, weights, labels, inverse, ordinal=True)
+        return _rate(model.latent_sd, float(threshold), above=scale == "FNMR")
+    return Scale(
+        False,
+        one,
+        link,
+        family.cuts(model.parameters, draws),
+        *family.outcome_weights(scale, model.categories),
+        family.link.inverse,
+        ordinal=family.has_thresholds,
+    )
 
 
 def _rate(noise: Floats, cut: float, *, above: bool) -> Scale:
@@ -242,21 +231,21 @@ def _of_column(model: FittedModel, scale: str, threshold: float | None) -> Scale
     response = model.response
     if len(response.columns) > 1 and threshold is None:
         return None  # such as I(a - b): no column's
-    back, family, link = response.back(), model.spec.family, model.link
+    back, family, link = response.back(), model.family, model.family.link.name
     if threshold is not None:
         above = (scale == "FNMR") == back.increasing
-        return _rate(latent_sd(model), back.cut(threshold), above=above)
+        return _rate(model.latent_sd, back.cut(threshold), above=above)
     draws = model.draws
     if back.line is not None:
         start, slope = back.line
         if link == "identity":
             return Scale(True, np.full(draws, 1 / slope), constant=np.array([start]))
         cuts = np.zeros((draws, 1))
-        plain = Scale(False, np.ones(draws), link, cuts, inverse=model.inverse_link)
+        plain = Scale(False, np.ones(draws), link, cuts, inverse=family.link.inverse)
         return replace(plain, constant=np.array([start]), weights=np.array([[slope]]))
-    if family != "gaussian" or link != "identity":
+    if not family.normal or link != "identity":
         raise DataError(
-            f"{response.column} has no known mean where {response.text} is {family} with link "
+            f"{response.column} has no known mean where {response.text} is {family.name} with link "
             f"{link}",
             hint="ask for scale='link', or model the column itself",
         )
@@ -265,7 +254,7 @@ def _of_column(model: FittedModel, scale: str, threshold: float | None) -> Scale
             f"{response.column} has no mean where {response.text} is normal",
             hint="ask for scale='link', or give a threshold and scale='FMR' or 'FNMR'",
         )
-    return Scale(False, latent_sd(model), cuts=np.zeros((draws, 1)), back=back)
+    return Scale(False, model.latent_sd, cuts=np.zeros((draws, 1)), back=back)
 
 
 def outcome_named(model: FittedModel, scale: str) -> str:
@@ -282,37 +271,4 @@ def outcome_named(model: FittedModel, scale: str) -> str:
     """
     response = model.response
     own = scale in ("response", "FMR", "FNMR") and len(response.columns) == 1
-    binomial = model.spec.family == "binomial"
-    return response.column if own or binomial else response.text.strip("`")
-
-
-def latent_sd(model: FittedModel) -> Floats:
-    """Standard deviation (draws,) of the noise about the linear predictor.
-
-    The residual one of Gaussian models, where rows have weights that of a row of weight one; that
-    of the link's latent variable of others.
-    """
-    if model.spec.family == "gaussian":
-        return flat(model.posterior["sigma"])[:, 0]
-    return np.full(model.draws, LATENT_SD[model.link])
-
-
-def _of_categories(scale: str, levels: list[Any]) -> tuple[Floats, Floats, list[Any] | None]:
-    """Constant, weights and labels that turn exceedances of the cuts into an ordinal outcome."""
-    try:
-        codes = np.array([float(level) for level in levels])
-        labels: list[Any] = [int(code) if code == int(code) else code for code in codes.tolist()]
-    except ValueError:
-        labels = [str(level) for level in levels]
-    k = len(labels) - 1
-    if scale == "exceedance":
-        return np.zeros(k), np.eye(k), labels[1:]
-    if scale == "probability":
-        return np.eye(k + 1)[0], np.eye(k + 1, k, -1) - np.eye(k + 1, k), labels
-    if isinstance(labels[0], str):
-        raise DataError(
-            f"the categories {', '.join(labels)} have no mean",
-            hint="code them as whole numbers, or ask for scale='probability' or 'link'",
-        )
-    # E[y] = lowest + sum over cuts of (step between categories) * P(y above the cut).
-    return codes[:1], np.diff(codes)[None, :], None
+    return response.column if own or model.family.has_trials else response.text.strip("`")

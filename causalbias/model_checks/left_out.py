@@ -7,7 +7,7 @@ from arviz_stats.base import array_stats
 from scipy import sparse
 
 from causalbias.errors import DataError
-from causalbias.estimands.scales import Floats, latent_sd
+from causalbias.estimands.scales import Floats
 from causalbias.inference.membership import membership
 from causalbias.models.fitted import fitted
 from causalbias.models.group_design import GroupDesign
@@ -71,7 +71,7 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     labels = frame[column].astype(str).to_numpy(dtype=str)
     for one in model.groups:
         _check_nested(one, labels, frame, column)
-    beta, sigma = model.coefficients, latent_sd(model)
+    beta, sigma = model.coefficients, model.latent_sd
     outcome, design = model.response_values, model.design(frame)
     counts, precision = row_counts(spec, frame), row_precisions(spec, frame)
     precision = np.ones(len(frame)) if precision is None else precision

@@ -97,13 +97,12 @@ def log_prior(fit: xr.DataTree) -> Floats:
     try:
         arrays = arrays_of(model.bambi, model.spec, model.frame)
         total = _of_coefficients(arrays, model.coefficients)
-        for name in ("sigma", "kappa"):
+        for name in model.family.parameters:
             prior = model.prior(name)
-            if prior is not None and name in posterior:
+            if model.family.has_thresholds:
+                total = total + _of_thresholds(prior, posterior)
+            else:
                 total = total + log_density(prior, name)(flat(posterior[name])[:, 0])
-        thresholds = model.prior("threshold")
-        if thresholds is not None:
-            total = total + _of_thresholds(thresholds, posterior)
     except EngineError as error:
         raise DataError(f"the prior is not known: {error}", hint="use Normal priors") from None
     for term in arrays.problem.terms:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from causalbias.arguments import generator
 from causalbias.errors import DataError
-from causalbias.estimands.predictive import Parts, category_chances, new_observations
+from causalbias.estimands.predictive import Parts
 from causalbias.inference.problem import FloatArray
 from causalbias.model_checks.residuals import residuals_of
 from causalbias.model_checks.statistics import (
@@ -37,7 +37,7 @@ Statistic = Callable[[FloatArray, FloatArray], FloatArray]
 
 
 @dataclass(frozen=True)
-class Family:
+class Quantities:
     """Quantities of one kind: of responses and residuals (draws, rows), (draws, k) numbers.
 
     Residuals are about the draws' expected outcomes; if `fitted`, about what the model would fit to
@@ -77,23 +77,23 @@ def predictive_checks(
     # A threshold is of the column; what is compared is the response as the model has it.
     cut = None if threshold is None else model.response.back().cut(threshold)
     frame, rows = _written_out(model)
-    refitted = residuals_of(model, rows) if model.spec.family == "gaussian" else None
-    families: list[Family] = []
+    refitted = residuals_of(model, rows) if model.family.normal else None
+    quantities: list[Quantities] = []
     drawn: list[list[tuple[FloatArray, ...]]] = []
     for part in _chunks(fit, len(rows)):
         sides = _responses(Parts(part), rows, rng)
         again = sides if refitted is None else tuple((y, refitted(y)) for y, _ in sides)
-        families = families or families_of(model, frame, sides[0][0][0], cut)
+        quantities = quantities or quantities_of(model, frame, sides[0][0][0], cut)
         drawn.append(
             [
                 np.broadcast_arrays(*(one.statistic(*s) for s in (again if one.fitted else sides)))
-                for one in families
+                for one in quantities
             ]
         )
     found = []
-    for family, parts in zip(families, zip(*drawn, strict=True), strict=True):
+    for kind, parts in zip(quantities, zip(*drawn, strict=True), strict=True):
         one = compare(*(np.concatenate(side) for side in zip(*parts, strict=True)))
-        found.append((family.name, family.labels[one.at], family.hints[one.at], one))
+        found.append((kind.name, kind.labels[one.at], kind.hints[one.at], one))
     return found + _effects(model, rng)
 
 
@@ -128,73 +128,22 @@ Pair = tuple[FloatArray, FloatArray]
 
 def _responses(parts: Parts, rows: np.ndarray, rng: np.random.Generator) -> tuple[Pair, Pair]:
     """Responses (1 or draws, rows) and residuals (draws, rows) of the data and of replicates."""
-    expected = parts.expected[:, rows]
+    eta, parameters = parts.eta[:, rows], parts.parameters(rows)
+    mean = parts.family.mean(eta, parameters)
     response = parts.response[None, rows]
-    if parts.family == "gaussian":
-        sd = parts.noise_sd()
-        sd = sd[:, rows] if sd.shape[1] > 1 else sd
-        noise = rng.standard_normal(expected.shape)
-        return (response, (response - expected) / sd), (expected + sd * noise, noise)
-    cuts = parts.cuts() if parts.family == "cumulative" else None
-    trials = None if parts.trials is None else parts.trials[rows]
-    kappa = parts.draws("kappa") if parts.family == "beta" else None
-    new = new_observations(parts.model, expected, rng, trials=trials, cuts=cuts, kappa=kappa)
-    if cuts is not None:
-        chances = category_chances(parts.model, expected, cuts)
-        expected = chances @ np.arange(chances.shape[2])
-    if trials is not None:
-        # of a trial, in standard deviations of the row's share
-        sd = np.sqrt(np.maximum(expected * (1 - expected), 1e-12) / trials)
-        response, new = response / trials, new / trials
-        return (response, (response - expected) / sd), (new, (new - expected) / sd)
-    return (response, response - expected), (new, new - expected)
+    residual = parts.family.residual(response, mean, parameters)
+    return (response, residual), parts.family.replicate(rng, eta, mean, parameters)
 
 
-def families_of(
+def quantities_of(
     model: FittedModel, frame: pd.DataFrame, response: FloatArray, threshold: float | None
-) -> list[Family]:
-    """What to compare, by the family of the model and the columns of its formula."""
-    spec = model.spec
-    designs = group_designs(spec.formula, frame)
-    codes, cells = cells_of(spec.formula, frame, designs)
-    kind = spec.family
-    found = []
-    if kind in ("cumulative", "bernoulli"):
-        found.append(_shares(response, codes, cells))
-    else:
-        found.append(_means(codes, cells))
-    if kind in ("gaussian", "beta"):
-        found += [_tails(response, codes, cells, threshold), _sizes(codes, cells)]
-    if kind == "gaussian":
-        found += [
-            Family(
-                "skewness",
-                lambda _, r: skew_and_kurtosis(r)[:, :1],
-                ["residuals"],
-                ["model log(response); until then trust means, not error rates"],
-                fitted=True,
-            ),
-            Family(
-                "heavy tails",
-                lambda _, r: skew_and_kurtosis(r)[:, 1:],
-                ["excess kurtosis of residuals"],
-                [
-                    "look for outliers or a mixture of kinds of rows, and fit those apart; "
-                    "intervals of means bear it in large samples, error rates do not"
-                ],
-                fitted=True,
-            ),
-        ]
-    if kind == "binomial":
-        found.append(
-            Family(
-                "dispersion",
-                lambda _, r: (r**2).mean(axis=1, keepdims=True),
-                ["mean squared residual"],
-                ["add a group term of the row, (1|row): trials are not independent"],
-            )
-        )
-    between = _between(spec.formula, frame, designs)
+) -> list[Quantities]:
+    """What to compare: the statistics that the family names, and those of the group terms."""
+    formula = model.spec.formula
+    designs = group_designs(formula, frame)
+    cells = Cells(response, *cells_of(formula, frame, designs), threshold)
+    found = [STATISTICS[name](cells) for name in model.family.statistics]
+    between = _between(formula, frame, designs)
     return found + ([between] if between is not None else [])
 
 
@@ -248,31 +197,51 @@ DIFFERS = (
 )
 
 
-def _shares(response: FloatArray, masks: list[np.ndarray], cells: list[str]) -> Family:
-    categories, weights = np.unique(response).astype(int), _mean_of(masks)
-    labels = [f"share of category {one}, {cell}" for one in categories for cell in cells]
-    return Family(
+@dataclass(frozen=True)
+class Cells:
+    """The rows that statistics are of: responses, and groups of rows that may overlap.
+
+    Attributes
+    ----------
+    response : ndarray (rows,)
+    masks : list of ndarray (rows,) of bool
+        The first is of all rows.
+    labels : list of str
+    threshold : float or None
+        As in `check`, on the scale of the response as the model has it.
+    """
+
+    response: FloatArray
+    masks: list[np.ndarray]
+    labels: list[str]
+    threshold: float | None
+
+
+def _shares(cells: Cells) -> Quantities:
+    categories, weights = np.unique(cells.response).astype(int), _mean_of(cells.masks)
+    labels = [f"share of category {one}, {cell}" for one in categories for cell in cells.labels]
+    return Quantities(
         "category shares",
         lambda y, _: np.hstack([(y == one) @ weights for one in categories]),
         labels,
-        [DIFFERS.format(cell) for _ in categories for cell in cells],
+        [DIFFERS.format(cell) for _ in categories for cell in cells.labels],
     )
 
 
-def _means(masks: list[np.ndarray], cells: list[str]) -> Family:
-    weights = _mean_of(masks)
-    return Family(
+def _means(cells: Cells) -> Quantities:
+    weights = _mean_of(cells.masks)
+    return Quantities(
         "means by group",
         lambda _, r: r @ weights,
-        [f"mean residual, {cell}" for cell in cells],
-        [DIFFERS.format(cell) for cell in cells],
+        [f"mean residual, {cell}" for cell in cells.labels],
+        [DIFFERS.format(cell) for cell in cells.labels],
     )
 
 
-def _sizes(masks: list[np.ndarray], cells: list[str]) -> Family:
-    weights = _mean_of(masks[1:] or masks)
-    names = cells[1:] or cells
-    return Family(
+def _spread(cells: Cells) -> Quantities:
+    weights = _mean_of(cells.masks[1:] or cells.masks)
+    names = cells.labels[1:] or cells.labels
+    return Quantities(
         "spread by group",
         lambda _, r: np.sqrt((r**2) @ weights),
         [f"spread of residuals, {cell}" for cell in names],
@@ -283,24 +252,68 @@ def _sizes(masks: list[np.ndarray], cells: list[str]) -> Family:
     )
 
 
-def _tails(
-    response: FloatArray, masks: list[np.ndarray], cells: list[str], threshold: float | None
-) -> Family:
-    cuts = np.quantile(response, QUANTILES) if threshold is None else np.array([threshold])
-    weights = _mean_of(masks)
-    return Family(
+def _tails(cells: Cells) -> Quantities:
+    cuts = np.quantile(cells.response, QUANTILES)
+    if cells.threshold is not None:
+        cuts = np.array([cells.threshold])
+    weights = _mean_of(cells.masks)
+    return Quantities(
         "tails",
         lambda y, _: np.hstack([(y <= cut) @ weights for cut in cuts]),
-        [f"share at or below {cut:.4g}, {cell}" for cut in cuts for cell in cells],
+        [f"share at or below {cut:.4g}, {cell}" for cut in cuts for cell in cells.labels],
         [
             "take error rates from counts (see error rates), not from this model; or model "
             "log(response)"
         ]
-        * (len(cuts) * len(cells)),
+        * (len(cuts) * len(cells.labels)),
     )
 
 
-def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> Family | None:
+def _skewness(_: Cells) -> Quantities:
+    return Quantities(
+        "skewness",
+        lambda _, r: skew_and_kurtosis(r)[:, :1],
+        ["residuals"],
+        ["model log(response); until then trust means, not error rates"],
+        fitted=True,
+    )
+
+
+def _heavy_tails(_: Cells) -> Quantities:
+    return Quantities(
+        "heavy tails",
+        lambda _, r: skew_and_kurtosis(r)[:, 1:],
+        ["excess kurtosis of residuals"],
+        [
+            "look for outliers or a mixture of kinds of rows, and fit those apart; "
+            "intervals of means bear it in large samples, error rates do not"
+        ],
+        fitted=True,
+    )
+
+
+def _dispersion(_: Cells) -> Quantities:
+    return Quantities(
+        "dispersion",
+        lambda _, r: (r**2).mean(axis=1, keepdims=True),
+        ["mean squared residual"],
+        ["add a group term of the row, (1|row): trials are not independent"],
+    )
+
+
+# By name, as families state them. Those with residuals of a refit (`fitted`) need normal noise.
+STATISTICS: dict[str, Callable[[Cells], Quantities]] = {
+    "category shares": _shares,
+    "means by group": _means,
+    "tails": _tails,
+    "spread by group": _spread,
+    "skewness": _skewness,
+    "heavy tails": _heavy_tails,
+    "dispersion": _dispersion,
+}
+
+
+def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> Quantities | None:
     """Spread between groups that the group terms leave: effects that vary, unequal noise."""
     averaged, labels, hints = [], [], []
     for factor, names in {one.factor: one.members for one in designs}.items():
@@ -325,7 +338,7 @@ def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> F
                 )
     if not averaged:
         return None
-    return Family(
+    return Quantities(
         "spread between groups",
         lambda _, r: np.column_stack(
             [spread_of_means(np.abs(r) if size else r, one) for one, size in averaged]

@@ -77,7 +77,7 @@ class ModelDesign:
         --------
         >>> rows = pd.DataFrame({"y": [1.0, 2.0, 4.0], "x": [0.0, 1.0, 2.0]})
         >>> found = ModelDesign.of(ModelSpec("y ~ x"), rows)
-        >>> found.design(pd.DataFrame({"x": [5.0]})).tolist(), found.link
+        >>> found.design(pd.DataFrame({"x": [5.0]})).tolist(), found.family.link.name
         ([[1.0, 5.0]], 'identity')
         """
         return cls(
@@ -107,24 +107,14 @@ class ModelDesign:
         return found
 
     @property
-    def link(self) -> str:
-        """Name of the link of the mean."""
-        return str(self.bambi.family.link[self.bambi.family.likelihood.parent].name)
-
-    def inverse_link(self, linear: Floats) -> Floats:
-        """The linear predictor (any shape) on the scale of the mean."""
-        link: Any = self.bambi.family.link[self.bambi.family.likelihood.parent]
-        return np.asarray(link.linkinv(linear))
-
-    @property
     def response_values(self) -> Floats:
         """The response (rows,) as the model has it; of ordinal models, codes 0, 1, ..."""
         return np.asarray(self.bambi.response_term.data, float)
 
     @property
     def categories(self) -> list[Any]:
-        """Categories of an ordinal response, in order."""
-        return list(self.bambi.response_term.levels)
+        """Categories of an ordinal response, in order; of others none."""
+        return list(self.bambi.response_term.levels or [])
 
     def prior(self, parameter: str) -> bmb.Prior | None:
         """Prior of a parameter beside the mean (``"sigma"``); None where the model has it not."""
@@ -210,6 +200,20 @@ class FittedModel(ModelDesign):
     def with_effects(self) -> "FittedModel":
         """The model with the effects of all levels, at fewer draws: see `result.with_effects`."""
         return replace(self, fit=with_effects(self.fit))
+
+    @cached_property
+    def parameters(self) -> dict[str, Floats]:
+        """Draws of the parameters of the family, such as sigma: (draws, 1), or (draws, cuts)."""
+        return self.family.draws_of(self.posterior)
+
+    @cached_property
+    def latent_sd(self) -> Floats:
+        """Standard deviation (draws,) of the noise about the linear predictor.
+
+        The residual one of Gaussian models, where rows have weights that of a row of weight one;
+        that of the link's latent variable of others.
+        """
+        return self.family.latent_sd(self.parameters, self.draws)
 
     @cached_property
     def coefficients(self) -> Floats:

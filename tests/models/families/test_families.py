@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from causalbias.errors import DataError
+from causalbias.model_checks.replicates import STATISTICS
 from causalbias.models.engines import METHODS
 from causalbias.models.families import FAMILIES, family_named
 from causalbias.models.families.links import LINKS
@@ -86,6 +87,7 @@ def test_slopes_of_links_are_their_derivatives(link):
 def test_what_a_family_names_is_there(name, link):
     family = family_named(name, link)
     assert family.name == name
+    assert set(family.statistics) <= set(STATISTICS)
     assert set(family.engines) <= set(METHODS)
     assert set(family.links) <= set(LINKS)
     assert not family.normal or family.parameters == ("sigma",)
