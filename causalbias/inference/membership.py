@@ -53,6 +53,6 @@ def effects_design(term: GroupTerm) -> sparse.csr_matrix:
 
 def slabs(terms: Sequence[GroupTerm]) -> tuple[slice, ...]:
     """Where each term's effects are among those of all, level by level."""
-    sizes = [t.n_levels * t.columns.shape[1] for t in terms]
+    sizes = [t.n_effects for t in terms]
     ends = np.cumsum(sizes, dtype=np.int64)
     return tuple(slice(int(e) - s, int(e)) for s, e in zip(sizes, ends, strict=True))

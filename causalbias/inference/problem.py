@@ -1,4 +1,14 @@
-"""What every engine is given: one hierarchical regression as plain arrays."""
+"""What every engine is given: one hierarchical regression as plain arrays.
+
+The model is, for rows i with linear predictor eta_i,
+
+    eta = X beta + sum_t Z_t b_t,        y_i ~ p(y | eta_i),  row_weight_i times over,
+    beta_j ~ N(beta_mean_j, beta_sd_j^2),
+    b_t of one level ~ N(0, D_t C_t D_t),    D_t = diag(sd_t),  C_t ~ LKJ(lkj_eta),
+
+with X the design (n, p) and Z_t the membership matrix of term t. See `protocol` for what an engine
+makes of it.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +23,7 @@ LogDensity = Callable[[FloatArray], FloatArray]
 
 
 class EngineError(ValueError):
-    """A problem that an engine can't answer; the message says what, why and what can be done."""
+    """A problem that an engine cannot sample; the message says why, and what can be done."""
 
 
 class ImproperError(EngineError):
@@ -22,9 +32,9 @@ class ImproperError(EngineError):
 
 @contextmanager
 def numerical() -> Iterator[None]:
-    """Raise SciPy's refusal of numbers that have overflowed as an `EngineError`.
+    """Raise SciPy's ValueError of numbers that have overflowed as an `EngineError`.
 
-    It is a plain ValueError; any other is a fault of the program, and goes on as it is.
+    Any other ValueError is a fault of the program, and passes through as it is.
     """
     try:
         yield
@@ -73,6 +83,32 @@ class GroupTerm:
     sd_log_prior: tuple[LogDensity, ...]
     lkj_eta: float = 1.0
 
+    @property
+    def k(self) -> int:
+        """Number of effects of a level."""
+        return self.columns.shape[1]
+
+    @property
+    def n_effects(self) -> int:
+        """Number of effects of all levels."""
+        return self.n_levels * self.k
+
+    @property
+    def n_corr(self) -> int:
+        """Number of free correlations."""
+        return self.k * (self.k - 1) // 2 if self.correlated else 0
+
+    @property
+    def n_theta(self) -> int:
+        """Number of parameters of its effects' covariance: standard deviations, correlations."""
+        return self.k + self.n_corr
+
+    def root_mean_squares(self) -> FloatArray:
+        """Of each covariate, weighted as it enters a row (k,); one where it is zero throughout."""
+        weighted = self.columns[:, None] * self.weights[..., None]
+        size = np.sqrt(np.mean(weighted**2, axis=(0, 1)))
+        return np.where(size > 0, size, 1.0)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -90,7 +126,7 @@ class Problem:
     terms : tuple of GroupTerm
     row_weight : ndarray (n,)
         Number of equal observations a row stands for (counts): its log likelihood counts that many
-        times. Ones where nothing is collapsed.
+        times. Ones where no rows were merged.
     row_precision : ndarray (n,), optional
         Gaussian only: an observation of the row has variance ``sigma^2 / row_precision``, as with
         the weights of lme4. A mean of c observations has precision c, and is one observation:

@@ -1,8 +1,11 @@
-"""The handful of parameters that are left once coefficients and effects are integrated out.
+"""The few parameters that are left once coefficients and effects are integrated out.
 
 ``theta = (log sigma, then for each term: log sd of each coefficient, unconstrained partial
 correlations)``. A term's effects are ``b = L u`` with ``u`` standard normal and
-``L = diag(sd) @ chol(corr)``, so that nothing breaks down as an sd tends to zero.
+``L = diag(sd) @ chol(corr)``, so that nothing breaks down as a standard deviation tends to zero.
+A correlation matrix has independent partial correlations r_ij under the LKJ(eta) prior, with
+``(r_ij + 1) / 2 ~ Beta(b_j, b_j)``, ``b_j = eta + (k - 2 - j) / 2``, j = 0, 1, ... (Lewandowski,
+Kurowicka and Joe 2009); theta holds ``atanh(r_ij)``.
 """
 
 from collections.abc import Sequence
@@ -40,44 +43,35 @@ class Scales:
 
 def n_theta(terms: Sequence[GroupTerm]) -> int:
     """Count the parameters: sigma, sds and free correlations."""
-    return 1 + sum(_n_sd(t) + _n_corr(t) for t in terms)
+    return 1 + sum(t.n_theta for t in terms)
 
 
 def unpack(theta: FloatArray, terms: Sequence[GroupTerm], sigma_log_prior: LogDensity) -> Scales:
     """Turn a batch of parameter vectors (N, d) into scales, with their log prior density.
 
-    Priors are densities of the sds themselves; the Jacobian of the log is added here. The LKJ
-    prior is a product of independent symmetric betas on the partial correlations
-    (Lewandowski, Kurowicka and Joe, 2009), mapped to the real line by atanh.
+    Priors are densities of the standard deviations themselves; the Jacobian of the log is added
+    here: ``log p(theta) = log p(sigma) + log sigma + sum_t sum_j (log p(sd_tj) + log sd_tj) +
+    sum_t log p(atanh r_t)``.
     """
     sigma = np.exp(theta[:, 0])
     log_prior = sigma_log_prior(sigma) + theta[:, 0]
     sds, corr_factors, at = [], [], 1
     for term in terms:
-        k = _n_sd(term)
+        k = term.k
         log_sd = theta[:, at : at + k]
         sd = np.exp(log_sd)
         for j in range(k):
             log_prior = log_prior + term.sd_log_prior[j](sd[:, j]) + log_sd[:, j]
         at += k
         corr_factor = np.broadcast_to(np.eye(k), (len(theta), k, k))
-        if _n_corr(term):
-            x = theta[:, at : at + _n_corr(term)]
+        if term.n_corr:
+            x = theta[:, at : at + term.n_corr]
             corr_factor, log_lkj = _correlations(x, k, term.lkj_eta)
             log_prior = log_prior + log_lkj
-            at += _n_corr(term)
+            at += term.n_corr
         sds.append(sd)
         corr_factors.append(corr_factor)
     return Scales(sigma, tuple(sds), tuple(corr_factors), np.asarray(log_prior, dtype=float))
-
-
-def _n_sd(term: GroupTerm) -> int:
-    return term.columns.shape[1]
-
-
-def _n_corr(term: GroupTerm) -> int:
-    k = _n_sd(term)
-    return k * (k - 1) // 2 if term.correlated else 0
 
 
 def draw_corr_factors(k: int, eta: float, size: int, rng: np.random.Generator) -> FloatArray:
@@ -95,6 +89,11 @@ def draw_corr_factors(k: int, eta: float, size: int, rng: np.random.Generator) -
 
 
 def _correlations(x: FloatArray, k: int, eta: float) -> tuple[FloatArray, FloatArray]:
+    """Cholesky factors (N, k, k) at ``x = atanh r`` (N, k (k - 1) / 2), and log densities of x.
+
+    ``L_ij = r_ij prod_{m<j} sqrt(1 - r_im^2)``, ``L_ii = prod_{m<i} sqrt(1 - r_im^2)``. As
+    ``dr = (1 - r^2) dx``, x_ij has density ``(1 - r_ij^2)^b_j / (2^(2 b_j - 1) B(b_j, b_j))``.
+    """
     # log(1 - tanh(x)^2), without losing it where |x| is large
     log_sech2 = -2.0 * (np.abs(x) + np.log1p(np.exp(-2.0 * np.abs(x))) - np.log(2.0))
     partial, sech = np.tanh(x), np.exp(0.5 * log_sech2)

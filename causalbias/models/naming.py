@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from causalbias.inference.problem import FloatArray, GroupTerm
+from causalbias.inference.protocol import Draws, GroupDraws
 from causalbias.models.arrays import Arrays
 from causalbias.models.group_design import GroupDesign
 
@@ -18,7 +19,7 @@ Variable = tuple[tuple[str, ...], NDArray[np.floating]]
 def name_draws(
     model: bmb.Model,
     arrays: Arrays,
-    draws: Any,
+    draws: Draws,
     further: Mapping[str, Variable],
     chains: int,
 ) -> xr.Dataset:
@@ -29,9 +30,8 @@ def name_draws(
     model : bambi Model
         What `arrays` were made from.
     arrays : Arrays
-    draws : GaussianDraws or LaplaceDraws
-        With `beta` (draws, p) of the centred design, and by term `sd` (draws, k), `corr`
-        (draws, k, k) and `effects` (draws, levels, k).
+    draws : Draws
+        Of an engine, with coefficients of the centred design.
     further : mapping of name to (dims, ndarray (draws, ...))
         Parameters of the likelihood, such as sigma.
     chains : int
@@ -48,14 +48,14 @@ def name_draws(
     return _dataset(variables, coords, chains, len(draws.beta) // chains)
 
 
-def name_groups(arrays: Arrays, draws: Any, posterior: xr.Dataset) -> xr.Dataset:
+def name_groups(arrays: Arrays, draws: GroupDraws, posterior: xr.Dataset) -> xr.Dataset:
     """A posterior with the draws of its group terms named as `name_draws` names them.
 
     Parameters
     ----------
     arrays : Arrays
-    draws
-        With `sd`, `corr` and `effects` by term, of all chains' draws in order.
+    draws : GroupDraws
+        Of all chains in order.
     posterior : Dataset
         Of everything else.
     """
@@ -65,7 +65,9 @@ def name_groups(arrays: Arrays, draws: Any, posterior: xr.Dataset) -> xr.Dataset
     return posterior.merge(groups)
 
 
-def _groups(arrays: Arrays, draws: Any, coords: dict[str, NDArray[Any]]) -> dict[str, Variable]:
+def _groups(
+    arrays: Arrays, draws: GroupDraws, coords: dict[str, NDArray[Any]]
+) -> dict[str, Variable]:
     variables: dict[str, Variable] = {}
     for term in arrays.problem.terms:
         design, basis = arrays.designs[term.name], arrays.bases[term.name]
@@ -106,7 +108,7 @@ def _group(
     design: GroupDesign,
     term: GroupTerm,
     basis: FloatArray,
-    draws: Any,
+    draws: GroupDraws,
     coords: dict[str, NDArray[Any]],
 ) -> dict[str, Variable]:
     variables: dict[str, Variable] = {}
@@ -134,7 +136,7 @@ def _group(
 
 
 def _of_columns_as_they_are(
-    term: GroupTerm, basis: FloatArray, draws: Any
+    term: GroupTerm, basis: FloatArray, draws: GroupDraws
 ) -> tuple[FloatArray, FloatArray | None, NDArray[np.floating] | None]:
     """Sds (draws, k), correlations and effects of the columns before `basis`, draw by draw."""
     sd, effects = draws.sd[term.name], draws.effects.get(term.name)

@@ -1,6 +1,14 @@
 """Cross-products of a Gaussian problem, laid out for block elimination.
 
-The normal matrix of all effects and coefficients is cut into three parts, eliminated in turn:
+With effects ``b_t = L_t u_t``, u standard normal, Z the membership matrices side by side, X the
+design, W the rows' weights and P the prior precisions of the coefficients, the normal equations of
+u and beta given the scales are (Bates et al. 2015, section 3)
+
+    [ L'Z'WZL / sigma^2 + I    L'Z'WX / sigma^2      ] [ u    ]   [ L'Z'Wy / sigma^2         ]
+    [ X'WZL / sigma^2          X'WX / sigma^2 + P    ] [ beta ] = [ X'Wy / sigma^2 + P beta0 ]
+
+The cross-products ``(Z, X, y)' W (Z, X, y)`` do not depend on the scales and are formed once, here.
+The matrix is cut into three parts, eliminated in turn:
 
 1. the *leading* term, the largest with one level a row: block-diagonal. Levels with equal
    k x k blocks form a bucket; a bucket's share of the Schur complement is a small function of
@@ -56,6 +64,30 @@ class Leading:
 
 
 @dataclass(frozen=True)
+class Prior:
+    """Normal priors of the whitened coefficients ``g = (beta - centre) / scale``.
+
+    Attributes
+    ----------
+    scale : ndarray (p,)
+        Prior standard deviations; one where the prior is flat.
+    precision : ndarray (n_dense - 1,)
+        Of the dense part: one for effects and coefficients, zero where the prior is flat.
+    rhs : ndarray (p,)
+        Prior means of g, zero where flat: what they add to the right-hand side.
+    quad : float
+        Squared length of these means.
+    n_flat : int
+    """
+
+    scale: FloatArray
+    precision: FloatArray
+    rhs: FloatArray
+    quad: float
+    n_flat: int
+
+
+@dataclass(frozen=True)
 class Blocks:
     """All that an evaluation needs; nothing in it grows with the number of rows but ``leading``.
 
@@ -83,10 +115,8 @@ class Blocks:
         Width of the dense part: its terms' effects, p coefficients and the response.
     centre : ndarray (p,)
         Coefficients subtracted from the response beforehand, for accuracy only.
-    beta_scale, precision, prior_rhs, prior_quad, n_flat
-        Normal priors of the whitened coefficients ``(beta - centre) / beta_scale`` (p,):
-        precisions of the whole dense part (1, or 0 where flat), their products with the prior
-        means, the means' squared length, the number of flat ones.
+    prior : Prior
+        Of the coefficients less the centre.
     leading : Leading or None
     """
 
@@ -103,11 +133,7 @@ class Blocks:
     dense_rows: tuple[slice, ...]
     n_dense: int
     centre: FloatArray
-    beta_scale: FloatArray
-    precision: FloatArray
-    prior_rhs: FloatArray
-    prior_quad: float
-    n_flat: int
+    prior: Prior
     leading: Leading | None
 
 
@@ -123,24 +149,16 @@ def build_blocks(problem: Problem) -> Blocks:
     chain, leading, bucket_of = _chain(terms, upper), None, None
     if lead is not None:
         above = _parents(terms, lead, upper)
-        k = terms[lead].columns.shape[1]
+        k = terms[lead].k
         links = tuple(contract(rows, terms[lead], c, weight, above) for c in range(k))
         leading = Leading(lead, gram_of_levels(terms[lead], weight), links)
         bucket_of = _buckets(leading.gram, chain.size(n_dense), n_dense)
     if leading is not None and bucket_of is None:
         chain = _chain(terms, (leading.term, *upper))
         rows = row_records(problem, chain.terms, dense_terms, centre)
-    if 8 * chain.size(n_dense) > _MAX_BYTES:
-        raise EngineError(
-            f"the collapsed engine would need {8 * chain.size(n_dense) / 2**30:.0f} GiB for "
-            f"cross-products of {chain.n_rows} nested effects with {n_dense} crossed ones; sample "
-            "this model by MCMC"
-        )
+    _check_size(chain, n_dense)
     total = cross_products(rows, scaled(rows, weight), chain, n_dense)
     gram, count, stack = _bucket_stack(leading, bucket_of, chain, n_dense)
-    flat = np.isinf(problem.beta_sd)
-    scale = np.where(flat, 1.0, problem.beta_sd)
-    mean = np.where(flat, 0.0, (problem.beta_mean - centre) / scale)
     return Blocks(
         n_rows=len(problem.y),
         n=float(problem.row_weight.sum()),
@@ -155,18 +173,32 @@ def build_blocks(problem: Problem) -> Blocks:
         dense_rows=slabs([terms[i] for i in dense_terms]),
         n_dense=n_dense,
         centre=centre,
-        beta_scale=scale,
-        precision=np.concatenate([np.ones(n_dense - 1 - len(flat)), np.where(flat, 0.0, 1.0)]),
-        prior_rhs=mean,
-        prior_quad=float(mean @ mean),
-        n_flat=int(flat.sum()),
+        prior=_prior(problem, centre, n_dense),
         leading=leading,
     )
 
 
+def _check_size(chain: Chain, n_dense: int) -> None:
+    size = 8 * chain.size(n_dense)
+    if size > _MAX_BYTES:
+        raise EngineError(
+            f"the collapsed engine would need {size / 2**30:.0f} GiB for cross-products of "
+            f"{chain.n_rows} nested effects with {n_dense} crossed ones; sample this model by MCMC"
+        )
+
+
+def _prior(problem: Problem, centre: FloatArray, n_dense: int) -> Prior:
+    flat = np.isinf(problem.beta_sd)
+    scale = np.where(flat, 1.0, problem.beta_sd)
+    mean = np.where(flat, 0.0, (problem.beta_mean - centre) / scale)
+    precision = np.concatenate([np.ones(n_dense - 1 - len(flat)), np.where(flat, 0.0, 1.0)])
+    return Prior(scale, precision, mean, float(mean @ mean), int(flat.sum()))
+
+
 def _leading_term(terms: Sequence[GroupTerm]) -> int | None:
+    """The term with most effects among those with one level a row; None where there is none."""
     single = [i for i, t in enumerate(terms) if t.codes.shape[1] == 1]
-    return max(single, key=lambda i: terms[i].n_levels * terms[i].columns.shape[1], default=None)
+    return max(single, key=lambda i: terms[i].n_effects, default=None)
 
 
 def _parent(child: GroupTerm, of: GroupTerm) -> IntArray | None:
@@ -178,6 +210,7 @@ def _parent(child: GroupTerm, of: GroupTerm) -> IntArray | None:
 
 
 def _nested_chain(terms: Sequence[GroupTerm], lead: int | None) -> tuple[int, ...]:
+    """Terms in which the leading one is nested, each nested in the next."""
     if lead is None:
         return ()
     chain = [lead]
@@ -194,8 +227,9 @@ def _parents(terms: Sequence[GroupTerm], child: int, of: Sequence[int]) -> tuple
 
 
 def _chain(terms: Sequence[GroupTerm], members: tuple[int, ...]) -> Chain:
+    """Where each node of the chain has its blocks in the flat vector."""
     levels = [terms[i].n_levels for i in members]
-    ks = [terms[i].columns.shape[1] for i in members]
+    ks = [terms[i].k for i in members]
     first = np.concatenate([[0], np.cumsum(levels)]).astype(np.int64)
     k = np.repeat(np.array(ks, dtype=np.int64), levels)
     width = max(1, len(members))
@@ -248,6 +282,13 @@ def _buckets(gram: FloatArray, size: int, n_dense: int) -> IntArray | None:
 def _bucket_stack(
     leading: Leading | None, bucket_of: IntArray | None, chain: Chain, n_dense: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Each bucket's block G (k, k), number of levels, and summed cross-products of links.
+
+    Eliminating level j with block G_j and links ``c_j`` (k, width) takes ``c_j' F c_j`` from the
+    Schur complement, ``F = L (I + L'G_j L)^-1 L'`` (sigma aside). F is the same throughout a
+    bucket, so that ``sum_j c_j' F c_j = sum_{r<=s} F_rs S_rs``, S_rs being the sum over its levels
+    of ``c_jr' c_js`` (and its transpose where r < s): the rows of the stack.
+    """
     if leading is None or bucket_of is None:
         return np.empty((0, 1, 1)), np.empty(0), np.empty((0, chain.size(n_dense)))
     k = len(leading.links)

@@ -1,7 +1,12 @@
 """Elimination of the chain's nodes and the way back, in compiled loops without allocation.
 
-A node is one level of one nested term. Its blocks with itself and with its ancestors lie in the
-flat vector ``values``, its rows against the dense part in ``cross`` (see `blocks`).
+A node i is one level of one nested term, with k_i effects; its ancestors j are the levels that
+hold it. Its blocks ``A_ij`` (k_i, k_j) with itself and its ancestors lie in the flat vector
+``values`` from ``offset[i, a]`` on, a = 0 for the node itself; its rows ``c_i`` (k_i, n_dense)
+against the dense part are ``cross[row[i] : row[i] + k_i]``. Nodes have no other links, so that
+elimination fills in nothing. Other arrays, as in `records.Chain`: ``ks`` (nodes,) holds k_i,
+``position`` (nodes,) the place of the node's term in ``factors`` (terms, k, k), the L of each term,
+and ``ancestor`` (nodes, terms) the nodes j, -1 beyond the last.
 """
 
 import numba
@@ -23,7 +28,7 @@ def whiten_chain(
     ancestor: IntArray,
     offset: IntArray,
 ) -> None:
-    """Whiten every block by the factors of its two nodes, and every node's rows, in place."""
+    """Whiten in place: ``A_ij <- L_i' A_ij L_j`` (plus I where i = j), ``c_i <- L_i' c_i``."""
     n_nodes, width = ancestor.shape
     n_dense = cross.shape[1]
     for i in range(n_nodes):
@@ -75,7 +80,10 @@ def factor_nodes(
     ancestor: IntArray,
     offset: IntArray,
 ) -> float:
-    """Factor one term's nodes, solve their blocks and rows; the log determinant (nan: failed)."""
+    """Factor one term's nodes: ``A_ii = R R'``, ``A_ij <- R^-1 A_ij``, ``c_i <- R^-1 c_i``.
+
+    Returns ``sum_i log |A_ii|``; NaN where a block is not positive definite.
+    """
     width, n_dense = ancestor.shape[1], cross.shape[1]
     log_det = 0.0
     for i in range(first, last):
@@ -127,7 +135,10 @@ def subtract_nodes(
     ancestor: IntArray,
     offset: IntArray,
 ) -> None:
-    """Take the share of one term's factored nodes from their ancestors' blocks and rows."""
+    """Take one term's factored nodes from their ancestors: the Schur complement.
+
+    ``A_jm -= A_ij' A_im`` and ``c_j -= A_ij' c_i`` for ancestors j, m of each node i.
+    """
     width, n_dense = ancestor.shape[1], cross.shape[1]
     for i in range(first, last):
         k = ks[i]
@@ -171,7 +182,10 @@ def solve_chain(
     offset: IntArray,
     factors: FloatArray,
 ) -> None:
-    """Solve back from the last node to node ``skip``: ``rhs`` becomes u, ``effects`` L u."""
+    """Solve back from the last node to node ``skip``: ``rhs`` becomes u, ``effects`` b = L u.
+
+    ``u_i = R_i'^-1 (rhs_i - sum_j A_ij u_j)`` over ancestors j, with R_i in the place of A_ii.
+    """
     n_nodes, width = ancestor.shape
     for i in range(n_nodes - 1, skip - 1, -1):
         k = ks[i]

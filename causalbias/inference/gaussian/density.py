@@ -1,8 +1,16 @@
 """The marginal posterior of the scales, and exact draws of effects and coefficients given them.
 
-One evaluation eliminates the three parts of `blocks` in turn and never touches the
-rows of data. All effects are whitened (``b = L u``, ``u`` standard normal), as in Bates et al.
-(2015, section 3), so that an sd of exactly zero is an ordinary value.
+With A the matrix of the normal equations in `blocks` (``beta`` scaled by its prior), r their right
+side and v their solution ``A^-1 r``, the response's marginal density given the scales is
+
+    log p(y | theta) = -n (log sigma + log(2 pi) / 2) + sum_i log(w_i) / 2
+                       - (log |A| + y'Wy / sigma^2 + |g0|^2 - r'v) / 2,
+
+n being the number of observations, w_i their precisions and g0 the prior means of the scaled
+coefficients; each flat coefficient adds ``log(2 pi) / 2``. Given the scales,
+``(u, beta) ~ N(v, A^-1)``. One evaluation eliminates the three parts of `blocks` in turn and never
+touches the rows of data. All effects are whitened (``b = L u``, ``u`` standard normal), as in Bates
+et al. (2015, section 3), so that a standard deviation of exactly zero is an ordinary value.
 """
 
 from dataclasses import dataclass
@@ -22,7 +30,7 @@ from causalbias.inference.gaussian.records import Chain
 from causalbias.inference.problem import FloatArray
 
 _ROUNDING = 4 * float(np.finfo(float).eps)  # of a sum of squares, relative
-_MAX_ROUNDING = 1.0  # of a density's exponent, in which it is to be told
+_MAX_ROUNDING = 1.0  # largest rounding error of a log density
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
 
@@ -74,24 +82,24 @@ def eliminate(
     if chain.terms:
         log_det += _eliminate_chain(values, cross, chain, _padded(factors, chain.terms))
         dense -= cross.T @ cross
-    scale, q = blocks.beta_scale, n_dense - 1
-    rhs = _whitened_rows(dense[:q, q:].copy(), blocks, factors, scale)[:, 0]
-    matrix = _whitened_rows(dense[:q, :q].copy(), blocks, factors, scale)
-    matrix = _whitened_rows(np.ascontiguousarray(matrix.T), blocks, factors, scale)
-    matrix.flat[:: q + 1] += blocks.precision
-    rhs[q - len(scale) :] += blocks.prior_rhs
+    prior, q = blocks.prior, n_dense - 1
+    rhs = _whitened_rows(dense[:q, q:].copy(), blocks, factors)[:, 0]
+    matrix = _whitened_rows(dense[:q, :q].copy(), blocks, factors)
+    matrix = _whitened_rows(np.ascontiguousarray(matrix.T), blocks, factors)
+    matrix.flat[:: q + 1] += prior.precision
+    rhs[q - len(prior.scale) :] += prior.rhs
     chol, info = lapack.dpotrf(matrix.T, lower=1, clean=1, overwrite_a=1)
     if info != 0 or not np.isfinite(log_det):
         return None
     solved = blas.dtrsv(chol, rhs, lower=1) if q else rhs
     log_det += 2.0 * float(np.log(np.diag(chol)).sum())
-    quad = float(dense[q, q]) + blocks.prior_quad - float(solved @ solved)
+    quad = float(dense[q, q]) + prior.quad - float(solved @ solved)
     if not quad > -_MAX_ROUNDING or at_rounding(blocks, sigma):
         return None
     log_marginal = (
         blocks.half_log_weight
         - blocks.n * (float(np.log(sigma)) + 0.5 * _LOG_2PI)
-        + 0.5 * (blocks.n_flat * _LOG_2PI - log_det - quad)
+        + 0.5 * (prior.n_flat * _LOG_2PI - log_det - quad)
     )
     return Eliminated(log_marginal, factors, values, cross, chol, solved)
 
@@ -106,6 +114,10 @@ def draw_given(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Draw, given the scales, everything but the leading term's effects.
 
+    With ``R R'`` the factored dense part and ``s = R^-1 r``, its effects and coefficients are
+    ``R'^-1 (s + z)``, z standard normal; then the chain's, from the last node to the first
+    (`solve_chain`).
+
     Returns
     -------
     beta : ndarray (p,)
@@ -115,9 +127,9 @@ def draw_given(
         Effects of the chain's nodes, level-major; the leading term's, if there, are not drawn.
     """
     q, chain = blocks.n_dense - 1, blocks.chain
-    p = len(blocks.beta_scale)
+    p = len(blocks.prior.scale)
     white = blas.dtrsv(done.chol, done.solved + rng.standard_normal(q), lower=1, trans=1)
-    raw = _coloured(white, blocks, done.factors, blocks.beta_scale)
+    raw = _coloured(white, blocks, done.factors)
     skip = 0
     if blocks.leading is not None and not blocks.bucketed:
         skip = int(chain.first_node[1])
@@ -146,7 +158,12 @@ def draw_given(
 def _without_leading(
     blocks: Blocks, sigma: float, factors: list[FloatArray], work: FloatArray
 ) -> tuple[FloatArray, float]:
-    """Return the flat Schur complement over sigma^2, and the leading part's log determinant."""
+    """Return the flat Schur complement over sigma^2, and the leading part's log determinant.
+
+    ``(C - sum_b sum_{r<=s} F_brs S_brs) / sigma^2`` and ``sum_b n_b log |M_b|``, for buckets b of
+    n_b levels with ``M_b = I + L'G_b L / sigma^2``, ``F_b = L M_b^-1 L' / sigma^2``, C the
+    cross-products over all rows and S_b those of the bucket's links (`blocks`).
+    """
     if not blocks.bucketed or blocks.leading is None:
         return np.divide(blocks.total, sigma**2, out=work), 0.0
     factor = factors[blocks.leading.term] / sigma
@@ -180,6 +197,7 @@ def _eliminate_chain(
 
 
 def _padded(factors: list[FloatArray], terms: tuple[int, ...]) -> FloatArray:
+    """Factors of the chain's terms in one array (terms, widest, widest), for compiled loops."""
     width = max(len(factors[i]) for i in terms)
     padded = np.zeros((len(terms), width, width))
     for t, i in enumerate(terms):
@@ -187,10 +205,8 @@ def _padded(factors: list[FloatArray], terms: tuple[int, ...]) -> FloatArray:
     return padded
 
 
-def _whitened_rows(
-    matrix: FloatArray, blocks: Blocks, factors: list[FloatArray], scale: FloatArray
-) -> FloatArray:
-    """Multiply the dense part's rows by the transposed factors, in place."""
+def _whitened_rows(matrix: FloatArray, blocks: Blocks, factors: list[FloatArray]) -> FloatArray:
+    """Multiply the dense part's rows by the transposed factors and prior scales, in place."""
     for i, rows in zip(blocks.dense_terms, blocks.dense_rows, strict=True):
         factor = factors[i]
         if len(factor) == 1:
@@ -198,14 +214,14 @@ def _whitened_rows(
         else:
             slab = matrix[rows].reshape(-1, len(factor), matrix.shape[1])
             matrix[rows] = (factor.T @ slab).reshape(-1, matrix.shape[1])
+    scale = blocks.prior.scale
     matrix[len(matrix) - len(scale) :] *= scale[:, None]
     return matrix
 
 
-def _coloured(
-    white: FloatArray, blocks: Blocks, factors: list[FloatArray], scale: FloatArray
-) -> FloatArray:
-    raw = white.copy()
+def _coloured(white: FloatArray, blocks: Blocks, factors: list[FloatArray]) -> FloatArray:
+    """The dense part on its own scale: ``b = L u``, and coefficients times their prior scales."""
+    raw, scale = white.copy(), blocks.prior.scale
     for i, rows in zip(blocks.dense_terms, blocks.dense_rows, strict=True):
         raw[rows] = (white[rows].reshape(-1, len(factors[i])) @ factors[i].T).ravel()
     raw[len(raw) - len(scale) :] *= scale

@@ -1,4 +1,10 @@
-"""The leading term's effects given everything else: exact, level by level, in chunks of draws."""
+"""The leading term's effects given everything else: exact, level by level, in chunks of draws.
+
+For level j with block ``G_j = sum_i w_i x_i x_i'`` (k, k) and ``r_j = sum_i w_i x_i e_i`` (k,),
+sums over its rows, e being the response less all other terms,
+
+    b_j = L u_j,    u_j ~ N(M_j^-1 L' r_j / sigma^2, M_j^-1),    M_j = I + L' G_j L / sigma^2.
+"""
 
 import numba
 import numpy as np
@@ -31,7 +37,8 @@ def draw_leading(
     dense : ndarray (c, q)
         Effects of the dense terms, level-major.
     seeds : ndarray (c,)
-        Each draw has a stream of its own: its effects don't depend on how draws are cut up.
+        Each draw has its own stream of random numbers, so that its effects do not depend on how
+        draws are cut into chunks.
     """
     levels, k = leading.gram.shape[:2]
     out = np.empty((len(sigma), levels, k), dtype=np.float32)

@@ -110,7 +110,7 @@ def contract(
 
 def gram_of_levels(term: GroupTerm, weight: FloatArray) -> FloatArray:
     """Weighted cross-products (levels, k, k) of a term's own columns."""
-    k, codes = term.columns.shape[1], term.codes[:, 0]
+    k, codes = term.k, term.codes[:, 0]
     times = weight * term.weights[:, 0] ** 2
     gram = np.empty((term.n_levels, k, k))
     for a in range(k):

@@ -128,7 +128,10 @@ def sample_gaussian(
 ) -> GaussianDraws:
     """Sample the posterior of a Gaussian hierarchical regression.
 
-    The model is ``y_i ~ Normal(eta_i, sigma^2 / row_precision_i)``, ``row_weight_i`` times over.
+    The model is ``y_i ~ Normal(eta_i, sigma^2 / row_precision_i)``, ``row_weight_i`` times over,
+    with eta as in `problem`. Scales theta are proposed from a density q, coefficients and effects x
+    drawn from ``p(x | y, theta)``, and draws are chosen with weights
+    ``p(y | theta) p(theta) / q(theta)``.
 
     Parameters
     ----------
@@ -332,10 +335,8 @@ def _start(blocks: Blocks, problem: Problem) -> FloatArray:
     theta = np.zeros(n_theta(problem.terms))
     theta[0], at = np.log(0.7 * spread), 1
     for term in problem.terms:
-        k = term.columns.shape[1]
-        size = np.sqrt(np.mean((term.columns[:, None] * term.weights[..., None]) ** 2, axis=(0, 1)))
-        theta[at : at + k] = np.log(0.5 * spread / np.where(size > 0, size, 1.0))
-        at += k + (k * (k - 1) // 2 if term.correlated else 0)
+        theta[at : at + term.k] = np.log(0.5 * spread / term.root_mean_squares())
+        at += term.n_theta
     return theta
 
 
@@ -392,9 +393,8 @@ def _collect(
 
 
 def _all_leading(problem: Problem, found: GaussianDraws, term: GroupTerm) -> NDArray[np.float32]:
-    k = term.columns.shape[1]
-    out = np.empty((len(found.sigma), term.n_levels, k), dtype=np.float32)
-    for part in chunks(len(out), 8 * term.n_levels * k):
+    out = np.empty((len(found.sigma), term.n_levels, term.k), dtype=np.float32)
+    for part in chunks(len(out), 8 * term.n_effects):
         out[part] = leading_effects(problem, found, part)
     return out
 
@@ -407,8 +407,8 @@ def _split_effects(
     chain = tuple(i for i in blocks.chain.terms if i != lead)
     for members in (blocks.dense_terms, chain):
         for i in members:
-            k, levels = terms[i].columns.shape[1], terms[i].n_levels
-            others[terms[i].name] = rest[:, at : at + levels * k].reshape(-1, levels, k)
-            at += levels * k
-        at = rest.shape[1] - sum(terms[i].n_levels * terms[i].columns.shape[1] for i in chain)
+            part = rest[:, at : at + terms[i].n_effects]
+            others[terms[i].name] = part.reshape(-1, terms[i].n_levels, terms[i].k)
+            at += terms[i].n_effects
+        at = rest.shape[1] - sum(terms[i].n_effects for i in chain)
     return others

@@ -84,7 +84,7 @@ def _sign_changes(d: int, terms: Sequence[GroupTerm]) -> dict[int, FloatArray]:
 
     flips, at = {0: minus([0])}, 1
     for term in terms:
-        k = term.columns.shape[1]
+        k = term.k
         pairs = [(i, j) for i in range(k) for j in range(i)] if term.correlated else []
         for c in range(k):
             partners = [at + k + n for n, pair in enumerate(pairs) if c in pair]
