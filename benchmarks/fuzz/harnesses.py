@@ -20,7 +20,7 @@ import pandas as pd
 import xarray as xr
 
 import causalbias as cb
-from causalbias.cli.stimuli import parse_levels
+from causalbias.cli.design import parse_levels
 from causalbias.io.storage import DIGEST
 from causalbias.models.fit import rows_of
 from causalbias.models.priors import parse_prior

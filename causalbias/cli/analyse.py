@@ -1,0 +1,138 @@
+"""A study analysed: models fitted, and a report written."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from typer.core import TyperCommand
+
+import causalbias as cb
+from causalbias.cli.console import console, errors_in_one_line, say
+from causalbias.cli.embed import chosen_embedders, embedded, write_enrolment
+from causalbias.cli.options import (
+    PATH,
+    Align,
+    Architecture,
+    Dataset,
+    Device,
+    Embedders,
+    Prob,
+    RandomSeed,
+    Report,
+    Side,
+    StudyPath,
+)
+from causalbias.cli.studies import load_study
+
+if TYPE_CHECKING:
+    from causalbias.report.content import Content
+
+STYLES = {"passed": "green", "misfit": "yellow", "unchecked": "yellow", "unconverged": "red"}
+
+
+class ListsAnalyses(TyperCommand):
+    """A command whose help ends with the registered analyses."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Parameters; the analyses are imported only where these are asked for."""
+        from causalbias.analyses.registry import ANALYSES
+
+        each = [f"{analysis.name}: {analysis.description}" for analysis in ANALYSES.values()]
+        self.epilog = "\n\n".join(["Analyses:", *each])
+        return super().get_params(ctx)
+
+
+def demo(out: Report = Path("demo-report"), random_seed: RandomSeed = 1) -> None:
+    """Analyse a small simulated experiment and show the estimates beside the truth."""
+    _analyse(cb.demo_study(random_seed), out, prob=0.95, random_seed=random_seed)
+
+
+def run(
+    path: StudyPath = None,
+    out: Report = Path("report"),
+    dataset: Dataset = "omi",
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the faces: embed them, for new distances.", **PATH),
+    ] = None,
+    embedder: Embedders = None,
+    align: Align = None,
+    architecture: Architecture = None,
+    size: Side = None,
+    device: Device = "cpu",
+    analysis: Annotated[
+        str | None,
+        typer.Option(help="A name below. [default: the first that applies to the study]"),
+    ] = None,
+    prob: Prob = 0.95,
+    random_seed: RandomSeed = 1,
+) -> None:
+    """Load an experiment, analyse it, and write figures, tables and a report."""
+    files = None
+    with errors_in_one_line():
+        study = load_study(path, dataset)
+        if images is not None:
+            files = cb.recognition.images_of(study, images)
+            chosen = chosen_embedders(files, embedder, align, architecture, size, device)
+            study = cb.recognition.with_distances(study, embedded(files, chosen, align, out))
+            cb.save(study, out / "study.nc")
+            write_enrolment(study, out)
+    _analyse(study, out, name=analysis, images=files, prob=prob, random_seed=random_seed)
+
+
+def _analyse(
+    study: "cb.Study",
+    out: Path,
+    *,
+    name: str | None = None,
+    images: Mapping[str, Path] | None = None,
+    prob: float,
+    random_seed: int,
+) -> None:
+    """Write a report on a study, and print its main table and its verdict."""
+    from causalbias.analyses.registry import choose_analysis
+    from causalbias.report.page import write_report
+    from causalbias.report.verdicts import overall
+
+    say(study)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with errors_in_one_line(), Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting")
+        analysis = choose_analysis(study, name)
+        result = analysis.run(
+            study,
+            prob=prob,
+            random_seed=random_seed,
+            progress=lambda step: bar.update(task, description=step),
+            keep=out / "fits",
+        )
+        bar.update(task, description="report")
+        content = analysis.content(result, images=images)
+        page = write_report(content, out)
+    console.print(_headline(content))
+    verdict = overall(content.record.verdicts.values())
+    console.print(verdict.sentence, style=STYLES[verdict.level])
+    say(f"report: {page}")
+    if verdict.level == "unconverged":
+        raise typer.Exit(2)
+
+
+def _headline(content: "Content") -> Table:
+    """The headline table: the columns that identify a row, estimate, interval and sizes."""
+    from causalbias.report.tables import rounded
+
+    table = content.results[content.headline]
+    names = [str(name) for name in table]
+    labels = names[: names.index("estimate")]
+    interval = [name for name in ("estimate", "lower", "upper", "covered") if name in names]
+    sizes = [name for name in names if name == "n" or name.startswith("n_")]
+    table = table[[*labels, *interval, *sizes]]
+    shown = Table(title=content.titles[content.headline])
+    for column in table:
+        shown.add_column(str(column), justify="right")
+    for row in rounded(table):
+        shown.add_row(*row)
+    return shown
