@@ -1,4 +1,4 @@
-"""From images to embeddings and the distances of a study, as ``cb.recognition``."""
+"""Compute embeddings of images and the distances of a study, as ``cb.recognition``."""
 
 from causalbias.recognition.alignment import align_face
 from causalbias.recognition.choose import embedder

@@ -1,4 +1,4 @@
-"""Alignment: from a photograph to the crop that a network was trained on, or a status.
+"""Align faces: crop an image as a network expects it.
 
 The ArcFace template is that of Deng et al. (2019, CVPR): five points in 112 x 112 pixels.
 """
@@ -24,7 +24,7 @@ ARCFACE = np.array(
     ]
 )
 ARCFACE_SIZE = 112
-# Of the steps below: a change that moves crops must change the key they are stored under.
+# Versions of the steps below. A change that alters crops must change the key of stored embeddings.
 RECIPES = {"dlib": "dlib-hog+5pt-chip/2", "arcface": "dlib-hog+68pt-arcface/2", "none": "none/2"}
 
 
@@ -34,20 +34,20 @@ def align_face(image: np.ndarray, method: str, size: tuple[int, int]) -> Decoded
     Parameters
     ----------
     image : ndarray of uint8 (height, width, 3)
-        RGB.
+        RGB image.
     method : {"dlib", "arcface", "none"}
         "dlib": dlib's detector, five landmarks, dlib's chip (padding 0.25). "arcface": the same
         detector, five points from 68 landmarks, similarity transform to the ArcFace template.
-        "none": the image is such a crop already, and is only resized.
+        "none": the image is a crop already, and is only resized.
     size : (height, width)
-        Of the crop, in pixels. Proportions of a face are kept: where the sides differ from a
-        template's or an image's, the middle of it is taken.
+        Size of the crop in pixels. The proportions of the face are kept: if the template or image
+        has other proportions than `size`, its middle part is used.
 
     Returns
     -------
     Decoded
-        Pixels of shape (*size, 3), or None with the status "face not detected". Of several faces
-        the largest is taken, and the number noted.
+        Pixels of shape (*size, 3), or None with the status "face not detected". If there are
+        several faces, the largest is used, and the note states their number.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def align_face(image: np.ndarray, method: str, size: tuple[int, int]) -> Decoded
 
 
 def middle_of(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The largest part about the middle of an image (h, w, 3) with the proportions of a size.
+    """Crop the largest central part of an image (h, w, 3) that has the proportions of a size.
 
     Examples
     --------
@@ -97,15 +97,15 @@ def middle_of(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def arcface_template(size: tuple[int, int]) -> np.ndarray:
-    """ArcFace's five points (5, 2), x y, in a crop of another size.
+    """Return the five points (5, 2), x y, of the ArcFace template in a crop of another size.
 
-    They are scaled to its height and lie about the middle of its width: for 112 x 96 they are
-    SphereFace's.
+    The points are scaled to the height of the crop and centred in its width. For 112 x 96 they are
+    those of SphereFace.
 
     Raises
     ------
     DataError
-        If the crop is too narrow for them.
+        If the crop is too narrow for the points.
 
     Examples
     --------
@@ -117,16 +117,17 @@ def arcface_template(size: tuple[int, int]) -> np.ndarray:
     points[:, 0] += (size[1] - ARCFACE_SIZE * scale) / 2
     if points[:, 0].min() < 0 or points[:, 0].max() > size[1] - 1:
         raise DataError(
-            f"size {size[0]} x {size[1]} for the ArcFace template",
+            f"size {size[0]} x {size[1]} is too narrow for the ArcFace template",
             hint="give a wider size, or align the images yourself and use align='none'",
         )
     return points
 
 
 def similarity(points: np.ndarray, template: np.ndarray) -> np.ndarray | None:
-    """Similarity transform (2, 3) that takes points (n, 2) to the template (n, 2) least squares.
+    """Fit the similarity transform (2, 3) from points (n, 2) to a template (n, 2), least squares.
 
-    Umeyama (1991, IEEE TPAMI 13(4)), by scikit-image; None where the points are degenerate.
+    The method is that of Umeyama (1991, IEEE TPAMI 13(4)), as implemented in scikit-image. The
+    result is None if the points are degenerate.
 
     Examples
     --------
@@ -143,9 +144,10 @@ def similarity(points: np.ndarray, template: np.ndarray) -> np.ndarray | None:
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Image (h, w, 3), uint8, under an affine map (2, 3) of its pixels; bilinear, black outside.
+    """Transform an image (h, w, 3), uint8, by an affine map (2, 3) of its pixels.
 
-    Without antialiasing, as the published networks' crops were made.
+    The interpolation is bilinear, without antialiasing, as for the crops on which the published
+    networks were trained. Pixels outside the image are black.
     """
     from skimage.transform import AffineTransform
     from skimage.transform import warp as warp_pixels

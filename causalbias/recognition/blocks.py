@@ -1,4 +1,4 @@
-"""Distances of two blocks of faces, counted while they are in the cache: an array layer."""
+"""Count the distances between two blocks of faces, on arrays that fit into the cache."""
 
 import math
 from dataclasses import dataclass
@@ -8,27 +8,30 @@ from numba import njit
 
 from causalbias.rates.matching import at_or_below
 
-# Unit roundoff of float32, in which the products are formed.
+# Unit roundoff of float32, in which the products are computed.
 ROUNDOFF = 2.0**-24
-LARGE = 1e30  # beyond any squared distance of vectors made ready
+LARGE = 1e30  # larger than any squared distance of scaled vectors
 
 _matches = njit(cache=True)(at_or_below)
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Embeddings made ready for products.
+    """Embeddings scaled for the computation of distances.
 
     Attributes
     ----------
     exact : ndarray (face, feature)
-        In units of a power of two, in which no square overflows or vanishes (see `make_ready`).
+        Embeddings divided by a power of two, so that no square overflows or underflows (see
+        `make_ready`).
     ready : ndarray of float32 (face, feature)
-        Centred, or, for cosine distances, of length 1.
+        Centred embeddings, or embeddings of length 1 for cosine distances.
     squares : ndarray of float32 (face,)
         Squared lengths of `ready`.
     identity : ndarray of int32 (face,)
+        Code of each face's identity.
     cosine : bool
+        Whether distances are 1 minus the cosine, and not Euclidean.
     exponent : int
         Distances are 2 to this power times those of `exact`.
     """
@@ -42,17 +45,18 @@ class Vectors:
 
     @property
     def largest(self) -> float:
-        """A bound on the distances of `exact`, above 0."""
+        """Return a positive upper bound of the distances of `exact`."""
         bound = 2.0 * math.sqrt(float(self.squares.max())) * (1 + 1e-5)
         return 2.0 if self.cosine else bound or 1.0
 
 
 def make_ready(embeddings: np.ndarray, identity: np.ndarray, metric: str) -> Vectors:
-    """Centre embeddings, or scale them to length 1, and note their squared lengths.
+    """Scale and centre embeddings, or scale them to length 1, and compute their squared lengths.
 
-    Centred vectors are as far apart as the given ones, and lose less to rounding. Before that the
-    largest number is brought near one by a power of two (each face's own, for cosine distances,
-    which know no length): this changes no digit, and the squares of float32 end at 1e38.
+    Centring does not change distances and reduces rounding errors. Before it, the embeddings are
+    divided by a power of two that brings the largest number near 1 (for cosine distances, which do
+    not depend on length, by one for each face). This loses no digits and keeps squares within the
+    range of float32, which ends at about 3e38.
     """
     cosine = metric == "cosine"
     largest = np.abs(embeddings).max(axis=1).astype(np.float64)
@@ -79,27 +83,27 @@ def count_block(
     ----------
     vectors : Vectors
     rows, columns : slice
-        The same, for the pairs within one block (each counted once), or disjoint.
+        Equal slices for the pairs within a block (each pair is counted once), or disjoint ones.
     bins : int
-        Of equal width, from 0 to `vectors.largest`.
+        Number of bins of equal width, from 0 to `vectors.largest`.
     thresholds : ndarray (threshold,)
-        In units of the distances of `vectors.exact`.
+        Thresholds in units of the distances of `vectors.exact`.
 
     Returns
     -------
     histogram : ndarray of int64 (2, bin)
-        Of impostor and of genuine pairs, from distances in float32.
+        Numbers of impostor and of genuine pairs, from distances in float32.
     matches : ndarray of int64 (2, threshold)
-        Pairs that match at each threshold, exactly: those that float32 cannot decide are computed
-        again in float64.
+        Exact numbers of pairs that match at each threshold. Where float32 is not precise enough to
+        decide, the distance is computed again in float64.
     of_rows, of_columns : ndarray of int32 (threshold, face)
-        Impostor matches of each face.
+        Number of impostor matches of each face.
     """
     first, second = vectors.ready[rows], vectors.ready[columns]
     product = first @ second.T
-    # Bound of the error of a squared distance, as a share of the two squared lengths.
+    # Bound of the error of a squared distance, relative to the sum of the two squared lengths.
     error = np.float32((first.shape[1] + 16) * ROUNDOFF)
-    # And what of a square may be lost at the small end of float32.
+    # Bound of the absolute error from underflow in float32.
     least = np.float32((first.shape[1] + 16) * np.finfo(np.float32).tiny)
     squared = np.minimum(2 * thresholds if vectors.cosine else thresholds**2, LARGE)
     scale = bins / vectors.largest * (0.5 if vectors.cosine else 1.0)
@@ -142,7 +146,8 @@ def _count(  # type: ignore[no-untyped-def]
     least,
 ):
     n_rows, n_columns = product.shape
-    # Two histograms by turns: neighbouring pairs often fall in one bin, and would wait.
+    # Two histograms are filled in turn: neighbouring pairs often fall in the same bin, and adding
+    # to it twice in a row would stall the processor.
     even = np.zeros(2 * bins + 2, np.int32)
     odd = np.zeros(2 * bins + 2, np.int32)
     matches = np.zeros((2, len(thresholds)), np.int64)
@@ -160,7 +165,7 @@ def _count(  # type: ignore[no-untyped-def]
         for j in range(start, n_columns):
             value = max(own + square_b[j] - np.float32(2.0) * row[j], np.float32(0.0))
             apart[j] = value
-            # Within the table whatever the arithmetic did: it is written to without a check.
+            # The index is forced into the table, because numba does not check bounds.
             at = np.int32(min((value if cosine else np.sqrt(value)) * scale, np.float32(last)))
             at = max(min(at, last), np.int32(0))
             place[j] = at + (bins if who == identity_b[j] else np.int32(0))
@@ -191,7 +196,7 @@ def _count(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _distance(one, other, cosine):  # type: ignore[no-untyped-def]
-    """Distance in float64."""
+    """Compute a distance in float64."""
     if cosine:
         product, length_a, length_b = 0.0, 0.0, 0.0
         for k in range(len(one)):

@@ -1,4 +1,4 @@
-"""An embedder by name, from a file of weights, or from a Python function."""
+"""Make an embedder by name, from a file of weights, or from a Python function."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,33 +29,36 @@ def embedder(
     device: str = "cpu",
     **known: Any,
 ) -> Embedder:
-    r"""An embedder: a ready-made one, a file of weights, or a Python function.
+    r"""Make an embedder from the name of a built-in one, a file of weights, or a function.
 
     Parameters
     ----------
-    source : str, path or callable
-        "dlib": dlib's face recognition ResNet with its published weights. "lbp", "wavelets":
-        baselines without weights (for eigenfaces see `eigenfaces`). A file ending in ``.onnx``:
-        run by onnxruntime. ``.pt``, ``.pth``, ``.ckpt``, ``.bin``, ``.tar``: a TorchScript program,
-        or with `architecture` a state_dict; ``.pt2``: written by ``torch.export.save``. A function
-        takes the prepared images (n, height, width, channels) and returns (n, features). What was
-        made for batches of one size is run in such batches.
+    source : str, Path or callable
+        "dlib" is dlib's face recognition ResNet with its published weights. "lbp" and "wavelets"
+        are baselines without weights (for eigenfaces see `eigenfaces`). A file ending in ``.onnx``
+        is run by onnxruntime. A file ending in ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``.tar``
+        is a TorchScript program or, with `architecture`, a state_dict; ``.pt2`` was written by
+        ``torch.export.save``. A function takes the prepared images (n, height, width, channels)
+        and returns (n, features). A program that was made for batches of a fixed size is run in
+        batches of this size.
     name : str, optional
-        What the system is called; by default the source's name.
+        Name of the system; by default the source's name.
     architecture : str, optional
-        Of a state_dict: "iresnet34", "iresnet50", "iresnet100" (ArcFace, CosFace; InsightFace's
-        layout), "sfnet20", "sphere20a" (SphereFace), "inception_resnet_v1" (FaceNet), "clip"
-        (the image tower of a CLIP ViT). It brings size, normalisation, alignment and metric.
+        Architecture of a state_dict: "iresnet34", "iresnet50", "iresnet100" (ArcFace, CosFace;
+        InsightFace's layout), "sfnet20", "sphere20a" (SphereFace), "inception_resnet_v1"
+        (FaceNet), "clip" (the image tower of a CLIP ViT). It determines size, normalisation,
+        alignment and metric.
     version : str
-        Of a function, and needed there: it stands for the weights in the fingerprint. Change it
-        when the function changes, or its old embeddings are taken from the store.
+        Version of a function, which stands for its weights in the fingerprint; required for
+        functions. Change it when the function changes, or its old embeddings are read from the
+        store.
     device : str, default "cpu"
         "cuda" runs torch and ONNX networks on a GPU.
     **known
-        What else is known of a network, as in `Embedder`: `size`, `colour`, `normalise`, `unit`,
-        `align`, `metric`, `threshold`. A function needs `size`, and so does a file that does not
-        say it (TorchScript never does); the rest has `Embedder`'s defaults, for networks those of
-        ArcFace: RGB scaled to [-1, 1], ArcFace's alignment, cosine.
+        Further properties of the network, as in `Embedder`: `size`, `colour`, `normalise`, `unit`,
+        `align`, `metric`, `threshold`. `size` is required for a function and for a file that does
+        not state it, such as TorchScript. The others have the defaults of `Embedder`, which for
+        networks are those of ArcFace: RGB scaled to [-1, 1], ArcFace's alignment, cosine.
 
     Returns
     -------
@@ -64,10 +67,11 @@ def embedder(
     Raises
     ------
     DataError
-        If the source is unknown, the file is broken, holds anything but weights, or weights of
-        another architecture or that are not finite, takes images of another size, has several
-        inputs or outputs, or a package is not installed. If one image gives two embeddings, since
-        the network draws noise, or another one beside other images.
+        If the source is unknown or a package is not installed; if the file is damaged, holds
+        anything but weights, weights of another architecture or weights that are not finite, takes
+        images of another size, or has several inputs or outputs; if the embedding of an image
+        varies, because the network draws noise or because it depends on the other images of the
+        batch.
 
     Examples
     --------
@@ -83,8 +87,8 @@ def embedder(
         return _function(source, name, version, known)
     if version is not None:
         raise DataError(
-            f"version {version!r} of {source!r}",
-            hint="give it for functions only: a file's hash is its version",
+            f"a version, {version!r}, is given for {source!r}",
+            hint="give a version for functions only; the version of a file is its hash",
         )
     if isinstance(source, str) and source in READY:
         _refuse(architecture, device, known, source, only_files=False)
@@ -93,8 +97,8 @@ def embedder(
     suffix = path.suffix.lower()
     if architecture is not None and suffix not in TORCH:
         raise DataError(
-            f"an architecture for {path.name!r}",
-            hint=f"it belongs to weights alone: {', '.join(TORCH)}",
+            f"an architecture is given for {path.name!r}",
+            hint=f"give one for files of weights only: {', '.join(TORCH)}",
         )
     options = {"name": name or path.stem, "device": device, **known}
     if suffix == ".onnx":
@@ -114,7 +118,7 @@ def embedder(
 def _refuse(
     architecture: str | None, device: str, known: dict[str, Any], name: str, *, only_files: bool
 ) -> None:
-    """Refuse arguments that would be without effect."""
+    """Refuse arguments that would have no effect."""
     if architecture is None and device == "cpu" and (only_files or not known):
         return
     raise DataError(
@@ -134,7 +138,7 @@ def _function(
 ) -> Embedder:
     if name is None or version is None or known.get("size") is None:
         raise DataError(
-            "a function without name, version or size",
+            "the function has no name, version or size",
             hint="give name='mine', version='1', size=(height, width)",
         )
     return probed(

@@ -17,10 +17,11 @@ LEVELS = 3
 
 
 def lbp(name: str = "lbp") -> Embedder:
-    """Histograms of uniform local binary patterns (8 neighbours, radius 1) in 7 x 7 cells.
+    """Make an embedder by histograms of uniform local binary patterns in 7 x 7 cells.
 
-    Ahonen, Hadid and Pietikainen (2006, IEEE TPAMI 28(12)); square roots of the shares, so that
-    the Euclidean distance is Hellinger's. 2,891 features.
+    The patterns have 8 neighbours at radius 1 (Ahonen, Hadid and Pietikainen 2006, IEEE TPAMI
+    28(12)). The 2,891 features are square roots of shares, so that the Euclidean distance is
+    proportional to the Hellinger distance.
     """
 
     def forward(images: np.ndarray) -> np.ndarray:
@@ -47,11 +48,12 @@ def lbp(name: str = "lbp") -> Embedder:
 
 
 def wavelets(name: str = "wavelets") -> Embedder:
-    """The coarsest Haar wavelet coefficients of the grey image, three levels down; 256 features.
+    """Make an embedder by the coarsest Haar wavelet coefficients of the grey image.
 
-    In the manner of *A robust, low-cost approach to face detection and face recognition* (Jyoti,
-    Chadha, Vaidya and Roja, 2011). Each image is first set to mean 0 and standard deviation 1,
-    against differences of lighting.
+    The 256 features are the approximation coefficients at the third level, as in *A robust,
+    low-cost approach to face detection and face recognition* (Jyoti, Chadha, Vaidya and Roja,
+    2011). Each image is first standardised to mean 0 and standard deviation 1, which reduces
+    differences in lighting.
     """
 
     def forward(images: np.ndarray) -> np.ndarray:
@@ -60,7 +62,7 @@ def wavelets(name: str = "wavelets") -> Embedder:
         grey = _standardised(images)
         approximation, details, *_ = wavedec2(grey, "haar", level=LEVELS, axes=(1, 2))
         coarse = np.stack([approximation, *details], axis=1)
-        # Orthonormal coefficients; divided by the image's side, a distance is a mean difference.
+        # Orthonormal coefficients divided by the image's side: a distance is a mean difference.
         return coarse.reshape(len(images), -1) / SIZE[0]
 
     return Embedder(
@@ -80,22 +82,23 @@ def eigenfaces(
     align: str = "dlib",
     name: str = "eigenfaces",
 ) -> Embedder:
-    """Coefficients on the principal components of a set of faces (Turk and Pentland 1991).
+    """Make an embedder by the principal components of a set of faces (Turk and Pentland 1991).
 
     Parameters
     ----------
     training : directory, or mapping of stimulus to path
         At least `components` + 1 faces; those without a usable image are left out.
     components : int
-        Features of the embedding.
+        Number of components, which are the features of the embedding.
     align : {"dlib", "arcface", "none"}
-        As in `embed`, and also how faces to embed are cropped by default.
+        Alignment of the training faces, as in `embed`, and the default for faces to be embedded.
     name : str
+        Name of the system.
 
     Returns
     -------
     Embedder
-        Its fingerprint derives from the training crops.
+        An embedder whose fingerprint derives from the training crops.
 
     Raises
     ------
@@ -105,7 +108,7 @@ def eigenfaces(
     crops = crops_of(training, align, SIZE)
     if components < 1 or len(crops) <= components:
         raise DataError(
-            f"{components} components of {len(crops)} usable faces",
+            f"{components} components cannot be computed from {len(crops)} usable faces",
             hint="give more faces, or ask for fewer components",
             file=name,
         )
@@ -113,7 +116,7 @@ def eigenfaces(
     mean = grey.mean(axis=0)
     _, _, directions = np.linalg.svd(grey - mean, full_matrices=False)
     directions = directions[:components]
-    # A component's sign is arbitrary: its largest entry is made positive.
+    # The sign of a component is arbitrary; its largest entry is made positive.
     largest = np.take_along_axis(directions, abs(directions).argmax(1)[:, None], 1)
     directions = directions * np.sign(largest)
     digest = hashlib.sha256(crops.tobytes()).hexdigest()
@@ -132,7 +135,7 @@ def eigenfaces(
 
 
 def _standardised(images: np.ndarray) -> np.ndarray:
-    """Grey images (n, h, w, 1) as (n, h, w), each with mean 0 and standard deviation 1."""
+    """Standardise each grey image (n, h, w, 1) to mean 0 and standard deviation 1: (n, h, w)."""
     grey = images[..., 0].astype(float)
     spread = grey.std(axis=(1, 2), keepdims=True)
     return (grey - grey.mean(axis=(1, 2), keepdims=True)) / np.where(spread > 0, spread, 1)

@@ -1,4 +1,4 @@
-"""Images of a set as crops that a network takes: which files they are, read and aligned."""
+"""Find, read and align the images of a set of faces."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from causalbias.recognition.images import BLANK, Decoded, decode, list_files, re
 
 
 def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str, Path], str]:
-    """Images by stimulus, and in words what else is in their folder."""
+    """Return the images by stimulus, and a description of the other files in their folder."""
     if isinstance(images, str | Path):
         found, others = list_files(images)
         told = f"{len(others)} that are no images, such as {others[0].name!r}" if others else ""
@@ -24,7 +24,7 @@ def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str
         )
     names = [str(name) for name in images]
     if len(set(names)) < len(names):
-        raise DataError("two images of one stimulus", hint="give each stimulus once")
+        raise DataError("a stimulus has two images", hint="give each stimulus once")
     lost = [
         name
         for name, path in zip(names, images.values(), strict=True)
@@ -32,14 +32,14 @@ def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str
     ]
     if lost:
         raise DataError(
-            f"{len(lost)} stimuli without a path, such as {lost[0]!r}",
+            f"{len(lost)} stimuli have no path, such as {lost[0]!r}",
             hint="leave out stimuli that have no image",
         )
     files = {name: user_path(path) for name, path in zip(names, images.values(), strict=True)}
     missing = [path for path in files.values() if not path.is_file()]
     if missing or not files:
         raise DataError(
-            f"{len(missing)} of {len(files)} images are not there",
+            f"{len(missing)} of {len(files)} images do not exist",
             hint="correct the paths",
             file=str(missing[0]) if missing else None,
         )
@@ -47,13 +47,13 @@ def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str
 
 
 def crop_of(content: bytes, method: str, size: tuple[int, int]) -> Decoded:
-    """The crop of one image file, or the status that says why there is none."""
+    """Read and align an image file; without a crop, the status gives the reason."""
     image = decode(content)
     if image.pixels is None:
         return image
     try:
         crop = align_face(image.pixels, method, size)
-    except (RuntimeError, MemoryError) as error:  # dlib's, of single images
+    except (RuntimeError, MemoryError) as error:  # dlib fails on some images
         return Decoded(None, NOT_ALIGNED, f"{type(error).__name__}: {first_line(error)}")
     if crop.pixels is not None and (crop.pixels == crop.pixels[0, 0]).all():
         return Decoded(None, BLANK, crop.note)
@@ -63,7 +63,7 @@ def crop_of(content: bytes, method: str, size: tuple[int, int]) -> Decoded:
 def crops_of(
     images: str | Path | Mapping[str, str | Path], align: str, size: tuple[int, int]
 ) -> np.ndarray:
-    """The usable crops (n, height, width, 3), uint8, of a set of images; see `align_face`."""
+    """Return the usable crops (n, height, width, 3), uint8, of a set of images."""
     files, _ = image_files(images)
     crops = (crop_of(read_image(path), align, size).pixels for path in files.values())
     usable = [crop for crop in crops if crop is not None]

@@ -1,4 +1,4 @@
-"""The machine side of a study from embeddings: distances of its pairs."""
+"""Add the distances of a study's pairs, computed from embeddings of its faces."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,10 @@ BLOCK = 1 << 15
 def pair_distances(
     embedding: np.ndarray, first: np.ndarray, second: np.ndarray, metric: str
 ) -> np.ndarray:
-    """Distances (n,), float64, between rows `first` and `second` (n,) of embeddings (m, d).
+    """Compute distances (n,), float64, between rows `first` and `second` (n,) of an array (m, d).
 
-    Euclidean, or one minus the cosine. In blocks, so that memory does not grow with n.
+    The distances are Euclidean, or 1 minus the cosine. They are computed in blocks, so that the
+    memory for intermediate results does not grow with n.
 
     Examples
     --------
@@ -41,22 +42,22 @@ def pair_distances(
 
 
 def with_distances(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
-    """The study with the distances of its pairs in ``/machine``, from embeddings of its faces.
+    """Add the distances of a study's pairs, ``/machine``, from embeddings of its faces.
 
     Parameters
     ----------
     study : DataTree
-        With ``/stimuli`` and ``/pairs``. Other systems' distances stay; a system of the same name
-        is replaced.
+        A study with ``/stimuli`` and ``/pairs``. Distances of other systems are kept; a system of
+        the same name is replaced.
     embeddings : Dataset
-        As `embed` returns it; its stimuli are the study's.
+        The result of `embed` for the stimuli of the study.
 
     Returns
     -------
     Study
-        ``/machine``: `distance` (system, pair) on each system's metric; `status`: "ok", else that
-        of the member that has no embedding, or "no image"; `threshold` (system). ``/embeddings``:
-        the cube itself.
+        The study with ``/machine``: `distance` (system, pair) by each system's metric; `status`,
+        which is "ok", or the status of the member that has no embedding, or "no image";
+        `threshold` (system). ``/embeddings`` holds `embeddings`.
 
     Raises
     ------
@@ -82,8 +83,8 @@ def with_distances(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
     """
     if "pairs" not in study.children:
         raise DataError(
-            "no pairs to measure",
-            hint="add them: with_pairs(study, [['seed'], ['level']]), say",
+            "the study has no pairs",
+            hint="add them, e.g. by with_pairs(study, [['seed'], ['level']])",
             file="/pairs",
         )
     pairs = group_of(study, "pairs")
@@ -108,19 +109,19 @@ def with_distances(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
 
 
 def with_embeddings(study: xr.DataTree, embeddings: xr.Dataset) -> Study:
-    """The study with ``/embeddings``: the cube that `embed` returned, of the study's faces.
+    """Add the result of `embed` to a study as the group ``/embeddings``.
 
     Raises
     ------
     DataError
-        If the study has no faces, or none of them was embedded.
+        If the study has no faces, or none of its faces was embedded.
     """
     if "stimuli" not in study.children:
         raise DataError("the study has no faces", hint="give make_study the table of stimuli")
     if not np.isin(embeddings["stimulus"].values, group_of(study, "stimuli")["stimulus"]).any():
         raise DataError(
             f"none of the {embeddings.sizes['stimulus']} embedded images, such as "
-            f"{str(embeddings['stimulus'].values[0])!r}, is a face of the study",
+            f"{str(embeddings['stimulus'].values[0])!r}, is an image of the study",
             hint="embed the study's faces: embed(images_of(study, folder))",
             file="/stimuli",
         )
@@ -150,7 +151,7 @@ def _system(
 
 
 def _others(study: xr.DataTree, replaced: np.ndarray) -> list[xr.Dataset]:
-    """The systems that stay, one Dataset each."""
+    """Return the systems that are not replaced, one Dataset each."""
     machine = group_of(study, "machine")
     if "threshold" not in machine:
         machine["threshold"] = ("system", np.full(machine.sizes["system"], np.nan))
@@ -159,7 +160,7 @@ def _others(study: xr.DataTree, replaced: np.ndarray) -> list[xr.Dataset]:
 
 
 def _metrics(parts: Sequence[xr.Dataset]) -> str:
-    """What the distance is: one metric, or that of each system."""
+    """Describe the distance: the common metric, or the metric of each system."""
     metrics = {
         str(part["system"].item()): str(part["distance"].attrs.get("metric", "distance"))
         for part in parts

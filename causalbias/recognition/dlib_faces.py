@@ -1,7 +1,7 @@
-"""dlib: its face detector, landmarks, chips and recognition network, weights included.
+"""Face detector, landmarks, crops and recognition network of dlib.
 
-The weights come with the package face_recognition_models. It is not imported (it needs
-``pkg_resources``, which new setuptools lack); its files are only found.
+The weights are files of the package face_recognition_models. That package is not imported, because
+it needs ``pkg_resources``, which recent versions of setuptools do not provide.
 """
 
 import importlib.util
@@ -18,14 +18,17 @@ NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
 FIVE_POINTS = "shape_predictor_5_face_landmarks.dat"
 SIXTY_EIGHT_POINTS = "shape_predictor_68_face_landmarks.dat"
 CHIP, PADDING = 150, 0.25
-# The network's author: distance 0.6 gives 99.38% on Labeled Faces in the Wild (dlib's example
-# dnn_face_recognition_ex.cpp).
+# According to the network's author, the threshold 0.6 gives an accuracy of 99.38% on Labeled Faces
+# in the Wild (dlib's example dnn_face_recognition_ex.cpp).
 THRESHOLD = 0.6
 MEND = "pip install 'causalbias[recognition]'"
 
 
 def dlib_embedder(name: str = "dlib") -> Embedder:
-    """The face recognition ResNet of dlib: 150 x 150 RGB chips in, 128 numbers out, Euclidean, 0.6.
+    """Make an embedder from dlib's face recognition ResNet.
+
+    It takes 150 x 150 RGB crops and returns 128 features, which are compared by the Euclidean
+    distance with the threshold 0.6.
 
     Raises
     ------
@@ -49,10 +52,10 @@ def dlib_embedder(name: str = "dlib") -> Embedder:
 
 
 def find_faces(image: np.ndarray) -> list[Any]:
-    """Rectangles of the frontal faces (dlib's HOG detector) in (h, w, 3) uint8, largest first.
+    """Find frontal faces in an image (h, w, 3), uint8; return their rectangles, largest first.
 
-    Where there is none, the image is searched once more at twice its size, for faces under 80
-    pixels.
+    The detector is dlib's, on histograms of oriented gradients. If it finds no face, it searches
+    the image again at twice its size, for faces of less than 80 pixels.
     """
     detect = _detector()
     found = list(detect(image, 0)) or list(detect(image, 1))
@@ -60,9 +63,10 @@ def find_faces(image: np.ndarray) -> list[Any]:
 
 
 def five_points(image: np.ndarray, box: Any) -> np.ndarray:
-    """Centres of the left and right eye (as seen), nose tip, corners of the mouth: (5, 2), x y.
+    """Return the centres of both eyes, the tip of the nose and the corners of the mouth: (5, 2).
 
-    From dlib's 68 landmarks (the iBUG 300-W scheme).
+    The points are x, y, with those on the left of the image first. They are computed from dlib's
+    68 landmarks (the iBUG 300-W scheme).
     """
     shape = _predictor(SIXTY_EIGHT_POINTS)(image, box)
     points = np.array([(point.x, point.y) for point in shape.parts()], float)
@@ -72,9 +76,9 @@ def five_points(image: np.ndarray, box: Any) -> np.ndarray:
 
 
 def dlib_chip(image: np.ndarray, box: Any, size: int = CHIP) -> np.ndarray:
-    """The crop of a face by dlib, (size, size, 3), upright by the corners of the eyes and the nose.
+    """Crop a face by dlib, (size, size, 3), aligned by the corners of the eyes and the nose.
 
-    With padding 0.25, as the network was trained.
+    The padding is 0.25, as in the training of the network.
     """
     import dlib
 
@@ -83,12 +87,12 @@ def dlib_chip(image: np.ndarray, box: Any, size: int = CHIP) -> np.ndarray:
 
 
 def model_file(name: str) -> Path:
-    """One of the weight files of face_recognition_models.
+    """Return the path of a weight file of face_recognition_models.
 
     Raises
     ------
     DataError
-        If the package, or the file in it, is not there.
+        If the package is not installed or does not contain the file.
     """
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or spec.origin is None:
@@ -127,7 +131,7 @@ def _loaded(reader: Any, name: str) -> Any:
         return reader(str(model_file(name)))
     except RuntimeError as error:
         raise DataError(
-            f"dlib cannot read it ({first_line(error)})",
+            f"dlib cannot read the file ({first_line(error)})",
             hint="install face_recognition_models again",
             file=name,
         ) from error

@@ -1,4 +1,4 @@
-"""The protocol of an embedder: images in, embeddings out, and what is known of it as data."""
+"""Embedders: a function from images to embeddings, with its properties as data."""
 
 import hashlib
 import json
@@ -18,14 +18,14 @@ from causalbias.io.memory import check_file
 COLOURS = ("rgb", "bgr", "grey")
 METRICS = ("euclidean", "cosine")
 ALIGNMENTS = ("dlib", "arcface", "none")
-# Of the preparation below: a change that moves embeddings must change every fingerprint.
+# Version of the preparation below. A change that alters embeddings must change every fingerprint.
 RECIPE = 2
 Level = float | tuple[float, ...]
 Forward = Callable[[np.ndarray], np.ndarray]
-# Sizes of batches that a program may have been made for, found by trial where it does not say.
+# Batch sizes that are tried if a program does not state the size for which it was made.
 BATCHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 64)
-# Of the largest number in an embedding: what rounding may change when one batch is run again, and
-# when an image is run beside others, which may be by another algorithm (in half precision, too).
+# Tolerances relative to the largest number in an embedding: for the same batch run again, and for
+# an image run in another batch, for which the runtime may use another algorithm or half precision.
 REPEATED, BESIDE = 1e-5, 1e-2
 
 MEND = "check size, colour and architecture against what the network was trained with"
@@ -33,32 +33,34 @@ MEND = "check size, colour and architecture against what the network was trained
 
 @dataclass(frozen=True)
 class Embedder:
-    """A network, or anything that turns face images into vectors.
+    """A network, or any other function from face images to vectors, with its properties.
 
     Attributes
     ----------
     name : str
-        What the system is called in a study.
+        Name of the system in a study.
     forward : callable
-        Takes the prepared batch, (n, height, width, channels): uint8 where `normalise` is None,
-        else float32. Returns (n, features).
+        Function that takes the prepared batch (n, height, width, channels), uint8 if `normalise`
+        is None and float32 otherwise, and returns (n, features).
     size : (height, width)
-        Of the images it takes, in pixels.
+        Size of the images in pixels.
     weights : str
-        Hash that stands for the function: two embedders of one hash give the same vectors.
+        Hash that identifies the function: two embedders with the same hash and preparation give
+        the same embeddings.
     colour : {"rgb", "bgr", "grey"}
-        Order of the channels; grey has one.
+        Order of the channels; "grey" has one channel.
     normalise : (mean, scale) or None
-        A pixel p of 0 to 255 enters as ``(p - mean) / scale``; each one number or one a channel.
-        Means and deviations published for pixels of 0 to 1 are to be multiplied by 255.
+        A pixel p from 0 to 255 is transformed to ``(p - mean) / scale``; mean and scale are numbers
+        or have one number per channel. Means and standard deviations that were published for
+        pixels from 0 to 1 must be multiplied by 255.
     unit : bool
-        Divide each embedding by its length.
+        Whether each embedding is divided by its length.
     align : {"dlib", "arcface", "none"}
-        The crop it was trained on; see `align_face`.
+        Alignment of the images on which the network was trained; see `align_face`.
     metric : {"euclidean", "cosine"}
-        Distance between embeddings; cosine is one minus the cosine.
+        Distance between embeddings; "cosine" is 1 minus the cosine.
     threshold : float
-        Published operating threshold on that distance, below which two faces match; NaN if none.
+        Published threshold of the distance, at or below which two faces match; NaN if none.
 
     Examples
     --------
@@ -82,7 +84,7 @@ class Embedder:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip() or not self.weights:
             raise DataError(
-                "an embedder without a name or weights' hash", hint="give both, as text"
+                "the embedder has no name or no hash of its weights", hint="give both, as text"
             )
         flag_in(self.unit, "unit")
         for what, value, known in (
@@ -102,19 +104,19 @@ class Embedder:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that bears on an embedding: weights and preparation, not the name."""
+        """Return the SHA-256 of everything that determines embeddings: weights and preparation."""
         recipe = [RECIPE, self.weights, list(self.size), self.colour, self.unit]
         if self.normalise is not None:
             recipe += [np.asarray(part, float).tolist() for part in self.normalise]
         return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Embeddings (n, features), float32, of images (n, height, width, 3), uint8, RGB.
+        """Compute embeddings (n, features), float32, of RGB images (n, height, width, 3), uint8.
 
         Raises
         ------
         DataError
-            If the images are not of its size, or what it returns is not one finite vector each.
+            If the images have another size, or `forward` does not return a finite vector for each.
         """
         found = self.vectors(images)
         if not np.isfinite(found).all():
@@ -127,12 +129,12 @@ class Embedder:
         return found
 
     def vectors(self, images: np.ndarray) -> np.ndarray:
-        """As a call, but an embedding may be not finite.
+        """Compute embeddings as by calling the embedder, but allow numbers that are not finite.
 
         Raises
         ------
         DataError
-            If the images are not of its size, it fails, or does not return one vector each.
+            If the images have another size, or `forward` fails or does not return one vector each.
         """
         wanted = (*self.size, 3)
         if images.ndim != 4 or images.shape[1:] != wanted or images.dtype != np.uint8:
@@ -143,7 +145,7 @@ class Embedder:
             )
         prepared = prepare(images, self.colour, self.normalise)
         with translated(self.name, f"an image of {self.size[0]} x {self.size[1]}"):
-            # What overflows is not finite, and is told by whoever asks.
+            # The callers check whether embeddings are finite, so that overflow needs no warning.
             with np.errstate(over="ignore", invalid="ignore"):
                 found = np.asarray(self.forward(prepared))
                 rows = as_rows(found, len(images), self.name)
@@ -154,12 +156,12 @@ class Embedder:
 
 
 def as_rows(found: np.ndarray, n: int, name: str) -> np.ndarray:
-    """What a network returned for n images as (n, features): sides of length one are left out.
+    """Reshape the output of a network for n images to (n, features).
 
     Raises
     ------
     DataError
-        If it is not one vector an image.
+        If there is not one vector per image.
 
     Examples
     --------
@@ -179,15 +181,16 @@ def as_rows(found: np.ndarray, n: int, name: str) -> np.ndarray:
 
 @contextmanager
 def translated(name: str, given: str, hint: str = MEND) -> Iterator[None]:
-    """Raise whatever a foreign runtime raises as one DataError.
+    """Translate the errors of other runtimes to DataError.
 
     Parameters
     ----------
     name : str
-        Of the system or file.
+        Name of the system or file.
     given : str
-        What it was given.
+        Description of the input.
     hint : str
+        Hint of the error.
     """
     try:
         yield
@@ -201,11 +204,11 @@ def translated(name: str, given: str, hint: str = MEND) -> Iterator[None]:
         ) from error
     except MemoryError as error:
         raise DataError(
-            f"memory does not hold what it makes of {given}",
+            f"memory does not suffice for {given}",
             hint="give a smaller batch",
             file=name,
         ) from error
-    except Exception as error:  # whatever a foreign runtime raises
+    except Exception as error:  # other runtimes raise errors of many types
         raise DataError(
             f"it fails on {given} ({type(error).__name__}: {first_line(error)})",
             hint=hint,
@@ -214,12 +217,12 @@ def translated(name: str, given: str, hint: str = MEND) -> Iterator[None]:
 
 
 def checked_size(size: Any, name: str) -> tuple[int, int]:
-    """Height and width as two whole numbers.
+    """Check that a size is (height, width) in whole numbers, and return it.
 
     Raises
     ------
     DataError
-        If they are not.
+        If it is not.
     """
     sides = np.asarray(size)
     if sides.shape != (2,) or sides.dtype.kind not in "iu" or sides.min() < 1:
@@ -228,7 +231,7 @@ def checked_size(size: Any, name: str) -> tuple[int, int]:
 
 
 def _check_normalise(normalise: Any, channels: int, name: str) -> None:
-    hint = "give (mean, scale) for pixels of 0 to 255, each one number or one a channel"
+    hint = "give (mean, scale) for pixels from 0 to 255, each a number or one number per channel"
     try:
         mean, scale = (np.asarray(part, float) for part in normalise)
     except (TypeError, ValueError) as error:
@@ -238,16 +241,16 @@ def _check_normalise(normalise: Any, channels: int, name: str) -> None:
             raise DataError(f"normalise {normalise!r}", hint=hint, file=name)
     if scale.min() < 1:
         raise DataError(
-            f"normalise {normalise!r}: a scale below 1 is one for pixels of 0 to 1",
+            f"normalise {normalise!r}: a scale below 1 is for pixels from 0 to 1",
             hint="multiply mean and scale by 255",
             file=name,
         )
 
 
 def prepare(images: np.ndarray, colour: str, normalise: tuple[Level, Level] | None) -> np.ndarray:
-    """Images (n, h, w, 3), RGB uint8, in the colour order and scale of a network.
+    """Convert RGB images (n, h, w, 3), uint8, to the channels and scale of a network.
 
-    Grey is ITU-R 601 luma, rounded, as in Pillow and dlib's training data.
+    Grey is the rounded luma of ITU-R BT.601, as in Pillow and in dlib's training data.
     """
     if colour == "bgr":
         images = images[..., ::-1]
@@ -261,41 +264,43 @@ def prepare(images: np.ndarray, colour: str, normalise: tuple[Level, Level] | No
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., d) divided by their Euclidean length; a zero vector stays one."""
+    """Divide vectors (..., d) by their Euclidean length; zero vectors stay zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(length > 0, length, 1)
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file of weights.
+    """Compute the SHA-256 of a file of weights.
 
     Raises
     ------
     DataError
-        If there is no such file, it is empty, or memory will not hold it.
+        If the file does not exist, is empty, or does not fit into memory.
     """
     if not path.is_file():
         raise DataError("no such file", hint="check the path", file=str(path))
     if path.stat().st_size == 0:
         raise DataError("the file is empty", hint="fetch it again", file=path.name)
-    check_file(path, times=3)  # its bytes, the graph, and its weights laid out
+    check_file(path, times=3)  # its bytes, the graph, and the weights
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def probed(embedder: Embedder, batch: int | None = None) -> Embedder:
-    """The embedder, once it has turned test images into finite vectors, and the same ones again.
+    """Test an embedder with random images, and return it with a function for batches of any size.
 
     Parameters
     ----------
     embedder : Embedder
+        The embedder to test.
     batch : int, optional
-        How many images its function takes at a time; 0 for any number; by default found by trial.
+        Number of images that its function takes at a time; 0 for any number. By default it is
+        found by trial.
 
     Raises
     ------
     DataError
-        Naming the embedder, if it cannot.
+        If the embeddings are not finite, or differ when the images are embedded again.
     """
     noise = np.random.default_rng(0).integers(0, 256, (2, *embedder.size, 3), np.uint8)
     if batch is None:
@@ -307,7 +312,7 @@ def probed(embedder: Embedder, batch: int | None = None) -> Embedder:
 
 
 def _batch_of(embedder: Embedder, images: np.ndarray) -> int:
-    """How many images the function takes at a time, by trial; 0 for any number."""
+    """Find by trial how many images the function takes at a time; 0 for any number."""
 
     def fails(n: int) -> DataError | None:
         try:
@@ -326,9 +331,9 @@ def _batch_of(embedder: Embedder, images: np.ndarray) -> int:
 
 
 def in_batches(run: Forward, size: int, name: str) -> Forward:
-    """A function of any number of rows from one that takes `size` at a time.
+    """Make a function of any number of rows from a function that takes `size` rows at a time.
 
-    The last batch is filled with its own last row, and what comes of that is dropped.
+    The last batch is filled up with copies of its last row, whose results are dropped.
 
     Examples
     --------
@@ -347,7 +352,7 @@ def in_batches(run: Forward, size: int, name: str) -> Forward:
                 parts and found.shape[1:] != parts[0].shape[1:]
             ):
                 raise DataError(
-                    f"{found.shape} comes out for a batch of {size}",
+                    f"the network returns shape {found.shape} for a batch of {size}",
                     hint="export the network for a batch of one, or of any size",
                     file=name,
                 )
@@ -358,40 +363,42 @@ def in_batches(run: Forward, size: int, name: str) -> Forward:
 
 
 def check_steady(embedder: Embedder, images: np.ndarray, found: np.ndarray) -> None:
-    """Check that an image's embedding is a matter of the image alone.
+    """Check that the embedding of an image depends on nothing but the image.
 
     Parameters
     ----------
     embedder : Embedder
+        The embedder to check.
     images : ndarray of uint8 (n, height, width, 3)
+        Images that have been embedded.
     found : ndarray of float32 (n, features)
-        What `vectors` gave for them, perhaps in a batch with others.
+        Embeddings that `vectors` computed for them, possibly in a batch with other images.
 
     Raises
     ------
     DataError
-        If the same images give other embeddings when they are run again, turned round, or without
-        the others, or one image twice in a batch has two embeddings.
+        If the images have other embeddings when they are embedded again, in reverse order or
+        without other images, or if an image that is twice in a batch has two embeddings.
     """
     backwards, again = embedder.vectors(images[::-1]), embedder.vectors(images[::-1])
     twin = embedder.vectors(np.repeat(images[:1], 2, axis=0))
     if _differ(backwards, again, REPEATED) or _differ(twin[0], twin[1], REPEATED):
         raise DataError(
-            "one image gives two embeddings: the network draws noise, or keeps something from one "
-            "image to the next, so that all else is not held fixed",
-            hint="export it for use and not for training (model.eval()), without random layers",
+            "an image has two embeddings: the network draws noise, or keeps a state from one image "
+            "to the next, so that differences are not caused by the images alone",
+            hint="export it in evaluation mode (model.eval()), without random layers",
             file=embedder.name,
         )
     if _differ(found, backwards[::-1], BESIDE) or _differ(found[0], twin[0], BESIDE):
         raise DataError(
-            "the embedding of an image depends on the images beside it in the batch",
-            hint="export the network for use and not for training (model.eval())",
+            "the embedding of an image depends on the other images of the batch",
+            hint="export the network in evaluation mode (model.eval())",
             file=embedder.name,
         )
 
 
 def _differ(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
-    """Whether vectors differ by more than rounding; those that are not finite must agree."""
+    """Whether vectors differ by more than rounding errors; non-finite values must be the same."""
     if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
         return True
     known = np.isfinite(a)
@@ -400,6 +407,6 @@ def _differ(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's words, for use within another; of TorchScript's, the last."""
+    """Return the line of an error's message that describes it: the first, or TorchScript's last."""
     lines = (str(error).strip() or "no words").splitlines()
     return lines[-1 if "TorchScript interpreter" in lines[0] else 0][:300]

@@ -1,4 +1,4 @@
-"""Embeddings of a set of images as a cube (system, stimulus, feature), resumable."""
+"""Embed a set of images: a Dataset (system, stimulus, feature), with resumable computation."""
 
 import hashlib
 import sqlite3
@@ -31,9 +31,9 @@ from causalbias.recognition.store import (
 from causalbias.study.tree import OK, group_of
 
 STORE = "embeddings.sqlite"
-# Of how image files are read: a change that moves pixels must change the key they are stored under.
+# Version of the reading of image files. A change that alters pixels must change the store's keys.
 READING = 2
-CHECKED = 8  # images of a run that are embedded again, to see that nothing else moves them
+CHECKED = 8  # number of images that are embedded again, to check that embeddings do not vary
 NOT_FINITE = "embedding not finite"
 NO_LENGTH = "embedding of length zero"
 Progress = Callable[[str, int, int], None]
@@ -53,20 +53,21 @@ def embed(
     Parameters
     ----------
     images : directory, or mapping of stimulus to path
-        Of a directory, every image below it; a stimulus is called by its path without the ending.
-        `attrs["left_out"]` says how many other files are there.
-    embedder : str, path, Embedder or a list of them, default "dlib"
+        With a directory, every image below it is embedded, and the name of a stimulus is its path
+        without the ending; `attrs["left_out"]` of the result states the number of other files.
+    embedder : str, Path, Embedder or a list of them, default "dlib"
         A name or path is passed to `embedder`.
     align : {"dlib", "arcface", "none"}, optional
-        How faces are found and cropped; by default as each embedder was trained. "none" for
-        images that are such crops already. See `align_face`.
+        Method of finding and cropping faces, see `align_face`; by default that of each embedder's
+        training. Use "none" for images that are crops already.
     store : directory, optional
-        Where finished batches are kept, in ``embeddings.sqlite``. A second run, or one after a
-        kill, computes only what is not there for the same image content, embedder and alignment.
+        Directory in which finished batches are stored, as ``embeddings.sqlite``. A later run
+        computes only embeddings that are not stored for the same image content, embedder and
+        alignment.
     batch : int, default 32
-        Images a batch.
+        Number of images per batch.
     progress : callable, optional
-        Called with system, images done and images in all.
+        Function that is called with the system, the number of images done and of all images.
 
     Returns
     -------
@@ -82,8 +83,9 @@ def embed(
     Raises
     ------
     DataError
-        If there are no images, an embedder is unknown or fails, gives one image two embeddings (it
-        draws noise) or another one beside other images, or no image gave an embedding.
+        If there are no images; if an embedder is unknown or fails; if an image's embedding varies,
+        because the network draws noise or depends on the other images of the batch; if no image
+        has an embedding.
 
     Examples
     --------
@@ -156,7 +158,7 @@ def _one_system(
 def _embedded(
     crops: Mapping[str, Decoded], embedder: Embedder, features: int | None, check: bool
 ) -> dict[str, Record]:
-    """The outcome of each image; `features` are those of the embeddings before, if there are."""
+    """Embed a batch of crops; earlier embeddings, if there are any, have `features` features."""
     ready = {image: crop.pixels for image, crop in crops.items() if crop.pixels is not None}
     by_image: dict[str, np.ndarray] = {}
     if ready:
@@ -166,7 +168,7 @@ def _embedded(
             check_steady(embedder, pixels[:CHECKED], vectors[:CHECKED])
         if features is not None and vectors.shape[1] != features:
             raise DataError(
-                f"embeddings of {features} numbers, then of {vectors.shape[1]}",
+                f"the network returned {features} features, and then {vectors.shape[1]}",
                 hint="the network must return as many numbers for every image; change the version "
                 "of a function that has changed",
                 file=embedder.name,
@@ -189,10 +191,10 @@ def _cube(
     good = [one.vector for one in records if one.vector is not None]
     if not good:
         reasons, counts = np.unique(status, return_counts=True)
-        told = ", ".join(f"{n} {why}" for why, n in zip(reasons, counts, strict=True))
+        failures = ", ".join(f"{n} {why}" for why, n in zip(reasons, counts, strict=True))
         raise DataError(
-            f"none of {len(records)} images gave an embedding ({told})",
-            hint="check the images; align='none' takes crops as they are",
+            f"none of {len(records)} images has an embedding ({failures})",
+            hint="check the images; with align='none', crops are used as they are",
             file=embedder.name,
         )
     embedding = np.full((len(records), len(good[0])), np.nan, np.float32)
@@ -218,7 +220,7 @@ def _cube(
 
 
 def _with_length(record: Record, embedder: Embedder) -> Record:
-    """The record; where only directions are compared, a vector of zeros is no embedding."""
+    """Mark a vector of zeros as a failure if the metric is the cosine, which it does not have."""
     directed = embedder.unit or embedder.metric == "cosine"
     if directed and record.vector is not None and not record.vector.any():
         return Record(NO_LENGTH, record.note, None)
@@ -226,7 +228,7 @@ def _with_length(record: Record, embedder: Embedder) -> Record:
 
 
 def _joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Systems along one dim, those with fewer features padded with zeros."""
+    """Concatenate systems, after padding those with fewer features with zeros."""
     most = max(part.sizes["feature"] for part in parts)
     padded = []
     for part in parts:
@@ -247,7 +249,7 @@ def _joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
 
 
 def _below(root: Path, image: str) -> Path:
-    """The path of an image below a directory, written with slashes or as Windows does."""
+    """Return the path of an image below a directory; it may be written with backslashes."""
     path = root / user_path(image)
     if "\\" in image and not path.is_file():
         path = root / PureWindowsPath(image).as_posix()
@@ -261,19 +263,21 @@ def _below(root: Path, image: str) -> Path:
 
 
 def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
-    """Where the images of a study's faces lie: stimulus to path.
+    """Find the images of a study's faces: a mapping of stimulus to path.
 
     Parameters
     ----------
     study : DataTree
-        With ``/stimuli``. Its `image` is a path below the root; without it, an image is called
-        as its stimulus. A face without an image is left out: its pairs get the status "no image".
-    root : directory
+        A study with ``/stimuli``. Its `image` is a path below the root; if there is no `image`, the
+        name of an image is that of its stimulus. A face without an image is left out, and its pairs
+        get the status "no image".
+    root : str or Path
+        Directory of the images.
 
     Raises
     ------
     DataError
-        If no face has an image there, or a path leads out of the root.
+        If no face has an image in the directory, or a path leads out of it.
     """
     if "stimuli" not in study.children:
         raise DataError("the study has no faces", hint="give make_study the table of stimuli")
@@ -293,8 +297,8 @@ def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
         found = {name: files[name] for name in names if name in files}
     if not found:
         raise DataError(
-            f"none of the study's {len(names)} faces has an image there",
-            hint=f"name them as the study does, e.g. {names[0]}.jpg",
+            f"none of the study's {len(names)} faces has an image in the directory",
+            hint=f"name the images as the study does, e.g. {names[0]}.jpg",
             file=str(root),
         )
     return found

@@ -1,4 +1,4 @@
-"""The image input of a program in a file: what the file says of it, and what follows."""
+"""The image input of a network, as its file describes it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ import numpy as np
 from causalbias.errors import DataError
 from causalbias.recognition.embedder import checked_size
 
-# Channels of an image input, and the colour they stand for.
+# Colour of an image input by its number of channels.
 CHANNELS = {1: "grey", 3: "rgb"}
 ARCFACE_NORMALISE = (127.5, 127.5)
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """One image input.
+    """An image input.
 
     Attributes
     ----------
     batch, channels, height, width : int or None
-        None where the file leaves it open.
+        Sizes; None if the file does not fix them.
     last : bool
         Whether channels come last: (n, height, width, channels).
     bytes_ : bool
-        Whether it takes bytes, and so normalises them itself.
+        Whether the network takes bytes, and therefore normalises them itself.
     """
 
     batch: int | None = None
@@ -36,28 +36,29 @@ class ImageInput:
     bytes_: bool = False
 
     def laid(self, images: np.ndarray, numbers: Any) -> np.ndarray:
-        """Prepared images (n, height, width, channels) as the program takes them."""
+        """Arrange prepared images (n, height, width, channels) as the network takes them."""
         order = (0, 1, 2, 3) if self.last else (0, 3, 1, 2)
         return np.ascontiguousarray(images.transpose(order), numbers)
 
 
-def read_input(shape: Sequence[Any], bytes_: bool, told: str, file: str) -> ImageInput:
-    """The image input of a shape; sides that are no whole numbers from 1 are open.
+def read_input(shape: Sequence[Any], bytes_: bool, inputs: str, file: str) -> ImageInput:
+    """Read an image input from its shape; sides that are not positive integers are not fixed.
 
     Parameters
     ----------
     shape : sequence
-        As the file gives it.
+        Shape as the file gives it.
     bytes_ : bool
         As in `ImageInput`.
-    told : str
-        The program's inputs in words, for the error.
+    inputs : str
+        Description of the network's inputs, for the error.
     file : str
+        Name of the file, for the error.
 
     Raises
     ------
     DataError
-        If the shape is no image's.
+        If the shape is not that of images.
 
     Examples
     --------
@@ -70,10 +71,10 @@ def read_input(shape: Sequence[Any], bytes_: bool, told: str, file: str) -> Imag
             batch, channels, height, width = (sides[place] for place in places)
             if channels in CHANNELS:
                 return ImageInput(batch, channels, height, width, last, bytes_)
-        if None in (sides[1], sides[3]):  # nothing but habit says where channels are
+        if None in (sides[1], sides[3]):  # channels usually come first
             return ImageInput(sides[0], None, sides[2], sides[3], False, bytes_)
     raise DataError(
-        f"inputs {told}",
+        f"inputs {inputs}",
         hint="export the network with one input (n, channels, height, width) or (n, height, "
         "width, channels) of floats or bytes, with 1 or 3 channels",
         file=file,
@@ -81,19 +82,21 @@ def read_input(shape: Sequence[Any], bytes_: bool, told: str, file: str) -> Imag
 
 
 def completed(known: dict[str, Any], taken: ImageInput, file: str) -> dict[str, Any]:
-    """What is known of a network, completed by what its file says of the input.
+    """Complete the properties of a network by those of its image input.
 
     Parameters
     ----------
     known : dict
-        As in `Embedder`: `size`, `colour`, `normalise` and others, as the user gave them.
+        Properties as the user gave them: `size`, `colour`, `normalise` and others of `Embedder`.
     taken : ImageInput
+        Input of the network.
     file : str
+        Name of the file, for errors.
 
     Raises
     ------
     DataError
-        If the file says otherwise, or leaves open a size that is not given.
+        If a property contradicts the file, or neither gives the size of the images.
 
     Examples
     --------
@@ -104,14 +107,14 @@ def completed(known: dict[str, Any], taken: ImageInput, file: str) -> dict[str, 
     fixed = (taken.height, taken.width)
     if size is None and None in fixed:
         raise DataError(
-            "the file does not say what size of image it takes",
+            "the file does not state the size of its images",
             hint="give size=(height, width)",
             file=file,
         )
     size = checked_size(fixed if size is None else size, file)
     if any(side not in (None, own) for side, own in zip(fixed, size, strict=True)):
         raise DataError(
-            f"it takes images of {fixed[0]} x {fixed[1]}, not of {size[0]} x {size[1]}",
+            f"the network takes images of {fixed[0]} x {fixed[1]}, not of {size[0]} x {size[1]}",
             hint="leave size out",
             file=file,
         )
@@ -119,13 +122,15 @@ def completed(known: dict[str, Any], taken: ImageInput, file: str) -> dict[str, 
     colour = known.get("colour", usual)
     if taken.channels is not None and (colour == "grey") != (usual == "grey"):
         raise DataError(
-            f"colour {colour!r} for an input of {taken.channels} channels",
+            f"colour {colour!r} does not fit an input of {taken.channels} channels",
             hint="leave colour out",
             file=file,
         )
     if taken.bytes_ and known.get("normalise") is not None:
         raise DataError(
-            "it takes bytes, and normalises them itself", hint="leave normalise out", file=file
+            "the network takes bytes and normalises them itself",
+            hint="leave normalise out",
+            file=file,
         )
     found = {"size": size, "colour": colour}
     return {"normalise": None if taken.bytes_ else ARCFACE_NORMALISE} | known | found

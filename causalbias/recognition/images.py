@@ -1,4 +1,4 @@
-"""Reading face images that are not trusted: each becomes pixels, or a status that says why not."""
+"""Read untrusted image files: each gives pixels, or a status with the reason why not."""
 
 import io
 import warnings
@@ -14,7 +14,7 @@ from causalbias.study.tree import OK
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-# What is read, by Pillow's name of the format; AVIF only where this Pillow has it.
+# Endings of the formats that are read, by Pillow's names; AVIF only if this Pillow supports it.
 FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "BMP", "DIB", "TIFF", "JPEG2000", "PPM")
 READ = (
     ".jpg",
@@ -43,7 +43,7 @@ READ = (
     ".pbm",
     ".pnm",
 )
-# Pictures that are not read: each is listed, and gets a status.
+# Formats of pictures that cannot be read: such files are listed and get a status.
 NOT_READ = (
     ".heic",
     ".heif",
@@ -75,7 +75,7 @@ NOT_READ = (
     ".rwl",
 )
 SUFFIXES = READ + NOT_READ
-# How files begin: the format is known whatever the file is called.
+# First bytes of files, which identify the format independently of the file's name.
 BEGINNINGS = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -101,7 +101,7 @@ BEGINNINGS = (
     (0, b"8BPS\0\x01", "PSD"),
 )
 MODES = ("RGB", "RGBA", "L", "LA", "P", "PA", "1", "CMYK", "YCbCr")
-# TIFF's tags: the picture is a reduced copy of another in the file; the file is a digital negative.
+# Tags of TIFF: the picture is a reduced copy of another in the file; the file is camera raw (DNG).
 SUBFILE, DIGITAL_NEGATIVE = 254, 50706
 MAX_BYTES = 64 * 1024**2
 MAX_PIXELS = 64 * 10**6
@@ -113,7 +113,7 @@ BLANK = "blank image"
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (height, width, 3), uint8 RGB, or None; a status; and what was noted."""
+    """Pixels (height, width, 3), uint8 RGB, or None; a status; and a note."""
 
     pixels: np.ndarray | None
     status: str = OK
@@ -121,15 +121,16 @@ class Decoded:
 
 
 def list_images(folder: str | Path) -> dict[str, Path]:
-    """Images below a folder, by name: the path below it, without an image's ending.
+    """List the images below a folder by name, which is the path below it without the ending.
 
-    An image is what is called like one, in capitals or not, or begins like one. Pictures that
-    cannot be read are among them (HEIC, camera raw), since they are faces without an embedding.
+    A file is an image if its ending or its first bytes are those of an image format. Images that
+    cannot be read (HEIC, camera raw) are included, since they are faces without an embedding.
 
     Raises
     ------
     DataError
-        If there are none, two have one name, or a link leads out of the folder or nowhere.
+        If there are no images, two have the same name, or a link is broken or leads out of the
+        folder.
 
     Examples
     --------
@@ -143,7 +144,7 @@ def list_images(folder: str | Path) -> dict[str, Path]:
 
 
 def list_files(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
-    """Images below a folder, as `list_images` gives them, and the other files, left out."""
+    """List the images below a folder as `list_images` does, and the other files."""
     root = user_path(folder)
     if not root.is_dir():
         raise DataError("no such directory", hint="check the path", file=str(folder))
@@ -152,7 +153,7 @@ def list_files(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
     others = []
     for path in sorted(root.rglob("*")):
         below = path.relative_to(root)
-        # What macOS writes beside files (._a.jpg) is called like an image, and is none.
+        # The hidden files of macOS (._a.jpg) have the ending of an image, but are not images.
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in below.parts)
         named = path.suffix.lower() in SUFFIXES and not hidden
         if path.is_symlink() and (named or path.is_dir()):
@@ -201,7 +202,7 @@ def _check_name(name: str, path: Path, found: dict[str, Path], root: Path) -> No
 
 
 def _begins_as_image(path: Path) -> bool:
-    """Whether a file that is not called like an image is one; links are not followed."""
+    """Whether a file begins like an image; links are not followed."""
     if path.is_symlink():
         return False
     try:
@@ -212,7 +213,7 @@ def _begins_as_image(path: Path) -> bool:
 
 
 def format_of(content: bytes) -> str:
-    """The format of an image by how it begins, or "".
+    """Return the format of an image by its first bytes, or "" if they are unknown.
 
     Examples
     --------
@@ -224,12 +225,12 @@ def format_of(content: bytes) -> str:
 
 
 def read_image(path: Path) -> bytes:
-    """The bytes of an image file, as many as `decode` takes and one more.
+    """Read the bytes of an image file, at most one more than `decode` accepts.
 
     Raises
     ------
     DataError
-        If the system does not let it be read.
+        If the file cannot be read.
     """
     try:
         with path.open("rb") as stream:
@@ -243,12 +244,13 @@ def read_image(path: Path) -> bytes:
 
 
 def decode(content: bytes) -> Decoded:
-    """Pixels of an image file's bytes, upright and in RGB.
+    """Decode the bytes of an image file to upright RGB pixels.
 
-    A grey image becomes three equal channels and is noted, as are transparency (what lies beneath
-    is taken), CMYK (converted without its colour profile) and files of several pictures (the
-    first is taken). One whose pixels are all equal has the status "blank image". Anything else
-    that cannot be shown as 8-bit RGB is unreadable, and the note says what it is.
+    The note of the result states conversions: a grey image gets three equal channels; of an image
+    with transparency, the colours beneath are used; CMYK is converted without its colour profile;
+    of a file with several pictures, the first is used. An image whose pixels are all equal has the
+    status "blank image". An image that cannot be converted to 8-bit RGB has the status "unreadable
+    image", and the note gives the reason.
     """
     try:
         from PIL import Image, UnidentifiedImageError
@@ -261,7 +263,7 @@ def decode(content: bytes) -> Decoded:
     Image.init()
     readable = [name for name in FORMATS if name in Image.OPEN]
     try:
-        # Pillow warns of large images and of odd metadata: neither is about the pixels.
+        # Pillow warns of large images and of unusual metadata, which do not affect the pixels.
         with (
             warnings.catch_warnings(action="ignore"),
             Image.open(io.BytesIO(content), formats=readable) as image,
@@ -277,7 +279,7 @@ def decode(content: bytes) -> Decoded:
     except UnidentifiedImageError:
         kind = format_of(content)
         return Decoded(None, UNREADABLE, f"{kind or 'its format'} cannot be read")
-    except Exception as error:  # Pillow's plugins raise nearly anything on broken files
+    except Exception as error:  # Pillow's plugins raise errors of many types on damaged files
         return Decoded(None, UNREADABLE, f"{type(error).__name__}: {error}"[:200])
     if (pixels == pixels[0, 0]).all():
         return Decoded(None, BLANK)
@@ -287,7 +289,7 @@ def decode(content: bytes) -> Decoded:
 
 
 def _problem(image: "Picture", content: bytes) -> str:
-    """Why a picture that Pillow opens must not be taken for the photograph."""
+    """Return the reason why a picture that Pillow opens cannot be used, or ""."""
     tags: Any = getattr(image, "tag_v2", {})
     if (
         DIGITAL_NEGATIVE in tags
@@ -301,11 +303,11 @@ def _problem(image: "Picture", content: bytes) -> str:
 
 
 def _pixels(image: "Picture") -> tuple[np.ndarray, list[str]]:
-    """Pixels (height, width, 3), upright, and what is to be noted of them."""
+    """Return the upright pixels (height, width, 3), and notes on conversions."""
     from PIL import ImageOps
 
     notes = []
-    # Two pictures in a photograph of two (MPO) are one, and a preview or a map of depth.
+    # The second picture of an MPO file is a preview or a depth map of the first.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         notes.append("the first of several pictures in the file")
     if image.mode == "CMYK":
@@ -317,7 +319,7 @@ def _pixels(image: "Picture") -> tuple[np.ndarray, list[str]]:
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Pixels (h, w, 3), uint8, at (height, width), by bilinear interpolation with antialiasing."""
+    """Resize pixels (h, w, 3), uint8, to (height, width), bilinear with antialiasing."""
     from PIL import Image
 
     height, width = size

@@ -22,25 +22,27 @@ TYPES: dict[str, Any] = {
 
 
 def onnx_embedder(path: Path, *, name: str, device: str = "cpu", **known: Any) -> Embedder:
-    """An embedder from an ONNX file with one image input and one output.
+    """Make an embedder from an ONNX file with one image input and one output.
 
     The input may be (n, c, h, w) or (n, h, w, c), of floats of any precision or of bytes (which
-    enter as they are), and for batches of any size or of one.
+    are not normalised), for batches of any size or of one image.
 
     Parameters
     ----------
     path : Path
+        The file.
     name, device
         As in `embedder`.
     **known
-        As in `Embedder`; without them size, and grey for one channel, are read from the file and
-        the rest is ArcFace's.
+        Properties as in `Embedder`. By default the size, and grey for one channel, are read from
+        the file, and the others are those of ArcFace.
 
     Raises
     ------
     DataError
-        If onnxruntime is missing, or the file is broken, refers to other files, takes more than an
-        image of the given size, gives more than one tensor, or no finite vectors, or draws noise.
+        If onnxruntime is not installed; if the file is damaged or refers to other files; if its
+        network has other inputs than an image of the given size, returns several tensors or no
+        finite vectors, or draws noise.
     """
     weights = file_hash(path)
     session = _session(path, device)
@@ -54,32 +56,32 @@ def onnx_embedder(path: Path, *, name: str, device: str = "cpu", **known: Any) -
 
 
 def _image_input(session: Any, file: str) -> tuple[str, Any, ImageInput]:
-    """Name, numbers and shape of the one input.
+    """Return name, type and shape of the input.
 
     Raises
     ------
     DataError
-        If the file has other inputs or outputs than one image and one tensor.
+        If the network does not have a single image as input and a single tensor as output.
     """
     inputs, outputs = session.get_inputs(), session.get_outputs()
     try:
-        told, given = (
+        inputs_, given = (
             ", ".join(f"{one.name} {one.shape} {one.type}" for one in every)
             for every in (inputs, outputs)
         )
     except UnicodeDecodeError as error:
         raise DataError(
-            f"a name of the input or output that is not text ({error})",
+            f"a name of an input or output is not text ({error})",
             hint="export the network with names in UTF-8",
             file=file,
         ) from error
     first = inputs[0] if len(inputs) == 1 and inputs[0].type in TYPES else None
     numbers = None if first is None else TYPES[first.type]
     shape = [] if first is None else first.shape
-    taken = read_input(shape, numbers is np.uint8, told, file)
+    taken = read_input(shape, numbers is np.uint8, inputs_, file)
     if len(outputs) != 1:
         raise DataError(
-            f"{len(outputs)} outputs: {given}",
+            f"the network has {len(outputs)} outputs: {given}",
             hint="export the network with the embedding as its only output",
             file=file,
         )
@@ -98,14 +100,14 @@ def _session(path: Path, device: str) -> Any:
     if PROVIDERS[device][0] not in onnxruntime.get_available_providers():
         raise DataError("this onnxruntime has no CUDA", hint="pip install onnxruntime-gpu")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what fails is raised
+    options.log_severity_level = 4  # errors are raised, so that they need not be logged
     try:
-        # From bytes, so that the file cannot point to other files.
+        # The session is made from bytes, so that the file cannot refer to other files.
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=PROVIDERS[device])
     except Exception as error:  # onnxruntime's errors have no common base
         raise DataError(
             f"not a readable ONNX file ({first_line(error)})",
-            hint="fetch it again, or export the network again, with weights within the one file "
-            "and operators that onnxruntime knows",
+            hint="fetch it again, or export the network again, with weights in the same file "
+            "and operators that onnxruntime supports",
             file=path.name,
         ) from error

@@ -1,4 +1,4 @@
-"""Scores of all pairs of faces, counted by group without ever holding them all."""
+"""Count the distances of all pairs of faces by group, in blocks that fit into memory."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from causalbias.study.columns import is_number, labels, levels_of, typed
 
 METRICS = ("euclidean", "cosine")
 KINDS = ["impostor", "genuine"]
-# Faces a block: the product of two blocks and both blocks together fit in the cache.
+# Faces per block, such that two blocks and their product fit into the processor's cache.
 BLOCK = 512
 
 
@@ -34,45 +34,47 @@ def all_pairs(
     workers: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> xr.Dataset:
-    """Count the distances of all pairs of faces by the groups of both, genuine and impostor apart.
+    """Count the distances of all pairs of faces by the groups of both members.
 
-    Blocks of products, counted as they are formed: of n faces it takes memory for n rows and a few
-    blocks, not for n² distances.
+    Genuine and impostor pairs are counted separately. The distances are computed in blocks and
+    counted immediately, so that n faces take memory for n rows and a few blocks, but not for n²
+    distances.
 
     Parameters
     ----------
     embeddings : array (face, feature)
-        Finite numbers of any size; a read-only memory map will do.
+        Finite numbers; a read-only memory map is accepted.
     group : sequence (face,)
-        Such as ``"black female"``; of a categorical, groups are in the order of its categories.
+        Group of each face, such as ``"black female"``. The groups of a categorical are in the order
+        of its categories.
     identity : sequence (face,), optional
         Faces of one identity make genuine pairs. By default each face is a person of its own.
         Identities are text: ``1`` and ``"1"`` are one, ``"01"`` is another. A face without an
         identity or a group is in no pair, genuine or impostor.
     thresholds : float or sequence of float
-        In units of the distance: at these, matches (a distance at the threshold or below it) are
-        counted exactly.
+        Thresholds in units of the distance, at which matches (distances at or below the threshold)
+        are counted exactly.
     metric : {"euclidean", "cosine"}
-        cosine: 1 - cosine of the angle.
+        Distance between embeddings; "cosine" is 1 minus the cosine of the angle.
     bins : int
-        Of the histograms, which are from distances in float32 (a distance within rounding of an
-        edge may fall on either side).
+        Number of bins of the histograms. These are computed from distances in float32, so that a
+        distance very close to an edge may be counted on either side.
     workers : int, optional
-        Threads; by default one a core.
+        Number of threads; by default one per core.
     progress : callable, optional
-        Called with a line of text now and then.
+        Function that is called with a line of text from time to time.
 
     Returns
     -------
     Dataset
         ``histogram`` (kind, group, other, bin) and ``matches`` (kind, group, other, threshold):
         numbers of pairs of a face of the one group and a face of the other, the same both ways
-        round, each pair once; ``n`` (kind, group, other): of all; ``low``, ``high`` (bin): edges
-        of the bins, distances being at least `low` and below `high`. Of each face, from which
-        `all_pairs_rates` has the intervals: ``face_matches`` (threshold, face, other), impostor
-        matches with faces of each group; ``face_group``, ``face_identity`` (face). The coordinate
-        `face` is the row of `embeddings`; the attribute ``left_out`` counts, as JSON by reason,
-        the faces that are in no pair.
+        round, each pair once; ``n`` (kind, group, other): number of all pairs; ``low``, ``high``
+        (bin): edges of the bins, which hold distances of at least `low` and below `high`. For the
+        intervals of `all_pairs_rates` there are also ``face_matches`` (threshold, face, other):
+        each face's impostor matches with faces of each group; ``face_group``, ``face_identity``
+        (face). The coordinate `face` is the row of `embeddings`. The attribute ``left_out`` holds,
+        as JSON by reason, the numbers of faces that are in no pair.
 
     Raises
     ------
@@ -162,7 +164,7 @@ def _count_all(
     workers: int | None,
     progress: Callable[[str], None] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Histogram, matches, and matches of each face, over all blocks."""
+    """Sum the histograms, the matches, and the matches of each face over all blocks."""
     histogram = np.zeros((2, n_groups, n_groups, bins), np.int64)
     matches = np.zeros((2, n_groups, n_groups, len(thresholds)), np.int64)
     of_face = np.zeros((len(thresholds), len(code), n_groups), np.int32)
@@ -173,9 +175,9 @@ def _count_all(
 
     workers = workers or os.cpu_count() or 1
     told = max(1, len(jobs) // 20)
-    # One thread of linear algebra a worker: each has blocks of its own.
+    # One thread of linear algebra per worker, since the workers run in parallel.
     with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
-        # In portions, so that results do not pile up.
+        # In portions, so that few results are in memory at once.
         for start in range(0, len(jobs), told):
             portion = jobs[start : start + told]
             for (rows, columns), found in zip(portion, pool.map(count, portion), strict=True):
@@ -191,7 +193,7 @@ def _count_all(
 
 
 def _blocks(code: np.ndarray, n_groups: int) -> list[slice]:
-    """Slices of faces of one group each; faces are sorted by group."""
+    """Divide the faces, which are sorted by group, into slices within groups."""
     found = []
     for group in range(n_groups):
         low, high = (int(np.searchsorted(code, group, side)) for side in ("left", "right"))
@@ -214,7 +216,7 @@ def _coded(
     if len(values) != n:
         raise DataError(
             f"{len(values):,} labels for {n:,} faces",
-            hint="give one a face",
+            hint="give one label per face",
             file="embeddings",
             column=name,
         )
@@ -231,12 +233,12 @@ def _coded(
 
 
 def _check(embeddings: np.ndarray, thresholds: np.ndarray, metric: str, bins: int) -> np.ndarray:
-    """Embeddings as floats that the counting knows.
+    """Check the arguments and return the embeddings as floats of a supported precision.
 
     Raises
     ------
     DataError
-        If an argument is none that there can be counts of.
+        If an argument is invalid.
     """
     if metric not in METRICS:
         raise DataError(f"metric {shown(metric)}", hint=f"use one of {', '.join(METRICS)}")
@@ -249,7 +251,7 @@ def _check(embeddings: np.ndarray, thresholds: np.ndarray, metric: str, bins: in
         embeddings = np.asarray(embeddings)
     except ValueError as error:  # rows of different lengths
         raise DataError(
-            f"embeddings of no one shape ({error})",
+            f"the embeddings have different lengths ({error})",
             hint="give as many numbers for each face",
             file="embeddings",
         ) from None
@@ -257,10 +259,10 @@ def _check(embeddings: np.ndarray, thresholds: np.ndarray, metric: str, bins: in
     if few or embeddings.dtype.kind not in "fiu":
         raise DataError(
             f"embeddings of shape {embeddings.shape} and type {embeddings.dtype}",
-            hint="give numbers, a row a face, for two faces or more",
+            hint="give an array of numbers with one row per face, for two faces or more",
             file="embeddings",
         )
-    # Half and extended precision have no arithmetic of their own here; small ones lose nothing.
+    # Other precisions are converted; for half precision and integers this loses nothing.
     small = embeddings.dtype.itemsize <= 2 or embeddings.dtype == np.float32
     embeddings = embeddings.astype(np.float32 if small else np.float64, copy=False)
     largest = np.abs(embeddings).max(axis=1, initial=0)

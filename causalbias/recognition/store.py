@@ -1,6 +1,6 @@
-"""What has been embedded already: one SQLite file, keyed by image content and embedder.
+"""Store embeddings in an SQLite file, with the image's content and the embedder as key.
 
-A batch is one transaction, so that a run that is killed loses at most the batch it was in.
+A batch is one transaction, so that a run that is killed loses at most one batch.
 """
 
 import sqlite3
@@ -16,12 +16,12 @@ from causalbias.errors import DataError
 from causalbias.recognition.images import UNREADABLE
 
 FORMAT = 2
-APPLICATION = 0x63627265  # marks the file as ours: "cbre"
+APPLICATION = 0x63627265  # identifies files of this format: "cbre"
 TABLE = """CREATE TABLE IF NOT EXISTS embeddings (
     key TEXT, image TEXT, status TEXT, note TEXT, vector BLOB, checksum INTEGER,
     PRIMARY KEY (key, image)
 ) WITHOUT ROWID"""
-ELSEWHERE = "free some space, or give another directory; what is in it is as it was"
+ELSEWHERE = "free some space, or give another directory; what was stored before is unchanged"
 HINTS = {
     sqlite3.SQLITE_FULL: ELSEWHERE,
     sqlite3.SQLITE_IOERR: ELSEWHERE,
@@ -34,7 +34,7 @@ FLOAT32 = np.dtype("<f4")
 
 @dataclass(frozen=True)
 class Record:
-    """The outcome for one image: a status, a note, and the embedding where the status is ok."""
+    """The outcome for an image: a status, a note, and the embedding if the status is "ok"."""
 
     status: str
     note: str
@@ -43,12 +43,12 @@ class Record:
 
 @contextmanager
 def open_store(path: Path | None) -> Iterator[sqlite3.Connection]:
-    """Open the file, made where it is missing; None keeps everything in memory.
+    """Open the file, which is made if it does not exist; None keeps everything in memory.
 
     Raises
     ------
     DataError
-        If the file is no such store, or is damaged.
+        If the file is not a store of embeddings, or is damaged.
     """
     place = ":memory:" if path is None else str(path)
     try:
@@ -61,7 +61,7 @@ def open_store(path: Path | None) -> Iterator[sqlite3.Connection]:
                 _create(store)
             elif found[:2] != [APPLICATION, FORMAT]:
                 raise DataError(
-                    "an SQLite file of another kind or version",
+                    "the file is an SQLite file of another kind or version",
                     hint="give another directory for the store",
                     file=place,
                 )
@@ -70,13 +70,13 @@ def open_store(path: Path | None) -> Iterator[sqlite3.Connection]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         raise DataError(
             f"cannot use the store of embeddings ({error})",
-            hint=HINTS.get(code, "delete it, and what is in it will be computed again"),
+            hint=HINTS.get(code, "delete it; its embeddings will be computed again"),
             file=place,
         ) from error
 
 
 def _create(store: sqlite3.Connection) -> None:
-    """Mark a new file as ours, all at once, so that a kill leaves none half made."""
+    """Create the table of a new file in one transaction, so that no incomplete file can remain."""
     with store:
         store.execute("BEGIN IMMEDIATE")
         store.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -85,23 +85,23 @@ def _create(store: sqlite3.Connection) -> None:
 
 
 def stored_images(store: sqlite3.Connection, key: str) -> set[str]:
-    """Hashes of the images that this embedder is done with.
+    """Return the hashes of the images with a stored outcome for an embedder.
 
-    One that could not be read is tried again: another version of Pillow may know its format.
+    Images that could not be read are left out, since another version of Pillow may read them.
     """
     query = "SELECT image FROM embeddings WHERE key = ? AND status != ?"
     return {row[0] for row in store.execute(query, (key, UNREADABLE))}
 
 
 def stored_features(store: sqlite3.Connection, key: str) -> int | None:
-    """How many numbers the embedder's stored embeddings have; None where there are none."""
+    """Return the number of features of an embedder's stored embeddings; None if there are none."""
     query = "SELECT length(vector) FROM embeddings WHERE key = ? AND vector NOT NULL LIMIT 1"
     row = store.execute(query, (key,)).fetchone()
     return None if row is None else int(row[0]) // FLOAT32.itemsize
 
 
 def add_records(store: sqlite3.Connection, key: str, records: Mapping[str, Record]) -> None:
-    """Add the outcomes of a batch, all or none."""
+    """Add the outcomes of a batch in one transaction."""
     rows = [
         (key, image, one.status, one.note, _packed(one.vector)) for image, one in records.items()
     ]
@@ -113,25 +113,25 @@ def add_records(store: sqlite3.Connection, key: str, records: Mapping[str, Recor
 
 
 def read_records(store: sqlite3.Connection, key: str, images: Iterable[str]) -> dict[str, Record]:
-    """Outcomes of some images, by hash.
+    """Read the outcomes of images, by hash.
 
     Raises
     ------
     DataError
-        If a row is not as it was written, or a vector not as long as the others.
+        If a row is damaged, or embeddings have different lengths.
     """
     wanted, found = set(images), {}
     query = "SELECT image, status, note, vector, checksum FROM embeddings WHERE key = ?"
     for image, status, note, vector, checksum in store.execute(query, (key,)):
         if image in wanted:
             if checksum != checksum_of(key, image, status, note, vector):
-                raise _damaged(f"the row of image {str(image)[:12]} is not as it was written")
+                raise _damaged(f"the row of image {str(image)[:12]} does not match its checksum")
             found[image] = Record(status, note, _unpacked(vector))
     lengths = {
         0 if one.vector is None else len(one.vector) for one in found.values() if one.status == "ok"
     }
     if len(lengths) > 1 or 0 in lengths:
-        raise _damaged(f"embeddings of {sorted(lengths)} features for one embedder")
+        raise _damaged(f"an embedder has embeddings of {sorted(lengths)} features")
     for image, one in found.items():
         if one.vector is not None and not np.isfinite(one.vector).all():
             raise _damaged(f"the embedding of image {image[:12]} is not finite")
@@ -143,7 +143,7 @@ def _packed(vector: np.ndarray | None) -> bytes | None:
 
 
 def checksum_of(*row: object) -> int:
-    """Of what a row holds, of whatever kind damage has made it."""
+    """Compute the checksum of a row, whose cells may have any type if the file is damaged."""
     return zlib.crc32(repr(row).encode(errors="replace"))
 
 

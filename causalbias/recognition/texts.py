@@ -1,4 +1,4 @@
-"""Cosine scores of images and texts in one space, as CLIP's two towers give them."""
+"""Cosine similarity between images and texts that a model such as CLIP embeds together."""
 
 from collections.abc import Mapping
 
@@ -12,21 +12,21 @@ from causalbias.recognition.embedder import unit_length
 def text_scores(
     embeddings: xr.Dataset, system: str, texts: Mapping[str, np.ndarray]
 ) -> xr.DataArray:
-    """Cosine between the images' embeddings and those of texts.
+    """Compute the cosine between embeddings of images and of texts.
 
     Parameters
     ----------
     embeddings : Dataset
-        As `embed` returns it.
+        The result of `embed`.
     system : str
-        The one whose image tower belongs to the text tower.
+        System with the image tower that belongs to the text tower.
     texts : mapping of text to ndarray (features,)
-        From `text_embeddings`, or any tower into the same space.
+        Embeddings of the texts, from `text_embeddings` or another tower into the same space.
 
     Returns
     -------
-    DataArray
-        (stimulus, text), -1 to 1, larger means more alike; NaN where a face has no embedding.
+    DataArray (stimulus, text)
+        Cosine, from -1 to 1; larger means more alike. It is NaN if a face has no embedding.
 
     Raises
     ------

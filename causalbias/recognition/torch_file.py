@@ -1,7 +1,7 @@
 """Networks in torch files: weights with a named architecture, TorchScript, torch.export.
 
-Weights are read as tensors only (``weights_only``). torch is imported where it is used, and this
-module needs nothing else but NumPy.
+Weights are read as tensors only (``weights_only``). torch is imported in the functions that use it;
+apart from torch, this module needs only NumPy.
 """
 
 import warnings
@@ -26,7 +26,7 @@ ARCFACE: dict[str, Any] = {
     "align": "arcface",
     "metric": "cosine",
 }
-# What the networks were trained with, from their authors' code.
+# Preparation of images in the networks' training, from their authors' code.
 KNOWN: dict[str, dict[str, Any]] = {
     "iresnet34": ARCFACE,
     "iresnet50": ARCFACE,
@@ -42,7 +42,7 @@ KNOWN: dict[str, dict[str, Any]] = {
     },
     "clip": {"normalise": (CLIP_MEAN, CLIP_SCALE), "align": "none", "metric": "cosine"},
 }
-# Layers of training that checkpoints keep and embeddings do not need.
+# Layers that checkpoints contain and that are used in training only.
 HEADS = ("logits.", "fc6.", "head.", "margin.")
 WRAPPERS = ("state_dict", "model_state_dict", "model", "backbone", "net")
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", "encoder.")
@@ -51,17 +51,17 @@ PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", 
 def torch_embedder(
     path: Path, *, name: str, architecture: str | None = None, device: str = "cpu", **known: Any
 ) -> Embedder:
-    """An embedder from a torch file; see `embedder` for the arguments and what is read.
+    """Make an embedder from a torch file; `embedder` describes the arguments and the formats.
 
-    A TorchScript file is a program: torch runs it without Python, but take it only from those whose
-    programs you would run.
+    A TorchScript file is a program. torch runs it without Python, but use such a file only if you
+    trust its source.
 
     Raises
     ------
     DataError
-        If torch is missing; if the file is broken, a pickle of anything but tensors, of another
-        architecture, or holds weights that are not finite; if `size` is needed and not given, or
-        not the file's; if the program returns more than one tensor, or draws noise.
+        If torch is not installed; if the file is damaged, is a pickle of anything but tensors, has
+        another architecture, or holds weights that are not finite; if `size` is required and not
+        given, or differs from the file's; if the program returns several tensors or draws noise.
     """
     torch = _torch()
     weights = file_hash(path)
@@ -90,26 +90,28 @@ def torch_embedder(
 
 
 def _image_input(network: Any, file: str) -> tuple[ImageInput, Any]:
-    """Shape and numbers of a program's input; TorchScript says neither, and its weights the latter.
+    """Return the shape and the number type of a program's input.
+
+    TorchScript states neither; the type is then that of its weights.
 
     Raises
     ------
     DataError
-        If it is no image.
+        If the input is not an image.
     """
     torch = _torch()
     from causalbias.recognition.networks.exported import Exported
 
     if isinstance(network, Exported):
-        told = f"{network.inputs[0]} {network.shape} {network.numbers}"
+        inputs = f"{network.inputs[0]} {network.shape} {network.numbers}"
         known = network.numbers.is_floating_point or network.numbers == torch.uint8
         shape = network.shape if known else []
-        return read_input(shape, network.numbers == torch.uint8, told, file), network.numbers
+        return read_input(shape, network.numbers == torch.uint8, inputs, file), network.numbers
     return ImageInput(), numbers_of(network)
 
 
 def numbers_of(network: Any) -> Any:
-    """The kind of numbers a program takes: what its file says, else that of its weights."""
+    """Return the number type of a program's input: as the file states, or that of its weights."""
     torch = _torch()
     from causalbias.recognition.networks.exported import Exported
 
@@ -120,12 +122,12 @@ def numbers_of(network: Any) -> Any:
 
 
 def placed(network: Any, device: str, file: str) -> Any:
-    """The network on a device, set for use and not for training.
+    """Move a network to a device and set it to evaluation mode.
 
     Raises
     ------
     DataError
-        If there is no such device.
+        If the device does not exist.
     """
     try:
         return network.to(device).eval()
@@ -136,12 +138,12 @@ def placed(network: Any, device: str, file: str) -> Any:
 
 
 def run(network: Any, rows: Any, file: str) -> np.ndarray:
-    """What a network returns for a batch, on the CPU in single precision.
+    """Run a network on a batch; return its output on the CPU in single precision.
 
     Raises
     ------
     DataError
-        If it is not one tensor.
+        If the output is not a single tensor.
     """
     torch = _torch()
     with torch.inference_mode():
@@ -151,35 +153,38 @@ def run(network: Any, rows: Any, file: str) -> np.ndarray:
         found = every[0]
     if not isinstance(found, torch.Tensor):
         several = every if isinstance(every, list | tuple) else [found]
-        told = ", ".join(
-            str(tuple(one.shape)) if isinstance(one, torch.Tensor) else type(one).__name__
-            for one in several
+        returned = ", ".join(
+            str(tuple(output.shape)) if isinstance(output, torch.Tensor) else type(output).__name__
+            for output in several
         )
         raise DataError(
-            f"it returns {told}", hint="export it so that it returns one tensor", file=file
+            f"the network returns {returned}",
+            hint="export it so that it returns one tensor",
+            file=file,
         )
     return np.asarray(found.float().cpu().numpy())
 
 
 def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
-    """Embeddings of texts by the text tower of a CLIP state_dict.
+    """Embed texts with the text tower of a CLIP state_dict.
 
     Parameters
     ----------
-    path : path
-        The file whose image tower is ``embedder(path, architecture="clip")``.
+    path : str or Path
+        File of the weights, whose image tower is ``embedder(path, architecture="clip")``.
     tokens : ndarray of int (n, length)
-        Token numbers of each text by CLIP's tokenizer, with its start and end tokens, padded with
-        zeros to at most the tower's length.
+        Tokens of each text by CLIP's tokenizer, with start and end tokens, padded with zeros to at
+        most the context length of the tower.
 
     Returns
     -------
     ndarray of float32 (n, features)
+        Embeddings of the texts.
 
     Raises
     ------
     DataError
-        As `embedder`, or if the tokens do not fit the tower.
+        As in `embedder`, or if the tokens do not fit the tower.
     """
     torch = _torch()
     path = user_path(path)
@@ -193,7 +198,7 @@ def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
     fits = tokens.ndim == 2 and tokens.dtype.kind in "iu" and tokens.shape[1] <= longest
     if not fits or tokens.size == 0 or tokens.min() < 0 or tokens.max() >= words:
         raise DataError(
-            f"tokens {tokens.shape} of {tokens.dtype}",
+            f"the tokens have shape {tokens.shape} and type {tokens.dtype}",
             hint=f"give whole numbers from 0 to {words - 1}, (texts, at most {longest})",
             file=path.name,
         )
@@ -202,13 +207,13 @@ def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
 
 
 def build(architecture: str, state: Mapping[str, Any], file: str) -> Any:
-    """The network of an architecture's name, with weights from a file.
+    """Build the network of a named architecture with weights from a file.
 
     Raises
     ------
     DataError
-        If the name is unknown, or the weights are another architecture's: which, where it is
-        one of ours, and the first names and shapes that differ.
+        If the name is unknown, or the weights belong to another architecture. The error names that
+        architecture if it is known, and the first names and shapes that differ.
     """
     torch = _torch()
     if architecture not in KNOWN:
@@ -219,7 +224,7 @@ def build(architecture: str, state: Mapping[str, Any], file: str) -> Any:
     if differs:
         others = [name for name in KNOWN if name != architecture and not _differences(name, state)]
         raise DataError(
-            f"the weights are not {architecture}'s: {'; '.join(differs)}",
+            f"the weights are not those of {architecture}: {'; '.join(differs)}",
             hint=f"use architecture={others[0]!r}"
             if others
             else "use the architecture they were "
@@ -240,29 +245,29 @@ def build(architecture: str, state: Mapping[str, Any], file: str) -> Any:
 
 
 def read_state_dict(path: Path) -> dict[str, Any]:
-    """Tensors by name from a checkpoint, without the wrappers that training puts around them.
+    """Read the tensors of a checkpoint by name, without the wrappers that training adds.
 
     Raises
     ------
     DataError
-        If the file cannot be read as tensors alone, or holds none.
+        If the file cannot be read as tensors only, or holds none.
     """
     torch = _torch()
     _check_unpacked(path)
     if _is_script(path):
         raise DataError(
-            "it is a TorchScript program, not weights alone",
+            "the file is a TorchScript program, not only weights",
             hint="leave architecture out and give size=(height, width)",
             file=path.name,
         )
     try:
-        with warnings.catch_warnings(action="ignore"):  # of how the file was written
+        with warnings.catch_warnings(action="ignore"):  # they concern how the file was written
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises half a dozen kinds on foreign files
+    except Exception as error:  # torch raises errors of many types on other files
         raise DataError(
-            f"not a file of weights alone ({first_line(error)})",
-            hint="save the network's state_dict(), or fetch the file again: a pickle of anything "
-            "else is not opened, since it can run code",
+            f"not a file of weights only ({first_line(error)})",
+            hint="save the network's state_dict(), or fetch the file again; pickles of anything "
+            "else are not opened, since they can run code",
             file=path.name,
         ) from error
     for wrapper in WRAPPERS:
@@ -272,14 +277,14 @@ def read_state_dict(path: Path) -> dict[str, Any]:
         content = {}
     state = {str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}
     if not state:
-        raise DataError("no weights in it", hint="save the state_dict()", file=path.name)
+        raise DataError("the file holds no weights", hint="save the state_dict()", file=path.name)
     return _unwrapped(state)
 
 
 def _unwrapped(state: dict[str, Any]) -> dict[str, Any]:
-    """Weights without the name of the wrapper that all of the network's share, such as "module.".
+    """Remove the prefix that all names of the network's weights share, such as "module.".
 
-    A training head may stand beside the wrapper.
+    The head that was used in training may have other names.
     """
     while True:
         names = [key for key in state if not key.startswith(HEADS)]
@@ -318,7 +323,7 @@ def _network(architecture: str, state: Mapping[str, Any]) -> Any:
 
 
 def _differences(architecture: str, state: Mapping[str, Any]) -> list[str]:
-    """How names and shapes of weights differ from an architecture's, in a few words each."""
+    """Describe how names and shapes of weights differ from those of an architecture."""
     torch = _torch()
     try:
         with torch.device("meta"):
@@ -327,50 +332,50 @@ def _differences(architecture: str, state: Mapping[str, Any]) -> list[str]:
                 for key, value in _network(architecture, state).state_dict().items()
             }
     except (KeyError, ValueError, ZeroDivisionError, AssertionError) as error:
-        return [f"no {first_line(error)}"]  # CLIP's sizes come from the weights themselves
+        return [f"no {first_line(error)}"]  # the sizes of CLIP are read from the weights
     given = {key: tuple(value.shape) for key, value in state.items() if not _spare(key)}
     lacking = [key for key in wanted if key not in given and not _optional(key)]
     unknown = [key for key in given if key not in wanted]
     shapes = [key for key in wanted if key in given and wanted[key] != given[key]]
-    told = []
+    differences = []
     if lacking:
-        told.append(f"{len(lacking)} are missing, such as {lacking[0]!r}")
+        differences.append(f"{len(lacking)} are missing, such as {lacking[0]!r}")
     if unknown:
-        told.append(f"{len(unknown)} are unknown to it, such as {unknown[0]!r}")
+        differences.append(f"{len(unknown)} are unknown to it, such as {unknown[0]!r}")
     numbers = [
         key for key in wanted if key in given and not _optional(key) and not _plain(state[key])
     ]
     if numbers:
         first = state[numbers[0]]
         kind = first.dtype if first.layout == torch.strided else first.layout
-        told.append(f"{len(numbers)} are {kind}, such as {numbers[0]!r}")
+        differences.append(f"{len(numbers)} are {kind}, such as {numbers[0]!r}")
     if shapes:
         key = shapes[0]
-        told.append(
+        differences.append(
             f"{len(shapes)} have other shapes, such as {key!r}: {given[key]}, not {wanted[key]}"
         )
-    return told
+    return differences
 
 
 def _plain(value: Any) -> bool:
-    """Whether a tensor is an ordinary one of floats."""
+    """Whether a tensor is a dense one of floats."""
     return bool(value.is_floating_point()) and value.layout == _torch().strided
 
 
 def _optional(key: str) -> bool:
-    """Counters of training steps, which old checkpoints lack."""
+    """Whether a name is that of a counter of training steps, which old checkpoints lack."""
     return key.endswith("num_batches_tracked")
 
 
 def _spare(key: str) -> bool:
-    """Weights of the training head, and CLIP's three numbers that are no weights."""
+    """Whether a name is that of the training head, or of one of CLIP's numbers that are unused."""
     from causalbias.recognition.networks.clip import NOT_WEIGHTS
 
     return key.startswith(HEADS) or key in NOT_WEIGHTS
 
 
 def torch_program(path: Path) -> Any:
-    """A network that brings its own architecture: torch.export's, or TorchScript."""
+    """Read a network with its architecture, from torch.export or TorchScript."""
     torch = _torch()
     from causalbias.recognition.networks.exported import Exported
 
@@ -390,14 +395,14 @@ def torch_program(path: Path) -> Any:
         state = read_state_dict(path)
         fits = [name for name in KNOWN if not _differences(name, state)]
         raise DataError(
-            "it holds weights and no network",
+            "the file holds weights but no network",
             hint=f"give architecture={fits[0]!r}"
             if fits
             else f"give architecture=, one of {', '.join(KNOWN)}",
             file=path.name,
         )
     try:
-        # TorchScript is deprecated by its authors; users have files of it all the same.
+        # TorchScript is deprecated, but users still have files of it.
         with warnings.catch_warnings(action="ignore"):
             return torch.jit.load(str(path), map_location="cpu")
     except Exception as error:
@@ -413,14 +418,14 @@ def _is_script(path: Path) -> bool:
 
 
 def _check_unpacked(path: Path) -> None:
-    """Refuse a file that memory will not hold; a member of an archive may be small when packed."""
+    """Refuse a file that does not fit into memory once it is unpacked."""
     check_file(path, times=2)
     size = sum(one.file_size for one in _members(path))
     check_memory(size, f"{path.name!r}, of {size:,} bytes unpacked,", "check the file", each=2)
 
 
 def _members(path: Path) -> list[zipfile.ZipInfo]:
-    """Members of an archive; none of a file that is no archive."""
+    """List the members of an archive; empty if the file is not an archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.infolist()

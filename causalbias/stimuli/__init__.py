@@ -1,4 +1,4 @@
-"""Making the stimuli: designs, manifests, generators, latent directions, traversals."""
+"""Make stimuli: manifests, generators, latent directions, traversals, as ``cb.stimuli``."""
 
 from causalbias.stimuli.directions import fit_directions, predicted_leaks
 from causalbias.stimuli.generator import Generator, render, torch_generator

@@ -1,4 +1,4 @@
-"""Latent directions that people see as attributes, and how far each moves what is seen."""
+"""Estimate the latent directions of perceived attributes, and how far a step moves ratings."""
 
 from typing import Literal
 
@@ -11,8 +11,8 @@ from causalbias.errors import DataError
 from causalbias.stimuli.regression import Linear, ordinal, out_of_fold, ridge
 
 Kind = Literal["ridge", "logistic", "ordinal"]
-LEAST = 10  # rated faces
-ALONE = 0.02  # least part of an attribute's weights that the others do not share
+LEAST = 10  # least number of rated faces
+ALONE = 0.02  # least part of an attribute's weights that is orthogonal to those of the others
 
 
 def fit_directions(
@@ -23,44 +23,48 @@ def fit_directions(
     draws: int = 200,
     random_seed: int = 0,
 ) -> xr.Dataset:
-    """One latent direction an attribute, from latents and what people see in the faces.
+    """Estimate a latent direction for each attribute from latents and ratings of the faces.
 
-    Each attribute's rating is a weighted sum of the latents and noise. A step along an
-    attribute's own weights also moves every attribute whose weights overlap; the step along its
-    `direction` moves its predicted rating and leaves all others' unchanged.
+    The model of an attribute's rating is a weighted sum of the latents plus noise. A step along the
+    weights of an attribute also moves every attribute whose weights overlap with them. A step along
+    its `direction` moves the predicted rating of this attribute and leaves all others unchanged.
 
     Parameters
     ----------
     latent : ndarray (face, feature)
-        Of any generator, or embeddings. At least 10 rated faces; more than there are features for
-        directions worth the name.
+        Latents of any generator, or embeddings. At least 10 faces must be rated; for precise
+        directions, there should be more faces than features.
     ratings : DataFrame
-        One row a face, in the order of `latent`, one column an attribute; missing where a face was
-        not rated.
+        One row per face, in the order of `latent`, and one column per attribute. Cells are missing
+        where a face was not rated.
     kind : {"ridge", "logistic", "ordinal"}
-        "ridge": ratings are numbers, such as mean ratings. "logistic": two categories. "ordinal":
-        ordered categories, in proportional odds. All have Normal priors on weights, their variance
-        chosen by the marginal likelihood.
+        "ridge" is for numeric ratings, such as mean ratings; "logistic" for two categories;
+        "ordinal" for ordered categories, with proportional odds. All have Normal priors on the
+        weights, whose variance maximises the marginal likelihood.
     draws : int
-        From the posterior of the weights, given that variance.
+        Number of draws from the posterior of the weights, given that variance.
     random_seed : int
+        Seed of the random numbers.
 
     Returns
     -------
     Dataset
-        `weight` (attribute, feature): points of rating (logits, if not ridge) a unit of latent.
-        `direction`, `raw` (attribute, feature): of length 1, orthogonal to all others' weights, and
-        along its own weights. `draws` (draw, attribute, feature) of the weights. `gain`
-        (attribute): points of rating a unit step along `direction`. `alone` (attribute): the part
-        of the weights' length that no other attribute shares, 0 to 1. `certainty` (attribute): mean
-        cosine between `direction` and that of each draw. `correlation` (attribute): of ratings
-        with predictions from folds that left them out. `n` (attribute): rated faces. `intercept`
-        (attribute; missing if ordinal), `residual` (attribute; ridge only), `centre` (feature).
+        `weight` (attribute, feature): change of the rating in points (or logits, if `kind` is not
+        "ridge") per unit of the latent. `direction` (attribute, feature): unit vector orthogonal to
+        the weights of all other attributes. `raw` (attribute, feature): unit vector along the
+        weights. `draws` (draw, attribute, feature): draws of the weights. `gain` (attribute):
+        change of the rating per unit step along `direction`. `alone` (attribute): part of the
+        weights' length that is orthogonal to the weights of the other attributes, 0 to 1.
+        `certainty` (attribute): mean cosine between `direction` and the directions of the draws.
+        `correlation` (attribute): correlation between ratings and predictions from folds that
+        left them out. `n` (attribute): number of rated faces. `intercept` (attribute; missing if
+        ordinal), `residual` (attribute; ridge only), `centre` (feature).
 
     Raises
     ------
     DataError
-        If latents and ratings do not match, there are too few, or two attributes are one.
+        If latents and ratings do not match, there are too few ratings, or an attribute's weights
+        are a combination of those of the others.
 
     Examples
     --------
@@ -90,7 +94,7 @@ def fit_directions(
     names = [str(name) for name in ratings]
     if alone.min() < ALONE:
         raise DataError(
-            f"{names[int(alone.argmin())]!r} cannot be told from the other attributes",
+            f"{names[int(alone.argmin())]!r} cannot be distinguished from the other attributes",
             hint="leave one of them out, or rate faces in which they differ",
             column=names[int(alone.argmin())],
         )
@@ -118,16 +122,22 @@ def fit_directions(
 
 
 def orthogonal(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Directions (attribute, feature) of length 1 along which only one predictor changes.
+    """Compute directions of length 1 along which a single linear predictor changes.
 
-    The columns of the weights' pseudoinverse, which lie in the span of the weights: of all steps
-    that change one predictor alone, the shortest.
+    They are the normalised columns of the pseudoinverse of the weights. As these lie in the span of
+    the weights, they are the shortest steps that change one predictor and no other.
+
+    Parameters
+    ----------
+    weight : ndarray (attribute, feature)
+        Weights of the linear predictors.
 
     Returns
     -------
     direction : ndarray (attribute, feature)
+        Directions of length 1.
     gain : ndarray (attribute,)
-        Change of the attribute's predictor a unit step.
+        Change of an attribute's predictor per unit step along its direction.
 
     Examples
     --------
@@ -141,7 +151,7 @@ def orthogonal(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _alone(unit: np.ndarray) -> np.ndarray:
-    """Length that the other rows leave of each row (attribute, feature) of length 1."""
+    """Length of the part of each unit row (attribute, feature) orthogonal to all other rows."""
     left = np.ones(len(unit))
     for at, row in enumerate(unit):
         others = np.delete(unit, at, axis=0).T
@@ -153,25 +163,27 @@ def _alone(unit: np.ndarray) -> np.ndarray:
 def predicted_leaks(
     directions: xr.Dataset, *, orthogonalised: bool = True, prob: float = 0.95
 ) -> pd.DataFrame:
-    """What a step along each direction would move, as the fitted weights have it.
+    """Predict how a step along each direction changes all attributes, by the fitted weights.
 
-    After orthogonalisation the estimates off the diagonal are zero by construction, and only their
-    intervals tell something; whether nothing else moves, new ratings must show
-    (`cb.manipulation_checks.leaks`).
+    After orthogonalisation, the estimates for other attributes are zero by construction, and only
+    their intervals are informative. Whether a manipulation changes nothing else can only be
+    established by new ratings (`cb.manipulation_checks.leaks`).
 
     Parameters
     ----------
     directions : Dataset
-        From `fit_directions`.
+        Result of `fit_directions`.
     orthogonalised : bool, default True
-        Steps along `direction`; else along `raw`.
+        Whether steps are along `direction`; otherwise they are along `raw`.
     prob : float, default 0.95
+        Probability of the intervals.
 
     Returns
     -------
     DataFrame
-        `attribute` (moved), `question` (perceived), `estimate`, `lower`, `upper`: change of the
-        question's rating for a step that moves the attribute's own by one point; `n`: rated faces.
+        `attribute` (manipulated), `question` (perceived), `estimate`, `lower`, `upper`: change of
+        the question's rating for a step that changes the attribute's rating by one point; `n`:
+        number of rated faces.
 
     Examples
     --------
@@ -211,8 +223,9 @@ def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
         raise DataError(f"kind {kind!r}", hint="use ridge, logistic or ordinal")
     if len(ratings) != len(latent) or ratings.shape[1] == 0:
         raise DataError(
-            f"{len(ratings)} rated faces of {ratings.shape[1]} attributes, {len(latent)} latents",
-            hint="give one row a latent, one column an attribute",
+            f"there are {len(ratings)} rated faces with {ratings.shape[1]} attributes, but "
+            f"{len(latent)} latents",
+            hint="give one row per latent and one column per attribute",
         )
     if not ratings.columns.is_unique:
         raise DataError(
@@ -236,7 +249,7 @@ def _check(latent: np.ndarray, ratings: pd.DataFrame, kind: str) -> None:
         distinct, rated = int(values.nunique()), int(values.notna().sum())
         if rated < LEAST or distinct < 2 or (kind == "logistic" and distinct > 2):
             raise DataError(
-                f"{rated} ratings of {distinct} values",
+                f"there are {rated} ratings with {distinct} different values",
                 hint=f"{kind} needs {LEAST} ratings or more, of "
                 + ("two values" if kind == "logistic" else "at least two values"),
                 file="ratings",

@@ -1,4 +1,4 @@
-"""The protocol of a generator: latent and controls in, pictures out."""
+"""Generators of faces: a function from latents and controls to images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ from causalbias.study.tables import check_columns, check_unique
 
 Forward = Callable[[np.ndarray, dict[str, np.ndarray]], np.ndarray]
 BATCH = 64
-# Levels of 255, on average: what rounding may change when one latent is drawn again (by one level
-# and no more), and when it is drawn beside others, which may be by another algorithm.
+# Tolerances as mean differences in levels of 0 to 255: for a latent that is drawn again (in which
+# no pixel may differ by more than one level), and for a latent in another batch, for which the
+# runtime may use another algorithm.
 REPEATED, BESIDE = 1e-3, 1.0
 MEND = (
     "check latents={} and controls, and that it takes (faces, latents and controls) and returns "
@@ -29,20 +30,22 @@ MEND = (
 
 @dataclass(frozen=True)
 class Generator:
-    """Anything that turns latents into pictures of faces, one latent always into the same picture.
+    """A deterministic function from latents to images of faces.
 
     Attributes
     ----------
     name : str
+        Name of the generator.
     forward : callable
-        Takes latents (n, latents), float, and a dict of controls (n,); returns pictures
-        (n, height, width, 3), uint8, RGB.
+        Function that takes latents (n, latents), float, and a dict of controls (n,), and returns
+        RGB images (n, height, width, 3), uint8.
     latents : int
         Length of a latent.
     version : str
-        What made the pictures, to be written beside each: change it when the function changes.
+        Version of the generator, which is recorded for each image. Change it when the function
+        changes.
     controls : tuple of str
-        What can be set beside the latent, such as a camera's angle.
+        Further inputs, such as the angle of a camera.
 
     Examples
     --------
@@ -58,13 +61,14 @@ class Generator:
     controls: tuple[str, ...] = ()
 
     def __call__(self, latent: np.ndarray, **controls: np.ndarray) -> np.ndarray:
-        """Pictures (n, height, width, 3), uint8, of latents (n, latents).
+        """Draw images (n, height, width, 3), uint8, of latents (n, latents).
 
         Raises
         ------
         DataError
-            If latents or controls do not fit, what comes out are no pictures, or the last latent
-            gives another picture when it is run again: the generator draws noise.
+            If latents or controls have the wrong shape, if `forward` does not return images, or if
+            the last latent gives another image when it is drawn again, because the generator draws
+            noise.
         """
         latent = _numbers(latent, "latents", self.name)
         if latent.ndim != 2 or latent.shape[1] != self.latents or not np.isfinite(latent).all():
@@ -81,7 +85,8 @@ class Generator:
             if name not in self.controls or value.shape != (len(latent),):
                 raise DataError(
                     f"control {name!r} of shape {value.shape}",
-                    hint=f"give one number a face, of {', '.join(self.controls) or 'no controls'}",
+                    hint="give one number per face; the generator has "
+                    f"{', '.join(self.controls) or 'no controls'}",
                     file=self.name,
                 )
         made = self._pictures(latent, given)
@@ -94,7 +99,7 @@ class Generator:
             made = np.asarray(self.forward(latent, given))
         if made.ndim != 4 or len(made) != len(latent) or made.shape[3] != 3 or made.dtype != "u1":
             raise DataError(
-                f"pictures {made.shape} of {made.dtype} for {len(latent)} latents",
+                f"pictures of shape {made.shape} and type {made.dtype} for {len(latent)} latents",
                 hint="the generator must return uint8 (n, height, width, 3)",
                 file=self.name,
             )
@@ -103,9 +108,10 @@ class Generator:
     def _check_steady(
         self, latent: np.ndarray, given: dict[str, np.ndarray], last: np.ndarray
     ) -> None:
-        """Check that the last picture is a matter of its latent and controls alone.
+        """Check that the last image depends on nothing but its latent and controls.
 
-        It is drawn again, and twice in one batch: noise of one seed differs between its places.
+        The image is drawn again, and twice in one batch, because noise from a fixed seed differs
+        between the places of a batch.
         """
         number = 1 if len(latent) == 1 else 2
         same = np.repeat(latent[-1:], number, axis=0)
@@ -114,16 +120,16 @@ class Generator:
         again = self._pictures(same, controls)
         if _moved(alone, again) or _moved(again[0], again[-1]):
             raise DataError(
-                "one latent gives two pictures: the generator draws noise, so that all else is not "
-                "held fixed",
-                hint="export it with its noise fixed (noise_mode='const', say), for use and not "
-                "for training (model.eval())",
+                "a latent gives two pictures: the generator draws noise, so that differences are "
+                "not caused by the latents alone",
+                hint="export it with fixed noise (e.g. noise_mode='const') and in evaluation mode "
+                "(model.eval())",
                 file=self.name,
             )
         if last.shape != again.shape[1:] or np.abs(last.astype(float) - again[0]).mean() > BESIDE:
             raise DataError(
-                "the picture of a latent depends on the latents beside it in the batch",
-                hint="export the generator for use and not for training (model.eval())",
+                "the picture of a latent depends on the other latents of the batch",
+                hint="export the generator in evaluation mode (model.eval())",
                 file=self.name,
             )
 
@@ -136,7 +142,7 @@ def _numbers(values: Any, what: str, name: str) -> np.ndarray:
 
 
 def _moved(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether pictures differ by more than rounding."""
+    """Whether images differ by more than rounding errors."""
     if one.shape != other.shape:
         return True
     change = np.abs(one.astype(int) - other)
@@ -153,42 +159,44 @@ def torch_generator(
     name: str | None = None,
     device: str = "cpu",
 ) -> Generator:
-    """A generator from a TorchScript file (``.pt``) or one of ``torch.export.save`` (``.pt2``).
+    """Make a generator from a file of TorchScript (``.pt``) or ``torch.export.save`` (``.pt2``).
 
-    The program takes latents (n, latents), float32, and returns pictures (n, 3, height, width). One
-    with controls, such as a camera's angles, takes (n, latents + controls), the controls last. One
-    that was made for batches of one size is run in such batches.
-    A ``.pt2`` is read as data; a TorchScript file is a program that torch runs without Python, but
-    take it only from those whose programs you would run.
+    The program takes latents (n, latents), float32, and returns images (n, 3, height, width). A
+    program with controls, such as the angles of a camera, takes (n, latents + controls), with the
+    controls in the last columns. A program that was made for batches of a fixed size is run in
+    batches of this size. A ``.pt2`` file is read as data. A TorchScript file is a program that
+    torch runs without Python; use such a file only if you trust its source.
 
     Parameters
     ----------
-    path : path
+    path : str or Path
+        The file.
     latents : int
+        Length of a latent.
     controls : sequence of str
-        Names of the program's last inputs; 0 where they are not given.
+        Names of the program's last inputs, which are 0 if they are not given.
     low, high : float
-        What the program returns for black and white.
+        Values that the program returns for black and white.
     name : str, optional
-        By default the file's.
+        Name of the generator; by default that of the file.
     device : str
-        "cuda" runs it on a GPU.
+        "cuda" runs the program on a GPU.
 
     Returns
     -------
     Generator
-        Its version is the file's hash.
+        A generator whose version is the hash of the file.
 
     Raises
     ------
     DataError
-        If torch is missing, the file is no such program, takes another number of latents and
-        controls, or (when pictures are made) does not return what it should, or draws noise: then
-        all else is not held fixed. Noise is not fixed by a seed here, since a program that draws
-        it gives each place in a batch another.
+        If torch is not installed, the file is not such a program, or the program takes another
+        number of latents and controls. When images are made: if the program does not return
+        images, or draws noise. A seed would not make the noise constant, as it differs between the
+        places of a batch.
     """
     if not high > low:
-        raise DataError(f"black at {low:g}, white at {high:g}", hint="give low < high")
+        raise DataError(f"black is {low:g} and white is {high:g}", hint="give low < high")
     from causalbias.recognition.torch_file import numbers_of, placed, run, torch_program
 
     path = user_path(path)
@@ -213,7 +221,7 @@ def torch_generator(
         made = _drawn(draw, inputs.astype(np.float32), batch, path.name).transpose(0, 2, 3, 1)
         if not np.isfinite(made).all():
             raise DataError(
-                "pictures that are not finite", hint="check the program's weights", file=path.name
+                "the pictures are not finite", hint="check the program's weights", file=path.name
             )
         scaled = (made - low) / (high - low) * 255
         return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
@@ -222,19 +230,19 @@ def torch_generator(
 
 
 def _declared_batch(program: Any, numbers: int, file: str) -> int:
-    """How many latents an exported program takes at a time; 0 where it does not say.
+    """Return how many latents an exported program takes at a time; 0 if it does not state it.
 
     Raises
     ------
     DataError
-        If it takes other latents.
+        If the program takes latents of another length.
     """
     shape = getattr(program, "shape", None)
     if not isinstance(shape, list):
         return 0
     if len(shape) != 2 or shape[1] not in (None, numbers):
         raise DataError(
-            f"it takes {shape}, not (faces, {numbers})",
+            f"the program takes {shape}, not (faces, {numbers})",
             hint="give its number of latents, and the names of all controls",
             file=file,
         )
@@ -244,7 +252,7 @@ def _declared_batch(program: Any, numbers: int, file: str) -> int:
 def _drawn(
     draw: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, batch: int, file: str
 ) -> np.ndarray:
-    """What a program draws of any number of rows, where it may take only so many at a time."""
+    """Run a program on any number of rows, in batches if it takes a fixed number."""
     if batch:
         return in_batches(draw, batch, file)(inputs)
     try:
@@ -267,29 +275,33 @@ def render(
     controls: Mapping[str, np.ndarray] | None = None,
     progress: Callable[[int, int], Any] | None = None,
 ) -> pd.DataFrame:
-    """Draw faces into a folder of PNG files with a manifest, which is written last.
+    """Draw faces to PNG files in a folder, with a manifest that is written last.
 
     Parameters
     ----------
     generator : Generator
+        Generator of the images.
     faces : DataFrame
-        `stimulus`, `seed`, `attribute`, `level`, and other factors, one row a face.
+        One row per face: `stimulus`, `seed`, `attribute`, `level`, and further factors.
     latent : ndarray (face, latents)
-    folder : directory
-        Made if it is not there. Gets ``<stimulus>.png`` and ``manifest.csv``.
+        Latents of the faces.
+    folder : str or Path
+        Directory for the files ``<stimulus>.png`` and ``manifest.csv``; it is made if it does not
+        exist.
     controls : mapping of control to ndarray (face,), optional
+        Values of the generator's controls.
     progress : callable, optional
-        Called with faces done and faces in all.
+        Function that is called with the number of faces done and of all faces.
 
     Returns
     -------
     DataFrame
-        The faces with `image` and `generator`, as `read_manifest` gives them.
+        The faces with `image` and `generator`, as `read_manifest` returns them.
 
     Raises
     ------
     DataError
-        If latents are not one a face, or a stimulus cannot be a file's name.
+        If there is not one latent per face, or a stimulus cannot be the name of a file.
 
     Examples
     --------
@@ -309,7 +321,9 @@ def render(
         [("stimulus", f"{sample(names, bad)} cannot name a file", bad, "rename it")], file="faces"
     )
     if len(latent) != len(faces):
-        raise DataError(f"{len(latent)} latents of {len(faces)} faces", hint="give one a face")
+        raise DataError(
+            f"{len(latent)} latents of {len(faces)} faces", hint="give one latent per face"
+        )
     given = {name: np.asarray(value, float) for name, value in (controls or {}).items()}
     root = user_path(folder)
     root.mkdir(parents=True, exist_ok=True)

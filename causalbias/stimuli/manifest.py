@@ -1,4 +1,4 @@
-"""Folders of finished images with a manifest: how faces of any published generator come in."""
+"""Read and write manifests: tables of images that any generator made."""
 
 import csv
 import io
@@ -25,29 +25,29 @@ COLUMNS = ("image", "seed", "attribute", "level", "generator")
 
 
 def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
-    r"""Read a manifest of images, checking every row.
+    r"""Read a manifest of images and check every row.
 
     Parameters
     ----------
-    path : path of a CSV, or of a JSON file (a list of objects)
-        Columns `image` (path relative to the manifest), `seed`, `attribute`, `level` (a number),
-        `generator` (what made the image, and its version). Further columns are factors, such as
-        race and gender, taken as text.
+    path : str or Path
+        A CSV file, or a JSON file with a list of objects. The columns are `image` (path relative to
+        the manifest), `seed`, `attribute`, `level` (a number) and `generator` (name and version of
+        the generator). Further columns are factors, such as race and gender, and are read as text.
     images : bool, default True
-        Check that every image is there.
+        Whether to check that every image exists.
 
     Returns
     -------
     DataFrame
-        `stimulus` (the image's path without its ending, as `embed` calls it), the factors, `image`,
-        `generator`: the `stimuli` of `make_study`. Seeds are text, as they are written.
+        `stimulus` (path of the image without its ending, as in `embed`), the factors, `image` and
+        `generator`, in the form of `stimuli` of `make_study`. Seeds are text.
 
     Raises
     ------
     DataError
-        Naming every malformed row: too many values, a missing value, a level that is no number, an
-        image that is missing, outside the folder, or named twice, a cell of the design that
-        occurs twice.
+        If rows are malformed. The error lists every row with too many values, a missing value, a
+        level that is not a number, an image that does not exist, lies outside the folder or occurs
+        twice, or a cell of the design that occurs twice.
 
     Examples
     --------
@@ -83,10 +83,10 @@ def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
             outside,
             "give paths relative to the manifest",
         ),
-        ("image", "the image is named twice", repeated(frame, ["image"]), "keep one row an image"),
+        ("image", "the image occurs twice", repeated(frame, ["image"]), "keep one row per image"),
         (
             "image",
-            f"{sample(frame['image'], absent)} is not there",
+            f"{sample(frame['image'], absent)} does not exist",
             absent,
             "copy the image in, or remove the row",
         ),
@@ -113,13 +113,14 @@ def read_manifest(path: str | Path, *, images: bool = True) -> pd.DataFrame:
 
 
 def write_manifest(faces: pd.DataFrame, path: str | Path) -> Path:
-    """Write a manifest (CSV) that `read_manifest` reads.
+    """Write a manifest (CSV) that `read_manifest` can read.
 
     Parameters
     ----------
     faces : DataFrame
-        With the columns of a manifest; `stimulus` is left out, as it follows from `image`.
-    path : path ending in ``.csv``
+        Table with the columns of a manifest. `stimulus` is not written, as it follows from `image`.
+    path : str or Path
+        Path that ends in ``.csv``.
 
     Returns
     -------
@@ -137,7 +138,7 @@ def write_manifest(faces: pd.DataFrame, path: str | Path) -> Path:
     for name in map(str, rows):
         if re.match(RUN_BY_SPREADSHEETS, name):
             raise DataError(
-                "a column's name that would be run as a formula",
+                "the column's name would be run as a formula",
                 hint="rename it",
                 file=path.name,
                 column=name,
@@ -155,13 +156,13 @@ def write_manifest(faces: pd.DataFrame, path: str | Path) -> Path:
 
 
 def _runs(texts: pd.Series) -> np.ndarray:
-    """Which texts a spreadsheet would run: a negative number is none."""
+    """Which texts a spreadsheet would run as formulas; negative numbers are not formulas."""
     formula = texts.str.match(RUN_BY_SPREADSHEETS).to_numpy(bool)
     return formula & pd.to_numeric(texts, errors="coerce").isna().to_numpy(bool)
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, Fault]:
-    """The table as text, a missing value missing; and which rows are none."""
+    """Read the table as text with missing values; also return the malformed rows."""
     if not path.is_file():
         raise DataError("no such file", hint="check the path", file=str(path))
     check_file(path)
@@ -178,10 +179,10 @@ def _read(path: Path) -> tuple[pd.DataFrame, Fault]:
             file=path.name,
         ) from error
     if frame.empty:
-        raise DataError("no rows", hint="give a row an image", file=path.name)
+        raise DataError("the table has no rows", hint="give one row per image", file=path.name)
     frame = pd.DataFrame({name: typed(frame[name], file=path.name) for name in frame})
     frame = frame.map(str, na_action="ignore")
-    if "image" in frame:  # as Windows writes paths
+    if "image" in frame:  # paths may be written with backslashes, as on Windows
         frame["image"] = frame["image"].str.replace("\\", "/", regex=False)
     return frame, broken
 
@@ -218,7 +219,7 @@ def _lines(text: str, path: Path) -> tuple[pd.DataFrame, Fault]:
 
 
 def _absent(images: Sequence[str] | pd.Series, root: Path) -> np.ndarray:
-    """Which images are no files under the root, links out of it included."""
+    """Which images are not files under the root; links that lead out of it do not count."""
     home = root.resolve()
     there = {}
     for folder in {str(Path(str(one)).parent) for one in images}:

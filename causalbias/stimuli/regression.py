@@ -1,4 +1,4 @@
-"""Linear predictors of ratings on plain arrays: ridge and ordinal, with posterior draws."""
+"""Ridge and ordinal regression of ratings on arrays, with posterior draws."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy import optimize
 from scipy.special import expit, log_expit
 
-PENALTIES = np.logspace(4, -1, 11)  # of the ordinal model, tried from strong to weak
+PENALTIES = np.logspace(4, -1, 11)  # penalties that the ordinal model tries, from strong to weak
 NEWTON = 60
 FOLDS = 5
 
@@ -18,12 +18,13 @@ class Linear:
     Attributes
     ----------
     weight : ndarray (feature,)
+        Posterior mean (ridge) or mode (ordinal) of the weights.
     intercept : float
-        NaN where there are two cut points or more instead.
+        Intercept; NaN if there are two or more cut points instead.
     draws : ndarray (draw, feature)
-        Of the weights, given the penalty.
+        Posterior draws of the weights, given the penalty.
     penalty : float
-        Residual variance (1 for the ordinal model) over the weights' prior variance.
+        Ratio of the residual variance (1 for the ordinal model) to the weights' prior variance.
     residual : float
         Residual standard deviation of the ridge; NaN for the ordinal model.
     """
@@ -36,17 +37,20 @@ class Linear:
 
 
 def ridge(x: np.ndarray, y: np.ndarray, draws: int, random: np.random.Generator) -> Linear:
-    """Bayesian linear regression with equal Normal priors on the weights.
+    """Fit a Bayesian linear regression with equal Normal priors on the weights.
 
     The penalty maximises the marginal likelihood (MacKay 1992, *Neural Computation* 4(3)).
 
     Parameters
     ----------
     x : ndarray (n, feature)
-        Centred by the caller.
+        Predictors, centred by the caller.
     y : ndarray (n,)
+        Ratings.
     draws : int
+        Number of posterior draws.
     random : Generator
+        Source of random numbers.
 
     Examples
     --------
@@ -80,19 +84,22 @@ def ridge(x: np.ndarray, y: np.ndarray, draws: int, random: np.random.Generator)
 
 
 def ordinal(x: np.ndarray, y: np.ndarray, draws: int, random: np.random.Generator) -> Linear:
-    """Proportional odds with equal Normal priors on the weights; logistic for two categories.
+    """Fit a proportional odds model with equal Normal priors on the weights.
 
-    Newton's method, as the log likelihood is concave (Burridge 1981, *JRSS B* 43(1)). The penalty
-    maximises Laplace's approximation of the marginal likelihood; draws are of that approximation.
+    With two categories, this is logistic regression. The mode is found by Newton's method, as the
+    log likelihood is concave (Burridge 1981, *JRSS B* 43(1)). The penalty maximises Laplace's
+    approximation of the marginal likelihood, and the draws are from that approximation.
 
     Parameters
     ----------
     x : ndarray (n, feature)
-        Centred by the caller.
+        Predictors, centred by the caller.
     y : ndarray (n,)
-        Categories, in any ordered numbers.
+        Categories as numbers, whose order is that of the categories.
     draws : int
+        Number of posterior draws.
     random : Generator
+        Source of random numbers.
 
     Examples
     --------
@@ -134,7 +141,7 @@ def ordinal(x: np.ndarray, y: np.ndarray, draws: int, random: np.random.Generato
 def _newton(
     x: np.ndarray, code: np.ndarray, categories: int, penalty: float, theta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Posterior mode (weights, cut points) and the negative Hessian there."""
+    """Compute the posterior mode (weights, cut points) and the negative Hessian at the mode."""
     p = x.shape[1]
     cuts = np.eye(categories - 1)
     upper = np.vstack([cuts, np.zeros(categories - 1)])[code]  # which cut is above a category
@@ -147,7 +154,7 @@ def _newton(
         mass = np.maximum(f_above - f_below, 1e-300)
         d_above, d_below = f_above * (1 - f_above), f_below * (1 - f_below)
         up, down = d_above / mass, d_below / mass
-        # Second derivatives of log mass by its two ends.
+        # Second derivatives of the log probability of a category by its two cut points.
         h_up = up * (1 - 2 * f_above) - up**2
         h_down = -down * (1 - 2 * f_below) - down**2
         h_both = up * down
@@ -174,7 +181,7 @@ def _newton(
 
 
 def _bounds(x: np.ndarray, code: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each row's upper and lower cut point minus its linear predictor."""
+    """Return each row's upper and lower cut points minus its linear predictor."""
     p = x.shape[1]
     cuts = np.concatenate([[-np.inf], theta[p:], [np.inf]])
     eta = x @ theta[:p]
@@ -182,7 +189,7 @@ def _bounds(x: np.ndarray, code: np.ndarray, theta: np.ndarray) -> tuple[np.ndar
 
 
 def _cost(x: np.ndarray, code: np.ndarray, theta: np.ndarray, penalty: float) -> float:
-    """Minus the log posterior, up to a constant; infinite where cut points do not ascend."""
+    """Compute minus the log posterior, up to a constant; infinite if cut points do not ascend."""
     p = x.shape[1]
     if (np.diff(theta[p:]) <= 0).any():
         return np.inf
@@ -194,10 +201,11 @@ def _cost(x: np.ndarray, code: np.ndarray, theta: np.ndarray, penalty: float) ->
 
 
 def out_of_fold(x: np.ndarray, y: np.ndarray, fit: Linear, random: np.random.Generator) -> float:
-    """Correlation of ratings with linear predictors from five folds that left them out.
+    """Compute the correlation of ratings with predictions from five folds that left them out.
 
-    The weights of a fold are the ridge's with the penalty of the whole fit, also where the model
-    is ordinal (codes of its categories): it is a measure of what the latents tell.
+    The predictions are those of ridge regression with the penalty of `fit`, also if the model is
+    ordinal (with codes of its categories), since the correlation only measures how well the
+    latents predict the ratings.
     """
     if x.shape[1] > len(x):
         u, s, _ = np.linalg.svd(x, full_matrices=False)

@@ -1,7 +1,7 @@
-"""A schematic face, drawn and shaded: a generator with known truth that runs anywhere.
+"""A generator of schematic faces with known attributes, which needs no trained network.
 
-These are diagrams and not photographs of anyone: they serve to try a whole experiment, never as
-evidence about real faces or trained networks.
+The images are diagrams. They serve to try out an experiment, and are no evidence about real faces
+or trained networks.
 """
 
 from collections.abc import Callable
@@ -17,32 +17,32 @@ from causalbias.stimuli.generator import Generator
 LATENTS = 32
 ATTRIBUTES = ("age", "hair", "lighting", "pose", "skin_tone", "smiling")
 SHAPES = ("width", "height", "eye_gap", "eye_size", "nose", "mouth", "brow", "hairline", "jaw")
-TANGLE = 0.45  # cosine, in expectation, between any two attributes' weights
-SOFT = 0.03  # width of an edge, in half pictures
+TANGLE = 0.45  # expected cosine between the weights of two attributes
+SOFT = 0.03  # width of an edge, in units of half the picture's side
 CHUNK = 64
 STREAM = 0xFACE
 
 
 def schematic(random_seed: int = 0, *, side: int = 64) -> Generator:
-    """The schematic face renderer: 32 latents, six attributes.
+    """Make a generator of schematic faces with 32 latents and six attributes.
 
-    Each attribute is a weighted sum of the latents, and so is each of nine shapes that make a
-    face's identity. The attributes' weights are entangled: they overlap by a cosine of about 0.45,
-    so that a step along one's weights moves the others. `schematic_truth` gives the weights.
-    Controls add to an attribute directly.
+    Each attribute is a weighted sum of the latents, and so is each of nine shapes, which determine
+    the identity of a face. The weights of the attributes are entangled: the cosine between those of
+    two attributes is about 0.45, so that a step along the weights of one moves the others.
+    `schematic_truth` returns the weights. Controls are added to the attributes.
 
     Parameters
     ----------
     random_seed : int
-        Seed of the weights: each is a generator of its own.
+        Seed of the weights; each seed gives another generator.
     side : int, default 64
-        Of the pictures, in pixels.
+        Width and height of the images in pixels.
 
     Returns
     -------
     Generator
-        With controls age, hair, lighting, pose, skin_tone, smiling, each in
-        standard deviations over faces, drawn without change beyond -3 and 3.
+        A generator with the controls age, hair, lighting, pose, skin_tone and smiling, each in
+        standard deviations over faces. Images do not change beyond -3 and 3.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def schematic(random_seed: int = 0, *, side: int = 64) -> Generator:
 
 
 def schematic_truth(random_seed: int = 0) -> xr.DataArray:
-    """True weights (attribute, feature) of the schematic generator's attributes, of length 1.
+    """Return the true weights (attribute, feature), of length 1, of the schematic generator.
 
     Examples
     --------
@@ -86,30 +86,31 @@ def schematic_truth(random_seed: int = 0) -> xr.DataArray:
 
 
 def _weights(random_seed: int) -> np.ndarray:
-    """Weights (attributes and shapes, latent), each of length 1."""
-    # A stream apart: latents drawn by a user with the same seed must not resemble the weights.
+    """Draw weights (attributes and shapes, latent), each of length 1."""
+    # A separate stream: latents that a user draws with the same seed must not equal the weights.
     random = generator(random_seed, STREAM)
     common = random.normal(size=LATENTS)
-    own = random.normal(size=(len(ATTRIBUTES) + len(SHAPES), LATENTS))
-    share = np.where(np.arange(len(own)) < len(ATTRIBUTES), TANGLE, 0.0)[:, None]
-    rows = np.sqrt(share) * common + np.sqrt(1 - share) * own
+    specific = random.normal(size=(len(ATTRIBUTES) + len(SHAPES), LATENTS))
+    share = np.where(np.arange(len(specific)) < len(ATTRIBUTES), TANGLE, 0.0)[:, None]
+    rows = np.sqrt(share) * common + np.sqrt(1 - share) * specific
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def schematic_network(random_seed: int = 0, *, side: int = 64) -> Any:
-    """The schematic face renderer as a torch network, differentiable by latents and controls.
+    """Make the schematic generator as a torch network, differentiable in latents and controls.
 
     Parameters
     ----------
     random_seed, side : int
-        As in `schematic`, whose pictures these are, to within a grey value.
+        As in `schematic`. The images equal those of `schematic` up to one grey level.
 
     Returns
     -------
     torch.nn.Module
-        Takes latents (n, 32) or, with the six controls last, (n, 38); returns pictures
-        (n, 3, side, side) from -1 to 1. It runs on a GPU, and `torch_generator` reads it once it is
-        exported. `weights` (attributes and shapes, 32) are a buffer.
+        A network that takes latents (n, 32) or, with the six controls in the last columns, (n, 38),
+        and returns images (n, 3, side, side) from -1 to 1. It can run on a GPU, and
+        `torch_generator` can read it once it is exported. Its buffer `weights` has the shape
+        (attributes and shapes, 32).
 
     Raises
     ------
@@ -138,16 +139,17 @@ def schematic_network(random_seed: int = 0, *, side: int = 64) -> Any:
 
 
 def _draw(value: Any, side: int, xp: Any = np) -> Any:
-    """Pictures (face, side, side, 3), 0 to 255, of attributes and shapes (face, 15) in sds.
+    """Draw images (face, side, side, 3), 0 to 255, of attributes and shapes (face, 15).
 
-    By NumPy or torch (`xp`); what they name differently is in `like`.
+    Attributes and shapes are in standard deviations over faces. `xp` is NumPy or torch; `like`
+    makes an array of the type of `value`.
     """
 
     def like(array: np.ndarray) -> Any:
         return array if xp is np else xp.as_tensor(array).to(value)
 
     def edge(inside: Any, soft: float = SOFT) -> Any:
-        """1 well inside a shape, 0 well outside, smooth between: no change is a jump."""
+        """Return 1 inside a shape and 0 outside, with a smooth transition."""
         return 1 / (1 + xp.exp(-xp.clip(inside / soft, -40, 40)))
 
     def bar(u: Any, v: Any, wide: Any, high: Any) -> Any:
@@ -173,7 +175,7 @@ def _draw(value: Any, side: int, xp: Any = np) -> Any:
     picture = _over(picture, _tone(skin, like, xp) * shade[..., None], head)
     fringe = head * edge(-0.5 + 0.1 * hairline - 0.12 * age - down)
     picture = _over(picture, grey, fringe)
-    # The turned face: features move sideways, those on the far side less.
+    # In a turned face, features move sideways, and those on the far side move less.
     u, v = x - 0.26 * pose * xp.sqrt(xp.clip(1 - (y / 1.1) ** 2, 0, None)), y
     apart, large = 0.24 + 0.05 * gap, 0.075 + 0.02 * size
     eyes = edge(1 - root(((xp.abs(u) - apart) / large / 1.5) ** 2 + ((v + 0.08) / large) ** 2), 0.2)
@@ -195,7 +197,7 @@ def _draw(value: Any, side: int, xp: Any = np) -> Any:
 
 
 def _tone(skin: Any, like: Callable[[np.ndarray], Any], xp: Any) -> Any:
-    """Colour of the skin, from -1 to 1, between the colours of the published tones."""
+    """Interpolate the colour of the skin, for tones from -1 to 1, between published tones."""
     knots = np.linspace(-1, 1, len(SKIN))
     tone = like(SKIN[0].astype(float))
     for knot, step in zip(knots[:-1], np.diff(SKIN.astype(float), axis=0), strict=True):

@@ -1,4 +1,4 @@
-"""Moving through a latent space: prototypes of groups, and equal perceived steps."""
+"""Move through a latent space: prototypes of groups, traversals, and equal perceived steps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,30 +22,32 @@ def prototypes(
     *,
     hold: Sequence[str] = (),
 ) -> xr.Dataset:
-    """From each seed to the nearest point of each group, moving as little as possible.
+    """Find, for each seed, the nearest point that has the predicted ratings of each group.
 
     Parameters
     ----------
     latent : ndarray (seed, feature)
+        Latents of the seeds.
     directions : Dataset
-        From `fit_directions`, of kind "ridge" or "logistic".
+        Result of `fit_directions` of kind "ridge" or "logistic".
     cells : mapping of group to its predicted ratings
-        ``{"black female": {"black": (70, 100), "gender": (0, 30)}, ...}``: a range, open where an
-        end is infinite, or one number. In logits if `directions` are of kind "logistic".
+        For each group, the range or value of predicted ratings by attribute, such as
+        ``{"black female": {"black": (70, 100), "gender": (0, 30)}, ...}``. An end of a range may be
+        infinite. The ratings are in logits if `directions` are of kind "logistic".
     hold : sequence of attributes
-        Whose predicted ratings stay at each seed's own.
+        Attributes whose predicted ratings do not change.
 
     Returns
     -------
     Dataset
-        `latent` (seed, cell, feature) and `moved` (seed, cell), the Euclidean distance from the
+        `latent` (seed, cell, feature), and `moved` (seed, cell), the Euclidean distance from the
         seed.
 
     Raises
     ------
     DataError
-        If latents do not fit, an attribute is unknown or both held and moved, a range is empty, or
-        a group cannot be reached.
+        If latents have the wrong shape, an attribute is unknown or both held and moved, a range is
+        empty, or no point has the ratings of a group.
 
     Examples
     --------
@@ -60,7 +62,8 @@ def prototypes(
     names = directions["attribute"].to_numpy().tolist()
     if directions.attrs["kind"] == "ordinal":
         raise DataError(
-            "directions without a scale of ratings", hint="fit them with kind='ridge' or 'logistic'"
+            "the directions have no scale of ratings",
+            hint="fit them with kind='ridge' or 'logistic'",
         )
     weight = directions["weight"].to_numpy()
     predicted = (latent - directions["centre"].to_numpy()) @ weight.T
@@ -69,10 +72,12 @@ def prototypes(
     for c, (cell, targets) in enumerate(cells.items()):
         known = pd.Series([*targets, *hold], dtype=object)
         if not len(targets):
-            raise DataError(f"cell {cell!r} has no targets", hint="give the ratings that make it")
+            raise DataError(f"cell {cell!r} has no targets", hint="give its predicted ratings")
         check_known(known, names, what="attribute", file="cells", column=cell)
         if known.duplicated().any():
-            raise DataError(f"cell {cell!r} moves what is held", hint="hold other attributes")
+            raise DataError(
+                f"cell {cell!r} moves an attribute that is held", hint="hold other attributes"
+            )
         rows = [names.index(one) for one in known]
         ranges = [_range(one, cell) for one in targets.values()]
         for s in range(len(latent)):
@@ -81,7 +86,9 @@ def prototypes(
             low, high = np.array(both).T - own
             step = nearest(weight[rows], low, high)
             if step is None:
-                raise DataError(f"no point of cell {cell!r}", hint="widen its ranges")
+                raise DataError(
+                    f"no point has the ratings of cell {cell!r}", hint="widen its ranges"
+                )
             made[s, c] = latent[s] + step
     return xr.Dataset(
         {
@@ -93,16 +100,17 @@ def prototypes(
 
 
 def nearest(weight: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray | None:
-    """The shortest step with low <= weight @ step <= high; None if there is none.
+    """Find the shortest step with low <= weight @ step <= high; None if there is none.
 
-    Least distance programming by non-negative least squares (Lawson and Hanson 1974, *Solving Least
-    Squares Problems*, chapter 23), in the span of the weights.
+    The problem is least distance programming, which is solved by non-negative least squares (Lawson
+    and Hanson 1974, *Solving Least Squares Problems*, chapter 23) in the span of the weights.
 
     Parameters
     ----------
     weight : ndarray (m, feature)
+        Weights of the constraints.
     low, high : ndarray (m,)
-        Infinite where there is no limit; not everywhere.
+        Limits, some of which may be infinite.
 
     Examples
     --------
@@ -128,33 +136,37 @@ def nearest(weight: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray
 def traverse(
     latent: np.ndarray, directions: xr.Dataset, attribute: str, steps: Sequence[float]
 ) -> xr.DataArray:
-    """Move faces along one attribute by steps of what is perceived.
+    """Move faces along an attribute by steps of its predicted rating.
 
     Parameters
     ----------
     latent : ndarray (seed, feature)
+        Latents of the seeds.
     directions : Dataset
-        From `fit_directions`.
+        Result of `fit_directions`.
     attribute : str
+        Attribute that is changed.
     steps : sequence of float
-        Changes of the attribute's predicted rating (or logit), 0 for the face itself.
+        Changes of the attribute's predicted rating (or logit); 0 leaves the face unchanged.
 
     Returns
     -------
     DataArray (seed, level, feature)
-        Latents; `level` holds the steps.
+        Latents; the coordinate `level` holds the steps.
 
     Raises
     ------
     DataError
-        If the attribute is unknown, or latents or steps do not fit.
+        If the attribute is unknown, latents have the wrong shape, or steps are not finite.
     """
     latent = _latents(latent, directions)
     if not np.isfinite(np.asarray(steps, float)).all():
         raise DataError(f"steps {list(steps)}", hint="give finite numbers")
     known = directions["attribute"].to_numpy().tolist()
     if attribute not in known:
-        raise DataError(f"no direction {attribute!r}", hint=f"use one of {', '.join(known)}")
+        raise DataError(
+            f"there is no direction {attribute!r}", hint=f"use one of {', '.join(known)}"
+        )
     one = directions.sel(attribute=attribute)
     step = np.asarray(steps, float)[:, None] / float(one["gain"]) * one["direction"].to_numpy()
     made = latent[:, None] + step
@@ -171,32 +183,34 @@ def equal_steps(
     prob: float = 0.95,
     random_seed: int = 0,
 ) -> pd.DataFrame:
-    """Displacements at which equal steps are seen, from a pilot's ratings along a traversal.
+    """Find displacements with equal perceived steps, from a pilot's ratings along a traversal.
 
-    What is seen need not rise evenly with the latent: the mean score is fitted by a rising curve
-    (isotonic regression) and read backwards.
+    The mean rating need not be linear in the latent displacement. It is estimated as an increasing
+    function by isotonic regression, which is then inverted.
 
     Parameters
     ----------
     displacement : ndarray (rating,)
-        How far each rated face was moved.
+        Displacement of the rated face.
     score : ndarray (rating,)
-        The attribute's rating; its faces balanced over displacements.
+        Rating of the attribute. The same faces should be rated at all displacements.
     levels : int
-        Levels wanted, the first and last at the pilot's lowest and highest mean score.
+        Number of levels; the first and the last are at the pilot's lowest and highest mean score.
     prob : float, default 0.95
+        Probability of the intervals.
     random_seed : int
-        Of the resampling of ratings that gives the intervals.
+        Seed of the bootstrap of ratings, from which the intervals are computed.
 
     Returns
     -------
     DataFrame
-        `score`: perceived level, evenly spaced. `displacement`, `lower`, `upper`. `n`: ratings.
+        `score` (perceived level, evenly spaced), `displacement`, `lower`, `upper`, and `n`, the
+        number of ratings.
 
     Raises
     ------
     DataError
-        If scores do not rise along the displacements.
+        If the mean score does not increase with the displacement.
 
     Examples
     --------
@@ -210,7 +224,10 @@ def equal_steps(
         or levels < 2
         or not (moved.size and np.isfinite([moved, seen]).all())
     ):
-        raise DataError("displacements and scores", hint="give one finite number of each a rating")
+        raise DataError(
+            "displacements and scores have different shapes, or are not finite",
+            hint="give one finite number of each per rating",
+        )
     places, at = np.unique(moved, return_inverse=True)
     curve = _rising(at, seen, len(places))
     if not curve[-1] > curve[0]:
@@ -239,17 +256,17 @@ def equal_steps(
 
 
 def _rising(at: np.ndarray, score: np.ndarray, places: int) -> np.ndarray:
-    """Mean score at each place, made to rise."""
+    """Compute the mean score at each displacement by isotonic regression."""
     count = np.bincount(at, minlength=places)
     mean = np.bincount(at, score, minlength=places) / count
     return np.asarray(isotonic_regression(mean, weights=count).x)
 
 
 def _unbiased(at: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """Scores with as much spread at each place as those of all who might have rated.
+    """Rescale the scores at each displacement so that the bootstrap variance is unbiased.
 
-    Resampled as they are, n ratings give means too little spread, by (n - 1) / n of the variance
-    (Davison and Hinkley 1997, *Bootstrap Methods and their Application*, section 2.3).
+    The bootstrap of n unscaled ratings underestimates the variance of their mean by the factor
+    (n - 1) / n (Davison and Hinkley 1997, *Bootstrap Methods and their Application*, section 2.3).
     """
     count = np.bincount(at)
     mean = (np.bincount(at, score) / count)[at]
@@ -257,7 +274,7 @@ def _unbiased(at: np.ndarray, score: np.ndarray) -> np.ndarray:
 
 
 def _read_back(wanted: np.ndarray, curve: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Where a rising curve has the wanted heights; the middle of a flat part."""
+    """Invert an increasing curve at the wanted values; flat parts give their middle."""
     height, first = np.unique(np.round(curve, 12), return_index=True)
     last = len(curve) - 1 - np.unique(np.round(curve[::-1], 12), return_index=True)[1]
     return np.interp(wanted, height, (places[first] + places[last]) / 2)
@@ -272,7 +289,7 @@ def _range(target: Target, cell: str) -> tuple[float, float]:
 
 
 def _latents(latent: np.ndarray, directions: xr.Dataset) -> np.ndarray:
-    """Latents (seed, feature) that fit the directions."""
+    """Check that latents have the shape (seed, feature) of the directions, and return them."""
     latent = np.atleast_2d(np.asarray(latent, float))
     features = directions.sizes["feature"]
     if latent.ndim != 2 or latent.shape[1] != features or not np.isfinite(latent).all():

@@ -485,7 +485,7 @@ store("text for a vector", "store|embedding", forged("UPDATE embeddings SET vect
 
 store(
     "a hash that is no text",
-    "decode|as it was written",
+    "decode|match its checksum",
     sql("UPDATE embeddings SET image = CAST(x'AE61' AS TEXT)"),
 )
 store(
@@ -493,10 +493,10 @@ store(
     "store",
     lambda path: path.write_bytes(path.read_bytes().replace(b"note TEXT", b"\xae\xb8 (((((")),
 )
-store("another status", "as it was written", sql("UPDATE embeddings SET status = 'ok?'"))
+store("another status", "match its checksum", sql("UPDATE embeddings SET status = 'ok?'"))
 store(
     "a vector changed a little",
-    "as it was written",
+    "match its checksum",
     sql("UPDATE embeddings SET vector = zeroblob(length(vector))"),
 )
 

@@ -329,8 +329,8 @@ def varint(number: int) -> bytes:
 
 
 case("tidy: Parquet of 2^40 rows", "1,099,511,627,776 rows.* GiB", many_rows(range(5)))
-case("tidy: Parquet of 2^40 rows in all", "1,099,511,627,776 rows in all, and 1 in", many_rows([0]))
-case("tidy: Parquet of 2^40 rows in a group", "1 rows in all, and 1,099,", many_rows([4]))
+case("tidy: Parquet of 2^40 rows in all", "1,099,511,627,776 rows in all, but 1 in", many_rows([0]))
+case("tidy: Parquet of 2^40 rows in a group", "1 rows in all, but 1,099,", many_rows([4]))
 npz_bytes(
     "an array that claims 2^50 numbers",
     "claims 8.39e\\+06 GiB",

@@ -118,7 +118,7 @@ def test_systems_are_added_and_replaced(design):
 def test_studies_and_embeddings_that_do_not_fit(design):
     study, _ = design
     strangers = cube(["x", "y"], np.ones((2, 2)))
-    with pytest.raises(cb.DataError, match="such as 'x', is a face"):
+    with pytest.raises(cb.DataError, match="such as 'x', is an image"):
         cb.recognition.with_distances(study, strangers)
     bare = cb.make_study(
         factors=["seed"], stimuli=cb.datasets.stimuli_from_names(["x", "y"], "{seed}"), name="bare"

@@ -64,7 +64,7 @@ def test_a_function_that_raises_and_one_without_a_version():
         cb.embedder(lambda x: x, name="no version", size=(8, 8))
     with pytest.raises(cb.DataError, match="no embedder is called 'arcface'"):
         cb.embedder("arcface")
-    with pytest.raises(cb.DataError, match=r"an architecture for 'net.onnx'"):
+    with pytest.raises(cb.DataError, match=r"an architecture is given for 'net.onnx'"):
         cb.embedder("net.onnx", architecture="iresnet50")
     with pytest.raises(cb.DataError, match="metric 'manhattan'"):
         cb.embedder(np.mean, name="a", version="1", size=(8, 8), metric="manhattan")
@@ -189,13 +189,13 @@ def test_onnx_files_that_cannot_be_used(write_onnx, tmp_path):
         cb.embedder(write_onnx(matrix * np.nan))
     with pytest.raises(cb.DataError, match=r"inputs x .* z"):
         cb.embedder(write_onnx(matrix, inputs=2))
-    with pytest.raises(cb.DataError, match="does not say what size"):
+    with pytest.raises(cb.DataError, match="does not state the size"):
         cb.embedder(write_onnx(matrix, shape=("n", 3, "h", "w")))
     with pytest.raises(cb.DataError, match="fails on an image of 9 x 9"):
         cb.embedder(write_onnx(matrix, shape=("n", 3, "h", "w")), size=(9, 9))
     open_batch = write_onnx(matrix, shape=("batch", 3, 4, 4))
     open_batch.write_bytes(open_batch.read_bytes().replace(b"batch", b"batc\x89"))
-    with pytest.raises(cb.DataError, match="that is not text"):
+    with pytest.raises(cb.DataError, match="is not text"):
         cb.embedder(open_batch)
     with pytest.raises(cb.DataError, match="not a readable ONNX file"):
         cb.embedder(write_onnx(matrix, external=True))

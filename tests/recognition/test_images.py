@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_used(tmp_path):
     (inside / "link.png").symlink_to(outside)
     with pytest.raises(cb.DataError, match="leads out"):
         list_images(inside)
-    with pytest.raises(cb.DataError, match="1 of 1 images are not there"):
+    with pytest.raises(cb.DataError, match="1 of 1 images do not exist"):
         cb.embed({"a": tmp_path / "gone.png"}, mean_colour())
     Image.fromarray(noise(0)).save(tmp_path / "outside.jpg")
     with pytest.raises(cb.DataError, match="one name"):

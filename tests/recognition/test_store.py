@@ -124,7 +124,7 @@ def test_a_damaged_store_is_one_error(noisy_folder, tmp_path):
     file = tmp_path / "embeddings.sqlite"
     with sqlite3.connect(file) as store:
         store.execute("UPDATE embeddings SET vector = x'0000'")
-    with pytest.raises(cb.DataError, match=r"is not as it was written.*delete the store"):
+    with pytest.raises(cb.DataError, match=r"does not match its checksum.*delete the store"):
         cb.embed(noisy_folder, mean_colour(), store=tmp_path)
     file.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
     with pytest.raises(cb.DataError, match="cannot use the store"):

@@ -192,7 +192,7 @@ def test_intervals_of_equal_steps_are_as_wide_as_few_ratings_make_them():
         (lambda r: r.iloc[:-1], "latents"),
         (lambda r: r.assign(age="x"), r"'age', row 1: 'x' is not a number"),
         (lambda r: r.assign(age=3.0), "1 values"),
-        (lambda r: r.assign(pose=r["age"]), "cannot be told"),
+        (lambda r: r.assign(pose=r["age"]), "cannot be distinguished"),
         (lambda r: r.assign(age=np.where(np.arange(len(r)) < 9, r["age"], np.nan)), "9 ratings"),
     ],
 )
@@ -281,7 +281,7 @@ def test_prototypes_by_yes_and_no_reach_their_odds():
     assert np.allclose(logit.sel(attribute="age"), start[:, [0]])
     # The intercept is the one that made the data: about 0.
     assert np.abs(found["intercept"]).max() < 0.5
-    with pytest.raises(cb.DataError, match="without a scale"):
+    with pytest.raises(cb.DataError, match="no scale of ratings"):
         cb.stimuli.prototypes(latent, found.assign_attrs(kind="ordinal"), cells)
 
 

@@ -50,8 +50,8 @@ def test_every_malformed_row_is_named(faces, tmp_path):
     for part in (
         "'seed': the value is missing (1 row: 5)",
         "(1 row: 6)",
-        "is not there (1 row: 7)",
-        "named twice (1 row: 8)",
+        "does not exist (1 row: 7)",
+        "occurs twice (1 row: 8)",
         "'level': the value is missing (1 row: 4)",
     ):
         assert part in told
@@ -64,7 +64,7 @@ def test_a_link_out_of_the_folder_is_no_image(faces, tmp_path):
     os.symlink(tmp_path / faces["image"][0], inner / "a.png")
     row = faces.iloc[:1].assign(image="a.png")
     cb.stimuli.write_manifest(row, inner / "m.csv")
-    with pytest.raises(cb.DataError, match="is not there"):
+    with pytest.raises(cb.DataError, match="does not exist"):
         cb.stimuli.read_manifest(inner / "m.csv")
 
 

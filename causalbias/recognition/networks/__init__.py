@@ -1,1 +1,1 @@
-"""Architectures of published networks, as their checkpoints name and shape the weights."""
+"""Architectures of published networks, with the names and shapes of weights in checkpoints."""

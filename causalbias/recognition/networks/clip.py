@@ -22,7 +22,7 @@ class Activation(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and a two-layer perceptron, each after a norm and added to what came in."""
+    """Residual block: attention and a two-layer perceptron, each after a normalisation."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Blocks in a row."""
+    """Sequence of blocks."""
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Transformer(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """Patches, a class token and positions through a transformer; the class token comes out."""
+    """Transformer over patches and a class token, whose output is the embedding."""
 
     def __init__(self, width: int, layers: int, patch: int, grid: int, features: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class ImageTower(nn.Module):
 
 
 class Clip(nn.Module):
-    """Both towers; `forward` is the image tower, so that it serves as an embedder."""
+    """Both towers; `forward` runs the image tower, so that it can serve as an embedder."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__()

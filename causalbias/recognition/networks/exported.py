@@ -1,8 +1,8 @@
-"""Programs written by ``torch.export.save``, read as data and run node by node.
+"""Read programs that ``torch.export.save`` wrote as data, and run them node by node.
 
-``torch.export.load`` unpickles and evaluates what is in the file. Here the graph is read from its
-JSON and the weights from their raw bytes (archive format of torch 2.9 and later), and only tensor
-operations of torch's core library are called.
+``torch.export.load`` unpickles and evaluates the content of the file. This module reads the graph
+from JSON and the weights from raw bytes (archive format of torch 2.9 and later), and calls only
+tensor operations of torch's core library.
 """
 
 import json
@@ -31,7 +31,7 @@ ARITHMETIC = {
     "gt",
     "ge",
 }
-# The one operation of the core library that opens files.
+# The only operation of the core library that opens files.
 FORBIDDEN = {"from_file"}
 # Numbers of torch's export schema.
 DTYPES = {
@@ -67,12 +67,13 @@ PLAIN = {
 
 
 class Exported(torch.nn.Module):
-    """An exported program of one image tensor; its weights are in `state_dict` by number.
+    """An exported program with one tensor as input; `state_dict` holds its weights by number.
 
     Raises
     ------
     ValueError
-        If the file is none, or holds pickles or operations other than tensors'.
+        If the file is not an exported program, or holds pickles or other operations than those on
+        tensors.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,7 +81,7 @@ class Exported(torch.nn.Module):
         with zipfile.ZipFile(path) as archive:
             root = archive.namelist()[0].split("/")[0]
             if f"{root}/models/model.json" not in archive.namelist():
-                raise ValueError("no program in it, or an archive older than torch 2.9's")
+                raise ValueError("it holds no program, or was written before torch 2.9")
             model = json.loads(archive.read(f"{root}/models/model.json"))["graph_module"]
             stored = _tensors(archive, root)
         self.inputs: list[str] = []
@@ -95,7 +96,7 @@ class Exported(torch.nn.Module):
             raise ValueError(f"{len(outputs)} outputs ({', '.join(outputs)}), not one")
         self.output = outputs[0]
         described = model["graph"]["tensor_values"][self.inputs[0]]
-        # Sides of the input, None where any will do.
+        # Sizes of the input, None where any size is accepted.
         self.shape: list[int | None] = [side.get("as_int") for side in described["sizes"]]
         self.numbers = DTYPES[described["dtype"]]
         self.steps = [(_operation(node["target"]), node) for node in model["graph"]["nodes"]]
@@ -125,7 +126,7 @@ class Exported(torch.nn.Module):
             raise ValueError("it changes its own weights: it was exported for training")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """What comes out for a batch of images, or of whatever it takes."""
+        """Return the output for a batch of inputs."""
         values: dict[str, Any] = {name: self.get_buffer(key) for name, key in self.held.items()}
         values[self.inputs[0]] = x
         for operation, node in self.steps:
@@ -143,7 +144,7 @@ class Exported(torch.nn.Module):
 
 
 def _tensors(archive: zipfile.ZipFile, root: str) -> dict[str, torch.Tensor]:
-    """Weights and constants by their full names."""
+    """Read the weights and constants by their full names."""
     found = {}
     for kind in ("weights", "constants"):
         config = json.loads(archive.read(f"{root}/data/{kind}/model_{kind}_config.json"))

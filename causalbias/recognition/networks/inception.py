@@ -27,7 +27,7 @@ class Conv(nn.Module):
 
 
 class Residual(nn.Module):
-    """Branches side by side, mixed by a 1 x 1 convolution, scaled and added to what came in."""
+    """Residual block: parallel branches, mixed by a 1 x 1 convolution and scaled."""
 
     def __init__(
         self, inside: int, branches: list[nn.Module], mixed: int, scale: float, relu: bool = True
@@ -46,7 +46,7 @@ class Residual(nn.Module):
 
 
 class Reduction(nn.Module):
-    """Branches that halve the image, side by side, the last a maximum."""
+    """Parallel branches that halve the image; the last is max pooling."""
 
     def __init__(self, branches: list[nn.Module]) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def block8(scale: float = 0.20, relu: bool = True) -> Residual:
 
 
 class InceptionResnetV1(nn.Module):
-    """Stem; five, ten and five residual blocks with reductions between; mean, linear, norm."""
+    """Stem; five, ten and five residual blocks with reductions in between; mean, linear, norm."""
 
     def __init__(self) -> None:
         super().__init__()

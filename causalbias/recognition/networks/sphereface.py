@@ -12,7 +12,7 @@ FEATURES = 512
 
 
 class Pair(nn.Module):
-    """Two convolutions with ReLU, added to what came in."""
+    """Residual block of two convolutions with ReLU."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
