@@ -1,4 +1,4 @@
-"""How far annotators agree, and what they agree on, as ``cb.agreement``."""
+"""Reliability and consensus of annotators, as ``cb.agreement``."""
 
 from causalbias.agreement.consensus import consensus, hcic
 from causalbias.agreement.consistency import error_consistency

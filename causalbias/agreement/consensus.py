@@ -1,4 +1,4 @@
-"""Consensus of annotators on each item: HCIC and perceived attributes, with their uncertainty."""
+"""Consensus of annotators on each item: HCIC and perceived attributes, with uncertainty."""
 
 import numpy as np
 import pandas as pd
@@ -9,34 +9,37 @@ from causalbias.agreement.counts import ratings_of
 
 
 def hcic(study: xr.DataTree, question: str = "identity", *, prob: float = 0.95) -> pd.DataFrame:
-    """Mean answer for each item, with its uncertainty.
+    """Compute the mean answer for each item, with its uncertainty.
 
-    For "identity" this is the Human Consensus Identity Confidence of each pair (Liang, Perona,
-    Balakrishnan 2023); for other questions, each face's perceived attribute. It is measured after
-    the treatment: to select pairs by it conditions on an outcome of the manipulation.
+    For "identity", the mean answer is the Human Consensus Identity Confidence of each pair (Liang,
+    Perona, Balakrishnan 2023); for other questions, it is a face's perceived attribute. The mean
+    answer is a post-treatment variable: selecting pairs by it conditions on an outcome of the
+    manipulation.
 
     Parameters
     ----------
     study : DataTree
+        A study with judgements.
     question : str
-        By default "identity"; in the release also "gender", "skin_tone", "age", "expression".
+        The question, by default "identity"; the CausalFace release also has "gender", "skin_tone",
+        "age" and "expression".
     prob : float, default 0.95
         Probability of the intervals.
 
     Returns
     -------
     DataFrame
-        Index `pair` or `stimulus`. `n`: annotators who answered, each by the first answer; how many
-        further answers were left out is in ``.attrs["repeats"]``. `mean`: in units of the scale.
-        `spread`: their standard deviation (n - 1), missing for a single one. `error`, `lower`,
-        `upper`: standard error and interval of what all annotators would say on average; from a
-        Dirichlet posterior whose prior is worth one answer of the average item, so that unanimous
-        annotators do not make a mean certain.
+        Index `pair` or `stimulus`. `n`: number of annotators; the first answer of each counts, and
+        ``.attrs["repeats"]`` is the number of further answers. `mean`: mean answer, in units of the
+        scale. `spread`: standard deviation of the answers (n - 1), missing for a single answer.
+        `error`, `lower`, `upper`: standard error and interval of the mean answer in the population
+        of annotators. They are from a Dirichlet posterior whose prior has the weight of one answer
+        and the mean of the average item, so that unanimous answers have a standard error above 0.
 
     Raises
     ------
     DataError
-        If nobody was asked that question, or its scores are not whole numbers.
+        If the question has no answers, or its scores are not whole numbers.
 
     Examples
     --------
@@ -70,27 +73,30 @@ def hcic(study: xr.DataTree, question: str = "identity", *, prob: float = 0.95) 
 def consensus(
     study: xr.DataTree, threshold: float | None = None, *, question: str = "identity"
 ) -> pd.DataFrame:
-    """Label each item by its mean answer, with the probability that the label is right.
+    """Label each item by its mean answer, with the probability that the label is correct.
 
     Parameters
     ----------
     study : DataTree
+        A study with judgements.
     threshold : float, optional
-        Means at or above it are labelled True ("same"), in units of the scale; by default its
-        middle.
+        Items whose mean is at or above the threshold, in units of the scale, are labelled True
+        ("same"). By default it is the middle of the scale.
     question : str
+        The question.
 
     Returns
     -------
     DataFrame
-        Index `pair` or `stimulus`. `n`, `mean`: as of `hcic`. `label`: bool.
-        `probability`: that all annotators' mean lies on the label's side of the threshold.
-        Carry it on, as a weight or by drawing labels, rather than dropping doubtful items.
+        Index `pair` or `stimulus`. `n`, `mean`: as in `hcic`. `label`: bool. `probability`:
+        posterior probability that the mean in the population of annotators lies on the label's side
+        of the threshold. Use it in later analyses, as a weight or to draw labels, rather than
+        dropping items with uncertain labels.
 
     Raises
     ------
     DataError
-        As `hcic`.
+        As in `hcic`.
 
     Examples
     --------
@@ -122,19 +128,22 @@ def consensus(
 
 
 def dirichlet_mean(counts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Posterior mean and standard deviation of each item's mean score.
+    """Compute posterior mean and standard deviation of each item's mean score.
 
-    The prior is a Dirichlet with the categories' overall shares (each category counted once more,
-    so that none is impossible), of weight 1.
+    The prior is a Dirichlet distribution of total weight 1, whose means are the overall shares of
+    the categories; 1 is added to each overall count, so that no share is 0.
 
     Parameters
     ----------
     counts : ndarray of int (item, category)
+        Number of answers.
     values : ndarray (category,)
+        Scores of the categories.
 
     Returns
     -------
     mean, sd : ndarray (item,)
+        Posterior mean and standard deviation.
 
     Examples
     --------
@@ -153,7 +162,7 @@ def dirichlet_mean(counts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, 
 def _beta_shape(
     mean: np.ndarray, sd: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters of the beta distribution on the scale with this mean and sd."""
+    """Compute the parameters of the beta distribution on the scale with a mean and an sd."""
     width = values[-1] - values[0]
     centre = (mean - values[0]) / width
     size = centre * (1 - centre) / (sd / width) ** 2 - 1

@@ -1,4 +1,4 @@
-"""Whether two judges err on the same pairs, beyond what their error rates explain."""
+"""Error consistency: whether two judges err on the same pairs, beyond agreement by chance."""
 
 from collections.abc import Sequence
 
@@ -25,43 +25,42 @@ def error_consistency(
     prob: float = 0.95,
     random_seed: int = 0,
 ) -> pd.DataFrame:
-    """Agreement of two judges' errors beyond chance: kappa, with intervals from resampled seeds.
+    """Compute Cohen's kappa of two judges' errors, with intervals from resampled seeds.
 
-    ``(observed - expected) / (1 - expected)``, observed the share of pairs that both get right or
-    both get wrong, expected that of two judges who err as often but independently (Geirhos,
-    Meding and Wichmann 2020; Cohen 1960). Pairs that share a seed are not independent: seeds are
-    resampled, a pair counting as often as its seed was drawn, and one of two seeds as the product
-    (the pigeonhole bootstrap, Owen 2007).
+    kappa = (observed - expected) / (1 - expected). `observed` is the share of pairs that both
+    judges get right or both get wrong, and `expected` is this share for two judges with the same
+    error rates who err independently (Geirhos, Meding and Wichmann 2020; Cohen 1960). Since pairs
+    that share a seed are dependent, seeds are resampled: a pair counts as often as its seed was
+    drawn, and a pair of two seeds as often as the product of both numbers (the pigeonhole
+    bootstrap, Owen 2007).
 
     Parameters
     ----------
     frame : DataFrame
-        One row a pair.
+        One row per pair.
     first, second : str
-        Columns of True and False: whether that judge was right.
+        Columns of truth values: whether the judge was right.
     clusters : str or sequence of str
-        The column of the seed, or those of both members' seeds.
+        The column of the seed, or the two columns of the members' seeds.
     by : str or sequence of str
-        Columns within whose combinations to compare.
+        Columns in each combination of whose values kappa is computed.
     prob : float
         Probability of the percentile interval.
     random_seed : int
-        Of the resampling.
+        Seed of the bootstrap.
 
     Returns
     -------
     DataFrame
         The columns of `by`; `first_right`, `second_right` (shares), `observed`, `expected`,
-        `kappa`, `lower`, `upper`, `n` (pairs), `clusters` (seeds). kappa is missing where one
-        judge makes every or no error and the other too, since nothing could then be beyond
-        chance. Rows without a value in a column of `by` are nobody's: ``.attrs["left_out"]`` counts
-        them.
+        `kappa`, `lower`, `upper`, `n` (pairs), `clusters` (seeds). kappa is missing if `expected`
+        is 1, because both judges are always right or always wrong. Rows with a missing value in a
+        column of `by` are left out; ``.attrs["left_out"]`` is their number.
 
     Raises
     ------
     DataError
-        If a column is not there, judgements are not True or False on every row, or a seed is
-        missing.
+        If a column is missing, judgements are not truth values on every row, or a seed is missing.
 
     Examples
     --------
@@ -75,7 +74,8 @@ def error_consistency(
     for name in (first, second, *clusters, *by):
         if name not in frame:
             raise DataError(
-                f"no column {name!r}", hint=f"use one of {', '.join(map(str, frame.columns))}"
+                f"there is no column {name!r}",
+                hint=f"use one of {', '.join(map(str, frame.columns))}",
             )
     right = np.column_stack([_truths(frame[name]) for name in (first, second)])
     seeds = pd.DataFrame({name: labels(frame[name], file=FILE).astype("str") for name in clusters})
@@ -112,7 +112,7 @@ def error_consistency(
 
 
 def _truths(values: pd.Series) -> NDArray[np.bool_]:
-    """Whether a judge was right, on every row, from truth values of any type."""
+    """Convert a column of truth values of any type to booleans; refuse missing values."""
     found = typed(values, file=FILE)
     hint = "give True where the judge was right, else False; leave unjudged pairs out"
     missing = found.isna().to_numpy(bool)
@@ -120,7 +120,7 @@ def _truths(values: pd.Series) -> NDArray[np.bool_]:
         raise DataError(f"dtype {values.dtype}", hint=hint, column=str(values.name))
     if missing.any():
         raise DataError(
-            f"nothing says whether the judge was right ({int(missing.sum()):,} such rows)",
+            f"whether the judge was right is missing ({int(missing.sum()):,} such rows)",
             hint=hint,
             column=str(values.name),
             row=int(missing.argmax()) + 1,
@@ -131,7 +131,7 @@ def _truths(values: pd.Series) -> NDArray[np.bool_]:
 def _counts(
     right: NDArray[np.bool_], codes: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Pairs, those either judge got right, and those judged alike, of each seed (or two seeds)."""
+    """Count pairs by seed (or two seeds): all, right by each judge, and judged alike."""
     alike, which = np.unique(codes, axis=0, return_inverse=True)
     one, two = right.T
     columns = (np.ones(len(right)), one, two, one == two)
@@ -140,8 +140,8 @@ def _counts(
 
 
 def _kappa(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Kappa and its parts from counts (resamples, 4) as `_counts` has them."""
-    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may hold no pair
+    """Compute kappa and its parts from counts (resample, 4), as `_counts` makes them."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may contain no pair
         one, two, observed = (counts[:, 1:] / counts[:, :1]).T
         expected = one * two + (1 - one) * (1 - two)
         kappa = np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)

@@ -1,9 +1,9 @@
-"""Judgements of one question as counts of items by categories.
+"""Counts of the answers to a question by item and category.
 
-One annotator is one vote. A second answer of the same annotator to the same item tells how reliable
-that annotator is, and nothing of whether others agree (ICC(k) of raters who agree with nobody would
-rise with every repeat); so agreement and consensus take each annotator's first answer to an item,
-and `retest` compares the later ones with it.
+Agreement and consensus use each annotator's first answer to an item. Further answers of the same
+annotator are informative about this annotator's reliability, but not about agreement between
+annotators: with repeats, ICC(k) would increase even if annotators agreed with nobody else. `retest`
+compares the later answers with the first.
 """
 
 from dataclasses import dataclass
@@ -19,21 +19,22 @@ from causalbias.study.tree import group_of
 
 @dataclass(frozen=True)
 class Ratings:
-    """Answers to one question, in the order of their items.
+    """Answers to a question, sorted by item.
 
     Attributes
     ----------
     target : str
         "pair" or "stimulus": what was judged.
     items, annotators : ndarray of str
+        Ids of the items and of the annotators.
     item, annotator : ndarray of int (judgement,)
-        Positions in `items` and `annotators`; `item` rises.
+        Positions in `items` and `annotators`; `item` is not decreasing.
     score : ndarray of int (judgement,)
         Position in `values`.
     values : ndarray of float (category,)
-        The scores of the scale, rising.
+        The scores of the scale in increasing order.
     repeats : int
-        Further answers of an annotator to an item, which are not among these.
+        Number of further answers of an annotator to an item, which are left out.
     """
 
     target: str
@@ -46,22 +47,22 @@ class Ratings:
     repeats: int = 0
 
     def counts(self) -> np.ndarray:
-        """Number of times that each item got each score, (item, category)."""
+        """Count how often each item got each score, (item, category)."""
         shape = (len(self.items), len(self.values))
         flat = np.ravel_multi_index((self.item, self.score), shape)
         return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def first_answers(answers: pd.DataFrame) -> pd.DataFrame:
-    """Each annotator's first answer to an item and question: that of the lowest `trial`.
+    """Select each annotator's first answer to an item and question, by the lowest `trial`.
 
     Parameters
     ----------
     answers : DataFrame
-        One row a judgement: `annotator`, and those of `question`, `pair`, `stimulus` that there
-        are. Without `trial` the rows are in the order of the answers. Without `annotator` nobody
-        is known to have answered twice. `trial` is numbers, or a categorical, whose levels are in
-        the order of the trials.
+        One row per judgement: `annotator`, and those of `question`, `pair`, `stimulus` that exist.
+        `trial` is numeric, or a categorical whose levels are in the order of the trials; without
+        it, the order of the rows is that of the answers. Without `annotator`, all answers are
+        selected.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def first_answers(answers: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If some trials are missing, or are texts that are no numbers, whose order nobody knows.
+        If some trials are missing, or are texts that are not numbers, whose order is unknown.
 
     Examples
     --------
@@ -86,7 +87,7 @@ def first_answers(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def occasions(answers: pd.DataFrame) -> np.ndarray:
-    """How many answers each annotator gave to the same item and question before (judgement,)."""
+    """Count earlier answers of the same annotator to the same item and question (judgement,)."""
     keys = [key for key in ("annotator", "question", "pair", "stimulus") if key in answers]
     frame = answers[keys].reset_index(drop=True)
     if "trial" in answers and answers["trial"].notna().any():
@@ -97,7 +98,7 @@ def occasions(answers: pd.DataFrame) -> np.ndarray:
 
 
 def _order_of_trials(trial: pd.Series) -> np.ndarray:
-    """Numbers that rise with the trials (judgement,)."""
+    """Convert trials to numbers in the same order (judgement,)."""
     levels = isinstance(trial.dtype, pd.CategoricalDtype)
     number = trial.cat.codes if levels else pd.to_numeric(trial, errors="coerce")
     order = number.to_numpy(float, na_value=np.nan)
@@ -108,7 +109,7 @@ def _order_of_trials(trial: pd.Series) -> np.ndarray:
         whole = pd.api.types.is_integer_dtype(trial.index.dtype)
         text = f"{shown(trial.iloc[at])} is neither a number nor a level of a categorical"
         raise DataError(
-            "the trial is missing, where others are known" if missing[at] else text,
+            "the trial is missing, although others are known" if missing[at] else text,
             hint="number the trials 1, 2, ..., or give a categorical with its levels in order",
             file="judgements",
             column="trial",
@@ -118,15 +119,16 @@ def _order_of_trials(trial: pd.Series) -> np.ndarray:
 
 
 def ratings_of(study: xr.DataTree, question: str) -> Ratings:
-    """The answers to one question of a study, asked of pairs or of single stimuli.
+    """Return the answers to a question about pairs or single stimuli.
 
-    Of several answers of an annotator to an item, the first (see `first_answers`).
+    If an annotator answered several times about an item, the first answer is used (see
+    `first_answers`).
 
     Raises
     ------
     DataError
-        If nobody was asked it, it was not asked of pairs or stimuli, its scores or the ends of its
-        scale are not whole numbers, or the study does not say who answered.
+        If the question has no answers or is not about pairs or stimuli, if its scores or the ends
+        of its scale are not whole numbers, or if the study does not record the annotators.
     """
     target, answers = answers_of(study, question)
     first = first_answers(answers)
@@ -134,9 +136,9 @@ def ratings_of(study: xr.DataTree, question: str) -> Ratings:
     low, high = float(scale["low"]), float(scale["high"])
     if not (low.is_integer() and high.is_integer()):
         raise DataError(
-            f"question {question!r} has the scale {low:g} to {high:g}, and agreement on scores "
+            f"question {question!r} has the scale {low:g} to {high:g}, but agreement on scores "
             "needs categories",
-            hint="give the lowest and the highest whole number that may be answered as its scale",
+            hint="give the lowest and the highest possible whole number as its scale",
         )
     values = np.arange(low, high + 1)
     item, items = pd.factorize(first[target])
@@ -155,12 +157,12 @@ def ratings_of(study: xr.DataTree, question: str) -> Ratings:
 
 
 def answers_of(study: xr.DataTree, question: str) -> tuple[str, pd.DataFrame]:
-    """What was judged ("pair" or "stimulus"), and all answers: item, annotator, score, trial.
+    """Return what was judged ("pair" or "stimulus"), and all answers with item and annotator.
 
     Raises
     ------
     DataError
-        As `ratings_of`.
+        As in `ratings_of`.
     """
     if "human" not in study.children:
         raise DataError("the study has no judgements", hint="load or simulate some")
@@ -168,10 +170,10 @@ def answers_of(study: xr.DataTree, question: str) -> tuple[str, pd.DataFrame]:
     asked = (human["question"] == question).values
     if not asked.any():
         known = ", ".join(map(str, group_of(study, "questions")["question"].values))
-        raise DataError(f"no answer to question {question!r}", hint=f"ask for one of {known}")
+        raise DataError(f"question {question!r} has no answers", hint=f"ask for one of {known}")
     if "annotator" not in human.variables:
-        raise DataError("the judgements do not say who gave them", hint="add column annotator")
-    # By to_frame, in which levels have their order, and missing cells are missing.
+        raise DataError("the judgements have no annotators", hint="add a column annotator")
+    # to_frame keeps the order of levels and restores missing cells.
     answers = to_frame(study, "human")
     answers = answers[answers["question"] == question]
     target = next(
@@ -180,7 +182,7 @@ def answers_of(study: xr.DataTree, question: str) -> tuple[str, pd.DataFrame]:
     )
     if target is None:
         raise DataError(
-            f"question {question!r} was not asked of pairs or of stimuli",
+            f"question {question!r} is not about pairs or stimuli",
             hint="give the judgements a column pair or stimulus",
         )
     score = answers["score"].to_numpy(float)

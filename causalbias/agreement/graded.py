@@ -1,4 +1,4 @@
-"""Consensus that weighs annotators by their reliability: a graded-response model."""
+"""Consensus that weights annotators by their reliability: a graded response model."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,9 @@ GRID = np.linspace(-7.0, 7.0, 43)
 ITERATIONS = 500
 TOLERANCE = 1e-6
 SMALL = 1e-12
-# The items' distribution is smoothed at each step (Silverman, Jones, Wilson and Nychka 1990, EMS):
-# the likeliest one is a few points, between which no item's interval would reach.
+# The distribution of items is smoothed at each step (EMS; Silverman, Jones, Wilson and Nychka
+# 1990), because its maximum likelihood estimate consists of a few points, so that the intervals of
+# items would be too narrow.
 WIDTH = 0.4
 SMOOTHING = np.exp(-0.5 * ((GRID[:, None] - GRID) / WIDTH) ** 2)
 SMOOTHING /= SMOOTHING.sum(axis=0)
@@ -29,8 +30,9 @@ class Annotators:
     sharp, severity : ndarray (annotator,)
         Log discrimination, and severity in logits.
     spread : ndarray (2,)
-        Their standard deviations between annotators.
+        Standard deviations of both between annotators.
     cutpoints : ndarray (category - 1,)
+        Cut points in logits.
     weights : ndarray (grid,)
         Distribution of the items' latent values on `GRID`.
     """
@@ -49,38 +51,45 @@ def graded_response(
     threshold: float | None = None,
     prob: float = 0.95,
 ) -> xr.Dataset:
-    """Consensus on each item, from a model of items and annotators.
+    """Estimate the consensus on each item by a graded response model of items and annotators.
 
-    P(answer >= k) = logistic(discrimination_j * (latent_i - severity_j - cutpoint_k)): an
-    annotator who answers at random has a discrimination near 0 and hardly counts. Items' latent
-    values have a free, smooth distribution; log discriminations and severities are normal. Fitted
-    by EM (marginal maximum likelihood); the items' intervals take the annotators' parameters as
-    known, which narrows them a little when annotators answered few items. Sources: Samejima
-    (1969), Psychometrika Monograph 17; Bock and Aitkin (1981), Psychometrika 46(4); Silverman,
-    Jones, Wilson and Nychka (1990), J. Royal Statistical Society B 52(2), for the smoothing.
+    For item i, annotator j and category k, the model is
+
+    P(answer >= k) = logistic(discrimination_j * (latent_i - severity_j - cutpoint_k)).
+
+    An annotator who answers at random has a discrimination near 0 and little weight. The latent
+    values of items have an unrestricted smooth distribution; log discriminations and severities are
+    normal. The model is fitted by EM (marginal maximum likelihood). The intervals of items take the
+    annotators' parameters as known, which makes them slightly too narrow if annotators answered few
+    items. Sources: Samejima (1969), Psychometrika Monograph 17; Bock and Aitkin (1981),
+    Psychometrika 46(4); Silverman, Jones, Wilson and Nychka (1990), J. Royal Statistical Society B
+    52(2), for the smoothing.
 
     Parameters
     ----------
     study : DataTree
+        A study with judgements.
     question : str
+        The question.
     threshold : float, optional
-        Of the label, as in `consensus`; by default the middle of the scale.
+        Threshold of the label, as in `consensus`; by default the middle of the scale.
     prob : float, default 0.95
         Probability of the intervals.
 
     Returns
     -------
     Dataset
-        Dim `pair` or `stimulus`: `n` answers; `latent` (logits) and `latent_sd`; `mean`, `error`,
-        `lower`, `upper`: what a typical annotator would answer on average, in units of the scale;
-        `label` and its `probability`. Dim `annotator`: `severity`, `discrimination`, `answers`.
-        Attributes `converged`, `iterations`, and `repeats`: further answers of an annotator to the
-        same item, which are left out (see `retest`).
+        With the dim `pair` or `stimulus`: `n` (number of answers); `latent` (logits) and
+        `latent_sd`; `mean`, `error`, `lower`, `upper` (expected answer of a typical annotator, in
+        units of the scale); `label` and its `probability`. With the dim `annotator`: `severity`,
+        `discrimination`, `answers`. Attributes: `converged`, `iterations`, and `repeats`, the
+        number of further answers of an annotator to the same item, which are left out (see
+        `retest`).
 
     Raises
     ------
     DataError
-        If nobody was asked that question, or its scores are not whole numbers.
+        If the question has no answers, or its scores are not whole numbers.
 
     Examples
     --------
@@ -133,15 +142,16 @@ def graded_response(
 
 
 def fit_graded(ratings: Ratings) -> tuple[Annotators, np.ndarray, int]:
-    """Fit the model by EM, each M-step one step of Fisher scoring.
+    """Fit the model by EM, where each M-step is one step of Fisher scoring.
 
     Returns
     -------
-    Annotators
+    parameters : Annotators
+        Estimated parameters.
     posterior : ndarray (item, grid)
-        Of each item's latent value.
+        Posterior distribution of each item's latent value.
     iterations : int
-        `ITERATIONS` if it did not converge.
+        Number of iterations; `ITERATIONS` if the algorithm did not converge.
     """
     categories, annotators = len(ratings.values), len(ratings.annotators)
     cell = ratings.annotator * categories + ratings.score
@@ -184,26 +194,26 @@ def _start(ratings: Ratings) -> Annotators:
 
 
 def _passed(parameters: Annotators) -> tuple[np.ndarray, np.ndarray]:
-    """P(answer >= k) for each inner k, and its logit, (annotator, category - 1, grid)."""
+    """Compute P(answer >= k) for k > 0, and its logit, (annotator, category - 1, grid)."""
     gap = GRID - parameters.severity[:, None, None] - parameters.cutpoints[:, None]
     eta = np.exp(parameters.sharp)[:, None, None] * gap
     return expit(eta), eta
 
 
 def _chances(parameters: Annotators) -> np.ndarray:
-    """P(answer = k), (annotator, category, grid)."""
+    """Compute P(answer = k), (annotator, category, grid)."""
     return np.maximum(_between(_passed(parameters)[0], 1.0), SMALL)
 
 
 def _between(inner: np.ndarray, first: float) -> np.ndarray:
-    """Differences along the categories, the outermost of which are `first` and 0."""
+    """Compute differences along the categories, with `first` before and 0 after them."""
     return -np.diff(inner, axis=1, prepend=first, append=0.0)
 
 
 def _improve(
     old: Annotators, chance: np.ndarray, expected: np.ndarray, weights: np.ndarray
 ) -> Annotators:
-    """One scoring step for the annotators and the cut points, then their spread and the weights."""
+    """Make a scoring step for annotators and cut points; update their spread and the weights."""
     passed, eta = _passed(old)
     slope = passed * (1 - passed)
     sharp = np.exp(old.sharp)[:, None, None]
@@ -218,7 +228,7 @@ def _improve(
     new = mode + np.clip(step, -1, 1).T
     covariance = np.linalg.inv(information)
     spread = np.sqrt((new**2).mean(axis=1) + covariance[:, [0, 1], [0, 1]].mean(axis=0))
-    pulls = -sharp * slope  # of cut point k on P(answer >= k)
+    pulls = -sharp * slope  # derivatives of P(answer >= k) with respect to cut point k
     below, above = ratio[:, :-1], ratio[:, 1:]
     pull = np.einsum("jkq,jkq->k", pulls, above - below)
     weight = asked / chance
@@ -240,9 +250,9 @@ def _centred(
     cutpoints: np.ndarray,
     weights: np.ndarray,
 ) -> Annotators:
-    """The same model with annotators that are average on average.
+    """Reparametrise the model so that mean severity and mean log discrimination are zero.
 
-    Location and scale of the items' free distribution are not identified without it.
+    Without this, location and scale of the items' distribution are not identified.
     """
     scale, middle = np.exp(sharp.mean()), severity.mean()
     weights = np.interp(GRID / scale, GRID, weights) + SMALL
@@ -256,7 +266,7 @@ def _centred(
 
 
 def _quantile(posterior: np.ndarray, typical: np.ndarray, at: float) -> np.ndarray:
-    """Quantile of each item's typical answer, interpolated between the grid's points."""
+    """Compute quantiles of each item's typical answer, interpolated between points of the grid."""
     below = np.cumsum(posterior, axis=1) - posterior / 2
     right = np.clip((below < at).sum(axis=1), 1, len(typical) - 1)
     rows = np.arange(len(posterior))

@@ -23,32 +23,35 @@ def reliability(
     resamples: int = 2000,
     random_seed: int = 0,
 ) -> pd.DataFrame:
-    """How far the answers to a question agree.
+    """Compute the reliability of the answers to a question: agreement between annotators.
 
     Parameters
     ----------
     study : DataTree
+        A study with judgements.
     question : str
+        The question.
     prob : float, default 0.95
         Probability of the intervals.
     resamples : int
-        Bootstrap resamples of items, for alpha's intervals. They take annotators, and the seeds
-        that items share, as given.
+        Number of bootstrap resamples of items for the intervals of alpha. Annotators, and the
+        seeds that items share, are taken as fixed.
     random_seed : int
+        Seed of the bootstrap.
 
     Returns
     -------
     DataFrame
-        Index `measure`: alpha at three levels of measurement, ICC(1) of one answer and ICC(k) of
-        the mean of k answers, k being the average number an item (see `icc`); columns
-        `estimate`, `lower`, `upper`, `items` (with two answers or more), `annotators`, and
-        `repeats`: further answers of an annotator to the same item, which say nothing of agreement
-        between annotators and are left out (see `retest`).
+        Index `measure`: alpha at three levels of measurement, ICC(1) of a single answer, and ICC(k)
+        of the mean of k answers, where k is the average number of answers per item (see `icc`).
+        Columns `estimate`, `lower`, `upper`, `items` (with two or more answers), `annotators`, and
+        `repeats`, the number of further answers of an annotator to the same item. These are left
+        out, as they are not informative about agreement between annotators (see `retest`).
 
     Raises
     ------
     DataError
-        If there is one annotator, no item has two answers, or all answers are the same.
+        If there is only one annotator, no item has two answers, or all answers are the same.
 
     Examples
     --------
@@ -62,8 +65,8 @@ def reliability(
     counts = ratings.counts()
     if len(ratings.annotators) < 2 and ratings.repeats:
         raise DataError(
-            f"one annotator ({ratings.repeats:,} repeats)",
-            hint="agreement is between two or more; for repeats of one's own answers see retest",
+            f"there is only one annotator ({ratings.repeats:,} repeats)",
+            hint="agreement needs two or more annotators; for repeated answers see retest",
         )
     table = _measures(counts, ratings.values, prob, resamples, random_seed)
     return table.assign(annotators=len(ratings.annotators), repeats=ratings.repeats)
@@ -77,21 +80,20 @@ def retest(
     resamples: int = 2000,
     random_seed: int = 0,
 ) -> pd.DataFrame:
-    """How far annotators agree with their own earlier answers to the same items.
+    """Compute the test-retest reliability: agreement of annotators with their earlier answers.
 
-    Reliability within an annotator (test-retest), of which agreement between annotators tells
-    nothing: each annotator and item is a unit, whose trials are its answers.
+    The units are combinations of annotator and item, and the trials are their answers.
 
     Parameters
     ----------
-    study, question, prob, resamples, seed
+    study, question, prob, resamples, random_seed
         As in `reliability`.
 
     Returns
     -------
     DataFrame
-        As of `reliability`, `items` being annotators' items with two answers or more, and
-        `repeats` the answers after the first.
+        As in `reliability`, where `items` is the number of combinations of annotator and item with
+        two or more answers, and `repeats` the number of answers after the first.
 
     Raises
     ------
@@ -112,7 +114,8 @@ def retest(
     repeats = int((occasions(answers) > 0).sum())
     if not repeats:
         raise DataError(
-            "no annotator answered an item twice", hint="ask some again, in a column trial"
+            "no annotator answered an item twice",
+            hint="ask some questions again, and number the answers in a column trial",
         )
     values = ratings_of(study, question).values
     unit = answers.groupby(["annotator", target], sort=False).ngroup().to_numpy()
@@ -126,7 +129,7 @@ def retest(
 def _measures(
     counts: np.ndarray, values: np.ndarray, prob: float, resamples: int, random_seed: int
 ) -> pd.DataFrame:
-    """Alpha and the ICC of units by categories, with their intervals."""
+    """Compute alpha and the ICC from counts (unit, category), with intervals."""
     rows = {}
     for level in LEVELS:
         estimate = alpha(counts, level, values)
@@ -149,22 +152,23 @@ def _tails(prob: float) -> list[float]:
 
 
 def alpha(counts: np.ndarray, level: Level = "ordinal", values: np.ndarray | None = None) -> float:
-    """Krippendorff's alpha: 1 - observed / expected disagreement.
+    """Compute Krippendorff's alpha: 1 - observed disagreement / expected disagreement.
 
     Source: Krippendorff (2019), Content Analysis, 4th ed., chapter 12.
 
     Parameters
     ----------
     counts : ndarray of int (item, category)
-        How often each item got each category; items with fewer than two answers do not count.
+        Number of answers; items with fewer than two answers are ignored.
     level : {"nominal", "ordinal", "interval"}
+        Level of measurement, which determines the difference between categories.
     values : ndarray (category,), optional
-        The categories' numbers, for "interval"; by default 0, 1, ...
+        Scores of the categories, for "interval"; by default 0, 1, ...
 
     Returns
     -------
     float
-        1 for full agreement, 0 for that of chance, less for systematic disagreement.
+        1 for perfect agreement, 0 for agreement by chance, below 0 for systematic disagreement.
 
     Raises
     ------
@@ -183,14 +187,16 @@ def alpha(counts: np.ndarray, level: Level = "ordinal", values: np.ndarray | Non
 def _pairable(counts: np.ndarray) -> np.ndarray:
     pairable = np.asarray(counts)[np.asarray(counts).sum(axis=1) > 1]
     if len(pairable) == 0:
-        raise DataError("no item has two answers", hint="agreement needs them")
+        raise DataError(
+            "no item has two answers", hint="agreement needs two or more answers to an item"
+        )
     if (pairable.sum(axis=0) > 0).sum() < 2:
         raise DataError("all answers are the same", hint="agreement is undefined without variation")
     return pairable
 
 
 def _coincidences(counts: np.ndarray) -> np.ndarray:
-    """Each item's coincidence matrix, (item, category, category)."""
+    """Compute the coincidence matrix of each item, (item, category, category)."""
     counts = counts.astype(float)
     both = counts[:, :, None] * counts[:, None, :]
     diagonal = np.arange(counts.shape[1])
@@ -199,7 +205,7 @@ def _coincidences(counts: np.ndarray) -> np.ndarray:
 
 
 def _alpha(coincidences: np.ndarray, level: Level, values: np.ndarray | None) -> np.ndarray:
-    """Alpha of each of many coincidence matrices, (resample, category, category)."""
+    """Compute alpha from coincidence matrices (resample, category, category)."""
     margins = coincidences.sum(axis=2)
     total = margins.sum(axis=1)
     distance = _distances(margins, level, values)
@@ -210,7 +216,7 @@ def _alpha(coincidences: np.ndarray, level: Level, values: np.ndarray | None) ->
 
 
 def _distances(margins: np.ndarray, level: Level, values: np.ndarray | None) -> np.ndarray:
-    """Squared differences between categories, (resample, category, category)."""
+    """Compute squared differences between categories, (resample, category, category)."""
     size = margins.shape[1]
     if level == "nominal":
         return np.broadcast_to(1.0 - np.eye(size), (len(margins), size, size))
@@ -218,7 +224,7 @@ def _distances(margins: np.ndarray, level: Level, values: np.ndarray | None) -> 
         values = np.arange(size) if values is None else np.asarray(values, dtype=float)
         return np.broadcast_to((values[:, None] - values) ** 2, (len(margins), size, size))
     if level == "ordinal":
-        # Answers between two categories' middles.
+        # Number of answers between the middles of two categories.
         middle = np.cumsum(margins, axis=1) - margins / 2
         return (middle[:, :, None] - middle[:, None, :]) ** 2
     raise ValueError(f"level is {level!r}; use one of {', '.join(LEVELS)}")
@@ -227,10 +233,10 @@ def _distances(margins: np.ndarray, level: Level, values: np.ndarray | None) -> 
 def bootstrap_alpha(
     counts: np.ndarray, level: Level, values: np.ndarray | None, resamples: int, random_seed: int
 ) -> np.ndarray:
-    """Alpha of resampled items, (resample,).
+    """Compute alpha of bootstrap resamples of items, (resample,).
 
-    Items with equal counts are drawn together, so that it costs as much as there are different
-    ones: a few hundred, for 9 answers in 5 categories.
+    Items with equal counts are drawn together by a multinomial distribution, so that the cost
+    depends on the number of different items only: a few hundred for 9 answers in 5 categories.
     """
     patterns, times = np.unique(_pairable(counts), axis=0, return_counts=True)
     rng = generator(random_seed)
@@ -243,23 +249,25 @@ def bootstrap_alpha(
 def icc(
     counts: np.ndarray, values: np.ndarray | None = None, prob: float = 0.95
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """One-way random intraclass correlation, with Shrout and Fleiss' F interval.
+    """Compute the one-way random intraclass correlation, with Shrout and Fleiss' F interval.
 
-    Right where each item has its own sample of annotators. With unequal numbers of answers, k is
-    n0 of the unbalanced analysis of variance and the interval approximate. Source: Shrout and
-    Fleiss (1979), Psychological Bulletin 86(2); Searle (1971), Linear Models, for n0.
+    It is valid if each item has a separate sample of annotators. With unequal numbers of answers, k
+    is n0 of the unbalanced analysis of variance, and the interval is approximate. Sources: Shrout
+    and Fleiss (1979), Psychological Bulletin 86(2); Searle (1971), Linear Models, for n0.
 
     Parameters
     ----------
     counts : ndarray of int (item, category)
+        Number of answers.
     values : ndarray (category,), optional
-        The categories' numbers; by default 0, 1, ...
+        Scores of the categories; by default 0, 1, ...
     prob : float, default 0.95
+        Probability of the intervals.
 
     Returns
     -------
     single, average : (estimate, lower, upper)
-        ICC(1) of one answer, and ICC(k) of the mean of k answers.
+        ICC(1) of a single answer, and ICC(k) of the mean of k answers.
 
     Raises
     ------
@@ -270,7 +278,9 @@ def icc(
     values = np.arange(counts.shape[1]) if values is None else np.asarray(values, dtype=float)
     size, total = counts.sum(axis=1), counts.sum()
     if len(size) < 2:
-        raise DataError("a single item", hint="the intraclass correlation compares items")
+        raise DataError(
+            "there is a single item", hint="the intraclass correlation needs two or more items"
+        )
     mean = counts @ values / size
     between = (size * (mean - (size @ mean) / total) ** 2).sum() / (len(size) - 1)
     rest = total - len(size)
@@ -279,7 +289,7 @@ def icc(
     ratio = np.inf if within <= 0 else between / within
     low, high = _tails(prob)
     degrees = (len(size) - 1, rest)
-    # Estimate and limits follow from the ratio and its limits.
+    # The estimate and the limits of the interval follow from the F ratio and its limits.
     ratios = [
         ratio,
         ratio / f_distribution.ppf(high, *degrees),

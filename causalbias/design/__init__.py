@@ -1,4 +1,4 @@
-"""Designing an experiment, as ``cb.design``: faces, pairs, annotators, and what they can tell."""
+"""Design experiments, as ``cb.design``: faces, pairs, annotators, estimability and power."""
 
 from causalbias.design.adaptive import next_items
 from causalbias.design.assignment import assign

@@ -1,4 +1,4 @@
-"""Adaptive annotation: which items to show next, given what has been answered."""
+"""Adaptive annotation: choose the items to be judged next, given the answers so far."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,8 @@ from causalbias.errors import DataError
 from causalbias.study.tables import check_columns, check_known, check_unique
 
 SWEEPS = 30
-FLOOR = 0.02  # least variance of an answer, as part of the scale's largest
-VAGUE = 1e3  # prior sd of coefficients, in scales
+FLOOR = 0.02  # least variance of an answer, relative to the largest possible on the scale
+VAGUE = 1e3  # prior sd of coefficients, in units of the scale's range
 
 
 def next_items(
@@ -24,54 +24,58 @@ def next_items(
     count: int,
     limit: int | None = None,
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """The items whose judgements would tell most about an estimand.
+    """Choose the items whose judgements reduce the posterior variance of an estimand most.
 
-    A working model: an item's mean score is a weighted sum of the formula's terms plus a deviation
-    of its own, and answers scatter about it. Both variances are in proportion to
-    (mean - low)(high - mean) of the weighted sum, as with a constant correlation of an item's
-    answers (Williams 1982, *Applied Statistics* 31(2)): least where people are unanimous. Moments
-    give the two proportions, and every next judgement goes where the posterior variance of the
-    estimand falls most (Chaloner and Verdinelli 1995, *Statistical Science* 10(3)). It only
-    chooses. Analyse the answers by a model with a deviation
-    an item, as ``fit("score ~ race*pose + (1|pair)")``: plain averages over judgements would weigh
-    the items by how often they were chosen.
+    The working model is that an item's mean score is a weighted sum of the formula's terms plus a
+    deviation of the item, and that answers vary about this mean. Both variances are proportional to
+    (mean - low)(high - mean) of the weighted sum, as with a constant correlation between an item's
+    answers (Williams 1982, *Applied Statistics* 31(2)), and are smallest where answers are
+    unanimous. The two factors are estimated by moments. Each further judgement is assigned to the
+    item for which the posterior variance of the estimand decreases most (Chaloner and Verdinelli
+    1995, *Statistical Science* 10(3)).
+
+    The model is used for the choice only. Analyse the answers by a model with an effect of the
+    item, such as ``fit("score ~ race*pose + (1|pair)")``, because simple averages over judgements
+    would weight the items by the number of their judgements.
 
     Parameters
     ----------
     items : DataFrame
-        `item` and the columns of the formula, one row an item that may be shown.
+        One row per item that may be shown: `item` and the columns of the formula.
     judgements : DataFrame
-        `item`, `score`: those so far. At least a few on items of every kind.
+        `item` and `score` of the judgements so far, which should include items of every kind.
     formula : str
-        ``"race*pose"``: the common terms of the mean.
+        The common terms of the mean, such as ``"race*pose"``.
     target : mapping of coefficient to weight
-        The estimand, a weighted sum of the formula's coefficients by their names in `report`:
-        ``{"race[black]": 1.0}``.
+        The estimand, a weighted sum of the formula's coefficients by their names in `report`, such
+        as ``{"race[black]": 1.0}``.
     scale : (low, high)
+        Lowest and highest possible score.
     count : int
-        Judgements to place.
+        Number of judgements to assign.
     limit : int, optional
-        Judgements that one item may have in all.
+        Largest number of judgements per item, including those so far.
 
     Returns
     -------
     plan : DataFrame
-        `item`, `judgements`: how many more to ask for, those with most first.
+        `item` and `judgements`, the number of further judgements, in decreasing order.
     estimand : dict
-        `estimate` and `error` (posterior sd) now; `expected`: the error once the plan is answered.
-        By the working model, whose variances are estimated too (docs/stimuli.md): no final result.
+        `estimate` and `error` (posterior sd) from the judgements so far, and `expected`, the error
+        after the plan. These are by the working model, whose variances are estimated as well
+        (docs/stimuli.md), and are not final results.
 
     Raises
     ------
     DataError
-        If an item or coefficient is unknown, the limit leaves too few places, or there are fewer
-        judgements than coefficients.
+        If an item or coefficient is unknown, the limit allows fewer than `count` judgements, or
+        there are fewer judgements than coefficients.
 
     Examples
     --------
     >>> items = pd.DataFrame({"item": list("abcd"), "race": ["x", "x", "y", "y"]})
-    >>> told = pd.DataFrame({"item": list("aabbccdd"), "score": [4, 4, 4, 4, 1, 3, 0, 4]})
-    >>> plan, now = next_items(items, told, "race", {"race[y]": 1.0}, scale=(0, 4), count=6)
+    >>> done = pd.DataFrame({"item": list("aabbccdd"), "score": [4, 4, 4, 4, 1, 3, 0, 4]})
+    >>> plan, now = next_items(items, done, "race", {"race[y]": 1.0}, scale=(0, 4), count=6)
     >>> sorted(plan["item"]), now["expected"] < now["error"]
     (['c', 'd'], True)
     """
@@ -83,8 +87,8 @@ def next_items(
     mean, covariance, noise = posterior(x, n, total, squares, scale)
     gradient = np.concatenate([weight, np.zeros(len(items))])
     error = float(np.sqrt(gradient @ covariance @ gradient))
-    room = np.full(len(items), np.iinfo(int).max) if limit is None else limit - n
-    chosen, expected = place(covariance, gradient, x, noise, count, room)
+    remaining = np.full(len(items), np.iinfo(int).max) if limit is None else limit - n
+    chosen, expected = place(covariance, gradient, x, noise, count, remaining)
     plan = pd.DataFrame({"item": items["item"].to_numpy(), "judgements": chosen})
     plan = plan[plan["judgements"] > 0].sort_values("judgements", ascending=False, kind="stable")
     now = {"estimate": float(gradient @ mean), "error": error, "expected": expected}
@@ -98,52 +102,58 @@ def posterior(
     squares: np.ndarray,
     scale: tuple[float, float],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Normal posterior of coefficients and items' deviations under the working model.
+    """Compute the Normal posterior of coefficients and items' deviations in the working model.
 
     Parameters
     ----------
     x : ndarray (item, coefficient)
+        Design matrix.
     n, total, squares : ndarray (item,)
         Number of judgements of each item, their sum, and the sum of their squares.
     scale : (low, high)
+        Lowest and highest possible score.
 
     Returns
     -------
     mean : ndarray (coefficient + item,)
+        Posterior mean.
     covariance : ndarray (coefficient + item, coefficient + item)
+        Posterior covariance.
     noise : ndarray (item,)
-        Variance of one further answer about the item's mean.
+        Variance of a further answer about the item's mean.
     """
-    # Variances follow the fitted means and not an item's own: those would give most weight to
-    # items that happen to look unanimous.
+    # Variances depend on the fitted means and not on the items' observed means, which would give
+    # most weight to items whose few answers happen to be unanimous.
     low, high = scale
     most = (high - low) ** 2 / 4
     asked = n > 0
-    own = np.where(asked, total / np.maximum(n, 1), (low + high) / 2)
-    within = np.maximum(squares - n * own**2, 0).sum()
+    observed = np.where(asked, total / np.maximum(n, 1), (low + high) / 2)
+    within = np.maximum(squares - n * observed**2, 0).sum()
     freedom = np.maximum(n - 1, 0).sum()
     p = x.shape[1]
     spread, share = 0.1, 0.5
     fitted = np.full(len(n), (low + high) / 2)
     for _ in range(SWEEPS):
         shape = np.maximum((fitted - low) * (high - fitted), FLOOR * most)
-        # Variances by moments: of answers about their item's mean, then of items about the model.
+        # Moment estimates of the variance within items, and of the variance between items.
         if freedom > 0:
             share = max(within / (np.maximum(n - 1, 0) * shape).sum(), FLOOR)
         noise, between = share * shape, spread * shape
         # Items are independent given the coefficients, whose precision is a Schur complement.
-        told = n / noise
-        alone = 1 / (told + 1 / between)
-        inner = (x.T * (told - told**2 * alone)) @ x + np.eye(p) * (VAGUE * (high - low)) ** -2.0
+        precision = n / noise
+        conditional = 1 / (precision + 1 / between)
+        inner = (x.T * (precision - precision**2 * conditional)) @ x + np.eye(p) * (
+            VAGUE * (high - low)
+        ) ** -2.0
         common = np.linalg.inv(inner)
-        beta = common @ (x.T @ (total / noise - told * alone * total / noise))
-        deviation = alone * (total / noise - told * (x @ beta))
-        tied = -(alone * told)[:, None] * x
-        doubt = alone + np.einsum("ij,jk,ik->i", tied, common, tied)
+        beta = common @ (x.T @ (total / noise - precision * conditional * total / noise))
+        deviation = conditional * (total / noise - precision * (x @ beta))
+        slope = -(conditional * precision)[:, None] * x
+        variance = conditional + np.einsum("ij,jk,ik->i", slope, common, slope)
         fitted = np.clip(x @ beta, low, high)
-        spread = max(float(((deviation**2 + doubt) / shape)[asked].mean()), 1e-4)
-    across = tied @ common
-    covariance = np.block([[common, across.T], [across, np.diag(alone) + across @ tied.T]])
+        spread = max(float(((deviation**2 + variance) / shape)[asked].mean()), 1e-4)
+    across = slope @ common
+    covariance = np.block([[common, across.T], [across, np.diag(conditional) + across @ slope.T]])
     return np.concatenate([beta, deviation]), covariance, noise
 
 
@@ -153,32 +163,33 @@ def place(
     x: np.ndarray,
     noise: np.ndarray,
     count: int,
-    room: np.ndarray,
+    remaining: np.ndarray,
 ) -> tuple[np.ndarray, float]:
-    """Place judgements one by one where the estimand's variance falls most.
+    """Assign judgements one by one to the item for which the estimand's variance falls most.
 
     Returns
     -------
     chosen : ndarray of int (item,)
+        Number of further judgements of each item.
     error : float
-        Posterior standard deviation of the estimand once they are answered.
+        Posterior standard deviation of the estimand after these judgements.
     """
     design = np.hstack([x, np.eye(len(x))])
-    seen = covariance @ design.T  # covariance of everything with each item's mean
-    own = np.einsum("ij,ji->i", design, seen)
+    seen = covariance @ design.T  # covariance of all parameters with each item's mean
+    spread = np.einsum("ij,ji->i", design, seen)
     along = gradient @ seen
     variance = float(gradient @ covariance @ gradient)
     between = design @ seen
     chosen = np.zeros(len(x), int)
     for _ in range(count):
-        gain = np.where(chosen < room, along**2 / (own + noise), -1.0)
+        gain = np.where(chosen < remaining, along**2 / (spread + noise), -1.0)
         best = int(gain.argmax())
         chosen[best] += 1
         column = between[:, best].copy()
-        scale = own[best] + noise[best]
+        scale = spread[best] + noise[best]
         variance -= along[best] ** 2 / scale
         along = along - along[best] * column / scale
-        own = own - column**2 / scale
+        spread = spread - column**2 / scale
         between -= np.outer(column, column) / scale
     return chosen, float(np.sqrt(max(variance, 0.0)))
 
@@ -192,7 +203,7 @@ def _checked(
     limit: int | None,
     count: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights (coefficient,) of the estimand, and items and scores (judgement,)."""
+    """Check the arguments; return the weights (coefficient,), and items and scores (judgement,)."""
     check_columns(items, ["item"], file="items")
     check_unique(items, ["item"], file="items")
     check_columns(judgements, ["item", "score"], file="judgements")
@@ -201,7 +212,7 @@ def _checked(
     )
     for name in target:
         if name not in names:
-            raise DataError(f"no coefficient {name!r}", hint=f"use {', '.join(names)}")
+            raise DataError(f"there is no coefficient {name!r}", hint=f"use {', '.join(names)}")
     low, high = scale
     if not low < high or count < 0:
         raise DataError(
@@ -210,7 +221,7 @@ def _checked(
     score = judgements["score"].to_numpy(float)
     if not ((score >= low) & (score <= high)).all():
         raise DataError(
-            "a score outside the scale",
+            "the score is outside the scale",
             hint=f"give scores from {low:g} to {high:g}",
             file="judgements",
             column="score",
@@ -224,5 +235,5 @@ def _checked(
         )
     free = len(items) * (limit or 0) - len(score)
     if limit is not None and free < count:
-        raise DataError(f"places for {free} judgements, not {count}", hint="raise the limit")
+        raise DataError(f"the limit allows {free} judgements, not {count}", hint="raise the limit")
     return np.array([target.get(name, 0.0) for name in names]), item, score

@@ -1,4 +1,4 @@
-"""Who judges what: balanced, with gold and repeat trials."""
+"""Assign items to annotators evenly, with gold and repeated trials."""
 
 from collections.abc import Sequence
 
@@ -22,39 +22,42 @@ def assign(
     repeats: float = 0.0,
     random_seed: int = 0,
 ) -> pd.DataFrame:
-    """Assign items to annotators, evenly, in a random order for each.
+    """Assign items to annotators evenly, in random order.
 
     Parameters
     ----------
     items : sequence of str
-        Pairs or faces; their kind does not matter here.
+        Names of pairs or faces.
     annotators : int
-        Places for annotators; a service fills them with people.
+        Number of annotators. A service recruits a person for each.
     each : int
-        Judgements of each item, all by different annotators.
+        Number of judgements per item, all by different annotators.
     question : str
+        The question that is asked.
     strata : sequence (item,), optional
-        Conditions over which each annotator's items should spread, such as the group.
+        Stratum of each item, such as the group. Each annotator's items are spread evenly over
+        the strata.
     gold : sequence of str
-        Items with a known answer, shown to everyone; not among `items`.
+        Items with a known answer, which all annotators judge; they must not be among `items`.
     repeats : float, default 0
-        Part of an annotator's items (0 to 1) that is shown a second time, in the last third of
-        the session: those first seen before it, as long as there are enough.
+        Share (0 to 1) of an annotator's items that is shown a second time, in the last third of
+        the session. Items that were first shown before the last third are preferred.
     random_seed : int
+        Seed of the random numbers.
 
     Returns
     -------
     DataFrame
-        One row a trial: `task` (unique text, in random order: it tells an annotator nothing),
-        `annotator` ("p001": a place), `order` (from 1), `item`, `question`, `role` ("normal",
-        "gold", "repeat"), `trial` (1, or 2 for a repeat). Loads differ by at most one
-        normal trial between annotators.
+        One row per trial: `task` (unique text in random order, so that it reveals nothing),
+        `annotator` (such as "p001"), `order` (from 1), `item`, `question`, `role` ("normal",
+        "gold", "repeat"), `trial` (1, or 2 for a repeat). The numbers of normal trials differ by
+        at most 1 between annotators.
 
     Raises
     ------
     DataError
-        If an item is missing, occurs twice, is also gold or looks as another does, or more
-        judgements an item are asked for than there are annotators.
+        If an item is missing, occurs twice, is also gold or is hard to distinguish from another, or
+        if there are fewer annotators than judgements per item.
 
     Examples
     --------
@@ -64,7 +67,7 @@ def assign(
     """
     named = labels(pd.Series([*items, *gold], dtype=object, name="item"), file="items")
     if named.isna().any() or len(items) == 0:
-        raise DataError("no items, or a missing one", hint="give the name of each item")
+        raise DataError("there are no items, or a missing one", hint="give the name of each item")
     names, known = named.iloc[: len(items)].tolist(), named.iloc[len(items) :].tolist()
     if len({*names, *known}) < len(names) + len(known):
         raise DataError("an item occurs twice, or also among the gold", hint="give each once")
@@ -74,7 +77,9 @@ def assign(
             hint="give at least as many annotators as judgements, and repeats from 0 to 1",
         )
     if strata is not None and len(strata) != len(names):
-        raise DataError(f"{len(strata)} strata of {len(names)} items", hint="give one an item")
+        raise DataError(
+            f"{len(strata)} strata of {len(names)} items", hint="give one stratum per item"
+        )
     check_memory(
         10.0 * annotators + 20.0 * each * len(names),
         f"{annotators:,} annotators and {each * len(names):,} judgements",
@@ -99,7 +104,7 @@ def assign(
 def _spread(
     strata: np.ndarray, annotators: int, each: int, random: np.random.Generator
 ) -> np.ndarray:
-    """Judges (item, each): always the least busy, then the least busy in the item's stratum."""
+    """Choose judges (item, each): those with fewest items, and then with fewest in the stratum."""
     load = np.zeros(annotators)
     of_stratum = np.zeros((strata.max(initial=0) + 1, annotators))
     judges = np.empty((len(strata), each), int)
@@ -115,12 +120,12 @@ def _spread(
 def _session(
     items: list[str], gold: list[str], repeats: float, random: np.random.Generator
 ) -> pd.DataFrame:
-    """One annotator's trials in order."""
+    """Arrange the trials of an annotator in order."""
     first = [(item, "normal", 1) for item in items] + [(item, "gold", 1) for item in gold]
     shown = [first[i] for i in random.permutation(len(first))]
     last_third = 2 * len(shown) // 3
     seen_at = {item: at for at, (item, kind, _) in enumerate(shown) if kind == "normal"}
-    # Those seen before the last third first, in random order.
+    # Items that were shown before the last third are preferred, in random order.
     order = sorted(seen_at, key=lambda item: (seen_at[item] >= last_third, random.random()))
     for item in order[: round(repeats * len(items))]:
         after = shown.index((item, "normal", 1)) + 1

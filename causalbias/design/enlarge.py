@@ -1,4 +1,4 @@
-"""Rows of an experiment of another size, dealt out after a pilot's."""
+"""Draw the rows of an experiment of another size from the rows of a pilot."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,20 +16,21 @@ Members = tuple[tuple[str, ...], ...]
 
 
 class Enlarger:
-    """A pilot's rows, from which those of experiments of other sizes are drawn.
+    """The rows of a pilot, from which the rows of experiments of other sizes are drawn.
 
     Parameters
     ----------
     spec : ModelSpec
+        Specification of the pilot's model.
     frame : DataFrame
-        The pilot's rows.
+        Rows of the pilot.
     over : sequence of str
-        The column of what there would be more of, or those of a pair's two members.
+        The grouping column whose number of levels changes, or the two columns of a pair's members.
 
     Raises
     ------
     DataError
-        If the formula has no effects of `over`, or a pair's two members are one.
+        If the formula has no effects of `over`, or the two members of a pair are the same.
     """
 
     def __init__(self, spec: ModelSpec, frame: pd.DataFrame, over: Sequence[str]) -> None:
@@ -46,38 +47,41 @@ class Enlarger:
         outcome = outcome_columns(spec)
         used = formula_columns(common_formula(spec.formula))[1]
         self.variables = [name for name in used if name not in outcome]
-        # Columns that only name a level: they get new names with what they belong to.
+        # Columns that only identify levels: new levels of `over` get new names in them.
         self.names = sorted(grouping - set(self.variables) - set(over))
         if len(over) == 2 and (frame[over[0]].astype(str) == frame[over[1]].astype(str)).any():
             raise DataError(
                 f"some pairs have the same {over[0]} and {over[1]}",
-                hint="plan genuine pairs by themselves, over their one seed",
+                hint="plan genuine pairs separately, over their common seed",
             )
         if len(over) > 2:
             raise DataError(
-                f"{len(over)} columns in over", hint="name one, or both members of pairs"
+                f"over has {len(over)} columns", hint="name one, or those of a pair's two members"
             )
 
     def rows(self, size: int, rows_each: int | None, rng: np.random.Generator) -> pd.DataFrame:
-        """Rows with `size` new levels, each with `rows_each` rows or as many as in the pilot."""
+        """Draw rows of `size` new levels, with `rows_each` rows each or as many as in the pilot."""
         if len(self.over) == 1:
             return self._copies(size, rows_each, rng)
         return self._pairs(size, rows_each, rng)
 
     def check_dealt(self, name: str) -> None:
-        """Refuse to deal a column out anew where its levels are bound to something else."""
+        """Refuse to assign a column's levels at random if another column determines them."""
         if name not in self.names:
             crossed = ", ".join(self.names) or "there are none"
-            raise DataError(f"{name!r} is no other grouping column", hint=f"use one of: {crossed}")
+            raise DataError(
+                f"{name!r} is not another grouping column", hint=f"use one of: {crossed}"
+            )
         for other in (*self.over, *self.variables):
             if self.frame[other].nunique() > 1 and _within(self.frame, name, other):
                 raise DataError(
-                    f"each {name} has one {other}, so that new ones cannot be dealt out at random",
+                    f"each {name} has a single {other}, so that new levels cannot be assigned at "
+                    "random",
                     hint="plan it by over= instead",
                 )
 
     def _copies(self, size: int, rows_each: int | None, rng: np.random.Generator) -> pd.DataFrame:
-        """Each new level has the rows of one of the pilot's, drawn at random."""
+        """Give each new level the rows of a random level of the pilot."""
         (over,) = self.over
         of_level = list(self.frame.groupby(over, observed=True).indices.values())
         parts = [of_level[pick] for pick in rng.integers(len(of_level), size=size)]
@@ -91,7 +95,7 @@ class Enlarger:
         return rows.assign(**{over: labels})
 
     def _pairs(self, size: int, rows_each: int | None, rng: np.random.Generator) -> pd.DataFrame:
-        """Pairs of new levels, each with all rows of one of the pilot's pairs, drawn at random."""
+        """Give each pair of new levels all rows of a random pair of the pilot."""
         both = self.frame[list(self.over)].astype(str).to_numpy(dtype=str)
         levels, codes = np.unique(both, return_inverse=True)
         codes = codes.reshape(-1, 2)
@@ -110,7 +114,7 @@ class Enlarger:
         at = np.concatenate(picks)
         of_row = np.repeat(np.arange(len(picks)), [len(one) for one in picks])
         rows = self.frame.iloc[at].reset_index(drop=True)
-        # The same new level stands for the same member of the pilot's pair in all its rows.
+        # A new level replaces the same member of the pilot's pair in all rows.
         swapped = (codes[:, 0] > codes[:, 1])[at].astype(int)
         labels = _labels(size)
         new = [labels[members[of_row, (side + swapped) % 2]] for side in (0, 1)]
@@ -129,7 +133,7 @@ class Enlarger:
     def _members_names(
         self, sides: Sequence[str], rows: pd.DataFrame, new: Sequence[np.ndarray]
     ) -> dict[str, pd.Series]:
-        """Names of new levels' faces, told apart by the variables that tell the pilot's apart."""
+        """Name the faces of new levels by the variables that distinguish those of the pilot."""
         parts = [
             self.frame[[name, over, *self.variables]].set_axis(
                 ["name", "over", *self.variables], axis=1
@@ -138,12 +142,13 @@ class Enlarger:
         ]
         both = pd.concat(parts, ignore_index=True)
         if not _within(both, "name", "over"):
-            return {}  # crossed with the members, and unchanged
+            return {}  # crossed with the members, so that names do not change
         telling = [one for one in self.variables if _within(both, "name", one)]
         if both.groupby(["over", *telling], observed=True)["name"].nunique().max() > 1:
             raise DataError(
-                f"the variables do not tell apart the levels of {sides[0]} of one {self.over[0]}",
-                hint="add what tells them apart to the formula, or leave their term out",
+                f"the variables do not distinguish the levels of {sides[0]} within a "
+                f"{self.over[0]}",
+                hint="add what distinguishes them to the formula, or leave their term out",
             )
         return {
             name: _joined(labels, rows[telling].astype(str).agg(" ".join, axis=1))
@@ -152,7 +157,7 @@ class Enlarger:
 
 
 def deal(rows: pd.DataFrame, sizes: Mapping[str, int], rng: np.random.Generator) -> pd.DataFrame:
-    """Rows with columns dealt anew at random to that many levels, each as often as the others.
+    """Replace columns by new levels, which are assigned to rows at random and equally often.
 
     Examples
     --------
@@ -176,12 +181,12 @@ def _joined(labels: np.ndarray, values: pd.Series) -> pd.Series:
 
 
 def _within(frame: pd.DataFrame, name: str, other: str) -> bool:
-    """Whether each level of one column occurs with one level of the other."""
+    """Whether each level of a column occurs with a single level of the other."""
     return bool(frame.groupby(name, observed=True)[other].nunique(dropna=False).max() <= 1)
 
 
 def _dealt_pairs(size: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """That many different pairs (count, 2) of new levels, each level in as many as the others."""
+    """Draw different pairs (count, 2) of new levels, with each level in equally many pairs."""
     rounds = []
     for step in range(1, size // 2 + 1):
         start = np.arange(size if 2 * step < size else size // 2)

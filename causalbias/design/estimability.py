@@ -1,4 +1,4 @@
-"""What a design can tell before it is paid for: balance, rank, and standard errors."""
+"""Evaluate a design before data are collected: balance, estimability and standard errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,24 +20,28 @@ RESPONSE = "observed_"
 
 @dataclass(frozen=True)
 class Report:
-    """What a design can estimate; prints as a page.
+    """Estimability and balance of a design, with a printed summary.
 
     Attributes
     ----------
     formula : str
+        Formula of the model.
     rows : int
+        Number of rows of the design.
     rank, columns : int
-        Of the design of the common terms; a rank below the columns means that some effects cannot
-        be told apart.
+        Rank and number of columns of the design matrix of the common terms. If the rank is less
+        than the number of columns, some coefficients are not estimable.
     effects : DataFrame
-        One row a coefficient: `term`, `estimable`, `error` (its standard error, in units of the
-        residual standard deviation; infinite where not estimable), `with` (what it cannot be told
-        apart from).
+        One row per coefficient: `term`, `estimable`, `error` (standard error in units of the
+        residual standard deviation; infinite if not estimable), `with` (coefficients with which
+        it is confounded).
     balance : DataFrame
-        One row a factor, or two factors together unless both only group: `factors`, `cells`,
-        `empty` (combinations that never occur), `least`, `most` (rows in a cell that occurs).
+        One row per factor, and per two factors of which at least one is not only a grouping factor:
+        `factors`, `cells`, `empty` (combinations that do not occur), `least`, `most` (number of
+        rows per cell that occurs).
     sds : dict of str to float
-        Standard deviations of the group terms used for the errors, in units of the residual's.
+        Standard deviations of the group terms on which the standard errors are based, in units of
+        the residual standard deviation.
     """
 
     formula: str
@@ -54,12 +58,12 @@ class Report:
         return self.rank == self.columns
 
     def __str__(self) -> str:
-        verdict = "all effects can be estimated" if self.estimable else "NOT ESTIMABLE AS A WHOLE"
+        verdict = "all effects are estimable" if self.estimable else "NOT ALL EFFECTS ARE ESTIMABLE"
         sds = ", ".join(f"{name} {sd:g}" for name, sd in self.sds.items()) or "none"
         return (
             f"Design: {self.formula}\n"
             f"{self.rows:,} rows; rank {self.rank} of {self.columns}: {verdict}\n\n"
-            f"Standard errors, in units of the residual sd (group sds assumed: {sds})\n"
+            f"Standard errors in units of the residual sd (assumed sds of group terms: {sds})\n"
             f"{self.effects.round(4).to_string(index=False)}\n\n"
             f"Balance\n{self.balance.to_string(index=False)}"
         )
@@ -73,29 +77,30 @@ def report(
     *,
     sds: Mapping[str, float] | None = None,
 ) -> Report:
-    """Balance and estimability of a design, before any money is spent.
+    """Compute balance, estimability and standard errors of a design, before data are collected.
 
     Parameters
     ----------
     rows : DataFrame
-        One row an observation to be made: faces, pairs, or an assignment joined to its items.
+        One row per planned observation: faces, pairs, or an assignment joined to its items.
     formula : str
-        The model to be fitted, with or without a response: ``"race*gender + pose + (1|seed)"``.
-        Terms are those of `fit`.
+        The model to be fitted, with or without a response, such as
+        ``"race*gender + pose + (1|seed)"``. The terms are those of `fit`.
     sds : mapping of group factor to sd, optional
-        Standard deviation of each group term, in units of the residual's; 1 where not given. They
-        bear on the errors alone.
+        Standard deviation of each group term in units of the residual standard deviation, by
+        default 1. Only the standard errors depend on them.
 
     Returns
     -------
     Report
-        Standard errors are those of generalised least squares with these sds known.
+        A report whose standard errors are those of generalised least squares with known standard
+        deviations.
 
     Raises
     ------
     DataError
-        If the formula does not parse, names a missing column or one of text with a single level, or
-        `sds` an unknown factor.
+        If the formula does not parse, or names a column that is missing or is text with a single
+        level; if `sds` names an unknown factor.
 
     Examples
     --------
@@ -117,7 +122,7 @@ def report(
 
 
 def balance(rows: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
-    """How evenly rows spread over the levels of each factor, and of every two together.
+    """Count the rows per level of each factor, and per combination of levels of two factors.
 
     Examples
     --------
@@ -138,7 +143,7 @@ def balance(rows: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
 
 
 def common_matrix(formula: str, rows: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-    """Design (row, coefficient) of a formula's common terms, and the coefficients' names.
+    """Make the design matrix (row, coefficient) of a formula's common terms, and name its columns.
 
     Examples
     --------
@@ -161,7 +166,7 @@ def common_matrix(formula: str, rows: pd.DataFrame) -> tuple[np.ndarray, list[st
             )
     common = fm.design_matrices(common_formula(whole), used, "error").common
     if common is None:
-        raise DataError(f"no common terms in {formula!r}", hint="name the effects to estimate")
+        raise DataError(f"{formula!r} has no common terms", hint="name the effects to be estimated")
     names: list[str] = []
     for name, term in common.terms.items():
         names += [str(one) for one in term.labels] if hasattr(term, "labels") else [name]
@@ -173,7 +178,7 @@ def _columns(formula: str) -> list[str]:
 
 
 def _with_response(formula: str) -> str:
-    """The formula with a response of our own, as there are no data yet."""
+    """Add a placeholder response to a formula, as there are no data yet."""
     return f"{RESPONSE} ~ {formula.split('~', 1)[-1].strip()}"
 
 
@@ -199,10 +204,13 @@ def _used(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 def _information(
     formula: str, rows: pd.DataFrame, sds: Mapping[str, float]
 ) -> tuple[np.ndarray | None, dict[str, float]]:
-    """The group terms' design times its sds (dense only in its inverse), and the sds used."""
+    """Return the group terms' design matrix scaled by their sds, and the sds."""
     if not group_parts(formula):
         if sds:
-            raise DataError(f"sds of {', '.join(sds)}", hint="the formula has no group terms")
+            raise DataError(
+                f"sds are given for {', '.join(sds)}, but the formula has no group terms",
+                hint="leave sds out",
+            )
         return None, {}
     from causalbias.models.group_design import group_designs
 
@@ -222,16 +230,16 @@ def _information(
 def _coefficients(
     x: np.ndarray, names: list[str], z: sparse.csc_matrix | None
 ) -> tuple[pd.DataFrame, int]:
-    """Standard errors of the coefficients with residual variance 1, and the rank."""
+    """Compute the coefficients' standard errors for a residual variance of 1, and the rank."""
     scale = np.sqrt((x**2).sum(axis=0))
     scaled = x / np.where(scale > 0, scale, 1)
     _, singular, right = np.linalg.svd(scaled, full_matrices=True)
     size = np.zeros(x.shape[1])
     size[: len(singular)] = singular
     rank = int((size > size.max() * max(x.shape) * np.finfo(float).eps).sum())
-    lost = right[rank:]  # combinations of coefficients that no row shows
+    confounded = right[rank:]  # combinations of coefficients that are not estimable
     kept = right[:rank]
-    estimable = (lost**2).sum(axis=0) < 1e-12
+    estimable = (confounded**2).sum(axis=0) < 1e-12
     basis = scaled @ kept.T
     information = basis.T @ basis
     if z is not None:
@@ -240,8 +248,8 @@ def _coefficients(
         information -= through.T @ splu(inner).solve(through)
     covariance = kept.T @ np.linalg.inv(information) @ kept
     error = np.sqrt(np.maximum(np.diag(covariance), 0)) / np.where(scale > 0, scale, 1)
-    # Coefficients are confounded where a lost combination holds both.
-    shared = np.abs(lost.T @ lost) > 1e-9
+    # Two coefficients are confounded if such a combination contains both.
+    shared = np.abs(confounded.T @ confounded) > 1e-9
     with_ = [
         "" if estimable[i] else ", ".join(n for j, n in enumerate(names) if j != i and shared[i, j])
         for i in range(len(names))

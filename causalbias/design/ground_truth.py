@@ -1,4 +1,4 @@
-"""Amazon SageMaker Ground Truth: tasks out as JSON Lines, workers' answers in."""
+"""Write tasks for Amazon SageMaker Ground Truth as JSON Lines, and read the workers' answers."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,33 +16,36 @@ OUTPUT = "manifests/output/output.manifest"
 RESPONSES = "annotations/worker-response"
 COLUMNS = ("task", "annotator", "score", "cancelled")
 EVERY = "annotationsFromAllWorkers"
-MEND = "give the labeling job's folder, as Ground Truth wrote it, or a file with all workers"
+HINT = "give the labeling job's folder, as Ground Truth wrote it, or a file with all workers"
 
 
 def to_ground_truth(
     assignment: pd.DataFrame, images: Mapping[str, object], base: str, path: str | Path
 ) -> Path:
-    """Write the trials as Ground Truth's input manifest: JSON Lines, one task a line.
+    """Write the trials as an input manifest of Ground Truth: JSON Lines with one task per line.
 
-    A line holds `source` and `task` (its name), `annotator` (the place), `question`, and `image` or
-    `image_a` and `image_b`, which a custom template names
-    ``{{ task.input.image_a | grant_read_access }}``. The template's answer must be called "score":
-    ``<input type="radio" name="score" value="0">`` or ``<crowd-slider name="score">``.
+    A line holds `source` and `task` (the task's name), `annotator` (its place in the assignment),
+    `question`, and `image` or `image_a` and `image_b`. A custom template refers to an image by
+    ``{{ task.input.image_a | grant_read_access }}``. The template's answer must have the name
+    "score", as in ``<input type="radio" name="score" value="0">`` or
+    ``<crowd-slider name="score">``.
 
     Parameters
     ----------
     assignment, images, base
         As in `to_label_studio`; Ground Truth reads images from ``s3://``.
-    path : path of the file to write
+    path : str or Path
+        File to write.
 
     Returns
     -------
     Path
+        Path of the file.
 
     Raises
     ------
     DataError
-        As `to_label_studio`.
+        As in `to_label_studio`.
     """
     rows = tasks_of(assignment, images, base)
     lines = [json.dumps({"source": row["task"], **row}) for row in rows.to_dict("records")]
@@ -58,24 +61,24 @@ def from_ground_truth(
 
     Parameters
     ----------
-    path : path
-        The job's output folder (with ``manifests/output/output.manifest`` and
-        ``annotations/worker-response``); or one file that holds every worker's answer: an output
-        manifest whose label has ``annotationsFromAllWorkers`` (as AWS's sample function for
-        consolidation writes it), or a consolidation request (JSON). A manifest of consolidated
-        labels alone no longer says who answered what, and is refused.
+    path : str or Path
+        The output folder of the job (with ``manifests/output/output.manifest`` and
+        ``annotations/worker-response``), or a file with the answers of all workers. Such a file is
+        an output manifest whose label has ``annotationsFromAllWorkers`` (which AWS's sample
+        function for consolidation writes), or a consolidation request (JSON). A manifest of
+        consolidated labels is refused, since it does not state who answered.
     assignment : DataFrame
-        The one that was exported.
+        The assignment that was exported.
 
     Returns
     -------
     judgements, excluded : DataFrame
-        As from `from_label_studio`.
+        As in `from_label_studio`.
 
     Raises
     ------
     DataError
-        Naming every bad row (answer, in the files' order).
+        If answers are invalid. The error lists every bad row (answer, in the order of the files).
     """
     path = user_path(path)
     try:
@@ -85,11 +88,11 @@ def from_ground_truth(
     except DataError:
         raise
     except OSError as error:
-        raise DataError("no such file", hint=MEND, file=str(error.filename or path)) from error
+        raise DataError("no such file", hint=HINT, file=str(error.filename or path)) from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"not Ground Truth's results ({type(error).__name__}: {printable(str(error))})",
-            hint=MEND,
+            hint=HINT,
             file=path.name,
         ) from error
     theirs = dict(zip(COLUMNS, ("source", "workerId", "score", "cancelled"), strict=True))
@@ -100,7 +103,7 @@ Answer = tuple[object, str, object, str]  # task, worker, content, time
 
 
 def _in_folder(root: Path) -> Iterator[Answer]:
-    """Answers in a job's folder: an object's answers lie under the number of its line."""
+    """Read the answers in a job's folder, which are stored by the number of the task's line."""
     text = _text(check_inside(root / OUTPUT, root))
     task_of = {}
     for number, line in enumerate(map(json.loads, filter(str.strip, text.splitlines()))):
@@ -125,14 +128,14 @@ def _in_folder(root: Path) -> Iterator[Answer]:
                 one["answerContent"],
                 str(one.get("submissionTime", "")),
             )
-            # Later files of an object repeat the earlier ones' answers.
+            # Later files of a task repeat the answers of earlier ones.
             if json.dumps(answer) not in seen:
                 seen.add(json.dumps(answer))
                 yield answer
 
 
 def _in_file(path: Path) -> Iterator[Answer]:
-    """Answers in an output manifest with all workers', or in a consolidation request."""
+    """Read the answers in an output manifest of all workers, or in a consolidation request."""
     text = _text(path)
     if text.lstrip().startswith("["):
         records = [
@@ -148,7 +151,7 @@ def _in_file(path: Path) -> Iterator[Answer]:
         ]
         if lines and not records:
             raise DataError(
-                "consolidated labels, which do not say who answered what", hint=MEND, file=path.name
+                "consolidated labels do not state who answered", hint=HINT, file=path.name
             )
     for task, annotations in records:
         for one in annotations:
@@ -162,7 +165,7 @@ def _text(path: Path) -> str:
 
 
 def _score(content: object) -> object:
-    """The answer called "score": a number, a classifier's label, or the radio button that is on."""
+    """Return the answer named "score": a number, a classifier's label, or a radio button."""
     if isinstance(content, list) and len(content) == 1:
         content = content[0]
     value = content.get("score") if isinstance(content, dict) else None

@@ -1,4 +1,4 @@
-"""Which faces an experiment needs: full, one-at-a-time, fractional and incomplete-block designs."""
+"""Full, one-at-a-time, fractional and incomplete block designs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,29 +13,29 @@ from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
 
 Levels = Sequence[object] | range
-SWAPS = 40_000  # tried at most for an incomplete-block design, in all
+SWAPS = 40_000  # largest number of swaps that are tried for an incomplete block design
 RESTARTS = 4
-MADE = ("stimulus", "attribute", "level")  # columns that designs make themselves
+MADE = ("stimulus", "attribute", "level")  # columns that the functions of this module add
 
 
 def full(factors: Mapping[str, Levels]) -> pd.DataFrame:
-    """Every combination of the factors' levels.
+    """Make a full factorial design: every combination of the factors' levels.
 
     Parameters
     ----------
     factors : mapping of factor to its levels
-        ``{"seed": range(20), "race": ["asian", "black"], "pose": [-1, 0, 1]}``.
+        Such as ``{"seed": range(20), "race": ["asian", "black"], "pose": [-1, 0, 1]}``.
 
     Returns
     -------
     DataFrame
-        `stimulus` (the levels joined by ``_``) and one column a factor.
+        `stimulus` (the levels joined by ``_``) and one column per factor.
 
     Raises
     ------
     DataError
-        If there are no factors, one has no levels, one twice or a missing one, or two faces would
-        have the same name.
+        If there are no factors, a factor has no levels, a repeated or a missing level, or two faces
+        would have the same name.
 
     Examples
     --------
@@ -56,24 +56,25 @@ def one_at_a_time(
     groups: Mapping[str, Levels],
     attributes: Mapping[str, Sequence[float]],
 ) -> pd.DataFrame:
-    """Each face moved along one attribute at a time, as in CausalFace and in OMI.
+    """Make a design in which faces change in one attribute at a time, as in CausalFace and OMI.
 
     Parameters
     ----------
     groups : mapping of factor to its levels
-        Seeds and what is crossed with them: ``{"seed": range(20), "race": [...]}``.
+        Seeds and the factors crossed with them, such as ``{"seed": range(20), "race": [...]}``.
     attributes : mapping of attribute to its levels
-        Include each one's reference, the level that leaves the face unchanged.
+        The levels of an attribute should include its reference level, which leaves the face
+        unchanged.
 
     Returns
     -------
     DataFrame
-        `stimulus`, the groups' factors, `attribute`, `level`.
+        `stimulus`, the factors of `groups`, `attribute`, `level`.
 
     Raises
     ------
     DataError
-        As `full`; also if an attribute is also a group's factor.
+        As in `full`, and if an attribute is also a factor of `groups`.
 
     Examples
     --------
@@ -89,22 +90,25 @@ def one_at_a_time(
 
 
 def fraction(cells: pd.DataFrame, formula: str, runs: int, *, random_seed: int = 0) -> pd.DataFrame:
-    """The rows of a design that best determine a model: a D-optimal fraction.
+    """Choose a D-optimal fraction of a design for a model.
 
-    Fedorov's exchange (1972, *Theory of Optimal Experiments*), each cell at most once, from
-    several random starts. For two-level factors and a power of two of runs it finds the regular
-    fractions where these are optimal.
+    The fraction maximises the determinant of X'X. It is found by Fedorov's exchange algorithm
+    (1972, *Theory of Optimal Experiments*) from several random starts, with each cell at most once.
+    For two-level factors and a power of two of runs, the result is a regular fraction where this
+    is optimal.
 
     Parameters
     ----------
     cells : DataFrame
-        The cells to choose from, as from `full`.
+        The cells from which to choose, such as the result of `full`.
     formula : str
-        The common terms, without a response: ``"race*gender + pose + C(seed)"`` (seeds
-        that are numbers would otherwise be a slope). Group terms ``(1|seed)`` are left out of the
+        The common terms, without a response, such as ``"race*gender + pose + C(seed)"``. Without
+        ``C()``, numeric seeds would have a slope. Group terms ``(1|seed)`` do not enter the
         criterion.
     runs : int
+        Number of cells to choose.
     random_seed : int
+        Seed of the random numbers.
 
     Returns
     -------
@@ -114,8 +118,8 @@ def fraction(cells: pd.DataFrame, formula: str, runs: int, *, random_seed: int =
     Raises
     ------
     DataError
-        If there are fewer runs than coefficients or cells than runs, or the model is not
-        estimable even from all cells.
+        If there are fewer runs than coefficients, fewer cells than runs, or the model is not
+        estimable from all cells.
 
     Examples
     --------
@@ -132,7 +136,7 @@ def fraction(cells: pd.DataFrame, formula: str, runs: int, *, random_seed: int =
         )
     if np.linalg.matrix_rank(x) < x.shape[1]:
         raise DataError(
-            f"not all of {', '.join(names)} can be told apart even from all cells",
+            f"not all of {', '.join(names)} are estimable from all cells",
             hint="leave out a term, or add levels",
         )
     q, _ = np.linalg.qr(x)  # the criterion does not depend on the basis
@@ -143,9 +147,9 @@ def fraction(cells: pd.DataFrame, formula: str, runs: int, *, random_seed: int =
 
 
 def _exchange(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Swap rows for others as long as that makes det X'X larger."""
+    """Exchange rows for others as long as this increases det X'X."""
     rows = rows.copy()
-    little = 1e-6 / len(x)  # so that a singular start can be left
+    little = 1e-6 / len(x)  # makes X'X of a singular start invertible
     moved = True
     while moved:
         moved = False
@@ -165,28 +169,31 @@ def _exchange(x: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def incomplete_blocks(
     treatments: Sequence[object], *, blocks: int, size: int, random_seed: int = 0
 ) -> pd.DataFrame:
-    """Each block gets some of the treatments, every two together as equally often as possible.
+    """Make an incomplete block design in which pairs of treatments occur together equally often.
 
-    Blocks are what cannot hold all conditions: an annotator's patience, or a seed's renders.
+    Blocks are units that can have only some of the treatments, such as annotators, who can judge
+    only some of the conditions.
 
     Parameters
     ----------
     treatments : sequence
-        Conditions.
+        The conditions.
     blocks, size : int
-        How many blocks, and treatments in each, without repetition.
+        Number of blocks, and number of different treatments per block.
     random_seed : int
+        Seed of the random numbers.
 
     Returns
     -------
     DataFrame
-        `block` (from 0), `treatment`. A balanced design is found where a small one exists; how
-        good it is, `report` tells (``"C(treatment) + C(block)"``).
+        `block` (from 0) and `treatment`. If a small balanced design exists, it is found; otherwise
+        the concurrences are as equal as the search achieves. `report` evaluates the design with
+        ``"C(treatment) + C(block)"``.
 
     Raises
     ------
     DataError
-        If the size does not fit the treatments.
+        If the size is below 2 or above the number of different treatments.
 
     Examples
     --------
@@ -198,7 +205,7 @@ def incomplete_blocks(
     v = len(treatments)
     if not 1 < size <= v or blocks < 1 or len(set(treatments)) < v:
         raise DataError(
-            f"blocks of {size} from {v} treatments",
+            f"blocks of {size} cannot be made from {v} treatments",
             hint="give distinct treatments, and a size from 2 to their number",
         )
     random = generator(random_seed)
@@ -222,7 +229,7 @@ def incomplete_blocks(
 
 
 def _deal(v: int, blocks: int, size: int, random: np.random.Generator) -> np.ndarray:
-    """Treatments (blocks, size), used equally often, none twice in a block."""
+    """Assign treatments (blocks, size) equally often, and none twice in a block."""
     used = np.zeros(v)
     plan = np.empty((blocks, size), int)
     for row in plan:
@@ -234,7 +241,7 @@ def _deal(v: int, blocks: int, size: int, random: np.random.Generator) -> np.nda
 def _anneal(
     plan: np.ndarray, v: int, best_possible: int, random: np.random.Generator
 ) -> tuple[np.ndarray, float]:
-    """Swap members of two blocks to lower the sum of squared concurrences."""
+    """Swap treatments between two blocks to reduce the sum of squared concurrences."""
     together = np.zeros((v, v))
     for row in plan:
         together[np.ix_(row, row)] += 1
@@ -278,7 +285,7 @@ def _check_size(factors: Mapping[str, Levels], moves: int) -> None:
 
 def _check_levels(factors: Mapping[str, Levels], reserved: Sequence[str] = ()) -> None:
     if not factors:
-        raise DataError("no factors", hint="give at least one, with its levels")
+        raise DataError("there are no factors", hint="give at least one, with its levels")
     for name, levels in factors.items():
         if name in reserved:
             raise DataError("the design has a column of this name", hint="rename it", column=name)

@@ -1,4 +1,4 @@
-"""Which pairs to show: genuine ones one attribute apart, impostors matched on all but the seed."""
+"""Sample genuine pairs that differ in a single attribute, and impostor pairs matched in all."""
 
 from collections.abc import Sequence
 
@@ -26,33 +26,35 @@ def sample_pairs(
     Parameters
     ----------
     faces : DataFrame
-        `stimulus` and the factors: every other column but `image` and `present`. Of factors called
-        `attribute` and `level` (one attribute moved at a time) the attribute is matched, as faces
-        at two attributes' levels differ in both; and so is `generator`, as two generators' seeds
-        are no one person.
+        `stimulus` and the factors, which are all other columns except `image` and `present`. With
+        the factors `attribute` and `level` (one attribute changed at a time), the members of a pair
+        have the same attribute, since faces with different attributes differ in both. They also
+        have the same `generator`, since equal seeds of two generators are different persons.
     group : sequence of factors
-        What a pair's members always share, such as race and gender.
+        Factors that the members of all pairs share, such as race and gender.
     identity : str, default "seed"
+        The factor that identifies a person.
     genuine : int, optional
-        Pairs of one identity and group which differ in exactly one further factor, for each group
-        and each two levels of that factor, all else matched or not; all of them by default.
+        Number of pairs with the same identity and group that differ in exactly one further factor,
+        for each group and each two levels of this factor; by default all such pairs.
     impostors : int, optional
-        Pairs of different identities, equal in group and all further factors, for each
-        such cell; by default as many as it has faces. Within a cell each seed is used as often
-        as any other, give or take one.
+        Number of pairs with different identities and equal group and further factors, for each
+        combination of these; by default its number of faces. Within a combination, the numbers of
+        pairs of the seeds differ by at most 1.
     random_seed : int
+        Seed of the random numbers.
 
     Returns
     -------
     DataFrame
         `pair`, `stimulus_a`, `stimulus_b`, `kind` ("genuine", "impostor"), `varies` (the factor
-        that differs, "" for impostors), the group's factors and what else is matched.
-        A stratum with fewer pairs than asked for gives all that it has.
+        that differs, "" for impostors), the factors of the group and the other matched factors.
+        A stratum with fewer pairs than requested contributes all of its pairs.
 
     Raises
     ------
     DataError
-        If a factor or a value is missing, two faces are in one cell, a number of pairs is
+        If a factor or a value is missing, two faces are in the same cell, a number of pairs is
         negative, or there is no pair.
 
     Examples
@@ -93,8 +95,8 @@ def sample_pairs(
     if not len(rows):
         raise DataError(
             f"no two faces make a pair, with the factors {', '.join(factors)}",
-            hint=f"ask for some pairs, of faces that differ in {identity} or in one other factor "
-            "alone; leave out columns that are no factors",
+            hint=f"ask for some pairs, of faces that differ only in {identity} or in one other "
+            "factor; leave out columns that are not factors",
             file="faces",
         )
     stimulus = as_texts(labels(faces["stimulus"], file="faces"))
@@ -121,7 +123,7 @@ def _genuine(
     wanted: int | None,
     random: np.random.Generator,
 ) -> tuple[np.ndarray, str]:
-    """Rows (pair, 2) of pairs that differ in `varied` alone, sampled by group and levels."""
+    """Sample pairs that differ only in `varied`, by group and levels: rows (pair, 2)."""
     matched = [identity, *held, *(name for name in free if name != varied)]
     found = []
     for rows in faces.groupby(matched, sort=False).indices.values():
@@ -147,7 +149,7 @@ def _genuine(
 
 
 def _evenly(labels: np.ndarray, wanted: int, random: np.random.Generator) -> np.ndarray:
-    """Positions of at most `wanted` entries, each label as often as possible equally often."""
+    """Sample positions of at most `wanted` entries, with labels as equally often as possible."""
     order = random.permutation(len(labels))
     turn = pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
     return order[np.argsort(turn, kind="stable")][:wanted]
@@ -159,7 +161,7 @@ def _impostors(
     wanted: int | None,
     random: np.random.Generator,
 ) -> tuple[np.ndarray, str]:
-    """Rows (pair, 2) of different identities, equal in `matched`."""
+    """Sample pairs of different identities that are equal in `matched`: rows (pair, 2)."""
     cells = (
         faces.groupby(matched, sort=False).indices.values() if matched else [np.arange(len(faces))]
     )
@@ -168,7 +170,8 @@ def _impostors(
         n = len(rows)
         asked = n if wanted is None else wanted
         ring = np.asarray(rows)[random.permutation(n)]
-        # Neighbours at distance 1, 2, ... on a ring: no pair twice, each face in two a round.
+        # Neighbours at distance 1, 2, ... on a ring: no pair occurs twice, and each face is in two
+        # pairs per distance.
         rounds = [
             np.column_stack([ring, np.roll(ring, -step)])[: n // 2 if 2 * step == n else n]
             for step in range(1, min(n // 2, asked // max(n, 1) + 1) + 1)

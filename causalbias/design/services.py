@@ -1,4 +1,4 @@
-"""Annotation services: tasks out, results in (Label Studio, Mechanical Turk)."""
+"""Write tasks for annotation services, and read results (Label Studio, Mechanical Turk)."""
 
 import json
 import re
@@ -27,30 +27,33 @@ REFUSED = "Rejected"
 def to_label_studio(
     assignment: pd.DataFrame, images: Mapping[str, object], base: str, path: str | Path
 ) -> Path:
-    """Write the trials as Label Studio's tasks (JSON), to import into a project.
+    """Write the trials as tasks of Label Studio (JSON), which a project can import.
 
-    A task holds its name, its place for an annotator, its question and its images, and neither what
-    is a repeat or gold, nor the factors: keep the assignment, which the import needs.
+    A task holds its name, its place in the assignment, its question and its images. It does not
+    reveal the factors, nor whether it is gold or a repeat. Keep the assignment: `from_label_studio`
+    needs it.
 
     Parameters
     ----------
     assignment : DataFrame
-        From `assign`.
+        Result of `assign`.
     images : mapping of item to image or images
-        Relative paths: one text for a face, two for a pair.
+        Relative paths: one for a face, two for a pair.
     base : str
-        What goes before a path: ``"https://.../"``, ``"s3://bucket/"`` or
+        Prefix of the paths, such as ``"https://.../"``, ``"s3://bucket/"`` or
         ``"/data/local-files/?d="``. It ends with ``/`` or ``=``.
-    path : path of the file to write
+    path : str or Path
+        File to write.
 
     Returns
     -------
     Path
+        Path of the file.
 
     Raises
     ------
     DataError
-        If an item has no image, or a path leaves the folder.
+        If an item has no image, or a path leads out of the folder.
     """
     rows = tasks_of(assignment, images, base)
     tasks = [{"data": row} for row in rows.to_dict("records")]
@@ -60,7 +63,7 @@ def to_label_studio(
 
 
 def label_studio_config(question: str, low: int, high: int, *, pair: bool) -> str:
-    """Label Studio's labelling interface for one question on a scale of whole numbers.
+    """Make the labelling interface of Label Studio for a question with integer answers.
 
     Examples
     --------
@@ -86,28 +89,31 @@ def label_studio_config(question: str, low: int, high: int, *, pair: bool) -> st
 def to_manifest_csv(
     assignment: pd.DataFrame, images: Mapping[str, object], base: str, path: str | Path
 ) -> Path:
-    """Write the trials as the CSV that Mechanical Turk takes (Ground Truth: `to_ground_truth`).
+    """Write the trials as the CSV of Mechanical Turk (for Ground Truth, see `to_ground_truth`).
 
-    Columns `task`, `annotator` (the place), `question`, and `image` or `image_a` and `image_b`,
-    which a template names ``${image_a}``. The template's answer must be called "score", as in
-    ``<input type="radio" name="score" value="0">`` or ``<crowd-slider name="score">``.
+    The columns are `task`, `annotator` (the place in the assignment), `question`, and `image` or
+    `image_a` and `image_b`, to which a template refers by ``${image_a}``. The template's answer
+    must have the name "score", as in ``<input type="radio" name="score" value="0">`` or
+    ``<crowd-slider name="score">``.
 
     Parameters
     ----------
     assignment, images, base
         As in `to_label_studio`.
-    path : path of the file to write
+    path : str or Path
+        File to write.
 
     Returns
     -------
     Path
+        Path of the file.
 
     Raises
     ------
     DataError
-        As `to_label_studio`; also if a cell would be run as a formula by a spreadsheet (it begins
-        with ``= + - @``, a tab or a line's end): such text is refused, as a quoted one would reach
-        the annotators.
+        As in `to_label_studio`, and if a spreadsheet would run a cell as a formula, which begins
+        with ``= + - @``, a tab or a line break. Such text is refused, because annotators would see
+        the character that escapes it.
     """
     rows = tasks_of(assignment, images, base)
     check_rows(
@@ -131,27 +137,29 @@ def to_manifest_csv(
 def from_label_studio(
     path: str | Path, assignment: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read Label Studio's results (its JSON export) as tidy judgements.
+    """Read the results of Label Studio (its JSON export) as tidy judgements.
 
     Parameters
     ----------
-    path : path of the export
+    path : str or Path
+        File of the export.
     assignment : DataFrame
-        The one that was exported.
+        The assignment that was exported.
 
     Returns
     -------
     judgements : DataFrame
-        `item`, `question`, `annotator` (who answered), `place`, `score`, `role`, `trial` (how
-        many times this person has judged the item), `order`: rename `item` to `pair` or
-        `stimulus` for `make_study`. Gold is among them.
+        `item`, `question`, `annotator` (the person who answered), `place`, `score`, `role`, `trial`
+        (number of this person's answers about the item so far), `order`. Rename `item` to `pair`
+        or `stimulus` for `make_study`. Answers about gold items are included.
     excluded : DataFrame
-        `file`, `what`, `reason`, `count`: cancelled answers, and trials without one.
+        `file`, `what`, `reason`, `count` of cancelled answers, and of trials without an answer.
 
     Raises
     ------
     DataError
-        Naming every bad row (answer, in the file's order); or if memory will not hold the file.
+        If answers are invalid; the error lists every bad row (answer, in the file's order). If the
+        file does not fit into memory.
     """
     path = user_path(path)
     try:
@@ -168,7 +176,7 @@ def from_label_studio(
             for one in task.get("annotations", [])
         ]
         columns = ["task", "annotator", "score", "cancelled"]
-        frame = pd.DataFrame(answers, columns=columns)  # refuses half of a surrogate pair
+        frame = pd.DataFrame(answers, columns=columns)  # raises an error for invalid Unicode
     except OSError as error:
         raise DataError("no such file", hint="check the path", file=str(path)) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -183,24 +191,24 @@ def from_label_studio(
 
 
 def from_mturk(path: str | Path, assignment: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read Mechanical Turk's batch results (CSV) as tidy judgements.
+    """Read the batch results of Mechanical Turk (CSV) as tidy judgements.
 
     Parameters
     ----------
-    path : path of the CSV
-        With columns `Input.task`, `WorkerId`, `Answer.score` and `AssignmentStatus`.
+    path : str or Path
+        CSV file with the columns `Input.task`, `WorkerId`, `Answer.score` and `AssignmentStatus`.
     assignment : DataFrame
-        The one that was exported.
+        The assignment that was exported.
 
     Returns
     -------
     judgements, excluded : DataFrame
-        As from `from_label_studio`; rejected work is excluded.
+        As in `from_label_studio`; rejected work is excluded.
 
     Raises
     ------
     DataError
-        Naming every bad row of the file.
+        If rows are invalid. The error lists every bad row of the file.
     """
     path = user_path(path)
     text = ["Input.task", "WorkerId", "AssignmentStatus"]
@@ -211,7 +219,7 @@ def from_mturk(path: str | Path, assignment: pd.DataFrame) -> tuple[pd.DataFrame
 
 
 def tasks_of(assignment: pd.DataFrame, images: Mapping[str, object], base: str) -> pd.DataFrame:
-    """One row a trial, with the URLs of its images; all text."""
+    """Make a table of text with one row per trial and the URLs of its images."""
     check_columns(assignment, ["task", "annotator", "item", "question"], file="assignment")
     check_known(
         assignment["item"],
@@ -222,14 +230,14 @@ def tasks_of(assignment: pd.DataFrame, images: Mapping[str, object], base: str) 
     )
     if not BASE.fullmatch(base):
         raise DataError(
-            f"the images' base {base!r}",
+            f"the base of the images is {base!r}",
             hint="begin it with https://, s3:// or /, end it with / or =, without spaces",
         )
     shown = [images[item] for item in assignment["item"]]
     several = [list(one) if isinstance(one, list | tuple) else [one] for one in shown]
     number = len(several[0]) if several else 1
     if number not in (1, 2):
-        raise DataError(f"{number} images of an item", hint="give one, or two of a pair")
+        raise DataError(f"an item has {number} images", hint="give one, or two for a pair")
     uneven = np.array([len(one) != number for one in several])
     paths = (
         pd.DataFrame([[str(one) for one in row] for row in several])
@@ -241,8 +249,13 @@ def tasks_of(assignment: pd.DataFrame, images: Mapping[str, object], base: str) 
         outside |= ~paths[name].map(safe_path).to_numpy(bool)
     check_rows(
         [
-            ("item", f"not {number} images as the first has", uneven, "give pairs or faces"),
-            ("item", "an image outside the folder", outside, "give relative paths"),
+            (
+                "item",
+                f"the item does not have {number} images as the first one does",
+                uneven,
+                "give only pairs or only faces",
+            ),
+            ("item", "an image lies outside the folder", outside, "give relative paths"),
         ],
         file="assignment",
     )
@@ -260,7 +273,7 @@ def safe_path(text: str) -> bool:
 
     Examples
     --------
-    >>> [safe_path(one) for one in ("a/b.png", "../b.png", "/b.png", "c:b.png", "")]
+    >>> [safe_path(path) for path in ("a/b.png", "../b.png", "/b.png", "c:b.png", "")]
     [True, False, False, False, False]
     """
     path = PurePosixPath(text)
@@ -274,15 +287,18 @@ def safe_path(text: str) -> bool:
     )
 
 
-def worker_of(told: object) -> str:
-    """Who answered, "" if it is not told as a text or a number (or an object's id or email)."""
-    if isinstance(told, Mapping):
-        told = told.get("id", told.get("email"))
-    return str(told) if isinstance(told, str | int) and not isinstance(told, bool) else ""
+def worker_of(worker: object) -> str:
+    """Return the id of the person who answered: a text, a number, or an object's id or email.
+
+    Anything else gives "".
+    """
+    if isinstance(worker, Mapping):
+        worker = worker.get("id", worker.get("email"))
+    return str(worker) if isinstance(worker, str | int) and not isinstance(worker, bool) else ""
 
 
 def _score(result: list[dict[str, Any]]) -> object:
-    """The answer called "score": a choice, a number, or a rating."""
+    """Return the answer named "score": a choice, a number, or a rating."""
     for one in result:
         if one.get("from_name") == "score":
             value = one.get("value", {})
@@ -292,7 +308,7 @@ def _score(result: list[dict[str, Any]]) -> object:
 
 
 def _plain(value: object) -> object:
-    """A text or number as it is; else its text, which is no task and no score."""
+    """Return texts and numbers unchanged, and other values as text, which no task or score has."""
     whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     return value if whole or value is None or isinstance(value, str | float) else str(value)
 
@@ -300,21 +316,26 @@ def _plain(value: object) -> object:
 def judgements_of(
     answers: pd.DataFrame, assignment: pd.DataFrame, file: str, theirs: Mapping[str, str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judgements and exclusions from a service's answers; errors use the service's names.
+    """Make judgements and exclusions from the answers of a service.
 
     Parameters
     ----------
     answers : DataFrame
-        `task`, `annotator`, `score`, `cancelled`: one row an answer.
+        One row per answer: `task`, `annotator`, `score`, `cancelled`.
     assignment : DataFrame
+        The assignment that was exported.
     file : str
-    theirs : mapping of our columns to the service's names
+        Name of the file, for errors.
+    theirs : mapping of our columns to those of the service
+        Names of columns, for errors.
     """
     needed = ["task", "annotator", "item", "question", "role", "order"]
     check_columns(assignment, needed, file="assignment")
     check_unique(assignment, ["task"], file="assignment")
     if answers.empty:
-        raise DataError("no answers", hint="export after the annotators have worked", file=file)
+        raise DataError(
+            "there are no answers", hint="export after the annotators have answered", file=file
+        )
     answers = answers.assign(task=answers["task"].map(_plain), score=answers["score"].map(_plain))
     score = pd.to_numeric(answers["score"], errors="coerce")
     cancelled = answers["cancelled"].to_numpy(bool)
@@ -326,11 +347,16 @@ def judgements_of(
     faults: list[Fault] = [
         (
             theirs["task"],
-            f"{sample(answers['task'], unknown)} is no task of the assignment",
+            f"{sample(answers['task'], unknown)} is not a task of the assignment",
             unknown,
             "give the assignment that was exported",
         ),
-        (theirs["annotator"], "nobody is named", blank(answers["annotator"]), "name who answered"),
+        (
+            theirs["annotator"],
+            "the annotator is missing",
+            blank(answers["annotator"]),
+            "give the person who answered",
+        ),
         (
             theirs["score"],
             f"{sample(answers['score'], not_finite)} is not a number",
@@ -343,7 +369,7 @@ def judgements_of(
     kept = answers.assign(score=score)[~cancelled].drop(columns="cancelled")
     plan = assignment.rename(columns={"annotator": "place"}).set_index("task")
     judgements = kept.join(plan, on="task").reset_index(drop=True)
-    # A service may give a person several places, and so an item more than once.
+    # A service may give several places to a person, who then judges an item more than once.
     asked = ["annotator", "question", "item"]
     judgements["trial"] = judgements.sort_values("order").groupby(asked).cumcount() + 1
     columns = ["item", "question", "annotator", "place", "score", "role", "trial", "order"]

@@ -21,7 +21,7 @@ CHIP, PADDING = 150, 0.25
 # According to the network's author, the threshold 0.6 gives an accuracy of 99.38% on Labeled Faces
 # in the Wild (dlib's example dnn_face_recognition_ex.cpp).
 THRESHOLD = 0.6
-MEND = "pip install 'causalbias[recognition]'"
+HINT = "pip install 'causalbias[recognition]'"
 
 
 def dlib_embedder(name: str = "dlib") -> Embedder:
@@ -96,10 +96,10 @@ def model_file(name: str) -> Path:
     """
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or spec.origin is None:
-        raise DataError("face_recognition_models is not installed", hint=MEND, file=name)
+        raise DataError("face_recognition_models is not installed", hint=HINT, file=name)
     path = Path(spec.origin).parent / "models" / name
     if not path.is_file():
-        raise DataError("the file is not in face_recognition_models", hint=MEND, file=name)
+        raise DataError("the file is not in face_recognition_models", hint=HINT, file=name)
     return path
 
 
@@ -107,7 +107,7 @@ def _dlib() -> Any:
     try:
         import dlib
     except ImportError as error:
-        raise DataError("dlib is not installed", hint=MEND) from error
+        raise DataError("dlib is not installed", hint=HINT) from error
     return dlib
 
 

@@ -28,7 +28,7 @@ BATCHES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 64)
 # an image run in another batch, for which the runtime may use another algorithm or half precision.
 REPEATED, BESIDE = 1e-5, 1e-2
 
-MEND = "check size, colour and architecture against what the network was trained with"
+HINT = "check size, colour and architecture against what the network was trained with"
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def as_rows(found: np.ndarray, n: int, name: str) -> np.ndarray:
 
 
 @contextmanager
-def translated(name: str, given: str, hint: str = MEND) -> Iterator[None]:
+def translated(name: str, given: str, hint: str = HINT) -> Iterator[None]:
     """Translate the errors of other runtimes to DataError.
 
     Parameters

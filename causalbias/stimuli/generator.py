@@ -22,7 +22,7 @@ BATCH = 64
 # no pixel may differ by more than one level), and for a latent in another batch, for which the
 # runtime may use another algorithm.
 REPEATED, BESIDE = 1e-3, 1.0
-MEND = (
+HINT = (
     "check latents={} and controls, and that it takes (faces, latents and controls) and returns "
     "one tensor (faces, 3, height, width)"
 )
@@ -209,7 +209,7 @@ def torch_generator(
     def draw(inputs: np.ndarray) -> np.ndarray:
         import torch
 
-        with translated(path.name, f"{inputs.shape} numbers", MEND.format(latents)):
+        with translated(path.name, f"{inputs.shape} numbers", HINT.format(latents)):
             made = run(network, torch.from_numpy(inputs).to(device, numbers), path.name)
             if made.ndim != 4 or len(made) != len(inputs):
                 raise ValueError(f"it returns {made.shape}")

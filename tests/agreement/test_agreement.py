@@ -313,8 +313,8 @@ def test_the_first_trial_is_that_of_the_first_level_or_the_lowest_number(names):
     ("trial", "told"),
     [
         (["test", "retest", "third"], "'test' is neither a number"),
-        ([2, None, 1], "missing, where others are known"),
-        (pd.Categorical(["a", None, "b"], ["a", "b"]), "missing, where others are known"),
+        ([2, None, 1], "missing, although others are known"),
+        (pd.Categorical(["a", None, "b"], ["a", "b"]), "missing, although others are known"),
     ],
 )
 def test_trials_without_order_end_in_one_error(trial, told):
@@ -360,5 +360,5 @@ def test_a_scale_whose_ends_are_no_answers_is_refused(scale):
     )
     study = cb.make_study(factors=["seed"], judgements=answers, scales=scale)
     for verb in (cb.agreement.hcic, cb.reliability):
-        with pytest.raises(cb.DataError, match="lowest and the highest whole number"):
+        with pytest.raises(cb.DataError, match="lowest and the highest possible whole number"):
             verb(study, "q")

@@ -54,7 +54,7 @@ def test_design_writes_a_plan_that_reads_back(tmp_path):
         (["--factor", "seed=1..4", "--annotators", "2"], "5 judgements of each item by 2"),
         (["--factor", "seed=1..4", "--formula", "__import__('os')"], "cannot read"),
         (["--factor", "seed=1..4", "--formula", "open(kind)"], "calls 'open'"),
-        (["--factor", "seed=1..4", "--base", "javascript:"], "images' base"),
+        (["--factor", "seed=1..4", "--base", "javascript:"], "base of the images"),
         (["--factor", "seed=4..1"], "write seed=1..4"),
         (["--factor", "seed=1..4", "--factor", "kind=a,b"], "a column of the plan"),
         (["--factor", "seed=1..4", "--factor", "race=a,b", "--factor", "race=c"], "given twice"),

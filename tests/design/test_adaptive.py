@@ -84,7 +84,7 @@ def test_nothing_is_spent_on_what_the_estimand_is_not_about(study):
     ("change", "told_of"),
     [
         ({"target": {"pose": 1.0}}, "no coefficient 'pose'"),
-        ({"count": 500, "limit": 6}, "places for 160 judgements"),
+        ({"count": 500, "limit": 6}, "the limit allows 160 judgements"),
         ({"scale": (0, 2)}, "outside the scale"),
         ({"formula": "race*beard"}, "'beard'"),
     ],

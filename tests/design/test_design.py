@@ -89,7 +89,7 @@ def test_report_names_what_cannot_be_told_apart():
     assert effects.loc["a:b", "with"] == "c:d"
     assert np.isinf(effects.loc["a:b", "error"])
     assert effects.loc["a", "error"] == pytest.approx(1 / np.sqrt(8))
-    assert "NOT ESTIMABLE" in str(found)
+    assert "NOT ALL EFFECTS ARE ESTIMABLE" in str(found)
 
 
 def test_genuine_pairs_are_one_attribute_apart_and_impostors_matched():
@@ -233,7 +233,7 @@ def test_mturk_there_and_back(plan, tmp_path):
     ("change", "told"),
     [
         ({"Answer__score": (1, "good")}, r"'Answer.score', row 2: 'good' is not a number"),
-        ({"Input__task": (2, "zz")}, r"'Input.task', row 3: 'zz' is no task"),
+        ({"Input__task": (2, "zz")}, r"'Input.task', row 3: 'zz' is not a task"),
         ({"WorkerId": (0, " ")}, r"'WorkerId', row 1: nobody"),
     ],
 )
@@ -326,5 +326,5 @@ def test_a_word_with_one_level_is_no_effect():
 @pytest.mark.parametrize("base", ["https://x", "s3://bucket", "javascript:", "/a b/"])
 def test_the_base_of_images_is_a_folder(plan, tmp_path, base):
     plan, images = plan
-    with pytest.raises(cb.DataError, match="images' base"):
+    with pytest.raises(cb.DataError, match="base of the images"):
         cb.design.to_label_studio(plan, images, base, tmp_path / "t.json")

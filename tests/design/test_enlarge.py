@@ -103,7 +103,7 @@ def test_what_belongs_to_a_seed_is_new_with_each_copy():
     [
         (FORMULA, {}, ["seed"], r"no effects of 'seed' \(it has mm\(seed_a, seed_b\)"),
         (FORMULA, {"seed_b": "s0", "seed_a": "s0"}, OVER, "have the same seed_a and seed_b"),
-        (FORMULA.replace("race +", ""), {}, OVER, "do not tell apart the levels of face_a"),
+        (FORMULA.replace("race +", ""), {}, OVER, "do not distinguish the levels of face_a"),
         (FORMULA, {}, [*OVER, "pair"], "3 columns"),
     ],
 )
@@ -117,7 +117,7 @@ def test_refused(pairs, formula, change, over, told):
 def test_only_columns_bound_to_nothing_are_dealt_anew(pairs):
     larger = Enlarger(ModelSpec(FORMULA), pairs, OVER)
     larger.check_dealt("annotator")
-    with pytest.raises(DataError, match="no other grouping column"):
+    with pytest.raises(DataError, match="not another grouping column"):
         larger.check_dealt("race")
     bound = pairs.assign(annotator=pairs["race"] + "'s own")
     with pytest.raises(DataError, match="each annotator has one race"):

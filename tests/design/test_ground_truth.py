@@ -140,7 +140,7 @@ def test_bad_answers_name_their_rows(plan, lines, tmp_path):
         (
             '[{"dataObject": {"content": "zz"}, "annotations": [{"workerId": "w", '
             '"annotationData": {"content": "{\\"score\\": 1}"}}]}]',
-            "'zz' is no task",
+            "'zz' is not a task",
         ),
         ("", "no answers"),
     ],

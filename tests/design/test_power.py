@@ -111,7 +111,7 @@ def test_the_same_seed_gives_the_same_table(pilot):
         ({"over": "annotator"}, r"no effects of 'annotator' \(it has seed\)"),
         ({"sizes": [1]}, "2 or more"),
         ({"sizes": []}, "2 or more"),
-        ({"others": {"level": [5]}}, "no other grouping column"),
+        ({"others": {"level": [5]}}, "not another grouping column"),
         ({"others": {"annotator": []}}, "2 or more"),
     ],
 )

@@ -402,7 +402,7 @@ def told_of(name: str, pattern: str, *, task: object = "t1", who: object = 1, **
     case(f"Label Studio: {name}", pattern, act)
 
 
-told_of("a task that is a list", r"column 'task', row 1: '\[1\]' is no task", task=[1])
+told_of("a task that is a list", r"column 'task', row 1: '\[1\]' is not a task", task=[1])
 told_of("a score that is a list", r"column 'score', row 1: '\[3\]' is not a number", rating=[3])
 told_of("a score that is true", "column 'score', row 1: 'True' is not a number", rating=True)
 told_of("a score of 400 digits", "column 'score', row 1: '1000.* is not a number", rating=10**400)

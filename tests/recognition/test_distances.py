@@ -181,10 +181,10 @@ def test_factors_from_names():
     assert frame["seed"].tolist() == ["007", "012"]  # leading zeros: not numbers
     assert frame["group"].tolist() == ["black-male", "x"]
     for name, pattern, why in (
-        ("a_b_c", "{seed}_{level}", "is not"),
+        ("a_b_c", "{seed}_{level}", "does not match"),
         ("a", "plain", "once in braces"),
         ("a_a", "{x}_{x}", "once in braces"),
-        ("a/b_c", "{seed}_{level}", "is not"),
+        ("a/b_c", "{seed}_{level}", "does not match"),
     ):
         with pytest.raises(cb.DataError, match=why):
             cb.datasets.stimuli_from_names([name], pattern)

@@ -191,7 +191,7 @@ def test_intervals_of_equal_steps_are_as_wide_as_few_ratings_make_them():
     [
         (lambda r: r.iloc[:-1], "latents"),
         (lambda r: r.assign(age="x"), r"'age', row 1: 'x' is not a number"),
-        (lambda r: r.assign(age=3.0), "1 values"),
+        (lambda r: r.assign(age=3.0), "1 different values"),
         (lambda r: r.assign(pose=r["age"]), "cannot be distinguished"),
         (lambda r: r.assign(age=np.where(np.arange(len(r)) < 9, r["age"], np.nan)), "9 ratings"),
     ],
