@@ -117,7 +117,7 @@ REFUSED = {
     ),
     "curves, too few errors": (
         lambda s: cb.plots.det_curves(cb.det(s, "race", draws=50)),
-        "too few errors for any group",
+        "all groups have too few errors",
     ),
     "joint, no spread of distances": (lambda s: pairs(s, same), "every distance is 0.5"),
     "joint, no spread of scores": (

@@ -1,4 +1,4 @@
-"""Whether manipulations did what they should, as ``cb.manipulation_checks``."""
+"""Check that manipulations change what they should: ``cb.manipulation_checks``."""
 
 from causalbias.manipulation_checks.checks import Checks, check_manipulations
 from causalbias.manipulation_checks.images import image_scores, near_duplicates

@@ -1,4 +1,4 @@
-"""All manipulation checks that a study allows, in tables and in words."""
+"""Run all manipulation checks that a study allows, and summarise them in sentences."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,22 +15,22 @@ from causalbias.study.tree import factors_of
 
 HCIC = "HCIC"
 ENROLMENT = ("faces", "identities", "failed", "rate", "lower", "upper", "reasons")
-WORST = 3  # cells named
+WORST = 3  # number of cells that a sentence lists
 
 
 @dataclass(frozen=True)
 class Checks:
-    """The manipulation checks of a study; prints its findings and what could not be checked.
+    """The manipulation checks of a study, which print as sentences.
 
     Attributes
     ----------
     tables : dict of str to DataFrame
-        "dose", "leaks", "identity", "enrolment", and with images "quality" and "duplicates"; those
-        that the study allows.
+        Results of the checks that the study allows: "dose", "leaks", "identity", "enrolment", and,
+        with images, "quality" and "duplicates".
     missing : dict of str to str
-        Checks that could not be made, and why.
+        Reason for each check that could not be made.
     prob : float
-        Of the intervals.
+        Probability of the intervals.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -38,35 +38,36 @@ class Checks:
     prob: float = 0.95
 
     def findings(self) -> list[str]:
-        """The checks' results in plain sentences."""
-        said = []
+        """Describe the results of the checks in sentences."""
+        sentences = []
         if "leaks" in self.tables:
             own = self.tables["leaks"].query("own")
             still = ", ".join(own["attribute"][~own["clear"]])
             if still:
-                said.append(f"Dose: no perceived change of {still} is clear of zero.")
+                sentences.append(f"Dose: all intervals of the changes of {still} include zero.")
             elif len(own):
-                said.append(
-                    "Dose: every manipulated attribute that was asked about is seen to change."
+                sentences.append(
+                    "Dose: people see a change of every manipulated attribute that was asked about."
                 )
         for name, what in (("leaks", "Leaks"), ("quality", "Image quality")):
             if name in self.tables:
-                said.append(f"{what}: {_leak_sentence(self.tables[name], self.prob)}")
+                sentences.append(f"{what}: {_leak_sentence(self.tables[name], self.prob)}")
         if "identity" in self.tables:
-            said += _identity_sentences(self.tables["identity"])
+            sentences += _identity_sentences(self.tables["identity"])
         if "enrolment" in self.tables:
-            said.append(_detection_sentence(self.tables["enrolment"]))
+            sentences.append(_detection_sentence(self.tables["enrolment"]))
         if "duplicates" in self.tables:
             table = self.tables["duplicates"]
             two = int((~table["same_identity"]).sum())
-            said.append(
-                f"Duplicates: {two:,} near pairs of two seeds, {len(table) - two:,} of one seed; "
-                f"{int(table['identical'].sum()):,} of them identical."
+            sentences.append(
+                f"Duplicates: {two:,} nearly equal pairs of different seeds, and "
+                f"{len(table) - two:,} of the same seed; {int(table['identical'].sum()):,} of them "
+                "are identical."
             )
-        return said
+        return sentences
 
     def __str__(self) -> str:
-        lines = ["Manipulation checks", *(f"  {one}" for one in self.findings())]
+        lines = ["Manipulation checks", *(f"  {finding}" for finding in self.findings())]
         lines += [f"  {name}: NOT CHECKED ({why})." for name, why in self.missing.items()]
         return "\n".join(lines)
 
@@ -80,18 +81,20 @@ def check_manipulations(
     images: Mapping[str, object] | None = None,
     prob: float = 0.95,
 ) -> Checks:
-    """All checks that a study allows; those that it does not allow are listed with the reason.
+    """Run all manipulation checks that a study allows.
 
     Parameters
     ----------
     study, scores, prob
         As in `dose`.
     images : mapping of stimulus to path, optional
-        From `images_of`: also check image quality and near-duplicates.
+        Images, as `images_of` returns them. If given, their quality is checked, and near-duplicates
+        are searched.
 
     Returns
     -------
     Checks
+        The results, and the reason for each check that could not be made.
 
     Examples
     --------
@@ -122,13 +125,13 @@ def check_manipulations(
 
 
 def _identity_sentences(table: pd.DataFrame) -> list[str]:
-    """For each system and for people, the manipulation that keeps identity least."""
-    said = []
+    """Describe, for each system and for people, the manipulation that changes identity most."""
+    sentences = []
     for measure, part in table.groupby("measure"):
-        told = part.dropna(subset="beyond")
+        with_threshold = part.dropna(subset="beyond")
         worst = (
-            told.nlargest(1, "beyond")
-            if len(told)
+            with_threshold.nlargest(1, "beyond")
+            if len(with_threshold)
             else (
                 part.nsmallest(1, "estimate") if measure == HCIC else part.nlargest(1, "estimate")
             )
@@ -136,60 +139,60 @@ def _identity_sentences(table: pd.DataFrame) -> list[str]:
         row = worst.iloc[0]
         where = f"({row['attribute']} at {row['level']:g}"
         mean = f"{row['estimate']:.3g}, {row['lower']:.3g} to {row['upper']:.3g}; {row['n']} seeds)"
-        if len(told):
-            said.append(
-                f"Identity: at most {row['beyond']:.1%} ({row['beyond_lower']:.1%} to "
-                f"{row['beyond_upper']:.1%}; {row['n']} seeds) of faces are beyond {measure}'s "
-                f"threshold from their unchanged selves {where})."
+        if len(with_threshold):
+            sentences.append(
+                f"Identity: {measure} does not match at most {row['beyond']:.1%} "
+                f"({row['beyond_lower']:.1%} to {row['beyond_upper']:.1%}; {row['n']} seeds) of "
+                f"faces with the unchanged face {where})."
             )
         elif measure == HCIC:
-            said.append(
-                f"Identity: people are least sure that a face is its unchanged self {where}: "
-                f"{mean}, on the scale of their answers."
+            sentences.append(
+                "Identity: people are least certain that a changed and the unchanged face show "
+                f"the same person {where}: {mean}, on the scale of their answers."
             )
         else:
-            said.append(
-                f"Identity: {measure}, which has no threshold, moves furthest {where}: mean "
-                f"distance {mean}."
+            sentences.append(
+                f"Identity: {measure}, which has no threshold, has the largest mean distance to "
+                f"the unchanged face {where}: {mean}."
             )
-    return said
+    return sentences
 
 
 def _detection_sentence(table: pd.DataFrame) -> str:
-    """Failures to enrol in all, and the cells with most of them."""
+    """Describe the number of failures to enrol, and the cells with the highest rates."""
     total = f"{table['failed'].sum():,} of {table['faces'].sum():,} faces failed to enrol"
     systems = table["system"].nunique()
-    said = f"Detection: {total}{', over all systems' if systems > 1 else ''}"
+    sentence = f"Detection: {total}{', over all systems' if systems > 1 else ''}"
     failed = table[table["failed"] > 0]
     if failed.empty:
-        return said + "."
+        return sentence + "."
     factors = [name for name in table.columns[1:] if name not in ENROLMENT]
     worst = [
         f"{' '.join(str(row[name]) for name in (*factors, 'system'))} {row['failed']} of "
         f"{row['faces']} ({row['lower']:.0%} to {row['upper']:.0%})"
         for _, row in failed.sort_values(["rate", "failed"], ascending=False).head(WORST).iterrows()
     ]
-    return f"{said}, in {len(failed)} of {len(table)} cells; most: {'; '.join(worst)}."
+    return f"{sentence}, in {len(failed)} of {len(table)} cells; most: {'; '.join(worst)}."
 
 
 def _leak_sentence(table: pd.DataFrame, prob: float) -> str:
     off = table[~table["own"].astype(bool)]
     if off.empty:
-        return "only the manipulated attributes were asked about, so that leaks cannot be seen."
+        return "people were asked about the manipulated attributes only, so leaks cannot be seen."
     clear = off[off["clear"]]
-    said = f"{len(clear)} of {len(off)} intervals of other attributes exclude zero"
+    sentence = f"{len(clear)} of {len(off)} intervals of other attributes exclude zero"
     if clear.empty:
-        return said + "."
+        return sentence + "."
     worst = clear.iloc[int(clear["estimate"].abs().to_numpy().argmax())]
     return (
-        f"{said} (about {(1 - prob) * len(off):.1f} would by chance at {prob:.0%}); the largest "
-        f"change is that of {worst['question']} by {worst['attribute']}: {worst['estimate']:.3g} "
+        f"{sentence} ({(1 - prob) * len(off):.1f} are expected by chance at {prob:.0%}); the "
+        f"largest change is that of {worst['question']} by {worst['attribute']}: {worst['estimate']:.3g} "
         f"points ({worst['lower']:.3g} to {worst['upper']:.3g}; {worst['n']} {worst['over']})."
     )
 
 
 def _by_identity(pairs: pd.DataFrame, study: xr.DataTree) -> pd.DataFrame:
-    """Pairs with `same_identity`."""
+    """Add `same_identity` to pairs."""
     identity = to_frame(study, "stimuli").set_index("stimulus")[str(study.attrs["identity"])]
     first, second = (identity.loc[pairs[f"stimulus_{side}"]].to_numpy() for side in "ab")
     return pairs.assign(same_identity=first == second)

@@ -1,4 +1,4 @@
-"""Checks on the images themselves: quality by cell, and near-duplicates."""
+"""Check images: measures of quality, and near-duplicates."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -13,29 +13,31 @@ from causalbias.recognition.images import decode, read_image, resize
 SIDE = 16
 NEAR = 6
 BLOCK = 2048
-OVER, UNDER = 247, 25  # grey values, of ISO/IEC 29794-5
+OVER, UNDER = 247, 25  # grey values at which ISO/IEC 29794-5 sets over- and under-exposure
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def image_scores(images: Mapping[str, object]) -> pd.DataFrame:
-    """Quality of images by measures of their grey values (0 to 255), as scores for `leaks`.
+    """Measure the quality of images by their grey values (0 to 255), as scores for `leaks`.
 
-    Those of ISO/IEC 29794-5 (face image quality) that need neither a model nor the place of the
-    face; here over the whole image, as they are compared between pictures of one face, and raw,
-    without the standard's mapping to 0 to 100.
+    The measures are those of ISO/IEC 29794-5 (face image quality) that need neither a model nor the
+    position of the face. They are computed over the entire image, since images of the same face
+    are compared, and without the standard's mapping to 0 to 100.
 
     Parameters
     ----------
     images : mapping of stimulus to path
+        The images.
 
     Returns
     -------
     DataFrame
         `stimulus`, `question`, `score`. "brightness": mean. "contrast": standard deviation (Peli
         1990, *JOSA A* 7(10)). "dynamic range": entropy of the histogram, in bits (0 to 8).
-        "over-exposed", "under-exposed": per cent of pixels from 247 and up to 25. "sharpness":
-        standard deviation of the Laplacian (the root of Pech-Pacheco et al.'s measure of focus,
-        2000, *ICPR*). Images that cannot be read have no rows: failures to enrol count them.
+        "over-exposed", "under-exposed": percentage of pixels of at least 247 and of at most 25.
+        "sharpness": standard deviation of the Laplacian (square root of the measure of focus of
+        Pech-Pacheco et al. 2000, *ICPR*). Images that cannot be read have no rows; they are counted
+        as failures to enrol.
 
     Examples
     --------
@@ -68,23 +70,24 @@ def image_scores(images: Mapping[str, object]) -> pd.DataFrame:
 
 
 def near_duplicates(images: Mapping[str, object], *, bits: int = NEAR) -> pd.DataFrame:
-    """Pairs of images that are nearly the same picture.
+    """Find pairs of images that are nearly equal.
 
-    By difference hashes of 256 bits: whether each of 16 x 16 pixels is darker than its right
-    neighbour, in the grey image made small.
+    Images are compared by difference hashes of 256 bits: in a reduced grey image, each bit is
+    whether one of 16 x 16 pixels is darker than its right neighbour.
 
     Parameters
     ----------
     images : mapping of stimulus to path
+        The images.
     bits : int, default 6
-        Pairs that differ in at most so many bits are near.
+        Largest number of differing bits of near-duplicates.
 
     Returns
     -------
     DataFrame
-        `stimulus_a`, `stimulus_b`, `bits` (0 to `bits`), `identical` (all pixels equal). A pair of
-        one seed means that a manipulation did almost nothing; one of two seeds, that they are not
-        two faces.
+        `stimulus_a`, `stimulus_b`, `bits` (number of differing bits), `identical` (whether all
+        pixels are equal). Near-duplicates of the same seed indicate that a manipulation has almost
+        no effect, and those of different seeds that the seeds are not different faces.
     """
     names, signs, content = [], [], []
     for name, grey in _grey(images):
@@ -106,11 +109,11 @@ def near_duplicates(images: Mapping[str, object], *, bits: int = NEAR) -> pd.Dat
 
 
 def _grey(images: Mapping[str, object]) -> Iterator[tuple[str, np.ndarray]]:
-    """Grey images (height, width), 0 to 255, of those that can be read."""
+    """Read images as grey values (height, width), 0 to 255; skip those that cannot be read."""
     found = 0
     for name, path in images.items():
         if not Path(str(path)).is_file():
-            raise DataError("no such image", hint="check the folder", file=str(path))
+            raise DataError("the image does not exist", hint="check the folder", file=str(path))
         pixels = decode(read_image(Path(str(path)))).pixels
         if pixels is not None and min(pixels.shape[:2]) > 2:
             found += 1

@@ -1,4 +1,4 @@
-"""How large a leak of one manipulation into another attribute would overturn a claim."""
+"""Sensitivity of an effect to leaks: the least leak that would explain the effect."""
 
 import xarray as xr
 
@@ -6,32 +6,33 @@ from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 
-STEPS = 60  # of bisection: to double precision
+STEPS = 60  # steps of bisection, enough for double precision
 
 
 def leak_to_overturn(effect: xr.DataArray, slope: xr.DataArray, *, prob: float = 0.95) -> Estimate:
-    """The least leak into another attribute that would explain an effect away.
+    """Compute the least leak into another attribute that would explain an effect.
 
-    A manipulation of A that also moves B by `leak` units has, of its own, only the effect less
-    ``leak * slope``, slope being what B does to the outcome per unit. The leak is a property of
-    the faces, to be set beside a manipulation check: how far people saw B move.
+    If a manipulation of attribute A also changes attribute B by `leak` units, and B has the effect
+    `slope` per unit on the outcome, the effect of A is ``effect - leak * slope``. The leak is a
+    property of the faces. Compare it with a manipulation check, which shows how much people saw B
+    change.
 
     Parameters
     ----------
     effect : DataArray
         Draws of A's effect, dims (chain, draw, ...).
     slope : DataArray
-        Draws of B's effect per unit, of the same fit; dims (chain, draw, ...).
+        Draws of B's effect per unit from the same fit, dims (chain, draw, ...).
     prob : float, default 0.95
         Probability of the intervals.
 
     Returns
     -------
     Estimate
-        ``leak`` (chain, draw, ...): the leak, in units of B, that is the whole effect; and
-        ``to_zero``: its median; ``to_doubt``: the leak of least size at which the interval of
-        what remains holds zero; 0 where it does without any leak, NaN where none does up to ten
-        times `to_zero` (a slope too uncertain to explain anything).
+        ``leak`` (chain, draw, ...): the leak in units of B for which the effect of A is zero, and
+        ``to_zero``, its median. ``to_doubt``: the smallest leak for which the interval of the
+        remaining effect includes zero. It is 0 if the interval includes zero without a leak, and
+        NaN if there is no such leak up to ten times `to_zero`, because the slope is too uncertain.
 
     Raises
     ------
@@ -48,7 +49,9 @@ def leak_to_overturn(effect: xr.DataArray, slope: xr.DataArray, *, prob: float =
     True
     """
     if bool((abs(slope).max(SAMPLE) == 0).any()):
-        raise DataError("a slope is zero in every draw", hint="that attribute explains nothing")
+        raise DataError(
+            "a slope is zero in every draw", hint="choose an attribute that has an effect"
+        )
     ratio = effect / slope
     middle = ratio.median(SAMPLE)
 

@@ -1,8 +1,9 @@
-"""What a design moves: faces and pairs by manipulated attribute, level and unchanged self.
+"""Arrange faces and pairs by manipulated attribute, level, and the unchanged face.
 
-A study either has the factors attribute and level (one attribute moved at a time), or crosses its
-factors. A crossed factor of numbers is an attribute with its values as levels; one of words is an
-attribute a level, ``race[black]``, at 1 beside the first level at 0.
+A study either has the factors attribute and level (one attribute changes at a time), or crosses its
+factors. A numeric crossed factor is an attribute whose values are the levels. A crossed factor of
+text has one attribute for each level except the first, such as ``race[black]``, with level 1 for
+this level and 0 for the first.
 """
 
 import json
@@ -15,32 +16,33 @@ from causalbias.datasets.causalface.layout import PROTOTYPE
 from causalbias.errors import DataError
 from causalbias.study.tree import factors_of
 
-# Questions that ask for an attribute under another name.
+# Questions whose names differ from those of the attributes that they are about.
 SEEN_AS = {"smiling": "expression"}
 
 
 def one_at_a_time(study: xr.DataTree) -> bool:
-    """Whether the study moves one attribute at a time."""
+    """Whether one attribute changes at a time in the study."""
     return {"attribute", "level"} <= set(factors_of(study))
 
 
 def moved_faces(
     frame: pd.DataFrame, study: xr.DataTree, within: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Rows by `attribute`, `level` (a number) and `face`: what stays the same as the level moves.
+    """Arrange rows by `attribute`, `level` (a number) and `face` (the values of all other factors).
 
     Parameters
     ----------
     frame : DataFrame
-        With some of the study's factors; a row comes back for each attribute that it tells of.
+        Rows with some of the study's factors. The result has a row for each of their attributes.
     study : DataTree
+        The study.
     within : sequence of str
-        Further columns that stay the same, such as the annotator's.
+        Further columns within which levels are compared, such as the annotator.
 
     Raises
     ------
     DataError
-        If levels are no numbers, or no factor has two.
+        If levels are not numbers, or no factor has two levels.
     """
     identity = str(study.attrs["identity"])
     factors = [name for name in factors_of(study) if name in frame]
@@ -49,7 +51,9 @@ def moved_faces(
         rows = pd.DataFrame(frame.loc[moved])
         rows["level"] = pd.to_numeric(rows["level"], errors="coerce")
         if rows["level"].isna().any():
-            raise DataError("levels that are no numbers", hint="number the levels of attributes")
+            raise DataError(
+                "levels are not numbers", hint="give the levels of attributes as numbers"
+            )
         rest = [name for name in factors if name not in ("attribute", "level")]
         return rows.assign(face=_together(rows, [*within, *rest]))
     parts = []
@@ -63,12 +67,14 @@ def moved_faces(
             number = rows[name].astype(float) if low is None else (rows[name] == high) * 1.0
             parts.append(rows.assign(attribute=attribute, level=number, face=_together(rows, rest)))
     if not parts:
-        raise DataError("no factor has two levels", hint="manipulate something")
+        raise DataError(
+            "no factor has two levels", hint="give a study that manipulates an attribute"
+        )
     return pd.concat(parts, ignore_index=True)
 
 
 def moved_pairs(pairs: pd.DataFrame, study: xr.DataTree) -> pd.DataFrame:
-    """Genuine pairs of a face with its unchanged self: `attribute`, and the level `moved_to`."""
+    """Select genuine pairs of a changed and the unchanged face: `attribute`, `moved_to` (level)."""
     same = pairs[pairs["same_identity"].astype(bool)]
     if one_at_a_time(study):
         rows = same[(same["varies"] == "level") & same["attribute"].notna()]
@@ -93,12 +99,12 @@ def moved_pairs(pairs: pd.DataFrame, study: xr.DataTree) -> pd.DataFrame:
 
 
 def references(study: xr.DataTree) -> dict[str, float]:
-    """Levels that leave a face unchanged, by attribute, where the study says so."""
+    """Return the reference level of each attribute for which the study records it."""
     return dict(json.loads(study.attrs.get("references", "{}")))
 
 
 def is_own(attribute: str, question: str) -> bool:
-    """Whether a question asks for the attribute itself.
+    """Whether a question is about the attribute.
 
     Examples
     --------
@@ -110,7 +116,7 @@ def is_own(attribute: str, question: str) -> bool:
 
 
 def _contrasts(study: xr.DataTree, name: str) -> list[tuple[str, object, object]]:
-    """Attributes of a crossed factor, with the two levels of each where they are words."""
+    """List the attributes of a crossed factor, with the two levels of each if they are text."""
     if name == str(study.attrs["identity"]):
         return []
     levels = study["stimuli"][name].to_numpy().tolist()
@@ -126,7 +132,7 @@ def _together(rows: pd.DataFrame, names: list[str]) -> pd.Series:
 
 
 def _from(rows: pd.DataFrame, ends: pd.DataFrame, origin: pd.Series) -> pd.DataFrame:
-    """Pairs of which one end is at the origin, with where the other is."""
+    """Select pairs with one member at the origin, and return the level of the other member."""
     first, second = (ends[name] == origin for name in ends)
     moved_to = ends.iloc[:, 1].where(first, ends.iloc[:, 0])
     return rows.assign(moved_to=moved_to.astype(float))[first ^ second]

@@ -1,4 +1,4 @@
-"""Tables of manipulation checks: did the attribute move, did others, was identity kept."""
+"""Tables of manipulation checks: change of the attribute, change of others, identity."""
 
 from collections.abc import Mapping
 
@@ -23,32 +23,34 @@ UNITS = ["attribute", "level", "question"]
 def dose(
     study: xr.DataTree, scores: pd.DataFrame | None = None, *, prob: float = 0.95
 ) -> pd.DataFrame:
-    """Did the intended attribute move: its perceived change at every level.
+    """Estimate the perceived change of the manipulated attribute at every level.
 
     Parameters
     ----------
     study : DataTree
-        With judgements of faces or of cells of the design. Its factors are attribute and level (one
-        attribute moved at a time), or crossed: each factor of numbers is then an attribute with its
-        values as levels, and one of words an attribute a level ("race[black]"), at 1 beside the
-        first level at 0; faces are compared that agree in all else.
+        A study with judgements of faces or of cells of the design. Its factors are attribute and
+        level (one attribute changes at a time), or crossed. A numeric crossed factor is an
+        attribute whose values are the levels; a crossed factor of text has one attribute for each
+        level except the first ("race[black]"), with level 1 for this level and 0 for the first.
+        Faces are compared that agree in all other factors.
     scores : DataFrame, optional
-        `stimulus`, `question`, `score`: from any classifier, in place of the judgements.
+        Scores of a classifier, which are used instead of the judgements: `stimulus`, `question`,
+        `score`.
     prob : float, default 0.95
+        Probability of the intervals.
 
     Returns
     -------
     DataFrame
-        `attribute`, `level`, `question` (of the attribute's own name, a crossed factor's or its
-        level's, or "expression" for smiling),
-        `estimate`: mean change of the score from the reference level, in points of the question's
-        scale, with a t interval `lower`, `upper` over `n` units, which are seeds (`over`) or, where
-        judgements are of cells, annotators.
+        `attribute`, `level`, `question` (with the name of the attribute, of the crossed factor or
+        of its level, or "expression" for smiling), `estimate` (mean change of the score from the
+        reference level, in points of the question's scale), and a t interval `lower`, `upper` over
+        `n` units. The units (`over`) are seeds or, if judgements are of cells, annotators.
 
     Raises
     ------
     DataError
-        If no attribute has a question of its own.
+        If no question is about an attribute.
 
     Examples
     --------
@@ -61,8 +63,8 @@ def dose(
     own = seen[[is_own(attribute, question) for attribute, question in pairs]]
     if own.empty:
         raise DataError(
-            f"no question about {', '.join(map(str, seen['attribute'].unique()))}",
-            hint="ask for the manipulated attributes, or give a classifier's scores",
+            f"no question is about {', '.join(map(str, seen['attribute'].unique()))}",
+            hint="ask about the manipulated attributes, or give a classifier's scores",
         )
     own = _changes(own, references(study))
     rows = []
@@ -76,10 +78,10 @@ def dose(
 def leaks(
     study: xr.DataTree, scores: pd.DataFrame | None = None, *, prob: float = 0.95
 ) -> pd.DataFrame:
-    """Leak matrix: what each manipulation changes of every perceived attribute.
+    """Estimate the leak matrix: the effect of each manipulation on every perceived attribute.
 
-    Within each face (seed and group) the score is regressed on the level; slopes are averaged over
-    groups, then over seeds.
+    For each face (seed and group), the score is regressed on the level. The slopes are averaged
+    over groups, and then over seeds.
 
     Parameters
     ----------
@@ -89,16 +91,16 @@ def leaks(
     Returns
     -------
     DataFrame
-        `attribute` (manipulated), `question` (perceived), `own` (whether it is the attribute's
-        own), `estimate`: change of the score from the lowest to the highest level, in points of
-        the question's scale, with a t interval `lower`, `upper` over `n` units (`over`: seeds or
-        annotators); `clear`: whether the interval excludes zero. Intervals are one by one: of 20
-        without a leak, one is clear by chance.
+        `attribute` (manipulated), `question` (perceived), `own` (whether the question is about this
+        attribute), `estimate` (change of the score from the lowest to the highest level, in points
+        of the question's scale), a t interval `lower`, `upper` over `n` units (`over`: seeds or
+        annotators), and `clear` (whether the interval excludes zero). The intervals are not
+        adjusted for multiplicity: without leaks, 1 of 20 excludes zero by chance at 95%.
 
     Raises
     ------
     DataError
-        If the study manipulates nothing, or has nothing to check with.
+        If the study manipulates nothing, or has neither judgements nor scores.
 
     Examples
     --------
@@ -127,26 +129,28 @@ def leaks(
 
 
 def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
-    """Was identity kept: how far each face is from its unchanged self.
+    """Estimate how far each manipulation changes identity, by distances and by human judgements.
 
     Parameters
     ----------
     study : DataTree
-        With factors as in `dose`, and distances or answers on identity.
+        A study with factors as in `dose`, and with distances or judgements of identity.
     prob : float, default 0.95
+        Probability of the intervals.
 
     Returns
     -------
     DataFrame
-        `measure` (a system, or "HCIC"), `attribute`, `level`, `estimate`: mean distance, or mean
-        human confidence that the two are one person, with a t interval over `n` seeds. `beyond`
-        with its interval: the share of pairs beyond the system's threshold (missing for HCIC
-        and without one).
+        `measure` (a system, or "HCIC"), `attribute`, `level`, `estimate` (mean distance, or mean
+        human confidence that both faces show the same person), with a t interval over `n` seeds.
+        `beyond`, with an interval, is the share of pairs that do not match at the system's
+        threshold; it is missing for HCIC, and for systems without a threshold.
 
     Raises
     ------
     DataError
-        If there are no pairs of a face with its unchanged self, or nothing measured on them.
+        If there are no pairs of a changed and the unchanged face, or no distances and judgements of
+        them.
 
     Examples
     --------
@@ -168,8 +172,8 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
         parts.append(moved_pairs(human.reset_index(), study))
     if not parts or not sum(len(part) for part in parts):
         raise DataError(
-            "nothing measured on pairs of a face with its unchanged self",
-            hint="embed the faces (with_distances), or ask whether two faces show one person",
+            "there are no distances or judgements of pairs of a changed and the unchanged face",
+            hint="embed the faces (with_distances), or ask whether two faces show the same person",
         )
     identity = str(study.attrs["identity"])
     rows = []
@@ -192,14 +196,16 @@ def identity_kept(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
 
 
 def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame, str]:
-    """Mean score by unit, face, attribute, level and question; and what the units are."""
+    """Return mean scores by unit, face, attribute, level and question, and the kind of units."""
     factors = factors_of(study)
     if "stimuli" not in study.children:
-        raise DataError("no faces in the study", hint="give the stimuli to make_study")
+        raise DataError("the study has no faces", hint="give the stimuli to make_study")
     identity = str(study.attrs["identity"])
     if scores is None:
         if "human" not in study.children:
-            raise DataError("no judgements", hint="ask people, or give a classifier's scores")
+            raise DataError(
+                "the study has no judgements", hint="ask people, or give a classifier's scores"
+            )
         frame = to_frame(study, "human")
         if "stimulus" in frame:
             frame = first_answers(frame[frame["stimulus"].notna()])
@@ -212,9 +218,12 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
         frame = scores[["stimulus", "question", "score"]].join(faces[factors], on="stimulus")
     told = {"attribute", "level"} & set(factors) <= set(frame)
     if frame.empty or not told or ("pair" in frame and "stimulus" not in frame):
-        raise DataError("no judgements of single faces", hint="ask about faces, not pairs alone")
+        raise DataError(
+            "the study has no judgements of single faces",
+            hint="ask about single faces, and not only about pairs",
+        )
     by_face = "stimulus" in frame
-    # Judgements of cells of the design are compared within annotators, over all their faces.
+    # Judgements of cells of the design are means over faces, and are compared within annotators.
     within = [] if by_face else ["annotator"]
     factors = [name for name in factors if by_face or (name in frame and name != identity)]
     check_columns(frame, [*within, *factors, "question", "score"], file="/human")
@@ -225,7 +234,7 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
 
 
 def _changes(seen: pd.DataFrame, origins: Mapping[str, float]) -> pd.DataFrame:
-    """Rows off the reference level, with their `change` from the same face at it."""
+    """Compute the `change` of each row from the same face at the reference level."""
     origin = seen.groupby("attribute")["level"].transform("min")
     origin = seen["attribute"].map(dict(origins)).astype(float).fillna(origin)
     key = ["face", "attribute", "question"]
@@ -240,7 +249,7 @@ def _asked(study: xr.DataTree, question: str) -> bool:
 
 
 def _t_interval(values: pd.Series, prob: float) -> tuple[float, float, float]:
-    """Mean with its t interval; unbounded from a single value."""
+    """Compute a mean and its t interval, which is unbounded for a single value."""
     mean, n = float(values.mean()), len(values)
     if n < 2:
         return mean, -np.inf, np.inf

@@ -1,4 +1,4 @@
-"""Figures: one function each, effects in, matplotlib out."""
+"""Figures, as ``cb.plots``: each function takes estimates and returns a matplotlib Figure."""
 
 from causalbias.plots.checks import leak_matrix
 from causalbias.plots.comparing import comparison

@@ -11,22 +11,22 @@ from causalbias.plots.style import TWO_COLUMNS, finish, label, new_figure, style
 
 @styled
 def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") -> Figure:
-    """Draw a leak matrix: attribute manipulated by attribute perceived.
+    """Draw a leak matrix: manipulated attributes by perceived attributes.
 
     Parameters
     ----------
     table : DataFrame
-        From `cb.manipulation_checks.leaks`, or with the same columns.
+        Result of `cb.manipulation_checks.leaks`, or a table with the same columns.
     note : str
         Note below the figure.
     unit : str
-        Of the changes.
+        Unit of the changes.
 
     Returns
     -------
     Figure
-        Two columns wide. Numbers are the changes whose intervals exclude zero; the others are
-        grey. Boxes: the manipulated attribute itself.
+        Two columns wide. Changes whose intervals exclude zero are written in the cells; the
+        others are grey. Boxes mark the manipulated attribute.
 
     Raises
     ------
@@ -42,13 +42,13 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     """
     if table.empty:
         raise DataError(
-            "nothing was asked but about the manipulated attribute",
+            "the table has no attributes other than the manipulated one",
             hint="ask about others too, or give a classifier's scores to leaks",
         )
     shape = {"index": "attribute", "columns": "question"}
     estimate = table.pivot(**shape, values="estimate")
     own = table.pivot(**shape, values="own").eq(True)
-    # The manipulated attributes first, on the diagonal.
+    # The manipulated attributes come first, on the diagonal.
     first = [str(own.columns[int(row.argmax())]) for row in own.to_numpy() if row.any()]
     order = [*first, *(name for name in estimate.columns if name not in first)]
     estimate, own = estimate[order], own[order]

@@ -1,4 +1,4 @@
-"""Figure of a comparison: both fits' effects on a common scale, and their difference."""
+"""Figure of a comparison: the effects of two fits on a common scale, and their difference."""
 
 import numpy as np
 import pandas as pd
@@ -31,14 +31,14 @@ def comparison(
     xlabel: str = "",
     note: str = "",
 ) -> Figure:
-    """Draw both effects of a comparison, and beside them their difference.
+    """Draw the effects of a comparison, and their difference in a second panel.
 
     Parameters
     ----------
     draws : Dataset
-        From `compare`, with one labelled dim besides `unit`.
+        Result of `compare`, with one labelled dim besides `unit`.
     unit : str
-        Which of the common units.
+        One of the common units of the comparison.
     prob : float, default 0.95
         Probability of the intervals.
     rope : (float, float), optional
@@ -49,16 +49,17 @@ def comparison(
     Returns
     -------
     Figure
-        Two columns wide. On the right, the posterior probability that b's effect is the larger.
+        Two columns wide. The numbers on the right are posterior probabilities that the second
+        effect is larger.
 
     Raises
     ------
     DataError
-        If there is not just one dim besides the unit, or no such unit.
+        If there is not exactly one dim besides the unit, or the unit is unknown.
     """
     units = draws["unit"].values.tolist()
     if unit not in units:
-        raise DataError(f"no unit {unit!r}", hint=f"use one of {', '.join(units)}")
+        raise DataError(f"there is no unit {unit!r}", hint=f"use one of {', '.join(units)}")
     one = draws.sel(unit=unit)
     dims = [str(dim) for dim in one["difference"].dims if dim not in SAMPLE]
     if len(dims) != 1:
@@ -109,7 +110,7 @@ def _intervals(
 
 
 def _chance(value: float) -> str:
-    """A probability as draws can tell it: never 0 or 1."""
+    """Format a probability, which a finite number of draws cannot show to be 0 or 1."""
     if np.isnan(value):
         return "not estimable"
     return "< 0.001" if value < 0.001 else "> 0.999" if value > 0.999 else f"{value:.3f}"

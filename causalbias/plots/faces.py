@@ -1,4 +1,4 @@
-"""Strips of faces: what the manipulation looks like, level by level."""
+"""Figure of faces by two factors, such as an attribute and its levels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from causalbias.errors import DataError
 from causalbias.models.levels import canonical, levels_of
 from causalbias.plots.style import ONE_COLUMN, TWO_COLUMNS, finish, label, new_figure, styled
 
-MOST = 400  # faces in a figure: more could not be told apart
+MOST = 400  # largest number of faces in a figure; more could not be recognised
 
 
 @styled
@@ -29,25 +29,25 @@ def face_strip(
     Parameters
     ----------
     faces : DataFrame
-        `stimulus` and the two factors, as from ``to_frame(study, "stimuli")``, one face a cell:
-        select a seed first. Cells without a face stay empty.
+        `stimulus` and the two factors, such as rows of ``to_frame(study, "stimuli")``, with at most
+        one face per cell, e.g. of one seed. Cells without a face stay empty.
     images : mapping of stimulus to path or open file
-        From `images_of`, or by `open_image`.
+        Images, from `images_of` or `open_image`.
     rows, columns : str
-        Factors, in the order of their levels; ``rows=""`` for one row.
+        Factors, in the order of their levels; ``rows=""`` draws a single row.
     note : str
-        Below the figure.
+        Note below the figure.
 
     Returns
     -------
     Figure
-        One column wide for up to five columns of faces, else two.
+        One column wide for up to five columns of faces, two otherwise.
 
     Raises
     ------
     DataError
         If a factor is missing, a cell has several faces, a face has no image or its image cannot
-        be read, or there are more than 400.
+        be read, or there are more than 400 faces.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def face_strip(
 
 
 def _selected(faces: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
-    """The faces with the factors of the figure's rows and columns as levels or numbers."""
+    """Return the faces with the factors of the figure's rows and columns as levels or numbers."""
     wanted = [name for name in ("stimulus", rows, columns) if name]
     missing = [name for name in wanted if name not in faces]
     if missing:
@@ -103,7 +103,7 @@ def _selected(faces: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
         blank = faces[name].isna().to_numpy()
         if blank.any():
             raise DataError(
-                f"missing in {int(blank.sum()):,} of {len(faces):,} rows",
+                f"the value is missing in {int(blank.sum()):,} of {len(faces):,} rows",
                 hint="leave those faces out",
                 column=name,
                 row=int(blank.argmax()) + 1,
@@ -114,17 +114,19 @@ def _selected(faces: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
 def _cells(
     faces: pd.DataFrame, images: Mapping[str, Any], rows: str, columns: str
 ) -> dict[tuple[Any, Any], str]:
-    """Stimulus of each cell."""
+    """Return the stimulus of each cell."""
     if not 0 < len(faces) <= MOST:
         raise DataError(f"{len(faces)} faces", hint=f"select 1 to {MOST}, a seed or a group")
     left = [str(one) for one in faces["stimulus"] if one not in images]
     if left:
-        raise DataError(f"no image of {len(left)} faces, {left[0]!r} first", hint="select others")
+        raise DataError(
+            f"{len(left)} faces have no image, such as {left[0]!r}", hint="select other faces"
+        )
     keys = list(zip(faces[rows] if rows else [""] * len(faces), faces[columns], strict=True))
     if len(set(keys)) < len(keys):
         raise DataError(
             f"several faces have the same {f'{rows} and ' if rows else ''}{columns}",
-            hint="select one seed, and one group of it, first",
+            hint="select one seed and one group first",
         )
     return dict(zip(keys, map(str, faces["stimulus"]), strict=True))
 

@@ -1,4 +1,4 @@
-"""Forest of effects: a row an estimand, with its interval."""
+"""Forest plot of effects: one row per estimand, with an interval."""
 
 import numpy as np
 import pandas as pd
@@ -29,14 +29,15 @@ def forest(
     xlabel: str = "",
     note: str = "",
 ) -> Figure:
-    """Draw estimates with intervals, a row each level of a dim, sorted by size.
+    """Draw estimates with intervals, one row per level of a dim, sorted by size.
 
     Parameters
     ----------
     draws : Dataset
-        From `effects`, `predictions` or `per_unit`, with at most two labelled dims.
+        Result of `effects`, `predictions` or `per_unit`, with one or two labelled dims.
     rows : str, optional
-        The dim that gives the rows; by default the longest. The other, if any, gives the series.
+        The dim whose levels are the rows; by default the longest. The levels of the other dim, if
+        there is one, are series of points.
     prob : float, default 0.95
         Probability of the intervals.
     xlabel, note : str
@@ -45,13 +46,13 @@ def forest(
     Returns
     -------
     Figure
-        One column wide. An unbounded interval is drawn as a dotted line across the panel; what is
-        not estimable has a row that says so.
+        One column wide. An unbounded interval is drawn as a dotted line across the panel. The row
+        of an estimand that is not estimable has a text instead of an interval.
 
     Raises
     ------
     DataError
-        If there are more than two dims: select a level of the others first.
+        If there are more than two dims, or `rows` is not one of them.
     """
     name = drawn(draws)
     dims = [str(dim) for dim in draws[name].dims if dim not in SAMPLE]
@@ -61,12 +62,12 @@ def forest(
             hint="give one or two, selecting from the others with .sel",
         )
     if rows is not None and rows not in dims:
-        raise DataError(f"no dim {rows!r}", hint=f"use one of {', '.join(dims)}")
+        raise DataError(f"there is no dim {rows!r}", hint=f"use one of {', '.join(dims)}")
     rows = rows or max(dims, key=lambda dim: draws.sizes[dim])
     series = [dim for dim in dims if dim != rows]
     table = summarise(draws, prob=prob)
     groups = list(table.groupby(series[0], sort=False)) if series else [("", table)]
-    # By size in the last series; levels that only others have, or that have no number, first.
+    # Sorted by size in the last series; levels that have no estimate in it come first.
     last = groups[-1][1].set_index(rows)["estimate"]
     sizes = pd.Series({value: last.get(value, np.nan) for value in table[rows].unique()})
     order = sizes.sort_values(na_position="first").index.tolist()

@@ -39,22 +39,25 @@ def group_effects(
     xlabel: str = "",
     note: str = "",
 ) -> Figure:
-    """Draw effects of race by gender, genuine and impostor pairs apart.
+    """Draw effects of race by gender, in separate panels for genuine and impostor pairs.
 
     Parameters
     ----------
     effect : Dataset
-        `effect` with dims race, gender, pairs and, for several series, system.
+        `effect` with dims race, gender, pairs and, for several systems, system.
     truth : DataFrame, optional
-        `race`, `gender`, `pairs`, `truth` and, for several series, `system`; drawn as crosses.
+        True values, which are drawn as crosses: `race`, `gender`, `pairs`, `truth` and, for several
+        systems, `system`.
     prob : float, default 0.95
+        Probability of the intervals.
     xlabel, note : str
         Axis label (by default the outcome) and a note below the figure.
 
     Returns
     -------
     Figure
-        Two columns wide, a panel each kind of pairs, on one scale; one column for one kind.
+        Two columns wide with one panel per kind of pairs on a common scale, or one column wide for
+        a single kind.
     """
     by = ["race", "gender"]
     table = _series(summarise(effect, prob=prob), by)
@@ -83,23 +86,24 @@ def group_effects(
 
 @styled
 def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figure:
-    """Draw error rates by group, false matches and false non-matches apart.
+    """Draw error rates by group, in separate panels for false matches and false non-matches.
 
     Parameters
     ----------
     rates : Dataset
-        From `error_rates`, by any factors.
+        Result of `error_rates`, by any factors.
     prob : float, default 0.95
+        Probability of the intervals.
     note : str
         Note below the figure.
 
     Returns
     -------
     Figure
-        As wide as `group_effects`, each panel on a scale of its own, that of the rates stated. A
-        hollow mark at zero: too few errors to state a rate; an arrow: the interval leaves the
-        panel. Groups without comparisons, and those in which a few identities have most of the
-        errors, are named below.
+        As wide as `group_effects`. The scale of each panel is that of its reported rates. A hollow
+        mark at zero stands for a group with too few errors to report a rate, and an arrow for an
+        interval that extends beyond the panel. The note lists groups without comparisons, and
+        groups in which a few identities have most of the errors.
     """
     by = [str(dim) for dim in rates["rate"].dims if dim not in (*SAMPLE, "rate_of", "system")]
     table = _series(summarise(rates, prob=prob), by)
@@ -120,7 +124,7 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
             label="not stated",
             markeredgecolor="none",
         )
-        # To the scale of the rates stated: the rule of three's ends would crush them.
+        # The scale is that of reported rates: the long intervals of other groups would hide them.
         seen = part[part["supported"]]
         end = 1.1 * (seen if len(seen) else part)["upper"].max()
         axes.set_xlim(-0.03 * end, end)
@@ -145,14 +149,14 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
 
 
 def _of_few(table: pd.DataFrame) -> list[str]:
-    """Which rates rest on a few identities."""
+    """List the rates for which a few identities have most of the errors."""
     few = table[table["few_identities"]]
-    told = [f"{one.group} ({one.rate_of}, {one.system})" for one in few.itertuples()]
-    return [f"5% of the identities have most of the errors: {'; '.join(told)}."] * bool(told)
+    names = [f"{row.group} ({row.rate_of}, {row.system})" for row in few.itertuples()]
+    return [f"5% of the identities have most of the errors: {'; '.join(names)}."] * bool(names)
 
 
 def _absent(table: pd.DataFrame, kinds: list[str]) -> list[str]:
-    """Which groups have no comparisons in a panel."""
+    """List the groups without comparisons in each panel."""
     told = []
     for kind in kinds:
         there = set(table.loc[table["rate_of"] == kind, "group"])
@@ -162,7 +166,7 @@ def _absent(table: pd.DataFrame, kinds: list[str]) -> list[str]:
 
 
 def _series(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """A table with its systems, and its groups in words."""
+    """Add the systems and the names of the groups to a table."""
     system = table["system"] if "system" in table else pd.Series("people", index=table.index)
     group = table[by].astype(str).agg(" ".join, axis=1) if by else "all pairs"
     return table.assign(system=system, group=group)
@@ -171,7 +175,7 @@ def _series(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def _panels(
     table: pd.DataFrame, n: int
 ) -> tuple[Figure, list[Axes], dict[str, int], dict[str, float]]:
-    """Panels side by side, with the row of each group and the offset of each system in it."""
+    """Make panels side by side; return the row of each group and the offset of each system."""
     groups = list(dict.fromkeys(table["group"]))[::-1]  # in the data's order
     systems = in_order(table["system"])
     names = [label(group) for group in groups]
@@ -180,7 +184,7 @@ def _panels(
     width = TWO_COLUMNS if n > 1 else ONE_COLUMN
     fig, grid = new_figure(width, height, ncols=n, squeeze=False, sharey=True)
     panels = list(grid[0])
-    # Nearer to those of its own group than to the next one's.
+    # Points of a group are closer together than those of different groups.
     spread = 0.3 * (1 - 1 / len(systems))
     offsets = dict(zip(systems, np.linspace(spread, -spread, len(systems)), strict=True))
     order = {group: at for at, group in enumerate(groups)}
@@ -202,7 +206,7 @@ def _draw(
 ) -> None:
     for at, system in enumerate(offsets):
         own = part[part["system"] == system]
-        # A resampled interval may end short of the rate itself by a rounding.
+        # Rounding may put the end of a bootstrap interval on the wrong side of the rate.
         ends = [(own[value] - own["lower"]).clip(0), (own["upper"] - own[value]).clip(0)]
         error_bars(
             axes, own[value], _places(own, order, offsets), xerr=ends, series=at, label=key(system)
@@ -210,7 +214,7 @@ def _draw(
 
 
 def _legend(fig: Figure, axes: Axes, systems: list[str]) -> None:
-    """The systems in their order, then the truth."""
+    """Draw the legend: the systems in their order, then the truth."""
     found = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
     names = [name for name in [*map(key, systems), "truth"] if name in found]
     legend_above(fig, [found[name] for name in names], names)

@@ -1,4 +1,4 @@
-"""Figures of a manipulation experiment: people and network side by side, and against each other."""
+"""Figures of a manipulation experiment: effects on people and on a network."""
 
 import numpy as np
 import pandas as pd
@@ -23,29 +23,31 @@ from causalbias.plots.style import (
 )
 
 COLUMNS = 5
-MANY = 12  # more attributes than this need two columns
+MANY = 12  # with more attributes than this, a figure is two columns wide
 
 
 @styled
 def dose_response(
     human: xr.Dataset, machine: xr.Dataset, *, prob: float = 0.95, note: str = ""
 ) -> Figure:
-    """Draw change by level, people above the network, a panel each attribute.
+    """Draw change by level for each attribute, with people above the network.
 
     Parameters
     ----------
     human : Dataset
-        `effect` with dims level and attribute: change of the mean score against the lowest level.
+        `effect` with dims level and attribute: change of the mean score from the lowest level.
     machine : Dataset
         `prediction` with dims level and attribute: distance from the face at the lowest level.
     prob : float, default 0.95
+        Probability of the intervals.
     note : str
         Note below the figure.
 
     Returns
     -------
     Figure
-        Two columns wide; one scale for all panels of people, one for all of the network.
+        Two columns wide. All panels of people have the same scale, and so have those of the
+        network.
     """
     sides = [
         ("people:\nchange of score", summarise(human, prob=prob), 0),
@@ -103,21 +105,22 @@ def _dose_panel(axes: Axes, part, lowest: float, series: int) -> None:  # type: 
 def perceived_against_distance(
     human: xr.Dataset, machine: xr.Dataset, *, prob: float = 0.95, note: str = ""
 ) -> Figure:
-    """Draw how far each manipulation moves the network against what people see of it.
+    """Draw the network's distance against the perceived change for each manipulation.
 
     Parameters
     ----------
     human, machine : Dataset
-        As in `dose_response`; the highest level against the lowest.
+        As in `dose_response`; the highest level is compared with the lowest.
     prob : float, default 0.95
+        Probability of the intervals.
     note : str
         Note below the figure.
 
     Returns
     -------
     Figure
-        One column wide, two for more than 12 attributes; one point an attribute with both
-        intervals. Attributes along one dashed line move the network equally far per point of
+        One column wide, or two for more than 12 attributes. There is one point with both intervals
+        per attribute. Attributes on the same dashed line have the same distance per point of
         perceived change.
     """
     highest = human["level"].max()
@@ -156,7 +159,7 @@ def perceived_against_distance(
 
 
 def _equal_ratio_lines(axes: Axes, ratios: np.ndarray) -> None:
-    """Dashed lines of equal distance per point, at three round values that span the data."""
+    """Draw dashed lines of equal distance per point, at three round values that span the data."""
     powers = 10.0 ** np.arange(-6, 7)
     round_values = np.sort(np.concatenate([powers, 2 * powers, 5 * powers]))
     inside = round_values[
@@ -167,7 +170,7 @@ def _equal_ratio_lines(axes: Axes, ratios: np.ndarray) -> None:
     for ratio in chosen:
         end = min(right, top / ratio)
         if end < 0.25 * right:
-            continue  # its label would stand on the axis
+            continue  # its label would overlap the axis
         axes.plot([0, end], [0, end * ratio], color="0.75", linewidth=0.6, linestyle="--", zorder=0)
         at_top = top / ratio < right
         axes.annotate(
@@ -183,10 +186,10 @@ def _equal_ratio_lines(axes: Axes, ratios: np.ndarray) -> None:
 
 
 def _label_points(axes: Axes, both: pd.DataFrame) -> None:
-    """Write each label where it hits the fewest points, bars and labels: of several places."""
+    """Write each label at the place, of several, where it overlaps fewest points and labels."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    figure.draw_without_rendering()  # settles the layout, and with it pixels
+    figure.draw_without_rendering()  # computes the layout, on which pixels depend
     x, y = both["estimate_seen"].to_numpy(), both["estimate_moved"].to_numpy()
     along = np.linspace(0, 1, 15)[:, None]
     seen = both["lower_seen"].to_numpy() * (1 - along) + both["upper_seen"].to_numpy() * along
@@ -234,7 +237,7 @@ def _label_points(axes: Axes, both: pd.DataFrame) -> None:
 
 
 def _clearance(others: np.ndarray, centre: np.ndarray, half: np.ndarray) -> float:
-    """Distance from a label's box to the nearest other point, in half label heights (up to 0.7)."""
+    """Distance of a label's box to the nearest other point, in half label heights (up to 0.7)."""
     if len(others) == 0:
         return 0.7
     gap = np.maximum(np.abs(others - centre) - half, 0)
@@ -248,14 +251,15 @@ def rank_heatmap(probability: xr.DataArray, *, note: str = "") -> Figure:
     Parameters
     ----------
     probability : DataArray
-        From `rank_probabilities`: a dim of labels, and `rank`.
+        Result of `rank_probabilities`, with a dim of labels and `rank`.
     note : str
         Note below the figure.
 
     Returns
     -------
     Figure
-        One column wide, two for more than 12 labels; rows sorted by mean rank, the largest on top.
+        One column wide, or two for more than 12 labels. Rows are sorted by mean rank, with the
+        largest effect at the top.
     """
     dim = next(str(name) for name in probability.dims if name != "rank")
     mean = (probability * probability["rank"]).sum("rank")

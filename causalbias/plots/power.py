@@ -1,4 +1,4 @@
-"""Figure of a design analysis: precision and assurance against the experiment's size."""
+"""Figure of a design analysis: precision and assurance by size of the experiment."""
 
 import numpy as np
 import pandas as pd
@@ -17,28 +17,29 @@ SHARES = {
 
 @styled
 def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> Figure:
-    """Draw how wide an effect's interval would be, and what it would show, by size.
+    """Draw the width of an effect's interval, and the assurance, by size of the experiment.
 
     Parameters
     ----------
     table : DataFrame
-        From `design.power`.
+        Result of `design.power`.
     level : optional
-        Which level's effect; by default the last.
+        Level of the effect; by default the last.
     note : str
-        Below the figure.
+        Note below the figure.
 
     Returns
     -------
     Figure
-        Two columns wide. Left, the median width with the middle 80% of simulations; right, shares
-        of simulations with their standard error. Where other factors vary too, a line for each of
-        their sizes, and on the right the share that was asked for (`rope`, `width`, or finding).
+        Two columns wide. The left panel shows the median width, with the middle 80% of simulations;
+        the right panel shows shares of simulations with their standard errors. If other factors
+        vary too, there is a line for each of their sizes, and the right panel shows `decided` if
+        there is a ROPE, or else `narrow` if there is a width, or else `found`.
 
     Raises
     ------
     DataError
-        If there is no such level.
+        If the level is unknown.
     """
     levels = table["level"].unique().tolist()
     chosen = levels[-1] if level is None else level
@@ -70,7 +71,7 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
 
 
 def _one_line(axes: np.ndarray, part: pd.DataFrame, over: str) -> None:
-    """Width with its spread, and every share."""
+    """Draw the width with its spread, and all shares."""
     size = part[over]
     axes[0].fill_between(size, part["width_lower"], part["width_upper"], color="0.88", linewidth=0)
     axes[0].plot(size, part["width"], color=COLOURS[0], marker=MARKERS[0])
@@ -83,7 +84,7 @@ def _one_line(axes: np.ndarray, part: pd.DataFrame, over: str) -> None:
 
 
 def _by_others(axes: np.ndarray, part: pd.DataFrame, over: str, others: list[str]) -> None:
-    """Width and the share asked for, a line for each size of the other factors."""
+    """Draw the width and one share, with a line for each size of the other factors."""
     name = next(one for one in ("decided", "narrow", "found") if one in part)
     for at, (key, line) in enumerate(part.groupby(others, sort=True)):
         values = key if isinstance(key, tuple) else (key,)

@@ -1,5 +1,6 @@
 """Figures of scores and error rates by group."""
 
+import math
 from collections.abc import Sequence
 from itertools import product
 
@@ -29,6 +30,7 @@ from causalbias.plots.style import (
 )
 from causalbias.rates.comparisons import in_words
 
+MOST_TICKS = 7  # largest number of ticks of a logarithmic axis
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 0.6)), (0, (7, 2)))
 KIND_COLOURS = {"impostor": COLOURS[1], "genuine": COLOURS[0]}
 
@@ -37,21 +39,22 @@ KIND_COLOURS = {"impostor": COLOURS[1], "genuine": COLOURS[0]}
 def score_distributions(
     counts: xr.Dataset, *, threshold: float | None = None, xlabel: str = "distance", note: str = ""
 ) -> Figure:
-    """Draw the distributions of genuine and of impostor distances, a row each group.
+    """Draw the distributions of genuine and of impostor distances, one row per group.
 
     Parameters
     ----------
     counts : Dataset
-        From `score_histograms`, of one system; or from `all_pairs`, of which pairs within a group
-        are drawn.
+        Result of `score_histograms` for one system, or of `all_pairs`, of which the pairs within
+        groups are drawn.
     threshold : float, optional
-        Drawn as a line.
+        Threshold, which is drawn as a dotted line.
     xlabel, note : str
+        Axis label and a note below the figure.
 
     Returns
     -------
     Figure
-        Two columns wide. Densities, each of area 1, on one scale.
+        Two columns wide. The rows show densities on a common scale.
 
     Raises
     ------
@@ -77,10 +80,10 @@ def score_distributions(
     used = np.flatnonzero(counts["histogram"].sum(["kind", "group"]).values)
     for axes, group in zip(grid[:, 0], groups, strict=True):
         for kind in counts["kind"].values:
-            own = counts.sel(group=group, kind=kind)
-            total = float(own["n"])
+            part = counts.sel(group=group, kind=kind)
+            total = float(part["n"])
             if total:
-                density = own["histogram"].values / total / (high - low)
+                density = part["histogram"].values / total / (high - low)
                 axes.stairs(
                     density, [*low, high[-1]], fill=True, alpha=0.35, color=KIND_COLOURS[str(kind)]
                 )
@@ -111,27 +114,29 @@ def score_distributions(
 
 @styled
 def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figure:
-    """Draw DET curves by group, with bands; a panel each system.
+    """Draw DET curves by group with pointwise bands, a panel per system.
 
     Parameters
     ----------
     curve : Dataset
-        From `det`.
+        Result of `det`.
     prob : float, default 0.95
-        Probability of the bands, each point's own.
+        Pointwise probability of the bands.
     note : str
+        Note below the figure.
 
     Returns
     -------
     Figure
-        Two columns wide, both rates on logarithmic axes. A curve ends, in a dot, where its pairs
-        support no rate of the one kind or the other; groups that support none are named below, and
-        so are those in which a few identities have most of the errors of a point.
+        Two columns wide, or one for a single system, with logarithmic axes. A curve ends, with a
+        dot, where there are too few errors of either kind for a rate. The note lists groups with
+        too few errors for a curve, and groups in which a few identities have most of the errors at
+        a point of the curve.
 
     Raises
     ------
     DataError
-        If no group's pairs support any.
+        If all groups have too few errors.
     """
     by = _by(curve["fnmr"], "fmr")
     table = _labelled(summarise(curve, prob=prob), curve["fnmr"], by)
@@ -156,67 +161,69 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
     for axes in grid.flat[len(systems) :]:
         axes.set_visible(False)
     for axes, system in zip(grid.flat, systems, strict=False):
-        own = table[table["system"] == system]
+        of_system = table[table["system"] == system]
         for at, name in enumerate(groups):
-            part = own[own["group"] == name]
-            if part.empty:
-                continue
-            colour, line = COLOURS[at % len(COLOURS)], LINES[(at + at // len(LINES)) % len(LINES)]
-            axes.fill_between(
-                part["fmr"], part["lower"], part["upper"], color=colour, alpha=0.15, linewidth=0
-            )
-            axes.plot(part["fmr"], part["estimate"], color=colour, linestyle=line, label=key(name))
-            axes.plot(
-                part["fmr"].iloc[[0, -1]],
-                part["estimate"].iloc[[0, -1]],
-                ".",
-                color=colour,
-                markersize=3,
-            )
+            _draw_curve(axes, of_system[of_system["group"] == name], at, name)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_ylim(top=1)
         axes.grid(color="0.92", linewidth=0.5)
         axes.set_title(label(system))
         axes.set_xlabel("false match rate")
+    _log_ticks(grid[0, 0])
     for axes in grid[:, 0]:
         axes.set_ylabel("false non-match rate")
     _shared_legend(fig, grid.flat[: len(systems)])
-    told = _not_drawn(every, ["system", "group"], groups, in_order(every["system"]))
+    notes = _not_drawn(every, ["system", "group"], groups, in_order(every["system"]))
     few = table.loc[table["few_identities"], ["system", "group"]].drop_duplicates()
     names = few["group"] if len(systems) == 1 else few["group"] + " (" + few["system"] + ")"
-    told += [f"5% of the identities have most of the errors: {'; '.join(names)}."] * bool(len(few))
+    notes += [f"5% of the identities have most of the errors: {'; '.join(names)}."] * bool(len(few))
     if curve.attrs.get("one_kind"):
-        told.append(f"Without pairs of both kinds: {curve.attrs['one_kind']}.")
-    return finish(fig, " ".join(filter(None, [note, *told])), curve)
+        notes.append(f"Without pairs of both kinds: {curve.attrs['one_kind']}.")
+    return finish(fig, " ".join(filter(None, [note, *notes])), curve)
+
+
+def _draw_curve(axes: Axes, part: pd.DataFrame, at: int, name: str) -> None:
+    """Draw the curve of a group, the `at`-th, with its band and a dot at each end."""
+    if part.empty:
+        return
+    colour, line = COLOURS[at % len(COLOURS)], LINES[(at + at // len(LINES)) % len(LINES)]
+    axes.fill_between(
+        part["fmr"], part["lower"], part["upper"], color=colour, alpha=0.15, linewidth=0
+    )
+    axes.plot(part["fmr"], part["estimate"], color=colour, linestyle=line, label=key(name))
+    ends = part.iloc[[0, -1]]
+    axes.plot(ends["fmr"], ends["estimate"], ".", color=colour, markersize=3)
 
 
 @styled
 def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figure:
-    """Draw each group's false match ratio against its false non-match ratio; a panel each system.
+    """Draw each group's false match ratio against its false non-match ratio, a panel per system.
 
     Parameters
     ----------
     ratios : Dataset
-        From `rate_ratios`; several thresholds may be joined along a dim `target`, and are then
-        joined by lines, the largest mark being the first.
+        Result of `rate_ratios`. Results at several thresholds may be concatenated along a dim
+        `target`; their points are then joined by lines, and the largest mark is the first target.
     prob : float, default 0.95
+        Probability of the intervals.
     note : str
+        Note below the figure.
 
     Returns
     -------
     Figure
-        Two columns wide, logarithmic axes. Groups up and to the right have more errors of both
-        kinds than the reference; groups whose pairs support no ratio are named below.
+        Two columns wide, with logarithmic axes. Groups in the upper right have more errors of both
+        kinds than the reference. The note lists groups with too few errors for a ratio.
 
     Raises
     ------
     DataError
-        If there are no ratios of both kinds of error, or no group's pairs support any.
+        If there are no ratios of both kinds of error, or all groups have too few errors.
     """
     if ratios.sizes["rate_of"] != 2:
         raise DataError(
-            "ratios of one kind of error",
+            "the ratios are of one kind of error only",
             hint="give both genuine and impostor pairs to error_rates",
         )
     table = summarise(ratios, prob=prob)
@@ -233,11 +240,11 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
         axes.axhline(1, color="0.6", linewidth=0.6, zorder=0)
         axes.axvline(1, color="0.6", linewidth=0.6, zorder=0)
         for at, group in enumerate(groups):
-            own = wide[
+            part = wide[
                 (wide.index.get_level_values("system") == system)
                 & (wide.index.get_level_values("group") == group)
             ]
-            across, up = (own[own["rate_of"] == kind] for kind in (missed, false))
+            across, up = (part[part["rate_of"] == kind] for kind in (missed, false))
             _draw_path(axes, across, up, at, group)
         if system not in wide.index.get_level_values("system"):
             axes.text(0.5, 0.6, "too few errors", ha="center", transform=axes.transAxes)
@@ -245,36 +252,37 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
         axes.set_yscale("log")
         axes.set_title(label(system, 60 // len(systems)))
         axes.set_xlabel(f"{missed} ratio")
-    _plain_ticks(grid[0, 0])
+    _log_ticks(grid[0, 0])
     grid[0, 0].set_ylabel(f"{false} ratio")
     _shared_legend(fig, grid[0])
     what = str(ratios.attrs["outcome"]).removeprefix("error rate over ")
-    told = [note, f"Ratios to {what}."]
-    told += _not_drawn(table, index, groups, systems)
-    return finish(fig, " ".join(filter(None, told)), ratios)
+    notes = [note, f"Ratios to {what}."]
+    notes += _not_drawn(table, index, groups, systems)
+    return finish(fig, " ".join(filter(None, notes)), ratios)
 
 
 def _not_drawn(
     table: pd.DataFrame, index: list[str], groups: list[str], systems: list[str]
 ) -> list[str]:
-    """Which groups are missing from which panel."""
-    short = table[~table.groupby(index)["supported"].transform("all")]
+    """List the groups that are missing from each panel."""
+    unsupported = table[~table.groupby(index)["supported"].transform("all")]
     parts = []
     for system in systems:
-        own = set(short.loc[short["system"] == system, "group"])
-        if own:
-            missing = [group for group in groups if group in own]
-            names = "all groups" if len(own) == len(groups) else ", ".join(missing)
+        left_out = set(unsupported.loc[unsupported["system"] == system, "group"])
+        if left_out:
+            missing = [group for group in groups if group in left_out]
+            names = "all groups" if len(left_out) == len(groups) else ", ".join(missing)
             parts.append(f"{system}: {names}" if len(systems) > 1 else names)
     return [f"Not drawn where there are too few errors: {'; '.join(parts)}."] * bool(parts)
 
 
 def _draw_path(axes: Axes, across: pd.DataFrame, up: pd.DataFrame, at: int, name: str) -> None:
-    """One group's ratios, at one threshold or joined over several."""
+    """Draw the ratios of a group, at one threshold or joined over several."""
     if across.empty:
         return
     ends = [
-        [own["estimate"] - own["lower"], own["upper"] - own["estimate"]] for own in (across, up)
+        [part["estimate"] - part["lower"], part["upper"] - part["estimate"]]
+        for part in (across, up)
     ]
     x, y = across["estimate"].to_numpy(), up["estimate"].to_numpy()
     error_bars(axes, x, y, xerr=ends[0], yerr=ends[1], series=at, label=key(name), elinewidth=0.6)
@@ -286,20 +294,22 @@ def _draw_path(axes: Axes, across: pd.DataFrame, up: pd.DataFrame, at: int, name
 
 @styled
 def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figure:
-    """Draw the false match rate of each two groups as a heat map.
+    """Draw the false match rates between groups as a heat map.
 
     Parameters
     ----------
     rates : Dataset
-        From `group_pair_rates`, of one system, or `all_pairs_rates`, at one threshold.
+        Result of `group_pair_rates` for one system, or of `all_pairs_rates` at one threshold.
     prob : float, default 0.95
+        Probability of the intervals.
     note : str
+        Note below the figure.
 
     Returns
     -------
     Figure
-        In each cell the rate in percent and its interval; on white, no rate but the interval's
-        upper end, where the pairs support none.
+        Each cell holds the rate in percent and its interval. A white cell has too few errors for a
+        rate, and holds the upper end of the interval.
 
     Raises
     ------
@@ -328,7 +338,7 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
             axes.text(
                 j,
                 i,
-                _told(cell, narrow),
+                _cell_text(cell, narrow),
                 ha="center",
                 va="center",
                 fontsize=6,
@@ -350,12 +360,12 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
         bar.set_label("false match rate (numbers in cells: %)")
     flagged = table.index[table["few_identities"].to_numpy(bool)]
     few = list(dict.fromkeys(" and ".join(sorted(set(map(str, pair)))) for pair in flagged))
-    told = [f"5% of the identities have most of the errors: {'; '.join(few)}."] * bool(few)
-    return finish(fig, " ".join(filter(None, [note, *told])), rates)
+    notes = [f"5% of the identities have most of the errors: {'; '.join(few)}."] * bool(few)
+    return finish(fig, " ".join(filter(None, [note, *notes])), rates)
 
 
-def _told(cell: object, narrow: bool) -> str:
-    """A rate and its interval in percent, in two lines or three."""
+def _cell_text(cell: object, narrow: bool) -> str:
+    """Format a rate and its interval in percent, in two or three lines."""
     estimate, lower, upper = (
         100 * float(getattr(cell, name)) for name in ("estimate", "lower", "upper")
     )
@@ -373,38 +383,47 @@ def _one_system(draws: xr.Dataset) -> xr.Dataset:
 
 
 def _labelled(table: pd.DataFrame, draws: xr.DataArray, by: list[str]) -> pd.DataFrame:
-    """A table with the groups of `draws` in words, the same whichever groups it holds."""
+    """Add the names of groups to a table; they are the same for any subset of the groups."""
     if not by:
         return table.assign(group="all pairs")
     groups = list(product(*(map(str, draws[name].values) for name in by)))
     names = dict(zip(groups, in_words(groups), strict=True))
-    own = table[by].astype(str).itertuples(index=False, name=None)
-    return table.assign(group=[names[group] for group in own])
+    rows = table[by].astype(str).itertuples(index=False, name=None)
+    return table.assign(group=[names[group] for group in rows])
 
 
 def _by(draws: xr.DataArray, *others: str) -> list[str]:
-    """The dims that make a group."""
+    """Return the dims that define groups."""
     return [str(dim) for dim in draws.dims if dim not in (*SAMPLE, "system", *others)]
 
 
 def _check_any(table: pd.DataFrame) -> None:
     if table.empty:
-        raise DataError("too few errors for any group", hint="give more pairs, or see group_rates")
+        raise DataError(
+            "all groups have too few errors for a rate", hint="give more pairs, or see group_rates"
+        )
 
 
-def _plain_ticks(axes: Axes) -> None:
-    """Ticks of ratios as people read them."""
-    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10]
+def _log_ticks(axes: Axes) -> None:
+    """Set few ticks of logarithmic axes, whose labels do not overlap.
+
+    They are at 1, 2 and 5 times powers of 10, or at powers of 10 only where these are enough.
+    """
     for axis in (axes.xaxis, axes.yaxis):
         low, high = axis.get_view_interval()
-        inside = [one for one in ticks if low <= one <= high]
-        axis.set_ticks(inside, labels=[f"{one:g}" for one in inside])
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for digits in ((1, 2, 5), (1,)):
+            ticks = [digit * 10.0**power for power in powers for digit in digits]
+            inside = [tick for tick in ticks if low <= tick <= high]
+            if len(inside) <= MOST_TICKS:
+                break
+        axis.set_ticks(inside, labels=[f"{tick:g}" for tick in inside])
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
 
 
 def _shared_legend(fig: Figure, panels: Sequence[Axes]) -> None:
-    """One legend of all that any panel shows."""
+    """Draw one legend of all series that occur in any panel."""
     handles: dict[str, Artist] = {}
     for axes in panels:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):

@@ -1,4 +1,4 @@
-"""One look for every figure: sizes of a paper's columns, colour-blind safe, readable in grey."""
+"""Common style of figures: sizes for print, colours and markers that are easy to distinguish."""
 
 import inspect
 import io
@@ -25,9 +25,8 @@ from causalbias.draws.summaries import basis
 from causalbias.errors import DataError, user_path
 from causalbias.io.atomic import replacing
 
-# Okabe and Ito's hues, darkened until each stands out from white (contrast of 3 to 1), in an order
-# in which neighbours differ in lightness, so in grey too; with a marker each, so that nothing
-# rests on colour alone.
+# The hues of Okabe and Ito, darkened to a contrast with white of 3 to 1 or more. Neighbours differ
+# in lightness, and so in greyscale. Each has a marker, so that series differ not only in colour.
 COLOURS = ("#0072B2", "#CC8400", "#00674A", "#C868A3", "#B23A00", "#4298D4", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0  # inches
@@ -49,7 +48,7 @@ _STYLE = {
     "figure.dpi": 150,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
-    "svg.fonttype": "path",  # the same picture where DejaVu Sans is not installed
+    "svg.fonttype": "path",  # so that figures are the same without an installed DejaVu Sans
     "svg.hashsalt": "causalbias",
     "figure.constrained_layout.use": True,
 }
@@ -91,16 +90,17 @@ def _check_kind(wanted: object, value: object) -> None:
 
 @cache
 def _start_backend() -> None:
-    """Make pyplot's first figure outside the house style.
+    """Make pyplot's first figure before the style is applied.
 
-    A backend starts with it, and changes settings: a notebook's turns `interactive` on. Undone
-    with the style, the user's own figures would not be shown any more.
+    The first figure starts the backend, which changes settings: that of notebooks turns
+    `interactive` on. If this happened within the style's context, it would be undone with the
+    style, and notebooks would not show the user's figures.
     """
     plt.close(plt.figure())
 
 
 def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
-    """Figure and axes that pyplot does not keep, so that notebooks show it once."""
+    """Make a figure and axes that pyplot does not keep, so that notebooks show it only once."""
     fig, axes = plt.subplots(figsize=(width, height), **grid)
     plt.close(fig)
     return fig, axes
@@ -135,9 +135,9 @@ def finish(fig: Figure, note: str, *draws: xr.Dataset | xr.DataArray | pd.DataFr
 
 
 def label(name: object, width: int = 22) -> str:
-    """A name from the data as a figure can hold it: at most three short lines, no mathematics.
+    """Format a name from the data for a figure: at most three short lines, without mathematics.
 
-    Of a longer one the middle is left out: names of groups differ at their ends.
+    The middle of a longer name is left out, since names of groups differ at their ends.
 
     Examples
     --------
@@ -155,12 +155,12 @@ def _literal(text: str) -> str:
 
 
 def key(name: object) -> str:
-    """A name that a legend shows: matplotlib leaves out those that begin with an underscore."""
+    """Make a name that legends show: matplotlib omits names that begin with an underscore."""
     return f" {name}" if str(name).startswith("_") else str(name)
 
 
 def in_order[T](names: Iterable[T]) -> list[T]:
-    """Labels in the one order of all figures: of the alphabet, numbers within them by size.
+    """Sort labels alphabetically, with numbers within them by size, as in all figures.
 
     Examples
     --------
@@ -176,15 +176,15 @@ def in_order[T](names: Iterable[T]) -> list[T]:
 
 
 def few_ticks(axes: Axes) -> None:
-    """At most six steps across, so that the numbers below keep apart."""
+    """Set at most six steps on the horizontal axis, so that tick labels do not overlap."""
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
 
 
 def legend_above(fig: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
-    """A legend above the panels, in as many columns as there is room for."""
+    """Draw a legend above the panels, in as many columns as fit."""
     shown = [key(label(name, 34)) for name in names]
     longest = max(len(line) for name in shown for line in name.splitlines())
-    # About 14 letters an inch, of which a key takes three.
+    # There are about 14 letters per inch, and a key takes the space of three.
     room = int(fig.get_figwidth() * 14 / (longest + 4))
     fig.legend(
         handles,
@@ -197,12 +197,12 @@ def legend_above(fig: Figure, handles: Sequence[Artist], names: Sequence[str]) -
 
 
 def marker(series: int) -> str:
-    """Of the n-th series: no two of the first 49 have both colour and marker in common."""
+    """Return the marker of the n-th series; the first 49 series differ in colour or marker."""
     return MARKERS[(series + series // len(COLOURS)) % len(MARKERS)]
 
 
 def error_bars(axes: Axes, x: Any, y: Any, *, series: int = 0, **options: Any) -> None:
-    """Points with intervals in the style of the n-th series."""
+    """Draw points with intervals in the style of the n-th series."""
     settings: dict[str, Any] = {
         "fmt": marker(series),
         "color": COLOURS[series % len(COLOURS)],
@@ -216,12 +216,14 @@ def error_bars(axes: Axes, x: Any, y: Any, *, series: int = 0, **options: Any) -
 
 @styled
 def write(fig: Figure, path: str | Path) -> Path:
-    """Save a figure; the same figure gives the same bytes in PNG, SVG and PDF.
+    """Save a figure reproducibly: the same figure gives the same bytes.
 
     Parameters
     ----------
     fig : Figure
-    path : path ending in .png, .svg or .pdf
+        The figure.
+    path : str or Path
+        Path that ends in ``.png``, ``.svg`` or ``.pdf``.
 
     Examples
     --------
@@ -239,7 +241,7 @@ def write(fig: Figure, path: str | Path) -> Path:
 
 @styled
 def render(fig: Figure, kind: str) -> bytes:
-    """Bytes of a figure as "png", "svg" or "pdf", without dates or program versions."""
+    """Render a figure as "png", "svg" or "pdf", without dates or versions of programs."""
     metadata: dict[str, Any] = {
         "png": {"Software": None},
         "svg": {"Date": None, "Creator": None},

@@ -118,7 +118,7 @@ def test_reliability_of_a_study_and_its_errors():
     assert (table["estimate"] <= table["upper"]).all()
     assert (table["items"] == 5).all()
     pd.testing.assert_frame_equal(table, cb.reliability(study, "q"))
-    with pytest.raises(cb.DataError, match=r"no answer to question 'w'.*ask for one of q"):
+    with pytest.raises(cb.DataError, match=r"question 'w' has no answers.*ask for one of q"):
         cb.reliability(study, "w")
     with pytest.raises(cb.DataError, match="no item has two answers"):
         cb.reliability(study_of([(s, 1, s) for s in range(3)]), "q")

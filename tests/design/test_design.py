@@ -234,7 +234,7 @@ def test_mturk_there_and_back(plan, tmp_path):
     [
         ({"Answer__score": (1, "good")}, r"'Answer.score', row 2: 'good' is not a number"),
         ({"Input__task": (2, "zz")}, r"'Input.task', row 3: 'zz' is not a task"),
-        ({"WorkerId": (0, " ")}, r"'WorkerId', row 1: nobody"),
+        ({"WorkerId": (0, " ")}, r"'WorkerId', row 1: the annotator is missing"),
     ],
 )
 def test_bad_results_name_their_rows(plan, tmp_path, change, told):

@@ -120,5 +120,5 @@ def test_only_columns_bound_to_nothing_are_dealt_anew(pairs):
     with pytest.raises(DataError, match="not another grouping column"):
         larger.check_dealt("race")
     bound = pairs.assign(annotator=pairs["race"] + "'s own")
-    with pytest.raises(DataError, match="each annotator has one race"):
+    with pytest.raises(DataError, match="each annotator has a single race"):
         Enlarger(ModelSpec(FORMULA), bound, OVER).check_dealt("annotator")
