@@ -137,23 +137,23 @@ def _identity_sentences(table: pd.DataFrame) -> list[str]:
             )
         )
         row = worst.iloc[0]
-        where = f"({row['attribute']} at {row['level']:g}"
+        place = f"{row['attribute']} at {row['level']:g}"
         mean = f"{row['estimate']:.3g}, {row['lower']:.3g} to {row['upper']:.3g}; {row['n']} seeds)"
         if len(with_threshold):
             sentences.append(
-                f"Identity: {measure} does not match at most {row['beyond']:.1%} "
-                f"({row['beyond_lower']:.1%} to {row['beyond_upper']:.1%}; {row['n']} seeds) of "
-                f"faces with the unchanged face {where})."
+                f"Identity: the largest share of faces that {measure} does not match with the "
+                f"unchanged face is {row['beyond']:.1%} ({row['beyond_lower']:.1%} to "
+                f"{row['beyond_upper']:.1%}; {row['n']} seeds), for {place}."
             )
         elif measure == HCIC:
             sentences.append(
                 "Identity: people are least certain that a changed and the unchanged face show "
-                f"the same person {where}: {mean}, on the scale of their answers."
+                f"the same person ({place}: {mean}, on the scale of their answers."
             )
         else:
             sentences.append(
                 f"Identity: {measure}, which has no threshold, has the largest mean distance to "
-                f"the unchanged face {where}: {mean}."
+                f"the unchanged face ({place}: {mean}."
             )
     return sentences
 
@@ -186,8 +186,9 @@ def _leak_sentence(table: pd.DataFrame, prob: float) -> str:
     worst = clear.iloc[int(clear["estimate"].abs().to_numpy().argmax())]
     return (
         f"{sentence} ({(1 - prob) * len(off):.1f} are expected by chance at {prob:.0%}); the "
-        f"largest change is that of {worst['question']} by {worst['attribute']}: {worst['estimate']:.3g} "
-        f"points ({worst['lower']:.3g} to {worst['upper']:.3g}; {worst['n']} {worst['over']})."
+        f"largest change is that of {worst['question']} by {worst['attribute']}: "
+        f"{worst['estimate']:.3g} points ({worst['lower']:.3g} to {worst['upper']:.3g}; "
+        f"{worst['n']} {worst['over']})."
     )
 
 

@@ -406,7 +406,9 @@ told_of("a task that is a list", r"column 'task', row 1: '\[1\]' is not a task",
 told_of("a score that is a list", r"column 'score', row 1: '\[3\]' is not a number", rating=[3])
 told_of("a score that is true", "column 'score', row 1: 'True' is not a number", rating=True)
 told_of("a score of 400 digits", "column 'score', row 1: '1000.* is not a number", rating=10**400)
-told_of("an annotator that is a list", "column 'annotator', row 1: nobody is named", who=[1])
+told_of(
+    "an annotator that is a list", "column 'annotator', row 1: the annotator is missing", who=[1]
+)
 written(
     "all.json",
     json.dumps(
