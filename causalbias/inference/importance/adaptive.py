@@ -1,11 +1,12 @@
 """Adaptive importance sampling for a smooth density over a handful of parameters.
 
-Start from a Student t at the mode, refit a mixture of t's to all weighted samples so far
-(Cappé et al., 2008; Cornuet et al., 2012), stop once a round's efficiency is good, then draw
-afresh from the best mixture; where that falls short, refit and add to it, weighing all by the
-mixture of the proposals used (Owen and Zhou, 2000). The weights' tail is judged by the Pareto k
-of Vehtari et al. (2024). On the log scale a density of sds has at most
-exponential tails, which a t covers: weights are bounded even where an sd piles up at zero.
+With proposals theta_s ~ q and log density ``log p`` up to a constant, weights are
+``w_s = p(theta_s) / q(theta_s)``. Start from a Student t at the mode, refit a mixture of t's to all
+weighted samples so far (Cappé et al., 2008; Cornuet et al., 2012), stop once a round's efficiency
+is good, then draw afresh from the best mixture; where that falls short, refit and add to it,
+weighing all by the mixture of the proposals used (Owen and Zhou, 2000). The weights' tail is judged
+by the Pareto k of Vehtari et al. (2024). On the log scale a density of sds has at most exponential
+tails, which a t covers: weights are bounded even where an sd piles up at zero.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +28,10 @@ _FIT_POINTS = 1500
 
 @dataclass(frozen=True)
 class Mixture:
-    """Mixture of K Student t distributions in d dimensions with common degrees of freedom.
+    """Mixture of K Student t distributions in d dimensions with common degrees of freedom nu.
+
+    ``q(x) = sum_s sum_k weight_k t(r_s x | mean_k, chol_k chol_k')`` over reflections r_s, with
+    ``log t(x | m, S) = const - log |S| / 2 - (nu + d) / 2 log(1 + (x - m)' S^-1 (x - m) / nu)``.
 
     Attributes
     ----------
@@ -211,7 +215,11 @@ def sample_until_good(
 def balanced(
     proposals: Sequence[Mixture], points: Sequence[FloatArray], values: Sequence[FloatArray]
 ) -> FloatArray:
-    """Return log weights of all points against the mixture of all proposals, by their counts."""
+    """Return log weights of all points against the mixture of all proposals, by their counts.
+
+    ``w(x) = p(x) / sum_j (n_j / n) q_j(x)``, n_j of the n points being of proposal q_j: the
+    deterministic mixture (Veach and Guibas 1995; Owen and Zhou 2000).
+    """
     x, sizes = np.concatenate(points), np.array([len(p) for p in points])
     logs = np.array([q.log_density(x) for q in proposals]) + np.log(sizes / len(x))[:, None]
     log_weight = np.concatenate(values) - logsumexp(logs, axis=0)
@@ -219,7 +227,7 @@ def balanced(
 
 
 def kish(log_weight: FloatArray) -> float:
-    """Return the effective sample size of importance weights, (sum w)^2 / sum w^2."""
+    """Return Kish's effective sample size of weights, ``(sum w)^2 / sum w^2``."""
     log_weight = np.where(np.isfinite(log_weight), log_weight, -np.inf)
     if not np.isfinite(log_weight.max()):
         return 0.0
@@ -229,7 +237,10 @@ def kish(log_weight: FloatArray) -> float:
 def pareto_k(log_weight: FloatArray) -> float:
     """Return the Pareto shape of the largest weights; below 0.7 the sample can be relied on.
 
-    Fit by Zhang and Stephens (2009) with the weak prior of Vehtari et al. (2024).
+    Excesses x of the largest weights over a cut point have density
+    ``(1 + k x / s)^(-1 / k - 1) / s``. Fit by Zhang and Stephens (2009): k is the mean of
+    ``log(1 - b x)`` over x, b averaged over its profile posterior; with the weak prior of Vehtari
+    et al. (2024), ten observations of k = 0.5.
     """
     tail = int(min(0.2 * len(log_weight), 3 * np.sqrt(len(log_weight))))
     if tail < 5:
@@ -263,7 +274,13 @@ def resample(log_weight: FloatArray, n: int, rng: np.random.Generator) -> np.nda
 def refit(
     x: FloatArray, log_weight: FloatArray, most: int, first: Mixture, rng: np.random.Generator
 ) -> Mixture:
-    """Fit up to ``most`` t components to weighted points by EM, and blend in two wide ones."""
+    """Fit up to ``most`` t components to weighted points by EM, and blend in two wide ones.
+
+    E step: the share h_ik of component k in point i, and ``u_ik = (nu + d) / (nu + D_ik)``, D the
+    squared distance. M step: ``mean_k = sum_i w_i h_ik u_ik x_i / sum_i w_i h_ik u_ik`` and
+    ``S_k = sum_i w_i h_ik u_ik (x_i - mean_k)(x_i - mean_k)' / sum_i w_i h_ik`` (Peel and McLachlan
+    2000), with a part of the overall covariance added so that no component collapses.
+    """
     d = x.shape[1]
     k = max(1, min(most, int(kish(log_weight) / (10 + 4 * d)), 12))
     if len(x) > _FIT_POINTS:

@@ -1,4 +1,14 @@
-"""The conditional mode of effects, cuts and coefficients given the scales, and curvature there."""
+"""The conditional mode of effects, cuts and coefficients given the scales, and curvature there.
+
+x = (u, cuts, beta), u the dense terms' whitened effects. Its log density is
+
+    log p(y, x | theta) = sum_j log p(y_j | x, sd) - |u|^2 / 2 - sum ((cut - m) / s)^2 / 2
+                          - sum ((beta - m) / s)^2 / 2,    cuts ascending,
+
+with ``p(y_j | x, sd)`` the likelihood of level j of the leading term, whose effect is integrated
+out (`quadrature`). Newton steps are ``C^-1 g``, g the gradient and C minus the Hessian
+(`curvature`).
+"""
 
 from dataclasses import dataclass
 
@@ -160,28 +170,54 @@ def find_conditional(
         best, lead_mode, size = (value, x), modes, 1.0
         decrement = float(half @ half)
         if decrement < tolerance:
-            weight = moments[:, 2] + 2 * moments[:, 3] + moments[:, 4]
-            # about the point evaluated, whose curvature this is; x goes on the last small step
-            at = linear_predictor(target, coloured(target.rows, factors, x))
-            level_weight = np.add.reduceat(weight, target.rows.start[:-1])
-            pull = level_weight * lead_sd * modes + level_out[:, 1]
-            pull += np.add.reduceat(weight * at, target.rows.start[:-1])
-            return Conditional(
-                x + direction,
-                lead_sd,
-                factors,
-                value + 0.5 * decrement,
-                chol,
-                modes,
-                level_weight,
-                pull,
-                weight,
-                float((level_out[:, 2] - 1).sum()),
+            # the density is that of x, and the last step adds what a quadratic adds
+            top = value + 0.5 * decrement
+            return _conditional(
+                target, lead_sd, factors, x, direction, top, chol, modes, moments, level_out
             )
         x = x + direction
     raise EngineError(
         "no mode was found: a coefficient or cut runs away (separation, or a category that a "
         "coefficient predicts without error); give it a tighter prior"
+    )
+
+
+def _conditional(
+    target: Target,
+    lead_sd: float,
+    factors: list[FloatArray],
+    x: FloatArray,
+    direction: FloatArray,
+    log_joint: float,
+    chol: FloatArray,
+    modes: FloatArray,
+    moments: FloatArray,
+    level_out: FloatArray,
+) -> Conditional:
+    """The posterior about ``x + direction``, the last step being small, from moments at x.
+
+    A level's log likelihood in its effect u is about quadratic, of curvature ``W = sum_i w_i`` and
+    slope ``pull - sum_i w_i eta_i - W u`` at any eta: ``pull = W sd v* + G + sum_i w_i eta_i``, G
+    the slope at the mode v*.
+    """
+    rows = target.rows
+    weight = moments[:, 2] + 2 * moments[:, 3] + moments[:, 4]
+    # about the point evaluated, whose curvature this is; x goes on the last small step
+    at = linear_predictor(target, coloured(rows, factors, x))
+    level_weight = np.add.reduceat(weight, rows.start[:-1])
+    pull = level_weight * lead_sd * modes + level_out[:, 1]
+    pull += np.add.reduceat(weight * at, rows.start[:-1])
+    return Conditional(
+        x=x + direction,
+        lead_sd=lead_sd,
+        factors=factors,
+        log_joint=log_joint,
+        chol=chol,
+        lead_mode=modes,
+        lead_curvature=level_weight,
+        lead_pull=pull,
+        row_curvature=weight,
+        lead_square=float((level_out[:, 2] - 1).sum()),
     )
 
 

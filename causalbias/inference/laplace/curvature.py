@@ -1,8 +1,15 @@
 """Gradient and curvature of the log likelihood, leading effects integrated out, in all the rest.
 
-The Hessian of a level is the mean of its rows' less the covariance of their slopes over the
-leading effect (Louis, 1982); of the covariance the part that is linear in the effect is kept,
-one outer product a level, which can only overstate the curvature.
+For a level with rows i of log likelihood f_i(v, x), v its leading effect and E the mean over v
+given y,
+
+    gradient = sum_i E f_i',    Hessian = sum_i E f_i'' + Cov(sum_i f_i')
+
+(Louis, 1982). Of the covariance the part that is linear in v is kept, one outer product c c' a
+level with ``c = sum_i Cov(f_i', v) / sd(v)``, which can only overstate the curvature.
+
+A row's derivatives are by its cell's upper end a and lower end b; with d the row of (Z, X), those
+by x are ``da/dx = e_c - d``, ``db/dx = e_(c-1) - d``, e_c the unit vector of cut c.
 """
 
 import numba
@@ -28,7 +35,7 @@ def gradient_of(rows: Rows, moments: FloatArray) -> FloatArray:
 
 
 def curvature_of(rows: Rows, moments: FloatArray) -> FloatArray:
-    """Return minus the Hessian (q, q), its lower triangle."""
+    """Return minus the Hessian (q, q), its lower triangle; ``moments`` as in `gradient_of`."""
     p, k, s, m = rows.design.shape[1], rows.n_cuts, rows.n_effects, len(rows.design)
     weight = moments[:, 2] + 2.0 * moments[:, 3] + moments[:, 4]
     curvature = np.zeros((s + k + p, s + k + p))
@@ -91,7 +98,7 @@ def _add_row(
     moments: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Add a row's curvature among effects and cuts."""
+    """Add a row's curvature ``aa da da' + ab (da db' + db da') + bb db db'``, effects and cuts."""
     aa, ab, bb = moments[i, 2], moments[i, 3], moments[i, 4]
     weight = aa + 2.0 * ab + bb
     for m in range(indptr[i], indptr[i + 1]):
@@ -121,7 +128,7 @@ def _less_outer(
     s: int,
     out: FloatArray,
 ) -> None:
-    """Subtract a level's outer product among effects and cuts."""
+    """Subtract a level's outer product c c' among effects (``amount``) and cuts (``shared``)."""
     for m in range(n_held):
         row = held[m]
         for r in range(m + 1):

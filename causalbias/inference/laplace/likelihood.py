@@ -334,6 +334,74 @@ def log_likelihoods(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _widths(
+    link: int,
+    lo: int,
+    hi: int,
+    category: IntArray,
+    count: FloatArray,
+    eta: FloatArray,
+    raised: FloatArray,
+    cuts: FloatArray,
+    odds: FloatArray,
+    sd: float,
+    at: float,
+    width: float,
+    work: FloatArray,
+) -> tuple[float, float]:
+    """Widths of a normal to either side of the mode that falls as the density does.
+
+    By the fall of the log density from the mode to 1.5 widths away, which is 1.5^2 / 2 of a normal.
+    """
+    v3, shift3, height3, held3, bottom3 = work
+    left, right = width, width
+    for _ in range(_WIDTHS):
+        # below, at and above the mode: each side as wide as its fall says
+        v3[0], v3[1], v3[2] = at - 1.5 * left, at, at + 1.5 * right
+        for q in range(3):
+            shift3[q], height3[q] = sd * v3[q], -0.5 * v3[q] * v3[q]
+            held3[q] = math.exp(shift3[q])
+        _add_heights(
+            link,
+            lo,
+            hi,
+            category,
+            count,
+            eta,
+            raised,
+            cuts,
+            odds,
+            0,
+            3,
+            shift3,
+            held3,
+            bottom3,
+            height3,
+        )
+        for q in range(3):
+            height3[q] -= math.log(bottom3[q])
+        left *= 1.5 / math.sqrt(2.0 * max(height3[1] - height3[0], 0.1))
+        right *= 1.5 / math.sqrt(2.0 * max(height3[1] - height3[2], 0.1))
+    return left, right
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _chosen(height: FloatArray, uniform: float) -> int:
+    """Choose a proposal by its log weight; ``height`` is overwritten by the weights."""
+    top = height.max()
+    mass = 0.0
+    for q in range(len(height)):
+        height[q] = math.exp(height[q] - top)
+        mass += height[q]
+    rest = uniform * mass
+    for q in range(len(height)):
+        rest -= height[q]
+        if rest <= 0.0:
+            return q
+    return len(height) - 1
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def draw_leading(
     link: int,
     start: IntArray,
@@ -348,7 +416,9 @@ def draw_leading(
     uniform: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Draw every level's effect: resample stratified proposals about its mode.
+    """Draw every level's effect ``u = sd v`` given y and all else, from ``exp(f(sd v) - v^2 / 2)``.
+
+    Stratified proposals about the mode are resampled with weights of the density over theirs.
 
     They are normal, of another width to either side, which log concave densities are close to.
 
@@ -358,40 +428,15 @@ def draw_leading(
     size = normal.shape[1]
     shift, height, v = np.empty(size), np.empty(size), np.empty(size)
     held, bottom = np.empty(size), np.empty(size)
-    v3, shift3, height3, held3, bottom3 = np.empty((5, 3))
+    work = np.empty((5, 3))
     odds = _odds(cuts)
     for j in range(len(start) - 1):
         lo, hi = start[j], start[j + 1]
         at, curvature, _ = level_mode(link, lo, hi, category, count, eta, cuts, gaps, sd, 0.0, 1e-3)
         width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
-        left, right = width, width
-        for _ in range(_WIDTHS):
-            # below, at and above the mode: each side as wide as its fall says
-            v3[0], v3[1], v3[2] = at - 1.5 * left, at, at + 1.5 * right
-            for q in range(3):
-                shift3[q], height3[q] = sd * v3[q], -0.5 * v3[q] * v3[q]
-                held3[q] = math.exp(shift3[q])
-            _add_heights(
-                link,
-                lo,
-                hi,
-                category,
-                count,
-                eta,
-                raised,
-                cuts,
-                odds,
-                0,
-                3,
-                shift3,
-                held3,
-                bottom3,
-                height3,
-            )
-            for q in range(3):
-                height3[q] -= math.log(bottom3[q])
-            left *= 1.5 / math.sqrt(2.0 * max(height3[1] - height3[0], 0.1))
-            right *= 1.5 / math.sqrt(2.0 * max(height3[1] - height3[2], 0.1))
+        left, right = _widths(
+            link, lo, hi, category, count, eta, raised, cuts, odds, sd, at, width, work
+        )
         for q in range(size):
             z = normal[j, q]
             width = right if z > 0.0 else left
@@ -418,16 +463,4 @@ def draw_leading(
         )
         for q in range(size):
             height[q] -= math.log(bottom[q])
-        top = height.max()
-        mass = 0.0
-        for q in range(size):
-            height[q] = math.exp(height[q] - top)
-            mass += height[q]
-        rest = uniform[j] * mass
-        chosen = size - 1
-        for q in range(size):
-            rest -= height[q]
-            if rest <= 0.0:
-                chosen = q
-                break
-        out[j] = sd * v[chosen]
+        out[j] = sd * v[_chosen(height, uniform[j])]

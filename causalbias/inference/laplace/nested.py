@@ -1,8 +1,13 @@
 """The scales' approximate posterior: mode and curvature of the nested Laplace density.
 
-By Fisher's identity the gradient of the log density of y given the scales is a mean over effects;
-with effects normal about their mode it needs their covariance and nothing else. What the change
-of the curvature itself adds is left out: this only starts the importance sampler.
+The nested approximation (Rue, Martino and Chopin 2009) of the scales' log density is
+
+    log p(theta | y) ~ log p(theta) + log p(y, x* | theta) - log |C| / 2,
+
+x* the mode of x given theta and C the curvature there (`conditional`). By Fisher's identity the
+gradient of ``log p(y | theta)`` is the mean of that of ``log p(y, x | theta)`` over x; with x
+normal about its mode this needs its covariance and nothing else. What the change of C itself adds
+is left out: this only starts the importance sampler.
 """
 
 from collections.abc import Sequence
@@ -117,13 +122,12 @@ def _by_theta(
     slopes = np.zeros((len(found.x), d))
     at = 0
     for t, term in enumerate(terms):
-        k = term.columns.shape[1]
-        own = k + (k * (k - 1) // 2 if term.correlated else 0)
+        k, own = term.k, term.n_theta
         if term is target.rows.leading:
             gradient[at] += found.lead_square
             at += own
             continue
-        place = next(i for i, one in enumerate(target.rows.dense) if one is term)
+        place = target.rows.place(term)
         slab, factor = target.rows.slabs[place], found.factors[place]
         u = found.x[slab].reshape(-1, k)
         block = cov[slab, slab].reshape(len(u), k, len(u), k)
@@ -144,7 +148,10 @@ def _by_theta(
 
 
 def lead_slope(target: Target, point: ScalePoint) -> FloatArray:
-    """Return the derivative of the mode of x by the log of the leading sd."""
+    """Return the derivative of the mode of x by the log of the leading sd.
+
+    ``dx* / d log sd = C^-1 d(gradient) / d log sd``, by central differences of the gradient at x*.
+    """
     found, gradients = point.found, []
     for sign in (1.0, -1.0):
         sd = found.lead_sd * np.exp(sign * _STEP)
@@ -158,8 +165,9 @@ def mean_shift(
 ) -> FloatArray:
     """Return how far the mean of x lies from its mode, by the mean gradient about the mode.
 
-    A skewness too slight to see in any one of many effects moves the mean in all that they share.
-    Draws come in pairs about the mode, whose linear parts cancel.
+    ``E x - x* = C^-1 E g(x)`` to the first order, g the gradient and x normal about x*. A skewness
+    too slight to see in any one of many effects moves the mean in all that they share. Draws come
+    in pairs about the mode, whose linear parts cancel.
     """
     found = point.found
     z = rng.standard_normal((len(found.x), _PAIRS))
@@ -235,10 +243,8 @@ def start_scales(terms: Sequence[GroupTerm]) -> FloatArray:
     """Start every sd at what moves the linear predictor by a half."""
     theta: list[float] = []
     for term in terms:
-        k = term.columns.shape[1]
-        size = np.sqrt(np.mean((term.columns[:, None] * term.weights[..., None]) ** 2, axis=(0, 1)))
-        theta += np.log(0.5 / np.where(size > 0, size, 1.0)).tolist()
-        theta += [0.0] * (k * (k - 1) // 2 if term.correlated else 0)
+        theta += np.log(0.5 / term.root_mean_squares()).tolist()
+        theta += [0.0] * term.n_corr
     return np.array(theta)
 
 

@@ -2,9 +2,13 @@
 
 Conditional modes are dear, so they are found at a few *anchors* only. At other scales the nearest
 anchor's Student t is moved along the mode's derivative and widened coordinate by coordinate, as if
-each effect's data were a normal observation of it. Whatever is left of the error is in the
-weights: ``p(y, x | theta) / q(x | theta)`` is an unbiased estimate of the density of y given the
-scales, so that sampling theta by it is exact (Andrieu and Roberts, 2009; Tran et al., 2013).
+each effect's data were a normal observation of it: x ~ q(x | theta). Whatever is left of the error
+is in the weights. As
+
+    E_q [p(y, x | theta) / q(x | theta)] = p(y | theta),
+
+the ratio is an unbiased estimate of the density of y given the scales, so that sampling theta by it
+is exact (Andrieu and Roberts, 2009; Tran et al., 2013).
 """
 
 from collections.abc import Sequence
@@ -23,7 +27,7 @@ from causalbias.inference.laplace.conditional import (
 )
 from causalbias.inference.laplace.likelihood import log_likelihoods
 from causalbias.inference.laplace.nested import ScalePoint, scales_of
-from causalbias.inference.problem import FloatArray, GroupTerm
+from causalbias.inference.problem import FloatArray, GroupTerm, IntArray
 from causalbias.inference.scales import Scales
 
 _CHUNK = 256
@@ -60,7 +64,7 @@ class Proposal:
     target: Target
     terms: Sequence[GroupTerm]
     anchors: list[Anchor]
-    metric: FloatArray  # inverse covariance of theta, by which the nearest anchor is told
+    metric: FloatArray  # inverse covariance of theta, by which distances to anchors are measured
     pool: Executor
     n_weighed: int = field(default=0)
 
@@ -85,14 +89,13 @@ def anchor_at(
     variance = _raw_variance(target, point)
     grown = np.zeros_like(slopes)
     for term in terms:
-        k = term.columns.shape[1]
-        count = k + (k * (k - 1) // 2 if term.correlated else 0)
+        k, count = term.k, term.n_theta
         if term is rows.leading:
             if by_lead is not None:
                 slopes[:, at] = by_lead
             at += count
             continue
-        place = next(i for i, one in enumerate(rows.dense) if one is term)
+        place = rows.place(term)
         slab, factor = rows.slabs[place], found.factors[place]
         log_det += term.n_levels * float(np.log(np.diag(factor)).sum())
         sd = np.sqrt((factor**2).sum(axis=1))
@@ -140,7 +143,7 @@ def weigh(
             jobs.append((proposal.anchors[a], part))
             noise.append(_student(len(proposal.anchors[a].mean), len(part), rng))
 
-    def run(job: tuple[Anchor, FloatArray], z: FloatArray) -> None:
+    def run(job: tuple[Anchor, IntArray], z: FloatArray) -> None:
         anchor, part = job
         values[part], raw = _weigh_part(proposal, anchor, theta[part], scales, part, z)
         if rest is not None:
@@ -168,33 +171,18 @@ def _weigh_part(
     anchor: Anchor,
     theta: FloatArray,
     scales: Scales,
-    part: FloatArray,
+    part: IntArray,
     z: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
+    """Log estimates (part,) of the density of theta, and draws of x (q, part), about one anchor.
+
+    With ``z`` (q, part) standard t, the draw is ``m + r * (F z)``: F the factor of the anchor's
+    covariance, r the coordinates' widening (`_widening`), m the anchor's mean moved along its
+    slopes and shrunk by r^2. The estimate is ``log p(y, x, theta) - log q(x | theta)``.
+    """
     target, rows, found = proposal.target, proposal.target.rows, anchor.point.found
-    s, n = rows.n_effects, len(part)
-    ratio = np.ones((len(anchor.mean), n))
-    lead_sd = np.full(n, -1.0)
-    log_scale = np.zeros(n)
-    for t, term in enumerate(proposal.terms):
-        sd = scales.sd[t][part]
-        if term is rows.leading:
-            lead_sd = sd[:, 0]
-            continue
-        place = next(i for i, one in enumerate(rows.dense) if one is term)
-        slab, factor = rows.slabs[place], found.factors[place]
-        k = len(factor)
-        log_scale += term.n_levels * (
-            np.log(sd).sum(axis=1)
-            + np.log(np.diagonal(scales.corr_factor[t][part], axis1=1, axis2=2)).sum(axis=1)
-        )
-        for c in range(k):
-            where = slice(slab.start + c, slab.stop, k)
-            there = (factor[c] ** 2).sum()
-            information = np.maximum(1 / anchor.variance[where] - 1 / there, 0.0)
-            ratio[where] = np.sqrt(
-                (information + 1 / there)[:, None] / (information[:, None] + 1 / sd[:, c] ** 2)
-            )
+    s = rows.n_effects
+    ratio, lead_sd, log_scale = _widening(proposal, anchor, scales, part)
     deviate = solve_triangular(found.chol.T, z)
     raw = coloured(rows, found.factors, deviate) * ratio
     # far from the anchor, as where an sd is near zero, a line would leave the effects' own scale
@@ -230,14 +218,57 @@ def _weigh_part(
     return scales.log_prior[part] + value - log_q, raw
 
 
-def _whiten(proposal: Proposal, scales: Scales, part: FloatArray, raw: FloatArray) -> FloatArray:
+def _widening(
+    proposal: Proposal, anchor: Anchor, scales: Scales, part: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What other scales than the anchor's change: widening, leading sd, log scale of the effects.
+
+    An effect of variance V at the anchor, where its sd is s0, is taken for one with a normal
+    observation of information ``1 / V - 1 / s0^2``. At sd s its variance is ``r^2 V``, with
+    ``r^2 = (1 / V) / (1 / V - 1 / s0^2 + 1 / s^2)``.
+
+    Returns
+    -------
+    ratio : ndarray (q, part)
+        r of each coordinate of x; one for cuts and coefficients.
+    lead_sd : ndarray (part,)
+        -1 where no term leads.
+    log_scale : ndarray (part,)
+        Log determinant of the factors by which effects are whitened.
+    """
+    rows, found, n = proposal.target.rows, anchor.point.found, len(part)
+    ratio = np.ones((len(anchor.mean), n))
+    lead_sd = np.full(n, -1.0)
+    log_scale = np.zeros(n)
+    for t, term in enumerate(proposal.terms):
+        sd = scales.sd[t][part]
+        if term is rows.leading:
+            lead_sd = sd[:, 0]
+            continue
+        place = rows.place(term)
+        slab, factor = rows.slabs[place], found.factors[place]
+        k = len(factor)
+        log_scale += term.n_levels * (
+            np.log(sd).sum(axis=1)
+            + np.log(np.diagonal(scales.corr_factor[t][part], axis1=1, axis2=2)).sum(axis=1)
+        )
+        for c in range(k):
+            where = slice(slab.start + c, slab.stop, k)
+            there = (factor[c] ** 2).sum()
+            information = np.maximum(1 / anchor.variance[where] - 1 / there, 0.0)
+            ratio[where] = np.sqrt(
+                (information + 1 / there)[:, None] / (information[:, None] + 1 / sd[:, c] ** 2)
+            )
+    return ratio, lead_sd, log_scale
+
+
+def _whiten(proposal: Proposal, scales: Scales, part: IntArray, raw: FloatArray) -> FloatArray:
     """Return x with effects standardised by each draw's own factors."""
     rows, white = proposal.target.rows, raw.copy()
     for t, term in enumerate(proposal.terms):
         if term is rows.leading:
             continue
-        slab = rows.slabs[next(i for i, one in enumerate(rows.dense) if one is term)]
-        k = term.columns.shape[1]
+        slab, k = rows.slabs[rows.place(term)], term.k
         factor = scales.sd[t][part][:, :, None] * scales.corr_factor[t][part]
         if k == 1:
             white[slab] /= factor[:, 0, 0]

@@ -2,8 +2,14 @@
 
 A row of category c has probability ``F(a) - F(b)``, ``a = cut_c - eta``, ``b = cut_{c-1} - eta``
 (cuts of minus and plus infinity at the ends), F logistic or standard normal. The standardised
-leading effect v of a level adds ``sd v`` to eta of its rows; its integral is taken about the mode
-on the scale of the curvature there (Pinheiro and Bates, 1995; Rabe-Hesketh et al., 2005).
+leading effect v of a level adds ``sd v`` to eta of its rows i, which count n_i times:
+
+    p(y) = int phi(v) exp(f(sd v)) dv,    f(u) = sum_i n_i log(F(a_i - u) - F(b_i - u)),
+         ~ s / sqrt(2 pi) sum_q exp(w_q - v_q^2 / 2 + f(sd v_q))
+
+at nodes ``v_q = v* + s z_q`` of log weight w_q about the integrand's mode v*, on the scale
+``s = (1 + sd^2 W)^(-1/2)`` of the curvature there, with ``W = -f''`` (Pinheiro and Bates, 1995;
+Rabe-Hesketh et al., 2005).
 """
 
 import math
@@ -86,7 +92,10 @@ def _log_normal_cell(a: float, b: float) -> float:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _log_tail(x: float) -> float:
-    """Return the log of the normal probability above a large x, by its asymptotic series."""
+    """Return the log of the normal probability above a large x, by its asymptotic series.
+
+    ``log(phi(x) / x) + log(1 - x^-2 + 3 x^-4 - 15 x^-6)`` (Abramowitz and Stegun 26.2.12).
+    """
     z = 1.0 / (x * x)
     return -0.5 * x * x - LOG_ROOT_2PI - math.log(x) + math.log1p(z * (-1 + z * (3 - 15 * z)))
 
@@ -105,7 +114,9 @@ def level_mode(
     at: float,
     tolerance: float,
 ) -> tuple[float, float, float]:
-    """Return the mode of v, curvature and gradient of the level's log likelihood there.
+    """Return the mode v* of the integrand, curvature W and slope G of the log likelihood there.
+
+    Of ``f(sd v) - v^2 / 2``, where ``G = f'`` and ``W = -f''``.
 
     Newton steps from ``at``, halved where they leave what is known to hold the mode: far from it
     a logistic log likelihood has next to no curvature, and bare steps go to and fro.

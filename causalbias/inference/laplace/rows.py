@@ -70,6 +70,10 @@ class Rows:
     leading: GroupTerm | None
     n_cuts: int
 
+    def place(self, term: GroupTerm) -> int:
+        """The place of a term among the dense ones."""
+        return next(i for i, one in enumerate(self.dense) if one is term)
+
 
 def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) -> Rows:
     """Lay out a checked problem.
@@ -90,7 +94,7 @@ def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) 
     lead = _leading_term(problem.terms)
     leading = None if lead is None else problem.terms[lead]
     dense = tuple(t for i, t in enumerate(problem.terms) if i != lead)
-    width = sum(t.n_levels * t.columns.shape[1] for t in dense) + problem.design.shape[1] + n_cuts
+    width = sum(t.n_effects for t in dense) + problem.design.shape[1] + n_cuts
     if width > _MAX_WIDTH:
         names = ", ".join(f"{t.name} ({t.n_levels:,} levels)" for t in dense)
         raise EngineError(
@@ -134,11 +138,12 @@ def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) 
 
 
 def _leading_term(terms: tuple[GroupTerm, ...]) -> int | None:
+    """The term with most levels among plain intercepts; None where there is none."""
     plain = [
         i
         for i, t in enumerate(terms)
         if t.codes.shape[1] == 1
-        and t.columns.shape[1] == 1
+        and t.k == 1
         and bool((t.columns == 1).all() and (t.weights == 1).all())
     ]
     return max(plain, key=lambda i: terms[i].n_levels, default=None)

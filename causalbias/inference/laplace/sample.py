@@ -1,10 +1,14 @@
 """Posterior of ordinal and binary hierarchical regressions, without a Markov chain.
 
+With theta the scales, v the leading term's effects and x all other effects, cuts and coefficients,
+
+    p(theta, x, v | y) ~ p(theta) p(x | theta) p(y, v | x, theta).
+
 The effects of the largest term (pairs, as a rule) are integrated out by adaptive Gauss-Hermite
 quadrature, as many as there are of them. What is left is close to normal given the scales, and
-is proposed from there; the scales by adaptive importance sampling, as in the collapsed engine.
-Each draw of both is weighed by the exact ratio of the densities, so that nothing of Laplace's
-approximation is left but the spread of the weights, which is diagnosed.
+is proposed from there; the scales by adaptive importance sampling, as in the Gaussian engine.
+Each draw of both is weighed by the exact ratio of the densities (`proposal`), so that nothing of
+Laplace's approximation is left but the spread of the weights, which is diagnosed.
 """
 
 import os
@@ -45,7 +49,6 @@ from causalbias.inference.laplace.target import make_target
 from causalbias.inference.problem import (
     EngineError,
     FloatArray,
-    GroupTerm,
     IntArray,
     Problem,
     numerical,
@@ -54,7 +57,7 @@ from causalbias.inference.problem import (
 _NODES = (8, 12, 16, 32)
 _NODE_ERROR = 0.01  # of the log likelihood's change over the leading sd's posterior
 _NODE_SPREAD = 0.02  # of the log weights, due to nodes
-_TRIED = 32  # proposals by which that is told, wide ones
+_TRIED = 32  # proposals by which that is judged, wide ones
 # Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
 _SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.25, 2e8
 _ENOUGH = 0.35  # of each proposal, to stop adapting
@@ -205,7 +208,7 @@ def _enough_nodes(target: Target, problem: Problem, mode: ScalePoint, cov: Float
     for term in problem.terms:
         if term is target.rows.leading:
             break
-        at += _n_theta(term)
+        at += term.n_theta
     found, width = mode.found, np.sqrt(cov[at, at])
     values = np.array(
         [
@@ -248,11 +251,6 @@ def _enough_to_weigh(proposal: Proposal, mode: ScalePoint, cov: FloatArray) -> i
         if np.nanstd(value - values[-1]) < _NODE_SPREAD:
             return size
     return _NODES[-1]
-
-
-def _n_theta(term: GroupTerm) -> int:
-    k = term.columns.shape[1]
-    return k + (k * (k - 1) // 2 if term.correlated else 0)
 
 
 def _anchors(
@@ -321,7 +319,7 @@ def _explore(
 
 
 def _fold(mode: ScalePoint, cov: FloatArray, proposal: Proposal) -> Fold:
-    """Fold sds as the collapsed engine does, whose first parameter (sigma) is not there."""
+    """Fold sds as for the Gaussian engine, whose first parameter (sigma) is not there."""
     width = np.sqrt(np.diag(cov))
     fold = choose_fold(np.append(0.0, mode.theta), np.append(0.0, width), proposal.terms)
     return Fold(fold.folded - 1, fold.scale, fold.flips[:, 1:], fold.reflections[:, 1:])
