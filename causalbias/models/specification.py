@@ -330,11 +330,12 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     priors = by_term(priors, [] if common is None else list(common.terms))
     told = estimable(common, _telling(priors))
     formula += groups + _minus(common, told.kept)
+    bases = _of_terms_left(_of_bases(spec, common), common, told.kept)
     priors = _of_terms_left(priors, common, told.kept)
     if told.kept.all():
-        model = _made(spec, formula, priors, used)
+        model = _made(spec, formula, priors, bases, used)
     else:
-        model = _without_aliases(spec, formula, priors, used, rounds=len(told.kept) + 1)
+        model = _without_aliases(spec, formula, priors, bases, used, rounds=len(told.kept) + 1)
     model.estimable = told
     widen_margins(model, priors)
     _without_slashes(model, common)
@@ -349,12 +350,18 @@ def _telling(priors: Mapping[str, str]) -> set[str]:
 
 
 def _without_aliases(
-    spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFrame, *, rounds: int
+    spec: ModelSpec,
+    formula: str,
+    priors: dict[str, str],
+    bases: dict[str, bmb.Prior],
+    used: pd.DataFrame,
+    *,
+    rounds: int,
 ) -> bmb.Model:
     """The model of a formula without the columns that its own rows do not tell from others.
 
     Without a term, formulae may code others otherwise: as many columns, or more. So a model is
-    made and looked at until no whole term has to go.
+    made and looked at until no whole term has to go. ``bases``: as `_of_bases`.
 
     Raises
     ------
@@ -363,7 +370,7 @@ def _without_aliases(
     """
     ordinal = family_of(spec).has_thresholds
     for _ in range(rounds):
-        model = _made(spec, formula, priors, used)
+        model = _made(spec, formula, priors, bases, used)
         fitted = model.parameters[model.family.likelihood.parent].design.common
         kept = estimable(fitted, _telling(priors), cuts=ordinal).kept[int(ordinal) :]
         if not (more := _minus(fitted, kept)):
@@ -371,6 +378,7 @@ def _without_aliases(
             return model
         formula += more
         priors = _of_terms_left(priors, fitted, kept)
+        bases = _of_terms_left(bases, fitted, kept)
     raise DataError(
         f"{spec.formula!r} has columns that the rows do not tell from others, and no formula "
         "without them was found",
@@ -378,7 +386,13 @@ def _without_aliases(
     )
 
 
-def _made(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:
+def _made(
+    spec: ModelSpec,
+    formula: str,
+    priors: dict[str, str],
+    bases: dict[str, bmb.Prior],
+    used: pd.DataFrame,
+) -> bmb.Model:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
         # bambi says so on every ordinal model; the thresholds stand for the intercept.
@@ -389,24 +403,23 @@ def _made(spec: ModelSpec, formula: str, priors: dict[str, str], used: pd.DataFr
                 used,
                 family=spec.family,
                 link=spec.link,
-                priors=(_of_bases(spec, formula, used) | parse_priors(priors)) or None,
+                priors=(bases | parse_priors(priors)) or None,
             )
 
 
-def _of_bases(spec: ModelSpec, formula: str, used: pd.DataFrame) -> dict[str, bmb.Prior]:
+def _of_bases(spec: ModelSpec, common: Any) -> dict[str, bmb.Prior]:
     """Default priors of bs() and poly() in binary models, at which bambi's own scaling fails.
 
     Those that bambi means: Normal of sd 1 / sd of the column.
     """
-    if not family_of(spec).binary:
+    if not family_of(spec).binary or common is None:
         return {}
-    transformations = dict(transformations_namespace)
-    common = fm.design_matrices(formula, used, "error", 0, transformations).common
-    return {
-        name: bmb.Prior("Normal", auto_scale=False, mu=0.0, sigma=1 / np.std(term.data, axis=0))
-        for name, term in ({} if common is None else common.terms).items()
-        if term.kind == "numeric" and np.ndim(term.data) == 2 and term.data.shape[1] > 1
-    }
+    with np.errstate(all="ignore"):  # a column may be constant
+        return {
+            name: bmb.Prior("Normal", auto_scale=False, mu=0.0, sigma=1 / np.std(term.data, axis=0))
+            for name, term in common.terms.items()
+            if term.kind == "numeric" and np.ndim(term.data) == 2 and term.data.shape[1] > 1
+        }
 
 
 def _check_terms(common: Any, used: pd.DataFrame) -> None:
@@ -435,10 +448,10 @@ def _minus(common: Any, kept: np.ndarray) -> str:
     return "".join(" - " + as_written(common.terms[name], set(common.data)) for name in gone)
 
 
-def _of_terms_left(priors: dict[str, str], common: Any, kept: np.ndarray) -> dict[str, str]:
+def _of_terms_left[T](priors: dict[str, T], common: Any, kept: np.ndarray) -> dict[str, T]:
     """The priors but those of terms that have no column kept."""
     gone = _gone(common, kept)
-    return {term: text for term, text in priors.items() if term not in gone}
+    return {term: prior for term, prior in priors.items() if term not in gone}
 
 
 def _gone(common: Any, kept: np.ndarray) -> list[str]:
@@ -464,6 +477,12 @@ class _Part(bmb.terms.CommonTerm):
             dim: [label for label, one in zip(labels, kept, strict=True) if one]
             for dim, labels in term.coords.items()
         }
+        if not term.prior.auto_scale:  # with a number for each column: see `_of_bases`
+            args = {
+                name: value[kept] if np.shape(value) == kept.shape else value
+                for name, value in term.prior.args.items()
+            }
+            self.prior = bmb.Prior(term.prior.name, auto_scale=False, **args)
 
     @property
     def coords(self) -> dict[str, list[Any]]:

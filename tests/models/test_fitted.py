@@ -2,19 +2,42 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import bambi
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from formulae.scanner import Scanner
 
 import causalbias as cb
 from causalbias.models import fitted as module
 from causalbias.models.fitted import fitted
+from causalbias.models.formula import parse
 
 
 @pytest.fixture(autouse=True)
 def forget():
     module._recent.clear()
+    parse._parse.cache_clear()
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Texts that formulae read, by us or by bambi, and formulas of the models that bambi made."""
+    found = {"texts": [], "models": []}
+
+    def note(cls, key):
+        inner = cls.__init__
+
+        def noted(self, first, *args, **kwargs):
+            found[key].append(str(first).replace(" ", ""))
+            inner(self, first, *args, **kwargs)
+
+        monkeypatch.setattr(cls, "__init__", noted)
+
+    note(Scanner, "texts")
+    note(bambi.Model, "models")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +163,49 @@ def test_only_the_last_designs_are_kept(fit):
 def test_what_is_no_fit_is_refused(rows):
     with pytest.raises(cb.DataError, match="a fit"):
         fitted(rows)
+
+
+VERBS = {
+    "predictions": lambda fit: cb.predictions(fit, "f"),
+    "effects": lambda fit: cb.effects(fit, "f", by="g"),
+    "effects on another scale": lambda fit: cb.effects(fit, "f", scale="FNMR", threshold=0.5),
+    "counterfactual": lambda fit: cb.counterfactual(fit, {"f": "low"}, {"f": "high"}),
+    "dose": lambda fit: cb.dose(fit, "x", grid=[0.0, 0.5]),
+    "variance_shares": cb.variance_shares,
+    "sensitivity": lambda fit: cb.sensitivity(
+        fit, lambda one: cb.effects(one, "f"), over="g", refit="never"
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_parses_its_formula_once_and_not_again(fit, made, verb):
+    VERBS[verb](fit)
+    assert made["texts"].count("y~f+x+(1|g)") == 1
+    assert len(made["models"]) == 1
+    for texts in made.values():
+        texts.clear()
+    VERBS[verb](fit)
+    assert made == {"texts": [], "models": []}
+
+
+def test_fewer_draws_of_a_fit_parse_nothing_again(fit, made):
+    cb.effects(fit, "f")
+    for texts in made.values():
+        texts.clear()
+    cb.effects(fit.isel(draw=slice(0, 10)), "f")
+    assert made == {"texts": [], "models": []}
+
+
+def test_a_comparison_parses_the_formulas_of_both_fits_and_makes_a_model_of_each(rows, fit, made):
+    other = fit_of(rows, "y ~ f + (x|g)")
+    for one in (module._recent, *made.values()):
+        one.clear()
+    parse._parse.cache_clear()
+    cb.compare(fit, other, "f")
+    own = ("y~f+x+(1|g)", "y~f+(x|g)")
+    assert [made["texts"].count(text) for text in own] == [1, 1]
+    assert len(made["models"]) == 2
+    made["texts"].clear()
+    cb.compare(fit, other, "f")
+    assert not made["texts"]
