@@ -80,7 +80,7 @@ def prior_predictive(
     check_fit_size(formula, used, draws)
     model = ModelDesign.of(spec, used)
     try:
-        arrays = arrays_of(model.bambi, spec, used, normal=False)
+        arrays = arrays_of(model, normal=False)
     except EngineError as error:
         raise DataError(f"cannot draw from the prior: {error}", hint="change that term") from error
     of_parameters, of_effects, of_rows = generator(random_seed).spawn(3)

@@ -59,7 +59,7 @@ def prior_conflicts(
 def _prior(fit: xr.DataTree, random_seed: int) -> xr.Dataset:
     model = fitted(fit)
     try:
-        arrays = arrays_of(model.bambi, model.spec, model.frame, normal=False)
+        arrays = arrays_of(model, normal=False)
     except EngineError as error:
         raise DataError(f"no draws from the prior: {error}", hint="change that term") from error
     drawn = draw_priors(model.bambi, arrays, DRAWS, generator(random_seed))

@@ -95,7 +95,7 @@ def log_prior(fit: xr.DataTree) -> Floats:
     model = fitted(fit)
     posterior = model.posterior
     try:
-        arrays = arrays_of(model.bambi, model.spec, model.frame)
+        arrays = arrays_of(model)
         total = _of_coefficients(arrays, model.coefficients)
         for name in model.family.parameters:
             prior = model.prior(name)

@@ -9,9 +9,10 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
-from causalbias.models.group_design import GroupDesign, group_designs
+from causalbias.models.fitted import ModelDesign
+from causalbias.models.group_design import GroupDesign
 from causalbias.models.priors import by_term, log_density, parse_prior, scaled_prior
-from causalbias.models.specification import ModelSpec, family_of, row_counts, row_precisions
+from causalbias.models.specification import ModelSpec, row_counts, row_precisions
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,7 @@ class Arrays:
 
 
 def arrays_of(
-    model: bmb.Model,
-    spec: ModelSpec,
-    used: pd.DataFrame,
+    model: ModelDesign,
     *,
     normal: bool = True,
     whole: bool = True,
@@ -54,11 +53,7 @@ def arrays_of(
 
     Parameters
     ----------
-    model : bambi Model
-        Without group terms (`common_model`).
-    spec : ModelSpec
-    used : DataFrame
-        The rows (`model_frame`).
+    model : ModelDesign
     normal : bool
         Whether to insist on priors of coefficients that are Normal or flat. Where not, the moments
         of those that are neither are NaN.
@@ -72,7 +67,8 @@ def arrays_of(
     DataError
         If a prior is for a group term that the formula has not.
     """
-    component = model.parameters[model.family.likelihood.parent]
+    spec, used, bambi = model.spec, model.frame, model.bambi
+    component = bambi.parameters[bambi.family.likelihood.parent]
     if whole and (component.offset_terms or component.hsgp_terms):
         raise EngineError("offsets and HSGP terms are not among the terms it knows")
     columns, means, sds = [np.empty((len(used), 0))], [np.empty(0)], [np.empty(0)]
@@ -87,13 +83,13 @@ def arrays_of(
         sds.append(sd)
     design = np.hstack(columns)
     centre = np.zeros(design.shape[1])
-    if component.intercept_term is not None and model.center_predictors:
+    if component.intercept_term is not None and bambi.center_predictors:
         centre[1:] = design[:, 1:].mean(axis=0)
     beta_sd = np.concatenate(sds)
-    response = np.asarray(model.response_term.data, np.float64)
-    spread = float(np.std(response)) if family_of(spec).in_response_units else 1.0
+    response = model.response_values
+    spread = float(np.std(response)) if model.family.in_response_units else 1.0
     level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
-    designs = {_engine_name(one): one for one in group_designs(spec.formula, used)}
+    designs = {_engine_name(one): one for one in model.groups}
     names = [name for one in designs.values() for name in one.names()]
     spec = replace(spec, priors=by_term(spec.priors, names))
     _check_priors(spec, names)

@@ -10,7 +10,6 @@ from functools import cached_property
 
 import bambi as bmb
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -22,14 +21,13 @@ from causalbias.inference.laplace import LaplaceDraws, sample_laplace
 from causalbias.inference.nuts import sample_nuts
 from causalbias.inference.problem import EngineError, FloatArray, ImproperError, IntArray, Problem
 from causalbias.models.arrays import Arrays, arrays_of
+from causalbias.models.fitted import ModelDesign
 from causalbias.models.formula.group_terms import has_members
-from causalbias.models.formula.parse import formula_columns
 from causalbias.models.identified import check_identified, shared_variances
 from causalbias.models.naming import Variable, name_draws
 from causalbias.models.nuts_model import named_posterior, nuts_model
 from causalbias.models.priors import log_density
 from causalbias.models.sizes import check_fit_size
-from causalbias.models.specification import ModelSpec, common_model, family_of
 
 METHODS = ("auto", "collapsed", "laplace", "nuts")
 # Numbers in a group term's effects, all draws together, above which they are not kept.
@@ -112,14 +110,12 @@ class Thinned:
     effects: dict[str, NDArray[np.floating]]
 
 
-def sample(spec: ModelSpec, used: pd.DataFrame, method: str, settings: Sampling) -> Sampled:
+def sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
     """Sample a model's posterior by the method named, or by the first that applies.
 
     Parameters
     ----------
-    spec : ModelSpec
-    used : DataFrame
-        The rows (`model_frame`).
+    model : ModelDesign
     method : {"auto", "collapsed", "laplace", "nuts"}
     settings : Sampling
 
@@ -130,20 +126,19 @@ def sample(spec: ModelSpec, used: pd.DataFrame, method: str, settings: Sampling)
     """
     if method not in METHODS:
         raise DataError(f"no method {method!r}", hint=f"use one of {', '.join(METHODS)}")
-    check_fit_size(spec.formula, used, settings.total)
-    check_identified(spec, used)
-    return replace(_sample(spec, used, method, settings), notes=shared_variances(spec, used))
+    check_identified(model)
+    return replace(_sample(model, method, settings), notes=shared_variances(model))
 
 
-def _sample(spec: ModelSpec, used: pd.DataFrame, method: str, settings: Sampling) -> Sampled:
-    chosen = (*family_of(spec).engines, "nuts")[0] if method == "auto" else method
+def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
+    chosen = (*model.family.engines, "nuts")[0] if method == "auto" else method
     why = ""
     if chosen != "nuts":
         try:
-            found = _ENGINES[chosen](spec, used, settings)
+            found = _ENGINES[chosen](model, settings)
             # where nothing else can sample it, draws that are marked are all there is
             why = _misfit(found.sample_stats, settings.total)
-            if method != "auto" or not why or has_members(spec.formula):
+            if method != "auto" or not why or has_members(model.spec.formula):
                 return found
         except ImproperError as error:
             raise DataError(
@@ -157,27 +152,25 @@ def _sample(spec: ModelSpec, used: pd.DataFrame, method: str, settings: Sampling
                     f"the {method} engine declines: {error}", hint="use method='nuts'"
                 ) from error
             why = str(error)
-        _check_categories(spec, used, why)
+        _check_categories(model, why)
         why = f" (the {chosen} engine declined: {why})"
-    return _nuts(spec, used, settings, why=why, announced=method == "auto")
+    return _nuts(model, settings, why=why, announced=method == "auto")
 
 
-def _nuts(
-    spec: ModelSpec, used: pd.DataFrame, settings: Sampling, *, why: str, announced: bool
-) -> Sampled:
+def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) -> Sampled:
     draws, tune, chains = settings.draws, settings.tune, settings.chains
-    check_fit_size(spec.formula, used, settings.total, dense=True)
-    arrays = arrays_of(common_model(spec, used), spec, used, normal=False, whole=False)
-    model = nuts_model(spec, used, arrays)
+    check_fit_size(model.spec.formula, model.frame, settings.total, dense=True)
+    arrays = arrays_of(model, normal=False, whole=False)
+    built = nuts_model(model.spec, model.frame, arrays)
     if announced:
         about = _duration(arrays.problem, draws + tune, chains)
         warnings.warn(
-            f"sampling by NUTS{why}: {about}, by a rough guess from {len(used):,} rows",
+            f"sampling by NUTS{why}: {about}, by a rough guess from {len(model.frame):,} rows",
             SamplingWarning,
             stacklevel=4,
         )
     chained = sample_nuts(
-        model,
+        built,
         draws=draws,
         tune=tune,
         chains=chains,
@@ -204,21 +197,21 @@ def _duration(problem: Problem, iterations: int, chains: int) -> str:
     return f"about {math.ceil(seconds / 60):,} minutes"
 
 
-def _check_categories(spec: ModelSpec, used: pd.DataFrame, why: str) -> None:
+def _check_categories(model: ModelDesign, why: str) -> None:
     """Raise where NUTS would have so many thresholds that it does not end in reasonable time.
 
     The Laplace engine takes 60 categories of 3,000 rows in 6 s, and 100 in 17 s; it declines where
     most have a few rows only. NUTS then takes 22 s of CPU for 60 categories of 120 rows, and for
     100 of 1,000 it was not done after 5 minutes.
     """
-    if not family_of(spec).has_thresholds:
+    if not model.family.has_thresholds:
         return
-    response = formula_columns(spec.formula)[0]
-    count = used[response].nunique()
+    response = model.response.column
+    count = model.frame[response].nunique()
     if count > MAX_CATEGORIES:
         raise DataError(
-            f"{count:,} categories of {len(used):,} rows: the laplace engine declines ({why}), and "
-            "NUTS would take very long",
+            f"{count:,} categories of {len(model.frame):,} rows: the laplace engine declines "
+            f"({why}), and NUTS would take very long",
             hint=f"fit it as gaussian, join categories to {MAX_CATEGORIES} or fewer, or wait: "
             "method='nuts'",
             column=response,
@@ -236,17 +229,16 @@ def _misfit(stats: xr.Dataset, total: int) -> str:
     return f"the weights' effective size is {size:.0f}" if size < min(MIN_ESS, total / 4) else ""
 
 
-def _collapsed(spec: ModelSpec, used: pd.DataFrame, settings: Sampling) -> Sampled:
-    family = family_of(spec)
+def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
+    family = model.family
     if "collapsed" not in family.engines or family.link.name != "identity":
         raise EngineError(
-            f"it takes normal noise with an identity link, not the family {spec.family} with link "
+            f"it takes normal noise with an identity link, not the family {family.name} with link "
             f"{family.link.name}"
         )
-    model = common_model(spec, used)
-    arrays = arrays_of(model, spec, used)
+    arrays = arrays_of(model)
     problem = arrays.problem
-    prior = model.parameters["sigma"].prior
+    prior = model.prior("sigma")
     if not isinstance(prior, bmb.Prior):
         raise EngineError("sigma is fixed")
     total, chains = settings.total, settings.chains
@@ -273,30 +265,29 @@ def _collapsed(spec: ModelSpec, used: pd.DataFrame, settings: Sampling) -> Sampl
         coords={"chain": np.arange(chains), "draw": np.arange(settings.draws)},
     )
     return Sampled(
-        posterior=name_draws(model, arrays, found, sigma, chains),
-        thinned=_thinned(model, arrays, found, sigma, chains, some, rest),
+        posterior=name_draws(model.bambi, arrays, found, sigma, chains),
+        thinned=_thinned(model.bambi, arrays, found, sigma, chains, some, rest),
         sample_stats=statistics,
         engine=f"collapsed Gaussian (exact), {total:,} draws, Pareto k {diagnostics.pareto_k:.2f}"
         + _left_out(problem, keep, some),
     )
 
 
-def _laplace(spec: ModelSpec, used: pd.DataFrame, settings: Sampling) -> Sampled:
-    family = family_of(spec)
+def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
+    family = model.family
     if "laplace" not in family.engines:
-        raise EngineError(f"the family {spec.family} is not ordinal or binary")
-    model = common_model(spec, used)
-    arrays = arrays_of(model, spec, used)
+        raise EngineError(f"the family {family.name} is not ordinal or binary")
+    arrays = arrays_of(model)
     problem, total, chains = arrays.problem, settings.total, settings.chains
     options: dict[str, FloatArray] = {}
     if family.has_trials:
         options["trials"] = problem.y[:, 1]
         problem = replace(problem, y=problem.y[:, 0])
     elif family.has_thresholds:
-        prior = model.parameters["threshold"].prior
+        prior = model.prior("threshold")
         if not isinstance(prior, bmb.Prior) or prior.name != "Normal":
             raise EngineError("the prior of the thresholds is not Normal")
-        count = len(model.response_term.levels) - 1
+        count = len(model.categories) - 1
         options["threshold_mean"] = np.broadcast_to(prior.args["mu"], count).astype(float)
         options["threshold_sd"] = np.broadcast_to(prior.args["sigma"], count).astype(float)
     keep = _kept(problem, total)
@@ -316,8 +307,8 @@ def _laplace(spec: ModelSpec, used: pd.DataFrame, settings: Sampling) -> Sampled
     diagnostics = found.diagnostics
     rest = found.thinned | {name: one[some] for name, one in found.effects.items()}
     return Sampled(
-        posterior=name_draws(model, arrays, found, further, chains),
-        thinned=_thinned(model, arrays, found, further, chains, some, rest),
+        posterior=name_draws(model.bambi, arrays, found, further, chains),
+        thinned=_thinned(model.bambi, arrays, found, further, chains, some, rest),
         sample_stats=xr.Dataset(
             {
                 "pareto_k": diagnostics.pareto_k,
@@ -369,7 +360,7 @@ def _thinned(
         effects=dict(effects),
     )
     values = {name: (dims, one[some]) for name, (dims, one) in further.items()}
-    named = name_draws(model, arrays, draws, values, chains)
+    named = name_draws(model.bambi, arrays, draws, values, chains)
     return named.assign_coords(draw=some[: len(some) // chains])
 
 

@@ -16,12 +16,12 @@ from causalbias.io.storage import open as load_tree
 from causalbias.io.storage import save
 from causalbias.models.engines import Sampled, Sampling, sample
 from causalbias.models.families import FAMILIES
+from causalbias.models.fitted import ModelDesign
 from causalbias.models.formula.parse import check_condition, formula_columns
-from causalbias.models.group_design import group_designs
 from causalbias.models.result import OBS, Fit, pack_frame
+from causalbias.models.sizes import check_fit_size
 from causalbias.models.specification import (
     ModelSpec,
-    common_model,
     model_frame,
     row_counts,
 )
@@ -149,13 +149,15 @@ def fit(
     if file is not None and (saved := _saved(user_path(file), record)) is not None:
         return saved
     started = time.perf_counter()
-    sampled = sample(spec, used, method, Sampling(draws, tune, chains, random_seed))
-    known = common_model(spec, used).estimable
-    result = _assemble(sampled, used, formula_columns(formula)[0])
+    settings = Sampling(draws, tune, chains, random_seed)
+    check_fit_size(formula, used, settings.total)
+    model = ModelDesign.of(spec, used)
+    sampled = sample(model, method, settings)
+    result = _assemble(sampled, used, model.response.column)
     result.attrs |= record | {
-        "groups": json.dumps(_group_sizes(spec, used)),
-        "left_out": json.dumps(known.left_out),
-        "by_prior": json.dumps(known.by_prior),
+        "groups": json.dumps({one.factor: len(one.levels) for one in model.groups}),
+        "left_out": json.dumps(model.estimable.left_out),
+        "by_prior": json.dumps(model.estimable.by_prior),
         "seconds": time.perf_counter() - started,
     }
     if file is not None:
@@ -275,11 +277,6 @@ def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
             hint="use distance or score, or give a frame (see to_frame)",
         )
     return to_frame(data, RESPONSES[response])
-
-
-def _group_sizes(spec: ModelSpec, used: pd.DataFrame) -> dict[str, int]:
-    """Number of levels of each grouping factor."""
-    return {one.factor: len(one.levels) for one in group_designs(spec.formula, used)}
 
 
 def _hash(used: pd.DataFrame) -> str:

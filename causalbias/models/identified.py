@@ -4,16 +4,12 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-from causalbias.models.group_design import GroupDesign, group_designs
-from causalbias.models.specification import (
-    ModelSpec,
-    family_of,
-    observations_of,
-    row_precisions,
-)
+from causalbias.models.fitted import ModelDesign
+from causalbias.models.group_design import GroupDesign
+from causalbias.models.specification import observations_of, row_precisions
 
 
-def check_identified(spec: ModelSpec, used: pd.DataFrame) -> None:
+def check_identified(model: ModelDesign) -> None:
     """Refuse group terms of whose standard deviations the data can say nothing.
 
     A factor of one level. An intercept (or an effect of each level of another factor) whose levels
@@ -27,11 +23,11 @@ def check_identified(spec: ModelSpec, used: pd.DataFrame) -> None:
     DataError
         Naming the term, and what its standard deviation cannot be separated from.
     """
+    spec, used, family = model.spec, model.frame, model.family
     observations = observations_of(spec, used)
     precision = row_precisions(spec, used)
-    family = family_of(spec)
     weighed = precision is not None and len(np.unique(precision)) > 1
-    for one in group_designs(spec.formula, used):
+    for one in model.groups:
         term = f"({' + '.join(one.effects)}|{one.factor})"
         if "1" not in one.effects:
             term = term.replace("(", "(0 + ", 1)
@@ -88,18 +84,20 @@ def _constant_effect(one: GroupDesign, used: pd.DataFrame) -> str | None:
     return None
 
 
-def shared_variances(spec: ModelSpec, used: pd.DataFrame) -> list[str]:
+def shared_variances(model: ModelDesign) -> list[str]:
     """What is to be said of effects that several terms give the same groups of rows.
 
     Examples
     --------
+    >>> from causalbias.models.specification import ModelSpec
     >>> rows = pd.DataFrame({"y": [1.0, 2, 3, 5], "x": [0.5, 1, 2, 3], "w": [1.0, 3, 2, 2],
     ...                      "g": ["a", "a", "b", "b"]})
-    >>> [one.split(";")[0] for one in shared_variances(ModelSpec("y ~ (x|g) + (w|g)"), rows)]
+    >>> model = ModelDesign.of(ModelSpec("y ~ (x|g) + (w|g)"), rows)
+    >>> [one.split(";")[0] for one in shared_variances(model)]
     ['of 1|g and 1|g#2 only the sum of the two variances is identified']
     """
-    designs = group_designs(spec.formula, used)
-    groups = [_partition(one, used) for one in designs]
+    designs = model.groups
+    groups = [_partition(one, model.frame) for one in designs]
     found = []
     for i, one in enumerate(designs):
         for j in range(i):

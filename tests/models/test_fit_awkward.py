@@ -14,8 +14,9 @@ from causalbias.inference.problem import EngineError, numerical
 from causalbias.models import engines
 from causalbias.models import specification as spec
 from causalbias.models.arrays import arrays_of
+from causalbias.models.fitted import ModelDesign
 from causalbias.models.identified import check_identified
-from causalbias.models.specification import ModelSpec, common_model, model_frame
+from causalbias.models.specification import ModelSpec, model_frame
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_slopes_of_levels_of_one_row_are_refused_for_their_number_and_not_as_uni
         assert f"standard deviation of ({named}|g) from sigma" in caught.value.problem
     answers = frame.assign(y=rng.integers(0, 2, 60))
     model = ModelSpec("y ~ x + (0 + x|g)", "bernoulli")
-    check_identified(model, model_frame(model, answers))  # nothing to refuse
+    check_identified(ModelDesign.of(model, model_frame(model, answers)))  # nothing to refuse
 
 
 @pytest.mark.parametrize("family", ["bernoulli", "cumulative", "beta"])
@@ -266,11 +267,11 @@ def test_columns_that_no_formula_is_rid_of_end_in_an_error(rows, monkeypatch):
 def test_a_prior_of_a_group_term_with_a_division_is_found_however_it_is_written(rows, written):
     model = ModelSpec("y ~ x + (0 + I(x / 2)|g)", priors={written: "HalfNormal(7)"})
     used = model_frame(model, rows)
-    found = arrays_of(common_model(model, used), model, used).sd_priors
+    found = arrays_of(ModelDesign.of(model, used)).sd_priors
     given = {written: "HalfNormal(70)"}
-    wider = arrays_of(common_model(model, used), replace(model, priors=given), used).sd_priors
+    wider = arrays_of(ModelDesign.of(replace(model, priors=given), used)).sd_priors
     for one, other in zip(found.values(), wider.values(), strict=True):
         assert other[0].args["sigma"] == pytest.approx(10 * one[0].args["sigma"])
     twice = replace(model, priors=given | {"I( x/2 )|g": "HalfNormal(1)"})
     with pytest.raises(DataError, match="two priors"):
-        arrays_of(common_model(model, used), twice, used)
+        arrays_of(ModelDesign.of(twice, used))

@@ -172,6 +172,7 @@ VERBS = {
     "counterfactual": lambda fit: cb.counterfactual(fit, {"f": "low"}, {"f": "high"}),
     "dose": lambda fit: cb.dose(fit, "x", grid=[0.0, 0.5]),
     "variance_shares": cb.variance_shares,
+    "prior_sensitivity": lambda fit: cb.model_checks.prior_sensitivity(fit, cb.effects(fit, "f")),
     "sensitivity": lambda fit: cb.sensitivity(
         fit, lambda one: cb.effects(one, "f"), over="g", refit="never"
     ),
@@ -187,6 +188,12 @@ def test_a_verb_parses_its_formula_once_and_not_again(fit, made, verb):
         texts.clear()
     VERBS[verb](fit)
     assert made == {"texts": [], "models": []}
+
+
+def test_fitting_parses_the_formula_once_and_makes_one_model(rows, made):
+    fit_of(rows)
+    assert made["texts"].count("y~f+x+(1|g)") == 1
+    assert len(made["models"]) == 1
 
 
 def test_fewer_draws_of_a_fit_parse_nothing_again(fit, made):

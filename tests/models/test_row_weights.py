@@ -9,7 +9,8 @@ from causalbias import DataError
 from causalbias.inference.gaussian.blocks import build_blocks
 from causalbias.inference.gaussian.density import eliminate
 from causalbias.models.arrays import arrays_of
-from causalbias.models.specification import ModelSpec, common_model, model_frame
+from causalbias.models.fitted import ModelDesign
+from causalbias.models.specification import ModelSpec, model_frame
 from tests.inference.gaussian.test_gaussian_lme4 import REML
 
 PRIORS = {
@@ -83,7 +84,7 @@ def test_weights_are_lme4s():
         "y ~ x + (1|a) + (1|b) + (1|c)", priors={"Intercept": "Flat()", "x": "Flat()"}, weights="w"
     )
     used = model_frame(spec, frame)
-    made = build_blocks(arrays_of(common_model(spec, used), spec, used).problem)
+    made = build_blocks(arrays_of(ModelDesign.of(spec, used)).problem)
     done = eliminate(made, sigma, [np.array(f) for f in factors], np.empty_like(made.total))
     assert done is not None
     assert done.log_marginal == pytest.approx(log_lik, abs=1e-7)
