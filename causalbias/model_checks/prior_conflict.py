@@ -10,7 +10,6 @@ from causalbias.models.arrays import arrays_of
 from causalbias.models.fitted import fitted, flat
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import draw_priors
-from causalbias.models.priors import is_positive
 
 DRAWS = 20_000
 
@@ -37,7 +36,7 @@ def prior_conflicts(
     DataError
         If a prior is improper or no engine knows it.
     """
-    prior = _prior(fit, random_seed)
+    prior, positives = _prior(fit, random_seed), fitted(fit).family.positive
     posterior = fit.children["posterior"].to_dataset()
     found = []
     for name in map(str, prior.data_vars):
@@ -50,7 +49,7 @@ def prior_conflicts(
             told = ""
             if stacked is not None:
                 told = f"[{', '.join(map(str, stacked['cell'].values[at]))}]"
-            positive = is_positive(name)
+            positive = "|" in name or name in positives
             p = _tail(expected, seen, positive=positive)
             found.append((name + told, float(np.median(seen)), float(np.median(expected)), p))
     return found

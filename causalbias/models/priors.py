@@ -115,11 +115,9 @@ DISTRIBUTIONS = {
         least=0.0,
     ),
 }
-# Parameters of likelihoods that are positive.
-POSITIVE = ("sigma", "kappa")
 
 
-def parse_prior(text: str, term: str) -> bmb.Prior:
+def parse_prior(text: str, term: str, *, positive: bool = False) -> bmb.Prior:
     """Read a prior such as ``"Normal(0, 5)"`` or ``"HalfNormal(sigma=10)"``.
 
     Parameters
@@ -128,9 +126,12 @@ def parse_prior(text: str, term: str) -> bmb.Prior:
         A distribution of `DISTRIBUTIONS` with numbers for its parameters.
     term : str
         The term it is for. For a group term (``"1|seed"``) it is the prior of its standard
-        deviation, as brms' class "sd". A prior of a standard deviation, or of `sigma` or
-        `kappa`, is of a positive number: ``Normal(0, 1)``, ``StudentT(3, 0, 2.5)`` and
-        ``Cauchy(0, 1)`` are read as their positive halves, as in brms (`read_as`).
+        deviation, as brms' class "sd".
+    positive : bool
+        Whether the term is a parameter of the family's that is positive, such as sigma. A prior of
+        one of these, or of a standard deviation, is of a positive number: ``Normal(0, 1)``,
+        ``StudentT(3, 0, 2.5)`` and ``Cauchy(0, 1)`` are read as their positive halves, as in brms
+        (`read_as`).
 
     Raises
     ------
@@ -142,7 +143,7 @@ def parse_prior(text: str, term: str) -> bmb.Prior:
     --------
     >>> parse_prior("Normal(0, sigma=5)", "pose")
     Normal(mu: 0.0, sigma: 5.0)
-    >>> parse_prior("Normal(0, 5)", "sigma")
+    >>> parse_prior("Normal(0, 5)", "sigma", positive=True)
     HalfNormal(sigma: 5.0)
     """
     wrong = DataError(
@@ -166,17 +167,12 @@ def parse_prior(text: str, term: str) -> bmb.Prior:
         raise wrong from error
     if sorted(given) != sorted(parameters) or not distribution.allows(numbers):
         raise wrong
-    if is_positive(term):
+    if positive or "|" in term:
         name, numbers = _positive(name, numbers, text, term)
     prior = bmb.Prior(name, auto_scale=False, **numbers)
     if "|" in term:
         return bmb.Prior("Normal", auto_scale=False, mu=0, sigma=prior)
     return prior
-
-
-def is_positive(term: str) -> bool:
-    """Whether a term's prior is of a positive number: an sd, or a likelihood's own scale."""
-    return "|" in term or term in POSITIVE
 
 
 def _positive(
@@ -305,15 +301,15 @@ def text_of(prior: bmb.Prior) -> str:
     return f"{prior.name}({', '.join(f'{k}={float(v)!r}' for k, v in prior.args.items())})"
 
 
-def read_as(text: str, term: str) -> str:
-    """A prior's text, with what it is read as where that is another.
+def read_as(text: str, term: str, *, positive: bool = False) -> str:
+    """A prior's text, with what it is read as where that is another; see `parse_prior`.
 
     Examples
     --------
     >>> read_as("Normal(0, 1)", "1|seed"), read_as("Normal(0, 1)", "pose")
     ('Normal(0, 1), its positive half: HalfNormal(1)', 'Normal(0, 1)')
     """
-    prior = parse_prior(text, term)
+    prior = parse_prior(text, term, positive=positive)
     if "|" in term:
         prior = prior.args["sigma"]
     if text.strip().startswith(prior.name):
@@ -351,6 +347,8 @@ def _plain(term: str) -> str:
     return portable(term).replace(" ", "")
 
 
-def parse_priors(priors: Mapping[str, str] | None) -> dict[str, bmb.Prior]:
-    """Read the priors of several terms; see `parse_prior`."""
-    return {term: parse_prior(text, term) for term, text in (priors or {}).items()}
+def parse_priors(priors: Mapping[str, str], positive: Collection[str]) -> dict[str, bmb.Prior]:
+    """Read the priors of several terms, of which some are positive; see `parse_prior`."""
+    return {
+        term: parse_prior(text, term, positive=term in positive) for term, text in priors.items()
+    }

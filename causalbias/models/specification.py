@@ -30,7 +30,7 @@ from causalbias.models.formula.parse import (
 )
 from causalbias.models.group_design import check_labels
 from causalbias.models.levels import LEVELS, canonical
-from causalbias.models.priors import by_term, parse_prior, parse_priors
+from causalbias.models.priors import by_term, parse_priors
 from causalbias.study.columns import typed
 
 # Names that posteriors have, whatever the model.
@@ -328,7 +328,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
         )
     _check_terms(common, used)
     priors = by_term(priors, [] if common is None else list(common.terms))
-    told = estimable(common, _telling(priors))
+    told = estimable(common, _telling(spec, priors))
     formula += groups + _minus(common, told.kept)
     bases = _of_terms_left(_of_bases(spec, common), common, told.kept)
     priors = _of_terms_left(priors, common, told.kept)
@@ -344,9 +344,10 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     return model
 
 
-def _telling(priors: Mapping[str, str]) -> set[str]:
+def _telling(spec: ModelSpec, priors: Mapping[str, str]) -> set[str]:
     """Terms with a prior that tells of them where the data do not: any but a flat one."""
-    return {term for term, text in priors.items() if parse_prior(text, term).name != "Flat"}
+    read = parse_priors(priors, family_of(spec).positive)
+    return {term for term, prior in read.items() if prior.name != "Flat"}
 
 
 def _without_aliases(
@@ -372,7 +373,7 @@ def _without_aliases(
     for _ in range(rounds):
         model = _made(spec, formula, priors, bases, used)
         fitted = model.parameters[model.family.likelihood.parent].design.common
-        kept = estimable(fitted, _telling(priors), cuts=ordinal).kept[int(ordinal) :]
+        kept = estimable(fitted, _telling(spec, priors), cuts=ordinal).kept[int(ordinal) :]
         if not (more := _minus(fitted, kept)):
             _leave_out(model, kept)
             return model
@@ -393,6 +394,7 @@ def _made(
     bases: dict[str, bmb.Prior],
     used: pd.DataFrame,
 ) -> bmb.Model:
+    given = parse_priors(priors, family_of(spec).positive)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
         # bambi says so on every ordinal model; the thresholds stand for the intercept.
@@ -403,7 +405,7 @@ def _made(
                 used,
                 family=spec.family,
                 link=spec.link,
-                priors=(bases | parse_priors(priors)) or None,
+                priors=(bases | given) or None,
             )
 
 

@@ -1,6 +1,7 @@
 """Summaries of a fit: a frame of parameters, and a text that reads like brms'."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import xarray as xr
 from causalbias.arguments import flag_in, need_fit, number_in
 from causalbias.inference.diagnostics import extreme
 from causalbias.models.priors import read_as
+from causalbias.models.specification import ModelSpec, family_of
 
 COLUMNS = ["estimate", "sd", "lower", "upper", "r_hat", "ess_bulk", "ess_tail"]
 
@@ -41,11 +43,11 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     """
     flag_in(effects, "effects")
     need_fit(fit)
-    prob = number_in(prob, "prob", 0, 1)
+    prob, family = number_in(prob, "prob", 0, 1), family_of(ModelSpec.from_json(fit.attrs["spec"]))
     rows = []
     diagnostics = fit["diagnostics"].to_dataset()
     for name, draws in fit["posterior"].to_dataset().data_vars.items():
-        kind = _kind(str(name))
+        kind = _kind(str(name), family.parameters)
         if kind == "effect" and not effects:
             continue
         flat = draws.stack(draw_=["chain", "draw"])
@@ -62,13 +64,10 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     return frame.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
 
 
-def _kind(name: str) -> str:
+def _kind(name: str, parameters: Sequence[str]) -> str:
     if "|" in name:
         return "group" if name.endswith("_sigma") or name.startswith("cor|") else "effect"
-    return "further" if name in FURTHER else "population"
-
-
-FURTHER = ("sigma", "kappa", "threshold", "nu")
+    return "further" if name in parameters else "population"
 
 
 def _labels(name: str, draws: xr.DataArray) -> list[str]:
@@ -87,6 +86,7 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     """Summary of a fit as text, laid out as brms does."""
     spec = json.loads(fit.attrs["spec"])
     table = summary(fit, prob=prob)
+    positive = family_of(ModelSpec.from_json(fit.attrs["spec"])).positive
     failed = json.loads(fit.attrs["failures"])
     link = f" ({spec['link']})" if spec["link"] else ""
     excluded = int(fit.attrs["n_excluded"])
@@ -103,7 +103,10 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     ]
     if spec["priors"]:
         lines.append(
-            " Priors: " + "; ".join(f"{k} ~ {read_as(v, k)}" for k, v in spec["priors"].items())
+            " Priors: "
+            + "; ".join(
+                f"{k} ~ {read_as(v, k, positive=k in positive)}" for k, v in spec["priors"].items()
+            )
         )
     groups = json.loads(fit.attrs["groups"])
     lines += [f"   Note: {note}" for note in json.loads(fit.attrs.get("notes", "[]"))]

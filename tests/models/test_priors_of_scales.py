@@ -69,7 +69,7 @@ def test_what_reaches_below_zero_otherwise_is_refused(rows, given, term):
     ],
 )
 def test_a_scaled_prior_is_that_of_the_scaled_number(text):
-    prior = parse_prior(text, "sigma")
+    prior = parse_prior(text, "sigma", positive=True)
     at, factor = np.array([1.3, 2.2, 3.1]), 2.5
     expected = log_density(prior, "sigma")(at) - np.log(factor)
     found = log_density(scaled_prior(prior, factor), "sigma")(at * factor)

@@ -11,11 +11,14 @@ from causalbias.models.families.gaussian import Gaussian
 __all__ = ["FAMILIES", "Family", "Floats", "Parameters", "family_named"]
 
 FAMILIES: dict[str, type[Family]] = {
-    "gaussian": Gaussian,
-    "bernoulli": Bernoulli,
-    "binomial": Binomial,
-    "cumulative": Cumulative,
-    "beta": Beta,
+    family.name: family
+    for family in (
+        Gaussian,
+        Bernoulli,
+        Binomial,
+        Cumulative,
+        Beta,
+    )
 }
 
 

@@ -204,6 +204,11 @@ class Family(ABC):
 
     # -- its parameters ----------------------------------------------------------------------
 
+    @property
+    def positive(self) -> tuple[str, ...]:
+        """Those of the parameters that are positive numbers: all but thresholds."""
+        return () if self.has_thresholds else self.parameters
+
     def draws_of(self, posterior: xr.Dataset) -> dict[str, Floats]:
         """Draws of each of the parameters, all chains' in order: (draws, 1), or (draws, cuts)."""
         draws = posterior.sizes["chain"] * posterior.sizes["draw"]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import causalbias as cb
 from causalbias.errors import DataError
 from causalbias.model_checks.replicates import STATISTICS
 from causalbias.models.engines import METHODS
@@ -101,6 +102,11 @@ def test_bambi_has_the_family_with_this_link_and_these_names(name, link):
     assert set(bambi["likelihood"]["params"]) == {family.mean_name, *family.parameters}
     assert bambi["link"][family.mean_name] == family.links[0]
     assert link in bambi["family"].SUPPORTED_LINKS[family.mean_name]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_reference_of_fit_lists_every_family(name):
+    assert f'"{name}"' in cb.fit.__doc__.partition("link :")[0]
 
 
 def test_a_link_that_a_family_has_not_names_those_it_has():
