@@ -10,6 +10,7 @@ from scipy import sparse
 
 from causalbias.errors import DataError
 from causalbias.estimands.scales import Floats, Scale, scale_of
+from causalbias.inference.membership import membership
 from causalbias.io.memory import check_memory
 from causalbias.models.fitted import FittedModel
 from causalbias.models.group_design import GroupDesign
@@ -73,9 +74,8 @@ def average_prediction(
         f"{len(totals):,} cells times {many:,} draws",
         "average over more rows (fewer columns in by=), or thin: fit.isel(draw=slice(0, None, 10))",
     )
-    average = sparse.csr_matrix(
-        (counts / totals[cells], (cells, np.arange(len(cells)))), shape=(len(totals), len(cells))
-    )
+    share = counts / totals[cells]
+    average = membership(share[:, None], cells[:, None], len(totals)).T.tocsr()
     common, beta = model.design(frame), model.coefficients
     if wanted.linear:
         # Effects of new groups have mean zero.
@@ -92,7 +92,7 @@ def average_prediction(
     _, first, which = np.unique(
         np.hstack([common, *keys]), axis=0, return_index=True, return_inverse=True
     )
-    merge = sparse.csr_matrix((np.ones(len(which)), (np.arange(len(which)), which)))
+    merge = membership(np.ones((len(which), 1)), which[:, None], len(first))
     alike = frame.iloc[first].reset_index(drop=True)
     eta = _Predictor(model, common[first], own, sampled, alike)
     if precision is not None:

@@ -84,7 +84,7 @@ def prior_predictive(
     except EngineError as error:
         raise DataError(f"cannot draw from the prior: {error}", hint="change that term") from error
     of_parameters, of_effects, of_rows = generator(random_seed).spawn(3)
-    drawn = draw_priors(model.bambi, arrays, draws, of_parameters)
+    drawn = draw_priors(model, arrays, draws, of_parameters)
     of_family = model.family
     values = np.empty((draws, len(used)), np.float64 if of_family.continuous else np.int32)
     further = {name: array.reshape(draws, -1) for name, (_, array) in drawn.further.items()}
@@ -95,7 +95,7 @@ def prior_predictive(
         values[part] = of_family.simulate(of_rows, linear, parameters)
     if model.response.transformed:
         values = model.response.back().outcomes(values)
-    prior = name_draws(model.bambi, arrays, drawn, drawn.further, 1)
+    prior = name_draws(model, arrays, drawn, drawn.further, 1)
     return _tree(prior, values, model.response.column, used)
 
 

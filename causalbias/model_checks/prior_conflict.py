@@ -61,8 +61,8 @@ def _prior(fit: xr.DataTree, random_seed: int) -> xr.Dataset:
         arrays = arrays_of(model, normal=False)
     except EngineError as error:
         raise DataError(f"no draws from the prior: {error}", hint="change that term") from error
-    drawn = draw_priors(model.bambi, arrays, DRAWS, generator(random_seed))
-    return name_draws(model.bambi, arrays, drawn, drawn.further, 1)
+    drawn = draw_priors(model, arrays, DRAWS, generator(random_seed))
+    return name_draws(model, arrays, drawn, drawn.further, 1)
 
 
 def _tail(expected: FloatArray, seen: FloatArray, *, positive: bool) -> float:

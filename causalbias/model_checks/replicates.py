@@ -23,7 +23,7 @@ from causalbias.model_checks.statistics import (
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.group_terms import common_formula
 from causalbias.models.formula.parse import formula_columns
-from causalbias.models.group_design import GroupDesign, group_designs
+from causalbias.models.group_design import GroupDesign
 from causalbias.models.result import with_effects
 
 DRAWS, MIN_DRAWS = 500, 200  # 1 / 201 is below the level of `check`
@@ -140,7 +140,7 @@ def quantities_of(
 ) -> list[Quantities]:
     """What to compare: the statistics that the family names, and those of the group terms."""
     formula = model.spec.formula
-    designs = group_designs(formula, frame)
+    designs = list(model.groups)
     cells = Cells(response, *cells_of(formula, frame, designs), threshold)
     found = [STATISTICS[name](cells) for name in model.family.statistics]
     between = _between(formula, frame, designs)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from causalbias.inference.membership import membership
 from causalbias.inference.problem import FloatArray
 
 
@@ -79,11 +80,9 @@ def levels_in_twos(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tupl
 
 
 def averages(codes: np.ndarray) -> sparse.csr_matrix:
-    """Matrix (rows, cells) by which rows are averaged within cells 0, 1, ...; -1 is in none."""
-    rows = np.flatnonzero(codes >= 0)
-    sizes = np.bincount(codes[rows])
-    shape = (len(codes), len(sizes))
-    return sparse.csr_matrix((1 / sizes[codes[rows]], (rows, codes[rows])), shape=shape)
+    """Matrix (rows, cells) by which rows are averaged within their cells 0, 1, ..."""
+    sizes = np.bincount(codes)
+    return membership((1 / sizes[codes])[:, None], codes[:, None], len(sizes))
 
 
 def skew_and_kurtosis(values: FloatArray) -> FloatArray:

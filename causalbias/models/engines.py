@@ -265,8 +265,8 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
         coords={"chain": np.arange(chains), "draw": np.arange(settings.draws)},
     )
     return Sampled(
-        posterior=name_draws(model.bambi, arrays, found, sigma, chains),
-        thinned=_thinned(model.bambi, arrays, found, sigma, chains, some, rest),
+        posterior=name_draws(model, arrays, found, sigma, chains),
+        thinned=_thinned(model, arrays, found, sigma, chains, some, rest),
         sample_stats=statistics,
         engine=f"collapsed Gaussian (exact), {total:,} draws, Pareto k {diagnostics.pareto_k:.2f}"
         + _left_out(problem, keep, some),
@@ -307,8 +307,8 @@ def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
     diagnostics = found.diagnostics
     rest = found.thinned | {name: one[some] for name, one in found.effects.items()}
     return Sampled(
-        posterior=name_draws(model.bambi, arrays, found, further, chains),
-        thinned=_thinned(model.bambi, arrays, found, further, chains, some, rest),
+        posterior=name_draws(model, arrays, found, further, chains),
+        thinned=_thinned(model, arrays, found, further, chains, some, rest),
         sample_stats=xr.Dataset(
             {
                 "pareto_k": diagnostics.pareto_k,
@@ -342,7 +342,7 @@ def _thin(problem: Problem, keep: list[str], settings: Sampling) -> IntArray:
 
 
 def _thinned(
-    model: bmb.Model,
+    model: ModelDesign,
     arrays: Arrays,
     found: GaussianDraws | LaplaceDraws,
     further: Mapping[str, Variable],
@@ -360,7 +360,7 @@ def _thinned(
         effects=dict(effects),
     )
     values = {name: (dims, one[some]) for name, (dims, one) in further.items()}
-    named = name_draws(model.bambi, arrays, draws, values, chains)
+    named = name_draws(model, arrays, draws, values, chains)
     return named.assign_coords(draw=some[: len(some) // chains])
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import bambi as bmb
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -11,13 +10,14 @@ from numpy.typing import NDArray
 from causalbias.inference.problem import FloatArray, GroupTerm
 from causalbias.inference.protocol import Draws, GroupDraws
 from causalbias.models.arrays import Arrays
+from causalbias.models.fitted import ModelDesign
 from causalbias.models.group_design import GroupDesign
 
 Variable = tuple[tuple[str, ...], NDArray[np.floating]]
 
 
 def name_draws(
-    model: bmb.Model,
+    model: ModelDesign,
     arrays: Arrays,
     draws: Draws,
     further: Mapping[str, Variable],
@@ -88,9 +88,9 @@ def _dataset(
 
 
 def _coefficients(
-    model: bmb.Model, arrays: Arrays, beta: FloatArray, coords: dict[str, NDArray[Any]]
+    model: ModelDesign, arrays: Arrays, beta: FloatArray, coords: dict[str, NDArray[Any]]
 ) -> dict[str, Variable]:
-    component = model.parameters[model.family.likelihood.parent]
+    component = model.bambi.parameters[model.bambi.family.likelihood.parent]
     variables: dict[str, Variable] = {}
     at = 0
     if component.intercept_term is not None:

@@ -10,6 +10,7 @@ from causalbias.errors import DataError
 from causalbias.inference.problem import FloatArray
 from causalbias.inference.scales import draw_corr_factors
 from causalbias.models.arrays import Arrays
+from causalbias.models.fitted import ModelDesign
 from causalbias.models.naming import Variable
 from causalbias.models.priors import draw_prior
 
@@ -41,14 +42,13 @@ class PriorDraws:
 
 
 def draw_priors(
-    model: bmb.Model, arrays: Arrays, draws: int, rng: np.random.Generator
+    model: ModelDesign, arrays: Arrays, draws: int, rng: np.random.Generator
 ) -> PriorDraws:
     """Draw from the priors of a model.
 
     Parameters
     ----------
-    model : bambi Model
-        Without group terms (`common_model`).
+    model : ModelDesign
     arrays : Arrays
         Of that model.
     draws : int
@@ -59,8 +59,8 @@ def draw_priors(
     DataError
         If a prior is improper, naming its term.
     """
-    parent = model.family.likelihood.parent
-    component = model.parameters[parent]
+    parent = model.bambi.family.likelihood.parent
+    component = model.bambi.parameters[parent]
     common = dict(component.common_terms)
     if component.intercept_term is not None:
         common = {"Intercept": component.intercept_term} | common
@@ -78,9 +78,9 @@ def draw_priors(
             corr[term.name] = chol @ chol.swapaxes(1, 2)
         factors[term.name] = sd[term.name][:, :, None] * chol
     further: dict[str, Variable] = {}
-    for name, one in model.parameters.items():
+    for name, one in model.bambi.parameters.items():
         if name == "threshold":
-            cuts = len(model.response_term.levels) - 1
+            cuts = len(model.categories) - 1
             further[name] = (("threshold_dim",), _draw_thresholds(one.prior, cuts, draws, rng))
         elif name != parent and isinstance(one.prior, bmb.Prior):
             further[name] = ((), draw_prior(one.prior, name, (draws,), rng))

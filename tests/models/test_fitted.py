@@ -1,6 +1,8 @@
 """What is derived of a fit is made once, and is never that of another fit."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import bambi
 import numpy as np
@@ -216,3 +218,21 @@ def test_a_comparison_parses_the_formulas_of_both_fits_and_makes_a_model_of_each
     made["texts"].clear()
     cb.compare(fit, other, "f")
     assert not made["texts"]
+
+
+def test_only_makers_of_models_and_their_readers_know_bambis_objects():
+    package = Path(cb.__file__).parent
+    known = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\.bambi\b|likelihood\.parent|response_term", path.read_text("utf-8"))
+    }
+    assert known == {
+        "inference/nuts.py",
+        "models/arrays.py",
+        "models/centring.py",
+        "models/fitted.py",
+        "models/naming.py",
+        "models/prior_draws.py",
+        "models/specification.py",
+    }
