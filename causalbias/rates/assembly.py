@@ -15,7 +15,7 @@ from causalbias.rates.comparisons import Cell
 from causalbias.rates.dependence import seed_correlation
 from causalbias.rates.intervals import Shares, draw_shares, shares_of, side_by_side
 from causalbias.rates.matching import matches, steps
-from causalbias.rates.uncertain_truth import settle_truth
+from causalbias.rates.uncertain_truth import kind_probability
 
 # The rule of three (ISO/IEC 19795-1): with no error in n independent comparisons the rate is below
 # 3/n, at 95% confidence. The rule of thirty: 30 errors put it within 30%, at 90%.
@@ -30,16 +30,17 @@ type Draw = Callable[[Cell, Shares], np.ndarray]
 def shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
     """Shares of a cell's pairs that match at each threshold (in rising order).
 
-    They know of the shares at other thresholds, so that their intervals' ends rise with it; not
-    where pairs' kinds are uncertain, since each threshold then has weights of its own.
+    They carry the shares at other thresholds (`ShareCurve`), so that the ends of their intervals
+    rise with the threshold; not where pairs' kinds are uncertain, since the weights of pairs then
+    differ between thresholds.
     """
     if not cell.certain:
         return plain_shares_at(cell, thresholds)
-    every = np.unique(np.concatenate([_course(cell), thresholds]))
+    every = np.unique(np.concatenate([_curve_thresholds(cell), thresholds]))
     return plain_shares_at(cell, every).at(np.searchsorted(every, thresholds))
 
 
-def _course(cell: Cell) -> np.ndarray:
+def _curve_thresholds(cell: Cell) -> np.ndarray:
     """Thresholds at which each of a cell's distances begins to match, and one below them all.
 
     Of many distances a part, closer together the nearer they are to either end: as many as a
@@ -57,7 +58,7 @@ def _course(cell: Cell) -> np.ndarray:
 
 
 def plain_shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
-    """As `shares_at`, each threshold for itself."""
+    """As `shares_at`, each threshold without regard to the others."""
     found = seed_correlation(cell.first, cell.second, cell.distance, cell.weight)
     if cell.certain:
         step = steps(cell.distance, thresholds)
@@ -65,16 +66,16 @@ def plain_shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
     parts = []
     for at in thresholds:
         match = matches(cell.distance, at)
-        weight = settled_weight(cell, at)
+        weight = kind_weight(cell, at)
         parts.append(shares_of(cell.first, cell.second, (~match).astype(int), weight, 1, found))
     return side_by_side(parts)
 
 
-def settled_weight(cell: Cell, threshold: float) -> np.ndarray:
+def kind_weight(cell: Cell, threshold: float) -> np.ndarray:
     """Weight of each pair of a cell, given also whether it matches."""
     if cell.certain:
         return cell.weight
-    weight = settle_truth(cell.weight, matches(cell.distance, threshold))
+    weight = kind_probability(cell.weight, matches(cell.distance, threshold))
     # Never quite zero where it may be of this kind, so that every threshold has the same pairs.
     return np.where(cell.weight > 0, np.maximum(weight, 1e-12), 0.0)
 
@@ -119,7 +120,7 @@ def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
 
 
 def few_identities(kind: str, shares: Shares) -> np.ndarray:
-    """Whether a few seeds have most of the errors, and there are errors enough to tell.
+    """Whether a few seeds have most of the errors, where there are errors enough to judge by.
 
     Intervals of such rates hold the truth less often than they say (docs/calibration.md).
     """
@@ -211,7 +212,7 @@ def cube(
         order = (levels or {}).get(dim)
         labels.append(sorted(used) if order is None else [one for one in order if one in used])
     places = [{one: at for at, one in enumerate(own)} for own in labels]
-    place = {key: tuple(own[one] for own, one in zip(places, key, strict=True)) for key in entries}
+    index = {key: tuple(own[one] for own, one in zip(places, key, strict=True)) for key in entries}
     variables = {}
     for name, first in next(iter(entries.values())).items():
         value = np.asarray(first)
@@ -220,8 +221,8 @@ def cube(
         shape = (*value.shape, *map(len, labels))
         whole = np.full(shape, blank, dtype=value.dtype)
         for key, values in entries.items():
-            index: Any = (..., *place[key])
-            whole[index] = values[name]
+            slot: Any = (..., *index[key])
+            whole[slot] = values[name]
         own_dims = (("draw",) if drawn else ()) + tuple(inner)[: value.ndim - drawn]
         variables[name] = ((*own_dims, *dims), whole)
     found = xr.Dataset(variables, dict(zip(dims, labels, strict=True)) | inner)

@@ -37,7 +37,7 @@ class Cell:
         Infinite where there is none (a failure to enrol): such a pair never matches.
     weight : ndarray (pair,)
         Probability that the pair is of this kind, as given. All 1; or, if any pair's kind is
-        uncertain, from 0 to 1, since all pairs then tell of both kinds.
+        uncertain, from 0 to 1, since every pair then counts for both kinds.
     failed : int
         Comparisons without distance, whether they are among the pairs or not.
     """
@@ -75,7 +75,7 @@ class Comparisons:
     levels : dict of str to list
         Labels of each column of `by`, and of `system`, that occur, in the data's order.
     left_out : dict of str to int
-        Rows that are nobody's, by reason.
+        Number of rows whose seed or group is missing, by reason.
     """
 
     frame: pd.DataFrame
@@ -233,7 +233,7 @@ def _check_identities(known: pd.DataFrame) -> None:
 def _check_pairs(frame: pd.DataFrame, known: pd.DataFrame) -> None:
     """Raise DataError where a face is beside itself, or a pair is there twice.
 
-    Faces are told apart by `stimulus_a` and `stimulus_b`, where these are there; else by their
+    Faces are distinguished by `stimulus_a` and `stimulus_b` where these are given, else by their
     distances.
     """
     column = "pair"
@@ -340,7 +340,7 @@ def _check_doubled(known: pd.DataFrame) -> None:
     beside = table["same"].to_numpy() & (distance == 0) & (not coarse)
     hint = (
         "keep one row of each pair and system, and no face beside itself; or give stimulus_a and "
-        "stimulus_b, which tell faces apart"
+        "stimulus_b, which distinguish faces"
     )
     for wrong, least, problem in (
         (
@@ -372,7 +372,7 @@ def _check_direction(known: pd.DataFrame, names: Sequence[str]) -> None:
     By the Mann-Whitney statistic, the share of pairs of pairs in which the impostors' distance is
     the larger (the area under the curve); of each system, and of each group, whose number the
     limit allows for (Bonferroni). Its standard error is that of comparisons that share no seed, so
-    that a system that tells nobody apart passes, and so do the few pairs of a trial.
+    that a system that distinguishes nobody passes, and so do the few pairs of a trial.
     """
     several = float(-ndtri(ndtr(-SURE) / max(len(names), 1)))
     for system, part in known.groupby("system", observed=True):

@@ -1,11 +1,12 @@
-"""How far pairs that share a seed depend on each other, and what that takes from their number.
+"""Dependence of pairs that share a seed, and the design effect that it has on a share of matches.
 
-The matches tell it themselves, the worse the fewer they are: two matches share a seed, or do not,
-by chance, and none tell nothing. All distances tell it well, and carry it to any threshold by how
-the effects of identities are spread. So the *design effect* (how many pairs tell as much as one
-independent one; Kish 1965) is that of the matches where there are many of them, and moves to that
-of the distances as they become few; zero errors is the limiting case of the same formula, so that
-the ends of intervals rise with the number of errors.
+The design effect is the number of dependent pairs that estimate a share as precisely as one
+independent pair (Kish 1965). The matches themselves estimate it, but poorly where they are few: two
+matches share a seed, or do not, by chance, and no match gives no information. All distances
+estimate the dependence well, and a model of the effects of seeds carries it to any threshold. So
+the design effect is that of the matches where there are many of them, and moves to that of the
+distances as they become few; zero errors is the limiting case of the same formula, so that the ends
+of intervals rise with the number of errors.
 """
 
 from functools import cache
@@ -19,7 +20,7 @@ from scipy.stats import t as student
 PRIOR_DEGREES = 40.0
 # Errors at which the matches' own design effect counts for half.
 HALF = 15.0
-# Of events without distances (counts, failures to enrol): what pairs of a seed may well have.
+# Correlation assumed of events without distances (counts, failures to enrol).
 ASSUMED = 0.1
 
 
@@ -51,6 +52,10 @@ def seed_correlation(
     first: np.ndarray, second: np.ndarray, distance: np.ndarray, weight: np.ndarray
 ) -> Dependence:
     """Dependence of the distances of pairs that share a seed.
+
+    With z_p the normal score of the distance of pair p and ``v = sum w z^2 / sum w``, the
+    correlation is ``sum_{p, q} w_p z_p w_q z_q / (v sum_{p, q} w_p w_q)`` over the ordered pairs p,
+    q that are two and share a seed, computed from sums over seeds.
 
     Parameters
     ----------
@@ -84,7 +89,7 @@ def seed_correlation(
     dyad = np.unique(dyad[apart], return_inverse=True)[1]
 
     def sums(value: np.ndarray) -> tuple[float, float]:
-        """Squared sums of seeds, and what of them is of a pair with itself, or counted twice."""
+        """Squared sums over seeds, and the part of pairs with the same two seeds or one."""
         of_seed = np.bincount(one, value, size) + np.bincount(two[apart], value[apart], size)
         of_dyad = np.bincount(dyad, value[apart])
         return float(of_seed @ of_seed), float(of_dyad @ of_dyad + value @ value)
@@ -111,18 +116,22 @@ def seed_correlation(
 
 
 def _tail(effect: np.ndarray) -> float:
-    """How heavy the tails of seeds' standardised sums are, from their kurtosis: 0 to 1."""
+    """How heavy the tails of seeds' standardised sums are, 0 to 1.
+
+    Half the excess kurtosis, less one standard error ``sqrt(24 / n)`` of that of normal numbers.
+    """
     centred = effect - effect.mean()
     square = np.square(centred).mean()
     if square <= 0:
         return 0.0
     excess = (centred**4).mean() / square**2 - 3
-    # One standard error of the kurtosis of as many normal numbers is not yet a tail.
     return float(np.clip((excess - np.sqrt(24 / len(effect))) / 2, 0, 1))
 
 
 def for_the_mean(size: int, *, two_seeds: bool) -> float:
-    """Factor of squared sums of seeds' residuals, smaller for being about the same seeds' mean.
+    """Correction of squared sums of seeds' residuals for being about a mean of the same seeds.
+
+    ``n (n - 1) / (n - 2)^2`` for n seeds and pairs of two seeds, ``n / (n - 1)`` for pairs of one.
 
     Parameters
     ----------
@@ -145,8 +154,10 @@ _CORRELATIONS = np.linspace(0, 1, 21) ** 1.5
 def _both_match_heavy(two_seeds: bool) -> np.ndarray:
     """Log probability that two pairs sharing a seed both match, (correlation, log share).
 
-    The distance of a pair is the sum of its seeds' heavy-tailed effects, each with the
-    correlation's share of the variance, and normal noise.
+    The score of a pair of seeds i and j is ``sqrt(rho) (u_i + u_j) + sqrt(1 - 2 rho) e`` (of one
+    seed: ``sqrt(rho) u_i + sqrt(1 - rho) e``), u of Student's t with 3 degrees scaled to variance
+    one, e normal. Given the shared seed two pairs are independent, so that both match with
+    probability ``E[P(match | u_i)^2]``.
     """
     cuts, rows = np.linspace(-8, 5, 150), []
     for correlation in np.minimum(_CORRELATIONS, 0.49 if two_seeds else 0.99):
@@ -165,14 +176,16 @@ def _both_match_heavy(two_seeds: bool) -> np.ndarray:
 def both_match(share: np.ndarray, dependence: Dependence) -> np.ndarray:
     """Probability that two pairs which share a seed both match (threshold,).
 
-    That of a Gaussian copula; towards that of heavy-tailed seeds, by how heavy their tails are.
+    Of a Gaussian copula with correlation rho, ``Phi_2(c, c; rho) = share - 2 T(c, sqrt((1 - rho) /
+    (1 + rho)))`` with ``Phi(c) = share`` and T Owen's function; moved towards that of heavy-tailed
+    seeds by how heavy their tails are.
     """
     rho = dependence.correlation
     normal = share - 2 * owens_t(ndtri(share), np.sqrt((1 - rho) / (1 + rho)))
     table = _both_match_heavy(dependence.two_seeds)
-    place = np.interp(rho, _CORRELATIONS, np.arange(len(_CORRELATIONS)))
-    low = min(int(place), len(_CORRELATIONS) - 2)
-    row = table[low] + (place - low) * (table[low + 1] - table[low])
+    between = np.interp(rho, _CORRELATIONS, np.arange(len(_CORRELATIONS)))
+    low = min(int(between), len(_CORRELATIONS) - 2)
+    row = table[low] + (between - low) * (table[low + 1] - table[low])
     heavy = np.exp(np.interp(np.log(share), _SHARES, row))
     found: np.ndarray = normal + dependence.tail * np.maximum(heavy - normal, 0)
     return found
@@ -181,18 +194,21 @@ def both_match(share: np.ndarray, dependence: Dependence) -> np.ndarray:
 def expected_effect(share: np.ndarray, n: float | np.ndarray, dependence: Dependence) -> np.ndarray:
     """Design effect of shares of matches, from the dependence of the distances.
 
+    ``1 + n shared (p2 - p^2) / (p (1 - p))``, p2 the probability that two pairs which share a seed
+    both match (`both_match`) and p the upper end of the share (90%, were pairs independent), since
+    rarer matches are less dependent.
+
     Parameters
     ----------
     share : ndarray (threshold,)
     n : float
-        Pairs of weight 1 that would tell as much.
+        Kish's effective number of pairs.
     dependence : Dependence
 
     Returns
     -------
     ndarray (threshold,)
-        One, where `correlation` is zero; at the upper end of what the share may be (90%, were
-        pairs independent), since rarer matches are less dependent.
+        One where `correlation` is zero.
 
     Examples
     --------
@@ -214,7 +230,7 @@ def expected_effect(share: np.ndarray, n: float | np.ndarray, dependence: Depend
 
 
 def errors_weight[T: (float, np.ndarray)](errors: T) -> T:
-    """Weight of what errors tell of their own dependence, by their number: half at fifteen.
+    """Weight of the design effect observed from a number of errors: ``e^2 / (e^2 + 15^2)``.
 
     Examples
     --------
@@ -227,25 +243,30 @@ def errors_weight[T: (float, np.ndarray)](errors: T) -> T:
 def design_effect(
     seen: np.ndarray, least: np.ndarray, expected: np.ndarray, own: np.ndarray, rare: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Design effect of a share and its degrees of freedom, from what was seen and was expected.
+    """Design effect of a share and its degrees of freedom, from those observed and expected.
 
-    What was seen counts by the number of errors, half at fifteen. To it comes, where that is more,
-    what was expected, by the degrees of freedom of what was seen against 40 (Smyth 2004,
-    Statistical Applications in Genetics and Molecular Biology 3(1)): the number with which
-    intervals of false match rates from 1 to 10% held their share in simulations
-    (docs/calibration.md). The degrees are Satterthwaite's: as many as there are seeds at the most,
-    and few where a few seeds make most of the variance. Only what goes beyond independent pairs is
-    uncertain by them.
+    The observed effect is shrunk to that of independent pairs by the number of errors e, and
+    raised towards the expected one where that is larger (Smyth 2004, Statistical Applications in
+    Genetics and Molecular Biology 3(1)):
+
+        observed = least + e^2 / (e^2 + 15^2) max(seen - least, 0),
+        effect   = observed + 40 / (40 + d) max(expected + least - 1 - observed, 0).
+
+    40 is the number with which intervals of false match rates from 1 to 10% held their share in
+    simulations (docs/calibration.md). d are Satterthwaite's degrees of freedom of the variance,
+    ``2 (sum_s E_s^2)^2 / sum_s (E_s^2 - mean)^2``: as many as there are seeds at the most, and few
+    where a few seeds make most of the variance. Only the excess over independent pairs is uncertain
+    by them: the degrees returned are ``(effect / (effect - least))^2 max(d, 4)``.
 
     Parameters
     ----------
     seen, least, expected : ndarray (threshold,)
-        Design effect of the matches themselves, that of independent ones (1, more where pairs'
+        Design effect of the matches themselves, that of independent pairs (1, more where pairs'
         kinds are uncertain), and that from `expected_effect`.
     own : ndarray (seed, threshold)
-        What each seed adds to the variance.
+        Squared sum E_s^2 of each seed's residuals.
     rare : ndarray (threshold,)
-        Number of errors, or of what are none if those are fewer.
+        Number of errors or of pairs without error, whichever is smaller.
 
     Returns
     -------

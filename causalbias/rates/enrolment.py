@@ -72,8 +72,14 @@ def rate_interval(
 ) -> tuple[float, float]:
     """Interval of a rate of clustered failures (n,), bool; see `enrolment`.
 
-    Its design effect is that of the failures where there are many, and as they become few that of
-    faces of one identity which fail together or not at all.
+    With n_c faces of identity c and ``E_c = sum (failed - rate)`` over them, the design effect is
+
+        seen^w together^(1 - w),    seen = sum_c E_c^2 / (n rate (1 - rate)),    together = sum_c
+        n_c^2 / n,
+
+    w the weight of `errors_weight`: that of the failures where there are many, and as they become
+    few that of faces of one identity which fail together or not at all. The interval is binomial at
+    n over the design effect.
 
     Examples
     --------
@@ -94,7 +100,7 @@ def rate_interval(
         excess = np.bincount(cluster, weights=failed - rate)
         # Equal shares in all clusters: they differ less than independent failures would.
         seen = max(1.0, float(excess @ excess) / (n * rate * (1 - rate)))
-    # How many identities tell of it: those with a failure, or with none, whichever are fewer.
+    # The identities that are informative: those with a failure, or with none, the fewer of them.
     number = np.bincount(cluster, weights=failed)
     weight = errors_weight(float(min((number > 0).sum(), (number < sizes).sum())))
     effect = seen**weight * together ** (1 - weight)

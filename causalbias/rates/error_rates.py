@@ -65,9 +65,9 @@ def error_rates(
         Other factors in which both members of an impostor pair must agree.
     genuine : DataFrame or Series, optional
         Uncertain ground truth: the probability, by `pair`, that it shows one person, or the frame
-        from `consensus`. Doubtful pairs then count as both, by a probability that also allows for
-        whether they match (see `settle_truth`). Sound where, given what a pair is, people's doubt
-        does not go with the system's distance.
+        from `consensus`. An uncertain pair then counts for both kinds, by a probability that also
+        depends on whether it matches (see `kind_probability`). This is valid where, given what a
+        pair is, people's uncertainty is independent of the system's distance.
     generalised : bool
         Count a failure to enrol as a comparison that does not match (GFNMR and GFMR of ISO/IEC
         19795-1), rather than leave it out.

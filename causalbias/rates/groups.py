@@ -1,6 +1,6 @@
 """Labels of identities and groups: text, in the data's order, and missing where they are.
 
-What a column becomes is told by `study.columns`, as everywhere: labels without the spaces around
+Columns are converted by `study.columns`, as everywhere: labels without the spaces around
 them, two that look alike refused, whole numbers written as text in the order of numbers.
 """
 

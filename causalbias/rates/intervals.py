@@ -1,4 +1,10 @@
-"""Shares of matching pairs and their uncertainty, where pairs share seeds: an array layer."""
+"""Shares of matching pairs and their uncertainty, where pairs share seeds: an array layer.
+
+A false match rate is the share of impostor pairs that match, a false non-match rate the share of
+genuine pairs that do not. The interval of a share is computed in three steps: its variance from the
+sums over seeds (`shares_from_sums`), the effective number of independent pairs that follows from it
+(`causalbias.rates.dependence`), and exact binomial quantiles at that number (`quantiles`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +27,14 @@ LEAST = 1e-12
 
 
 @dataclass(frozen=True)
-class Course:
-    """What shares of one and the same pairs are known by, over rising thresholds, each (at,)."""
+class ShareCurve:
+    """Shares of the same pairs at rising thresholds, and how well each is known.
+
+    Attributes
+    ----------
+    share, n_effective, degrees : ndarray (threshold,)
+        As in `Shares`.
+    """
 
     share: np.ndarray
     n_effective: np.ndarray
@@ -36,13 +48,14 @@ class Shares:
     Attributes
     ----------
     n, total : ndarray (threshold,)
-        Pairs of weight 1 that would tell as much (Kish), and the sum of their weights.
+        Kish's effective number of pairs, ``(sum w)^2 / sum w^2``, and the sum of weights w.
     disjoint : int
         Comparisons that share no seed, at most.
     matches : ndarray (threshold,)
         Weight of the matching pairs.
     n_effective : ndarray (threshold,)
-        Independent pairs that would tell the share as well: `n` over the design effect.
+        Number of independent pairs that would estimate the share as precisely: `n` over the
+        design effect.
     degrees : ndarray (threshold,)
         Degrees of freedom of `n_effective`.
     seeds : ndarray of int (seed,)
@@ -50,10 +63,10 @@ class Shares:
         Weight of the matching pairs that each seed takes part in.
     of_seed : ndarray (seed, threshold)
         Weight of all its pairs.
-    course : Course, optional
+    curve : ShareCurve, optional
         Of the same pairs at other thresholds too.
-    place : ndarray of int (threshold,), optional
-        Where these thresholds are in `course`.
+    index : ndarray of int (threshold,), optional
+        Where these thresholds are in `curve`.
     """
 
     n: np.ndarray
@@ -65,23 +78,23 @@ class Shares:
     seeds: np.ndarray
     by_seed: np.ndarray
     of_seed: np.ndarray
-    course: Course | None = None
-    place: np.ndarray | None = None
+    curve: ShareCurve | None = None
+    index: np.ndarray | None = None
 
-    def at(self, place: np.ndarray) -> "Shares":
-        """The shares at some of the thresholds, which know of all the others (`course`)."""
+    def at(self, index: np.ndarray) -> "Shares":
+        """The shares at some of the thresholds, with those at all of them as their `curve`."""
         return Shares(
-            self.n[place],
-            self.total[place],
+            self.n[index],
+            self.total[index],
             self.disjoint,
-            self.matches[place],
-            self.n_effective[place],
-            self.degrees[place],
+            self.matches[index],
+            self.n_effective[index],
+            self.degrees[index],
             self.seeds,
-            self.by_seed[:, place],
-            self.of_seed[:, place],
-            Course(self.share, self.n_effective, self.degrees),
-            place,
+            self.by_seed[:, index],
+            self.of_seed[:, index],
+            ShareCurve(self.share, self.n_effective, self.degrees),
+            index,
         )
 
     @property
@@ -104,14 +117,19 @@ def shares_of(
     n_steps: int,
     dependence: Dependence = INDEPENDENT,
 ) -> Shares:
-    """Count matches, and how much the pairs' shared seeds take from their number.
+    """Count matches, and compute how precisely they estimate the share although pairs share seeds.
 
-    The variance of a share is the sum over all pairs of pairs that share a seed of the product of
-    their residuals (Fafchamps and Gubert 2007; Aronow, Samii and Assenova 2015), which allows
-    any dependence between such pairs. A pair that shares both its seeds is not counted twice,
-    which the two-way bootstrap does: that is up to three times too much where seeds matter
-    little. Corrected for the mean's having been estimated from the same seeds, and brought together
-    with what the distances tell of the pairs' dependence (`design_effect`).
+    With ``e_p = w_p (m_p - share)`` the residual of pair p of seeds i and j (m_p is 1 where it
+    matches), the variance of the share is that for dyadic data (Fafchamps and Gubert 2007; Aronow,
+    Samii and Assenova 2015), which allows any dependence between pairs that share a seed:
+
+        var(share) = c (sum_s E_s^2 - sum_d D_d^2) / (sum_p w_p)^2,
+
+    E_s the sum of e_p over the pairs of seed s, D_d that over the pairs of the two seeds d, and c a
+    correction for the share's having been estimated from the same seeds (`for_the_mean`). The
+    second sum takes out what the first counts twice, pairs that share both seeds; the two-way
+    bootstrap leaves it in, and is up to three times too wide where seeds matter little. The design
+    effect combines this variance with the dependence of all distances (`design_effect`).
 
     Parameters
     ----------
@@ -147,10 +165,10 @@ def shares_of(
     matches = np.bincount(step, weight, n_steps + 1).cumsum()[:-1]
     share = matches / weight.sum()
     twice = _dyad_squares(one[apart], two[apart], step[apart], weight[apart], share)
-    # What is not known of the pairs' kinds is missing from the information (Louis 1982).
-    doubt = weight * (1 - weight)
-    below = np.bincount(step, doubt, n_steps + 1).cumsum()[:-1]
-    missing = below * (1 - 2 * share) + share**2 * doubt.sum()
+    # Uncertainty about the pairs' kinds is missing from the information (Louis 1982).
+    variance = weight * (1 - weight)
+    below = np.bincount(step, variance, n_steps + 1).cumsum()[:-1]
+    missing = below * (1 - 2 * share) + share**2 * variance.sum()
     size = len(seeds)
     return shares_from_sums(
         n=float(weight.sum() ** 2 / np.square(weight).sum()),
@@ -181,7 +199,10 @@ def shares_from_sums(
     two_seeds: bool = True,
     dependence: Dependence = INDEPENDENT,
 ) -> Shares:
-    """Shares from sums over pairs; see `Shares` and `shares_of`.
+    """Shares from sums over pairs; the equations are those of `shares_of`.
+
+    With ``b = share (1 - share)`` the observed design effect is ``n var(share) / b``; where the
+    kinds of pairs are uncertain, the sum of weights in the variance is less by ``missing / b``.
 
     Parameters
     ----------
@@ -191,7 +212,8 @@ def shares_from_sums(
     twice : ndarray (threshold,)
         Sum over pairs of seeds of the squared sum of their pairs' residuals.
     missing : ndarray (threshold,)
-        Sum of the squared residuals, each by the variance of whether its pair belongs here.
+        Sum of ``(m_p - share)^2 w_p (1 - w_p)``: squared residuals, each times the variance of
+        whether its pair belongs here.
     two_seeds : bool
         Whether pairs are of two seeds.
     dependence : Dependence
@@ -286,12 +308,17 @@ def _sum_squares(dyad, step, weight, share):  # type: ignore[no-untyped-def]
 def quantiles(
     share: np.ndarray, n_effective: np.ndarray, degrees: np.ndarray, rank: np.ndarray
 ) -> np.ndarray:
-    """Quantiles of what a share may be, of which all intervals of rates in the package are made.
+    """Quantiles of a share, of which all intervals of rates in the package are made.
 
-    Those of Korn and Graubard (1998, Survey Methodology 24): Clopper and Pearson's exact ends at
-    the effective number of pairs, less what its degrees of freedom take from it. So are the ends of
-    all intervals of 90% or more; between them the quantiles pass over to those of Jeffreys' prior
-    at the median.
+    Korn and Graubard (1998, Survey Methodology 24): with n* the effective number of pairs and
+
+        x = share n,    n = n* (z_r / t_r)^2,
+
+    z_r and t_r the quantiles of rank r of the normal distribution and of Student's t with `degrees`
+    degrees of freedom, the quantile is Clopper and Pearson's exact lower end ``Beta(x, n - x + 1)``
+    at r <= 0.05 and their upper end ``Beta(x + 1, n - x)`` at r >= 0.95, the ends of all intervals
+    of 90% or more. Between these it is of ``Beta(x + h, n - x + 1 - h)``, h rising evenly from 0 to
+    1, and so that of Jeffreys' prior at the median.
 
     Parameters
     ----------
@@ -331,20 +358,21 @@ _RANKS = np.array(
 _ENDS = np.array([0.005, 0.025, 0.05, 0.1, 0.9, 0.95, 0.975, 0.995])
 
 
-def monotone_quantiles(course: Course, place: np.ndarray, rank: np.ndarray) -> np.ndarray:
+def monotone_quantiles(curve: ShareCurve, index: np.ndarray, rank: np.ndarray) -> np.ndarray:
     """Quantiles of shares whose intervals' ends rise with the threshold, and so with the errors.
 
-    How much pairs tell moves with the threshold, where few seeds make most of the matches faster
-    than the share: the upper end of `quantiles` may fall where a match is added. An upper end here
-    is the highest of those at this threshold and all below it; a lower end is the lowest of those
-    at this threshold and all above it. No interval is shorter for it. So are the ends of all
-    intervals of half or more; between them the quantiles pass over to the plain ones.
+    The precision of a share changes with the threshold, where few seeds make most of the matches
+    faster than the share itself: the upper end of `quantiles` may fall where a match is added. An
+    upper end here is the highest of those at this threshold and all below it; a lower end is the
+    lowest of those at this threshold and all above it. No interval becomes shorter by this. These
+    are the ends of all intervals of half or more; for shorter ones the quantiles approach those of
+    `quantiles`.
 
     Parameters
     ----------
-    course : Course
-    place : ndarray of int (threshold,)
-        Where in the course the thresholds are.
+    curve : ShareCurve
+    index : ndarray of int (threshold,)
+        Where in the curve the thresholds are.
     rank : ndarray (rank,)
         From 0 to 1.
 
@@ -354,25 +382,25 @@ def monotone_quantiles(course: Course, place: np.ndarray, rank: np.ndarray) -> n
 
     Examples
     --------
-    >>> course = Course(np.array([0.0, 0.1]), np.array([10.0, 90.0]), np.full(2, 1e6))
-    >>> monotone_quantiles(course, np.arange(2), np.array([0.975])).round(3)
+    >>> curve = ShareCurve(np.array([0.0, 0.1]), np.array([10.0, 90.0]), np.full(2, 1e6))
+    >>> monotone_quantiles(curve, np.arange(2), np.array([0.975])).round(3)
     array([[0.308, 0.308]])
     """
     near = np.searchsorted(rank, _ENDS)
     own = rank[np.unique(np.clip([near - 1, near], 0, len(rank) - 1))]
     knots = np.unique(np.concatenate([_RANKS, [0.5], 1 - _RANKS, own]))
-    plain = quantiles(course.share, course.n_effective, course.degrees, knots[:, None])
+    plain = quantiles(curve.share, curve.n_effective, curve.degrees, knots[:, None])
     highest = np.maximum.accumulate(plain, axis=1)
     lowest = np.minimum.accumulate(plain[:, ::-1], axis=1)[:, ::-1]
     ends = np.where(knots[:, None] > 0.5, highest, lowest)
     full = np.clip(np.abs(knots - 0.5) / 0.2, 0, 1)[:, None]
     found = plain + full * (ends - plain)
-    share, n_effective = course.share[place], course.n_effective[place]
-    exact = quantiles(share, n_effective, course.degrees[place], rank[:, None])
-    moved = (found != plain).any(axis=0)[place]
+    share, n_effective = curve.share[index], curve.n_effective[index]
+    exact = quantiles(share, n_effective, curve.degrees[index], rank[:, None])
+    moved = (found != plain).any(axis=0)[index]
     for column in np.flatnonzero(moved):
-        course_of_ranks = logit(found[:, place[column]])
-        exact[:, column] = expit(np.interp(ndtri(rank), ndtri(knots), course_of_ranks))
+        by_rank = logit(found[:, index[column]])
+        exact[:, column] = expit(np.interp(ndtri(rank), ndtri(knots), by_rank))
     return exact
 
 
@@ -393,10 +421,11 @@ def binomial_ends(errors: np.ndarray, n: np.ndarray, prob: float) -> tuple[np.nd
 def draw_shares(shares: Shares, weights: np.ndarray) -> np.ndarray:
     """Draws of shares, dependent as the cells' common seeds make them.
 
-    Each share's draws are its `monotone_quantiles`, evenly spaced: its interval is free of the
-    draws' chance. Which draws are high and which low follows the Bayesian bootstrap of seeds
-    (Rubin 1981), so that shares whose pairs have seeds in common rise and fall together, as do
-    those at neighbouring thresholds.
+    Each share's draws are its `monotone_quantiles` at evenly spaced ranks ``(k + 1/2) / draws``, so
+    that its interval has no Monte Carlo error. Their order is that of the Bayesian bootstrap of
+    seeds (Rubin 1981), ``sum_s g_s M_s / sum_s g_s N_s`` with g_s exponential, M_s the weight of
+    the matching pairs of seed s and N_s that of all its pairs, so that shares whose pairs have
+    seeds in common rise and fall together, as do those at neighbouring thresholds.
 
     Parameters
     ----------
@@ -424,10 +453,10 @@ def draw_shares(shares: Shares, weights: np.ndarray) -> np.ndarray:
     boot[:, same] = own[:, :1]
     order = np.argsort(np.argsort(boot, axis=0), axis=0)
     rank = (np.arange(len(boot)) + 0.5) / len(boot)
-    if shares.course is None or shares.place is None:
+    if shares.curve is None or shares.index is None:
         found = quantiles(shares.share, shares.n_effective, shares.degrees, rank[:, None])
     else:
-        found = monotone_quantiles(shares.course, shares.place, rank)
+        found = monotone_quantiles(shares.curve, shares.index, rank)
     drawn: np.ndarray = np.take_along_axis(found, order, axis=0)
     return drawn
 
@@ -442,9 +471,9 @@ def pigeonhole(
 ) -> np.ndarray:
     """Share of matches over resampled seeds: the two-way cluster bootstrap (Owen 2007).
 
-    A pair counts as often as its seed was drawn, one of two seeds as the product of theirs. The
-    check of `draw_shares`, and wider where seeds matter little; it says nothing where no pair
-    matches.
+    A pair of one seed counts as often as that was drawn, a pair of two seeds as the product of both
+    counts. It serves as a check of `draw_shares`: it is wider where seeds matter little, and gives
+    no interval where no pair matches.
 
     Parameters
     ----------

@@ -15,9 +15,9 @@ from causalbias.rates.assembly import (
     Draw,
     cube,
     facts_of,
+    kind_weight,
     plain_shares_at,
     sampler,
-    settled_weight,
     shares_at,
 )
 from causalbias.rates.comparisons import (
@@ -188,7 +188,7 @@ def _set(cell: Cell, fmr: float, draw: Draw) -> dict[str, np.ndarray | float]:
     """Threshold of a cell's impostor pairs, with its draws."""
     point, shares = _supported_point(cell, fmr)
     facts = {name: value[0] for name, value in facts_of(cell, shares).items()}
-    values, share = _shares_by_distance(cell.distance, settled_weight(cell, point))
+    values, share = _shares_by_distance(cell.distance, kind_weight(cell, point))
     # Where the rate is in truth p at the point, the target is met where these pairs say fmr²/p.
     wanted = fmr * shares.share[0] / draw(cell, shares)[:, 0]
     place = (np.searchsorted(share, wanted, side="right") - 1).clip(0, len(share) - 1)

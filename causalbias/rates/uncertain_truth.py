@@ -1,18 +1,23 @@
-"""Ground truth that is known by its probability only."""
+"""Ground truth of which only the probability is known."""
 
 import numpy as np
 
 ROUNDS, TOLERANCE = 1000, 1e-9
 
 
-def settle_truth(prior: np.ndarray, match: np.ndarray) -> np.ndarray:
+def kind_probability(prior: np.ndarray, match: np.ndarray) -> np.ndarray:
     """Probability that each pair is of a kind, given a prior one and whether it matches.
 
-    A pair that people doubt is one of either kind. Counted by their doubt alone, the genuine among
-    the impostors would pass for false matches; so the match rates of both kinds are estimated from
-    all pairs together, by the EM algorithm (Dempster, Laird and Rubin 1977), and each doubtful
-    pair's probability follows from them. Given its kind, how doubtful a pair is must not go with
-    its distance.
+    A pair whose kind is uncertain is either genuine or impostor. Weighted by its prior probability
+    alone, the genuine pairs among the impostors would pass for false matches. So the match rates r
+    of this kind and r' of the other are estimated from all pairs together, by the EM algorithm
+    (Dempster, Laird and Rubin 1977), and the posterior probability follows from them by Bayes'
+    rule,
+
+        P(kind | match) = prior r / (prior r + (1 - prior) r'),
+
+    and with 1 - r, 1 - r' for a pair that does not match. Given a pair's kind, its prior
+    probability must be independent of its distance.
 
     Parameters
     ----------
@@ -27,8 +32,8 @@ def settle_truth(prior: np.ndarray, match: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> prior = np.repeat([0.0, 1.0, 0.5], 100)
-    >>> match = np.repeat([False, True, False], 100)  # the doubtful are all like the impostors
-    >>> float(settle_truth(prior, match)[-1].round(2))
+    >>> match = np.repeat([False, True, False], 100)  # uncertain pairs are all like impostors
+    >>> float(kind_probability(prior, match)[-1].round(2))
     0.0
     """
     levels, back = np.unique(prior, return_inverse=True)
@@ -44,8 +49,8 @@ def settle_truth(prior: np.ndarray, match: np.ndarray) -> np.ndarray:
         other = float((count[1] * (1 - own[1])).sum() / (count * (1 - own)).sum())
         if max(abs(rate - last[0]), abs(other - last[1])) < TOLERANCE:
             break
-    settled: np.ndarray = _posterior(levels, rate, other)[match.astype(int), back]
-    return settled
+    found: np.ndarray = _posterior(levels, rate, other)[match.astype(int), back]
+    return found
 
 
 def _posterior(prior: np.ndarray, rate: float, other: float) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import causalbias as cb
-from causalbias.rates.intervals import Course, monotone_quantiles, quantiles
+from causalbias.rates.intervals import ShareCurve, monotone_quantiles, quantiles
 
 
 def few_seeds(rng, seeds, spread, *, genuine=False, noise=0.05):
@@ -65,10 +65,10 @@ def test_no_error_is_never_worse_than_one(seed):
 def test_monotone_quantiles_rise_with_rank_and_threshold_and_hold_the_plain_ones(rng, n):
     random = np.random.default_rng(rng)
     share = np.sort(random.choice(40, n)) / 40
-    course = Course(share, random.uniform(2, 60, n), random.uniform(4, 60, n))
+    curve = ShareCurve(share, random.uniform(2, 60, n), random.uniform(4, 60, n))
     rank = (np.arange(200) + 0.5) / 200
-    found = monotone_quantiles(course, np.arange(n), rank)
-    plain = quantiles(course.share, course.n_effective, course.degrees, rank[:, None])
+    found = monotone_quantiles(curve, np.arange(n), rank)
+    plain = quantiles(curve.share, curve.n_effective, curve.degrees, rank[:, None])
     assert (np.diff(found, axis=0) >= -1e-12).all()
     for end in (0.025, 0.05, 0.1, 0.9, 0.95, 0.975):
         at = np.searchsorted(rank, end)
