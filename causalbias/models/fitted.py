@@ -33,7 +33,8 @@ from causalbias.models.specification import ModelSpec, common_model, family_of
 
 Floats = NDArray[np.float64]
 
-KEPT = 8  # designs kept between calls, the last used
+# Designs kept between calls, the last used; fewer where they have more rows than this together.
+KEPT, KEPT_ROWS = 8, 2_000_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -299,7 +300,9 @@ def fitted(fit: xr.DataTree) -> FittedModel:
     with _lock:
         _recent[key] = design
         _recent.move_to_end(key)
-        while len(_recent) > KEPT:
+        while len(_recent) > KEPT or (
+            len(_recent) > 1 and sum(len(one.frame) for one in _recent.values()) > KEPT_ROWS
+        ):
             _recent.popitem(last=False)
     parts = {one.name: getattr(design, one.name) for one in fields(ModelDesign)}
     return FittedModel(**parts, fit=fit)

@@ -162,6 +162,16 @@ def test_only_the_last_designs_are_kept(fit):
     assert design_of(fitted(changed(fit, value=float(value)))) is design_of(last)
 
 
+def test_of_many_rows_fewer_designs_are_kept(fit, monkeypatch):
+    monkeypatch.setattr(module, "KEPT_ROWS", 130)  # two designs of sixty rows
+    for value in range(4):
+        fitted(changed(fit, value=float(value)))
+    assert len(module._recent) == 2
+    monkeypatch.setattr(module, "KEPT_ROWS", 10)
+    fitted(fit)
+    assert [len(one.frame) for one in module._recent.values()] == [60]  # the last always is
+
+
 def test_what_is_no_fit_is_refused(rows):
     with pytest.raises(cb.DataError, match="a fit"):
         fitted(rows)
