@@ -56,9 +56,7 @@ cb.summarise(cb.effects(fit, "level"))
 # ## All attributes, people and network
 
 # %%
-from causalbias.analyses.manipulation.analysis import analyse_manipulation
-
-result = analyse_manipulation(study)
+result = cb.analyses.analyse_manipulation(study)
 system = result.machine["system"].values[0]
 cb.plots.perceived_against_distance(result.human, result.machine.sel(system=system))
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from simulated import study_of
 
 import causalbias as cb
-from causalbias.analyses.identity.analysis import analyse_identity
-from causalbias.analyses.identity.report import tables_of
+from causalbias.analyses.identity import IDENTITY
 
 HERE = Path(__file__).resolve().parent
 
@@ -20,10 +19,10 @@ HERE = Path(__file__).resolve().parent
 def main() -> None:
     settings = tomllib.loads((HERE / "settings.toml").read_text())
     study = study_of(settings["simulated"], settings["seed"])
-    result = analyse_identity(
+    result = cb.analyses.analyse_identity(
         study, prob=settings["prob"], draws=settings["draws"], random_seed=settings["seed"]
     )
-    truth = tables_of(result)["truth"]
+    truth = IDENTITY.content(result).tables["truth"]
     side = truth["fit"].str.rsplit(", ", n=1)
     truth = truth.assign(system=side.str[0], pairs=side.str[1]).query("system != 'people'")
     seeds = settings["simulated"]["seeds"]

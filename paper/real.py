@@ -13,7 +13,7 @@ from omi import comparisons
 from results import Results, chance, estimate, plain
 
 import causalbias as cb
-from causalbias.analyses.manipulation.analysis import Manipulation, analyse_manipulation
+from causalbias.analyses import Manipulation
 
 SURE = 0.95  # probability from which on one is said to be the larger
 SHOWN = ("familiar", "outgoing")  # attributes whose faces are shown
@@ -23,7 +23,7 @@ def manipulation(settings: dict[str, Any], folder: Path, data: Path) -> Results:
     """How far each push moves people and dlib's network."""
     study = cb.load("omi", data / "omi")
     prob = settings["prob"]
-    result = analyse_manipulation(
+    result = cb.analyses.analyse_manipulation(
         study, prob=prob, draws=settings["draws"], random_seed=settings["seed"]
     )
     found = Results(failures=[f for one in result.fits.values() for f in cb.failures(one)])

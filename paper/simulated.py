@@ -7,8 +7,7 @@ import pandas as pd
 from results import Results, chance, estimate, plain
 
 import causalbias as cb
-from causalbias.analyses.identity.analysis import Identity, analyse_identity
-from causalbias.analyses.identity.report import tables_of
+from causalbias.analyses.identity import IDENTITY, Identity
 
 AGAINST = "white"
 
@@ -16,7 +15,7 @@ AGAINST = "white"
 def simulated(settings: dict[str, Any], folder: Path, _: Path | None) -> Results:
     """Effects of race beside the truth; error rates; people against the first network."""
     study = study_of(settings["simulated"], settings["seed"])
-    result = analyse_identity(
+    result = cb.analyses.analyse_identity(
         study, prob=settings["prob"], draws=settings["draws"], random_seed=settings["seed"]
     )
     found = Results(failures=[f for one in result.fits.values() for f in cb.failures(one)])
@@ -67,7 +66,7 @@ def size(found: Results, study: cb.Study) -> None:
 
 def effects(found: Results, folder: Path, result: Identity) -> None:
     """Effects of race on distances and answers, beside the truth."""
-    tables = tables_of(result)
+    tables = IDENTITY.content(result).tables
     truth = tables["truth"].assign(
         side=lambda t: t["fit"].str.rsplit(", ", n=1).str[0],
         pairs=lambda t: t["fit"].str.rsplit(", ", n=1).str[1],

@@ -81,7 +81,7 @@ COLUMNS = {
     "scale": "unit of the estimate; response: the unit of the data",
     "sd": "posterior standard deviation",
     "sha256": "fingerprint of the file's content",
-    "shift": "that change in posterior standard deviations",
+    "shift": "change of the estimate without that seed, or rater, in posterior standard deviations",
     "smallest_rate": "3 divided by n_effective: smaller rates are not stated (rule of three)",
     "source": "number of the file",
     "status": "why there is no result",

@@ -66,9 +66,9 @@ def _asked(result: Identity) -> str:
     races, genders = (levels_of(canonical(rows[name])) for name in ("race", "gender"))
     persons = len(set(rows["seed_a"]) | set(rows["seed_b"]))
     text = (
-        f"A computer made up {persons:,} persons and drew each of them as {listed(races)}, "
-        f"{listed(genders)}, with all else held constant. Pictures were shown in pairs: two of one "
-        "person, or one each of two persons of the same group. "
+        f"A computer made up {persons:,} persons and drew each of them once for each race "
+        f"({listed(races)}) and gender ({listed(genders)}), with all else held constant. Pictures "
+        "were shown in pairs: two of one person, or one each of two persons of the same group. "
     )
     if result.machine is not None:
         systems = sorted(str(name) for name in result.machine["system"].values)
@@ -122,7 +122,8 @@ def _groups(part: pd.DataFrame, reference: str) -> str:
     if not found:
         return f"no group clearly differs from {reference} faces"
     rest = int((~clear).sum())
-    unclear = f"; {rest} of {len(part)} groups do not clearly differ" if rest else ""
+    differ = "does not clearly differ" if rest == 1 else "do not clearly differ"
+    unclear = f"; {rest} of {len(part)} groups {differ}" if rest else ""
     return ", and ".join(found) + unclear
 
 

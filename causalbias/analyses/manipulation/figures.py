@@ -107,7 +107,7 @@ def _ratio(
             xlabel=f"{label(system)} distance per perceived point",
             note=note,
         ),
-        "The headline: distance per point of perceived change, with the uncertainty of both. An "
+        "The main result: distance per point of perceived change, with the uncertainty of both. An "
         "attribute whose perceived change may be zero has an unbounded ratio and is marked so. "
         f"{percent(result.prob)} intervals.",
         alt_text(

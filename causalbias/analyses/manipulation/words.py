@@ -14,7 +14,8 @@ GLOSSARY = {
     "pushed from its lowest to a higher level.",
     "distance per point": "Distance divided by perceived change: how far a network is moved for "
     "each point of change that people see.",
-    "unbounded": "The interval of a ratio whose denominator, the perceived change, may be zero.",
+    "unbounded": "Without finite ends, as is the interval of a ratio whose denominator, the "
+    "perceived change, may be zero.",
 }
 COLUMNS = {
     "failures": "number of edits beyond the threshold",
