@@ -13,8 +13,9 @@
 # %% [markdown]
 # # From files to figures
 #
-# A manipulation experiment: generated faces, one attribute pushed along its levels at a time, all
-# else held. How strongly does each push change what people see, and how far does it move a network?
+# In a manipulation experiment, one attribute of generated faces is changed at a time, and all others
+# are held constant. How strongly does each manipulation change what people see, and the distances of
+# a network?
 #
 # With the real data (`CAUSALBIAS_DATA` naming a folder that holds `omi/`) this notebook analyses
 # the One Million Impressions experiment; without, a simulated one of the same form.
@@ -30,7 +31,7 @@ study = cb.load("omi", real) if real.exists() else cb.demo_study()
 study
 
 # %% [markdown]
-# Any part of the study is a tidy frame away.
+# Every part of the study can be converted to a tidy frame.
 
 # %%
 cb.to_frame(study, "human").head()
@@ -38,8 +39,8 @@ cb.to_frame(study, "human").head()
 # %% [markdown]
 # ## One model
 #
-# How do raters' responses change with the level of *age*? Raters differ in where they start, so
-# they get an intercept each. The formula is lme4's.
+# How do raters' responses change with the level of *age*? Raters differ in their mean response, so
+# that each has an intercept. The formula is that of lme4.
 
 # %%
 fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
@@ -61,8 +62,8 @@ system = result.machine["system"].values[0]
 cb.plots.perceived_against_distance(result.human, result.machine.sel(system=system))
 
 # %% [markdown]
-# The headline quantity: distance per point of perceived change. Both sides are uncertain, and so is
-# their ratio; where people may see no change at all, it has no bounded interval, and is marked so.
+# The main quantity is the distance per point of perceived change. It is a ratio of two uncertain
+# estimates. If the perceived change may be zero, the ratio has no bounded interval, and is marked.
 
 # %%
 cb.plots.forest(result.ratio.sel(system=system))
@@ -71,7 +72,7 @@ cb.plots.forest(result.ratio.sel(system=system))
 cb.summarise(result.ratio)
 
 # %% [markdown]
-# And its ranking, with the probability of each rank.
+# The ranking of the attributes, with the probability of each rank:
 
 # %%
 cb.plots.rank_heatmap(result.ranks["ratio"].sel(system=system))
@@ -80,4 +81,4 @@ cb.plots.rank_heatmap(result.ranks["ratio"].sel(system=system))
 # ## Where next
 #
 # - [02: CausalFace](02_causalface.py): identity, race and gender, from the folder to the paper's figures
-# - [03: models in formulas](03_models_in_formulas.py): the model above, and what one asks of it
+# - [03: models in formulas](03_models_in_formulas.py): models, and estimands from them

@@ -16,8 +16,8 @@
 # CausalFace (Liang, Perona and Balakrishnan, ICCV 2023) shows faces of six groups, generated from
 # the same seeds, with pose, lighting, age and smile moved one at a time. Where
 # `CAUSALBIAS_CAUSALFACE` names a folder that holds the release, this notebook reads it; otherwise
-# it simulates an experiment, writes it as the release's files, and reads those. Then the truth is
-# known, and drawn as crosses.
+# it simulates an experiment, writes it as the release's files, and reads those. The true values are
+# then known and drawn as crosses.
 
 # %%
 import os
@@ -77,10 +77,11 @@ agreement = pd.concat({name: cb.reliability(study, name) for name in questions})
 agreement["estimate"].unstack().round(2)
 
 # %% [markdown]
-# ## Is the manipulation seen, and is it the only thing seen?
+# ## Do people see the manipulation, and nothing else?
 #
-# Perceived attributes, by what was manipulated. A question that answers to another attribute's
-# manipulation would show a leak: the experiment assumes that there is none.
+# The table shows perceived attributes by manipulated attribute. If the answers to a question change
+# with the manipulation of another attribute, there is a leak. The experiment assumes that there is
+# none.
 
 # %%
 asked = [name for name in questions if name != "identity"]
@@ -94,8 +95,8 @@ shift = perceived.loc[perceived.index.isin(highest.index)].groupby(faces["attrib
 # %% [markdown]
 # ## HCIC: how sure people are that two faces are one person
 #
-# The mean of a pair's answers, and what a graded-response model makes of them, which counts
-# reliable annotators for more.
+# The mean answer to each pair, and the estimate of a graded response model, which gives more weight
+# to reliable annotators.
 
 # %%
 hcic = cb.agreement.hcic(study)
@@ -112,8 +113,8 @@ axes[0].legend()
 axes[1].plot(hcic["mean"], model["mean"].to_series().loc[hcic.index], ".", alpha=0.1)
 axes[1].set(xlabel="HCIC, plain mean", ylabel="graded response")
 # %% [markdown]
-# Labels carry the probability that they are right. (Selecting pairs by HCIC conditions on something
-# measured after the manipulation; below, the seeds say which pairs are genuine.)
+# Labels have a probability of being correct. (Selecting pairs by HCIC would condition on a
+# post-treatment variable; below, pairs are genuine if their seeds are equal.)
 
 # %%
 labels = cb.agreement.consensus(study)
@@ -125,8 +126,8 @@ labels.groupby(
 # ## Error rates by group
 #
 # False match rate (impostor pairs at a system's threshold or below it) and false non-match rate
-# (genuine pairs above it), with intervals from resampled seeds. A rate of zero out of few comparisons
-# is not zero: no interval ends below 3/n (the rule of three).
+# (genuine pairs above it), with intervals that account for shared seeds. If no errors are observed,
+# the upper limit is not below 3/n (the rule of three).
 
 # %%
 machine = cb.to_frame(study, "machine").query("status == 'ok'")
@@ -199,8 +200,8 @@ axes[0].legend(fontsize=7)
 # %% [markdown]
 # ## One model of one system
 #
-# The causal effect of race on the distance of genuine pairs, averaged over poses, with what seeds
-# share held.
+# The causal effect of race on the distance of genuine pairs, averaged over poses, with the seed held
+# constant.
 
 # %%
 system = systems[0]
@@ -212,6 +213,6 @@ cb.summarise(cb.effects(fit, "race", by="turn", reference="white"))
 # %% [markdown]
 # ## Where next
 #
-# - [03: models in formulas](03_models_in_formulas.py): the model above, its checks, its verbs
-# - [04: human against machine](04_human_against_machine.py): whose effect is larger?
-# - [05: error rates](05_error_rates.py): the rates above by `cb.error_rates`, with what pairs support
+# - [03: models in formulas](03_models_in_formulas.py): models, checks and verbs
+# - [04: human against machine](04_human_against_machine.py): comparison of people and networks
+# - [05: error rates](05_error_rates.py): error rates by `cb.error_rates`

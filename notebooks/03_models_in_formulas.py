@@ -13,11 +13,10 @@
 # %% [markdown]
 # # Models in formulas, for those who know lme4 or brms
 #
-# How do I write the mixed model that I would write in lme4 or brms, how do I read what comes back,
-# and where does it differ from what I am used to? This notebook answers with one simulated
-# experiment, whose true effects are known: a Gaussian model of a network's distances, an ordinal
-# model of people's answers, and everything one asks of a fit. If you know brms, the table below is
-# most of what you need.
+# This notebook shows how to write the mixed models of lme4 or brms, how to read the results, and
+# where they differ. It uses a simulated experiment with known effects: a Gaussian model of a
+# network's distances, an ordinal model of people's answers, and estimands from both. If you know
+# brms, the table below is most of what you need.
 
 # %%
 import json
@@ -56,8 +55,9 @@ genuine[["distance", "seed", "race", "gender", "turn"]].head()
 # %% [markdown]
 # ## A first model
 #
-# `turn` is by how many steps the second face of a pair is turned away from the first. Does turning
-# move the network further on some races' faces? Seeds differ, and so do the faces of a seed.
+# `turn` is the number of steps by which the second face of a pair is turned away from the first. Does
+# the effect of turning on the distance differ between races? Distances vary between seeds, and
+# between the faces of a seed.
 
 # %%
 formula = "distance ~ race*turn + gender + (1|seed) + (1|seed:race:gender)"
@@ -65,14 +65,14 @@ fit = cb.fit(formula, genuine)
 fit
 
 # %% [markdown]
-# It reads like brms. From the top:
+# The output is similar to that of brms:
 #
 # - **Engine**: how the posterior was sampled. Gaussian models with normal priors are integrated
-#   exactly, ordinal and binary ones by importance sampling, and what neither can do goes to NUTS.
-#   There is nothing to compile and there are no chains to watch; for the exact engines "Pareto k"
-#   takes the place of divergences (up to 0.7 is good). [More on engines](../docs/engines.md).
-# - **Status**: the worst R-hat and effective sample size of *all* parameters, group effects
-#   included. A fit that failed says NOT CONVERGED here, and in every table and figure made of it.
+#   exactly, ordinal and binary models are sampled by importance sampling, and all others by NUTS. For
+#   the exact engines, nothing is compiled, and "Pareto k" replaces divergences as a diagnostic (up to
+#   0.7 is good). [More on engines](../docs/engines.md).
+# - **Status**: the worst R-hat and effective sample size of *all* parameters, including group effects.
+#   A fit that failed is marked NOT CONVERGED here, and in every table and figure made from it.
 # - **Group-level effects**: standard deviations, as brms' `sd(Intercept)`.
 # - **Population-level effects**: posterior mean (Estimate), standard deviation (Est.Error) and 95%
 #   interval. `race:turn[black]` is brms' `raceblack:turn`: the label comes last, in brackets. The
@@ -141,7 +141,7 @@ beside.round(3)
 #
 # (`avg_predictions`, `avg_comparisons` and `avg_slopes` are of the R package marginaleffects.)
 #
-# Where the same words mean something else:
+# The following terms have different meanings:
 #
 # - **Default priors.** brms leaves coefficients flat, with Student t's of 3 degrees of freedom
 #   scaled by the response's mad on the rest. Here they are bambi's: Normal with sd `2.5 sd(y) /
@@ -149,10 +149,10 @@ beside.round(3)
 #   factors), Normal about the mean of `y` on the intercept at average predictors, half-normal on
 #   groups' sds, half-Student t (4 degrees of freedom) on sigma; correlations LKJ(1), as in brms.
 #   They matter little in Gaussian models; **in ordinal ones they can matter much, see below.**
-# - **`||` with a factor.** lme4 takes it apart for numeric columns only, and correlates the columns
-#   of a factor all the same. Here, as in brms, no two columns are correlated.
+# - **`||` with a factor.** In lme4, `||` removes correlations between numeric columns only, and not
+#   between the columns of a factor. Here, as in brms, no two columns are correlated.
 # - **`weights`** are lme4's (precision), not brms' (repetition); brms' are `counts`.
-# - **Missing values** stop a fit with the column and the first row; nothing is dropped unseen.
+# - **Missing values** raise an error that names the column and the first row; no rows are dropped.
 # - **Reference levels.** The order of an R factor sets the reference of its coefficients. Here it
 #   is the first level in the alphabet; the verbs take `reference="white"`.
 # - **Thresholds** of ordinal models are counted from 0: `threshold[0]` is brms' `b_Intercept[1]`,
@@ -175,9 +175,10 @@ except cb.DataError as error:
 # %% [markdown]
 # ## Priors
 #
-# Before fitting, draw data from the priors. The default ones are wide: they think distances of
-# several units possible either way, though distances are positive and the network's threshold is
-# 0.7. With 480 rows that does no harm, but a small study gains by priors that know the unit.
+# Before fitting, draw data from the priors. The default priors are wide: they allow distances of
+# several units in both directions, although distances are positive and the network's threshold is
+# 0.7. With 480 rows this does no harm, but a small study benefits from priors on the scale of the
+# data.
 
 # %%
 narrow = {
@@ -207,9 +208,9 @@ assert beyond["default priors"] > 0.5 > 0.2 > beyond["priors that know the unit"
 
 # %% [markdown]
 # A prior is text, one of Normal, StudentT, Cauchy, Laplace, Uniform, Flat, HalfNormal,
-# HalfStudentT, HalfCauchy, Exponential, Gamma, InverseGamma, LogNormal. That of a group term is of
-# its standard deviation. The same effects with either set of priors, and what power-scaling says of
-# the first (a "✓": the prior hardly matters):
+# HalfStudentT, HalfCauchy, Exponential, Gamma, InverseGamma, LogNormal. The prior of a group term is
+# that of its standard deviation. Below are the effects with both sets of priors, and the sensitivity
+# of the first to its prior by power-scaling ("✓": low sensitivity):
 
 # %%
 informed = cb.fit(formula, genuine, priors=narrow)
@@ -227,10 +228,10 @@ both.round(4)
 cb.model_checks.prior_sensitivity(fit, cb.effects(fit, "race"))
 
 # %% [markdown]
-# ## Is the model right? `cb.check`
+# ## Model checks: `cb.check`
 #
-# One call asks about the draws, about replicated data beside the data, and about priors far from
-# their estimates, and names a remedy for what fails. This one passes:
+# The function checks the draws, compares replicated data with the data, and compares priors with the
+# estimates. For each check that fails, it gives a hint. This model passes:
 
 # %%
 checks = cb.check(fit)
@@ -238,7 +239,7 @@ assert checks.attrs["verdict"] == "pass"
 checks
 
 # %% [markdown]
-# And a model that forgets `turn`:
+# This model omits `turn`:
 
 # %%
 forgot = cb.check(cb.fit("distance ~ race + gender + (1|seed)", genuine))
@@ -248,12 +249,12 @@ assert (failed["value"] < failed["high"]).all()
 forgot
 
 # %% [markdown]
-# A check sees what the model's own columns can show. The missing variable gives itself away by the
-# shape of what is left over (two humps, flatter than a normal distribution); the hint names the
-# usual causes, and finding the actual one is the analyst's work. A check that passes
-# does not prove a model right ([how often it errs](../docs/calibration.md)).
+# A check can only use the columns of the model. The omitted variable is detected by the distribution
+# of the residuals (bimodal, with lighter tails than a normal distribution). The hint lists common
+# causes; the analyst has to find the actual one. Passing a check does not prove that a model is
+# correct ([error rates of the checks](../docs/calibration.md)).
 #
-# Leave-one-out comparison is arviz', on a fit with its log likelihood:
+# Leave-one-out cross-validation is done by arviz, on a fit with pointwise log likelihood:
 
 # %%
 simpler = cb.fit(formula.replace("race*turn", "race + turn"), genuine)
@@ -270,9 +271,9 @@ compared[["rank", "elpd", "elpd_diff", "dse"]]
 # %% [markdown]
 # ## Slopes that vary: `|` and `||`
 #
-# Does turning matter more for some seeds? With one bar, a seed's intercept and slope are correlated;
-# with two, not. In the simulation slopes do not vary, and both models say that their sd is
-# hardly above nothing; where it is about nothing, the data say nothing of the correlation either.
+# Does the effect of turning vary between seeds? With one bar, a seed's intercept and slope are
+# correlated; with two bars, they are not. In the simulation slopes do not vary, and both models
+# estimate a standard deviation near zero. The correlation is then not identified.
 
 # %%
 correlated = cb.fit("distance ~ race*turn + (turn|seed)", genuine)
@@ -288,8 +289,8 @@ assert ("(turn||seed)", "cor(1, turn|seed)") not in spread.index
 spread.round(4)
 
 # %% [markdown]
-# A race effect that differs between seeds, as `(0 + race|seed)` or as nested intercepts
-# `(1|seed/race)`. How differently single seeds are affected is `cb.heterogeneity`'s question:
+# A race effect that varies between seeds can be written as `(0 + race|seed)` or as nested intercepts
+# `(1|seed/race)`. `cb.heterogeneity` estimates the variation of effects between seeds:
 
 # %%
 nested = cb.fit("distance ~ race*turn + (1|seed/race)", genuine)
@@ -300,7 +301,7 @@ cb.summary(by_race).query("kind == 'group'")[["estimate", "lower", "upper"]].rou
 cb.summarise(cb.heterogeneity(nested, "race"), of="sd").round(4)
 
 # %% [markdown]
-# The other ways of writing a formula that the table names:
+# Further formulas of the table:
 
 # %%
 for right in (
@@ -358,13 +359,13 @@ answers = cb.fit(ordinal, human, family="cumulative")
 answers
 
 # %% [markdown]
-# (Several people judge each pair, so data from real people want `(1|pair)` as well, and a while
-# longer; this simulation's pairs differ in nothing but what is in the model.)
+# (Several people judge each pair, so that a model of real data should include `(1|pair)`, which takes
+# longer; in this simulation, pairs have no effects besides those in the model.)
 #
-# **What does the prior of the thresholds do?** By default they are as wide as an intercept would be:
-# sd 2.5, or more where predictors lie far from zero. bambi's own default is an sd of 1. People are
-# sure that these pairs show one person, most answers are 3 or 4, and the thresholds lie far below
-# zero. A prior that pulls them up is paid for by what else can move. Here are both:
+# **The prior of the thresholds.** By default, it is as wide as that of an intercept: its standard
+# deviation is 2.5, or more if predictors are far from zero. The default of bambi is 1. For these
+# pairs, most answers are 3 or 4, and the thresholds are far below zero. A prior that shrinks them
+# towards zero biases other parameters as well. Here are both:
 
 # %%
 narrow = cb.fit(ordinal, human, family="cumulative", priors={"threshold": "Normal(0, 1)"})
@@ -385,12 +386,12 @@ assert shift["effect of turn 3 against 1"] > at_three["default"]["sd"]
 moved.round(3)
 
 # %% [markdown]
-# The narrow one moves thresholds by more than a posterior sd, coefficients with them, and here even
-# the average effect of turning. Leave the default unless you know better; and report effects, not
-# coefficients, which are about faces that are not turned at all.
+# The narrow prior changes thresholds by more than a posterior sd, and also coefficients and the
+# average effect of turning. Use the default unless you have prior information, and report effects
+# rather than coefficients, which refer to faces that are not turned.
 #
-# A probit link is `link="probit"`: all is then in standard deviations of the latent answer, about
-# 0.6 times the logit's numbers.
+# With `link="probit"`, coefficients are in standard deviations of the latent answer, and about 0.6
+# times those of the logit link.
 
 # %%
 probit = cb.fit(ordinal, human, family="cumulative", link="probit")
@@ -446,8 +447,8 @@ assert np.allclose(cb.summary(short)["estimate"], cb.summary(long)["estimate"], 
 len(counted), len(human)
 
 # %% [markdown]
-# A mean of n rows is another thing: it says nothing of the spread about it, and enters with its
-# precision, lme4's `weights`.
+# A mean of n rows is different: it has no information on the variation within, and enters with a
+# precision, as the `weights` of lme4.
 
 # %%
 means = genuine.groupby(["seed", "race", "gender", "turn"], as_index=False).agg(
@@ -459,11 +460,11 @@ assert np.isclose(*pair, atol=0.002)
 np.round(pair, 4)
 
 # %% [markdown]
-# ## What one asks of a fit
+# ## Estimands from a fit
 #
-# Coefficients are answers only to those who know the coding. The verbs take the question: each sets
-# a variable in every row, predicts, averages, and keeps the draws. What was averaged over whom
-# is in the table and in the result's attributes.
+# Coefficients depend on the coding of the variables. The verbs compute estimands: each sets a variable
+# in every row, predicts, and averages over the rows for every draw. The table and the attributes of
+# the result state the population and the rows.
 
 # %%
 cb.summarise(cb.predictions(fit, ["race", "turn"])).round(3)
@@ -473,9 +474,9 @@ effects = cb.effects(fit, "race", by="turn", reference="white")
 cb.plots.forest(effects, rows="turn", xlabel="distance, against the same face as white")
 
 # %% [markdown]
-# The race of a face was set by the experimenter, with the seed held, so these differences are
-# causal effects *of what was manipulated in the pictures*. Turning moves the network further on
-# black faces; how much further is the interaction, and so is a hypothesis about single effects:
+# The experimenter set the race of a face with the seed held constant, so that these differences are
+# causal effects *of what was manipulated in the pictures*. The effect of turning is larger for black
+# faces. The interaction estimates the difference, and so does a hypothesis about single effects:
 
 # %%
 steeper = cb.interaction(fit, "turn", "race", reference_group="white")
@@ -500,8 +501,8 @@ cb.summarise(slopes, of="average_slope").round(4)
 cb.summarise(cb.variance_shares(fit))[["source", "estimate", "lower", "upper"]].round(3)
 
 # %% [markdown]
-# Is the effect of gender practically none? Say first what "practically" is, here a hundredth of a
-# distance:
+# Is the effect of gender practically zero? Define first which effects make no practical difference,
+# here up to 0.01 of distance:
 
 # %%
 none = cb.equivalence(cb.effects(fit, "gender"), (-0.01, 0.01))
@@ -511,13 +512,13 @@ assert verdict["p_rope"].item() > 0.9
 verdict[["gender", "estimate", "lower", "upper", "p_rope", "verdict"]].round(4)
 
 # %% [markdown]
-# Probably so, but the interval reaches out of the region by a hair: undecided. (In truth it is none.)
+# Probably, but the interval extends slightly beyond the region: undecided. (The true effect is zero.)
 
 # %% [markdown]
-# **Averaged over whom?** On a scale that is not linear, such as the probability of an answer, it
-# matters whether groups are those in the data (`"these"`), one whose effect is zero (`"typical"`), or the whole
-# estimated population (`"new"`). "Typical" is not an average: the effect on the typical annotator
-# is larger than the average effect on annotators.
+# **Populations.** On a nonlinear scale, such as the probability of an answer, effects differ between
+# the groups in the data (`"these"`), a group whose effect is zero (`"typical"`), and the estimated
+# population of groups (`"new"`). "Typical" is not an average: the effect on the typical annotator is
+# larger than the average effect on annotators.
 
 # %%
 turned = pd.concat(
@@ -539,10 +540,11 @@ turned.droplevel(1)[["turn", "reference", "category", "estimate", "lower", "uppe
 cb.table(effects, title="Effect of race on the network's distance, by turn")
 
 # %% [markdown]
-# ## Keep it, open it, run it again
+# ## Save, open, and reproduce a fit
 #
-# With `file=` a fit is kept, and read instead of fitted if data, model, seed and versions are the
-# same. `cb.model_checks.rerun` fits again from the record alone and lists what differs: nothing.
+# With `file=`, a fit is saved, and read instead of fitted again if data, model, random seed and
+# versions are the same. `cb.model_checks.rerun` fits the model again from the record and lists the
+# differences; there are none.
 
 # %%
 path = Path(tempfile.mkdtemp()) / "turn.nc"
@@ -565,8 +567,8 @@ dict(new_data.sizes), len(levels)
 # %% [markdown]
 # ## Where next
 #
-# - [04: human against machine](04_human_against_machine.py): two fits on one scale
+# - [04: human against machine](04_human_against_machine.py): two fits on a common scale
 # - [05: error rates](05_error_rates.py): from distances to false matches
-# - [06: making stimuli](06_making_stimuli.py): how many seeds would it take?
-# - [Engines](../docs/engines.md): which engine ran, and when to trust it
-# - [Calibration](../docs/calibration.md): how often `cb.check` cries wolf
+# - [06: making stimuli](06_making_stimuli.py): the number of seeds of an experiment
+# - [Engines](../docs/engines.md): the engines, and when to trust them
+# - [Calibration](../docs/calibration.md): error rates of `cb.check`

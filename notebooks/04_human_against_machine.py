@@ -13,12 +13,12 @@
 # %% [markdown]
 # # Human against machine
 #
-# Is a network more biased than people are, on the same faces? People give answers from 0 to 4 and
-# networks give distances: the two have no unit in common, so that "more" needs a choice. This
-# notebook makes the choice openly, shows what changes with another one, and then asks further: what do
-# people and network see alike, what does race change among pairs that people find equally alike, do
-# both err on the same pairs, and does it matter who is asked? The experiment is simulated, and its
-# truth stands beside the answers.
+# Is a network more biased than people, on the same faces? People give answers from 0 to 4 and networks
+# compute distances. These have no common unit, so that a comparison needs a choice of scale. This
+# notebook shows how the conclusion depends on this choice. It then estimates how strongly people and
+# network agree on pairs, the effect of race among pairs that people find equally similar, the
+# consistency of their errors, and own-group effects of annotators. The experiment is simulated, and
+# the true values are shown next to the estimates.
 
 # %%
 import os
@@ -70,10 +70,10 @@ study = cb.simulate(
 study
 
 # %% [markdown]
-# Planted, on *impostor* pairs (two people, one race): the network finds pairs of asian and of black
-# faces 0.07 closer than pairs of white ones. People find black pairs more alike too, by 1.1 logits, and
-# asian ones not. So for asian faces the network is the more biased, whatever the unit. For black
-# faces it will depend.
+# The simulated effects on *impostor* pairs (two people of the same race) are: for the network, the
+# distances of asian and of black pairs are 0.07 smaller than those of white pairs; people find black
+# pairs more alike, by 1.1 logits, but not asian pairs. For asian faces, the network is therefore more
+# biased in any unit. For black faces, it depends on the unit.
 #
 # ## Two fits
 #
@@ -107,20 +107,18 @@ human
 # %% [markdown]
 # ## One effect, four units
 #
-# What can be compared is how far an effect moves an outcome against the noise that decides where
-# it falls. Noise is a choice:
+# Effects can be compared relative to the noise of the outcome, of which there are several definitions:
 #
-# - **residual sd**: against the noise of a single answer or distance, seeds and annotators held. Could
-#   one tell two such pairs apart by the effect?
-# - **total sd**: against all that differs between pairs, seeds and annotators included. How far
-#   does a pair move among all pairs?
-# - **outcome sd**: the effect on the outcome itself, over its sd in the data. It feels the ends
-#   of a scale of five answers.
-# - **error rate**: where 5% of the reference group's pairs are false matches, what share comes on top
-#   at the same threshold (0.05: twice as many)? The unit of those who are mistaken for somebody.
+# - **residual sd**: the noise of a single answer or distance, given seeds and annotators. It measures
+#   how well two such pairs could be distinguished by the effect.
+# - **total sd**: all variation between pairs, including seeds and annotators.
+# - **outcome sd**: the standard deviation of the outcome in the data. It depends on the limits of the
+#   five-point scale.
+# - **error rate**: the increase of the false match rate at a threshold at which 5% of the pairs of the
+#   reference group match (0.05: twice as many).
 #
-# `opposite=True` says that more distance is less alike; with the network first, effects are
-# of likeness, and errors are false matches.
+# `opposite=True` states that a larger distance means less similarity. With the network as the first
+# fit, effects are on similarity, and errors are false matches.
 
 # %%
 found = cb.compare(
@@ -154,11 +152,11 @@ table = (
 table.round(3)
 
 # %% [markdown]
-# Read it by race. **Asian faces**: the network's effect is the larger in every unit, and the answer
-# does not hang on the choice. **Black faces**: against the noise of one answer the network is
-# more biased; in false matches people are. Both are true. The network's residual noise is
-# small beside the differences between seeds, which its threshold meets all the same.
-# A claim that holds in one unit only is a claim about that unit.
+# **Asian faces**: the network's effect is larger in every unit, so that the conclusion does not depend
+# on the choice. **Black faces**: relative to the noise of a single answer, the network is more biased;
+# in false matches, people are. Both are true: the network's residual noise is small compared with the
+# differences between seeds, which affect its errors as well. A conclusion that holds in one unit only
+# depends on that unit.
 
 # %%
 chance = table.set_index(["race", "unit"])["P(people larger)"]
@@ -198,9 +196,9 @@ beside[["truth", "people - network", "lower", "upper"]].round(3)
 # %% [markdown]
 # ## Is a difference practically none?
 #
-# That an interval holds zero does not make two effects equal. Say beforehand how much would not
-# matter, here a fifth of a standard deviation, and ask whether the interval lies within. Gender was
-# planted nowhere:
+# An interval that includes zero does not show that two effects are equal. Define first which
+# differences make no practical difference, here up to 0.2 standard deviations, and check whether the
+# interval lies within this region. Gender has no effect in the simulation:
 
 # %%
 gender = cb.compare(
@@ -217,14 +215,14 @@ black = cb.equivalence(found.sel(unit=["residual sd", "total sd"]), (-0.2, 0.2))
 cb.summarise(black)[["unit", "race", "estimate", "lower", "upper", "p_rope", "verdict"]].round(3)
 
 # %% [markdown]
-# Left undecided is an honest verdict: more pairs would be needed.
+# The result is undecided: more pairs would be needed.
 #
-# ## What do they see alike? The joint model
+# ## The correlation of people and network: the joint model
 #
-# `cb.compare` takes two separate fits. `cb.joint` models both outcomes of the *same* pairs: after race
-# and gender, does a pair that people find alike have a small distance too? Scores are means of four
-# answers, and the model tells a pair's own part from the noise of answers, so that the correlation
-# is not watered down by it.
+# `cb.compare` uses two separate fits. `cb.joint` models both outcomes of the *same* pairs: given race
+# and gender, do pairs that people find similar have smaller distances? Scores are means of four
+# answers. The model separates the effect of a pair from the noise of answers, so that the correlation
+# is not attenuated.
 
 # %%
 rows = cb.joint_model.joint_rows(study, "network")
@@ -252,14 +250,15 @@ assert pair["lower"] < -0.6 < pair["upper"] + 0.1
 f"plain correlation of mean scores and distances within cells: {plain:.2f}"
 
 # %% [markdown]
-# Planted was -0.6 between the two sides' view of a *pair* (on the latent scale; on that of scores it
-# is somewhat less), and none between their views of *seeds*, whose interval is wide: it rests on
-# 30 of them. The plain correlation mixes the two, and noise.
+# The true correlation of the effects of a *pair* is -0.6 (on the latent scale; on that of scores it is
+# somewhat smaller), and that of the effects of *seeds* is 0. Its interval is wide, because there are
+# only 30 seeds. The correlation of the raw data mixes both with noise.
 #
-# ## Bias among pairs that people find equally alike
+# ## Bias among pairs that people find equally similar
 #
-# People find black impostors more alike. Perhaps they are, and the network merely says so? The
-# effect on the distance less what goes with the effect on the score:
+# People find black impostors more alike. Perhaps they are more alike, and the distances merely reflect
+# this. The conditional effect is the effect on the distance minus what corresponds to the effect on
+# the score:
 
 # %%
 conditional = cb.joint_model.conditional_bias(joint, "race", reference="white")
@@ -279,16 +278,17 @@ assert at_equal.loc["black", "estimate"] > on_distance.loc["black", "estimate"]
 pd.concat(parts, axis=1).round(3)
 
 # %% [markdown]
-# For asian faces nothing changes: people see no difference that could account for the network's. For
-# black faces part of the effect goes with what people see too, and the interval says how
-# little is sure. Which row is "the" bias depends on the question: if people's likeness is a
-# measure of true likeness, the last; if people are biased themselves, as here by construction,
-# taking their judgement as the yardstick explains away what should be found.
+# For asian faces, the effect hardly changes: people see no difference that could explain that of the
+# network. For black faces, a part of the effect corresponds to what people see, and its interval is
+# wide. Which row is "the" bias depends on the question. If people's judgements measure true similarity,
+# it is the last row. If people are biased, as they are in this simulation, conditioning on their
+# judgements removes a part of the bias.
 #
 # ## Do both err on the same pairs?
 #
-# Accuracy hides it. Error consistency is the agreement of two judges' errors beyond that of two
-# judges who err as often but independently (Cohen's kappa; 0: unrelated errors, 1: the same).
+# Accuracy does not show this. Error consistency is the agreement of two judges' errors beyond that of
+# two judges with the same error rates who err independently (Cohen's kappa; 0: independent errors,
+# 1: the same errors).
 
 # %%
 labels = cb.agreement.consensus(study)
@@ -304,17 +304,16 @@ assert (consistency["upper"] < 0.25).all()
 consistency.round(3)
 
 # %% [markdown]
-# Kappas are about zero, and their intervals end below 0.25: people and network see the same *pairs*
-# alike (the correlation above), and yet they hardly err together. The network's errors are mostly decided by
-# its seeds, people's by the noise of four answers. A second opinion of the other kind would
-# catch most errors of either.
+# The kappas are about zero, with intervals below 0.25. People and network agree on the similarity of
+# *pairs* (the correlation above), but their errors are hardly consistent: the errors of the network
+# depend mostly on seeds, and those of people on the noise of four answers. A combination of both would
+# avoid most errors of either.
 #
-# ## Who is asked? Own-group effects
+# ## Own-group effects of annotators
 #
-# People often tell faces of their own group apart better. With the annotator's group among the
-# columns, an own-group effect is an interaction. A small example: 20 annotators of two groups
-# judge the likeness (0 to 100) of pairs of two groups; pairs of the other group look 8 points more
-# alike:
+# People often distinguish faces of their own group better. If the annotator's group is a column, an
+# own-group effect is an interaction. In a small example, 20 annotators of two groups judge the
+# similarity (0 to 100) of pairs of two groups; pairs of the other group look 8 points more alike:
 
 # %%
 rng = np.random.default_rng(4)
@@ -337,16 +336,15 @@ assert own_group["lower"].item() < -16 < own_group["upper"].item()
 own_group[["race", "annotator_race", "estimate", "lower", "upper"]].round(2)
 
 # %% [markdown]
-# White faces against black ones look less alike to white annotators than to black ones, by twice the 8
-# points: once for each group. A panel of annotators of one group alone would have taken its
-# own-group effect for a difference between faces.
+# The difference between white and black pairs in perceived similarity differs between white and black
+# annotators by twice the 8 points, once for each group. With annotators of a single group, the
+# own-group effect would be confounded with a difference between faces.
 #
-# ## Further per perceived step: `per_perceived`
+# ## Distance per point of perceived change: `per_perceived`
 #
-# Another common scale for *manipulations*: how much further does the network move for each point
-# that people see change? What people see is an estimate from few answers. Put into a
-# regression as if it were exact, it flattens the slope (regression dilution). Genuine pairs, four
-# attributes, one answer a pair:
+# Another common scale for *manipulations* is the change of the distance per point of perceived change.
+# The perceived change is estimated from few answers. In a regression that takes it as exact, the slope
+# would be too small (regression dilution). Genuine pairs, four attributes, one answer per pair:
 
 # %%
 moved = cb.simulate(
@@ -424,9 +422,9 @@ fig.tight_layout()
 interval[["estimate", "lower", "upper", "n"]]
 
 # %% [markdown]
-# ## What a real study does not support
+# ## Limits of a real study
 #
-# None of this can be asked of every data set. The One Million Impressions experiment has
+# Not every data set supports these analyses. The One Million Impressions experiment has
 # manipulated attributes, ratings of them, and a network's distances. Where it is present:
 
 # %%
@@ -442,11 +440,11 @@ else:
     print("not here: CAUSALBIAS_DATA names no folder with omi/")
 
 # %% [markdown]
-# OMI has *no identity judgements* and *no manipulated race*. It says how far ratings of age and a
-# distance move with the same push, and nothing on whether people or the network are more biased
-# in telling people apart: no unit repairs that. Its attributes are compared, with this said, in
-# [docs/omi.md](../docs/omi.md). A study that supports the comparison asks people the question that the
-# network answers, about pairs whose race was set by the experimenter.
+# OMI has *no identity judgements* and *no manipulated race*. It shows how ratings of age and distances
+# change with the same manipulation, but not whether people or the network are more biased in
+# recognising people, in whatever unit. [docs/omi.md](../docs/omi.md) compares its attributes with this
+# reservation. A study that supports the comparison asks people the question that the network answers,
+# about pairs whose race the experimenter set.
 #
 # ## Where next
 #

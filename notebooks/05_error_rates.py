@@ -13,12 +13,12 @@
 # %% [markdown]
 # # Error rates and thresholds, by group
 #
-# How often does a system take two people for one, or miss that two pictures show the same person,
-# and is it more often for one group than for another? This notebook answers with error rates,
-# their intervals, and what the pairs at hand can *not* tell; with the choices that change the
-# answer (threshold, cohort, failed images, uncertain truth); and with a simulated experiment whose
-# true rates stand beside the estimates. Rates describe; what *causes* a difference is the
-# subject of notebooks [02](02_causalface.py) to [04](04_human_against_machine.py).
+# How often does a system match two different people, or fail to match two pictures of the same person,
+# and do these rates differ between groups? This notebook estimates error rates with intervals, and
+# shows their limits and the choices on which they depend (threshold, cohort, failed images, uncertain
+# ground truth). The experiment is simulated, and the true rates are shown next to the estimates. Rates
+# are descriptive; the *causes* of differences are the subject of notebooks [02](02_causalface.py) to
+# [04](04_human_against_machine.py).
 
 # %%
 import matplotlib.pyplot as plt
@@ -63,9 +63,9 @@ study = cb.simulate(
 study
 
 # %% [markdown]
-# Two systems saw the same faces. "even" treats all races alike; "uneven" finds black faces of
-# different people more alike than it should, and is thrown off more by their turning. People
-# find different black faces alike too, which will matter in the section on uncertain truth.
+# Two systems are applied to the same faces. "even" treats all races alike; for "uneven", black faces
+# of different people have smaller distances, and the effect of pose on black faces is larger. People
+# also find different black faces more alike, which matters in the section on uncertain ground truth.
 
 # %%
 cb.plots.score_distributions(
@@ -73,7 +73,7 @@ cb.plots.score_distributions(
 )
 
 # %% [markdown]
-# ## Rates at the systems' own threshold
+# ## Rates at the systems' thresholds
 #
 # A pair *matches* if its distance is at the threshold or below it. **FMR**, the false match rate:
 # the share of impostor pairs (two people) that match. **FNMR**, the false non-match rate: the share of
@@ -98,11 +98,11 @@ columns = [
 table[columns].round(4)
 
 # %% [markdown]
-# Pairs that share a seed are not independent: a face that looks like many others is in many false
-# matches. `n_effective` is how many independent pairs would tell the rate as well, and `deft`
-# how many times too short the usual binomial interval would be. The draws allow for it.
+# Pairs that share a seed are dependent: a face that is similar to many others is in many false matches.
+# `n_effective` is the effective number of independent pairs, and `deft` the factor by which a binomial
+# interval would be too short. The intervals account for this dependence.
 #
-# The truth, in the population of seeds, beside the intervals:
+# The intervals and the true rates in the population of seeds:
 
 # %%
 match = study["truth"].to_dataset()["match_rate"].sel(population="new seeds")
@@ -135,11 +135,11 @@ axes[0].legend(frameon=False)
 fig.tight_layout()
 
 # %% [markdown]
-# ## What these pairs cannot tell
+# ## Rates that cannot be estimated
 #
-# With no error in n independent comparisons, the rate may still be as large as 3/n (the *rule of
-# three*). No rate below that is reported, only an upper end. A target that the pairs cannot
-# support is refused:
+# If no errors are observed in n independent comparisons, the rate may still be as large as 3/n (the
+# *rule of three*). Such a rate is not reported, only an upper limit. A target rate for which there are
+# too few pairs is refused:
 
 # %%
 try:
@@ -148,8 +148,8 @@ except cb.DataError as error:
     print(error)
 
 # %% [markdown]
-# A stricter threshold makes false matches rare. Estimates go missing where errors are too few to
-# state a rate; the interval still says how large it may be.
+# At a stricter threshold, false matches are rare. If there are too few errors, the estimate is missing,
+# and the interval shows how large the rate may be.
 
 # %%
 strict = cb.summarise(cb.error_rates(study, by="race", threshold=0.60))
@@ -161,10 +161,11 @@ few[["system", "race", "estimate", "lower", "upper", "errors", "smallest_rate", 
 )
 
 # %% [markdown]
-# ## Whose threshold?
+# ## The choice of the threshold
 #
-# By default the systems' own. `fmr=` asks for the threshold at which all impostor pairs together
-# have that rate, so that systems are compared at equal security. It is estimated too:
+# By default, the thresholds of the systems are used. `fmr=` sets the threshold at which all impostor
+# pairs together have this rate, so that systems are compared at the same false match rate. This
+# threshold is estimated:
 
 # %%
 at = cb.threshold_at(study, 0.03)
@@ -184,15 +185,14 @@ assert (
 both[["estimate", "lower", "upper"]].sort_index().round(4)
 
 # %% [markdown]
-# A threshold for each group equalises false matches by construction, and here pays for it with
-# missed genuine pairs of black faces: no threshold makes one group's distributions another's. (The
-# thresholds were set on the pairs whose rates are shown. For an honest rate of a chosen threshold,
-# set it on other seeds.)
+# A threshold for each group equalises false match rates by construction. Here this increases the false
+# non-match rate of black faces, since the distributions of the groups differ. (The thresholds were set
+# on the pairs whose rates are shown. For an unbiased estimate, set them on other seeds.)
 #
-# ## All thresholds at once
+# ## All thresholds
 #
-# The DET curve shows what each group's FNMR would be at each FMR of its own. Curves stop, in a
-# dot, where the pairs support no rate.
+# The DET curve shows each group's FNMR as a function of its FMR. Curves end, with a dot, where there are
+# too few errors for a rate.
 
 # %%
 curve = cb.det(study, by="race", draws=300)
@@ -205,13 +205,13 @@ assert (worst["system"], worst["race"]) == ("uneven", "black")
 equal[["system", "race", "estimate", "lower", "upper", "threshold"]].round(4)
 
 # %% [markdown]
-# The equal error rate is one number for a curve, at a threshold nobody may use. It hides that
-# groups share one threshold in practice.
+# The equal error rate summarises a curve by a single number, at a threshold that may not be used in
+# practice. It does not show that groups have a common threshold in practice.
 #
-# ## How far apart are the groups?
+# ## Differences between groups
 #
-# Each group's rate over the geometric mean of all groups' is the headline (NIST's choice). It
-# does not depend on which group happens to come out best, as the ratio to the least rate does.
+# The main measure is the ratio of each group's rate to the geometric mean of all groups (as in NIST's
+# reports). Unlike the ratio to the smallest rate, it does not depend on the choice of the best group.
 
 # %%
 ratios = cb.summarise(cb.rates.rate_ratios(rates)).query("rate_of == 'FMR'")
@@ -221,9 +221,9 @@ assert black.loc["uneven", "lower"] > 1.5
 ratios[["system", "race", "estimate", "lower", "upper"]].round(2)
 
 # %% [markdown]
-# Every index of inequality is above its ideal when rates are noisy, even if the true rates are
-# equal. `if_equal` is where it would lie by chance alone, with these numbers of pairs and all
-# groups alike. Read an index only against it:
+# Every index of inequality is biased away from equality if rates are estimated, even if the true rates
+# are equal. `if_equal` is its median if all groups had the same rate, with these numbers of pairs.
+# Compare an index with this value:
 
 # %%
 indices = cb.summarise(cb.rates.fairness_indices(rates))
@@ -233,15 +233,16 @@ assert not uneven["if_equal"].between(uneven["lower"], uneven["upper"]).any()
 indices.set_index(["index", "system"])[["estimate", "lower", "upper", "if_equal"]].round(3)
 
 # %% [markdown]
-# "even" is where chance puts it in every row; "uneven" is far off. FDR is the fairness discrepancy
-# rate (1 is equal, less is worse); GARBE and Gini are 0, and the inequity rate and the ratios 1,
-# when groups are equal. An index that needs a rate which the pairs do not support has no estimate.
+# All indices of "even" are as expected by chance; those of "uneven" are not. FDR is the fairness
+# discrepancy rate (1 if groups are equal, smaller otherwise); if groups are equal, GARBE and Gini are
+# 0, and the inequity rate and the ratios are 1. An index has no estimate if it needs a rate with too
+# few errors.
 #
 # ## Images that fail
 #
 # A system that cannot find a face in an image reports no distance. Those pairs are counted in
-# `failed` and never dropped in silence: rates of the pairs that were compared are *conditional*
-# on both images being usable. Suppose the detector fails on 8% of black faces and 1% of others:
+# `failed` and never dropped silently: rates of the pairs that were compared are *conditional* on both
+# images being usable. Suppose the detector fails on 8% of black faces and 1% of others:
 
 # %%
 pairs = cb.to_frame(study, "machine").query("system == 'uneven'")
@@ -272,19 +273,19 @@ assert (
 missed.round(4)
 
 # %% [markdown]
-# `generalised=True` counts a failure as a comparison that does not match, which is what its user
-# meets: more missed, and fewer false matches (GFMR). Of whole persons ISO/IEC 19795-1 has the
-# false *reject* rate, GFRR = FTE + (1 - FTE) (FTA + (1 - FTA) FNMR), from failures to enrol (FTE,
-# once a person) and to acquire (FTA, at each attempt); an experiment of rendered faces does not tell
-# these two apart. Where images were embedded by `cb.embed`, `cb.rates.enrolment(study, by)` counts
-# failures of single faces. A data set without such records, such as OMI's, has a rate of
-# failures that is *not measured*, which is not zero.
+# `generalised=True` counts a failure as a comparison that does not match, as its user experiences it:
+# there are more false non-matches (GFNMR) and fewer false matches (GFMR). For a system as a whole,
+# ISO/IEC 19795-1 defines the false *reject* rate, GFRR = FTE + (1 - FTE) (FTA + (1 - FTA) FNMR), from
+# failures to enrol (FTE, once per person) and to acquire (FTA, at each attempt); an experiment on
+# rendered faces cannot distinguish these two. If images were embedded by `cb.embed`,
+# `cb.rates.enrolment(study, by)` counts failures of single faces. In a data set without such records,
+# such as OMI's, the failure rate is *not measured*, which is not zero.
 #
-# ## When nobody knows which pairs are genuine
+# ## Uncertain ground truth
 #
-# Here the seeds say who is who. Photographs from the web come with people's judgement instead.
-# `cb.agreement.consensus` labels pairs by their mean answer, with the probability that the label
-# is right, and `genuine=` carries that doubt into the rates:
+# Here the seeds determine which pairs are genuine. For photographs from the web, there are only
+# people's judgements. `cb.agreement.consensus` labels pairs by their mean answer, with the probability
+# that the label is correct, and `genuine=` accounts for this uncertainty in the rates:
 
 # %%
 labels = cb.agreement.consensus(study)
@@ -293,10 +294,10 @@ by_people = doubtful.query("rate_of == 'FMR'").merge(truth.reset_index())
 by_people[["system", "race", "truth", "estimate", "lower", "upper", "n_effective"]].round(4)
 
 # %% [markdown]
-# It is not a free lunch. The method is sound where, given what a pair truly is, people's
-# doubt does not go with the system's distance. Here both find the same pairs hard, and people take
-# many black impostors for one person: those false matches are taken for true ones, and the
-# rate comes out too low. Believe the seeds where there are seeds.
+# The method is valid if, given the true identity of a pair, people's uncertainty is independent of the
+# system's distance. Here this assumption is violated: the same pairs are difficult for both, and people
+# judge many black impostors to be the same person, so that false matches count as correct ones and the
+# rate is underestimated. Use the seeds if they are known.
 
 # %%
 low = by_people.query("race == 'black' and system == 'uneven'").iloc[0]
@@ -304,12 +305,12 @@ assert low["estimate"] < low["truth"]
 f"FMR of black faces, uneven: {low['estimate']:.3f} by people's labels, {low['truth']:.3f} in truth"
 
 # %% [markdown]
-# ## Do not filter pairs by what people think of them
+# ## Do not select pairs by people's judgements
 #
-# It is tempting to keep "clean" pairs only: impostors that people agree are two persons. But the
-# mean answer (HCIC) was given *after* the manipulation. It depends on race and on the pair's
-# own likeness, so that keeping pairs by it conditions on a *collider*: within what is kept, race
-# goes with other things that were held equal by design. What is left out, by group:
+# One might keep only those impostor pairs that people agree are two persons. But the mean answer (HCIC)
+# is a *post-treatment* variable. It depends on race and on the similarity of the pair, so that
+# selecting pairs by it conditions on a *collider*: among the selected pairs, race is associated with
+# variables that were balanced by design. The pairs that are left out, by group:
 
 # %%
 sure = cb.agreement.hcic(study)["mean"].rename("hcic")
@@ -337,15 +338,15 @@ assert gap["only those people are sure of"] < 0.85 * gap["all impostor pairs"]
 estimands.round(4)
 
 # %% [markdown]
-# The rates are of two different populations of pairs, and the filter shrinks the difference that is
-# there. If you must filter, name both estimands, and show the exclusions by group.
+# The rates refer to two different populations of pairs, and the selection reduces the true difference.
+# If you have to select, define both estimands, and report the exclusions by group.
 #
-# ## Whom is a group compared with? Cohorts
+# ## Cohorts of impostors
 #
-# The pairs above are of one race each. In real use most impostors are of another group, and a false
-# match rate without its cohort means little. For all pairs of many faces there are embeddings;
-# here 400 people, three images each, in two groups of which one is crowded in a corner of the
-# space (numbers made up, so that there is something to see):
+# The members of the pairs above have the same race. In practice, most impostors are of another group,
+# and a false match rate is meaningful only with its cohort. Embeddings give all pairs of many faces.
+# Here there are 400 simulated people with three images each, in two groups, one of which is concentrated
+# in a small region of the space:
 
 # %%
 rng = np.random.default_rng(1)
@@ -383,14 +384,14 @@ assert (
 answers.round(5)
 
 # %% [markdown]
-# "same": both members are of the group. "cross": one of them. "all": either. The crowded group's rate
-# against its own is many times that against the other; state which one is meant.
+# "same": both members are in the group. "cross": exactly one member is. "all": one or both. The rate of
+# the concentrated group within the group is many times its rate with the other group; state the cohort.
 #
-# ## All pairs, however many
+# ## All pairs of many faces
 #
-# `cb.all_pairs` counts the distances of all pairs of faces in blocks, without keeping them: of
-# 100,000 faces (five billion pairs) in about a minute on two cores. From each face's own number of
-# matches come the same kind of intervals.
+# `cb.all_pairs` counts the distances of all pairs of faces in blocks, without storing them: for 100,000
+# faces (five billion pairs), this takes about a minute on two cores. Intervals of the same kind are
+# computed from the number of matches of each face.
 
 # %%
 counts = cb.all_pairs(images_of, whose, identity=who, thresholds=4.8)
@@ -406,8 +407,6 @@ cb.plots.rate_heatmap(everything.isel(threshold=0))
 # %% [markdown]
 # ## Where next
 #
-# - [04: human against machine](04_human_against_machine.py): is it the network, or would people err
-#   on the same faces?
-# - [06: making stimuli](06_making_stimuli.py): faces that differ in one thing, so that a difference
-#   has a cause
-# - [Who is mistaken for whom](../docs/error_rates.md): all of this on 1,004 rated faces
+# - [04: human against machine](04_human_against_machine.py): comparison with people on the same faces
+# - [06: making stimuli](06_making_stimuli.py): faces that differ in a single attribute
+# - [Who is mistaken for whom](../docs/error_rates.md): error rates of 1,004 rated faces

@@ -11,12 +11,12 @@
 # ---
 
 # %% [markdown]
-# # From nothing to a finished experiment
+# # A complete experiment
 #
-# Rated faces, latent directions, manipulated faces, a design, annotators, a network, checks, and
-# effects. The generator is the package's schematic face: **drawings, not photographs of anyone**,
-# so what a network makes of them says nothing of real faces. The annotators are simulated. In
-# return everything is known: each step is set beside its truth.
+# This notebook makes rated faces, latent directions, manipulated faces, a design, annotations,
+# distances of a network, manipulation checks, and effects. The generator draws schematic faces:
+# **drawings, not photographs of anyone**, so that results cannot be generalised to real faces. The
+# annotators are simulated. All true values are known, and are compared with the results of each step.
 
 # %%
 import json
@@ -37,10 +37,10 @@ folder = Path(tempfile.mkdtemp())
 make.version
 
 # %% [markdown]
-# ## What do people see in 1,000 faces?
+# ## Ratings of 1,000 faces
 #
-# Each is rated 0 to 100 on six attributes by ten simulated annotators. What they see is a weighted
-# sum of the latents; the weights of different attributes overlap.
+# Ten simulated annotators rate each face from 0 to 100 on six attributes. The perceived attributes are
+# weighted sums of the latents; the weights of different attributes overlap.
 
 # %%
 POINTS = 12  # of rating, a standard deviation of an attribute
@@ -60,10 +60,10 @@ for ax, picture in zip(axes, make(latent[:8]), strict=True):
     ax.axis("off")
 
 # %% [markdown]
-# ## One direction an attribute
+# ## A direction for each attribute
 #
-# `raw` follows an attribute's own weights; `direction` is orthogonal to all the others'. `alone`:
-# the part of the weights that no other attribute shares.
+# `raw` is along the weights of an attribute; `direction` is orthogonal to the weights of all others.
+# `alone` is the part of the weights that is orthogonal to those of the other attributes.
 
 # %%
 directions = cb.stimuli.fit_directions(latent, ratings)
@@ -81,8 +81,8 @@ pd.DataFrame(
 ).round(3)
 
 # %% [markdown]
-# A step along `raw` that moves its own attribute by one point moves the others by about half a
-# point; along `direction`, what others truly move is within a few hundredths.
+# A step along `raw` that changes its attribute by one point changes the others by about half a point;
+# for a step along `direction`, the true changes of the others are a few hundredths.
 
 # %%
 leaks = {}
@@ -94,8 +94,8 @@ pd.concat(leaks)
 # %% [markdown]
 # ## Prototypes and traversals
 #
-# From each of 16 seeds to the nearest light and dark face, all else held; from there along smiling
-# and age, in steps of 20 perceived points.
+# For each of 16 seeds, find the nearest light and dark face with all other attributes held constant, and
+# move these along smiling and age, in steps of 20 perceived points.
 
 # %%
 seeds = rng.normal(size=(16, make.latents))
@@ -129,10 +129,11 @@ for line, cell in zip(axes, [(0, "light"), (0, "dark"), (1, "light"), (1, "dark"
         ax.axis("off")
 
 # %% [markdown]
-# ## The design, before money is spent
+# ## The design
 #
-# Genuine pairs differ in one attribute; impostors are two seeds, matched on the rest. 30 annotators
-# judge each pair five times, a tenth of them twice. What can that tell?
+# Genuine pairs differ in one attribute; impostor pairs are two seeds, matched on everything else. 30
+# annotators give five judgements of each pair, and a tenth of their items are repeated. The report
+# shows what the design can estimate:
 
 # %%
 stimuli = cb.stimuli.read_manifest(folder / "manifest.csv")
@@ -146,11 +147,11 @@ rows = assignment.merge(pairs, left_on="item", right_on="pair")
 cb.design.report(rows, "kind*tone + (1|annotator) + (1|item)", sds={"annotator": 0.5, "item": 0.5})
 
 # %% [markdown]
-# ## Out to the service, and back
+# ## Tasks and answers
 #
-# The tasks go to Label Studio and come back answered, here by simulated annotators: how sure they
-# are that two faces are one person, 0 to 100. Planted: impostors are 40 points less one than
-# genuine pairs, and dark impostors are 8 points *more* alike than light ones.
+# The tasks are exported to Label Studio, and the answers imported; here simulated annotators state from
+# 0 to 100 how certain they are that two faces show the same person. True effects: impostor pairs score
+# 40 points less than genuine pairs, and dark impostor pairs 8 points *more* than light ones.
 
 # %%
 image = stimuli.set_index("stimulus")["image"]
@@ -197,7 +198,7 @@ judgements = judgements[["question", "score", "annotator", "pair", "stimulus", "
 # %% [markdown]
 # ## A network
 #
-# dlib's, where it finds a face in a drawing; a classical embedder otherwise.
+# dlib's network if it finds faces in the drawings, and otherwise a classical embedder.
 
 # %%
 study = cb.make_study(
@@ -219,12 +220,12 @@ study = cb.recognition.with_distances(study, embeddings)
 study
 
 # %% [markdown]
-# ## Did the manipulations do what they should?
+# ## Manipulation checks
 #
-# Smiling and age are seen to move, by about the 40 points planted. Some other interval may exclude
-# zero, by chance or because the directions themselves were estimated (what they truly leak is in
-# the table above: at most a point or two of 40). The pictures change in contrast and sharpness, as
-# wrinkles and grey hair do, and the two unchanged faces of a seed are one picture.
+# People see smiling and age change by about 40 points, the true value. Some other interval may exclude
+# zero, by chance or because the directions were estimated (the true leaks are in the table above: at
+# most a point or two of 40). The contrast and sharpness of the pictures change because of wrinkles and
+# grey hair, and the two unchanged faces of a seed are the same picture.
 
 # %%
 checks = cb.manipulation_checks.check_manipulations(study, images=files)
@@ -239,8 +240,8 @@ cb.plots.leak_matrix(
 # %% [markdown]
 # ## The effects
 #
-# What people say, with annotators and pairs as groups. Planted: dark minus light is 0 for genuine
-# pairs and +8 for impostors.
+# A model of people's answers, with effects of annotators and pairs. The true difference between dark and
+# light faces is 0 for genuine pairs and +8 for impostor pairs.
 
 # %%
 human = cb.to_frame(study, "human").query("question == 'identity'")
@@ -252,8 +253,8 @@ found = cb.summarise(cb.effects(fit, "tone", by="kind", reference="light"))
 found.assign(planted=found["kind"].map({"genuine": 0, "impostor": 8}))
 
 # %% [markdown]
-# The machine's side: mean distance to the unchanged face. People see the same step in both
-# attributes, the network need not.
+# The mean distance of the network to the unchanged face. The perceived steps of both attributes are
+# equal, but their distances may differ.
 
 # %%
 kept = checks.tables["identity"]
@@ -262,12 +263,13 @@ kept[kept["measure"] != "HCIC"].round(3)
 # %% [markdown]
 # ## How many seeds would the next experiment need?
 #
-# This one was a pilot. `cb.design.power` simulates the next: it takes a draw of the pilot's posterior
-# as the truth, new seeds from their estimated population with as many pairs each as here, fits again,
-# and looks at the interval. What the pilot leaves uncertain is thus in the answer (*assurance*, not
-# the power at one guessed effect). Does the network move further on dark faces? How surely would the
-# next experiment tell that from nothing, and from what makes no difference, here a tenth of the mean
-# distance?
+# Take this experiment as a pilot. `cb.design.power` simulates the next one: it takes a draw of the
+# pilot's posterior as the truth, draws new seeds from their estimated population with as many pairs
+# each as here, fits the model again, and evaluates the interval. The result thus includes the
+# uncertainty of the pilot (*assurance*, not the power at an assumed effect). The question is whether
+# the distances of the network are larger for dark faces. How probable is it that the next experiment
+# shows that the effect is not zero, or that it is larger or smaller than what makes a practical
+# difference, here a tenth of the mean distance?
 
 # %%
 pairs_moved = cb.to_frame(study, "machine").query("status == 'ok' and same_identity")
@@ -294,12 +296,12 @@ power.round(3)
 cb.plots.assurance(power, note="Seeds with as many pairs as in the pilot; 25 simulations a size.")
 
 # %% [markdown]
-# Left, how wide the interval would be; right, in what share of experiments it would leave zero out
-# (`found`), and lie wholly within or outside the region of no difference (`decided`). `rows_each=`
-# asks whether more pairs a seed would do as well.
+# The left panel shows the width of the interval, and the right panel the share of experiments whose
+# interval excludes zero (`found`), or lies entirely within or outside the region of practical
+# equivalence (`decided`). `rows_each=` varies the number of pairs per seed.
 #
 # ## Where next
 #
 # - [03: models in formulas](03_models_in_formulas.py): the model of your experiment
-# - [04: human against machine](04_human_against_machine.py): what it may be asked
+# - [04: human against machine](04_human_against_machine.py): comparisons of people and networks
 # - [07: your own network and generator](07_own_network_and_generator.py)

@@ -13,11 +13,10 @@
 # %% [markdown]
 # # Your own network and your own generator
 #
-# How do I put a network, or a face generator, that nobody else has through the same analysis? A
-# network is any function from images to vectors, a generator any function from numbers to pictures.
-# This notebook writes one of each, goes from pictures to embeddings, distances and effects, and finds
-# a bias that was built in. The faces are **drawings of nobody**: what networks make of them says
-# nothing of real faces, and everything about how the parts fit.
+# This notebook shows how to analyse your own network or face generator. A network is any function from
+# images to vectors, and a generator any function from numbers to images. The notebook defines one of
+# each, computes embeddings, distances and effects, and detects a bias that was built in. The faces are
+# **drawings**: results cannot be generalised to real faces.
 
 # %%
 import tempfile
@@ -35,10 +34,10 @@ rng = np.random.default_rng(7)
 # %% [markdown]
 # ## A generator of your own
 #
-# It takes latents (one row a face) and, if it has any, controls that can be set beside them, and
-# returns pictures: 8-bit RGB, always the same for the same row. That is the whole contract; a GAN or
-# a diffusion model on a GPU is wrapped alike, and `cb.stimuli.torch_generator` reads one from a TorchScript or torch.export
-# file. Here, 20 lines of numpy:
+# A generator takes latents (one row per face) and optional controls, and returns 8-bit RGB images,
+# which must be the same whenever the same row is drawn. A GAN or a diffusion model on a GPU is used in
+# the same way, and `cb.stimuli.torch_generator` reads one from a TorchScript or torch.export file. Here
+# are 20 lines of NumPy:
 
 # %%
 SIDE = 64
@@ -77,8 +76,8 @@ for ax, picture in zip(axes, pictures, strict=True):
     ax.axis("off")
 
 # %% [markdown]
-# `version` is written beside every picture. Change it when the function changes. What does not fit
-# the contract is refused in words:
+# `version` is recorded for every image. Change it when the function changes. Invalid input raises an
+# error:
 
 # %%
 floats = cb.stimuli.Generator("floats", lambda z, c: draw(z, c) / 255, 10, "floats 1")
@@ -90,10 +89,10 @@ except cb.DataError as error:
 # %% [markdown]
 # ## From a design to pictures
 #
-# Thirty seeds, each in two tones with all else held. Each face is drawn three times, with small
-# changes as of another day, so that there are genuine pairs. (The package's own
-# `cb.stimuli.schematic()` has pose, lighting, age and smile as controls; [notebook
-# 06](06_making_stimuli.py) designs with it.)
+# There are thirty seeds, each in two tones with everything else held constant. Each face is drawn three
+# times, with small changes as on another day, so that there are genuine pairs. (The generator
+# `cb.stimuli.schematic()` of the package has pose, lighting, age and smile as controls; see
+# [notebook 06](06_making_stimuli.py).)
 
 # %%
 TONES = {"light": -0.5, "dark": 2.0}
@@ -113,9 +112,9 @@ faces = cb.stimuli.render(
 faces.head(3)
 
 # %% [markdown]
-# The folder holds the pictures and `manifest.csv`; `cb.stimuli.read_manifest` reads it back. Factors
-# make a study, and shared factors its pairs: genuine ones share seed and tone, impostor ones tone and
-# day.
+# The folder contains the images and `manifest.csv`, which `cb.stimuli.read_manifest` reads. A study is
+# made from the factors, and its pairs are faces that share factors: genuine pairs share seed and tone,
+# and impostor pairs share tone and day.
 
 # %%
 study = cb.make_study(
@@ -131,7 +130,7 @@ study
 # ## Networks of your own
 #
 # **A Python function** takes prepared images (n, height, width, channels) and returns vectors
-# (n, features). This one looks at pixels on a coarse grid as they are:
+# (n, features). This one uses the pixels on a coarse grid:
 
 
 # %%
@@ -144,11 +143,11 @@ def coarse(batch):
 pixels = cb.embedder(coarse, name="pixels", version="1", size=(64, 64))
 
 # %% [markdown]
-# A function has no weights to tell it by: `version` stands for them in the store of embeddings, and
+# `version` identifies the function in the store of embeddings, as a file is identified by its weights. It
 # must change with the function.
 #
-# **A second function** divides each picture by its own contrast first, so that it cannot profit from
-# light faces' larger differences:
+# **A second function** divides each image by its contrast, so that it does not depend on the larger
+# differences between light faces:
 
 
 # %%
@@ -161,8 +160,8 @@ def contrast_free(batch):
 normalised = cb.embedder(contrast_free, name="normalised", version="1", size=(64, 64))
 
 # %% [markdown]
-# **An ONNX file** from any framework. Size is read from the file; normalisation, alignment and
-# distance are ArcFace's unless said otherwise. Where the `onnx` package is installed, a small
+# **An ONNX file** can come from any framework. The size of images is read from the file; by default,
+# normalisation, alignment and distance are those of ArcFace. If the `onnx` package is installed, a small
 # convolutional network with random weights is written here:
 
 # %%
@@ -193,13 +192,13 @@ else:
 [(one.name, one.size, one.metric) for one in networks]
 
 # %% [markdown]
-# **Classical ones** come with the package: local binary patterns, wavelets, and eigenfaces trained on
-# any folder. dlib's network is `"dlib"`; it looks for photographs of faces, and these are none.
+# **Classical embedders** are part of the package: local binary patterns, wavelets, and eigenfaces trained
+# on any folder. dlib's network is `"dlib"`; it is made for photographs, and does not find these drawings.
 #
 # ## Embeddings and distances
 #
-# With `store=`, finished batches are kept by the hash of image and network, and a run that was
-# killed goes on. `align="none"`: the pictures are crops already.
+# With `store=`, finished batches are stored by the hashes of image and network, so that an interrupted run
+# can continue. `align="none"` is for images that are crops already.
 
 # %%
 every = [pixels, normalised, *networks, "lbp", "wavelets"]
@@ -214,13 +213,13 @@ means = distances.pivot_table(index="system", columns=["kind", "tone"], values="
 means.round(3)
 
 # %% [markdown]
-# Every system has a scale of its own, so that these rows cannot be compared with each other.
+# The scales of the systems differ, so that these rows cannot be compared with each other.
 #
 # ## Effects
 #
-# Does the tone of two *different* drawings change how far apart they are? The drawings differ in
-# tone alone, so that what the model finds is an effect of tone. One model a system, in units of its
-# residual noise:
+# Does the tone of two *different* drawings change their distance? The drawings of a seed differ in tone
+# only, so that the difference is a causal effect of tone. There is one model per system; effects are in
+# units of its residual noise:
 
 
 # %%
@@ -262,11 +261,10 @@ ax.set(
 fig.tight_layout()
 
 # %% [markdown]
-# The bias that was built in is found: `pixels` sees dark drawings closer together, since
-# dark faces stand out less from the dark background, and differences of pixels shrink with contrast.
-# Dividing by the contrast takes most of it away, which is a causal statement about the network that
-# an error rate alone would not give. In `cb.compare`, two networks stand on one scale like people and a
-# network:
+# The bias that was built in is detected: for `pixels`, dark drawings have smaller distances, since dark
+# faces have less contrast with the dark background. Dividing by the contrast removes most of this
+# effect, which is a causal conclusion about the network that an error rate cannot provide. `cb.compare`
+# compares two networks on a common scale in the same way as people and a network:
 
 # %%
 between = cb.compare(
@@ -282,7 +280,7 @@ compared[["unit", "estimate", "lower", "upper"]].round(3)
 #
 # ## Images that fail
 #
-# An image without an embedding keeps its place, with a status. Failures are counted by group:
+# An image without an embedding is kept with a status. Failures are counted by group:
 
 # %%
 (folder / "faces" / faces["image"].iloc[0]).write_bytes(b"not an image")
