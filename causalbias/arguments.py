@@ -12,6 +12,7 @@ from causalbias.errors import DataError
 
 SAMPLE = ("chain", "draw")
 FIT = "a fit"
+JOINT = "a joint model"
 STUDY = "a study"
 ROWS = "a study or a table of rows"
 DRAWS = "the draws of an estimate"
@@ -22,6 +23,9 @@ _WAYS = {
     (FIT, DRAWS): "give the fit itself, what cb.fit returned; cb.summarise makes tables of draws",
     (DRAWS, FIT): "compute an estimate first, such as cb.effects(fit, 'race'); cb.summary(fit) is "
     "the table of a fit's parameters",
+    (FIT, JOINT): "fit one outcome by itself with cb.fit; of a joint model there are cb.failures, "
+    "cb.summary, cb.effects and cb.joint_model.conditional_bias",
+    (DRAWS, JOINT): "compute an estimate first, such as cb.effects(joint, 'race')",
     (DRAWS, "a table"): "give the draws that cb.effects or another verb returned, not their table",
     (DRAWS, STUDY): "fit a model and compute an estimate first: cb.effects(fit, 'race')",
     (ROWS, FIT): "give the study or the table that it was fitted to",
@@ -45,6 +49,8 @@ def kind_of(value: object) -> str:
     if isinstance(value, xr.DataTree):
         if "posterior" in value.children and "spec" in value.attrs:
             return FIT
+        if "posterior" in value.children and "terms" in value.attrs:
+            return JOINT
         return STUDY if "factors" in value.attrs else "a DataTree"
     if isinstance(value, xr.Dataset | xr.DataArray):
         return DRAWS if set(SAMPLE) <= set(value.dims) else f"a {type(value).__name__}"
@@ -94,6 +100,12 @@ def need_fit(value: object) -> None:
     """Raise unless a value is a fit."""
     if kind_of(value) != FIT:
         raise not_what(value, FIT)
+
+
+def need_posterior(value: object) -> None:
+    """Raise unless a value is a fit or a joint model."""
+    if kind_of(value) != JOINT:
+        need_fit(value)
 
 
 def need_rows(value: object) -> None:
@@ -250,6 +262,8 @@ def as_draws(value: object) -> xr.Dataset:
     >>> list(as_draws(one))
     ['effect']
     """
+    if isinstance(value, xr.DataTree) and set(SAMPLE) <= set(value.dims):  # fit["posterior"]
+        return value.to_dataset()
     if isinstance(value, xr.DataArray) and kind_of(value) == DRAWS:
         return value.to_dataset(name=value.name or "value").assign_attrs(value.attrs)
     if not isinstance(value, xr.Dataset):

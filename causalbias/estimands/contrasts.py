@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import mapping_in
+from causalbias.arguments import JOINT, kind_of, mapping_in
 from causalbias.draws.estimate import Estimate
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import averaging, settled
+from causalbias.estimands.joint_effects import joint_effects
 from causalbias.estimands.scales import outcome_named
 from causalbias.models.levels import Level
 
@@ -118,7 +119,8 @@ def effects(
     -------
     Estimate
         ``effect`` with dims (chain, draw, variable, *by[, category]); ``n`` (*by):
-        observations averaged over.
+        observations averaged over. Of a joint model (`joint`), dims (chain, draw, variable,
+        outcome): "score" and "distance".
 
     Raises
     ------
@@ -135,6 +137,13 @@ def effects(
     >>> table[["level", "reference"]].values.tolist()
     [[1, 0], [2, 0]]
     """
+    if kind_of(fit) == JOINT:
+        if by or scale != "response" or population not in (None, "new") or threshold is not None:
+            raise DataError(
+                "a joint model has effects on the response, of new seeds, over all its pairs",
+                hint="leave out by, scale, population and threshold, or fit one outcome by itself",
+            )
+        return joint_effects(fit, variable, reference=reference)
     over = averaging(
         fit, by, variables=[variable], scale=scale, population=population, threshold=threshold
     )

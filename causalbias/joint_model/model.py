@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from html import escape
 from itertools import chain
 from typing import Any
 
@@ -16,50 +16,114 @@ from causalbias.agreement.counts import first_answers
 from causalbias.arguments import generator
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.marks import marked
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError
+from causalbias.estimands.joint_effects import joint_effects
 from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.inference.gibbs import BivariateData, sample_bivariate
 from causalbias.inference.membership import membership
 from causalbias.inference.problem import FloatArray
 from causalbias.io.memory import check_memory
-from causalbias.models.evaluation import evaluate
 from causalbias.models.fit import rows_of
 from causalbias.models.formula.parse import building, formula_columns, one_level
-from causalbias.models.levels import canonical, find_level, levels_of, same
+from causalbias.models.levels import canonical
+from causalbias.models.result import OBS, frame_of, pack_frame
 from causalbias.models.sizes import check_fit_size
+from causalbias.models.summary import describe_status, summary
 from causalbias.study.frames import to_frame
 
 OUTCOMES = ("score", "distance")
 GRAMS = 4  # dense matrices, levels by levels, of a factor: the products, and their eigenvectors
 NEEDED = ("score", "answers", "within", "distance")
+ALSO = ("pair", "same_identity")  # columns that are kept where there are such
+GROUPS = ("posterior", "constant_data", "excluded", "diagnostics")
 
 
-@dataclass(frozen=True)
-class Joint:
-    """Result of `joint`.
+class Joint(xr.DataTree):
+    """A joint model of scores and distances, fitted: a DataTree that prints as a fit does.
 
-    Attributes
-    ----------
-    posterior : Dataset
-        ``coefficient`` (chain, draw, term, outcome); ``sd`` (chain, draw, source, outcome) and
-        ``correlation`` (chain, draw, source) of the effects of each factor and of pairs;
-        ``noise`` (chain, draw): standard deviation of a single answer about its pair's mean.
-        Its attributes hold the failed diagnostics.
-    rows : DataFrame
-        The pairs.
-    terms : str
-        Right side of the formula.
-    shares : dict of str to float
-        Mean squared weight of a row's members by factor: 1, or a half for two that differ.
-    left_out : DataFrame
-        `reason`, `count` of pairs not used.
+    `cb.failures`, `cb.summary`, `cb.effects`, `conditional_bias`, `cb.save` and `cb.open` take it.
+
+    Groups: ``posterior``, with ``coefficient`` (chain, draw, term, outcome), ``sd`` (chain, draw,
+    source, outcome) and ``correlation`` (chain, draw, source) of the effects of each factor and of
+    pairs, and ``noise`` (chain, draw), the standard deviation of a single answer about its pair's
+    mean; ``constant_data``, the pairs; ``excluded``, how many pairs were not used, by reason;
+    ``diagnostics``. Its attributes record terms, random seed and failed diagnostics.
     """
 
-    posterior: xr.Dataset
-    rows: pd.DataFrame
-    terms: str
-    shares: dict[str, float]
-    left_out: pd.DataFrame
+    __slots__ = ()
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The pairs, with the columns that the model uses."""
+        return frame_of(self)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Mean squared weight of a row's members by factor: 1, or a half for two that differ."""
+        return dict(json.loads(self.attrs["shares"]))
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """`reason`, `count` of pairs not used."""
+        excluded = self["excluded"].to_dataset()
+        return pd.DataFrame(
+            {"reason": excluded["reason"].values, "count": excluded["count"].values}
+        )
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return _described(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(_described(self))}</pre>"
+
+
+def _described(found: Joint) -> str:
+    table = summary(found).drop(columns=["kind", "converged"]).rename_axis(None)
+    lines = [
+        "  Model: score and distance of the same pairs (Gaussian)",
+        f"  Terms: {found.attrs['terms']}; effects of {', '.join(found.shares)} and pair",
+        f"   Data: {found['constant_data'].sizes[OBS]:,} pairs",
+        f" Engine: gibbs; random seed {int(found.attrs['random_seed'])}",
+        f" Status: {describe_status(found)}",
+        "",
+        table.round(4).to_string(),
+    ]
+    if failed := json.loads(found.attrs["failures"]):
+        lines += ["", "NOT CONVERGED. Do not use these estimates: " + "; ".join(failed) + "."]
+    return "\n".join(lines)
+
+
+def opened_joint(tree: xr.DataTree) -> Joint:
+    """A joint model of an opened tree.
+
+    Raises
+    ------
+    DataError
+        If a group or a record is missing or cannot be read, or its terms call what is not listed.
+    """
+    lacking = [name for name in GROUPS if name not in tree.children]
+    if lacking:
+        raise DataError(
+            f"the joint model lacks {', '.join(lacking)}", hint="fit it again and save it"
+        )
+    found = _joint({name: node.to_dataset() for name, node in tree.children.items()}, tree.attrs)
+    try:
+        formula_columns(f"distance ~ {found.attrs['terms']}")
+        list(json.loads(found.attrs["failures"])), found.shares, int(found.attrs["random_seed"])
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"the joint model's records cannot be read ({error})", hint="fit it again and save it"
+        ) from error
+    return found
+
+
+def _joint(groups: Mapping[str, xr.Dataset], attrs: Mapping[Any, Any]) -> Joint:
+    children = {name: xr.DataTree(dataset) for name, dataset in groups.items()}
+    return Joint(dataset=xr.Dataset(attrs=attrs), children=children)
 
 
 def joint_rows(study: xr.DataTree, system: str, *, question: str = "identity") -> pd.DataFrame:
@@ -206,7 +270,22 @@ def joint(
     labels = [label for term in design.terms.values() for label in _labels(term)]
     posterior = _posterior(every, labels, [*members, "pair"])
     shares = {name: float(one.multiply(one).sum(axis=1).mean()) for name, one in matrices.items()}
-    return Joint(posterior, used, terms, shares, left_out)
+    told = diagnose(posterior)
+    attrs = {
+        "kind": "joint",
+        "terms": terms,
+        "shares": json.dumps(shares),
+        "random_seed": random_seed,
+        "failures": json.dumps(verdict(told)),
+    }
+    kept = dict.fromkeys([*NEEDED, *columns, *chain.from_iterable(members.values()), *ALSO])
+    groups_of = {
+        "posterior": marked(posterior, xr.Dataset(attrs=attrs)),
+        "constant_data": pack_frame(used[[name for name in kept if name in used]]),
+        "excluded": _excluded(left_out),
+        "diagnostics": told,
+    }
+    return _joint(groups_of, attrs)
 
 
 def conditional_bias(found: Joint, variable: str, *, reference: object = None) -> Estimate:
@@ -246,34 +325,9 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
     >>> cb.joint_model.conditional_bias(found, "race")["conditional"].sizes["race"]
     2
     """
-    columns = formula_columns(f"distance ~ {found.terms}")[1][1:]
-    if variable not in columns:
-        raise DataError(
-            f"{variable!r} is not among the terms", hint=f"use one of {', '.join(columns)}"
-        )
-    levels = levels_of(found.rows[variable])
-    base = levels[0] if reference is None else find_level(levels, reference)
-    if base is None:
-        raise DataError(
-            f"{shown(reference)} is not a level of {variable!r}",
-            hint=f"use one of {', '.join(map(str, levels))}",
-        )
-    design = fm.design_matrices(f"distance ~ {found.terms}", found.rows, "error").common
-    mean = {
-        level: evaluate(
-            design, found.rows.assign(**{variable: same(found.rows[variable], level)})
-        ).mean(axis=0)
-        for level in levels
-    }
-    others = [level for level in levels if level != base]
-    contrast = xr.DataArray(
-        np.array([mean[level] - mean[base] for level in others]),
-        dims=(variable, "term"),
-        coords={variable: others, "term": found.posterior["term"]},
-    )
-    effect = (found.posterior["coefficient"] * contrast).sum("term")
+    effect = joint_effects(found, variable, reference=reference)
     slope = slope_on_score(found)
-    both = {name: effect.sel(outcome=name, drop=True) for name in OUTCOMES}
+    both = {name: effect["effect"].sel(outcome=name, drop=True) for name in OUTCOMES}
     conditional = both["distance"] - slope * both["score"]
     dims = ("chain", "draw", variable)
     bias = xr.Dataset(
@@ -282,28 +336,28 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
             "on_distance": both["distance"].transpose(*dims),
             "on_score": both["score"].transpose(*dims),
             "slope": slope,
-            "n": len(found.rows),
+            "n": effect["n"],
         },
-        attrs=found.posterior.attrs
-        | {
-            "estimand": f"effect of {variable} against {base} on the distance at equal score",
-            "outcome": "distance",
-            "scale": "response",
-            "population": "new",
-            "reference": str(base),
-            "contrast": variable,
-        },
+        attrs=effect.attrs,
     )
-    return estimate(bias, of=[found.posterior])
+    against = effect.attrs["treatment"]
+    return estimate(
+        bias,
+        of=[effect],
+        variable="conditional",
+        estimand=f"effect of {against} on the distance at equal score",
+        outcome="distance",
+    )
 
 
 def slope_on_score(found: Joint) -> xr.DataArray:
     """Slope (chain, draw) of distance on latent score among new pairs of one cell."""
-    sd, shares = found.posterior["sd"], found.shares | {"pair": 1.0}
+    posterior, shares = found["posterior"].to_dataset(), found.shares | {"pair": 1.0}
+    sd = posterior["sd"]
     weights = [shares[name] for name in sd["source"].values]
     weight = xr.DataArray(weights, dims="source", coords={"source": sd["source"]})
     score, distance = (sd.sel(outcome=name, drop=True) for name in OUTCOMES)
-    slope = found.posterior["correlation"] * distance / score
+    slope = posterior["correlation"] * distance / score
     return slope.weighted(weight * score * score).mean("source")
 
 
@@ -344,6 +398,13 @@ def _usable(
     return used, table[table["count"] > 0].reset_index(drop=True)
 
 
+def _excluded(left_out: pd.DataFrame) -> xr.Dataset:
+    reasons = left_out["reason"].to_numpy(dtype=str)
+    return xr.Dataset(
+        {"reason": ("exclusion", reasons), "count": ("exclusion", left_out["count"].to_numpy(int))}
+    )
+
+
 def _membership(rows: pd.DataFrame, columns: list[str]) -> sparse.csr_matrix:
     """Weights (rows, levels) of the columns' levels, each a member's share of its row."""
     levels, codes = np.unique(rows[columns].astype(str).to_numpy(dtype=str), return_inverse=True)
@@ -359,7 +420,7 @@ def _posterior(every: dict[str, FloatArray], terms: list[str], sources: list[str
     covariance = every["covariance"]
     sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
     sample = ("chain", "draw")
-    found = xr.Dataset(
+    return xr.Dataset(
         {
             "coefficient": ((*sample, "term", "outcome"), every["coefficient"]),
             "sd": ((*sample, "source", "outcome"), sd),
@@ -374,5 +435,3 @@ def _posterior(every: dict[str, FloatArray], terms: list[str], sources: list[str
             "outcome": list(OUTCOMES),
         },
     )
-    told = xr.Dataset(attrs={"failures": json.dumps(verdict(diagnose(found)))})
-    return marked(found, told)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import need_fit
+from causalbias.arguments import need_fit, need_posterior
 from causalbias.errors import DataError
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import LEVELS
@@ -121,7 +121,7 @@ def spec_of(fit: xr.DataTree) -> ModelSpec:
 
 
 def failures(fit: xr.DataTree) -> list[str]:
-    """Reasons not to trust a fit's draws; empty if it converged.
+    """Reasons not to trust the draws of a fit or a joint model; empty if it converged.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def failures(fit: xr.DataTree) -> list[str]:
     >>> cb.failures(fit)
     []
     """
-    need_fit(fit)
+    need_posterior(fit)
     return list(json.loads(fit.attrs["failures"]))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import flag_in, need_fit, number_in
+from causalbias.arguments import JOINT, flag_in, kind_of, need_posterior, number_in
 from causalbias.inference.diagnostics import extreme
 from causalbias.models.priors import read_as
 from causalbias.models.specification import ModelSpec, family_of
@@ -20,7 +20,7 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fit or Joint
     prob : float, default 0.95
         Probability of the interval (lower, upper).
     effects : bool, default False
@@ -42,12 +42,13 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     ['sd(1|annotator)', 'Intercept', 'level', 'sigma']
     """
     flag_in(effects, "effects")
-    need_fit(fit)
-    prob, family = number_in(prob, "prob", 0, 1), family_of(ModelSpec.from_json(fit.attrs["spec"]))
+    need_posterior(fit)
+    prob = number_in(prob, "prob", 0, 1)
+    of_noise = ("noise",) if kind_of(fit) == JOINT else family_of(_spec(fit)).parameters
     rows = []
     diagnostics = fit["diagnostics"].to_dataset()
     for name, draws in fit["posterior"].to_dataset().data_vars.items():
-        kind = _kind(str(name), family.parameters)
+        kind = _kind(str(name), of_noise)
         if kind == "effect" and not effects:
             continue
         flat = draws.stack(draw_=["chain", "draw"])
@@ -67,7 +68,16 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
 def _kind(name: str, parameters: Sequence[str]) -> str:
     if "|" in name:
         return "group" if name.endswith("_sigma") or name.startswith("cor|") else "effect"
+    if name in OF_JOINT:
+        return "group"
     return "further" if name in parameters else "population"
+
+
+def _spec(fit: xr.DataTree) -> ModelSpec:
+    return ModelSpec.from_json(fit.attrs["spec"])
+
+
+OF_JOINT = ("sd", "correlation")  # of the effects in a joint model
 
 
 def _labels(name: str, draws: xr.DataArray) -> list[str]:

@@ -176,3 +176,64 @@ def test_exclusions_are_counted(rows):
     assert cb.summarise(cb.joint_model.conditional_bias(found, "group"))["converged"].tolist() == [
         False
     ]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    rows = simulate(np.random.default_rng(3), seeds=10, each=5)
+    return cb.joint(rows, "group", groups={"seed": "seed"}, draws=60, tune=60)
+
+
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+def test_a_joint_model_is_saved_and_opened_as_one(fitted, tmp_path, ending):
+    again = cb.open(cb.save(fitted, tmp_path / f"joint{ending}"))
+    assert isinstance(again, cb.joint_model.Joint)
+    assert again.identical(fitted)
+    assert cb.summary(again).sort_index().equals(cb.summary(fitted).sort_index())
+    one, other = (cb.joint_model.conditional_bias(each, "group") for each in (again, fitted))
+    assert one.identical(other)
+
+
+def test_a_joint_model_has_failures_a_summary_and_a_printed_form(fitted):
+    assert cb.failures(fitted)  # 60 draws are too few
+    table = cb.summary(fitted)
+    assert not table["converged"].any()
+    assert "sd([seed, score])" in [
+        name.replace("sd[", "sd([").replace("]", "])") for name in table.index
+    ]
+    assert "NOT CONVERGED" in repr(fitted)
+    assert "Terms: group; effects of seed and pair" in repr(fitted)
+
+
+def test_effects_of_a_joint_model_are_its_coefficients(fitted):
+    found = cb.effects(fitted, "group")
+    assert found["effect"].dims[:2] == ("chain", "draw")
+    coefficient = fitted["posterior"]["coefficient"].isel(term=1, drop=True)
+    np.testing.assert_allclose(
+        found["effect"].isel(group=0).transpose("chain", "draw", "outcome"), coefficient, atol=1e-12
+    )
+    bias = cb.joint_model.conditional_bias(fitted, "group")
+    assert (bias["on_score"] == found["effect"].sel(outcome="score")).all()
+    with pytest.raises(cb.DataError, match="a joint model has effects on the response"):
+        cb.effects(fitted, "group", scale="link")
+
+
+def test_verbs_of_one_outcome_say_what_a_joint_model_has(fitted):
+    for verb in (lambda: cb.dose(fitted, "group"), lambda: cb.check(fitted)):
+        with pytest.raises(cb.DataError, match=r"a joint model was given.*cb\.effects"):
+            verb()
+
+
+def test_a_file_that_is_no_joint_model_is_refused(fitted, tmp_path):
+    broken = fitted.copy()
+    broken.attrs["shares"] = "{"
+    with pytest.raises(cb.DataError, match="records cannot be read"):
+        cb.open(cb.save(broken, tmp_path / "one.nc"))
+    broken = fitted.copy()
+    del broken["excluded"]
+    with pytest.raises(cb.DataError, match="lacks excluded"):
+        cb.open(cb.save(broken, tmp_path / "two.nc"))
+    broken = fitted.copy()
+    broken.attrs["terms"] = "__import__('os').getcwd()"
+    with pytest.raises(cb.DataError):
+        cb.open(cb.save(broken, tmp_path / "three.nc"))

@@ -174,7 +174,7 @@ def test_every_public_name_is_looked_at():
 
 
 def test_a_joint_model_carries_the_mark(joint):
-    for found in (joint.posterior, cb.joint_model.conditional_bias(joint, "race")):
+    for found in (joint.posterior.to_dataset(), cb.joint_model.conditional_bias(joint, "race")):
         assert [one for one in found.data_vars if not failed(found[one])] == []
         assert failed(found)
         assert not cb.summarise(found)["converged"].any()

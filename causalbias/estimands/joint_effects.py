@@ -1,0 +1,78 @@
+"""Effects in a joint model: on people's scores and on a network's distances, of the same pairs."""
+
+import formulae as fm
+import numpy as np
+import xarray as xr
+
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import SAMPLE
+from causalbias.errors import DataError, shown
+from causalbias.models.evaluation import evaluate
+from causalbias.models.formula.parse import formula_columns
+from causalbias.models.levels import find_level, levels_of, same
+from causalbias.models.result import frame_of
+
+
+def joint_effects(found: xr.DataTree, variable: str, *, reference: object = None) -> Estimate:
+    """Average contrast of each level of a variable with a reference, of both outcomes.
+
+    Both outcomes are linear in the coefficients: with ``x(v)`` the mean row of the design where
+    the variable is ``v`` on every row, the effect of ``v`` against ``v0`` is
+    ``(x(v) - x(v0))' beta``, in the population of new seeds and of typical ones alike.
+
+    Parameters
+    ----------
+    found : Joint
+    variable : str
+        A column of the terms.
+    reference : optional
+        By default the lowest level.
+
+    Returns
+    -------
+    Estimate
+        ``effect`` (chain, draw, variable, outcome), of "score" and of "distance"; ``n``: pairs.
+
+    Raises
+    ------
+    DataError
+        If the variable is not among the terms, or has no such level.
+    """
+    formula, rows = f"distance ~ {found.attrs['terms']}", frame_of(found)
+    columns = formula_columns(formula)[1][1:]
+    if variable not in columns:
+        raise DataError(
+            f"{variable!r} is not among the terms", hint=f"use one of {', '.join(columns)}"
+        )
+    levels = levels_of(rows[variable])
+    base = levels[0] if reference is None else find_level(levels, reference)
+    if base is None:
+        raise DataError(
+            f"{shown(reference)} is not a level of {variable!r}",
+            hint=f"use one of {', '.join(map(str, levels))}",
+        )
+    design = fm.design_matrices(formula, rows, "error").common
+    mean = {
+        level: evaluate(design, rows.assign(**{variable: same(rows[variable], level)})).mean(axis=0)
+        for level in levels
+    }
+    others = [level for level in levels if level != base]
+    coefficient = found["posterior"]["coefficient"]
+    contrast = xr.DataArray(
+        np.array([mean[level] - mean[base] for level in others]),
+        dims=(variable, "term"),
+        coords={variable: others, "term": coefficient["term"]},
+    )
+    effect = (coefficient * contrast).sum("term").transpose(*SAMPLE, variable, "outcome")
+    return estimate(
+        xr.Dataset({"effect": effect, "n": len(rows)}),
+        of=[found],
+        estimand=f"average causal contrast of {variable} against {base} in score and distance",
+        outcome="score and distance",
+        scale="response",
+        population="new",
+        held="all else as in each row",
+        treatment=f"{variable} against {base}",
+        contrast=variable,
+        reference=str(base),
+    )
