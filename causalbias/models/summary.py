@@ -1,7 +1,7 @@
 """Summaries of a fit: a frame of parameters, and a text that reads like brms'."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from causalbias.inference.diagnostics import extreme
 from causalbias.models.priors import read_as
 from causalbias.models.specification import ModelSpec, family_of
 
+KINDS_OF_JOINT = {"sd": "group", "correlation": "group", "noise": "further"}
 COLUMNS = ["estimate", "sd", "lower", "upper", "r_hat", "ess_bulk", "ess_tail"]
 
 
@@ -44,11 +45,14 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     flag_in(effects, "effects")
     need_posterior(fit)
     prob = number_in(prob, "prob", 0, 1)
-    of_noise = ("noise",) if kind_of(fit) == JOINT else family_of(_spec(fit)).parameters
+    kinds = KINDS_OF_JOINT
+    if kind_of(fit) != JOINT:
+        family = family_of(ModelSpec.from_json(fit.attrs["spec"]))
+        kinds = dict.fromkeys(family.parameters, "further")
     rows = []
     diagnostics = fit["diagnostics"].to_dataset()
     for name, draws in fit["posterior"].to_dataset().data_vars.items():
-        kind = _kind(str(name), of_noise)
+        kind = _kind(str(name), kinds)
         if kind == "effect" and not effects:
             continue
         flat = draws.stack(draw_=["chain", "draw"])
@@ -65,19 +69,10 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     return frame.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
 
 
-def _kind(name: str, parameters: Sequence[str]) -> str:
+def _kind(name: str, kinds: Mapping[str, str]) -> str:
     if "|" in name:
         return "group" if name.endswith("_sigma") or name.startswith("cor|") else "effect"
-    if name in OF_JOINT:
-        return "group"
-    return "further" if name in parameters else "population"
-
-
-def _spec(fit: xr.DataTree) -> ModelSpec:
-    return ModelSpec.from_json(fit.attrs["spec"])
-
-
-OF_JOINT = ("sd", "correlation")  # of the effects in a joint model
+    return kinds.get(name, "population")
 
 
 def _labels(name: str, draws: xr.DataArray) -> list[str]:
