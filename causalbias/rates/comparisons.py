@@ -212,21 +212,33 @@ def _with_known_members(
     return frame[kept], {reason: count for reason, count in counts.items() if count}
 
 
+def _first_of(
+    wrong: np.ndarray, index: pd.Index, problem: str, *, hint: str, column: str
+) -> DataError:
+    """The error of the first row where `wrong` holds, by its number in the table given."""
+    return DataError(
+        f"{problem} ({int(wrong.sum()):,} such rows)",
+        hint=hint,
+        file=FILE,
+        column=column,
+        row=int(index[int(wrong.argmax())]) + 1,
+    )
+
+
 def _check_identities(known: pd.DataFrame) -> None:
-    """Raise DataError where what is said of a pair's persons is not what their seeds say."""
+    """Raise DataError where `same_identity` contradicts the seeds of a pair."""
     same, alike = known["genuine"] == 1, known["one"] == known["two"]
     for wrong, problem in (
         (same & ~alike, "a pair of two seeds is said to show one person"),
         (~same & alike, "a pair of one seed is said to show two persons"),
     ):
         if wrong.any():
-            row = int(known.index[int(wrong.to_numpy().argmax())]) + 1
-            raise DataError(
-                f"{problem} ({int(wrong.sum()):,} such rows)",
+            raise _first_of(
+                wrong.to_numpy(),
+                known.index,
+                problem,
                 hint="correct same_identity, or give genuine= with what people say of the pairs",
-                file=FILE,
                 column="same_identity",
-                row=row,
             )
 
 
@@ -236,51 +248,49 @@ def _check_pairs(frame: pd.DataFrame, known: pd.DataFrame) -> None:
     Faces are distinguished by `stimulus_a` and `stimulus_b` where these are given, else by their
     distances.
     """
-    column = "pair"
     if {"stimulus_a", "stimulus_b"} <= set(frame):
-        both = text_of(frame["stimulus_a"], frame["stimulus_b"])
-        first, second = both.iloc[: len(frame)], both.iloc[len(frame) :]
-        beside = first.to_numpy() == second.to_numpy()
-        if beside.any():
-            row = int(beside.argmax())
-            raise DataError(
-                f"face {first.iloc[row]!r} is beside itself ({int(beside.sum()):,} such rows)",
-                hint="leave these rows out: they compare nothing",
-                file=FILE,
-                column="stimulus_b",
-                row=int(frame.index[row]) + 1,
-            )
-        there = first.notna().to_numpy() & second.notna().to_numpy()
-        code = pd.factorize(pd.concat([first, second]))[0].reshape(2, -1)
-        keys = pd.DataFrame(
-            {
-                "system": known["system"].to_numpy(),
-                "low": code.min(axis=0),
-                "high": code.max(axis=0),
-            }
+        _check_faces(frame, known["system"].to_numpy())
+        return
+    _check_both_orders(known)
+    _check_doubled(known)
+    if "pair" in frame and frame["pair"].notna().all():
+        ids = {"system": known["system"].to_numpy(), "pair": text_of(frame["pair"]).to_numpy()}
+        keys = pd.DataFrame(ids)
+        _check_once(keys, keys.duplicated().to_numpy(), frame.index, "pair")
+
+
+def _check_faces(frame: pd.DataFrame, system: np.ndarray) -> None:
+    """Raise DataError where a pair's two faces are one, or two faces are compared again."""
+    both = text_of(frame["stimulus_a"], frame["stimulus_b"])
+    first, second = both.iloc[: len(frame)], both.iloc[len(frame) :]
+    beside = first.to_numpy() == second.to_numpy()
+    if beside.any():
+        raise _first_of(
+            beside,
+            frame.index,
+            f"face {first.iloc[int(beside.argmax())]!r} is beside itself",
+            hint="leave these rows out: they compare nothing",
+            column="stimulus_b",
         )
-        again = keys.duplicated().to_numpy() & there
-        column = "stimulus_a + stimulus_b"
-    elif "pair" in frame and frame["pair"].notna().all():
-        keys = pd.DataFrame(
-            {"system": known["system"].to_numpy(), "pair": text_of(frame["pair"]).to_numpy()}
-        )
-        again, column = keys.duplicated().to_numpy(), "pair"
-    else:
-        again = np.zeros(len(frame), dtype=bool)
-    if not {"stimulus_a", "stimulus_b"} <= set(frame):
-        _check_both_orders(known)
-        _check_doubled(known)
+    there = first.notna().to_numpy() & second.notna().to_numpy()
+    code = pd.factorize(pd.concat([first, second]))[0].reshape(2, -1)
+    keys = pd.DataFrame({"system": system, "low": code.min(axis=0), "high": code.max(axis=0)})
+    again = keys.duplicated().to_numpy() & there
+    _check_once(keys, again, frame.index, "stimulus_a + stimulus_b")
+
+
+def _check_once(keys: pd.DataFrame, again: np.ndarray, index: pd.Index, column: str) -> None:
+    """Raise DataError where a row's keys are those of an earlier one (`again`)."""
     if again.any():
         row = int(again.argmax())
         first_row = int((keys == keys.iloc[row]).all(axis=1).to_numpy().argmax())
         raise DataError(
-            f"the pair is there again (first in row {int(frame.index[first_row]) + 1}; "
+            f"the pair is there again (first in row {int(index[first_row]) + 1}; "
             f"{int(again.sum()):,} such rows): in the other order, or under another id, it is one",
             hint="keep one row of each pair and system",
             file=FILE,
             column=column,
-            row=int(frame.index[row]) + 1,
+            row=int(index[row]) + 1,
         )
 
 
@@ -309,6 +319,38 @@ def _check_doubled(known: pd.DataFrame) -> None:
     seeds and groups share to rounding, and no other seeds have, is one pair's: unless distances
     are coarse, where other seeds share many of them too.
     """
+    table = _by_distance(known)
+    distance = table["distance"].to_numpy()
+    near = np.diff(distance, prepend=-1.0) <= 1e-12 * np.abs(distance)
+    near &= np.diff(table["system"].to_numpy(), prepend=-1) == 0
+    value = np.cumsum(~near)
+    dyads = table.groupby(value)["dyad"].transform("nunique").to_numpy()
+    again = table.groupby([value, "dyad"]).cumcount().to_numpy() > 0
+    again &= dyads == 1
+    positive = distance[distance > 0]
+    coarse = len(np.unique(positive)) < len(positive) / 2 and not again.sum() > len(positive) / 4
+    beside = table["same"].to_numpy() & (distance == 0) & (not coarse)
+    twice = "a pair of the same seeds has the same distance: it is there again, in this order or "
+    for wrong, least, problem in (
+        (again, 0.1 * (dyads > 1).sum(), f"{twice}the other"),
+        (beside, 1, "a pair of one seed is at distance 0: a face beside itself"),
+    ):
+        if wrong.sum() > least:
+            raise DataError(
+                f"{problem} ({int(wrong.sum()):,} such rows)",
+                hint="keep one row of each pair and system, and no face beside itself; or give "
+                "stimulus_a and stimulus_b, which distinguish faces",
+                file=FILE,
+                column="distance",
+                row=int(known.index[int(table.index[wrong].min())]) + 1,
+            )
+
+
+def _by_distance(known: pd.DataFrame) -> pd.DataFrame:
+    """Pairs with a distance, in its order: dyad (of seeds and groups), system, whether genuine.
+
+    The index is the position in `known`.
+    """
     low, high = (np.sort(known[names].to_numpy(), axis=1) for names in (["one", "two"], ["a", "b"]))
     keys = pd.DataFrame(
         {
@@ -327,39 +369,8 @@ def _check_doubled(known: pd.DataFrame) -> None:
             "same": (known["genuine"] == 1).to_numpy(),
         }
     )
-    table = table[np.isfinite(table["distance"])].sort_values(["system", "distance"], kind="stable")
-    distance = table["distance"].to_numpy()
-    near = np.diff(distance, prepend=-1.0) <= 1e-12 * np.abs(distance)
-    near &= np.diff(table["system"].to_numpy(), prepend=-1) == 0
-    value = np.cumsum(~near)
-    dyads = table.groupby(value)["dyad"].transform("nunique").to_numpy()
-    again = table.groupby([value, "dyad"]).cumcount().to_numpy() > 0
-    again &= dyads == 1
-    positive = distance[distance > 0]
-    coarse = len(np.unique(positive)) < len(positive) / 2 and not again.sum() > len(positive) / 4
-    beside = table["same"].to_numpy() & (distance == 0) & (not coarse)
-    hint = (
-        "keep one row of each pair and system, and no face beside itself; or give stimulus_a and "
-        "stimulus_b, which distinguish faces"
-    )
-    for wrong, least, problem in (
-        (
-            again,
-            0.1 * (dyads > 1).sum(),
-            "a pair of the same seeds has the same distance: it is "
-            "there again, in this order or the other",
-        ),
-        (beside, 1, "a pair of one seed is at distance 0: a face beside itself"),
-    ):
-        if wrong.sum() > least:
-            row = int(known.index[int(table.index[wrong].min())]) + 1
-            raise DataError(
-                f"{problem} ({int(wrong.sum()):,} such rows)",
-                hint=hint,
-                file=FILE,
-                column="distance",
-                row=row,
-            )
+    finite = table[np.isfinite(table["distance"])]
+    return finite.sort_values(["system", "distance"], kind="stable")
 
 
 # Standard errors by which genuine distances must be the larger ones for it to be no chance.
@@ -523,12 +534,8 @@ def _whole(frame: pd.DataFrame, name: str) -> pd.Series:
     """A column without missing values."""
     missing = frame[name].isna().to_numpy()
     if missing.any():
-        raise DataError(
-            f"the value is missing ({int(missing.sum()):,} such rows)",
-            hint="fill it in",
-            file=FILE,
-            column=name,
-            row=int(frame.index[int(missing.argmax())]) + 1,
+        raise _first_of(
+            missing, frame.index, "the value is missing", hint="fill it in", column=name
         )
     return frame[name]
 
@@ -598,14 +605,13 @@ def _distances(frame: pd.DataFrame) -> np.ndarray:
         ok = (status == "ok").to_numpy(bool)
     bad = ok & ~(np.isfinite(distance) & (distance >= 0))
     if bad.any():
-        row = int(bad.argmax())
-        raise DataError(
-            f"{shown(frame['distance'].iloc[row])} is no distance ({int(bad.sum()):,} such rows)",
+        raise _first_of(
+            bad,
+            frame.index,
+            f"{shown(frame['distance'].iloc[int(bad.argmax())])} is no distance",
             hint="give finite numbers, 0 or more (distance = 1 - similarity), and in the column "
             "status why where there is none",
-            file=FILE,
             column="distance",
-            row=int(frame.index[row]) + 1,
         )
     return np.where(ok, distance, np.inf)
 
