@@ -255,7 +255,7 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
     diagnostics = found.diagnostics
     sigma: dict[str, Variable] = {"sigma": ((), found.sigma)}
     some = _thin(problem, keep, settings)
-    rest = {t.name: effects_at(problem, found, t.name, some) for t in problem.terms if len(some)}
+    rest = effects_at(problem, found, some) if len(some) else {}
     statistics = xr.Dataset(
         {
             "lp": (("chain", "draw"), found.lp.reshape(chains, -1)),

@@ -20,6 +20,10 @@ The matrix is cut into three parts, eliminated in turn:
 3. the *dense* rest: crossed and multi-membership terms, coefficients, and the response as the
    last column.
 
+Where the dense rest would be too large and the effects share few rows, all group terms are
+eliminated together instead, by a sparse factor (`sparse_part`), and the dense part holds the
+coefficients and the response alone.
+
 Cross-products live in one flat vector ``[chain blocks | chain x dense | dense x dense]``, so
 that the Schur complement of part 1 is a single matrix-vector product.
 """
@@ -39,6 +43,7 @@ from causalbias.inference.gaussian.records import (
     scaled,
     take,
 )
+from causalbias.inference.gaussian.sparse_part import SparsePart, sparse_part
 from causalbias.inference.membership import slabs
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
 
@@ -118,6 +123,8 @@ class Blocks:
     prior : Prior
         Of the coefficients less the centre.
     leading : Leading or None
+    sparse : SparsePart or None
+        All group terms, where they are eliminated by a sparse factor.
     """
 
     n_rows: int
@@ -135,6 +142,7 @@ class Blocks:
     centre: FloatArray
     prior: Prior
     leading: Leading | None
+    sparse: SparsePart | None = None
 
 
 def build_blocks(problem: Problem) -> Blocks:
@@ -144,6 +152,9 @@ def build_blocks(problem: Problem) -> Blocks:
     upper = _nested_chain(terms, lead)
     dense_terms = tuple(i for i in range(len(terms)) if i != lead and i not in upper)
     centre = _least_squares(problem)
+    part = _sparse_part(problem, dense_terms, centre)
+    if part is not None:
+        lead, upper, dense_terms = None, (), ()
     rows = row_records(problem, upper, dense_terms, centre)
     n_dense = rows.sparse.shape[1] + rows.x.shape[1]
     chain, leading, bucket_of = _chain(terms, upper), None, None
@@ -175,6 +186,7 @@ def build_blocks(problem: Problem) -> Blocks:
         centre=centre,
         prior=_prior(problem, centre, n_dense),
         leading=leading,
+        sparse=part,
     )
 
 
@@ -193,6 +205,17 @@ def _prior(problem: Problem, centre: FloatArray, n_dense: int) -> Prior:
     mean = np.where(flat, 0.0, (problem.beta_mean - centre) / scale)
     precision = np.concatenate([np.ones(n_dense - 1 - len(flat)), np.where(flat, 0.0, 1.0)])
     return Prior(scale, precision, mean, float(mean @ mean), int(flat.sum()))
+
+
+def _sparse_part(
+    problem: Problem, dense_terms: Sequence[int], centre: FloatArray
+) -> SparsePart | None:
+    """All group terms for a sparse factor, where one is cheaper than the dense part's."""
+    sizes = [t.n_levels * t.columns.shape[1] for t in problem.terms]
+    crossed = sum(sizes[i] for i in dense_terms)
+    n_dense = crossed + problem.design.shape[1] + 1
+    cost = n_dense**3 / 6 + (sum(sizes) - crossed) * n_dense**2 / 2
+    return sparse_part(problem, problem.y - problem.design @ centre, crossed, cost)
 
 
 def _leading_term(terms: Sequence[GroupTerm]) -> int | None:

@@ -72,7 +72,7 @@ def eliminate(
     rounding is all that is left of the density.
     """
     try:
-        flat, log_det = _without_leading(blocks, sigma, factors, work)
+        flat, log_det = _without_first(blocks, sigma, factors, work)
     except np.linalg.LinAlgError:  # singular: scales out of numerical range
         return None
     chain, n_dense = blocks.chain, blocks.n_dense
@@ -155,15 +155,22 @@ def draw_given(
     return blocks.centre + raw[q - p :], raw[: q - p], effects[rows]
 
 
-def _without_leading(
+def _without_first(
     blocks: Blocks, sigma: float, factors: list[FloatArray], work: FloatArray
 ) -> tuple[FloatArray, float]:
-    """Return the flat Schur complement over sigma^2, and the leading part's log determinant.
+    """Return the flat Schur complement over sigma^2, and the first part's log determinant.
 
+    Where all group terms have a sparse factor, ``C / sigma^2 - S'S`` of `SparsePart.eliminate`'s
+    solved columns S. Else, of the leading term,
     ``(C - sum_b sum_{r<=s} F_brs S_brs) / sigma^2`` and ``sum_b n_b log |M_b|``, for buckets b of
     n_b levels with ``M_b = I + L'G_b L / sigma^2``, ``F_b = L M_b^-1 L' / sigma^2``, C the
     cross-products over all rows and S_b those of the bucket's links (`blocks`).
     """
+    if blocks.sparse is not None:
+        _, solved, sparse_det = blocks.sparse.eliminate(sigma, factors)
+        np.divide(blocks.total, sigma**2, out=work)
+        work -= (solved.T @ solved).ravel()
+        return work, sparse_det
     if not blocks.bucketed or blocks.leading is None:
         return np.divide(blocks.total, sigma**2, out=work), 0.0
     factor = factors[blocks.leading.term] / sigma

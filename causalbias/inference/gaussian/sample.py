@@ -7,8 +7,10 @@ coefficients and effects are then drawn exactly. No Markov chain is run, so ther
 converge: trust is a matter of the importance weights, which are diagnosed.
 """
 
+import os
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -24,7 +26,12 @@ from causalbias.inference.checks import (
 )
 from causalbias.inference.diagnostics import effective_sizes
 from causalbias.inference.gaussian.blocks import Blocks, build_blocks
-from causalbias.inference.gaussian.density import at_rounding, draw_given, eliminate
+from causalbias.inference.gaussian.density import (
+    Eliminated,
+    at_rounding,
+    draw_given,
+    eliminate,
+)
 from causalbias.inference.gaussian.effects import draw_leading
 from causalbias.inference.importance.adaptive import (
     adapt,
@@ -97,12 +104,13 @@ class GaussianDraws:
     diagnostics : Diagnostics
     others : dict of ndarray (draws, n_levels, k)
         Effects of all terms but the leading (largest) one, kept or not: given these the leading
-        term's can be drawn at any time, see `leading_effects`.
+        term's can be drawn at any time, see `leading_effects`. Empty where the effects have a
+        sparse factor, by which all can be drawn at any time: see `sparse_effects`.
     factors : dict of ndarray (draws, k, k)
         ``diag(sd) @ chol(corr)``.
     blocks : Blocks
     streams : ndarray (draws,) of uint64
-        Seed of each draw's leading effects.
+        Seed of each draw's leading effects, or of all that have a sparse factor.
     """
 
     beta: FloatArray
@@ -193,11 +201,49 @@ def sample_gaussian(
 
 
 def effects_at(
-    problem: Problem, draws: GaussianDraws, name: str, some: IntArray
-) -> NDArray[np.floating]:
-    """Effects (len(some), n_levels, k) of a term at some of the draws, kept or not."""
-    known = draws.effects.get(name, draws.others.get(name))
-    return leading_effects(problem, draws, some) if known is None else known[some]
+    problem: Problem, draws: GaussianDraws, some: IntArray
+) -> dict[str, NDArray[np.floating]]:
+    """Effects (len(some), n_levels, k) of each term at some of the draws, kept or not."""
+    known = draws.others | draws.effects
+    found = {name: effects[some] for name, effects in known.items()}
+    if len(found) == len(problem.terms):
+        return found
+    if draws.blocks.sparse is not None:
+        return sparse_effects(problem, draws, some)
+    lead = next(term.name for term in problem.terms if term.name not in found)
+    return found | {lead: leading_effects(problem, draws, some)}
+
+
+def sparse_effects(
+    problem: Problem, draws: GaussianDraws, which: slice | IntArray
+) -> dict[str, NDArray[np.floating]]:
+    """Draw the effects (n, n_levels, k) of each term for some draws, by the sparse factor.
+
+    The same numbers come back each time, and are those of ``draws.effects`` where they were kept.
+    """
+    part = draws.blocks.sparse
+    if part is None:
+        raise EngineError("the effects have no sparse factor")
+    names = [term.name for term in problem.terms]
+    sigma, beta = draws.sigma[which], draws.beta[which] - draws.blocks.centre
+    factors = [draws.factors[name][which] for name in names]
+    streams = draws.streams[which]
+    shapes = [(term.n_levels, term.columns.shape[1]) for term in problem.terms]
+    found = [np.empty((len(sigma), *shape), dtype=np.float32) for shape in shapes]
+
+    def draw(i: int) -> None:
+        own = [one[i] for one in factors]
+        values, solved, _ = part.eliminate(sigma[i], own)
+        stream = np.random.Generator(np.random.SFC64(int(streams[i])))
+        noise = stream.standard_normal(len(solved))
+        for out, effects in zip(
+            found, part.effects(values, solved, own, beta[i], noise), strict=True
+        ):
+            out[i] = effects
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(draw, range(len(sigma))))
+    return dict(zip(names, found, strict=True))
 
 
 def leading_effects(
@@ -311,9 +357,9 @@ def _evaluate(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         scales = unpack(theta, problem.terms, sigma_log_prior)
         lp = np.full(len(theta), -np.inf)
-        p, work = len(problem.beta_mean), np.empty_like(blocks.total)
-        for i in np.flatnonzero(np.isfinite(scales.log_prior) & (scales.sigma > 0)):
-            done = eliminate(blocks, scales.sigma[i], scales.factors(int(i)), work)
+        p = len(problem.beta_mean)
+        possible = np.flatnonzero(np.isfinite(scales.log_prior) & (scales.sigma > 0))
+        for i, done in zip(possible, _eliminated(blocks, scales, possible), strict=True):
             if done is None or not np.isfinite(done.log_marginal):
                 continue
             lp[i] = scales.log_prior[i] + done.log_marginal
@@ -322,6 +368,26 @@ def _evaluate(
                 rest[i, :p], rest[i, p : p + len(dense)] = beta, dense
                 rest[i, rest.shape[1] - len(chain) :] = chain
     return lp
+
+
+def _eliminated(blocks: Blocks, scales: Scales, which: IntArray) -> Iterator[Eliminated | None]:
+    """The factored normal matrix at some of the scales; it is overwritten by the next.
+
+    Sparse factors are made in threads beside each other: their kernels release the lock.
+    """
+    if blocks.sparse is None:
+        work = np.empty_like(blocks.total)
+        for i in which:
+            yield eliminate(blocks, scales.sigma[i], scales.factors(int(i)), work)
+        return
+
+    def one(i: int) -> Eliminated | None:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            own = np.empty_like(blocks.total)
+            return eliminate(blocks, scales.sigma[i], scales.factors(int(i)), own)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(one, which)
 
 
 def _start(blocks: Blocks, problem: Problem) -> FloatArray:
@@ -381,9 +447,11 @@ def _collect(
         blocks=blocks,
         streams=rng.integers(0, 2**63, len(lp), dtype=np.uint64),
     )
-    for term in terms:
-        if keep is not None and term.name not in keep:
-            continue
+    kept = [term for term in terms if keep is None or term.name in keep]
+    if blocks.sparse is not None and kept:
+        found.effects.update(_all_sparse(problem, found, kept))
+        kept = []
+    for term in kept:
         if term.name in found.others:
             found.effects[term.name] = found.others[term.name]
         else:
@@ -396,6 +464,21 @@ def _all_leading(problem: Problem, found: GaussianDraws, term: GroupTerm) -> NDA
     out = np.empty((len(found.sigma), term.n_levels, term.k), dtype=np.float32)
     for part in chunks(len(out), 8 * term.n_effects):
         out[part] = leading_effects(problem, found, part)
+    return out
+
+
+def _all_sparse(
+    problem: Problem, found: GaussianDraws, kept: list[GroupTerm]
+) -> dict[str, NDArray[np.float32]]:
+    many = len(found.sigma)
+    out = {
+        term.name: np.empty((many, term.n_levels, term.columns.shape[1]), np.float32)
+        for term in kept
+    }
+    for part in chunks(many, 4 * sum(t.n_levels * t.columns.shape[1] for t in problem.terms)):
+        drawn = sparse_effects(problem, found, part)
+        for name, effects in out.items():
+            effects[part] = drawn[name]
     return out
 
 

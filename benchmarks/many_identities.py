@@ -1,0 +1,95 @@
+"""Pairs of two identities among thousands: time and memory of `cb.fit` as identities grow.
+
+    python benchmarks/many_identities.py [--identities 500 1000 2000 5000 10000] [--each 2.8]
+
+Photographs give lone pairs: each identity is in few pairs, and each pair belongs to two. The model
+is ``distance ~ group + (1|mm(id_a, id_b))``. Each size is fitted in a process of its own, so that
+the first call, compilation and the peak of memory are its own; the second fit of the process is
+timed beside it. With ``CAUSALBIAS_DATA`` the 12,000 impostor pairs of RFW are fitted too.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import causalbias as cb
+
+FORMULA = "distance ~ group + (1|mm(id_a, id_b))"
+
+
+def simulated(identities: int, each: float, seed: int = 1) -> pd.DataFrame:
+    """Pairs of random identities of one group; sd 0.02 between identities, 0.05 within."""
+    rng = np.random.default_rng(seed)
+    pairs = int(identities * each / 2)
+    group = rng.integers(0, 4, pairs)
+    first = 4 * rng.integers(0, identities // 4, pairs) + group
+    other = 4 * ((first // 4 + rng.integers(1, identities // 4, pairs)) % (identities // 4)) + group
+    effect = rng.normal(0, 0.02, identities)
+    mean = 0.75 + 0.02 * group + (effect[first] + effect[other]) / 2
+    return pd.DataFrame(
+        {
+            "distance": rng.normal(mean, 0.05),
+            "group": pd.Categorical.from_codes(group, list("abcd")),
+            "id_a": first.astype(str),
+            "id_b": other.astype(str),
+        }
+    )
+
+
+def photographs(root: Path) -> pd.DataFrame:
+    """Impostor pairs of RFW, one network's distances."""
+    parts = [
+        pd.read_csv(path, dtype={"Class_ID_s1": str, "Class_ID_s2": str}).assign(
+            group=path.stem.split("_")[1]
+        )
+        for path in sorted(root.glob("race_*.csv"))
+    ]
+    names = {"Class_ID_s1": "id_a", "Class_ID_s2": "id_b", "vgg_cos_dist": "distance"}
+    rows = pd.concat(parts, ignore_index=True).rename(columns=names)
+    return rows[rows["issame"] == 0].reset_index(drop=True)
+
+
+def measure(rows: pd.DataFrame) -> str:
+    """One line: seconds of the first and the second fit, CPU seconds, and the peak of memory."""
+    seconds = []
+    for _ in range(2):
+        wall, cpu = time.perf_counter(), time.process_time()
+        fit = cb.fit(FORMULA, rows)
+        seconds.append((time.perf_counter() - wall, time.process_time() - cpu))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    levels = len(set(rows["id_a"]) | set(rows["id_b"]))
+    return (
+        f"{len(rows):>8,} {levels:>10,} {seconds[0][0]:>8.1f} {seconds[1][0]:>8.1f} "
+        f"{seconds[1][1]:>8.1f} {peak:>6.2f}  {'; '.join(cb.failures(fit)) or 'converged'}"
+    )
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument(
+        "--identities", type=int, nargs="+", default=[500, 1000, 2000, 5000, 10000]
+    )
+    options.add_argument("--each", type=float, default=2.8, help="pairs of an identity, on average")
+    options.add_argument("--one", help=argparse.SUPPRESS)
+    given = options.parse_args()
+    photos = Path(os.environ.get("CAUSALBIAS_DATA", "")) / "rfw-pairs"
+    if given.one:
+        known = given.one.isdigit()
+        print(measure(simulated(int(given.one), given.each) if known else photographs(photos)))
+        return
+    print("   pairs identities    first   second      CPU    GiB")
+    sizes = [str(size) for size in given.identities] + ["photographs"] * photos.is_dir()
+    for size in sizes:
+        command = [sys.executable, __file__, "--one", size, "--each", str(given.each)]
+        subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()

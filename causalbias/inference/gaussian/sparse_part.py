@@ -1,0 +1,215 @@
+"""Effects that are eliminated all together, by a sparse factor of their normal matrix.
+
+Where crossed and multi-membership terms have many levels, of which a row has few, such as the two
+identities of a pair among thousands. With effects ``b = L u`` of a term's levels (u standard
+normal, ``L = diag(sd) @ chol(corr)``), the normal matrix of the u is, whatever the scales, of one
+sparse pattern: ``A = L' Z'WZ L / sigma^2 + I``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalbias.inference.membership import slabs
+from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
+from causalbias.inference.sparse import Analysis, analyse, factor, solve_lower, solve_upper
+
+# Crossed effects below which a dense factor is always taken; and the price of a multiplication in
+# the sparse kernels, and of a stored value, in multiplications of dense linear algebra.
+_FEW, _PRICE, _PRICE_OF_VALUE = 300, 10.0, 50.0
+
+
+@dataclass(frozen=True)
+class PairBlocks:
+    """Cross-products of two terms' columns, of each two levels that occur in one row.
+
+    Attributes
+    ----------
+    terms : (int, int)
+        Positions of the terms, the first not before the second.
+    values : ndarray (pairs, k_first, k_second)
+        ``sum over rows of weight * x_first x_second'``.
+    entries : ndarray (pairs, k_first, k_second) of bool
+        Which of them are in the lower triangle of the matrix.
+    diagonal : ndarray of int
+        Pairs of a level with itself.
+    """
+
+    terms: tuple[int, int]
+    values: FloatArray
+    entries: np.ndarray
+    diagonal: IntArray
+
+
+@dataclass(frozen=True)
+class SparsePart:
+    """The group terms' part of the normal equations.
+
+    Attributes
+    ----------
+    pairs : tuple of PairBlocks
+    analysis : Analysis
+        Of the matrix of all effects, level-major, one term after another.
+    link : ndarray (effects, p + 1)
+        Cross-products ``Z'W [X, y]``.
+    slabs : tuple of slice
+        Where each term's effects are.
+    """
+
+    pairs: tuple[PairBlocks, ...]
+    analysis: Analysis
+    link: FloatArray
+    slabs: tuple[slice, ...]
+
+    def eliminate(
+        self, sigma: float, factors: Sequence[FloatArray]
+    ) -> tuple[FloatArray, FloatArray, float]:
+        """Factor the matrix at given scales.
+
+        Parameters
+        ----------
+        sigma : float
+        factors : sequence of ndarray (k, k)
+            ``diag(sd) @ chol(corr)`` of each term.
+
+        Returns
+        -------
+        values : ndarray
+            Of the factor ``C C' = A``.
+        solved : ndarray (effects, p + 1)
+            ``C^-1 L' Z'W [X, y] / sigma^2``, in the factor's order: its cross-products are what the
+            effects take from those of the coefficients and the response.
+        log_det : float
+            Log determinant of A; NaN where it is not numerically positive definite.
+        """
+        scaled = [one / sigma for one in factors]
+        parts = []
+        for block in self.pairs:
+            first, second = (scaled[term] for term in block.terms)
+            if len(first) == len(second) == 1:
+                white = block.values * (first[0, 0] * second[0, 0])
+            else:
+                white = first.T @ block.values @ second
+            if len(block.diagonal):
+                white[block.diagonal] += np.eye(white.shape[1])
+            parts.append(white[block.entries])
+        values, log_det = factor(self.analysis, np.concatenate(parts))
+        solved = solve_lower(self.analysis, values, self.whitened(scaled) / sigma)
+        return values, solved, log_det
+
+    def whitened(self, factors: Sequence[FloatArray]) -> FloatArray:
+        """``L' link`` (effects, p + 1)."""
+        width, parts = self.link.shape[1], []
+        for own, rows in zip(factors, self.slabs, strict=True):
+            levels = self.link[rows].reshape(-1, len(own), width)
+            parts.append((own.T @ levels).reshape(-1, width))
+        return np.concatenate(parts)
+
+    def effects(
+        self,
+        values: FloatArray,
+        solved: FloatArray,
+        factors: Sequence[FloatArray],
+        beta: FloatArray,
+        noise: FloatArray,
+    ) -> list[FloatArray]:
+        """Effects (levels, k) of each term given coefficients: ``L C^-T (s_y - s_X beta + z)``.
+
+        Parameters
+        ----------
+        values, solved
+            From `eliminate`.
+        factors : sequence of ndarray (k, k)
+        beta : ndarray (p,)
+        noise : ndarray (effects,)
+            Standard normal.
+        """
+        right = solved[:, -1] - solved[:, :-1] @ beta + noise
+        white = solve_upper(self.analysis, values, right[:, None])[:, 0]
+        return [
+            white[rows].reshape(-1, len(one)) @ one.T
+            for one, rows in zip(factors, self.slabs, strict=True)
+        ]
+
+
+def sparse_part(
+    problem: Problem, residual: FloatArray, crossed: int, dense_cost: float
+) -> SparsePart | None:
+    """The sparse part of a problem, where it is cheaper than a dense factor; else None.
+
+    Parameters
+    ----------
+    problem : Problem
+    residual : ndarray (n,)
+        The response less the fit of the coefficients subtracted beforehand.
+    crossed : int
+        Effects that would be in the dense factor.
+    dense_cost : float
+        Multiplications that one evaluation with it would take.
+
+    """
+    if crossed < _FEW:
+        return None
+    terms = problem.terms
+    where = slabs(terms)
+    pairs = [_pair_blocks(problem, i, j) for i in range(len(terms)) for j in range(i + 1)]
+    rows, columns = (np.concatenate([places[side] for _, places in pairs]) for side in (0, 1))
+    analysis = analyse(rows, columns, where[-1].stop, most_flops=dense_cost / _PRICE)
+    if analysis is None or _PRICE_OF_VALUE * analysis.size > dense_cost:
+        return None
+    weighted = np.column_stack([problem.design, residual]) * problem.total_weight[:, None]
+    link = np.concatenate([_sums_by_level(term, weighted) for term in terms])
+    return SparsePart(tuple(blocks for blocks, _ in pairs), analysis, link, where)
+
+
+def _pair_blocks(
+    problem: Problem, first: int, second: int
+) -> tuple[PairBlocks, tuple[IntArray, IntArray]]:
+    """Cross-products of two terms, and the places of their entries in the lower triangle."""
+    one, two = problem.terms[first], problem.terms[second]
+    starts = [rows.start for rows in slabs(problem.terms)]
+    k, m = one.columns.shape[1], two.columns.shape[1]
+    codes, weights = [], []
+    for a in range(one.codes.shape[1]):
+        for b in range(two.codes.shape[1]):
+            codes.append(one.codes[:, a] * two.n_levels + two.codes[:, b])
+            weights.append(problem.total_weight * one.weights[:, a] * two.weights[:, b])
+    keys, index = np.unique(np.concatenate(codes), return_inverse=True)
+    many = len(codes)
+    products = np.empty((len(keys), k, m))
+    for i in range(k):
+        for j in range(m):
+            times = np.tile(one.columns[:, i] * two.columns[:, j], many)
+            products[:, i, j] = np.bincount(index, np.concatenate(weights) * times, len(keys))
+    level, other = np.divmod(keys, two.n_levels)
+    if first == second:  # each two levels once
+        kept = level >= other
+        level, other, products = level[kept], other[kept], products[kept]
+        diagonal = np.flatnonzero(level == other)
+        empty = np.setdiff1d(np.arange(one.n_levels), level[diagonal])  # effects without rows
+        level, other = (np.concatenate([each, empty]) for each in (level, other))
+        products = np.concatenate([products, np.zeros((len(empty), k, m))])
+        diagonal = np.flatnonzero(level == other)
+    else:
+        diagonal = np.zeros(0, np.int64)
+    rows = starts[first] + level[:, None, None] * k + np.arange(k)[:, None]
+    columns = starts[second] + other[:, None, None] * m + np.arange(m)
+    rows, columns = np.broadcast_arrays(rows, columns)
+    entries = rows >= columns
+    blocks = PairBlocks((first, second), products, entries, diagonal)
+    return blocks, (rows[entries], columns[entries])
+
+
+def _sums_by_level(term: GroupTerm, values: FloatArray) -> FloatArray:
+    """Sum of a term's columns times values (n, m) over the rows of each level: (levels * k, m)."""
+    k, many = term.columns.shape[1], values.shape[1]
+    sums = np.zeros((term.n_levels, k, many))
+    for member in range(term.codes.shape[1]):
+        for i in range(k):
+            times = term.weights[:, member] * term.columns[:, i]
+            for j in range(many):
+                sums[:, i, j] += np.bincount(
+                    term.codes[:, member], times * values[:, j], term.n_levels
+                )
+    return sums.reshape(-1, many)
