@@ -22,7 +22,7 @@ test: check
 test-oldest:
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e '.[recognition,scale,tables]' \
-		pytest pytest-xdist hypothesis krippendorff onnx scikit-learn
+		pytest pytest-xdist hypothesis import-linter krippendorff onnx scikit-learn
 	.venv-oldest/bin/python -m pytest -n 2 -m 'not slow' \
 		--ignore tests/test_notebooks.py --ignore tests/paper --ignore tests/docs
 
@@ -35,6 +35,7 @@ check: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # Runs what is out of date; without the real data (CAUSALBIAS_DATA) the simulated part alone.
 paper: $(VENV)/.ready
