@@ -143,6 +143,108 @@ def level_mode(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _plain_level(
+    total: float,
+    link: int,
+    lo: int,
+    hi: int,
+    category: IntArray,
+    count: FloatArray,
+    eta: FloatArray,
+    cuts: FloatArray,
+    gaps: FloatArray,
+    row_out: FloatArray,
+) -> float:
+    """Add to `total` the log likelihood of rows without a leading effect; fill ``row_out``."""
+    for i in range(lo, hi):
+        c = category[i]
+        f, ga, gb, aa, ab, bb = cell(
+            link, cuts[c + 1] - eta[i], cuts[c] - eta[i], gaps[c, 0], gaps[c, 1]
+        )
+        total += count[i] * f
+        row_out[i, 0], row_out[i, 1] = count[i] * ga, count[i] * gb
+        row_out[i, 2], row_out[i, 3] = count[i] * aa, count[i] * ab
+        row_out[i, 4], row_out[i, 5], row_out[i, 6] = count[i] * bb, 0.0, 0.0
+    return total
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _heights(
+    link: int,
+    lo: int,
+    hi: int,
+    category: IntArray,
+    count: FloatArray,
+    eta: FloatArray,
+    cuts: FloatArray,
+    gaps: FloatArray,
+    sd: float,
+    at: float,
+    width: float,
+    node: FloatArray,
+    log_weight: FloatArray,
+    v: FloatArray,
+    height: FloatArray,
+    kept: FloatArray,
+) -> float:
+    """Fill nodes v, the log integrand at each and rows' derivatives there; return the largest."""
+    top = -np.inf
+    for q in range(len(node)):
+        v[q] = at + width * node[q]
+        h = log_weight[q] - 0.5 * v[q] * v[q]
+        for i in range(lo, hi):
+            c, x = category[i], eta[i] + sd * v[q]
+            f, ga, gb, aa, ab, bb = cell(link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1])
+            h += count[i] * f
+            r = i - lo
+            kept[r, q, 0], kept[r, q, 1] = ga, gb
+            kept[r, q, 2], kept[r, q, 3], kept[r, q, 4] = aa, ab, bb
+        height[q] = h
+        top = max(top, h)
+    return top
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _average(
+    lo: int,
+    hi: int,
+    count: FloatArray,
+    height: FloatArray,
+    v: FloatArray,
+    top: float,
+    kept: FloatArray,
+    row_out: FloatArray,
+) -> tuple[float, float]:
+    """Average rows' derivatives over v with weights ``p_q ~ exp(height_q)``, into ``row_out``.
+
+    Returns the sum of ``exp(height_q - top)``, and the mean of v^2. ``height`` becomes p.
+    """
+    size = len(v)
+    mass, mean, square = 0.0, 0.0, 0.0
+    for q in range(size):
+        height[q] = math.exp(height[q] - top)
+        mass += height[q]
+    for q in range(size):
+        height[q] /= mass
+        mean += height[q] * v[q]
+        square += height[q] * v[q] * v[q]
+    spread = math.sqrt(max(square - mean * mean, 1e-300))
+    for i in range(lo, hi):
+        r = i - lo
+        for m in range(7):
+            row_out[i, m] = 0.0
+        for q in range(size):
+            for m in range(5):
+                row_out[i, m] += height[q] * kept[r, q, m]
+            pull = height[q] * (v[q] - mean) / spread
+            row_out[i, 5] += pull * kept[r, q, 0]
+            row_out[i, 6] += pull * kept[r, q, 1]
+        for m in range(7):
+            row_out[i, m] *= count[i]
+    return mass, square
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def level_moments(
     link: int,
     start: IntArray,
@@ -183,67 +285,40 @@ def level_moments(
         Posterior means of d/da, d/db, -d2/da2, -d2/dadb, -d2/db2 (each times the count), and
         the covariances of the first two with v, over the sd of v.
     """
-    total = 0.0
-    size = len(node)
-    widest = 0
+    total, widest = 0.0, 0
     for j in range(len(start) - 1):
         widest = max(widest, start[j + 1] - start[j])
-    kept = np.empty((widest, size, 5))
-    height, v = np.empty(size), np.empty(size)
+    kept = np.empty((widest, len(node), 5))
+    height, v = np.empty(len(node)), np.empty(len(node))
     for j in range(len(start) - 1):
         lo, hi = start[j], start[j + 1]
         if sd < 0.0:
-            for i in range(lo, hi):
-                c = category[i]
-                f, ga, gb, aa, ab, bb = cell(
-                    link, cuts[c + 1] - eta[i], cuts[c] - eta[i], gaps[c, 0], gaps[c, 1]
-                )
-                total += count[i] * f
-                row_out[i, 0], row_out[i, 1] = count[i] * ga, count[i] * gb
-                row_out[i, 2], row_out[i, 3] = count[i] * aa, count[i] * ab
-                row_out[i, 4], row_out[i, 5], row_out[i, 6] = count[i] * bb, 0.0, 0.0
+            total = _plain_level(total, link, lo, hi, category, count, eta, cuts, gaps, row_out)
             continue
         at, curvature, gradient = level_mode(
             link, lo, hi, category, count, eta, cuts, gaps, sd, mode[j], 1e-4
         )
         mode[j] = at
         width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
-        top = -np.inf
-        for q in range(size):
-            v[q] = at + width * node[q]
-            h = log_weight[q] - 0.5 * v[q] * v[q]
-            for i in range(lo, hi):
-                c, x = category[i], eta[i] + sd * v[q]
-                f, ga, gb, aa, ab, bb = cell(
-                    link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1]
-                )
-                h += count[i] * f
-                r = i - lo
-                kept[r, q, 0], kept[r, q, 1] = ga, gb
-                kept[r, q, 2], kept[r, q, 3], kept[r, q, 4] = aa, ab, bb
-            height[q] = h
-            top = max(top, h)
-        mass, mean, square = 0.0, 0.0, 0.0
-        for q in range(size):
-            height[q] = math.exp(height[q] - top)
-            mass += height[q]
-        for q in range(size):
-            height[q] /= mass
-            mean += height[q] * v[q]
-            square += height[q] * v[q] * v[q]
+        top = _heights(
+            link,
+            lo,
+            hi,
+            category,
+            count,
+            eta,
+            cuts,
+            gaps,
+            sd,
+            at,
+            width,
+            node,
+            log_weight,
+            v,
+            height,
+            kept,
+        )
+        mass, square = _average(lo, hi, count, height, v, top, kept, row_out)
         total += top + math.log(mass) + math.log(width) - LOG_ROOT_2PI
-        spread = math.sqrt(max(square - mean * mean, 1e-300))
         level_out[j, 0], level_out[j, 1], level_out[j, 2] = curvature, gradient, square
-        for i in range(lo, hi):
-            r = i - lo
-            for m in range(7):
-                row_out[i, m] = 0.0
-            for q in range(size):
-                for m in range(5):
-                    row_out[i, m] += height[q] * kept[r, q, m]
-                pull = height[q] * (v[q] - mean) / spread
-                row_out[i, 5] += pull * kept[r, q, 0]
-                row_out[i, 6] += pull * kept[r, q, 1]
-            for m in range(7):
-                row_out[i, m] *= count[i]
     return total
