@@ -1,4 +1,4 @@
-"""What every verb asks of a fit: outcomes averaged over the rows of cells, with their labels."""
+"""Average outcomes of a fit over the rows of cells, for all verbs."""
 
 import json
 import math
@@ -29,20 +29,20 @@ from causalbias.models.specification import OF_TABLES, ModelSpec, family_of, obs
 
 KIND = "same_identity"
 MAX_LEVELS = 10_000
-RATES = {"FMR": "False", "FNMR": "True"}  # the kind of pairs that an error rate is of
+RATES = {"FMR": "False", "FNMR": "True"}  # `same_identity` of the pairs of an error rate
 
 
 @dataclass(frozen=True)
 class Averaging:
-    """A fitted model, the rows and cells to average over, and on which scale.
+    """A fitted model, with the rows, cells and scale of an average.
 
     Attributes
     ----------
     model : FittedModel
     frame : DataFrame
-        Rows that differ in what the model knows; alike ones are one.
+        Rows that differ in variables of the model; equal rows are merged.
     counts : ndarray (rows,)
-        Observations that each stands for; of binomial models, trials.
+        Number of observations of each row, or of trials in binomial models.
     by : tuple of str
     cells : ndarray (rows,) of int
     index : MultiIndex or None
@@ -70,7 +70,7 @@ class Averaging:
     as_new: tuple[str, ...] = ()
 
     def mean(self, contrasted: Sequence[str] | None = None, **setting: object) -> Floats:
-        """Outcome (draws, cells[, categories]) with columns set to a value on every row."""
+        """Average outcomes (draws, cells[, categories]) with columns set to a value in all rows."""
         return average_prediction(
             self.model,
             self.frame.assign(**self._set(setting)),
@@ -172,17 +172,18 @@ class Averaging:
         )
 
     def levels(self, variable: str) -> list[Level]:
-        """Values of a variable in the data, at least two: of a factor in its order.
+        """Return the levels of a variable in the data; those of a factor are in its order.
 
         Raises
         ------
         DataError
-            If there is one only, or more than a contrast of each could be made for.
+            If there is a single level, or more levels than contrasts can be computed for.
         """
         found = levels_of(self.frame[variable])
         if len(found) < 2:
             raise DataError(
-                f"{variable!r} has the one level {found[0]}", hint="nothing to contrast"
+                f"{variable!r} has the single level {found[0]}",
+                hint="choose a variable with two or more levels",
             )
         if len(found) > MAX_LEVELS:
             raise DataError(
@@ -199,12 +200,12 @@ class Averaging:
         return found
 
     def check_level(self, variable: str, asked: object) -> Level:
-        """The level as the model has it, given as such or as the data have it.
+        """Return the model's level for a level given as in the model or in the data.
 
         Raises
         ------
         DataError
-            If the data have it not, naming those they have.
+            If the data do not have the level. The error lists the levels of the data.
         """
         levels = levels_of(self.frame[variable])
         found = find_level(levels, asked)
@@ -225,22 +226,24 @@ def averaging(
     population: str | None = None,
     threshold: float | None = None,
 ) -> Averaging:
-    """Check a request against a fit and lay out its rows and cells.
+    """Check the arguments of a verb, and arrange the rows and cells of its averages.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     by : str or sequence of str
+        Columns that define the cells.
     variables : sequence of str
-        Columns that will be set, so not averaged over.
+        Columns that will be set to values.
     scale, population, threshold
         As in `predictions`.
 
     Raises
     ------
     DataError
-        If a column is not in the model, genuine and impostor pairs would be pooled, or the
-        population has no effect of a variable that is set.
+        If a column is not in the model, genuine and impostor pairs would be pooled, or a variable
+        that is set has no effect in the population by definition.
     """
     model = fitted(fit)
     spec, frame = model.spec, model.frame
@@ -278,7 +281,7 @@ def averaging(
     known = {*_columns_known(model, population), *variables, *by}
     kept = [name for name in possible if name in known]
     if spec.weights is not None and spec.weights not in kept:
-        kept.append(spec.weights)  # of which a row's noise depends
+        kept.append(spec.weights)  # the noise of a row depends on it
     frame, counts = _merged(frame, kept, counts)
     cells, index = _cells(frame, by)
     return Averaging(model, frame, counts, by, cells, index, scale, population, threshold, rows)
@@ -287,22 +290,23 @@ def averaging(
 def population_of(
     model: FittedModel, population: str | None, variables: Sequence[str], by: Sequence[str]
 ) -> str:
-    """The population that an average is of.
+    """Return the population of an average.
 
-    Where none is asked for it is "new", the mean over the population of seeds, annotators and
-    other groups: that is what the groups in the data are a sample of, and what one model gives in
-    whatever way its groups are written. Columns that occur in group terms only, as a seed's own
-    name, tell these groups apart and nothing else: averages by such a column are of "these".
+    The default is "new", the mean over the population of seeds, annotators and other groups, from
+    which the groups in the data are a sample. It does not depend on how group terms are written.
+    Columns that occur in group terms only, such as the seed, identify these groups, so that
+    averages by such a column are of "these" groups.
 
     Raises
     ------
     DataError
-        If there is no such population, or it has no effect of a variable by definition.
+        If the population is unknown, or a variable has no effect in it by definition.
     """
     asked = isinstance(population, str) and population in POPULATIONS
     if population is not None and not asked:
         raise DataError(
-            f"no population {shown(population)}", hint=f"use one of {', '.join(POPULATIONS)}"
+            f"there is no population {shown(population)}",
+            hint=f"use one of {', '.join(POPULATIONS)}",
         )
     known = model.population_columns
     of_groups = [name for name in (*variables, *by) if name not in known]
@@ -320,7 +324,7 @@ def population_of(
 
 
 def predictors_of(spec: ModelSpec) -> list[str]:
-    """Columns on the right of a formula, in order of appearance."""
+    """Return the columns on the right of a formula, in order of appearance."""
     response, columns = formula_columns(spec.formula)
     if not family_of(spec).has_trials:
         return [name for name in columns if name != response]
@@ -329,12 +333,12 @@ def predictors_of(spec: ModelSpec) -> list[str]:
 
 
 def settled(found: Estimate, fit: xr.DataTree) -> Estimate:
-    """Estimates with what could not be estimated named; without such marks where all could.
+    """Describe which estimates are not estimable; remove the marks if all are estimable.
 
     Raises
     ------
     DataError
-        If nothing that was asked for can be estimated.
+        If no estimate is estimable.
     """
     if "estimable" not in found:
         return found
@@ -359,9 +363,10 @@ def settled(found: Estimate, fit: xr.DataTree) -> Estimate:
 
 
 def _columns_known(model: FittedModel, population: str) -> list[str]:
-    """Columns on which a row's outcome depends: of a typical group, its own name is not among them.
+    """Return the columns on which a row's outcome depends.
 
-    Of new groups, only whether the two members of a pair are one.
+    For a "typical" group, these do not include the column of the group. For "new" groups, they
+    include only whether the two members of a pair are the same.
     """
     if population == "these":
         return list(model.columns)
@@ -376,9 +381,9 @@ def _columns_known(model: FittedModel, population: str) -> list[str]:
 def _merged(
     frame: pd.DataFrame, columns: Sequence[str], counts: Floats
 ) -> tuple[pd.DataFrame, Floats]:
-    """Rows that differ in these columns, and how many observations each stands for.
+    """Merge rows that are equal in the columns, and count the observations of each.
 
-    Designs repeat themselves: 48,000 pairs may be 3,000 different ones, and cost as few.
+    In a design, 48,000 pairs may have only 3,000 different rows, which reduces the computation.
     """
     if not columns:
         return frame[:1], counts.sum(keepdims=True)
@@ -388,9 +393,9 @@ def _merged(
 
 
 def _one_kind(frame: pd.DataFrame, pools: bool, apart: Sequence[str], scale: str) -> pd.DataFrame:
-    """The rows that a scale is of, which are never genuine and impostor pairs pooled.
+    """Select the rows to which a scale refers; refuse to pool genuine and impostor pairs.
 
-    ``pools``: the fit is of distances of both kinds.
+    ``pools``: whether the fit is of distances of both kinds.
     """
     if KIND in frame and scale in RATES:
         kept = frame[frame[KIND] == RATES[scale]].reset_index(drop=True)
@@ -398,19 +403,19 @@ def _one_kind(frame: pd.DataFrame, pools: bool, apart: Sequence[str], scale: str
             _check_rate(scale, "genuine" if scale == "FMR" else "impostor")
         return kept
     if pools and KIND not in apart:
-        hint = f"fit each kind apart (subset={KIND!r})"
+        hint = f"fit each kind separately (subset={KIND!r})"
         if KIND in frame:
             hint = f"give by={KIND!r} (with other columns too), or {hint}"
         raise DataError(
-            "the average would pool distances of genuine and of impostor pairs, whose growth "
-            "means opposite errors",
+            "the average would pool distances of genuine and of impostor pairs, for which larger "
+            "distances have opposite effects on errors",
             hint=hint,
         )
     return frame
 
 
 def _check_rate(scale: str, kind: str) -> None:
-    """Refuse the error rate of the other kind of pairs than those that there are."""
+    """Refuse an error rate for which the data have no pairs of the right kind."""
     if scale == "FMR" and kind == "genuine":
         raise DataError("FMR is of impostor pairs; there are none", hint="use FNMR")
     if scale == "FNMR" and kind == "impostor":

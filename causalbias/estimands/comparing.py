@@ -1,4 +1,4 @@
-"""The fourth verb: the effect of one variable in two fits, people's and a network's, compared."""
+"""Compare the effects of a variable in two fits, such as people's and a network's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -36,60 +36,61 @@ def compare(
     population: str | None = None,
     rate: float = 0.05,
 ) -> Estimate:
-    """The effect of a variable in two fits on a common scale: which is larger, and by how much.
+    """Compare the effects of a variable in two fits on a common scale.
 
-    Scores and distances have no unit in common; what they share is how far an effect moves an
-    outcome against the noise that decides where it falls. The first unit, "residual sd", is the
-    default answer: the effect on the linear predictor in standard deviations of the noise about
-    it (d-prime of a Gaussian model; threshold units of an ordinal or binary one: pi/sqrt(3) for
-    logit, 1 for probit). It asks how well single pairs could be told apart by the effect. Noise
-    is a choice, so the dim ``unit`` shows others beside it: "total sd" adds the variance between
-    seeds, annotators and other groups; "outcome sd" divides the effect on the outcome by its
-    standard deviation in the data; "error rate" is the change, by the effect in "total sd", of
-    the rate of b's outcomes above a threshold at which it is `rate` in the reference level (of
-    a's too, or below one if `opposite`): of distances, the share that does not match; for false
-    matches make the distances a. A claim that holds in one unit only is a claim about that unit.
+    Scores and distances have no common unit. Their effects can be compared relative to the noise
+    of the outcome, of which there are several definitions. The dim ``unit`` has four:
+
+    - "residual sd", the main one: the effect on the linear predictor in standard deviations of its
+      noise (d-prime of a Gaussian model; pi/sqrt(3) for logit and 1 for probit links of ordinal and
+      binary models). It measures how well single pairs can be distinguished by the effect.
+    - "total sd": the noise also includes the variance between seeds, annotators and other groups.
+    - "outcome sd": the effect on the outcome divided by its standard deviation in the data.
+    - "error rate": the change, by the effect in "total sd", of the rate of outcomes above a
+      threshold at which it is `rate` in the reference level. For b's distances, this is the rate
+      of pairs that do not match; for false matches, give the distances as a, with `opposite`.
+
+    A conclusion that holds in one unit only depends on that unit.
 
     Parameters
     ----------
     a, b : Fit
-        Of different data, such as people's answers and a network's distances. Their draws are
-        paired at random, as independent posteriors; of two fits that share rows or seeds, the
-        intervals ignore what they share.
+        Fits of different data, such as people's answers and a network's distances. Their draws are
+        paired at random, as those of independent posteriors. If the fits share rows or seeds, the
+        intervals do not account for this.
     variable : str
-        A column of both.
+        A column of both fits.
     by : str or sequence of str
-        Columns of both, within whose combinations to average.
+        Columns of both fits, within whose combinations to average.
     reference : optional
-        A level of both; by default the first that they share.
+        A level of both fits; by default the first common level.
     names : (str, str), optional
-        What `a` and `b` are, for labels; by default what each is of (its response, and the
-        network, question or data set where it is of one), see `names_of`.
+        Labels of `a` and `b`; by default their responses, with the network, question or data set
+        of their rows, see `names_of`.
     opposite : bool
-        Whether more of a's outcome is less of b's (likeness against distance): a's outcome then
-        counts with its sign changed.
+        Whether a larger outcome of a corresponds to a smaller outcome of b (such as similarity and
+        distance). The sign of a's outcome is then changed.
     population
         As in `predictions`.
     rate : float
-        Of errors in the reference level; see above.
+        Error rate in the reference level; see above.
 
     Returns
     -------
     Estimate
         Dims (chain, draw, unit, variable, *by): ``difference`` (b - a), ``excess`` (abs(b) -
         abs(a)), ``effect_a``, ``effect_b``, ``ratio`` (b / a); and (unit, variable, *by):
-        ``p_larger``, the posterior probability that b's effect is the larger in size,
-        ``bounded`` as in `per_unit`, ``n_a``, ``n_b`` (rows). Where an effect is not estimable in
-        one of the fits the draws are missing and ``estimable`` (unit, variable, *by) is False;
-        where only a prior tells of one, ``by_prior`` is True. For equivalence see `equivalence`.
+        ``p_larger``, the posterior probability that b's effect is larger in absolute value,
+        ``bounded`` as in `per_unit`, ``n_a``, ``n_b`` (rows). If an effect is not estimable in one
+        of the fits, its draws are missing and ``estimable`` (unit, variable, *by) is False; if it
+        is identified by a prior only, ``by_prior`` is True. For equivalence see `equivalence`.
 
     Raises
     ------
     DataError
-        If the fits do not share the variable, two of its levels, or a column of `by`, naming
-        what they share; or a family has no latent scale. An outcome without a mean, as of
-        categories that are texts, has no "outcome sd" alone, and ``attrs["no_outcome_sd"]`` says
-        why.
+        If the fits do not share the variable, two of its levels, or a column of `by`, or a family
+        has no latent scale. If an outcome has no mean, such as categories that are text, only
+        "outcome sd" is missing, and ``attrs["no_outcome_sd"]`` gives the reason.
 
     Examples
     --------
@@ -185,11 +186,11 @@ def compare(
 
 
 def names_of(a: xr.DataTree, b: xr.DataTree) -> tuple[str, str]:
-    """What two fits are of, in words that tell them apart.
+    """Make labels that distinguish two fits.
 
-    Each one's response, with the data set, network or question that its rows are of where that is
-    one; where both are alike, what else differs: the rows, the formula, or nothing but their
-    order.
+    A label is the response, with the data set, network or question of the rows if there is a single
+    one. If both labels are equal, they include what else differs: the rows, the formula, or the
+    order of the fits.
 
     Examples
     --------
@@ -218,9 +219,10 @@ def names_of(a: xr.DataTree, b: xr.DataTree) -> tuple[str, str]:
 def _shared(
     models: Sequence[FittedModel], variable: str, by: Sequence[str], names: tuple[str, str]
 ) -> dict[str, dict[Level, Level]]:
-    """Levels of the variable, and of `by`, that both fits have: the first's, and the second's own.
+    """Return the common levels of the variable and of `by`, as in the first and the second fit.
 
-    In the order of the first. The number 1 and the text "1" are one level, as in every verb.
+    They are in the order of the first fit. The number 1 and the text "1" are the same level, as in
+    every verb.
     """
     frames = [model.frame.drop(columns=model.response.column) for model in models]
     columns = [name for name in frames[0] if name in frames[1]]

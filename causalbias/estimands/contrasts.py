@@ -1,4 +1,4 @@
-"""The first verbs: predictions, effects, counterfactuals and interactions."""
+"""Predictions, effects, counterfactual contrasts and interactions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,53 +22,54 @@ def predictions(
     population: str | None = None,
     threshold: float | None = None,
 ) -> Estimate:
-    """Average expected outcome in each cell of the data.
+    """Compute the average expected outcome in each cell of the data.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     by : str or sequence of str
         Columns of the model whose combinations are the cells; () for one average of all rows.
     scale : str
-        response: the expected distance, score or probability (of ordinal models the mean
-        category). link: the linear predictor. latent: that in standard deviations of the noise
-        about it (the residual one of Gaussian models, of others that of the link's latent
-        variable: 1 for probit, pi/sqrt(3) for logit). probability: of a success; of ordinal
-        models, of each category (dim ``category``). exceedance: of ordinal models, the
-        probability of at least each category. FMR, FNMR: of Gaussian models of distances, the
-        probability that an impostor pair's distance is at the `threshold` or below it, or that a
-        genuine pair's is not; rows of the other kind are left out where the model knows
-        `same_identity`.
-        Of a transformed response, ``log(distance) ~ ...``, response is the distance itself, draw
-        by draw with the noise about the mean of its logarithm; thresholds are distances; link is
-        the response as the formula has it. Where rows have weights, each row's noise is that of
-        its own weight, except on the scale latent, whose unit is the noise at weight one.
+        "response" is the expected distance, score or probability (for ordinal models, the mean
+        category). "link" is the linear predictor. "latent" is the linear predictor in standard
+        deviations of its noise (the residual of Gaussian models; the latent variable of others: 1
+        for probit, pi/sqrt(3) for logit). "probability" is that of a success or, for ordinal
+        models, of each category (dim ``category``). "exceedance" is the probability of at least
+        each category, for ordinal models. "FMR" and "FNMR" are for Gaussian models of distances:
+        the probability that the distance of an impostor pair is at or below the `threshold`, and
+        that the distance of a genuine pair is above it; if the model has `same_identity`, rows of
+        the other kind are left out.
+
+        For a transformed response, such as ``log(distance) ~ ...``, "response" is the mean of the
+        untransformed distance, computed for each draw including the noise; thresholds are
+        distances; "link" is the response of the formula. If rows have weights, the noise of a row
+        depends on its weight, except on the scale "latent", whose unit is the noise at weight one.
     population : {"new", "these", "typical"}, optional
-        Whose mean it is. new, the default: the mean over the estimated normal population of
-        seeds and annotators, as brms has it with ``sample_new_levels = "gaussian"`` and
-        infinitely many new levels: a mean over the population, not the outcome of one new seed.
-        Its uncertainty holds that of the groups' standard deviations. On linear scales it is that
-        of the typical one. typical: a seed or annotator whose effects are zero (``re_formula =
-        NA``), which on other scales is not the mean. these: the seeds and annotators in the data,
-        with their fitted effects (``re_formula = NULL``): an average of these groups, whose
-        interval leaves out that others would differ. Where a group term varies with a variable,
-        as ``(1|seed:race)`` with race, effects of "these" hold the groups' own average too, which
-        the same model written ``(1|face)`` gives to the faces. By a column that occurs in group
-        terms only, such as the seed itself, the default is "these".
+        "new", the default, is the mean over the estimated normal population of seeds and
+        annotators (in brms, ``sample_new_levels = "gaussian"`` with infinitely many new levels).
+        It is a mean over the population, not the outcome of a single new seed, and its uncertainty
+        includes that of the groups' standard deviations. "typical" is a seed or annotator whose
+        effects are zero (``re_formula = NA``); on linear scales it equals "new". "these" are the
+        seeds and annotators in the data with their fitted effects (``re_formula = NULL``); the
+        interval does not include the variation between groups. If a group term varies with a
+        variable, as ``(1|seed:race)`` with race, effects for "these" include the average of these
+        group effects, but not if the same model is written as ``(1|face)``. For averages by a
+        column that occurs in group terms only, such as the seed, the default is "these".
     threshold : float, optional
-        For FMR and FNMR: distances at or below it match.
+        Threshold of FMR and FNMR; distances at or below it match.
 
     Returns
     -------
     Estimate
         ``prediction`` with dims (chain, draw, *by[, category]), NaN in cells without rows; ``n``
-        (*by): observations averaged over, of binomial models trials, by which rows count.
+        (*by): number of observations averaged over (trials in binomial models).
 
     Raises
     ------
     DataError
-        If a column is not in the model, the family has not the scale, or distances of genuine and
-        impostor pairs would be pooled (where the model knows `same_identity`).
+        If a column is not in the model, the family does not have the scale, or distances of genuine
+        and impostor pairs would be pooled (if the model has `same_identity`).
 
     Examples
     --------
@@ -97,21 +98,23 @@ def effects(
     population: str | None = None,
     threshold: float | None = None,
 ) -> Estimate:
-    """Average causal contrast of each level of a variable against a reference level.
+    """Compute the average contrast of each level of a variable with a reference level.
 
-    Every row is predicted with the variable set to the level and to the reference, all else held;
-    the difference is averaged over the rows. It is causal where the variable was manipulated on
-    its own, which is a property of the experiment and not of the model.
+    Every row is predicted with the variable set to the level and to the reference level, with
+    everything else unchanged, and the difference is averaged over the rows. The contrast is a
+    causal effect if only this variable was manipulated, which is a property of the experiment and
+    not of the model.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     variable : str
         A column of the model.
     by : str or sequence of str
         Columns of the model within whose combinations to average.
     reference : optional
-        By default the first level: of a factor in the data's order, of numbers the lowest.
+        Reference level; by default the first level of a factor, or the lowest number.
     scale, population, threshold
         As in `predictions`.
 
@@ -176,16 +179,17 @@ def counterfactual(
     population: str | None = None,
     threshold: float | None = None,
 ) -> Estimate:
-    """Average contrast of one cell of the design against another, each row set to both.
+    """Compute the average contrast between two cells of the design.
 
-    The same seed as a Black woman and as a White man: several variables change at once, and all
-    else, the seed included, is held.
+    Every row is predicted in both cells, for example the same seed as a Black woman and as a White
+    man. Several variables change at once, and everything else, including the seed, is unchanged.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     cell, against : mapping of column to level
-        Of the same columns.
+        The two cells, with levels of the same columns.
     by : str or sequence of str
         Other columns within whose combinations to average, such as the seed.
     scale, population, threshold
@@ -194,13 +198,13 @@ def counterfactual(
     Returns
     -------
     Estimate
-        ``effect`` with dims (chain, draw, *by[, category]); ``n`` (*by): observations averaged
-        over.
+        ``effect`` with dims (chain, draw, *by[, category]); ``n`` (*by): number of observations
+        averaged over.
 
     Raises
     ------
     DataError
-        If the two name different columns, or as `effects`.
+        If the two cells have different columns, and as in `effects`.
 
     Examples
     --------
@@ -246,25 +250,26 @@ def interaction(
     population: str | None = None,
     threshold: float | None = None,
 ) -> Estimate:
-    """How much larger the effect of a variable is in one group than in a reference group.
+    """Compute the difference between the effect of a variable in a group and a reference group.
 
-    Is pose worse for one race? Every row is set to both levels of the variable in both groups
-    (four predictions), so that the groups do not differ in anything else. Own-group effects of
-    annotators are the same question: `variable` the group of the face, `between` a column of the
-    rows with the annotator's group.
+    An example is whether the effect of pose differs between races. Every row is predicted at both
+    levels of the variable in both groups (four predictions), so that the groups differ in nothing
+    else. Own-group effects of annotators are interactions too, with the group of the face as
+    `variable` and the annotator's group as `between`.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     variable, between : str
-        Columns of the model: what is varied, and the group.
+        Columns of the model: the variable that changes, and the group.
     by : str or sequence of str
         Columns within whose combinations to average.
     reference, reference_group : optional
         Levels of `variable` and of `between`; by default the first.
     scale, population, threshold
-        As in `predictions`. Interactions depend on the scale: on that of probabilities there are
-        some without any on the link's.
+        As in `predictions`. Interactions depend on the scale: there may be one on the probability
+        scale without one on the link scale.
 
     Returns
     -------
@@ -328,7 +333,7 @@ def interaction(
 
 
 def _stack(parts: Mapping[Level, Estimate], dim: str) -> Estimate:
-    """Datasets of the levels of one dim as one, that dim after chain and draw."""
+    """Concatenate estimates along a dim, which is placed after chain and draw."""
     name = str(next(iter(next(iter(parts.values())).data_vars)))
     index = pd.Index(list(parts), name=dim)
     own = [

@@ -1,4 +1,4 @@
-"""How well a system's distances tell genuine pairs from impostors, by group."""
+"""Discriminability: how well distances separate genuine from impostor pairs, by group."""
 
 from collections.abc import Sequence
 
@@ -24,23 +24,23 @@ def discriminability(
     *,
     by: str | Sequence[str] = (),
 ) -> Estimate:
-    """Separation of genuine from impostor distances: d-prime, overlap, area under the curve.
+    """Compute d-prime, overlap and area under the curve of genuine and impostor distances.
 
-    Both are taken as normal, with the means of their cell in the population of seeds, and the
-    variances within a cell: residual and between seeds and other groups. d-prime is the
-    difference of means over the root of the mean variance (Green and Swets 1966); overlap, the
-    area that the two densities share (Weitzman 1970); auc, the probability that an impostor
-    pair's distance is the larger of the two.
+    Both distributions are taken as normal, with the means of each cell in the population of seeds
+    and the variances within the cell (residual, and between seeds and other groups). d-prime is the
+    difference of means divided by the root of the mean variance (Green and Swets 1966); overlap is
+    the area under both densities (Weitzman 1970); auc is the probability that the distance of an
+    impostor pair is larger than that of a genuine pair.
 
     Parameters
     ----------
     genuine : Fit
-        Gaussian, of the distances of genuine pairs; or of both kinds, with a variable
+        A Gaussian model of the distances of genuine pairs, or of both kinds with a variable
         `same_identity`.
     impostor : Fit, optional
-        Of the impostor pairs. Its draws are paired at random with the genuine pairs'.
+        A model of the impostor pairs. Its draws are paired at random with those of `genuine`.
     by : str or sequence of str
-        Columns of the model, or of both.
+        Columns of the model, or of both models.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def discriminability(
     Raises
     ------
     DataError
-        If a model is not Gaussian, or one fit is given that does not know both kinds.
+        If a model is not Gaussian, or a single fit without `same_identity` is given.
 
     Examples
     --------
@@ -97,12 +97,12 @@ def discriminability(
 
 
 def _one_response(models: Sequence[FittedModel]) -> tuple[str, float]:
-    """The response of all, and -1 where it falls as the distance grows.
+    """Return the common response, and -1 if it decreases as the distance increases.
 
     Raises
     ------
     DataError
-        If one is transformed and another is not, or otherwise: their means have no difference.
+        If the responses have different transformations, so that means cannot be compared.
     """
     found = [model.response for model in models]
     names = list(dict.fromkeys(one.text.strip("`") for one in found))
@@ -115,7 +115,7 @@ def _one_response(models: Sequence[FittedModel]) -> tuple[str, float]:
 
 
 def _moments(model: FittedModel, by: Sequence[str]) -> xr.Dataset:
-    """Mean and variance of the outcome of new pairs in each cell."""
+    """Compute mean and variance of the outcome of new pairs in each cell."""
     if not model.family.normal:
         raise DataError(
             f"a {model.spec.family} model has no normal distances", hint="give Gaussian models"
@@ -135,9 +135,9 @@ def _moments(model: FittedModel, by: Sequence[str]) -> xr.Dataset:
 
 
 def _overlap(shift: Floats, first: Floats, second: Floats) -> Floats:
-    """Area common to the densities of Normal(0, first) and Normal(shift, second).
+    """Compute the overlap of the densities of Normal(0, first) and Normal(shift, second).
 
-    They cross at the roots of a quadratic, between which the narrower is the higher.
+    The densities are equal at the roots of a quadratic, between which the narrower one is higher.
     """
     narrow, wide = np.minimum(first, second), np.maximum(first, second)
     centre = np.where(first <= second, 0.0, shift)

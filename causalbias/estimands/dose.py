@@ -1,4 +1,4 @@
-"""The third verb: dose-response curves and slopes of a manipulated quantity."""
+"""Dose-response curves and slopes of a manipulated numeric variable."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,32 +31,34 @@ def dose(
     population: str | None = None,
     threshold: float | None = None,
 ) -> Estimate:
-    """Dose-response: the mean outcome at each dose, its slope there, and the average slope.
+    """Compute the mean outcome at each dose, its slope there, and the average slope.
 
-    At each dose every row is set to it, all else held. Slopes are numerical derivatives, so that
-    they hold for polynomials and splines (``bs(pose, df=5)``) as for straight lines; at the ends
-    of the data they are one-sided. What no row tells of is NaN: of ``bs(pose, df=4)`` with three
-    poses, each slope and what is between the poses. Groups named after the dose, as in
-    ``(1|seed:pose)``, have no slope: in slopes, and at doses that no row has, they are new ones.
+    For each dose, all rows are set to it, with everything else unchanged. Slopes are numerical
+    derivatives, which are valid for polynomials and splines (``bs(pose, df=5)``) as well as for
+    straight lines; at the ends of the data they are one-sided. Values that are not estimable are
+    NaN: with ``bs(pose, df=4)`` and three poses, these are all slopes, and predictions between the
+    poses. Groups defined by the dose, as in ``(1|seed:pose)``, have no slope; for slopes, and at
+    doses that no row has, they are new groups.
 
-    For the slope per unit of a change that people see, give two
-    average slopes, of a model of distances and of one of answers, to `per_unit`.
+    For the slope per unit of perceived change, give average slopes of a model of distances and of
+    a model of answers to `per_unit`.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     variable : str
         A numeric column that enters the formula as a number.
     by : str or sequence of str
         Columns within whose combinations to average.
     grid : sequence of float, optional
-        Doses, within the data's range; by default those in the data, or 21 evenly spaced ones if
-        there are more.
+        Doses within the range of the data; by default those in the data, or 21 evenly spaced doses
+        if there are more.
     monotone : {"increasing", "decreasing"}, optional
-        Where the curve can only go one way: each draw's curve is replaced by the nearest such one
-        on the grid (least squares, doses weighted by their rows), the posterior projection of Lin
-        and Dunson (2014, Biometrika 101). Let the formula be free to bend, by ``bs()`` or
-        ``poly()``. Slopes are then those between neighbouring doses.
+        For a monotone curve: each draw's curve is replaced by the nearest monotone one on the grid
+        (least squares, with doses weighted by their rows), the posterior projection of Lin and
+        Dunson (2014, Biometrika 101). Use a flexible formula, with ``bs()`` or ``poly()``. Slopes
+        are then those between neighbouring doses.
     scale, population, threshold
         As in `predictions`.
 
@@ -65,17 +67,18 @@ def dose(
     Estimate
         ``prediction`` and ``slope`` (chain, draw, variable, *by[, category]): mean outcome, and
         outcome per unit of dose; ``average_slope`` (chain, draw, *by[, category]): mean over the
-        rows of the slope at their own doses; ``n`` (*by). With `monotone`, ``p_monotone``
-        (*by[, category]) too: the share of draws that went one way by themselves. Near zero, the
-        data speak against the constraint. Where some is not estimable, ``estimable`` (variable,
-        *by) says so of the predictions, ``slope_estimable`` (variable, *by) and
-        ``average_slope_estimable`` (*by) of slopes; `summarise` gives each its own.
+        rows of the slope at their doses; ``n`` (*by). With `monotone`, also ``p_monotone``
+        (*by[, category]): share of the draws whose curve was monotone without the projection. If
+        it is near zero, the data contradict the constraint. If some values are not estimable,
+        ``estimable`` (variable, *by) marks predictions, and ``slope_estimable`` (variable, *by)
+        and ``average_slope_estimable`` (*by) mark slopes.
 
     Raises
     ------
     DataError
-        If the variable is no number, enters as categories, or a dose is outside the data; of
-        monotone curves also if there is one dose, or they are probabilities of categories.
+        If the variable is not numeric or enters the formula as categories, or a dose is outside
+        the data. For monotone curves also if there is a single dose, or for probabilities of
+        categories.
 
     Examples
     --------
@@ -103,7 +106,7 @@ def dose(
             hint="leave out the column that goes with it, or give one of them a prior",
             column=variable,
         )
-    # Between doses a group that is named after its dose is a new one.
+    # Between the doses of the data, groups that are defined by the dose are new.
     between = replace(over, as_new=(variable,))
     fitted = np.isin(doses, everywhere)
     at = [np.full(len(everywhere), one) for one in doses]
@@ -147,14 +150,14 @@ def dose(
 
 
 def _without_empty_marks(found: xr.Dataset) -> xr.Dataset:
-    """Without `estimable` where all can be estimated, and `by_prior` where no prior is needed."""
+    """Remove `estimable` if all values are estimable, and `by_prior` if no prior is needed."""
     asked = found["n"] > 0
     names = [str(name) for name in found.data_vars]
     unknown = [name for name in names if name.endswith("estimable")]
     if all(bool((found[name] | ~asked).all()) for name in unknown):
         found = found.drop_vars(unknown)
     else:
-        found.attrs["not_estimable"] = "what no row tells of"
+        found.attrs["not_estimable"] = "values that the data do not identify"
     of_prior = [name for name in names if name.endswith("by_prior")]
     if not any(bool(found[name].any()) for name in of_prior):
         found = found.drop_vars(of_prior)
@@ -184,7 +187,7 @@ def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floa
             hint=f"give doses from {found[0]:g} to {found[-1]:g}",
             column=variable,
         )
-    # What differs from a dose of the data by rounding is that dose.
+    # A dose that differs from one of the data by rounding only is taken as that dose.
     nearest = found[np.abs(doses[:, None] - found).argmin(axis=1)]
     return np.where(np.abs(doses - nearest) <= 1e-9 * (found[-1] - found[0]), nearest, doses)
 
@@ -202,7 +205,7 @@ def _at(over: Averaging, variable: str, doses: Floats) -> Floats:
 
 
 def _slope(over: Averaging, variable: str, doses: Floats, low: float, high: float) -> Floats:
-    """Derivative at each row's dose; between two doses of the data's range, at its ends too."""
+    """Compute the derivative at each row's dose; one-sided at the ends of the data's range."""
     left, right = _step(doses, low, high)
     width = 2 * STEP * (high - low)
     return (_at(over, variable, right) - _at(over, variable, left)) / width
@@ -225,7 +228,7 @@ def _step(doses: Floats, low: float, high: float) -> tuple[Floats, Floats]:
 
 def _check_monotone(over: Averaging, doses: Floats, curve: Floats) -> None:
     if len(doses) < 2:
-        raise DataError("one dose", hint="give two or more for a monotone curve")
+        raise DataError("there is a single dose", hint="give two or more for a monotone curve")
     if curve.ndim > 3 and over.scale == "probability":
         raise DataError(
             "probabilities of categories do not all rise together",
@@ -236,14 +239,14 @@ def _check_monotone(over: Averaging, doses: Floats, curve: Floats) -> None:
 def _one_way(
     over: Averaging, doses: Floats, everywhere: Floats, curve: Floats, direction: str
 ) -> tuple[Floats, Floats, dict[str, Floats]]:
-    """Nearest monotone curves (doses, draws, cells, ...), their slopes, what cells have."""
+    """Compute the nearest monotone curves (doses, draws, cells, ...) and their slopes."""
     sign = 1.0 if direction == "increasing" else -1.0
     nearest = np.abs(everywhere[:, None] - doses).argmin(axis=1)
     rows = np.stack(
         [np.bincount(over.cells, over.counts * (nearest == k)) for k in range(len(doses))]
     )
     weights = rows.reshape(len(doses), 1, -1, *[1] * (curve.ndim - 3))
-    # A dose without rows in a cell still has a say, or its curve there would be anything.
+    # A dose without rows in a cell has a small weight; otherwise its curve would be arbitrary.
     last = np.moveaxis(sign * curve, 0, -1), np.moveaxis(np.maximum(weights, 1.0), 0, -1)
     moved = sign * np.moveaxis(isotonic(*last), -1, 0)
     slope = np.gradient(moved, doses, axis=0)
@@ -253,16 +256,18 @@ def _one_way(
 
 
 def isotonic(values: Floats, weights: Floats) -> Floats:
-    """Nearest increasing sequence along the last axis, by weighted least squares.
+    """Compute the nearest increasing sequence along the last axis, by weighted least squares.
 
-    The maximum over starts of the minimum over ends of the means of all runs through a point
-    (Robertson, Wright and Dykstra 1988, ch. 1).
+    The solution at i is the max-min formula (Robertson, Wright and Dykstra 1988, ch. 1)
+
+    max over s <= i of min over t >= i of sum(w[s..t] y[s..t]) / sum(w[s..t]).
 
     Parameters
     ----------
     values : ndarray (..., k)
+        Sequences y.
     weights : ndarray (..., k)
-        Positive.
+        Positive weights w.
 
     Examples
     --------

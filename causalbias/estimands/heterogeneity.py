@@ -1,4 +1,4 @@
-"""How an effect differs between seeds, and what share of the variance each attribute causes."""
+"""Heterogeneity of effects between seeds, and shares of the variance by attribute."""
 
 from collections.abc import Sequence
 from itertools import chain, combinations
@@ -28,17 +28,18 @@ def heterogeneity(
     reference: object = None,
     scale: str = "response",
 ) -> Estimate:
-    """How an effect differs between seeds: the share whose effect has the other sign, the spread.
+    """Compute how an effect varies between seeds: share of opposite signs, standard deviation.
 
-    Each draw of the posterior holds an effect of every seed, partially pooled; shares and spreads
-    are counted within draws, so that they are not shrunk as those of the seeds' estimates are.
+    Every posterior draw has a partially pooled effect of each seed. Shares and standard deviations
+    are computed within draws, so that they are not shrunk, unlike those of the seeds' estimates.
 
     Parameters
     ----------
     fit : Fit
-        With effects of `variable` that differ between levels of `over`: a term
+        A model in which effects of `variable` vary between levels of `over`, with a term
         ``(variable|seed)`` or ``(1|seed:variable)``.
     variable : str
+        A column of the model.
     over : str
         A grouping column.
     reference, scale
@@ -48,11 +49,11 @@ def heterogeneity(
     -------
     Estimate
         ``share_flipped`` (chain, draw, variable): share of the levels of `over` whose effect has
-        the opposite sign of their mean, at most a half or so; ``sd``: standard deviation of the
-        effects between them; ``mean``: of the effects, each level of `over` counting alike;
-        ``groups`` (variable): how many these are. Levels of `over` whose effect is not estimable
-        do not count; where there are such, ``groups_left_out`` (variable) says how many, and
-        ``estimable`` (variable) is False where none is left.
+        the opposite sign of the mean effect; ``sd``: standard deviation of the effects between
+        levels; ``mean``: mean of the effects, with equal weights of the levels; ``groups``
+        (variable): number of levels. Levels whose effect is not estimable are left out;
+        ``groups_left_out`` (variable) is their number, if there are any, and ``estimable``
+        (variable) is False if no level is left.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def heterogeneity(
     (('chain', 'draw', 'race'), [4, 4])
     """
     name_in(over, "over")
-    # Of these levels: each one's own effect is what is asked about.
+    # The estimand is about the levels in the data.
     by_group = effects(fit, variable, by=over, reference=reference, scale=scale, population="these")
     varies = any(
         variable in one.columns_used() and over in set().union(*one.members)
@@ -101,24 +102,26 @@ def heterogeneity(
 
 
 def variance_shares(fit: xr.DataTree) -> Estimate:
-    """Share of the outcome's variance that each manipulated variable causes, interactions split.
+    """Compute the share of the outcome's variance that each manipulated variable causes.
 
-    The variables of the population's terms vary independently of each other, each as often at a
-    level as in the data, as a design makes them. Each one's share is its Shapley value in the
-    variance explained (Owen 2014): its main effect and an equal part of every interaction, so
-    that the shares add up. Variances are on the link's scale.
+    The variables of the common terms are taken as independent, with the frequencies of their levels
+    in the data, as in a factorial design. The share of a variable is its Shapley value in the
+    explained variance (Owen 2014): its main effect and an equal part of each of its interactions,
+    so that the shares add up to the total. Variances are on the link scale.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
 
     Returns
     -------
     Estimate
-        ``share`` (chain, draw, source): of each variable, of "groups" (seeds, annotators: their
-        effects and slopes together, averaged over the rows), and of "residual" (or the noise of
-        the link's latent variable). They add up to one. With no variable, as in
-        ``score ~ 1 + (1|annotator)``, the share of "groups" is the intraclass correlation.
+        ``share`` (chain, draw, source) of each variable, of "groups" (all effects and slopes of
+        seeds, annotators and other groups, averaged over the rows), and of "residual" (for other
+        than Gaussian models, the noise of the latent variable). The shares add up to one. Without
+        variables, as in ``score ~ 1 + (1|annotator)``, that of "groups" is the intraclass
+        correlation.
 
     Raises
     ------
@@ -175,9 +178,9 @@ def variance_shares(fit: xr.DataTree) -> Estimate:
 def _grid(
     frame: pd.DataFrame, variables: Sequence[str], observations: Floats
 ) -> tuple[pd.DataFrame, list[Floats]]:
-    """All combinations of the variables' levels, the last fastest; each level's frequency.
+    """Return all combinations of levels, with the last variable fastest, and level frequencies.
 
-    ``observations`` (rows,): that each row stands for, so that cells counted are as their rows.
+    ``observations`` (rows,): number of observations of each row.
     """
     many = pd.Series(observations, index=frame.index)
     counts = [many.groupby(frame[name], observed=True).sum().sort_index() for name in variables]

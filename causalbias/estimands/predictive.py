@@ -1,4 +1,4 @@
-"""What a fit says of single rows: their log likelihood, and new data drawn from the model."""
+"""Pointwise log likelihood of a fit, and draws of new data from its model."""
 
 import numpy as np
 import xarray as xr
@@ -20,24 +20,25 @@ PORTION = 10_000_000  # rows x draws at once where only their sum is wanted
 
 
 def with_log_likelihood(fit: xr.DataTree) -> Fit:
-    """The fit with a group ``log_likelihood``, which arviz needs for LOO.
+    """Add the group ``log_likelihood`` to a fit, which arviz needs for LOO.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
 
     Returns
     -------
     Fit
-        With one variable named after the response, dims (chain, draw, __obs__). A row that stands
-        for several observations has the log likelihood of them all: LOO leaves it out whole. Of a
-        transformed response it is the density of the column itself, so that models of the column
-        and of its logarithm can be compared.
+        The group has a variable with the name of the response, dims (chain, draw, __obs__). A row
+        that stands for several observations has their joint log likelihood, so that LOO leaves out
+        all of them. For a transformed response, it is the density of the untransformed column, so
+        that models of the column and of its logarithm can be compared.
 
     Raises
     ------
     DataError
-        If memory will not hold rows times draws, with their number.
+        If rows times draws do not fit into memory.
 
     Examples
     --------
@@ -52,7 +53,7 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
 
 
 def total_log_likelihood(fit: xr.DataTree) -> np.ndarray:
-    """Log likelihood (draws,) of all rows together, in portions that memory holds."""
+    """Compute the total log likelihood (draws,) of all rows, in portions that fit into memory."""
     model = fitted(fit)
     count, step = len(model.frame), max(1, PORTION // model.draws)
     total = np.zeros(model.draws)
@@ -69,26 +70,26 @@ def _log_likelihood(parts: "Parts") -> np.ndarray:
 
 
 def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
-    """The fit with a group ``posterior_predictive``: a new data set for every draw.
+    """Add the group ``posterior_predictive`` to a fit: a new data set for every draw.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     random_seed : int
         Seed of the random numbers.
 
     Returns
     -------
     Fit
-        With one variable named after the response, dims (chain, draw, __obs__); ordinal responses
-        as category codes 0, 1, ... A row that stands for several observations gets one new one of
-        them: weigh it by its count in means, and write the rows out to compare spreads.
+        The group has a variable with the name of the response, dims (chain, draw, __obs__). Ordinal
+        responses are category codes 0, 1, ... A row that stands for several observations gets a
+        single new one: weight it by its count in means, and repeat rows to compare variances.
 
     Raises
     ------
     DataError
-        If memory will not hold rows times draws, with their number, or a transformed response has
-        no inverse that is known.
+        If rows times draws do not fit into memory, or a transformed response has no known inverse.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Expected outcomes of a fit on counterfactual rows, averaged within cells."""
+"""Compute expected outcomes of a fit on counterfactual rows, averaged within cells."""
 
 import os
 from collections.abc import Collection, Sequence
@@ -32,30 +32,31 @@ def average_prediction(
     contrasted: Collection[str] | None = None,
     as_new: Collection[str] = (),
 ) -> Floats:
-    """Expected outcome on every row of `frame`, averaged over the rows of each cell.
+    """Compute the expected outcome of every row of `frame`, averaged over the rows of each cell.
 
     Parameters
     ----------
     model : FittedModel
+        The fitted model.
     frame : DataFrame
         Rows to predict, with the columns of the formula.
     cells : ndarray (rows,) of int
         Cell of each row, 0 .. n_cells - 1, every cell occurring.
     counts : ndarray (rows,), optional
-        Observations that each row stands for, so often does it count; by default one.
+        Number of observations of each row, which is its weight; by default one.
     scale, population, threshold
         As in `predictions`.
     contrasted : collection of str, optional
-        The columns that differ between two predictions whose difference is wanted. On a linear
-        scale the group effects that do not depend on them cancel, and are left out of both.
+        The columns that differ between two predictions whose difference is computed. On a linear
+        scale, group effects that do not depend on them cancel, and are left out of both.
     as_new : collection of str, optional
-        Columns whose values here are not the fitted ones: groups named after them are averaged
-        over, as new ones, but in a typical group.
+        Columns whose values are not those of the data. Groups defined by them are averaged over as
+        new groups, except in the population "typical".
 
     Returns
     -------
     ndarray (draws, n_cells) or (draws, n_cells, outcomes)
-        All chains' draws in order; the last axis where a scale has several outcomes.
+        Draws of all chains in order; the last axis exists if a scale has several outcomes.
     """
     wanted = scale_of(model, scale, threshold)
     own, sampled = designs_in(model, population)
@@ -88,7 +89,7 @@ def average_prediction(
     precision = row_precisions(model.spec, frame)  # the noise of a row depends on its weight
     if precision is not None:
         keys.append(precision[:, None])
-    # Rows that are alike count as one: designs repeat themselves.
+    # Equal rows are merged, as designs have many of them.
     _, first, which = np.unique(
         np.hstack([common, *keys]), axis=0, return_index=True, return_inverse=True
     )
@@ -103,7 +104,7 @@ def average_prediction(
 
 
 def _check_fitted(designs: Sequence[GroupDesign], frame: pd.DataFrame) -> None:
-    """Refuse rows in cells of the design that no row fitted is in, of which there are no others."""
+    """Refuse rows in cells of the design without data, whose effects are unknown."""
     for one in designs:
         try:
             one.codes(frame)
@@ -165,10 +166,10 @@ class _Predictor:
 
 
 def designs_in(model: FittedModel, population: str) -> tuple[list[GroupDesign], list[GroupDesign]]:
-    """Group terms whose fitted effects count in a population, and those averaged over.
+    """Return the group terms with fitted effects in a population, and those averaged over.
 
-    In "new" groups the cells of variables that the population's terms know keep their effects:
-    ``race + gender + (1|race:gender)`` pools cells of the design, of which there are no others.
+    In "new" groups, cells of variables of common terms keep their effects: in ``race + gender +
+    (1|race:gender)``, the groups are cells of the design, and there are no other cells.
     """
     designs = list(model.groups)
     if population == "typical":

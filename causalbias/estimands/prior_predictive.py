@@ -1,4 +1,4 @@
-"""What a model says before it has seen the responses: parameters and data drawn from its priors."""
+"""Prior predictive draws: parameters and data from the priors of a model."""
 
 from collections.abc import Iterator, Mapping
 
@@ -35,31 +35,32 @@ def prior_predictive(
     draws: int = 500,
     random_seed: int = 0,
 ) -> xr.DataTree:
-    """Draw parameters and responses from a model's priors, to see whether they are sensible.
+    """Draw parameters and responses from the priors of a model, to check whether they are sensible.
 
-    The responses in `data` serve to scale default priors, and for nothing else.
+    The responses in `data` are used only to scale default priors.
 
     Parameters
     ----------
     formula, data, family, link, priors, subset, weights
         As in `fit`.
     draws : int
+        Number of draws.
     random_seed : int
-        Same seed, same draws.
+        Seed of the random numbers; the same seed gives the same draws.
 
     Returns
     -------
     DataTree
-        ``prior`` and ``prior_predictive`` (chain, draw, ...) under the names of a fit's posterior,
-        ``observed_data`` and ``constant_data``: what arviz' prior checks read. Ordinal responses
-        are category codes 0, 1, ... Effects of single levels are left out of ``prior`` where they
-        are more than eight million numbers. What is held beyond the result does not grow with
-        the draws.
+        ``prior`` and ``prior_predictive`` (chain, draw, ...) with the names of a fit's posterior,
+        ``observed_data`` and ``constant_data``, which prior checks of arviz can read. Ordinal
+        responses are category codes 0, 1, ... Effects of single levels are left out of ``prior`` if
+        they are more than eight million numbers. The memory for intermediate results does not grow
+        with the number of draws.
 
     Raises
     ------
     DataError
-        As `fit`; if a prior is flat, naming its term; if rows times draws are too many.
+        As in `fit`, and if a prior is flat, or if rows times draws do not fit into memory.
 
     Examples
     --------
@@ -102,11 +103,11 @@ def prior_predictive(
 def _linear_predictor(
     arrays: Arrays, drawn: PriorDraws, rng: np.random.Generator
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (which draws, linear predictor (c, rows)); keep the effects that are not too many."""
+    """Yield (draws of a chunk, linear predictor (c, rows)); keep effects that are not too many."""
     problem = arrays.problem
     draws = len(drawn.beta)
     designs = [effects_design(term) for term in problem.terms]
-    # a stream of its own for each term, so that chunks of any size give the same draws
+    # A separate stream for each term, so that the draws do not depend on the size of chunks.
     streams = rng.spawn(len(designs))
     for term in problem.terms:
         shape = (draws, term.n_levels, term.columns.shape[1])

@@ -1,4 +1,4 @@
-"""Outcome scales: what is asked of a linear predictor, and how it is averaged over new groups."""
+"""Outcome scales: functions of the linear predictor, and their averages over new groups."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

@@ -44,7 +44,7 @@ def test_refused(fit, ask, told):
 
 
 def test_factor_of_one_level(one_level):
-    with pytest.raises(DataError, match="one level 7"):
+    with pytest.raises(DataError, match="single level 7"):
         cb.effects(one_level, "a")
 
 

@@ -202,7 +202,7 @@ def test_a_straight_line_needs_no_projection(machine):
 def test_impossible_monotone_curves(machine, human, rows, fit_at):
     with pytest.raises(DataError, match="increasing, decreasing"):
         cb.dose(machine, "pose", monotone="up")
-    with pytest.raises(DataError, match="one dose"):
+    with pytest.raises(DataError, match="a single dose"):
         cb.dose(machine, "pose", grid=[1], monotone="increasing")
     draws = {"pose": np.array([0.5, 0.4]), "threshold": np.array([[-1.0, 1.0], [-1.1, 1.0]])}
     ordinal = fit_at("score ~ pose", rows, draws, family="cumulative", link="probit")
