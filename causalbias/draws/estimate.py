@@ -1,4 +1,4 @@
-"""`Estimate`: draws of an estimand with what they are, and whether a fit behind them failed."""
+"""`Estimate`: draws of an estimand with a description, and the mark of a failed fit."""
 
 import json
 import operator
@@ -61,17 +61,17 @@ IN_HEAD = ("reference", "scale", "population", "cohort", "match", "threshold_coh
 
 
 class Estimate(xr.Dataset):
-    """Draws of an estimand: a Dataset that knows what it is, and prints itself as a table.
+    """Draws of an estimand, as a Dataset that prints as a table.
 
-    One variable, with dims (chain, draw, ...), holds the draws; variables without draws say of
-    each cell how many observations it has (``n``), whether it can be estimated (``estimable``) or
-    is supported by enough errors (``supported``). The attributes say what is estimated, on which
-    scale, of which population, against what, and which diagnostics of the fits behind it failed:
-    `causalbias.draws.estimate.ATTRIBUTES` lists them all.
+    A variable with dims (chain, draw, ...) holds the draws. Variables without draws describe the
+    cells: number of observations (``n``), whether the cell is estimable (``estimable``), and
+    whether there are enough errors to report a rate (``supported``). The attributes describe the
+    estimand, the scale, the population, the reference level, and the failed diagnostics of the
+    fits; `causalbias.draws.estimate.ATTRIBUTES` lists them.
 
-    In all else it is an xarray Dataset. Arithmetic (``a - b``, ``abs(a)``, ``np.exp(a)``) is of
-    the draws, cell by cell: what is said of the cells stays where both sides agree. What is
-    computed from a failed fit stays marked, and so does every variable that is taken out.
+    In everything else it is an xarray Dataset. Arithmetic (``a - b``, ``abs(a)``, ``np.exp(a)``)
+    applies to the draws of each cell; descriptions of the cells are kept if both operands agree.
+    Results computed from a failed fit stay marked, and so do single variables.
 
     Examples
     --------
@@ -90,28 +90,28 @@ class Estimate(xr.Dataset):
     def summary(
         self, prob: float = 0.95, interval: str = "eti", *, of: str | None = None
     ) -> pd.DataFrame:
-        """A row each cell: median, standard deviation, interval, direction. See `summarise`."""
+        """Summarise each cell: median, standard deviation, interval, direction. See `summarise`."""
         return summarise(self, prob=prob, interval=interval, of=of)
 
     def frame(self, *, of: str | None = None) -> pd.DataFrame:
-        """The draws in long form: a row each draw and cell.
+        """Return the draws in long form, one row per draw and cell.
 
         Parameters
         ----------
         of : str, optional
-            The variable; by default the one that the estimate is of.
+            Name of the variable; by default the main variable of the estimate.
 
         Returns
         -------
         DataFrame
-            A column each label, then `.chain`, `.draw` (named as in R's posterior and tidybayes,
-            whose names no variable has) and the variable. Draws of cells without rows, and of
-            what is not estimable, are missing.
+            One column per label, then `.chain`, `.draw` (named as in the R packages posterior and
+            tidybayes) and the variable. Draws are missing for cells without rows and for values
+            that are not estimable.
 
         Raises
         ------
         DataError
-            If there is no such variable, or memory will not hold the table.
+            If there is no such variable, or the table does not fit into memory.
         """
         name = drawn(self, of)
         values = self[name]
@@ -127,16 +127,16 @@ class Estimate(xr.Dataset):
 
     @property
     def dataset(self) -> xr.Dataset:
-        """The same as a plain Dataset, which prints as xarray's do."""
+        """Return the estimate as a plain xarray Dataset."""
         return xr.Dataset(self.data_vars, self.coords, self.attrs)
 
     def plot(self, **options: Any) -> Any:  # type: ignore[override]
-        """The figure that fits the estimate: a function of `cb.plots`, see ``attrs["figure"]``.
+        """Draw the estimate with the function of `cb.plots` that ``attrs["figure"]`` names.
 
         Parameters
         ----------
         **options
-            Those of that function. xarray's own figures are those of ``.dataset.plot``.
+            Arguments of that function. For the figures of xarray, use ``.dataset.plot``.
         """
         return figure_of(self)(self, **options)
 
@@ -160,12 +160,12 @@ class Estimate(xr.Dataset):
 
 
 def _computed(function: Callable[..., Any], *inputs: Any) -> Estimate:
-    """A function of the draws of estimates, numbers and arrays; what is said of cells stays.
+    """Apply a function to the draws of estimates, numbers and arrays; keep common descriptions.
 
     Raises
     ------
     DataError
-        If two estimates hold draws of no variable in common.
+        If two estimates have no variable with draws in common.
     """
     estimates = [one for one in inputs if isinstance(one, xr.Dataset)]
     names = [_with_draws(one) or list(map(str, one.data_vars)) for one in estimates]
@@ -205,7 +205,7 @@ def _with_draws(one: xr.Dataset) -> list[str]:
 def _said_by_all(
     estimates: Iterable[xr.Dataset], computed: Iterable[str]
 ) -> dict[str, xr.DataArray]:
-    """Variables without draws that all of several estimates have and agree on."""
+    """Return the variables without draws that are equal in all of several estimates."""
     first, *others = estimates
     left_out = set(computed)
     return {
@@ -230,7 +230,7 @@ def _unary(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _same_type(name: str) -> Callable[..., Any]:
-    """A method of Dataset whose result is an estimate too, with its marks."""
+    """Make a method of Dataset that returns an estimate, with its marks."""
     method = getattr(xr.Dataset, name)
 
     def inner(self: Estimate, *args: Any, **kwargs: Any) -> Estimate:
@@ -251,13 +251,13 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne", "and_", "or_", "xor"):
     setattr(Estimate, f"__{_name.strip('_')}__", _operator(getattr(operator, _name)))
 for _name in ("neg", "pos", "abs", "invert"):
     setattr(Estimate, f"__{_name}__", _unary(getattr(operator, _name)))
-# xarray computes these by functions that give a plain Dataset.
+# xarray computes these by functions that return a plain Dataset.
 for _name in ("where", "fillna", "clip", "astype", "isnull", "notnull", "combine_first"):
     setattr(Estimate, _name, _same_type(_name))
 
 
 def as_estimate(found: xr.Dataset) -> Estimate:
-    """A Dataset that has an estimate's attributes, as one."""
+    """Convert a Dataset with the attributes of an estimate to an `Estimate`."""
     return Estimate(found.data_vars, found.coords, found.attrs)
 
 
@@ -269,28 +269,27 @@ def estimate(
     figure: str = "forest",
     **what: Any,
 ) -> Estimate:
-    """The one function that makes estimates: draws, with what they are.
+    """Make an `Estimate` from draws and a description; all estimates are made by this function.
 
     Parameters
     ----------
     found : Dataset
-        Variables with dims (chain, draw, ...), and what is known of their cells without these.
-        Its attributes are kept where `what` does not say otherwise.
+        Variables with dims (chain, draw, ...), and variables without draws that describe cells. Its
+        attributes are kept unless `what` replaces them.
     of : iterable of fits, estimates or arrays
-        What it was computed from. Where a fit behind any of these failed its diagnostics the
-        estimate and each of its variables are marked.
+        Sources of the estimate. If a fit behind any of these failed its diagnostics, the estimate
+        and each of its variables are marked.
     variable : str, optional
-        The one that the estimate is of, unless its reader asks for another; by default the
-        first with draws.
+        Main variable of the estimate; by default the first with draws.
     figure : str
-        Function of `cb.plots` that draws it.
+        Function of `cb.plots` that draws the estimate.
     **what
-        Any of `ATTRIBUTES`; None where there is none.
+        Any of `ATTRIBUTES`; None if an attribute does not apply.
 
     Raises
     ------
     TypeError
-        If an attribute is not among `ATTRIBUTES`: one name for one thing.
+        If an attribute is not among `ATTRIBUTES`.
 
     Examples
     --------
@@ -316,12 +315,12 @@ def estimate(
 
 
 def opened_estimate(tree: xr.DataTree) -> Estimate:
-    """An estimate of an opened file.
+    """Make an estimate from an opened file.
 
     Raises
     ------
     DataError
-        If it has no draws, or its record of failed diagnostics cannot be read.
+        If the file has no draws, or its record of failed diagnostics cannot be read.
     """
     found = as_estimate(tree.to_dataset())
     drawn(found)
@@ -336,9 +335,9 @@ def opened_estimate(tree: xr.DataTree) -> Estimate:
 
 
 def figure_of(draws: Estimate) -> Callable[..., Any]:
-    """The function of `cb.plots` that draws an estimate.
+    """Return the function of `cb.plots` that draws an estimate.
 
-    Looked up by name: figures are made of draws, and not the other way round.
+    The function is looked up by name, because this package must not import the figures.
 
     Raises
     ------
@@ -349,14 +348,15 @@ def figure_of(draws: Estimate) -> Callable[..., Any]:
     plots = pkgutil.resolve_name("causalbias.plots")
     if name not in plots.__all__:
         raise DataError(
-            f"no figure {name!r}", hint="call a function of cb.plots, or .dataset.plot of xarray"
+            f"there is no figure {name!r}",
+            hint="call a function of cb.plots, or .dataset.plot of xarray",
         )
     function: Callable[..., Any] = getattr(plots, name)
     return function
 
 
 def described(draws: xr.Dataset) -> tuple[list[str], pd.DataFrame | None, list[str]]:
-    """An estimate for print: lines that say what it is, its table, and lines below it."""
+    """Format an estimate for printing: description, table, and notes."""
     attrs = draws.attrs
     names = _with_draws(draws)
     complete = bool(names) and set(SAMPLE) <= set(draws[drawn(draws)].dims)
@@ -395,18 +395,18 @@ def described(draws: xr.Dataset) -> tuple[list[str], pd.DataFrame | None, list[s
 
 
 def _unstated(table: pd.DataFrame, attrs: Any) -> list[str]:
-    """What has no number, and why."""
+    """Describe which cells have no estimate, and why."""
     said = []
     if "estimable" in table and not table["estimable"].all():
         why = attrs.get("not_estimable", "")
         said.append(f"Not estimable where estimable is False{f': {why}' if why else ''}.")
     if "supported" in table and not table["supported"].all():
-        said.append("Too few errors to state a number where supported is False.")
+        said.append("Too few errors to report a rate where supported is False.")
     return said
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as text, in three digits; probabilities with three decimals."""
+    """Format numbers with three digits, and probabilities with three decimals."""
     shown = {}
     for name in table:
         values = table[name]

@@ -1,4 +1,4 @@
-"""The fifth verb: hypotheses about draws, as expressions; practical equivalence."""
+"""Hypotheses about draws as expressions, and practical equivalence."""
 
 import ast
 import operator
@@ -35,31 +35,31 @@ MAX_NODES = 500
 def hypotheses(
     draws: xr.Dataset, expressions: Mapping[str, str], *, of: str | None = None
 ) -> Estimate:
-    """Linear and non-linear combinations of an estimand's levels, draw by draw.
+    """Compute linear and nonlinear combinations of an estimand's levels for every draw.
 
     Parameters
     ----------
     draws : Estimate
-        From any verb.
+        Result of any verb.
     expressions : mapping of name to expression
-        The estimand's name with labels in the order of its dims: ``effect["black", "female"] -
-        effect["asian", "female"]``; with ``+ - * / **``, numbers, and abs, exp, log, sqrt, maximum,
-        minimum. Anything else is refused; nothing is evaluated as code.
+        Expressions of the estimand's name with labels in the order of its dims, such as
+        ``effect["black", "female"] - effect["asian", "female"]``, with ``+ - * / **``, numbers, and
+        abs, exp, log, sqrt, maximum, minimum. Everything else is refused, and no code is evaluated.
     of : str, optional
-        The variable, with dims chain and draw; by default the first such.
+        The variable, with dims chain and draw; by default the main variable.
 
     Returns
     -------
     Estimate
-        ``value`` (chain, draw, hypothesis). `summarise` gives its probability of being above
-        zero, `equivalence` that of being negligible. Where an expression uses what is not
-        estimable, ``estimable`` (hypothesis) is False and its draws are missing.
+        ``value`` (chain, draw, hypothesis). `summarise` computes the probability that it is above
+        zero, and `equivalence` the probability that it is negligible. If an expression uses a value
+        that is not estimable, ``estimable`` (hypothesis) is False and its draws are missing.
 
     Raises
     ------
     DataError
-        If an expression cannot be read, calls something else, names a label that is not there or
-        a cell without rows, or has no value in some draws (the logarithm of a negative effect).
+        If an expression cannot be parsed, calls another function, uses an unknown label or a cell
+        without rows, or has no value in some draws (such as the logarithm of a negative effect).
 
     Examples
     --------
@@ -76,7 +76,7 @@ def hypotheses(
         expressions, "expressions", 'an expression by name: {"name": "effect[1] - effect[2]"}'
     )
     if not expressions:
-        raise DataError("no hypothesis", hint='give {"name": "expression"}')
+        raise DataError("there is no hypothesis", hint='give {"name": "expression"}')
     draws = as_draws(draws)
     name = drawn(draws, of)
     values = draws[name]
@@ -111,7 +111,7 @@ def hypotheses(
 
 
 def _used(tree: ast.expr, values: xr.DataArray) -> list[dict[str, Any]]:
-    """The cells that an expression which was read uses, as labels by dim."""
+    """Return the cells that a parsed expression uses, as labels by dim."""
     dims = [str(dim) for dim in values.dims if dim not in SAMPLE]
     slices = [one.slice for one in ast.walk(tree) if isinstance(one, ast.Subscript)]
     if not dims:
@@ -123,7 +123,7 @@ def _used(tree: ast.expr, values: xr.DataArray) -> list[dict[str, Any]]:
 
 
 def _check_values(read: xr.DataArray, cells: list[xr.Dataset], name: str, text: str) -> None:
-    """Raise where a hypothesis has no value in some draws, though what it uses is estimable."""
+    """Raise an error if a hypothesis of estimable values has no value in some draws."""
     if any("estimable" in one and not one["estimable"].item() for one in cells):
         return
     if any(bool(one[name].isnull().any()) for one in cells):
@@ -139,17 +139,17 @@ def _check_values(read: xr.DataArray, cells: list[xr.Dataset], name: str, text: 
 def equivalence(
     draws: xr.Dataset, rope: tuple[float, float], *, prob: float = 0.95, of: str | None = None
 ) -> Estimate:
-    """The draws with what they say of a region of practical equivalence (ROPE).
+    """Compare draws with a region of practical equivalence (ROPE).
 
-    For a placebo contrast too, a manipulation that should do nothing: its effect should be
-    equivalent to none, and not merely undecided.
+    Use it also for a placebo, a manipulation that should have no effect: its effect should be
+    equivalent to zero, and not merely undecided.
 
     Parameters
     ----------
     draws : Estimate
-        From any verb.
+        Result of any verb.
     rope : (float, float)
-        Values between these make no practical difference, in the estimand's unit.
+        Limits of values that make no practical difference, in the estimand's unit.
     prob : float, default 0.95
         Probability of the equal-tailed interval behind `verdict`.
     of : str, optional
@@ -158,11 +158,11 @@ def equivalence(
     Returns
     -------
     Estimate
-        The same with ``p_below``, ``p_rope``, ``p_above`` (posterior probabilities of being
-        below, within and above the ROPE; they add up to one) and ``verdict``: "equivalent" where
-        the interval lies within the ROPE, "different" where it lies outside, else "undecided"
-        (Kruschke 2018, with an equal-tailed interval). Of what is not estimable the probabilities
-        are missing and the verdict is "not estimable".
+        The estimate with ``p_below``, ``p_rope``, ``p_above`` (posterior probabilities of being
+        below, within and above the ROPE, which add up to one) and ``verdict``: "equivalent" if the
+        interval lies within the ROPE, "different" if it lies outside, otherwise "undecided"
+        (Kruschke 2018, with an equal-tailed interval). If a value is not estimable, its
+        probabilities are missing and the verdict is "not estimable".
 
     Raises
     ------

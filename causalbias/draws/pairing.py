@@ -1,4 +1,4 @@
-"""Draws of independent posteriors, put together as draws of their joint one."""
+"""Pair draws of independent posteriors, as draws of their joint posterior."""
 
 import numpy as np
 import xarray as xr
@@ -10,17 +10,18 @@ from causalbias.draws.summaries import SAMPLE
 def paired(
     first: xr.Dataset, second: xr.Dataset, *, random_seed: int = 0
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """Draws of two independent posteriors as draws of their joint one, with what labels they share.
+    """Pair draws of two independent posteriors at their common labels.
 
-    The second's are shuffled: fits of one random seed use the same random numbers, and their
-    draws are then not independent as they stand.
+    The draws of the second are shuffled, because fits with the same random seed use the same random
+    numbers, so that their draws are correlated in the original order.
 
     Parameters
     ----------
     first, second : Dataset
-        Dims (chain, draw, ...). Of unequal numbers of draws, the surplus is left out evenly.
+        Draws with dims (chain, draw, ...). If their numbers differ, surplus draws are left out at
+        even intervals.
     random_seed : int
-        Of the shuffling.
+        Seed of the random order.
     """
     sizes = [one.sizes["chain"] * one.sizes["draw"] for one in (first, second)]
     kept = min(sizes)
@@ -40,7 +41,7 @@ def paired(
 
 
 def shuffled(draws: xr.Dataset, random_seed: int) -> xr.Dataset:
-    """Draws in another order, all variables alike; see `paired`.
+    """Permute draws, in the same way for all variables; see `paired`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Draws to tables: medians, intervals, probabilities of direction."""
+"""Summarise draws in tables: medians, intervals, probabilities of direction."""
 
 from collections.abc import Mapping
 
@@ -32,35 +32,35 @@ INTERVALS = {"eti": "equal-tailed", "hdi": "highest-density"}
 def summarise(
     draws: xr.Dataset, *, prob: float = 0.95, interval: str = "eti", of: str | None = None
 ) -> pd.DataFrame:
-    """One row an estimand: posterior median, standard deviation, interval, direction.
+    """Summarise an estimate in a table with one row per cell.
 
     Parameters
     ----------
     draws : Estimate
-        From any verb. Draws of your own may be a Dataset with dims chain and draw.
+        Result of any verb, or a Dataset with dims chain and draw.
     prob : float, default 0.95
         Probability of the interval.
     interval : {"eti", "hdi"}
-        Equal-tailed (the default), or the narrowest, of highest density. Ratios, and error rates
-        and what is made of them, have equal-tailed ones only.
+        Equal-tailed interval (the default), or highest-density interval. Ratios, error rates, and
+        estimates computed from error rates have equal-tailed intervals only.
     of : str, optional
-        The variable, with dims chain and draw; by default the one that the estimate is of.
+        The variable, with dims chain and draw; by default the main variable.
 
     Returns
     -------
     DataFrame
-        The labels of the estimand; `estimate` (median), `sd`, `lower`, `upper`,
-        `p_positive` (posterior probability of being above zero), the dataset's other variables
-        (`n`: observations), `scale`, `population` (see `predictions`), and `converged`: False
-        where the fit behind it failed its diagnostics. A ratio has no `sd`; a ratio of error
-        rates, which is always positive, has `p_above_one` (posterior probability of being above
-        one) in the place of `p_positive`, and an index of them has neither. An error rate below
-        what its pairs support has no `estimate`, only an interval, from 0 to its upper end.
+        The labels of the cells; `estimate` (posterior median), `sd`, `lower`, `upper`, `p_positive`
+        (posterior probability of being above zero), the other variables of the dataset (such as
+        `n`, the number of observations), `scale`, `population` (see `predictions`), and
+        `converged`, which is False if a fit failed its diagnostics. A ratio has no `sd`. A ratio of
+        error rates, which is always positive, has `p_above_one` (posterior probability of being
+        above one) instead of `p_positive`; an index of error rates has neither. An error rate with
+        too few errors has no `estimate`, only an interval from 0 to its upper limit.
 
     Raises
     ------
     DataError
-        If there is no such variable, or no highest-density interval of it.
+        If there is no such variable, or it has no highest-density interval.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def summarise(
 
 
 def _columns(draws: xr.Dataset, name: str, prob: float, interval: str) -> dict[str, xr.DataArray]:
-    """Summaries of a variable's draws, and what the dataset says of its cells."""
+    """Return summaries of a variable's draws, and the variables that describe its cells."""
     values = draws[name]
     quantity = values.attrs.get("quantity", "")
     lower, upper = interval_of(values, prob, interval)
@@ -113,12 +113,13 @@ def _columns(draws: xr.Dataset, name: str, prob: float, interval: str) -> dict[s
 def interval_of(
     values: xr.DataArray, prob: float, interval: str = "eti"
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Ends of the intervals of draws, missing where draws are.
+    """Compute the limits of intervals of draws; they are missing if draws are.
 
     Raises
     ------
     DataError
-        If a highest-density interval is asked for of what has one-sided or unbounded ones.
+        If a highest-density interval is requested for a quantity with one-sided or unbounded
+        intervals.
     """
     name_in(interval, "interval", *INTERVALS)
     if interval == "eti":
@@ -137,10 +138,7 @@ def interval_of(
 
 
 def _without_empty_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of cells that have rows, or that are not estimable, which `estimable` then says.
-
-    A cell without rows is missing in every draw, and so in the table, from which it is left out.
-    """
+    """Drop cells without rows, whose draws are all missing, but keep those not estimable."""
     known = frame["estimate"].notna()
     kept = known.copy()
     if "estimable" in frame:
@@ -150,10 +148,10 @@ def _without_empty_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_ends_that_exist(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """No numbers that a ratio or a rate does not have: a standard deviation, an end, an estimate.
+    """Remove standard deviations, limits and estimates that ratios and rates do not have.
 
-    Ratios of effects are unbounded where the denominator may be zero; rates, and what is made of
-    them, are not stated where their pairs do not support them.
+    Ratios of effects are unbounded if the denominator may be zero. Error rates, and estimates
+    computed from them, are not reported if there are too few errors.
     """
     if quantity == RATIO and "bounded" in frame:
         frame["sd"] = np.nan
@@ -169,7 +167,7 @@ def _with_ends_that_exist(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 
 def _labelled(frame: pd.DataFrame, draws: xr.Dataset) -> pd.DataFrame:
-    """A table that says what its numbers are against, on which scale, and of whom."""
+    """Add columns with reference level, scale and population to a table."""
     if draws.attrs.get("contrast") in frame:
         kind, reference = draws[draws.attrs["contrast"]].dtype, draws.attrs["reference"]
         if kind.kind in "iuf":
@@ -197,7 +195,7 @@ def _own_marks(draws: xr.Dataset, name: str) -> xr.Dataset:
 
 
 def basis(draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> str:
-    """What an estimate is against, and whose: for notes below tables and figures; "" if unsaid.
+    """Describe reference level and population for notes of tables and figures; "" if unknown.
 
     Examples
     --------
@@ -220,7 +218,7 @@ def _one_sided(
     prob: float,
     quantity: str,
 ) -> dict[str, xr.DataArray]:
-    """Columns of ratios with the ends that their intervals have, the other one where it must be."""
+    """Set the limits of one-sided intervals of ratios, and their other limits to the bounds."""
     least, kind = LEAST[quantity], columns["interval"]
     ends = values.quantile([1 - prob, prob], dim=SAMPLE, skipna=False)
     low, high = (ends.isel(quantile=at, drop=True) for at in (0, 1))
@@ -240,7 +238,7 @@ def _one_sided(
 def _with_lower_bound(
     columns: Mapping[str, xr.DataArray], bound: xr.DataArray, prob: float
 ) -> dict[str, xr.DataArray]:
-    """Columns whose lower ends allow for a group's having been chosen on the same data."""
+    """Replace lower limits by those adjusted for the choice of a group on the same data."""
     ends = bound.quantile([1 - prob, (1 - prob) / 2], dim=SAMPLE, skipna=False)
     one_sided, two_sided = (ends.isel(quantile=at, drop=True) for at in (0, 1))
     kind = columns["interval"]
@@ -250,12 +248,12 @@ def _with_lower_bound(
 
 
 def drawn(draws: xr.Dataset, of: str | None = None) -> str:
-    """Name of the variable that holds an estimand's draws: asked for, the main one, or the first.
+    """Return the name of a variable with draws: the requested, the main, or the first one.
 
     Raises
     ------
     DataError
-        If there is none of that name, naming those there are.
+        If there is no such variable. The error lists the variables with draws.
     """
     draws = as_draws(draws)
     names = [str(key) for key, value in draws.data_vars.items() if "draw" in value.dims]
@@ -269,10 +267,10 @@ def drawn(draws: xr.Dataset, of: str | None = None) -> str:
 
 
 def probability(condition: xr.DataArray, *values: xr.DataArray) -> xr.DataArray:
-    """Posterior probability of a condition on draws; missing where any of its values is.
+    """Compute the posterior probability of a condition; it is missing if any value is.
 
-    A comparison with a missing value is False, and its share of the draws would be a certainty
-    about what is not known.
+    A comparison with a missing value is False, so that the share of draws would otherwise be a
+    certainty about an unknown value.
 
     Parameters
     ----------

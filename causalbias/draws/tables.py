@@ -1,4 +1,4 @@
-"""Estimands as a table for print: great-tables from draws."""
+"""Tables of estimates for print, by great-tables."""
 
 import json
 from typing import Any
@@ -30,18 +30,18 @@ _HIDDEN = ("scale", "converged", "bounded")
 def table(
     draws: xr.Dataset, *, prob: float = 0.95, of: str | None = None, title: str | None = None
 ) -> GT:
-    """A table of an estimand for print or a notebook, saying what, on which scale, of how many.
+    """Make a table of an estimate for print or a notebook, with estimand, scale and sizes.
 
     Parameters
     ----------
     draws : Estimate
-        From any verb.
+        Result of any verb.
     prob : float, default 0.95
         Probability of the equal-tailed interval.
     of : str, optional
-        The variable, with dims chain and draw; by default the first such.
+        The variable, with dims chain and draw; by default the main variable.
     title : str, optional
-        By default the estimand.
+        Title; by default the estimand.
 
     Returns
     -------

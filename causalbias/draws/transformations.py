@@ -11,17 +11,17 @@ from causalbias.errors import DataError
 
 
 def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95) -> Estimate:
-    """Outcome per unit of a change that is itself uncertain: a ratio of two effects.
+    """Compute the outcome per unit of an uncertain change: a ratio of two effects.
 
-    A ratio has no mean, and no bounded interval where its denominator may be zero (Fieller 1954):
-    where the interval of `change` holds zero, `bounded` is False, and tables then give an infinite
-    interval rather than a made-up one.
+    A ratio has no mean, and no bounded interval if its denominator may be zero (Fieller 1954). If
+    the interval of `change` includes zero, `bounded` is False, and tables give an infinite
+    interval.
 
     Parameters
     ----------
     outcome, change : DataArray
-        Draws of numerator and denominator, dims (chain, draw, ...). They must be draws of one
-        posterior, or of two independent ones.
+        Draws of numerator and denominator, dims (chain, draw, ...), from the same posterior or from
+        two independent ones.
     prob : float
         Probability of the interval that must exclude zero.
 
@@ -29,7 +29,7 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
     -------
     Estimate
         ``ratio`` (chain, draw, ...), ``bounded`` (...), ``p_sign`` (...): the posterior
-        probability that the change has its likelier sign.
+        probability that the change has its more probable sign.
 
     Examples
     --------
@@ -51,24 +51,24 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
 
 
 def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
-    """Posterior probability of each rank, 1 the largest, along a dim.
+    """Compute the posterior probability of each rank along a dim; rank 1 is the largest.
 
     Parameters
     ----------
     draws : DataArray
-        Dims (chain, draw, `dim`, ...).
+        Draws with dims (chain, draw, `dim`, ...).
     dim : str
-        What is ranked.
+        Dim whose levels are ranked.
 
     Returns
     -------
     DataArray
-        Dims (`dim`, rank, ...); sums to one over either.
+        Probabilities with dims (`dim`, rank, ...), which sum to one over `dim` and over rank.
 
     Raises
     ------
     DataError
-        If draws of a level are missing, as of one that is not estimable, naming it.
+        If the draws of a level are missing, because it is not estimable. The error names it.
 
     Examples
     --------

@@ -13,30 +13,31 @@ from causalbias.rates.intervals import Shares, shares_from_sums
 
 
 def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, random_seed: int = 0) -> Estimate:
-    """False match rate of each two groups, from the counts of `all_pairs` at its thresholds.
+    """Estimate the false match rates within and between groups from the counts of `all_pairs`.
 
-    Intervals are those of `error_rates`, from each face's own number of matches. With several
-    faces an identity they are a little wider than those from the pairs themselves: pairs of the
-    same two identities are told from others only by their sums. Without distances, pairs that share
-    an identity are taken to be correlated by 0.1 where the matches themselves are too few to tell.
+    The intervals are computed as in `error_rates`, from the numbers of matches of each face. If
+    identities have several faces, they are slightly wider than those from single pairs, because
+    pairs of the same two identities cannot be distinguished from other pairs. As there are no
+    distances, the correlation of pairs that share an identity is assumed to be 0.1 if there are too
+    few matches to estimate it.
 
     Parameters
     ----------
     counts : Dataset
-        From `all_pairs`, with thresholds.
+        Result of `all_pairs`, with thresholds.
     draws, random_seed : int
         As in `error_rates`.
 
     Returns
     -------
     Estimate
-        ``rate`` (chain, draw, threshold, group, other), the same both ways round, and beside it
-        what `error_rates` gives.
+        ``rate`` (chain, draw, threshold, group, other), which is symmetric in both groups, and the
+        variables of `error_rates`.
 
     Raises
     ------
     DataError
-        If the counts are at no threshold.
+        If the counts have no threshold.
 
     Examples
     --------
@@ -49,7 +50,7 @@ def all_pairs_rates(counts: xr.Dataset, *, draws: int = 1000, random_seed: int =
     """
     thresholds = counts["threshold"].values
     if not len(thresholds):
-        raise DataError("counts at no threshold", hint="give thresholds= to all_pairs")
+        raise DataError("the counts have no threshold", hint="give thresholds= to all_pairs")
     groups = counts["group"].values
     group = pd.Index(groups).get_indexer(counts["face_group"].values)
     person = counts["face_identity"].values

@@ -1,4 +1,4 @@
-"""Detection error trade-off by group, and the rate at which both errors are equal."""
+"""Detection error trade-off curves and equal error rates, by group."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -62,9 +62,9 @@ def det(
     draws: int = 500,
     random_seed: int = 0,
 ) -> Estimate:
-    """False non-match rate of each group where its own false match rate is given: the DET curve.
+    """Compute DET curves: each group's false non-match rate as a function of its false match rate.
 
-    Each group has a threshold of its own at each point; for rates at one threshold for all see
+    At each point, the thresholds of the groups differ. For rates at a common threshold, see
     `error_rates`.
 
     Parameters
@@ -77,17 +77,17 @@ def det(
     Returns
     -------
     Estimate
-        ``fnmr`` (chain, draw, fmr, system, *by), missing where the impostor pairs do not support
-        that false match rate (rule of three). Without chain and draw: ``supported``: whether they
-        do, and the false non-match rate is not below its ``smallest_rate`` either; ``n``: genuine
-        pairs, ``errors`` of them there, ``n_effective``; ``n_impostor``,
-        ``n_effective_impostor``. The attribute ``one_kind`` names groups that have pairs of one
-        kind only, and so no curve.
+        ``fnmr`` (chain, draw, fmr, system, *by), which is missing if there are too few impostor
+        pairs for this false match rate (rule of three). Without chain and draw: ``supported``,
+        whether there are enough pairs, and the false non-match rate is not below its
+        ``smallest_rate``; ``n`` (number of genuine pairs), ``errors`` (of these), ``n_effective``;
+        ``n_impostor``, ``n_effective_impostor``. The attribute ``one_kind`` lists the groups that
+        have pairs of one kind only, and therefore no curve.
 
     Raises
     ------
     DataError
-        If no group has both genuine and impostor pairs, or as `error_rates`.
+        If no group has both genuine and impostor pairs, and as in `error_rates`.
 
     Examples
     --------
@@ -107,8 +107,8 @@ def det(
         share = curve.impostor.share
         place = np.searchsorted(share, wanted).clip(max=len(share) - 1)
         enough = wanted * curve.impostor.n_effective[place] >= THREE
-        # Nor where the rate may well be higher already at the first threshold with a match: where
-        # it goes from there, these pairs do not tell.
+        # Nor if the rate may be higher already at the first threshold with a match, since the
+        # pairs then do not determine the threshold.
         lowest = curve.fmr[:, int((curve.impostor.matches > 0).argmax())]
         enough &= (lowest[:, None] > wanted).mean(axis=0) < BEYOND
         smallest = np.minimum(THREE / curve.genuine.n_effective[place], 1.0)
@@ -155,7 +155,7 @@ def equal_error_rate(
     draws: int = 500,
     random_seed: int = 0,
 ) -> Estimate:
-    """Error rate of each group at the threshold where its two error rates are equal.
+    """Compute the equal error rate of each group: the rate at which both error rates are equal.
 
     Parameters
     ----------
@@ -165,16 +165,16 @@ def equal_error_rate(
     Returns
     -------
     Estimate
-        ``rate`` (chain, draw, system, *by). Without chain and draw: ``point``: the rate on these
-        pairs, the mean of both errors where they are closest; ``threshold`` there;
+        ``rate`` (chain, draw, system, *by). Without chain and draw: ``point``, the rate on these
+        pairs, which is the mean of both errors where they are closest; ``threshold`` there;
         ``smallest_rate``, ``supported`` and ``n_effective``, of the kind with fewer effective
-        comparisons; ``n``: genuine pairs, ``errors`` of them; ``n_impostor``. The attribute
-        ``one_kind``: as of `det`.
+        comparisons; ``n`` (number of genuine pairs), ``errors`` (of these); ``n_impostor``. The
+        attribute ``one_kind`` is as in `det`.
 
     Raises
     ------
     DataError
-        As `det`.
+        As in `det`.
 
     Examples
     --------
@@ -192,7 +192,7 @@ def equal_error_rate(
         if gap.shape[1] < 2:
             raise DataError(
                 f"{' '.join(map(str, curve.key))}: all distances are the same, so that no "
-                "threshold tells genuine from impostor pairs",
+                "threshold separates genuine from impostor pairs",
                 hint="check the distances, or leave that system or group out",
             )
         after = np.argmax(gap >= 0, axis=1).clip(min=1)
@@ -227,7 +227,7 @@ def equal_error_rate(
 
 
 def _one_kind(pairs: Comparisons, shown: list[tuple[object, ...]]) -> str:
-    """Names of the systems' groups that are not among those shown."""
+    """List the groups of systems that are not among those shown."""
     several = len(pairs.systems) > 1
     return ", ".join(
         f"{system}: {name}" if several else name
@@ -238,9 +238,10 @@ def _one_kind(pairs: Comparisons, shown: list[tuple[object, ...]]) -> str:
 
 
 def equal_point(impostor: Cell, genuine: Cell, curve: Curve) -> tuple[float, float]:
-    """Mean of both error rates where they are closest, and the threshold there.
+    """Return the mean of both error rates where they are closest, and the threshold there.
 
-    Of all thresholds that tell pairs apart; where their kinds are uncertain, of the curve's.
+    All thresholds that separate pairs are compared; if the kinds of pairs are uncertain, those of
+    the curve.
     """
     if impostor.certain and genuine.certain:
         at = np.unique(np.concatenate([impostor.distance, genuine.distance]))
@@ -255,7 +256,7 @@ def equal_point(impostor: Cell, genuine: Cell, curve: Curve) -> tuple[float, flo
 def _both_kinds(
     pairs: Comparisons, cohort: str, *, generalised: bool
 ) -> dict[tuple[object, ...], tuple[Cell, Cell]]:
-    """Impostor and genuine cells of each system and group that has both."""
+    """Return the impostor and genuine cells of each system and group that has both."""
     check_cohort(cohort)
     kinds: dict[tuple[object, ...], dict[str, Cell]] = {}
     for cell in cells_of(pairs, cohort, generalised=generalised):
@@ -282,10 +283,10 @@ def _curves(
 
 
 def _rising(draws: np.ndarray, *, certain: bool) -> np.ndarray:
-    """Draws (draw, threshold) of which each rises, as all their quantiles do.
+    """Rearrange draws (draw, threshold) so that each increases with the threshold.
 
-    In order of size (Chernozhukov, Fernández-Val and Galichon 2010). Where pairs' kinds are
-    uncertain shares themselves may fall, and the lowest of those after are the bound.
+    The rearrangement is sorting (Chernozhukov, Fernández-Val and Galichon 2010). If the kinds of
+    pairs are uncertain, shares may decrease, and each is replaced by the lowest of those after it.
     """
     if certain:
         return np.sort(draws, axis=1)
@@ -294,7 +295,7 @@ def _rising(draws: np.ndarray, *, certain: bool) -> np.ndarray:
 
 
 def _thresholds(impostor: np.ndarray, genuine: np.ndarray) -> np.ndarray:
-    """Thresholds at quantiles of both kinds, close together in the tails that errors are in."""
+    """Choose thresholds at quantiles of both kinds, which are dense in the tails with errors."""
     finite = genuine[np.isfinite(genuine)]
     near = np.quantile(impostor[np.isfinite(impostor)], QUANTILES)
     far = np.quantile(finite, 1 - QUANTILES) if len(finite) else near[:0]

@@ -1,4 +1,4 @@
-"""Differences of error rates between groups: ratios, and indices of a whole system."""
+"""Differences of error rates between groups: ratios, and indices of a system."""
 
 from collections.abc import Callable
 from functools import partial
@@ -103,37 +103,39 @@ def garbe(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarray:
 
 
 def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> Estimate:
-    """Each group's error rate over the groups' geometric mean, or over the best group's.
+    """Compute ratios of error rates to the geometric mean of all groups, or to the best group.
 
     Parameters
     ----------
     rates : Dataset
-        From `error_rates`.
+        Result of `error_rates`.
     to : {"geometric mean", "best"}
-        best: the group with the lowest share of errors, whose ratio is 1. It is chosen on the
-        same pairs, so its rate is likelier too low than too high, and upper ends too high; lower
-        ends allow for the choice (see `lower_bound`).
+        "best" is the group with the lowest share of errors, whose ratio is 1. As it is chosen on
+        the same pairs, its rate is biased downwards, and upper limits of ratios are too high; lower
+        limits are adjusted for the choice (see `lower_bound`).
 
     Returns
     -------
     Estimate
-        ``ratio`` (chain, draw, rate_of, system, *by). Beside it, without chain and draw:
-        ``supported``: whether all rates that the ratio is of are not below what their pairs
-        support; if not, tables give no estimate, and of the interval what there is: ``interval``
-        is "two-sided", "at least" (a rate that it is divided by may be as good as none: a lower
-        end at `prob`, one-sided), "at most" (the group's own may), or "none"; ``n``, ``errors``,
-        ``n_effective``. Draws of unsupported rates rise and fall together, so that a lower end
-        holds whatever they are. To the best, also ``lower_bound`` (chain, draw, ...), whose
-        quantile q is the lower end at 1 - q: of the group's rate over the lowest of all, whichever
-        group has it. It is simultaneous over a group's ratios to each group, and over which group
-        it is that is not the best (Bonferroni, with as many comparisons as groups). So of groups
-        with equal rates it is above 1 no more often than its probability says, for each group; over
-        all groups together it is not (see max/min of `fairness_indices` for that).
+        ``ratio`` (chain, draw, rate_of, system, *by). Variables without chain and draw are
+        ``supported``, whether there are enough errors for all rates of the ratio, ``interval``,
+        ``n``, ``errors`` and ``n_effective``. If a ratio is not supported, tables have no estimate,
+        and ``interval`` is "at least" (the denominator may be almost zero: a one-sided lower limit
+        of probability `prob`), "at most" (the numerator may be), or "none"; otherwise it is
+        "two-sided". Draws of rates that are not supported are perfectly rank-correlated, so that
+        lower limits hold for all values of these rates.
+
+        With ``to="best"``, there is also ``lower_bound`` (chain, draw, ...), whose quantile q is
+        the lower limit of probability 1 - q of the ratio to the lowest of all rates. It is
+        simultaneous over the choice of the best group (Bonferroni, with as many comparisons as
+        groups). If groups have equal rates, the limit of each group is above 1 with at most the
+        nominal probability; it is not simultaneous over groups (for that, see max/min of
+        `fairness_indices`).
 
     Raises
     ------
     DataError
-        If there is one group only.
+        If there is a single group.
 
     Examples
     --------
@@ -144,7 +146,9 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> Estimate:
     True
     """
     if to not in REFERENCES:
-        raise DataError(f"{shown(to)} is no reference", hint=f"use one of {', '.join(REFERENCES)}")
+        raise DataError(
+            f"{shown(to)} is not a reference", hint=f"use one of {', '.join(REFERENCES)}"
+        )
     by = _groups(rates)
     separate, rates = rates, _with_unsupported_aligned(rates, by)
     rate, there = rates["rate"], rates["n"] > 0
@@ -186,10 +190,10 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> Estimate:
 
 
 def _with_unsupported_aligned(rates: xr.Dataset, by: list[str]) -> xr.Dataset:
-    """Rates whose unsupported ones rise and fall together, draw by draw.
+    """Make the draws of rates that are not supported perfectly rank-correlated.
 
-    What an average of several rates may be, of which too little is known, is then what it would be
-    if all were as high as they may be, or as low: drawn apart, their ends would cancel.
+    The limits of an average of several such rates are then those if all rates are at their upper or
+    lower limits; with independent draws, extremes would cancel.
     """
     rate = rates["rate"].transpose(*SAMPLE, "rate_of", "system", *by)
     values = rate.values.copy()
@@ -207,16 +211,17 @@ def _with_unsupported_aligned(rates: xr.Dataset, by: list[str]) -> xr.Dataset:
 
 
 def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> Estimate:
-    """Indices of how far a system's error rates differ between groups, each with its draws.
+    """Compute indices of the differences between groups in a system's error rates.
 
-    Every index of noisy rates is further from equality than that of the true ones, the more so the
-    fewer the pairs. `if_equal` is where it would lie had all groups the same rate, and these
-    numbers of pairs: an index near that says nothing about the system.
+    Every index of estimated rates is biased away from equality, and the bias increases as the
+    number of pairs decreases. `if_equal` is the median of the index if all groups had the same rate
+    and these numbers of pairs; an index near it is no evidence of a difference.
 
     Parameters
     ----------
     rates : Dataset
-        From `error_rates`; indices of both rates need genuine and impostor pairs in every group.
+        Result of `error_rates`. Indices of both rates need genuine and impostor pairs in every
+        group.
     alpha : float
         Weight of false matches against false non-matches in FDR, inequity rate and GARBE.
 
@@ -225,20 +230,20 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> Estimate:
     Estimate
         ``index_value`` (chain, draw, index, system); `index`: "FMR max/min", "FMR max/geometric
         mean", "FMR Gini", the same of FNMR, "FDR", "inequity rate", "GARBE" (see the functions of
-        this module). ``if_equal`` (index, system). ``supported`` (index, system): whether all the
-        rates are; if not, tables give no estimate, and indices that are ratios have an interval
-        that is "at least" (see `rate_ratios`). ``groups`` (index, system): how many are compared.
-        ``lower_bound`` (chain, draw, index, system), of indices that are ratios: its quantile q is
-        their lower end at 1 - q, in tables also that of two-sided intervals. Which group has the
-        largest rate and which the smallest is seen in the same data, so the end is simultaneous
-        (Bonferroni): of max/min over all ordered pairs of groups, of max/geometric mean over all
-        groups, of the inequity rate over the pairs of both rates. Of groups with equal rates it is
-        above 1 no more often than its probability says.
+        this module). ``if_equal`` (index, system). ``supported`` (index, system): whether all rates
+        are supported; if not, tables have no estimate, and the interval of indices that are ratios
+        is "at least" (see `rate_ratios`). ``groups`` (index, system): number of groups.
+        ``lower_bound`` (chain, draw, index, system), for indices that are ratios: its quantile q is
+        their lower limit of probability 1 - q, which tables also use in two-sided intervals. As the
+        groups with the largest and the smallest rate are chosen on the same data, the limit is
+        simultaneous (Bonferroni): for max/min over all ordered pairs of groups, for max/geometric
+        mean over all groups, and for the inequity rate over the pairs of both rates. If groups have
+        equal rates, it is above 1 with at most the nominal probability.
 
     Raises
     ------
     DataError
-        If there is one group only, or alpha is not from 0 to 1.
+        If there is a single group, or alpha is not from 0 to 1.
 
     Examples
     --------
@@ -251,7 +256,7 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> Estimate:
     if not 0 <= alpha <= 1:
         raise DataError(f"alpha is {alpha}", hint="give a weight from 0 to 1")
     by = _groups(rates)
-    # Lower ends are of the rates as they were drawn, apart from each other.
+    # Lower limits are computed from the original draws of the rates.
     rates = rates.assign(separate=rates["rate"])
     stacked = _with_unsupported_aligned(rates, by).stack({STACKED: by})
     parts = []
@@ -276,7 +281,7 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> Estimate:
 
 
 def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
-    """Indices of one system."""
+    """Compute the indices of a system."""
     values, bounds, equal, interval, known, groups = {}, {}, {}, {}, {}, {}
 
     def add(name: str, parts: list[xr.Dataset], index: Index, lower: Index | None) -> None:
@@ -318,7 +323,7 @@ def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
 
 
 def _above_lowest(rates: xr.Dataset, by: list[str], best: xr.DataArray) -> xr.DataArray:
-    """Lower ends of each group's rate over the lowest, 1 of the group that was seen to be best."""
+    """Compute lower limits of ratios of groups' rates to the lowest; 1 for the best group."""
     stacked = rates[["rate", "n"]].stack({STACKED: by}).transpose(..., STACKED)
     rate = stacked["rate"].transpose(*SAMPLE, "rate_of", "system", STACKED)
     found = np.full(rate.shape, np.nan)
@@ -338,7 +343,7 @@ def _above_lowest(rates: xr.Dataset, by: list[str], best: xr.DataArray) -> xr.Da
 
 
 def _pairs(n: int, *firsts: int) -> np.ndarray:
-    """Contrasts of each two of n groups, both ways round, or of some with each other one."""
+    """Make contrasts of all ordered pairs of n groups, or of some groups with each other one."""
     unit = np.eye(n)
     rows = [unit[g] - unit[h] for g in firsts or range(n) for h in range(n) if g != h]
     return np.array(rows).reshape(-1, n)
@@ -350,26 +355,29 @@ def lower_ends(
     comparisons: int,
     supported: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Lower ends of contrasts of log rates, one at each of as many probabilities as draws.
+    """Compute lower limits of contrasts of log rates, for as many probabilities as draws.
 
-    An end from the ends of the rates' own intervals (MOVER: Zou and Donner 2008, Statistics in
-    Medicine 27), at the probability of an error over the number of comparisons (Bonferroni), and
-    with the correlation of the rates' draws: the draws of a contrast are too few that far out.
+    The limits are computed from the limits of the rates' intervals (MOVER; Zou and Donner 2008,
+    Statistics in Medicine 27), with the error probability divided by the number of comparisons
+    (Bonferroni) and with the correlation of the rates' draws. There are too few draws of a contrast
+    to use its quantiles this far in the tails.
 
     Parameters
     ----------
     rates : ndarray (chain, draw, group)
+        Draws of the rates.
     contrasts : ndarray (contrast, group)
+        Coefficients of the contrasts.
     comparisons : int
-        Ends hold together, of as many comparisons as these.
+        Number of comparisons over which the limits are simultaneous.
     supported : ndarray of bool (group,), optional
-        Groups of which it is False, of one sign in a contrast, are all as high or as low as they
-        may be together: what hides in rates without errors does not cancel.
+        Groups for which it is False and whose coefficients have the same sign are taken as
+        perfectly correlated, so that their errors do not cancel.
 
     Returns
     -------
     ndarray (contrast, chain, draw)
-        The quantile q of its draws is the lower end at probability 1 - q.
+        The quantile q of its draws is the lower limit of probability 1 - q.
 
     Examples
     --------
@@ -400,9 +408,9 @@ def lower_ends(
 
 
 def _reach(values: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """How far below their medians quantiles of columns lie, (level, column).
+    """Compute the distances of quantiles of columns from their medians, (level, column).
 
-    Beyond the fifth lowest draw as far as a normal tail would go from there.
+    Beyond the fifth lowest draw, they are extrapolated by a normal tail.
     """
     known = np.maximum(level, min(4.5 / len(values), 0.25))
     far = np.median(values, axis=0) - np.quantile(values, known, axis=0)
@@ -413,7 +421,7 @@ def _reach(values: np.ndarray, level: np.ndarray) -> np.ndarray:
 
 
 def lower_max_to_min(rates: np.ndarray, supported: np.ndarray, families: int = 1) -> np.ndarray:
-    """Lower ends of `max_to_min` (chain, draw), simultaneous over all ordered pairs of groups."""
+    """Compute lower limits of `max_to_min` (chain, draw), simultaneous over ordered pairs."""
     contrasts = _pairs(rates.shape[-1])
     ends = lower_ends(rates, contrasts, families * len(contrasts), supported).max(axis=0)
     found: np.ndarray = np.exp(np.maximum(ends, 0))
@@ -421,7 +429,7 @@ def lower_max_to_min(rates: np.ndarray, supported: np.ndarray, families: int = 1
 
 
 def lower_max_to_geometric_mean(rates: np.ndarray, supported: np.ndarray) -> np.ndarray:
-    """Lower ends of `max_to_geometric_mean` (chain, draw), simultaneous over all groups."""
+    """Compute lower limits of `max_to_geometric_mean` (chain, draw), simultaneous over groups."""
     n = rates.shape[-1]
     ends = lower_ends(rates, np.eye(n) - 1 / n, n, supported).max(axis=0)
     found: np.ndarray = np.exp(np.maximum(ends, 0))
@@ -435,7 +443,7 @@ def lower_inequity(
     supported_fnmr: np.ndarray,
     alpha: float = 0.5,
 ) -> np.ndarray:
-    """Lower ends of `inequity` (chain, draw), simultaneous over the pairs of both rates."""
+    """Compute lower limits of `inequity` (chain, draw), simultaneous over pairs of both rates."""
     false, missed = (
         lower_max_to_min(fmr, supported_fmr, 2),
         lower_max_to_min(fnmr, supported_fnmr, 2),
@@ -460,7 +468,7 @@ BOTH: dict[str, tuple[Index, Index | None]] = {
 
 
 def _levelled(draws: np.ndarray) -> np.ndarray:
-    """Draws moved so that all groups have one median, their scatter about it kept."""
+    """Shift draws so that all groups have the same median."""
     median = np.median(draws, axis=(0, 1))
     levelled: np.ndarray = draws * (np.exp(np.log(median).mean()) / median)
     return levelled
@@ -469,5 +477,7 @@ def _levelled(draws: np.ndarray) -> np.ndarray:
 def _groups(rates: xr.Dataset) -> list[str]:
     by = [str(dim) for dim in rates["rate"].dims if dim not in (*SAMPLE, "rate_of", "system")]
     if int(np.prod([rates.sizes[dim] for dim in by])) < 2:
-        raise DataError("rates of one group", hint="give by= a factor with two or more levels")
+        raise DataError(
+            "there are rates of a single group", hint="give by= a factor with two or more levels"
+        )
     return by

@@ -1,4 +1,4 @@
-"""Failures to enrol: faces of which a system gave no embedding, by group."""
+"""Failures to enrol by group: faces without an embedding."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ from causalbias.study.tree import NO_IMAGE, OK, group_of
 
 
 def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95) -> pd.DataFrame:
-    """Failures to enrol by system and group: faces that gave no embedding.
+    """Estimate failure to enrol rates by system and group, from faces without an embedding.
 
     Parameters
     ----------
     study : DataTree
-        With ``/stimuli`` and ``/embeddings`` (from `with_distances` or `with_embeddings`).
+        A study with ``/stimuli`` and ``/embeddings`` (from `with_distances` or `with_embeddings`).
     by : sequence of str
         Factors whose levels are the groups.
     prob : float
@@ -39,7 +39,7 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
         If the study has no embeddings, or a factor is unknown.
     """
     if not {"embeddings", "stimuli"} <= set(study.children):
-        raise DataError("no embeddings in the study", hint="add them by with_embeddings")
+        raise DataError("the study has no embeddings", hint="add them by with_embeddings")
     faces = to_frame(study, "stimuli")
     check_columns(faces, by, file="/stimuli")
     identity = str(study.attrs["identity"])

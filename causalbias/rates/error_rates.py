@@ -36,31 +36,32 @@ def error_rates(
     draws: int = 1000,
     random_seed: int = 0,
 ) -> Estimate:
-    """False match rate of impostor pairs and false non-match rate of genuine ones, by group.
+    """Estimate false match rates of impostor and false non-match rates of genuine pairs, by group.
 
-    A pair matches where its distance is at the threshold or below it (NIST's convention, see
-    `matching`). Rates are of the population that the seeds are drawn from, at the threshold as
-    given: the systems' own, a number, or the one at which all impostor pairs of the cohort together
-    have the rate `fmr` (see `threshold_at`, also for thresholds set on other pairs, or by group).
+    A pair matches if its distance is at or below the threshold (NIST's convention, see `matching`).
+    The rates refer to the population of seeds at a given threshold: that of the system, a number,
+    or the threshold at which all impostor pairs of the cohort together have the rate `fmr` (see
+    `threshold_at`, also for thresholds that are set on other pairs or for each group).
 
-    Pairs that share a seed are not independent. The draws allow for it (see `draw_shares`): each
-    rate has the precision of `n_effective` independent comparisons, by the errors themselves and,
-    where these are few, by all the distances (`design_effect`); and rates of groups rendered from
-    the same seeds are dependent, so that differences and ratios of draws are right.
+    Pairs that share a seed are dependent. The draws account for this (see `draw_shares`): each rate
+    has the precision of `n_effective` independent comparisons, which is estimated from the errors
+    and, if there are few, from all distances (`design_effect`). Rates of groups that were rendered
+    from the same seeds have dependent draws, so that draws of differences and ratios are valid.
 
     Parameters
     ----------
     data : Study or DataFrame
         See `comparisons` for a frame's columns.
     by : str or sequence of str
-        Factors whose combinations are the groups, ``["race", "gender"]``.
+        Factors whose combinations are the groups, such as ``["race", "gender"]``.
     threshold : float, mapping of system to float, or Dataset, optional
-        In units of the distance; a Dataset is from `threshold_at`.
+        Threshold in units of the distance; a Dataset is a result of `threshold_at`.
     fmr : float, optional
-        Target instead of a threshold.
+        Target false match rate, instead of a threshold.
     cohort : {"same", "cross", "all"}
-        Impostor pairs of a group: both members of it (the default, which gives the highest rates),
-        one of them, or either. The choice changes the answer: state it.
+        Impostor pairs of a group: those with both members in it ("same", the default, which gives
+        the highest rates), with exactly one member ("cross"), or both kinds ("all"). Report the
+        choice, since the rates depend on it.
     match : str or sequence of str
         Other factors in which both members of an impostor pair must agree.
     genuine : DataFrame or Series, optional
@@ -84,16 +85,16 @@ def error_rates(
         how many times too short the plain binomial interval is; ``smallest_rate``: what these pairs
         can support, 3 over `n_effective` (the rule of three); ``supported``: whether the rate is
         not below that; ``top_share``: share of the errors that involve the 5% of seeds with the
-        most errors (near 1: another sample of seeds may lack them, or have more);
-        ``few_identities``: whether that is more than half, of ten errors or more: intervals of such
-        rates hold the truth less often than they say, 60 to 90% for 90 in simulations;
-        ``within_30_percent``: whether the rule of thirty holds; ``threshold``. Tables report no
-        unsupported rate, only an upper end.
+        most errors (if it is near 1, the rate in another sample of seeds may be very different);
+        ``few_identities``: whether it is more than half, of ten errors or more; the coverage of
+        90% intervals of such rates was 60 to 90% in simulations; ``within_30_percent``: whether
+        there are thirty errors (rule of thirty); ``threshold``. Tables do not report a rate that is
+        not supported, only its upper limit.
 
     Raises
     ------
     DataError
-        Naming column, row and a hint.
+        If the pairs cannot be used. The error names column and row, and gives a hint.
 
     Examples
     --------
@@ -128,7 +129,7 @@ def error_rates(
     known = {(cell.system, *cell.group): {"threshold": at(cell)} for cell, _ in found}
     rates["threshold"] = cube(known, ["system", *pairs.by], levels=pairs.levels)["threshold"]
     if isinstance(threshold, xr.Dataset) and "cohort" in threshold.attrs:
-        # On other impostors than the rates are of, a target set there is not met here.
+        # A target that was set on other impostor pairs is not met on these.
         rates.attrs["threshold_cohort"] = threshold.attrs["cohort"]
     return rates
 
@@ -143,24 +144,24 @@ def group_pair_rates(
     draws: int = 1000,
     random_seed: int = 0,
 ) -> Estimate:
-    """False match rate of impostor pairs of each two groups.
+    """Estimate false match rates of impostor pairs within and between groups.
 
     Parameters
     ----------
     data, by, threshold, fmr, genuine, draws, seed
-        As in `error_rates`; a target `fmr` is that of all impostor pairs together, a threshold by
-        group has no meaning here.
+        As in `error_rates`. A target `fmr` is the rate of all impostor pairs together; thresholds
+        by group cannot be used.
 
     Returns
     -------
     Estimate
-        ``rate`` (chain, draw, system, group, other), the same both ways round, and what
-        `error_rates` gives beside it; `group` and `other` are the values of `by` in words.
+        ``rate`` (chain, draw, system, group, other), which is symmetric in both groups, and the
+        other variables of `error_rates`; `group` and `other` are names made of the values of `by`.
 
     Raises
     ------
     DataError
-        As `error_rates`.
+        As in `error_rates`.
 
     Examples
     --------

@@ -45,29 +45,29 @@ def threshold_at(
     draws: int = 1000,
     random_seed: int = 0,
 ) -> Estimate:
-    """The largest threshold at which impostor pairs have at most a target false match rate.
+    """Estimate the largest threshold at which the false match rate is at most a target.
 
     Parameters
     ----------
     data, by, cohort, match, genuine, draws, seed
         As in `error_rates`. By default all impostor pairs count, whatever their groups.
     fmr : float
-        Target, above 0 and below 1.
+        Target rate, above 0 and below 1.
     per_group : bool
-        One threshold for each group of `by`, rather than one for all.
+        Whether to estimate a threshold for each group of `by`, rather than a common one.
 
     Returns
     -------
     Estimate
-        ``threshold`` (chain, draw, system[, *by]): in units of the distance, by inversion of the
+        ``threshold`` (chain, draw, system[, *by]), in units of the distance, by inversion of the
         rate's posterior (Woodruff 1952). Without chain and draw: ``point``, the threshold on these
-        pairs, which is what `error_rates` uses when given this; and of the rate at it, what
-        `error_rates` gives.
+        pairs, which `error_rates` uses; and, for the rate at this threshold, the variables of
+        `error_rates`.
 
     Raises
     ------
     DataError
-        If the target is below what the pairs can support, or as `error_rates`.
+        If there are too few pairs for the target, and as in `error_rates`.
 
     Examples
     --------
@@ -100,16 +100,16 @@ def threshold_at(
 def thresholds_for(
     pairs: Comparisons, given: Threshold | None, fmr: float | None, cohort: str
 ) -> Callable[[Cell], float]:
-    """Function that tells the threshold of a cell.
+    """Return a function that gives the threshold of a cell.
 
     Raises
     ------
     DataError
-        If both or neither of a threshold and a target are there, a system or group has none, or
-        the pairs do not support the target.
+        If both or neither of a threshold and a target are given, a system or group has none, or
+        there are too few pairs for the target.
     """
     if given is not None and fmr is not None:
-        raise DataError("both a threshold and a target fmr", hint="give one of them")
+        raise DataError("both a threshold and a target fmr are given", hint="give one of them")
     if isinstance(given, xr.Dataset):
         return lambda cell: _look_up(given, pairs.by, cell)
     if fmr is not None:
@@ -121,7 +121,7 @@ def thresholds_for(
     elif isinstance(given, (int, float, np.number)):
         known = dict.fromkeys(pairs.systems, float(given))
     else:
-        raise DataError(f"threshold {shown(given)}", hint="give a number, or one a system")
+        raise DataError(f"threshold {shown(given)}", hint="give a number, or one number per system")
     for system in pairs.systems:
         if not np.isfinite(known.get(system, np.nan)):
             if fmr is not None:
@@ -142,13 +142,15 @@ def _look_up(thresholds: xr.Dataset, by: Sequence[str], cell: Cell) -> float:
     except KeyError:
         value = np.nan
     if not np.isfinite(value):
-        told = ", ".join(f"{name} {shown(one)}" for name, one in labels.items())
-        raise DataError(f"no threshold for {told}", hint="set one on pairs that hold it")
+        cell_name = ", ".join(f"{name} {shown(value)}" for name, value in labels.items())
+        raise DataError(
+            f"there is no threshold for {cell_name}", hint="set one on pairs that include it"
+        )
     return value
 
 
 def _point(cell: Cell, fmr: float) -> float:
-    """Largest distance at which the share of matching pairs is at most the target."""
+    """Return the largest distance at which the share of matching pairs is at most the target."""
     if not 0 < fmr < 1:
         raise DataError(f"fmr is {fmr}", hint="give a rate above 0 and below 1")
     if cell.certain:
@@ -164,28 +166,28 @@ def _point(cell: Cell, fmr: float) -> float:
 
 
 def _shares_by_distance(distance: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct distances, rising, and the share of the pairs that match at each."""
+    """Return distinct distances in increasing order, and the share of pairs that match at each."""
     values, place = np.unique(distance, return_inverse=True)
     share = np.bincount(place, weight).cumsum()
     return values, share / share[-1]
 
 
 def _supported_point(cell: Cell, fmr: float) -> tuple[float, Shares]:
-    """Threshold at a target that the cell's pairs support, and the shares there."""
+    """Return the threshold at a target rate, and the shares there; refuse too few pairs."""
     point = _point(cell, fmr)
     shares = shares_at(cell, np.array([point]))
     if not facts_of(cell, shares)["supported"][0]:
         raise DataError(
             f"{' '.join(map(str, (cell.system, *cell.group)))}: {shares.total[0]:,.0f} impostor "
-            f"pairs, worth {shares.n_effective[0]:,.0f} independent ones, do not support a false "
-            f"match rate of {fmr:g}",
-            hint=f"ask for {THREE / shares.n_effective[0]:.2g} or more, or on more pairs",
+            f"pairs, equivalent to {shares.n_effective[0]:,.0f} independent ones, are too few for "
+            f"a false match rate of {fmr:g}",
+            hint=f"use {THREE / shares.n_effective[0]:.2g} or more, or more pairs",
         )
     return point, shares
 
 
 def _set(cell: Cell, fmr: float, draw: Draw) -> dict[str, np.ndarray | float]:
-    """Threshold of a cell's impostor pairs, with its draws."""
+    """Estimate the threshold of a cell's impostor pairs, with draws."""
     point, shares = _supported_point(cell, fmr)
     facts = {name: value[0] for name, value in facts_of(cell, shares).items()}
     values, share = _shares_by_distance(cell.distance, kind_weight(cell, point))
