@@ -74,7 +74,7 @@ def effective_sizes(draws: FloatArray, parts: int = 4) -> FloatArray:
 
 @dataclass(frozen=True)
 class Limit:
-    """A number that tells of the draws, whose it is, and the range within which they are trusted.
+    """A diagnostic of the draws, its parameter, and the range within which draws are trusted.
 
     Attributes
     ----------
@@ -109,8 +109,8 @@ def limits(diagnostics: xr.Dataset, stats: xr.Dataset | None = None) -> list[Lim
         From `diagnose`.
     stats : Dataset, optional
         ``diverging`` (chain, draw) of NUTS, ``pareto_k`` and ``importance_ess`` of importance
-        weights. The effective size of weights has the limit of that of draws: draws chosen by
-        them repeat themselves and know no more, but where copies stand apart bulk ESS misses it.
+        weights. The effective sample size of weights has the limit of that of draws: resampled
+        draws repeat each other, which bulk ESS misses where the copies stand apart.
     """
     stats = xr.Dataset() if stats is None else stats
     found = [

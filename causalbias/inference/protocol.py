@@ -5,8 +5,8 @@ An engine is a function from a `Problem` to draws of its posterior:
     draws = sample_gaussian(problem, sigma_log_prior, draws=4000, random_seed=0, keep=None)
     draws = sample_laplace(problem, trials=..., draws=4000, random_seed=0, keep=None)
 
-- It takes arrays alone (`causalbias.inference.problem`): it knows no formula, no labels and no
-  family, and what it needs beside the problem are arrays and densities too.
+- It takes arrays alone (`causalbias.inference.problem`): formulas, labels and
+  families are unknown to it, and what it needs beside the problem are arrays and densities too.
 - It gives a frozen dataclass with the attributes of `Draws`, and ``diagnostics`` with
   ``pareto_k`` and ``importance_ess``, by which the caller judges whether to trust them.
 - The same ``random_seed`` gives the same draws. ``keep`` names the terms whose effects are

@@ -1,4 +1,4 @@
-"""What the Laplace engine samples, made of what it is told; what it refuses at sight."""
+"""The posterior that the Laplace engine samples, from a problem and its link; what it refuses."""
 
 import numpy as np
 
