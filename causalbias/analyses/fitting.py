@@ -85,6 +85,6 @@ def join(parts: dict[str, xr.Dataset], dim: str) -> Estimate:
         Marked as not converged if one of the models is.
     """
     index = pd.Index(list(parts), name=dim)
-    apart = [shuffled(part, random_seed=at) for at, part in enumerate(parts.values())]
-    joined = xr.concat(apart, index, combine_attrs="override", join="outer")
+    independent = [shuffled(part, random_seed=at) for at, part in enumerate(parts.values())]
+    joined = xr.concat(independent, index, combine_attrs="override", join="outer")
     return estimate(joined, of=parts.values())

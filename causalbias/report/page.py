@@ -1,4 +1,4 @@
-"""Writes a report: CSV tables, figures, fits, and one HTML page that needs no other file."""
+"""The report on disk: CSV tables, figures, the study, and an HTML page that needs no other file."""
 
 import base64
 import json

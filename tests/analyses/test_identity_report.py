@@ -52,7 +52,7 @@ def test_simulate_writes_what_validate_and_load_accept(tmp_path):
     assert "valid" in done.output
     again = runner.invoke(app, ["simulate", str(root), "--seeds", "3"])
     assert again.exit_code == 1
-    assert "is there already" in again.output
+    assert "is not empty" in again.output
 
 
 @pytest.mark.parametrize("command", ["run", "validate"])

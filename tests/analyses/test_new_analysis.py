@@ -1,6 +1,6 @@
-"""A new analysis is a package and a line of the registry: the command line and the report take it.
+"""Any registered analysis runs by the command line and gives a report; studies choose among them.
 
-docs/contributing/add-an-analysis.md leads through it.
+docs/contributing/add-an-analysis.md leads through an analysis with models, which a test follows.
 """
 
 import pandas as pd

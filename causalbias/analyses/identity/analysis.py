@@ -357,14 +357,15 @@ def truth_of_identity(result: Identity) -> pd.DataFrame | None:
         cells = known.to_dataframe().reset_index()
         value = "distance" if machine else "score"
         counted = rows.groupby(["race", "gender", "attribute", "level"]).size().rename("n")
-        own = cells.merge(counted.reset_index(), on=["race", "gender", "attribute", "level"])
+        of_fit = cells.merge(counted.reset_index(), on=["race", "gender", "attribute", "level"])
         parts = [
             _true_effects(cells, counted, value, result.reference).assign(estimand="effect"),
-            _weighted(own, value, ["attribute", "level"]).assign(estimand="dose"),
+            _weighted(of_fit, value, ["attribute", "level"]).assign(estimand="dose"),
         ]
         if machine:
-            own["rate"] = 1 - own["match_rate"] if KINDS[kind] else own["match_rate"]
-            parts.append(_weighted(own, "rate", ["race", "gender"]).assign(estimand="rate"))
+            matches = of_fit["match_rate"]
+            of_fit["rate"] = 1 - matches if KINDS[kind] else matches
+            parts.append(_weighted(of_fit, "rate", ["race", "gender"]).assign(estimand="rate"))
         found += [part.assign(fit=name) for part in parts]
     if not found:
         return None

@@ -128,8 +128,8 @@ def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> dict[str
             table = table.assign(pairs=kind)
         side = table["system"] if "system" in table else pd.Series("people", index=table.index)
         table = table.assign(fit=side + ", " + table["pairs"])
-        own = known[known["estimand"] == estimand][["fit", *keys, "truth"]]
-        both = own.merge(table[["fit", *keys, "estimate", "lower", "upper"]], on=["fit", *keys])
+        true = known[known["estimand"] == estimand][["fit", *keys, "truth"]]
+        both = true.merge(table[["fit", *keys, "estimate", "lower", "upper"]], on=["fit", *keys])
         inside = (both["lower"] <= both["truth"]) & (both["truth"] <= both["upper"])
         parts.setdefault(estimand, []).append(both.assign(covered=inside))
     return {TRUTHS[estimand]: pd.concat(found) for estimand, found in parts.items()}
