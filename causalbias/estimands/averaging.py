@@ -87,8 +87,8 @@ class Averaging:
         """Whether the levels of a group term differ by this column."""
         return any(variable in names for one in self.model.groups for names in one.members)
 
-    def told(self, *parts: tuple[float, Mapping[str, object]]) -> np.ndarray:
-        """What the fitted rows tell (cells,) of a sum of means: see `Estimable.judge`.
+    def estimability(self, *parts: tuple[float, Mapping[str, object]]) -> np.ndarray:
+        """Whether the fitted rows determine (cells,) a sum of means: see `Estimable.judge`.
 
         ``parts``: the sign of each mean, and what it sets. On a linear scale what the means have
         in common cancels; on others every row's own prediction must be known.
@@ -113,23 +113,25 @@ class Averaging:
         return {name: _as(self.frame, name, value) for name, value in setting.items()}
 
     def dataset(
-        self, draws: Mapping[str, Floats], estimand: str, told: np.ndarray | None = None
+        self, draws: Mapping[str, Floats], estimand: str, estimability: np.ndarray | None = None
     ) -> Estimate:
         """Draws under their names, dims (chain, draw, *by[, category]); `n` counts observations.
 
-        ``told`` (cells,): of `told`. What is not known is NaN in every draw and has `estimable`
-        False; what only a given prior tells has `by_prior` True. Where the rows tell of every
-        coefficient there are no such variables.
+        ``estimability`` (cells,): as the method gives it. What cannot be estimated is NaN in every
+        draw and has `estimable` False; what only a given prior determines has `by_prior` True.
+        Where the rows determine every coefficient there are no such variables.
         """
         marks = {}
-        if told is not None and not self.model.estimable.whole:
+        if estimability is not None and not self.model.estimable.whole:
+            unknown = estimability == UNKNOWN
             draws = {
-                name: np.where(
-                    (told == UNKNOWN).reshape(1, -1, *[1] * (values.ndim - 2)), np.nan, values
-                )
+                name: np.where(unknown.reshape(1, -1, *[1] * (values.ndim - 2)), np.nan, values)
                 for name, values in draws.items()
             }
-            marks = {"estimable": told != UNKNOWN, "by_prior": told == BY_PRIOR}
+            marks = {
+                "estimable": estimability != UNKNOWN,
+                "by_prior": estimability == BY_PRIOR,
+            }
         posterior = self.model.posterior
         chains, per_chain = posterior.sizes["chain"], posterior.sizes["draw"]
         counts = np.bincount(self.cells, self.counts).astype(int)

@@ -113,23 +113,13 @@ def compare(
     names = names_of(a, b) if names is None else two_in(names, "names", "names=('people', 'net')")
     models = fitted(a), fitted(b)
     shared = _shared(models, variable, by, names)
-    levels = list(shared[variable])
-    base = levels[0] if reference is None else find_level(levels, reference)
-    if base is None:
-        raise DataError(
-            f"{shown(reference)} is not a level of {variable!r} in both fits",
-            hint=f"use one of {', '.join(map(str, levels))}",
-        )
-    others = {variable: [one for one in levels if one != base]}
+    base = _reference(list(shared[variable]), variable, reference)
+    others = {variable: [one for one in shared[variable] if one != base]}
+    of_first = {name: {one: one for one in both} for name, both in shared.items()}
     found = [
         _relabelled(_in_units(model, variable, by, base, population, rate, sign), own).sel(others)
-        for model, sign, own in (
-            (
-                models[0],
-                -1 if opposite else 1,
-                {name: {one: one for one in shared[name]} for name in shared},
-            ),
-            (models[1], 1, shared),
+        for model, sign, own in zip(
+            models, (-1 if opposite else 1, 1), (of_first, shared), strict=True
         )
     ]
     missing = [
@@ -141,6 +131,45 @@ def compare(
     for dim in by:
         if not first.sizes[dim]:
             raise DataError(f"the fits share no level of {dim!r}", hint="leave it out of by")
+    populations = [one.attrs["population"] for one in found]
+    return estimate(
+        _compared(first, second),
+        of=[a, b],
+        figure="comparison",
+        estimand=f"effect of {variable} against {base}: {names[1]} (b) minus {names[0]} (a)",
+        outcome=", ".join(
+            f"{outcome_named(model, 'link')} ({letter})"
+            for model, letter in zip(models, "ab", strict=True)
+        ),
+        a=names[0],
+        b=names[1],
+        scale="latent",
+        population=" and ".join(dict.fromkeys(populations)),
+        reference=str(base),
+        contrast=variable,
+        no_outcome_sd="; ".join(missing) or None,
+    )
+
+
+def _reference(levels: Sequence[Level], variable: str, asked: object) -> Level:
+    """The reference level that is asked for, by default the first.
+
+    Raises
+    ------
+    DataError
+        If it is not a level of both fits.
+    """
+    found = levels[0] if asked is None else find_level(levels, asked)
+    if found is None:
+        raise DataError(
+            f"{shown(asked)} is not a level of {variable!r} in both fits",
+            hint=f"use one of {', '.join(map(str, levels))}",
+        )
+    return found
+
+
+def _compared(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
+    """Two effects, their draws paired, side by side: differences, ratio, and what is estimable."""
     one, two = first["effect"], second["effect"]
     ratio = per_unit(two, one)
     result = xr.Dataset(
@@ -164,25 +193,7 @@ def compare(
     by_prior = [each["by_prior"] for each in (first, second) if "by_prior" in each]
     if by_prior:
         result["by_prior"] = sum(by_prior[1:], by_prior[0]) > 0
-    populations = [one.attrs["population"] for one in found]
-    whose = " and ".join(dict.fromkeys(populations))
-    return estimate(
-        result,
-        of=[a, b],
-        figure="comparison",
-        estimand=f"effect of {variable} against {base}: {names[1]} (b) minus {names[0]} (a)",
-        outcome=", ".join(
-            f"{outcome_named(model, 'link')} ({letter})"
-            for model, letter in zip(models, "ab", strict=True)
-        ),
-        a=names[0],
-        b=names[1],
-        scale="latent",
-        population=whose,
-        reference=str(base),
-        contrast=variable,
-        no_outcome_sd="; ".join(missing) or None,
-    )
+    return result
 
 
 def names_of(a: xr.DataTree, b: xr.DataTree) -> tuple[str, str]:
@@ -238,12 +249,12 @@ def _shared(
         both = {one: find_level(second, one) for one in first}
         found[name] = {one: its for one, its in both.items() if its is not None}
     if len(found[variable]) < 2:
-        told = "; ".join(
+        levels = "; ".join(
             f"{name}: {', '.join(map(str, levels_of(frame[variable])))}"
             for name, frame in zip(names, frames, strict=True)
         )
         raise DataError(
-            f"the fits share {len(found[variable])} levels of {variable!r} ({told})",
+            f"the fits share {len(found[variable])} levels of {variable!r} ({levels})",
             hint="compare fits of designs that share two levels or more",
         )
     return found

@@ -80,10 +80,10 @@ def predictions(
     ('chain', 'draw', 'level')
     """
     over = averaging(fit, by, scale=scale, population=population, threshold=threshold)
-    told = f" by {', '.join(over.by)}" if over.by else ""
-    known = over.told((1.0, {}))
+    cells = f" by {', '.join(over.by)}" if over.by else ""
+    known = over.estimability((1.0, {}))
     found = over.dataset(
-        {"prediction": over.mean()}, f"average {outcome_named(over.model, scale)}{told}", known
+        {"prediction": over.mean()}, f"average {outcome_named(over.model, scale)}{cells}", known
     )
     return settled(found, fit)
 
@@ -154,12 +154,12 @@ def effects(
     chosen = levels[0] if reference is None else over.check_level(variable, reference)
     mean = {level: over.mean([variable], **{variable: level}) for level in levels}
     outcome = outcome_named(over.model, scale)
-    told = f"average causal contrast of {variable} against {chosen} in {outcome}"
+    estimand = f"average causal contrast of {variable} against {chosen} in {outcome}"
     parts = {
         level: over.dataset(
             {"effect": mean[level] - mean[chosen]},
-            told,
-            over.told((1.0, {variable: level}), (-1.0, {variable: chosen})),
+            estimand,
+            over.estimability((1.0, {variable: level}), (-1.0, {variable: chosen})),
         )
         for level in levels
         if level != chosen
@@ -231,9 +231,9 @@ def counterfactual(
     high, low = (over.mean(variables, **setting) for setting in settings)
     names = [", ".join(f"{k} {v}" for k, v in one.items()) for one in settings]
     outcome = outcome_named(over.model, scale)
-    told = f"average causal contrast of {names[0]} against {names[1]} in {outcome}"
-    known = over.told((1.0, settings[0]), (-1.0, settings[1]))
-    return settled(over.dataset({"effect": high - low}, told, known), fit).assign_attrs(
+    estimand = f"average causal contrast of {names[0]} against {names[1]} in {outcome}"
+    known = over.estimability((1.0, settings[0]), (-1.0, settings[1]))
+    return settled(over.dataset({"effect": high - low}, estimand, known), fit).assign_attrs(
         treatment=" against ".join(names)
     )
 
@@ -299,7 +299,7 @@ def interaction(
         for level in levels
         for group in groups
     }
-    told = f"effect of {variable} against {low}, more than where {between} is {base}"
+    estimand = f"effect of {variable} against {low}, more than where {between} is {base}"
     parts = {}
     for level in levels:
         if level != low:
@@ -310,8 +310,8 @@ def interaction(
                         - mean[low, group]
                         - (mean[level, base] - mean[low, base])
                     },
-                    told,
-                    over.told(
+                    estimand,
+                    over.estimability(
                         (1.0, {variable: level, between: group}),
                         (-1.0, {variable: low, between: group}),
                         (-1.0, {variable: level, between: base}),

@@ -97,8 +97,9 @@ def dose(
     doses = _doses(over, variable, grid)
     everywhere = over.frame[variable].to_numpy(float)
     low, high = everywhere.min(), everywhere.max()
-    told = f"{outcome_named(over.model, scale)} by {variable}, and its slope"
-    ends = over.told((1.0, {variable: everywhere * 0 + high}), (-1.0, {variable: everywhere}))
+    ends = over.estimability(
+        (1.0, {variable: everywhere * 0 + high}), (-1.0, {variable: everywhere})
+    )
     if (ends == UNKNOWN).all():
         raise DataError(
             f"not estimable: the slope of {variable!r} depends on coefficients for which the data "
@@ -116,37 +117,49 @@ def dose(
             for one, known in zip(at, fitted, strict=True)
         ]
     )
-    known = [np.stack([over.told((1.0, {variable: one})) for one in at])]
+    known = [np.stack([over.estimability((1.0, {variable: one})) for one in at])]
     if monotone is None:
         slope = np.stack([_slope(between, variable, one, low, high) for one in at])
-        whole = {"average_slope": _slope(between, variable, everywhere, low, high)}
-        known.append(np.stack([_slope_told(over, variable, one, low, high) for one in at]))
-        known.append(_slope_told(over, variable, everywhere, low, high))
+        means = {"average_slope": _slope(between, variable, everywhere, low, high)}
+        known.append(np.stack([_slope_estimability(over, variable, one, low, high) for one in at]))
+        known.append(_slope_estimability(over, variable, everywhere, low, high))
     else:
         _check_monotone(over, doses, curve)
-        curve, slope, whole = _one_way(over, doses, everywhere, curve, monotone)
+        curve, slope, means = _one_way(over, doses, everywhere, curve, monotone)
         # Every point of such a curve depends on all.
         every = known[0].max(axis=0)
         known = [np.broadcast_to(every, known[0].shape)] * 2 + [every]
+    estimand = f"{outcome_named(over.model, scale)} by {variable}, and its slope"
     index = pd.Index(doses, name=variable)
-    parts = []
-    for name, values, its in (("prediction", curve, known[0]), ("slope", slope, known[1])):
-        each = [
-            over.dataset({name: one}, told, one_told)
-            for one, one_told in zip(values, its, strict=True)
-        ]
-        varies = [str(key) for key in each[0].data_vars if key != "n"]
-        part = xr.concat(each, index, data_vars=varies, combine_attrs="override")
-        part[name] = part[name].transpose("chain", "draw", variable, *over.by, ...)
-        parts.append(part)
-    own = over.dataset(whole, told, known[2])
-    if "one_way" in own:
-        parts[0]["p_monotone"] = probability(own["one_way"], own["one_way"])
-    found = parts[0].assign_attrs(treatment=variable)
-    for part, name in ((parts[1], "slope"), (own, "average_slope")):
+    found = _by_dose(over, "prediction", index, curve, known[0], estimand)
+    slopes = _by_dose(over, "slope", index, slope, known[1], estimand)
+    averages = over.dataset(means, estimand, known[2])
+    if "one_way" in averages:
+        found["p_monotone"] = probability(averages["one_way"], averages["one_way"])
+    found = found.assign_attrs(treatment=variable)
+    for part, name in ((slopes, "slope"), (averages, "average_slope")):
         marks = {f"{name}_{mark}": part[mark] for mark in MARKS if mark in part}
         found = found.assign({name: part[name]} | marks)
     return estimate(_without_empty_marks(found), of=[fit], variable="prediction")
+
+
+def _by_dose(
+    over: Averaging,
+    name: str,
+    doses: pd.Index,
+    values: Floats,
+    estimability: np.ndarray,
+    estimand: str,
+) -> xr.Dataset:
+    """Values (doses, draws, cells, ...) under their name, the dim of doses after chain and draw."""
+    each = [
+        over.dataset({name: one}, estimand, known)
+        for one, known in zip(values, estimability, strict=True)
+    ]
+    varies = [str(key) for key in each[0].data_vars if key != "n"]
+    found = xr.concat(each, doses, data_vars=varies, combine_attrs="override")
+    found[name] = found[name].transpose("chain", "draw", str(doses.name), *over.by, ...)
+    return found
 
 
 def _without_empty_marks(found: xr.Dataset) -> xr.Dataset:
@@ -211,13 +224,13 @@ def _slope(over: Averaging, variable: str, doses: Floats, low: float, high: floa
     return (_at(over, variable, right) - _at(over, variable, left)) / width
 
 
-def _slope_told(
+def _slope_estimability(
     over: Averaging, variable: str, doses: Floats, low: float, high: float
 ) -> np.ndarray:
-    """What the rows tell (cells,) of such a derivative, per the dose's range."""
+    """Whether the rows determine (cells,) such a derivative, per the dose's range."""
     left, right = _step(doses, low, high)
     size = 1 / (2 * STEP)
-    return over.told((size, {variable: right}), (-size, {variable: left}))
+    return over.estimability((size, {variable: right}), (-size, {variable: left}))
 
 
 def _step(doses: Floats, low: float, high: float) -> tuple[Floats, Floats]:

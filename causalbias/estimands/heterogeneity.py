@@ -96,8 +96,8 @@ def heterogeneity(
     )
     if not known.all():
         found = found.assign(groups_left_out=each.sizes[over] - groups, estimable=groups > 0)
-    told = f"{by_group.attrs['estimand']}, how it differs between {over}s"
-    attrs = by_group.attrs | {"estimand": told, "variable": None}
+    estimand = f"{by_group.attrs['estimand']}, how it differs between {over}s"
+    attrs = by_group.attrs | {"estimand": estimand, "variable": None}
     return estimate(found.assign_attrs(attrs), of=[fit], variable="share_flipped")
 
 

@@ -131,8 +131,8 @@ def influence(
     )
     found["refitted"] = ("left_out", np.array(refitted))
     found["pareto_k"] = ("left_out", shape)
-    told = f"{whole.attrs.get('estimand', name)}, without each {' or '.join(columns)}"
-    return marked(found.drop_attrs(), *fits).assign_attrs(estimand=told)
+    description = f"{whole.attrs.get('estimand', name)}, without each {' or '.join(columns)}"
+    return marked(found.drop_attrs(), *fits).assign_attrs(estimand=description)
 
 
 def _levels(model: FittedModel, columns: Sequence[str]) -> np.ndarray:

@@ -46,12 +46,12 @@ def prior_conflicts(
         dims = [d for d in prior[name].dims if d not in ("chain", "draw")]
         stacked = prior[name].isel(chain=0, draw=0).stack(cell=dims) if dims else None
         for at, (expected, seen) in enumerate(zip(sides[0].T, sides[1].T, strict=True)):
-            told = ""
+            cell = ""
             if stacked is not None:
-                told = f"[{', '.join(map(str, stacked['cell'].values[at]))}]"
+                cell = f"[{', '.join(map(str, stacked['cell'].values[at]))}]"
             positive = "|" in name or name in positives
             p = _tail(expected, seen, positive=positive)
-            found.append((name + told, float(np.median(seen)), float(np.median(expected)), p))
+            found.append((name + cell, float(np.median(seen)), float(np.median(expected)), p))
     return found
 
 
