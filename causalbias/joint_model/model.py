@@ -39,15 +39,15 @@ GROUPS = ("posterior", "constant_data", "excluded", "diagnostics")
 
 
 class Joint(xr.DataTree):
-    """A joint model of scores and distances, fitted: a DataTree that prints as a fit does.
+    """A fitted joint model of scores and distances: a DataTree that prints as a fit does.
 
     `cb.failures`, `cb.summary`, `cb.effects`, `conditional_bias`, `cb.save` and `cb.open` take it.
 
     Groups: ``posterior``, with ``coefficient`` (chain, draw, term, outcome), ``sd`` (chain, draw,
     source, outcome) and ``correlation`` (chain, draw, source) of the effects of each factor and of
     pairs, and ``noise`` (chain, draw), the standard deviation of a single answer about its pair's
-    mean; ``constant_data``, the pairs; ``excluded``, how many pairs were not used, by reason;
-    ``diagnostics``. Its attributes record terms, random seed and failed diagnostics.
+    mean; ``constant_data``, the pairs; ``excluded``, the numbers of pairs that were not used, by
+    reason; ``diagnostics``. The attributes record terms, random seed and failed diagnostics.
     """
 
     __slots__ = ()
@@ -127,19 +127,23 @@ def _joint(groups: Mapping[str, xr.Dataset], attrs: Mapping[Any, Any]) -> Joint:
 
 
 def joint_rows(study: xr.DataTree, system: str, *, question: str = "identity") -> pd.DataFrame:
-    """Pairs with a system's distance and the mean of people's answers.
+    """Make a table of pairs with a system's distance and the mean of people's answers.
 
     Parameters
     ----------
     study : DataTree
+        A study with distances and judgements of pairs.
     system : str
+        Name of the system.
     question : str
+        The question.
 
     Returns
     -------
     DataFrame
-        As `to_frame` of "machine", with `score` (mean answer), `answers` (how many) and `within`
-        (sum of their squared deviations from it); a pair without either has missing values.
+        The columns of ``to_frame(study, "machine")``, with `score` (mean answer), `answers` (number
+        of answers) and `within` (sum of squared deviations from the mean). Values are missing for
+        pairs without distance or answers.
 
     Raises
     ------
@@ -156,7 +160,7 @@ def joint_rows(study: xr.DataTree, system: str, *, question: str = "identity") -
     machine, human = to_frame(study, "machine"), to_frame(study, "human")
     systems = machine["system"].unique().tolist()
     if system not in systems:
-        raise DataError(f"no system {system!r}", hint=f"use one of {', '.join(systems)}")
+        raise DataError(f"there is no system {system!r}", hint=f"use one of {', '.join(systems)}")
     asked = first_answers(human[human["question"] == question])
     if "pair" not in asked or not asked["pair"].notna().any():
         raise DataError(
@@ -184,30 +188,31 @@ def joint(
     chains: int = 4,
     random_seed: int = 0,
 ) -> Joint:
-    """Model people's mean scores and a network's distances of the same pairs together.
+    """Fit a joint model of people's mean scores and a network's distances of the same pairs.
 
-    Both outcomes have the same terms, effects of the same seeds and of the same pairs, each
-    correlated across the outcomes: what do people and the network see alike, beyond what was
-    manipulated? Scores are means of few answers; the model tells a pair's own score from the
-    noise of its answers, so that correlations are corrected for it.
+    Both outcomes have the same common terms, and effects of the same seeds and pairs, which are
+    correlated between the outcomes. The correlations measure the agreement of people and network
+    beyond the manipulated variables. Scores are means of few answers; the model separates the
+    effect of a pair from the noise of its answers, so that correlations are not attenuated.
 
-    Gaussian: scores of ordered categories are taken as numbers, and answers as exchangeable
-    (annotators' severities are part of the noise, as when pairs are dealt out at random).
+    The model is Gaussian: ordered categories are taken as numbers, and answers as exchangeable
+    (annotators' severities are part of the noise, as if pairs were assigned at random).
 
     Parameters
     ----------
     rows : DataFrame
-        From `joint_rows`: `score`, `answers`, `within`, `distance` and the columns used.
+        Result of `joint_rows`: `score`, `answers`, `within`, `distance` and the columns used.
     terms : str
-        Right side of a formula, without groups: ``"race*gender + step"``.
+        Right-hand side of a formula without group terms, such as ``"race*gender + step"``.
     groups : mapping of name to column, or to the columns of both members
-        ``{"seed": "seed"}`` of genuine pairs, ``{"seed": ["seed_a", "seed_b"]}`` of impostors.
+        Grouping factors: ``{"seed": "seed"}`` for genuine and ``{"seed": ["seed_a", "seed_b"]}``
+        for impostor pairs.
     subset : str, optional
         Condition that rows must meet, as in `fit`.
     draws, tune, chains : int
-        Of the Gibbs sampler.
+        Settings of the Gibbs sampler.
     random_seed : int
-        Of the random numbers.
+        Seed of the random numbers.
 
     Returns
     -------
@@ -217,8 +222,8 @@ def joint(
     ------
     DataError
         If a column is missing, genuine and impostor pairs are pooled, no pair has both outcomes,
-        memory will not hold the model, an outcome or a variable of the terms is the same in all
-        pairs, or no pair has two answers (the noise could not be told from the pairs' differences).
+        the model does not fit into memory, an outcome or a variable of the terms is constant, or no
+        pair has two answers (so that the noise is not identified).
 
     Examples
     --------
@@ -231,11 +236,15 @@ def joint(
     """
     columns = formula_columns(f"distance ~ {terms}")[1]
     if "|" in terms or not groups:
-        raise DataError("groups stand apart from the terms", hint='give groups={"seed": "seed"}')
+        raise DataError(
+            "the terms contain group terms", hint='give them as groups={"seed": "seed"}'
+        )
     members = {k: [v] if isinstance(v, str) else list(v) for k, v in groups.items()}
     for name in (*NEEDED, *columns, *(one for each in members.values() for one in each)):
         if name not in rows:
-            raise DataError(f"no column {name!r}", hint=f"use one of {', '.join(rows.columns)}")
+            raise DataError(
+                f"there is no column {name!r}", hint=f"use one of {', '.join(rows.columns)}"
+            )
     used, left_out = _usable(
         rows_of(rows, subset), columns[1:], [*chain.from_iterable(members.values())]
     )
@@ -289,21 +298,22 @@ def joint(
 
 
 def conditional_bias(found: Joint, variable: str, *, reference: object = None) -> Estimate:
-    """Effect on the distance among pairs that people find equally alike.
+    """Estimate the effect on the distance among pairs that people find equally similar.
 
-    Differential item functioning: the part of a group's distances that its pairs' human-perceived
-    likeness does not account for. It is the effect on the distance less that on the score times
-    the slope of distance on score among pairs of one cell, seeds' and pairs' own parts together.
-    The score is the latent one, so that noise in answers does not flatten the slope, as it would
-    in a regression on mean scores, which then finds bias where there is none.
+    This is differential item functioning: the part of a group difference in distances that is not
+    explained by perceived similarity. It is the effect on the distance minus the effect on the
+    score times the slope of distance on score among pairs of the same cell (from the effects of
+    seeds and pairs together). The score is latent, so that the noise of answers does not attenuate
+    the slope; a regression on mean scores would be biased.
 
     Parameters
     ----------
     found : Joint
+        Result of `joint`.
     variable : str
         A column of the terms.
     reference : optional
-        By default the lowest level.
+        Reference level; by default the lowest level.
 
     Returns
     -------
@@ -351,7 +361,7 @@ def conditional_bias(found: Joint, variable: str, *, reference: object = None) -
 
 
 def slope_on_score(found: Joint) -> xr.DataArray:
-    """Slope (chain, draw) of distance on latent score among new pairs of one cell."""
+    """Compute the slope (chain, draw) of distance on latent score among new pairs of a cell."""
     posterior, shares = found["posterior"].to_dataset(), found.shares | {"pair": 1.0}
     sd = posterior["sd"]
     weights = [shares[name] for name in sd["source"].values]
@@ -406,7 +416,7 @@ def _excluded(left_out: pd.DataFrame) -> xr.Dataset:
 
 
 def _membership(rows: pd.DataFrame, columns: list[str]) -> sparse.csr_matrix:
-    """Weights (rows, levels) of the columns' levels, each a member's share of its row."""
+    """Return the weights (rows, levels) of the columns' levels: each member's share of its row."""
     levels, codes = np.unique(rows[columns].astype(str).to_numpy(dtype=str), return_inverse=True)
     codes = codes.reshape(len(rows), len(columns))
     return membership(np.ones((len(rows), 1)), codes, len(levels))

@@ -1,4 +1,4 @@
-"""Whether a fit may be used, as ``cb.model_checks``: draws, data, priors, single seeds."""
+"""Checks of a fit, as ``cb.model_checks``: draws, replicated data, priors, influence of seeds."""
 
 from causalbias.estimands.predictive import with_log_likelihood, with_predictive
 from causalbias.model_checks.check import check

@@ -1,4 +1,4 @@
-"""`check`: is this fit fit for use, and if not, what to do about it."""
+"""`check`: check the draws, the model and the priors of a fit, with hints for failures."""
 
 import json
 import math
@@ -21,7 +21,7 @@ COLUMNS = ["check", "of", "value", "low", "high", "p", "verdict", "hint"]
 
 
 class Checks(pd.DataFrame):
-    """A DataFrame that prints as a list of verdicts; in all else a plain DataFrame."""
+    """A DataFrame that prints as a list of verdicts."""
 
     def __repr__(self) -> str:
         return describe_checks(self)
@@ -33,37 +33,39 @@ class Checks(pd.DataFrame):
 
 
 def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int = 0) -> Checks:
-    """Check a fit's draws, the data that it would make, its priors; and say what to do.
+    """Check the draws, the model and the priors of a fit, with hints for what fails.
 
-    Sampling: R-hat, effective sizes, divergences, Pareto k and effective size of importance
-    weights. Model: replicates of the data, drawn from the fit, beside the data in category shares
-    or means by group (columns of few levels, single and in twos), tails at a threshold, spread of
-    residuals by group and between levels of grouping factors, skewness and kurtosis of residuals
-    and of the effects of levels. Priors: how far in a prior's tail its parameter's estimate lies.
-    Rows missing from a design that crosses the levels of a grouping factor with other columns:
-    whether some cells lost more of them than chance would take. That proves no fault, but should
-    be looked at: no model sees whether rows were lost for what they would have said.
+    Sampling: R-hat, effective sample sizes, divergences, Pareto k and effective sample size of
+    importance weights. Model: posterior predictive checks that compare replicated data with the
+    data in category shares or means by group (columns of few levels, and pairs of these), tails at
+    a threshold, spread of residuals by group and between levels of grouping factors, skewness and
+    kurtosis of residuals and of the effects of levels. Priors: how far in the tail of a prior the
+    estimate of its parameter lies. Missing rows, if the design crosses the levels of a grouping
+    factor with other columns: whether some cells have more missing rows than expected by chance.
+    This is no failure, but should be examined, because no model can detect whether rows are missing
+    because of their outcome.
 
-    A fit whose model is right fails a check of model or prior with probability of at most 0.02
-    each, and 0.01 as a rule (Meng 1994). What was measured is in docs/calibration.md.
+    A fit of a correct model fails each check of model or prior with a probability of at most 0.02,
+    and usually 0.01 (Meng 1994); docs/calibration.md reports simulations.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     threshold : float, optional
-        Operating threshold of the response near which tails are compared; by default the
-        response's 1, 5, 95 and 99% quantiles.
+        Threshold of the response at which tails are compared; by default the 1, 5, 95 and 99%
+        quantiles of the response.
     random_seed : int
         Seed of the replicates.
 
     Returns
     -------
     DataFrame
-        One row a check: `check`, `of` (the worst quantity), its `value`, the range `low` to `high`
-        of what passes (of replicates, the middle 99%), `p` (of all quantities of that check
-        together), `verdict` ("ok", "look", "fail", "not run") and `hint`. Its
-        ``attrs["verdict"]`` is "pass", "fail", or "incomplete" with the number of checks that
-        could not run and why, if none failed.
+        One row per check: `check`, `of` (the quantity that is farthest from expectation), its
+        `value`, the range `low` to `high` of values that pass (for replicated data, the central
+        99%), `p` (for all quantities of the check together), `verdict` ("ok", "look", "fail", "not
+        run") and `hint`. ``attrs["verdict"]`` is "pass" or "fail"; if no check failed but some
+        could not run, it is "incomplete" with their number and the reasons.
 
     Examples
     --------
@@ -99,7 +101,7 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int 
 
 
 def incomplete(checks: pd.DataFrame) -> str:
-    """How many checks could not run, and why; "" where all did."""
+    """Describe how many checks could not run, and why; "" if all did."""
     lost = checks[checks["verdict"] == "not run"]
     if lost.empty:
         return ""
@@ -142,8 +144,8 @@ def _longer(one: Limit, draws: int, tune: int) -> str:
     needed = min(draws * MIN_ESS / one.value if one.value > 0 else math.inf, 10 * draws)
     more = f"draws={math.ceil(needed / 500) * 500 + 500}"
     return {
-        "R-hat": f"run longer: tune={2 * tune}, draws={2 * draws}; if it stays, the data do not "
-        "tell parameters apart: leave a term out or narrow its prior",
+        "R-hat": f"run longer: tune={2 * tune}, draws={2 * draws}; if this does not help, "
+        "parameters are hardly identified: leave a term out or narrow its prior",
         "divergences": "narrow the priors of the sds of group terms, leave out one with few "
         f"levels, or tune={2 * tune}",
         "Pareto k": "method='nuts'",

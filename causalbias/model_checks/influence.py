@@ -1,4 +1,4 @@
-"""Leave one seed, or one annotator, out: what a claim rests on."""
+"""Influence of single seeds or annotators on an estimate."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -33,47 +33,51 @@ def influence(
     random_seed: int = 0,
     progress: Callable[[int, int], Any] | None = None,
 ) -> xr.Dataset:
-    """An estimand without each seed (or annotator) in turn: what a claim rests on.
+    """Compute an estimand without each seed (or annotator) in turn.
 
-    Where seeds share no effects (all grouping factors nested in the seed, Gaussian) the draws are
-    weighed anew, a seed's own effects integrated out, which is diagnosed by Pareto k; where that
-    exceeds 0.7 or cannot be done (pairs of two seeds, crossed annotators, ordinal scores,
-    population "these") the model is fitted again without the seed.
+    If seeds share no effects (a Gaussian model whose grouping factors are all nested in the seed),
+    the draws are reweighted by the marginal leave-one-cluster-out likelihood, in which the effects
+    of the seed are integrated out, and Pareto k diagnoses the weights. If it exceeds 0.7, or the
+    weights cannot be computed (pairs of two seeds, crossed annotators, ordinal scores, population
+    "these"), the model is fitted again without the seed.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     estimand : callable
-        From a fit to a Dataset: ``lambda fit: cb.effects(fit, "race")``.
+        Function from a fit to an estimate, such as ``lambda fit: cb.effects(fit, "race")``.
     over : str or sequence of str
-        The grouping column, or those of both members: a pair is left out with either.
+        The grouping column, or the columns of both members of pairs; a pair is left out with
+        either member.
     refit : {"needed", "always", "never"}
-        never: what weights cannot tell is missing (NaN) in the result.
+        When to fit the model again. With "never", values for which the weights are unreliable are
+        missing (NaN).
     draws : int
-        Of each refit, by four chains.
+        Number of draws of each refit, by four chains.
     prob : float
-        Probability of the interval that decides on `overturned`.
-    method, seed
+        Probability of the interval for `overturned`.
+    method, random_seed
         As in `fit`.
     progress : callable, optional
-        Called after each level with how many are done and how many there are.
+        Function that is called after each level with the number of levels done and of all levels.
 
     Returns
     -------
     Dataset
         Dims (left_out, ...): ``estimate``, ``lower``, ``upper`` without it; ``shift``: change of
-        the estimate in the whole fit's posterior standard deviations; ``overturned``: 1 where the
-        interval then holds zero and did not, or the other way round, else 0, missing where either
-        interval is; and (left_out): ``rows``
-        left out, ``refitted``, ``pareto_k`` of the weights (NaN where there are none). Monte Carlo
-        error alone makes shifts of about ``1.3 / sqrt(4 * draws)`` in refits. With weights, the
-        average goes over the rows of the whole design.
+        the estimate in posterior standard deviations of the original fit; ``overturned``: 1 if the
+        omission changes whether the interval includes zero, 0 otherwise, missing if an interval is
+        missing. With the dim (left_out): ``rows`` (number of rows left out), ``refitted``, and
+        ``pareto_k`` of the weights (NaN without weights). In refits, Monte Carlo error causes
+        shifts of about ``1.3 / sqrt(4 * draws)``. With weights, averages are over all rows of the
+        design.
 
     Raises
     ------
     DataError
-        If a column is not in the model, has fewer than three levels, or a level cannot be left
-        out since the others have not all the levels that the model has.
+        If a column is not in the model or has fewer than three levels, or if a level cannot be left
+        out because another column would lose levels.
 
     Examples
     --------
@@ -145,13 +149,15 @@ def _levels(model: FittedModel, columns: Sequence[str]) -> np.ndarray:
             )
     levels = np.unique(frame[columns].astype(str).to_numpy(dtype=str))
     if len(levels) < 3:
-        raise DataError(f"{', '.join(columns)} has {len(levels)} levels", hint="there is no rest")
+        raise DataError(
+            f"{', '.join(columns)} has {len(levels)} levels", hint="three or more are needed"
+        )
     return levels
 
 
 def _can_be_weighed(fit: xr.DataTree, columns: Sequence[str], whole: xr.Dataset) -> bool:
-    """Whether weights of the fit's draws are weights of the estimand's."""
-    # The effects of single groups in "these" would stay in.
+    """Whether the weights of the fit's draws apply to the estimand."""
+    # An estimand for "these" groups would still include the effects of the group left out.
     of_population = whole.attrs.get("population") in ("typical", "new")
     draws = fit["posterior"].sizes
     return len(columns) == 1 and of_population and all(whole.sizes[d] == draws[d] for d in SAMPLE)
@@ -166,7 +172,7 @@ def _without(
     draws: int,
     random_seed: int,
 ) -> Fit:
-    """The model fitted again without the rows of a level."""
+    """Fit the model again without the rows of a level."""
     frame, spec = model.frame, model.spec
     out = (frame[list(columns)].astype(str) == level).any(axis=1).to_numpy()
     return fit_model(
@@ -184,7 +190,7 @@ def _without(
 
 
 def _interval(values: xr.DataArray, prob: float, weights: np.ndarray | None = None) -> xr.Dataset:
-    """Median and interval, of draws weighed by `weights` (draws,) if there are any."""
+    """Compute median and interval of draws, with `weights` (draws,) if they are given."""
     flat = values.stack(sample=SAMPLE).transpose("sample", ...)
     method = "linear" if weights is None else "inverted_cdf"
     wanted = [0.5, (1 - prob) / 2, (1 + prob) / 2]

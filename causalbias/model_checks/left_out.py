@@ -1,4 +1,4 @@
-"""What the data of each seed add to the likelihood, its own effects integrated out."""
+"""Marginal leave-one-cluster-out likelihood: effects of the cluster are integrated out."""
 
 import numpy as np
 import pandas as pd
@@ -14,35 +14,35 @@ from causalbias.models.group_design import GroupDesign
 from causalbias.models.specification import row_counts, row_precisions
 
 MIN_DRAWS = 100
-MAX_EFFECTS = 60  # of one level left out: its dense matrices, one a draw
+MAX_EFFECTS = 60  # largest number of effects per level, which has a dense matrix per draw
 
 
 def left_out_weights(fit: xr.DataTree, column: str) -> tuple[Floats, Floats]:
-    """Log importance weights of the draws for the posterior without each level of a column.
+    """Compute log importance weights of draws for the posterior without each level of a column.
 
-    One over the likelihood of the level's rows given coefficients and standard deviations, all
-    its own effects integrated out (leave-one-cluster-out, Merkle, Furr and Rabe-Hesketh 2019,
-    Psychometrika 84), Pareto-smoothed. Unlike weights given the effects these are even, since an
-    effect that is left out has no say.
+    A weight is 1 over the likelihood of the level's rows given coefficients and standard
+    deviations, with the effects of the level integrated out (marginal leave-one-cluster-out;
+    Merkle, Furr and Rabe-Hesketh 2019, Psychometrika 84). The weights are Pareto-smoothed. They are
+    much less variable than weights that condition on the effects.
 
     Parameters
     ----------
     fit : Fit
-        Gaussian.
+        A Gaussian model.
     column : str
         A column in whose levels all grouping factors are nested.
 
     Returns
     -------
     log_weights : ndarray (levels, draws)
-        In the order of the levels' text, normalised.
+        Normalised log weights, with levels in the order of their text.
     pareto_k : ndarray (levels,)
+        Pareto k of the weights.
 
     Raises
     ------
     DataError
-        If the fit is not Gaussian, or levels share effects, so that one cannot be left out alone,
-        or there are too few draws.
+        If the fit is not Gaussian, levels share effects, or there are too few draws.
     """
     likelihoods = log_likelihoods(fit, column)
     check_tail(likelihoods.shape[1])
@@ -51,18 +51,20 @@ def left_out_weights(fit: xr.DataTree, column: str) -> tuple[Floats, Floats]:
 
 
 def check_tail(draws: int) -> None:
-    """Refuse draws so few that their weights have no tail to smooth."""
+    """Refuse fewer draws than Pareto smoothing of the weights needs."""
     if draws < MIN_DRAWS:
         raise DataError(f"{draws} draws", hint=f"fit with {MIN_DRAWS} or more")
 
 
 def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
-    """Log likelihood (levels, draws) of each level's rows, its effects integrated out.
+    """Compute the log likelihood (levels, draws) of each level's rows, without its effects.
+
+    The effects of the level are integrated out.
 
     Raises
     ------
     DataError
-        As `left_out_weights`.
+        As in `left_out_weights`.
     """
     model = fitted(fit)
     spec, frame = model.spec, model.frame

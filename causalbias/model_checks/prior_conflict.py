@@ -1,4 +1,4 @@
-"""Whether priors and data contradict each other."""
+"""Conflicts between priors and data."""
 
 import numpy as np
 import xarray as xr
@@ -17,14 +17,13 @@ DRAWS = 20_000
 def prior_conflicts(
     fit: xr.DataTree, *, random_seed: int = 0
 ) -> list[tuple[str, float, float, float]]:
-    """How far in the tail of its prior each parameter's estimate lies.
+    """Compute how far in the tail of its prior each parameter's estimate lies.
 
-    The tail is that of the estimate which the data alone would give, as far as a normal prior and
-    likelihood allow to tell: the posterior's distance from the prior's centre over
-    ``sqrt(1 - (posterior spread / prior spread)^2)``. Standard deviations conflict where they are
-    larger than the prior expects, not where they are smaller.
-
-    Source: Evans and Moshonov (2006), Bayesian Analysis 1(4).
+    The estimate from the data alone is compared with its prior predictive distribution (Evans and
+    Moshonov 2006, Bayesian Analysis 1(4)). With a normal prior and likelihood, this is a comparison
+    of the prior with ``|posterior median - prior median| / sqrt(1 - r^2)``, where r is the spread
+    of the posterior divided by that of the prior. A standard deviation conflicts with its prior if
+    it is larger than expected, but not if it is smaller.
 
     Returns
     -------

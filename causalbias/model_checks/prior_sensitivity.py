@@ -28,19 +28,21 @@ logging.getLogger("arviz_stats.psense").addFilter(
 def prior_sensitivity(
     fit: xr.DataTree, draws: xr.Dataset, *, of: str | None = None
 ) -> pd.DataFrame:
-    """Whether an estimand would be another with a somewhat weaker or stronger prior.
+    """Compute the sensitivity of an estimand to a slightly weaker or stronger prior.
 
-    Power-scaling (Kallioinen, Paananen, Buerkner and Vehtari 2023, as in priorsense and
-    arviz-stats): prior and likelihood are raised to powers near one by importance weights, and
-    the estimand's distance (cumulative Jensen-Shannon) per unit of log power is what is given.
+    The method is power-scaling (Kallioinen, Paananen, Buerkner and Vehtari 2023, as in priorsense
+    and arviz-stats): prior and likelihood are raised to powers near one by importance weights. The
+    sensitivity is the change of the estimand's distribution (cumulative Jensen-Shannon distance)
+    per unit of the log power.
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     draws : Dataset
-        An estimand of that fit, from any verb.
+        An estimate from this fit, by any verb.
     of : str, optional
-        The variable, with dims chain and draw; by default the first such.
+        The variable, with dims chain and draw; by default the main variable.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What an estimate depends on besides the data as a whole: its prior, and single seeds."""
+"""Sensitivity of estimates to priors and to single seeds or annotators."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,37 +23,39 @@ def sensitivity(
     prob: float = 0.95,
     random_seed: int = 0,
 ) -> pd.DataFrame:
-    """Each estimate with how far it depends on the prior and on single seeds (or annotators).
+    """Compute the sensitivity of estimates to the prior and to single seeds (or annotators).
 
     Parameters
     ----------
     fit : Fit
+        The fitted model.
     estimand : callable
-        From a fit to a Dataset: ``lambda fit: cb.effects(fit, "race")``.
+        Function from a fit to an estimate, such as ``lambda fit: cb.effects(fit, "race")``.
     over, refit
-        As in `influence`. With ``refit="never"`` nothing is fitted again, and the table is made in
-        about a second.
+        As in `influence`. With ``refit="never"``, no model is fitted, and the table takes about a
+        second.
     prob : float
         Probability of the intervals.
     random_seed : int
-        Of refits.
+        Seed of the random numbers of refits.
 
     Returns
     -------
     DataFrame
-        The labels of the estimand, `estimate`, `lower`, `upper`; `prior` and `likelihood`
-        sensitivity with their `diagnosis`, as in `prior_sensitivity` (missing where the prior's
-        density is not known); `least` and `greatest` estimate without one of the seeds, `most`:
-        which one's absence moves it farthest and by how many posterior standard deviations
-        (`shift`); `overturned`: without how many of them the interval would hold zero and now
-        does not, or the other way round; `tried`: without how many it is known; `groups`: how many
-        there are; `converged`: False where the fit, or one without a seed, failed its diagnostics.
-        What is not estimable has a row with `estimable` False and no numbers.
+        The labels of the estimand, `estimate`, `lower`, `upper`; `prior` and `likelihood`, the
+        sensitivities, with a `diagnosis`, as in `prior_sensitivity` (missing if the density of the
+        prior is unknown); `least` and `greatest`, the range of the estimate if single seeds are
+        left out; `most`, the seed whose omission changes it most, and `shift`, this change in
+        posterior standard deviations; `overturned`, the number of seeds whose omission changes
+        whether the interval includes zero; `tried`, the number of seeds whose omission was
+        evaluated; `groups`, the number of seeds; `converged`, which is False if the fit, or a fit
+        without a seed, failed its diagnostics. A value that is not estimable has a row with
+        `estimable` False and no numbers.
 
     Raises
     ------
     DataError
-        As `influence`.
+        As in `influence`.
 
     Examples
     --------
@@ -95,7 +97,7 @@ def sensitivity(
 
 
 def _prior(fit: xr.DataTree, draws: xr.Dataset, name: str, labels: Sequence[str]) -> pd.DataFrame:
-    """Prior sensitivity of every cell, with its labels; missing where it is not known."""
+    """Compute the prior sensitivity of every cell, with its labels; missing if it is unknown."""
     cells = draws[[name]].isel(chain=0, draw=0).drop_vars(SAMPLE, errors="ignore")
     grid = cells.to_dataframe(dim_order=labels).reset_index()[labels] if labels else None
     count = 1 if grid is None else len(grid)
@@ -107,7 +109,7 @@ def _prior(fit: xr.DataTree, draws: xr.Dataset, name: str, labels: Sequence[str]
 
 
 def _single(cells: xr.Dataset) -> pd.DataFrame:
-    """Of each cell, the range without single levels, and which one moves it farthest."""
+    """Compute the range of each cell's estimate without single levels, and the largest change."""
     last = cells.transpose(..., "left_out")
     shape = (-1, cells.sizes["left_out"])
     estimate, shift, overturned = (

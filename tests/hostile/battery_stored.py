@@ -501,7 +501,7 @@ def joint(name: str, pattern: str, terms: str, **changed: object) -> None:
 joint("10^10 draws", "draws .* GiB", "race", draws=10**10)
 joint("144,000 levels of a factor", "144,000 rows times .* GiB", "each", times=3000)
 joint("144,000 groups", "144,000 levels of 'seed'.* GiB", "race", by="each", times=3000)
-joint("groups among the terms", "groups stand apart", "race + (1|seed)")
+joint("groups among the terms", "the terms contain group terms", "race + (1|seed)")
 joint("the outcome among the terms", "response among", "distance")
 joint("a function that is not listed", "calls 'eval'", "eval(race)")
 joint("no such level", "no model", "binary(race, 7)")

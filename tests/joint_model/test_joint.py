@@ -154,8 +154,8 @@ def rows():
     ("change", "options", "told"),
     [
         ({}, {"terms": "nope"}, "no column 'nope'"),
-        ({}, {"terms": "group + (1|seed)"}, "groups stand apart"),
-        ({}, {"groups": {}}, "groups stand apart"),
+        ({}, {"terms": "group + (1|seed)"}, "the terms contain group terms"),
+        ({}, {"groups": {}}, "the terms contain group terms"),
         ({}, {"groups": {"seed": "nope"}}, "no column 'nope'"),
         ({}, {"terms": "exec(group)"}, "calls 'exec'"),
         ({"answers": 1}, {}, "no pair has two answers"),
