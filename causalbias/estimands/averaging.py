@@ -334,7 +334,7 @@ def predictors_of(spec: ModelSpec) -> list[str]:
     return [name for name in right if name != response]
 
 
-def settled(found: Estimate, fit: xr.DataTree) -> Estimate:
+def check_estimable(found: Estimate, fit: xr.DataTree) -> Estimate:
     """Describe which estimates are not estimable; remove the marks if all are estimable.
 
     Raises

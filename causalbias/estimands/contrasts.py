@@ -8,7 +8,7 @@ import xarray as xr
 from causalbias.arguments import JOINT, kind_of, mapping_in
 from causalbias.draws.estimate import Estimate
 from causalbias.errors import DataError
-from causalbias.estimands.averaging import averaging, settled
+from causalbias.estimands.averaging import averaging, check_estimable
 from causalbias.estimands.joint_effects import joint_effects
 from causalbias.estimands.scales import outcome_named
 from causalbias.models.levels import Level
@@ -85,7 +85,7 @@ def predictions(
     found = over.dataset(
         {"prediction": over.mean()}, f"average {outcome_named(over.model, scale)}{cells}", known
     )
-    return settled(found, fit)
+    return check_estimable(found, fit)
 
 
 def effects(
@@ -164,7 +164,7 @@ def effects(
         for level in levels
         if level != chosen
     }
-    return settled(_stack(parts, variable), fit).assign_attrs(
+    return check_estimable(_stack(parts, variable), fit).assign_attrs(
         treatment=f"{variable} against {chosen}", reference=str(chosen), contrast=variable
     )
 
@@ -233,7 +233,7 @@ def counterfactual(
     outcome = outcome_named(over.model, scale)
     estimand = f"average causal contrast of {names[0]} against {names[1]} in {outcome}"
     known = over.estimability((1.0, settings[0]), (-1.0, settings[1]))
-    return settled(over.dataset({"effect": high - low}, estimand, known), fit).assign_attrs(
+    return check_estimable(over.dataset({"effect": high - low}, estimand, known), fit).assign_attrs(
         treatment=" against ".join(names)
     )
 
@@ -322,7 +322,7 @@ def interaction(
                 if group != base
             }
             parts[level] = _stack(of_group, between)
-    found = settled(_stack(parts, variable), fit)
+    found = check_estimable(_stack(parts, variable), fit)
     return found.assign_attrs(
         treatment=f"{variable} against {low}",
         reference=str(low),

@@ -140,7 +140,9 @@ def dose(
     for part, name in ((slopes, "slope"), (averages, "average_slope")):
         marks = {f"{name}_{mark}": part[mark] for mark in MARKS if mark in part}
         found = found.assign({name: part[name]} | marks)
-    return estimate(_without_empty_marks(found), of=[fit], variable="prediction")
+    return estimate(
+        _without_empty_marks(found), of=[fit], variable="prediction", figure="dose_curve"
+    )
 
 
 def _by_dose(

@@ -2,6 +2,7 @@
 
 from causalbias.plots.checks import leak_matrix
 from causalbias.plots.comparing import comparison
+from causalbias.plots.dose import dose_curve
 from causalbias.plots.faces import face_strip
 from causalbias.plots.forest import forest
 from causalbias.plots.identity import group_effects, group_rates
@@ -19,6 +20,7 @@ __all__ = [
     "assurance",
     "comparison",
     "det_curves",
+    "dose_curve",
     "dose_response",
     "face_strip",
     "forest",

@@ -102,6 +102,7 @@ def ranks(fit):
 
 FIGURES = {
     "forest": lambda fit: cb.plots.forest(effects(fit)),
+    "dose_curve": lambda fit: cb.plots.dose_curve(cb.dose(fit, "pose")),
     "comparison": lambda fit: cb.plots.comparison(cb.compare(fit, fit, "race")),
     "rank_heatmap": lambda fit: cb.plots.rank_heatmap(ranks(fit)),
     "assurance": lambda fit: cb.plots.assurance(power(fit)),

@@ -128,3 +128,37 @@ def test_drawing_leaves_the_users_settings_alone(human):
     before = dict(mpl.rcParams)
     cb.plots.render(cb.plots.forest(human), "png")
     assert dict(mpl.rcParams) == before
+
+
+def test_a_dose_curve_is_the_table_of_its_draws(dose_fit):
+    found = cb.dose(dose_fit, "level", by="attribute", grid=[0, 1, 2])
+    fig = found.plot()
+    table = found.summary()
+    lines = [line for line in fig.axes[0].lines if len(line.get_xdata()) == 3]
+    assert len(lines) == table["attribute"].nunique()
+    for line, (_, part) in zip(lines, table.groupby("attribute", sort=False), strict=True):
+        assert line.get_ydata().tolist() == part["estimate"].tolist()
+    slopes = cb.plots.dose_curve(found, of="slope")
+    assert slopes.axes[0].get_ylabel() == "slope of score"
+    with pytest.raises(cb.DataError, match="has dims"):
+        cb.plots.dose_curve(found.expand_dims(other=[1, 2]))
+
+
+@pytest.fixture(scope="module")
+def dose_fit():
+    study = cb.demo_study()
+    return cb.fit("score ~ level*attribute + (1|annotator)", study, subset="attribute != 'pose'")
+
+
+def test_every_estimate_draws_its_own_figure():
+    study = cb.simulate(seeds=20, people=None, levels={"pose": [-3, 0, 3]}, impostors=20)
+    rates = cb.error_rates(study, by="race", fmr=0.3)
+    shown = [
+        rates,
+        cb.rates.fairness_indices(rates),
+        cb.rates.group_pair_rates(study, "race", fmr=0.3).isel(system=[0]),
+        cb.det(study, by="race", draws=50),
+        cb.threshold_at(study, 0.1),
+    ]
+    for one in shown:
+        assert one.plot().axes
