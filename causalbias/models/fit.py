@@ -1,4 +1,4 @@
-"""`fit`: a formula and data in, a diagnosed posterior out."""
+"""`fit`: fit a model of a formula to data, with diagnostics."""
 
 import hashlib
 import importlib.metadata
@@ -42,7 +42,7 @@ VERSIONED = (
     "pandas",
     "xarray",
 )
-LABELS = ("dataset", "system", "question")  # columns that say what rows are of
+LABELS = ("dataset", "system", "question")  # columns that identify the source of rows
 RESPONSES = {"distance": "machine", "score": "human"}
 
 
@@ -68,51 +68,56 @@ def fit(
     Parameters
     ----------
     formula : str
-        As in lme4, brms and bambi: ``"score ~ race*gender + pose + (1|annotator) + (pose|seed)"``.
-    data : study or DataFrame
-        Of a study, the response says which part: `distance` its machine side, `score` its human
-        side (see `to_frame` for the columns).
+        Formula as in lme4, brms and bambi, such as ``"score ~ race*gender + pose + (1|annotator) +
+        (pose|seed)"``.
+    data : Study or DataFrame
+        If a study is given, the response determines the group: `distance` is modelled on
+        "machine", and `score` on "human" (see `to_frame` for the columns).
     family : {"gaussian", "bernoulli", "binomial", "cumulative", "beta"}
-        binomial takes ``p(successes, trials)`` as response; cumulative, ordered whole numbers.
+        Response family. The response of "binomial" is ``p(successes, trials)``, and that of
+        "cumulative" has ordered whole numbers.
     link : str, optional
-        By default the family's: identity, logit; cumulative: logit.
+        Link function; by default identity for "gaussian" and logit for the others.
     priors : dict of str to str, optional
-        By term, e.g. ``{"pose": "Normal(0, 5)", "1|seed": "HalfNormal(10)"}``; for a group term
-        the prior of its standard deviation. Terms left out get bambi's defaults, weakly
-        informative and scaled to the data; thresholds, the scale of an intercept.
+        Priors by term, such as ``{"pose": "Normal(0, 5)", "1|seed": "HalfNormal(10)"}``. The prior
+        of a group term is that of its standard deviation. Other terms have the weakly informative
+        default priors of bambi, which are scaled to the data; the default prior of thresholds has
+        the scale of that of an intercept.
     subset : str, optional
-        Condition on the columns that rows must meet: ``"same_identity and level_a == 0"``.
+        Condition on the columns that rows must meet, such as ``"same_identity and level_a == 0"``.
     counts : str, optional
-        Column of whole numbers: a row stands for that many equal observations, as if it were
-        written that often (brms' ``weights``). Default priors are scaled to the rows as given.
+        Column of whole numbers: the number of equal observations for which a row stands, as if
+        the row were repeated (the ``weights`` of brms). Default priors are scaled to the rows as
+        given.
     weights : str, optional
-        Column of positive numbers w, Gaussian only: a row's variance is ``sigma^2 / w``, as with
-        lme4's ``weights``. For means of n observations give n here, and not as counts: a mean
-        tells nothing of the spread about it.
+        Column of positive numbers w, for Gaussian models: the variance of a row is ``sigma^2 / w``,
+        as with the ``weights`` of lme4. For means of n observations, give n as weights, not as
+        counts, because a mean has no information on the variation within.
     method : {"auto", "collapsed", "laplace", "nuts"}
-        collapsed: exact, for Gaussian models with Normal priors on the coefficients. laplace: for
-        ordinal and binary ones (logit or probit), exact but for the weights' spread, which is
-        diagnosed. Neither runs a Markov chain. nuts: any model, by nutpie. auto: the first of
-        these that applies and whose weights pass; the summary says which ran and why.
+        "collapsed" is exact, for Gaussian models with Normal priors on the coefficients. "laplace"
+        is for ordinal and binary models (logit or probit) and corrects the Laplace approximation
+        by importance weights, which are diagnosed. Neither runs a Markov chain. "nuts" is for all
+        models, by nutpie. "auto" uses the first of these that applies and passes its diagnostics;
+        the summary states which one was used and why.
     draws, tune, chains : int
-        Draws kept and warm-up draws (of NUTS), of each chain.
+        Number of draws and of warm-up draws (for NUTS) per chain, and number of chains.
     random_seed : int
         Seed of the random numbers; the same seed gives the same draws.
     file : path, optional
-        Where to save the fit (``.nc`` or ``.zarr``). If it is there already and was made from the
-        same rows in the same way by the same versions, it is read instead of fitted again.
+        File of the fit (``.nc`` or ``.zarr``). If it exists and was made from the same rows with
+        the same settings and versions, it is read; otherwise the model is fitted and saved there.
 
     Returns
     -------
     Fit
-        Posterior under bambi's names, with its diagnostics. Printing it gives a summary; one
-        that did not converge says so there and wherever it is used.
+        Posterior with the names of bambi, and diagnostics. Printing it gives a summary. A fit that
+        did not converge is marked there and wherever it is used.
 
     Raises
     ------
     DataError
-        If formula, subset or priors cannot be read, name a column or term that is not there, call
-        a function that is not listed, or the data have missing values or are not of the family.
+        If formula, subset or priors cannot be parsed, contain an unknown column or term, or call a
+        function that is not allowed; if the data have missing values or do not fit the family.
 
     Examples
     --------
@@ -166,7 +171,7 @@ def fit(
 
 
 def _kinds(kept: pd.DataFrame) -> list[str]:
-    """Which kinds of pairs rows are of, known to the formula or not; none where not of pairs."""
+    """Return the kinds of pairs among the rows; empty if the rows are not pairs."""
     if "same_identity" not in kept:
         return []
     same = set(kept["same_identity"].dropna().astype(bool))
@@ -196,7 +201,7 @@ def _assemble(sampled: Sampled, used: pd.DataFrame, response: str) -> Fit:
 
 
 def _saved(file: Path, record: Mapping[str, object]) -> Fit | None:
-    """The fit in a file, if it is there and was made from the same rows in the same way."""
+    """Read the fit in a file, if it exists and was made from the same rows and settings."""
     if not file.exists():
         return None
     try:
@@ -210,7 +215,7 @@ def _saved(file: Path, record: Mapping[str, object]) -> Fit | None:
 
 
 def _rows_of_one(data: xr.DataTree | pd.DataFrame, kept: pd.DataFrame) -> dict[str, str]:
-    """The data set, network and question of the rows, where they are of one: a fit's name."""
+    """Return data set, network and question of the rows if there is a single one, for labels."""
     found = {}
     if isinstance(data, xr.DataTree) and "name" in data.attrs:
         found["dataset"] = str(data.attrs["name"])
@@ -221,12 +226,12 @@ def _rows_of_one(data: xr.DataTree | pd.DataFrame, kept: pd.DataFrame) -> dict[s
 
 
 def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
-    """The rows of a frame that meet a condition.
+    """Select the rows of a frame that meet a condition.
 
     Raises
     ------
     DataError
-        If the condition cannot be read, names a column that is not there, or no row meets it.
+        If the condition cannot be parsed, contains an unknown column, or no row meets it.
     """
     if subset is None:
         return frame
@@ -256,12 +261,12 @@ def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
 
 
 def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
-    """The rows that a formula is about: of a study, its machine or its human side.
+    """Return the frame of a formula; for a study, that of distances or of scores.
 
     Raises
     ------
     DataError
-        If a study has no such response, or a frame has columns of several levels.
+        If a study has no such response, or the columns of a frame have several levels.
     """
     if isinstance(data, pd.DataFrame):
         if isinstance(data.columns, pd.MultiIndex):
@@ -280,7 +285,7 @@ def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
 
 
 def _hash(used: pd.DataFrame) -> str:
-    """Of names, dtypes, values, and levels with their order: of all that the model depends on."""
+    """Hash names, dtypes, values, and levels with their order, on which the model depends."""
     digest = hashlib.sha256()
     for name, values in used.items():
         kind: object = values.dtype
@@ -293,7 +298,7 @@ def _hash(used: pd.DataFrame) -> str:
 
 
 def _portable(dataset: xr.Dataset) -> xr.Dataset:
-    """The dataset without what files cannot hold or that changes from run to run."""
+    """Remove from a dataset what files cannot hold or what changes from run to run."""
     for name, coord in dataset.coords.items():
         if coord.dtype == object:
             dataset = dataset.assign_coords({name: coord.astype(str)})

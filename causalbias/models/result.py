@@ -1,4 +1,4 @@
-"""The fit: one arviz-compatible DataTree that knows its model, data, engine and diagnostics."""
+"""The fit: an arviz-compatible DataTree with records of model, data, engine and diagnostics."""
 
 import json
 from html import escape
@@ -18,12 +18,12 @@ OBS = "__obs__"
 
 
 class Fit(xr.DataTree):
-    """A DataTree that prints as brms prints a model; in all else a plain (arviz) DataTree.
+    """A DataTree in the format of arviz, which prints as brms prints a model.
 
     Groups: ``posterior``, ``sample_stats`` (chain, draw, ...), ``observed_data`` and
-    ``constant_data`` (the rows fitted), ``diagnostics``; ``thinned``, the posterior at fewer draws
-    with effects that were too many to keep at all. Its attributes record formula, family,
-    priors, engine, seed, versions and the data's hash.
+    ``constant_data`` (the rows of the data), ``diagnostics``; ``thinned``, fewer draws of the
+    posterior with effects that are too many to store for all draws. The attributes record formula,
+    family, priors, engine, random seed, versions and the hash of the data.
     """
 
     __slots__ = ()
@@ -38,7 +38,7 @@ class Fit(xr.DataTree):
 
 
 def as_fit(tree: xr.DataTree) -> Fit:
-    """Give a DataTree that has a fit's groups the fit's printed form."""
+    """Convert a DataTree with the groups of a fit to a `Fit`."""
     return Fit(
         dataset=tree.to_dataset(),
         children={name: xr.DataTree(node.to_dataset()) for name, node in tree.children.items()},
@@ -46,19 +46,19 @@ def as_fit(tree: xr.DataTree) -> Fit:
 
 
 def checked_fit(tree: xr.DataTree) -> Fit:
-    """A fit of an opened tree.
+    """Make a fit from an opened tree.
 
     Raises
     ------
     DataError
-        As `check_fit`.
+        As in `check_fit`.
     """
     check_fit(tree)
     return as_fit(tree)
 
 
 def with_effects(fit: xr.DataTree) -> Fit:
-    """The fit with the effects of all levels: at fewer draws, where they were too many to keep."""
+    """Return the fit with the effects of all levels, at fewer draws if they are too many."""
     found = as_fit(fit)
     if "thinned" in fit.children:
         found["posterior"] = xr.DataTree(fit.children["thinned"].to_dataset())
@@ -74,12 +74,12 @@ NEEDED = ("posterior", "sample_stats", "observed_data", "constant_data", "diagno
 
 
 def check_fit(tree: xr.DataTree) -> None:
-    """Raise unless a tree has a fit's groups and records.
+    """Raise an error unless a tree has the groups and records of a fit.
 
     Raises
     ------
     DataError
-        Naming what is missing or cannot be read, or as `formula_columns`.
+        If a group or record is missing or cannot be read, and as in `formula_columns`.
     """
     lacking = set(NEEDED) - set(tree.children)
     if lacking:
@@ -107,12 +107,12 @@ def _no_fit(problem: str) -> DataError:
 
 
 def spec_of(fit: xr.DataTree) -> ModelSpec:
-    """The specification a fit was made from.
+    """Return the specification of a fit.
 
     Raises
     ------
     DataError
-        If its formula calls what is not listed: a fit's file is no more trusted than any other.
+        If the formula calls a function that is not allowed, since files of fits are not trusted.
     """
     need_fit(fit)
     spec = ModelSpec.from_json(fit.attrs["spec"])
@@ -121,7 +121,7 @@ def spec_of(fit: xr.DataTree) -> ModelSpec:
 
 
 def failures(fit: xr.DataTree) -> list[str]:
-    """Reasons not to trust the draws of a fit or a joint model; empty if it converged.
+    """List the failed diagnostics of a fit or a joint model; empty if it converged.
 
     Examples
     --------
@@ -136,9 +136,9 @@ def failures(fit: xr.DataTree) -> list[str]:
 
 
 def pack_frame(used: pd.DataFrame) -> xr.Dataset:
-    """The rows of a model as a Dataset that files can hold; `frame_of` is the inverse.
+    """Convert the rows of a model to a Dataset that files can hold; `frame_of` is the inverse.
 
-    A factor is a variable of texts whose levels, in order, are the coordinate ``<name>__levels``.
+    A factor becomes a variable of text; the coordinate ``<name>__levels`` has its ordered levels.
     """
     variables, levels = {}, {}
     for name, values in used.items():
@@ -156,9 +156,9 @@ def pack_frame(used: pd.DataFrame) -> xr.Dataset:
 
 
 def frame_of(fit: xr.DataTree) -> pd.DataFrame:
-    """The rows a model was fitted to, one column a variable of its formula.
+    """Return the rows to which a model was fitted, with one column per variable of its formula.
 
-    Columns are as `model_frame` gave them: numbers, and factors as ordered categoricals.
+    Columns are as in `model_frame`: numbers, and factors as ordered categoricals.
     """
     if not (isinstance(fit, xr.DataTree) and "constant_data" in fit.children):
         need_fit(fit)

@@ -1,4 +1,4 @@
-"""Summaries of a fit: a frame of parameters, and a text that reads like brms'."""
+"""Summaries of a fit: a table of parameters, and a text in the layout of brms."""
 
 import json
 from collections.abc import Mapping
@@ -17,22 +17,23 @@ COLUMNS = ["estimate", "sd", "lower", "upper", "r_hat", "ess_bulk", "ess_tail"]
 
 
 def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> pd.DataFrame:
-    """Posterior mean, standard deviation, equal-tailed interval and diagnostics by parameter.
+    """Summarise parameters: posterior mean, standard deviation, interval and diagnostics.
 
     Parameters
     ----------
     fit : Fit or Joint
+        The fitted model.
     prob : float, default 0.95
-        Probability of the interval (lower, upper).
+        Probability of the equal-tailed interval (lower, upper).
     effects : bool, default False
-        Also the effects of every single group level.
+        Whether to include the effects of every group level.
 
     Returns
     -------
     DataFrame
         Index `parameter` as in brms: ``sd(1|seed)``, ``cor(...)``, coefficients, ``sigma``;
         columns `kind` ("group", "population", "further", "effect") and estimate, sd, lower,
-        upper, r_hat, ess_bulk, ess_tail; `converged`: False where the fit failed its diagnostics.
+        upper, r_hat, ess_bulk, ess_tail; `converged` is False if the fit failed its diagnostics.
 
     Examples
     --------
@@ -88,7 +89,7 @@ def _labels(name: str, draws: xr.DataArray) -> list[str]:
 
 
 def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
-    """Summary of a fit as text, laid out as brms does."""
+    """Summarise a fit as text, in the layout of brms."""
     spec = json.loads(fit.attrs["spec"])
     table = summary(fit, prob=prob)
     positive = family_of(ModelSpec.from_json(fit.attrs["spec"])).positive
@@ -142,7 +143,7 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
 
 
 def _references(fit: xr.DataTree) -> list[str]:
-    """Of each factor with coefficients by level, the level that has none: "race against asian"."""
+    """List the reference level of each factor with coefficients by level: "race against asian"."""
     rows, found = fit["constant_data"].to_dataset(), []
     for name, draws in fit["posterior"].to_dataset().data_vars.items():
         column = str(name).removeprefix("C(").removesuffix(")")
@@ -157,7 +158,7 @@ def _references(fit: xr.DataTree) -> list[str]:
 
 
 def describe_status(fit: xr.DataTree) -> str:
-    """One line on convergence: the worst R-hat and effective sample sizes of all parameters."""
+    """Describe convergence in a line: the worst R-hat and effective sample sizes of parameters."""
     diagnostics = fit["diagnostics"].to_dataset()
     r_hat = extreme(diagnostics, "r_hat")[1]
     bulk, tail = extreme(diagnostics, "ess_bulk")[1], extreme(diagnostics, "ess_tail")[1]

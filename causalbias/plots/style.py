@@ -72,9 +72,10 @@ def styled[**P, R](function: Callable[P, R]) -> Callable[P, R]:
                 return function(*args, **kwargs)
             except KeyError as error:  # a dim, a column or an attribute of another estimate
                 raise DataError(
-                    f"plots.{function.__name__} shows {error.args[0]!s:.60}, which what it was "
-                    "given has not",
-                    hint="give what its docstring names, or plots.forest draws of one or two dims",
+                    f"plots.{function.__name__} needs {error.args[0]!s:.60}, which its argument "
+                    "does not have",
+                    hint="give what its docstring describes, or plots.forest for draws of one "
+                    "or two dims",
                 ) from error
 
     return inner

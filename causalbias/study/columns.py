@@ -1,9 +1,9 @@
-"""What a column of a table becomes in a study, whatever type it came in.
+"""Convert columns of tables to the types of a study.
 
-A column is one of numbers, whole numbers, truth values, texts, or levels (a categorical whose
-categories are texts, in the data's order). `typed` makes it so, `labels` makes text of what names
-something (ids, and factors that are no numbers), `pack` and `unpack` carry it through xarray.
-The table in ``docs/explanation/columns.md`` says what becomes of each type.
+A column holds numbers, whole numbers, truth values, texts, or levels (a categorical whose
+categories are texts, in the data's order). `typed` converts a column to one of these types,
+`labels` converts ids and factors to text, and `pack` and `unpack` store columns in xarray. The
+table in ``docs/explanation/columns.md`` lists what each type becomes.
 """
 
 import datetime
@@ -45,14 +45,14 @@ DATED = re.compile(rf"[0-3]?[0-9]-(?:{MONTHS})(?:-(?:[0-9]{{2}}|[0-9]{{4}}))?")
 
 
 def typed(values: pd.Series, *, file: str) -> pd.Series:
-    """The column as numbers, truth values, texts or levels; a missing cell is missing.
+    """Convert a column to numbers, truth values, texts or levels; missing cells stay missing.
 
     Parameters
     ----------
     values : Series
-        Of any type that pandas has.
+        Column of any type of pandas.
     file : str
-        Named in errors.
+        Name used in errors.
 
     Returns
     -------
@@ -64,8 +64,8 @@ def typed(values: pd.Series, *, file: str) -> pd.Series:
     Raises
     ------
     DataError
-        If it holds what is no number, truth value, text, date or interval, or values of different
-        types that are written alike, such as 1 and "1".
+        If the column holds values of other types, or values of different types that are written
+        alike, such as 1 and "1".
 
     Examples
     --------
@@ -110,10 +110,10 @@ def typed(values: pd.Series, *, file: str) -> pd.Series:
 
 
 def labels(values: pd.Series, *, file: str) -> pd.Series:
-    """The column as text: what names a person, an item, a group. Missing cells stay missing.
+    """Convert a column of labels, such as ids and groups, to text; missing cells stay missing.
 
-    Whole numbers are written as such, also where a missing cell has made floats of them ("7", and
-    never "7.0"). Spaces around a text do not belong to it.
+    Whole numbers are written without a decimal point, also if a missing cell has converted them to
+    floats ("7", and not "7.0"). Spaces around a text are removed.
 
     Returns
     -------
@@ -123,9 +123,9 @@ def labels(values: pd.Series, *, file: str) -> pd.Series:
     Raises
     ------
     DataError
-        Of two labels that differ and look alike ("7" and "7.0", "7" and "7 ", 1 and "1"; "07" is
-        another label than "7"), of floats that have lost digits, and of what a spreadsheet has
-        made of a label ("6.14E+18", "1-Mar").
+        If two different labels look alike ("7" and "7.0", "7" and "7 ", 1 and "1"; but "07" and "7"
+        are accepted), if floats have lost digits, or if a spreadsheet has converted a label
+        ("6.14E+18", "1-Mar").
 
     Examples
     --------
@@ -151,12 +151,12 @@ def labels(values: pd.Series, *, file: str) -> pd.Series:
 
 
 def measured(values: pd.Series, *, file: str) -> pd.Series:
-    """The column as float64, NaN where a cell is missing.
+    """Convert a column to float64, with NaN for missing cells.
 
     Raises
     ------
     DataError
-        If a cell is no number.
+        If a cell is not a number.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def measured(values: pd.Series, *, file: str) -> pd.Series:
 
 
 def levels_of(values: pd.Series) -> np.ndarray:
-    """The values of a column that `typed` or `labels` made: levels in their order, others sorted.
+    """Return the distinct values of a column: levels in their order, other values sorted.
 
     Whole numbers written as text are in the order of the numbers.
 
@@ -197,7 +197,7 @@ def levels_of(values: pd.Series) -> np.ndarray:
 
 
 def label_of(value: object) -> str:
-    """One value as `labels` writes it.
+    """Write a value as `labels` does.
 
     Examples
     --------
@@ -252,7 +252,7 @@ Packed = tuple[np.ndarray, dict[str, str]]
 
 
 def pack(values: pd.Series) -> Packed:
-    """A column that `typed` or `labels` made, as an array that files can hold, and its attributes.
+    """Convert a column from `typed` or `labels` to an array that files can hold, with attributes.
 
     Returns
     -------
@@ -280,7 +280,7 @@ def pack(values: pd.Series) -> Packed:
 
 
 def unpack(values: np.ndarray, attrs: Mapping[str, object]) -> pd.Series:
-    """The column that `pack` packed.
+    """Restore a column that `pack` converted.
 
     Examples
     --------
