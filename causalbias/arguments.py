@@ -1,4 +1,4 @@
-"""What a function was given in place of what it takes: one error for all wrong guesses."""
+"""Check arguments of public functions, with hints for common mistakes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ JOINT = "a joint model"
 STUDY = "a study"
 ROWS = "a study or a table of rows"
 DRAWS = "the draws of an estimate"
-# What to do with what was given, to come to what is taken.
+# Hints by the kind that is needed and the kind that was given.
 _WAYS = {
     (FIT, STUDY): "fit a model to it first: fit = cb.fit('distance ~ race + (1|seed)', study)",
     (FIT, "a table"): "fit a model to its rows first: fit = cb.fit('y ~ x', table)",
@@ -45,7 +45,7 @@ _ELSE = {
 
 
 def kind_of(value: object) -> str:
-    """What a value is, as one of the kinds that functions take, or the name of its type."""
+    """Return the kind of a value among those that functions take, or the name of its type."""
     if isinstance(value, xr.DataTree):
         if "posterior" in value.children and "spec" in value.attrs:
             return FIT
@@ -62,7 +62,7 @@ def kind_of(value: object) -> str:
 
 
 def described(value: object) -> str:
-    """What a value is, for an error.
+    """Describe a value for an error.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def described(value: object) -> str:
 
 
 def not_what(value: object, wanted: str) -> DataError:
-    """The error of a value that is not of the kind wanted.
+    """Make the error of a value of the wrong kind.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def need_formula(value: object) -> None:
 
 
 def names_in(value: object, argument: str) -> tuple[str, ...]:
-    """Names of columns, of one or of several in a sequence.
+    """Check that a value is the name of a column, or a sequence of names; return a tuple.
 
     Examples
     --------
@@ -153,7 +153,7 @@ def names_in(value: object, argument: str) -> tuple[str, ...]:
 
 
 def name_in(value: object, argument: str, *known: str) -> str:
-    """One name, of those known if any are given."""
+    """Check that a value is a name, and among the known ones if these are given."""
     if not isinstance(value, str) or (known and value not in known):
         hint = f"use one of {', '.join(known)}" if known else "give the name of a column as text"
         raise DataError(f"{argument} is {described(value)}", hint=hint)
@@ -163,7 +163,7 @@ def name_in(value: object, argument: str, *known: str) -> str:
 def number_in(
     value: object, argument: str, low: float = -math.inf, high: float = math.inf
 ) -> float:
-    """A finite number strictly between two others.
+    """Check that a value is a finite number strictly between two others.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def number_in(
 
 
 def whole_in(value: object, argument: str, least: int = 0) -> int:
-    """A whole number, from a least one on.
+    """Check that a value is a whole number, and at least `least`.
 
     Examples
     --------
@@ -200,20 +200,20 @@ def whole_in(value: object, argument: str, least: int = 0) -> int:
 
 
 def generator(random_seed: object, *stream: int) -> np.random.Generator:
-    """The random numbers of a seed: the only way in which public functions come by any.
+    """Make the generator of random numbers of a seed, for all public functions.
 
     Parameters
     ----------
     random_seed : int
-        From zero up. The same seed gives the same numbers.
+        Seed, 0 or more. The same seed gives the same random numbers.
     *stream : int
-        Gives a stream apart from that which others draw with the same seed.
+        Identifies a separate stream of random numbers of the same seed.
 
     Raises
     ------
     DataError
-        If the seed is no whole number from zero up: an array or None would be taken by NumPy, and
-        results that cannot be repeated come of the latter.
+        If the seed is not a whole number of 0 or more. NumPy would accept None, but the results
+        would not be reproducible.
 
     Examples
     --------
@@ -225,7 +225,7 @@ def generator(random_seed: object, *stream: int) -> np.random.Generator:
 
 
 def flag_in(value: object, argument: str) -> bool:
-    """True or False, and not what merely counts as one of them, as the text "no" does.
+    """Check that a value is True or False, and not another object such as the text "no".
 
     Examples
     --------
@@ -240,21 +240,21 @@ def flag_in(value: object, argument: str) -> bool:
 
 
 def mapping_in(value: object, argument: str, example: str) -> Mapping[Any, Any]:
-    """A mapping of texts to something."""
+    """Check that a value is a mapping."""
     if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value):
         raise DataError(f"{argument} is {described(value)}", hint=f"give {example}")
     return value
 
 
 def two_in(value: object, argument: str, example: str) -> tuple[Any, Any]:
-    """Two things, in order."""
+    """Check that a value is a sequence of two."""
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
         raise DataError(f"{argument} is {described(value)}", hint=f"give two: {example}")
     return value[0], value[1]
 
 
 def as_draws(value: object) -> xr.Dataset:
-    """Draws of an estimate as a Dataset; a single variable of one is taken for it.
+    """Return the draws of an estimate as a Dataset; a DataArray becomes a variable of one.
 
     Examples
     --------

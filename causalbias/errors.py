@@ -1,4 +1,4 @@
-"""The one error that bad data ends in."""
+"""The error for data and arguments that cannot be used."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 
 
 class DataError(ValueError):
-    """Data that cannot be used as they are, with the place and a hint.
+    """Error for data that cannot be used, with their place and a hint.
 
     Parameters
     ----------
     problem : str
-        What was found, with the offending value.
+        Description of the problem, with the invalid value.
     hint : str
         What the user can do about it.
     file : str, optional
-        File (or frame, or group of a study) the data came from.
+        File (or frame, or group of a study) from which the data came.
     column : str, optional
         Column, variable or coordinate.
     row : int, optional
@@ -63,28 +63,28 @@ class DataError(ValueError):
         super().__init__(text.encode("utf-8", "backslashreplace").decode())
 
     def __reduce__(self) -> tuple[Callable[..., DataError], tuple[str], dict[str, Any]]:
-        """Pickled and copied by its parts: an exception's own way knows its text alone."""
+        """Pickle and copy all attributes; by default, exceptions keep only their message."""
         own = {name: getattr(self, name) for name in ("hint", "file", "column", "row")}
         more = {key: value for key, value in self.__dict__.items() if key not in own}
         return partial(type(self), **own), (self.problem,), more
 
 
 class SamplingWarning(UserWarning):
-    """That a fit goes on to Markov chains, why, and how long that may take."""
+    """Warning that a fit continues with NUTS, with the reason and an estimate of the time."""
 
 
 def shown(value: object) -> str:
-    """A value as a person writes it: a NumPy scalar without its type."""
+    """Format a value for a message: a NumPy scalar without its type."""
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def at_first(bad: Any, problem: str, *, hint: str, file: str, column: str) -> DataError:
-    """The error of the first row where `bad` holds, with how many more there are.
+    """Make the error of the first row where `bad` is true, with the number of further rows.
 
     Parameters
     ----------
     bad : ndarray (row,) of bool
-        Where none holds, as where the problem is of the column's type, no row is named.
+        Bad rows. If there are none, because the problem is the column's type, no row is named.
     problem, hint, file, column : str
         As in `DataError`.
 
@@ -103,11 +103,12 @@ def at_first(bad: Any, problem: str, *, hint: str, file: str, column: str) -> Da
 
 @contextmanager
 def in_file_terms(columns: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
-    """Raise a DataError about a renamed column under the name that it has in its file.
+    """Raise errors about renamed columns with their names in the file.
 
     Parameters
     ----------
     columns : mapping of file to {our column: the file's column}
+        The columns that were renamed.
     """
     try:
         yield
@@ -124,12 +125,12 @@ def in_file_terms(columns: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """A path as a user writes it: ``~`` is the home directory.
+    """Convert a path as users write it, in which ``~`` is the home directory.
 
     Raises
     ------
     DataError
-        If it is no path, or names the home of a user that is not known.
+        If the value is not a path, or the home directory is unknown.
 
     Examples
     --------
@@ -139,7 +140,7 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     True
     """
     if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
-        raise DataError(f"{path!r} is no path", hint="give a text or a pathlib.Path")
+        raise DataError(f"{path!r} is not a path", hint="give a text or a pathlib.Path")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -216,8 +216,8 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
             scores["stimulus"], faces.index, what="stimulus", file="scores", column="stimulus"
         )
         frame = scores[["stimulus", "question", "score"]].join(faces[factors], on="stimulus")
-    told = {"attribute", "level"} & set(factors) <= set(frame)
-    if frame.empty or not told or ("pair" in frame and "stimulus" not in frame):
+    identified = {"attribute", "level"} & set(factors) <= set(frame)
+    if frame.empty or not identified or ("pair" in frame and "stimulus" not in frame):
         raise DataError(
             "the study has no judgements of single faces",
             hint="ask about single faces, and not only about pairs",

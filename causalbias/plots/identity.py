@@ -157,12 +157,12 @@ def _of_few(table: pd.DataFrame) -> list[str]:
 
 def _absent(table: pd.DataFrame, kinds: list[str]) -> list[str]:
     """List the groups without comparisons in each panel."""
-    told = []
+    notes = []
     for kind in kinds:
         there = set(table.loc[table["rate_of"] == kind, "group"])
         missing = [one for one in dict.fromkeys(table["group"]) if one not in there]
-        told += [f"No comparisons ({kind}): {', '.join(missing)}."] * bool(missing)
-    return told
+        notes += [f"No comparisons ({kind}): {', '.join(missing)}."] * bool(missing)
+    return notes
 
 
 def _series(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:

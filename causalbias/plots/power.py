@@ -61,13 +61,13 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
         panel.set_xlabel(f"number of {over}s")
         panel.grid(color="0.92", linewidth=0.5)
         panel.set_axisbelow(True)
-    told = note or (
+    caption = note or (
         f"Effect of level {chosen}; {int(part['simulations'].iloc[0])} simulations of each size, "
         "truths drawn from the pilot's posterior."
     )
     if (part["converged"] < 1).any():
-        told += f" At worst {1 - part['converged'].min():.0%} of fits failed their diagnostics."
-    return finish(fig, told, table)
+        caption += f" At worst {1 - part['converged'].min():.0%} of fits failed their diagnostics."
+    return finish(fig, caption, table)
 
 
 def _one_line(axes: np.ndarray, part: pd.DataFrame, over: str) -> None:

@@ -15,8 +15,10 @@ def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str
     """Return the images by stimulus, and a description of the other files in their folder."""
     if isinstance(images, str | Path):
         found, others = list_files(images)
-        told = f"{len(others)} that are no images, such as {others[0].name!r}" if others else ""
-        return found, told
+        others_text = (
+            f"{len(others)} that are no images, such as {others[0].name!r}" if others else ""
+        )
+        return found, others_text
     if not isinstance(images, Mapping):
         raise DataError(
             f"images of type {type(images).__name__}",

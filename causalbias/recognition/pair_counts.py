@@ -174,12 +174,12 @@ def _count_all(
         return count_block(vectors, *job, bins, thresholds)
 
     workers = workers or os.cpu_count() or 1
-    told = max(1, len(jobs) // 20)
+    step = max(1, len(jobs) // 20)
     # One thread of linear algebra per worker, since the workers run in parallel.
     with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
         # In portions, so that few results are in memory at once.
-        for start in range(0, len(jobs), told):
-            portion = jobs[start : start + told]
+        for start in range(0, len(jobs), step):
+            portion = jobs[start : start + step]
             for (rows, columns), found in zip(portion, pool.map(count, portion), strict=True):
                 one, two = code[rows.start], code[columns.start]
                 for g, h in {(one, two), (two, one)}:

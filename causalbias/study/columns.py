@@ -264,9 +264,9 @@ def pack(values: pd.Series) -> Packed:
     """
     kind = values.dtype
     if isinstance(kind, pd.CategoricalDtype):
-        told = json.dumps(kind.categories.tolist(), ensure_ascii=False)
+        levels = json.dumps(kind.categories.tolist(), ensure_ascii=False)
         ordered = "yes" if kind.ordered else "no"
-        return as_texts(values), {"column": "levels", "levels": told, "ordered": ordered}
+        return as_texts(values), {"column": "levels", "levels": levels, "ordered": ordered}
     missing = bool(values.isna().any())
     if pd.api.types.is_bool_dtype(kind):
         return (as_texts(values), {"column": "truth"}) if missing else (values.to_numpy(bool), {})
@@ -312,8 +312,8 @@ def unpack(values: np.ndarray, attrs: Mapping[str, object]) -> pd.Series:
 def _levels(values: pd.Series, file: str) -> pd.Series:
     """A categorical with its categories as texts, in their order, unused ones kept."""
     categories = pd.Series(values.cat.categories, name=values.name)
-    told = _level_texts(categories, file)
-    kept = [one for one in told if one not in MISSING_TEXTS]
+    texts = _level_texts(categories, file)
+    kept = [one for one in texts if one not in MISSING_TEXTS]
     if len(set(kept)) < len(kept):
         twice = next(one for at, one in enumerate(kept) if one in kept[:at])
         raise DataError(
@@ -323,7 +323,7 @@ def _levels(values: pd.Series, file: str) -> pd.Series:
             column=str(values.name),
         )
     place = {one: at for at, one in enumerate(kept)}
-    of_code = np.array([*(place.get(one, -1) for one in told), -1])  # the last: of missing ones
+    of_code = np.array([*(place.get(one, -1) for one in texts), -1])  # the last: of missing ones
     kind = pd.CategoricalDtype(kept, ordered=bool(values.cat.ordered))
     found = pd.Categorical.from_codes(of_code[values.cat.codes.to_numpy()], dtype=kind)
     return pd.Series(found, index=values.index, name=values.name)
@@ -373,10 +373,10 @@ def _dates(values: pd.Series) -> pd.Series:
     known = pd.to_datetime(values)
     days = known.dropna()
     plain = days.dt.tz is None and bool((days == days.dt.normalize()).all())
-    told = known.map(
+    dates = known.map(
         lambda one: one.date().isoformat() if plain else one.isoformat(), na_action="ignore"
     )
-    return told.astype("str").mask(values.isna())
+    return dates.astype("str").mask(values.isna())
 
 
 def _objects(values: pd.Series, file: str) -> pd.Series:
@@ -414,8 +414,8 @@ def _objects(values: pd.Series, file: str) -> pd.Series:
         return _levels(values.astype(pd.CategoricalDtype(found, ordered=True)), file)
     if len(kinds) > 1:
         _check_alike(known, file)
-    told = [one if gone else label_of(one) for one, gone in zip(values, missing, strict=True)]
-    return _texts(pd.Series(told, index=values.index, name=values.name, dtype=object), file)
+    texts = [one if gone else label_of(one) for one, gone in zip(values, missing, strict=True)]
+    return _texts(pd.Series(texts, index=values.index, name=values.name, dtype=object), file)
 
 
 def _kind(value: object) -> str | None:

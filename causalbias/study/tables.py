@@ -1,4 +1,4 @@
-"""Checks on tidy frames: every failure is one DataError that names file, column, row and a hint."""
+"""Check tidy frames; every failure raises one DataError with file, column, row and a hint."""
 
 import posixpath
 import re
@@ -15,7 +15,7 @@ from causalbias.study.columns import SPREADSHEET_ERRORS, is_number, labels, meas
 
 
 def number_column(low: float | None = None, high: float | None = None) -> pa.Column:
-    """Schema of a column of finite numbers within [low, high]; missing cells are passed over."""
+    """Make the schema of a column of finite numbers in [low, high]; missing cells are ignored."""
     checks = []
     if low is not None:
         checks.append(pa.Check.ge(low, error=f"is below {low:g}"))
@@ -36,32 +36,32 @@ def check_frame(
     missing: Sequence[str] = (),
     unique: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return `frame` with its columns as a study holds them, or raise.
+    """Check the columns of a frame and convert them to the types of a study.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a record.
+        One row per record.
     numbers : mapping of str to pandera Column
-        What is measured, and its range (see `measured`).
+        Numeric columns and their ranges (see `measured`).
     file : str
         Name used in errors.
     text : sequence of str
-        What names one thing: text (see `labels`).
+        Columns of ids, which become text (see `labels`).
     levels : sequence of str
-        Text whose levels keep their order.
+        Columns of labels, which become text and keep the order of levels.
     factors : sequence of str
-        Numbers, or else as `levels`.
+        Columns that are numeric, or otherwise treated as `levels`.
     missing : sequence of str
-        Those of all these columns that may have missing cells, as columns of no kind may: these
-        are as `typed` makes them.
+        Columns among these that may have missing cells. All further columns may have them, and are
+        converted by `typed`.
     unique : sequence of str
         Columns that together identify a row.
 
     Raises
     ------
     DataError
-        Naming the first bad row, and how many more are like it.
+        If a value is invalid. The error names the first bad row and the number of others.
     """
     if frame.empty:
         raise DataError("no rows", hint="give a table with at least one row", file=file)
@@ -84,15 +84,15 @@ def check_frame(
         if name not in missing and gone.any():
             written = frame[name].iloc[int(gone.argmax())]
             damaged = isinstance(written, str) and written.strip() in SPREADSHEET_ERRORS
-            told = (
-                f"{written!r} is a spreadsheet's error"
+            problem = (
+                f"{written!r} is an error value of a spreadsheet"
                 if damaged
                 else f"{written!r} stands for a missing value"
                 if isinstance(written, str) and written.strip()
                 else "the value is missing"
             )
             hint = "fill it in, or leave the row out"
-            raise at_first(gone, told, hint=hint, file=file, column=name)
+            raise at_first(gone, problem, hint=hint, file=file, column=name)
     ranges = dict(numbers) | {name: number_column() for name in factors if _is_float(made[name])}
     try:
         checked = pa.DataFrameSchema(ranges).validate(made, lazy=True)
@@ -108,12 +108,12 @@ def _is_float(values: pd.Series) -> bool:
 
 
 def named_columns(frame: pd.DataFrame, file: str) -> pd.DataFrame:
-    """The frame, whose columns have names, each one of its own.
+    """Return the frame if its columns have different names.
 
     Raises
     ------
     DataError
-        If two have one name, or a name is no text.
+        If two columns have the same name, or a name is not text.
     """
     for name in frame.columns:
         if not isinstance(name, str):
@@ -133,12 +133,12 @@ def named_columns(frame: pd.DataFrame, file: str) -> pd.DataFrame:
 
 
 def with_index(frame: pd.DataFrame, file: str) -> pd.DataFrame:
-    """The frame with the named levels of its index as columns, and a default index.
+    """Convert the named levels of a frame's index to columns, and reset the index.
 
     Raises
     ------
     DataError
-        If a column of the same name says something else.
+        If a level contradicts a column with the same name.
 
     Examples
     --------
@@ -166,17 +166,19 @@ def with_index(frame: pd.DataFrame, file: str) -> pd.DataFrame:
 
 
 def table_of(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, int]:
-    """A frame as given, with its named index, and the number of unnamed columns left out.
+    """Return a frame with its named index as columns, and the number of columns left out.
 
-    A column without a name that numbers the rows, as R and pandas write one, says nothing.
+    A column without a name that numbers the rows, as R and pandas write it, is left out.
 
     Raises
     ------
     DataError
-        If it is no frame, or a column's name is none that a file can hold.
+        If `frame` is not a DataFrame, or files cannot hold the name of a column.
     """
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"a {type(frame).__name__}", hint="give a DataFrame", file=file)
+        raise DataError(
+            f"the table is a {type(frame).__name__}", hint="give a DataFrame", file=file
+        )
     frame = named_columns(with_index(frame, file), file)
     unnamed = [name for name in frame if not str(name).strip()]
     for name in unnamed:
@@ -221,10 +223,10 @@ def check_unique(
     position = int(duplicated.argmax())
     key = frame.iloc[position][list(columns)]
     first = int((frame[list(columns)] == key).all(axis=1).to_numpy().argmax())
-    told = ", ".join(f"{name} {value}" for name, value in key.items())
+    values_of_key = ", ".join(f"{name} {value}" for name, value in key.items())
     raise at_first(
         duplicated,
-        f"{told} occurs again (first in row {first + 1})",
+        f"{values_of_key} occurs again (first in row {first + 1})",
         hint=hint,
         file=file,
         column=" + ".join(columns),
@@ -253,12 +255,12 @@ def check_known(
 
 
 def _digits(label: object) -> str:
-    """A label without what a spreadsheet or pandas takes from numbers, or adds to them."""
+    """Remove from a label what spreadsheets and pandas add to or remove from numbers."""
     return re.sub(r"\.0+$", "", str(label)).lstrip("0") or "0"
 
 
 def one_path(path: str) -> str:
-    r"""A path with forward slashes, and without steps that lead nowhere.
+    r"""Write a path with forward slashes and without redundant steps.
 
     Examples
     --------
@@ -270,20 +272,22 @@ def one_path(path: str) -> str:
 
 
 def check_comparisons(frame: pd.DataFrame, image: pd.Series | None, file: str) -> None:
-    """Refuse a face beside itself, and two faces that are compared twice.
+    """Refuse pairs of a face with itself, and pairs that occur twice.
 
     Parameters
     ----------
     frame : DataFrame
         `pair`, `stimulus_a`, `stimulus_b`.
     image : Series, optional
-        Image of each stimulus, missing where it is not known: one image is one face.
+        Image of each stimulus, missing if it is unknown; stimuli with the same image are the same
+        face.
     file : str
+        Name used in errors.
 
     Raises
     ------
     DataError
-        Naming the rows.
+        If there is such a pair. The error names the rows.
     """
     column = "stimulus_a + stimulus_b"
     faces = [frame["stimulus_a"], frame["stimulus_b"]]
@@ -313,23 +317,24 @@ def check_comparisons(frame: pd.DataFrame, image: pd.Series | None, file: str) -
 
 
 def checked_status(status: pd.Series, distance: pd.Series, *, file: str) -> pd.Series:
-    """Why there is no distance, or "ok": which may be written in any case, spaces around it.
+    """Check and normalise statuses: "ok", or the reason why there is no distance.
 
     Parameters
     ----------
     status, distance : Series
-        With the same default index, or a part of one.
+        Columns with the same index. "ok" may be written in upper case and with spaces around it.
     file : str
+        Name used in errors.
 
     Returns
     -------
     Series
-        Of type str. Missing cells stay missing.
+        Statuses as text. Missing cells stay missing.
 
     Raises
     ------
     DataError
-        If there is a distance beside a status that is not "ok": it would be lost.
+        If a row has a distance and a status other than "ok", since the distance would be lost.
 
     Examples
     --------
@@ -349,7 +354,7 @@ def checked_status(status: pd.Series, distance: pd.Series, *, file: str) -> pd.S
         row = int(lost.argmax())
         more = f" ({int(lost.sum()):,} such rows)" if lost.sum() > 1 else ""
         raise DataError(
-            f"the status is {found.iloc[row]!r}, and there is a distance, {value[row]:g}{more}",
+            f"the status is {found.iloc[row]!r} although there is a distance, {value[row]:g}{more}",
             hint='write "ok" as its status, or leave the distance blank',
             file=file,
             column="status",
@@ -359,7 +364,7 @@ def checked_status(status: pd.Series, distance: pd.Series, *, file: str) -> pd.S
 
 
 def _translate(error: SchemaErrors | SchemaError, file: str) -> DataError:
-    """Turn pandera's report into one DataError for its first failing row."""
+    """Translate a report of pandera to a DataError for the first failing row."""
     cases: pd.DataFrame = error.failure_cases
     cases = cases[cases["index"].notna()] if cases["index"].notna().any() else cases
     case = cases.iloc[0]

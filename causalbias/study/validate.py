@@ -108,8 +108,8 @@ def _check_pairs(study: xr.DataTree) -> None:
     image = None
     if "image" in stimuli:
         paths = stimuli["image"].broadcast_like(stimuli["stimulus"])
-        told = paths.transpose(*stimuli["stimulus"].dims).values.ravel()[there]
-        image = pd.Series(told, index=faces, dtype="str").replace("", np.nan)
+        images = paths.transpose(*stimuli["stimulus"].dims).values.ravel()[there]
+        image = pd.Series(images, index=faces, dtype="str").replace("", np.nan)
     columns = ("pair", "stimulus_a", "stimulus_b")
     frame = pd.DataFrame({name: pairs[name].values for name in columns})
     check_comparisons(frame, image, "/pairs")
