@@ -30,15 +30,15 @@ class PairBlocks:
         Positions of the terms, the first not before the second.
     values : ndarray (pairs, k_first, k_second)
         ``sum over rows of weight * x_first x_second'``.
-    entries : ndarray (pairs, k_first, k_second) of bool
-        Which of them are in the lower triangle of the matrix.
+    entries : ndarray (pairs, k_first, k_second) of bool, or None
+        Which of them are in the lower triangle of the matrix; None where all are.
     diagonal : ndarray of int
         Pairs of a level with itself.
     """
 
     terms: tuple[int, int]
     values: FloatArray
-    entries: np.ndarray
+    entries: np.ndarray | None
     diagonal: IntArray
 
 
@@ -93,7 +93,7 @@ class SparsePart:
                 white = first.T @ block.values @ second
             if len(block.diagonal):
                 white[block.diagonal] += np.eye(white.shape[1])
-            parts.append(white[block.entries])
+            parts.append(white.ravel() if block.entries is None else white[block.entries])
         values, log_det = factor(self.analysis, np.concatenate(parts))
         solved = solve_lower(self.analysis, values, self.whitened(scaled) / sigma)
         return values, solved, log_det
@@ -197,7 +197,8 @@ def _pair_blocks(
     columns = starts[second] + other[:, None, None] * m + np.arange(m)
     rows, columns = np.broadcast_arrays(rows, columns)
     entries = rows >= columns
-    blocks = PairBlocks((first, second), products, entries, diagonal)
+    lower = None if entries.all() else entries
+    blocks = PairBlocks((first, second), products, lower, diagonal)
     return blocks, (rows[entries], columns[entries])
 
 
