@@ -231,7 +231,7 @@ BROKEN_TABLES = {
     "odd annotator columns": (
         IDENTITY,
         _cut_last_column,
-        r"identity.csv: the file has 19 columns, 2 of names and 17 .* found the header image_a.*expected",
+        r"the file has 19 columns, 2 of names and 17 .* found the header image_a.*expected",
     ),
     "score outside its scale": (
         IDENTITY,
