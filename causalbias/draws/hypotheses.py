@@ -153,7 +153,7 @@ def equivalence(
     prob : float, default 0.95
         Probability of the equal-tailed interval behind `verdict`.
     of : str, optional
-        The variable, with dims chain and draw; by default the first such.
+        The variable, with dims chain and draw; by default the main variable.
 
     Returns
     -------

@@ -55,8 +55,8 @@ def sample_nuts(
                 chains=chains,
                 random_seed=random_seed,
                 progressbar=progress,
-                # Group means and the intercept are strongly correlated; a diagonal metric mixes
-                # them ten times slower (benchmarks/nuts_metric.py).
+                # Group means and the intercept are strongly correlated; with a diagonal metric they
+                # mix about ten times more slowly (docs/adr/0005).
                 nuts={"adaptation": "low_rank"},
                 compile_kwargs={"jitter_rvs": _jittered(model)},
             )

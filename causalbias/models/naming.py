@@ -27,7 +27,7 @@ def name_draws(
 
     Parameters
     ----------
-    model : bambi Model
+    model : ModelDesign
         What `arrays` were made from.
     arrays : Arrays
     draws : Draws

@@ -69,7 +69,7 @@ def det(
 
     Parameters
     ----------
-    data, by, cohort, match, genuine, generalised, draws, seed
+    data, by, cohort, match, genuine, generalised, draws, random_seed
         As in `error_rates`.
     fmr : sequence of float
         False match rates, above 0, to 1.
@@ -159,7 +159,7 @@ def equal_error_rate(
 
     Parameters
     ----------
-    data, by, cohort, match, genuine, draws, seed
+    data, by, cohort, match, genuine, draws, random_seed
         As in `error_rates`.
 
     Returns

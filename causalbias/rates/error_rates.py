@@ -148,7 +148,7 @@ def group_pair_rates(
 
     Parameters
     ----------
-    data, by, threshold, fmr, genuine, draws, seed
+    data, by, threshold, fmr, genuine, draws, random_seed
         As in `error_rates`. A target `fmr` is the rate of all impostor pairs together; thresholds
         by group cannot be used.
 

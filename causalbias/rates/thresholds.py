@@ -49,7 +49,7 @@ def threshold_at(
 
     Parameters
     ----------
-    data, by, cohort, match, genuine, draws, seed
+    data, by, cohort, match, genuine, draws, random_seed
         As in `error_rates`. By default all impostor pairs count, whatever their groups.
     fmr : float
         Target rate, above 0 and below 1.

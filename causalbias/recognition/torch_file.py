@@ -63,7 +63,7 @@ def torch_embedder(
         another architecture, or holds weights that are not finite; if `size` is required and not
         given, or differs from the file's; if the program returns several tensors or draws noise.
     """
-    torch = _torch()
+    torch = import_torch()
     weights = file_hash(path)
     batch: int | None = 0  # any number
     if architecture is not None:
@@ -99,7 +99,7 @@ def _image_input(network: Any, file: str) -> tuple[ImageInput, Any]:
     DataError
         If the input is not an image.
     """
-    torch = _torch()
+    torch = import_torch()
     from causalbias.recognition.networks.exported import Exported
 
     if isinstance(network, Exported):
@@ -112,7 +112,7 @@ def _image_input(network: Any, file: str) -> tuple[ImageInput, Any]:
 
 def numbers_of(network: Any) -> Any:
     """Return the number type of a program's input: as the file states, or that of its weights."""
-    torch = _torch()
+    torch = import_torch()
     from causalbias.recognition.networks.exported import Exported
 
     if isinstance(network, Exported):
@@ -145,7 +145,7 @@ def run(network: Any, rows: Any, file: str) -> np.ndarray:
     DataError
         If the output is not a single tensor.
     """
-    torch = _torch()
+    torch = import_torch()
     with torch.inference_mode():
         found = network(rows)
     every = list(found.values()) if isinstance(found, dict) else found
@@ -186,7 +186,7 @@ def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
     DataError
         As in `embedder`, or if the tokens do not fit the tower.
     """
-    torch = _torch()
+    torch = import_torch()
     path = user_path(path)
     network = build("clip", read_state_dict(path), path.name)
     _check_finite(network.state_dict(), path.name)
@@ -215,7 +215,7 @@ def build(architecture: str, state: Mapping[str, Any], file: str) -> Any:
         If the name is unknown, or the weights belong to another architecture. The error names that
         architecture if it is known, and the first names and shapes that differ.
     """
-    torch = _torch()
+    torch = import_torch()
     if architecture not in KNOWN:
         raise DataError(
             f"no architecture is called {architecture!r}", hint=f"use one of {', '.join(KNOWN)}"
@@ -252,7 +252,7 @@ def read_state_dict(path: Path) -> dict[str, Any]:
     DataError
         If the file cannot be read as tensors only, or holds none.
     """
-    torch = _torch()
+    torch = import_torch()
     _check_unpacked(path)
     if _is_script(path):
         raise DataError(
@@ -296,7 +296,14 @@ def _unwrapped(state: dict[str, Any]) -> dict[str, Any]:
         state = {key.removeprefix(shared): value for key, value in state.items()}
 
 
-def _torch() -> Any:
+def import_torch() -> Any:
+    """Import torch, which is an optional dependency.
+
+    Raises
+    ------
+    DataError
+        If it is not installed.
+    """
     try:
         import torch
     except ImportError as error:
@@ -324,7 +331,7 @@ def _network(architecture: str, state: Mapping[str, Any]) -> Any:
 
 def _differences(architecture: str, state: Mapping[str, Any]) -> list[str]:
     """Describe how names and shapes of weights differ from those of an architecture."""
-    torch = _torch()
+    torch = import_torch()
     try:
         with torch.device("meta"):
             wanted = {
@@ -359,7 +366,7 @@ def _differences(architecture: str, state: Mapping[str, Any]) -> list[str]:
 
 def _plain(value: Any) -> bool:
     """Whether a tensor is a dense one of floats."""
-    return bool(value.is_floating_point()) and value.layout == _torch().strided
+    return bool(value.is_floating_point()) and value.layout == import_torch().strided
 
 
 def _optional(key: str) -> bool:
@@ -376,7 +383,7 @@ def _spare(key: str) -> bool:
 
 def torch_program(path: Path) -> Any:
     """Read a network with its architecture, from torch.export or TorchScript."""
-    torch = _torch()
+    torch = import_torch()
     from causalbias.recognition.networks.exported import Exported
 
     _check_unpacked(path)

@@ -73,8 +73,13 @@ def draw_distances(
 
     Parameters
     ----------
+    system : System
+    pairs : Pairs
     sizes : (int, int, int)
         Numbers of seeds, persons and faces.
+    attributes : sequence of str
+        Names of the columns of ``pairs.change``.
+    rng : Generator
 
     Returns
     -------

@@ -237,10 +237,13 @@ def biases_sum(
 
     Parameters
     ----------
+    biases : sequence of Bias
     pairs : DataFrame
         Columns `race`, `gender`, `same_identity`.
     change : ndarray (pair, attribute)
         Absolute difference between the members in each attribute, in units of `level`.
+    attributes : sequence of str
+        Names of the columns of `change`.
     """
     total = np.zeros(len(pairs))
     for bias in biases:

@@ -87,6 +87,12 @@ def answer(
         Linear predictor of each item, in logits.
     bias : ndarray (item,)
         Added to `eta` for the biased annotators.
+    cutpoints : sequence of float
+        Cutpoints between the scores, in logits.
+    people : People
+    traits : Traits
+        Of every annotator.
+    rng : Generator
 
     Returns
     -------

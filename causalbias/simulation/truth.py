@@ -205,6 +205,11 @@ def score_probabilities(
     ----------
     mean, sd : ndarray (cell,)
         Mean and standard deviation of the logits.
+    cutpoints : sequence of float
+        Cutpoints between the scores, in logits.
+    people : People
+    nodes : int
+        Number of quadrature nodes in each of the two directions.
 
     Returns
     -------

@@ -117,9 +117,9 @@ def schematic_network(random_seed: int = 0, *, side: int = 64) -> Any:
     DataError
         If torch is not installed.
     """
-    from causalbias.recognition.torch_file import _torch
+    from causalbias.recognition.torch_file import import_torch
 
-    torch = _torch()
+    torch = import_torch()
 
     class Schematic(torch.nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
