@@ -77,7 +77,8 @@ def fit(
         Response family. The response of "binomial" is ``p(successes, trials)``, and that of
         "cumulative" has ordered whole numbers.
     link : str, optional
-        Link function; by default identity for "gaussian" and logit for the others.
+        Link function; by default the first of the family's links, such as identity for "gaussian"
+        and logit for "bernoulli".
     priors : dict of str to str, optional
         Priors by term, such as ``{"pose": "Normal(0, 5)", "1|seed": "HalfNormal(10)"}``. The prior
         of a group term is that of its standard deviation. Other terms have the weakly informative

@@ -394,7 +394,8 @@ def _made(
     bases: dict[str, bmb.Prior],
     used: pd.DataFrame,
 ) -> bmb.Model:
-    given = parse_priors(priors, family_of(spec).positive)
+    family = family_of(spec)
+    given = parse_priors(priors, family.positive)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
         # bambi says so on every ordinal model; the thresholds stand for the intercept.
@@ -403,8 +404,8 @@ def _made(
             return bmb.Model(
                 formula,
                 used,
-                family=spec.family,
-                link=spec.link,
+                family=family.name,
+                link=family.link.name,  # bambi's own default may be another
                 priors=(bases | given) or None,
             )
 

@@ -60,8 +60,9 @@ class Family(ABC):
         Whether the response is the mean plus normal noise of standard deviation ``sigma``: then
         rows may have weights, and group effects can be integrated out exactly.
     in_response_units : bool
-        Whether default priors are multiples of the response's standard deviation, as bambi has
-        them for a family of this name.
+        Whether default priors are multiples of the response's standard deviation. It has to be
+        true where bambi's are, which are so for "gaussian" and "t" only
+        (`bambi.priors.scaler.PriorScaler`).
     binary : bool
         Whether an answer is no or yes, of one trial or of each of several.
     has_trials : bool

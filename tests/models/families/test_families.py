@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from bambi.defaults.families import BUILTIN_FAMILIES
+from bambi.priors.scaler import PriorScaler
 
 import causalbias as cb
 from causalbias.errors import DataError
@@ -10,6 +12,7 @@ from causalbias.model_checks.replicates import STATISTICS
 from causalbias.models.engines import METHODS
 from causalbias.models.families import FAMILIES, family_named
 from causalbias.models.families.links import LINKS
+from causalbias.models.specification import ModelSpec, bambi_model, model_frame
 
 EVERY = [(name, link) for name, family in FAMILIES.items() for link in family.links]
 ROWS, TRIALS = 6, np.array([1.0, 2.0, 5.0, 5.0, 9.0, 30.0])
@@ -27,11 +30,24 @@ def parameters_of(family) -> dict:
 
 
 def eta_of(family) -> np.ndarray:
-    """Linear predictors (draws, rows) that every link has a mean for."""
+    """Linear predictors (draws, rows) whose means the family can have."""
     rng = np.random.default_rng(3)
-    if family.link.name in ("inverse", "identity") and not family.continuous:
+    identity = family.link.name == "identity"
+    no_negative, none_above_one = family.impossible(pd.Series([-1.0, 2.0]))
+    if identity and none_above_one:
         return rng.uniform(0.2, 0.8, (2, ROWS))
-    return rng.uniform(0.5, 1.5, (2, ROWS)) * (1 if family.link.name == "inverse" else [[1], [-1]])
+    positive = family.link.name == "inverse" or (identity and no_negative)
+    return rng.uniform(0.5, 1.5, (2, ROWS)) * (1 if positive else [[1], [-1]])
+
+
+def bambi_of(name, link=None):
+    """The bambi model of a family, of responses that it simulates."""
+    family = family_named(name, link)
+    y = family.simulate(np.random.default_rng(5), eta_of(family), parameters_of(family))[0]
+    frame = pd.DataFrame({"y": y, "n": TRIALS.astype(int), "x": np.arange(ROWS)})
+    formula = "p(y, n) ~ x" if family.has_trials else "y ~ x"
+    spec = ModelSpec(formula, name, link)
+    return bambi_model(spec, model_frame(spec, frame))
 
 
 @pytest.mark.parametrize(("name", "link"), EVERY)
@@ -96,12 +112,36 @@ def test_what_a_family_names_is_there(name, link):
 
 @pytest.mark.parametrize(("name", "link"), EVERY)
 def test_bambi_has_the_family_with_this_link_and_these_names(name, link):
-    bambi = pytest.importorskip("bambi.defaults.families").BUILTIN_FAMILIES[name]
+    bambi = BUILTIN_FAMILIES[name]
     family = family_named(name, link)
     assert bambi["likelihood"]["parent"] == family.mean_name
     assert set(bambi["likelihood"]["params"]) == {family.mean_name, *family.parameters}
-    assert bambi["link"][family.mean_name] == family.links[0]
     assert link in bambi["family"].SUPPORTED_LINKS[family.mean_name]
+
+
+@pytest.mark.parametrize(("name", "link"), [*EVERY, *((name, None) for name in FAMILIES)])
+def test_the_model_of_bambi_has_the_link_of_the_family(name, link):
+    family = family_named(name, link)
+    assert bambi_of(name, link).family.link[family.mean_name].name == family.link.name
+
+
+def test_a_default_link_that_is_not_bambis_is_that_of_its_model(monkeypatch):
+    class Gamma(FAMILIES["gaussian"]):
+        name, links = "gamma", ("log", "inverse")
+
+        def simulate(self, rng, eta, parameters):
+            return rng.gamma(3.0, self.mean(eta, parameters) / 3.0)
+
+    monkeypatch.setitem(FAMILIES, "gamma", Gamma)
+    assert BUILTIN_FAMILIES["gamma"]["link"]["mu"] == "inverse"
+    assert bambi_of("gamma").family.link["mu"].name == "log"
+    assert bambi_of("gamma", "inverse").family.link["mu"].name == "inverse"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_default_priors_are_in_units_of_the_response_where_bambis_are(name):
+    scaled = PriorScaler(bambi_of(name)).response_std != 1
+    assert FAMILIES[name].in_response_units == scaled
 
 
 @pytest.mark.parametrize("name", FAMILIES)
