@@ -3,7 +3,6 @@
 import logging
 
 import arviz_stats
-import bambi as bmb
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -17,7 +16,7 @@ from causalbias.inference.problem import EngineError
 from causalbias.model_checks.left_out import check_tail
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.fitted import fitted, flat
-from causalbias.models.priors import log_density
+from causalbias.models.priors import log_density, log_density_of_thresholds
 
 # What it would print to stderr is in the column `diagnosis`.
 logging.getLogger("arviz_stats.psense").addFilter(
@@ -102,7 +101,8 @@ def log_prior(fit: xr.DataTree) -> Floats:
         for name in model.family.parameters:
             prior = model.prior(name)
             if model.family.has_thresholds:
-                total = total + _of_thresholds(prior, posterior)
+                thresholds = flat(posterior["threshold"])
+                total = total + log_density_of_thresholds(prior, thresholds)
             else:
                 total = total + log_density(prior, name)(flat(posterior[name])[:, 0])
     except EngineError as error:
@@ -114,14 +114,6 @@ def log_prior(fit: xr.DataTree) -> Floats:
         sd = np.sqrt(np.maximum(variances, 0.0))
         total = total + sum(density(sd[:, k]) for k, density in enumerate(term.sd_log_prior))
     return np.asarray(total)
-
-
-def _of_thresholds(prior: bmb.Prior, posterior: xr.Dataset) -> Floats:
-    """Of ascending thresholds (draws, k): the normal density, restricted by a constant factor."""
-    if prior.name != "Normal":
-        raise EngineError(f"the prior of the thresholds is {prior.name}")
-    away = (flat(posterior["threshold"]) - prior.args["mu"]) / prior.args["sigma"]
-    return np.asarray(-0.5 * np.square(away).sum(axis=1))
 
 
 def _of_coefficients(arrays: Arrays, beta: Floats) -> Floats:

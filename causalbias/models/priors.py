@@ -260,6 +260,34 @@ def log_density(prior: bmb.Prior, term: str) -> LogDensity:
     return found
 
 
+def log_density_of_thresholds(prior: bmb.Prior, thresholds: FloatArray) -> FloatArray:
+    """Log density (draws,) of the prior of ascending thresholds, up to a constant.
+
+    It is the normal density: that thresholds ascend restricts it by a constant factor.
+
+    Parameters
+    ----------
+    prior : bambi Prior
+        Its parameters may be arrays (k,).
+    thresholds : ndarray (draws, k)
+
+    Raises
+    ------
+    EngineError
+        If the prior is not Normal.
+
+    Examples
+    --------
+    >>> prior = bmb.Prior("Normal", mu=np.array([-1.0, 1.0]), sigma=2.0)
+    >>> log_density_of_thresholds(prior, np.array([[-1.0, 1.0], [-1.0, 3.0]])).tolist()
+    [-0.0, -0.5]
+    """
+    if prior.name != "Normal":
+        raise EngineError(f"the prior of the thresholds is {prior.name}")
+    away = (thresholds - prior.args["mu"]) / prior.args["sigma"]
+    return np.asarray(-0.5 * np.square(away).sum(axis=1))
+
+
 def draw_prior(
     prior: bmb.Prior, term: str, shape: tuple[int, ...], rng: np.random.Generator
 ) -> FloatArray:
