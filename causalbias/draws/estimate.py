@@ -3,7 +3,7 @@
 import json
 import operator
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -312,6 +312,34 @@ def estimate(
     said |= {"kind": "estimate", "variable": variable or drawn(found), "figure": figure}
     kept = {key: value for key, value in said.items() if value is not None}
     return as_estimate(marked(found.assign_attrs(kept), *sources))
+
+
+def check_names(labels: Sequence[Hashable], names: Iterable[str]) -> None:
+    """Refuse a column that is to label a result and is called as something that the result has.
+
+    A Dataset has one thing of a name: the labels would silently replace the draws, or the draws
+    the labels.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Dims that are named after columns.
+    names : iterable of str
+        Everything else of the result.
+
+    Raises
+    ------
+    DataError
+        If a label is among the names, or there twice. The error names the column.
+    """
+    known = set(names)
+    taken = [str(one) for at, one in enumerate(labels) if one in known or one in labels[:at]]
+    if taken:
+        raise DataError(
+            f"the result has something else called {taken[0]!r}",
+            hint=f"rename the column, to {taken[0] + '_'!r} for instance",
+            column=taken[0],
+        )
 
 
 def opened_estimate(tree: xr.DataTree) -> Estimate:

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import as_draws, mapping_in, number_in, two_in
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE, drawn, probability
 from causalbias.errors import DataError, shown
 
@@ -183,6 +183,7 @@ def equivalence(
     draws = as_draws(draws)
     name = drawn(draws, of)
     values = draws[name]
+    check_names(values.dims, ["p_below", "p_rope", "p_above", "verdict"])
     ends = values.quantile([(1 - prob) / 2, (1 + prob) / 2], dim=SAMPLE, skipna=False)
     lower, upper = (ends.isel(quantile=at, drop=True) for at in (0, 1))
     verdict = xr.where((lower >= low) & (upper <= high), "equivalent", "undecided")

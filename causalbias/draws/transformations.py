@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from causalbias.arguments import DRAWS, SAMPLE, kind_of, name_in, not_what, number_in
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.marks import marked
 from causalbias.draws.summaries import RATIO, probability
 from causalbias.errors import DataError
@@ -46,7 +46,9 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
     positive = probability(change > 0, change)
     sure = np.maximum(positive, 1 - positive)
     ratio = (outcome / change).assign_attrs(quantity=RATIO)
-    found = xr.Dataset({"ratio": ratio, "bounded": sure > 1 - tail, "p_sign": sure})
+    quantities = {"ratio": ratio, "bounded": sure > 1 - tail, "p_sign": sure}
+    check_names(ratio.dims, quantities)
+    found = xr.Dataset(quantities)
     return estimate(found, of=(outcome, change), estimand="ratio of two effects")
 
 

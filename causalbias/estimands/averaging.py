@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import name_in, names_in
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.errors import DataError, shown
 from causalbias.estimands.predictor import (
     POPULATIONS,
@@ -149,6 +149,7 @@ class Averaging:
             dims = ("chain", "draw", "cell", *(["category"] if labels is not None else []))
             data[name] = (dims, cube)
         data |= {name: ("cell", values) for name, values in marks.items()}
+        check_names(self.by, [*data, "n", "cell", "category", "chain", "draw"])
         found = xr.Dataset(data | {"n": ("cell", counts)})
         if self.index is None:
             found = found.isel(cell=0)

@@ -8,7 +8,7 @@ import xarray as xr
 from scipy import special
 
 from causalbias.arguments import flag_in, name_in, names_in, need_fit, number_in, two_in
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.pairing import paired
 from causalbias.draws.summaries import SAMPLE, probability
 from causalbias.draws.transformations import per_unit
@@ -22,6 +22,11 @@ from causalbias.models.levels import Level, find_level, levels_of
 from causalbias.models.specification import observations_of, row_counts
 
 UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
+# What a comparison has beside its labels.
+RESULT_NAMES = (
+    *("unit", "difference", "excess", "effect_a", "effect_b", "ratio", "p_sign"),
+    *("p_larger", "bounded", "n_a", "n_b"),
+)
 
 
 def compare(
@@ -113,6 +118,7 @@ def compare(
     names = names_of(a, b) if names is None else two_in(names, "names", "names=('people', 'net')")
     models = fitted(a), fitted(b)
     shared = _shared(models, variable, by, names)
+    check_names(list(shared), RESULT_NAMES)
     base = _reference(list(shared[variable]), variable, reference)
     others = {variable: [one for one in shared[variable] if one != base]}
     of_first = {name: {one: one for one in both} for name, both in shared.items()}

@@ -7,7 +7,7 @@ import xarray as xr
 from scipy import special
 
 from causalbias.arguments import names_in
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.pairing import paired
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
@@ -62,6 +62,7 @@ def discriminability(
     ('chain', 'draw', 'race')
     """
     by = list(names_in(by, "by"))
+    check_names(by, ("d_prime", "overlap", "auc", "n_genuine", "n_impostor"))
     models = [fitted(fit) for fit in (genuine, *([] if impostor is None else [impostor]))]
     if impostor is None:
         kinds = _moments(models[0], [KIND, *by])

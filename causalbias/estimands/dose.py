@@ -9,7 +9,7 @@ import xarray as xr
 from pandas.api.types import is_numeric_dtype
 
 from causalbias.arguments import described, name_in
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import probability
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging
@@ -94,6 +94,7 @@ def dose(
     )
     if monotone is not None:
         name_in(monotone, "monotone", "increasing", "decreasing")
+        check_names([variable, *over.by], ["p_monotone", "one_way"])
     doses = _doses(over, variable, grid)
     everywhere = over.frame[variable].to_numpy(float)
     low, high = everywhere.min(), everywhere.max()

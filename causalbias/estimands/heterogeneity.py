@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import name_in
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
@@ -86,14 +86,14 @@ def heterogeneity(
     known = each.notnull().all(SAMPLE)
     groups = known.sum(over)
     mean = each.mean(over)
-    found = xr.Dataset(
-        {
-            "share_flipped": (np.sign(each) == -np.sign(mean)).where(known).mean(over),
-            "sd": each.where(groups > 1).std(over, ddof=1),
-            "mean": mean,
-            "groups": groups,
-        }
-    )
+    quantities = {
+        "share_flipped": (np.sign(each) == -np.sign(mean)).where(known).mean(over),
+        "sd": each.where(groups > 1).std(over, ddof=1),
+        "mean": mean,
+        "groups": groups,
+    }
+    check_names([variable], [*quantities, "groups_left_out"])
+    found = xr.Dataset(quantities)
     if not known.all():
         found = found.assign(groups_left_out=each.sizes[over] - groups, estimable=groups > 0)
     estimand = f"{by_group.attrs['estimand']}, how it differs between {over}s"
@@ -141,6 +141,7 @@ def variance_shares(fit: xr.DataTree) -> Estimate:
     scale_of(model, "latent", None)  # or one error
     outcome = outcome_columns(spec)
     variables = [name for name in model.population_columns if name not in outcome]
+    check_names(variables, ["groups", "residual"])
     beta = model.coefficients
     shares = np.empty((len(beta), 0))
     if variables:

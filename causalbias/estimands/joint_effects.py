@@ -4,7 +4,7 @@ import formulae as fm
 import numpy as np
 import xarray as xr
 
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError, shown
 from causalbias.models.evaluation import evaluate
@@ -44,6 +44,7 @@ def joint_effects(found: xr.DataTree, variable: str, *, reference: object = None
         raise DataError(
             f"{variable!r} is not among the terms", hint=f"use one of {', '.join(columns)}"
         )
+    check_names([variable], ["effect", "n", "outcome", "term", "chain", "draw"])
     levels = levels_of(rows[variable])
     base = levels[0] if reference is None else find_level(levels, reference)
     if base is None:

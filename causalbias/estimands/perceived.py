@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from causalbias.arguments import generator
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.inference.gibbs import sample_slope
@@ -73,6 +73,7 @@ def per_perceived(
                 f"the draws have dims {', '.join(map(str, values.dims))}",
                 hint=f"give (chain, draw, {dim}), selecting from the others with .sel",
             )
+    check_names([dim], ["slope", "intercept", "scatter", "true_change", "n"])
     shared = [one for one in outcome[dim].values.tolist() if one in change[dim].values.tolist()]
     if len(shared) < 5:
         raise DataError(

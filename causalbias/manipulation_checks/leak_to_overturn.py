@@ -2,7 +2,7 @@
 
 import xarray as xr
 
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 
@@ -69,6 +69,8 @@ def leak_to_overturn(effect: xr.DataArray, slope: xr.DataArray, *, prob: float =
         there = doubtful(half)
         low, high = xr.where(there, low, half), xr.where(there, half, high)
     least = xr.where(doubtful(xr.zeros_like(middle)), 0.0, high.where(reached))
-    found = xr.Dataset({"leak": ratio, "to_zero": middle, "to_doubt": least})
+    quantities = {"leak": ratio, "to_zero": middle, "to_doubt": least}
+    check_names(ratio.dims, quantities)
+    found = xr.Dataset(quantities)
     estimand = "leak that would explain the whole effect"
     return estimate(found, of=[effect, slope], estimand=estimand)

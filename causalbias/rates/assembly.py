@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from causalbias.arguments import generator
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import RATE
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
@@ -231,15 +231,3 @@ def cube(
     if "draw" in found.dims:
         found = found.assign_coords(chain=[0], draw=np.arange(found.sizes["draw"]))
     return found
-
-
-def check_names(dims: Sequence[str], variables: Iterable[str]) -> None:
-    """Raise DataError if a factor is named as something that the result has itself."""
-    known = set(variables)
-    taken = [one for at, one in enumerate(dims) if one in known or one in dims[:at]]
-    if taken:
-        raise DataError(
-            f"a group named {taken[0]!r}, as results name something else",
-            hint=f"rename the column to {taken[0] + '_'!r}, say",
-            column=taken[0],
-        )

@@ -8,10 +8,9 @@ import xarray as xr
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import INDEX, RATE_RATIO, SAMPLE
 from causalbias.errors import DataError, shown
-from causalbias.rates.assembly import check_names
 
 REFERENCES = ("geometric mean", "best")
 # What there is of an interval.

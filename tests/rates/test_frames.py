@@ -239,7 +239,7 @@ def test_every_name_that_a_result_has_is_refused_as_a_group(verb):
     for name in [*map(str, result.variables), "system"]:
         if name == "race":
             continue
-        with pytest.raises(DataError, match="results name something else") as caught:
+        with pytest.raises(DataError, match="the result has something else called") as caught:
             verb(frame.rename(columns={f"race_{side}": f"{name}_{side}" for side in "ab"}), name)
         assert caught.value.column == name
 
