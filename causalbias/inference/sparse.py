@@ -208,63 +208,94 @@ def _minimum_degree(
         if free + need > len(lists):
             lists, free = _compacted(lists, at, length, state, need)
         begin = free
-        mark[p] = k
-        for t in range(at[p] + n_elements[p], at[p] + length[p]):
-            i = lists[t]
-            if state[i] == 0 and mark[i] != k:
-                mark[i] = k
-                lists[free] = i
-                free += 1
-        for t in range(at[p], at[p] + n_elements[p]):
-            e = lists[t]
-            if state[e] != 1:
-                continue
-            for s in range(at[e], at[e] + length[e]):
-                i = lists[s]
-                if mark[i] != k:
-                    mark[i] = k
-                    lists[free] = i
-                    free += 1
-            state[e] = 2
-        at[p], length[p], n_elements[p], state[p] = begin, free - begin, 0, 1
+        free = _make_element(p, k, lists, free, at, length, n_elements, state, mark)
         made += free - begin + 1
         flops += 0.5 * (free - begin + 1) ** 2
         if made > most_values or flops > most_flops:
             return order[:k]
-        for t in range(begin, free):
-            i = lists[t]
-            for s in range(at[i], at[i] + n_elements[i]):
-                e = lists[s]
-                if state[e] == 1:
-                    if seen[e] != k:
-                        seen[e], outside[e] = k, length[e]
-                    outside[e] -= 1
+        _count_outside(k, lists[begin:free], lists, at, length, n_elements, state, seen, outside)
         for t in range(begin, free):
             i = lists[t]
             _pop(i, degree[i], head, after, before)
-            bound, to, n_kept = length[p] - 1, at[i], 0
-            for s in range(at[i] + n_elements[i], at[i] + length[i]):
-                j = lists[s]
-                if state[j] == 0 and mark[j] != k:
-                    kept[n_kept] = j
-                    n_kept += 1
-            for s in range(at[i], at[i] + n_elements[i]):
-                e = lists[s]
-                if state[e] == 1:
-                    if outside[e] == 0:  # all of it is in the new element
-                        state[e] = 2
-                        continue
-                    lists[to] = e
-                    to += 1
-                    bound += outside[e]
-            lists[to] = p
-            n_elements[i] = to + 1 - at[i]
-            lists[to + 1 : to + 1 + n_kept] = kept[:n_kept]
-            length[i] = n_elements[i] + n_kept
-            degree[i] = min(n - k - 2, degree[i] + length[p] - 1, bound + n_kept)
+            bound = _update_lists(
+                i, p, k, lists, at, length, n_elements, state, mark, outside, kept
+            )
+            degree[i] = min(n - k - 2, degree[i] + length[p] - 1, bound)
             _push(i, degree[i], head, after, before)
             least = min(least, degree[i])
     return order
+
+
+@_compiled
+def _make_element(  # type: ignore[no-untyped-def]
+    p, k, lists, free, at, length, n_elements, state, mark
+):
+    """Write L_p, the variables in A_p and in the elements of E_p, from `free` on; its end.
+
+    The elements of E_p are absorbed. `mark` is k of p and of the variables in L_p.
+    """
+    begin = free
+    mark[p] = k
+    for t in range(at[p] + n_elements[p], at[p] + length[p]):
+        i = lists[t]
+        if state[i] == 0 and mark[i] != k:
+            mark[i] = k
+            lists[free] = i
+            free += 1
+    for t in range(at[p], at[p] + n_elements[p]):
+        e = lists[t]
+        if state[e] != 1:
+            continue
+        for s in range(at[e], at[e] + length[e]):
+            i = lists[s]
+            if mark[i] != k:
+                mark[i] = k
+                lists[free] = i
+                free += 1
+        state[e] = 2
+    at[p], length[p], n_elements[p], state[p] = begin, free - begin, 0, 1
+    return free
+
+
+@_compiled
+def _count_outside(  # type: ignore[no-untyped-def]
+    k, element, lists, at, length, n_elements, state, seen, outside
+):
+    """``|L_e - L_p|`` in `outside`, of each element e of a variable in L_p."""
+    for i in element:
+        for s in range(at[i], at[i] + n_elements[i]):
+            e = lists[s]
+            if state[e] == 1:
+                if seen[e] != k:
+                    seen[e], outside[e] = k, length[e]
+                outside[e] -= 1
+
+
+@_compiled
+def _update_lists(  # type: ignore[no-untyped-def]
+    i, p, k, lists, at, length, n_elements, state, mark, outside, kept
+):
+    """Put p in E_i, and take from A_i and E_i what p stands for; the bound on i's degree."""
+    bound, to, n_kept = length[p] - 1, at[i], 0
+    for s in range(at[i] + n_elements[i], at[i] + length[i]):
+        j = lists[s]
+        if state[j] == 0 and mark[j] != k:
+            kept[n_kept] = j
+            n_kept += 1
+    for s in range(at[i], at[i] + n_elements[i]):
+        e = lists[s]
+        if state[e] == 1:
+            if outside[e] == 0:  # all of it is in the new element
+                state[e] = 2
+                continue
+            lists[to] = e
+            to += 1
+            bound += outside[e]
+    lists[to] = p
+    n_elements[i] = to + 1 - at[i]
+    lists[to + 1 : to + 1 + n_kept] = kept[:n_kept]
+    length[i] = n_elements[i] + n_kept
+    return bound + n_kept
 
 
 @_compiled
