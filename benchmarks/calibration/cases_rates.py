@@ -1,8 +1,8 @@
 """Coverage of error rates and what is made of them, in the population of seeds.
 
 Parameters are fixed; seeds, their effects and the noise are drawn anew. An impostor distance is
-``5 - z(rate) + both seeds' effects + noise``, a genuine one ``5 + z(rate) + ...``, of variance 1
-with z the normal quantile, so that both rates of a group are its `rate` at 5, and known at every
+``T - z(rate) + both seeds' effects + noise``, a genuine one ``T + z(rate) + ...``, of variance 1
+with z the normal quantile, so that both rates of a group are its `rate` at T, and known at every
 threshold.
 """
 
@@ -13,9 +13,9 @@ from scipy.stats import norm
 
 import causalbias as cb
 from benchmarks.calibration.intervals import Record, of_draws
+from benchmarks.error_rate_coverage import THRESHOLD as AT
 from benchmarks.error_rate_coverage import pairs
 
-AT = 5.0
 FAILED = 0.05
 # rates by group, seeds a group, share of an impostor distance's variance that is of one seed
 SETTINGS = {
@@ -38,10 +38,10 @@ def rates(replicate: int) -> list[Record]:
     z = {group: norm.ppf(rate) for group, rate in true.items()}
 
     def fmr(group: str, at: float = AT) -> float:
-        return float(norm.cdf(at - 5 + z[group]))
+        return float(norm.cdf(at - AT + z[group]))
 
     def fnmr(group: str, at: float = AT) -> float:
-        return float(norm.sf(at - 5 - z[group]))
+        return float(norm.sf(at - AT - z[group]))
 
     found = of_draws(
         "error_rates: {rate_of}",
@@ -67,7 +67,7 @@ def rates(replicate: int) -> list[Record]:
         at_target,
         lambda row: {"FMR": fmr, "FNMR": fnmr}[row["rate_of"]](row["group"], row["threshold"]),
     )
-    pooled = optimize.brentq(lambda at: np.mean([fmr(g, at) for g in true]) - 0.05, 0, 9)
+    pooled = optimize.brentq(lambda at: np.mean([fmr(g, at) for g in true]) - 0.05, AT - 5, AT + 4)
     found += of_draws(
         "threshold_at: pooled",
         cb.threshold_at(frame, 0.05, by="group", random_seed=replicate),
@@ -78,7 +78,7 @@ def rates(replicate: int) -> list[Record]:
         cb.threshold_at(
             frame, 0.05, by="group", per_group=True, cohort="same", random_seed=replicate
         ),
-        lambda row: 5 - z[row["group"]] + norm.ppf(0.05),
+        lambda row: AT - z[row["group"]] + norm.ppf(0.05),
     )
     found += of_draws(
         "det",
@@ -134,7 +134,7 @@ def cross(effect: float, rng: np.random.Generator, seed: int) -> list[Record]:
             "group_a": group[first],
             "group_b": group[second],
             "same_identity": False,
-            "distance": 5 - norm.ppf([rate[k] for k in key]) + own[first] + own[second] + noise,
+            "distance": AT - norm.ppf([rate[k] for k in key]) + own[first] + own[second] + noise,
         }
     )
     return of_draws(
