@@ -1,5 +1,6 @@
 """`Estimate`: draws of an estimand with a description, and the mark of a failed fit."""
 
+import functools
 import json
 import operator
 import pkgutil
@@ -14,8 +15,13 @@ import xarray as xr
 from causalbias.draws.marks import Drawn, mark, marked
 from causalbias.draws.summaries import (
     CHANCES,
+    INDEX,
     INTERVALS,
+    LEAST,
     POPULATION_WORDS,
+    RATE,
+    RATE_RATIO,
+    RATIO,
     SAMPLE,
     drawn,
     summarise,
@@ -130,6 +136,38 @@ class Estimate(xr.Dataset):
         """Return the estimate as a plain xarray Dataset."""
         return xr.Dataset(self.data_vars, self.coords, self.attrs)
 
+    def reduce(  # type: ignore[override]
+        self, func: Callable[..., Any], dim: Any = None, **kwargs: Any
+    ) -> xr.Dataset:
+        """Reduce over dims, as `mean`, `sum`, `max` and the like do.
+
+        Over cells, a result is missing, and not estimable, where one of its cells is missing or
+        not reported; `n` is summed. Over draws it is xarray's.
+        """
+        dims = _dims_of(self, dim)
+        names = _with_draws(self)
+        if not names or not dims or set(dims) & set(SAMPLE):
+            return super().reduce(func, dim, **kwargs)
+        if "skipna" in kwargs:
+            kwargs["skipna"] = False
+        drawn_values = xr.Dataset({name: _plain(_reported(self, name)) for name in names})
+        found = drawn_values.reduce(func, dims, **kwargs)
+        for key, values in _known_cells([self], names).items():
+            own = [one for one in dims if one in values.dims]
+            found[key] = values.all(own) if key == "estimable" else values.any(own)
+        if "n" in self:
+            found["n"] = self["n"].sum([one for one in dims if one in self["n"].dims])
+        main = drawn(self)
+        found = found.assign_attrs(self.attrs)
+        return estimate(
+            found,
+            of=[self],
+            variable=main,
+            figure="forest",
+            estimand=f"{self.attrs.get('estimand', main)}, over {', '.join(map(str, dims))}",
+            **_contrast_left(found, main),
+        )
+
     def plot(self, **options: Any) -> Any:  # type: ignore[override]
         """Draw the estimate with the function of `cb.plots` that ``attrs["figure"]`` names.
 
@@ -176,11 +214,9 @@ def _computed(function: Callable[..., Any], *inputs: Any) -> Estimate:
             "common",
             hint=f"take the variables themselves: one[{names[0][0]!r}] - other[{names[-1][0]!r}]",
         )
-    found = {
-        name: function(*(one[name] if isinstance(one, xr.Dataset) else one for one in inputs))
-        for name in shared
-    }
+    found = {name: _plain(function(*(_reported(one, name) for one in inputs))) for name in shared}
     said = _said_by_all(estimates, [name for each in names for name in each])
+    said |= _known_cells(estimates, shared)
     sources = [one for one in inputs if isinstance(one, xr.Dataset | xr.DataArray)]
     agreed = {
         key: value
@@ -192,10 +228,78 @@ def _computed(function: Callable[..., Any], *inputs: Any) -> Estimate:
     of = " and ".join(text.removeprefix("computed from: ") for text in stated if text)
     variable = main if main in shared else shared[0]
     whole = xr.Dataset(found).assign(said).assign_attrs(agreed)
-    figure = agreed.get("figure", "forest")
+    limited = any(one[name].attrs.get("quantity") in LEAST for one in estimates for name in shared)
+    figure = "forest" if limited else agreed.get("figure", "forest")
     return estimate(
-        whole, of=sources, variable=variable, figure=figure, estimand=f"computed from: {of}"
+        whole,
+        of=sources,
+        variable=variable,
+        figure=figure,
+        estimand=f"computed from: {of}",
+        **_contrast_left(whole, variable),
     )
+
+
+def _contrast_left(found: xr.Dataset, variable: str) -> dict[str, None]:
+    """Attributes of a contrast to drop where its levels are no longer a dim of the draws."""
+    gone = found.attrs.get("contrast") not in found[variable].dims
+    return {"contrast": None, "reference": None} if gone else {}
+
+
+def _reported(one: Any, name: str) -> Any:
+    """Draws of a variable of an estimate, missing in cells whose number is not reported.
+
+    Limits of a rate with too few errors, and of a ratio whose denominator may be zero, are not
+    quantiles of the draws: what is computed from these draws would have other limits.
+    """
+    if not isinstance(one, xr.Dataset):
+        return one
+    values, reported = one[name], _where_reported(one, name)
+    return values if reported is None else values.where(reported)
+
+
+def _where_reported(one: xr.Dataset, name: str) -> xr.DataArray | None:
+    """In which cells a variable has a number and a two-sided interval; None where in all."""
+    quantity = one[name].attrs.get("quantity", "")
+    parts = []
+    if quantity == RATIO and "bounded" in one:
+        parts.append(one["bounded"].astype(bool))
+    if quantity in (RATE, RATE_RATIO, INDEX):
+        if "supported" in one:
+            parts.append(one["supported"].astype(bool))
+        if "interval" in one:
+            parts.append(one["interval"] == "two-sided")
+    return functools.reduce(operator.and_, parts) if parts else None
+
+
+def _plain(values: Any) -> Any:
+    """Draws of which nothing but quantiles is known: they are no longer a rate or a ratio."""
+    if isinstance(values, xr.DataArray):
+        values.attrs.pop("quantity", None)
+    return values
+
+
+def _known_cells(estimates: Iterable[xr.Dataset], names: Iterable[str]) -> dict[str, xr.DataArray]:
+    """Variables `estimable` and `by_prior` of what is computed from several estimates."""
+    estimable, by_prior = [], []
+    for one in estimates:
+        estimable += [one["estimable"].astype(bool)] if "estimable" in one else []
+        by_prior += [one["by_prior"].astype(bool)] if "by_prior" in one else []
+        reported = [_where_reported(one, name) for name in names]
+        estimable += [where for where in reported if where is not None]
+    found = {}
+    if estimable:
+        found["estimable"] = functools.reduce(operator.and_, estimable)
+    if by_prior:
+        found["by_prior"] = functools.reduce(operator.or_, by_prior)
+    return found
+
+
+def _dims_of(one: xr.Dataset, dim: Any) -> list[Any]:
+    """Dims that a reduction is over."""
+    if dim is None or dim is ...:
+        return list(one.dims)
+    return [dim] if isinstance(dim, str) else list(dim)
 
 
 def _with_draws(one: xr.Dataset) -> list[str]:
@@ -235,7 +339,9 @@ def _same_type(name: str) -> Callable[..., Any]:
 
     def inner(self: Estimate, *args: Any, **kwargs: Any) -> Estimate:
         found = method(self, *args, **kwargs)
-        given = [one for one in args if isinstance(one, xr.Dataset | xr.DataArray)]
+        given = [
+            one for one in (*args, *kwargs.values()) if isinstance(one, xr.Dataset | xr.DataArray)
+        ]
         return as_estimate(marked(found.assign_attrs(self.attrs), self, *given))
 
     inner.__doc__ = method.__doc__
@@ -311,7 +417,9 @@ def estimate(
     said = {key: value for key, value in found.attrs.items() if key not in of_variables} | what
     said |= {"kind": "estimate", "variable": variable or drawn(found), "figure": figure}
     kept = {key: value for key, value in said.items() if value is not None}
-    return as_estimate(marked(found.assign_attrs(kept), *sources))
+    found = found.copy()
+    found.attrs = kept
+    return as_estimate(marked(found, *sources))
 
 
 def check_names(labels: Sequence[Hashable], names: Iterable[str]) -> None:
@@ -387,7 +495,7 @@ def described(draws: xr.Dataset) -> tuple[list[str], pd.DataFrame | None, list[s
     """Format an estimate for printing: description, table, and notes."""
     attrs = draws.attrs
     names = _with_draws(draws)
-    complete = bool(names) and set(SAMPLE) <= set(draws[drawn(draws)].dims)
+    complete = bool(names) and "draw" in draws[drawn(draws)].dims and draws.sizes["draw"] > 0
     population = str(attrs.get("population", ""))
     parts = {
         "scale": attrs.get("scale", ""),

@@ -26,6 +26,12 @@ RATIO = "ratio of effects"
 RATE, RATE_RATIO, INDEX = "error rate", "ratio of error rates", "index of error rates"
 LEAST = {RATIO: -np.inf, RATE: 0.0, RATE_RATIO: 0.0, INDEX: 1.0}
 CHANCES = ("p_positive", "p_above_one")
+PARTLY = ".partly missing"
+# Columns of tables that hold no label of a cell.
+OF_TABLES = {
+    *("estimate", "sd", "lower", "upper", *CHANCES, "reference", "scale", "population"),
+    *("cohort", "match", "threshold_cohort", "converged", "ci_bound", "quantile"),
+}
 INTERVALS = {"eti": "equal-tailed", "hdi": "highest-density"}
 
 
@@ -70,8 +76,10 @@ def summarise(
     [[50.0, 5.0, 95.0]]
     """
     prob = number_in(prob, "prob", 0, 1)
-    draws = as_draws(draws)
+    draws = _with_chain(as_draws(draws))
     name = drawn(draws, of)
+    _check_labels(draws[name])
+    _check_limits(draws, name)
     columns = _columns(_own_marks(draws, name), name, prob, interval)
     dims = [dim for dim in draws[name].dims if dim not in SAMPLE]
     table = xr.Dataset(columns).drop_vars("quantile", errors="ignore")
@@ -84,10 +92,47 @@ def summarise(
     return _labelled(frame, draws)
 
 
+def _with_chain(draws: xr.Dataset) -> xr.Dataset:
+    """Draws of a single chain that was selected, with its dim again."""
+    if "chain" in draws.dims or "draw" not in draws.dims:
+        return draws
+    draws = draws.drop_vars("chain", errors="ignore")
+    drawn_values = {
+        name: values.expand_dims("chain")
+        for name, values in draws.data_vars.items()
+        if "draw" in values.dims
+    }
+    return draws.assign(drawn_values)
+
+
+def _check_labels(values: xr.DataArray) -> None:
+    """Refuse dims that have the name of a column of the table, which would be overwritten."""
+    clash = sorted(OF_TABLES & set(map(str, values.dims)))
+    if clash:
+        raise DataError(
+            f"a dim is named {clash[0]!r}, and so is a column of every table of estimates",
+            hint=f'rename it: .rename({clash[0]}="...")',
+        )
+
+
+def _check_limits(draws: xr.Dataset, name: str) -> None:
+    """Refuse ratios and rates without the variable that says where they have an estimate."""
+    quantity = draws[name].attrs.get("quantity", "")
+    needed = {RATIO: "bounded", RATE: "supported", RATE_RATIO: "interval", INDEX: "interval"}
+    if quantity in needed and needed[quantity] not in draws:
+        raise DataError(
+            f"{name!r} is a {quantity} without `{needed[quantity]}`, which says where it has an "
+            "estimate",
+            hint=f'summarise the estimate that it is part of: .summary(of="{name}")',
+        )
+
+
 def _columns(draws: xr.Dataset, name: str, prob: float, interval: str) -> dict[str, xr.DataArray]:
     """Return summaries of a variable's draws, and the variables that describe its cells."""
     values = draws[name]
     quantity = values.attrs.get("quantity", "")
+    if values.dtype == bool:  # of a comparison, draw by draw
+        values = values.astype(float)
     lower, upper = interval_of(values, prob, interval)
     columns = {
         "estimate": values.median(SAMPLE, skipna=False),
@@ -95,6 +140,7 @@ def _columns(draws: xr.Dataset, name: str, prob: float, interval: str) -> dict[s
         "lower": lower,
         "upper": upper,
         "p_positive": probability(values > 0, values),
+        PARTLY: values.isnull().any(SAMPLE) & values.notnull().any(SAMPLE),
     }
     columns |= {
         str(key): value
@@ -132,15 +178,19 @@ def interval_of(
             "one-sided or unbounded",
             hint='take interval="eti"',
         )
+    values = values.compute()
     ends = hdi(values, prob=prob, dim=list(SAMPLE)).where(values.notnull().all(SAMPLE))
     lower, upper = (ends.sel(ci_bound=end, drop=True) for end in ("lower", "upper"))
     return lower, upper
 
 
 def _without_empty_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Drop cells without rows, whose draws are all missing, but keep those not estimable."""
+    """Drop cells without rows, whose draws are all missing, but keep those not estimable.
+
+    A cell of which some draws are missing stays, without an estimate.
+    """
     known = frame["estimate"].notna()
-    kept = known.copy()
+    kept = known | frame.pop(PARTLY).astype(bool)
     if "estimable" in frame:
         frame["estimable"] = frame["estimable"].astype(bool) | known
         kept |= ~frame["estimable"]

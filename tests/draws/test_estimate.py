@@ -28,6 +28,12 @@ def draws_of(failures="[]", *, name="effect", random_seed=1, **what):
     return estimate(found, of=[fit], **({"estimand": "effect of race"} | what))
 
 
+def joined(one, other):
+    """Draws of both, numbered anew: a number twice could not be aligned with others."""
+    found = xr.concat([one, other], "draw", data_vars="all", join="inner")
+    return found.assign_coords(draw=np.arange(found.sizes["draw"]))
+
+
 BAD = draws_of('["R-hat of 1.2"]')
 GOOD = draws_of(random_seed=2)
 STEPS = {
@@ -48,7 +54,7 @@ STEPS = {
     "thinned": lambda one: one.isel(draw=slice(0, None, 2)),
     "mapped": lambda one: one.map(np.abs),
     "an assignment": lambda one: one.assign(twice=one["effect"] * 2)[["effect"]],
-    "joined": lambda one: xr.concat([one, GOOD], "draw", data_vars="all", join="inner"),
+    "joined": lambda one: joined(one, GOOD),
     "as numbers": lambda one: one.astype(float),
     "averaged": lambda one: one.mean("pose") if "pose" in one.dims else one,
     "grouped": lambda one: one.groupby("race").map(lambda part: part),

@@ -234,7 +234,7 @@ def test_lower_ends_are_those_of_independent_normal_logarithms():
     [
         (lambda one: cb.rates.rate_ratios(one, to="worst"), "not a reference"),
         (lambda one: cb.rates.fairness_indices(one, alpha=2), "alpha is 2"),
-        (lambda one: cb.rates.fairness_indices(one.isel(race=[0])), "one group"),
+        (lambda one: cb.rates.fairness_indices(one.isel(race=[0])), "a single group"),
     ],
 )
 def test_bad_input_ends_in_one_error(call, told):
