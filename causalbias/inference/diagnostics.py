@@ -80,10 +80,11 @@ def diagnostics_of(draws: FloatArray) -> FloatArray:
 def _of_block(draws: FloatArray) -> FloatArray:
     """`diagnostics_of` of parameters without missing draws."""
     flat = draws.reshape(-1, draws.shape[2])
-    below = [draws <= np.quantile(flat, prob, axis=0) for prob in TAILS]
     half = draws.shape[1] // 2
     split = np.concatenate([draws[:, :half], draws[:, -half:]])
-    folded = np.abs(split - np.median(split, axis=(0, 1)))
+    with np.errstate(invalid="ignore"):  # of infinite draws
+        below = [draws <= np.quantile(flat, prob, axis=0) for prob in TAILS]
+        folded = np.abs(split - np.median(split, axis=(0, 1)))
     scores = _normal_scores(split)
     tails = [
         split_ess(np.concatenate([one[:, :half], one[:, -half:]]).astype(float)) for one in below

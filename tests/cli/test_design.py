@@ -35,7 +35,7 @@ def test_design_writes_a_plan_that_reads_back(tmp_path):
         3,
     )
     assert done.exit_code == 0, done.output
-    assert "rank 4 of 4: all effects can be estimated" in done.output
+    assert "rank 4 of 4: all effects are estimable" in done.output
     faces, pairs = (pd.read_csv(out / f"{name}.csv") for name in ("faces", "pairs"))
     assert len(faces) == 8 * 2 * 3
     assert pairs["kind"].value_counts().to_dict() == {"impostor": 36, "genuine": 24}
