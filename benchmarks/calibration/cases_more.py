@@ -54,7 +54,7 @@ def joint(replicate: int) -> list[Record]:
     def part(row, value):
         return value(of[row["source"]])
 
-    posterior = found.posterior
+    posterior = found.posterior.to_dataset()
     terms = dict(zip(posterior["term"].values, (0, 1, 2), strict=True))
     outcomes = {"score": 0, "distance": 1}
     records = of_draws(
