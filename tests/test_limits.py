@@ -97,9 +97,9 @@ REFUSED = {
     "reliability, one annotator": (lambda s: cb.reliability(human(s, one_annotator)), "annotator"),
     "reliability, one category": (lambda s: cb.reliability(human(s, one_category)), "the same"),
     "reliability, one answer": (lambda s: cb.reliability(human(s, two_answers)), "two answers"),
-    "reliability, none": (lambda s: cb.reliability(human(s, none)), "no answer to question"),
-    "hcic, none": (lambda s: cb.agreement.hcic(human(s, none)), "no answer to question"),
-    "consensus, none": (lambda s: cb.agreement.consensus(human(s, none)), "no answer to question"),
+    "reliability, none": (lambda s: cb.reliability(human(s, none)), "has no answers"),
+    "hcic, none": (lambda s: cb.agreement.hcic(human(s, none)), "has no answers"),
+    "consensus, none": (lambda s: cb.agreement.consensus(human(s, none)), "has no answers"),
     "graded_response, none": (lambda s: cb.agreement.graded_response(human(s, none)), "no answer"),
     "rates, one seed": (
         lambda s: cb.error_rates(distances(s, one_seed), by="race", fmr=0.05),

@@ -146,7 +146,7 @@ def faces(pattern: str, what: str, /, **changes: object) -> None:
 NAMES = np.array([f"{seed}_age_{level}.jpg" for seed in (1, 2) for level in range(3)])
 faces("npz", "pickled names", name=NAMES.astype(object))
 faces("npz", "pickled embeddings", embedding=np.array([{}] * 6))
-faces("not there", "no embeddings", embedding=None)
+faces("no array of this name", "no embeddings", embedding=None)
 faces("entries", "one face too many", embedding=np.zeros((7, 4)))
 faces("not finite", "NaN", embedding=np.full((6, 4), np.nan))
 faces("not finite", "infinity", embedding=np.full((6, 4), np.inf))

@@ -389,7 +389,7 @@ def test_programs_give_what_the_network_gives(save, file, tmp_path):
         expected = network(scaled(pictures)).numpy()
     assert found(pictures) == pytest.approx(expected, abs=1e-5)
     if save is save_script:
-        with pytest.raises(DataError, match="what size of image"):
+        with pytest.raises(DataError, match="does not state the size"):
             embedder(path)
     else:
         assert embedder(path).size == (16, 16)

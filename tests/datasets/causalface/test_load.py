@@ -247,7 +247,7 @@ BROKEN_TABLES = {
     "score without annotator": (
         IDENTITY,
         lambda rows: (_cell(6, 2, "")(rows), _cell(6, 3, "1")(rows)),
-        r"identity.csv, column '4 \(score\)', row 6: 1: a score without an annotator",
+        r"identity.csv, column '4 \(score\)', row 6: 1: the score has no annotator",
     ),
     "same annotator twice on a pair": (
         IDENTITY,
