@@ -104,8 +104,9 @@ def test_random_structures_equal_dense_normal(seed, k, levels, members):
     done = eliminate(made, scales.sigma[0], scales.factors(0), np.empty_like(made.total))
     assert done is not None
     expected = dense_log_marginal(p, scales.sigma[0], scales.factors(0))
-    # a small sigma makes it tens of thousands: rounding is then of the whole
-    assert done.log_marginal == pytest.approx(expected, abs=1e-8, rel=1e-11)
+    # A small sigma makes the density thousands, and SciPy's n x n matrix ill-conditioned: of seed
+    # 21331 it errs by 1.3e-8 beside 60 digits, and the engine by 2e-12.
+    assert done.log_marginal == pytest.approx(expected, abs=1e-8, rel=1e-10)
 
 
 @pytest.mark.usefixtures("buckets")
