@@ -103,7 +103,7 @@ def check_manipulations(
     Manipulation checks
       Dose: ...
       ...
-      enrolment: NOT CHECKED (no embeddings in the study).
+      enrolment: NOT CHECKED (the study has no embeddings).
     """
     cell = [name for name in factors_of(study) if name != study.attrs["identity"]]
     made: dict[str, Callable[[], pd.DataFrame]] = {
