@@ -274,9 +274,11 @@ def _where_reported(one: xr.Dataset, name: str) -> xr.DataArray | None:
 
 def _plain(values: Any) -> Any:
     """Draws of which nothing but quantiles is known: they are no longer a rate or a ratio."""
-    if isinstance(values, xr.DataArray):
-        values.attrs.pop("quantity", None)
-    return values
+    if not isinstance(values, xr.DataArray):
+        return values
+    plain = values.copy(deep=False)  # a variable of an estimate shares its attributes with it
+    plain.attrs = {key: value for key, value in values.attrs.items() if key != "quantity"}
+    return plain
 
 
 def _known_cells(estimates: Iterable[xr.Dataset], names: Iterable[str]) -> dict[str, xr.DataArray]:

@@ -74,6 +74,13 @@ def test_a_cell_that_one_side_does_not_know_stays_in_the_table(holes):
     assert "against" not in str(found).split("\n")[1]
 
 
+def test_what_is_computed_leaves_the_original_as_it_is(rates):
+    alone = rates[["rate"]]
+    for change in (lambda one: one.mean("race"), lambda one: -one, lambda one: one + 1):
+        assert "quantity" not in change(alone)["rate"].attrs
+        assert alone["rate"].attrs["quantity"] == "error rate"
+
+
 def test_ratios_and_rates_apart_from_what_limits_them_are_refused(rates):
     with pytest.raises(DataError, match="without `supported`"):
         rates[["rate"]].summary()
