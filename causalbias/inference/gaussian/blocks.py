@@ -211,7 +211,7 @@ def _sparse_part(
     problem: Problem, dense_terms: Sequence[int], centre: FloatArray
 ) -> SparsePart | None:
     """All group terms for a sparse factor, where one is cheaper than the dense part's."""
-    sizes = [t.n_levels * t.columns.shape[1] for t in problem.terms]
+    sizes = [t.n_effects for t in problem.terms]
     crossed = sum(sizes[i] for i in dense_terms)
     n_dense = crossed + problem.design.shape[1] + 1
     cost = n_dense**3 / 6 + (sum(sizes) - crossed) * n_dense**2 / 2

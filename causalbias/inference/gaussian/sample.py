@@ -24,7 +24,6 @@ from causalbias.inference.checks import (
     check_not_exact,
     check_problem,
 )
-from causalbias.inference.diagnostics import effective_sizes
 from causalbias.inference.gaussian.blocks import Blocks, build_blocks
 from causalbias.inference.gaussian.density import (
     Eliminated,
@@ -61,9 +60,6 @@ class Diagnostics:
 
     Attributes
     ----------
-    ess : dict
-        Effective sample size of ``"sigma"``, ``"sd"`` (by term) and ``"beta"``, from
-        autocorrelation of the draws; copies of one draw are neighbours and are seen.
     importance_ess : float
         Kish effective sample size of the importance weights.
     pareto_k : float
@@ -76,7 +72,6 @@ class Diagnostics:
         Wall time by stage: blocks, mode, adapt, draw, effects.
     """
 
-    ess: dict[str, FloatArray]
     importance_ess: float
     pareto_k: float
     efficiency: float
@@ -201,9 +196,9 @@ def sample_gaussian(
 
 
 def effects_at(
-    problem: Problem, draws: GaussianDraws, some: IntArray
+    problem: Problem, draws: GaussianDraws, some: slice | IntArray
 ) -> dict[str, NDArray[np.floating]]:
-    """Effects (len(some), n_levels, k) of each term at some of the draws, kept or not."""
+    """Effects (n, n_levels, k) of each term at some of the draws, kept or not."""
     known = draws.others | draws.effects
     found = {name: effects[some] for name, effects in known.items()}
     if len(found) == len(problem.terms):
@@ -228,8 +223,7 @@ def sparse_effects(
     sigma, beta = draws.sigma[which], draws.beta[which] - draws.blocks.centre
     factors = [draws.factors[name][which] for name in names]
     streams = draws.streams[which]
-    shapes = [(term.n_levels, term.columns.shape[1]) for term in problem.terms]
-    found = [np.empty((len(sigma), *shape), dtype=np.float32) for shape in shapes]
+    found = [np.empty((len(sigma), t.n_levels, t.k), np.float32) for t in problem.terms]
 
     def draw(i: int) -> None:
         own = [one[i] for one in factors]
@@ -429,8 +423,6 @@ def _collect(
             stacklevel=3,
         )
     beta = rest[:, :p].copy()
-    sizes = {"sigma": effective_sizes(scales.sigma[:, None])[0], "beta": effective_sizes(beta)}
-    sizes |= {f"sd {t.name}": effective_sizes(sd) for t, sd, _ in pairs}
     effective = kish(log_weight)
     found = GaussianDraws(
         beta=beta,
@@ -439,47 +431,33 @@ def _collect(
         corr={t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
         effects={},
         lp=lp,
-        diagnostics=Diagnostics(
-            sizes, effective, shape, effective / len(log_weight), spent, seconds
-        ),
+        diagnostics=Diagnostics(effective, shape, effective / len(log_weight), spent, seconds),
         others=_split_effects(rest, terms, blocks, p),
         factors={t.name: sd[:, :, None] * c for t, sd, c in pairs},
         blocks=blocks,
         streams=rng.integers(0, 2**63, len(lp), dtype=np.uint64),
     )
     kept = [term for term in terms if keep is None or term.name in keep]
-    if blocks.sparse is not None and kept:
-        found.effects.update(_all_sparse(problem, found, kept))
-        kept = []
-    for term in kept:
-        if term.name in found.others:
-            found.effects[term.name] = found.others[term.name]
-        else:
-            found.effects[term.name] = _all_leading(problem, found, term)
+    found.effects.update(_kept_effects(problem, found, kept))
     seconds["effects"] = perf_counter() - began
     return found
 
 
-def _all_leading(problem: Problem, found: GaussianDraws, term: GroupTerm) -> NDArray[np.float32]:
-    out = np.empty((len(found.sigma), term.n_levels, term.k), dtype=np.float32)
-    for part in chunks(len(out), 8 * term.n_effects):
-        out[part] = leading_effects(problem, found, part)
-    return out
-
-
-def _all_sparse(
+def _kept_effects(
     problem: Problem, found: GaussianDraws, kept: list[GroupTerm]
-) -> dict[str, NDArray[np.float32]]:
+) -> dict[str, NDArray[np.floating]]:
+    """Effects of some terms at all draws; those that are drawn on demand, in chunks of draws."""
     many = len(found.sigma)
-    out = {
-        term.name: np.empty((many, term.n_levels, term.columns.shape[1]), np.float32)
-        for term in kept
+    missing = [term for term in kept if term.name not in found.others]
+    effects: dict[str, NDArray[np.floating]] = {
+        term.name: np.empty((many, term.n_levels, term.k), np.float32) for term in missing
     }
-    for part in chunks(many, 4 * sum(t.n_levels * t.columns.shape[1] for t in problem.terms)):
-        drawn = sparse_effects(problem, found, part)
-        for name, effects in out.items():
-            effects[part] = drawn[name]
-    return out
+    for part in chunks(many, 8 * sum(term.n_effects for term in missing)) if missing else ():
+        drawn = effects_at(problem, found, part)
+        for name, values in effects.items():
+            values[part] = drawn[name]
+    known = found.others | effects
+    return {term.name: known[term.name] for term in kept}
 
 
 def _split_effects(

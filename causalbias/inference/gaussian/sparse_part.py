@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalbias.inference.membership import slabs
-from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
+from causalbias.inference.membership import effects_design, slabs
+from causalbias.inference.problem import FloatArray, IntArray, Problem
 from causalbias.inference.sparse import Analysis, analyse, factor, solve_lower, solve_upper
 
 # Crossed effects below which a dense factor is always taken; and the price of a multiplication in
@@ -147,29 +147,27 @@ def sparse_part(
         Effects that would be in the dense factor.
     dense_cost : float
         Multiplications that one evaluation with it would take.
-
     """
     if crossed < _FEW:
         return None
     terms = problem.terms
     where = slabs(terms)
-    pairs = [_pair_blocks(problem, i, j) for i in range(len(terms)) for j in range(i + 1)]
+    pairs = [_pair_blocks(problem, where, i, j) for i in range(len(terms)) for j in range(i + 1)]
     rows, columns = (np.concatenate([places[side] for _, places in pairs]) for side in (0, 1))
     analysis = analyse(rows, columns, where[-1].stop, most_flops=dense_cost / _PRICE)
     if analysis is None or _PRICE_OF_VALUE * analysis.size > dense_cost:
         return None
     weighted = np.column_stack([problem.design, residual]) * problem.total_weight[:, None]
-    link = np.concatenate([_sums_by_level(term, weighted) for term in terms])
+    link = np.concatenate([effects_design(term).T @ weighted for term in terms])
     return SparsePart(tuple(blocks for blocks, _ in pairs), analysis, link, where)
 
 
 def _pair_blocks(
-    problem: Problem, first: int, second: int
+    problem: Problem, where: Sequence[slice], first: int, second: int
 ) -> tuple[PairBlocks, tuple[IntArray, IntArray]]:
     """Cross-products of two terms, and the places of their entries in the lower triangle."""
     one, two = problem.terms[first], problem.terms[second]
-    starts = [rows.start for rows in slabs(problem.terms)]
-    k, m = one.columns.shape[1], two.columns.shape[1]
+    k, m = one.k, two.k
     codes, weights = [], []
     for a in range(one.codes.shape[1]):
         for b in range(two.codes.shape[1]):
@@ -193,24 +191,10 @@ def _pair_blocks(
         diagonal = np.flatnonzero(level == other)
     else:
         diagonal = np.zeros(0, np.int64)
-    rows = starts[first] + level[:, None, None] * k + np.arange(k)[:, None]
-    columns = starts[second] + other[:, None, None] * m + np.arange(m)
+    rows = where[first].start + level[:, None, None] * k + np.arange(k)[:, None]
+    columns = where[second].start + other[:, None, None] * m + np.arange(m)
     rows, columns = np.broadcast_arrays(rows, columns)
     entries = rows >= columns
     lower = None if entries.all() else entries
     blocks = PairBlocks((first, second), products, lower, diagonal)
     return blocks, (rows[entries], columns[entries])
-
-
-def _sums_by_level(term: GroupTerm, values: FloatArray) -> FloatArray:
-    """Sum of a term's columns times values (n, m) over the rows of each level: (levels * k, m)."""
-    k, many = term.columns.shape[1], values.shape[1]
-    sums = np.zeros((term.n_levels, k, many))
-    for member in range(term.codes.shape[1]):
-        for i in range(k):
-            times = term.weights[:, member] * term.columns[:, i]
-            for j in range(many):
-                sums[:, i, j] += np.bincount(
-                    term.codes[:, member], times * values[:, j], term.n_levels
-                )
-    return sums.reshape(-1, many)

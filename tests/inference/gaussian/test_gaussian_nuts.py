@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalbias.inference.diagnostics import effective_sizes
+from causalbias.inference.diagnostics import split_ess
 from causalbias.inference.gaussian.sample import sample_gaussian
 from causalbias.inference.problem import FloatArray, Problem
 from tests.inference.gaussian_cases import (
@@ -52,7 +52,7 @@ def nuts(p: Problem, *, draws: int = 5000, seed: int = 1) -> dict[str, FloatArra
         tune=2000,
         chains=4,
         cores=1,
-        random_seed=seed,
+        seed=seed,
         target_accept=0.98,
         progress_bar=False,
     )
@@ -77,6 +77,11 @@ def compare(name: str, ours: FloatArray, theirs: FloatArray) -> None:
         p_value = stats.ks_2samp(thinned(ours[:, j]), thinned(pooled[:, j])).pvalue
         # about forty groups are compared, by ESS that are themselves estimates
         assert p_value > 1e-4 / ours.shape[1], (name, j)
+
+
+def effective_sizes(draws: FloatArray) -> FloatArray:
+    """Effective sample size of each column of (draws, q), cut into four runs."""
+    return split_ess(draws[: len(draws) // 4 * 4].reshape(4, -1, draws.shape[1]))
 
 
 def thinned(draws: FloatArray) -> FloatArray:
