@@ -1,22 +1,25 @@
 """Whether draws can be trusted: R-hat, effective sample sizes, divergences, weights."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from scipy import fft
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
-from causalbias.inference.problem import FloatArray
+from causalbias.inference.problem import FloatArray, IntArray
 
 MAX_RHAT = 1.01
 MIN_ESS = 400
 MAX_PARETO_K = 0.7
 DIAGNOSTICS = ("r_hat", "ess_bulk", "ess_tail")
 TAILS = (0.11, 0.89)  # ends of ArviZ's default interval
-BLOCK = 2**20  # draws of several parameters that are diagnosed together
+BLOCK = 2**17  # draws of several parameters that are diagnosed together
 
 
 def diagnose(posterior: xr.Dataset) -> xr.Dataset:
@@ -70,83 +73,117 @@ def diagnostics_of(draws: FloatArray) -> FloatArray:
     if many < 4:
         return found
     step = max(1, BLOCK // (chains * many))
-    for start in range(0, q, step):
-        block = draws[:, :, start : start + step].astype(float)
-        known = ~np.isnan(block).any(axis=(0, 1))
-        found[:, start : start + step][:, known] = _of_block(block[:, :, known])
+
+    def diagnose_block(start: int) -> None:
+        block = np.moveaxis(draws[:, :, start : start + step], 2, 0).astype(float, order="C")
+        known = ~np.isnan(block).any(axis=(1, 2))
+        found[:, start : start + step][:, known] = _of_block(block[known])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # sorts and transforms release the lock
+        list(pool.map(diagnose_block, range(0, q, step)))
     return found
 
 
 def _of_block(draws: FloatArray) -> FloatArray:
-    """`diagnostics_of` of parameters without missing draws."""
-    flat = draws.reshape(-1, draws.shape[2])
-    half = draws.shape[1] // 2
-    split = np.concatenate([draws[:, :half], draws[:, -half:]])
+    """`diagnostics_of` of parameters (q, chains, draws) without missing draws."""
+    half = draws.shape[2] // 2
+    split = _halves(draws, half)
     with np.errstate(invalid="ignore"):  # of infinite draws
-        below = [draws <= np.quantile(flat, prob, axis=0) for prob in TAILS]
-        folded = np.abs(split - np.median(split, axis=(0, 1)))
+        low, high = np.quantile(draws, TAILS, axis=(1, 2), keepdims=True)
+        folded = np.abs(split - np.median(split, axis=(1, 2), keepdims=True))
     scores = _normal_scores(split)
-    tails = [
-        split_ess(np.concatenate([one[:, :half], one[:, -half:]]).astype(float)) for one in below
-    ]
+    tails = [split_ess(_halves(draws <= end, half).astype(float)) for end in (low, high)]
     r_hat = np.maximum(_r_hat(scores), _r_hat(_normal_scores(folded)))
-    if len(draws) < 2:
+    if draws.shape[1] < 2:
         r_hat[:] = np.nan
     return np.stack([r_hat, split_ess(scores), np.minimum(*tails)])
 
 
+def _halves(draws: NDArray[Any], half: int) -> NDArray[Any]:
+    """First and last draws of each chain as chains of their own."""
+    return np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
+
+
 def _normal_scores(draws: FloatArray) -> FloatArray:
-    """``Phi^-1((rank - 3/8) / (n + 1/4))`` of all draws of each parameter, ties averaged."""
-    flat = draws.reshape(-1, draws.shape[2])
-    rank = rankdata(flat, axis=0)
-    scores: FloatArray = ndtri((rank - 3 / 8) / (len(flat) + 1 / 4)).reshape(draws.shape)
-    return scores
+    """``Phi^-1((rank - 3/8) / (n + 1/4))`` of all draws of each parameter, ties averaged.
+
+    A parameter with draws that are not numbers has none.
+    """
+    flat = draws.reshape(len(draws), -1)
+    n = flat.shape[1]
+    ranks = np.arange(2, 2 * n + 1) / 2  # 1, 1.5, 2, ...: all that averages of ranks can be
+    of_rank = ndtri((ranks - 3 / 8) / (n + 1 / 4))
+    scores = np.empty_like(flat)
+    _score_in_order(flat, np.argsort(flat, axis=1), of_rank, scores)
+    return scores.reshape(draws.shape)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _score_in_order(
+    draws: FloatArray, order: IntArray, of_rank: FloatArray, out: FloatArray
+) -> None:
+    """Give draws (q, n) the scores of their ranks, equal ones that of the mean of theirs."""
+    q, n = draws.shape
+    for j in range(q):
+        if np.isnan(draws[j, order[j, n - 1]]):  # they come last
+            out[j] = np.nan
+            continue
+        first = 0
+        while first < n:
+            last = first
+            value = draws[j, order[j, first]]
+            while last + 1 < n and draws[j, order[j, last + 1]] == value:
+                last += 1
+            for i in range(first, last + 1):
+                out[j, order[j, i]] = of_rank[first + last]
+            first = last + 1
 
 
 def _r_hat(chains: FloatArray) -> FloatArray:
-    """``sqrt((B / W + n - 1) / n)``: variances between and within chains (m, n, q)."""
-    n = chains.shape[1]
-    between = n * chains.mean(axis=1).var(axis=0, ddof=1)
+    """``sqrt((B / W + n - 1) / n)``: variances between and within chains (q, m, n)."""
+    n = chains.shape[2]
+    between = n * chains.mean(axis=2).var(axis=1, ddof=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio: FloatArray = between / chains.var(axis=1, ddof=1).mean(axis=0)
+        ratio: FloatArray = between / chains.var(axis=2, ddof=1).mean(axis=1)
     return np.sqrt((ratio + n - 1) / n)
 
 
 def split_ess(chains: FloatArray) -> FloatArray:
-    """Effective sample size (q,) of split chains (m, n, q), by Geyer's initial sequences.
+    """Effective sample size (q,) of split chains (q, m, n), by Geyer's initial sequences.
 
     ``m n / tau`` with ``tau = -1 + 2 sum rho_t``, ``rho_t = 1 - (W - mean s_t) / V`` of the chains'
     autocovariances ``s_t``: summed while ``rho_2t + rho_2t+1`` is positive and made to fall. The
     number of draws where they are all the same.
     """
-    m, n, _ = chains.shape
+    _, m, n = chains.shape
     size = fft.next_fast_len(2 * n)
-    mean = chains.mean(axis=1, keepdims=True)
-    power = fft.rfft(chains - mean, size, axis=1)
-    covariance = fft.irfft(np.abs(power) ** 2, size, axis=1)[:, :n].mean(axis=0) / n
-    within = covariance[0] * n / (n - 1.0)
+    mean = chains.mean(axis=2, keepdims=True)
+    spectrum = fft.rfft(chains - mean, size, axis=2)
+    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=1)
+    covariance = fft.irfft(power, size, axis=1)[:, :n] / n
+    within = covariance[:, 0] * n / (n - 1.0)
     total = within * (n - 1.0) / n
     if m > 1:
-        total = total + mean[:, 0].var(axis=0, ddof=1)
+        total = total + mean[:, :, 0].var(axis=1, ddof=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        rho = 1.0 - (within - covariance) / total
-    rho[0] = 1.0
+        rho = 1.0 - (within[:, None] - covariance) / total[:, None]
+    rho[:, 0] = 1.0
     found = m * n / np.maximum(_autocorrelation_times(rho), 1 / np.log10(m * n))
-    constant = np.ptp(chains, axis=(0, 1)) < np.finfo(float).resolution
+    constant = np.ptp(chains, axis=(1, 2)) < np.finfo(float).resolution
     return np.where(constant, m * n, found)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _autocorrelation_times(rho: FloatArray) -> FloatArray:
-    """Integrated autocorrelation times (q,) of autocorrelations (lags, q) (Geyer 1992)."""
-    n, q = rho.shape
+    """Integrated autocorrelation times (q,) of autocorrelations (q, lags) (Geyer 1992)."""
+    q, n = rho.shape
     found, kept = np.empty(q), np.zeros(n)
     for j in range(q):
         kept[:] = 0.0
-        kept[0], kept[1] = 1.0, rho[1, j]
-        even, odd, t = 1.0, rho[1, j], 1
+        kept[0], kept[1] = 1.0, rho[j, 1]
+        even, odd, t = 1.0, rho[j, 1], 1
         while t < n - 3 and even + odd > 0.0:
-            even, odd = rho[t + 1, j], rho[t + 2, j]
+            even, odd = rho[j, t + 1], rho[j, t + 2]
             if even + odd >= 0:
                 kept[t + 1], kept[t + 2] = even, odd
             t += 2

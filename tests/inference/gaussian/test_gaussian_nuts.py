@@ -81,7 +81,7 @@ def compare(name: str, ours: FloatArray, theirs: FloatArray) -> None:
 
 def effective_sizes(draws: FloatArray) -> FloatArray:
     """Effective sample size of each column of (draws, q), cut into four runs."""
-    return split_ess(draws[: len(draws) // 4 * 4].reshape(4, -1, draws.shape[1]))
+    return split_ess(draws[: len(draws) // 4 * 4].T.reshape(draws.shape[1], 4, -1))
 
 
 def thinned(draws: FloatArray) -> FloatArray:
