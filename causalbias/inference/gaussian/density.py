@@ -160,16 +160,16 @@ def _without_first(
 ) -> tuple[FloatArray, float]:
     """Return the flat Schur complement over sigma^2, and the first part's log determinant.
 
-    Where all group terms have a sparse factor, ``C / sigma^2 - S'S`` of `SparsePart.eliminate`'s
-    solved columns S. Else, of the leading term,
+    Where all group terms have a sparse factor, ``C / sigma^2`` less what they take
+    (`SparsePart.taken`), C being the cross-products over all rows. Else, of the leading term,
     ``(C - sum_b sum_{r<=s} F_brs S_brs) / sigma^2`` and ``sum_b n_b log |M_b|``, for buckets b of
-    n_b levels with ``M_b = I + L'G_b L / sigma^2``, ``F_b = L M_b^-1 L' / sigma^2``, C the
-    cross-products over all rows and S_b those of the bucket's links (`blocks`).
+    n_b levels with ``M_b = I + L'G_b L / sigma^2``, ``F_b = L M_b^-1 L' / sigma^2`` and S_b the
+    cross-products of the bucket's links (`blocks`).
     """
     if blocks.sparse is not None:
-        _, solved, sparse_det = blocks.sparse.eliminate(sigma, factors)
+        taken, sparse_det = blocks.sparse.taken(sigma, factors)
         np.divide(blocks.total, sigma**2, out=work)
-        work -= (solved.T @ solved).ravel()
+        work -= taken.ravel()
         return work, sparse_det
     if not blocks.bucketed or blocks.leading is None:
         return np.divide(blocks.total, sigma**2, out=work), 0.0

@@ -369,7 +369,7 @@ def _eliminated(blocks: Blocks, scales: Scales, which: IntArray) -> Iterator[Eli
 
     Sparse factors are made in threads beside each other: their kernels release the lock.
     """
-    if blocks.sparse is None:
+    if blocks.sparse is None or blocks.sparse.largest is not None:
         work = np.empty_like(blocks.total)
         for i in which:
             yield eliminate(blocks, scales.sigma[i], scales.factors(int(i)), work)

@@ -8,9 +8,11 @@ sparse pattern: ``A = L' Z'WZ L / sigma^2 + I``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from causalbias.inference.gaussian.ratio import OfRatio
 from causalbias.inference.membership import effects_design, slabs
 from causalbias.inference.problem import FloatArray, IntArray, Problem
 from causalbias.inference.sparse import Analysis, analyse, factor, solve_lower, solve_upper
@@ -18,6 +20,7 @@ from causalbias.inference.sparse import Analysis, analyse, factor, solve_lower, 
 # Crossed effects below which a dense factor is always taken; and the price of a multiplication in
 # the sparse kernels, and of a stored value, in multiplications of dense linear algebra.
 _FEW, _PRICE, _PRICE_OF_VALUE = 300, 10.0, 50.0
+_MAX_RATIO = 1e100  # of sds, whose square is far from overflow
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,52 @@ class SparsePart:
         Cross-products ``Z'W [X, y]``.
     slabs : tuple of slice
         Where each term's effects are.
+    largest : float or None
+        Where there is one term only, of one effect a level, a bound of the eigenvalues of Z'WZ:
+        all is then a smooth function of the ratio of its sd to sigma, and interpolated. Else None.
     """
 
     pairs: tuple[PairBlocks, ...]
     analysis: Analysis
     link: FloatArray
     slabs: tuple[slice, ...]
+    largest: float | None
+
+    def taken(self, sigma: float, factors: Sequence[FloatArray]) -> tuple[FloatArray, float]:
+        """What the effects take from the cross-products of coefficients and response, given scales.
+
+        Parameters
+        ----------
+        sigma : float
+        factors : sequence of ndarray (k, k)
+            ``diag(sd) @ chol(corr)`` of each term.
+
+        Returns
+        -------
+        taken : ndarray (p + 1, p + 1)
+            ``(L'Z'W [X, y])' A^-1 (L'Z'W [X, y]) / sigma^4``.
+        log_det : float
+            Log determinant of A; NaN where it is not numerically positive definite.
+        """
+        if self.largest is None:
+            _, solved, log_det = self.eliminate(sigma, factors)
+            return solved.T @ solved, log_det
+        width = self.link.shape[1]
+        ratio = float(factors[0][0, 0]) / sigma
+        if not ratio < _MAX_RATIO:
+            return np.full((width, width), np.nan), np.nan
+        found = self._of_ratio(ratio)
+        return found[1:].reshape(width, width) / sigma**2, float(found[0])
+
+    @cached_property
+    def _of_ratio(self) -> OfRatio:
+        """Log determinant and what is taken at sigma = 1, as one vector, by the term's sd."""
+
+        def compute(ratio: float) -> FloatArray:
+            _, solved, log_det = self.eliminate(1.0, [np.array([[ratio]])])
+            return np.concatenate([[log_det], (solved.T @ solved).ravel()])
+
+        return OfRatio(compute, self.largest or 0.0)
 
     def eliminate(
         self, sigma: float, factors: Sequence[FloatArray]
@@ -159,7 +202,13 @@ def sparse_part(
         return None
     weighted = np.column_stack([problem.design, residual]) * problem.total_weight[:, None]
     link = np.concatenate([effects_design(term).T @ weighted for term in terms])
-    return SparsePart(tuple(blocks for blocks, _ in pairs), analysis, link, where)
+    largest = None
+    if len(terms) == 1 and terms[0].k == 1:
+        size = np.abs(pairs[0][0].values[:, 0, 0])
+        off = rows != columns
+        sums = np.bincount(rows, size) + np.bincount(columns[off], size[off], where[-1].stop)
+        largest = float(sums.max())  # of a row: a bound by Gershgorin's theorem
+    return SparsePart(tuple(blocks for blocks, _ in pairs), analysis, link, where, largest)
 
 
 def _pair_blocks(
