@@ -6,7 +6,6 @@ and 144,000 rows is 51 GiB. Here a row keeps its level's number instead.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any
 
 import formulae as fm
@@ -90,12 +89,15 @@ class GroupDesign:
             If a row's level was not in the data fitted.
         """
         index = pd.Index(self.levels)
-        labels = [_labels(frame, names) for names in self.members]
-        codes = np.column_stack([index.get_indexer(pd.Index(one)) for one in labels])
+        labelled = [_labels(frame, names) for names in self.members]
+        codes = np.column_stack(
+            [index.get_indexer(pd.Index(texts))[rows] for texts, rows in labelled]
+        )
         if (codes < 0).any():
             row, member = (int(one[0]) for one in np.nonzero(codes < 0))
+            texts, rows = labelled[member]
             raise DataError(
-                f"no row of {self.factor} {str(labels[member][row])!r} was fitted, so nothing is "
+                f"no row of {self.factor} {str(texts[rows[row]])!r} was fitted, so nothing is "
                 "known of what is its own",
                 hint="use population='new' (of others like these), or 'typical'",
                 row=row + 1,
@@ -107,7 +109,9 @@ class GroupDesign:
 
         One where a row has one member, or members that are the same; a half for two that differ.
         """
-        labels = [_labels(frame, names) for names in self.members]
+        if len(self.members) == 1:
+            return np.ones(len(frame))
+        labels = [texts[rows] for texts, rows in (_labels(frame, n) for n in self.members)]
         same = [left == right for left in labels for right in labels]
         return np.mean(same, axis=0, dtype=np.float64)
 
@@ -172,12 +176,11 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
             names = [term.name.split("|", 1)[1] for term in nested]
             factors = {name: (tuple(name.split(":")),) for name in names}
         for factor, members in factors.items():
-            for columns in members:
+            found = [_labels(used, names)[0] for names in members]
+            for columns, texts in zip(members, found, strict=True):
                 if len(columns) > 1:
-                    one_each = used[list(columns)].astype(str).drop_duplicates()
-                    check_labels(_labels(one_each, columns), factor)
-            found = [np.unique(_labels(used, names)) for names in members]
-            levels = reduce(np.union1d, found)
+                    check_labels(texts, factor)
+            levels = np.unique(np.concatenate(found))
             if len(members) > 1:  # each column has been looked at by itself
                 check_label_texts(pd.Series(levels, name=factor), "data")
             designs.append(
@@ -261,14 +264,33 @@ def _variables(term: Any) -> set[str]:
     return set(getattr(term, "var_names", ()))
 
 
-def _labels(frame: pd.DataFrame, names: tuple[str, ...]) -> NDArray[np.str_]:
-    parts = [_texts_of(frame[name]) for name in names]
-    return reduce(lambda left, right: np.char.add(np.char.add(left, ":"), right), parts)
+def _labels(
+    frame: pd.DataFrame, names: tuple[str, ...]
+) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Labels of the values that columns have together, ``"a:b"``, and which of them each row has.
+
+    Columns are numbered first and written last: a thousand rows of one level are one text.
+    """
+    labels, rows = _labels_of(frame[names[0]])
+    for name in names[1:]:
+        others, more = _labels_of(frame[name])
+        rows, both = pd.factorize(rows * len(others) + more)
+        left, right = np.divmod(both, len(others))
+        labels = np.char.add(np.char.add(labels[left], ":"), others[right])
+    return labels, rows
 
 
-def _texts_of(values: pd.Series) -> NDArray[np.str_]:
-    """A column of a model as labels: a number 7.0 is the level "7"."""
-    return as_texts(labels(values, file="data") if is_number(values) else values)
+def _labels_of(values: pd.Series) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Labels of a column of a model, and which of them each row has: a number 7.0 is "7"."""
+    rows, distinct = pd.factorize(values, use_na_sentinel=False)
+    each = pd.Series(distinct, name=values.name)
+    if not is_number(values):
+        return as_texts(each), rows
+    try:
+        return as_texts(labels(each, file="data")), rows
+    except DataError:
+        labels(values, file="data")  # raises it with the row
+        raise
 
 
 def _column_labels(name: str, term: Any) -> tuple[str, ...]:

@@ -60,10 +60,12 @@ def check_identified(model: ModelDesign) -> None:
 
 def _most(codes: np.ndarray, observations: np.ndarray) -> float:
     """The most observations that a level has, of levels (rows, members) of the rows."""
+    if codes.shape[1] == 1:
+        return float(np.bincount(codes[:, 0], observations).max())
     # A level may be both of a row's members.
-    rows = np.repeat(np.arange(len(codes)), codes.shape[1])
-    pairs = np.unique(np.column_stack([codes.ravel(), rows]), axis=0)
-    return float(np.bincount(pairs[:, 0], observations[pairs[:, 1]]).max())
+    pairs = np.unique(codes * len(codes) + np.arange(len(codes))[:, None])
+    levels, rows = np.divmod(pairs, len(codes))
+    return float(np.bincount(levels, observations[rows]).max())
 
 
 def _constant_effect(one: GroupDesign, used: pd.DataFrame) -> str | None:

@@ -52,10 +52,19 @@ def canonical(values: pd.Series) -> pd.Series:
     if columns.is_number(found):
         whole = types.is_integer_dtype(found.dtype) and not found.isna().any()
         return found if whole else columns.measured(found, file="data")
+    in_order = isinstance(found.dtype, pd.CategoricalDtype)
+    if not in_order:  # so that each value is looked at once, and not each row
+        codes, distinct = pd.factorize(found)
+        found = pd.Series(pd.Categorical.from_codes(codes, distinct), found.index, name=found.name)
     told = columns.labels(found, file="data")
-    levels = pd.Index(columns.levels_of(told).tolist(), dtype=object)
+    texts = told.cat.categories
+    of_levels = columns.levels_of(told if in_order else texts.to_series())
     # As objects: categories of another dtype would be compared by their dtype.
-    return told.astype(object).astype(pd.CategoricalDtype(levels, ordered=True))
+    levels = pd.Index(of_levels.tolist(), dtype=object)
+    place = np.append(levels.get_indexer(texts.astype(object)), -1)  # the last: of missing ones
+    kind = pd.CategoricalDtype(levels, ordered=True)
+    values = pd.Categorical.from_codes(place[told.cat.codes.to_numpy()], dtype=kind)
+    return pd.Series(values, told.index, name=told.name)
 
 
 def levels_of(values: pd.Series) -> list[Level]:

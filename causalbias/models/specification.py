@@ -130,15 +130,16 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     _check_names(spec, frame, columns, {*outcome, *of_rows})
     if len(frame) == 1 and not set(columns) <= {*outcome, *of_rows}:
         raise DataError("one row", hint="give more: with one, no variable has an effect")
-    used = pd.DataFrame(index=pd.RangeIndex(len(frame)))
+    found: dict[str, pd.Series] = {}
     for name in columns:
         values = frame[name].reset_index(drop=True)
         if name in of_rows:
-            used[name] = typed(values, file="data")
+            found[name] = typed(values, file="data")
         else:
-            used[name] = _outcome(values) if name in outcome else canonical(values)
-        _check_known(used[name], frame)
-        _check_finite(used[name])
+            found[name] = _outcome(values) if name in outcome else canonical(values)
+        _check_known(found[name], frame)
+        _check_finite(found[name])
+    used = pd.DataFrame(found, index=pd.RangeIndex(len(frame)))
     for name in of_rows:
         _check_positive(used[name], whole=name == spec.counts)
     used[response] = family.validate_response(used[response], *_trials(outcome[1:], used))

@@ -42,6 +42,8 @@ MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 # What a spreadsheet makes of an id that looks like a number or a date to it.
 ROUNDED = re.compile(r"-?[0-9](?:[.,][0-9]+)?E[+-][0-9]{2,3}")
 DATED = re.compile(rf"[0-3]?[0-9]-(?:{MONTHS})(?:-(?:[0-9]{{2}}|[0-9]{{4}}))?")
+LONG = re.compile(r"[1-9][0-9]{15,}")
+POINT_ZERO = re.compile(r"^(-?[0-9]+)\.0+$")
 
 
 def typed(values: pd.Series, *, file: str) -> pd.Series:
@@ -146,7 +148,7 @@ def labels(values: pd.Series, *, file: str) -> pd.Series:
     check_label_texts(found, file)
     _check_spreadsheet(found, file)
     if isinstance(found.dtype, pd.CategoricalDtype):
-        return found.cat.rename_categories([one.strip() for one in found.cat.categories])
+        return found.cat.rename_categories([one.strip() for one in _distinct(found)])
     return found.str.strip()
 
 
@@ -227,7 +229,10 @@ def check_label_texts(values: pd.Series, file: str) -> None:
     that is not seen, or the same whole number with a point; as levels they would be two groups.
     """
     seen: dict[str, str] = {}
-    for one in map(str, _distinct(values)):
+    texts = list(map(str, _distinct(values)))
+    if _is_plain(texts) and len(set(map(_looks, texts))) == len(texts):
+        return
+    for one in texts:
         if "\0" in one:
             problem, hint = f"{one!a} holds a NUL", "leave it out"
         elif not _is_unicode(one):
@@ -244,6 +249,9 @@ def check_label_texts(values: pd.Series, file: str) -> None:
 
 def as_texts(values: pd.Series) -> np.ndarray:
     """Fixed-width texts of a column that `typed` or `labels` made, "" where a cell is missing."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        levels = [*map(str, values.cat.categories.tolist()), ""]  # the last: of missing ones
+        return np.array(levels, dtype=str)[values.cat.codes.to_numpy()]
     plain = values.astype(object).where(values.notna(), "")
     return np.array([str(one) for one in plain], dtype=str)
 
@@ -336,7 +344,7 @@ def _level_texts(categories: pd.Series, file: str) -> list[str]:
         return _float_texts(categories, file).tolist()
     if pd.api.types.is_timedelta64_dtype(categories.dtype):
         return [str(one) for one in categories]
-    return [str(one) for one in typed(categories, file=file)]
+    return [str(one) for one in typed(categories, file=file).tolist()]
 
 
 def _whole(values: pd.Series) -> pd.Series:
@@ -473,7 +481,8 @@ def _check_alike(known: pd.Series, file: str) -> None:
 
 def _texts(values: pd.Series, file: str) -> pd.Series:
     """Texts; those that stand for a missing cell are missing."""
-    for one in _distinct(values):
+    texts = _distinct(values)
+    for one in () if _is_plain(texts) else texts:
         if not _is_unicode(one) or "\0" in one:
             what = "a NUL" if "\0" in one else "half of a character"
             raise at_first(
@@ -493,8 +502,8 @@ def _with_missing(values: pd.Series) -> pd.Series:
 
 def _distinct(values: pd.Series) -> list[str]:
     if isinstance(values.dtype, pd.CategoricalDtype):
-        return list(values.cat.categories)
-    return [one for one in values.unique() if isinstance(one, str)]
+        return list(values.cat.categories.tolist())
+    return [one for one in values.unique().tolist() if isinstance(one, str)]
 
 
 def _is_unicode(text: str) -> bool:
@@ -505,19 +514,25 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+def _is_plain(texts: list[str]) -> bool:
+    """Whether no text holds a NUL or half of a character."""
+    together = "".join(texts)
+    return "\0" not in together and _is_unicode(together)
+
+
 def _looks(text: str) -> str:
     """What is seen of a label."""
     if not text.isascii():
         text = "".join(c for c in text if c.isascii() or unicodedata.category(c) != "Cf")
         text = unicodedata.normalize("NFC", text)
     text = text.strip()
-    return re.sub(r"^(-?[0-9]+)\.0+$", r"\1", text)
+    return POINT_ZERO.sub(r"\1", text) if "." in text else text
 
 
 def _check_spreadsheet(values: pd.Series, file: str) -> None:
     """Refuse labels that a spreadsheet has taken for numbers or dates."""
     found = _distinct(values)
-    long = [one for one in found if re.fullmatch(r"[1-9][0-9]{15,}", one)]
+    long = [one for one in found if LONG.fullmatch(one)]
     if len(long) > 1 and all(set(one[15:]) == {"0"} for one in long):
         at, why = long[0], "has fifteen digits and then zeros, as a spreadsheet rounds"
     else:
