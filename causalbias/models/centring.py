@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalbias.errors import DataError
+from causalbias.models.columns import side_by_side, triangle
 
 FloatArray = NDArray[np.float64]
 MIN_SPREAD = 1e-6  # sd over mean, below which a draw's variance at the mean has lost its digits
@@ -58,21 +59,24 @@ def centring_of(
     DataError
         Naming the column.
     """
-    whole, now = np.eye(columns.shape[1]), columns.copy()
+    rows, k = columns.shape
+    root = triangle(side_by_side([np.ones(rows), columns], rows))
+    means = root[0, 1:] / root[0, 0] if rows else np.zeros(k)
+    whole, now = np.eye(k), root[:, 1:].copy()
     order = sorted(range(len(parts)), key=lambda j: len(parts[j].numeric))
     for at, j in enumerate(order):
         if not parts[j].numeric:
             continue
         if centre:
             if strict:
-                _check_spread(columns[:, j], parts[j].term)
+                _check_spread(_spread(now[:, j], rows), float(means[j]), parts[j].term)
             lower = [i for i in order[:at] if _is_part(parts[i], parts[j])]
             lower = lower or [i for i in order if parts[i].term == "Intercept"]
             for _ in range(2):  # once more for what rounding leaves
                 slopes = np.linalg.lstsq(now[:, lower], now[:, j], rcond=1e-10)[0]
                 now[:, j] -= now[:, lower] @ slopes
                 whole[:, j] -= whole[:, lower] @ slopes
-        spread = float(np.std(now[:, j]))
+        spread = _spread(now[:, j], rows)
         if spread > 1e-12 * np.abs(columns[:, j]).max(initial=0.0):
             now[:, j] /= spread
             whole[:, j] /= spread
@@ -88,8 +92,12 @@ def _is_part(lower: Part, higher: Part) -> bool:
     )
 
 
-def _check_spread(column: FloatArray, name: str) -> None:
-    spread, mean = float(np.std(column)), float(np.mean(column))
+def _spread(column: FloatArray, rows: int) -> float:
+    """Standard deviation over the rows of a column of `triangle`, whose first is of ones."""
+    return float(np.linalg.norm(column[1:])) / np.sqrt(rows)
+
+
+def _check_spread(spread: float, mean: float, name: str) -> None:
     if 0 < spread < MIN_SPREAD * abs(mean):
         raise DataError(
             f"{name} varies by {spread:.3g} about {mean:.6g}: too little beside it for a slope of "
@@ -120,10 +128,9 @@ def widen_margins(model: bmb.Model, given: Mapping[str, object]) -> None:
     if design is None or len(terms) < 2:
         return
     rows = len(model.data)
-    data = {n: np.asarray(one.data, np.float64).reshape(rows, -1) for n, one in terms.items()}
-    sizes = {name: one.shape[1] for name, one in data.items()}
+    sizes = {name: int(np.size(one.data) // rows) for name, one in terms.items()}
     parts = [Part("Intercept", frozenset(), frozenset()), *parts_of(design.terms, sizes)]
-    columns = np.hstack([np.ones((rows, 1)), *data.values()])
+    columns = side_by_side([np.ones(rows), *(one.data for one in terms.values())], rows)
     basis = centring_of(columns, parts, centre=True, strict=False)
     unit = np.diag(basis)
     own = np.zeros(len(parts))  # prior sd of each coefficient

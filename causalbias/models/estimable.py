@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import linalg
 
+from causalbias.models.columns import side_by_side, triangle
 from causalbias.models.evaluation import evaluate
 
 Floats = NDArray[np.float64]
@@ -96,11 +97,12 @@ def estimable(common: Any, given: Collection[str], *, cuts: bool = False) -> Est
     design = design_matrix(common)
     if cuts and design.size:
         labels, names = ["Intercept", *labels], ["Intercept", *names]
-        design = np.column_stack([np.ones(len(design)), design])
+        design = side_by_side([np.ones(len(design)), design], len(design))
     change, doubt = _changed(design, names)
     own = np.array([name in given for name in names], bool)
-    free, _ = _aliases(design @ change, np.zeros_like(own), doubt)
-    unknown, left = (free, []) if not free.shape[1] else _aliases(design @ change, own, doubt)
+    root = triangle(design) @ change
+    free, _ = _aliases(root, np.zeros_like(own), doubt)
+    unknown, left = (free, []) if not free.shape[1] else _aliases(root, own, doubt)
     kept = np.ones(len(labels), bool)
     kept[left] = False
     held = (np.abs(free) > 1e-6).any(axis=1) & own
@@ -121,7 +123,7 @@ def design_matrix(common: Any) -> Floats:
     parts = [] if common is None else [one for one in common.terms.values() if _counts(one)]
     if not parts:
         return np.empty((0, 0))
-    return np.hstack([np.asarray(one.data, float).reshape(len(one.data), -1) for one in parts])
+    return side_by_side([one.data for one in parts], len(parts[0].data))
 
 
 def _counts(term: Any) -> bool:

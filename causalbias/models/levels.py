@@ -63,8 +63,8 @@ def canonical(values: pd.Series) -> pd.Series:
     levels = pd.Index(of_levels.tolist(), dtype=object)
     place = np.append(levels.get_indexer(texts.astype(object)), -1)  # the last: of missing ones
     kind = pd.CategoricalDtype(levels, ordered=True)
-    values = pd.Categorical.from_codes(place[told.cat.codes.to_numpy()], dtype=kind)
-    return pd.Series(values, told.index, name=told.name)
+    of_rows = pd.Categorical.from_codes(place[told.cat.codes.to_numpy()], dtype=kind)
+    return pd.Series(of_rows, told.index, name=told.name)
 
 
 def levels_of(values: pd.Series) -> list[Level]:

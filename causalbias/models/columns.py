@@ -1,0 +1,49 @@
+"""Columns of designs side by side, and what they are to each other, whatever their rows."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BLOCK = 1024  # rows factored together: with some tens of columns they fit a processor's cache
+
+
+def side_by_side(parts: Iterable[NDArray[np.floating]], rows: int) -> FloatArray:
+    """Vectors (rows,) and matrices (rows, k) as the columns of one matrix, column by column.
+
+    Examples
+    --------
+    >>> side_by_side([np.ones(2), np.array([[3.0, 5.0], [4.0, 6.0]])], 2).tolist()
+    [[1.0, 3.0, 5.0], [1.0, 4.0, 6.0]]
+    """
+    found = [np.asarray(one, float).reshape(rows, -1) for one in parts]
+    whole = np.empty((rows, sum(one.shape[1] for one in found)), order="F")
+    at = 0
+    for one in found:
+        whole[:, at : at + one.shape[1]] = one
+        at += one.shape[1]
+    return whole
+
+
+def triangle(columns: FloatArray) -> FloatArray:
+    """The R (p, p) of columns (rows, p) = Q R, at least as many rows as columns or all of them.
+
+    Norms, products and least squares of combinations of the columns are those of R's, which has p
+    rows instead of all. Blocks of rows are factored one by one, and then their factors.
+
+    Source: Demmel, Grigori, Hoemmen and Langou (2012), Communication-optimal parallel and
+    sequential QR and LU factorizations, SIAM J. Sci. Comput. 34(1), section 4.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(5000, 3))
+    >>> root = triangle(x)
+    >>> root.shape, bool(np.allclose(root.T @ root, x.T @ x))
+    ((3, 3), True)
+    """
+    size = max(BLOCK, 4 * columns.shape[1])
+    while len(columns) > size:
+        starts = range(0, len(columns), size)
+        columns = np.vstack([np.linalg.qr(columns[at : at + size], mode="r") for at in starts])
+    return np.linalg.qr(columns, mode="r")
