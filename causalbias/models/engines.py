@@ -268,9 +268,16 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
         posterior=name_draws(model, arrays, found, sigma, chains),
         thinned=_thinned(model, arrays, found, sigma, chains, some, rest),
         sample_stats=statistics,
-        engine=f"collapsed Gaussian (exact), {total:,} draws, Pareto k {diagnostics.pareto_k:.2f}"
-        + _left_out(problem, keep, some),
+        engine=f"collapsed Gaussian ({_accuracy(diagnostics.density_error)}), {total:,} draws, "
+        f"Pareto k {diagnostics.pareto_k:.2f}" + _left_out(problem, keep, some),
     )
+
+
+def _accuracy(error: float) -> str:
+    """Whether the density of a Gaussian fit's scales was exact, and how exact if it was not."""
+    if not error:
+        return "exact"
+    return f"log determinant estimated, which moves means by at most {error:.1g} posterior sd"
 
 
 def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:

@@ -22,7 +22,8 @@ The matrix is cut into three parts, eliminated in turn:
 
 Where the dense rest would be too large and the effects share few rows, all group terms are
 eliminated together instead, by a sparse factor (`sparse_part`), and the dense part holds the
-coefficients and the response alone.
+coefficients and the response alone. So they are where there is one term only whose effects share
+many rows, by its eigenvalues (`one_term`, `lanczos`).
 
 Cross-products live in one flat vector ``[chain blocks | chain x dense | dense x dense]``, so
 that the Schur complement of part 1 is a single matrix-vector product.
@@ -33,6 +34,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalbias.inference.gaussian.lanczos import LanczosTerm
+from causalbias.inference.gaussian.one_term import EigenTerm, one_term_part
 from causalbias.inference.gaussian.records import (
     Chain,
     Records,
@@ -46,6 +49,8 @@ from causalbias.inference.gaussian.records import (
 from causalbias.inference.gaussian.sparse_part import SparsePart, sparse_part
 from causalbias.inference.membership import slabs
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
+
+EffectsPart = SparsePart | EigenTerm | LanczosTerm
 
 _MAX_BYTES = 4 * 2**30
 
@@ -123,8 +128,8 @@ class Blocks:
     prior : Prior
         Of the coefficients less the centre.
     leading : Leading or None
-    sparse : SparsePart or None
-        All group terms, where they are eliminated by a sparse factor.
+    sparse : SparsePart, EigenTerm, LanczosTerm or None
+        All group terms, where they are eliminated together.
     """
 
     n_rows: int
@@ -142,7 +147,7 @@ class Blocks:
     centre: FloatArray
     prior: Prior
     leading: Leading | None
-    sparse: SparsePart | None = None
+    sparse: EffectsPart | None = None
 
 
 def build_blocks(problem: Problem) -> Blocks:
@@ -152,7 +157,7 @@ def build_blocks(problem: Problem) -> Blocks:
     upper = _nested_chain(terms, lead)
     dense_terms = tuple(i for i in range(len(terms)) if i != lead and i not in upper)
     centre = _least_squares(problem)
-    part = _sparse_part(problem, dense_terms, centre)
+    part = _together(problem, dense_terms, centre)
     if part is not None:
         lead, upper, dense_terms = None, (), ()
     rows = row_records(problem, upper, dense_terms, centre)
@@ -207,15 +212,17 @@ def _prior(problem: Problem, centre: FloatArray, n_dense: int) -> Prior:
     return Prior(scale, precision, mean, float(mean @ mean), int(flat.sum()))
 
 
-def _sparse_part(
+def _together(
     problem: Problem, dense_terms: Sequence[int], centre: FloatArray
-) -> SparsePart | None:
-    """All group terms for a sparse factor, where one is cheaper than the dense part's."""
+) -> EffectsPart | None:
+    """All group terms at once, where that is cheaper than with some of them in the dense part."""
     sizes = [t.n_effects for t in problem.terms]
     crossed = sum(sizes[i] for i in dense_terms)
     n_dense = crossed + problem.design.shape[1] + 1
     cost = n_dense**3 / 6 + (sum(sizes) - crossed) * n_dense**2 / 2
-    return sparse_part(problem, problem.y - problem.design @ centre, crossed, cost)
+    residual = problem.y - problem.design @ centre
+    part = sparse_part(problem, residual, crossed, cost)
+    return part or one_term_part(problem, residual, crossed)
 
 
 def _leading_term(terms: Sequence[GroupTerm]) -> int | None:

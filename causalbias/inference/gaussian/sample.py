@@ -11,11 +11,12 @@ import os
 import warnings
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
 from causalbias.arguments import generator
@@ -32,6 +33,8 @@ from causalbias.inference.gaussian.density import (
     eliminate,
 )
 from causalbias.inference.gaussian.effects import draw_leading
+from causalbias.inference.gaussian.lanczos import LanczosTerm
+from causalbias.inference.gaussian.sparse_part import SparsePart
 from causalbias.inference.importance.adaptive import (
     adapt,
     find_mode,
@@ -70,6 +73,9 @@ class Diagnostics:
         Evaluations of the marginal density, all stages.
     seconds : dict
         Wall time by stage: blocks, mode, adapt, draw, effects.
+    density_error : float
+        Standard error that an estimated log determinant brings to posterior means, in posterior
+        standard deviations, at most (`LanczosTerm.error`). Zero where the density is exact.
     """
 
     importance_ess: float
@@ -77,6 +83,7 @@ class Diagnostics:
     efficiency: float
     n_evaluations: int
     seconds: dict[str, float]
+    density_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -218,25 +225,12 @@ def sparse_effects(
     """
     part = draws.blocks.sparse
     if part is None:
-        raise EngineError("the effects have no sparse factor")
+        raise EngineError("the effects are not eliminated together")
     names = [term.name for term in problem.terms]
-    sigma, beta = draws.sigma[which], draws.beta[which] - draws.blocks.centre
     factors = [draws.factors[name][which] for name in names]
-    streams = draws.streams[which]
-    found = [np.empty((len(sigma), t.n_levels, t.k), np.float32) for t in problem.terms]
-
-    def draw(i: int) -> None:
-        own = [one[i] for one in factors]
-        values, solved, _ = part.eliminate(sigma[i], own)
-        stream = np.random.Generator(np.random.SFC64(int(streams[i])))
-        noise = stream.standard_normal(len(solved))
-        for out, effects in zip(
-            found, part.effects(values, solved, own, beta[i], noise), strict=True
-        ):
-            out[i] = effects
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(draw, range(len(sigma))))
+    beta = draws.beta[which] - draws.blocks.centre
+    with threadpool_limits(1, user_api="blas"):
+        found = part.draw(draws.sigma[which], factors, beta, draws.streams[which])
     return dict(zip(names, found, strict=True))
 
 
@@ -278,15 +272,35 @@ def _sample(
     blocks = build_blocks(problem)
     check_not_exact(problem, float(blocks.total[-1]))
     seconds["blocks"] = perf_counter() - began
-    theta, rest, lp, log_weight, spent = _explore(
-        blocks, problem, sigma_log_prior, draws, rng, seconds
-    )
+    while True:
+        theta, rest, lp, log_weight, spent = _explore(
+            blocks, problem, sigma_log_prior, draws, rng, seconds
+        )
+        better = _refined(blocks, theta, log_weight)
+        if better is None:
+            break
+        blocks = better
     order = rng.permutation(len(log_weight))
     chosen = order[resample(log_weight[order], draws, rng)]
     scales = unpack(theta[chosen], problem.terms, sigma_log_prior)
     return _collect(
         problem, blocks, scales, rest[chosen], lp[chosen], log_weight, spent, keep, rng, seconds
     )
+
+
+def _refined(blocks: Blocks, theta: FloatArray, log_weight: FloatArray) -> Blocks | None:
+    """Blocks that estimate the density better, where they do not well enough; else None."""
+    if not isinstance(blocks.sparse, LanczosTerm):
+        return None
+    weight = np.exp(log_weight - logsumexp(log_weight))
+    better = blocks.sparse.refined(np.exp(theta[:, 1] - theta[:, 0]), weight)
+    return None if better is None else replace(blocks, sparse=better)
+
+
+def _density_error(blocks: Blocks, scales: Scales) -> float:
+    if not isinstance(blocks.sparse, LanczosTerm):
+        return 0.0
+    return blocks.sparse.error(scales.sd[0][:, 0] / scales.sigma, np.ones(len(scales.sigma)))
 
 
 def _explore(
@@ -369,7 +383,7 @@ def _eliminated(blocks: Blocks, scales: Scales, which: IntArray) -> Iterator[Eli
 
     Sparse factors are made in threads beside each other: their kernels release the lock.
     """
-    if blocks.sparse is None or blocks.sparse.largest is not None:
+    if not (isinstance(blocks.sparse, SparsePart) and blocks.sparse.largest is None):
         work = np.empty_like(blocks.total)
         for i in which:
             yield eliminate(blocks, scales.sigma[i], scales.factors(int(i)), work)
@@ -431,7 +445,14 @@ def _collect(
         corr={t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
         effects={},
         lp=lp,
-        diagnostics=Diagnostics(effective, shape, effective / len(log_weight), spent, seconds),
+        diagnostics=Diagnostics(
+            effective,
+            shape,
+            effective / len(log_weight),
+            spent,
+            seconds,
+            _density_error(blocks, scales),
+        ),
         others=_split_effects(rest, terms, blocks, p),
         factors={t.name: sd[:, :, None] * c for t, sd, c in pairs},
         blocks=blocks,

@@ -6,11 +6,14 @@ normal, ``L = diag(sd) @ chol(corr)``), the normal matrix of the u is, whatever 
 sparse pattern: ``A = L' Z'WZ L / sigma^2 + I``.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causalbias.inference.gaussian.ratio import OfRatio
 from causalbias.inference.membership import effects_design, slabs
@@ -20,6 +23,8 @@ from causalbias.inference.sparse import Analysis, analyse, factor, solve_lower, 
 # Crossed effects below which a dense factor is always taken; and the price of a multiplication in
 # the sparse kernels, and of a stored value, in multiplications of dense linear algebra.
 _FEW, _PRICE, _PRICE_OF_VALUE = 300, 10.0, 50.0
+# Multiplications of a factor of one plain term, whose eigenvalues are the other way.
+_MOST_OF_ONE = 2e8
 _MAX_RATIO = 1e100  # of sds, whose square is far from overflow
 
 
@@ -175,6 +180,44 @@ class SparsePart:
             for one, rows in zip(factors, self.slabs, strict=True)
         ]
 
+    def draw(
+        self,
+        sigma: FloatArray,
+        factors: Sequence[FloatArray],
+        beta: FloatArray,
+        streams: NDArray[np.uint64],
+    ) -> list[NDArray[np.float32]]:
+        """Draw the effects of each term, (draws, levels, k), given all else.
+
+        Parameters
+        ----------
+        sigma : ndarray (draws,)
+        factors : sequence of ndarray (draws, k, k)
+        beta : ndarray (draws, p)
+            Coefficients, less those subtracted beforehand.
+        streams : ndarray (draws,)
+            Seed of each draw: the same numbers come back each time.
+        """
+        ks = [one.shape[1] for one in factors]
+        found = [
+            np.empty((len(sigma), (rows.stop - rows.start) // k, k), np.float32)
+            for rows, k in zip(self.slabs, ks, strict=True)
+        ]
+
+        def draw(i: int) -> None:
+            own = [one[i] for one in factors]
+            values, solved, _ = self.eliminate(sigma[i], own)
+            stream = np.random.Generator(np.random.SFC64(int(streams[i])))
+            noise = stream.standard_normal(len(solved))
+            for out, effects in zip(
+                found, self.effects(values, solved, own, beta[i], noise), strict=True
+            ):
+                out[i] = effects
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(draw, range(len(sigma))))
+        return found
+
 
 def sparse_part(
     problem: Problem, residual: FloatArray, crossed: int, dense_cost: float
@@ -197,13 +240,15 @@ def sparse_part(
     where = slabs(terms)
     pairs = [_pair_blocks(problem, where, i, j) for i in range(len(terms)) for j in range(i + 1)]
     rows, columns = (np.concatenate([places[side] for _, places in pairs]) for side in (0, 1))
-    analysis = analyse(rows, columns, where[-1].stop, most_flops=dense_cost / _PRICE)
+    plain = len(terms) == 1 and terms[0].k == 1
+    most = min(dense_cost / _PRICE, _MOST_OF_ONE if plain else np.inf)
+    analysis = analyse(rows, columns, where[-1].stop, most_flops=most)
     if analysis is None or _PRICE_OF_VALUE * analysis.size > dense_cost:
         return None
     weighted = np.column_stack([problem.design, residual]) * problem.total_weight[:, None]
     link = np.concatenate([effects_design(term).T @ weighted for term in terms])
     largest = None
-    if len(terms) == 1 and terms[0].k == 1:
+    if plain:
         size = np.abs(pairs[0][0].values[:, 0, 0])
         off = rows != columns
         sums = np.bincount(rows, size) + np.bincount(columns[off], size[off], where[-1].stop)
