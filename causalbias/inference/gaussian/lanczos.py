@@ -306,7 +306,7 @@ def _joined(some: Sequence[Recurrence]) -> tuple[FloatArray, FloatArray]:
 
 def _chebyshev(x: FloatArray, count: int) -> FloatArray:
     """The first ``count`` of Chebyshev's polynomials at x (n,), (count, n)."""
-    return np.polynomial.chebyshev.chebvander(x, count - 1).T
+    return np.asarray(np.polynomial.chebyshev.chebvander(x, count - 1).T, dtype=float)
 
 
 def _traces(matrix: sparse.csr_matrix, largest: float) -> FloatArray:
