@@ -16,7 +16,8 @@ An engine is a function from a `Problem` to draws of its posterior:
 
 ``models/engines.py`` chooses the engine of a fit, and ``models/naming.py`` gives draws the names
 of the model's parameters. A new engine is a package beside ``gaussian/`` and ``laplace/``, and a
-line in that choice. NUTS (``nuts.py``) is the exception: it samples a bambi model, not a `Problem`.
+line in that choice. NUTS (``nuts.py``) is the exception: it samples a PyMC model, which
+``models/nuts_model.py`` makes of a problem and bambi's likelihood.
 """
 
 from collections.abc import Mapping

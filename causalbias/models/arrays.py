@@ -63,19 +63,16 @@ def arrays_of(
     Raises
     ------
     EngineError
-        If the model has offsets, smooth terms, or priors that no engine honours exactly.
+        If the model has offsets, or priors that no engine honours exactly.
     DataError
         If a prior is for a group term that the formula has not.
     """
     spec, used, bambi = model.spec, model.frame, model.bambi
     component = bambi.parameters[bambi.family.likelihood.parent]
-    if whole and (component.offset_terms or component.hsgp_terms):
-        raise EngineError("offsets and HSGP terms are not among the terms it knows")
+    if whole and (component.offset_terms):
+        raise EngineError("offsets are not among the terms it knows")
     columns, means, sds = [np.empty((len(used), 0))], [np.empty(0)], [np.empty(0)]
-    common = dict(component.common_terms)
-    if component.intercept_term is not None:
-        common = {"Intercept": component.intercept_term} | common
-    for name, term in common.items():
+    for name, term in model.coefficient_terms.items():
         data = np.asarray(term.data, np.float64).reshape(len(used), -1)
         mean, sd = _normal_prior(term.prior, data.shape[1], name, normal)
         columns.append(data)

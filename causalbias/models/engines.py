@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from causalbias.arguments import whole_in
 from causalbias.errors import DataError, SamplingWarning
 from causalbias.inference.diagnostics import MAX_PARETO_K, MIN_ESS, diagnose, verdict
-from causalbias.inference.gaussian import GaussianDraws, effects_at, sample_gaussian
-from causalbias.inference.laplace import LaplaceDraws, sample_laplace
+from causalbias.inference.gaussian import effects_at, sample_gaussian
+from causalbias.inference.laplace import sample_laplace
 from causalbias.inference.nuts import sample_nuts
 from causalbias.inference.problem import EngineError, FloatArray, ImproperError, IntArray, Problem
+from causalbias.inference.protocol import Draws
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.fitted import ModelDesign
-from causalbias.models.formula.group_terms import has_members
 from causalbias.models.identified import check_identified, shared_variances
 from causalbias.models.naming import Variable, name_draws
-from causalbias.models.nuts_model import named_posterior, nuts_model
+from causalbias.models.nuts_model import draws_of, kept_names, large_columns, nuts_model
 from causalbias.models.priors import log_density
 from causalbias.models.sizes import check_fit_size
 
@@ -136,9 +136,8 @@ def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
     if chosen != "nuts":
         try:
             found = _ENGINES[chosen](model, settings)
-            # where nothing else can sample it, draws that are marked are all there is
             why = _misfit(found.sample_stats, settings.total)
-            if method != "auto" or not why or has_members(model.spec.formula):
+            if method != "auto" or not why:
                 return found
         except ImproperError as error:
             raise DataError(
@@ -159,11 +158,12 @@ def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
 
 def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) -> Sampled:
     draws, tune, chains = settings.draws, settings.tune, settings.chains
-    check_fit_size(model.spec.formula, model.frame, settings.total, dense=True)
+    check_fit_size(model.spec.formula, model.frame, settings.total, effects=True)
     arrays = arrays_of(model, normal=False, whole=False)
-    built = nuts_model(model.spec, model.frame, arrays)
+    problem = arrays.problem
+    built = nuts_model(model, arrays)
     if announced:
-        about = _duration(arrays.problem, draws + tune, chains)
+        about = _duration(problem, draws + tune, chains)
         warnings.warn(
             f"sampling by NUTS{why}: {about}, by a rough guess from {len(model.frame):,} rows",
             SamplingWarning,
@@ -171,16 +171,25 @@ def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) 
         )
     chained = sample_nuts(
         built,
+        kept_names(built),
         draws=draws,
         tune=tune,
         chains=chains,
         random_seed=settings.random_seed,
+        still=large_columns(model, problem),
         progress=sys.stderr.isatty(),
     )
+    found, further = draws_of(chained["posterior"], model, arrays)
+    keep = _kept(problem, settings.total)
+    some = _thin(problem, keep, settings)
+    rest = {name: one[some] for name, one in found.effects.items()}
+    kept = replace(found, effects={name: found.effects[name] for name in keep})
     return Sampled(
-        posterior=named_posterior(chained["posterior"], arrays),
+        posterior=name_draws(model, arrays, kept, further, chains),
+        thinned=_thinned(model, arrays, found, further, chains, some, rest),
         sample_stats=chained["sample_stats"],
-        engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}",
+        engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}"
+        + _left_out(problem, keep, some),
     )
 
 
@@ -351,7 +360,7 @@ def _thin(problem: Problem, keep: list[str], settings: Sampling) -> IntArray:
 def _thinned(
     model: ModelDesign,
     arrays: Arrays,
-    found: GaussianDraws | LaplaceDraws,
+    found: Draws,
     further: Mapping[str, Variable],
     chains: int,
     some: IntArray,

@@ -150,6 +150,13 @@ class ModelDesign:
         return [] if common is None else list(common.terms)
 
     @property
+    def coefficient_terms(self) -> dict[str, Any]:
+        """Terms of the population by name, in the order of a problem's columns."""
+        component = self._component
+        first = {} if component.intercept_term is None else {"Intercept": component.intercept_term}
+        return first | dict(component.common_terms)
+
+    @property
     def fitted_columns(self) -> Floats:
         """Columns (rows, p) of the population's terms on the rows fitted, the intercept last."""
         component = self._component

@@ -48,23 +48,6 @@ def name_draws(
     return _dataset(variables, coords, chains, len(draws.beta) // chains)
 
 
-def name_groups(arrays: Arrays, draws: GroupDraws, posterior: xr.Dataset) -> xr.Dataset:
-    """A posterior with the draws of its group terms named as `name_draws` names them.
-
-    Parameters
-    ----------
-    arrays : Arrays
-    draws : GroupDraws
-        Of all chains in order.
-    posterior : Dataset
-        Of everything else.
-    """
-    coords = {str(name): one.values for name, one in posterior.coords.items()}
-    variables = _groups(arrays, draws, coords)
-    groups = _dataset(variables, coords, posterior.sizes["chain"], posterior.sizes["draw"])
-    return posterior.merge(groups)
-
-
 def _groups(
     arrays: Arrays, draws: GroupDraws, coords: dict[str, NDArray[Any]]
 ) -> dict[str, Variable]:

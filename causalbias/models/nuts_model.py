@@ -1,84 +1,131 @@
-"""The bambi model that NUTS samples: an engine's group terms, column by column, and correlated."""
+"""The PyMC model that NUTS samples: a problem's coefficients and effects, bambi's likelihood."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import bambi as bmb
 import numpy as np
-import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
+from bambi.backend.model_components import (
+    ConstantComponent,
+    DistributionalComponent,
+    ResponseComponent,
+)
+from bambi.backend.pymc import PyMCModel
 
-from causalbias.errors import DataError
-from causalbias.inference.problem import FloatArray, GroupTerm
+from causalbias.inference.problem import FloatArray, GroupTerm, Problem
 from causalbias.models.arrays import Arrays
-from causalbias.models.formula.group_terms import common_formula, has_members
-from causalbias.models.naming import name_groups
-from causalbias.models.priors import text_of
-from causalbias.models.specification import ModelSpec, bambi_model, row_counts, row_precisions
+from causalbias.models.fitted import ModelDesign
+from causalbias.models.naming import Variable
 
-OWN = "cb_"  # begins the names of columns and parameters that are made here
+LARGE = 10.0  # of a column's values
 
 
 @dataclass(frozen=True)
-class GroupDraws:
-    """Draws of the group terms in the problem's coordinates, as `name_groups` takes them."""
+class NutsDraws:
+    """Draws in the problem's coordinates, as `name_draws` takes them."""
 
+    beta: FloatArray
     sd: dict[str, FloatArray]
     corr: dict[str, FloatArray]
     effects: dict[str, FloatArray]
 
 
-def nuts_model(spec: ModelSpec, used: pd.DataFrame, arrays: Arrays) -> bmb.Model:
-    """The built bambi model of a specification whose group terms are those of `arrays`.
+def nuts_model(model: ModelDesign, arrays: Arrays) -> pm.Model:
+    """The PyMC model of a design's arrays.
 
-    bambi knows one term of a factor and no correlations. Each column of a term is a term of
-    bambi's here, of a column of numbers, so that they are centred and scaled as for the other
-    engines and have the same priors; correlations are added by `correlate`.
+    The linear predictor is the problem's, of the same columns with the same priors as for the other
+    engines. What is made of it, links, the family's parameters with their priors, and the
+    likelihood, is bambi's. Effects of a level are ``diag(sd) L z`` with z standard normal and L
+    the Cholesky factor of their correlations.
 
-    Raises
-    ------
-    DataError
-        If the formula has multi-membership terms.
+    Coefficients have the names of their terms; see `_safe`.
     """
-    if has_members(spec.formula):
-        raise DataError(
-            "NUTS has no multi-membership terms", hint="leave method to 'auto', or drop mm()"
-        )
-    if taken := [name for name in used if str(name).startswith(OWN)]:
-        raise DataError(
-            f"names that begin with {OWN!r} are taken", hint="rename it", column=str(taken[0])
-        )
-    frame = used.copy()
-    priors = {name: text for name, text in spec.priors.items() if "|" not in name}
-    formula = common_formula(spec.formula)
-    for at, term in enumerate(arrays.problem.terms):
-        frame[f"{OWN}level{at}"] = pd.Categorical.from_codes(
-            term.codes[:, 0], pd.Index([f"{code:09d}" for code in range(term.n_levels)])
-        )
-        of_term = zip(_names(at, term), term.columns.T, arrays.sd_priors[term.name], strict=True)
-        for name, column, prior in of_term:
-            frame[name.split("|")[0]] = column
-            formula += f" + (0 + {name})"
-            priors[name] = text_of(prior)
-    model = bambi_model(replace(spec, formula=formula, priors=priors), frame)
-    model.build()
-    for at, term in enumerate(arrays.problem.terms):
-        if term.correlated:
-            correlate(model.backend.model, at, term)
-    weigh_rows(model, row_counts(spec, used), row_precisions(spec, used))
-    return model
+    bambi, problem = model.bambi, arrays.problem
+    parent = bambi.family.likelihood.parent
+    mean = DistributionalComponent(bambi.parameters[parent])
+    constants = {name: ConstantComponent(one) for name, one in bambi.marginal_parameters.items()}
+    backend = PyMCModel()
+    backend.components = {**constants, parent: mean}
+    with pm.Model() as backend.model:
+        mean.add_response_coords(backend, bambi)
+        mean.output = _coefficients(model, problem)
+        for term in problem.terms:
+            mean.output += _contribution(term, _effects(term, arrays.sd_priors[term.name]))
+        for one in constants.values():
+            one.build(backend, bambi)
+        ResponseComponent(bambi.response_term).build(backend, bambi)
+    weigh_rows(backend.model, problem.row_weight, problem.row_precision)
+    return backend.model
 
 
-def _names(at: int, term: GroupTerm) -> list[str]:
-    """Bambi's names of a term's columns."""
-    return [f"{OWN}x{at}_{k}|{OWN}level{at}" for k in range(term.columns.shape[1])]
+def _safe(name: str) -> str:
+    """A name without commas, at which nutpie takes the names of a variable's dims apart."""
+    return name.replace(",", ";")
 
 
-def weigh_rows(model: bmb.Model, counts: FloatArray, precision: FloatArray | None) -> None:
-    """Let rows of a built model count several times, and differ in precision; in place.
+def _coefficients(model: ModelDesign, problem: Problem) -> Any:
+    """The population's part (rows,) of the linear predictor; zero where there is none."""
+    total: Any = model.offset if model.offset.any() else 0.0
+    beta = [
+        _variable(term.prior, _safe(name), shape=np.size(term.data) // len(problem.y))
+        for name, term in model.coefficient_terms.items()
+    ]
+    return total + pt.dot(problem.design, pt.concatenate(beta)) if beta else total
+
+
+def _sd_names(term: GroupTerm) -> list[str]:
+    """Names of a term's standard deviations; a column's name has no colon."""
+    return [_safe(f"{term.name}: sd of {one}") for one in term.coefficients]
+
+
+def _effects(term: GroupTerm, priors: Sequence[bmb.Prior]) -> Any:
+    """Effects (levels, k) of a term."""
+    white = pm.Normal(_safe(f"{term.name}: z"), shape=(term.n_levels, term.k))
+    sd = pt.stack([_variable(*one) for one in zip(priors, _sd_names(term), strict=True)])
+    if not term.correlated:
+        return white * sd
+    return pt.dot(white, _corr_factor(term).T) * sd
+
+
+def _contribution(term: GroupTerm, effects: Any) -> Any:
+    """What effects (levels, k) give each row: ``sum_mj weight_m column_j effect_j of level_m``."""
+    return sum(
+        (weight * column) * effects[:, j][codes]
+        for codes, weight in zip(term.codes.T, term.weights.T, strict=True)
+        for j, column in enumerate(term.columns.T)
+    )
+
+
+def _corr_factor(term: GroupTerm) -> Any:
+    """Cholesky factor (k, k) of an LKJ correlation matrix.
+
+    Its partial correlations are independent betas on (-1, 1) (Lewandowski, Kurowicka and Joe,
+    2009), as in `causalbias.inference.scales`.
+    """
+    k = term.k
+    shapes = np.array([term.lkj_eta + 0.5 * (k - 2 - j) for i in range(k) for j in range(i)])
+    partial = 2 * pm.Beta(_safe(f"{term.name}: partial correlations"), shapes, shapes) - 1
+    rows, n = [], 0
+    for i in range(k):
+        row, left = [], pt.as_tensor(1.0)
+        for _ in range(i):
+            row.append(partial[n] * left)
+            left = left * pt.sqrt(1 - partial[n] ** 2)
+            n += 1
+        rows.append(pt.stack([*row, left, *[pt.as_tensor(0.0)] * (k - 1 - i)]))
+    return pm.Deterministic(_safe(f"{term.name}: L"), pt.stack(rows))
+
+
+def _variable(prior: bmb.Prior, name: str, shape: int | tuple[()] = ()) -> Any:
+    return getattr(pm, prior.name)(name, **prior.args, shape=shape)
+
+
+def weigh_rows(inner: pm.Model, counts: FloatArray, precision: FloatArray | None) -> None:
+    """Let rows of a model count several times, and differ in precision; in place.
 
     bambi's own ``weighted()`` scales default priors by the response and its weights mixed, and
     knows no precisions. Here the model is as without weights, and what they add to the log
@@ -86,15 +133,13 @@ def weigh_rows(model: bmb.Model, counts: FloatArray, precision: FloatArray | Non
 
     Parameters
     ----------
-    model : bambi Model
-        Built.
+    inner : PyMC Model
     counts : ndarray (n,)
     precision : ndarray (n,), optional
         Of a Gaussian model: row i has variance ``sigma^2 / precision[i]``.
     """
     if precision is None and (counts == 1).all():
         return
-    inner = model.backend.model
     (observed,) = inner.observed_RVs
     value = inner.rvs_to_values[observed]
     added = (counts - 1) * pm.logp(observed, value)
@@ -106,63 +151,58 @@ def weigh_rows(model: bmb.Model, counts: FloatArray, precision: FloatArray | Non
         pm.Potential("rows_weighed", added.sum())
 
 
-def correlate(inner: Any, at: int, term: GroupTerm) -> None:
-    """Correlate a term's effects in a built PyMC model, by an LKJ prior; in place.
+def large_columns(model: ModelDesign, problem: Problem) -> set[str]:
+    """Names of coefficients to which a start that is random by one is not to be given.
 
-    Its effects are sds times standard normals z, independent so far. A potential turns the prior
-    of each level's z into a normal of correlation matrix R. R has independent partial
-    correlations, betas on (-1, 1) (Lewandowski, Kurowicka and Joe, 2009), as in `unpack`.
+    It would take the predictor to where the likelihood is flat or not finite.
     """
-    k = term.columns.shape[1]
-    pairs = [(i, j) for i in range(k) for j in range(i)]
-    shapes = np.array([term.lkj_eta + 0.5 * (k - 2 - j) for _, j in pairs])
-    inner.add_coords({f"{OWN}pair{at}": np.arange(len(pairs))})
-    with inner:
-        beta = pm.Beta(f"{OWN}partial{at}", shapes, shapes, dims=f"{OWN}pair{at}")
-        partial = {pair: 2 * beta[n] - 1 for n, pair in enumerate(pairs)}
-        factor: list[list[Any]] = []
-        for i in range(k):
-            row, left = [], pt.as_tensor(1.0)
-            for j in range(i):
-                row.append(partial[i, j] * left)
-                left = left * pt.sqrt(1 - partial[i, j] ** 2)
-            factor.append([*row, left])
-        raw = [inner[f"{name}_offset"] for name in _names(at, term)]
-        white: list[Any] = []
-        for i in range(k):
-            rest = raw[i] - sum(factor[i][j] * white[j] for j in range(i))
-            white.append(rest / factor[i][i])
-        change = sum((w**2 - z**2).sum() for w, z in zip(white, raw, strict=True))
-        log_det = sum(pt.log(factor[i][i]) for i in range(k))
-        pm.Potential(f"{OWN}correlated{at}", -0.5 * change - term.n_levels * log_det)
-        product = [sum(factor[i][m] * factor[j][m] for m in range(j + 1)) for i, j in pairs]
-        pm.Deterministic(f"{OWN}corr{at}", pt.stack(product), dims=f"{OWN}pair{at}")
+    found, start = set(), 0
+    for name, term in model.coefficient_terms.items():
+        end = start + np.size(term.data) // len(problem.y)
+        if np.abs(problem.design[:, start:end]).max(initial=0.0) > LARGE:
+            found.add(_safe(name))
+        start = end
+    return found
 
 
-def named_posterior(posterior: xr.Dataset, arrays: Arrays) -> xr.Dataset:
-    """The draws of a `nuts_model` under the names that a posterior has."""
+def kept_names(inner: pm.Model) -> list[str]:
+    """Names of what `draws_of` reads: all parameters and correlations, nothing with rows."""
+    named = [*inner.free_RVs, *inner.deterministics]
+    return [
+        one.name for one in named if "__obs__" not in inner.named_vars_to_dims.get(one.name, ())
+    ]
+
+
+def draws_of(
+    posterior: xr.Dataset, model: ModelDesign, arrays: Arrays
+) -> tuple[NutsDraws, dict[str, Variable]]:
+    """The draws of a `nuts_model`, all chains' in order, and those of the family's parameters."""
+    many = posterior.sizes["chain"] * posterior.sizes["draw"]
+    beta = [
+        np.empty((many, 0)),
+        *[_flat(posterior[_safe(name)]) for name in model.coefficient_terms],
+    ]
     sd: dict[str, FloatArray] = {}
     corr: dict[str, FloatArray] = {}
     effects: dict[str, FloatArray] = {}
-    for at, term in enumerate(arrays.problem.terms):
-        names, k = _names(at, term), term.columns.shape[1]
-        sd[term.name] = _flat([posterior[f"{name}_sigma"] for name in names])
-        dim = f"{names[0]}__factor_dim".replace(names[0], f"{OWN}level{at}")
-        codes = posterior[dim].values.astype(int)
-        every = np.zeros((len(sd[term.name]), term.n_levels, k))
-        every[:, codes] = _flat([posterior[name] for name in names])
-        effects[term.name] = every
+    for term in arrays.problem.terms:
+        name = term.name
+        sd[name] = np.column_stack([_flat(posterior[one]) for one in _sd_names(term)])
+        effects[name] = _flat(posterior[_safe(f"{name}: z")])
         if term.correlated:
-            lower = _flat([posterior[f"{OWN}corr{at}"]])[..., 0]
-            matrix = np.tile(np.eye(k), (len(lower), 1, 1))
-            rows, columns = np.tril_indices(k, -1)
-            matrix[:, rows, columns] = matrix[:, columns, rows] = lower
-            corr[term.name] = matrix
-    own = [name for name in posterior.variables if str(name).startswith(OWN)]
-    return name_groups(arrays, GroupDraws(sd, corr, effects), posterior.drop_vars(own))
+            factor = _flat(posterior[_safe(f"{name}: L")])
+            corr[name] = factor @ factor.swapaxes(1, 2)
+            effects[name] = effects[name] @ factor.swapaxes(1, 2)
+        effects[name] *= sd[name][:, None]
+    further: dict[str, Variable] = {}
+    for name, one in model.bambi.marginal_parameters.items():
+        if isinstance(one.prior, bmb.Prior):
+            dims = ("threshold_dim",) if name == "threshold" else ()
+            further[name] = (dims, _flat(posterior[name]))
+    return NutsDraws(np.hstack(beta), sd, corr, effects), further
 
 
-def _flat(variables: Sequence[xr.DataArray]) -> FloatArray:
-    """Draws (draws, ..., one a variable), all chains' in order."""
-    stacked = [one.transpose("chain", "draw", ...).values for one in variables]
-    return np.stack([one.reshape(-1, *one.shape[2:]) for one in stacked], axis=-1)
+def _flat(draws: xr.DataArray) -> FloatArray:
+    """Draws (draws, ...), all chains' in order."""
+    values = draws.transpose("chain", "draw", ...).values
+    return np.asarray(values.reshape(-1, *values.shape[2:]), float)

@@ -59,13 +59,8 @@ def draw_priors(
     DataError
         If a prior is improper, naming its term.
     """
-    parent = model.bambi.family.likelihood.parent
-    component = model.bambi.parameters[parent]
-    common = dict(component.common_terms)
-    if component.intercept_term is not None:
-        common = {"Intercept": component.intercept_term} | common
     columns = [np.empty((draws, 0))]
-    for name, term in common.items():
+    for name, term in model.coefficient_terms.items():
         size = np.asarray(term.data).reshape(len(arrays.problem.y), -1).shape[1]
         columns.append(draw_prior(term.prior, name, (draws, size), rng))
     sd, corr, factors = {}, {}, {}
@@ -78,13 +73,13 @@ def draw_priors(
             corr[term.name] = chol @ chol.swapaxes(1, 2)
         factors[term.name] = sd[term.name][:, :, None] * chol
     further: dict[str, Variable] = {}
-    for name, one in model.bambi.parameters.items():
+    for name, one in model.bambi.marginal_parameters.items():
         if name == "threshold":
             cuts = len(model.categories) - 1
             further[name] = (("threshold_dim",), _draw_thresholds(one.prior, cuts, draws, rng))
-        elif name != parent and isinstance(one.prior, bmb.Prior):
+        elif isinstance(one.prior, bmb.Prior):
             further[name] = ((), draw_prior(one.prior, name, (draws,), rng))
-        elif name != parent:
+        else:
             further[name] = ((), np.full(draws, float(one.prior)))
     return PriorDraws(np.hstack(columns), sd, corr, factors, further, {})
 

@@ -318,17 +318,6 @@ def draw_prior(
     return np.asarray(found, float)
 
 
-def text_of(prior: bmb.Prior) -> str:
-    """A prior whose parameters are numbers as a text that `parse_prior` reads, to the last digit.
-
-    Examples
-    --------
-    >>> text_of(bmb.Prior("Normal", mu=0, sigma=2.5))
-    'Normal(mu=0.0, sigma=2.5)'
-    """
-    return f"{prior.name}({', '.join(f'{k}={float(v)!r}' for k, v in prior.args.items())})"
-
-
 def read_as(text: str, term: str, *, positive: bool = False) -> str:
     """A prior's text, with what it is read as where that is another; see `parse_prior`.
 

@@ -15,7 +15,7 @@ CATEGORICAL = ("C(", "T(", "S(", "binary(", "B(")
 COPIES = 4  # of the design matrix: formulae's, bambi's, the engine's, and one in the making
 
 
-def check_fit_size(formula: str, used: pd.DataFrame, total: int, *, dense: bool = False) -> None:
+def check_fit_size(formula: str, used: pd.DataFrame, total: int, *, effects: bool = False) -> None:
     """Refuse a model whose design or draws memory will not hold.
 
     Parameters
@@ -25,8 +25,8 @@ def check_fit_size(formula: str, used: pd.DataFrame, total: int, *, dense: bool 
         The rows.
     total : int
         Draws of all chains.
-    dense : bool
-        Whether group terms are matrices of indicators too (NUTS).
+    effects : bool
+        Whether the effects of all levels are held at every draw (NUTS).
 
     Raises
     ------
@@ -54,10 +54,10 @@ def check_fit_size(formula: str, used: pd.DataFrame, total: int, *, dense: bool 
         names = part.members or re.split("[:/]", part.factor)
         known = [name.strip() for name in names if name.strip() in used]
         of_groups += width * math.prod([used[name].nunique() for name in known])
-    if dense:
+    if effects:
         check_memory(
-            float(len(used)) * of_groups * 2 + 2.0 * total * of_groups,
-            f"indicators of {of_groups:,} group effects on {len(used):,} rows, and their draws,",
+            3.0 * total * of_groups,
+            f"{total:,} draws of {of_groups:,} group effects",
             "leave method to 'auto', merge levels, or ask for fewer draws",
         )
 

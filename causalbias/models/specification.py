@@ -19,7 +19,7 @@ from causalbias.models.centring import widen_margins
 from causalbias.models.estimable import estimable
 from causalbias.models.evaluation import portable, without_slashes
 from causalbias.models.families import Family, family_named
-from causalbias.models.formula.group_terms import bambi_formula, common_formula, group_parts
+from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.parse import (
     as_written,
     building,
@@ -284,13 +284,17 @@ def row_precisions(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray | None:
 def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
     """The bambi model of a specification and the frame that `model_frame` gave.
 
+    It is no engine's: bambi judges others by it in the tests. One bar means two to bambi.
+
     Raises
     ------
     DataError
         If bambi cannot make a model of it, with its reason.
     """
-    bambi_formula(spec.formula)  # or its error
-    groups = [f" + ({one.effects}|{one.factor})" for one in group_parts(spec.formula)]
+    parts = group_parts(spec.formula)
+    if any(one.members for one in parts):
+        raise DataError("bambi has no multi-membership terms", hint="leave mm() out")
+    groups = [f" + ({one.effects}|{one.factor})" for one in parts]
     return _bambi(spec, "".join(groups), dict(spec.priors), used)
 
 

@@ -79,11 +79,6 @@ def test_a_prior_of_a_member_term_is_honoured_and_a_wrong_name_refused(rows):
         cb.fit("y ~ x + (1|mm(a, b))", rows, priors={"1|mm(b, a)": "HalfNormal(0.01)"})
 
 
-def test_nuts_refuses_members_and_says_that_slopes_are_not_correlated(rows):
-    with pytest.raises(DataError, match="NUTS has no multi-membership"):
-        cb.fit("y ~ x + (1|mm(a, b))", rows, method="nuts")
-
-
 def test_predictions_of_these_seeds_use_all_their_effects(rows, fit):
     posterior = fit["posterior"].to_dataset()
     row = rows.iloc[[0]]

@@ -1,7 +1,5 @@
 """Before NUTS: what it would end the process on is named, and a fall-back announces itself."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -32,11 +30,12 @@ def test_density_that_is_not_finite_is_named():
     with pm.Model() as inner:
         pm.Normal("fine", 0, 1)
         pm.Normal("x", 0, np.inf)
-    model = SimpleNamespace(backend=SimpleNamespace(model=inner))
     with pytest.raises(DataError, match="density of x is not finite"):
-        check_start(model)
+        check_start(inner)
 
 
-def test_membership_of_several_groups_is_not_of_nuts(rows):
-    with pytest.raises(DataError, match="no multi-membership"):
-        cb.fit("y ~ x + (1|mm(g, h))", rows.assign(h=(rows["g"] + 3) % 8), method="nuts")
+@pytest.mark.parametrize("term", ["poly(x, 2)", "bs(x, df=4)"])
+def test_bases_of_several_columns(rows, term):
+    options = {"method": "nuts", "draws": 20, "tune": 20, "chains": 1}
+    fit = cb.fit(f"y ~ {term}", rows, **options)
+    assert fit["posterior"][term].sizes[f"{term}_dim"] == int(term[-2])

@@ -93,26 +93,6 @@ def readable_formula(formula: str) -> str:
     return formula
 
 
-def has_members(formula: str) -> bool:
-    """Whether the formula has multi-membership terms."""
-    return any(part.members for part in group_parts(formula))
-
-
-def bambi_formula(formula: str) -> str:
-    """The formula with ``||`` as one bar, for bambi's own models.
-
-    Raises
-    ------
-    DataError
-        If it has multi-membership terms, which bambi has not.
-    """
-    if has_members(formula):
-        raise DataError(
-            "NUTS has no multi-membership terms", hint="leave method to 'auto', or drop mm()"
-        )
-    return readable_formula(formula)
-
-
 def common_formula(formula: str) -> str:
     """The formula without its group terms.
 
