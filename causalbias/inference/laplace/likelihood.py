@@ -1,7 +1,8 @@
 """The log likelihood at many draws, leading effects integrated out; and draws of those effects.
 
 No derivatives: nodes are placed by what an anchor knew, and a level's logistic probabilities are
-multiplied before one log is taken.
+multiplied before one log is taken. Several draws stand side by side, last in each array, so that
+one vector instruction serves all of them.
 """
 
 import math
@@ -9,12 +10,14 @@ import math
 import numba
 import numpy as np
 
-from causalbias.inference.laplace.quadrature import LOG_ROOT_2PI, LOGIT, PROBIT, cell, level_mode
+from causalbias.inference.laplace.quadrature import LOG_ROOT_2PI, LOGIT, cell, level_mode
+from causalbias.inference.laplace.vector import exp_all, subtract_logs
 from causalbias.inference.problem import FloatArray, IntArray
 
-_BATCH = 200_000  # rows, of several draws, that stay in the cache
-_NO_PRODUCT = 150.0  # exponentials beyond are not multiplied
+_LANES, _FULL = 64, 16  # draws side by side at most; they are filled up to a multiple
+_NO_PRODUCT = 300.0  # of the log of what is multiplied
 _WIDTHS = 3  # rounds of fitting a level's widths
+_SUM, _PRODUCT, _OFFSET, _GAP = range(4)  # of `_odds`
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -37,26 +40,122 @@ def predictor(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _odds(cuts: FloatArray) -> FloatArray:
-    """Return by category exp(-cut) above and below, and parts of its log probability.
+    """Return parts of each category's log probability (categories, 4, draws).
 
-    What is constant, what is due to the gap between the cuts, and how often it counts eta.
+    With ``a = cut_c - eta``, ``b = cut_{c-1} - eta`` and ``e = exp(eta)``,
+
+        log(F(a) - F(b)) = offset + eta - log(1 + sum e + product e^2),
+
+    but for the lowest category, whose eta is missing. ``sum`` and ``product`` are of
+    ``exp(-cut_c)`` and ``exp(-cut_{c-1})``; ``offset = gap - cut_{c-1}``,
+    ``gap = log(1 - exp(cut_{c-1} - cut_c))``. ``cuts`` (n_cuts + 2, draws).
     """
-    n_cuts = len(cuts) - 2
-    out = np.zeros((n_cuts + 1, 5))
-    out[1:, 4] = 1.0
-    for c in range(n_cuts + 1):
-        if c < n_cuts:
-            out[c, 0] = math.exp(-cuts[c + 1])
-        if c > 0:
-            out[c, 1] = math.exp(-cuts[c])
-            out[c, 2] = -cuts[c]
-            if c < n_cuts:
-                out[c, 3] = math.log(-math.expm1(cuts[c] - cuts[c + 1]))
-                out[c, 2] += out[c, 3]
+    size, draws = len(cuts) - 1, cuts.shape[1]
+    out = np.zeros((size, 4, draws))
+    for c in range(size):
+        for d in range(draws):
+            upper, lower = math.exp(-cuts[c + 1, d]), 0.0
+            if c > 0:
+                lower = math.exp(-cuts[c, d])
+                if c < size - 1:
+                    out[c, _GAP, d] = math.log(-math.expm1(cuts[c, d] - cuts[c + 1, d]))
+                out[c, _OFFSET, d] = out[c, _GAP, d] - cuts[c, d]
+            out[c, _SUM, d], out[c, _PRODUCT, d] = upper + lower, upper * lower
     return out
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _predict(
+    lo: int,
+    hi: int,
+    indptr: IntArray,
+    column: IntArray,
+    value: FloatArray,
+    effects: FloatArray,
+    code: IntArray,
+    fixed: FloatArray,
+    row_curvature: FloatArray,
+    eta: FloatArray,
+    known: FloatArray,
+) -> None:
+    """Fill the predictors of a level's rows (rows, draws), and their sum by curvature."""
+    lanes = eta.shape[1]
+    known[:] = 0.0
+    for i in range(lo, hi):
+        own, start, weight = eta[i - lo], fixed[code[i]], row_curvature[i]
+        for d in range(lanes):
+            own[d] = start[d]
+        for m in range(indptr[i], indptr[i + 1]):
+            effect, x = effects[column[m]], value[m]
+            for d in range(lanes):
+                own[d] += x * effect[d]
+        for d in range(lanes):
+            known[d] += weight * own[d]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _place(
+    sd: FloatArray,
+    node: FloatArray,
+    log_weight: FloatArray,
+    pull: float,
+    curvature: float,
+    known: FloatArray,
+    shift: FloatArray,
+    height: FloatArray,
+    width: FloatArray,
+) -> None:
+    """Fill a level's nodes (Q, draws), times sd, and log weight times prior there.
+
+    ``known`` is overwritten by their centres.
+    """
+    lanes = shift.shape[1]
+    for d in range(lanes):
+        inner = 1.0 + sd[d] * sd[d] * curvature
+        known[d] = sd[d] * (pull - known[d]) / inner
+        width[d] = 1.0 / math.sqrt(inner)
+    for q in range(len(node)):
+        for d in range(lanes):
+            v = known[d] + width[d] * node[q]
+            shift[q, d] = sd[d] * v
+            height[q, d] = log_weight[q] - 0.5 * v * v
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _raise(
+    lo: int,
+    hi: int,
+    category: IntArray,
+    count: FloatArray,
+    odds: FloatArray,
+    eta: FloatArray,
+    first: FloatArray,
+    second: FloatArray,
+    level: FloatArray,
+) -> float:
+    """Fill rows' ``sum e`` and ``product e^2``, and the sum of ``offset + eta`` (`_odds`).
+
+    Returns how many rows have eta there.
+    """
+    lanes = eta.shape[1]
+    exp_all(eta.ravel(), (hi - lo) * lanes, first.ravel())
+    slope = 0.0
+    level[:] = 0.0
+    for i in range(lo, hi):
+        own, one, two, n = eta[i - lo], first[i - lo], second[i - lo], count[i]
+        part = odds[category[i]]
+        for d in range(lanes):
+            e = one[d]
+            one[d] = part[_SUM, d] * e
+            two[d] = part[_PRODUCT, d] * e * e
+        if category[i] > 0:
+            slope += n
+            for d in range(lanes):
+                level[d] += n * (own[d] + part[_OFFSET, d])
+    return slope
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _add_heights(
     link: int,
     lo: int,
@@ -64,227 +163,156 @@ def _add_heights(
     category: IntArray,
     count: FloatArray,
     eta: FloatArray,
-    raised: FloatArray,
     cuts: FloatArray,
     odds: FloatArray,
-    first: int,
-    size: int,
-    shift: FloatArray,
-    held: FloatArray,
-    bottom: FloatArray,
-    out: FloatArray,
-) -> None:
-    """Add to ``out``, less the log of ``bottom``, the log likelihood of rows at shifts of eta.
-
-    ``raised`` and ``held`` are the exponentials of ``eta`` and ``shift`` (which ascends). The
-    level's nodes are the ``size`` from ``first`` on.
-    """
-    end = first + size
-    bottom[first:end] = 1.0
-    if link == PROBIT:
-        for i in range(lo, hi):
-            c = category[i]
-            for q in range(first, end):
-                x = eta[i] + shift[q]
-                out[q] += count[i] * cell(link, cuts[c + 1] - x, cuts[c] - x, 0.0, 0.0)[0]
-        return
-    # log(F(a) - F(b)) = const + eta - log((1 + high e^eta)(1 + low e^eta)), but for the lowest
-    # category, whose eta is missing: products need one log for many rows
-    slope, level, most, far = 0.0, 0.0, 1.0, 0.0
-    farthest = max(abs(shift[first]), abs(shift[end - 1]))
-    limit = _NO_PRODUCT - farthest
-    for i in range(lo, hi):
-        c, size_of = category[i], abs(eta[i])
-        times = count[i] if size_of < limit else 0.0
-        most, far = max(most, count[i]), max(far, size_of)
-        slope += times * odds[c, 4]
-        level += times * (odds[c, 4] * eta[i] + odds[c, 2])
-    plain = most == 1.0 and far < limit
-    for q in range(first, end):
-        out[q] += level + slope * shift[q]
-    if plain:
-        _multiply(lo, hi, category, raised, odds, first, end, held, bottom, out)
-        return
-    for i in range(lo, hi):
-        c, near = category[i], abs(eta[i]) < limit
-        up, down = odds[c, 0] * raised[i], odds[c, 1] * raised[i]
-        for q in range(first, end):
-            x = eta[i] + shift[q]
-            if near:
-                out[q] -= count[i] * math.log((1.0 + up * held[q]) * (1.0 + down * held[q]))
-            else:
-                out[q] += count[i] * cell(link, cuts[c + 1] - x, cuts[c] - x, 0.0, odds[c, 3])[0]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _multiply(
-    lo: int,
-    hi: int,
-    category: IntArray,
-    raised: FloatArray,
-    odds: FloatArray,
-    first: int,
-    end: int,
-    held: FloatArray,
-    bottom: FloatArray,
-    out: FloatArray,
-) -> None:
-    """Fill ``bottom`` with the product over rows, four nodes at a time in registers."""
-    fours = end - (end - first) % 4
-    for q in range(first, fours, 4):
-        h0, h1, h2, h3 = held[q], held[q + 1], held[q + 2], held[q + 3]
-        b0, b1, b2, b3 = 1.0, 1.0, 1.0, 1.0
-        for i in range(lo, hi):
-            c = category[i]
-            up, down = odds[c, 0] * raised[i], odds[c, 1] * raised[i]
-            b0 *= (1.0 + up * h0) * (1.0 + down * h0)
-            b1 *= (1.0 + up * h1) * (1.0 + down * h1)
-            b2 *= (1.0 + up * h2) * (1.0 + down * h2)
-            b3 *= (1.0 + up * h3) * (1.0 + down * h3)
-            if b3 > 1e150:
-                out[q] -= math.log(b0)
-                out[q + 1] -= math.log(b1)
-                out[q + 2] -= math.log(b2)
-                out[q + 3] -= math.log(b3)
-                b0, b1, b2, b3 = 1.0, 1.0, 1.0, 1.0
-        bottom[q], bottom[q + 1], bottom[q + 2], bottom[q + 3] = b0, b1, b2, b3
-    for q in range(fours, end):
-        b0 = 1.0
-        for i in range(lo, hi):
-            c = category[i]
-            e = raised[i] * held[q]
-            b0 *= (1.0 + odds[c, 0] * e) * (1.0 + odds[c, 1] * e)
-            if b0 > 1e150:
-                out[q] -= math.log(b0)
-                b0 = 1.0
-        bottom[q] = b0
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _place(
-    start: IntArray,
-    eta: FloatArray,
-    sd: FloatArray,
-    node: FloatArray,
-    log_weight: FloatArray,
-    pull: FloatArray,
-    curvature: FloatArray,
-    row_curvature: FloatArray,
-    shift: FloatArray,
-    height: FloatArray,
-) -> None:
-    """Fill each level's nodes (draws, levels, Q), times sd, and log weight times prior there."""
-    for d in range(len(eta)):
-        for j in range(len(start) - 1):
-            known = 0.0
-            for i in range(start[j], start[j + 1]):
-                known += row_curvature[i] * eta[d, i]
-            inner = 1.0 + sd[d] * sd[d] * curvature[j]
-            at = sd[d] * (pull[j] - known) / inner
-            width = 1.0 / math.sqrt(inner)
-            least = math.log(width) - LOG_ROOT_2PI
-            for q in range(len(node)):
-                v = at + width * node[q]
-                shift[d, j, q] = sd[d] * v
-                height[d, j, q] = log_weight[q] - 0.5 * v * v + least
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _add_all(
-    link: int,
-    start: IntArray,
-    category: IntArray,
-    count: FloatArray,
-    eta: FloatArray,
-    raised: FloatArray,
-    cuts: FloatArray,
+    first: FloatArray,
+    second: FloatArray,
+    slope: float,
+    level: FloatArray,
     shift: FloatArray,
     held: FloatArray,
     bottom: FloatArray,
     height: FloatArray,
 ) -> None:
-    for d in range(len(eta)):
-        odds, size = _odds(cuts[d]), shift.shape[2]
-        own = (eta[d], raised[d], cuts[d])
-        nodes = (shift[d].ravel(), held[d].ravel(), bottom[d].ravel(), height[d].ravel())
-        for j in range(len(start) - 1):
-            _add_heights(
-                link,
-                start[j],
-                start[j + 1],
-                category,
-                count,
-                own[0],
-                own[1],
-                own[2],
-                odds,
-                j * size,
-                size,
-                nodes[0],
-                nodes[1],
-                nodes[2],
-                nodes[3],
-            )
+    """Add to ``height``, less the log of ``bottom``, rows' log likelihood at shifts of eta.
+
+    ``first``, ``second``, ``slope`` and ``level`` are from `_raise`; shifts (Q, draws).
+    """
+    lanes = shift.shape[1]
+    bottom[:] = 1.0
+    rows, nodes = hi - lo, len(shift)
+    # a row's factor is at most (1 + e^(eta + shift - lowest cut))^2
+    most = 2.0 * (_widest(eta, rows) + _widest(shift, nodes) + _widest(cuts[1:2], 1) + 1.0)
+    if link != LOGIT or not most < _NO_PRODUCT:
+        for i in range(lo, hi):
+            c = category[i]
+            for q in range(nodes):
+                for d in range(lanes):
+                    x = eta[i - lo, d] + shift[q, d]
+                    one = cell(link, cuts[c + 1, d] - x, cuts[c, d] - x, 0.0, odds[c, _GAP, d])
+                    height[q, d] += count[i] * one[0]
+        return
+    exp_all(shift.ravel(), nodes * lanes, held.ravel())
+    for q in range(nodes):
+        for d in range(lanes):
+            height[q, d] += level[d] + slope * shift[q, d]
+    often, since = int(_NO_PRODUCT / most), 0
+    for r in range(rows):
+        n, one, two = count[lo + r], first[r], second[r]
+        if since == often or (since > 0 and n != 1.0):
+            subtract_logs(1.0, bottom.ravel(), height.ravel())
+            bottom[:], since = 1.0, 0
+        for q in range(nodes):
+            for d in range(lanes):
+                e = held[q, d]
+                bottom[q, d] *= 1.0 + e * (one[d] + e * two[d])
+        since += 1
+        if n != 1.0:
+            subtract_logs(n, bottom.ravel(), height.ravel())
+            bottom[:], since = 1.0, 0
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _less_top(height: FloatArray, log_bottom: FloatArray, top: FloatArray) -> None:
-    """Subtract what is to be, then each level's largest."""
-    for d in range(height.shape[0]):
-        for j in range(height.shape[1]):
-            top[d, j] = -np.inf
-            for q in range(height.shape[2]):
-                height[d, j, q] -= log_bottom[d, j, q]
-                top[d, j] = max(top[d, j], height[d, j, q])
-            for q in range(height.shape[2]):
-                height[d, j, q] -= top[d, j]
+def _widest(x: FloatArray, rows: int) -> float:
+    """Return the largest absolute number of the first rows; infinity for one that is none."""
+    lanes = x.shape[1]
+    most = np.zeros(lanes)
+    for r in range(rows):
+        for d in range(lanes):
+            most[d] = max(most[d], abs(x[r, d]))
+    return most.max()
 
 
-def log_likelihood(
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _add_mass(
+    width: FloatArray,
+    height: FloatArray,
+    bottom: FloatArray,
+    held: FloatArray,
+    mass: FloatArray,
+    total: FloatArray,
+) -> None:
+    """Add ``log(width sum_q exp(height_q) / bottom_q)``; all but ``total`` is overwritten."""
+    nodes, lanes = height.shape
+    mass[:] = -np.inf
+    for q in range(nodes):
+        for d in range(lanes):
+            mass[d] = max(mass[d], height[q, d])
+    for q in range(nodes):
+        for d in range(lanes):
+            height[q, d] -= mass[d]
+    exp_all(height.ravel(), nodes * lanes, held.ravel())
+    for d in range(lanes):
+        total[d] += mass[d]
+        mass[d] = 0.0
+    for q in range(nodes):
+        for d in range(lanes):
+            mass[d] += width[d] * held[q, d] / bottom[q, d]
+    subtract_logs(-1.0, mass, total)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _integrate(
     link: int,
     start: IntArray,
     category: IntArray,
     count: FloatArray,
-    eta: FloatArray,
-    cuts: FloatArray,
-    sd: FloatArray,
-    node: FloatArray,
-    log_weight: FloatArray,
-    pull: FloatArray,
-    curvature: FloatArray,
-    row_curvature: FloatArray,
-) -> FloatArray:
-    """Return the log likelihood of each draw, leading effects integrated out, no derivatives.
-
-    eta (draws, n), cuts (draws, n_cuts + 2), sd (draws,). The nodes sit where a linear model of
-    each level puts its mode: its effect u has mode
-    ``sd^2 (pull - sum row_curvature eta) / (1 + sd^2 curvature)``. Exponentials and logs are
-    taken of whole arrays, which NumPy does several at once.
-    """
-    shape = (len(eta), len(start) - 1, len(node))
-    shift, height = np.zeros(shape), np.zeros(shape)
-    if sd[0] >= 0:
-        _place(start, eta, sd, node, log_weight, pull, curvature, row_curvature, shift, height)
-    bottom, top = np.empty(shape), np.empty(shape[:2])
-    raised, held = (np.exp(eta), np.exp(shift)) if link == LOGIT else (eta, shift)
-    _add_all(link, start, category, count, eta, raised, cuts, shift, held, bottom, height)
-    _less_top(height, np.log(bottom, out=bottom), top)
-    mass = np.exp(height, out=height).reshape(-1, len(node)) @ np.ones(len(node))
-    return np.asarray((top + np.log(mass).reshape(top.shape)).sum(axis=1))
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _predictors(
     indptr: IntArray,
     column: IntArray,
     value: FloatArray,
-    effects: FloatArray,
     code: IntArray,
+    effects: FloatArray,
     fixed: FloatArray,
-    out: FloatArray,
+    cuts: FloatArray,
+    sd: FloatArray,
+    node: FloatArray,
+    log_weight: FloatArray,
+    pull: FloatArray,
+    curvature: FloatArray,
+    row_curvature: FloatArray,
+    total: FloatArray,
 ) -> None:
-    for d in range(len(out)):
-        predictor(indptr, column, value, effects[d], code, fixed[d], out[d])
+    """Add each draw's log likelihood to ``total``; draws are last in each array."""
+    lanes = cuts.shape[1]
+    rows = _most_rows(start)
+    eta, first, second = np.empty((rows, lanes)), np.empty((rows, lanes)), np.empty((rows, lanes))
+    shift, held = np.empty((len(node), lanes)), np.empty((len(node), lanes))
+    bottom, height = np.empty((len(node), lanes)), np.empty((len(node), lanes))
+    known, width, level = np.empty(lanes), np.empty(lanes), np.empty(lanes)
+    odds, slope = _odds(cuts), 0.0
+    for j in range(len(start) - 1):
+        lo, hi = start[j], start[j + 1]
+        _predict(lo, hi, indptr, column, value, effects, code, fixed, row_curvature, eta, known)
+        _place(sd, node, log_weight, pull[j], curvature[j], known, shift, height, width)
+        if link == LOGIT:
+            slope = _raise(lo, hi, category, count, odds, eta, first, second, level)
+        _add_heights(
+            link,
+            lo,
+            hi,
+            category,
+            count,
+            eta,
+            cuts,
+            odds,
+            first,
+            second,
+            slope,
+            level,
+            shift,
+            held,
+            bottom,
+            height,
+        )
+        _add_mass(width, height, bottom, held, known, total)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _most_rows(start: IntArray) -> int:
+    rows = 0
+    for j in range(len(start) - 1):
+        rows = max(rows, start[j + 1] - start[j])
+    return rows
 
 
 def log_likelihoods(
@@ -307,82 +335,41 @@ def log_likelihoods(
     row_curvature: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Add `log_likelihood` of each draw to ``out``: effects (draws, s), fixed (draws, m).
+    """Add the log likelihood of each draw, leading effects integrated out, to ``out`` (draws,).
 
-    Draws whose ``out`` is infinite are passed over.
+    Draws whose ``out`` is infinite are passed over. effects (draws, s), fixed (draws, m), cuts
+    (draws, n_cuts + 2), sd (draws,), negative where no term leads. The nodes sit where a linear
+    model of each level puts its mode: its effect u has mode
+    ``sd^2 (pull - sum row_curvature eta) / (1 + sd^2 curvature)``.
     """
-    finite, n = np.flatnonzero(np.isfinite(out)), len(code)
-    size = max(1, _BATCH // n)
-    for first in range(0, len(finite), size):
-        part = finite[first : first + size]
-        eta = np.empty((len(part), n))
-        _predictors(indptr, column, value, effects[part], code, fixed[part], eta)
-        out[part] += log_likelihood(
+    finite = np.flatnonzero(np.isfinite(out))
+    if sd[0] >= 0:
+        log_weight = log_weight - LOG_ROOT_2PI
+    for first in range(0, len(finite), _LANES):
+        part = finite[first : first + _LANES]
+        side = np.resize(part, -(-len(part) // _FULL) * _FULL)  # the first ones again
+        total = np.zeros(len(side))
+        _integrate(
             link,
             start,
             category,
             count,
-            eta,
-            cuts[part],
-            sd[part],
+            indptr,
+            column,
+            value,
+            code,
+            np.ascontiguousarray(effects[side].T),
+            np.ascontiguousarray(fixed[side].T),
+            np.ascontiguousarray(cuts[side].T),
+            np.maximum(sd[side], 0.0),
             node,
             log_weight,
             pull,
             curvature,
             row_curvature,
+            total,
         )
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _widths(
-    link: int,
-    lo: int,
-    hi: int,
-    category: IntArray,
-    count: FloatArray,
-    eta: FloatArray,
-    raised: FloatArray,
-    cuts: FloatArray,
-    odds: FloatArray,
-    sd: float,
-    at: float,
-    width: float,
-    work: FloatArray,
-) -> tuple[float, float]:
-    """Widths of a normal to either side of the mode that falls as the density does.
-
-    By the fall of the log density from the mode to 1.5 widths away, which is 1.5^2 / 2 of a normal.
-    """
-    v3, shift3, height3, held3, bottom3 = work
-    left, right = width, width
-    for _ in range(_WIDTHS):
-        # below, at and above the mode: each side as wide as its fall says
-        v3[0], v3[1], v3[2] = at - 1.5 * left, at, at + 1.5 * right
-        for q in range(3):
-            shift3[q], height3[q] = sd * v3[q], -0.5 * v3[q] * v3[q]
-            held3[q] = math.exp(shift3[q])
-        _add_heights(
-            link,
-            lo,
-            hi,
-            category,
-            count,
-            eta,
-            raised,
-            cuts,
-            odds,
-            0,
-            3,
-            shift3,
-            held3,
-            bottom3,
-            height3,
-        )
-        for q in range(3):
-            height3[q] -= math.log(bottom3[q])
-        left *= 1.5 / math.sqrt(2.0 * max(height3[1] - height3[0], 0.1))
-        right *= 1.5 / math.sqrt(2.0 * max(height3[1] - height3[2], 0.1))
-    return left, right
+        out[part] += total[: len(part)]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -408,7 +395,6 @@ def draw_leading(
     category: IntArray,
     count: FloatArray,
     eta: FloatArray,
-    raised: FloatArray,
     cuts: FloatArray,
     gaps: FloatArray,
     sd: float,
@@ -419,48 +405,58 @@ def draw_leading(
     """Draw every level's effect ``u = sd v`` given y and all else, from ``exp(f(sd v) - v^2 / 2)``.
 
     Stratified proposals about the mode are resampled with weights of the density over theirs.
+    They are normal, of another width to either side, which log concave densities are close to:
+    so wide that the log density falls by ``1.5^2 / 2`` from the mode to 1.5 widths away.
 
-    They are normal, of another width to either side, which log concave densities are close to.
-
-    ``normal`` (levels, C) holds the standard normal proposals, ascending; ``uniform`` (levels,)
-    the choice among them.
+    ``normal`` (levels, C) holds the standard normal proposals; ``uniform`` (levels,) the choice
+    among them.
     """
-    size = normal.shape[1]
-    shift, height, v = np.empty(size), np.empty(size), np.empty(size)
-    held, bottom = np.empty(size), np.empty(size)
-    work = np.empty((5, 3))
-    odds = _odds(cuts)
+    rows, lanes = _most_rows(start), normal.shape[1]
+    wide, first, second = np.empty((rows, lanes)), np.empty((rows, lanes)), np.empty((rows, lanes))
+    v, shift, held = np.empty(lanes), np.empty((1, lanes)), np.empty((1, lanes))
+    bottom, height, level = np.empty((1, lanes)), np.empty((1, lanes)), np.empty(lanes)
+    ends = np.empty((len(cuts), lanes))
+    for c in range(len(cuts)):
+        ends[c] = cuts[c]
+    odds, slope = _odds(ends), 0.0
     for j in range(len(start) - 1):
         lo, hi = start[j], start[j + 1]
+        for i in range(lo, hi):
+            wide[i - lo] = eta[i]
+        if link == LOGIT:
+            slope = _raise(lo, hi, category, count, odds, wide, first, second, level)
         at, curvature, _ = level_mode(link, lo, hi, category, count, eta, cuts, gaps, sd, 0.0, 1e-3)
-        width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
-        left, right = _widths(
-            link, lo, hi, category, count, eta, raised, cuts, odds, sd, at, width, work
-        )
-        for q in range(size):
-            z = normal[j, q]
-            width = right if z > 0.0 else left
-            v[q] = at + width * z
-            shift[q] = sd * v[q]
-            held[q] = math.exp(shift[q])
-            height[q] = 0.5 * (z * z - v[q] * v[q]) + math.log(width)
-        _add_heights(
-            link,
-            lo,
-            hi,
-            category,
-            count,
-            eta,
-            raised,
-            cuts,
-            odds,
-            0,
-            size,
-            shift,
-            held,
-            bottom,
-            height,
-        )
-        for q in range(size):
-            height[q] -= math.log(bottom[q])
-        out[j] = sd * v[_chosen(height, uniform[j])]
+        left = right = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
+        for step in range(_WIDTHS + 1):
+            for d in range(lanes):
+                # below, at and above the mode, until the widths are known
+                z = normal[j, d] if step == _WIDTHS else 1.5 * min(d - 1.0, 1.0)
+                width = right if z > 0.0 else left
+                v[d] = at + width * z
+                shift[0, d] = sd * v[d]
+                height[0, d] = -0.5 * v[d] * v[d]
+                if step == _WIDTHS:
+                    height[0, d] += 0.5 * z * z + math.log(width)
+            _add_heights(
+                link,
+                lo,
+                hi,
+                category,
+                count,
+                wide,
+                ends,
+                odds,
+                first,
+                second,
+                slope,
+                level,
+                shift,
+                held,
+                bottom,
+                height,
+            )
+            subtract_logs(1.0, bottom.ravel(), height.ravel())
+            if step < _WIDTHS:
+                left *= 1.5 / math.sqrt(2.0 * max(height[0, 1] - height[0, 0], 0.1))
+                right *= 1.5 / math.sqrt(2.0 * max(height[0, 1] - height[0, 2], 0.1))
+        out[j] = sd * v[_chosen(height[0], uniform[j])]

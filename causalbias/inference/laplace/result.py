@@ -89,7 +89,7 @@ def collect(
     every = np.arange(len(rest))
     for term, slab in zip(rows.dense, rows.slabs, strict=True):
         into, at = (effects, every) if term.name in keep else (thinned, some)
-        into[term.name] = rest[at, slab].reshape(len(at), term.n_levels, -1)
+        into[term.name] = rest[at, slab].reshape(len(at), term.n_levels, term.k)
     lead = rows.leading
     if lead is not None:
         place = next(i for i, t in enumerate(problem.terms) if t is lead)
@@ -127,7 +127,6 @@ def _leading(
             rows.category,
             rows.count,
             eta,
-            np.exp(eta),
             cuts,
             cut_gaps(cuts),
             sd[i],

@@ -17,7 +17,7 @@ from causalbias.inference.laplace.conditional import (
     log_prior,
 )
 from causalbias.inference.laplace.curvature import curvature_of
-from causalbias.inference.laplace.likelihood import draw_leading, log_likelihood
+from causalbias.inference.laplace.likelihood import draw_leading, log_likelihoods
 from causalbias.inference.laplace.quadrature import (
     cell,
     cut_gaps,
@@ -196,11 +196,17 @@ def test_levels_against_brute_force(name, sd, link):
     weight = moments[:, 2] + 2 * moments[:, 3] + moments[:, 4]
     curvature = np.add.reduceat(weight, start[:-1])
     pull = curvature * sd * mode + levels[:, 1] + np.add.reduceat(weight * eta, start[:-1])
-    again = log_likelihood(
+    again = np.zeros(1)
+    log_likelihoods(
         LINKS[link],
         start,
         category,
         count,
+        np.zeros(len(eta) + 1, np.int64),  # no other effects
+        np.zeros(0, np.int64),
+        np.zeros(0),
+        np.arange(len(eta)),
+        np.zeros((1, 0)),
         eta[None],
         ends[None],
         np.array([sd]),
@@ -209,6 +215,7 @@ def test_levels_against_brute_force(name, sd, link):
         pull,
         curvature,
         weight,
+        again,
     )
     assert again[0] == pytest.approx(sum(expected), rel=1e-5, abs=1e-4)
 
@@ -232,7 +239,6 @@ def test_leading_effects_are_drawn_right(name, sd, link):
             np.tile(category[i:j], times),
             np.tile(count[i:j], times),
             np.tile(eta[i:j], times),
-            np.exp(np.tile(eta[i:j], times)),
             ends,
             cut_gaps(ends),
             sd,

@@ -204,6 +204,9 @@ def test_terms_left_out_leave_the_rest_alone():
     assert set(part.effects) == {"1|h"}
     np.testing.assert_array_equal(part.effects["1|h"], whole.effects["1|h"])
     np.testing.assert_array_equal(part.threshold, whole.threshold)
+    none = sample_laplace(p, draws=200, random_seed=7, keep=[], **options)
+    assert none.effects == {}
+    assert none.thinned["1|h"].shape == (0, *whole.effects["1|h"].shape[1:])
 
 
 def test_levels_without_rows_follow_their_prior():
