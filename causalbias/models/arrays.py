@@ -9,6 +9,7 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
+from causalbias.models.columns import side_by_side
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.priors import by_term, log_density, parse_prior, scaled_prior
@@ -69,16 +70,16 @@ def arrays_of(
     """
     spec, used, bambi = model.spec, model.frame, model.bambi
     component = bambi.parameters[bambi.family.likelihood.parent]
-    if whole and (component.offset_terms):
+    if whole and component.offset_terms:
         raise EngineError("offsets are not among the terms it knows")
-    columns, means, sds = [np.empty((len(used), 0))], [np.empty(0)], [np.empty(0)]
+    columns, means, sds = [], [np.empty(0)], [np.empty(0)]
     for name, term in model.coefficient_terms.items():
         data = np.asarray(term.data, np.float64).reshape(len(used), -1)
         mean, sd = _normal_prior(term.prior, data.shape[1], name, normal)
         columns.append(data)
         means.append(mean)
         sds.append(sd)
-    design = np.hstack(columns)
+    design = side_by_side(columns, len(used))
     centre = np.zeros(design.shape[1])
     if component.intercept_term is not None and bambi.center_predictors:
         centre[1:] = design[:, 1:].mean(axis=0)
@@ -97,7 +98,7 @@ def arrays_of(
     }
     problem = Problem(
         y=response,
-        design=design - centre,
+        design=np.subtract(design, centre, order="C"),
         beta_mean=np.concatenate(means),
         beta_sd=beta_sd,
         terms=tuple(

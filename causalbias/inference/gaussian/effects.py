@@ -6,6 +6,9 @@ sums over its rows, e being the response less all other terms,
     b_j = L u_j,    u_j ~ N(M_j^-1 L' r_j / sigma^2, M_j^-1),    M_j = I + L' G_j L / sigma^2.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +53,14 @@ def draw_leading(
             rhs[c] -= (link.sparse @ dense.T).T
         for codes, values, effects in zip(link.codes, link.values, chain, strict=True):
             _subtract_gathered(rhs[c], codes, values, effects)
-    for i, seed in enumerate(seeds):
-        noise = np.random.Generator(np.random.SFC64(int(seed))).standard_normal(
-            (levels, k), dtype=np.float32
-        )
+
+    def draw(i: int) -> None:
+        stream = np.random.Generator(np.random.SFC64(int(seeds[i])))
+        noise = stream.standard_normal((levels, k), dtype=np.float32)
         _draw_levels(leading.gram, rhs[:, i], factor[i], sigma[i], noise, out[i])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # both steps release the lock
+        list(pool.map(draw, range(len(seeds))))
     return out
 
 
