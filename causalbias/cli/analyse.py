@@ -11,19 +11,26 @@ from typer.core import TyperCommand
 
 import causalbias as cb
 from causalbias.cli.console import console, errors_in_one_line, say
-from causalbias.cli.embed import chosen_embedders, embedded, write_enrolment
+from causalbias.cli.embed import embedded, write_enrolment
+from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
     PATH,
     Align,
     Architecture,
+    Colour,
     Dataset,
+    Detector,
     Device,
     Embedders,
+    Metric,
+    Normalise,
+    Output,
     Prob,
     RandomSeed,
     Report,
-    Side,
+    Size,
     StudyPath,
+    Threshold,
 )
 from causalbias.cli.studies import load_study
 
@@ -60,8 +67,14 @@ def run(
     ] = None,
     embedder: Embedders = None,
     align: Align = None,
+    detector: Detector = None,
     architecture: Architecture = None,
-    size: Side = None,
+    size: Size = None,
+    colour: Colour = None,
+    normalise: Normalise = None,
+    metric: Metric = None,
+    threshold: Threshold = None,
+    output: Output = None,
     device: Device = "cpu",
     analysis: Annotated[
         str | None,
@@ -76,8 +89,19 @@ def run(
         study = load_study(path, dataset)
         if images is not None:
             files = cb.recognition.images_of(study, images)
-            chosen = chosen_embedders(files, embedder, align, architecture, size, device)
-            study = cb.recognition.with_distances(study, embedded(files, chosen, align, out))
+            facts = {
+                "align": align,
+                "detector": detector,
+                "architecture": architecture,
+                "size": size,
+                "colour": colour,
+                "normalise": normalise,
+                "metric": metric,
+                "threshold": threshold,
+                "output": output,
+            }
+            chosen = chosen_embedders(files, embedder, device, facts)
+            study = cb.recognition.with_distances(study, embedded(files, chosen, out))
             cb.save(study, out / "study.nc")
             write_enrolment(study, out)
     _analyse(study, out, name=analysis, images=files, prob=prob, random_seed=random_seed)

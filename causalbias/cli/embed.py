@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -10,7 +10,21 @@ from rich.table import Table
 
 import causalbias as cb
 from causalbias.cli.console import console, errors_in_one_line, say
-from causalbias.cli.options import PATH, Align, Architecture, Device, Embedders, Side
+from causalbias.cli.networks import chosen_embedders
+from causalbias.cli.options import (
+    PATH,
+    Align,
+    Architecture,
+    Colour,
+    Detector,
+    Device,
+    Embedders,
+    Metric,
+    Normalise,
+    Output,
+    Size,
+    Threshold,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,8 +37,14 @@ def embed(
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the embeddings.", **PATH)],
     embedder: Embedders = None,
     align: Align = None,
+    detector: Detector = None,
     architecture: Architecture = None,
-    size: Side = None,
+    size: Size = None,
+    colour: Colour = None,
+    normalise: Normalise = None,
+    metric: Metric = None,
+    threshold: Threshold = None,
+    output: Output = None,
     device: Device = "cpu",
     names: Annotated[
         str | None,
@@ -36,8 +56,18 @@ def embed(
 ) -> None:
     """Embed a folder of faces; a run that was interrupted resumes where it stopped."""
     with errors_in_one_line():
-        chosen = chosen_embedders(images, embedder, align, architecture, size, device)
-        cube = embedded(images, chosen, align, out)
+        facts = {
+            "align": align,
+            "detector": detector,
+            "architecture": architecture,
+            "size": size,
+            "colour": colour,
+            "normalise": normalise,
+            "metric": metric,
+            "threshold": threshold,
+            "output": output,
+        }
+        cube = embedded(images, chosen_embedders(images, embedder, device, facts), out)
         written = [cb.save(cube, out / "embeddings.nc")]
         if names is not None:
             study = cb.recognition.with_embeddings(_study_of(images, cube, names), cube)
@@ -47,33 +77,9 @@ def embed(
         say(f"written: {path}")
 
 
-def chosen_embedders(
-    images: Path | Mapping[str, Path],
-    names: list[str] | None,
-    align: str | None,
-    architecture: str | None,
-    size: int | None,
-    device: str,
-) -> "list[Embedder]":
-    """The embedders that were named on the command line; dlib's by default."""
-    chosen = []
-    for name in names or ["dlib"]:
-        if name == "eigenfaces":
-            chosen.append(cb.recognition.eigenfaces(images, align=align or "dlib"))
-            continue
-        options: dict[str, Any] = {}
-        if Path(name).suffix:
-            options = {"device": device} | ({"size": (size, size)} if size else {})
-        if Path(name).suffix.lower() not in ("", ".onnx"):
-            options["architecture"] = architecture
-        chosen.append(cb.embedder(name, **options))
-    return chosen
-
-
 def embedded(
     images: Path | Mapping[str, Path],
     embedders: "list[Embedder]",
-    align: str | None,
     store: Path,
 ) -> "xr.Dataset":
     """Embed images with a bar for each system, and print the failures."""
@@ -89,7 +95,7 @@ def embedded(
         def show(system: str, done: int, total: int) -> None:
             bar.update(tasks[system], completed=done, total=total)
 
-        cube = cb.embed(images, embedders, align=align, store=store, progress=show)
+        cube = cb.embed(images, embedders, store=store, progress=show)
     _print_failures(cube)
     return cube
 

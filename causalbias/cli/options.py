@@ -19,23 +19,37 @@ Embedders = Annotated[
     list[str] | None,
     typer.Option(
         "--embedder",
-        help="dlib, lbp, wavelets, eigenfaces (trained on these images), "
-        "or the file of a network. Repeat it for several. [default: dlib]",
+        help="dlib, sface, lbp, wavelets, eigenfaces (trained on these images), "
+        "or the file of a network. Repeat it for several. Default: dlib.",
     ),
 ]
-Align = Annotated[
-    str | None,
-    typer.Option(
-        help="dlib, arcface, or none: the images are crops already. "
-        "[default: as the embedder was trained]"
-    ),
-]
-Architecture = Annotated[str | None, typer.Option(help="Of a file of weights, e.g. iresnet50.")]
-Side = Annotated[
-    int | None,
-    typer.Option(
-        "--size", help="Side of a network's input images in pixels, where its file has none."
-    ),
-]
+
+
+def _fact(flag: str, text: str) -> Any:
+    """A fact of a network; SYSTEM=VALUE says it of one system, and it can be repeated."""
+    return Annotated[
+        list[str] | None,
+        typer.Option(
+            flag, help=text, metavar="[SYSTEM=]VALUE", rich_help_panel="Facts of the networks"
+        ),
+    ]
+
+
+Align = _fact(
+    "--align",
+    "dlib, arcface, or none: the images are crops already. Default: as the network was trained.",
+)
+Detector = _fact("--detector", "hog, cnn or yunet. Default: the network's own.")
+Architecture = _fact("--architecture", "Of a file of weights, e.g. iresnet50.")
+Size = _fact("--size", "Of the input images in pixels, 112 or 112x96, where its file has none.")
+Colour = _fact("--colour", "rgb, bgr or grey. Default: rgb, or as the file says.")
+Normalise = _fact(
+    "--normalise",
+    "MEAN/SCALE for pixels from 0 to 255, numbers or three with commas, or none. "
+    "Default: 127.5/127.5, or the architecture's.",
+)
+Metric = _fact("--metric", "cosine or euclidean. Default: the network's own, or cosine.")
+Threshold = _fact("--threshold", "Largest distance of a match. Default: the published one.")
+Output = _fact("--output", "Name or place of the embedding, of a file with several outputs.")
 Device = Annotated[str, typer.Option(help="cpu or cuda, for ONNX and torch networks.")]
 RandomSeed = Annotated[int, typer.Option(help="Seed of the random numbers.")]

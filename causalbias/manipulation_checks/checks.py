@@ -14,7 +14,17 @@ from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
 HCIC = "HCIC"
-ENROLMENT = ("faces", "identities", "failed", "rate", "lower", "upper", "reasons")
+ENROLMENT = (
+    "system",
+    "detector",
+    "faces",
+    "identities",
+    "failed",
+    "rate",
+    "lower",
+    "upper",
+    "reasons",
+)
 WORST = 3  # number of cells that a sentence lists
 
 
@@ -166,7 +176,7 @@ def _detection_sentence(table: pd.DataFrame) -> str:
     failed = table[table["failed"] > 0]
     if failed.empty:
         return sentence + "."
-    factors = [name for name in table.columns[1:] if name not in ENROLMENT]
+    factors = [name for name in table.columns if name not in ENROLMENT]
     worst = [
         f"{' '.join(str(row[name]) for name in (*factors, 'system'))} {row['failed']} of "
         f"{row['faces']} ({row['lower']:.0%} to {row['upper']:.0%})"

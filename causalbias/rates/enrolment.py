@@ -29,9 +29,9 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
     Returns
     -------
     DataFrame
-        `system`, the groups, `faces` (present in the study), `identities`, `failed`, `rate` (0 to
-        1) with `lower` and `upper`, `reasons`. The interval is that of error rates (see
-        `quantiles`): it allows for faces of one identity failing together.
+        `system`, `detector` ("" if none was run), the groups, `faces` (present in the study),
+        `identities`, `failed`, `rate` (0 to 1) with `lower` and `upper`, `reasons`. The interval is
+        that of error rates (see `quantiles`): it allows for faces of one identity failing together.
 
     Raises
     ------
@@ -46,6 +46,7 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
     rows = []
     for system, one in group_of(study, "embeddings").groupby("system", squeeze=False):
         status = one["status"].isel(system=0).to_series()
+        detector = str(one["detector"].item()) if "detector" in one else ""
         every = faces.assign(status=faces["stimulus"].map(status).fillna(NO_IMAGE))
         for key, part in every.groupby(list(by)) if by else [((), every)]:
             failed = (part["status"] != OK).to_numpy()
@@ -54,6 +55,7 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
             rows.append(
                 {
                     "system": system,
+                    "detector": detector,
                     **dict(zip(by, key, strict=True)),
                     "faces": len(part),
                     "identities": part[identity].nunique(),

@@ -3,13 +3,15 @@
 The ArcFace template is that of Deng et al. (2019, CVPR): five points in 112 x 112 pixels.
 """
 
+from functools import partial
+
 import numpy as np
 
 from causalbias.errors import DataError
 from causalbias.recognition import dlib_faces
+from causalbias.recognition.detection import VERSIONS, find_faces
 from causalbias.recognition.embedder import ALIGNMENTS
 from causalbias.recognition.images import Decoded, resize
-from causalbias.study.tree import OK
 
 NOT_DETECTED = "face not detected"
 NOT_ALIGNED = "landmarks do not fit a face"
@@ -25,10 +27,23 @@ ARCFACE = np.array(
 )
 ARCFACE_SIZE = 112
 # Versions of the steps below. A change that alters crops must change the key of stored embeddings.
-RECIPES = {"dlib": "dlib-hog+5pt-chip/2", "arcface": "dlib-hog+68pt-arcface/2", "none": "none/2"}
+RECIPES = {"dlib": "5pt-chip/2", "arcface": "arcface/3", "none": "none/2"}
 
 
-def align_face(image: np.ndarray, method: str, size: tuple[int, int]) -> Decoded:
+def recipe(method: str, detector: str) -> str:
+    """Return what determines the crop of an image: the alignment, and the detector if one is run.
+
+    Examples
+    --------
+    >>> recipe("dlib", "hog"), recipe("none", "hog")
+    ('dlib-hog+5pt-chip/2', 'none/2')
+    """
+    return RECIPES[method] if method == "none" else f"{VERSIONS[detector]}+{RECIPES[method]}"
+
+
+def align_face(
+    image: np.ndarray, method: str, size: tuple[int, int], detector: str = "hog"
+) -> Decoded:
     """Find the face in an image and crop it as a network expects.
 
     Parameters
@@ -36,23 +51,27 @@ def align_face(image: np.ndarray, method: str, size: tuple[int, int]) -> Decoded
     image : ndarray of uint8 (height, width, 3)
         RGB image.
     method : {"dlib", "arcface", "none"}
-        "dlib": dlib's detector, five landmarks, dlib's chip (padding 0.25). "arcface": the same
-        detector, five points from 68 landmarks, similarity transform to the ArcFace template.
-        "none": the image is a crop already, and is only resized.
+        "dlib": five landmarks of dlib, dlib's chip (padding 0.25). "arcface": five points, of the
+        detector if it finds them and else from dlib's 68 landmarks, similarity transform to the
+        ArcFace template. "none": the image is a crop already, and is only resized.
     size : (height, width)
         Size of the crop in pixels. The proportions of the face are kept: if the template or image
         has other proportions than `size`, its middle part is used.
+    detector : {"hog", "cnn", "yunet"}
+        Detector of the face: dlib's on histograms of oriented gradients, dlib's network, or
+        YuNet. It is not run with the method "none".
 
     Returns
     -------
     Decoded
         Pixels of shape (*size, 3), or None with the status "face not detected". If there are
-        several faces, the largest is used, and the note states their number.
+        several faces, the largest is used; `faces` is their number and `confidence` the detector's
+        score of the one that is used.
 
     Raises
     ------
     DataError
-        If the method is unknown, or dlib is not installed.
+        If the method or detector is unknown, or its package is not installed.
 
     Examples
     --------
@@ -68,17 +87,20 @@ def align_face(image: np.ndarray, method: str, size: tuple[int, int]) -> Decoded
         cut = "" if middle.shape == image.shape else "its middle, "
         note = "" if (height, width) == size else f"{cut}resized from {height} x {width}"
         return Decoded(resize(middle, size), note=note)
-    faces = dlib_faces.find_faces(image)
+    faces = find_faces(image, detector)
     if not faces:
-        return Decoded(None, NOT_DETECTED)
+        return Decoded(None, NOT_DETECTED, faces=0)
+    face = faces[0]
     note = f"{len(faces)} faces, the largest taken" if len(faces) > 1 else ""
+    found = partial(Decoded, note=note, faces=len(faces), confidence=face.confidence)
     if method == "dlib":
-        chip = dlib_faces.dlib_chip(image, faces[0], max(size))
-        return Decoded(resize(middle_of(chip, size), size), note=note)
-    matrix = similarity(dlib_faces.five_points(image, faces[0]), arcface_template(size))
+        chip = dlib_faces.dlib_chip(image, face, max(size))
+        return found(resize(middle_of(chip, size), size))
+    points = dlib_faces.five_points(image, face) if face.points is None else face.points
+    matrix = similarity(points, arcface_template(size))
     if matrix is None:
-        return Decoded(None, NOT_ALIGNED)
-    return Decoded(warp(image, matrix, size), OK, note)
+        return found(None, NOT_ALIGNED)
+    return found(warp(image, matrix, size))
 
 
 def middle_of(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

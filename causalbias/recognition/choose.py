@@ -1,6 +1,7 @@
 """Make an embedder by name, from a file of weights, or from a Python function."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from causalbias.errors import DataError, user_path
 from causalbias.recognition.classical import lbp, wavelets
 from causalbias.recognition.dlib_faces import dlib_embedder
 from causalbias.recognition.embedder import Embedder, probed
+from causalbias.recognition.sface import sface_embedder
 
 # Ready-made embedders: functions of the name that the system gets.
-READY: dict[str, Callable[[str], Embedder]] = {
+READY: dict[str, Callable[..., Embedder]] = {
     "dlib": dlib_embedder,
+    "sface": sface_embedder,
     "lbp": lbp,
     "wavelets": wavelets,
 }
+# What may be said otherwise of a ready-made embedder: it changes no embedding of a crop.
+FREE = ("align", "detector", "metric", "threshold")
 TORCH = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".pt2")
 
 
@@ -27,6 +32,7 @@ def embedder(
     architecture: str | None = None,
     version: str | None = None,
     device: str = "cpu",
+    output: str | int | None = None,
     **known: Any,
 ) -> Embedder:
     r"""Make an embedder from the name of a built-in one, a file of weights, or a function.
@@ -34,8 +40,9 @@ def embedder(
     Parameters
     ----------
     source : str, Path or callable
-        "dlib" is dlib's face recognition ResNet with its published weights. "lbp" and "wavelets"
-        are baselines without weights (for eigenfaces see `eigenfaces`). A file ending in ``.onnx``
+        "dlib" is dlib's face recognition ResNet and "sface" OpenCV's SFace, with their published
+        weights. "lbp" and "wavelets" are baselines without weights (for eigenfaces see
+        `eigenfaces`). A file ending in ``.onnx``
         is run by onnxruntime. A file ending in ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``.tar``
         is a TorchScript program or, with `architecture`, a state_dict; ``.pt2`` was written by
         ``torch.export.save``. A function takes the prepared images (n, height, width, channels)
@@ -54,9 +61,13 @@ def embedder(
         store.
     device : str, default "cpu"
         "cuda" runs torch and ONNX networks on a GPU.
+    output : str or int, optional
+        Name or place (from 0) of the output that is the embedding, of an ONNX file or a torch
+        program with several.
     **known
         Further properties of the network, as in `Embedder`: `size`, `colour`, `normalise`, `unit`,
-        `align`, `metric`, `threshold`. `size` is required for a function and for a file that does
+        `align`, `detector`, `metric`, `threshold`; for "dlib" and other names, only the last four.
+        `size` is required for a function and for a file that does
         not state it, such as TorchScript. The others have the defaults of `Embedder`, which for
         networks are those of ArcFace: RGB scaled to [-1, 1], ArcFace's alignment, cosine.
 
@@ -69,9 +80,9 @@ def embedder(
     DataError
         If the source is unknown or a package is not installed; if the file is damaged, holds
         anything but weights, weights of another architecture or weights that are not finite, takes
-        images of another size, or has several inputs or outputs; if the embedding of an image
-        varies, because the network draws noise or because it depends on the other images of the
-        batch.
+        images of another size, has several inputs, or several outputs of which none is chosen; if
+        the embedding of an image varies, because the network draws noise or because it depends on
+        the other images of the batch.
 
     Examples
     --------
@@ -83,7 +94,7 @@ def embedder(
     (8, 8)
     """
     if callable(source):
-        _refuse(architecture, device, known, str(name), only_files=True)
+        _refuse(str(name), "a function", architecture=architecture, output=output, device=device)
         return _function(source, name, version, known)
     if version is not None:
         raise DataError(
@@ -91,8 +102,12 @@ def embedder(
             hint="give a version for functions only; the version of a file is its hash",
         )
     if isinstance(source, str) and source in READY:
-        _refuse(architecture, device, known, source, only_files=False)
-        return READY[source](name or source)
+        other = {key: value for key, value in known.items() if key not in FREE}
+        _refuse(source, "ready-made", architecture=architecture, output=output, **other)
+        if source != "sface":
+            _refuse(source, "run on the CPU only", device=device)
+            return replace(READY[source](name or source), **known)
+        return replace(sface_embedder(name or source, device=device), **known)
     path = user_path(source)
     suffix = path.suffix.lower()
     if architecture is not None and suffix not in TORCH:
@@ -100,7 +115,7 @@ def embedder(
             f"an architecture is given for {path.name!r}",
             hint=f"give one for files of weights only: {', '.join(TORCH)}",
         )
-    options = {"name": name or path.stem, "device": device, **known}
+    options = {"name": name or path.stem, "device": device, "output": output, **known}
     if suffix == ".onnx":
         from causalbias.recognition.onnx_file import onnx_embedder
 
@@ -115,19 +130,15 @@ def embedder(
     )
 
 
-def _refuse(
-    architecture: str | None, device: str, known: dict[str, Any], name: str, *, only_files: bool
-) -> None:
+def _refuse(name: str, what: str, **given: Any) -> None:
     """Refuse arguments that would have no effect."""
-    if architecture is None and device == "cpu" and (only_files or not known):
-        return
-    raise DataError(
-        f"{name!r} is {'a function' if only_files else 'ready-made'}",
-        hint="leave out architecture and device"
-        if only_files
-        else "leave out all arguments but name",
-        file=name,
-    )
+    useless = [key for key, value in given.items() if value not in (None, "cpu")]
+    if useless:
+        raise DataError(
+            f"{name!r} is {what}, and {useless[0]} is given",
+            hint=f"leave out {', '.join(useless)}",
+            file=name,
+        )
 
 
 def _function(

@@ -1,6 +1,7 @@
 """Find, read and align the images of a set of faces."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,18 +49,18 @@ def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str
     return files, ""
 
 
-def crop_of(content: bytes, method: str, size: tuple[int, int]) -> Decoded:
+def crop_of(content: bytes, method: str, size: tuple[int, int], detector: str = "hog") -> Decoded:
     """Read and align an image file; without a crop, the status gives the reason."""
     image = decode(content)
     if image.pixels is None:
         return image
     try:
-        crop = align_face(image.pixels, method, size)
+        crop = align_face(image.pixels, method, size, detector)
     except (RuntimeError, MemoryError) as error:  # dlib fails on some images
         return Decoded(None, NOT_ALIGNED, f"{type(error).__name__}: {first_line(error)}")
     if crop.pixels is not None and (crop.pixels == crop.pixels[0, 0]).all():
-        return Decoded(None, BLANK, crop.note)
-    return Decoded(crop.pixels, crop.status, "; ".join(filter(None, [image.note, crop.note])))
+        return replace(crop, pixels=None, status=BLANK)
+    return replace(crop, note="; ".join(filter(None, [image.note, crop.note])))
 
 
 def crops_of(

@@ -4,24 +4,25 @@ The weights are files of the package face_recognition_models. That package is no
 it needs ``pkg_resources``, which recent versions of setuptools do not provide.
 """
 
-import importlib.util
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from causalbias.errors import DataError
 from causalbias.recognition.embedder import Embedder, file_hash, first_line
+from causalbias.recognition.face import Face
+from causalbias.recognition.weight_files import HINT, weight_file
 
+WEIGHTS = "face_recognition_models"
 NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
 FIVE_POINTS = "shape_predictor_5_face_landmarks.dat"
+CNN_DETECTOR = "mmod_human_face_detector.dat"
 SIXTY_EIGHT_POINTS = "shape_predictor_68_face_landmarks.dat"
 CHIP, PADDING = 150, 0.25
 # According to the network's author, the threshold 0.6 gives an accuracy of 99.38% on Labeled Faces
 # in the Wild (dlib's example dnn_face_recognition_ex.cpp).
 THRESHOLD = 0.6
-HINT = "pip install 'causalbias[recognition]'"
 
 
 def dlib_embedder(name: str = "dlib") -> Embedder:
@@ -35,7 +36,7 @@ def dlib_embedder(name: str = "dlib") -> Embedder:
     DataError
         If dlib or the weights are not installed.
     """
-    path = model_file(NETWORK)
+    path = weight_file(WEIGHTS, NETWORK)
 
     def forward(images: np.ndarray) -> np.ndarray:
         return np.array(_network().compute_face_descriptor(list(images)), np.float32)
@@ -51,56 +52,59 @@ def dlib_embedder(name: str = "dlib") -> Embedder:
     )
 
 
-def find_faces(image: np.ndarray) -> list[Any]:
-    """Find frontal faces in an image (h, w, 3), uint8; return their rectangles, largest first.
+def hog_faces(image: np.ndarray) -> list[Face]:
+    """Find frontal faces in an image (h, w, 3), uint8, by histograms of oriented gradients.
 
-    The detector is dlib's, on histograms of oriented gradients. If it finds no face, it searches
-    the image again at twice its size, for faces of less than 80 pixels.
+    If no face is found, the image is searched again at twice its size, for faces of less than 80
+    pixels. The confidence is the distance from the detector's margin, above 0.
     """
-    detect = _detector()
-    found = list(detect(image, 0)) or list(detect(image, 1))
-    return sorted(found, key=lambda box: -box.area())
+    for times in (0, 1):
+        boxes, scores, _ = _hog().run(image, times, 0.0)
+        if boxes:
+            break
+    return [_face(box, score) for box, score in zip(boxes, scores, strict=True)]
 
 
-def five_points(image: np.ndarray, box: Any) -> np.ndarray:
+def cnn_faces(image: np.ndarray) -> list[Face]:
+    """Find faces in an image (h, w, 3), uint8, by dlib's convolutional network (King 2015).
+
+    It finds more faces that are turned or partly hidden than `hog_faces`, and takes about 30 times
+    as long. If no face is found, the image is searched again at twice its size.
+    """
+    found = list(_cnn()(image, 0)) or list(_cnn()(image, 1))
+    return [_face(one.rect, one.confidence) for one in found]
+
+
+def _face(box: Any, score: float) -> Face:
+    return Face((box.left(), box.top(), box.right(), box.bottom()), float(score))
+
+
+def _rectangle(face: Face) -> Any:
+    return _dlib().rectangle(*(round(side) for side in face.box))
+
+
+def five_points(image: np.ndarray, face: Face) -> np.ndarray:
     """Return the centres of both eyes, the tip of the nose and the corners of the mouth: (5, 2).
 
     The points are x, y, with those on the left of the image first. They are computed from dlib's
     68 landmarks (the iBUG 300-W scheme).
     """
-    shape = _predictor(SIXTY_EIGHT_POINTS)(image, box)
+    shape = _predictor(SIXTY_EIGHT_POINTS)(image, _rectangle(face))
     points = np.array([(point.x, point.y) for point in shape.parts()], float)
     return np.array(
         [points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]]
     )
 
 
-def dlib_chip(image: np.ndarray, box: Any, size: int = CHIP) -> np.ndarray:
+def dlib_chip(image: np.ndarray, face: Face, size: int = CHIP) -> np.ndarray:
     """Crop a face by dlib, (size, size, 3), aligned by the corners of the eyes and the nose.
 
     The padding is 0.25, as in the training of the network.
     """
     import dlib
 
-    shape = _predictor(FIVE_POINTS)(image, box)
+    shape = _predictor(FIVE_POINTS)(image, _rectangle(face))
     return np.asarray(dlib.get_face_chip(image, shape, size=size, padding=PADDING))
-
-
-def model_file(name: str) -> Path:
-    """Return the path of a weight file of face_recognition_models.
-
-    Raises
-    ------
-    DataError
-        If the package is not installed or does not contain the file.
-    """
-    spec = importlib.util.find_spec("face_recognition_models")
-    if spec is None or spec.origin is None:
-        raise DataError("face_recognition_models is not installed", hint=HINT, file=name)
-    path = Path(spec.origin).parent / "models" / name
-    if not path.is_file():
-        raise DataError("the file is not in face_recognition_models", hint=HINT, file=name)
-    return path
 
 
 def _dlib() -> Any:
@@ -117,8 +121,13 @@ def _network() -> Any:
 
 
 @cache
-def _detector() -> Any:
+def _hog() -> Any:
     return _dlib().get_frontal_face_detector()
+
+
+@cache
+def _cnn() -> Any:
+    return _loaded(_dlib().cnn_face_detection_model_v1, CNN_DETECTOR)
 
 
 @cache
@@ -128,7 +137,7 @@ def _predictor(name: str) -> Any:
 
 def _loaded(reader: Any, name: str) -> Any:
     try:
-        return reader(str(model_file(name)))
+        return reader(str(weight_file(WEIGHTS, name)))
     except RuntimeError as error:
         raise DataError(
             f"dlib cannot read the file ({first_line(error)})",

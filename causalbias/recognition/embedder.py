@@ -18,6 +18,7 @@ from causalbias.io.memory import check_file
 COLOURS = ("rgb", "bgr", "grey")
 METRICS = ("euclidean", "cosine")
 ALIGNMENTS = ("dlib", "arcface", "none")
+DETECTORS = ("hog", "cnn", "yunet")
 # Version of the preparation below. A change that alters embeddings must change every fingerprint.
 RECIPE = 2
 Level = float | tuple[float, ...]
@@ -57,6 +58,8 @@ class Embedder:
         Whether each embedding is divided by its length.
     align : {"dlib", "arcface", "none"}
         Alignment of the images on which the network was trained; see `align_face`.
+    detector : {"hog", "cnn", "yunet"}
+        Detector that finds the faces for the alignment; see `align_face`.
     metric : {"euclidean", "cosine"}
         Distance between embeddings; "cosine" is 1 minus the cosine.
     threshold : float
@@ -78,6 +81,7 @@ class Embedder:
     normalise: tuple[Level, Level] | None = None
     unit: bool = False
     align: str = "none"
+    detector: str = "hog"
     metric: str = "euclidean"
     threshold: float = math.nan
 
@@ -91,6 +95,7 @@ class Embedder:
             ("colour", self.colour, COLOURS),
             ("metric", self.metric, METRICS),
             ("align", self.align, ALIGNMENTS),
+            ("detector", self.detector, DETECTORS),
         ):
             if value not in known:
                 raise DataError(

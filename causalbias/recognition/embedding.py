@@ -3,6 +3,7 @@
 import hashlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -11,10 +12,10 @@ import xarray as xr
 
 from causalbias.errors import DataError, user_path
 from causalbias.io.atomic import make_directory
-from causalbias.recognition.alignment import RECIPES
+from causalbias.recognition.alignment import recipe
 from causalbias.recognition.choose import embedder as choose
 from causalbias.recognition.crops import crop_of, image_files
-from causalbias.recognition.embedder import ALIGNMENTS, Embedder, check_steady
+from causalbias.recognition.embedder import ALIGNMENTS, DETECTORS, Embedder, check_steady
 from causalbias.recognition.images import (
     Decoded,
     list_images,
@@ -44,6 +45,7 @@ def embed(
     embedder: str | Path | Embedder | Sequence[str | Path | Embedder] = "dlib",
     *,
     align: str | None = None,
+    detector: str | None = None,
     store: str | Path | None = None,
     batch: int = 32,
     progress: Progress | None = None,
@@ -60,6 +62,8 @@ def embed(
     align : {"dlib", "arcface", "none"}, optional
         Method of finding and cropping faces, see `align_face`; by default that of each embedder's
         training. Use "none" for images that are crops already.
+    detector : {"hog", "cnn", "yunet"}, optional
+        Detector for all embedders, see `align_face`; by default each embedder's own.
     store : directory, optional
         Directory in which finished batches are stored, as ``embeddings.sqlite``. A later run
         computes only embeddings that are not stored for the same image content, embedder and
@@ -78,7 +82,9 @@ def embed(
         "blank image", "landmarks do not fit a face", "embedding not finite", "embedding of length
         zero" (where only directions are compared). `note`: "grey image", "2 faces, the largest
         taken", "HEIC cannot be read", and so on. By system: `features`, `metric`, `threshold`,
-        `align`, `fingerprint`. By stimulus: `sha256` of the image file.
+        `align`, `detector` ("" if none was run), `fingerprint`. `faces` and `confidence` (system,
+        stimulus): the number of faces found and the detector's score of the largest, NaN if no
+        detector was run. By stimulus: `sha256` of the image file.
 
     Raises
     ------
@@ -100,13 +106,16 @@ def embed(
     (2, [['ok', 'ok']])
     """
     chosen = _chosen(embedder)
-    _check(chosen, align, batch)
+    _check(chosen, align, detector, batch)
+    chosen = [
+        replace(one, align=align or one.align, detector=detector or one.detector) for one in chosen
+    ]
     files, left_out = image_files(images)
     place = None if store is None else user_path(store)
     if place is not None:
         make_directory(place)
     with open_store(None if place is None else place / STORE) as opened:
-        parts = [_one_system(files, one, align, opened, batch, progress) for one in chosen]
+        parts = [_one_system(files, one, opened, batch, progress) for one in chosen]
     return _joined(parts).assign_attrs(left_out=left_out)
 
 
@@ -127,14 +136,12 @@ def _chosen(embedder: str | Path | Embedder | Sequence[str | Path | Embedder]) -
 def _one_system(
     files: Mapping[str, Path],
     embedder: Embedder,
-    align: str | None,
     store: sqlite3.Connection,
     batch: int,
     progress: Progress | None,
 ) -> xr.Dataset:
-    method = align or embedder.align
-    recipe = f"{embedder.fingerprint} {RECIPES[method]} {READING}"
-    key = hashlib.sha256(recipe.encode()).hexdigest()
+    crop = recipe(embedder.align, embedder.detector)
+    key = hashlib.sha256(f"{embedder.fingerprint} {crop} {READING}".encode()).hexdigest()
     done = stored_images(store, key)
     hashes: dict[str, str] = {}
     pending: dict[str, Decoded] = {}
@@ -143,7 +150,7 @@ def _one_system(
         content = read_image(path)
         image = hashes[name] = hashlib.sha256(content).hexdigest()
         if image not in done and image not in pending:
-            pending[image] = crop_of(content, method, embedder.size)
+            pending[image] = crop_of(content, embedder.align, embedder.size, embedder.detector)
         if len(pending) == batch or (pending and at == len(files)):
             records = _embedded(pending, embedder, stored_features(store, key), not checked)
             checked = checked or any(one.vector is not None for one in records.values())
@@ -152,7 +159,7 @@ def _one_system(
             pending.clear()
         if progress is not None:
             progress(embedder.name, at - len(pending), len(files))
-    return _cube(hashes, read_records(store, key, hashes.values()), embedder, method)
+    return _cube(hashes, read_records(store, key, hashes.values()), embedder)
 
 
 def _embedded(
@@ -179,13 +186,11 @@ def _embedded(
 
 def _record(crop: Decoded, vector: np.ndarray | None) -> Record:
     if vector is not None and not np.isfinite(vector).all():
-        return Record(NOT_FINITE, crop.note, None)
-    return Record(crop.status, crop.note, vector)
+        return Record(NOT_FINITE, crop.note, None, crop.faces, crop.confidence)
+    return Record(crop.status, crop.note, vector, crop.faces, crop.confidence)
 
 
-def _cube(
-    hashes: Mapping[str, str], found: Mapping[str, Record], embedder: Embedder, method: str
-) -> xr.Dataset:
+def _cube(hashes: Mapping[str, str], found: Mapping[str, Record], embedder: Embedder) -> xr.Dataset:
     records = [_with_length(found[image], embedder) for image in hashes.values()]
     status = np.array([one.status for one in records])
     good = [one.vector for one in records if one.vector is not None]
@@ -204,10 +209,13 @@ def _cube(
             "embedding": (("system", "stimulus", "feature"), embedding[None]),
             "status": (("system", "stimulus"), status[None]),
             "note": (("system", "stimulus"), np.array([[one.note for one in records]])),
+            "faces": (("system", "stimulus"), np.array([[one.faces for one in records]])),
+            "confidence": (("system", "stimulus"), np.array([[one.confidence for one in records]])),
             "features": ("system", [len(good[0])]),
             "metric": ("system", [embedder.metric]),
             "threshold": ("system", [float(embedder.threshold)]),
-            "align": ("system", [method]),
+            "align": ("system", [embedder.align]),
+            "detector": ("system", ["" if embedder.align == "none" else embedder.detector]),
             "fingerprint": ("system", [embedder.fingerprint]),
         },
         coords={
@@ -223,7 +231,7 @@ def _with_length(record: Record, embedder: Embedder) -> Record:
     """Mark a vector of zeros as a failure if the metric is the cosine, which it does not have."""
     directed = embedder.unit or embedder.metric == "cosine"
     if directed and record.vector is not None and not record.vector.any():
-        return Record(NO_LENGTH, record.note, None)
+        return replace(record, status=NO_LENGTH, vector=None)
     return record
 
 
@@ -304,11 +312,15 @@ def images_of(study: xr.DataTree, root: str | Path) -> dict[str, Path]:
     return found
 
 
-def _check(embedders: Sequence[Embedder], align: str | None, batch: int) -> None:
+def _check(
+    embedders: Sequence[Embedder], align: str | None, detector: str | None, batch: int
+) -> None:
     names = [one.name for one in embedders]
     if not names or len(set(names)) < len(names):
         raise DataError(f"embedders {names}", hint="give at least one, each with its own name")
     if align is not None and align not in ALIGNMENTS:
         raise DataError(f"alignment {align!r}", hint=f"use one of {', '.join(ALIGNMENTS)}")
+    if detector is not None and detector not in DETECTORS:
+        raise DataError(f"detector {detector!r}", hint=f"use one of {', '.join(DETECTORS)}")
     if not isinstance(batch, int | np.integer) or batch < 1:
         raise DataError(f"batch {batch}", hint="give a number from 1")

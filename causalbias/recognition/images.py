@@ -1,6 +1,7 @@
 """Read untrusted image files: each gives pixels, or a status with the reason why not."""
 
 import io
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,11 +114,17 @@ BLANK = "blank image"
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (height, width, 3), uint8 RGB, or None; a status; and a note."""
+    """Pixels (height, width, 3), uint8 RGB, or None; a status; a note; what a detector found.
+
+    `faces` and `confidence`, that of the face taken, are NaN if no detector was run, and
+    `confidence` also if there was no face.
+    """
 
     pixels: np.ndarray | None
     status: str = OK
     note: str = ""
+    faces: float = math.nan
+    confidence: float = math.nan
 
 
 def list_images(folder: str | Path) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 A batch is one transaction, so that a run that is killed loses at most one batch.
 """
 
+import math
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +16,11 @@ import numpy as np
 from causalbias.errors import DataError
 from causalbias.recognition.images import UNREADABLE
 
-FORMAT = 2
+FORMAT = 3
 APPLICATION = 0x63627265  # identifies files of this format: "cbre"
 TABLE = """CREATE TABLE IF NOT EXISTS embeddings (
-    key TEXT, image TEXT, status TEXT, note TEXT, vector BLOB, checksum INTEGER,
+    key TEXT, image TEXT, status TEXT, note TEXT, faces REAL, confidence REAL, vector BLOB,
+    checksum INTEGER,
     PRIMARY KEY (key, image)
 ) WITHOUT ROWID"""
 ELSEWHERE = "free some space, or give another directory; what was stored before is unchanged"
@@ -34,11 +36,16 @@ FLOAT32 = np.dtype("<f4")
 
 @dataclass(frozen=True)
 class Record:
-    """The outcome for an image: a status, a note, and the embedding if the status is "ok"."""
+    """The outcome for an image, with the embedding if the status is "ok".
+
+    `faces`, the number that the detector found, and `confidence` are NaN as in `Decoded`.
+    """
 
     status: str
     note: str
     vector: np.ndarray | None
+    faces: float = math.nan
+    confidence: float = math.nan
 
 
 @contextmanager
@@ -103,11 +110,12 @@ def stored_features(store: sqlite3.Connection, key: str) -> int | None:
 def add_records(store: sqlite3.Connection, key: str, records: Mapping[str, Record]) -> None:
     """Add the outcomes of a batch in one transaction."""
     rows = [
-        (key, image, one.status, one.note, _packed(one.vector)) for image, one in records.items()
+        (key, image, one.status, one.note, *_seen(one), _packed(one.vector))
+        for image, one in records.items()
     ]
     with store:
         store.executemany(
-            "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [(*row, checksum_of(*row)) for row in rows],
         )
 
@@ -121,12 +129,16 @@ def read_records(store: sqlite3.Connection, key: str, images: Iterable[str]) -> 
         If a row is damaged, or embeddings have different lengths.
     """
     wanted, found = set(images), {}
-    query = "SELECT image, status, note, vector, checksum FROM embeddings WHERE key = ?"
-    for image, status, note, vector, checksum in store.execute(query, (key,)):
+    query = (
+        "SELECT image, status, note, faces, confidence, vector, checksum FROM embeddings "
+        "WHERE key = ?"
+    )
+    for image, status, note, faces, confidence, vector, checksum in store.execute(query, (key,)):
         if image in wanted:
-            if checksum != checksum_of(key, image, status, note, vector):
+            if checksum != checksum_of(key, image, status, note, faces, confidence, vector):
                 raise _damaged(f"the row of image {str(image)[:12]} does not match its checksum")
-            found[image] = Record(status, note, _unpacked(vector))
+            seen = [_number(one) for one in (faces, confidence)]
+            found[image] = Record(status, note, _unpacked(vector), *seen)
     lengths = {
         0 if one.vector is None else len(one.vector) for one in found.values() if one.status == "ok"
     }
@@ -136,6 +148,17 @@ def read_records(store: sqlite3.Connection, key: str, images: Iterable[str]) -> 
         if one.vector is not None and not np.isfinite(one.vector).all():
             raise _damaged(f"the embedding of image {image[:12]} is not finite")
     return found
+
+
+def _seen(one: Record) -> list[float | None]:
+    """Return number of faces and confidence; SQLite's NULL stands for NaN."""
+    return [None if math.isnan(value) else float(value) for value in (one.faces, one.confidence)]
+
+
+def _number(value: object) -> float:
+    if value is not None and not isinstance(value, int | float):
+        raise _damaged("a number of faces, or a confidence, is not a number")
+    return math.nan if value is None else float(value)
 
 
 def _packed(vector: np.ndarray | None) -> bytes | None:

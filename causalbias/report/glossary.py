@@ -35,6 +35,7 @@ COLUMNS = {
     "covered": "whether the interval contains the truth",
     "deft": "square root of the design effect: how many times too short a binomial interval of "
     "independent pairs would be",
+    "detector": "method that found the faces before they were cropped",
     "diagnosis": "whether prior and data conflict (a tick: the prior matters little)",
     "disjoint": "largest number of comparisons of which no two share a seed",
     "engine": "how the posterior was computed",

@@ -467,7 +467,7 @@ def forged(text: str):
         sql(text)(path)
         with sqlite3.connect(path) as database:
             for row in database.execute("SELECT * FROM embeddings").fetchall():
-                database.execute("UPDATE embeddings SET checksum = ?", (checksum_of(*row[:5]),))
+                database.execute("UPDATE embeddings SET checksum = ?", (checksum_of(*row[:-1]),))
         database.close()
 
     return change
@@ -481,6 +481,7 @@ store("no table", "store", sql("DROP TABLE embeddings"))
 store("a vector of odd length", "bytes", forged("UPDATE embeddings SET vector = x'00'"))
 store("no vector", "features", forged("UPDATE embeddings SET vector = NULL"))
 store("a vector of NaN", "finite", forged("UPDATE embeddings SET vector = x'0000C07F'"))
+store("text for a number", "faces", forged("UPDATE embeddings SET faces = 'two'"))
 store("text for a vector", "store|embedding", forged("UPDATE embeddings SET vector = 'abcd'"))
 
 store(

@@ -64,7 +64,8 @@ def test_alignment_of_a_moved_face_finds_it_again(chips):
 
 def test_arcface_alignment_puts_the_landmarks_on_the_template(chips):
     from causalbias.recognition.alignment import ARCFACE
-    from causalbias.recognition.dlib_faces import find_faces, five_points
+    from causalbias.recognition.detection import find_faces
+    from causalbias.recognition.dlib_faces import five_points
 
     path = next(iter(sample(chips, 1).values()))
     canvas = Image.new("RGB", (400, 360), (90, 110, 100))

@@ -179,8 +179,10 @@ def test_paths_begin_at_home_and_ids_are_text(noisy_folder, monkeypatch, tmp_pat
 def test_arguments_without_effect_are_refused():
     with pytest.raises(cb.DataError, match="is a function"):
         cb.embedder(colours, name="a", version="1", size=SIZE, device="cuda")
-    with pytest.raises(cb.DataError, match="ready-made"):
+    with pytest.raises(cb.DataError, match="run on the CPU only"):
         cb.embedder("lbp", device="cuda")
+    with pytest.raises(cb.DataError, match="ready-made"):
+        cb.embedder("lbp", architecture="iresnet50")
     with pytest.raises(cb.DataError, match="for functions only"):
         cb.embedder("net.onnx", version="2")
     for size in (112, (112,), (1.5, 2), (0, 4), "ab", (4, 4, 3)):

@@ -150,7 +150,8 @@ def write_onnx(tmp_path):
             onnx.external_data_helper.set_external_data(weights, location="../secret.bin")
             weights.ClearField("raw_data")
         nodes = [
-            helper.make_node("Flatten", ["x"], ["flat"]),
+            helper.make_node("Sum", list("xz"[:inputs]), ["sum"]),
+            helper.make_node("Flatten", ["sum"], ["flat"]),
             helper.make_node("MatMul", ["flat", "w"], ["y"]),
         ]
         given = [

@@ -195,11 +195,58 @@ def test_inputs_that_are_no_images_are_named(tmp_path, shape):
         cb.embedder(path)
 
 
-def test_several_outputs_are_named(tmp_path):
-    more = [("Neg", ["y"], ["logits"], {})]
-    path = product(tmp_path / "net.onnx", ["n", 3, SIDE, SIDE], more=more, outputs=("y", "logits"))
-    with pytest.raises(cb.DataError, match=r"2 outputs: y .*logits .*only output"):
+def test_of_several_outputs_one_is_chosen(tmp_path):
+    more = [("Neg", ["y"], ["negative"], {})]
+    outputs = ("y", "negative")
+    path = product(tmp_path / "net.onnx", ["n", 3, SIDE, SIDE], more=more, outputs=outputs)
+    with pytest.raises(cb.DataError, match=r"2 outputs: y .*negative .*output='y'"):
         cb.embedder(path)
+    for wrong in ("logits", 2, -1):
+        with pytest.raises(cb.DataError, match=rf"2 outputs, and none is {wrong!r}: y"):
+            cb.embedder(path, output=wrong)
+    images = pictures(3)
+    by_name, by_place = cb.embedder(path, output="negative"), cb.embedder(path, output=1)
+    assert by_name(images) == pytest.approx(-expected(images), rel=1e-4, abs=1e-4)
+    assert by_place.fingerprint == by_name.fingerprint
+    assert by_name.fingerprint != cb.embedder(path, output=0).fingerprint
+
+
+def test_weights_among_the_inputs_and_inputs_that_nothing_reads(tmp_path):
+    """Old exports list weights as inputs; quantisation leaves inputs behind that it replaced."""
+    path = product(tmp_path / "net.onnx", ["n", 3, SIDE, SIDE])
+    model = onnx.load(path)
+    weights = helper.make_tensor_value_info("w", TensorProto.FLOAT, list(matrix().shape))
+    left_behind = helper.make_tensor_value_info("gone", TensorProto.FLOAT, [32, 3, 3, 3])
+    model.graph.input.extend([weights, left_behind])
+    onnx.save(model, path)
+    images = pictures(3)
+    assert cb.embedder(path)(images) == pytest.approx(expected(images), rel=1e-4, abs=1e-4)
+    model.graph.node.append(helper.make_node("Identity", ["gone"], ["y2"]))
+    onnx.save(model, path)
+    with pytest.raises(cb.DataError, match=r"inputs x .*gone"):
+        cb.embedder(path)
+
+
+def test_weights_stored_as_integers_are_those_they_stand_for(tmp_path):
+    """Scales by block of rows, as in OpenCV Zoo's quantised files."""
+    values = SIDE * SIDE * 3
+    random = np.random.default_rng(1)
+    whole = random.integers(-128, 128, (values, FEATURES), np.int8)
+    scale = random.uniform(0.01, 0.02, (values // 16, FEATURES)).astype(np.float32)
+    nodes = [
+        ("DequantizeLinear", ["q", "s"], ["w"], {"axis": 0, "block_size": 16}),
+        ("Flatten", ["x"], ["flat"], {}),
+        ("MatMul", ["flat", "w"], ["y"], {}),
+    ]
+    path = saved(tmp_path / "net.onnx", nodes, [1, 3, SIDE, SIDE], weights={"q": whole, "s": scale})
+    model = onnx.load(path)
+    model.opset_import[0].version = 21
+    onnx.save(model, path)
+    images = pictures(3)
+    weights = whole * np.repeat(scale, 16, axis=0)
+    laid = images.astype(np.float32).transpose(0, 3, 1, 2).reshape(3, -1)
+    found = cb.embedder(path, normalise=None)(images)
+    assert found == pytest.approx(laid @ weights, rel=1e-5, abs=1e-2)
 
 
 def test_a_network_that_draws_noise_is_refused(tmp_path):
