@@ -1,8 +1,8 @@
 """Proposals of effects, cuts and coefficients given any scales, and their exact weights.
 
 Conditional modes are dear, so they are found at a few *anchors* only. At other scales the nearest
-anchor's Student t is moved along the mode's derivative and widened coordinate by coordinate, as if
-each effect's data were a normal observation of it: x ~ q(x | theta). Whatever is left of the error
+anchor's Student t is moved along the mode's derivative and widened level by level, as if the data
+of a level were a normal observation of its effects: x ~ q(x | theta). Whatever is left of the error
 is in the weights. As
 
     E_q [p(y, x | theta) / q(x | theta)] = p(y | theta),
@@ -11,10 +11,12 @@ the ratio is an unbiased estimate of the density of y given the scales, so that 
 is exact (Andrieu and Roberts, 2009; Tran et al., 2013).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
+import numba
 import numpy as np
 from scipy.linalg import solve_triangular
 
@@ -27,11 +29,13 @@ from causalbias.inference.laplace.conditional import (
 )
 from causalbias.inference.laplace.likelihood import log_likelihoods
 from causalbias.inference.laplace.nested import ScalePoint, scales_of
+from causalbias.inference.laplace.rows import Rows
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray
 from causalbias.inference.scales import Scales
 
 _CHUNK = 256
 _FAR = 1.0
+_STEP = 1e-5  # of theta, for derivatives
 
 
 @dataclass(frozen=True)
@@ -42,29 +46,39 @@ class Anchor:
     ----------
     point : ScalePoint
     mean : ndarray (q,)
-    variance : ndarray (q,)
-        Marginal variances of x.
     slopes : ndarray (q, d)
-        Derivative of the mean by theta, less what the widening of each coordinate brings about.
+        Derivative of the mean by theta, less what `_regress` brings about.
     log_det : float
         Log determinant of the factor of the covariance.
+    information : tuple of ndarray (levels, k, k), one a dense term
+        What the data say of each level's effects: the inverse of their covariance, less that of
+        their prior.
+    root : tuple of ndarray (levels, k, k)
+        Lower Cholesky factors of those inverse covariances.
     """
 
     point: ScalePoint
     mean: FloatArray
-    variance: FloatArray
     slopes: FloatArray
     log_det: float
+    information: tuple[FloatArray, ...]
+    root: tuple[FloatArray, ...]
 
 
 @dataclass
 class Proposal:
-    """Anchors, and what is needed to weigh draws about them."""
+    """Anchors, and what is needed to weigh draws about them.
+
+    Attributes
+    ----------
+    metric : ndarray (d, d)
+        Inverse covariance of theta, by which distances to anchors are measured.
+    """
 
     target: Target
     terms: Sequence[GroupTerm]
     anchors: list[Anchor]
-    metric: FloatArray  # inverse covariance of theta, by which distances to anchors are measured
+    metric: FloatArray
     pool: Executor
     n_weighed: int = field(default=0)
 
@@ -81,45 +95,59 @@ def anchor_at(
     ``shift`` of the mean from the mode and ``by_lead``, the slope by the leading sd, are of
     whitened effects.
     """
-    rows, found = target.rows, point.found
+    rows, found, d = target.rows, point.found, len(point.theta)
     slopes = point.slopes.copy()
-    at, log_det = 0, -float(np.log(np.diag(found.chol)).sum())
-    own = np.zeros_like(slopes)
-    raw = coloured(rows, found.factors, found.x + shift)
-    variance = _raw_variance(target, point)
-    grown = np.zeros_like(slopes)
-    for term in terms:
-        k, count = term.k, term.n_theta
+    log_det = -float(np.log(np.diag(found.chol)).sum())
+    white = found.x + shift
+    raw = coloured(rows, found.factors, white)
+    steps = _STEP * np.eye(d)
+    around = scales_of(np.vstack([point.theta + steps, point.theta - steps]), terms)
+    information, root = [], []
+    own, grown, at = np.zeros_like(slopes), np.zeros_like(slopes), 0
+    for t, term in enumerate(terms):
+        every = range(at, at + term.n_theta)
+        at += term.n_theta
         if term is rows.leading:
             if by_lead is not None:
-                slopes[:, at] = by_lead
-            at += count
+                slopes[:, every.start] = by_lead
             continue
         place = rows.place(term)
         slab, factor = rows.slabs[place], found.factors[place]
         log_det += term.n_levels * float(np.log(np.diag(factor)).sum())
-        sd = np.sqrt((factor**2).sum(axis=1))
-        for c in range(k):
-            where = np.arange(slab.start + c, slab.stop, k)
-            own[where, at + c] = 2 * np.minimum(variance[where] / sd[c] ** 2, 1.0) * raw[where]
+        data = _information(point.cov[slab, slab], factor)
+        precision = data + _precision(factor)
+        information.append(data)
+        root.append(np.linalg.cholesky(precision))
+        means, deviates = raw[slab].reshape(-1, term.k, 1), white[slab].reshape(-1, term.k)
+        for j in every:
+            up, down = around.factors(j)[t], around.factors(d + j)[t]
+            pull = (_precision(up) - _precision(down)) / (2 * _STEP) @ means
+            own[slab, j] = -np.linalg.solve(precision, pull).ravel()
             # the factor itself changes: a whitened effect that stays put is a raw one that grows
-            grown[where, at + c] = raw[where]
-        at += count
+            grown[slab, j] = (deviates @ (up - down).T / (2 * _STEP)).ravel()
     raw_slopes = coloured(rows, found.factors, slopes) + grown
-    return Anchor(point, raw, variance, raw_slopes - own, log_det)
+    return Anchor(point, raw, raw_slopes - own, log_det, tuple(information), tuple(root))
 
 
-def _raw_variance(target: Target, point: ScalePoint) -> FloatArray:
-    variance = np.diag(point.cov).copy()
-    for slab, factor in zip(target.rows.slabs, point.found.factors, strict=True):
-        k, n = len(factor), (slab.stop - slab.start) // len(factor)
-        if k == 1:
-            variance[slab] *= factor[0, 0] ** 2
-            continue
-        block = point.cov[slab, slab].reshape(n, k, n, k)
-        each = np.array([factor @ block[i, :, i] @ factor.T for i in range(n)])
-        variance[slab] = np.diagonal(each, axis1=1, axis2=2).ravel()
-    return variance
+def _precision(factor: FloatArray) -> FloatArray:
+    """Return ``(L L')^-1`` of factors L (..., k, k)."""
+    inverse = np.linalg.inv(factor)
+    return np.asarray(inverse.swapaxes(-1, -2) @ inverse)
+
+
+def _information(cov: FloatArray, factor: FloatArray) -> FloatArray:
+    """What the data say of each level's k effects (levels, k, k), from their whitened covariance.
+
+    ``L^-T (C_j^-1 - 1) L^-1``, C_j the level's block of the covariance of ``L^-1 b``: no less than
+    zero but for rounding, since data only narrow the prior.
+    """
+    k = len(factor)
+    each = np.arange(len(cov) // k)
+    block = cov.reshape(len(each), k, len(each), k)[each, :, each, :]
+    value, vector = np.linalg.eigh(block)
+    gained = np.maximum(1 / np.clip(value, 1e-12, None) - 1, 0.0)
+    side = np.linalg.inv(factor).T @ vector
+    return np.asarray((side * gained[:, None]) @ side.swapaxes(1, 2))
 
 
 def weigh(
@@ -145,7 +173,7 @@ def weigh(
 
     def run(job: tuple[Anchor, IntArray], z: FloatArray) -> None:
         anchor, part = job
-        values[part], raw = _weigh_part(proposal, anchor, theta[part], scales, part, z)
+        values[part], raw = _weigh_part(proposal, anchor, theta, scales, part, z)
         if rest is not None:
             rest[part] = raw.T
 
@@ -176,23 +204,26 @@ def _weigh_part(
 ) -> tuple[FloatArray, FloatArray]:
     """Log estimates (part,) of the density of theta, and draws of x (q, part), about one anchor.
 
-    With ``z`` (q, part) standard t, the draw is ``m + r * (F z)``: F the factor of the anchor's
-    covariance, r the coordinates' widening (`_widening`), m the anchor's mean moved along its
-    slopes and shrunk by r^2. The estimate is ``log p(y, x, theta) - log q(x | theta)``.
+    The draws are made of ``z`` (q, part), standard t. The estimate is
+    ``log p(y, x, theta) - log q(x | theta)``.
     """
-    target, rows, found = proposal.target, proposal.target.rows, anchor.point.found
-    s = rows.n_effects
-    ratio, lead_sd, log_scale = _widening(proposal, anchor, scales, part)
-    deviate = solve_triangular(found.chol.T, z)
-    raw = coloured(rows, found.factors, deviate) * ratio
-    # far from the anchor, as where an sd is near zero, a line would leave the effects' own scale
-    moved = anchor.slopes @ np.clip(theta - anchor.point.theta, -_FAR, _FAR).T
-    raw += (anchor.mean[:, None] + moved) * ratio**2
+    target, rows = proposal.target, proposal.target.rows
+    found, s = anchor.point.found, rows.n_effects
+    factors = {
+        term.name: scales.sd[t][part][:, :, None] * scales.corr_factor[t][part]
+        for t, term in enumerate(proposal.terms)
+    }
+    raw, white, log_det = _carried(anchor, rows, theta[part], factors, z)
     nu = _degrees(len(z))
-    log_q = -0.5 * (nu + len(z)) * np.log1p((z**2).sum(axis=0) / nu)
-    log_q -= np.log(ratio).sum(axis=0) + anchor.log_det
-    white = _whiten(proposal, scales, part, raw)
-    value = log_prior(target, white) - log_scale
+    log_q = -0.5 * (nu + len(z)) * np.log1p((z**2).sum(axis=0) / nu) - log_det
+    value = log_prior(target, white)
+    lead_sd = np.full(len(part), -1.0)
+    for term in proposal.terms:
+        factor = factors[term.name]
+        if term is rows.leading:
+            lead_sd = factor[:, 0, 0]
+        else:
+            value -= term.n_levels * _log_det(factor)
     cuts = np.array([all_cuts(target, c) for c in raw[s : s + target.n_free].T])
     node, log_weight = quadrature(lead_sd[0], target.n_nodes)
     log_likelihoods(
@@ -218,61 +249,138 @@ def _weigh_part(
     return scales.log_prior[part] + value - log_q, raw
 
 
-def _widening(
-    proposal: Proposal, anchor: Anchor, scales: Scales, part: IntArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """What other scales than the anchor's change: widening, leading sd, log scale of the effects.
+def _log_det(factor: FloatArray) -> FloatArray:
+    """Return the log determinants of lower triangular factors (n, k, k)."""
+    return np.asarray(np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1))
 
-    An effect of variance V at the anchor, where its sd is s0, is taken for one with a normal
-    observation of information ``1 / V - 1 / s0^2``. At sd s its variance is ``r^2 V``, with
-    ``r^2 = (1 / V) / (1 / V - 1 / s0^2 + 1 / s^2)``.
+
+def _carried(
+    anchor: Anchor,
+    rows: Rows,
+    theta: FloatArray,
+    factors: Mapping[str, FloatArray],
+    z: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Draws of x, carried from the anchor to other scales level by level.
+
+    They are ``W m + R F z``: F the factor of the anchor's covariance, m its mean moved along its
+    slopes, W and R from `_regress`.
 
     Returns
     -------
-    ratio : ndarray (q, part)
-        r of each coordinate of x; one for cuts and coefficients.
-    lead_sd : ndarray (part,)
-        -1 where no term leads.
-    log_scale : ndarray (part,)
-        Log determinant of the factors by which effects are whitened.
+    raw, white : ndarray (q, n)
+        The draws, with effects as they are and standardised by their prior.
+    log_det : ndarray (n,)
+        Log determinants of the factor by which z is multiplied.
     """
-    rows, found, n = proposal.target.rows, anchor.point.found, len(part)
-    ratio = np.ones((len(anchor.mean), n))
-    lead_sd = np.full(n, -1.0)
-    log_scale = np.zeros(n)
-    for t, term in enumerate(proposal.terms):
-        sd = scales.sd[t][part]
-        if term is rows.leading:
-            lead_sd = sd[:, 0]
-            continue
-        place = rows.place(term)
-        slab, factor = rows.slabs[place], found.factors[place]
-        k = len(factor)
-        log_scale += term.n_levels * (
-            np.log(sd).sum(axis=1)
-            + np.log(np.diagonal(scales.corr_factor[t][part], axis1=1, axis2=2)).sum(axis=1)
+    found, s = anchor.point.found, rows.n_effects
+    raw = coloured(rows, found.factors, solve_triangular(found.chol.T, z))
+    # far from the anchor, as where an sd is near zero, a line would leave the effects' own scale
+    mean = anchor.slopes @ np.clip(theta - anchor.point.theta, -_FAR, _FAR).T
+    mean += anchor.mean[:, None]
+    white, log_det = np.empty_like(raw), np.full(len(theta), anchor.log_det)
+    for place, (term, slab) in enumerate(zip(rows.dense, rows.slabs, strict=True)):
+        _regress(
+            anchor.information[place],
+            anchor.root[place],
+            factors[term.name],
+            mean[slab],
+            raw[slab],
+            white[slab],
+            log_det,
         )
-        for c in range(k):
-            where = slice(slab.start + c, slab.stop, k)
-            there = (factor[c] ** 2).sum()
-            information = np.maximum(1 / anchor.variance[where] - 1 / there, 0.0)
-            ratio[where] = np.sqrt(
-                (information + 1 / there)[:, None] / (information[:, None] + 1 / sd[:, c] ** 2)
-            )
-    return ratio, lead_sd, log_scale
+    raw[s:] += mean[s:]
+    white[s:] = raw[s:]
+    return raw, white, log_det
 
 
-def _whiten(proposal: Proposal, scales: Scales, part: IntArray, raw: FloatArray) -> FloatArray:
-    """Return x with effects standardised by each draw's own factors."""
-    rows, white = proposal.target.rows, raw.copy()
-    for t, term in enumerate(proposal.terms):
-        if term is rows.leading:
-            continue
-        slab, k = rows.slabs[rows.place(term)], term.k
-        factor = scales.sd[t][part][:, :, None] * scales.corr_factor[t][part]
-        if k == 1:
-            white[slab] /= factor[:, 0, 0]
-            continue
-        block = raw[slab].reshape(-1, k, len(part)).transpose(2, 1, 0)
-        white[slab] = np.linalg.solve(factor, block).transpose(2, 1, 0).reshape(-1, len(part))
-    return white
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _regress(
+    information: FloatArray,
+    root: FloatArray,
+    factor: FloatArray,
+    mean: FloatArray,
+    raw: FloatArray,
+    white: FloatArray,
+    log_det: FloatArray,
+) -> None:
+    """Carry a term's effects from an anchor's scales to others, level by level.
+
+    A level's effects of covariance V at the anchor, where their prior is N(0, S0), are taken for
+    ones with a normal observation of information ``I = V^-1 - S0^-1``. Under N(0, S) the inverse
+    of their covariance is ``Q = I + S^-1``, their mean is ``W m`` with ``W = Q^-1 Q0``, and a
+    deviation becomes ``R`` times itself, ``R = K^-T K0'``, with ``Q = K K'`` and ``Q0 = K0 K0'``.
+
+    Parameters
+    ----------
+    information, root : ndarray (levels, k, k)
+        I and K0.
+    factor : ndarray (draws, k, k)
+        Lower Cholesky factors of S.
+    mean, raw : ndarray (levels * k, draws)
+        m, and deviations at the anchor; these become the effects.
+    white : ndarray (levels * k, draws)
+        Becomes the effects standardised by their prior.
+    log_det : ndarray (draws,)
+        The log determinants of R are added.
+    """
+    levels, k, _ = information.shape
+    own, pulled, pushed = np.empty((k, k)), np.empty(k), np.empty(k)
+    inverse, prior = np.zeros((k, k)), np.zeros((k, k))
+    for i in range(raw.shape[1]):
+        _invert(factor[i], inverse)
+        for a in range(k):
+            for b in range(a + 1):
+                total = 0.0
+                for c in range(a, k):
+                    total += inverse[c, a] * inverse[c, b]
+                prior[a, b] = total
+        change = 0.0
+        for j in range(levels):
+            at = j * k
+            # K0' of the deviation, and K0 K0' of the mean
+            for a in range(k):
+                pushed[a], pulled[a] = 0.0, 0.0
+                for b in range(a, k):
+                    pushed[a] += root[j, b, a] * raw[at + b, i]
+                    pulled[a] += root[j, b, a] * mean[at + b, i]
+            for a in range(k - 1, -1, -1):
+                total = 0.0
+                for b in range(a + 1):
+                    total += root[j, a, b] * pulled[b]
+                pulled[a] = total
+            for a in range(k):
+                for b in range(a + 1):
+                    total = information[j, a, b] + prior[a, b]
+                    for c in range(b):
+                        total -= own[a, c] * own[b, c]
+                    own[a, b] = math.sqrt(total) if a == b else total / own[b, b]
+                change += math.log(root[j, a, a] / own[a, a])
+                total = pulled[a]
+                for b in range(a):
+                    total -= own[a, b] * pulled[b]
+                pulled[a] = total / own[a, a]
+            # K^-T of both at once
+            for a in range(k - 1, -1, -1):
+                total = pulled[a] + pushed[a]
+                for b in range(a + 1, k):
+                    total -= own[b, a] * raw[at + b, i]
+                raw[at + a, i] = total / own[a, a]
+            for a in range(k):
+                total = 0.0
+                for b in range(a + 1):
+                    total += inverse[a, b] * raw[at + b, i]
+                white[at + a, i] = total
+        log_det[i] += change
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _invert(factor: FloatArray, out: FloatArray) -> None:
+    """Fill the inverse of a lower triangular matrix; not finite where there is none."""
+    for a in range(len(factor)):
+        out[a, a] = 1.0 / factor[a, a]
+        for b in range(a):
+            total = 0.0
+            for c in range(b, a):
+                total += factor[a, c] * out[c, b]
+            out[a, b] = -total / factor[a, a]
