@@ -3,7 +3,6 @@
 import importlib.util
 import platform
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,21 @@ def peers(settings: dict[str, Any], _: Path, __: Path | None) -> Results:
     """Run each contender that is installed, one after another, each in a fresh process."""
     found = Results()
     present = _installed()
+    benchmark.compile_once(False)
     runs: list[tuple[int, str, dict[str, Any]]] = []
     for size in settings["peers"]["sizes"]:
         runs += _at(size, ("engine", *present))
     sizes = list(dict.fromkeys(rows for rows, _, _ in runs))
     found.table(
         "peers",
-        ["rows", "by", "gives", "wall s", "CPU s", "sd seeds", "sd noise"],
+        ["rows", "by", "gives", "first s", "again s", "CPU s", "sd seeds", "sd noise"],
         [
             [
                 f"{rows:,}",
                 one["version"],
                 benchmark.GIVES[name],
-                plain(one["seconds"], 1),
+                plain(one["first"], 1),
+                plain(one["again"], 1),
                 plain(one["cpu"], 1),
                 *_sds(one),
             ]
@@ -53,23 +54,12 @@ def peers(settings: dict[str, Any], _: Path, __: Path | None) -> Results:
 
 def _at(size: float, contenders: tuple[str, ...]) -> list[tuple[int, str, dict[str, Any]]]:
     """Rows, contender and what was measured, at one size."""
-    runs = []
     with tempfile.TemporaryDirectory() as name:
-        rows = benchmark.simulate(size, False, Path(name))
-        command = [sys.executable, benchmark.__file__, "--folder", name, "--draws", "4000"]
-        for contender in contenders:
-            again = [*command, "--inside", contender]
-            if contender == "lmer":
-                again = [
-                    "Rscript",
-                    "-e",
-                    benchmark.LMER,
-                    name,
-                    str(rows),
-                    str(benchmark.COEFFICIENTS),
-                ]
-            runs.append((rows, contender, benchmark.measured(again)))
-    return runs
+        folder, frame = Path(name), benchmark.simulate(size, False)
+        benchmark.write(frame, folder)
+        return [
+            (len(frame), one, benchmark.contend(one, folder, False, 4000)) for one in contenders
+        ]
 
 
 def _absent(present: list[str]) -> str:
