@@ -170,6 +170,67 @@ def subtract_nodes(
 
 
 @_compiled
+def eliminate_intercepts(
+    first_node: IntArray,
+    values: FloatArray,
+    cross: FloatArray,
+    factors: FloatArray,
+    position: IntArray,
+    ancestor: IntArray,
+    offset: IntArray,
+) -> float:
+    """Whiten, factor and subtract the nodes of a chain of intercepts, whose rows are its nodes.
+
+    The steps of `whiten_chain`, `factor_nodes` and `subtract_nodes`, and their numbers, with all
+    k_i = 1: each node's row is read once while it is at hand. Returns ``sum_i log A_ii``; NaN where
+    one is not positive.
+    """
+    n_nodes, width = ancestor.shape
+    n_dense = cross.shape[1]
+    for i in range(n_nodes):
+        left = factors[position[i], 0, 0]
+        for a in range(width):
+            j = ancestor[i, a]
+            if j < 0:
+                break
+            values[offset[i, a]] *= left * factors[position[j], 0, 0]
+        values[offset[i, 0]] += 1.0
+        if position[i] > 0:  # something is taken from it before its turn comes
+            for d in range(n_dense):
+                cross[i, d] *= left
+    log_det = 0.0
+    for t in range(len(first_node) - 1):
+        of_term, left = 0.0, factors[0, 0, 0] if t == 0 else 1.0
+        for i in range(first_node[t], first_node[t + 1]):
+            pivot = values[offset[i, 0]]
+            if not pivot > 0.0:
+                return np.nan
+            of_term += np.log(pivot)
+            root = np.sqrt(pivot)
+            inverse, own = 1.0 / root, cross[i]
+            values[offset[i, 0]] = root
+            for d in range(n_dense):
+                own[d] = own[d] * left * inverse
+            for a in range(1, width):
+                if ancestor[i, a] < 0:
+                    break
+                values[offset[i, a]] /= root
+            for a in range(1, width):
+                j = ancestor[i, a]
+                if j < 0:
+                    break
+                here, into = values[offset[i, a]], cross[j]
+                for d in range(n_dense):
+                    into[d] -= here * own[d]
+                for b in range(a, width):
+                    if ancestor[i, b] < 0:
+                        break
+                    values[offset[j, b - a]] -= here * values[offset[i, b]]
+        log_det += of_term
+    return log_det
+
+
+@_compiled
 def solve_chain(
     values: FloatArray,
     rhs: FloatArray,
@@ -189,6 +250,18 @@ def solve_chain(
     n_nodes, width = ancestor.shape
     for i in range(n_nodes - 1, skip - 1, -1):
         k = ks[i]
+        if k == 1:
+            left = rhs[row[i]]
+            for a in range(1, width):
+                j = ancestor[i, a]
+                if j < 0:
+                    break
+                for c in range(ks[j]):
+                    left -= values[offset[i, a] + c] * rhs[row[j] + c]
+            left /= values[offset[i, 0]]
+            rhs[row[i]] = left
+            effects[row[i]] += factors[position[i], 0, 0] * left
+            continue
         for a in range(1, width):
             j = ancestor[i, a]
             if j < 0:

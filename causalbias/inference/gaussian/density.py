@@ -21,6 +21,7 @@ from scipy.linalg import blas, lapack
 
 from causalbias.inference.gaussian.blocks import Blocks
 from causalbias.inference.gaussian.chain import (
+    eliminate_intercepts,
     factor_nodes,
     solve_chain,
     subtract_nodes,
@@ -194,6 +195,9 @@ def _eliminate_chain(
     values: FloatArray, cross: FloatArray, chain: Chain, factors: FloatArray
 ) -> float:
     """Whiten and eliminate the chain in place, term by term; its log determinant (nan: failed)."""
+    if chain.n_rows == len(chain.k):
+        place = (chain.position, chain.ancestor, chain.offset)
+        return float(eliminate_intercepts(chain.first_node, values, cross, factors, *place))
     where = (chain.k, chain.row, chain.ancestor, chain.offset)
     whiten_chain(values, cross, chain.position, factors, *where)
     log_det = 0.0

@@ -1,6 +1,7 @@
 """The marginal density and the conditional draws against dense brute force."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 import causalbias.inference.gaussian.blocks as blocks_module
 from causalbias.inference.gaussian.blocks import build_blocks
-from causalbias.inference.gaussian.density import draw_given, eliminate
+from causalbias.inference.gaussian.chain import factor_nodes, subtract_nodes, whiten_chain
+from causalbias.inference.gaussian.density import _eliminate_chain, draw_given, eliminate
 from causalbias.inference.gaussian.effects import draw_leading
 from causalbias.inference.problem import Problem
 from causalbias.inference.scales import n_theta, unpack
@@ -57,6 +59,39 @@ def all_parts() -> Problem:
         row_weight=rng.integers(1, 4, n) + 0.0,
         row_precision=rng.uniform(0.5, 2, n),
     )
+
+
+def test_a_chain_of_intercepts_is_eliminated_in_one_pass_to_the_same_numbers():
+    rng = np.random.default_rng(0)
+    pair = rng.integers(0, 40, 300)
+    ones = np.ones((300, 1))
+    terms = [
+        term(f"1|{n}", ones, pair % size, size)
+        for n, size in (("pair", 40), ("proto", 8), ("s", 4))
+    ]
+    made = build_blocks(problem(rng.normal(size=300), ones, terms))
+    chain, total = made.chain, made.total
+    assert chain.n_rows == len(chain.k) > 8
+    factors = np.array([[[0.7]], [[0.0]], [[1.3]]])[: len(chain.terms)]
+    cut = chain.n_values + chain.n_rows * made.n_dense
+    results = []
+    for step in (_eliminate_chain, general_elimination):
+        values = total[: chain.n_values].copy()
+        cross = total[chain.n_values : cut].reshape(chain.n_rows, -1).copy()
+        results.append((step(values, cross, chain, factors), values, cross))
+    for fast, general in zip(*results, strict=True):
+        np.testing.assert_array_equal(fast, general)
+
+
+def general_elimination(values, cross, chain, factors):
+    """By the steps for nodes of any number of effects."""
+    where = (chain.k, chain.row, chain.ancestor, chain.offset)
+    whiten_chain(values, cross, chain.position, factors, *where)
+    log_det = 0.0
+    for first, last in pairwise(chain.first_node.tolist()):
+        log_det += factor_nodes(first, last, values, cross, *where)
+        subtract_nodes(first, last, values, cross, *where)
+    return log_det
 
 
 @pytest.mark.usefixtures("buckets")
