@@ -23,6 +23,10 @@ _summing = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"re
 
 # Neighbouring panels are merged where that adds at most this share of zeros, or this many.
 _ZEROS_SHARE, _ZEROS = 0.2, 16
+# Columns of a panel at most, so that most work is between panels: products of matrices, which
+# above some size are BLAS's.
+_WIDEST = 64
+_PRODUCT = 16_000  # multiplications of a product for which a call is worth it
 _MAX_BYTES = 2 * 2**30  # of one factor
 
 
@@ -414,7 +418,11 @@ def _panels(parent: IntArray, counts: IntArray) -> IntArray:
         if parent[j - 1] == j:
             whole = width * counts[j] + width * (width + 1) // 2 + counts[j]
             zeros = whole - full - counts[j]
-        if parent[j - 1] == j and (zeros <= _ZEROS_SHARE * whole or zeros <= _ZEROS):
+        if (
+            parent[j - 1] == j
+            and width < _WIDEST
+            and (zeros <= _ZEROS_SHARE * whole or zeros <= _ZEROS)
+        ):
             full += counts[j]
         else:
             first[made] = j
@@ -551,10 +559,18 @@ def _subtract(
 
     Rows ``start`` to ``stop`` of the earlier panel are the columns, and those to ``end`` the rows.
     """
-    width = source.shape[1]
-    for c in range(stop - start):
+    width, high, wide = source.shape[1], end - start, stop - start
+    if width * high * wide > _PRODUCT:
+        below = source[skip : skip + high]
+        product = np.dot(below, below[:wide].T)
+        for r in range(high):
+            into = panel[position[rows[start + r]]]
+            for c in range(min(r + 1, wide)):
+                into[rows[start + c] - column] -= product[r, c]
+        return
+    for c in range(wide):
         j = rows[start + c] - column
-        for r in range(c, end - start):
+        for r in range(c, high):
             total = 0.0
             for m in range(width):
                 total += source[skip + r, m] * source[skip + c, m]
