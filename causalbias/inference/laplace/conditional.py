@@ -136,9 +136,14 @@ def find_conditional(
     factors: list[FloatArray],
     start: FloatArray,
     lead_mode: FloatArray,
+    near: FloatArray | None = None,
     tolerance: float = 1e-2,
 ) -> Conditional:
     """Climb to the mode by Newton steps until the next one gains less than ``tolerance / 2``.
+
+    With ``near``, the factor of the curvature at a mode close by, it stands for that here until
+    the last step, as long as each step gains a quarter of what the one before did at most:
+    curvatures cost several times as much as gradients.
 
     Raises
     ------
@@ -146,7 +151,7 @@ def find_conditional(
         If the mode is not found: as a rule because the posterior has none.
     """
     x, best, size = start, None, 1.0
-    direction = np.zeros(len(x))
+    direction, decrement = np.zeros(len(x)), np.inf
     for _ in range(_MAX_STEPS):
         found = evaluate(target, lead_sd, factors, x, lead_mode)
         if best is None and not np.isfinite(found[0]):
@@ -159,17 +164,17 @@ def find_conditional(
             continue
         value, moments, level_out, modes = found
         gradient = gradient_at(target, factors, x, moments)
-        matrix = _curvature_at(target, factors, moments)
-        # row-major lower is column-major upper: no copy
-        upper, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
-        chol = upper.T
-        if info != 0:
-            raise EngineError("the curvature is not positive: an effect is not determined")
-        half = solve_triangular(upper, gradient, trans=1)
-        direction = solve_triangular(upper, half)
+        if near is not None:
+            direction, gain = _step(near.T, gradient)
+            if gain >= 0.25 * decrement:
+                near = None
+            decrement = gain
+        exact = near is None or decrement < tolerance
+        if exact:
+            chol = _factor(_curvature_at(target, factors, moments))
+            direction, decrement = _step(chol.T, gradient)
         best, lead_mode, size = (value, x), modes, 1.0
-        decrement = float(half @ half)
-        if decrement < tolerance:
+        if exact and decrement < tolerance:
             # the density is that of x, and the last step adds what a quadratic adds
             top = value + 0.5 * decrement
             return _conditional(
@@ -180,6 +185,21 @@ def find_conditional(
         "no mode was found: a coefficient or cut runs away (separation, or a category that a "
         "coefficient predicts without error); give it a tighter prior"
     )
+
+
+def _factor(matrix: FloatArray) -> FloatArray:
+    """Return the lower Cholesky factor of a matrix whose lower triangle is given; overwrite it."""
+    # row-major lower is column-major upper: no copy
+    upper, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
+    if info != 0:
+        raise EngineError("the curvature is not positive: an effect is not determined")
+    return upper.T
+
+
+def _step(upper: FloatArray, gradient: FloatArray) -> tuple[FloatArray, float]:
+    """Return the Newton step and twice what it gains, by the upper factor of the curvature."""
+    half = solve_triangular(upper, gradient, trans=1)
+    return solve_triangular(upper, half), float(half @ half)
 
 
 def _conditional(

@@ -86,12 +86,13 @@ def scale_point(
     """Find the conditional mode at theta, starting from that at a point near it."""
     scales = scales_of(theta[None], terms)
     lead_sd, factors = split_factors(target, terms, scales, 0)
-    start, modes = start_of(target), np.zeros(len(target.rows.level))
+    start, modes, chol = start_of(target), np.zeros(len(target.rows.level)), None
     if near is not None:
+        chol = near.found.chol
         start = near.found.x + near.slopes @ (theta - near.theta)
         modes = near.found.lead_mode
     try:
-        found = find_conditional(target, lead_sd, factors, start, modes)
+        found = find_conditional(target, lead_sd, factors, start, modes, chol)
     except EngineError:
         if near is None:
             raise

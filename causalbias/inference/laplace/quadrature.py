@@ -17,11 +17,14 @@ import math
 import numba
 import numpy as np
 
+from causalbias.inference.laplace.vector import exp_all, subtract_logs
 from causalbias.inference.problem import FloatArray, IntArray
 
 LOGIT, PROBIT = 0, 1
 _ROOT_HALF = math.sqrt(0.5)
 LOG_ROOT_2PI = 0.5 * math.log(2 * math.pi)
+_MODE_ERROR = 1e-4
+_NO_PRODUCT = 300.0  # exponentials beyond are not multiplied
 _FAR = 30.0  # normal tails beyond are next to what underflows
 
 
@@ -179,18 +182,13 @@ def _heights(
     cuts: FloatArray,
     gaps: FloatArray,
     sd: float,
-    at: float,
-    width: float,
-    node: FloatArray,
     log_weight: FloatArray,
     v: FloatArray,
     height: FloatArray,
     kept: FloatArray,
-) -> float:
-    """Fill nodes v, the log integrand at each and rows' derivatives there; return the largest."""
-    top = -np.inf
-    for q in range(len(node)):
-        v[q] = at + width * node[q]
+) -> None:
+    """Fill the log integrand at each node v, and rows' derivatives there."""
+    for q in range(len(v)):
         h = log_weight[q] - 0.5 * v[q] * v[q]
         for i in range(lo, hi):
             c, x = category[i], eta[i] + sd * v[q]
@@ -200,8 +198,27 @@ def _heights(
             kept[r, q, 0], kept[r, q, 1] = ga, gb
             kept[r, q, 2], kept[r, q, 3], kept[r, q, 4] = aa, ab, bb
         height[q] = h
-        top = max(top, h)
-    return top
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _weights(v: FloatArray, height: FloatArray, pull: FloatArray) -> tuple[float, float]:
+    """Turn log heights into weights p that sum to one, and fill those of a covariance with v.
+
+    ``pull_q = p_q (v_q - mean) / sd(v)``. Returns the log of the heights' sum, and the mean of v^2.
+    """
+    top = height.max()
+    mass, mean, square = 0.0, 0.0, 0.0
+    for q in range(len(v)):
+        height[q] = math.exp(height[q] - top)
+        mass += height[q]
+    for q in range(len(v)):
+        height[q] /= mass
+        mean += height[q] * v[q]
+        square += height[q] * v[q] * v[q]
+    spread = math.sqrt(max(square - mean * mean, 1e-300))
+    for q in range(len(v)):
+        pull[q] = height[q] * (v[q] - mean) / spread
+    return top + math.log(mass), square
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -209,39 +226,145 @@ def _average(
     lo: int,
     hi: int,
     count: FloatArray,
-    height: FloatArray,
-    v: FloatArray,
-    top: float,
+    p: FloatArray,
+    pull: FloatArray,
     kept: FloatArray,
     row_out: FloatArray,
-) -> tuple[float, float]:
-    """Average rows' derivatives over v with weights ``p_q ~ exp(height_q)``, into ``row_out``.
-
-    Returns the sum of ``exp(height_q - top)``, and the mean of v^2. ``height`` becomes p.
-    """
-    size = len(v)
-    mass, mean, square = 0.0, 0.0, 0.0
-    for q in range(size):
-        height[q] = math.exp(height[q] - top)
-        mass += height[q]
-    for q in range(size):
-        height[q] /= mass
-        mean += height[q] * v[q]
-        square += height[q] * v[q] * v[q]
-    spread = math.sqrt(max(square - mean * mean, 1e-300))
+) -> None:
+    """Average rows' derivatives with weights p, and with ``pull`` those by the cell's ends."""
     for i in range(lo, hi):
         r = i - lo
         for m in range(7):
             row_out[i, m] = 0.0
-        for q in range(size):
+        for q in range(len(p)):
             for m in range(5):
-                row_out[i, m] += height[q] * kept[r, q, m]
-            pull = height[q] * (v[q] - mean) / spread
-            row_out[i, 5] += pull * kept[r, q, 0]
-            row_out[i, 6] += pull * kept[r, q, 1]
+                row_out[i, m] += p[q] * kept[r, q, m]
+            row_out[i, 5] += pull[q] * kept[r, q, 0]
+            row_out[i, 6] += pull[q] * kept[r, q, 1]
         for m in range(7):
             row_out[i, m] *= count[i]
-    return mass, square
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _odds_of_rows(
+    category: IntArray, eta: FloatArray, lower: FloatArray, odds: FloatArray
+) -> float:
+    """Fill a level's ``a = exp(eta - cut_c)``, ``b = exp(eta - cut_{c-1})``, and whether b is any.
+
+    ``lower`` is ``exp(-cut)``, zero for infinite ones; odds (3, rows at least). Returns the largest
+    absolute eta.
+    """
+    exp_all(eta, len(eta), odds[0])
+    farthest = 0.0
+    for r in range(len(eta)):
+        c, e = category[r], odds[0, r]
+        odds[0, r], odds[1, r] = lower[c + 1] * e, lower[c] * e
+        odds[2, r] = 1.0 if c > 0 else 0.0
+        farthest = max(farthest, abs(eta[r]))
+    return farthest
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _logistic_mode(
+    odds: FloatArray, count: FloatArray, sd: float, at: float, limit: float
+) -> tuple[float, float, float]:
+    """As `level_mode`, from `_odds_of_rows`; NaN where ``sd v`` goes beyond the limit.
+
+    With ``e = exp(sd v)`` the slope is the sum of ``B - A`` and the curvature that of
+    ``A (1 - A) + B (1 - B)``, A the probability above a cell and B that below it:
+    ``A = 1 - F(cut_c - eta - sd v) = a e / (1 + a e)`` and
+    ``B = F(cut_{c-1} - eta - sd v) = 1 / (1 + b e)``.
+    """
+    low, high = -np.inf, np.inf
+    for _ in range(60):
+        curvature, gradient = 0.0, 0.0
+        if not abs(sd * at) < limit:
+            break
+        e = math.exp(sd * at)
+        for r in range(len(count)):
+            above = odds[0, r] * e / (1.0 + odds[0, r] * e)
+            below = odds[2, r] / (1.0 + odds[1, r] * e)
+            gradient += count[r] * (below - above)
+            curvature += count[r] * (above - above * above + below - below * below)
+        step = (sd * gradient - at) / (1.0 + sd * sd * curvature)
+        if abs(step) < _MODE_ERROR:
+            return at, curvature, gradient
+        if step > 0.0:
+            low = at
+        else:
+            high = at
+        at += min(max(step, -3.0), 3.0)
+        if not low < at < high:
+            at = 0.5 * (low + high)
+    return np.nan, np.nan, np.nan
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _logistic_heights(
+    odds: FloatArray,
+    count: FloatArray,
+    sd: float,
+    log_weight: FloatArray,
+    v: FloatArray,
+    nodes: FloatArray,
+    height: FloatArray,
+    kept: FloatArray,
+) -> None:
+    """Fill each row's A and B (rows, 2, Q), and the log integrand, at the nodes v.
+
+    But for what is the same at all nodes: a row's ``log(F(a) - F(b))`` is ``const + sd v -
+    log((1 + a e) (1 + b e))``, and for the lowest category ``-log(1 + a e)``.
+    """
+    size, slope = len(v), 0.0
+    shift, held, factor = nodes[0], nodes[1], nodes[2]
+    for q in range(size):
+        shift[q] = sd * v[q]
+        height[q] = log_weight[q] - 0.5 * v[q] * v[q]
+    exp_all(shift, size, held)
+    for r in range(len(count)):
+        one, two, some = odds[0, r], odds[1, r], odds[2, r]
+        above, below = kept[r, 0], kept[r, 1]
+        slope += count[r] * some
+        for q in range(size):
+            up, down = 1.0 + one * held[q], 1.0 + two * held[q]
+            factor[q] = up * down
+            above[q] = one * held[q] * down / factor[q]
+            below[q] = some * up / factor[q]
+        subtract_logs(count[r], factor, height)
+    for q in range(size):
+        height[q] += slope * shift[q]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _logistic_average(
+    category: IntArray,
+    count: FloatArray,
+    gaps: FloatArray,
+    p: FloatArray,
+    pull: FloatArray,
+    kept: FloatArray,
+    row_out: FloatArray,
+) -> None:
+    """Average rows' derivatives with weights p, and with ``pull`` those by the cell's ends.
+
+    ``d/da = ratio + A``, ``d/db = -ratio - B``, ``-d2/da2 = both + A (1 - A)``,
+    ``-d2/dadb = -both`` and ``-d2/db2 = both + B (1 - B)``, ``both = ratio (1 + ratio)``.
+    """
+    for r in range(len(count)):
+        above, below, n = kept[r, 0], kept[r, 1], count[r]
+        ratio = gaps[category[r], 0]
+        both = ratio * (1.0 + ratio)
+        a, aa, b, bb, a_pull, b_pull = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for q in range(len(p)):
+            a += p[q] * above[q]
+            b += p[q] * below[q]
+            aa += p[q] * (above[q] - above[q] * above[q])
+            bb += p[q] * (below[q] - below[q] * below[q])
+            a_pull += pull[q] * above[q]
+            b_pull += pull[q] * below[q]
+        row_out[r, 0], row_out[r, 1] = n * (ratio + a), -n * (ratio + b)
+        row_out[r, 2], row_out[r, 3], row_out[r, 4] = n * (both + aa), -n * both, n * (both + bb)
+        row_out[r, 5], row_out[r, 6] = n * a_pull, -n * b_pull
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -285,40 +408,52 @@ def level_moments(
         Posterior means of d/da, d/db, -d2/da2, -d2/dadb, -d2/db2 (each times the count), and
         the covariances of the first two with v, over the sd of v.
     """
-    total, widest = 0.0, 0
+    total, widest, size = 0.0, 0, len(node)
     for j in range(len(start) - 1):
         widest = max(widest, start[j + 1] - start[j])
-    kept = np.empty((widest, len(node), 5))
-    height, v = np.empty(len(node)), np.empty(len(node))
+    kept, shares = np.empty((widest, size, 5)), np.empty((widest, 2, size))
+    height, v, pull = np.empty(size), np.empty(size), np.empty(size)
+    odds, nodes = np.empty((3, widest)), np.empty((3, size))
+    lower = np.exp(-cuts)
+    lower[0] = 0.0
+    farthest = np.abs(cuts[1:-1]).max()
     for j in range(len(start) - 1):
         lo, hi = start[j], start[j + 1]
         if sd < 0.0:
             total = _plain_level(total, link, lo, hi, category, count, eta, cuts, gaps, row_out)
             continue
-        at, curvature, gradient = level_mode(
-            link, lo, hi, category, count, eta, cuts, gaps, sd, mode[j], 1e-4
-        )
+        at = np.nan
+        if link == LOGIT:
+            own, times = category[lo:hi], count[lo:hi]
+            limit = _NO_PRODUCT - farthest - _odds_of_rows(own, eta[lo:hi], lower, odds)
+            at, curvature, gradient = _logistic_mode(odds, times, sd, mode[j], limit)
+            width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
+            if not sd * (abs(at) + width * node[-1]) < limit:
+                at = np.nan
+        near = not math.isnan(at)
+        if not near:
+            at, curvature, gradient = level_mode(
+                link, lo, hi, category, count, eta, cuts, gaps, sd, mode[j], _MODE_ERROR
+            )
+            width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
+        for q in range(size):
+            v[q] = at + width * node[q]
+        if near:
+            _logistic_heights(odds, times, sd, log_weight, v, nodes, height, shares)
+            for i in range(lo, hi):
+                c = category[i]
+                if c > 0:
+                    total += count[i] * (eta[i] + gaps[c, 1] - cuts[c])
+        else:
+            _heights(
+                link, lo, hi, category, count, eta, cuts, gaps, sd, log_weight, v, height, kept
+            )
+        log_mass, square = _weights(v, height, pull)
+        if near:
+            _logistic_average(own, times, gaps, height, pull, shares, row_out[lo:hi])
+        else:
+            _average(lo, hi, count, height, pull, kept, row_out)
         mode[j] = at
-        width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
-        top = _heights(
-            link,
-            lo,
-            hi,
-            category,
-            count,
-            eta,
-            cuts,
-            gaps,
-            sd,
-            at,
-            width,
-            node,
-            log_weight,
-            v,
-            height,
-            kept,
-        )
-        mass, square = _average(lo, hi, count, height, v, top, kept, row_out)
-        total += top + math.log(mass) + math.log(width) - LOG_ROOT_2PI
+        total += log_mass + math.log(width) - LOG_ROOT_2PI
         level_out[j, 0], level_out[j, 1], level_out[j, 2] = curvature, gradient, square
     return total

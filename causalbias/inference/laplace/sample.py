@@ -61,7 +61,7 @@ _TRIED = 32  # proposals by which that is judged, wide ones
 # Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
 _SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.25, 2e8
 _ENOUGH = 0.35  # of each proposal, to stop adapting
-_ANCHOR_FLOPS = 1.5e11
+_ANCHOR_FLOPS = 1e11
 _MAX_ANCHORS = 64
 
 
