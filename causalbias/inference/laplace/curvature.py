@@ -87,58 +87,101 @@ def _add_cuts(category: IntArray, code: IntArray, moments: FloatArray, by_cut: F
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _add_row(
-    i: int,
-    c: int,
+def _most_held(start: IntArray, indptr: IntArray, s: int) -> int:
+    """Return how many effects the rows of a level have at most."""
+    most = 0
+    for j in range(len(start) - 1):
+        most = max(most, indptr[start[j + 1]] - indptr[start[j]])
+    return min(most, s)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _gather(
+    lo: int,
+    hi: int,
     k: int,
     s: int,
+    category: IntArray,
     indptr: IntArray,
     column: IntArray,
     value: FloatArray,
     moments: FloatArray,
+    place: IntArray,
+    held: IntArray,
+    sums: FloatArray,
+    crossed: FloatArray,
+    block: FloatArray,
+    shared: FloatArray,
     out: FloatArray,
-) -> None:
-    """Add a row's curvature ``aa da da' + ab (da db' + db da') + bb db db'``, effects and cuts."""
-    aa, ab, bb = moments[i, 2], moments[i, 3], moments[i, 4]
-    weight = aa + 2.0 * ab + bb
-    for m in range(indptr[i], indptr[i + 1]):
-        row, v = column[m], value[m]
-        for r in range(indptr[i], m + 1):
-            other = column[r]
-            out[max(row, other), min(row, other)] += weight * v * value[r]
+) -> tuple[int, float]:
+    """Add up a level's curvature by its own effects, of which there are few.
+
+    A row's is ``aa da da' + ab (da db' + db da') + bb db db'``; that of cuts among themselves is
+    added to ``out``. Returns how many effects there are, and the sum of slopes. ``held`` says which; ``sums`` their c and the rows' weights, ``crossed``
+    their curvature with the cuts, ``block`` that among themselves, its lower triangle; ``shared``
+    is c of the cuts.
+    """
+    n_held, total = 0, 0.0
+    shared[:] = 0.0
+    for i in range(lo, hi):
+        c, aa, ab, bb = category[i], moments[i, 2], moments[i, 3], moments[i, 4]
+        weight, slope = aa + 2.0 * ab + bb, -(moments[i, 5] + moments[i, 6])
+        total += slope
+        for m in range(indptr[i], indptr[i + 1]):
+            x, a = value[m], place[column[m]]
+            if a < 0:
+                a = n_held
+                place[column[m]], held[a] = a, column[m]
+                sums[a], crossed[a], block[a, : a + 1] = 0.0, 0.0, 0.0
+                n_held += 1
+            sums[a, 0] += slope * x
+            sums[a, 1] += weight * x
+            for r in range(indptr[i], m + 1):
+                b = place[column[r]]
+                block[max(a, b), min(a, b)] += weight * x * value[r]
+            if c < k:
+                crossed[a, c] -= x * (aa + ab)
+            if c > 0:
+                crossed[a, c - 1] -= x * (ab + bb)
         if c < k:
-            out[s + c, row] -= v * (aa + ab)
+            shared[c] += moments[i, 5]
+            out[s + c, s + c] += aa
         if c > 0:
-            out[s + c - 1, row] -= v * (ab + bb)
-    if c < k:
-        out[s + c, s + c] += aa
-    if c > 0:
-        out[s + c - 1, s + c - 1] += bb
-        if c < k:
-            out[s + c, s + c - 1] += ab
+            shared[c - 1] += moments[i, 6]
+            out[s + c - 1, s + c - 1] += bb
+            if c < k:
+                out[s + c, s + c - 1] += ab
+    return n_held, total
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _less_outer(
+def _scatter(
     n_held: int,
-    held: IntArray,
-    amount: FloatArray,
-    shared: FloatArray,
+    leads: bool,
     k: int,
     s: int,
+    place: IntArray,
+    held: IntArray,
+    sums: FloatArray,
+    crossed: FloatArray,
+    block: FloatArray,
+    shared: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Subtract a level's outer product c c' among effects (``amount``) and cuts (``shared``)."""
-    for m in range(n_held):
-        row = held[m]
-        for r in range(m + 1):
-            other = held[r]
-            out[max(row, other), min(row, other)] -= amount[m] * amount[r]
+    """Add what `_gather` found, less the outer product c c', each entry at one go."""
+    for a in range(n_held):
+        row = held[a]
+        place[row] = -1
+        c = sums[a, 0] if leads else 0.0
+        for b in range(a + 1):
+            other = held[b]
+            out[max(row, other), min(row, other)] += block[a, b] - c * sums[b, 0]
         for r in range(k):
-            out[s + r, row] -= amount[m] * shared[r]
-    for r in range(k):
-        for t in range(r + 1):
-            out[s + r, s + t] -= shared[r] * shared[t]
+            out[s + r, row] += crossed[a, r] - c * shared[r]
+    if leads:
+        for r in range(k):
+            for t in range(r + 1):
+                out[s + r, s + t] -= shared[r] * shared[t]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -159,44 +202,40 @@ def _assemble_shared(
     by_cut: FloatArray,
 ) -> None:
     """Add up what concerns effects and cuts, where a level's rows have one row of the design."""
-    p = design.shape[1]
-    place = np.full(s, -1, np.int64)
-    held, amount, weighed = np.empty(s, np.int64), np.empty(s), np.empty(s)
-    shared = np.empty(k)
-    side = np.zeros((s, p))
+    p, most = design.shape[1], _most_held(start, indptr, s)
+    place, held = np.full(s, -1, np.int64), np.empty(most, np.int64)
+    sums, crossed, block = np.empty((most, 2)), np.empty((most, k)), np.empty((most, most))
+    shared, side = np.empty(k), np.zeros((s, p))
     for j in range(len(start) - 1):
-        n_held, total = 0, 0.0
-        shared[:] = 0.0
-        for i in range(start[j], start[j + 1]):
-            c = category[i]
-            _add_row(i, c, k, s, indptr, column, value, moments, out)
-            weight = moments[i, 2] + 2.0 * moments[i, 3] + moments[i, 4]
-            slope = -(moments[i, 5] + moments[i, 6])
-            total += slope
-            if c < k:
-                shared[c] += moments[i, 5]
-            if c > 0:
-                shared[c - 1] += moments[i, 6]
-            for m in range(indptr[i], indptr[i + 1]):
-                row = column[m]
-                if place[row] < 0:
-                    place[row] = n_held
-                    held[n_held], amount[n_held], weighed[n_held] = row, 0.0, 0.0
-                    n_held += 1
-                amount[place[row]] += slope * value[m]
-                weighed[place[row]] += weight * value[m]
-        here = code[start[j]]
-        for m in range(n_held):
-            row = held[m]
-            place[row] = -1
-            scaled = weighed[m] - amount[m] * total
+        lo, hi, here = start[j], start[j + 1], code[start[j]]
+        n_held, total = _gather(
+            lo,
+            hi,
+            k,
+            s,
+            category,
+            indptr,
+            column,
+            value,
+            moments,
+            place,
+            held,
+            sums,
+            crossed,
+            block,
+            shared,
+            out,
+        )
+        _scatter(n_held, leads, k, s, place, held, sums, crossed, block, shared, out)
+        if not leads:
+            total = 0.0
+        for a in range(n_held):
+            own, scaled = side[held[a]], sums[a, 1] - sums[a, 0] * total
             for r in range(p):
-                side[row, r] += scaled * design[here, r]
-        if leads:
-            _less_outer(n_held, held, amount, shared, k, s, out)
-            by_code[here] -= total * total
-            for r in range(k):
-                by_cut[here, r] -= total * shared[r]
+                own[r] += scaled * design[here, r]
+        by_code[here] -= total * total
+        for r in range(k):
+            by_cut[here, r] -= total * shared[r]
     for row in range(s):
         for r in range(p):
             out[s + k + r, row] += side[row, r]
@@ -218,44 +257,47 @@ def _assemble(
     out: FloatArray,
 ) -> None:
     """As `_assemble_shared`, for rows of any design."""
-    p = design.shape[1]
-    place = np.full(s, -1, np.int64)
-    held, amount = np.empty(s, np.int64), np.empty(s)
-    shared, by_design = np.empty(k), np.empty(p)
-    side = np.zeros((s, p))
+    p, most = design.shape[1], _most_held(start, indptr, s)
+    place, held = np.full(s, -1, np.int64), np.empty(most, np.int64)
+    sums, crossed, block = np.empty((most, 2)), np.empty((most, k)), np.empty((most, most))
+    shared, by_design, side = np.empty(k), np.empty(p), np.zeros((s, p))
     for j in range(len(start) - 1):
-        n_held = 0
-        shared[:] = 0.0
+        lo, hi = start[j], start[j + 1]
+        n_held, _ = _gather(
+            lo,
+            hi,
+            k,
+            s,
+            category,
+            indptr,
+            column,
+            value,
+            moments,
+            place,
+            held,
+            sums,
+            crossed,
+            block,
+            shared,
+            out,
+        )
+        _scatter(n_held, leads, k, s, place, held, sums, crossed, block, shared, out)
         by_design[:] = 0.0
-        for i in range(start[j], start[j + 1]):
-            c, here = category[i], code[i]
-            _add_row(i, c, k, s, indptr, column, value, moments, out)
+        for i in range(lo, hi):
+            here = code[i]
             weight = moments[i, 2] + 2.0 * moments[i, 3] + moments[i, 4]
             slope = -(moments[i, 5] + moments[i, 6])
             for m in range(indptr[i], indptr[i + 1]):
-                row, scaled = column[m], weight * value[m]
+                own, scaled = side[column[m]], weight * value[m]
                 for r in range(p):
-                    side[row, r] += scaled * design[here, r]
-                if place[row] < 0:
-                    place[row] = n_held
-                    held[n_held], amount[n_held] = row, 0.0
-                    n_held += 1
-                amount[place[row]] += slope * value[m]
-            if c < k:
-                shared[c] += moments[i, 5]
-            if c > 0:
-                shared[c - 1] += moments[i, 6]
+                    own[r] += scaled * design[here, r]
             if leads:
                 for r in range(p):
                     by_design[r] += slope * design[here, r]
-        for m in range(n_held):
-            row = held[m]
-            place[row] = -1
-            if leads:
-                for r in range(p):
-                    side[row, r] -= amount[m] * by_design[r]
         if leads:
-            _less_outer(n_held, held, amount, shared, k, s, out)
+            for a in range(n_held):
+                for r in range(p):
+                    side[held[a], r] -= sums[a, 0] * by_design[r]
             for r in range(p):
                 for t in range(r + 1):
                     out[s + k + r, s + k + t] -= by_design[r] * by_design[t]
