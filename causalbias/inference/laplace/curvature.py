@@ -117,9 +117,9 @@ def _gather(
     """Add up a level's curvature by its own effects, of which there are few.
 
     A row's is ``aa da da' + ab (da db' + db da') + bb db db'``; that of cuts among themselves is
-    added to ``out``. Returns how many effects there are, and the sum of slopes. ``held`` says which; ``sums`` their c and the rows' weights, ``crossed``
-    their curvature with the cuts, ``block`` that among themselves, its lower triangle; ``shared``
-    is c of the cuts.
+    added to ``out``. Returns how many effects there are, and the sum of slopes. ``held`` says
+    which; ``sums`` their c and the rows' weights, ``crossed`` their curvature with the cuts,
+    ``block`` that among themselves, its lower triangle; ``shared`` is c of the cuts.
     """
     n_held, total = 0, 0.0
     shared[:] = 0.0
