@@ -41,6 +41,7 @@ ATTRIBUTES = {
     "population": "whose mean it is: new, typical or these",
     "held": "what is held constant in a contrast",
     "rows": "rows of the fit that are averaged over",
+    "draws": "how many of the draws sampled it is of, where not of all",
     "treatment": "what is set, or varied, in words",
     "contrast": "the variable whose levels are contrasted",
     "reference": "the level that they are contrasted with",
@@ -508,6 +509,7 @@ def described(draws: xr.Dataset) -> tuple[list[str], pd.DataFrame | None, list[s
         "impostor pairs": attrs.get("cohort", ""),
         "held": attrs.get("held", ""),
         "rows": f"{attrs['rows']:,}" if "rows" in attrs else "",
+        "draws": attrs.get("draws", ""),
     }
     said = [f"{key}: {value}" for key, value in parts.items() if value != ""]
     if complete:

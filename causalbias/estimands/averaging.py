@@ -26,6 +26,7 @@ from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import Level, find_level, levels_of, same
 from causalbias.models.specification import OF_TABLES, ModelSpec, family_of, observations_of
+from causalbias.models.summary import draws_left
 
 KIND = "same_identity"
 MAX_LEVELS = 10_000
@@ -171,6 +172,7 @@ class Averaging:
             population=self.population,
             held="all else as in each row",
             rows=self.rows,
+            draws=draws_left(self.model.fit) or None,
             threshold=self.threshold,
         )
 

@@ -1,5 +1,8 @@
 """Pointwise log likelihood of a fit, and draws of new data from its model."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 
@@ -7,7 +10,7 @@ from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows
 from causalbias.io.memory import check_memory
-from causalbias.models.fitted import fitted
+from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.result import OBS, Fit, as_fit
 from causalbias.models.specification import (
     outcome_columns,
@@ -16,7 +19,9 @@ from causalbias.models.specification import (
     trials_of,
 )
 
-PORTION = 10_000_000  # rows x draws at once where only their sum is wanted
+AT_ONCE = 2**25  # numbers held while some of the rows are worked on
+MAX_NUMBERS = 2**27  # rows x draws, 1 GiB, that a fit is given; of more there are fewer draws
+MIN_DRAWS = 400  # of those
 
 
 def with_log_likelihood(fit: xr.DataTree) -> Fit:
@@ -33,7 +38,9 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
         The group has a variable with the name of the response, dims (chain, draw, __obs__). A row
         that stands for several observations has their joint log likelihood, so that LOO leaves out
         all of them. For a transformed response, it is the density of the untransformed column, so
-        that models of the column and of its logarithm can be compared.
+        that models of the column and of its logarithm can be compared. It is at fewer draws, and
+        so is the posterior, where the effects of levels are (`fit["thinned"]`), or where rows times
+        draws are more than 134 million, down to 400 draws; the printed fit says at how many.
 
     Raises
     ------
@@ -48,17 +55,14 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
     >>> cb.model_checks.with_log_likelihood(fit)["log_likelihood"]["score"].dims
     ('chain', 'draw', '__obs__')
     """
-    parts = Parts(fit)
-    return parts.attach("log_likelihood", _log_likelihood(parts))
+    return _with_rows(fit, "log_likelihood", _log_likelihood)
 
 
-def total_log_likelihood(fit: xr.DataTree) -> np.ndarray:
+def total_log_likelihood(model: FittedModel) -> np.ndarray:
     """Compute the total log likelihood (draws,) of all rows, in portions that fit into memory."""
-    model = fitted(fit)
-    count, step = len(model.frame), max(1, PORTION // model.draws)
     total = np.zeros(model.draws)
-    for start in range(0, count, step):
-        total += _log_likelihood(Parts(fit, slice(start, start + step))).sum(axis=1)
+    for rows in _portions(model):
+        total += _log_likelihood(Parts(model, rows)).sum(axis=1)
     return total
 
 
@@ -84,7 +88,8 @@ def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
     Fit
         The group has a variable with the name of the response, dims (chain, draw, __obs__). Ordinal
         responses are category codes 0, 1, ... A row that stands for several observations gets a
-        single new one: weight it by its count in means, and repeat rows to compare variances.
+        single new one: weight it by its count in means, and repeat rows to compare variances. Of
+        many rows it is at fewer draws, as in `with_log_likelihood`.
 
     Raises
     ------
@@ -99,33 +104,61 @@ def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
     >>> cb.model_checks.with_predictive(fit)["posterior_predictive"]["score"].dims
     ('chain', 'draw', '__obs__')
     """
-    parts = Parts(fit)
-    values = parts.family.simulate(generator(random_seed), parts.eta, parts.parameters())
-    if parts.of_response.transformed:
-        values = parts.of_response.back().outcomes(values)
-    return parts.attach("posterior_predictive", values)
+    rng = generator(random_seed)
+
+    def simulated(parts: Parts) -> np.ndarray:
+        values = parts.family.simulate(rng, parts.eta, parts.parameters())
+        transformed = parts.of_response.transformed
+        return parts.of_response.back().outcomes(values) if transformed else np.asarray(values)
+
+    return _with_rows(fit, "posterior_predictive", simulated)
+
+
+def _with_rows(fit: xr.DataTree, group: str, of_rows: Callable[["Parts"], np.ndarray]) -> Fit:
+    """The fit with numbers (draws, rows) as a group, made portion by portion of its rows."""
+    model = _at_fewer_draws(fitted(fit).with_effects())
+    many, count = model.draws, len(model.frame)
+    check_memory(
+        float(many) * count,
+        f"{count:,} rows times {many:,} draws",
+        "thin the posterior first: fit.isel(draw=slice(None, None, 10))",
+    )
+    values = np.hstack([of_rows(Parts(model, rows)) for rows in _portions(model)])
+    posterior = model.posterior
+    name = str(next(iter(fit.children["observed_data"].data_vars)))
+    cube = values.reshape(posterior.sizes["chain"], posterior.sizes["draw"], count)
+    coords = {"chain": posterior["chain"], "draw": posterior["draw"], OBS: np.arange(count)}
+    found = as_fit(model.fit)
+    found[group] = xr.DataTree(xr.Dataset({name: (("chain", "draw", OBS), cube)}, coords=coords))
+    return found
+
+
+def _at_fewer_draws(model: FittedModel) -> FittedModel:
+    """The model at every so manyth draw, so that rows times draws are not too many."""
+    wanted = max(MIN_DRAWS, MAX_NUMBERS // len(model.frame))
+    step = -(-model.draws // wanted)
+    return model if step == 1 else replace(model, fit=model.fit.isel(draw=slice(None, None, step)))
+
+
+def _portions(model: FittedModel) -> Iterator[slice]:
+    """Slices of the rows for which all that `Parts` and a family hold at once fits into memory."""
+    # Ordinal: a chance of each category, and its sum; else the expectation and the result.
+    held = 3 + 2 * model.posterior.sizes.get("threshold_dim", 0)
+    step = max(1, AT_ONCE // (model.draws * held))
+    for start in range(0, len(model.frame), step):
+        yield slice(start, start + step)
 
 
 class Parts:
     """A fit's rows, or some of them: response (rows,), linear predictor eta (draws, rows)."""
 
-    def __init__(self, fit: xr.DataTree, rows: slice = slice(None)) -> None:
-        self.model = fitted(fit)
+    def __init__(self, model: FittedModel, rows: slice = slice(None)) -> None:
+        self.model = model
         frame = self.model.frame[rows].reset_index(drop=True)
-        posterior, many = self.model.posterior, self.model.draws
-        # Ordinal: a chance of each category, and its sum; else the expectation and the result.
-        held = 3 + 2 * posterior.sizes.get("threshold_dim", 0)
-        check_memory(
-            float(many) * len(frame) * held,
-            f"{len(frame):,} rows times {many:,} draws",
-            "thin the posterior first: fit.isel(draw=slice(None, None, 10))",
-        )
-        self.fit, self.posterior = fit, posterior
         spec = self.model.spec
         self.family = self.model.family
         self.counts, self.precision = row_counts(spec, frame), row_precisions(spec, frame)
         self.trials = trials_of(spec, frame)
-        self.name = str(next(iter(fit.children["observed_data"].data_vars)))
         self.of_response = self.model.response
         self.frame = frame
         self.eta = expected_rows(self.model, frame, scale="link")
@@ -162,19 +195,3 @@ class Parts:
                 row=row + 1,
             )
         return np.asarray(found)
-
-    def attach(self, group: str, values: np.ndarray) -> Fit:
-        """The fit with these values (draws, rows) as a group."""
-        sizes = (self.posterior.sizes["chain"], self.posterior.sizes["draw"], -1)
-        dims = ("chain", "draw", OBS)
-        dataset = xr.Dataset(
-            {self.name: (dims, values.reshape(sizes))},
-            coords={
-                "chain": self.posterior["chain"],
-                "draw": self.posterior["draw"],
-                OBS: np.arange(values.shape[1]),
-            },
-        )
-        found = as_fit(self.fit)
-        found[group] = xr.DataTree(dataset)
-        return found

@@ -17,6 +17,7 @@ from causalbias.models.group_design import GroupDesign
 from causalbias.models.specification import observations_of, row_precisions
 
 POPULATIONS = ("these", "new", "typical")
+MAX_FIXED = 2**24  # different rows x draws whose fixed part is computed in advance
 CHUNK = 2**20  # rows x draws held at once where a scale is not linear: what a cache holds
 
 
@@ -139,14 +140,12 @@ class _Predictor:
         sampled: Sequence[GroupDesign],
         frame: pd.DataFrame,
     ) -> None:
-        beta = model.coefficients
+        self.common, self.beta = common, model.coefficients
         alike, self.which = np.unique(common, axis=0, return_inverse=True)
-        check_memory(
-            float(len(alike)) * len(beta),
-            f"{len(alike):,} rows times {len(beta):,} draws",
-            "thin the posterior first: fit.isel(draw=slice(0, None, 10))",
-        )
-        self.fixed = alike @ beta.T
+        # Few different rows are multiplied once; of many, those that are asked for.
+        self.fixed = None
+        if len(alike) * len(self.beta) <= MAX_FIXED:
+            self.fixed = alike @ self.beta.T
         self.model = model
         self.groups = None
         if own:
@@ -155,7 +154,10 @@ class _Predictor:
         self.new = [(one, one.columns(frame), one.concentration(frame)) for one in sampled]
 
     def of(self, rows: slice) -> tuple[Floats, Floats | None]:
-        eta = self.fixed[self.which[rows]]
+        if self.fixed is None:
+            eta = self.common[rows] @ self.beta.T
+        else:
+            eta = self.fixed[self.which[rows]]
         if self.groups is not None:
             eta = eta + self.groups[rows] @ self.effects
         variances = [

@@ -66,6 +66,8 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int 
         99%), `p` (for all quantities of the check together), `verdict` ("ok", "look", "fail", "not
         run") and `hint`. ``attrs["verdict"]`` is "pass" or "fail"; if no check failed but some
         could not run, it is "incomplete" with their number and the reasons.
+        ``attrs["replicates"]`` is the number of data sets replicated, 200 to 500, fewer of many
+        rows.
 
     Examples
     --------
@@ -78,13 +80,13 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int 
     need_fit(fit)
     if threshold is not None:
         threshold = number_in(threshold, "threshold")
-    rows = _sampling(fit)
+    rows, replicates = _sampling(fit), 0
     try:
+        compared = predictive_checks(fit, threshold=threshold, random_seed=random_seed)
+        replicates = compared[0][-1].draws if compared else 0
         rows += [
             (name, what, one.value, one.low, one.high, one.p, _word(one.p < LEVEL), hint)
-            for name, what, hint, one in predictive_checks(
-                fit, threshold=threshold, random_seed=random_seed
-            )
+            for name, what, hint, one in compared
         ]
     except DataError as error:
         rows.append(_not_run("replicates", error))
@@ -96,6 +98,7 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int 
     found = Checks(rows, columns=COLUMNS)
     found.loc[found["verdict"] == "ok", "hint"] = ""
     words = set(found["verdict"])
+    found.attrs["replicates"] = replicates
     found.attrs["verdict"] = "fail" if "fail" in words else incomplete(found) or "pass"
     return found
 
@@ -196,6 +199,8 @@ def describe_checks(checks: pd.DataFrame) -> str:
     if not bad:
         first = incomplete(checks) or f"pass: {len(checks)} checks"
         first += f", {look} to look at" if look else ""
+    if replicates := checks.attrs.get("replicates"):
+        first += f"; {replicates:,} replicates"
     lines = [first]
     if bad and (lost := incomplete(checks)):
         lines.append(lost)

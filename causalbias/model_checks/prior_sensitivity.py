@@ -15,7 +15,7 @@ from causalbias.estimands.scales import Floats
 from causalbias.inference.problem import EngineError
 from causalbias.model_checks.left_out import check_tail
 from causalbias.models.arrays import Arrays, arrays_of
-from causalbias.models.fitted import fitted, flat
+from causalbias.models.fitted import FittedModel, fitted, flat
 from causalbias.models.priors import log_density, log_density_of_thresholds
 
 # What it would print to stderr is in the column `diagnosis`.
@@ -46,9 +46,10 @@ def prior_sensitivity(
     Returns
     -------
     DataFrame
-        Index: the estimand's labels. ``prior``, ``likelihood``: sensitivities; ``diagnosis``:
-        "✓" where the prior matters little (below 0.05), else what arviz-stats makes of the two
-        ("potential prior-data conflict" or "potential strong prior / weak likelihood");
+        Of the draws at which the fit has the effects of all levels. Index: the estimand's labels.
+        ``prior``, ``likelihood``: sensitivities; ``diagnosis``: "✓" where the prior matters little
+        (below 0.05), else what arviz-stats makes of the two ("potential prior-data conflict" or
+        "potential strong prior / weak likelihood");
         ``converged``: whether the fit passed its diagnostics.
 
     Raises
@@ -66,14 +67,16 @@ def prior_sensitivity(
     ['✓', '✓']
     """
     name = drawn(draws, of)
-    posterior = fit.children["posterior"].to_dataset()
-    sizes = {dim: posterior.sizes[dim] for dim in SAMPLE}
-    if any(draws.sizes[dim] != size for dim, size in sizes.items()):
+    whole = fitted(fit)
+    model = whole.with_effects()
+    sizes = [{dim: one.posterior.sizes[dim] for dim in SAMPLE} for one in (whole, model)]
+    if {dim: draws.sizes[dim] for dim in SAMPLE} not in sizes:
         raise DataError("the draws are not of this fit", hint="give an estimand of the fit itself")
-    check_tail(int(np.prod(list(sizes.values()))))
-    coords = {dim: posterior[dim] for dim in SAMPLE}
-    shape = tuple(sizes.values())
-    prior, likelihood = log_prior(fit).reshape(shape), total_log_likelihood(fit).reshape(shape)
+    coords = {dim: model.posterior[dim] for dim in SAMPLE}
+    draws = draws.sel(coords)
+    check_tail(model.draws)
+    shape = tuple(sizes[1].values())
+    prior, likelihood = log_prior(model).reshape(shape), total_log_likelihood(model).reshape(shape)
     tree = xr.DataTree.from_dict(
         {
             "posterior": draws[[name]].drop_vars("reference", errors="ignore"),
@@ -85,7 +88,7 @@ def prior_sensitivity(
     return found.assign(converged=not failed(fit))
 
 
-def log_prior(fit: xr.DataTree) -> Floats:
+def log_prior(model: FittedModel) -> Floats:
     """Log density (draws,) of the prior of all but single groups' effects, up to a constant.
 
     Raises
@@ -93,7 +96,6 @@ def log_prior(fit: xr.DataTree) -> Floats:
     DataError
         If the model is not one whose priors are known in closed form.
     """
-    model = fitted(fit)
     posterior = model.posterior
     try:
         arrays = arrays_of(model)

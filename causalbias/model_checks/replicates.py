@@ -1,7 +1,7 @@
 """Posterior predictive checks on what matters here: shares, spreads, tails, shape, groups."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,6 @@ from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.group_terms import common_formula
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import GroupDesign
-from causalbias.models.result import with_effects
 
 DRAWS, MIN_DRAWS = 500, 200  # 1 / 201 is below the level of `check`
 HELD = 2**23  # draws x rows (x categories) at once
@@ -72,15 +71,14 @@ def predictive_checks(
     DataError
         If the rows, counts written out, are more than five million.
     """
-    rng, fit = generator(random_seed), with_effects(fit)
-    model = fitted(fit)
+    rng, model = generator(random_seed), fitted(fit).with_effects()
     # A threshold is of the column; what is compared is the response as the model has it.
     cut = None if threshold is None else model.response.back().cut(threshold)
     frame, rows = _written_out(model)
     refitted = residuals_of(model, rows) if model.family.normal else None
     quantities: list[Quantities] = []
     drawn: list[list[tuple[FloatArray, ...]]] = []
-    for part in _chunks(fit, len(rows)):
+    for part in _chunks(model, len(rows)):
         sides = _responses(Parts(part), rows, rng)
         again = sides if refitted is None else tuple((y, refitted(y)) for y, _ in sides)
         quantities = quantities or quantities_of(model, frame, sides[0][0][0], cut)
@@ -109,18 +107,19 @@ def _written_out(model: FittedModel) -> tuple[pd.DataFrame, np.ndarray]:
     return frame.iloc[rows].reset_index(drop=True), rows
 
 
-def _chunks(fit: xr.DataTree, rows: int) -> Iterator[xr.DataTree]:
-    """The fit with some of its draws, in parts that memory holds."""
-    posterior = fit.children["posterior"].to_dataset()
+def _chunks(model: FittedModel, rows: int) -> Iterator[FittedModel]:
+    """The model with some of its draws, in parts that memory holds."""
+    posterior = model.posterior
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
     width = rows * (1 + posterior.sizes.get("threshold_dim", 0))
     wanted = np.clip(HELD // width, MIN_DRAWS, DRAWS)
     kept = np.unique(np.linspace(0, draws - 1, min(draws, -(-wanted // chains))).astype(int))
-    step = max(1, HELD // (chains * width))
-    groups = {name: one.to_dataset() for name, one in fit.children.items()}
-    for start in range(0, len(kept), step):
-        some = groups | {"posterior": posterior.isel(draw=kept[start : start + step])}
-        yield xr.DataTree.from_dict(some | {"/": xr.Dataset(attrs=fit.attrs)})
+    together = chains if chains * width <= HELD else 1
+    step = max(1, HELD // (together * width))
+    for chain in range(0, chains, together):
+        for start in range(0, len(kept), step):
+            some = {"chain": slice(chain, chain + together), "draw": kept[start : start + step]}
+            yield replace(model, fit=model.fit.isel(some, missing_dims="ignore"))
 
 
 Pair = tuple[FloatArray, FloatArray]

@@ -33,6 +33,8 @@ class Comparison:
         Middle 99% of the replicates.
     p : float
         Of all k quantities together.
+    draws : int
+        Number of replicates.
     """
 
     at: int
@@ -40,6 +42,7 @@ class Comparison:
     low: float
     high: float
     p: float
+    draws: int
 
 
 def compare(data: FloatArray, replicates: FloatArray) -> Comparison:
@@ -65,7 +68,12 @@ def compare(data: FloatArray, replicates: FloatArray) -> Comparison:
     at = int((np.abs(data.mean(axis=0) - mean) / scale).argmax())
     low, high = np.quantile(replicates[:, at], [0.005, 0.995])
     return Comparison(
-        at, float(data[:, at].mean()), float(low), float(high), float(1 + beyond) / (1 + len(data))
+        at=at,
+        value=float(data[:, at].mean()),
+        low=float(low),
+        high=float(high),
+        p=float(1 + beyond) / (1 + len(data)),
+        draws=len(data),
     )
 
 

@@ -353,7 +353,7 @@ def _thin(problem: Problem, keep: list[str], settings: Sampling) -> IntArray:
     if not sizes:
         return np.zeros(0, np.int64)
     wanted = max(MIN_THINNED, MAX_KEPT // max(sizes))
-    step, draws = max(1, settings.total // wanted), settings.draws
+    step, draws = math.ceil(settings.total / wanted), settings.draws
     return (draws * np.arange(settings.chains)[:, None] + np.arange(0, draws, step)).ravel()
 
 

@@ -61,7 +61,13 @@ def with_effects(fit: xr.DataTree) -> Fit:
     """Return the fit with the effects of all levels, at fewer draws if they are too many."""
     found = as_fit(fit)
     if "thinned" in fit.children:
-        found["posterior"] = xr.DataTree(fit.children["thinned"].to_dataset())
+        thinned = fit.children["thinned"].to_dataset()
+        if not thinned.sizes["draw"]:
+            raise DataError(
+                "none of these draws has the effects of all levels, which were too many to keep",
+                hint="take every so manyth draw: fit.isel(draw=slice(0, None, 2))",
+            )
+        found["posterior"] = xr.DataTree(thinned)
         del found["thinned"]
     return found
 
@@ -94,6 +100,9 @@ def check_fit(tree: xr.DataTree) -> None:
                 spec_of(tree)
             elif key in NUMBERS:
                 int(value)
+            elif key == "sampling":
+                _, draws, _, chains = json.loads(value)
+                int(draws * chains)
             elif key in RECORDS and not isinstance(json.loads(value), RECORDS[key]):
                 raise TypeError(f"{value[:40]!r}")
         except DataError:

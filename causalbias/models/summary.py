@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import JOINT, flag_in, kind_of, need_posterior, number_in
-from causalbias.inference.diagnostics import extreme
+from causalbias.inference.diagnostics import diagnose, extreme
 from causalbias.models.priors import read_as
 from causalbias.models.specification import ModelSpec, family_of
 
@@ -51,11 +51,11 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
         family = family_of(ModelSpec.from_json(fit.attrs["spec"]))
         kinds = dict.fromkeys(family.parameters, "further")
     rows = []
-    diagnostics = fit["diagnostics"].to_dataset()
-    for name, draws in fit["posterior"].to_dataset().data_vars.items():
+    kept = fit["posterior"].to_dataset()
+    kept = kept[[name for name in kept if effects or _kind(str(name), kinds) != "effect"]]
+    diagnostics = diagnose(kept) if draws_left(fit) else fit["diagnostics"].to_dataset()
+    for name, draws in kept.data_vars.items():
         kind = _kind(str(name), kinds)
-        if kind == "effect" and not effects:
-            continue
         flat = draws.stack(draw_=["chain", "draw"])
         values = np.atleast_2d(flat.transpose(..., "draw_").values.reshape(-1, flat.sizes["draw_"]))
         tail = (1 - prob) / 2
@@ -68,6 +68,14 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     frame["converged"] = not json.loads(fit.attrs["failures"])
     order = {"group": 0, "population": 1, "further": 2, "effect": 3}
     return frame.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
+
+
+def draws_left(fit: xr.DataTree) -> str:
+    """How many of the draws sampled a fit has, as "400 of 4,000"; "" where it has all."""
+    _, draws, _, chains = json.loads(fit.attrs.get("sampling", "[null, 0, 0, 0]"))
+    sizes = fit.children["posterior"].to_dataset().sizes
+    left = sizes["chain"] * sizes["draw"]
+    return f"{left:,} of {draws * chains:,}" if left < draws * chains else ""
 
 
 def _kind(name: str, kinds: Mapping[str, str]) -> str:
@@ -107,6 +115,8 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
         f" Engine: {fit.attrs['engine']}; random seed {int(fit.attrs['random_seed'])}",
         f" Status: {describe_status(fit)}",
     ]
+    if left := draws_left(fit):
+        lines.append(f"  Draws: {left}; the status is of all, the table of these")
     if spec["priors"]:
         lines.append(
             " Priors: "

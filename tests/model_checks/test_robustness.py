@@ -207,7 +207,7 @@ def test_log_prior_is_the_priors_own_density():
         + stats.halfnorm(scale=0.7).logpdf(fit["posterior"]["1|seed_sigma"].values.ravel())
         + stats.t(4, scale=1.5).logpdf(fit["posterior"]["sigma"].values.ravel())
     )
-    ours = log_prior(fit)
+    ours = log_prior(fitted(fit))
     np.testing.assert_allclose(ours - ours[0], expected - expected[0], rtol=1e-7, atol=1e-9)
 
 
@@ -233,7 +233,7 @@ def test_log_prior_of_other_families(family):
         + stats.norm(0.5, 2).logpdf(draws["x"].values.ravel())
         + stats.halfnorm(scale=0.7).logpdf(draws["1|seed_sigma"].values.ravel())
     )
-    ours = log_prior(fit)
+    ours = log_prior(fitted(fit))
     np.testing.assert_allclose(ours - ours[0], expected - expected[0], rtol=1e-7, atol=1e-9)
     assert len(cb.model_checks.prior_sensitivity(fit, cb.effects(fit, "x"))) == 1
 
