@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 FloatArray = NDArray[np.float64]
 BLOCK = 1024  # rows factored together: with some tens of columns they fit a processor's cache
@@ -43,7 +44,8 @@ def triangle(columns: FloatArray) -> FloatArray:
     ((3, 3), True)
     """
     size = max(BLOCK, 4 * columns.shape[1])
-    while len(columns) > size:
-        starts = range(0, len(columns), size)
-        columns = np.vstack([np.linalg.qr(columns[at : at + size], mode="r") for at in starts])
-    return np.linalg.qr(columns, mode="r")
+    with threadpool_limits(1, user_api="blas"):  # on so few rows threads wait for one another
+        while len(columns) > size:
+            starts = range(0, len(columns), size)
+            columns = np.vstack([np.linalg.qr(columns[at : at + size], mode="r") for at in starts])
+        return np.linalg.qr(columns, mode="r")
