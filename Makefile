@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-oldest test-newest check paper docs notebooks clean
+.PHONY: demo test test-torch test-oldest test-newest check paper docs notebooks clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready
@@ -15,6 +15,24 @@ demo: $(VENV)/.ready
 
 test: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Every test file that speaks of torch, in an environment of its own: torch is larger than all else
+# together (3.2 GB to download, 5.4 GB on disk). The packages without their dependencies are other
+# implementations of the architectures, which the tests compare with; they ask for older versions.
+TORCH_PEERS := facenet-pytorch==2.6.0 open_clip_torch==3.3.0 clip-anytorch==2.6.0 timm==1.0.31 \
+	huggingface_hub ftfy regex wcwidth 'setuptools<81'
+
+test-torch: .venv-torch/.ready
+	.venv-torch/bin/python -c "import torch; print('torch', torch.__version__)"
+	.venv-torch/bin/python -m pytest -n 2 --dist worksteal $$(grep -rl --include='test_*.py' torch tests)
+
+.venv-torch/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet -c constraints.txt -e '.[recognition,torch]' \
+		torchvision pytest pytest-xdist hypothesis requests tqdm pyyaml packaging \
+		|| { echo 'torch cannot be installed here: the tests that need it did NOT run' >&2; exit 1; }
+	.venv-torch/bin/python -m pip install --quiet --no-deps $(TORCH_PEERS)
+	touch $@
 
 # The fast tests on the oldest versions that pyproject.toml allows, and on the newest that there are.
 # Neither is in .ci/run, each takes as long as `make test`: .github/workflows/ci.yml runs them. What
@@ -64,4 +82,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest demo-report build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .venv-torch .venv-oldest .venv-newest demo-report build dist .pytest_cache .ruff_cache .mypy_cache

@@ -18,6 +18,7 @@ from causalbias.cli.options import (
     Align,
     Architecture,
     Colour,
+    Config,
     Dataset,
     Detector,
     Device,
@@ -75,6 +76,7 @@ def run(
     metric: Metric = None,
     threshold: Threshold = None,
     output: Output = None,
+    config: Config = None,
     device: Device = "cpu",
     analysis: Annotated[
         str | None,
@@ -99,6 +101,7 @@ def run(
                 "metric": metric,
                 "threshold": threshold,
                 "output": output,
+                "config": config,
             }
             chosen = chosen_embedders(files, embedder, device, facts)
             study = cb.recognition.with_distances(study, embedded(files, chosen, out))

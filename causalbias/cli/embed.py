@@ -16,6 +16,7 @@ from causalbias.cli.options import (
     Align,
     Architecture,
     Colour,
+    Config,
     Detector,
     Device,
     Embedders,
@@ -45,6 +46,7 @@ def embed(
     metric: Metric = None,
     threshold: Threshold = None,
     output: Output = None,
+    config: Config = None,
     device: Device = "cpu",
     names: Annotated[
         str | None,
@@ -66,6 +68,7 @@ def embed(
             "metric": metric,
             "threshold": threshold,
             "output": output,
+            "config": config,
         }
         cube = embedded(images, chosen_embedders(images, embedder, device, facts), out)
         written = [cb.save(cube, out / "embeddings.nc")]

@@ -87,7 +87,7 @@ def _system(source: str) -> str:
 def _concerns(option: str, source: str) -> bool:
     """Whether a fact that is given for all systems is one of this system."""
     suffix = Path(source).suffix.lower()
-    if option == "architecture":
+    if option in ("architecture", "config"):
         return suffix not in ("", ".onnx")
     return option in OF_ALL or bool(suffix)
 

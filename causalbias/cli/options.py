@@ -37,7 +37,8 @@ def _fact(flag: str, text: str) -> Any:
 
 Align = _fact(
     "--align",
-    "dlib, arcface, or none: the images are crops already. Default: as the network was trained.",
+    "dlib, arcface, clip, or none: the images are crops already. "
+    "Default: as the network was trained.",
 )
 Detector = _fact("--detector", "hog, cnn or yunet. Default: the network's own.")
 Architecture = _fact("--architecture", "Of a file of weights, e.g. iresnet50.")
@@ -50,6 +51,7 @@ Normalise = _fact(
 )
 Metric = _fact("--metric", "cosine or euclidean. Default: the network's own, or cosine.")
 Threshold = _fact("--threshold", "Largest distance of a match. Default: the published one.")
+Config = _fact("--config", "Of a CLIP: its open_clip_config.json. Default: the file beside it.")
 Output = _fact("--output", "Name or place of the embedding, of a file with several outputs.")
 Device = Annotated[str, typer.Option(help="cpu or cuda, for ONNX and torch networks.")]
 RandomSeed = Annotated[int, typer.Option(help="Seed of the random numbers.")]

@@ -27,7 +27,8 @@ ARCFACE = np.array(
 )
 ARCFACE_SIZE = 112
 # Versions of the steps below. A change that alters crops must change the key of stored embeddings.
-RECIPES = {"dlib": "5pt-chip/2", "arcface": "arcface/3", "none": "none/2"}
+RECIPES = {"dlib": "5pt-chip/2", "arcface": "arcface/3", "none": "none/2", "clip": "clip/1"}
+DETECTED = ("dlib", "arcface")  # the alignments for which a face is found first
 
 
 def recipe(method: str, detector: str) -> str:
@@ -38,7 +39,7 @@ def recipe(method: str, detector: str) -> str:
     >>> recipe("dlib", "hog"), recipe("none", "hog")
     ('dlib-hog+5pt-chip/2', 'none/2')
     """
-    return RECIPES[method] if method == "none" else f"{VERSIONS[detector]}+{RECIPES[method]}"
+    return f"{VERSIONS[detector]}+{RECIPES[method]}" if method in DETECTED else RECIPES[method]
 
 
 def align_face(
@@ -50,16 +51,17 @@ def align_face(
     ----------
     image : ndarray of uint8 (height, width, 3)
         RGB image.
-    method : {"dlib", "arcface", "none"}
+    method : {"dlib", "arcface", "clip", "none"}
         "dlib": five landmarks of dlib, dlib's chip (padding 0.25). "arcface": five points, of the
         detector if it finds them and else from dlib's 68 landmarks, similarity transform to the
-        ArcFace template. "none": the image is a crop already, and is only resized.
+        ArcFace template. "clip": as CLIP was trained, the shorter side is resized (bicubic) and the
+        middle is used. "none": the image is a crop already, and is only resized.
     size : (height, width)
         Size of the crop in pixels. The proportions of the face are kept: if the template or image
         has other proportions than `size`, its middle part is used.
     detector : {"hog", "cnn", "yunet"}
         Detector of the face: dlib's on histograms of oriented gradients, dlib's network, or
-        YuNet. It is not run with the method "none".
+        YuNet. It is not run with the methods "clip" and "none".
 
     Returns
     -------
@@ -81,6 +83,8 @@ def align_face(
     """
     if method not in ALIGNMENTS:
         raise DataError(f"alignment {method!r}", hint=f"use one of {', '.join(ALIGNMENTS)}")
+    if method == "clip":
+        return Decoded(clip_crop(image, size))
     if method == "none":
         height, width = image.shape[:2]
         middle = middle_of(image, size)
@@ -116,6 +120,28 @@ def middle_of(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     wide = min(width, max(1, round(height * size[1] / size[0])))
     top, left = (height - high) // 2, (width - wide) // 2
     return image[top : top + high, left : left + wide]
+
+
+def clip_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Crop an image (h, w, 3), uint8, as OpenAI's code does for CLIP: (*size, 3).
+
+    The shorter side is resized to the longer side of the crop by bicubic interpolation with
+    antialiasing (Pillow), and the middle is cropped.
+
+    Examples
+    --------
+    >>> clip_crop(np.zeros((90, 60, 3), np.uint8), (32, 32)).shape
+    (32, 32, 3)
+    """
+    from PIL import Image
+
+    side, (height, width) = max(size), image.shape[:2]
+    short = min(height, width)
+    # The longer side is cut to whole pixels, as torchvision does.
+    height, width = (side if one == short else int(side * one / short) for one in (height, width))
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+    top, left = round((height - size[0]) / 2), round((width - size[1]) / 2)
+    return np.asarray(resized)[top : top + size[0], left : left + size[1]]
 
 
 def arcface_template(size: tuple[int, int]) -> np.ndarray:

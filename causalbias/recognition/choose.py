@@ -22,7 +22,7 @@ READY: dict[str, Callable[..., Embedder]] = {
 }
 # What may be said otherwise of a ready-made embedder: it changes no embedding of a crop.
 FREE = ("align", "detector", "metric", "threshold")
-TORCH = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".pt2")
+TORCH = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".safetensors", ".pt2")
 
 
 def embedder(
@@ -42,19 +42,18 @@ def embedder(
     source : str, Path or callable
         "dlib" is dlib's face recognition ResNet and "sface" OpenCV's SFace, with their published
         weights. "lbp" and "wavelets" are baselines without weights (for eigenfaces see
-        `eigenfaces`). A file ending in ``.onnx``
-        is run by onnxruntime. A file ending in ``.pt``, ``.pth``, ``.ckpt``, ``.bin`` or ``.tar``
-        is a TorchScript program or, with `architecture`, a state_dict; ``.pt2`` was written by
-        ``torch.export.save``. A function takes the prepared images (n, height, width, channels)
-        and returns (n, features). A program that was made for batches of a fixed size is run in
-        batches of this size.
+        `eigenfaces`). A file ending in ``.onnx`` is run by onnxruntime. A file ending in ``.pt``,
+        ``.pth``, ``.ckpt``, ``.bin`` or ``.tar`` is a TorchScript program or, with `architecture`,
+        a state_dict, as is ``.safetensors``; ``.pt2`` was written by ``torch.export.save``. A
+        function takes the prepared images (n, height, width, channels) and returns (n, features).
+        A program that was made for batches of a fixed size is run in batches of this size.
     name : str, optional
         Name of the system; by default the source's name.
     architecture : str, optional
-        Architecture of a state_dict: "iresnet34", "iresnet50", "iresnet100" (ArcFace, CosFace;
-        InsightFace's layout), "sfnet20", "sphere20a" (SphereFace), "inception_resnet_v1"
-        (FaceNet), "clip" (the image tower of a CLIP ViT). It determines size, normalisation,
-        alignment and metric.
+        Architecture of a state_dict: "iresnet18", "iresnet34", "iresnet50", "iresnet100",
+        "iresnet200", "mobilefacenet" (ArcFace, CosFace; InsightFace's layout), "sfnet20",
+        "sphere20a" (SphereFace), "inception_resnet_v1" (FaceNet), "clip" (the image tower of a CLIP
+        ViT). It determines size, normalisation, alignment and metric.
     version : str
         Version of a function, which stands for its weights in the fingerprint; required for
         functions. Change it when the function changes, or its old embeddings are read from the
@@ -65,10 +64,13 @@ def embedder(
         Name or place (from 0) of the output that is the embedding, of an ONNX file or a torch
         program with several.
     **known
+        `config`, of "clip": what its weights do not say (activation, heads, scale of the images),
+        the path of its ``open_clip_config.json`` or the same as a dict. It is found beside the
+        weights, and not needed for OpenAI's own archives.
         Further properties of the network, as in `Embedder`: `size`, `colour`, `normalise`, `unit`,
         `align`, `detector`, `metric`, `threshold`; for "dlib" and other names, only the last four.
-        `size` is required for a function and for a file that does
-        not state it, such as TorchScript. The others have the defaults of `Embedder`, which for
+        `size` is required for a function and for a file that does not state it, such as
+        TorchScript. The others have the defaults of `Embedder`, which for
         networks are those of ArcFace: RGB scaled to [-1, 1], ArcFace's alignment, cosine.
 
     Returns
@@ -101,6 +103,8 @@ def embedder(
             f"a version, {version!r}, is given for {source!r}",
             hint="give a version for functions only; the version of a file is its hash",
         )
+    if "config" in known and architecture != "clip":
+        raise DataError("a config is given", hint="give one with architecture='clip' only")
     if isinstance(source, str) and source in READY:
         other = {key: value for key, value in known.items() if key not in FREE}
         _refuse(source, "ready-made", architecture=architecture, output=output, **other)

@@ -12,7 +12,7 @@ import xarray as xr
 
 from causalbias.errors import DataError, user_path
 from causalbias.io.atomic import make_directory
-from causalbias.recognition.alignment import recipe
+from causalbias.recognition.alignment import DETECTED, recipe
 from causalbias.recognition.choose import embedder as choose
 from causalbias.recognition.crops import crop_of, image_files
 from causalbias.recognition.embedder import ALIGNMENTS, DETECTORS, Embedder, check_steady
@@ -59,7 +59,7 @@ def embed(
         without the ending; `attrs["left_out"]` of the result states the number of other files.
     embedder : str, Path, Embedder or a list of them, default "dlib"
         A name or path is passed to `embedder`.
-    align : {"dlib", "arcface", "none"}, optional
+    align : {"dlib", "arcface", "clip", "none"}, optional
         Method of finding and cropping faces, see `align_face`; by default that of each embedder's
         training. Use "none" for images that are crops already.
     detector : {"hog", "cnn", "yunet"}, optional
@@ -215,7 +215,7 @@ def _cube(hashes: Mapping[str, str], found: Mapping[str, Record], embedder: Embe
             "metric": ("system", [embedder.metric]),
             "threshold": ("system", [float(embedder.threshold)]),
             "align": ("system", [embedder.align]),
-            "detector": ("system", ["" if embedder.align == "none" else embedder.detector]),
+            "detector": ("system", [embedder.detector if embedder.align in DETECTED else ""]),
             "fingerprint": ("system", [embedder.fingerprint]),
         },
         coords={

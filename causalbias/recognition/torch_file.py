@@ -4,8 +4,6 @@ Weights are read as tensors only (``weights_only``). torch is imported in the fu
 apart from torch, this module needs only NumPy.
 """
 
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,43 +11,34 @@ from typing import Any
 import numpy as np
 
 from causalbias.errors import DataError, user_path
-from causalbias.io.memory import check_file, check_memory
+from causalbias.recognition.architectures import (
+    KNOWN,
+    architectures_of,
+    build,
+    is_openai,
+    is_plain,
+)
+from causalbias.recognition.checkpoints import (
+    check_unpacked,
+    import_torch,
+    is_script,
+    load_script,
+    read_state_dict,
+)
+from causalbias.recognition.clip_config import clip_config
 from causalbias.recognition.embedder import Embedder, file_hash, first_line, probed
 from causalbias.recognition.image_input import ImageInput, completed, read_input
-from causalbias.study.reading import UNREADABLE
-
-CLIP_MEAN = tuple(255 * part for part in (0.48145466, 0.4578275, 0.40821073))
-CLIP_SCALE = tuple(255 * part for part in (0.26862954, 0.26130258, 0.27577711))
-ARCFACE: dict[str, Any] = {
-    "size": (112, 112),
-    "normalise": (127.5, 127.5),
-    "align": "arcface",
-    "metric": "cosine",
-}
-# Preparation of images in the networks' training, from their authors' code.
-KNOWN: dict[str, dict[str, Any]] = {
-    "iresnet34": ARCFACE,
-    "iresnet50": ARCFACE,
-    "iresnet100": ARCFACE,
-    "sfnet20": ARCFACE,
-    "sphere20a": ARCFACE | {"size": (112, 96), "normalise": (127.5, 128.0), "colour": "bgr"},
-    "inception_resnet_v1": {
-        "size": (160, 160),
-        "normalise": (127.5, 128.0),
-        "align": "dlib",
-        "unit": True,
-        "metric": "euclidean",
-    },
-    "clip": {"normalise": (CLIP_MEAN, CLIP_SCALE), "align": "none", "metric": "cosine"},
-}
-# Layers that checkpoints contain and that are used in training only.
-HEADS = ("logits.", "fc6.", "head.", "margin.")
-WRAPPERS = ("state_dict", "model_state_dict", "model", "backbone", "net")
-PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", "encoder.")
 
 
 def torch_embedder(
-    path: Path, *, name: str, architecture: str | None = None, device: str = "cpu", **known: Any
+    path: Path,
+    *,
+    name: str,
+    architecture: str | None = None,
+    device: str = "cpu",
+    output: str | int | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
+    **known: Any,
 ) -> Embedder:
     """Make an embedder from a torch file; `embedder` describes the arguments and the formats.
 
@@ -61,16 +50,17 @@ def torch_embedder(
     DataError
         If torch is not installed; if the file is damaged, is a pickle of anything but tensors, has
         another architecture, or holds weights that are not finite; if `size` is required and not
-        given, or differs from the file's; if the program returns several tensors or draws noise.
+        given, or differs from the file's; if the program returns several tensors of which none is
+        chosen, or draws noise; if the activation and heads of a CLIP are not known.
     """
     torch = import_torch()
-    weights = file_hash(path)
+    recipe = f"{architecture or 'program'} {file_hash(path)}"
     batch: int | None = 0  # any number
     if architecture is not None:
-        network = build(architecture, read_state_dict(path), path.name)
-        options = dict(KNOWN[architecture])
-        if architecture == "clip":
-            options["size"] = (network.visual.size, network.visual.size)
+        if output is not None:
+            raise DataError(f"output {output!r} is given", hint="give one for programs only")
+        network, options, more = _of_weights(path, architecture, config)
+        recipe += more
         taken, numbers = ImageInput(), torch.float32
         options |= known
     else:
@@ -83,10 +73,25 @@ def torch_embedder(
 
     def forward(images: np.ndarray) -> np.ndarray:
         laid = taken.laid(images, np.uint8 if taken.bytes_ else np.float32)
-        return run(network, torch.from_numpy(laid).to(device, numbers), path.name)
+        return run(network, torch.from_numpy(laid).to(device, numbers), path.name, output)
 
-    recipe = f"{architecture or 'program'} {weights}"
+    recipe += "" if output is None else f" {output}"
     return probed(Embedder(name=name, forward=forward, weights=recipe, **options), batch)
+
+
+def _of_weights(
+    path: Path, architecture: str, config: str | Path | Mapping[str, Any] | None
+) -> tuple[Any, dict[str, Any], str]:
+    """Return the network of weights, its properties, and what else determines its embeddings."""
+    state = read_state_dict(path)
+    if architecture != "clip":
+        return build(architecture, state, path.name), dict(KNOWN[architecture]), ""
+    facts = clip_config(path, config, openai=is_openai(state))
+    network = build(architecture, state, path.name, facts)
+    normalise = (tuple(255 * part for part in level) for level in (facts.mean, facts.sd))
+    size = (network.visual.size, network.visual.size)
+    options = KNOWN[architecture] | {"size": size, "normalise": tuple(normalise)}
+    return network, options, f" {facts.quick} {facts.head_width}"
 
 
 def _image_input(network: Any, file: str) -> tuple[ImageInput, Any]:
@@ -137,20 +142,31 @@ def placed(network: Any, device: str, file: str) -> Any:
         ) from error
 
 
-def run(network: Any, rows: Any, file: str) -> np.ndarray:
+def run(network: Any, rows: Any, file: str, output: str | int | None = None) -> np.ndarray:
     """Run a network on a batch; return its output on the CPU in single precision.
+
+    Parameters
+    ----------
+    network, rows, file
+        The network, its input, and its name for errors.
+    output : str or int, optional
+        Name or place of the output, if the network returns several.
 
     Raises
     ------
     DataError
-        If the output is not a single tensor.
+        If the output is not a single tensor, and none of several is chosen.
     """
     torch = import_torch()
     with torch.inference_mode():
         found = network(rows)
     every = list(found.values()) if isinstance(found, dict) else found
-    if isinstance(every, list | tuple) and len(every) == 1:
-        found = every[0]
+    if isinstance(every, list | tuple):
+        chosen = 0 if len(every) == 1 and output is None else output
+        if isinstance(chosen, int) and 0 <= chosen < len(every):
+            found = every[chosen]
+        elif isinstance(found, dict) and chosen in found:
+            found = found[chosen]
     if not isinstance(found, torch.Tensor):
         several = every if isinstance(every, list | tuple) else [found]
         returned = ", ".join(
@@ -159,13 +175,18 @@ def run(network: Any, rows: Any, file: str) -> np.ndarray:
         )
         raise DataError(
             f"the network returns {returned}",
-            hint="export it so that it returns one tensor",
+            hint="give the embedding's place, e.g. output=0, or export it with one output",
             file=file,
         )
     return np.asarray(found.float().cpu().numpy())
 
 
-def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
+def text_embeddings(
+    path: str | Path,
+    tokens: np.ndarray,
+    *,
+    config: str | Path | Mapping[str, Any] | None = None,
+) -> np.ndarray:
     """Embed texts with the text tower of a CLIP state_dict.
 
     Parameters
@@ -175,6 +196,8 @@ def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
     tokens : ndarray of int (n, length)
         Tokens of each text by CLIP's tokenizer, with start and end tokens, padded with zeros to at
         most the context length of the tower.
+    config : path or mapping, optional
+        As in `embedder`.
 
     Returns
     -------
@@ -188,7 +211,9 @@ def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
     """
     torch = import_torch()
     path = user_path(path)
-    network = build("clip", read_state_dict(path), path.name)
+    state = read_state_dict(path)
+    facts = clip_config(path, config, openai=is_openai(state))
+    network = build("clip", state, path.name, facts)
     _check_finite(network.state_dict(), path.name)
     longest, words = len(network.positional_embedding), network.token_embedding.num_embeddings
     try:
@@ -206,187 +231,12 @@ def text_embeddings(path: str | Path, tokens: np.ndarray) -> np.ndarray:
         return np.asarray(network.eval().encode_text(torch.from_numpy(tokens.astype(np.int64))))
 
 
-def build(architecture: str, state: Mapping[str, Any], file: str) -> Any:
-    """Build the network of a named architecture with weights from a file.
-
-    Raises
-    ------
-    DataError
-        If the name is unknown, or the weights belong to another architecture. The error names that
-        architecture if it is known, and the first names and shapes that differ.
-    """
-    torch = import_torch()
-    if architecture not in KNOWN:
-        raise DataError(
-            f"no architecture is called {architecture!r}", hint=f"use one of {', '.join(KNOWN)}"
-        )
-    differs = _differences(architecture, state)
-    if differs:
-        others = [name for name in KNOWN if name != architecture and not _differences(name, state)]
-        raise DataError(
-            f"the weights are not those of {architecture}: {'; '.join(differs)}",
-            hint=f"use architecture={others[0]!r}"
-            if others
-            else "use the architecture they were "
-            f"trained with, one of {', '.join(KNOWN)}, or export the network to ONNX",
-            file=file,
-        )
-    with torch.device("meta"):
-        network = _network(architecture, state)
-    wanted = {
-        key: state[key].to(value.dtype)
-        for key, value in network.state_dict().items()
-        if not _optional(key) or key in state
-    }
-    for key, value in network.state_dict().items():
-        wanted.setdefault(key, torch.zeros(value.shape, dtype=value.dtype))
-    network.load_state_dict(wanted, assign=True)
-    return network
-
-
-def read_state_dict(path: Path) -> dict[str, Any]:
-    """Read the tensors of a checkpoint by name, without the wrappers that training adds.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read as tensors only, or holds none.
-    """
-    torch = import_torch()
-    _check_unpacked(path)
-    if _is_script(path):
-        raise DataError(
-            "the file is a TorchScript program, not only weights",
-            hint="leave architecture out and give size=(height, width)",
-            file=path.name,
-        )
-    try:
-        with warnings.catch_warnings(action="ignore"):  # they concern how the file was written
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises errors of many types on other files
-        raise DataError(
-            f"not a file of weights only ({first_line(error)})",
-            hint="save the network's state_dict(), or fetch the file again; pickles of anything "
-            "else are not opened, since they can run code",
-            file=path.name,
-        ) from error
-    for wrapper in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if not isinstance(content, Mapping):
-        content = {}
-    state = {str(key): value for key, value in content.items() if isinstance(value, torch.Tensor)}
-    if not state:
-        raise DataError("the file holds no weights", hint="save the state_dict()", file=path.name)
-    return _unwrapped(state)
-
-
-def _unwrapped(state: dict[str, Any]) -> dict[str, Any]:
-    """Remove the prefix that all names of the network's weights share, such as "module.".
-
-    The head that was used in training may have other names.
-    """
-    while True:
-        names = [key for key in state if not key.startswith(HEADS)]
-        shared = next(
-            (one for one in PREFIXES if names and all(key.startswith(one) for key in names)), None
-        )
-        if shared is None:
-            return state
-        state = {key.removeprefix(shared): value for key, value in state.items()}
-
-
-def import_torch() -> Any:
-    """Import torch, which is an optional dependency.
-
-    Raises
-    ------
-    DataError
-        If it is not installed.
-    """
-    try:
-        import torch
-    except ImportError as error:
-        raise DataError("torch is not installed", hint="pip install 'causalbias[torch]'") from error
-    return torch
-
-
-def _network(architecture: str, state: Mapping[str, Any]) -> Any:
-    if architecture.startswith("iresnet"):
-        from causalbias.recognition.networks.iresnet import iresnet
-
-        return iresnet(architecture)
-    if architecture in ("sfnet20", "sphere20a"):
-        from causalbias.recognition.networks.sphereface import SFNet20, Sphere20a
-
-        return SFNet20() if architecture == "sfnet20" else Sphere20a()
-    if architecture == "inception_resnet_v1":
-        from causalbias.recognition.networks.inception import InceptionResnetV1
-
-        return InceptionResnetV1()
-    from causalbias.recognition.networks.clip import Clip
-
-    return Clip({key: tuple(value.shape) for key, value in state.items()})
-
-
-def _differences(architecture: str, state: Mapping[str, Any]) -> list[str]:
-    """Describe how names and shapes of weights differ from those of an architecture."""
-    torch = import_torch()
-    try:
-        with torch.device("meta"):
-            wanted = {
-                key: tuple(value.shape)
-                for key, value in _network(architecture, state).state_dict().items()
-            }
-    except (KeyError, ValueError, ZeroDivisionError, AssertionError) as error:
-        return [f"no {first_line(error)}"]  # the sizes of CLIP are read from the weights
-    given = {key: tuple(value.shape) for key, value in state.items() if not _spare(key)}
-    lacking = [key for key in wanted if key not in given and not _optional(key)]
-    unknown = [key for key in given if key not in wanted]
-    shapes = [key for key in wanted if key in given and wanted[key] != given[key]]
-    differences = []
-    if lacking:
-        differences.append(f"{len(lacking)} are missing, such as {lacking[0]!r}")
-    if unknown:
-        differences.append(f"{len(unknown)} are unknown to it, such as {unknown[0]!r}")
-    numbers = [
-        key for key in wanted if key in given and not _optional(key) and not _plain(state[key])
-    ]
-    if numbers:
-        first = state[numbers[0]]
-        kind = first.dtype if first.layout == torch.strided else first.layout
-        differences.append(f"{len(numbers)} are {kind}, such as {numbers[0]!r}")
-    if shapes:
-        key = shapes[0]
-        differences.append(
-            f"{len(shapes)} have other shapes, such as {key!r}: {given[key]}, not {wanted[key]}"
-        )
-    return differences
-
-
-def _plain(value: Any) -> bool:
-    """Whether a tensor is a dense one of floats."""
-    return bool(value.is_floating_point()) and value.layout == import_torch().strided
-
-
-def _optional(key: str) -> bool:
-    """Whether a name is that of a counter of training steps, which old checkpoints lack."""
-    return key.endswith("num_batches_tracked")
-
-
-def _spare(key: str) -> bool:
-    """Whether a name is that of the training head, or of one of CLIP's numbers that are unused."""
-    from causalbias.recognition.networks.clip import NOT_WEIGHTS
-
-    return key.startswith(HEADS) or key in NOT_WEIGHTS
-
-
 def torch_program(path: Path) -> Any:
     """Read a network with its architecture, from torch.export or TorchScript."""
-    torch = import_torch()
+    import_torch()
     from causalbias.recognition.networks.exported import Exported
 
-    _check_unpacked(path)
+    check_unpacked(path)
     if path.suffix.lower() == ".pt2":
         try:
             return Exported(path)
@@ -398,9 +248,9 @@ def torch_program(path: Path) -> Any:
                 "or export it to ONNX",
                 file=path.name,
             ) from error
-    if not _is_script(path):
+    if not is_script(path):
         state = read_state_dict(path)
-        fits = [name for name in KNOWN if not _differences(name, state)]
+        fits = architectures_of(state)
         raise DataError(
             "the file holds weights but no network",
             hint=f"give architecture={fits[0]!r}"
@@ -408,41 +258,12 @@ def torch_program(path: Path) -> Any:
             else f"give architecture=, one of {', '.join(KNOWN)}",
             file=path.name,
         )
-    try:
-        # TorchScript is deprecated, but users still have files of it.
-        with warnings.catch_warnings(action="ignore"):
-            return torch.jit.load(str(path), map_location="cpu")
-    except Exception as error:
-        raise DataError(
-            f"not a readable TorchScript file ({first_line(error)})",
-            hint="fetch it again, or save it again with torch.jit.save",
-            file=path.name,
-        ) from error
-
-
-def _is_script(path: Path) -> bool:
-    return any("/code/" in one.filename for one in _members(path))
-
-
-def _check_unpacked(path: Path) -> None:
-    """Refuse a file that does not fit into memory once it is unpacked."""
-    check_file(path, times=2)
-    size = sum(one.file_size for one in _members(path))
-    check_memory(size, f"{path.name!r}, of {size:,} bytes unpacked,", "check the file", each=2)
-
-
-def _members(path: Path) -> list[zipfile.ZipInfo]:
-    """List the members of an archive; empty if the file is not an archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.infolist()
-    except UNREADABLE:
-        return []
+    return load_script(path)
 
 
 def _check_finite(state: Mapping[str, Any], file: str) -> None:
     bad = [
-        key for key, value in state.items() if _plain(value) and not bool(value.isfinite().all())
+        key for key, value in state.items() if is_plain(value) and not bool(value.isfinite().all())
     ]
     if bad:
         raise DataError(

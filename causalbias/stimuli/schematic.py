@@ -117,7 +117,7 @@ def schematic_network(random_seed: int = 0, *, side: int = 64) -> Any:
     DataError
         If torch is not installed.
     """
-    from causalbias.recognition.torch_file import import_torch
+    from causalbias.recognition.checkpoints import import_torch
 
     torch = import_torch()
 

@@ -16,15 +16,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from causalbias.errors import DataError  # noqa: E402
+from causalbias.recognition.architectures import _network, build  # noqa: E402
 from causalbias.recognition.choose import embedder  # noqa: E402
-from causalbias.recognition.torch_file import (  # noqa: E402
-    CLIP_MEAN,
-    CLIP_SCALE,
-    build,
-    text_embeddings,
-)
+from causalbias.recognition.networks.clip import NOT_WEIGHTS  # noqa: E402
+from causalbias.recognition.torch_file import text_embeddings  # noqa: E402
 
-NETWORKS = ("iresnet34", "iresnet50", "iresnet100", "sfnet20", "sphere20a", "inception_resnet_v1")
+# Of OpenAI's CLIP (clip/clip.py, _transform), for pixels from 0 to 255.
+CLIP_MEAN = [255 * part for part in (0.48145466, 0.4578275, 0.40821073)]
+CLIP_SCALE = [255 * part for part in (0.26862954, 0.26130258, 0.27577711)]
 
 
 def images(n, size, seed=0):
@@ -172,7 +171,42 @@ def clip_layout(width=128, patch=16, grid=4, layers=2, text=64, words=50, length
     return found
 
 
+def mobilefacenet_layout():
+    """InsightFace, recognition/arcface_torch/backbones/mobilefacenet.py: get_mbf."""
+    found = {}
+
+    def block(name, inside, width, side, groups=1, linear=False):
+        found[f"{name}.layers.0.weight"] = (width, inside // groups, side, side)
+        found.update(norm(f"{name}.layers.1", width))
+        if not linear:
+            found[f"{name}.layers.2.weight"] = (width,)
+
+    def depthwise(name, inside, width, groups):
+        block(f"{name}.layers.0", inside, groups, 1)
+        block(f"{name}.layers.1", groups, groups, 3, groups)
+        block(f"{name}.layers.2", groups, width, 1, linear=True)
+
+    block("layers.0", 3, 128, 3)
+    block("layers.1", 128, 128, 3, 64)
+    inside, place = 128, 2
+    for width, halving, number, groups in (
+        (128, 128, 4, 128),
+        (256, 256, 6, 256),
+        (256, 512, 2, 256),
+    ):
+        depthwise(f"layers.{place}", inside, width, halving)
+        for at in range(number):
+            depthwise(f"layers.{place + 1}.layers.{at}", width, width, groups)
+        inside, place = width, place + 2
+    block("conv_sep", 256, 512, 1)
+    block("features.layers.0", 512, 512, 7, 512, linear=True)
+    return found | {"features.layers.2.weight": (512, 512)} | norm("features.layers.3", 512)
+
+
 LAYOUTS = {
+    "iresnet18": iresnet_layout((2, 2, 2, 2)),
+    "iresnet200": iresnet_layout((6, 26, 60, 6)),
+    "mobilefacenet": mobilefacenet_layout(),
     "iresnet34": iresnet_layout((3, 4, 6, 3)),
     "iresnet50": iresnet_layout((3, 4, 14, 3)),
     "iresnet100": iresnet_layout((3, 13, 30, 3)),
@@ -195,20 +229,20 @@ def checkpoint(architecture, seed=0, dtype=torch.float32):
         else:
             fan = max(1, int(np.prod(shape[1:])))
             state[name] = (torch.randn(shape, generator=generator) / fan**0.5).to(dtype)
+    if architecture == "clip":  # as OpenAI's archives do
+        state |= {name: torch.tensor(7) for name in NOT_WEIGHTS}
     return state
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "clip"])
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_layouts_are_the_published_ones(name):
     on_meta = {key: torch.empty(shape, device="meta") for key, shape in LAYOUTS[name].items()}
-    network = build(name, on_meta, "x.pt") if name == "clip" else build_meta(name, on_meta)
+    network = build_meta(name, on_meta)
     found = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     assert found == LAYOUTS[name]
 
 
 def build_meta(name, state):
-    from causalbias.recognition.torch_file import _network
-
     with torch.device("meta"):
         return _network(name, state)
 
@@ -227,7 +261,9 @@ def test_sizes_of_the_published_networks():
 # Weights -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["iresnet34", "sfnet20", "sphere20a", "inception_resnet_v1"])
+@pytest.mark.parametrize(
+    "name", ["iresnet18", "mobilefacenet", "sfnet20", "sphere20a", "inception_resnet_v1"]
+)
 def test_a_state_dict_becomes_an_embedder(name, tmp_path):
     path = tmp_path / "weights.pth"
     torch.save(checkpoint(name), path)
@@ -261,9 +297,9 @@ def test_wrappers_prefixes_and_training_heads_are_taken_off(tmp_path):
 def test_another_architecture_is_named(tmp_path):
     path = tmp_path / "weights.pt"
     torch.save(checkpoint("iresnet34"), path)
-    with pytest.raises(DataError, match=r"not iresnet50's.*missing.*architecture='iresnet34'"):
+    with pytest.raises(DataError, match=r"not those of iresnet50.*architecture='iresnet34'"):
         embedder(path, architecture="iresnet50")
-    with pytest.raises(DataError, match="not clip's"):
+    with pytest.raises(DataError, match="do not say its activation"):
         embedder(path, architecture="clip")
     with pytest.raises(DataError, match="no architecture is called 'vgg'"):
         embedder(path, architecture="vgg")
@@ -318,7 +354,7 @@ def test_files_that_are_no_weights(tmp_path):
     for name, why in (
         ("text", "not a file of weights"),
         ("half", "not a file of weights"),
-        ("none", "holds no weights"),
+        ("none", "the file holds no weights"),
         ("gone", "no such file"),
     ):
         with pytest.raises(DataError, match=f"{name}.pt: {why}"):
@@ -332,7 +368,7 @@ def test_clip_towers(tmp_path):
     path = tmp_path / "clip.pt"
     torch.save(checkpoint("clip", dtype=torch.float16), path)
     image = embedder(path, architecture="clip")
-    assert (image.size, image.align, image.metric) == ((64, 64), "none", "cosine")
+    assert (image.size, image.align, image.metric) == ((64, 64), "clip", "cosine")
     assert image(images(2, (64, 64))).shape == (2, 32)
     tokens = np.array([[48, 3, 5, 49], [48, 7, 49, 0]])
     texts = text_embeddings(path, tokens)
@@ -617,10 +653,14 @@ def test_dropout_of_a_scripted_network_is_set_for_use(tmp_path):
 
 
 @pytest.mark.parametrize("file", ["net.pt", "net.pt2"])
-def test_several_outputs_are_named(file, tmp_path):
+def test_of_several_outputs_one_is_chosen(file, tmp_path):
     save_small(Small(kind="several").eval(), tmp_path / file)
-    with pytest.raises(DataError, match=r"returns \(1, 5\), \(1, 3, 16, 16\)|2 outputs \("):
-        embedder(tmp_path / file, size=(16, 16))
+    for wrong in (None, 2, "logits"):
+        with pytest.raises(DataError, match=r"returns \(1, 5\), \(1, 3, 16, 16\).*output=0"):
+            embedder(tmp_path / file, size=(16, 16), output=wrong)
+    pictures = images(3, (16, 16))
+    found = embedder(tmp_path / file, size=(16, 16), output=0)
+    assert found(pictures) == pytest.approx(small_expected(pictures), abs=1e-5)
 
 
 def test_several_inputs_are_named(tmp_path):
@@ -647,7 +687,7 @@ def test_a_script_that_does_not_fit_says_what_failed(tmp_path):
 
 def test_a_program_is_not_weights_and_broken_files_are_named(tmp_path):
     save_small(Small().eval(), tmp_path / "net.pt")
-    with pytest.raises(DataError, match="the file is a TorchScript program"):
+    with pytest.raises(DataError, match="the weights are not those of sfnet20"):
         embedder(tmp_path / "net.pt", architecture="sfnet20")
     torch.save(Small(), tmp_path / "whole.pt")
     save_small(Small().eval(), tmp_path / "net.pt2")
@@ -702,7 +742,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_an_architecture_on_its_defaults_embeds_a_chip(name, tmp_path, request):
     pytest.importorskip("PIL")
     pytest.importorskip("dlib")

@@ -272,5 +272,5 @@ def test_pictures_that_depend_on_their_neighbours_are_refused(tmp_path):
 
 def test_an_exported_file_says_how_many_latents_it_takes(tmp_path):
     path = picture_program(tmp_path / "g.pt2")
-    with pytest.raises(cb.DataError, match=r"it takes \[None, 4\], not \(faces, 6\)"):
+    with pytest.raises(cb.DataError, match=r"the program takes \[None, 4\], not \(faces, 6\)"):
         cb.stimuli.torch_generator(path, latents=5, controls=["yaw"])

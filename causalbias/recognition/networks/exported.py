@@ -92,9 +92,7 @@ class Exported(torch.nn.Module):
             raise ValueError(f"{len(self.inputs)} inputs ({', '.join(self.inputs)}), not one")
         every = zip(model["graph"]["outputs"], model["signature"]["output_specs"], strict=True)
         outputs = [one["as_tensor"]["name"] for one, spec in every if "user_output" in spec]
-        if len(outputs) != 1:
-            raise ValueError(f"{len(outputs)} outputs ({', '.join(outputs)}), not one")
-        self.output = outputs[0]
+        self.outputs = outputs
         described = model["graph"]["tensor_values"][self.inputs[0]]
         # Sizes of the input, None where any size is accepted.
         self.shape: list[int | None] = [side.get("as_int") for side in described["sizes"]]
@@ -125,8 +123,8 @@ class Exported(torch.nn.Module):
         if in_place or "buffer_mutation" in kinds:
             raise ValueError("it changes its own weights: it was exported for training")
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the output for a batch of inputs."""
+    def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Return the output for a batch of inputs, or a tuple of several."""
         values: dict[str, Any] = {name: self.get_buffer(key) for name, key in self.held.items()}
         values[self.inputs[0]] = x
         for operation, node in self.steps:
@@ -139,8 +137,8 @@ class Exported(torch.nn.Module):
                 **{name: value for name, kind, value in given if kind == 2},
             )
             _keep(node["outputs"], found, values)
-        result: torch.Tensor = values[self.output]
-        return result
+        found = tuple(values[name] for name in self.outputs)
+        return found[0] if len(found) == 1 else found
 
 
 def _tensors(archive: zipfile.ZipFile, root: str) -> dict[str, torch.Tensor]:

@@ -5,7 +5,13 @@ Deng, Guo, Xue and Zafeiriou (2019, CVPR), arXiv 1801.07698; 112 x 112 in, 512 n
 
 from torch import Tensor, nn
 
-BLOCKS = {"iresnet34": (3, 4, 6, 3), "iresnet50": (3, 4, 14, 3), "iresnet100": (3, 13, 30, 3)}
+BLOCKS = {
+    "iresnet18": (2, 2, 2, 2),
+    "iresnet34": (3, 4, 6, 3),
+    "iresnet50": (3, 4, 14, 3),
+    "iresnet100": (3, 13, 30, 3),
+    "iresnet200": (6, 26, 60, 6),
+}
 WIDTHS = (64, 128, 256, 512)
 FEATURES = 512
 
