@@ -24,7 +24,7 @@ from causalbias.models.estimable import BY_PRIOR, UNKNOWN, Estimable
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import formula_columns
-from causalbias.models.levels import Level, find_level, levels_of, same
+from causalbias.models.levels import Level, level_of, levels_of, same
 from causalbias.models.specification import OF_TABLES, ModelSpec, family_of, observations_of
 from causalbias.models.summary import draws_left
 
@@ -212,14 +212,16 @@ class Averaging:
         DataError
             If the data do not have the level. The error lists the levels of the data.
         """
-        levels = levels_of(self.frame[variable])
-        found = find_level(levels, asked)
-        if found is None:
-            raise DataError(
-                f"{shown(asked)} is not a level of {variable!r}",
-                hint=f"use one of {', '.join(map(str, levels))}",
-            )
-        return found
+        return level_of(levels_of(self.frame[variable]), asked, variable)
+
+
+def stacked[D: xr.Dataset](parts: Sequence[D], index: pd.Index) -> D:
+    """Join datasets of an `Averaging` along a dim, which is placed after chain and draw."""
+    name = str(next(iter(parts[0].data_vars)))
+    varies = [str(key) for key in parts[0].data_vars if key != "n"]
+    found = xr.concat(parts, index, data_vars=varies, combine_attrs="override")
+    found[name] = found[name].transpose("chain", "draw", str(index.name), ...)
+    return found
 
 
 def averaging(

@@ -12,13 +12,13 @@ from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.pairing import paired
 from causalbias.draws.summaries import SAMPLE, probability
 from causalbias.draws.transformations import per_unit
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.parse import proportion
-from causalbias.models.levels import Level, find_level, levels_of
+from causalbias.models.levels import Level, find_level, levels_of, reference_of
 from causalbias.models.specification import observations_of, row_counts
 
 UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
@@ -119,7 +119,7 @@ def compare(
     models = fitted(a), fitted(b)
     shared = _shared(models, variable, by, names)
     check_names(list(shared), RESULT_NAMES)
-    base = _reference(list(shared[variable]), variable, reference)
+    base = reference_of(list(shared[variable]), reference, variable, " in both fits")
     others = {variable: [one for one in shared[variable] if one != base]}
     of_first = {name: {one: one for one in both} for name, both in shared.items()}
     found = [
@@ -155,23 +155,6 @@ def compare(
         contrast=variable,
         no_outcome_sd="; ".join(missing) or None,
     )
-
-
-def _reference(levels: Sequence[Level], variable: str, asked: object) -> Level:
-    """The reference level that is asked for, by default the first.
-
-    Raises
-    ------
-    DataError
-        If it is not a level of both fits.
-    """
-    found = levels[0] if asked is None else find_level(levels, asked)
-    if found is None:
-        raise DataError(
-            f"{shown(asked)} is not a level of {variable!r} in both fits",
-            hint=f"use one of {', '.join(map(str, levels))}",
-        )
-    return found
 
 
 def _compared(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:

@@ -8,10 +8,10 @@ import xarray as xr
 from causalbias.arguments import JOINT, kind_of, mapping_in
 from causalbias.draws.estimate import Estimate
 from causalbias.errors import DataError
-from causalbias.estimands.averaging import averaging, check_estimable
+from causalbias.estimands.averaging import averaging, check_estimable, stacked
 from causalbias.estimands.joint_effects import joint_effects
 from causalbias.estimands.scales import outcome_named
-from causalbias.models.levels import Level
+from causalbias.models.levels import Level, reference_of
 
 
 def predictions(
@@ -151,7 +151,7 @@ def effects(
         fit, by, variables=[variable], scale=scale, population=population, threshold=threshold
     )
     levels = over.levels(variable)
-    chosen = levels[0] if reference is None else over.check_level(variable, reference)
+    chosen = reference_of(levels, reference, variable)
     mean = {level: over.mean([variable], **{variable: level}) for level in levels}
     outcome = outcome_named(over.model, scale)
     estimand = f"average causal contrast of {variable} against {chosen} in {outcome}"
@@ -292,8 +292,8 @@ def interaction(
         fit, by, variables=both, scale=scale, population=population, threshold=threshold
     )
     levels, groups = over.levels(variable), over.levels(between)
-    low = levels[0] if reference is None else over.check_level(variable, reference)
-    base = groups[0] if reference_group is None else over.check_level(between, reference_group)
+    low = reference_of(levels, reference, variable)
+    base = reference_of(groups, reference_group, between)
     mean = {
         (level, group): over.mean(both, **{variable: level, between: group})
         for level in levels
@@ -333,13 +333,5 @@ def interaction(
 
 
 def _stack(parts: Mapping[Level, Estimate], dim: str) -> Estimate:
-    """Concatenate estimates along a dim, which is placed after chain and draw."""
-    name = str(next(iter(next(iter(parts.values())).data_vars)))
-    index = pd.Index(list(parts), name=dim)
-    own = [
-        name,
-        *(mark for mark in ("estimable", "by_prior") if all(mark in one for one in parts.values())),
-    ]
-    found = xr.concat(list(parts.values()), index, data_vars=own, combine_attrs="override")
-    found[name] = found[name].transpose("chain", "draw", dim, ...)
-    return found
+    """Estimates by level along a dim."""
+    return stacked(list(parts.values()), pd.Index(list(parts), name=dim))

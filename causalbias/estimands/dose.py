@@ -12,7 +12,7 @@ from causalbias.arguments import described, name_in
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import probability
 from causalbias.errors import DataError
-from causalbias.estimands.averaging import Averaging, averaging
+from causalbias.estimands.averaging import Averaging, averaging, stacked
 from causalbias.estimands.scales import Floats, outcome_named
 from causalbias.models.estimable import UNKNOWN
 
@@ -159,10 +159,7 @@ def _by_dose(
         over.dataset({name: one}, estimand, known)
         for one, known in zip(values, estimability, strict=True)
     ]
-    varies = [str(key) for key in each[0].data_vars if key != "n"]
-    found = xr.concat(each, doses, data_vars=varies, combine_attrs="override")
-    found[name] = found[name].transpose("chain", "draw", str(doses.name), *over.by, ...)
-    return found
+    return stacked(each, doses)
 
 
 def _without_empty_marks(found: xr.Dataset) -> xr.Dataset:

@@ -6,10 +6,10 @@ import xarray as xr
 
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
-from causalbias.errors import DataError, shown
+from causalbias.errors import DataError
 from causalbias.models.evaluation import evaluate
 from causalbias.models.formula.parse import formula_columns
-from causalbias.models.levels import find_level, levels_of, same
+from causalbias.models.levels import levels_of, reference_of, same
 from causalbias.models.result import frame_of
 
 
@@ -46,12 +46,7 @@ def joint_effects(found: xr.DataTree, variable: str, *, reference: object = None
         )
     check_names([variable], ["effect", "n", "outcome", "term", "chain", "draw"])
     levels = levels_of(rows[variable])
-    base = levels[0] if reference is None else find_level(levels, reference)
-    if base is None:
-        raise DataError(
-            f"{shown(reference)} is not a level of {variable!r}",
-            hint=f"use one of {', '.join(map(str, levels))}",
-        )
+    base = reference_of(levels, reference, variable)
     design = fm.design_matrices(formula, rows, "error").common
     mean = {
         level: evaluate(design, rows.assign(**{variable: same(rows[variable], level)})).mean(axis=0)

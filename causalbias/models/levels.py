@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from causalbias.errors import DataError, shown
 from causalbias.study import columns
 
 Level = str | int | float
@@ -115,6 +116,30 @@ def find_level(levels: Sequence[Level], asked: object) -> Level | None:
         if number is not None and _as_number(level) == number:
             return level
     return None
+
+
+def level_of(levels: Sequence[Level], asked: object, variable: str, where: str = "") -> Level:
+    """The level of a variable that is asked for; see `find_level`.
+
+    ``where``: what the levels are of, for the error, such as " in both fits".
+
+    Raises
+    ------
+    DataError
+        If there is no such level, with those that there are.
+    """
+    found = find_level(levels, asked)
+    if found is None:
+        raise DataError(
+            f"{shown(asked)} is not a level of {variable!r}{where}",
+            hint=f"use one of {', '.join(map(str, levels))}",
+        )
+    return found
+
+
+def reference_of(levels: Sequence[Level], asked: object, variable: str, where: str = "") -> Level:
+    """The level that others are compared with: by default the first; as `level_of`."""
+    return levels[0] if asked is None else level_of(levels, asked, variable, where)
 
 
 def _as_number(value: object) -> float | None:
