@@ -5,12 +5,12 @@
 3 systems x 48,000 pairs (times size) in 600 prototypes in 100 seeds, 33 coefficients. What is timed
 is what a user calls: `cb.fit` and `lmer` read the same formula and a frame with factors, and ours
 ends with its diagnostics. Each contender runs alone in a fresh process and fits twice: "first" is
-the process's first fit, imports aside (compiled code is read from numba's cache; ``--compile``
-empties it before), "again" the second, of which CPU seconds are. "Sampler" is the engine's own
-clock within the second fit: arrays in, draws out. GPBoost takes no formula and is given arrays.
-Making or reading the frame is not timed; memory is the process's peak. ``nuts`` (bambi with
-nutpie, one fit) takes hours at full size and is asked for by name. ``--members``: an impostor half
-of the pairs belongs to two seeds, which no peer can model. The last lines are the table of
+the process's first fit, imports aside (compiled code is read from numba's cache; with ``--compile``
+that is empty), "again" the second, of which CPU seconds are. "Sampler" is the engine's own clock
+within the second fit: arrays in, draws out. GPBoost takes no formula and is given arrays. Making
+and reading the frame are not timed; memory is the process's peak, reading included. ``nuts`` (bambi
+with nutpie, one fit) takes hours at full size and is asked for by name. ``--members``: an impostor
+half of the pairs belongs to two seeds, which no peer can model. The last lines are the table of
 docs/performance.md.
 """
 
@@ -19,6 +19,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -80,15 +81,15 @@ def simulate(size: float, members: bool) -> pd.DataFrame:
 
 def as_factor(codes: np.ndarray, name: str) -> pd.Categorical:
     """Levels of text, such as seed007."""
-    levels = [f"{name}{one:0{len(str(codes.max()))}}" for one in range(codes.max() + 1)]
+    last = int(codes.max())
+    levels = [f"{name}{one:0{len(str(last))}}" for one in range(last + 1)]
     return pd.Categorical.from_codes(codes, levels)
 
 
-def write(frame: pd.DataFrame, folder: Path) -> None:
-    """For this package's and other Python processes, and for R."""
-    frame.to_pickle(folder / "rows.pkl")
-    if shutil.which("Rscript"):
-        frame.to_csv(folder / "rows.csv", index=False)
+def run_r(program: str, folder: Path, formula: str) -> dict[str, Any]:
+    """Run a program of R on the rows in a folder, which it reads as text."""
+    pd.read_pickle(folder / "rows.pkl").to_csv(folder / "rows.csv", index=False)
+    return measured(["Rscript", "-e", program, str(folder), formula])
 
 
 def clocked(function: Callable[..., Any], calls: list[dict[str, Any]]) -> Callable[..., Any]:
@@ -146,6 +147,7 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, Any]:
     calls: list[dict[str, Any]] = []
     engines.sample_gaussian = clocked(engines.sample_gaussian, calls)
     fit, seconds = two_fits(lambda: cb.fit(formula, frame, draws=draws // 4, random_seed=1))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     (problem, *_), found = calls[-1]["args"], calls[-1]["found"]
     pairs = problem.terms[-1].n_levels
     began = perf_counter()
@@ -157,6 +159,7 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, Any]:
         "imports": imports,
         **seconds,
         "sampler": calls[-1]["seconds"],
+        "peak_gib": peak,
         "pair_effects_seconds": perf_counter() - began,
         "stages": found.diagnostics.seconds,
         "evaluations": found.diagnostics.n_evaluations,
@@ -173,7 +176,7 @@ def run_gpboost(folder: Path, members: bool, draws: int) -> dict[str, Any]:
     imports = perf_counter() - began
     rows = pd.read_pickle(folder / "rows.pkl")
     names = [f"a{j + 1}" for j in range(ATTRIBUTES)]
-    cells = pd.get_dummies(rows["system"], dtype=float).to_numpy()
+    cells = pd.get_dummies(rows["system"], dtype=float).to_numpy(copy=True)
     cells[:, 0] = 1.0
     plain = np.column_stack([np.ones(len(rows)), rows[names]])
     x = (cells[:, :, None] * plain[:, None, :]).reshape(len(rows), -1)
@@ -222,7 +225,7 @@ def measured(command: list[str]) -> dict[str, Any]:
             raise RuntimeError(f"{command[:2]} failed with status {status}")
         out.seek(0)
         found: dict[str, Any] = json.loads(out.read().strip().splitlines()[-1])
-        return found | {"peak_gib": usage.ru_maxrss / 2**20}
+        return {"peak_gib": usage.ru_maxrss / 2**20} | found
 
 
 RUNS = {"engine": run_engine, "gpboost": run_gpboost, "nuts": run_nuts}
@@ -232,7 +235,7 @@ GIVES = {"engine": "posterior", "lmer": "REML", "gpboost": "ML", "nuts": "poster
 def contend(contender: str, folder: Path, members: bool, draws: int) -> dict[str, Any]:
     """Run a contender on the rows in a folder in a process of its own, and say what it took."""
     if contender == "lmer":
-        return measured(["Rscript", "-e", LMER, str(folder), NESTED])
+        return run_r(LMER, folder, NESTED)
     command = [sys.executable, __file__, "--folder", str(folder), "--draws", str(draws)]
     return measured([*command, "--inside", contender, *["--members"] * members])
 
@@ -240,7 +243,7 @@ def contend(contender: str, folder: Path, members: bool, draws: int) -> dict[str
 def compile_once(members: bool) -> None:
     """Fit a small model of the same kind in a process, so that numba's cache is full."""
     with tempfile.TemporaryDirectory() as name:
-        write(simulate(0.0125, members), Path(name))
+        simulate(0.0125, members).to_pickle(Path(name) / "rows.pkl")
         contend("engine", Path(name), members, 400)
 
 
@@ -292,7 +295,7 @@ def at_size(size: float, contenders: tuple[str, ...], args: argparse.Namespace) 
     lines = []
     with tempfile.TemporaryDirectory() as name:
         frame = simulate(size, args.members)
-        write(frame, Path(name))
+        frame.to_pickle(Path(name) / "rows.pkl")
         for contender in contenders:
             load = os.getloadavg()[0]
             found = contend(contender, Path(name), args.members, args.draws)

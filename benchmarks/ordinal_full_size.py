@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from gaussian_full_size import as_factor, clocked, measured, of_fit, two_fits, write
+from gaussian_full_size import as_factor, clocked, measured, of_fit, run_r, two_fits
 
 SEEDS, PROTOTYPES, PAIRS, ANNOTATORS, JUDGEMENTS = 100, 600, 48_000, 1500, 9
 AMOUNTS, SHOWN = 16, 16  # attributes, by how much; and who is shown
@@ -126,14 +126,14 @@ def run_gpboost(folder: Path) -> dict[str, Any]:
 def compile_once(family: str) -> None:
     """Fit a small model of the same kind in a process, so that numba's cache is full."""
     with tempfile.TemporaryDirectory() as name:
-        write(simulate(0.0125, family), Path(name))
+        simulate(0.0125, family).to_pickle(Path(name) / "rows.pkl")
         inside("engine", name, family, 400, once=True)
 
 
 def inside(contender: str, folder: str, family: str, draws: int, *, once: bool) -> dict[str, Any]:
     """Run a contender in a process of its own, and say what it took."""
     if contender == "clmm":
-        return measured(["Rscript", "-e", CLMM, folder, FORMULA])
+        return run_r(CLMM, Path(folder), FORMULA)
     command = [sys.executable, __file__, "--family", family, "--draws", str(draws)]
     return measured([*command, "--folder", folder, "--inside", contender, *["--once"] * once])
 
@@ -143,7 +143,7 @@ def contend(args: argparse.Namespace, size: float) -> list[str]:
     lines = []
     with tempfile.TemporaryDirectory() as name:
         frame = simulate(size, args.family)
-        write(frame, Path(name))
+        frame.to_pickle(Path(name) / "rows.pkl")
         for contender in ("engine", *args.peers):
             load = os.getloadavg()[0]
             found = inside(contender, name, args.family, args.draws, once=args.once)

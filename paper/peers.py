@@ -56,7 +56,7 @@ def _at(size: float, contenders: tuple[str, ...]) -> list[tuple[int, str, dict[s
     """Rows, contender and what was measured, at one size."""
     with tempfile.TemporaryDirectory() as name:
         folder, frame = Path(name), benchmark.simulate(size, False)
-        benchmark.write(frame, folder)
+        frame.to_pickle(folder / "rows.pkl")
         return [
             (len(frame), one, benchmark.contend(one, folder, False, 4000)) for one in contenders
         ]
