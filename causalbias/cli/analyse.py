@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 import causalbias as cb
 from causalbias.cli.console import console, errors_in_one_line, say
-from causalbias.cli.embed import embedded, write_enrolment
+from causalbias.cli.embed import embedded, warn, write_enrolment
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
     PATH,
@@ -104,7 +104,9 @@ def run(
                 "config": config,
             }
             chosen = chosen_embedders(files, embedder, device, facts)
-            study = cb.recognition.with_distances(study, embedded(files, chosen, out))
+            cube = embedded(files, chosen, out)
+            study = cb.recognition.with_distances(study, cube)
+            warn(files, chosen, cube, study)
             cb.save(study, out / "study.nc")
             write_enrolment(study, out)
     _analyse(study, out, name=analysis, images=files, prob=prob, random_seed=random_seed)

@@ -26,6 +26,7 @@ from causalbias.cli.options import (
     Size,
     Threshold,
 )
+from causalbias.errors import DataError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,10 +71,12 @@ def embed(
             "output": output,
             "config": config,
         }
-        cube = embedded(images, chosen_embedders(images, embedder, device, facts), out)
+        chosen = chosen_embedders(images, embedder, device, facts)
+        cube = embedded(images, chosen, out)
         written = [cb.save(cube, out / "embeddings.nc")]
         if names is not None:
             study = cb.recognition.with_embeddings(_study_of(images, cube, names), cube)
+            warn(images, chosen, cube, study)
             written += [cb.save(study, out / "study.nc"), write_enrolment(study, out)]
             say(study)
     for path in written:
@@ -115,6 +118,31 @@ def _print_failures(cube: "xr.Dataset") -> None:
             text = ", ".join(f"{n:,} {v}" for v, n in zip(values, counts, strict=True) if v)
             if text:
                 say(f"{system}: {text}")
+
+
+def warn(
+    images: Path | Mapping[str, Path],
+    embedders: "list[Embedder]",
+    cube: "xr.Dataset",
+    study: "cb.Study",
+) -> None:
+    """Print signs that images are not prepared as the networks need; of files, also try others."""
+    from causalbias.recognition.choose import READY
+    from causalbias.recognition.sanity import preparation_warning
+
+    faces = cb.to_frame(study, "stimuli").set_index("stimulus")
+    identity = faces[study.attrs["identity"]].astype(str).to_dict()
+    found = cb.recognition.embedding_warnings(cube, identity)
+    for one in embedders:
+        if one.name in (*READY, "eigenfaces"):  # their preparation is known
+            continue
+        try:
+            table = cb.recognition.compare_preparations(images, one, identity)
+        except DataError:  # too few faces of one identity
+            continue
+        found += filter(None, [preparation_warning(table, one.name)])
+    for text in found:
+        console.print(f"warning: {text}", style="yellow", markup=False)
 
 
 def _study_of(images: Path, cube: "xr.Dataset", names: str) -> "cb.Study":

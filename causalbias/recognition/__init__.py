@@ -7,6 +7,7 @@ from causalbias.recognition.distances import with_distances, with_embeddings
 from causalbias.recognition.embedder import Embedder
 from causalbias.recognition.embedding import embed, images_of
 from causalbias.recognition.pair_counts import all_pairs
+from causalbias.recognition.sanity import compare_preparations, embedding_warnings
 from causalbias.recognition.texts import text_scores
 from causalbias.recognition.torch_file import text_embeddings
 
@@ -14,9 +15,11 @@ __all__ = [
     "Embedder",
     "align_face",
     "all_pairs",
+    "compare_preparations",
     "eigenfaces",
     "embed",
     "embedder",
+    "embedding_warnings",
     "images_of",
     "text_embeddings",
     "text_scores",
