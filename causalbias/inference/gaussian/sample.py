@@ -56,6 +56,9 @@ from causalbias.inference.problem import (
 from causalbias.inference.scales import Scales, n_theta, unpack
 from causalbias.io.memory import chunks
 
+_THREADED = 200  # columns of the dense part from which on its factors are made in threads
+_MAX_HELD = 2**30  # bytes of factors at a time, with what they are made of
+
 
 @dataclass(frozen=True)
 class Diagnostics:
@@ -379,11 +382,13 @@ def _evaluate(
 
 
 def _eliminated(blocks: Blocks, scales: Scales, which: IntArray) -> Iterator[Eliminated | None]:
-    """The factored normal matrix at some of the scales; it is overwritten by the next.
+    """The factored normal matrix at some of the scales; it may be overwritten by the next.
 
-    Sparse factors are made in threads beside each other: their kernels release the lock.
+    Large factors are made in threads beside each other: compiled code lets go of the interpreter's
+    lock. They are few at a time, so that few are held.
     """
-    if not (isinstance(blocks.sparse, SparsePart) and blocks.sparse.largest is None):
+    sparse = isinstance(blocks.sparse, SparsePart) and blocks.sparse.largest is None
+    if not sparse and blocks.n_dense < _THREADED:
         work = np.empty_like(blocks.total)
         for i in which:
             yield eliminate(blocks, scales.sigma[i], scales.factors(int(i)), work)
@@ -394,8 +399,10 @@ def _eliminated(blocks: Blocks, scales: Scales, which: IntArray) -> Iterator[Eli
             own = np.empty_like(blocks.total)
             return eliminate(blocks, scales.sigma[i], scales.factors(int(i)), own)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(one, which)
+    held = max(1, min(64, _MAX_HELD // (3 * blocks.total.nbytes)))
+    with ThreadPoolExecutor(min(held, os.cpu_count() or 1)) as pool:
+        for at in range(0, len(which), held):
+            yield from pool.map(one, which[at : at + held])
 
 
 def _start(blocks: Blocks, problem: Problem) -> FloatArray:
