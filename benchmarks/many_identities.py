@@ -5,9 +5,10 @@
 Photographs give lone pairs: each identity is in few pairs, and each pair belongs to two. With eight
 pairs of an identity (``--each 8``) they are so entangled that no sparse factor can be made. The
 model is ``distance ~ group + (1|mm(id_a, id_b))``. Each size is fitted in a process of its own, so
-that imports, the first call (compilation included where numba's cache is empty) and the peak of memory
-are its own; the second fit of the process is timed beside it. "Sampler" is the engine's own clock
-within the second fit. With ``CAUSALBIAS_DATA`` the 12,000 impostor pairs of RFW are fitted too.
+that imports, the first call (compilation included where numba's cache is empty) and the peak of
+memory are its own; the second fit of the process is timed beside it. "Sampler" is the engine's own
+clock within the second fit. With ``CAUSALBIAS_DATA`` the 12,000 impostor pairs of RFW are fitted
+too.
 """
 
 import argparse
