@@ -60,7 +60,7 @@ _NODE_SPREAD = 0.02  # of the log weights, due to nodes
 _TRIED = 32  # proposals by which that is judged, wide ones
 # Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
 _SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.25, 2e8
-_ENOUGH = 0.35  # of each proposal, to stop adapting
+_ENOUGH = 0.2  # of each proposal, to stop adapting
 _ANCHOR_FLOPS = 1e11
 _MAX_ANCHORS = 64
 
