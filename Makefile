@@ -28,7 +28,7 @@ test-torch: .venv-torch/.ready
 
 .venv-torch/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-torch
-	.venv-torch/bin/python -m pip install --quiet -c constraints.txt -e '.[recognition,torch]' \
+	.venv-torch/bin/python -m pip install --quiet -c constraints.txt -e '.[recognition,tables,torch]' \
 		torchvision pytest pytest-xdist hypothesis requests tqdm pyyaml packaging \
 		|| { echo 'torch cannot be installed here: the tests that need it did NOT run' >&2; exit 1; }
 	.venv-torch/bin/python -m pip install --quiet --no-deps $(TORCH_PEERS)
