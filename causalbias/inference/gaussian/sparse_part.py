@@ -23,8 +23,9 @@ from causalbias.inference.sparse import Analysis, analyse, factor, solve_lower, 
 # Crossed effects below which a dense factor is always taken; and the price of a multiplication in
 # the sparse kernels, and of a stored value, in multiplications of dense linear algebra.
 _FEW, _PRICE, _PRICE_OF_VALUE = 300, 10.0, 50.0
-# Multiplications of a factor of one plain term, whose eigenvalues are the other way.
-_MOST_OF_ONE = 2e8
+# Multiplications of a factor of one plain term, whose eigenvalues are the other way: a draw of its
+# effects takes a factor here, and some twenty products with a sparse matrix there.
+_MOST_OF_ONE = 3e7
 _MAX_RATIO = 1e100  # of sds, whose square is far from overflow
 
 
