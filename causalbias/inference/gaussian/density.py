@@ -13,6 +13,7 @@ touches the rows of data. All effects are whitened (``b = L u``, ``u`` standard 
 et al. (2015, section 3), so that a standard deviation of exactly zero is an ordinary value.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -33,6 +34,8 @@ from causalbias.inference.problem import FloatArray
 _ROUNDING = 4 * float(np.finfo(float).eps)  # of a sum of squares, relative
 _MAX_ROUNDING = 1.0  # largest rounding error of a log density
 _LOG_2PI = float(np.log(2.0 * np.pi))
+
+Noise = Callable[[int], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,21 @@ def at_rounding(blocks: Blocks, sigma: float) -> bool:
 
 
 def draw_given(
-    done: Eliminated, blocks: Blocks, rng: np.random.Generator
+    done: Eliminated, blocks: Blocks, noise: Noise
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Draw, given the scales, everything but the leading term's effects.
 
     With ``R R'`` the factored dense part and ``s = R^-1 r``, its effects and coefficients are
     ``R'^-1 (s + z)``, z standard normal; then the chain's, from the last node to the first
     (`solve_chain`).
+
+    Parameters
+    ----------
+    done : Eliminated
+    blocks : Blocks
+    noise : callable
+        Gives so many standard normal numbers, as ``rng.standard_normal``; where it is ``np.zeros``
+        what is drawn is the mean.
 
     Returns
     -------
@@ -129,7 +140,7 @@ def draw_given(
     """
     q, chain = blocks.n_dense - 1, blocks.chain
     p = len(blocks.prior.scale)
-    white = blas.dtrsv(done.chol, done.solved + rng.standard_normal(q), lower=1, trans=1)
+    white = blas.dtrsv(done.chol, done.solved + noise(q), lower=1, trans=1)
     raw = _coloured(white, blocks, done.factors)
     skip = 0
     if blocks.leading is not None and not blocks.bucketed:
@@ -138,7 +149,7 @@ def draw_given(
     rhs = np.zeros(chain.n_rows)
     effects = np.zeros(chain.n_rows)
     rhs[rows] = done.cross[rows, q] - done.cross[rows, :q] @ raw
-    rhs[rows] += rng.standard_normal(rows.stop - rows.start)
+    rhs[rows] += noise(rows.stop - rows.start)
     if chain.terms:
         padded = _padded(done.factors, chain.terms)
         solve_chain(

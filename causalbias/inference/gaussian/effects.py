@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalbias.inference.gaussian.blocks import Leading
+from causalbias.inference.gaussian.density import Noise
 from causalbias.inference.problem import FloatArray
 
 
@@ -45,14 +46,7 @@ def draw_leading(
     """
     levels, k = leading.gram.shape[:2]
     out = np.empty((len(sigma), levels, k), dtype=np.float32)
-    rhs = np.empty((k, len(sigma), levels))
-    for c, link in enumerate(leading.links):
-        np.matmul(-beta, link.x[:, :-1].T, out=rhs[c])
-        rhs[c] += link.x[:, -1]
-        if link.sparse.shape[1]:
-            rhs[c] -= (link.sparse @ dense.T).T
-        for codes, values, effects in zip(link.codes, link.values, chain, strict=True):
-            _subtract_gathered(rhs[c], codes, values, effects)
+    rhs = _residual_sums(leading, beta, chain, dense)
 
     def draw(i: int) -> None:
         stream = np.random.Generator(np.random.SFC64(int(seeds[i])))
@@ -62,6 +56,38 @@ def draw_leading(
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # both steps release the lock
         list(pool.map(draw, range(len(seeds))))
     return out
+
+
+def leading_given(
+    leading: Leading,
+    factor: FloatArray,
+    beta: FloatArray,
+    chain: list[FloatArray],
+    dense: FloatArray,
+    noise: Noise,
+) -> FloatArray:
+    """The leading effects (levels, k) of one draw with sigma 1, from the noise given."""
+    levels, k = leading.gram.shape[:2]
+    out = np.empty((levels, k), dtype=np.float32)
+    rhs = _residual_sums(leading, beta[None], [one[None] for one in chain], dense[None])
+    normal = noise(levels * k).reshape(levels, k).astype(np.float32)
+    _draw_levels(leading.gram, rhs[:, 0], factor, 1.0, normal, out)
+    return out.astype(float)
+
+
+def _residual_sums(
+    leading: Leading, beta: FloatArray, chain: list[FloatArray], dense: FloatArray
+) -> FloatArray:
+    """r_j of each coefficient, draw and level (k, c, levels)."""
+    rhs = np.empty((len(leading.links), len(beta), len(leading.gram)))
+    for c, link in enumerate(leading.links):
+        np.matmul(-beta, link.x[:, :-1].T, out=rhs[c])
+        rhs[c] += link.x[:, -1]
+        if link.sparse.shape[1]:
+            rhs[c] -= (link.sparse @ dense.T).T
+        for codes, values, effects in zip(link.codes, link.values, chain, strict=True):
+            _subtract_gathered(rhs[c], codes, values, effects)
+    return rhs
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

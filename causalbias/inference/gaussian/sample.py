@@ -375,7 +375,7 @@ def _evaluate(
                 continue
             lp[i] = scales.log_prior[i] + done.log_marginal
             if rest is not None:
-                beta, dense, chain = draw_given(done, blocks, rng)
+                beta, dense, chain = draw_given(done, blocks, rng.standard_normal)
                 rest[i, :p], rest[i, p : p + len(dense)] = beta, dense
                 rest[i, rest.shape[1] - len(chain) :] = chain
     return lp

@@ -203,8 +203,9 @@ def sample_until_good(
         shape = pareto_k(log_weight)
         good = (effective > share * draws and shape < 0.5) or (effective > draws and shape < 0.7)
         missing = int(total * (1.2 * share * draws / max(effective, 1.0) - 1))
-        # in proportion to what there is: all of it is weighed again each round
-        count = min(max(missing, draws // 2, total // 2, 400), most - total)
+        # in proportion to what there is: all of it is weighed again each round, and one large weight
+        # among few says little of how many are missing
+        count = min(max(missing, draws // 2, total // 2, 400), 2 * total, most - total)
         if good or count <= 0:
             break
         proposals.append(refit(np.concatenate(points), log_weight, 12, mixture, rng))

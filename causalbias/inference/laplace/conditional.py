@@ -214,19 +214,11 @@ def _conditional(
     moments: FloatArray,
     level_out: FloatArray,
 ) -> Conditional:
-    """The posterior about ``x + direction``, the last step being small, from moments at x.
-
-    A level's log likelihood in its effect u is about quadratic, of curvature ``W = sum_i w_i`` and
-    slope ``pull - sum_i w_i eta_i - W u`` at any eta: ``pull = W sd v* + G + sum_i w_i eta_i``, G
-    the slope at the mode v*.
-    """
+    """The posterior about ``x + direction``, the last step being small, from moments at x."""
     rows = target.rows
-    weight = moments[:, 2] + 2 * moments[:, 3] + moments[:, 4]
     # about the point evaluated, whose curvature this is; x goes on the last small step
-    at = linear_predictor(target, coloured(rows, factors, x))
-    level_weight = np.add.reduceat(weight, rows.start[:-1])
-    pull = level_weight * lead_sd * modes + level_out[:, 1]
-    pull += np.add.reduceat(weight * at, rows.start[:-1])
+    eta = linear_predictor(target, coloured(rows, factors, x))
+    curvature, pull, row_curvature = node_places(rows, lead_sd, modes, eta, moments, level_out)
     return Conditional(
         x=x + direction,
         lead_sd=lead_sd,
@@ -234,11 +226,32 @@ def _conditional(
         log_joint=log_joint,
         chol=chol,
         lead_mode=modes,
-        lead_curvature=level_weight,
+        lead_curvature=curvature,
         lead_pull=pull,
-        row_curvature=weight,
+        row_curvature=row_curvature,
         lead_square=float((level_out[:, 2] - 1).sum()),
     )
+
+
+def node_places(
+    rows: Rows,
+    lead_sd: float,
+    modes: FloatArray,
+    eta: FloatArray,
+    moments: FloatArray,
+    level_out: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What places the nodes of the quadrature near a point: curvature, pull, row curvature.
+
+    A level's log likelihood in its effect u is about quadratic, of curvature ``W = sum_i w_i`` and
+    slope ``pull - sum_i w_i eta_i - W u`` at any eta: ``pull = W sd v* + G + sum_i w_i eta_i``, G
+    the slope at the mode v*.
+    """
+    weight = moments[:, 2] + 2 * moments[:, 3] + moments[:, 4]
+    level_weight = np.add.reduceat(weight, rows.start[:-1])
+    pull = level_weight * lead_sd * modes + level_out[:, 1]
+    pull += np.add.reduceat(weight * eta, rows.start[:-1])
+    return level_weight, pull, weight
 
 
 def quadrature(lead_sd: float, n_nodes: int) -> tuple[FloatArray, FloatArray]:
@@ -263,14 +276,25 @@ def evaluate(
     lead_mode: FloatArray,
 ) -> tuple[float, FloatArray, FloatArray, FloatArray]:
     """Return log joint density, row moments, level moments, modes; minus infinity off the range."""
+    raw = coloured(target.rows, factors, x)
+    value, _, moments, levels, modes = likelihood_at(target, lead_sd, raw, lead_mode)
+    return value + float(log_prior(target, x)), moments, levels, modes
+
+
+def likelihood_at(
+    target: Target, lead_sd: float, raw: FloatArray, lead_mode: FloatArray
+) -> tuple[float, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return log likelihood, linear predictor, row moments, level moments, modes, at raw x (q,).
+
+    Minus infinity off the range.
+    """
     node, log_weight = quadrature(lead_sd, target.n_nodes)
     rows, s = target.rows, target.rows.n_effects
-    cuts = all_cuts(target, x[s : s + target.n_free])
+    cuts = all_cuts(target, raw[s : s + target.n_free])
     moments, levels = np.empty((len(rows.code), 7)), np.zeros((len(rows.level), 3))
-    modes = lead_mode.copy()
-    if not (np.diff(cuts) > 0).all() or not np.isfinite(x).all():
-        return -np.inf, moments, levels, modes
-    eta = linear_predictor(target, coloured(rows, factors, x))
+    modes, eta = lead_mode.copy(), linear_predictor(target, raw)
+    if not (np.diff(cuts) > 0).all() or not np.isfinite(raw).all():
+        return -np.inf, eta, moments, levels, modes
     value = level_moments(
         target.link,
         rows.start,
@@ -286,7 +310,7 @@ def evaluate(
         levels,
         moments,
     )
-    return value + log_prior(target, x), moments, levels, modes
+    return value, eta, moments, levels, modes
 
 
 def log_prior(target: Target, x: FloatArray) -> FloatArray:

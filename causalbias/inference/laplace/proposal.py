@@ -82,6 +82,50 @@ class Proposal:
     pool: Executor
     n_weighed: int = field(default=0)
 
+    @property
+    def points(self) -> list[Anchor]:
+        """The anchors."""
+        return self.anchors
+
+    @property
+    def width(self) -> int:
+        """Numbers of a draw."""
+        return len(self.anchors[0].mean)
+
+    def weigh(
+        self, theta: FloatArray, rng: np.random.Generator, rest: FloatArray | None = None
+    ) -> FloatArray:
+        """Draw x for each theta (N, d); return the estimates of the log density of theta.
+
+        ``rest`` (N, q) is filled with the raw draws of x where given.
+        """
+        self.n_weighed += len(theta)
+        scales = scales_of(theta, self.terms)
+        values = np.full(len(theta), -np.inf)
+        usable = np.flatnonzero(np.isfinite(scales.log_prior))
+        gaps = np.array([theta[usable] - a.point.theta for a in self.anchors])
+        nearest = np.einsum("anj,jk,ank->an", gaps, self.metric, gaps).argmin(axis=0)
+        jobs, noise = [], []
+        for a, anchor in enumerate(self.anchors):
+            chosen = usable[nearest == a]
+            for start in range(0, len(chosen), _CHUNK):
+                part = chosen[start : start + _CHUNK]
+                jobs.append((anchor, part))
+                noise.append(_student(self.width, len(part), rng))
+
+        def run(job: tuple[Anchor, IntArray], z: FloatArray) -> None:
+            anchor, part = job
+            values[part], raw = _weigh_part(self, anchor, theta, scales, part, z)
+            if rest is not None:
+                rest[part] = raw.T
+
+        list(self.pool.map(run, jobs, noise))
+        return np.where(np.isnan(values), -np.inf, values)
+
+    def raw_at(self, _: FloatArray, rest: FloatArray) -> FloatArray:
+        """Return the x (N, q) that were drawn: here, all that was kept."""
+        return rest
+
 
 def anchor_at(
     target: Target,
@@ -148,37 +192,6 @@ def _information(cov: FloatArray, factor: FloatArray) -> FloatArray:
     gained = np.maximum(1 / np.clip(value, 1e-12, None) - 1, 0.0)
     side = np.linalg.inv(factor).T @ vector
     return np.asarray((side * gained[:, None]) @ side.swapaxes(1, 2))
-
-
-def weigh(
-    proposal: Proposal, theta: FloatArray, rng: np.random.Generator, rest: FloatArray | None = None
-) -> FloatArray:
-    """Draw x for each theta (N, d); return the estimates of the log density of theta.
-
-    ``rest`` (N, q) is filled with the raw draws of x where given.
-    """
-    proposal.n_weighed += len(theta)
-    scales = scales_of(theta, proposal.terms)
-    values = np.full(len(theta), -np.inf)
-    usable = np.flatnonzero(np.isfinite(scales.log_prior))
-    gaps = np.array([theta[usable] - a.point.theta for a in proposal.anchors])
-    nearest = np.einsum("anj,jk,ank->an", gaps, proposal.metric, gaps).argmin(axis=0)
-    jobs, noise = [], []
-    for a in range(len(proposal.anchors)):
-        chosen = usable[nearest == a]
-        for start in range(0, len(chosen), _CHUNK):
-            part = chosen[start : start + _CHUNK]
-            jobs.append((proposal.anchors[a], part))
-            noise.append(_student(len(proposal.anchors[a].mean), len(part), rng))
-
-    def run(job: tuple[Anchor, IntArray], z: FloatArray) -> None:
-        anchor, part = job
-        values[part], raw = _weigh_part(proposal, anchor, theta, scales, part, z)
-        if rest is not None:
-            rest[part] = raw.T
-
-    list(proposal.pool.map(run, jobs, noise))
-    return np.where(np.isnan(values), -np.inf, values)
 
 
 def _degrees(q: int) -> float:

@@ -1,16 +1,19 @@
 """What the Laplace engine gives: draws, and how far they can be trusted."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from causalbias.inference.laplace.conditional import Target, all_cuts, linear_predictor
+from causalbias.inference.laplace.expansion import ExpandedProposal
 from causalbias.inference.laplace.likelihood import draw_leading
 from causalbias.inference.laplace.nested import scales_of
+from causalbias.inference.laplace.proposal import Proposal
 from causalbias.inference.laplace.quadrature import cut_gaps
-from causalbias.inference.problem import FloatArray, IntArray, Problem
+from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
+from causalbias.io.memory import chunks
 
 _CANDIDATES = 16
 
@@ -70,7 +73,7 @@ class LaplaceDraws:
 
 def collect(
     problem: Problem,
-    target: Target,
+    proposal: Proposal | ExpandedProposal,
     theta: FloatArray,
     rest: FloatArray,
     keep: Collection[str],
@@ -80,31 +83,56 @@ def collect(
 ) -> LaplaceDraws:
     """Name the chosen draws, and draw the leading effects given them where they are kept.
 
-    Of terms that are not kept, the effects at ``some`` of the draws.
+    Of terms that are not kept, the effects at ``some`` of the draws. ``rest`` is what the proposal
+    kept of each draw; it ends in cuts and coefficients.
     """
-    rows, scales = target.rows, scales_of(theta, problem.terms)
-    s, free = rows.n_effects, target.n_free
-    effects: dict[str, FloatArray] = {}
-    thinned: dict[str, FloatArray] = {}
+    target, terms = proposal.target, problem.terms
+    scales, free, p = scales_of(theta, terms), target.n_free, len(target.beta_mean)
+    kept = [t for t in terms if t.name in keep]
+    dropped = [t for t in terms if t.name not in keep] if len(some) else []
     every = np.arange(len(rest))
-    for term, slab in zip(rows.dense, rows.slabs, strict=True):
-        into, at = (effects, every) if term.name in keep else (thinned, some)
-        into[term.name] = rest[at, slab].reshape(len(at), term.n_levels, term.k)
-    lead = rows.leading
-    if lead is not None:
-        place = next(i for i, t in enumerate(problem.terms) if t is lead)
-        into, at = (effects, every) if lead.name in keep else (thinned, some)
-        into[lead.name] = _leading(target, scales.sd[place][at, 0], rest[at], rng)
-    pairs = list(zip(problem.terms, scales.sd, scales.corr_factor, strict=True))
+    pairs = list(zip(terms, scales.sd, scales.corr_factor, strict=True))
     return LaplaceDraws(
-        beta=rest[:, s + free :],
-        threshold=rest[:, s : s + free],
+        beta=rest[:, rest.shape[1] - p :],
+        threshold=rest[:, rest.shape[1] - p - free : rest.shape[1] - p],
         sd={t.name: sd for t, sd, _ in pairs},
         corr={t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
-        effects=effects,
+        effects=_effects(proposal, terms, theta, rest, kept, every, rng),
         diagnostics=diagnostics,
-        thinned=thinned,
+        thinned=_effects(proposal, terms, theta, rest, dropped, some, rng),
     )
+
+
+def _effects(
+    proposal: Proposal | ExpandedProposal,
+    terms: Sequence[GroupTerm],
+    theta: FloatArray,
+    rest: FloatArray,
+    wanted: Sequence[GroupTerm],
+    at: IntArray,
+    rng: np.random.Generator,
+) -> dict[str, FloatArray]:
+    """Effects (draws, n_levels, k) of the terms wanted, at some of the draws."""
+    target, rows = proposal.target, proposal.target.rows
+    found = {t.name: np.empty((len(at), t.n_levels, t.k)) for t in wanted}
+    lead_sd = next(
+        (
+            sd[:, 0]
+            for t, sd in zip(terms, scales_of(theta, terms).sd, strict=True)
+            if t is rows.leading
+        ),
+        np.zeros(len(theta)),
+    )
+    for part in chunks(len(at), 8 * (rows.width + len(rows.level))) if wanted else ():
+        some = at[part]
+        raw = proposal.raw_at(theta[some], rest[some])
+        for term in wanted:
+            if term is rows.leading:
+                found[term.name][part] = _leading(target, lead_sd[some], raw, rng)
+            else:
+                slab = rows.slabs[rows.place(term)]
+                found[term.name][part] = raw[:, slab].reshape(len(raw), term.n_levels, term.k)
+    return found
 
 
 def _leading(

@@ -12,10 +12,9 @@ import numpy as np
 from scipy import sparse
 
 from causalbias.inference.membership import effects_design, slabs
-from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
+from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
 
 _BLOCK = 64  # rows a block where no term leads
-_MAX_WIDTH = 6000
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,11 @@ class Rows:
     leading: GroupTerm | None
     n_cuts: int
 
+    @property
+    def width(self) -> int:
+        """Number of effects that do not lead, cuts and coefficients."""
+        return self.n_effects + self.n_cuts + self.design.shape[1]
+
     def place(self, term: GroupTerm) -> int:
         """The place of a term among the dense ones."""
         return next(i for i, one in enumerate(self.dense) if one is term)
@@ -85,22 +89,10 @@ def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) 
     n_cuts : int
     trials : ndarray (n,), optional
         Of a binomial problem.
-
-    Raises
-    ------
-    EngineError
-        If the terms that don't lead have too many effects to factor.
     """
     lead = _leading_term(problem.terms)
     leading = None if lead is None else problem.terms[lead]
     dense = tuple(t for i, t in enumerate(problem.terms) if i != lead)
-    width = sum(t.n_effects for t in dense) + problem.design.shape[1] + n_cuts
-    if width > _MAX_WIDTH:
-        names = ", ".join(f"{t.name} ({t.n_levels:,} levels)" for t in dense)
-        raise EngineError(
-            f"{width:,} effects besides the largest term's ({names}); it factors {_MAX_WIDTH:,} "
-            "at most"
-        )
     source, category, count = _observations(problem, trials)
     if leading is not None:
         source_level = leading.codes[source, 0]

@@ -12,9 +12,9 @@ Laplace's approximation is left but the spread of the weights, which is diagnose
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from causalbias.arguments import generator
 from causalbias.inference.checks import check_problem
+from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.inference.equal_rows import merge_equal_rows
 from causalbias.inference.importance.adaptive import (
     Mixture,
@@ -34,6 +35,12 @@ from causalbias.inference.importance.adaptive import (
 )
 from causalbias.inference.importance.folding import Fold, choose_fold
 from causalbias.inference.laplace.conditional import Target, evaluate
+from causalbias.inference.laplace.expansion import (
+    ExpandedProposal,
+    find_expansion,
+    further_expansions,
+    spread_out,
+)
 from causalbias.inference.laplace.nested import (
     ScalePoint,
     check_determined,
@@ -43,12 +50,13 @@ from causalbias.inference.laplace.nested import (
     scale_point,
     start_scales,
 )
-from causalbias.inference.laplace.proposal import Anchor, Proposal, anchor_at, weigh
+from causalbias.inference.laplace.proposal import Anchor, Proposal, anchor_at
 from causalbias.inference.laplace.result import Diagnostics, LaplaceDraws, collect
 from causalbias.inference.laplace.target import make_target
 from causalbias.inference.problem import (
     EngineError,
     FloatArray,
+    GroupTerm,
     IntArray,
     Problem,
     numerical,
@@ -63,6 +71,9 @@ _SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.25, 2e8
 _ENOUGH = 0.2  # of each proposal, to stop adapting
 _ANCHOR_FLOPS = 1e11
 _MAX_ANCHORS = 64
+_MAX_DENSE = 2000  # effects besides the leading ones of which one matrix is factored
+_PLACES = 400  # scales among which further expansions are placed
+_POOR = 0.05  # effective draws of a proposal below which others are tried
 
 
 def sample_laplace(
@@ -158,6 +169,22 @@ def _merged(problem: Problem) -> Problem:
     return merged if len(merged.y) < 0.5 * len(problem.y) else problem
 
 
+@dataclass(frozen=True)
+class _Proposed:
+    """Proposed scales (n, d), what was kept of each draw (n, width), and log weights (n,)."""
+
+    proposal: Proposal | ExpandedProposal
+    theta: FloatArray
+    rest: FloatArray
+    log_weight: FloatArray
+
+    @property
+    def poor(self) -> bool:
+        """Whether the weights cannot be relied on, or nearly all of them are next to nothing."""
+        size = kish(self.log_weight)
+        return pareto_k(self.log_weight) > MAX_PARETO_K or size < _POOR * len(self.log_weight)
+
+
 def _sample(
     problem: Problem,
     target: Target,
@@ -168,6 +195,48 @@ def _sample(
     pool: Executor,
 ) -> LaplaceDraws:
     seconds: dict[str, float] = {}
+    found, declined = None, ""
+    if target.rows.width <= _MAX_DENSE:
+        try:
+            found = _propose(
+                problem, *_carried(target, problem, rng, pool, seconds), draws, rng, seconds
+            )
+        except EngineError as error:
+            declined = str(error)
+    if problem.terms and (found is None or found.poor):
+        try:
+            expanded = _expanded(target, problem, pool, seconds)
+            found = _propose(problem, *expanded, draws, rng, seconds)
+        except EngineError:
+            if found is None:
+                raise
+    if found is None:
+        raise EngineError(declined)
+    log_weight = found.log_weight
+    order = rng.permutation(len(log_weight))
+    chosen = order[resample(log_weight[order], draws, rng)]
+    began = perf_counter()
+    diagnostics = Diagnostics(
+        kish(log_weight),
+        pareto_k(log_weight),
+        found.proposal.n_weighed,
+        len(found.proposal.points),
+        seconds,
+    )
+    theta, rest = found.theta[chosen], found.rest[chosen]
+    made = collect(problem, found.proposal, theta, rest, keep, some, rng, diagnostics)
+    seconds["effects"] = perf_counter() - began
+    return made
+
+
+def _carried(
+    target: Target,
+    problem: Problem,
+    rng: np.random.Generator,
+    pool: Executor,
+    seconds: dict[str, float],
+) -> tuple[Proposal, FloatArray, FloatArray]:
+    """Proposals carried from anchors, and mode and covariance of the scales."""
     began = perf_counter()
     terms = problem.terms
     mode, cov = find_scales(target, terms, start_scales(terms), pool)
@@ -180,24 +249,21 @@ def _sample(
     began = perf_counter()
     anchors = _anchors(target, problem, mode, cov, rng, pool)
     proposal = Proposal(target, terms, anchors, np.linalg.inv(cov), pool)
-    if target.rows.leading is not None:
-        proposal.target = replace(target, n_nodes=_enough_to_weigh(proposal, mode, cov))
     seconds["anchors"] = perf_counter() - began
-    if not terms:
-        count = max(draws, 400)
-        rest = np.zeros((count, len(mode.found.x)))
-        theta, log_weight = np.zeros((count, 0)), weigh(proposal, np.zeros((count, 0)), rng, rest)
-    else:
-        theta, rest, log_weight = _explore(proposal, mode, cov, draws, rng, seconds)
-    order = rng.permutation(len(log_weight))
-    chosen = order[resample(log_weight[order], draws, rng)]
+    return proposal, mode.theta, cov
+
+
+def _expanded(
+    target: Target, problem: Problem, pool: Executor, seconds: dict[str, float]
+) -> tuple[ExpandedProposal, FloatArray, FloatArray]:
+    """Proposals from expansions, and mode and covariance of the scales."""
     began = perf_counter()
-    diagnostics = Diagnostics(
-        kish(log_weight), pareto_k(log_weight), proposal.n_weighed, len(anchors), seconds
-    )
-    found = collect(problem, target, theta[chosen], rest[chosen], keep, some, rng, diagnostics)
-    seconds["effects"] = perf_counter() - began
-    return found
+    first, cov = find_expansion(target, problem, pool)
+    expansions = [first, *further_expansions(target, problem, first, cov, pool)]
+    seconds["expansions"] = perf_counter() - began
+    metric = np.linalg.inv(cov)
+    proposal = ExpandedProposal(target, problem.terms, expansions, metric, pool)
+    return proposal, first.theta, cov
 
 
 def _enough_nodes(target: Target, problem: Problem, mode: ScalePoint, cov: FloatArray) -> int:
@@ -232,18 +298,18 @@ def _enough_nodes(target: Target, problem: Problem, mode: ScalePoint, cov: Float
     return _NODES[-1]
 
 
-def _enough_to_weigh(proposal: Proposal, mode: ScalePoint, cov: FloatArray) -> int:
+def _enough_to_weigh(
+    proposal: Proposal | ExpandedProposal, mode: FloatArray, cov: FloatArray
+) -> int:
     """Return the fewest nodes whose error hardly varies over proposals: a constant one cancels.
 
     Weights place their nodes by a linear model of each level, so that they may need more.
     """
     z = np.random.default_rng(1).standard_normal((_TRIED, len(cov)))
-    theta = mode.theta + 2.5 * z @ np.linalg.cholesky(cov).T
+    theta = mode + 2.5 * z @ np.linalg.cholesky(cov).T
     values = [
-        weigh(
-            replace(proposal, target=replace(proposal.target, n_nodes=size)),
-            theta,
-            np.random.default_rng(2),
+        replace(proposal, target=replace(proposal.target, n_nodes=size)).weigh(
+            theta, np.random.default_rng(2)
         )
         for size in _NODES
     ]
@@ -283,43 +349,58 @@ def _anchors(
     return [anchor_at(target, problem.terms, p, shift, by_lead) for p in points]
 
 
-def _explore(
-    proposal: Proposal,
-    mode: ScalePoint,
+def _propose(
+    problem: Problem,
+    proposal: Proposal | ExpandedProposal,
+    mode: FloatArray,
     cov: FloatArray,
     draws: int,
     rng: np.random.Generator,
     seconds: dict[str, float],
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return proposed scales, what was drawn along with each, and log weights."""
-    fold = _fold(mode, cov, proposal)
+) -> _Proposed:
+    """Adapt a mixture of t's to the scales, and propose from it until the weights are good."""
+    if proposal.target.rows.leading is not None:
+        n_nodes = _enough_to_weigh(proposal, mode, cov)
+        proposal.target = replace(proposal.target, n_nodes=n_nodes)
+    if not proposal.terms:
+        theta = np.zeros((max(draws, 400), 0))
+        rest = np.zeros((len(theta), proposal.width))
+        return _Proposed(proposal, theta, rest, proposal.weigh(theta, rng, rest))
+    fold = _fold(mode, cov, proposal.terms)
 
     def log_density(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
         theta, log_jacobian = fold.theta(fold.canonical(x))
-        value = weigh(proposal, theta, rng, rest) + log_jacobian
+        value = proposal.weigh(theta, rng, rest) + log_jacobian
         if not np.isfinite(value).any():
             raise EngineError("no proposal has a finite density")
         return value
 
     began = perf_counter()
-    centre = fold.inverse(mode.theta)
+    centre = fold.inverse(mode)
     slope = np.ones(len(centre))
     slope[fold.folded] = np.tanh(centre[fold.folded])
     cov = cov * np.outer(slope, slope)
     mixture: Mixture
-    mixture, _ = adapt(log_density, centre, cov, fold.reflections, draws, rng, enough=_ENOUGH)
+    given = (centre, cov, fold.reflections, draws, rng, _ENOUGH)
+    mixture, efficiency = adapt(log_density, *given)
+    if isinstance(proposal, Proposal) and efficiency < _POOR:
+        raise EngineError(f"proposals from anchors are {efficiency:.0%} efficient")
+    if isinstance(proposal, ExpandedProposal) and efficiency < _ENOUGH:
+        theta = fold.theta(fold.canonical(mixture.sample(_PLACES, rng)))[0]
+        proposal = spread_out(proposal, problem, theta)
+        mixture, efficiency = adapt(log_density, *given)
     seconds["adapt"] = perf_counter() - began
     began = perf_counter()
     share = _SHARE if draws * len(proposal.target.rows.code) < _DEAR else _DEAR_SHARE
     x, rest, _, log_weight = sample_until_good(
-        log_density, mixture, fold.canonical, len(mode.found.x), draws, rng, share
+        log_density, mixture, fold.canonical, proposal.width, draws, rng, share
     )
     seconds["draw"] = perf_counter() - began
-    return fold.theta(x)[0], rest, log_weight
+    return _Proposed(proposal, fold.theta(x)[0], rest, log_weight)
 
 
-def _fold(mode: ScalePoint, cov: FloatArray, proposal: Proposal) -> Fold:
+def _fold(mode: FloatArray, cov: FloatArray, terms: Sequence[GroupTerm]) -> Fold:
     """Fold sds as for the Gaussian engine, whose first parameter (sigma) is not there."""
     width = np.sqrt(np.diag(cov))
-    fold = choose_fold(np.append(0.0, mode.theta), np.append(0.0, width), proposal.terms)
+    fold = choose_fold(np.append(0.0, mode), np.append(0.0, width), terms)
     return Fold(fold.folded - 1, fold.scale, fold.flips[:, 1:], fold.reflections[:, 1:])

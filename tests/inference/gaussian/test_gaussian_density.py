@@ -153,7 +153,7 @@ def test_draws_given_scales_have_the_dense_mean_and_covariance(case):
     sigma, factors = scales.sigma[0], scales.factors(0)
     done = eliminate(made, sigma, factors, np.empty_like(made.total))
     assert done is not None
-    rest = [draw_given(done, made, rng) for _ in range(draws)]
+    rest = [draw_given(done, made, rng.standard_normal) for _ in range(draws)]
     beta, dense, chain = (np.array(part) for part in zip(*rest, strict=True))
     lead = made.leading
     assert lead is not None

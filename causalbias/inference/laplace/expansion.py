@@ -1,0 +1,546 @@
+"""Proposals from an expansion of the likelihood, for effects that are many or loosely determined.
+
+About any effects, cuts and coefficients, the log likelihood of the rows is to the second order that
+of normal observations of their linear predictor and cuts. With these the model is Gaussian. Given
+the scales theta its posterior is normal, whatever theta is, and the Gaussian engine factors it
+where it factors that of a Gaussian model: nested, crossed and multi-membership terms, by a sparse
+factor where levels are thousands. A draw x from it is weighed by the likelihood itself. With g(x)
+the likelihood of the normal observations and ``G(theta)`` its integral over x given theta, the
+proposal is ``q(x | theta) = g(x) p(x | theta) / G(theta)``, and
+
+    p(y, x, theta) / q(x | theta) = p(theta) G(theta) p(y | x, theta) / g(x, theta).
+
+The leading term's effects are integrated out of both likelihoods, out of the second in closed form.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+
+import numba
+import numpy as np
+
+from causalbias.inference.gaussian.blocks import Blocks, build_blocks
+from causalbias.inference.gaussian.conditional import draw_all
+from causalbias.inference.gaussian.density import eliminate
+from causalbias.inference.importance.adaptive import find_mode
+from causalbias.inference.laplace.conditional import (
+    Target,
+    all_cuts,
+    coloured,
+    likelihood_at,
+    log_prior,
+    node_places,
+    quadrature,
+    start_of,
+)
+from causalbias.inference.laplace.likelihood import log_likelihoods
+from causalbias.inference.laplace.nested import scales_of, split_factors, start_scales
+from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
+from causalbias.inference.scales import Scales
+
+_CHUNK = 64
+_LEAST = 1e-10  # precision of an observation that is left out
+_LOG_2PI = float(np.log(2 * np.pi))
+_MAX_STEPS, _GAIN = 40, 1e-2  # of a search for a mode, and what its last step gains at most
+_MAX_ROUNDS, _CLOSE = 15, 0.2  # of a search for scales, and its last step in standard deviations
+_PAIRS = 12  # of draws over which derivatives are averaged
+_MORE_BY_SCALE = 4  # further expansions, where the first are too few
+_SPREAD = 1.5  # of further points from the mode, in standard deviations
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The likelihood about a point, as normal observations.
+
+    A row of category c has two, of precision ``precision[:, 0]`` and ``precision[:, 1]``: one of
+    ``a + share * b``, ``a = cut_c - eta``, ``b = cut_{c-1} - eta``, and one of b.
+
+    Attributes
+    ----------
+    theta : ndarray (d,)
+    raw : ndarray (q,)
+        Where: effects, cuts, coefficients.
+    modes : ndarray (levels,)
+        Of the leading effects, standardised.
+    share : ndarray (n,)
+    response, precision : ndarray (n, 2)
+    blocks : Blocks
+        Of the Gaussian problem of these observations, with coefficients (cuts, coefficients).
+    terms : tuple of GroupTerm
+        That problem's.
+    curvature, pull, row_curvature : ndarray
+        Where the quadrature places its nodes: as in `Conditional`.
+    """
+
+    theta: FloatArray
+    raw: FloatArray
+    modes: FloatArray
+    share: FloatArray
+    response: FloatArray
+    precision: FloatArray
+    blocks: Blocks
+    terms: tuple[GroupTerm, ...]
+    curvature: FloatArray
+    pull: FloatArray
+    row_curvature: FloatArray
+
+    def log_integral(self, log_marginal: float) -> float:
+        """``log G`` from the log density of the normal observations, less what is constant."""
+        return log_marginal - self.blocks.half_log_weight + 0.5 * self.blocks.n * _LOG_2PI
+
+
+@dataclass
+class ExpandedProposal:
+    """Expansions, and what is needed to weigh draws about them.
+
+    Attributes
+    ----------
+    metric : ndarray (d, d)
+        Inverse covariance of theta, by which distances to expansions are measured.
+    """
+
+    target: Target
+    terms: Sequence[GroupTerm]
+    expansions: list[Expansion]
+    metric: FloatArray
+    pool: Executor
+    n_weighed: int = field(default=0)
+
+    @property
+    def points(self) -> list[Expansion]:
+        """The expansions."""
+        return self.expansions
+
+    @property
+    def width(self) -> int:
+        """Numbers kept of a draw: its stream of random numbers, its cuts and coefficients."""
+        return 1 + self.target.n_free + len(self.target.beta_mean)
+
+    def weigh(
+        self, theta: FloatArray, rng: np.random.Generator, rest: FloatArray | None = None
+    ) -> FloatArray:
+        """Draw x for each theta (N, d); return the estimates of the log density of theta.
+
+        ``rest`` (N, width) is filled where given.
+        """
+        self.n_weighed += len(theta)
+        streams = rng.integers(0, 2**53, len(theta))
+        scales = scales_of(theta, self.terms)
+        values = np.full(len(theta), -np.inf)
+
+        def run(job: tuple[Expansion, IntArray]) -> None:
+            expansion, part = job
+            raw, log_integral = self._draw(expansion, scales, part, streams)
+            values[part] = scales.log_prior[part] + log_integral
+            values[part] += _log_ratio(self.target, expansion, scales, self.terms, part, raw)
+            if rest is not None:
+                rest[part, 0] = streams[part]
+                rest[part, 1:] = raw[:, self.target.rows.n_effects :]
+
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            list(self.pool.map(run, self._jobs(theta, np.isfinite(scales.log_prior))))
+        return np.where(np.isnan(values), -np.inf, values)
+
+    def raw_at(self, theta: FloatArray, rest: FloatArray) -> FloatArray:
+        """Return the x (N, q) that were drawn."""
+        scales, streams = scales_of(theta, self.terms), rest[:, 0].astype(np.int64)
+        raw = np.empty((len(theta), self.target.rows.n_effects + self.width - 1))
+
+        def run(job: tuple[Expansion, IntArray]) -> None:
+            expansion, part = job
+            raw[part] = self._draw(expansion, scales, part, streams)[0]
+
+        list(self.pool.map(run, self._jobs(theta, np.ones(len(theta), bool))))
+        return raw
+
+    def _jobs(self, theta: FloatArray, usable: np.ndarray) -> list[tuple[Expansion, IntArray]]:
+        gaps = np.array([theta - one.theta for one in self.expansions])
+        nearest = np.einsum("anj,jk,ank->an", gaps, self.metric, gaps).argmin(axis=0)
+        jobs = []
+        for number, expansion in enumerate(self.expansions):
+            chosen = np.flatnonzero(usable & (nearest == number))
+            starts = range(0, len(chosen), _CHUNK)
+            jobs += [(expansion, chosen[start : start + _CHUNK]) for start in starts]
+        return jobs
+
+    def _draw(
+        self, expansion: Expansion, scales: Scales, part: IntArray, streams: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draws (part, q) of x, and ``log G`` (part,); minus infinity out of range."""
+        raw = np.zeros((len(part), len(expansion.raw)))
+        log_integral = np.full(len(part), -np.inf)
+        for row, i in enumerate(part):
+            noise = np.random.Generator(np.random.SFC64(int(streams[i]))).standard_normal
+            given = draw_all(expansion.terms, expansion.blocks, scales.factors(int(i)), noise)
+            if given is not None:
+                log_integral[row] = expansion.log_integral(given.log_marginal)
+                raw[row] = _joined(self.target, self.terms, given.effects, given.beta)
+        return raw, log_integral
+
+
+def _joined(
+    target: Target, terms: Sequence[GroupTerm], effects: list[FloatArray], beta: FloatArray
+) -> FloatArray:
+    """One x: the dense terms' effects, the cuts, the coefficients."""
+    leading = target.rows.leading
+    dense = [one.ravel() for term, one in zip(terms, effects, strict=True) if term is not leading]
+    return np.concatenate([*dense, beta])
+
+
+def _log_ratio(
+    target: Target,
+    expansion: Expansion,
+    scales: Scales,
+    terms: Sequence[GroupTerm],
+    part: IntArray,
+    raw: FloatArray,
+) -> FloatArray:
+    """``log p(y | x, theta) - log g(x, theta)`` (part,), leading effects integrated out of both."""
+    rows, s = target.rows, target.rows.n_effects
+    lead_sd = np.full(len(part), -1.0)
+    for t, term in enumerate(terms):
+        if term is rows.leading:
+            lead_sd = scales.sd[t][part, 0]
+    cuts = np.array([all_cuts(target, one) for one in raw[:, s : s + target.n_free]])
+    possible = (np.diff(cuts, axis=1) > 0).all(axis=1)
+    values = np.where(possible, 0.0, -np.inf)
+    node, log_weight = quadrature(lead_sd[0], target.n_nodes)
+    effects = np.ascontiguousarray(raw[:, :s])
+    fixed = np.ascontiguousarray(raw[:, s + target.n_free :] @ rows.design.T)
+    links = (rows.indptr, rows.column, rows.value, rows.code, effects, fixed, cuts, lead_sd)
+    log_likelihoods(
+        target.link,
+        rows.start,
+        rows.category,
+        rows.count,
+        *links,
+        node,
+        log_weight,
+        expansion.pull,
+        expansion.curvature,
+        expansion.row_curvature,
+        values,
+    )
+    _subtract_normal(
+        rows.start,
+        rows.category,
+        *links,
+        expansion.share,
+        expansion.response,
+        expansion.precision,
+        values,
+    )
+    return values
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _subtract_normal(
+    start: IntArray,
+    category: IntArray,
+    indptr: IntArray,
+    column: IntArray,
+    value: FloatArray,
+    code: IntArray,
+    effects: FloatArray,
+    fixed: FloatArray,
+    cuts: FloatArray,
+    lead_sd: FloatArray,
+    share: FloatArray,
+    response: FloatArray,
+    precision: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Subtract the log likelihood of an expansion's observations from ``out`` (draws,).
+
+    A level of rows with residuals r_m, in which its effect v counts s_m times, has up to a constant
+    ``-sum w r^2 / 2 + (sum w s r)^2 / (sum w s^2 + sd^-2) / 2 - log(1 + sd^2 sum w s^2) / 2``.
+    """
+    for d in range(len(out)):
+        if not np.isfinite(out[d]):
+            continue
+        total, square = 0.0, max(lead_sd[d], 0.0) ** 2
+        for j in range(len(start) - 1):
+            linear, bent = 0.0, 0.0
+            for i in range(start[j], start[j + 1]):
+                eta = fixed[d, code[i]]
+                for m in range(indptr[i], indptr[i + 1]):
+                    eta += value[m] * effects[d, column[m]]
+                c = category[i]
+                if precision[i, 0] > 0.0:
+                    at = cuts[d, c + 1] - eta
+                    if share[i] != 0.0:
+                        at += share[i] * (cuts[d, c] - eta)
+                    gap, times = response[i, 0] - at, -1.0 - share[i]
+                    total -= 0.5 * precision[i, 0] * gap * gap
+                    linear += precision[i, 0] * times * gap
+                    bent += precision[i, 0] * times * times
+                if precision[i, 1] > 0.0:
+                    gap = response[i, 1] - (cuts[d, c] - eta)
+                    total -= 0.5 * precision[i, 1] * gap * gap
+                    linear -= precision[i, 1] * gap
+                    bent += precision[i, 1]
+            inner = 1.0 + square * bent
+            total += 0.5 * square * linear * linear / inner - 0.5 * np.log(inner)
+        out[d] -= total
+
+
+def expand(
+    target: Target,
+    problem: Problem,
+    theta: FloatArray,
+    raw: FloatArray,
+    modes: FloatArray,
+    around: Sequence[FloatArray] = (),
+) -> Expansion:
+    """Expand the likelihood at scales theta about raw x, the leading effects averaged over.
+
+    A row's mean derivatives ``g_a, g_b`` and mean curvatures ``m_aa, m_ab, m_bb`` (times its count)
+    are those of observations with ``share = m_ab / m_aa``, precisions ``m_aa`` and
+    ``m_bb - m_ab^2 / m_aa``, and residuals ``g_a / m_aa`` and ``g_b - share g_a`` over the second.
+    They are averaged over points ``around`` x where there are any: draws of x, of which the
+    expansion then has the mean, not the mode.
+    """
+    rows, scales = target.rows, scales_of(theta[None], problem.terms)
+    lead_sd, _ = split_factors(target, problem.terms, scales, 0)
+    value, eta, moments, levels, modes = likelihood_at(target, lead_sd, raw, modes)
+    if not np.isfinite(value):
+        raise EngineError("the density is not finite where its mode was looked for")
+    curvature, pull, row_curvature = node_places(rows, lead_sd, modes, eta, moments, levels)
+    every = [likelihood_at(target, lead_sd, one, modes) for one in around]
+    possible = [one[2] for one in every if np.isfinite(one[0])]
+    moments = np.mean(possible, axis=0) if possible else moments
+    if lead_sd >= 0:  # the mean of a level's effect is sd^2 times the slope there, on average
+        slope = -np.add.reduceat(moments[:, 0] + moments[:, 1], rows.start[:-1])
+        eta = eta + np.repeat(lead_sd**2 * slope, np.diff(rows.start))
+    share, response, precision = _observations(target, raw, eta, moments)
+    problem = _normal_problem(target, problem, share, response, precision)
+    return Expansion(
+        theta=theta,
+        raw=raw,
+        modes=modes,
+        share=share,
+        response=response,
+        precision=precision,
+        blocks=build_blocks(problem),
+        terms=problem.terms,
+        curvature=curvature,
+        pull=pull,
+        row_curvature=row_curvature,
+    )
+
+
+def averaged(target: Target, problem: Problem, expansion: Expansion) -> Expansion:
+    """Expand again, derivatives averaged over draws from the expansion at its own scales.
+
+    A skewness too slight to see in any one of many effects moves the mean in all that they share.
+    Draws come in pairs about the mean, in which what is linear cancels.
+    """
+    scales, rng = scales_of(expansion.theta[None], problem.terms), np.random.default_rng(1)
+    around: list[FloatArray] = []
+    for _ in range(_PAIRS):
+        given = draw_all(expansion.terms, expansion.blocks, scales.factors(0), rng.standard_normal)
+        if given is not None:
+            drawn = _joined(target, problem.terms, given.effects, given.beta)
+            around += [drawn, 2 * expansion.raw - drawn]
+    return expand(target, problem, expansion.theta, expansion.raw, expansion.modes, around)
+
+
+def _observations(
+    target: Target, raw: FloatArray, eta: FloatArray, moments: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Shares, responses and precisions as in `Expansion`; no precision: no observation."""
+    rows, s = target.rows, target.rows.n_effects
+    cuts, c = all_cuts(target, raw[s : s + target.n_free]), rows.category
+    by_a, by_b, aa, ab, bb = moments[:, :5].T
+    upper, lower = (c < rows.n_cuts) & (aa > _LEAST), c > 0
+    share = np.where(upper & lower, ab / np.where(upper, aa, 1.0), 0.0)
+    rest = np.where(lower, bb - share * ab, 0.0)
+    lower &= rest > _LEAST
+    above = np.where(upper, cuts[c + 1] - eta, 0.0)
+    below = np.where(c > 0, cuts[c] - eta, 0.0)
+    first = above + share * below + by_a / np.where(upper, aa, 1.0)
+    second = below + (by_b - share * by_a) / np.where(lower, rest, 1.0)
+    precision = np.column_stack([np.where(upper, aa, 0.0), np.where(lower, rest, 0.0)])
+    return share, np.column_stack([first, second]), precision
+
+
+def _normal_problem(
+    target: Target,
+    problem: Problem,
+    share: FloatArray,
+    response: FloatArray,
+    precision: FloatArray,
+) -> Problem:
+    """The Gaussian problem of an expansion's observations."""
+    rows, n_free = target.rows, target.n_free
+    row, second = np.nonzero(precision > 0)
+    times = np.where(second == 1, -1.0, -1.0 - share[row])
+    design = np.zeros((len(row), n_free + problem.design.shape[1]))
+    c = rows.category[row]
+    if n_free:
+        upper = np.flatnonzero(second == 0)
+        design[upper, c[upper]] = 1.0
+        lower = np.flatnonzero(c > 0)
+        design[lower, c[lower] - 1] = np.where(second == 1, 1.0, share[row])[lower]
+    design[:, n_free:] = times[:, None] * rows.design[rows.code[row]]
+    source = rows.source[row]
+    terms = tuple(
+        replace(
+            term,
+            columns=times[:, None] * term.columns[source],
+            codes=term.codes[source],
+            weights=term.weights[source],
+        )
+        for term in problem.terms
+    )
+    return Problem(
+        y=response[row, second],
+        design=design,
+        beta_mean=np.concatenate([target.cut_mean[:n_free], target.beta_mean]),
+        beta_sd=np.concatenate([target.cut_sd[:n_free], target.beta_sd]),
+        terms=terms,
+        row_weight=np.ones(len(row)),
+        row_precision=precision[row, second],
+    )
+
+
+def find_mode_of_x(
+    target: Target, problem: Problem, theta: FloatArray, raw: FloatArray, modes: FloatArray
+) -> Expansion:
+    """Expand at the mode of x given theta, by Newton steps from ``raw``; each solves an expansion.
+
+    Raises
+    ------
+    EngineError
+        If there is no mode.
+    """
+    scales = scales_of(theta[None], problem.terms)
+    lead_sd, dense = split_factors(target, problem.terms, scales, 0)
+    inverse = [np.linalg.inv(factor) for factor in dense]
+
+    def height(x: FloatArray, near: FloatArray) -> float:
+        return likelihood_at(target, lead_sd, x, near)[0] + float(
+            log_prior(target, coloured(target.rows, inverse, x))
+        )
+
+    best = height(raw, modes)
+    expansion = expand(target, problem, theta, raw, modes)
+    for _ in range(_MAX_STEPS):
+        given = draw_all(expansion.terms, expansion.blocks, scales.factors(0), np.zeros)
+        if given is None:
+            break
+        step = _joined(target, problem.terms, given.effects, given.beta) - raw
+        size, found = 1.0, height(raw + step, expansion.modes)
+        while not found >= best - 1e-6 and size > 1e-6:
+            size *= 0.5
+            found = height(raw + size * step, expansion.modes)
+        raw = raw + size * step
+        expansion = expand(target, problem, theta, raw, expansion.modes)
+        if found - best < _GAIN and size == 1.0:
+            return expansion
+        best = found
+    raise EngineError(
+        "no mode was found: a coefficient or cut runs away (separation, or a category that a "
+        "coefficient predicts without error); give it a tighter prior"
+    )
+
+
+def find_expansion(
+    target: Target, problem: Problem, pool: Executor
+) -> tuple[Expansion, FloatArray]:
+    """Climb to scales where the expansion's own posterior has its mode, and expand there.
+
+    Returns
+    -------
+    expansion : Expansion
+    cov : ndarray (d, d)
+        Inverse curvature of the log density of theta there.
+    """
+    theta = start_scales(problem.terms)
+    start = start_of(target)
+    modes = np.zeros(len(target.rows.level))
+    expansion = find_mode_of_x(target, problem, theta, start, modes)
+    for _ in range(_MAX_ROUNDS):
+        mode, cov = find_mode(log_density_of(expansion, problem.terms, pool), theta)
+        step = (mode - theta) / np.sqrt(np.diag(cov))
+        theta = mode
+        expansion = find_mode_of_x(target, problem, theta, expansion.raw, expansion.modes)
+        if (np.abs(step) < _CLOSE).all():
+            break
+    return averaged(target, problem, expansion), cov
+
+
+def log_density_of(
+    expansion: Expansion, terms: Sequence[GroupTerm], pool: Executor
+) -> Callable[[FloatArray], FloatArray]:
+    """The log density of theta (N, d) if the likelihood were the expansion."""
+
+    def log_density(theta: FloatArray) -> FloatArray:
+        scales = scales_of(theta, terms)
+
+        def one(i: int) -> float:
+            if not np.isfinite(scales.log_prior[i]):
+                return -np.inf
+            work = np.empty_like(expansion.blocks.total)
+            done = eliminate(expansion.blocks, 1.0, scales.factors(i), work)
+            return -np.inf if done is None else float(scales.log_prior[i]) + done.log_marginal
+
+        return np.array(list(pool.map(one, range(len(theta)))))
+
+    return log_density
+
+
+def further_expansions(
+    target: Target, problem: Problem, first: Expansion, cov: FloatArray, pool: Executor
+) -> list[Expansion]:
+    """Expansions to either side of the first, along the principal axes of the scales."""
+    value, vector = np.linalg.eigh(cov)
+    steps = _SPREAD * np.sqrt(value) * vector
+    return expansions_at(
+        target, problem, first.theta + np.vstack([steps.T, -steps.T]), [first], pool
+    )
+
+
+def expansions_at(
+    target: Target,
+    problem: Problem,
+    theta: FloatArray,
+    near: Sequence[Expansion],
+    pool: Executor,
+) -> list[Expansion]:
+    """Expansions at scales (N, d), each from the nearest of those there are; without failures."""
+
+    def at(one: FloatArray) -> Expansion | None:
+        start = min(near, key=lambda known: float(np.abs(known.theta - one).max()))
+        try:
+            found = find_mode_of_x(target, problem, one, start.raw, start.modes)
+            return averaged(target, problem, found)
+        except EngineError:
+            return None
+
+    return [one for one in pool.map(at, theta) if one is not None]
+
+
+def spread_out(proposal: ExpandedProposal, problem: Problem, theta: FloatArray) -> ExpandedProposal:
+    """Add expansions at those of the scales (N, d) that are farthest from the ones there are.
+
+    One at a time, each the farthest from those before (Gonzalez 1985), by the covariance of theta.
+    """
+    d = theta.shape[1]
+    metric = np.linalg.inv(np.atleast_2d(np.cov(theta.T)) + 1e-6 * np.eye(d))
+    places = [one.theta for one in proposal.expansions]
+    distance = np.min([_distances(theta, place, metric) for place in places], axis=0)
+    chosen = []
+    for _ in range(min(_MORE_BY_SCALE * d, len(theta))):
+        chosen.append(theta[distance.argmax()])
+        distance = np.minimum(distance, _distances(theta, chosen[-1], metric))
+    more = expansions_at(
+        proposal.target, problem, np.array(chosen), proposal.expansions, proposal.pool
+    )
+    return replace(proposal, expansions=[*proposal.expansions, *more], metric=metric)
+
+
+def _distances(theta: FloatArray, place: FloatArray, metric: FloatArray) -> FloatArray:
+    gap = theta - place
+    return np.asarray(((gap @ metric) * gap).sum(axis=1))
