@@ -24,6 +24,10 @@ _DF = 8.0
 _MAX_ROUNDS = 14
 _MAX_REST_BYTES = 2 * 2**30
 _FIT_POINTS = 1500
+# Of the draws asked for, that the estimate of each number is worth at the least: resampled draws
+# then pass R-hat and effective sizes, of a thousand parameters too.
+_LEAST_SHARE = 0.35
+_TAIL = 0.05
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,8 @@ def sample_until_good(
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Propose until the effective sample size is ``share`` of the draws and the tail is light.
 
-    Of a heavier tail that can still be relied on, as many effective draws as were asked for.
+    Of a heavier tail that can still be relied on, as many effective draws as were asked for. And
+    until the mean and both tails of each number have a share of their own (`least_size`).
 
     Parameters
     ----------
@@ -203,8 +208,13 @@ def sample_until_good(
         shape = pareto_k(log_weight)
         good = (effective > share * draws and shape < 0.5) or (effective > draws and shape < 0.7)
         missing = int(total * (1.2 * share * draws / max(effective, 1.0) - 1))
-        # in proportion to what there is: all of it is weighed again each round, and one large weight
-        # among few says little of how many are missing
+        if good:
+            x = np.hstack([np.concatenate(points), np.concatenate(rests)])
+            least = least_size(x, log_weight)
+            good = least > _LEAST_SHARE * draws
+            missing = int(total * (1.2 * _LEAST_SHARE * draws / least - 1))
+        # in proportion to what there is: all of it is weighed again each round, and one large
+        # weight among few says little of how many are missing
         count = min(max(missing, draws // 2, total // 2, 400), 2 * total, most - total)
         if good or count <= 0:
             break
@@ -233,6 +243,28 @@ def kish(log_weight: FloatArray) -> float:
     if not np.isfinite(log_weight.max()):
         return 0.0
     return float(np.exp(2 * logsumexp(log_weight) - logsumexp(2 * log_weight)))
+
+
+def least_size(x: FloatArray, log_weight: FloatArray) -> float:
+    """Return the least effective sample size, over columns of x (n, m), of a mean and two tails.
+
+    That of the mean of f(x) is ``sum w (f - mean)^2 / sum w^2 (f - mean)^2``, ``sum w = 1``: the
+    posterior variance of f over the variance of its estimate (Owen 2013, section 9.3). f is x, and
+    whether x is below its 5% or its 95% quantile.
+    """
+    weight = np.exp(log_weight - logsumexp(log_weight))
+    least = np.inf
+    for column in x.T:
+        order = np.argsort(column)
+        cumulative = np.cumsum(weight[order])
+        below = np.empty(len(column))
+        below[order] = cumulative
+        for f in (column, below <= _TAIL, below <= 1 - _TAIL):
+            square = (f - weight @ f) ** 2
+            spread = float(weight**2 @ square)
+            if spread > 0:
+                least = min(least, float(weight @ square) / spread)
+    return least
 
 
 def pareto_k(log_weight: FloatArray) -> float:

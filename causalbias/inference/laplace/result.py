@@ -113,7 +113,7 @@ def _effects(
     rng: np.random.Generator,
 ) -> dict[str, FloatArray]:
     """Effects (draws, n_levels, k) of the terms wanted, at some of the draws."""
-    target, rows = proposal.target, proposal.target.rows
+    rows = proposal.target.rows
     found = {t.name: np.empty((len(at), t.n_levels, t.k)) for t in wanted}
     lead_sd = next(
         (
@@ -128,7 +128,7 @@ def _effects(
         raw = proposal.raw_at(theta[some], rest[some])
         for term in wanted:
             if term is rows.leading:
-                found[term.name][part] = _leading(target, lead_sd[some], raw, rng)
+                found[term.name][part] = _leading(proposal, lead_sd[some], raw, rng)
             else:
                 slab = rows.slabs[rows.place(term)]
                 found[term.name][part] = raw[:, slab].reshape(len(raw), term.n_levels, term.k)
@@ -136,25 +136,29 @@ def _effects(
 
 
 def _leading(
-    target: Target, sd: FloatArray, rest: FloatArray, rng: np.random.Generator
+    proposal: Proposal | ExpandedProposal,
+    sd: FloatArray,
+    raw: FloatArray,
+    rng: np.random.Generator,
 ) -> FloatArray:
     """Draw the leading effects of each draw; levels without rows from their prior."""
-    rows = target.rows
+    target, rows = proposal.target, proposal.target.rows
     n_levels = rows.leading.n_levels if rows.leading is not None else 0
-    out = sd[:, None, None] * rng.standard_normal((len(rest), n_levels, 1))
-    some = np.empty(len(rows.level))
-    strata = np.arange(_CANDIDATES)
-    for i, x in enumerate(rest):
-        shift, uniform = rng.random((2, len(some)))
+    out = sd[:, None, None] * rng.standard_normal((len(raw), n_levels, 1))
+    strata, streams = np.arange(_CANDIDATES), rng.integers(0, 2**63, len(raw))
+
+    def draw(i: int) -> None:
+        own = np.random.Generator(np.random.SFC64(int(streams[i])))
+        shift, uniform = own.random((2, len(rows.level)))
         normal = special.ndtri((strata + shift[:, None]) / _CANDIDATES)
-        cuts = all_cuts(target, x[rows.n_effects : rows.n_effects + target.n_free])
-        eta = linear_predictor(target, x)
+        cuts = all_cuts(target, raw[i, rows.n_effects : rows.n_effects + target.n_free])
+        some = np.empty(len(rows.level))
         draw_leading(
             target.link,
             rows.start,
             rows.category,
             rows.count,
-            eta,
+            linear_predictor(target, raw[i]),
             cuts,
             cut_gaps(cuts),
             sd[i],
@@ -163,4 +167,6 @@ def _leading(
             some,
         )
         out[i, rows.level, 0] = some
+
+    list(proposal.pool.map(draw, range(len(raw))))
     return out

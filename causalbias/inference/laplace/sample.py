@@ -73,7 +73,8 @@ _ANCHOR_FLOPS = 1e11
 _MAX_ANCHORS = 64
 _MAX_DENSE = 2000  # effects besides the leading ones of which one matrix is factored
 _PLACES = 400  # scales among which further expansions are placed
-_POOR = 0.05  # effective draws of a proposal below which others are tried
+_TOO_FEW = 0.15  # effective draws of a proposal in adapting, below which others are tried
+_POOR = 0.05  # and in the end
 
 
 def sample_laplace(
@@ -383,7 +384,7 @@ def _propose(
     mixture: Mixture
     given = (centre, cov, fold.reflections, draws, rng, _ENOUGH)
     mixture, efficiency = adapt(log_density, *given)
-    if isinstance(proposal, Proposal) and efficiency < _POOR:
+    if isinstance(proposal, Proposal) and efficiency < _TOO_FEW:
         raise EngineError(f"proposals from anchors are {efficiency:.0%} efficient")
     if isinstance(proposal, ExpandedProposal) and efficiency < _ENOUGH:
         theta = fold.theta(fold.canonical(mixture.sample(_PLACES, rng)))[0]
