@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from causalbias.inference.laplace.conditional import Target, all_cuts, linear_predictor
+from causalbias.inference.laplace.conditional import all_cuts, linear_predictor
 from causalbias.inference.laplace.expansion import ExpandedProposal
 from causalbias.inference.laplace.likelihood import draw_leading
 from causalbias.inference.laplace.nested import scales_of
@@ -15,7 +15,9 @@ from causalbias.inference.laplace.quadrature import cut_gaps
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
 from causalbias.io.memory import chunks
 
-_CANDIDATES = 16
+# Proposals of a leading effect of a draw; half of them where levels have so many rows that their
+# effects are next to normal.
+_CANDIDATES, _MANY_ROWS = 16, 50
 
 
 @dataclass(frozen=True)
@@ -145,12 +147,14 @@ def _leading(
     target, rows = proposal.target, proposal.target.rows
     n_levels = rows.leading.n_levels if rows.leading is not None else 0
     out = sd[:, None, None] * rng.standard_normal((len(raw), n_levels, 1))
-    strata, streams = np.arange(_CANDIDATES), rng.integers(0, 2**63, len(raw))
+    many = len(rows.code) > _MANY_ROWS * len(rows.level)
+    strata = np.arange(_CANDIDATES // 2 if many else _CANDIDATES)
+    streams = rng.integers(0, 2**63, len(raw))
 
     def draw(i: int) -> None:
         own = np.random.Generator(np.random.SFC64(int(streams[i])))
         shift, uniform = own.random((2, len(rows.level)))
-        normal = special.ndtri((strata + shift[:, None]) / _CANDIDATES)
+        normal = special.ndtri((strata + shift[:, None]) / len(strata))
         cuts = all_cuts(target, raw[i, rows.n_effects : rows.n_effects + target.n_free])
         some = np.empty(len(rows.level))
         draw_leading(

@@ -285,15 +285,3 @@ def test_separation_with_a_flat_prior_is_refused():
     p = replace(p, design=apart, beta_sd=np.full(2, np.inf))
     with pytest.raises(EngineError, match="separation"):
         sample_laplace(p, **options)
-
-
-def test_too_many_effects_beside_the_largest_term():
-    n = 9000
-    a, b = np.arange(n), np.arange(n) // 1.2
-    p = problem(
-        (np.arange(n) % 2).astype(float),
-        ones(n),
-        [term("1|a", ones(n), a, n), term("1|b", ones(n), b, n)],
-    )
-    with pytest.raises(EngineError, match="factors 6,000 at most"):
-        sample_laplace(p)
