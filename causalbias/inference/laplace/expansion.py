@@ -35,7 +35,12 @@ from causalbias.inference.laplace.conditional import (
     start_of,
 )
 from causalbias.inference.laplace.likelihood import log_likelihoods
-from causalbias.inference.laplace.nested import scales_of, split_factors, start_scales
+from causalbias.inference.laplace.nested import (
+    check_determined,
+    scales_of,
+    split_factors,
+    start_scales,
+)
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
 from causalbias.inference.scales import Scales
 
@@ -468,7 +473,17 @@ def find_expansion(
         expansion = find_mode_of_x(target, problem, theta, expansion.raw, expansion.modes)
         if (np.abs(step) < _CLOSE).all():
             break
+    _check(target, expansion, scales_of(theta[None], problem.terms).factors(0))
     return averaged(target, problem, expansion), cov
+
+
+def _check(target: Target, expansion: Expansion, factors: list[FloatArray]) -> None:
+    """Refuse coefficients with flat priors that run away: they come last in the dense part."""
+    done = eliminate(expansion.blocks, 1.0, factors, np.empty_like(expansion.blocks.total))
+    p = len(target.beta_mean)
+    if done is not None and p:
+        root = np.linalg.inv(done.chol[-p:, -p:]) * expansion.blocks.prior.scale[-p:]
+        check_determined(target, root.T @ root)
 
 
 def log_density_of(

@@ -221,8 +221,8 @@ def find_scales(
     return point, inverse
 
 
-def check_determined(target: Target, mode: ScalePoint) -> None:
-    """Refuse coefficients with flat priors that run away.
+def check_determined(target: Target, cov: FloatArray) -> None:
+    """Refuse coefficients with flat priors that run away, by their covariance (p, p).
 
     Under separation the likelihood rises for ever, by ever less, so that a search stops somewhere;
     there it leaves the linear predictor all but free.
@@ -230,10 +230,8 @@ def check_determined(target: Target, mode: ScalePoint) -> None:
     flat = np.flatnonzero(np.isinf(target.beta_sd))
     if not len(flat):
         return
-    at = target.rows.n_effects + target.n_free + flat
     size = np.abs(target.rows.design[:, flat]).max(axis=0)
-    cov = mode.cov[np.ix_(at, at)] * np.outer(size, size)
-    if np.linalg.eigvalsh(cov)[-1] > _MAX_VARIANCE:
+    if np.linalg.eigvalsh(cov[np.ix_(flat, flat)] * np.outer(size, size))[-1] > _MAX_VARIANCE:
         raise EngineError(
             "coefficients with flat priors are not determined: separation, as where a coefficient "
             "predicts the response without error; give them proper priors"

@@ -91,7 +91,7 @@ def collect(
     target, terms = proposal.target, problem.terms
     scales, free, p = scales_of(theta, terms), target.n_free, len(target.beta_mean)
     kept = [t for t in terms if t.name in keep]
-    dropped = [t for t in terms if t.name not in keep] if len(some) else []
+    dropped = [t for t in terms if t.name not in keep]
     every = np.arange(len(rest))
     pairs = list(zip(terms, scales.sd, scales.corr_factor, strict=True))
     return LaplaceDraws(

@@ -196,23 +196,15 @@ def _sample(
     pool: Executor,
 ) -> LaplaceDraws:
     seconds: dict[str, float] = {}
-    found, declined = None, ""
-    if target.rows.width <= _MAX_DENSE:
-        try:
-            found = _propose(
-                problem, *_carried(target, problem, rng, pool, seconds), draws, rng, seconds
-            )
-        except EngineError as error:
-            declined = str(error)
-    if problem.terms and (found is None or found.poor):
-        try:
-            expanded = _expanded(target, problem, pool, seconds)
-            found = _propose(problem, *expanded, draws, rng, seconds)
-        except EngineError:
-            if found is None:
-                raise
+    found = None
+    if target.rows.width <= _MAX_DENSE or not problem.terms:
+        carried = _carried(target, problem, rng, pool, seconds)
+        found = _propose(problem, *carried, draws, rng, seconds)
+    if found is None or (problem.terms and found.poor):
+        expanded = _expanded(target, problem, pool, seconds)
+        found = _propose(problem, *expanded, draws, rng, seconds) or found
     if found is None:
-        raise EngineError(declined)
+        raise EngineError("no proposals fit its posterior")
     log_weight = found.log_weight
     order = rng.permutation(len(log_weight))
     chosen = order[resample(log_weight[order], draws, rng)]
@@ -245,7 +237,8 @@ def _carried(
     if n_nodes > target.n_nodes:
         target = replace(target, n_nodes=n_nodes)
         mode, cov = find_scales(target, terms, mode.theta, pool)
-    check_determined(target, mode)
+    first = len(mode.cov) - len(target.beta_mean)
+    check_determined(target, mode.cov[first:, first:])
     seconds["mode"] = perf_counter() - began
     began = perf_counter()
     anchors = _anchors(target, problem, mode, cov, rng, pool)
@@ -358,8 +351,11 @@ def _propose(
     draws: int,
     rng: np.random.Generator,
     seconds: dict[str, float],
-) -> _Proposed:
-    """Adapt a mixture of t's to the scales, and propose from it until the weights are good."""
+) -> _Proposed | None:
+    """Adapt a mixture of t's to the scales, and propose from it until the weights are good.
+
+    None where proposals carried from anchors turn out too poor to go on with.
+    """
     if proposal.target.rows.leading is not None:
         n_nodes = _enough_to_weigh(proposal, mode, cov)
         proposal.target = replace(proposal.target, n_nodes=n_nodes)
@@ -385,7 +381,7 @@ def _propose(
     given = (centre, cov, fold.reflections, draws, rng, _ENOUGH)
     mixture, efficiency = adapt(log_density, *given)
     if isinstance(proposal, Proposal) and efficiency < _TOO_FEW:
-        raise EngineError(f"proposals from anchors are {efficiency:.0%} efficient")
+        return None
     if isinstance(proposal, ExpandedProposal) and efficiency < _ENOUGH:
         theta = fold.theta(fold.canonical(mixture.sample(_PLACES, rng)))[0]
         proposal = spread_out(proposal, problem, theta)

@@ -1,6 +1,7 @@
-"""Proposals from an expansion of the likelihood: the same posterior as from anchors, at any size."""
+"""Proposals from an expansion of the likelihood: the posterior is that by anchors, at any size."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from causalbias.inference.laplace.nested import find_scales, start_scales
 from causalbias.inference.laplace.proposal import Proposal, anchor_at
 from causalbias.inference.laplace.sample import sample_laplace
 from causalbias.inference.membership import effects_design
+from causalbias.inference.problem import EngineError
 from tests.inference.gaussian_cases import problem, term
 from tests.inference.laplace_cases import FAMILIES, LAYOUTS, made, multi_member, slopes, target_of
 
@@ -89,6 +91,15 @@ def test_the_engine_gives_one_posterior_by_either(family, layout, monkeypatch):
         sd = a.std(axis=0)
         assert (np.abs(a.mean(axis=0) - b.mean(axis=0)) < 0.15 * sd).all()
         assert (np.abs(b.std(axis=0) / sd - 1) < 0.15).all()
+
+
+def test_separation_with_a_flat_prior_is_refused(monkeypatch):
+    monkeypatch.setattr(engine, "_MAX_DENSE", 0)
+    p, options = made("bernoulli", multi_member)
+    apart = np.column_stack([np.ones(90), np.where(p.y > 0, 1.0, -1.0)])
+    p = replace(p, design=apart, beta_sd=np.full(2, np.inf))
+    with pytest.raises(EngineError, match="separation"):
+        sample_laplace(p, **options)
 
 
 def test_the_same_seed_the_same_draws_and_terms_left_out(monkeypatch):
