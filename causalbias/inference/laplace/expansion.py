@@ -118,6 +118,12 @@ class ExpandedProposal:
         return self.expansions
 
     @property
+    def node_places(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """As the function of that name, at the first expansion."""
+        first = self.expansions[0]
+        return first.curvature, first.pull, first.row_curvature
+
+    @property
     def width(self) -> int:
         """Numbers kept of a draw: its stream of random numbers, its cuts and coefficients."""
         return 1 + self.target.n_free + len(self.target.beta_mean)

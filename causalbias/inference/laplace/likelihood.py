@@ -398,6 +398,7 @@ def draw_leading(
     cuts: FloatArray,
     gaps: FloatArray,
     sd: float,
+    near: FloatArray,
     normal: FloatArray,
     uniform: FloatArray,
     out: FloatArray,
@@ -408,8 +409,8 @@ def draw_leading(
     They are normal, of another width to either side, which log concave densities are close to:
     so wide that the log density falls by ``1.5^2 / 2`` from the mode to 1.5 widths away.
 
-    ``normal`` (levels, C) holds the standard normal proposals; ``uniform`` (levels,) the choice
-    among them.
+    ``near`` (levels,) is about where the mode of v is. ``normal`` (levels, C) holds the standard
+    normal proposals; ``uniform`` (levels,) the choice among them.
     """
     rows, lanes = _most_rows(start), normal.shape[1]
     wide, first, second = np.empty((rows, lanes)), np.empty((rows, lanes)), np.empty((rows, lanes))
@@ -425,7 +426,9 @@ def draw_leading(
             wide[i - lo] = eta[i]
         if link == LOGIT:
             slope = _raise(lo, hi, category, count, odds, wide, first, second, level)
-        at, curvature, _ = level_mode(link, lo, hi, category, count, eta, cuts, gaps, sd, 0.0, 1e-3)
+        at, curvature, _ = level_mode(
+            link, lo, hi, category, count, eta, cuts, gaps, sd, near[j], 1e-3
+        )
         left = right = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
         for step in range(_WIDTHS + 1):
             for d in range(lanes):

@@ -88,6 +88,12 @@ class Proposal:
         return self.anchors
 
     @property
+    def node_places(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """As the function of that name, at the first anchor."""
+        found = self.anchors[0].point.found
+        return found.lead_curvature, found.lead_pull, found.row_curvature
+
+    @property
     def width(self) -> int:
         """Numbers of a draw."""
         return len(self.anchors[0].mean)

@@ -150,22 +150,26 @@ def _leading(
     many = len(rows.code) > _MANY_ROWS * len(rows.level)
     strata = np.arange(_CANDIDATES // 2 if many else _CANDIDATES)
     streams = rng.integers(0, 2**63, len(raw))
+    curvature, pull, row_curvature = proposal.node_places
 
     def draw(i: int) -> None:
         own = np.random.Generator(np.random.SFC64(int(streams[i])))
         shift, uniform = own.random((2, len(rows.level)))
         normal = special.ndtri((strata + shift[:, None]) / len(strata))
         cuts = all_cuts(target, raw[i, rows.n_effects : rows.n_effects + target.n_free])
-        some = np.empty(len(rows.level))
+        eta, some = linear_predictor(target, raw[i]), np.empty(len(rows.level))
+        known = np.add.reduceat(row_curvature * eta, rows.start[:-1])
+        near = sd[i] * (pull - known) / (1 + sd[i] ** 2 * curvature)
         draw_leading(
             target.link,
             rows.start,
             rows.category,
             rows.count,
-            linear_predictor(target, raw[i]),
+            eta,
             cuts,
             cut_gaps(cuts),
             sd[i],
+            near,
             normal,
             uniform,
             some,

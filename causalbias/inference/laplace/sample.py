@@ -69,6 +69,7 @@ _TRIED = 32  # proposals by which that is judged, wide ones
 # Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
 _SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.25, 2e8
 _ENOUGH = 0.2  # of each proposal, to stop adapting
+_ENOUGH_EXPANDED = 0.5  # the same, of proposals that each take a factor
 _ANCHOR_FLOPS = 1e11
 _MAX_ANCHORS = 64
 _MAX_DENSE = 2000  # effects besides the leading ones of which one matrix is factored
@@ -378,11 +379,12 @@ def _propose(
     slope[fold.folded] = np.tanh(centre[fold.folded])
     cov = cov * np.outer(slope, slope)
     mixture: Mixture
-    given = (centre, cov, fold.reflections, draws, rng, _ENOUGH)
+    enough = _ENOUGH_EXPANDED if isinstance(proposal, ExpandedProposal) else _ENOUGH
+    given = (centre, cov, fold.reflections, draws, rng, enough)
     mixture, efficiency = adapt(log_density, *given)
     if isinstance(proposal, Proposal) and efficiency < _TOO_FEW:
         return None
-    if isinstance(proposal, ExpandedProposal) and efficiency < _ENOUGH:
+    if isinstance(proposal, ExpandedProposal) and efficiency < enough:
         theta = fold.theta(fold.canonical(mixture.sample(_PLACES, rng)))[0]
         proposal = spread_out(proposal, problem, theta)
         mixture, efficiency = adapt(log_density, *given)

@@ -242,6 +242,7 @@ def test_leading_effects_are_drawn_right(name, sd, link):
             ends,
             cut_gaps(ends),
             sd,
+            rng.standard_normal(times),
             normal,
             rng.random(times),
             found,
