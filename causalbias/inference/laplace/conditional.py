@@ -119,6 +119,15 @@ def all_cuts(target: Target, free: FloatArray) -> FloatArray:
     return np.concatenate([[-np.inf], inner, [np.inf]])
 
 
+def cuts_apart(target: Target, x: FloatArray, centre: FloatArray) -> bool:
+    """Whether no cuts of x are nearer to each other than a third of their distance at a centre.
+
+    Where they all but meet, derivatives grow without bound, and say nothing of the centre.
+    """
+    free = slice(target.rows.n_effects, target.rows.n_effects + target.n_free)
+    return bool((np.diff(x[free]) > np.diff(centre[free]) / 3).all())
+
+
 def start_of(target: Target) -> FloatArray:
     """Return a start: no effects, cuts where the categories' shares put them."""
     rows = target.rows

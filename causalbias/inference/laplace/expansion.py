@@ -28,6 +28,7 @@ from causalbias.inference.laplace.conditional import (
     Target,
     all_cuts,
     coloured,
+    cuts_apart,
     likelihood_at,
     log_prior,
     node_places,
@@ -345,7 +346,8 @@ def averaged(target: Target, problem: Problem, expansion: Expansion) -> Expansio
     """Expand again, derivatives averaged over draws from the expansion at its own scales.
 
     A skewness too slight to see in any one of many effects moves the mean in all that they share.
-    Draws come in pairs about the mean, in which what is linear cancels.
+    Draws come in pairs about the mean, in which what is linear cancels; those with cuts that all
+    but meet are left out.
     """
     scales, rng = scales_of(expansion.theta[None], problem.terms), np.random.default_rng(1)
     around: list[FloatArray] = []
@@ -353,7 +355,9 @@ def averaged(target: Target, problem: Problem, expansion: Expansion) -> Expansio
         given = draw_all(expansion.terms, expansion.blocks, scales.factors(0), rng.standard_normal)
         if given is not None:
             drawn = _joined(target, problem.terms, given.effects, given.beta)
-            around += [drawn, 2 * expansion.raw - drawn]
+            pair = [drawn, 2 * expansion.raw - drawn]
+            if all(cuts_apart(target, one, expansion.raw) for one in pair):
+                around += pair
     return expand(target, problem, expansion.theta, expansion.raw, expansion.modes, around)
 
 

@@ -20,6 +20,7 @@ from scipy.linalg import lapack, solve_triangular
 from causalbias.inference.laplace.conditional import (
     Conditional,
     Target,
+    cuts_apart,
     evaluate,
     find_conditional,
     gradient_at,
@@ -168,18 +169,25 @@ def mean_shift(
 
     ``E x - x* = C^-1 E g(x)`` to the first order, g the gradient and x normal about x*. A skewness
     too slight to see in any one of many effects moves the mean in all that they share. Draws come
-    in pairs about the mode, whose linear parts cancel.
+    in pairs about the mode, whose linear parts cancel; those with cuts that all but meet are left
+    out.
     """
     found = point.found
     z = rng.standard_normal((len(found.x), _PAIRS))
-    steps = solve_triangular(found.chol.T, z).T
+    steps = [
+        step
+        for step in solve_triangular(found.chol.T, z).T
+        if all(cuts_apart(target, found.x + sign * step, found.x) for sign in (1, -1))
+    ]
 
     def gradient(step: FloatArray) -> FloatArray:
         x = found.x + step
-        value, moments = evaluate(target, found.lead_sd, found.factors, x, found.lead_mode)[:2]
-        return gradient_at(target, found.factors, x, moments) if np.isfinite(value) else 0 * x
+        moments = evaluate(target, found.lead_sd, found.factors, x, found.lead_mode)[1]
+        return gradient_at(target, found.factors, x, moments)
 
-    gradients = np.array(list(pool.map(gradient, np.vstack([steps, -steps]))))
+    if not steps:
+        return np.zeros_like(found.x)
+    gradients = np.array(list(pool.map(gradient, [*steps, *(-step for step in steps)])))
     return point.cov @ gradients.mean(axis=0)
 
 

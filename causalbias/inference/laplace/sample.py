@@ -181,10 +181,14 @@ class _Proposed:
     log_weight: FloatArray
 
     @property
+    def shape(self) -> float:
+        """Pareto k of the weights."""
+        return pareto_k(self.log_weight)
+
+    @property
     def poor(self) -> bool:
         """Whether the weights cannot be relied on, or nearly all of them are next to nothing."""
-        size = kish(self.log_weight)
-        return pareto_k(self.log_weight) > MAX_PARETO_K or size < _POOR * len(self.log_weight)
+        return self.shape > MAX_PARETO_K or kish(self.log_weight) < _POOR * len(self.log_weight)
 
 
 def _sample(
@@ -202,10 +206,14 @@ def _sample(
         carried = _carried(target, problem, rng, pool, seconds)
         found = _propose(problem, *carried, draws, rng, seconds)
     if found is None or (problem.terms and found.poor):
-        expanded = _expanded(target, problem, pool, seconds)
-        found = _propose(problem, *expanded, draws, rng, seconds) or found
-    if found is None:
-        raise EngineError("no proposals fit its posterior")
+        try:
+            expanded = _expanded(target, problem, pool, seconds)
+            other = _propose(problem, *expanded, draws, rng, seconds)
+        except EngineError:
+            if found is None:
+                raise
+            other = None
+        found = min((one for one in (found, other) if one is not None), key=lambda one: one.shape)
     log_weight = found.log_weight
     order = rng.permutation(len(log_weight))
     chosen = order[resample(log_weight[order], draws, rng)]
