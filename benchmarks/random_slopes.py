@@ -61,9 +61,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     given = parser.parse_args()
     formula = "score ~ sex + (sex|rater) + (1|face)"
-    print(
-        "| | ratings | seed | wall s | CPU s | diagnostics |\n| --- | ---: | ---: | ---: | ---: | --- |"
-    )
+    print("| | ratings | seed | wall s | CPU s | diagnostics |")
+    print("| --- | ---: | ---: | ---: | ---: | --- |")
     line("warm-up, 10 raters", formula, simulate(10, 0), 0)
     for raters in given.raters:
         for seed in range(given.seeds):

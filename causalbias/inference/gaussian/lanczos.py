@@ -286,8 +286,8 @@ def _begin(starts: FloatArray) -> Recurrence:
 def _probes(levels: int, count: int, known: Sequence[Recurrence]) -> tuple[Recurrence, ...]:
     """So many random signs in all, in blocks, those already known among them."""
     made = list(known)
-    for seed in range(len(made), count // _BLOCK):
-        signs = np.random.default_rng(seed).integers(0, 2, (levels, _BLOCK))
+    for block in range(len(made), count // _BLOCK):
+        signs = np.random.default_rng(block).integers(0, 2, (levels, _BLOCK))
         made.append(_begin((2.0 * signs - 1.0) / np.sqrt(levels)))
     return tuple(made)
 

@@ -346,7 +346,7 @@ def _explore(
     began = perf_counter()
     width = blocks.n_dense - 1 + blocks.chain.n_rows
     x, rests, values, log_weight = sample_until_good(
-        folded_density, mixture, fold.canonical, width, draws, rng
+        folded_density, mixture, fold.canonical, width, draws, rng, exact=True
     )
     theta, log_jacobian = fold.theta(x)
     seconds["draw"] = perf_counter() - began

@@ -9,7 +9,7 @@ by the Pareto k of Vehtari et al. (2024). On the log scale a density of sds has 
 tails, which a t covers: weights are bounded even where an sd piles up at zero.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -172,6 +172,8 @@ def sample_until_good(
     draws: int,
     rng: np.random.Generator,
     share: float = 0.65,
+    *,
+    exact: bool = False,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Propose until the effective sample size is ``share`` of the draws and the tail is light.
 
@@ -191,6 +193,9 @@ def sample_until_good(
     draws : int
     rng : Generator
     share : float
+    exact : bool
+        Whether what is drawn along with a point is drawn from its very posterior given the point.
+        Then its estimates are worth no less than the points', and are not judged.
 
     Returns
     -------
@@ -209,8 +214,9 @@ def sample_until_good(
         good = (effective > share * draws and shape < 0.5) or (effective > draws and shape < 0.7)
         missing = int(total * (1.2 * share * draws / max(effective, 1.0) - 1))
         if good:
-            x = np.hstack([np.concatenate(points), np.concatenate(rests)])
-            least = least_size(x, log_weight)
+            judged = [points] if exact else [points, rests]
+            columns = (np.concatenate(one) for parts in judged for one in _by_column(parts))
+            least = least_size(columns, log_weight)
             good = least > _LEAST_SHARE * draws
             missing = int(total * (1.2 * _LEAST_SHARE * draws / least - 1))
         # in proportion to what there is: all of it is weighed again each round, and one large
@@ -245,8 +251,14 @@ def kish(log_weight: FloatArray) -> float:
     return float(np.exp(2 * logsumexp(log_weight) - logsumexp(2 * log_weight)))
 
 
-def least_size(x: FloatArray, log_weight: FloatArray) -> float:
-    """Return the least effective sample size, over columns of x (n, m), of a mean and two tails.
+def _by_column(parts: Sequence[FloatArray]) -> Iterator[list[FloatArray]]:
+    """Each column of arrays (n, m) of one width, one after another: all at once may be large."""
+    for j in range(parts[0].shape[1]):
+        yield [part[:, j] for part in parts]
+
+
+def least_size(columns: Iterable[FloatArray], log_weight: FloatArray) -> float:
+    """Return the least effective sample size, over numbers x (n,), of a mean and two tails.
 
     That of the mean of f(x) is ``sum w (f - mean)^2 / sum w^2 (f - mean)^2``, ``sum w = 1``: the
     posterior variance of f over the variance of its estimate (Owen 2013, section 9.3). f is x, and
@@ -254,7 +266,7 @@ def least_size(x: FloatArray, log_weight: FloatArray) -> float:
     """
     weight = np.exp(log_weight - logsumexp(log_weight))
     least = np.inf
-    for column in x.T:
+    for column in columns:
         order = np.argsort(column)
         cumulative = np.cumsum(weight[order])
         below = np.empty(len(column))
