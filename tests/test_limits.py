@@ -228,7 +228,7 @@ def test_a_panic_of_the_sampler_is_an_error_with_a_mend(rows, monkeypatch):
     def panics(*_, **__):
         raise PanicException("Poisoned sampler state mutex")
 
-    monkeypatch.setattr("bambi.Model.fit", panics)
+    monkeypatch.setattr("pymc.sample", panics)
     with pytest.raises(DataError, match=r"nowhere to start.*narrow the priors"):
         cb.fit("gaussian ~ x", rows, method="nuts", draws=20)
 
