@@ -1,5 +1,6 @@
 """The Laplace engine as a whole: posteriors against grids, invariances, refusals."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -7,10 +8,19 @@ import pytest
 from scipy import special
 
 from causalbias.inference.laplace import sample as laplace
+from causalbias.inference.laplace.nested import find_scales, mean_shift, start_scales
 from causalbias.inference.laplace.sample import sample_laplace
 from causalbias.inference.problem import EngineError, Problem
 from tests.inference.gaussian_cases import half_normal, problem, taken, term, written_out
-from tests.inference.laplace_cases import leading, log_cell, made, multi_member, ones, slopes
+from tests.inference.laplace_cases import (
+    leading,
+    log_cell,
+    made,
+    multi_member,
+    ones,
+    slopes,
+    target_of,
+)
 
 # successes and trials of each level
 BINARY = {
@@ -285,3 +295,24 @@ def test_separation_with_a_flat_prior_is_refused():
     p = replace(p, design=apart, beta_sd=np.full(2, np.inf))
     with pytest.raises(EngineError, match="separation"):
         sample_laplace(p, **options)
+
+
+@pytest.mark.parametrize("seed", [0, 13, 15, 22])
+def test_a_rare_middle_category_leaves_the_mean_near_the_mode(seed):
+    """Its cuts all but meet in some draws about the mode, where derivatives are without bound."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.repeat([0.0, 1.0, 2.0, 3.0], [12, 31, 4, 1]))
+    x = rng.standard_normal((48, 2))
+    terms = [
+        term("1|g", ones(48), rng.integers(0, 8, 48), 8),
+        term("1|h", ones(48), rng.integers(0, 6, 48), 6),
+    ]
+    p = problem(y, x, terms, beta_sd=1.0)
+    cuts = {"threshold_mean": np.zeros(3), "threshold_sd": np.full(3, 2.5)}
+    target = target_of(p, cuts)
+    with ThreadPoolExecutor(2) as pool:
+        mode, _ = find_scales(target, p.terms, start_scales(p.terms), pool)
+        shift = mean_shift(target, mode, np.random.default_rng(seed), pool)
+    assert (np.abs(shift) < np.sqrt(np.diag(mode.cov))).all()
+    found = sample_laplace(p, random_seed=seed, **cuts)
+    assert found.diagnostics.importance_ess > 0.2 * found.diagnostics.n_weighed
