@@ -150,14 +150,22 @@ class Blocks:
     sparse: EffectsPart | None = None
 
 
-def build_blocks(problem: Problem) -> Blocks:
-    """Form every cross-product of a checked problem; the only pass over its rows."""
+def build_blocks(problem: Problem, *, factored: bool = False) -> Blocks:
+    """Form every cross-product of a checked problem; the only pass over its rows.
+
+    Parameters
+    ----------
+    problem : Problem
+    factored : bool
+        Whether effects are drawn at most evaluations. Then they are eliminated by a factor at any
+        price, since eigenvalues and quadrature give densities fast, and draws slowly.
+    """
     terms, weight = problem.terms, problem.total_weight
     lead = _leading_term(terms)
     upper = _nested_chain(terms, lead)
     dense_terms = tuple(i for i in range(len(terms)) if i != lead and i not in upper)
     centre = _least_squares(problem)
-    part = _together(problem, dense_terms, centre)
+    part = _together(problem, dense_terms, centre, factored=factored)
     if part is not None:
         lead, upper, dense_terms = None, (), ()
     rows = row_records(problem, upper, dense_terms, centre)
@@ -213,7 +221,7 @@ def _prior(problem: Problem, centre: FloatArray, n_dense: int) -> Prior:
 
 
 def _together(
-    problem: Problem, dense_terms: Sequence[int], centre: FloatArray
+    problem: Problem, dense_terms: Sequence[int], centre: FloatArray, *, factored: bool
 ) -> EffectsPart | None:
     """All group terms at once, where that is cheaper than with some of them in the dense part."""
     sizes = [t.n_effects for t in problem.terms]
@@ -221,8 +229,8 @@ def _together(
     n_dense = crossed + problem.design.shape[1] + 1
     cost = n_dense**3 / 6 + (sum(sizes) - crossed) * n_dense**2 / 2
     residual = problem.y - problem.design @ centre
-    part = sparse_part(problem, residual, crossed, cost)
-    return part or one_term_part(problem, residual, crossed)
+    part = sparse_part(problem, residual, crossed, cost, at_any_price=factored)
+    return part if factored else part or one_term_part(problem, residual, crossed)
 
 
 def _leading_term(terms: Sequence[GroupTerm]) -> int | None:

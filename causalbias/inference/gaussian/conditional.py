@@ -8,7 +8,7 @@ from causalbias.inference.gaussian.blocks import Blocks
 from causalbias.inference.gaussian.density import Eliminated, Noise, draw_given, eliminate
 from causalbias.inference.gaussian.effects import leading_given
 from causalbias.inference.gaussian.sparse_part import SparsePart
-from causalbias.inference.problem import EngineError, FloatArray, GroupTerm
+from causalbias.inference.problem import FloatArray, GroupTerm
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,11 @@ def draw_all(
     ----------
     terms : tuple of GroupTerm
     blocks : Blocks
+        Built to be factored.
     factors : list of ndarray (k, k), one a term
         ``diag(sd) @ chol(corr)``.
     noise : callable
         As for `draw_given`.
-
-    Raises
-    ------
-    EngineError
-        If the terms have no factor, dense or sparse, that is small enough.
     """
     done = eliminate(blocks, 1.0, factors, np.empty_like(blocks.total))
     if done is None or not np.isfinite(done.log_marginal):
@@ -62,8 +58,7 @@ def _together(
     blocks: Blocks, factors: list[FloatArray], beta: FloatArray, noise: Noise
 ) -> list[FloatArray]:
     part = blocks.sparse
-    if not isinstance(part, SparsePart):
-        raise EngineError("the levels of its terms share too many rows for a sparse factor")
+    assert isinstance(part, SparsePart)
     values, solved, _ = part.eliminate(1.0, factors)
     return part.effects(values, solved, factors, beta - blocks.centre, noise(len(solved)))
 

@@ -221,7 +221,12 @@ class SparsePart:
 
 
 def sparse_part(
-    problem: Problem, residual: FloatArray, crossed: int, dense_cost: float
+    problem: Problem,
+    residual: FloatArray,
+    crossed: int,
+    dense_cost: float,
+    *,
+    at_any_price: bool = False,
 ) -> SparsePart | None:
     """The sparse part of a problem, where it is cheaper than a dense factor; else None.
 
@@ -234,6 +239,8 @@ def sparse_part(
         Effects that would be in the dense factor.
     dense_cost : float
         Multiplications that one evaluation with it would take.
+    at_any_price : bool
+        Whether the factor of one plain term may take more than its eigenvalues.
     """
     if crossed < _FEW:
         return None
@@ -242,7 +249,7 @@ def sparse_part(
     pairs = [_pair_blocks(problem, where, i, j) for i in range(len(terms)) for j in range(i + 1)]
     rows, columns = (np.concatenate([places[side] for _, places in pairs]) for side in (0, 1))
     plain = len(terms) == 1 and terms[0].k == 1
-    most = min(dense_cost / _PRICE, _MOST_OF_ONE if plain else np.inf)
+    most = min(dense_cost / _PRICE, _MOST_OF_ONE if plain and not at_any_price else np.inf)
     analysis = analyse(rows, columns, where[-1].stop, most_flops=most)
     if analysis is None or _PRICE_OF_VALUE * analysis.size > dense_cost:
         return None

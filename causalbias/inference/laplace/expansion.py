@@ -334,7 +334,7 @@ def expand(
         share=share,
         response=response,
         precision=precision,
-        blocks=build_blocks(problem),
+        blocks=build_blocks(problem, factored=True),
         terms=problem.terms,
         curvature=curvature,
         pull=pull,

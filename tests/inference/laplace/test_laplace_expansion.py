@@ -117,7 +117,7 @@ def test_the_same_seed_the_same_draws_and_terms_left_out(monkeypatch):
 def test_thousands_of_identities_in_pairs():
     """Binary answers to pairs of 3,000 identities: more effects than a dense matrix is made of."""
     rng = np.random.default_rng(5)
-    n, identities = 6000, 3000
+    n, identities = 3500, 3000
     pairs = np.array([rng.choice(identities, 2, replace=False) for _ in range(n)])
     x = np.column_stack([np.ones(n), rng.integers(0, 2, n)])
     effects = 1.2 * rng.normal(size=identities)
@@ -141,7 +141,7 @@ def test_draws_of_all_effects_of_a_gaussian_problem_have_the_dense_mean():
     ]
     p = problem(rng.normal(size=n), x, terms)
     factors = [np.array([[0.8, 0.0], [0.3, 0.6]]), np.array([[0.5]])]
-    given = draw_all(p.terms, build_blocks(p), factors, np.zeros)
+    given = draw_all(p.terms, build_blocks(p, factored=True), factors, np.zeros)
     assert given is not None
     z = np.hstack([effects_design(t).toarray() for t in p.terms] + [p.design])
     prior = np.zeros((z.shape[1],) * 2)
