@@ -104,8 +104,11 @@ def test_nuts_agrees(rows):
     exact = cb.summary(cb.fit(formula, rows))
     nuts = cb.summary(cb.fit(formula, rows, method="nuts", draws=1000, tune=800))
     assert set(exact.index) == set(nuts.index)
-    gap = (exact["estimate"] - nuts["estimate"].reindex(exact.index)).abs() / exact["sd"]
-    assert gap.max() < 0.2, gap
+    nuts = nuts.reindex(exact.index)
+    gap = (exact["estimate"] - nuts["estimate"]).abs() / exact["sd"]
+    # sds of the two intercepts are known by the sum of their squares alone, and mix slowly
+    error = np.sqrt(1 / nuts["ess_bulk"] + 1 / exact["ess_bulk"])
+    assert (gap < 0.05 + 4 * error).all(), (gap, error)
 
 
 def test_effects_too_many_to_keep_are_kept_at_fewer_draws(rows, monkeypatch):
