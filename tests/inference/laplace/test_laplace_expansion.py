@@ -114,8 +114,9 @@ def test_the_same_seed_the_same_draws_and_terms_left_out(monkeypatch):
 
 
 @pytest.mark.slow
-def test_thousands_of_identities_in_pairs():
-    """Binary answers to pairs of 3,000 identities: more effects than a dense matrix is made of."""
+def test_thousands_of_identities_in_pairs(monkeypatch):
+    """Binary answers to pairs of 3,000 identities, by a sparse factor."""
+    monkeypatch.setattr(engine, "_MAX_DENSE", 2000)
     rng = np.random.default_rng(5)
     n, identities = 3500, 3000
     pairs = np.array([rng.choice(identities, 2, replace=False) for _ in range(n)])
