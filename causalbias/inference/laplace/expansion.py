@@ -32,15 +32,19 @@ from causalbias.inference.laplace.conditional import (
     likelihood_at,
     log_prior,
     node_places,
-    quadrature,
     start_of,
 )
-from causalbias.inference.laplace.likelihood import log_likelihoods
 from causalbias.inference.laplace.nested import (
     check_determined,
+    lead_sds,
     scales_of,
     split_factors,
     start_scales,
+)
+from causalbias.inference.laplace.proposal import (
+    add_log_likelihoods,
+    nearest_parts,
+    rows_at,
 )
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
 from causalbias.inference.scales import Scales
@@ -102,26 +106,22 @@ class ExpandedProposal:
 
     Attributes
     ----------
+    points : list of Expansion
     metric : ndarray (d, d)
         Inverse covariance of theta, by which distances to expansions are measured.
     """
 
     target: Target
     terms: Sequence[GroupTerm]
-    expansions: list[Expansion]
+    points: list[Expansion]
     metric: FloatArray
     pool: Executor
     n_weighed: int = field(default=0)
 
     @property
-    def points(self) -> list[Expansion]:
-        """The expansions."""
-        return self.expansions
-
-    @property
     def node_places(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """As the function of that name, at the first expansion."""
-        first = self.expansions[0]
+        first = self.points[0]
         return first.curvature, first.pull, first.row_curvature
 
     @property
@@ -151,7 +151,7 @@ class ExpandedProposal:
                 rest[part, 1:] = raw[:, self.target.rows.n_effects :]
 
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            list(self.pool.map(run, self._jobs(theta, np.isfinite(scales.log_prior))))
+            list(self.pool.map(run, self._parts(theta, np.isfinite(scales.log_prior))))
         return np.where(np.isnan(values), -np.inf, values)
 
     def raw_at(self, theta: FloatArray, rest: FloatArray) -> FloatArray:
@@ -163,18 +163,13 @@ class ExpandedProposal:
             expansion, part = job
             raw[part] = self._draw(expansion, scales, part, streams)[0]
 
-        list(self.pool.map(run, self._jobs(theta, np.ones(len(theta), bool))))
+        list(self.pool.map(run, self._parts(theta, np.ones(len(theta), bool))))
         return raw
 
-    def _jobs(self, theta: FloatArray, usable: np.ndarray) -> list[tuple[Expansion, IntArray]]:
-        gaps = np.array([theta - one.theta for one in self.expansions])
-        nearest = np.einsum("anj,jk,ank->an", gaps, self.metric, gaps).argmin(axis=0)
-        jobs = []
-        for number, expansion in enumerate(self.expansions):
-            chosen = np.flatnonzero(usable & (nearest == number))
-            starts = range(0, len(chosen), _CHUNK)
-            jobs += [(expansion, chosen[start : start + _CHUNK]) for start in starts]
-        return jobs
+    def _parts(self, theta: FloatArray, usable: np.ndarray) -> list[tuple[Expansion, IntArray]]:
+        places = [one.theta for one in self.points]
+        parts = nearest_parts(theta, usable, places, self.metric, _CHUNK)
+        return [(self.points[number], part) for number, part in parts]
 
     def _draw(
         self, expansion: Expansion, scales: Scales, part: IntArray, streams: IntArray
@@ -209,35 +204,17 @@ def _log_ratio(
     raw: FloatArray,
 ) -> FloatArray:
     """``log p(y | x, theta) - log g(x, theta)`` (part,), leading effects integrated out of both."""
-    rows, s = target.rows, target.rows.n_effects
-    lead_sd = np.full(len(part), -1.0)
-    for t, term in enumerate(terms):
-        if term is rows.leading:
-            lead_sd = scales.sd[t][part, 0]
-    cuts = np.array([all_cuts(target, one) for one in raw[:, s : s + target.n_free]])
-    possible = (np.diff(cuts, axis=1) > 0).all(axis=1)
+    rows, lead_sd = target.rows, lead_sds(target, terms, scales)[part]
+    drawn = rows_at(target, raw.T)
+    possible = (np.diff(drawn[-1], axis=1) > 0).all(axis=1)
     values = np.where(possible, 0.0, -np.inf)
-    node, log_weight = quadrature(lead_sd[0], target.n_nodes)
-    effects = np.ascontiguousarray(raw[:, :s])
-    fixed = np.ascontiguousarray(raw[:, s + target.n_free :] @ rows.design.T)
-    links = (rows.indptr, rows.column, rows.value, rows.code, effects, fixed, cuts, lead_sd)
-    log_likelihoods(
-        target.link,
-        rows.start,
-        rows.category,
-        rows.count,
-        *links,
-        node,
-        log_weight,
-        expansion.pull,
-        expansion.curvature,
-        expansion.row_curvature,
-        values,
-    )
+    places = (expansion.pull, expansion.curvature, expansion.row_curvature)
+    add_log_likelihoods(target, drawn, lead_sd, places, values)
     _subtract_normal(
         rows.start,
         rows.category,
-        *links,
+        *drawn,
+        lead_sd,
         expansion.share,
         expansion.response,
         expansion.precision,
@@ -554,16 +531,14 @@ def spread_out(proposal: ExpandedProposal, problem: Problem, theta: FloatArray) 
     """
     d = theta.shape[1]
     metric = np.linalg.inv(np.atleast_2d(np.cov(theta.T)) + 1e-6 * np.eye(d))
-    places = [one.theta for one in proposal.expansions]
+    places = [one.theta for one in proposal.points]
     distance = np.min([_distances(theta, place, metric) for place in places], axis=0)
     chosen = []
     for _ in range(min(_MORE_BY_SCALE * d, len(theta))):
         chosen.append(theta[distance.argmax()])
         distance = np.minimum(distance, _distances(theta, chosen[-1], metric))
-    more = expansions_at(
-        proposal.target, problem, np.array(chosen), proposal.expansions, proposal.pool
-    )
-    return replace(proposal, expansions=[*proposal.expansions, *more], metric=metric)
+    more = expansions_at(proposal.target, problem, np.array(chosen), proposal.points, proposal.pool)
+    return replace(proposal, points=[*proposal.points, *more], metric=metric)
 
 
 def _distances(theta: FloatArray, place: FloatArray, metric: FloatArray) -> FloatArray:

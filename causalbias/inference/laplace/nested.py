@@ -68,6 +68,14 @@ def scales_of(theta: FloatArray, terms: Sequence[GroupTerm]) -> Scales:
         return unpack(whole, terms, np.zeros_like)
 
 
+def lead_sds(target: Target, terms: Sequence[GroupTerm], scales: Scales) -> FloatArray:
+    """Return the leading sd of each of the scales (N,); -1 where no term leads."""
+    for term, sd in zip(terms, scales.sd, strict=True):
+        if term is target.rows.leading:
+            return sd[:, 0]
+    return np.full(len(scales.log_prior), -1.0)
+
+
 def split_factors(
     target: Target, terms: Sequence[GroupTerm], scales: Scales, i: int
 ) -> tuple[float, list[FloatArray]]:

@@ -28,10 +28,13 @@ from causalbias.inference.laplace.conditional import (
     quadrature,
 )
 from causalbias.inference.laplace.likelihood import log_likelihoods
-from causalbias.inference.laplace.nested import ScalePoint, scales_of
+from causalbias.inference.laplace.nested import ScalePoint, lead_sds, scales_of
 from causalbias.inference.laplace.rows import Rows
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray
 from causalbias.inference.scales import Scales
+
+# What makes linear predictors of rows at some draws: see `rows_at`.
+DrawnRows = tuple[IntArray, IntArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray]
 
 _CHUNK = 256
 _FAR = 1.0
@@ -71,32 +74,28 @@ class Proposal:
 
     Attributes
     ----------
+    points : list of Anchor
     metric : ndarray (d, d)
         Inverse covariance of theta, by which distances to anchors are measured.
     """
 
     target: Target
     terms: Sequence[GroupTerm]
-    anchors: list[Anchor]
+    points: list[Anchor]
     metric: FloatArray
     pool: Executor
     n_weighed: int = field(default=0)
 
     @property
-    def points(self) -> list[Anchor]:
-        """The anchors."""
-        return self.anchors
-
-    @property
     def node_places(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """As the function of that name, at the first anchor."""
-        found = self.anchors[0].point.found
+        found = self.points[0].point.found
         return found.lead_curvature, found.lead_pull, found.row_curvature
 
     @property
     def width(self) -> int:
         """Numbers of a draw."""
-        return len(self.anchors[0].mean)
+        return len(self.points[0].mean)
 
     def weigh(
         self, theta: FloatArray, rng: np.random.Generator, rest: FloatArray | None = None
@@ -108,20 +107,14 @@ class Proposal:
         self.n_weighed += len(theta)
         scales = scales_of(theta, self.terms)
         values = np.full(len(theta), -np.inf)
-        usable = np.flatnonzero(np.isfinite(scales.log_prior))
-        gaps = np.array([theta[usable] - a.point.theta for a in self.anchors])
-        nearest = np.einsum("anj,jk,ank->an", gaps, self.metric, gaps).argmin(axis=0)
-        jobs, noise = [], []
-        for a, anchor in enumerate(self.anchors):
-            chosen = usable[nearest == a]
-            for start in range(0, len(chosen), _CHUNK):
-                part = chosen[start : start + _CHUNK]
-                jobs.append((anchor, part))
-                noise.append(_student(self.width, len(part), rng))
+        places = [anchor.point.theta for anchor in self.points]
+        usable = np.isfinite(scales.log_prior)
+        jobs = nearest_parts(theta, usable, places, self.metric, _CHUNK)
+        noise = [_student(self.width, len(part), rng) for _, part in jobs]
 
-        def run(job: tuple[Anchor, IntArray], z: FloatArray) -> None:
-            anchor, part = job
-            values[part], raw = _weigh_part(self, anchor, theta, scales, part, z)
+        def run(job: tuple[int, IntArray], z: FloatArray) -> None:
+            number, part = job
+            values[part], raw = _weigh_part(self, self.points[number], theta, scales, part, z)
             if rest is not None:
                 rest[part] = raw.T
 
@@ -131,6 +124,72 @@ class Proposal:
     def raw_at(self, _: FloatArray, rest: FloatArray) -> FloatArray:
         """Return the x (N, q) that were drawn: here, all that was kept."""
         return rest
+
+
+def nearest_parts(
+    theta: FloatArray, usable: np.ndarray, places: list[FloatArray], metric: FloatArray, most: int
+) -> list[tuple[int, IntArray]]:
+    """Divide the usable theta (N, d) by the nearest of some places, in parts of ``most`` at most.
+
+    Returns
+    -------
+    list of (int, ndarray of int)
+        Number of the place, and rows of theta.
+    """
+    which = np.flatnonzero(usable)
+    gaps = np.array([theta[which] - place for place in places])
+    nearest = np.einsum("anj,jk,ank->an", gaps, metric, gaps).argmin(axis=0)
+    parts = []
+    for number in range(len(places)):
+        chosen = which[nearest == number]
+        starts = range(0, len(chosen), most)
+        parts += [(number, chosen[start : start + most]) for start in starts]
+    return parts
+
+
+def rows_at(target: Target, raw: FloatArray) -> DrawnRows:
+    """Return what makes linear predictors of rows at draws x (q, n), as kernels take it.
+
+    Positions and values of the dense effects, rows of the design, and by draw the effects, the
+    design's part, the cuts.
+    """
+    rows, s = target.rows, target.rows.n_effects
+    return (
+        rows.indptr,
+        rows.column,
+        rows.value,
+        rows.code,
+        np.ascontiguousarray(raw[:s].T),
+        np.ascontiguousarray((rows.design @ raw[s + target.n_free :]).T),
+        np.array([all_cuts(target, one) for one in raw[s : s + target.n_free].T]),
+    )
+
+
+def add_log_likelihoods(
+    target: Target,
+    drawn: DrawnRows,
+    lead_sd: FloatArray,
+    places: tuple[FloatArray, FloatArray, FloatArray],
+    out: FloatArray,
+) -> None:
+    """Add the log likelihood at each draw, leading effects integrated out, where ``out`` is finite.
+
+    ``drawn`` is from `rows_at`; ``places`` are pull, curvature and row curvature of the nodes.
+    """
+    rows = target.rows
+    node, log_weight = quadrature(lead_sd[0], target.n_nodes)
+    log_likelihoods(
+        target.link,
+        rows.start,
+        rows.category,
+        rows.count,
+        *drawn,
+        lead_sd,
+        node,
+        log_weight,
+        *places,
+        out,
+    )
 
 
 def anchor_at(
@@ -227,7 +286,7 @@ def _weigh_part(
     ``log p(y, x, theta) - log q(x | theta)``.
     """
     target, rows = proposal.target, proposal.target.rows
-    found, s = anchor.point.found, rows.n_effects
+    found = anchor.point.found
     factors = {
         term.name: scales.sd[t][part][:, :, None] * scales.corr_factor[t][part]
         for t, term in enumerate(proposal.terms)
@@ -236,35 +295,11 @@ def _weigh_part(
     nu = _degrees(len(z))
     log_q = -0.5 * (nu + len(z)) * np.log1p((z**2).sum(axis=0) / nu) - log_det
     value = log_prior(target, white)
-    lead_sd = np.full(len(part), -1.0)
-    for term in proposal.terms:
-        factor = factors[term.name]
-        if term is rows.leading:
-            lead_sd = factor[:, 0, 0]
-        else:
-            value -= term.n_levels * _log_det(factor)
-    cuts = np.array([all_cuts(target, c) for c in raw[s : s + target.n_free].T])
-    node, log_weight = quadrature(lead_sd[0], target.n_nodes)
-    log_likelihoods(
-        target.link,
-        rows.start,
-        rows.category,
-        rows.count,
-        rows.indptr,
-        rows.column,
-        rows.value,
-        rows.code,
-        np.ascontiguousarray(raw[:s].T),
-        np.ascontiguousarray((rows.design @ raw[s + target.n_free :]).T),
-        cuts,
-        lead_sd,
-        node,
-        log_weight,
-        found.lead_pull,
-        found.lead_curvature,
-        found.row_curvature,
-        value,
-    )
+    for term in rows.dense:
+        value -= term.n_levels * _log_det(factors[term.name])
+    lead_sd = lead_sds(target, proposal.terms, scales)[part]
+    places = (found.lead_pull, found.lead_curvature, found.row_curvature)
+    add_log_likelihoods(target, rows_at(target, raw), lead_sd, places, value)
     return scales.log_prior[part] + value - log_q, raw
 
 

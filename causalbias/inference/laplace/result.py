@@ -9,7 +9,7 @@ from scipy import special
 from causalbias.inference.laplace.conditional import all_cuts, linear_predictor
 from causalbias.inference.laplace.expansion import ExpandedProposal
 from causalbias.inference.laplace.likelihood import draw_leading
-from causalbias.inference.laplace.nested import scales_of
+from causalbias.inference.laplace.nested import lead_sds, scales_of
 from causalbias.inference.laplace.proposal import Proposal
 from causalbias.inference.laplace.quadrature import cut_gaps
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
@@ -117,14 +117,7 @@ def _effects(
     """Effects (draws, n_levels, k) of the terms wanted, at some of the draws."""
     rows = proposal.target.rows
     found = {t.name: np.empty((len(at), t.n_levels, t.k)) for t in wanted}
-    lead_sd = next(
-        (
-            sd[:, 0]
-            for t, sd in zip(terms, scales_of(theta, terms).sd, strict=True)
-            if t is rows.leading
-        ),
-        np.zeros(len(theta)),
-    )
+    lead_sd = lead_sds(proposal.target, terms, scales_of(theta, terms))
     for part in chunks(len(at), 8 * (rows.width + len(rows.level))) if wanted else ():
         some = at[part]
         raw = proposal.raw_at(theta[some], rest[some])
