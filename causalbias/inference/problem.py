@@ -6,8 +6,9 @@ The model is, for rows i with linear predictor eta_i,
     beta_j ~ N(beta_mean_j, beta_sd_j^2),
     b_t of one level ~ N(0, D_t C_t D_t),    D_t = diag(sd_t),  C_t ~ LKJ(lkj_eta),
 
-with X the design (n, p) and Z_t the membership matrix of term t. See `protocol` for what an engine
-makes of it.
+with X the design (n, p) and Z_t the membership matrix of term t. A further
+parameter of the distribution, such as sigma, is a constant or has a linear predictor of its own
+(`Predictor`). See `protocol` for what an engine makes of it.
 """
 
 from collections.abc import Callable, Iterator
@@ -111,6 +112,31 @@ class GroupTerm:
 
 
 @dataclass(frozen=True)
+class Predictor:
+    """Linear predictor of a further parameter of the response's distribution, such as sigma.
+
+    The parameter of row i is ``link^-1(design[i] @ beta + sum_t Z_t[i] b_t)``, with priors as of
+    the mean's coefficients and effects. The link is that of the parameter: log for positive ones.
+
+    Attributes
+    ----------
+    name : str
+        The parameter, as the family names it.
+    design : ndarray (n, q)
+        Columns, the intercept's among them.
+    beta_mean, beta_sd : ndarray (q,)
+        Normal prior of each coefficient; ``inf`` in ``beta_sd`` means flat.
+    terms : tuple of GroupTerm
+    """
+
+    name: str
+    design: FloatArray
+    beta_mean: FloatArray
+    beta_sd: FloatArray
+    terms: tuple[GroupTerm, ...] = ()
+
+
+@dataclass(frozen=True)
 class Problem:
     """A regression of ``y`` on ``design`` and group terms.
 
@@ -131,6 +157,8 @@ class Problem:
         Gaussian only: an observation of the row has variance ``sigma^2 / row_precision``, as with
         the weights of lme4. A mean of c observations has precision c, and is one observation:
         unlike a count of c it says nothing of the spread of the c. None for all ones.
+    further : tuple of Predictor
+        Of the distribution's parameters that differ by row; those that do not are not here.
     """
 
     y: FloatArray
@@ -140,6 +168,7 @@ class Problem:
     terms: tuple[GroupTerm, ...]
     row_weight: FloatArray
     row_precision: FloatArray | None = None
+    further: tuple[Predictor, ...] = ()
 
     @property
     def total_weight(self) -> FloatArray:
