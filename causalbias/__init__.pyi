@@ -34,8 +34,10 @@ from .model_checks.check import check
 from .model_checks.influence import influence
 from .model_checks.sensitivity import sensitivity
 from .models.fit import fit
+from .models.formula.parts import formula
 from .models.result import Fit, failures
 from .models.summary import summary
+from .models.updating import update
 from .rates.det import det, equal_error_rate
 from .rates.error_rates import error_rates
 from .rates.thresholds import threshold_at
@@ -75,6 +77,7 @@ __all__ = [
     "error_rates",
     "failures",
     "fit",
+    "formula",
     "heterogeneity",
     "hypotheses",
     "influence",
@@ -104,6 +107,7 @@ __all__ = [
     "table",
     "threshold_at",
     "to_frame",
+    "update",
     "validate",
     "variance_shares",
     "with_pairs",

@@ -14,8 +14,9 @@ from causalbias.draws.marks import failed
 from causalbias.draws.summaries import summarise
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
+from causalbias.models.engines import Sampling
 from causalbias.models.families import FAMILIES
-from causalbias.models.fit import fit as fit_model
+from causalbias.models.fit import fit_spec
 from causalbias.models.fitted import fitted
 from causalbias.models.group_design import group_designs
 from causalbias.models.specification import (
@@ -166,6 +167,13 @@ def _check(
     spec: ModelSpec, larger: Enlarger, sizes: Sequence[int], others: Mapping[str, Sequence[int]]
 ) -> None:
     family = family_of(spec)
+    if spec.parts:
+        raise DataError(
+            f"the pilot has a formula of {', '.join(spec.parts)}, of which nothing is simulated",
+            hint="plan by a pilot without it: cb.update(pilot, "
+            + ", ".join(f"{name}=None" for name in spec.parts)
+            + ")",
+        )
     if not family.engines or (family.normal and family.link.name != "identity"):
         fast = [name for name, one in FAMILIES.items() if one.engines]
         raise DataError(
@@ -193,18 +201,8 @@ def _estimates(
     wanted = levels[variable].values
     reference = levels[variable].dtype.type(levels.attrs["reference"])
     try:
-        again = fit_model(
-            spec.formula,
-            rows,
-            family=spec.family,
-            link=spec.link,
-            priors=spec.priors,
-            counts=spec.counts,
-            weights=spec.weights,
-            method=family_of(spec).engines[0],
-            draws=draws,
-            random_seed=random_seed,
-        )
+        settings = Sampling(draws, 1000, 4, random_seed)
+        again = fit_spec(spec, rows, method=family_of(spec).engines[0], settings=settings)
         effect = effects(again, variable, reference=reference, scale=scale, population="new")
     except DataError:  # declined: a status of the simulation, see `power`
         ends = {"lower": np.nan, "upper": np.nan, "converged": False}

@@ -143,7 +143,7 @@ def _at_fewer_draws(model: FittedModel) -> FittedModel:
 def _portions(model: FittedModel) -> Iterator[slice]:
     """Slices of the rows for which all that `Parts` and a family hold at once fits into memory."""
     # Ordinal: a chance of each category, and its sum; else the expectation and the result.
-    held = 3 + 2 * model.posterior.sizes.get("threshold_dim", 0)
+    held = 3 + 2 * model.posterior.sizes.get("threshold_dim", 0) + 2 * len(model.parts)
     step = max(1, AT_ONCE // (model.draws * held))
     for start in range(0, len(model.frame), step):
         yield slice(start, start + step)
@@ -162,6 +162,7 @@ class Parts:
         self.of_response = self.model.response
         self.frame = frame
         self.eta = expected_rows(self.model, frame, scale="link")
+        self.all_parameters = self.model.parameters_at(frame)
         # Of a transformed response, the response as the model has it.
         self.response = self.model.response_values[rows]
         if self.family.has_trials:
@@ -170,7 +171,11 @@ class Parts:
     def parameters(self, rows: np.ndarray | slice = slice(None)) -> dict[str, np.ndarray]:
         """Draws of the family's parameters for some of the rows (`Family.of_rows`)."""
         of_rows = (None if one is None else one[rows] for one in (self.precision, self.trials))
-        return self.family.of_rows(self.model.parameters, *of_rows)
+        found = {
+            name: one[:, rows] if name in self.model.parts else one
+            for name, one in self.all_parameters.items()
+        }
+        return self.family.of_rows(found, *of_rows)
 
     def log_slope(self) -> np.ndarray | float:
         """Log derivative (rows,) of a transformed response by its column.

@@ -81,7 +81,7 @@ def average_prediction(
     common, beta = model.design(frame), model.coefficients
     if wanted.linear:
         # Effects of new groups have mean zero.
-        groups, effects = _groups(model, own, frame)
+        groups, effects = model.group_blocks(own, frame)
         total = (average @ common) @ beta.T + (average @ groups) @ effects.T
         return np.asarray((wanted.constant + total / wanted.unit).T)
     keys = [one.columns(frame) for one in (*own, *sampled)]
@@ -149,7 +149,7 @@ class _Predictor:
         self.model = model
         self.groups = None
         if own:
-            self.groups, effects = _groups(model, own, frame)
+            self.groups, effects = model.group_blocks(own, frame)
             self.effects = np.ascontiguousarray(effects.T)
         self.new = [(one, one.columns(frame), one.concentration(frame)) for one in sampled]
 
@@ -239,19 +239,3 @@ def expected_rows(model: FittedModel, frame: pd.DataFrame, *, scale: str) -> Flo
         As in `average_prediction`; scales of one outcome.
     """
     return average_prediction(model, frame, np.arange(len(frame)), scale=scale)
-
-
-def _groups(
-    model: FittedModel, designs: Sequence[GroupDesign], frame: pd.DataFrame
-) -> tuple[sparse.csr_matrix, Floats]:
-    """Design matrix (rows, q) of the group terms, and the groups' effects (draws, q)."""
-    blocks: list[sparse.csr_matrix] = [sparse.csr_matrix((len(frame), 0))]
-    effects: list[Floats] = [np.empty((model.draws, 0))]
-    for one in designs:
-        matrix, at, k = one.matrix(frame), 0, sum(one.sizes())
-        effect = np.arange(matrix.shape[1]) % k
-        for name, size in zip(one.names(), one.sizes(), strict=True):
-            blocks.append(matrix[:, np.flatnonzero((effect >= at) & (effect < at + size))])
-            effects.append(model.group_effects(one, name))
-            at += size
-    return sparse.hstack(blocks, format="csr"), np.hstack(effects)

@@ -14,8 +14,9 @@ from causalbias.draws.summaries import SAMPLE, drawn
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.model_checks.left_out import left_out_weights
-from causalbias.models.fit import fit as fit_model
+from causalbias.models.engines import Sampling
 from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.rerun import refit
 from causalbias.models.result import Fit
 
 REFITS = ("needed", "always", "never")
@@ -173,20 +174,10 @@ def _without(
     random_seed: int,
 ) -> Fit:
     """Fit the model again without the rows of a level."""
-    frame, spec = model.frame, model.spec
+    frame = model.frame
     out = (frame[list(columns)].astype(str) == level).any(axis=1).to_numpy()
-    return fit_model(
-        spec.formula,
-        frame[~out],
-        family=spec.family,
-        link=spec.link,
-        priors=spec.priors,
-        counts=spec.counts,
-        weights=spec.weights,
-        method=method,
-        draws=draws,
-        random_seed=random_seed,
-    )
+    settings = Sampling(draws, 1000, 4, random_seed)
+    return refit(model.fit, frame[~out], method=method, settings=settings)
 
 
 def _interval(values: xr.DataArray, prob: float, weights: np.ndarray | None = None) -> xr.Dataset:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
+from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Predictor, Problem
 from causalbias.models.columns import side_by_side
-from causalbias.models.fitted import ModelDesign
+from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.priors import by_term, log_density, parse_prior, scaled_prior
 from causalbias.models.specification import ModelSpec, row_counts, row_precisions
@@ -35,6 +35,9 @@ class Arrays:
     bases : dict of str to ndarray (k, k)
         By term, the T of `GroupDesign.centring`: its columns in `problem` are those of the design
         times T, and T u are the effects that belong to effects u of the problem.
+    parts : dict of str to Arrays
+        Of each parameter that differs by row, as of a mean; `problem.further` has their predictors.
+        Terms have the parameter's name before their own, ``"sigma_1|seed"``.
     """
 
     problem: Problem
@@ -42,6 +45,7 @@ class Arrays:
     designs: dict[str, GroupDesign]
     sd_priors: dict[str, tuple[bmb.Prior, ...]]
     bases: dict[str, FloatArray]
+    parts: "dict[str, Arrays]"
 
 
 def arrays_of(
@@ -50,7 +54,7 @@ def arrays_of(
     normal: bool = True,
     whole: bool = True,
 ) -> Arrays:
-    """The arrays of a model with one linear predictor.
+    """The arrays of a model.
 
     Parameters
     ----------
@@ -87,10 +91,11 @@ def arrays_of(
     response = model.response_values
     spread = float(np.std(response)) if model.family.in_response_units else 1.0
     level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
-    designs = {_engine_name(one): one for one in model.groups}
+    designs = {_engine_name(model, one): one for one in model.groups}
     names = [name for one in designs.values() for name in one.names()]
     spec = replace(spec, priors=by_term(spec.priors, names))
-    _check_priors(spec, names)
+    _check_priors(spec.mean, names)
+    parts = {name: arrays_of(one, normal=normal, whole=whole) for name, one in model.parts.items()}
     bases = {name: _basis(one, spec, used) for name, one in designs.items()}
     sd_priors = {
         name: _sd_priors(one, spec, used, spread, level_sd, bases[name])
@@ -107,12 +112,18 @@ def arrays_of(
         ),
         row_weight=row_counts(spec, used),
         row_precision=row_precisions(spec, used),
+        further=tuple(_predictor(name, one.problem) for name, one in parts.items()),
     )
-    return Arrays(problem, centre, designs, sd_priors, bases)
+    return Arrays(problem, centre, designs, sd_priors, bases, parts)
 
 
-def _engine_name(design: GroupDesign) -> str:
-    return " + ".join(design.effects) + "|" + design.factor
+def _predictor(name: str, part: Problem) -> Predictor:
+    return Predictor(name, part.design, part.beta_mean, part.beta_sd, part.terms)
+
+
+def _engine_name(model: ModelDesign, design: GroupDesign) -> str:
+    of_part = f"{model.name}_" if isinstance(model, PartDesign) else ""
+    return of_part + " + ".join(design.effects) + "|" + design.factor
 
 
 def _check_priors(spec: ModelSpec, known: Sequence[str]) -> None:

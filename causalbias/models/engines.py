@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 
 import bambi as bmb
 import numpy as np
@@ -158,7 +159,8 @@ def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
 
 def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) -> Sampled:
     draws, tune, chains = settings.draws, settings.tune, settings.chains
-    check_fit_size(model.spec.formula, model.frame, settings.total, effects=True)
+    for formula in model.spec.formulas:
+        check_fit_size(formula, model.frame, settings.total, effects=True)
     arrays = arrays_of(model, normal=False, whole=False)
     problem = arrays.problem
     built = nuts_model(model, arrays)
@@ -176,17 +178,17 @@ def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) 
         tune=tune,
         chains=chains,
         random_seed=settings.random_seed,
-        still=large_columns(model, problem),
+        still=large_columns(model, arrays),
         progress=sys.stderr.isatty(),
     )
-    found, further = draws_of(chained["posterior"], model, arrays)
+    found, further, parts = draws_of(chained["posterior"], model, arrays)
     keep = _kept(problem, settings.total)
     some = _thin(problem, keep, settings)
     rest = {name: one[some] for name, one in found.effects.items()}
     kept = replace(found, effects={name: found.effects[name] for name in keep})
     return Sampled(
-        posterior=name_draws(model, arrays, kept, further, chains),
-        thinned=_thinned(model, arrays, found, further, chains, some, rest),
+        posterior=name_draws(model, arrays, kept, further, chains, parts),
+        thinned=_thinned(model, arrays, found, further, chains, some, rest, parts),
         sample_stats=chained["sample_stats"],
         engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}"
         + _left_out(problem, keep, some),
@@ -195,8 +197,10 @@ def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) 
 
 def _duration(problem: Problem, iterations: int, chains: int) -> str:
     """How long NUTS may take, in words."""
-    columns = problem.design.shape[1] + sum(term.columns.shape[1] for term in problem.terms)
-    effects = sum(term.n_levels * term.columns.shape[1] for term in problem.terms)
+    terms = [*problem.terms, *(term for one in problem.further for term in one.terms)]
+    columns = problem.design.shape[1] + sum(term.columns.shape[1] for term in terms)
+    columns += sum(one.design.shape[1] for one in problem.further)
+    effects = sum(term.n_levels * term.columns.shape[1] for term in terms)
     gradient = 2e-5 + 1e-8 * len(problem.y) * (4 + columns) + 2e-8 * effects
     steps = 32 if problem.terms else 8
     rounds = math.ceil(chains / (os.cpu_count() or 1))
@@ -238,8 +242,15 @@ def _misfit(stats: xr.Dataset, total: int) -> str:
     return f"the weights' effective size is {size:.0f}" if size < min(MIN_ESS, total / 4) else ""
 
 
+def _refuse_parts(model: ModelDesign) -> None:
+    """Decline a model of which a further parameter differs by row."""
+    if model.parts:
+        raise EngineError(f"{', '.join(model.parts)} has a formula of its own")
+
+
 def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
     family = model.family
+    _refuse_parts(model)
     if "collapsed" not in family.engines or family.link.name != "identity":
         raise EngineError(
             f"it takes normal noise with an identity link, not the family {family.name} with link "
@@ -291,6 +302,7 @@ def _accuracy(error: float) -> str:
 
 def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
     family = model.family
+    _refuse_parts(model)
     if "laplace" not in family.engines:
         raise EngineError(f"the family {family.name} is not ordinal or binary")
     arrays = arrays_of(model)
@@ -365,19 +377,28 @@ def _thinned(
     chains: int,
     some: IntArray,
     effects: Mapping[str, NDArray[np.floating]],
+    parts: Mapping[str, Draws] = MappingProxyType({}),
 ) -> xr.Dataset | None:
     """The posterior at some of the draws with the effects of all terms; None where none is."""
     if not len(some):
         return None
-    draws = Thinned(
+    draws = _some(found, some, effects)
+    values = {name: (dims, one[some]) for name, (dims, one) in further.items()}
+    of_parts = {
+        name: _some(one, some, {term: values[some] for term, values in one.effects.items()})
+        for name, one in parts.items()
+    }
+    named = name_draws(model, arrays, draws, values, chains, of_parts)
+    return named.assign_coords(draw=some[: len(some) // chains])
+
+
+def _some(found: Draws, some: IntArray, effects: Mapping[str, NDArray[np.floating]]) -> Thinned:
+    return Thinned(
         beta=found.beta[some],
         sd={name: one[some] for name, one in found.sd.items()},
         corr={name: one[some] for name, one in found.corr.items()},
         effects=dict(effects),
     )
-    values = {name: (dims, one[some]) for name, (dims, one) in further.items()}
-    named = name_draws(model, arrays, draws, values, chains)
-    return named.assign_coords(draw=some[: len(some) // chains])
 
 
 def _left_out(problem: Problem, keep: list[str], some: IntArray) -> str:

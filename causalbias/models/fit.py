@@ -4,13 +4,13 @@ import hashlib
 import importlib.metadata
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import mapping_in, name_in, need_formula, need_rows, not_what
+from causalbias.arguments import mapping_in, name_in, need_rows, not_what
 from causalbias.errors import DataError, user_path
 from causalbias.io.storage import open as load_tree
 from causalbias.io.storage import save
@@ -18,6 +18,7 @@ from causalbias.models.engines import Sampled, Sampling, sample
 from causalbias.models.families import FAMILIES
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.formula.parse import check_condition, formula_columns
+from causalbias.models.formula.parts import Formula, as_formula
 from causalbias.models.result import OBS, Fit, pack_frame
 from causalbias.models.sizes import check_fit_size
 from causalbias.models.specification import (
@@ -47,7 +48,7 @@ RESPONSES = {"distance": "machine", "score": "human"}
 
 
 def fit(
-    formula: str,
+    formula: str | Formula | Sequence[str],
     data: xr.DataTree | pd.DataFrame,
     *,
     family: str = "gaussian",
@@ -67,9 +68,10 @@ def fit(
 
     Parameters
     ----------
-    formula : str
+    formula : str, Formula or list of str
         Formula as in lme4, brms and bambi, such as ``"score ~ race*gender + pose + (1|annotator) +
-        (pose|seed)"``.
+        (pose|seed)"``. If further parameters differ between rows, what `cb.formula` returns, or a
+        list of texts, ``["distance ~ race", "sigma ~ system"]``.
     data : Study or DataFrame
         If a study is given, the response determines the group: `distance` is modelled on
         "machine", and `score` on "human" (see `to_frame` for the columns).
@@ -83,7 +85,11 @@ def fit(
         Priors by term, such as ``{"pose": "Normal(0, 5)", "1|seed": "HalfNormal(10)"}``. The prior
         of a group term is that of its standard deviation. Other terms have the weakly informative
         default priors of bambi, which are scaled to the data; the default prior of thresholds has
-        the scale of that of an intercept.
+        the scale of that of an intercept. Terms of a parameter's own formula have its name before
+        theirs, ``{"sigma_race": "Normal(0, 0.5)", "sigma_1|seed": "HalfNormal(0.3)"}``. Their
+        defaults are those of the mean of an outcome with a standard deviation of one: Normal with
+        sd 2.5 for the intercept at the mean of the columns, about the log of the response's
+        standard deviation for sigma, and with sd 2.5 / sd of its column for a slope.
     subset : str, optional
         Condition on the columns that rows must meet, such as ``"same_identity and level_a == 0"``.
     counts : str, optional
@@ -128,15 +134,31 @@ def fit(
     >>> cb.summary(fit)["kind"].to_dict()["level"]
     'population'
     """
-    need_formula(formula)
+    written = as_formula(formula)
     need_rows(data)
     name_in(family, "family", *FAMILIES)
-    if subset is not None and not isinstance(subset, str):
-        raise not_what(subset, "a condition on rows, as text")
     example = 'a prior by term: {"race": "Normal(0, 1)"}'
     mapping_in({} if priors is None else priors, "priors", example)
-    spec = ModelSpec(formula, family, link, dict(priors or {}), counts, weights)
-    frame = frame_for(formula, data)
+    of_terms = dict(priors or {})
+    parts = dict(written.parts)
+    spec = ModelSpec(written.text, family, link, of_terms, counts, weights, parts)
+    settings = Sampling(draws, tune, chains, random_seed)
+    return fit_spec(spec, data, subset=subset, method=method, settings=settings, file=file)
+
+
+def fit_spec(
+    spec: ModelSpec,
+    data: xr.DataTree | pd.DataFrame,
+    *,
+    method: str,
+    settings: Sampling,
+    subset: str | None = None,
+    file: str | Path | None = None,
+) -> Fit:
+    """Fit a specification; arguments and errors as of `fit`."""
+    if subset is not None and not isinstance(subset, str):
+        raise not_what(subset, "a condition on rows, as text")
+    frame = frame_for(spec.formula, data)
     kept = rows_of(frame, subset)
     used = model_frame(spec, kept)
     record = {
@@ -148,27 +170,41 @@ def fit(
         "n_excluded": len(frame) - len(kept),
         "rows_of": json.dumps(_rows_of_one(data, kept)),
         "kinds": ",".join(_kinds(kept)),
-        "sampling": json.dumps([method, draws, tune, chains]),
-        "random_seed": random_seed,
+        "sampling": json.dumps([method, settings.draws, settings.tune, settings.chains]),
+        "random_seed": settings.random_seed,
         "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
     }
     if file is not None and (saved := _saved(user_path(file), record)) is not None:
         return saved
     started = time.perf_counter()
-    settings = Sampling(draws, tune, chains, random_seed)
-    check_fit_size(formula, used, settings.total)
+    for one in spec.formulas:
+        check_fit_size(one, used, settings.total)
     model = ModelDesign.of(spec, used)
     sampled = sample(model, method, settings)
     result = _assemble(sampled, used, model.response.column)
     result.attrs |= record | {
-        "groups": json.dumps({one.factor: len(one.levels) for one in model.groups}),
-        "left_out": json.dumps(model.estimable.left_out),
-        "by_prior": json.dumps(model.estimable.by_prior),
+        "groups": json.dumps(
+            {
+                one.factor: len(one.levels)
+                for own in (model, *model.parts.values())
+                for one in own.groups
+            }
+        ),
+        "left_out": json.dumps(_marked(model, "left_out")),
+        "by_prior": json.dumps(_marked(model, "by_prior")),
         "seconds": time.perf_counter() - started,
     }
     if file is not None:
         save(result, file)
     return result
+
+
+def _marked(model: ModelDesign, mark: str) -> list[str]:
+    """Coefficients of the mean and of parts that have a mark of `Estimable`."""
+    found = list(getattr(model.estimable, mark))
+    for name, part in model.parts.items():
+        found += [f"{name}_{one}" for one in getattr(part.estimable, mark)]
+    return found
 
 
 def _kinds(kept: pd.DataFrame) -> list[str]:

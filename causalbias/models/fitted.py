@@ -8,6 +8,7 @@ objects.
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from threading import Lock
@@ -18,18 +19,24 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import sparse
 
 from causalbias.arguments import need_fit
 from causalbias.errors import DataError
 from causalbias.models.estimable import Estimable
 from causalbias.models.evaluation import evaluate
 from causalbias.models.families.base import Family
-from causalbias.models.formula.group_terms import common_formula
-from causalbias.models.formula.parse import formula_columns
+from causalbias.models.families.links import Link
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.response import Response, response_of
-from causalbias.models.result import frame_of, spec_of, with_effects
-from causalbias.models.specification import ModelSpec, common_model, family_of
+from causalbias.models.result import as_fit, frame_of, spec_of, with_effects
+from causalbias.models.specification import (
+    ModelSpec,
+    columns_of,
+    common_model,
+    family_of,
+    population_columns_of,
+)
 
 Floats = NDArray[np.float64]
 
@@ -53,8 +60,10 @@ class ModelDesign:
     response : Response
         The left side of the formula.
     columns, population_columns : tuple of str
-        Columns of the whole formula, and of the formula without its group terms; the response is
-        among both.
+        Columns of the whole formula with all its parts, and of these without their group terms;
+        the response is among both.
+    parts : mapping of str to PartDesign
+        Of the parameters that differ by row, by name.
     """
 
     spec: ModelSpec
@@ -64,6 +73,7 @@ class ModelDesign:
     response: Response
     columns: tuple[str, ...]
     population_columns: tuple[str, ...]
+    parts: Mapping[str, "PartDesign"]
 
     @classmethod
     def of(cls, spec: ModelSpec, frame: pd.DataFrame) -> "ModelDesign":
@@ -81,14 +91,36 @@ class ModelDesign:
         >>> found.design(pd.DataFrame({"x": [5.0]})).tolist(), found.family.link.name
         ([[1.0, 5.0]], 'identity')
         """
+        bambi, family = common_model(spec.mean, frame), family_of(spec)
+        response = np.asarray(bambi.response_term.data, float)
+        columns, known = tuple(columns_of(spec)), tuple(population_columns_of(spec))
+        parts = {}
+        for name in spec.parts:
+            own = spec.part(name)
+            rows = frame[columns_of(own)[1:]].assign(
+                **{name: _stand_in(len(frame), family.centre_of(name, response))}
+            )
+            parts[name] = PartDesign(
+                own,
+                rows,
+                common_model(own, rows),
+                tuple(group_designs(own.formula, rows)),
+                response_of(own, rows),
+                columns,
+                known,
+                {},
+                name,
+                family.link_of(name),
+            )
         return cls(
             spec,
             frame,
-            common_model(spec, frame),
+            bambi,
             tuple(group_designs(spec.formula, frame)),
             response_of(spec, frame),
-            tuple(formula_columns(spec.formula)[1]),
-            tuple(formula_columns(common_formula(spec.formula))[1]),
+            columns,
+            known,
+            parts,
         )
 
     @property
@@ -118,9 +150,12 @@ class ModelDesign:
         return list(self.bambi.response_term.levels or [])
 
     def prior(self, parameter: str) -> bmb.Prior | None:
-        """Prior of a parameter beside the mean (``"sigma"``); None where the model has it not."""
+        """Prior of a parameter beside the mean (``"sigma"``) that is one number for all rows.
+
+        None where the model has it not, or it has a formula.
+        """
         found = self.bambi.parameters.get(parameter)
-        return None if found is None else found.prior
+        return None if found is None or parameter in self.parts else found.prior
 
     def design(self, frame: pd.DataFrame) -> Floats:
         """Design matrix (rows, p) of the population's terms on new rows.
@@ -174,6 +209,34 @@ class ModelDesign:
         return np.broadcast_to(total, len(self.frame))
 
 
+def _stand_in(rows: int, centre: float) -> Floats:
+    """Numbers (rows,) of that mean and a standard deviation of one."""
+    found = np.arange(rows, dtype=float)
+    return centre + (found - found.mean()) / (found.std() or 1.0)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PartDesign(ModelDesign):
+    """The linear predictor of a parameter that differs by row.
+
+    It is a design like that of a mean. In the place of a response there are numbers with a standard
+    deviation of one about what `Family.centre_of` gives, so that default priors are those of the
+    mean of such numbers: that of the intercept is Normal with sd 2.5 (and what slopes add) about
+    the centre, at the mean of the columns, and that of a slope is Normal with sd 2.5 / sd of its
+    column. These do not depend on the response's unit.
+
+    Attributes
+    ----------
+    name : str
+        The parameter.
+    link : Link
+        The parameter is ``link.inverse`` of the predictor.
+    """
+
+    name: str
+    link: Link
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class FittedModel(ModelDesign):
     """A fit with all that is derived of it; see `fitted`.
@@ -211,17 +274,87 @@ class FittedModel(ModelDesign):
 
     @cached_property
     def parameters(self) -> dict[str, Floats]:
-        """Draws of the parameters of the family, such as sigma: (draws, 1), or (draws, cuts)."""
+        """Draws of the parameters that are one for all rows: (draws, 1), or (draws, cuts)."""
         return self.family.draws_of(self.posterior)
 
     @cached_property
-    def latent_sd(self) -> Floats:
-        """Standard deviation (draws,) of the noise about the linear predictor.
+    def fitted_parts(self) -> dict[str, "FittedPart"]:
+        """The parameters that differ by row, with their draws."""
+        found = {}
+        for name, design in self.parts.items():
+            own = {
+                str(one): str(one).removeprefix(f"{name}_")
+                for one in self.posterior.data_vars
+                if str(one).startswith(f"{name}_")
+            }
+            tree = as_fit(self.fit)
+            tree["posterior"] = xr.DataTree(self.posterior[list(own)].rename_vars(own))
+            known = {one.name: getattr(design, one.name) for one in fields(PartDesign)}
+            found[name] = FittedPart(**known, fit=tree)
+        return found
+
+    def parameters_at(self, frame: pd.DataFrame) -> dict[str, Floats]:
+        """Draws of the family's parameters of rows, with the fitted effects of their groups.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Rows with the columns of the formula.
+
+        Returns
+        -------
+        dict of str to ndarray
+            (draws, rows) of a parameter that differs by row, else (draws, 1) or (draws, cuts).
+        """
+        of_rows = {
+            name: np.asarray(one.link.inverse(one.linear_predictor(frame)))
+            for name, one in self.fitted_parts.items()
+        }
+        return self.parameters | of_rows
+
+    def latent_sd_of(self, parameters: Mapping[str, Floats]) -> Floats:
+        """Standard deviation (draws, 1 or rows) of the noise about eta, given the parameters.
 
         The residual one of Gaussian models, where rows have weights that of a row of weight one;
         that of the link's latent variable of others.
         """
-        return self.family.latent_sd(self.parameters, self.draws)
+        return self.family.latent_sd(parameters, self.draws).reshape(self.draws, -1)
+
+    @cached_property
+    def latent_sd(self) -> Floats:
+        """Standard deviation (draws,) of the noise about eta, where it is one for all rows.
+
+        Raises
+        ------
+        DataError
+            If it differs by row.
+        """
+        if self.parts:
+            raise DataError(
+                f"{', '.join(self.parts)} differs between rows, so that there is no one noise",
+                hint="ask by the columns that it depends on",
+            )
+        return self.latent_sd_of(self.parameters)[:, 0]
+
+    def linear_predictor(self, frame: pd.DataFrame) -> Floats:
+        """Linear predictor (draws, rows) of rows, with the fitted effects of their groups."""
+        matrix, effects = self.group_blocks(self.groups, frame)
+        return np.asarray(self.coefficients @ self.design(frame).T + (matrix @ effects.T).T)
+
+    def group_blocks(
+        self, designs: Sequence[GroupDesign], frame: pd.DataFrame
+    ) -> tuple[sparse.csr_matrix, Floats]:
+        """Design matrix (rows, q) of group terms, and the groups' effects (draws, q)."""
+        blocks: list[sparse.csr_matrix] = [sparse.csr_matrix((len(frame), 0))]
+        effects: list[Floats] = [np.empty((self.draws, 0))]
+        for one in designs:
+            matrix, at, k = one.matrix(frame), 0, sum(one.sizes())
+            effect = np.arange(matrix.shape[1]) % k
+            for name, size in zip(one.names(), one.sizes(), strict=True):
+                blocks.append(matrix[:, np.flatnonzero((effect >= at) & (effect < at + size))])
+                effects.append(self.group_effects(one, name))
+                at += size
+        return sparse.hstack(blocks, format="csr"), np.hstack(effects)
 
     @cached_property
     def coefficients(self) -> Floats:
@@ -276,6 +409,17 @@ class FittedModel(ModelDesign):
         covariance = self.group_covariance(design)
         products = (columns[:, :, None] * columns[:, None, :]).reshape(len(columns), -1)
         return np.asarray(products @ covariance.reshape(len(covariance), -1).T)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FittedPart(FittedModel):
+    """A `PartDesign` with its draws, under the names that those of a mean would have.
+
+    ``fit`` is the fit with these as its posterior.
+    """
+
+    name: str
+    link: Link
 
 
 def flat(draws: xr.DataArray) -> Floats:

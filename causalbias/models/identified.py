@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-from causalbias.models.fitted import ModelDesign
+from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.specification import observations_of, row_precisions
 
@@ -27,16 +27,12 @@ def check_identified(model: ModelDesign) -> None:
     observations = observations_of(spec, used)
     precision = row_precisions(spec, used)
     weighed = precision is not None and len(np.unique(precision)) > 1
+    for part in model.parts.values():
+        for one in part.groups:
+            _check_levels(one)
     for one in model.groups:
-        term = f"({' + '.join(one.effects)}|{one.factor})"
-        if "1" not in one.effects:
-            term = term.replace("(", "(0 + ", 1)
-        if len(one.levels) == 1:
-            raise DataError(
-                f"the grouping factor {one.factor!r} has one level, {str(one.levels[0])!r}: of a "
-                "spread between levels the data say nothing",
-                hint=f"leave {term} out",
-            )
+        _check_levels(one)
+        term = _written(one)
         codes = one.codes(used)
         constant = None if weighed else _constant_effect(one, used)
         if constant is not None and _most(codes, observations) == 1:
@@ -56,6 +52,21 @@ def check_identified(model: ModelDesign) -> None:
                 f"there are observations ({total:,.0f}), so {their} cannot be separated from sigma",
                 hint=f"leave {term} out, let fewer effects vary, or give more rows a level",
             )
+
+
+def _check_levels(one: GroupDesign) -> None:
+    if len(one.levels) == 1:
+        raise DataError(
+            f"the grouping factor {one.factor!r} has one level, {str(one.levels[0])!r}: of a "
+            "spread between levels the data say nothing",
+            hint=f"leave {_written(one)} out",
+        )
+
+
+def _written(one: GroupDesign) -> str:
+    """A group term as a formula has it."""
+    none = "" if "1" in one.effects else "0 + "
+    return f"({none}{' + '.join(one.effects)}|{one.factor})"
 
 
 def _most(codes: np.ndarray, observations: np.ndarray) -> float:
@@ -98,9 +109,9 @@ def shared_variances(model: ModelDesign) -> list[str]:
     >>> [one.split(";")[0] for one in shared_variances(model)]
     ['of 1|g and 1|g#2 only the sum of the two variances is identified']
     """
+    found = [note for part in model.parts.values() for note in shared_variances(part)]
     designs = model.groups
     groups = [_partition(one, model.frame) for one in designs]
-    found = []
     for i, one in enumerate(designs):
         for j in range(i):
             other = designs[j]
@@ -108,9 +119,10 @@ def shared_variances(model: ModelDesign) -> list[str]:
             if not both or not _same(groups[i], groups[j]):
                 continue
             names = [dict(zip(d.effects, d.terms, strict=True)) for d in (other, one)]
+            of_part = f"{model.name}_" if isinstance(model, PartDesign) else ""
             found += [
-                f"of {names[0][effect]} and {names[1][effect]} only the sum of the two variances "
-                "is identified; the split between them comes from the priors"
+                f"of {of_part}{names[0][effect]} and {of_part}{names[1][effect]} only the sum of "
+                "the two variances is identified; the split between them comes from the priors"
                 for effect in both
             ]
     return found

@@ -1,6 +1,7 @@
 """An engine's draws as the posterior that bambi would have given."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ def name_draws(
     draws: Draws,
     further: Mapping[str, Variable],
     chains: int,
+    parts: Mapping[str, Draws] = MappingProxyType({}),
 ) -> xr.Dataset:
     """Name an engine's draws.
 
@@ -36,6 +38,8 @@ def name_draws(
         Parameters of the likelihood, such as sigma.
     chains : int
         The draws are laid out as this many chains of equal length.
+    parts : mapping of str to Draws
+        Of each parameter that differs by row, as of a mean; terms as `Arrays.parts` names them.
 
     Returns
     -------
@@ -45,6 +49,10 @@ def name_draws(
     coords: dict[str, NDArray[Any]] = {}
     variables = _coefficients(model, arrays, draws.beta, coords) | dict(further)
     variables |= _groups(arrays, draws, coords)
+    for name, one in parts.items():
+        own = _coefficients(model.parts[name], arrays.parts[name], one.beta, coords, f"{name}_")
+        own |= _groups(arrays.parts[name], one, coords)
+        variables |= {f"{name}_{term}": values for term, values in own.items()}
     return _dataset(variables, coords, chains, len(draws.beta) // chains)
 
 
@@ -71,8 +79,13 @@ def _dataset(
 
 
 def _coefficients(
-    model: ModelDesign, arrays: Arrays, beta: FloatArray, coords: dict[str, NDArray[Any]]
+    model: ModelDesign,
+    arrays: Arrays,
+    beta: FloatArray,
+    coords: dict[str, NDArray[Any]],
+    of_dims: str = "",
 ) -> dict[str, Variable]:
+    """Draws of coefficients by term; ``of_dims`` stands before the names of their dims."""
     component = model.bambi.parameters[model.bambi.family.likelihood.parent]
     variables: dict[str, Variable] = {}
     at = 0
@@ -80,7 +93,7 @@ def _coefficients(
         variables["Intercept"] = ((), beta[:, 0] - beta @ arrays.centre)
         at = 1
     for name, term in component.common_terms.items():
-        dims, shape = _dims(term.coords, coords)
+        dims, shape = _dims({f"{of_dims}{dim}": one for dim, one in term.coords.items()}, coords)
         size = int(np.prod(shape, dtype=int))
         variables[name] = (dims, beta[:, at : at + size].reshape(-1, *shape))
         at += size

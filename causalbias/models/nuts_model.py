@@ -47,16 +47,20 @@ def nuts_model(model: ModelDesign, arrays: Arrays) -> pm.Model:
     bambi, problem = model.bambi, arrays.problem
     parent = bambi.family.likelihood.parent
     mean = DistributionalComponent(bambi.parameters[parent])
+    # A parameter with a formula is to bambi a constant too, of which only the output is read.
     constants = {name: ConstantComponent(one) for name, one in bambi.marginal_parameters.items()}
     backend = PyMCModel()
     backend.components = {**constants, parent: mean}
     with pm.Model() as backend.model:
         mean.add_response_coords(backend, bambi)
-        mean.output = _coefficients(model, problem)
-        for term in problem.terms:
-            mean.output += _contribution(term, _effects(term, arrays.sd_priors[term.name]))
-        for one in constants.values():
-            one.build(backend, bambi)
+        mean.output = _predictor(model, arrays)
+        for name, one in constants.items():
+            if name in model.parts:
+                part = model.parts[name]
+                inverse = backend.INVLINKS[part.link.name]
+                one.output = inverse(_predictor(part, arrays.parts[name], f"{name}_"))
+            else:
+                one.build(backend, bambi)
         ResponseComponent(bambi.response_term).build(backend, bambi)
     weigh_rows(backend.model, problem.row_weight, problem.row_precision)
     return backend.model
@@ -67,11 +71,19 @@ def _safe(name: str) -> str:
     return name.replace(",", ";")
 
 
-def _coefficients(model: ModelDesign, problem: Problem) -> Any:
+def _predictor(model: ModelDesign, arrays: Arrays, prefix: str = "") -> Any:
+    """The linear predictor (rows,); ``prefix`` stands before the names of coefficients."""
+    total = _coefficients(model, arrays.problem, prefix)
+    for term in arrays.problem.terms:
+        total += _contribution(term, _effects(term, arrays.sd_priors[term.name]))
+    return total
+
+
+def _coefficients(model: ModelDesign, problem: Problem, prefix: str) -> Any:
     """The population's part (rows,) of the linear predictor; zero where there is none."""
     total: Any = model.offset if model.offset.any() else 0.0
     beta = [
-        _variable(term.prior, _safe(name), shape=np.size(term.data) // len(problem.y))
+        _variable(term.prior, _safe(prefix + name), shape=np.size(term.data) // len(problem.y))
         for name, term in model.coefficient_terms.items()
     ]
     return total + pt.dot(problem.design, pt.concatenate(beta)) if beta else total
@@ -151,17 +163,21 @@ def weigh_rows(inner: pm.Model, counts: FloatArray, precision: FloatArray | None
         pm.Potential("rows_weighed", added.sum())
 
 
-def large_columns(model: ModelDesign, problem: Problem) -> set[str]:
+def large_columns(model: ModelDesign, arrays: Arrays) -> set[str]:
     """Names of coefficients to which a start that is random by one is not to be given.
 
     It would take the predictor to where the likelihood is flat or not finite.
     """
-    found, start = set(), 0
-    for name, term in model.coefficient_terms.items():
-        end = start + np.size(term.data) // len(problem.y)
-        if np.abs(problem.design[:, start:end]).max(initial=0.0) > LARGE:
-            found.add(_safe(name))
-        start = end
+    parts = [("", model, arrays.problem)]
+    parts += [(f"{name}_", one, arrays.parts[name].problem) for name, one in model.parts.items()]
+    found = set()
+    for prefix, one, problem in parts:
+        start = 0
+        for name, term in one.coefficient_terms.items():
+            end = start + np.size(term.data) // len(problem.y)
+            if np.abs(problem.design[:, start:end]).max(initial=0.0) > LARGE:
+                found.add(_safe(prefix + name))
+            start = end
     return found
 
 
@@ -175,12 +191,31 @@ def kept_names(inner: pm.Model) -> list[str]:
 
 def draws_of(
     posterior: xr.Dataset, model: ModelDesign, arrays: Arrays
-) -> tuple[NutsDraws, dict[str, Variable]]:
-    """The draws of a `nuts_model`, all chains' in order, and those of the family's parameters."""
+) -> tuple[NutsDraws, dict[str, Variable], dict[str, NutsDraws]]:
+    """The draws of a `nuts_model`, all chains' in order.
+
+    Those of the mean's predictor, of parameters that are one for all rows, and of the predictors of
+    those that are not.
+    """
+    further: dict[str, Variable] = {}
+    for name, one in model.bambi.marginal_parameters.items():
+        if isinstance(one.prior, bmb.Prior) and name not in model.parts:
+            dims = ("threshold_dim",) if name == "threshold" else ()
+            further[name] = (dims, _flat(posterior[name]))
+    parts = {
+        name: _of_predictor(posterior, one, arrays.parts[name], f"{name}_")
+        for name, one in model.parts.items()
+    }
+    return _of_predictor(posterior, model, arrays, ""), further, parts
+
+
+def _of_predictor(
+    posterior: xr.Dataset, model: ModelDesign, arrays: Arrays, prefix: str
+) -> NutsDraws:
     many = posterior.sizes["chain"] * posterior.sizes["draw"]
     beta = [
         np.empty((many, 0)),
-        *[_flat(posterior[_safe(name)]) for name in model.coefficient_terms],
+        *[_flat(posterior[_safe(prefix + name)]) for name in model.coefficient_terms],
     ]
     sd: dict[str, FloatArray] = {}
     corr: dict[str, FloatArray] = {}
@@ -194,12 +229,7 @@ def draws_of(
             corr[name] = factor @ factor.swapaxes(1, 2)
             effects[name] = effects[name] @ factor.swapaxes(1, 2)
         effects[name] *= sd[name][:, None]
-    further: dict[str, Variable] = {}
-    for name, one in model.bambi.marginal_parameters.items():
-        if isinstance(one.prior, bmb.Prior):
-            dims = ("threshold_dim",) if name == "threshold" else ()
-            further[name] = (dims, _flat(posterior[name]))
-    return NutsDraws(np.hstack(beta), sd, corr, effects), further
+    return NutsDraws(np.hstack(beta), sd, corr, effects)
 
 
 def _flat(draws: xr.DataArray) -> FloatArray:

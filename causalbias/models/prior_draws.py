@@ -10,7 +10,7 @@ from causalbias.errors import DataError
 from causalbias.inference.problem import FloatArray
 from causalbias.inference.scales import draw_corr_factors
 from causalbias.models.arrays import Arrays
-from causalbias.models.fitted import ModelDesign
+from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.naming import Variable
 from causalbias.models.priors import draw_prior
 
@@ -31,6 +31,8 @@ class PriorDraws:
         sigma, kappa, threshold.
     effects : dict of ndarray (draws, levels, k)
         To be filled in.
+    parts : dict of str to PriorDraws
+        Of the predictors of parameters that differ by row.
     """
 
     beta: FloatArray
@@ -39,6 +41,7 @@ class PriorDraws:
     factors: dict[str, FloatArray]
     further: dict[str, Variable]
     effects: dict[str, FloatArray]
+    parts: "dict[str, PriorDraws]"
 
 
 def draw_priors(
@@ -73,7 +76,10 @@ def draw_priors(
             corr[term.name] = chol @ chol.swapaxes(1, 2)
         factors[term.name] = sd[term.name][:, :, None] * chol
     further: dict[str, Variable] = {}
-    for name, one in model.bambi.marginal_parameters.items():
+    of_family = {} if isinstance(model, PartDesign) else model.bambi.marginal_parameters
+    for name, one in of_family.items():
+        if name in model.parts:
+            continue
         if name == "threshold":
             cuts = len(model.categories) - 1
             further[name] = (("threshold_dim",), _draw_thresholds(one.prior, cuts, draws, rng))
@@ -81,7 +87,10 @@ def draw_priors(
             further[name] = ((), draw_prior(one.prior, name, (draws,), rng))
         else:
             further[name] = ((), np.full(draws, float(one.prior)))
-    return PriorDraws(np.hstack(columns), sd, corr, factors, further, {})
+    parts = {
+        name: draw_priors(one, arrays.parts[name], draws, rng) for name, one in model.parts.items()
+    }
+    return PriorDraws(np.hstack(columns), sd, corr, factors, further, {}, parts)
 
 
 def _draw_thresholds(

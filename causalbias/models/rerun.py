@@ -7,8 +7,43 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.models.fit import VERSIONED, fit
+from causalbias.models.engines import Sampling
+from causalbias.models.fit import VERSIONED, fit_spec
 from causalbias.models.result import Fit, frame_of, spec_of
+from causalbias.models.specification import ModelSpec
+
+# What a fit's record says of where its rows are from, beyond the rows themselves.
+OF_ROWS = ("subset", "n_excluded", "rows_of", "kinds")
+
+
+def settings_of(fit: xr.DataTree) -> tuple[str, Sampling]:
+    """The method that a fit was asked for, and how it was sampled."""
+    method, draws, tune, chains = json.loads(fit.attrs["sampling"])
+    return method, Sampling(draws, tune, chains, int(fit.attrs["random_seed"]))
+
+
+def refit(
+    fit: xr.DataTree,
+    frame: pd.DataFrame,
+    *,
+    method: str,
+    settings: Sampling,
+    spec: ModelSpec | None = None,
+) -> Fit:
+    """Fit rows of a fit again, by its own specification or another.
+
+    Parameters
+    ----------
+    fit : Fit
+    frame : DataFrame
+        Rows of `frame_of(fit)`. What the fit records of their source holds for the new one.
+    method, settings
+    spec : ModelSpec, optional
+    """
+    spec = spec_of(fit) if spec is None else spec
+    again = fit_spec(spec, frame, method=method, settings=settings)
+    again.attrs |= {name: fit.attrs[name] for name in OF_ROWS if name in fit.attrs}
+    return again
 
 
 def rerun(result: xr.DataTree) -> tuple[Fit, pd.DataFrame]:
@@ -40,22 +75,8 @@ def rerun(result: xr.DataTree) -> tuple[Fit, pd.DataFrame]:
     >>> len(differences)
     0
     """
-    spec = spec_of(result)
-    method, draws, tune, chains = json.loads(result.attrs["sampling"])
-    again = fit(
-        spec.formula,
-        frame_of(result),
-        family=spec.family,
-        link=spec.link,
-        priors=spec.priors,
-        counts=spec.counts,
-        weights=spec.weights,
-        method=method,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        random_seed=int(result.attrs["random_seed"]),
-    )
+    method, settings = settings_of(result)
+    again = refit(result, frame_of(result), method=method, settings=settings)
     then = json.loads(result.attrs["versions"])
     now = {name: importlib.metadata.version(name) for name in VERSIONED}
     rows = [(f"version of {name}", then.get(name, "?"), now[name]) for name in now]

@@ -125,7 +125,8 @@ def spec_of(fit: xr.DataTree) -> ModelSpec:
     """
     need_fit(fit)
     spec = ModelSpec.from_json(fit.attrs["spec"])
-    formula_columns(spec.formula)
+    for formula in spec.formulas:
+        formula_columns(formula)
     return spec
 
 

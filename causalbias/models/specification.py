@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import bambi as bmb
@@ -28,6 +28,7 @@ from causalbias.models.formula.parse import (
     one_level,
     proportion,
 )
+from causalbias.models.formula.parts import check_part
 from causalbias.models.group_design import check_labels
 from causalbias.models.levels import LEVELS, canonical
 from causalbias.models.priors import by_term, parse_priors
@@ -64,6 +65,8 @@ class ModelSpec:
         Priors by term, as text; terms left out get bambi's weakly informative defaults.
     counts, weights : str, optional
         Columns: how many equal observations a row stands for, and a Gaussian row's precision.
+    parts : dict of str to str
+        By parameter of the family that differs by row, the right side of its formula.
     """
 
     formula: str
@@ -72,10 +75,36 @@ class ModelSpec:
     priors: Mapping[str, str] = field(default_factory=dict)
     counts: str | None = None
     weights: str | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Text from which `from_json` makes an equal specification."""
-        return json.dumps(asdict(self) | {"priors": dict(self.priors)}, sort_keys=True)
+        mappings = {"priors": dict(self.priors), "parts": dict(self.parts)}
+        return json.dumps(asdict(self) | mappings, sort_keys=True)
+
+    @property
+    def formulas(self) -> tuple[str, ...]:
+        """The formula of the response and those of the parts, each with a left side."""
+        return (self.formula, *(f"{name} ~ {right}" for name, right in self.parts.items()))
+
+    def part(self, name: str) -> "ModelSpec":
+        """Specification of the linear predictor of a parameter, as of the mean of numbers.
+
+        Its priors are those of names that begin with the parameter's, as in ``sigma_race``.
+        """
+        own = {
+            term.removeprefix(f"{name}_"): text
+            for term, text in self.priors.items()
+            if term.startswith(f"{name}_")
+        }
+        return ModelSpec(f"{name} ~ {self.parts[name]}", priors=own)
+
+    @property
+    def mean(self) -> "ModelSpec":
+        """The specification without parts and their priors."""
+        of_parts = tuple(f"{name}_" for name in self.parts)
+        own = {term: text for term, text in self.priors.items() if not term.startswith(of_parts)}
+        return replace(self, priors=own, parts={})
 
     @classmethod
     def from_json(cls, text: str) -> "ModelSpec":
@@ -101,6 +130,53 @@ def outcome_columns(spec: ModelSpec) -> tuple[str | float, ...]:
     return (formula_columns(spec.formula)[0],)
 
 
+def columns_of(spec: ModelSpec) -> list[str]:
+    """Columns that the formula and its parts use, in order of appearance; the response is first."""
+    found = list(formula_columns(spec.formula)[1])
+    for name, right in spec.parts.items():
+        found += formula_columns(f"{name} ~ {right}")[1][1:]
+    return list(dict.fromkeys(found))
+
+
+def population_columns_of(spec: ModelSpec) -> list[str]:
+    """Those columns that occur in other terms than group terms, the response among them."""
+    found = list(formula_columns(common_formula(spec.formula))[1])
+    for name, right in spec.parts.items():
+        found += formula_columns(common_formula(f"{name} ~ {right}"))[1][1:]
+    return list(dict.fromkeys(found))
+
+
+def check_parts(spec: ModelSpec) -> None:
+    """Refuse parts of what is no parameter of the family, and priors that have no place then.
+
+    Raises
+    ------
+    DataError
+        With the parameters that may have a formula.
+    """
+    family = family_of(spec)
+    response = formula_columns(spec.formula)[0]
+    for name, right in spec.parts.items():
+        if name not in family.with_formula:
+            known = ", ".join(family.with_formula)
+            raise DataError(
+                f"the family {family.name!r} has no parameter {name!r} that may have a formula",
+                hint=f"write one for {known}" if known else "leave it out",
+            )
+        check_part(name, right)
+        if response in formula_columns(f"{name} ~ {right}")[1]:
+            raise DataError(
+                f"the formula of {name} has the response among its terms",
+                hint="leave it out there",
+                column=response,
+            )
+        if name in spec.priors:
+            raise DataError(
+                f"a prior of {name!r}, which has a formula",
+                hint=f'give those of its terms: {{"{name}_Intercept": "Normal(0, 1)"}}',
+            )
+
+
 def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     """The columns that the model uses, checked, with the response in the family's form.
 
@@ -111,12 +187,13 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         not of the family's kind.
     """
     family = family_of(spec)
+    check_parts(spec)
     if spec.weights is not None and not family.normal:
         raise DataError(
             f"weights are the precisions of Gaussian rows, and the family is {spec.family!r}",
             hint="give counts= if a row stands for several equal observations",
         )
-    response, columns = formula_columns(spec.formula)
+    response, columns = formula_columns(spec.formula)[0], columns_of(spec)
     of_rows = [name for name in (spec.counts, spec.weights) if name is not None]
     columns = list(dict.fromkeys([*columns, *of_rows]))
     for name in columns:
@@ -156,7 +233,8 @@ def _check_names(
 ) -> None:
     """Refuse columns that are there twice, or called as something that a fit has already."""
     family = family_of(spec)
-    varied = set(formula_columns(common_formula(spec.formula))[1]) - set(outcome)
+    varied = set(population_columns_of(spec)) - set(outcome)
+    of_parts = tuple(f"{name}_" for name in spec.parts)
     for name in columns:
         if list(frame.columns).count(name) > 1:
             raise DataError("two columns have this name", hint="rename one", column=name)
@@ -164,7 +242,8 @@ def _check_names(
             raise DataError("a column's name has a / , : or ` in it", hint="rename it", column=name)
         parts = {name.removesuffix(LEVELS), name.removesuffix("_dim")} - {name}
         own = RESERVED.union(family.parameters, {family.mean_name} & varied)
-        if (name in own and name not in outcome) or parts & set(columns):
+        own_name = name in own or name.startswith(of_parts)
+        if (own_name and name not in outcome) or parts & set(columns):
             raise DataError(
                 "every fit has something of this name", hint="rename the column", column=name
             )

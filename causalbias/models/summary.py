@@ -80,8 +80,14 @@ def draws_left(fit: xr.DataTree) -> str:
 
 def _kind(name: str, kinds: Mapping[str, str]) -> str:
     if "|" in name:
-        return "group" if name.endswith("_sigma") or name.startswith("cor|") else "effect"
+        return "group" if name.endswith("_sigma") or _cor(name) else "effect"
     return kinds.get(name, "population")
+
+
+def _cor(name: str) -> str:
+    """The factor whose effects are correlated by it, after its parameter; "" for no correlation."""
+    before, bar, factor = name.partition("cor|")
+    return f"{before}{factor}" if bar and (not before or before.endswith("_")) else ""
 
 
 def _labels(name: str, draws: xr.DataArray) -> list[str]:
@@ -91,8 +97,8 @@ def _labels(name: str, draws: xr.DataArray) -> list[str]:
         return [shown]
     index = draws.isel(chain=0, draw=0).stack(cell=dims)["cell"].values
     parts = [", ".join(map(str, cell)) for cell in index]
-    if name.startswith("cor|"):
-        return [f"cor({part}|{name.removeprefix('cor|')})" for part in parts]
+    if factor := _cor(name):
+        return [f"cor({part}|{factor})" for part in parts]
     return [f"{shown}[{part}]" for part in parts]
 
 
@@ -108,6 +114,7 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     lines = [
         f" Family: {spec['family']}{link}",
         f"Formula: {spec['formula']}",
+        *(f"         {name} ~ {right}" for name, right in spec.get("parts", {}).items()),
         f"   Data: {int(fit.attrs['n_rows']):,} rows"
         + (f" for {int(fit.attrs['n_observations']):,} observations ({counts})" if counts else "")
         + (f", variance sigma^2/{weights}" if weights else "")
@@ -155,8 +162,10 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
 def _references(fit: xr.DataTree) -> list[str]:
     """List the reference level of each factor with coefficients by level: "race against asian"."""
     rows, found = fit["constant_data"].to_dataset(), []
+    parts = json.loads(fit.attrs["spec"]).get("parts", {})
     for name, draws in fit["posterior"].to_dataset().data_vars.items():
-        column = str(name).removeprefix("C(").removesuffix(")")
+        own = next((part for part in parts if str(name).startswith(f"{part}_")), "")
+        column = str(name).removeprefix(f"{own}_").removeprefix("C(").removesuffix(")")
         dims = [dim for dim in draws.dims if dim not in ("chain", "draw")]
         if column not in rows or len(dims) != 1:
             continue
@@ -164,7 +173,7 @@ def _references(fit: xr.DataTree) -> list[str]:
         rest = [one for one in np.unique(rows[column]).astype(str).tolist() if one not in labels]
         if len(rest) == 1:
             found.append(f"{column} against {rest[0]}")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def describe_status(fit: xr.DataTree) -> str:

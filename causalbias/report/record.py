@@ -1,6 +1,5 @@
 """What every report holds, whichever analysis it is of: verdicts, checks, sources."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import xarray as xr
 from causalbias.inference.diagnostics import extreme
 from causalbias.manipulation_checks.checks import check_manipulations
 from causalbias.model_checks.check import Checks, check
-from causalbias.models.result import Fit
+from causalbias.models.result import Fit, spec_of
 from causalbias.report.verdicts import Verdict, verdict_of
 
 TITLES = {
@@ -91,7 +90,7 @@ def _fits_table(fits: Mapping[str, Fit], verdicts: Mapping[str, Verdict]) -> pd.
         rows.append(
             {
                 "model": name,
-                "formula": json.loads(fit.attrs["spec"])["formula"],
+                "formula": "; ".join(spec_of(fit).formulas),
                 "rows": int(fit.attrs["n_rows"]),
                 "engine": fit.attrs["engine"],
                 "max_r_hat": extreme(diagnostics, "r_hat")[1],

@@ -47,6 +47,10 @@ class Family(ABC):
     parameters : tuple of str
         bambi's names of the distribution's further parameters, such as sigma. Posteriors have them
         under these names, and no column may be called so.
+    further_links : mapping of str to str
+        Links of those parameters in a formula of their own that have another than log.
+    in_units : tuple of str
+        Those of the parameters that are multiplied by what the response is multiplied by.
     noise : str
         What the effect of a level on its only observation cannot be told from, in words.
     engines : tuple of str
@@ -92,6 +96,8 @@ class Family(ABC):
     statistics: ClassVar[tuple[str, ...]]
     mean_name: ClassVar[str] = "mu"
     parameters: ClassVar[tuple[str, ...]] = ()
+    further_links: ClassVar[Mapping[str, str]] = {}
+    in_units: ClassVar[tuple[str, ...]] = ()
     engines: ClassVar[tuple[str, ...]] = ()
     continuous: ClassVar[bool] = False
     normal: ClassVar[bool] = False
@@ -210,12 +216,33 @@ class Family(ABC):
         """Those of the parameters that are positive numbers: all but thresholds."""
         return () if self.has_thresholds else self.parameters
 
+    @property
+    def with_formula(self) -> tuple[str, ...]:
+        """Those of the parameters that may have a formula of their own: all but thresholds."""
+        return () if self.has_thresholds else self.parameters
+
+    def link_of(self, parameter: str) -> Link:
+        """The link of a parameter in a formula of its own."""
+        return LINKS[self.further_links.get(parameter, "log")]
+
+    def centre_of(self, parameter: str, response: Floats) -> float:
+        """The linear predictor about which default priors are, of a parameter with a formula.
+
+        Of one in the response's units it is that of the response's standard deviation, so that
+        another unit of the response gives the same model; of others it is zero.
+        """
+        return float(np.log(np.std(response))) if parameter in self.in_units else 0.0
+
     def draws_of(self, posterior: xr.Dataset) -> dict[str, Floats]:
-        """Draws of each of the parameters, all chains' in order: (draws, 1), or (draws, cuts)."""
+        """Draws of each of the parameters that are one for all rows.
+
+        All chains' in order: (draws, 1), or (draws, cuts).
+        """
         draws = posterior.sizes["chain"] * posterior.sizes["draw"]
         return {
             name: posterior[name].transpose("chain", "draw", ...).values.reshape(draws, -1)
             for name in self.parameters
+            if name in posterior
         }
 
     def of_rows(

@@ -17,6 +17,7 @@ class Gaussian(Family):
     response = "real numbers"
     links = ("identity", "log", "inverse")
     parameters = ("sigma",)
+    in_units = ("sigma",)
     noise = "sigma"
     engines = ("collapsed",)
     statistics = (

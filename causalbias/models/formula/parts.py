@@ -1,0 +1,137 @@
+"""Formulas of several parts: one for the response, and one each for parameters that differ by row.
+
+In ``formula("distance ~ race", sigma="~ system")`` the noise of a distance depends on the network
+as its mean depends on race, as in brms' ``bf(distance ~ race, sigma ~ system)``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from causalbias.arguments import not_what
+from causalbias.errors import DataError
+from causalbias.models.formula.parse import formula_columns
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula of the response, with those of further parameters; see `formula`.
+
+    Attributes
+    ----------
+    text : str
+        The formula of the response.
+    parts : mapping of str to str
+        By parameter, the right side of its formula.
+    """
+
+    text: str
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "\n".join([self.text, *(f"{name} ~ {right}" for name, right in self.parts.items())])
+
+    __repr__ = __str__
+
+
+def formula(text: str, **parts: str) -> Formula:
+    """Write a model in which further parameters of the distribution differ between rows.
+
+    Parameters
+    ----------
+    text : str
+        The formula of the response, as in `fit`.
+    **parts : str
+        By parameter of the family, the right side of its formula after a tilde, such as
+        ``sigma="~ system*kind + (1|seed)"``. It is a linear predictor like that of the mean, on a
+        logarithmic scale where the parameter is positive: the coefficient of a level is the log of
+        how many times as large the parameter is there.
+
+    Returns
+    -------
+    Formula
+        What `fit`, `update` and `prior_predictive` take in the place of a text. They also take a
+        list of texts, ``["distance ~ race", "sigma ~ system"]``.
+
+    Raises
+    ------
+    DataError
+        If a part is not of the language of formulas, or has an offset.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> cb.formula("distance ~ race + (1|seed)", sigma="~ race")
+    distance ~ race + (1|seed)
+    sigma ~ race
+    """
+    if not isinstance(text, str):
+        raise not_what(text, "a formula")
+    formula_columns(text)
+    return Formula(text, {name: formula_part(name, part) for name, part in parts.items()})
+
+
+def formula_part(name: str, part: object) -> str:
+    """The right side of a parameter's formula, checked, of what is written for it.
+
+    Raises
+    ------
+    DataError
+        As `formula`.
+    """
+    if not isinstance(part, str) or not part.strip().startswith("~"):
+        raise DataError(
+            f"the formula of {name} is {part!r}",
+            hint=f'write what follows a tilde: {name}="~ race"',
+        )
+    right = part.strip()[1:].strip()
+    check_part(name, right)
+    return right
+
+
+def check_part(name: str, right: str) -> None:
+    """Refuse the right side of a parameter's formula that is none.
+
+    Raises
+    ------
+    DataError
+        As `formula`.
+    """
+    if not name.isidentifier():
+        raise DataError(f"{name!r} is no parameter", hint='write it as "sigma ~ race"')
+    if "~" in right:
+        raise DataError(f"two tildes in the formula of {name}", hint=f'write it as {name}="~ race"')
+    formula_columns(f"{name} ~ {right}")
+    if "offset(" in right.replace(" ", ""):
+        raise DataError(f"the formula of {name} has an offset", hint="model it as a coefficient")
+
+
+def as_formula(value: object) -> Formula:
+    """The formula that a text, a `Formula` or a list of texts is.
+
+    Raises
+    ------
+    DataError
+        If it is none, or two parts are of one parameter.
+
+    Examples
+    --------
+    >>> as_formula(["y ~ x", "sigma ~ race"]).parts
+    {'sigma': 'race'}
+    """
+    if isinstance(value, Formula):
+        return value
+    if isinstance(value, str):
+        return Formula(value)
+    texts = list(value) if isinstance(value, Sequence) else []
+    if not texts or not all(isinstance(one, str) for one in texts):
+        raise not_what(value, "a formula")
+    parts: dict[str, str] = {}
+    for one in texts[1:]:
+        name, tilde, right = one.partition("~")
+        name = name.strip()
+        if not tilde:
+            raise DataError(f"no tilde in {one!r}", hint='write it as "sigma ~ race"')
+        if name in parts:
+            raise DataError(f"two formulas of {name}", hint="write it once")
+        parts[name] = f"~{right}"
+    return formula(texts[0], **parts)
