@@ -55,7 +55,9 @@ def sample_nuts(
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        # Fast math lets compiled code round as it likes, and freshly compiled code rounds in
+        # another way than the same code out of the cache: one seed would not give one chain.
+        with pytensor.config.change_flags(numba__fastmath=False), warnings.catch_warnings():
             # Convergence is judged by causalbias.inference.diagnostics, on every fit.
             warnings.simplefilter("ignore", UserWarning)
             tree = pm.sample(
