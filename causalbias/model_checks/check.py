@@ -11,6 +11,7 @@ import xarray as xr
 from causalbias.arguments import generator, need_fit, number_in
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import MIN_ESS, Limit, limits
+from causalbias.model_checks.clustering import clustering
 from causalbias.model_checks.missing import missing_by_cell
 from causalbias.model_checks.prior_conflict import prior_conflicts
 from causalbias.model_checks.replicates import few_levels, predictive_checks
@@ -39,7 +40,9 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int 
     importance weights. Model: posterior predictive checks that compare replicated data with the
     data in category shares or means by group (columns of few levels, and pairs of these), tails at
     a threshold, spread of residuals by group and between levels of grouping factors, skewness and
-    kurtosis of residuals and of the effects of levels. Priors: how far in the tail of a prior the
+    kurtosis of residuals and of the effects of levels; correlation of residuals within columns of
+    the data by which rows could be grouped and the formula does not group them, those of both
+    members of a pair included. Priors: how far in the tail of a prior the
     estimate of its parameter lies. Missing rows, if the design crosses the levels of a grouping
     factor with other columns: whether some cells have more missing rows than expected by chance.
     This is no failure, but should be examined, because no model can detect whether rows are missing
@@ -88,6 +91,7 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int 
             (name, what, one.value, one.low, one.high, one.p, _word(one.p < LEVEL), hint)
             for name, what, hint, one in compared
         ]
+        rows += _clustering(fit, random_seed)
     except DataError as error:
         rows.append(_not_run("replicates", error))
     try:
@@ -154,6 +158,21 @@ def _longer(one: Limit, draws: int, tune: int) -> str:
         "Pareto k": "method='nuts'",
         "weights' ESS": f"{more}, or method='nuts'",
     }.get(one.check, more)
+
+
+def _clustering(fit: xr.DataTree, random_seed: int) -> list[Row]:
+    """The grouping that the formula has not whose rows are most alike."""
+    if (found := clustering(fit, random_seed=random_seed)) is None:
+        return []
+    members, one = found
+    factor = members[0] if len(members) == 1 else f"mm({', '.join(members)})"
+    hint = (
+        f"rows of one {factor} are alike in more than the model says, so that its intervals are "
+        f"too narrow: add (1|{factor})"
+    )
+    label = f"correlation of residuals within {factor}"
+    word = _word(one.p < LEVEL)
+    return [("clustering", label, one.value, one.low, one.high, one.p, word, hint)]
 
 
 def _priors(fit: xr.DataTree, random_seed: int) -> Row:

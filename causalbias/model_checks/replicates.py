@@ -74,11 +74,11 @@ def predictive_checks(
     rng, model = generator(random_seed), fitted(fit).with_effects()
     # A threshold is of the column; what is compared is the response as the model has it.
     cut = None if threshold is None else model.response.back().cut(threshold)
-    frame, rows = _written_out(model)
+    frame, rows = written_out(model)
     refitted = residuals_of(model, rows) if model.family.normal else None
     quantities: list[Quantities] = []
     drawn: list[list[tuple[FloatArray, ...]]] = []
-    for part in _chunks(model, len(rows)):
+    for part in in_parts(model, len(rows)):
         sides = _responses(Parts(part), rows, rng)
         again = sides if refitted is None else tuple((y, refitted(y)) for y, _ in sides)
         quantities = quantities or quantities_of(model, frame, sides[0][0][0], cut)
@@ -95,7 +95,7 @@ def predictive_checks(
     return found + _effects(model, rng)
 
 
-def _written_out(model: FittedModel) -> tuple[pd.DataFrame, np.ndarray]:
+def written_out(model: FittedModel) -> tuple[pd.DataFrame, np.ndarray]:
     """The rows, those with counts repeated; and which row each of them is."""
     frame, counts = model.frame, model.spec.counts
     times = np.ones(len(frame), int) if counts is None else frame[counts].to_numpy(int)
@@ -107,7 +107,7 @@ def _written_out(model: FittedModel) -> tuple[pd.DataFrame, np.ndarray]:
     return frame.iloc[rows].reset_index(drop=True), rows
 
 
-def _chunks(model: FittedModel, rows: int) -> Iterator[FittedModel]:
+def in_parts(model: FittedModel, rows: int) -> Iterator[FittedModel]:
     """The model with some of its draws, in parts that memory holds."""
     posterior = model.posterior
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]

@@ -19,7 +19,8 @@ from causalbias.models.families import FAMILIES
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.formula.parse import check_condition, formula_columns
 from causalbias.models.formula.parts import Formula, as_formula
-from causalbias.models.result import OBS, Fit, pack_frame
+from causalbias.models.groupings import grouping_columns
+from causalbias.models.result import OBS, OTHERS, Fit, pack_frame
 from causalbias.models.sizes import check_fit_size
 from causalbias.models.specification import (
     ModelSpec,
@@ -161,9 +162,11 @@ def fit_spec(
     frame = frame_for(spec.formula, data)
     kept = rows_of(frame, subset)
     used = model_frame(spec, kept)
+    others = grouping_columns(kept, set(map(str, used)))
     record = {
         "spec": spec.to_json(),
         "data_sha256": _hash(used),
+        "others_sha256": _hash(others),
         "subset": subset or "",
         "n_rows": len(used),
         "n_observations": int(row_counts(spec, used).sum()),
@@ -182,6 +185,8 @@ def fit_spec(
     model = ModelDesign.of(spec, used)
     sampled = sample(model, method, settings)
     result = _assemble(sampled, used, model.response.column)
+    if len(others.columns):
+        result[OTHERS] = xr.DataTree(_portable(pack_frame(others)))
     result.attrs |= record | {
         "groups": json.dumps(
             {

@@ -15,6 +15,7 @@ from causalbias.models.specification import ModelSpec
 from causalbias.models.summary import describe_fit
 
 OBS = "__obs__"
+OTHERS = "other_columns"
 
 
 class Fit(xr.DataTree):
@@ -22,7 +23,9 @@ class Fit(xr.DataTree):
 
     Groups: ``posterior``, ``sample_stats`` (chain, draw, ...), ``observed_data`` and
     ``constant_data`` (the rows of the data), ``diagnostics``; ``thinned``, fewer draws of the
-    posterior with effects that are too many to store for all draws. The attributes record formula,
+    posterior with effects that are too many to store for all draws; ``other_columns``, by which
+    rows could be grouped and the formula does not group them (`check` looks at them). The
+    attributes record formula,
     family, priors, engine, random seed, versions and the hash of the data.
     """
 
@@ -172,7 +175,22 @@ def frame_of(fit: xr.DataTree) -> pd.DataFrame:
     """
     if not (isinstance(fit, xr.DataTree) and "constant_data" in fit.children):
         need_fit(fit)
-    packed = fit["constant_data"].to_dataset()
+    return _unpacked(fit["constant_data"].to_dataset())
+
+
+def frame_with_others(fit: xr.DataTree) -> pd.DataFrame:
+    """Return the rows of `frame_of` with the columns by which they could be grouped besides.
+
+    Those are what `grouping_columns` made of columns that the formula has not.
+    """
+    frame = frame_of(fit)
+    if OTHERS not in fit.children:
+        return frame
+    return pd.concat([frame, _unpacked(fit[OTHERS].to_dataset())], axis="columns")
+
+
+def _unpacked(packed: xr.Dataset) -> pd.DataFrame:
+    """Inverse of `pack_frame`."""
     frame = pd.DataFrame({str(name): packed[name].values for name in packed.data_vars})
     for name in frame:
         values = frame[name]
