@@ -36,7 +36,8 @@ def residuals_of(model: FittedModel, rows: np.ndarray) -> Callable[[FloatArray],
     """
     frame, common = model.frame, model.fitted_columns
     common /= np.maximum(np.linalg.norm(common, axis=0), 1e-300)
-    blocks, sigma = [sparse.csr_matrix(common)], float(model.posterior["sigma"].mean())
+    of_rows = model.parameters_at(frame)["sigma"].mean(axis=0)
+    blocks, sigma = [sparse.csr_matrix(common)], float(of_rows.mean())
     for one in model.groups:
         basis, covariance = model.centred_covariance(one)
         sds = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-300))
@@ -47,6 +48,7 @@ def residuals_of(model: FittedModel, rows: np.ndarray) -> Callable[[FloatArray],
         blocks.append(membership(columns, one.codes(frame), len(one.levels)))
     precision = row_precisions(model.spec, frame)
     root = np.ones(len(frame)) if precision is None else np.sqrt(precision)
+    root *= sigma / of_rows
     design = (sparse.diags(root) @ sparse.hstack(blocks)).tocsr()[rows]
     effects = design.shape[1] - common.shape[1]
     ridge = np.repeat([RIDGE, 1.0], [common.shape[1], effects])

@@ -9,7 +9,7 @@ import xarray as xr
 
 from causalbias.models.engines import Sampling
 from causalbias.models.fit import VERSIONED, fit_spec
-from causalbias.models.result import Fit, frame_of, spec_of
+from causalbias.models.result import Fit, frame_with_others, spec_of
 from causalbias.models.specification import ModelSpec
 
 # What a fit's record says of where its rows are from, beyond the rows themselves.
@@ -36,7 +36,8 @@ def refit(
     ----------
     fit : Fit
     frame : DataFrame
-        Rows of `frame_of(fit)`. What the fit records of their source holds for the new one.
+        Rows of `frame_with_others(fit)`. What the fit records of their source holds for the new
+        one.
     method, settings
     spec : ModelSpec, optional
     """
@@ -76,7 +77,7 @@ def rerun(result: xr.DataTree) -> tuple[Fit, pd.DataFrame]:
     0
     """
     method, settings = settings_of(result)
-    again = refit(result, frame_of(result), method=method, settings=settings)
+    again = refit(result, frame_with_others(result), method=method, settings=settings)
     then = json.loads(result.attrs["versions"])
     now = {name: importlib.metadata.version(name) for name in VERSIONED}
     rows = [(f"version of {name}", then.get(name, "?"), now[name]) for name in now]

@@ -17,7 +17,7 @@ from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import flat_formula
 from causalbias.models.formula.parts import Formula, as_formula, formula_part
 from causalbias.models.rerun import refit, settings_of
-from causalbias.models.result import Fit, frame_of, spec_of
+from causalbias.models.result import Fit, frame_with_others, spec_of
 from causalbias.models.specification import ModelSpec, columns_of
 
 # A dot that stands for what was there: none of a number or of a name such as `np.log`.
@@ -45,7 +45,9 @@ def update(
         list of texts replaces all.
     data : Study or DataFrame, optional
         New rows; those that the fit's `subset` names are used. By default the rows that the fit
-        holds. They have the columns of its formula only: give the data for others.
+        holds. They have the columns of its formula, and others by which rows could be grouped,
+        whose texts are numbered in the order of the rows ("#1", "#2", ...): give the data for
+        more, and for their labels.
     **changed
         Arguments of `fit`, such as ``family="beta"`` or ``draws=2000``; `subset` with `data` only.
         And formulas of parameters of the family by name, as in `formula`: ``sigma="~ race"``, with
@@ -86,7 +88,7 @@ def update(
         return fit_spec(spec, data, subset=subset, method=method, settings=settings)
     if "subset" in changed:
         raise DataError("a subset of no data", hint="give the data too: data=study")
-    frame = frame_of(fit)
+    frame = frame_with_others(fit)
     used = [*columns_of(spec), *(one for one in (spec.counts, spec.weights) if one is not None)]
     if lacking := [name for name in used if name not in frame]:
         raise DataError(

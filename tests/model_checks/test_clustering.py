@@ -92,7 +92,7 @@ def test_members_of_pairs_are_one_grouping_and_the_line_runs():
     row = cb.check(fit).set_index("check").loc["clustering"]
     assert row["verdict"] == "fail"
     assert "(1|mm(id_a, id_b))" in row["hint"]
-    healed = cb.fit("y ~ 1 + (1|mm(id_a, id_b))", frame, **DRAWS)
+    healed = cb.update(fit, formula=". ~ . + (1|mm(id_a, id_b))")
     assert "clustering" not in set(cb.check(healed)["check"])
 
 
@@ -132,7 +132,11 @@ def test_members_are_numbered_together_or_keep_the_labels_of_the_member_that_is_
     rows = np.arange(80)
     frame = pd.DataFrame({"y": 0.1 * rows, "id_a": names[rows % 8], "id_b": names[rows // 10]})
     numbered = grouping_columns(frame, ["y"])
-    pairs = {(new, old) for side in numbered for new, old in zip(numbered[side], frame[side])}
+    pairs = {
+        (new, old)
+        for side in numbered
+        for new, old in zip(numbered[side], frame[side], strict=True)
+    }
     assert len(pairs) == 8
     assert grouping_columns(frame, ["y", "id_a"])["id_b"].tolist() == frame["id_b"].tolist()
 
