@@ -116,6 +116,8 @@ def _linear_predictor(
     width = len(problem.y) + sum(design.shape[1] for design in designs)
     for part in chunks(draws, 16 * width):
         linear = drawn.beta[part] @ problem.design.T
+        if problem.offset is not None:
+            linear += problem.offset
         for term, design, stream in zip(problem.terms, designs, streams, strict=True):
             effects = _effects(drawn.factors[term.name][part], term.n_levels, stream)
             linear += _times(design, effects)

@@ -41,6 +41,8 @@ def _check_shapes(problem: Problem, n: int, p: int) -> None:
     }
     if problem.row_precision is not None:
         expected["row_precision"] = (problem.row_precision, (n,))
+    if problem.offset is not None:
+        expected["offset"] = (problem.offset, (n,))
     if n == 0:
         raise EngineError("y has no rows")
     for name, (array, shape) in expected.items():

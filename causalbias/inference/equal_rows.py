@@ -9,7 +9,7 @@ from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Proble
 
 
 def merge_equal_rows(problem: Problem) -> tuple[Problem, IntArray]:
-    """Merge rows that agree in response, design, levels and precision; the likelihood is the same.
+    """Merge rows that agree in all but their number; the likelihood is the same.
 
     Worth it for ordinal and binary responses, of which many rows are equal; a Gaussian response
     seldom repeats.
@@ -36,6 +36,8 @@ def merge_equal_rows(problem: Problem) -> tuple[Problem, IntArray]:
     columns = [problem.y, *problem.design.T]
     if problem.row_precision is not None:
         columns.append(problem.row_precision)
+    if problem.offset is not None:
+        columns.append(problem.offset)
     for term in problem.terms:
         columns += [*term.columns.T, *term.codes.T, *term.weights.T]
     row_of = np.zeros(len(problem.y), np.int64)
@@ -60,4 +62,5 @@ def _rows(problem: Problem, rows: IntArray, weight: FloatArray) -> Problem:
         terms=tuple(map(of, problem.terms)),
         row_weight=weight,
         row_precision=None if problem.row_precision is None else problem.row_precision[rows],
+        offset=None if problem.offset is None else problem.offset[rows],
     )

@@ -2,18 +2,18 @@
 
 The model is, for rows i with linear predictor eta_i,
 
-    eta = X beta + sum_t Z_t b_t,        y_i ~ p(y | eta_i),  row_weight_i times over,
+    eta = o + X beta + sum_t Z_t b_t,    y_i ~ p(y | eta_i),  row_weight_i times over,
     beta_j ~ N(beta_mean_j, beta_sd_j^2),
     b_t of one level ~ N(0, D_t C_t D_t),    D_t = diag(sd_t),  C_t ~ LKJ(lkj_eta),
 
-with X the design (n, p) and Z_t the membership matrix of term t. A further
+with o the offset, X the design (n, p) and Z_t the membership matrix of term t. A further
 parameter of the distribution, such as sigma, is a constant or has a linear predictor of its own
 (`Predictor`). See `protocol` for what an engine makes of it.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +159,8 @@ class Problem:
         unlike a count of c it says nothing of the spread of the c. None for all ones.
     further : tuple of Predictor
         Of the distribution's parameters that differ by row; those that do not are not here.
+    offset : ndarray (n,), optional
+        Known part of the linear predictor. None for zero.
     """
 
     y: FloatArray
@@ -169,6 +171,7 @@ class Problem:
     row_weight: FloatArray
     row_precision: FloatArray | None = None
     further: tuple[Predictor, ...] = ()
+    offset: FloatArray | None = None
 
     @property
     def total_weight(self) -> FloatArray:
@@ -183,6 +186,13 @@ class Problem:
         if self.row_precision is None:
             return 0.0
         return 0.5 * float(self.row_weight @ np.log(self.row_precision))
+
+    @property
+    def less_offset(self) -> "Problem":
+        """The Gaussian problem of ``y - offset``, which has the same posterior."""
+        if self.offset is None:
+            return self
+        return replace(self, y=self.y - self.offset, offset=None)
 
     def noise_sd(self, sigma: FloatArray) -> FloatArray:
         """Residual sd (draws, n or 1) of an observation of each row, sigma (draws,)."""

@@ -251,6 +251,11 @@ def joint(
     check_fit_size(f"distance ~ {terms}", used, 2 * draws * chains)
     with building(f"distance ~ {terms}", used):
         design = fm.design_matrices(f"distance ~ {terms}", used, "error").common
+    if any(one.kind == "offset" for one in design.terms.values()):
+        raise DataError(
+            "the terms contain an offset, which would be one of both outcomes",
+            hint="subtract it from the outcome that it is of",
+        )
     matrices = {name: _membership(used, one) for name, one in members.items()}
     for name, one in matrices.items():
         check_memory(

@@ -52,7 +52,6 @@ def arrays_of(
     model: ModelDesign,
     *,
     normal: bool = True,
-    whole: bool = True,
 ) -> Arrays:
     """The arrays of a model.
 
@@ -62,20 +61,16 @@ def arrays_of(
     normal : bool
         Whether to insist on priors of coefficients that are Normal or flat. Where not, the moments
         of those that are neither are NaN.
-    whole : bool
-        Whether to insist that the linear predictor has nothing else, such as offsets.
 
     Raises
     ------
     EngineError
-        If the model has offsets, or priors that no engine honours exactly.
+        If the model has priors that no engine honours exactly.
     DataError
         If a prior is for a group term that the formula has not.
     """
     spec, used, bambi = model.spec, model.frame, model.bambi
     component = bambi.parameters[bambi.family.likelihood.parent]
-    if whole and component.offset_terms:
-        raise EngineError("offsets are not among the terms it knows")
     columns, means, sds = [], [np.empty(0)], [np.empty(0)]
     for name, term in model.coefficient_terms.items():
         data = np.asarray(term.data, np.float64).reshape(len(used), -1)
@@ -89,13 +84,13 @@ def arrays_of(
         centre[1:] = design[:, 1:].mean(axis=0)
     beta_sd = np.concatenate(sds)
     response = model.response_values
-    spread = float(np.std(response)) if model.family.in_response_units else 1.0
+    spread = float(np.std(response - model.offset)) if model.family.in_response_units else 1.0
     level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
     designs = {_engine_name(model, one): one for one in model.groups}
     names = [name for one in designs.values() for name in one.names()]
     spec = replace(spec, priors=by_term(spec.priors, names))
     _check_priors(spec.mean, names)
-    parts = {name: arrays_of(one, normal=normal, whole=whole) for name, one in model.parts.items()}
+    parts = {name: arrays_of(one, normal=normal) for name, one in model.parts.items()}
     bases = {name: _basis(one, spec, used) for name, one in designs.items()}
     sd_priors = {
         name: _sd_priors(one, spec, used, spread, level_sd, bases[name])
@@ -113,6 +108,7 @@ def arrays_of(
         row_weight=row_counts(spec, used),
         row_precision=row_precisions(spec, used),
         further=tuple(_predictor(name, one.problem) for name, one in parts.items()),
+        offset=model.offset if model.has_offset else None,
     )
     return Arrays(problem, centre, designs, sd_priors, bases, parts)
 

@@ -161,7 +161,7 @@ def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) 
     draws, tune, chains = settings.draws, settings.tune, settings.chains
     for formula in model.spec.formulas:
         check_fit_size(formula, model.frame, settings.total, effects=True)
-    arrays = arrays_of(model, normal=False, whole=False)
+    arrays = arrays_of(model, normal=False)
     problem = arrays.problem
     built = nuts_model(model, arrays)
     if announced:

@@ -12,7 +12,7 @@ OF_ROWS = ("binary(", "B(")
 
 
 def evaluate(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
-    """Design matrix (rows, p) of new rows.
+    """Design matrix (rows, p) of new rows, without their offsets.
 
     Rows of a counterfactual have one level of a factor, of which formulae would make another
     coding in ``C(factor)``, or other numbers in ``binary(column)``. They are evaluated beside rows
@@ -25,6 +25,25 @@ def evaluate(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
     frame : DataFrame
         Rows with the columns of the formula, as `model_frame` has them.
     """
+    return _evaluated(common, frame)[:, ~_known(common)]
+
+
+def evaluate_offset(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
+    """Sum (rows,) of the offsets of new rows; arguments as of `evaluate`."""
+    known = _known(common)
+    if not known.any():
+        return np.zeros(len(frame))
+    return np.asarray(_evaluated(common, frame)[:, known].sum(axis=1))
+
+
+def _known(common: Any) -> NDArray[np.bool_]:
+    """Which columns (p,) of a design are offsets, whose coefficient is one."""
+    terms = common.terms.values()  # bambi leaves slices as they were where it drops an intercept
+    sizes = [int(np.size(term.data) // len(term.data)) for term in terms]
+    return np.repeat([term.kind == "offset" for term in terms], sizes)
+
+
+def _evaluated(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
     known = _with_every_level(common)
     if known is None:
         return np.asarray(common.evaluate_new_data(frame).design_matrix, np.float64)

@@ -72,7 +72,8 @@ def fit(
     formula : str, Formula or list of str
         Formula as in lme4, brms and bambi, such as ``"score ~ race*gender + pose + (1|annotator) +
         (pose|seed)"``. If further parameters differ between rows, what `cb.formula` returns, or a
-        list of texts, ``["distance ~ race", "sigma ~ system"]``.
+        list of texts, ``["distance ~ race", "sigma ~ system"]``. The page on
+        formulas has the whole language.
     data : Study or DataFrame
         If a study is given, the response determines the group: `distance` is modelled on
         "machine", and `score` on "human" (see `to_frame` for the columns).

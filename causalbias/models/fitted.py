@@ -24,7 +24,7 @@ from scipy import sparse
 from causalbias.arguments import need_fit
 from causalbias.errors import DataError
 from causalbias.models.estimable import Estimable
-from causalbias.models.evaluation import evaluate
+from causalbias.models.evaluation import evaluate, evaluate_offset
 from causalbias.models.families.base import Family
 from causalbias.models.families.links import Link
 from causalbias.models.group_design import GroupDesign, group_designs
@@ -160,29 +160,30 @@ class ModelDesign:
     def design(self, frame: pd.DataFrame) -> Floats:
         """Design matrix (rows, p) of the population's terms on new rows.
 
-        Raises
-        ------
-        DataError
-            If the formula has an offset.
+        Where the formula has offsets, their sum is the last column: its coefficient is one.
         """
-        component = self._component
-        if component.offset_terms:
-            raise DataError(
-                "the formula has an offset", hint="model it as a coefficient for effects"
-            )
-        common = component.design.common
+        common = self._component.design.common
         if common is None or not common.terms:  # an ordinal model of an intercept has neither
             return np.empty((len(frame), 0))
         # Whole: bambi drops the intercept of ordinal models and leaves the slices as they were.
         matrix = evaluate(common, frame)
         kept = getattr(self.bambi, "kept", None)  # where columns are left out
-        return matrix if kept is None else matrix[:, kept]
+        matrix = matrix if kept is None else matrix[:, kept]
+        if not self.has_offset:
+            return matrix
+        return np.column_stack([matrix, evaluate_offset(common, frame)])
 
     @property
     def terms(self) -> list[str]:
         """Names in the posterior of the terms that the columns of `design` belong to."""
         common = self._component.design.common
-        return [] if common is None else list(common.terms)
+        known = {} if common is None else common.terms
+        return [name for name, term in known.items() if term.kind != "offset"]
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether the formula has offsets."""
+        return bool(self._component.offset_terms)
 
     @property
     def coefficient_terms(self) -> dict[str, Any]:
@@ -359,9 +360,10 @@ class FittedModel(ModelDesign):
     @cached_property
     def coefficients(self) -> Floats:
         """Coefficients (draws, p) of the columns of `design`."""
-        if not self.terms:
-            return np.empty((self.draws, 0))
-        return np.hstack([flat(self.posterior[name]) for name in self.terms])
+        found = [flat(self.posterior[name]) for name in self.terms]
+        if self.has_offset:
+            found.append(np.ones((self.draws, 1)))
+        return np.hstack([np.empty((self.draws, 0)), *found])
 
     def group_effects(self, design: GroupDesign, term: str) -> Floats:
         """Effects (draws, levels x k) of a group term, by level and then by coefficient.

@@ -81,7 +81,7 @@ def _predictor(model: ModelDesign, arrays: Arrays, prefix: str = "") -> Any:
 
 def _coefficients(model: ModelDesign, problem: Problem, prefix: str) -> Any:
     """The population's part (rows,) of the linear predictor; zero where there is none."""
-    total: Any = model.offset if model.offset.any() else 0.0
+    total: Any = 0.0 if problem.offset is None else problem.offset
     beta = [
         _variable(term.prior, _safe(prefix + name), shape=np.size(term.data) // len(problem.y))
         for name, term in model.coefficient_terms.items()

@@ -195,5 +195,3 @@ def test_what_cannot_be_drawn_from(rows):
             cb.prior_predictive("y ~ x + (1|g)", rows, priors=priors)
     with pytest.raises(DataError, match="absent"):
         cb.prior_predictive("y ~ absent", rows)
-    with pytest.raises(DataError, match="offset"):
-        cb.prior_predictive("y ~ offset(x)", rows)

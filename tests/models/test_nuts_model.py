@@ -59,7 +59,7 @@ def frame():
 
 def design_of(spec, frame):
     model = ModelDesign.of(spec, model_frame(spec, frame))
-    return model, arrays_of(model, normal=False, whole=False)
+    return model, arrays_of(model, normal=False)
 
 
 def point_of(inner, rng):

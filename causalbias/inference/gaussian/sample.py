@@ -194,6 +194,7 @@ def sample_gaussian(
     ((500, 20, 1), True)
     """
     check_problem(problem)
+    problem = problem.less_offset
     names = [t.name for t in problem.terms]
     if draws < 1:
         raise EngineError(f"draws must be positive, found {draws}")
@@ -209,6 +210,7 @@ def effects_at(
     problem: Problem, draws: GaussianDraws, some: slice | IntArray
 ) -> dict[str, NDArray[np.floating]]:
     """Effects (n, n_levels, k) of each term at some of the draws, kept or not."""
+    problem = problem.less_offset
     known = draws.others | draws.effects
     found = {name: effects[some] for name, effects in known.items()}
     if len(found) == len(problem.terms):

@@ -272,7 +272,7 @@ def linear_predictor(target: Target, raw: FloatArray) -> FloatArray:
     """Return the rows' linear predictor, leading effects left out, for raw x (q,)."""
     rows = target.rows
     eta = np.empty(len(rows.code))
-    fixed = rows.design @ raw[rows.n_effects + target.n_free :]
+    fixed = rows.fixed(raw[rows.n_effects + target.n_free :])
     predictor(rows.indptr, rows.column, rows.value, raw[: rows.n_effects], rows.code, fixed, eta)
     return eta
 

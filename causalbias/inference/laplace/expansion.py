@@ -387,7 +387,7 @@ def _normal_problem(
         for term in problem.terms
     )
     return Problem(
-        y=response[row, second],
+        y=response[row, second] - times * rows.offset[rows.code[row]],
         design=design,
         beta_mean=np.concatenate([target.cut_mean[:n_free], target.beta_mean]),
         beta_sd=np.concatenate([target.cut_sd[:n_free], target.beta_sd]),

@@ -160,7 +160,7 @@ def rows_at(target: Target, raw: FloatArray) -> DrawnRows:
         rows.value,
         rows.code,
         np.ascontiguousarray(raw[:s].T),
-        np.ascontiguousarray((rows.design @ raw[s + target.n_free :]).T),
+        np.ascontiguousarray(rows.fixed(raw[s + target.n_free :]).T),
         np.array([all_cuts(target, one) for one in raw[s : s + target.n_free].T]),
     )
 

@@ -37,7 +37,9 @@ class Rows:
     code : ndarray (n,)
         The row's row of ``design``.
     design : ndarray (m, p)
-        The rows of the design that differ.
+        The rows of the design that differ, or whose offsets do.
+    offset : ndarray (m,)
+        What is added to each.
     shared_code : bool
         Whether all rows of a block have one code, as where a pair is one cell of the design.
     indptr, column, value : ndarray
@@ -59,6 +61,7 @@ class Rows:
     count: FloatArray
     code: IntArray
     design: FloatArray
+    offset: FloatArray
     shared_code: bool
     indptr: IntArray
     column: IntArray
@@ -68,6 +71,11 @@ class Rows:
     slabs: tuple[slice, ...]
     leading: GroupTerm | None
     n_cuts: int
+
+    def fixed(self, beta: FloatArray) -> FloatArray:
+        """Predictors (m,) or (m, draws) without effects, of coefficients (p,) or (p, draws)."""
+        product = self.design @ beta
+        return product + self.offset.reshape(-1, *[1] * (product.ndim - 1))
 
     @property
     def width(self) -> int:
@@ -104,7 +112,10 @@ def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) 
     source, category, count = source[order], category[order], count[order]
     pieces = [effects_design(t) for t in dense]
     links = sparse.hstack(pieces, format="csr")[source] if pieces else None
-    first, code = _distinct(problem.design)
+    offset = problem.offset
+    first, code = _distinct(
+        problem.design if offset is None else np.column_stack([problem.design, offset])
+    )
     code = code[source]
     start = np.append(start, len(source)).astype(np.int64)
     return Rows(
@@ -115,6 +126,7 @@ def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) 
         count=count,
         code=code,
         design=np.ascontiguousarray(problem.design[first]),
+        offset=np.zeros(len(first)) if offset is None else offset[first],
         shared_code=bool((code == np.repeat(code[start[:-1]], np.diff(start))).all()),
         indptr=np.zeros(len(source) + 1, np.int64)
         if links is None

@@ -6,12 +6,13 @@ texts. In the notation of grammars, a formula is::
     formula  = response "~" sum
     response = name | call
     sum      = ["-"] term {("+" | "-") term}
-    term     = "0" | "1" | product | "(" effects "|" factor ")"    groups: outside of parentheses
+    term     = "0" | "1" | product | "offset(" argument ")" | "(" effects "|" factor ")"
     product  = name | call | "(" sum ")" | product ("*" | ":" | "/") product | product "**" whole
     factor   = name {(":" | "/") name}
     call     = listed function "(" arguments ")"
 
-Arguments are arithmetic and comparisons of columns, numbers, texts and calls.
+Group terms and offsets stand outside of parentheses. Arguments are arithmetic and comparisons of
+columns, numbers, texts and calls.
 """
 
 import math
@@ -27,7 +28,8 @@ MAX_BASIS = 100  # columns of bs() and poly()
 MAX_NUMBER = 1e100  # beyond it squares overflow
 # Positions of arguments that are numbers of columns or of derivatives.
 SIZES = {"bs": {1: "df", 3: "degree"}, "poly": {1: "degree"}}
-OF_TERMS = frozenset(("binary", "B", "C", "T", "S", "bs", "poly", "offset"))
+ALONE = frozenset(("offset",))  # terms that nothing is multiplied with
+OF_TERMS = frozenset(("binary", "B", "C", "T", "S", "bs", "poly")) | ALONE
 SYMBOLS = {
     "PLUS": "+",
     "MINUS": "-",
@@ -64,7 +66,7 @@ def check_grammar(tree: node.Binary) -> None:
         case node.Variable(level=None) | node.QuotedName():
             pass
         case node.Call():
-            name = getattr(getattr(tree.left.callee, "name", None), "lexeme", "?")
+            name = _called(tree.left)
             if name in OF_TERMS:
                 raise DataError(
                     f"{name}(...) is no response",
@@ -112,6 +114,9 @@ def _sum(tree: object, *, groups: bool = False) -> float:
                 "a group term stands inside another term, or without parentheses of its own",
                 hint="add it as a term of its own: ... + (1|group)",
             )
+        case node.Call() if groups and _called(tree) in ALONE:
+            _arguments(tree)
+            return 1
     return _product(tree)
 
 
@@ -163,8 +168,21 @@ def _factor(tree: object) -> None:
     )
 
 
+def _called(tree: node.Call) -> str:
+    return str(getattr(getattr(tree.callee, "name", None), "lexeme", "?"))
+
+
 def _call(tree: node.Call) -> None:
-    name = getattr(getattr(tree.callee, "name", None), "lexeme", "?")
+    if (name := _called(tree)) in ALONE:
+        raise DataError(
+            f"{name}(...) stands inside another term",
+            hint=f"add it as a term of its own, outside of parentheses: ... + {name}(column)",
+        )
+    _arguments(tree)
+
+
+def _arguments(tree: node.Call) -> None:
+    name = _called(tree)
     sizes = SIZES.get(name, {})
     for at, given in enumerate(tree.args):
         if isinstance(given, node.Assign):
