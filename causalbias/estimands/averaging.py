@@ -381,7 +381,7 @@ def _columns_known(model: FittedModel, population: str) -> list[str]:
     if population == "new":
         # Of a term with fitted effects (`designs_in`) the columns are among these already.
         for part in group_parts(model.spec.formula):
-            columns += [*formula_columns(f"response__ ~ {part.effects}")[1], *part.members]
+            columns += [*formula_columns(f"response__ ~ {part.effects}")[1], *part.columns]
     return columns
 
 

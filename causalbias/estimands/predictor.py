@@ -86,6 +86,7 @@ def average_prediction(
         return np.asarray((wanted.constant + total / wanted.unit).T)
     keys = [one.columns(frame) for one in (*own, *sampled)]
     keys += [one.codes(frame).astype(float) for one in own]
+    keys += [one.shares(frame) for one in own if one.weights]
     keys += [one.concentration(frame)[:, None] for one in sampled]
     precision = row_precisions(model.spec, frame)  # the noise of a row depends on its weight
     if precision is not None:

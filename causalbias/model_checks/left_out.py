@@ -81,7 +81,9 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     for one in model.groups:
         basis, covariance = model.centred_covariance(one)
         columns = one.columns(frame) @ basis
-        matrices.append(membership(columns, one.codes(frame), len(one.levels)).tocsr())
+        matrix = membership(columns, one.codes(frame), len(one.levels)).tocsr()
+        matrix.eliminate_zeros()  # of rows without these effects
+        matrices.append(matrix)
         covariances.append(covariance)
     found = []
     for level in np.unique(labels):
@@ -97,9 +99,9 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
 
 
 def _check_nested(one: GroupDesign, labels: np.ndarray, frame: pd.DataFrame, column: str) -> None:
-    codes = one.codes(frame)
+    codes, own = one.codes(frame), one.own_rows(frame)
     pairs = np.unique(
-        np.column_stack([np.unique(labels, return_inverse=True)[1], codes[:, 0]]), axis=0
+        np.column_stack([np.unique(labels, return_inverse=True)[1], codes[:, 0]])[own], axis=0
     )
     if codes.shape[1] > 1 or len(np.unique(pairs[:, 1])) < len(pairs):
         raise DataError(

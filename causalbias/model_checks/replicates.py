@@ -315,9 +315,10 @@ STATISTICS: dict[str, Callable[[Cells], Quantities]] = {
 def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> Quantities | None:
     """Spread between groups that the group terms leave: effects that vary, unequal noise."""
     averaged, labels, hints = [], [], []
-    for factor, names in {one.factor: one.members for one in designs}.items():
+    for names in dict.fromkeys(one.members for one in designs):
         if len(names) > 1:
             continue  # a row belongs to several levels
+        factor = ":".join(names[0])
         group = frame.groupby(list(names[0]), observed=True).ngroup().to_numpy()
         if len(frame) >= 4 * (group.max() + 1):
             averaged.append((averages(group), True))

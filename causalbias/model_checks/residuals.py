@@ -45,7 +45,8 @@ def residuals_of(model: FittedModel, rows: np.ndarray) -> Callable[[FloatArray],
         values, vectors = np.linalg.eigh(correlation)
         root = sds.mean(axis=0)[:, None] * vectors * np.sqrt(np.maximum(values, 0.0)) / sigma
         columns = one.columns(frame) @ basis @ root
-        blocks.append(membership(columns, one.codes(frame), len(one.levels)))
+        shares = one.shares(frame)
+        blocks.append(membership(columns, one.codes(frame), len(one.levels), shares))
     precision = row_precisions(model.spec, frame)
     root = np.ones(len(frame)) if precision is None else np.sqrt(precision)
     root *= sigma / of_rows

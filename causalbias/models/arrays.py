@@ -119,7 +119,9 @@ def _predictor(name: str, part: Problem) -> Predictor:
 
 def _engine_name(model: ModelDesign, design: GroupDesign) -> str:
     of_part = f"{model.name}_" if isinstance(model, PartDesign) else ""
-    return of_part + " + ".join(design.effects) + "|" + design.factor
+    first = f"{next(iter(design.effects))}|{design.factor}"
+    number = design.terms[0].removeprefix(first)  # "#2", where an earlier term has the same effect
+    return of_part + " + ".join(design.effects) + "|" + design.factor + number
 
 
 def _check_priors(spec: ModelSpec, known: Sequence[str]) -> None:
@@ -165,7 +167,7 @@ def _sd_priors(
     level_sd: float,
     basis: FloatArray,
 ) -> tuple[bmb.Prior, ...]:
-    columns = design.columns(used) @ basis
+    columns = (design.columns(used) @ basis)[design.own_rows(used)]
     mixed = np.count_nonzero(basis, axis=1) > 1
     priors: list[bmb.Prior] = []
     for name, effect, size in zip(design.names(), design.effects, design.sizes(), strict=True):
@@ -200,7 +202,7 @@ def _group_term(
         coefficients=tuple(labels),
         columns=design.columns(used) @ basis,
         codes=codes,
-        weights=np.full(codes.shape, 1 / codes.shape[1]),
+        weights=design.shares(used),
         n_levels=len(design.levels),
         correlated=design.correlated and len(labels) > 1,
         sd_log_prior=tuple(log_density(prior, name) for prior in sd_priors),

@@ -18,7 +18,7 @@ from scipy import sparse
 from causalbias.errors import DataError
 from causalbias.inference.membership import membership
 from causalbias.models.centring import centring_of, parts_of
-from causalbias.models.evaluation import evaluate, without_slashes
+from causalbias.models.evaluation import evaluate, portable, without_slashes
 from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import building, flat_formula, one_level
 from causalbias.study.columns import as_texts, check_label_texts, is_number, labels
@@ -51,6 +51,13 @@ class GroupDesign:
     kept : tuple of bool
         Which columns of `common` are not zero in every row fitted (a cell without rows), of whose
         spread nothing would be known; only those have effects.
+    weights : tuple of str
+        The columns of the members' weights; empty for equal ones.
+    scaled : bool
+        Whether a row's weights are divided by their sum.
+    within : tuple of str, optional
+        A column and its level, whose rows alone have these effects, as in ``gr(seed, by=race)``;
+        None for all rows.
     """
 
     factor: str
@@ -62,6 +69,9 @@ class GroupDesign:
     terms: tuple[str, ...] = ()
     correlation: str = ""
     kept: tuple[bool, ...] = ()
+    weights: tuple[str, ...] = ()
+    scaled: bool = True
+    within: tuple[str, str] | None = None
 
     def names(self) -> list[str]:
         """Names of the terms in the posterior, ``"1|seed"``."""
@@ -74,11 +84,44 @@ class GroupDesign:
     def columns_used(self) -> set[str]:
         """Columns of the data that the effects or the factor depend on."""
         of_effects = {name for term in self.common.terms.values() for name in _variables(term)}
-        return of_effects.union(*self.members)
+        of_rows = () if self.within is None else self.within[:1]
+        return of_effects.union(*self.members, self.weights, of_rows)
+
+    def own_rows(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        """Which rows (rows,) have these effects."""
+        if self.within is None:
+            return np.ones(len(frame), bool)
+        texts, rows = _labels(frame, self.within[:1])
+        return np.asarray((texts == self.within[1])[rows])
 
     def columns(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        """Covariates (rows, k) whose coefficients vary."""
-        return evaluate(self.common, frame)[:, np.array(self.kept, bool)]
+        """Covariates (rows, k) whose coefficients vary; zero in rows without these effects."""
+        found = evaluate(self.common, frame)[:, np.array(self.kept, bool)]
+        return found if self.within is None else found * self.own_rows(frame)[:, None]
+
+    def shares(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Weight (rows, members) of each member's effects in a row's.
+
+        Raises
+        ------
+        DataError
+            If weights that are to be scaled are negative, or all zero.
+        """
+        if not self.weights:
+            return np.full((len(frame), len(self.members)), 1 / len(self.members))
+        found = frame[list(self.weights)].to_numpy(float)
+        if not self.scaled:
+            return found
+        total = found.sum(axis=1, keepdims=True)
+        bad = (found < 0).any(axis=1) | ~(total[:, 0] > 0)
+        if bad.any():
+            raise DataError(
+                f"weights of {self.factor} are negative or all zero",
+                hint="correct them, or take them as they are: mm(..., scale=FALSE)",
+                column=self.weights[0],
+                row=int(bad.argmax()) + 1,
+            )
+        return np.asarray(found / total)
 
     def codes(self, frame: pd.DataFrame) -> NDArray[np.int64]:
         """Level (rows, members) of each row.
@@ -87,12 +130,17 @@ class GroupDesign:
         ------
         DataError
             If a row's level was not in the data fitted.
+
+        Notes
+        -----
+        Rows without these effects have the number zero.
         """
         index = pd.Index(self.levels)
         labelled = [_labels(frame, names) for names in self.members]
         codes = np.column_stack(
             [index.get_indexer(pd.Index(texts))[rows] for texts, rows in labelled]
         )
+        codes[~self.own_rows(frame)] = 0
         if (codes < 0).any():
             row, member = (int(one[0]) for one in np.nonzero(codes < 0))
             texts, rows = labelled[member]
@@ -107,17 +155,23 @@ class GroupDesign:
     def concentration(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Variance (rows,) of a row's mean over its members, per unit of variance of a level.
 
-        One where a row has one member, or members that are the same; a half for two that differ.
+        With equal weights, one where a row has one member, or members that are the same, and a half
+        for two that differ: ``sum_lm w_l w_m [members l and m are the same]``.
         """
         if len(self.members) == 1:
             return np.ones(len(frame))
         labels = [texts[rows] for texts, rows in (_labels(frame, n) for n in self.members)]
-        same = [left == right for left in labels for right in labels]
-        return np.mean(same, axis=0, dtype=np.float64)
+        weights = self.shares(frame).T
+        found = np.zeros(len(frame))
+        for left, u in zip(labels, weights, strict=True):
+            for right, v in zip(labels, weights, strict=True):
+                found += u * v * (left == right)
+        return found
 
     def matrix(self, frame: pd.DataFrame) -> sparse.csr_matrix:
         """Design (rows, levels x k) of the effects, level by level."""
-        return membership(self.columns(frame), self.codes(frame), len(self.levels))
+        codes, shares = self.codes(frame), self.shares(frame)
+        return membership(self.columns(frame), codes, len(self.levels), shares)
 
     def centring(self, frame: pd.DataFrame, *, centre: bool | None = None) -> NDArray[np.float64]:
         """The matrix T (k, k) of `centring_of` by which the effects' columns are centred.
@@ -133,7 +187,7 @@ class GroupDesign:
         names = ["Intercept" if effect == "1" else effect for effect in self.effects]
         parts = parts_of(self.common.terms, dict(zip(names, self.sizes(), strict=True)))
         centre = self.correlated if centre is None else centre
-        return centring_of(self.columns(frame), parts, centre=centre)
+        return centring_of(self.columns(frame)[self.own_rows(frame)], parts, centre=centre)
 
 
 def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
@@ -169,7 +223,6 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
             if np.size(common.terms[name].data) == 0:
                 raise one_level(name, used)
         without_slashes(common)
-        effects, kept = _effects(common)
         factors = {part.factor: tuple((name,) for name in part.members)}
         if not part.members:
             nested = fm.model_description(f"y ~ 0 + (1|{part.factor})").group_terms
@@ -183,28 +236,70 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
             levels = np.unique(np.concatenate(found))
             if len(members) > 1:  # each column has been looked at by itself
                 check_label_texts(pd.Series(levels, name=factor), "data")
-            designs.append(
-                GroupDesign(
-                    factor,
-                    members,
-                    levels,
-                    effects,
-                    part.correlated,
-                    common,
-                    kept=kept,
-                )
+            effects, kept = _effects(common)
+            design = GroupDesign(
+                factor,
+                members,
+                levels,
+                effects,
+                part.correlated,
+                common,
+                kept=kept,
+                weights=part.weights,
+                scaled=part.scaled,
             )
+            design.shares(used)  # or an error
+            designs += [design] if not part.by else _divided(design, part.by, used)
     return _named(designs)
 
 
-def _effects(common: Any) -> tuple[dict[str, tuple[str, ...]], tuple[bool, ...]]:
-    """Labels of the effects of each term whose columns are not all zero, and which columns."""
+def _divided(design: GroupDesign, by: str, used: pd.DataFrame) -> list[GroupDesign]:
+    """The designs of the levels of a factor that belong to each level of another column.
+
+    Raises
+    ------
+    DataError
+        If a level belongs to two.
+    """
+    (names,) = design.members
+    texts, rows = _labels(used, names)
+    divisions, of_row = _labels(used, (by,))
+    both = np.unique(np.column_stack([rows, of_row]), axis=0)
+    level, count = np.unique(both[:, 0], return_counts=True)
+    if (count > 1).any():
+        one = level[count > 1][0]
+        first, second = divisions[both[both[:, 0] == one, 1][:2]]
+        raise DataError(
+            f"{design.factor} {str(texts[one])!r} has rows of {by} {str(first)!r} and of "
+            f"{str(second)!r}: its effects have one standard deviation",
+            hint=f"let effects differ within levels by a slope: (0 + {by}||{design.factor})",
+            column=by,
+        )
+    found = []
+    for number in np.argsort(divisions):
+        own = np.unique(texts[both[both[:, 1] == number, 0]])
+        effects, kept = _effects(design.common, of_row == number)
+        name = portable(f"gr({design.factor}, {by}={divisions[number]})")
+        within = (by, str(divisions[number]))
+        found.append(
+            replace(design, factor=name, levels=own, effects=effects, kept=kept, within=within)
+        )
+    return found
+
+
+def _effects(
+    common: Any, rows: NDArray[np.bool_] | slice = slice(None)
+) -> tuple[dict[str, tuple[str, ...]], tuple[bool, ...]]:
+    """Labels of the effects of each term whose columns are not all zero, and which columns.
+
+    ``rows``: those that have the effects.
+    """
     effects: dict[str, tuple[str, ...]] = {}
     kept: list[bool] = []
     for name in common.slices:
         term = common.terms[name]
         data = np.asarray(term.data, float).reshape(len(term.data), -1)
-        some = (data != 0).any(axis=0)
+        some = (data[rows] != 0).any(axis=0)
         labels = _column_labels(name, term)
         if some.any():
             effects["1" if name == "Intercept" else name] = tuple(
@@ -222,6 +317,7 @@ def _named(designs: Sequence[GroupDesign]) -> list[GroupDesign]:
         columns = {frozenset(names) for names in one.members}
         for other in designs[:at]:
             same = columns == {frozenset(names) for names in other.members}
+            same &= (one.weights, one.within) == (other.weights, other.within)
             if same and list(other.effects) == list(one.effects):
                 raise DataError(
                     f"({' + '.join(one.effects)}|{one.factor}) is in the formula twice",

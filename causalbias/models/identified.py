@@ -33,16 +33,20 @@ def check_identified(model: ModelDesign) -> None:
     for one in model.groups:
         _check_levels(one)
         term = _written(one)
-        codes = one.codes(used)
-        constant = None if weighed else _constant_effect(one, used)
-        if constant is not None and _most(codes, observations) == 1:
+        if one.within is not None and any(
+            _most_of(other, used, observations) > 1 for other in _divided_alike(model, one)
+        ):
+            continue  # rows of other levels tell the noise
+        codes, own = one.codes(used), one.own_rows(used)
+        constant = None if weighed else _constant_effect(one, used[own])
+        if constant is not None and _most_of(one, used, observations) == 1:
             effect = f"({constant}|{one.factor})"
             raise DataError(
                 f"each level of {one.factor!r} has one observation: nothing in the data tells the "
                 f"standard deviation of {effect} from {family.noise}",
                 hint=f"leave {effect} out, or give rows that share a level of {one.factor}",
             )
-        effects, total = len(one.levels) * sum(one.sizes()), observations.sum()
+        effects, total = len(one.levels) * sum(one.sizes()), observations[own].sum()
         plain = family.normal and not weighed and codes.shape[1] == 1
         if plain and effects >= total:
             many = "as many" if effects == total else "more"
@@ -67,6 +71,22 @@ def _written(one: GroupDesign) -> str:
     """A group term as a formula has it."""
     none = "" if "1" in one.effects else "0 + "
     return f"({none}{' + '.join(one.effects)}|{one.factor})"
+
+
+def _divided_alike(model: ModelDesign, one: GroupDesign) -> list[GroupDesign]:
+    """The terms that ``gr(factor, by=column)`` makes of one factor."""
+    by = one.within[0] if one.within else ""
+    return [
+        other
+        for other in model.groups
+        if other.within is not None and (other.within[0], other.members) == (by, one.members)
+    ]
+
+
+def _most_of(one: GroupDesign, used: pd.DataFrame, observations: np.ndarray) -> float:
+    """The most observations that a level of a term has."""
+    own = one.own_rows(used)
+    return _most(one.codes(used)[own], observations[own])
 
 
 def _most(codes: np.ndarray, observations: np.ndarray) -> float:
@@ -133,6 +153,7 @@ def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
 
 
 def _partition(one: GroupDesign, used: pd.DataFrame) -> np.ndarray | None:
-    """Numbers (rows,) of the groups of rows as they appear; None where a row has several."""
+    """Numbers (rows,) of the groups of rows as they appear; None where a row is not of one."""
     codes = one.codes(used)
-    return pd.factorize(codes[:, 0])[0] if codes.shape[1] == 1 else None
+    whole = codes.shape[1] == 1 and one.within is None
+    return pd.factorize(codes[:, 0])[0] if whole else None

@@ -51,7 +51,7 @@ def check_fit_size(formula: str, used: pd.DataFrame, total: int, *, effects: boo
             f"{len(used):,} rows times {width:,} effects of each level of {part.factor!r}",
             "let fewer effects vary",
         )
-        names = part.members or re.split("[:/]", part.factor)
+        names = [*part.members] or re.split("[:/]", part.factor)
         known = [name.strip() for name in names if name.strip() in used]
         of_groups += width * math.prod([used[name].nunique() for name in known])
     if effects:

@@ -371,8 +371,8 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
         If bambi cannot make a model of it, with its reason.
     """
     parts = group_parts(spec.formula)
-    if any(one.members for one in parts):
-        raise DataError("bambi has no multi-membership terms", hint="leave mm() out")
+    if any(one.columns for one in parts):
+        raise DataError("bambi has no mm() and no gr(by=)", hint="leave them out")
     groups = [f" + ({one.effects}|{one.factor})" for one in parts]
     return _bambi(spec, "".join(groups), dict(spec.priors), used)
 

@@ -1,16 +1,22 @@
-"""Group terms beyond bambi's: correlated slopes, ``||``, and multi-membership ``mm(a, b)``.
+"""Group terms beyond bambi's: correlated slopes, ``||``, ``mm(a, b)`` and ``gr(seed, by=race)``.
 
 In lme4 and brms ``(pose|seed)`` correlates a seed's intercept and slope, and ``(pose||seed)`` does
 not; bambi knows only the second, under the first's spelling. ``(1|mm(seed_a, seed_b))`` gives a row
-to two members of one grouping factor, as an impostor pair belongs to two seeds.
+to two members of one grouping factor, as an impostor pair belongs to two seeds, with equal weights
+or with those of columns: ``mm(a, b, weights=cbind(w, v))``. ``(1|gr(seed, by=race))`` gives the
+seeds of each race a standard deviation of their own.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from causalbias.errors import DataError
 
-_MEMBERS = re.compile(r"mm\(([^()]*)\)")
+_MEMBERS = re.compile(
+    r"mm\(([^()=]*?)(?:,\s*weights\s*=\s*cbind\(([^()]*)\))?"
+    r"(?:,\s*scale\s*=\s*(TRUE|FALSE|True|False)\s*)?\)"
+)
+_BY = re.compile(r"gr\(([^(),=]+)(?:,\s*by\s*=\s*([^(),=]+))?\)")
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,12 @@ class GroupPart:
         Whether it was written with one bar and not two.
     members : tuple of str
         The columns of ``mm(...)``; empty for an ordinary factor.
+    weights : tuple of str
+        The columns of the members' weights; empty for equal ones.
+    scaled : bool
+        Whether a row's weights are divided by their sum, brms's default.
+    by : str
+        The column of ``gr(factor, by=column)``; empty for one covariance of all levels.
     """
 
     start: int
@@ -35,6 +47,14 @@ class GroupPart:
     factor: str
     correlated: bool
     members: tuple[str, ...]
+    weights: tuple[str, ...] = ()
+    scaled: bool = True
+    by: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns right of the bar that are named in functions."""
+        return (*self.members, *self.weights, *filter(None, [self.by]))
 
 
 def group_parts(formula: str) -> list[GroupPart]:
@@ -72,23 +92,55 @@ def group_parts(formula: str) -> list[GroupPart]:
 def _part(formula: str, start: int, bar: int, end: int) -> GroupPart:
     double = formula[bar + 1] == "|"
     factor = formula[bar + 1 + double : end - 1].strip()
-    members: tuple[str, ...] = ()
+    part = GroupPart(start, end, formula[start + 1 : bar].strip(), factor, not double, ())
     if "mm(" in factor:
-        found = _MEMBERS.fullmatch(factor)
-        members = tuple(one.strip() for one in found[1].split(",")) if found else ()
-        if len(members) < 2 or not all(one.isidentifier() for one in members):
-            raise DataError(
-                f"cannot read the factor {factor!r}",
-                hint="name two or more columns: (1|mm(seed_a, seed_b))",
-            )
-        factor = f"mm({', '.join(members)})"
-    return GroupPart(start, end, formula[start + 1 : bar].strip(), factor, not double, members)
+        return _of_members(part)
+    return _of_levels(part) if "gr(" in factor else part
+
+
+def _of_members(part: GroupPart) -> GroupPart:
+    """The term of ``mm(a, b)``, with its members' weights."""
+    found = _MEMBERS.fullmatch(part.factor)
+    members = _names(found[1]) if found else ()
+    if len(members) < 2 or not all(one.isidentifier() for one in members):
+        raise DataError(
+            f"cannot read the factor {part.factor!r}",
+            hint="name two or more columns: (1|mm(seed_a, seed_b)), and with weights "
+            "(1|mm(seed_a, seed_b, weights=cbind(w_a, w_b)))",
+        )
+    weights = _names(found[2]) if found and found[2] else ()
+    if weights and (len(weights) != len(members) or not all(map(str.isidentifier, weights))):
+        raise DataError(
+            f"{part.factor!r} has {len(members)} members and {len(weights)} weights",
+            hint="name a column of weights for each: weights=cbind(w_a, w_b)",
+        )
+    scaled = not found or found[3] not in ("FALSE", "False")
+    name = f"mm({', '.join(members)})"
+    return replace(part, factor=name, members=members, weights=weights, scaled=scaled)
+
+
+def _of_levels(part: GroupPart) -> GroupPart:
+    """The term of ``gr(factor, by=column)``; of ``gr(factor)``, an ordinary one."""
+    found = _BY.fullmatch(part.factor)
+    by = (found[2] or "").strip() if found else ""
+    if not found or not (by == "" or by.isidentifier()) or "/" in found[1]:
+        raise DataError(
+            f"cannot read the factor {part.factor!r}",
+            hint="name a factor and the column that its levels are divided by: "
+            "(1|gr(seed, by=race))",
+        )
+    return replace(part, factor=found[1].strip(), by=by)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(","))
 
 
 def readable_formula(formula: str) -> str:
     """The formula with ``||`` as one bar and ``mm(a, b)`` as ``a:b``, which names its columns."""
     for part in reversed(group_parts(formula)):
-        factor = ":".join(part.members) or part.factor
+        named = part.columns if part.members else (part.factor, *part.columns)
+        factor = ":".join(named)
         formula = f"{formula[: part.start]}({part.effects}|{factor}){formula[part.end :]}"
     return formula
 
