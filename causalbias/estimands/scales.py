@@ -1,6 +1,6 @@
 """Outcome scales: functions of the linear predictor, and their averages over new groups."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from scipy import special
 
 from causalbias.arguments import number_in
 from causalbias.errors import DataError
+from causalbias.models.families.base import Parameters
 from causalbias.models.fitted import FittedModel
 from causalbias.models.response import Map
 
@@ -19,6 +20,7 @@ Floats = NDArray[np.float64]
 SCALES = ("response", "link", "latent", "probability", "exceedance", "FMR", "FNMR")
 BACK_NODES = 30  # of that of a transformed response: exp(z) with sd up to 3 to nine digits
 MAX_BEYOND = 1e-3  # probability that a model may give to what a transformed response cannot be
+CURVE_NODES = 30  # of a distribution function, which may be steep
 NODES = 15  # of Gauss-Hermite quadrature: logits with sd up to 4 to five digits
 
 
@@ -72,6 +74,9 @@ class Scale:
         Whether P is ``1 - inverse(cut - eta)``, which asymmetric links tell from the other form.
     back : Map, optional
         From the model's response back to its column.
+    curve : callable, optional
+        An outcome of the linear predictor (rows, draws) that stands in the place of an exceedance:
+        a mean that depends on the distribution's parameters, or its distribution function.
     """
 
     linear: bool
@@ -84,6 +89,7 @@ class Scale:
     inverse: Any = None
     ordinal: bool = False
     back: Map | None = None
+    curve: Callable[[Floats], Floats] | None = None
 
     def exceedances(
         self, eta: Floats, variance: Floats | None, precision: Floats | None = None
@@ -109,7 +115,8 @@ class Scale:
         elif variance is None:
             yield from self._passed(eta)
         else:
-            nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+            count = NODES if self.curve is None else CURVE_NODES
+            nodes, weights = np.polynomial.hermite_e.hermegauss(count)
             sd = np.sqrt(variance)
             total = [np.zeros_like(eta) for _ in self.cuts.T]
             for node, weight in zip(nodes, weights / weights.sum(), strict=True):
@@ -125,6 +132,9 @@ class Scale:
         return np.sqrt(own if variance is None else own + variance)
 
     def _passed(self, eta: Floats) -> Iterator[Floats]:
+        if self.curve is not None:
+            yield self.curve(eta)
+            return
         if self.link != "logit":
             for cut in self.cuts.T:
                 yield 1.0 - self.inverse(cut - eta) if self.ordinal else self.inverse(eta - cut)
@@ -190,12 +200,15 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
         found = _of_column(model, scale, threshold)
         if found is not None:
             return found
-    if scale == "link" or (link == "identity" and scale == "response"):
+    by_parameters = family.mean_by_parameters
+    if scale == "link" or (link == "identity" and scale == "response" and not by_parameters):
         return Scale(True, one)
     if scale == "latent":
         return Scale(True, model.latent_sd)
     if threshold is not None:
-        return _rate(model.latent_sd, float(threshold), above=scale == "FNMR")
+        return _rate_of(model, float(threshold), above=scale == "FNMR")
+    if by_parameters:
+        return _curve(model, family.mean)
     return Scale(
         False,
         one,
@@ -204,6 +217,28 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
         *family.outcome_weights(scale, model.categories),
         family.link.inverse,
         ordinal=family.has_thresholds,
+    )
+
+
+def _rate_of(model: FittedModel, cut: float, *, above: bool) -> Scale:
+    """Probability of responses at or below a cut, or above it."""
+    family = model.family
+    if family.normal and family.link.name == "identity":
+        return _rate(model.latent_sd, cut, above=above)
+    found = _curve(model, lambda eta, of: family.cdf(np.array(cut), eta, of))
+    if not above:
+        return found
+    return replace(found, constant=np.ones(1), weights=-np.ones((1, 1)))
+
+
+def _curve(model: FittedModel, outcome: Callable[[Floats, Parameters], Floats]) -> Scale:
+    """The scale of a function of the linear predictor (draws, rows) and the parameters."""
+    draws, parameters = model.draws, model.parameters
+    return Scale(
+        False,
+        np.ones(draws),
+        cuts=np.zeros((draws, 1)),
+        curve=lambda eta: outcome(eta.T, parameters).T,
     )
 
 
@@ -234,10 +269,13 @@ def _of_column(model: FittedModel, scale: str, threshold: float | None) -> Scale
     back, family, link = response.back(), model.family, model.family.link.name
     if threshold is not None:
         above = (scale == "FNMR") == back.increasing
-        return _rate(model.latent_sd, back.cut(threshold), above=above)
+        return _rate_of(model, back.cut(threshold), above=above)
     draws = model.draws
     if back.line is not None:
         start, slope = back.line
+        if family.mean_by_parameters:
+            mean = _curve(model, family.mean)
+            return replace(mean, constant=np.array([start]), weights=np.array([[slope]]))
         if link == "identity":
             return Scale(True, np.full(draws, 1 / slope), constant=np.array([start]))
         cuts = np.zeros((draws, 1))

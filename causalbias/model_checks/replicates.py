@@ -128,10 +128,9 @@ Pair = tuple[FloatArray, FloatArray]
 def _responses(parts: Parts, rows: np.ndarray, rng: np.random.Generator) -> tuple[Pair, Pair]:
     """Responses (1 or draws, rows) and residuals (draws, rows) of the data and of replicates."""
     eta, parameters = parts.eta[:, rows], parts.parameters(rows)
-    mean = parts.family.mean(eta, parameters)
     response = parts.response[None, rows]
-    residual = parts.family.residual(response, mean, parameters)
-    return (response, residual), parts.family.replicate(rng, eta, mean, parameters)
+    residual = parts.family.residual(response, eta, parameters)
+    return (response, residual), parts.family.replicate(rng, eta, parameters)
 
 
 def quantities_of(

@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import mapping_in, name_in, need_rows, not_what
+from causalbias.arguments import mapping_in, need_rows, not_what
 from causalbias.errors import DataError, user_path
 from causalbias.io.storage import open as load_tree
 from causalbias.io.storage import save
 from causalbias.models.engines import Sampled, Sampling, sample
-from causalbias.models.families import FAMILIES
+from causalbias.models.families import check_family
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.formula.parse import check_condition, formula_columns
 from causalbias.models.formula.parts import Formula, as_formula
@@ -77,9 +77,10 @@ def fit(
     data : Study or DataFrame
         If a study is given, the response determines the group: `distance` is modelled on
         "machine", and `score` on "human" (see `to_frame` for the columns).
-    family : {"gaussian", "bernoulli", "binomial", "cumulative", "beta"}
+    family : {"gaussian", "bernoulli", "binomial", "cumulative", "beta", "t", "skew_normal", \
+"lognormal", "gamma"}
         Response family. The response of "binomial" is ``p(successes, trials)``, and that of
-        "cumulative" has ordered whole numbers.
+        "cumulative" has ordered whole numbers. See :doc:`/explanation/families`.
     link : str, optional
         Link function; by default the first of the family's links, such as identity for "gaussian"
         and logit for "bernoulli".
@@ -138,7 +139,7 @@ def fit(
     """
     written = as_formula(formula)
     need_rows(data)
-    name_in(family, "family", *FAMILIES)
+    check_family(family)
     example = 'a prior by term: {"race": "Normal(0, 1)"}'
     mapping_in({} if priors is None else priors, "priors", example)
     of_terms = dict(priors or {})

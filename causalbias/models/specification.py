@@ -10,12 +10,12 @@ import bambi as bmb
 import formulae as fm
 import numpy as np
 import pandas as pd
-from bambi.priors.scaler import PriorScaler
 from bambi.transformations import transformations_namespace
 from pandas.api import types
 
 from causalbias.errors import DataError, shown
 from causalbias.models.centring import widen_margins
+from causalbias.models.default_priors import bambi_family, scale_priors
 from causalbias.models.estimable import estimable
 from causalbias.models.evaluation import portable, without_slashes
 from causalbias.models.families import Family, family_named
@@ -461,6 +461,7 @@ def _without_aliases(
         kept = estimable(fitted, _telling(spec, priors), cuts=ordinal).kept[int(ordinal) :]
         if not (more := _minus(fitted, kept)):
             _leave_out(model, kept)
+            scale_priors(model, family_of(spec))  # of the columns that are left
             return model
         formula += more
         priors = _of_terms_left(priors, fitted, kept)
@@ -486,13 +487,15 @@ def _made(
         # bambi says so on every ordinal model; the thresholds stand for the intercept.
         warnings.filterwarnings("ignore", "The intercept is omitted in ordinal families")
         with building(spec.formula, used):
-            return bmb.Model(
+            model = bmb.Model(
                 formula,
                 used,
-                family=family.name,
+                family=bambi_family(family),
                 link=family.link.name,  # bambi's own default may be another
                 priors=(bases | given) or None,
             )
+    scale_priors(model, family)
+    return model
 
 
 def _of_bases(spec: ModelSpec, common: Any) -> dict[str, bmb.Prior]:
@@ -590,7 +593,6 @@ def _leave_out(model: bmb.Model, kept: np.ndarray) -> None:
             component.terms[name] = _Part(component.terms[name], kept[at : at + size])
         at += size
     model.kept = kept
-    PriorScaler(model).scale()  # of the columns that are left
 
 
 def _without_slashes(model: bmb.Model, common: Any) -> None:

@@ -6,7 +6,11 @@ from causalbias.models.families.bernoulli import Bernoulli
 from causalbias.models.families.beta import Beta
 from causalbias.models.families.binomial import Binomial
 from causalbias.models.families.cumulative import Cumulative
+from causalbias.models.families.gamma import Gamma
 from causalbias.models.families.gaussian import Gaussian
+from causalbias.models.families.lognormal import LogNormal
+from causalbias.models.families.skew_normal import SkewNormal
+from causalbias.models.families.t import T
 
 __all__ = ["FAMILIES", "Family", "Floats", "Parameters", "family_named"]
 
@@ -17,9 +21,39 @@ FAMILIES: dict[str, type[Family]] = {
         Bernoulli,
         Binomial,
         Cumulative,
+        T,
+        SkewNormal,
+        LogNormal,
+        Gamma,
         Beta,
     )
 }
+# Names of brms, lme4 and R under which users look for a family.
+KNOWN_AS = {
+    "student": "t",
+    "studentt": "t",
+    "student_t": "t",
+    "normal": "gaussian",
+    "skewnormal": "skew_normal",
+    "log_normal": "lognormal",
+    "ordinal": "cumulative",
+}
+
+
+def check_family(name: object) -> None:
+    """Refuse what is no family's name, with the name that another package's has here.
+
+    Raises
+    ------
+    DataError
+        If there is no such family.
+    """
+    if isinstance(name, str) and name in FAMILIES:
+        return
+    plain = name.lower() if isinstance(name, str) else ""
+    meant = KNOWN_AS.get(plain, plain)
+    hint = f"it is called {meant!r} here" if meant in FAMILIES else f"use {', '.join(FAMILIES)}"
+    raise DataError(f"unknown family {name!r}", hint=hint)
 
 
 def family_named(name: str, link: str | None = None) -> Family:
@@ -42,6 +76,5 @@ def family_named(name: str, link: str | None = None) -> Family:
     >>> family_named("cumulative", "probit").link.name
     'probit'
     """
-    if name not in FAMILIES:
-        raise DataError(f"unknown family {name!r}", hint=f"use {', '.join(FAMILIES)}")
+    check_family(name)
     return FAMILIES[name](link)

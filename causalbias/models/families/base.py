@@ -1,7 +1,7 @@
 """What a response family is: all that the rest of the package asks of one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import special
 
 from causalbias.errors import DataError, shown
 from causalbias.models.families.links import LINKS, Link
 
 Floats = NDArray[np.float64]
 Parameters = Mapping[str, Floats]
+ENDS = (1e-15, 1 - 1e-15)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Family(ABC):
     Attributes
     ----------
     name : str
-        As in ``fit(family=)``; bambi has a family of this name, by which NUTS samples it.
+        As in ``fit(family=)``; bambi's name where it has the family, by which NUTS samples it.
     response : str
         What a response must be, in words.
     links : tuple of str
@@ -60,13 +62,17 @@ class Family(ABC):
         (`causalbias.model_checks.replicates.STATISTICS`).
     continuous : bool
         Whether the response is a real number, so that a formula may transform it.
+    mean_by_parameters : bool
+        Whether the mean depends on the parameters, and is not the link's inverse alone.
     normal : bool
         Whether the response is the mean plus normal noise of standard deviation ``sigma``: then
         rows may have weights, and group effects can be integrated out exactly.
-    in_response_units : bool
-        Whether default priors are multiples of the response's standard deviation. It has to be
-        true where bambi's are, which are so for "gaussian" and "t" only
-        (`bambi.priors.scaler.PriorScaler`).
+    real, probabilities : tuple of str
+        Those of the parameters that can be any number, and those that are probabilities. All others
+        but thresholds are positive.
+    pymc : callable, optional
+        Of a family that bambi has not: from a name, the parameters and PyMC's further arguments to
+        the variable that NUTS samples.
     binary : bool
         Whether an answer is no or yes, of one trial or of each of several.
     has_trials : bool
@@ -100,8 +106,11 @@ class Family(ABC):
     in_units: ClassVar[tuple[str, ...]] = ()
     engines: ClassVar[tuple[str, ...]] = ()
     continuous: ClassVar[bool] = False
+    mean_by_parameters: ClassVar[bool] = False
     normal: ClassVar[bool] = False
-    in_response_units: ClassVar[bool] = False
+    real: ClassVar[tuple[str, ...]] = ()
+    probabilities: ClassVar[tuple[str, ...]] = ()
+    pymc: ClassVar[Callable[..., Any] | None] = None
     binary: ClassVar[bool] = False
     has_trials: ClassVar[bool] = False
     has_thresholds: ClassVar[bool] = False
@@ -198,23 +207,58 @@ class Family(ABC):
         """Expected response (draws, rows), of one trial where there are trials."""
         return np.asarray(self.link.inverse(eta))
 
-    def residual(self, y: Floats, mean: Floats, parameters: Parameters) -> Floats:
-        """Distance (draws, rows) of a response from its mean, such that rows can be compared."""
-        return np.asarray(y - mean)
+    def cdf(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
+        """Probability (draws, rows) of a response at or below y, of a continuous family."""
+        raise NotImplementedError
+
+    def residual(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
+        """Distance (draws, rows) of a response from what is expected, comparable between rows."""
+        return np.asarray(y - self.mean(eta, parameters))
+
+    def quantile_residual(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
+        """The normal quantile of a response's own: standard normal if the model is right.
+
+        ``Phi^-1(F(y))`` (Dunn and Smyth 1996, Journal of Computational and Graphical Statistics
+        5(3)), within 8 standard deviations, beyond which F is one to 16 digits.
+        """
+        return np.asarray(special.ndtri(np.clip(self.cdf(y, eta, parameters), *ENDS)))
 
     def replicate(
-        self, rng: np.random.Generator, eta: Floats, mean: Floats, parameters: Parameters
+        self, rng: np.random.Generator, eta: Floats, parameters: Parameters
     ) -> tuple[NDArray[Any], Floats]:
         """New responses as of `simulate`, and their residuals."""
         new = self.simulate(rng, eta, parameters)
-        return new, self.residual(new, mean, parameters)
+        return new, self.residual(new, eta, parameters)
 
     # -- its parameters ----------------------------------------------------------------------
 
     @property
     def positive(self) -> tuple[str, ...]:
-        """Those of the parameters that are positive numbers: all but thresholds."""
-        return () if self.has_thresholds else self.parameters
+        """Those of the parameters that are positive numbers."""
+        if self.has_thresholds:
+            return ()
+        return tuple(name for name in self.parameters if name not in self.real)
+
+    @property
+    def parameter_links(self) -> dict[str, str]:
+        """Link of each parameter, by which it takes a linear predictor of its own."""
+        others = dict.fromkeys(self.parameters, "identity" if self.has_thresholds else "log")
+        real = dict.fromkeys(self.real, "identity")
+        probabilities = dict.fromkeys(self.probabilities, "logit")
+        return others | real | probabilities
+
+    def units(self, y: Floats) -> tuple[float, float]:
+        """Centre and spread, on the scale of eta, of which default priors are multiples.
+
+        The intercept's is about the centre with a standard deviation of 2.5 spreads, and a
+        coefficient's about zero with 2.5 spreads over the standard deviation of its column. By
+        default zero and one, for responses that have no unit, such as answers.
+        """
+        return 0.0, 1.0
+
+    def default_priors(self, y: Floats) -> dict[str, str]:
+        """Default priors of the parameters, as text, given the response: where not bambi's own."""
+        return {}
 
     @property
     def with_formula(self) -> tuple[str, ...]:
@@ -266,8 +310,8 @@ class Family(ABC):
         """Standard deviation (draws,) of the noise about eta: that of the link's distribution."""
         if self.link.noise_sd is None:
             raise DataError(
-                f"a {self.name} model with link {self.link.name} has no noise about its linear "
-                "predictor",
+                f"a {self.name} model with link {self.link.name} has no standard deviation of "
+                "noise about its linear predictor",
                 hint="ask for scale='link' or 'response'",
             )
         return np.full(draws, self.link.noise_sd)

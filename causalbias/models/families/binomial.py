@@ -61,8 +61,8 @@ class Binomial(Bernoulli):
         trials = np.asarray(parameters["trials"], int)
         return rng.binomial(trials, self.mean(eta, parameters))
 
-    def residual(self, y: Floats, mean: Floats, parameters: Parameters) -> Floats:
+    def residual(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """Of the share of successes, in standard deviations of the row's share."""
-        trials = parameters["trials"]
+        mean, trials = self.mean(eta, parameters), parameters["trials"]
         sd = np.sqrt(np.maximum(mean * (1 - mean), 1e-12) / trials)
         return np.asarray((y / trials - mean) / sd)

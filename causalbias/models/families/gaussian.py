@@ -2,34 +2,24 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from causalbias.errors import DataError
-from causalbias.models.families.base import Family, Floats, Parameters
+from causalbias.models.families.base import Floats, Parameters
+from causalbias.models.families.continuous import Continuous
 
 MIN_SPREAD = 1e-6  # sd over mean below which squares lose all digits of the spread
 
 
-class Gaussian(Family):
+class Gaussian(Continuous):
     """y is normal about its mean mu with standard deviation sigma, or sigma / sqrt(weight)."""
 
     name = "gaussian"
-    response = "real numbers"
-    links = ("identity", "log", "inverse")
     parameters = ("sigma",)
     in_units = ("sigma",)
     noise = "sigma"
     engines = ("collapsed",)
-    statistics = (
-        "means by group",
-        "tails",
-        "spread by group",
-        "skewness",
-        "heavy tails",
-    )
-    continuous = True
     normal = True
-    in_response_units = True
 
     @property
     def scales(self) -> tuple[str, ...]:
@@ -64,16 +54,24 @@ class Gaussian(Family):
         """Normal numbers."""
         return rng.normal(self.mean(eta, parameters), parameters["sigma"])
 
-    def residual(self, y: Floats, mean: Floats, parameters: Parameters) -> Floats:
+    def default_priors(self, y: Floats) -> dict[str, str]:
+        """Sigma of the size of the response's standard deviation, whatever the link."""
+        return {"sigma": f"HalfStudentT(4, {float(np.std(y))!r})"}
+
+    def cdf(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
+        """``Phi((y - mu) / sigma)``."""
+        return np.asarray(special.ndtr(self.residual(y, eta, parameters)))
+
+    def residual(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """In standard deviations of the row."""
-        return np.asarray((y - mean) / parameters["sigma"])
+        return np.asarray((y - self.mean(eta, parameters)) / parameters["sigma"])
 
     def replicate(
-        self, rng: np.random.Generator, eta: Floats, mean: Floats, parameters: Parameters
+        self, rng: np.random.Generator, eta: Floats, parameters: Parameters
     ) -> tuple[Floats, Floats]:
         """The noise drawn is the residual, without rounding."""
-        noise = rng.standard_normal(mean.shape)
-        return mean + parameters["sigma"] * noise, noise
+        noise = rng.standard_normal(eta.shape)
+        return self.mean(eta, parameters) + parameters["sigma"] * noise, noise
 
     def latent_sd(self, parameters: Parameters, draws: int) -> Floats:
         """Sigma, that of a row of weight one."""
