@@ -5,7 +5,7 @@ import numpy as np
 from bambi.priors.scaler import PriorScaler
 
 from causalbias.models.families.base import Family
-from causalbias.models.priors import parse_prior
+from causalbias.models.priors import parse_priors
 
 
 def bambi_family(family: Family) -> str | bmb.Family:
@@ -43,6 +43,9 @@ class _Scaler(PriorScaler):
         for name, text in self.family.default_priors(self.y).items():
             prior = self.model.parameters[name].prior
             if getattr(prior, "auto_scale", False):
-                prior = parse_prior(text, name, positive=name in self.family.positive)
+                family = self.family
+                (prior,) = parse_priors(
+                    {name: text}, family.positive, family.probabilities
+                ).values()
                 prior.auto_scale = True  # a default still, should columns be left out
                 self.model.parameters[name].prior = prior

@@ -77,8 +77,12 @@ def fit(
     data : Study or DataFrame
         If a study is given, the response determines the group: `distance` is modelled on
         "machine", and `score` on "human" (see `to_frame` for the columns).
-    family : {"gaussian", "bernoulli", "binomial", "cumulative", "beta", "t", "skew_normal", \
-"lognormal", "gamma"}
+    family : {"gaussian", "bernoulli", "binomial", "cumulative", "t", "laplace", \
+"asymmetriclaplace", "skew_normal", "exgaussian", "lognormal", "gamma", "weibull", "exponential", \
+"wald", "hurdle_gamma", "hurdle_lognormal", "poisson", "negativebinomial", \
+"zero_inflated_poisson", "zero_inflated_negativebinomial", "hurdle_poisson", \
+"hurdle_negativebinomial", "beta_binomial", "zero_inflated_binomial", "zero_one_inflated_beta", \
+"beta"}
         Response family. The response of "binomial" is ``p(successes, trials)``, and that of
         "cumulative" has ordered whole numbers. See :doc:`/explanation/families`.
     link : str, optional

@@ -37,14 +37,15 @@ class Distribution:
         SciPy's frozen distribution of these parameters, in order. None where it is flat.
     half : str, optional
         Of a distribution that is symmetric about its location: its positive half about zero.
-    least : float or str
-        The lower end of what it can be, or the parameter that is this end.
+    least, most : float or str
+        The ends of what it can be, or the parameters that are these ends.
     """
 
     parameters: dict[str, Kind]
     density: Callable[..., Any] | None = None
     half: str | None = None
     least: float | str = -math.inf
+    most: float | str = math.inf
 
     def allows(self, numbers: Mapping[str, float]) -> bool:
         """Whether parameters are finite, scales, rates and shapes positive, ends in order."""
@@ -61,6 +62,10 @@ class Distribution:
     def reaches_below_zero(self, numbers: Mapping[str, float]) -> bool:
         """Whether the variable can be negative."""
         return (numbers[self.least] if isinstance(self.least, str) else self.least) < 0
+
+    def reaches_above_one(self, numbers: Mapping[str, float]) -> bool:
+        """Whether the variable can be above one."""
+        return (numbers[self.most] if isinstance(self.most, str) else self.most) > 1
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,9 @@ DISTRIBUTIONS = {
         {"lower": "location", "upper": "location"},
         lambda lower, upper: stats.uniform(lower, upper - lower),
         least="lower",
+        most="upper",
     ),
+    "Beta": Distribution({"alpha": "shape", "beta": "shape"}, stats.beta, least=0.0, most=1.0),
     "Flat": Distribution({}),
     "HalfNormal": Distribution(
         {"sigma": "scale"}, lambda sigma: stats.halfnorm(scale=sigma), least=0.0
@@ -117,7 +124,9 @@ DISTRIBUTIONS = {
 }
 
 
-def parse_prior(text: str, term: str, *, positive: bool = False) -> bmb.Prior:
+def parse_prior(
+    text: str, term: str, *, positive: bool = False, probability: bool = False
+) -> bmb.Prior:
     """Read a prior such as ``"Normal(0, 5)"`` or ``"HalfNormal(sigma=10)"``.
 
     Parameters
@@ -132,12 +141,15 @@ def parse_prior(text: str, term: str, *, positive: bool = False) -> bmb.Prior:
         one of these, or of a standard deviation, is of a positive number: ``Normal(0, 1)``,
         ``StudentT(3, 0, 2.5)`` and ``Cauchy(0, 1)`` are read as their positive halves, as in brms
         (`read_as`).
+    probability : bool
+        Whether it is a parameter of the family's that lies between zero and one.
 
     Raises
     ------
     DataError
         If the text is not one listed distribution with numbers that it can have; if a positive
-        parameter's prior is none of positive numbers, nor half of one.
+        parameter's prior is none of positive numbers, nor half of one; if a probability's prior
+        reaches beyond zero or one.
 
     Examples
     --------
@@ -167,7 +179,13 @@ def parse_prior(text: str, term: str, *, positive: bool = False) -> bmb.Prior:
         raise wrong from error
     if sorted(given) != sorted(parameters) or not distribution.allows(numbers):
         raise wrong
-    if positive or "|" in term:
+    if probability:
+        if distribution.reaches_below_zero(numbers) or distribution.reaches_above_one(numbers):
+            raise DataError(
+                f"the prior {text} of {term!r}, a probability, reaches beyond zero or one",
+                hint="write Beta(a, b), or Uniform(low, high) within zero and one",
+            )
+    elif positive or "|" in term:
         name, numbers = _positive(name, numbers, text, term)
     prior = bmb.Prior(name, auto_scale=False, **numbers)
     if "|" in term:
@@ -193,6 +211,8 @@ def _positive(
     hint = "write HalfNormal, HalfStudentT, HalfCauchy, Exponential, Gamma or LogNormal"
     if distribution.density is None:
         raise DataError(f"a flat prior of {what} makes no proper posterior sure", hint=hint)
+    if distribution.most == 1:
+        raise DataError(f"the prior {text} of {what} is of numbers below one", hint=hint)
     if distribution.reaches_below_zero(numbers):
         if name == "Laplace":
             hint = f"write its positive half about zero, Exponential({1 / numbers['b']:g})"
@@ -364,8 +384,11 @@ def _plain(term: str) -> str:
     return portable(term).replace(" ", "")
 
 
-def parse_priors(priors: Mapping[str, str], positive: Collection[str]) -> dict[str, bmb.Prior]:
-    """Read the priors of several terms, of which some are positive; see `parse_prior`."""
+def parse_priors(
+    priors: Mapping[str, str], positive: Collection[str], probabilities: Collection[str] = ()
+) -> dict[str, bmb.Prior]:
+    """Read the priors of several terms, some positive or probabilities; see `parse_prior`."""
     return {
-        term: parse_prior(text, term, positive=term in positive) for term, text in priors.items()
+        term: parse_prior(text, term, positive=term in positive, probability=term in probabilities)
+        for term, text in priors.items()
     }

@@ -481,7 +481,7 @@ def _made(
     used: pd.DataFrame,
 ) -> bmb.Model:
     family = family_of(spec)
-    given = parse_priors(priors, family.positive)
+    given = parse_priors(priors, family.positive, family.probabilities)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error", UserWarning)  # e.g. a prior for a term that is not there
         # bambi says so on every ordinal model; the thresholds stand for the intercept.

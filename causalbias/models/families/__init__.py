@@ -1,16 +1,35 @@
 """Response families: one module each, and the registry of them."""
 
 from causalbias.errors import DataError
+from causalbias.models.families.asymmetriclaplace import AsymmetricLaplace
 from causalbias.models.families.base import Family, Floats, Parameters
 from causalbias.models.families.bernoulli import Bernoulli
 from causalbias.models.families.beta import Beta
+from causalbias.models.families.beta_binomial import BetaBinomial
 from causalbias.models.families.binomial import Binomial
 from causalbias.models.families.cumulative import Cumulative
+from causalbias.models.families.exgaussian import ExGaussian
+from causalbias.models.families.exponential import Exponential
 from causalbias.models.families.gamma import Gamma
 from causalbias.models.families.gaussian import Gaussian
+from causalbias.models.families.laplace import Laplace
 from causalbias.models.families.lognormal import LogNormal
+from causalbias.models.families.negativebinomial import NegativeBinomial
+from causalbias.models.families.poisson import Poisson
 from causalbias.models.families.skew_normal import SkewNormal
 from causalbias.models.families.t import T
+from causalbias.models.families.wald import Wald
+from causalbias.models.families.weibull import Weibull
+from causalbias.models.families.zero_one_inflated_beta import ZeroOneInflatedBeta
+from causalbias.models.families.zeros import (
+    HurdleGamma,
+    HurdleLogNormal,
+    HurdleNegativeBinomial,
+    HurdlePoisson,
+    ZeroInflatedBinomial,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
+)
 
 __all__ = ["FAMILIES", "Family", "Floats", "Parameters", "family_named"]
 
@@ -22,9 +41,26 @@ FAMILIES: dict[str, type[Family]] = {
         Binomial,
         Cumulative,
         T,
+        Laplace,
+        AsymmetricLaplace,
         SkewNormal,
+        ExGaussian,
         LogNormal,
         Gamma,
+        Weibull,
+        Exponential,
+        Wald,
+        HurdleGamma,
+        HurdleLogNormal,
+        Poisson,
+        NegativeBinomial,
+        ZeroInflatedPoisson,
+        ZeroInflatedNegativeBinomial,
+        HurdlePoisson,
+        HurdleNegativeBinomial,
+        BetaBinomial,
+        ZeroInflatedBinomial,
+        ZeroOneInflatedBeta,
         Beta,
     )
 }
@@ -37,6 +73,15 @@ KNOWN_AS = {
     "skewnormal": "skew_normal",
     "log_normal": "lognormal",
     "ordinal": "cumulative",
+    "negbinomial": "negativebinomial",
+    "negative_binomial": "negativebinomial",
+    "zero_inflated_negbinomial": "zero_inflated_negativebinomial",
+    "hurdle_negbinomial": "hurdle_negativebinomial",
+    "asym_laplace": "asymmetriclaplace",
+    "inverse.gaussian": "wald",
+    "inverse_gaussian": "wald",
+    "betabinomial": "beta_binomial",
+    "zoib": "zero_one_inflated_beta",
 }
 
 

@@ -203,9 +203,13 @@ class Family(ABC):
         slope = self.link.slope(eta)
         return slope * first, slope**2 * second + self.link.curvature(eta) * first
 
+    def parent(self, eta: Floats) -> Floats:
+        """The parameter `mean_name` (draws, rows), whose linear predictor eta is."""
+        return np.asarray(self.link.inverse(eta))
+
     def mean(self, eta: Floats, parameters: Parameters) -> Floats:
         """Expected response (draws, rows), of one trial where there are trials."""
-        return np.asarray(self.link.inverse(eta))
+        return self.parent(eta)
 
     def cdf(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """Probability (draws, rows) of a response at or below y, of a continuous family."""
@@ -237,7 +241,8 @@ class Family(ABC):
         """Those of the parameters that are positive numbers."""
         if self.has_thresholds:
             return ()
-        return tuple(name for name in self.parameters if name not in self.real)
+        others = (*self.real, *self.probabilities)
+        return tuple(name for name in self.parameters if name not in others)
 
     @property
     def parameter_links(self) -> dict[str, str]:

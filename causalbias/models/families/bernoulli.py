@@ -15,10 +15,10 @@ class Bernoulli(Family):
 
     name = "bernoulli"
     response = "0 or 1"
-    links = ("logit", "probit", "cloglog", "identity")
+    links: ClassVar[tuple[str, ...]] = ("logit", "probit", "cloglog", "identity")
     mean_name = "p"
     noise = "the chance of the answer itself"
-    engines = ("laplace",)
+    engines: ClassVar[tuple[str, ...]] = ("laplace",)
     statistics: ClassVar[tuple[str, ...]] = ("category shares",)
     binary = True
 
@@ -34,11 +34,11 @@ class Bernoulli(Family):
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``y log(p) + (1 - y) log(1 - p)``."""
-        return np.asarray(stats.bernoulli.logpmf(y, self.mean(eta, parameters)))
+        return np.asarray(stats.bernoulli.logpmf(y, self.parent(eta)))
 
     def derivatives(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
         """By the mean: ``y / p - (n - y) / (1 - p)`` and ``-y / p^2 - (n - y) / (1 - p)^2``."""
-        chance, failures = self.mean(eta, parameters), parameters.get("trials", 1.0) - y
+        chance, failures = self.parent(eta), parameters.get("trials", 1.0) - y
         first = y / chance - failures / (1 - chance)
         return self.by_eta(first, -y / chance**2 - failures / (1 - chance) ** 2, eta)
 
@@ -46,4 +46,4 @@ class Bernoulli(Family):
         self, rng: np.random.Generator, eta: Floats, parameters: Parameters
     ) -> NDArray[Any]:
         """Zeros and ones."""
-        return rng.binomial(1, self.mean(eta, parameters))
+        return rng.binomial(1, self.parent(eta))

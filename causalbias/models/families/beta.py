@@ -1,5 +1,7 @@
 """Numbers strictly between zero and one, such as shares and ratings with two ends."""
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ class Beta(Family):
     name = "beta"
     response = "numbers strictly between 0 and 1"
     links = ("logit", "probit", "cloglog")
-    parameters = ("kappa",)
+    parameters: ClassVar[tuple[str, ...]] = ("kappa",)
     noise = "the noise of single answers (kappa)"
     statistics = ("means by group", "tails", "spread by group")
     continuous = True
@@ -25,12 +27,12 @@ class Beta(Family):
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``(a - 1) log(y) + (b - 1) log(1 - y) - log B(a, b)``, a = mu kappa, b = kappa - a."""
-        mean, kappa = self.mean(eta, parameters), parameters["kappa"]
+        mean, kappa = self.parent(eta), parameters["kappa"]
         return np.asarray(stats.beta.logpdf(y, mean * kappa, (1 - mean) * kappa))
 
     def derivatives(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
         """By the mean: ``kappa (logit(y) - psi(a) + psi(b))``, ``-kappa^2 (psi'(a) + psi'(b))``."""
-        mean, kappa = self.mean(eta, parameters), parameters["kappa"]
+        mean, kappa = self.parent(eta), parameters["kappa"]
         a, b = mean * kappa, (1 - mean) * kappa
         first = kappa * (special.logit(y) - special.digamma(a) + special.digamma(b))
         second = -(kappa**2) * (special.polygamma(1, a) + special.polygamma(1, b))
@@ -38,7 +40,7 @@ class Beta(Family):
 
     def simulate(self, rng: np.random.Generator, eta: Floats, parameters: Parameters) -> Floats:
         """Numbers between zero and one."""
-        mean, kappa = self.mean(eta, parameters), parameters["kappa"]
+        mean, kappa = self.parent(eta), parameters["kappa"]
         shapes = (mean * kappa, (1 - mean) * kappa)
         # shapes that underflow put all mass on the ends of (0, 1)
         return rng.beta(*(np.maximum(shape, 1e-12) for shape in shapes))

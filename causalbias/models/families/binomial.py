@@ -51,7 +51,7 @@ class Binomial(Bernoulli):
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``log(n over y) + y log(p) + (n - y) log(1 - p)``."""
-        chance = self.mean(eta, parameters)
+        chance = self.parent(eta)
         return np.asarray(stats.binom.logpmf(y, parameters["trials"], chance))
 
     def simulate(
@@ -59,10 +59,10 @@ class Binomial(Bernoulli):
     ) -> NDArray[Any]:
         """Numbers of successes."""
         trials = np.asarray(parameters["trials"], int)
-        return rng.binomial(trials, self.mean(eta, parameters))
+        return rng.binomial(trials, self.parent(eta))
 
     def residual(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """Of the share of successes, in standard deviations of the row's share."""
-        mean, trials = self.mean(eta, parameters), parameters["trials"]
+        mean, trials = self.parent(eta), parameters["trials"]
         sd = np.sqrt(np.maximum(mean * (1 - mean), 1e-12) / trials)
         return np.asarray((y / trials - mean) / sd)

@@ -14,7 +14,7 @@ class Continuous(Family):
 
     response = "real numbers"
     links: ClassVar[tuple[str, ...]] = ("identity", "log", "inverse")
-    statistics = (
+    statistics: ClassVar[tuple[str, ...]] = (
         "means by group",
         "tails",
         "spread by group",

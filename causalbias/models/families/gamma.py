@@ -1,5 +1,7 @@
 """Positive numbers whose spread grows with their mean."""
 
+from typing import ClassVar
+
 import numpy as np
 from scipy import special
 
@@ -11,7 +13,7 @@ class Gamma(Positive):
     """y is of mean mu and shape alpha: its standard deviation is mu / sqrt(alpha)."""
 
     name = "gamma"
-    parameters = ("alpha",)
+    parameters: ClassVar[tuple[str, ...]] = ("alpha",)
     noise = "the noise of single responses (alpha)"
 
     def default_priors(self, y: Floats) -> dict[str, str]:
@@ -20,22 +22,22 @@ class Gamma(Positive):
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``alpha log(alpha / mu) - log Gamma(alpha) + (alpha - 1) log(y) - alpha y / mu``."""
-        mean, alpha = self.mean(eta, parameters), parameters["alpha"]
+        mean, alpha = self.parent(eta), parameters["alpha"]
         whole = alpha * np.log(alpha / mean) - special.gammaln(alpha)
         return np.asarray(whole + (alpha - 1) * np.log(y) - alpha * y / mean)
 
     def derivatives(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
         """By the mean: ``alpha (y - mu) / mu^2`` and ``alpha (mu - 2 y) / mu^3``."""
-        mean, alpha = self.mean(eta, parameters), parameters["alpha"]
+        mean, alpha = self.parent(eta), parameters["alpha"]
         return self.by_eta(alpha * (y - mean) / mean**2, alpha * (mean - 2 * y) / mean**3, eta)
 
     def cdf(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """The regularised incomplete gamma function of alpha at ``alpha y / mu``."""
         alpha = parameters["alpha"]
-        scaled = alpha * np.maximum(y, 0.0) / self.mean(eta, parameters)
+        scaled = alpha * np.maximum(y, 0.0) / self.parent(eta)
         return np.asarray(special.gammainc(alpha, scaled))
 
     def simulate(self, rng: np.random.Generator, eta: Floats, parameters: Parameters) -> Floats:
         """Positive numbers."""
-        mean, alpha = self.mean(eta, parameters), parameters["alpha"]
+        mean, alpha = self.parent(eta), parameters["alpha"]
         return rng.gamma(alpha, mean / alpha)

@@ -1,5 +1,7 @@
 """Positive numbers whose logarithm is normal."""
 
+from typing import ClassVar
+
 import numpy as np
 from scipy import special
 
@@ -16,7 +18,7 @@ class LogNormal(Positive):
 
     name = "lognormal"
     links = ("identity",)
-    parameters = ("sigma",)
+    parameters: ClassVar[tuple[str, ...]] = ("sigma",)
     noise = "sigma"
     mean_by_parameters = True
 
