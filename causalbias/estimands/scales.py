@@ -234,6 +234,11 @@ def _rate_of(model: FittedModel, cut: float, *, above: bool) -> Scale:
 def _curve(model: FittedModel, outcome: Callable[[Floats, Parameters], Floats]) -> Scale:
     """The scale of a function of the linear predictor (draws, rows) and the parameters."""
     draws, parameters = model.draws, model.parameters
+    if model.parts:
+        raise DataError(
+            f"{', '.join(model.parts)} differs between rows, so that there is no one distribution",
+            hint="ask for scale='link'",
+        )
     return Scale(
         False,
         np.ones(draws),

@@ -14,7 +14,8 @@ def bambi_family(family: Family) -> str | bmb.Family:
         return family.name
     parameters = [family.mean_name, *family.parameters]
     likelihood = bmb.Likelihood(family.name, parameters, family.mean_name, family.pymc)
-    links = {family.mean_name: family.link.name} | family.parameter_links
+    links = {name: family.link_of(name).name for name in family.parameters}
+    links[family.mean_name] = family.link.name
     found = bmb.Family(family.name, likelihood, links)
     # Any prior: that of the response's size is given once the response is known.
     found.set_default_priors({name: bmb.Prior("Flat") for name in family.parameters})

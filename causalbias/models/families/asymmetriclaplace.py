@@ -18,9 +18,13 @@ class AsymmetricLaplace(Continuous):
     noise = "the noise of single responses (b, kappa)"
     mean_by_parameters = True
 
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """Of b, one over a unit of the response, that of a symmetric density."""
+        return {"b": 2**0.5 / float(np.std(y))}
+
     def default_priors(self, y: Floats) -> dict[str, str]:
-        """B, one over a unit of the response, of the size of a symmetric density's."""
-        return {"b": f"HalfCauchy({2**0.5 / float(np.std(y))!r})", "kappa": "LogNormal(0, 1)"}
+        """B of that size, or any other; kappa about one."""
+        return {"b": f"HalfCauchy({self.sizes(y)['b']!r})", "kappa": "LogNormal(0, 1)"}
 
     def _rates(
         self, y: Floats, eta: Floats, parameters: Parameters

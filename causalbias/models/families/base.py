@@ -49,10 +49,6 @@ class Family(ABC):
     parameters : tuple of str
         bambi's names of the distribution's further parameters, such as sigma. Posteriors have them
         under these names, and no column may be called so.
-    further_links : mapping of str to str
-        Links of those parameters in a formula of their own that have another than log.
-    in_units : tuple of str
-        Those of the parameters that are multiplied by what the response is multiplied by.
     noise : str
         What the effect of a level on its only observation cannot be told from, in words.
     engines : tuple of str
@@ -102,8 +98,6 @@ class Family(ABC):
     statistics: ClassVar[tuple[str, ...]]
     mean_name: ClassVar[str] = "mu"
     parameters: ClassVar[tuple[str, ...]] = ()
-    further_links: ClassVar[Mapping[str, str]] = {}
-    in_units: ClassVar[tuple[str, ...]] = ()
     engines: ClassVar[tuple[str, ...]] = ()
     continuous: ClassVar[bool] = False
     mean_by_parameters: ClassVar[bool] = False
@@ -244,14 +238,6 @@ class Family(ABC):
         others = (*self.real, *self.probabilities)
         return tuple(name for name in self.parameters if name not in others)
 
-    @property
-    def parameter_links(self) -> dict[str, str]:
-        """Link of each parameter, by which it takes a linear predictor of its own."""
-        others = dict.fromkeys(self.parameters, "identity" if self.has_thresholds else "log")
-        real = dict.fromkeys(self.real, "identity")
-        probabilities = dict.fromkeys(self.probabilities, "logit")
-        return others | real | probabilities
-
     def units(self, y: Floats) -> tuple[float, float]:
         """Centre and spread, on the scale of eta, of which default priors are multiples.
 
@@ -260,6 +246,13 @@ class Family(ABC):
         default zero and one, for responses that have no unit, such as answers.
         """
         return 0.0, 1.0
+
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """Of parameters that depend on the response's unit or spread: about how large they are.
+
+        That is if all rows had one mean.
+        """
+        return {}
 
     def default_priors(self, y: Floats) -> dict[str, str]:
         """Default priors of the parameters, as text, given the response: where not bambi's own."""
@@ -272,15 +265,17 @@ class Family(ABC):
 
     def link_of(self, parameter: str) -> Link:
         """The link of a parameter in a formula of its own."""
-        return LINKS[self.further_links.get(parameter, "log")]
+        if parameter in self.positive:
+            return LINKS["log"]
+        return LINKS["logit" if parameter in self.probabilities else "identity"]
 
     def centre_of(self, parameter: str, response: Floats) -> float:
         """The linear predictor about which default priors are, of a parameter with a formula.
 
-        Of one in the response's units it is that of the response's standard deviation, so that
-        another unit of the response gives the same model; of others it is zero.
+        It is that of the parameter's size, so that another unit of the response gives the same
+        model; zero where it has none.
         """
-        return float(np.log(np.std(response))) if parameter in self.in_units else 0.0
+        return float(np.log(self.sizes(response).get(parameter, 1.0)))
 
     def draws_of(self, posterior: xr.Dataset) -> dict[str, Floats]:
         """Draws of each of the parameters that are one for all rows.

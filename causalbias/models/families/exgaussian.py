@@ -18,9 +18,13 @@ class ExGaussian(Continuous):
     noise = "the noise of single responses (sigma, nu)"
     mean_by_parameters = True
 
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """The standard deviation of the response, for both parts."""
+        return dict.fromkeys(self.parameters, float(np.std(y)))
+
     def default_priors(self, y: Floats) -> dict[str, str]:
-        """Both of the size of the response's standard deviation."""
-        return dict.fromkeys(self.parameters, f"HalfStudentT(4, {float(np.std(y))!r})")
+        """Both of that size."""
+        return {key: f"HalfStudentT(4, {size!r})" for key, size in self.sizes(y).items()}
 
     def _parts(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
         """``z = (y - mu) / sigma`` and the logarithm of the exponential part's factor."""

@@ -16,9 +16,13 @@ class Gamma(Positive):
     parameters: ClassVar[tuple[str, ...]] = ("alpha",)
     noise = "the noise of single responses (alpha)"
 
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """The squared mean over the variance."""
+        return {"alpha": float(np.mean(y) ** 2 / np.var(y))}
+
     def default_priors(self, y: Floats) -> dict[str, str]:
-        """Alpha of the size that it has if all rows had one mean, or any other."""
-        return {"alpha": f"HalfCauchy({float(np.mean(y) ** 2 / np.var(y))!r})"}
+        """Alpha of that size, or any other."""
+        return {"alpha": f"HalfCauchy({self.sizes(y)['alpha']!r})"}
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``alpha log(alpha / mu) - log Gamma(alpha) + (alpha - 1) log(y) - alpha y / mu``."""

@@ -16,7 +16,6 @@ class Gaussian(Continuous):
 
     name = "gaussian"
     parameters = ("sigma",)
-    in_units = ("sigma",)
     noise = "sigma"
     engines = ("collapsed",)
     normal = True
@@ -54,9 +53,13 @@ class Gaussian(Continuous):
         """Normal numbers."""
         return rng.normal(self.mean(eta, parameters), parameters["sigma"])
 
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """The standard deviation of the response."""
+        return {"sigma": float(np.std(y))}
+
     def default_priors(self, y: Floats) -> dict[str, str]:
         """Sigma of the size of the response's standard deviation, whatever the link."""
-        return {"sigma": f"HalfStudentT(4, {float(np.std(y))!r})"}
+        return {"sigma": f"HalfStudentT(4, {self.sizes(y)['sigma']!r})"}
 
     def cdf(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``Phi((y - mu) / sigma)``."""

@@ -13,9 +13,13 @@ class Laplace(Continuous):
     parameters = ("b",)
     noise = "the noise of single responses (b)"
 
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """The standard deviation of the response over the root of two."""
+        return {"b": float(np.std(y)) / 2**0.5}
+
     def default_priors(self, y: Floats) -> dict[str, str]:
-        """Of the size that b has if all rows had one mean."""
-        return {"b": f"HalfStudentT(4, {float(np.std(y)) / 2**0.5!r})"}
+        """B of that size."""
+        return {"b": f"HalfStudentT(4, {self.sizes(y)['b']!r})"}
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``-log(2 b) - |y - mu| / b``."""

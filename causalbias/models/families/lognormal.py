@@ -31,9 +31,13 @@ class LogNormal(Positive):
         """Mean and standard deviation of the logarithm."""
         return float(np.mean(np.log(y))), float(np.std(np.log(y)))
 
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """The standard deviation of the logarithm."""
+        return {"sigma": self.units(y)[1]}
+
     def default_priors(self, y: Floats) -> dict[str, str]:
         """Sigma as of a Gaussian model of the logarithm."""
-        return {"sigma": f"HalfStudentT(4, {self.units(y)[1]!r})"}
+        return {"sigma": f"HalfStudentT(4, {self.sizes(y)['sigma']!r})"}
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``-log(y) - log(sigma) - log(2 pi) / 2 - (log(y) - eta)^2 / (2 sigma^2)``."""

@@ -31,9 +31,13 @@ class SkewNormal(Continuous):
     noise = "the noise of single responses (sigma, alpha)"
     pymc = staticmethod(_variable)
 
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """The standard deviation of the response."""
+        return {"sigma": float(np.std(y))}
+
     def default_priors(self, y: Floats) -> dict[str, str]:
         """Sigma as of a Gaussian model; alpha as in brms."""
-        return {"sigma": f"HalfStudentT(4, {float(np.std(y))!r})", "alpha": "Normal(0, 4)"}
+        return {"sigma": f"HalfStudentT(4, {self.sizes(y)['sigma']!r})", "alpha": "Normal(0, 4)"}
 
     def _standardised(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, ...]:
         """``(y - xi) / omega`` of location xi and scale omega, and omega."""

@@ -17,9 +17,13 @@ class T(Continuous):
     parameters = ("sigma", "nu")
     noise = "the noise of single responses (sigma, nu)"
 
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """The standard deviation of the response."""
+        return {"sigma": float(np.std(y))}
+
     def default_priors(self, y: Floats) -> dict[str, str]:
         """Sigma as of a Gaussian model; nu after Juarez and Steel 2010, as in brms."""
-        return {"sigma": f"HalfStudentT(4, {float(np.std(y))!r})", "nu": "Gamma(2, 0.1)"}
+        return {"sigma": f"HalfStudentT(4, {self.sizes(y)['sigma']!r})", "nu": "Gamma(2, 0.1)"}
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``log t_nu((y - mu) / sigma) - log(sigma)``."""

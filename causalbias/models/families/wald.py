@@ -14,9 +14,13 @@ class Wald(Positive):
     parameters = ("lam",)
     noise = "the noise of single responses (lam)"
 
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """The cubed mean over the variance, in the unit of the response."""
+        return {"lam": float(np.mean(y) ** 3 / np.var(y))}
+
     def default_priors(self, y: Floats) -> dict[str, str]:
-        """Lam, in the response's unit, of the size that it has if all rows had one mean."""
-        return {"lam": f"HalfCauchy({float(np.mean(y) ** 3 / np.var(y))!r})"}
+        """Lam of that size, or any other."""
+        return {"lam": f"HalfCauchy({self.sizes(y)['lam']!r})"}
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``log(lam / (2 pi y^3)) / 2 - lam (y - mu)^2 / (2 mu^2 y)``."""

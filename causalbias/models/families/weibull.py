@@ -14,9 +14,13 @@ class Weibull(Positive):
     parameters = ("alpha",)
     noise = "the noise of single responses (alpha)"
 
+    def sizes(self, y: Floats) -> dict[str, float]:
+        """About the mean over the standard deviation."""
+        return {"alpha": float(np.mean(y) / np.std(y))}
+
     def default_priors(self, y: Floats) -> dict[str, str]:
-        """Alpha of about the size that it has if all rows had one mean, or any other."""
-        return {"alpha": f"HalfCauchy({float(np.mean(y) / np.std(y))!r})"}
+        """Alpha of that size, or any other."""
+        return {"alpha": f"HalfCauchy({self.sizes(y)['alpha']!r})"}
 
     def _scaled(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
         """``(y / beta)^alpha`` and beta."""

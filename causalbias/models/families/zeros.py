@@ -211,9 +211,9 @@ class _HurdleOfPositive(Hurdle):
         """Those of the positive responses."""
         return super().units(y[y > 0])
 
-    def default_priors(self, y: Floats) -> dict[str, str]:
+    def sizes(self, y: Floats) -> dict[str, float]:
         """Those of the positive responses."""
-        return super().default_priors(y[y > 0])
+        return super().sizes(y[y > 0])
 
     def cdf(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``1 - psi + psi F(y)``, zero below zero."""

@@ -12,7 +12,7 @@ MODULES = [
     for file in sorted(PACKAGE.rglob("*.py"))
     if not file.is_relative_to(PACKAGE / "models" / "families")
 ]
-NAMES = set(FAMILIES) - {"beta", "t"}  # priors and engines have a parameter, and texts a letter
+NAMES = set(FAMILIES) - {"beta", "t", "laplace"}  # a parameter, a letter and an engine, too
 
 
 def defaults_of_family(node):
