@@ -84,7 +84,7 @@ def arrays_of(
         centre[1:] = design[:, 1:].mean(axis=0)
     beta_sd = np.concatenate(sds)
     response = model.response_values
-    spread = model.family.units(response, model.offset)[1]
+    spread = model.family.units(model.family.beside(response, model.offset))[1]
     level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
     designs = {_engine_name(model, one): one for one in model.groups}
     names = [name for one in designs.values() for name in one.names()]

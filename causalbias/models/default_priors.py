@@ -1,9 +1,12 @@
 """Default priors in the units of the response: bambi's rules, with the family's units."""
 
+from typing import Any
+
 import bambi as bmb
 import numpy as np
 from bambi.priors.scaler import PriorScaler
 
+from causalbias.errors import DataError
 from causalbias.models.families.base import Family
 from causalbias.models.priors import parse_priors
 
@@ -25,7 +28,16 @@ def bambi_family(family: Family) -> str | bmb.Family:
 def scale_priors(model: bmb.Model, family: Family) -> None:
     """Scale the default priors of a model by the family's units and their defaults; in place.
 
-    bambi knows the units of "gaussian" and "t" with an identity link only.
+    bambi knows the units of "gaussian" and "t" with an identity link only, and takes the response
+    as it is. Where an offset is far from zero, as the log of an exposure is, its prior of the
+    intercept would hold the mean there against all data. So a constant added to the offset changes
+    nothing but the intercept, and a Gaussian response with an offset has the priors of the
+    difference.
+
+    Raises
+    ------
+    DataError
+        If nothing is left of the response beside its offset.
     """
     _Scaler(model, family).scale()
 
@@ -36,8 +48,34 @@ class _Scaler(PriorScaler):
     def __init__(self, model: bmb.Model, family: Family) -> None:
         super().__init__(model)
         self.family = family
-        self.y = np.asarray(self.response_term.data, float)
+        response = np.asarray(self.response_term.data, float)
+        offsets = [
+            np.asarray(one.data, float) for one in self.parent_component.offset_terms.values()
+        ]
+        self.offset = np.broadcast_to(sum(offsets, np.zeros(1)), len(response))
+        self.y = family.beside(response, self.offset)
         self.response_mean, self.response_std = family.units(self.y)
+        if self.y is response:
+            self.response_mean -= self.offset.mean()
+        if not self.response_std > 1e-12 * np.abs(self.offset).max(initial=0.0):
+            raise DataError(
+                "the response is the offset and a constant in all rows",
+                hint="leave the offset out, or correct it: nothing is left to model",
+            )
+
+    def scale_intercept(self, term: Any) -> None:
+        """About the centre, also of binary answers, for which bambi's is zero."""
+        super().scale_intercept(term)
+        if term.prior.name == "Normal":
+            term.prior.update(mu=self.response_mean)
+
+    def scale_threshold(self) -> None:
+        """About the categories' thresholds and the offset, which they are compared with."""
+        super().scale_threshold()
+        if "threshold" in self.model.parameters:
+            prior = self.model.parameters["threshold"].prior
+            if prior.auto_scale and self.offset.any():
+                prior.update(mu=prior.args["mu"] + self.offset.mean())
 
     def scale_response(self) -> None:
         """Give parameters of the distribution the family's default priors."""

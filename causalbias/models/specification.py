@@ -421,7 +421,6 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     else:
         model = _without_aliases(spec, formula, priors, bases, used, rounds=len(told.kept) + 1)
     model.estimable = told
-    _scale_beside_offset(model, priors)
     widen_margins(model, priors)
     _without_slashes(model, common)
     if ordinal and "threshold" not in priors:
@@ -602,37 +601,6 @@ def _without_slashes(model: bmb.Model, common: Any) -> None:
         if design is not None:
             without_slashes(design)
     component.terms = {portable(name): term for name, term in component.terms.items()}
-
-
-def _scale_beside_offset(model: bmb.Model, given: Mapping[str, object]) -> None:
-    """Scale default priors by what the response is beside its offset; in place.
-
-    bambi scales them by the response as it is. Where the offset is far from zero, as the log of an
-    exposure is, its prior of the intercept would hold the mean there against all data. So a
-    constant added to the offset changes nothing but the intercept, and a Gaussian response with
-    an offset has the priors of the difference.
-    """
-    component = model.parameters[model.family.likelihood.parent]
-    if not component.offset_terms:
-        return
-    offset = sum(np.asarray(one.data, float) for one in component.offset_terms.values())
-    offset = np.broadcast_to(offset, len(model.data))
-    if family_named(model.family.name).in_response_units:
-        scaler = PriorScaler(model)
-        beside = model.response_term.data - offset
-        scaler.response_mean, scaler.response_std = np.mean(beside), np.std(beside)
-        if not scaler.response_std > 1e-12 * np.abs(offset).max():
-            raise DataError(
-                "the response is the offset and a constant in all rows",
-                hint="leave the offset out, or correct it: nothing is left to model",
-            )
-        scaler.scale()
-    elif component.intercept_term is not None and "Intercept" not in given:
-        prior = component.intercept_term.prior
-        prior.update(mu=prior.args["mu"] - offset.mean())
-    elif "threshold" in model.parameters and "threshold" not in given:
-        prior = model.parameters["threshold"].prior
-        prior.update(mu=prior.args["mu"] + offset.mean())
 
 
 def _widen_thresholds(model: bmb.Model) -> None:

@@ -238,6 +238,10 @@ class Family(ABC):
         others = (*self.real, *self.probabilities)
         return tuple(name for name in self.parameters if name not in others)
 
+    def beside(self, y: Floats, offset: Floats) -> Floats:
+        """What an offset (rows,) of eta leaves of the response; the response where that is none."""
+        return y
+
     def units(self, y: Floats) -> tuple[float, float]:
         """Centre and spread, on the scale of eta, of which default priors are multiples.
 

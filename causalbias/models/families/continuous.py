@@ -28,6 +28,12 @@ class Continuous(Family):
         """Error rates are the distribution function at a threshold."""
         return ("response", "link", "FMR", "FNMR")
 
+    def beside(self, y: Floats, offset: Floats) -> Floats:
+        """The difference from the offset, or the quotient by its exponential."""
+        if self.link.name == "identity":
+            return y - offset
+        return y * np.exp(-offset) if self.link.name == "log" else y
+
     def units(self, y: Floats) -> tuple[float, float]:
         """Mean and standard deviation of the response; of other links, those of its unit.
 

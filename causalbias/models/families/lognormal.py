@@ -27,6 +27,10 @@ class LogNormal(Positive):
         """With the latent scale, on which the noise of the logarithm is one."""
         return ("response", "link", "latent", "FMR", "FNMR")
 
+    def beside(self, y: Floats, offset: Floats) -> Floats:
+        """The quotient by the offset's exponential: the offset is of the logarithm."""
+        return y * np.exp(-offset)
+
     def units(self, y: Floats) -> tuple[float, float]:
         """Mean and standard deviation of the logarithm."""
         return float(np.mean(np.log(y))), float(np.std(np.log(y)))
