@@ -12,6 +12,7 @@ from scipy.sparse.linalg import splu
 from causalbias.errors import DataError
 from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.parse import formula_columns
+from causalbias.models.formula.smooths import smooths
 from causalbias.study.tables import check_columns
 
 DEFAULT_SD = 1.0
@@ -179,6 +180,11 @@ def _columns(formula: str) -> list[str]:
 
 def _with_response(formula: str) -> str:
     """Add a placeholder response to a formula, as there are no data yet."""
+    if smooths(formula):
+        raise DataError(
+            "the formula has a smooth term, of which the data decide how much is estimated",
+            hint="plan with its straight line, or with a basis of a known size: bs(x, df=4)",
+        )
     return f"{RESPONSE} ~ {formula.split('~', 1)[-1].strip()}"
 
 

@@ -38,7 +38,7 @@ def residuals_of(model: FittedModel, rows: np.ndarray) -> Callable[[FloatArray],
     common /= np.maximum(np.linalg.norm(common, axis=0), 1e-300)
     of_rows = model.parameters_at(frame)["sigma"].mean(axis=0)
     blocks, sigma = [sparse.csr_matrix(common)], float(of_rows.mean())
-    for one in model.groups:
+    for one in (*model.groups, *model.smooths):
         basis, covariance = model.centred_covariance(one)
         sds = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-300))
         correlation = (covariance / (sds[:, :, None] * sds[:, None, :])).mean(axis=0)

@@ -13,6 +13,7 @@ from causalbias.models.columns import side_by_side
 from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.priors import by_term, log_density, parse_prior, scaled_prior
+from causalbias.models.smooth_design import SmoothDesign
 from causalbias.models.specification import ModelSpec, row_counts, row_precisions
 
 
@@ -86,7 +87,7 @@ def arrays_of(
     response = model.response_values
     spread = model.family.units(model.family.beside(response, model.offset))[1]
     level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
-    designs = {_engine_name(model, one): one for one in model.groups}
+    designs = {_engine_name(model, one): one for one in (*model.groups, *model.smooths)}
     names = [name for one in designs.values() for name in one.names()]
     spec = replace(spec, priors=by_term(spec.priors, names))
     _check_priors(spec.mean, names)
@@ -173,8 +174,10 @@ def _sd_priors(
     for name, effect, size in zip(design.names(), design.effects, design.sizes(), strict=True):
         for _ in range(size):
             at = len(priors)
-            # At the mean of the slopes' columns an intercept's scale is that of the response.
-            scale = 2.5 * spread if mixed[at] else level_sd
+            # At the mean of the slopes' columns an intercept's scale is that of the response, and
+            # so is a curve's about its straight line.
+            plain = mixed[at] or isinstance(design, SmoothDesign)
+            scale = 2.5 * spread if plain else level_sd
             if effect != "1":
                 scale = 2.5 * spread * basis[at, at] / (np.std(columns[:, at]) or 1.0)
             prior = bmb.Prior("HalfNormal", sigma=scale)

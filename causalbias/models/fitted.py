@@ -30,6 +30,7 @@ from causalbias.models.families.links import Link
 from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.response import Response, response_of
 from causalbias.models.result import as_fit, frame_of, spec_of, with_effects
+from causalbias.models.smooth_design import SmoothDesign, smooth_designs
 from causalbias.models.specification import (
     ModelSpec,
     columns_of,
@@ -57,6 +58,8 @@ class ModelDesign:
         Without its group terms.
     groups : tuple of GroupDesign
         The group terms.
+    smooths : tuple of SmoothDesign
+        The smooth terms, without their straight lines, which are terms of the population.
     response : Response
         The left side of the formula.
     columns, population_columns : tuple of str
@@ -70,6 +73,7 @@ class ModelDesign:
     frame: pd.DataFrame
     bambi: bmb.Model
     groups: tuple[GroupDesign, ...]
+    smooths: tuple[SmoothDesign, ...]
     response: Response
     columns: tuple[str, ...]
     population_columns: tuple[str, ...]
@@ -105,6 +109,7 @@ class ModelDesign:
                 rows,
                 common_model(own, rows),
                 tuple(group_designs(own.formula, rows)),
+                tuple(smooth_designs(own.formula, rows)),
                 response_of(own, rows),
                 columns,
                 known,
@@ -117,6 +122,7 @@ class ModelDesign:
             frame,
             bambi,
             tuple(group_designs(spec.formula, frame)),
+            tuple(smooth_designs(spec.formula, frame)),
             response_of(spec, frame),
             columns,
             known,
@@ -160,7 +166,8 @@ class ModelDesign:
     def design(self, frame: pd.DataFrame) -> Floats:
         """Design matrix (rows, p) of the population's terms on new rows.
 
-        Where the formula has offsets, their sum is the last column: its coefficient is one.
+        After them stand the functions of smooth terms. Where the formula has offsets, their sum is
+        the last column: its coefficient is one.
         """
         common = self._component.design.common
         if common is None or not common.terms:  # an ordinal model of an intercept has neither
@@ -168,14 +175,15 @@ class ModelDesign:
         # Whole: bambi drops the intercept of ordinal models and leaves the slices as they were.
         matrix = evaluate(common, frame)
         kept = getattr(self.bambi, "kept", None)  # where columns are left out
-        matrix = matrix if kept is None else matrix[:, kept]
-        if not self.has_offset:
-            return matrix
-        return np.column_stack([matrix, evaluate_offset(common, frame)])
+        parts = [matrix if kept is None else matrix[:, kept]]
+        parts += [one.functions(frame) for one in self.smooths]
+        if self.has_offset:
+            parts.append(evaluate_offset(common, frame)[:, None])
+        return np.hstack(parts) if len(parts) > 1 else parts[0]
 
     @property
     def terms(self) -> list[str]:
-        """Names in the posterior of the terms that the columns of `design` belong to."""
+        """Names in the posterior of the terms that the first columns of `design` belong to."""
         common = self._component.design.common
         known = {} if common is None else common.terms
         return [name for name, term in known.items() if term.kind != "offset"]
@@ -361,6 +369,7 @@ class FittedModel(ModelDesign):
     def coefficients(self) -> Floats:
         """Coefficients (draws, p) of the columns of `design`."""
         found = [flat(self.posterior[name]) for name in self.terms]
+        found += [self.group_effects(one, *one.terms) for one in self.smooths]
         if self.has_offset:
             found.append(np.ones((self.draws, 1)))
         return np.hstack([np.empty((self.draws, 0)), *found])

@@ -109,6 +109,8 @@ def _group(
 ) -> dict[str, Variable]:
     variables: dict[str, Variable] = {}
     factor_dim = f"{design.factor}__factor_dim"
+    if not np.array_equal(coords.get(factor_dim, design.levels), design.levels):
+        factor_dim = f"{term.name}__factor_dim"  # a parameter's curve of another basis
     sd, corr, effects = _of_columns_as_they_are(term, basis, draws)
     at = 0
     for name, (effect, labels), size in zip(

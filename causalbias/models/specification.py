@@ -29,6 +29,7 @@ from causalbias.models.formula.parse import (
     proportion,
 )
 from causalbias.models.formula.parts import check_part
+from causalbias.models.formula.smooths import smooths
 from causalbias.models.group_design import check_labels
 from causalbias.models.levels import LEVELS, canonical
 from causalbias.models.priors import by_term, parse_priors
@@ -371,8 +372,8 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
         If bambi cannot make a model of it, with its reason.
     """
     parts = group_parts(spec.formula)
-    if any(one.columns for one in parts):
-        raise DataError("bambi has no mm() and no gr(by=)", hint="leave them out")
+    if any(one.columns for one in parts) or smooths(spec.formula):
+        raise DataError("bambi has no mm(), gr(by=) and s()", hint="leave them out")
     groups = [f" + ({one.effects}|{one.factor})" for one in parts]
     return _bambi(spec, "".join(groups), dict(spec.priors), used)
 

@@ -6,13 +6,14 @@ texts. In the notation of grammars, a formula is::
     formula  = response "~" sum
     response = name | call
     sum      = ["-"] term {("+" | "-") term}
-    term     = "0" | "1" | product | "offset(" argument ")" | "(" effects "|" factor ")"
+    term     = "0" | "1" | product | alone "(" arguments ")" | "(" effects "|" factor ")"
+    alone    = "offset" | "s"
     product  = name | call | "(" sum ")" | product ("*" | ":" | "/") product | product "**" whole
     factor   = name {(":" | "/") name}
     call     = listed function "(" arguments ")"
 
-Group terms and offsets stand outside of parentheses. Arguments are arithmetic and comparisons of
-columns, numbers, texts and calls.
+Group terms, offsets and smooth terms stand outside of parentheses. Arguments are arithmetic and
+comparisons of columns, numbers, texts and calls.
 """
 
 import math
@@ -28,7 +29,7 @@ MAX_BASIS = 100  # columns of bs() and poly()
 MAX_NUMBER = 1e100  # beyond it squares overflow
 # Positions of arguments that are numbers of columns or of derivatives.
 SIZES = {"bs": {1: "df", 3: "degree"}, "poly": {1: "degree"}}
-ALONE = frozenset(("offset",))  # terms that nothing is multiplied with
+ALONE = frozenset(("offset", "s"))  # terms that nothing is multiplied with
 OF_TERMS = frozenset(("binary", "B", "C", "T", "S", "bs", "poly")) | ALONE
 SYMBOLS = {
     "PLUS": "+",

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 
 from causalbias.errors import DataError
+from causalbias.models.formula.smooths import without_smooths
 
 _MEMBERS = re.compile(
     r"mm\(([^()=]*?)(?:,\s*weights\s*=\s*cbind\(([^()]*)\))?"
@@ -146,13 +147,14 @@ def readable_formula(formula: str) -> str:
 
 
 def common_formula(formula: str) -> str:
-    """The formula without its group terms.
+    """The formula without its group terms, and with the straight lines of its smooth terms.
 
     Examples
     --------
-    >>> common_formula("y ~ x + (x||g) + (1|mm(a, b))"), common_formula("y ~ (1|g)")
+    >>> common_formula("y ~ s(x) + (x||g) + (1|mm(a, b))"), common_formula("y ~ (1|g)")
     ('y ~ x', 'y ~ 1')
     """
+    formula = without_smooths(formula)
     for part in reversed(group_parts(formula)):
         before, after = formula[: part.start].rstrip(), formula[part.end :].lstrip()
         if before.endswith("+"):

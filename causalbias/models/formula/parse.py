@@ -18,12 +18,13 @@ from formulae.terms.call_resolver import CallResolverError
 from causalbias.errors import DataError
 from causalbias.models.formula.grammar import MAX_LENGTH, check_grammar
 from causalbias.models.formula.group_terms import readable_formula
+from causalbias.models.formula.smooths import smooths
 
 PROPORTIONS = ("p", "prop", "proportion")
 FUNCTIONS = frozenset(
     (
         *("C", "T", "S", "bs", "poly", "scale", "center", "standardize", "binary", "B", "I"),
-        *(*PROPORTIONS, "offset"),
+        *(*PROPORTIONS, "offset", "s"),
         *("log", "log2", "log10", "exp", "abs"),
         *("np.log", "np.log1p", "np.log2", "np.log10", "np.exp", "np.sqrt", "np.abs"),
     )
@@ -104,6 +105,7 @@ def formula_columns(formula: str) -> tuple[str, list[str]]:
     try:
         _walk(tree.right, terms)
         check_grammar(tree)
+        smooths(formula)  # or an error
     except RecursionError:
         raise DataError("the formula is too long", hint="write it with fewer terms") from None
     except DataError as error:
