@@ -11,14 +11,15 @@ import xarray as xr
 from causalbias.arguments import generator, need_fit, number_in
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import MIN_ESS, Limit, limits
+from causalbias.model_checks.changes import NONE, grouped, line, term, together
 from causalbias.model_checks.clustering import clustering
 from causalbias.model_checks.missing import missing_by_cell
 from causalbias.model_checks.prior_conflict import prior_conflicts
-from causalbias.model_checks.replicates import few_levels, predictive_checks
+from causalbias.model_checks.replicates import Found, few_levels, predictive_checks
 from causalbias.models.fitted import fitted
 
 LEVEL = 0.01
-COLUMNS = ["check", "of", "value", "low", "high", "p", "verdict", "hint"]
+COLUMNS = ["check", "of", "value", "low", "high", "p", "verdict", "hint", "update"]
 
 
 class Checks(pd.DataFrame):
@@ -67,7 +68,9 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int 
         One row per check: `check`, `of` (the quantity that is farthest from expectation), its
         `value`, the range `low` to `high` of values that pass (for replicated data, the central
         99%), `p` (for all quantities of the check together), `verdict` ("ok", "look", "fail", "not
-        run") and `hint`. ``attrs["verdict"]`` is "pass" or "fail"; if no check failed but some
+        run"), `hint`, and `update`: the line that fits the model which answers the failure, of a
+        fit called `fit`, where one is known ("" else). ``attrs["update"]`` is the line that answers
+        all failures at once. ``attrs["verdict"]`` is "pass" or "fail"; if no check failed but some
         could not run, it is "incomplete" with their number and the reasons.
         ``attrs["replicates"]`` is the number of data sets replicated, 200 to 500, fewer of many
         rows.
@@ -83,15 +86,12 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int 
     need_fit(fit)
     if threshold is not None:
         threshold = number_in(threshold, "threshold")
-    rows, replicates = _sampling(fit), 0
+    rows = _sampling(fit)
+    first, compared = len(rows), list[Found]()
     try:
         compared = predictive_checks(fit, threshold=threshold, random_seed=random_seed)
-        replicates = compared[0][-1].draws if compared else 0
-        rows += [
-            (name, what, one.value, one.low, one.high, one.p, _word(one.p < LEVEL), hint)
-            for name, what, hint, one in compared
-        ]
-        rows += _clustering(fit, random_seed)
+        compared += _clustering(fit, random_seed)
+        rows += [_compared(one) for one in compared]
     except DataError as error:
         rows.append(_not_run("replicates", error))
     try:
@@ -99,10 +99,14 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int 
     except DataError as error:
         rows.append(_not_run("priors", error))
     rows += _missing(fit, random_seed)
-    found = Checks(rows, columns=COLUMNS)
+    bad = {at: one.change for at, one in enumerate(compared, first) if one.compared.p < LEVEL}
+    lines = [line(bad.get(at, NONE)) for at in range(len(rows))]
+    found = Checks([(*row, one) for row, one in zip(rows, lines, strict=True)], columns=COLUMNS)
     found.loc[found["verdict"] == "ok", "hint"] = ""
     words = set(found["verdict"])
-    found.attrs["replicates"] = replicates
+    found.attrs["replicates"] = compared[0].compared.draws if compared else 0
+    found.attrs["changes"] = [dict(one) for one in bad.values() if one]
+    found.attrs["update"] = line(together(found.attrs["changes"]))
     found.attrs["verdict"] = "fail" if "fail" in words else incomplete(found) or "pass"
     return found
 
@@ -121,6 +125,12 @@ def _word(bad: bool) -> str:
 
 
 Row = tuple[str, str, float, float, float, float, str, str]
+
+
+def _compared(found: Found) -> Row:
+    one = found.compared
+    word = _word(one.p < LEVEL)
+    return found.check, found.of, one.value, one.low, one.high, one.p, word, found.hint
 
 
 def _not_run(name: str, error: DataError) -> Row:
@@ -160,7 +170,7 @@ def _longer(one: Limit, draws: int, tune: int) -> str:
     }.get(one.check, more)
 
 
-def _clustering(fit: xr.DataTree, random_seed: int) -> list[Row]:
+def _clustering(fit: xr.DataTree, random_seed: int) -> list[Found]:
     """The grouping that the formula has not whose rows are most alike."""
     if (found := clustering(fit, random_seed=random_seed)) is None:
         return []
@@ -168,11 +178,10 @@ def _clustering(fit: xr.DataTree, random_seed: int) -> list[Row]:
     factor = members[0] if len(members) == 1 else f"mm({', '.join(members)})"
     hint = (
         f"rows of one {factor} are alike in more than the model says, so that its intervals are "
-        f"too narrow: add (1|{factor})"
+        f"too narrow: add {grouped(factor)}"
     )
     label = f"correlation of residuals within {factor}"
-    word = _word(one.p < LEVEL)
-    return [("clustering", label, one.value, one.low, one.high, one.p, word, hint)]
+    return [Found("clustering", label, hint, one, term(grouped(factor)))]
 
 
 def _priors(fit: xr.DataTree, random_seed: int) -> Row:
@@ -199,7 +208,8 @@ def _missing(fit: xr.DataTree, random_seed: int) -> list[Row]:
             cell, one = lost
             hint = (
                 f"an effect on {cell} holds if its missing rows are like those there: find out "
-                "why they are missing, and compare with a fit without that cell"
+                "why they are missing, and compare with a fit without that cell; no change of the "
+                "model answers rows that are missing because of their outcome"
             )
             word = "look" if one.p < LEVEL else "ok"
             label = f"share of {unit}'s rows missing, {cell}"
@@ -229,6 +239,10 @@ def describe_checks(checks: pd.DataFrame) -> str:
         lines.append(f"  {shown} {row.check:<22} {_told(row)}")
         if row.hint:
             lines.append(f"       hint: {row.hint}")
+        if row.update:
+            lines.append(f"       write: {row.update}")
+    if len(checks.attrs.get("changes", ())) > 1:
+        lines.append(f"  all in one: {checks.attrs['update']}")
     return "\n".join(lines)
 
 

@@ -79,6 +79,6 @@ def _counts(frame: pd.DataFrame, unit: str, columns: list[str]) -> pd.DataFrame 
 
 def _cells(levels: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     """Which cells (row) belong to a level of one column or of two (column), and its label."""
-    labels, rows = zip(*levels_in_twos(levels, levels.columns.tolist()), strict=True)
+    _, labels, rows = zip(*levels_in_twos(levels, levels.columns.tolist()), strict=True)
     masks = [np.isin(np.arange(len(levels)), one) for one in rows]
     return np.column_stack(masks).astype(float), list(labels)

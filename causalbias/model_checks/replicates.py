@@ -1,7 +1,7 @@
 """Posterior predictive checks on what matters here: shares, spreads, tails, shape, groups."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,22 @@ from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.estimands.predictive import Parts
 from causalbias.inference.problem import FloatArray
+from causalbias.model_checks.changes import (
+    NONE,
+    Change,
+    by_spread,
+    for_skewness,
+    for_tails,
+    grouped,
+    term,
+    written,
+)
 from causalbias.model_checks.residuals import residuals_of
 from causalbias.model_checks.statistics import (
     Comparison,
     averages,
     compare,
+    kurtosis_of_spread,
     levels_in_twos,
     skew_and_kurtosis,
     spread_of_means,
@@ -48,11 +59,27 @@ class Quantities:
     labels: list[str]
     hints: list[str]
     fitted: bool = False
+    change: Callable[[Comparison], Change] = lambda _: NONE
+    groups: Callable[[Comparison], np.ndarray | None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The quantity of a check that is farthest from the replicates, and what to do about it.
+
+    ``change``: of the model, if any is known to help; see `changes`.
+    """
+
+    check: str
+    of: str
+    hint: str
+    compared: Comparison
+    change: Change = field(default_factory=dict)
 
 
 def predictive_checks(
     fit: xr.DataTree, *, threshold: float | None = None, random_seed: int = 0
-) -> list[tuple[str, str, str, Comparison]]:
+) -> list[Found]:
     """Compare the data with replicates that the fit makes of them.
 
     Parameters
@@ -64,7 +91,7 @@ def predictive_checks(
 
     Returns
     -------
-    list of (check, quantity, hint, Comparison)
+    list of Found
 
     Raises
     ------
@@ -88,11 +115,41 @@ def predictive_checks(
                 for one in quantities
             ]
         )
-    found = []
+    found: list[Found] = []
+    groups: list[np.ndarray] = []  # of rows that are unequally spread
     for kind, parts in zip(quantities, zip(*drawn, strict=True), strict=True):
         one = compare(*(np.concatenate(side) for side in zip(*parts, strict=True)))
-        found.append((kind.name, kind.labels[one.at], kind.hints[one.at], one))
-    return found + _effects(model, rng)
+        hint = kind.hints[one.at]
+        found.append(Found(kind.name, kind.labels[one.at], hint, one, kind.change(one)))
+        if (unequal := kind.groups(one)) is not None and not one.low <= one.value <= one.high:
+            groups.append(unequal)
+    explained = max((kurtosis_of_spread(again[0][1][0], one) for one in groups), default=0.0)
+    return _with_shape(found, model, explained) + _effects(model, rng)
+
+
+def _with_shape(found: list[Found], model: FittedModel, explained: float) -> list[Found]:
+    """The checks, with the change of family that skewness and tails together ask for.
+
+    Noise with one long tail has heavy tails too, of an excess kurtosis of about 1.5 to 2 times its
+    squared skewness (gamma, lognormal); noise with two has some skewness in every sample. And rows
+    of unequal spread have heavy tails without any family's (``explained``): a formula of sigma
+    answers those.
+    """
+    of = {one.check: one.compared for one in found}
+    if "skewness" not in of or "heavy tails" not in of:
+        return found
+    skew, tails = of["skewness"], of["heavy tails"]
+    heavy = tails.value > tails.high and tails.value > 2 * explained + tails.high
+    skewed = not skew.low <= skew.value <= skew.high and tails.value < 3 * skew.value**2
+    change = NONE
+    if skewed:
+        change = for_skewness(model, skew.value)
+    elif heavy:
+        change = for_tails(model)
+    return [
+        replace(one, change=change) if one.check in ("skewness", "heavy tails") else one
+        for one in found
+    ]
 
 
 def written_out(model: FittedModel) -> tuple[pd.DataFrame, np.ndarray]:
@@ -139,31 +196,35 @@ def quantities_of(
     """What to compare: the statistics that the family names, and those of the group terms."""
     formula = model.spec.formula
     designs = list(model.groups)
-    cells = Cells(response, *cells_of(formula, frame, designs), threshold)
+    cells = Cells(model, frame, response, *cells_of(formula, frame, designs), threshold)
     found = [STATISTICS[name](cells) for name in model.family.statistics]
-    between = _between(formula, frame, designs)
+    between = _between(model, frame)
     return found + ([between] if between is not None else [])
 
 
 def cells_of(
     formula: str, frame: pd.DataFrame, designs: list[GroupDesign]
-) -> tuple[list[np.ndarray], list[str]]:
+) -> tuple[list[np.ndarray], list[str], list[tuple[str, ...]]]:
     """Groups of rows: all, each level of each column of few levels, and levels of two columns.
 
     Returns
     -------
     codes : list of ndarray (rows,) of bool
     labels : list of str
+    columns : list of tuple of str
+        Of which they are levels.
     """
     keys = few_levels(formula, frame, designs)
     masks, labels = [np.ones(len(frame), bool)], ["all rows"]
-    for label, rows in levels_in_twos(frame, keys):
+    columns: list[tuple[str, ...]] = [()]
+    for names, label, rows in levels_in_twos(frame, keys):
         if MIN_IN_CELL <= len(rows) < len(frame):
             mask = np.zeros(len(frame), bool)
             mask[rows] = True
             masks.append(mask)
             labels.append(label)
-    return masks[:MAX_CELLS], labels[:MAX_CELLS]
+            columns.append(names)
+    return masks[:MAX_CELLS], labels[:MAX_CELLS], columns[:MAX_CELLS]
 
 
 def few_levels(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> list[str]:
@@ -201,17 +262,24 @@ class Cells:
 
     Attributes
     ----------
+    model : FittedModel
+    frame : DataFrame
+        The rows, counts written out.
     response : ndarray (rows,)
     masks : list of ndarray (rows,) of bool
         The first is of all rows.
     labels : list of str
+    columns : list of tuple of str
     threshold : float or None
         As in `check`, on the scale of the response as the model has it.
     """
 
+    model: FittedModel
+    frame: pd.DataFrame
     response: FloatArray
     masks: list[np.ndarray]
     labels: list[str]
+    columns: list[tuple[str, ...]]
     threshold: float | None
 
 
@@ -233,20 +301,41 @@ def _means(cells: Cells) -> Quantities:
         lambda _, r: r @ weights,
         [f"mean residual, {cell}" for cell in cells.labels],
         [DIFFERS.format(cell) for cell in cells.labels],
+        change=lambda one: _cell_of(cells, cells.columns[one.at]),
     )
+
+
+def _cell_of(cells: Cells, columns: tuple[str, ...]) -> Change:
+    """The term of the columns of a cell, if they are several or one of numbers."""
+    known = formula_columns(common_formula(cells.model.spec.formula))[1]
+    numbers = [name for name in columns if cells.frame[name].dtype.kind in "iuf"]
+    if set(columns) <= set(known) and (len(columns) > 1 or numbers):
+        return term(written(cells.frame, columns))
+    return NONE
 
 
 def _spread(cells: Cells) -> Quantities:
     weights = _mean_of(cells.masks[1:] or cells.masks)
-    names = cells.labels[1:] or cells.labels
+    names, columns = (one[1:] or one for one in (cells.labels, cells.columns))
     return Quantities(
         "spread by group",
         lambda _, r: np.sqrt((r**2) @ weights),
         [f"spread of residuals, {cell}" for cell in names],
         [
-            f"rows with {cell} differ in spread: fit them apart, or model log(response)"
+            f"rows with {cell} differ in spread: let it differ by group in the model, or intervals "
+            "of one group are too narrow and those of others too wide"
             for cell in names
         ],
+        change=lambda one: (
+            by_spread(cells.model, written(cells.frame, columns[one.at]))
+            if columns[one.at]
+            else NONE
+        ),
+        groups=lambda one: (
+            cells.frame.groupby(list(columns[one.at]), observed=True).ngroup().to_numpy()
+            if columns[one.at]
+            else None
+        ),
     )
 
 
@@ -260,8 +349,8 @@ def _tails(cells: Cells) -> Quantities:
         lambda y, _: np.hstack([(y <= cut) @ weights for cut in cuts]),
         [f"share at or below {cut:.4g}, {cell}" for cut in cuts for cell in cells.labels],
         [
-            "take error rates from counts (see error rates), not from this model; or model "
-            "log(response)"
+            "take error rates from counts (see error rates), not from this model; if another "
+            "check of spread or shape fails too, answer that one first"
         ]
         * (len(cuts) * len(cells.labels)),
     )
@@ -272,7 +361,11 @@ def _skewness(_: Cells) -> Quantities:
         "skewness",
         lambda _, r: skew_and_kurtosis(r)[:, :1],
         ["residuals"],
-        ["model log(response); until then trust means, not error rates"],
+        [
+            "the noise has a longer tail on one side: give it a family that has one (a logarithm "
+            "is for positive responses with a tail to the right); until then trust means, not "
+            "error rates"
+        ],
         fitted=True,
     )
 
@@ -311,9 +404,12 @@ STATISTICS: dict[str, Callable[[Cells], Quantities]] = {
 }
 
 
-def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> Quantities | None:
+def _between(model: FittedModel, frame: pd.DataFrame) -> Quantities | None:
     """Spread between groups that the group terms leave: effects that vary, unequal noise."""
+    formula, designs = model.spec.formula, list(model.groups)
     averaged, labels, hints = [], [], []
+    changes: list[Change] = []
+    unequal: list[np.ndarray | None] = []
     for names in dict.fromkeys(one.members for one in designs):
         if len(names) > 1:
             continue  # a row belongs to several levels
@@ -323,9 +419,11 @@ def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> Q
             averaged.append((averages(group), True))
             labels.append(f"size of residuals between levels of {factor}")
             hints.append(
-                f"levels of {factor} are unequally noisy: weigh them (weights=), or judge them "
+                f"levels of {factor} are unequally noisy: let their noise differ, or look at them "
                 "first (reliability, graded_response)"
             )
+            changes.append(by_spread(model, grouped(factor)))
+            unequal.append(group)
         for name in few_levels(formula, frame, designs):
             cell = frame.assign(_g=group).groupby(["_g", name], observed=True).ngroup().to_numpy()
             if cell.max() > group.max() and len(frame) >= 2 * (cell.max() + 1):
@@ -335,6 +433,8 @@ def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> Q
                     f"the effect of {name} differs between levels of {factor}: add "
                     f"({name}|{factor}), or (1|{factor}:{name})"
                 )
+                changes.append(term(f"(1|{factor}:{name})"))
+                unequal.append(None)
     if not averaged:
         return None
     return Quantities(
@@ -344,14 +444,15 @@ def _between(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> Q
         ),
         labels,
         hints,
+        change=lambda one: changes[one.at],
+        groups=lambda one: unequal[one.at],
     )
 
 
-def _effects(
-    model: FittedModel, rng: np.random.Generator
-) -> list[tuple[str, str, str, Comparison]]:
+def _effects(model: FittedModel, rng: np.random.Generator) -> list[Found]:
     """Shape of the effects of each group term's levels, which the model takes for normal."""
-    posterior, found = model.posterior, []
+    posterior = model.posterior
+    found: list[Found] = []
     for one in model.groups:
         for name in one.names():
             if name not in posterior or len(one.levels) < MIN_IN_CELL:
@@ -372,7 +473,7 @@ def _effects(
                 "about new levels lean on normal effects, those about these levels hardly"
             )
             result = compare(data, replicates)
-            found.append(("effects of levels", labels[result.at], hint, result))
+            found.append(Found("effects of levels", labels[result.at], hint, result))
     return found
 
 

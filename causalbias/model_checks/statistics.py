@@ -77,14 +77,16 @@ def compare(data: FloatArray, replicates: FloatArray) -> Comparison:
     )
 
 
-def levels_in_twos(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Each level of each column, and each that occurs of two columns: its label, and its rows."""
+def levels_in_twos(
+    frame: pd.DataFrame, columns: Sequence[str]
+) -> Iterator[tuple[tuple[str, ...], str, np.ndarray]]:
+    """Each level of each column, and each that occurs of two: columns, label and rows."""
     for names in [*((name,) for name in columns), *combinations(columns, 2)]:
         for values, rows in frame.groupby(list(names), observed=True).indices.items():
             told = values if isinstance(values, tuple) else (values,)
             words = (f"{v:g}" if isinstance(v, float) else str(v) for v in told)
             label = ", ".join(f"{n} {v}" for n, v in zip(names, words, strict=True))
-            yield label, np.asarray(rows)
+            yield names, label, np.asarray(rows)
 
 
 def averages(codes: np.ndarray) -> sparse.csr_matrix:
@@ -107,6 +109,24 @@ def skew_and_kurtosis(values: FloatArray) -> FloatArray:
     third = np.einsum("ij,ij->i", square, centred) / n
     fourth = np.einsum("ij,ij->i", square, square) / n
     return np.column_stack([third / variance**1.5, fourth / variance**2 - 3])
+
+
+def kurtosis_of_spread(values: FloatArray, codes: np.ndarray) -> float:
+    """Excess kurtosis that normal values (n,) have by differing in variance between groups.
+
+    ``3 (E v^2 / (E v)^2 - 1)`` of the groups' variances v, rows by rows; that of an estimate of v
+    by m values, 2 v^2 / m, is taken off.
+
+    Examples
+    --------
+    >>> rng, codes = np.random.default_rng(0), np.repeat([0, 1], 10_000)
+    >>> round(kurtosis_of_spread(rng.normal(0, 1 + codes), codes), 1)
+    1.1
+    """
+    size = np.bincount(codes)
+    variance = np.bincount(codes, values**2) / size
+    square = variance**2 * size / (size + 2)
+    return float(3 * (size @ square / size.sum() / (size @ variance / size.sum()) ** 2 - 1))
 
 
 def spread_of_means(values: FloatArray, means: sparse.csr_matrix) -> FloatArray:

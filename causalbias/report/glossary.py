@@ -51,6 +51,7 @@ COLUMNS = {
     "greatest": "largest of the estimates without one seed, or rater",
     "groups": "number of seeds, or raters",
     "hint": "how to resolve it",
+    "update": "the line that fits a model which answers it, of a fit called fit",
     "least": "smallest of the estimates without one seed, or rater",
     "likelihood": "change of the estimate with somewhat more or fewer data of the same kind",
     "low": "low, high: the range of values that pass",

@@ -108,8 +108,14 @@ def _checks_table(checks: Mapping[str, Checks]) -> pd.DataFrame:
     for name, found in checks.items():
         failed = pd.DataFrame(found[found["verdict"] != "ok"])
         if failed.empty:
-            passed = {"check": f"all {len(found)}", "of": "", "hint": "", "verdict": "ok"}
+            passed = {
+                "check": f"all {len(found)}",
+                "of": "",
+                "hint": "",
+                "update": "",
+                "verdict": "ok",
+            }
             failed = pd.DataFrame([passed])
         parts.append(failed.assign(model=name))
-    columns = ["model", "verdict", "check", "of", "value", "low", "high", "p", "hint"]
+    columns = ["model", "verdict", "check", "of", "value", "low", "high", "p", "hint", "update"]
     return pd.concat(parts, ignore_index=True).reindex(columns=columns)

@@ -19,7 +19,7 @@ _spec.loader.exec_module(rates)
 HINTS = {
     "heavy tails": "outliers",
     "heavy tails, cells vary": "outliers",
-    "skewed": "log(response)",
+    "skewed": "longer tail on one side",
     "unequal spread": "race black",
     "unequal spread, cells vary": "race black",
     "lost by outcome": "race black, pose 2",
