@@ -163,10 +163,10 @@ def _residuals(
         matrix, effects = model.group_blocks(terms, model.frame)
         eta = eta - effects @ matrix.T
         new = sum(_new_effects(model, one, rng) @ one.matrix(model.frame).T for one in terms)
-    mean = family.mean(eta[:, rows], parameters)
+    apart = eta[:, rows]
     drawn = family.simulate(rng, (eta + new)[:, rows], parameters)
     response = parts.response[None, rows]
-    return family.residual(response, mean, parameters), family.residual(drawn, mean, parameters)
+    return family.residual(response, apart, parameters), family.residual(drawn, apart, parameters)
 
 
 def _new_effects(model: FittedModel, design: GroupDesign, rng: np.random.Generator) -> FloatArray:
