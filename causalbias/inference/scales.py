@@ -9,7 +9,7 @@ Kurowicka and Joe 2009); theta holds ``atanh(r_ij)``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import betaln
@@ -23,7 +23,8 @@ class Scales:
 
     Attributes
     ----------
-    sigma : ndarray (N,)
+    sigma : ndarray (N,), or (N, cells)
+        By cell of rows in the Gaussian engine, where it may differ between them.
     sd : tuple of ndarray (N, k), one a term
     corr_factor : tuple of ndarray (N, k, k)
         Lower Cholesky factors of the correlation matrices.
@@ -54,8 +55,15 @@ def unpack(theta: FloatArray, terms: Sequence[GroupTerm], sigma_log_prior: LogDe
     sum_t log p(atanh r_t)``.
     """
     sigma = np.exp(theta[:, 0])
-    log_prior = sigma_log_prior(sigma) + theta[:, 0]
-    sds, corr_factors, at = [], [], 1
+    rest = group_scales(theta[:, 1:], terms)
+    log_prior = sigma_log_prior(sigma) + theta[:, 0] + rest.log_prior
+    return replace(rest, sigma=sigma, log_prior=np.asarray(log_prior, dtype=float))
+
+
+def group_scales(theta: FloatArray, terms: Sequence[GroupTerm]) -> Scales:
+    """The scales of group terms alone, from vectors (N, d) of their parameters; sigma is one."""
+    log_prior = np.zeros(len(theta))
+    sds, corr_factors, at = [], [], 0
     for term in terms:
         k = term.k
         log_sd = theta[:, at : at + k]
@@ -71,7 +79,7 @@ def unpack(theta: FloatArray, terms: Sequence[GroupTerm], sigma_log_prior: LogDe
             at += term.n_corr
         sds.append(sd)
         corr_factors.append(corr_factor)
-    return Scales(sigma, tuple(sds), tuple(corr_factors), np.asarray(log_prior, dtype=float))
+    return Scales(np.ones(len(theta)), tuple(sds), tuple(corr_factors), log_prior)
 
 
 def draw_corr_factors(k: int, eta: float, size: int, rng: np.random.Generator) -> FloatArray:

@@ -7,7 +7,8 @@ side and v their solution ``A^-1 r``, the response's marginal density given the 
                        - (log |A| + y'Wy / sigma^2 + |g0|^2 - r'v) / 2,
 
 n being the number of observations, w_i their precisions and g0 the prior means of the scaled
-coefficients; each flat coefficient adds ``log(2 pi) / 2``. Given the scales,
+coefficients; each flat coefficient adds ``log(2 pi) / 2``. Where sigma differs by cell (`noise`),
+``n log sigma`` and what is over sigma^2 are sums over cells. Given the scales,
 ``(u, beta) ~ N(v, A^-1)``. One evaluation eliminates the three parts of `blocks` in turn and never
 touches the rows of data. All effects are whitened (``b = L u``, ``u`` standard normal), as in Bates
 et al. (2015, section 3), so that a standard deviation of exactly zero is an ordinary value.
@@ -67,17 +68,39 @@ class Eliminated:
 
 
 def eliminate(
-    blocks: Blocks, sigma: float, factors: list[FloatArray], work: FloatArray
+    blocks: Blocks, sigma: float | FloatArray, factors: list[FloatArray], work: FloatArray
 ) -> Eliminated | None:
-    """Factor the normal matrix given sigma and each term's factor.
+    """Factor the normal matrix given sigma, one of each cell, and each term's factor.
 
     ``work``, of the size of ``blocks.total``, is overwritten and the result refers to it.
     Returns None where the matrix is not numerically positive definite, or sigma so small that
     rounding is all that is left of the density.
     """
-    try:
-        flat, log_det = _without_first(blocks, sigma, factors, work)
-    except np.linalg.LinAlgError:  # singular: scales out of numerical range
+    sigma = np.atleast_1d(sigma)
+    weights, log_det = first_weights(blocks, sigma, factors)
+    flat = np.dot(weights, blocks.stack, out=work)
+    if blocks.sparse is not None:
+        taken, log_det = blocks.sparse.taken(sigma, factors)
+        flat -= taken.ravel()
+    return eliminate_rest(blocks, sigma, factors, flat, log_det)
+
+
+def eliminate_rest(
+    blocks: Blocks, sigma: FloatArray, factors: list[FloatArray], flat: FloatArray, log_det: float
+) -> Eliminated | None:
+    """Factor what is left once the leading term, or all group terms together, are eliminated.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    sigma : ndarray (cells,)
+    factors : list of ndarray (k, k), one a term
+    flat : ndarray (size,)
+        The Schur complement over sigma^2; it is overwritten and the result refers to it.
+    log_det : float
+        Of the part that is eliminated.
+    """
+    if not np.isfinite(log_det):
         return None
     chain, n_dense = blocks.chain, blocks.n_dense
     cut = chain.n_values + chain.n_rows * n_dense
@@ -102,15 +125,16 @@ def eliminate(
         return None
     log_marginal = (
         blocks.half_log_weight
-        - blocks.n * (float(np.log(sigma)) + 0.5 * _LOG_2PI)
+        - float(blocks.cell_n @ np.log(sigma))
+        - 0.5 * blocks.n * _LOG_2PI
         + 0.5 * (prior.n_flat * _LOG_2PI - log_det - quad)
     )
     return Eliminated(log_marginal, factors, values, cross, chol, solved)
 
 
-def at_rounding(blocks: Blocks, sigma: float) -> bool:
-    """Whether at this sigma the density is lost in the rounding of sums of squares."""
-    return bool(_ROUNDING * blocks.total[-1] > _MAX_ROUNDING * sigma**2)
+def at_rounding(blocks: Blocks, sigma: FloatArray) -> bool:
+    """Whether at this sigma (cells,) the density is lost in the rounding of sums of squares."""
+    return bool((_ROUNDING * blocks.by_cell[:, -1] > _MAX_ROUNDING * sigma**2).any())
 
 
 def draw_given(
@@ -143,7 +167,7 @@ def draw_given(
     white = blas.dtrsv(done.chol, done.solved + noise(q), lower=1, trans=1)
     raw = _coloured(white, blocks, done.factors)
     skip = 0
-    if blocks.leading is not None and not blocks.bucketed:
+    if blocks.leading is not None and blocks.buckets is None:
         skip = int(chain.first_node[1])
     rows = slice(int(chain.row[skip]) if skip < len(chain.row) else chain.n_rows, chain.n_rows)
     rhs = np.zeros(chain.n_rows)
@@ -167,39 +191,35 @@ def draw_given(
     return blocks.centre + raw[q - p :], raw[: q - p], effects[rows]
 
 
-def _without_first(
-    blocks: Blocks, sigma: float, factors: list[FloatArray], work: FloatArray
+def first_weights(
+    blocks: Blocks, sigma: FloatArray, factors: list[FloatArray]
 ) -> tuple[FloatArray, float]:
-    """Return the flat Schur complement over sigma^2, and the first part's log determinant.
+    """Return weights of the stack's rows, whose sum is the Schur complement over sigma^2.
 
-    Where all group terms have a sparse factor, ``C / sigma^2`` less what they take
-    (`SparsePart.taken`), C being the cross-products over all rows. Else, of the leading term,
-    ``(C - sum_b sum_{r<=s} F_brs S_brs) / sigma^2`` and ``sum_b n_b log |M_b|``, for buckets b of
-    n_b levels with ``M_b = I + L'G_b L / sigma^2``, ``F_b = L M_b^-1 L' / sigma^2`` and S_b the
-    cross-products of the bucket's links (`blocks`).
+    With ``w_c = 1 / sigma_c^2`` and C_c the cross-products over the rows of cell c these are the
+    ``w_c``, and of what the levels of the leading term take the negative weights of `Buckets`,
+    whose log determinant ``sum_b n_b log |I + L'G_b L|``, over buckets b of n_b levels, is returned
+    too. What group terms take that are eliminated together is not in the stack.
     """
-    if blocks.sparse is not None:
-        taken, sparse_det = blocks.sparse.taken(sigma, factors)
-        np.divide(blocks.total, sigma**2, out=work)
-        work -= taken.ravel()
-        return work, sparse_det
-    if not blocks.bucketed or blocks.leading is None:
-        return np.divide(blocks.total, sigma**2, out=work), 0.0
-    factor = factors[blocks.leading.term] / sigma
+    precision = sigma**-2.0
+    if blocks.buckets is None or blocks.leading is None:
+        return precision, 0.0
+    buckets, factor = blocks.buckets, factors[blocks.leading.term]
     k = len(factor)
-    inner = np.eye(k) + factor.T @ blocks.bucket_gram @ factor
+    inner = np.eye(k) + factor.T @ np.tensordot(precision, buckets.gram, 1) @ factor
     if k == 1:
         shrink = factor[0, 0] ** 2 / inner[:, 0, 0]
-        log_det = blocks.bucket_count @ np.log(inner[:, 0, 0])
+        log_det = buckets.count @ np.log(inner[:, 0, 0])
     else:
-        full = factor @ np.linalg.solve(inner, np.broadcast_to(factor.T, inner.shape))
+        try:
+            full = factor @ np.linalg.solve(inner, np.broadcast_to(factor.T, inner.shape))
+        except np.linalg.LinAlgError:  # singular: scales out of numerical range
+            return np.full(len(blocks.stack), np.nan), np.nan
         upper = np.triu_indices(k)
         shrink = full[:, upper[0], upper[1]].ravel()
-        log_det = blocks.bucket_count @ np.linalg.slogdet(inner)[1]
-    np.dot(shrink, blocks.bucket_stack, out=work)
-    np.subtract(blocks.total, work, out=work)
-    work /= sigma**2
-    return work, float(log_det)
+        log_det = buckets.count @ np.linalg.slogdet(inner)[1]
+    both = precision[buckets.cells[:, 0]] * precision[buckets.cells[:, 1]]
+    return np.concatenate([precision, -shrink[buckets.entry] * both]), float(log_det)
 
 
 def _eliminate_chain(

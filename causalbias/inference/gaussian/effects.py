@@ -1,9 +1,12 @@
 """The leading term's effects given everything else: exact, level by level, in chunks of draws.
 
-For level j with block ``G_j = sum_i w_i x_i x_i'`` (k, k) and ``r_j = sum_i w_i x_i e_i`` (k,),
-sums over its rows, e being the response less all other terms,
+For level j with block ``G_j = sum_i w_i x_i x_i' / sigma_i^2`` (k, k) and
+``r_j = sum_i w_i x_i e_i / sigma_i^2`` (k,), sums over its rows, e being the response less all
+other terms,
 
-    b_j = L u_j,    u_j ~ N(M_j^-1 L' r_j / sigma^2, M_j^-1),    M_j = I + L' G_j L / sigma^2.
+    b_j = L u_j,    u_j ~ N(M_j^-1 L' r_j, M_j^-1),    M_j = I + L' G_j L.
+
+Both are kept by record, a level in one cell of rows of equal sigma (`blocks.Leading`).
 """
 
 import os
@@ -32,7 +35,7 @@ def draw_leading(
     Parameters
     ----------
     leading : Leading
-    sigma : ndarray (c,)
+    sigma : ndarray (c, cells)
     factor : ndarray (c, k, k)
         ``diag(sd) @ chol(corr)``.
     beta : ndarray (c, p)
@@ -44,14 +47,16 @@ def draw_leading(
         Each draw has its own stream of random numbers, so that its effects do not depend on how
         draws are cut into chunks.
     """
-    levels, k = leading.gram.shape[:2]
+    levels, k = leading.n_levels, len(leading.links)
     out = np.empty((len(sigma), levels, k), dtype=np.float32)
     rhs = _residual_sums(leading, beta, chain, dense)
+    precision, starts = sigma**-2.0, leading.starts
 
     def draw(i: int) -> None:
         stream = np.random.Generator(np.random.SFC64(int(seeds[i])))
         noise = stream.standard_normal((levels, k), dtype=np.float32)
-        _draw_levels(leading.gram, rhs[:, i], factor[i], sigma[i], noise, out[i])
+        own = precision[i, leading.cell]
+        _draw_levels(starts, own, leading.gram, rhs[:, i], factor[i], noise, out[i])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # both steps release the lock
         list(pool.map(draw, range(len(seeds))))
@@ -67,18 +72,19 @@ def leading_given(
     noise: Noise,
 ) -> FloatArray:
     """The leading effects (levels, k) of one draw with sigma 1, from the noise given."""
-    levels, k = leading.gram.shape[:2]
+    levels, k = leading.n_levels, len(leading.links)
     out = np.empty((levels, k), dtype=np.float32)
     rhs = _residual_sums(leading, beta[None], [one[None] for one in chain], dense[None])
     normal = noise(levels * k).reshape(levels, k).astype(np.float32)
-    _draw_levels(leading.gram, rhs[:, 0], factor, 1.0, normal, out)
+    own = np.ones(len(leading.cell))
+    _draw_levels(leading.starts, own, leading.gram, rhs[:, 0], factor, normal, out)
     return out.astype(float)
 
 
 def _residual_sums(
     leading: Leading, beta: FloatArray, chain: list[FloatArray], dense: FloatArray
 ) -> FloatArray:
-    """r_j of each coefficient, draw and level (k, c, levels)."""
+    """r_j sigma^2 of each coefficient, draw and record (k, c, records)."""
     rhs = np.empty((len(leading.links), len(beta), len(leading.gram)))
     for c, link in enumerate(leading.links):
         np.matmul(-beta, link.x[:, :-1].T, out=rhs[c])
@@ -105,37 +111,47 @@ def _subtract_gathered(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _draw_levels(
+    starts: NDArray[np.int64],
+    precision: FloatArray,
     gram: FloatArray,
     rhs: FloatArray,
     factor: FloatArray,
-    sigma: float,
     noise: NDArray[np.float32],
     out: NDArray[np.float32],
 ) -> None:
+    """Draw each level's effects; ``precision`` (records,) is 1 / sigma^2 of each record."""
     levels, k = noise.shape
-    scaled = factor / sigma
     if k == 1:
         sd = factor[0, 0]
         for j in range(levels):
-            precision = 1.0 + scaled[0, 0] ** 2 * gram[j, 0, 0]
-            mean = scaled[0, 0] * rhs[0, j] / (sigma * precision)
-            out[j, 0] = sd * (mean + noise[j, 0] / np.sqrt(precision))
+            square, mean = 1.0, 0.0
+            for i in range(starts[j], starts[j + 1]):
+                square += sd**2 * precision[i] * gram[i, 0, 0]
+                mean += sd * precision[i] * rhs[0, i]
+            out[j, 0] = sd * (mean / square + noise[j, 0] / np.sqrt(square))
         return
-    pivot, half, white = np.empty((k, k)), np.empty((k, k)), np.empty(k)
+    own, half, pivot = np.empty((k, k)), np.empty((k, k)), np.empty((k, k))
+    right, white = np.empty(k), np.empty(k)
     for j in range(levels):
+        own[:], right[:] = 0.0, 0.0
+        for i in range(starts[j], starts[j + 1]):
+            for r in range(k):
+                right[r] += precision[i] * rhs[r, i]
+                for c in range(k):
+                    own[r, c] += precision[i] * gram[i, r, c]
         for r in range(k):
             for c in range(k):
                 half[r, c] = 0.0
                 for s in range(k):
-                    half[r, c] += gram[j, r, s] * scaled[s, c]
+                    half[r, c] += own[r, s] * factor[s, c]
         for r in range(k):
             white[r] = 0.0
             for s in range(r, k):
-                white[r] += scaled[s, r] * rhs[s, j] / sigma
+                white[r] += factor[s, r] * right[s]
             for c in range(r + 1):
                 total = 1.0 if r == c else 0.0
                 for s in range(r, k):
-                    total += scaled[s, r] * half[s, c]
+                    total += factor[s, r] * half[s, c]
                 for s in range(c):
                     total -= pivot[r, s] * pivot[c, s]
                 pivot[r, c] = np.sqrt(total) if r == c else total / pivot[c, c]

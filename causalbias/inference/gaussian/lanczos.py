@@ -121,9 +121,10 @@ class LanczosTerm:
     probes: tuple[Recurrence, ...]
     steps: int
 
-    def taken(self, sigma: float, factors: list[FloatArray]) -> tuple[FloatArray, float]:
+    def taken(self, sigma: FloatArray, factors: list[FloatArray]) -> tuple[FloatArray, float]:
         """As `SparsePart.taken`."""
-        square = (float(factors[0][0, 0]) / sigma) ** 2
+        noise = float(sigma[0])
+        square = (float(factors[0][0, 0]) / noise) ** 2
         nodes, weights = self._of_link
         quads = (weights / (1.0 + square * nodes)).sum(axis=1)
         q = len(self.triangle)
@@ -131,7 +132,7 @@ class LanczosTerm:
         inner = np.diag(quads[:q])
         inner[first, second] = quads[q:] - 0.5 * (quads[first] + quads[second])
         inner[second, first] = inner[first, second]
-        taken = (square / sigma**2) * (self.triangle.T @ inner @ self.triangle)
+        taken = (square / noise**2) * (self.triangle.T @ inner @ self.triangle)
         nodes, to_powers = self._of_probes[0], self._of_probes[2]
         log_det = self.traces @ (to_powers @ np.log1p(square * nodes.ravel()))
         return taken, float(log_det)
@@ -227,7 +228,7 @@ class LanczosTerm:
         the coefficients' fit and z, z' standard normal, has the mean and the covariance of u
         (Papandreou and Yuille 2010, *Gaussian sampling by local perturbations*).
         """
-        sd = factors[0][:, 0, 0]
+        sd, sigma = factors[0][:, 0, 0], sigma[:, 0]
         out = np.empty((len(sd), len(self.link), 1), np.float32)
 
         def draw(some: slice) -> None:

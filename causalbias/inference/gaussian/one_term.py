@@ -40,11 +40,12 @@ class EigenTerm:
     vectors: FloatArray
     loading: FloatArray
 
-    def taken(self, sigma: float, factors: list[FloatArray]) -> tuple[FloatArray, float]:
+    def taken(self, sigma: FloatArray, factors: list[FloatArray]) -> tuple[FloatArray, float]:
         """As `SparsePart.taken`."""
-        square = (float(factors[0][0, 0]) / sigma) ** 2
+        noise = float(sigma[0])
+        square = (float(factors[0][0, 0]) / noise) ** 2
         grown = 1.0 + square * self.values
-        taken = (square / sigma**2) * (self.loading.T @ (self.loading / grown[:, None]))
+        taken = (square / noise**2) * (self.loading.T @ (self.loading / grown[:, None]))
         return taken, float(np.log(grown).sum())
 
     def draw(
@@ -58,7 +59,7 @@ class EigenTerm:
 
         D holds the eigenvalues of A, and e is the response less the coefficients' fit.
         """
-        sd = factors[0][:, 0, 0]
+        sd, sigma = factors[0][:, 0, 0], sigma[:, 0]
         grown = 1.0 + ((sd / sigma) ** 2)[:, None] * self.values
         right = self.loading[:, -1] - beta @ self.loading[:, :-1].T
         white = right * (sd / sigma**2)[:, None] / grown

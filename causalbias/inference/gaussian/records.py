@@ -1,7 +1,8 @@
 """Records of a Gaussian problem, and sums over them: the only passes over rows of data.
 
-A record is a row of data, or a level of the leading term to which its rows are summed. All sums are
-of the form ``sum_i w_i a_i b_i'``, a and b being what a record shares with two blocks of effects.
+A record is a row of data, or a level of the leading term in one cell of sigma (`noise`) to which
+its rows are summed; where sigma is constant, the level. All sums are of the form
+``sum_i w_i a_i b_i'``, a and b being what a record shares with two blocks of effects.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Proble
 
 @dataclass(frozen=True)
 class Records:
-    """n weighted records (rows of data, or levels of the leading term) seen by the later parts.
+    """n weighted records (rows of data, or of the leading term's levels) seen by the later parts.
 
     Attributes
     ----------
@@ -95,28 +96,33 @@ def _indicator(codes: IntArray, values: FloatArray, n_levels: int) -> sparse.csr
 
 
 def contract(
-    rows: Records, term: GroupTerm, c: int, weight: FloatArray, parents: tuple[IntArray, ...]
+    rows: Records,
+    term: GroupTerm,
+    c: int,
+    weight: FloatArray,
+    record: IntArray,
+    parents: tuple[IntArray, ...],
 ) -> Records:
-    """Sum rows to levels of the leading term, each row times its weight and covariate ``c``."""
+    """Sum rows to records of the leading term, each row times its weight and covariate ``c``."""
     times = weight * term.weights[:, 0] * term.columns[:, c]
-    to_level = _indicator(term.codes[:, 0], times, term.n_levels)
+    to_record = _indicator(record, times, int(record.max()) + 1)
     return Records(
         codes=parents,
-        values=tuple(np.asarray(to_level @ v) for v in rows.values),
-        sparse=(to_level @ rows.sparse).tocsr(),
-        x=np.asarray(to_level @ rows.x),
+        values=tuple(np.asarray(to_record @ v) for v in rows.values),
+        sparse=(to_record @ rows.sparse).tocsr(),
+        x=np.asarray(to_record @ rows.x),
     )
 
 
-def gram_of_levels(term: GroupTerm, weight: FloatArray) -> FloatArray:
-    """Weighted cross-products (levels, k, k) of a term's own columns."""
-    k, codes = term.k, term.codes[:, 0]
+def gram_of_records(term: GroupTerm, weight: FloatArray, record: IntArray) -> FloatArray:
+    """Weighted cross-products (records, k, k) of a term's own columns."""
+    k, many = term.k, int(record.max()) + 1
     times = weight * term.weights[:, 0] ** 2
-    gram = np.empty((term.n_levels, k, k))
+    gram = np.empty((many, k, k))
     for a in range(k):
         for b in range(a, k):
             values = times * term.columns[:, a] * term.columns[:, b]
-            gram[:, a, b] = gram[:, b, a] = np.bincount(codes, values, term.n_levels)
+            gram[:, a, b] = gram[:, b, a] = np.bincount(record, values, many)
     return gram
 
 

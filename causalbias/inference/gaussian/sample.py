@@ -31,9 +31,12 @@ from causalbias.inference.gaussian.density import (
     at_rounding,
     draw_given,
     eliminate,
+    eliminate_rest,
+    first_weights,
 )
 from causalbias.inference.gaussian.effects import draw_leading
 from causalbias.inference.gaussian.lanczos import LanczosTerm
+from causalbias.inference.gaussian.noise import Noise, noise_of
 from causalbias.inference.gaussian.sparse_part import SparsePart
 from causalbias.inference.importance.adaptive import (
     adapt,
@@ -53,11 +56,13 @@ from causalbias.inference.problem import (
     Problem,
     numerical,
 )
-from causalbias.inference.scales import Scales, n_theta, unpack
+from causalbias.inference.scales import Scales
 from causalbias.io.memory import chunks
 
 _THREADED = 200  # columns of the dense part from which on its factors are made in threads
 _MAX_HELD = 2**30  # bytes of factors at a time, with what they are made of
+_MANY = 7  # scales, from which on proposals need not fit as well
+_MAX_BATCH = 2**23  # bytes of matrices that are made by one product
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,8 @@ class GaussianDraws:
     Attributes
     ----------
     beta : ndarray (draws, p)
-    sigma : ndarray (draws,)
-        Residual sd of an observation of precision one.
+    cell_sigma : ndarray (draws, cells)
+        Residual sd of an observation of precision one, in each cell of ``noise``.
     sd : dict of ndarray (draws, k)
     corr : dict of ndarray (draws, k, k)
         Correlation matrices of terms with correlated effects.
@@ -113,13 +118,17 @@ class GaussianDraws:
         sparse factor, by which all can be drawn at any time: see `sparse_effects`.
     factors : dict of ndarray (draws, k, k)
         ``diag(sd) @ chol(corr)``.
+    noise_coefficients : ndarray (draws, q)
+        Coefficients of log sigma: its log itself where it is constant.
+    noise : Noise
+        Which rows are in which cell of equal sigma: all in one where it is constant.
     blocks : Blocks
     streams : ndarray (draws,) of uint64
         Seed of each draw's leading effects, or of all that have a sparse factor.
     """
 
     beta: FloatArray
-    sigma: FloatArray
+    cell_sigma: FloatArray
     sd: dict[str, FloatArray]
     corr: dict[str, FloatArray]
     effects: dict[str, NDArray[np.floating]]
@@ -127,13 +136,22 @@ class GaussianDraws:
     diagnostics: Diagnostics
     others: dict[str, FloatArray]
     factors: dict[str, FloatArray]
+    noise_coefficients: FloatArray
+    noise: Noise
     blocks: Blocks
     streams: NDArray[np.uint64]
+
+    @property
+    def sigma(self) -> FloatArray:
+        """Residual sd (draws,) of an observation of precision one, where it is constant."""
+        if self.noise.n_cells > 1:
+            raise EngineError("sigma differs by row: see cell_sigma")
+        return self.cell_sigma[:, 0]
 
 
 def sample_gaussian(
     problem: Problem,
-    sigma_log_prior: LogDensity,
+    sigma_log_prior: LogDensity | None,
     *,
     draws: int = 4000,
     random_seed: int = 0,
@@ -142,15 +160,17 @@ def sample_gaussian(
     """Sample the posterior of a Gaussian hierarchical regression.
 
     The model is ``y_i ~ Normal(eta_i, sigma^2 / row_precision_i)``, ``row_weight_i`` times over,
-    with eta as in `problem`. Scales theta are proposed from a density q, coefficients and effects x
-    drawn from ``p(x | y, theta)``, and draws are chosen with weights
+    with eta as in `problem`. Sigma is constant or, where ``problem.further`` has its predictor,
+    ``log sigma_i = design_i' gamma``. Scales theta, gamma among them, are proposed from a density
+    q, coefficients and effects x drawn from ``p(x | y, theta)``, and draws are chosen with weights
     ``p(y | theta) p(theta) / q(theta)``.
 
     Parameters
     ----------
     problem : Problem
-    sigma_log_prior : callable
-        Log density of sigma itself (not of its log), vectorised over an array.
+    sigma_log_prior : callable or None
+        Log density of sigma itself (not of its log), vectorised over an array. None where sigma has
+        a linear predictor, whose coefficients have Normal priors.
     draws : int
     random_seed : int
         Same seed, same draws.
@@ -165,7 +185,8 @@ def sample_gaussian(
     Raises
     ------
     EngineError
-        On inconsistent input, an improper posterior, or a model too large to factor.
+        On inconsistent input, an improper posterior, or a model too large to factor; where sigma's
+        predictor has group terms or more than 64 distinct rows.
 
     Warns
     -----
@@ -235,7 +256,7 @@ def sparse_effects(
     factors = [draws.factors[name][which] for name in names]
     beta = draws.beta[which] - draws.blocks.centre
     with threadpool_limits(1, user_api="blas"):
-        found = part.draw(draws.sigma[which], factors, beta, draws.streams[which])
+        found = part.draw(draws.cell_sigma[which], factors, beta, draws.streams[which])
     return dict(zip(names, found, strict=True))
 
 
@@ -249,12 +270,12 @@ def leading_effects(
     leading = draws.blocks.leading
     if leading is None:
         raise EngineError("no term has one level a row, so there is no leading term")
-    count = len(draws.sigma[which])
+    count = len(draws.beta[which])
     dense = [draws.others[problem.terms[i].name][which] for i in draws.blocks.dense_terms]
     chain = [i for i in draws.blocks.chain.terms if i != leading.term]
     return draw_leading(
         leading,
-        draws.sigma[which],
+        draws.cell_sigma[which],
         draws.factors[problem.terms[leading.term].name][which],
         draws.beta[which] - draws.blocks.centre,
         [draws.others[problem.terms[i].name][which] for i in chain],
@@ -267,51 +288,63 @@ def leading_effects(
 
 def _sample(
     problem: Problem,
-    sigma_log_prior: LogDensity,
+    sigma_log_prior: LogDensity | None,
     draws: int,
     rng: np.random.Generator,
     keep: Collection[str] | None,
 ) -> GaussianDraws:
     seconds: dict[str, float] = {}
     began = perf_counter()
-    blocks = build_blocks(problem)
+    noise = noise_of(problem, sigma_log_prior)
+    blocks = build_blocks(problem, noise.cell)
     check_not_exact(problem, float(blocks.total[-1]))
     seconds["blocks"] = perf_counter() - began
     while True:
-        theta, rest, lp, log_weight, spent = _explore(
-            blocks, problem, sigma_log_prior, draws, rng, seconds
-        )
-        better = _refined(blocks, theta, log_weight)
+        theta, rest, lp, log_weight, spent = _explore(blocks, problem, noise, draws, rng, seconds)
+        better = _refined(blocks, noise.scales(theta, problem), log_weight)
         if better is None:
             break
         blocks = better
     order = rng.permutation(len(log_weight))
     chosen = order[resample(log_weight[order], draws, rng)]
-    scales = unpack(theta[chosen], problem.terms, sigma_log_prior)
-    return _collect(
-        problem, blocks, scales, rest[chosen], lp[chosen], log_weight, spent, keep, rng, seconds
+    found = _collect(
+        problem,
+        blocks,
+        noise,
+        theta[chosen],
+        rest[chosen],
+        lp[chosen],
+        log_weight,
+        spent,
+        rng,
+        seconds,
     )
+    began = perf_counter()
+    kept = [term for term in problem.terms if keep is None or term.name in keep]
+    found.effects.update(_kept_effects(problem, found, kept))
+    seconds["effects"] = perf_counter() - began
+    return found
 
 
-def _refined(blocks: Blocks, theta: FloatArray, log_weight: FloatArray) -> Blocks | None:
+def _refined(blocks: Blocks, scales: Scales, log_weight: FloatArray) -> Blocks | None:
     """Blocks that estimate the density better, where they do not well enough; else None."""
     if not isinstance(blocks.sparse, LanczosTerm):
         return None
     weight = np.exp(log_weight - logsumexp(log_weight))
-    better = blocks.sparse.refined(np.exp(theta[:, 1] - theta[:, 0]), weight)
+    better = blocks.sparse.refined(scales.sd[0][:, 0] / scales.sigma[:, 0], weight)
     return None if better is None else replace(blocks, sparse=better)
 
 
 def _density_error(blocks: Blocks, scales: Scales) -> float:
     if not isinstance(blocks.sparse, LanczosTerm):
         return 0.0
-    return blocks.sparse.error(scales.sd[0][:, 0] / scales.sigma, np.ones(len(scales.sigma)))
+    return blocks.sparse.error(scales.sd[0][:, 0] / scales.sigma[:, 0], np.ones(len(scales.sigma)))
 
 
 def _explore(
     blocks: Blocks,
     problem: Problem,
-    sigma_log_prior: LogDensity,
+    noise: Noise,
     draws: int,
     rng: np.random.Generator,
     seconds: dict[str, float],
@@ -322,18 +355,20 @@ def _explore(
     def log_density(theta: FloatArray, rest: FloatArray | None = None) -> FloatArray:
         nonlocal spent
         spent += len(theta)
-        return _evaluate(theta, blocks, problem, sigma_log_prior, rest, rng)
+        return _evaluate(theta, blocks, problem, noise, rest, rng)
 
     began = perf_counter()
-    start = _start(blocks, problem)
+    start = _start(blocks, problem, noise)
     # as sigma tends to zero the density must fall, be it only by the Jacobian of the log
-    near_zero = log_density(start - np.eye(len(start))[0] * [[5.0], [7.0]])
+    down = np.zeros(len(start))
+    down[: noise.n_coefficients] = noise.nearest(np.ones(noise.n_cells), blocks.cell_n)
+    near_zero = log_density(start - down * [[5.0], [7.0]])
     if not near_zero[1] < near_zero[0]:  # or so it seems: there little but rounding is left
         check_effects_leave_noise(problem)
     mode, cov = find_mode(log_density, start)
-    if at_rounding(blocks, float(np.exp(mode[0] - 1.0))):
+    if at_rounding(blocks, np.exp(-1.0) * noise.scales(mode[None], problem).sigma[0]):
         raise EngineError("sigma is too small beside the effects for numbers of 16 digits")
-    fold = choose_fold(mode, np.sqrt(np.diag(cov)), problem.terms)
+    fold = choose_fold(mode, np.sqrt(np.diag(cov)), problem.terms, noise.n_coefficients)
 
     def folded_density(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
         theta, log_jacobian = fold.theta(fold.canonical(x))
@@ -343,7 +378,9 @@ def _explore(
         mode, cov = find_mode(folded_density, fold.inverse(mode))
     seconds["mode"] = perf_counter() - began
     began = perf_counter()
-    mixture, _ = adapt(folded_density, mode, cov, fold.reflections, draws, rng)
+    # a mixture of t's does not come to 0.8 in more dimensions, and what is drawn below needs 0.65
+    enough = 0.8 if len(mode) < _MANY else 0.7
+    mixture, _ = adapt(folded_density, mode, cov, fold.reflections, draws, rng, enough)
     seconds["adapt"] = perf_counter() - began
     began = perf_counter()
     width = blocks.n_dense - 1 + blocks.chain.n_rows
@@ -359,7 +396,7 @@ def _evaluate(
     theta: FloatArray,
     blocks: Blocks,
     problem: Problem,
-    sigma_log_prior: LogDensity,
+    noise: Noise,
     rest: FloatArray | None,
     rng: np.random.Generator,
 ) -> FloatArray:
@@ -368,10 +405,10 @@ def _evaluate(
     A row of ``rest`` holds coefficients, dense effects and chain effects (right-aligned).
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        scales = unpack(theta, problem.terms, sigma_log_prior)
+        scales = noise.scales(theta, problem)
         lp = np.full(len(theta), -np.inf)
         p = len(problem.beta_mean)
-        possible = np.flatnonzero(np.isfinite(scales.log_prior) & (scales.sigma > 0))
+        possible = np.flatnonzero(np.isfinite(scales.log_prior) & (scales.sigma > 0).all(axis=1))
         for i, done in zip(possible, _eliminated(blocks, scales, possible), strict=True):
             if done is None or not np.isfinite(done.log_marginal):
                 continue
@@ -391,32 +428,52 @@ def _eliminated(blocks: Blocks, scales: Scales, which: IntArray) -> Iterator[Eli
     """
     sparse = isinstance(blocks.sparse, SparsePart) and blocks.sparse.largest is None
     if not sparse and blocks.n_dense < _THREADED:
-        work = np.empty_like(blocks.total)
-        for i in which:
-            yield eliminate(blocks, scales.sigma[i], scales.factors(int(i)), work)
+        yield from _in_batches(blocks, scales, which)
         return
 
     def one(i: int) -> Eliminated | None:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            own = np.empty_like(blocks.total)
+            own = np.empty(blocks.stack.shape[1])
             return eliminate(blocks, scales.sigma[i], scales.factors(int(i)), own)
 
-    held = max(1, min(64, _MAX_HELD // (3 * blocks.total.nbytes)))
+    held = max(1, min(64, _MAX_HELD // (3 * 8 * blocks.stack.shape[1])))
     with ThreadPoolExecutor(min(held, os.cpu_count() or 1)) as pool:
         for at in range(0, len(which), held):
             yield from pool.map(one, which[at : at + held])
 
 
-def _start(blocks: Blocks, problem: Problem) -> FloatArray:
+def _in_batches(blocks: Blocks, scales: Scales, which: IntArray) -> Iterator[Eliminated | None]:
+    """As `_eliminated`, with the first part of many scales as one product of matrices."""
+    if blocks.sparse is not None:
+        work = np.empty(blocks.stack.shape[1])
+        for i in which:
+            yield eliminate(blocks, scales.sigma[i], scales.factors(int(i)), work)
+        return
+    size = max(1, _MAX_BATCH // (8 * blocks.stack.shape[1]))
+    for at in range(0, len(which), size):
+        some = which[at : at + size]
+        factors = [scales.factors(int(i)) for i in some]
+        firsts = [
+            first_weights(blocks, scales.sigma[i], own)
+            for i, own in zip(some, factors, strict=True)
+        ]
+        flats = np.array([weights for weights, _ in firsts]) @ blocks.stack
+        for i, own, flat, (_, log_det) in zip(some, factors, flats, firsts, strict=True):
+            yield eliminate_rest(blocks, scales.sigma[i], own, flat, log_det)
+
+
+def _start(blocks: Blocks, problem: Problem, noise: Noise) -> FloatArray:
     """Guess: half the residual spread each for sigma and every term's contribution."""
     residual = problem.y - problem.design @ blocks.centre
-    weight = problem.total_weight / problem.row_weight.sum()
-    spread = np.sqrt(residual**2 @ weight)
-    whole = np.sqrt(problem.y**2 @ weight)
+    weight, cells = problem.total_weight, blocks.cell_n
+    spread = np.sqrt(residual**2 @ weight / blocks.n)
+    of_cell = np.sqrt(np.bincount(noise.cell, residual**2 * weight) / cells)
+    whole = np.sqrt(problem.y**2 @ weight / blocks.n)
     if spread < 1e-6 * whole:  # the coefficients can fit y exactly, but their priors may not
-        spread = whole
-    theta = np.zeros(n_theta(problem.terms))
-    theta[0], at = np.log(0.7 * spread), 1
+        spread, of_cell = whole, np.full(len(cells), whole)
+    at = noise.n_coefficients
+    theta = np.zeros(at + sum(term.n_theta for term in problem.terms))
+    theta[:at] = noise.nearest(np.log(0.7 * np.maximum(of_cell, 0.01 * spread)), cells)
     for term in problem.terms:
         theta[at : at + term.k] = np.log(0.5 * spread / term.root_mean_squares())
         at += term.n_theta
@@ -426,30 +483,31 @@ def _start(blocks: Blocks, problem: Problem) -> FloatArray:
 def _collect(
     problem: Problem,
     blocks: Blocks,
-    scales: Scales,
+    noise: Noise,
+    theta: FloatArray,
     rest: FloatArray,
     lp: FloatArray,
     log_weight: FloatArray,
     spent: int,
-    keep: Collection[str] | None,
     rng: np.random.Generator,
     seconds: dict[str, float],
 ) -> GaussianDraws:
+    """The draws, with the effects that were drawn along with their scales."""
     terms, p = problem.terms, len(problem.beta_mean)
-    began = perf_counter()
+    scales = noise.scales(theta, problem)
     pairs = list(zip(terms, scales.sd, scales.corr_factor, strict=True))
     shape = pareto_k(log_weight)
     if shape > 0.7:
         warnings.warn(
             f"importance weights have Pareto k {shape:.2f} > 0.7: the draws are unreliable, "
             "sample this model by MCMC",
-            stacklevel=3,
+            stacklevel=4,
         )
     beta = rest[:, :p].copy()
     effective = kish(log_weight)
-    found = GaussianDraws(
+    return GaussianDraws(
         beta=beta,
-        sigma=scales.sigma,
+        cell_sigma=scales.sigma,
         sd={t.name: sd for t, sd, _ in pairs},
         corr={t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
         effects={},
@@ -464,20 +522,18 @@ def _collect(
         ),
         others=_split_effects(rest, terms, blocks, p),
         factors={t.name: sd[:, :, None] * c for t, sd, c in pairs},
+        noise_coefficients=noise.coefficients(theta),
+        noise=noise,
         blocks=blocks,
         streams=rng.integers(0, 2**63, len(lp), dtype=np.uint64),
     )
-    kept = [term for term in terms if keep is None or term.name in keep]
-    found.effects.update(_kept_effects(problem, found, kept))
-    seconds["effects"] = perf_counter() - began
-    return found
 
 
 def _kept_effects(
     problem: Problem, found: GaussianDraws, kept: list[GroupTerm]
 ) -> dict[str, NDArray[np.floating]]:
     """Effects of some terms at all draws; those that are drawn on demand, in chunks of draws."""
-    many = len(found.sigma)
+    many = len(found.beta)
     missing = [term for term in kept if term.name not in found.others]
     effects: dict[str, NDArray[np.floating]] = {
         term.name: np.empty((many, term.n_levels, term.k), np.float32) for term in missing

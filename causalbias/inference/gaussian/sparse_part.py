@@ -3,7 +3,8 @@
 Where crossed and multi-membership terms have many levels, of which a row has few, such as the two
 identities of a pair among thousands. With effects ``b = L u`` of a term's levels (u standard
 normal, ``L = diag(sd) @ chol(corr)``), the normal matrix of the u is, whatever the scales, of one
-sparse pattern: ``A = L' Z'WZ L / sigma^2 + I``.
+sparse pattern: ``A = L' Z'WZ L / sigma^2 + I``, where ``Z'WZ / sigma^2`` is a sum over the cells of
+sigma (`noise`).
 """
 
 import os
@@ -37,8 +38,8 @@ class PairBlocks:
     ----------
     terms : (int, int)
         Positions of the terms, the first not before the second.
-    values : ndarray (pairs, k_first, k_second)
-        ``sum over rows of weight * x_first x_second'``.
+    values : ndarray (cells, pairs, k_first, k_second)
+        ``sum over rows of weight * x_first x_second'``, by cell.
     entries : ndarray (pairs, k_first, k_second) of bool, or None
         Which of them are in the lower triangle of the matrix; None where all are.
     diagonal : ndarray of int
@@ -60,13 +61,14 @@ class SparsePart:
     pairs : tuple of PairBlocks
     analysis : Analysis
         Of the matrix of all effects, level-major, one term after another.
-    link : ndarray (effects, p + 1)
-        Cross-products ``Z'W [X, y]``.
+    link : ndarray (cells, effects, p + 1)
+        Cross-products ``Z'W [X, y]``, by cell.
     slabs : tuple of slice
         Where each term's effects are.
     largest : float or None
-        Where there is one term only, of one effect a level, a bound of the eigenvalues of Z'WZ:
-        all is then a smooth function of the ratio of its sd to sigma, and interpolated. Else None.
+        Where there is one term only, of one effect a level, and sigma is constant, a bound of the
+        eigenvalues of Z'WZ: all is then a smooth function of the ratio of its sd to sigma, and
+        interpolated. Else None.
     """
 
     pairs: tuple[PairBlocks, ...]
@@ -75,12 +77,12 @@ class SparsePart:
     slabs: tuple[slice, ...]
     largest: float | None
 
-    def taken(self, sigma: float, factors: Sequence[FloatArray]) -> tuple[FloatArray, float]:
+    def taken(self, sigma: FloatArray, factors: Sequence[FloatArray]) -> tuple[FloatArray, float]:
         """What the effects take from the cross-products of coefficients and response, given scales.
 
         Parameters
         ----------
-        sigma : float
+        sigma : ndarray (cells,)
         factors : sequence of ndarray (k, k)
             ``diag(sd) @ chol(corr)`` of each term.
 
@@ -94,12 +96,12 @@ class SparsePart:
         if self.largest is None:
             _, solved, log_det = self.eliminate(sigma, factors)
             return solved.T @ solved, log_det
-        width = self.link.shape[1]
-        ratio = float(factors[0][0, 0]) / sigma
+        width = self.link.shape[2]
+        ratio = float(factors[0][0, 0]) / float(sigma[0])
         if not ratio < _MAX_RATIO:
             return np.full((width, width), np.nan), np.nan
         found = self._of_ratio(ratio)
-        return found[1:].reshape(width, width) / sigma**2, float(found[0])
+        return found[1:].reshape(width, width) / sigma[0] ** 2, float(found[0])
 
     @cached_property
     def _of_ratio(self) -> OfRatio:
@@ -112,13 +114,13 @@ class SparsePart:
         return OfRatio(compute, self.largest or 0.0)
 
     def eliminate(
-        self, sigma: float, factors: Sequence[FloatArray]
+        self, sigma: float | FloatArray, factors: Sequence[FloatArray]
     ) -> tuple[FloatArray, FloatArray, float]:
         """Factor the matrix at given scales.
 
         Parameters
         ----------
-        sigma : float
+        sigma : float or ndarray (cells,)
         factors : sequence of ndarray (k, k)
             ``diag(sd) @ chol(corr)`` of each term.
 
@@ -132,26 +134,28 @@ class SparsePart:
         log_det : float
             Log determinant of A; NaN where it is not numerically positive definite.
         """
-        scaled = [one / sigma for one in factors]
+        precision = np.atleast_1d(sigma) ** -2.0
         parts = []
         for block in self.pairs:
-            first, second = (scaled[term] for term in block.terms)
+            first, second = (factors[term] for term in block.terms)
+            values = np.tensordot(precision, block.values, 1)
             if len(first) == len(second) == 1:
-                white = block.values * (first[0, 0] * second[0, 0])
+                white = values * (first[0, 0] * second[0, 0])
             else:
-                white = first.T @ block.values @ second
+                white = first.T @ values @ second
             if len(block.diagonal):
                 white[block.diagonal] += np.eye(white.shape[1])
             parts.append(white.ravel() if block.entries is None else white[block.entries])
         values, log_det = factor(self.analysis, np.concatenate(parts))
-        solved = solve_lower(self.analysis, values, self.whitened(scaled) / sigma)
+        solved = solve_lower(self.analysis, values, self.whitened(precision, factors))
         return values, solved, log_det
 
-    def whitened(self, factors: Sequence[FloatArray]) -> FloatArray:
-        """``L' link`` (effects, p + 1)."""
-        width, parts = self.link.shape[1], []
+    def whitened(self, precision: FloatArray, factors: Sequence[FloatArray]) -> FloatArray:
+        """``L' Z'W [X, y] / sigma^2`` (effects, p + 1)."""
+        link = np.tensordot(precision, self.link, 1)
+        width, parts = link.shape[1], []
         for own, rows in zip(factors, self.slabs, strict=True):
-            levels = self.link[rows].reshape(-1, len(own), width)
+            levels = link[rows].reshape(-1, len(own), width)
             parts.append((own.T @ levels).reshape(-1, width))
         return np.concatenate(parts)
 
@@ -192,7 +196,7 @@ class SparsePart:
 
         Parameters
         ----------
-        sigma : ndarray (draws,)
+        sigma : ndarray (draws, cells)
         factors : sequence of ndarray (draws, k, k)
         beta : ndarray (draws, p)
             Coefficients, less those subtracted beforehand.
@@ -222,6 +226,7 @@ class SparsePart:
 
 def sparse_part(
     problem: Problem,
+    cell: IntArray,
     residual: FloatArray,
     crossed: int,
     dense_cost: float,
@@ -233,6 +238,8 @@ def sparse_part(
     Parameters
     ----------
     problem : Problem
+    cell : ndarray (n,) of int
+        The cell of each row, within which sigma is the same.
     residual : ndarray (n,)
         The response less the fit of the coefficients subtracted beforehand.
     crossed : int
@@ -246,7 +253,9 @@ def sparse_part(
         return None
     terms = problem.terms
     where = slabs(terms)
-    pairs = [_pair_blocks(problem, where, i, j) for i in range(len(terms)) for j in range(i + 1)]
+    pairs = [
+        _pair_blocks(problem, cell, where, i, j) for i in range(len(terms)) for j in range(i + 1)
+    ]
     rows, columns = (np.concatenate([places[side] for _, places in pairs]) for side in (0, 1))
     plain = len(terms) == 1 and terms[0].k == 1
     most = min(dense_cost / _PRICE, _MOST_OF_ONE if plain and not at_any_price else np.inf)
@@ -254,10 +263,15 @@ def sparse_part(
     if analysis is None or _PRICE_OF_VALUE * analysis.size > dense_cost:
         return None
     weighted = np.column_stack([problem.design, residual]) * problem.total_weight[:, None]
-    link = np.concatenate([effects_design(term).T @ weighted for term in terms])
+    link = np.array(
+        [
+            np.concatenate([effects_design(term).T @ (weighted * one) for term in terms])
+            for one in np.equal.outer(np.arange(int(cell.max()) + 1), cell)[:, :, None]
+        ]
+    )
     largest = None
-    if plain:
-        size = np.abs(pairs[0][0].values[:, 0, 0])
+    if plain and len(link) == 1:
+        size = np.abs(pairs[0][0].values[0, :, 0, 0])
         off = rows != columns
         sums = np.bincount(rows, size) + np.bincount(columns[off], size[off], where[-1].stop)
         largest = float(sums.max())  # of a row: a bound by Gershgorin's theorem
@@ -265,7 +279,7 @@ def sparse_part(
 
 
 def _pair_blocks(
-    problem: Problem, where: Sequence[slice], first: int, second: int
+    problem: Problem, cell: IntArray, where: Sequence[slice], first: int, second: int
 ) -> tuple[PairBlocks, tuple[IntArray, IntArray]]:
     """Cross-products of two terms, and the places of their entries in the lower triangle."""
     one, two = problem.terms[first], problem.terms[second]
@@ -276,20 +290,22 @@ def _pair_blocks(
             codes.append(one.codes[:, a] * two.n_levels + two.codes[:, b])
             weights.append(problem.total_weight * one.weights[:, a] * two.weights[:, b])
     keys, index = np.unique(np.concatenate(codes), return_inverse=True)
-    many = len(codes)
-    products = np.empty((len(keys), k, m))
+    many, cells, pairs = len(codes), int(cell.max()) + 1, len(keys)
+    products = np.empty((cells, pairs, k, m))
+    index += np.tile(cell, many) * pairs
     for i in range(k):
         for j in range(m):
-            times = np.tile(one.columns[:, i] * two.columns[:, j], many)
-            products[:, i, j] = np.bincount(index, np.concatenate(weights) * times, len(keys))
+            times = np.concatenate(weights) * np.tile(one.columns[:, i] * two.columns[:, j], many)
+            sums = np.bincount(index, times, cells * pairs)
+            products[:, :, i, j] = sums.reshape(cells, pairs)
     level, other = np.divmod(keys, two.n_levels)
     if first == second:  # each two levels once
         kept = level >= other
-        level, other, products = level[kept], other[kept], products[kept]
+        level, other, products = level[kept], other[kept], products[:, kept]
         diagonal = np.flatnonzero(level == other)
         empty = np.setdiff1d(np.arange(one.n_levels), level[diagonal])  # effects without rows
         level, other = (np.concatenate([each, empty]) for each in (level, other))
-        products = np.concatenate([products, np.zeros((len(empty), k, m))])
+        products = np.concatenate([products, np.zeros((cells, len(empty), k, m))], axis=1)
         diagonal = np.flatnonzero(level == other)
     else:
         diagonal = np.zeros(0, np.int64)

@@ -61,9 +61,15 @@ class Fold:
         return x
 
 
-def choose_fold(mode: FloatArray, width: FloatArray, terms: Sequence[GroupTerm]) -> Fold:
-    """Fold the sds whose log is loosely determined (``width``: posterior sd at the mode)."""
-    flips = _sign_changes(len(mode), terms)
+def choose_fold(
+    mode: FloatArray, width: FloatArray, terms: Sequence[GroupTerm], before: int = 1
+) -> Fold:
+    """Fold the sds whose log is loosely determined (``width``: posterior sd at the mode).
+
+    ``before`` parameters come before those of the terms: one is log sigma, an sd like the others;
+    several are coefficients of it, and are left as they are.
+    """
+    flips = _sign_changes(len(mode), terms, before)
     eligible = np.array(sorted(flips), dtype=np.int64)
     loose = eligible[width[eligible] > _FOLD_WIDTH]
     folded = np.sort(loose[np.argsort(-width[loose])][:_MAX_FOLDED])
@@ -74,7 +80,7 @@ def choose_fold(mode: FloatArray, width: FloatArray, terms: Sequence[GroupTerm])
     return Fold(folded, 2.0 * np.exp(mode[folded]), rows, reflections)
 
 
-def _sign_changes(d: int, terms: Sequence[GroupTerm]) -> dict[int, FloatArray]:
+def _sign_changes(d: int, terms: Sequence[GroupTerm], before: int) -> dict[int, FloatArray]:
     """Return, by position of each log sd, the signs of all coordinates once it is reflected."""
 
     def minus(where: list[int]) -> FloatArray:
@@ -82,7 +88,7 @@ def _sign_changes(d: int, terms: Sequence[GroupTerm]) -> dict[int, FloatArray]:
         signs[where] = -1.0
         return signs
 
-    flips, at = {0: minus([0])}, 1
+    flips, at = {0: minus([0])} if before == 1 else {}, before
     for term in terms:
         k = term.k
         pairs = [(i, j) for i in range(k) for j in range(i)] if term.correlated else []

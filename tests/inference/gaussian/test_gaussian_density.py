@@ -32,7 +32,7 @@ from tests.inference.gaussian_cases import (
 def buckets(request, monkeypatch):
     """Run both ways of treating the leading term."""
     if not request.param:
-        monkeypatch.setattr(blocks_module, "_buckets", lambda *_: None)
+        monkeypatch.setattr(blocks_module, "_bucket_of", lambda *_: None)
 
 
 def all_parts() -> Problem:
@@ -167,7 +167,7 @@ def test_draws_given_scales_have_the_dense_mean_and_covariance(case):
         effects[i] = dense[:, rows].reshape(draws, p.terms[i].n_levels, -1)
     effects[lead.term] = draw_leading(
         lead,
-        np.full(draws, sigma),
+        np.full((draws, 1), sigma),
         np.tile(factors[lead.term], (draws, 1, 1)),
         beta - made.centre,
         [effects[i] for i in members],

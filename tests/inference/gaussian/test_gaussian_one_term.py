@@ -82,8 +82,8 @@ def test_quadratures_are_exact_and_log_determinants_within_their_error(make, bui
     exact, estimated = built(p, EigenTerm).sparse, built(p, LanczosTerm).sparse
     for ratio in (0.0, 0.05, 0.3, 1.0):
         factors = [np.array([[0.4 * ratio]])]
-        taken, log_det = exact.taken(0.4, factors)
-        found, about = estimated.taken(0.4, factors)
+        taken, log_det = exact.taken(np.array([0.4]), factors)
+        found, about = estimated.taken(np.array([0.4]), factors)
         np.testing.assert_allclose(found, taken, atol=1e-11 * max(np.abs(taken).max(), 1e-300))
         assert about == pytest.approx(log_det, rel=2e-3, abs=1e-12)
 
@@ -96,8 +96,8 @@ def test_the_error_is_that_of_estimates_from_other_probes(built, monkeypatch):
 
     def off(estimated):
         gaps = [
-            estimated.taken(1.0, [np.array([[r]])])[1] - exact.taken(1.0, [np.array([[r]])])[1]
-            for r in ratios
+            estimated.taken(np.ones(1), [one])[1] - exact.taken(np.ones(1), [one])[1]
+            for one in ratios[:, None, None]
         ]
         return 0.5 * np.std(gaps)
 
@@ -144,7 +144,7 @@ def test_effects_have_their_conditional_mean_and_covariance(kind, built):
     blocks = built(p, kind)
     sigma, sd, beta, many = 0.5, 0.9, np.array([0.8, 0.2]), 20_000
     found = blocks.sparse.draw(
-        np.full(many, sigma),
+        np.full((many, 1), sigma),
         [np.full((many, 1, 1), sd)],
         np.tile(beta - blocks.centre, (many, 1)),
         np.arange(many, dtype=np.uint64),

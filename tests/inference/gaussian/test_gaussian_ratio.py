@@ -44,7 +44,7 @@ def test_what_effects_take_is_what_a_factor_gives():
         for sigma in (0.03, 1.0, 20.0):
             factors = [np.array([[ratio * sigma]])]
             _, solved, log_det = part.eliminate(sigma, factors)
-            taken, found = part.taken(sigma, factors)
+            taken, found = part.taken(np.array([sigma]), factors)
             assert found == pytest.approx(log_det, rel=1e-10, abs=1e-10)
             expected = solved.T @ solved
             atol = 1e-13 * blocks.total.max() / sigma**2  # of the sums they are taken from
@@ -54,4 +54,4 @@ def test_what_effects_take_is_what_a_factor_gives():
 def test_a_ratio_beyond_all_numbers_has_no_answer():
     p, _ = many_identities(n=400, pairs=560)
     part = build_blocks(p).sparse
-    assert np.isnan(part.taken(1e-200, [np.array([[1e200]])])[1])
+    assert np.isnan(part.taken(np.array([1e-200]), [np.array([[1e200]])])[1])
