@@ -1,6 +1,6 @@
 """Gaussian model of full size: the collapsed engine's posterior beside others' point estimates.
 
-    python benchmarks/gaussian_full_size.py [--sizes 0.1 1 10] [--peers lmer gpboost nuts]
+    python benchmarks/gaussian_full_size.py [--sizes 0.1 1 10] [--peers lmer gpboost nuts cells]
 
 3 systems x 48,000 pairs (times size) in 600 prototypes in 100 seeds, 33 coefficients. What is timed
 is what a user calls: `cb.fit` and `lmer` read the same formula and a frame with factors, and ours
@@ -10,8 +10,9 @@ that is empty), "again" the second, of which CPU seconds are. "Sampler" is the e
 within the second fit: arrays in, draws out. GPBoost takes no formula and is given arrays. Making
 and reading the frame are not timed; memory is the process's peak, reading included. ``nuts`` (bambi
 with nutpie, one fit) takes hours at full size and is asked for by name. ``--members``: an impostor
-half of the pairs belongs to two seeds, which no peer can model. The last lines are the table of
-docs/performance.md.
+half of the pairs belongs to two seeds, which no peer can model. ``cells`` is the engine with a
+residual sd by system and kind of pair, ``sigma ~ system*kind``, six of them. The last lines are the
+table of docs/performance.md.
 """
 
 import argparse
@@ -37,6 +38,7 @@ COEFFICIENTS = SYSTEMS * (1 + ATTRIBUTES)
 TRUTH = {"seed": 0.4, "prototype": 0.3, "pair": 0.5, "sigma": 0.6}
 FIXED = f"distance ~ system*({' + '.join(f'a{j + 1}' for j in range(ATTRIBUTES))})"
 NESTED = f"{FIXED} + (1|seed) + (1|seed:prototype) + (1|pair)"
+CELLS = "~ system*kind"
 MEMBERS = f"{FIXED} + (1|mm(seed, other)) + (1|seed:prototype) + (1|pair)"
 
 LMER = """
@@ -74,7 +76,7 @@ def simulate(size: float, members: bool) -> pd.DataFrame:
     y += TRUTH["pair"] * rng.standard_normal(pairs)[pair]
     y += TRUTH["sigma"] * rng.standard_normal(len(pair))
     numbers = {"distance": y} | {f"a{j + 1}": attributes[:, j] for j in range(ATTRIBUTES)}
-    codes = {"system": system, "seed": seed, "other": other, "pair": pair}
+    codes = {"system": system, "seed": seed, "other": other, "pair": pair, "kind": pair % 2}
     codes["prototype"] = prototype % (PROTOTYPES // SEEDS)
     return pd.DataFrame(numbers | {name: as_factor(one, name) for name, one in codes.items()})
 
@@ -133,7 +135,12 @@ def of_fit(fit: Any) -> dict[str, Any]:
     }
 
 
-def run_engine(folder: Path, members: bool, draws: int) -> dict[str, Any]:
+def run_cells(folder: Path, members: bool, draws: int) -> dict[str, Any]:
+    """As `run_engine`, with a residual sd in each of six cells."""
+    return run_engine(folder, members, draws, CELLS)
+
+
+def run_engine(folder: Path, members: bool, draws: int, sigma: str | None = None) -> dict[str, Any]:
     """Fit in this process, twice; then draw the effects of all pairs."""
     began = perf_counter()
     import causalbias as cb
@@ -144,6 +151,8 @@ def run_engine(folder: Path, members: bool, draws: int) -> dict[str, Any]:
     cb.fit  # noqa: B018, which is imported on first use
     imports = perf_counter() - began
     frame, formula = pd.read_pickle(folder / "rows.pkl"), MEMBERS if members else NESTED
+    if sigma is not None:
+        formula = cb.formula(formula, sigma=sigma)
     calls: list[dict[str, Any]] = []
     engines.sample_gaussian = clocked(engines.sample_gaussian, calls)
     fit, seconds = two_fits(lambda: cb.fit(formula, frame, draws=draws // 4, random_seed=1))
@@ -228,8 +237,14 @@ def measured(command: list[str]) -> dict[str, Any]:
         return {"peak_gib": usage.ru_maxrss / 2**20} | found
 
 
-RUNS = {"engine": run_engine, "gpboost": run_gpboost, "nuts": run_nuts}
-GIVES = {"engine": "posterior", "lmer": "REML", "gpboost": "ML", "nuts": "posterior"}
+RUNS = {"engine": run_engine, "cells": run_cells, "gpboost": run_gpboost, "nuts": run_nuts}
+GIVES = {
+    "engine": "posterior",
+    "cells": "posterior by cell",
+    "lmer": "REML",
+    "gpboost": "ML",
+    "nuts": "posterior",
+}
 
 
 def contend(contender: str, folder: Path, members: bool, draws: int) -> dict[str, Any]:
@@ -265,14 +280,16 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=4000)
     parser.add_argument("--members", action="store_true")
     parser.add_argument("--compile", action="store_true", help="time compilation as well")
-    parser.add_argument("--peers", nargs="*", default=["lmer"], choices=("lmer", "gpboost", "nuts"))
+    parser.add_argument(
+        "--peers", nargs="*", default=["lmer"], choices=("lmer", "gpboost", "nuts", "cells")
+    )
     parser.add_argument("--inside", choices=tuple(RUNS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside is not None:
         print(json.dumps(RUNS[args.inside](args.folder, args.members, args.draws), default=float))
         return
-    peers = [] if args.members else list(args.peers)
+    peers = [one for one in args.peers if one == "cells" or not args.members]
     if "lmer" in peers and not shutil.which("Rscript"):
         peers.remove("lmer")
     with tempfile.TemporaryDirectory() as cache:

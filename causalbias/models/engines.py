@@ -250,7 +250,6 @@ def _refuse_parts(model: ModelDesign) -> None:
 
 def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
     family = model.family
-    _refuse_parts(model)
     if "collapsed" not in family.engines or family.link.name != "identity":
         raise EngineError(
             f"it takes normal noise with an identity link, not the family {family.name} with link "
@@ -259,7 +258,7 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
     arrays = arrays_of(model)
     problem = arrays.problem
     prior = model.prior("sigma")
-    if not isinstance(prior, bmb.Prior):
+    if not isinstance(prior, bmb.Prior) and not model.parts:
         raise EngineError("sigma is fixed")
     total, chains = settings.total, settings.chains
     keep = _kept(problem, total)
@@ -267,13 +266,14 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
         warnings.simplefilter("ignore", UserWarning)  # Pareto k is judged below
         found = sample_gaussian(
             problem,
-            log_density(prior, "sigma"),
+            log_density(prior, "sigma") if isinstance(prior, bmb.Prior) else None,
             draws=total,
             random_seed=settings.random_seed,
             keep=keep,
         )
     diagnostics = found.diagnostics
-    sigma: dict[str, Variable] = {"sigma": ((), found.sigma)}
+    sigma: dict[str, Variable] = {} if model.parts else {"sigma": ((), found.sigma)}
+    parts = {name: Thinned(found.noise_coefficients, {}, {}, {}) for name in model.parts}
     some = _thin(problem, keep, settings)
     rest = effects_at(problem, found, some) if len(some) else {}
     statistics = xr.Dataset(
@@ -285,8 +285,8 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
         coords={"chain": np.arange(chains), "draw": np.arange(settings.draws)},
     )
     return Sampled(
-        posterior=name_draws(model, arrays, found, sigma, chains),
-        thinned=_thinned(model, arrays, found, sigma, chains, some, rest),
+        posterior=name_draws(model, arrays, found, sigma, chains, parts),
+        thinned=_thinned(model, arrays, found, sigma, chains, some, rest, parts),
         sample_stats=statistics,
         engine=f"collapsed Gaussian ({_accuracy(diagnostics.density_error)}), {total:,} draws, "
         f"Pareto k {diagnostics.pareto_k:.2f}" + _left_out(problem, keep, some),

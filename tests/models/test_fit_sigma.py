@@ -1,0 +1,109 @@
+"""Gaussian models whose sigma has a formula over few cells, by the exact engine."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalbias as cb
+
+# glmmTMB 1.1.5 (Debian 1.1.5+dfsg-4) on `noisy_systems`:
+#   glmmTMB(y ~ system*kind + (1|seed), dispformula = ~ system*kind, REML = TRUE)
+# Its dispersion model is of the log variance: estimates and standard errors are halved here. nlme
+# 3.1-162, lme(weights = varIdent(form = ~ 1 | system*kind)), has the same restricted likelihood
+# (-1816.01442), a residual sd of 0.7055845 * 0.7387071 = 0.521 of (a, genuine), and sds alike.
+MEAN = {
+    "Intercept": ([1.891097547], [0.05824355]),
+    "system": ([0.027387197, 0.001087089], [0.06500774, 0.03605063]),
+    "kind": ([0.275772175], [0.05351193]),
+    "system:kind": ([0.030576637, 0.049745225], [0.08597655, 0.07646939]),
+}
+LOG_VARIANCE = {
+    "Intercept": ([-1.3031719], [0.08438462]),
+    "system": ([1.2912987, -1.0244241], [0.11775123, 0.12286487]),
+    "kind": ([0.6057466], [0.12204415]),
+    "system:kind": ([-1.6267014, 1.5569511], [0.17094674, 0.17053809]),
+}
+SD_OF_SEEDS = 0.3830932
+
+
+def noisy_systems(n: int = 1800) -> pd.DataFrame:
+    """Distances of three systems and two kinds of pairs, each cell with a noise of its own."""
+    rng = np.random.default_rng(19)
+    system, kind = rng.choice(["a", "b", "c"], n), rng.choice(["genuine", "impostor"], n)
+    seed = rng.integers(0, 60, n)
+    cell = 2 * np.unique(system, return_inverse=True)[1] + (kind == "impostor")
+    sd = np.array([0.5, 0.7, 1.0, 0.6, 0.3, 0.9])[cell]
+    y = 2 + 0.3 * (kind == "impostor") + 0.4 * rng.standard_normal(60)[seed]
+    y += sd * rng.standard_normal(n)
+    return pd.DataFrame({"y": y.round(4), "system": system, "kind": kind, "seed": seed})
+
+
+def test_estimates_are_those_of_glmmtmb_and_nlme():
+    model = cb.formula("y ~ system*kind + (1|seed)", sigma="~ system*kind")
+    fit = cb.fit(model, noisy_systems(), draws=1000, random_seed=1)
+    assert fit.attrs["engine"].startswith("collapsed Gaussian (exact)")
+    draws = fit["posterior"].to_dataset()
+    for prefix, by, numbers in (("", 1.0, MEAN), ("sigma_", 0.5, LOG_VARIANCE)):
+        for name, (estimate, error) in numbers.items():
+            own = draws[prefix + name].values.reshape(4000, -1)
+            z = (own.mean(axis=0) - by * np.array(estimate)) / (by * np.array(error))
+            # of 2,800 draws at the least a mean is known to 0.02 standard errors, an sd to 1.4%;
+            # beside the likelihood's the prior is wide, and group sds are known to 10%
+            assert np.abs(z).max() < 0.1, (prefix + name, z)
+            np.testing.assert_allclose(own.std(axis=0), by * np.array(error), rtol=0.06)
+    assert float(draws["1|seed_sigma"].mean()) == pytest.approx(SD_OF_SEEDS, rel=0.05)
+
+
+def test_a_formula_of_sigma_that_is_constant_is_the_plain_model():
+    rows = noisy_systems(240)
+    plain = cb.fit("y ~ kind + (1|seed)", rows, priors={"sigma": "HalfNormal(50)"}, draws=1000)
+    prior = {"sigma_Intercept": "Normal(0, 3)"}
+    other = cb.fit(cb.formula("y ~ kind + (1|seed)", sigma="~ 1"), rows, priors=prior, draws=1000)
+    a, b = plain["posterior"]["sigma"], np.exp(other["posterior"]["sigma_Intercept"])
+    # flat priors of sigma and of its log differ by 1 / sigma, which moves the mean by 1 / 480 of it
+    assert float(a.mean() / b.mean()) == pytest.approx(1.0, abs=0.01)
+    assert float(a.std() / b.std()) == pytest.approx(1.0, abs=0.08)
+
+
+def test_what_the_exact_engine_does_not_take_is_said():
+    rows = noisy_systems(240).assign(x=np.linspace(0.0, 1.0, 240))
+    for part, reason in (("~ x", "240 distinct rows"), ("~ (1|seed)", "group terms")):
+        with pytest.raises(cb.DataError, match=reason):
+            cb.fit(cb.formula("y ~ kind", sigma=part), rows, method="collapsed")
+    with pytest.raises(cb.DataError, match="declines"):
+        cb.fit(
+            cb.formula("y ~ kind", sigma="~ kind"),
+            rows,
+            priors={"sigma_kind": "StudentT(3, 0, 1)"},
+            method="collapsed",
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_posterior_is_that_of_nuts():
+    """Correlated slopes, two seeds a row, weights, counts, and few rows in each cell."""
+    rows = noisy_systems(90)
+    rng = np.random.default_rng(4)
+    rows = rows.assign(
+        x=rng.normal(size=90),
+        other=rng.permutation(rows["seed"]),
+        w=rng.uniform(0.5, 2.0, 90),
+        n=rng.integers(1, 3, 90),
+        g=rng.integers(0, 9, 90),
+    )
+    rows["y"] += 0.5 * rng.normal(size=9)[rows["g"]] * (1 + rows["x"])
+    model = cb.formula("y ~ x + (x|g) + (1|mm(seed, other))", sigma="~ kind + system")
+    options = {"weights": "w", "counts": "n", "random_seed": 2}
+    ours, theirs = (
+        cb.fit(model, rows, method=method, draws=draws, **options)["posterior"].to_dataset()
+        for method, draws in (("collapsed", 2000), ("nuts", 1000))
+    )
+    for name in ("Intercept", "x", "sigma_Intercept", "sigma_kind", "sigma_system", "1|g_sigma"):
+        a, b = (
+            one[name].values.reshape(one.sizes["chain"] * one.sizes["draw"], -1)
+            for one in (ours, theirs)
+        )
+        # chains of NUTS are worth some 1,000 independent draws: 3.5 of their errors
+        assert (np.abs(a.mean(axis=0) - b.mean(axis=0)) < 0.13 * b.std(axis=0)).all(), name
+        np.testing.assert_allclose(a.std(axis=0), b.std(axis=0), rtol=0.12, err_msg=name)
