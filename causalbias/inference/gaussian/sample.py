@@ -119,7 +119,10 @@ class GaussianDraws:
     factors : dict of ndarray (draws, k, k)
         ``diag(sd) @ chol(corr)``.
     noise_coefficients : ndarray (draws, q)
-        Coefficients of log sigma: its log itself where it is constant.
+        Coefficients of log sigma: its log itself where it is constant; then the effects of its
+        levels, if it has any.
+    noise_sd : dict of ndarray (draws, 1)
+        Standard deviations of these effects, by term.
     noise : Noise
         Which rows are in which cell of equal sigma: all in one where it is constant.
     blocks : Blocks
@@ -137,6 +140,7 @@ class GaussianDraws:
     others: dict[str, FloatArray]
     factors: dict[str, FloatArray]
     noise_coefficients: FloatArray
+    noise_sd: dict[str, FloatArray]
     noise: Noise
     blocks: Blocks
     streams: NDArray[np.uint64]
@@ -186,7 +190,7 @@ def sample_gaussian(
     ------
     EngineError
         On inconsistent input, an improper posterior, or a model too large to factor; where sigma's
-        predictor has group terms or more than 64 distinct rows.
+        predictor has more than 64 distinct rows, or more than 20 effects of levels.
 
     Warns
     -----
@@ -494,7 +498,7 @@ def _collect(
 ) -> GaussianDraws:
     """The draws, with the effects that were drawn along with their scales."""
     terms, p = problem.terms, len(problem.beta_mean)
-    scales = noise.scales(theta, problem)
+    scales, gamma = noise.scales(theta, problem), noise.coefficients(theta)
     pairs = list(zip(terms, scales.sd, scales.corr_factor, strict=True))
     shape = pareto_k(log_weight)
     if shape > 0.7:
@@ -522,7 +526,8 @@ def _collect(
         ),
         others=_split_effects(rest, terms, blocks, p),
         factors={t.name: sd[:, :, None] * c for t, sd, c in pairs},
-        noise_coefficients=noise.coefficients(theta),
+        noise_coefficients=gamma,
+        noise_sd={one.name: one.draw_sd(gamma, rng)[:, None] for one in noise.effects},
         noise=noise,
         blocks=blocks,
         streams=rng.integers(0, 2**63, len(lp), dtype=np.uint64),
