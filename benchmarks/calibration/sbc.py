@@ -34,6 +34,7 @@ import causalbias as cb
 from benchmarks.calibration import records
 from benchmarks.calibration.uniform import DRAWS, binned, uniformity
 from causalbias.inference.gibbs import BivariateData, sample_bivariate
+from causalbias.models.formula.parts import Formula
 from causalbias.models.result import Fit
 
 ATTEMPTS = 40
@@ -82,7 +83,7 @@ def usable(y: np.ndarray, family: str) -> bool:
 class Model:
     """A formula with priors, and how to fit it; called with a replicate's number."""
 
-    formula: str | cb.Formula
+    formula: str | Formula
     priors: dict[str, str]
     method: str
     family: str = "gaussian"
