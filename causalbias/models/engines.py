@@ -256,7 +256,7 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
             f"{family.link.name}"
         )
     arrays = arrays_of(model)
-    problem = arrays.problem
+    problem = replace(arrays.problem, y=family.normal_response(arrays.problem.y))
     prior = model.prior("sigma")
     if not isinstance(prior, bmb.Prior) and not model.parts:
         raise EngineError("sigma is fixed")

@@ -209,6 +209,10 @@ class Family(ABC):
         """Probability (draws, rows) of a response at or below y, of a continuous family."""
         raise NotImplementedError
 
+    def normal_response(self, y: Floats) -> Floats:
+        """The response as it is normal about eta, of a family that the collapsed engine samples."""
+        return y
+
     def residual(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """Distance (draws, rows) of a response from what is expected, comparable between rows."""
         return np.asarray(y - self.mean(eta, parameters))

@@ -20,6 +20,7 @@ class LogNormal(Positive):
     links = ("identity",)
     parameters: ClassVar[tuple[str, ...]] = ("sigma",)
     noise = "sigma"
+    engines: ClassVar[tuple[str, ...]] = ("collapsed",)
     mean_by_parameters = True
 
     @property
@@ -42,6 +43,10 @@ class LogNormal(Positive):
     def default_priors(self, y: Floats) -> dict[str, str]:
         """Sigma as of a Gaussian model of the logarithm."""
         return {"sigma": f"HalfStudentT(4, {self.sizes(y)['sigma']!r})"}
+
+    def normal_response(self, y: Floats) -> Floats:
+        """The logarithm."""
+        return np.asarray(np.log(y))
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``-log(y) - log(sigma) - log(2 pi) / 2 - (log(y) - eta)^2 / (2 sigma^2)``."""

@@ -24,6 +24,7 @@ class ZeroInflated(Family):
     """
 
     probabilities: ClassVar[tuple[str, ...]] = ("psi",)
+    engines: ClassVar[tuple[str, ...]] = ()  # not those of the family without the mixture
     mean_by_parameters = True
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
@@ -83,7 +84,6 @@ class ZeroInflatedBinomial(ZeroInflated, Binomial):
     name = "zero_inflated_binomial"
     links = ("logit", "probit", "cloglog")
     parameters = ("psi",)
-    engines = ()
     binary = False
 
     @property
@@ -108,6 +108,7 @@ class Hurdle(Family):
     """
 
     probabilities = ("psi",)
+    engines: ClassVar[tuple[str, ...]] = ()
     mean_by_parameters = True
 
     def _log_zero(self, eta: Floats, parameters: Parameters) -> Floats:
