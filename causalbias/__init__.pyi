@@ -31,6 +31,7 @@ from .estimands.prior_predictive import prior_predictive
 from .io.storage import open, save
 from .joint_model.model import joint
 from .model_checks.check import check
+from .model_checks.heal import heal
 from .model_checks.influence import influence
 from .model_checks.sensitivity import sensitivity
 from .models.fit import fit
@@ -78,6 +79,7 @@ __all__ = [
     "failures",
     "fit",
     "formula",
+    "heal",
     "heterogeneity",
     "hypotheses",
     "influence",
