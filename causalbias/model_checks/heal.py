@@ -59,8 +59,8 @@ def heal(fit: xr.DataTree, *, progress: Callable[[str], None] | None = None) -> 
 
     The models are those of each line of `check` alone and of all together, and for skewed noise
     those of each family that has it. Where the model of all lines still fails, what its own check
-    adds is tried once. Those that pass their checks come first; models that pass, and those that do not, are
-    ranked by leave-one-out cross-validation (Vehtari, Gelman and Gabry 2017).
+    adds is tried once. Those that pass their checks come first, each kind ranked by leave-one-out
+    cross-validation (Vehtari, Gelman and Gabry 2017).
 
     It costs one fit, check and LOO a model, two to eight of them. A model that the fast engines do
     not take is sampled by NUTS: half a minute for hundreds of rows, hours for 100,000. There, paste
