@@ -33,6 +33,7 @@ from .joint_model.model import joint
 from .model_checks.check import check
 from .model_checks.heal import heal
 from .model_checks.influence import influence
+from .model_checks.loo import loo, loo_compare
 from .model_checks.sensitivity import sensitivity
 from .models.fit import fit
 from .models.formula.parts import formula
@@ -87,6 +88,8 @@ __all__ = [
     "joint",
     "joint_model",
     "load",
+    "loo",
+    "loo_compare",
     "make_study",
     "manipulation_checks",
     "model_checks",

@@ -152,9 +152,9 @@ def _portions(model: FittedModel) -> Iterator[slice]:
 class Parts:
     """A fit's rows, or some of them: response (rows,), linear predictor eta (draws, rows)."""
 
-    def __init__(self, model: FittedModel, rows: slice = slice(None)) -> None:
+    def __init__(self, model: FittedModel, rows: slice | np.ndarray = slice(None)) -> None:
         self.model = model
-        frame = self.model.frame[rows].reset_index(drop=True)
+        frame = self.model.frame.iloc[rows].reset_index(drop=True)
         spec = self.model.spec
         self.family = self.model.family
         self.counts, self.precision = row_counts(spec, frame), row_precisions(spec, frame)
