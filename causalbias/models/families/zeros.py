@@ -252,6 +252,7 @@ class HurdleLogNormal(_HurdleOfPositive, LogNormal):
 
     name = "hurdle_lognormal"
     parameters = ("sigma", "psi")
+    engines = ()
 
     @property
     def scales(self) -> tuple[str, ...]:

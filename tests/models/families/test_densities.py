@@ -125,3 +125,8 @@ def test_parameters_may_differ_by_row(name):
             np.testing.assert_allclose(together[:, [i]], method(*at))
     drawn = family.simulate(np.random.default_rng(0), eta, by_row)
     assert drawn.shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", [n for n in FAMILIES if "hurdle" in n or "inflated" in n])
+def test_no_engine_of_the_family_without_zeros_takes_it_with_them(name):
+    assert family_named(name).engines == ()
