@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from causalbias.errors import DataError
+from causalbias.models.formula.contrasts import NAMESPACE
 from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.formula.smooths import smooths
@@ -165,7 +166,7 @@ def common_matrix(formula: str, rows: pd.DataFrame) -> tuple[np.ndarray, list[st
                 file="design",
                 column=name,
             )
-    common = fm.design_matrices(common_formula(whole), used, "error").common
+    common = fm.design_matrices(common_formula(whole), used, "error", 0, NAMESPACE).common
     if common is None:
         raise DataError(f"{formula!r} has no common terms", hint="name the effects to be estimated")
     names: list[str] = []

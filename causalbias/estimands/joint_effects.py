@@ -8,6 +8,7 @@ from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.models.evaluation import evaluate
+from causalbias.models.formula.contrasts import NAMESPACE
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import levels_of, reference_of, same
 from causalbias.models.result import frame_of
@@ -47,7 +48,7 @@ def joint_effects(found: xr.DataTree, variable: str, *, reference: object = None
     check_names([variable], ["effect", "n", "outcome", "term", "chain", "draw"])
     levels = levels_of(rows[variable])
     base = reference_of(levels, reference, variable)
-    design = fm.design_matrices(formula, rows, "error").common
+    design = fm.design_matrices(formula, rows, "error", 0, NAMESPACE).common
     mean = {
         level: evaluate(design, rows.assign(**{variable: same(rows[variable], level)})).mean(axis=0)
         for level in levels

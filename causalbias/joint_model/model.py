@@ -24,6 +24,7 @@ from causalbias.inference.membership import membership
 from causalbias.inference.problem import FloatArray
 from causalbias.io.memory import check_memory
 from causalbias.models.fit import rows_of
+from causalbias.models.formula.contrasts import NAMESPACE
 from causalbias.models.formula.parse import building, formula_columns, one_level
 from causalbias.models.levels import canonical
 from causalbias.models.result import OBS, frame_of, pack_frame
@@ -250,7 +251,7 @@ def joint(
     )
     check_fit_size(f"distance ~ {terms}", used, 2 * draws * chains)
     with building(f"distance ~ {terms}", used):
-        design = fm.design_matrices(f"distance ~ {terms}", used, "error").common
+        design = fm.design_matrices(f"distance ~ {terms}", used, "error", 0, NAMESPACE).common
     if any(one.kind == "offset" for one in design.terms.values()):
         raise DataError(
             "the terms contain an offset, which would be one of both outcomes",

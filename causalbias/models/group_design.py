@@ -11,7 +11,6 @@ from typing import Any
 import formulae as fm
 import numpy as np
 import pandas as pd
-from bambi.transformations import transformations_namespace
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -19,6 +18,7 @@ from causalbias.errors import DataError
 from causalbias.inference.membership import membership
 from causalbias.models.centring import centring_of, parts_of
 from causalbias.models.evaluation import evaluate, portable, without_slashes
+from causalbias.models.formula.contrasts import NAMESPACE
 from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import building, flat_formula, one_level
 from causalbias.study.columns import as_texts, check_label_texts, is_number, labels
@@ -211,9 +211,7 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
     for part in group_parts(formula):
         with building(formula, used):
             written = flat_formula(f"cb_response ~ {part.effects}").split("~", 1)[1]
-            matrices = fm.design_matrices(
-                written, used, "error", 0, dict(transformations_namespace)
-            )
+            matrices = fm.design_matrices(written, used, "error", 0, NAMESPACE)
         common = matrices.common
         if common is None or not common.slices:
             raise DataError(

@@ -10,7 +10,6 @@ import bambi as bmb
 import formulae as fm
 import numpy as np
 import pandas as pd
-from bambi.transformations import transformations_namespace
 from pandas.api import types
 
 from causalbias.errors import DataError, shown
@@ -19,6 +18,7 @@ from causalbias.models.default_priors import bambi_family, scale_priors
 from causalbias.models.estimable import estimable
 from causalbias.models.evaluation import portable, without_slashes
 from causalbias.models.families import Family, family_named
+from causalbias.models.formula.contrasts import CONTRASTS, NAMESPACE
 from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.parse import (
     as_written,
@@ -404,7 +404,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
             used,
             "error",
             0,
-            dict(transformations_namespace),
+            NAMESPACE,
         ).common
     if not ordinal and (common is None or not common.terms):
         raise DataError(
@@ -493,6 +493,7 @@ def _made(
                 family=bambi_family(family),
                 link=family.link.name,  # bambi's own default may be another
                 priors=(bases | given) or None,
+                extra_namespace=dict(CONTRASTS),
             )
     scale_priors(model, family)
     return model

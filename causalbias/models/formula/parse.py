@@ -16,6 +16,7 @@ from formulae.scanner import ScanError, Scanner
 from formulae.terms.call_resolver import CallResolverError
 
 from causalbias.errors import DataError
+from causalbias.models.formula.contrasts import without_contrast
 from causalbias.models.formula.grammar import MAX_LENGTH, check_grammar
 from causalbias.models.formula.group_terms import readable_formula
 from causalbias.models.formula.smooths import smooths
@@ -247,7 +248,7 @@ def _walk(tree: object, columns: list[str]) -> None:
                     f"the formula calls {name!r}",
                     hint=f"compute it as a column, or use one of {', '.join(sorted(FUNCTIONS))}",
                 )
-            for argument in tree.args:
+            for argument in without_contrast(tree) if name == "C" else tree.args:
                 _walk(argument, columns)
         case node.Variable():
             columns.append(tree.name.lexeme)
