@@ -287,7 +287,7 @@ def test_conditions_that_are_none(condition):
 # Priors ---------------------------------------------------------------------------------------
 
 
-OF_REAL_NUMBERS = {"Normal", "StudentT", "Cauchy", "Laplace", "Flat", "HalfFlat"}
+OF_NO_SD = {"Normal", "StudentT", "Cauchy", "Laplace", "Flat", "HalfFlat", "Beta"}
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
@@ -306,12 +306,12 @@ def test_priors_come_back(name, data):
         prior = parse_prior(text, "x")
         assert prior.name == name
         assert prior.args == numbers
-        if name not in OF_REAL_NUMBERS:
+        if name not in OF_NO_SD:
             of_sd = parse_prior(text, "x|g")
             assert of_sd.name == "Normal"
             assert of_sd.args["sigma"].name == name
             assert of_sd.args["sigma"].args == numbers
-        else:  # about what is not zero, or flat: none of a standard deviation
+        else:  # not about zero, flat, or of numbers below one: none of a standard deviation
             with pytest.raises(DataError, match=r"standard deviation of 'x\|g'"):
                 parse_prior(text, "x|g")
 
