@@ -109,7 +109,8 @@ class Noise:
     def coefficients(self, theta: FloatArray) -> FloatArray:
         """Gamma (N, q) at parameter vectors (N, d)."""
         phi = theta[:, : self.n_coefficients]
-        return np.asarray(solve_triangular(self.mixing, phi.T).T)
+        # a search may step to where numbers overflow: there is no density, and no fault
+        return np.asarray(solve_triangular(self.mixing, phi.T, check_finite=False).T)
 
     def scales(self, theta: FloatArray, problem: Problem) -> Scales:
         """Scales at parameter vectors (N, d), with sigma by cell (N, cells).

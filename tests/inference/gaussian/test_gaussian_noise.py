@@ -12,7 +12,7 @@ from causalbias.inference.gaussian import sparse_part as sparse_module
 from causalbias.inference.gaussian.blocks import build_blocks
 from causalbias.inference.gaussian.density import draw_given, eliminate
 from causalbias.inference.gaussian.effects import draw_leading
-from causalbias.inference.gaussian.noise import distinct_rows
+from causalbias.inference.gaussian.noise import distinct_rows, noise_of
 from causalbias.inference.gaussian.sparse_part import SparsePart
 from causalbias.inference.problem import EngineError, Predictor, Problem
 from causalbias.inference.scales import n_theta, unpack
@@ -298,3 +298,12 @@ def test_distinct_rows_are_those_of_the_matrix():
     rows, which = distinct_rows(matrix)
     np.testing.assert_array_equal(rows[which], matrix)
     assert len(rows) == len(np.unique(matrix, axis=0))
+
+
+def test_a_step_beyond_all_numbers_has_no_density_and_is_no_error():
+    noise = noise_of(two_cells(), None)
+    theta = np.array([[np.inf, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    with np.errstate(all="ignore"):
+        scales = noise.scales(theta, two_cells())
+    assert not np.isfinite(scales.log_prior[0])
+    assert np.isfinite(scales.log_prior[1])
