@@ -25,7 +25,13 @@ from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import Level, level_of, levels_of, same
-from causalbias.models.specification import OF_TABLES, ModelSpec, family_of, observations_of
+from causalbias.models.specification import (
+    OF_TABLES,
+    ModelSpec,
+    columns_of,
+    family_of,
+    observations_of,
+)
 from causalbias.models.summary import draws_left
 
 KIND = "same_identity"
@@ -331,12 +337,13 @@ def population_of(
 
 
 def predictors_of(spec: ModelSpec) -> list[str]:
-    """Return the columns on the right of a formula, in order of appearance."""
+    """Return the columns on the right of formulas, those of parts too, in order of appearance."""
     response, columns = formula_columns(spec.formula)
-    if not family_of(spec).has_trials:
-        return [name for name in columns if name != response]
-    right = formula_columns(f"{response} ~ {spec.formula.split('~', 1)[1]}")[1]
-    return [name for name in right if name != response]
+    if family_of(spec).has_trials:
+        columns = formula_columns(f"{response} ~ {spec.formula.split('~', 1)[1]}")[1]
+    for name in spec.parts:
+        columns = [*columns, *columns_of(spec.part(name))[1:]]
+    return [name for name in dict.fromkeys(columns) if name != response]
 
 
 def check_estimable(found: Estimate, fit: xr.DataTree) -> Estimate:

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import causalbias as cb
+from causalbias.estimands.averaging import averaging
 from causalbias.models.arrays import arrays_of
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.formula.parts import as_formula
@@ -195,3 +196,14 @@ def test_update_uses_the_subset_of_the_fit_on_new_rows(rows):
     fit = cb.fit("y ~ x", rows, subset="race == 'a'", draws=50)
     again = cb.update(fit, ". ~ . + (1|g)", rows)
     assert int(again.attrs["n_rows"]) == (rows["race"] == "a").sum()
+
+
+def test_rows_are_averaged_by_columns_of_a_part_alone():
+    """They differ in what the part makes of them, so that they may be asked for, and not merged."""
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame({"x": np.repeat([0.0, 1.0], 60), "race": ["a", "b"] * 60})
+    rows["y"] = rows["x"] + rng.normal(0, np.where(rows["race"] == "a", 0.3, 1.0))
+    fit = cb.fit(cb.formula("y ~ x", sigma="~ race"), rows, draws=50)
+    found = cb.predictions(fit, "race")
+    assert found["race"].values.tolist() == ["a", "b"]
+    assert len(averaging(fit, ()).frame) == 4
