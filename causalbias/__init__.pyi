@@ -37,6 +37,7 @@ from .model_checks.loo import loo, loo_compare
 from .model_checks.sensitivity import sensitivity
 from .models.fit import fit
 from .models.formula.parts import formula
+from .models.prior_table import get_prior
 from .models.result import Fit, failures
 from .models.summary import summary
 from .models.updating import update
@@ -80,6 +81,7 @@ __all__ = [
     "failures",
     "fit",
     "formula",
+    "get_prior",
     "heal",
     "heterogeneity",
     "hypotheses",

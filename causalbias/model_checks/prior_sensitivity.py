@@ -112,9 +112,12 @@ def log_prior(model: FittedModel) -> Floats:
     for term in arrays.problem.terms:
         covariance = model.group_covariance(arrays.designs[term.name])
         inverse = np.linalg.inv(arrays.bases[term.name])
-        variances = np.einsum("ij,djk,ik->di", inverse, covariance, inverse)
-        sd = np.sqrt(np.maximum(variances, 0.0))
+        whole = inverse @ covariance @ inverse.T
+        sd = np.sqrt(np.maximum(np.diagonal(whole, axis1=1, axis2=2), 0.0))
         total = total + sum(density(sd[:, k]) for k, density in enumerate(term.sd_log_prior))
+        if term.correlated and term.lkj_eta != 1:
+            correlation = whole / (sd[:, :, None] * sd[:, None, :])
+            total = total + (term.lkj_eta - 1) * np.linalg.slogdet(correlation)[1]
     return np.asarray(total)
 
 

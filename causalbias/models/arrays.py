@@ -12,7 +12,7 @@ from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Pre
 from causalbias.models.columns import side_by_side
 from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.group_design import GroupDesign
-from causalbias.models.priors import by_term, log_density, parse_prior, scaled_prior
+from causalbias.models.priors import by_term, log_density, parse_lkj, parse_prior, scaled_prior
 from causalbias.models.smooth_design import SmoothDesign
 from causalbias.models.specification import ModelSpec, row_counts, row_precisions
 
@@ -89,6 +89,7 @@ def arrays_of(
     level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
     designs = {_engine_name(model, one): one for one in (*model.groups, *model.smooths)}
     names = [name for one in designs.values() for name in one.names()]
+    names += [one.correlation for one in designs.values() if one.correlation]
     spec = replace(spec, priors=by_term(spec.priors, names))
     _check_priors(spec.mean, names)
     parts = {name: arrays_of(one, normal=normal) for name, one in model.parts.items()}
@@ -103,7 +104,7 @@ def arrays_of(
         beta_mean=np.concatenate(means),
         beta_sd=beta_sd,
         terms=tuple(
-            _group_term(name, one, used, sd_priors[name], bases[name])
+            _group_term(name, one, spec, used, sd_priors[name], bases[name])
             for name, one in designs.items()
         ),
         row_weight=row_counts(spec, used),
@@ -190,6 +191,7 @@ def _sd_priors(
 def _group_term(
     name: str,
     design: GroupDesign,
+    spec: ModelSpec,
     used: pd.DataFrame,
     sd_priors: tuple[bmb.Prior, ...],
     basis: FloatArray,
@@ -209,6 +211,7 @@ def _group_term(
         n_levels=len(design.levels),
         correlated=design.correlated and len(labels) > 1,
         sd_log_prior=tuple(log_density(prior, name) for prior in sd_priors),
+        lkj_eta=parse_lkj(spec.priors.get(design.correlation, "LKJ(1)"), design.correlation),
     )
 
 

@@ -6,6 +6,7 @@
 import ast
 import itertools
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -222,6 +223,35 @@ def _positive(
     return name, numbers
 
 
+def parse_lkj(text: str, term: str) -> float:
+    """Read the prior of a group term's correlations, ``"LKJ(2)"``: its shape eta.
+
+    The density of a correlation matrix C is ``det(C)^(eta - 1)``: uniform for one, and the closer
+    to no correlation the larger eta (Lewandowski, Kurowicka and Joe 2009).
+
+    Raises
+    ------
+    DataError
+        If the text is not LKJ with a positive number.
+
+    Examples
+    --------
+    >>> parse_lkj("LKJ(eta=2)", "cor|seed")
+    2.0
+    """
+    found = re.fullmatch(r"\s*LKJ\(\s*(?:eta\s*=)?\s*([0-9.eE+-]+)\s*\)\s*", text)
+    try:
+        eta = float(found[1]) if found else math.nan
+    except ValueError:
+        eta = math.nan
+    if not (math.isfinite(eta) and eta > 0):
+        raise DataError(
+            f"cannot read the prior {text!r} of {term!r}",
+            hint="write LKJ(2): correlations have this prior only, of a positive number",
+        )
+    return eta
+
+
 def scaled_prior(prior: bmb.Prior, factor: float) -> bmb.Prior:
     """The prior of a variable times a positive factor.
 
@@ -346,6 +376,8 @@ def read_as(text: str, term: str, *, positive: bool = False) -> str:
     >>> read_as("Normal(0, 1)", "1|seed"), read_as("Normal(0, 1)", "pose")
     ('Normal(0, 1), its positive half: HalfNormal(1)', 'Normal(0, 1)')
     """
+    if term.startswith("cor|"):
+        return f"LKJ({parse_lkj(text, term):g})"
     prior = parse_prior(text, term, positive=positive)
     if "|" in term:
         prior = prior.args["sigma"]

@@ -1,0 +1,134 @@
+"""The priors of a model as a table, before it is fitted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.arguments import mapping_in, need_rows
+from causalbias.models.arrays import Arrays, arrays_of
+from causalbias.models.families import check_family
+from causalbias.models.fit import frame_for, rows_of
+from causalbias.models.fitted import ModelDesign, PartDesign
+from causalbias.models.formula.parts import Formula, as_formula
+from causalbias.models.priors import DISTRIBUTIONS, by_term, scaled_prior
+from causalbias.models.specification import ModelSpec, model_frame
+
+COLUMNS = ["class", "parameter", "prior", "source", "response_unit", "column_unit"]
+
+
+def get_prior(
+    formula: str | Formula | list[str],
+    data: xr.DataTree | pd.DataFrame,
+    *,
+    family: str = "gaussian",
+    link: str | None = None,
+    priors: Mapping[str, str] | None = None,
+    subset: str | None = None,
+    counts: str | None = None,
+    weights: str | None = None,
+) -> pd.DataFrame:
+    """List the prior of every parameter of a model, as brms' ``get_prior``, without fitting it.
+
+    Parameters
+    ----------
+    formula, data, family, link, priors, subset, counts, weights
+        As in `fit`.
+
+    Returns
+    -------
+    DataFrame
+        One row per parameter. ``class``: "Intercept" (at the means of the columns), "b" (a
+        coefficient), "sd" and "cor" (of the effects of a group term) or "parameter" (of the
+        distribution). ``parameter``: the name under which ``fit(priors=)`` takes it, with the
+        column in brackets where a term has several. ``prior``: as text. ``source``: "default" or
+        "given". ``response_unit`` and ``column_unit``: the spread of the response, on the scale of
+        the linear predictor, and that of the column, by which a default is scaled: 2.5 response
+        units per column unit, or more where numbers lie far from zero.
+
+    Raises
+    ------
+    DataError
+        As in `fit`.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> rows = pd.DataFrame({"y": [0.1, 0.4, 0.2, 0.7], "x": [0.0, 1.0, 0.0, 1.0]})
+    >>> found = cb.get_prior("y ~ x", rows, priors={"x": "Normal(0, 1)"})
+    >>> found[["class", "parameter", "source"]].to_numpy().tolist()
+    [['Intercept', 'Intercept', 'default'], ['b', 'x', 'given'], ['parameter', 'sigma', 'default']]
+    """
+    written = as_formula(formula)
+    need_rows(data)
+    check_family(family)
+    example = 'a prior by term: {"race": "Normal(0, 1)"}'
+    mapping_in({} if priors is None else priors, "priors", example)
+    spec = ModelSpec(
+        written.text, family, link, dict(priors or {}), counts, weights, dict(written.parts)
+    )
+    used = model_frame(spec, rows_of(frame_for(written.text, data), subset))
+    model = ModelDesign.of(spec, used)
+    arrays = arrays_of(model, normal=False)
+    rows = _of_predictor(model, arrays, "")
+    for name in model.family.parameters:
+        if name in model.parts:
+            rows += _of_predictor(model.parts[name], arrays.parts[name], f"{name}_")
+        else:
+            prior = model.prior(name)
+            rows.append(("parameter", name, _text(prior), name, np.nan, np.nan))
+    given = by_term(spec.priors, [row[3] for row in rows])
+    return pd.DataFrame(
+        [
+            (kind, label, text, "given" if name in given else "default", *units)
+            for kind, label, text, name, *units in rows
+        ],
+        columns=COLUMNS,
+    )
+
+
+Row = tuple[str, str, str, str, float, float]
+
+
+def _of_predictor(model: ModelDesign, arrays: Arrays, prefix: str) -> list[Row]:
+    """Of coefficients and group terms: class, label, prior, name in ``priors``, and units."""
+    response = model.response_values
+    unit = 1.0
+    if not isinstance(model, PartDesign):
+        unit = model.family.units(model.family.beside(response, model.offset))[1]
+    rows: list[Row] = []
+    for name, term in model.coefficient_terms.items():
+        data = np.asarray(term.data, float).reshape(len(response), -1)
+        labels = [f"{prefix}{name}"]
+        if data.shape[1] > 1:
+            columns = next(iter(term.coords.values()), range(data.shape[1]))
+            labels = [f"{prefix}{name}[{one}]" for one in columns]
+        kind = "Intercept" if name == "Intercept" else "b"
+        for k, label in enumerate(labels):
+            own = np.nan if kind == "Intercept" else float(data[:, k].std())
+            rows.append((kind, label, _text(term.prior, k), f"{prefix}{name}", unit, own))
+    for key, design in arrays.designs.items():
+        at, basis = 0, arrays.bases[key]
+        columns = design.columns(model.frame)
+        for name, size in zip(design.names(), design.sizes(), strict=True):
+            for k in range(at, at + size):
+                prior = scaled_prior(arrays.sd_priors[key][k], float(basis[k, k]))
+                own = float(columns[:, k].std()) or np.nan
+                rows.append(("sd", f"{prefix}{name}", _text(prior), f"{prefix}{name}", unit, own))
+            at += size
+        if design.correlation:
+            (term,) = (one for one in arrays.problem.terms if one.name == key)
+            name = f"{prefix}{design.correlation}"
+            rows.append(("cor", name, f"LKJ({term.lkj_eta:g})", name, np.nan, np.nan))
+    return rows
+
+
+def _text(prior: Any, column: int = 0) -> str:
+    """A prior as `fit` takes it, with the numbers of one column; a fixed number as it is."""
+    if not hasattr(prior, "args"):
+        return str(prior)
+    values = [np.ravel(prior.args[key]) for key in DISTRIBUTIONS[prior.name].parameters]
+    numbers = [one[column] if len(one) > 1 else one[0] for one in values]
+    return f"{prior.name}({', '.join(f'{float(one):.4g}' for one in numbers)})"
