@@ -4,6 +4,7 @@ An engine is a function from a `Problem` to draws of its posterior:
 
     draws = sample_gaussian(problem, sigma_log_prior, draws=4000, random_seed=0, keep=None)
     draws = sample_laplace(problem, trials=..., draws=4000, random_seed=0, keep=None)
+    draws = sample_rowwise(problem, family, priors, draws=4000, random_seed=0, keep=None)
 
 - It takes arrays alone (`causalbias.inference.problem`): formulas, labels and
   families are unknown to it, and what it needs beside the problem are arrays and densities too.

@@ -19,9 +19,19 @@ from causalbias.errors import DataError, SamplingWarning
 from causalbias.inference.diagnostics import MAX_PARETO_K, MIN_ESS, diagnose, verdict
 from causalbias.inference.gaussian import GaussianDraws, effects_at, sample_gaussian
 from causalbias.inference.laplace import sample_laplace
+from causalbias.inference.laplace.result import Diagnostics as LaplaceDiagnostics
 from causalbias.inference.nuts import sample_nuts
-from causalbias.inference.problem import EngineError, FloatArray, ImproperError, IntArray, Problem
+from causalbias.inference.problem import (
+    EngineError,
+    FloatArray,
+    ImproperError,
+    IntArray,
+    LogDensity,
+    Problem,
+)
 from causalbias.inference.protocol import Draws
+from causalbias.inference.rowwise import DENSITIES, sample_rowwise
+from causalbias.inference.rowwise.sample import Diagnostics as RowwiseDiagnostics
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.identified import check_identified, shared_variances
@@ -311,9 +321,11 @@ def _accuracy(error: float) -> str:
 
 def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
     family = model.family
+    if family.name in DENSITIES:
+        return _rowwise(model, settings)
     _refuse_parts(model)
     if "laplace" not in family.engines:
-        raise EngineError(f"the family {family.name} is not ordinal or binary")
+        raise EngineError(f"the family {family.name} is not among those whose rows it knows")
     arrays = arrays_of(model)
     problem, total, chains = arrays.problem, settings.total, settings.chains
     options: dict[str, FloatArray] = {}
@@ -346,16 +358,68 @@ def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
     return Sampled(
         posterior=name_draws(model, arrays, found, further, chains),
         thinned=_thinned(model, arrays, found, further, chains, some, rest),
-        sample_stats=xr.Dataset(
-            {
-                "pareto_k": diagnostics.pareto_k,
-                "importance_ess": diagnostics.importance_ess,
-                "n_weighed": diagnostics.n_weighed,
-            }
-        ),
-        engine=f"Laplace, importance-weighted, {total:,} draws, Pareto k "
-        f"{diagnostics.pareto_k:.2f}, effective size {diagnostics.importance_ess:,.0f}"
-        + _left_out(problem, keep, some),
+        sample_stats=_weights(diagnostics),
+        engine=f"{_in_words(diagnostics, total)}{_left_out(problem, keep, some)}",
+    )
+
+
+def _rowwise(model: ModelDesign, settings: Sampling) -> Sampled:
+    """The Laplace engine of families whose rows have any smooth log likelihood."""
+    family, total, chains = model.family, settings.total, settings.chains
+    if family.link.name != DENSITIES[family.name].link:
+        raise EngineError(
+            f"of the family {family.name} it has the link {DENSITIES[family.name].link}, not "
+            f"{family.link.name}"
+        )
+    arrays = arrays_of(model)
+    problem, trials = arrays.problem, None
+    if family.has_trials:
+        trials, problem = problem.y[:, 1], replace(problem, y=problem.y[:, 0])
+    priors: dict[str, LogDensity] = {}
+    for name in family.parameters:
+        prior = model.prior(name)
+        if isinstance(prior, bmb.Prior):
+            priors[name] = log_density(prior, name, positive=name in family.positive)
+        elif name not in model.parts:
+            raise EngineError(f"{name} is fixed")
+    keep = _kept(problem, total)
+    some = _thin(problem, keep, settings)
+    found = sample_rowwise(
+        problem,
+        family.name,
+        priors,
+        trials=trials,
+        draws=total,
+        random_seed=settings.random_seed,
+        keep=keep,
+        some=some.tolist(),
+    )
+    further: dict[str, Variable] = {name: ((), one) for name, one in found.parameters.items()}
+    parts = {name: Thinned(beta, {}, {}, {}) for name, beta in found.further.items()}
+    diagnostics = found.diagnostics
+    rest = found.thinned | {name: one[some] for name, one in found.effects.items()}
+    return Sampled(
+        posterior=name_draws(model, arrays, found, further, chains, parts),
+        thinned=_thinned(model, arrays, found, further, chains, some, rest, parts),
+        sample_stats=_weights(diagnostics),
+        engine=f"{_in_words(diagnostics, total)}{_left_out(problem, keep, some)}",
+    )
+
+
+def _weights(diagnostics: LaplaceDiagnostics | RowwiseDiagnostics) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "pareto_k": diagnostics.pareto_k,
+            "importance_ess": diagnostics.importance_ess,
+            "n_weighed": diagnostics.n_weighed,
+        }
+    )
+
+
+def _in_words(diagnostics: LaplaceDiagnostics | RowwiseDiagnostics, draws: int) -> str:
+    return (
+        f"Laplace, importance-weighted, {draws:,} draws, Pareto k {diagnostics.pareto_k:.2f}, "
+        f"effective size {diagnostics.importance_ess:,.0f}"
     )
 
 

@@ -109,10 +109,11 @@ def fit(
         counts, because a mean has no information on the variation within.
     method : {"auto", "collapsed", "laplace", "nuts"}
         "collapsed" is exact, for Gaussian models with Normal priors on the coefficients. "laplace"
-        is for ordinal and binary models (logit or probit) and corrects the Laplace approximation
-        by importance weights, which are diagnosed. Neither runs a Markov chain. "nuts" is for all
-        models, by nutpie. "auto" uses the first of these that applies and passes its diagnostics;
-        the summary states which one was used and why.
+        is for ordinal and binary models (logit or probit) and for "t", "gamma", "beta",
+        "skew_normal", "beta_binomial" and counts with their default links; it corrects the Laplace
+        approximation by importance weights, which are diagnosed. Neither runs a Markov chain.
+        "nuts" is for all models, by nutpie. "auto" uses the first of these that applies and passes
+        its diagnostics; the summary states which one was used and why.
     draws, tune, chains : int
         Number of draws and of warm-up draws (for NUTS) per chain, and number of chains.
     random_seed : int

@@ -272,8 +272,8 @@ def scaled_prior(prior: bmb.Prior, factor: float) -> bmb.Prior:
     return bmb.Prior(prior.name, auto_scale=False, **changed)
 
 
-def log_density(prior: bmb.Prior, term: str) -> LogDensity:
-    """Log density of the prior of a positive number, such as a standard deviation.
+def log_density(prior: bmb.Prior, term: str, *, positive: bool = True) -> LogDensity:
+    """Log density of the prior of one number, such as a standard deviation.
 
     Parameters
     ----------
@@ -281,6 +281,8 @@ def log_density(prior: bmb.Prior, term: str) -> LogDensity:
         With numbers for its parameters.
     term : str
         Whose prior it is, for errors.
+    positive : bool
+        Whether it is of a positive number.
 
     Returns
     -------
@@ -290,7 +292,8 @@ def log_density(prior: bmb.Prior, term: str) -> LogDensity:
     Raises
     ------
     EngineError
-        If the distribution is flat, reaches below zero, or is none of `DISTRIBUTIONS`.
+        If the distribution is flat or none of `DISTRIBUTIONS`, or reaches below zero where the
+        number does not.
 
     Examples
     --------
@@ -303,7 +306,7 @@ def log_density(prior: bmb.Prior, term: str) -> LogDensity:
     if (
         distribution is None
         or distribution.density is None
-        or distribution.reaches_below_zero(numbers)
+        or (positive and distribution.reaches_below_zero(numbers))
     ):
         raise EngineError(f"the prior {prior.name} of the sd of {term!r} is not known to it")
     found: LogDensity = distribution.density(*(numbers[k] for k in distribution.parameters)).logpdf

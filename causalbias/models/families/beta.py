@@ -17,6 +17,7 @@ class Beta(Family):
     response = "numbers strictly between 0 and 1"
     links = ("logit", "probit", "cloglog")
     parameters: ClassVar[tuple[str, ...]] = ("kappa",)
+    engines: ClassVar[tuple[str, ...]] = ("laplace",)
     noise = "the noise of single answers (kappa)"
     statistics = ("means by group", "tails", "spread by group")
     continuous = True

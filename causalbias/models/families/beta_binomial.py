@@ -18,7 +18,7 @@ class BetaBinomial(Binomial):
     mean_name = "mu"
     parameters = ("kappa",)
     noise = "the noise of single rows (kappa)"
-    engines = ()
+    engines = ("laplace",)
     binary = False
 
     @property

@@ -14,6 +14,7 @@ class Gamma(Positive):
 
     name = "gamma"
     parameters: ClassVar[tuple[str, ...]] = ("alpha",)
+    engines: ClassVar[tuple[str, ...]] = ("laplace",)
     noise = "the noise of single responses (alpha)"
 
     def sizes(self, y: Floats) -> dict[str, float]:

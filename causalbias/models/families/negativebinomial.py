@@ -15,6 +15,7 @@ class NegativeBinomial(Counts):
 
     name = "negativebinomial"
     parameters: ClassVar[tuple[str, ...]] = ("alpha",)
+    engines: ClassVar[tuple[str, ...]] = ("laplace",)
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``log(y + alpha - 1 over y) + alpha log(1 - q) + y log(q)``, q = mu / (mu + alpha)."""

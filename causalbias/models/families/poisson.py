@@ -1,6 +1,6 @@
 """Counts of independent events."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ class Poisson(Counts):
     """y is Poisson of mean mu, which is its variance, too."""
 
     name = "poisson"
+    engines: ClassVar[tuple[str, ...]] = ("laplace",)
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``y log(mu) - mu - log(y!)``."""

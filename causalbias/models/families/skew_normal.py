@@ -29,6 +29,7 @@ class SkewNormal(Continuous):
     parameters = ("sigma", "alpha")
     real = ("alpha",)
     noise = "the noise of single responses (sigma, alpha)"
+    engines = ("laplace",)
     pymc = staticmethod(_variable)
 
     def sizes(self, y: Floats) -> dict[str, float]:

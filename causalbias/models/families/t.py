@@ -16,6 +16,7 @@ class T(Continuous):
     name = "t"
     parameters = ("sigma", "nu")
     noise = "the noise of single responses (sigma, nu)"
+    engines = ("laplace",)
 
     def sizes(self, y: Floats) -> dict[str, float]:
         """The standard deviation of the response."""

@@ -32,6 +32,7 @@ class ZeroOneInflatedBeta(Beta):
     """
 
     name = "zero_one_inflated_beta"
+    engines = ()
     response = "numbers from 0 to 1"
     parameters = ("kappa", "zoi", "coi")
     probabilities = ("zoi", "coi")
