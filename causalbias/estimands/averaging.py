@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from causalbias.estimands.predictor import (
     POPULATIONS,
     average_prediction,
     lacks_effects,
+    noise_variance,
 )
 from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.io.memory import check_memory
 from causalbias.models.estimable import BY_PRIOR, UNKNOWN, Estimable
-from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.fitted import FittedModel, FittedPart, fitted
 from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import Level, level_of, levels_of, same
@@ -88,7 +90,25 @@ class Averaging:
             threshold=self.threshold,
             contrasted=contrasted,
             as_new=self.as_new,
+            unit=self._unit,
         )
+
+    def noise_variance(self, *, weighted: bool) -> Floats:
+        """Variance (draws, cells) of the noise of the rows of each cell, as they are."""
+        return noise_variance(
+            self.model, self.frame, self.cells, self.counts, self.population, weighted=weighted
+        )
+
+    @cached_property
+    def _unit(self) -> Floats | None:
+        """Unit (draws, cells) of the latent scale where the noise differs by row; else None.
+
+        It is the root of the mean variance of the noise in the cell, whatever is set: a contrast
+        is then one of the linear predictor, and of its level no matter.
+        """
+        if self.scale != "latent" or not self.model.parts:
+            return None
+        return np.sqrt(self.noise_variance(weighted=False))
 
     def names_groups(self, variable: str) -> bool:
         """Whether the levels of a group term differ by this column."""
@@ -102,12 +122,18 @@ class Averaging:
         """
         found = np.zeros(self.cells.max() + 1, np.int64)
         known: Estimable = self.model.estimable
-        if known.whole:
+        if not self._partly_known:
             return found
+        scale = scale_of(self.model, self.scale, self.threshold)
+        if scale.of_parameters and not scale.linear:
+            for part in self.model.parts.values():
+                for _, setting in parts:
+                    own = part.estimable.rows(self.frame.assign(**self._set(setting)))
+                    np.maximum.at(found, self.cells, part.estimable.judge(own))
         rows = [
             sign * known.rows(self.frame.assign(**self._set(setting))) for sign, setting in parts
         ]
-        if scale_of(self.model, self.scale, self.threshold).linear:
+        if scale.linear:
             share = self.counts / np.bincount(self.cells, self.counts)[self.cells]
             average = np.zeros((len(found), rows[0].shape[1]))
             np.add.at(average, self.cells, share[:, None] * sum(rows))
@@ -115,6 +141,12 @@ class Averaging:
         for one in rows:
             np.maximum.at(found, self.cells, known.judge(one))
         return found
+
+    @property
+    def _partly_known(self) -> bool:
+        """Whether the rows leave a coefficient of the mean, or of a parameter's formula, open."""
+        designs = (self.model, *self.model.parts.values())
+        return not all(one.estimable.whole for one in designs)
 
     def _set(self, setting: Mapping[str, object]) -> dict[str, pd.Series]:
         return {name: _as(self.frame, name, value) for name, value in setting.items()}
@@ -129,7 +161,7 @@ class Averaging:
         Where the rows determine every coefficient there are no such variables.
         """
         marks = {}
-        if estimability is not None and not self.model.estimable.whole:
+        if estimability is not None and self._partly_known:
             unknown = estimability == UNKNOWN
             draws = {
                 name: np.where(unknown.reshape(1, -1, *[1] * (values.ndim - 2)), np.nan, values)
@@ -238,6 +270,7 @@ def averaging(
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
+    parameter: str | None = None,
 ) -> Averaging:
     """Check the arguments of a verb, and arrange the rows and cells of its averages.
 
@@ -249,7 +282,7 @@ def averaging(
         Columns that define the cells.
     variables : sequence of str
         Columns that will be set to values.
-    scale, population, threshold
+    scale, population, threshold, parameter
         As in `predictions`.
 
     Raises
@@ -278,15 +311,17 @@ def averaging(
         if name in by:
             raise DataError(f"{name!r} is both contrasted and in by", hint="leave it out of by")
     population = population_of(model, population, variables, by)
-    if "thinned" in fit.children:
-        linear = scale_of(model, scale, threshold).linear
-        if lacks_effects(model, population, variables if linear else ()):
-            model = model.with_effects()
+    averaged = model if parameter is None else part_of(model, parameter)
+    linear = scale_of(averaged, scale, threshold).linear
+    lacks = lacks_effects(averaged, population, variables if linear else ())
+    if "thinned" in fit.children and lacks:
+        model = model.with_effects()
+        averaged = model if parameter is None else part_of(model, parameter)
     kinds = [one for one in str(fit.attrs.get("kinds", "")).split(",") if one]
     both = frame[KIND].nunique() > 1 if KIND in frame else len(kinds) > 1
     if KIND not in frame and len(kinds) == 1:
         _check_rate(scale, kinds[0])
-    pools = both and model.response.column == "distance"
+    pools = both and model.response.column == "distance" and parameter is None
     frame = _one_kind(frame, pools, (*variables, *by), scale)
     counts = observations_of(spec, frame)
     frame, counts = frame[counts > 0].reset_index(drop=True), counts[counts > 0]
@@ -297,7 +332,24 @@ def averaging(
         kept.append(spec.weights)  # the noise of a row depends on it
     frame, counts = _merged(frame, kept, counts)
     cells, index = _cells(frame, by)
-    return Averaging(model, frame, counts, by, cells, index, scale, population, threshold, rows)
+    return Averaging(averaged, frame, counts, by, cells, index, scale, population, threshold, rows)
+
+
+def part_of(model: FittedModel, parameter: str) -> FittedPart:
+    """The linear predictor of a parameter.
+
+    Raises
+    ------
+    DataError
+        If it has none.
+    """
+    if parameter not in model.fitted_parts:
+        told = f"{', '.join(model.parts)} has one" if model.parts else "no parameter has one"
+        raise DataError(
+            f"{shown(parameter)} has no formula in this fit ({told})",
+            hint='give it one: cb.update(fit, sigma="~ race")',
+        )
+    return model.fitted_parts[parameter]
 
 
 def population_of(
@@ -338,11 +390,10 @@ def population_of(
 
 def predictors_of(spec: ModelSpec) -> list[str]:
     """Return the columns on the right of formulas, those of parts too, in order of appearance."""
-    response, columns = formula_columns(spec.formula)
-    if family_of(spec).has_trials:
-        columns = formula_columns(f"{response} ~ {spec.formula.split('~', 1)[1]}")[1]
-    for name in spec.parts:
-        columns = [*columns, *columns_of(spec.part(name))[1:]]
+    response, columns = formula_columns(spec.formula)[0], columns_of(spec)
+    if family_of(spec).has_trials:  # not those of the left side alone
+        rights = (formula.split("~", 1)[1] for formula in spec.formulas)
+        columns = [name for one in rights for name in formula_columns(f"{response} ~ {one}")[1]]
     return [name for name in dict.fromkeys(columns) if name != response]
 
 
@@ -387,8 +438,9 @@ def _columns_known(model: FittedModel, population: str) -> list[str]:
     columns = list(model.population_columns)
     if population == "new":
         # Of a term with fitted effects (`designs_in`) the columns are among these already.
-        for part in group_parts(model.spec.formula):
-            columns += [*formula_columns(f"response__ ~ {part.effects}")[1], *part.columns]
+        for formula in model.spec.formulas:
+            for part in group_parts(formula):
+                columns += [*formula_columns(f"response__ ~ {part.effects}")[1], *part.columns]
     return columns
 
 

@@ -13,6 +13,7 @@ from causalbias.draws.pairing import paired
 from causalbias.draws.summaries import SAMPLE, probability
 from causalbias.draws.transformations import per_unit
 from causalbias.errors import DataError
+from causalbias.estimands.averaging import averaging
 from causalbias.estimands.contrasts import effects
 from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, outcome_named, scale_of
@@ -48,7 +49,8 @@ def compare(
 
     - "residual sd", the main one: the effect on the linear predictor in standard deviations of its
       noise (d-prime of a Gaussian model; pi/sqrt(3) for logit and 1 for probit links of ordinal and
-      binary models). It measures how well single pairs can be distinguished by the effect.
+      binary models). It measures how well single pairs can be distinguished by the effect. If the
+      noise differs between rows, it is the root of its mean variance in each cell of `by`.
     - "total sd": the noise also includes the variance between seeds, annotators and other groups.
     - "outcome sd": the effect on the outcome divided by its standard deviation in the data.
     - "error rate": the change, by the effect in "total sd", of the rate of outcomes above a
@@ -287,12 +289,11 @@ def _in_units(
     except DataError as error:  # the effect on the link is known: what lacks is an outcome's mean
         outcome = np.nan * on_link
         link = link.assign_attrs(no_outcome=error.problem)
-    noise = model.latent_sd
+    noise = _noise(model, variable, by, population)
     between = total_group_variance(model, model.frame, designs=designs_in(model, "new")[1])
-    total = np.sqrt(np.square(noise) + between)
-    in_total = on_link / of_draws(total)
+    in_total = on_link / np.sqrt(np.square(noise) + of_draws(between))
     units = [
-        on_link / of_draws(noise),
+        on_link / noise,
         in_total,
         outcome,
         xr.apply_ufunc(special.ndtr, special.ndtri(rate) + in_total) - rate,
@@ -300,6 +301,15 @@ def _in_units(
     labels = xr.DataArray(list(UNITS), dims="unit", name="unit")
     joined = xr.concat(units, labels).transpose(*SAMPLE, "unit", ...)
     return link.assign(effect=joined.assign_coords(unit=list(UNITS)))
+
+
+def _noise(
+    model: FittedModel, variable: str, by: Sequence[str], population: str | None
+) -> xr.DataArray:
+    """Standard deviation (chain, draw, *by) of the noise, as of the scale "latent"."""
+    over = averaging(model.fit, by, variables=[variable], scale="link", population=population)
+    found = over.dataset({"noise": np.sqrt(over.noise_variance(weighted=False))}, "noise")
+    return found["noise"].drop_vars("n", errors="ignore")
 
 
 def _outcome_sd(model: FittedModel) -> float:

@@ -21,6 +21,7 @@ def predictions(
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
+    parameter: str | None = None,
 ) -> Estimate:
     """Compute the average expected outcome in each cell of the data.
 
@@ -41,6 +42,10 @@ def predictions(
         that the distance of a genuine pair is above it; if the model has `same_identity`, rows of
         the other kind are left out.
 
+        If sigma has a formula, noise is that of each row. On the scale "latent" its unit is then
+        the root of the mean variance of the noise in each cell of `by`, of rows as they are, so
+        that contrasts of the linear predictor do not depend on which level has which noise.
+
         For a transformed response, such as ``log(distance) ~ ...``, "response" is the mean of the
         untransformed distance, computed for each draw including the noise; thresholds are
         distances; "link" is the response of the formula. If rows have weights, the noise of a row
@@ -58,6 +63,10 @@ def predictions(
         column that occurs in group terms only, such as the seed, the default is "these".
     threshold : float, optional
         Threshold of FMR and FNMR; distances at or below it match.
+    parameter : str, optional
+        A parameter with a formula of its own, such as "sigma", to be averaged in the place of the
+        outcome (the ``dpar`` of brms and marginaleffects): on the scale "response" the parameter
+        itself, for sigma at weight one, and on "link" its linear predictor, the log of sigma.
 
     Returns
     -------
@@ -79,7 +88,9 @@ def predictions(
     >>> cb.predictions(fit, "level")["prediction"].dims
     ('chain', 'draw', 'level')
     """
-    over = averaging(fit, by, scale=scale, population=population, threshold=threshold)
+    over = averaging(
+        fit, by, scale=scale, population=population, threshold=threshold, parameter=parameter
+    )
     cells = f" by {', '.join(over.by)}" if over.by else ""
     known = over.estimability((1.0, {}))
     found = over.dataset(
@@ -97,6 +108,7 @@ def effects(
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
+    parameter: str | None = None,
 ) -> Estimate:
     """Compute the average contrast of each level of a variable with a reference level.
 
@@ -117,6 +129,10 @@ def effects(
         Reference level; by default the first level of a factor, or the lowest number.
     scale, population, threshold
         As in `predictions`.
+    parameter : str, optional
+        As in `predictions`: with "sigma", the effect on the noise, a difference of standard
+        deviations; on the scale "link" it is a difference of logs, of which exp is the ratio of
+        (geometric mean) standard deviations.
 
     Returns
     -------
@@ -141,14 +157,22 @@ def effects(
     [[1, 0], [2, 0]]
     """
     if kind_of(fit) == JOINT:
-        if by or scale != "response" or population not in (None, "new") or threshold is not None:
+        asked = by or scale != "response" or threshold is not None or parameter is not None
+        if asked or population not in (None, "new"):
             raise DataError(
                 "a joint model has effects on the response, of new seeds, over all its pairs",
-                hint="leave out by, scale, population and threshold, or fit one outcome by itself",
+                hint="leave out by, scale, population, threshold and parameter, or fit one outcome "
+                "by itself",
             )
         return joint_effects(fit, variable, reference=reference)
     over = averaging(
-        fit, by, variables=[variable], scale=scale, population=population, threshold=threshold
+        fit,
+        by,
+        variables=[variable],
+        scale=scale,
+        population=population,
+        threshold=threshold,
+        parameter=parameter,
     )
     levels = over.levels(variable)
     chosen = reference_of(levels, reference, variable)

@@ -15,7 +15,6 @@ from causalbias.estimands.averaging import KIND, averaging
 from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, scale_of
 from causalbias.models.fitted import FittedModel, fitted
-from causalbias.models.specification import row_precisions
 
 
 def discriminability(
@@ -123,16 +122,13 @@ def _moments(model: FittedModel, by: Sequence[str]) -> xr.Dataset:
         )
     over = averaging(model.fit, by, population="new", scale="link")
     scale_of(model, "latent", None)
-    residual = np.square(model.latent_sd)
     sampled = designs_in(model, "new")[1]
-    precision = row_precisions(model.spec, over.frame)
-    share = np.ones(len(over.frame)) if precision is None else 1 / precision
-    parts = [
-        residual * np.average(share[own], weights=over.counts[own])
-        + total_group_variance(model, over.frame[own], over.counts[own], sampled)
+    between = [
+        total_group_variance(model, over.frame[own], over.counts[own], sampled)
         for own in (over.cells == cell for cell in range(over.cells.max() + 1))
     ]
-    return over.dataset({"mean": over.mean(), "variance": np.column_stack(parts)}, "moments")
+    variance = over.noise_variance(weighted=True) + np.column_stack(between)
+    return over.dataset({"mean": over.mean(), "variance": variance}, "moments")
 
 
 def _overlap(shift: Floats, first: Floats, second: Floats) -> Floats:

@@ -12,9 +12,11 @@ from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
-from causalbias.estimands.predictor import total_group_variance
+from causalbias.estimands.predictor import noise_variance, total_group_variance
 from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.models.fitted import fitted
+from causalbias.models.formula.group_terms import common_formula
+from causalbias.models.formula.parse import formula_columns
 from causalbias.models.specification import observations_of, outcome_columns
 
 MAX_CELLS = 50_000
@@ -119,7 +121,8 @@ def variance_shares(fit: xr.DataTree) -> Estimate:
     Estimate
         ``share`` (chain, draw, source) of each variable, of "groups" (all effects and slopes of
         seeds, annotators and other groups, averaged over the rows), and of "residual" (for other
-        than Gaussian models, the noise of the latent variable). The shares add up to one. Without
+        than Gaussian models, the noise of the latent variable; if it differs between rows, its mean
+        variance). The shares add up to one. Without
         variables, as in ``score ~ 1 + (1|annotator)``, that of "groups" is the intraclass
         correlation.
 
@@ -140,7 +143,8 @@ def variance_shares(fit: xr.DataTree) -> Estimate:
     spec, frame = model.spec, model.frame
     scale_of(model, "latent", None)  # or one error
     outcome = outcome_columns(spec)
-    variables = [name for name in model.population_columns if name not in outcome]
+    of_mean = formula_columns(common_formula(spec.formula))[1]
+    variables = [name for name in of_mean if name not in outcome]
     check_names(variables, ["groups", "residual"])
     beta = model.coefficients
     shares = np.empty((len(beta), 0))
@@ -153,7 +157,9 @@ def variance_shares(fit: xr.DataTree) -> Estimate:
                 hint="leave out the interaction whose cells are empty, or aliased columns",
             )
         shares = _shapley(model.design(grid).reshape(*map(len, weights), -1), weights, beta)
-    groups, residual = total_group_variance(model, frame), np.square(model.latent_sd)
+    groups = total_group_variance(model, frame)
+    cell, counts = np.zeros(len(frame), int), observations_of(spec, frame)
+    residual = noise_variance(model, frame, cell, counts, "new", weighted=False)
     every = np.column_stack([shares, groups, residual])
     posterior = model.posterior
     sizes = posterior.sizes["chain"], posterior.sizes["draw"], -1

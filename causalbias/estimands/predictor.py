@@ -1,15 +1,16 @@
 """Compute expected outcomes of a fit on counterfactual rows, averaged within cells."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from causalbias.errors import DataError
-from causalbias.estimands.scales import Floats, Scale, scale_of
+from causalbias.estimands.scales import NODES, Floats, Scale, scale_of
 from causalbias.inference.membership import membership
 from causalbias.io.memory import check_memory
 from causalbias.models.fitted import FittedModel
@@ -32,6 +33,7 @@ def average_prediction(
     threshold: float | None = None,
     contrasted: Collection[str] | None = None,
     as_new: Collection[str] = (),
+    unit: Floats | None = None,
 ) -> Floats:
     """Compute the expected outcome of every row of `frame`, averaged over the rows of each cell.
 
@@ -53,6 +55,8 @@ def average_prediction(
     as_new : collection of str, optional
         Columns whose values are not those of the data. Groups defined by them are averaged over as
         new groups, except in the population "typical".
+    unit : ndarray (draws, n_cells), optional
+        What a linear scale divides by, where it is not one number for all rows.
 
     Returns
     -------
@@ -60,9 +64,7 @@ def average_prediction(
         Draws of all chains in order; the last axis exists if a scale has several outcomes.
     """
     wanted = scale_of(model, scale, threshold)
-    own, sampled = designs_in(model, population)
-    moved = [one for one in own if set().union(*one.members) & set(as_new)]
-    own, sampled = [one for one in own if one not in moved], [*sampled, *moved]
+    own, sampled = _designs(model, population, as_new)
     if population == "new":
         _check_fitted(own, frame)
     if wanted.linear and contrasted is not None:
@@ -83,26 +85,143 @@ def average_prediction(
         # Effects of new groups have mean zero.
         groups, effects = model.group_blocks(own, frame)
         total = (average @ common) @ beta.T + (average @ groups) @ effects.T
-        return np.asarray((wanted.constant + total / wanted.unit).T)
-    keys = [one.columns(frame) for one in (*own, *sampled)]
-    keys += [one.codes(frame).astype(float) for one in own]
-    keys += [one.shares(frame) for one in own if one.weights]
-    keys += [one.concentration(frame)[:, None] for one in sampled]
-    precision = row_precisions(model.spec, frame)  # the noise of a row depends on its weight
-    if precision is not None:
-        keys.append(precision[:, None])
+        return np.asarray((wanted.constant + total / (wanted.unit if unit is None else unit.T)).T)
+    keys = _keys(common, own, sampled, frame)
+    if wanted.of_parameters:
+        keys += _noise_keys(model, frame, population, as_new)
     # Equal rows are merged, as designs have many of them.
-    _, first, which = np.unique(
-        np.hstack([common, *keys]), axis=0, return_index=True, return_inverse=True
-    )
+    _, first, which = np.unique(np.hstack(keys), axis=0, return_index=True, return_inverse=True)
     merge = membership(np.ones((len(which), 1)), which[:, None], len(first))
     alike = frame.iloc[first].reset_index(drop=True)
     eta = _Predictor(model, common[first], own, sampled, alike)
-    if precision is not None:
-        precision = precision[first]
-    curves = _curves(wanted, (average @ merge).tocsc(), eta, precision)
+    noise = None
+    if wanted.of_parameters and (model.parts or model.spec.weights is not None):
+        noise = _Noise(model, alike, population, as_new)
+    curves = _curves(wanted, (average @ merge).tocsc(), eta, noise)
     outcomes = wanted.constant + curves @ wanted.weights.T
     return outcomes if wanted.categories is not None else outcomes[..., 0]
+
+
+def _designs(
+    model: FittedModel, population: str, as_new: Collection[str]
+) -> tuple[list[GroupDesign], list[GroupDesign]]:
+    """As `designs_in`; terms whose groups are named by columns of `as_new` are averaged over."""
+    own, sampled = designs_in(model, population)
+    moved = [one for one in own if set().union(*one.members) & set(as_new)]
+    return [one for one in own if one not in moved], [*sampled, *moved]
+
+
+def _keys(
+    common: Floats,
+    own: Sequence[GroupDesign],
+    sampled: Sequence[GroupDesign],
+    frame: pd.DataFrame,
+) -> list[Floats]:
+    """Columns (rows, k) of numbers: rows that are equal in them have the same predictor."""
+    keys = [common, *(one.columns(frame) for one in (*own, *sampled))]
+    keys += [one.codes(frame).astype(float) for one in own]
+    keys += [one.shares(frame) for one in own if one.weights]
+    return keys + [one.concentration(frame)[:, None] for one in sampled]
+
+
+def _noise_keys(
+    model: FittedModel, frame: pd.DataFrame, population: str, as_new: Collection[str]
+) -> list[Floats]:
+    """Columns (rows, k) of numbers: rows that are equal in them have the same noise."""
+    precision = row_precisions(model.spec, frame)
+    keys = [] if precision is None else [precision[:, None]]
+    for part in model.fitted_parts.values():
+        own, sampled = _designs(part, population, as_new)
+        keys += _keys(part.design(frame), own, sampled, frame)
+    return keys
+
+
+class _Noise:
+    """Parameters of the distribution of some rows, and the standard deviation of their noise.
+
+    They depend on a row's weight and on formulas. Where new groups have effects on these it is a
+    mixture over them, by Gauss-Hermite quadrature.
+    """
+
+    def __init__(
+        self,
+        model: FittedModel,
+        frame: pd.DataFrame,
+        population: str,
+        as_new: Collection[str] = (),
+        *,
+        weighted: bool = True,
+    ) -> None:
+        self.model = model
+        self.precision = row_precisions(model.spec, frame) if weighted else None
+        self.parts = {}
+        for name, part in model.fitted_parts.items():
+            own, sampled = _designs(part, population, as_new)
+            if population == "new":
+                _check_fitted(own, frame)
+            self.parts[name] = _Predictor(part, part.design(frame), own, sampled, frame)
+
+    def of(self, rows: slice) -> Iterator[tuple[float, dict[str, Floats]]]:
+        """Yield the probability of each point of the mixture, and the parameters there."""
+        found = {name: one.of(rows) for name, one in self.parts.items()}
+        points = [_points(variance is not None) for _, variance in found.values()]
+        for point in product(*points):
+            parameters = dict(self.model.parameters)
+            for (name, (eta, variance)), (_, node) in zip(found.items(), point, strict=True):
+                at = eta if variance is None else eta + node * np.sqrt(variance)
+                parameters[name] = self.model.parts[name].link.inverse(at).T
+            yield float(np.prod([weight for weight, _ in point])), parameters
+
+    def sd(self, parameters: dict[str, Floats], rows: slice) -> Floats:
+        """Standard deviation (rows or 1, draws) of the noise of rows with these parameters."""
+        sd = self.model.latent_sd_of(parameters).T
+        return sd if self.precision is None else sd / np.sqrt(self.precision[rows, None])
+
+
+def _points(new: bool) -> list[tuple[float, float]]:
+    """Weights and nodes of an average over a standard normal number, if there is one."""
+    if not new:
+        return [(1.0, 0.0)]
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    return list(zip((weights / weights.sum()).tolist(), nodes.tolist(), strict=True))
+
+
+def noise_variance(
+    model: FittedModel,
+    frame: pd.DataFrame,
+    cells: np.ndarray,
+    counts: Floats,
+    population: str,
+    *,
+    weighted: bool,
+) -> Floats:
+    """Variance (draws, n_cells) of the noise about eta, averaged over the rows of each cell.
+
+    Parameters
+    ----------
+    model, frame, cells, counts, population
+        As in `average_prediction`.
+    weighted : bool
+        Whether to count the rows' weights in, by which the noise of Gaussian rows differs.
+    """
+    keys = _noise_keys(model, frame, population, ())
+    numbers = np.hstack([np.zeros((len(frame), 1)), *keys])
+    _, first, which = np.unique(numbers, axis=0, return_index=True, return_inverse=True)
+    share = sparse.csr_matrix(
+        (counts / np.bincount(cells, counts)[cells], (cells, which)),
+        shape=(cells.max() + 1, len(first)),
+    ).tocsc()
+    alike = frame.iloc[first].reset_index(drop=True)
+    noise = _Noise(model, alike, population, weighted=weighted)
+    total = np.zeros((share.shape[0], model.draws))
+    step = max(1, CHUNK // model.draws)
+    for start in range(0, len(first), step):
+        rows = slice(start, min(start + step, len(first)))
+        for weight, parameters in noise.of(rows):
+            sd = noise.sd(parameters, rows)
+            square = np.broadcast_to(np.square(sd), (rows.stop - rows.start, model.draws))
+            total += weight * (share[:, rows] @ square)
+    return np.asarray(total.T)
 
 
 def _check_fitted(designs: Sequence[GroupDesign], frame: pd.DataFrame) -> None:
@@ -188,7 +307,7 @@ def designs_in(model: FittedModel, population: str) -> tuple[list[GroupDesign], 
 
 
 def _curves(
-    scale: Scale, average: sparse.csc_matrix, predictor: _Predictor, precision: Floats | None
+    scale: Scale, average: sparse.csc_matrix, predictor: _Predictor, noise: _Noise | None
 ) -> Floats:
     """Mean exceedances (draws, cells, cuts)."""
     draws = scale.cuts.shape[0]
@@ -198,9 +317,14 @@ def _curves(
     def add(start: int) -> list[Floats]:
         rows = slice(start, start + step)
         eta, variance = predictor.of(rows)
-        weights = None if precision is None else precision[rows]
-        curves = scale.exceedances(eta, variance, weights)
-        return [average[:, rows] @ passed for passed in curves]
+        if noise is None:
+            return [average[:, rows] @ one for one in scale.exceedances(eta, variance)]
+        sums = np.zeros((scale.cuts.shape[1], average.shape[0], draws))
+        for weight, parameters in noise.of(rows):
+            sd = noise.sd(parameters, rows) if scale.noisy else None
+            for cut, passed in enumerate(scale.exceedances(eta, variance, sd, parameters)):
+                sums[cut] += weight * (average[:, rows] @ passed)
+        return list(sums)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy lets go of the interpreter's lock
         for sums in pool.map(add, range(0, average.shape[1], step)):

@@ -1,13 +1,13 @@
 """Prior predictive draws: parameters and data from the priors of a model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy import sparse
 
-from causalbias.arguments import generator, need_formula, need_rows
+from causalbias.arguments import generator, need_rows
 from causalbias.errors import DataError
 from causalbias.inference.membership import effects_design
 from causalbias.inference.problem import EngineError
@@ -16,6 +16,7 @@ from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.engines import MAX_KEPT
 from causalbias.models.fit import frame_for, rows_of
 from causalbias.models.fitted import ModelDesign
+from causalbias.models.formula.parts import Formula, as_formula
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
 from causalbias.models.result import OBS, pack_frame
@@ -24,7 +25,7 @@ from causalbias.models.specification import ModelSpec, model_frame, trials_of
 
 
 def prior_predictive(
-    formula: str,
+    formula: str | Formula | Sequence[str],
     data: xr.DataTree | pd.DataFrame,
     *,
     family: str = "gaussian",
@@ -70,15 +71,19 @@ def prior_predictive(
     >>> drawn["prior_predictive"]["score"].dims
     ('chain', 'draw', '__obs__')
     """
-    need_formula(formula)
+    written = as_formula(formula)
     need_rows(data)
-    spec = ModelSpec(formula, family, link, dict(priors or {}), weights=weights)
-    used = model_frame(spec, rows_of(frame_for(formula, data), subset))
+    of_terms = dict(priors or {})
+    spec = ModelSpec(
+        written.text, family, link, of_terms, weights=weights, parts=dict(written.parts)
+    )
+    used = model_frame(spec, rows_of(frame_for(spec.formula, data), subset))
     if draws < 1:
         raise DataError(f"{draws} draws", hint="ask for one or more")
     hint = "ask for fewer draws, or for fewer rows by subset="
     check_memory(float(draws) * len(used), f"{len(used):,} rows times {draws:,} draws", hint)
-    check_fit_size(formula, used, draws)
+    for one in spec.formulas:
+        check_fit_size(one, used, draws)
     model = ModelDesign.of(spec, used)
     try:
         arrays = arrays_of(model, normal=False)
@@ -90,40 +95,61 @@ def prior_predictive(
     values = np.empty((draws, len(used)), np.float64 if of_family.continuous else np.int32)
     further = {name: array.reshape(draws, -1) for name, (_, array) in drawn.further.items()}
     precision, trials = arrays.problem.row_precision, trials_of(spec, used)
-    for part, linear in _linear_predictor(arrays, drawn, of_effects):
-        some = {name: np.asarray(further[name][part], float) for name in of_family.parameters}
+    predictors = [(arrays, drawn), *((arrays.parts[one], drawn.parts[one]) for one in model.parts)]
+    for part, linear in _linear_predictors(predictors, of_effects):
+        some = {
+            name: np.asarray(further[name][part], float)
+            for name in of_family.parameters
+            if name in further
+        }
+        for (name, design), own in zip(model.parts.items(), linear[1:], strict=True):
+            some[name] = design.link.inverse(own)
         parameters = of_family.of_rows(some, precision, trials)
-        values[part] = of_family.simulate(of_rows, linear, parameters)
+        values[part] = of_family.simulate(of_rows, linear[0], parameters)
     if model.response.transformed:
         values = model.response.back().outcomes(values)
-    prior = name_draws(model, arrays, drawn, drawn.further, 1)
+    prior = name_draws(model, arrays, drawn, drawn.further, 1, drawn.parts)
     return _tree(prior, values, model.response.column, used)
 
 
-def _linear_predictor(
-    arrays: Arrays, drawn: PriorDraws, rng: np.random.Generator
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (draws of a chunk, linear predictor (c, rows)); keep effects that are not too many."""
-    problem = arrays.problem
-    draws = len(drawn.beta)
-    designs = [effects_design(term) for term in problem.terms]
+def _linear_predictors(
+    predictors: Sequence[tuple[Arrays, PriorDraws]], rng: np.random.Generator
+) -> Iterator[tuple[slice, list[np.ndarray]]]:
+    """Yield (draws of a chunk, linear predictors (c, rows)); keep effects that are not too many."""
+    terms = [term for arrays, _ in predictors for term in arrays.problem.terms]
+    draws, rows = len(predictors[0][1].beta), len(predictors[0][0].problem.y)
+    width = rows * len(predictors) + sum(term.n_levels * term.k for term in terms)
+    designs = [effects_design(term) for term in terms]
     # A separate stream for each term, so that the draws do not depend on the size of chunks.
-    streams = rng.spawn(len(designs))
-    for term in problem.terms:
-        shape = (draws, term.n_levels, term.columns.shape[1])
-        if np.prod(shape) <= MAX_KEPT:
-            drawn.effects[term.name] = np.empty(shape)
-    width = len(problem.y) + sum(design.shape[1] for design in designs)
+    streams = rng.spawn(len(terms))
+    for arrays, drawn in predictors:
+        for term in arrays.problem.terms:
+            shape = (draws, term.n_levels, term.columns.shape[1])
+            if np.prod(shape) <= MAX_KEPT:
+                drawn.effects[term.name] = np.empty(shape)
     for part in chunks(draws, 16 * width):
-        linear = drawn.beta[part] @ problem.design.T
-        if problem.offset is not None:
-            linear += problem.offset
-        for term, design, stream in zip(problem.terms, designs, streams, strict=True):
-            effects = _effects(drawn.factors[term.name][part], term.n_levels, stream)
-            linear += _times(design, effects)
-            if term.name in drawn.effects:
-                drawn.effects[term.name][part] = effects
-        yield part, linear
+        each = iter(zip(designs, streams, strict=True))
+        yield part, [_linear_predictor(part, *one, each) for one in predictors]
+
+
+def _linear_predictor(
+    part: slice,
+    arrays: Arrays,
+    drawn: PriorDraws,
+    each: Iterator[tuple[sparse.csr_matrix, np.random.Generator]],
+) -> np.ndarray:
+    """One of them (c, rows); ``each`` has the design and the stream of the terms to come."""
+    problem = arrays.problem
+    linear = drawn.beta[part] @ problem.design.T
+    if problem.offset is not None:
+        linear += problem.offset
+    for term in problem.terms:
+        design, stream = next(each)
+        effects = _effects(drawn.factors[term.name][part], term.n_levels, stream)
+        linear += _times(design, effects)
+        if term.name in drawn.effects:
+            drawn.effects[term.name][part] = effects
+    return np.asarray(linear)
 
 
 def _effects(factors: np.ndarray, levels: int, rng: np.random.Generator) -> np.ndarray:

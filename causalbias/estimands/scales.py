@@ -12,7 +12,7 @@ from scipy import special
 from causalbias.arguments import number_in
 from causalbias.errors import DataError
 from causalbias.models.families.base import Parameters
-from causalbias.models.fitted import FittedModel
+from causalbias.models.fitted import FittedModel, FittedPart
 from causalbias.models.response import Map
 
 Floats = NDArray[np.float64]
@@ -60,7 +60,10 @@ class Scale:
     ----------
     linear : bool
     unit : ndarray (draws,)
-        Divisor of eta, or the standard deviation of the noise where that is normal.
+        Divisor of eta, or the standard deviation of the noise where that is normal; NaN where the
+        noise differs by row, so that it has to be given.
+    noisy : bool
+        Whether `unit` is that of the noise.
     link : str
         Distribution of the noise: "logit", "probit" or another link of bambi's.
     cuts : ndarray (draws, k)
@@ -75,8 +78,11 @@ class Scale:
     back : Map, optional
         From the model's response back to its column.
     curve : callable, optional
-        An outcome of the linear predictor (rows, draws) that stands in the place of an exceedance:
-        a mean that depends on the distribution's parameters, or its distribution function.
+        An outcome of the linear predictor (rows, draws) and the distribution's parameters (draws,
+        1 or rows) that stands in the place of an exceedance: a mean that depends on them, or a
+        distribution function.
+    parameters : mapping of str to ndarray
+        For the curve, those that are one for all rows.
     """
 
     linear: bool
@@ -89,10 +95,21 @@ class Scale:
     inverse: Any = None
     ordinal: bool = False
     back: Map | None = None
-    curve: Callable[[Floats], Floats] | None = None
+    noisy: bool = False
+    curve: Callable[[Floats, Parameters], Floats] | None = None
+    parameters: Parameters = field(default_factory=dict)
+
+    @property
+    def of_parameters(self) -> bool:
+        """Whether it depends on the distribution's parameters beside eta."""
+        return self.noisy or self.curve is not None
 
     def exceedances(
-        self, eta: Floats, variance: Floats | None, precision: Floats | None = None
+        self,
+        eta: Floats,
+        variance: Floats | None,
+        noise: Floats | None = None,
+        parameters: Parameters | None = None,
     ) -> Iterator[Floats]:
         """Probability (rows, draws) of passing each cut.
 
@@ -103,37 +120,39 @@ class Scale:
         variance : ndarray (rows, draws), optional
             Of normal effects of new groups, over which to average: exactly for normal noise, by
             Gauss-Hermite quadrature else.
-        precision : ndarray (rows,), optional
-            Weights of the rows of a Gaussian model, whose noise has the sd `unit` at weight one.
+        noise : ndarray (rows, draws), optional
+            Standard deviation of the noise of each row, where it is not `unit`.
+        parameters : mapping of str to ndarray, optional
+            Those of each row, where they are not `parameters`.
         """
+        parameters = self.parameters if parameters is None else parameters
         if self.back is not None:
-            yield _mean_outcome(self.back, eta, self._noise(variance, precision))
+            yield _mean_outcome(self.back, eta, self._noise(variance, noise))
         elif self.link == "probit":
-            sd = self._noise(variance, precision)
+            sd = self._noise(variance, noise)
             for cut in self.cuts.T:
                 yield normal_cdf((eta - cut) / sd, _NORMAL)
         elif variance is None:
-            yield from self._passed(eta)
+            yield from self._passed(eta, parameters)
         else:
             count = NODES if self.curve is None else CURVE_NODES
             nodes, weights = np.polynomial.hermite_e.hermegauss(count)
             sd = np.sqrt(variance)
             total = [np.zeros_like(eta) for _ in self.cuts.T]
             for node, weight in zip(nodes, weights / weights.sum(), strict=True):
-                for sums, passed in zip(total, self._passed(eta + node * sd), strict=True):
+                at = self._passed(eta + node * sd, parameters)
+                for sums, passed in zip(total, at, strict=True):
                     sums += weight * passed
             yield from total
 
-    def _noise(self, variance: Floats | None, precision: Floats | None) -> Floats:
+    def _noise(self, variance: Floats | None, noise: Floats | None) -> Floats:
         """Standard deviation (draws,) or (rows, draws) of normal noise and new groups together."""
-        if variance is None and precision is None:
-            return self.unit
-        own = self.unit**2 if precision is None else self.unit**2 / precision[:, None]
-        return np.sqrt(own if variance is None else own + variance)
+        own = self.unit if noise is None else noise
+        return own if variance is None else np.sqrt(own**2 + variance)
 
-    def _passed(self, eta: Floats) -> Iterator[Floats]:
+    def _passed(self, eta: Floats, parameters: Parameters) -> Iterator[Floats]:
         if self.curve is not None:
-            yield self.curve(eta)
+            yield self.curve(eta, parameters)
             return
         if self.link != "logit":
             for cut in self.cuts.T:
@@ -180,6 +199,8 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
     DataError
         If the family has no such scale, naming those it has, or error rates lack a threshold.
     """
+    if isinstance(model, FittedPart):
+        return _of_parameter(model, scale, threshold)
     family, link = model.family, model.family.link.name
     possible = ", ".join(family.scales)
     if not isinstance(scale, str) or scale not in SCALES:
@@ -204,7 +225,7 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
     if scale == "link" or (link == "identity" and scale == "response" and not by_parameters):
         return Scale(True, one)
     if scale == "latent":
-        return Scale(True, model.latent_sd)
+        return Scale(True, _noise_of(model), noisy=True)
     if threshold is not None:
         return _rate_of(model, float(threshold), above=scale == "FNMR")
     if by_parameters:
@@ -224,7 +245,7 @@ def _rate_of(model: FittedModel, cut: float, *, above: bool) -> Scale:
     """Probability of responses at or below a cut, or above it."""
     family = model.family
     if family.normal and family.link.name == "identity":
-        return _rate(model.latent_sd, cut, above=above)
+        return _rate(_noise_of(model), cut, above=above)
     found = _curve(model, lambda eta, of: family.cdf(np.array(cut), eta, of))
     if not above:
         return found
@@ -234,17 +255,40 @@ def _rate_of(model: FittedModel, cut: float, *, above: bool) -> Scale:
 def _curve(model: FittedModel, outcome: Callable[[Floats, Parameters], Floats]) -> Scale:
     """The scale of a function of the linear predictor (draws, rows) and the parameters."""
     draws, parameters = model.draws, model.parameters
-    if model.parts:
-        raise DataError(
-            f"{', '.join(model.parts)} differs between rows, so that there is no one distribution",
-            hint="ask for scale='link'",
-        )
     return Scale(
         False,
         np.ones(draws),
         cuts=np.zeros((draws, 1)),
-        curve=lambda eta: outcome(eta.T, parameters).T,
+        curve=lambda eta, of: outcome(eta.T, of).T,
+        parameters=parameters,
     )
+
+
+def _noise_of(model: FittedModel) -> Floats:
+    """Standard deviation (draws,) of the noise; NaN where it differs by row."""
+    return np.full(model.draws, np.nan) if model.parts else model.latent_sd
+
+
+def _of_parameter(part: FittedPart, scale: str, threshold: float | None) -> Scale:
+    """The scale of a parameter with a formula: itself, or its linear predictor.
+
+    Raises
+    ------
+    DataError
+        If it is another, or a threshold was given.
+    """
+    if scale not in ("response", "link") or threshold is not None:
+        raise DataError(
+            f"{part.name} has no scale {scale!r}"
+            if threshold is None
+            else f"{part.name} has no threshold",
+            hint=f"use 'response' for {part.name} itself, or 'link' for its linear predictor",
+        )
+    one = np.ones(part.draws)
+    if scale == "link" or part.link.name == "identity":
+        return Scale(True, one)
+    cuts = np.zeros((part.draws, 1))
+    return Scale(False, one, part.link.name, cuts, inverse=part.link.inverse)
 
 
 def _rate(noise: Floats, cut: float, *, above: bool) -> Scale:
@@ -257,6 +301,7 @@ def _rate(noise: Floats, cut: float, *, above: bool) -> Scale:
         np.full((len(noise), 1), cut),
         np.array([0.0 if above else 1.0]),
         np.array([[sign]]),
+        noisy=True,
     )
 
 
@@ -297,7 +342,7 @@ def _of_column(model: FittedModel, scale: str, threshold: float | None) -> Scale
             f"{response.column} has no mean where {response.text} is normal",
             hint="ask for scale='link', or give a threshold and scale='FMR' or 'FNMR'",
         )
-    return Scale(False, model.latent_sd, cuts=np.zeros((draws, 1)), back=back)
+    return Scale(False, _noise_of(model), cuts=np.zeros((draws, 1)), back=back, noisy=True)
 
 
 def outcome_named(model: FittedModel, scale: str) -> str:

@@ -200,7 +200,7 @@ def _missing(fit: xr.DataTree, random_seed: int) -> list[Row]:
     """For each grouping factor of one column, which cell of the other columns lost most rows."""
     rng, model = generator(random_seed), fitted(fit)
     frame, designs, found = model.frame, list(model.groups), []
-    columns = few_levels(model.spec.formula, frame, designs)
+    columns = few_levels(model, frame)
     units = {one.members[0] for one in designs if len(one.members) == 1}
     for unit in sorted(names[0] for names in units if len(names) == 1):
         lost = missing_by_cell(frame, unit, [name for name in columns if name != unit], rng)

@@ -73,7 +73,12 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     labels = frame[column].astype(str).to_numpy(dtype=str)
     for one in model.groups:
         _check_nested(one, labels, frame, column)
-    beta, sigma = model.coefficients, model.latent_sd
+    if any(part.groups for part in model.parts.values()):
+        raise DataError(
+            "the noise has effects of groups, which are not integrated out",
+            hint="fit again without each level",
+        )
+    beta, sigma = model.coefficients, model.latent_sd_of(model.parameters_at(frame))
     outcome, design = model.response_values, model.design(frame)
     counts, precision = row_counts(spec, frame), row_precisions(spec, frame)
     precision = np.ones(len(frame)) if precision is None else precision
@@ -94,7 +99,8 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
                 f"{level} has {z.shape[1]} effects of its own", hint="fit again without each level"
             )
         residual = outcome[at] - beta @ design[at].T
-        found.append(_log_likelihood(residual, z, root, sigma, counts[at], precision[at]))
+        own = sigma[:, at] if sigma.shape[1] > 1 else sigma
+        found.append(_log_likelihood(residual, z, root, own, counts[at], precision[at]))
     return np.stack(found)
 
 
@@ -136,17 +142,23 @@ def _effects(
 def _log_likelihood(
     residual: Floats, z: Floats, root: Floats, sigma: Floats, counts: Floats, precision: Floats
 ) -> Floats:
-    """Log density (draws,) of residuals (draws, rows) with variance sigma^2 / w + Z L L' Z'."""
-    weight = counts * precision
-    own = np.einsum("dn,n,dn->d", residual, weight, residual)
-    constant = counts @ np.log(precision) - counts.sum() * np.log(2 * np.pi)
-    total = constant - 2 * counts.sum() * np.log(sigma) - own / sigma**2
+    """Log density (draws,) of residuals (draws, rows) with variance sigma^2 / w + Z L L' Z'.
+
+    ``sigma``: (draws, 1), or (draws, rows) where it differs by row.
+    """
+    weight = counts * precision / np.square(sigma)
+    total = counts @ np.log(precision) - counts.sum() * np.log(2 * np.pi)
+    total = total - np.einsum("dn,dn,dn->d", residual, weight, residual)
+    total -= 2 * np.broadcast_to(np.log(sigma), residual.shape) @ counts
     if z.shape[1]:
-        gram = z.T @ (weight[:, None] * z)
-        inner = np.swapaxes(root, 1, 2) @ gram @ root / np.square(sigma)[:, None, None]
+        if sigma.shape[1] == 1:
+            gram = (z.T @ ((counts * precision)[:, None] * z)) / np.square(sigma)[:, :, None]
+        else:
+            gram = np.einsum("nq,dn,nr->dqr", z, weight, z, optimize=True)
+        inner = np.swapaxes(root, 1, 2) @ gram @ root
         right = np.einsum("dji,dj->di", root, (residual * weight) @ z)
         whole = np.eye(z.shape[1]) + inner
         solved = np.linalg.solve(whole, right[..., None])[..., 0]
-        total += np.einsum("di,di->d", right, solved) / sigma**4
+        total += np.einsum("di,di->d", right, solved)
         total -= np.linalg.slogdet(whole)[1]
     return np.asarray(total / 2)

@@ -10,6 +10,7 @@ from causalbias.models.arrays import arrays_of
 from causalbias.models.fitted import fitted, flat
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import draw_priors
+from causalbias.models.summary import correlated
 
 DRAWS = 20_000
 
@@ -39,7 +40,7 @@ def prior_conflicts(
     posterior = fit.children["posterior"].to_dataset()
     found = []
     for name in map(str, prior.data_vars):
-        if name.startswith("cor|") or name not in posterior:
+        if correlated(name) or name not in posterior:
             continue
         sides = (flat(prior[name]), flat(posterior[name]))
         dims = [d for d in prior[name].dims if d not in ("chain", "draw")]
@@ -61,7 +62,7 @@ def _prior(fit: xr.DataTree, random_seed: int) -> xr.Dataset:
     except EngineError as error:
         raise DataError(f"no draws from the prior: {error}", hint="change that term") from error
     drawn = draw_priors(model, arrays, DRAWS, generator(random_seed))
-    return name_draws(model, arrays, drawn, drawn.further, 1)
+    return name_draws(model, arrays, drawn, drawn.further, 1, drawn.parts)
 
 
 def _tail(expected: FloatArray, seen: FloatArray, *, positive: bool) -> float:

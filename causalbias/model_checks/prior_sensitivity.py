@@ -96,19 +96,26 @@ def log_prior(model: FittedModel) -> Floats:
     DataError
         If the model is not one whose priors are known in closed form.
     """
-    posterior = model.posterior
+    posterior, total = model.posterior, np.zeros(model.draws)
     try:
         arrays = arrays_of(model)
-        total = _of_coefficients(arrays, model.coefficients)
         for name in model.family.parameters:
             prior = model.prior(name)
-            if model.family.has_thresholds:
+            if name in model.parts:
+                total += _of_predictor(model.fitted_parts[name], arrays.parts[name])
+            elif model.family.has_thresholds:
                 thresholds = flat(posterior["threshold"])
-                total = total + log_density_of_thresholds(prior, thresholds)
+                total += log_density_of_thresholds(prior, thresholds)
             else:
-                total = total + log_density(prior, name)(flat(posterior[name])[:, 0])
+                total += log_density(prior, name)(flat(posterior[name])[:, 0])
     except EngineError as error:
         raise DataError(f"the prior is not known: {error}", hint="use Normal priors") from None
+    return total + _of_predictor(model, arrays)
+
+
+def _of_predictor(model: FittedModel, arrays: Arrays) -> Floats:
+    """Log density (draws,) of coefficients and of the standard deviations of effects."""
+    total = _of_coefficients(arrays, model.coefficients)
     for term in arrays.problem.terms:
         covariance = model.group_covariance(arrays.designs[term.name])
         inverse = np.linalg.inv(arrays.bases[term.name])

@@ -194,16 +194,14 @@ def quantities_of(
     model: FittedModel, frame: pd.DataFrame, response: FloatArray, threshold: float | None
 ) -> list[Quantities]:
     """What to compare: the statistics that the family names, and those of the group terms."""
-    formula = model.spec.formula
-    designs = list(model.groups)
-    cells = Cells(model, frame, response, *cells_of(formula, frame, designs), threshold)
+    cells = Cells(model, frame, response, *cells_of(model, frame), threshold)
     found = [STATISTICS[name](cells) for name in model.family.statistics]
     between = _between(model, frame)
     return found + ([between] if between is not None else [])
 
 
 def cells_of(
-    formula: str, frame: pd.DataFrame, designs: list[GroupDesign]
+    model: FittedModel, frame: pd.DataFrame
 ) -> tuple[list[np.ndarray], list[str], list[tuple[str, ...]]]:
     """Groups of rows: all, each level of each column of few levels, and levels of two columns.
 
@@ -214,7 +212,7 @@ def cells_of(
     columns : list of tuple of str
         Of which they are levels.
     """
-    keys = few_levels(formula, frame, designs)
+    keys = few_levels(model, frame)
     masks, labels = [np.ones(len(frame), bool)], ["all rows"]
     columns: list[tuple[str, ...]] = [()]
     for names, label, rows in levels_in_twos(frame, keys):
@@ -227,16 +225,16 @@ def cells_of(
     return masks[:MAX_CELLS], labels[:MAX_CELLS], columns[:MAX_CELLS]
 
 
-def few_levels(formula: str, frame: pd.DataFrame, designs: list[GroupDesign]) -> list[str]:
+def few_levels(model: FittedModel, frame: pd.DataFrame) -> list[str]:
     """Columns of few levels, not the response's; of grouping factors' what has an effect itself."""
-    response, columns = formula_columns(formula)
+    designs = [one for own in (model, *model.parts.values()) for one in own.groups]
     grouping = {name for one in designs for member in one.members for name in member}
     # race in "race + (1|seed:race)" is a group to compare, as it is in "race + (1|seed)".
-    grouping -= set(formula_columns(common_formula(formula))[1])
+    grouping -= set(model.population_columns)
     return [
         name
-        for name in columns
-        if name != response
+        for name in model.columns
+        if name != model.response.column
         and name not in grouping
         and 2 <= frame[name].nunique() <= (FEW if frame[name].dtype.kind in "iuf" else MAX_CELLS)
     ]
@@ -406,11 +404,10 @@ STATISTICS: dict[str, Callable[[Cells], Quantities]] = {
 
 def _between(model: FittedModel, frame: pd.DataFrame) -> Quantities | None:
     """Spread between groups that the group terms leave: effects that vary, unequal noise."""
-    formula, designs = model.spec.formula, list(model.groups)
     averaged, labels, hints = [], [], []
     changes: list[Change] = []
     unequal: list[np.ndarray | None] = []
-    for names in dict.fromkeys(one.members for one in designs):
+    for names in dict.fromkeys(one.members for one in model.groups):
         if len(names) > 1:
             continue  # a row belongs to several levels
         factor = ":".join(names[0])
@@ -424,7 +421,7 @@ def _between(model: FittedModel, frame: pd.DataFrame) -> Quantities | None:
             )
             changes.append(by_spread(model, grouped(factor)))
             unequal.append(group)
-        for name in few_levels(formula, frame, designs):
+        for name in few_levels(model, frame):
             cell = frame.assign(_g=group).groupby(["_g", name], observed=True).ngroup().to_numpy()
             if cell.max() > group.max() and len(frame) >= 2 * (cell.max() + 1):
                 averaged.append((averages(cell), False))
@@ -451,29 +448,40 @@ def _between(model: FittedModel, frame: pd.DataFrame) -> Quantities | None:
 
 def _effects(model: FittedModel, rng: np.random.Generator) -> list[Found]:
     """Shape of the effects of each group term's levels, which the model takes for normal."""
+    found: list[Found] = []
+    parts = {"": model} | {f"{name}_": one for name, one in model.fitted_parts.items()}
+    for prefix, part in parts.items():
+        for design in part.groups:
+            if len(design.levels) >= MIN_IN_CELL:
+                found += _effects_of(part, design, prefix, rng)
+    return found
+
+
+def _effects_of(
+    model: FittedModel, design: GroupDesign, prefix: str, rng: np.random.Generator
+) -> list[Found]:
     posterior = model.posterior
     found: list[Found] = []
-    for one in model.groups:
-        for name in one.names():
-            if name not in posterior or len(one.levels) < MIN_IN_CELL:
-                continue
-            dim = next(d for d in posterior[name].dims if str(d).endswith("__factor_dim"))
-            white = (posterior[name] / posterior[f"{name}_sigma"]).stack(d=["chain", "draw"])
-            white = white.isel(d=np.linspace(0, white.sizes["d"] - 1, DRAWS).astype(int))
-            values = white.transpose("d", ..., dim).values.reshape(-1, len(one.levels))
-            data, replicates = (_shape(x) for x in (values, rng.standard_normal(values.shape)))
-            extreme = str(white[dim].values[np.abs(values).mean(axis=0).argmax()])
-            labels = [
-                f"skewness of {name}",
-                f"excess kurtosis of {name}",
-                f"largest effect of {name} ({extreme})",
-            ]
-            hint = (
-                f"look at {one.factor} {extreme} (wrong rows? a kind of its own?); statements "
-                "about new levels lean on normal effects, those about these levels hardly"
-            )
-            result = compare(data, replicates)
-            found.append(Found("effects of levels", labels[result.at], hint, result))
+    for name in design.names():
+        if name not in posterior:
+            continue
+        dim = next(d for d in posterior[name].dims if str(d).endswith("__factor_dim"))
+        white = (posterior[name] / posterior[f"{name}_sigma"]).stack(d=["chain", "draw"])
+        white = white.isel(d=np.linspace(0, white.sizes["d"] - 1, DRAWS).astype(int))
+        values = white.transpose("d", ..., dim).values.reshape(-1, len(design.levels))
+        data, replicates = (_shape(x) for x in (values, rng.standard_normal(values.shape)))
+        extreme = str(white[dim].values[np.abs(values).mean(axis=0).argmax()])
+        labels = [
+            f"skewness of {prefix}{name}",
+            f"excess kurtosis of {prefix}{name}",
+            f"largest effect of {prefix}{name} ({extreme})",
+        ]
+        hint = (
+            f"look at {design.factor} {extreme} (wrong rows? a kind of its own?); statements "
+            "about new levels lean on normal effects, those about these levels hardly"
+        )
+        result = compare(data, replicates)
+        found.append(Found("effects of levels", labels[result.at], hint, result))
     return found
 
 

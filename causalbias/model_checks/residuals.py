@@ -11,6 +11,7 @@ from causalbias.inference.problem import FloatArray
 from causalbias.models.fitted import FittedModel
 from causalbias.models.specification import row_precisions
 
+AT_ONCE = 2**24  # rows times draws
 RIDGE = 1e-9  # of coefficients, relative: their columns may say the same
 
 
@@ -32,12 +33,13 @@ def residuals_of(model: FittedModel, rows: np.ndarray) -> Callable[[FloatArray],
     Returns
     -------
     function of ndarray (draws, n) to ndarray (draws, n)
-        Responses to residuals, in units in which all rows are equally noisy.
+        Responses to residuals, in units in which all rows are equally noisy: times the mean noise
+        over that of the row, where it differs by row.
     """
     frame, common = model.frame, model.fitted_columns
     common /= np.maximum(np.linalg.norm(common, axis=0), 1e-300)
-    of_rows = model.parameters_at(frame)["sigma"].mean(axis=0)
-    blocks, sigma = [sparse.csr_matrix(common)], float(of_rows.mean())
+    noise = _noise(model)
+    blocks, sigma = [sparse.csr_matrix(common)], float(noise.mean())
     for one in (*model.groups, *model.smooths):
         basis, covariance = model.centred_covariance(one)
         sds = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 1e-300))
@@ -48,8 +50,7 @@ def residuals_of(model: FittedModel, rows: np.ndarray) -> Callable[[FloatArray],
         shares = one.shares(frame)
         blocks.append(membership(columns, one.codes(frame), len(one.levels), shares))
     precision = row_precisions(model.spec, frame)
-    root = np.ones(len(frame)) if precision is None else np.sqrt(precision)
-    root *= sigma / of_rows
+    root = sigma / noise * (1.0 if precision is None else np.sqrt(precision))
     design = (sparse.diags(root) @ sparse.hstack(blocks)).tocsr()[rows]
     effects = design.shape[1] - common.shape[1]
     ridge = np.repeat([RIDGE, 1.0], [common.shape[1], effects])
@@ -64,3 +65,15 @@ def residuals_of(model: FittedModel, rows: np.ndarray) -> Callable[[FloatArray],
         return whole - (design @ factor.solve(np.asarray(design.T @ whole.T))).T
 
     return residuals
+
+
+def _noise(model: FittedModel) -> FloatArray:
+    """Posterior mean (rows,) of the noise of each row of weight one."""
+    if not model.parts:
+        return np.full(len(model.frame), float(model.latent_sd.mean()))
+    step = max(1, AT_ONCE // model.draws)
+    found = []
+    for start in range(0, len(model.frame), step):
+        rows = model.frame[start : start + step].reset_index(drop=True)
+        found.append(model.latent_sd_of(model.parameters_at(rows)).mean(axis=0))
+    return np.concatenate(found)

@@ -80,11 +80,11 @@ def draws_left(fit: xr.DataTree) -> str:
 
 def _kind(name: str, kinds: Mapping[str, str]) -> str:
     if "|" in name:
-        return "group" if name.endswith("_sigma") or _cor(name) else "effect"
+        return "group" if name.endswith("_sigma") or correlated(name) else "effect"
     return kinds.get(name, "population")
 
 
-def _cor(name: str) -> str:
+def correlated(name: str) -> str:
     """The factor whose effects are correlated by it, after its parameter; "" for no correlation."""
     before, bar, factor = name.partition("cor|")
     return f"{before}{factor}" if bar and (not before or before.endswith("_")) else ""
@@ -97,7 +97,7 @@ def _labels(name: str, draws: xr.DataArray) -> list[str]:
         return [shown]
     index = draws.isel(chain=0, draw=0).stack(cell=dims)["cell"].values
     parts = [", ".join(map(str, cell)) for cell in index]
-    if factor := _cor(name):
+    if factor := correlated(name):
         return [f"cor({part}|{factor})" for part in parts]
     return [f"{shown}[{part}]" for part in parts]
 

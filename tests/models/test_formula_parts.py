@@ -207,3 +207,39 @@ def test_rows_are_averaged_by_columns_of_a_part_alone():
     found = cb.predictions(fit, "race")
     assert found["race"].values.tolist() == ["a", "b"]
     assert len(averaging(fit, ()).frame) == 4
+
+
+FORMS = {
+    "texts": lambda x: x,
+    "objects": lambda x: x.astype(object),
+    "strings": lambda x: x.astype("string"),
+    "a categorical": lambda x: x.astype("category"),
+    "one with an unused level": lambda x: x.astype(pd.CategoricalDtype(["a", "b", "c", "z"])),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_column_of_a_part_is_the_same_model_whatever_its_dtype(rows, form):
+    spec = ModelSpec("y ~ 1", parts={"sigma": "race*x + (1|g)"})
+    used = rows.assign(race=FORMS[form](rows["race"]), g=rows["g"].astype(str))
+    found, wanted = (arrays_of(design_of(spec, one)).problem.further[0] for one in (used, rows))
+    np.testing.assert_allclose(found.design, wanted.design)
+    np.testing.assert_allclose(found.beta_sd, wanted.beta_sd)
+    np.testing.assert_array_equal(found.terms[0].codes, wanted.terms[0].codes)
+
+
+def test_the_first_level_of_a_column_of_a_part_is_its_reference(rows):
+    levels = pd.CategoricalDtype(["c", "a", "b"], ordered=True)
+    spec = ModelSpec("y ~ 1", parts={"sigma": "race"})
+    model = design_of(spec, rows.assign(race=rows["race"].astype(levels)))
+    terms = model.parts["sigma"].coefficient_terms
+    assert terms["race"].coords == {"race_dim": ["a", "b"]}
+
+
+@pytest.mark.parametrize("dtype", [bool, "boolean", "Int64", "float32", "uint8"])
+def test_numbers_and_truth_values_are_columns_of_parts(rows, dtype):
+    flag = (rows["x"] > 50).astype(int)
+    spec = ModelSpec("y ~ 1", parts={"sigma": "flag"})
+    part = design_of(spec, rows.assign(flag=flag.astype(dtype))).parts["sigma"]
+    found = part.design(part.frame)
+    np.testing.assert_array_equal(found, np.column_stack([np.ones(len(rows)), flag]))
