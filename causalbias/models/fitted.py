@@ -95,38 +95,35 @@ class ModelDesign:
         >>> found.design(pd.DataFrame({"x": [5.0]})).tolist(), found.family.link.name
         ([[1.0, 5.0]], 'identity')
         """
-        bambi, family = common_model(spec.mean, frame), family_of(spec)
-        response = np.asarray(bambi.response_term.data, float)
-        columns, known = tuple(columns_of(spec)), tuple(population_columns_of(spec))
-        parts = {}
-        for name in spec.parts:
-            own = spec.part(name)
-            rows = frame[columns_of(own)[1:]].assign(
-                **{name: _stand_in(len(frame), family.centre_of(name, response))}
-            )
-            parts[name] = PartDesign(
-                own,
-                rows,
-                common_model(own, rows),
-                tuple(group_designs(own.formula, rows)),
-                tuple(smooth_designs(own.formula, rows)),
-                response_of(own, rows),
-                columns,
-                known,
-                {},
-                name,
-                family.link_of(name),
-            )
-        return cls(
+        whole = cls(
             spec,
             frame,
-            bambi,
+            common_model(spec.mean, frame),
             tuple(group_designs(spec.formula, frame)),
             tuple(smooth_designs(spec.formula, frame)),
             response_of(spec, frame),
-            columns,
-            known,
-            parts,
+            tuple(columns_of(spec)),
+            tuple(population_columns_of(spec)),
+            {},
+        )
+        return replace(whole, parts={name: whole._part(name) for name in spec.parts})
+
+    def _part(self, name: str) -> "PartDesign":
+        own, family = self.spec.part(name), self.family
+        centre = family.centre_of(name, family.beside(self.response_values, self.offset))
+        rows = self.frame[columns_of(own)[1:]].assign(**{name: _stand_in(len(self.frame), centre)})
+        return PartDesign(
+            own,
+            rows,
+            common_model(own, rows),
+            tuple(group_designs(own.formula, rows)),
+            tuple(smooth_designs(own.formula, rows)),
+            response_of(own, rows),
+            self.columns,
+            self.population_columns,
+            {},
+            name,
+            family.link_of(name),
         )
 
     @property

@@ -278,7 +278,7 @@ class Family(ABC):
         return LINKS["logit" if parameter in self.probabilities else "identity"]
 
     def centre_of(self, parameter: str, response: Floats) -> float:
-        """The linear predictor about which default priors are, of a parameter with a formula.
+        """The linear predictor about which default priors of a parameter with a formula are.
 
         It is that of the parameter's size, so that another unit of the response gives the same
         model; zero where it has none.
