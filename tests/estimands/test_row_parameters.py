@@ -333,3 +333,21 @@ def test_noise_by_group_agrees_with_glmmtmb_and_recovers_the_truth():
     assert table.loc["sd(1|seed)", "estimate"] == pytest.approx(0.582363, rel=0.15)
     for name, truth in {"sigma_Intercept": 0.4, "sigma_race[b]": 2, "sigma_race[c]": 4}.items():
         assert abs(table.loc[name, "estimate"] - np.log(truth)) < 3 * table.loc[name, "sd"]
+
+
+def test_other_families_use_each_rows_parameters_too(rows):
+    """The mean and the distribution function of a lognormal response depend on its sigma."""
+    used = rows.assign(y=np.exp(rows["distance"] - 4))
+    formula = cb.formula("y ~ race", sigma="~ race")
+    fit = cb.fit(formula, used, family="lognormal", draws=10, tune=60, chains=1)
+    mu, log_sigma = (
+        flat(fit["posterior"][f"{one}Intercept"])[:, None]
+        + np.hstack([np.zeros((10, 1)), flat(fit["posterior"][f"{one}race"])])
+        for one in ("", "sigma_")
+    )
+    found = cb.predictions(fit, "race")
+    wanted = np.exp(mu + np.exp(2 * log_sigma) / 2)
+    np.testing.assert_allclose(flat(found["prediction"]), wanted)
+    found = cb.predictions(fit, "race", scale="FNMR", threshold=0.5)
+    rate = special.ndtr((mu - np.log(0.5)) / np.exp(log_sigma))
+    np.testing.assert_allclose(flat(found["prediction"]), rate)
