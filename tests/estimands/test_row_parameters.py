@@ -265,7 +265,7 @@ def test_residuals_are_weighed_by_each_rows_noise(without_groups, rows):
 def test_check_of_spread_passes_where_sigma_has_what_spreads(without_groups, rows):
     plain = cb.fit("distance ~ race + (1|seed)", rows, draws=100)
     p = [
-        {name: one.p for name, _, _, one in predictive_checks(fit)}["spread by group"]
+        {one.check: one.compared.p for one in predictive_checks(fit)}["spread by group"]
         for fit in (plain, without_groups)
     ]
     assert p[0] < 0.01 < p[1]
