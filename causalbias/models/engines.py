@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from causalbias.arguments import whole_in
 from causalbias.errors import DataError, SamplingWarning
 from causalbias.inference.diagnostics import MAX_PARETO_K, MIN_ESS, diagnose, verdict
-from causalbias.inference.gaussian import GaussianDraws, effects_at, sample_gaussian
+from causalbias.inference.gaussian import effects_at, sample_gaussian
 from causalbias.inference.laplace import sample_laplace
 from causalbias.inference.laplace.result import Diagnostics as LaplaceDiagnostics
 from causalbias.inference.nuts import sample_nuts
@@ -283,7 +283,7 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
         )
     diagnostics = found.diagnostics
     sigma: dict[str, Variable] = {} if model.parts else {"sigma": ((), found.sigma)}
-    parts = {name: _of_noise(found, problem) for name in model.parts}
+    parts = {name: Thinned(found.noise_coefficients, {}, {}, {}) for name in model.parts}
     some = _thin(problem, keep, settings)
     rest = effects_at(problem, found, some) if len(some) else {}
     statistics = xr.Dataset(
@@ -301,15 +301,6 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
         engine=f"collapsed Gaussian ({_accuracy(diagnostics.density_error)}), {total:,} draws, "
         f"Pareto k {diagnostics.pareto_k:.2f}" + _left_out(problem, keep, some),
     )
-
-
-def _of_noise(found: GaussianDraws, problem: Problem) -> Thinned:
-    """Draws of the linear predictor of sigma."""
-    many, at = found.noise_coefficients, problem.further[0].design.shape[1]
-    effects: dict[str, NDArray[np.floating]] = {
-        one.name: many[:, one.within, None] for one in found.noise.effects
-    }
-    return Thinned(many[:, :at], found.noise_sd, {}, effects)
 
 
 def _accuracy(error: float) -> str:

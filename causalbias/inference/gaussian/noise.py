@@ -6,70 +6,18 @@ effects integrate out as they do where sigma is constant. gamma is sampled besid
 in coordinates ``phi = R gamma`` in which its posterior is about round. The n_c observations of each
 cell tell ``2 sum_c n_c d_c d_c'`` of gamma, to which Normal priors add ``diag(1 / sd^2)``; R'R is
 the sum of both over 2 n, so that one unit of phi is worth one of the log of a constant sigma.
-
-Effects b of a few levels, as in ``sigma ~ (1|system)``, are among gamma. Their sd tau is integrated
-out of their prior by a sum over a grid of log tau,
-
-    p(b) = int prod_l N(b_l; 0, tau^2) p(tau) dtau,
-
-and drawn from its posterior given b once the draws are made.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.special import logsumexp
 
-from causalbias.inference.membership import effects_design, slabs
-from causalbias.inference.problem import (
-    EngineError,
-    FloatArray,
-    GroupTerm,
-    IntArray,
-    LogDensity,
-    Predictor,
-    Problem,
-)
+from causalbias.inference.problem import EngineError, FloatArray, IntArray, LogDensity, Problem
 from causalbias.inference.scales import Scales, group_scales
 
-MAX_CELLS, MAX_EFFECTS = 64, 20
-_STEP = 0.04
-_LOG_SDS = np.arange(np.log(1e-4), np.log(1e3), _STEP)  # tau is of a logarithm: 1 is large
+MAX_CELLS = 64
 _LOG_2PI = float(np.log(2 * np.pi))
-
-
-@dataclass(frozen=True)
-class Effects:
-    """Effects of a few levels on log sigma, whose sd is integrated out of their prior.
-
-    Attributes
-    ----------
-    name : str
-        Of the term.
-    within : slice
-        Where they are in gamma.
-    log_mass : ndarray (grid,)
-        Log prior mass of each value of the grid of log sds.
-    """
-
-    name: str
-    within: slice
-    log_mass: FloatArray
-
-    def log_joint(self, gamma: FloatArray) -> FloatArray:
-        """Log density (N, grid) of the effects, with each value's mass."""
-        effects = gamma[:, self.within]
-        count, square = effects.shape[1], (effects**2).sum(axis=1)
-        of_unit = -0.5 * square[:, None] * np.exp(-2 * _LOG_SDS)
-        return np.asarray(of_unit - count * (_LOG_SDS + 0.5 * _LOG_2PI) + self.log_mass)
-
-    def draw_sd(self, gamma: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Draw the sd (N,) given the effects."""
-        log_joint = self.log_joint(gamma)
-        below = np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True)).cumsum(axis=1)
-        at = (below < rng.random((len(gamma), 1)) * below[:, -1:]).sum(axis=1)
-        return np.asarray(np.exp(_LOG_SDS[at] + _STEP * (rng.random(len(gamma)) - 0.5)))
 
 
 @dataclass(frozen=True)
@@ -86,15 +34,12 @@ class Noise:
         R.
     log_prior : callable
         Log density (N,) of gamma (N, q).
-    effects : tuple of Effects
-        Those among gamma: the last of it.
     """
 
     cell: IntArray
     design: FloatArray
     mixing: FloatArray
     log_prior: LogDensity
-    effects: tuple[Effects, ...] = ()
 
     @property
     def n_cells(self) -> int:
@@ -135,9 +80,8 @@ def noise_of(problem: Problem, sigma_log_prior: LogDensity | None) -> Noise:
     Raises
     ------
     EngineError
-        Where the predictor has more than 64 distinct rows, more than 20 effects of levels, group
-        terms of several effects a level, or flat priors, or is not sigma's; and where sigma has no
-        prior, or two.
+        Where the predictor has more than 64 distinct rows, group terms or flat priors, or is not
+        sigma's; and where sigma has no prior, or two.
     """
     if not problem.further:
         if sigma_log_prior is None:
@@ -155,49 +99,30 @@ def noise_of(problem: Problem, sigma_log_prior: LogDensity | None) -> Noise:
     if sigma_log_prior is not None:
         raise EngineError("sigma has a prior of its own beside those of its predictor")
     predictor = problem.further[0]
-    _check_predictor(predictor, len(problem.y))
-    parts = [predictor.design, *(effects_design(term).toarray() for term in predictor.terms)]
-    design, cell = distinct_rows(np.hstack(parts))
+    if predictor.terms:
+        raise EngineError("sigma's linear predictor has group terms")
+    _check_predictor(problem)
+    design, cell = distinct_rows(predictor.design)
     if len(design) > MAX_CELLS:
         raise EngineError(
             f"sigma's linear predictor has {len(design):,} distinct rows, more than {MAX_CELLS}"
         )
-    effects = _effects(predictor.terms, predictor.design.shape[1])
+    mean, sd = predictor.beta_mean, predictor.beta_sd
     count = np.bincount(cell, problem.row_weight)
-    sd = np.concatenate([predictor.beta_sd, np.ones(design.shape[1] - len(predictor.beta_sd))])
     rows = np.vstack([np.sqrt(2 * count)[:, None] * design, np.diag(1 / sd)])
     mixing = np.linalg.qr(rows / np.sqrt(2 * count.sum()), mode="r")
     mixing *= np.where(np.diag(mixing) < 0, -1.0, 1.0)[:, None]
-    return Noise(cell, design, mixing, _log_prior(predictor, effects), effects)
-
-
-def _log_prior(predictor: Predictor, effects: tuple[Effects, ...]) -> LogDensity:
-    mean, sd = predictor.beta_mean, predictor.beta_sd
-    constant = -np.log(sd).sum() - 0.5 * len(sd) * _LOG_2PI
 
     def log_prior(gamma: FloatArray) -> FloatArray:
-        z = (gamma[:, : len(sd)] - mean) / sd
-        found = constant - 0.5 * (z**2).sum(axis=1)
-        for one in effects:
-            found += logsumexp(one.log_joint(gamma), axis=1)
-        return np.asarray(found)
+        z = (gamma - mean) / sd
+        return np.asarray(-0.5 * (z**2).sum(axis=1) - np.log(sd).sum() - 0.5 * len(sd) * _LOG_2PI)
 
-    return log_prior
+    return Noise(cell, design, mixing, log_prior)
 
 
-def _effects(terms: tuple[GroupTerm, ...], before: int) -> tuple[Effects, ...]:
-    """Effects of sigma's group terms, which come after so many coefficients."""
-    found = []
-    for term, within in zip(terms, slabs(terms), strict=True):
-        log_mass = term.sd_log_prior[0](np.exp(_LOG_SDS)) + _LOG_SDS + np.log(_STEP)
-        found.append(
-            Effects(term.name, slice(before + within.start, before + within.stop), log_mass)
-        )
-    return tuple(found)
-
-
-def _check_predictor(predictor: Predictor, n: int) -> None:
-    q = predictor.design.shape[1]
+def _check_predictor(problem: Problem) -> None:
+    predictor = problem.further[0]
+    n, q = len(problem.y), predictor.design.shape[1]
     if len(predictor.design) != n or q == 0 or not np.isfinite(predictor.design).all():
         raise EngineError(f"sigma's design must be finite and of {n} rows")
     for array in (predictor.beta_mean, predictor.beta_sd):
@@ -205,13 +130,6 @@ def _check_predictor(predictor: Predictor, n: int) -> None:
             raise EngineError("the coefficients of log sigma need Normal priors, none of them flat")
     if not (predictor.beta_sd > 0).all():
         raise EngineError("prior standard deviations of log sigma's coefficients must be positive")
-    many = sum(term.n_effects for term in predictor.terms)
-    if many > MAX_EFFECTS:
-        raise EngineError(
-            f"sigma's linear predictor has {many:,} effects of levels, more than {MAX_EFFECTS}"
-        )
-    if any(term.k > 1 for term in predictor.terms):
-        raise EngineError("sigma's linear predictor has group terms of several effects a level")
 
 
 def distinct_rows(matrix: FloatArray) -> tuple[FloatArray, IntArray]:

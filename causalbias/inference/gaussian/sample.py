@@ -119,10 +119,7 @@ class GaussianDraws:
     factors : dict of ndarray (draws, k, k)
         ``diag(sd) @ chol(corr)``.
     noise_coefficients : ndarray (draws, q)
-        Coefficients of log sigma: its log itself where it is constant; then the effects of its
-        levels, if it has any.
-    noise_sd : dict of ndarray (draws, 1)
-        Standard deviations of these effects, by term.
+        Coefficients of log sigma: its log itself where it is constant.
     noise : Noise
         Which rows are in which cell of equal sigma: all in one where it is constant.
     blocks : Blocks
@@ -140,7 +137,6 @@ class GaussianDraws:
     others: dict[str, FloatArray]
     factors: dict[str, FloatArray]
     noise_coefficients: FloatArray
-    noise_sd: dict[str, FloatArray]
     noise: Noise
     blocks: Blocks
     streams: NDArray[np.uint64]
@@ -190,7 +186,7 @@ def sample_gaussian(
     ------
     EngineError
         On inconsistent input, an improper posterior, or a model too large to factor; where sigma's
-        predictor has more than 64 distinct rows, or more than 20 effects of levels.
+        predictor has group terms or more than 64 distinct rows.
 
     Warns
     -----
@@ -498,7 +494,7 @@ def _collect(
 ) -> GaussianDraws:
     """The draws, with the effects that were drawn along with their scales."""
     terms, p = problem.terms, len(problem.beta_mean)
-    scales, gamma = noise.scales(theta, problem), noise.coefficients(theta)
+    scales = noise.scales(theta, problem)
     pairs = list(zip(terms, scales.sd, scales.corr_factor, strict=True))
     shape = pareto_k(log_weight)
     if shape > 0.7:
@@ -526,8 +522,7 @@ def _collect(
         ),
         others=_split_effects(rest, terms, blocks, p),
         factors={t.name: sd[:, :, None] * c for t, sd, c in pairs},
-        noise_coefficients=gamma,
-        noise_sd={one.name: one.draw_sd(gamma, rng)[:, None] for one in noise.effects},
+        noise_coefficients=noise.coefficients(theta),
         noise=noise,
         blocks=blocks,
         streams=rng.integers(0, 2**63, len(lp), dtype=np.uint64),

@@ -159,50 +159,6 @@ def test_the_posterior_is_that_of_numerical_integration():
     )
 
 
-def levels_of_noise() -> Problem:
-    """Four systems of forty rows, whose residual sds are far apart."""
-    rng = np.random.default_rng(12)
-    system = np.arange(160) % 4
-    y = 1 + np.exp([-1.0, 0.2, -0.3, 1.1])[system] * rng.normal(size=160)
-    ones = np.ones((160, 1))
-    of_system = term("1|system", ones, system, 4)
-    p = problem(y, ones, [])
-    return replace(p, further=(Predictor("sigma", ones, np.zeros(1), np.ones(1), (of_system,)),))
-
-
-def test_effects_of_levels_on_sigma_are_those_of_numerical_integration():
-    """Given the sd tau and the common part m, levels are independent: two dims and four of one."""
-    p = levels_of_noise()
-    found = sample_gaussian(p, None, draws=8000, random_seed=1)
-    tau, common = np.exp(np.linspace(-4, 2.2, 80)), np.linspace(-3.5, 3.5, 90)
-    log_sigma, mean = np.linspace(-2.0, 2.0, 240), np.linspace(-0.2, 2.2, 140)
-    log_weight = np.zeros((len(mean), len(tau), len(common)))
-    for j in range(4):
-        own = p.y[np.arange(160) % 4 == j]
-        square = ((own - mean[:, None]) ** 2).sum(axis=1)
-        of_data = -40 * log_sigma - 0.5 * square[:, None] * np.exp(-2 * log_sigma)
-        prior = stats.norm.logpdf(log_sigma, common[:, None], tau[:, None, None])
-        joint = np.exp(prior) @ np.exp(of_data - of_data.max()).T  # (tau, common, mean)
-        log_weight += np.log(np.moveaxis(joint, 2, 0) + 1e-300)
-    log_weight += (half_normal(tau) + np.log(tau))[:, None] + stats.norm.logpdf(common)
-    log_weight += stats.norm.logpdf(mean, 0, 5)[:, None, None]
-    weight = np.exp(log_weight - log_weight.max())
-    weight /= weight.sum()
-    expected = {
-        "tau": (weight.sum(axis=(0, 2)), tau, found.noise_sd["1|system"][:, 0]),
-        "common": (weight.sum(axis=(0, 1)), common, found.noise_coefficients[:, 0]),
-        "mean": (weight.sum(axis=(1, 2)), mean, found.beta[:, 0]),
-    }
-    for name, (mass, values, draws) in expected.items():
-        centre = mass @ values
-        sd = np.sqrt(mass @ (values - centre) ** 2)
-        assert abs(draws.mean() - centre) < 0.06 * sd, name
-        assert draws.std() == pytest.approx(sd, rel=0.06), name
-    assert found.diagnostics.pareto_k < 0.7
-    of_rows = found.noise_coefficients[:, :1] + found.noise_coefficients[:, 1:]
-    np.testing.assert_allclose(np.log(found.cell_sigma[:, found.noise.cell[:4]]), of_rows)
-
-
 def test_an_intercept_alone_is_a_constant_sigma():
     p = replace(two_cells(), further=())
     constant = Predictor("sigma", np.ones((len(p.y), 1)), np.array([-0.3]), np.array([0.4]))
@@ -262,8 +218,7 @@ def test_eigenvalues_serve_a_constant_sigma_only():
     [
         ({"design": np.column_stack([np.ones(24), np.arange(24.0)])}, None),
         ({"name": "nu"}, "sigma alone"),
-        ({"terms": (term("x|h", np.ones((24, 2)), np.arange(24) % 2, 2),)}, "several effects"),
-        ({"terms": (term("1|h", np.ones((24, 1)), np.arange(24), 24),)}, "24 effects of levels"),
+        ({"terms": two_cells().terms}, "group terms"),
         ({"beta_sd": np.array([1.0, np.inf])}, "flat"),
         ({"design": np.full((24, 2), np.nan)}, "finite"),
         ({"design": np.ones((3, 2))}, "24 rows"),
