@@ -174,7 +174,7 @@ def test_the_model_of_bambi_has_the_link_of_the_family(name, link):
 def test_the_likelihood_that_nuts_samples_is_that_of_the_family(name):
     """At a point of all parameters, PyMC's log probability of every row is the family's."""
     family, model = family_named(name), design_of(name)
-    arrays = arrays_of(model, normal=False, whole=False)
+    arrays = arrays_of(model, normal=False)
     built = nuts_model(model, arrays)
     point = {key: value + 0.1 for key, value in built.initial_point(random_seed=1).items()}
     inside = built.replace_rvs_by_values(built.free_RVs)
