@@ -38,7 +38,8 @@ def merge_equal_rows(problem: Problem) -> tuple[Problem, IntArray]:
         columns.append(problem.row_precision)
     if problem.offset is not None:
         columns.append(problem.offset)
-    for term in problem.terms:
+    columns += [column for one in problem.further for column in one.design.T]
+    for term in (*problem.terms, *(term for one in problem.further for term in one.terms)):
         columns += [*term.columns.T, *term.codes.T, *term.weights.T]
     row_of = np.zeros(len(problem.y), np.int64)
     for column in columns:
@@ -55,8 +56,13 @@ def _rows(problem: Problem, rows: IntArray, weight: FloatArray) -> Problem:
             term, columns=term.columns[rows], codes=term.codes[rows], weights=term.weights[rows]
         )
 
+    further = tuple(
+        replace(one, design=one.design[rows], terms=tuple(map(of, one.terms)))
+        for one in problem.further
+    )
     return replace(
         problem,
+        further=further,
         y=problem.y[rows],
         design=problem.design[rows],
         terms=tuple(map(of, problem.terms)),

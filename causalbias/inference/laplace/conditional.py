@@ -16,14 +16,16 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
 from causalbias.inference.laplace.curvature import curvature_of, gradient_of
+from causalbias.inference.laplace.disc_curvature import disc_curvature_of, disc_gradient_of
+from causalbias.inference.laplace.disc_quadrature import N_MOMENTS, disc_level_moments
 from causalbias.inference.laplace.likelihood import predictor
 from causalbias.inference.laplace.quadrature import (
     cut_gaps,
     gauss_hermite,
     level_moments,
 )
-from causalbias.inference.laplace.rows import Rows
-from causalbias.inference.problem import EngineError, FloatArray
+from causalbias.inference.laplace.rows import Disc, Rows
+from causalbias.inference.problem import EngineError, FloatArray, GroupTerm
 
 _MAX_STEPS = 60
 
@@ -35,17 +37,21 @@ class Target:
     Attributes
     ----------
     rows : Rows
+    terms : tuple of GroupTerm
+        All of them, the leading one too, in the order of theta; those of the log discriminations
+        last, under the name ``disc_<term>``.
     link : int
         LOGIT or PROBIT.
     cut_mean, cut_sd : ndarray (n_cuts,)
         Normal prior of the cuts, which increase. Binary: one cut at zero, whose sd is zero.
     beta_mean, beta_sd : ndarray (p,)
-        ``inf`` for a flat prior.
+        ``inf`` for a flat prior; coefficients of the log discriminations last.
     n_nodes : int
         Of the quadrature.
     """
 
     rows: Rows
+    terms: tuple[GroupTerm, ...]
     link: int
     cut_mean: FloatArray
     cut_sd: FloatArray
@@ -180,7 +186,7 @@ def find_conditional(
             decrement = gain
         exact = near is None or decrement < tolerance
         if exact:
-            chol = _factor(_curvature_at(target, factors, moments))
+            chol = factored_curvature(target, factors, moments)
             direction, decrement = _step(chol.T, gradient)
         best, lead_mode, size = (value, x), modes, 1.0
         if exact and decrement < tolerance:
@@ -196,7 +202,7 @@ def find_conditional(
     )
 
 
-def _factor(matrix: FloatArray) -> FloatArray:
+def factor_of(matrix: FloatArray) -> FloatArray:
     """Return the lower Cholesky factor of a matrix whose lower triangle is given; overwrite it."""
     # row-major lower is column-major upper: no copy
     upper, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
@@ -272,9 +278,26 @@ def linear_predictor(target: Target, raw: FloatArray) -> FloatArray:
     """Return the rows' linear predictor, leading effects left out, for raw x (q,)."""
     rows = target.rows
     eta = np.empty(len(rows.code))
-    fixed = rows.fixed(raw[rows.n_effects + target.n_free :])
+    fixed = rows.fixed(coefficients(target, raw)[0])
     predictor(rows.indptr, rows.column, rows.value, raw[: rows.n_effects], rows.code, fixed, eta)
     return eta
+
+
+def coefficients(target: Target, raw: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the coefficients of eta and of the log discriminations, for x (q,) or (q, draws)."""
+    first = target.rows.n_effects + target.n_free
+    last = first + target.rows.design.shape[1]
+    return raw[first:last], raw[last:]
+
+
+def discriminations(target: Target, disc: Disc, raw: FloatArray) -> FloatArray:
+    """Return the rows' discriminations for raw x (q,)."""
+    rows = target.rows
+    log_disc = np.empty(len(rows.code))
+    fixed = disc.design @ coefficients(target, raw)[1]
+    effects = raw[: rows.n_effects]
+    predictor(disc.indptr, disc.column, disc.value, effects, rows.code, fixed, log_disc)
+    return np.exp(log_disc)
 
 
 def evaluate(
@@ -300,10 +323,28 @@ def likelihood_at(
     node, log_weight = quadrature(lead_sd, target.n_nodes)
     rows, s = target.rows, target.rows.n_effects
     cuts = all_cuts(target, raw[s : s + target.n_free])
-    moments, levels = np.empty((len(rows.code), 7)), np.zeros((len(rows.level), 3))
+    width = 7 if rows.disc is None else N_MOMENTS
+    moments, levels = np.empty((len(rows.code), width)), np.zeros((len(rows.level), 3))
     modes, eta = lead_mode.copy(), linear_predictor(target, raw)
     if not (np.diff(cuts) > 0).all() or not np.isfinite(raw).all():
         return -np.inf, eta, moments, levels, modes
+    if rows.disc is not None:
+        value = disc_level_moments(
+            target.link,
+            rows.start,
+            rows.category,
+            rows.count,
+            eta,
+            discriminations(target, rows.disc, raw),
+            cuts,
+            lead_sd,
+            node,
+            log_weight,
+            modes,
+            levels,
+            moments,
+        )
+        return value, eta, moments, levels, modes
     value = level_moments(
         target.link,
         rows.start,
@@ -344,8 +385,11 @@ def gradient_at(
     target: Target, factors: list[FloatArray], x: FloatArray, moments: FloatArray
 ) -> FloatArray:
     """Return the gradient of the log joint density by x."""
-    s = target.rows.n_effects
-    gradient = gradient_of(target.rows, moments)
+    s, disc = target.rows.n_effects, target.rows.disc
+    if disc is None:
+        gradient = gradient_of(target.rows, moments)
+    else:
+        gradient = disc_gradient_of(target.rows, disc, moments)
     if not target.n_free:  # the fixed cut of a binary model
         gradient = np.delete(gradient, s)
     mean, sd = _prior(target)
@@ -353,10 +397,30 @@ def gradient_at(
     return whitened(target.rows, factors, gradient) - pull
 
 
-def _curvature_at(target: Target, factors: list[FloatArray], moments: FloatArray) -> FloatArray:
+def factored_curvature(
+    target: Target, factors: list[FloatArray], moments: FloatArray
+) -> FloatArray:
+    """Return the lower Cholesky factor of minus the Hessian of the log joint density by x.
+
+    Where that is not positive, as it may be where rows discriminate unequally, of its bound.
+    """
+    if target.rows.disc is None:
+        return factor_of(curvature_at(target, factors, moments))
+    try:
+        return factor_of(curvature_at(target, factors, moments))
+    except EngineError:
+        return factor_of(curvature_at(target, factors, moments, bounded=True))
+
+
+def curvature_at(
+    target: Target, factors: list[FloatArray], moments: FloatArray, *, bounded: bool = False
+) -> FloatArray:
     """Return minus the Hessian of the log joint density by x, its lower triangle."""
     s, rows = target.rows.n_effects, target.rows
-    curvature = curvature_of(rows, moments)
+    if rows.disc is None:
+        curvature = curvature_of(rows, moments)
+    else:
+        curvature = disc_curvature_of(rows, rows.disc, moments, bounded=bounded)
     if not target.n_free:
         curvature = np.delete(np.delete(curvature, s, axis=0), s, axis=1)
     if all(len(f) == 1 for f in factors):

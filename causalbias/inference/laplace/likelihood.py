@@ -14,7 +14,7 @@ from causalbias.inference.laplace.quadrature import LOG_ROOT_2PI, LOGIT, cell, l
 from causalbias.inference.laplace.vector import exp_all, subtract_logs
 from causalbias.inference.problem import FloatArray, IntArray
 
-_LANES, _FULL = 64, 16  # draws side by side at most; they are filled up to a multiple
+LANES, FULL = 64, 16  # draws side by side at most; they are filled up to a multiple
 _NO_PRODUCT = 300.0  # of the log of what is multiplied
 _WIDTHS = 3  # rounds of fitting a level's widths
 _SUM, _PRODUCT, _OFFSET, _GAP = range(4)  # of `_odds`
@@ -94,7 +94,7 @@ def _predict(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _place(
+def place_nodes(
     sd: FloatArray,
     node: FloatArray,
     log_weight: FloatArray,
@@ -224,7 +224,7 @@ def _widest(x: FloatArray, rows: int) -> float:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _add_mass(
+def add_mass(
     width: FloatArray,
     height: FloatArray,
     bottom: FloatArray,
@@ -283,7 +283,7 @@ def _integrate(
     for j in range(len(start) - 1):
         lo, hi = start[j], start[j + 1]
         _predict(lo, hi, indptr, column, value, effects, code, fixed, row_curvature, eta, known)
-        _place(sd, node, log_weight, pull[j], curvature[j], known, shift, height, width)
+        place_nodes(sd, node, log_weight, pull[j], curvature[j], known, shift, height, width)
         if link == LOGIT:
             slope = _raise(lo, hi, category, count, odds, eta, first, second, level)
         _add_heights(
@@ -304,7 +304,7 @@ def _integrate(
             bottom,
             height,
         )
-        _add_mass(width, height, bottom, held, known, total)
+        add_mass(width, height, bottom, held, known, total)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -345,9 +345,9 @@ def log_likelihoods(
     finite = np.flatnonzero(np.isfinite(out))
     if sd[0] >= 0:
         log_weight = log_weight - LOG_ROOT_2PI
-    for first in range(0, len(finite), _LANES):
-        part = finite[first : first + _LANES]
-        side = np.resize(part, -(-len(part) // _FULL) * _FULL)  # the first ones again
+    for first in range(0, len(finite), LANES):
+        part = finite[first : first + LANES]
+        side = np.resize(part, -(-len(part) // FULL) * FULL)  # the first ones again
         total = np.zeros(len(side))
         _integrate(
             link,
@@ -373,7 +373,7 @@ def log_likelihoods(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _chosen(height: FloatArray, uniform: float) -> int:
+def chosen(height: FloatArray, uniform: float) -> int:
     """Choose a proposal by its log weight; ``height`` is overwritten by the weights."""
     top = height.max()
     mass = 0.0
@@ -462,4 +462,4 @@ def draw_leading(
             if step < _WIDTHS:
                 left *= 1.5 / math.sqrt(2.0 * max(height[0, 1] - height[0, 0], 0.1))
                 right *= 1.5 / math.sqrt(2.0 * max(height[0, 1] - height[0, 2], 0.1))
-        out[j] = sd * v[_chosen(height[0], uniform[j])]
+        out[j] = sd * v[chosen(height[0], uniform[j])]

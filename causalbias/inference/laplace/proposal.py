@@ -23,10 +23,13 @@ from scipy.linalg import solve_triangular
 from causalbias.inference.laplace.conditional import (
     Target,
     all_cuts,
+    coefficients,
     coloured,
     log_prior,
     quadrature,
 )
+from causalbias.inference.laplace.disc_likelihood import disc_log_likelihoods
+from causalbias.inference.laplace.disc_warp import Warps, warped
 from causalbias.inference.laplace.likelihood import log_likelihoods
 from causalbias.inference.laplace.nested import ScalePoint, lead_sds, scales_of
 from causalbias.inference.laplace.rows import Rows
@@ -35,6 +38,7 @@ from causalbias.inference.scales import Scales
 
 # What makes linear predictors of rows at some draws: see `rows_at`.
 DrawnRows = tuple[IntArray, IntArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray]
+DrawnDisc = tuple[IntArray, IntArray, FloatArray, FloatArray]
 
 _CHUNK = 256
 _FAR = 1.0
@@ -58,6 +62,8 @@ class Anchor:
         their prior.
     root : tuple of ndarray (levels, k, k)
         Lower Cholesky factors of those inverse covariances.
+    warps : Warps
+        Of log discriminations, and of effects that go with them.
     """
 
     point: ScalePoint
@@ -66,6 +72,7 @@ class Anchor:
     log_det: float
     information: tuple[FloatArray, ...]
     root: tuple[FloatArray, ...]
+    warps: Warps
 
 
 @dataclass
@@ -160,9 +167,18 @@ def rows_at(target: Target, raw: FloatArray) -> DrawnRows:
         rows.value,
         rows.code,
         np.ascontiguousarray(raw[:s].T),
-        np.ascontiguousarray(rows.fixed(raw[s + target.n_free :]).T),
+        np.ascontiguousarray(rows.fixed(coefficients(target, raw)[0]).T),
         np.array([all_cuts(target, one) for one in raw[s : s + target.n_free].T]),
     )
+
+
+def disc_at(target: Target, raw: FloatArray) -> DrawnDisc | None:
+    """Return what makes log discriminations of rows at draws x (q, n), as kernels take it."""
+    disc = target.rows.disc
+    if disc is None:
+        return None
+    fixed = np.ascontiguousarray((disc.design @ coefficients(target, raw)[1]).T)
+    return disc.indptr, disc.column, disc.value, fixed
 
 
 def add_log_likelihoods(
@@ -171,25 +187,46 @@ def add_log_likelihoods(
     lead_sd: FloatArray,
     places: tuple[FloatArray, FloatArray, FloatArray],
     out: FloatArray,
+    disc: DrawnDisc | None = None,
 ) -> None:
     """Add the log likelihood at each draw, leading effects integrated out, where ``out`` is finite.
 
-    ``drawn`` is from `rows_at`; ``places`` are pull, curvature and row curvature of the nodes.
+    ``drawn`` is from `rows_at`, ``disc`` from `disc_at`; ``places`` are pull, curvature and row
+    curvature of the nodes.
     """
     rows = target.rows
     node, log_weight = quadrature(lead_sd[0], target.n_nodes)
-    log_likelihoods(
-        target.link,
-        rows.start,
-        rows.category,
-        rows.count,
-        *drawn,
-        lead_sd,
-        node,
-        log_weight,
-        *places,
-        out,
-    )
+    if disc is None:
+        log_likelihoods(
+            target.link,
+            rows.start,
+            rows.category,
+            rows.count,
+            *drawn,
+            lead_sd,
+            node,
+            log_weight,
+            *places,
+            out,
+        )
+    else:
+        indptr, column, value, fixed = disc
+        disc_log_likelihoods(
+            target.link,
+            rows.start,
+            rows.category,
+            rows.count,
+            *drawn,
+            indptr,
+            column,
+            value,
+            fixed,
+            lead_sd,
+            node,
+            log_weight,
+            *places,
+            out,
+        )
 
 
 def anchor_at(
@@ -198,6 +235,7 @@ def anchor_at(
     point: ScalePoint,
     shift: FloatArray,
     by_lead: FloatArray | None,
+    warps: Warps,
 ) -> Anchor:
     """Turn a point into an anchor.
 
@@ -235,7 +273,8 @@ def anchor_at(
             # the factor itself changes: a whitened effect that stays put is a raw one that grows
             grown[slab, j] = (deviates @ (up - down).T / (2 * _STEP)).ravel()
     raw_slopes = coloured(rows, found.factors, slopes) + grown
-    return Anchor(point, raw, raw_slopes - own, log_det, tuple(information), tuple(root))
+    parts = tuple(information), tuple(root), warps
+    return Anchor(point, raw, raw_slopes - own, log_det, *parts)
 
 
 def _precision(factor: FloatArray) -> FloatArray:
@@ -299,7 +338,7 @@ def _weigh_part(
         value -= term.n_levels * _log_det(factors[term.name])
     lead_sd = lead_sds(target, proposal.terms, scales)[part]
     places = (found.lead_pull, found.lead_curvature, found.row_curvature)
-    add_log_likelihoods(target, rows_at(target, raw), lead_sd, places, value)
+    add_log_likelihoods(target, rows_at(target, raw), lead_sd, places, value, disc_at(target, raw))
     return scales.log_prior[part] + value - log_q, raw
 
 
@@ -343,9 +382,19 @@ def _carried(
             white[slab],
             log_det,
         )
+    if anchor.warps.bends:
+        log_det += warped(anchor.warps, raw[:s], mean[:s], [1.0] * len(rows.dense))
+        for term, slab in zip(rows.dense, rows.slabs, strict=True):
+            white[slab] = _whitened(factors[term.name], raw[slab])
     raw[s:] += mean[s:]
     white[s:] = raw[s:]
     return raw, white, log_det
+
+
+def _whitened(factor: FloatArray, raw: FloatArray) -> FloatArray:
+    """Effects (levels * k, n) standardised by their prior, of factors (n, k, k)."""
+    block = raw.reshape(-1, factor.shape[1], len(factor))
+    return np.einsum("nij,ljn->lin", np.linalg.inv(factor), block).reshape(raw.shape)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

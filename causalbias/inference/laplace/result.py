@@ -6,13 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from causalbias.inference.laplace.conditional import all_cuts, linear_predictor
+from causalbias.inference.laplace.conditional import (
+    all_cuts,
+    discriminations,
+    linear_predictor,
+)
+from causalbias.inference.laplace.disc_likelihood import disc_draw_leading
 from causalbias.inference.laplace.expansion import ExpandedProposal
 from causalbias.inference.laplace.likelihood import draw_leading
 from causalbias.inference.laplace.nested import lead_sds, scales_of
 from causalbias.inference.laplace.proposal import Proposal
 from causalbias.inference.laplace.quadrature import cut_gaps
-from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
+from causalbias.inference.problem import FloatArray, GroupTerm, IntArray
 from causalbias.io.memory import chunks
 
 # Proposals of a leading effect of a draw; half of them where levels have so many rows that their
@@ -62,6 +67,8 @@ class LaplaceDraws:
     diagnostics : Diagnostics
     thinned : dict of ndarray (some draws, n_levels, k)
         Effects of the terms that were not kept, at the draws asked for.
+    disc : ndarray (draws, p)
+        Coefficients of the log discriminations; their terms are ``disc_<term>`` in the mappings.
     """
 
     beta: FloatArray
@@ -71,10 +78,10 @@ class LaplaceDraws:
     effects: dict[str, FloatArray]
     diagnostics: Diagnostics
     thinned: dict[str, FloatArray]
+    disc: FloatArray
 
 
 def collect(
-    problem: Problem,
     proposal: Proposal | ExpandedProposal,
     theta: FloatArray,
     rest: FloatArray,
@@ -88,20 +95,22 @@ def collect(
     Of terms that are not kept, the effects at ``some`` of the draws. ``rest`` is what the proposal
     kept of each draw; it ends in cuts and coefficients.
     """
-    target, terms = proposal.target, problem.terms
+    target, terms = proposal.target, proposal.target.terms
     scales, free, p = scales_of(theta, terms), target.n_free, len(target.beta_mean)
+    fixed, first = rest[:, rest.shape[1] - p :], target.rows.design.shape[1]
     kept = [t for t in terms if t.name in keep]
     dropped = [t for t in terms if t.name not in keep]
     every = np.arange(len(rest))
     pairs = list(zip(terms, scales.sd, scales.corr_factor, strict=True))
     return LaplaceDraws(
-        beta=rest[:, rest.shape[1] - p :],
+        beta=fixed[:, :first],
         threshold=rest[:, rest.shape[1] - p - free : rest.shape[1] - p],
         sd={t.name: sd for t, sd, _ in pairs},
         corr={t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
         effects=_effects(proposal, terms, theta, rest, kept, every, rng),
         diagnostics=diagnostics,
         thinned=_effects(proposal, terms, theta, rest, dropped, some, rng),
+        disc=fixed[:, first:],
     )
 
 
@@ -153,20 +162,13 @@ def _leading(
         eta, some = linear_predictor(target, raw[i]), np.empty(len(rows.level))
         known = np.add.reduceat(row_curvature * eta, rows.start[:-1])
         near = sd[i] * (pull - known) / (1 + sd[i] ** 2 * curvature)
-        draw_leading(
-            target.link,
-            rows.start,
-            rows.category,
-            rows.count,
-            eta,
-            cuts,
-            cut_gaps(cuts),
-            sd[i],
-            near,
-            normal,
-            uniform,
-            some,
-        )
+        chosen = sd[i], near, normal, uniform, some
+        laid_out = target.link, rows.start, rows.category, rows.count, eta
+        if rows.disc is None:
+            draw_leading(*laid_out, cuts, cut_gaps(cuts), *chosen)
+        else:
+            disc = discriminations(target, rows.disc, raw[i])
+            disc_draw_leading(*laid_out, disc, cuts, *chosen)
         out[i, rows.level, 0] = some
 
     list(proposal.pool.map(draw, range(len(raw))))

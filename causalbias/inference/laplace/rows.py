@@ -3,7 +3,8 @@
 The *leading* term, the one with most levels among the plain intercepts (pairs, as a rule), is
 integrated out level by level; its levels' rows stand side by side. What is left of the linear
 predictor is sparse (the other terms' effects, one column a level and coefficient) plus a row of
-the design, of which few differ in a factorial experiment: equal ones are stored once.
+the design, of which few differ in a factorial experiment: equal ones are stored once. The linear
+predictor of rows' log discriminations, where there is one, is laid out beside it.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,29 @@ import numpy as np
 from scipy import sparse
 
 from causalbias.inference.membership import effects_design, slabs
-from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Problem
+from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Predictor, Problem
 
 _BLOCK = 64  # rows a block where no term leads
+
+
+@dataclass(frozen=True)
+class Disc:
+    """Linear predictor of the rows' log discriminations.
+
+    Attributes
+    ----------
+    indptr, column, value : ndarray
+        Its effects in compressed rows; columns are places among all dense effects.
+    design : ndarray (m, p)
+        Its rows of the design, by the code of `Rows`.
+    terms : tuple of GroupTerm
+    """
+
+    indptr: IntArray
+    column: IntArray
+    value: FloatArray
+    design: FloatArray
+    terms: tuple[GroupTerm, ...]
 
 
 @dataclass(frozen=True)
@@ -45,13 +66,16 @@ class Rows:
     indptr, column, value : ndarray
         The dense terms' effects in the linear predictor, in compressed rows.
     n_effects : int
-        Number of these effects.
+        Number of the dense effects, those of the log discriminations last.
     dense : tuple of GroupTerm
+        All terms but the leading one, those of the log discriminations last.
     slabs : tuple of slice
         Where each dense term's effects are, level-major.
     leading : GroupTerm or None
     n_cuts : int
         Number of categories less one.
+    disc : Disc or None
+        None where all rows discriminate equally.
     """
 
     start: IntArray
@@ -71,6 +95,7 @@ class Rows:
     slabs: tuple[slice, ...]
     leading: GroupTerm | None
     n_cuts: int
+    disc: Disc | None = None
 
     def fixed(self, beta: FloatArray) -> FloatArray:
         """Predictors (m,) or (m, draws) without effects, of coefficients (p,) or (p, draws)."""
@@ -80,14 +105,20 @@ class Rows:
     @property
     def width(self) -> int:
         """Number of effects that do not lead, cuts and coefficients."""
-        return self.n_effects + self.n_cuts + self.design.shape[1]
+        own = 0 if self.disc is None else self.disc.design.shape[1]
+        return self.n_effects + self.n_cuts + self.design.shape[1] + own
 
     def place(self, term: GroupTerm) -> int:
         """The place of a term among the dense ones."""
         return next(i for i, one in enumerate(self.dense) if one is term)
 
 
-def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) -> Rows:
+def build_rows(
+    problem: Problem,
+    n_cuts: int,
+    trials: FloatArray | None = None,
+    disc: Predictor | None = None,
+) -> Rows:
     """Lay out a checked problem.
 
     Parameters
@@ -97,6 +128,8 @@ def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) 
     n_cuts : int
     trials : ndarray (n,), optional
         Of a binomial problem.
+    disc : Predictor, optional
+        Of the log discriminations.
     """
     lead = _leading_term(problem.terms)
     leading = None if lead is None else problem.terms[lead]
@@ -110,12 +143,20 @@ def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) 
         order, start = np.arange(len(source)), np.arange(0, len(source), _BLOCK)
         level = np.arange(len(start))
     source, category, count = source[order], category[order], count[order]
-    pieces = [effects_design(t) for t in dense]
-    links = sparse.hstack(pieces, format="csr")[source] if pieces else None
+    indptr, column, value, n_effects = _links(dense, source)
     offset = problem.offset
+    beside = [] if offset is None else [offset]
+    beside += [] if disc is None else [disc.design]
     first, code = _distinct(
-        problem.design if offset is None else np.column_stack([problem.design, offset])
+        np.column_stack([problem.design, *beside]) if beside else problem.design
     )
+    own = None
+    if disc is not None:
+        dense += disc.terms
+        starts, columns, values, more = _links(disc.terms, source)
+        design = np.ascontiguousarray(disc.design[first])
+        own = Disc(starts, columns + n_effects, values, design, disc.terms)
+        n_effects += more
     code = code[source]
     start = np.append(start, len(source)).astype(np.int64)
     return Rows(
@@ -128,17 +169,27 @@ def build_rows(problem: Problem, n_cuts: int, trials: FloatArray | None = None) 
         design=np.ascontiguousarray(problem.design[first]),
         offset=np.zeros(len(first)) if offset is None else offset[first],
         shared_code=bool((code == np.repeat(code[start[:-1]], np.diff(start))).all()),
-        indptr=np.zeros(len(source) + 1, np.int64)
-        if links is None
-        else links.indptr.astype(np.int64),
-        column=np.zeros(0, np.int64) if links is None else links.indices.astype(np.int64),
-        value=np.zeros(0) if links is None else links.data.astype(float),
-        n_effects=0 if links is None else int(links.shape[1]),
+        indptr=indptr,
+        column=column,
+        value=value,
+        n_effects=n_effects,
         dense=dense,
         slabs=slabs(dense),
         leading=leading,
         n_cuts=n_cuts,
+        disc=own,
     )
+
+
+def _links(
+    terms: tuple[GroupTerm, ...], source: IntArray
+) -> tuple[IntArray, IntArray, FloatArray, int]:
+    """Effects of terms in rows, as compressed rows (starts, columns, values), and their number."""
+    if not terms:
+        return np.zeros(len(source) + 1, np.int64), np.zeros(0, np.int64), np.zeros(0), 0
+    links = sparse.hstack([effects_design(t) for t in terms], format="csr")[source]
+    column, value = links.indices.astype(np.int64), links.data.astype(float)
+    return links.indptr.astype(np.int64), column, value, int(links.shape[1])
 
 
 def _leading_term(terms: tuple[GroupTerm, ...]) -> int | None:

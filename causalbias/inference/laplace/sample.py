@@ -35,6 +35,8 @@ from causalbias.inference.importance.adaptive import (
 )
 from causalbias.inference.importance.folding import Fold, choose_fold
 from causalbias.inference.laplace.conditional import Target, evaluate
+from causalbias.inference.laplace.disc_average import averaged_point, fit_warps
+from causalbias.inference.laplace.disc_warp import Warps
 from causalbias.inference.laplace.expansion import (
     ExpandedProposal,
     find_expansion,
@@ -145,7 +147,7 @@ def sample_laplace(
     if trials is None:
         problem = _merged(problem)
     target = make_target(problem, link, trials, threshold_mean, threshold_sd, _NODES[0])
-    names = [t.name for t in problem.terms]
+    names = [t.name for t in target.terms]
     if draws < 1:
         raise EngineError(f"draws must be positive, found {draws}")
     if keep is not None and not set(keep) <= set(names):
@@ -202,10 +204,10 @@ def _sample(
 ) -> LaplaceDraws:
     seconds: dict[str, float] = {}
     found = None
-    if target.rows.width <= _MAX_DENSE or not problem.terms:
-        carried = _carried(target, problem, rng, pool, seconds)
+    if target.rows.width <= _MAX_DENSE or not target.terms:
+        carried = _carried(target, rng, pool, seconds)
         found = _propose(problem, *carried, draws, rng, seconds)
-    if found is None or (problem.terms and found.poor):
+    if found is None or (target.terms and found.poor):
         try:
             expanded = _expanded(target, problem, pool, seconds)
             other = _propose(problem, *expanded, draws, rng, seconds)
@@ -226,23 +228,22 @@ def _sample(
         seconds,
     )
     theta, rest = found.theta[chosen], found.rest[chosen]
-    made = collect(problem, found.proposal, theta, rest, keep, some, rng, diagnostics)
+    made = collect(found.proposal, theta, rest, keep, some, rng, diagnostics)
     seconds["effects"] = perf_counter() - began
     return made
 
 
 def _carried(
     target: Target,
-    problem: Problem,
     rng: np.random.Generator,
     pool: Executor,
     seconds: dict[str, float],
 ) -> tuple[Proposal, FloatArray, FloatArray]:
     """Proposals carried from anchors, and mode and covariance of the scales."""
     began = perf_counter()
-    terms = problem.terms
+    terms = target.terms
     mode, cov = find_scales(target, terms, start_scales(terms), pool)
-    n_nodes = _enough_nodes(target, problem, mode, cov)
+    n_nodes = _enough_nodes(target, mode, cov)
     if n_nodes > target.n_nodes:
         target = replace(target, n_nodes=n_nodes)
         mode, cov = find_scales(target, terms, mode.theta, pool)
@@ -250,7 +251,7 @@ def _carried(
     check_determined(target, mode.cov[first:, first:])
     seconds["mode"] = perf_counter() - began
     began = perf_counter()
-    anchors = _anchors(target, problem, mode, cov, rng, pool)
+    anchors = _anchors(target, mode, cov, rng, pool)
     proposal = Proposal(target, terms, anchors, np.linalg.inv(cov), pool)
     seconds["anchors"] = perf_counter() - began
     return proposal, mode.theta, cov
@@ -260,6 +261,8 @@ def _expanded(
     target: Target, problem: Problem, pool: Executor, seconds: dict[str, float]
 ) -> tuple[ExpandedProposal, FloatArray, FloatArray]:
     """Proposals from expansions, and mode and covariance of the scales."""
+    if target.rows.disc is not None:
+        raise EngineError("conditional modes propose too poorly, and discriminations do not expand")
     began = perf_counter()
     first, cov = find_expansion(target, problem, pool)
     expansions = [first, *further_expansions(target, problem, first, cov, pool)]
@@ -269,12 +272,12 @@ def _expanded(
     return proposal, first.theta, cov
 
 
-def _enough_nodes(target: Target, problem: Problem, mode: ScalePoint, cov: FloatArray) -> int:
+def _enough_nodes(target: Target, mode: ScalePoint, cov: FloatArray) -> int:
     """Return the fewest nodes whose error hardly changes over the posterior of the leading sd."""
     if target.rows.leading is None:
         return target.n_nodes
     at = 0
-    for term in problem.terms:
+    for term in target.terms:
         if term is target.rows.leading:
             break
         at += term.n_theta
@@ -324,7 +327,6 @@ def _enough_to_weigh(
 
 def _anchors(
     target: Target,
-    problem: Problem,
     mode: ScalePoint,
     cov: FloatArray,
     rng: np.random.Generator,
@@ -334,7 +336,6 @@ def _anchors(
     d, q = len(mode.theta), len(mode.found.x)
     leads = target.rows.leading is not None
     by_lead = lead_slope(target, mode) if leads else None
-    shift = mean_shift(target, mode, rng, pool)
     cost = q**3 + 2e3 * len(target.rows.code)
     count = int(min(_MAX_ANCHORS, max(6, _ANCHOR_FLOPS / cost))) if d else 1
     points = [mode]
@@ -344,12 +345,21 @@ def _anchors(
 
         def at(step: FloatArray) -> ScalePoint | None:
             try:
-                return scale_point(target, problem.terms, mode.theta + step, mode)
+                return scale_point(target, target.terms, mode.theta + step, mode)
             except EngineError:
                 return None
 
         points += [p for p in pool.map(at, spread) if p is not None]
-    return [anchor_at(target, problem.terms, p, shift, by_lead) for p in points]
+    disc = target.rows.disc
+    if disc is not None:
+        warps = fit_warps(target, disc, mode, rng, pool)
+        first = averaged_point(target, warps, mode, None, rng, pool)
+        shift = first.found.x - mode.found.x
+        rest = (averaged_point(target, warps, p, shift, rng, pool) for p in points[1:])
+        still = np.zeros_like(shift)
+        return [anchor_at(target, target.terms, p, still, by_lead, warps) for p in (first, *rest)]
+    shift = mean_shift(target, mode, rng, pool)
+    return [anchor_at(target, target.terms, p, shift, by_lead, Warps()) for p in points]
 
 
 def _propose(

@@ -1,11 +1,13 @@
 """The posterior that the Laplace engine samples, from a problem and its link; what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from causalbias.inference.laplace.conditional import Target
 from causalbias.inference.laplace.quadrature import LOGIT, PROBIT
 from causalbias.inference.laplace.rows import build_rows
-from causalbias.inference.problem import EngineError, FloatArray, Problem
+from causalbias.inference.problem import EngineError, FloatArray, Predictor, Problem
 
 LINKS = {"logit": LOGIT, "probit": PROBIT}
 
@@ -38,15 +40,35 @@ def make_target(
             raise EngineError("each row needs trials, no fewer than its successes")
     elif y.max() > len(cut_mean):
         raise EngineError(f"y goes to {y.max():.0f}, but there are {len(cut_mean) + 1} categories")
+    disc, terms = _disc(problem), problem.terms
+    if disc is not None:
+        if not (cut_sd > 0).all():
+            raise EngineError("a model of two answers has no discriminations here")
+        terms += disc.terms
     return Target(
-        rows=build_rows(problem, len(cut_mean), trials),
+        rows=build_rows(problem, len(cut_mean), trials, disc),
+        terms=terms,
         link=LINKS[link],
         cut_mean=cut_mean,
         cut_sd=cut_sd,
-        beta_mean=problem.beta_mean,
-        beta_sd=problem.beta_sd,
+        beta_mean=problem.beta_mean
+        if disc is None
+        else np.append(problem.beta_mean, disc.beta_mean),
+        beta_sd=problem.beta_sd if disc is None else np.append(problem.beta_sd, disc.beta_sd),
         n_nodes=n_nodes,
     )
+
+
+def _disc(problem: Problem) -> Predictor | None:
+    """The predictor of the log discriminations, terms under names of their own."""
+    if not problem.further:
+        return None
+    names = [one.name for one in problem.further]
+    if names != ["disc"]:
+        raise EngineError(f"of further parameters it knows disc, not {', '.join(names)}")
+    (disc,) = problem.further
+    named = (replace(term, name=f"disc_{term.name}") for term in disc.terms)
+    return replace(disc, terms=tuple(named))
 
 
 def _check_categories(y: FloatArray, n_cuts: int) -> None:

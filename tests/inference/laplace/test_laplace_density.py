@@ -8,7 +8,7 @@ import pytest
 from scipy import linalg, special
 
 from causalbias.inference.laplace.conditional import (
-    _curvature_at,
+    curvature_at,
     all_cuts,
     coloured,
     evaluate,
@@ -68,7 +68,7 @@ def test_density_and_its_derivatives(family, link, layout):
     slope = [(up[0] - down[0]) / (2 * h) for up, down in around]
     np.testing.assert_allclose(gradient, slope, rtol=1e-5, atol=1e-5)
     hessian = np.array([(up[1] - down[1]) / (2 * h) for up, down in around])
-    lower = _curvature_at(target, factors, moments)
+    lower = curvature_at(target, factors, moments)
     ours = np.tril(lower) + np.tril(lower, -1).T
     if target.rows.leading is None:
         np.testing.assert_allclose(ours, -hessian, rtol=1e-5, atol=1e-5)
