@@ -24,8 +24,11 @@ def disc_gradient_of(rows: Rows, disc: Disc, moments: FloatArray) -> FloatArray:
     """
     k, m = rows.n_cuts, len(rows.design)
     slope, sharper = -(moments[:, 0] + moments[:, 1]), moments[:, 7]
-    effects = np.bincount(rows.column, _repeat(rows.indptr, slope) * rows.value, rows.n_effects)
-    effects += np.bincount(disc.column, _repeat(disc.indptr, sharper) * disc.value, rows.n_effects)
+    effects = np.zeros(rows.n_effects)
+    for one, by_row in ((rows, slope), (disc, sharper)):
+        effects += np.bincount(
+            one.column, _repeat(one.indptr, by_row) * one.value, rows.n_effects
+        ).astype(float)
     upper = np.bincount(rows.category, moments[:, 0], k + 1)[:k]
     lower = np.bincount(rows.category, moments[:, 1], k + 1)[1:]
     by_eta = rows.design.T @ np.bincount(rows.code, slope, m)

@@ -1,4 +1,4 @@
-"""Ordered categories: P(y <= k) = F(threshold_k - eta)."""
+"""Ordered categories: P(y <= k) = F(disc (threshold_k - eta)), disc one unless it is given."""
 
 from typing import Any
 
@@ -49,9 +49,14 @@ class Cumulative(Family):
 
     def chances(self, eta: Floats, parameters: Parameters) -> Floats:
         """Probability (draws, rows, categories) of each category."""
-        below = self._below(np.asarray(parameters["threshold"])[:, None, :] - eta[:, :, None])
+        ends = np.asarray(parameters["threshold"])[:, None, :] - eta[:, :, None]
+        below = self._below(self._disc(eta, parameters)[:, :, None] * ends)
         edge = np.ones((*below.shape[:2], 1))
         return np.diff(np.concatenate([0 * edge, below, edge], axis=2), axis=2)
+
+    def _disc(self, eta: Floats, parameters: Parameters) -> Floats:
+        """How well each row (draws, rows) discriminates: one where the parameters do not say."""
+        return np.broadcast_to(parameters.get("disc", 1.0), eta.shape)
 
     def _below(self, x: Floats) -> Floats:
         """The distribution function F."""
@@ -59,24 +64,29 @@ class Cumulative(Family):
         return np.asarray(special.ndtr(x) if normal else self.link.inverse(x))
 
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
-        """``log(F(threshold_y - eta) - F(threshold_(y-1) - eta))``, y the category's code."""
+        """``log(F(a) - F(b))``, y the category's code.
+
+        ``a = disc (threshold_y - eta)`` and ``b = disc (threshold_(y-1) - eta)``.
+        """
         codes = np.broadcast_to(np.asarray(y).astype(int), eta.shape)
         chances = self.chances(eta, parameters)
         return np.asarray(np.log(np.take_along_axis(chances, codes[..., None], axis=2)[..., 0]))
 
     def derivatives(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
-        """``-(f_1 - f_0) / P`` and ``(f'_1 - f'_0) / P - l'^2``, P the category's probability.
+        """``l' = -d (f_1 - f_0) / P`` and ``d^2 (f'_1 - f'_0) / P - l'^2``, d the discrimination.
 
-        f is the density of F, at the category's upper (1) and lower (0) threshold less eta.
+        P is the category's probability and f the density of F, at d times the category's upper (1)
+        and lower (0) threshold less eta.
         """
         codes = np.broadcast_to(np.asarray(y).astype(int), eta.shape)
         inner = np.asarray(parameters["threshold"])
         ends = np.full((len(inner), 1), np.inf)
         cuts = np.concatenate([-ends, inner, ends], axis=1)
-        low, high = (np.take_along_axis(cuts, codes + one, axis=1) - eta for one in (0, 1))
+        disc = self._disc(eta, parameters)
+        low, high = (disc * (np.take_along_axis(cuts, codes + one, axis=1) - eta) for one in (0, 1))
         chance = np.exp(self.log_likelihood(y, eta, parameters))
-        first = -(self.link.slope(high) - self.link.slope(low)) / chance
-        second = (self.link.curvature(high) - self.link.curvature(low)) / chance
+        first = -disc * (self.link.slope(high) - self.link.slope(low)) / chance
+        second = disc**2 * (self.link.curvature(high) - self.link.curvature(low)) / chance
         return first, second - first**2
 
     def mean(self, eta: Floats, parameters: Parameters) -> Floats:

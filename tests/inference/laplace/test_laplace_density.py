@@ -8,9 +8,9 @@ import pytest
 from scipy import linalg, special
 
 from causalbias.inference.laplace.conditional import (
-    curvature_at,
     all_cuts,
     coloured,
+    curvature_at,
     evaluate,
     gradient_at,
     linear_predictor,
