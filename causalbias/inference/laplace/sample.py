@@ -100,7 +100,7 @@ def sample_laplace(
         ``y`` holds 0 and 1, where ``P(y = 1) = F(eta)``; with `trials`, numbers of successes;
         with `threshold_mean`, codes 0 .. K - 1 of ordered categories, where
         ``P(y <= k) = F(threshold_k - eta)``. ``row_weight`` holds counts of equal rows. With a
-        predictor ``disc`` in ``further``, ``P(y <= k) = F(d (threshold_k - eta))``, log d its linear
+        predictor ``disc`` in ``further``, ``P(y <= k) = F(d (threshold_k - eta))``, log d that
         predictor.
     link : {"logit", "probit"}
         F, the logistic or the normal distribution function.
