@@ -34,6 +34,7 @@ import causalbias as cb
 from benchmarks.calibration import records
 from benchmarks.calibration.uniform import DRAWS, binned, uniformity
 from causalbias.inference.gibbs import BivariateData, sample_bivariate
+from causalbias.models.formula.parts import Formula
 from causalbias.models.result import Fit
 
 ATTEMPTS = 40
@@ -82,7 +83,7 @@ def usable(y: np.ndarray, family: str) -> bool:
 class Model:
     """A formula with priors, and how to fit it; called with a replicate's number."""
 
-    formula: str
+    formula: str | Formula
     priors: dict[str, str]
     method: str
     family: str = "gaussian"
@@ -253,6 +254,15 @@ CASES: dict[str, Callable[[int], Ranks]] = {
     ),
     "collapsed, gaussian, weights": Model(
         ONE, INTERCEPT | FIXED | SEED | NOISE, "collapsed", weights="w"
+    ),
+    "collapsed, gaussian, sigma by race": Model(
+        cb.formula("y ~ race + x + (1|seed) + (1|annotator)", sigma="~ race"),
+        INTERCEPT
+        | FIXED
+        | SEED
+        | {"1|annotator": "HalfNormal(0.5)"}
+        | {"sigma_Intercept": "Normal(-0.5, 0.5)", "sigma_race": "Normal(0, 0.7)"},
+        "collapsed",
     ),
     "collapsed, gaussian, other priors of scales": Model(
         ONE,
