@@ -39,7 +39,8 @@ def scale_priors(model: bmb.Model, family: Family) -> None:
     DataError
         If nothing is left of the response beside its offset.
     """
-    _Scaler(model, family).scale()
+    with np.errstate(all="ignore"):  # columns that are constant in the rows are left out later
+        _Scaler(model, family).scale()
 
 
 class _Scaler(PriorScaler):

@@ -246,7 +246,7 @@ def test_only_makers_of_models_and_their_readers_know_bambis_objects():
         "models/default_priors.py",
         "models/engines.py",
         "models/fitted.py",
-        "models/group_design.py",
+        "models/formula/contrasts.py",
         "models/naming.py",
         "models/nuts_model.py",
         "models/prior_draws.py",
