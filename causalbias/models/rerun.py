@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import need_fit
 from causalbias.models.engines import Sampling
 from causalbias.models.fit import VERSIONED, fit_spec
 from causalbias.models.result import Fit, frame_with_others, spec_of
@@ -76,6 +77,7 @@ def rerun(result: xr.DataTree) -> tuple[Fit, pd.DataFrame]:
     >>> len(differences)
     0
     """
+    need_fit(result)
     method, settings = settings_of(result)
     again = refit(result, frame_with_others(result), method=method, settings=settings)
     then = json.loads(result.attrs["versions"])

@@ -11,6 +11,7 @@ from causalbias.inference.gaussian.blocks import build_blocks
 from causalbias.inference.gaussian.conditional import draw_all
 from causalbias.inference.laplace import sample as engine
 from causalbias.inference.laplace.conditional import coloured
+from causalbias.inference.laplace.disc_warp import Warps
 from causalbias.inference.laplace.expansion import (
     ExpandedProposal,
     averaged,
@@ -53,7 +54,7 @@ def test_both_kinds_of_proposals_estimate_one_density(family, layout, pool):
     target = target_of(p, options)
     point, cov = find_scales(target, p.terms, start_scales(p.terms), pool)
     rng, metric = np.random.default_rng(0), np.linalg.inv(cov)
-    anchor = anchor_at(target, p.terms, point, np.zeros(len(point.found.x)), None)
+    anchor = anchor_at(target, p.terms, point, np.zeros(len(point.found.x)), None, Warps())
     raw = coloured(target.rows, point.found.factors, point.found.x)
     first = expand(target, p, point.theta, raw, point.found.lead_mode)
     proposals = (
