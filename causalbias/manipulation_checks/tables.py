@@ -34,8 +34,9 @@ def dose(
         level except the first ("race[black]"), with level 1 for this level and 0 for the first.
         Faces are compared that agree in all other factors.
     scores : DataFrame, optional
-        Scores of a classifier, which are used instead of the judgements: `stimulus`, `question`,
-        `score`.
+        Scores of one classifier (`cb.recognition.classify`), which are used instead of the
+        judgements: `stimulus`, `question`, `score`, and `judge` if there is one. Faces with a
+        missing score are left out.
     prob : float, default 0.95
         Probability of the intervals.
 
@@ -50,7 +51,7 @@ def dose(
     Raises
     ------
     DataError
-        If no question is about an attribute.
+        If no question is about an attribute, or the scores are of several judges.
 
     Examples
     --------
@@ -215,7 +216,9 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
         check_known(
             scores["stimulus"], faces.index, what="stimulus", file="scores", column="stimulus"
         )
-        frame = scores[["stimulus", "question", "score"]].join(faces[factors], on="stimulus")
+        _check_one_judge(scores)
+        known = scores[["stimulus", "question", "score"]].dropna(subset="score")
+        frame = known.join(faces[factors], on="stimulus")
     identified = {"attribute", "level"} & set(factors) <= set(frame)
     if frame.empty or not identified or ("pair" in frame and "stimulus" not in frame):
         raise DataError(
@@ -231,6 +234,16 @@ def _seen(study: xr.DataTree, scores: pd.DataFrame | None) -> tuple[pd.DataFrame
     unit = identity if by_face else "annotator"
     mean = moved_faces(mean, study, within).assign(unit=lambda rows: rows[unit])
     return mean, "seeds" if by_face else "annotators"
+
+
+def _check_one_judge(scores: pd.DataFrame) -> None:
+    """Refuse scores of several judges, which would be averaged."""
+    judges = scores["judge"].unique().tolist() if "judge" in scores else []
+    if len(judges) > 1:
+        raise DataError(
+            f"the scores are of {len(judges)} judges: {', '.join(map(str, judges))}",
+            hint=f"check the scores of one at a time: scores[scores['judge'] == {judges[0]!r}]",
+        )
 
 
 def _changes(seen: pd.DataFrame, origins: Mapping[str, float]) -> pd.DataFrame:

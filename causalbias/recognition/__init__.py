@@ -3,6 +3,8 @@
 from causalbias.recognition.alignment import align_face
 from causalbias.recognition.choose import embedder
 from causalbias.recognition.classical import eigenfaces
+from causalbias.recognition.classifier import Classifier, classifier
+from causalbias.recognition.classify import classify
 from causalbias.recognition.distances import with_distances, with_embeddings
 from causalbias.recognition.embedder import Embedder
 from causalbias.recognition.embedding import embed, images_of
@@ -12,9 +14,12 @@ from causalbias.recognition.texts import text_scores
 from causalbias.recognition.torch_file import text_embeddings
 
 __all__ = [
+    "Classifier",
     "Embedder",
     "align_face",
     "all_pairs",
+    "classifier",
+    "classify",
     "compare_preparations",
     "eigenfaces",
     "embed",

@@ -27,8 +27,17 @@ ARCFACE = np.array(
 )
 ARCFACE_SIZE = 112
 # Versions of the steps below. A change that alters crops must change the key of stored embeddings.
-RECIPES = {"dlib": "5pt-chip/2", "arcface": "arcface/3", "none": "none/2", "clip": "clip/1"}
-DETECTED = ("dlib", "arcface")  # the alignments for which a face is found first
+RECIPES = {
+    "dlib": "5pt-chip/2",
+    "dlib-0.2": "5pt-chip-0.2/1",
+    "arcface": "arcface/3",
+    "none": "none/2",
+    "clip": "clip/1",
+}
+# Space around the face in dlib's chips, relative to its size. The recognition network was trained
+# with 0.25; 0.2 is the default of dlib's C++ code, with which its other networks were trained.
+PADDINGS = {"dlib": 0.25, "dlib-0.2": 0.2}
+DETECTED = ("dlib", "dlib-0.2", "arcface")  # the alignments for which a face is found first
 
 
 def recipe(method: str, detector: str) -> str:
@@ -51,8 +60,9 @@ def align_face(
     ----------
     image : ndarray of uint8 (height, width, 3)
         RGB image.
-    method : {"dlib", "arcface", "clip", "none"}
-        "dlib": five landmarks of dlib, dlib's chip (padding 0.25). "arcface": five points, of the
+    method : {"dlib", "dlib-0.2", "arcface", "clip", "none"}
+        "dlib": five landmarks of dlib, dlib's chip (padding 0.25); "dlib-0.2": the same with the
+        padding 0.2 of dlib's classifiers of age and gender. "arcface": five points, of the
         detector if it finds them and else from dlib's 68 landmarks, similarity transform to the
         ArcFace template. "clip": as CLIP was trained, the shorter side is resized (bicubic) and the
         middle is used. "none": the image is a crop already, and is only resized.
@@ -97,8 +107,8 @@ def align_face(
     face = faces[0]
     note = f"{len(faces)} faces, the largest taken" if len(faces) > 1 else ""
     found = partial(Decoded, note=note, faces=len(faces), confidence=face.confidence)
-    if method == "dlib":
-        chip = dlib_faces.dlib_chip(image, face, max(size))
+    if method in PADDINGS:
+        chip = dlib_faces.dlib_chip(image, face, max(size), PADDINGS[method])
         return found(resize(middle_of(chip, size), size))
     points = dlib_faces.five_points(image, face) if face.points is None else face.points
     matrix = similarity(points, arcface_template(size))

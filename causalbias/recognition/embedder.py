@@ -17,7 +17,7 @@ from causalbias.io.memory import check_file
 
 COLOURS = ("rgb", "bgr", "grey")
 METRICS = ("euclidean", "cosine")
-ALIGNMENTS = ("dlib", "arcface", "clip", "none")
+ALIGNMENTS = ("dlib", "dlib-0.2", "arcface", "clip", "none")
 DETECTORS = ("hog", "cnn", "yunet")
 # Version of the preparation below. A change that alters embeddings must change every fingerprint.
 RECIPE = 2
@@ -56,7 +56,7 @@ class Embedder:
         pixels from 0 to 1 must be multiplied by 255.
     unit : bool
         Whether each embedding is divided by its length.
-    align : {"dlib", "arcface", "clip", "none"}
+    align : {"dlib", "dlib-0.2", "arcface", "clip", "none"}
         Alignment of the images on which the network was trained; see `align_face`.
     detector : {"hog", "cnn", "yunet"}
         Detector that finds the faces for the alignment; see `align_face`.

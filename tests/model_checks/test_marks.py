@@ -118,8 +118,9 @@ FIGURES = {
 }
 # What takes neither a fit nor draws of one.
 NEVER_OF_A_FIT = (
-    "Bias DataError Embedder Estimate Fit Joint People Question Study System align_face all_pairs "
-    "all_pairs_rates compare_preparations consensus demo_study det det_curves eigenfaces embed "
+    "Bias Classifier DataError Embedder Estimate Fit Joint People Question Study System align_face "
+    "all_pairs all_pairs_rates classifier classify compare_preparations consensus demo_study det "
+    "det_curves eigenfaces embed "
     "embedder embedding_warnings enrolment "
     "equal_error_rate error_consistency error_rates face_strip fairness_discrepancy "
     "fairness_indices fit garbe gini graded_response group_pair_rates group_rates hcic "
