@@ -3,8 +3,8 @@
 from causalbias.recognition.alignment import align_face
 from causalbias.recognition.choose import embedder
 from causalbias.recognition.classical import eigenfaces
-from causalbias.recognition.classifier import Classifier, classifier
-from causalbias.recognition.classify import classify
+from causalbias.recognition.classification import classify
+from causalbias.recognition.classifiers import Classifier, classifier
 from causalbias.recognition.distances import with_distances, with_embeddings
 from causalbias.recognition.embedder import Embedder
 from causalbias.recognition.embedding import embed, images_of

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-from causalbias.recognition.classifier import Classifier
-from causalbias.recognition.classifier import classifier as choose
+from causalbias.recognition.classifiers import Classifier
+from causalbias.recognition.classifiers import classifier as choose
 from causalbias.recognition.embedding import Progress, embed
 
 
