@@ -89,6 +89,7 @@ def test_every_density_is_of_a_family_with_the_same_parameters() -> None:
             assert family.binary or family.has_thresholds
 
 
+@pytest.mark.slow
 def test_a_formula_of_a_scale_is_sampled_too() -> None:
     data = rows()
     fit = cb.fit(["t ~ x + (1|seed)", "sigma ~ race"], data, family="t", draws=300)

@@ -135,11 +135,12 @@ def adapt(
     draws: int,
     rng: np.random.Generator,
     enough: float = 0.8,
+    least: float = 0.0,
 ) -> tuple[Mixture, float]:
     """Return a well-fitting mixture and the efficiency it showed (0 to 1).
 
     No round is begun once the efficiency is ``enough``, or all ``draws`` would cost less than
-    what was spent on adapting.
+    what was spent on adapting; nor after a first one of an efficiency below ``least``.
     """
     d = len(mode)
     chol = np.linalg.cholesky(cov)
@@ -158,6 +159,8 @@ def adapt(
             best, best_efficiency = proposals[-1], efficiency
         dear = best_efficiency * sum(map(len, points)) > draws
         if efficiency >= enough or dear or (stale >= 3 and best_efficiency > 0.3):
+            break
+        if best_efficiency < least:
             break
         x, log_weight = np.concatenate(points), balanced(proposals, points, values)
         proposals.append(refit(x, log_weight, 1 + number, first, rng))

@@ -49,9 +49,13 @@ from causalbias.inference.rowwise.search import (
 from causalbias.inference.rowwise.target import Target, make_target
 from causalbias.io.memory import chunks
 
+_DEAR = 2e8  # rows times draws, above which draws are not cheap
 # Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
-_SHARE, _DEAR_SHARE, _DEAR = 0.65, 0.25, 2e8
-_ENOUGH = 0.5  # effective draws of a proposal, to stop adapting
+_SHARE, _DEAR_SHARE = 0.65, 0.25
+# Effective draws of a proposal, to stop adapting. As many draws as were asked for suffice then.
+_ENOUGH, _DEAR_ENOUGH = 0.5, 0.35
+# Below which dear draws are not begun: proposals are at most ten for each draw asked for.
+_HOPELESS = 0.02
 _PLACES = 400  # of theta, among which further expansions are placed
 _MORE, _MAX_POINTS = 8, 64  # further expansions at a time, and all of them
 _SECONDS = 15.0  # that further expansions may take, by the first one's time
@@ -149,8 +153,8 @@ def sample_rowwise(
     Raises
     ------
     EngineError
-        On inconsistent input, a posterior without a mode or with several, or more effects
-        than one normal proposal is good for.
+        On inconsistent input, a posterior without a mode or with several, more effects than one
+        normal proposal is good for, or weights so poor that very many rows would take too long.
 
     Examples
     --------
@@ -246,10 +250,17 @@ def _proposed(
     slope = np.ones(len(centre))
     slope[fold.folded] = np.tanh(centre[fold.folded])
     cov = cov * np.outer(slope, slope)
-    given = (centre, cov, fold.reflections, draws, rng, _ENOUGH)
+    dear = draws * len(target.rows.y) > _DEAR
+    enough, least = (_DEAR_ENOUGH, _HOPELESS) if dear else (_ENOUGH, 0.0)
+    given = (centre, cov, fold.reflections, draws, rng, enough, least)
     mixture, efficiency = adapt(log_density, *given)
-    most = _most_points(proposal) if efficiency < _ENOUGH else 1
-    while efficiency < _ENOUGH and len(proposal.points) < most:
+    if efficiency < least:
+        raise EngineError(
+            f"the weights of {proposal.n_weighed:,} proposals are worth {efficiency:.1%} of as "
+            f"many draws, and one of {len(target.rows.y):,} rows takes too long for so few"
+        )
+    most = _most_points(proposal) if efficiency < enough else 1
+    while efficiency < enough and len(proposal.points) < most:
         theta = fold.theta(fold.canonical(mixture.sample(_PLACES, rng)))[0]
         proposal.points += _further(proposal, theta, cov)
         mixture, better = adapt(log_density, *given)
@@ -258,9 +269,8 @@ def _proposed(
         efficiency = better
     seconds["adapt"] = perf_counter() - began
     began = perf_counter()
-    share = _SHARE if draws * len(target.rows.y) < _DEAR else _DEAR_SHARE
     points, x, _, log_weight = sample_until_good(
-        log_density, mixture, fold.canonical, q, draws, rng, share
+        log_density, mixture, fold.canonical, q, draws, rng, _DEAR_SHARE if dear else _SHARE
     )
     seconds["draw"] = perf_counter() - began
     return fold.theta(points)[0], x, log_weight

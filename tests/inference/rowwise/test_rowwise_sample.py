@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from causalbias.inference.problem import EngineError, FloatArray, Predictor
 from causalbias.inference.protocol import Draws
-from causalbias.inference.rowwise import sample_rowwise
+from causalbias.inference.rowwise import sample, sample_rowwise
 from tests.inference.gaussian_cases import half_normal, problem, term
 from tests.inference.rowwise.cases import log_density
 from tests.inference.rowwise.test_rowwise_density import one_term
@@ -34,6 +34,7 @@ def close(draws: FloatArray, mean: FloatArray, sd: FloatArray) -> None:
     np.testing.assert_allclose(draws.std(axis=0) / sd, 1.0, atol=0.1)
 
 
+@pytest.mark.slow
 def test_a_gamma_posterior_with_groups_is_that_of_a_grid() -> None:
     one = one_term("gamma", per=3, levels=5)
     one = replace(one, design=np.ones((15, 1)), beta_mean=np.zeros(1), beta_sd=np.full(1, 2.0))
@@ -82,6 +83,7 @@ def test_a_scale_of_its_own_by_group_is_that_of_a_grid() -> None:
     close(drawn, *moments(grid, log))
 
 
+@pytest.mark.slow
 def test_effects_of_a_level_are_drawn_given_all_else() -> None:
     one = one_term("t", seed=8, per=5, levels=8)
     priors = {"sigma": half_normal, "nu": of_nu}
@@ -114,6 +116,19 @@ def test_what_no_normal_proposal_is_good_for_is_refused() -> None:
         sample_rowwise(replace(one, further=(further,)), "t", priors)
     with pytest.raises(EngineError, match="row_precision"):
         sample_rowwise(replace(one, row_precision=np.ones(24)), "t", priors)
+
+
+def test_poor_weights_of_very_many_rows_are_refused_after_one_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, priors = one_term("gamma"), {"alpha": half_normal}
+    monkeypatch.setattr(sample, "_HOPELESS", 0.99)
+    found = sample_rowwise(one, "gamma", priors, draws=400)  # few rows: each draw is cheap
+    assert found.diagnostics.importance_ess > 260
+    monkeypatch.setattr(sample, "_DEAR", 0)
+    # one round of 60 for each of two parameters and one more
+    with pytest.raises(EngineError, match=r"weights of 180 proposals are worth [4-9].\.\d% of"):
+        sample_rowwise(one, "gamma", priors, draws=400)
 
 
 def test_several_modes_are_refused() -> None:
