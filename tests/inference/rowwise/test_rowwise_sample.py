@@ -127,7 +127,7 @@ def test_poor_weights_of_very_many_rows_are_refused_after_one_round(
     assert found.diagnostics.importance_ess > 260
     monkeypatch.setattr(sample, "_DEAR", 0)
     # one round of 60 for each of two parameters and one more
-    with pytest.raises(EngineError, match=r"weights of 180 proposals are worth [4-9].\.\d% of"):
+    with pytest.raises(EngineError, match=r"weights of 180 proposals are worth \d+\.\d% of"):
         sample_rowwise(one, "gamma", priors, draws=400)
 
 
