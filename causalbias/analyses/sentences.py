@@ -98,7 +98,10 @@ def certainty(
     first = {"unconverged": "NOT SURE AT ALL. ", "passed": ""}.get(verdict.level, "Not sure. ")
     first += verdict.sentence
     if verdict.level in ("misfit", "unchecked"):
-        first += " The table of checks says in what respect, and what to do about it."
+        first += (
+            " What that does to the numbers of each model stands at the top; the table of checks "
+            "says what to do about it."
+        )
     ranges = (
         "Every number is an estimate. The range after it contains the true value with a "
         f"probability of {percent(prob)}, if the model and the data are right. Ranges allow for "

@@ -109,6 +109,7 @@ def render_page(content: Content) -> str:
             for name, verdict in content.record.verdicts.items()
             if verdict.level != "passed"
         },
+        misfits=content.record.misfits,
         prob=f"{100 * content.prob:g}%",
         titles=titles,
         tables=tables,

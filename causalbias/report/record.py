@@ -10,6 +10,7 @@ from causalbias.inference.diagnostics import extreme
 from causalbias.manipulation_checks.checks import check_manipulations
 from causalbias.model_checks.check import Checks, check
 from causalbias.models.result import Fit, spec_of
+from causalbias.report.misfits import Misfit, misfit_of
 from causalbias.report.verdicts import Verdict, verdict_of
 
 TITLES = {
@@ -34,6 +35,8 @@ class Record:
     ----------
     verdicts : dict of str to Verdict
         Verdict on each model, by its name.
+    misfits : dict of str to Misfit
+        Of each model that fails checks: what that does to the claims, and the line that answers it.
     checked : list of str
         Sentences: what the manipulation checks found, and what could not be checked.
     tables : dict of str to DataFrame
@@ -42,6 +45,7 @@ class Record:
     """
 
     verdicts: dict[str, Verdict]
+    misfits: dict[str, Misfit]
     checked: list[str]
     tables: dict[str, pd.DataFrame]
 
@@ -72,6 +76,7 @@ def record_of(
     manipulations = check_manipulations(study, images=images, prob=prob)
     checks = {name: check(fit) for name, fit in fits.items()}
     verdicts = {name: verdict_of(fit, checks[name]) for name, fit in fits.items()}
+    misfits = {name: one for name in fits if (one := misfit_of(checks[name])) is not None}
     tables = {f"check_{name}": table for name, table in manipulations.tables.items()}
     if fits:
         tables |= {"fits": _fits_table(fits, verdicts), "checks": _checks_table(checks)}
@@ -79,7 +84,7 @@ def record_of(
         if group in study.children:
             tables[name] = study.children[group].to_dataset().to_dataframe()
     sentences = [line.strip() for line in str(manipulations).splitlines()[1:]]
-    return Record(verdicts, sentences, tables)
+    return Record(verdicts, misfits, sentences, tables)
 
 
 def _fits_table(fits: Mapping[str, Fit], verdicts: Mapping[str, Verdict]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The report has one verdict, of draws and checks together, in the same words everywhere."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import causalbias as cb
 from causalbias.analyses.manipulation.analysis import analyse_manipulation
 from causalbias.analyses.manipulation.report import manipulation_content
 from causalbias.model_checks.check import check
+from causalbias.report.misfits import Misfit
 from causalbias.report.page import render_page
 from causalbias.report.verdicts import PASSED, Verdict, overall, verdict_of
 
@@ -61,3 +63,12 @@ def test_top_first_page_and_table_say_the_same():
     bad = content.tables["checks"]["verdict"].isin(["fail", "not run"])
     assert passed == (not bad.any())
     assert not re.search(r"\bconverged\b(?! did not)", top) or not passed
+    name = next(iter(content.fits))
+    record = replace(
+        content.record,
+        verdicts={name: Verdict("misfit", "fails 1 of 8 checks: tails")},
+        misfits={name: Misfit("Not healed: <b>.", "cb.update(fit, family='t')")},
+    )
+    top = render_page(replace(content, record=record)).split('<main id="main">')[0]
+    assert "fails 1 of 8 checks: tails. Not healed: &lt;b&gt;." in top
+    assert "<code>cb.update(fit, family=&#39;t&#39;)</code>" in top
