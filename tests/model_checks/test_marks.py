@@ -118,23 +118,37 @@ FIGURES = {
 }
 # What takes neither a fit nor draws of one.
 NEVER_OF_A_FIT = (
-    "Bias Classifier DataError Embedder Estimate Fit Joint People Question Study System align_face "
-    "all_pairs all_pairs_rates classifier classify compare_preparations consensus demo_study det "
+    "Bias Classifier DataError Embedder Estimate Fit Joint Loo People Question Study System "
+    "align_face all_pairs all_pairs_rates classifier classify compare_preparations consensus "
+    "demo_study det "
     "det_curves eigenfaces embed "
     "embedder embedding_warnings enrolment "
     "equal_error_rate error_consistency error_rates face_strip fairness_discrepancy "
-    "fairness_indices fit garbe gini graded_response group_pair_rates group_rates hcic "
-    "images_of inequity joint_rows leak_matrix load load_causalface load_omi load_omi_ratings "
-    "load_tidy make_study max_to_geometric_mean max_to_min open_image prior_predictive "
-    "rate_differentials rate_heatmap rate_ratios reliability render retest "
+    "fairness_indices fit formula garbe get_prior gini graded_response group_pair_rates "
+    "group_rates hcic images_of inequity joint_rows leak_matrix load load_causalface load_omi "
+    "load_omi_ratings load_tidy make_study max_to_geometric_mean max_to_min open_image "
+    "prior_predictive rate_differentials rate_heatmap rate_ratios reliability render retest "
     "score_distributions score_histograms simulate stimuli_from_names text_embeddings "
     "text_scores threshold_at to_frame to_release validate with_distances with_embeddings "
     "with_pairs write"
 )
 # Packages of which nothing takes a fit or draws, but for what is looked at by name.
 OF_STUDIES = {"analyses", "design", "manipulation_checks", "stimuli"}
-# Looked at in tests of their own, below or where named.
-ELSEWHERE = {"check", "conditional_bias", "failures", "joint", "open", "rerun", "save", "table"}
+# Looked at in tests of their own, below or where named; heal and update give fits.
+ELSEWHERE = {
+    "check",
+    "conditional_bias",
+    "failures",
+    "heal",
+    "joint",
+    "loo",
+    "loo_compare",
+    "open",
+    "rerun",
+    "save",
+    "table",
+    "update",
+}
 
 
 @pytest.mark.parametrize("name", DRAWS)
@@ -174,6 +188,14 @@ def test_every_public_name_is_looked_at():
     homes = [cb, *(getattr(cb, name) for name in packages - OF_STUDIES)]
     public = {name for home in homes for name in home.__all__} - packages
     assert public - looked_at - set(NEVER_OF_A_FIT.split()) == ELSEWHERE
+
+
+def test_what_observations_left_out_say_carries_the_mark(fit):
+    found = cb.loo(fit)
+    assert any("did not converge" in one for one in found.failures)
+    assert "did not converge" in repr(found)
+    compared = cb.loo_compare({"one": found, "other": found})
+    assert compared["failures"].str.contains("did not converge").all()
 
 
 def test_a_joint_model_carries_the_mark(joint):
