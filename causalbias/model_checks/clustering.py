@@ -144,9 +144,12 @@ def determines(finer: Codes, coarser: Codes) -> bool:
     >>> determines(pair, seeds), determines(seeds, pair)
     (True, False)
     """
-    if finer.shape[1] not in (1, coarser.shape[1]) and coarser.shape[1] != 1:
+    if finer.shape[1] == 1:
+        _, together = np.unique(np.sort(coarser, axis=1), axis=0, return_inverse=True)
+        coarser = together.reshape(-1, 1)
+    elif coarser.shape[1] not in (1, finer.shape[1]):
         return False
-    finer, coarser = np.broadcast_arrays(finer, coarser)
+    coarser = np.broadcast_to(coarser, finer.shape)
     image = np.empty(int(finer.max()) + 1, coarser.dtype)
     image[finer.ravel()] = coarser.ravel()
     return bool((image[finer] == coarser).all())

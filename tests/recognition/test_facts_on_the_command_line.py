@@ -64,7 +64,7 @@ def test_a_preparation_on_the_command_line_gives_the_vectors_of_the_one_in_pytho
         ("--size", "large", "write it as --size 112 or 112x96"),
         ("--threshold", "one=low", "write it as --threshold 0.6"),
         ("--normalise", "0.5/0.5", "multiply mean and scale by 255"),
-        ("--align", "mtcnn", "use one of dlib, arcface, clip, none"),
+        ("--align", "mtcnn", "use one of dlib, dlib-0.2, arcface, clip, none"),
         ("--detector", "mtcnn", "use one of hog, cnn, yunet"),
         ("--output", "logits", "name the embedding"),
     ],
