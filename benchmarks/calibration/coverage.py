@@ -48,6 +48,7 @@ CASES = {
     "pilot": Case(cases_more.pilot, 600),
     "checks": Case(cases_more.checks, 600),
     "release": Case(cases_more.release, 200),
+    "healed": Case(cases_wrong.healed, 700, tuple(cases_wrong.HEALED)),
     "wrong": Case(cases_wrong.wrong, 700, tuple(cases_wrong.CASES)),
 }
 

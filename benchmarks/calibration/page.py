@@ -31,7 +31,7 @@ def result(name: str) -> pd.DataFrame:
 def right_models() -> pd.DataFrame:
     """Coverage by estimand, of models that are right."""
     found = result("coverage")
-    return found[found["case"] != "wrong"].reset_index(drop=True)
+    return found[~found["case"].isin(["wrong", "healed"])].reset_index(drop=True)
 
 
 def verdict(row: pd.Series) -> str:
@@ -134,7 +134,7 @@ def totals_table() -> str:
 def signs_table() -> str:
     """False alarms where the effect is zero, power where it is not, and wrong signs."""
     found = result("coverage_by_setting")
-    found = found[found["case"] != "wrong"]
+    found = found[~found["case"].isin(["wrong", "healed"])]
     lines = [
         "effects: response, typical",
         "interaction: response, these",

@@ -66,7 +66,7 @@ REPLICATES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", coverage.CASES)
+@pytest.mark.parametrize("case", [one for one in coverage.CASES if one != "healed"])
 def test_intervals_of_every_case_hold_the_truth(case):
     """99% intervals, for which three studies tell something; estimands at their end left out."""
     found = [
