@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import arviz_stats
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 
 from causalbias.arguments import need_fit
 from causalbias.errors import DataError
-from causalbias.estimands.predictive import with_log_likelihood
 from causalbias.model_checks.changes import Change, line, skewed_families, together
 from causalbias.model_checks.check import Checks, check
+from causalbias.model_checks.loo import loo
 from causalbias.models.fitted import fitted
 from causalbias.models.result import Fit
 from causalbias.models.updating import update
@@ -142,10 +141,10 @@ def suggestions(fit: xr.DataTree, checks: Checks) -> list[Change]:
 
 def _elpd(fit: Fit, text: str, pointwise: dict[str, NDArray[np.float64]]) -> dict[str, float]:
     """LOO of a model; that of its rows is added to `pointwise`."""
-    found = arviz_stats.loo(with_log_likelihood(fit), pointwise=True)
-    pointwise[text] = np.asarray(found.elpd_i, float).ravel()
-    k = np.asarray(found.pareto_k, float)
-    return {"elpd": float(found.elpd), "pareto_k": int((k > MAX_K).sum())}
+    found = loo(fit)
+    pointwise[text] = found.pointwise["elpd"].to_numpy(float)
+    many = int((found.pointwise["pareto_k"] > MAX_K).sum())
+    return {"elpd": found.elpd, "pareto_k": many}
 
 
 def _ranked(
