@@ -9,7 +9,14 @@ import numpy as np
 from causalbias.errors import DataError, user_path
 from causalbias.recognition.alignment import NOT_ALIGNED, align_face
 from causalbias.recognition.embedder import first_line
-from causalbias.recognition.images import BLANK, Decoded, decode, list_files, read_image
+from causalbias.recognition.images import (
+    BLANK,
+    Decoded,
+    decode_with_warnings,
+    list_files,
+    read_image,
+    without_warnings,
+)
 
 
 def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str, Path], str]:
@@ -50,8 +57,11 @@ def image_files(images: str | Path | Mapping[str, str | Path]) -> tuple[dict[str
 
 
 def crop_of(content: bytes, method: str, size: tuple[int, int], detector: str = "hog") -> Decoded:
-    """Read and align an image file; without a crop, the status gives the reason."""
-    image = decode(content)
+    """Read and align an image file; without a crop, the status gives the reason.
+
+    It may run in a thread; Pillow's warnings are left to the caller (`without_warnings`).
+    """
+    image = decode_with_warnings(content)
     if image.pixels is None:
         return image
     try:
@@ -68,6 +78,7 @@ def crops_of(
 ) -> np.ndarray:
     """Return the usable crops (n, height, width, 3), uint8, of a set of images."""
     files, _ = image_files(images)
-    crops = (crop_of(read_image(path), align, size).pixels for path in files.values())
+    with without_warnings():
+        crops = [crop_of(read_image(path), align, size).pixels for path in files.values()]
     usable = [crop for crop in crops if crop is not None]
     return np.stack(usable) if usable else np.empty((0, *size, 3), np.uint8)

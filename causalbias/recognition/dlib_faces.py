@@ -12,6 +12,7 @@ import numpy as np
 from causalbias.errors import DataError
 from causalbias.recognition.embedder import Embedder, file_hash, first_line
 from causalbias.recognition.face import Face
+from causalbias.recognition.threads import lent
 from causalbias.recognition.weight_files import HINT, weight_file
 
 WEIGHTS = "face_recognition_models"
@@ -58,10 +59,11 @@ def hog_faces(image: np.ndarray) -> list[Face]:
     If no face is found, the image is searched again at twice its size, for faces of less than 80
     pixels. The confidence is the distance from the detector's margin, above 0.
     """
-    for times in (0, 1):
-        boxes, scores, _ = _hog().run(image, times, 0.0)
-        if boxes:
-            break
+    with _hog() as detector:
+        for times in (0, 1):
+            boxes, scores, _ = detector.run(image, times, 0.0)
+            if boxes:
+                break
     return [_face(box, score) for box, score in zip(boxes, scores, strict=True)]
 
 
@@ -71,7 +73,8 @@ def cnn_faces(image: np.ndarray) -> list[Face]:
     It finds more faces that are turned or partly hidden than `hog_faces`, and takes about 30 times
     as long. If no face is found, the image is searched again at twice its size.
     """
-    found = list(_cnn()(image, 0)) or list(_cnn()(image, 1))
+    with _cnn() as detector:
+        found = list(detector(image, 0)) or list(detector(image, 1))
     return [_face(one.rect, one.confidence) for one in found]
 
 
@@ -120,12 +123,12 @@ def _network() -> Any:
     return _loaded(_dlib().face_recognition_model_v1, NETWORK)
 
 
-@cache
+@lent
 def _hog() -> Any:
     return _dlib().get_frontal_face_detector()
 
 
-@cache
+@lent
 def _cnn() -> Any:
     return _loaded(_dlib().cnn_face_detection_model_v1, CNN_DETECTOR)
 

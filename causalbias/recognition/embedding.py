@@ -2,7 +2,8 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
@@ -20,6 +21,7 @@ from causalbias.recognition.images import (
     Decoded,
     list_images,
     read_image,
+    without_warnings,
 )
 from causalbias.recognition.store import (
     Record,
@@ -29,11 +31,13 @@ from causalbias.recognition.store import (
     stored_features,
     stored_images,
 )
+from causalbias.recognition.threads import in_order, number_of_workers
 from causalbias.study.tree import OK, group_of
 
 STORE = "embeddings.sqlite"
 # Version of the reading of image files. A change that alters pixels must change the store's keys.
 READING = 2
+READERS = 8  # default number of threads at most, as each may hold a large photograph in memory
 CHECKED = 8  # number of images that are embedded again, to check that embeddings do not vary
 NOT_FINITE = "embedding not finite"
 NO_LENGTH = "embedding of length zero"
@@ -48,6 +52,7 @@ def embed(
     detector: str | None = None,
     store: str | Path | None = None,
     batch: int = 32,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Embed face images with one or more embedders.
@@ -70,6 +75,10 @@ def embed(
         alignment.
     batch : int, default 32
         Number of images per batch.
+    workers : int, optional
+        Number of threads that read and align images while the network runs, so that it does not
+        wait for them; by default one per core, at most 8. With 1, images are read, aligned and
+        embedded in turn. The result is the same for any number.
     progress : callable, optional
         Function that is called with the system, the number of images done and of all images.
 
@@ -107,6 +116,7 @@ def embed(
     """
     chosen = _chosen(embedder)
     _check(chosen, align, detector, batch)
+    workers = number_of_workers(workers, READERS)
     chosen = [
         replace(one, align=align or one.align, detector=detector or one.detector) for one in chosen
     ]
@@ -115,7 +125,7 @@ def embed(
     if place is not None:
         make_directory(place)
     with open_store(None if place is None else place / STORE) as opened:
-        parts = [_one_system(files, one, opened, batch, progress) for one in chosen]
+        parts = [_one_system(files, one, opened, batch, workers, progress) for one in chosen]
     return _joined(parts).assign_attrs(left_out=left_out)
 
 
@@ -138,6 +148,7 @@ def _one_system(
     embedder: Embedder,
     store: sqlite3.Connection,
     batch: int,
+    workers: int,
     progress: Progress | None,
 ) -> xr.Dataset:
     crop = recipe(embedder.align, embedder.detector)
@@ -146,20 +157,41 @@ def _one_system(
     hashes: dict[str, str] = {}
     pending: dict[str, Decoded] = {}
     checked = False
-    for at, (name, path) in enumerate(files.items(), start=1):
-        content = read_image(path)
-        image = hashes[name] = hashlib.sha256(content).hexdigest()
-        if image not in done and image not in pending:
-            pending[image] = crop_of(content, embedder.align, embedder.size, embedder.detector)
-        if len(pending) == batch or (pending and at == len(files)):
-            records = _embedded(pending, embedder, stored_features(store, key), not checked)
-            checked = checked or any(one.vector is not None for one in records.values())
-            add_records(store, key, records)
-            done |= set(pending)
-            pending.clear()
-        if progress is not None:
-            progress(embedder.name, at - len(pending), len(files))
+    with _crops(files.values(), embedder, done, workers, batch) as crops:
+        for at, (name, (image, crop)) in enumerate(zip(files, crops, strict=True), start=1):
+            hashes[name] = image
+            if crop is not None and image not in done:
+                pending[image] = crop
+            if len(pending) == batch or (pending and at == len(files)):
+                records = _embedded(pending, embedder, stored_features(store, key), not checked)
+                checked = checked or any(one.vector is not None for one in records.values())
+                add_records(store, key, records)
+                done |= set(pending)
+                pending.clear()
+            if progress is not None:
+                progress(embedder.name, at - len(pending), len(files))
     return _cube(hashes, read_records(store, key, hashes.values()), embedder)
+
+
+@contextmanager
+def _crops(
+    paths: Iterable[Path], embedder: Embedder, done: set[str], workers: int, batch: int
+) -> Iterator[Iterator[tuple[str, Decoded | None]]]:
+    """Read images in threads: an iterator of each one's hash, and of its crop if it is not done.
+
+    A batch is prepared in advance, while the network runs on the one before.
+    """
+
+    def prepared(path: Path) -> tuple[str, Decoded | None]:
+        content = read_image(path)
+        image = hashlib.sha256(content).hexdigest()
+        if image in done:
+            return image, None
+        return image, crop_of(content, embedder.align, embedder.size, embedder.detector)
+
+    ahead = batch + workers
+    with without_warnings(), closing(in_order(prepared, paths, workers, ahead)) as crops:
+        yield crops
 
 
 def _embedded(

