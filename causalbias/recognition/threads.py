@@ -75,21 +75,12 @@ def lent[Made](make: Callable[[], Made]) -> Callable[[], AbstractContextManager[
     False
     """
     idle: list[Made] = []
-    making = threading.Lock()
-
-    def taken() -> Made:
-        try:
-            return idle.pop()
-        except IndexError:
-            return make()
+    taking = threading.Lock()
 
     @contextmanager
     def lend() -> Iterator[Made]:
-        if idle:
-            one = taken()
-        else:
-            with making:  # who waits here may find one that was given back
-                one = taken()
+        with taking:  # one is made at a time: who waits may find one that was given back
+            one = idle.pop() if idle else make()
         try:
             yield one
         finally:
