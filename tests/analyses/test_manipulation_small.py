@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import causalbias as cb
-from causalbias.analyses.manipulation.analysis import _edits, analyse_manipulation
+from causalbias.analyses.manipulation.analysis import analyse_manipulation, edits_of
 from causalbias.errors import DataError
 
 
@@ -72,7 +72,7 @@ def test_the_order_of_a_pairs_members_does_not_matter():
                 other: ("pair", np.where(some, a, b)),
             }
     turned["pairs"] = type(study["pairs"])(pairs.assign(swap))
-    for found in (_edits(study), _edits(turned)):
+    for found in (edits_of(study), edits_of(turned)):
         assert (found["level_a"] == 0).all()
     columns = ["system", "seed", "attribute", "level_a", "level_b", "distance"]
-    assert _edits(study)[columns].equals(_edits(turned)[columns])
+    assert edits_of(study)[columns].equals(edits_of(turned)[columns])

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import causalbias as cb
@@ -76,6 +76,7 @@ def test_images_of_another_size_are_refused():
 
 
 @pytest.mark.parametrize("name", ["lbp", "wavelets"])
+@settings(deadline=None, max_examples=30)
 @given(gain=st.integers(40, 100), lift=st.integers(0, 60))
 def test_baselines_stand_above_lighting(name, gain, lift):
     """Brightness and contrast move an embedding less than another face does."""

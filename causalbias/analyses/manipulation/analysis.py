@@ -124,7 +124,7 @@ def analyse_manipulation(
     if "machine" not in study.children:
         return Manipulation(study, fits, human, None, None, ranks, None, prob)
     moves: dict[str, xr.Dataset] = {}
-    for system, rows in _edits(study).groupby("system"):
+    for system, rows in edits_of(study).groupby("system"):
         fits[f"machine: {system}"] = fit_each(machine_formula(rows), rows, f"network: {system}")
         moves[str(system)] = _mean_distances(fits[f"machine: {system}"], rows)
     machine = join(moves, "system")
@@ -214,7 +214,7 @@ def _distance_per_point(
     )
 
 
-def _edits(study: xr.DataTree) -> pd.DataFrame:
+def edits_of(study: xr.DataTree) -> pd.DataFrame:
     """Distances of each seed's edited faces from its own face at the lowest level."""
     frame = to_frame(study, "machine")
     lowest = min(frame["level_a"].min(), frame["level_b"].min())
@@ -261,7 +261,7 @@ def nonmatch_rates(study: xr.DataTree, *, prob: float = 0.95) -> pd.DataFrame:
         `system`, `attribute`, `level`, `threshold`, `failures`, `n` (edits), `rate`, `lower`,
         `upper`; systems without a threshold are left out.
     """
-    edits = _edits(study).dropna(subset="threshold")
+    edits = edits_of(study).dropna(subset="threshold")
     edits = edits.assign(
         beyond=~matches(*(edits[name].to_numpy(float) for name in ("distance", "threshold")))
     )

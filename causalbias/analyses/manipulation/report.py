@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from causalbias.analyses.dependence import Estimand, dependence
-from causalbias.analyses.manipulation.analysis import Manipulation, judges_pairs
+from causalbias.analyses.manipulation.analysis import Manipulation, edits_of, judges_pairs
 from causalbias.analyses.manipulation.figures import pictures_of
+from causalbias.analyses.manipulation.networks import networks_table
 from causalbias.analyses.manipulation.words import COLUMNS, GLOSSARY, plain_words
 from causalbias.analyses.sentences import (
     NO_IDENTITY_JUDGEMENTS,
@@ -26,6 +28,7 @@ TITLES = {
     "human": "What people see: change of the mean score against the lowest level",
     "machine": "What the network sees: distance from the face at the lowest level",
     "nonmatch": "Manipulation-induced non-match rate: edits of one face beyond the threshold",
+    "networks": "Where networks agree: rank correlation of their mean distances over attributes",
     "truth": "Estimate beside truth (this study is simulated)",
 }
 INTRO = (
@@ -72,7 +75,7 @@ def manipulation_content(
 
 
 def tables_of(result: Manipulation) -> dict[str, pd.DataFrame]:
-    """Tables by name: human, machine, ratio, ranks, nonmatch, truth, dependence."""
+    """Tables by name: human, machine, ratio, ranks, nonmatch, networks, truth, dependence."""
     prob = result.prob
     tables = {"human": summarise(result.human, prob=prob)}
     if result.machine is not None and result.ratio is not None:
@@ -87,6 +90,9 @@ def tables_of(result: Manipulation) -> dict[str, pd.DataFrame]:
     )
     if result.nonmatch is not None and len(result.nonmatch):
         tables["nonmatch"] = result.nonmatch
+    if result.machine is not None and result.machine.sizes["system"] > 1:
+        compared = networks_table(edits_of(result.study), prob=prob)
+        tables |= {"networks": compared} if len(compared) else {}
     if "truth" in result.study.children:
         tables["truth"] = against_truth(result, tables)
     table = dependence_of(result)
@@ -124,6 +130,9 @@ def findings(result: Manipulation, tables: dict[str, pd.DataFrame]) -> list[str]
     if "ratio" in tables:
         for system, part in tables["ratio"].groupby("system"):
             sentences += _moved(result, str(system), part)
+    if "networks" in tables:
+        prob = percent(result.prob)
+        sentences += [_compared(row, prob) for _, row in tables["networks"].iterrows()]
     truths = {name: tables[name] for name in ("truth",) if name in tables}
     return sentences + coverage(truths, result.prob, "intervals")
 
@@ -178,6 +187,23 @@ def _moved(result: Manipulation, system: str, ratio: pd.DataFrame) -> list[str]:
             "cannot be stated: its interval is unbounded."
         )
     return sentences
+
+
+def _compared(row: pd.Series, prob: str) -> str:
+    """Where two networks agree, and how many edits each takes for another person."""
+    one, other = row["system"], row["other"]
+    sentence = (
+        f"The order in which the {row['n_attributes']} attributes move {one} and {other} has a "
+        f"rank correlation of {row['estimate']:.2f} ({prob} interval {row['lower']:.2f} to "
+        f"{row['upper']:.2f}; 1 is the same order)."
+    )
+    if np.isnan(row["beyond_both"]):
+        return sentence
+    return (
+        f"{sentence} Of {row['n_edits']:,} edits to the highest level, {row['beyond']:,.0f} are "
+        f"beyond the threshold of {one} and {row['beyond_other']:,.0f} beyond that of {other}; "
+        f"{row['beyond_both']:,.0f} are beyond both."
+    )
 
 
 def _probability(probability: float) -> str:

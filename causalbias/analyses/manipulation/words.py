@@ -1,5 +1,6 @@
 """The words of a manipulation analysis's report: its first page, its terms and columns."""
 
+import numpy as np
 import pandas as pd
 
 from causalbias.analyses.manipulation.analysis import Manipulation, judges_pairs
@@ -18,7 +19,11 @@ GLOSSARY = {
     "perceived change, may be zero.",
 }
 COLUMNS = {
+    "beyond": "number of edits beyond the threshold of the network under system",
+    "beyond_both": "number of edits beyond the thresholds of both networks",
+    "beyond_other": "number of edits beyond the threshold of the network under other",
     "failures": "number of edits beyond the threshold",
+    "n_attributes": "number of attributes",
     "n_edits": "number of edited faces",
     "n_raters": "number of people who rated",
     "rate": "share of edits beyond the threshold",
@@ -34,7 +39,7 @@ def plain_words(
     top = human[human["level"] == human["level"].max()]
     return PlainSummary(
         asked=_asked(result, tables),
-        found={"": [_noticed(result, top), *_moved(tables), *_rejected(tables)]},
+        found={"": [_noticed(result, top), *_moved(tables), *_rejected(tables), *_agreed(tables)]},
         certainty=certainty(
             record,
             {name: tables[name] for name in ("truth",) if name in tables},
@@ -59,10 +64,12 @@ def _asked(result: Manipulation, tables: dict[str, pd.DataFrame]) -> str:
     if "machine" not in tables:
         return text + "Which changes do people notice, and how much?"
     systems = sorted(tables["machine"]["system"].astype(str).unique())
+    programs, which = "A face recognition program", "the program"
+    if len(systems) > 1:
+        programs, which = f"{len(systems)} face recognition programs", "each program"
     return (
-        text
-        + f"A face recognition program ({listed(systems)}) measured how different each changed "
-        f"face is from the unchanged face{_thresholds(tables)}. Which changes move the program, "
+        f"{text}{programs} ({listed(systems)}) measured how different each changed face is from "
+        f"the unchanged face{_thresholds(tables)}. Which changes move {which}, "
         "and are they in proportion to what people see?"
     )
 
@@ -169,6 +176,26 @@ def _rejected(tables: dict[str, pd.DataFrame]) -> list[str]:
                 else "."
             )
         )
+    return sentences
+
+
+def _agreed(tables: dict[str, pd.DataFrame]) -> list[str]:
+    """For each two programs, whether they agree on which changes move a face further."""
+    if "networks" not in tables:
+        return []
+    sentences = []
+    for _, row in tables["networks"].iterrows():
+        both = f"{row['system']} and {row['other']}"
+        size = f"rank correlation {with_range(row)}, where 1 is the same order"
+        if row["lower"] > 0:
+            sentence = f"{both} agree on which changes move a face further ({size})"
+        elif row["upper"] < 0:
+            sentence = f"{both} disagree on which changes move a face further ({size})"
+        else:
+            sentence = f"Whether {both} agree on which changes move a face further is open ({size})"
+        if not np.isnan(row["beyond_both"]):
+            sentence += f"; {row['beyond_both']:,.0f} faces are another person to both"
+        sentences.append(sentence + ".")
     return sentences
 
 
