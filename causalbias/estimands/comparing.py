@@ -15,6 +15,7 @@ from causalbias.draws.transformations import per_unit
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import averaging
 from causalbias.estimands.contrasts import effects
+from causalbias.estimands.pair_spread import pair_spread
 from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.models.fitted import FittedModel, fitted
@@ -22,7 +23,8 @@ from causalbias.models.formula.parse import proportion
 from causalbias.models.levels import Level, find_level, levels_of, reference_of
 from causalbias.models.specification import observations_of, row_counts
 
-UNITS = ("residual sd", "total sd", "outcome sd", "error rate")
+UNITS = ("pair sd", "residual sd", "total sd", "outcome sd", "error rate")
+BETWEEN = "between=(['pair', 'seed'], ['seed', 'residual'])"
 # What a comparison has beside its labels.
 RESULT_NAMES = (
     *("unit", "difference", "excess", "effect_a", "effect_b", "ratio", "p_sign"),
@@ -41,23 +43,32 @@ def compare(
     opposite: bool = False,
     population: str | None = None,
     rate: float = 0.05,
+    between: tuple[str | Sequence[str], str | Sequence[str]] | None = None,
 ) -> Estimate:
     """Compare the effects of a variable in two fits on a common scale.
 
-    Scores and distances have no common unit. Their effects can be compared relative to the noise
-    of the outcome, of which there are several definitions. The dim ``unit`` has four:
+    Scores and distances have no common unit. Their effects can be compared relative to the spread
+    of the outcome, of which there are several definitions. The dim ``unit`` has five:
 
-    - "residual sd", the main one: the effect on the linear predictor in standard deviations of its
-      noise (d-prime of a Gaussian model; pi/sqrt(3) for logit and 1 for probit links of ordinal and
-      binary models). It measures how well single pairs can be distinguished by the effect. If the
-      noise differs between rows, it is the root of its mean variance in each cell of `by`.
+    - "pair sd", the main one, and the only one without the noise of answers: the effect on the
+      linear predictor in standard deviations of what is said of *pairs* of a cell: for people, of
+      their expected answers (the effects of pairs and seeds, not of annotators, not the noise of
+      an answer); for a network, of its distances. It does not depend on how noisy answers are, nor
+      on how many there are of a pair. People and a network that see the same likeness with the
+      same effect have the same effect in it.
+    - "residual sd": the effect in standard deviations of the noise of the linear predictor (d-prime
+      of a Gaussian model; pi/sqrt(3) for logit and 1 for probit links of ordinal and binary
+      models). It measures how well single answers or distances can be distinguished by the effect:
+      people's is the smaller the noisier their answers are, and a network has no such noise. If it
+      differs between rows, it is the root of its mean variance in each cell of `by`.
     - "total sd": the noise also includes the variance between seeds, annotators and other groups.
     - "outcome sd": the effect on the outcome divided by its standard deviation in the data.
     - "error rate": the change, by the effect in "total sd", of the rate of outcomes above a
       threshold at which it is `rate` in the reference level. For b's distances, this is the rate
       of pairs that do not match; for false matches, give the distances as a, with `opposite`.
 
-    A conclusion that holds in one unit only depends on that unit.
+    The units differ in the question: of the first, whose view of pairs is more biased; of the
+    others, whose single answers are.
 
     Parameters
     ----------
@@ -81,6 +92,13 @@ def compare(
         As in `predictions`.
     rate : float
         Error rate in the reference level; see above.
+    between : (names, names), optional
+        Sources of variance by which pairs differ, of a and of b: grouping factors as the formula
+        has them, and "residual" where a row is a pair. By default all factors but those of who
+        answers (`annotator`, `rater`, ...), and the residual where the data name nobody who
+        answers and the model has no term of `pair`; ``attrs["between_a"]``, ``attrs["between_b"]``
+        say which. With a network's distances of several renderings of a pair and a term of pairs,
+        the residual is the noise of rendering and is left out.
 
     Returns
     -------
@@ -97,7 +115,8 @@ def compare(
     DataError
         If the fits do not share the variable, two of its levels, or a column of `by`, or a family
         has no latent scale. If an outcome has no mean, such as categories that are text, only
-        "outcome sd" is missing, and ``attrs["no_outcome_sd"]`` gives the reason.
+        "outcome sd" is missing, and ``attrs["no_outcome_sd"]`` gives the reason. So is "pair sd",
+        with ``attrs["no_pair_sd"]``, if a model has no term of pairs though their answers repeat.
 
     Examples
     --------
@@ -124,24 +143,31 @@ def compare(
     base = reference_of(list(shared[variable]), reference, variable, " in both fits")
     others = {variable: [one for one in shared[variable] if one != base]}
     of_first = {name: {one: one for one in both} for name, both in shared.items()}
+    told = (None, None) if between is None else two_in(between, "between", BETWEEN)
     found = [
-        _relabelled(_in_units(model, variable, by, base, population, rate, sign), own).sel(others)
-        for model, sign, own in zip(
-            models, (-1 if opposite else 1, 1), (of_first, shared), strict=True
+        _relabelled(_in_units(model, variable, by, base, population, rate, sign, sources), own).sel(
+            others
+        )
+        for model, sign, own, sources in zip(
+            models, (-1 if opposite else 1, 1), (of_first, shared), told, strict=True
         )
     ]
-    missing = [
-        f"{name}: {one.attrs['no_outcome']}"
-        for name, one in zip(names, found, strict=True)
-        if "no_outcome" in one.attrs
-    ]
+
+    def missing(unit: str) -> str | None:
+        reasons = [
+            f"{name}: {one.attrs[unit]}"
+            for name, one in zip(names, found, strict=True)
+            if unit in one.attrs
+        ]
+        return "; ".join(reasons) or None
+
     first, second = paired(*found)
     for dim in by:
         if not first.sizes[dim]:
             raise DataError(f"the fits share no level of {dim!r}", hint="leave it out of by")
     populations = [one.attrs["population"] for one in found]
     return estimate(
-        _compared(first, second),
+        compared(first, second),
         of=[a, b],
         figure="comparison",
         estimand=f"effect of {variable} against {base}: {names[1]} (b) minus {names[0]} (a)",
@@ -155,11 +181,14 @@ def compare(
         population=" and ".join(dict.fromkeys(populations)),
         reference=str(base),
         contrast=variable,
-        no_outcome_sd="; ".join(missing) or None,
+        between_a=found[0].attrs.get("between"),
+        between_b=found[1].attrs.get("between"),
+        no_pair_sd=missing("no_pair_sd"),
+        no_outcome_sd=missing("no_outcome_sd"),
     )
 
 
-def _compared(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
+def compared(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     """Two effects, their draws paired, side by side: differences, ratio, and what is estimable."""
     one, two = first["effect"], second["effect"]
     ratio = per_unit(two, one)
@@ -268,6 +297,7 @@ def _in_units(
     population: str | None,
     rate: float,
     sign: int,
+    sources: str | Sequence[str] | None,
 ) -> xr.Dataset:
     """Effect times `sign` in each common unit, dims (chain, draw, unit, variable, *by)."""
     fit = model.fit
@@ -288,11 +318,22 @@ def _in_units(
         outcome = outcome / _outcome_sd(model)
     except DataError as error:  # the effect on the link is known: what lacks is an outcome's mean
         outcome = np.nan * on_link
-        link = link.assign_attrs(no_outcome=error.problem)
+        link = link.assign_attrs(no_outcome_sd=error.problem)
     noise = _noise(model, variable, by, population)
     between = total_group_variance(model, model.frame, designs=designs_in(model, "new")[1])
+    try:
+        pairs = pair_spread(model, sources)
+        own = of_draws(pairs.variance_of_groups(model))
+        in_pairs = on_link / np.sqrt(own + np.square(noise) if pairs.residual else own)
+        link = link.assign_attrs(between=", ".join(pairs.sources))
+    except DataError as error:
+        if sources is not None:
+            raise
+        in_pairs = np.nan * on_link
+        link = link.assign_attrs(no_pair_sd=f"{error.problem} ({error.hint})")
     in_total = on_link / np.sqrt(np.square(noise) + of_draws(between))
     units = [
+        in_pairs,
         on_link / noise,
         in_total,
         outcome,

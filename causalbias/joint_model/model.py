@@ -14,10 +14,8 @@ from scipy import sparse
 
 from causalbias.agreement.counts import first_answers
 from causalbias.arguments import generator
-from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.marks import marked
 from causalbias.errors import DataError
-from causalbias.estimands.joint_effects import joint_effects
 from causalbias.inference.diagnostics import diagnose, verdict
 from causalbias.inference.gibbs import BivariateData, sample_bivariate
 from causalbias.inference.membership import membership
@@ -301,80 +299,6 @@ def joint(
         "diagnostics": told,
     }
     return _joint(groups_of, attrs)
-
-
-def conditional_bias(found: Joint, variable: str, *, reference: object = None) -> Estimate:
-    """Estimate the effect on the distance among pairs that people find equally similar.
-
-    This is differential item functioning: the part of a group difference in distances that is not
-    explained by perceived similarity. It is the effect on the distance minus the effect on the
-    score times the slope of distance on score among pairs of the same cell (from the effects of
-    seeds and pairs together). The score is latent, so that the noise of answers does not attenuate
-    the slope; a regression on mean scores would be biased.
-
-    Parameters
-    ----------
-    found : Joint
-        Result of `joint`.
-    variable : str
-        A column of the terms.
-    reference : optional
-        Reference level; by default the lowest level.
-
-    Returns
-    -------
-    Estimate
-        ``conditional`` (chain, draw, variable), in units of distance; ``on_distance`` and
-        ``on_score``, the effects; ``slope`` (chain, draw), of distance on score.
-
-    Raises
-    ------
-    DataError
-        If the variable is not among the terms, or has no such level.
-
-    Examples
-    --------
-    >>> import causalbias as cb
-    >>> study = cb.simulate(seeds=6, levels={"pose": [-3, 0, 3]}, impostors=4)
-    >>> rows = cb.joint_model.joint_rows(study, "ResNet-34")
-    >>> found = cb.joint(rows, "race", groups={"seed": "seed"}, subset="same_identity", draws=50)
-    >>> cb.joint_model.conditional_bias(found, "race")["conditional"].sizes["race"]
-    2
-    """
-    effect = joint_effects(found, variable, reference=reference)
-    slope = slope_on_score(found)
-    both = {name: effect["effect"].sel(outcome=name, drop=True) for name in OUTCOMES}
-    conditional = both["distance"] - slope * both["score"]
-    dims = ("chain", "draw", variable)
-    bias = xr.Dataset(
-        {
-            "conditional": conditional.transpose(*dims),
-            "on_distance": both["distance"].transpose(*dims),
-            "on_score": both["score"].transpose(*dims),
-            "slope": slope,
-            "n": effect["n"],
-        },
-        attrs=effect.attrs,
-    )
-    against = effect.attrs["treatment"]
-    return estimate(
-        bias,
-        of=[effect],
-        variable="conditional",
-        estimand=f"effect of {against} on the distance at equal score",
-        outcome="distance",
-    )
-
-
-def slope_on_score(found: Joint) -> xr.DataArray:
-    """Compute the slope (chain, draw) of distance on latent score among new pairs of a cell."""
-    posterior, shares = found["posterior"].to_dataset(), found.shares | {"pair": 1.0}
-    sd = posterior["sd"]
-    weights = [shares[name] for name in sd["source"].values]
-    weight = xr.DataArray(weights, dims="source", coords={"source": sd["source"]})
-    score, distance = (sd.sel(outcome=name, drop=True) for name in OUTCOMES)
-    slope = posterior["correlation"] * distance / score
-    return slope.weighted(weight * score * score).mean("source")
 
 
 def _usable(

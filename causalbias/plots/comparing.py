@@ -25,7 +25,7 @@ from causalbias.plots.style import (
 def comparison(
     draws: xr.Dataset,
     *,
-    unit: str = "residual sd",
+    unit: str | None = None,
     prob: float = 0.95,
     rope: tuple[float, float] | None = None,
     xlabel: str = "",
@@ -37,8 +37,8 @@ def comparison(
     ----------
     draws : Dataset
         Result of `compare`, with one labelled dim besides `unit`.
-    unit : str
-        One of the common units of the comparison.
+    unit : str, optional
+        One of the common units of the comparison; by default the first that has estimates.
     prob : float, default 0.95
         Probability of the intervals.
     rope : (float, float), optional
@@ -58,6 +58,13 @@ def comparison(
         If there is not exactly one dim besides the unit, or the unit is unknown.
     """
     units = draws["unit"].values.tolist()
+    if unit is None:
+        known = (
+            draws["difference"]
+            .notnull()
+            .any([dim for dim in draws["difference"].dims if dim != "unit"])
+        )
+        unit = units[int(known.values.argmax())]
     if unit not in units:
         raise DataError(f"there is no unit {unit!r}", hint=f"use one of {', '.join(units)}")
     one = draws.sel(unit=unit)

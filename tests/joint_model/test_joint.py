@@ -237,3 +237,54 @@ def test_a_file_that_is_no_joint_model_is_refused(fitted, tmp_path):
     broken.attrs["terms"] = "__import__('os').getcwd()"
     with pytest.raises(cb.DataError):
         cb.open(cb.save(broken, tmp_path / "three.nc"))
+
+
+def test_people_and_network_side_by_side_are_in_deviations_of_pairs(fitted):
+    posterior = fitted.posterior
+    found = cb.joint_model.compare(fitted, "group")
+    weight = {"seed": fitted.shares["seed"], "pair": 1.0}
+    for name, outcome, sign in (("effect_a", "score", -1), ("effect_b", "distance", 1)):
+        sd = posterior["sd"].sel(outcome=outcome)
+        spread = np.sqrt(sum(weight[k] * sd.sel(source=k) ** 2 for k in weight))
+        effect = posterior["coefficient"].sel(term="group[b]", outcome=outcome)
+        expected = sign * effect / spread
+        np.testing.assert_allclose(found[name].sel(group="b"), expected)
+    apart = found["effect_b"] - found["effect_a"]
+    np.testing.assert_allclose(found["difference"], apart)
+    turned = cb.joint_model.compare(fitted, "group", opposite=False)
+    np.testing.assert_allclose(turned["effect_a"], -found["effect_a"])
+    assert found.attrs["between_a"] == "seed, pair"
+    assert cb.plots.comparison(found.expand_dims(unit=["pair sd"]).assign_attrs(found.attrs))
+
+
+def test_what_all_people_misjudge_alike_is_a_share_that_the_user_states():
+    """The network follows the likeness without bias; 0.3 of the scores' spread is shared error."""
+    rng = np.random.default_rng(4)
+    n, share = 1500, 0.3
+    group = rng.choice(["a", "b"], n)
+    likeness = 0.5 * (group == "b") + rng.normal(0, np.sqrt(1 - share), n)
+    score = 3 + likeness + rng.normal(0, np.sqrt(share), n)
+    given = score[:, None] + rng.normal(0, 0.5, (n, 3))
+    rows = pd.DataFrame(
+        {
+            "distance": 0.7 - 0.1 * likeness + rng.normal(0, 0.02, n),
+            "score": given.mean(axis=1),
+            "answers": 3,
+            "within": given.var(axis=1) * 3,
+            "group": group,
+            "seed": rng.integers(0, 30, n),
+        }
+    )
+    found = cb.joint(rows, "group", groups={"seed": "seed"}, draws=300, tune=150)
+    bias = cb.joint_model.conditional_bias(found, "group", shared_error=[0.0, share])
+    assert bias["conditional"].dims == ("chain", "draw", "shared_error", "group")
+    assert not holds(bias["conditional"].sel(shared_error=0.0), 0.0, sds=2.5)
+    assert holds(bias["conditional"].sel(shared_error=share), 0.0, sds=3)
+    assert holds(bias["slope"].sel(shared_error=share), -0.1, sds=3)
+    one = cb.joint_model.conditional_bias(found, "group", shared_error=share)
+    np.testing.assert_allclose(
+        one["conditional"], bias["conditional"].sel(shared_error=share, drop=True)
+    )
+    for wrong in (1.0, -0.1, "half", [], [0.2, 0.2]):
+        with pytest.raises(DataError, match="shared_error"):
+            cb.joint_model.conditional_bias(found, "group", shared_error=wrong)

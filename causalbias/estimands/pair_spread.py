@@ -1,0 +1,126 @@
+"""How far pairs differ by what a judge says of them, apart from the noise of the answers.
+
+People answer with noise and differ in severity; a network returns one number a pair. What both have
+is a spread between pairs: of the expected answers of people, of the distances of a network.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from causalbias.arguments import names_in
+from causalbias.errors import DataError
+from causalbias.estimands.predictor import designs_in, total_group_variance
+from causalbias.estimands.scales import Floats
+from causalbias.models.fitted import FittedModel
+from causalbias.models.group_design import GroupDesign
+from causalbias.models.result import frame_with_others
+
+RESIDUAL = "residual"
+# Names of columns of who answers, in lower case, without an ending such as "_id".
+JUDGES = frozenset(
+    ("annotator", "rater", "judge", "observer", "participant", "respondent", "worker", "labeler")
+)
+
+
+@dataclass(frozen=True)
+class PairSpread:
+    """The sources of variance by which pairs of a cell differ.
+
+    Attributes
+    ----------
+    groups : tuple of GroupDesign
+        Group terms of what is shown: of pairs, seeds, faces.
+    residual : bool
+        Whether the residual is one of them, as where a row is a pair.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> from causalbias.models.fitted import fitted
+    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4)
+    >>> people = cb.fit("score ~ race + (1|annotator) + (1|pair)", study, draws=100,
+    ...                 subset="same_identity", family="gaussian")
+    >>> network = cb.fit("distance ~ race + (1|seed)", study, draws=100,
+    ...                  subset="same_identity and system == 'ResNet-34'")
+    >>> pair_spread(fitted(people)).sources, pair_spread(fitted(network)).sources
+    (('pair',), ('seed', 'residual'))
+    """
+
+    groups: tuple[GroupDesign, ...]
+    residual: bool
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the grouping factors, and "residual"."""
+        factors = dict.fromkeys(one.factor for one in self.groups)
+        return (*factors, *([RESIDUAL] if self.residual else []))
+
+    def variance_of_groups(self, model: FittedModel) -> Floats:
+        """Variance (draws,) of new pairs by their group terms, over the rows of the fit."""
+        return total_group_variance(model, model.frame, designs=self.groups)
+
+
+def pair_spread(model: FittedModel, sources: str | Sequence[str] | None = None) -> PairSpread:
+    """Find the sources of variance by which pairs differ.
+
+    By default they are all grouping factors but those of who answers (`JUDGES`, alone or crossed
+    with others), and the residual where a row is a pair: the data name nobody who answers, the
+    model has no term of pairs, and its response has no thresholds.
+
+    Parameters
+    ----------
+    model : FittedModel
+    sources : str or sequence of str, optional
+        Grouping factors of the model, or "residual", to say otherwise.
+
+    Raises
+    ------
+    DataError
+        If the model has no such source, or none at all.
+    """
+    between = designs_in(model, "new")[1]
+    if sources is not None:
+        return _named(between, names_in(sources, "between"))
+    columns = [str(name) for name in frame_with_others(model.fit)]
+    people = any(map(is_judge, columns)) or model.family.has_thresholds
+    of_pairs = [one for one in between if not any(map(is_judge, set().union(*one.members)))]
+    repeated = any("pair" in set().union(*one.members) for one in of_pairs)
+    if people and not repeated and "pair" in columns:
+        raise DataError(
+            f"{model.spec.formula} does not tell what pairs have of their own from the noise of "
+            "answers",
+            hint="add (1|pair) to the formula",
+        )
+    found = PairSpread(tuple(of_pairs), not (people or repeated))
+    if not found.sources:
+        raise DataError(
+            f"no term of {model.spec.formula} says how pairs differ",
+            hint="add (1|pair), or the columns that name what is shown, to the formula",
+        )
+    return found
+
+
+def _named(between: Sequence[GroupDesign], sources: Sequence[str]) -> PairSpread:
+    factors = dict.fromkeys(one.factor for one in between)
+    for name in sources:
+        if name not in (*factors, RESIDUAL):
+            raise DataError(
+                f"the model has no source of variance {name!r}",
+                hint=f"use some of {', '.join((*factors, RESIDUAL))}",
+            )
+    if not sources:
+        raise DataError("no source of variance is named", hint='such as between=(["pair"], ...)')
+    return PairSpread(tuple(one for one in between if one.factor in sources), RESIDUAL in sources)
+
+
+def is_judge(column: str) -> bool:
+    """Whether a column is named as those of who answers are.
+
+    Examples
+    --------
+    >>> [is_judge(name) for name in ("annotator", "rater_id", "JudgeID", "seed", "integrator")]
+    [True, True, True, False, False]
+    """
+    plain = re.sub(r"[^a-z]+", "", column.lower())
+    return plain.removesuffix("s") in JUDGES or plain.removesuffix("id").removesuffix("s") in JUDGES
