@@ -146,6 +146,7 @@ def against(settings: dict[str, Any], folder: Path, data: Path) -> Results:
         ],
     )
     every = draws["p_larger"].to_dataframe()["p_larger"].unstack("unit")
+    every = every.dropna(axis="columns", how="all")  # raters saw no pairs: there is no pair sd
     agree = every[((every > SURE).all(axis=1)) | ((every < 1 - SURE).all(axis=1))]
     found.numbers |= {
         "omi.against.sure": plain(SURE, 2),

@@ -218,7 +218,7 @@ def two(one: cb.Fit, other: cb.Fit, a: World, b: World, rate: float = 0.05) -> l
         match row["unit"]:
             case "residual sd":
                 return link / world.sigma
-            case "total sd":
+            case "total sd" | "pair sd":  # a row is a pair, and no group is of who answers
                 return link / total
             case "outcome sd":
                 return link / sd

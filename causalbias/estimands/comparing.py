@@ -95,10 +95,11 @@ def compare(
     between : (names, names), optional
         Sources of variance by which pairs differ, of a and of b: grouping factors as the formula
         has them, and "residual" where a row is a pair. By default all factors but those of who
-        answers (`annotator`, `rater`, ...), and the residual where the data name nobody who
-        answers and the model has no term of `pair`; ``attrs["between_a"]``, ``attrs["between_b"]``
-        say which. With a network's distances of several renderings of a pair and a term of pairs,
-        the residual is the noise of rendering and is left out.
+        answers (`annotator`, `rater`, ...), and the residual of what is not answers (no column of
+        who answers, no `score`, no ordered categories) if the model has no term of `pair`;
+        ``attrs["between_a"]`` and ``attrs["between_b"]`` say which. With a network's distances of
+        several renderings of a pair and a term of pairs, the residual is the noise of rendering
+        and is left out.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from causalbias.models.fitted import FittedModel
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.result import frame_with_others
 
-RESIDUAL = "residual"
+RESIDUAL, PAIR, ANSWER = "residual", "pair", "score"  # the columns as studies name them
 # Names of columns of who answers, in lower case, without an ending such as "_id".
 JUDGES = frozenset(
     ("annotator", "rater", "judge", "observer", "participant", "respondent", "worker", "labeler")
@@ -65,8 +65,9 @@ def pair_spread(model: FittedModel, sources: str | Sequence[str] | None = None) 
     """Find the sources of variance by which pairs differ.
 
     By default they are all grouping factors but those of who answers (`JUDGES`, alone or crossed
-    with others), and the residual where a row is a pair: the data name nobody who answers, the
-    model has no term of pairs, and its response has no thresholds.
+    with others), and the residual where a row is a pair: the outcome is not people's answers, and
+    the model has no term of pairs. Answers are those of data that name who answers, a `score`, or
+    ordered categories. Their residual is noise, of means of a pair's answers too.
 
     Parameters
     ----------
@@ -83,16 +84,17 @@ def pair_spread(model: FittedModel, sources: str | Sequence[str] | None = None) 
     if sources is not None:
         return _named(between, names_in(sources, "between"))
     columns = [str(name) for name in frame_with_others(model.fit)]
-    people = any(map(is_judge, columns)) or model.family.has_thresholds
+    named = any(map(is_judge, columns))
+    answers = named or model.family.has_thresholds or model.response.column == ANSWER
     of_pairs = [one for one in between if not any(map(is_judge, set().union(*one.members)))]
-    repeated = any("pair" in set().union(*one.members) for one in of_pairs)
-    if people and not repeated and "pair" in columns:
+    repeated = any(PAIR in set().union(*one.members) for one in of_pairs)
+    if answers and not repeated and of_pairs and (PAIR in columns or not named):
         raise DataError(
             f"{model.spec.formula} does not tell what pairs have of their own from the noise of "
             "answers",
-            hint="add (1|pair) to the formula",
+            hint="model single answers, with (1|annotator) and (1|pair)",
         )
-    found = PairSpread(tuple(of_pairs), not (people or repeated))
+    found = PairSpread(tuple(of_pairs), not (answers or repeated))
     if not found.sources:
         raise DataError(
             f"no term of {model.spec.formula} says how pairs differ",

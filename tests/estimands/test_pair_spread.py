@@ -103,7 +103,14 @@ def test_without_a_term_of_pairs_only_that_unit_is_missing(fit_at, rows, groups,
 
 def test_answers_that_repeat_within_pairs_need_a_term_of_pairs(rows):
     fit = cb.fit("score ~ race + (1|seed)", rows, family="cumulative", draws=100)
-    with pytest.raises(DataError, match=r"noise of answers.*add \(1\|pair\)"):
+    with pytest.raises(DataError, match=r"noise of answers.*with \(1\|annotator\) and \(1\|pair\)"):
+        pair_spread(fitted(fit))
+
+
+def test_means_of_answers_have_a_residual_of_pairs_and_of_noise(rows):
+    means = rows.groupby(["race", "seed", "pair"], as_index=False)["score"].mean()
+    fit = cb.fit("score ~ race + (1|seed)", means.drop(columns="pair"), draws=100)
+    with pytest.raises(DataError, match="from the noise of answers"):
         pair_spread(fitted(fit))
 
 

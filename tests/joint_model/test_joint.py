@@ -260,7 +260,7 @@ def test_people_and_network_side_by_side_are_in_deviations_of_pairs(fitted):
 def test_what_all_people_misjudge_alike_is_a_share_that_the_user_states():
     """The network follows the likeness without bias; 0.3 of the scores' spread is shared error."""
     rng = np.random.default_rng(4)
-    n, share = 1500, 0.3
+    n, share = 800, 0.3
     group = rng.choice(["a", "b"], n)
     likeness = 0.5 * (group == "b") + rng.normal(0, np.sqrt(1 - share), n)
     score = 3 + likeness + rng.normal(0, np.sqrt(share), n)
