@@ -1,6 +1,6 @@
 """Outcome scales: functions of the linear predictor, and their averages over new groups."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 SCALES = ("response", "link", "latent", "probability", "exceedance", "FMR", "FNMR")
 BACK_NODES = 30  # of that of a transformed response: exp(z) with sd up to 3 to nine digits
 MAX_BEYOND = 1e-3  # probability that a model may give to what a transformed response cannot be
-CURVE_NODES = 30  # of a distribution function, which may be steep
+CURVE_NODES = 30  # of what may be steep: a distribution function, answers that discriminate well
 NODES = 15  # of Gauss-Hermite quadrature: logits with sd up to 4 to five digits
 
 
@@ -75,6 +75,9 @@ class Scale:
         The link's inverse, for links other than logit and probit.
     ordinal : bool
         Whether P is ``1 - inverse(cut - eta)``, which asymmetric links tell from the other form.
+    unequal : bool
+        Whether rows discriminate unequally: P is ``1 - inverse(disc (cut - eta))``, ``disc`` among
+        the parameters of the rows.
     back : Map, optional
         From the model's response back to its column.
     curve : callable, optional
@@ -94,6 +97,7 @@ class Scale:
     categories: list[Any] | None = None
     inverse: Any = None
     ordinal: bool = False
+    unequal: bool = False
     back: Map | None = None
     noisy: bool = False
     curve: Callable[[Floats, Parameters], Floats] | None = None
@@ -102,7 +106,7 @@ class Scale:
     @property
     def of_parameters(self) -> bool:
         """Whether it depends on the distribution's parameters beside eta."""
-        return self.noisy or self.curve is not None
+        return self.noisy or self.unequal or self.curve is not None
 
     def exceedances(
         self,
@@ -129,13 +133,13 @@ class Scale:
         if self.back is not None:
             yield _mean_outcome(self.back, eta, self._noise(variance, noise))
         elif self.link == "probit":
-            sd = self._noise(variance, noise)
+            sd = self._noise(variance, 1 / parameters["disc"].T if self.unequal else noise)
             for cut in self.cuts.T:
                 yield normal_cdf((eta - cut) / sd, _NORMAL)
         elif variance is None:
             yield from self._passed(eta, parameters)
         else:
-            count = NODES if self.curve is None else CURVE_NODES
+            count = CURVE_NODES if self.unequal or self.curve is not None else NODES
             nodes, weights = np.polynomial.hermite_e.hermegauss(count)
             sd = np.sqrt(variance)
             total = [np.zeros_like(eta) for _ in self.cuts.T]
@@ -154,14 +158,18 @@ class Scale:
         if self.curve is not None:
             yield self.curve(eta, parameters)
             return
+        cuts: Iterable[Floats] = self.cuts.T
+        if self.unequal:
+            disc = parameters["disc"].T
+            eta, cuts = eta * disc, (cut * disc for cut in cuts)
         if self.link != "logit":
-            for cut in self.cuts.T:
+            for cut in cuts:
                 yield 1.0 - self.inverse(cut - eta) if self.ordinal else self.inverse(eta - cut)
             return
         # One exponential serves all cuts. An overflow is a probability of zero.
         with np.errstate(over="ignore"):
             odds_against = np.exp(np.negative(eta, out=eta), out=eta)
-            for cut in self.cuts.T:
+            for cut in cuts:
                 passed = odds_against * np.exp(cut)
                 passed += 1.0
                 yield np.reciprocal(passed, out=passed)
@@ -238,6 +246,7 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
         *family.outcome_weights(scale, model.categories),
         family.link.inverse,
         ordinal=family.has_thresholds,
+        unequal="disc" in model.parts,
     )
 
 

@@ -81,7 +81,7 @@ def written(frame: pd.DataFrame, columns: Iterable[str]) -> str:
 def by_spread(model: ModelDesign, added: str) -> Change:
     """A formula of what spreads the responses: sigma, or the discrimination of ordinal answers."""
     for name in ("sigma", "kappa", "disc"):
-        if name in model.family.parameters:
+        if name in model.family.with_formula:
             # A part that is there already stays.
             return {name: f"~ . + {added}" if name in model.parts else f"~ {added}"}
     return NONE

@@ -99,7 +99,7 @@ def log_prior(model: FittedModel) -> Floats:
     posterior, total = model.posterior, np.zeros(model.draws)
     try:
         arrays = arrays_of(model)
-        for name in model.family.parameters:
+        for name in dict.fromkeys((*model.family.parameters, *model.parts)):
             prior = model.prior(name)
             if name in model.parts:
                 total += _of_predictor(model.fitted_parts[name], arrays.parts[name])

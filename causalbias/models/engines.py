@@ -252,12 +252,6 @@ def _misfit(stats: xr.Dataset, total: int) -> str:
     return f"the weights' effective size is {size:.0f}" if size < min(MIN_ESS, total / 4) else ""
 
 
-def _refuse_parts(model: ModelDesign) -> None:
-    """Decline a model of which a further parameter differs by row."""
-    if model.parts:
-        raise EngineError(f"{', '.join(model.parts)} has a formula of its own")
-
-
 def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
     family = model.family
     if "collapsed" not in family.engines or family.link.name != "identity":
@@ -314,7 +308,6 @@ def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
     family = model.family
     if family.name in DENSITIES:
         return _rowwise(model, settings)
-    _refuse_parts(model)
     if "laplace" not in family.engines:
         raise EngineError(f"the family {family.name} is not among those whose rows it knows")
     arrays = arrays_of(model)
@@ -337,18 +330,19 @@ def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
         link=family.link.name,
         draws=total,
         random_seed=settings.random_seed,
-        keep=keep,
+        keep=[*keep, *(term.name for one in problem.further for term in one.terms)],
         some=some,
         **options,
     )
     further: dict[str, Variable] = {}
     if found.threshold.shape[1]:
         further["threshold"] = (("threshold_dim",), found.threshold)
+    parts = {name: replace(found, beta=found.disc) for name in model.parts}
     diagnostics = found.diagnostics
     rest = found.thinned | {name: one[some] for name, one in found.effects.items()}
     return Sampled(
-        posterior=name_draws(model, arrays, found, further, chains),
-        thinned=_thinned(model, arrays, found, further, chains, some, rest),
+        posterior=name_draws(model, arrays, found, further, chains, parts),
+        thinned=_thinned(model, arrays, found, further, chains, some, rest, parts),
         sample_stats=_weights(diagnostics),
         engine=f"{_in_words(diagnostics, total)}{_left_out(problem, keep, some)}",
     )

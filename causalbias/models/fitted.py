@@ -111,7 +111,10 @@ class ModelDesign:
     def _part(self, name: str) -> "PartDesign":
         own, family = self.spec.part(name), self.family
         centre = family.centre_of(name, family.beside(self.response_values, self.offset))
-        rows = self.frame[columns_of(own)[1:]].assign(**{name: _stand_in(len(self.frame), centre)})
+        values: Any = _stand_in(len(self.frame), centre)
+        if name in family.optional:
+            values = pd.Categorical(np.arange(len(self.frame)) % 2, ordered=True)
+        rows = self.frame[columns_of(own)[1:]].assign(**{name: values})
         return PartDesign(
             own,
             rows,
@@ -229,7 +232,8 @@ class PartDesign(ModelDesign):
     deviation of one about what `Family.centre_of` gives, so that default priors are those of the
     mean of such numbers: that of the intercept is Normal with sd 2.5 (and what slopes add) about
     the centre, at the mean of the columns, and that of a slope is Normal with sd 2.5 / sd of its
-    column. These do not depend on the response's unit.
+    column. These do not depend on the response's unit. For an optional parameter there are ordered
+    answers: the design has no intercept, and the priors of slopes are the same.
 
     Attributes
     ----------

@@ -61,9 +61,25 @@ def nuts_model(model: ModelDesign, arrays: Arrays) -> pm.Model:
                 one.output = inverse(_predictor(part, arrays.parts[name], f"{name}_"))
             else:
                 one.build(backend, bambi)
-        ResponseComponent(bambi.response_term).build(backend, bambi)
+        _add_response(model, arrays, backend)
     weigh_rows(backend.model, problem.row_weight, problem.row_precision)
     return backend.model
+
+
+def _add_response(model: ModelDesign, arrays: Arrays, backend: PyMCModel) -> None:
+    """The likelihood: bambi's, or the family's own where a parameter is none of bambi's."""
+    bambi, family = model.bambi, model.family
+    own = [name for name in model.parts if name not in bambi.parameters]
+    if not own:
+        ResponseComponent(bambi.response_term).build(backend, bambi)
+        return
+    outputs = {name: one.output for name, one in backend.components.items()}
+    eta = outputs.pop(bambi.family.likelihood.parent)
+    for name in own:
+        predictor = _predictor(model.parts[name], arrays.parts[name], f"{name}_")
+        outputs[name] = backend.INVLINKS[model.parts[name].link.name](predictor)
+    values = arrays.problem.y.astype(int)
+    family.pymc_of_optional(model.response.column, eta, outputs, observed=values, dims="__obs__")
 
 
 def _safe(name: str) -> str:

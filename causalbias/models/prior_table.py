@@ -73,7 +73,7 @@ def get_prior(
     model = ModelDesign.of(spec, used)
     arrays = arrays_of(model, normal=False)
     rows = _of_predictor(model, arrays, "")
-    for name in model.family.parameters:
+    for name in dict.fromkeys((*model.family.parameters, *model.parts)):
         if name in model.parts:
             rows += _of_predictor(model.parts[name], arrays.parts[name], f"{name}_")
         else:

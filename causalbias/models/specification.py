@@ -91,14 +91,16 @@ class ModelSpec:
     def part(self, name: str) -> "ModelSpec":
         """Specification of the linear predictor of a parameter, as of the mean of numbers.
 
-        Its priors are those of names that begin with the parameter's, as in ``sigma_race``.
+        Its priors are those of names that begin with the parameter's, as in ``sigma_race``. That of
+        an optional parameter of ordinal models is as of an ordinal response: without an intercept.
         """
         own = {
             term.removeprefix(f"{name}_"): text
             for term, text in self.priors.items()
             if term.startswith(f"{name}_")
         }
-        return ModelSpec(f"{name} ~ {self.parts[name]}", priors=own)
+        family = self.family if name in family_of(self).optional else "gaussian"
+        return ModelSpec(f"{name} ~ {self.parts[name]}", family, priors=own)
 
     @property
     def mean(self) -> "ModelSpec":
@@ -171,10 +173,23 @@ def check_parts(spec: ModelSpec) -> None:
                 hint="leave it out there",
                 column=response,
             )
+        optional = name in family.optional
         if name in spec.priors:
+            term = "race" if optional else "Intercept"
             raise DataError(
                 f"a prior of {name!r}, which has a formula",
-                hint=f'give those of its terms: {{"{name}_Intercept": "Normal(0, 1)"}}',
+                hint=f'give those of its terms: {{"{name}_{term}": "Normal(0, 1)"}}',
+            )
+        for term in ("Intercept", *family.parameters) if optional else ():
+            if f"{name}_{term}" in spec.priors:
+                raise DataError(
+                    f'a prior of "{name}_{term}", and the formula of {name} has no intercept',
+                    hint=f"{name} is one where its effects are zero: give priors of these",
+                )
+        if optional and not set(formula_columns(f"{name} ~ {right}")[1]) - {name}:
+            raise DataError(
+                f"the formula of {name} has no term",
+                hint=f"{name} is one without a formula: leave it out",
             )
 
 
@@ -242,7 +257,7 @@ def _check_names(
         if set(name) & set("/:`"):
             raise DataError("a column's name has a / , : or ` in it", hint="rename it", column=name)
         parts = {name.removesuffix(LEVELS), name.removesuffix("_dim")} - {name}
-        own = RESERVED.union(family.parameters, {family.mean_name} & varied)
+        own = RESERVED.union(family.parameters, spec.parts, {family.mean_name} & varied)
         own_name = name in own or name.startswith(of_parts)
         if (own_name and name not in outcome) or parts & set(columns):
             raise DataError(

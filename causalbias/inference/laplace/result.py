@@ -68,7 +68,7 @@ class LaplaceDraws:
     thinned : dict of ndarray (some draws, n_levels, k)
         Effects of the terms that were not kept, at the draws asked for.
     disc : ndarray (draws, p)
-        Coefficients of the log discriminations; their terms are ``disc_<term>`` in the mappings.
+        Coefficients of the log discriminations; their terms are in the mappings with the others.
     """
 
     beta: FloatArray

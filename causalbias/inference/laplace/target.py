@@ -1,7 +1,5 @@
 """The posterior that the Laplace engine samples, from a problem and its link; what it refuses."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from causalbias.inference.laplace.conditional import Target
@@ -60,15 +58,14 @@ def make_target(
 
 
 def _disc(problem: Problem) -> Predictor | None:
-    """The predictor of the log discriminations, terms under names of their own."""
+    """The predictor of the log discriminations; its terms have other names than the mean's."""
     if not problem.further:
         return None
     names = [one.name for one in problem.further]
     if names != ["disc"]:
         raise EngineError(f"of further parameters it knows disc, not {', '.join(names)}")
     (disc,) = problem.further
-    named = (replace(term, name=f"disc_{term.name}") for term in disc.terms)
-    return replace(disc, terms=tuple(named))
+    return disc
 
 
 def _check_categories(y: FloatArray, n_cuts: int) -> None:

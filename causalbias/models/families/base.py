@@ -49,6 +49,9 @@ class Family(ABC):
     parameters : tuple of str
         bambi's names of the distribution's further parameters, such as sigma. Posteriors have them
         under these names, and no column may be called so.
+    optional : tuple of str
+        Further parameters that a model has only where it gives them a formula. They are one without
+        it, and where all its effects are zero: such a formula has no intercept.
     noise : str
         What the effect of a level on its only observation cannot be told from, in words.
     engines : tuple of str
@@ -98,6 +101,7 @@ class Family(ABC):
     statistics: ClassVar[tuple[str, ...]]
     mean_name: ClassVar[str] = "mu"
     parameters: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[str, ...]] = ()
     engines: ClassVar[tuple[str, ...]] = ()
     continuous: ClassVar[bool] = False
     mean_by_parameters: ClassVar[bool] = False
@@ -269,11 +273,11 @@ class Family(ABC):
     @property
     def with_formula(self) -> tuple[str, ...]:
         """Those of the parameters that may have a formula of their own: all but thresholds."""
-        return () if self.has_thresholds else self.parameters
+        return (*(() if self.has_thresholds else self.parameters), *self.optional)
 
     def link_of(self, parameter: str) -> Link:
         """The link of a parameter in a formula of its own."""
-        if parameter in self.positive:
+        if parameter in (*self.positive, *self.optional):
             return LINKS["log"]
         return LINKS["logit" if parameter in self.probabilities else "identity"]
 
@@ -315,7 +319,10 @@ class Family(ABC):
         return found
 
     def latent_sd(self, parameters: Parameters, draws: int) -> Floats:
-        """Standard deviation (draws,) of the noise about eta: that of the link's distribution."""
+        """Standard deviation of the noise about eta: that of the link's distribution.
+
+        (draws,), or (draws, rows) where it is by parameters that differ by row.
+        """
         if self.link.noise_sd is None:
             raise DataError(
                 f"a {self.name} model with link {self.link.name} has no standard deviation of "
@@ -323,6 +330,16 @@ class Family(ABC):
                 hint="ask for scale='link' or 'response'",
             )
         return np.full(draws, self.link.noise_sd)
+
+    def pymc_of_optional(
+        self, name: str, eta: Any, parameters: Mapping[str, Any], **options: Any
+    ) -> Any:
+        """PyMC's variable, of a model in which an optional parameter has a formula.
+
+        Of a family that has any: ``parameters`` are PyMC's, of rows (rows,) or as in a posterior,
+        and ``options`` those of a variable.
+        """
+        raise NotImplementedError
 
     # -- outcomes as sums of exceedances -----------------------------------------------------
 

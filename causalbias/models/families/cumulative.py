@@ -1,14 +1,72 @@
 """Ordered categories: P(y <= k) = F(disc (threshold_k - eta)), disc one unless it is given."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pymc as pm
+import pytensor.tensor as pt
 from numpy.typing import NDArray
 from scipy import special
 
 from causalbias.errors import DataError
 from causalbias.models.families.base import Family, Floats, Parameters
+
+
+def _logit(upper: Any, lower: Any) -> tuple[Any, Any, Any]:
+    """``log F(u)``, ``log(1 - F(l))`` and ``log(F(u) - F(l))`` of the logistic distribution."""
+    below, above = -pt.softplus(-upper), -pt.softplus(lower)
+    return below, above, below + above + pt.log1mexp(lower - upper)
+
+
+def _probit(upper: Any, lower: Any) -> tuple[Any, Any, Any]:
+    """As `_logit` of the normal distribution; differences in the tail where they are exact."""
+    flip = pt.gt(upper + lower, 0)
+    far, near = pt.where(flip, -lower, upper), pt.where(flip, -upper, lower)
+    high, low = _log_normal(far), _log_normal(near)
+    return _log_normal(upper), _log_normal(-lower), high + pt.log1mexp(low - high)
+
+
+def _log_normal(x: Any) -> Any:
+    return pm.logcdf(pm.Normal.dist(0.0, 1.0), x)
+
+
+def _cloglog(upper: Any, lower: Any) -> tuple[Any, Any, Any]:
+    """As `_logit` of ``F(x) = 1 - exp(-exp(x))``."""
+    above = -pt.exp(pt.minimum(lower, _END))
+    apart = upper + pt.log1mexp(lower - upper)  # log of exp(u) - exp(l)
+    return _log_of_some(upper), above, above + _log_of_some(apart)
+
+
+def _log_of_some(x: Any) -> Any:
+    """``log(1 - exp(-exp(x)))``, which is x where that is small."""
+    return pt.where(pt.lt(x, -_END), x, pt.log1mexp(-pt.exp(pt.clip(x, -_END, _END))))
+
+
+_END = 300.0  # beyond which exp(-exp(x)) is one or zero to all digits
+_LOG_CHANCES = {"logit": _logit, "probit": _probit, "cloglog": _cloglog}
+
+
+def _log_chance(link: str, codes: Any, eta: Any, disc: Any, threshold: Any) -> Any:
+    """Log probability (rows,) of categories, by logarithms of F.
+
+    A difference of probabilities would be zero, and its gradient not a number, where a sampler
+    starts far from the thresholds.
+    """
+    last_cut = threshold.shape[-1] - 1
+    high, low = pt.minimum(codes, last_cut), pt.maximum(codes - 1, 0)
+    numbers = pt.arange(threshold.shape[-1])  # PyMC gives thresholds (K - 1,) or (rows, K - 1)
+    chosen = (pt.where(pt.eq(one[:, None], numbers), threshold, 0.0).sum(-1) for one in (high, low))
+    upper, lower = (disc * (cut - eta) for cut in chosen)
+    first, last = pt.eq(codes, 0), pt.gt(codes, last_cut)
+    # At an end one of the two is not used: apart from the other, so that no gradient is taken of
+    # the logarithm of zero.
+    upper = pt.where(last, lower + 1.0, upper)
+    lower = pt.where(first, upper - 1.0, lower)
+    below, above, between = _LOG_CHANCES[link](upper, lower)
+    return pt.where(first, below, pt.where(last, above, between))
 
 
 class Cumulative(Family):
@@ -19,6 +77,7 @@ class Cumulative(Family):
     links = ("logit", "probit", "cloglog")
     mean_name = "p"
     parameters = ("threshold",)
+    optional = ("disc",)
     noise = "the noise of single answers"
     engines = ("laplace",)
     statistics = ("category shares",)
@@ -100,6 +159,26 @@ class Cumulative(Family):
         """Codes 0, 1, ... of categories."""
         below = self.chances(eta, parameters).cumsum(axis=2)[..., :-1]
         return np.asarray((rng.uniform(size=(*below.shape[:2], 1)) > below).sum(axis=2))
+
+    def pymc_of_optional(
+        self, name: str, eta: Any, parameters: Mapping[str, Any], **options: Any
+    ) -> Any:
+        """Of rows that discriminate unequally."""
+        return pm.CustomDist(
+            name,
+            pt.as_tensor(eta),
+            parameters["disc"],
+            parameters["threshold"],
+            logp=partial(_log_chance, self.link.name),
+            signature="(),(),(k)->()",
+            dtype="int64",
+            **options,
+        )
+
+    def latent_sd(self, parameters: Parameters, draws: int) -> Floats:
+        """That of F over the discrimination (draws, rows), where rows have one."""
+        sd = super().latent_sd(parameters, draws)
+        return sd[:, None] / parameters["disc"] if "disc" in parameters else sd
 
     def cuts(self, parameters: Parameters, draws: int) -> Floats:
         """The thresholds."""

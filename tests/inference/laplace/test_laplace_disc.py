@@ -24,7 +24,7 @@ def disc_problem(*, leads: bool, n: int = 90) -> Problem:
     item, annotator = rng.integers(0, 15, n), rng.integers(0, 4, n)
     slopes = term("x|h", np.column_stack([np.ones(n), rng.standard_normal(n)]), annotator, 4)
     terms = (term("1|g", ones(n), item, 15), slopes) if leads else (slopes,)
-    own = (term("1|h", ones(n), annotator, 4),)
+    own = (term("disc_1|h", ones(n), annotator, 4),)
     disc = Predictor("disc", rng.standard_normal((n, 1)), np.zeros(1), np.ones(1), own)
     y = rng.integers(0, 4, n).astype(float)
     made = problem(y, rng.standard_normal((n, 2)), terms, beta_sd=2.5)
