@@ -211,7 +211,7 @@ def test_priors_and_other_verbs_know_the_formula(fit, tmp_path):
     assert table["disc_1|annotator"] == "HalfNormal(2.5)"
     mean, sd = model.prior("threshold").args["mu"], model.prior("threshold").args["sigma"]
     own = stats.norm.logpdf(slope, 0, 5.0) + stats.norm.logpdf(cuts, mean, sd).sum(axis=1)
-    scale = model.spec and float(table["1|annotator"].removeprefix("HalfNormal(")[:-1])
+    scale = float(table["1|annotator"].removeprefix("HalfNormal(")[:-1])
     own += stats.halfnorm.logpdf(sds[0], scale=scale) + stats.halfnorm.logpdf(sds[1], scale=2.5)
     gap = log_prior(model) - own
     np.testing.assert_allclose(gap, gap[0], atol=0.01)
