@@ -1,6 +1,6 @@
 """Outcome scales: functions of the linear predictor, and their averages over new groups."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 SCALES = ("response", "link", "latent", "probability", "exceedance", "FMR", "FNMR")
 BACK_NODES = 30  # of that of a transformed response: exp(z) with sd up to 3 to nine digits
 MAX_BEYOND = 1e-3  # probability that a model may give to what a transformed response cannot be
-CURVE_NODES = 30  # of what may be steep: a distribution function, answers that discriminate well
+CURVE_NODES = 30  # of a distribution function, which may be steep
+MANY_NODES = 100  # of answers that may discriminate very well, with a link that has no closed form
 NODES = 15  # of Gauss-Hermite quadrature: logits with sd up to 4 to five digits
 
 
@@ -30,6 +31,23 @@ _PER_UNIT, _END = 256, 9
 _POINTS = np.arange(-_END * _PER_UNIT, _END * _PER_UNIT + 2) / _PER_UNIT
 _NORMAL = np.column_stack(
     [special.ndtr(_POINTS), np.exp(-(_POINTS**2) / 2) / np.sqrt(2 * np.pi) / _PER_UNIT]
+)
+
+
+# The logistic distribution as a mixture of normals, to 2e-9: weights and standard deviations. From
+# Monahan and Stefanski (1992), in Balakrishnan (ed.), Handbook of the Logistic Distribution.
+_LOGISTIC = (
+    (
+        *(0.003246343272134, 0.051517477033972, 0.195077912673858, 0.315569823632818),
+        *(0.274149576158423, 0.131076880695470, 0.027912418727972, 0.001449567805354),
+    ),
+    tuple(
+        1 / one
+        for one in (
+            *(1.365340806296348, 1.059523971016916, 0.830791313765644, 0.650732166639391),
+            *(0.508135425366489, 0.396313345166341, 0.308904252267995, 0.238212616409306),
+        )
+    ),
 )
 
 
@@ -138,8 +156,18 @@ class Scale:
                 yield normal_cdf((eta - cut) / sd, _NORMAL)
         elif variance is None:
             yield from self._passed(eta, parameters)
+        elif self.unequal and self.link == "logit":
+            # Where answers discriminate well, quadrature over groups would see a step.
+            disc = parameters["disc"].T
+            for cut in self.cuts.T:
+                yield sum(
+                    weight
+                    * normal_cdf((eta - cut) / np.sqrt((wide / disc) ** 2 + variance), _NORMAL)
+                    for weight, wide in zip(*_LOGISTIC, strict=True)
+                )
         else:
-            count = CURVE_NODES if self.unequal or self.curve is not None else NODES
+            count = NODES if self.curve is None else CURVE_NODES
+            count = MANY_NODES if self.unequal else count
             nodes, weights = np.polynomial.hermite_e.hermegauss(count)
             sd = np.sqrt(variance)
             total = [np.zeros_like(eta) for _ in self.cuts.T]
@@ -158,18 +186,19 @@ class Scale:
         if self.curve is not None:
             yield self.curve(eta, parameters)
             return
-        cuts: Iterable[Floats] = self.cuts.T
         if self.unequal:
             disc = parameters["disc"].T
-            eta, cuts = eta * disc, (cut * disc for cut in cuts)
+            for cut in self.cuts.T:
+                yield 1.0 - self.inverse(disc * (cut - eta))
+            return
         if self.link != "logit":
-            for cut in cuts:
+            for cut in self.cuts.T:
                 yield 1.0 - self.inverse(cut - eta) if self.ordinal else self.inverse(eta - cut)
             return
         # One exponential serves all cuts. An overflow is a probability of zero.
         with np.errstate(over="ignore"):
             odds_against = np.exp(np.negative(eta, out=eta), out=eta)
-            for cut in cuts:
+            for cut in self.cuts.T:
                 passed = odds_against * np.exp(cut)
                 passed += 1.0
                 yield np.reciprocal(passed, out=passed)
