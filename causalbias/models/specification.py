@@ -99,8 +99,8 @@ class ModelSpec:
             for term, text in self.priors.items()
             if term.startswith(f"{name}_")
         }
-        family = self.family if name in family_of(self).optional else "gaussian"
-        return ModelSpec(f"{name} ~ {self.parts[name]}", family, priors=own)
+        found = ModelSpec(f"{name} ~ {self.parts[name]}", priors=own)
+        return replace(found, family=self.family) if name in family_of(self).optional else found
 
     @property
     def mean(self) -> "ModelSpec":

@@ -272,3 +272,14 @@ def test_priors_are_drawn_with_each_row_s_discrimination():
     wide = {**priors, "disc_1|annotator": "HalfNormal(50)"}
     spread = cb.prior_predictive(FORMULA, rows, priors=wide, **options)
     assert float(np.abs(spread["prior"]["disc_1|annotator"]).max()) > 50
+
+
+@pytest.mark.slow
+def test_unequal_annotators_are_answered_with_a_formula_of_disc():
+    rng, n = np.random.default_rng(5), 300
+    who = np.arange(n) % 6
+    latent = np.where(who < 3, 0.4, 4.0) * rng.logistic(size=n)
+    score = 1 + (latent[:, None] > np.array([-2.0, -0.5, 0.5, 2.0])).sum(axis=1)
+    rows = pd.DataFrame({"score": score, "who": who.astype(str)})
+    plain = cb.fit("score ~ 1 + (1|who)", rows, family="cumulative", method="laplace")
+    assert 'cb.update(fit, disc="~ (1|who)")' in str(cb.check(plain))
