@@ -65,6 +65,8 @@ def _disc(problem: Problem) -> Predictor | None:
     if names != ["disc"]:
         raise EngineError(f"of further parameters it knows disc, not {', '.join(names)}")
     (disc,) = problem.further
+    if twice := {term.name for term in problem.terms} & {term.name for term in disc.terms}:
+        raise EngineError(f"terms named twice: {', '.join(sorted(twice))}")
     return disc
 
 

@@ -177,7 +177,8 @@ def small() -> Problem:
     y[x[:, 0] > 0.8] = 2.0
     own = term("1|annotator", ones(n), annotator, 3)
     made = problem(y, x, (own,), beta_sd=1.0)
-    return replace(made, further=(Predictor("disc", np.empty((n, 0)), *np.empty((2, 0)), (own,)),))
+    of_disc = (replace(own, name="disc_1|annotator"),)
+    return replace(made, further=(Predictor("disc", np.empty((n, 0)), *np.empty((2, 0)), of_disc),))
 
 
 @pytest.mark.slow
@@ -220,6 +221,17 @@ def test_the_posterior_is_that_of_weighted_draws_of_the_prior() -> None:
         spread = np.sqrt(weight @ (theirs - mean) ** 2)
         assert abs(ours.mean() - mean) < 5 * error * spread, name
         assert ours.std() == pytest.approx(spread, rel=0.15), name
+
+
+def test_terms_of_disc_have_names_of_their_own() -> None:
+    given = small()
+    (disc,) = given.further
+    with pytest.raises(EngineError, match="twice"):
+        sample_laplace(
+            replace(given, further=(replace(disc, terms=given.terms),)),
+            threshold_mean=np.zeros(2),
+            threshold_sd=np.ones(2),
+        )
 
 
 def test_two_answers_have_no_discriminations() -> None:
