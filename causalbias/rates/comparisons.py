@@ -93,7 +93,7 @@ class Comparisons:
 
 
 def comparisons(
-    data: xr.DataTree | pd.DataFrame,
+    data: "xr.DataTree | pd.DataFrame | Comparisons",
     by: str | Sequence[str],
     *,
     match: str | Sequence[str] = (),
@@ -103,8 +103,9 @@ def comparisons(
 
     Parameters
     ----------
-    data : Study or DataFrame
-        A frame holds `distance`, `seed_a`, `seed_b`, `same_identity` (unless `genuine` is given),
+    data : Study, DataFrame or Comparisons
+        Comparisons are returned as they are, so that several estimates of the same pairs read
+        them once. A frame holds `distance`, `seed_a`, `seed_b`, `same_identity` (unless `genuine` is given),
         and for each column of `by` and `match` either ``<name>_a`` and ``<name>_b`` or one
         ``<name>`` that both members share; optionally `system`, `threshold`, `pair`,
         `stimulus_a`, `stimulus_b`, and `status` ("ok", or why there is no distance). Seeds, and
@@ -124,6 +125,8 @@ def comparisons(
     DataError
         Naming column, row and a hint.
     """
+    if isinstance(data, Comparisons):
+        return _as_asked(data, by, match, genuine)
     need_rows(data)
     frame = data
     if isinstance(data, xr.DataTree):
@@ -168,6 +171,22 @@ def comparisons(
     _check_pairs(frame, known)
     _check_direction(known, in_words(groups))
     return Comparisons(known, groups, by, match, len(seeds), levels, nobody)
+
+
+def _as_asked(
+    pairs: Comparisons,
+    by: str | Sequence[str],
+    match: str | Sequence[str],
+    genuine: pd.DataFrame | pd.Series | None,
+) -> Comparisons:
+    """Comparisons that were read before, if they were read for the same groups."""
+    asked = (_names(by, "by"), _names(match, "match"))
+    if asked != (pairs.by, pairs.match) or genuine is not None:
+        raise DataError(
+            f"comparisons by {', '.join(pairs.by)} are asked for rates by {', '.join(asked[0])}",
+            hint="give the pairs themselves",
+        )
+    return pairs
 
 
 def _systems(frame: pd.DataFrame) -> tuple[pd.Series, list[object]]:

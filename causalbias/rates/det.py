@@ -51,7 +51,7 @@ class Curve:
 
 
 def det(
-    data: xr.DataTree | pd.DataFrame,
+    data: xr.DataTree | pd.DataFrame | Comparisons,
     by: str | Sequence[str],
     *,
     fmr: Sequence[float] = FMR_GRID,
@@ -146,7 +146,7 @@ def det(
 
 
 def equal_error_rate(
-    data: xr.DataTree | pd.DataFrame,
+    data: xr.DataTree | pd.DataFrame | Comparisons,
     by: str | Sequence[str],
     *,
     cohort: str = "same",

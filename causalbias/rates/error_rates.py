@@ -10,6 +10,7 @@ from causalbias.arguments import flag_in
 from causalbias.draws.estimate import Estimate
 from causalbias.rates.assembly import cube, rates_cube, sampler, shares_at
 from causalbias.rates.comparisons import (
+    Comparisons,
     cells_of,
     check_cohort,
     comparisons,
@@ -24,7 +25,7 @@ GENERALISED = {"impostor": "GFMR", "genuine": "GFNMR"}
 
 
 def error_rates(
-    data: xr.DataTree | pd.DataFrame,
+    data: xr.DataTree | pd.DataFrame | Comparisons,
     by: str | Sequence[str],
     *,
     threshold: Threshold | None = None,
@@ -50,7 +51,7 @@ def error_rates(
 
     Parameters
     ----------
-    data : Study or DataFrame
+    data : Study, DataFrame or Comparisons
         See `comparisons` for a frame's columns.
     by : str or sequence of str
         Factors whose combinations are the groups, such as ``["race", "gender"]``.
@@ -135,7 +136,7 @@ def error_rates(
 
 
 def group_pair_rates(
-    data: xr.DataTree | pd.DataFrame,
+    data: xr.DataTree | pd.DataFrame | Comparisons,
     by: str | Sequence[str],
     *,
     threshold: Threshold | None = None,

@@ -52,7 +52,7 @@ def text_of(values: pd.Series, *others: pd.Series, file: str = FILE) -> pd.Serie
     found = labels(values, file=file).astype(object)
     if others:
         rest = [labels(one, file=file).astype(object) for one in others]
-        every = pd.concat([found, *rest]).rename(values.name)
+        every = pd.concat([found, *rest]).rename(values.name).astype("str")  # objects are slow
         try:
             found = labels(every, file=file).astype(object)
         except DataError as error:  # of two columns: the row of its own column

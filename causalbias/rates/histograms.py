@@ -8,11 +8,11 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.rates.assembly import cube
-from causalbias.rates.comparisons import cells_of, comparisons, in_words
+from causalbias.rates.comparisons import Comparisons, cells_of, comparisons, in_words
 
 
 def score_histograms(
-    data: xr.DataTree | pd.DataFrame,
+    data: xr.DataTree | pd.DataFrame | Comparisons,
     by: str | Sequence[str],
     *,
     cohort: str = "same",

@@ -34,7 +34,7 @@ type Threshold = float | Mapping[str, float] | xr.Dataset
 
 
 def threshold_at(
-    data: xr.DataTree | pd.DataFrame,
+    data: xr.DataTree | pd.DataFrame | Comparisons,
     fmr: float,
     *,
     by: str | Sequence[str] = (),
