@@ -4,12 +4,17 @@ from causalbias.analyses.identity.analysis import Identity, analyse_identity
 from causalbias.analyses.manipulation.analysis import Manipulation, analyse_manipulation
 from causalbias.analyses.protocol import Analysis
 from causalbias.analyses.registry import choose_analysis
+from causalbias.analyses.scores import Audit, OperatingPoint, audit, audit_content
 
 __all__ = [
     "Analysis",
+    "Audit",
     "Identity",
     "Manipulation",
+    "OperatingPoint",
     "analyse_identity",
     "analyse_manipulation",
+    "audit",
+    "audit_content",
     "choose_analysis",
 ]

@@ -1,19 +1,44 @@
 """Command line: thin; everything that a command does is one call of the package."""
 
+from typing import Annotated
+
 import typer
 
+import causalbias as cb
 from causalbias.cli.analyse import ListsAnalyses, demo, run
 from causalbias.cli.check import check_manipulations
 from causalbias.cli.design import design
+from causalbias.cli.doctor import doctor
 from causalbias.cli.embed import embed
+from causalbias.cli.rates import photos, rates
 from causalbias.cli.rerun import rerun
 from causalbias.cli.studies import simulate, validate
 
 app = typer.Typer(
-    help="Causal bias of face recognition, measured by experiments on generated faces.",
+    help="Bias of face recognition: error rates by group, and causal effects by experiments on "
+    "generated faces.",
     no_args_is_help=True,
-    add_completion=False,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"causalbias {cb.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_say_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Bias of face recognition: error rates by group, and causal effects by experiments."""
+
+
+app.command()(rates)
+app.command()(photos)
 app.command()(demo)
 app.command(cls=ListsAnalyses)(run)
 app.command()(embed)
@@ -22,3 +47,4 @@ app.command()(validate)
 app.command()(design)
 app.command()(check_manipulations)
 app.command()(rerun)
+app.command()(doctor)

@@ -9,12 +9,14 @@ from causalbias.datasets.causalface.load import load_causalface
 from causalbias.datasets.causalface.write import to_release
 from causalbias.datasets.demo import demo_study
 from causalbias.datasets.omi import load_omi, load_omi_ratings
+from causalbias.datasets.scores import Scores, read_scores
 from causalbias.datasets.tidy import load_tidy
 from causalbias.errors import DataError, user_path
 from causalbias.study.pairs import stimuli_from_names
 from causalbias.study.tree import Study
 
 __all__ = [
+    "Scores",
     "demo_study",
     "load",
     "load_causalface",
@@ -22,6 +24,7 @@ __all__ = [
     "load_omi_ratings",
     "load_tidy",
     "open_image",
+    "read_scores",
     "stimuli_from_names",
     "to_release",
 ]

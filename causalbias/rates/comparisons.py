@@ -105,9 +105,9 @@ def comparisons(
     ----------
     data : Study, DataFrame or Comparisons
         Comparisons are returned as they are, so that several estimates of the same pairs read
-        them once. A frame holds `distance`, `seed_a`, `seed_b`, `same_identity` (unless `genuine` is given),
-        and for each column of `by` and `match` either ``<name>_a`` and ``<name>_b`` or one
-        ``<name>`` that both members share; optionally `system`, `threshold`, `pair`,
+        them once. A frame holds `distance`, `seed_a`, `seed_b`, `same_identity` (unless `genuine`
+        is given), and for each column of `by` and `match` either ``<name>_a`` and ``<name>_b`` or
+        one ``<name>`` that both members share; optionally `system`, `threshold`, `pair`,
         `stimulus_a`, `stimulus_b`, and `status` ("ok", or why there is no distance). Seeds, and
         whatever else names somebody, are text (see `text_of`). Pairs with a missing seed or group
         label are excluded and counted in `left_out`.

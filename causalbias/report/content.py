@@ -1,6 +1,7 @@
 """What a report says, whichever analysis it is of."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 import xarray as xr
@@ -57,12 +58,34 @@ class PlainSummary:
 
 
 @dataclass(frozen=True)
+class Data:
+    """What a report says of data that are no study.
+
+    Attributes
+    ----------
+    name, title : str
+    summary : str
+        Lines of text: sizes, what was left out and what each column was taken for.
+    labels : tuple of str
+        Columns of the results that identify a row, beside those of every report.
+    files : mapping of str to str
+        Texts that are written beside the page, by the names of their files.
+    """
+
+    name: str
+    title: str
+    summary: str
+    labels: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Content:
     """A report's words, figures and tables; `write_report` makes a page of it.
 
     Attributes
     ----------
-    study : DataTree
+    study : DataTree or Data
     fits : dict of str to Fit
         May be empty.
     record : Record
@@ -82,12 +105,12 @@ class Content:
     headline : str
         Name of the result to show on a terminal. Its columns before `estimate` identify a row.
     glossary : dict of str to str
-        Terms of this analysis, and what they mean.
+        Terms of this analysis, and what they mean; "" for a term of every report that is not used.
     columns : dict of str to str
         Columns of its results, and what they mean.
     """
 
-    study: xr.DataTree
+    study: xr.DataTree | Data
     fits: dict[str, Fit]
     record: Record
     prob: float

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 from causalbias.errors import user_path
 from causalbias.io.storage import replace_text, save
 from causalbias.plots.style import render, write
-from causalbias.report.content import Content
+from causalbias.report.content import Content, Data
 from causalbias.report.glossary import COLUMNS, TERMS
 from causalbias.report.record import TITLES
 from causalbias.report.tables import rounded, write_csv
@@ -52,7 +52,7 @@ def write_report(content: Content, directory: str | Path) -> Path:
         What an analysis's `content` returns.
     directory : path
         Made if it is not there. Gets ``report.html`` (self-contained), ``tables/*.csv``,
-        ``figures/*.pdf`` and ``study.nc``.
+        ``figures/*.pdf``, and ``study.nc`` or the files of `Data`.
 
     Returns
     -------
@@ -76,7 +76,11 @@ def write_report(content: Content, directory: str | Path) -> Path:
         write_csv(table, directory / "tables" / f"{name}.csv")
     for picture in content.pictures:
         write(picture.figure, directory / "figures" / f"{_safe(picture.name)}.pdf")
-    save(content.study, directory / "study.nc")
+    if isinstance(content.study, Data):
+        for name, text in content.study.files.items():
+            replace_text(directory / name, text)
+    else:
+        save(content.study, directory / "study.nc")
     page = directory / "report.html"
     replace_text(page, render_page(content))
     return page
@@ -90,7 +94,8 @@ def render_page(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    labels = LABELS | set(factors_of(content.study))
+    data = _data_of(content)
+    labels = LABELS | set(data.labels)
     titles = content.titles | TITLES
     tables = [
         shown(name, title, content.tables[name], labels)
@@ -101,8 +106,7 @@ def render_page(content: Content) -> str:
     meanings = COLUMNS | content.columns
     return environment.get_template("report.html").render(
         content=content,
-        study=content.study,
-        summary=describe(content.study),
+        data=data,
         verdict=overall(content.record.verdicts.values()),
         not_passed={
             name: verdict.sentence
@@ -113,7 +117,7 @@ def render_page(content: Content) -> str:
         prob=f"{100 * content.prob:g}%",
         titles=titles,
         tables=tables,
-        terms=TERMS | content.glossary,
+        terms={term: text for term, text in (TERMS | content.glossary).items() if text},
         meanings={name: meanings[name] for name in sorted(used & set(meanings))},
         pictures=[
             (picture, base64.b64encode(render(picture.figure, "svg")).decode())
@@ -121,6 +125,16 @@ def render_page(content: Content) -> str:
         ],
         made=_made(content),
     )
+
+
+def _data_of(content: Content) -> Data:
+    """What the page says of the data, which may be a study."""
+    study = content.study
+    if isinstance(study, Data):
+        return study
+    name = str(study.attrs["name"])
+    title = str(study.attrs.get("title") or name)
+    return Data(name, title, describe(study), tuple(factors_of(study)))
 
 
 def _made(content: Content) -> str:

@@ -47,6 +47,48 @@ def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
     0  1320_age_0  1320       age      0
     1  1320_age_1  1320       age      1
     """
+    names = list(map(str, names))
+    read = fields_of(names, pattern)
+    fields = list(map(str, read))
+    unmatched = read.isna().any(axis=1).to_numpy(bool)
+    if unmatched.any():
+        raise DataError(
+            f"{names[int(unmatched.argmax())]!r} does not match the pattern {pattern}",
+            hint="rename the image, or correct the pattern",
+        )
+    frame = pd.DataFrame({"stimulus": names} | {name: read[name] for name in fields})
+    for field in fields:
+        if field != "seed" and frame[field].str.fullmatch(r"0|[1-9][0-9]{0,14}").all():
+            frame[field] = frame[field].astype(np.int64)
+    return frame
+
+
+def fields_of(names: Iterable[str], pattern: str) -> pd.DataFrame:
+    """Read the fields of a pattern from names; a row of missing values where a name does not fit.
+
+    Parameters
+    ----------
+    names : iterable of str
+    pattern : str
+        Fields in braces, with the text between them as it stands in the names. A value contains
+        neither ``/`` nor any of these texts, so that a name can be read in one way only: of
+        ``"{person}_{n}"``, ``"anna_b_1"`` does not fit.
+
+    Returns
+    -------
+    DataFrame
+        One row per name and one column of text per field.
+
+    Raises
+    ------
+    DataError
+        If the pattern has no fields, a field twice, or two fields with nothing between them.
+
+    Examples
+    --------
+    >>> fields_of(["ann_1", "ann_b_1"], "{person}_{n}").values.tolist()
+    [['ann', '1'], [nan, nan]]
+    """
     fields = FIELD.findall(pattern)
     if not fields or len(set(fields)) < len(fields):
         raise DataError(
@@ -54,25 +96,21 @@ def stimuli_from_names(names: Iterable[str], pattern: str) -> pd.DataFrame:
             hint="write each factor once in braces, e.g. '{seed}_{attribute}_{level}'",
         )
     between = FIELD.split(pattern)[::2]
+    if "" in between[1:-1]:
+        at = between[1:-1].index("")
+        raise DataError(
+            f"the pattern {pattern!r} has nothing between {{{fields[at]}}} and {{{fields[at + 1]}}}"
+            ", so that names can be read in several ways",
+            hint="write the text that stands between them, or make one field of both",
+        )
     parts = [re.escape(between[0])]
     stop = "".join(rf"(?!{re.escape(text)})" for text in sorted(set(between[1:]) - {""}))
     for field, after in zip(fields, between[1:], strict=True):
         parts.append(rf"(?P<{field}>(?:{stop}[^/])+){re.escape(after)}")
     fits = re.compile("".join(parts))
-    rows = []
-    for name in map(str, names):
-        found = fits.fullmatch(name)
-        if found is None:
-            raise DataError(
-                f"{name!r} does not match the pattern {pattern}",
-                hint="rename the image, or correct the pattern",
-            )
-        rows.append({"stimulus": name, **found.groupdict()})
-    frame = pd.DataFrame(rows, columns=["stimulus", *fields])
-    for field in fields:
-        if field != "seed" and frame[field].str.fullmatch(r"0|[1-9][0-9]{0,14}").all():
-            frame[field] = frame[field].astype(np.int64)
-    return frame
+    found = [fits.fullmatch(str(name)) for name in names]
+    rows = [{} if one is None else one.groupdict() for one in found]
+    return pd.DataFrame(rows, columns=fields, dtype="str")
 
 
 def pairs_within(faces: pd.DataFrame, groups: Sequence[Sequence[str]]) -> pd.DataFrame:

@@ -1,0 +1,277 @@
+"""Error rates by group of a table of scores: which group has more, by what factor, how sure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.arguments import number_in
+from causalbias.datasets.scores import Scores
+from causalbias.errors import DataError
+from causalbias.rates.comparisons import Comparisons, comparisons, in_words
+from causalbias.rates.det import det
+from causalbias.rates.differentials import fairness_indices, rate_ratios
+from causalbias.rates.error_rates import error_rates, group_pair_rates
+from causalbias.rates.histograms import score_histograms
+from causalbias.rates.thresholds import threshold_at
+
+GROUP = "group"
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Error rates at one threshold a system.
+
+    Attributes
+    ----------
+    name : str
+        How the thresholds were set, in words.
+    fmr : float or None
+        Target false match rate at which they were set, over all pairs of two persons of one group.
+    thresholds : dict of str to float
+        By system, in units of the score.
+    rates : Estimate
+        From `error_rates`, by ``group``.
+    between : Estimate or None
+        From `group_pair_rates`; None without pairs of two groups.
+    ratios, indices : Estimate or None
+        From `rate_ratios` and `fairness_indices`; None of a single group.
+    """
+
+    name: str
+    fmr: float | None
+    thresholds: dict[str, float]
+    rates: xr.Dataset
+    between: xr.Dataset | None
+    ratios: xr.Dataset | None
+    indices: xr.Dataset | None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Result of `audit`.
+
+    Attributes
+    ----------
+    scores : Scores
+        The comparisons.
+    groups : dict of str to dict of str to str
+        By name of a group, the value of each factor.
+    counts : DataFrame
+        `system`, `group`, `persons`, `genuine`, `impostor`, `across`, `failed`: number of persons,
+        of comparisons of each kind (across: of two persons of whom one is of the group), and of
+        those without a score.
+    points : list of OperatingPoint
+    curve : Estimate or None
+        From `det`; None without genuine or without impostor pairs.
+    histograms : Dataset
+        From `score_histograms`.
+    prob : float
+        Probability of the intervals.
+    random_seed : int
+    """
+
+    scores: Scores
+    groups: dict[str, dict[str, str]]
+    counts: pd.DataFrame
+    points: list[OperatingPoint]
+    curve: xr.Dataset | None
+    histograms: xr.Dataset
+    prob: float
+    random_seed: int
+
+
+def audit(
+    scores: Scores,
+    *,
+    threshold: float | Mapping[str, float] | None = None,
+    fmr: float | None = None,
+    prob: float = 0.95,
+    random_seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Audit:
+    """Estimate false match and false non-match rates by group from a table of scores.
+
+    The rates are those of `error_rates`: false match rates are of two persons of one group, and
+    intervals allow for persons who are in several pairs. Rates of each two groups are apart.
+
+    Parameters
+    ----------
+    scores : Scores
+        From `read_scores`.
+    threshold : float or mapping of system to float, optional
+        In units of the score: a similarity at or above it matches, or a distance at or below it.
+    fmr : float, optional
+        The threshold at which all impostor pairs of two persons of one group together have this
+        false match rate; beside `threshold`, a second operating point.
+    prob : float
+        Probability of the intervals.
+    random_seed : int
+        Of the draws.
+    progress : callable, optional
+        Called with a line of text before each step.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    DataError
+        If neither a threshold nor a target is given, no pair is of one group, or there are too few
+        pairs for the target.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=12, people=None, levels={"pose": [-3, 0, 3]}, impostors=20)
+    >>> scores = cb.datasets.read_scores(cb.to_frame(study, "machine"), id_a="stimulus_a",
+    ...                                  id_b="stimulus_b", person="seed", group="race")
+    >>> found = cb.analyses.audit(scores, fmr=0.1)
+    >>> found.points[0].rates["group"].values.tolist()
+    ['asian', 'black', 'white']
+    """
+    prob = number_in(prob, "prob", 0, 1)
+    if threshold is None and fmr is None:
+        raise DataError(
+            "neither a threshold nor a false match rate",
+            hint="give --threshold, in units of the score, or --fmr such as 0.001, or both",
+        )
+    say = progress or (lambda _: None)
+    say("pairs")
+    frame, groups = _with_groups(scores)
+    with scores.in_terms_of_file():
+        pairs = comparisons(frame, GROUP)
+    counts = _counts(frame, list(groups))
+    if not counts["impostor"].any() and not counts["genuine"].any():
+        raise DataError(
+            "no comparison is of two sides of one group",
+            hint="give pairs of one group, whose rates are compared",
+        )
+    points = []
+    for given, target in ((threshold, None), (None, fmr)):
+        if given is None and target is None:
+            continue
+        say(f"rates at {_name(scores, given, target)}")
+        points.append(_point(scores, pairs, counts, given, target, random_seed))
+    both = bool((counts["impostor"] > 0).any() and (counts["genuine"] > 0).any())
+    say("trade-off of both errors")
+    return Audit(
+        scores,
+        groups,
+        counts,
+        points,
+        det(pairs, GROUP, random_seed=random_seed) if both else None,
+        score_histograms(pairs, GROUP),
+        prob,
+        random_seed,
+    )
+
+
+def _with_groups(scores: Scores) -> tuple[pd.DataFrame, dict[str, dict[str, str]]]:
+    """Comparisons with one column of groups a side, and each group's factors."""
+    frame = scores.frame.reset_index(drop=True)
+    sides = [frame[[f"{name}_{side}" for name in scores.by]].astype(str) for side in "ab"]
+    tuples = [list(one.itertuples(index=False, name=None)) for one in sides]
+    known = sorted({*tuples[0], *tuples[1]})
+    names = dict(zip(known, in_words(known), strict=True))
+    labels = {
+        f"{GROUP}_{side}": pd.Categorical([names[one] for one in each], list(names.values()))
+        for side, each in zip("ab", tuples, strict=True)
+    }
+    text = [name for name in ("seed_a", "seed_b", "stimulus_a", "stimulus_b") if name in frame]
+    objects = [name for name in text if frame[name].dtype == object]  # which are slow
+    plain = frame[["distance", "status", "same_identity", "system", *text]]
+    plain = plain.astype(dict.fromkeys(objects, "str")).assign(**labels)
+    factors = {name: dict(zip(scores.by, key, strict=True)) for key, name in names.items()}
+    return plain, factors
+
+
+def _counts(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
+    """Persons and comparisons of each group and system."""
+    rows = []
+    within = (frame["group_a"].astype(str) == frame["group_b"].astype(str)).to_numpy()
+    for system, part in frame.groupby("system", sort=False):
+        inside = within[part.index]
+        for group in groups:
+            first, second = (part[f"group_{side}"] == group for side in "ab")
+            same, own = part["same_identity"], (first | second) & inside
+            persons = {*part.loc[first, "seed_a"], *part.loc[second, "seed_b"]}
+            rows.append(
+                {
+                    "system": system,
+                    "group": group,
+                    "persons": len(persons),
+                    "genuine": int((own & same).sum()),
+                    "impostor": int((own & ~same).sum()),
+                    "across": int(((first | second) & ~inside).sum()),
+                    "failed": int(((first | second) & (part["status"] != "ok")).sum()),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _name(scores: Scores, threshold: float | Mapping[str, float] | None, fmr: float | None) -> str:
+    """An operating point in words."""
+    if fmr is not None:
+        return f"{100 * fmr:g}% false matches"
+    if isinstance(threshold, Mapping):
+        each = [f"{threshold[one]:g} ({one})" for one in scores.systems if one in threshold]
+        return f"thresholds {', '.join(each)}"
+    return f"threshold {threshold:g}"
+
+
+def _point(
+    scores: Scores,
+    pairs: Comparisons,
+    counts: pd.DataFrame,
+    threshold: float | Mapping[str, float] | None,
+    fmr: float | None,
+    random_seed: int,
+) -> OperatingPoint:
+    """Rates at one threshold a system, given or set at a false match rate."""
+    shown: dict[str, float]
+    if fmr is not None:
+        found = threshold_at(pairs, fmr, by=GROUP, cohort="same", random_seed=random_seed)
+        at = {one: float(found["point"].sel(system=one)) for one in scores.systems}
+        shown = {one: scores.score_at(at[one], one) for one in at}
+    else:
+        shown = _thresholds(scores, threshold)
+        at = {one: scores.distance_at(shown[one], one) for one in shown}
+    rates = error_rates(pairs, GROUP, threshold=at, random_seed=random_seed)
+    several = rates.sizes[GROUP] > 1
+    between = None
+    if counts["across"].any():
+        between = group_pair_rates(pairs, GROUP, threshold=at, random_seed=random_seed)
+    return OperatingPoint(
+        _name(scores, threshold, fmr),
+        fmr,
+        shown,
+        rates,
+        between,
+        rate_ratios(rates) if several else None,
+        fairness_indices(rates) if several else None,
+    )
+
+
+def _thresholds(scores: Scores, threshold: float | Mapping[str, float] | None) -> dict[str, float]:
+    """The threshold of each system, as given."""
+    if not isinstance(threshold, Mapping):
+        given = dict.fromkeys(scores.systems, threshold)
+    else:
+        given = {one: threshold.get(one) for one in scores.systems}
+        unknown = [one for one in threshold if one not in given]
+        if unknown:
+            raise DataError(
+                f"no system is called {unknown[0]!r}", hint=f"use {', '.join(scores.systems)}"
+            )
+    for system, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+            raise DataError(
+                f"system {system!r} has no threshold", hint="give one number, or one per system"
+            )
+        if not np.isfinite(value):
+            raise DataError(f"the threshold {value} is not finite", hint="give a number")
+    return {system: float(value) for system, value in given.items() if value is not None}

@@ -1,0 +1,154 @@
+"""The report on a table of scores."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import xarray as xr
+
+from causalbias.analyses.scores.analysis import Audit, OperatingPoint
+from causalbias.analyses.scores.as_json import results_as_json
+from causalbias.analyses.scores.figures import pictures_of
+from causalbias.analyses.scores.words import (
+    COLUMNS,
+    GLOSSARY,
+    asked,
+    findings,
+    limits,
+    plain_words,
+)
+from causalbias.draws.summaries import summarise
+from causalbias.report.content import Content, Data
+from causalbias.report.record import Record
+
+TITLES = {
+    "rates": "Error rates by group",
+    "indices": "How far groups differ",
+    "ratios": "Each group's rate over the geometric mean of all groups",
+    "between": "False match rates of each two groups",
+    "trade_off": "False non-match rate by false match rate",
+    "counts": "Persons and comparisons",
+    "columns": "What each column was taken for",
+}
+RESULTS = "results.json"
+DROPPED = ("sd", "p_positive", "scale", "cohort", "threshold_cohort", "converged", "match")
+FIRST = ("operating_point", "system", "rate_of", "index", "group", "other")
+
+
+def audit_content(result: Audit) -> Content:
+    """Content of the report on an audit, for `write_report`.
+
+    Parameters
+    ----------
+    result : Audit
+
+    Returns
+    -------
+    Content
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.simulate(seeds=12, people=None, levels={"pose": [-3, 0, 3]}, impostors=20)
+    >>> scores = cb.datasets.read_scores(cb.to_frame(study, "machine"), id_a="stimulus_a",
+    ...                                  id_b="stimulus_b", person="seed", group="race")
+    >>> content = cb.analyses.audit_content(cb.analyses.audit(scores, fmr=0.1))
+    >>> sorted(content.results)[:3]
+    ['between', 'columns', 'counts']
+    """
+    tables = tables_of(result)
+    scores = result.scores
+    data = Data(
+        scores.name,
+        scores.name,
+        summary_of(result),
+        ("operating_point", "index"),
+        {RESULTS: results_as_json(result, tables)},
+    )
+    known = {"excluded": scores.excluded, "sources": scores.sources}
+    return Content(
+        study=data,
+        fits={},
+        record=Record({}, {}, [], {name: one for name, one in known.items() if len(one)}),
+        prob=result.prob,
+        title="Is the system wrong more often for some groups?",
+        intro=asked(result),
+        plain=plain_words(result, tables),
+        findings=findings(result, tables),
+        limits=limits(result),
+        pictures=pictures_of(result, tables),
+        results=tables,
+        titles=TITLES,
+        headline="rates",
+        glossary=GLOSSARY,
+        columns=COLUMNS,
+    )
+
+
+def tables_of(result: Audit) -> dict[str, pd.DataFrame]:
+    """Tables of the estimates by name, as in `TITLES`."""
+    persons = result.counts[["system", "group", "persons"]]
+    rates = _at_points(result, lambda point: point.rates).merge(persons, on=["system", "group"])
+    used = {
+        (point.name, system): value
+        for point in result.points
+        for system, value in point.thresholds.items()
+    }
+    places = zip(rates["operating_point"], rates["system"], strict=True)
+    rates["threshold"] = [used[name, str(system)] for name, system in places]
+    order = list(rates.columns.drop("persons"))
+    order.insert(order.index("n") + 1, "persons")
+    tables = {"rates": rates[rates["n"] > 0][order].reset_index(drop=True)}
+    for name, of in (
+        ("indices", lambda point: point.indices),
+        ("ratios", lambda point: point.ratios),
+        ("between", lambda point: point.between),
+    ):
+        found = _at_points(result, of)
+        if len(found):
+            tables[name] = found
+    if "between" in tables:  # the same both ways round
+        place = {name: at for at, name in enumerate(result.groups)}
+        both = tables["between"]
+        once = both["group"].astype(str).map(place) <= both["other"].astype(str).map(place)
+        tables["between"] = both[once].reset_index(drop=True)
+    if result.curve is not None:
+        curve = summarise(result.curve, prob=result.prob)
+        curve = curve.drop(columns=[name for name in DROPPED if name in curve])
+        tables["trade_off"] = curve
+    return tables | {"counts": result.counts, "columns": result.scores.taken}
+
+
+def _at_points(result: Audit, of: Callable[[OperatingPoint], xr.Dataset | None]) -> pd.DataFrame:
+    """Summaries of an estimate at all operating points, the columns that identify a row first."""
+    parts = []
+    for point in result.points:
+        draws = of(point)
+        if draws is not None:
+            parts.append(summarise(draws, prob=result.prob).assign(operating_point=point.name))
+    if not parts:
+        return pd.DataFrame()
+    table = pd.concat(parts, ignore_index=True)
+    table = table.drop(columns=[name for name in DROPPED if name in table])
+    first = [name for name in FIRST if name in table]
+    return table[[*first, *table.columns.drop(first)]]
+
+
+def summary_of(result: Audit) -> str:
+    """The data in a few lines of text."""
+    scores = result.scores
+    persons = len(set(scores.frame["seed_a"]) | set(scores.frame["seed_b"]))
+    lines = [
+        f"{scores.name}",
+        f"  comparisons {len(scores.frame):,} by {', '.join(scores.systems)}; scores are "
+        f"{scores.kind}",
+        f"  persons     {persons:,}",
+        f"  groups      {', '.join(scores.by)}: {', '.join(result.groups)}",
+    ]
+    lines += [
+        f"  taken       {row.what}: {row.column} ({row.how})" for row in scores.taken.itertuples()
+    ]
+    lines += [
+        f"  left out    {row.count:,} {row.what} {row.reason} ({row.file})"
+        for row in scores.excluded.itertuples(index=False)
+    ] or ["  left out    nothing"]
+    return "\n".join(lines + [f"  note        {text}" for text in scores.remarks])

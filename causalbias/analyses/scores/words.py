@@ -1,0 +1,317 @@
+"""The sentences of a report on scores, in words that need no statistics."""
+
+import numpy as np
+import pandas as pd
+
+from causalbias.analyses.scores.analysis import Audit, OperatingPoint
+from causalbias.analyses.sentences import percent
+from causalbias.report.content import PlainSummary
+from causalbias.report.wording import listed, number
+
+HAPPENS = {
+    "FMR": "two different persons are taken for one",
+    "FNMR": "two images of one person are taken for two persons",
+}
+PAIRS = {"FMR": "pairs of two different persons", "FNMR": "pairs of images of one person"}
+ERROR = {"FMR": "false matches", "FNMR": "false non-matches"}
+SHARED = 1.5  # pairs for each independent one, from which on the same persons make the errors
+GLOSSARY = {
+    **dict.fromkeys(("attribute", "level", "seed", "network", "model", "converged"), ""),
+    "system": "A program that compares two images of faces and gives a score.",
+    "distance": "How different two images are to a system. Of similarities, the distance is a "
+    "fixed number minus the similarity.",
+    "threshold": "The score at which a system decides: two images that are as alike as this, or "
+    "more, are taken for one person.",
+    "genuine pair, impostor pair": "A comparison of two images of one person; of two persons.",
+    "false match rate (FMR)": "The share of impostor pairs that are taken for one person. Here of "
+    "two persons of one group, unless it is said otherwise.",
+    "false non-match rate (FNMR)": "The share of genuine pairs that are taken for two persons.",
+    "operating point": "How the threshold was set: as given, or where all impostor pairs of two "
+    "persons of one group together have the false match rate that was asked for.",
+    "estimate, interval": "The estimate is the best single guess. The interval is a range that "
+    "contains the true value with the stated probability, if the persons are a sample of those "
+    "that the system will meet. It allows for persons who are in several pairs.",
+    "independent pairs": "A person who looks like many others is in many false matches at once, so "
+    "pairs that share a person are not separate evidence. This is the number of pairs without "
+    "shared persons that would tell as much.",
+    "if equal": "The index that data of this size would show by chance if all groups had one rate.",
+}
+COLUMNS = {
+    "operating_point": "how the threshold was set",
+    "persons": "number of persons of the group in the data",
+    "genuine": "number of comparisons of two images of one person",
+    "impostor": "number of comparisons of two persons of the group",
+    "across": "number of comparisons with a person of another group",
+    "threshold": "in units of the score",
+    "n_effective": "number of pairs without shared persons that would tell as much",
+    "few_identities": "whether 5% of the persons have most of the errors, so that the rate among "
+    "other persons may be very different",
+    "if_equal": "what chance alone would show if all groups had one rate",
+    "interval": "two-sided, or only one end is known",
+    "group": "group of the persons",
+    "other": "group of the other person",
+    "index": "how far groups differ: FMR, FNMR: false matches, false non-matches",
+    "what": "what it was taken for, or what was left out",
+    "column": "column of the file",
+    "how": "why it was taken for this",
+    "system": "system that compared",
+    "sha256": "fingerprint of the file's content",
+}
+
+
+def plain_words(result: Audit, tables: dict[str, pd.DataFrame]) -> PlainSummary:
+    """What was asked and found, how sure it is and what it does not say."""
+    found = {
+        ("" if len(result.scores.systems) == 1 else system): found_of(result, tables, system)
+        for system in result.scores.systems
+    }
+    return PlainSummary(
+        asked=asked(result),
+        found=found,
+        certainty=how_sure(result, tables),
+        not_said=not_said(result),
+    )
+
+
+def asked(result: Audit) -> str:
+    """The data and the question."""
+    scores, frame = result.scores, result.scores.frame
+    persons = len(set(frame["seed_a"]) | set(frame["seed_b"]))
+    each = len(frame) // len(scores.systems)
+    many = f"{listed(scores.systems)} compared" if len(scores.systems) > 1 else "A system compared"
+    genuine = int(frame["same_identity"].sum()) // len(scores.systems)
+    own = " each" if len(scores.systems) > 1 else ""
+    return (
+        f"{many} images of {persons:,} persons in pairs ({each:,} comparisons{own}, {genuine:,} of "
+        f"them of one person) and gave each a score ({scores.kind}). Is it wrong more often for "
+        f"some groups ({' and '.join(scores.by)}: {listed(list(result.groups))}) than for others?"
+    )
+
+
+def found_of(result: Audit, tables: dict[str, pd.DataFrame], system: str) -> list[str]:
+    """What was found of one system: who has more errors, and by what factor."""
+    sentences = []
+    for point in result.points:
+        rates = _of(tables["rates"], system, point)
+        for kind in ("FMR", "FNMR"):
+            part = rates[rates["rate_of"] == kind]
+            if len(part):
+                sentences.append(_finding(result, tables, part, kind, system, point))
+        if (rates["rate_of"] == "FMR").sum() == 0:
+            sentences.append(
+                "How often two different persons are taken for one is not known: no comparison is "
+                "of two persons of one group."
+            )
+        if (rates["rate_of"] == "FNMR").sum() == 0:
+            sentences.append(
+                "How often two images of one person are taken for two persons is not known: no "
+                "comparison is of one person."
+            )
+    return sentences
+
+
+def _of(table: pd.DataFrame, system: str, point: OperatingPoint) -> pd.DataFrame:
+    return table[(table["system"] == system) & (table["operating_point"] == point.name)]
+
+
+def at(result: Audit, point: OperatingPoint, system: str) -> str:
+    """The operating point of a system, in words."""
+    value = f"{point.thresholds[system]:.4g}"
+    word = "or more" if result.scores.kind == "similarity" else "or less"
+    if point.fmr is None:
+        return f"At a {result.scores.kind} of {value} {word}"
+    return (
+        f"At the threshold that lets {100 * point.fmr:g}% of all pairs of two persons of one group "
+        f"match (a {result.scores.kind} of {value} {word})"
+    )
+
+
+def _finding(
+    result: Audit,
+    tables: dict[str, pd.DataFrame],
+    part: pd.DataFrame,
+    kind: str,
+    system: str,
+    point: OperatingPoint,
+) -> str:
+    """Most and least errors of one kind, the factor between them, and whether it may be chance."""
+    stated = part[part["supported"]].sort_values("estimate")
+    start = f"{at(result, point, system)}, {HAPPENS[kind]}"
+    if stated.empty:
+        return (
+            f"{start} too rarely to state rates by group ({part['errors'].sum():,.0f} of "
+            f"{part['n'].sum():,.0f} {PAIRS[kind]})."
+        )
+    few, many = stated.iloc[0], stated.iloc[-1]
+    if len(part) == 1:
+        return f"{start} in {_often(many)} pairs."
+    text = f"{start} most often in the group {many['group']}: in {_often(many)} pairs"
+    unstated = part[~part["supported"]]
+    if len(stated) > 1 and unstated.empty:
+        text += f"; least often in the group {few['group']}: in {_often(few)}."
+    else:
+        text += ". "
+        text += (
+            f"There are too few such errors to state a rate of {listed(list(unstated['group']))}"
+        )
+        ends = unstated["upper"].max()
+        text += f" (at most {_share(ends)})."
+    return text + _factor(tables, kind, system, point)
+
+
+def _often(row: pd.Series) -> str:
+    """A rate with its interval as counts of as many pairs as make its number 10 or more."""
+    every = 100
+    while every < 10_000_000 and row["estimate"] * every < 10:
+        every *= 10
+    middle, low, high = (round(every * row[name]) for name in ("estimate", "lower", "upper"))
+    return f"{middle:,} of every {every:,} (range {low:,} to {high:,})"
+
+
+def _share(rate: float) -> str:
+    every = 100
+    while every < 1_000_000 and rate * every < 1:
+        every *= 10
+    return f"{number(rate * every)} of every {every:,}"
+
+
+def _factor(
+    tables: dict[str, pd.DataFrame],
+    kind: str,
+    system: str,
+    point: OperatingPoint,
+) -> str:
+    """The factor between the groups with most and fewest errors, with its range."""
+    if "indices" not in tables:
+        return ""
+    table = _of(tables["indices"], system, point)
+    row = table[table["index"] == f"{kind} max/min"]
+    if row.empty:
+        return ""
+    one = row.iloc[0]
+    clear = one["lower"] > 1
+    if one["interval"] == "two-sided" and np.isfinite(one["estimate"]):
+        text = (
+            f" That is {number(one['estimate'])} times as many (range {number(one['lower'])} to "
+            f"{number(one['upper'])}). "
+        )
+        chance = (
+            f"Were all groups alike, data of this size would show a factor of about "
+            f"{number(one['if_equal'])} by chance."
+        )
+    elif np.isfinite(one["lower"]) and clear:
+        text = (
+            f" The group with most has at least {number(one['lower'])} times as many as the group "
+            "with fewest; how many times exactly cannot be said. "
+        )
+        chance = ""
+    else:
+        return " These data do not say by what factor groups differ."
+    verdict = (
+        "The difference is clear: chance alone would hardly make it. "
+        if clear
+        else ("The difference may be chance. ")
+    )
+    return (text + verdict + chance).rstrip()
+
+
+def how_sure(result: Audit, tables: dict[str, pd.DataFrame]) -> list[str]:
+    """What the number of people supports."""
+    sentences = [
+        "Every number is an estimate. The range after it contains the true value with a "
+        f"probability of {percent(result.prob)}, if these persons are a fair sample of those that "
+        "the system will meet. Ranges are of persons: one person who is in many pairs counts as "
+        "one person."
+    ]
+    rates = tables["rates"]
+    for kind in ("FMR", "FNMR"):
+        part = rates[rates["rate_of"] == kind]
+        if part.empty:
+            continue
+        worst = part.iloc[int(part["n_effective"].argmin())]
+        sentences.append(
+            f"What the number of people supports: the {worst['n']:,.0f} {PAIRS[kind]} of the group "
+            f"{worst['group']}, {worst['persons']:,.0f} persons, say as much as "
+            f"{worst['n_effective']:,.0f} pairs without shared persons. Rates of {ERROR[kind]} "
+            f"below {_share(worst['smallest_rate'])} cannot be told from none there."
+        )
+        # Where hardly any pairs share a person, few persons have the few errors in any case.
+        few = part[part["few_identities"] & (part["n"] > SHARED * part["n_effective"])]
+        if len(few):
+            sentences.append(
+                f"In the groups {listed(list(dict.fromkeys(few['group'])))}, one person in twenty "
+                f"is involved in most of the {ERROR[kind]}: among other persons the rate may be "
+                "much higher or lower, and the range is too short."
+            )
+    return sentences + list(result.scores.remarks)
+
+
+def not_said(result: Audit) -> list[str]:
+    """What was not measured."""
+    sentences = [
+        "Why groups differ. Groups may also differ in their images (light, pose, age, camera), and "
+        "these were not compared. To tell race from all that comes with it needs images in which "
+        "nothing else changes.",
+        "What happens between groups: false matches here are of two persons of one group, the case "
+        "in which mistakes are most frequent."
+        + (
+            " The table of each two groups has the others."
+            if any(point.between is not None for point in result.points)
+            else " There are no comparisons of two groups in these data."
+        ),
+        "What happens at another threshold, in a search through a large gallery, or with another "
+        "version of the system.",
+        "Anything about who people are: groups are the labels that the data give.",
+    ]
+    failed = int(result.counts["failed"].sum())
+    sentences.append(
+        f"Comparisons without a score: {failed:,} are left out of all rates, as if the system had "
+        "not been asked."
+        if failed
+        else "How often no face is found in an image: every comparison in these data has a score."
+    )
+    return sentences + [
+        f"{row.count:,} comparisons {row.reason}: they are left out ({row.file})."
+        for row in result.scores.excluded.itertuples(index=False)
+    ]
+
+
+def findings(result: Audit, tables: dict[str, pd.DataFrame]) -> list[str]:
+    """Rates of all groups in sentences, each with its interval."""
+    sentences = []
+    rates = tables["rates"]
+    for (point, system, kind), part in rates.groupby(
+        ["operating_point", "system", "rate_of"], sort=False
+    ):
+        each = [
+            f"{row['group']} {_percent(row['estimate'])}% ({_percent(row['lower'])} to "
+            f"{_percent(row['upper'])}; {row['errors']:,.0f} of {row['n']:,.0f})"
+            if row["supported"]
+            else f"{row['group']} not stated, at most {_percent(row['upper'])}% "
+            f"({row['errors']:,.0f} of {row['n']:,.0f})"
+            for _, row in part.iterrows()
+        ]
+        who = f"{system}, " if len(result.scores.systems) > 1 else ""
+        sentences.append(f"{who}{point}, {kind}: {'; '.join(each)}.")
+    return sentences
+
+
+def _percent(rate: float) -> str:
+    return number(100 * rate, 3)
+
+
+def limits(result: Audit) -> list[str]:
+    """What the data cannot support, for readers who know the terms."""
+    taken = result.scores.taken
+    return [
+        "Rates are descriptive: a difference between groups is not an effect of the group, as "
+        "image quality and everything else may differ with it.",
+        "False match rates are of impostor pairs within a group (cohort: same). A target false "
+        "match rate is met on all of these pairs together.",
+        "Intervals resample persons, not pairs (see the explanation of error rates). They do not "
+        "allow for groups that are labelled wrongly, nor for a threshold that was chosen on the "
+        "same pairs.",
+        "Columns were taken for: "
+        + "; ".join(f"{row.what}: {row.column} ({row.how})" for row in taken.itertuples())
+        + ".",
+    ]

@@ -1,0 +1,527 @@
+"""Read tables of comparison scores as other programs export them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from causalbias.arguments import names_in
+from causalbias.datasets.scores.columns import Chosen, Wanted, choose_columns
+from causalbias.datasets.scores.names import direction_of, words
+from causalbias.datasets.scores.people import (
+    facts_of_names,
+    facts_of_table,
+    linked,
+    sample_of,
+)
+from causalbias.datasets.scores.scores import Scores
+from causalbias.datasets.scores.tables import read_any, with_text
+from causalbias.datasets.scores.values import numbers, same_person
+from causalbias.errors import DataError, at_first, user_path
+from causalbias.study.build import exclusions, file_record
+from causalbias.study.columns import labels
+from causalbias.study.pairs import fields_of
+
+SIDES = ("a", "b")
+TABLE = "scores"  # names a frame in errors
+NO_SCORE = "no score"
+KINDS = ("similarity", "distance")
+Note = tuple[str, str, str, int]
+Record = dict[str, str | int]
+
+
+def read_scores(
+    data: str | Path | pd.DataFrame | Sequence[str | Path],
+    *,
+    id_a: str = "",
+    id_b: str = "",
+    group: str | Sequence[str] = (),
+    score: str | Sequence[str] = (),
+    kind: str = "",
+    same: str = "",
+    system: str = "",
+    person: str = "",
+    subjects: str | Path | pd.DataFrame | None = None,
+) -> Scores:
+    """Read comparisons with scores, whatever their columns are called.
+
+    Columns are found by usual names, or are named. What each was taken for is in `Scores.taken`;
+    where several may be meant, the error lists them. Ids are text as written. Rows without an id, a
+    group or a truth are counted in `Scores.excluded` and left out; rows without a score are failed
+    comparisons.
+
+    Parameters
+    ----------
+    data : path, list of paths, or DataFrame
+        CSV with any separator, TSV, Parquet or Excel; several files have the same columns.
+    id_a, id_b : str
+        Columns of the ids of both sides (reference and probe), of persons or of images.
+    group : str or sequence of str
+        Factors whose combinations are the groups: columns of both sides (``race_a`` and ``race_b``
+        are "race"), of the table of subjects, or fields of the pattern. By default race (or
+        ethnicity, skin) and gender (or sex), where they are there.
+    score : str or sequence of str
+        Columns of scores; several are of systems of their own.
+    kind : {"similarity", "distance"}, optional
+        By default as the column's name says, if genuine and impostor pairs agree.
+    same : str
+        Column that says which pairs show one person. By default found, or by the ids of persons.
+    system : str
+        Column of the systems that compared.
+    person : str
+        Where ids are of images: the columns of the persons, or a pattern of the ids such as
+        ``"{person}_{race}_{n}"``. Without either, images that genuine pairs link are of one person.
+    subjects : path or DataFrame, optional
+        Groups of persons, or persons and groups of images: one row each.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    DataError
+        If a column is not found or may be one of several, or a cell cannot be used. The error names
+        file, column and row, and gives a hint.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"reference": ["01", "01", "2"], "probe": ["01", "2", "2"],
+    ...                       "race_1": ["x", "x", "y"], "race_2": ["x", "y", "y"],
+    ...                       "cosine_distance": [0.1, 0.9, 0.2]})
+    >>> found = read_scores(table)
+    >>> found.by, found.kind, found.frame["seed_a"].tolist()
+    (['race'], 'distance', ['01', '01', '2'])
+    """
+    if kind not in ("", *KINDS):
+        raise DataError(f"scores of the kind {kind!r}", hint=f"use one of {', '.join(KINDS)}")
+    wanted = Wanted(
+        id_a,
+        id_b,
+        tuple(names_in(group, "group")),
+        tuple(names_in(score, "score")),
+        same,
+        system,
+        person,
+    )
+    parts: list[pd.DataFrame] = []
+    notes: list[Note] = []
+    sources: list[Record] = []
+    taken: list[tuple[str, str, str]] = []
+    for frame, file, record in _tables(data, wanted):
+        chosen = choose_columns(frame, wanted, file)
+        parts.append(_part(frame, chosen, file))
+        taken += [one for one in chosen.taken if one not in taken]
+        sources += record
+    whole = pd.concat(parts, ignore_index=True)
+    remarks: list[str] = []
+    whole, by = _with_people(whole, wanted, subjects, taken, remarks, sources)
+    whole = _complete(whole, by, notes)
+    kind, top = _direction(whole, kind, taken)
+    distance = top - whole["score"] if kind == "similarity" else whole["score"]
+    whole = whole.assign(distance=distance, status=np.where(distance.isna(), NO_SCORE, "ok"))
+    return Scores(
+        _once(whole, notes),
+        by,
+        kind,
+        top,
+        _name(data),
+        pd.DataFrame(taken, columns=["what", "column", "how"]),
+        exclusions(notes),
+        pd.DataFrame(sources),
+        remarks,
+    )
+
+
+def _name(data: object) -> str:
+    if isinstance(data, pd.DataFrame):
+        return TABLE
+    paths = [data] if isinstance(data, str | Path) else list(data)  # type: ignore[call-overload]
+    return ", ".join(Path(one).name for one in paths)
+
+
+def _tables(
+    data: str | Path | pd.DataFrame | Sequence[str | Path], wanted: Wanted
+) -> list[tuple[pd.DataFrame, str, list[Record]]]:
+    """The tables with their names, and what is recorded of each file."""
+    if isinstance(data, pd.DataFrame):
+        if data.empty:
+            raise DataError("no rows", hint="give at least one comparison", file=TABLE)
+        frame = data.reset_index(drop=True)
+        return [(frame.set_axis([str(name) for name in frame], axis=1), TABLE, [])]
+    found = []
+    for one in [data] if isinstance(data, str | Path) else data:
+        path = user_path(one)
+        frame = read_any(path)
+        ids = choose_columns(frame, wanted, path.name).ids
+        frame = with_text(frame, path, ids)
+        found.append((frame, path.name, [file_record(path, len(frame))]))
+    if not found:
+        raise DataError("no file of scores", hint="give at least one")
+    return found
+
+
+def _part(frame: pd.DataFrame, chosen: Chosen, file: str) -> pd.DataFrame:
+    """A table in our columns: one row per comparison and system."""
+    made = {"file": file, "row": np.arange(1, len(frame) + 1)}
+    for what, one in (("image", chosen.image), ("person", chosen.person), ("id", chosen.either)):
+        for side, name in zip(SIDES, one.columns if one else (), strict=False):
+            made[f"{what}_{side}"] = _text(frame[name], file)
+    for factor, names in chosen.groups.items():
+        for side, name in zip(SIDES, (names * 2)[:2], strict=True):
+            made[f"{factor}_{side}"] = _text(frame[name], file)
+        if len(names) == 1:
+            _check_shared(made, chosen.ids, frame, factor, names[0], file)
+    if chosen.same:
+        made["same"] = same_person(frame[chosen.same], file, chosen.same)
+    made["system"] = _text(frame[chosen.system], file) if chosen.system else "the system"
+    table = pd.DataFrame(made)
+    parts = []
+    for name in chosen.scores:
+        own = table.assign(score=numbers(frame[name], file, name), column=name)
+        if len(chosen.scores) > 1:
+            of = _short(name, chosen.scores)
+            own["system"] = own["system"].astype(str) + f" {of}" if chosen.system else of
+        parts.append(own)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _check_shared(
+    made: Mapping[str, object],
+    ids: Sequence[str],
+    frame: pd.DataFrame,
+    factor: str,
+    column: str,
+    file: str,
+) -> None:
+    """Refuse one column of groups where a person, or image, is in rows of several groups."""
+    both = [pd.Series(_text(frame[name], file)) for name in ids[-2:]]
+    group = pd.Series(made[f"{factor}_a"])
+    table = pd.DataFrame(
+        {"id": pd.concat(both), "group": pd.concat([group, group]), "row": [*range(len(frame))] * 2}
+    ).dropna()
+    table = table.sort_values("row", kind="stable")
+    first = table.drop_duplicates(["id", "group"])
+    twice = first["id"].duplicated().to_numpy(bool)
+    if twice.any():
+        bad = np.zeros(len(frame), dtype=bool)
+        bad[first.loc[twice, "row"].to_numpy()] = True
+        raise at_first(
+            bad,
+            f"{first.loc[twice, 'id'].iloc[0]!r} is in rows of several groups, so that the column "
+            "is not that of both sides",
+            hint="give a column of each side, such as race_a and race_b, or --subjects PEOPLE.csv",
+            file=file,
+            column=column,
+        )
+
+
+def _short(name: str, names: Sequence[str]) -> str:
+    """What distinguishes a column of scores from the others: "bupt" of "bupt_cos_dist"."""
+    shared = set.intersection(*(set(words(one)) for one in names))
+    own = [one for one in words(name) if one not in shared]
+    short = [[part for part in words(one) if part not in shared] for one in names]
+    unique = len({tuple(one) for one in short}) == len(names)
+    return "_".join(own) if own and unique else name
+
+
+def _text(values: pd.Series, file: str) -> pd.Series:
+    return labels(values, file=file).astype(object).reset_index(drop=True)
+
+
+def _with_people(
+    frame: pd.DataFrame,
+    wanted: Wanted,
+    subjects: str | Path | pd.DataFrame | None,
+    taken: list[tuple[str, str, str]],
+    remarks: list[str],
+    sources: list[Record],
+) -> tuple[pd.DataFrame, list[str]]:
+    """Persons, truths and groups of both sides of each comparison."""
+    if wanted.pattern:
+        frame = _by_pattern(frame, wanted, taken, remarks)
+    frame = _meaning_of_ids(frame, taken)
+    if subjects is not None:
+        frame = _by_table(frame, subjects, wanted, taken, remarks, sources)
+    by = [
+        name.removesuffix("_a")
+        for name in map(str, frame)
+        if name.endswith("_a") and name not in ("image_a", "person_a", "id_a")
+    ]
+    lacking = [name for name in wanted.group if name not in by]
+    if lacking or not by:
+        what = (
+            f"no column, field or subjects' table has {', '.join(lacking)}"
+            if lacking
+            else ("no column says which group a person is of")
+        )
+        raise DataError(
+            what,
+            hint="write --group with the columns of groups, or give them by --subjects PEOPLE.csv",
+            file=str(frame["file"].iloc[0]),
+        )
+    by = list(wanted.group) or by
+    if "person_a" not in frame:
+        frame = _by_links(frame, remarks)
+    if "same" not in frame:
+        same = (frame["person_a"] == frame["person_b"]).astype("boolean")
+        known = frame[["person_a", "person_b"]].notna().all(axis=1)
+        frame["same"] = same.where(known)
+        taken.append(("whether a pair shows one person", "the ids of persons", "both are equal"))
+    return frame, by
+
+
+def _by_pattern(
+    frame: pd.DataFrame, wanted: Wanted, taken: list[tuple[str, str, str]], remarks: list[str]
+) -> pd.DataFrame:
+    """Persons and groups that the ids hold."""
+    ids_of = {
+        one: pd.Series(pd.concat([frame[f"{one}_{side}"] for side in SIDES]).dropna().unique())
+        for one in ("image", "id", "person")
+        if f"{one}_a" in frame
+    }
+    fits = {
+        one: float(fields_of(ids, wanted.pattern).notna().all(axis=1).mean())
+        for one, ids in ids_of.items()
+    }
+    what = max(fits, key=lambda one: fits[one])  # the first of those that fit best
+    ids = ids_of[what]
+    facts, unmatched = facts_of_names(ids, wanted.pattern, wanted.group)
+    for side in SIDES:
+        of = facts.reindex(frame[f"{what}_{side}"])
+        for name in facts:
+            frame[f"{name}_{side}"] = of[name].to_numpy(object)
+    if what == "id":
+        names = {f"id_{side}": f"image_{side}" for side in SIDES}
+        frame = frame.rename(columns=names)
+    taken += [(f"{name}", f"{what} ids by {wanted.pattern}", "as given") for name in facts]
+    if unmatched:
+        remarks.append(
+            f"{len(unmatched):,} of {len(ids):,} ids do not fit the pattern {wanted.pattern}, and "
+            f"their comparisons are left out: {sample_of(unmatched)}."
+        )
+    return frame
+
+
+def _meaning_of_ids(frame: pd.DataFrame, taken: list[tuple[str, str, str]]) -> pd.DataFrame:
+    """Ids of which the name says neither are images' or persons', as the genuine pairs say."""
+    if "id_a" not in frame:
+        return frame
+    equal = (frame["id_a"] == frame["id_b"]).to_numpy()
+    if "same" in frame:
+        genuine = frame["same"].fillna(False).to_numpy(bool)
+        if not genuine.any():
+            shares = {"person": True}
+        else:
+            shares = {"person": bool(equal[genuine].all()), "image": not equal[genuine].any()}
+    else:
+        shares = {"person": bool(equal.any())}
+    found = [what for what, holds in shares.items() if holds]
+    if not found:
+        why = (
+            "in some genuine pairs both ids are equal, in others not"
+            if "same" in frame
+            else "no pair has two equal ids, and no column says which pairs show one person"
+        )
+        raise DataError(
+            f"it is not clear whether the ids are of persons or of images: {why}",
+            hint="write --person with the columns of the persons, or a pattern of the ids such as "
+            "'{person}_{n}'; or --same with the column that says which pairs show one person",
+            file=str(frame["file"].iloc[0]),
+        )
+    how = "as genuine pairs have two ids" if found[0] == "image" else "as genuine pairs have one id"
+    taken.append((f"ids are those of {found[0]}s", "the ids", how))
+    return frame.rename(columns={f"id_{side}": f"{found[0]}_{side}" for side in SIDES})
+
+
+def _by_table(
+    frame: pd.DataFrame,
+    subjects: str | Path | pd.DataFrame,
+    wanted: Wanted,
+    taken: list[tuple[str, str, str]],
+    remarks: list[str],
+    sources: list[Record],
+) -> pd.DataFrame:
+    """Groups, and persons of images, of the table of subjects."""
+    file = "subjects" if isinstance(subjects, pd.DataFrame) else user_path(subjects).name
+    table = subjects if isinstance(subjects, pd.DataFrame) else read_any(subjects)
+    ids = {
+        what: pd.concat([frame[f"{what}_{side}"] for side in SIDES]).drop_duplicates()
+        for what in ("person", "image")
+        if f"{what}_a" in frame
+    }
+    if not isinstance(subjects, pd.DataFrame):
+        path = user_path(subjects)
+        names = [str(name) for name in table]
+        table = with_text(table, path, names)
+        sources.append(file_record(path, len(table)))
+    group = [one for one in wanted.group if f"{one}_a" not in frame]
+    what, facts, more = facts_of_table(table, ids, group, file)
+    taken += more
+    absent = ids[what].dropna()
+    absent = absent[~absent.isin(facts.index)].tolist()
+    if absent:
+        remarks.append(
+            f"{len(absent):,} of {ids[what].notna().sum():,} ids of {what}s are not in {file}, and "
+            f"their comparisons are left out: {sample_of(absent)}."
+        )
+    for side in SIDES:
+        of = facts.reindex(frame[f"{what}_{side}"])
+        for name in facts:
+            if f"{name}_{side}" not in frame or name != "person":
+                frame[f"{name}_{side}"] = of[name].to_numpy(object)
+    return frame
+
+
+def _by_links(frame: pd.DataFrame, remarks: list[str]) -> pd.DataFrame:
+    """Persons as images that genuine pairs link; an image without is a person of its own."""
+    if "same" not in frame:
+        raise DataError(
+            "no column says who the persons are, nor which pairs show one person",
+            hint="write --person with the columns of the persons or a pattern of the ids such as "
+            "'{person}_{n}', or --same with the column that says it",
+            file=str(frame["file"].iloc[0]),
+        )
+    known = frame[["image_a", "image_b"]].notna().all(axis=1).to_numpy()
+    genuine = frame["same"].fillna(False).to_numpy(bool) & known
+    person = linked(
+        frame["image_a"].fillna("").to_numpy(), frame["image_b"].fillna("").to_numpy(), genuine
+    )
+    for side, of in zip(SIDES, person, strict=True):
+        frame[f"person_{side}"] = pd.Series(of).map("person {}".format).where(known)
+    number = len(np.unique(person[:, known]))
+    remarks.append(
+        f"Who the persons are was not given: images that genuine pairs link were taken for one "
+        f"person, which makes {number:,} persons. Where images of one person are in no genuine "
+        "pair, he or she counts as several, and intervals are too short; give --person."
+    )
+    return frame
+
+
+def _complete(frame: pd.DataFrame, by: Sequence[str], notes: list[Note]) -> pd.DataFrame:
+    """The rows of which persons, truth and groups are known; the others are counted."""
+    kept = np.ones(len(frame), dtype=bool)
+    reasons = {"without the id of a person": ["person_a", "person_b"]}
+    if "image_a" in frame:
+        reasons = {"without the id of an image": ["image_a", "image_b"]} | reasons
+    reasons["of which it is not said whether they show one person"] = ["same"]
+    reasons |= {f"of a person without {name}": [f"{name}_a", f"{name}_b"] for name in by}
+    for reason, names in reasons.items():
+        missing = frame[names].isna().any(axis=1).to_numpy(bool)
+        for file, rows in frame[missing & kept].groupby("file", sort=False):
+            notes.append((str(file), "comparisons", reason, len(rows)))
+        kept &= ~missing
+    if not kept.any():
+        raise DataError(
+            "no comparison has the ids and groups of both sides: "
+            + "; ".join(f"{count:,} {reason}" for _, _, reason, count in notes),
+            hint="fill them in, or give the groups by --subjects PEOPLE.csv",
+            file=str(frame["file"].iloc[0]),
+        )
+    frame = frame[kept].reset_index(drop=True)
+    ours = {f"person_{side}": f"seed_{side}" for side in SIDES}
+    if "image_a" in frame:
+        frame = _with_images(frame)
+    frame = frame.rename(columns=ours | {"same": "same_identity"})
+    return frame.assign(same_identity=frame["same_identity"].astype(bool))
+
+
+def _with_images(frame: pd.DataFrame) -> pd.DataFrame:
+    """Images by ids that no two persons share: with the person's where images have numbers."""
+    both = pd.DataFrame(
+        {
+            "image": pd.concat([frame["image_a"], frame["image_b"]]),
+            "person": pd.concat([frame["person_a"], frame["person_b"]]),
+        }
+    ).drop_duplicates()
+    several = both["image"].duplicated().any()
+    for side in SIDES:
+        image = frame[f"image_{side}"]
+        frame[f"stimulus_{side}"] = frame[f"person_{side}"] + "/" + image if several else image
+    return frame.drop(columns=["image_a", "image_b"])
+
+
+def _direction(
+    frame: pd.DataFrame, given: str, taken: list[tuple[str, str, str]]
+) -> tuple[str, float]:
+    """Whether scores are similarities, and the number that they are subtracted from."""
+    means = frame.groupby("same_identity")["score"].mean()
+    columns = list(dict.fromkeys(frame["column"]))
+    said = {direction_of(name) for name in columns}
+    genuine, impostor = (means.get(one, np.nan) for one in (True, False))
+    seen = "" if not abs(genuine - impostor) > 0 else KINDS[int(genuine < impostor)]
+    how = "as given"
+    if not given:
+        name = next(iter(said)) if len(said) == 1 else ""
+        if not name or name != seen:
+            raise _unclear(frame, columns, name, seen, genuine, impostor)
+        given = name
+        how = (
+            f"by its name, and genuine pairs have {genuine:.4g} on average, impostors "
+            f"{impostor:.4g}"
+        )
+    taken.append(
+        (
+            f"scores are {'similarities' if given == KINDS[0] else 'distances'}",
+            ", ".join(columns),
+            how,
+        )
+    )
+    top = float(frame["score"].max())
+    return given, max(top, 1.0) if np.isfinite(top) else 1.0
+
+
+def _unclear(
+    frame: pd.DataFrame, columns: list[str], name: str, seen: str, genuine: float, impostor: float
+) -> DataError:
+    """The error where names and data do not agree on what scores are."""
+    if np.isnan(genuine) or np.isnan(impostor):
+        data = "without both genuine and impostor pairs the data do not tell"
+    elif not seen:
+        data = f"genuine and impostor pairs have the same mean, {genuine:.4g}"
+    else:
+        data = (
+            f"genuine pairs have {genuine:.4g} on average and impostors {impostor:.4g}, as "
+            f"{'similarities' if seen == KINDS[0] else 'distances'} have"
+        )
+    named = f"its name says {name}" if name else "its name does not say"
+    return DataError(
+        f"it is not clear whether a higher score means more alike: {named}; {data}",
+        hint="write --similarity if it does, or --distance if a lower score means more alike",
+        file=str(frame["file"].iloc[0]),
+        column=", ".join(columns),
+    )
+
+
+def _once(frame: pd.DataFrame, notes: list[Note]) -> pd.DataFrame:
+    """The comparisons without an image beside itself, and each pair once where images are known.
+
+    A full table of all images by all has both; a pair whose two rows have different scores stays,
+    for `error_rates` to refuse.
+    """
+    if "stimulus_a" not in frame:
+        return frame
+    itself = (frame["stimulus_a"] == frame["stimulus_b"]).to_numpy()
+    codes = np.sort(
+        pd.factorize(pd.concat([frame["stimulus_a"], frame["stimulus_b"]]))[0].reshape(2, -1),
+        axis=0,
+    )
+    keys = pd.DataFrame(
+        {"low": codes[0], "high": codes[1], "system": frame["system"], "score": frame["score"]}
+    )
+    again = keys.duplicated().to_numpy() & ~itself
+    for reason, rows in (("of an image with itself", itself), ("that are there again", again)):
+        for file, part in frame[rows].groupby("file", sort=False):
+            notes.append((str(file), "comparisons", reason, len(part)))
+    kept = frame[~itself & ~again].reset_index(drop=True)
+    if kept.empty:
+        raise at_first(
+            itself,
+            "every comparison is of an image with itself",
+            hint="give comparisons of two images",
+            file=str(frame["file"].iloc[0]),
+            column="ids of both sides",
+        )
+    return kept

@@ -1,0 +1,79 @@
+"""Tables of scores from files of any usual kind, with ids as they were written."""
+
+import importlib.util
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from causalbias.errors import DataError, user_path
+from causalbias.io.memory import check_file
+from causalbias.study.columns import typed
+from causalbias.study.reading import first_line, read_table
+
+EXCEL = (".xlsx", ".xlsm")
+LOSSLESS = "iu"  # kinds of columns whose cells are written in one way only
+
+
+def read_any(path: str | Path, text: Collection[str] = ()) -> pd.DataFrame:
+    """Read a CSV, TSV, Parquet, ``.zip`` or Excel file.
+
+    Parameters
+    ----------
+    path : path
+    text : collection of str
+        Columns that are text whatever is in them.
+
+    Raises
+    ------
+    DataError
+        As `read_table`; of an Excel file also if openpyxl is not installed, or several sheets hold
+        something.
+    """
+    path = user_path(path)
+    if path.suffix.lower() in EXCEL and path.is_file():
+        return _read_excel(path)
+    return read_table(path, text=text)
+
+
+def with_text(frame: pd.DataFrame, path: Path, columns: Collection[str]) -> pd.DataFrame:
+    """The table read again where ids were taken for numbers or truths, and lost how they look."""
+    changed = [
+        name
+        for name in columns
+        if not pd.api.types.is_integer_dtype(frame[name])
+        and (pd.api.types.is_numeric_dtype(frame[name]) or pd.api.types.is_bool_dtype(frame[name]))
+    ]
+    if not changed or path.suffix.lower() in (*EXCEL, ".parquet"):
+        return frame
+    return read_any(path, text=changed)
+
+
+def _read_excel(path: Path) -> pd.DataFrame:
+    """The only sheet with cells in it; numbers are those of the cells, whatever their format."""
+    if importlib.util.find_spec("openpyxl") is None:
+        raise DataError(
+            "an Excel file needs the package openpyxl",
+            hint="pip install openpyxl, or save the table as CSV",
+            file=path.name,
+        )
+    check_file(path, times=50)  # a packed table of cells, each an object
+    try:
+        sheets = pd.read_excel(path, sheet_name=None, dtype=object, engine="openpyxl")
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"not a readable Excel file ({first_line(error)})",
+            hint="save it again, or as CSV",
+            file=path.name,
+        ) from error
+    sheets = {name: one for name, one in sheets.items() if not one.empty}
+    if len(sheets) != 1:
+        raise DataError(
+            f"{len(sheets)} sheets hold rows ({', '.join(map(str, sheets)) or 'none'})",
+            hint="keep the table of scores in the only sheet",
+            file=path.name,
+        )
+    frame = next(iter(sheets.values()))
+    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    return pd.DataFrame({name: typed(frame[name], file=path.name) for name in frame})

@@ -1,0 +1,170 @@
+"""Audits of tables of scores: rates as counted by hand, words, tables and the JSON."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalbias as cb
+from causalbias.errors import DataError
+from causalbias.report.page import write_report
+
+
+def export(seed=1, persons=40):
+    """Two images of each person, all pairs; persons of group A are three times nearer at best."""
+    draw = np.random.default_rng(seed)
+    who = np.repeat(np.arange(persons), 2)
+    group = np.where(who % 2 == 0, "A", "B")
+    one, two = np.triu_indices(2 * persons, k=1)
+    same = who[one] == who[two]
+    mean = np.where(same, 0.8, np.where((group[one] == "A") & (group[two] == "A"), 0.3, 0.1))
+    return pd.DataFrame(
+        {
+            "Probe Image": [f"{who[i]:03d}_{i}" for i in one],
+            "Gallery Image": [f"{who[i]:03d}_{i}" for i in two],
+            "Probe Subject": [f"{who[i]:03d}" for i in one],
+            "Gallery Subject": [f"{who[i]:03d}" for i in two],
+            "Probe Ethnicity": group[one],
+            "Gallery Ethnicity": group[two],
+            "Similarity": np.clip(draw.normal(mean, 0.12), 0, 1).round(4),
+            "Mated": same.astype(int),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return export()
+
+
+@pytest.fixture(scope="module")
+def result(rows):
+    return cb.analyses.audit(cb.datasets.read_scores(rows), threshold=0.5, fmr=0.05)
+
+
+@pytest.fixture(scope="module")
+def content(result):
+    return cb.analyses.audit_content(result)
+
+
+def counted(rows, threshold):
+    """Errors and pairs by kind and group, by comparing similarities."""
+    inside = rows[rows["Probe Ethnicity"] == rows["Gallery Ethnicity"]]
+    match = inside["Similarity"] >= threshold
+    wrong = np.where(inside["Mated"] == 1, ~match, match)
+    return (
+        inside.assign(wrong=wrong)
+        .groupby(["Mated", "Probe Ethnicity"])["wrong"]
+        .agg(["sum", "size"])
+    )
+
+
+def test_rates_are_those_counted_from_the_similarities_themselves(rows, result, content):
+    table = content.results["rates"].set_index(["operating_point", "rate_of", "group"])
+    for point in result.points:
+        threshold = point.thresholds["the system"]
+        for (mated, group), (wrong, size) in counted(rows, threshold).iterrows():
+            row = table.loc[(point.name, "FNMR" if mated else "FMR", group)]
+            assert (row["errors"], row["n"], row["persons"]) == (wrong, size, 20)
+            assert row["threshold"] == threshold
+
+
+def test_a_target_rate_is_met_on_all_pairs_of_one_group_together(rows, result):
+    false = counted(rows, result.points[1].thresholds["the system"]).loc[0].sum()
+    assert false["sum"] / false["size"] == pytest.approx(0.05, abs=0.003)
+    assert false["sum"] / false["size"] <= 0.05
+
+
+def test_pairs_of_two_groups_are_apart(rows, result, content):
+    table = content.results["between"]
+    across = table[table["group"] != table["other"]]
+    assert len(across) == 2  # a row an operating point
+    expected = (rows["Probe Ethnicity"] != rows["Gallery Ethnicity"]).sum()
+    assert across["n"].tolist() == [expected] * 2
+    assert result.counts["across"].tolist() == [expected] * 2
+
+
+def test_plain_words_say_which_group_how_much_how_sure_and_what_not(content):
+    plain = content.plain
+    first = plain.found[""][0]
+    assert first.startswith("At a similarity of 0.5 or more, two different persons are taken for")
+    assert "most often in the group A: in" in first
+    assert "range" in first
+    assert "times as many" in first or "at least" in first
+    assert "The difference is clear" in first
+    text = " ".join(plain.certainty)
+    assert "20 persons, say as much as" in text
+    assert "cannot be told from none" in text
+    assert any("were not compared" in one for one in plain.not_said)
+    words = " ".join([plain.asked, *plain.found[""], *plain.certainty, *plain.not_said])
+    assert "seed" not in words
+    assert "nan" not in words
+
+
+def test_no_difference_is_not_called_clear(rows):
+    alike = rows.copy()
+    labels = np.random.default_rng(3).permutation([f"{i:03d}" for i in range(40)])
+    of = {one: "A" if at < 20 else "B" for at, one in enumerate(labels)}
+    for side in ("Probe", "Gallery"):
+        alike[f"{side} Ethnicity"] = alike[f"{side} Subject"].map(of)
+    found = cb.analyses.audit(cb.datasets.read_scores(alike), threshold=0.5)
+    first = cb.analyses.audit_content(found).plain.found[""][0]
+    assert "The difference may be chance." in first
+
+
+def test_a_table_turned_into_distances_has_the_same_rates(rows, content):
+    turned = rows.assign(Distance=1 - rows["Similarity"]).drop(columns="Similarity")
+    found = cb.analyses.audit(cb.datasets.read_scores(turned), threshold=0.5 + 1e-9)
+    mine = cb.analyses.audit_content(found).results["rates"]
+    theirs = content.results["rates"].query("operating_point == 'threshold 0.5'")
+    columns = ["estimate", "lower", "upper", "errors", "n"]
+    np.testing.assert_array_equal(mine[columns], theirs[columns])
+
+
+def test_the_report_and_the_json_say_the_same(content, tmp_path):
+    page = write_report(content, tmp_path).read_text(encoding="utf-8")
+    found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert found["format"] == "causalbias-rates"
+    assert found["version"] == 1
+    assert found["data"]["groups"] == {"A": {"ethnicity": "A"}, "B": {"ethnicity": "B"}}
+    table = content.results["rates"]
+    assert len(found["rates"]) == len(table)
+    for row, (_, own) in zip(found["rates"], table.iterrows(), strict=True):
+        assert row["errors"] == own["errors"]
+        assert (row["estimate"] is None) == np.isnan(own["estimate"])
+    taken = content.results["columns"]["what"]
+    assert [row["what"] for row in found["data"]["columns"]] == taken.tolist()
+    assert not (tmp_path / "study.nc").exists()
+    for text in ("What was asked", "How sure it is", "taken for", "results.json"):
+        assert text in page
+    assert "manipulations" not in page
+    assert "No model was fitted, so" not in page
+    assert {one.name for one in (tmp_path / "figures").iterdir()} >= {"rates-1.pdf", "scores-1.pdf"}
+
+
+def test_an_audit_needs_a_threshold_and_pairs_of_one_group(rows):
+    scores = cb.datasets.read_scores(rows)
+    with pytest.raises(DataError, match=r"--fmr such as 0\.001"):
+        cb.analyses.audit(scores)
+    with pytest.raises(DataError, match="are too few for a false match rate of 1e-06"):
+        cb.analyses.audit(scores, fmr=1e-6)
+    with pytest.raises(DataError, match="no system is called 'other'"):
+        cb.analyses.audit(scores, threshold={"other": 0.5})
+
+
+@pytest.mark.slow
+def test_real_photographs_give_the_counts_of_their_readme(data_root):
+    folder = data_root / "rfw-pairs"
+    if not folder.exists():
+        pytest.skip("needs rfw-pairs")
+    found = cb.datasets.read_scores(
+        sorted(folder.glob("race_*.csv")), person="{race}/{id}", score="bupt_cos_dist"
+    )
+    scores = cb.analyses.audit(found, fmr=0.01)
+    point = scores.points[0]
+    assert point.thresholds["the system"] == pytest.approx(0.4691406, abs=1e-6)
+    errors = point.rates["errors"].isel(system=0)
+    assert errors.sel(rate_of="FMR").values.tolist() == [78, 17, 4, 21]
+    share = (point.rates["errors"] / point.rates["n"]).isel(system=0).sel(rate_of="FNMR")
+    np.testing.assert_allclose(share, [0.2277, 0.4613, 0.3797, 0.3250], atol=1e-4)
