@@ -55,7 +55,7 @@ def _read_excel(path: Path) -> pd.DataFrame:
     if importlib.util.find_spec("openpyxl") is None:
         raise DataError(
             "an Excel file needs the package openpyxl",
-            hint="pip install openpyxl, or save the table as CSV",
+            hint="pip install 'causalbias[excel]', or save the table as CSV",
             file=path.name,
         )
     check_file(path, times=50)  # a packed table of cells, each an object
