@@ -61,7 +61,7 @@ def demo(out: Report = Path("demo-report"), random_seed: RandomSeed = 1) -> None
 def run(
     path: StudyPath = None,
     out: Report = Path("report"),
-    dataset: Dataset = "omi",
+    dataset: Dataset = None,
     images: Annotated[
         Path | None,
         typer.Option(help="Folder of the faces: embed them, for new distances.", **PATH),

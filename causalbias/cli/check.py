@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def check_manipulations(
     path: StudyPath = None,
-    dataset: Dataset = "omi",
+    dataset: Dataset = None,
     images: Annotated[
         Path | None,
         typer.Option(help="Folder of the faces: also check quality and duplicates.", **PATH),

@@ -10,9 +10,16 @@ from causalbias.errors import user_path
 PATH: dict[str, Any] = {"parser": user_path, "metavar": "PATH"}  # "~" is the home directory
 StudyPath = Annotated[
     Path | None,
-    typer.Argument(help="Data set, or a saved study. [default: $CAUSALBIAS_DATA/DATASET]", **PATH),
+    typer.Argument(
+        help="Data set, or a saved study. [default: $CAUSALBIAS_DATA/DATASET, of --dataset]", **PATH
+    ),
 ]
-Dataset = Annotated[str, typer.Option(help="Layout of the files: omi, omi-ratings, causalface.")]
+Dataset = Annotated[
+    str | None,
+    typer.Option(
+        help="Layout of the files: omi, omi-ratings, causalface. [default: by what is in them]"
+    ),
+]
 Report = Annotated[Path, typer.Option("-o", "--out", help="Directory for the report.", **PATH)]
 Prob = Annotated[float, typer.Option(min=0.5, max=0.999, help="Probability of the intervals.")]
 Embedders = Annotated[

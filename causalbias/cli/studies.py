@@ -9,20 +9,24 @@ import typer
 import causalbias as cb
 from causalbias.cli.console import console, errors_in_one_line, say
 from causalbias.cli.options import PATH, Dataset, RandomSeed
+from causalbias.datasets.guess import layout_of
 from causalbias.errors import DataError, user_path
 
 
-def load_study(path: Path | None, dataset: str) -> "cb.Study":
+def load_study(path: Path | None, dataset: str | None) -> "cb.Study":
     """A saved study, or the study of a data set's files.
 
     Parameters
     ----------
     path : Path or None
         By default the data set's folder under the environment variable ``CAUSALBIAS_DATA``.
-    dataset : str
-        Layout of the files, where they are no saved study.
+    dataset : str or None
+        Layout of the files, where they are no saved study. By default what `layout_of` finds,
+        which is said.
     """
     if path is None:
+        if dataset is None:
+            raise DataError("no data", hint="give a folder or file, or --dataset omi")
         folder = user_path(os.environ.get("CAUSALBIAS_DATA", "data"))
         path = folder / dataset.removesuffix("-ratings")
     if path.suffix in (".nc", ".zarr"):
@@ -30,6 +34,9 @@ def load_study(path: Path | None, dataset: str) -> "cb.Study":
         if not isinstance(found, cb.Study):
             raise DataError("this is a fit", hint="give a saved study", file=path.name)
         return found
+    if dataset is None:
+        dataset = layout_of(path)
+        say(f"{path} was taken for the layout {dataset} (another: --dataset)")
     if dataset == "tidy":
         raise DataError(
             "tidy tables do not say what their factors are",
@@ -38,7 +45,7 @@ def load_study(path: Path | None, dataset: str) -> "cb.Study":
     return cb.load(dataset, path)
 
 
-def validate(path: Annotated[Path, typer.Argument(**PATH)], dataset: Dataset = "omi") -> None:
+def validate(path: Annotated[Path, typer.Argument(**PATH)], dataset: Dataset = None) -> None:
     """Check a data set, or a saved study, and print what it holds."""
     with errors_in_one_line():
         study = load_study(path, dataset)
@@ -59,4 +66,4 @@ def simulate(
             cb.simulate(seeds, random_seed=random_seed), out, archive=archive
         )
     say(f"release: {root}")
-    say(f"analyse it: causalbias run {root} --dataset causalface")
+    say(f"analyse it: causalbias run {root}")

@@ -25,12 +25,15 @@ TITLES = {
     "indices": "How far groups differ",
     "ratios": "Each group's rate over the geometric mean of all groups",
     "between": "False match rates of each two groups",
-    "trade_off": "False non-match rate by false match rate",
     "counts": "Persons and comparisons",
     "columns": "What each column was taken for",
 }
 RESULTS = "results.json"
-DROPPED = ("sd", "p_positive", "scale", "cohort", "threshold_cohort", "converged", "match")
+# Of no use to readers of this report, and too wide a table for print.
+DROPPED = (
+    *("sd", "p_positive", "scale", "cohort", "threshold_cohort", "converged", "match"),
+    *("disjoint", "deft", "top_share", "within_30_percent"),
+)
 FIRST = ("operating_point", "system", "rate_of", "index", "group", "other")
 
 
@@ -111,7 +114,7 @@ def tables_of(result: Audit) -> dict[str, pd.DataFrame]:
         both = tables["between"]
         once = both["group"].astype(str).map(place) <= both["other"].astype(str).map(place)
         tables["between"] = both[once].reset_index(drop=True)
-    if result.curve is not None:
+    if result.curve is not None and bool(result.curve["supported"].any()):
         curve = summarise(result.curve, prob=result.prob)
         curve = curve.drop(columns=[name for name in DROPPED if name in curve])
         tables["trade_off"] = curve
