@@ -20,13 +20,15 @@ from .draws.estimate import Estimate
 from .draws.hypotheses import equivalence, hypotheses
 from .draws.summaries import summarise
 from .draws.tables import table
-from .draws.transformations import per_unit, rank_probabilities
+from .draws.transformations import per_unit, pool, rank_probabilities
 from .errors import DataError
+from .estimands.coefficients import coefficients, group_effects
 from .estimands.comparing import compare
 from .estimands.contrasts import counterfactual, effects, interaction, predictions
 from .estimands.discriminability import discriminability
 from .estimands.dose import dose
 from .estimands.heterogeneity import heterogeneity, variance_shares
+from .estimands.new_data import datagrid
 from .estimands.prior_predictive import prior_predictive
 from .io.storage import open, save
 from .joint_model.model import joint
@@ -64,8 +66,10 @@ __all__ = [
     "all_pairs",
     "analyses",
     "check",
+    "coefficients",
     "compare",
     "counterfactual",
+    "datagrid",
     "datasets",
     "demo_study",
     "design",
@@ -82,6 +86,7 @@ __all__ = [
     "fit",
     "formula",
     "get_prior",
+    "group_effects",
     "heal",
     "heterogeneity",
     "hypotheses",
@@ -98,6 +103,7 @@ __all__ = [
     "open",
     "per_unit",
     "plots",
+    "pool",
     "predictions",
     "prior_predictive",
     "rank_probabilities",

@@ -21,8 +21,8 @@ _WAYS = {
     (FIT, STUDY): "fit a model to it first: fit = cb.fit('distance ~ race + (1|seed)', study)",
     (FIT, "a table"): "fit a model to its rows first: fit = cb.fit('y ~ x', table)",
     (FIT, DRAWS): "give the fit itself, what cb.fit returned; cb.summarise makes tables of draws",
-    (DRAWS, FIT): "compute an estimate first, such as cb.effects(fit, 'race'); cb.summary(fit) is "
-    "the table of a fit's parameters",
+    (DRAWS, FIT): "compute an estimate first, such as cb.effects(fit, 'race') or "
+    "cb.coefficients(fit); cb.summary(fit) is the table of a fit's parameters",
     (FIT, JOINT): "fit one outcome by itself with cb.fit; of a joint model there are cb.failures, "
     "cb.summary, cb.effects and cb.joint_model.conditional_bias",
     (DRAWS, JOINT): "compute an estimate first, such as cb.effects(joint, 'race')",

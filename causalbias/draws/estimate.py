@@ -26,6 +26,7 @@ from causalbias.draws.summaries import (
     drawn,
     summarise,
 )
+from causalbias.elsewhere import unknown_attribute
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
 
@@ -181,6 +182,12 @@ class Estimate(xr.Dataset):
             Arguments of that function. For the figures of xarray, use ``.dataset.plot``.
         """
         return figure_of(self)(self, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            raise unknown_attribute(name, "an estimate") from None
 
     def __repr__(self) -> str:
         head, table, notes = described(self)

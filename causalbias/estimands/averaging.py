@@ -14,6 +14,7 @@ import xarray as xr
 from causalbias.arguments import name_in, names_in
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.errors import DataError, shown
+from causalbias.estimands.new_data import rows_at
 from causalbias.estimands.predictor import (
     POPULATIONS,
     average_prediction,
@@ -64,6 +65,8 @@ class Averaging:
         Rows of the fit that are averaged over.
     as_new : tuple of str
         Columns that are set to what no row has: groups named after them are new ones.
+    newdata : bool
+        Whether the rows are new ones, whose levels need not be all that the fit has.
     """
 
     model: FittedModel
@@ -77,6 +80,7 @@ class Averaging:
     threshold: float | None
     rows: int
     as_new: tuple[str, ...] = ()
+    newdata: bool = False
 
     def mean(self, contrasted: Sequence[str] | None = None, **setting: object) -> Floats:
         """Average outcomes (draws, cells[, categories]) with columns set to a value in all rows."""
@@ -222,7 +226,7 @@ class Averaging:
         DataError
             If there is a single level, or more levels than contrasts can be computed for.
         """
-        found = levels_of(self.frame[variable])
+        found = self._levels(variable)
         if len(found) < 2:
             raise DataError(
                 f"{variable!r} has the single level {found[0]}",
@@ -250,7 +254,10 @@ class Averaging:
         DataError
             If the data do not have the level. The error lists the levels of the data.
         """
-        return level_of(levels_of(self.frame[variable]), asked, variable)
+        return level_of(self._levels(variable), asked, variable)
+
+    def _levels(self, variable: str) -> list[Level]:
+        return levels_of((self.model.frame if self.newdata else self.frame)[variable])
 
 
 def stacked[D: xr.Dataset](parts: Sequence[D], index: pd.Index) -> D:
@@ -264,13 +271,14 @@ def stacked[D: xr.Dataset](parts: Sequence[D], index: pd.Index) -> D:
 
 def averaging(
     fit: xr.DataTree,
-    by: str | Sequence[str],
+    by: str | Sequence[str] | None,
     *,
     variables: Sequence[str] = (),
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
     parameter: str | None = None,
+    newdata: pd.DataFrame | None = None,
 ) -> Averaging:
     """Check the arguments of a verb, and arrange the rows and cells of its averages.
 
@@ -278,11 +286,11 @@ def averaging(
     ----------
     fit : Fit
         The fitted model.
-    by : str or sequence of str
-        Columns that define the cells.
+    by : str or sequence of str, optional
+        Columns that define the cells; None for those of the new data.
     variables : sequence of str
         Columns that will be set to values.
-    scale, population, threshold, parameter
+    scale, population, threshold, parameter, newdata
         As in `predictions`.
 
     Raises
@@ -293,8 +301,8 @@ def averaging(
     """
     model = fitted(fit)
     spec, frame = model.spec, model.frame
-    by = names_in(by, "by")
     possible = predictors_of(spec)
+    by = _cells_of(newdata, possible) if by is None else names_in(by, "by")
     for name in (*variables, *by):
         name_in(name, "the variable")
         if name not in possible:
@@ -322,9 +330,15 @@ def averaging(
     if KIND not in frame and len(kinds) == 1:
         _check_rate(scale, kinds[0])
     pools = both and model.response.column == "distance" and parameter is None
-    frame = _one_kind(frame, pools, (*variables, *by), scale)
-    counts = observations_of(spec, frame)
-    frame, counts = frame[counts > 0].reset_index(drop=True), counts[counts > 0]
+    if newdata is None:
+        frame = _one_kind(frame, pools, (*variables, *by), scale)
+        counts = observations_of(spec, frame)
+        frame, counts = frame[counts > 0].reset_index(drop=True), counts[counts > 0]
+    else:
+        needed = {*_columns_known(model, population), *by} & set(possible)
+        frame = rows_at(model, newdata, sorted(needed - set(variables)))
+        frame = _one_kind(frame, pools, (*variables, *by), scale)
+        counts = np.ones(len(frame))
     rows = len(frame)
     known = {*_columns_known(model, population), *variables, *by}
     kept = [name for name in possible if name in known]
@@ -332,7 +346,36 @@ def averaging(
         kept.append(spec.weights)  # the noise of a row depends on it
     frame, counts = _merged(frame, kept, counts)
     cells, index = _cells(frame, by)
-    return Averaging(averaged, frame, counts, by, cells, index, scale, population, threshold, rows)
+    return Averaging(
+        averaged,
+        frame,
+        counts,
+        by,
+        cells,
+        index,
+        scale,
+        population,
+        threshold,
+        rows,
+        newdata=newdata is not None,
+    )
+
+
+def _cells_of(newdata: pd.DataFrame | None, possible: Sequence[str]) -> tuple[str, ...]:
+    """The columns of new data that the model has, by which their rows differ.
+
+    Raises
+    ------
+    DataError
+        If there are no new data, so that cells have to be named.
+    """
+    if newdata is None:
+        raise DataError(
+            "no columns are named by which to average",
+            hint="name them: cb.predictions(fit, 'race'), or () for one average of all rows; "
+            "or give newdata=",
+        )
+    return tuple(name for name in possible if isinstance(newdata, pd.DataFrame) and name in newdata)
 
 
 def part_of(model: FittedModel, parameter: str) -> FittedPart:

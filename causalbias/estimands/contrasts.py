@@ -1,36 +1,43 @@
 """Predictions, effects, counterfactual contrasts and interactions."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
+import numpy as np
 import pandas as pd
 import xarray as xr
+from pandas.api.types import is_numeric_dtype
 
-from causalbias.arguments import JOINT, kind_of, mapping_in
+from causalbias.arguments import JOINT, kind_of, mapping_in, number_in
 from causalbias.draws.estimate import Estimate
 from causalbias.errors import DataError
-from causalbias.estimands.averaging import averaging, check_estimable, stacked
+from causalbias.estimands.averaging import Averaging, averaging, check_estimable, stacked
 from causalbias.estimands.joint_effects import joint_effects
 from causalbias.estimands.scales import outcome_named
 from causalbias.models.levels import Level, reference_of
 
+PAIRWISE = "pairwise"
+
 
 def predictions(
     fit: xr.DataTree,
-    by: str | Sequence[str],
+    by: str | Sequence[str] | None = None,
     *,
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
     parameter: str | None = None,
+    newdata: pd.DataFrame | None = None,
 ) -> Estimate:
-    """Compute the average expected outcome in each cell of the data.
+    """Compute the average expected outcome in each cell of the data, or at new rows.
 
     Parameters
     ----------
     fit : Fit
         The fitted model.
-    by : str or sequence of str
-        Columns of the model whose combinations are the cells; () for one average of all rows.
+    by : str or sequence of str, optional
+        Columns of the model whose combinations are the cells; () for one average of all rows. With
+        `newdata`, by default all of its columns that the model has.
     scale : str
         "response" is the expected distance, score or probability (for ordinal models, the mean
         category). "link" is the linear predictor. "latent" is the linear predictor in standard
@@ -67,6 +74,10 @@ def predictions(
         A parameter with a formula of its own, such as "sigma", to be averaged in the place of the
         outcome (the ``dpar`` of brms and marginaleffects): on the scale "response" the parameter
         itself, for sigma at weight one, and on "link" its linear predictor, the log of sigma.
+    newdata : DataFrame, optional
+        Rows to predict in the place of the fit's, each of weight one, such as `datagrid` makes or
+        a population to average over. Levels must be the fit's. Columns of groups may be left out,
+        unless `population` is "these".
 
     Returns
     -------
@@ -87,9 +98,17 @@ def predictions(
     >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
     >>> cb.predictions(fit, "level")["prediction"].dims
     ('chain', 'draw', 'level')
+    >>> cb.predictions(fit, newdata=cb.datagrid(fit, level=2))["prediction"].sizes["level"]
+    1
     """
     over = averaging(
-        fit, by, scale=scale, population=population, threshold=threshold, parameter=parameter
+        fit,
+        by,
+        scale=scale,
+        population=population,
+        threshold=threshold,
+        parameter=parameter,
+        newdata=newdata,
     )
     cells = f" by {', '.join(over.by)}" if over.by else ""
     known = over.estimability((1.0, {}))
@@ -105,10 +124,12 @@ def effects(
     *,
     by: str | Sequence[str] = (),
     reference: object = None,
+    change: float | str | None = None,
     scale: str = "response",
     population: str | None = None,
     threshold: float | None = None,
     parameter: str | None = None,
+    newdata: pd.DataFrame | None = None,
 ) -> Estimate:
     """Compute the average contrast of each level of a variable with a reference level.
 
@@ -126,8 +147,12 @@ def effects(
     by : str or sequence of str
         Columns of the model within whose combinations to average.
     reference : optional
-        Reference level; by default the first level of a factor, or the lowest number.
-    scale, population, threshold
+        Reference level; by default the first level of a factor, or the lowest number. "pairwise"
+        contrasts all pairs of levels, each with those before it, labelled "white - black".
+    change : float or "sd", optional
+        Of a numeric variable: contrast each row at its own value and this much above it, or a
+        standard deviation of the variable, in the place of levels.
+    scale, population, threshold, newdata
         As in `predictions`.
     parameter : str, optional
         As in `predictions`: with "sigma", the effect on the noise, a difference of standard
@@ -137,9 +162,9 @@ def effects(
     Returns
     -------
     Estimate
-        ``effect`` with dims (chain, draw, variable, *by[, category]); ``n`` (*by):
-        observations averaged over. Of a joint model (`joint`), dims (chain, draw, variable,
-        outcome): "score" and "distance".
+        ``effect`` with dims (chain, draw, variable, *by[, category]), without the variable's where
+        `change` is given; ``n`` (*by): observations averaged over. Of a joint model (`joint`), dims
+        (chain, draw, variable, outcome): "score" and "distance".
 
     Raises
     ------
@@ -157,12 +182,12 @@ def effects(
     [[1, 0], [2, 0]]
     """
     if kind_of(fit) == JOINT:
-        asked = by or scale != "response" or threshold is not None or parameter is not None
+        given = (threshold, parameter, change, newdata)
+        asked = by or scale != "response" or any(one is not None for one in given)
         if asked or population not in (None, "new"):
             raise DataError(
                 "a joint model has effects on the response, of new seeds, over all its pairs",
-                hint="leave out by, scale, population, threshold and parameter, or fit one outcome "
-                "by itself",
+                hint="give variable and reference alone, or fit one outcome by itself",
             )
         return joint_effects(fit, variable, reference=reference)
     over = averaging(
@@ -173,24 +198,60 @@ def effects(
         population=population,
         threshold=threshold,
         parameter=parameter,
+        newdata=newdata,
     )
-    levels = over.levels(variable)
-    chosen = reference_of(levels, reference, variable)
-    mean = {level: over.mean([variable], **{variable: level}) for level in levels}
     outcome = outcome_named(over.model, scale)
-    estimand = f"average causal contrast of {variable} against {chosen} in {outcome}"
-    parts = {
-        level: over.dataset(
-            {"effect": mean[level] - mean[chosen]},
+    if change is not None:
+        return _of_change(over, variable, change, outcome)
+    levels = over.levels(variable)
+    pairwise = isinstance(reference, str) and reference == PAIRWISE and PAIRWISE not in levels
+    if pairwise:
+        pairs, against = list(combinations(levels, 2)), "each other level"
+    else:
+        chosen = reference_of(levels, reference, variable)
+        pairs, against = [(chosen, one) for one in levels if one != chosen], str(chosen)
+    mean = {level: over.mean([variable], **{variable: level}) for level in levels}
+    estimand = f"average causal contrast of {variable} against {against} in {outcome}"
+    parts: dict[Level, Estimate] = {
+        f"{level} - {low}" if pairwise else level: over.dataset(
+            {"effect": mean[level] - mean[low]},
             estimand,
-            over.estimability((1.0, {variable: level}), (-1.0, {variable: chosen})),
+            over.estimability((1.0, {variable: level}), (-1.0, {variable: low})),
         )
-        for level in levels
-        if level != chosen
+        for low, level in pairs
     }
     return check_estimable(_stack(parts, variable), fit).assign_attrs(
-        treatment=f"{variable} against {chosen}", reference=str(chosen), contrast=variable
+        treatment=f"{variable} against {against}", reference=against, contrast=variable
     )
+
+
+def _of_change(over: Averaging, variable: str, change: float | str, outcome: str) -> Estimate:
+    """Average effect of more of a numeric variable, each row from its own value.
+
+    Raises
+    ------
+    DataError
+        If the variable has no numbers.
+    """
+    values = over.frame[variable]
+    if not is_numeric_dtype(values.dtype):
+        raise DataError(
+            f"{variable!r} has levels and no numbers to change",
+            hint="leave change out: its levels are contrasted",
+            column=variable,
+        )
+    own = values.to_numpy(float)
+    if change == "sd":
+        centre = np.average(own, weights=over.counts)
+        step = float(np.sqrt(np.average(np.square(own - centre), weights=over.counts)))
+    else:
+        step = number_in(change, "change")
+    more = own + step
+    estimand = f"average effect of {step:g} more of {variable} on {outcome}"
+    known = over.estimability((1.0, {variable: more}), (-1.0, {variable: own}))
+    apart = over.mean([variable], **{variable: more}) - over.mean([variable], **{variable: own})
+    found = over.dataset({"effect": apart}, estimand, known)
+    return check_estimable(found, over.model.fit).assign_attrs(treatment=f"{variable} + {step:g}")
 
 
 def counterfactual(

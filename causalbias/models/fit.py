@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import mapping_in, need_rows, not_what
+from causalbias.arguments import mapping_in, name_in, need_rows, not_what
 from causalbias.errors import DataError, user_path
 from causalbias.io.storage import open as load_tree
 from causalbias.io.storage import save
@@ -26,6 +26,7 @@ from causalbias.models.specification import (
     ModelSpec,
     model_frame,
     row_counts,
+    without_missing,
 )
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import with_index
@@ -47,6 +48,8 @@ VERSIONED = (
 LABELS = ("dataset", "system", "question")  # columns that identify the source of rows
 RESPONSES = {"distance": "machine", "score": "human"}
 
+MISSING = ("refuse", "drop")
+
 
 def fit(
     formula: str | Formula | Sequence[str],
@@ -56,6 +59,7 @@ def fit(
     link: str | None = None,
     priors: Mapping[str, str] | None = None,
     subset: str | None = None,
+    missing: str = "refuse",
     counts: str | None = None,
     weights: str | None = None,
     method: str = "auto",
@@ -99,6 +103,10 @@ def fit(
         standard deviation for sigma, and with sd 2.5 / sd of its column for a slope.
     subset : str, optional
         Condition on the columns that rows must meet, such as ``"same_identity and level_a == 0"``.
+    missing : {"refuse", "drop"}
+        What becomes of rows with a missing value in a column of the model: an error that names
+        one, or they are left out as R does, and counted by column in the fit's summary. That is
+        right if what is missing does not depend on the outcome given the columns that are there.
     counts : str, optional
         Column of whole numbers: the number of equal observations for which a row stands, as if
         the row were repeated (the ``weights`` of brms). Default priors are scaled to the rows as
@@ -151,7 +159,9 @@ def fit(
     parts = dict(written.parts)
     spec = ModelSpec(written.text, family, link, of_terms, counts, weights, parts)
     settings = Sampling(draws, tune, chains, random_seed)
-    return fit_spec(spec, data, subset=subset, method=method, settings=settings, file=file)
+    return fit_spec(
+        spec, data, subset=subset, missing=missing, method=method, settings=settings, file=file
+    )
 
 
 def fit_spec(
@@ -161,13 +171,16 @@ def fit_spec(
     method: str,
     settings: Sampling,
     subset: str | None = None,
+    missing: str = "refuse",
     file: str | Path | None = None,
 ) -> Fit:
     """Fit a specification; arguments and errors as of `fit`."""
+    name_in(missing, "missing", *MISSING)
     if subset is not None and not isinstance(subset, str):
         raise not_what(subset, "a condition on rows, as text")
     frame = frame_for(spec.formula, data)
-    kept = rows_of(frame, subset)
+    met = rows_of(frame, subset)
+    kept, lacking = without_missing(spec, met) if missing == "drop" else (met, {})
     used = model_frame(spec, kept)
     others = grouping_columns(kept, set(map(str, used)))
     record = {
@@ -177,7 +190,8 @@ def fit_spec(
         "subset": subset or "",
         "n_rows": len(used),
         "n_observations": int(row_counts(spec, used).sum()),
-        "n_excluded": len(frame) - len(kept),
+        "n_excluded": len(frame) - len(met),
+        "missing": json.dumps(lacking),
         "rows_of": json.dumps(_rows_of_one(data, kept)),
         "kinds": ",".join(_kinds(kept)),
         "sampling": json.dumps([method, settings.draws, settings.tune, settings.chains]),

@@ -82,7 +82,7 @@ def get_prior(
     given = by_term(spec.priors, [row[3] for row in rows])
     return pd.DataFrame(
         [
-            (kind, label, text, "given" if name in given else "default", *units)
+            (kind, label, text, "given" if {name, label} & set(given) else "default", *units)
             for kind, label, text, name, *units in rows
         ],
         columns=COLUMNS,

@@ -123,6 +123,8 @@ DISTRIBUTIONS = {
         least=0.0,
     ),
 }
+# Names of R and Stan, as normal and student_t, without case and underscores.
+_FOLDED = {name.lower(): name for name in DISTRIBUTIONS}
 
 
 def parse_prior(
@@ -159,9 +161,11 @@ def parse_prior(
     >>> parse_prior("Normal(0, 5)", "sigma", positive=True)
     HalfNormal(sigma: 5.0)
     """
+    meant = _FOLDED.get(text.partition("(")[0].strip().lower().replace("_", ""))
+    called = f"it is called {meant} here; " if meant and not text.strip().startswith(meant) else ""
     wrong = DataError(
         f"cannot read the prior {text!r} of {term!r}",
-        hint="write e.g. Normal(0, 5); distributions: " + ", ".join(DISTRIBUTIONS),
+        hint=f"{called}write e.g. Normal(0, 5); distributions: " + ", ".join(DISTRIBUTIONS),
     )
     try:
         call = ast.parse(text.strip(), mode="eval").body

@@ -2,12 +2,14 @@
 
 import json
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import need_fit, need_posterior
+from causalbias.elsewhere import unknown_attribute
 from causalbias.errors import DataError
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import LEVELS
@@ -38,6 +40,12 @@ class Fit(xr.DataTree):
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(describe_fit(self))}</pre>"
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            raise unknown_attribute(name, "a fit") from None
 
 
 def as_fit(tree: xr.DataTree) -> Fit:
@@ -77,7 +85,7 @@ def with_effects(fit: xr.DataTree) -> Fit:
 
 DIAGNOSTICS = ("r_hat", "ess_bulk", "ess_tail")
 # What a fit's attributes hold: text that is JSON of a kind, or a number.
-RECORDS = {"failures": list, "groups": dict, "sampling": list, "versions": dict}
+RECORDS = {"failures": list, "groups": dict, "missing": dict, "sampling": list, "versions": dict}
 NUMBERS = ("n_rows", "n_observations", "n_excluded", "random_seed")
 NEEDED = ("posterior", "sample_stats", "observed_data", "constant_data", "diagnostics")
 

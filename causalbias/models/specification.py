@@ -14,6 +14,7 @@ from pandas.api import types
 
 from causalbias.errors import DataError, shown
 from causalbias.models.centring import widen_margins
+from causalbias.models.column_priors import check_known_terms, of_one_column, set_columns
 from causalbias.models.default_priors import bambi_family, scale_priors
 from causalbias.models.estimable import estimable
 from causalbias.models.evaluation import portable, without_slashes
@@ -193,6 +194,16 @@ def check_parts(spec: ModelSpec) -> None:
             )
 
 
+# What formulas of R and brms have that are no columns, and how it is written here.
+NO_COLUMN = {
+    "Intercept": "the intercept is the term 1: y ~ 1 + x",
+    **dict.fromkeys(("TRUE", "FALSE", "T", "F"), "write True or False"),
+    "contr.sum": "write C(x, Sum)",
+    "contr.helmert": "write C(x, Helmert)",
+    "contr.treatment": "write C(x, Treatment)",
+}
+
+
 def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     """The columns that the model uses, checked, with the response in the family's form.
 
@@ -216,7 +227,7 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         if name not in frame:
             raise DataError(
                 f"the model uses {name!r}, but the data have only {', '.join(map(str, frame))}",
-                hint="correct the name or add the column",
+                hint=NO_COLUMN.get(name, "correct the name or add the column"),
                 column=name,
             )
     outcome = outcome_columns(spec)
@@ -271,13 +282,41 @@ def _check_names(
             )
 
 
+def without_missing(spec: ModelSpec, frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows without a missing value in the model's columns, and how many have one by column.
+
+    A row that lacks several counts in each of them.
+
+    Raises
+    ------
+    DataError
+        If no row is left.
+    """
+    names = [*columns_of(spec), *(one for one in (spec.counts, spec.weights) if one is not None)]
+    known = np.ones(len(frame), bool)
+    lacking: dict[str, int] = {}
+    for name in dict.fromkeys(names):
+        if name in frame and list(frame.columns).count(name) == 1:
+            own = canonical(frame[name].reset_index(drop=True)).isna().to_numpy()
+            if own.any():
+                lacking[name] = int(own.sum())
+                known &= ~own
+    if len(frame) and not known.any():
+        told = ", ".join(f"{name} in {count:,}" for name, count in lacking.items())
+        raise DataError(
+            f"every row lacks a value ({told} of {len(frame):,} rows)",
+            hint="fill in what is missing, or leave that column out of the formula",
+        )
+    return frame[known], lacking
+
+
 def _check_known(values: pd.Series, frame: pd.DataFrame) -> None:
     """Refuse a column with missing values."""
     missing = values.isna().to_numpy()
     if not missing.any():
         return
     name = str(values.name)
-    hint = f"leave those rows out with subset=, or fill {name!r} in"
+    hint = f"leave those rows out with missing='drop', or fill {name!r} in"
     if {f"{name}_a", f"{name}_b"} <= set(frame):
         hint = (
             f"pairs whose members differ in {name!r} have none: leave them out with "
@@ -427,7 +466,9 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
             hint="write 1 for its mean: response ~ 1 + (1|group)",
         )
     _check_terms(common, used)
-    priors = by_term(priors, [] if common is None else list(common.terms))
+    terms = {} if common is None else common.terms
+    priors, of_columns = of_one_column(by_term(priors, list(terms)), terms)
+    check_known_terms(priors, [*terms, *_parameters(spec)])
     told = estimable(common, _telling(spec, priors))
     formula += groups + _minus(common, told.kept)
     bases = _of_terms_left(_of_bases(spec, common), common, told.kept)
@@ -438,10 +479,17 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
         model = _without_aliases(spec, formula, priors, bases, used, rounds=len(told.kept) + 1)
     model.estimable = told
     widen_margins(model, priors)
+    set_columns(model, of_columns)
     _without_slashes(model, common)
     if ordinal and "threshold" not in priors:
         _widen_thresholds(model)
     return model
+
+
+def _parameters(spec: ModelSpec) -> list[str]:
+    """Parameters of the distribution that may have a prior."""
+    family = family_of(spec)
+    return [*family.parameters, *(["threshold"] if family.has_thresholds else [])]
 
 
 def _telling(spec: ModelSpec, priors: Mapping[str, str]) -> set[str]:

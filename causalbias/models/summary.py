@@ -110,6 +110,9 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     failed = json.loads(fit.attrs["failures"])
     link = f" ({spec['link']})" if spec["link"] else ""
     excluded = int(fit.attrs["n_excluded"])
+    lacking = ", ".join(
+        f"{name} ({count:,})" for name, count in json.loads(fit.attrs.get("missing", "{}")).items()
+    )
     counts, weights = spec.get("counts"), spec.get("weights")
     lines = [
         f" Family: {spec['family']}{link}",
@@ -118,7 +121,8 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
         f"   Data: {int(fit.attrs['n_rows']):,} rows"
         + (f" for {int(fit.attrs['n_observations']):,} observations ({counts})" if counts else "")
         + (f", variance sigma^2/{weights}" if weights else "")
-        + (f"; {excluded:,} left out by subset: {fit.attrs['subset']}" if excluded else ""),
+        + (f"; {excluded:,} left out by subset: {fit.attrs['subset']}" if excluded else "")
+        + (f"; left out for missing values: {lacking}" if lacking else ""),
         f" Engine: {fit.attrs['engine']}; random seed {int(fit.attrs['random_seed'])}",
         f" Status: {describe_status(fit)}",
     ]

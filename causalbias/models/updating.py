@@ -1,5 +1,6 @@
 """Fit a model again with something changed, as R's and brms' ``update`` do."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -23,6 +24,7 @@ from causalbias.models.specification import ModelSpec, columns_of
 # A dot that stands for what was there: none of a number or of a name such as `np.log`.
 DOT = re.compile(r"(?<![\w.`)\]])\.(?![\w.`(])")
 OF_SPEC = ("family", "link", "priors", "counts", "weights")
+OF_ROWS = ("subset", "missing")
 OF_SAMPLING = tuple(one.name for one in fields(Sampling))
 
 
@@ -49,7 +51,8 @@ def update(
         whose texts are numbered in the order of the rows ("#1", "#2", ...): give the data for
         more, and for their labels.
     **changed
-        Arguments of `fit`, such as ``family="beta"`` or ``draws=2000``; `subset` with `data` only.
+        Arguments of `fit`, such as ``family="beta"`` or ``draws=2000``; `subset` and `missing` with
+        `data` only.
         And formulas of parameters of the family by name, as in `formula`: ``sigma="~ race"``, with
         a dot for what was there, or ``sigma=None`` for a parameter that is one number again.
         Priors stay but for those of a parameter that gets or loses a formula. With another family
@@ -85,9 +88,14 @@ def update(
     if data is not None:
         need_rows(data)
         subset = changed.get("subset", fit.attrs["subset"] or None)
-        return fit_spec(spec, data, subset=subset, method=method, settings=settings)
-    if "subset" in changed:
-        raise DataError("a subset of no data", hint="give the data too: data=study")
+        dropped = "drop" if json.loads(fit.attrs.get("missing", "{}")) else "refuse"
+        missing = changed.get("missing", dropped)
+        return fit_spec(
+            spec, data, subset=subset, missing=missing, method=method, settings=settings
+        )
+    for name in OF_ROWS:
+        if name in changed:
+            raise DataError(f"{name}= of no data", hint="give the data too: data=study")
     frame = frame_with_others(fit)
     used = [*columns_of(spec), *(one for one in (spec.counts, spec.weights) if one is not None)]
     if lacking := [name for name in used if name not in frame]:
@@ -111,7 +119,7 @@ def _changed_spec(
         own["priors"] = dict(own["priors"] or {})
         mapping_in(own["priors"], "priors", 'a prior by term: {"race": "Normal(0, 1)"}')
     text, parts = _formulas(old, written)
-    for name in set(changed) - {*OF_SPEC, *OF_SAMPLING, "method", "subset"}:
+    for name in set(changed) - {*OF_SPEC, *OF_SAMPLING, "method", *OF_ROWS}:
         given = changed[name]
         if given is None:
             parts.pop(name, None)

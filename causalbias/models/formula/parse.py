@@ -30,6 +30,39 @@ FUNCTIONS = frozenset(
         *("np.log", "np.log1p", "np.log2", "np.log10", "np.exp", "np.sqrt", "np.abs"),
     )
 )
+# What R, brms and lme4 call otherwise, and how it is written here.
+ELSEWHERE = {
+    **dict.fromkeys(("factor", "as.factor", "as_factor"), "write C(x) for a factor of numbers"),
+    **dict.fromkeys(
+        ("ordered", "as.ordered", "as.integer", "as.numeric"),
+        "categories of ordered answers are whole numbers, or an ordered categorical column",
+    ),
+    "cbind": "write successes and trials: p(successes, trials) ~ ...",
+    "trials": "write successes and trials: p(successes, trials) ~ ...",
+    "mvbind": "fit each response by itself; cb.joint fits a score and a distance together",
+    "weights": "give the column as weights= (precisions) or counts= (equal observations)",
+    "se": "give 1 / se^2 as a column in weights=",
+    **dict.fromkeys(("cens", "trunc"), "there are no censored responses"),
+    **dict.fromkeys(("ns", "te", "ti", "t2", "lo", "gp", "cr"), "write a smooth as s(x)"),
+    "hsgp": "write a smooth as s(x)",
+    "mo": "write C(x), or x for a straight line",
+    "me": "measured with error: cb.joint_model.per_perceived, or cb.joint",
+    "mi": "fit each completed data set and give cb.pool the estimates",
+    "cs": "there are no category-specific effects",
+    **dict.fromkeys(("sqrt", "log1p", "sin", "cos"), "write it as a column, or np.sqrt, np.log1p"),
+    "relevel": "give reference= to cb.effects: the reference of the coding changes no effect",
+    "cut": "cut it into intervals as a column, with pd.cut",
+    "interaction": "write a:b",
+    "ifelse": "compute it as a column, with numpy.where",
+    "lag": "compute it as a column, with groupby and shift",
+    "ar": "there are no autocorrelated residuals: write (1|group)",
+}
+SIGNS = {
+    "^": "a power is written I(x**2)",
+    "%in%": "write a nested term as (1|a/b) or a:b",
+    " .": "name the columns: there is no dot for all",
+    "~.": "name the columns: there is no dot for all",
+}
 # What bambi and formulae raise on models that they cannot make.
 UNBUILDABLE = (
     ValueError,
@@ -221,9 +254,10 @@ def _parse(formula: str) -> node.Binary:
         if not parser.at_end():  # formulae would drop the rest without a word
             raise ParseError(f"cannot read on from {parser.peek().lexeme!r}")
     except (ScanError, ParseError, ValueError, IndexError, AttributeError, RecursionError) as error:
+        hints = [hint for sign, hint in SIGNS.items() if sign in formula]
         raise DataError(
             f"cannot read the formula {formula!r} ({error})",
-            hint="write it as response ~ terms + (1|group)",
+            hint=(hints or ["write it as response ~ terms + (1|group)"])[0],
         ) from error
     if not (isinstance(tree, node.Binary) and tree.operator.kind == "TILDE"):
         raise DataError(f"no response in {formula!r}", hint="write it as response ~ terms")
@@ -244,9 +278,11 @@ def _walk(tree: object, columns: list[str]) -> None:
         case node.Call():
             name = getattr(getattr(tree.callee, "name", None), "lexeme", "?")
             if name not in FUNCTIONS:
+                meant = f"{ELSEWHERE[name]}; or " if name in ELSEWHERE else ""
                 raise DataError(
                     f"the formula calls {name!r}",
-                    hint=f"compute it as a column, or use one of {', '.join(sorted(FUNCTIONS))}",
+                    hint=f"{meant}compute it as a column, or use one of "
+                    f"{', '.join(sorted(FUNCTIONS))}",
                 )
             for argument in without_contrast(tree) if name == "C" else tree.args:
                 _walk(argument, columns)

@@ -1,0 +1,153 @@
+"""Coefficients and effects of groups as estimates: R's ``fixef`` and ``ranef``."""
+
+import numpy as np
+import xarray as xr
+
+from causalbias.arguments import name_in, need_fit
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.errors import DataError
+from causalbias.estimands.scales import outcome_named
+from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.group_design import GroupDesign
+from causalbias.models.specification import observations_of
+from causalbias.models.summary import draws_left, summary
+
+SAMPLE = ("chain", "draw")
+
+
+def coefficients(fit: xr.DataTree) -> Estimate:
+    """Coefficients of the population's terms (``fixef``), with thresholds and those of parts.
+
+    They depend on the coding of factors: for effects of a variable use `effects`.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fitted model.
+
+    Returns
+    -------
+    Estimate
+        ``coefficient`` (chain, draw, term), on the scale of the linear predictor, under the names
+        of `summary` ("race[black]"); `hypotheses` combines them.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
+    >>> found = cb.coefficients(fit)
+    >>> found["term"].values.tolist()
+    ['Intercept', 'C(level)[1]', 'C(level)[2]']
+    >>> test = {"as large again": 'coefficient["C(level)[2]"] - 2 * coefficient["C(level)[1]"]'}
+    >>> cb.summarise(cb.hypotheses(found, test))["hypothesis"].tolist()
+    ['as large again']
+    """
+    need_fit(fit)
+    model = fitted(fit)
+    names = [str(name) for name, kind in summary(fit)["kind"].items() if kind == "population"]
+    posterior = model.posterior
+    found, labels = [], []
+    for name, draws in posterior.data_vars.items():
+        own = [one for one in names if one == name or one.startswith(f"{name}[")]
+        if "|" in str(name) or not own:
+            continue
+        found.append(draws.transpose(*SAMPLE, ...).values.reshape(*draws.shape[:2], -1))
+        labels += own
+    values = np.concatenate(found, axis=-1)
+    return estimate(
+        xr.Dataset(
+            {"coefficient": ((*SAMPLE, "term"), values), "n": int(fit.attrs["n_observations"])},
+            coords={"chain": posterior["chain"], "draw": posterior["draw"], "term": labels},
+        ),
+        of=[fit],
+        estimand=f"coefficients of {model.spec.formula}",
+        outcome=outcome_named(model, "link"),
+        scale="link",
+        population="typical",
+        draws=draws_left(fit) or None,
+    )
+
+
+def group_effects(fit: xr.DataTree, factor: str) -> Estimate:
+    """Effects of each level of a grouping factor (``ranef``): deviations from the population.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fitted model.
+    factor : str
+        As the formula has it: "seed", "seed:race", "mm(seed_a, seed_b)".
+
+    Returns
+    -------
+    Estimate
+        ``effect`` (chain, draw, level, term), on the scale of the linear predictor: of the
+        intercept "1" and of each slope; ``n`` (level): observations of the level.
+
+    Raises
+    ------
+    DataError
+        If the model has no such factor, or its effects were too many to keep.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
+    >>> cb.group_effects(fit, "annotator")["effect"].dims
+    ('chain', 'draw', 'level', 'term')
+    """
+    need_fit(fit)
+    model = fitted(fit).with_effects()
+    known = list(dict.fromkeys(one.factor for one in model.groups))
+    if not known:
+        raise DataError("the model has no group terms", hint="add one: (1|seed)")
+    name_in(factor, "factor", *known)
+    designs = [one for one in model.groups if one.factor == factor]
+    labels, parts = [], []
+    for design in designs:
+        for name, (term, columns) in zip(design.names(), design.effects.items(), strict=True):
+            values = model.group_effects(design, name).reshape(model.draws, len(design.levels), -1)
+            parts.append(values)
+            labels += [f"{term}[{one}]" for one in columns] or [term]
+    levels = designs[0].levels
+    if any(not np.array_equal(one.levels, levels) for one in designs[1:]):
+        raise DataError(
+            f"the terms of {factor!r} have different levels",
+            hint="read them in the posterior: fit['posterior']",
+        )
+    sizes = [model.posterior.sizes[one] for one in SAMPLE]
+    values = np.concatenate(parts, axis=-1).reshape(*sizes, len(levels), -1)
+    return estimate(
+        xr.Dataset(
+            {
+                "effect": ((*SAMPLE, "level", "term"), values),
+                "n": ("level", _observations(model, designs[0])),
+            },
+            coords={
+                **{one: model.posterior[one] for one in SAMPLE},
+                "level": levels.astype(object),
+                "term": labels,
+            },
+        ),
+        of=[fit],
+        estimand=f"effects of each {factor}",
+        outcome=outcome_named(model, "link"),
+        scale="link",
+        population="these",
+        draws=draws_left(model.fit) or None,
+    )
+
+
+def _observations(model: FittedModel, design: GroupDesign) -> np.ndarray:
+    """Observations (levels,) that have a level among their members."""
+    counts = observations_of(model.spec, model.frame) * design.own_rows(model.frame)
+    found = np.zeros(len(design.levels))
+    for own in np.sort(design.codes(model.frame), axis=1).T:
+        np.add.at(found, own, counts)
+    codes = np.sort(design.codes(model.frame), axis=1)
+    for left, right in zip(codes.T[:-1], codes.T[1:], strict=True):
+        twice = left == right  # a row of two equal members is one observation
+        np.subtract.at(found, left[twice], counts[twice])
+    return found.astype(int)

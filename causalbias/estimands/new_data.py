@@ -1,0 +1,167 @@
+"""Rows at which a fit is asked for predictions: a grid of chosen values, or the user's own."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from pandas.api import types
+
+from causalbias.arguments import described, need_fit
+from causalbias.errors import DataError
+from causalbias.io.memory import check_memory
+from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.formula.parse import formula_columns
+from causalbias.models.levels import level_of, levels_of
+from causalbias.models.specification import observations_of
+
+
+def datagrid(fit: xr.DataTree, **values: Any) -> pd.DataFrame:
+    """Make rows of all combinations of chosen values, other columns held at typical ones.
+
+    Like marginaleffects' ``datagrid``: a column that is not given is held at its mean, if it is
+    numeric, or at its most frequent level (the first of those that are equally frequent).
+
+    Parameters
+    ----------
+    fit : Fit
+        The fitted model.
+    **values
+        By column of the model, the value or the values: ``race=["black", "white"], pose=0``.
+
+    Returns
+    -------
+    DataFrame
+        A row each combination, with the columns of the population's terms; for `predictions` and
+        `effects` as `newdata`. Without columns of groups, their outcomes are those of new ones.
+
+    Raises
+    ------
+    DataError
+        If a column is not one of the model's, or has no such level.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> fit = cb.fit("score ~ C(level) + (1|annotator)", study, subset="question == 'age'")
+    >>> cb.datagrid(fit, level=[0, 2])["level"].tolist()
+    [0, 2]
+    """
+    need_fit(fit)
+    model = fitted(fit)
+    columns = _predictors(model)
+    for name in values:
+        if name not in model.frame or name == model.response.column:
+            raise DataError(
+                f"{name!r} is not a variable of the model", hint=f"use one of {', '.join(columns)}"
+            )
+    given = {
+        name: _values(model.frame[name], one, name) for name, one in values.items()
+    }  # also of columns of groups
+    total = float(np.prod([len(one) for one in given.values()] or [1]))
+    check_memory(total * (len(columns) + 1), f"{total:,.0f} rows", "give fewer values")
+    counts = observations_of(model.spec, model.frame)
+    held = {name: _typical(model.frame[name], counts) for name in columns if name not in given}
+    rows = [dict(zip(given, one, strict=True)) for one in itertools.product(*given.values())]
+    grid = pd.DataFrame(rows, index=range(len(rows))).assign(**held)
+    order = [*given, *held]
+    return grid[order]
+
+
+def rows_at(model: FittedModel, newdata: pd.DataFrame, needed: Sequence[str]) -> pd.DataFrame:
+    """Rows of new data as rows of a fit: its columns, their types and levels.
+
+    Columns of groups that are not needed, and that the data do not have, are those of the fit's
+    first row: no outcome of new or typical groups depends on them.
+
+    Parameters
+    ----------
+    model : FittedModel
+    newdata : DataFrame
+    needed : sequence of str
+        Columns on which the outcome depends.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or has missing values, a level is not among the fit's, or what is a
+        number there is none here.
+    """
+    if not isinstance(newdata, pd.DataFrame):
+        raise DataError(
+            f"newdata is {described(newdata)}",
+            hint="give a DataFrame, such as cb.datagrid(fit, race=['black', 'white'])",
+        )
+    if newdata.empty:
+        raise DataError("newdata has no rows", hint="give one row or more")
+    found = {}
+    for name in model.frame:
+        own = model.frame[name]
+        if name not in newdata:
+            if name in needed:
+                raise DataError(
+                    f"newdata lack the column {name!r}",
+                    hint="add it, or make rows with cb.datagrid, which fills in what is not given",
+                    column=str(name),
+                )
+            found[name] = pd.Series([own.iloc[0]] * len(newdata)).astype(own.dtype)
+            continue
+        found[name] = _as_fitted(own, newdata[name].reset_index(drop=True), str(name))
+    return pd.DataFrame(found)
+
+
+def _as_fitted(own: pd.Series, values: pd.Series, name: str) -> pd.Series:
+    if isinstance(values, pd.DataFrame):
+        raise DataError("two columns have this name", hint="rename one", column=name)
+    missing = values.isna().to_numpy()
+    if missing.any():
+        raise DataError(
+            f"missing in {int(missing.sum()):,} of {len(values):,} rows",
+            hint="leave those rows out, or fill them in",
+            file="newdata",
+            column=name,
+            row=int(missing.argmax()) + 1,
+        )
+    if not types.is_numeric_dtype(own.dtype):
+        levels = levels_of(own)
+        codes, distinct = pd.factorize(values)
+        known = np.array([level_of(levels, one, name) for one in distinct], dtype=object)
+        return pd.Series(known[codes]).astype(own.dtype)
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
+    if not np.isfinite(numbers).all():
+        row = int(np.argmin(np.isfinite(numbers)))
+        raise DataError(
+            f"{values.iloc[row]!r} is no number, as the fit's are",
+            hint="correct it",
+            file="newdata",
+            column=name,
+            row=row + 1,
+        )
+    whole = types.is_integer_dtype(own.dtype) and bool((numbers == np.round(numbers)).all())
+    return pd.Series(numbers.astype(np.int64) if whole else numbers)
+
+
+def _predictors(model: FittedModel) -> list[str]:
+    """Columns of the terms of the population, of parts too, in the order of the formula."""
+    response, known = model.response.column, set(model.population_columns)
+    every = [name for one in model.spec.formulas for name in formula_columns(one)[1]]
+    return [name for name in dict.fromkeys(every) if name in known and name != response]
+
+
+def _values(own: pd.Series, given: Any, name: str) -> list[Any]:
+    several = isinstance(given, Sequence | np.ndarray | pd.Series | pd.Index)
+    listed = list(given) if several and not isinstance(given, str) else [given]
+    if not listed:
+        raise DataError(f"no value of {name!r} is given", hint="give one or more")
+    return _as_fitted(own, pd.Series(listed, dtype=object), name).tolist()
+
+
+def _typical(own: pd.Series, counts: np.ndarray) -> Any:
+    if types.is_numeric_dtype(own.dtype):
+        return float(np.average(own.to_numpy(float), weights=counts))
+    levels = levels_of(own)
+    weight = [counts[(own == level).to_numpy()].sum() for level in levels]
+    return levels[int(np.argmax(weight))]
