@@ -124,12 +124,13 @@ def healed(replicate: int) -> list[Record]:
     frame = world.rows.assign(distance=HEALED[name](world.rows, mean, rng))
     frame["annotator"] = annotators(world.rows)
     fit = cb.fit(FORMULA.format(y="distance"), frame, random_seed=replicate, **FEW)
-    found = [*estimates(fit, world), noticed("check", sees_misfit(fit))]
+    checks = cb.check(fit)
+    found = [*estimates(fit, world), noticed("check", sees_misfit(checks))]
     for _ in range(2):
-        update = cb.check(fit).attrs["update"]
-        if update:
+        if update := checks.attrs["update"]:
             fit = eval(update, {"cb": cb, "fit": fit})
-    after = [*estimates(fit, world), noticed("check", sees_misfit(fit))]
+            checks = cb.check(fit)
+    after = [*estimates(fit, world), noticed("check", sees_misfit(checks))]
     return found + [(f"healed: {one[0]}", *one[1:]) for one in after]
 
 
@@ -142,7 +143,7 @@ def wrong(replicate: int) -> list[Record]:
     frame = world.rows.assign(distance=CASES[name](world.rows, mean, rng))
     frame = frame[frame["distance"].notna()]
     fit = cb.fit(FORMULA.format(y="distance"), frame, random_seed=replicate, **DRAWS)
-    found = [*estimates(fit, world), noticed("check", sees_misfit(fit))]
+    found = [*estimates(fit, world), noticed("check", sees_misfit(cb.check(fit)))]
     if name == "leaking manipulation":
         found.append(noticed("checks.leaks", sees_leak(replicate)))
     return found
@@ -174,9 +175,8 @@ def noticed(by: str, yes: bool) -> Record:
     return (f"noticed by {by}", 1.0, float(yes), "1111" if yes else "0000", 0)
 
 
-def sees_misfit(fit: cb.Fit) -> bool:
+def sees_misfit(table: pd.DataFrame) -> bool:
     """Whether a check fails or says to look; draws are fewer than R-hat and ESS ask for."""
-    table = cb.check(fit)
     of_draws_alone = table["check"].isin(
         ["R-hat", "bulk ESS", "tail ESS", "divergences", "Pareto k", "weights' ESS"]
     )

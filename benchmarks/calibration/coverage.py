@@ -64,11 +64,10 @@ def frame_of(name: str) -> pd.DataFrame:
 
 
 def summarise() -> None:
-    """Write the tables in `results/` of all replicates that there are."""
+    """Write the tables in `results/` of all replicates that are here."""
     every = pd.concat([frame_of(name) for name in CASES])
-    table(every, ["case", "estimand"]).to_csv(records.RESULTS / "coverage.csv", index=False)
-    by_setting = table(every, ["case", "estimand", "setting"])
-    by_setting.to_csv(records.RESULTS / "coverage_by_setting.csv", index=False)
+    records.write(table(every, ["case", "estimand"]), "coverage", CASES)
+    records.write(table(every, ["case", "estimand", "setting"]), "coverage_by_setting", CASES)
 
 
 def table(every: pd.DataFrame, by: list[str]) -> pd.DataFrame:

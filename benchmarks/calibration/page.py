@@ -198,6 +198,31 @@ def wrong_table() -> str:
     return markdown(header, rows)
 
 
+def healed_table() -> str:
+    """Coverage of 90% intervals before a line of `check` is pasted, and after."""
+    found = result("coverage_by_setting")
+    found = found[found["case"] == "healed"].set_index(["setting", "estimand"])
+    names = ["effects: race", "dose: slope of black", "heterogeneity: sd"]
+    rows = []
+    for setting in found.index.unique("setting"):
+        part = found.loc[setting]
+        seen = [held(part.loc[f"{by}noticed by check"]) for by in ("", "healed: ")]
+        cells = [
+            f"{held(part.loc[name])} → {held(after)} "
+            f"({percent(after['90 low'])} to {percent(after['90 high'])})"
+            for name in names
+            for after in [part.loc[f"healed: {name}"]]
+        ]
+        rows.append([str(setting), str(part["studies"].iloc[0]), *seen, *cells])
+    header = ["what is wrong", "studies", "`check` fails", "the new fit's too"]
+    return markdown([*header, *(f"`{name}`" for name in names)], rows)
+
+
+def held(row: pd.Series) -> str:
+    """How many of the 90% intervals hold the truth, of how many."""
+    return f"{row['90'] * row['intervals']:.0f} of {row['intervals']:.0f}"
+
+
 def figure_of_ranks() -> Figure:
     """Differences of ECDFs and the uniform distribution, with their 95% envelope."""
     cases = list(result("sbc").groupby("case", sort=False))
@@ -262,6 +287,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "coverage": coverage_table,
     "signs": signs_table,
     "wrong": wrong_table,
+    "healed": healed_table,
 }
 FIGURES = {"calibration_ranks.png": figure_of_ranks, "calibration_coverage.png": figure_of_coverage}
 

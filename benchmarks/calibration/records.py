@@ -1,11 +1,12 @@
 """Replicates of a long computation, a line each in a file: to be killed and run again at will."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 HERE = Path(__file__).parent
 RAW = HERE / "raw"  # not committed: the summaries in results/ are
@@ -43,3 +44,25 @@ def run(path: Path, replicates: int, one: Callable[[int], Any]) -> dict[int, Any
                 file.write(json.dumps([replicate, one(replicate)]) + "\n")
                 file.flush()
     return read(path)
+
+
+def write(table: pd.DataFrame, name: str, cases: Iterable[str]) -> None:
+    """Write a summary into `RESULTS`; cases without replicates here keep the rows that they had.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With a column `case`.
+    name : str
+        Of the file, without its ending.
+    cases : iterable of str
+        All cases, in the order of the file.
+    """
+    RESULTS.mkdir(exist_ok=True)
+    path, order = RESULTS / f"{name}.csv", {case: at for at, case in enumerate(cases)}
+    if path.exists():
+        known = pd.read_csv(path)
+        table = pd.concat([known[~known["case"].isin(table["case"])], table])
+    table.sort_values("case", key=lambda one: one.map(order), kind="stable").to_csv(
+        path, index=False
+    )

@@ -142,3 +142,11 @@ def test_intervals_of_the_consensus_hold_the_items_means():
         if one[0].startswith("graded_response")
     ]
     assert 0.86 < np.mean(held) < 0.96
+
+
+def test_cases_that_were_run_elsewhere_keep_their_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    records.write(pd.DataFrame({"case": ["b", "c"], "studies": [1, 1]}), "few", "abc")
+    records.write(pd.DataFrame({"case": ["c", "a"], "studies": [2, 2]}), "few", "abc")
+    found = pd.read_csv(tmp_path / "few.csv")
+    assert found.to_dict("list") == {"case": ["a", "b", "c"], "studies": [2, 1, 2]}
