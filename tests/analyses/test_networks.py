@@ -6,6 +6,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from causalbias.analyses.manipulation.networks import networks_table
+from causalbias.analyses.manipulation.report import _compared
+from causalbias.analyses.manipulation.words import _agreed
 
 ATTRIBUTES = [f"a{n}" for n in range(6)]
 
@@ -72,3 +74,26 @@ def test_without_an_order_there_is_no_row():
     assert networks_table(edits[edits["system"] == "one"]).empty
     assert networks_table(edits[edits["attribute"].isin(ATTRIBUTES[:2])]).empty
     assert networks_table(edits.assign(distance=0.0)).empty
+
+
+def test_the_sentences_claim_an_agreement_only_where_the_interval_excludes_none():
+    up = np.linspace(0.1, 0.6, 6)
+    alike = networks_table(edits_of((up, up), sd=0.01, thresholds=(0.45, 0.55)))
+    sentence = _compared(alike.iloc[0], "95%")
+    assert "the 6 attributes move one and two has a rank correlation of 1.00" in sentence
+    assert (
+        "Of 180 edits to the highest level, 60 are beyond the threshold of one and 30" in sentence
+    )
+    assert sentence.endswith("30 are beyond both.")
+    plain = _agreed({"networks": alike})[0]
+    assert plain.startswith("one and two agree on which changes")
+    assert plain.endswith("; 30 faces are another person to both.")
+    flat = np.full(6, 0.3)
+    unclear = networks_table(edits_of((flat, flat), thresholds=(0.5, np.nan)))
+    assert "beyond" not in _compared(unclear.iloc[0], "95%")
+    plain = _agreed({"networks": unclear})[0]
+    assert plain.startswith("Whether one and two agree")
+    assert "another person" not in plain
+    against = _agreed({"networks": networks_table(edits_of((up, up[::-1]), sd=0.01))})[0]
+    assert against.startswith("one and two disagree")
+    assert _agreed({}) == []
