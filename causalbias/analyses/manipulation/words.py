@@ -26,6 +26,7 @@ COLUMNS = {
     "n_attributes": "number of attributes",
     "n_edits": "number of edited faces",
     "n_raters": "number of people who rated",
+    "other": "network that the one under system is compared with",
     "rate": "share of edits beyond the threshold",
     "side": "people (human) or network (machine)",
 }
