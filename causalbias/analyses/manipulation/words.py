@@ -187,7 +187,8 @@ def _agreed(tables: dict[str, pd.DataFrame]) -> list[str]:
     sentences = []
     for _, row in tables["networks"].iterrows():
         both = f"{row['system']} and {row['other']}"
-        size = f"rank correlation {with_range(row)}, where 1 is the same order"
+        found, low, high = (number(row[name]) for name in ("estimate", "lower", "upper"))
+        size = f"rank correlation {found}, range {low} to {high}; 1 is the same order"
         if row["lower"] > 0:
             sentence = f"{both} agree on which changes move a face further ({size})"
         elif row["upper"] < 0:
