@@ -12,6 +12,9 @@ from causalbias.rates.matching import at_or_below
 ROUNDOFF = 2.0**-24
 LARGE = 1e30  # larger than any squared distance of scaled vectors
 
+# Histogram (2, bin), matches (2, threshold), matches of each face (threshold, face), twice.
+Counts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
 _matches = njit(cache=True)(at_or_below)
 
 
@@ -76,7 +79,7 @@ def make_ready(embeddings: np.ndarray, identity: np.ndarray, metric: str) -> Vec
 
 def count_block(
     vectors: Vectors, rows: slice, columns: slice, bins: int, thresholds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> Counts:
     """Count the distances of the faces in `rows` to those in `columns`.
 
     Parameters
@@ -101,13 +104,8 @@ def count_block(
     """
     first, second = vectors.ready[rows], vectors.ready[columns]
     product = first @ second.T
-    # Bound of the error of a squared distance, relative to the sum of the two squared lengths.
-    error = np.float32((first.shape[1] + 16) * ROUNDOFF)
-    # Bound of the absolute error from underflow in float32.
-    least = np.float32((first.shape[1] + 16) * np.finfo(np.float32).tiny)
-    squared = np.minimum(2 * thresholds if vectors.cosine else thresholds**2, LARGE)
-    scale = bins / vectors.largest * (0.5 if vectors.cosine else 1.0)
-    found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = _count(
+    error, least, squared = margins(vectors, thresholds)
+    found: Counts = _count(
         product,
         vectors.squares[rows],
         vectors.squares[columns],
@@ -117,13 +115,40 @@ def count_block(
         vectors.exact[columns],
         rows == columns,
         vectors.cosine,
-        np.float32(scale),
+        np.float32(scale_of(vectors, bins)),
         bins,
         thresholds.astype(np.float64),
-        squared.astype(np.float32),
+        squared,
         error,
         least,
     )
+    return found
+
+
+def margins(vectors: Vectors, thresholds: np.ndarray) -> tuple[np.float32, np.float32, np.ndarray]:
+    """Return the bounds of the error of squared distances in float32, and squared thresholds.
+
+    The first bound is relative to the sum of the two squared lengths, for sums in any order. The
+    second is absolute, of underflow. With cosine distances the squared distance of vectors of
+    length 1, twice the distance, is compared.
+    """
+    terms = vectors.ready.shape[1] + 16
+    squared = np.minimum(2 * thresholds if vectors.cosine else thresholds**2, LARGE)
+    least = np.float32(terms * np.finfo(np.float32).tiny)
+    return np.float32(terms * ROUNDOFF), least, squared.astype(np.float32)
+
+
+def scale_of(vectors: Vectors, bins: int) -> float:
+    """Return the number of bins per unit of a distance, or of a squared one if it is a cosine."""
+    return bins / vectors.largest * (0.5 if vectors.cosine else 1.0)
+
+
+@njit(cache=True, nogil=True)
+def exact_distances(exact_a, exact_b, first, second, cosine):  # type: ignore[no-untyped-def]
+    """Compute the distances in float64 of some pairs of rows (pair,) of two blocks."""
+    found = np.empty(len(first))
+    for k in range(len(first)):
+        found[k] = _distance(exact_a[first[k]], exact_b[second[k]], cosine)
     return found
 
 

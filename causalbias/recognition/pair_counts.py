@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -13,8 +14,10 @@ from threadpoolctl import threadpool_limits
 from causalbias.errors import DataError, shown
 from causalbias.io.memory import check_memory
 from causalbias.rates.groups import as_series
-from causalbias.recognition.blocks import Vectors, count_block, make_ready
+from causalbias.recognition import torch_blocks
+from causalbias.recognition.blocks import Counts, Vectors, count_block, make_ready
 from causalbias.recognition.threads import number_of_workers
+from causalbias.recognition.torch_blocks import torch_counter
 from causalbias.study.columns import is_number, labels, levels_of, typed
 
 METRICS = ("euclidean", "cosine")
@@ -32,6 +35,7 @@ def all_pairs(
     metric: str = "euclidean",
     bins: int = 1000,
     workers: int | None = None,
+    device: str = "cpu",
     progress: Callable[[str], None] | None = None,
 ) -> xr.Dataset:
     """Count the distances of all pairs of faces by the groups of both members.
@@ -60,7 +64,9 @@ def all_pairs(
         Number of bins of the histograms. These are computed from distances in float32, so that a
         distance very close to an edge may be counted on either side.
     workers : int, optional
-        Number of threads; by default one per core.
+        Number of threads on the CPU; by default one per core.
+    device : str, default "cpu"
+        "cuda" counts on a GPU, by torch. The numbers of matches are those of the CPU.
     progress : callable, optional
         Function that is called with a line of text from time to time.
 
@@ -91,6 +97,8 @@ def all_pairs(
            [1, 0]])
     """
     at = np.unique(np.asarray(thresholds, dtype=float))
+    if device != "cpu" and workers is not None:
+        raise DataError(f"workers are given for device {device!r}", hint="leave them out")
     workers = number_of_workers(workers)
     embeddings = _check(embeddings, at, metric, bins)
     code, names = _coded(group, len(embeddings), "group")
@@ -108,7 +116,7 @@ def all_pairs(
     order = np.argsort(code, kind="stable")
     vectors = make_ready(embeddings[known[order]], person[order], metric)
     own = np.ldexp(at, -vectors.exponent)
-    counted = _count_all(vectors, code[order], len(names), bins, own, workers, progress)
+    counted = _count_all(vectors, code[order], len(names), bins, own, workers, device, progress)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     edges = np.ldexp(np.linspace(0, vectors.largest, bins + 1), vectors.exponent)
@@ -159,24 +167,30 @@ def _count_all(
     bins: int,
     thresholds: np.ndarray,
     workers: int,
+    device: str,
     progress: Callable[[str], None] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sum the histograms, the matches, and the matches of each face over all blocks."""
     histogram = np.zeros((2, n_groups, n_groups, bins), np.int64)
     matches = np.zeros((2, n_groups, n_groups, len(thresholds)), np.int64)
     of_face = np.zeros((len(thresholds), len(code), n_groups), np.int32)
-    jobs = list(combinations_with_replacement(_blocks(code, n_groups), 2))
-
-    def count(job: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        return count_block(vectors, *job, bins, thresholds)
-
+    count: Callable[[slice, slice], Counts] = partial(
+        count_block, vectors, bins=bins, thresholds=thresholds
+    )
+    size = BLOCK
+    if device != "cpu":
+        count, size = torch_counter(vectors, bins, thresholds, device), torch_blocks.BLOCK
+        workers = 1
+    jobs = list(combinations_with_replacement(_blocks(code, n_groups, size), 2))
     step = max(1, len(jobs) // 20)
     # One thread of linear algebra per worker, since the workers run in parallel.
     with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
         # In portions, so that few results are in memory at once.
         for start in range(0, len(jobs), step):
             portion = jobs[start : start + step]
-            for (rows, columns), found in zip(portion, pool.map(count, portion), strict=True):
+            for (rows, columns), found in zip(
+                portion, pool.map(count, *zip(*portion, strict=True)), strict=True
+            ):
                 one, two = code[rows.start], code[columns.start]
                 for g, h in {(one, two), (two, one)}:
                     histogram[:, g, h] += found[0]
@@ -188,12 +202,12 @@ def _count_all(
     return histogram, matches, of_face
 
 
-def _blocks(code: np.ndarray, n_groups: int) -> list[slice]:
+def _blocks(code: np.ndarray, n_groups: int, size: int) -> list[slice]:
     """Divide the faces, which are sorted by group, into slices within groups."""
     found = []
     for group in range(n_groups):
         low, high = (int(np.searchsorted(code, group, side)) for side in ("left", "right"))
-        found += [slice(at, min(at + BLOCK, high)) for at in range(low, high, BLOCK)]
+        found += [slice(at, min(at + size, high)) for at in range(low, high, size)]
     return found
 
 
