@@ -13,11 +13,12 @@ from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.pairing import shuffled
 from causalbias.errors import DataError
 from causalbias.models.fit import fit
+from causalbias.models.formula.parts import Formula
 from causalbias.models.result import Fit
 
 
 def fit_model(
-    formula: str,
+    formula: str | Formula,
     rows: pd.DataFrame,
     name: str,
     *,
@@ -29,7 +30,7 @@ def fit_model(
 
     Parameters
     ----------
-    formula : str
+    formula : str or Formula
     rows : DataFrame
     name : str
         Of the model, for progress, its file and errors.

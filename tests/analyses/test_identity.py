@@ -6,7 +6,7 @@ import pytest
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.analyses.identity.analysis import analyse_identity, truth_of_identity
+from causalbias.analyses.identity.analysis import analyse_identity, formula_of, truth_of_identity
 
 LEVELS = {"age": [0.8, 2.6, 4.4], "pose": [-3.0, 0.0, 3.0]}
 PLANTED = cb.simulation.System(
@@ -107,6 +107,32 @@ def test_impostor_intervals_allow_for_shared_members(result):
     ours = ours.merge(naive, on=["race", "gender"], suffixes=("", "_naive"))
     assert len(ours) == 4
     assert (ours["sd"] > 1.5 * ours["sd_naive"]).all()
+
+
+@pytest.mark.slow
+def test_unequal_noise_of_groups_passes_the_check_that_one_noise_fails(result):
+    rows, rng = result.rows["without bias, genuine"], np.random.default_rng(4)
+    noisy = np.where(rows["race"] == "black", 0.06, 0.0) * rng.standard_normal(len(rows))
+    rows = rows.assign(distance=rows["distance"] + noisy)
+    fit = cb.fit(formula_of(rows, "distance", "genuine"), rows, draws=500)
+    verdicts = [
+        cb.check(one).set_index("check").loc["spread by group", "verdict"]
+        for one in (fit, cb.update(fit, sigma=None))
+    ]
+    assert verdicts == ["ok", "fail"]
+
+
+@pytest.mark.slow
+def test_an_attribute_that_acts_on_one_race_alone_is_in_the_model(result):
+    rows = result.rows["without bias, genuine"]
+    moved = np.where((rows["race"] == "asian") & (rows["step"] == "pose 3"), 0.05, 0.0)
+    rows = rows.assign(distance=rows["distance"] + moved)
+    fit = cb.fit(formula_of(rows, "distance", "genuine"), rows, draws=500)
+    plain = cb.update(fit, "distance ~ race*gender + step + (1|seed) + (1|seed:race:gender)")
+    verdicts = [
+        cb.check(one).set_index("check").loc["means by group", "verdict"] for one in (fit, plain)
+    ]
+    assert verdicts == ["ok", "fail"]
 
 
 @pytest.mark.slow

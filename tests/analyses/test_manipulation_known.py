@@ -10,7 +10,11 @@ from scipy import optimize, stats
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.analyses.manipulation.analysis import analyse_manipulation, nonmatch_rates
+from causalbias.analyses.manipulation.analysis import (
+    analyse_manipulation,
+    human_formula,
+    nonmatch_rates,
+)
 
 
 def reml(y, design, groupings):
@@ -41,6 +45,12 @@ def reml(y, design, groupings):
     assert best.success
     beta, gram, _ = pieces(best.x)
     return beta, np.sqrt(np.diag(np.linalg.inv(gram))), np.exp(best.x)
+
+
+def noise_by_attribute(analysis):
+    """Draws of the noise's sd of each attribute."""
+    fit = analysis.fits["machine: net"]
+    return cb.predictions(fit, "attribute", parameter="sigma")["prediction"]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +93,8 @@ def test_perceived_changes_against_reml(known):
         beta, se, sd = reml(rows["score"].to_numpy(), design, [rows["annotator"].to_numpy()])
         effect = analysis.human["effect"].sel(attribute=attribute).mean(("chain", "draw"))
         assert np.abs(effect.values - beta[1:]).max() < 0.15 * se[1:].min()
-        posterior = analysis.fits[f"human: {attribute}"]["posterior"]
+        plain = cb.update(analysis.fits[f"human: {attribute}"], "score ~ C(level) + (1|annotator)")
+        posterior = plain["posterior"]
         ours = [float(posterior[name].mean()) for name in ("1|annotator_sigma", "sigma")]
         assert ours == pytest.approx(sd, rel=0.10)
 
@@ -95,12 +106,13 @@ def test_distances_are_recovered(known):
         assert row.lower < truth.machine[row.attribute, row.level] < row.upper
         assert row.sd < 0.03
     posterior = analysis.fits["machine: net"]["posterior"]
-    for name, value in (
-        ("1|seed_sigma", truth.sd_seed),
-        ("1|seed:attribute_sigma", truth.sd_cell),
-        ("sigma", truth.sd_distance),
+    noise = noise_by_attribute(analysis)
+    for draws, value in (
+        (posterior["1|seed_sigma"], truth.sd_seed),
+        (posterior["1|seed:attribute_sigma"], truth.sd_cell),
+        *((noise.sel(attribute=name), truth.sd_distance) for name in noise["attribute"].values),
     ):
-        low, high = posterior[name].quantile([0.0005, 0.9995]).values
+        low, high = draws.quantile([0.0005, 0.9995]).values
         assert low < value < high
         assert high < 4 * low
 
@@ -119,10 +131,8 @@ def test_distances_against_reml(known):
         ours = float(mean.sel(attribute=name[0], level=int(name[1])))
         assert abs(ours - expected) < 0.15 * error, name
     posterior = analysis.fits["machine: net"]["posterior"]
-    ours = [
-        float(posterior[name].mean())
-        for name in ("1|seed_sigma", "1|seed:attribute_sigma", "sigma")
-    ]
+    ours = [float(posterior[name].mean()) for name in ("1|seed_sigma", "1|seed:attribute_sigma")]
+    ours.append(float(noise_by_attribute(analysis).mean()))
     assert ours == pytest.approx(sd, rel=0.10)
 
 
@@ -186,3 +196,23 @@ def test_same_seed_same_answer(tmp_path, write_experiment):
     )
     assert one.identical(two)
     assert not one["effect"].equals(other["effect"])
+
+
+def test_raters_who_see_more_or_less_change_do_not_make_intervals_too_narrow():
+    """With intercepts of raters alone the check fails, and the interval is too narrow."""
+    rng = np.random.default_rng(2)
+    rows = pd.DataFrame({"annotator": np.repeat(np.arange(40), 3), "level": np.tile([0, 1, 2], 40)})
+    start, steepness = rng.normal(40, 6, 40)[rows["annotator"]], rng.normal(7, 4, 40)
+    rows["score"] = start + steepness[rows["annotator"]] * rows["level"] + rng.normal(0, 2, 120)
+    fit = cb.fit(human_formula(rows), rows, draws=500)
+    assert cb.check(fit).attrs["verdict"] == "pass"
+    plain = cb.update(fit, "score ~ C(level) + (1|annotator)")
+    checks = cb.check(plain).set_index("check")["verdict"]
+    assert checks["spread by group"] == "fail"
+    wide = rows.pivot_table(index="annotator", columns="level", values="score")
+    error = (wide[2] - wide[0]).std() / np.sqrt(40)  # of the mean paired difference
+    sd, narrow = (
+        float(cb.effects(one, "level")["effect"].sel(level=2).std()) for one in (fit, plain)
+    )
+    assert sd == pytest.approx(error, rel=0.1)
+    assert narrow < 0.85 * error

@@ -17,6 +17,7 @@ from causalbias.agreement.consensus import hcic
 from causalbias.analyses.fitting import fit_model, join
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
+from causalbias.models.formula.parts import Formula, formula
 from causalbias.models.levels import canonical, levels_of
 from causalbias.models.result import Fit
 from causalbias.rates.error_rates import error_rates
@@ -91,8 +92,10 @@ def analyse_identity(
     """Estimate what race changes, by gender, for each network and for people.
 
     Genuine and impostor pairs are never pooled, nor are systems, whose distances are on scales of
-    their own: each has its model, ``distance ~ race*gender + step + <groups>``. A `step` is an
-    attribute at a level, so that no dose is assumed to be linear. Groups are the seed and its face
+    their own: each has its model (`formula_of`). A `step` is an attribute at a level, so that no
+    dose is assumed to be linear, and each attribute may act differently on each race. The noise
+    differs by race and gender: with one noise for groups of unequal spread, intervals of the
+    noisier ones would be too narrow. Groups are the seed and its face
     of that race and gender; an impostor pair belongs to two of each (multiple membership). The
     models of people have the mean answer of each pair (HCIC) as their response; all pairs have
     equal weight, whatever their number of answers.
@@ -152,8 +155,7 @@ def analyse_identity(
     outcomes = {side: outcome for side, outcome, _ in sides}
     for name, kept in rows.items():
         side, kind = name.rsplit(", ", 1)
-        formula = f"{outcomes[side]} ~ race*gender + step + {GROUPS[kind]}"
-        fits[name] = fit_each(formula, kept, name)
+        fits[name] = fit_each(formula_of(kept, outcomes[side], kind), kept, name)
         effect[side, kind] = effects(fits[name], "race", by="gender", reference=reference)
         dose[side, kind] = predictions(fits[name], "step")
     systems = [side for side, outcome in outcomes.items() if outcome == "distance"]
@@ -173,6 +175,25 @@ def analyse_identity(
         reference=reference,
         prob=prob,
     )
+
+
+def formula_of(rows: pd.DataFrame, outcome: str, kind: str) -> Formula:
+    """Formula of one model: means and noise by race and gender, and the steps.
+
+    Steps act differently on each race where every race was seen at every step; else what a race
+    does at the missing steps is taken from those of the other races.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"race": ["asian", "white"] * 2, "step": ["age 1"] * 2 + ["age 2"] * 2})
+    >>> formula_of(rows, "distance", "genuine")
+    distance ~ race*gender + race*step + (1|seed) + (1|seed:race:gender)
+    sigma ~ race*gender
+    """
+    crossed = pd.crosstab(rows["race"], rows["step"]).to_numpy()
+    steps = "race*step" if crossed.min() > 0 and crossed.shape[1] > 1 else "step"
+    text = f"{outcome} ~ race*gender + {steps} + {GROUPS[kind]}"
+    return formula(text, sigma="~ race*gender")
 
 
 def require_groups(study: xr.DataTree) -> None:

@@ -19,6 +19,7 @@ from causalbias.analyses.sentences import (
 )
 from causalbias.draws.summaries import summarise
 from causalbias.estimands.contrasts import effects
+from causalbias.models.result import spec_of
 from causalbias.report.content import Content
 from causalbias.report.record import record_of
 
@@ -196,13 +197,20 @@ def _uncertain_rates(rates: pd.DataFrame, prob: str) -> list[str]:
     return sentences
 
 
+def _how_attributes_act(result: Identity) -> str:
+    """What the models assume of attributes and groups."""
+    if any("race*step" not in spec_of(fit).formula for fit in result.fits.values()):
+        return "The models assume that each attribute acts equally on every race."
+    return "An attribute may act differently on each race; it is assumed to act equally by gender."
+
+
 def limits(result: Identity) -> list[str]:
     """What this study cannot support, in sentences."""
     sentences = [
         causal_if("race changed in the generated face"),
-        "Effects are averages over the levels of the attributes in this study; the models assume "
-        "that each attribute acts equally on every race. Intervals allow for other seeds drawn "
-        "from the same generator.",
+        "Effects are averages over the levels of the attributes in this study. Intervals allow for "
+        "other seeds drawn from the same generator.",
+        _how_attributes_act(result),
     ]
     if result.machine is not None:
         sentences += [

@@ -16,13 +16,12 @@ from causalbias.analyses.fitting import fit_model, join
 from causalbias.draws.transformations import per_unit, rank_probabilities
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
+from causalbias.models.formula.parts import Formula, formula
 from causalbias.models.result import Fit
 from causalbias.rates.intervals import binomial_ends
 from causalbias.rates.matching import matches
 from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
-
-HUMAN_FORMULA = "score ~ C(level) + (1|annotator)"
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,10 @@ def analyse_manipulation(
 ) -> Manipulation:
     """Estimate what each manipulation changes for people and for each network, and the ratio.
 
-    People: one model for each attribute, ``score ~ C(level) + (1|annotator)``, since raters of
-    different attributes answer different questions, whose scores differ in spread. Networks: one
-    model for each system (`machine_formula`), on pairs of the same seed of which one member is at
-    the lowest level.
+    People: one model for each attribute (`human_formula`), since raters of different attributes
+    answer different questions, whose scores differ in spread; raters also differ in how much change
+    they see. Networks: one model for each system (`machine_formula`), on pairs of the same seed of
+    which one member is at the lowest level; the noise of distances differs by attribute.
 
     Parameters
     ----------
@@ -117,7 +116,7 @@ def analyse_manipulation(
     fits: dict[str, Fit] = {}
     changes: dict[str, xr.Dataset] = {}
     for attribute, rows in to_frame(study, "human").groupby("attribute"):
-        fits[f"human: {attribute}"] = fit_each(HUMAN_FORMULA, rows, f"people: {attribute}")
+        fits[f"human: {attribute}"] = fit_each(human_formula(rows), rows, f"people: {attribute}")
         changes[str(attribute)] = effects(fits[f"human: {attribute}"], "level")
     human = join(changes, "attribute")
     ranks = {"human": _ranks(human["effect"])}
@@ -168,18 +167,42 @@ def judges_pairs(study: xr.DataTree) -> bool:
     return "pair" in study.children["human"].to_dataset().coords
 
 
-def machine_formula(edits: pd.DataFrame) -> str:
+def human_formula(judgements: pd.DataFrame) -> str:
+    """Formula of the scores of one attribute.
+
+    Raters differ in how much change they see. An interval that is to hold for other raters has to
+    allow for that, with a slope of each rater, where most raters have more than two judgements:
+    with two, a slope is not told from noise.
+
+    Examples
+    --------
+    >>> seen = pd.DataFrame({"annotator": ["a", "a", "a", "b", "b", "b"], "level": [0, 1, 2] * 2})
+    >>> human_formula(seen)
+    'score ~ C(level) + (level|annotator)'
+    >>> human_formula(seen[seen["level"] > 0])
+    'score ~ C(level) + (1|annotator)'
+    """
+    seen = judgements.groupby("annotator")["level"].agg(["size", "nunique"])
+    enough = ((seen["size"] > 2) & (seen["nunique"] > 1)).mean() > 0.5
+    slopes = enough and pd.api.types.is_numeric_dtype(judgements["level"])
+    return f"score ~ C(level) + ({'level' if slopes else '1'}|annotator)"
+
+
+def machine_formula(edits: pd.DataFrame) -> Formula:
     """Formula of the distances of edits, without the terms that a small design cannot estimate.
+
+    Attributes are compared, and move a network more or less evenly: each has a noise of its own.
 
     Examples
     --------
     >>> edits = pd.DataFrame({"attribute": ["age", "age", "pose"], "level_b": [1, 2, 1]})
     >>> machine_formula(edits)
-    'distance ~ attribute*C(level_b) + (1|seed) + (1|seed:attribute)'
+    distance ~ attribute*C(level_b) + (1|seed) + (1|seed:attribute)
+    sigma ~ attribute
     >>> machine_formula(edits[:2])
-    'distance ~ C(level_b) + (1|seed)'
+    distance ~ C(level_b) + (1|seed)
     >>> machine_formula(edits[:1])
-    'distance ~ 1'
+    distance ~ 1
     """
     attributes, levels = edits["attribute"].nunique() > 1, edits["level_b"].nunique() > 1
     terms = ["attribute"] * attributes + ["C(level_b)"] * levels
@@ -187,7 +210,8 @@ def machine_formula(edits: pd.DataFrame) -> str:
     # are not identified separately.
     groups = " + (1|seed)" * (attributes or levels)
     groups += " + (1|seed:attribute)" * (attributes and levels)
-    return f"distance ~ {'*'.join(terms) or '1'}{groups}"
+    noise = {"sigma": "~ attribute"} if attributes else {}
+    return formula(f"distance ~ {'*'.join(terms) or '1'}{groups}", **noise)
 
 
 def _mean_distances(fit: Fit, edits: pd.DataFrame) -> xr.Dataset:
