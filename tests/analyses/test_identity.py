@@ -125,7 +125,7 @@ def test_unequal_noise_of_groups_passes_the_check_that_one_noise_fails(result):
 @pytest.mark.slow
 def test_an_attribute_that_acts_on_one_race_alone_is_in_the_model(result):
     rows = result.rows["without bias, genuine"]
-    moved = np.where((rows["race"] == "asian") & (rows["step"] == "pose 3"), 0.05, 0.0)
+    moved = np.where((rows["race"] == "asian") & (rows["step"] == "pose 3"), 0.1, 0.0)
     rows = rows.assign(distance=rows["distance"] + moved)
     fit = cb.fit(formula_of(rows, "distance", "genuine"), rows, draws=500)
     plain = cb.update(fit, "distance ~ race*gender + step + (1|seed) + (1|seed:race:gender)")

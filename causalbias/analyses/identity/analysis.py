@@ -95,10 +95,10 @@ def analyse_identity(
     their own: each has its model (`formula_of`). A `step` is an attribute at a level, so that no
     dose is assumed to be linear, and each attribute may act differently on each race. The noise
     differs by race and gender: with one noise for groups of unequal spread, intervals of the
-    noisier ones would be too narrow. Groups are the seed and its face
-    of that race and gender; an impostor pair belongs to two of each (multiple membership). The
-    models of people have the mean answer of each pair (HCIC) as their response; all pairs have
-    equal weight, whatever their number of answers.
+    noisier ones would be too narrow. Groups are the seed and its face of that race and gender; an
+    impostor pair belongs to two of each (multiple membership). The models of people have the mean
+    answer of each pair (HCIC) as their response; all pairs have equal weight, whatever their number
+    of answers.
 
     Models are of pairs whose members share race, gender and attribute, one at the attribute's
     reference level; the other pairs are counted in `left_out`. The reference race is "white" where
