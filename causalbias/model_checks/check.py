@@ -13,13 +13,16 @@ from causalbias.errors import DataError
 from causalbias.inference.diagnostics import MIN_ESS, Limit, limits
 from causalbias.model_checks.changes import NONE, grouped, line, term, together
 from causalbias.model_checks.clustering import clustering
-from causalbias.model_checks.missing import missing_by_cell
+from causalbias.model_checks.missing import MISSING, missing_by_cell
 from causalbias.model_checks.prior_conflict import prior_conflicts
 from causalbias.model_checks.replicates import Found, few_levels, predictive_checks
+from causalbias.model_checks.statistics import Subject
 from causalbias.models.fitted import fitted
 
 LEVEL = 0.01
-COLUMNS = ["check", "of", "value", "low", "high", "p", "verdict", "hint", "update"]
+OF_CHECKS = ("check", "of", "value", "low", "high", "p", "verdict", "hint")
+COLUMNS = [*OF_CHECKS, *Subject._fields, "update"]
+CLUSTERING, PRIORS = "clustering", "priors"  # kinds; others are in `replicates` and `missing`
 
 
 class Checks(pd.DataFrame):
@@ -68,8 +71,10 @@ def check(fit: xr.DataTree, *, threshold: float | None = None, random_seed: int 
         One row per check: `check`, `of` (the quantity that is farthest from expectation), its
         `value`, the range `low` to `high` of values that pass (for replicated data, the central
         99%), `p` (for all quantities of the check together), `verdict` ("ok", "look", "fail", "not
-        run"), `hint`, and `update`: the line that fits the model which answers the failure, of a
-        fit called `fit`, where one is known ("" else). ``attrs["update"]`` is the line that answers
+        run"), `hint`; what it is of as data, for programs, since texts may change: `kind`, grouping
+        `factor`, `columns` and their `levels` (see `Subject`); and `update`: the line that fits the
+        model which answers the failure, of a fit called `fit`, where one is known ("" else).
+        ``attrs["update"]`` is the line that answers
         all failures at once. ``attrs["verdict"]`` is "pass" or "fail"; if no check failed but some
         could not run, it is "incomplete" with their number and the reasons.
         ``attrs["replicates"]`` is the number of data sets replicated, 200 to 500, fewer of many
@@ -124,17 +129,18 @@ def _word(bad: bool) -> str:
     return "fail" if bad else "ok"
 
 
-Row = tuple[str, str, float, float, float, float, str, str]
+Row = tuple[object, ...]  # of all COLUMNS but the last
 
 
 def _compared(found: Found) -> Row:
     one = found.compared
     word = _word(one.p < LEVEL)
-    return found.check, found.of, one.value, one.low, one.high, one.p, word, found.hint
+    row = (found.check, found.of, one.value, one.low, one.high, one.p, word, found.hint)
+    return (*row, *found.subject)
 
 
 def _not_run(name: str, error: DataError) -> Row:
-    return (name, error.problem, *(math.nan,) * 4, "not run", error.hint)
+    return (name, error.problem, *(math.nan,) * 4, "not run", error.hint, *Subject(name))
 
 
 def _sampling(fit: xr.DataTree) -> list[Row]:
@@ -151,6 +157,7 @@ def _sampling(fit: xr.DataTree) -> list[Row]:
             math.nan,
             _word(not one.passes),
             _longer(one, draws, tune),
+            *Subject(one.check),
         )
         for one in found
     ]
@@ -181,7 +188,8 @@ def _clustering(fit: xr.DataTree, random_seed: int) -> list[Found]:
         f"too narrow: add {grouped(factor)}"
     )
     label = f"correlation of residuals within {factor}"
-    return [Found("clustering", label, hint, one, term(grouped(factor)))]
+    subject = Subject(CLUSTERING, factor, members)
+    return [Found("clustering", label, hint, one, subject, term(grouped(factor)))]
 
 
 def _priors(fit: xr.DataTree, random_seed: int) -> Row:
@@ -193,27 +201,30 @@ def _priors(fit: xr.DataTree, random_seed: int) -> Row:
         f"the data put it far out in its prior (centre {expected:.3g}): check the units, or widen "
         "the prior in priors="
     )
-    return ("priors", name, seen, math.nan, math.nan, p, _word(p < LEVEL), hint)
+    row = ("priors", name, seen, math.nan, math.nan, p, _word(p < LEVEL), hint)
+    return (*row, *Subject(PRIORS))
 
 
 def _missing(fit: xr.DataTree, random_seed: int) -> list[Row]:
     """For each grouping factor of one column, which cell of the other columns lost most rows."""
     rng, model = generator(random_seed), fitted(fit)
-    frame, designs, found = model.frame, list(model.groups), []
+    frame, designs = model.frame, list(model.groups)
+    found: list[Row] = []
     columns = few_levels(model, frame)
     units = {one.members[0] for one in designs if len(one.members) == 1}
     for unit in sorted(names[0] for names in units if len(names) == 1):
         lost = missing_by_cell(frame, unit, [name for name in columns if name != unit], rng)
         if lost is not None:
-            cell, one = lost
+            subject, one = lost
             hint = (
-                f"an effect on {cell} holds if its missing rows are like those there: find out "
-                "why they are missing, and compare with a fit without that cell; no change of the "
-                "model answers rows that are missing because of their outcome"
+                f"an effect on {subject.cell} holds if its missing rows are like those there: find "
+                "out why they are missing, and compare with a fit without that cell; no change of "
+                "the model answers rows that are missing because of their outcome"
             )
             word = "look" if one.p < LEVEL else "ok"
-            label = f"share of {unit}'s rows missing, {cell}"
-            found.append(("missing rows", label, one.value, one.low, one.high, one.p, word, hint))
+            label = f"share of {unit}'s rows missing, {subject.cell}"
+            row = ("missing rows", label, one.value, one.low, one.high, one.p, word, hint)
+            found.append((*row, *subject))
     return found
 
 
@@ -253,7 +264,7 @@ def _told(row: Any) -> str:
         return str(of)
     text = f"{of}: {value:.4g}"
     if not math.isnan(p):
-        of_chance = "chance" if row.check == "missing rows" else "replicates"
+        of_chance = "chance" if row.kind == MISSING else "replicates"
         beside = "" if math.isnan(low) else f"{of_chance} {low:.3g} to {high:.3g}, "
         return f"{text} ({beside}p {p:.3f} for all such quantities)"
     if math.isinf(low):

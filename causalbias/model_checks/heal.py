@@ -5,22 +5,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
 from causalbias.arguments import need_fit
 from causalbias.errors import DataError
+from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.model_checks.changes import Change, line, skewed_families, together
 from causalbias.model_checks.check import Checks, check
-from causalbias.model_checks.loo import loo
+from causalbias.model_checks.loo import Loo, difference, loo
+from causalbias.model_checks.replicates import SKEWNESS
 from causalbias.models.fitted import fitted
 from causalbias.models.result import Fit
 from causalbias.models.updating import update
 
 COLUMNS = ["update", "verdict", "failed", "elpd", "difference", "se", "pareto_k", "seconds"]
-MAX_K = 0.7  # beyond it, LOO of a row is not reliable (Vehtari, Gelman and Gabry 2017)
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,8 @@ def heal(fit: xr.DataTree, *, progress: Callable[[str], None] | None = None) -> 
     The models are those of each line of `check` alone and of all together, and for skewed noise
     those of each family that has it. Where the model of all lines still fails, what its own check
     adds is tried once. Those that pass their checks come first, each kind ranked by leave-one-out
-    cross-validation (Vehtari, Gelman and Gabry 2017).
+    cross-validation of single observations, also where a row stands for several (`loo`; Vehtari,
+    Gelman and Gabry 2017).
 
     It costs one fit, check and LOO a model, two to eight of them. A model that the fast engines do
     not take is sampled by NUTS: half a minute for hundreds of rows, hours for 100,000. There, paste
@@ -91,7 +91,7 @@ def heal(fit: xr.DataTree, *, progress: Callable[[str], None] | None = None) -> 
     asked = suggestions(fit, check(fit))
     fits: dict[str, Fit] = {}
     rows: list[dict[str, object]] = []
-    pointwise: dict[str, NDArray[np.float64]] = {}
+    predicted: dict[str, Loo] = {}
     last = len(asked) - 1
     for at, change in enumerate(asked):  # which grows by what the model of all changes still lacks
         text = line(change)
@@ -109,19 +109,21 @@ def heal(fit: xr.DataTree, *, progress: Callable[[str], None] | None = None) -> 
         seconds = time.perf_counter() - started
         checks = check(new)
         fits[text], failed = new, checks[checks["verdict"] == "fail"]
+        predicted[text] = loo(new)
         rows.append(
             {
                 "update": text,
                 "verdict": checks.attrs["verdict"],
                 "failed": ", ".join(dict.fromkeys(failed["check"])),
+                "elpd": predicted[text].elpd,
+                "pareto_k": int((predicted[text].pointwise["pareto_k"] > MAX_PARETO_K).sum()),
                 "seconds": seconds,
             }
-            | _elpd(new, text, pointwise)
         )
         further = together([change, *checks.attrs["changes"]])
         if at == last and further not in asked:
             asked.append(further)
-    return Healed(_ranked(rows, pointwise), fits)
+    return Healed(_ranked(rows, predicted), fits)
 
 
 def suggestions(fit: xr.DataTree, checks: Checks) -> list[Change]:
@@ -129,7 +131,7 @@ def suggestions(fit: xr.DataTree, checks: Checks) -> list[Change]:
     changes: list[Change] = list(checks.attrs["changes"])
     model = fitted(fit)
     found = list(changes)
-    skew = checks.loc[checks["check"] == "skewness", "value"]
+    skew = checks.loc[checks["kind"] == SKEWNESS, "value"]
     for change in changes:
         others = skewed_families(model, float(skew.iloc[0])) if len(skew) else []
         if change.get("family") in others:
@@ -139,17 +141,7 @@ def suggestions(fit: xr.DataTree, checks: Checks) -> list[Change]:
     return [one for at, one in enumerate(found) if one not in found[:at]]
 
 
-def _elpd(fit: Fit, text: str, pointwise: dict[str, NDArray[np.float64]]) -> dict[str, float]:
-    """LOO of a model; that of its rows is added to `pointwise`."""
-    found = loo(fit)
-    pointwise[text] = found.pointwise["elpd"].to_numpy(float)
-    many = int((found.pointwise["pareto_k"] > MAX_K).sum())
-    return {"elpd": found.elpd, "pareto_k": many}
-
-
-def _ranked(
-    rows: list[dict[str, object]], pointwise: dict[str, NDArray[np.float64]]
-) -> pd.DataFrame:
+def _ranked(rows: list[dict[str, object]], predicted: dict[str, Loo]) -> pd.DataFrame:
     """The models, those that pass first and within these the best by LOO."""
     table = pd.DataFrame(rows, columns=COLUMNS)
     if table.empty:
@@ -157,11 +149,8 @@ def _ranked(
     table["failing"] = table["verdict"] != "pass"
     table = table.sort_values(["failing", "elpd"], ascending=[True, False], kind="stable")
     table = table.drop(columns="failing").reset_index(drop=True)
-    best = pointwise.get(str(table["update"].iloc[0]))
+    best = predicted.get(str(table["update"].iloc[0]))
     for at, text in enumerate(table["update"]):
-        if best is None or text not in pointwise:
-            continue
-        apart = pointwise[text] - best
-        table.loc[at, "difference"] = apart.sum()
-        table.loc[at, "se"] = np.sqrt(len(apart)) * apart.std()
+        if best is not None and text in predicted:
+            table.loc[at, ["difference", "se"]] = difference(predicted[text], best)
     return table

@@ -313,24 +313,35 @@ def loo_compare(fits: Mapping[str, xr.DataTree | Loo], *, by: str | None = None)
         _check_alike(found[first], found[name], first, name)
     counts = found[first].pointwise["count"].to_numpy(float)
     elpd = np.column_stack([one.pointwise["elpd"] for one in found.values()])
-    best = int((counts @ elpd).argmax())
-    away, n = elpd - elpd[:, [best]], counts.sum()
-    difference = counts @ away
-    spread = np.sqrt(counts @ np.square(away - difference / n))
+    best = max(found.values(), key=lambda one: one.elpd)
+    away = [difference(one, best) for one in found.values()]
     table = pd.DataFrame(
         {
-            "elpd": counts @ elpd,
+            "elpd": [one.elpd for one in found.values()],
             "se": [one.se for one in found.values()],
-            "difference": difference,
-            "se_difference": spread,
+            "difference": [one[0] for one in away],
+            "se_difference": [one[1] for one in away],
             "p_loo": [one.p_loo for one in found.values()],
-            "n": int(n),
+            "n": best.n,
             "weight": _stacked(elpd, counts),
             "failures": ["; ".join(one.failures) for one in found.values()],
         },
         index=pd.Index(found, name="model"),
     )
     return table.sort_values("elpd", ascending=False)
+
+
+def difference(one: Loo, other: Loo) -> tuple[float, float]:
+    """Difference of the elpd of two models of the same observations, and its standard error.
+
+    ``sum_i c_i d_i`` of the differences d of rows that stand for c observations each, and
+    ``sqrt(sum_i c_i (d_i - mean d)^2)``.
+    """
+    counts = one.pointwise["count"].to_numpy(float)
+    away = (one.pointwise["elpd"] - other.pointwise["elpd"]).to_numpy(float)
+    total = float(counts @ away)
+    spread = np.square(away - total / counts.sum())
+    return total, float(np.sqrt(counts @ spread))
 
 
 def _check_alike(one: Loo, other: Loo, name: str, its_name: str) -> None:

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from causalbias.model_checks.statistics import Comparison, compare, levels_in_twos
+from causalbias.model_checks.statistics import Comparison, Subject, compare, levels_in_twos
 
+MISSING = "missing rows"
 PERMUTATIONS = 500
 
 
 def missing_by_cell(
     frame: pd.DataFrame, unit: str, columns: Sequence[str], rng: np.random.Generator
-) -> tuple[str, Comparison] | None:
+) -> tuple[Subject, Comparison] | None:
     """Compare the share of rows missing from each cell with what chance within units would give.
 
     The rows of a unit that are missing could as well be any others of its rows (an exact null
@@ -35,7 +36,7 @@ def missing_by_cell(
 
     Returns
     -------
-    (str, Comparison) or None
+    (Subject, Comparison) or None
         The cell (a level of one column, or of two) farthest from chance. None if the rows do not
         cross units with any column, or none is missing.
 
@@ -45,7 +46,7 @@ def missing_by_cell(
     >>> frame = rows.to_frame(index=False)
     >>> lost = (frame["x"] == "b") & (frame["z"] == 1) & (frame["s"] % 3 == 0)
     >>> cell, found = missing_by_cell(frame[~lost], "s", ["x", "z"], np.random.default_rng(0))
-    >>> cell, round(found.value, 2), found.p < 0.005
+    >>> cell.cell, round(found.value, 2), found.p < 0.005
     ('x b, z 1', 0.35, True)
     """
     crossed = [name for name in columns if _counts(frame, unit, [name]) is not None]
@@ -56,7 +57,7 @@ def missing_by_cell(
     missing = full - counts.to_numpy()
     if not missing.any():
         return None
-    masks, labels = _cells(counts.columns.to_frame(index=False))
+    masks, cells = _cells(counts.columns.to_frame(index=False))
     weights = masks / (masks.sum(axis=0) * full * len(counts))
     slots = [full] * missing.shape[1]
     dealt = np.zeros((PERMUTATIONS, missing.shape[1]))
@@ -65,7 +66,7 @@ def missing_by_cell(
             dealt += rng.multivariate_hypergeometric(slots, lost, size=PERMUTATIONS)
     data = np.tile(missing.sum(axis=0) @ weights, (PERMUTATIONS, 1))
     found = compare(data, dealt @ weights)
-    return labels[found.at], found
+    return cells[found.at]._replace(factor=unit), found
 
 
 def _counts(frame: pd.DataFrame, unit: str, columns: list[str]) -> pd.DataFrame | None:
@@ -77,8 +78,8 @@ def _counts(frame: pd.DataFrame, unit: str, columns: list[str]) -> pd.DataFrame 
     return counts if (counts.to_numpy() == full).mean() > 0.5 else None
 
 
-def _cells(levels: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-    """Which cells (row) belong to a level of one column or of two (column), and its label."""
-    _, labels, rows = zip(*levels_in_twos(levels, levels.columns.tolist()), strict=True)
+def _cells(levels: pd.DataFrame) -> tuple[np.ndarray, list[Subject]]:
+    """Which cells (row) belong to a level of one column or of two (column), and which that is."""
+    cells, rows = zip(*levels_in_twos(levels, levels.columns.tolist(), MISSING), strict=True)
     masks = [np.isin(np.arange(len(levels)), one) for one in rows]
-    return np.column_stack(masks).astype(float), list(labels)
+    return np.column_stack(masks).astype(float), list(cells)

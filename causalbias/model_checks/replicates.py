@@ -24,6 +24,7 @@ from causalbias.model_checks.changes import (
 from causalbias.model_checks.residuals import residuals_of
 from causalbias.model_checks.statistics import (
     Comparison,
+    Subject,
     averages,
     compare,
     kurtosis_of_spread,
@@ -43,6 +44,10 @@ MAX_CELLS = 60
 FEW = 12  # a number with at most so many values is taken for a level
 MIN_IN_CELL = 10
 QUANTILES = (0.01, 0.05, 0.95, 0.99)
+# Kinds of checks that more than one function knows; others are the keys of `STATISTICS`.
+SKEWNESS, HEAVY_TAILS = "skewness", "heavy tails"
+UNEQUAL_NOISE, UNEQUAL_EFFECTS = "noise between groups", "effects between groups"
+SHAPE_OF_EFFECTS = "effects of levels"
 Statistic = Callable[[FloatArray, FloatArray], FloatArray]
 
 
@@ -51,11 +56,12 @@ class Quantities:
     """Quantities of one kind: of responses and residuals (draws, rows), (draws, k) numbers.
 
     Residuals are about the draws' expected outcomes; if `fitted`, about what the model would fit to
-    those responses (`residuals_of`).
+    those responses (`residuals_of`). `name` is the check's, a subject, label and hint a quantity's.
     """
 
     name: str
     statistic: Statistic
+    subjects: list[Subject]
     labels: list[str]
     hints: list[str]
     fitted: bool = False
@@ -74,6 +80,7 @@ class Found:
     of: str
     hint: str
     compared: Comparison
+    subject: Subject
     change: Change = field(default_factory=dict)
 
 
@@ -119,8 +126,8 @@ def predictive_checks(
     groups: list[np.ndarray] = []  # of rows that are unequally spread
     for kind, parts in zip(quantities, zip(*drawn, strict=True), strict=True):
         one = compare(*(np.concatenate(side) for side in zip(*parts, strict=True)))
-        hint = kind.hints[one.at]
-        found.append(Found(kind.name, kind.labels[one.at], hint, one, kind.change(one)))
+        of, hint, subject = kind.labels[one.at], kind.hints[one.at], kind.subjects[one.at]
+        found.append(Found(kind.name, of, hint, one, subject, kind.change(one)))
         if (unequal := kind.groups(one)) is not None and not one.low <= one.value <= one.high:
             groups.append(unequal)
     explained = max((kurtosis_of_spread(again[0][1][0], one) for one in groups), default=0.0)
@@ -135,10 +142,10 @@ def _with_shape(found: list[Found], model: FittedModel, explained: float) -> lis
     of unequal spread have heavy tails without any family's (``explained``): a formula of sigma
     answers those.
     """
-    of = {one.check: one.compared for one in found}
-    if "skewness" not in of or "heavy tails" not in of:
+    of = {one.subject.kind: one.compared for one in found}
+    if SKEWNESS not in of or HEAVY_TAILS not in of:
         return found
-    skew, tails = of["skewness"], of["heavy tails"]
+    skew, tails = of[SKEWNESS], of[HEAVY_TAILS]
     heavy = tails.value > tails.high and tails.value > 2 * explained + tails.high
     skewed = not skew.low <= skew.value <= skew.high and tails.value < 3 * skew.value**2
     change = NONE
@@ -147,7 +154,7 @@ def _with_shape(found: list[Found], model: FittedModel, explained: float) -> lis
     elif heavy:
         change = for_tails(model)
     return [
-        replace(one, change=change) if one.check in ("skewness", "heavy tails") else one
+        replace(one, change=change) if one.subject.kind in (SKEWNESS, HEAVY_TAILS) else one
         for one in found
     ]
 
@@ -194,35 +201,33 @@ def quantities_of(
     model: FittedModel, frame: pd.DataFrame, response: FloatArray, threshold: float | None
 ) -> list[Quantities]:
     """What to compare: the statistics that the family names, and those of the group terms."""
-    cells = Cells(model, frame, response, *cells_of(model, frame), threshold)
-    found = [STATISTICS[name](cells) for name in model.family.statistics]
+    masks, subjects = cells_of(model, frame)
+    found = []
+    for kind in model.family.statistics:
+        own = [one._replace(kind=kind) for one in subjects]
+        found.append(STATISTICS[kind](Cells(model, frame, response, masks, own, threshold)))
     between = _between(model, frame)
     return found + ([between] if between is not None else [])
 
 
-def cells_of(
-    model: FittedModel, frame: pd.DataFrame
-) -> tuple[list[np.ndarray], list[str], list[tuple[str, ...]]]:
+def cells_of(model: FittedModel, frame: pd.DataFrame) -> tuple[list[np.ndarray], list[Subject]]:
     """Groups of rows: all, each level of each column of few levels, and levels of two columns.
 
     Returns
     -------
-    codes : list of ndarray (rows,) of bool
-    labels : list of str
-    columns : list of tuple of str
-        Of which they are levels.
+    masks : list of ndarray (rows,) of bool
+    subjects : list of Subject
+        Of no kind.
     """
     keys = few_levels(model, frame)
-    masks, labels = [np.ones(len(frame), bool)], ["all rows"]
-    columns: list[tuple[str, ...]] = [()]
-    for names, label, rows in levels_in_twos(frame, keys):
+    masks, subjects = [np.ones(len(frame), bool)], [Subject("")]
+    for subject, rows in levels_in_twos(frame, keys, ""):
         if MIN_IN_CELL <= len(rows) < len(frame):
             mask = np.zeros(len(frame), bool)
             mask[rows] = True
             masks.append(mask)
-            labels.append(label)
-            columns.append(names)
-    return masks[:MAX_CELLS], labels[:MAX_CELLS], columns[:MAX_CELLS]
+            subjects.append(subject)
+    return masks[:MAX_CELLS], subjects[:MAX_CELLS]
 
 
 def few_levels(model: FittedModel, frame: pd.DataFrame) -> list[str]:
@@ -266,8 +271,8 @@ class Cells:
     response : ndarray (rows,)
     masks : list of ndarray (rows,) of bool
         The first is of all rows.
-    labels : list of str
-    columns : list of tuple of str
+    subjects : list of Subject
+        Which rows these are, of the kind that is compared.
     threshold : float or None
         As in `check`, on the scale of the response as the model has it.
     """
@@ -276,9 +281,13 @@ class Cells:
     frame: pd.DataFrame
     response: FloatArray
     masks: list[np.ndarray]
-    labels: list[str]
-    columns: list[tuple[str, ...]]
+    subjects: list[Subject]
     threshold: float | None
+
+    @property
+    def labels(self) -> list[str]:
+        """The groups of rows in words."""
+        return [one.cell for one in self.subjects]
 
 
 def _shares(cells: Cells) -> Quantities:
@@ -287,6 +296,7 @@ def _shares(cells: Cells) -> Quantities:
     return Quantities(
         "category shares",
         lambda y, _: np.hstack([(y == one) @ weights for one in categories]),
+        cells.subjects * len(categories),
         labels,
         [DIFFERS.format(cell) for _ in categories for cell in cells.labels],
     )
@@ -297,9 +307,10 @@ def _means(cells: Cells) -> Quantities:
     return Quantities(
         "means by group",
         lambda _, r: r @ weights,
+        cells.subjects,
         [f"mean residual, {cell}" for cell in cells.labels],
         [DIFFERS.format(cell) for cell in cells.labels],
-        change=lambda one: _cell_of(cells, cells.columns[one.at]),
+        change=lambda one: _cell_of(cells, cells.subjects[one.at].columns),
     )
 
 
@@ -314,10 +325,12 @@ def _cell_of(cells: Cells, columns: tuple[str, ...]) -> Change:
 
 def _spread(cells: Cells) -> Quantities:
     weights = _mean_of(cells.masks[1:] or cells.masks)
-    names, columns = (one[1:] or one for one in (cells.labels, cells.columns))
+    subjects = cells.subjects[1:] or cells.subjects
+    names, columns = [one.cell for one in subjects], [one.columns for one in subjects]
     return Quantities(
         "spread by group",
         lambda _, r: np.sqrt((r**2) @ weights),
+        subjects,
         [f"spread of residuals, {cell}" for cell in names],
         [
             f"rows with {cell} differ in spread: let it differ by group in the model, or intervals "
@@ -345,6 +358,7 @@ def _tails(cells: Cells) -> Quantities:
     return Quantities(
         "tails",
         lambda y, _: np.hstack([(y <= cut) @ weights for cut in cuts]),
+        cells.subjects * len(cuts),
         [f"share at or below {cut:.4g}, {cell}" for cut in cuts for cell in cells.labels],
         [
             "take error rates from counts (see error rates), not from this model; if another "
@@ -354,10 +368,11 @@ def _tails(cells: Cells) -> Quantities:
     )
 
 
-def _skewness(_: Cells) -> Quantities:
+def _skewness(cells: Cells) -> Quantities:
     return Quantities(
         "skewness",
         lambda _, r: skew_and_kurtosis(r)[:, :1],
+        cells.subjects[:1],
         ["residuals"],
         [
             "the noise has a longer tail on one side: give it a family that has one (a logarithm "
@@ -368,10 +383,11 @@ def _skewness(_: Cells) -> Quantities:
     )
 
 
-def _heavy_tails(_: Cells) -> Quantities:
+def _heavy_tails(cells: Cells) -> Quantities:
     return Quantities(
         "heavy tails",
         lambda _, r: skew_and_kurtosis(r)[:, 1:],
+        cells.subjects[:1],
         ["excess kurtosis of residuals"],
         [
             "look for outliers or a mixture of kinds of rows, and fit those apart; "
@@ -381,23 +397,24 @@ def _heavy_tails(_: Cells) -> Quantities:
     )
 
 
-def _dispersion(_: Cells) -> Quantities:
+def _dispersion(cells: Cells) -> Quantities:
     return Quantities(
         "dispersion",
         lambda _, r: (r**2).mean(axis=1, keepdims=True),
+        cells.subjects[:1],
         ["mean squared residual"],
         ["add a group term of the row, (1|row): trials are not independent"],
     )
 
 
-# By name, as families state them. Those with residuals of a refit (`fitted`) need normal noise.
+# By kind, as families state them. Those with residuals of a refit (`fitted`) need normal noise.
 STATISTICS: dict[str, Callable[[Cells], Quantities]] = {
     "category shares": _shares,
     "means by group": _means,
     "tails": _tails,
     "spread by group": _spread,
-    "skewness": _skewness,
-    "heavy tails": _heavy_tails,
+    SKEWNESS: _skewness,
+    HEAVY_TAILS: _heavy_tails,
     "dispersion": _dispersion,
 }
 
@@ -405,6 +422,7 @@ STATISTICS: dict[str, Callable[[Cells], Quantities]] = {
 def _between(model: FittedModel, frame: pd.DataFrame) -> Quantities | None:
     """Spread between groups that the group terms leave: effects that vary, unequal noise."""
     averaged, labels, hints = [], [], []
+    subjects: list[Subject] = []
     changes: list[Change] = []
     unequal: list[np.ndarray | None] = []
     for names in dict.fromkeys(one.members for one in model.groups):
@@ -414,6 +432,7 @@ def _between(model: FittedModel, frame: pd.DataFrame) -> Quantities | None:
         group = frame.groupby(list(names[0]), observed=True).ngroup().to_numpy()
         if len(frame) >= 4 * (group.max() + 1):
             averaged.append((averages(group), True))
+            subjects.append(Subject(UNEQUAL_NOISE, factor))
             labels.append(f"size of residuals between levels of {factor}")
             hints.append(
                 f"levels of {factor} are unequally noisy: let their noise differ, or look at them "
@@ -425,6 +444,7 @@ def _between(model: FittedModel, frame: pd.DataFrame) -> Quantities | None:
             cell = frame.assign(_g=group).groupby(["_g", name], observed=True).ngroup().to_numpy()
             if cell.max() > group.max() and len(frame) >= 2 * (cell.max() + 1):
                 averaged.append((averages(cell), False))
+                subjects.append(Subject(UNEQUAL_EFFECTS, factor, (name,)))
                 labels.append(f"residuals between levels of {factor} by {name}")
                 hints.append(
                     f"the effect of {name} differs between levels of {factor}: add "
@@ -439,6 +459,7 @@ def _between(model: FittedModel, frame: pd.DataFrame) -> Quantities | None:
         lambda _, r: np.column_stack(
             [spread_of_means(np.abs(r) if size else r, one) for one, size in averaged]
         ),
+        subjects,
         labels,
         hints,
         change=lambda one: changes[one.at],
@@ -481,7 +502,8 @@ def _effects_of(
             "about new levels lean on normal effects, those about these levels hardly"
         )
         result = compare(data, replicates)
-        found.append(Found("effects of levels", labels[result.at], hint, result))
+        subject = Subject(SHAPE_OF_EFFECTS, design.factor, levels=(extreme,))
+        found.append(Found("effects of levels", labels[result.at], hint, result, subject))
     return found
 
 

@@ -10,6 +10,7 @@ below a.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,41 @@ from scipy import sparse
 
 from causalbias.inference.membership import membership
 from causalbias.inference.problem import FloatArray
+
+
+class Subject(NamedTuple):
+    """What a check is of, as data: its texts are for people, and may change.
+
+    Attributes
+    ----------
+    kind : str
+        What was compared, "means by group"; of the draws, the diagnostic.
+    factor : str
+        The grouping factor as formulas write it, "seed:race" or "mm(seed_a, seed_b)"; "" if none.
+    columns : tuple of str
+        Columns by which rows were grouped, or whose effect is meant; empty for all rows.
+    levels : tuple of str
+        The level of each column; empty if none is singled out.
+    """
+
+    kind: str
+    factor: str = ""
+    columns: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+
+    @property
+    def cell(self) -> str:
+        """The rows that it is of, in words.
+
+        Examples
+        --------
+        >>> Subject("tails", columns=("race", "pose"), levels=("black", "3")).cell
+        'race black, pose 3'
+        >>> Subject("tails").cell
+        'all rows'
+        """
+        both = zip(self.columns, self.levels, strict=False)
+        return ", ".join(f"{name} {level}" for name, level in both) or "all rows"
 
 
 @dataclass(frozen=True)
@@ -78,15 +114,14 @@ def compare(data: FloatArray, replicates: FloatArray) -> Comparison:
 
 
 def levels_in_twos(
-    frame: pd.DataFrame, columns: Sequence[str]
-) -> Iterator[tuple[tuple[str, ...], str, np.ndarray]]:
-    """Each level of each column, and each that occurs of two: columns, label and rows."""
+    frame: pd.DataFrame, columns: Sequence[str], kind: str
+) -> Iterator[tuple[Subject, np.ndarray]]:
+    """Each level of each column, and each that occurs of two, as a subject; and its rows."""
     for names in [*((name,) for name in columns), *combinations(columns, 2)]:
         for values, rows in frame.groupby(list(names), observed=True).indices.items():
             told = values if isinstance(values, tuple) else (values,)
-            words = (f"{v:g}" if isinstance(v, float) else str(v) for v in told)
-            label = ", ".join(f"{n} {v}" for n, v in zip(names, words, strict=True))
-            yield names, label, np.asarray(rows)
+            levels = tuple(f"{v:g}" if isinstance(v, float) else str(v) for v in told)
+            yield Subject(kind, columns=names, levels=levels), np.asarray(rows)
 
 
 def averages(codes: np.ndarray) -> sparse.csr_matrix:

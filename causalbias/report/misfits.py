@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from causalbias.model_checks.check import Checks
+from causalbias.model_checks.check import CLUSTERING, PRIORS, Checks
+from causalbias.model_checks.replicates import (
+    HEAVY_TAILS,
+    SHAPE_OF_EFFECTS,
+    SKEWNESS,
+    UNEQUAL_EFFECTS,
+    UNEQUAL_NOISE,
+)
+from causalbias.model_checks.statistics import Subject
 from causalbias.report.wording import number
 
 
@@ -45,17 +53,17 @@ def misfit_of(checks: Checks) -> Misfit | None:
     failed = checks[checks["verdict"] == "fail"]
     if failed.empty:
         return None
-    clauses = [MEANINGS.get(str(row.check), _draws)(row) for row in failed.itertuples()]
+    clauses = [MEANINGS.get(str(row.kind), _draws)(row) for row in failed.itertuples()]
     sentence = f"Not healed: {'; '.join(dict.fromkeys(clauses))}."
     update = str(checks.attrs["update"])
     unknown = "" if update else " No model of this package is known to answer it."
     return Misfit(sentence + unknown, update)
 
 
-def _rows(of: str) -> str:
-    """The rows that a quantity is of: "rows with level 1" of "spread of residuals, level 1"."""
-    cell = of.split(", ", 1)[-1]
-    return cell if cell == "all rows" else f"rows with {cell}"
+def _rows(row: Any) -> str:
+    """The rows that a check is of: "rows with level 1"."""
+    cell = Subject(row.kind, row.factor, row.columns, row.levels).cell
+    return f"rows with {cell}" if row.columns else cell
 
 
 def _spread(row: Any) -> str:
@@ -66,14 +74,14 @@ def _spread(row: Any) -> str:
     else:
         times, side, more = 1 / row.value, "wide", "less"
     return (
-        f"{_rows(row.of)} vary {more} than the model says, so that their intervals are "
+        f"{_rows(row)} vary {more} than the model says, so that their intervals are "
         f"up to {number(times)} times too {side}, while estimates are not shifted"
     )
 
 
 def _means(row: Any) -> str:
     return (
-        f"the mean of {_rows(row.of)} is off by {number(abs(row.value))} standard "
+        f"the mean of {_rows(row)} is off by {number(abs(row.value))} standard "
         "deviations of a row, and so are estimates for that group alone; averages over all groups "
         "are off by less"
     )
@@ -101,17 +109,18 @@ def _heavy_tails(_: Any) -> str:
     )
 
 
-def _between(row: Any) -> str:
-    if row.of.startswith("size of residuals"):
-        factor = row.of.split("levels of ", 1)[1]
-        return (
-            f"levels of {factor} are unequally noisy, so that intervals of a single {factor} are "
-            "too narrow or too wide; those of averages over many are about right"
-        )
-    factor, _, column = row.of.split("levels of ", 1)[1].partition(" by ")
+def _unequal_noise(row: Any) -> str:
     return (
-        f"the effect of {column} differs between levels of {factor}, so that its intervals are too "
-        f"narrow for others than those of this study, while the average over these is not shifted"
+        f"levels of {row.factor} are unequally noisy, so that intervals of a single {row.factor} "
+        "are too narrow or too wide; those of averages over many are about right"
+    )
+
+
+def _unequal_effects(row: Any) -> str:
+    return (
+        f"the effect of {row.columns[0]} differs between levels of {row.factor}, so that its "
+        "intervals are too narrow for others than those of this study, while the average over "
+        "these is not shifted"
     )
 
 
@@ -123,10 +132,9 @@ def _effects(row: Any) -> str:
 
 
 def _clustering(row: Any) -> str:
-    factor = row.of.removeprefix("correlation of residuals within ")
     return (
-        f"rows that share {factor} are alike (correlation {number(row.value)}) in more than the "
-        "model says, so that intervals may be too narrow, and clear results may be chance"
+        f"rows that share {row.factor} are alike (correlation {number(row.value)}) in more than "
+        "the model says, so that intervals may be too narrow, and clear results may be chance"
     )
 
 
@@ -160,17 +168,18 @@ def _draws(row: Any) -> str:
     )
 
 
-# By check; what is not here is a diagnostic of the draws.
+# By kind of check; what is not here is a diagnostic of the draws.
 MEANINGS: dict[str, Callable[[Any], str]] = {
     "spread by group": _spread,
     "means by group": _means,
     "tails": _tails,
-    "skewness": _skewness,
-    "heavy tails": _heavy_tails,
-    "spread between groups": _between,
-    "effects of levels": _effects,
-    "clustering": _clustering,
+    SKEWNESS: _skewness,
+    HEAVY_TAILS: _heavy_tails,
+    UNEQUAL_NOISE: _unequal_noise,
+    UNEQUAL_EFFECTS: _unequal_effects,
+    SHAPE_OF_EFFECTS: _effects,
+    CLUSTERING: _clustering,
     "dispersion": _dispersion,
     "category shares": _shares,
-    "priors": _priors,
+    PRIORS: _priors,
 }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import causalbias as cb
 from causalbias.model_checks.changes import skewed_families
@@ -37,3 +38,21 @@ def test_a_tail_to_the_left_is_not_answered_by_a_logarithm():
     assert skewed_families(model, 0.5)[0] == "lognormal"
     below = fitted(cb.fit("y ~ 1", pd.DataFrame({"y": y - 8}), draws=50, chains=2))
     assert skewed_families(below, 1.4) == ["exgaussian", "skew_normal"]
+
+
+@pytest.mark.slow
+def test_rows_with_counts_rank_models_as_the_same_rows_written_out():
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"who": np.arange(200) % 10, "x": np.arange(200) // 100})
+    noise = rng.normal(size=200) * np.where(rows["x"] == 1, 3.0, 1.0)
+    rows["y"] = np.round(2 * (rng.normal(size=10)[rows["who"]] + noise)) / 2  # equal rows occur
+    merged = rows.groupby(["y", "x", "who"], as_index=False).size()
+    assert merged["size"].max() > 3
+    counted = cb.heal(cb.fit("y ~ x", merged, counts="size", draws=250))
+    written = cb.heal(cb.fit("y ~ x", rows, draws=250))
+    assert len(written.table) > 2
+    assert counted.table["update"].tolist() == written.table["update"].tolist()
+    for name in ("elpd", "difference"):
+        apart = counted.table[name] - written.table[name]
+        assert apart.abs().max() < 1, name
+    assert counted.table["se"].tolist() == pytest.approx(written.table["se"].tolist(), abs=0.5)
