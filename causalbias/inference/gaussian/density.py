@@ -16,9 +16,11 @@ et al. (2015, section 3), so that a standard deviation of exactly zero is an ord
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 
 from causalbias.inference.gaussian.blocks import Blocks
@@ -212,14 +214,20 @@ def first_weights(
         log_det = buckets.count @ np.log(inner[:, 0, 0])
     else:
         try:
-            full = factor @ np.linalg.solve(inner, np.broadcast_to(factor.T, inner.shape))
+            full = factor @ np.linalg.solve(inner, factor.T[None])
         except np.linalg.LinAlgError:  # singular: scales out of numerical range
             return np.full(len(blocks.stack), np.nan), np.nan
-        upper = np.triu_indices(k)
+        upper = _upper(k)
         shrink = full[:, upper[0], upper[1]].ravel()
         log_det = buckets.count @ np.linalg.slogdet(inner)[1]
     both = precision[buckets.cells[:, 0]] * precision[buckets.cells[:, 1]]
     return np.concatenate([precision, -shrink[buckets.entry] * both]), float(log_det)
+
+
+@cache  # for each of some thousand evaluations
+def _upper(k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the upper triangle."""
+    return np.triu_indices(k)
 
 
 def _eliminate_chain(

@@ -52,14 +52,17 @@ def draw_leading(
     rhs = _residual_sums(leading, beta, chain, dense)
     precision, starts = sigma**-2.0, leading.starts
 
-    def draw(i: int) -> None:
-        stream = np.random.Generator(np.random.SFC64(int(seeds[i])))
-        noise = stream.standard_normal((levels, k), dtype=np.float32)
-        own = precision[i, leading.cell]
-        _draw_levels(starts, own, leading.gram, rhs[:, i], factor[i], noise, out[i])
+    def draw(some: NDArray[np.intp]) -> None:
+        for i in some:
+            stream = np.random.Generator(np.random.SFC64(int(seeds[i])))
+            noise = stream.standard_normal((levels, k), dtype=np.float32)
+            own = precision[i, leading.cell]
+            _draw_levels(starts, own, leading.gram, rhs[:, i], factor[i], noise, out[i])
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # both steps release the lock
-        list(pool.map(draw, range(len(seeds))))
+    # Both steps release the lock. Handing single draws to threads costs more than few levels do.
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(draw, np.array_split(np.arange(len(seeds)), 8 * threads)))
     return out
 
 
