@@ -230,7 +230,7 @@ def _thresholds(given: Sequence[str] | None, systems: Sequence[str]) -> Any:
                 hint=f"use {', '.join(systems)}",
             )
         found |= {system: number} if system else dict.fromkeys(systems, number)
-    return next(iter(found.values())) if len(set(found.values())) == 1 else found
+    return float(given[0]) if len(given) == 1 and "=" not in given[0] else found
 
 
 def _headline(table: Any, name: str) -> Table:

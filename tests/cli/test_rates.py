@@ -47,8 +47,8 @@ def export(tmp_path, monkeypatch):
 def test_a_foreign_export_is_a_report_after_one_command(export, tmp_path):
     done = run("rates", "export.csv", "--threshold", "0.45")
     assert done.exit_code == 0, done.output
-    assert "group: ethnicity: Gallery Ethnicity and Probe Ethnicity (by its name)" in done.output
-    assert "scores are similarities: Similarity (by its name, and genuine pairs" in done.output
+    assert "group: ethnicity: Gallery Ethnicity and Probe Ethnicity (by name)" in done.output
+    assert "scores are similarities: Similarity (by name, and genuine pairs" in done.output
     assert "most often in the group Süd" in done.output
     assert "The difference is clear" in done.output
     found = json.loads((tmp_path / "report" / "results.json").read_text(encoding="utf-8"))
@@ -148,3 +148,13 @@ def test_version_completion_and_doctor():
     assert done.exit_code == 0
     for text in (cb.__version__, "CPUs", "numpy", "onnxruntime", "needed for", "cache"):
         assert text in done.output
+
+
+def test_a_threshold_of_one_system_is_not_that_of_another(export):
+    export.assign(Other_Similarity=export["Similarity"] / 2).to_csv("two.csv", index=False)
+    both = ("rates", "two.csv", "--score", "Similarity,Other_Similarity", "--similarity")
+    done = run(*both, "--threshold", "Other=0.3")
+    assert done.exit_code == 1
+    assert "no system is called 'Other'" in done.output
+    done = run(*both, "--threshold", "Other_Similarity=0.3")
+    assert "system 'Similarity' has no threshold" in done.output

@@ -52,7 +52,7 @@ def test_ids_are_found_by_usual_names(first, second):
 def test_every_column_taken_is_recorded_with_how():
     taken = read(table()).taken.set_index("what")
     assert taken.loc["group: race", "column"] == "race_a and race_b"
-    assert taken.loc["scores are similarities", "how"].startswith("by its name, and genuine pairs")
+    assert taken.loc["scores are similarities", "how"].startswith("by name, and genuine pairs")
     given = read(table(), group="race", score="similarity", kind="similarity").taken
     assert (given.set_index("what").loc[["group: race", "score"], "how"] == "as given").all()
 
@@ -163,6 +163,10 @@ def test_ids_without_meaning_and_without_truth_are_refused():
     images = pd.DataFrame({"id1": ["p", "q"], "id2": ["r", "s"], "distance": 0.1, "race": "x"})
     with pytest.raises(DataError, match="whether the ids are of persons or of images"):
         read(images)
+    square = pd.DataFrame([(a, b) for a in "pqr" for b in "pqr"], columns=["id1", "id2"])
+    square = square.assign(race="x", similarity=(square.id1 == square.id2) + 0.0)
+    with pytest.raises(DataError, match="as images beside themselves have"):
+        read(square)
     with pytest.raises(DataError, match="in some genuine pairs both ids are equal"):
         read(images.assign(id2=["p", "s"], same=True))
 

@@ -93,10 +93,12 @@ def found_of(result: Audit, tables: dict[str, pd.DataFrame], system: str) -> lis
     sentences = []
     for point in result.points:
         rates = _of(tables["rates"], system, point)
+        first = True
         for kind in ("FMR", "FNMR"):
             part = rates[rates["rate_of"] == kind]
             if len(part):
-                sentences.append(_finding(result, tables, part, kind, system, point))
+                sentences.append(_finding(result, tables, part, system, point, first=first))
+                first = False
         if (rates["rate_of"] == "FMR").sum() == 0:
             sentences.append(
                 "How often two different persons are taken for one is not known: no comparison is "
@@ -130,13 +132,16 @@ def _finding(
     result: Audit,
     tables: dict[str, pd.DataFrame],
     part: pd.DataFrame,
-    kind: str,
     system: str,
     point: OperatingPoint,
+    *,
+    first: bool,
 ) -> str:
     """Most and least errors of one kind, the factor between them, and whether it may be chance."""
+    kind = str(part["rate_of"].iloc[0])
     stated = part[part["supported"]].sort_values("estimate")
-    start = f"{at(result, point, system)}, {HAPPENS[kind]}"
+    place = at(result, point, system) if first else "At the same threshold"
+    start = f"{place}, {HAPPENS[kind]}"
     if stated.empty:
         return (
             f"{start} too rarely to state rates by group ({part['errors'].sum():,.0f} of "

@@ -84,7 +84,7 @@ class Chosen:
 
     def note(self, what: str, column: object, given: object) -> None:
         """Record what a column was taken for."""
-        self.taken.append((what, str(column), "as given" if given else "by its name"))
+        self.taken.append((what, str(column), "as given" if given else "by name"))
 
     @property
     def ids(self) -> list[str]:

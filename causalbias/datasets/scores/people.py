@@ -135,9 +135,9 @@ def facts_of_table(
     _check_once(facts, file, key)
     facts = facts[facts.index.notna()]
     facts = facts[~facts.index.duplicated()]
-    taken = [(f"id of each row of {file}", key, "by its name and values")]
-    taken += [(f"person of each row of {file}", name, "by its name") for name in person[:1]]
-    how = "as given" if group else "by its name"
+    taken = [(f"id of each row of {file}", key, "by name and values")]
+    taken += [(f"person of each row of {file}", name, "by name") for name in person[:1]]
+    how = "as given" if group else "by name"
     taken += [(f"group: {_factor(name)}", f"{name} of {file}", how) for name in groups]
     return kind, facts, taken
 

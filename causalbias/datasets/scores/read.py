@@ -1,5 +1,6 @@
 """Read tables of comparison scores as other programs export them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from causalbias.arguments import names_in
 from causalbias.datasets.scores.columns import Chosen, Wanted, choose_columns
-from causalbias.datasets.scores.names import direction_of, words
+from causalbias.datasets.scores.names import direction_of
 from causalbias.datasets.scores.people import (
     facts_of_names,
     facts_of_table,
@@ -220,11 +221,13 @@ def _check_shared(
 
 def _short(name: str, names: Sequence[str]) -> str:
     """What distinguishes a column of scores from the others: "bupt" of "bupt_cos_dist"."""
-    shared = set.intersection(*(set(words(one)) for one in names))
-    own = [one for one in words(name) if one not in shared]
-    short = [[part for part in words(one) if part not in shared] for one in names]
-    unique = len({tuple(one) for one in short}) == len(names)
-    return "_".join(own) if own and unique else name
+    parts = {one: re.findall(r"[^\W_]+", one) for one in names}
+    shared = set.intersection(*({part.lower() for part in own} for own in parts.values()))
+    short = {
+        one: "_".join(part for part in own if part.lower() not in shared)
+        for one, own in parts.items()
+    }
+    return short[name] if all(short.values()) and len(set(short.values())) == len(names) else name
 
 
 def _text(values: pd.Series, file: str) -> pd.Series:
@@ -242,7 +245,7 @@ def _with_people(
     """Persons, truths and groups of both sides of each comparison."""
     if wanted.pattern:
         frame = _by_pattern(frame, wanted, taken, remarks)
-    frame = _meaning_of_ids(frame, taken)
+    frame = _meaning_of_ids(frame, taken, remarks)
     if subjects is not None:
         frame = _by_table(frame, subjects, wanted, taken, remarks, sources)
     by = [
@@ -305,35 +308,44 @@ def _by_pattern(
     return frame
 
 
-def _meaning_of_ids(frame: pd.DataFrame, taken: list[tuple[str, str, str]]) -> pd.DataFrame:
+def _meaning_of_ids(
+    frame: pd.DataFrame, taken: list[tuple[str, str, str]], remarks: list[str]
+) -> pd.DataFrame:
     """Ids of which the name says neither are images' or persons', as the genuine pairs say."""
     if "id_a" not in frame:
         return frame
     equal = (frame["id_a"] == frame["id_b"]).to_numpy()
-    if "same" in frame:
-        genuine = frame["same"].fillna(False).to_numpy(bool)
-        if not genuine.any():
-            shares = {"person": True}
-        else:
-            shares = {"person": bool(equal[genuine].all()), "image": not equal[genuine].any()}
-    else:
-        shares = {"person": bool(equal.any())}
-    found = [what for what, holds in shares.items() if holds]
-    if not found:
-        why = (
-            "in some genuine pairs both ids are equal, in others not"
-            if "same" in frame
-            else "no pair has two equal ids, and no column says which pairs show one person"
+    what, how, why = "", "", ""
+    if "same" not in frame:
+        # An image beside itself has one score, whoever is on it; images of one person do not.
+        itself = frame.loc[equal, "score"].nunique() < 2
+        what, how = ("", "") if itself else ("person", "as pairs of one id differ in their scores")
+        why = "no column says which pairs show one person, and " + (
+            "all pairs of two equal ids have one score, as images beside themselves have"
+            if equal.any()
+            else "no pair has two equal ids"
         )
+    elif not (genuine := frame["same"].fillna(False).to_numpy(bool)).any():
+        what, how = "person", "as no pair is genuine, they were taken as they are"
+        remarks.append(
+            "Ids were taken for those of persons. If they are of images, give --person: intervals "
+            "are too short otherwise."
+        )
+    elif equal[genuine].all():
+        what, how = "person", "as genuine pairs have one id"
+    elif not equal[genuine].any():
+        what, how = "image", "as genuine pairs have two ids"
+    else:
+        why = "in some genuine pairs both ids are equal, in others not"
+    if not what:
         raise DataError(
             f"it is not clear whether the ids are of persons or of images: {why}",
             hint="write --person with the columns of the persons, or a pattern of the ids such as "
             "'{person}_{n}'; or --same with the column that says which pairs show one person",
             file=str(frame["file"].iloc[0]),
         )
-    how = "as genuine pairs have two ids" if found[0] == "image" else "as genuine pairs have one id"
-    taken.append((f"ids are those of {found[0]}s", "the ids", how))
-    return frame.rename(columns={f"id_{side}": f"{found[0]}_{side}" for side in SIDES})
+    taken.append((f"ids are those of {what}s", "the ids", how))
+    return frame.rename(columns={f"id_{side}": f"{what}_{side}" for side in SIDES})
 
 
 def _by_table(
@@ -458,10 +470,7 @@ def _direction(
         if not name or name != seen:
             raise _unclear(frame, columns, name, seen, genuine, impostor)
         given = name
-        how = (
-            f"by its name, and genuine pairs have {genuine:.4g} on average, impostors "
-            f"{impostor:.4g}"
-        )
+        how = f"by name, and genuine pairs have {genuine:.4g} on average, impostors {impostor:.4g}"
     taken.append(
         (
             f"scores are {'similarities' if given == KINDS[0] else 'distances'}",
