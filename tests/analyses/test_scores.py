@@ -102,6 +102,21 @@ def test_plain_words_say_which_group_how_much_how_sure_and_what_not(content):
     assert "nan" not in words
 
 
+def test_a_group_that_may_have_more_errors_is_not_said_to_have_fewer():
+    """Four persons without a false match: their rate is not known, and may be the highest."""
+    rows = export(seed=2, persons=40)
+    seen = rows["Probe Subject"].isin([f"{one:03d}" for one in range(0, 40, 2)]) | (
+        rows["Probe Subject"].isin(["001", "003", "005", "007"])
+        & rows["Gallery Subject"].isin(["001", "003", "005", "007"])
+    )
+    found = cb.analyses.audit(cb.datasets.read_scores(rows[seen]), threshold=0.5)
+    first = cb.analyses.audit_content(found).plain.found[""][0]
+    assert "most often" not in first
+    assert "too few such errors to state a rate of B" in first
+    assert "which may be higher or lower" in first
+    assert "clear" not in first
+
+
 def test_no_difference_is_not_called_clear(rows):
     alike = rows.copy()
     labels = np.random.default_rng(3).permutation([f"{i:03d}" for i in range(40)])

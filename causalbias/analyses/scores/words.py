@@ -150,17 +150,21 @@ def _finding(
     few, many = stated.iloc[0], stated.iloc[-1]
     if len(part) == 1:
         return f"{start} in {_often(many)} pairs."
-    text = f"{start} most often in the group {many['group']}: in {_often(many)} pairs"
     unstated = part[~part["supported"]]
-    if len(stated) > 1 and unstated.empty:
-        text += f"; least often in the group {few['group']}: in {_often(few)}."
-    else:
-        text += ". "
-        text += (
-            f"There are too few such errors to state a rate of {listed(list(unstated['group']))}"
+    if unstated.empty:
+        text = (
+            f"{start} most often in the group {many['group']}: in {_often(many)} pairs; least "
+            f"often in the group {few['group']}: in {_often(few)}."
         )
-        ends = unstated["upper"].max()
-        text += f" (at most {_share(ends)})."
+        return text + _factor(tables, kind, system, point)
+    ends = unstated["upper"].max()
+    if ends < many["estimate"]:
+        text = f"{start} most often in the group {many['group']}: in {_often(many)} pairs"
+    else:  # one of those with too few errors may have more
+        text = f"{start} in {_often(many)} pairs of the group {many['group']}"
+    names = listed(list(unstated["group"]))
+    text += f". There are too few such errors to state a rate of {names} (at most {_share(ends)}"
+    text += ")." if ends < many["estimate"] else "), which may be higher or lower."
     return text + _factor(tables, kind, system, point)
 
 
