@@ -32,6 +32,7 @@ from .estimands.new_data import datagrid
 from .estimands.prior_predictive import prior_predictive
 from .io.storage import open, save
 from .joint_model.model import joint
+from .manipulation_checks.leak_corrected import leak_corrected
 from .model_checks.check import check
 from .model_checks.heal import heal
 from .model_checks.influence import influence
@@ -94,6 +95,7 @@ __all__ = [
     "interaction",
     "joint",
     "joint_model",
+    "leak_corrected",
     "load",
     "loo",
     "loo_compare",

@@ -19,7 +19,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.calibration import cases_more, cases_people, cases_rates, cases_wrong, records
+from benchmarks.calibration import (
+    cases_leaks,
+    cases_more,
+    cases_people,
+    cases_rates,
+    cases_wrong,
+    records,
+)
 from benchmarks.calibration import cases_regression as regression
 from benchmarks.calibration.intervals import Record, coverage
 from benchmarks.calibration.worlds import SETTINGS
@@ -49,6 +56,7 @@ CASES = {
     "checks": Case(cases_more.checks, 600),
     "release": Case(cases_more.release, 200),
     "healed": Case(cases_wrong.healed, 700, tuple(cases_wrong.HEALED)),
+    "leaks": Case(cases_leaks.leaks, 520, tuple(one.name for one in cases_leaks.SETTINGS)),
     "wrong": Case(cases_wrong.wrong, 700, tuple(cases_wrong.CASES)),
 }
 

@@ -1,0 +1,138 @@
+"""Effects by several instruments: beside linearmodels, by hand, where there is nothing to see."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from causalbias.inference.instruments import (
+    Moves,
+    closest,
+    closest_of_all,
+    conditional_f,
+    direct_to_doubt,
+    overidentified,
+    sample_effects,
+)
+
+
+def moves_of(x, y, df=None):
+    """Moves from seeds' own, (n, K, J) and (n, K); a df of infinity does without shrinkage."""
+    values = np.concatenate([x, y[..., None]], axis=2)
+    n, k, width = values.shape
+    away = (values - values.mean(axis=0)) / np.sqrt(n * (n - 1))
+    none = np.zeros((width - 1, k, k))
+    return Moves(values.mean(axis=0), away, none, df or n - 1.0, np.full(width - 1, np.inf))
+
+
+def seeds(rng, n=40):
+    """Four manipulations of two attributes; what moves the first also moves the outcome."""
+    moves = np.array([[10.0, 0.0], [6.0, 8.0], [0.0, 9.0], [5.0, -4.0]])
+    own = rng.normal(0, 3, (n, 4, 2))
+    x = moves + own
+    y = x @ [0.02, -0.01] + 0.02 * own[:, :, 0] + rng.normal(0, 0.1, (n, 4))
+    return x, y + rng.normal(0, 0.05, (n, 1))
+
+
+# linearmodels 7.1 on seeds(default_rng(20)) in long form, instruments the four manipulations, no
+# constant: IVGMMCUE(weight_type="clustered", clusters=seed, center=True), params and j_stat;
+# IVLIML(...).fit(cov_type="unadjusted"), params and std_errors.
+CUE, J_STAT = [0.01878004, -0.01057366], 0.1917
+LIML, LIML_ERROR = [0.01886964, -0.01058117], [0.00192894, 0.00177455]
+
+
+def test_the_least_criterion_is_that_of_the_continuously_updated_gmm():
+    found = moves_of(*seeds(np.random.default_rng(20)), df=1e12)
+    as_theirs = replace(found, units=found.units * np.sqrt(39 / 40))  # they divide by n
+    effects, statistic, _ = closest_of_all(as_theirs)
+    assert effects == pytest.approx(CUE, abs=2e-7)
+    assert statistic == pytest.approx(J_STAT, abs=1e-3)
+
+
+def test_draws_agree_with_limited_information_maximum_likelihood():
+    """Its errors are taken to be equal and independent; ours are known by seeds."""
+    found = moves_of(*seeds(np.random.default_rng(20)))
+    draws = sample_effects(found, np.full(2, 1.0), 1000, 4, np.random.default_rng(1))
+    flat = draws.reshape(-1, 2)
+    assert np.median(flat, axis=0) == pytest.approx(LIML, abs=0.2 * max(LIML_ERROR))
+    assert flat.std(axis=0) == pytest.approx(LIML_ERROR, rel=0.15)
+    assert 0.05 < overidentified(found) < 0.999
+
+
+def known(moved, y, moved_sd, y_sd):
+    """Moves with known independent errors, as of summary statistics."""
+    k, j = moved.shape
+    sd = np.column_stack([np.full((k, j), moved_sd), np.full(k, y_sd)])
+    units = np.zeros((k * (j + 1), k, j + 1))
+    for at, (row, column) in enumerate(np.ndindex(k, j + 1)):
+        units[at, row, column] = sd[row, column]
+    mean = np.column_stack([moved, y])
+    return Moves(mean, units, np.zeros((j, k, k)), 1e12, np.full(j, np.inf))
+
+
+L = np.array([[1.0, 0.2], [0.3, 1.0], [0.8, -0.5], [0.1, 0.6], [0.5, 0.5]])
+Y = np.array([0.52, -0.18, 0.61, -0.22, 0.11])
+
+
+def test_exposures_without_error_give_the_weighted_regression_worked_by_hand():
+    """Inverse-variance weighted multivariable Mendelian randomisation (Burgess, Thompson 2015)."""
+    effects, cov = closest(known(L, Y, 1e-9, 0.1))
+    inside = np.linalg.inv(L.T @ L)
+    assert effects == pytest.approx(inside @ L.T @ Y, rel=1e-6)
+    assert cov == pytest.approx(0.01 * inside, rel=1e-6)
+    exact, rng = known(L, Y, 1e-9, 0.1), np.random.default_rng(2)
+    draws = sample_effects(exact, np.full(2, 1e3), 2000, 4, rng)
+    sd = np.sqrt(np.diag(cov))
+    assert np.abs(draws.mean(axis=(0, 1)) - effects).max() < 0.1 * sd.max()
+    assert draws.std(axis=(0, 1)) == pytest.approx(sd, rel=0.1)
+
+
+def test_direct_effects_widen_as_random_effects_of_manipulations():
+    """Additive random effects, worked by hand, and the sd at which an interval reaches zero."""
+    found = known(L, Y, 1e-9, 0.1)
+    _, cov = closest(replace(found, direct=0.2))
+    assert cov == pytest.approx((0.1**2 + 0.2**2) * np.linalg.inv(L.T @ L), rel=1e-6)
+    reached = direct_to_doubt(found, np.full(2, 1e6), 0.95)
+    effects, _ = closest(found)
+    by_hand = (effects / 1.959964) ** 2 / np.diag(np.linalg.inv(L.T @ L)) - 0.1**2
+    assert reached**2 == pytest.approx(by_hand, rel=0.6)  # of a grid a quarter apart
+    assert np.all(reached**2 >= by_hand)
+
+
+def test_the_conditional_f_of_one_exposure_is_that_of_the_first_stage():
+    found = known(L[:, :1], Y, 0.25, 0.1)
+    assert conditional_f(found)[0] == pytest.approx([(L[:, 0] ** 2).sum() / 0.25**2 / 5])
+    collinear = known(np.column_stack([L[:, 0], 2 * L[:, 0]]), Y, 0.1, 0.1)
+    assert conditional_f(collinear)[0].max() < 1e-6
+
+
+def test_moves_that_no_effects_explain_have_a_small_p():
+    right = known(L, L @ [0.5, -0.3], 0.01, 0.02)
+    wrong = known(L, L @ [0.5, -0.3] + [0.3, 0.3, -0.3, 0.3, -0.3], 0.01, 0.02)
+    assert overidentified(right) > 0.99
+    assert overidentified(wrong) < 1e-6
+    assert np.isnan(overidentified(known(L[:2], Y[:2], 0.01, 0.02)))
+
+
+def test_a_manipulation_that_moves_nothing_leaves_the_prior():
+    """Errors that go together would else be taken for an effect of 0.95 sd of theirs."""
+    rng = np.random.default_rng(3)
+    shares, held = [], 0
+    for _ in range(20):
+        e = rng.normal(size=(12, 1, 1))
+        also = 0.95 * e[..., 0] + np.sqrt(1 - 0.95**2) * rng.normal(size=(12, 1))
+        draws = sample_effects(moves_of(e, also), np.array([10.0]), 200, 2, rng)
+        ends = np.quantile(draws, [0.05, 0.95])
+        held += ends[0] < 0 < ends[1]
+        shares.append(draws.std() / 10)
+    assert held >= 16  # Binomial(20, 0.9): fewer in one of 24
+    assert np.median(shares) > 0.7
+
+
+def test_effects_have_the_units_of_outcome_and_exposure():
+    x, y = seeds(np.random.default_rng(4), n=12)
+    one = sample_effects(moves_of(x, y), np.array([1.0, 1.0]), 400, 2, np.random.default_rng(5))
+    other = sample_effects(
+        moves_of(x * [10, 1], 3 * y), np.array([0.3, 3.0]), 400, 2, np.random.default_rng(5)
+    )
+    assert other == pytest.approx(one * [0.3, 3.0], rel=1e-6)
