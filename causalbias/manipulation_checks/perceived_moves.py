@@ -43,8 +43,8 @@ def check_outcomes(frame: pd.DataFrame) -> pd.DataFrame:
 
 def check_scores(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of scores, with a column `annotator` (one judge where there is none)."""
-    check_columns(frame, ["question"], file="scores")
     rows = _faces(frame, "score", "scores")
+    check_columns(rows, ["question"], file="scores")
     if "annotator" not in rows:
         rows = rows.assign(annotator="the classifier")
     return rows
@@ -92,13 +92,14 @@ def without_judges_levels(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
     """
     face = scores.groupby([*FACE, "question"], dropna=False, observed=True).ngroup()
     judge = scores.groupby(["annotator", "question"], observed=True).ngroup()
+    size = 1 + float(scores["score"].abs().max()) if len(scores) else 1.0
     mean_of_judge = pd.Series(0.0, index=scores.index)
     mean_of_face = mean_of_judge
     for _ in range(CENTRINGS):
         before = mean_of_judge
         mean_of_face = (scores["score"] - mean_of_judge).groupby(face).transform("mean")
         mean_of_judge = (scores["score"] - mean_of_face).groupby(judge).transform("mean")
-        if np.allclose(before, mean_of_judge, atol=1e-10 * (1 + scores["score"].abs().max())):
+        if np.allclose(before, mean_of_judge, rtol=0.0, atol=1e-9 * size):
             break
     known = scores.assign(
         mean=mean_of_face, left=scores["score"] - mean_of_face - mean_of_judge, face=face
@@ -129,6 +130,11 @@ def moves_of(
     wide = spread_over(wide.dropna().reset_index(), attributes)
     own = spread_over(outcomes, attributes)
     whole = wide.merge(own, on=FACE).astype({"attribute": str})
+    if whole.empty:
+        raise DataError(
+            "no face has an outcome and a score for every question",
+            hint="give both tables the same seeds, attributes and levels, written alike",
+        )
     values = whole[[*wide.columns.drop(FACE), "outcome"]].to_numpy(float)
     slopes, seeds = _slopes(whole, values, attributes)
     mean, units, n = _means_over_seeds(slopes, attributes)
@@ -141,7 +147,7 @@ def _slopes(
 ) -> tuple[FloatArray, pd.Index]:
     """Slopes on the level by seed and manipulation, (n, K, J + 1); missing with one level."""
     code, seeds = pd.factorize(whole["seed"])
-    arm = pd.Index(attributes).get_indexer(whole["attribute"].to_numpy())
+    arm = pd.Index(attributes).get_indexer(pd.Index(whole["attribute"]))
     cell = code * len(attributes) + arm
     level = whole["level"].to_numpy(float)
     count = np.bincount(cell, minlength=len(seeds) * len(attributes))
@@ -217,7 +223,7 @@ def _of_raters(
     rows = spread_over(rows, attributes)
     rows = rows[rows["attribute"].astype(str).isin(attributes)]
     code, raters = pd.factorize(rows["annotator"])
-    arm = pd.Index(attributes).get_indexer(rows["attribute"].astype(str).to_numpy())
+    arm = pd.Index(attributes).get_indexer(pd.Index(rows["attribute"].astype(str)))
     seed = rows.groupby(["annotator", "attribute", "seed"], observed=True)
     level, value = rows["level"], rows["left"]
     within = (level - seed["level"].transform("mean")).to_numpy(float)
