@@ -218,9 +218,11 @@ def _groups(
         found: list[tuple[str, ...]] = [
             one.columns for one in others if name in one.columns or _is_called(one, name)
         ]
-        found += [(one,) for one in single if one == name or words(one) == words(name)]
+        # A study's frames also have one column of what both sides share.
+        found = found or [(one,) for one in single if one == name or words(one) == words(name)]
         if found:
-            chosen.groups[name] = _only(found, name, "--group", file)
+            named = {" and ".join(one): one for one in found}
+            chosen.groups[name] = named[_only(list(named), name, "--group", file)]
             chosen.note(f"group: {name}", _both(chosen.groups[name]), True)
     if wanted.group:
         return
