@@ -431,17 +431,16 @@ def sample_effects(
     j = moves.shape[1]
     arrays = _arrays(moves)
     walkers = max(32, 4 * j)
-    thin = 2 + j
-    warm, kept = 10 * thin, -(-draws // walkers)
+    thin = 2 + 2 * j
+    warm, kept = 20 + 40 * j, -(-draws // walkers)
     steps = warm + kept * thin
     middle, cov = closest(moves, prior_sd=prior_sd)
     factor = np.linalg.cholesky(cov)
     jeffreys = max(0.0, 1 - float(conditional_f(moves)[1].max()) / DOUBT)
     found = []
     for _ in range(chains):
-        heavy = rng.standard_normal((walkers, j)) / np.sqrt(rng.chisquare(5, (walkers, 1)) / 5)
         ensemble = _walk(
-            middle + heavy @ factor.T,
+            middle + rng.standard_normal((walkers, j)) @ factor.T,
             rng.random((steps, walkers, 2)),
             rng.integers(0, walkers // 2, (steps, walkers)),
             warm,
