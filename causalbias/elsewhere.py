@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from causalbias.errors import DataError
+from causalbias.progress import shown
 
 _PREDICTIONS = "cb.predictions(fit, 'race'), with newdata= for other rows"
 _EFFECTS = "cb.effects(fit, 'race'), averaged over the rows, by= within groups"
@@ -227,7 +228,7 @@ ARGUMENTS: dict[str, str] = {
     **dict.fromkeys(
         ("newdata", "data_new", "at", "grid"), "newdata= of cb.predictions and cb.effects"
     ),
-    **dict.fromkeys(("progressbar", "refresh", "silent", "verbose"), "leave it out"),
+    **dict.fromkeys(("progressbar", "refresh", "silent", "verbose"), "progress=False"),
     **dict.fromkeys(
         ("contrast", "contrasts", "method_contrast"), "reference='white', or 'pairwise'"
     ),
@@ -284,7 +285,9 @@ def unknown_attribute(name: str, owner: str) -> AttributeError:
 
 
 def answering[**P, T](function: Callable[P, T], name: str) -> Callable[P, T]:
-    """A function whose calls with wrong arguments end in an error that says how to call it.
+    """A function as the package offers it: wrong calls say how to call it, long ones what they do.
+
+    It takes ``progress=False`` besides its own arguments: then it is quiet.
 
     Parameters
     ----------
@@ -294,13 +297,19 @@ def answering[**P, T](function: Callable[P, T], name: str) -> Callable[P, T]:
     """
     signature = inspect.signature(function)
 
+    own = "progress" in signature.parameters
+
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        quiet = not own and kwargs.pop("progress", True) is False
         try:
             signature.bind(*args, **kwargs)
         except TypeError as error:
             raise _wrong_call(name, signature, args, kwargs, error) from None
-        return function(*args, **kwargs)
+        if quiet:
+            return function(*args, **kwargs)
+        with shown(name):
+            return function(*args, **kwargs)
 
     return call
 

@@ -36,6 +36,7 @@ from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.group_terms import common_formula
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import GroupDesign
+from causalbias.progress import stage
 
 DRAWS, MIN_DRAWS = 500, 200  # 1 / 201 is below the level of `check`
 HELD = 2**23  # draws x rows (x categories) at once
@@ -183,6 +184,7 @@ def in_parts(model: FittedModel, rows: int) -> Iterator[FittedModel]:
     for chain in range(0, chains, together):
         for start in range(0, len(kept), step):
             some = {"chain": slice(chain, chain + together), "draw": kept[start : start + step]}
+            stage(f"replicates of the data, draws from {start + 1} of {len(kept)}")
             yield replace(model, fit=model.fit.isel(some, missing_dims="ignore"))
 
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -39,6 +38,7 @@ from causalbias.models.naming import Variable, name_draws
 from causalbias.models.nuts_model import draws_of, kept_names, large_columns, nuts_model
 from causalbias.models.priors import log_density
 from causalbias.models.sizes import check_fit_size
+from causalbias.progress import paused, stage
 
 METHODS = ("auto", "collapsed", "laplace", "nuts")
 # Numbers in a group term's effects, all draws together, above which they are not kept.
@@ -104,6 +104,7 @@ class Sampled:
     @cached_property
     def diagnostics(self) -> xr.Dataset:
         """R-hat and effective sizes of every parameter."""
+        stage("diagnostics")
         return diagnose(self.posterior)
 
     def failures(self) -> list[str]:
@@ -145,6 +146,7 @@ def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
     chosen = (*model.family.engines, "nuts")[0] if method == "auto" else method
     why = ""
     if chosen != "nuts":
+        stage(f"{chosen} engine")
         try:
             found = _ENGINES[chosen](model, settings)
             why = _misfit(found.sample_stats, settings.total)
@@ -181,16 +183,17 @@ def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) 
             SamplingWarning,
             stacklevel=4,
         )
-    chained = sample_nuts(
-        built,
-        kept_names(built),
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        random_seed=settings.random_seed,
-        still=large_columns(model, arrays),
-        progress=sys.stderr.isatty(),
-    )
+    with paused() as bar:
+        chained = sample_nuts(
+            built,
+            kept_names(built),
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            random_seed=settings.random_seed,
+            still=large_columns(model, arrays),
+            progress=bar,
+        )
     found, further, parts = draws_of(chained["posterior"], model, arrays)
     keep = _kept(problem, settings.total)
     some = _thin(problem, keep, settings)

@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import gammaln, logsumexp
 
 from causalbias.inference.problem import FloatArray
+from causalbias.progress import stage
 
 BatchLogDensity = Callable[[FloatArray], FloatArray]
 
@@ -214,6 +215,7 @@ def sample_until_good(
         log_weight = balanced(proposals, points, values)
         effective = kish(log_weight)
         shape = pareto_k(log_weight)
+        stage(f"{total:,} weighted draws, effective sample size {effective:,.0f}")
         good = (effective > share * draws and shape < 0.5) or (effective > draws and shape < 0.7)
         missing = int(total * (1.2 * share * draws / max(effective, 1.0) - 1))
         if good:
