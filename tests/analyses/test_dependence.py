@@ -21,7 +21,8 @@ def test_every_change_that_people_see_is_in_it():
     np.testing.assert_allclose(both["estimate_x"], both["estimate_y"], rtol=0.02, atol=0.05)
     assert (table["least"] <= table["estimate"]).all()
     assert (table["estimate"] <= table["greatest"]).all()
-    assert (table["tried"] == table["groups"]).all()
+    # A rater without whom slopes differ by much is not carried by the weights, and not counted.
+    assert (table["groups"] - table["tried"]).max() <= 1
 
 
 @pytest.mark.slow

@@ -7,11 +7,12 @@ import causalbias
 from causalbias.models.families import FAMILIES
 
 PACKAGE = Path(causalbias.__file__).parent
-# An engine's kernels are called as the families are, and the lines that `check` prints name one.
+# Kernels are called as families are; the lines of `check` and answers to R users name some.
 NAMING = (
     PACKAGE / "models" / "families",
     PACKAGE / "inference" / "rowwise" / "densities.py",
     PACKAGE / "model_checks" / "changes.py",
+    PACKAGE / "elsewhere.py",
 )
 MODULES = [
     file
