@@ -243,6 +243,7 @@ def test_only_makers_of_models_and_their_readers_know_bambis_objects():
     assert known == {
         "models/arrays.py",
         "models/centring.py",
+        "models/column_priors.py",
         "models/default_priors.py",
         "models/engines.py",
         "models/fitted.py",
