@@ -229,7 +229,13 @@ def _thresholds(given: Sequence[str] | None, systems: Sequence[str]) -> Any:
                 f"--threshold {text}: no system is called {system!r}",
                 hint=f"use {', '.join(systems)}",
             )
-        found |= {system: number} if system else dict.fromkeys(systems, number)
+        new = {system: number} if system else dict.fromkeys(systems, number)
+        if twice := [one for one in new if one in found]:
+            raise DataError(
+                f"--threshold {text}: {twice[0]} has another threshold already",
+                hint="give one threshold for each system: --threshold SYSTEM=VALUE",
+            )
+        found |= new
     return float(given[0]) if len(given) == 1 and "=" not in given[0] else found
 
 

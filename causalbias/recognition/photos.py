@@ -206,6 +206,12 @@ def photo_scores(photos: Photos, embeddings: xr.Dataset) -> Scores:
     )
     one, two = np.triu_indices(size, k=1)
     place = embeddings.indexes["stimulus"].get_indexer(people.index)
+    if (place < 0).any():
+        lacking = sample_of(list(map(str, people.index[place < 0])))
+        raise DataError(
+            f"photographs have no embedding: {lacking}",
+            hint="give the embeddings of photos.files",
+        )
     made: dict[str, object] = {}
     for name in ("stimulus", "person", *photos.by):
         values = pd.Categorical(people.index if name == "stimulus" else people[name])

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import causalbias as cb
+from causalbias.analyses.scores.words import asked, not_said
 from causalbias.errors import DataError
 from causalbias.report.page import write_report
 
@@ -166,6 +167,36 @@ def test_an_audit_needs_a_threshold_and_pairs_of_one_group(rows):
         cb.analyses.audit(scores, fmr=1e-6)
     with pytest.raises(DataError, match="no system is called 'other'"):
         cb.analyses.audit(scores, threshold={"other": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("threshold", "problem"), [(0.5, "all pairs match"), (5000, "no pair matches")]
+)
+def test_a_threshold_in_other_units_than_the_scores_is_refused(threshold, problem):
+    rows = export(persons=8)
+    scores = cb.datasets.read_scores(rows.assign(Similarity=1 + 99 * rows["Similarity"]))
+    with pytest.raises(DataError, match=rf"{problem}: the scores of the system are from 1 to \d\d"):
+        cb.analyses.audit(scores, threshold=threshold)
+
+
+def test_without_genuine_pairs_none_need_match():
+    rows = export(persons=8)
+    scores = cb.datasets.read_scores(rows[rows["Mated"] == 0], kind="similarity")
+    found = cb.analyses.audit(scores, threshold=0.99).points[0].rates
+    assert (found["errors"].sel(rate_of="FMR") == 0).all()
+
+
+def test_systems_of_other_pairs_are_counted_by_themselves_and_a_failure_once():
+    rows = export(persons=8)
+    across = (rows["Probe Ethnicity"] != rows["Gallery Ethnicity"]).to_numpy()
+    rows.loc[across.argmax(), "Similarity"] = np.nan  # of two groups: in the counts of both
+    both = pd.concat([rows.assign(System="one"), rows[:60].assign(System="two")])
+    result = cb.analyses.audit(cb.datasets.read_scores(both), threshold=0.5)
+    genuine = int(rows["Mated"][:60].sum())
+    assert f"(60 to 120 comparisons each, {genuine} to 8 of them of one person)" in asked(result)
+    said = not_said(result)
+    assert any("the systems did not compare the same pairs" in one for one in said)
+    assert any(one.startswith("Comparisons without a score: 2 are left") for one in said)
 
 
 @pytest.mark.slow

@@ -158,3 +158,9 @@ def test_a_threshold_of_one_system_is_not_that_of_another(export):
     assert "no system is called 'Other'" in done.output
     done = run(*both, "--threshold", "Other_Similarity=0.3")
     assert "system 'Similarity' has no threshold" in done.output
+
+
+def test_two_thresholds_of_one_system_are_one_too_many(export):
+    done = run("rates", "export.csv", "--threshold", "0.45", "--threshold", "0.6")
+    assert done.exit_code != 0
+    assert "the system has another threshold already" in " ".join(done.output.split())

@@ -304,3 +304,179 @@ def test_excel_is_read_with_ids_as_text(tmp_path):
 
 def test_sides_of_columns_that_only_look_alike_are_not_paired():
     assert sided(["model_a", "model_c", "x", "race_1", "race_a"]) == []
+
+
+def images(**more):
+    """Six pairs of images of their own, three of them of one person."""
+    columns = {
+        "image_a": [f"a{at}" for at in range(6)],
+        "image_b": [f"b{at}" for at in range(6)],
+        "race": "x",
+        "similarity": [0.9, 0.2, 0.8, 0.4, 0.7, 0.3],
+    }
+    return pd.DataFrame(columns | more)
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_whole_numbers_beside_a_missing_id_are_the_ids_of_the_other_side(tmp_path, text):
+    mixed = table(
+        subject_a=[1, 1, 2, 2, 3, 3],
+        subject_b=[1.0, 2.0, 2.0, 3.0, 3.0, np.nan],
+        race_a=[1, 1, 2, 2, 2, 2],
+        race_b=[1.0, 2.0, 2.0, 2.0, 2.0, np.nan],
+    )
+    if text:
+        mixed = mixed.astype({"subject_b": "str", "race_b": "str"})
+    mixed.to_csv(tmp_path / "t.csv", index=False)
+    for data in (mixed, tmp_path / "t.csv"):
+        found = read(data)
+        assert found.frame["seed_b"].tolist() == ["1", "2", "2", "3", "3"]
+        assert found.frame["same_identity"].tolist() == [True, False, True, False, True]
+        assert found.frame["race_b"].tolist() == ["1", "2", "2", "2", "2"]
+    # Numbers with parts stay as they are, on both sides.
+    kept = read(
+        table(subject_a=["1.0", "1.0", *"2233"], subject_b=["1.0", "2", "2", "3", "3", "1.5"])
+    )
+    assert kept.frame["seed_a"].tolist()[:2] == ["1.0", "1.0"]
+
+
+def test_ids_that_differ_by_lost_zeros_or_capitals_are_not_two_persons():
+    zeros = table(subject_b=["1", "2", "2", "3", "3", "1"])
+    with pytest.raises(DataError, match=r"row 1: id '01' of the one side is '1' on the other"):
+        read(zeros, kind="similarity")
+    capitals = table(
+        subject_a=["ann", "ann", "bo", "bo", "cy", "cy"],
+        subject_b=["Ann", "bo", "bo", "cy", "cy", "ann"],
+    )
+    with pytest.raises(DataError, match=r"row 1: ids 'Ann' and 'ann' differ in capitals only"):
+        read(capitals)
+    # Two persons may be called 01 and 1 where both sides have both.
+    both = table(
+        subject_a=["01", "01", "1", "1", "03", "03"], subject_b=["01", "1", "1", "03", "03", "01"]
+    )
+    assert len(set(read(both).frame["seed_a"])) == 3
+
+
+@pytest.mark.parametrize("other", ["X", "x y", "x-y"])
+def test_groups_that_look_alike_are_not_two_groups(other):
+    first = "x" if other == "X" else "X_y"
+    rows = table(race_a=[first, first, "z", "z", "z", "z"], race_b=[other, *"zzzz", first])
+    with pytest.raises(DataError, match="look like one group") as caught:
+        read(rows)
+    assert (caught.value.column, caught.value.row) == ("race", 1)
+
+
+def test_persons_of_several_groups_are_counted():
+    rows = table(race_b=["x", "y", "y", "y", "x", "x"])
+    assert read(rows).remarks == [
+        "1 of 3 persons are of several groups of race, such as '03' (y, x): each comparison counts "
+        "for the groups in its row."
+    ]
+    assert read(table()).remarks == []
+
+
+def test_a_number_of_the_row_is_not_taken_for_the_id_of_a_person():
+    people = pd.DataFrame({"index": [1, 2, 3], "subject": [3, 1, 2], "race": ["z", "x", "y"]})
+    rows = table(subject_a=[*"112233"], subject_b=[*"122331"]).drop(columns=["race_a", "race_b"])
+    with pytest.raises(DataError, match=r"may be the persons' ids: index, or subject"):
+        read(rows, subjects=people)
+    found = read(rows, subjects=people.drop(columns="index"))
+    assert found.frame["race_a"].tolist() == ["x", "x", "y", "y", "z", "z"]
+    again = people.assign(index=people["subject"])  # the same ids twice
+    assert read(rows, subjects=again).frame["race_a"].tolist() == ["x", "x", "y", "y", "z", "z"]
+
+
+def test_ids_of_subjects_are_written_as_those_of_the_scores(tmp_path):
+    rows = table().drop(columns=["race_a", "race_b"])
+    lost = pd.DataFrame({"subject": [1, 2, 3], "race": ["x", "y", "y"]})
+    with pytest.raises(DataError, match=r"subjects: id '01' of the scores is '1' here"):
+        read(rows, subjects=lost)
+    plain = rows.replace({"01": "1", "03": "3"})
+    floats = pd.DataFrame({"subject": [1.0, 2.0, 3.0, np.nan], "race": [*"xyyy"]})
+    floats.to_csv(tmp_path / "people.csv", index=False)
+    found = read(plain, subjects=tmp_path / "people.csv")
+    assert found.frame["race_a"].tolist() == table()["race_a"].tolist()
+
+
+def test_groups_of_subjects_that_are_not_those_of_the_scores_are_named():
+    people = pd.DataFrame({"subject": ["01", "2", "03"], "race": ["x", "y", "y"]})
+    assert len(read(table(), subjects=people).frame) == 6
+    filled = table(race_a=["x", "x", "y", None, "y", "y"])
+    assert read(filled, subjects=people).frame["race_a"].tolist() == table()["race_a"].tolist()
+    wrong = people.assign(race=["x", "x", "y"])
+    with pytest.raises(DataError, match=r"column 'race', row 3: 'y' is 'x' in subjects"):
+        read(table(), subjects=wrong)
+    with pytest.raises(DataError, match=r"the group of a person: race, or ethnicity"):
+        read(table(), subjects=people.rename(columns={"race": "ethnicity"}))
+
+
+@pytest.mark.parametrize("code", [-1, -99, 999])
+def test_a_code_for_a_failure_is_no_score(code):
+    rows = table(similarity=[0.9, 0.2, code, 0.4, 0.7, 0.3])
+    with pytest.raises(DataError, match=rf"row 3: {code} is far from all other scores"):
+        read(rows, kind="similarity")
+
+
+def test_scores_below_zero_and_high_ones_are_scores():
+    for scores in (
+        [0.9, -0.2, 0.8, -1, 0.7, 0.3],
+        [0.9, -0.2, 0.8, 0.1, 0.7, 0.3],
+        [*range(94, 100)],
+    ):
+        assert (read(table(similarity=scores), kind="similarity").frame["status"] == "ok").all()
+
+
+@pytest.mark.parametrize("text", ["NA", "n/a", " ", "NaN"])
+def test_texts_for_a_missing_score_are_missing_in_frames_as_in_files(text):
+    found = read(table(similarity=[0.9, 0.2, 0.8, text, 0.7, 0.3])).frame
+    assert found["status"].tolist() == ["ok"] * 3 + ["no score"] + ["ok"] * 2
+
+
+def test_a_column_that_is_there_twice_is_named():
+    twice = pd.concat([table(), table()[["race_a"]]], axis=1)
+    with pytest.raises(DataError, match="column 'race_a': two columns have this name"):
+        read(twice)
+
+
+def test_systems_of_opposite_directions_are_not_turned_alike():
+    rows = table(b_distance=[0.1, 0.8, 0.2, 0.6, 0.3, 0.7])
+    with pytest.raises(DataError, match="some of the columns similarity, b_distance are"):
+        read(rows, score=["similarity", "b_distance"], kind="similarity")
+    turned = table(similarity=[0.3, 0.4, 0.3, 0.5, 0.3, 0.4])
+    both = pd.concat([table(system="one"), turned.assign(system="two")])
+    with pytest.raises(
+        DataError, match=r"genuine pairs have 0\.3 on average and impostors 0\.4333"
+    ):
+        read(both)
+
+
+def test_two_pairs_with_the_highest_score_are_not_images_beside_themselves():
+    rows = table(similarity=[93.5, 20, 93.5, 40, 70, 30])
+    found = read(rows)
+    assert found.top == 100
+    assert cb.error_rates(found.frame, "race", threshold=50)["n"].sum() == 4
+    itself = read(table(similarity=[93.5, 20, 93.5, 40, 93.5, 30]))
+    assert itself.frame["distance"].min() == 0  # one score of all pairs of one id
+
+
+def test_narrow_scores_of_two_scales_stay_apart():
+    one = np.array([0.9, 0.2, 0.8, 0.4, 0.40000004, 0.3], dtype=np.float32)
+    both = pd.concat([table(similarity=one, system="a"), table(similarity=one * 1000, system="b")])
+    found = read(both)
+    assert found.frame["distance"].nunique() == found.frame["score"].nunique()
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"), [("match", "no match"), ("same person", "different people")]
+)
+def test_answers_of_two_words_are_understood(yes, no):
+    found = read(images(label=[yes, no, yes, no, yes, no]))
+    assert found.frame["same_identity"].tolist() == [True, False] * 3
+
+
+def test_a_column_that_may_be_the_systems_decision_is_remarked():
+    same = [True, False] * 3
+    assert "what a system decided" in read(images(match=same)).remarks[-1]
+    assert "what a system decided" not in read(images(same=same)).remarks[-1]
+    errors = images(match=same, similarity=[0.9, 0.2, 0.8, 0.4, 0.35, 0.3])
+    assert "what a system decided" not in read(errors).remarks[-1]

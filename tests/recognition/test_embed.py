@@ -3,13 +3,16 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from PIL import Image
 
 import causalbias as cb
+from causalbias.errors import DataError
 from causalbias.recognition.alignment import ARCFACE, align_face, arcface_template
 from causalbias.recognition.embedder import Embedder
+from causalbias.recognition.photos import Photos, photo_scores
 from tests.recognition.recognition_cases import mean_colour, noise
 
 SIZE = (16, 16)
@@ -252,3 +255,19 @@ def test_chips_for_a_network_that_is_not_square(chips):
         assert narrow.pixels.shape == (112, 96, 3)
         difference = narrow.pixels.astype(int) - square.pixels[:, 8:104]
         assert np.abs(difference).mean() < 1
+
+
+def test_photographs_without_an_embedding_are_named():
+    people = pd.DataFrame({"person": ["p", "p", "q"], "race": "x"}, index=["a", "b", "c"])
+    empty = pd.DataFrame()
+    photos = Photos({}, people, ["race"], "faces", empty, empty, empty, [])
+    cube = xr.Dataset(
+        {
+            "embedding": (("system", "stimulus", "feature"), [[[0.0], [1.0]]]),
+            "status": (("system", "stimulus"), [["ok", "ok"]]),
+            "metric": ("system", ["euclidean"]),
+        },
+        coords={"system": ["net"], "stimulus": ["a", "b"]},
+    )
+    with pytest.raises(DataError, match="photographs have no embedding: 'c'"):
+        photo_scores(photos, cube)

@@ -240,6 +240,7 @@ def _point(
     else:
         shown = _thresholds(scores, threshold)
         at = {one: scores.distance_at(shown[one], one) for one in shown}
+        _check_among(scores, shown, at)
     rates = error_rates(pairs, GROUP, threshold=at, random_seed=random_seed)
     several = rates.sizes[GROUP] > 1
     between = None
@@ -254,6 +255,22 @@ def _point(
         rate_ratios(rates) if several else None,
         fairness_indices(rates) if several else None,
     )
+
+
+def _check_among(scores: Scores, shown: Mapping[str, float], at: Mapping[str, float]) -> None:
+    """Refuse a threshold in other units than the scores: no pair matches, or all do."""
+    for system, distance in at.items():
+        frame = scores.frame
+        part = frame[(frame["system"] == system) & (frame["status"] == "ok")]
+        matched, same = part["distance"] <= distance, part["same_identity"]
+        none, every = not matched.any() and same.any(), matched.all() and not same.all()
+        if none or every:
+            raise DataError(
+                f"at the threshold {shown[system]:g}, {'all pairs match' if every else 'no pair'}"
+                f"{'' if every else ' matches'}: the scores of {system} are from "
+                f"{part['score'].min():.4g} to {part['score'].max():.4g}",
+                hint="give it in units of the score, such as 60 of scores in percent",
+            )
 
 
 def _thresholds(scores: Scores, threshold: float | Mapping[str, float] | None) -> dict[str, float]:

@@ -77,15 +77,21 @@ def asked(result: Audit) -> str:
     """The data and the question."""
     scores, frame = result.scores, result.scores.frame
     persons = len(set(frame["seed_a"]) | set(frame["seed_b"]))
-    each = len(frame) // len(scores.systems)
+    parts = frame.groupby("system", sort=False)["same_identity"]
+    each, genuine = _from_to(parts.size()), _from_to(parts.sum())
     many = f"{listed(scores.systems)} compared" if len(scores.systems) > 1 else "A system compared"
-    genuine = int(frame["same_identity"].sum()) // len(scores.systems)
     own = " each" if len(scores.systems) > 1 else ""
     return (
-        f"{many} images of {persons:,} persons in pairs ({each:,} comparisons{own}, {genuine:,} of "
+        f"{many} images of {persons:,} persons in pairs ({each} comparisons{own}, {genuine} of "
         f"them of one person) and gave each a score ({scores.kind}). Is it wrong more often for "
         f"some groups ({' and '.join(scores.by)}: {listed(list(result.groups))}) than for others?"
     )
+
+
+def _from_to(numbers: pd.Series) -> str:
+    """A number, or the least and the most where systems differ."""
+    least, most = int(numbers.min()), int(numbers.max())
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def found_of(result: Audit, tables: dict[str, pd.DataFrame], system: str) -> list[str]:
@@ -272,7 +278,12 @@ def not_said(result: Audit) -> list[str]:
         "version of the system.",
         "Anything about who people are: groups are the labels that the data give.",
     ]
-    failed = int(result.counts["failed"].sum())
+    failed = int((result.scores.frame["status"] != "ok").sum())
+    if result.scores.frame.groupby("system").size().nunique() > 1:
+        sentences.append(
+            "Which system is better: the systems did not compare the same pairs, and rates of "
+            "other pairs are others."
+        )
     sentences.append(
         f"Comparisons without a score: {failed:,} are left out of all rates, as if the system had "
         "not been asked."

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from causalbias.datasets.scores.checks import without_point
 from causalbias.datasets.scores.names import GENDER, IMAGE, NEUTRAL, PERSON, RACE, factor_of, words
 from causalbias.errors import DataError, at_first
 from causalbias.study.columns import labels
@@ -110,7 +111,7 @@ def facts_of_table(
         If no column holds ids of the pairs, a group is not there, or an id has two different rows.
     """
     names = [str(name) for name in table]
-    text = {name: labels(table[name], file=file).astype(object) for name in names}
+    text = {name: _written(labels(table[name], file=file).astype(object)) for name in names}
     usual = [name for name in names if set(words(name)) & (PERSON | IMAGE | NEUTRAL)]
     found = {
         (kind, name): len(set(text[name].dropna()) & set(known.dropna()))
@@ -124,9 +125,12 @@ def facts_of_table(
             hint="name the column of ids subject, person, image or id",
             file=file,
         )
+    keys = [name for (of, name), count in found.items() if of == kind and 2 * count >= most]
+    _check_alike(text, keys, f"the {kind}s' ids", file)
     person = [
         name for name in usual if kind == "image" and name != key and set(words(name)) & PERSON
     ]
+    _check_alike(text, person, "the persons", file)
     groups = [_column_of(names, one, file) for one in group] if group else _usual(names)
     facts = pd.DataFrame({name: text[name] for name in [*person[:1], *groups]})
     facts = facts.rename(columns=dict.fromkeys(person[:1], "person"))
@@ -140,6 +144,21 @@ def facts_of_table(
     how = "as given" if group else "by name"
     taken += [(f"group: {_factor(name)}", f"{name} of {file}", how) for name in groups]
     return kind, facts, taken
+
+
+def _written(values: pd.Series) -> pd.Series:
+    new = without_point(values.dropna().unique())
+    return values.map(new) if new else values
+
+
+def _check_alike(text: Mapping[str, pd.Series], names: Sequence[str], what: str, file: str) -> None:
+    """Refuse several columns for one thing, unless they are equal: a row's number is no id."""
+    if any(not text[one].equals(text[names[0]]) for one in names[1:]):
+        raise DataError(
+            f"several columns may be {what}: {', or '.join(names)}",
+            hint="leave the others out of the table",
+            file=file,
+        )
 
 
 def _factor(name: str) -> str:

@@ -8,8 +8,17 @@ import numpy as np
 import pandas as pd
 
 from causalbias.arguments import names_in
+from causalbias.datasets.scores.checks import (
+    check_agree,
+    check_codes,
+    check_groups,
+    check_ids,
+    several_groups,
+    with_one_spelling,
+    zeros_lost,
+)
 from causalbias.datasets.scores.columns import Chosen, Wanted, choose_columns
-from causalbias.datasets.scores.names import direction_of
+from causalbias.datasets.scores.names import GENDER, RACE, direction_of, words
 from causalbias.datasets.scores.people import (
     facts_of_names,
     facts_of_table,
@@ -117,11 +126,17 @@ def read_scores(
         taken += [one for one in chosen.taken if one not in taken]
         sources += record
     whole = pd.concat(parts, ignore_index=True)
+    sided = [str(name).removesuffix("_a") for name in whole if str(name).endswith("_a")]
+    whole = with_one_spelling(whole, sided)
+    check_codes(whole)
     remarks: list[str] = []
     whole, by = _with_people(whole, wanted, subjects, taken, remarks, sources)
+    check_groups(whole, by)
+    remarks += several_groups(whole.dropna(subset=["person_a", "person_b"]), by)
     whole = _complete(whole, by, notes)
     kind, top = _direction(whole, kind, taken)
-    distance = top - whole["score"] if kind == "similarity" else whole["score"]
+    # In full precision: of narrow floats, a difference would make two scores one.
+    distance = top - whole["score"].astype(float) if kind == "similarity" else whole["score"]
     whole = whole.assign(distance=distance, status=np.where(distance.isna(), NO_SCORE, "ok"))
     return Scores(
         _once(whole, notes),
@@ -151,7 +166,12 @@ def _tables(
         if data.empty:
             raise DataError("no rows", hint="give at least one comparison", file=TABLE)
         frame = data.reset_index(drop=True)
-        return [(frame.set_axis([str(name) for name in frame], axis=1), TABLE, [])]
+        names = [str(name).strip() for name in frame]
+        if twice := next((one for one in names if names.count(one) > 1), ""):
+            raise DataError(
+                "two columns have this name", hint="rename one", file=TABLE, column=twice
+            )
+        return [(frame.set_axis(names, axis=1), TABLE, [])]
     found = []
     for one in [data] if isinstance(data, str | Path) else data:
         path = user_path(one)
@@ -265,15 +285,30 @@ def _with_people(
             hint="write --group with the columns of groups, or give them by --subjects PEOPLE.csv",
             file=str(frame["file"].iloc[0]),
         )
-    by = list(wanted.group) or by
+    by = list(wanted.group) or _usual(by, str(frame["file"].iloc[0]))
     if "person_a" not in frame:
         frame = _by_links(frame, remarks)
+        remarks += _may_be_decisions(frame, taken)
     if "same" not in frame:
+        check_ids(frame, "person")
         same = (frame["person_a"] == frame["person_b"]).astype("boolean")
         known = frame[["person_a", "person_b"]].notna().all(axis=1)
         frame["same"] = same.where(known)
         taken.append(("whether a pair shows one person", "the ids of persons", "both are equal"))
     return frame, by
+
+
+def _usual(by: list[str], file: str) -> list[str]:
+    """The groups, of which no two say the same: those of the scores and of the subjects' table."""
+    for concept in (RACE, GENDER):
+        some = [name for name in by if concept & set(words(name))]
+        if len(some) > 1:
+            raise DataError(
+                f"several columns may be the group of a person: {', or '.join(some)}",
+                hint="write --group with the one that is meant, or with both",
+                file=file,
+            )
+    return by
 
 
 def _by_pattern(
@@ -374,16 +409,28 @@ def _by_table(
     taken += more
     absent = ids[what].dropna()
     absent = absent[~absent.isin(facts.index)].tolist()
+    if lost := zeros_lost(absent, set(facts.index)):
+        raise DataError(
+            f"id {lost[0]!r} of the scores is {lost[1]!r} here, as where zeros were lost",
+            hint="write ids alike, as text",
+            file=file,
+        )
     if absent:
         remarks.append(
             f"{len(absent):,} of {ids[what].notna().sum():,} ids of {what}s are not in {file}, and "
             f"their comparisons are left out: {sample_of(absent)}."
         )
-    for side in SIDES:
-        of = facts.reindex(frame[f"{what}_{side}"])
-        for name in facts:
-            if f"{name}_{side}" not in frame or name != "person":
-                frame[f"{name}_{side}"] = of[name].to_numpy(object)
+    of = {side: facts.reindex(frame[f"{what}_{side}"]) for side in SIDES}
+    for name in map(str, facts):
+        values = {side: pd.Series(of[side][name].to_numpy(object)) for side in SIDES}
+        if f"{name}_a" not in frame:
+            frame = frame.assign(**{f"{name}_{side}": values[side] for side in SIDES})
+        elif name != "person":
+            check_agree(frame, name, values, file)
+            filled = {
+                f"{name}_{side}": frame[f"{name}_{side}"].fillna(values[side]) for side in SIDES
+            }
+            frame = frame.assign(**filled)
     return frame
 
 
@@ -410,6 +457,20 @@ def _by_links(frame: pd.DataFrame, remarks: list[str]) -> pd.DataFrame:
         "pair, he or she counts as several, and intervals are too short; give --person."
     )
     return frame
+
+
+def _may_be_decisions(frame: pd.DataFrame, taken: Sequence[tuple[str, str, str]]) -> list[str]:
+    """A sentence where a column "match" may say what a system decided, rather than who is shown."""
+    column = next(name for what, name, _ in taken if what.startswith("whether a pair"))
+    same = frame["same"].fillna(False).to_numpy(bool)
+    genuine, impostor = (frame["score"][rows & frame["same"].notna()] for rows in (same, ~same))
+    apart = genuine.min() > impostor.max() or genuine.max() < impostor.min()
+    if not (apart and {"match", "ismatch", "matched"} & set(words(column))):
+        return []
+    return [
+        f"One score separates all pairs of which {column} is true from the others: if the column "
+        "is what a system decided, not who is shown, there are no errors to find. Give --same."
+    ]
 
 
 def _complete(frame: pd.DataFrame, by: Sequence[str], notes: list[Note]) -> pd.DataFrame:
@@ -459,17 +520,25 @@ def _direction(
     frame: pd.DataFrame, given: str, taken: list[tuple[str, str, str]]
 ) -> tuple[str, float]:
     """Whether scores are similarities, and the number that they are subtracted from."""
-    means = frame.groupby("same_identity")["score"].mean()
     columns = list(dict.fromkeys(frame["column"]))
     said = {direction_of(name) for name in columns}
-    genuine, impostor = (means.get(one, np.nan) for one in (True, False))
-    seen = "" if not abs(genuine - impostor) > 0 else KINDS[int(genuine < impostor)]
+    if said >= set(KINDS):
+        raise DataError(
+            f"some of the columns {', '.join(columns)} are similarities and some distances",
+            hint="read one system at a time, or turn the distances into similarities "
+            "(1 - distance)",
+            file=str(frame["file"].iloc[0]),
+        )
     how = "as given"
     if not given:
-        name = next(iter(said)) if len(said) == 1 else ""
-        if not name or name != seen:
-            raise _unclear(frame, columns, name, seen, genuine, impostor)
-        given = name
+        given = next(iter(said)) if len(said) == 1 else ""
+        means = [_means(part["score"], part) for _, part in frame.groupby("system", sort=False)]
+        for genuine, impostor in [_means(frame["score"], frame), *means]:
+            seen = "" if not abs(genuine - impostor) > 0 else KINDS[int(genuine < impostor)]
+            alone = np.isnan(genuine) or np.isnan(impostor)  # a system with pairs of one kind
+            if not given or (given != seen and not (alone and len(means) > 1)):
+                raise _unclear(frame, columns, given, seen, genuine, impostor)
+        genuine, impostor = _means(frame["score"], frame)
         how = f"by name, and genuine pairs have {genuine:.4g} on average, impostors {impostor:.4g}"
     taken.append(
         (
@@ -478,8 +547,30 @@ def _direction(
             how,
         )
     )
-    top = float(frame["score"].max())
-    return given, max(top, 1.0) if np.isfinite(top) else 1.0
+    return given, _top(frame)
+
+
+def _means(score: pd.Series, frame: pd.DataFrame) -> tuple[float, float]:
+    """Means of the scores of genuine and of impostor pairs."""
+    same = frame["same_identity"]
+    return float(score[same].mean()), float(score[~same].mean())
+
+
+def _top(frame: pd.DataFrame) -> float:
+    """1, 10, 100, ... at or above all scores; the highest, where images beside themselves have it.
+
+    At distance 0 is an image beside itself, and no other pair that happens to have the highest.
+    """
+    highest = float(frame["score"].max())
+    if not np.isfinite(highest):
+        return 1.0
+    ties = frame[frame["score"] == highest]
+    if highest > 1 and len(ties) > 2 and ties["seed_a"].nunique() > frame["seed_a"].nunique() / 2:
+        return highest
+    top = 1.0
+    while top < highest:
+        top *= 10
+    return top
 
 
 def _unclear(

@@ -7,14 +7,19 @@ import pandas as pd
 
 from causalbias.datasets.scores.names import REVERSED, words
 from causalbias.errors import DataError, at_first
-from causalbias.study.columns import is_number, labels
+from causalbias.study.columns import MISSING_TEXTS, is_number, labels
 
 YES, NO = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0", "-1"}
-ONE = YES | {"genuine", "mated", "mate", "same", "match", "matched", "client", "target", "positive"}
+ONE = (
+    YES
+    | {"sameperson", "samesubject", "sameidentity"}
+    | {"genuine", "mated", "mate", "same", "match", "matched", "client", "target", "positive"}
+)
 TWO = (
     NO
     | {"impostor", "imposter", "nonmated", "different", "diff", "nonmatch", "mismatch"}
-    | {*("unmatched", "nontarget", "negative", "nonmate")}
+    | {*("unmatched", "nontarget", "negative", "nonmate", "nomatch", "notmatch", "notsame")}
+    | {f"different{one}" for one in ("person", "persons", "people", "subjects", "identities")}
 )
 DECIMAL_COMMA = re.compile(r"\s*-?[0-9]+,[0-9]+\s*")
 
@@ -94,6 +99,8 @@ def numbers(values: pd.Series, file: str, name: str) -> pd.Series:
         if values.dtype != np.float32:
             found = pd.Series(values.astype("Float64").to_numpy(float, na_value=np.nan))
     else:
+        gone = values.map(lambda one: isinstance(one, str) and one.strip() in MISSING_TEXTS)
+        values = values.astype(object).mask(gone.astype(bool), None)
         found = pd.to_numeric(values.astype(object), errors="coerce").astype(float)
     lost = (values.notna().to_numpy() & ~np.isfinite(found.to_numpy(float))) | np.isinf(found)
     if lost.any():

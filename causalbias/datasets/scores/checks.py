@@ -1,0 +1,172 @@
+"""What makes rates wrong without a sign: ids and groups spelled in two ways, codes for failures."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from causalbias.errors import DataError
+
+WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))(?:\.0+)?")
+FAR = 5  # times the next score: a code such as 999 rather than a score
+
+
+def without_point(values: Iterable[object]) -> dict[object, object]:
+    """Whole numbers without the ".0" that a missing cell beside them leaves; {} for other texts.
+
+    Examples
+    --------
+    >>> without_point(["12.0", "7"]), without_point(["12.0", "1.5"]), without_point(["012.0"])
+    ({'12.0': '12', '7': '7'}, {}, {})
+    """
+    texts = [str(one) for one in values]
+    if not any("." in one for one in texts):
+        return {}
+    found = {one: WHOLE.fullmatch(one) for one in texts}
+    return {one: of[1] for one, of in found.items() if of} if all(found.values()) else {}
+
+
+def with_one_spelling(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Both sides of each name with whole numbers written alike ("12", and not "12.0")."""
+    for name in names:
+        sides = [f"{name}_a", f"{name}_b"]
+        if new := without_point(_values(frame, name)):
+            frame = frame.assign(**{side: frame[side].map(new) for side in sides})
+    return frame
+
+
+def _values(frame: pd.DataFrame, name: str) -> list[str]:
+    """Distinct values of both sides."""
+    sides = [frame[f"{name}_{side}"].dropna().unique() for side in "ab"]
+    return list(dict.fromkeys(map(str, np.concatenate(sides))))
+
+
+def check_groups(frame: pd.DataFrame, by: Sequence[str]) -> None:
+    """Refuse two groups whose names differ in capitals, spaces or hyphens only.
+
+    As two groups, pairs of them would be in no rate.
+    """
+    for name in by:
+        seen: dict[str, str] = {}
+        for one in _values(frame, name):
+            other = seen.setdefault(re.sub(r"[\s_-]+", " ", one.casefold()), one)
+            if other != one:
+                raise _at(
+                    frame, name, one, f"{one!r} and {other!r} look like one group", "write it alike"
+                )
+
+
+def check_ids(frame: pd.DataFrame, name: str) -> None:
+    """Refuse ids that are one but for capitals or lost zeros, where equal ids are one person.
+
+    Zeros are lost where each of two ids is of one side only: ``007`` and ``7`` may be two ids.
+    """
+    values = _values(frame, name)
+    sides = [set(frame[f"{name}_{side}"].dropna()) for side in "ab"]
+    seen: dict[str, str] = {}
+    for one in values:
+        other = seen.setdefault(one.casefold(), one)
+        if other != one:
+            problem = f"ids {one!r} and {other!r} differ in capitals only"
+            hint = "write them alike, or say with --same which pairs show one person"
+            raise _at(frame, name, one, problem, hint)
+    first, second = sides[0] - sides[1], sides[1] - sides[0]
+    lost = zeros_lost(first, second)
+    if lost:
+        raise _at(
+            frame,
+            name,
+            lost[0],
+            f"id {lost[0]!r} of the one side is {lost[1]!r} on the other, as where zeros were lost",
+            "write ids alike, as text",
+        )
+
+
+def zeros_lost(first: Iterable[str], second: Iterable[str]) -> tuple[str, str] | None:
+    """An id of each of two sets that are equal but for zeros at their start; None without."""
+    others = {one.lstrip("0"): one for one in second if one.isdigit()}
+    return next(
+        (
+            (one, others[one.lstrip("0")])
+            for one in sorted(first)
+            if one.isdigit() and others.get(one.lstrip("0"), one) != one
+        ),
+        None,
+    )
+
+
+def _at(frame: pd.DataFrame, name: str, value: str, problem: str, hint: str) -> DataError:
+    """The error of the first row with a value on either side."""
+    rows = (frame[f"{name}_a"] == value) | (frame[f"{name}_b"] == value)
+    place = frame.iloc[int(rows.to_numpy(bool).argmax())]
+    column = "ids" if name in ("image", "person", "id") else name
+    return DataError(
+        problem, hint=hint, file=str(place["file"]), column=column, row=int(place["row"])
+    )
+
+
+def check_codes(frame: pd.DataFrame) -> None:
+    """Refuse a score that stands for a failure, which would be a pair that does not match.
+
+    That is a whole number below 0 where all other scores are 0 or more, as -1; or nines far beyond
+    all others, as 999.
+    """
+    for system, part in frame.groupby("system", sort=False):
+        values = np.unique(part["score"].dropna())
+        low, high = values[values < 0], values[-1:]
+        code = None
+        if len(low) == 1 and low[0] == np.round(low[0]) and values[-1] > 0:
+            code, turned = float(low[0]), f"add {-low[0]:g} to all"
+        elif len(values) > 1 and set(f"{high[0]:.12g}") == {"9"} and high[0] > FAR * values[-2]:
+            code, turned = float(high[0]), f"write {FAR * max(values[-2], 1):.3g} for it"
+        if code is None or code == 9:
+            continue
+        rows = (part["score"] == code).to_numpy()
+        place = part.iloc[int(rows.argmax())]
+        raise DataError(
+            f"{code:g} is far from all other scores of {system} ({rows.sum():,} such rows), as a "
+            "code for a failure is",
+            hint=f"leave the cell empty where there is no score; if it is a score, {turned}",
+            file=str(place["file"]),
+            column=str(place["column"]),
+            row=int(place["row"]),
+        )
+
+
+def several_groups(frame: pd.DataFrame, by: Sequence[str]) -> list[str]:
+    """Sentences on persons that are of several groups in different rows."""
+    sentences = []
+    for name in by:
+        both = [
+            frame[[f"person_{side}", f"{name}_{side}"]].set_axis(["person", "group"], axis=1)
+            for side in "ab"
+        ]
+        known = pd.concat([one.drop_duplicates() for one in both]).dropna().drop_duplicates()
+        twice = known["person"].duplicated()
+        if twice.any():
+            who = known.loc[twice, "person"]
+            groups = known.loc[known["person"] == who.iloc[0], "group"]
+            sentences.append(
+                f"{who.nunique():,} of {known['person'].nunique():,} persons are of several groups "
+                f"of {name}, such as {who.iloc[0]!r} ({', '.join(groups)}): each comparison counts "
+                "for the groups in its row."
+            )
+    return sentences
+
+
+def check_agree(frame: pd.DataFrame, name: str, given: Mapping[str, pd.Series], file: str) -> None:
+    """Refuse groups of the subjects' table that are not those of the scores."""
+    for side, values in given.items():
+        there = frame[f"{name}_{side}"]
+        wrong = (there.notna() & values.notna() & (there != values)).to_numpy(bool)
+        if wrong.any():
+            place = frame.iloc[int(wrong.argmax())]
+            raise DataError(
+                f"{place[f'{name}_{side}']!r} is {values.iloc[int(wrong.argmax())]!r} in {file} "
+                f"({wrong.sum():,} such rows)",
+                hint="correct one, or leave the column out of one table",
+                file=str(place["file"]),
+                column=name,
+                row=int(place["row"]),
+            )
