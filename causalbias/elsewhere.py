@@ -301,7 +301,9 @@ def answering[**P, T](function: Callable[P, T], name: str) -> Callable[P, T]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        quiet = not own and kwargs.pop("progress", True) is False
+        # What is neither true nor false is a column, as of `datagrid`.
+        taken = not own and isinstance(kwargs.get("progress"), bool)
+        quiet = taken and kwargs.pop("progress") is False
         try:
             signature.bind(*args, **kwargs)
         except TypeError as error:

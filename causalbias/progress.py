@@ -179,4 +179,7 @@ def _kind() -> type[Line] | None:
 
         if type(get_ipython()).__name__ == "ZMQInteractiveShell":
             return NotebookLine
-    return TerminalLine if sys.stderr is not None and sys.stderr.isatty() else None
+    try:
+        return TerminalLine if sys.stderr.isatty() else None
+    except (AttributeError, ValueError):  # none, closed, or a program's own that lacks it
+        return None

@@ -116,3 +116,11 @@ def test_the_notebooks_line_is_one_output_that_is_emptied(monkeypatch):
     late.say("a")
     late.end()
     assert len(shown) == 3
+
+
+def test_a_stream_that_is_no_terminal_or_closed_shows_nothing(monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    for stream in (None, object(), closed):
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert progress._kind() is None

@@ -1,6 +1,6 @@
 """Estimates from draws of others: ratios of effects, probabilities of ranks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -54,7 +54,7 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
     return estimate(found, of=(outcome, change), estimand="ratio of two effects")
 
 
-def pool(estimates: Sequence[Estimate]) -> Estimate:
+def pool(estimates: Iterable[Estimate]) -> Estimate:
     """Pool estimates from completed data sets: one posterior, with the uncertainty of completion.
 
     Missing values are completed several times, each completed data set is fitted, and the same
@@ -64,19 +64,22 @@ def pool(estimates: Sequence[Estimate]) -> Estimate:
 
     Parameters
     ----------
-    estimates : sequence of Estimate
+    estimates : iterable of Estimate
         Of the same verb and arguments, with the same cells and numbers of draws.
 
     Returns
     -------
     Estimate
         Their draws, the chains one after another; ``n`` is that of the smallest, and a cell is
-        estimable if it is in all.
+        estimable or supported if it is in all. Of what else describes cells, only probabilities
+        of draws (``p_larger``) and where a ratio is `bounded` are known of all together; the
+        rest is left out.
 
     Raises
     ------
     DataError
-        If fewer than two are given, or they are of different estimands, cells or numbers of draws.
+        If fewer than two are given, they are of different estimands, cells or numbers of draws,
+        or ratios whose denominators are not among them.
 
     Examples
     --------
@@ -90,7 +93,7 @@ def pool(estimates: Sequence[Estimate]) -> Estimate:
     >>> cb.pool(effects)["effect"].sizes["chain"]
     20
     """
-    listed = list(estimates) if isinstance(estimates, Sequence) else []
+    listed = list(estimates) if isinstance(estimates, Iterable) else []
     for one in listed:
         if not isinstance(one, Estimate):
             raise not_what(one, DRAWS)
@@ -117,14 +120,50 @@ def pool(estimates: Sequence[Estimate]) -> Estimate:
     of_draws = [str(name) for name in first.data_vars if set(SAMPLE) <= set(first[name].dims)]
     plain = [xr.Dataset({name: one[name].variable for name in of_draws}) for one in listed]
     found = xr.concat(plain, "chain")
-    for name in set(map(str, first.data_vars)) - set(of_draws):
-        every = xr.concat([xr.Dataset({name: one[name].variable}) for one in listed], "dataset")
-        found[name] = (
-            every[name].any("dataset") if name == "by_prior" else every[name].min("dataset")
-        )
+    found = found.assign(_of_cells(listed, found))
     coords = {dim: first[dim] for dim in first.dims if dim != "chain" and dim in first.coords}
     found = found.assign_coords(coords).assign_coords(chain=np.arange(found.sizes["chain"]))
-    return estimate(found.assign_attrs(first.attrs), of=listed)
+    main, figure = first.attrs["variable"], first.attrs["figure"]
+    return estimate(found.assign_attrs(first.attrs), of=listed, variable=main, figure=figure)
+
+
+# How what describes cells is pooled, by the end of its name.
+POOLED = {
+    **dict.fromkeys(("n", "n_a", "n_b"), "min"),
+    **dict.fromkeys(("estimable", "supported"), "all"),
+    "by_prior": "any",
+    **dict.fromkeys(("p_larger", "p_monotone"), "mean"),  # of as many draws each
+}
+UNMARKED = {"estimable": True, "by_prior": False}  # of estimates without the mark
+
+
+def _of_cells(estimates: Sequence[Estimate], found: xr.Dataset) -> dict[str, xr.DataArray]:
+    """What is known of the cells of several estimates together; ``found``: the draws of all.
+
+    Raises
+    ------
+    DataError
+        If they are ratios without their denominators: whether all of their draws together have
+        one sign is not known.
+    """
+    pooled = {}
+    for name in dict.fromkeys(str(name) for one in estimates for name in one.data_vars):
+        mark = next((one for one in UNMARKED if name.endswith(one)), name)
+        own = [one[name].variable for one in estimates if name in one]
+        if mark in POOLED and (mark in UNMARKED or len(own) == len(estimates)):
+            if len(own) < len(estimates):
+                own.append(xr.full_like(own[0], UNMARKED[mark]))
+            every = xr.DataArray(xr.Variable.concat(own, "dataset"))
+            pooled[name] = getattr(every, POOLED[mark])("dataset")
+    if any("bounded" in one for one in estimates):
+        if not {"effect_a", "effect_b"} <= set(found):
+            raise DataError(
+                "ratios are bounded where all draws of the denominator have one sign, which ratios "
+                "do not tell",
+                hint="pool both effects, and take the ratio of these: cb.per_unit",
+            )
+        pooled["bounded"] = per_unit(found["effect_b"], found["effect_a"])["bounded"]
+    return pooled
 
 
 def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:

@@ -67,6 +67,8 @@ class Averaging:
         Columns that are set to what no row has: groups named after them are new ones.
     newdata : bool
         Whether the rows are new ones, whose levels need not be all that the fit has.
+    whole : FittedModel, optional
+        The model of the outcome, where `model` is the linear predictor of a parameter.
     """
 
     model: FittedModel
@@ -81,6 +83,7 @@ class Averaging:
     rows: int
     as_new: tuple[str, ...] = ()
     newdata: bool = False
+    whole: FittedModel | None = None
 
     def mean(self, contrasted: Sequence[str] | None = None, **setting: object) -> Floats:
         """Average outcomes (draws, cells[, categories]) with columns set to a value in all rows."""
@@ -257,7 +260,19 @@ class Averaging:
         return level_of(self._levels(variable), asked, variable)
 
     def _levels(self, variable: str) -> list[Level]:
-        return levels_of((self.model.frame if self.newdata else self.frame)[variable])
+        return levels_of((self.rows_of_fit if self.newdata else self.frame)[variable])
+
+    @property
+    def rows_of_fit(self) -> pd.DataFrame:
+        """All rows of the fit, with all columns of the model."""
+        return (self.whole or self.model).frame
+
+    def sd_of(self, variable: str) -> float:
+        """Standard deviation of a numeric variable over the observations of the fit."""
+        values = self.rows_of_fit[variable].to_numpy(float)
+        counts = observations_of((self.whole or self.model).spec, self.rows_of_fit)
+        apart = np.square(values - np.average(values, weights=counts))
+        return float(np.sqrt(np.average(apart, weights=counts)))
 
 
 def stacked[D: xr.Dataset](parts: Sequence[D], index: pd.Index) -> D:
@@ -336,7 +351,9 @@ def averaging(
         frame, counts = frame[counts > 0].reset_index(drop=True), counts[counts > 0]
     else:
         needed = {*_columns_known(model, population), *by} & set(possible)
-        frame = rows_at(model, newdata, sorted(needed - set(variables)))
+        if (pools or scale in RATES) and KIND in possible:
+            needed.add(KIND)  # by which rows are chosen
+        frame = rows_at(model, newdata, sorted(needed - set(variables)), variables)
         frame = _one_kind(frame, pools, (*variables, *by), scale)
         counts = np.ones(len(frame))
     rows = len(frame)
@@ -358,6 +375,7 @@ def averaging(
         threshold,
         rows,
         newdata=newdata is not None,
+        whole=model,
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 from pandas.api.types import is_numeric_dtype
@@ -13,7 +12,9 @@ from causalbias.draws.estimate import Estimate
 from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging, check_estimable, stacked
 from causalbias.estimands.joint_effects import joint_effects
+from causalbias.estimands.new_data import lacks_column
 from causalbias.estimands.scales import outcome_named
+from causalbias.io.memory import check_memory
 from causalbias.models.levels import Level, reference_of
 
 PAIRWISE = "pairwise"
@@ -75,9 +76,9 @@ def predictions(
         outcome (the ``dpar`` of brms and marginaleffects): on the scale "response" the parameter
         itself, for sigma at weight one, and on "link" its linear predictor, the log of sigma.
     newdata : DataFrame, optional
-        Rows to predict in the place of the fit's, each of weight one, such as `datagrid` makes or
+        Rows to predict in the place of the fit's, each counted once, such as `datagrid` makes or
         a population to average over. Levels must be the fit's. Columns of groups may be left out,
-        unless `population` is "these".
+        unless `population` is "these". Weights that are not given are one.
 
     Returns
     -------
@@ -151,7 +152,7 @@ def effects(
         contrasts all pairs of levels, each with those before it, labelled "white - black".
     change : float or "sd", optional
         Of a numeric variable: contrast each row at its own value and this much above it, or a
-        standard deviation of the variable, in the place of levels.
+        standard deviation of the variable (over the rows of the fit), in the place of levels.
     scale, population, threshold, newdata
         As in `predictions`.
     parameter : str, optional
@@ -202,11 +203,23 @@ def effects(
     )
     outcome = outcome_named(over.model, scale)
     if change is not None:
+        if reference is not None:
+            raise DataError(
+                "reference= and change= are two contrasts", hint="ask for one: change has no level"
+            )
+        if newdata is not None and variable not in newdata:
+            raise lacks_column(variable)
         return _of_change(over, variable, change, outcome)
     levels = over.levels(variable)
     pairwise = isinstance(reference, str) and reference == PAIRWISE and PAIRWISE not in levels
     if pairwise:
         pairs, against = list(combinations(levels, 2)), "each other level"
+        cells = 1 if over.index is None else len(over.index)
+        check_memory(
+            3.0 * len(pairs) * cells * over.model.draws,
+            f"{len(pairs):,} pairs of levels of {variable!r} in {cells:,} cells",
+            "contrast with one level (reference=), or give fewer columns in by=",
+        )
     else:
         chosen = reference_of(levels, reference, variable)
         pairs, against = [(chosen, one) for one in levels if one != chosen], str(chosen)
@@ -241,11 +254,7 @@ def _of_change(over: Averaging, variable: str, change: float | str, outcome: str
             column=variable,
         )
     own = values.to_numpy(float)
-    if change == "sd":
-        centre = np.average(own, weights=over.counts)
-        step = float(np.sqrt(np.average(np.square(own - centre), weights=over.counts)))
-    else:
-        step = number_in(change, "change")
+    step = over.sd_of(variable) if change == "sd" else number_in(change, "change")
     more = own + step
     estimand = f"average effect of {step:g} more of {variable} on {outcome}"
     known = over.estimability((1.0, {variable: more}), (-1.0, {variable: own}))

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import described, generator, number_in, whole_in
+from causalbias.arguments import described, generator, name_in, number_in, whole_in
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
-from causalbias.errors import DataError
+from causalbias.errors import DataError, at_first
 from causalbias.inference.diagnostics import diagnostics_of
 from causalbias.inference.instruments import (
     Moves,
@@ -144,15 +144,22 @@ def leak_corrected(
     errors = _errors(score_error)
     rows = check_scores(scores)
     groups = _groups(outcomes, by)
+    _check_errors(errors, rows)
     faces, left = without_judges_levels(rows)
     parts, reasons = [], []
-    for at, part in enumerate(groups.values()):
-        known = check_outcomes(part)
-        moves, attributes, questions, n = moves_of(known, faces, left, errors)
+    for at, (group, part) in enumerate(groups.items()):
+        try:
+            known = check_outcomes(part)
+            moves, attributes, questions, n = moves_of(known, faces, left, errors)
+        except DataError as error:
+            if group is None:
+                raise
+            told = f"{by} {group}: {error.problem}"
+            raise DataError(told, hint=error.hint, file=error.file, column=error.column) from error
         _check_enough(attributes, questions)
         moves = Moves(**{**vars(moves), "direct": direct})
         seen = faces.pivot_table("mean", ["seed", "attribute", "level"], "question", dropna=False)
-        prior_sd = prior_scale * part["outcome"].std() / seen[questions].std().to_numpy()
+        prior_sd = prior_scale * known["outcome"].std() / seen[questions].std().to_numpy()
         found = _one(
             moves, attributes, questions, prior_sd, prob, draws, generator(random_seed, at), chains
         )
@@ -240,15 +247,36 @@ def _errors(given: Mapping[Hashable, float] | None) -> dict[Hashable, float]:
             f"score_error is {described(given)}",
             hint='give standard deviations by question: score_error={"age": 3.0}',
         )
-    return {key: number_in(value, "score_error", -1e-300) for key, value in given.items()}
+    return {
+        tuple(map(str, key)) if isinstance(key, tuple) else str(key): number_in(
+            value, "score_error", -1e-300
+        )
+        for key, value in given.items()
+    }
+
+
+def _check_errors(errors: Mapping[Hashable, float], rows: pd.DataFrame) -> None:
+    """Refuse an error of what there are no scores of: it would be left out without a word."""
+    questions, attributes = (rows[one].dropna().unique() for one in ("question", "attribute"))
+    for key in errors:
+        pair = key if isinstance(key, tuple) else (None, key)
+        known = len(pair) == 2 and pair[1] in questions
+        if not known or (isinstance(key, tuple) and pair[0] not in attributes):
+            raise DataError(
+                f"score_error of {key!r}, of which there are no scores",
+                hint=f"give it by question ({', '.join(questions)}), or by (attribute, question)",
+            )
 
 
 def _groups(outcomes: pd.DataFrame, by: str | None) -> dict[object, pd.DataFrame]:
-    if by is None:
+    if by is None or not isinstance(outcomes, pd.DataFrame):
         return {None: outcomes}
-    if isinstance(outcomes, pd.DataFrame):
-        check_columns(outcomes, [by], file="outcomes")
+    check_columns(outcomes, [name_in(by, "by")], file="outcomes")
     check_names([by], OF_RESULT)
+    missing = outcomes[by].isna().to_numpy(bool)
+    if missing.any():
+        hint = "fill it in, or leave the row out"
+        raise at_first(missing, "the value is missing", hint=hint, file="outcomes", column=by)
     return dict(iter(outcomes.groupby(by, observed=True)))
 
 

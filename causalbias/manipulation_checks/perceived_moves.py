@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from causalbias.arguments import described
-from causalbias.errors import DataError
+from causalbias.errors import DataError, at_first
 from causalbias.inference.instruments import Moves
 from causalbias.inference.problem import FloatArray
+from causalbias.study.columns import labels
 from causalbias.study.tables import check_columns
 
 FACE = ["seed", "attribute", "level"]
@@ -43,35 +44,38 @@ def check_outcomes(frame: pd.DataFrame) -> pd.DataFrame:
 
 def check_scores(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of scores, with a column `annotator` (one judge where there is none)."""
-    rows = _faces(frame, "score", "scores")
-    check_columns(rows, ["question"], file="scores")
-    if "annotator" not in rows:
-        rows = rows.assign(annotator="the classifier")
-    return rows
+    rows = _faces(frame, "score", "scores", "question", "annotator")
+    return rows if "annotator" in rows else rows.assign(annotator="the classifier")
 
 
-def _faces(frame: object, value: str, file: str) -> pd.DataFrame:
-    """Check columns of a table of faces; leave out rows without a value."""
+def _faces(frame: object, value: str, file: str, *more: str) -> pd.DataFrame:
+    """Check columns of a table of faces, ids as texts; leave out rows without a value."""
     if not isinstance(frame, pd.DataFrame):
         raise DataError(
             f"{file} are {described(frame)}",
             hint=f"give a table with the columns {', '.join([*FACE, value])}",
         )
-    check_columns(frame, [*FACE, value], file=file)
-    rows = frame[frame[value].notna()].assign(
-        level=pd.to_numeric(frame["level"], errors="coerce"), **{value: frame[value].astype(float)}
-    )
+    needed = [*FACE, value, *(one for one in more if one != "annotator")]
+    check_columns(frame, needed, file=file)
+    frame = frame.reset_index(drop=True)
+    known = frame[value].notna()
     for column in ("level", value):
-        bad = ~np.isfinite(rows[column].to_numpy(float))
-        if bad.any():
-            raise DataError(
-                "the value is not a number",
-                hint="give finite numbers",
-                file=file,
-                column=column,
-                row=int(bad.argmax()) + 1,
-            )
-    return rows
+        numbers = pd.to_numeric(frame[column], errors="coerce").astype(float)
+        bad = known & ~np.isfinite(numbers)
+        _refuse(bad, "the value is not a number", "give finite numbers", file, column)
+        frame = frame.assign(**{column: numbers})
+    for column in ("seed", "attribute", *(one for one in more if one in frame)):
+        if column != "attribute":  # which the unchanged face has not
+            bad = known & frame[column].isna()
+            _refuse(bad, "the value is missing", "fill it in, or leave the row out", file, column)
+        # As texts, since 7 in one table and "7" in the other are one seed.
+        frame = frame.assign(**{column: labels(frame[column], file=file).astype("str")})
+    return frame[known]
+
+
+def _refuse(bad: pd.Series, problem: str, hint: str, file: str, column: str) -> None:
+    if bad.any():
+        raise at_first(bad.to_numpy(bool), problem, hint=hint, file=file, column=column)
 
 
 def spread_over(faces: pd.DataFrame, attributes: object) -> pd.DataFrame:

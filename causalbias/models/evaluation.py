@@ -1,5 +1,6 @@
 """Columns of a design matrix on new rows, whatever levels those rows have."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,11 @@ import pandas as pd
 from formulae.terms.call import Call
 from numpy.typing import NDArray
 
+from causalbias.errors import DataError
+
 # Functions of formulae that read their levels from whatever rows they are given.
 OF_ROWS = ("binary(", "B(")
+UNSEEN = "not present in the original data set"  # what formulae says of levels in new rows
 
 
 def evaluate(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
@@ -45,10 +49,29 @@ def _known(common: Any) -> NDArray[np.bool_]:
 
 def _evaluated(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
     known = _with_every_level(common)
-    if known is None:
-        return np.asarray(common.evaluate_new_data(frame).design_matrix, np.float64)
-    both = pd.concat([frame[list(known)], known], ignore_index=True)
-    return np.asarray(common.evaluate_new_data(both).design_matrix, np.float64)[: len(frame)]
+    both = frame if known is None else pd.concat([frame[list(known)], known], ignore_index=True)
+    try:
+        found = common.evaluate_new_data(both).design_matrix
+    except ValueError as error:
+        if UNSEEN not in str(error):
+            raise
+        raise DataError(
+            f"numbers that the formula takes for levels are none of the fit's ({error})",
+            hint="give levels of the fit; a column without C() is taken as numbers",
+        ) from error
+    return np.asarray(found, np.float64)[: len(frame)]
+
+
+def read_as_levels(terms: Mapping[str, Any]) -> set[str]:
+    """Columns whose numbers formulae's terms take for levels, as ``C(level)`` does."""
+    return {
+        name
+        for term in terms.values()
+        for one in getattr(term, "components", [])
+        if isinstance(one, Call)
+        and (one.kind == "categoric" or any(own in str(one.name) for own in OF_ROWS))
+        for name in one.var_names
+    }
 
 
 def _with_every_level(common: Any) -> pd.DataFrame | None:

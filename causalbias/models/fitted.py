@@ -184,9 +184,13 @@ class ModelDesign:
     @property
     def terms(self) -> list[str]:
         """Names in the posterior of the terms that the first columns of `design` belong to."""
+        return [name for name, term in self.common_terms.items() if term.kind != "offset"]
+
+    @property
+    def common_terms(self) -> dict[str, Any]:
+        """Terms of the population, as formulae has them, by name."""
         common = self._component.design.common
-        known = {} if common is None else common.terms
-        return [name for name, term in known.items() if term.kind != "offset"]
+        return {} if common is None else dict(common.terms)
 
     @property
     def has_offset(self) -> bool:

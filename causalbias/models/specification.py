@@ -245,7 +245,7 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         _check_finite(found[name])
     used = pd.DataFrame(found, index=pd.RangeIndex(len(frame)))
     for name in of_rows:
-        _check_positive(used[name], whole=name == spec.counts)
+        check_positive(used[name], whole=name == spec.counts)
     used[response] = family.validate_response(used[response], *_trials(outcome[1:], used))
     return used
 
@@ -368,7 +368,7 @@ def _outcome(values: pd.Series) -> pd.Series:
     return found
 
 
-def _check_positive(values: pd.Series, *, whole: bool) -> None:
+def check_positive(values: pd.Series, *, whole: bool, file: str = "data") -> None:
     """Refuse a column of counts or weights that has others than positive (whole) numbers."""
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
     bad = ~(numbers > 0) | (whole & (numbers % 1 != 0))
@@ -379,8 +379,8 @@ def _check_positive(values: pd.Series, *, whole: bool) -> None:
         what = "a positive whole number" if whole else "a positive number"
         raise DataError(
             f"{shown(values.iloc[row])} is not {what} ({int(bad.sum()):,} such rows)",
-            hint="leave rows that stand for nothing out with subset=, and correct the others",
-            file="data",
+            hint="leave out rows that stand for nothing, and correct the others",
+            file=file,
             column=str(values.name),
             row=row + 1,
         )

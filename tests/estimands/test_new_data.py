@@ -112,7 +112,11 @@ def test_a_change_is_from_each_rows_own_value(fit, binary, rows):
         ({"race": ["purple"], "x": [1]}, {}, "'purple' is not a level of 'race'.*white, black"),
         ({"race": ["white"]}, {}, "lack the column 'x'"),
         ({"race": ["white"], "x": [None]}, {}, "newdata, column 'x', row 1: missing in 1 of 1"),
-        ({"race": ["white"], "x": ["high"]}, {}, "newdata, column 'x', row 1: 'high' is no number"),
+        (
+            {"race": ["white"], "x": ["high"]},
+            {},
+            "newdata, column 'x', row 1: 'high' is not",
+        ),
         ({"race": ["white"], "x": [1]}, {"population": "these"}, "lack the column 'seed'"),
         ({"race": ["white"], "x": [1], "seed": [7]}, {}, "7 is not a level of 'seed'"),
         ({"race": [], "x": []}, {}, "no rows"),
@@ -228,3 +232,97 @@ def test_pooled_estimates_hold_the_draws_of_all(fit, rows):
     ):
         with pytest.raises(DataError, match=told):
             cb.pool(wrong)
+
+
+def test_new_rows_without_weights_have_weight_one(rows):
+    rows = rows.assign(w=np.where(rows.index % 2, 4.0, 9.0), up=np.exp(rows["y"]))
+    fit = cb.fit("np.log(up) ~ race", rows, weights="w", draws=100)
+    grid = cb.datagrid(fit, race=["white", "black"])
+    plain = cb.predictions(fit, newdata=grid)["prediction"]
+    at_one = cb.predictions(fit, "race", newdata=grid.assign(w=1))["prediction"]
+    np.testing.assert_array_equal(plain, at_one)
+    draws = fit["posterior"].to_dataset()
+    expected = np.exp(draws["Intercept"] + draws["sigma"] ** 2 / 2)
+    np.testing.assert_allclose(plain.sel(race="white"), expected, rtol=1e-9)
+    at_four = cb.predictions(fit, "race", newdata=grid.assign(w=4))["prediction"]
+    expected = np.exp(draws["Intercept"] + draws["sigma"] ** 2 / 8)
+    np.testing.assert_allclose(at_four.sel(race="white"), expected, rtol=1e-9)
+    with pytest.raises(DataError, match=r"newdata, column 'w', row 1: .* is not a positive"):
+        cb.predictions(fit, newdata=grid.assign(w=0))
+
+
+def test_what_new_rows_do_not_need_is_not_looked_at(fit, rows):
+    own = cb.predictions(fit, "race", newdata=rows)["prediction"]
+    strangers = rows.assign(seed="of another study", y=np.nan)
+    new = cb.predictions(fit, "race", newdata=strangers)["prediction"]
+    np.testing.assert_array_equal(own, new)
+
+
+def test_a_change_of_new_rows_is_by_the_fits_sd_from_their_own_values(fit, rows):
+    one = cb.datagrid(fit, race="white")
+    found = cb.effects(fit, "x", change="sd", newdata=one)["effect"]
+    np.testing.assert_allclose(found, fit["posterior"]["x"] * rows["x"].std(ddof=0), rtol=1e-9)
+    with pytest.raises(DataError, match="lack the column 'x'"):
+        cb.effects(fit, "x", change=1, newdata=one.drop(columns="x"))
+    with pytest.raises(DataError, match="two contrasts"):
+        cb.effects(fit, "x", change=1, reference=0)
+
+
+def test_numbers_that_are_levels_have_no_mean(rows):
+    fit = cb.fit("y ~ C(x) + race", rows, draws=100)
+    grid = cb.datagrid(fit, race="white")
+    assert grid["x"].tolist() == [rows["x"].mode()[0]]
+    assert cb.predictions(fit, newdata=grid)["prediction"].notnull().all()
+    for ask in (
+        lambda: cb.predictions(fit, newdata=grid.assign(x=0.5)),
+        lambda: cb.effects(fit, "x", change=1),
+    ):
+        with pytest.raises(DataError, match="numbers that the formula takes for levels"):
+            ask()
+
+
+def test_durations_are_seconds_in_new_rows_as_in_the_fit(rows):
+    lasting = rows.assign(x=pd.to_timedelta(rows["x"], unit="s"))
+    fit = cb.fit("y ~ x", lasting, draws=100)
+    found = [cb.predictions(fit, (), newdata=one)["prediction"] for one in (lasting, rows)]
+    np.testing.assert_array_equal(*found)
+
+
+def test_grids_take_what_pandas_and_python_hold_values_in(fit, rows):
+    for held in (
+        rows["race"].unique(),
+        rows["race"].astype("string").unique(),
+        {"white": 1}.keys(),
+    ):
+        listed = list(held)
+        assert cb.datagrid(fit, race=held)["race"].tolist() == listed
+    assert cb.datagrid(fit, x={0, 2})["x"].tolist() == [0, 2]
+
+
+def test_pooled_cells_are_known_if_they_are_in_every_data_set(fit, rows):
+    lacking = rows[(rows["race"] != "asian") | (rows["x"] == 0)]
+    other = cb.fit("y ~ race*x + (1|seed)", lacking, draws=200)
+    found = [cb.effects(one, "race") for one in (fit, other)]
+    assert "estimable" not in found[0]
+    for both in (found, found[::-1]):
+        pooled = cb.pool(one for one in both)
+        assert pooled["estimable"].to_series().to_dict() == {"black": True, "asian": False}
+        assert pooled.summary().set_index("race").loc["asian", "estimate"] is not None
+        assert np.isnan(pooled.summary().set_index("race").loc["asian", "estimate"])
+
+
+def test_pooled_comparisons_speak_of_all_draws(rows):
+    low = cb.fit("y ~ race", rows, draws=100)
+    turned = cb.fit("y ~ race", rows.assign(y=-rows["y"]), draws=100)
+    found = [cb.compare(a, a, "race", names=("a", "b")) for a in (low, turned)]
+    pooled = cb.pool(found)
+    both = pooled["effect_a"].sel(race="black", unit="residual sd")
+    assert bool(found[0]["bounded"].sel(race="black", unit="residual sd"))
+    assert 0.4 < float((both > 0).mean()) < 0.6
+    assert not pooled["bounded"].sel(race="black", unit="residual sd")  # of either sign
+    of_draws = (abs(pooled["effect_b"]) > abs(pooled["effect_a"])).mean(["chain", "draw"])
+    np.testing.assert_allclose(pooled["p_larger"], of_draws, atol=1e-12)
+    assert pooled.attrs["figure"] == "comparison"
+    ratio = cb.per_unit(both, both)
+    with pytest.raises(DataError, match="pool both effects"):
+        cb.pool([ratio, ratio])

@@ -160,3 +160,38 @@ def test_an_empty_table_is_refused(leaky):
     for frames in ((outcomes[:0], scores), (outcomes, scores[:0])):
         with pytest.raises(DataError):
             cb.leak_corrected(*frames)
+
+
+def test_how_ids_are_written_and_rows_numbered_does_not_matter(leaky):
+    outcomes, scores = leaky
+    plain = cb.leak_corrected(outcomes, scores, **FEW)["effect"]
+    texts = outcomes.astype({"seed": str, "outcome": str}), scores.astype({"question": "category"})
+    np.testing.assert_allclose(cb.leak_corrected(*texts, **FEW)["effect"], plain, rtol=1e-9)
+    some = scores.assign(score=scores["score"].where(scores["seed"] != scores["seed"].iloc[0]))
+    fewer = cb.leak_corrected(outcomes, some.reset_index(drop=True), **FEW)
+    same = cb.leak_corrected(outcomes, some.set_index(np.zeros(len(some), int)), **FEW)
+    np.testing.assert_array_equal(fewer["effect"], same["effect"])
+    numbers = {name: at for at, name in enumerate(QUESTIONS)}
+    numbered = scores.assign(question=scores["question"].map(numbers))
+    found = moves(outcomes, numbered)
+    np.testing.assert_allclose(
+        np.sort(found[0].mean[0, :-1]), np.sort(moves(outcomes, scores)[0].mean[0, :-1])
+    )
+
+
+def test_what_no_row_can_be_placed_by_is_refused(leaky):
+    outcomes, scores = leaky
+    first = outcomes["seed"] == outcomes["seed"].iloc[0]
+    for call, told in (
+        (lambda: (outcomes.assign(seed=outcomes["seed"].mask(first)), scores, {}), "'seed'"),
+        (lambda: (outcomes.assign(outcome="high"), scores, {}), "'outcome', row 1"),
+        (lambda: (outcomes, scores.assign(annotator=None), {}), "'annotator', row 1"),
+        (lambda: (outcomes, scores, {"score_error": {"agee": 3}}), "of which there are no scores"),
+        (lambda: ([1], scores, {"by": "race"}), "outcomes are"),
+        (lambda: (outcomes, scores, {"by": ["race"]}), "by is"),
+        (lambda: (outcomes.assign(g=outcomes["seed"].mask(~first)), scores, {"by": "g"}), "'g'"),
+        (lambda: (outcomes.assign(g=first), scores, {"by": "g"}), "g True: 1 seeds"),
+    ):
+        one, other, options = call()
+        with pytest.raises(DataError, match=told):
+            cb.leak_corrected(one, other, **FEW, **options)
