@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from causalbias.arguments import generator
 from causalbias.rates.matching import matches
 
 RESAMPLES = 2000
@@ -50,7 +51,7 @@ def networks_table(
     0    one   two       1.0    1.0            3        9
     """
     top = edits[edits["level_b"] == edits["level_b"].max()]
-    random = np.random.default_rng(random_seed)
+    random = generator(random_seed)
     rows = []
     for one, two in combinations(sorted(top["system"].unique()), 2):
         sides = [top[top["system"] == name] for name in (one, two)]
