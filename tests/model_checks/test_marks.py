@@ -55,6 +55,11 @@ DRAWS = {
     "effects, by": lambda fit: cb.effects(fit, "race", by="gender"),
     "counterfactual": lambda fit: cb.counterfactual(fit, {"race": "black"}, {"race": "white"}),
     "interaction": lambda fit: cb.interaction(fit, "race", "gender"),
+    "predictions, at new rows": lambda fit: cb.predictions(fit, newdata=cb.datagrid(fit)),
+    "effects, of a change": lambda fit: cb.effects(fit, "pose", change="sd"),
+    "coefficients": cb.coefficients,
+    "group_effects, of levels": lambda fit: cb.group_effects(fit, "seed"),
+    "pool": lambda fit: cb.pool([effects(fit), effects(fit)]),
     "dose": lambda fit: cb.dose(fit, "pose"),
     "dose, monotone": lambda fit: cb.dose(fit, "pose", monotone="increasing"),
     "heterogeneity": lambda fit: cb.heterogeneity(fit, "race"),
@@ -118,8 +123,10 @@ FIGURES = {
 }
 # What takes neither a fit nor draws of one.
 NEVER_OF_A_FIT = (
-    "Bias Classifier DataError Embedder Estimate Fit Joint Loo People Question Study System "
+    "Bias Classifier DataError Embedder Estimate Fit Joint Loo People Photos Question Scores "
+    "Study System "
     "align_face all_pairs all_pairs_rates classifier classify compare_preparations consensus "
+    "datagrid leak_corrected photo_faces photo_scores read_scores "
     "demo_study det "
     "det_curves eigenfaces embed "
     "embedder embedding_warnings enrolment "
