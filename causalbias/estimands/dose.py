@@ -15,6 +15,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.averaging import Averaging, averaging, stacked
 from causalbias.estimands.scales import Floats, outcome_named
 from causalbias.models.estimable import UNKNOWN
+from causalbias.models.evaluation import UnseenLevelError
 
 MARKS = ("estimable", "by_prior")
 STEP = 1e-4  # of the dose's range: half the width of a numerical derivative
@@ -208,9 +209,7 @@ def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floa
 def _at(over: Averaging, variable: str, doses: Floats) -> Floats:
     try:
         return over.mean(None, **{variable: doses})
-    except ValueError as error:
-        if isinstance(error, DataError):
-            raise
+    except UnseenLevelError as error:
         raise DataError(
             f"{variable!r} enters the formula as categories, which have no dose between them",
             hint=f"use effects, or let it enter as a number: {variable} or bs({variable}, df=4)",

@@ -15,6 +15,10 @@ OF_ROWS = ("binary(", "B(")
 UNSEEN = "not present in the original data set"  # what formulae says of levels in new rows
 
 
+class UnseenLevelError(DataError):
+    """A number in new rows that the formula takes for a level, and that is none of the fit's."""
+
+
 def evaluate(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
     """Design matrix (rows, p) of new rows, without their offsets.
 
@@ -55,7 +59,7 @@ def _evaluated(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
     except ValueError as error:
         if UNSEEN not in str(error):
             raise
-        raise DataError(
+        raise UnseenLevelError(
             f"numbers that the formula takes for levels are none of the fit's ({error})",
             hint="give levels of the fit; a column without C() is taken as numbers",
         ) from error
