@@ -5,14 +5,14 @@ import xarray as xr
 
 from causalbias.arguments import name_in, need_fit
 from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
 from causalbias.estimands.scales import outcome_named
+from causalbias.inference.membership import membership
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.specification import observations_of
 from causalbias.models.summary import draws_left, summary
-
-SAMPLE = ("chain", "draw")
 
 
 def coefficients(fit: xr.DataTree) -> Estimate:
@@ -143,11 +143,5 @@ def group_effects(fit: xr.DataTree, factor: str) -> Estimate:
 def _observations(model: FittedModel, design: GroupDesign) -> np.ndarray:
     """Observations (levels,) that have a level among their members."""
     counts = observations_of(model.spec, model.frame) * design.own_rows(model.frame)
-    found = np.zeros(len(design.levels))
-    for own in np.sort(design.codes(model.frame), axis=1).T:
-        np.add.at(found, own, counts)
-    codes = np.sort(design.codes(model.frame), axis=1)
-    for left, right in zip(codes.T[:-1], codes.T[1:], strict=True):
-        twice = left == right  # a row of two equal members is one observation
-        np.subtract.at(found, left[twice], counts[twice])
-    return found.astype(int)
+    shares = membership(np.ones((len(counts), 1)), design.codes(model.frame), len(design.levels))
+    return np.asarray((shares > 0).T @ counts).astype(int)  # a row of two equal members once

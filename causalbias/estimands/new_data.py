@@ -17,7 +17,7 @@ from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import level_of, levels_of
-from causalbias.models.specification import check_positive, observations_of
+from causalbias.models.specification import check_positive, missing_values, observations_of
 from causalbias.study.columns import measured
 
 
@@ -139,21 +139,16 @@ def lacks_column(name: str) -> DataError:
 def _as_fitted(own: pd.Series, values: pd.Series, name: str) -> pd.Series:
     if isinstance(values, pd.DataFrame):
         raise DataError("two columns have this name", hint="rename one", column=name)
-    missing = values.isna().to_numpy()
-    if missing.any():
-        raise DataError(
-            f"missing in {int(missing.sum()):,} of {len(values):,} rows",
-            hint="leave those rows out, or fill them in",
-            file="newdata",
-            column=name,
-            row=int(missing.argmax()) + 1,
-        )
+    values = values.rename(name)
+    if values.isna().any():
+        hint = "leave those rows out, or fill them in"
+        raise missing_values(values, hint=hint, file="newdata")
     if not types.is_numeric_dtype(own.dtype):
         levels = levels_of(own)
         codes, distinct = pd.factorize(values)
         known = np.array([level_of(levels, one, name) for one in distinct], dtype=object)
         return pd.Series(known[codes]).astype(own.dtype)
-    numbers = measured(values.rename(name), file="newdata").to_numpy(float)  # as the fit's were
+    numbers = measured(values, file="newdata").to_numpy(float)  # as the fit's were
     if not np.isfinite(numbers).all():
         row = int(np.argmin(np.isfinite(numbers)))
         raise DataError(

@@ -319,10 +319,7 @@ def closest(
         The weights, and their covariance.
     """
     arrays = _arrays(moves)
-    columns = moves.mean.shape[1] - (1 if target == -1 else 2)
-    at = np.arange(columns + 1) if target != -1 else np.arange(columns)
-    if target != -1:
-        at = np.delete(at, target)
+    at = np.delete(np.arange(moves.mean.shape[1]), [target, -1])  # exposures, but for the target
     x, y = moves.mean[:, at], moves.mean[:, target]
     size = (x**2).sum(axis=0) + 1e-300
     # Without a prior, a ridge that no estimate notices keeps equal columns from failing.

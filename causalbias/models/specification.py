@@ -142,6 +142,12 @@ def columns_of(spec: ModelSpec) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def data_columns_of(spec: ModelSpec) -> list[str]:
+    """Those columns, and those of counts and weights: all that a fit reads of the data."""
+    of_rows = (name for name in (spec.counts, spec.weights) if name is not None)
+    return list(dict.fromkeys([*columns_of(spec), *of_rows]))
+
+
 def population_columns_of(spec: ModelSpec) -> list[str]:
     """Those columns that occur in other terms than group terms, the response among them."""
     found = list(formula_columns(common_formula(spec.formula))[1])
@@ -220,9 +226,8 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
             f"weights are the precisions of Gaussian rows, and the family is {spec.family!r}",
             hint="give counts= if a row stands for several equal observations",
         )
-    response, columns = formula_columns(spec.formula)[0], columns_of(spec)
+    response, columns = formula_columns(spec.formula)[0], data_columns_of(spec)
     of_rows = [name for name in (spec.counts, spec.weights) if name is not None]
-    columns = list(dict.fromkeys([*columns, *of_rows]))
     for name in columns:
         if name not in frame:
             raise DataError(
@@ -292,10 +297,9 @@ def without_missing(spec: ModelSpec, frame: pd.DataFrame) -> tuple[pd.DataFrame,
     DataError
         If no row is left.
     """
-    names = [*columns_of(spec), *(one for one in (spec.counts, spec.weights) if one is not None)]
     known = np.ones(len(frame), bool)
     lacking: dict[str, int] = {}
-    for name in dict.fromkeys(names):
+    for name in data_columns_of(spec):
         if name in frame and list(frame.columns).count(name) == 1:
             own = canonical(frame[name].reset_index(drop=True)).isna().to_numpy()
             if own.any():
@@ -324,11 +328,17 @@ def _check_known(values: pd.Series, frame: pd.DataFrame) -> None:
         )
     written = frame[name].iloc[int(missing.argmax())]
     told = f", such as {written!r}" if isinstance(written, str) else ""
-    raise DataError(
+    raise missing_values(values, hint=hint, file="data", told=told)
+
+
+def missing_values(values: pd.Series, *, hint: str, file: str, told: str = "") -> DataError:
+    """The error of a column with missing values, at the first; ``told`` ends what is wrong."""
+    missing = values.isna().to_numpy()
+    return DataError(
         f"missing in {int(missing.sum()):,} of {len(values):,} rows{told}",
         hint=hint,
-        file="data",
-        column=name,
+        file=file,
+        column=str(values.name),
         row=int(missing.argmax()) + 1,
     )
 
@@ -468,7 +478,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     _check_terms(common, used)
     terms = {} if common is None else common.terms
     priors, of_columns = of_one_column(by_term(priors, list(terms)), terms)
-    check_known_terms(priors, [*terms, *_parameters(spec)])
+    check_known_terms(priors, [*terms, *family_of(spec).parameters])
     told = estimable(common, _telling(spec, priors))
     formula += groups + _minus(common, told.kept)
     bases = _of_terms_left(_of_bases(spec, common), common, told.kept)
@@ -484,12 +494,6 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     if ordinal and "threshold" not in priors:
         _widen_thresholds(model)
     return model
-
-
-def _parameters(spec: ModelSpec) -> list[str]:
-    """Parameters of the distribution that may have a prior."""
-    family = family_of(spec)
-    return [*family.parameters, *(["threshold"] if family.has_thresholds else [])]
 
 
 def _telling(spec: ModelSpec, priors: Mapping[str, str]) -> set[str]:

@@ -19,7 +19,7 @@ from causalbias.models.formula.parse import flat_formula
 from causalbias.models.formula.parts import Formula, as_formula, formula_part
 from causalbias.models.rerun import refit, settings_of
 from causalbias.models.result import Fit, frame_with_others, spec_of
-from causalbias.models.specification import ModelSpec, columns_of
+from causalbias.models.specification import ModelSpec, data_columns_of
 
 # A dot that stands for what was there: none of a number or of a name such as `np.log`.
 DOT = re.compile(r"(?<![\w.`)\]])\.(?![\w.`(])")
@@ -97,8 +97,7 @@ def update(
         if name in changed:
             raise DataError(f"{name}= of no data", hint="give the data too: data=study")
     frame = frame_with_others(fit)
-    used = [*columns_of(spec), *(one for one in (spec.counts, spec.weights) if one is not None)]
-    if lacking := [name for name in used if name not in frame]:
+    if lacking := [name for name in data_columns_of(spec) if name not in frame]:
         raise DataError(
             f"the fit holds no column {lacking[0]!r}",
             hint="give the study or table that has it: cb.update(fit, ..., data=study)",

@@ -483,8 +483,7 @@ def _complete(frame: pd.DataFrame, by: Sequence[str], notes: list[Note]) -> pd.D
     reasons |= {f"of a person without {name}": [f"{name}_a", f"{name}_b"] for name in by}
     for reason, names in reasons.items():
         missing = frame[names].isna().any(axis=1).to_numpy(bool)
-        for file, rows in frame[missing & kept].groupby("file", sort=False):
-            notes.append((str(file), "comparisons", reason, len(rows)))
+        notes += _left_out(frame[missing & kept], reason)
         kept &= ~missing
     if not kept.any():
         raise DataError(
@@ -499,6 +498,12 @@ def _complete(frame: pd.DataFrame, by: Sequence[str], notes: list[Note]) -> pd.D
         frame = _with_images(frame)
     frame = frame.rename(columns=ours | {"same": "same_identity"})
     return frame.assign(same_identity=frame["same_identity"].astype(bool))
+
+
+def _left_out(rows: pd.DataFrame, reason: str) -> list[Note]:
+    """How many comparisons of each file are left out for a reason."""
+    counts = rows.groupby("file", sort=False).size()
+    return [(str(file), "comparisons", reason, int(count)) for file, count in counts.items()]
 
 
 def _with_images(frame: pd.DataFrame) -> pd.DataFrame:
@@ -613,8 +618,7 @@ def _once(frame: pd.DataFrame, notes: list[Note]) -> pd.DataFrame:
     )
     again = keys.duplicated().to_numpy() & ~itself
     for reason, rows in (("of an image with itself", itself), ("that are there again", again)):
-        for file, part in frame[rows].groupby("file", sort=False):
-            notes.append((str(file), "comparisons", reason, len(part)))
+        notes += _left_out(frame[rows], reason)
     kept = frame[~itself & ~again].reset_index(drop=True)
     if kept.empty:
         raise at_first(
