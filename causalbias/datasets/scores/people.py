@@ -131,7 +131,7 @@ def facts_of_table(
         name for name in usual if kind == "image" and name != key and set(words(name)) & PERSON
     ]
     _check_alike(text, person, "the persons", file)
-    groups = [_column_of(names, one, file) for one in group] if group else _usual(names)
+    groups = [_column_of(names, one, file) for one in group] if group else usual_groups(names, file)
     facts = pd.DataFrame({name: text[name] for name in [*person[:1], *groups]})
     facts = facts.rename(columns=dict.fromkeys(person[:1], "person"))
     facts = facts.rename(columns=dict(zip(groups, group or map(_factor, groups), strict=True)))
@@ -179,14 +179,22 @@ def _column_of(names: Sequence[str], wanted: str, file: str) -> str:
     return found[0]
 
 
-def _usual(names: Sequence[str]) -> list[str]:
+def usual_groups(names: Sequence[str], file: str) -> list[str]:
+    """The names that say a race or a gender.
+
+    Raises
+    ------
+    DataError
+        If two say the same.
+    """
     found = []
     for concept in (RACE, GENDER):
         some = [name for name in names if concept & set(words(name))]
         if len(some) > 1:
             raise DataError(
                 f"several columns may be the group of a person: {', or '.join(some)}",
-                hint="write --group with the one that is meant",
+                hint="write --group with the one that is meant, or with both",
+                file=file,
             )
         found += some
     return found

@@ -18,12 +18,13 @@ from causalbias.datasets.scores.checks import (
     zeros_lost,
 )
 from causalbias.datasets.scores.columns import Chosen, Wanted, choose_columns
-from causalbias.datasets.scores.names import GENDER, RACE, direction_of, words
+from causalbias.datasets.scores.names import direction_of, words
 from causalbias.datasets.scores.people import (
     facts_of_names,
     facts_of_table,
     linked,
     sample_of,
+    usual_groups,
 )
 from causalbias.datasets.scores.scores import Scores
 from causalbias.datasets.scores.tables import read_any, with_text
@@ -285,7 +286,10 @@ def _with_people(
             hint="write --group with the columns of groups, or give them by --subjects PEOPLE.csv",
             file=str(frame["file"].iloc[0]),
         )
-    by = list(wanted.group) or _usual(by, str(frame["file"].iloc[0]))
+    if wanted.group:
+        by = list(wanted.group)
+    else:  # of which no two may say the same: those of the scores and of the subjects' table
+        usual_groups(by, str(frame["file"].iloc[0]))
     if "person_a" not in frame:
         frame = _by_links(frame, remarks)
         remarks += _may_be_decisions(frame, taken)
@@ -296,19 +300,6 @@ def _with_people(
         frame["same"] = same.where(known)
         taken.append(("whether a pair shows one person", "the ids of persons", "both are equal"))
     return frame, by
-
-
-def _usual(by: list[str], file: str) -> list[str]:
-    """The groups, of which no two say the same: those of the scores and of the subjects' table."""
-    for concept in (RACE, GENDER):
-        some = [name for name in by if concept & set(words(name))]
-        if len(some) > 1:
-            raise DataError(
-                f"several columns may be the group of a person: {', or '.join(some)}",
-                hint="write --group with the one that is meant, or with both",
-                file=file,
-            )
-    return by
 
 
 def _by_pattern(
