@@ -191,6 +191,7 @@ def fit_spec(
         "n_rows": len(used),
         "n_observations": int(row_counts(spec, used).sum()),
         "n_excluded": len(frame) - len(met),
+        "missing_rows": missing,
         "missing": json.dumps(lacking),
         "rows_of": json.dumps(_rows_of_one(data, kept)),
         "kinds": ",".join(_kinds(kept)),

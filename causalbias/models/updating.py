@@ -1,6 +1,5 @@
 """Fit a model again with something changed, as R's and brms' ``update`` do."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -88,8 +87,7 @@ def update(
     if data is not None:
         need_rows(data)
         subset = changed.get("subset", fit.attrs["subset"] or None)
-        dropped = "drop" if json.loads(fit.attrs.get("missing", "{}")) else "refuse"
-        missing = changed.get("missing", dropped)
+        missing = changed.get("missing", fit.attrs.get("missing_rows", "refuse"))
         return fit_spec(
             spec, data, subset=subset, missing=missing, method=method, settings=settings
         )

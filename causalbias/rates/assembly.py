@@ -23,6 +23,7 @@ THREE, THIRTY = 3, 30
 # The share of seeds that `top_share` is about, what of the errors is most of them, and the number
 # of errors from which that is no chance.
 FEW, MOST, ENOUGH = 0.05, 0.5, 10
+REPEATED = 2  # errors a seed, from which they are those of a few seeds and not of one each
 
 type Draw = Callable[[Cell, Shares], np.ndarray]
 
@@ -120,20 +121,32 @@ def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
 
 
 def few_identities(kind: str, shares: Shares) -> np.ndarray:
-    """Whether a few seeds have most of the errors, where there are errors enough to judge by.
+    """Whether a few seeds have most of the errors (threshold,), where there are errors enough.
 
+    A few: at most `FEW` of the seeds, and with `REPEATED` errors each on average. Where errors are
+    rare, any few per cent of the seeds have all of them, one each, and that is no concentration.
     Intervals of such rates hold the truth less often than they say (docs/calibration.md).
     """
-    errors = shares.total - shares.matches if kind == "genuine" else shares.matches
-    found: np.ndarray = (_top_share(kind, shares) > MOST) & (errors >= ENOUGH)
+    errors, whole = _errors_of_seeds(kind, shares)
+    few = max(1, round(len(shares.seeds) * FEW))
+    highest = np.cumsum(-np.sort(-errors, axis=0)[:few], axis=0)
+    most = highest > MOST * whole
+    needed = most.argmax(axis=0)  # seeds but one
+    each = np.take_along_axis(highest, needed[None], axis=0)[0] / (needed + 1)
+    found: np.ndarray = most.any(axis=0) & (each >= REPEATED) & (whole >= ENOUGH)
     return found
+
+
+def _errors_of_seeds(kind: str, shares: Shares) -> tuple[np.ndarray, np.ndarray]:
+    """Errors that each seed takes part in (seed, threshold), and all errors (threshold,)."""
+    if kind == "genuine":
+        return shares.of_seed - shares.by_seed, shares.total - shares.matches
+    return shares.by_seed, shares.matches
 
 
 def _top_share(kind: str, shares: Shares) -> np.ndarray:
     """Share of the errors that involve the 5% of seeds with the most errors (threshold,)."""
-    genuine = kind == "genuine"
-    errors = shares.of_seed - shares.by_seed if genuine else shares.by_seed
-    whole = shares.total - shares.matches if genuine else shares.matches
+    errors, whole = _errors_of_seeds(kind, shares)
     few = max(1, round(len(shares.seeds) * FEW))
     # At most: an error of two such seeds is counted twice.
     top = np.minimum(np.sort(errors, axis=0)[-few:].sum(axis=0), whole)

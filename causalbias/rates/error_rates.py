@@ -87,7 +87,8 @@ def error_rates(
         can support, 3 over `n_effective` (the rule of three); ``supported``: whether the rate is
         not below that; ``top_share``: share of the errors that involve the 5% of seeds with the
         most errors (if it is near 1, the rate in another sample of seeds may be very different);
-        ``few_identities``: whether it is more than half, of ten errors or more; the coverage of
+        ``few_identities``: whether it is more than half, of ten errors or more, with two errors or
+        more for each of those seeds that make up this half; the coverage of
         90% intervals of such rates was 60 to 90% in simulations; ``within_30_percent``: whether
         there are thirty errors (rule of thirty); ``threshold``. Tables do not report a rate that is
         not supported, only its upper limit.

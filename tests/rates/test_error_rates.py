@@ -406,3 +406,26 @@ def test_rates_of_a_simulated_study_hold_the_truth():
     # Of 36 intervals of 90%, which share seeds; fewer than 27 would have probability 0.003
     # (binomial) were they independent.
     assert inside >= 27
+
+
+@pytest.mark.parametrize(("persons", "few"), [(30, False), (15, True), (3, True)])
+@pytest.mark.parametrize("kind", ["FNMR", "FMR"])
+def test_errors_of_one_each_are_not_those_of_few_identities(persons, few, kind):
+    """Thirty errors of 1,000 persons: all are of 5% of them, whether of thirty or of three."""
+    seed = np.repeat(np.arange(1000), 10)
+    error = (seed < persons) & (np.tile(np.arange(10), 1000) < 30 // persons)
+    genuine = kind == "FNMR"
+    frame = pd.DataFrame(
+        {
+            "seed_a": seed,
+            "seed_b": seed if genuine else 1000 + np.arange(len(seed)),  # each met once
+            "distance": np.where(error == genuine, 0.9, 0.1),
+            "same_identity": genuine,
+            "group": "all",
+        }
+    )
+    if not genuine:  # the ten errors of one are with ten others, one each
+        frame = frame[frame["seed_a"] < 100]
+    rates = cb.error_rates(frame, "group", threshold=0.5).sel(rate_of=kind)
+    assert rates["errors"].item() == 30
+    assert rates["few_identities"].item() is few
