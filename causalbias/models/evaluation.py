@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 from formulae.terms.call import Call
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
 from causalbias.errors import DataError
 
 # Functions of formulae that read their levels from whatever rows they are given.
 OF_ROWS = ("binary(", "B(")
+OF_A_RANGE = ("bs(", "poly(")  # curves that rows tell of only between their least and greatest
 UNSEEN = "not present in the original data set"  # what formulae says of levels in new rows
 
 
@@ -32,8 +34,38 @@ def evaluate(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
         Evaluated on the data of the model.
     frame : DataFrame
         Rows with the columns of the formula, as `model_frame` has them.
+
+    Raises
+    ------
+    DataError
+        If a column of `bs()` or `poly()` is outside the range of the data of the model.
     """
+    _check_inside(common, frame)
     return _evaluated(common, frame)[:, ~_known(common)]
+
+
+def _check_inside(common: Any, frame: pd.DataFrame) -> None:
+    curved = {
+        name: str(one.name)
+        for term in common.terms.values()
+        for one in getattr(term, "components", [])
+        if isinstance(one, Call) and str(one.name).startswith(OF_A_RANGE)
+        for name in one.var_names
+        if name in common.data and is_numeric_dtype(common.data[name].dtype)
+    }
+    for name, term in curved.items():
+        low, high = float(common.data[name].min()), float(common.data[name].max())
+        values = frame[name].to_numpy(float)
+        room = 1e-9 * (high - low)
+        outside = values[(values < low - room) | (values > high + room)]
+        if len(outside):
+            raise DataError(
+                f"{outside[0]:g} is outside the values that {term} was fitted to, from {low:g} to "
+                f"{high:g}, and nothing in the data says how the curve goes on",
+                hint="ask for values between these; with change=, give newdata= of rows that stay "
+                "between them",
+                column=name,
+            )
 
 
 def evaluate_offset(common: Any, frame: pd.DataFrame) -> NDArray[np.float64]:

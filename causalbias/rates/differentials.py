@@ -148,6 +148,7 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> Estimate:
         raise DataError(
             f"{shown(to)} is not a reference", hint=f"use one of {', '.join(REFERENCES)}"
         )
+    rates = _with_dims(rates)
     by = _groups(rates)
     separate, rates = rates, _with_unsupported_aligned(rates, by)
     rate, there = rates["rate"], rates["n"] > 0
@@ -254,6 +255,7 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> Estimate:
     """
     if not 0 <= alpha <= 1:
         raise DataError(f"alpha is {alpha}", hint="give a weight from 0 to 1")
+    rates = _with_dims(rates)
     by = _groups(rates)
     # Lower limits are computed from the original draws of the rates.
     rates = rates.assign(separate=rates["rate"])
@@ -471,6 +473,19 @@ def _levelled(draws: np.ndarray) -> np.ndarray:
     median = np.median(draws, axis=(0, 1))
     levelled: np.ndarray = draws * (np.exp(np.log(median).mean()) / median)
     return levelled
+
+
+def _with_dims(rates: xr.Dataset) -> xr.Dataset:
+    """The rates with the dims of systems and kinds of error, of which one may have been chosen."""
+    for dim in ("system", "rate_of"):
+        if dim not in rates["rate"].dims:
+            if dim not in rates.coords:
+                raise DataError(
+                    f"the rates have no {dim!r}",
+                    hint=f"give what error_rates returns, or choose by rates.sel({dim}=...)",
+                )
+            rates = rates.expand_dims(dim)
+    return rates
 
 
 def _groups(rates: xr.Dataset) -> list[str]:

@@ -190,6 +190,8 @@ def test_rows_with_missing_values_are_left_out_on_request_and_counted(rows):
     assert f"left out for missing values: y ({untidy['y'].isna().sum()}), race (22)" in str(found)
     more = cb.update(found, ". ~ . + x", untidy)
     assert more.attrs["n_rows"] == found.attrs["n_rows"]
+    whole = cb.fit("y ~ race", rows, missing="drop", **asked)
+    assert cb.update(whole, data=untidy).attrs["n_rows"] == found.attrs["n_rows"]
     with pytest.raises(DataError, match="every row lacks a value"):
         cb.fit("y ~ x", rows.assign(x=np.nan), missing="drop")
     with pytest.raises(DataError, match="missing is"):
@@ -326,3 +328,19 @@ def test_pooled_comparisons_speak_of_all_draws(rows):
     ratio = cb.per_unit(both, both)
     with pytest.raises(DataError, match="pool both effects"):
         cb.pool([ratio, ratio])
+
+
+@pytest.mark.parametrize("curve", ["bs(x, df=4)", "poly(x, 2)"])
+def test_curves_do_not_go_on_where_no_row_is(rows, curve):
+    fit = cb.fit(f"y ~ {curve}", rows, draws=50)
+    inside = cb.predictions(fit, newdata=pd.DataFrame({"x": [0, 3]}))
+    assert inside.sizes["x"] == 2
+    beyond = pd.DataFrame({"x": [1, 3.1]})
+    for ask in (
+        lambda: cb.predictions(fit, newdata=beyond),
+        lambda: cb.effects(fit, "x", change=1),
+    ):
+        with pytest.raises(DataError, match="nothing in the data says how the curve goes on"):
+            ask()
+    low = rows[rows["x"] < 3]
+    assert np.isfinite(cb.effects(fit, "x", change=1, newdata=low)["effect"]).all()

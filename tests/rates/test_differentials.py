@@ -116,6 +116,18 @@ def test_ratios_are_to_the_best_group_and_to_the_geometric_mean():
     np.testing.assert_allclose(np.log(mean).mean(["race", "gender"]), 0, atol=1e-12)
 
 
+@pytest.mark.parametrize("chosen", [{"system": "b"}, {"rate_of": "FMR"}])
+@pytest.mark.parametrize("to", ["best", "geometric mean"])
+def test_rates_of_one_system_or_kind_have_the_ratios_that_they_have_among_all(chosen, to):
+    faces = [random_faces(30, rng=2 + i).assign(system=name) for i, name in enumerate("ab")]
+    rates = cb.error_rates(pd.concat(faces, ignore_index=True), "race", threshold=2.6)
+    alone = cb.rates.rate_ratios(rates.sel(chosen), to=to)["ratio"]
+    among = cb.rates.rate_ratios(rates, to=to)["ratio"].sel(chosen)
+    np.testing.assert_array_equal(alone.squeeze().transpose(*among.squeeze().dims), among.squeeze())
+    with pytest.raises(DataError, match=f"no '{next(iter(chosen))}'"):
+        cb.rates.rate_ratios(rates.sel(chosen, drop=True), to=to)
+
+
 def test_a_group_without_errors_leaves_ratios_without_end():
     frame = random_faces(60, rng=3)
     spared = (frame["race_a"] == "x") & (frame["race_b"] == "x")
