@@ -19,7 +19,8 @@ import numpy as np
 from scipy.spatial.distance import pdist
 from threadpoolctl import threadpool_limits
 
-from causalbias.recognition.pair_counts import BLOCK, all_pairs
+from causalbias.recognition.blocks import BLOCK
+from causalbias.recognition.pair_counts import all_pairs
 
 THRESHOLDS = [1.2, 1.25, 1.3]
 

@@ -26,6 +26,8 @@ READERS = {
     "joint": "causalbias.joint_model.model:opened_joint",
     "estimate": "causalbias.draws.estimate:opened_estimate",
     "embeddings": "causalbias.io.storage:_as_dataset",
+    "pair counts": "causalbias.rates.pair_counts:opened_counts",
+    "unfinished pair counts": "causalbias.rates.pair_counts:opened_counts",
 }
 
 
@@ -109,6 +111,34 @@ def open(path: str | Path, *, lazy: bool = False) -> "Study | Fit | xr.Dataset":
     """
     flag_in(lazy, "lazy")
     path = user_path(path)
+    tree = read_tree(path, lazy=lazy)
+    digest = tree.attrs.pop(DIGEST, None)  # files of older versions have none
+    reader = READERS.get(tree.attrs.get("kind", ""))
+    if reader is None:
+        raise DataError(
+            "not written by causalbias", hint="use xarray.open_datatree", file=str(path)
+        )
+    try:
+        found: Study | Fit | xr.Dataset = pkgutil.resolve_name(reader)(tree)
+    except DataError as error:
+        raise DataError(error.problem, hint=error.hint, file=str(path)) from error
+    if digest is not None and not lazy and digest != digest_of_texts(tree):
+        raise DataError(
+            "the texts differ from those that were saved",
+            hint="use another copy of the file",
+            file=str(path),
+        )
+    return found
+
+
+def read_tree(path: Path, *, lazy: bool = False) -> xr.DataTree:
+    """Read a file that `save` wrote, whatever it holds, as `open` does.
+
+    Raises
+    ------
+    DataError
+        As `open`.
+    """
     _check_suffix(path)
     if not path.exists():
         recover(path)  # a run may have been killed while it replaced this file
@@ -135,23 +165,7 @@ def open(path: str | Path, *, lazy: bool = False) -> "Study | Fit | xr.Dataset":
             hint="write it again with save",
             file=str(path),
         ) from error
-    digest = tree.attrs.pop(DIGEST, None)  # files of older versions have none
-    reader = READERS.get(tree.attrs.get("kind", ""))
-    if reader is None:
-        raise DataError(
-            "not written by causalbias", hint="use xarray.open_datatree", file=str(path)
-        )
-    try:
-        found: Study | Fit | xr.Dataset = pkgutil.resolve_name(reader)(tree)
-    except DataError as error:
-        raise DataError(error.problem, hint=error.hint, file=str(path)) from error
-    if digest is not None and not lazy and digest != digest_of_texts(tree):
-        raise DataError(
-            "the texts differ from those that were saved",
-            hint="use another copy of the file",
-            file=str(path),
-        )
-    return found
+    return tree
 
 
 def _as_dataset(tree: xr.DataTree) -> xr.Dataset:

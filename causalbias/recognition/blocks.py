@@ -12,85 +12,101 @@ from causalbias.rates.matching import at_or_below
 ROUNDOFF = 2.0**-24
 LARGE = 1e30  # larger than any squared distance of scaled vectors
 
-# Histogram (2, bin), matches (2, threshold), matches of each face (threshold, face), twice.
+# Faces per block, such that two blocks and their product fit into the processor's cache.
+BLOCK = 512
+
+# Histogram (2, bin), matches (2, threshold), matches of each face (2, threshold, face), twice.
 Counts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 _matches = njit(cache=True)(at_or_below)
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """How the embeddings of all faces are scaled for the computation of distances.
+
+    Embeddings are divided by a power of two that brings the largest number near 1 (for cosine
+    distances, which do not depend on length, by one for each face). This loses no digits and keeps
+    squares within the range of float32, which ends at about 3e38. Centring does not change
+    distances and reduces rounding errors.
+
+    Attributes
+    ----------
+    cosine : bool
+        Whether distances are 1 minus the cosine, and not Euclidean.
+    exponent : int
+        Distances are 2 to this power times those of `Vectors.exact`.
+    mean : ndarray of float64 (feature,)
+        Mean of the divided embeddings, for Euclidean distances.
+    largest : float
+        Upper end of the histograms, in units of the distances of `Vectors.exact`.
+    """
+
+    cosine: bool
+    exponent: int
+    mean: np.ndarray
+    largest: float
+
+
+@dataclass(frozen=True)
 class Vectors:
-    """Embeddings scaled for the computation of distances.
+    """Embeddings of some faces, scaled for the computation of distances.
 
     Attributes
     ----------
     exact : ndarray (face, feature)
-        Embeddings divided by a power of two, so that no square overflows or underflows (see
-        `make_ready`).
+        Embeddings divided by a power of two, so that no square overflows or underflows.
     ready : ndarray of float32 (face, feature)
         Centred embeddings, or embeddings of length 1 for cosine distances.
     squares : ndarray of float32 (face,)
         Squared lengths of `ready`.
     identity : ndarray of int32 (face,)
         Code of each face's identity.
-    cosine : bool
-        Whether distances are 1 minus the cosine, and not Euclidean.
-    exponent : int
-        Distances are 2 to this power times those of `exact`.
     """
 
     exact: np.ndarray
     ready: np.ndarray
     squares: np.ndarray
     identity: np.ndarray
-    cosine: bool
-    exponent: int = 0
-
-    @property
-    def largest(self) -> float:
-        """Return a positive upper bound of the distances of `exact`."""
-        bound = 2.0 * math.sqrt(float(self.squares.max())) * (1 + 1e-5)
-        return 2.0 if self.cosine else bound or 1.0
 
 
-def make_ready(embeddings: np.ndarray, identity: np.ndarray, metric: str) -> Vectors:
-    """Scale and centre embeddings, or scale them to length 1, and compute their squared lengths.
-
-    Centring does not change distances and reduces rounding errors. Before it, the embeddings are
-    divided by a power of two that brings the largest number near 1 (for cosine distances, which do
-    not depend on length, by one for each face). This loses no digits and keeps squares within the
-    range of float32, which ends at about 3e38.
-    """
-    cosine = metric == "cosine"
-    largest = np.abs(embeddings).max(axis=1).astype(np.float64)
-    exponents = np.frexp(largest)[1]
-    if not cosine:
-        exponents = np.full_like(exponents, exponents[largest.argmax()])
-    exact = np.ascontiguousarray(np.ldexp(embeddings, -exponents[:, None]))
-    if cosine:
+def make_ready(embeddings: np.ndarray, identity: np.ndarray, scaling: Scaling) -> Vectors:
+    """Scale and centre embeddings, or scale them to length 1, and compute their squared lengths."""
+    if scaling.cosine:
+        exponents = np.frexp(np.abs(embeddings).max(axis=1, initial=0).astype(np.float64))[1]
+        exact = np.ascontiguousarray(np.ldexp(embeddings, -exponents[:, None]))
         lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact, dtype=np.float64))
         ready = (exact / lengths[:, None]).astype(np.float32)
     else:
-        ready = (exact - exact.mean(axis=0, dtype=np.float64)).astype(np.float32)
+        exact = np.ascontiguousarray(np.ldexp(embeddings, -scaling.exponent))
+        ready = (exact - scaling.mean).astype(np.float32)
     squares = np.einsum("ij,ij->i", ready, ready, dtype=np.float64).astype(np.float32)
-    exponent = 0 if cosine else int(exponents[0])
-    return Vectors(exact, ready, squares, identity.astype(np.int32), cosine, exponent)
+    return Vectors(exact, ready, squares, identity.astype(np.int32))
 
 
 def count_block(
-    vectors: Vectors, rows: slice, columns: slice, bins: int, thresholds: np.ndarray
+    one: Vectors,
+    other: Vectors,
+    scaling: Scaling,
+    bins: int,
+    thresholds: np.ndarray,
+    rows: slice,
+    columns: slice,
 ) -> Counts:
-    """Count the distances of the faces in `rows` to those in `columns`.
+    """Count the distances of the faces `rows` of `one` to the faces `columns` of `other`.
 
     Parameters
     ----------
-    vectors : Vectors
-    rows, columns : slice
-        Equal slices for the pairs within a block (each pair is counted once), or disjoint ones.
+    one, other : Vectors
+        Of different faces, or the same object.
+    scaling : Scaling
     bins : int
-        Number of bins of equal width, from 0 to `vectors.largest`.
+        Number of bins of equal width, from 0 to `scaling.largest`.
     thresholds : ndarray (threshold,)
-        Thresholds in units of the distances of `vectors.exact`.
+        Thresholds in units of the distances of `Vectors.exact`.
+    rows, columns : slice
+        Of the same vectors: equal slices for the pairs within a block (each pair is counted once),
+        or disjoint ones.
 
     Returns
     -------
@@ -99,23 +115,22 @@ def count_block(
     matches : ndarray of int64 (2, threshold)
         Exact numbers of pairs that match at each threshold. Where float32 is not precise enough to
         decide, the distance is computed again in float64.
-    of_rows, of_columns : ndarray of int32 (threshold, face)
-        Number of impostor matches of each face.
+    of_rows, of_columns : ndarray of int32 (2, threshold, face)
+        Numbers of impostor and of genuine matches of each face.
     """
-    first, second = vectors.ready[rows], vectors.ready[columns]
-    product = first @ second.T
-    error, least, squared = margins(vectors, thresholds)
+    product = one.ready[rows] @ other.ready[columns].T
+    error, least, squared = margins(one.ready.shape[1], scaling, thresholds)
     found: Counts = _count(
         product,
-        vectors.squares[rows],
-        vectors.squares[columns],
-        vectors.identity[rows],
-        vectors.identity[columns],
-        vectors.exact[rows],
-        vectors.exact[columns],
-        rows == columns,
-        vectors.cosine,
-        np.float32(scale_of(vectors, bins)),
+        one.squares[rows],
+        other.squares[columns],
+        one.identity[rows],
+        other.identity[columns],
+        one.exact[rows],
+        other.exact[columns],
+        one is other and rows == columns,
+        scaling.cosine,
+        np.float32(scale_of(scaling, bins)),
         bins,
         thresholds.astype(np.float64),
         squared,
@@ -125,22 +140,24 @@ def count_block(
     return found
 
 
-def margins(vectors: Vectors, thresholds: np.ndarray) -> tuple[np.float32, np.float32, np.ndarray]:
+def margins(
+    features: int, scaling: Scaling, thresholds: np.ndarray
+) -> tuple[np.float32, np.float32, np.ndarray]:
     """Return the bounds of the error of squared distances in float32, and squared thresholds.
 
     The first bound is relative to the sum of the two squared lengths, for sums in any order. The
     second is absolute, of underflow. With cosine distances the squared distance of vectors of
     length 1, twice the distance, is compared.
     """
-    terms = vectors.ready.shape[1] + 16
-    squared = np.minimum(2 * thresholds if vectors.cosine else thresholds**2, LARGE)
+    terms = features + 16
+    squared = np.minimum(2 * thresholds if scaling.cosine else thresholds**2, LARGE)
     least = np.float32(terms * np.finfo(np.float32).tiny)
     return np.float32(terms * ROUNDOFF), least, squared.astype(np.float32)
 
 
-def scale_of(vectors: Vectors, bins: int) -> float:
+def scale_of(scaling: Scaling, bins: int) -> float:
     """Return the number of bins per unit of a distance, or of a squared one if it is a cosine."""
-    return bins / vectors.largest * (0.5 if vectors.cosine else 1.0)
+    return bins / scaling.largest * (0.5 if scaling.cosine else 1.0)
 
 
 @njit(cache=True, nogil=True)
@@ -176,8 +193,8 @@ def _count(  # type: ignore[no-untyped-def]
     even = np.zeros(2 * bins + 2, np.int32)
     odd = np.zeros(2 * bins + 2, np.int32)
     matches = np.zeros((2, len(thresholds)), np.int64)
-    of_rows = np.zeros((len(thresholds), n_rows), np.int32)
-    of_columns = np.zeros((len(thresholds), n_columns), np.int32)
+    of_rows = np.zeros((2, len(thresholds), n_rows), np.int32)
+    of_columns = np.zeros((2, len(thresholds), n_columns), np.int32)
     apart = np.empty(n_columns, np.float32)
     place = np.empty(n_columns, np.int32)
     highest = np.float32(-1.0)
@@ -208,10 +225,10 @@ def _count(  # type: ignore[no-untyped-def]
                     if abs(apart[j] - squared[t]) <= doubt:
                         below = _matches(_distance(exact_a[i], exact_b[j], cosine), thresholds[t])
                     if below:
-                        matches[np.int64(same), t] += 1
-                        if not same:
-                            of_rows[t, i] += 1
-                            of_columns[t, j] += 1
+                        own_kind = np.int64(same)
+                        matches[own_kind, t] += 1
+                        of_rows[own_kind, t, i] += 1
+                        of_columns[own_kind, t, j] += 1
     histogram = np.empty((2, bins), np.int64)
     for kind in range(2):
         for edge in range(bins):

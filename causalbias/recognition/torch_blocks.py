@@ -8,7 +8,14 @@ import numpy as np
 
 from causalbias.errors import DataError
 from causalbias.rates.matching import at_or_below
-from causalbias.recognition.blocks import Counts, Vectors, exact_distances, margins, scale_of
+from causalbias.recognition.blocks import (
+    Counts,
+    Scaling,
+    Vectors,
+    exact_distances,
+    margins,
+    scale_of,
+)
 from causalbias.recognition.checkpoints import import_torch
 from causalbias.recognition.embedder import first_line
 
@@ -17,7 +24,12 @@ BLOCK = 4096
 
 
 def torch_counter(
-    vectors: Vectors, bins: int, thresholds: np.ndarray, device: str
+    one: Vectors,
+    other: Vectors,
+    scaling: Scaling,
+    bins: int,
+    thresholds: np.ndarray,
+    device: str,
 ) -> Callable[[slice, slice], Counts]:
     """Return a function that counts as `count_block` does, on a device of torch.
 
@@ -33,60 +45,59 @@ def torch_counter(
     """
     torch = import_torch()
     try:
-        ready, squares, identity = (
-            torch.from_numpy(part).to(device)
-            for part in (vectors.ready, vectors.squares, vectors.identity)
+        first, second = (
+            [torch.from_numpy(part).to(device) for part in (own.ready, own.squares, own.identity)]
+            for own in (one, other)
         )
     except (RuntimeError, AssertionError) as error:
         raise DataError(f"device {device!r}: {first_line(error)}", hint="use 'cpu'") from error
-    bound, least, squared = margins(vectors, thresholds)
+    bound, least, squared = margins(one.ready.shape[1], scaling, thresholds)
 
     def count(rows: slice, columns: slice) -> Counts:
         with _full_precision(torch):
-            product = ready[rows] @ ready[columns].T
-        lengths = squares[rows, None] + squares[None, columns]
+            product = first[0][rows] @ second[0][columns].T
+        lengths = first[1][rows, None] + second[1][None, columns]
         apart = (lengths - 2 * product).clamp_(min=0)
-        same = identity[rows, None] == identity[None, columns]
+        same = first[2][rows, None] == second[2][None, columns]
         counted = torch.ones_like(same)
-        if rows == columns:
+        if one is other and rows == columns:
             counted = counted.triu_(1)
         doubt = lengths.mul_(float(bound)).add_(float(least))
-        of_kind = _histogram(torch, vectors, apart, same, counted, bins)
+        of_kind = _histogram(torch, scaling, apart, same, counted, bins)
         matches, of_rows, of_columns = [], [], []
         for at, limit in zip(thresholds, squared.tolist(), strict=True):
             below = apart <= limit
-            first, second = torch.nonzero(
-                ((apart - limit).abs_() <= doubt) & counted, as_tuple=True
-            )
+            i, j = torch.nonzero(((apart - limit).abs_() <= doubt) & counted, as_tuple=True)
             distance = exact_distances(
-                vectors.exact[rows],
-                vectors.exact[columns],
-                first.cpu().numpy(),
-                second.cpu().numpy(),
-                vectors.cosine,
+                one.exact[rows],
+                other.exact[columns],
+                i.cpu().numpy(),
+                j.cpu().numpy(),
+                scaling.cosine,
             )
-            below[first, second] = torch.from_numpy(at_or_below(distance, at)).to(device)
+            below[i, j] = torch.from_numpy(at_or_below(distance, at)).to(device)
             below &= counted
-            impostor = below & ~same
-            matches.append([int(impostor.sum()), int((below & same).sum())])
-            of_rows.append(impostor.sum(1, dtype=torch.int32).cpu().numpy())
-            of_columns.append(impostor.sum(0, dtype=torch.int32).cpu().numpy())
+            for found in (below & ~same, below & same):
+                matches.append(int(found.sum()))
+                of_rows.append(found.sum(1, dtype=torch.int32).cpu().numpy())
+                of_columns.append(found.sum(0, dtype=torch.int32).cpu().numpy())
+        shape = len(thresholds), 2
         return (
             of_kind,
-            np.array(matches, np.int64).reshape(len(thresholds), 2).T,
-            np.array(of_rows, np.int32).reshape(len(thresholds), product.shape[0]),
-            np.array(of_columns, np.int32).reshape(len(thresholds), product.shape[1]),
+            np.array(matches, np.int64).reshape(shape).T,
+            np.array(of_rows, np.int32).reshape(*shape, product.shape[0]).swapaxes(0, 1),
+            np.array(of_columns, np.int32).reshape(*shape, product.shape[1]).swapaxes(0, 1),
         )
 
     return count
 
 
 def _histogram(
-    torch: Any, vectors: Vectors, apart: Any, same: Any, counted: Any, bins: int
+    torch: Any, scaling: Scaling, apart: Any, same: Any, counted: Any, bins: int
 ) -> np.ndarray:
     """Count impostor and genuine pairs by bin (2, bin); pairs not to be counted are left out."""
-    distance = apart if vectors.cosine else apart.sqrt()
-    place = (distance * scale_of(vectors, bins)).clamp_(max=bins - 1).long()
+    distance = apart if scaling.cosine else apart.sqrt()
+    place = (distance * scale_of(scaling, bins)).clamp_(max=bins - 1).long()
     place += bins * same
     place[~counted] = 2 * bins
     found = torch.bincount(place.ravel(), minlength=2 * bins + 1)

@@ -14,7 +14,7 @@ import causalbias as cb
 from causalbias import DataError
 from causalbias.rates import assembly
 from causalbias.rates.dependence import ASSUMED, seed_correlation
-from causalbias.recognition import pair_counts
+from causalbias.recognition import blocks
 
 
 def faces(rng, n=300, features=24):
@@ -27,7 +27,7 @@ def faces(rng, n=300, features=24):
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize("block", [64, 512])
 def test_counts_are_those_of_brute_force(metric, block, monkeypatch):
-    monkeypatch.setattr(pair_counts, "BLOCK", block)
+    monkeypatch.setattr(blocks, "BLOCK", block)
     vectors, group, identity = faces(1)
     first, second = np.triu_indices(len(vectors), 1)
     distance = pdist(vectors.astype(float), metric)
@@ -245,7 +245,9 @@ def test_faces_without_identity_or_group_are_in_no_pair_and_counted(missing, col
     name = {"identity": "faces without an identity", "group": "faces without a group"}[column]
     assert json.loads(counts.attrs["left_out"]) == {name: 2}
     assert cb.rates.all_pairs_rates(counts).attrs["left_out"] == counts.attrs["left_out"]
-    with pytest.raises(DataError, match="row 1: 1 of 3 faces have a group and an identity"):
+    with pytest.raises(
+        DataError, match="row 1: 1 of 3 faces have an embedding, a group and an identity"
+    ):
         cb.all_pairs(np.eye(3), ["a"] * 3, identity=[missing, missing, "x"])
 
 
