@@ -52,7 +52,8 @@ NAMES: dict[str, str] = {
     ),
     **dict.fromkeys(("residuals", "resid"), "cb.check(fit) looks at them, by group too"),
     **dict.fromkeys(
-        ("pp_check", "ppc", "plot_ppc", "check_model", "ppc_dens_overlay"), "cb.check(fit)"
+        ("pp_check", "ppc", "plot_ppc", "check_model", "ppc_dens_overlay"),
+        "cb.check(fit) in numbers, cb.plots.pp_check(fit) as a figure",
     ),
     **dict.fromkeys(
         ("conditional_effects", "marginal_effects", "plot_predictions", "interaction_plot"),
@@ -128,9 +129,6 @@ NAMES: dict[str, str] = {
     **dict.fromkeys(
         (
             "mcmc_plot",
-            "plot_trace",
-            "traceplot",
-            "mcmc_trace",
             "plot_posterior",
             "plot_forest",
             "mcmc_areas",
@@ -142,6 +140,8 @@ NAMES: dict[str, str] = {
         ),
         _FIGURES,
     ),
+    **dict.fromkeys(("plot_trace", "traceplot", "mcmc_trace"), "cb.plots.trace(fit)"),
+    **dict.fromkeys(("plot_rank", "mcmc_rank_overlay", "mcmc_rank_hist"), "cb.plots.rank(fit)"),
     **dict.fromkeys(
         ("brm_multiple", "mice", "with_imputed"),
         "fit each completed data set: cb.pool([cb.effects(cb.fit(formula, one), 'race') for one in "

@@ -174,7 +174,12 @@ class Estimate(xr.Dataset):
         )
 
     def plot(self, **options: Any) -> Any:  # type: ignore[override]
-        """Draw the estimate with the function of `cb.plots` that ``attrs["figure"]`` names.
+        """Draw the estimate with the figure of `cb.plots` that suits it.
+
+        That is the one that ``attrs["figure"]`` names: error rates as `group_rates`, curves of a
+        dose as `dose_curve`, comparisons as `comparison`, contrasts as half-eyes in a `forest`. In
+        place of a forest, numbers along an axis (predictions by pose) and three dims are drawn as
+        `conditional_effects`.
 
         Parameters
         ----------
@@ -265,11 +270,11 @@ def _reported(one: Any, name: str) -> Any:
     """
     if not isinstance(one, xr.Dataset):
         return one
-    values, reported = one[name], _where_reported(one, name)
+    values, reported = one[name], where_reported(one, name)
     return values if reported is None else values.where(reported)
 
 
-def _where_reported(one: xr.Dataset, name: str) -> xr.DataArray | None:
+def where_reported(one: xr.Dataset, name: str) -> xr.DataArray | None:
     """In which cells a variable has a number and a two-sided interval; None where in all."""
     quantity = one[name].attrs.get("quantity", "")
     parts = []
@@ -298,7 +303,7 @@ def _known_cells(estimates: Iterable[xr.Dataset], names: Iterable[str]) -> dict[
     for one in estimates:
         estimable += [one["estimable"].astype(bool)] if "estimable" in one else []
         by_prior += [one["by_prior"].astype(bool)] if "by_prior" in one else []
-        reported = [_where_reported(one, name) for name in names]
+        reported = [where_reported(one, name) for name in names]
         estimable += [where for where in reported if where is not None]
     found = {}
     if estimable:
@@ -493,7 +498,7 @@ def figure_of(draws: Estimate) -> Callable[..., Any]:
     DataError
         If there is no such figure.
     """
-    name = draws.attrs.get("figure", "forest")
+    name = _figure_name(draws)
     plots = pkgutil.resolve_name("causalbias.plots")
     if name not in plots.__all__:
         raise DataError(
@@ -502,6 +507,29 @@ def figure_of(draws: Estimate) -> Callable[..., Any]:
         )
     function: Callable[..., Any] = getattr(plots, name)
     return function
+
+
+def _figure_name(draws: xr.Dataset) -> str:
+    """The figure that an estimate names; of a forest, lines where there are numbers or three dims.
+
+    A contrast of numbers stays a forest, and so does what may have intervals of one end.
+    """
+    name = str(draws.attrs.get("figure", "forest"))
+    if name != "forest" or not _with_draws(draws):
+        return name
+    values = draws[drawn(draws)]
+    dims = [dim for dim in values.dims if dim not in SAMPLE]
+    along = [
+        dim
+        for dim in dims
+        if dim != draws.attrs.get("contrast")
+        and dim in draws.coords
+        and draws[dim].dtype.kind in "iuf"
+        and draws.sizes[dim] >= 3
+    ]
+    limited = values.attrs.get("quantity") in LEAST
+    lines = len(dims) == 3 or (bool(along) and len(dims) <= 3)
+    return "conditional_effects" if lines and not limited else name
 
 
 def described(draws: xr.Dataset) -> tuple[list[str], pd.DataFrame | None, list[str]]:

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
+from arviz_stats.base import array_stats
 
 from causalbias.arguments import generator
 from causalbias.errors import DataError
@@ -112,6 +115,113 @@ def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
         return parts.of_response.back().outcomes(values) if transformed else np.asarray(values)
 
     return _with_rows(fit, "posterior_predictive", simulated)
+
+
+def replicated(
+    fit: xr.DataTree, *, draws: int, random_seed: int
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Rows with counts written out, their responses (rows,), and new responses (draws, rows).
+
+    Responses are as the model has them, after a transformation; ordinal ones are codes 0, 1, ...,
+    and of trials they are shares. The draws of the posterior are evenly spaced.
+
+    Raises
+    ------
+    DataError
+        If rows times draws do not fit into memory.
+    """
+    model = _thinned(fitted(fit).with_effects(), draws)
+    rows = np.repeat(np.arange(len(model.frame)), row_counts(model.spec, model.frame).astype(int))
+    check_memory(
+        4.0 * model.draws * len(rows),
+        f"{len(rows):,} observations times {model.draws:,} draws",
+        "ask for fewer draws",
+    )
+    response, new = _beside(Parts(model), rows, generator(random_seed))
+    return model.frame.iloc[rows].reset_index(drop=True), response, new[:draws]
+
+
+class LeftOut(NamedTuple):
+    """PIT values of rows, each by the posterior without its row.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The rows.
+    pit : ndarray (rows,)
+    pareto_k : ndarray (rows,)
+        Of the importance sampling: above 0.7, the row has not been left out well.
+    """
+
+    frame: pd.DataFrame
+    pit: np.ndarray
+    pareto_k: np.ndarray
+
+
+def left_out_pit(
+    fit: xr.DataTree, *, most_rows: int = 2000, draws: int = 1000, random_seed: int
+) -> LeftOut:
+    """Compute the probability that a new response of a row is below its own, left out.
+
+    With the Pareto smoothed importance weights w of leaving the row out (Vehtari, Simpson, Gelman,
+    Yao and Gabry 2024, Journal of Machine Learning Research 25(72)) and U uniform on (0, 1), it is
+    the sum of w over new responses that are smaller, and U times that over equal ones.
+
+    Parameters
+    ----------
+    fit : Fit
+    most_rows : int
+        Of more rows, so many are taken at random.
+    draws : int
+        Of the posterior, evenly spaced.
+    random_seed : int
+
+    Returns
+    -------
+    LeftOut
+
+    Raises
+    ------
+    DataError
+        If a row stands for several observations, of which one cannot be left out.
+    """
+    rng, model = generator(random_seed), _thinned(fitted(fit).with_effects(), draws)
+    if model.spec.counts is not None:
+        raise DataError(
+            "rows stand for several observations, of which none is left out by itself",
+            hint='write each in a row of its own, or take kind="density"',
+            column=model.spec.counts,
+        )
+    rows = np.arange(len(model.frame))
+    if len(rows) > most_rows:
+        rows = np.sort(rng.choice(rows, most_rows, replace=False))
+    parts = Parts(model, rows)
+    response, new = _beside(parts, np.arange(len(rows)), rng)
+    known = parts.family.log_likelihood(parts.response, parts.eta, parts.parameters())
+    weights, k = array_stats.psislw(known.T)  # it turns the sign itself
+    weights = np.exp(weights).T
+    below, equal = ((weights * at).sum(axis=0) for at in (new < response, new == response))
+    pit = below + rng.uniform(size=len(rows)) * equal
+    return LeftOut(parts.frame, np.clip(pit, 0, 1), np.asarray(k))
+
+
+def _thinned(model: FittedModel, draws: int) -> FittedModel:
+    """The model at `draws` evenly spaced draws, or a few more: as many of each chain."""
+    chains, length = (model.posterior.sizes[name] for name in ("chain", "draw"))
+    kept = np.unique(np.linspace(0, length - 1, min(length, -(-draws // chains))).astype(int))
+    return replace(model, fit=model.fit.isel({"draw": kept}, missing_dims="ignore"))
+
+
+def _beside(
+    parts: "Parts", rows: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Responses (rows,) and new ones (draws, rows) of some of the rows of parts, as numbers."""
+    new = parts.family.simulate(rng, parts.eta[:, rows], parts.parameters(rows))
+    response, new = np.asarray(parts.response, float)[rows], np.asarray(new, float)
+    if parts.trials is None:
+        return response, new
+    trials = np.asarray(parts.trials, float)[rows]
+    return response / trials, new / trials
 
 
 def _with_rows(fit: xr.DataTree, group: str, of_rows: Callable[["Parts"], np.ndarray]) -> Fit:

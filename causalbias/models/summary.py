@@ -70,6 +70,18 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
     return frame.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable")
 
 
+def parameter_draws(fit: xr.DataTree) -> dict[str, np.ndarray]:
+    """Draws (chain, draw) of each parameter that `summary` lists, by its name there."""
+    listed = summary(fit).index
+    found = {}
+    for name, draws in fit["posterior"].to_dataset().data_vars.items():
+        values = draws.transpose("chain", "draw", ...).values
+        cells = values.reshape(*values.shape[:2], -1)
+        for at, label in enumerate(_labels(str(name), draws)):
+            found[label] = cells[:, :, at]
+    return {label: found[label] for label in listed}
+
+
 def draws_left(fit: xr.DataTree) -> str:
     """How many of the draws sampled a fit has, as "400 of 4,000"; "" where it has all."""
     _, draws, _, chains = json.loads(fit.attrs.get("sampling", "[null, 0, 0, 0]"))

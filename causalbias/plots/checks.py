@@ -37,8 +37,8 @@ def leak_matrix(table: pd.DataFrame, *, note: str = "", unit: str = "points") ->
     --------
     >>> import causalbias as cb
     >>> leaks = cb.manipulation_checks.leaks(cb.demo_study())
-    >>> cb.plots.leak_matrix(leaks).get_size_inches()[0].item()
-    7.0
+    >>> round(cb.plots.leak_matrix(leaks).get_size_inches()[0].item(), 2)
+    7.2
     """
     if table.empty:
         raise DataError(

@@ -1,21 +1,26 @@
 """Figure of a comparison: the effects of two fits on a common scale, and their difference."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from causalbias.draws.summaries import SAMPLE, summarise
+from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
+from causalbias.plots.intervals import draw_intervals, levels_said, with_inner
 from causalbias.plots.style import (
     TWO_COLUMNS,
-    error_bars,
+    difference_name,
     few_ticks,
     finish,
+    in_asked_order,
     key,
     label,
     legend_above,
+    letter,
     new_figure,
     styled,
 )
@@ -26,6 +31,7 @@ def comparison(
     draws: xr.Dataset,
     *,
     unit: str | None = None,
+    order: str | Sequence[object] = "size",
     prob: float = 0.95,
     rope: tuple[float, float] | None = None,
     xlabel: str = "",
@@ -39,8 +45,11 @@ def comparison(
         Result of `compare`, with one labelled dim besides `unit`.
     unit : str, optional
         One of the common units of the comparison; by default the first that has estimates.
+    order : {"size", "data"} or sequence
+        The rows from the top: by size of the difference (the default), in the order of the data, or
+        the levels themselves.
     prob : float, default 0.95
-        Probability of the intervals.
+        Probability of the outer intervals; the inner ones are of 66%.
     rope : (float, float), optional
         Region of practical equivalence, shaded behind the differences.
     xlabel, note : str
@@ -55,7 +64,8 @@ def comparison(
     Raises
     ------
     DataError
-        If there is not exactly one dim besides the unit, or the unit is unknown.
+        If there is not exactly one dim besides the unit, the unit is unknown, or `order` is not of
+        its levels.
     """
     units = draws["unit"].values.tolist()
     if unit is None:
@@ -76,27 +86,28 @@ def comparison(
         )
     rows = dims[0]
     tables = {
-        name: summarise(one, prob=prob, of=name).set_index(rows)
+        name: with_inner(one, prob, name).set_index(rows)
         for name in ("effect_a", "effect_b", "difference")
     }
-    order = tables["difference"].sort_values("estimate").index
-    shown = [label(name) for name in order]
+    sizes = tables["difference"]["estimate"]
+    places = in_asked_order(sizes.index.tolist(), order, sizes)
+    shown = [label(difference_name(name, draws, rows)) for name in places]
     lines = sum(1 + 0.5 * name.count("\n") for name in shown)
     fig, axes = new_figure(
         TWO_COLUMNS, 1.1 + 0.22 * lines, ncols=2, sharey=True, width_ratios=[1.2, 1]
     )
     labels = [str(draws.attrs[name]) for name in "ab"]
     for at, (name, side) in enumerate(zip(("effect_a", "effect_b"), labels, strict=True)):
-        _intervals(axes[0], tables[name].loc[order], at, 0.14 - 0.28 * at, side)
-    _intervals(axes[1], tables["difference"].loc[order], 6, 0.0, None)
-    for at, chance in enumerate(tables["difference"].loc[order, "p_larger"]):
+        _intervals(axes[0], tables[name].loc[places], at, 0.14 - 0.28 * at, side)
+    _intervals(axes[1], tables["difference"].loc[places], 6, 0.0, None)
+    for at, chance in enumerate(tables["difference"].loc[places, "p_larger"]):
         beside = axes[1].get_yaxis_transform()
         axes[1].text(1.01, at, _chance(chance), transform=beside, va="center", fontsize=6.5)
     axes[1].set_title(label(f"P({labels[1]} larger)", 40), loc="right", fontsize=6.5)
     if rope is not None:
         axes[1].axvspan(*rope, color="0.9", zorder=-1)
-    axes[0].set_yticks(range(len(order)), shown)
-    axes[0].set_ylim(-0.6, len(order) - 0.4)
+    axes[0].set_yticks(range(len(places)), shown)
+    axes[0].set_ylim(-0.6, len(places) - 0.4)
     legend_above(fig, *axes[0].get_legend_handles_labels())
     for panel in axes:
         panel.axvline(0, color="0.6", linewidth=0.6, zorder=0)
@@ -105,15 +116,15 @@ def comparison(
         few_ticks(panel)
     axes[0].set_xlabel(xlabel or f"effect ({unit})")
     axes[1].set_xlabel(label(f"{labels[1]} minus {labels[0]}", 40))
-    return finish(fig, note, draws)
+    letter(axes)
+    return finish(fig, note, draws, levels=levels_said(prob))
 
 
 def _intervals(
     axes: Axes, table: pd.DataFrame, series: int, offset: float, name: str | None
 ) -> None:
-    lengths = [table["estimate"] - table["lower"], table["upper"] - table["estimate"]]
     y = np.arange(len(table)) + offset
-    error_bars(axes, table["estimate"], y, xerr=lengths, series=series, label=key(name))
+    draw_intervals(axes, table, y, series=series, label=key(name))
 
 
 def _chance(value: float) -> str:

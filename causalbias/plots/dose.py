@@ -1,21 +1,12 @@
-"""Figure of a dose-response curve: the mean outcome at each dose, with its band."""
+"""Figure of a dose-response curve: the mean outcome at each dose, with its ribbons."""
 
-import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from causalbias.draws.summaries import SAMPLE, drawn, summarise
+from causalbias.draws.summaries import SAMPLE, drawn
 from causalbias.errors import DataError
-from causalbias.plots.style import (
-    COLOURS,
-    MARKERS,
-    ONE_COLUMN,
-    finish,
-    key,
-    legend_above,
-    new_figure,
-    styled,
-)
+from causalbias.plots.conditional import drawn_by
+from causalbias.plots.style import styled
 
 
 @styled
@@ -28,7 +19,7 @@ def dose_curve(
     ylabel: str = "",
     note: str = "",
 ) -> Figure:
-    """Draw a mean outcome, or its slope, by dose, with a band.
+    """Draw a mean outcome, or its slope, by dose, with ribbons.
 
     Parameters
     ----------
@@ -37,14 +28,15 @@ def dose_curve(
     of : str, optional
         "slope" for the slopes; by default the mean outcome.
     prob : float, default 0.95
-        Probability of the bands, each dose's own.
+        Probability of the outer ribbons, each dose's own; the inner ones are of 66%.
     xlabel, ylabel, note : str
         Axis labels (by default the dose and the outcome) and a note below the figure.
 
     Returns
     -------
     Figure
-        One column wide. A dose whose outcome is not estimable is left out.
+        One column wide; two with a panel for each of more than six lines. A dose whose outcome is
+        not estimable is left out, and the note says so.
 
     Raises
     ------
@@ -66,22 +58,4 @@ def dose_curve(
             f"{name} has dims {', '.join([across, *others])}",
             hint="give one besides the dose, selecting from the others with .sel",
         )
-    table = summarise(draws, prob=prob, of=name).dropna(subset="estimate")
-    lines = list(table.groupby(others[0], sort=False)) if others else [("", table)]
-    fig, axes = new_figure(ONE_COLUMN, 2.6)
-    for at, (level, part) in enumerate(lines):
-        part = part.sort_values(across)
-        colour, mark = COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)]
-        x = part[across].to_numpy(float)
-        axes.fill_between(x, part["lower"], part["upper"], color=colour, alpha=0.15, linewidth=0)
-        label = key(f"{others[0]} {level!s}") if others else None
-        points = mark if len(np.unique(x)) <= 10 else ""
-        axes.plot(x, part["estimate"], color=colour, marker=points, label=label)
-    axes.grid(color="0.92", linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.set_xlabel(xlabel or across)
-    outcome = str(draws.attrs.get("outcome", name))
-    axes.set_ylabel(ylabel or (outcome if name == "prediction" else f"{name} of {outcome}"))
-    if others:
-        legend_above(fig, *axes.get_legend_handles_labels())
-    return finish(fig, note, draws)
+    return drawn_by(draws, across, name, prob, xlabel, ylabel, note)

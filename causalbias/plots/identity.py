@@ -6,18 +6,19 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from causalbias.draws.summaries import SAMPLE, summarise
+from causalbias.draws.summaries import SAMPLE
+from causalbias.plots.intervals import draw_intervals, levels_said, with_inner
 from causalbias.plots.style import (
     COLOURS,
     ONE_COLUMN,
     TWO_COLUMNS,
-    error_bars,
     few_ticks,
     finish,
     in_order,
     key,
     label,
     legend_above,
+    letter,
     new_figure,
     styled,
 )
@@ -49,7 +50,7 @@ def group_effects(
         True values, which are drawn as crosses: `race`, `gender`, `pairs`, `truth` and, for several
         systems, `system`.
     prob : float, default 0.95
-        Probability of the intervals.
+        Probability of the outer intervals; the inner ones are of 66%.
     xlabel, note : str
         Axis label (by default the outcome) and a note below the figure.
 
@@ -60,13 +61,13 @@ def group_effects(
         a single kind.
     """
     by = ["race", "gender"]
-    table = _series(summarise(effect, prob=prob), by)
+    table = _series(with_inner(effect, prob), by)
     known = None if truth is None else _series(truth, by)
     kinds = list(dict.fromkeys(table["pairs"]))
     fig, panels, order, offsets = _panels(table, len(kinds))
     for axes, kind in zip(panels, kinds, strict=True):
         axes.axvline(0, color="0.6", linewidth=0.6, zorder=0)
-        _draw(axes, table[table["pairs"] == kind], "estimate", order, offsets)
+        _draw(axes, table[table["pairs"] == kind], order, offsets)
         if known is not None:
             part = known[known["pairs"] == kind]
             axes.plot(
@@ -81,7 +82,8 @@ def group_effects(
         axes.set_title(f"{kind} pairs")
         axes.set_xlabel(xlabel or str(effect.attrs.get("outcome", "effect")))
     _legend(fig, panels[0], systems=list(offsets))
-    return finish(fig, note, effect)
+    letter(panels)
+    return finish(fig, note, effect, levels=levels_said(prob))
 
 
 @styled
@@ -93,7 +95,7 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
     rates : Dataset
         Result of `error_rates`, by any factors.
     prob : float, default 0.95
-        Probability of the intervals.
+        Probability of the outer intervals; the inner ones are of 66%.
     note : str
         Note below the figure.
 
@@ -106,13 +108,13 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
         groups in which a few identities have most of the errors.
     """
     by = [str(dim) for dim in rates["rate"].dims if dim not in (*SAMPLE, "rate_of", "system")]
-    table = _series(summarise(rates, prob=prob), by)
+    table = _series(with_inner(rates, prob), by)
     table = table[table["n"] > 0].fillna({"estimate": 0.0})
     kinds = [kind for kind in RATES if (table["rate_of"] == kind).any()]
     fig, panels, order, offsets = _panels(table, len(kinds))
     for axes, kind in zip(panels, kinds, strict=True):
         part = table[table["rate_of"] == kind]
-        _draw(axes, part, "estimate", order, offsets)
+        _draw(axes, part, order, offsets)
         none = part[~part["supported"]]
         axes.plot(
             none["estimate"],
@@ -143,9 +145,9 @@ def group_rates(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fig
         axes.set_title(RATES[kind])
         axes.set_xlabel(kind)
     _legend(fig, panels[0], systems=list(offsets))
-    return finish(
-        fig, " ".join(filter(None, [note, *_of_few(table), *_absent(table, kinds)])), rates
-    )
+    letter(panels)
+    notes = [note, *_of_few(table), *_absent(table, kinds)]
+    return finish(fig, " ".join(filter(None, notes)), rates, levels=levels_said(prob))
 
 
 def _of_few(table: pd.DataFrame) -> list[str]:
@@ -201,16 +203,10 @@ def _places(part: pd.DataFrame, order: dict[str, int], offsets: dict[str, float]
     return (part["group"].map(order) + part["system"].map(offsets)).to_numpy(float)
 
 
-def _draw(
-    axes: Axes, part: pd.DataFrame, value: str, order: dict[str, int], offsets: dict[str, float]
-) -> None:
+def _draw(axes: Axes, part: pd.DataFrame, order: dict[str, int], offsets: dict[str, float]) -> None:
     for at, system in enumerate(offsets):
         own = part[part["system"] == system]
-        # Rounding may put the end of a bootstrap interval on the wrong side of the rate.
-        ends = [(own[value] - own["lower"]).clip(0), (own["upper"] - own[value]).clip(0)]
-        error_bars(
-            axes, own[value], _places(own, order, offsets), xerr=ends, series=at, label=key(system)
-        )
+        draw_intervals(axes, own, _places(own, order, offsets), series=at, label=key(system))
 
 
 def _legend(fig: Figure, axes: Axes, systems: list[str]) -> None:

@@ -86,7 +86,8 @@ def dose_response(
         for side in (0, 1):
             grid[2 * (unused // columns) + side][unused % columns].set_visible(False)
     fig.align_ylabels()
-    return finish(fig, note, human, machine)
+    said = f"Points: medians; bars: {100 * prob:g}% intervals."
+    return finish(fig, note, human, machine, levels=said)
 
 
 def _dose_panel(axes: Axes, part, lowest: float, series: int) -> None:  # type: ignore[no-untyped-def]
@@ -155,7 +156,8 @@ def perceived_against_distance(
     few_ticks(axes)
     axes.set_xlabel("perceived change (points of the score)")
     axes.set_ylabel("distance moved")
-    return finish(fig, note, human, machine)
+    said = f"Points: medians; bars: {100 * prob:g}% intervals."
+    return finish(fig, note, human, machine, levels=said)
 
 
 def _equal_ratio_lines(axes: Axes, ratios: np.ndarray) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from causalbias.errors import DataError
-from causalbias.plots.style import COLOURS, MARKERS, TWO_COLUMNS, finish, new_figure, styled
+from causalbias.plots.style import COLOURS, MARKERS, TWO_COLUMNS, finish, letter, new_figure, styled
 
 SHARES = {
     "found": "interval leaves zero out",
@@ -67,6 +67,7 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
     )
     if (part["converged"] < 1).any():
         caption += f" At worst {1 - part['converged'].min():.0%} of fits failed their diagnostics."
+    letter(axes)
     return finish(fig, caption, table)
 
 

@@ -19,17 +19,21 @@ from causalbias.plots.style import (
     ONE_COLUMN,
     TWO_COLUMNS,
     error_bars,
+    facets,
     finish,
     in_order,
     key,
     label,
     legend_above,
+    letter,
     marker,
     new_figure,
     styled,
 )
 from causalbias.rates.comparisons import in_words
 
+MOST_LINES = 6  # of more groups, each has a panel
+MOST_ROWS = 6  # of more distributions, there are two columns
 MOST_TICKS = 7  # largest number of ticks of a logarithmic axis
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 0.6)), (0, (7, 2)))
 KIND_COLOURS = {"impostor": COLOURS[1], "genuine": COLOURS[0]}
@@ -54,7 +58,8 @@ def score_distributions(
     Returns
     -------
     Figure
-        Two columns wide. The rows show densities on a common scale.
+        Two columns wide. The rows show densities on a common scale, side by side where there are
+        more than six groups.
 
     Raises
     ------
@@ -69,16 +74,21 @@ def score_distributions(
     low, high = (
         counts[name].values.reshape(-1, counts.sizes["bin"])[0] for name in ("low", "high")
     )
+    columns = 1 if len(groups) <= MOST_ROWS else 2
     fig, grid = new_figure(
         TWO_COLUMNS,
-        0.8 + 0.5 * len(groups),
-        nrows=len(groups),
+        0.8 + 0.5 * -(-len(groups) // columns),
+        nrows=-(-len(groups) // columns),
+        ncols=columns,
         squeeze=False,
         sharex=True,
         sharey=True,
     )
+    panels = list(grid.T.flat)[: len(groups)]  # down the first column, then down the second
+    for axes in list(grid.T.flat)[len(groups) :]:
+        axes.set_visible(False)
     used = np.flatnonzero(counts["histogram"].sum(["kind", "group"]).values)
-    for axes, group in zip(grid[:, 0], groups, strict=True):
+    for axes, group in zip(panels, groups, strict=True):
         for kind in counts["kind"].values:
             part = counts.sel(group=group, kind=kind)
             total = float(part["n"])
@@ -107,8 +117,11 @@ def score_distributions(
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
     grid[0, 0].set_xlim(low[used[0]], high[used[-1]])
-    grid[-1, 0].set_xlabel(xlabel + ("; dotted: threshold" if threshold is not None else ""))
-    _shared_legend(fig, grid[:, 0])
+    lowest = [panels[len(grid) - 1], panels[-1]]  # of each column
+    for axes in lowest:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel(xlabel + ("; dotted: threshold" if threshold is not None else ""))
+    _shared_legend(fig, panels)
     return finish(fig, note)
 
 
@@ -128,10 +141,11 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
     Returns
     -------
     Figure
-        Two columns wide, or one for a single system, with logarithmic axes. A curve ends, with a
-        dot, where there are too few errors of either kind for a rate. The note lists groups with
-        too few errors for a curve, and groups in which a few identities have most of the errors at
-        a point of the curve.
+        Two columns wide, or one for a single system, with logarithmic axes. Of more than six
+        groups, each has a panel, and systems are lines; the others' curves are grey. A curve ends,
+        with a dot, where there are too few errors of either kind for a rate. The note lists groups
+        with too few errors for a curve, and groups in which a few identities have most of the
+        errors at a point of the curve.
 
     Raises
     ------
@@ -147,6 +161,36 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
     systems, groups = in_order(table["system"]), list(dict.fromkeys(every["group"]))
     shown = pd.MultiIndex.from_frame(table[["system", "group"]])
     every["supported"] = pd.MultiIndex.from_frame(every[["system", "group"]]).isin(shown)
+    if table["group"].nunique() > MOST_LINES:
+        fig, panels = _curves_apart(table, systems, groups)
+    else:
+        fig, panels = _curves_together(table, systems, groups)
+    for axes in panels:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_ylim(top=1)
+        axes.grid(color="0.92", linewidth=0.5)
+    _log_ticks(panels[0])
+    for axes in panels:
+        position = axes.get_subplotspec()
+        assert position is not None
+        if position.is_first_col():
+            axes.set_ylabel("false non-match rate")
+    _shared_legend(fig, panels)
+    notes = _not_drawn(every, ["system", "group"], groups, in_order(every["system"]))
+    few = table.loc[table["few_identities"], ["system", "group"]].drop_duplicates()
+    names = few["group"] if len(systems) == 1 else few["group"] + " (" + few["system"] + ")"
+    notes += [f"5% of the identities have most of the errors: {'; '.join(names)}."] * bool(len(few))
+    if curve.attrs.get("one_kind"):
+        notes.append(f"Without pairs of both kinds: {curve.attrs['one_kind']}.")
+    said = f"Lines: medians; bands: pointwise {100 * prob:g}% intervals."
+    return finish(fig, " ".join(filter(None, [note, *notes])), curve, levels=said)
+
+
+def _curves_together(
+    table: pd.DataFrame, systems: list[str], groups: list[str]
+) -> tuple[Figure, list[Axes]]:
+    """All groups' curves in a panel per system."""
     columns = min(len(systems), 3)
     rows = -(-len(systems) // columns)
     fig, grid = new_figure(
@@ -158,29 +202,39 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
         sharex=True,
         sharey=True,
     )
+    panels = list(grid.flat)[: len(systems)]
     for axes in grid.flat[len(systems) :]:
         axes.set_visible(False)
-    for axes, system in zip(grid.flat, systems, strict=False):
+    for axes, system in zip(panels, systems, strict=True):
         of_system = table[table["system"] == system]
         for at, name in enumerate(groups):
             _draw_curve(axes, of_system[of_system["group"] == name], at, name)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_ylim(top=1)
-        axes.grid(color="0.92", linewidth=0.5)
         axes.set_title(label(system))
         axes.set_xlabel("false match rate")
-    _log_ticks(grid[0, 0])
-    for axes in grid[:, 0]:
-        axes.set_ylabel("false non-match rate")
-    _shared_legend(fig, grid.flat[: len(systems)])
-    notes = _not_drawn(every, ["system", "group"], groups, in_order(every["system"]))
-    few = table.loc[table["few_identities"], ["system", "group"]].drop_duplicates()
-    names = few["group"] if len(systems) == 1 else few["group"] + " (" + few["system"] + ")"
-    notes += [f"5% of the identities have most of the errors: {'; '.join(names)}."] * bool(len(few))
-    if curve.attrs.get("one_kind"):
-        notes.append(f"Without pairs of both kinds: {curve.attrs['one_kind']}.")
-    return finish(fig, " ".join(filter(None, [note, *notes])), curve)
+    letter(panels)
+    return fig, panels
+
+
+def _curves_apart(
+    table: pd.DataFrame, systems: list[str], groups: list[str]
+) -> tuple[Figure, list[Axes]]:
+    """A panel per group, with those of all groups in grey where there is a single system."""
+    drawn = [name for name in groups if (table["group"] == name).any()]
+    fig, panels = facets(len(drawn))
+    for axes, name in zip(panels, drawn, strict=True):
+        if len(systems) == 1:
+            for _, other in table.groupby("group", sort=False):
+                axes.plot(other["fmr"], other["estimate"], color="0.8", linewidth=0.6, zorder=0.5)
+        for at, system in enumerate(systems):
+            own = table[(table["system"] == system) & (table["group"] == name)]
+            _draw_curve(axes, own, at, system if len(systems) > 1 else "this group")
+        axes.set_title(label(name, 24))
+    for axes in panels[-min(4, len(panels)) :]:
+        axes.set_xlabel("false match rate")
+    if len(systems) == 1:
+        panels[0].plot([], [], color="0.8", linewidth=0.6, label="other groups")
+    letter(panels)
+    return fig, panels
 
 
 def _draw_curve(axes: Axes, part: pd.DataFrame, at: int, name: str) -> None:
@@ -258,7 +312,9 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
     what = str(ratios.attrs["outcome"]).removeprefix("error rate over ")
     notes = [note, f"Ratios to {what}."]
     notes += _not_drawn(table, index, groups, systems)
-    return finish(fig, " ".join(filter(None, notes)), ratios)
+    letter(grid[0])
+    said = f"Points: medians; bars: {100 * prob:g}% intervals."
+    return finish(fig, " ".join(filter(None, notes)), ratios, levels=said)
 
 
 def _not_drawn(
@@ -361,7 +417,8 @@ def rate_heatmap(rates: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Fi
     flagged = table.index[table["few_identities"].to_numpy(bool)]
     few = list(dict.fromkeys(" and ".join(sorted(set(map(str, pair)))) for pair in flagged))
     notes = [f"5% of the identities have most of the errors: {'; '.join(few)}."] * bool(few)
-    return finish(fig, " ".join(filter(None, [note, *notes])), rates)
+    said = f"Cells: median and {100 * prob:g}% interval."
+    return finish(fig, " ".join(filter(None, [note, *notes])), rates, levels=said)
 
 
 def _cell_text(cell: object, narrow: bool) -> str:

@@ -29,8 +29,12 @@ from causalbias.io.atomic import replacing
 # in lightness, and so in greyscale. Each has a marker, so that series differ not only in colour.
 COLOURS = ("#0072B2", "#CC8400", "#00674A", "#C868A3", "#B23A00", "#4298D4", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0  # inches
+# The widths of most journals, 89 and 183 mm, in inches.
+ONE_COLUMN, TWO_COLUMNS = 89 / 25.4, 183 / 25.4
+FONT = "DejaVu Sans"  # comes with matplotlib, so that every machine has it
 _STYLE = {
+    "font.family": FONT,
+    "mathtext.fontset": "dejavusans",
     "font.size": 7.5,
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
@@ -107,12 +111,48 @@ def new_figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
     return fig, axes
 
 
-def finish(fig: Figure, note: str, *draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> Figure:
+def one_panel(height: float) -> tuple[Figure, list[Axes]]:
+    """Make a figure of a single panel, one column of a journal wide."""
+    fig, axes = new_figure(ONE_COLUMN, height)
+    return fig, [axes]
+
+
+def facets(
+    n: int, *, height: float = 1.7, columns: int = 4, share_y: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """Make n panels of one scale, or of one horizontal scale, two columns of a journal wide."""
+    across = min(columns, n)
+    down = -(-n // across)
+    fig, grid = new_figure(
+        TWO_COLUMNS,
+        0.7 + height * down,
+        nrows=down,
+        ncols=across,
+        squeeze=False,
+        sharex=True,
+        sharey=share_y,
+    )
+    panels = list(grid.flat)
+    for axes in panels[n:]:
+        axes.set_visible(False)
+    for axes in panels[max(n - across, 0) : n]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
+    return fig, panels[:n]
+
+
+def finish(
+    fig: Figure,
+    note: str,
+    *draws: xr.Dataset | xr.DataArray | pd.DataFrame | xr.DataTree,
+    levels: str = "",
+) -> Figure:
     """Write the note below a figure, and across it if a fit behind it did not converge.
 
-    The note ends in what the estimates are against, and whose they are, where they say so.
+    The note ends in the levels of the intervals, what the estimates are against, and whose they
+    are, where they say so.
     """
-    note = " ".join(filter(None, [note, *dict.fromkeys(map(basis, draws))]))
+    against = [basis(one) for one in draws if not isinstance(one, xr.DataTree)]
+    note = " ".join(filter(None, [note, levels, *dict.fromkeys(against)]))
     if note:
         fig.supxlabel(_literal(note), fontsize=6, color="0.35", x=0.01, ha="left", wrap=True)
     if any(failed(one) for one in draws):
@@ -133,6 +173,73 @@ def finish(fig: Figure, note: str, *draws: xr.Dataset | xr.DataArray | pd.DataFr
             zorder=10,
         )
     return fig
+
+
+def difference_name(value: object, draws: xr.Dataset, dim: str) -> str:
+    """Name a level, and the reference that it is contrasted with where the dim is of a contrast.
+
+    Examples
+    --------
+    >>> effect = xr.Dataset(attrs={"contrast": "race", "reference": "white"})
+    >>> difference_name("black", effect, "race"), difference_name("male", effect, "gender")
+    ('black \u2212 white', 'male')
+    """
+    name = str(value)
+    if draws.attrs.get("contrast") != dim:
+        return name
+    if " - " in name and draws.attrs["reference"] == "each other level":
+        return name.replace(" - ", " \u2212 ")
+    return f"{name} \u2212 {draws.attrs['reference']}"
+
+
+def in_asked_order(
+    values: Sequence[Any], order: str | Sequence[object], sizes: pd.Series
+) -> list[Any]:
+    """Levels from the lowest row to the highest.
+
+    Parameters
+    ----------
+    values : sequence
+        In the data's order.
+    order : {"size", "data"} or sequence
+        The largest first, or the data's order, or the levels themselves, from the top.
+    sizes : Series
+        By level; a missing one comes last.
+
+    Raises
+    ------
+    DataError
+        If the levels are not those of the estimate.
+    """
+    if isinstance(order, str) and order == "size":
+        return sizes.sort_values(na_position="first", kind="stable").index.tolist()
+    chosen = list(values) if isinstance(order, str) and order == "data" else order
+    if isinstance(chosen, str) or sorted(map(str, chosen)) != sorted(map(str, values)):
+        raise DataError(
+            f"order={order!r} is not an order of the rows",
+            hint='use "size", "data", or every one of: ' + ", ".join(map(str, values)),
+        )
+    known = {str(one): one for one in values}
+    return [known[str(one)] for one in chosen][::-1]
+
+
+def letter(panels: Iterable[Axes]) -> None:
+    """Write a, b, c ... beside the upper left corner of panels, if there are several."""
+    shown = list(panels)
+    for name, axes in zip(
+        "abcdefghijklmnopqrstuvwxyz", shown if len(shown) > 1 else [], strict=False
+    ):
+        axes.annotate(
+            name,
+            (0, 1),
+            xycoords="axes fraction",
+            xytext=(-4, 4),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            weight="bold",
+        )
 
 
 def label(name: object, width: int = 22) -> str:
@@ -218,6 +325,10 @@ def error_bars(axes: Axes, x: Any, y: Any, *, series: int = 0, **options: Any) -
 @styled
 def write(fig: Figure, path: str | Path) -> Path:
     """Save a figure reproducibly: the same figure gives the same bytes.
+
+    Figures are 89 or 183 mm wide, one or two columns of most journals. Their font, DejaVu Sans,
+    comes with matplotlib; a PDF holds it as TrueType (type 42, which can be edited and searched),
+    and an SVG holds its outlines.
 
     Parameters
     ----------

@@ -108,6 +108,10 @@ def ranks(fit):
 FIGURES = {
     "forest": lambda fit: cb.plots.forest(effects(fit)),
     "dose_curve": lambda fit: cb.plots.dose_curve(cb.dose(fit, "pose")),
+    "conditional_effects": lambda fit: cb.plots.conditional_effects(effects(fit)),
+    "pp_check": lambda fit: cb.plots.pp_check(fit, draws=5),
+    "trace": lambda fit: cb.plots.trace(fit, parameters=["sigma"]),
+    "rank": lambda fit: cb.plots.rank(fit, parameters=["sigma"]),
     "comparison": lambda fit: cb.plots.comparison(cb.compare(fit, fit, "race")),
     "rank_heatmap": lambda fit: cb.plots.rank_heatmap(ranks(fit)),
     "assurance": lambda fit: cb.plots.assurance(power(fit)),

@@ -149,9 +149,34 @@ def test_figures_of_any_groups_name_those_that_they_cannot_show(names):
     fig = cb.plots.det_curves(curve)
     shown = {line.get_label() for line in fig.axes[0].lines}
     for name in map(str, names):
-        assert name in shown or name.replace("$", r"\$") in words(fig)
+        titles = [axes.get_title() for axes in fig.axes]
+        assert name in [*shown, *titles] or name.replace("$", r"\$") in words(fig)
     cb.plots.render(fig, "svg")
     cb.plots.render(rates, "png")
+
+
+def test_twelve_groups_have_a_panel_each_and_their_own_curve():
+    frame = many_groups([f"group {at}" for at in range(12)])
+    away = np.where(
+        frame["same_identity"], 0.1, 0.0
+    )  # so that all groups make errors of both kinds
+    noise = np.random.default_rng(1).normal(0.75, 0.1, len(frame))
+    frame = frame.assign(distance=(noise - away).clip(0.001))
+    curve = cb.det(frame, "group", fmr=np.geomspace(0.05, 1, 8), draws=50)
+    fig = cb.plots.det_curves(curve)
+    table = cb.summarise(curve)
+    table = table[table["supported"]]
+    panels = {axes.get_title(): axes for axes in fig.axes if axes.get_visible()}
+    assert set(panels) == set(table["group"])
+    assert len(panels) > 6
+    for name, part in table.groupby("group"):
+        own = [line for line in panels[name].lines if line.get_label() == "this group"]
+        np.testing.assert_allclose(own[0].get_ydata(), part["estimate"])
+    counts = cb.rates.score_histograms(frame, "group")
+    scores = cb.plots.score_distributions(counts)
+    shown = [axes for axes in scores.axes if axes.get_visible()]
+    assert {axes.get_ylabel().split("\n")[0] for axes in shown} == set(counts["group"].values)
+    assert scores.get_figheight() < 5
 
 
 def test_group_rates_name_groups_of_which_few_identities_make_most_errors():

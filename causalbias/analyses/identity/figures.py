@@ -35,7 +35,7 @@ def _of_networks(
         prob=result.prob,
         truth=truth.get("machine"),
         xlabel=f"change of distance against {result.reference}",
-        note=f"{intervals} {_sizes(result)} {_cross_note(truth)}",
+        note=f"{_sizes(result)} {_cross_note(truth)}",
     )
     caption = (
         f"Effect of race on the distance, {_against(result)}. Genuine pairs right of zero are "
@@ -55,7 +55,7 @@ def _of_people(
         prob=result.prob,
         truth=truth.get("human"),
         xlabel=f"change of mean answer against {result.reference} (points)",
-        note=f"{intervals} {_cross_note(truth)}",
+        note=_cross_note(truth),
     )
     caption = (
         "Effect of race on people's mean answer (higher: surer that the pair shows one person), "
@@ -71,8 +71,7 @@ def _of_rates(result: Identity, rates: xr.Dataset, table: pd.DataFrame) -> Pictu
     figure = group_rates(
         rates,
         prob=result.prob,
-        note=f"{percent(result.prob)} intervals. Hollow: too few errors to state a rate; an arrow: "
-        "the interval leaves the panel.",
+        note="Hollow: too few errors to state a rate; an arrow: the interval leaves the panel.",
     )
     caption = (
         "Error rates at each network's threshold, by group, with intervals that allow for the "

@@ -18,7 +18,7 @@ def pictures_of(result: Manipulation, tables: dict[str, pd.DataFrame]) -> list[P
     if result.machine is None or result.ratio is None:
         return pictures
     seeds = int(result.study.children["stimuli"].to_dataset().sizes["seed"])
-    note = f"{percent(result.prob)} intervals; {seeds} seeds."
+    note = f"{seeds} seeds."
     for system in result.machine["system"].values.tolist():
         moved, ratio = result.machine.sel(system=system), result.ratio.sel(system=system)
         of_system = {
@@ -45,7 +45,7 @@ def _human(result: Manipulation, table: pd.DataFrame) -> Picture:
             result.human,
             prob=result.prob,
             xlabel="change of mean score (points)",
-            note=f"{intervals}; {judgements:,} judgements.",
+            note=f"{judgements:,} judgements.",
         ),
         "What people see: change of the mean score when an attribute is pushed from its lowest "
         f"level to a higher one, with all else held constant. {intervals}.",

@@ -35,7 +35,7 @@ def _rates(
     figure = group_rates(
         point.rates,
         prob=result.prob,
-        note=f"{percent(result.prob)} intervals. Hollow: too few errors to state a rate.",
+        note="Hollow: too few errors to state a rate.",
     )
     table = tables["rates"]
     table = table[table["operating_point"] == point.name]
