@@ -197,7 +197,7 @@ def test_figures_name_what_is_not_estimable(rows, fit, effect):
     figure = cb.plots.forest(effect)
     assert texts_of(figure) == ["not estimable"]
     labels = [one.get_text() for one in figure.axes[0].get_yticklabels()]
-    assert labels == ["c", "b"]
+    assert labels == ["c − a", "b − a"]
     compared = cb.compare(fit, cb.fit("z ~ race + sex", rows, draws=200), "race")
     assert "not estimable" in texts_of(cb.plots.comparison(compared))
     by_sex = cb.effects(fit, "race", by="sex")
