@@ -27,6 +27,7 @@ READERS = {
     "estimate": "causalbias.draws.estimate:opened_estimate",
     "embeddings": "causalbias.io.storage:_as_dataset",
     "pair counts": "causalbias.rates.pair_counts:opened_counts",
+    "pair counts of sites": "causalbias.rates.pair_counts:opened_counts",
     "unfinished pair counts": "causalbias.rates.pair_counts:opened_counts",
 }
 

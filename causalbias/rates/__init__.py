@@ -15,9 +15,11 @@ from causalbias.rates.differentials import (
 from causalbias.rates.enrolment import enrolment
 from causalbias.rates.error_rates import error_rates, group_pair_rates
 from causalbias.rates.histograms import score_histograms
+from causalbias.rates.pair_counts import add_counts, site_counts
 from causalbias.rates.thresholds import threshold_at
 
 __all__ = [
+    "add_counts",
     "all_pairs_rates",
     "det",
     "enrolment",
@@ -33,5 +35,6 @@ __all__ = [
     "max_to_min",
     "rate_ratios",
     "score_histograms",
+    "site_counts",
     "threshold_at",
 ]
