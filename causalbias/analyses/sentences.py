@@ -94,6 +94,26 @@ def certainty(
     allowed_for : str
         The chance that the intervals allow for.
     """
+    ranges = (
+        "Every number is an estimate. The range after it contains the true value with a "
+        f"probability of {percent(prob)}, if the model and the data are right. Ranges allow for "
+        f"{allowed_for}; they do not allow for pictures that changed more than they should."
+    )
+    return [_verdict(record), clear, ranges, *coverage(truths, prob, "ranges")]
+
+
+def how_sure(record: Record, clear: str, prob: float) -> list[str]:
+    """How sure the results on people's answers are, in plain words; see `certainty`."""
+    ranges = (
+        "Every number is an estimate. The range after it contains the true value with a "
+        f"probability of {percent(prob)}, if the model and the data are right. Ranges allow for "
+        "chance in which people answered and in which faces they saw."
+    )
+    return [_verdict(record), clear, ranges]
+
+
+def _verdict(record: Record) -> str:
+    """The verdict on all models, first of all."""
     verdict = overall(record.verdicts.values())
     first = {"unconverged": "NOT SURE AT ALL. ", "passed": ""}.get(verdict.level, "Not sure. ")
     first += verdict.sentence
@@ -102,12 +122,7 @@ def certainty(
             " What that does to the numbers of each model stands at the top; the table of checks "
             "says what to do about it."
         )
-    ranges = (
-        "Every number is an estimate. The range after it contains the true value with a "
-        f"probability of {percent(prob)}, if the model and the data are right. Ranges allow for "
-        f"{allowed_for}; they do not allow for pictures that changed more than they should."
-    )
-    return [first, clear, ranges, *coverage(truths, prob, "ranges")]
+    return first
 
 
 def never_shown(simulated: bool) -> list[str]:

@@ -74,17 +74,34 @@ def record_of(
     Record
     """
     manipulations = check_manipulations(study, images=images, prob=prob)
+    tables = {f"check_{name}": table for name, table in manipulations.tables.items()}
+    files = {
+        name: study.children[group].to_dataset().to_dataframe()
+        for name, group in (("excluded", "excluded"), ("sources", "provenance"))
+        if group in study.children
+    }
+    of_models = record_of_models(fits, files)
+    sentences = [line.strip() for line in str(manipulations).splitlines()[1:]]
+    return Record(of_models.verdicts, of_models.misfits, sentences, tables | of_models.tables)
+
+
+def record_of_models(fits: Mapping[str, Fit], files: Mapping[str, pd.DataFrame]) -> Record:
+    """Check an analysis's models, where the data are a table without manipulations.
+
+    Parameters
+    ----------
+    fits : mapping of str to Fit
+        The models by name; may be empty.
+    files : mapping of str to DataFrame
+        Tables "excluded" and "sources"; empty ones are left out.
+    """
     checks = {name: check(fit) for name, fit in fits.items()}
     verdicts = {name: verdict_of(fit, checks[name]) for name, fit in fits.items()}
     misfits = {name: one for name in fits if (one := misfit_of(checks[name])) is not None}
-    tables = {f"check_{name}": table for name, table in manipulations.tables.items()}
+    tables: dict[str, pd.DataFrame] = {}
     if fits:
         tables |= {"fits": _fits_table(fits, verdicts), "checks": _checks_table(checks)}
-    for name, group in (("excluded", "excluded"), ("sources", "provenance")):
-        if group in study.children:
-            tables[name] = study.children[group].to_dataset().to_dataframe()
-    sentences = [line.strip() for line in str(manipulations).splitlines()[1:]]
-    return Record(verdicts, misfits, sentences, tables)
+    return Record(verdicts, misfits, [], tables | {k: v for k, v in files.items() if len(v)})
 
 
 def _fits_table(fits: Mapping[str, Fit], verdicts: Mapping[str, Verdict]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Simulated studies with known truth, as ``cb.simulation``."""
 
 from causalbias.simulation.parameters import Bias, People, Question, System
+from causalbias.simulation.ratings import simulate_ratings
 from causalbias.simulation.simulate import simulate
 
 __all__ = [
@@ -9,4 +10,5 @@ __all__ = [
     "Question",
     "System",
     "simulate",
+    "simulate_ratings",
 ]

@@ -1,0 +1,108 @@
+"""How often intervals of the analyses of people's answers hold the truth, in simulated studies.
+
+    python -m benchmarks.people_coverage ratings 100
+
+A line for each estimand: studies, and the share of 50, 90 and 95% intervals that hold the truth.
+"""
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import causalbias as cb
+from causalbias.agreement.intraclass import intraclass_of
+
+PROBS = (0.5, 0.9, 0.95)
+Found = Iterator[tuple[str, xr.DataArray, float]]
+
+
+def ratings(study: int) -> Found:
+    """24 items, 24 raters who rate 14 of them each; every second study nested, as 3DSK is."""
+    nested = study % 2 == 1
+    each = None if nested else 14
+    frame = cb.simulation.simulate_ratings(
+        24, 24, each=each, nested=nested, own_group=0.4, random_seed=study
+    )
+    found = cb.analyses.analyse_ratings(
+        frame,
+        item="item",
+        rater="rater",
+        rating="rating",
+        item_group="item_group",
+        rater_group="rater_group",
+        draws=200,
+        random_seed=study,
+    )
+    truth = {name: sd**2 for name, sd in frame.attrs["truth"]["sds"].items()}
+    share = pd.crosstab(frame["item"], frame["rater_group"], normalize="index").pow(2)
+    kept = share.sum(axis=1).mean()
+    item = truth["item"] + kept * truth["item:rater_group"]
+    error = (1 - kept) * truth["item:rater_group"] + truth["residual"]
+    level = truth["rater"] + truth["rater:item_group"]
+    one = found.reliability["coefficient"].sel(raters=1).isel(trait=0)
+    ten = found.reliability["coefficient"].sel(raters=10).isel(trait=0)
+    design = "nested" if nested else "incomplete"
+    assert found.own_group is not None
+    assert found.consensus is not None
+    yield f"ratings, {design}: own-group effect", found.own_group["effect"].isel(trait=0), 0.4
+    yield f"ratings, {design}: consistency, 1", one.sel(kind="consistency"), item / (item + error)
+    yield (
+        f"ratings, {design}: consistency, 10",
+        ten.sel(kind="consistency"),
+        item / (item + error / 10),
+    )
+    yield (
+        f"ratings, {design}: agreement, 1",
+        one.sel(kind="agreement"),
+        item / (item + error + level),
+    )
+    correlation = truth["item"] / (truth["item"] + truth["item:rater_group"])
+    yield f"ratings, {design}: consensus", found.consensus["correlation"].isel(trait=0), correlation
+
+
+def anova(study: int) -> Iterator[tuple[str, list[bool]]]:
+    """Whether the limits of `intraclass` hold the truth: 30 items, 6 raters, no groups."""
+    random = np.random.default_rng(study)
+    scores = random.normal(0, 0.8, (30, 1)) + random.normal(0, 0.7, 6) + random.normal(size=(30, 6))
+    truth = {"ICC(A,1)": 0.64 / 2.13, "ICC(C,1)": 0.64 / 1.64}
+    for name, value in truth.items():
+        limits = [intraclass_of(scores, prob)[name][1:] for prob in PROBS]
+        yield f"intraclass, {name}", [low <= value <= high for low, high in limits]
+
+
+STUDIES = {"ratings": ratings}
+
+
+def held(draws: xr.DataArray, truth: float) -> list[bool]:
+    """Whether equal-tailed intervals of each probability hold the truth."""
+    below = float((draws < truth).mean())
+    return [abs(below - 0.5) <= prob / 2 for prob in PROBS]
+
+
+def main(which: str, studies: int) -> None:
+    """Print the table of one analysis."""
+    rows: dict[str, list[list[bool]]] = {}
+    for study in range(studies):
+        if which == "anova":
+            for name, inside in anova(study):
+                rows.setdefault(name, []).append(inside)
+            continue
+        for name, draws, truth in STUDIES[which](study):
+            rows.setdefault(name, []).append(held(draws, truth))
+    print("| estimand | studies | 50% | 90% (Monte Carlo interval) | 95% |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, every in sorted(rows.items()):
+        share = 100 * np.mean(every, axis=0)
+        error = 196 * np.sqrt(share[1] / 100 * (1 - share[1] / 100) / len(every))
+        low, high = max(0, share[1] - error), min(100, share[1] + error)
+        print(
+            f"| `{name}` | {len(every)} | {share[0]:.0f} | {share[1]:.0f} ({low:.0f} to "
+            f"{high:.0f}) | {share[2]:.0f} |"
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,140 @@
+"""Tables of people's answers with columns of any name: what each holds, what is left out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from causalbias.arguments import name_in, not_what
+from causalbias.datasets.scores.values import numbers
+from causalbias.errors import DataError, user_path
+from causalbias.study.build import exclusions, file_record
+from causalbias.study.columns import labels
+from causalbias.study.reading import read_table
+from causalbias.study.tables import with_index
+
+TABLE = "answers"  # names a frame in errors
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A table of answers in the columns of an analysis.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row per answer: texts (ids and groups; categoricals keep the order of their levels) and
+        numbers (float64), none missing.
+    columns : dict of str to str
+        Column of the user's table for each of ours.
+    name : str
+        Of the file, or "answers".
+    excluded : DataFrame
+        `file`, `what`, `reason`, `count` of the rows that are left out.
+    sources : DataFrame
+        Files read; empty of a frame.
+    """
+
+    frame: pd.DataFrame
+    columns: dict[str, str]
+    name: str
+    excluded: pd.DataFrame
+    sources: pd.DataFrame
+
+
+def answers_in(
+    data: pd.DataFrame | str | Path,
+    text: Mapping[str, str],
+    values: Mapping[str, str],
+) -> Answers:
+    """Read a table of answers, and rename its columns to those of an analysis.
+
+    Parameters
+    ----------
+    data : DataFrame or path
+        A table, or a CSV, TSV or Parquet file. Ids are text as written.
+    text, values : mapping of our column to the user's
+        Columns of ids and groups, and of numbers. Columns called "" are not there.
+
+    Returns
+    -------
+    Answers
+        Rows with a missing cell in one of these columns are left out, and counted by column.
+
+    Raises
+    ------
+    DataError
+        If a column is not there or has two uses, a cell is no number, or no row is complete.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"face": ["01", "2"], "who": ["a", None], "att": [3, 4]})
+    >>> found = answers_in(table, {"item": "face", "rater": "who"}, {"rating": "att"})
+    >>> found.frame.values.tolist(), found.excluded["reason"].tolist()
+    ([['01', 'a', 3.0]], ['who is missing'])
+    """
+    text = {ours: name_in(name, ours) for ours, name in text.items() if name}
+    values = {ours: name_in(name, ours) for ours, name in values.items() if name}
+    columns = {**text, **values}
+    frame, name, sources = _read(data, list(text.values()))
+    for ours, theirs in columns.items():
+        if theirs not in frame:
+            raise DataError(
+                f"there is no column {theirs!r} for {ours}",
+                hint=f"use one of {', '.join(map(str, frame.columns))}",
+                file=name,
+            )
+        if list(columns.values()).count(theirs) > 1:
+            both = " and ".join(one for one in columns if columns[one] == theirs)
+            raise DataError(
+                f"the column has two uses: {both}", hint="give one each", file=name, column=theirs
+            )
+    made = {ours: _labels(frame[theirs], name) for ours, theirs in text.items()}
+    made |= {ours: numbers(frame[theirs], name, theirs) for ours, theirs in values.items()}
+    whole = pd.DataFrame({ours: one.reset_index(drop=True) for ours, one in made.items()})
+    missing = whole.isna()
+    first = missing.to_numpy().argmax(axis=1)[missing.any(axis=1).to_numpy()]
+    notes = [
+        (name, "answers", f"{columns[ours]} is missing", int(count))
+        for ours, count in zip(made, np.bincount(first, minlength=whole.shape[1]), strict=True)
+        if count
+    ]
+    kept = whole[~missing.any(axis=1)].reset_index(drop=True)
+    if kept.empty:
+        raise DataError(
+            f"no row has all of {', '.join(columns.values())}",
+            hint="fill the cells in, or choose other columns",
+            file=name,
+        )
+    return Answers(kept, columns, name, exclusions(notes), sources)
+
+
+def _read(
+    data: pd.DataFrame | str | Path, ids: list[str]
+) -> tuple[pd.DataFrame, str, pd.DataFrame]:
+    """The table as it is, the name of its file, and the record of it."""
+    if isinstance(data, pd.DataFrame):
+        return with_index(data, TABLE), TABLE, pd.DataFrame()
+    if not isinstance(data, str | Path):
+        raise not_what(data, "a table or a path")
+    path = user_path(data)
+    frame = read_table(path, text=ids)
+    return frame, path.name, pd.DataFrame([file_record(path, len(frame))])
+
+
+def _labels(values: pd.Series, file: str) -> pd.Series:
+    """Texts of a column, in which no two differ by case only."""
+    found = labels(values, file=file)
+    some = pd.Series(found.dropna().unique()).astype(str)
+    folded = some.str.casefold()
+    if folded.duplicated().any():
+        alike = some[folded == folded[folded.duplicated()].iloc[0]].tolist()
+        raise DataError(
+            f"{alike[0]!r} and {alike[1]!r} differ by capital letters only",
+            hint="write both alike, or tell them apart",
+            file=file,
+            column=str(values.name),
+        )
+    return found
