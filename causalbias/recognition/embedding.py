@@ -3,7 +3,7 @@
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
@@ -27,7 +27,7 @@ from causalbias.recognition.store import (
     Record,
     add_records,
     open_store,
-    read_records,
+    read_stores,
     stored_features,
     stored_images,
 )
@@ -50,7 +50,7 @@ def embed(
     *,
     align: str | None = None,
     detector: str | None = None,
-    store: str | Path | None = None,
+    store: str | Path | Sequence[str | Path] | None = None,
     batch: int = 32,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -69,10 +69,12 @@ def embed(
         training. Use "none" for images that are crops already.
     detector : {"hog", "cnn", "yunet"}, optional
         Detector for all embedders, see `align_face`; by default each embedder's own.
-    store : directory, optional
+    store : directory or list of directories, optional
         Directory in which finished batches are stored, as ``embeddings.sqlite``. A later run
         computes only embeddings that are not stored for the same image content, embedder and
-        alignment.
+        alignment. Several processes of one machine may write to one directory; machines of a
+        cluster write to one each, a part of the images by each, and a list of these directories is
+        then read as one store. What is in none of them is computed and stored in the first.
     batch : int, default 32
         Number of images per batch.
     workers : int, optional
@@ -121,12 +123,30 @@ def embed(
         replace(one, align=align or one.align, detector=detector or one.detector) for one in chosen
     ]
     files, left_out = image_files(images)
-    place = None if store is None else user_path(store)
-    if place is not None:
-        make_directory(place)
-    with open_store(None if place is None else place / STORE) as opened:
+    places = _places(store)
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_store(place)) for place in places]
         parts = [_one_system(files, one, opened, batch, workers, progress) for one in chosen]
     return _joined(parts).assign_attrs(left_out=left_out)
+
+
+def _places(store: str | Path | Sequence[str | Path] | None) -> list[Path | None]:
+    """Return the files of the stores, of which the first is made if it does not exist."""
+    if store is None:
+        return [None]
+    folders = [user_path(one) for one in ([store] if isinstance(store, str | Path) else store)]
+    if not folders or len({one.resolve() for one in folders}) < len(folders):
+        raise DataError(
+            f"{len(folders)} stores, of which some are the same" if folders else "no store",
+            hint="give each directory once",
+        )
+    make_directory(folders[0])
+    for folder in folders[1:]:
+        if not (folder / STORE).is_file():
+            raise DataError(
+                "no embeddings are stored there", hint="correct the path", file=str(folder)
+            )
+    return [folder / STORE for folder in folders]
 
 
 def _chosen(embedder: str | Path | Embedder | Sequence[str | Path | Embedder]) -> list[Embedder]:
@@ -146,14 +166,14 @@ def _chosen(embedder: str | Path | Embedder | Sequence[str | Path | Embedder]) -
 def _one_system(
     files: Mapping[str, Path],
     embedder: Embedder,
-    store: sqlite3.Connection,
+    stores: Sequence[sqlite3.Connection],
     batch: int,
     workers: int,
     progress: Progress | None,
 ) -> xr.Dataset:
     cropped = recipe(embedder.align, embedder.detector)
     key = hashlib.sha256(f"{embedder.fingerprint} {cropped} {READING}".encode()).hexdigest()
-    done = stored_images(store, key)
+    done = set().union(*(stored_images(store, key) for store in stores))
     hashes: dict[str, str] = {}
     pending: dict[str, Decoded] = {}
     checked = False
@@ -163,14 +183,15 @@ def _one_system(
             if crop is not None and image not in done:
                 pending[image] = crop
             if len(pending) == batch or (pending and at == len(files)):
-                records = _embedded(pending, embedder, stored_features(store, key), not checked)
+                features = stored_features(stores, key)
+                records = _embedded(pending, embedder, features, not checked)
                 checked = checked or any(one.vector is not None for one in records.values())
-                add_records(store, key, records)
+                add_records(stores[0], key, records)
                 done |= set(pending)
                 pending.clear()
             if progress is not None:
                 progress(embedder.name, at - len(pending), len(files))
-    return _cube(hashes, read_records(store, key, hashes.values()), embedder)
+    return _cube(hashes, read_stores(stores, key, hashes.values()), embedder)
 
 
 @contextmanager

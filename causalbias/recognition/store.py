@@ -6,7 +6,7 @@ A batch is one transaction, so that a run that is killed loses at most one batch
 import math
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,11 +100,14 @@ def stored_images(store: sqlite3.Connection, key: str) -> set[str]:
     return {row[0] for row in store.execute(query, (key, UNREADABLE))}
 
 
-def stored_features(store: sqlite3.Connection, key: str) -> int | None:
+def stored_features(stores: Iterable[sqlite3.Connection], key: str) -> int | None:
     """Return the number of features of an embedder's stored embeddings; None if there are none."""
     query = "SELECT length(vector) FROM embeddings WHERE key = ? AND vector NOT NULL LIMIT 1"
-    row = store.execute(query, (key,)).fetchone()
-    return None if row is None else int(row[0]) // FLOAT32.itemsize
+    for store in stores:
+        row = store.execute(query, (key,)).fetchone()
+        if row is not None:
+            return int(row[0]) // FLOAT32.itemsize
+    return None
 
 
 def add_records(store: sqlite3.Connection, key: str, records: Mapping[str, Record]) -> None:
@@ -118,6 +121,29 @@ def add_records(store: sqlite3.Connection, key: str, records: Mapping[str, Recor
             "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [(*row, checksum_of(*row)) for row in rows],
         )
+
+
+def read_stores(
+    stores: Sequence[sqlite3.Connection], key: str, images: Iterable[str]
+) -> dict[str, Record]:
+    """Read the outcomes of images from several stores, of which the first that knows one counts.
+
+    An image that could not be read is unknown, if another store has another outcome.
+
+    Raises
+    ------
+    DataError
+        As `read_records`, of all stores together.
+    """
+    wanted, found = set(images), dict[str, Record]()
+    for store in stores:
+        for image, one in read_records(store, key, wanted).items():
+            if image not in found or found[image].status == UNREADABLE:
+                found[image] = one
+    lengths = {len(one.vector) for one in found.values() if one.vector is not None}
+    if len(lengths) > 1:
+        raise _damaged(f"an embedder has embeddings of {sorted(lengths)} features")
+    return found
 
 
 def read_records(store: sqlite3.Connection, key: str, images: Iterable[str]) -> dict[str, Record]:

@@ -14,7 +14,8 @@ import xarray as xr
 from PIL import Image
 
 import causalbias as cb
-from causalbias.recognition.store import open_store, read_records
+from causalbias.recognition.images import UNREADABLE
+from causalbias.recognition.store import Record, add_records, open_store, read_records
 from tests.recognition.recognition_cases import mean_colour, noise
 
 # Embeds the folder in batches of three, a quarter of a second each, and logs new images' numbers.
@@ -145,3 +146,71 @@ def test_vectors_are_kept_bit_for_bit(noisy_folder, tmp_path):
     assert np.array_equal(found["embedding"], again["embedding"])
     with open_store(tmp_path / "embeddings.sqlite") as store:
         assert read_records(store, "no such key", ["x"]) == {}
+
+
+def shards(folder, tmp_path, calls=None, n=3):
+    """Embed a part of the images into a store of its own each, as machines of a cluster do."""
+    files = sorted(folder.iterdir())
+    places = [tmp_path / f"shard_{i}" for i in range(n)]
+    for i, place in enumerate(places):
+        part = {path.stem: path for path in files[i::n]}
+        cb.embed(part, mean_colour(calls), store=place)
+    return places
+
+
+def test_stores_of_parts_are_read_as_one(noisy_folder, tmp_path):
+    calls = []
+    places = shards(noisy_folder, tmp_path, calls)
+    assert sum(calls) == 10
+    whole = cb.embed(noisy_folder, mean_colour(calls), store=places)
+    assert sum(calls) == 10
+    xr.testing.assert_identical(whole, cb.embed(noisy_folder, mean_colour()))
+    Image.fromarray(noise(77)).save(noisy_folder / "new.png")
+    for order in (places, places[:1], places[::-1]):
+        if order == places[:1]:  # the new one was stored in the first
+            found = cb.embed({"new": noisy_folder / "new.png"}, mean_colour(calls), store=order)
+            assert found["status"].values.item() == "ok"
+        else:
+            cb.embed(noisy_folder, mean_colour(calls), store=order)
+        assert sum(calls) == 11
+
+
+def test_an_image_that_one_store_could_not_read_is_taken_from_another(noisy_folder, tmp_path):
+    places = shards(noisy_folder, tmp_path)
+    whole = cb.embed(noisy_folder, mean_colour(), store=places)
+    hashed = str(whole["sha256"].sel(stimulus="f4").values)
+    with open_store(places[0] / "embeddings.sqlite") as opened:
+        key = opened.execute("SELECT key FROM embeddings").fetchone()[0]
+        add_records(opened, key, {hashed: Record(UNREADABLE, "", None)})
+    calls = []
+    found = cb.embed(noisy_folder, mean_colour(calls), store=places)
+    assert calls == []
+    xr.testing.assert_identical(found, whole)
+
+
+@pytest.mark.parametrize("stores", [[], ["a", "a"], ["a", "./a"], ["a", "nowhere"]])
+def test_stores_that_are_none_or_there_twice_are_refused(noisy_folder, tmp_path, stores):
+    given = [f"{tmp_path}/{name}" for name in stores]
+    with pytest.raises(cb.DataError, match=r"no store|the same|no embeddings are stored"):
+        cb.embed(noisy_folder, mean_colour(), store=given)
+
+
+def test_embeddings_of_parts_in_files_are_counted_without_reading_them_whole(
+    noisy_folder, tmp_path
+):
+    """As for millions of images: each part is saved, and all are opened lazily and joined."""
+    files = sorted(noisy_folder.iterdir())
+    parts = [
+        cb.save(
+            cb.embed({path.stem: path for path in files[i::3]}, mean_colour()),
+            tmp_path / f"part_{i}.zarr",
+        )
+        for i in range(3)
+    ]
+    opened = [cb.open(part, lazy=True)["embedding"] for part in parts]
+    joined = xr.concat(opened, "stimulus").sel(system="mean")
+    group = ["a", "b"] * 5
+    lazy = cb.all_pairs(joined, group, thresholds=30.0)
+    inside = cb.all_pairs(joined.values, group, thresholds=30.0)
+    xr.testing.assert_identical(lazy, inside)
+    assert joined.sizes["stimulus"] == 10
