@@ -42,6 +42,7 @@ from .models.fit import fit
 from .models.formula.parts import formula
 from .models.prior_table import get_prior
 from .models.result import Fit, failures
+from .models.summaries.summarise import summarise_rows
 from .models.summary import summary
 from .models.updating import update
 from .rates.det import det, equal_error_rate
@@ -118,6 +119,7 @@ __all__ = [
     "simulation",
     "stimuli",
     "summarise",
+    "summarise_rows",
     "summary",
     "table",
     "threshold_at",

@@ -19,6 +19,7 @@ from causalbias.models.families import FAMILIES
 from causalbias.models.fit import fit_spec
 from causalbias.models.fitted import fitted
 from causalbias.models.group_design import group_designs
+from causalbias.models.result import need_rows_themselves
 from causalbias.models.specification import (
     ModelSpec,
     family_of,
@@ -124,6 +125,7 @@ def power(
     [[10, 1], [10, 2], [40, 1], [40, 2]]
     """
     over, others = list(names_in(over, "over")), dict(others or {})
+    need_rows_themselves(pilot, "a design after a pilot")
     model = fitted(pilot)
     spec, larger = model.spec, Enlarger(model.spec, model.frame, over)
     _check(spec, larger, sizes, others)
@@ -222,6 +224,7 @@ class _Simulator:
     """Outcomes of new rows under single draws of a pilot's posterior."""
 
     def __init__(self, pilot: xr.DataTree) -> None:
+        need_rows_themselves(pilot, "a design after a pilot")
         self.model = fitted(pilot)
         self.spec, posterior = self.model.spec, self.model.posterior
         self.covariances = {

@@ -275,6 +275,37 @@ class Averaging:
         return float(np.sqrt(np.average(apart, weights=counts)))
 
 
+def _check_moments(
+    model: FittedModel,
+    variables: Sequence[str],
+    by: Sequence[str],
+    scale: str,
+    newdata: pd.DataFrame | None,
+) -> None:
+    """Refuse what needs the values of columns of which a fit has the moments alone.
+
+    Means over rows of what is linear in such columns are those of the data, and of nothing else.
+    """
+    moments = model.spec.moments
+    for name in moments:
+        if name in variables or (name in by and newdata is None):
+            raise DataError(
+                f"of {name!r} the fit has means and cross-products, not values",
+                hint="its slope is in cb.coefficients; give newdata=cb.datagrid(...) for "
+                "predictions, or sum the rows up with its values: moments=[]",
+                column=name,
+            )
+    linear = scale in ("link", "response") and not model.response.transformed
+    if moments and newdata is None and not linear:
+        raise DataError(
+            f"an average on the scale {scale!r} needs the values of {', '.join(moments)}, of which "
+            "the fit has means and cross-products",
+            hint="ask on the scale 'link', give newdata=, or sum the rows up with values: "
+            "moments=[]",
+            column=moments[0],
+        )
+
+
 def stacked[D: xr.Dataset](parts: Sequence[D], index: pd.Index) -> D:
     """Join datasets of an `Averaging` along a dim, which is placed after chain and draw."""
     name = str(next(iter(parts[0].data_vars)))
@@ -316,6 +347,7 @@ def averaging(
     """
     model = fitted(fit)
     spec, frame = model.spec, model.frame
+    _check_moments(model, variables, () if by is None else names_in(by, "by"), scale, newdata)
     possible = predictors_of(spec)
     by = _cells_of(newdata, possible) if by is None else names_in(by, "by")
     for name in (*variables, *by):
@@ -357,6 +389,8 @@ def averaging(
         frame = _one_kind(frame, pools, (*variables, *by), scale)
         counts = np.ones(len(frame))
     rows = len(frame)
+    if newdata is None and spec.rows is not None:
+        rows = int(frame[spec.rows].sum())
     known = {*_columns_known(model, population), *variables, *by}
     kept = [name for name in possible if name in known]
     if spec.weights is not None and spec.weights not in kept:

@@ -21,6 +21,7 @@ from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.parse import proportion
 from causalbias.models.levels import Level, find_level, levels_of, reference_of
+from causalbias.models.result import need_rows_themselves
 from causalbias.models.specification import observations_of, row_counts
 
 UNITS = ("pair sd", "residual sd", "total sd", "outcome sd", "error rate")
@@ -363,6 +364,8 @@ def _outcome_sd(model: FittedModel) -> float:
         rate = hits / counts.sum()
         return float(np.sqrt(rate * (1 - rate) * counts.sum() / (counts.sum() - 1)))
     response = model.response
+    if response.transformed:
+        need_rows_themselves(model.fit, f"the standard deviation of {response.column}")
     if model.family.has_thresholds or (response.transformed and len(response.columns) == 1):
         values = frame[response.column].astype(float).to_numpy()  # what the effect is on
     else:

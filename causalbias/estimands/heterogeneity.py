@@ -145,6 +145,13 @@ def variance_shares(fit: xr.DataTree) -> Estimate:
     outcome = outcome_columns(spec)
     of_mean = formula_columns(common_formula(spec.formula))[1]
     variables = [name for name in of_mean if name not in outcome]
+    if moments := [name for name in variables if name in spec.moments]:
+        raise DataError(
+            f"of {moments[0]!r} the fit has means and cross-products, not values",
+            hint="sum the rows up with its values: moments=[]",
+            column=moments[0],
+        )
+    rows = len(frame) if spec.rows is None else int(frame[spec.rows].sum())
     check_names(variables, ["groups", "residual"])
     beta = model.coefficients
     shares = np.empty((len(beta), 0))
@@ -176,10 +183,10 @@ def variance_shares(fit: xr.DataTree) -> Estimate:
             "outcome": outcome_named(model, "link"),
             "scale": "link",
             "population": "new",
-            "rows": len(frame),
+            "rows": rows,
         },
     )
-    return estimate(found.assign(n=len(frame)), of=[fit])
+    return estimate(found.assign(n=rows), of=[fit])
 
 
 def _grid(

@@ -14,7 +14,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows
 from causalbias.io.memory import check_memory
 from causalbias.models.fitted import FittedModel, fitted
-from causalbias.models.result import OBS, Fit, as_fit
+from causalbias.models.result import OBS, Fit, as_fit, need_rows_themselves
 from causalbias.models.specification import (
     outcome_columns,
     row_counts,
@@ -226,6 +226,7 @@ def _beside(
 
 def _with_rows(fit: xr.DataTree, group: str, of_rows: Callable[["Parts"], np.ndarray]) -> Fit:
     """The fit with numbers (draws, rows) as a group, made portion by portion of its rows."""
+    need_rows_themselves(fit, f"the group {group!r}")
     model = _at_fewer_draws(fitted(fit).with_effects())
     many, count = model.draws, len(model.frame)
     check_memory(

@@ -14,12 +14,12 @@ from causalbias.inference.problem import EngineError
 from causalbias.io.memory import check_memory, chunks
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.engines import MAX_KEPT
-from causalbias.models.fit import frame_for, rows_of
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.formula.parts import Formula, as_formula
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
 from causalbias.models.result import OBS, pack_frame
+from causalbias.models.rows import frame_for, rows_of
 from causalbias.models.sizes import check_fit_size
 from causalbias.models.specification import ModelSpec, model_frame, trials_of
 

@@ -104,10 +104,16 @@ class GroupTerm:
         """Number of parameters of its effects' covariance: standard deviations, correlations."""
         return self.k + self.n_corr
 
-    def root_mean_squares(self) -> FloatArray:
-        """Of each covariate, weighted as it enters a row (k,); one where it is zero throughout."""
+    def root_mean_squares(self, repeats: FloatArray | None = None) -> FloatArray:
+        """Of each covariate, weighted as it enters a row (k,); one where it is zero throughout.
+
+        ``repeats`` (n,): how often each row counts; once by default.
+        """
         weighted = self.columns[:, None] * self.weights[..., None]
-        size = np.sqrt(np.mean(weighted**2, axis=(0, 1)))
+        if repeats is None:
+            size = np.sqrt(np.mean(weighted**2, axis=(0, 1)))
+        else:
+            size = np.sqrt(np.average(np.mean(weighted**2, axis=1), axis=0, weights=repeats))
         return np.where(size > 0, size, 1.0)
 
 
@@ -161,6 +167,9 @@ class Problem:
         Of the distribution's parameters that differ by row; those that do not are not here.
     offset : ndarray (n,), optional
         Known part of the linear predictor. None for zero.
+    row_repeats : ndarray (n,), optional
+        Rows of the data that each row stands for, by which searches begin where they do with the
+        rows themselves. None for all ones.
     """
 
     y: FloatArray
@@ -172,6 +181,7 @@ class Problem:
     row_precision: FloatArray | None = None
     further: tuple[Predictor, ...] = ()
     offset: FloatArray | None = None
+    row_repeats: FloatArray | None = None
 
     @property
     def total_weight(self) -> FloatArray:

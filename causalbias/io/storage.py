@@ -23,6 +23,7 @@ DIGEST = "texts_sha256"
 READERS = {
     "study": "causalbias.study.tree:as_study",
     "fit": "causalbias.models.result:checked_fit",
+    "summary": "causalbias.models.summaries.tree:checked_summary",
     "joint": "causalbias.joint_model.model:opened_joint",
     "estimate": "causalbias.draws.estimate:opened_estimate",
     "embeddings": "causalbias.io.storage:_as_dataset",

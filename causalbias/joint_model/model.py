@@ -21,11 +21,11 @@ from causalbias.inference.gibbs import BivariateData, sample_bivariate
 from causalbias.inference.membership import membership
 from causalbias.inference.problem import FloatArray
 from causalbias.io.memory import check_memory
-from causalbias.models.fit import rows_of
 from causalbias.models.formula.contrasts import NAMESPACE
 from causalbias.models.formula.parse import building, formula_columns, one_level
 from causalbias.models.levels import canonical
 from causalbias.models.result import OBS, frame_of, pack_frame
+from causalbias.models.rows import rows_of
 from causalbias.models.sizes import check_fit_size
 from causalbias.models.summary import describe_status, summary
 from causalbias.study.frames import to_frame

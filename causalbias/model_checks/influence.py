@@ -129,11 +129,10 @@ def influence(
     known = found["estimate"].notnull() & base["estimate"].notnull()
     overturned = (_holds_zero(found) != _holds_zero(base)).astype(float)
     found["overturned"] = overturned.where(known)
-    frame = model.frame[columns].astype(str)
-    found["rows"] = (
-        "left_out",
-        np.array([int((frame == one).any(axis=1).sum()) for one in levels]),
-    )
+    frame, repeats = model.frame[columns].astype(str), model.repeats
+    each = np.ones(len(frame)) if repeats is None else repeats
+    left = [int(each[(frame == one).any(axis=1)].sum()) for one in levels]
+    found["rows"] = ("left_out", np.array(left))
     found["refitted"] = ("left_out", np.array(refitted))
     found["pareto_k"] = ("left_out", shape)
     description = f"{whole.attrs.get('estimand', name)}, without each {' or '.join(columns)}"
@@ -142,7 +141,8 @@ def influence(
 
 def _levels(model: FittedModel, columns: Sequence[str]) -> np.ndarray:
     frame = model.frame
-    possible = [str(name) for name in frame if name != model.response.column]
+    no_group = {model.response.column, model.spec.rows, *model.spec.moments}
+    possible = [str(name) for name in frame if name not in no_group]
     for name in columns:
         if name not in possible:
             raise DataError(

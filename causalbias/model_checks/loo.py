@@ -19,6 +19,7 @@ from causalbias.estimands.predictor import average_prediction
 from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.model_checks.left_out import check_tail, log_likelihoods
 from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.result import need_rows_themselves
 from causalbias.models.specification import outcome_columns, row_counts
 
 Floats = NDArray[np.float64]
@@ -105,6 +106,7 @@ def loo(fit: xr.DataTree, *, by: str | None = None) -> Loo:
     (120, ['count', 'elpd', 'pareto_k'])
     """
     need_fit(fit)
+    need_rows_themselves(fit, "cb.loo")
     model = fitted(fit)
     if by is None:
         densities, labels = _of_rows(fit)

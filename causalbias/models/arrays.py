@@ -9,12 +9,12 @@ import pandas as pd
 
 from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Predictor, Problem
-from causalbias.models.columns import side_by_side
+from causalbias.models.columns import average, of_rows, side_by_side, spread
 from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.priors import by_term, log_density, parse_lkj, parse_prior, scaled_prior
 from causalbias.models.smooth_design import SmoothDesign
-from causalbias.models.specification import ModelSpec, row_counts, row_precisions
+from causalbias.models.specification import ModelSpec, row_counts, row_precisions, row_repeats
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def arrays_of(
     DataError
         If a prior is for a group term that the formula has not.
     """
-    spec, used, bambi = model.spec, model.frame, model.bambi
+    spec, used, bambi, repeats = model.spec, model.frame, model.bambi, model.repeats
     component = bambi.parameters[bambi.family.likelihood.parent]
     columns, means, sds = [], [np.empty(0)], [np.empty(0)]
     for name, term in model.coefficient_terms.items():
@@ -82,11 +82,13 @@ def arrays_of(
     design = side_by_side(columns, len(used))
     centre = np.zeros(design.shape[1])
     if component.intercept_term is not None and bambi.center_predictors:
-        centre[1:] = design[:, 1:].mean(axis=0)
+        centre[1:] = average(design[:, 1:], repeats)
     beta_sd = np.concatenate(sds)
     response = model.response_values
-    spread = model.family.units(model.family.beside(response, model.offset))[1]
-    level_sd = _intercept_scale(design, beta_sd, spread, component.intercept_term is not None)
+    beside = model.family.beside(response, model.offset)
+    size = model.family.units(of_rows(beside, repeats))[1]
+    first = int(component.intercept_term is not None)
+    level_sd = _intercept_scale(average(design[:, first:], repeats), beta_sd[first:], size)
     designs = {_engine_name(model, one): one for one in (*model.groups, *model.smooths)}
     names = [name for one in designs.values() for name in one.names()]
     names += [one.correlation for one in designs.values() if one.correlation]
@@ -95,7 +97,7 @@ def arrays_of(
     parts = {name: arrays_of(one, normal=normal) for name, one in model.parts.items()}
     bases = {name: _basis(one, spec, used) for name, one in designs.items()}
     sd_priors = {
-        name: _sd_priors(one, spec, used, spread, level_sd, bases[name])
+        name: _sd_priors(one, spec, used, size, level_sd, bases[name])
         for name, one in designs.items()
     }
     problem = Problem(
@@ -111,6 +113,7 @@ def arrays_of(
         row_precision=row_precisions(spec, used),
         further=tuple(_predictor(name, one.problem) for name, one in parts.items()),
         offset=model.offset if model.has_offset else None,
+        row_repeats=repeats,
     )
     return Arrays(problem, centre, designs, sd_priors, bases, parts)
 
@@ -135,28 +138,25 @@ def _check_priors(spec: ModelSpec, known: Sequence[str]) -> None:
             )
 
 
-def _intercept_scale(
-    design: FloatArray, beta_sd: FloatArray, spread: float, has_intercept: bool
-) -> float:
+def _intercept_scale(means: FloatArray, beta_sd: FloatArray, size: float) -> float:
     """Default scale of the sd of a level's intercept: that of bambi's prior on the intercept.
 
     ``sqrt((2.5 s)^2 + sum_j (prior sd_j * mean of column j)^2)``, s the response's sd (Gaussian) or
     one: bambi's `PriorScaler.get_intercept_stats`, after rstanarm.
     """
-    first = int(has_intercept)
-    proper = np.where(np.isfinite(beta_sd[first:]), beta_sd[first:], 0.0)
-    means = design[:, first:].mean(axis=0)
-    return float(np.sqrt((2.5 * spread) ** 2 + np.sum((proper * means) ** 2)))
+    proper = np.where(np.isfinite(beta_sd), beta_sd, 0.0)
+    return float(np.sqrt((2.5 * size) ** 2 + np.sum((proper * means) ** 2)))
 
 
 def _basis(design: GroupDesign, spec: ModelSpec, used: pd.DataFrame) -> FloatArray:
     """The basis of a term's columns: centred, unless that changes what a given prior is about."""
-    basis = design.centring(used)
+    repeats = row_repeats(spec, used)
+    basis = design.centring(used, repeats=repeats)
     mixed = np.count_nonzero(basis, axis=1) > 1
     at = 0
     for name, size in zip(design.names(), design.sizes(), strict=True):
         if name in spec.priors and mixed[at : at + size].any():
-            return design.centring(used, centre=False)
+            return design.centring(used, centre=False, repeats=repeats)
         at += size
     return basis
 
@@ -165,22 +165,24 @@ def _sd_priors(
     design: GroupDesign,
     spec: ModelSpec,
     used: pd.DataFrame,
-    spread: float,
+    size: float,
     level_sd: float,
     basis: FloatArray,
 ) -> tuple[bmb.Prior, ...]:
-    columns = (design.columns(used) @ basis)[design.own_rows(used)]
+    own, repeats = design.own_rows(used), row_repeats(spec, used)
+    columns = (design.columns(used) @ basis)[own]
+    often = None if repeats is None else repeats[own]
     mixed = np.count_nonzero(basis, axis=1) > 1
     priors: list[bmb.Prior] = []
-    for name, effect, size in zip(design.names(), design.effects, design.sizes(), strict=True):
-        for _ in range(size):
+    for name, effect, many in zip(design.names(), design.effects, design.sizes(), strict=True):
+        for _ in range(many):
             at = len(priors)
             # At the mean of the slopes' columns an intercept's scale is that of the response, and
             # so is a curve's about its straight line.
             plain = mixed[at] or isinstance(design, SmoothDesign)
-            scale = 2.5 * spread if plain else level_sd
+            scale = 2.5 * size if plain else level_sd
             if effect != "1":
-                scale = 2.5 * spread * basis[at, at] / (np.std(columns[:, at]) or 1.0)
+                scale = 2.5 * size * basis[at, at] / (float(spread(columns[:, at], often)) or 1.0)
             prior = bmb.Prior("HalfNormal", sigma=scale)
             if name in spec.priors:
                 prior = parse_prior(spec.priors[name], name).args["sigma"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalbias.errors import DataError
-from causalbias.models.columns import side_by_side, triangle
+from causalbias.models.columns import side_by_side, spread, triangle
 
 FloatArray = NDArray[np.float64]
 MIN_SPREAD = 1e-6  # sd over mean, below which a draw's variance at the mean has lost its digits
@@ -36,7 +36,12 @@ def parts_of(terms: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Part]:
 
 
 def centring_of(
-    columns: FloatArray, parts: list[Part], *, centre: bool, strict: bool = True
+    columns: FloatArray,
+    parts: list[Part],
+    *,
+    centre: bool,
+    strict: bool = True,
+    repeats: FloatArray | None = None,
 ) -> FloatArray:
     """The matrix T (k, k) by which columns (rows, k) are centred and scaled.
 
@@ -53,6 +58,8 @@ def centring_of(
         Whether to centre, or only to scale.
     strict : bool
         Whether to raise where a column varies too little beside its mean.
+    repeats : ndarray (rows,), optional
+        How often each row counts; once by default.
 
     Raises
     ------
@@ -60,7 +67,10 @@ def centring_of(
         Naming the column.
     """
     rows, k = columns.shape
-    root = triangle(side_by_side([np.ones(rows), columns], rows))
+    whole_rows = side_by_side([np.ones(rows), columns], rows)
+    if repeats is not None:
+        whole_rows *= np.sqrt(repeats)[:, None]
+    root, total = triangle(whole_rows), float(rows if repeats is None else repeats.sum())
     means = root[0, 1:] / root[0, 0] if rows else np.zeros(k)
     whole, now = np.eye(k), root[:, 1:].copy()
     order = sorted(range(len(parts)), key=lambda j: len(parts[j].numeric))
@@ -69,17 +79,17 @@ def centring_of(
             continue
         if centre:
             if strict:
-                _check_spread(_spread(now[:, j], rows), float(means[j]), parts[j].term)
+                _check_spread(_spread(now[:, j], total), float(means[j]), parts[j].term)
             lower = [i for i in order[:at] if _is_part(parts[i], parts[j])]
             lower = lower or [i for i in order if parts[i].term == "Intercept"]
             for _ in range(2):  # once more for what rounding leaves
                 slopes = np.linalg.lstsq(now[:, lower], now[:, j], rcond=1e-10)[0]
                 now[:, j] -= now[:, lower] @ slopes
                 whole[:, j] -= whole[:, lower] @ slopes
-        spread = _spread(now[:, j], rows)
-        if spread > 1e-12 * np.abs(columns[:, j]).max(initial=0.0):
-            now[:, j] /= spread
-            whole[:, j] /= spread
+        size = _spread(now[:, j], total)
+        if size > 1e-12 * np.abs(columns[:, j]).max(initial=0.0):
+            now[:, j] /= size
+            whole[:, j] /= size
     return whole
 
 
@@ -92,7 +102,7 @@ def _is_part(lower: Part, higher: Part) -> bool:
     )
 
 
-def _spread(column: FloatArray, rows: int) -> float:
+def _spread(column: FloatArray, rows: float) -> float:
     """Standard deviation over the rows of a column of `triangle`, whose first is of ones."""
     return float(np.linalg.norm(column[1:])) / np.sqrt(rows)
 
@@ -107,7 +117,9 @@ def _check_spread(spread: float, mean: float, name: str) -> None:
         )
 
 
-def widen_margins(model: bmb.Model, given: Mapping[str, object]) -> None:
+def widen_margins(
+    model: bmb.Model, given: Mapping[str, object], repeats: FloatArray | None = None
+) -> None:
     """Let default priors of coefficients allow for numbers far from zero; in place.
 
     In ``y ~ year*race`` the coefficient of a race is its effect in the year zero, and that of
@@ -122,6 +134,8 @@ def widen_margins(model: bmb.Model, given: Mapping[str, object]) -> None:
     model : bambi Model
     given : mapping
         Terms that have a prior of the user's.
+    repeats : ndarray (rows,), optional
+        How often each row counts; once by default.
     """
     component = model.parameters[model.family.likelihood.parent]
     terms, design = component.common_terms, component.design.common
@@ -131,7 +145,7 @@ def widen_margins(model: bmb.Model, given: Mapping[str, object]) -> None:
     sizes = {name: int(np.size(one.data) // rows) for name, one in terms.items()}
     parts = [Part("Intercept", frozenset(), frozenset()), *parts_of(design.terms, sizes)]
     columns = side_by_side([np.ones(rows), *(one.data for one in terms.values())], rows)
-    basis = centring_of(columns, parts, centre=True, strict=False)
+    basis = centring_of(columns, parts, centre=True, strict=False, repeats=repeats)
     unit = np.diag(basis)
     own = np.zeros(len(parts))  # prior sd of each coefficient
     at = 1
@@ -142,7 +156,7 @@ def widen_margins(model: bmb.Model, given: Mapping[str, object]) -> None:
             continue
         own[here] = np.ravel(term.prior.args["sigma"])
         if name not in given and parts[here.start].numeric:
-            own[here] *= np.std(columns[:, here], axis=0) * unit[here]
+            own[here] *= spread(columns[:, here], repeats) * unit[here]
     at = 1
     for name, term in terms.items():
         here = slice(at, at + sizes[name])

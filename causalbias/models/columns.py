@@ -49,3 +49,44 @@ def triangle(columns: FloatArray) -> FloatArray:
             starts = range(0, len(columns), size)
             columns = np.vstack([np.linalg.qr(columns[at : at + size], mode="r") for at in starts])
         return np.linalg.qr(columns, mode="r")
+
+
+def average(values: FloatArray, repeats: FloatArray | None) -> FloatArray:
+    """Mean over rows of a vector (rows,) or of each column (rows, p), rows counted so often.
+
+    Examples
+    --------
+    >>> float(average(np.array([1.0, 4.0]), np.array([2.0, 1.0])))
+    2.0
+    """
+    if repeats is None:
+        return np.asarray(values.mean(axis=0))
+    return np.asarray(repeats @ values / repeats.sum())
+
+
+def spread(values: FloatArray, repeats: FloatArray | None) -> FloatArray:
+    """Standard deviation over rows, as `average` is the mean.
+
+    Examples
+    --------
+    >>> float(spread(np.array([1.0, 4.0]), np.array([1.0, 1.0])))
+    1.5
+    """
+    if repeats is None:
+        return np.asarray(np.std(values, axis=0))
+    return np.sqrt(average(np.square(values - average(values, repeats)), repeats))
+
+
+def of_rows(values: FloatArray, repeats: FloatArray | None) -> FloatArray:
+    """Numbers with the mean and the standard deviation of values of rows counted so often.
+
+    They are the values themselves where each row is one.
+
+    Examples
+    --------
+    >>> of_rows(np.array([1.0, 4.0]), np.array([2.0, 2.0])).tolist()
+    [1.0, 4.0]
+    """
+    if repeats is None:
+        return values
+    return average(values, repeats) + np.array([-1.0, 1.0]) * spread(values, repeats)

@@ -7,6 +7,7 @@ import numpy as np
 from bambi.priors.scaler import PriorScaler
 
 from causalbias.errors import DataError
+from causalbias.models.columns import FloatArray, average, of_rows, spread
 from causalbias.models.families.base import Family
 from causalbias.models.priors import parse_priors
 
@@ -25,14 +26,14 @@ def bambi_family(family: Family) -> str | bmb.Family:
     return found
 
 
-def scale_priors(model: bmb.Model, family: Family) -> None:
+def scale_priors(model: bmb.Model, family: Family, repeats: FloatArray | None = None) -> None:
     """Scale the default priors of a model by the family's units and their defaults; in place.
 
     bambi knows the units of "gaussian" and "t" with an identity link only, and takes the response
     as it is. Where an offset is far from zero, as the log of an exposure is, its prior of the
     intercept would hold the mean there against all data. So a constant added to the offset changes
     nothing but the intercept, and a Gaussian response with an offset has the priors of the
-    difference.
+    difference. ``repeats`` (rows,): how often each row counts; once by default.
 
     Raises
     ------
@@ -40,29 +41,44 @@ def scale_priors(model: bmb.Model, family: Family) -> None:
         If nothing is left of the response beside its offset.
     """
     with np.errstate(all="ignore"):  # columns that are constant in the rows are left out later
-        _Scaler(model, family).scale()
+        _Scaler(model, family, repeats).scale()
 
 
 class _Scaler(PriorScaler):
     """bambi's scaling with centre and spread of the response by `Family.units`."""
 
-    def __init__(self, model: bmb.Model, family: Family) -> None:
+    def __init__(self, model: bmb.Model, family: Family, repeats: FloatArray | None) -> None:
         super().__init__(model)
-        self.family = family
+        self.family, self.repeats = family, repeats
         response = np.asarray(self.response_term.data, float)
         offsets = [
             np.asarray(one.data, float) for one in self.parent_component.offset_terms.values()
         ]
         self.offset = np.broadcast_to(sum(offsets, np.zeros(1)), len(response))
-        self.y = family.beside(response, self.offset)
+        beside = family.beside(response, self.offset)
+        self.y = of_rows(beside, repeats)
         self.response_mean, self.response_std = family.units(self.y)
-        if self.y is response:
-            self.response_mean -= self.offset.mean()
+        if beside is response:
+            self.response_mean -= float(average(self.offset, repeats))
         if not self.response_std > 1e-12 * np.abs(self.offset).max(initial=0.0):
             raise DataError(
                 "the response is the offset and a constant in all rows",
                 hint="leave the offset out, or correct it: nothing is left to model",
             )
+
+    def get_slope_sigma(self, x: FloatArray) -> float:
+        """As bambi's, over rows that count so often."""
+        return float(self.STD * (self.response_std / spread(np.asarray(x, float), self.repeats)))
+
+    def get_intercept_stats(self) -> tuple[float, float]:
+        """As bambi's, over rows that count so often."""
+        sigma = self.STD * self.response_std
+        if self.priors:
+            sigmas = np.hstack([prior["sigma"] for prior in self.priors.values()])
+            columns = (self.parent_component.terms[term].data for term in self.priors)
+            means = [average(np.asarray(one, float), self.repeats) for one in columns]
+            sigma = (sigma**2 + np.dot(sigmas**2, np.hstack(means) ** 2)) ** 0.5
+        return self.response_mean, sigma
 
     def scale_intercept(self, term: Any) -> None:
         """About the centre, also of binary answers, for which bambi's is zero."""
@@ -76,7 +92,7 @@ class _Scaler(PriorScaler):
         if "threshold" in self.model.parameters:
             prior = self.model.parameters["threshold"].prior
             if prior.auto_scale and self.offset.any():
-                prior.update(mu=prior.args["mu"] + self.offset.mean())
+                prior.update(mu=prior.args["mu"] + average(self.offset, self.repeats))
 
     def scale_response(self) -> None:
         """Give parameters of the distribution the family's default priors."""

@@ -6,6 +6,8 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -17,10 +19,10 @@ from causalbias.io.storage import save
 from causalbias.models.engines import Sampled, Sampling, sample
 from causalbias.models.families import check_family
 from causalbias.models.fitted import ModelDesign
-from causalbias.models.formula.parse import check_condition, formula_columns
 from causalbias.models.formula.parts import Formula, as_formula
 from causalbias.models.groupings import grouping_columns
 from causalbias.models.result import OBS, OTHERS, Fit, pack_frame
+from causalbias.models.rows import frame_for, kinds_of, rows_of, source_of
 from causalbias.models.sizes import check_fit_size
 from causalbias.models.specification import (
     ModelSpec,
@@ -28,8 +30,9 @@ from causalbias.models.specification import (
     row_counts,
     without_missing,
 )
-from causalbias.study.frames import to_frame
-from causalbias.study.tables import with_index
+from causalbias.models.summaries.gather import gathered
+from causalbias.models.summaries.tree import RowSummary, manifest_of, rows_for
+from causalbias.models.summaries.uses import check_summable
 
 FORMAT_VERSION = 1
 VERSIONED = (
@@ -45,15 +48,12 @@ VERSIONED = (
     "pandas",
     "xarray",
 )
-LABELS = ("dataset", "system", "question")  # columns that identify the source of rows
-RESPONSES = {"distance": "machine", "score": "human"}
-
 MISSING = ("refuse", "drop")
 
 
 def fit(
     formula: str | Formula | Sequence[str],
-    data: xr.DataTree | pd.DataFrame,
+    data: Any,
     *,
     family: str = "gaussian",
     link: str | None = None,
@@ -78,9 +78,13 @@ def fit(
         (pose|seed)"``. If further parameters differ between rows, what `cb.formula` returns, or a
         list of texts, ``["distance ~ race", "sigma ~ system"]``. The page on
         formulas has the whole language.
-    data : Study or DataFrame
+    data : Study, DataFrame, dask DataFrame, path, RowSummary or list of them
         If a study is given, the response determines the group: `distance` is modelled on
-        "machine", and `score` on "human" (see `to_frame` for the columns).
+        "machine", and `score` on "human" (see `to_frame` for the columns). Gaussian models are
+        fitted to data of any size: a dask DataFrame, or the path of a Parquet file, of a directory
+        of such files or a pattern. These are read in pieces and summed up. What `summarise_rows`
+        returned, the path of its file (``.nc``, ``.zarr``) or a list of several is fitted as the
+        rows that were summed up. See :doc:`/scale`.
     family : {"gaussian", "bernoulli", "binomial", "cumulative", "t", "laplace", \
 "asymmetriclaplace", "skew_normal", "exgaussian", "lognormal", "gamma", "weibull", "exponential", \
 "wald", "hurdle_gamma", "hurdle_lognormal", "poisson", "negativebinomial", \
@@ -151,7 +155,6 @@ def fit(
     'population'
     """
     written = as_formula(formula)
-    need_rows(data)
     check_family(family)
     example = 'a prior by term: {"race": "Normal(0, 1)"}'
     mapping_in({} if priors is None else priors, "priors", example)
@@ -159,9 +162,35 @@ def fit(
     parts = dict(written.parts)
     spec = ModelSpec(written.text, family, link, of_terms, counts, weights, parts)
     settings = Sampling(draws, tune, chains, random_seed)
+    summary = gathered(spec, data, subset, missing)
+    if summary is not None:
+        return fit_sums(spec, summary, method=method, settings=settings, file=file)
+    need_rows(data)
     return fit_spec(
         spec, data, subset=subset, missing=missing, method=method, settings=settings, file=file
     )
+
+
+def fit_sums(
+    spec: ModelSpec,
+    summary: RowSummary,
+    *,
+    method: str,
+    settings: Sampling,
+    file: str | Path | None = None,
+) -> Fit:
+    """Fit a specification to rows that were summed up; arguments and errors as of `fit`."""
+    spec, frame = rows_for(spec, summary)
+    manifest, tally = manifest_of(summary), json.loads(summary.attrs["tally"])
+    source = {name: texts[0] for name, texts in tally["labels"].items() if len(texts) == 1}
+    known = {
+        "subset": manifest["subset"],
+        "n_excluded": tally["excluded"],
+        "missing": json.dumps(tally["missing"]),
+        "rows_of": json.dumps({name: text for name, text in source.items() if text}),
+        "kinds": ",".join(tally["kinds"]),
+    }
+    return fit_spec(spec, frame, method=method, settings=settings, file=file, known=known)
 
 
 def fit_spec(
@@ -173,8 +202,14 @@ def fit_spec(
     subset: str | None = None,
     missing: str = "refuse",
     file: str | Path | None = None,
+    known: Mapping[str, Any] = MappingProxyType({}),
 ) -> Fit:
-    """Fit a specification; arguments and errors as of `fit`."""
+    """Fit a specification; arguments and errors as of `fit`.
+
+    ``known``: what is recorded of where the rows are from in place of what the frame tells.
+    """
+    if spec.rows is not None:
+        check_summable(spec)
     name_in(missing, "missing", *MISSING)
     if subset is not None and not isinstance(subset, str):
         raise not_what(subset, "a condition on rows, as text")
@@ -188,17 +223,17 @@ def fit_spec(
         "data_sha256": _hash(used),
         "others_sha256": _hash(others),
         "subset": subset or "",
-        "n_rows": len(used),
+        "n_rows": len(used) if spec.rows is None else int(used[spec.rows].sum()),
         "n_observations": int(row_counts(spec, used).sum()),
         "n_excluded": len(frame) - len(met),
         "missing_rows": missing,
         "missing": json.dumps(lacking),
-        "rows_of": json.dumps(_rows_of_one(data, kept)),
-        "kinds": ",".join(_kinds(kept)),
+        "rows_of": json.dumps(source_of(data, kept)),
+        "kinds": ",".join(kinds_of(kept)),
         "sampling": json.dumps([method, settings.draws, settings.tune, settings.chains]),
         "random_seed": settings.random_seed,
         "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
-    }
+    } | dict(known)
     if file is not None and (saved := _saved(user_path(file), record)) is not None:
         return saved
     started = time.perf_counter()
@@ -232,14 +267,6 @@ def _marked(model: ModelDesign, mark: str) -> list[str]:
     for name, part in model.parts.items():
         found += [f"{name}_{one}" for one in getattr(part.estimable, mark)]
     return found
-
-
-def _kinds(kept: pd.DataFrame) -> list[str]:
-    """Return the kinds of pairs among the rows; empty if the rows are not pairs."""
-    if "same_identity" not in kept:
-        return []
-    same = set(kept["same_identity"].dropna().astype(bool))
-    return [name for name, kind in (("genuine", True), ("impostor", False)) if kind in same]
 
 
 def _assemble(sampled: Sampled, used: pd.DataFrame, response: str) -> Fit:
@@ -276,76 +303,6 @@ def _saved(file: Path, record: Mapping[str, object]) -> Fit | None:
         ) from error
     same = all(found.attrs.get(key) == value for key, value in record.items())
     return found if same and isinstance(found, Fit) else None
-
-
-def _rows_of_one(data: xr.DataTree | pd.DataFrame, kept: pd.DataFrame) -> dict[str, str]:
-    """Return data set, network and question of the rows if there is a single one, for labels."""
-    found = {}
-    if isinstance(data, xr.DataTree) and "name" in data.attrs:
-        found["dataset"] = str(data.attrs["name"])
-    for name in LABELS:
-        if name in kept and kept[name].notna().all() and kept[name].nunique() == 1:
-            found[name] = str(kept[name].iloc[0])
-    return found
-
-
-def rows_of(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
-    """Select the rows of a frame that meet a condition.
-
-    Raises
-    ------
-    DataError
-        If the condition cannot be parsed, contains an unknown column, or no row meets it.
-    """
-    if subset is None:
-        return frame
-    for name in check_condition(subset):
-        if name not in frame:
-            raise DataError(
-                f"the subset uses {name!r}, but the data have only {', '.join(map(str, frame))}",
-                hint="correct the name",
-                column=name,
-            )
-    try:
-        holds = frame.eval(subset, engine="python")
-    except Exception as error:  # pandas raises nearly anything
-        raise DataError(
-            f"cannot compare as {subset!r} says ({error})",
-            hint="compare numbers with numbers, and text with quoted text",
-        ) from error
-    if not (isinstance(holds, pd.Series) and pd.api.types.is_bool_dtype(holds)):
-        raise DataError(
-            f"the subset {subset!r} is not true or false of each row",
-            hint="write it as column == 'value' and other > 0",
-        )
-    kept = frame[holds.fillna(False).astype(bool)]
-    if kept.empty:
-        raise DataError(f"no row meets {subset!r}", hint="loosen the condition")
-    return kept
-
-
-def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
-    """Return the frame of a formula; for a study, that of distances or of scores.
-
-    Raises
-    ------
-    DataError
-        If a study has no such response, or the columns of a frame have several levels.
-    """
-    if isinstance(data, pd.DataFrame):
-        if isinstance(data.columns, pd.MultiIndex):
-            raise DataError(
-                "the columns have several levels of names",
-                hint='join them: frame.columns = ["_".join(map(str, c)) for c in frame.columns]',
-            )
-        return with_index(data, "data")
-    response = formula_columns(formula)[0]
-    if response not in RESPONSES:
-        raise DataError(
-            f"a study has no response {response!r}",
-            hint="use distance or score, or give a frame (see to_frame)",
-        )
-    return to_frame(data, RESPONSES[response])
 
 
 def _hash(used: pd.DataFrame) -> str:

@@ -23,6 +23,7 @@ from scipy import sparse
 
 from causalbias.arguments import need_fit
 from causalbias.errors import DataError
+from causalbias.models.columns import average, of_rows, spread
 from causalbias.models.estimable import Estimable
 from causalbias.models.evaluation import evaluate, evaluate_offset
 from causalbias.models.families.base import Family
@@ -35,8 +36,10 @@ from causalbias.models.specification import (
     ModelSpec,
     columns_of,
     common_model,
+    data_columns_of,
     family_of,
     population_columns_of,
+    row_repeats,
 )
 
 Floats = NDArray[np.float64]
@@ -109,12 +112,13 @@ class ModelDesign:
         return replace(whole, parts={name: whole._part(name) for name in spec.parts})
 
     def _part(self, name: str) -> "PartDesign":
-        own, family = self.spec.part(name), self.family
-        centre = family.centre_of(name, family.beside(self.response_values, self.offset))
-        values: Any = _stand_in(len(self.frame), centre)
+        own, family, repeats = self.spec.part(name), self.family, self.repeats
+        beside = family.beside(self.response_values, self.offset)
+        centre = family.centre_of(name, of_rows(beside, repeats))
+        values: Any = _stand_in(len(self.frame), centre, repeats)
         if name in family.optional:
             values = pd.Categorical(np.arange(len(self.frame)) % 2, ordered=True)
-        rows = self.frame[columns_of(own)[1:]].assign(**{name: values})
+        rows = self.frame[data_columns_of(own)[1:]].assign(**{name: values})
         return PartDesign(
             own,
             rows,
@@ -149,6 +153,11 @@ class ModelDesign:
     def response_values(self) -> Floats:
         """The response (rows,) as the model has it; of ordinal models, codes 0, 1, ..."""
         return np.asarray(self.bambi.response_term.data, float)
+
+    @property
+    def repeats(self) -> Floats | None:
+        """Rows of the data (rows,) that each row stands for; None where each is one."""
+        return row_repeats(self.spec, self.frame)
 
     @property
     def categories(self) -> list[Any]:
@@ -222,10 +231,10 @@ class ModelDesign:
         return np.broadcast_to(total, len(self.frame))
 
 
-def _stand_in(rows: int, centre: float) -> Floats:
+def _stand_in(rows: int, centre: float, repeats: Floats | None) -> Floats:
     """Numbers (rows,) of that mean and a standard deviation of one."""
     found = np.arange(rows, dtype=float)
-    return centre + (found - found.mean()) / (found.std() or 1.0)
+    return centre + (found - average(found, repeats)) / (float(spread(found, repeats)) or 1.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -416,7 +425,7 @@ class FittedModel(ModelDesign):
         Matrices of columns far from zero, such as years, are all but singular; these are not.
         What T times effects of this covariance are, are effects of the columns as they are.
         """
-        basis = design.centring(self.frame)
+        basis = design.centring(self.frame, repeats=self.repeats)
         inverse = np.linalg.inv(basis)
         return basis, inverse @ self.group_covariance(design) @ inverse.T
 

@@ -173,7 +173,13 @@ class GroupDesign:
         codes, shares = self.codes(frame), self.shares(frame)
         return membership(self.columns(frame), codes, len(self.levels), shares)
 
-    def centring(self, frame: pd.DataFrame, *, centre: bool | None = None) -> NDArray[np.float64]:
+    def centring(
+        self,
+        frame: pd.DataFrame,
+        *,
+        centre: bool | None = None,
+        repeats: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
         """The matrix T (k, k) of `centring_of` by which the effects' columns are centred.
 
         Parameters
@@ -183,11 +189,15 @@ class GroupDesign:
         centre : bool, optional
             Whether to centre, or only to scale; by default where effects are correlated: only
             then is the model of the centred columns the same model.
+        repeats : ndarray (rows,), optional
+            How often each row counts; once by default.
         """
         names = ["Intercept" if effect == "1" else effect for effect in self.effects]
         parts = parts_of(self.common.terms, dict(zip(names, self.sizes(), strict=True)))
         centre = self.correlated if centre is None else centre
-        return centring_of(self.columns(frame)[self.own_rows(frame)], parts, centre=centre)
+        own = self.own_rows(frame)
+        often = None if repeats is None else repeats[own]
+        return centring_of(self.columns(frame)[own], parts, centre=centre, repeats=often)
 
 
 def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:

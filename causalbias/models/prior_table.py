@@ -9,11 +9,12 @@ import xarray as xr
 
 from causalbias.arguments import mapping_in, need_rows
 from causalbias.models.arrays import Arrays, arrays_of
+from causalbias.models.columns import of_rows, spread
 from causalbias.models.families import check_family
-from causalbias.models.fit import frame_for, rows_of
 from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.formula.parts import Formula, as_formula
 from causalbias.models.priors import DISTRIBUTIONS, by_term, scaled_prior
+from causalbias.models.rows import frame_for, rows_of
 from causalbias.models.specification import ModelSpec, model_frame
 
 COLUMNS = ["class", "parameter", "prior", "source", "response_unit", "column_unit"]
@@ -97,7 +98,8 @@ def _of_predictor(model: ModelDesign, arrays: Arrays, prefix: str) -> list[Row]:
     response = model.response_values
     unit = 1.0
     if not isinstance(model, PartDesign):
-        unit = model.family.units(model.family.beside(response, model.offset))[1]
+        beside = model.family.beside(response, model.offset)
+        unit = model.family.units(of_rows(beside, model.repeats))[1]
     rows: list[Row] = []
     for name, term in model.coefficient_terms.items():
         data = np.asarray(term.data, float).reshape(len(response), -1)
@@ -107,7 +109,7 @@ def _of_predictor(model: ModelDesign, arrays: Arrays, prefix: str) -> list[Row]:
             labels = [f"{prefix}{name}[{one}]" for one in columns]
         kind = "Intercept" if name == "Intercept" else "b"
         for k, label in enumerate(labels):
-            own = np.nan if kind == "Intercept" else float(data[:, k].std())
+            own = np.nan if kind == "Intercept" else float(spread(data[:, k], model.repeats))
             rows.append((kind, label, _text(term.prior, k), f"{prefix}{name}", unit, own))
     for key, design in arrays.designs.items():
         at, basis = 0, arrays.bases[key]
@@ -115,7 +117,7 @@ def _of_predictor(model: ModelDesign, arrays: Arrays, prefix: str) -> list[Row]:
         for name, size in zip(design.names(), design.sizes(), strict=True):
             for k in range(at, at + size):
                 prior = scaled_prior(arrays.sd_priors[key][k], float(basis[k, k]))
-                own = float(columns[:, k].std()) or np.nan
+                own = float(spread(columns[:, k], model.repeats)) or np.nan
                 rows.append(("sd", f"{prefix}{name}", _text(prior), f"{prefix}{name}", unit, own))
             at += size
         if design.correlation:

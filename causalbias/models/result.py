@@ -156,6 +156,24 @@ def failures(fit: xr.DataTree) -> list[str]:
     return list(json.loads(fit.attrs["failures"]))
 
 
+def need_rows_themselves(fit: xr.DataTree, what: str) -> None:
+    """Refuse a fit of rows that were summed up, whose rows have not the values of any.
+
+    ``what``: what cannot be had of it, such as "cb.loo".
+
+    Raises
+    ------
+    DataError
+        With what to do instead.
+    """
+    if spec_of(fit).rows is not None:
+        raise DataError(
+            f"{what} needs single rows, and this fit is of rows that were summed up",
+            hint="fit rows that memory holds with the same formula, such as all of some groups or "
+            "a random part, and ask that fit: cb.fit(formula, frame.sample(100_000))",
+        )
+
+
 def pack_frame(used: pd.DataFrame) -> xr.Dataset:
     """Convert the rows of a model to a Dataset that files can hold; `frame_of` is the inverse.
 

@@ -142,7 +142,13 @@ class SmoothDesign(GroupDesign):
         """Columns (rows, m) of the linear predictor that the coefficients are of."""
         return self.columns(frame) * self.shares(frame)
 
-    def centring(self, _: pd.DataFrame, *, centre: bool | None = None) -> Floats:  # noqa: ARG002
+    def centring(
+        self,
+        _: pd.DataFrame,
+        *,
+        centre: bool | None = None,  # noqa: ARG002
+        repeats: Floats | None = None,  # noqa: ARG002
+    ) -> Floats:
         """The functions are as they are."""
         return np.eye(1)
 

@@ -69,6 +69,11 @@ class ModelSpec:
         Columns: how many equal observations a row stands for, and a Gaussian row's precision.
     parts : dict of str to str
         By parameter of the family that differs by row, the right side of its formula.
+    rows : str, optional
+        Column: how many rows of the data a row stands for, where equal rows were summed up. Default
+        priors are scaled to rows of the data.
+    moments : tuple of str
+        Columns of which rows that were summed up hold means and cross-products, not values.
     """
 
     formula: str
@@ -78,11 +83,15 @@ class ModelSpec:
     counts: str | None = None
     weights: str | None = None
     parts: Mapping[str, str] = field(default_factory=dict)
+    rows: str | None = None
+    moments: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Text from which `from_json` makes an equal specification."""
-        mappings = {"priors": dict(self.priors), "parts": dict(self.parts)}
-        return json.dumps(asdict(self) | mappings, sort_keys=True)
+        found = asdict(self) | {"priors": dict(self.priors), "parts": dict(self.parts)}
+        if self.rows is None:
+            del found["rows"], found["moments"]
+        return json.dumps(found, sort_keys=True)
 
     @property
     def formulas(self) -> tuple[str, ...]:
@@ -100,7 +109,7 @@ class ModelSpec:
             for term, text in self.priors.items()
             if term.startswith(f"{name}_")
         }
-        found = ModelSpec(f"{name} ~ {self.parts[name]}", priors=own)
+        found = ModelSpec(f"{name} ~ {self.parts[name]}", priors=own, rows=self.rows)
         return replace(found, family=self.family) if name in family_of(self).optional else found
 
     @property
@@ -113,7 +122,8 @@ class ModelSpec:
     @classmethod
     def from_json(cls, text: str) -> "ModelSpec":
         """Inverse of `to_json`."""
-        return cls(**json.loads(text))
+        found = json.loads(text)
+        return cls(**found | {"moments": tuple(found.get("moments", ()))})
 
 
 def family_of(spec: ModelSpec) -> Family:
@@ -144,8 +154,13 @@ def columns_of(spec: ModelSpec) -> list[str]:
 
 def data_columns_of(spec: ModelSpec) -> list[str]:
     """Those columns, and those of counts and weights: all that a fit reads of the data."""
-    of_rows = (name for name in (spec.counts, spec.weights) if name is not None)
-    return list(dict.fromkeys([*columns_of(spec), *of_rows]))
+    return list(dict.fromkeys([*columns_of(spec), *_columns_of_rows(spec)]))
+
+
+def _columns_of_rows(spec: ModelSpec) -> list[str]:
+    """Columns that say what a row stands for."""
+    named = (spec.counts, spec.weights, spec.rows)
+    return list(dict.fromkeys(name for name in named if name is not None))
 
 
 def population_columns_of(spec: ModelSpec) -> list[str]:
@@ -227,7 +242,7 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
             hint="give counts= if a row stands for several equal observations",
         )
     response, columns = formula_columns(spec.formula)[0], data_columns_of(spec)
-    of_rows = [name for name in (spec.counts, spec.weights) if name is not None]
+    of_rows = _columns_of_rows(spec)
     for name in columns:
         if name not in frame:
             raise DataError(
@@ -250,7 +265,7 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         _check_finite(found[name])
     used = pd.DataFrame(found, index=pd.RangeIndex(len(frame)))
     for name in of_rows:
-        check_positive(used[name], whole=name == spec.counts)
+        check_positive(used[name], whole=name != spec.weights)
     used[response] = family.validate_response(used[response], *_trials(outcome[1:], used))
     return used
 
@@ -401,6 +416,11 @@ def row_counts(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray:
     return np.ones(len(used)) if spec.counts is None else used[spec.counts].to_numpy(float)
 
 
+def row_repeats(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray | None:
+    """Number of rows of the data (rows,) that each row stands for; None where each is one."""
+    return None if spec.rows is None else used[spec.rows].to_numpy(float)
+
+
 def trials_of(spec: ModelSpec, frame: pd.DataFrame) -> np.ndarray | None:
     """Number of trials (rows,) of a binomial model; None for any other."""
     if not family_of(spec).has_trials:
@@ -488,7 +508,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     else:
         model = _without_aliases(spec, formula, priors, bases, used, rounds=len(told.kept) + 1)
     model.estimable = told
-    widen_margins(model, priors)
+    widen_margins(model, priors, row_repeats(spec, used))
     set_columns(model, of_columns)
     _without_slashes(model, common)
     if ordinal and "threshold" not in priors:
@@ -528,7 +548,8 @@ def _without_aliases(
         kept = estimable(fitted, _telling(spec, priors), cuts=ordinal).kept[int(ordinal) :]
         if not (more := _minus(fitted, kept)):
             _leave_out(model, kept)
-            scale_priors(model, family_of(spec))  # of the columns that are left
+            # of the columns that are left
+            scale_priors(model, family_of(spec), row_repeats(spec, used))
             return model
         formula += more
         priors = _of_terms_left(priors, fitted, kept)
@@ -562,7 +583,7 @@ def _made(
                 priors=(bases | given) or None,
                 extra_namespace=dict(CONTRASTS),
             )
-    scale_priors(model, family)
+    scale_priors(model, family, row_repeats(spec, used))
     return model
 
 

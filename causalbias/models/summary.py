@@ -125,12 +125,15 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     lacking = ", ".join(
         f"{name} ({count:,})" for name, count in json.loads(fit.attrs.get("missing", "{}")).items()
     )
+    summed = spec.get("rows")
     counts, weights = spec.get("counts"), spec.get("weights")
+    counts = None if counts == summed else counts
     lines = [
         f" Family: {spec['family']}{link}",
         f"Formula: {spec['formula']}",
         *(f"         {name} ~ {right}" for name, right in spec.get("parts", {}).items()),
         f"   Data: {int(fit.attrs['n_rows']):,} rows"
+        + (f" summed up in {len(fit['constant_data']['__obs__']):,}" if summed else "")
         + (f" for {int(fit.attrs['n_observations']):,} observations ({counts})" if counts else "")
         + (f", variance sigma^2/{weights}" if weights else "")
         + (f"; {excluded:,} left out by subset: {fit.attrs['subset']}" if excluded else "")

@@ -86,6 +86,9 @@ def update(
     settings = replace(settings, **{one: changed[one] for one in OF_SAMPLING if one in changed})
     if data is not None:
         need_rows(data)
+        if spec.rows is not None:  # of the sums that the fit is of
+            own = None if spec.counts == spec.rows else spec.counts
+            spec = replace(spec, rows=None, moments=(), counts=own)
         subset = changed.get("subset", fit.attrs["subset"] or None)
         missing = changed.get("missing", fit.attrs.get("missing_rows", "refuse"))
         return fit_spec(

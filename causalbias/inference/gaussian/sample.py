@@ -475,7 +475,7 @@ def _start(blocks: Blocks, problem: Problem, noise: Noise) -> FloatArray:
     theta = np.zeros(at + sum(term.n_theta for term in problem.terms))
     theta[:at] = noise.nearest(np.log(0.7 * np.maximum(of_cell, 0.01 * spread)), cells)
     for term in problem.terms:
-        theta[at : at + term.k] = np.log(0.5 * spread / term.root_mean_squares())
+        theta[at : at + term.k] = np.log(0.5 * spread / term.root_mean_squares(problem.row_repeats))
         at += term.n_theta
     return theta
 

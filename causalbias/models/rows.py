@@ -1,0 +1,90 @@
+"""Rows of data that a model may be fitted to: of a study or a table, and those of a condition."""
+
+import pandas as pd
+import xarray as xr
+
+from causalbias.errors import DataError
+from causalbias.models.formula.parse import check_condition, formula_columns
+from causalbias.study.frames import to_frame
+from causalbias.study.tables import with_index
+
+LABELS = ("dataset", "system", "question")  # columns that identify the source of rows
+RESPONSES = {"distance": "machine", "score": "human"}
+
+
+def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
+    """Return the frame of a formula; for a study, that of distances or of scores.
+
+    Raises
+    ------
+    DataError
+        If a study has no such response, or the columns of a frame have several levels.
+    """
+    if isinstance(data, pd.DataFrame):
+        if isinstance(data.columns, pd.MultiIndex):
+            raise DataError(
+                "the columns have several levels of names",
+                hint='join them: frame.columns = ["_".join(map(str, c)) for c in frame.columns]',
+            )
+        return with_index(data, "data")
+    response = formula_columns(formula)[0]
+    if response not in RESPONSES:
+        raise DataError(
+            f"a study has no response {response!r}",
+            hint="use distance or score, or give a frame (see to_frame)",
+        )
+    return to_frame(data, RESPONSES[response])
+
+
+def rows_of(frame: pd.DataFrame, subset: str | None, *, some: bool = True) -> pd.DataFrame:
+    """Select the rows of a frame that meet a condition; if `some`, there must be one.
+
+    Raises
+    ------
+    DataError
+        If the condition cannot be parsed, contains an unknown column, or no row meets it.
+    """
+    if subset is None:
+        return frame
+    for name in check_condition(subset):
+        if name not in frame:
+            raise DataError(
+                f"the subset uses {name!r}, but the data have only {', '.join(map(str, frame))}",
+                hint="correct the name",
+                column=name,
+            )
+    try:
+        holds = frame.eval(subset, engine="python")
+    except Exception as error:  # pandas raises nearly anything
+        raise DataError(
+            f"cannot compare as {subset!r} says ({error})",
+            hint="compare numbers with numbers, and text with quoted text",
+        ) from error
+    if not (isinstance(holds, pd.Series) and pd.api.types.is_bool_dtype(holds)):
+        raise DataError(
+            f"the subset {subset!r} is not true or false of each row",
+            hint="write it as column == 'value' and other > 0",
+        )
+    kept = frame[holds.fillna(False).astype(bool)]
+    if some and kept.empty:
+        raise DataError(f"no row meets {subset!r}", hint="loosen the condition")
+    return kept
+
+
+def kinds_of(kept: pd.DataFrame) -> list[str]:
+    """Return the kinds of pairs among the rows; empty if the rows are not pairs."""
+    if "same_identity" not in kept:
+        return []
+    same = set(kept["same_identity"].dropna().astype(bool))
+    return [name for name, kind in (("genuine", True), ("impostor", False)) if kind in same]
+
+
+def source_of(data: xr.DataTree | pd.DataFrame, kept: pd.DataFrame) -> dict[str, str]:
+    """Return data set, network and question of the rows if there is a single one, for labels."""
+    found = {}
+    if isinstance(data, xr.DataTree) and "name" in data.attrs:
+        found["dataset"] = str(data.attrs["name"])
+    for name in LABELS:
+        if name in kept and kept[name].notna().all() and kept[name].nunique() == 1:
+            found[name] = str(kept[name].iloc[0])
+    return found

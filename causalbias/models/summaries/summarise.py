@@ -1,0 +1,472 @@
+"""`summarise_rows`: the sums of rows that a Gaussian model needs, and nothing else of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.arguments import name_in, names_in, not_what, whole_in
+from causalbias.errors import DataError, shown, user_path
+from causalbias.models.formula.parse import formula_columns
+from causalbias.models.formula.parts import Formula, as_formula
+from causalbias.models.levels import canonical
+from causalbias.models.rows import LABELS, frame_for, kinds_of
+from causalbias.models.specification import (
+    MAX_NUMBER,
+    ModelSpec,
+    check_positive,
+    data_columns_of,
+    population_columns_of,
+)
+from causalbias.models.summaries.cells import Cells, added, cells_of
+from causalbias.models.summaries.columns import (
+    LEVELS,
+    MOMENTS,
+    VALUES,
+    Column,
+    coded,
+    columns_of_pieces,
+    conditioned,
+    met,
+)
+from causalbias.models.summaries.pieces import (
+    Piece,
+    columns_in,
+    is_dask,
+    over_pieces,
+    pieces_of,
+    read,
+)
+from causalbias.models.summaries.tree import (
+    ROWS,
+    RowSummary,
+    added_tallies,
+    cells_in,
+    response_map,
+    response_text,
+    summary_tree,
+)
+from causalbias.models.summaries.uses import check_linear, check_summable, linear_columns
+from causalbias.study import columns as study_columns
+
+PAIR_KIND = "same_identity"
+DATA = "a study, a table, a dask DataFrame, or the path of Parquet files"
+
+
+def summarise_rows(
+    formula: str | Formula | Sequence[str],
+    data: Any,
+    *,
+    levels: Mapping[str, Sequence[object]] | str | Path | None = None,
+    moments: Sequence[str] | None = None,
+    subset: str | None = None,
+    missing: str = "refuse",
+    counts: str | None = None,
+    weights: str | None = None,
+    min_rows: int = 10,
+) -> RowSummary:
+    """Sum rows up to what a Gaussian model needs of them (its sufficient statistics).
+
+    Rows that are alike in all columns but the response are a cell, of which the number of rows, the
+    mean and the sum of squares about it are kept. `fit` takes such a summary, the path of its file,
+    or a list of them, whose rows it takes together, and draws from the posterior that the rows
+    themselves have. So sites that may not share rows can share a model (a federated analysis), and
+    rows that no memory holds can be fitted.
+
+    Parameters
+    ----------
+    formula : str, Formula or list of str
+        As in `fit`. Functions of all rows at once, such as ``scale(x)`` and ``s(x)``, are refused.
+    data : Study, DataFrame, dask DataFrame, str or Path
+        The rows; a path is a Parquet file, a directory of such files, or a pattern. Partitions of
+        dask, and row groups of files, are read one at a time by each worker of the dask scheduler
+        that is active, twice: once for the levels, once for the sums.
+    levels : dict of str to sequence, or path, optional
+        Levels of factors in their order, the reference first; others are refused. Or the path of
+        the manifest that sites agree on: a JSON file with ``formula``, ``levels`` and, if there are
+        any, ``moments``, such as the attribute ``manifest`` of a summary. By default the levels
+        are those of the data, in the order that they have in `fit`.
+    moments : sequence of str, optional
+        Columns of numbers of which means and cross-products with the response are kept in place of
+        values. They must enter the model linearly. By default those that do and have more than 50
+        values.
+    subset, missing, counts, weights
+        As in `fit`. Rows of other counts or weights are cells of their own.
+    min_rows : int, default 10
+        Refuse cells of fewer rows: a summary leaves its owner, and a cell of one row is that row.
+
+    Returns
+    -------
+    RowSummary
+        Printing it says what it reveals. `save` writes it to a file, `open` reads it.
+
+    Raises
+    ------
+    DataError
+        If a cell has fewer than `min_rows` rows, a level was not declared, a column does not fit
+        its use, and as in `fit`. Errors name file and row.
+
+    Notes
+    -----
+    The log likelihood of a cell's n rows, of mean m and sum of squares S about it, is
+    ``-n log sigma - (S + n (m - eta)^2) / (2 sigma^2)`` plus a constant, since eta is the same in
+    all of them. Sums are added by the formulas of Chan, Golub and LeVeque (1983), Algorithms for
+    computing the sample variance, The American Statistician 37(3), equation 2.1.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> summary = cb.summarise_rows(
+    ...     "score ~ level", study, subset="question == 'age'", min_rows=5)
+    >>> print(summary)
+    Summary of 240 rows for score ~ level
+      5 cells by level (5 values); at least 48 rows in each
+      Reveals of each cell: its number of rows, mean of score and sum of squares
+      239,520 rows left out by subset: question == 'age'
+    """
+    written = as_formula(formula)
+    whole_in(min_rows, "min_rows", 1)
+    agreed = _agreed(levels)
+    parts = dict(written.parts)
+    if "formula" in agreed and (agreed["formula"], agreed.get("parts", {})) != (
+        written.text,
+        parts,
+    ):
+        raise DataError(
+            f"the formula is {written.text!r}, and that of the manifest {agreed['formula']!r}",
+            hint="give the manifest's, or agree on another manifest",
+        )
+    if moments is None and "moments" in agreed:
+        moments = agreed["moments"]
+    spec = ModelSpec(written.text, counts=counts, weights=weights, parts=parts)
+    named = None if moments is None else names_in(moments, "moments")
+    found = summed(
+        spec, data, levels=agreed["levels"], moments=named, subset=subset, missing=missing
+    )
+    _check_cells(found, min_rows)
+    return found
+
+
+def _agreed(levels: Mapping[str, Sequence[object]] | str | Path | None) -> dict[str, Any]:
+    """What sites agreed on: levels, and what else a manifest has."""
+    if levels is None:
+        return {"levels": {}}
+    if isinstance(levels, Mapping):
+        return {"levels": dict(levels)}
+    path = user_path(levels)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not isinstance(found.get("levels"), dict):
+            raise ValueError("it has no levels")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"not a manifest ({error})",
+            hint='a JSON file such as {"formula": "y ~ race", "levels": {"race": ["a", "b"]}}',
+            file=str(path),
+        ) from error
+    return found
+
+
+def _check_cells(summary: RowSummary, min_rows: int) -> None:
+    cells, levels = cells_in(summary)
+    few = cells.n < min_rows
+    if not few.any():
+        return
+    at = int(np.argmin(cells.n))
+    where = ", ".join(
+        f"{name} {levels[name][int(values[at])] if name in levels else shown(values[at])}"
+        for name, values in cells.keys.items()
+    )
+    raise DataError(
+        f"{int(few.sum()):,} of {len(cells):,} cells have fewer than {min_rows} rows, such as "
+        f"{where} with {int(cells.n[at])}: their sums would nearly be rows",
+        hint="leave a column out of the formula, keep numbers as moments=, merge levels, or set "
+        "min_rows= lower if these rows may be known",
+    )
+
+
+def summed(
+    spec: ModelSpec,
+    data: Any,
+    *,
+    levels: Mapping[str, Sequence[object]] | None = None,
+    moments: Sequence[str] | None = None,
+    subset: str | None = None,
+    missing: str = "refuse",
+) -> RowSummary:
+    """The summary of rows, with cells of any size; arguments as of `summarise_rows`."""
+    name_in(missing, "missing", "refuse", "drop")
+    if subset is not None and not isinstance(subset, str):
+        raise not_what(subset, "a condition on rows, as text")
+    check_summable(spec)
+    response = formula_columns(spec.formula)[0]
+    names = [name for name in data_columns_of(spec) if name != response]
+    if ROWS in (response, *names):
+        raise DataError("fits of sums have a column of this name", hint="rename it", column=ROWS)
+    if moments is not None:
+        check_linear(spec, moments)
+        if unknown := [name for name in moments if name not in names]:
+            raise DataError(
+                f"moments of {unknown[0]!r}, which the formula has not",
+                hint=f"use some of {', '.join(names)}",
+            )
+    may = [name for name in names if linear_columns(spec, [name])]
+    wanted = {name: None if moments is None else name in moments for name in may}
+    declared = dict(levels or {})
+    pieces = _pieces(spec, data)
+    columns = columns_of_pieces(pieces, names, subset, declared, wanted)
+    _check_known(pieces, [response, *names])
+    kept = tuple(name for name in names if name in columns and columns[name].kind == MOMENTS)
+    if moments is None and kept:
+        kept = tuple(linear_columns(spec, kept))  # products of two numbers are none of either
+        columns |= {
+            name: replace(one, kind=VALUES)
+            for name, one in columns.items()
+            if one.kind == MOMENTS and name not in kept
+        }
+    step = _Sum(spec, columns, kept, subset, missing)
+    cells, tally = over_pieces(pieces, step, _both, "sums")
+    if not tally["rows"]:
+        _nothing(tally, subset)
+    used = {name: list(one.labels) for name, one in columns.items() if one.kind == LEVELS}
+    cells, used = _without_unused(cells, used, declared)
+    manifest = {
+        "formula": spec.formula,
+        "parts": dict(spec.parts),
+        "counts": spec.counts,
+        "weights": spec.weights,
+        "subset": subset or "",
+        "response": step.text,
+        "columns": {name: one.kind for name, one in columns.items()},
+        "moments": list(kept),
+        "levels": {name: used[name] for name in used if name in population_columns_of(spec)},
+    }
+    return summary_tree(cells, used, manifest, tally)
+
+
+def _pieces(spec: ModelSpec, data: Any) -> list[Piece]:
+    if isinstance(data, xr.DataTree):
+        return pieces_of(frame_for(spec.formula, data))
+    if isinstance(data, pd.DataFrame):
+        return pieces_of(frame_for(spec.formula, data))
+    if is_dask(data) or isinstance(data, str | Path):
+        return pieces_of(data)
+    raise not_what(data, DATA)
+
+
+def _check_known(pieces: Sequence[Piece], names: Sequence[str]) -> None:
+    """Refuse a column that a file has not, before rows are read."""
+    looked: set[str] = set()
+    for piece in pieces:
+        held = [] if piece.name in looked else columns_in(piece) or []
+        looked.add(piece.name)
+        for name in names:
+            if held and name not in held:
+                raise _unknown(name, held, piece.name)
+
+
+def _unknown(name: str, held: Sequence[str], file: str) -> DataError:
+    return DataError(
+        f"the model uses {name!r}, but the data have only {', '.join(map(str, held))}",
+        hint="correct the name or add the column",
+        file=file,
+        column=name,
+    )
+
+
+def _nothing(tally: Mapping[str, Any], subset: str | None) -> None:
+    if tally["excluded"] and not tally["missing"]:
+        raise DataError(f"no row meets {subset!r}", hint="loosen the condition")
+    told = ", ".join(f"{name} in {count:,}" for name, count in tally["missing"].items())
+    raise DataError(
+        f"every row lacks a value ({told})" if told else "the data have no rows",
+        hint="fill in what is missing, or leave that column out" if told else "give more",
+    )
+
+
+def _without_unused(
+    cells: Cells, levels: dict[str, list[str]], declared: Mapping[str, object]
+) -> tuple[Cells, dict[str, list[str]]]:
+    """Cells and levels without those of no row, but for levels that were declared."""
+    keys, kept = dict(cells.keys), dict(levels)
+    for name, own in levels.items():
+        used = np.unique(keys[name])
+        if name not in declared and len(used) < len(own):
+            keys[name] = np.searchsorted(used, keys[name])
+            kept[name] = [own[at] for at in used]
+    return Cells(keys, cells.n, cells.mean, cells.scatter), kept
+
+
+Part = tuple[Cells, dict[str, Any]]
+
+
+def _both(parts: Sequence[Part]) -> Part:
+    return added([one for one, _ in parts]), added_tallies([tally for _, tally in parts])
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """The sums of a piece, as a step that can be sent to a worker."""
+
+    spec: ModelSpec
+    columns: Mapping[str, Column]
+    moments: tuple[str, ...]
+    subset: str | None
+    missing: str
+
+    @property
+    def response(self) -> str:
+        """The response's column."""
+        return formula_columns(self.spec.formula)[0]
+
+    @property
+    def text(self) -> str:
+        """The response as it is written."""
+        return response_text(self.spec)
+
+    def __call__(self, source: Any, name: str, first_row: int) -> Part:
+        wanted = [self.response, *self.columns]
+        frame = read(
+            source, name, dict.fromkeys([*wanted, *conditioned(self.subset), *LABELS, PAIR_KIND])
+        )
+        for one in data_columns_of(self.spec):
+            if one not in frame:
+                raise _unknown(one, list(map(str, frame)), name)
+        rows = met(frame, self.subset)
+        tally: dict[str, Any] = {"excluded": len(frame) - len(rows), "missing": {}}
+        read_columns = {
+            one: self._column(rows[one], one, name, first_row) for one in wanted if len(rows)
+        }
+        known = np.ones(len(rows), bool)
+        for one, (values, lacks) in read_columns.items():
+            if lacks.any():
+                if self.missing == "refuse":
+                    raise _missing(rows[one], lacks, name, first_row)
+                tally["missing"][one] = int(lacks.sum())
+                known &= ~lacks
+            read_columns[one] = (values, lacks)
+        kept = rows[known] if not known.all() else rows
+        tally |= {"rows": len(kept), "kinds": kinds_of(kept), "labels": _labels(kept)}
+        arrays = {
+            one: values if known.all() else values[known]
+            for one, (values, _) in read_columns.items()
+        }
+        for one in wanted:
+            if one not in arrays:
+                own = self.columns.get(one)
+                arrays[one] = np.empty(0, np.int64 if own and own.kind == LEVELS else float)
+        self._check(arrays, kept, name, first_row)
+        outcome = self._outcome(arrays[self.response], kept, name, first_row)
+        numbers = np.column_stack([*(arrays[one] for one in self.moments), outcome])
+        keys = {one: arrays[one] for one in self.columns if one not in self.moments}
+        return cells_of(keys, numbers.astype(float)), tally
+
+    def _column(
+        self, values: pd.Series, column: str, name: str, first_row: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Levels or numbers (rows,) of a column, and which are missing."""
+        own = self.columns.get(column)
+        if own is not None and own.kind == LEVELS:
+            codes = coded(values, own, name, first_row)
+            return codes, codes < 0
+        plain = values.reset_index(drop=True)
+        of_rows = column in (self.spec.counts, self.spec.weights)
+        try:
+            found = study_columns.typed(plain, file=name) if of_rows else canonical(plain)
+            if column == self.response and pd.api.types.is_bool_dtype(values.dtype):
+                found = study_columns.typed(plain, file=name).astype("Int64").astype("float64")
+        except DataError as error:
+            raise _elsewhere(error, values, name, first_row) from error
+        if not study_columns.is_number(found):
+            row = int(values.index[0]) + first_row + 1
+            raise DataError(
+                f"{shown(values.iloc[0])} is not a number",
+                hint="write numbers in all files",
+                file=name,
+                column=column,
+                row=row,
+            )
+        lacks = found.isna().to_numpy(bool)
+        numbers = found.to_numpy(float, na_value=np.nan) if lacks.any() else found.to_numpy()
+        return numbers, lacks
+
+    def _check(
+        self, arrays: Mapping[str, np.ndarray], kept: pd.DataFrame, name: str, first_row: int
+    ) -> None:
+        """Refuse numbers that are infinite or too large, and counts and weights that are none."""
+        for one, values in arrays.items():
+            if values.dtype.kind == "f" and len(values):
+                bad = ~(np.abs(values) <= MAX_NUMBER)
+                if bad.any():
+                    what = "not finite, or too large"
+                    raise _at(kept, bad, what, "correct it", one, name, first_row)
+        for column in (self.spec.counts, self.spec.weights):
+            if column is not None:
+                try:
+                    own = pd.Series(arrays[column], kept.index, name=column)
+                    check_positive(own, whole=column == self.spec.counts, file=name)
+                except DataError as error:
+                    raise _elsewhere(error, kept[column], name, first_row) from error
+
+    def _outcome(
+        self, values: np.ndarray, kept: pd.DataFrame, name: str, first_row: int
+    ) -> np.ndarray:
+        """The response as it is modelled."""
+        found = response_map(self.spec)
+        if found is None:
+            return values
+        with np.errstate(all="ignore"):
+            mapped = found.forward(values.astype(float))
+        bad = ~np.isfinite(mapped)
+        if bad.any():
+            what = f"{self.text} is not finite"
+            hint = "leave those rows out with subset=, or correct them"
+            raise _at(kept, bad, what, hint, self.response, name, first_row)
+        return np.asarray(mapped)
+
+
+def _labels(kept: pd.DataFrame) -> dict[str, list[str]]:
+    """Data set, network and question of the rows: up to two of each, [""] for a missing one."""
+    found: dict[str, list[str]] = {}
+    for name in LABELS:
+        if name in kept and len(kept):
+            texts = kept[name].drop_duplicates()
+            found[name] = ["" if pd.isna(one) else str(one) for one in texts[:2]]
+    return found
+
+
+def _missing(values: pd.Series, lacks: np.ndarray, name: str, first_row: int) -> DataError:
+    written = values.iloc[int(lacks.argmax())]
+    told = f", such as {written!r}" if isinstance(written, str) else ""
+    return DataError(
+        f"missing in {int(lacks.sum()):,} of {len(values):,} rows{told}",
+        hint=f"leave those rows out with missing='drop', or fill {values.name!r} in",
+        file=name,
+        column=str(values.name),
+        row=first_row + int(values.index[int(lacks.argmax())]) + 1,
+    )
+
+
+def _at(
+    kept: pd.DataFrame,
+    bad: np.ndarray,
+    what: str,
+    hint: str,
+    column: str,
+    name: str,
+    first_row: int,
+) -> DataError:
+    row = first_row + int(kept.index[int(bad.argmax())]) + 1
+    return DataError(what, hint=hint, file=name, column=column, row=row)
+
+
+def _elsewhere(error: DataError, values: pd.Series, name: str, first_row: int) -> DataError:
+    """An error of a piece's rows, with the row of its file."""
+    row = None if error.row is None else first_row + int(values.index[error.row - 1]) + 1
+    return DataError(error.problem, hint=error.hint, file=name, column=str(values.name), row=row)

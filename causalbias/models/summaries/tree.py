@@ -1,0 +1,391 @@
+"""A summary of rows: cells with their sums, and what sites must agree on."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from causalbias.elsewhere import unknown_attribute
+from causalbias.errors import DataError
+from causalbias.models.formula.parse import formula_columns
+from causalbias.models.levels import canonical
+from causalbias.models.response import Map, Response, response_of
+from causalbias.models.specification import ModelSpec, data_columns_of, population_columns_of
+from causalbias.models.summaries.cells import Cells, added, equal_rows
+from causalbias.models.summaries.columns import LEVELS, MOMENTS, VALUES
+from causalbias.models.summaries.uses import check_summable
+
+FORMAT_VERSION = 1
+ROWS = "summed_rows"  # the column of rows of a fit that says how many rows of data each stands for
+KIND = "summary"
+_NUMBERED = "__levels"
+# What the manifests of summaries that are added must have in common, and how it is called.
+_AGREED = {
+    "formula": "formula",
+    "parts": "formulas of further parameters",
+    "counts": "counts",
+    "weights": "weights",
+    "subset": "subset",
+}
+
+
+class RowSummary(xr.DataTree):
+    """What `summarise_rows` returns: sums of rows by cells, and no row.
+
+    Groups: ``cells`` (the levels and values of each cell), ``sums`` (number of rows, means and
+    cross-products about them). The attributes record the manifest that sites share. Printing it
+    says what it reveals.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return describe_summary(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(describe_summary(self))}</pre>"
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            raise unknown_attribute(name, "a summary of rows") from None
+
+
+def summary_tree(
+    cells: Cells,
+    levels: Mapping[str, Sequence[str]],
+    manifest: Mapping[str, Any],
+    tally: Mapping[str, Any],
+) -> RowSummary:
+    """The tree of cells whose factors have these levels."""
+    keys = xr.Dataset({name: ("cell", values) for name, values in cells.keys.items()})
+    keys = keys.assign_coords(
+        {f"{name}{_NUMBERED}": np.array(list(own), dtype=str) for name, own in levels.items()}
+    )
+    numbers = [*manifest["moments"], manifest["response"]]
+    sums = xr.Dataset(
+        {
+            "rows": ("cell", cells.n),
+            "mean": (("cell", "number"), cells.mean),
+            "scatter": (("cell", "number", "number_2"), cells.scatter),
+        },
+        coords={"number": numbers, "number_2": numbers},
+    )
+    found = RowSummary(children={"cells": xr.DataTree(keys), "sums": xr.DataTree(sums)})
+    found.attrs = {
+        "kind": KIND,
+        "causalbias_format": FORMAT_VERSION,
+        "manifest": json.dumps(manifest),
+        "tally": json.dumps(tally),
+    }
+    return found
+
+
+def checked_summary(tree: xr.DataTree) -> RowSummary:
+    """Make a summary from an opened tree.
+
+    Raises
+    ------
+    DataError
+        If it is not what `summarise_rows` makes.
+    """
+    try:
+        manifest = manifest_of(tree)
+        json.loads(tree.attrs["tally"])["rows"]
+        for one in (manifest["formula"], *(f"{k} ~ {v}" for k, v in manifest["parts"].items())):
+            formula_columns(one)
+        cells, levels = cells_in(tree)
+        numbers = len(manifest["moments"]) + 1
+        whole = cells.mean.shape == (len(cells), numbers)
+        whole &= cells.scatter.shape == (len(cells), numbers, numbers)
+        whole &= bool((cells.n > 0).all()) and cells.n.dtype.kind in "iu"
+        whole &= bool(np.isfinite(cells.mean).all() and np.isfinite(cells.scatter).all())
+        for name, own in levels.items():
+            codes = cells.keys[name]
+            whole &= codes.dtype.kind in "iu"
+            whole &= bool(np.isin(np.unique(codes), np.arange(len(own))).all())
+        if not whole:
+            raise ValueError("its sums and cells do not fit together")
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(
+            f"the summary of rows cannot be read ({error})",
+            hint="write it again with summarise_rows and save",
+        ) from error
+    return RowSummary(
+        dataset=tree.to_dataset(),
+        children={name: xr.DataTree(node.to_dataset()) for name, node in tree.children.items()},
+    )
+
+
+def is_summary(value: object) -> bool:
+    """Whether a value is a summary of rows."""
+    return isinstance(value, xr.DataTree) and value.attrs.get("kind") == KIND
+
+
+def manifest_of(summary: xr.DataTree) -> dict[str, Any]:
+    """What sites must agree on, of a summary."""
+    return dict(json.loads(summary.attrs["manifest"]))
+
+
+def cells_in(summary: xr.DataTree) -> tuple[Cells, dict[str, list[str]]]:
+    """The cells of a summary, and the levels of its factors."""
+    keys, sums = summary["cells"].to_dataset(), summary["sums"].to_dataset()
+    levels = {
+        str(name).removesuffix(_NUMBERED): [str(one) for one in values.values]
+        for name, values in keys.coords.items()
+        if str(name).endswith(_NUMBERED)
+    }
+    cells = Cells(
+        {str(name): values.values for name, values in keys.data_vars.items()},
+        sums["rows"].values,
+        sums["mean"].values,
+        sums["scatter"].values,
+    )
+    return cells, levels
+
+
+def sum_of(summaries: Sequence[xr.DataTree], names: Sequence[str]) -> RowSummary:
+    """The summary of the rows of several summaries together.
+
+    Parameters
+    ----------
+    summaries : sequence of RowSummary
+    names : sequence of str
+        What to call each in errors: its file.
+
+    Raises
+    ------
+    DataError
+        If their manifests differ, with what differs: a formula, a column, a level.
+    """
+    if len(summaries) == 1:
+        return checked_summary(summaries[0])
+    first = manifest_of(summaries[0])
+    read = [cells_in(one) for one in summaries]
+    for own, name in zip(summaries[1:], names[1:], strict=True):
+        _check_agreed(first, manifest_of(own), names[0], name)
+    population = set(_population(first))
+    levels: dict[str, list[str]] = {}
+    parts = [cells for cells, _ in read]
+    for factor in read[0][1]:
+        each = [known[factor] for _, known in read]
+        if factor in population:
+            for there, name in zip(each[1:], names[1:], strict=True):
+                _check_levels(each[0], there, factor, names[0], name)
+        levels[factor] = _joined(each, factor)
+        place = pd.Index(levels[factor])
+        for at, known_there in enumerate(each):
+            codes = place.get_indexer(pd.Index(known_there))[parts[at].keys[factor]]
+            parts[at] = _with_key(parts[at], factor, codes.astype(np.int64))
+    tallies = [json.loads(one.attrs["tally"]) for one in summaries]
+    return summary_tree(added(parts), levels, first, added_tallies(tallies))
+
+
+def _population(manifest: Mapping[str, Any]) -> list[str]:
+    spec = ModelSpec(manifest["formula"], parts=manifest["parts"])
+    return population_columns_of(spec)
+
+
+def _with_key(cells: Cells, name: str, values: np.ndarray) -> Cells:
+    return Cells(cells.keys | {name: values}, cells.n, cells.mean, cells.scatter)
+
+
+def _joined(each: Sequence[Sequence[str]], factor: str) -> list[str]:
+    """Levels of all sites in one order: that of the text, or that which all give."""
+    if all(list(own) == list(each[0]) for own in each):
+        return list(each[0])
+    texts = pd.Series(sorted({level for own in each for level in own}), name=factor)
+    return [str(one) for one in canonical(texts).cat.categories]
+
+
+def _check_agreed(
+    first: Mapping[str, Any], other: Mapping[str, Any], name: str, other_name: str
+) -> None:
+    for key, called in _AGREED.items():
+        if first[key] != other[key]:
+            raise DataError(
+                f"{called}: {other[key]!r} in {other_name}, and {first[key]!r} in {name}",
+                hint="summarise both by one manifest: cb.summarise_rows(..., levels=manifest)",
+            )
+    for column in dict.fromkeys([*first["columns"], *other["columns"]]):
+        own, theirs = first["columns"].get(column), other["columns"].get(column)
+        if own != theirs:
+            raise DataError(
+                f"{column} is kept as {theirs} in {other_name}, and as {own} in {name}",
+                hint=f"summarise both with the same moments=, or levels={{{column!r}: [...]}}",
+                column=column,
+            )
+
+
+def _check_levels(
+    first: Sequence[str], other: Sequence[str], factor: str, name: str, other_name: str
+) -> None:
+    if list(first) == list(other):
+        return
+    for own, where, there in ((other, other_name, first), (first, name, other)):
+        if extra := [level for level in own if level not in set(there)]:
+            raise DataError(
+                f"{factor} has the level {extra[0]!r} in {where} alone",
+                hint=f"correct it, or declare all at every site: levels={{{factor!r}: [...]}}",
+                column=factor,
+            )
+    raise DataError(
+        f"the levels of {factor} are in another order in {other_name} than in {name}",
+        hint=f"declare one order at every site: levels={{{factor!r}: [...]}}",
+        column=factor,
+    )
+
+
+def added_tallies(tallies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was read, left out and of which kinds, of several parts together."""
+    missing: dict[str, int] = {}
+    labels: dict[str, list[str]] = {}
+    for one in tallies:
+        for name, count in one["missing"].items():
+            missing[name] = missing.get(name, 0) + count
+    for name in {name for one in tallies for name in one["labels"]}:
+        labels[name] = sorted({text for one in tallies for text in one["labels"].get(name, [""])})
+    kinds = {kind for one in tallies for kind in one["kinds"]}
+    return {
+        "rows": sum(one["rows"] for one in tallies),
+        "excluded": sum(one["excluded"] for one in tallies),
+        "missing": missing,
+        "labels": labels,
+        "kinds": [kind for kind in ("genuine", "impostor") if kind in kinds],
+    }
+
+
+def rows_for(spec: ModelSpec, summary: RowSummary) -> tuple[ModelSpec, pd.DataFrame]:
+    """A specification and rows, few for each cell, that have the likelihood of the data's rows.
+
+    Raises
+    ------
+    DataError
+        If the summary has not what the formula needs.
+    """
+    manifest = manifest_of(summary)
+    for argument in ("counts", "weights"):
+        given, kept = getattr(spec, argument), manifest[argument]
+        if given is not None and given != kept:
+            raise DataError(
+                f"{argument}={given!r}, and the rows were summed up with {argument}={kept!r}",
+                hint=f"leave {argument}= out, or summarise the rows again",
+            )
+    counts = ROWS if manifest["counts"] is None else manifest["counts"]
+    used = [name for name in data_columns_of(spec) if name in manifest["moments"]]
+    spec = replace(spec, counts=counts, weights=manifest["weights"], rows=ROWS, moments=tuple(used))
+    check_summable(spec)
+    response = response_map(spec)
+    own = response_text(spec)
+    if own != manifest["response"]:
+        raise DataError(
+            f"the response is {own!r}, and the rows were summed up for {manifest['response']!r}",
+            hint="summarise the rows again by this formula",
+        )
+    column = formula_columns(spec.formula)[0]
+    used = [name for name in data_columns_of(spec) if name not in (column, ROWS)]
+    for name in used:
+        if name not in manifest["columns"]:
+            raise DataError(
+                f"the model uses {name!r}, and the rows were summed up by "
+                f"{', '.join(manifest['columns'])}",
+                hint="summarise the rows again by a formula that has it",
+                column=name,
+            )
+    moments = spec.moments
+    cells, levels = cells_in(summary)
+    numbers = [*moments, manifest["response"]]
+    at = [[*manifest["moments"], manifest["response"]].index(name) for name in numbers]
+    by = {name: values for name, values in cells.keys.items() if name in used}
+    fewer = Cells(by, cells.n, cells.mean[:, at], cells.scatter[:, at][:, :, at])
+    cells = added([fewer]) if len(by) < len(cells.keys) else fewer
+    cell, count, values = equal_rows(cells)
+    frame = pd.DataFrame({column: _backward(response, values[:, -1])})
+    for name in used:
+        if name in moments:
+            frame[name] = values[:, moments.index(name)]
+        elif name in levels:
+            texts = pd.Index(levels[name], dtype=object)
+            kind = pd.CategoricalDtype(texts, ordered=True)
+            frame[name] = pd.Categorical.from_codes(cells.keys[name][cell].tolist(), dtype=kind)
+        else:
+            frame[name] = cells.keys[name][cell]
+    frame[ROWS] = count
+    if spec.counts != ROWS:
+        frame[spec.counts] = frame[spec.counts] * count
+    return spec, frame
+
+
+def _response(spec: ModelSpec) -> Response:
+    """The left side of a formula; its map is not of any rows."""
+    names = formula_columns(spec.formula)[1]
+    return response_of(spec, pd.DataFrame({name: [1.0, 2.0] for name in names}))
+
+
+def response_text(spec: ModelSpec) -> str:
+    """The response as the formula writes it, ``"log(distance)"``."""
+    return _response(spec).text.strip("`")
+
+
+def response_map(spec: ModelSpec) -> Map | None:
+    """The map from the response's column to what is modelled; None where they are the same.
+
+    Raises
+    ------
+    DataError
+        If it is no map onto all real numbers, so that sums on its scale are not those of a column.
+    """
+    found = _response(spec)
+    if not found.transformed:
+        return None
+    if len(found.columns) > 1 or found.map is None or found.map.image != (-np.inf, np.inf):
+        raise DataError(
+            f"the response {found.text} is not a logarithm or a straight line of one column",
+            hint="compute it as a column first, and model that",
+        )
+    return found.map
+
+
+def _backward(response: Map | None, values: np.ndarray) -> np.ndarray:
+    return values if response is None else response.outcomes(values)
+
+
+def describe_summary(summary: xr.DataTree) -> str:
+    """What a summary reveals, in words."""
+    manifest, tally = manifest_of(summary), json.loads(summary.attrs["tally"])
+    cells, levels = cells_in(summary)
+    by = [
+        f"{name} ({len(levels[name]):,} levels)"
+        if how == LEVELS
+        else f"{name} ({len(np.unique(cells.keys[name])):,} values)"
+        for name, how in manifest["columns"].items()
+        if how in (LEVELS, VALUES)
+    ]
+    moments = [name for name, how in manifest["columns"].items() if how == MOMENTS]
+    least = int(cells.n.min()) if len(cells) else 0
+    excluded = tally["excluded"]
+    lacking = ", ".join(f"{name} ({count:,})" for name, count in tally["missing"].items())
+    lines = [
+        f"Summary of {tally['rows']:,} rows for {manifest['formula']}",
+        *(f"  {name} ~ {right}" for name, right in manifest["parts"].items()),
+        f"  {len(cells):,} cells by {', '.join(by) or 'nothing'}; at least {least:,} rows in each",
+        f"  Reveals of each cell: its number of rows, mean of {manifest['response']} and sum of "
+        "squares" + ("; a cell of one row is that row" if least == 1 else ""),
+    ]
+    if moments:
+        lines.append(f"  and the means of {', '.join(moments)}, with all cross-products")
+    if excluded:
+        lines.append(f"  {excluded:,} rows left out by subset: {manifest['subset']}")
+    if lacking:
+        lines.append(f"  rows left out for missing values: {lacking}")
+    return "\n".join(lines)
