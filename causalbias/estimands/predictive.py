@@ -130,6 +130,7 @@ def replicated(
     DataError
         If rows times draws do not fit into memory.
     """
+    need_rows_themselves(fit, "a replicate of the data")
     model = _thinned(fitted(fit).with_effects(), draws)
     rows = np.repeat(np.arange(len(model.frame)), row_counts(model.spec, model.frame).astype(int))
     check_memory(
@@ -185,6 +186,7 @@ def left_out_pit(
     DataError
         If a row stands for several observations, of which one cannot be left out.
     """
+    need_rows_themselves(fit, "the response of a row left out")
     rng, model = generator(random_seed), _thinned(fitted(fit).with_effects(), draws)
     if model.spec.counts is not None:
         raise DataError(

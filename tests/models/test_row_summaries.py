@@ -74,7 +74,9 @@ def test_rows_that_stand_for_a_cell_have_its_number_means_and_cross_products():
         gap = own - data.mean(axis=0)
         want = (data - data.mean(axis=0)).T @ (data - data.mean(axis=0))
         scale = np.sqrt(np.outer(np.diag(want), np.diag(want)))
-        assert np.allclose((gap * a[:, None]).T @ gap, want, rtol=0, atol=1e-9 * scale.max() + 1e-12)
+        assert np.allclose(
+            (gap * a[:, None]).T @ gap, want, rtol=0, atol=1e-9 * scale.max() + 1e-12
+        )
 
 
 def test_sums_of_parts_are_those_of_the_whole_in_any_order_and_far_from_zero():
@@ -169,7 +171,8 @@ def test_verbs_that_need_no_rows_agree_and_those_that_do_say_what_to_do(rows, fi
             if one[name].dtype.kind in "if":
                 assert np.allclose(one[name], other[name], rtol=1e-6, atol=1e-8), name
         assert one.attrs.get("rows") == other.attrs.get("rows")
-    for verb in (cb.check, cb.loo, cb.model_checks.with_predictive):
+    figures = (cb.plots.pp_check, lambda fit: cb.plots.pp_check(fit, kind="pit"))
+    for verb in (cb.check, cb.loo, cb.model_checks.with_predictive, *figures):
         with pytest.raises(DataError, match="rows that were summed up"):
             verb(found)
     less = ". ~ . - (1|rater)"
