@@ -73,7 +73,26 @@ def anova(study: int) -> Iterator[tuple[str, list[bool]]]:
         yield f"intraclass, {name}", [low <= value <= high for low, high in limits]
 
 
-STUDIES = {"ratings": ratings}
+def alignment(study: int) -> Found:
+    """40 faces, or 20 in every second study, of which half of the variance is of faces."""
+    faces = 20 if study % 2 else 40
+    pairs = cb.simulation.simulate_similarity(
+        faces, correlation=0.7, reliability=0.6, random_seed=study
+    )
+    found = cb.analyses.analyse_alignment(
+        pairs,
+        face_a="face_a",
+        face_b="face_b",
+        judgement="judgement",
+        metrics="metric",
+        errors={"judgement": "error"},
+        random_seed=study,
+    ).found.isel(group=0, metric=0)
+    for name, value in pairs.attrs["truth"].items():
+        yield f"alignment, {faces} faces: {name}", found[name], value
+
+
+STUDIES = {"ratings": ratings, "alignment": alignment}
 
 
 def held(draws: xr.DataArray, truth: float) -> list[bool]:

@@ -1,5 +1,11 @@
 """Published analyses as one call each, as ``cb.analyses``: from a study to estimates and report."""
 
+from causalbias.analyses.alignment import (
+    Alignment,
+    alignment_content,
+    analyse_alignment,
+    odd_one_out,
+)
 from causalbias.analyses.identity.analysis import Identity, analyse_identity
 from causalbias.analyses.manipulation.analysis import Manipulation, analyse_manipulation
 from causalbias.analyses.protocol import Analysis
@@ -8,17 +14,21 @@ from causalbias.analyses.registry import choose_analysis
 from causalbias.analyses.scores import Audit, OperatingPoint, audit, audit_content
 
 __all__ = [
+    "Alignment",
     "Analysis",
     "Audit",
     "Identity",
     "Manipulation",
     "OperatingPoint",
     "Ratings",
+    "alignment_content",
+    "analyse_alignment",
     "analyse_identity",
     "analyse_manipulation",
     "analyse_ratings",
     "audit",
     "audit_content",
     "choose_analysis",
+    "odd_one_out",
     "ratings_content",
 ]

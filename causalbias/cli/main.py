@@ -10,7 +10,7 @@ from causalbias.cli.check import check_manipulations
 from causalbias.cli.design import design
 from causalbias.cli.doctor import doctor
 from causalbias.cli.embed import embed
-from causalbias.cli.people import ratings
+from causalbias.cli.people import alignment, ratings
 from causalbias.cli.rates import photos, rates
 from causalbias.cli.rerun import rerun
 from causalbias.cli.studies import simulate, validate
@@ -41,6 +41,7 @@ def main(
 app.command()(rates)
 app.command()(photos)
 app.command()(ratings)
+app.command()(alignment)
 app.command()(demo)
 app.command(cls=ListsAnalyses)(run)
 app.command()(embed)

@@ -10,6 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 import causalbias as cb
 from causalbias.cli.console import console, errors_in_one_line, say
 from causalbias.cli.options import PATH, Prob, RandomSeed, Report
+from causalbias.errors import DataError
 
 if TYPE_CHECKING:
     from causalbias.report.content import Content
@@ -52,6 +53,61 @@ def ratings(
     _report(made, out)
 
 
+def alignment(
+    table: Annotated[
+        Path,
+        typer.Argument(help="One row a pair, or a judgement of one: CSV.", **PATH),
+    ],
+    face_a: Annotated[str, typer.Option(help="Column of the one face.")],
+    face_b: Annotated[str, typer.Option(help="Column of the other face.")],
+    judgement: Annotated[str, typer.Option(help="Column of how alike people find them.")],
+    metric: Annotated[list[str], typer.Option(help="Column of a metric; repeat it for several.")],
+    rater: Annotated[str, typer.Option(help="Column of who judged, of single judgements.")] = "",
+    error: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=COLUMN", help="Standard errors of judgements, or a metric."),
+    ] = None,
+    group_a: Annotated[str, typer.Option(help="Column of the one face's group.")] = "",
+    group_b: Annotated[str, typer.Option(help="Column of the other face's group.")] = "",
+    distance: Annotated[
+        list[str] | None,
+        typer.Option(help="Column in which smaller is more alike; repeat it for several."),
+    ] = None,
+    out: Report = Path("report"),
+    prob: Prob = 0.95,
+    random_seed: RandomSeed = 0,
+) -> None:
+    """Metrics against people's judgements of pairs: correlation, ceiling, accuracy, by group."""
+
+    def made(progress: Callable[[str], None]) -> "Content":
+        found = cb.analyses.analyse_alignment(
+            table,
+            face_a=face_a,
+            face_b=face_b,
+            judgement=judgement,
+            metrics=metric,
+            rater=rater,
+            errors=dict(_equation(one) for one in error or ()),
+            group_a=group_a,
+            group_b=group_b,
+            distances=distance or (),
+            prob=prob,
+            random_seed=random_seed,
+            progress=progress,
+        )
+        return cb.analyses.alignment_content(found)
+
+    _report(made, out)
+
+
+def _equation(text: str) -> tuple[str, str]:
+    """Both columns of ``--error COLUMN=COLUMN``."""
+    column, equal, of = text.partition("=")
+    if not (column and equal and of):
+        raise DataError(f"--error {text}", hint="write --error JUDGEMENT=STANDARD_ERROR")
+    return column, of
+
+
 def _report(made: Callable[[Callable[[str], None]], "Content"], out: Path) -> None:
     """Estimate, write the report, and print what was found and the verdict on the models."""
     from causalbias.report.page import write_report
@@ -66,7 +122,8 @@ def _report(made: Callable[[Callable[[str], None]], "Content"], out: Path) -> No
     for text in content.findings:
         say(text)
     verdict = overall(content.record.verdicts.values())
-    say(verdict.sentence)
+    if content.fits:
+        say(verdict.sentence)
     say(f"report: {page}")
     if verdict.level == "unconverged":
         raise typer.Exit(2)

@@ -8,6 +8,7 @@ from causalbias.datasets.causalface.images import open_image
 from causalbias.datasets.causalface.load import load_causalface
 from causalbias.datasets.causalface.write import to_release
 from causalbias.datasets.demo import demo_study
+from causalbias.datasets.facesim3d import read_facesim3d
 from causalbias.datasets.omi import load_omi, load_omi_ratings
 from causalbias.datasets.scores import Scores, read_scores
 from causalbias.datasets.tidy import load_tidy
@@ -24,6 +25,7 @@ __all__ = [
     "load_omi_ratings",
     "load_tidy",
     "open_image",
+    "read_facesim3d",
     "read_scores",
     "stimuli_from_names",
     "to_release",

@@ -2,6 +2,7 @@
 
 from causalbias.simulation.parameters import Bias, People, Question, System
 from causalbias.simulation.ratings import simulate_ratings
+from causalbias.simulation.similarity import simulate_similarity, simulate_triplets
 from causalbias.simulation.simulate import simulate
 
 __all__ = [
@@ -11,4 +12,6 @@ __all__ = [
     "System",
     "simulate",
     "simulate_ratings",
+    "simulate_similarity",
+    "simulate_triplets",
 ]
