@@ -3,6 +3,7 @@
 from . import (
     agreement,
     analyses,
+    causal,
     datasets,
     design,
     joint_model,
@@ -67,6 +68,7 @@ __all__ = [
     "agreement",
     "all_pairs",
     "analyses",
+    "causal",
     "check",
     "coefficients",
     "compare",

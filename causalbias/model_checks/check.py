@@ -220,14 +220,22 @@ def _missing(fit: xr.DataTree, random_seed: int) -> list[Row]:
             subject, one = lost
             hint = (
                 f"an effect on {subject.cell} holds if its missing rows are like those there: find "
-                "out why they are missing, and compare with a fit without that cell; no change of "
-                "the model answers rows that are missing because of their outcome"
+                "out why they are missing; no change of the model answers rows that are missing "
+                "because of their outcome, but their effect can be bounded, or given as a function "
+                "of what they would have been (cb.causal.pattern_mixture). "
+                f"write: {_bounded(model.response.column, unit, subject.columns)}"
             )
             word = "look" if one.p < LEVEL else "ok"
             label = f"share of {unit}'s rows missing, {subject.cell}"
             row = ("missing rows", label, one.value, one.low, one.high, one.p, word, hint)
             found.append((*row, *subject))
     return found
+
+
+def _bounded(outcome: str, unit: str, columns: tuple[str, ...]) -> str:
+    """The line that bounds an effect on cells that lost rows, of a fit called `fit`."""
+    rows = f"cb.causal.complete(fit, {unit!r}, {list(columns)!r})"
+    return f"cb.causal.selection_bounds({rows}, {outcome!r}, {columns[0]!r}, cluster={unit!r})"
 
 
 def describe_checks(checks: pd.DataFrame) -> str:

@@ -14,6 +14,7 @@ NAME = re.compile(r"cb\.([a-z_]+(?:\.[a-z_]+)*|[A-Z]\w+)(\(.*\))?")
 MODULES = (
     "agreement",
     "analyses",
+    "causal",
     "datasets",
     "design",
     "joint_model",
