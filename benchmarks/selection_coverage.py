@@ -69,7 +69,7 @@ type Intervals = dict[str, tuple[float, tuple[float, float]]]  # truth and inter
 
 def population_truths(rng: np.random.Generator) -> dict[str, float]:
     """Effects on faces with both outcomes in very many seeds."""
-    many = {"inside": inside(faces(100_000, rng), rng), "edge": edge(faces(100_000, rng, 0), rng)}
+    many = {"inside": inside(faces(100_000, rng), rng), "edge": edge(faces(100_000, rng, 0))}
     return {name: effect_among(rows[rows["both"]]) for name, rows in many.items()}
 
 
@@ -78,7 +78,7 @@ def inside(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     return lose(rows, (rows["black"] & (rng.random(len(rows)) < chance)).to_numpy())
 
 
-def edge(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+def edge(rows: pd.DataFrame) -> pd.DataFrame:
     return lose(rows, (rows["black"] & (rows["whole"] > 1.6)).to_numpy())
 
 
@@ -91,7 +91,7 @@ def study_inside(seeds: int, rng: np.random.Generator) -> Intervals:
 
 
 def study_edge(seeds: int, rng: np.random.Generator) -> Intervals:
-    whole = edge(faces(seeds, rng, 0), rng)
+    whole = edge(faces(seeds, rng, 0))
     seen = whole[whole["black"] == (whole["seed"] % 2 == 1)]
     truth = TRUTHS["edge"]
     return {"naive": (truth, bounded(seen, "naive")), "Lee": (truth, bounded(seen, "Lee"))}

@@ -84,7 +84,8 @@ def selection_bounds(
         Bayesian bootstrap of 1,000 draws of the clusters, in place of their normal distribution t
         with clusters - 1 degrees of freedom; `n` and `n_reference`, rows with an outcome; `missing`
         and `missing_reference`, those without; `clusters`. "Lee" is missing where a level has no
-        outcome at all, and an interval where fewer than three clusters have one.
+        outcome at all, and an interval where fewer than three clusters have one. Cells of `by`
+        without rows of a level, or of the reference, have no line for it.
 
     Raises
     ------

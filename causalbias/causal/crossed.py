@@ -12,7 +12,7 @@ from causalbias.errors import DataError
 from causalbias.models.fitted import fitted
 from causalbias.models.levels import canonical
 from causalbias.study.columns import labels
-from causalbias.study.tables import check_columns, with_index
+from causalbias.study.tables import check_columns, named_columns, with_index
 
 
 def complete(
@@ -64,7 +64,7 @@ def complete(
             f"{described(rows)} was given where rows are needed",
             hint="give a DataFrame or what cb.fit returned",
         )
-    rows = with_index(rows, FILE)
+    rows = named_columns(with_index(rows, FILE), FILE)
     check_columns(rows, [unit, *crossed], file=FILE)
     if unit in crossed or not crossed:
         raise DataError(

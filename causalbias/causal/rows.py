@@ -12,7 +12,7 @@ from causalbias.errors import DataError, at_first
 from causalbias.inference.problem import FloatArray
 from causalbias.models.levels import Level, canonical, levels_of
 from causalbias.study.columns import labels, measured
-from causalbias.study.tables import check_columns, with_index
+from causalbias.study.tables import check_columns, named_columns, with_index
 
 FILE = "rows"
 KIND = "same_identity"
@@ -119,7 +119,7 @@ def read_rows(
             f"cluster names {len(clusters)} columns",
             hint="name the seed's column, or the two columns of the members of a pair",
         )
-    frame = with_index(frame, FILE)
+    frame = named_columns(with_index(frame, FILE), FILE)
     check_columns(frame, [outcome, variable, *clusters, *by, *also], file=FILE)
     check_names(
         [variable, *by],

@@ -192,6 +192,10 @@ def test_rows_that_say_nothing_are_refused():
         cb.causal.selection_bounds(rows[:8], "y", "race", cluster="seed")
     with pytest.raises(DataError, match="single level"):
         cb.causal.selection_bounds(rows[rows["race"] == "white"], "y", "race", cluster="seed")
+    with pytest.raises(DataError, match="this name"):
+        cb.causal.selection_bounds(
+            pd.concat([rows, rows[["y"]]], axis=1), "y", "race", cluster="seed"
+        )
     with pytest.raises(DataError, match="not finite"):
         cb.causal.selection_bounds(rows.assign(y=np.inf), "y", "race", cluster="seed")
 
