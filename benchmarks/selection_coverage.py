@@ -10,7 +10,8 @@ worst: an answer of 0 or 1, lost just where it would have been 1: the effect is 
 by pose: turned black faces, whatever their outcome: weights are right, ignoring it is wrong.
 delta: outcomes of lost faces are higher by 0.3 than those of others like them.
 
-Run: python -m benchmarks.selection_coverage [studies]. Prints a table for docs/calibration.md.
+Run: python -m benchmarks.selection_coverage [studies [cases]]. Prints the table of
+docs/explanation/selection.md.
 """
 
 import sys
@@ -136,10 +137,11 @@ CASES: dict[str, tuple[Callable[[int, np.random.Generator], Intervals], float]] 
 TRUTHS = population_truths(np.random.default_rng(0))
 
 
-def main(studies: int = 300) -> None:
+def main(studies: int = 300, *cases: str) -> None:
     print("| selection | seeds | studies | method | 90% intervals that hold the truth | width |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for name, (make, share) in CASES.items():
+    for name in cases or CASES:
+        make, share = CASES[name]
         for seeds in (20, 80):
             many = int(studies * share)
             found = [make(seeds, np.random.default_rng([seeds, at])) for at in range(many)]
@@ -151,4 +153,4 @@ def main(studies: int = 300) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:2]), *sys.argv[2:])

@@ -134,6 +134,7 @@ def pattern_mixture(
             if key in effect.attrs
         },
         rows=len(read.frame),
+        assumes="that the model is right for rows that are there, and delta for those that are not",
     )
 
 

@@ -101,7 +101,10 @@ def selection_weighted(
     rng = generator(random_seed)
     drawn = np.vstack([np.ones(read.n_clusters), read.weights(draws, rng)])
     base = reference_of(read.levels, reference, variable)
-    parts = [_cell(read, within, base, variable, predictors, drawn) for _, within in read.cells()]
+    shape = rng.random(draws)
+    parts = [
+        _cell(read, within, base, variable, predictors, drawn, shape) for _, within in read.cells()
+    ]
     whole = parts[0]
     if read.by:
         index = pd.MultiIndex.from_tuples(
@@ -124,6 +127,8 @@ def selection_weighted(
         reference=str(base),
         contrast=variable,
         treatment=f"{variable} against {base}",
+        assumes=f"that rows were lost whatever their outcome, given {variable} and "
+        f"{', '.join(predictors)}, and that the logistic regression on these is right",
     )
 
 
@@ -134,13 +139,14 @@ def _cell(
     variable: str,
     predictors: Sequence[str],
     drawn: FloatArray,
+    shape: FloatArray,
 ) -> xr.Dataset:
     """Effects of all levels within a cell."""
     means: dict[object, _Mean] = {}
     for place, level in enumerate(read.levels):
         here = cells_with_level(read, within, place)
         if len(here):
-            means[level] = _Mean(read, here, f"{variable} {level}", predictors, drawn)
+            means[level] = _Mean(read, here, f"{variable} {level}", predictors, drawn, shape)
     others = [one for one in read.levels if one != base]
     found = xr.Dataset(coords={variable: others, "chain": [0], "draw": range(len(drawn) - 1)})
     draws = {
@@ -174,6 +180,7 @@ class _Mean:
         level: str,
         predictors: Sequence[str],
         drawn: FloatArray,
+        shape: FloatArray,
     ) -> None:
         there = ~np.isnan(read.outcome[here])
         self.n, self.missing = int(there.sum()), int((~there).sum())
@@ -188,18 +195,23 @@ class _Mean:
         chance = _probabilities(design, there.astype(float), weights, level, here)
         inverse = weights[:, there] / chance[:, there]
         values = read.outcome[here][there]
-        wide = stretch(clusters)
-        self.weighted = _spread((inverse @ values) / inverse.sum(axis=1), wide)
+        self.weighted = _spread((inverse @ values) / inverse.sum(axis=1), clusters, shape)
         plain = weights[:, there]
-        self.naive = _spread((plain @ values) / plain.sum(axis=1), wide)
+        self.naive = _spread((plain @ values) / plain.sum(axis=1), clusters, shape)
         own = 1 / chance[0, there]
         self.effective_n = float(own.sum() ** 2 / (own**2).sum())
         self.least = float(chance[0, there].min())
 
 
-def _spread(values: FloatArray, wide: float) -> FloatArray:
-    """Draws about the estimate of the rows as they are, which is the first value."""
-    return values[0] + wide * (values[1:] - values[0])
+def _spread(values: FloatArray, clusters: int, shape: FloatArray) -> FloatArray:
+    """Draws about the estimate of the rows as they are, which is the first value.
+
+    As many clusters tell the standard error, draws have the tails of a t distribution: `shape`
+    (draws,) are uniform numbers, of which the chi-square numbers of its denominator are made.
+    """
+    df = clusters - 1
+    tails = np.sqrt(df / special.chdtri(df, shape))
+    return values[0] + stretch(clusters) * tails * (values[1:] - values[0])
 
 
 def _design(frame: pd.DataFrame, predictors: Sequence[str]) -> FloatArray:

@@ -64,6 +64,7 @@ ATTRIBUTES = {
     "one_kind": "of error rates: groups with pairs of one kind only",
     "fmr": "of a threshold: its target false match rate",
     "alpha": "of indices of both error rates: the weight of false matches",
+    "assumes": "what the estimate assumes, in words",
     "metric": "of error rates over all pairs: the metric of distances",
 }
 SHOWN = 20  # rows of a table in the terminal or a notebook
@@ -566,6 +567,8 @@ def described(draws: xr.Dataset) -> tuple[list[str], pd.DataFrame | None, list[s
     else:
         sizes = ", ".join(f"{name}: {size:,}" for name, size in draws.sizes.items())
         notes.append(f"Variables {', '.join(map(str, draws.data_vars))}; dims {sizes or 'none'}")
+    if attrs.get("assumes"):
+        notes.append(f"Assumes: {attrs['assumes']}")
     reasons = json.loads(mark(draws))
     if reasons:
         notes.append(f"NOT CONVERGED. Do not use these estimates: {'; '.join(reasons)}.")
