@@ -1,6 +1,7 @@
 """Assembles draws of error rates of cells into an estimate, under their labels."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,15 @@ from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
 from causalbias.rates.comparisons import Cell
 from causalbias.rates.dependence import seed_correlation
-from causalbias.rates.intervals import Shares, draw_shares, shares_of, side_by_side
+from causalbias.rates.intervals import (
+    ShareCurve,
+    Shares,
+    curve_quantiles,
+    draw_shares,
+    ranks,
+    shares_of,
+    side_by_side,
+)
 from causalbias.rates.matching import matches, steps
 from causalbias.rates.uncertain_truth import kind_probability
 
@@ -39,6 +48,25 @@ def shares_at(cell: Cell, thresholds: np.ndarray) -> Shares:
         return plain_shares_at(cell, thresholds)
     every = np.unique(np.concatenate([_curve_thresholds(cell), thresholds]))
     return plain_shares_at(cell, every).at(np.searchsorted(every, thresholds))
+
+
+def shares_each(cell: Cell, thresholds: np.ndarray, draws: int) -> Iterator[Shares]:
+    """What `shares_at` gives at each threshold (in rising order) alone, computed once for all.
+
+    The quantiles that so many draws are made of are those of the whole curve.
+    """
+    if not cell.certain:
+        yield from (shares_at(cell, np.array([one])) for one in thresholds)
+        return
+    known = _curve_thresholds(cell)
+    every = np.unique(np.concatenate([known, thresholds]))
+    whole = plain_shares_at(cell, every)
+    plain = curve_quantiles(ShareCurve(whole.share, whole.n_effective, whole.degrees), ranks(draws))
+    for one in thresholds:
+        kept = np.flatnonzero(np.isin(every, known) | (every == one))
+        found = whole.at(kept).at(np.searchsorted(every[kept], [one]))
+        assert found.curve is not None
+        yield replace(found, curve=replace(found.curve, plain=plain[:, kept]))
 
 
 def _curve_thresholds(cell: Cell) -> np.ndarray:

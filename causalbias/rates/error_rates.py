@@ -7,8 +7,16 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import flag_in
-from causalbias.draws.estimate import Estimate
-from causalbias.rates.assembly import cube, rates_cube, sampler, shares_at
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.summaries import RATE
+from causalbias.rates.assembly import (
+    cube,
+    facts_of,
+    rates_cube,
+    sampler,
+    shares_at,
+    shares_each,
+)
 from causalbias.rates.comparisons import (
     Comparisons,
     cells_of,
@@ -134,6 +142,47 @@ def error_rates(
         # A target that was set on other impostor pairs is not met on these.
         rates.attrs["threshold_cohort"] = threshold.attrs["cohort"]
     return rates
+
+
+def error_rates_along(
+    pairs: Comparisons,
+    system: str,
+    thresholds: np.ndarray,
+    *,
+    draws: int = 1000,
+    random_seed: int = 0,
+) -> Estimate:
+    """Estimate error rates by group of one system at each of several thresholds.
+
+    Parameters
+    ----------
+    pairs : Comparisons
+    system : str
+    thresholds : ndarray (n,)
+        In units of the distance, each once.
+    draws, random_seed : int
+        As in `error_rates`.
+
+    Returns
+    -------
+    Estimate
+        ``rate`` (chain, draw, threshold, rate_of, *by) and the facts of `error_rates`: at each
+        threshold what that gives, draw by draw. Pairs are counted once for all.
+    """
+    draw = sampler(pairs.n_seeds, draws, random_seed)
+    entries = {}
+    for cell in cells_of(pairs):
+        if cell.system != system:
+            continue
+        each = list(shares_each(cell, thresholds, draws))
+        facts = [facts_of(cell, one) for one in each]
+        entries[RATES[cell.kind], *cell.group] = {
+            "rate": np.hstack([draw(cell, one) for one in each]),
+            **{name: np.concatenate([one[name] for one in facts]) for name in facts[0]},
+        }
+    found = cube(entries, ["rate_of", *pairs.by], {"threshold": thresholds}, pairs.levels)
+    found["rate"].attrs["quantity"] = RATE
+    return estimate(found, of=(), scale="probability", outcome="rate", cohort="same")
 
 
 def group_pair_rates(

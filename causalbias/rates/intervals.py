@@ -34,11 +34,14 @@ class ShareCurve:
     ----------
     share, n_effective, degrees : ndarray (threshold,)
         As in `Shares`.
+    plain : ndarray (rank, threshold), optional
+        What `curve_quantiles` gives, where it is known already.
     """
 
     share: np.ndarray
     n_effective: np.ndarray
     degrees: np.ndarray
+    plain: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -358,6 +361,23 @@ _RANKS = np.array(
 _ENDS = np.array([0.005, 0.025, 0.05, 0.1, 0.9, 0.95, 0.975, 0.995])
 
 
+def _knots(rank: np.ndarray) -> np.ndarray:
+    """Ranks between which the quantiles of some ranks are interpolated."""
+    near = np.searchsorted(rank, _ENDS)
+    own = rank[np.unique(np.clip([near - 1, near], 0, len(rank) - 1))]
+    return np.unique(np.concatenate([_RANKS, [0.5], 1 - _RANKS, own]))
+
+
+def curve_quantiles(curve: ShareCurve, rank: np.ndarray) -> np.ndarray:
+    """Plain quantiles (knot, threshold) of a curve, for `monotone_quantiles`."""
+    return quantiles(curve.share, curve.n_effective, curve.degrees, _knots(rank)[:, None])
+
+
+def ranks(draws: int) -> np.ndarray:
+    """Evenly spaced ranks (draw,), of which the draws of a share are the quantiles."""
+    return (np.arange(draws) + 0.5) / draws
+
+
 def monotone_quantiles(curve: ShareCurve, index: np.ndarray, rank: np.ndarray) -> np.ndarray:
     """Quantiles of shares whose intervals' ends rise with the threshold, and so with the errors.
 
@@ -386,10 +406,8 @@ def monotone_quantiles(curve: ShareCurve, index: np.ndarray, rank: np.ndarray) -
     >>> monotone_quantiles(curve, np.arange(2), np.array([0.975])).round(3)
     array([[0.308, 0.308]])
     """
-    near = np.searchsorted(rank, _ENDS)
-    own = rank[np.unique(np.clip([near - 1, near], 0, len(rank) - 1))]
-    knots = np.unique(np.concatenate([_RANKS, [0.5], 1 - _RANKS, own]))
-    plain = quantiles(curve.share, curve.n_effective, curve.degrees, knots[:, None])
+    knots = _knots(rank)
+    plain = curve_quantiles(curve, rank) if curve.plain is None else curve.plain
     highest = np.maximum.accumulate(plain, axis=1)
     lowest = np.minimum.accumulate(plain[:, ::-1], axis=1)[:, ::-1]
     ends = np.where(knots[:, None] > 0.5, highest, lowest)
@@ -452,7 +470,7 @@ def draw_shares(shares: Shares, weights: np.ndarray) -> np.ndarray:
     same = np.ptp(boot, axis=0) < 1e-12
     boot[:, same] = own[:, :1]
     order = np.argsort(np.argsort(boot, axis=0), axis=0)
-    rank = (np.arange(len(boot)) + 0.5) / len(boot)
+    rank = ranks(len(boot))
     if shares.curve is None or shares.index is None:
         found = quantiles(shares.share, shares.n_effective, shares.degrees, rank[:, None])
     else:

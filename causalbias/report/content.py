@@ -80,6 +80,29 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Slider:
+    """Error rates of a system at thresholds among which the page's reader moves.
+
+    Attributes
+    ----------
+    name : str
+        Of the system.
+    unit : str
+        What thresholds are of, such as "similarity".
+    start : float
+        The threshold that is shown first.
+    table : DataFrame
+        A row per `threshold` (in rising order), `rate_of` ("FMR", "FNMR") and `group`, with
+        `estimate` (missing where it is not reported), `lower`, `upper`, `errors` and `n`.
+    """
+
+    name: str
+    unit: str
+    start: float
+    table: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class Content:
     """A report's words, figures and tables; `write_report` makes a page of it.
 
@@ -108,6 +131,8 @@ class Content:
         Terms of this analysis, and what they mean; "" for a term of every report that is not used.
     columns : dict of str to str
         Columns of its results, and what they mean.
+    sliders : list of Slider
+        Of each system, if there are any.
     """
 
     study: xr.DataTree | Data
@@ -125,6 +150,7 @@ class Content:
     headline: str
     glossary: dict[str, str]
     columns: dict[str, str]
+    sliders: list[Slider] = field(default_factory=list)
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:

@@ -15,11 +15,13 @@ from causalbias.plots.style import render, write
 from causalbias.report.content import Content, Data
 from causalbias.report.glossary import COLUMNS, TERMS
 from causalbias.report.record import TITLES
+from causalbias.report.script import as_json, kinds_of, policy, script
 from causalbias.report.tables import rounded, write_csv
 from causalbias.report.verdicts import overall
 from causalbias.study.tree import describe, factors_of
 
 MOST_ROWS = 60  # of a table on the page; its file has all
+WIDE = 10  # columns from which a table is printed on a page turned sideways
 LONG = 40  # characters of a cell that may break into lines
 # Columns that identify a row where they come first, beside the study's factors.
 LABELS = frozenset(
@@ -124,6 +126,11 @@ def render_page(content: Content) -> str:
             for picture in content.pictures
         ],
         made=_made(content),
+        wide=WIDE,
+        policy=policy(),
+        script=script(),
+        sliders=[{"name": one.name, "kinds": kinds_of(one)} for one in content.sliders],
+        slider_data=as_json(content.sliders),
     )
 
 

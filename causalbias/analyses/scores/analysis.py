@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.analyses.scores.thresholds import rates_at_thresholds
 from causalbias.arguments import number_in
 from causalbias.datasets.scores import Scores
 from causalbias.errors import DataError
@@ -68,6 +69,9 @@ class Audit:
         From `det`; None without genuine or without impostor pairs.
     histograms : Dataset
         From `score_histograms`.
+    thresholds : DataFrame
+        Rates at other thresholds too: `system`, `threshold` (in units of the score), `rate_of`,
+        `group`, `estimate`, `lower`, `upper`, `errors`, `n`.
     prob : float
         Probability of the intervals.
     random_seed : int
@@ -79,6 +83,7 @@ class Audit:
     points: list[OperatingPoint]
     curve: xr.Dataset | None
     histograms: xr.Dataset
+    thresholds: pd.DataFrame
     prob: float
     random_seed: int
 
@@ -157,6 +162,10 @@ def audit(
         say(f"rates at {_name(scores, given, target)}")
         points.append(_point(scores, pairs, counts, given, target, random_seed))
     both = bool((counts["impostor"] > 0).any() and (counts["genuine"] > 0).any())
+    say("rates at other thresholds")
+    along = rates_at_thresholds(
+        scores, pairs, [one.thresholds for one in points], prob=prob, random_seed=random_seed
+    )
     say("trade-off of both errors")
     return Audit(
         scores,
@@ -165,6 +174,7 @@ def audit(
         points,
         det(pairs, GROUP, random_seed=random_seed) if both else None,
         score_histograms(pairs, GROUP),
+        along,
         prob,
         random_seed,
     )

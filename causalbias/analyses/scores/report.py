@@ -17,7 +17,7 @@ from causalbias.analyses.scores.words import (
     plain_words,
 )
 from causalbias.draws.summaries import summarise
-from causalbias.report.content import Content, Data
+from causalbias.report.content import Content, Data, Slider
 from causalbias.report.record import Record
 
 TITLES = {
@@ -84,7 +84,14 @@ def audit_content(result: Audit) -> Content:
         headline="rates",
         glossary=GLOSSARY,
         columns=COLUMNS,
+        sliders=[_slider(result, system) for system in scores.systems],
     )
+
+
+def _slider(result: Audit, system: str) -> Slider:
+    table = result.thresholds[result.thresholds["system"] == system]
+    start = result.points[0].thresholds[system]
+    return Slider(system, result.scores.kind, start, table)
 
 
 def tables_of(result: Audit) -> dict[str, pd.DataFrame]:
@@ -118,6 +125,7 @@ def tables_of(result: Audit) -> dict[str, pd.DataFrame]:
         curve = summarise(result.curve, prob=result.prob)
         curve = curve.drop(columns=[name for name in DROPPED if name in curve])
         tables["trade_off"] = curve
+    tables["thresholds"] = result.thresholds
     return tables | {"counts": result.counts, "columns": result.scores.taken}
 
 
