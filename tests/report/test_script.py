@@ -111,6 +111,14 @@ def test_names_cannot_end_the_data_and_a_page_without_script_shows_no_slider(pag
     assert '<li hidden data-needs-script><a href="#thresholds">' in page
 
 
+def test_a_system_that_compared_no_two_of_one_group_has_no_slider():
+    one = export(persons=6)
+    across = one[one["Probe Ethnicity"] != one["Gallery Ethnicity"]]
+    both = pd.concat([one.assign(System="net 1"), across.assign(System="net 2")])
+    found = cb.analyses.audit(cb.datasets.read_scores(both), threshold=0.5)
+    assert [one.name for one in cb.analyses.audit_content(found).sliders] == ["net 1"]
+
+
 def test_a_report_without_sliders_has_none():
     assert as_json([]) == "[]"
 

@@ -24,9 +24,8 @@ def pictures_of(result: Audit, tables: dict[str, pd.DataFrame]) -> list[Picture]
     ]
     if result.curve is not None and bool(result.curve["supported"].any()):
         pictures.append(_trade_off(result, tables))
-    return pictures + [
-        _scores(result, tables, system, at) for at, system in enumerate(result.scores.systems, 1)
-    ]
+    shown = map(str, result.histograms["system"].values)  # those with pairs of one group
+    return pictures + [_scores(result, tables, one, at) for at, one in enumerate(shown, 1)]
 
 
 def _rates(

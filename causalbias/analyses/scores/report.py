@@ -84,7 +84,7 @@ def audit_content(result: Audit) -> Content:
         headline="rates",
         glossary=GLOSSARY,
         columns=COLUMNS,
-        sliders=[_slider(result, system) for system in scores.systems],
+        sliders=[_slider(result, str(one)) for one in result.thresholds["system"].unique()],
     )
 
 

@@ -43,6 +43,8 @@ def rates_at_thresholds(
     parts = []
     for system in scores.systems:
         places = _places(scores, pairs, system, [one[system] for one in asked if system in one])
+        if not places:
+            continue
         at = np.array([scores.distance_at(one, system) for one in places])
         once = np.unique(at)  # two thresholds may have no score between them
         rates = error_rates_along(pairs, system, once, random_seed=random_seed)
@@ -51,16 +53,17 @@ def rates_at_thresholds(
         each = pd.DataFrame({"threshold": places, "distance": at})
         parts.append(each.merge(table, on="distance", how="left").assign(system=system))
     columns = ["system", "threshold", "rate_of", "group", "estimate", "lower", "upper"]
-    return pd.concat(parts, ignore_index=True)[[*columns, "errors", "n"]]
+    columns += ["errors", "n"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def _places(scores: Scores, pairs: Comparisons, system: str, asked: list[float]) -> list[float]:
-    """Thresholds in rising order, in units of the score."""
+    """Thresholds in rising order, in units of the score; none without pairs of one group."""
     frame = pairs.frame
     inside = frame[(frame["system"] == system) & (frame["a"] == frame["b"])]
     known = inside[np.isfinite(inside["distance"])]
     if known.empty:
-        return sorted(set(asked))
+        return []
     genuine = known.loc[known["genuine"] > 0, "distance"]
     impostor = known.loc[known["genuine"] < 1, "distance"]
     ends = [
