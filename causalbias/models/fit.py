@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -193,6 +194,12 @@ def fit_sums(
     return fit_spec(spec, frame, method=method, settings=settings, file=file, known=known)
 
 
+@cache  # read from files, which takes longer than the rest of a small fit's record
+def versions() -> dict[str, str]:
+    """Versions of what draws depend on."""
+    return {name: importlib.metadata.version(name) for name in VERSIONED}
+
+
 def fit_spec(
     spec: ModelSpec,
     data: xr.DataTree | pd.DataFrame,
@@ -232,7 +239,7 @@ def fit_spec(
         "kinds": ",".join(kinds_of(kept)),
         "sampling": json.dumps([method, settings.draws, settings.tune, settings.chains]),
         "random_seed": settings.random_seed,
-        "versions": json.dumps({name: importlib.metadata.version(name) for name in VERSIONED}),
+        "versions": json.dumps(versions()),
     } | dict(known)
     if file is not None and (saved := _saved(user_path(file), record)) is not None:
         return saved

@@ -1,6 +1,5 @@
 """Fit a saved fit again from its own record, and say what differs."""
 
-import importlib.metadata
 import json
 
 import numpy as np
@@ -9,7 +8,7 @@ import xarray as xr
 
 from causalbias.arguments import need_fit
 from causalbias.models.engines import Sampling
-from causalbias.models.fit import VERSIONED, fit_spec
+from causalbias.models.fit import fit_spec, versions
 from causalbias.models.result import Fit, frame_with_others, spec_of
 from causalbias.models.specification import ModelSpec
 
@@ -81,7 +80,7 @@ def rerun(result: xr.DataTree) -> tuple[Fit, pd.DataFrame]:
     method, settings = settings_of(result)
     again = refit(result, frame_with_others(result), method=method, settings=settings)
     then = json.loads(result.attrs["versions"])
-    now = {name: importlib.metadata.version(name) for name in VERSIONED}
+    now = versions()
     rows = [(f"version of {name}", then.get(name, "?"), now[name]) for name in now]
     for key, what in (("data_sha256", "data"), ("engine", "engine"), ("failures", "failures")):
         rows.append((what, str(result.attrs.get(key, "?")), str(again.attrs[key])))

@@ -33,6 +33,7 @@ that the Schur complement of part 1 is a single product of a vector of weights a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -54,6 +55,7 @@ from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Int
 
 EffectsPart = SparsePart | EigenTerm | LanczosTerm
 
+_ROUNDING = 4 * float(np.finfo(float).eps)  # of a sum of squares, relative
 _MAX_BYTES = 4 * 2**30
 
 
@@ -186,6 +188,16 @@ class Blocks:
     prior: Prior
     leading: Leading | None
     sparse: EffectsPart | None = None
+
+    @cached_property
+    def dense_first(self) -> IntArray:
+        """First row of each dense term's effects, and the row after the last (terms + 1,)."""
+        return np.array([0, *(rows.stop for rows in self.dense_rows)])
+
+    @cached_property
+    def rounding(self) -> FloatArray:
+        """Rounding errors of the response's sums of squares (cells,)."""
+        return np.asarray(_ROUNDING * self.by_cell[:, -1])
 
     @property
     def by_cell(self) -> FloatArray:

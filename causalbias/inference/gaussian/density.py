@@ -16,11 +16,10 @@ et al. (2015, section 3), so that a standard deviation of exactly zero is an ord
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
+from math import isfinite
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 
 from causalbias.inference.gaussian.blocks import Blocks
@@ -31,10 +30,10 @@ from causalbias.inference.gaussian.chain import (
     subtract_nodes,
     whiten_chain,
 )
+from causalbias.inference.gaussian.dense import eliminate_buckets, solve_lower, whiten_dense
 from causalbias.inference.gaussian.records import Chain
 from causalbias.inference.problem import FloatArray
 
-_ROUNDING = 4 * float(np.finfo(float).eps)  # of a sum of squares, relative
 _MAX_ROUNDING = 1.0  # largest rounding error of a log density
 _LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -102,7 +101,7 @@ def eliminate_rest(
     log_det : float
         Of the part that is eliminated.
     """
-    if not np.isfinite(log_det):
+    if not isfinite(log_det):
         return None
     chain, n_dense = blocks.chain, blocks.n_dense
     cut = chain.n_values + chain.n_rows * n_dense
@@ -112,31 +111,38 @@ def eliminate_rest(
         log_det += _eliminate_chain(values, cross, chain, _padded(factors, chain.terms))
         dense -= cross.T @ cross
     prior, q = blocks.prior, n_dense - 1
-    rhs = _whitened_rows(dense[:q, q:].copy(), blocks, factors)[:, 0]
-    matrix = _whitened_rows(dense[:q, :q].copy(), blocks, factors)
-    matrix = _whitened_rows(np.ascontiguousarray(matrix.T), blocks, factors)
-    matrix.flat[:: q + 1] += prior.precision
-    rhs[q - len(prior.scale) :] += prior.rhs
+    matrix, rhs = np.empty((q, q)), np.empty(q)
+    whiten_dense(
+        dense,
+        blocks.dense_first,
+        np.array([len(factors[i]) for i in blocks.dense_terms], np.int64),
+        _padded(factors, blocks.dense_terms),
+        prior.scale,
+        prior.precision,
+        prior.rhs,
+        matrix,
+        rhs,
+    )
     chol, info = lapack.dpotrf(matrix.T, lower=1, clean=1, overwrite_a=1)
-    if info != 0 or not np.isfinite(log_det):
+    if info != 0 or not isfinite(log_det) or at_rounding(blocks, sigma):
         return None
-    solved = blas.dtrsv(chol, rhs, lower=1) if q else rhs
-    log_det += 2.0 * float(np.log(np.diag(chol)).sum())
-    quad = float(dense[q, q]) + prior.quad - float(solved @ solved)
-    if not quad > -_MAX_ROUNDING or at_rounding(blocks, sigma):
+    half_log_det, squared = solve_lower(chol.T, rhs)
+    quad = float(dense[q, q]) + prior.quad - squared
+    if not quad > -_MAX_ROUNDING:
         return None
     log_marginal = (
         blocks.half_log_weight
         - float(blocks.cell_n @ np.log(sigma))
         - 0.5 * blocks.n * _LOG_2PI
         + 0.5 * (prior.n_flat * _LOG_2PI - log_det - quad)
+        - half_log_det
     )
-    return Eliminated(log_marginal, factors, values, cross, chol, solved)
+    return Eliminated(log_marginal, factors, values, cross, chol, rhs)
 
 
 def at_rounding(blocks: Blocks, sigma: FloatArray) -> bool:
     """Whether at this sigma (cells,) the density is lost in the rounding of sums of squares."""
-    return bool((_ROUNDING * blocks.by_cell[:, -1] > _MAX_ROUNDING * sigma**2).any())
+    return bool((blocks.rounding > sigma**2).any())
 
 
 def draw_given(
@@ -168,6 +174,8 @@ def draw_given(
     p = len(blocks.prior.scale)
     white = blas.dtrsv(done.chol, done.solved + noise(q), lower=1, trans=1)
     raw = _coloured(white, blocks, done.factors)
+    if not chain.terms:
+        return blocks.centre + raw[q - p :], raw[: q - p], np.empty(0)
     skip = 0
     if blocks.leading is not None and blocks.buckets is None:
         skip = int(chain.first_node[1])
@@ -176,20 +184,18 @@ def draw_given(
     effects = np.zeros(chain.n_rows)
     rhs[rows] = done.cross[rows, q] - done.cross[rows, :q] @ raw
     rhs[rows] += noise(rows.stop - rows.start)
-    if chain.terms:
-        padded = _padded(done.factors, chain.terms)
-        solve_chain(
-            done.chain_values,
-            rhs,
-            effects,
-            skip,
-            chain.k,
-            chain.position,
-            chain.row,
-            chain.ancestor,
-            chain.offset,
-            padded,
-        )
+    solve_chain(
+        done.chain_values,
+        rhs,
+        effects,
+        skip,
+        chain.k,
+        chain.position,
+        chain.row,
+        chain.ancestor,
+        chain.offset,
+        _padded(done.factors, chain.terms),
+    )
     return blocks.centre + raw[q - p :], raw[: q - p], effects[rows]
 
 
@@ -207,27 +213,11 @@ def first_weights(
     if blocks.buckets is None or blocks.leading is None:
         return precision, 0.0
     buckets, factor = blocks.buckets, factors[blocks.leading.term]
-    k = len(factor)
-    inner = np.eye(k) + factor.T @ np.tensordot(precision, buckets.gram, 1) @ factor
-    if k == 1:
-        shrink = factor[0, 0] ** 2 / inner[:, 0, 0]
-        log_det = buckets.count @ np.log(inner[:, 0, 0])
-    else:
-        try:
-            full = factor @ np.linalg.solve(inner, factor.T[None])
-        except np.linalg.LinAlgError:  # singular: scales out of numerical range
-            return np.full(len(blocks.stack), np.nan), np.nan
-        upper = _upper(k)
-        shrink = full[:, upper[0], upper[1]].ravel()
-        log_det = buckets.count @ np.linalg.slogdet(inner)[1]
-    both = precision[buckets.cells[:, 0]] * precision[buckets.cells[:, 1]]
-    return np.concatenate([precision, -shrink[buckets.entry] * both]), float(log_det)
-
-
-@cache  # for each of some thousand evaluations
-def _upper(k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the upper triangle."""
-    return np.triu_indices(k)
+    weights = np.empty(len(blocks.stack))
+    log_det = eliminate_buckets(
+        precision, buckets.gram, buckets.count, buckets.entry, buckets.cells, factor, weights
+    )
+    return weights, log_det
 
 
 def _eliminate_chain(
@@ -247,26 +237,12 @@ def _eliminate_chain(
 
 
 def _padded(factors: list[FloatArray], terms: tuple[int, ...]) -> FloatArray:
-    """Factors of the chain's terms in one array (terms, widest, widest), for compiled loops."""
-    width = max(len(factors[i]) for i in terms)
+    """Factors of some terms in one array (terms, widest, widest), for compiled loops."""
+    width = max((len(factors[i]) for i in terms), default=0)
     padded = np.zeros((len(terms), width, width))
     for t, i in enumerate(terms):
         padded[t, : len(factors[i]), : len(factors[i])] = factors[i]
     return padded
-
-
-def _whitened_rows(matrix: FloatArray, blocks: Blocks, factors: list[FloatArray]) -> FloatArray:
-    """Multiply the dense part's rows by the transposed factors and prior scales, in place."""
-    for i, rows in zip(blocks.dense_terms, blocks.dense_rows, strict=True):
-        factor = factors[i]
-        if len(factor) == 1:
-            matrix[rows] *= factor[0, 0]
-        else:
-            slab = matrix[rows].reshape(-1, len(factor), matrix.shape[1])
-            matrix[rows] = (factor.T @ slab).reshape(-1, matrix.shape[1])
-    scale = blocks.prior.scale
-    matrix[len(matrix) - len(scale) :] *= scale[:, None]
-    return matrix
 
 
 def _coloured(white: FloatArray, blocks: Blocks, factors: list[FloatArray]) -> FloatArray:
