@@ -11,7 +11,13 @@ from causalbias.analyses.manipulation.analysis import Manipulation, analyse_mani
 from causalbias.analyses.protocol import Analysis
 from causalbias.analyses.ratings import Ratings, analyse_ratings, ratings_content
 from causalbias.analyses.registry import choose_analysis
-from causalbias.analyses.scores import Audit, OperatingPoint, audit, audit_content
+from causalbias.analyses.scores import (
+    Audit,
+    OperatingPoint,
+    audit,
+    audit_content,
+    pooled_rates,
+)
 
 __all__ = [
     "Alignment",
@@ -30,5 +36,6 @@ __all__ = [
     "audit_content",
     "choose_analysis",
     "odd_one_out",
+    "pooled_rates",
     "ratings_content",
 ]

@@ -50,12 +50,16 @@ AtThreshold = Annotated[
         help="Threshold, in units of the score. With --fmr, both are reported.",
     ),
 ]
+Pool = Annotated[
+    bool,
+    typer.Option("--pool", help="Also one model of all groups, in which small ones borrow."),
+]
 
 
 def rates(
     scores: Annotated[
         list[Path],
-        typer.Argument(help="Tables of scores: CSV, TSV, Parquet, Excel.", **PATH),
+        typer.Argument(help="Tables of scores (CSV, TSV, Parquet, Excel), or a folder.", **PATH),
     ],
     out: Report = Path("report"),
     threshold: AtThreshold = None,
@@ -81,6 +85,7 @@ def rates(
             "'{person}_{race}_{n}'."
         ),
     ] = "",
+    pool: Pool = False,
     subjects: Annotated[
         Path | None,
         typer.Option(help="Table of the groups of persons, or of images.", **PATH),
@@ -103,7 +108,7 @@ def rates(
             person=person,
             subjects=subjects,
         )
-    _report(found, out, threshold, fmr, prob=prob, random_seed=random_seed)
+    _report(found, out, threshold, fmr, pool=pool, prob=prob, random_seed=random_seed)
 
 
 def photos(
@@ -122,6 +127,7 @@ def photos(
     threshold: AtThreshold = None,
     fmr: Fmr = None,
     group: Group = "",
+    pool: Pool = False,
     embedder: Embedders = None,
     align: Align = None,
     detector: Detector = None,
@@ -162,7 +168,7 @@ def photos(
         found = cb.recognition.photo_scores(faces, cube)
         if threshold is None and fmr is None:
             threshold = [f"{one.name}={one.threshold}" for one in chosen if one.threshold]
-    _report(found, out, threshold, fmr, prob=prob, random_seed=random_seed)
+    _report(found, out, threshold, fmr, pool=pool, prob=prob, random_seed=random_seed)
 
 
 def _listed(text: str) -> list[str]:
@@ -175,6 +181,7 @@ def _report(
     threshold: Sequence[str] | None,
     fmr: float | None,
     *,
+    pool: bool,
     prob: float,
     random_seed: int,
 ) -> None:
@@ -195,6 +202,7 @@ def _report(
             scores,
             threshold=_thresholds(threshold, scores.systems),
             fmr=fmr,
+            pool=pool,
             prob=prob,
             random_seed=random_seed,
             progress=lambda step: bar.update(task, description=step),

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from causalbias.datasets.scores.tables import KINDS
 from causalbias.datasets.tidy import SUFFIXES, TABLES
 from causalbias.errors import DataError
 from causalbias.study.reading import as_utf8, csv_files, is_hidden
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-SCORES = (".csv", ".tsv", ".parquet", ".xlsx", ".xlsm")
 RATINGS = ("attribute_ratings.zip", "attribute_ratings.csv")
 OMI_COLUMNS = {b"anon_id", b"condition", b"stimulus_level"}
 DEEPEST = 2  # folders below, in which photographs are looked for
@@ -62,7 +62,7 @@ def layout_of(path: Path) -> str:
     if tables := csv_files(path):
         raise DataError(
             f"a folder of tables, such as {tables[0].name!r}, of no known data set",
-            hint="of comparison scores: causalbias rates FILE.csv; of another layout, say which: "
+            hint=f"of comparison scores: causalbias rates {path} --fmr 0.01; of another layout: "
             "--dataset",
             file=str(path),
         )
@@ -88,7 +88,7 @@ def _of_file(path: Path) -> str:
         cells = {cell.strip(b' "') for line in header for cell in line.split(b",")}
         if cells >= OMI_COLUMNS:
             return "omi"
-    if path.suffix.lower() in SCORES:
+    if path.suffix.lower() in KINDS:
         raise DataError(
             "a table that is no experiment",
             hint=f"of comparison scores, for error rates by group: causalbias rates {path.name}",

@@ -17,6 +17,7 @@ from causalbias.plots.rates import (
     rate_heatmap,
     score_distributions,
 )
+from causalbias.plots.ratios import ratio_intervals
 from causalbias.plots.style import render, write
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "rank_heatmap",
     "rate_differentials",
     "rate_heatmap",
+    "ratio_intervals",
     "render",
     "score_distributions",
     "trace",

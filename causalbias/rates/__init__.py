@@ -1,5 +1,6 @@
 """False match and false non-match rates by group, as ``cb.rates``: no model needed."""
 
+from causalbias.rates.accuracy import accuracy_indices, verification_accuracy
 from causalbias.rates.all_pairs import all_pairs_rates
 from causalbias.rates.det import det, equal_error_rate
 from causalbias.rates.differentials import (
@@ -16,9 +17,11 @@ from causalbias.rates.enrolment import enrolment
 from causalbias.rates.error_rates import error_rates, group_pair_rates
 from causalbias.rates.histograms import score_histograms
 from causalbias.rates.pair_counts import add_counts, site_counts
+from causalbias.rates.pairwise import pairwise_rate_ratios
 from causalbias.rates.thresholds import threshold_at
 
 __all__ = [
+    "accuracy_indices",
     "add_counts",
     "all_pairs_rates",
     "det",
@@ -33,8 +36,10 @@ __all__ = [
     "inequity",
     "max_to_geometric_mean",
     "max_to_min",
+    "pairwise_rate_ratios",
     "rate_ratios",
     "score_histograms",
     "site_counts",
     "threshold_at",
+    "verification_accuracy",
 ]

@@ -148,8 +148,8 @@ def rate_ratios(rates: xr.Dataset, *, to: str = "geometric mean") -> Estimate:
         raise DataError(
             f"{shown(to)} is not a reference", hint=f"use one of {', '.join(REFERENCES)}"
         )
-    rates = _with_dims(rates)
-    by = _groups(rates)
+    rates = with_dims(rates)
+    by = groups_of(rates)
     separate, rates = rates, _with_unsupported_aligned(rates, by)
     rate, there = rates["rate"], rates["n"] > 0
     supported = rates["supported"] | ~there
@@ -238,7 +238,9 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> Estimate:
         groups with the largest and the smallest rate are chosen on the same data, the limit is
         simultaneous (Bonferroni): for max/min over all ordered pairs of groups, for max/geometric
         mean over all groups, and for the inequity rate over the pairs of both rates. If groups have
-        equal rates, it is above 1 with at most the nominal probability.
+        equal rates, it is above 1 with at most the nominal probability. ``plug_in`` (index,
+        system): the index of the shares that were counted, as papers report it, whatever the number
+        of errors; it is infinite if the smallest share is zero.
 
     Raises
     ------
@@ -255,8 +257,8 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> Estimate:
     """
     if not 0 <= alpha <= 1:
         raise DataError(f"alpha is {alpha}", hint="give a weight from 0 to 1")
-    rates = _with_dims(rates)
-    by = _groups(rates)
+    rates = with_dims(rates)
+    by = groups_of(rates)
     # Lower limits are computed from the original draws of the rates.
     rates = rates.assign(separate=rates["rate"])
     stacked = _with_unsupported_aligned(rates, by).stack({STACKED: by})
@@ -283,7 +285,7 @@ def fairness_indices(rates: xr.Dataset, *, alpha: float = 0.5) -> Estimate:
 
 def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
     """Compute the indices of a system."""
-    values, bounds, equal, interval, known, groups = {}, {}, {}, {}, {}, {}
+    values, bounds, equal, interval, known, groups, counted = {}, {}, {}, {}, {}, {}, {}
 
     def add(name: str, parts: list[xr.Dataset], index: Index, lower: Index | None) -> None:
         drawn, separate = (
@@ -295,9 +297,11 @@ def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
         bounds[name] = (
             np.full_like(values[name], np.nan) if lower is None else lower(*separate, *each)
         )
-        equal[name] = float(np.median(index(*map(_levelled, drawn)))) if supported else np.nan
+        equal[name] = float(np.median(index(*map(levelled, drawn)))) if supported else np.nan
         interval[name] = TWO_SIDED if supported or lower is None else AT_LEAST
         known[name] = supported
+        with np.errstate(divide="ignore", invalid="ignore"):  # of no errors at all
+            counted[name] = float(index(*((one["errors"] / one["n"]).values for one in parts)))
         groups[name] = parts[0].sizes[STACKED]
 
     for kind, one in own.items():
@@ -317,6 +321,7 @@ def _indices(own: dict[str, xr.Dataset], alpha: float) -> xr.Dataset:
             "if_equal": ("index", list(equal.values())),
             "interval": ("index", np.array(list(interval.values()))),
             "supported": ("index", list(known.values())),
+            "plug_in": ("index", list(counted.values())),
             "groups": ("index", list(groups.values())),
         },
         coords,
@@ -468,14 +473,14 @@ BOTH: dict[str, tuple[Index, Index | None]] = {
 }
 
 
-def _levelled(draws: np.ndarray) -> np.ndarray:
+def levelled(draws: np.ndarray) -> np.ndarray:
     """Shift draws so that all groups have the same median."""
     median = np.median(draws, axis=(0, 1))
     levelled: np.ndarray = draws * (np.exp(np.log(median).mean()) / median)
     return levelled
 
 
-def _with_dims(rates: xr.Dataset) -> xr.Dataset:
+def with_dims(rates: xr.Dataset) -> xr.Dataset:
     """The rates with the dims of systems and kinds of error, of which one may have been chosen."""
     for dim in ("system", "rate_of"):
         if dim not in rates["rate"].dims:
@@ -488,8 +493,9 @@ def _with_dims(rates: xr.Dataset) -> xr.Dataset:
     return rates
 
 
-def _groups(rates: xr.Dataset) -> list[str]:
-    by = [str(dim) for dim in rates["rate"].dims if dim not in (*SAMPLE, "rate_of", "system")]
+def groups_of(rates: xr.Dataset, name: str = "rate") -> list[str]:
+    """Return the factors of the groups of rates; those of a single group are refused."""
+    by = [str(dim) for dim in rates[name].dims if dim not in (*SAMPLE, "rate_of", "system")]
     if int(np.prod([rates.sizes[dim] for dim in by])) < 2:
         raise DataError(
             "there are rates of a single group", hint="give by= a factor with two or more levels"

@@ -46,6 +46,20 @@ def number(value: float, digits: int = 2) -> str:
     return text.replace("-", "−")
 
 
+def rounded_down(value: float) -> str:
+    """A lower bound with three significant digits, which is never above the bound itself.
+
+    Examples
+    --------
+    >>> rounded_down(12.59), rounded_down(1.999), rounded_down(1234.5)
+    ('12.5', '1.99', '1,234')
+    """
+    if not value > 0 or not np.isfinite(value):
+        return number(value, 3)
+    scale = 10.0 ** max(0, 2 - int(np.floor(np.log10(value))))
+    return number(np.floor(value * scale * (1 + 1e-12)) / scale, 3)
+
+
 def with_range(row: pd.Series, digits: int = 2, *, size: bool = False) -> str:
     """An estimate with its interval; with `size`, the absolute value of both.
 

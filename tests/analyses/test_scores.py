@@ -11,6 +11,23 @@ from causalbias.analyses.scores.words import asked, not_said
 from causalbias.errors import DataError
 from causalbias.report.page import write_report
 
+# The README of the data: threshold at 1% false matches, false matches of 3,000, FNMR, EER of
+# African, Asian, Caucasian, Indian; counted with pandas and scikit-learn.
+COUNTED = {
+    "bupt": (
+        0.4691406,
+        [78, 17, 4, 21],
+        [0.2277, 0.4613, 0.3797, 0.3250],
+        [0.0878, 0.0703, 0.0548, 0.0827],
+    ),
+    "vgg": (
+        0.5866427,
+        [49, 59, 1, 11],
+        [0.3343, 0.4813, 0.5460, 0.4310],
+        [0.1073, 0.1490, 0.0640, 0.1003],
+    ),
+}
+
 
 def export(seed=1, persons=40):
     """Two images of each person, all pairs; persons of group A are three times nearer at best."""
@@ -199,18 +216,82 @@ def test_systems_of_other_pairs_are_counted_by_themselves_and_a_failure_once():
     assert any(one.startswith("Comparisons without a score: 2 are left") for one in said)
 
 
+def test_a_folder_of_pairs_of_photographs_is_read_without_naming_a_column(data_root):
+    folder = data_root / "rfw-pairs"
+    if not folder.exists():
+        pytest.skip("needs rfw-pairs")
+    found = cb.datasets.read_scores(folder)
+    assert found.name == "rfw-pairs"
+    assert (found.systems, found.by, found.kind) == (["bupt", "vgg"], ["race"], "distance")
+    assert len(found.sources) == 4
+    sizes = found.frame.groupby(["system", "race_a", "same_identity"]).size()
+    assert sizes.tolist() == [3000] * 16
+    persons = found.frame.groupby("race_a")["seed_a"].nunique()
+    assert persons.index.tolist() == ["African", "Asian", "Caucasian", "Indian"]
+    assert any("rfw-pairs" in text for text in found.remarks)
+    one = cb.datasets.read_scores(folder / "race_Asian_6000.csv", score="vgg_cos_dist")
+    assert one.systems == ["the system"]
+
+
+def test_tables_of_two_layouts_are_not_read_as_one(tmp_path):
+    ours = pd.DataFrame({"id_a": ["1", "2"], "id_b": ["1", "3"], "race": "x", "score": [0.9, 0.1]})
+    theirs = pd.DataFrame(
+        {
+            "Class_ID_s1": ["A/1", "A/2"],
+            "Class_ID_s2": ["A/1", "A/3"],
+            "img_id_s1": 1,
+            "img_id_s2": 2,
+            "issame": [True, False],
+            "bupt_cos_dist": [0.1, 0.9],
+            "vgg_cos_dist": [0.2, 0.8],
+        }
+    )
+    theirs.to_csv(tmp_path / "b.csv", index=False)
+    assert cb.datasets.read_scores(tmp_path).systems == ["bupt", "vgg"]
+    ours.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(DataError, match="have a layout that is known"):
+        cb.datasets.read_scores(tmp_path)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="no table is in this folder"):
+        cb.datasets.read_scores(tmp_path / "none")
+
+
 @pytest.mark.slow
 def test_real_photographs_give_the_counts_of_their_readme(data_root):
     folder = data_root / "rfw-pairs"
     if not folder.exists():
         pytest.skip("needs rfw-pairs")
-    found = cb.datasets.read_scores(
-        sorted(folder.glob("race_*.csv")), person="{race}/{id}", score="bupt_cos_dist"
-    )
-    scores = cb.analyses.audit(found, fmr=0.01)
-    point = scores.points[0]
-    assert point.thresholds["the system"] == pytest.approx(0.4691406, abs=1e-6)
-    errors = point.rates["errors"].isel(system=0)
-    assert errors.sel(rate_of="FMR").values.tolist() == [78, 17, 4, 21]
-    share = (point.rates["errors"] / point.rates["n"]).isel(system=0).sel(rate_of="FNMR")
-    np.testing.assert_allclose(share, [0.2277, 0.4613, 0.3797, 0.3250], atol=1e-4)
+    result = cb.analyses.audit(cb.datasets.read_scores(folder), fmr=0.01)
+    point = result.points[0]
+    for system, (threshold, false, missed, equal) in COUNTED.items():
+        assert point.thresholds[system] == pytest.approx(threshold, abs=5e-8)
+        rates = point.rates.sel(system=system)
+        assert rates["errors"].sel(rate_of="FMR").values.tolist() == false
+        share = (rates["errors"] / rates["n"]).sel(rate_of="FNMR")
+        np.testing.assert_allclose(share, missed, atol=5.1e-5)
+        # scikit-learn's curve leaves points out, so that its ends are a pair or two away.
+        np.testing.assert_allclose(result.equal_error["point"].sel(system=system), equal, atol=4e-4)
+    content = cb.analyses.audit_content(result)
+    said = content.plain.found["vgg"][0]
+    assert "Asian at least 12." in said
+    assert "at least 7.5" in said  # of the largest of all ratios, which allows for the choice
+    assert "African 19 times (range 7.4 to 75)" in content.plain.found["bupt"][0]
+    accuracy = content.results["accuracy"].set_index(["system", "group"])["plug_in"]
+    # Folds in the order of the rows, which are sorted by vgg's distance, would give 0.85 and 0.80.
+    assert accuracy["vgg"].tolist() == pytest.approx([0.8928, 0.8520, 0.9353, 0.9042], abs=0.003)
+
+
+def test_one_model_of_all_groups_is_a_table_of_its_own(tmp_path):
+    rows = export(persons=30)
+    sex = {f"{at:03d}": "f" if at % 4 < 2 else "m" for at in range(30)}
+    for side in ("Probe", "Gallery"):
+        rows[f"{side} Sex"] = rows[f"{side} Subject"].map(sex)
+    result = cb.analyses.audit(cb.datasets.read_scores(rows), threshold=0.5, pool=True)
+    content = cb.analyses.audit_content(result)
+    table = content.results["pooled"]
+    assert sorted(set(table["group"])) == sorted(result.groups)
+    assert len(result.groups) == 4
+    saved = json.loads((write_report(content, tmp_path).parent / "results.json").read_text())
+    assert len(saved["pooled"]) == len(table)
+    assert len(saved["pairwise"]) == 2 * 4 * 3
+    assert any(name.name.startswith("ratios-1") for name in (tmp_path / "figures").iterdir())

@@ -1,21 +1,24 @@
 """Error rates by group of a table of scores: which group has more, by what factor, how sure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.analyses.scores.pooling import pooled_rates
 from causalbias.analyses.scores.thresholds import rates_at_thresholds
-from causalbias.arguments import number_in
+from causalbias.arguments import flag_in, number_in
 from causalbias.datasets.scores import Scores
 from causalbias.errors import DataError
+from causalbias.rates.accuracy import accuracy_indices, verification_accuracy
 from causalbias.rates.comparisons import Comparisons, comparisons, in_words
-from causalbias.rates.det import det
+from causalbias.rates.det import det, equal_error_rate
 from causalbias.rates.differentials import fairness_indices, rate_ratios
 from causalbias.rates.error_rates import error_rates, group_pair_rates
 from causalbias.rates.histograms import score_histograms
+from causalbias.rates.pairwise import pairwise_rate_ratios
 from causalbias.rates.thresholds import threshold_at
 
 GROUP = "group"
@@ -37,8 +40,10 @@ class OperatingPoint:
         From `error_rates`, by ``group``.
     between : Estimate or None
         From `group_pair_rates`; None without pairs of two groups.
-    ratios, indices : Estimate or None
-        From `rate_ratios` and `fairness_indices`; None of a single group.
+    ratios, pairwise, indices : Estimate or None
+        From `rate_ratios`, `pairwise_rate_ratios` and `fairness_indices`; None of a single group.
+    pooled : Estimate or None
+        From `pooled_rates`, if asked for.
     """
 
     name: str
@@ -47,7 +52,9 @@ class OperatingPoint:
     rates: xr.Dataset
     between: xr.Dataset | None
     ratios: xr.Dataset | None
+    pairwise: xr.Dataset | None
     indices: xr.Dataset | None
+    pooled: xr.Dataset | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,11 @@ class Audit:
     points : list of OperatingPoint
     curve : Estimate or None
         From `det`; None without genuine or without impostor pairs.
+    accuracy, equal_error : Estimate or None
+        From `verification_accuracy` and `equal_error_rate`; None where these do not apply, as
+        without genuine or without impostor pairs.
+    accuracy_indices : Estimate or None
+        From `accuracy_indices`; None of a single group.
     histograms : Dataset
         From `score_histograms`.
     thresholds : DataFrame
@@ -82,6 +94,9 @@ class Audit:
     counts: pd.DataFrame
     points: list[OperatingPoint]
     curve: xr.Dataset | None
+    accuracy: xr.Dataset | None
+    equal_error: xr.Dataset | None
+    accuracy_indices: xr.Dataset | None
     histograms: xr.Dataset
     thresholds: pd.DataFrame
     prob: float
@@ -93,6 +108,7 @@ def audit(
     *,
     threshold: float | Mapping[str, float] | None = None,
     fmr: float | None = None,
+    pool: bool = False,
     prob: float = 0.95,
     random_seed: int = 0,
     progress: Callable[[str], None] | None = None,
@@ -111,6 +127,9 @@ def audit(
     fmr : float, optional
         The threshold at which all impostor pairs of two persons of one group together have this
         false match rate; beside `threshold`, a second operating point.
+    pool : bool
+        Also estimate the rates in one multilevel model of all groups and systems, see
+        `pooled_rates`: for groups of many factors, of which some are small.
     prob : float
         Probability of the intervals.
     random_seed : int
@@ -144,6 +163,7 @@ def audit(
             "neither a threshold nor a false match rate",
             hint="give --threshold, in units of the score, or --fmr such as 0.001, or both",
         )
+    flag_in(pool, "pool")
     say = progress or (lambda _: None)
     say("pairs")
     frame, groups = _with_groups(scores)
@@ -160,8 +180,17 @@ def audit(
         if given is None and target is None:
             continue
         say(f"rates at {_name(scores, given, target)}")
-        points.append(_point(scores, pairs, counts, given, target, random_seed))
-    both = bool((counts["impostor"] > 0).any() and (counts["genuine"] > 0).any())
+        point = _point(scores, pairs, counts, given, target, random_seed)
+        if pool:
+            pooled = pooled_rates(
+                point.rates, factors=groups, random_seed=random_seed, progress=say
+            )
+            point = replace(point, pooled=pooled)
+        points.append(point)
+    say("accuracy")
+    accuracy = _or_none(verification_accuracy, pairs, random_seed)
+    alone = accuracy is None or (accuracy["plug_in"].notnull().sum(GROUP) < 2).all()
+    both = (counts["impostor"] > 0) & (counts["genuine"] > 0)
     say("rates at other thresholds")
     along = rates_at_thresholds(
         scores, pairs, [one.thresholds for one in points], prob=prob, random_seed=random_seed
@@ -172,12 +201,25 @@ def audit(
         groups,
         counts,
         points,
-        det(pairs, GROUP, random_seed=random_seed) if both else None,
+        det(pairs, GROUP, random_seed=random_seed) if both.any() else None,
+        accuracy,
+        _or_none(equal_error_rate, pairs, random_seed),
+        None if accuracy is None or alone else accuracy_indices(accuracy),
         score_histograms(pairs, GROUP),
         along,
         prob,
         random_seed,
     )
+
+
+def _or_none(
+    estimate: Callable[..., xr.Dataset], pairs: Comparisons, random_seed: int
+) -> xr.Dataset | None:
+    """An estimate that some pairs do not allow: of one kind only, or of equal scores."""
+    try:
+        return estimate(pairs, GROUP, random_seed=random_seed)
+    except DataError:
+        return None
 
 
 def _with_groups(scores: Scores) -> tuple[pd.DataFrame, dict[str, dict[str, str]]]:
@@ -263,6 +305,7 @@ def _point(
         rates,
         between,
         rate_ratios(rates) if several else None,
+        pairwise_rate_ratios(rates) if several else None,
         fairness_indices(rates) if several else None,
     )
 

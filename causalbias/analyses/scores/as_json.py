@@ -9,6 +9,10 @@ import pandas as pd
 from causalbias import __version__
 from causalbias.analyses.scores.analysis import Audit
 
+TABLES = (
+    *("rates", "indices", "ratios", "pairwise", "between", "trade_off"),
+    *("accuracy", "equal_error", "pooled"),
+)
 FORMAT, VERSION = "causalbias-rates", 1
 
 
@@ -38,7 +42,7 @@ def results_as_json(result: Audit, tables: dict[str, pd.DataFrame]) -> str:
             for point in result.points
         ],
     }
-    for name in ("rates", "indices", "ratios", "between", "trade_off"):
+    for name in TABLES:
         found[name] = _rows(tables[name]) if name in tables else []
     return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

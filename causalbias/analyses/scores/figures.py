@@ -6,10 +6,12 @@ from causalbias.analyses.scores.analysis import Audit, OperatingPoint
 from causalbias.analyses.sentences import percent
 from causalbias.plots.identity import group_rates
 from causalbias.plots.rates import det_curves, rate_heatmap, score_distributions
+from causalbias.plots.ratios import ratio_intervals
 from causalbias.report.content import Picture
-from causalbias.report.wording import alt_text
+from causalbias.report.wording import alt_text, rounded_down
 
 LABELS = ("operating_point", "system", "rate_of", "group", "other")
+MOST_ROWS = 6  # groups of which all ratios of two are drawn
 MOST_CELLS = 12  # groups of a heat map whose numbers can be read
 
 
@@ -21,6 +23,11 @@ def pictures_of(result: Audit, tables: dict[str, pd.DataFrame]) -> list[Picture]
         for at, point in enumerate(result.points, 1)
         for system in result.scores.systems
         if point.between is not None and len(result.groups) <= MOST_CELLS
+    ]
+    pictures += [
+        _ratios(result, tables, point, at)
+        for at, point in enumerate(result.points, 1)
+        if point.pairwise is not None and len(result.groups) <= MOST_ROWS
     ]
     if result.curve is not None and bool(result.curve["supported"].any()):
         pictures.append(_trade_off(result, tables))
@@ -50,6 +57,33 @@ def _rates(
         "Points with intervals, false matches and false non-matches in panels of their own",
     )
     return Picture(f"rates-{at}", figure, caption, alt, "rates")
+
+
+def _ratios(
+    result: Audit, tables: dict[str, pd.DataFrame], point: OperatingPoint, at: int
+) -> Picture:
+    assert point.pairwise is not None
+    note = f"{percent(result.prob)} intervals, each by itself."
+    figure = ratio_intervals(point.pairwise, prob=result.prob, note=note)
+    table = tables["pairwise"]
+    stated = table[(table["operating_point"] == point.name) & table["supported"]]
+    bounds = table[(table["operating_point"] == point.name) & (table["interval"] == "at least")]
+    caption = (
+        f"How many times as many errors one group has as another at {point.name}. Where a group "
+        "has almost no errors, only one end of the range is known, and an arrow begins there."
+    )
+    alt = alt_text(
+        stated.drop(columns="operating_point"),
+        LABELS,
+        f"ratio of error rates at {point.name}",
+        "Points with intervals, false matches and false non-matches in panels of their own",
+    )
+    least = [
+        f"{row['group']} over {row['other']}, {row['rate_of']}, {row['system']}: at least "
+        f"{rounded_down(row['lower'])}"
+        for _, row in bounds.iterrows()
+    ]
+    return Picture(f"ratios-{at}", figure, caption, " ".join([alt, *least]), "pairwise")
 
 
 def _between(

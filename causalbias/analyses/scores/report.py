@@ -24,6 +24,10 @@ TITLES = {
     "rates": "Error rates by group",
     "indices": "How far groups differ",
     "ratios": "Each group's rate over the geometric mean of all groups",
+    "pairwise": "Each group's rate over that of each other group",
+    "accuracy": "Accuracy of each group at its own best threshold",
+    "equal_error": "Equal error rate of each group",
+    "pooled": "Error rates by group, partially pooled",
     "between": "False match rates of each two groups",
     "counts": "Persons and comparisons",
     "columns": "What each column was taken for",
@@ -34,6 +38,8 @@ DROPPED = (
     *("sd", "p_positive", "scale", "cohort", "threshold_cohort", "converged", "match"),
     *("disjoint", "deft", "top_share", "within_30_percent"),
 )
+UNUSED = ("p_positive", "population", "n_effective", "smallest_rate")
+OWN = "each group's own threshold"
 FIRST = ("operating_point", "system", "rate_of", "index", "group", "other")
 
 
@@ -111,11 +117,14 @@ def tables_of(result: Audit) -> dict[str, pd.DataFrame]:
     for name, of in (
         ("indices", lambda point: point.indices),
         ("ratios", lambda point: point.ratios),
+        ("pairwise", lambda point: point.pairwise),
+        ("pooled", lambda point: point.pooled),
         ("between", lambda point: point.between),
     ):
         found = _at_points(result, of)
         if len(found):
             tables[name] = found
+    tables = _with_accuracy(tables, result)
     if "between" in tables:  # the same both ways round
         place = {name: at for at, name in enumerate(result.groups)}
         both = tables["between"]
@@ -127,6 +136,19 @@ def tables_of(result: Audit) -> dict[str, pd.DataFrame]:
         tables["trade_off"] = curve
     tables["thresholds"] = result.thresholds
     return tables | {"counts": result.counts, "columns": result.scores.taken}
+
+
+def _with_accuracy(tables: dict[str, pd.DataFrame], result: Audit) -> dict[str, pd.DataFrame]:
+    """Tables with those that are at each group's own threshold, which is no operating point."""
+    for name, drawn in (("accuracy", result.accuracy), ("equal_error", result.equal_error)):
+        if drawn is not None:
+            table = summarise(drawn, prob=result.prob)
+            tables[name] = table.drop(columns=[one for one in (*DROPPED, *UNUSED) if one in table])
+    if result.accuracy_indices is not None:
+        own = summarise(result.accuracy_indices, prob=result.prob).assign(operating_point=OWN)
+        own = own.drop(columns=[one for one in DROPPED if one in own])
+        tables["indices"] = pd.concat([tables["indices"], own], ignore_index=True)
+    return tables
 
 
 def _at_points(result: Audit, of: Callable[[OperatingPoint], xr.Dataset | None]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pandas as pd
 from causalbias.analyses.scores.analysis import Audit, OperatingPoint
 from causalbias.analyses.sentences import percent
 from causalbias.report.content import PlainSummary
-from causalbias.report.wording import listed, number
+from causalbias.report.wording import listed, number, rounded_down
 
 HAPPENS = {
     "FMR": "two different persons are taken for one",
@@ -34,11 +34,23 @@ GLOSSARY = {
     "independent pairs": "A person who looks like many others is in many false matches at once, so "
     "pairs that share a person are not separate evidence. This is the number of pairs without "
     "shared persons that would tell as much.",
+    "accuracy": "1 less the mean of both error rates, at the threshold that is best for the group "
+    "on other pairs (ten folds, dealt at random). No system in use has a threshold a group.",
+    "accuracy SD, skewed error ratio": "The standard deviation of the accuracies of groups, and "
+    "the largest share of errors over the smallest (STD and SER of papers on RFW).",
+    "partially pooled": "Rates of one model of all groups and systems: a group with few errors is "
+    "drawn toward what its attributes have elsewhere, by as much as groups are alike.",
     "if equal": "The index that data of this size would show by chance if all groups had one rate.",
 }
 COLUMNS = {
     "operating_point": "how the threshold was set",
     "persons": "number of persons of the group in the data",
+    "plug_in": "what is counted, as papers report it, whatever the number of errors",
+    "errors_other": "number of errors of the other group",
+    "n_other": "number of comparisons of the other group",
+    "n_genuine": "number of comparisons of two images of one person",
+    "n_impostor": "number of comparisons of two persons of the group",
+    "point": "rate on these pairs: the mean of both errors where they are closest",
     "genuine": "number of comparisons of two images of one person",
     "impostor": "number of comparisons of two persons of the group",
     "across": "number of comparisons with a person of another group",
@@ -162,7 +174,7 @@ def _finding(
             f"{start} most often in the group {many['group']}: in {_often(many)} pairs; least "
             f"often in the group {few['group']}: in {_often(few)}."
         )
-        return text + _factor(tables, kind, system, point)
+        return text + _factor(tables, kind, system, point) + _pairs(tables, kind, system, point)
     ends = unstated["upper"].max()
     if ends < many["estimate"]:
         text = f"{start} most often in the group {many['group']}: in {_often(many)} pairs"
@@ -171,7 +183,34 @@ def _finding(
     names = listed(list(unstated["group"]))
     text += f". There are too few such errors to state a rate of {names} (at most {_share(ends)}"
     text += ")." if ends < many["estimate"] else "), which may be higher or lower."
-    return text + _factor(tables, kind, system, point)
+    return text + _factor(tables, kind, system, point) + _pairs(tables, kind, system, point)
+
+
+def _pairs(tables: dict[str, pd.DataFrame], kind: str, system: str, point: OperatingPoint) -> str:
+    """How many times as many errors each group has as the one with fewest."""
+    if "pairwise" not in tables:
+        return ""
+    table = _of(tables["pairwise"], system, point)
+    table = table[table["rate_of"] == kind]
+    if table["group"].nunique() < 3:  # of two groups the factor is said already
+        return ""
+    shares = table.groupby("group", sort=False)[["errors", "n"]].first()
+    fewest = (shares["errors"] / shares["n"]).idxmin()
+    rows = table[(table["other"] == fewest) & (table["lower"] > 1)]
+    rows = rows.sort_values("lower", ascending=False)
+    each = [
+        f"{row['group']} at least {rounded_down(row['lower'])} times"
+        if row["interval"] == "at least"
+        else f"{row['group']} {number(row['estimate'])} times (range {number(row['lower'])} to "
+        f"{number(row['upper'])})"
+        for _, row in rows.iterrows()
+    ]
+    if not each:
+        return ""
+    return (
+        f" Two groups at a time, against {fewest}, which has fewest: {listed(each)} as many, each "
+        "range by itself."
+    )
 
 
 def _often(row: pd.Series) -> str:
@@ -216,8 +255,8 @@ def _factor(
         )
     elif np.isfinite(one["lower"]) and clear:
         text = (
-            f" The group with most has at least {number(one['lower'])} times as many as the group "
-            "with fewest; how many times exactly cannot be said. "
+            f" The group with most has at least {rounded_down(one['lower'])} times as many as the "
+            "group with fewest; how many times exactly cannot be said. "
         )
         chance = ""
     else:
@@ -267,6 +306,12 @@ def not_said(result: Audit) -> list[str]:
         "Why groups differ. Groups may also differ in their images (light, pose, age, camera), and "
         "these were not compared. To tell race from all that comes with it needs images in which "
         "nothing else changes.",
+        "What group membership does. That would need persons of all groups who are alike in all "
+        "else that matters (the quality, age and pose of their images, how alike their pairs were "
+        "chosen to be), or generated faces in which the group is changed and nothing else, with "
+        "people's judgement of how alike the pairs are.",
+        "How often the system is wrong in use. The rates are of the pairs in these data, and pairs "
+        "of benchmarks are often chosen to be hard.",
         "What happens between groups: false matches here are of two persons of one group, the case "
         "in which mistakes are most frequent."
         + (

@@ -18,6 +18,7 @@ from causalbias.datasets.scores.checks import (
     zeros_lost,
 )
 from causalbias.datasets.scores.columns import Chosen, Wanted, choose_columns
+from causalbias.datasets.scores.layouts import in_layout
 from causalbias.datasets.scores.names import direction_of, words
 from causalbias.datasets.scores.people import (
     facts_of_names,
@@ -27,7 +28,7 @@ from causalbias.datasets.scores.people import (
     usual_groups,
 )
 from causalbias.datasets.scores.scores import Scores
-from causalbias.datasets.scores.tables import read_any, with_text
+from causalbias.datasets.scores.tables import read_any, tables_of, with_text
 from causalbias.datasets.scores.values import numbers, same_person
 from causalbias.errors import DataError, at_first, user_path
 from causalbias.study.build import exclusions, file_record
@@ -65,7 +66,9 @@ def read_scores(
     Parameters
     ----------
     data : path, list of paths, or DataFrame
-        CSV with any separator, TSV, Parquet or Excel; several files have the same columns.
+        CSV with any separator, TSV, Parquet or Excel; several files have the same columns. Of a
+        folder, all tables in it. The columns of pairs of RFW as Yucer et al. (2022) published them
+        are known.
     id_a, id_b : str
         Columns of the ids of both sides (reference and probe), of persons or of images.
     group : str or sequence of str
@@ -121,7 +124,11 @@ def read_scores(
     notes: list[Note] = []
     sources: list[Record] = []
     taken: list[tuple[str, str, str]] = []
-    for frame, file, record in _tables(data, wanted):
+    layouts: list[str] = []
+    given = wanted
+    for frame, file, record in _tables(data, given):
+        wanted, layout = in_layout(map(str, frame), given)
+        layouts.append(layout)
         chosen = choose_columns(frame, wanted, file)
         parts.append(_part(frame, chosen, file))
         taken += [one for one in chosen.taken if one not in taken]
@@ -130,7 +137,7 @@ def read_scores(
     sided = [str(name).removesuffix("_a") for name in whole if str(name).endswith("_a")]
     whole = with_one_spelling(whole, sided)
     check_codes(whole)
-    remarks: list[str] = []
+    remarks = _layout_of(layouts)
     whole, by = _with_people(whole, wanted, subjects, taken, remarks, sources)
     check_groups(whole, by)
     remarks += several_groups(whole.dropna(subset=["person_a", "person_b"]), by)
@@ -152,10 +159,23 @@ def read_scores(
     )
 
 
+def _layout_of(layouts: Sequence[str]) -> list[str]:
+    """Say which published layout the tables have; refuse tables of two."""
+    if len(set(layouts)) > 1:
+        raise DataError(
+            "some tables have a layout that is known, and some have not",
+            hint="read them one after the other",
+        )
+    name = layouts[0] if layouts else ""
+    return [f"The columns are those of the layout {name}, as it was published."] if name else []
+
+
 def _name(data: object) -> str:
     if isinstance(data, pd.DataFrame):
         return TABLE
-    paths = [data] if isinstance(data, str | Path) else list(data)  # type: ignore[call-overload]
+    if isinstance(data, str | Path):
+        return user_path(data).resolve().name
+    paths = list(data)  # type: ignore[call-overload]
     return ", ".join(Path(one).name for one in paths)
 
 
@@ -174,10 +194,10 @@ def _tables(
             )
         return [(frame.set_axis(names, axis=1), TABLE, [])]
     found = []
-    for one in [data] if isinstance(data, str | Path) else data:
-        path = user_path(one)
+    given = [data] if isinstance(data, str | Path) else data
+    for path in [path for one in given for path in tables_of(one)]:
         frame = read_any(path)
-        ids = choose_columns(frame, wanted, path.name).ids
+        ids = choose_columns(frame, in_layout(map(str, frame), wanted)[0], path.name).ids
         frame = with_text(frame, path, ids)
         found.append((frame, path.name, [file_record(path, len(frame))]))
     if not found:

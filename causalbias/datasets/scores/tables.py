@@ -10,10 +10,34 @@ import pandas as pd
 from causalbias.errors import DataError, user_path
 from causalbias.io.memory import check_file
 from causalbias.study.columns import typed
-from causalbias.study.reading import first_line, read_table
+from causalbias.study.reading import first_line, is_hidden, read_table
 
 EXCEL = (".xlsx", ".xlsm")
+KINDS = (".csv", ".tsv", ".parquet", *EXCEL)
 LOSSLESS = "iu"  # kinds of columns whose cells are written in one way only
+
+
+def tables_of(path: str | Path) -> list[Path]:
+    """Return the file of a table, or all tables of a folder in the order of their names.
+
+    Raises
+    ------
+    DataError
+        If there is no table in the folder.
+    """
+    path = user_path(path)
+    if not path.is_dir():
+        return [path]
+    found = sorted(
+        one for one in path.iterdir() if one.suffix.lower() in KINDS and not is_hidden(one.name)
+    )
+    if not found:
+        raise DataError(
+            "no table is in this folder",
+            hint=f"give a folder of {', '.join(KINDS)}",
+            file=path.name,
+        )
+    return found
 
 
 def read_any(path: str | Path, text: Collection[str] = ()) -> pd.DataFrame:
