@@ -203,6 +203,8 @@ def accuracy_indices(accuracy: xr.Dataset) -> Estimate:
     >>> found["index"].values.tolist()
     ['accuracy SD', 'skewed error ratio']
     """
+    if "system" not in accuracy["accuracy"].dims:
+        accuracy = accuracy.expand_dims("system")
     by = groups_of(accuracy, "accuracy")
     stacked = accuracy.stack({STACKED: by})
     parts = [

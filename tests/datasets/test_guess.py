@@ -35,7 +35,7 @@ def test_the_real_experiment_is_found_as_folder_and_as_file(omi):
     ("name", "command"),
     [
         ("faces/ann/ann_1.JPG", "causalbias photos"),
-        ("export.csv", "causalbias rates FILE.csv"),
+        ("export.csv", "causalbias rates "),
         ("notes.txt", "--dataset"),
     ],
 )

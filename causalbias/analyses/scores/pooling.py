@@ -1,5 +1,6 @@
 """Error rates of all groups and systems in one model, so that small groups borrow strength."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from causalbias.errors import DataError
 from causalbias.estimands.contrasts import predictions
 from causalbias.rates.differentials import groups_of, with_dims
 
+PRIOR = "HalfNormal(1)"  # of standard deviations of effects on the logit
 GROUP_TERM = 3  # levels from which their effects have a standard deviation that is estimated
 FACTS = ("errors", "n", "n_effective")
 COUNTS = ("errors", "trials")
@@ -32,10 +34,13 @@ def pooled_rates(
     """Estimate error rates with partial pooling over attributes, their intersections and systems.
 
     One multilevel binomial model for each kind of error: the logit of the rate has effects of each
-    attribute, of the intersections and of systems, and effects that a group has on one system
-    only. Their standard deviations are estimated, so that a group with few errors is drawn toward
-    what its attributes have elsewhere, by as much as groups are alike, and one with many stays.
-    Columns with two levels have population-level effects.
+    attribute, of the intersections, of systems, and of each group with one system. The standard
+    deviations of effects are estimated, so that a group with few errors is drawn toward what its
+    attributes have elsewhere, by as much as groups are alike, and one with many stays. Systems and
+    attributes of two levels have population-level effects.
+
+    These have the prior HalfNormal(1) on the logit scale: a group at two standard deviations has up
+    to seven times the odds. The Laplace engine samples; a fit that fails its diagnostics is marked.
 
     Pairs that share persons are no independent trials. As in small area estimation, errors and
     trials are therefore the effective ones of `error_rates`: the observed share in `n_effective`
@@ -70,8 +75,8 @@ def pooled_rates(
     --------
     >>> import causalbias as cb
     >>> study = cb.simulate(seeds=20, people=None, levels={"pose": [-3, 0, 3]}, impostors=20)
-    >>> rates = cb.error_rates(study, by=["race", "gender"], fmr=0.1)
-    >>> pooled = cb.analyses.pooled_rates(rates.sel(rate_of=["FMR"]), draws=250)
+    >>> rates = cb.error_rates(study, by="race", fmr=0.1).isel(system=[0], rate_of=[0])
+    >>> pooled = cb.analyses.pooled_rates(rates, draws=250)
     >>> pooled["rate"].sizes["race"]
     3
     """
@@ -83,11 +88,14 @@ def pooled_rates(
         table = _model_rows(cells)
         levels = {name: table[name].nunique() for name in map(str, table) if name not in COUNTS}
         used = [name for name, number in levels.items() if number > 1]
+        formula = f"p(errors, trials) ~ {crossed_formula(levels)}"
         fit = fit_model(
-            f"p(errors, trials) ~ {crossed_formula(levels)}",
+            formula,
             table,
             f"pooled {kind}",
             family="binomial",
+            method="laplace",  # seconds, where a Markov chain takes minutes
+            priors=dict.fromkeys(re.findall(r"\((1\|[^)]*)\)", formula), PRIOR),
             progress=progress,
             keep=keep,
             draws=draws,
@@ -167,15 +175,13 @@ def crossed_formula(levels: Mapping[str, int]) -> str:
     >>> crossed_formula({"system": 1, "race": 4, "gender": 2})
     '(1|race) + gender + (1|race:gender)'
     """
-    several = [name for name, number in levels.items() if number > 1]
-    attributes = [name for name in several if name != "system"]
+    several = [name for name, number in levels.items() if number > 1 and name != "system"]
     terms = [f"(1|{name})" if levels[name] >= GROUP_TERM else name for name in several]
-    if len(attributes) > 1:
-        terms.append(f"(1|{':'.join(attributes)})")
-    if "system" in several:
-        terms += [f"(1|system:{name})" for name in attributes]
-        if len(attributes) > 1:
-            terms.append(f"(1|{':'.join(['system', *attributes])})")
+    joint = ":".join(several)
+    if len(several) > 1:
+        terms.append(f"(1|{joint})")
+    if levels.get("system", 1) > 1:
+        terms = ["system", *terms, f"(1|system:{joint})"]
     return " + ".join(terms)
 
 

@@ -62,7 +62,7 @@ def audit_content(result: Audit) -> Content:
     ...                                  id_b="stimulus_b", person="seed", group="race")
     >>> content = cb.analyses.audit_content(cb.analyses.audit(scores, fmr=0.1))
     >>> sorted(content.results)[:3]
-    ['columns', 'counts', 'indices']
+    ['accuracy', 'columns', 'counts']
     """
     tables = tables_of(result)
     scores = result.scores
