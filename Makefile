@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-torch test-oldest test-newest check paper docs notebooks clean
+.PHONY: demo test test-torch test-oldest test-newest check paper paper-draft docs notebooks clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready
@@ -58,6 +58,10 @@ check: $(VENV)/.ready
 # Runs what is out of date; without the real data (CAUSALBIAS_DATA) the simulated part alone.
 paper: $(VENV)/.ready
 	$(BIN)/python paper/build.py --png
+
+# The text at small sizes: what it claims and they do not show is marked, and ends nothing.
+paper-draft: $(VENV)/.ready
+	$(BIN)/python paper/build.py --draft --out build/paper-draft
 
 # Without a network; runs the code of pages whose outputs are not in build/docs-cache.
 docs: $(VENV)/.ready

@@ -105,5 +105,14 @@ def test_a_number_that_is_gone_and_a_claim_that_fails_are_named(paper):
     assert any("omi.d" in one for one in paper.problems(text, found | {"real": True}))
 
 
+def test_a_draft_is_built_although_a_claim_fails(paper):
+    text = '#holds("sim.a")[so] #num("sim.b")'
+    results = {"real": False, "peers": False, "claims": {"sim.a": False}, "numbers": {"sim.b": "1"}}
+    assert len(paper.problems(text, results)) == 1
+    assert paper.problems(text, results | {"draft": True}) == []
+    gone = results | {"draft": True, "numbers": {}}
+    assert len(paper.problems(text, gone)) == 1  # a number that is gone ends a draft too
+
+
 def test_the_text_cites_numbers(paper):
     assert len(paper.CITED.findall((PAPER / "paper.typ").read_text())) > 50
