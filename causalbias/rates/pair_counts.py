@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import not_what
@@ -13,7 +14,20 @@ from causalbias.errors import DataError, shown
 FINISHED, UNFINISHED = "pair counts", "unfinished pair counts"
 OF_SITES = "pair counts of sites"
 BY_GROUP = ("histogram", "matches", "n")
-HINT = "give the result of all_pairs, or of cb.open for a file of it"
+# Variables of a site's counts with their dims, and those that are numbers of something.
+FORM = {
+    "histogram": ("kind", "group", "other", "bin"),
+    "matches": ("kind", "group", "other", "threshold"),
+    "n": ("kind", "group", "other"),
+    "faces": ("row",),
+    "identity_matches": ("kind", "threshold", "row", "other"),
+    "identity": ("row",),
+    "identity_group": ("row",),
+    "site": ("row",),
+    "low": ("bin",),
+    "high": ("bin",),
+}
+COUNTS = (*BY_GROUP, "faces", "identity_matches", "identity")
 
 
 def opened_counts(tree: xr.DataTree) -> xr.Dataset:
@@ -37,14 +51,24 @@ def opened_counts(tree: xr.DataTree) -> xr.Dataset:
 def by_identity(counts: xr.Dataset) -> xr.Dataset:
     """Counts of `all_pairs` with faces of one identity and group added up.
 
+    Raises
+    ------
+    DataError
+        If groups were selected, of which the faces' matches are not.
+
     Returns
     -------
     Dataset
         As `site_counts`; `identity` has the codes of `face_identity`, and there is no site.
     """
     groups = counts["group"].values
-    code = np.searchsorted(groups, counts["face_group"].values, sorter=(order := groups.argsort()))
-    key = counts["face_identity"].values * len(groups) + order[code]
+    code = pd.Index(groups).get_indexer(pd.Index(counts["face_group"].values))
+    if (code < 0).any() or groups.tolist() != counts["other"].values.tolist():
+        raise DataError(
+            "the counts lack some of the faces' groups",
+            hint="give all that all_pairs returned, and select from the rates",
+        )
+    key = counts["face_identity"].values * len(groups) + code
     rows, row = np.unique(key, return_inverse=True)
     of_face = [counts[name].values for name in ("face_matches", "face_genuine_matches")]
     matches = np.zeros((2, len(of_face[0]), len(rows), len(groups)), np.int64)
@@ -261,7 +285,23 @@ def _sites(part: xr.Dataset) -> list[str]:
 
 
 def _check_sums(part: xr.Dataset) -> None:
-    """Refuse counts whose totals are not the sums of their identities."""
+    """Refuse counts that lack something, and those whose totals are not sums of their identities.
+
+    A file from elsewhere may hold anything.
+    """
+    lacking = [
+        name
+        for name, dims in FORM.items()
+        if name not in part.variables
+        or part[name].dims != dims
+        or (name in COUNTS and (part[name].dtype.kind not in "iu" or bool((part[name] < 0).any())))
+    ]
+    known = [] if lacking else list(_sites(part))
+    if lacking or not known or not set(part["identity_group"].values) <= set(part["group"].values):
+        raise DataError(
+            f"no counts of a site: {', '.join(lacking) or 'identity_group'} is not what it says",
+            hint="make them by cb.rates.site_counts",
+        )
     size, n = site_sizes(part), part["n"].values
     faces, own = identity_faces(part), identity_sums(part)
     for g, h in np.ndindex(*n.shape[1:]):

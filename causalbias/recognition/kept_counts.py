@@ -16,7 +16,7 @@ from causalbias.recognition.tiles import Counted
 FORMAT = 1
 
 
-def fingerprint(shell: xr.Dataset, digest: str, n_tiles: int) -> str:
+def fingerprint(shell: xr.Dataset, digest: str, tile: int) -> str:
     """Return the SHA-256 of what the counts depend on.
 
     Parameters
@@ -25,9 +25,10 @@ def fingerprint(shell: xr.Dataset, digest: str, n_tiles: int) -> str:
         Coordinates and attributes of the counts.
     digest : str
         That of the embeddings.
-    n_tiles : int
+    tile : int
+        Rows of a tile.
     """
-    content = hashlib.sha256(f"{FORMAT} {digest} {shell.attrs['metric']} {n_tiles}".encode())
+    content = hashlib.sha256(f"{FORMAT} {digest} {shell.attrs['metric']} {tile}".encode())
     for name in ("threshold", "low", "high", "face", "face_identity"):
         content.update(np.ascontiguousarray(shell[name].values).data)
     code = np.unique(shell["face_group"].values, return_inverse=True)[1]

@@ -190,7 +190,7 @@ def all_pairs(
     place = None
     if file is not None:
         place = user_path(file)
-        shell.attrs["fingerprint"] = fingerprint(shell, seen.digest, len(tiles))
+        shell.attrs["fingerprint"] = fingerprint(shell, seen.digest, tiles[0].stop)
         earlier = kept(place, shell.attrs["fingerprint"])
         if earlier is not None and earlier.attrs["kind"] == FINISHED:
             return open_file(place)  # type: ignore[return-value]

@@ -217,6 +217,25 @@ def test_counts_that_contradict_themselves_are_refused():
         wrong[name].values[..., -1] += 1
         with pytest.raises(DataError, match="not the sums over its identities"):
             cb.rates.add_counts([wrong])
+        for broken in (site.drop_vars(name), site.assign({name: -site[name] - 1})):
+            with pytest.raises(DataError, match=f"no counts of a site: {name}"):
+                cb.rates.add_counts([broken])
+    other = site.assign_coords(identity_group=("row", ["q"] * site.sizes["row"]))
+    with pytest.raises(DataError, match="identity_group"):
+        cb.rates.add_counts([other])
+
+
+def test_groups_selected_of_counts_have_no_rates_of_their_own(tmp_path):
+    counts = counts_of(*people(21))
+    opened = cb.open(cb.save(counts, tmp_path / "counts.nc"))
+    xr.testing.assert_identical(opened, counts)
+    wanted = cb.rates.all_pairs_rates(counts, draws=5)
+    xr.testing.assert_identical(cb.rates.all_pairs_rates(opened, draws=5), wanted)
+    one = cb.rates.all_pairs_rates(opened.sel(threshold=[AT[1]]), draws=5)
+    np.testing.assert_array_equal(one["errors"].values[0], wanted["errors"].values[1])
+    for part in (counts.sel(group=["a"], other=["a"]), counts.sel(other=["b", "a"])):
+        with pytest.raises(DataError, match="lack some of the faces' groups"):
+            cb.rates.all_pairs_rates(part)
 
 
 def test_small_groups_are_refused():

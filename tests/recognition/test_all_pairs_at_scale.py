@@ -77,6 +77,8 @@ def test_tasks_of_dask_give_the_counts_of_threads(kind, tmp_path):
     for scheduler in ("threads", "synchronous"):
         with dask.config.set(scheduler=scheduler):
             xr.testing.assert_identical(counts_of(source, group, identity), wanted)
+            found = counts_of(source, group, identity, file=tmp_path / f"{scheduler}.nc")
+            xr.testing.assert_identical(found.drop_attrs(), wanted.drop_attrs())
 
 
 @pytest.mark.slow
@@ -84,8 +86,10 @@ def test_tasks_of_dask_give_the_counts_of_threads(kind, tmp_path):
 def test_processes_read_rows_themselves(tmp_path):
     vectors, group, identity = faces(3)
     wanted = counts_of(vectors, group, identity, workers=1)
+    source = mapped(vectors, tmp_path / "c.npy")
+    assert isinstance(tiles.source_of(source), tiles.Mapped)
     with dask.config.set(scheduler="processes", num_workers=1):
-        found = counts_of(mapped(vectors, tmp_path / "c.npy"), group, identity)
+        found = counts_of(source, group, identity)
     xr.testing.assert_identical(found, wanted)
 
 
