@@ -1,18 +1,20 @@
 """All pairs of embeddings on disk: growth, peak memory, a kill and what it costs, and a peer.
 
     python benchmarks/all_pairs_scale.py [--faces 20000 40000 80000] [--features 512] [--peer 10000]
+    python benchmarks/all_pairs_scale.py --part 1000000
 
 Each size is counted in a process of its own with one thread, from a memory-mapped file, into
 histograms and at three thresholds, with eight groups and two faces an identity. Memory is the
 process's peak less what it had after imports. The run of `--killed` faces is killed halfway and
 resumed. The peer is scikit-learn's `pairwise_distances_chunked` with NumPy's histogram, groups
-together. Times of 1,000,000 faces are computed from the rate of the largest size.
+together. Times of 1,000,000 faces are computed from the rate of the largest size. ``--part`` counts
+the first tiles of so many faces, is killed, goes on, and prints the memory, which is all that they
+would take: that of tiles does not grow, and that of the counts is there from the beginning.
 """
 
 import argparse
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -32,10 +34,16 @@ def written(folder: Path, n: int, features: int) -> Path:
     file: Any = np.lib.format.open_memmap(path, "w+", np.float32, (n, features))
     random = np.random.default_rng(n)
     for start in range(0, n, 10_000):
-        part = random.normal(size=(min(10_000, n - start), features)).astype(np.float32)
+        part = random.standard_normal((min(10_000, n - start), features), np.float32)
         file[start : start + len(part)] = part / np.linalg.norm(part, axis=1, keepdims=True)
     file.flush()
     return path
+
+
+def peak() -> float:
+    """Most memory that the process had, in GiB, without that of the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    return float(status.partition("VmHWM:")[2].split()[0]) / 2**20
 
 
 def counted(path: Path, kept: str) -> None:
@@ -48,7 +56,7 @@ def counted(path: Path, kept: str) -> None:
     n = len(vectors)
     group = (np.arange(n) // 2 % GROUPS).astype(str)
     all_pairs(vectors[:600], group[:600], thresholds=THRESHOLDS)  # compiles
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     wall, cpu = time.perf_counter(), time.process_time()
     counts = all_pairs(
         vectors,
@@ -57,7 +65,7 @@ def counted(path: Path, kept: str) -> None:
         thresholds=THRESHOLDS,
         workers=1,
         file=kept or None,
-        progress=lambda text: print(text, flush=True),
+        progress=lambda text: print(text, f"{peak() - before:.2f}", flush=True),
     )
     print(
         json.dumps(
@@ -65,8 +73,8 @@ def counted(path: Path, kept: str) -> None:
                 "pairs": n * (n - 1) // 2,
                 "wall": time.perf_counter() - wall,
                 "cpu": time.process_time() - cpu,
-                "memory": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20,
-                "before": before / 2**20,
+                "memory": peak() - before,
+                "before": before,
                 "matches": counts["matches"].values.tolist(),
                 "histogram": counts["histogram"].values.sum(axis=(1, 2)).tolist(),
                 "of_face": int(counts["face_matches"].sum()),
@@ -75,8 +83,8 @@ def counted(path: Path, kept: str) -> None:
     )
 
 
-def run(path: Path, kept: str = "", *, kill_after: int = 0) -> tuple[dict[str, Any], int]:
-    """Count in a process of its own: what it printed, and how many pairs of tiles it did."""
+def run(path: Path, kept: str = "", *, kill_after: int = 0) -> tuple[dict[str, Any], list[str]]:
+    """Count in a process of its own: what it found, and a line for each pair of tiles it did."""
     command = [sys.executable, __file__, "--count", str(path), "--kept", kept]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -87,7 +95,21 @@ def run(path: Path, kept: str = "", *, kill_after: int = 0) -> tuple[dict[str, A
             os.kill(process.pid, signal.SIGKILL)
             break
     process.wait()
-    return ({}, len(lines)) if kill_after else (json.loads(lines[-1]), len(lines) - 1)
+    return ({}, lines) if kill_after else (json.loads(lines[-1]), lines[:-1])
+
+
+def part(folder: Path, n: int, features: int) -> None:
+    """Count the first pairs of tiles of n faces in two runs, both killed."""
+    path = written(folder, n, features)
+    for at, number in enumerate((8, 4)):
+        began = time.perf_counter()
+        _, lines = run(path, str(folder / "counts.nc"), kill_after=number)
+        print(
+            f"{n:,} faces, run {at + 1}, killed after {number} pairs of tiles and "
+            f"{time.perf_counter() - began:.0f} s: {lines[0].strip()} GiB at the first, "
+            f"{lines[-1].strip()} GiB at the last",
+            flush=True,
+        )
 
 
 def peer(path: Path, n: int) -> float:
@@ -109,6 +131,7 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=512)
     parser.add_argument("--killed", type=int, default=40_000)
     parser.add_argument("--peer", type=int, default=10_000)
+    parser.add_argument("--part", type=int)
     parser.add_argument("--count", type=Path)
     parser.add_argument("--kept", default="")
     options = parser.parse_args()
@@ -117,6 +140,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder, found = Path(name), {}
+        if options.part:
+            part(folder, options.part, options.features)
+            return
         for n in options.faces:
             path = written(folder, n, options.features)
             found[n], parts = run(path)
@@ -125,17 +151,17 @@ def main() -> None:
                 f"{n:,} faces, {one['pairs']:,} pairs: CPU {one['cpu']:.1f} s, wall "
                 f"{one['wall']:.1f} s, {one['pairs'] / one['cpu'] / 1e6:.1f} million pairs a CPU "
                 f"second, memory {one['memory']:.2f} GiB above {one['before']:.2f} GiB; "
-                f"{parts} pairs of tiles",
+                f"{len(parts)} pairs of tiles",
                 flush=True,
             )
             if n == options.killed:
                 kept = str(folder / "counts.nc")
-                _, done = run(path, kept, kill_after=parts // 2)
+                _, done = run(path, kept, kill_after=len(parts) // 2)
                 again, rest = run(path, kept)
                 same = all(again[name] == one[name] for name in ("matches", "histogram", "of_face"))
                 print(
-                    f"killed after {done} of {parts} pairs of tiles, {rest} were left to resume "
-                    f"(CPU {again['cpu']:.1f} s): the same counts: {same}",
+                    f"killed after {len(done)} of {len(parts)} pairs of tiles, {len(rest)} were "
+                    f"left to resume (CPU {again['cpu']:.1f} s): the same counts: {same}",
                     flush=True,
                 )
         rate = one["pairs"] / one["cpu"]

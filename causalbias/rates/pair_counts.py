@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import not_what
+from causalbias.arguments import not_what, whole_in
 from causalbias.errors import DataError, shown
 
 FINISHED, UNFINISHED = "pair counts", "unfinished pair counts"
@@ -88,7 +88,9 @@ def by_identity(counts: xr.Dataset) -> xr.Dataset:
     )
 
 
-def site_counts(counts: xr.Dataset, *, site: str, system: str, at_least: int = 10) -> xr.Dataset:
+def site_counts(
+    counts: xr.Dataset, *, site: str, system: str, min_identities: int = 10
+) -> xr.Dataset:
     """Counts of all pairs in a form that a site may give away, to be added to those of others.
 
     The result holds no embedding, image, name or row number, and identities in an order that says
@@ -104,7 +106,7 @@ def site_counts(counts: xr.Dataset, *, site: str, system: str, at_least: int = 1
         Name of the site, by which `add_counts` tells sites apart.
     system : str
         Name and version of the network. Distances of different networks cannot be added.
-    at_least : int, default 10
+    min_identities : int, default 10
         Least number of identities in a group, and of those that have any genuine pair in it.
 
     Returns
@@ -117,7 +119,7 @@ def site_counts(counts: xr.Dataset, *, site: str, system: str, at_least: int = 1
     Raises
     ------
     DataError
-        If a group, or the genuine pairs of two groups, are of fewer than `at_least` identities.
+        If a group, or the genuine pairs of two groups, are of fewer identities than that.
 
     Examples
     --------
@@ -135,7 +137,7 @@ def site_counts(counts: xr.Dataset, *, site: str, system: str, at_least: int = 1
             raise DataError(f"{name} {shown(value)}", hint=f"give the name of the {name}")
     found = by_identity(counts)
     faces = identity_faces(found)
-    _check_cells(found, faces, at_least)
+    _check_cells(found, faces, min_identities)
     # By group and counts, which tell nothing of the order of faces.
     values = found["identity_matches"].values.reshape(-1, *found["identity_matches"].shape[-2:])
     keys = np.concatenate(
@@ -154,23 +156,22 @@ def site_counts(counts: xr.Dataset, *, site: str, system: str, at_least: int = 1
     )
 
 
-def _check_cells(found: xr.Dataset, faces: np.ndarray, at_least: int) -> None:
+def _check_cells(found: xr.Dataset, faces: np.ndarray, min_identities: int) -> None:
     """Refuse groups, and genuine pairs of two groups, of few identities."""
-    if isinstance(at_least, bool) or not isinstance(at_least, int) or at_least < 1:
-        raise DataError(f"at least {shown(at_least)} identities", hint="give a number from 1")
+    whole_in(min_identities, "min_identities", 1)
     groups = found["group"].values.tolist()
     few = [
         f"group {groups[at]!r} ({n})"
         for at, n in enumerate((faces > 0).sum(axis=0))
-        if n < at_least
+        if n < min_identities
     ]
     for g, h in np.ndindex(len(groups), len(groups)):
         n = int((genuine_pairs(faces, g, h) > 0).sum())
-        if g <= h and 0 < n < at_least:
+        if g <= h and 0 < n < min_identities:
             few.append(f"genuine pairs of {groups[g]!r} and {groups[h]!r} ({n})")
     if few:
         raise DataError(
-            f"fewer than {at_least} identities: {', '.join(few[:5])}"
+            f"fewer than {min_identities} identities: {', '.join(few[:5])}"
             + (f" and {len(few) - 5} more" if len(few) > 5 else ""),
             hint="merge or leave out these groups, or count without identity= if faces of one "
             "identity are few",

@@ -244,7 +244,7 @@ def test_small_groups_are_refused():
     counts = counts_of(vectors, group, whose)
     with pytest.raises(DataError, match=r"fewer than 10 identities: group 'rare' \(3\), genuine"):
         cb.rates.site_counts(counts, site="a", system="net 1")
-    cb.rates.site_counts(counts, site="a", system="net 1", at_least=1)
+    cb.rates.site_counts(counts, site="a", system="net 1", min_identities=1)
     group = np.array(["a", "b"])[whose % 2]
     group[0] = "b"  # one face of an identity is in another group
     counts = counts_of(vectors, group, np.concatenate([[whose[-1] - 1], whose[1:]]))
@@ -261,7 +261,7 @@ def test_small_groups_are_refused():
         lambda _, site: cb.rates.site_counts(site, site="b", system="net 1"),
         lambda counts, _: cb.rates.site_counts(counts, site=" ", system="net 1"),
         lambda counts, _: cb.rates.site_counts(counts, site="b", system=None),
-        lambda counts, _: cb.rates.site_counts(counts, site="b", system="n", at_least=0),
+        lambda counts, _: cb.rates.site_counts(counts, site="b", system="n", min_identities=0),
         lambda _, site: cb.rates.all_pairs_rates(site, kind="both"),
     ],
 )
@@ -284,7 +284,7 @@ def test_left_out_faces_are_added():
         vectors, group, whose = people(seed)
         vectors[:seed] = np.nan
         counts = counts_of(vectors, group, whose)
-        sites.append(cb.rates.site_counts(counts, site=name, system="n", at_least=5))
+        sites.append(cb.rates.site_counts(counts, site=name, system="n", min_identities=5))
     rates = cb.rates.all_pairs_rates(cb.rates.add_counts(sites), draws=5)
     assert json.loads(rates.attrs["left_out"]) == {"faces without an embedding": 37}
 
