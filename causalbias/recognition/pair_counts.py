@@ -102,9 +102,9 @@ def all_pairs(
     file : path, optional
         File (``.nc`` or ``.zarr``) that keeps the counts, at first unfinished ones, so that a run
         that was stopped or killed goes on where it was and arrives at the same counts. It is
-        written every half minute, or as often as takes a twentieth of the time. If it holds the finished counts, these are returned. It is
-        refused if embeddings, groups, identities, thresholds, metric or bins are not those that it
-        was begun with.
+        written every half minute, or as often as takes a twentieth of the time. If it holds the
+        finished counts, these are returned. It is refused if embeddings, groups, identities,
+        thresholds, metric or bins are not those that it was begun with.
     workers : int, optional
         Number of threads on the CPU; by default one per core. If it is left out while a scheduler
         of dask is set (by ``dask.distributed.Client`` or ``dask.config.set(scheduler=...)``), the
