@@ -2,6 +2,7 @@
 
 from causalbias.simulation.parameters import Bias, People, Question, System
 from causalbias.simulation.ratings import simulate_ratings
+from causalbias.simulation.scores import simulate_scores
 from causalbias.simulation.similarity import simulate_similarity, simulate_triplets
 from causalbias.simulation.simulate import simulate
 
@@ -12,6 +13,7 @@ __all__ = [
     "System",
     "simulate",
     "simulate_ratings",
+    "simulate_scores",
     "simulate_similarity",
     "simulate_triplets",
 ]
