@@ -75,7 +75,8 @@ def forest(
     Raises
     ------
     DataError
-        If there are more than two dims, `rows` is not one of them, or `order` is not of its levels.
+        If there are more than two dims or no estimates, `rows` is not one of the dims, or `order`
+        is not of its levels.
     """
     name = drawn(draws)
     dims = [str(dim) for dim in draws[name].dims if dim not in SAMPLE]
@@ -90,6 +91,8 @@ def forest(
             hint=f"use one of {', '.join(dims) or 'none: leave it out'}",
         )
     table = with_inner(draws, prob)
+    if table.empty:
+        raise DataError("there is no estimate to draw", hint="see .summary() for what there is")
     if not dims:
         table, dims = table.assign(**{name: name}), [name]
     rows = rows or max(dims, key=lambda dim: table[dim].nunique())

@@ -102,7 +102,9 @@ def test_an_interval_of_one_end_is_told_and_has_no_inner_one():
     assert any("at least" in text for text in texts(fig))
 
 
-def test_one_estimate_has_one_row(effect):
+def test_one_estimate_has_one_row_and_none_is_an_error(effect):
+    with pytest.raises(cb.DataError, match="no estimate"):
+        cb.plots.forest(effect.isel(race=[]))
     fig = cb.plots.forest(effect.sel(race="black"))
     assert rows(fig) == ["effect"]
 
