@@ -138,8 +138,8 @@ def _cells(
     if len(groups) < GROUP_TERM:
         raise DataError(
             f"{len(groups)} groups have pairs",
-            hint="take the rates as they are: from fewer than three groups nothing is known of how "
-            "alike groups are",
+            hint="leave out --pool, and take the rates as they are: fewer than three groups do not "
+            "tell how alike groups are",
         )
     return cells
 

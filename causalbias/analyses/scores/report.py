@@ -147,7 +147,8 @@ def _with_accuracy(tables: dict[str, pd.DataFrame], result: Audit) -> dict[str, 
     if result.accuracy_indices is not None:
         own = summarise(result.accuracy_indices, prob=result.prob).assign(operating_point=OWN)
         own = own.drop(columns=[one for one in DROPPED if one in own])
-        tables["indices"] = pd.concat([tables["indices"], own], ignore_index=True)
+        before = [tables[name] for name in ("indices",) if name in tables]
+        tables["indices"] = pd.concat([*before, own], ignore_index=True)
     return tables
 
 
