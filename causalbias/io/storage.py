@@ -66,7 +66,7 @@ def save(tree: xr.DataTree | xr.Dataset, path: str | Path) -> Path:
     True
     """
     path = user_path(path)
-    _check_suffix(path)
+    check_suffix(path)
     if not isinstance(tree, xr.DataTree | xr.Dataset):
         raise not_what(tree, "a study, a fit, or the Dataset that cb.embed or a verb returned")
     tree = xr.DataTree(tree) if isinstance(tree, xr.Dataset) else tree.copy()
@@ -141,7 +141,7 @@ def read_tree(path: Path, *, lazy: bool = False) -> xr.DataTree:
     DataError
         As `open`.
     """
-    _check_suffix(path)
+    check_suffix(path)
     if not path.exists():
         recover(path)  # a run may have been killed while it replaced this file
     if not path.exists():
@@ -180,7 +180,8 @@ def replace_text(path: Path, text: str) -> None:
         new.write_text(text, encoding="utf-8", newline="")
 
 
-def _check_suffix(path: Path) -> None:
+def check_suffix(path: Path) -> None:
+    """Raise an error unless a path ends as files of `save` do."""
     if path.suffix not in SUFFIXES:
         raise DataError(
             f"cannot tell the format from {path.name!r}", hint="end the name in .nc or .zarr"

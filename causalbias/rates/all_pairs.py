@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from causalbias.arguments import name_in
+from causalbias.arguments import name_in, not_what
 from causalbias.draws.estimate import Estimate
 from causalbias.errors import DataError
 from causalbias.rates.assembly import Draw, rates_cube, sampler
@@ -13,6 +13,7 @@ from causalbias.rates.comparisons import Cell
 from causalbias.rates.dependence import ASSUMED, Dependence
 from causalbias.rates.intervals import Shares, shares_from_sums
 from causalbias.rates.pair_counts import (
+    FINISHED,
     OF_SITES,
     by_identity,
     genuine_pairs,
@@ -71,6 +72,8 @@ def all_pairs_rates(
     array([[10., 40.],
            [40., 10.]])
     """
+    if not isinstance(counts, xr.Dataset) or counts.attrs.get("kind") not in (FINISHED, OF_SITES):
+        raise not_what(counts, "the result of all_pairs or add_counts")
     thresholds = counts["threshold"].values
     if not len(thresholds):
         raise DataError("the counts have no threshold", hint="give thresholds= to all_pairs")

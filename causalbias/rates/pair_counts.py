@@ -217,6 +217,8 @@ def add_counts(counts: Sequence[xr.Dataset]) -> xr.Dataset:
            [800, 380]])
     >>> rates = cb.rates.all_pairs_rates(whole)
     """
+    if isinstance(counts, xr.Dataset):
+        raise not_what(counts, "a list of results of cb.rates.site_counts")
     parts = list(counts)
     if not parts:
         raise DataError("no counts", hint="give those of one site or more")
@@ -367,7 +369,7 @@ def identity_sums(found: xr.Dataset) -> Any:
         def side(own: int, other: int) -> np.ndarray:
             rows = code == own
             columns = [np.bincount(identity[rows], at[rows, other], n) for at in matches[kind]]
-            return np.stack(columns, axis=1)
+            return np.array(columns).reshape(len(columns), n).T
 
         if kind == 1:  # both faces are of the identity, and so is each pair within a group twice
             return side(g, h) / (2 if g == h else 1)

@@ -8,7 +8,7 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.io.atomic import recover
-from causalbias.io.storage import read_tree, save
+from causalbias.io.storage import check_suffix, read_tree, save
 from causalbias.rates.pair_counts import FINISHED, UNFINISHED
 from causalbias.recognition.tiles import Counted
 
@@ -63,6 +63,7 @@ def kept(path: Path, own: str) -> xr.Dataset | None:
     DataError
         If it is damaged, or its counts have another fingerprint.
     """
+    check_suffix(path)
     if not path.exists():
         recover(path)  # a run may have been killed while it replaced this file
     if not path.exists():

@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
+from causalbias.arguments import number_in
 from causalbias.errors import DataError, shown, user_path
 from causalbias.io.memory import check_memory
 from causalbias.io.storage import open as open_file
@@ -154,6 +155,7 @@ def all_pairs(
     workers = number_of_workers(workers) if device == "cpu" else 1
     source = source_of(embeddings)
     _check(source, at, metric, bins, largest)
+    bins = int(bins)
     n = source.shape[0]
     code, names = _coded(group, n, "group")
     person = np.arange(n) if identity is None else _coded(identity, n, "identity")[0]
@@ -450,8 +452,8 @@ def _check(
             f"{bins} bins, thresholds {thresholds.tolist()}",
             hint="give one bin or more, and finite thresholds, 0 or more",
         )
-    if largest is not None and not (np.isfinite(largest) and largest > 0):
-        raise DataError(f"largest={shown(largest)}", hint="give a distance, or leave it out")
+    if largest is not None:
+        number_in(largest, "largest", 0)
     shape = tuple(source.shape)
     few = len(shape) != 2 or not shape[0] >= 2 or not shape[1] >= 1  # dask may not know: NaN
     if few or source.dtype.kind not in "fiu":

@@ -13,6 +13,7 @@ from mmap import mmap
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.recognition import blocks, torch_blocks
@@ -60,6 +61,12 @@ def source_of(embeddings: Any) -> Any:
     DataError
         If it is no array of numbers with one row per face.
     """
+    if isinstance(embeddings, xr.Dataset | xr.DataTree):
+        raise DataError(
+            "the embeddings are a whole data set",
+            hint='give those of one system, such as found["embedding"].sel(system="dlib")',
+            file="embeddings",
+        )
     if hasattr(embeddings, "dims") and hasattr(embeddings, "data"):  # a DataArray of xarray
         embeddings = embeddings.data
     if isinstance(embeddings, np.memmap):

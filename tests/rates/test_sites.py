@@ -263,6 +263,8 @@ def test_small_groups_are_refused():
         lambda counts, _: cb.rates.site_counts(counts, site="b", system=None),
         lambda counts, _: cb.rates.site_counts(counts, site="b", system="n", min_identities=0),
         lambda _, site: cb.rates.all_pairs_rates(site, kind="both"),
+        lambda _, site: cb.rates.add_counts(site),
+        lambda _, __: cb.rates.all_pairs_rates(cb.demo_study()),
     ],
 )
 def test_what_is_no_site_or_count_is_one_error(call):
@@ -270,6 +272,14 @@ def test_what_is_no_site_or_count_is_one_error(call):
     site = cb.rates.site_counts(counts, site="a", system="net 1")
     with pytest.raises(DataError):
         call(counts, site)
+
+
+def test_counts_at_no_threshold_add_up_to_histograms():
+    counts = counts_of(*people(16), thresholds=())
+    site = cb.rates.site_counts(counts, site="a", system="net 1")
+    xr.testing.assert_equal(cb.rates.add_counts([site])["histogram"], counts["histogram"])
+    with pytest.raises(DataError, match="no threshold"):
+        cb.rates.all_pairs_rates(site)
 
 
 def test_counts_without_genuine_pairs_have_no_false_non_match_rate():

@@ -277,6 +277,10 @@ def test_groups_that_are_numbers_are_in_their_order():
         (np.eye(3), {"workers": -1}),
         (np.eye(3), {"workers": 0}),
         (np.eye(3), {"workers": 1.5}),
+        (np.eye(3), {"largest": "2"}),
+        (np.eye(3), {"file": __file__}),
+        (xr.Dataset({"embedding": (("face", "feature"), np.eye(3))}), {}),
+        ("faces.npy", {}),
     ],
 )
 def test_what_cannot_be_counted_is_one_error(embeddings, more):

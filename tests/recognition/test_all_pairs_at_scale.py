@@ -267,7 +267,7 @@ def test_histograms_end_where_they_are_told():
     np.testing.assert_array_equal(scaled["histogram"], counts["histogram"])
     with pytest.raises(DataError, match=r"largest=0.5, but distances .* up to"):
         cb.all_pairs(unit, group, largest=0.5)
-    with pytest.raises(DataError, match="largest=-1"):
+    with pytest.raises(DataError, match="largest is -1"):
         cb.all_pairs(unit, group, largest=-1)
 
 
