@@ -99,7 +99,7 @@ def test_intervals_hold_the_truth_at_their_rate():
     for study in range(studies):
         rows = simulate(rng, seeds=20, each=8)
         found = cb.joint(
-            rows, "group", groups={"seed": "seed"}, draws=600, tune=150, chains=1, random_seed=study
+            rows, "group", groups={"seed": "seed"}, draws=300, tune=100, chains=1, random_seed=study
         )
         ends = found.posterior["correlation"].sel(source="pair").quantile([0.1, 0.9]).values
         hits += ends[0] <= TRUTH["pair"]["correlation"] <= ends[1]

@@ -9,7 +9,8 @@ from scipy import stats
 from causalbias.inference.gaussian.sample import sample_gaussian
 from tests.inference.gaussian_cases import SD_SCALE, half_normal, problem, term
 
-DRAWS, SIMULATIONS, BINS = 99, 300, 10
+# Every simulation is a fit; benchmarks/calibration does more of them, for each engine and family.
+DRAWS, SIMULATIONS, BINS = 99, 150, 10
 
 
 @pytest.mark.slow

@@ -9,7 +9,8 @@ from scipy import stats
 from causalbias.inference.laplace.sample import sample_laplace
 from tests.inference.gaussian_cases import SD_SCALE, problem, term
 
-DRAWS, SIMULATIONS, BINS = 99, 300, 10
+# Every simulation is a fit; benchmarks/calibration does more of them, for each engine and family.
+DRAWS, SIMULATIONS, BINS = 99, 150, 10
 
 
 def uniform(ranks):
