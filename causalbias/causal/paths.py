@@ -70,7 +70,8 @@ def mediation(
     ----------
     outcome : Fit
         Model of the outcome with the variable and the mediator, best with their interaction:
-        ``"distance ~ race*tone + (1|seed)"``.
+        ``"distance ~ race*tone + (1|seed)"``. Write powers of the mediator in the formula,
+        ``I(tone**2)``: a column that was computed from it is held.
     mediator : Fit
         Model of the mediator on the same faces, ``"tone ~ race + (1|seed)"``: normal with the
         identity link and without a transformation, or binary with values 0 and 1.

@@ -57,7 +57,8 @@ def poststratify(
     ------
     DataError
         If a cell of the population has no faces (all are named), a cell is there twice, a weight
-        is missing or negative, or the estimate is a ratio, whose mean means nothing.
+        is missing or negative, the estimate is a ratio, whose mean means nothing, or the target has
+        the variable whose levels the effects contrast.
 
     Examples
     --------
@@ -81,7 +82,7 @@ def poststratify(
             hint="post-stratify numerator and denominator, and divide: cb.per_unit",
         )
     by = list(names_in(by, "by"))
-    table, dims = _target(target, values, weight, by)
+    table, dims = _target(target, values, weight, by, cells.attrs.get("contrast"))
     shares = _shares(table, values, dims, weight, by)
     _check_support(cells, values, shares)
     known = values.fillna(0.0)
@@ -93,9 +94,6 @@ def poststratify(
     if "n" in cells and set(dims) <= set(cells["n"].dims):
         found = _counted(found, cells, values, shares, dims)
     attrs = {key: one for key, one in cells.attrs.items() if key not in ("rows", "failures")}
-    contrast = cells.attrs.get("contrast")
-    if contrast is not None and contrast not in whole.dims:
-        attrs = {key: one for key, one in attrs.items() if key not in ("contrast", "reference")}
     return estimate(
         found.assign_attrs(attrs),
         of=[cells],
@@ -108,7 +106,7 @@ def poststratify(
 
 
 def _target(
-    target: object, values: xr.DataArray, weight: str, by: Sequence[str]
+    target: object, values: xr.DataArray, weight: str, by: Sequence[str], contrast: object
 ) -> tuple[pd.DataFrame, list[str]]:
     """Check the table of the population; return it and the dims that are averaged over."""
     if not isinstance(target, pd.DataFrame):
@@ -122,6 +120,14 @@ def _target(
     possible = [str(one) for one in values.dims if one not in SAMPLE]
     cells = [one for one in possible if one in table]
     dims = [one for one in cells if one not in by]
+    if contrast in dims:
+        raise DataError(
+            f"the target has {contrast!r}, whose levels the effects contrast: averaging effects "
+            "over it means nothing",
+            hint=f"add the weights up over it and leave it out, or keep it apart: by={contrast!r}",
+            file=FILE,
+            column=str(contrast),
+        )
     if not dims:
         raise DataError(
             "no column of the target is a dim of the estimate to average over",

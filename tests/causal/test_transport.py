@@ -105,6 +105,7 @@ BAD = {
     "twice told": (pd.concat([USERS.assign(land=1), USERS.assign(land=2)]), "by='land'"),
     "no dim": (USERS[["people"]], "no column of the target"),
     "gone": (USERS.assign(gender=["f", None, "m", "m"]), "is missing"),
+    "contrasted": (USERS.assign(race="black"), "whose levels the effects contrast"),
     "no weight": (USERS.rename(columns={"people": "count"}), "not there"),
 }
 
