@@ -263,6 +263,10 @@ def test_what_sums_cannot_stand_for_is_refused(rows, tmp_path):
         (lambda: cb.fit("y ~ race", []), "is needed here"),
         (lambda: cb.fit("log(y) ~ race", rows.pipe(cb_parquet, tmp_path)), "log.y. is not finite"),
         (lambda: cb.summarise_rows("np.sqrt(w) ~ race", rows), "compute it as a column"),
+        (lambda: cb.summarise_rows("y ~ race", rows, levels={"rase": ["a"]}), "levels of 'rase'"),
+        (lambda: cb.summarise_rows("y ~ level", rows, levels={"level": [0, 1]}), "is of numbers"),
+        (lambda: cb.summarise_rows("y ~ race", rows, moments=["race"]), "which is of levels"),
+        (lambda: cb.fit("y ~ race", [summary, summary]), "would count twice"),
     ):
         with pytest.raises(DataError, match=match):
             call()

@@ -17,7 +17,7 @@ from causalbias.errors import DataError, shown
 from causalbias.models.formula.parse import check_condition
 from causalbias.models.levels import canonical
 from causalbias.models.rows import rows_of
-from causalbias.models.summaries.pieces import Piece, over_pieces, read
+from causalbias.models.summaries.pieces import Piece, numbers_in, over_pieces, read
 from causalbias.study import columns as study_columns
 
 LEVELS, VALUES, MOMENTS = "levels", "values", "moments"
@@ -68,9 +68,11 @@ class Column:
     codes: np.ndarray
 
 
-def kind_of_values(values: pd.Series) -> str:
-    """What values of a piece are, as `Found` has it."""
+def kind_of_values(values: pd.Series, *, text: bool) -> str:
+    """What values of a piece are, as `Found` has it; ``text``: a categorical is of text."""
     kind = values.dtype
+    if text:
+        return "text" if values.notna().any() else ""
     if isinstance(kind, pd.CategoricalDtype):
         return "categories"
     if values.isna().all():
@@ -84,18 +86,29 @@ def kind_of_values(values: pd.Series) -> str:
     return "text"
 
 
-def found_in(source: Any, name: str, names: Sequence[str], subset: str | None) -> dict[str, Found]:
-    """What the columns of a piece are."""
-    frame = met(read(source, name, [*names, *conditioned(subset)]), subset)
-    found = {}
-    for column in names:
+def found_in(
+    source: Any, name: str, names: Sequence[str], counted: Sequence[str], subset: str | None
+) -> dict[str, Found]:
+    """What the columns of a piece are; of numbers, some values where they are to be counted."""
+    known = [one for one in numbers_in(source) if one in names and one not in counted]
+    found = {one: Found(_NUMBERS, pd.Series([], dtype=float), (), name) for one in known}
+    if len(known) == len(names):
+        return found
+    of_rows = conditioned(subset)
+    wanted = [one for one in names if one not in found]
+    frame, numbered = read(source, name, [*wanted, *of_rows], of_rows)
+    frame = met(frame, subset)
+    for column in wanted:
         if column not in frame:
             continue
         values = frame[column]
-        kind, order = kind_of_values(values), ()
-        if kind == "categories":
-            order = tuple(values.cat.categories.tolist())
-            distinct = pd.Series(values.cat.remove_unused_categories().cat.categories)
+        kind, order = kind_of_values(values, text=column in numbered), ()
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            order = tuple(values.cat.categories.tolist()) if kind == "categories" else ()
+            used = np.bincount(values.cat.codes + 1, minlength=len(values.cat.categories) + 1)
+            distinct = pd.Series(values.cat.categories[used[1:] > 0])
+        elif kind == _NUMBERS and values.iloc[:10_000].nunique() > MAX_VALUES:
+            distinct = values.iloc[:10_000].drop_duplicates()
         else:
             try:
                 distinct = values.drop_duplicates()
@@ -180,7 +193,8 @@ def columns_of_pieces(
         Of columns that enter the model linearly, whether they are to be moments; None where they
         are if they have many values.
     """
-    found = over_pieces(pieces, _Look(tuple(names), subset), together, "levels")
+    counted = tuple(name for name, wanted in linear.items() if wanted is None)
+    found = over_pieces(pieces, _Look(tuple(names), counted, subset), together, "levels")
     columns = {}
     for name in names:
         if name not in found:
@@ -194,8 +208,11 @@ def columns_of_pieces(
         else:
             values = own.distinct
         values = values.rename(name)
-        told = canonical(values) if len(values) else values
-        if study_columns.is_number(told):
+        try:
+            told = canonical(values) if len(values) else values
+        except DataError as error:  # its row is one of distinct values
+            raise DataError(error.problem, hint=error.hint, column=name) from error
+        if own.kind == _NUMBERS or study_columns.is_number(told):
             many = len(values) > MAX_VALUES
             wanted = linear.get(name, False)
             kind = MOMENTS if wanted or (wanted is None and many) else VALUES
@@ -212,10 +229,11 @@ class _Look:
     """`found_in` of given columns, as a step that can be sent to a worker."""
 
     names: tuple[str, ...]
+    counted: tuple[str, ...]
     subset: str | None
 
     def __call__(self, source: Any, name: str, _: int) -> dict[str, Found]:
-        return found_in(source, name, self.names, self.subset)
+        return found_in(source, name, self.names, self.counted, self.subset)
 
 
 def _levels(own: Found) -> list[Any]:
@@ -225,6 +243,13 @@ def _levels(own: Found) -> list[Any]:
 
 def _declared(own: Found, levels: Sequence[Any], name: str) -> Column:
     """A column whose levels were declared: values of others are found in the second pass."""
+    if own.kind == _NUMBERS:
+        raise DataError(
+            f"{name} is of numbers in {own.piece}, whose levels are not declared",
+            hint="write it as text if it names levels, or leave it out of levels=",
+            file=own.piece,
+            column=name,
+        )
     texts = [study_columns.label_of(one) for one in levels]
     if len(set(texts)) < len(texts):
         raise DataError(f"the levels of {name} name one twice", hint="name each once", column=name)

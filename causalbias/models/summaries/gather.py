@@ -37,11 +37,11 @@ def gathered(spec: ModelSpec, data: Any, subset: str | None, missing: str) -> Ro
             )
         read = [one if is_summary(one) else _opened(one) for one in several]
         names = [
-            Path(one).name if isinstance(one, str | Path) else f"summary {at}"
+            str(one) if isinstance(one, str | Path) else f"summary {at}"
             for at, one in enumerate(several, start=1)
         ]
         return sum_of(read, names)
-    if len(several) == 1 and (is_dask(data) or isinstance(data, str | Path)):
+    if several and (is_dask(data) or all(isinstance(one, str | Path) for one in several)):
         return summed(spec, data, subset=subset, missing=missing)
     raise not_what(data, GIVEN)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from causalbias.errors import DataError, user_path
@@ -127,14 +128,40 @@ def columns_in(piece: Piece) -> list[str] | None:
         return list(map(str, file.schema_arrow.names))
 
 
-def read(source: Any, name: str, columns: Iterable[str]) -> pd.DataFrame:
-    """The rows of a piece with those of the columns that it has."""
-    wanted = list(dict.fromkeys(columns))
+def numbers_in(source: Any) -> list[str]:
+    """Columns of a Parquet file that are numbers by its schema; of other pieces none."""
+    if not isinstance(source, RowGroups):
+        return []
+    with pq.ParquetFile(source.path) as file:
+        schema = file.schema_arrow
+    return [one.name for one in schema if pa.types.is_integer(one.type) or _is_real(one.type)]
+
+
+def _is_real(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def read(
+    source: Any, name: str, columns: Iterable[str], plain: Iterable[str] = ()
+) -> tuple[pd.DataFrame, set[str]]:
+    """The rows of a piece with those of the columns that it has, and which are text in numbers.
+
+    Texts of Parquet files are read as their numbers in a dictionary, as a categorical whose order
+    says nothing, but for columns that are to be ``plain``.
+    """
+    wanted, numbered = list(dict.fromkeys(columns)), set[str]()
     if isinstance(source, RowGroups):
         try:
             with pq.ParquetFile(source.path) as file:
-                held = set(file.schema_arrow.names)
-                own = [one for one in wanted if one in held]
+                schema = file.schema_arrow
+            own = [one for one in wanted if one in set(schema.names)]
+            texts = {one for one in own if _is_text(schema.field(one).type)}
+            numbered = texts - set(plain)
+            with pq.ParquetFile(source.path, read_dictionary=sorted(numbered)) as file:
                 found = file.read_row_groups(source.groups, columns=own, use_threads=False)
             frame = with_index(found.to_pandas(), name)
         except DataError:
@@ -148,7 +175,7 @@ def read(source: Any, name: str, columns: Iterable[str]) -> pd.DataFrame:
         raise DataError(
             "two columns have this name", hint="rename one", file=name, column=str(twice[0])
         )
-    return frame[[one for one in wanted if one in frame]]
+    return frame[[one for one in wanted if one in frame]], numbered
 
 
 def over_pieces[T](

@@ -219,10 +219,22 @@ def summed(
     may = [name for name in names if linear_columns(spec, [name])]
     wanted = {name: None if moments is None else name in moments for name in may}
     declared = dict(levels or {})
+    if unknown := [name for name in declared if name not in names]:
+        raise DataError(
+            f"levels of {unknown[0]!r}, which the formula has not",
+            hint=f"use some of {', '.join(names)}",
+        )
     pieces = _pieces(spec, data)
     columns = columns_of_pieces(pieces, names, subset, declared, wanted)
     _check_known(pieces, [response, *names])
     kept = tuple(name for name in names if name in columns and columns[name].kind == MOMENTS)
+    for name in moments or ():
+        if name in columns and name not in kept:
+            raise DataError(
+                f"moments of {name!r}, which is of {columns[name].kind}",
+                hint="give columns of numbers",
+                column=name,
+            )
     if moments is None and kept:
         kept = tuple(linear_columns(spec, kept))  # products of two numbers are none of either
         columns |= {
@@ -257,6 +269,8 @@ def _pieces(spec: ModelSpec, data: Any) -> list[Piece]:
         return pieces_of(frame_for(spec.formula, data))
     if is_dask(data) or isinstance(data, str | Path):
         return pieces_of(data)
+    if isinstance(data, list | tuple) and all(isinstance(one, str | Path) for one in data):
+        return [piece for one in data for piece in pieces_of(one)]
     raise not_what(data, DATA)
 
 
@@ -332,9 +346,8 @@ class _Sum:
 
     def __call__(self, source: Any, name: str, first_row: int) -> Part:
         wanted = [self.response, *self.columns]
-        frame = read(
-            source, name, dict.fromkeys([*wanted, *conditioned(self.subset), *LABELS, PAIR_KIND])
-        )
+        of_rows = conditioned(self.subset)
+        frame, _ = read(source, name, [*wanted, *of_rows, *LABELS, PAIR_KIND], of_rows)
         for one in data_columns_of(self.spec):
             if one not in frame:
                 raise _unknown(one, list(map(str, frame)), name)

@@ -1,5 +1,6 @@
 """A summary of rows: cells with their sums, and what sites must agree on."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -174,6 +175,7 @@ def sum_of(summaries: Sequence[xr.DataTree], names: Sequence[str]) -> RowSummary
     read = [cells_in(one) for one in summaries]
     for own, name in zip(summaries[1:], names[1:], strict=True):
         _check_agreed(first, manifest_of(own), names[0], name)
+    _check_differ([cells for cells, _ in read], names)
     population = set(_population(first))
     levels: dict[str, list[str]] = {}
     parts = [cells for cells, _ in read]
@@ -189,6 +191,20 @@ def sum_of(summaries: Sequence[xr.DataTree], names: Sequence[str]) -> RowSummary
             parts[at] = _with_key(parts[at], factor, codes.astype(np.int64))
     tallies = [json.loads(one.attrs["tally"]) for one in summaries]
     return summary_tree(added(parts), levels, first, added_tallies(tallies))
+
+
+def _check_differ(parts: Sequence[Cells], names: Sequence[str]) -> None:
+    """Refuse the same sums given twice: their rows would count twice."""
+    seen: dict[bytes, str] = {}
+    for cells, name in zip(parts, names, strict=True):
+        key = b"".join(np.ascontiguousarray(one).tobytes() for one in (cells.n, cells.mean))
+        digest = hashlib.sha256(key + cells.scatter.tobytes()).digest()
+        if digest in seen:
+            raise DataError(
+                f"{name} has the sums of {seen[digest]}: their rows would count twice",
+                hint="give each summary once",
+            )
+        seen[digest] = name
 
 
 def _population(manifest: Mapping[str, Any]) -> list[str]:
