@@ -1,6 +1,7 @@
 """Rows summed up by cells: the posterior of the rows themselves, and no silent loss."""
 
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,9 @@ import pytest
 
 import causalbias as cb
 from causalbias.errors import DataError
+from causalbias.models.summaries import summarise
 from causalbias.models.summaries.cells import added, cells_of, equal_rows
+from causalbias.models.summaries.pieces import over_pieces
 
 FORMULA = "y ~ race + level + (level|seed) + (1|rater)"
 SETTINGS = {"draws": 100, "random_seed": 3}
@@ -285,3 +288,20 @@ def test_a_damaged_summary_is_refused(rows, tmp_path):
     other["cells"]["race"] = other["cells"]["race"] + 5
     with pytest.raises(DataError, match="cannot be read"):
         cb.open(cb.save(other, tmp_path / "two.nc"))
+
+
+def test_a_step_that_is_sent_to_a_worker_and_run_again_changes_nothing(rows, tmp_path, monkeypatch):
+    for i in range(3):
+        rows.iloc[i::3].to_parquet(tmp_path / f"{i}.parquet", row_group_size=150)
+    alone = cb.summarise_rows("y ~ race + age + (1|seed)", tmp_path, min_rows=1)
+    times = []
+
+    def lossy(pieces, step, add, what):
+        sent = pickle.loads(pickle.dumps(step))
+        for one in pieces[::2]:  # what workers were at that died
+            times.append(sent(one.source, one.name, one.first_row))
+        return over_pieces(pieces, sent, add, what)
+
+    monkeypatch.setattr(summarise, "over_pieces", lossy)
+    assert cb.summarise_rows("y ~ race + age + (1|seed)", tmp_path, min_rows=1).identical(alone)
+    assert len(times) == 2
