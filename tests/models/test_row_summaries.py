@@ -298,8 +298,8 @@ def test_a_step_that_is_sent_to_a_worker_and_run_again_changes_nothing(rows, tmp
 
     def lossy(pieces, step, add, what):
         sent = pickle.loads(pickle.dumps(step))
-        for one in pieces[::2]:  # what workers were at that died
-            times.append(sent(one.source, one.name, one.first_row))
+        died = pieces[::2]  # what workers were at
+        times.extend(sent(one.source, one.name, one.first_row) for one in died)
         return over_pieces(pieces, sent, add, what)
 
     monkeypatch.setattr(summarise, "over_pieces", lossy)
