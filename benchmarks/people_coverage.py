@@ -1,6 +1,7 @@
 """How often intervals of the analyses of people's answers hold the truth, in simulated studies.
 
     python -m benchmarks.people_coverage ratings 100
+    python -m benchmarks.people_coverage memory 20 24     # from the study of that number on
 
 A line for each estimand: studies, and the share of 50, 90 and 95% intervals that hold the truth.
 """
@@ -92,7 +93,32 @@ def alignment(study: int) -> Found:
         yield f"alignment, {faces} faces: {name}", found[name], value
 
 
-STUDIES = {"ratings": ratings, "alignment": alignment}
+def memory(study: int) -> Found:
+    """20 subjects by 24 faces, half of them old; subjects differ in their own-group effect."""
+    trials = cb.simulation.simulate_recognition(20, 24, random_seed=study)
+    found = cb.analyses.analyse_signal_detection(
+        trials,
+        subject="subject",
+        face="face",
+        signal="old",
+        answer="answer",
+        face_group="face_group",
+        subject_group="subject_group",
+        draws=200,
+        random_seed=study,
+    )
+    truth = trials.attrs["truth"]
+    assert found.own_group is not None
+    for name, own in (("d_prime", "own_group"), ("criterion", "own_criterion")):
+        yield (
+            f"memory: {name}",
+            found.found[name].mean(("face_group", "subject_group")),
+            truth[name],
+        )
+        yield f"memory: own-group effect on {name}", found.own_group[name], truth[own]
+
+
+STUDIES = {"ratings": ratings, "alignment": alignment, "memory": memory}
 
 
 def held(draws: xr.DataArray, truth: float) -> list[bool]:
@@ -101,10 +127,10 @@ def held(draws: xr.DataArray, truth: float) -> list[bool]:
     return [abs(below - 0.5) <= prob / 2 for prob in PROBS]
 
 
-def main(which: str, studies: int) -> None:
+def main(which: str, studies: int, first: int = 0) -> None:
     """Print the table of one analysis."""
     rows: dict[str, list[list[bool]]] = {}
-    for study in range(studies):
+    for study in range(first, first + studies):
         if which == "anova":
             for name, inside in anova(study):
                 rows.setdefault(name, []).append(inside)
@@ -124,4 +150,4 @@ def main(which: str, studies: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -18,6 +18,11 @@ from causalbias.analyses.scores import (
     audit_content,
     pooled_rates,
 )
+from causalbias.analyses.signal_detection import (
+    SignalDetection,
+    analyse_signal_detection,
+    signal_detection_content,
+)
 
 __all__ = [
     "Alignment",
@@ -27,15 +32,18 @@ __all__ = [
     "Manipulation",
     "OperatingPoint",
     "Ratings",
+    "SignalDetection",
     "alignment_content",
     "analyse_alignment",
     "analyse_identity",
     "analyse_manipulation",
     "analyse_ratings",
+    "analyse_signal_detection",
     "audit",
     "audit_content",
     "choose_analysis",
     "odd_one_out",
     "pooled_rates",
     "ratings_content",
+    "signal_detection_content",
 ]

@@ -1,4 +1,4 @@
-"""People's answers in a table to estimates and a report: ratings."""
+"""People's answers in a table to estimates and a report: ratings, pairs, memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +96,45 @@ def alignment(
             progress=progress,
         )
         return cb.analyses.alignment_content(found)
+
+    _report(made, out)
+
+
+def memory(
+    table: Annotated[Path, typer.Argument(help="One row an answer: CSV, TSV, Parquet.", **PATH)],
+    subject: Annotated[str, typer.Option(help="Column of who answered.")],
+    face: Annotated[str, typer.Option(help="Column of the face, or the pair.")],
+    signal: Annotated[str, typer.Option(help="Column that says which were old, or same.")],
+    answer: Annotated[str, typer.Option(help="Column of the answers: old or new, 1 or 0.")] = "",
+    confidence: Annotated[
+        str, typer.Option(help="In its place: column of steps of confidence, the highest: old.")
+    ] = "",
+    face_group: Annotated[str, typer.Option(help="Column of the face's group.")] = "",
+    subject_group: Annotated[str, typer.Option(help="Column of the subject's group.")] = "",
+    out: Report = Path("report"),
+    draws: Draws = 1000,
+    prob: Prob = 0.95,
+    random_seed: RandomSeed = 0,
+) -> None:
+    """Old/new or same/different answers: d' and criterion by own and other group, and a report."""
+
+    def made(progress: Callable[[str], None]) -> "Content":
+        found = cb.analyses.analyse_signal_detection(
+            table,
+            subject=subject,
+            face=face,
+            signal=signal,
+            answer=answer,
+            confidence=confidence,
+            face_group=face_group,
+            subject_group=subject_group,
+            prob=prob,
+            draws=draws,
+            random_seed=random_seed,
+            progress=progress,
+            keep=out / "fits",
+        )
+        return cb.analyses.signal_detection_content(found)
 
     _report(made, out)
 

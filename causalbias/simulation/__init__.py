@@ -2,6 +2,7 @@
 
 from causalbias.simulation.parameters import Bias, People, Question, System
 from causalbias.simulation.ratings import simulate_ratings
+from causalbias.simulation.recognition_memory import simulate_recognition
 from causalbias.simulation.scores import simulate_scores
 from causalbias.simulation.similarity import simulate_similarity, simulate_triplets
 from causalbias.simulation.simulate import simulate
@@ -13,6 +14,7 @@ __all__ = [
     "System",
     "simulate",
     "simulate_ratings",
+    "simulate_recognition",
     "simulate_scores",
     "simulate_similarity",
     "simulate_triplets",

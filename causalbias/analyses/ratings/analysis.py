@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -15,6 +14,7 @@ from causalbias.agreement.generalisability import (
 )
 from causalbias.agreement.intraclass import intraclass
 from causalbias.analyses.fitting import fit_model, join
+from causalbias.analyses.own_group import own_group_contrast
 from causalbias.arguments import number_in
 from causalbias.datasets.answers import Answers, answers_in
 from causalbias.draws.estimate import Estimate, estimate
@@ -305,20 +305,10 @@ def _group_means(fits: dict[str, Fit], frame: pd.DataFrame, by: list[str]) -> Es
 
 
 def _own_group(cells: Estimate) -> Estimate | None:
-    """Mean of the cells of one group, minus that of two, over groups that are in both."""
-    means = cells["prediction"]
-    shared = [one for one in means["item_group"].values if one in means["rater_group"].values]
-    if len(shared) < 2:
+    """The own-group contrast of the cells' means."""
+    effect = own_group_contrast(cells["prediction"], "item_group", "rater_group")
+    if effect is None:
         return None
-    square = means.sel(item_group=shared, rater_group=shared)
-    square = square.transpose("chain", "draw", "item_group", "rater_group", ...)
-    own = np.eye(len(shared), dtype=bool)
-    values = square.to_numpy()[:, :, own].mean(axis=2) - square.to_numpy()[:, :, ~own].mean(axis=2)
-    effect = xr.DataArray(
-        values,
-        dims=("chain", "draw", "trait"),
-        coords={name: cells[name] for name in ("chain", "draw", "trait")},
-    )
     return estimate(
         xr.Dataset({"effect": effect}),
         of=[cells],

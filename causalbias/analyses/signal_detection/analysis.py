@@ -1,0 +1,369 @@
+"""Signal detection: d' and criterion of people's answers, by own and other group."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import ndtri
+from scipy.stats import t as t_distribution
+
+from causalbias.analyses.fitting import fit_model
+from causalbias.analyses.own_group import own_group_contrast
+from causalbias.arguments import number_in
+from causalbias.datasets.answers import Answers, answers_in
+from causalbias.draws.estimate import Estimate, estimate
+from causalbias.errors import DataError, at_first
+from causalbias.estimands.contrasts import predictions
+from causalbias.models.result import Fit
+
+YES = frozenset({"true", "1", "yes", "y", "old", "same", "target", "signal", "match", "studied"})
+NO = frozenset(
+    {"false", "0", "no", "n", "new", "different", "lure", "noise", "mismatch", "unstudied"}
+)
+KINDS = ("hits", "misses", "false_alarms", "correct_rejections")
+
+
+@dataclass(frozen=True)
+class SignalDetection:
+    """Result of `analyse_signal_detection`.
+
+    Attributes
+    ----------
+    answers : Answers
+        The table, as columns `subject`, `face`, `signal`, `answer`, `face_group`, `subject_group`.
+    fit : Fit
+        The probit model; ordinal for confidence ratings.
+    found : Estimate
+        ``d_prime`` and ``criterion`` (chain, draw, *groups), of the mean of subjects and faces in
+        their populations, in standard deviations of the noise of a single answer. A positive
+        criterion: "new" is said more often than "old".
+    own_group : Estimate or None
+        ``d_prime`` and ``criterion`` (chain, draw): mean of the cells in which face and subject are
+        of one group, minus the mean of those in which they are not.
+    counts : DataFrame
+        By groups: `hits`, `misses`, `false_alarms`, `correct_rejections`, `subjects`, `faces`, and
+        `d_prime`, `criterion`: means over subjects, with the log-linear correction of Hautus
+        (1995), in which differences between faces count as noise.
+    by_hand : DataFrame
+        The own-group effects by differences of each subject's own d' and criterion (log-linear
+        correction), with Student's t intervals over subjects: `measure`, `estimate`, `lower`,
+        `upper`, `subjects`. Faces are held, and subjects may differ in the effect. Empty unless
+        both groups are given and subjects saw faces of several.
+    prob : float
+        Probability of the intervals.
+    """
+
+    answers: Answers
+    fit: Fit
+    found: Estimate
+    own_group: Estimate | None
+    counts: pd.DataFrame
+    by_hand: pd.DataFrame
+    prob: float
+
+
+def analyse_signal_detection(
+    data: pd.DataFrame | str | Path,
+    *,
+    subject: str,
+    face: str,
+    signal: str,
+    answer: str = "",
+    confidence: str = "",
+    face_group: str = "",
+    subject_group: str = "",
+    prob: float = 0.95,
+    draws: int = 1000,
+    random_seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+    keep: Path | None = None,
+) -> SignalDetection:
+    """Estimate how well people tell old from new faces (or same from different), by group.
+
+    A probit model of the answers is the equal-variance model of signal detection (DeCarlo 1998,
+    Psychological Methods 3(2)): with s = 1/2 for signals and -1/2 for noise,
+
+    P(answer "old") = Phi(d' s - c + effects of subject and face).
+
+    Subjects and faces have levels and slopes by s of their own, so that intervals are of both
+    populations and no correction of rates of 0 and 1 is needed (Rouder and Lu 2005, Psychonomic
+    Bulletin & Review 12(4)). Confidence is modelled as ordinal, by a cumulative probit model. The
+    model has one own-group effect for all subjects: `by_hand` has the interval over subjects.
+
+    Parameters
+    ----------
+    data : DataFrame or path
+        One row per answer, or a CSV, TSV or Parquet file of such rows.
+    subject, face : str
+        Columns of who answered, and of the face or pair.
+    signal : str
+        Column that says whether the face was old, or a pair of one person: true or false, 1 or 0,
+        old or new, same or different, target or lure.
+    answer : str
+        Column of the answers, in such words.
+    confidence : str
+        In its place, column of whole numbers, the highest for the surest "old" ("same").
+    face_group, subject_group : str
+        Columns of the groups of faces and of subjects. Own-group effects need both.
+    prob : float
+        Probability of the intervals.
+    draws, random_seed, progress, keep
+        As in `analyse_ratings`.
+
+    Returns
+    -------
+    SignalDetection
+        Rows with a missing cell are left out, and counted in ``answers.excluded``.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, a cell does not say yes or no, all answers or all faces are of one
+        kind, or a subject or a face is in two groups.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> trials = cb.simulation.simulate_recognition(subjects=8, faces=12)
+    >>> found = cb.analyses.analyse_signal_detection(
+    ...     trials, subject="subject", face="face", signal="old", answer="answer", draws=100)
+    >>> list(found.found.data_vars)[:2]
+    ['d_prime', 'criterion']
+    """
+    prob = number_in(prob, "prob", 0, 1)
+    if bool(answer) == bool(confidence):
+        raise DataError(
+            "answers are not named, or twice", hint="give either answer= or confidence="
+        )
+    text = {"subject": subject, "face": face, "signal": signal, "answer": answer}
+    groups = {"face_group": face_group, "subject_group": subject_group}
+    answers = answers_in(data, text | groups, {"confidence": confidence})
+    rows = _coded(answers)
+    by = [one for one in groups if one in rows]
+    formula = formula_of(rows, by)
+    ordinal = "confidence" in rows
+    fit = fit_model(
+        formula,
+        rows,
+        "answers",
+        progress=progress,
+        keep=keep,
+        family="cumulative" if ordinal else "bernoulli",
+        link="probit",
+        draws=draws,
+        random_seed=random_seed,
+    )
+    found = _sensitivity(fit, by, ordinal)
+    return SignalDetection(
+        answers,
+        fit,
+        found,
+        _own_group(found, by),
+        _counts(rows, by),
+        _by_hand(rows, prob) if len(by) == 2 else pd.DataFrame(),
+        prob,
+    )
+
+
+def formula_of(rows: pd.DataFrame, by: list[str]) -> str:
+    """Formula of the model: what the design can tell.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> trials = cb.simulation.simulate_recognition(4, 6)
+    >>> formula_of(trials.assign(signal=trials["old"] - 0.5), ["face_group"])
+    'confidence ~ signal*face_group + (signal|subject) + (signal|face)'
+    """
+    several = [one for one in by if rows[one].nunique() > 1]
+    response = "confidence" if "confidence" in rows else "said"
+    terms = ["*".join(["signal", *several])]
+    for one in ("subject", "face"):
+        kinds = rows.groupby(one, observed=True)["signal"].nunique()
+        terms.append(f"(signal|{one})" if (kinds > 1).sum() > 1 else f"(1|{one})")
+    return f"{response} ~ {' + '.join(terms)}"
+
+
+def _coded(answers: Answers) -> pd.DataFrame:
+    """Rows with the signal as 1/2 and -1/2, and answers as true or false."""
+    rows = answers.frame.copy()
+    for one in ("subject", "face"):
+        if rows[one].nunique() < 2:
+            raise DataError(
+                f"all answers are of one {one}, {rows[one].iloc[0]!r}",
+                hint="give two or more: the estimates are of the population that they are of",
+                file=answers.name,
+                column=answers.columns[one],
+            )
+        group = f"{one}_group"
+        if group in rows and (of := rows.groupby(one, observed=True)[group].nunique() > 1).any():
+            raise DataError(
+                f"{one} {of.index[of.to_numpy()][0]!r} is in several groups",
+                hint="give each one group",
+                file=answers.name,
+                column=answers.columns[group],
+            )
+    rows["signal"] = np.where(_truths(rows["signal"], answers, "signal"), 0.5, -0.5)
+    if "answer" in rows:
+        rows["said"] = _truths(rows["answer"], answers, "answer").astype(int)
+        rows = rows.drop(columns="answer")
+    else:
+        whole = rows["confidence"]
+        if (whole != np.round(whole)).any():
+            raise at_first(
+                (whole != np.round(whole)).to_numpy(),
+                "confidence is not a whole number",
+                hint="number its steps",
+                file=answers.name,
+                column=answers.columns["confidence"],
+            )
+        rows["confidence"] = whole.astype(int)
+    for one, what in (("signal", "faces"), ("said", "answers"), ("confidence", "answers")):
+        if one in rows and rows[one].nunique() < 2:
+            raise DataError(
+                f"all {what} are of one kind",
+                hint="sensitivity needs old and new faces, and both answers",
+                file=answers.name,
+                column=answers.columns["answer" if one == "said" else one],
+            )
+    return rows
+
+
+def _truths(values: pd.Series, answers: Answers, ours: str) -> np.ndarray:
+    """Whether each cell says old, same or yes."""
+    plain = values.astype(str).str.strip().str.lower().str.removesuffix(".0")
+    odd = ~plain.isin(YES | NO).to_numpy()
+    if odd.any():
+        raise DataError(
+            f"{values[odd].iloc[0]!r} says neither yes nor no",
+            hint="write true or false, 1 or 0, old or new, same or different",
+            file=answers.name,
+            column=answers.columns[ours],
+        )
+    return plain.isin(YES).to_numpy()
+
+
+def _sensitivity(fit: Fit, by: list[str], ordinal: bool) -> Estimate:
+    """D' and criterion of each cell, from the linear predictor at signal and at noise."""
+    cells = predictions(fit, ["signal", *by], scale="latent")
+    level = cells["prediction"]
+    first, second = sorted(level["signal"].values, key=float)
+    noise, signal = (level.sel(signal=one, drop=True) for one in (first, second))
+    middle = (signal + noise) / 2
+    criterion = (_middle_threshold(fit) - middle) if ordinal else -middle
+    found = xr.Dataset({"d_prime": signal - noise, "criterion": criterion})
+    found = found.assign(n=cells["n"].sum("signal"))
+    return estimate(
+        found,
+        of=[fit],
+        variable="d_prime",
+        estimand="sensitivity of answers, and criterion",
+        outcome="d'",
+        scale="standard deviations",
+        population="new",
+    )
+
+
+def _middle_threshold(fit: Fit) -> xr.DataArray:
+    """The threshold in the middle of the scale, or the mean of both: there "old" begins."""
+    thresholds = fit.children["posterior"].to_dataset()["threshold"]
+    dim = next(str(one) for one in thresholds.dims if one not in ("chain", "draw"))
+    size = thresholds.sizes[dim]
+    both = sorted({(size - 1) // 2, size // 2})
+    return thresholds.isel({dim: both}).mean(dim)
+
+
+def _own_group(found: Estimate, by: list[str]) -> Estimate | None:
+    """The own-group contrasts of d' and of the criterion."""
+    if len(by) < 2 or not set(by) <= set(found["d_prime"].dims):
+        return None
+    parts = {
+        name: own_group_contrast(found[name], "face_group", "subject_group")
+        for name in ("d_prime", "criterion")
+    }
+    known = {name: one for name, one in parts.items() if one is not None}
+    if not known:
+        return None
+    return estimate(
+        xr.Dataset(known),
+        of=[found],
+        variable="d_prime",
+        estimand="own-group effect: faces and subjects of one group, minus of two",
+        outcome="own-group effect on d'",
+        scale="standard deviations",
+        population="new",
+    )
+
+
+def _counts(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Counts of answers and log-linear d' and criterion, by groups."""
+    frame = _kinds(rows)
+    found = []
+    for key, part in frame.groupby(by, observed=True) if by else [((), frame)]:
+        each = _log_linear(part, ["subject"])
+        label = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
+        found.append(
+            label
+            | {one: int(each[one].sum()) for one in KINDS}
+            | {"subjects": len(each), "faces": part["face"].nunique()}
+            | {one: float(each[one].mean()) for one in ("d_prime", "criterion")}
+        )
+    return pd.DataFrame(found)
+
+
+def _by_hand(rows: pd.DataFrame, prob: float) -> pd.DataFrame:
+    """Own-group effects from differences within subjects, with intervals over subjects."""
+    each = _log_linear(_kinds(rows), ["subject", "subject_group", "face_group"]).reset_index()
+    own = each["subject_group"].astype(str) == each["face_group"].astype(str)
+    found = []
+    for measure in ("d_prime", "criterion"):
+        means = [
+            each[which].groupby(["subject_group", "subject"], observed=True)[measure].mean()
+            for which in (own, ~own)
+        ]
+        groups = (means[0] - means[1]).dropna().groupby(level=0, observed=True)
+        size, group = groups.size(), groups.mean()
+        if len(group) < 2 or (size < 2).any():
+            return pd.DataFrame()
+        part = groups.var(ddof=1) / size
+        error = float(np.sqrt(part.sum())) / len(group)
+        # Welch's degrees of freedom, as the groups of subjects may differ in spread.
+        degrees = float(part.sum() ** 2 / (part**2 / (size - 1)).sum())
+        width = t_distribution.ppf((1 + prob) / 2, degrees) * error
+        middle = float(group.mean())
+        found.append(
+            {
+                "measure": measure,
+                "estimate": middle,
+                "lower": middle - width,
+                "upper": middle + width,
+                "subjects": int(size.sum()),
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def _kinds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with which of the four kinds of answer each is; confidence is cut in its middle."""
+    if "said" in rows:
+        said = rows["said"] == 1
+    else:
+        said = rows["confidence"] > (rows["confidence"].min() + rows["confidence"].max()) / 2
+    old = rows["signal"] > 0
+    every = (old & said, old & ~said, ~old & said, ~old & ~said)
+    return rows.assign(**dict(zip(KINDS, every, strict=True)))
+
+
+def _log_linear(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Counts, d' and criterion by groups of rows (Hautus 1995): half an answer more of each kind.
+
+    A group without signals, or without noise, has no d'.
+    """
+    each = frame.groupby(by, observed=True)[list(KINDS)].sum()
+    old, new = each["hits"] + each["misses"], each["false_alarms"] + each["correct_rejections"]
+    hit = ndtri(((each["hits"] + 0.5) / (old + 1)).where(old > 0))
+    alarm = ndtri(((each["false_alarms"] + 0.5) / (new + 1)).where(new > 0))
+    return each.assign(d_prime=hit - alarm, criterion=-(hit + alarm) / 2)

@@ -1,0 +1,204 @@
+"""The report on old/new and same/different answers."""
+
+import pandas as pd
+
+from causalbias.analyses.sentences import how_sure, percent
+from causalbias.analyses.signal_detection.analysis import SignalDetection
+from causalbias.draws.estimate import Estimate
+from causalbias.draws.summaries import summarise
+from causalbias.plots.forest import forest
+from causalbias.report.content import Content, Data, Picture, PlainSummary
+from causalbias.report.record import record_of_models
+from causalbias.report.wording import alt_text, with_range
+
+TITLES = {
+    "own_group": "Own-group effects",
+    "sensitivity": "Sensitivity d' and criterion c",
+    "by_hand": "The same by hand: differences within subjects, intervals over subjects",
+    "counts": "Counts of answers, with d' and c by hand (log-linear correction)",
+}
+GLOSSARY = {
+    **dict.fromkeys(("attribute", "level", "seed", "network", "distance", "threshold"), ""),
+    "sensitivity (d')": "How well people tell old faces from new ones, or same from different: 0 "
+    "is chance, 1 is 69% right and 2 is 84% right where both answers are given equally often.",
+    "criterion (c)": "How much it takes to be called old, or same: above zero people say new more "
+    "often than old. It is a habit of answering, and not a lack of memory.",
+    "own-group effect": "The value for faces of the own group minus that for other groups', after "
+    "differences between groups of faces, and between groups of people.",
+}
+COLUMNS = {
+    "measure": "d_prime: sensitivity; criterion: habit of answering",
+    "face_group": "group of the face",
+    "subject_group": "group of the person who answered",
+    "hits": "old faces called old",
+    "misses": "old faces called new",
+    "false_alarms": "new faces called old",
+    "correct_rejections": "new faces called new",
+    "subjects": "number of people who answered",
+    "faces": "number of faces",
+    "d_prime": "mean of the subjects' d', with the log-linear correction",
+    "criterion": "mean of the subjects' criterion, with the log-linear correction",
+}
+
+
+def signal_detection_content(result: SignalDetection) -> Content:
+    """Content of the report on a signal detection analysis, for `write_report`.
+
+    Parameters
+    ----------
+    result : SignalDetection
+        From `analyse_signal_detection`.
+
+    Returns
+    -------
+    Content
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> trials = cb.simulation.simulate_recognition(subjects=8, faces=12)
+    >>> found = cb.analyses.analyse_signal_detection(
+    ...     trials, subject="subject", face="face", signal="old", answer="answer", draws=100)
+    >>> sorted(cb.analyses.signal_detection_content(found).results)
+    ['counts', 'sensitivity']
+    """
+    tables = tables_of(result)
+    answers = result.answers
+    fits = {"answers": result.fit}
+    record = record_of_models(fits, {"excluded": answers.excluded, "sources": answers.sources})
+    sentences = findings(tables)
+    return Content(
+        study=Data(answers.name, answers.name, _summary(result), ("face_group", "subject_group")),
+        fits=fits,
+        record=record,
+        prob=result.prob,
+        title="Whom do people recognise?",
+        intro=_asked(result),
+        plain=PlainSummary(
+            asked=_asked(result),
+            found={"": sentences},
+            certainty=how_sure(
+                record,
+                "A number whose range leaves out zero is clear; the others may be chance.",
+                result.prob,
+            ),
+            not_said=[
+                "Why faces of one group are recognised better: how much people have seen of a "
+                "group, and how alike the pictures of its faces are, were not compared.",
+                "Anything about who people are: groups are the labels that the data give.",
+            ],
+        ),
+        findings=sentences,
+        limits=[
+            "The model has one variance for the evidence on old and on new faces. Where old faces' "
+            "evidence varies more, d' is a mean of both.",
+            "d' is in units of the noise of a single answer, with subjects and faces held: it is "
+            "larger than d' of pooled counts, in which their differences are noise too.",
+            "The model has one own-group effect for all subjects. If subjects differ in it, its "
+            "interval is too narrow: the table by hand has the interval over subjects, with the "
+            "faces held. A claim should survive both.",
+            "Intervals are of the populations that subjects and faces are samples of.",
+        ],
+        pictures=_pictures(result, tables),
+        results=tables,
+        titles=TITLES,
+        headline="own_group" if "own_group" in tables else "sensitivity",
+        glossary=GLOSSARY,
+        columns=COLUMNS,
+    )
+
+
+def tables_of(result: SignalDetection) -> dict[str, pd.DataFrame]:
+    """Tables of the estimates by name, as in `TITLES`."""
+    tables = {}
+    for name, draws in (("own_group", result.own_group), ("sensitivity", result.found)):
+        if draws is not None:
+            tables[name] = pd.concat(
+                [_table(draws, one, result.prob) for one in ("d_prime", "criterion")],
+                ignore_index=True,
+            )
+    if len(result.by_hand):
+        tables["by_hand"] = result.by_hand
+    return tables | {"counts": result.counts}
+
+
+def _table(draws: Estimate, of: str, prob: float) -> pd.DataFrame:
+    table = summarise(draws, prob=prob, of=of).dropna(subset="estimate")
+    names = (
+        "measure",
+        "face_group",
+        "subject_group",
+        "estimate",
+        "lower",
+        "upper",
+        "n",
+        "converged",
+    )
+    table = table.assign(measure=of)
+    return table[[one for one in names if one in table]]
+
+
+def _summary(result: SignalDetection) -> str:
+    answers = result.answers
+    frame = answers.frame
+    return "\n".join(
+        [
+            answers.name,
+            f"  answers     {len(frame):,} of {frame['subject'].nunique():,} subjects on "
+            f"{frame['face'].nunique():,} faces",
+            *(f"  taken       {ours}: {theirs}" for ours, theirs in answers.columns.items()),
+            *(
+                f"  left out    {row.count:,} {row.what}: {row.reason} ({row.file})"
+                for row in answers.excluded.itertuples(index=False)
+            ),
+        ]
+    )
+
+
+def _asked(result: SignalDetection) -> str:
+    frame = result.answers.frame
+    return (
+        f"{frame['subject'].nunique():,} people answered {len(frame):,} times if they had seen "
+        f"one of {frame['face'].nunique():,} faces before (or whether two pictures show one "
+        "person). How well can they tell, to which answer do they lean, and is it otherwise for "
+        "faces of their own group?"
+    )
+
+
+def findings(tables: dict[str, pd.DataFrame]) -> list[str]:
+    """The main results in sentences, each with its interval."""
+    own, sentences = [], []
+    for _, row in tables["sensitivity"].iterrows():
+        groups = [
+            f"{row[one]} {what}"
+            for one, what in (("face_group", "faces"), ("subject_group", "people"))
+            if one in row
+        ]
+        name = "d'" if row["measure"] == "d_prime" else "the criterion"
+        sentences.append(f"{', '.join(groups) or 'All'}: {name} is {with_range(row)}.")
+    for _, row in tables.get("own_group", pd.DataFrame()).iterrows():
+        clear = row["lower"] > 0 or row["upper"] < 0
+        higher = "higher" if row["estimate"] > 0 else "lower"
+        name = "d'" if row["measure"] == "d_prime" else "the criterion"
+        own.append(
+            f"{name} is {higher} by {with_range(row, size=True)} for faces of the own group."
+            if clear
+            else f"No own-group effect on {name} is clear ({with_range(row)})."
+        )
+    return own + sentences
+
+
+def _pictures(result: SignalDetection, tables: dict[str, pd.DataFrame]) -> list[Picture]:
+    note = f"{percent(result.prob)} intervals."
+    dims = [one for one in ("face_group", "subject_group") if one in result.found.dims]
+    if not dims:
+        return []
+    table = tables["sensitivity"]
+    pictures = []
+    for name, label in (("d_prime", "sensitivity d'"), ("criterion", "criterion c")):
+        draws = result.found[[name]].assign_attrs(variable=name, figure="forest")
+        figure = forest(draws, rows=dims[0], prob=result.prob, xlabel=label, note=note)
+        alt = alt_text(table[table["measure"] == name], dims, label, "Points with intervals")
+        caption = f"{label[0].upper()}{label[1:]} by group. {note}"
+        pictures.append(Picture(name, figure, caption, alt, "sensitivity"))
+    return pictures

@@ -1,0 +1,136 @@
+"""Signal detection: hand-worked numbers, a known truth, untidy tables, the report."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy.stats import norm
+
+import causalbias as cb
+from causalbias.analyses.own_group import own_group_contrast
+from causalbias.analyses.signal_detection.analysis import _by_hand, _coded, _counts, formula_of
+from causalbias.datasets.answers import answers_in
+
+COLUMNS = {"subject": "subject", "face": "face", "signal": "old", "answer": "answer"}
+GROUPS = {"face_group": "face_group", "subject_group": "subject_group"}
+BY = ["face_group", "subject_group"]
+
+
+def coded(frame, **more):
+    text = {**COLUMNS, **GROUPS} | more
+    values = {"confidence": text.pop("confidence")} if "confidence" in text else {}
+    return _coded(answers_in(frame, text, values))
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return cb.simulation.simulate_recognition(16, 24, own_group=0.8, random_seed=4)
+
+
+def test_log_linear_sensitivity_is_that_worked_by_hand():
+    # 18 of 20 old faces called old, 2 of 20 new ones: rates 18.5/21 and 2.5/21.
+    rows = pd.DataFrame(
+        {
+            "subject": ["a"] * 40 + ["b"] * 40,
+            "face": [f"f{at}" for at in range(40)] * 2,
+            "old": ([True] * 20 + [False] * 20) * 2,
+            "answer": (["old"] * 18 + ["new"] * 2 + ["old"] * 2 + ["new"] * 18) + ["old"] * 40,
+        }
+    )
+    found = _counts(coded(rows, face_group="", subject_group=""), []).iloc[0]
+    assert found[["hits", "misses", "false_alarms", "correct_rejections"]].tolist() == [
+        38,
+        2,
+        22,
+        18,
+    ]
+    first = norm.ppf(18.5 / 21) - norm.ppf(2.5 / 21)
+    assert first == pytest.approx(2 * 1.1798, abs=0.001)  # z of 0.881, of tables
+    assert found["d_prime"] == pytest.approx((first + 0) / 2)  # who says always old: d' of 0
+    always = norm.ppf(20.5 / 21)
+    assert found["criterion"] == pytest.approx(-always / 2)
+
+
+def test_own_group_effects_by_hand_are_means_of_differences_within_subjects(trials):
+    rows = coded(trials)
+    found = _by_hand(rows, 0.95).set_index("measure").loc["d_prime"]
+    values = []
+    for (_, group), part in rows.groupby(["subject", "subject_group"]):
+        own = part["face_group"] == group
+        d = []
+        for one in (own, ~own):
+            hit = part[one & (part["signal"] > 0)]["said"]
+            alarm = part[one & (part["signal"] < 0)]["said"]
+            rates = [(each.sum() + 0.5) / (len(each) + 1) for each in (hit, alarm)]
+            d.append(norm.ppf(rates[0]) - norm.ppf(rates[1]))
+        values.append({"group": group, "difference": d[0] - d[1]})
+    by_group = pd.DataFrame(values).groupby("group")["difference"]
+    assert found["estimate"] == pytest.approx(by_group.mean().mean())
+    error = np.sqrt((by_group.var() / by_group.size()).sum()) / 2
+    width = (found["upper"] - found["lower"]) / 2
+    assert 1.96 * error < width < 2.3 * error
+
+
+def test_the_contrast_leaves_out_main_effects_and_missing_cells():
+    labels = {"face": ["a", "b", "c"], "people": ["b", "a", "d"]}
+    values = np.array([[5.0, 7.0, 0.0], [6.0, 4.0, 0.0], [9.0, 9.0, 9.0]])
+    cells = xr.DataArray(values, dims=("face", "people"), coords=labels)
+    # Own: (a, a) 7 and (b, b) 6; others: (a, b) 5 and (b, a) 4.
+    assert float(own_group_contrast(cells, "face", "people")) == 2.0
+    moved = cells + xr.DataArray([3.0, -1, 0], dims="face", coords={"face": labels["face"]})
+    assert float(own_group_contrast(moved, "face", "people")) == 2.0
+    missing = cells.where(cells != 5)
+    assert np.isnan(float(own_group_contrast(missing, "face", "people")))
+    assert own_group_contrast(cells.sel(people=["d", "a"]), "face", "people") is None
+
+
+def test_words_for_old_and_new_of_any_kind_are_read_alike(trials):
+    first = coded(trials)
+    numbered = trials.assign(old=trials["old"].astype(float), answer=trials["answer"] == "old")
+    worded = trials.assign(
+        old=trials["old"].map({True: "Same", False: "different"}).astype("category")
+    )
+    for frame in (numbered, worded):
+        pd.testing.assert_frame_equal(coded(frame), first)
+
+
+def test_formulas_have_slopes_where_faces_were_old_and_new(trials):
+    assert formula_of(coded(trials), BY).endswith("(signal|subject) + (signal|face)")
+    fixed = trials.assign(old=trials["face"].str[-1].isin(list("02468")))
+    assert formula_of(coded(fixed), BY).endswith("(signal|subject) + (1|face)")
+    one = trials[trials["face_group"] == "black"]
+    assert formula_of(coded(one), BY).startswith("said ~ signal*subject_group +")
+
+
+def test_untidy_tables_are_refused(trials):
+    broken = {
+        "says neither": trials.assign(answer=trials["answer"].replace("new", "maybe")),
+        "all answers are of one kind": trials.assign(answer="old"),
+        "all faces are of one kind": trials.assign(old=True),
+        "is in several groups": trials.assign(face_group=np.arange(len(trials)) // 24 % 2),
+        "of one subject": trials[trials["subject"] == "s001"],
+    }
+    for said, frame in broken.items():
+        with pytest.raises(cb.DataError, match=said):
+            coded(frame)
+    with pytest.raises(cb.DataError, match="whole number"):
+        coded(
+            trials.assign(confidence=trials["confidence"] + 0.5), confidence="confidence", answer=""
+        )
+    with pytest.raises(cb.DataError, match="either answer= or confidence="):
+        cb.analyses.analyse_signal_detection(trials, **COLUMNS, confidence="confidence")
+
+
+@pytest.mark.slow
+def test_sensitivity_and_criterion_are_those_of_the_simulation(trials):
+    found = cb.analyses.analyse_signal_detection(trials, **COLUMNS, **GROUPS, draws=500)
+    truth = trials.attrs["truth"]
+    for name, own in (("d_prime", "own_group"), ("criterion", "own_criterion")):
+        mean = found.found[name].mean(("face_group", "subject_group"))
+        low, high = mean.quantile([0.005, 0.995])
+        assert low < truth[name] < high
+        effect = found.own_group.summary(0.99, of=name).iloc[0]
+        assert effect["lower"] < truth[own] < effect["upper"]
+    content = cb.analyses.signal_detection_content(found)
+    assert "own-group effect on d'" in content.findings[0]  # of so few subjects, none is clear
+    assert set(content.results) == {"own_group", "sensitivity", "counts", "by_hand"}
