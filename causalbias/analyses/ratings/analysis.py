@@ -160,13 +160,12 @@ def analyse_ratings(
         answers,
         fits,
         means_of(frame, by),
-        join({name: variance_components(fit) for name, fit in fits.items()}, "trait"),
-        join(
+        _by_trait({name: variance_components(fit) for name, fit in fits.items()}),
+        _by_trait(
             {
                 name: generalisability(fit, "item", "rater", raters=RATERS)
                 for name, fit in fits.items()
-            },
-            "trait",
+            }
         ),
         _intraclass(parts, "item_group" in frame, prob),
         cells,
@@ -260,6 +259,11 @@ def _check_groups(frame: pd.DataFrame, answers: Answers) -> None:
             )
 
 
+def _by_trait(parts: dict[str, xr.Dataset]) -> Estimate:
+    """Estimates of all traits, with the trait as the last dim."""
+    return join(parts, "trait").transpose("chain", "draw", ..., "trait")
+
+
 def means_of(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Plain means by trait and groups."""
     grouped = frame.groupby(["trait", *by], observed=True, sort=False)
@@ -301,7 +305,7 @@ def _group_means(fits: dict[str, Fit], frame: pd.DataFrame, by: list[str]) -> Es
         own = [one for one in by if _several(rows, one)]
         if own == by and by:
             found[trait] = predictions(fit, by)
-    return join(found, "trait") if found else None
+    return _by_trait(found) if found else None
 
 
 def _own_group(cells: Estimate) -> Estimate | None:
@@ -310,7 +314,7 @@ def _own_group(cells: Estimate) -> Estimate | None:
     if effect is None:
         return None
     return estimate(
-        xr.Dataset({"effect": effect}),
+        xr.Dataset({"effect": effect.transpose("chain", "draw", "trait")}),
         of=[cells],
         estimand="own-group effect on ratings: raters and items of one group, minus of two",
         outcome="own-group effect on ratings",
@@ -335,4 +339,4 @@ def _consensus(fits: dict[str, Fit]) -> Estimate | None:
                 scale="correlation",
                 population="new",
             )
-    return join(found, "trait") if found else None
+    return _by_trait(found) if found else None
