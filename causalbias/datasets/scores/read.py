@@ -18,6 +18,7 @@ from causalbias.datasets.scores.checks import (
     zeros_lost,
 )
 from causalbias.datasets.scores.columns import Chosen, Wanted, choose_columns
+from causalbias.datasets.scores.files import check_units, distinct_names, systems_of_files
 from causalbias.datasets.scores.layouts import in_layout
 from causalbias.datasets.scores.names import direction_of, words
 from causalbias.datasets.scores.people import (
@@ -28,7 +29,7 @@ from causalbias.datasets.scores.people import (
     usual_groups,
 )
 from causalbias.datasets.scores.scores import Scores
-from causalbias.datasets.scores.tables import read_any, tables_of, with_text
+from causalbias.datasets.scores.tables import not_read, read_any, tables_of, with_text
 from causalbias.datasets.scores.values import numbers, same_person
 from causalbias.errors import DataError, at_first, user_path
 from causalbias.study.build import exclusions, file_record
@@ -67,8 +68,9 @@ def read_scores(
     ----------
     data : path, list of paths, or DataFrame
         CSV with any separator, TSV, Parquet or Excel; several files have the same columns. Of a
-        folder, all tables in it. The columns of pairs of RFW as Yucer et al. (2022) published them
-        are known.
+        folder, all tables in it; a remark names what else is there. Files with the same comparisons
+        and no column of systems are of a system each, which the file's name names. The columns of
+        pairs of RFW as Yucer et al. (2022) published them are known.
     id_a, id_b : str
         Columns of the ids of both sides (reference and probe), of persons or of images.
     group : str or sequence of str
@@ -125,6 +127,7 @@ def read_scores(
     sources: list[Record] = []
     taken: list[tuple[str, str, str]] = []
     layouts: list[str] = []
+    named: dict[str, str] = {}
     given = wanted
     for frame, file, record in _tables(data, given):
         wanted, layout = in_layout(map(str, frame), given)
@@ -133,15 +136,20 @@ def read_scores(
         parts.append(_part(frame, chosen, file))
         taken += [one for one in chosen.taken if one not in taken]
         sources += record
+        named[file] = chosen.system or ", ".join(chosen.scores[1:] and chosen.scores)
     whole = pd.concat(parts, ignore_index=True)
     sided = [str(name).removesuffix("_a") for name in whole if str(name).endswith("_a")]
     whole = with_one_spelling(whole, sided)
+    remarks = _layout_of(layouts) + not_read(data)
+    whole, systems, more = systems_of_files(whole, named, images=_of_images(whole, wanted))
+    taken += systems
+    remarks += more
     check_codes(whole)
-    remarks = _layout_of(layouts)
     whole, by = _with_people(whole, wanted, subjects, taken, remarks, sources)
     check_groups(whole, by)
     remarks += several_groups(whole.dropna(subset=["person_a", "person_b"]), by)
     whole = _complete(whole, by, notes)
+    check_units(whole)
     kind, top = _direction(whole, kind, taken)
     # In full precision: of narrow floats, a difference would make two scores one.
     distance = top - whole["score"].astype(float) if kind == "similarity" else whole["score"]
@@ -157,6 +165,16 @@ def read_scores(
         pd.DataFrame(sources),
         remarks,
     )
+
+
+def _of_images(frame: pd.DataFrame, wanted: Wanted) -> bool:
+    """Whether ids are certainly those of images."""
+    if "image_a" in frame or wanted.pattern:
+        return True
+    if "id_a" not in frame or "same" not in frame:
+        return False
+    genuine = frame["same"].fillna(False).to_numpy(bool)
+    return bool((frame["id_a"] != frame["id_b"])[genuine].any())
 
 
 def _layout_of(layouts: Sequence[str]) -> list[str]:
@@ -195,11 +213,17 @@ def _tables(
         return [(frame.set_axis(names, axis=1), TABLE, [])]
     found = []
     given = [data] if isinstance(data, str | Path) else data
-    for path in [path for one in given for path in tables_of(one)]:
+    paths = [path for one in given for path in tables_of(one)]
+    contents: dict[object, str] = {}
+    for path, name in zip(paths, distinct_names(list(paths)), strict=True):
         frame = read_any(path)
-        ids = choose_columns(frame, in_layout(map(str, frame), wanted)[0], path.name).ids
+        ids = choose_columns(frame, in_layout(map(str, frame), wanted)[0], name).ids
         frame = with_text(frame, path, ids)
-        found.append((frame, path.name, [file_record(path, len(frame))]))
+        record = file_record(path, len(frame))
+        other = contents.setdefault(record["sha256"], name)
+        if other != name or paths.count(path) > 1:
+            raise DataError(f"the same file as {other}", hint="give each file once", file=name)
+        found.append((frame, name, [record]))
     if not found:
         raise DataError("no file of scores", hint="give at least one")
     return found

@@ -14,6 +14,8 @@ from causalbias.study.reading import first_line, is_hidden, read_table
 
 EXCEL = (".xlsx", ".xlsm")
 KINDS = (".csv", ".tsv", ".parquet", *EXCEL)
+TEXTS = ("README", "LICEN", "CITATION", "CHANGE")  # about a folder
+MOST_NAMED = 6
 LOSSLESS = "iu"  # kinds of columns whose cells are written in one way only
 
 
@@ -38,6 +40,29 @@ def tables_of(path: str | Path) -> list[Path]:
             file=path.name,
         )
     return found
+
+
+def not_read(data: object) -> list[str]:
+    """A sentence on the files and folders in folders of tables that are no tables of these kinds.
+
+    What explains the folder, such as README.md, is not listed.
+    """
+    paths = (
+        [data] if isinstance(data, str | Path) else data if isinstance(data, list | tuple) else []
+    )
+    folders = [one for one in map(user_path, paths) if one.is_dir()]
+    left = [
+        one.name + ("/" if one.is_dir() else "")
+        for folder in folders
+        for one in sorted(folder.iterdir())
+        if (one.is_dir() or one.suffix.lower() not in KINDS)
+        and not is_hidden(one.name)
+        and not one.stem.upper().startswith(TEXTS)
+    ]
+    if not left:
+        return []
+    shown = ", ".join(left[:MOST_NAMED]) + (" and more" if len(left) > MOST_NAMED else "")
+    return [f"Not read of the folder, as only {', '.join(KINDS)} files in it are: {shown}."]
 
 
 def read_any(path: str | Path, text: Collection[str] = ()) -> pd.DataFrame:
