@@ -268,7 +268,8 @@ def _limits(point: FloatArray, draws: FloatArray, prob: float, clusters: int) ->
     """Interval of Imbens and Manski (2004) for the effect, not for the whole of the bounds.
 
     The ends are ``low - C s_low`` and ``high + C s_high``; with D the distance of the bounds, C
-    solves ``F(C + D / max(s_low, s_high)) - F(-C) = prob``. Missing where clusters are too few.
+    solves ``F(C + D / max(s_low, s_high)) - F(-C) = prob``; C is zero where the bounds themselves
+    hold the effect as often, as for `prob` below a half. Missing where clusters are too few.
     """
     if not np.isfinite(point).all() or clusters < LEAST_CLUSTERS:
         return np.full(2, np.nan)
@@ -281,5 +282,7 @@ def _limits(point: FloatArray, draws: FloatArray, prob: float, clusters: int) ->
     def over(c: float) -> float:
         return float(chance(c + apart / most) - chance(-c) - prob)
 
+    if over(0.0) >= 0:
+        return point
     limit = optimize.brentq(over, 0.0, float(stats.t(clusters - 1).ppf((1 + prob) / 2)) + 1e-9)
     return point + np.array([-1.0, 1.0]) * limit * spread

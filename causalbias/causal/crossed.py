@@ -16,14 +16,19 @@ from causalbias.study.tables import check_columns, named_columns, with_index
 
 
 def complete(
-    rows: pd.DataFrame | xr.DataTree, unit: str, columns: str | Sequence[str]
+    rows: pd.DataFrame | xr.DataTree,
+    unit: str,
+    columns: str | Sequence[str],
+    *,
+    traits: str | Sequence[str] = (),
 ) -> pd.DataFrame:
     """Add the rows that units of a crossed design lack, without an outcome.
 
     In a crossed design each unit has equally many rows in every cell: each seed one face of each
     race and pose. Cells of a unit with fewer rows than that have lost some, by a failure to enrol
-    or a filter. They are added, with a missing value in each column that they do not determine
-    (``complete`` of R's tidyr). Units that lost all their rows are not known and not added.
+    or a filter. They are added, with a missing value in each column that is not named
+    (``complete`` of R's tidyr): an outcome may be the same on all rows of each unit that are there,
+    and is unknown on those that are not. Units that lost all their rows are unknown and not added.
 
     Parameters
     ----------
@@ -33,18 +38,20 @@ def complete(
         Column of the unit, such as the seed.
     columns : str or sequence of str
         Columns that the design crosses with it.
+    traits : str or sequence of str
+        Columns that are one for all rows of a unit, such as its gender or the network: they are
+        filled in.
 
     Returns
     -------
     DataFrame
-        The rows, then those that were lost. A column that is the same on all rows of a unit, such
-        as its gender, is known on these too.
+        The rows, then those that were lost.
 
     Raises
     ------
     DataError
-        If a column is missing or has missing values, or the rows are no crossed design: more than
-        half of the cells lack rows.
+        If a column is missing or has missing values, a trait differs within a unit, or the rows are
+        no crossed design: more than half of the cells lack rows.
 
     Examples
     --------
@@ -57,6 +64,7 @@ def complete(
     [['2', 'black', nan]]
     """
     unit, crossed = name_in(unit, "unit"), list(names_in(columns, "columns"))
+    same = list(names_in(traits, "traits"))
     if isinstance(rows, xr.DataTree) and kind_of(rows) == FIT:
         rows = fitted(rows).frame
     if not isinstance(rows, pd.DataFrame):
@@ -65,7 +73,7 @@ def complete(
             hint="give a DataFrame or what cb.fit returned",
         )
     rows = named_columns(with_index(rows, FILE), FILE)
-    check_columns(rows, [unit, *crossed], file=FILE)
+    check_columns(rows, [unit, *crossed, *same], file=FILE)
     if unit in crossed or not crossed:
         raise DataError(
             "the design crosses the unit with nothing else", hint="name the manipulated columns"
@@ -73,6 +81,7 @@ def complete(
     rows = rows.assign(**{name: canonical(rows[name]) for name in crossed})
     for name in (unit, *crossed):
         refuse_missing(labels(rows[name], file=FILE), name)
+    _check_traits(rows, unit, crossed, same)
     counts = rows.groupby([unit, *crossed], observed=True).size().unstack(crossed, fill_value=0)
     full = int(counts.to_numpy().max())
     if (counts.to_numpy() == full).mean() <= 0.5:
@@ -89,10 +98,29 @@ def complete(
         return rows
     cells = counts.columns.to_frame(index=False).iloc[np.repeat(at_cell, times)]
     added = cells.assign(**{unit: counts.index.take(np.repeat(at_unit, times))})
-    of_unit = rows.groupby(unit, observed=True)
-    others = [str(name) for name in rows if name not in (unit, *crossed)]
-    same = [name for name in others if (of_unit[name].nunique(dropna=False) <= 1).all()]
-    added = added.merge(of_unit[same].first().reset_index(), on=unit) if same else added
+    if same:
+        added = added.merge(rows.groupby(unit, observed=True)[same].first().reset_index(), on=unit)
     whole = pd.concat([rows, added.reindex(columns=rows.columns)], ignore_index=True)
     kinds = {name: rows[name].dtype for name in (unit, *crossed, *same)}
     return whole.astype(kinds)
+
+
+def _check_traits(
+    rows: pd.DataFrame, unit: str, crossed: Sequence[str], traits: Sequence[str]
+) -> None:
+    """Refuse traits that are no traits of a unit."""
+    for name in traits:
+        if name == unit or name in crossed:
+            raise DataError(
+                f"{name!r} is of the design itself",
+                hint="name in traits= other columns, which are one for all rows of a unit",
+                column=name,
+            )
+        several = rows.groupby(unit, observed=True)[name].nunique(dropna=False) > 1
+        if several.any():
+            raise DataError(
+                f"{unit} {several.index[several.to_numpy()][0]} has several values",
+                hint="leave it out of traits=: it is unknown on rows that were lost",
+                file=FILE,
+                column=name,
+            )

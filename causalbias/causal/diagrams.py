@@ -13,7 +13,8 @@ from causalbias.causal.drawing import draw
 from causalbias.errors import DataError
 
 MOST_CANDIDATES = 16  # of adjustment: their subsets are tried
-ARROW = re.compile(r"(<-|->)")
+ARROW = re.compile(r"(<->|<-|->)")
+NO_NAME = re.compile(r"[<>{}#\u2190-\u21ff\u27f0-\u27ff]|--|^-|-$")  # arrows, groups, notes
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ def diagram(
     ----------
     arrows : str
         Chains of arrows, apart by semicolons or lines: ``"race -> tone -> distance; race ->
-        distance <- light"``. Names are anything without arrows and semicolons.
+        distance <- light"``. ``tone <-> distance`` says that something unmeasured causes both, and
+        adds it as the node ``U(tone, distance)``. Names are anything without arrows, semicolons and
+        any of ``< > { } #``, and have no dash at an end.
     manipulated : str or sequence of str
         Nodes that the design sets: nothing in the diagram may cause them.
     unmeasured : str or sequence of str
@@ -160,8 +163,8 @@ def diagram(
     Raises
     ------
     DataError
-        If the text is no chain of arrows, arrows lead in a circle, a name is not in the diagram, or
-        an arrow leads to a manipulated node.
+        If the text is no chain of arrows, a name has a part of an arrow in it, arrows lead in a
+        circle, a name is not in the diagram, or an arrow leads to a manipulated node.
 
     Examples
     --------
@@ -172,11 +175,11 @@ def diagram(
     >>> found.adjustment_sets("race", "distance")
     []
     """
-    pairs = _arrows(arrows)
+    pairs, common = _arrows(arrows)
     nodes = tuple(dict.fromkeys(name for pair in pairs for name in pair))
     kinds = {
         "manipulated": names_in(manipulated, "manipulated"),
-        "unmeasured": names_in(unmeasured, "unmeasured"),
+        "unmeasured": tuple(dict.fromkeys((*names_in(unmeasured, "unmeasured"), *common))),
         "selected": names_in(selected, "selected"),
     }
     found = Diagram(nodes, tuple(dict.fromkeys(pairs)), **kinds)
@@ -201,10 +204,12 @@ def diagram(
     return found
 
 
-def _arrows(text: object) -> list[tuple[str, str]]:
+def _arrows(text: object) -> tuple[list[tuple[str, str]], list[str]]:
+    """Causes and effects, and the unmeasured common causes among them."""
     if not isinstance(text, str):
         raise DataError(f"arrows are {described(text)}", hint='write them as text: "race -> tone"')
-    found = []
+    found: list[tuple[str, str]] = []
+    common: list[str] = []
     for chain in filter(str.strip, re.split(r"[;\n]", text)):
         parts = [one.strip() for one in ARROW.split(chain)]
         if len(parts) < 3 or not all(parts[::2]):
@@ -212,11 +217,27 @@ def _arrows(text: object) -> list[tuple[str, str]]:
                 f"{chain.strip()!r} is no chain of arrows",
                 hint='write names with arrows between them: "race -> tone -> distance"',
             )
+        for name in parts[::2]:
+            _check_name(name)
         for left, arrow, right in zip(parts[:-2:2], parts[1::2], parts[2::2], strict=True):
-            found.append((left, right) if arrow == "->" else (right, left))
+            if arrow == "<->":
+                common.append(f"U({left}, {right})")
+                found += [(common[-1], left), (common[-1], right)]
+            else:
+                found.append((left, right) if arrow == "->" else (right, left))
     if not found:
         raise DataError("no arrows", hint='write some: "race -> tone -> distance"')
-    return found
+    return found, common
+
+
+def _check_name(name: str) -> None:
+    """Refuse what was meant as an arrow, several nodes or a note, and would be a node's name."""
+    if NO_NAME.search(name):
+        raise DataError(
+            f"{name!r} is no name of a node",
+            hint='write arrows as ->, <- or <->, each of them alone ("race -> distance; tone -> '
+            'distance"), and no notes; names have none of < > { } # and no dash at an end',
+        )
 
 
 def _check_node(found: Diagram, name: object) -> None:

@@ -19,10 +19,12 @@ from causalbias.inference.problem import FloatArray
 from causalbias.models.estimable import UNKNOWN
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.levels import Level, reference_of
+from causalbias.study.columns import measured
 
 PATHS = ("total", "direct", "indirect", "controlled direct")
 OF_RESULT = ("path", "effect", "proportion_mediated", "bounded", "mediator_change", "n", "rho")
 LEAST_RELIABILITY = 0.1
+MOST_APART = 0.01  # standard deviations of the mediator by which rounding moves means of ratings
 BY_DESIGN = (
     "that variable and mediator were set independently of each other, as said. Controlled direct "
     "effects are then identified by design; direct and indirect effects are those of a mediator "
@@ -86,8 +88,9 @@ def mediation(
         stated of the assumptions, and no number.
     mediator_error : float or DataFrame, optional
         The mediator was measured with error, which flattens the indirect effect: the standard
-        deviation of the error of a row's value, or a table with a row a face and a column a rating
-        (missing cells allowed), of which the mediator is the mean. For normal linear models.
+        deviation of the error of a row's value, or a table of nothing but ratings: a row for each
+        row of the mediator's fit, in its order, and a column a rating (missing cells allowed), of
+        which the mediator is the mean. For normal linear models.
     rho : float or sequence of float, optional
         Correlation of what else moves mediator and outcome of a row: a sensitivity parameter
         (Imai, Keele and Yamamoto 2010, theorem 2). For normal linear models without
@@ -109,9 +112,10 @@ def mediation(
     Raises
     ------
     DataError
-        If the mediator is not in the outcome's formula, its model depends on columns that the
-        outcome's does not, or an error or correlation is given for models that are not linear and
-        normal.
+        If the mediator is not in the outcome's formula, its values there are not those of its own
+        fit, its model depends on columns that the outcome's does not, ratings are not those whose
+        mean the mediator is, or an error or correlation is given for models that are not linear
+        and normal.
 
     Examples
     --------
@@ -160,7 +164,7 @@ def mediation(
                 hint="give one: rho is the correlation of what is left of the values as measured",
             )
         _check_within(over.model, model)
-        paths = paths.without_error(_reliability(mediator_error, paths, random_seed))
+        paths = paths.without_error(_reliability(mediator_error, model, paths, random_seed))
     found = _dataset(over, paths, variable, levels, base)
     if normal and mediator_error is None:
         confounding = paths.residual_ratio
@@ -226,10 +230,57 @@ def _rows(
             hint="add it to the outcome's formula: what moves the mediator may move the outcome",
             column=further[0],
         )
+    _check_same_mediator(model, mediator)
     both = [variable, mediator.name]
     return averaging(
         outcome, by, variables=both, scale=scale, population="new", threshold=threshold
     )
+
+
+def _check_same_mediator(outcome: FittedModel, mediator: MediatorModel) -> None:
+    """Refuse fits of two tables, or of one mediator in two units.
+
+    Rows may be repeated in one fit, as where a face has a distance from each of several networks,
+    and lost in one, as without a distance: the rows of one fit have to be among those of the other,
+    by all columns that both have.
+    """
+    name, model = mediator.name, mediator.model
+    known, own = (_numbers(one.frame[name]) for one in (outcome, model))
+    if known.shape == own.shape and np.allclose(known, own, rtol=1e-9, atol=0):
+        return
+    unit = known.std() or 1.0
+    shared = [one for one in outcome.columns if one in model.columns and one != name]
+    rows, others = (
+        set(
+            zip(
+                np.round(values / unit, 6).tolist(),
+                *(_comparable(one.frame[column]) for column in shared),
+                strict=True,
+            )
+        )
+        for values, one in ((known, outcome), (own, model))
+    )
+    if not (rows <= others or others <= rows):
+        raise DataError(
+            f"of {len(rows):,} different rows of the outcome's fit {len(rows - others):,} are not "
+            f"in that of {name!r}, which has the mean {known.mean():.4g} in the one and "
+            f"{own.mean():.4g} in the other",
+            hint=f"fit both to one table, with {name!r} in the same units",
+            column=name,
+        )
+
+
+def _numbers(values: pd.Series) -> FloatArray:
+    """Values of a mediator, which are booleans in one of two fits that has them for levels."""
+    if types.is_numeric_dtype(values.dtype):
+        return values.to_numpy(float)
+    return np.where(values.astype(str) == "True", 1.0, 0.0)
+
+
+def _comparable(values: pd.Series) -> list[object]:
+    """Values of a column, equal in two fits if they are."""
+    numeric = types.is_numeric_dtype(values.dtype)
+    return list(values.astype(float) if numeric else values.astype(str))
 
 
 def _check_known(over: Averaging, variable: str, levels: list[Level], base: Level) -> None:
@@ -330,7 +381,9 @@ def _means_of_groups(
             )
 
 
-def _reliability(error: object, paths: Paths, random_seed: int) -> FloatArray:
+def _reliability(
+    error: object, mediator: MediatorModel, paths: Paths, random_seed: int
+) -> FloatArray:
     """Share (draws,) of the mediator's variance, given all else, that is not error of its values.
 
     Raises
@@ -340,7 +393,7 @@ def _reliability(error: object, paths: Paths, random_seed: int) -> FloatArray:
     """
     draws = len(paths.mediator_variance)
     if isinstance(error, pd.DataFrame):
-        variance = _variance_of_mean(error, draws, random_seed)
+        variance = _variance_of_mean(_ratings(error, mediator), draws, random_seed)
     else:
         variance = np.full(draws, number_in(error, "mediator_error", -1e-300) ** 2)
     found = 1 - variance / paths.mediator_variance
@@ -354,12 +407,42 @@ def _reliability(error: object, paths: Paths, random_seed: int) -> FloatArray:
     return np.maximum(found, LEAST_RELIABILITY / 2)
 
 
-def _variance_of_mean(ratings: pd.DataFrame, draws: int, random_seed: int) -> FloatArray:
+def _ratings(table: pd.DataFrame, mediator: MediatorModel) -> FloatArray:
+    """Ratings (rows, ratings) of each row of the mediator's fit, NaN where there is none.
+
+    Raises
+    ------
+    DataError
+        If the mediator is not their mean: of other rows, or with a column that is no rating.
+    """
+    name, own = mediator.name, mediator.model.frame[mediator.name].to_numpy(float)
+    if len(table) != len(own):
+        raise DataError(
+            f"{len(table):,} rows of ratings, and {len(own):,} of the fit of {name!r}",
+            hint="give a row for each row of that fit, in its order, and a column a rating",
+        )
+    values = np.column_stack(
+        [measured(table.iloc[:, at], file="mediator_error") for at in range(table.shape[1])]
+    ).astype(float)
+    count = (~np.isnan(values)).sum(axis=1)
+    mean = np.nansum(values, axis=1) / np.where(count > 0, count, np.nan)
+    apart = ~(np.abs(mean - own) <= MOST_APART * (own.std() or 1.0))
+    if apart.any():
+        row = int(apart.argmax())
+        raise DataError(
+            f"the mean of the ratings is {mean[row]:.4g} and {name!r} is {own[row]:.4g} "
+            f"({int(apart.sum()):,} such rows)",
+            hint="give nothing but the ratings whose mean it is (no ids), in the order of its rows",
+            row=row + 1,
+        )
+    return values
+
+
+def _variance_of_mean(values: FloatArray, draws: int, random_seed: int) -> FloatArray:
     """Draws of the variance of faces' mean ratings, by chance: within-face variance over ratings.
 
     The pooled variance within faces is s^2 = SS / df; its draws are SS / chi^2(df).
     """
-    values = ratings.apply(pd.to_numeric, errors="coerce").to_numpy(float)
     count = (~np.isnan(values)).sum(axis=1)
     seen = count > 0
     df = int((count[seen] - 1).sum())

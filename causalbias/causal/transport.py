@@ -194,8 +194,25 @@ def _shares(
             shares = shares.assign_coords({column: values[column]})
     total = shares.sum(list(dims))
     if bool((total == 0).any()):
-        raise DataError("all weights of a population are zero", hint="give its shares", file=FILE)
+        cells = [_named(one) for one in _labels(total == 0)]
+        raise DataError(
+            "the target has no weight above zero "
+            + (f"at {'; '.join(cells[:NAMED])}" if cells[0] else "at all"),
+            hint="give the shares of that population"
+            + (", or leave its cells out of the estimate with .sel()" if cells[0] else ""),
+            file=FILE,
+        )
     return shares / total
+
+
+def _labels(marked: xr.DataArray) -> list[dict[str, object]]:
+    """Labels of the cells that are marked."""
+    dims = [str(one) for one in marked.dims]
+    places = np.argwhere(marked.to_numpy())
+    return [
+        {name: marked[name].values[at] for name, at in zip(dims, place, strict=True)}
+        for place in places
+    ]
 
 
 def _named(cell: dict[str, object]) -> str:

@@ -122,7 +122,7 @@ def selection_weighted(
         "their inverse probability to have an outcome",
         outcome=outcome,
         scale="response",
-        held=f"the distribution of {', '.join(predictors)}",
+        held=f"none: each level keeps the {', '.join(predictors)} of its own rows",
         rows=len(read.frame),
         reference=str(base),
         contrast=variable,

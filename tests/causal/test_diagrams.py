@@ -136,3 +136,29 @@ def test_the_picture_has_every_node_and_arrow():
     axes = found.plot().axes[0]
     assert {one.get_text() for one in axes.texts} == set(found.nodes)
     assert len(axes.patches) == len(found.arrows)
+
+
+@pytest.mark.parametrize(
+    "arrows",
+    [
+        "race --> distance",
+        "race <-- distance",
+        "race -> {tone distance}",
+        "race → tone -> distance",
+        "race -> distance # what is asked",
+        "race => tone -> distance",
+        "race -- tone -> distance",
+    ],
+)
+def test_what_looks_like_an_arrow_is_no_part_of_a_name(arrows):
+    with pytest.raises(DataError, match="no name of a node"):
+        cb.causal.diagram(arrows)
+
+
+def test_a_double_arrow_is_an_unmeasured_common_cause():
+    found = cb.causal.diagram("race -> tone -> distance; race -> distance; tone <-> distance")
+    assert found.unmeasured == ("U(tone, distance)",)
+    assert found.adjustment_sets("tone", "distance") == []
+    assert found.adjustment_sets("race", "distance") == [()]
+    with pytest.raises(DataError, match="is manipulated"):
+        cb.causal.diagram("race -> distance; race <-> distance", manipulated="race")

@@ -248,3 +248,39 @@ def test_what_cannot_be_split_is_refused(interacting):
         )
     with pytest.raises(DataError, match="rho"):
         cb.causal.mediation(outcome, mediator, "race", rho=1)
+
+
+def test_both_fits_are_of_the_same_mediator(interacting):
+    rows, outcome, mediator = interacting
+    formula = "tone ~ race + pose + (1|seed)"
+    other = rows.assign(tone=rows["tone"].to_numpy()[::-1])
+    for table in (rows.assign(tone=10 * rows["tone"]), other, rows[:100].assign(tone=rows["y"])):
+        with pytest.raises(DataError, match="fit both to one table"):
+            cb.causal.mediation(outcome, cb.fit(formula, table, **FEW), "race")
+    # The same rows in another order, and rows without a distance, are no other table.
+    turned = cb.fit(formula, rows[::-1].assign(pose=rows["pose"].astype(float)), **FEW)
+    cb.causal.mediation(outcome, turned, "race")
+    fewer = cb.fit("y ~ race*tone + pose + (1|seed)", rows[8:], **FEW)
+    cb.causal.mediation(fewer, mediator, "race")
+
+
+def test_ratings_are_those_whose_mean_the_mediator_is():
+    rows = world(40)
+    noise = np.random.default_rng(1).normal(0, 1, (len(rows), 4))
+    ratings = pd.DataFrame(rows["tone"].to_numpy()[:, None] + noise).add_prefix("rater ")
+    rows["tone"] = ratings.mean(axis=1)
+    rows["tone_mean"] = rows.groupby("seed")["tone"].transform("mean")
+    both = fits(rows, "y ~ race*tone + pose + tone_mean + (1|seed)")
+    cb.causal.mediation(*both, "race", mediator_error=ratings.round(3))
+    text = ratings.astype(str)
+    text.iloc[3, 1] = "dark"
+    for table, problem in (
+        (ratings.assign(seed=rows["seed"]), "ids"),
+        (ratings.T, "rows of ratings"),
+        (ratings[:30], "rows of ratings"),
+        (ratings[::-1], "mean of the ratings"),
+        (ratings.drop(index=5).reindex(ratings.index), "mean of the ratings"),
+        (text, "is not a number"),
+    ):
+        with pytest.raises(DataError, match=problem):
+            cb.causal.mediation(*both, "race", mediator_error=table)

@@ -202,7 +202,7 @@ def test_rows_that_say_nothing_are_refused():
 
 def test_completing_a_crossed_design_gives_back_the_rows_that_were_dropped():
     rows = world(20).assign(gender=lambda one: np.where(one["seed"] < "010", "f", "m"))
-    whole = cb.causal.complete(rows.dropna(), "seed", ["race", "pose"])
+    whole = cb.causal.complete(rows.dropna(), "seed", ["race", "pose"], traits="gender")
     key = ["seed", "race", "pose"]
     expected = rows.drop(columns="whole").sort_values(key, ignore_index=True)
     found = whole.drop(columns="whole").astype({"race": str, "gender": str})
@@ -213,6 +213,25 @@ def test_completing_a_crossed_design_gives_back_the_rows_that_were_dropped():
     assert len(cb.causal.complete(whole, "seed", ["race", "pose"])) == len(rows)
     with pytest.raises(DataError, match="no crossed design"):
         cb.causal.complete(rows.assign(race=rows["seed"] + rows["race"]), "seed", "race")
+    with pytest.raises(DataError, match="several values"):
+        cb.causal.complete(rows.dropna(), "seed", ["race", "pose"], traits="y")
+
+
+def test_completing_a_design_makes_up_no_outcome():
+    seeds, races = ["01", "01", "02", "03", "03"], ["white", "black", "white", "white", "black"]
+    answers = [True, True, False, True, True]  # the same on all rows of each seed
+    rows = pd.DataFrame({"seed": seeds, "race": races, "match": answers, "network": "A"})
+    found = cb.causal.complete(rows, "seed", "race", traits="network").tail(1)
+    assert found[["seed", "race", "network"]].values.tolist() == [["02", "black", "A"]]
+    assert found["match"].isna().item()
+
+
+def test_bounds_of_little_probability_are_the_bounds_themselves():
+    rows = world(20)
+    asked = {"cluster": "seed", "reference": "white", "outcome_range": (-9, 9)}
+    found = cb.causal.selection_bounds(rows, "y", "race", prob=0.4, **asked)
+    found = found.set_index("method").loc["Manski"]
+    assert (found["lower"], found["upper"]) == (found["low"], found["high"])
 
 
 def test_weights_from_a_saturated_model_are_those_of_cells():

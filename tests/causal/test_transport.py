@@ -100,7 +100,7 @@ def test_cells_without_faces_are_named():
 BAD = {
     "negative": (USERS.assign(people=[1, -1, 1, 1]), "row 2: is no weight"),
     "missing": (USERS.assign(people=[1, None, 1, 1]), "row 2: is no weight"),
-    "zero": (USERS.assign(people=0), "all weights"),
+    "zero": (USERS.assign(people=0), "no weight above zero at all"),
     "twice": (pd.concat([USERS, USERS[:1]]), "there already"),
     "twice told": (pd.concat([USERS.assign(land=1), USERS.assign(land=2)]), "by='land'"),
     "no dim": (USERS[["people"]], "no column of the target"),
@@ -115,6 +115,11 @@ def test_a_target_that_cannot_be_used_is_refused(case):
     table, told = BAD[case]
     with pytest.raises(DataError, match=told):
         cb.causal.poststratify(cells(), table, weight="people")
+
+
+def test_a_population_without_weights_is_named():
+    with pytest.raises(DataError, match="no weight above zero at age 60"):
+        cb.causal.poststratify(cells(), USERS[USERS["age"] == 20], weight="people", by="age")
 
 
 def test_a_mean_of_ratios_is_refused():
