@@ -23,6 +23,11 @@ from causalbias.analyses.signal_detection import (
     analyse_signal_detection,
     signal_detection_content,
 )
+from causalbias.analyses.social import (
+    SocialPerception,
+    analyse_social_perception,
+    social_perception_content,
+)
 
 __all__ = [
     "Alignment",
@@ -33,12 +38,14 @@ __all__ = [
     "OperatingPoint",
     "Ratings",
     "SignalDetection",
+    "SocialPerception",
     "alignment_content",
     "analyse_alignment",
     "analyse_identity",
     "analyse_manipulation",
     "analyse_ratings",
     "analyse_signal_detection",
+    "analyse_social_perception",
     "audit",
     "audit_content",
     "choose_analysis",
@@ -46,4 +53,5 @@ __all__ = [
     "pooled_rates",
     "ratings_content",
     "signal_detection_content",
+    "social_perception_content",
 ]

@@ -10,7 +10,7 @@ from causalbias.cli.check import check_manipulations
 from causalbias.cli.design import design
 from causalbias.cli.doctor import doctor
 from causalbias.cli.embed import embed
-from causalbias.cli.people import alignment, memory, ratings
+from causalbias.cli.people import alignment, memory, ratings, social_perception
 from causalbias.cli.rates import photos, rates
 from causalbias.cli.rerun import rerun
 from causalbias.cli.studies import simulate, validate
@@ -43,6 +43,7 @@ app.command()(photos)
 app.command()(ratings)
 app.command()(alignment)
 app.command()(memory)
+app.command()(social_perception)
 app.command()(demo)
 app.command(cls=ListsAnalyses)(run)
 app.command()(embed)

@@ -1,4 +1,4 @@
-"""People's answers in a table to estimates and a report: ratings, pairs, memory."""
+"""Answers and similarities in a table to estimates and a report."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +135,51 @@ def memory(
             keep=out / "fits",
         )
         return cb.analyses.signal_detection_content(found)
+
+    _report(made, out)
+
+
+def social_perception(
+    table: Annotated[Path, typer.Argument(help="One row an image and prompt: CSV.", **PATH)],
+    image: Annotated[str, typer.Option(help="Column of the image.")],
+    prompt: Annotated[str, typer.Option(help="Column of the prompt.")],
+    similarity: Annotated[str, typer.Option(help="Column of the cosine of both embeddings.")],
+    seed: Annotated[str, typer.Option(help="Column of what images of one face share.")],
+    group: Annotated[
+        list[str],
+        typer.Option(help="Column of an attribute of categories; repeat it for several."),
+    ],
+    dose: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of an attribute of numbers; repeat it for several."),
+    ] = None,
+    valence: Annotated[str, typer.Option(help="Column: positive, negative or neutral.")] = "",
+    dimension: Annotated[str, typer.Option(help="Column of what prompts are about.")] = "",
+    out: Report = Path("report"),
+    draws: Draws = 1000,
+    prob: Prob = 0.95,
+    random_seed: RandomSeed = 0,
+) -> None:
+    """Similarities of images with prompts: effects of attributes, valence, markedness."""
+
+    def made(progress: Callable[[str], None]) -> "Content":
+        found = cb.analyses.analyse_social_perception(
+            table,
+            image=image,
+            prompt=prompt,
+            similarity=similarity,
+            seed=seed,
+            groups=group,
+            doses=dose or (),
+            valence=valence,
+            dimension=dimension,
+            prob=prob,
+            draws=draws,
+            random_seed=random_seed,
+            progress=progress,
+            keep=out / "fits",
+        )
+        return cb.analyses.social_perception_content(found)
 
     _report(made, out)
 

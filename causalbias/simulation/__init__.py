@@ -6,6 +6,7 @@ from causalbias.simulation.recognition_memory import simulate_recognition
 from causalbias.simulation.scores import simulate_scores
 from causalbias.simulation.similarity import simulate_similarity, simulate_triplets
 from causalbias.simulation.simulate import simulate
+from causalbias.simulation.social import simulate_social_perception
 
 __all__ = [
     "Bias",
@@ -17,5 +18,6 @@ __all__ = [
     "simulate_recognition",
     "simulate_scores",
     "simulate_similarity",
+    "simulate_social_perception",
     "simulate_triplets",
 ]
