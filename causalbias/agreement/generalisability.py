@@ -159,7 +159,7 @@ def _errors(model: FittedModel, item: str, rater: str) -> tuple[Floats, Floats, 
         elif {item, rater} <= members:
             relative = relative + variance
         elif item in members:
-            kept = _shared(model.frame, item, list(members - {item}))
+            kept = _shared(model, item, list(members - {item}))
             universe, relative = universe + kept * variance, relative + (1 - kept) * variance
         elif rater in members:
             absolute = absolute + variance
@@ -173,9 +173,15 @@ def _errors(model: FittedModel, item: str, rater: str) -> tuple[Floats, Floats, 
     return universe, relative, absolute + _within(model, item)
 
 
-def _shared(frame: pd.DataFrame, item: str, others: list[str]) -> float:
+def _rows(model: FittedModel) -> Floats:
+    """Ratings (rows,) that each row stands for: several where they were summed up."""
+    return np.ones(len(model.frame)) if model.repeats is None else model.repeats
+
+
+def _shared(model: FittedModel, item: str, others: list[str]) -> float:
     """Sum of squared shares of the levels of other columns in an item's rows, over items."""
-    keys = frame.groupby([item, *others], observed=True).size()
+    by = [model.frame[name] for name in (item, *others)]
+    keys = pd.Series(_rows(model)).groupby(by, observed=True).sum()
     share = keys / keys.groupby(level=0, observed=True).transform("sum")
     return float((share**2).groupby(level=0, observed=True).sum().mean())
 
@@ -184,7 +190,8 @@ def _within(model: FittedModel, item: str) -> Floats:
     """Variance (draws,) of the common part between the rows of one item, over items."""
     design = model.design(model.frame)
     codes = pd.factorize(model.frame[item])[0]
-    keys, counts = np.unique(np.column_stack([codes, design]), axis=0, return_counts=True)
+    keys, of_row = np.unique(np.column_stack([codes, design]), axis=0, return_inverse=True)
+    counts = np.bincount(of_row.ravel(), _rows(model))
     mean = model.coefficients @ keys[:, 1:].T  # (draws, kinds of rows)
     at = keys[:, 0].astype(int)
     total = np.bincount(at, counts)
@@ -239,4 +246,6 @@ def _estimate(
         },
         coords={"chain": posterior["chain"], "draw": posterior["draw"], **labels},
     )
-    return estimate(found.assign(n=len(model.frame)), of=[model.fit], population="new", **what)
+    return estimate(
+        found.assign(n=int(_rows(model).sum())), of=[model.fit], population="new", **what
+    )

@@ -11,6 +11,7 @@ from causalbias.causal.rows import FILE, refuse_missing
 from causalbias.errors import DataError
 from causalbias.models.fitted import fitted
 from causalbias.models.levels import canonical
+from causalbias.models.result import need_rows_themselves
 from causalbias.study.columns import labels
 from causalbias.study.tables import check_columns, named_columns, with_index
 
@@ -66,6 +67,7 @@ def complete(
     unit, crossed = name_in(unit, "unit"), list(names_in(columns, "columns"))
     same = list(names_in(traits, "traits"))
     if isinstance(rows, xr.DataTree) and kind_of(rows) == FIT:
+        need_rows_themselves(rows, "a count of lost rows")
         rows = fitted(rows).frame
     if not isinstance(rows, pd.DataFrame):
         raise DataError(

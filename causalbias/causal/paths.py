@@ -365,10 +365,13 @@ def _means_of_groups(
     """Columns of each group term with several rows a level, and predictors that are its means."""
     for design in model.groups:
         for names in design.members:
-            groups = model.frame.groupby(list(names), observed=True)
-            if groups.ngroups in (1, len(model.frame)):
+            group = model.frame.groupby(list(names), observed=True).ngroup().to_numpy()
+            each = np.ones(len(group)) if model.repeats is None else model.repeats
+            rows = np.bincount(group, each)
+            if len(rows) in (1, each.sum()):
                 continue
-            mean = groups[mediator].transform("mean").to_numpy(float)
+            values = model.frame[mediator].to_numpy(float)
+            mean = (np.bincount(group, each * values) / rows)[group]
             yield (
                 tuple(names),
                 [

@@ -4,7 +4,7 @@ People answer with noise and differ in severity; a network returns one number a 
 is a spread between pairs: of the expected answers of people, of the distances of a network.
 """
 
-import re
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,13 +14,10 @@ from causalbias.estimands.predictor import designs_in, total_group_variance
 from causalbias.estimands.scales import Floats
 from causalbias.models.fitted import FittedModel
 from causalbias.models.group_design import GroupDesign
+from causalbias.models.groupings import PAIR, is_judge
 from causalbias.models.result import frame_with_others
 
-RESIDUAL, PAIR, ANSWER = "residual", "pair", "score"  # the columns as studies name them
-# Names of columns of who answers, in lower case, without an ending such as "_id".
-JUDGES = frozenset(
-    ("annotator", "rater", "judge", "observer", "participant", "respondent", "worker", "labeler")
-)
+RESIDUAL, ANSWER = "residual", "score"  # the columns as studies name them
 
 
 @dataclass(frozen=True)
@@ -84,6 +81,7 @@ def pair_spread(model: FittedModel, sources: str | Sequence[str] | None = None) 
     if sources is not None:
         return _named(between, names_in(sources, "between"))
     columns = [str(name) for name in frame_with_others(model.fit)]
+    columns += json.loads(model.fit.attrs.get("judges", "[]"))  # of rows that were summed up
     named = any(map(is_judge, columns))
     answers = named or model.family.has_thresholds or model.response.column == ANSWER
     of_pairs = [one for one in between if not any(map(is_judge, set().union(*one.members)))]
@@ -114,15 +112,3 @@ def _named(between: Sequence[GroupDesign], sources: Sequence[str]) -> PairSpread
     if not sources:
         raise DataError("no source of variance is named", hint='such as between=(["pair"], ...)')
     return PairSpread(tuple(one for one in between if one.factor in sources), RESIDUAL in sources)
-
-
-def is_judge(column: str) -> bool:
-    """Whether a column is named as those of who answers are.
-
-    Examples
-    --------
-    >>> [is_judge(name) for name in ("annotator", "rater_id", "JudgeID", "seed", "integrator")]
-    [True, True, True, False, False]
-    """
-    plain = re.sub(r"[^a-z]+", "", column.lower())
-    return plain.removesuffix("s") in JUDGES or plain.removesuffix("id").removesuffix("s") in JUDGES

@@ -190,6 +190,7 @@ def fit_sums(
         "missing": json.dumps(tally["missing"]),
         "rows_of": json.dumps({name: text for name, text in source.items() if text}),
         "kinds": ",".join(tally["kinds"]),
+        "judges": json.dumps(tally.get("judges", [])),
     }
     return fit_spec(spec, frame, method=method, settings=settings, file=file, known=known)
 

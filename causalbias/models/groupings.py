@@ -4,6 +4,7 @@ A fit keeps them beside its own columns, so that `check` can look for what the r
 annotator, face or pair have in common, and so that the term that is missing can be added.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,12 @@ from causalbias.study.columns import MISSING_TEXTS
 
 MIN_LEVELS = 5  # of fewer, the spread between levels is hardly known
 MIN_ROWS = 1.25  # a level, on average: of fewer, hardly any two rows have one in common
+
+PAIR = "pair"  # as studies name the column
+# Names of columns of who answers, in lower case, without an ending such as "_id".
+JUDGES = frozenset(
+    ("annotator", "rater", "judge", "observer", "participant", "respondent", "worker", "labeler")
+)
 
 Codes = NDArray[np.int64]
 
@@ -185,3 +192,15 @@ def distinct_members(codes: Codes) -> list[Codes]:
     """Levels of the first members, and of each next those that no earlier one of a row has."""
     again = [(codes[:, :at] == codes[:, at : at + 1]).any(axis=1) for at in range(codes.shape[1])]
     return [codes[~one, at] for at, one in enumerate(again)]
+
+
+def is_judge(column: str) -> bool:
+    """Whether a column is named as those of who answers are.
+
+    Examples
+    --------
+    >>> [is_judge(name) for name in ("annotator", "rater_id", "JudgeID", "seed", "integrator")]
+    [True, True, True, False, False]
+    """
+    plain = re.sub(r"[^a-z]+", "", column.lower())
+    return plain.removesuffix("s") in JUDGES or plain.removesuffix("id").removesuffix("s") in JUDGES

@@ -13,7 +13,7 @@ from causalbias.models.result import Fit, frame_with_others, spec_of
 from causalbias.models.specification import ModelSpec
 
 # What a fit's record says of where its rows are from, beyond the rows themselves.
-OF_ROWS = ("subset", "n_excluded", "missing_rows", "missing", "rows_of", "kinds")
+OF_ROWS = ("subset", "n_excluded", "missing_rows", "missing", "rows_of", "kinds", "judges")
 
 
 def settings_of(fit: xr.DataTree) -> tuple[str, Sampling]:

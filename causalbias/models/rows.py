@@ -3,6 +3,7 @@
 import pandas as pd
 import xarray as xr
 
+from causalbias.datasets.scores.values import same_person
 from causalbias.errors import DataError
 from causalbias.models.formula.parse import check_condition, formula_columns
 from causalbias.study.frames import to_frame
@@ -72,10 +73,20 @@ def rows_of(frame: pd.DataFrame, subset: str | None, *, some: bool = True) -> pd
 
 
 def kinds_of(kept: pd.DataFrame) -> list[str]:
-    """Return the kinds of pairs among the rows; empty if the rows are not pairs."""
+    """Return the kinds of pairs among the rows; empty if the rows are not pairs.
+
+    Raises
+    ------
+    DataError
+        If `same_identity` says of a pair neither that it is genuine nor that it is an impostor's.
+    """
     if "same_identity" not in kept:
         return []
-    same = set(kept["same_identity"].dropna().astype(bool))
+    said = kept["same_identity"].drop_duplicates().dropna().reset_index(drop=True)
+    try:
+        same = set(same_person(said, "data", "same_identity").dropna())
+    except DataError as error:  # its row is one of distinct values
+        raise DataError(error.problem, hint=error.hint, column="same_identity") from error
     return [name for name, kind in (("genuine", True), ("impostor", False)) if kind in same]
 
 

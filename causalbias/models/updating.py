@@ -19,6 +19,7 @@ from causalbias.models.formula.parts import Formula, as_formula, formula_part
 from causalbias.models.rerun import refit, settings_of
 from causalbias.models.result import Fit, frame_with_others, spec_of
 from causalbias.models.specification import ModelSpec, data_columns_of
+from causalbias.models.summaries.tree import counts_of_data, response_text
 
 # A dot that stands for what was there: none of a number or of a name such as `np.log`.
 DOT = re.compile(r"(?<![\w.`)\]])\.(?![\w.`(])")
@@ -87,7 +88,7 @@ def update(
     if data is not None:
         need_rows(data)
         if spec.rows is not None:  # of the sums that the fit is of
-            own = None if spec.counts == spec.rows else spec.counts
+            own = changed.get("counts", counts_of_data(old))
             spec = replace(spec, rows=None, moments=(), counts=own)
         subset = changed.get("subset", fit.attrs["subset"] or None)
         missing = changed.get("missing", fit.attrs.get("missing_rows", "refuse"))
@@ -97,6 +98,8 @@ def update(
     for name in OF_ROWS:
         if name in changed:
             raise DataError(f"{name}= of no data", hint="give the data too: data=study")
+    if old.rows is not None:
+        spec = _of_same_sums(old, spec, changed)
     frame = frame_with_others(fit)
     if lacking := [name for name in data_columns_of(spec) if name not in frame]:
         raise DataError(
@@ -105,6 +108,30 @@ def update(
             column=lacking[0],
         )
     return refit(fit, frame, spec=spec, method=method, settings=settings)
+
+
+def _of_same_sums(old: ModelSpec, spec: ModelSpec, changed: Mapping[str, Any]) -> ModelSpec:
+    """The specification for rows that stand for the sums of others, with what holds for these.
+
+    Raises
+    ------
+    DataError
+        If the response, counts or weights are others than those of the sums.
+    """
+    known = {"counts": counts_of_data(old), "weights": old.weights}
+    for name, own in known.items():
+        if name in changed and changed[name] != own:
+            raise DataError(
+                f"{name}={changed[name]!r}, and the rows were summed up with {name}={own!r}",
+                hint=f"summarise the rows again with {name}={changed[name]!r}, and fit that",
+            )
+    then, now = response_text(old), response_text(spec)
+    if now != then:
+        raise DataError(
+            f"the response is {now!r}, and the rows were summed up for {then!r}",
+            hint="summarise the rows again by this formula, and fit that",
+        )
+    return replace(spec, counts=old.counts)
 
 
 def _changed_spec(

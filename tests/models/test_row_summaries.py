@@ -9,6 +9,9 @@ import pytest
 
 import causalbias as cb
 from causalbias.errors import DataError
+from causalbias.estimands.pair_spread import pair_spread
+from causalbias.models.fitted import fitted
+from causalbias.models.rows import kinds_of
 from causalbias.models.summaries import summarise
 from causalbias.models.summaries.cells import added, cells_of, equal_rows
 from causalbias.models.summaries.pieces import over_pieces
@@ -305,3 +308,258 @@ def test_a_step_that_is_sent_to_a_worker_and_run_again_changes_nothing(rows, tmp
     monkeypatch.setattr(summarise, "over_pieces", lossy)
     assert cb.summarise_rows("y ~ race + age + (1|seed)", tmp_path, min_rows=1).identical(alone)
     assert len(times) == 2
+
+
+def test_counts_may_be_a_predictor_too(rows):
+    for formula in ("y ~ race + c", "y ~ race + (1|c)"):
+        one = cb.fit(formula, rows, counts="c", **SETTINGS)
+        summary = cb.summarise_rows(formula, rows, counts="c", min_rows=1)
+        other = cb.fit(formula, summary, **SETTINGS)
+        assert apart(one, other) < 1e-8
+        assert one.attrs["n_observations"] == other.attrs["n_observations"]
+    less = cb.update(other, "y ~ race")
+    assert apart(cb.update(one, "y ~ race"), less) < 1e-8
+    assert apart(cb.update(other, data=rows), one) == 0
+
+
+def test_an_update_of_sums_takes_no_other_response_counts_or_weights(rows):
+    frame = rows.assign(y=np.exp(rows["y"] / 3))
+    found = cb.fit(
+        "y ~ race + c", cb.summarise_rows("y ~ race + c", frame, counts="c", min_rows=1), **SETTINGS
+    )
+    for call, match in (
+        (lambda: cb.update(found, "log(y) ~ ."), r"the response is 'log\(y\)'.* for 'y'"),
+        (lambda: cb.update(found, "c ~ race"), "the response is 'c'"),
+        (lambda: cb.update(found, counts=None), "counts=None, and .* with counts='c'"),
+        (lambda: cb.update(found, weights="c"), "weights='c', and .* with weights=None"),
+    ):
+        with pytest.raises(DataError, match=match):
+            call()
+    assert apart(cb.update(found, counts="c"), found) == 0
+
+
+def test_hidden_files_repeated_files_and_partitions_are_no_rows(rows, tmp_path):
+    part = rows[["race", "y"]].head(60)
+    folder = tmp_path / "rows"
+    for name in ("a.parquet", "b.parquet/part.0.parquet"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        part.to_parquet(folder / name)
+    for name in (
+        ".ipynb_checkpoints/a-checkpoint.parquet",
+        "_temporary/0/a.parquet",
+        "._a.parquet",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        part.to_parquet(folder / name)
+    for data in (folder, str(folder / "*.parquet"), str(folder / "**" / "*.parquet")):
+        found = cb.summarise_rows("y ~ race", data, min_rows=1)
+        assert json.loads(found.attrs["tally"])["rows"] == 120
+    one = folder / "a.parquet"
+    for data in ([one, str(one)], [folder, one], [folder, folder / "." / ".." / "rows"]):
+        with pytest.raises(DataError, match=r"the same file as .*a.parquet: its rows would count"):
+            cb.fit("y ~ race", data)
+    for kind in ("True", "False"):
+        (tmp_path / "hive" / f"same_identity={kind}").mkdir(parents=True)
+        part.to_parquet(tmp_path / "hive" / f"same_identity={kind}" / "x.parquet")
+    for data in (tmp_path / "hive", str(tmp_path / "hive" / "*" / "*.parquet")):
+        with pytest.raises(DataError, match=r"directory 'same_identity=.*' gives a column"):
+            cb.fit("y ~ race", data)
+
+
+def test_sites_with_the_same_rows_are_refused_whatever_their_order(rows):
+    formula = "y ~ race + age + (1|seed)"
+    one = cb.summarise_rows(formula, rows, min_rows=1)
+    again = cb.summarise_rows(formula, rows.sample(frac=1, random_state=1), min_rows=1)
+    with pytest.raises(DataError, match="summary 2 has the sums of summary 1"):
+        cb.fit(formula, [one, again])
+    others = cb.summarise_rows(formula, rows.assign(seed="x" + rows["seed"]), min_rows=1)
+    assert cb.fit(formula, [one, others], **SETTINGS).attrs["n_rows"] == 2 * len(rows)
+
+
+@pytest.mark.parametrize(
+    ("said", "kinds"),
+    [
+        (["True", "False"], "genuine,impostor"),
+        (["False", "False"], "impostor"),
+        (["genuine", "genuine"], "genuine"),
+        ([1.0, 0.0], "genuine,impostor"),
+        (pd.Categorical(["False", "False"], ["True", "False"]), "impostor"),
+        (pd.array([True, None], "boolean"), "genuine"),
+    ],
+)
+def test_kinds_of_pairs_are_read_as_truth_values(said, kinds):
+    frame = pd.DataFrame({"distance": [0.1, 0.2], "same_identity": said})
+    assert ",".join(kinds_of(frame)) == kinds
+    with pytest.raises(DataError, match="does not say whether a pair shows one person"):
+        kinds_of(frame.assign(same_identity=["perhaps", "no"]))
+
+
+def test_a_moment_that_others_add_up_to_is_left_out_as_of_rows(rows):
+    frame = rows.assign(months=12 * rows["age"], both=rows["age"] + rows["w"])
+    for formula in ("y ~ race + age + months", "y ~ age + level + w + both"):
+        one = cb.fit(formula, frame, **SETTINGS)
+        summary = cb.summarise_rows(formula, frame, min_rows=1)
+        other = cb.fit(formula, summary, **SETTINGS)
+        assert one.attrs["left_out"] == other.attrs["left_out"] != "[]"
+        assert apart(one, other) < 1e-6
+
+
+def test_levels_of_sites_are_those_of_the_model_that_is_fitted(rows):
+    typo = rows.replace({"race": {"b": "B"}}).assign(y=rows["y"] + 1)
+    sites = [cb.summarise_rows("y ~ level + (1|race)", one) for one in (rows, typo)]
+    assert cb.fit("y ~ level + (1|race)", sites, **SETTINGS).attrs["n_rows"] == 2 * len(rows)
+    for formula in ("y ~ level + race", "y ~ level + (race|level)"):
+        with pytest.raises(DataError, match="race has the level 'B' in summary 2 alone"):
+            cb.fit(formula, sites)
+    days = [rows.assign(day=pd.Timestamp("2024-03-02")), typo.assign(day="2024-03-02T00:00:00")]
+    with pytest.raises(DataError, match="the day 2024-03-02 of day is 2024-03-02T00:00:00"):
+        cb.fit("y ~ (1|day)", [cb.summarise_rows("y ~ (1|day)", one) for one in days])
+
+
+def ratings():
+    rng = np.random.default_rng(4)
+    found = pd.DataFrame({"item": [f"i{k}" for k in rng.integers(0, 9, 1500)]})
+    found["rater"] = [f"r{k}" for k in rng.integers(0, 5, 1500)]
+    found["grp"] = np.where(rng.random(1500) < 0.93, "old", "young")
+    found["m"] = (rng.random(1500) < 0.2).astype(int) + 1
+    found["y"] = rng.normal(size=1500) + 2.0 * (found["grp"] == "old") + found["m"]
+    return found
+
+
+@pytest.mark.slow
+def test_verbs_weigh_a_row_by_the_rows_that_it_stands_for(tmp_path):
+    frame = ratings()
+    formula = "y ~ grp + (1|item) + (1|rater) + (1|item:grp)"
+    fits = [
+        cb.fit(formula, data, **SETTINGS)
+        for data in (frame, cb.summarise_rows(formula, frame, min_rows=1))
+    ]
+    for verb in (
+        lambda fit: cb.agreement.generalisability(fit, "item", "rater"),
+        cb.agreement.variance_components,
+    ):
+        one, other = map(verb, fits)
+        assert int(one["n"]) == int(other["n"]) == len(frame)
+        for name in one.data_vars:
+            assert np.allclose(one[name], other[name], rtol=1e-6, atol=1e-9), name
+    with pytest.raises(DataError, match="a count of lost rows needs single rows"):
+        cb.causal.complete(fits[1], "item", "grp")
+    frame["mean"] = frame.groupby("item")["m"].transform("mean")
+    paths = ("y ~ grp + m + mean + (1|item)", "m ~ grp + (1|item)")
+    data = [[frame] * 2, [cb.summarise_rows(one, frame, min_rows=1) for one in paths]]
+    effects = []
+    for two in data:
+        outcome, mediator = (cb.fit(f, d, **SETTINGS) for f, d in zip(paths, two, strict=True))
+        effects.append(
+            cb.causal.mediation(outcome, mediator, "grp", manipulated=True, mediator_error=0.1)
+        )
+    for name in effects[0].data_vars:
+        assert np.allclose(effects[0][name], effects[1][name], rtol=1e-5, atol=1e-7), name
+    judged = frame.rename(columns={"rater": "annotator"})
+    judged.to_parquet(tmp_path / "judged.parquet")
+    for data in (judged, tmp_path / "judged.parquet"):
+        assert pair_spread(fitted(cb.fit("y ~ grp + (1|item)", data, **SETTINGS))).sources == (
+            "item",
+        )
+
+
+def edited(summary, **change):
+    found = summary.copy(deep=True)
+    for name, to in change.items():
+        if name in ("manifest", "tally"):
+            found.attrs[name] = json.dumps(to(json.loads(found.attrs[name])))
+        elif name == "levels":
+            found["cells"] = found["cells"].to_dataset().assign_coords(race__levels=to)
+        else:
+            found["sums"][name].values[...] = to(found["sums"][name].values)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"scatter": lambda v: -v}, "a sum of squares is negative"),
+        ({"scatter": lambda v: v + 5}, "a cell of one row has a sum of squares"),
+        ({"rows": lambda v: v * 10}, "other rows than its tally"),
+        ({"mean": lambda v: v * np.nan}, "a mean is not finite"),
+        ({"mean": lambda v: v * 0 + 1e200}, "a mean is not finite, or too large"),
+        ({"levels": np.array(["a", "a", "c"])}, "two levels of race have one name"),
+        ({"tally": lambda t: {"rows": t["rows"]}}, "'excluded'"),
+        ({"tally": lambda t: t | {"labels": {"system": 3}}}, "its tally is not of texts"),
+        ({"manifest": lambda m: m | {"columns": [1]}}, "cannot be read"),
+        ({"manifest": lambda m: m | {"columns": {"race": "levels"}}}, "other columns"),
+        ({"manifest": lambda m: m | {"counts": "race"}}, "no such counts"),
+    ],
+)
+def test_an_edited_summary_is_refused_in_memory_and_in_files(rows, tmp_path, change, match):
+    one = pd.DataFrame({"race": ["a"], "level": [7], "y": [0.5]})
+    formula = "y ~ race + level"
+    summary = cb.summarise_rows(formula, pd.concat([rows, one]), min_rows=1)
+    bad = edited(summary, **change)
+    path = cb.save(bad, tmp_path / "bad.nc")
+    for data in (bad, [summary, bad], path):
+        with pytest.raises(DataError, match=match):
+            cb.fit(formula, data)
+
+
+def test_moments_of_a_number_with_few_values_do_not_reveal_a_row(rows):
+    frame = rows.assign(famous=(np.arange(len(rows)) == 11).astype(int))
+    with pytest.raises(DataError, match="famous is 1 in 1 rows, fewer than 10"):
+        cb.summarise_rows("y ~ race + famous", frame, moments=["famous"])
+    alone = int((rows["race"] != "c").idxmax())
+    frame["famous"] = ((rows.index == alone) | (rows["race"] == "c")).astype(int)
+    with pytest.raises(DataError, match=r"race .* has 1 rows, beside one other value"):
+        cb.summarise_rows("y ~ race + famous", frame, moments=["famous"])
+    cb.summarise_rows("y ~ race + famous", frame, moments=["famous"], min_rows=1)
+    cb.summarise_rows("y ~ race + level", frame, moments=["level"])
+
+
+def test_columns_of_awkward_types_are_as_in_memory(rows, tmp_path):
+    dask = pytest.importorskip("dask.dataframe")
+    first, second = rows[:700].copy(), rows[700:].reset_index(drop=True)
+    sex = pd.Series(np.arange(500) % 3 == 0, dtype=object)
+    sex[3] = None
+    big = 2**60
+    files = {
+        "none": ("y ~ race + level", first, second.assign(level=None, race=None)),
+        "bool": ("y ~ sex", first.assign(sex=first["y"] > 0), second.assign(sex=sex)),
+        "ids": (
+            "y ~ (1|rater)",
+            first.assign(rater=first["rater"] + big),
+            second.assign(rater=second["rater"] + big),
+        ),
+        "cell": (
+            "y ~ race + (1|cell)",
+            first.rename(columns={"rater": "cell"}),
+            second.rename(columns={"rater": "cell"}),
+        ),
+    }
+    for name, (formula, *parts) in files.items():
+        (tmp_path / name).mkdir()
+        for at, part in enumerate(parts):
+            part.to_parquet(tmp_path / name / f"{at}.parquet")
+        whole = pd.concat(parts, ignore_index=True)
+        one = cb.fit(formula, whole, missing="drop", **SETTINGS)
+        other = cb.fit(formula, tmp_path / name, missing="drop", **SETTINGS)
+        assert apart(one, other) < 1e-8, name
+        assert one.attrs["missing"] == other.attrs["missing"]
+    with pytest.raises(DataError, match="is needed here"):
+        cb.fit("y ~ race", dask.from_pandas(rows, 2)["y"])
+
+
+def test_declared_levels_settle_orders_and_are_written_as_in_memory(rows, tmp_path):
+    orders = (["a", "b", "c"], ["c", "b", "a"])
+    for at, order in enumerate(orders):
+        part = rows[at::2].assign(race=pd.Categorical(rows["race"][at::2], order))
+        part.to_parquet(tmp_path / f"{at}.parquet")
+    with pytest.raises(DataError, match="their order is not known"):
+        cb.fit("y ~ race", tmp_path)
+    declared = {"race": ["b", " a", "c"]}
+    summary = cb.summarise_rows("y ~ race", tmp_path, levels=declared)
+    ordered = rows.assign(race=pd.Categorical(rows["race"], ["b", "a", "c"]))
+    found = cb.fit("y ~ race", summary, **SETTINGS)
+    assert apart(cb.fit("y ~ race", ordered, **SETTINGS), found) < 1e-8
+    spaced = rows.replace({"race": {"a": " a"}})
+    assert cb.summarise_rows("y ~ race", spaced, levels=declared)["cells"].sizes["__cell"] == 3
+    with pytest.raises(DataError, match="'NA' stands for a missing cell"):
+        cb.summarise_rows("y ~ race", rows, levels={"race": ["NA", "a", "b", "c"]})

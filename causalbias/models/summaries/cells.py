@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _MAX_NUMBER = 2**62
+_ROUNDED = 1e-13  # variances that rounding makes of none, relative to the largest
 _DENSE = 4  # cells that could be, over rows, up to which they are numbered without a search
 
 
@@ -210,5 +211,7 @@ def _root(scatter: Floats, rank: int) -> Floats:
     size = np.sqrt(np.maximum(np.diagonal(scatter, axis1=1, axis2=2), 0.0))
     unit = np.where(size > 0, size, 1.0)
     values, vectors = np.linalg.eigh(scatter / (unit[:, :, None] * unit[:, None, :]))
-    top = np.sqrt(np.maximum(values[:, -rank:], 0.0))
+    # The root of what rounding left would be a column of its own, where one is a sum of others.
+    values[values < _ROUNDED * values[:, -1:]] = 0.0
+    top = np.sqrt(values[:, -rank:])
     return np.asarray(unit[:, :, None] * vectors[:, :, -rank:] * top[:, None, :])

@@ -5,8 +5,9 @@ column; of values, each of which makes cells of its own; or of moments, numbers 
 linearly and have too many values for that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class Column:
     labels : tuple of str
         Its levels in order, as the model has them.
     raw : Series
-        Distinct values as they are in the data.
+        Distinct values as they are in the data; of numbers, the first few.
     codes : ndarray (distinct,) of int
         The level of each; -1 of what stands for a missing value, -2 of one not declared.
     """
@@ -79,8 +80,12 @@ def kind_of_values(values: pd.Series, *, text: bool) -> str:
         return ""
     if types.is_bool_dtype(kind):
         return "truth values"
+    if types.is_integer_dtype(kind) and bool((values.abs() > study_columns.EXACT).any()):
+        return "text"  # ids, as `typed` has them
     if types.is_numeric_dtype(kind):
         return _NUMBERS
+    if types.is_object_dtype(kind) and types.infer_dtype(values, skipna=True) == "boolean":
+        return "truth values"
     if types.is_datetime64_any_dtype(kind) or isinstance(kind, pd.PeriodDtype):
         return "dates"
     return "text"
@@ -122,8 +127,10 @@ def found_in(
     return found
 
 
-def together(parts: Sequence[Mapping[str, Found]]) -> dict[str, Found]:
-    """What columns are in several pieces.
+def together(
+    parts: Sequence[Mapping[str, Found]], declared: Collection[str] = ()
+) -> dict[str, Found]:
+    """What columns are in several pieces; the order of levels that were declared is known.
 
     Raises
     ------
@@ -134,11 +141,12 @@ def together(parts: Sequence[Mapping[str, Found]]) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for part in parts:
         for name, own in part.items():
-            found[name] = _both(found[name], own, name) if name in found else own
+            in_order = name not in declared
+            found[name] = _both(found[name], own, name, in_order) if name in found else own
     return found
 
 
-def _both(one: Found, other: Found, name: str) -> Found:
+def _both(one: Found, other: Found, name: str, in_order: bool) -> Found:
     if not other.kind or not one.kind:
         return one if one.kind else other
     if one.kind != other.kind:
@@ -151,7 +159,8 @@ def _both(one: Found, other: Found, name: str) -> Found:
     distinct = pd.concat([one.distinct, other.distinct], ignore_index=True).drop_duplicates()
     if one.kind == _NUMBERS:
         distinct = distinct.iloc[: MAX_VALUES + 1]
-    order = one.order if one.order == other.order else _order(one, other, name)
+    same = one.order == other.order or not in_order
+    order = one.order if same else _order(one, other, name)
     return Found(one.kind, distinct.reset_index(drop=True), order, one.piece)
 
 
@@ -193,8 +202,9 @@ def columns_of_pieces(
         Of columns that enter the model linearly, whether they are to be moments; None where they
         are if they have many values.
     """
-    counted = tuple(name for name, wanted in linear.items() if wanted is None)
-    found = over_pieces(pieces, _Look(tuple(names), counted, subset), together, "levels")
+    counted = tuple(name for name, wanted in linear.items() if wanted is not False)
+    add = partial(together, declared=tuple(declared))
+    found = over_pieces(pieces, _Look(tuple(names), counted, subset), add, "levels")
     columns = {}
     for name in names:
         if name not in found:
@@ -216,7 +226,7 @@ def columns_of_pieces(
             many = len(values) > MAX_VALUES
             wanted = linear.get(name, False)
             kind = MOMENTS if wanted or (wanted is None and many) else VALUES
-            columns[name] = Column(kind, (), values.iloc[:0], np.zeros(0, np.int64))
+            columns[name] = Column(kind, (), values, np.zeros(0, np.int64))
         else:
             coded = told.cat if len(values) else pd.Series(pd.Categorical([])).cat
             labels = tuple(map(str, coded.categories))
@@ -250,14 +260,20 @@ def _declared(own: Found, levels: Sequence[Any], name: str) -> Column:
             file=own.piece,
             column=name,
         )
-    texts = [study_columns.label_of(one) for one in levels]
+    texts = [study_columns.label_of(one).strip() for one in levels]
+    if lacking := [one for one in texts if one in study_columns.MISSING_TEXTS]:
+        raise DataError(
+            f"{lacking[0]!r} stands for a missing cell and is no level of {name}",
+            hint="leave it out, or write the level in another way",
+            column=name,
+        )
     if len(set(texts)) < len(texts):
         raise DataError(f"the levels of {name} name one twice", hint="name each once", column=name)
     place = {text: at for at, text in enumerate(texts)}
     codes = []
     for value in own.distinct:
-        text = study_columns.label_of(value)
-        missing = isinstance(value, str) and value.strip() in study_columns.MISSING_TEXTS
+        text = study_columns.label_of(value).strip()
+        missing = isinstance(value, str) and text in study_columns.MISSING_TEXTS
         codes.append(place.get(text, -1 if missing else -2))
     return Column(LEVELS, tuple(texts), own.distinct, np.array(codes, np.int64))
 

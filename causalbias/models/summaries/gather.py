@@ -40,7 +40,7 @@ def gathered(spec: ModelSpec, data: Any, subset: str | None, missing: str) -> Ro
             str(one) if isinstance(one, str | Path) else f"summary {at}"
             for at, one in enumerate(several, start=1)
         ]
-        return sum_of(read, names)
+        return sum_of(read, names, spec)
     if several and (is_dask(data) or all(isinstance(one, str | Path) for one in several)):
         return summed(spec, data, subset=subset, missing=missing)
     raise not_what(data, GIVEN)

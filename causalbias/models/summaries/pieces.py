@@ -2,6 +2,7 @@
 
 import glob
 import importlib.util
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ import pyarrow.parquet as pq
 
 from causalbias.errors import DataError, user_path
 from causalbias.progress import stage
+from causalbias.study.columns import EXACT
 from causalbias.study.tables import with_index
 
 ROWS_AT_ONCE = 2**20  # rows of a Parquet file that are read together, in whole row groups
 _FAN_IN = 8  # parts that are added at a time
 
 PARQUET = (".parquet", ".pq")
+_PARTITION = re.compile(r"[^=]+=.*")  # a directory that gives a column of its rows
 
 
 @dataclass(frozen=True)
@@ -50,41 +53,71 @@ class Piece:
 
 def is_dask(data: object) -> bool:
     """Whether data are a dask DataFrame; dask is not imported for it."""
-    return type(data).__module__.startswith("dask") and hasattr(data, "to_delayed")
+    of_dask = type(data).__module__.startswith("dask") and hasattr(data, "to_delayed")
+    return of_dask and type(data).__name__ == "DataFrame"
 
 
 def pieces_of(data: Any) -> list[Piece]:
-    """The pieces of a frame, a dask DataFrame, or a path of Parquet files.
+    """The pieces of a frame, a dask DataFrame, or paths of Parquet files.
 
     Parameters
     ----------
-    data : DataFrame, dask DataFrame, str or Path
+    data : DataFrame, dask DataFrame, str, Path or sequence of paths
         A path is a Parquet file, a directory in which and below which they are, or a pattern
-        (``"runs/*.parquet"``). Files are in the order of their names.
+        (``"runs/*.parquet"``). Files are in the order of their names. As with pyarrow and Spark,
+        files and directories whose name begins with ``.`` or ``_`` are none of the data.
 
     Raises
     ------
     DataError
-        If there is no such file, or it cannot be read.
+        If there is no such file, it cannot be read, its rows would count twice, or the name of
+        its directory is a value of its rows (``race=asian/``).
     """
     if isinstance(data, pd.DataFrame):
         return [Piece("data", 0, with_index(data, "data"))]
     if is_dask(data):
         return [Piece(f"partition {at}", 0, one) for at, one in enumerate(data.to_delayed())]
     found: list[Piece] = []
-    for path in _files(data):
+    for path in _distinct([data] if isinstance(data, str | Path) else data):
         found += _row_groups(path)
     return found
+
+
+def _distinct(given: Sequence[str | Path]) -> list[Path]:
+    """The files of paths, each of which is given once."""
+    seen: dict[Path, Path] = {}
+    for path in (file for one in given for file in _files(one)):
+        partition = next((part for part in path.parts[:-1] if _PARTITION.fullmatch(part)), None)
+        if partition is not None:
+            raise DataError(
+                f"the directory {partition!r} gives a column of the rows, which is not in the file",
+                hint="write the column into the files, or rename the directory if it says nothing "
+                "of the rows",
+                file=str(path),
+            )
+        whole = path.resolve()
+        if whole in seen:
+            raise DataError(
+                f"the same file as {seen[whole]}: its rows would count twice",
+                hint="give each file once",
+                file=str(path),
+            )
+        seen[whole] = path
+    return list(seen.values())
 
 
 def _files(given: str | Path) -> list[Path]:
     path = user_path(given)
     if path.is_dir():
-        found = sorted(one for end in PARQUET for one in path.rglob(f"*{end}"))
+        found = _below(path)
     elif path.is_file():
         found = [path]
     else:
-        found = sorted(map(Path, glob.glob(str(path), recursive=True)))
+        written = set(path.parts)  # a hidden name that the pattern has is meant
+        met = sorted(map(Path, glob.glob(str(path), recursive=True)))
+        met = [one for one in met if not _hidden([p for p in one.parts if p not in written])]
+        files = (file for one in met for file in (_below(one) if one.is_dir() else [one]))
+        found = list(dict.fromkeys(files))
     if not found:
         raise DataError(
             "no Parquet file here",
@@ -92,6 +125,20 @@ def _files(given: str | Path) -> list[Path]:
             file=str(path),
         )
     return found
+
+
+def _below(folder: Path) -> list[Path]:
+    """Parquet files in a directory and below it, without what other programs keep for themselves.
+
+    Copies of editors (``.ipynb_checkpoints``) and unfinished writes (``_temporary``) would make
+    rows count twice.
+    """
+    found = (one for end in PARQUET for one in folder.rglob(f"*{end}") if one.is_file())
+    return sorted(one for one in found if not _hidden(one.relative_to(folder).parts))
+
+
+def _hidden(names: Iterable[str]) -> bool:
+    return any(name.startswith((".", "_")) for name in names if name not in (".", ".."))
 
 
 def _row_groups(path: Path) -> list[Piece]:
@@ -122,23 +169,44 @@ def _unreadable(path: Path | str, error: Exception) -> DataError:
 
 def columns_in(piece: Piece) -> list[str] | None:
     """Names of the columns of a Parquet file, without reading it; None of other pieces."""
-    if not isinstance(piece.source, RowGroups):
-        return None
-    with pq.ParquetFile(piece.source.path) as file:
+    return names_of(piece.source) if isinstance(piece.source, RowGroups) else None
+
+
+def names_of(source: Any) -> list[str]:
+    """Names of all columns of a piece whose rows are at hand."""
+    if not isinstance(source, RowGroups):
+        return list(map(str, source))
+    with pq.ParquetFile(source.path) as file:
         return list(map(str, file.schema_arrow.names))
 
 
 def numbers_in(source: Any) -> list[str]:
-    """Columns of a Parquet file that are numbers by its schema; of other pieces none."""
+    """Columns of a Parquet file that are numbers by its schema; of other pieces none.
+
+    Whole numbers that may be beyond what floats hold exactly are not among them: they are ids.
+    """
     if not isinstance(source, RowGroups):
         return []
     with pq.ParquetFile(source.path) as file:
-        schema = file.schema_arrow
-    return [one.name for one in schema if pa.types.is_integer(one.type) or _is_real(one.type)]
+        schema, metadata = file.schema_arrow, file.metadata
+    groups = [metadata.row_group(at) for at in source.groups]
+    return [one.name for one in schema if _is_number(one, groups)]
 
 
-def _is_real(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind))
+def _is_number(field: pa.Field, groups: Sequence[pq.RowGroupMetaData]) -> bool:
+    if pa.types.is_floating(field.type):
+        return True
+    if not pa.types.is_integer(field.type):
+        return False
+    if field.type.bit_width < 64:
+        return True
+    for group in groups:
+        columns = (group.column(at) for at in range(group.num_columns))
+        own = next((one for one in columns if one.path_in_schema == field.name), None)
+        told = None if own is None or not own.is_stats_set else own.statistics
+        if told is None or not told.has_min_max or max(-told.min, told.max) > EXACT:
+            return False
+    return True
 
 
 def _is_text(kind: pa.DataType) -> bool:

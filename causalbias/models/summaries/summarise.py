@@ -14,6 +14,7 @@ from causalbias.arguments import name_in, names_in, not_what, whole_in
 from causalbias.errors import DataError, shown, user_path
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.formula.parts import Formula, as_formula
+from causalbias.models.groupings import PAIR, is_judge
 from causalbias.models.levels import canonical
 from causalbias.models.rows import LABELS, frame_for, kinds_of
 from causalbias.models.specification import (
@@ -26,6 +27,7 @@ from causalbias.models.specification import (
 from causalbias.models.summaries.cells import Cells, added, cells_of
 from causalbias.models.summaries.columns import (
     LEVELS,
+    MAX_VALUES,
     MOMENTS,
     VALUES,
     Column,
@@ -38,15 +40,16 @@ from causalbias.models.summaries.pieces import (
     Piece,
     columns_in,
     is_dask,
+    names_of,
     over_pieces,
     pieces_of,
     read,
 )
 from causalbias.models.summaries.tree import (
+    COUNTED,
     ROWS,
     RowSummary,
     added_tallies,
-    cells_in,
     response_map,
     response_text,
     summary_tree,
@@ -99,6 +102,8 @@ def summarise_rows(
         As in `fit`. Rows of other counts or weights are cells of their own.
     min_rows : int, default 10
         Refuse cells of fewer rows: a summary leaves its owner, and a cell of one row is that row.
+        So must each value be of a column of `moments` that has 50 values or fewer, and each of the
+        two where it has two in a cell, since sums of these rows can be worked out.
 
     Returns
     -------
@@ -146,11 +151,15 @@ def summarise_rows(
         moments = agreed["moments"]
     spec = ModelSpec(written.text, counts=counts, weights=weights, parts=parts)
     named = None if moments is None else names_in(moments, "moments")
-    found = summed(
-        spec, data, levels=agreed["levels"], moments=named, subset=subset, missing=missing
+    return summed(
+        spec,
+        data,
+        levels=agreed["levels"],
+        moments=named,
+        subset=subset,
+        missing=missing,
+        min_rows=min_rows,
     )
-    _check_cells(found, min_rows)
-    return found
 
 
 def _agreed(levels: Mapping[str, Sequence[object]] | str | Path | None) -> dict[str, Any]:
@@ -173,22 +182,60 @@ def _agreed(levels: Mapping[str, Sequence[object]] | str | Path | None) -> dict[
     return found
 
 
-def _check_cells(summary: RowSummary, min_rows: int) -> None:
-    cells, levels = cells_in(summary)
+def _where(cells: Cells, levels: Mapping[str, Sequence[str]], at: int) -> str:
+    """A cell in words."""
+    return ", ".join(
+        f"{name} {levels[name][int(values[at])] if name in levels else shown(values[at])}"
+        for name, values in cells.keys.items()
+    )
+
+
+def _check_cells(cells: Cells, levels: Mapping[str, Sequence[str]], min_rows: int) -> None:
     few = cells.n < min_rows
     if not few.any():
         return
     at = int(np.argmin(cells.n))
-    where = ", ".join(
-        f"{name} {levels[name][int(values[at])] if name in levels else shown(values[at])}"
-        for name, values in cells.keys.items()
-    )
+    where = _where(cells, levels, at)
     raise DataError(
         f"{int(few.sum()):,} of {len(cells):,} cells have fewer than {min_rows} rows, such as "
         f"{where} with {int(cells.n[at])}: their sums would nearly be rows",
         hint="leave a column out of the formula, keep numbers as moments=, merge levels, or set "
         "min_rows= lower if these rows may be known",
     )
+
+
+def _check_values(
+    cells: Cells, moment: str, levels: Mapping[str, Sequence[str]], min_rows: int
+) -> None:
+    """Refuse moments of a number that has few values, some of them in few rows.
+
+    The sums of a cell of two values are known of each: from its mean and its cross-product with the
+    response, ``(1/n_1 + 1/n_0) S`` is the difference of means. ``cells``: by key and value.
+    """
+    values = pd.Series(cells.n).groupby(cells.keys[moment]).sum()
+    told = ""
+    if values.min() < min_rows:
+        told = f"{moment} is {shown(values.idxmin())} in {int(values.min())} rows"
+    else:
+        others = [one for name, one in cells.keys.items() if name != moment]
+        cell = pd.DataFrame(dict(enumerate(others)), index=range(len(cells)))
+        number = (
+            cell.groupby(list(cell)).ngroup().to_numpy() if others else np.zeros(len(cell), int)
+        )
+        few = (np.bincount(number)[number] == 2) & (cells.n < min_rows)
+        if few.any():
+            at = int(np.argmin(np.where(few, cells.n, cells.n.max() + 1)))
+            told = (
+                f"{_where(cells, levels, at)} has {int(cells.n[at])} rows, beside one other value"
+            )
+    if told:
+        raise DataError(
+            f"{told}, fewer than {min_rows}: their sums could be worked out from means and "
+            "cross-products",
+            hint=f"leave {moment!r} out of the formula, merge values, or set min_rows= lower if "
+            "these rows may be known",
+            column=moment,
+        )
 
 
 def summed(
@@ -199,16 +246,19 @@ def summed(
     moments: Sequence[str] | None = None,
     subset: str | None = None,
     missing: str = "refuse",
+    min_rows: int = 1,
 ) -> RowSummary:
-    """The summary of rows, with cells of any size; arguments as of `summarise_rows`."""
+    """The summary of rows; arguments as of `summarise_rows`."""
     name_in(missing, "missing", "refuse", "drop")
     if subset is not None and not isinstance(subset, str):
         raise not_what(subset, "a condition on rows, as text")
     check_summable(spec)
     response = formula_columns(spec.formula)[0]
     names = [name for name in data_columns_of(spec) if name != response]
-    if ROWS in (response, *names):
-        raise DataError("fits of sums have a column of this name", hint="rename it", column=ROWS)
+    for name in (response, *names):
+        if name == ROWS or name.startswith(COUNTED):
+            told = "fits of sums have a column of this name"
+            raise DataError(told, hint="rename it", column=name)
     if moments is not None:
         check_linear(spec, moments)
         if unknown := [name for name in moments if name not in names]:
@@ -242,11 +292,16 @@ def summed(
             for name, one in columns.items()
             if one.kind == MOMENTS and name not in kept
         }
-    step = _Sum(spec, columns, kept, subset, missing)
-    cells, tally = over_pieces(pieces, step, _both, "sums")
+    of_few = [name for name in kept if len(columns[name].raw) <= MAX_VALUES]
+    looked_at = tuple(of_few) if min_rows > 1 else ()
+    step = _Sum(spec, columns, kept, looked_at, subset, missing)
+    cells, by_value, tally = over_pieces(pieces, step, _both, "sums")
     if not tally["rows"]:
         _nothing(tally, subset)
     used = {name: list(one.labels) for name, one in columns.items() if one.kind == LEVELS}
+    _check_cells(cells, used, min_rows)
+    for name, one in by_value.items():
+        _check_values(one, name, used, min_rows)
     cells, used = _without_unused(cells, used, declared)
     manifest = {
         "formula": spec.formula,
@@ -270,7 +325,7 @@ def _pieces(spec: ModelSpec, data: Any) -> list[Piece]:
     if is_dask(data) or isinstance(data, str | Path):
         return pieces_of(data)
     if isinstance(data, list | tuple) and all(isinstance(one, str | Path) for one in data):
-        return [piece for one in data for piece in pieces_of(one)]
+        return pieces_of(data)
     raise not_what(data, DATA)
 
 
@@ -317,11 +372,13 @@ def _without_unused(
     return Cells(keys, cells.n, cells.mean, cells.scatter), kept
 
 
-Part = tuple[Cells, dict[str, Any]]
+# Cells, those by a value of some moment besides, without sums, and what was read and left out.
+Part = tuple[Cells, dict[str, Cells], dict[str, Any]]
 
 
 def _both(parts: Sequence[Part]) -> Part:
-    return added([one for one, _ in parts]), added_tallies([tally for _, tally in parts])
+    by_value = {name: added([one[1][name] for one in parts]) for name in parts[0][1]}
+    return added([one[0] for one in parts]), by_value, added_tallies([one[2] for one in parts])
 
 
 @dataclass(frozen=True)
@@ -331,6 +388,7 @@ class _Sum:
     spec: ModelSpec
     columns: Mapping[str, Column]
     moments: tuple[str, ...]
+    looked_at: tuple[str, ...]
     subset: str | None
     missing: str
 
@@ -366,6 +424,7 @@ class _Sum:
             read_columns[one] = (values, lacks)
         kept = rows[known] if not known.all() else rows
         tally |= {"rows": len(kept), "kinds": kinds_of(kept), "labels": _labels(kept)}
+        tally["judges"] = [one for one in names_of(source) if one == PAIR or is_judge(one)]
         arrays = {
             one: values if known.all() else values[known]
             for one, (values, _) in read_columns.items()
@@ -378,7 +437,9 @@ class _Sum:
         outcome = self._outcome(arrays[self.response], kept, name, first_row)
         numbers = np.column_stack([*(arrays[one] for one in self.moments), outcome])
         keys = {one: arrays[one] for one in self.columns if one not in self.moments}
-        return cells_of(keys, numbers.astype(float)), tally
+        none = np.empty((len(numbers), 0))
+        by_value = {one: cells_of(keys | {one: arrays[one]}, none) for one in self.looked_at}
+        return cells_of(keys, numbers.astype(float)), by_value, tally
 
     def _column(
         self, values: pd.Series, column: str, name: str, first_row: int
@@ -396,6 +457,8 @@ class _Sum:
                 found = study_columns.typed(plain, file=name).astype("Int64").astype("float64")
         except DataError as error:
             raise _elsewhere(error, values, name, first_row) from error
+        if found.isna().all():  # of no type, such as None in all rows of one file
+            return np.full(len(found), np.nan), np.ones(len(found), bool)
         if not study_columns.is_number(found):
             row = int(values.index[0]) + first_row + 1
             raise DataError(

@@ -1,10 +1,11 @@
 """A summary of rows: cells with their sums, and what sites must agree on."""
 
-import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,28 @@ import xarray as xr
 
 from causalbias.elsewhere import unknown_attribute
 from causalbias.errors import DataError
+from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import canonical
 from causalbias.models.response import Map, Response, response_of
-from causalbias.models.specification import ModelSpec, data_columns_of, population_columns_of
+from causalbias.models.specification import (
+    MAX_NUMBER,
+    ModelSpec,
+    data_columns_of,
+    population_columns_of,
+)
 from causalbias.models.summaries.cells import Cells, added, equal_rows
 from causalbias.models.summaries.columns import LEVELS, MOMENTS, VALUES
 from causalbias.models.summaries.uses import check_summable
 
 FORMAT_VERSION = 1
 ROWS = "summed_rows"  # the column of rows of a fit that says how many rows of data each stands for
+COUNTED = "summed_counts_"  # before a column of counts: the counts of all rows together
 KIND = "summary"
+_KINDS = (LEVELS, VALUES, MOMENTS)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_CELL = "__cell"  # a dimension whose name no column has
+_SAME = 1e-9  # sums that differ by less, relative to their size, are of the same rows
 _NUMBERED = "__levels"
 # What the manifests of summaries that are added must have in common, and how it is called.
 _AGREED = {
@@ -67,16 +79,16 @@ def summary_tree(
     tally: Mapping[str, Any],
 ) -> RowSummary:
     """The tree of cells whose factors have these levels."""
-    keys = xr.Dataset({name: ("cell", values) for name, values in cells.keys.items()})
+    keys = xr.Dataset({name: (_CELL, values) for name, values in cells.keys.items()})
     keys = keys.assign_coords(
         {f"{name}{_NUMBERED}": np.array(list(own), dtype=str) for name, own in levels.items()}
     )
     numbers = [*manifest["moments"], manifest["response"]]
     sums = xr.Dataset(
         {
-            "rows": ("cell", cells.n),
-            "mean": (("cell", "number"), cells.mean),
-            "scatter": (("cell", "number", "number_2"), cells.scatter),
+            "rows": (_CELL, cells.n),
+            "mean": ((_CELL, "number"), cells.mean),
+            "scatter": ((_CELL, "number", "number_2"), cells.scatter),
         },
         coords={"number": numbers, "number_2": numbers},
     )
@@ -99,25 +111,21 @@ def checked_summary(tree: xr.DataTree) -> RowSummary:
         If it is not what `summarise_rows` makes.
     """
     try:
-        manifest = manifest_of(tree)
-        json.loads(tree.attrs["tally"])["rows"]
+        manifest, tally = manifest_of(tree), json.loads(tree.attrs["tally"])
         for one in (manifest["formula"], *(f"{k} ~ {v}" for k, v in manifest["parts"].items())):
             formula_columns(one)
         cells, levels = cells_in(tree)
-        numbers = len(manifest["moments"]) + 1
-        whole = cells.mean.shape == (len(cells), numbers)
-        whole &= cells.scatter.shape == (len(cells), numbers, numbers)
-        whole &= bool((cells.n > 0).all()) and cells.n.dtype.kind in "iu"
-        whole &= bool(np.isfinite(cells.mean).all() and np.isfinite(cells.scatter).all())
+        _check_manifest(manifest, cells, levels)
+        _check_tally(tally)
+        _check_sums(cells, len(manifest["moments"]) + 1, tally["rows"])
         for name, own in levels.items():
             codes = cells.keys[name]
-            whole &= codes.dtype.kind in "iu"
-            whole &= bool(np.isin(np.unique(codes), np.arange(len(own))).all())
-        if not whole:
-            raise ValueError("its sums and cells do not fit together")
+            _need(codes.dtype.kind in "iu", f"{name} is not of levels")
+            _need(len(set(own)) == len(own), f"two levels of {name} have one name")
+            _need(np.isin(np.unique(codes), np.arange(len(own))).all(), f"{name} has no such level")
     except DataError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise DataError(
             f"the summary of rows cannot be read ({error})",
             hint="write it again with summarise_rows and save",
@@ -126,6 +134,62 @@ def checked_summary(tree: xr.DataTree) -> RowSummary:
         dataset=tree.to_dataset(),
         children={name: xr.DataTree(node.to_dataset()) for name, node in tree.children.items()},
     )
+
+
+def _need(holds: object, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
+
+
+def _check_manifest(
+    manifest: Mapping[str, Any], cells: Cells, levels: Mapping[str, Sequence[str]]
+) -> None:
+    """Refuse a manifest that does not say what the cells are."""
+    columns, moments = manifest["columns"], manifest["moments"]
+    _need(isinstance(manifest["response"], str), "the response is not named")
+    _need(set(columns.values()) <= set(_KINDS), "its columns are of no known kind")
+    own = {kind: {name for name, one in columns.items() if one == kind} for kind in _KINDS}
+    _need(set(moments) == own[MOMENTS] and len(set(moments)) == len(moments), "other moments")
+    _need(set(cells.keys) == own[LEVELS] | own[VALUES], "other columns than its cells have")
+    _need(set(levels) == own[LEVELS], "other levels than its columns have")
+    for name in own[VALUES]:
+        values = cells.keys[name]
+        real = values.dtype.kind in "iuf"
+        _need(real and (np.abs(values) <= MAX_NUMBER).all(), f"{name} has a value that is none")
+    for key in ("counts", "weights"):
+        _need(manifest[key] is None or manifest[key] in own[VALUES], f"no such {key}")
+    _need(isinstance(manifest["subset"], str), "its subset is no text")
+
+
+def _check_tally(tally: Mapping[str, Any]) -> None:
+    """Refuse a tally that is not one of rows."""
+    numbers = [tally["rows"], tally["excluded"], *tally["missing"].values()]
+    _need(all(type(one) is int and one >= 0 for one in numbers), "its tally is not of numbers")
+    for texts in (tally["kinds"], tally.get("judges", []), *tally["labels"].values()):
+        listed = isinstance(texts, list) and all(isinstance(one, str) for one in texts)
+        _need(listed, "its tally is not of texts")
+
+
+def _check_sums(cells: Cells, numbers: int, rows: int) -> None:
+    """Refuse sums that no rows have."""
+    fits = cells.mean.shape == (len(cells), numbers)
+    fits &= cells.scatter.shape == (len(cells), numbers, numbers)
+    fits &= all(one.shape == (len(cells),) for one in cells.keys.values())
+    _need(fits and cells.n.shape == (len(cells),), "its sums and cells do not fit together")
+    _need(cells.n.dtype.kind in "iu" and (cells.n > 0).all(), "its cells have no rows")
+    _need(int(cells.n.sum(dtype=object)) == rows, "its cells have other rows than its tally")
+    _need((np.abs(cells.mean) <= MAX_NUMBER).all(), "a mean is not finite, or too large")
+    _need(np.isfinite(cells.scatter).all(), "a sum of squares is not finite")
+    squares = np.diagonal(cells.scatter, axis1=1, axis2=2)
+    _need((squares >= 0).all(), "a sum of squares is negative")
+    rounding = (1e-7 * np.abs(cells.mean).max(axis=0, initial=0.0)) ** 2
+    one = cells.n == 1
+    _need((squares[one] <= rounding).all(), "a cell of one row has a sum of squares")
+    most = np.sqrt(squares[:, :, None] * squares[:, None, :])
+    room = np.sqrt(np.outer(rounding, rounding)) * cells.n[:, None, None]
+    whole = (np.abs(cells.scatter) <= most * (1 + 1e-6) + room).all()
+    whole &= np.allclose(cells.scatter, cells.scatter.swapaxes(1, 2))
+    _need(whole, "its cross-products are of no rows")
 
 
 def is_summary(value: object) -> bool:
@@ -155,7 +219,7 @@ def cells_in(summary: xr.DataTree) -> tuple[Cells, dict[str, list[str]]]:
     return cells, levels
 
 
-def sum_of(summaries: Sequence[xr.DataTree], names: Sequence[str]) -> RowSummary:
+def sum_of(summaries: Sequence[xr.DataTree], names: Sequence[str], spec: ModelSpec) -> RowSummary:
     """The summary of the rows of several summaries together.
 
     Parameters
@@ -163,25 +227,27 @@ def sum_of(summaries: Sequence[xr.DataTree], names: Sequence[str]) -> RowSummary
     summaries : sequence of RowSummary
     names : sequence of str
         What to call each in errors: its file.
+    spec : ModelSpec
+        The model that is to be fitted: levels of its population must be those of all.
 
     Raises
     ------
     DataError
         If their manifests differ, with what differs: a formula, a column, a level.
     """
-    if len(summaries) == 1:
-        return checked_summary(summaries[0])
-    first = manifest_of(summaries[0])
-    read = [cells_in(one) for one in summaries]
-    for own, name in zip(summaries[1:], names[1:], strict=True):
+    checked = [_checked(one, name) for one, name in zip(summaries, names, strict=True)]
+    if len(checked) == 1:
+        return checked[0]
+    first = manifest_of(checked[0])
+    read = [cells_in(one) for one in checked]
+    for own, name in zip(checked[1:], names[1:], strict=True):
         _check_agreed(first, manifest_of(own), names[0], name)
-    _check_differ([cells for cells, _ in read], names)
-    population = set(_population(first))
+    alike = _need_alike(spec)
     levels: dict[str, list[str]] = {}
     parts = [cells for cells, _ in read]
     for factor in read[0][1]:
         each = [known[factor] for _, known in read]
-        if factor in population:
+        if factor in alike:
             for there, name in zip(each[1:], names[1:], strict=True):
                 _check_levels(each[0], there, factor, names[0], name)
         levels[factor] = _joined(each, factor)
@@ -189,27 +255,50 @@ def sum_of(summaries: Sequence[xr.DataTree], names: Sequence[str]) -> RowSummary
         for at, known_there in enumerate(each):
             codes = place.get_indexer(pd.Index(known_there))[parts[at].keys[factor]]
             parts[at] = _with_key(parts[at], factor, codes.astype(np.int64))
-    tallies = [json.loads(one.attrs["tally"]) for one in summaries]
+    _check_differ(parts, names)
+    tallies = [json.loads(one.attrs["tally"]) for one in checked]
     return summary_tree(added(parts), levels, first, added_tallies(tallies))
 
 
+def _checked(summary: xr.DataTree, name: str) -> RowSummary:
+    try:
+        return checked_summary(summary)
+    except DataError as error:
+        raise DataError(error.problem, hint=error.hint, file=name) from error
+
+
 def _check_differ(parts: Sequence[Cells], names: Sequence[str]) -> None:
-    """Refuse the same sums given twice: their rows would count twice."""
-    seen: dict[bytes, str] = {}
-    for cells, name in zip(parts, names, strict=True):
-        key = b"".join(np.ascontiguousarray(one).tobytes() for one in (cells.n, cells.mean))
-        digest = hashlib.sha256(key + cells.scatter.tobytes()).digest()
-        if digest in seen:
+    """Refuse the same rows given twice, in whatever order they were summed up."""
+    for (a, one), (b, other) in combinations(enumerate(parts), 2):
+        if len(one) == len(other) and one.n.sum() == other.n.sum() and _alike(one, other):
             raise DataError(
-                f"{name} has the sums of {seen[digest]}: their rows would count twice",
+                f"{names[b]} has the sums of {names[a]}: their rows would count twice",
                 hint="give each summary once",
             )
-        seen[digest] = name
 
 
-def _population(manifest: Mapping[str, Any]) -> list[str]:
-    spec = ModelSpec(manifest["formula"], parts=manifest["parts"])
-    return population_columns_of(spec)
+def _alike(one: Cells, other: Cells) -> bool:
+    """Whether cells of two summaries have the same keys and, but for rounding, the same sums."""
+    one, other = added([one]), added([other])
+    same = np.array_equal(one.n, other.n)
+    same &= all(np.array_equal(values, other.keys[name]) for name, values in one.keys.items())
+    if not same:
+        return False
+    squares = np.diagonal(one.scatter, axis1=1, axis2=2).max(axis=0)
+    size = np.abs(one.mean).max(axis=0) + np.sqrt(squares)
+    near = np.abs(one.mean - other.mean) <= _SAME * size
+    room = _SAME * np.outer(size, size) * one.n[:, None, None]
+    return bool(near.all() and (np.abs(one.scatter - other.scatter) <= room).all())
+
+
+def _need_alike(spec: ModelSpec) -> set[str]:
+    """Columns whose levels must be the same at every site: those of coefficients."""
+    found = set(population_columns_of(spec))
+    for formula in spec.formulas:
+        response = formula_columns(formula)[0]
+        for one in group_parts(formula):
+            found |= set(formula_columns(f"{response} ~ {one.effects}")[1])
+    return found
 
 
 def _with_key(cells: Cells, name: str, values: np.ndarray) -> Cells:
@@ -220,7 +309,15 @@ def _joined(each: Sequence[Sequence[str]], factor: str) -> list[str]:
     """Levels of all sites in one order: that of the text, or that which all give."""
     if all(list(own) == list(each[0]) for own in each):
         return list(each[0])
-    texts = pd.Series(sorted({level for own in each for level in own}), name=factor)
+    found = sorted({level for own in each for level in own})
+    days = {level for level in found if _DAY.fullmatch(level)}
+    if both := sorted(one for one in days if f"{one}T00:00:00" in found):
+        raise DataError(
+            f"the day {both[0]} of {factor} is {both[0]}T00:00:00 in another summary",
+            hint="write dates alike at every site: rows[column] = rows[column].dt.date.astype(str)",
+            column=factor,
+        )
+    texts = pd.Series(found, name=factor)
     return [str(one) for one in canonical(texts).cat.categories]
 
 
@@ -272,12 +369,14 @@ def added_tallies(tallies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for name in {name for one in tallies for name in one["labels"]}:
         labels[name] = sorted({text for one in tallies for text in one["labels"].get(name, [""])})
     kinds = {kind for one in tallies for kind in one["kinds"]}
+    judges = {name for one in tallies for name in one.get("judges", [])}
     return {
         "rows": sum(one["rows"] for one in tallies),
         "excluded": sum(one["excluded"] for one in tallies),
         "missing": missing,
         "labels": labels,
         "kinds": [kind for kind in ("genuine", "impostor") if kind in kinds],
+        "judges": sorted(judges),
     }
 
 
@@ -297,7 +396,8 @@ def rows_for(spec: ModelSpec, summary: RowSummary) -> tuple[ModelSpec, pd.DataFr
                 f"{argument}={given!r}, and the rows were summed up with {argument}={kept!r}",
                 hint=f"leave {argument}= out, or summarise the rows again",
             )
-    counts = ROWS if manifest["counts"] is None else manifest["counts"]
+    counted = manifest["counts"]
+    counts = ROWS if counted is None else f"{COUNTED}{counted}"
     used = [name for name in data_columns_of(spec) if name in manifest["moments"]]
     spec = replace(spec, counts=counts, weights=manifest["weights"], rows=ROWS, moments=tuple(used))
     check_summable(spec)
@@ -309,7 +409,7 @@ def rows_for(spec: ModelSpec, summary: RowSummary) -> tuple[ModelSpec, pd.DataFr
             hint="summarise the rows again by this formula",
         )
     column = formula_columns(spec.formula)[0]
-    used = [name for name in data_columns_of(spec) if name not in (column, ROWS)]
+    used = [name for name in data_columns_of(spec) if name not in (column, ROWS, counts)]
     for name in used:
         if name not in manifest["columns"]:
             raise DataError(
@@ -322,7 +422,7 @@ def rows_for(spec: ModelSpec, summary: RowSummary) -> tuple[ModelSpec, pd.DataFr
     cells, levels = cells_in(summary)
     numbers = [*moments, manifest["response"]]
     at = [[*manifest["moments"], manifest["response"]].index(name) for name in numbers]
-    by = {name: values for name, values in cells.keys.items() if name in used}
+    by = {name: values for name, values in cells.keys.items() if name in (*used, counted)}
     fewer = Cells(by, cells.n, cells.mean[:, at], cells.scatter[:, at][:, :, at])
     cells = added([fewer]) if len(by) < len(cells.keys) else fewer
     cell, count, values = equal_rows(cells)
@@ -337,9 +437,16 @@ def rows_for(spec: ModelSpec, summary: RowSummary) -> tuple[ModelSpec, pd.DataFr
         else:
             frame[name] = cells.keys[name][cell]
     frame[ROWS] = count
-    if spec.counts != ROWS:
-        frame[spec.counts] = frame[spec.counts] * count
+    if counted is not None:  # beside the column itself, which may be a predictor too
+        frame[counts] = np.asarray(cells.keys[counted][cell], float) * count
     return spec, frame
+
+
+def counts_of_data(spec: ModelSpec) -> str | None:
+    """The column of counts of the data that the rows of a fit of sums were read from."""
+    if spec.rows is None:
+        return spec.counts
+    return None if spec.counts == spec.rows else str(spec.counts).removeprefix(COUNTED)
 
 
 def _response(spec: ModelSpec) -> Response:
