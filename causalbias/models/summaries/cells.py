@@ -169,7 +169,8 @@ def equal_rows(cells: Cells) -> tuple[Ints, Ints, Floats]:
     --------
     >>> found = cells_of({"g": np.zeros(5, int)}, np.array([[1.0], [2.0], [2.0], [3.0], [7.0]]))
     >>> cell, count, values = equal_rows(found)
-    >>> count.tolist(), float(count @ values[:, 0]), float(count @ values[:, 0] ** 2)
+    >>> squares = round(float(count @ values[:, 0] ** 2), 9)
+    >>> count.tolist(), float(count @ values[:, 0]), squares
     ([3, 2], 15.0, 67.0)
     """
     v = cells.mean.shape[1]

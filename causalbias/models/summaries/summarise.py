@@ -130,10 +130,10 @@ def summarise_rows(
     >>> summary = cb.summarise_rows(
     ...     "score ~ level", study, subset="question == 'age'", min_rows=5)
     >>> print(summary)
-    Summary of 240 rows for score ~ level
-      5 cells by level (5 values); at least 48 rows in each
+    Summary of 120 rows for score ~ level
+      3 cells by level (3 values); at least 40 rows in each
       Reveals of each cell: its number of rows, mean of score and sum of squares
-      239,520 rows left out by subset: question == 'age'
+      360 rows left out by subset: question == 'age'
     """
     written = as_formula(formula)
     whole_in(min_rows, "min_rows", 1)
