@@ -10,7 +10,7 @@ from causalbias.rates import association_test, associations, ndkl, ranking_indic
 
 def test_skew_is_the_one_by_hand():
     # First four: a a b a. All: three of each.
-    scores, groups = [9, 8, 7, 6, 5, 4], list("aabab") + ["b"]
+    scores, groups = [9, 8, 7, 6, 5, 4], list("aababb")
     found = skew_at_k(scores, groups, 4)
     np.testing.assert_allclose(found[["a", "b"]], np.log([0.75 / 0.5, 0.25 / 0.5]))
     assert skew_at_k(scores, groups, 2)["b"] == -np.inf
