@@ -212,7 +212,7 @@ def _ranked(scores: ArrayLike, groups: ArrayLike) -> tuple[Floats, NDArray[np.in
     labels = [str(one) for one in used.cat.categories]
     if len(labels) < 2:
         raise DataError("there is one group", hint="give two or more")
-    return values, used.cat.codes.to_numpy(np.int64), labels
+    return values, np.asarray(used.cat.codes, dtype=np.int64), labels
 
 
 def _first(k: int, many: int) -> int:
