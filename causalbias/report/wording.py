@@ -46,18 +46,36 @@ def number(value: float, digits: int = 2) -> str:
     return text.replace("-", "−")
 
 
-def rounded_down(value: float) -> str:
-    """A lower bound with three significant digits, which is never above the bound itself.
+def rounded_down(value: float, digits: int = 3) -> str:
+    """A lower bound with so many significant digits, which is never above the bound itself.
 
     Examples
     --------
     >>> rounded_down(12.59), rounded_down(1.999), rounded_down(1234.5)
     ('12.5', '1.99', '1,234')
     """
+    return _rounded(value, digits, up=False)
+
+
+def rounded_up(value: float, digits: int = 3) -> str:
+    """An upper bound with so many significant digits, which is never below the bound itself.
+
+    Examples
+    --------
+    >>> rounded_up(12.51), rounded_up(0.99901), rounded_up(0.3, 2)
+    ('12.6', '1.00', '0.30')
+    """
+    return _rounded(value, digits, up=True)
+
+
+def _rounded(value: float, digits: int, *, up: bool) -> str:
     if not value > 0 or not np.isfinite(value):
-        return number(value, 3)
-    scale = 10.0 ** max(0, 2 - int(np.floor(np.log10(value))))
-    return number(np.floor(value * scale * (1 + 1e-12)) / scale, 3)
+        return number(value, digits)
+    places = max(0, digits - 1 - int(np.floor(np.log10(value))))
+    sign = -1 if up else 1  # what is a number up to rounding is not moved
+    return number(
+        sign * np.floor(sign * value * 10.0**places * (1 + sign * 1e-12)) / 10.0**places, digits
+    )
 
 
 def with_range(row: pd.Series, digits: int = 2, *, size: bool = False) -> str:

@@ -369,8 +369,8 @@ def test_groups_that_look_alike_are_not_two_groups(other):
 def test_persons_of_several_groups_are_counted():
     rows = table(race_b=["x", "y", "y", "y", "x", "x"])
     assert read(rows).remarks == [
-        "1 of 3 persons are of several groups of race, such as '03' (y, x): each comparison counts "
-        "for the groups in its row."
+        "1 of 3 persons are of several groups of race, such as '03' (y, x): each comparison of "
+        "two persons counts for the groups in its row."
     ]
     assert read(table()).remarks == []
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -70,13 +69,14 @@ class Audit:
     counts : DataFrame
         `system`, `group`, `persons`, `genuine`, `impostor`, `across`, `failed`: number of persons,
         of comparisons of each kind (across: of two persons of whom one is of the group), and of
-        those without a score.
+        those without a score; `persons_genuine` and `persons_impostor`, the persons of the rates:
+        those in genuine, and in impostor, pairs of the group that have a score.
     points : list of OperatingPoint
     curve : Estimate or None
         From `det`; None without genuine or without impostor pairs.
     accuracy, equal_error : Estimate or None
-        From `verification_accuracy` and `equal_error_rate`; None where these do not apply, as
-        without genuine or without impostor pairs.
+        From `verification_accuracy` and `equal_error_rate`, whose thresholds are distances; None
+        where these do not apply, as without genuine or without impostor pairs.
     accuracy_indices : Estimate or None
         From `accuracy_indices`; None of a single group.
     histograms : Dataset
@@ -158,12 +158,14 @@ def audit(
     ['asian', 'black', 'white']
     """
     prob = number_in(prob, "prob", 0, 1)
+    fmr = None if fmr is None else number_in(fmr, "fmr", 0, 1)
     if threshold is None and fmr is None:
         raise DataError(
             "neither a threshold nor a false match rate",
             hint="give --threshold, in units of the score, or --fmr such as 0.001, or both",
         )
     flag_in(pool, "pool")
+    given = None if threshold is None else _thresholds(scores, threshold)
     say = progress or (lambda _: None)
     say("pairs")
     frame, groups = _with_groups(scores)
@@ -176,11 +178,13 @@ def audit(
             hint="give pairs of one group, whose rates are compared",
         )
     points = []
-    for given, target in ((threshold, None), (None, fmr)):
-        if given is None and target is None:
+    asked: list[tuple[dict[str, float] | None, float | None]] = [(given, None), (None, fmr)]
+    for shown, target in asked:
+        if shown is None and target is None:
             continue
-        say(f"rates at {_name(scores, given, target)}")
-        point = _point(scores, pairs, counts, given, target, random_seed)
+        name = f"{100 * target:g}% false matches" if target else _name(threshold, shown or {})
+        say(f"rates at {name}")
+        point = _point(scores, pairs, counts, name, shown, target, random_seed)
         if pool:
             pooled = pooled_rates(
                 point.rates, factors=groups, random_seed=random_seed, progress=say
@@ -251,6 +255,10 @@ def _counts(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
             first, second = (part[f"group_{side}"] == group for side in "ab")
             same, own = part["same_identity"], (first | second) & inside
             persons = {*part.loc[first, "seed_a"], *part.loc[second, "seed_b"]}
+            rated = {
+                kind: part[own & of & (part["status"] == "ok")]
+                for kind, of in (("genuine", same), ("impostor", ~same))
+            }
             rows.append(
                 {
                     "system": system,
@@ -261,36 +269,38 @@ def _counts(frame: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
                     "across": int(((first | second) & ~inside).sum()),
                     "failed": int(((first | second) & (part["status"] != "ok")).sum()),
                 }
+                | {
+                    f"persons_{kind}": len({*rows["seed_a"], *rows["seed_b"]})
+                    for kind, rows in rated.items()
+                }
             )
     return pd.DataFrame(rows)
 
 
-def _name(scores: Scores, threshold: float | Mapping[str, float] | None, fmr: float | None) -> str:
-    """An operating point in words."""
-    if fmr is not None:
-        return f"{100 * fmr:g}% false matches"
-    if isinstance(threshold, Mapping):
-        each = [f"{threshold[one]:g} ({one})" for one in scores.systems if one in threshold]
-        return f"thresholds {', '.join(each)}"
-    return f"threshold {threshold:g}"
+def _name(given: object, thresholds: Mapping[str, float]) -> str:
+    """Thresholds in words: one for all systems, or one for each, as they were given."""
+    if not isinstance(given, Mapping):
+        return f"threshold {next(iter(thresholds.values())):g}"
+    each = [f"{value:g} ({system})" for system, value in thresholds.items()]
+    return f"thresholds {', '.join(each)}"
 
 
 def _point(
     scores: Scores,
     pairs: Comparisons,
     counts: pd.DataFrame,
-    threshold: float | Mapping[str, float] | None,
+    name: str,
+    shown: dict[str, float] | None,
     fmr: float | None,
     random_seed: int,
 ) -> OperatingPoint:
-    """Rates at one threshold a system, given or set at a false match rate."""
-    shown: dict[str, float]
-    if fmr is not None:
+    """Rates at one threshold a system, given in units of the score or set at a false match rate."""
+    if shown is None:
+        assert fmr is not None
         found = threshold_at(pairs, fmr, by=GROUP, cohort="same", random_seed=random_seed)
         at = {one: float(found["point"].sel(system=one)) for one in scores.systems}
         shown = {one: scores.score_at(at[one], one) for one in at}
     else:
-        shown = _thresholds(scores, threshold)
         at = {one: scores.distance_at(shown[one], one) for one in shown}
         _check_among(scores, shown, at)
     rates = error_rates(pairs, GROUP, threshold=at, random_seed=random_seed)
@@ -299,7 +309,7 @@ def _point(
     if counts["across"].any():
         between = group_pair_rates(pairs, GROUP, threshold=at, random_seed=random_seed)
     return OperatingPoint(
-        _name(scores, threshold, fmr),
+        name,
         fmr,
         shown,
         rates,
@@ -326,22 +336,19 @@ def _check_among(scores: Scores, shown: Mapping[str, float], at: Mapping[str, fl
             )
 
 
-def _thresholds(scores: Scores, threshold: float | Mapping[str, float] | None) -> dict[str, float]:
+def _thresholds(scores: Scores, threshold: float | Mapping[str, float]) -> dict[str, float]:
     """The threshold of each system, as given."""
     if not isinstance(threshold, Mapping):
         given = dict.fromkeys(scores.systems, threshold)
     else:
-        given = {one: threshold.get(one) for one in scores.systems}
-        unknown = [one for one in threshold if one not in given]
+        given = {one: threshold[one] for one in scores.systems if one in threshold}
+        unknown = [one for one in threshold if one not in scores.systems]
         if unknown:
             raise DataError(
                 f"no system is called {unknown[0]!r}", hint=f"use {', '.join(scores.systems)}"
             )
-    for system, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-            raise DataError(
-                f"system {system!r} has no threshold", hint="give one number, or one per system"
-            )
-        if not np.isfinite(value):
-            raise DataError(f"the threshold {value} is not finite", hint="give a number")
-    return {system: float(value) for system, value in given.items() if value is not None}
+    if missing := [one for one in scores.systems if given.get(one) is None]:
+        raise DataError(
+            f"system {missing[0]!r} has no threshold", hint="give one number, or one per system"
+        )
+    return {system: number_in(value, "the threshold") for system, value in given.items()}

@@ -8,7 +8,7 @@ from causalbias.plots.identity import group_rates
 from causalbias.plots.rates import det_curves, rate_heatmap, score_distributions
 from causalbias.plots.ratios import ratio_intervals
 from causalbias.report.content import Picture
-from causalbias.report.wording import alt_text, rounded_down
+from causalbias.report.wording import alt_text, listed, rounded_down
 
 LABELS = ("operating_point", "system", "rate_of", "group", "other")
 MOST_ROWS = 6  # groups of which all ratios of two are drawn
@@ -144,6 +144,9 @@ def _scores(result: Audit, tables: dict[str, pd.DataFrame], system: str, at: int
     )
     sizes = tables["counts"]
     sizes = sizes[sizes["system"] == system]
+    for kind in ("genuine", "impostor"):
+        if none := sizes.loc[sizes[f"persons_{kind}"] == 0, "group"].tolist():
+            caption += f" Without {kind} pairs that have a score: {listed(none)}."
     each = [
         f"{row.group}: {row.genuine:,} genuine, {row.impostor:,} impostor"
         for row in sizes.itertuples()

@@ -64,12 +64,13 @@ def pooled_rates(
     Estimate
         ``rate`` (chain, draw, rate_of, system, *by) as of `error_rates`, for groups with pairs;
         stated for all of them (``supported``), with ``errors``, ``n``, ``n_effective``. It may be
-        given to `pairwise_rate_ratios`.
+        given to `pairwise_rate_ratios`. A kind of error of which fewer than three groups have pairs
+        is left out: such groups do not tell how alike groups are.
 
     Raises
     ------
     DataError
-        If there are fewer than three groups: nothing can be said of how alike groups are.
+        If neither kind of error has three groups with pairs.
 
     Examples
     --------
@@ -83,7 +84,7 @@ def pooled_rates(
     rates = with_dims(rates)
     by = groups_of(rates)
     found = {}
-    for kind in map(str, rates["rate_of"].values):
+    for kind in _poolable(rates, by):
         cells = _cells(rates.sel(rate_of=kind), by, factors)
         table = _model_rows(cells)
         levels = {name: table[name].nunique() for name in map(str, table) if name not in COUNTS}
@@ -120,6 +121,20 @@ def pooled_rates(
     )
 
 
+def _poolable(rates: xr.Dataset, by: Sequence[str]) -> list[str]:
+    """Kinds of error of which three groups or more have pairs."""
+    there = (rates["n"] > 0).any("system").sum(by)
+    groups = {str(kind): int(there.sel(rate_of=kind)) for kind in rates["rate_of"].values}
+    found = [kind for kind, number in groups.items() if number >= GROUP_TERM]
+    if not found:
+        raise DataError(
+            f"{max(groups.values())} groups have pairs",
+            hint="leave out --pool, and take the rates as they are: fewer than three groups do not "
+            "tell how alike groups are",
+        )
+    return found
+
+
 def _cells(
     rates: xr.Dataset, by: Sequence[str], factors: Mapping[str, Mapping[str, str]] | None
 ) -> pd.DataFrame:
@@ -133,14 +148,8 @@ def _cells(
     else:
         each = cells[by[0]].astype(str)
         for name in next(iter(factors.values())):
-            cells[f"{OF}{name}"] = each.map({group: own[name] for group, own in factors.items()})
-    groups = cells[list(by)].drop_duplicates()
-    if len(groups) < GROUP_TERM:
-        raise DataError(
-            f"{len(groups)} groups have pairs",
-            hint="leave out --pool, and take the rates as they are: fewer than three groups do not "
-            "tell how alike groups are",
-        )
+            column = f"{OF}{name} of persons" if name == "system" else f"{OF}{name}"
+            cells[column] = each.map({group: own[name] for group, own in factors.items()})
     return cells
 
 

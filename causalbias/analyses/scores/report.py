@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -102,8 +103,9 @@ def _slider(result: Audit, system: str) -> Slider:
 
 def tables_of(result: Audit) -> dict[str, pd.DataFrame]:
     """Tables of the estimates by name, as in `TITLES`."""
-    persons = result.counts[["system", "group", "persons"]]
-    rates = _at_points(result, lambda point: point.rates).merge(persons, on=["system", "group"])
+    rates = _at_points(result, lambda point: point.rates).merge(
+        _persons(result.counts), on=["system", "group", "rate_of"]
+    )
     used = {
         (point.name, system): value
         for point in result.points
@@ -138,11 +140,27 @@ def tables_of(result: Audit) -> dict[str, pd.DataFrame]:
     return tables | {"counts": result.counts, "columns": result.scores.taken}
 
 
+def _persons(counts: pd.DataFrame) -> pd.DataFrame:
+    """Number of persons in the pairs of each rate."""
+    parts = [
+        counts[["system", "group"]].assign(persons=counts[f"persons_{kind}"], rate_of=rate)
+        for rate, kind in (("FMR", "impostor"), ("FNMR", "genuine"))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _in_units_of_score(table: pd.DataFrame, result: Audit) -> pd.DataFrame:
+    """A table whose thresholds are scores rather than distances."""
+    each = zip(table["threshold"].astype(float), table["system"].astype(str), strict=True)
+    scores = [np.nan if np.isnan(at) else result.scores.score_at(at, one) for at, one in each]
+    return table.assign(threshold=scores)
+
+
 def _with_accuracy(tables: dict[str, pd.DataFrame], result: Audit) -> dict[str, pd.DataFrame]:
     """Tables with those that are at each group's own threshold, which is no operating point."""
     for name, drawn in (("accuracy", result.accuracy), ("equal_error", result.equal_error)):
         if drawn is not None:
-            table = summarise(drawn, prob=result.prob)
+            table = _in_units_of_score(summarise(drawn, prob=result.prob), result)
             tables[name] = table.drop(columns=[one for one in (*DROPPED, *UNUSED) if one in table])
     if result.accuracy_indices is not None:
         own = summarise(result.accuracy_indices, prob=result.prob).assign(operating_point=OWN)

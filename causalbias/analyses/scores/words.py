@@ -5,8 +5,10 @@ import pandas as pd
 
 from causalbias.analyses.scores.analysis import Audit, OperatingPoint
 from causalbias.analyses.sentences import percent
+from causalbias.draws.summaries import SAMPLE
+from causalbias.rates.differentials import rate_ratios
 from causalbias.report.content import PlainSummary
-from causalbias.report.wording import listed, number, rounded_down
+from causalbias.report.wording import listed, number, rounded_down, rounded_up
 
 HAPPENS = {
     "FMR": "two different persons are taken for one",
@@ -14,6 +16,7 @@ HAPPENS = {
 }
 PAIRS = {"FMR": "pairs of two different persons", "FNMR": "pairs of images of one person"}
 ERROR = {"FMR": "false matches", "FNMR": "false non-matches"}
+FREQUENT = 0.05  # share of errors from which it is not the errors that are few, but the pairs
 SHARED = 1.5  # pairs for each independent one, from which on the same persons make the errors
 GLOSSARY = {
     **dict.fromkeys(("attribute", "level", "seed", "network", "model", "converged"), ""),
@@ -44,7 +47,9 @@ GLOSSARY = {
 }
 COLUMNS = {
     "operating_point": "how the threshold was set",
-    "persons": "number of persons of the group in the data",
+    "persons": "number of persons of the group; beside a rate, of those in its comparisons",
+    "persons_genuine": "number of persons in genuine pairs of the group that have a score",
+    "persons_impostor": "number of persons in impostor pairs of the group that have a score",
     "plug_in": "what is counted, as papers report it, whatever the number of errors",
     "errors_other": "number of errors of the other group",
     "n_other": "number of comparisons of the other group",
@@ -115,7 +120,8 @@ def found_of(result: Audit, tables: dict[str, pd.DataFrame], system: str) -> lis
         for kind in ("FMR", "FNMR"):
             part = rates[rates["rate_of"] == kind]
             if len(part):
-                sentences.append(_finding(result, tables, part, system, point, first=first))
+                text = _finding(result, tables, part, system, point, first=first)
+                sentences.append(text + _without(result, part))
                 first = False
         if (rates["rate_of"] == "FMR").sum() == 0:
             sentences.append(
@@ -161,10 +167,10 @@ def _finding(
     place = at(result, point, system) if first else "At the same threshold"
     start = f"{place}, {HAPPENS[kind]}"
     if stated.empty:
-        return (
-            f"{start} too rarely to state rates by group ({part['errors'].sum():,.0f} of "
-            f"{part['n'].sum():,.0f} {PAIRS[kind]})."
-        )
+        all_of = f"{part['errors'].sum():,.0f} of {part['n'].sum():,.0f} {PAIRS[kind]}"
+        if _frequent(part).any():
+            return f"{start} in {all_of}: too few pairs to state rates by group."
+        return f"{start} too rarely to state rates by group ({all_of})."
     few, many = stated.iloc[0], stated.iloc[-1]
     if len(part) == 1:
         return f"{start} in {_often(many)} pairs."
@@ -174,43 +180,52 @@ def _finding(
             f"{start} most often in the group {many['group']}: in {_often(many)} pairs; least "
             f"often in the group {few['group']}: in {_often(few)}."
         )
-        return text + _factor(tables, kind, system, point) + _pairs(tables, kind, system, point)
+        return text + _factor(tables, kind, system, point) + _pairs(result, part, point)
     ends = unstated["upper"].max()
     if ends < many["estimate"]:
         text = f"{start} most often in the group {many['group']}: in {_often(many)} pairs"
     else:  # one of those with too few errors may have more
         text = f"{start} in {_often(many)} pairs of the group {many['group']}"
     names = listed(list(unstated["group"]))
-    text += f". There are too few such errors to state a rate of {names} (at most {_share(ends)}"
+    few_what = "such pairs" if _frequent(unstated).any() else "such errors"
+    text += f". There are too few {few_what} to state a rate of {names} (at most {_share(ends)}"
     text += ")." if ends < many["estimate"] else "), which may be higher or lower."
-    return text + _factor(tables, kind, system, point) + _pairs(tables, kind, system, point)
+    return text + _factor(tables, kind, system, point) + _pairs(result, part, point)
 
 
-def _pairs(tables: dict[str, pd.DataFrame], kind: str, system: str, point: OperatingPoint) -> str:
-    """How many times as many errors each group has as the one with fewest."""
-    if "pairwise" not in tables:
+def _frequent(part: pd.DataFrame) -> pd.Series:
+    """Whether errors of each group are not rare: if they do not suffice, its pairs are few."""
+    return part["errors"] >= FREQUENT * part["n"]
+
+
+def _without(result: Audit, part: pd.DataFrame) -> str:
+    """The groups that have no such pair, and so no rate."""
+    missing = [one for one in result.groups if one not in set(part["group"].astype(str))]
+    if not missing:
         return ""
-    table = _of(tables["pairwise"], system, point)
-    table = table[table["rate_of"] == kind]
-    if table["group"].nunique() < 3:  # of two groups the factor is said already
+    return f" Nothing is known of {listed(missing)}: no such pair has a score there."
+
+
+def _pairs(result: Audit, part: pd.DataFrame, point: OperatingPoint) -> str:
+    """How many times as many errors each group has as the one with fewest, at least.
+
+    The limits allow for the choice of the group with fewest on the same pairs. It is named if its
+    rate is stated; of others it is not known whether they have fewest.
+    """
+    if len(part) < 3:  # of two groups the factor is said already
         return ""
-    shares = table.groupby("group", sort=False)[["errors", "n"]].first()
-    fewest = (shares["errors"] / shares["n"]).idxmin()
-    rows = table[(table["other"] == fewest) & (table["lower"] > 1)]
-    rows = rows.sort_values("lower", ascending=False)
-    each = [
-        f"{row['group']} at least {rounded_down(row['lower'])} times"
-        if row["interval"] == "at least"
-        else f"{row['group']} {number(row['estimate'])} times (range {number(row['lower'])} to "
-        f"{number(row['upper'])})"
-        for _, row in rows.iterrows()
-    ]
-    if not each:
+    system, kind = part["system"].iloc[0], part["rate_of"].iloc[0]
+    rates = point.rates.sel(system=[system], rate_of=[kind])
+    drawn = rate_ratios(rates, to="best")["lower_bound"].isel(system=0, rate_of=0)
+    ends = drawn.quantile(1 - result.prob, SAMPLE).to_series().dropna()
+    ends = ends[ends > 1].sort_values(ascending=False)
+    if ends.empty:
         return ""
-    return (
-        f" Two groups at a time, against {fewest}, which has fewest: {listed(each)} as many, each "
-        "range by itself."
-    )
+    shares = part.assign(share=part["errors"] / part["n"]).sort_values("share", kind="stable")
+    fewest = shares.iloc[0]
+    name = f" ({fewest['group']})" if fewest["supported"] else ", whichever it is"
+    each = [f"{group} at least {rounded_down(end)} times" for group, end in ends.items()]
+    return f" Against the group with fewest{name}: {listed(each)} as many, each limit by itself."
 
 
 def _often(row: pd.Series) -> str:
@@ -218,15 +233,17 @@ def _often(row: pd.Series) -> str:
     every = 100
     while every < 10_000_000 and row["estimate"] * every < 10:
         every *= 10
-    middle, low, high = (round(every * row[name]) for name in ("estimate", "lower", "upper"))
-    return f"{middle:,} of every {every:,} (range {low:,} to {high:,})"
+    # Counts, of which the limits are rounded outwards; what is whole up to rounding stays.
+    low, high = int(every * row["lower"] + 1e-9), -int(-every * row["upper"] + 1e-9)
+    return f"{round(every * row['estimate']):,} of every {every:,} (range {low:,} to {high:,})"
 
 
 def _share(rate: float) -> str:
+    """An upper limit of a rate."""
     every = 100
     while every < 1_000_000 and rate * every < 1:
         every *= 10
-    return f"{number(rate * every)} of every {every:,}"
+    return f"{rounded_up(rate * every, 2)} of every {every:,}"
 
 
 def _factor(
@@ -246,8 +263,8 @@ def _factor(
     clear = one["lower"] > 1
     if one["interval"] == "two-sided" and np.isfinite(one["estimate"]):
         text = (
-            f" That is {number(one['estimate'])} times as many (range {number(one['lower'])} to "
-            f"{number(one['upper'])}). "
+            f" That is {number(one['estimate'])} times as many (range "
+            f"{rounded_down(one['lower'], 2)} to {rounded_up(one['upper'], 2)}). "
         )
         chance = (
             f"Were all groups alike, data of this size would show a factor of about "
@@ -349,10 +366,11 @@ def findings(result: Audit, tables: dict[str, pd.DataFrame]) -> list[str]:
         ["operating_point", "system", "rate_of"], sort=False
     ):
         each = [
-            f"{row['group']} {_percent(row['estimate'])}% ({_percent(row['lower'])} to "
-            f"{_percent(row['upper'])}; {row['errors']:,.0f} of {row['n']:,.0f})"
+            f"{row['group']} {number(100 * row['estimate'], 3)}% "
+            f"({rounded_down(100 * row['lower'])} to {rounded_up(100 * row['upper'])}; "
+            f"{row['errors']:,.0f} of {row['n']:,.0f})"
             if row["supported"]
-            else f"{row['group']} not stated, at most {_percent(row['upper'])}% "
+            else f"{row['group']} not stated, at most {rounded_up(100 * row['upper'])}% "
             f"({row['errors']:,.0f} of {row['n']:,.0f})"
             for _, row in part.iterrows()
         ]
@@ -361,16 +379,13 @@ def findings(result: Audit, tables: dict[str, pd.DataFrame]) -> list[str]:
     return sentences
 
 
-def _percent(rate: float) -> str:
-    return number(100 * rate, 3)
-
-
 def limits(result: Audit) -> list[str]:
     """What the data cannot support, for readers who know the terms."""
     taken = result.scores.taken
     return [
         "Rates are descriptive: a difference between groups is not an effect of the group, as "
         "image quality and everything else may differ with it.",
+        *_not_pooled(result),
         "False match rates are of impostor pairs within a group (cohort: same). A target false "
         "match rate is met on all of these pairs together.",
         "Intervals resample persons, not pairs (see the explanation of error rates). They do not "
@@ -379,4 +394,20 @@ def limits(result: Audit) -> list[str]:
         "Columns were taken for: "
         + "; ".join(f"{row.what}: {row.column} ({row.how})" for row in taken.itertuples())
         + ".",
+    ]
+
+
+def _not_pooled(result: Audit) -> list[str]:
+    """Kinds of error that could not be pooled, where the others are."""
+    kinds = {
+        str(kind)
+        for point in result.points
+        if point.pooled is not None
+        for kind in point.rates["rate_of"].values
+        if kind not in point.pooled["rate_of"]
+    }
+    return [
+        f"Rates of {ERROR[kind]} are not pooled: fewer than three groups have {PAIRS[kind]}, which "
+        "do not tell how alike groups are."
+        for kind in sorted(kinds)
     ]

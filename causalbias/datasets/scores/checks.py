@@ -149,8 +149,8 @@ def several_groups(frame: pd.DataFrame, by: Sequence[str]) -> list[str]:
             groups = known.loc[known["person"] == who.iloc[0], "group"]
             sentences.append(
                 f"{who.nunique():,} of {known['person'].nunique():,} persons are of several groups "
-                f"of {name}, such as {who.iloc[0]!r} ({', '.join(groups)}): each comparison counts "
-                "for the groups in its row."
+                f"of {name}, such as {who.iloc[0]!r} ({', '.join(groups)}): each comparison of two "
+                "persons counts for the groups in its row."
             )
     return sentences
 

@@ -520,9 +520,10 @@ def _complete(frame: pd.DataFrame, by: Sequence[str], notes: list[Note]) -> pd.D
         missing = frame[names].isna().any(axis=1).to_numpy(bool)
         notes += _left_out(frame[missing & kept], reason)
         kept &= ~missing
+    kept &= ~_of_one_person_in_two_groups(frame, by, kept, notes)
     if not kept.any():
         raise DataError(
-            "no comparison has the ids and groups of both sides: "
+            "no comparison is of known persons and groups: "
             + "; ".join(f"{count:,} {reason}" for _, _, reason, count in notes),
             hint="fill them in, or give the groups by --subjects PEOPLE.csv",
             file=str(frame["file"].iloc[0]),
@@ -533,6 +534,18 @@ def _complete(frame: pd.DataFrame, by: Sequence[str], notes: list[Note]) -> pd.D
         frame = _with_images(frame)
     frame = frame.rename(columns=ours | {"same": "same_identity"})
     return frame.assign(same_identity=frame["same_identity"].astype(bool))
+
+
+def _of_one_person_in_two_groups(
+    frame: pd.DataFrame, by: Sequence[str], known: np.ndarray, notes: list[Note]
+) -> np.ndarray:
+    """Genuine pairs whose sides are of two groups, and so of the rates of neither; counted."""
+    apart = np.zeros(len(frame), dtype=bool)
+    for name in by:
+        apart |= (frame[f"{name}_a"] != frame[f"{name}_b"]).to_numpy(bool, na_value=True)
+    apart &= known & frame["same"].fillna(False).to_numpy(bool)
+    notes += _left_out(frame[apart], "of one person whose two sides are of two groups")
+    return apart
 
 
 def _left_out(rows: pd.DataFrame, reason: str) -> list[Note]:
