@@ -143,6 +143,17 @@ def covariance_of(influence: Floats, members: Whole) -> Floats:
     return np.asarray((own + (vectors * np.maximum(values, 0)) @ vectors.T) * faces / (faces - 1))
 
 
+def draws_of_t(
+    centre: Floats, covariance: Floats, degrees: float, draws: int, random: np.random.Generator
+) -> Floats:
+    """Draws (draws, statistics) of a multivariate t with these centres and covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    normal = random.normal(size=(draws, len(centre))) @ root.T
+    spread = np.sqrt(degrees / random.chisquare(degrees, size=draws))
+    return np.asarray(centre + normal * spread[:, None])
+
+
 def _summed(influence: Floats, groups: list[Whole]) -> Floats:
     """Sum over groups of the outer product of the influence summed within them."""
     codes = np.unique(np.concatenate(groups), return_inverse=True)[1].reshape(len(groups), -1)

@@ -6,6 +6,7 @@ from causalbias.analyses.alignment import (
     analyse_alignment,
     odd_one_out,
 )
+from causalbias.analyses.editing import Editing, analyse_editing, editing_content
 from causalbias.analyses.identity.analysis import Identity, analyse_identity
 from causalbias.analyses.manipulation.analysis import Manipulation, analyse_manipulation
 from causalbias.analyses.protocol import Analysis
@@ -33,6 +34,7 @@ __all__ = [
     "Alignment",
     "Analysis",
     "Audit",
+    "Editing",
     "Identity",
     "Manipulation",
     "OperatingPoint",
@@ -41,6 +43,7 @@ __all__ = [
     "SocialPerception",
     "alignment_content",
     "analyse_alignment",
+    "analyse_editing",
     "analyse_identity",
     "analyse_manipulation",
     "analyse_ratings",
@@ -49,6 +52,7 @@ __all__ = [
     "audit",
     "audit_content",
     "choose_analysis",
+    "editing_content",
     "odd_one_out",
     "pooled_rates",
     "ratings_content",

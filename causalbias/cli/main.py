@@ -9,6 +9,7 @@ from causalbias.cli.analyse import ListsAnalyses, demo, run
 from causalbias.cli.check import check_manipulations
 from causalbias.cli.design import design
 from causalbias.cli.doctor import doctor
+from causalbias.cli.editing import editing
 from causalbias.cli.embed import embed
 from causalbias.cli.people import alignment, memory, ratings, social_perception
 from causalbias.cli.rates import photos, rates
@@ -44,6 +45,7 @@ app.command()(ratings)
 app.command()(alignment)
 app.command()(memory)
 app.command()(social_perception)
+app.command()(editing)
 app.command()(demo)
 app.command(cls=ListsAnalyses)(run)
 app.command()(embed)

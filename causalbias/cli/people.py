@@ -50,7 +50,7 @@ def ratings(
         )
         return cb.analyses.ratings_content(found)
 
-    _report(made, out)
+    reported(made, out)
 
 
 def alignment(
@@ -87,7 +87,9 @@ def alignment(
             judgement=judgement,
             metrics=metric,
             rater=rater,
-            errors=dict(_equation(one) for one in error or ()),
+            errors=dict(
+                equation_in(one, "--error", "JUDGEMENT=STANDARD_ERROR") for one in error or ()
+            ),
             group_a=group_a,
             group_b=group_b,
             distances=distance or (),
@@ -97,7 +99,7 @@ def alignment(
         )
         return cb.analyses.alignment_content(found)
 
-    _report(made, out)
+    reported(made, out)
 
 
 def memory(
@@ -136,7 +138,7 @@ def memory(
         )
         return cb.analyses.signal_detection_content(found)
 
-    _report(made, out)
+    reported(made, out)
 
 
 def social_perception(
@@ -181,18 +183,18 @@ def social_perception(
         )
         return cb.analyses.social_perception_content(found)
 
-    _report(made, out)
+    reported(made, out)
 
 
-def _equation(text: str) -> tuple[str, str]:
-    """Both columns of ``--error COLUMN=COLUMN``."""
+def equation_in(text: str, option: str, form: str) -> tuple[str, str]:
+    """Both sides of an option such as ``--error COLUMN=COLUMN``."""
     column, equal, of = text.partition("=")
     if not (column and equal and of):
-        raise DataError(f"--error {text}", hint="write --error JUDGEMENT=STANDARD_ERROR")
+        raise DataError(f"{option} {text}", hint=f"write {option} {form}")
     return column, of
 
 
-def _report(made: Callable[[Callable[[str], None]], "Content"], out: Path) -> None:
+def reported(made: Callable[[Callable[[str], None]], "Content"], out: Path) -> None:
     """Estimate, write the report, and print what was found and the verdict on the models."""
     from causalbias.report.page import write_report
     from causalbias.report.verdicts import overall

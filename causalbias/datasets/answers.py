@@ -1,6 +1,6 @@
 """Tables of people's answers with columns of any name: what each holds, what is left out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class Answers:
     ----------
     frame : DataFrame
         One row per answer: texts (ids and groups; categoricals keep the order of their levels) and
-        numbers (float64), none missing.
+        numbers (float64), none missing but in columns that are optional.
     columns : dict of str to str
         Column of the user's table for each of ours.
     name : str
@@ -48,6 +48,8 @@ def answers_in(
     data: pd.DataFrame | str | Path,
     text: Mapping[str, str],
     values: Mapping[str, str],
+    *,
+    optional: Collection[str] = (),
 ) -> Answers:
     """Read a table of answers, and rename its columns to those of an analysis.
 
@@ -57,11 +59,13 @@ def answers_in(
         A table, or a CSV, TSV or Parquet file. Ids are text as written.
     text, values : mapping of our column to the user's
         Columns of ids and groups, and of numbers. Columns called "" are not there.
+    optional : collection of str
+        Those of ours in which a row may have a missing cell.
 
     Returns
     -------
     Answers
-        Rows with a missing cell in one of these columns are left out, and counted by column.
+        Rows with a missing cell in another column are left out, and counted by column.
 
     Raises
     ------
@@ -95,6 +99,7 @@ def answers_in(
     made |= {ours: numbers(frame[theirs], name, theirs) for ours, theirs in values.items()}
     whole = pd.DataFrame({ours: one.reset_index(drop=True) for ours, one in made.items()})
     missing = whole.isna()
+    missing[[one for one in made if one in optional]] = False
     first = missing.to_numpy().argmax(axis=1)[missing.any(axis=1).to_numpy()]
     notes = [
         (name, "answers", f"{columns[ours]} is missing", int(count))
@@ -104,7 +109,7 @@ def answers_in(
     kept = whole[~missing.any(axis=1)].reset_index(drop=True)
     if kept.empty:
         raise DataError(
-            f"no row has all of {', '.join(columns.values())}",
+            f"no row has all of {', '.join(columns[one] for one in made if one not in optional)}",
             hint="fill the cells in, or choose other columns",
             file=name,
         )

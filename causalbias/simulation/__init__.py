@@ -1,5 +1,6 @@
 """Simulated studies with known truth, as ``cb.simulation``."""
 
+from causalbias.simulation.editing import simulate_editing
 from causalbias.simulation.parameters import Bias, People, Question, System
 from causalbias.simulation.ratings import simulate_ratings
 from causalbias.simulation.recognition_memory import simulate_recognition
@@ -14,6 +15,7 @@ __all__ = [
     "Question",
     "System",
     "simulate",
+    "simulate_editing",
     "simulate_ratings",
     "simulate_recognition",
     "simulate_scores",

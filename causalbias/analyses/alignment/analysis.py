@@ -9,7 +9,14 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from causalbias.agreement.dyads import accuracy, ceilings, covariance_of, noise_share, spearman
+from causalbias.agreement.dyads import (
+    accuracy,
+    ceilings,
+    covariance_of,
+    draws_of_t,
+    noise_share,
+    spearman,
+)
 from causalbias.arguments import generator, mapping_in, names_in, number_in
 from causalbias.datasets.answers import Answers, answers_in
 from causalbias.draws.estimate import Estimate, estimate
@@ -234,8 +241,12 @@ def odd_one_out(
     codes = np.unique(ids, return_inverse=True)[1].reshape(ids.shape)
     covariance = covariance_of((values - mean) / len(values), codes)
     slope = 1 / np.clip(mean * (1 - mean), 1e-6, None)
-    draws = _draws(
-        _logit(mean), covariance * np.outer(slope, slope), float(codes.max()), random_seed
+    draws = draws_of_t(
+        _logit(mean),
+        covariance * np.outer(slope, slope),
+        float(codes.max()),
+        DRAWS,
+        generator(random_seed, 1),
     )
     coords = {"chain": [0], "draw": np.arange(DRAWS), "metric": list(names)}
     found = xr.Dataset(
@@ -443,8 +454,12 @@ def _as_estimate(
     known = np.isfinite(centres)
     flat = np.where(known, influence, 0).reshape(len(pairs), -1)
     few = np.nanmin(plain["faces"])
-    draws = _draws(
-        np.where(known, centres, 0).ravel(), covariance_of(flat, members), few - 1, random_seed
+    draws = draws_of_t(
+        np.where(known, centres, 0).ravel(),
+        covariance_of(flat, members),
+        few - 1,
+        DRAWS,
+        generator(random_seed, 1),
     )
     z = np.where(known, draws.reshape(DRAWS, *centres.shape), np.nan)
     correlation = np.tanh(z[..., 0])
@@ -472,16 +487,6 @@ def _as_estimate(
         outcome="rank correlation with judgements",
         scale="correlation",
     )
-
-
-def _draws(centre: Floats, covariance: Floats, degrees: float, random_seed: int) -> Floats:
-    """Draws (draws, statistics) of a multivariate t."""
-    random = generator(random_seed, 1)
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    normal = random.normal(size=(DRAWS, len(centre))) @ root.T
-    spread = np.sqrt(degrees / random.chisquare(degrees, size=DRAWS))
-    return np.asarray(centre + normal * spread[:, None])
 
 
 def _codes(pairs: pd.DataFrame) -> NDArray[np.int64]:

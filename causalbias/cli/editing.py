@@ -1,0 +1,106 @@
+"""Tables of editors' outputs to estimates and a report."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import causalbias as cb
+from causalbias.cli.options import PATH, Prob, RandomSeed, Report
+from causalbias.cli.people import Draws, equation_in, reported
+from causalbias.errors import DataError
+
+if TYPE_CHECKING:
+    from causalbias.report.content import Content
+
+OfAttribute = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ATTRIBUTE=COLUMN", help="As race=source_race; repeat it for several."),
+]
+
+
+def editing(
+    manifest: Annotated[Path, typer.Argument(help="One row an output: CSV, TSV, Parquet.", **PATH)],
+    distances: Annotated[
+        Path, typer.Argument(help="One row two images and network, with their distance.", **PATH)
+    ],
+    output: Annotated[str, typer.Option(help="Column of the output.")] = "output",
+    source: Annotated[str, typer.Option(help="Column of the photograph edited.")] = "source",
+    person: Annotated[str, typer.Option(help="Column of the source's person.")] = "",
+    target: Annotated[str, typer.Option(help="Column of what it was put into.")] = "",
+    target_person: Annotated[str, typer.Option(help="Column of the target's person.")] = "",
+    reference: Annotated[
+        str, typer.Option(help="Column of another photograph of the source's person.")
+    ] = "",
+    editor: Annotated[str, typer.Option(help="Column of the method.")] = "",
+    source_attribute: OfAttribute = None,
+    target_attribute: OfAttribute = None,
+    output_attribute: OfAttribute = None,
+    image_a: Annotated[str, typer.Option(help="Column of the one image.")] = "image_a",
+    image_b: Annotated[str, typer.Option(help="Column of the other image.")] = "image_b",
+    distance: Annotated[str, typer.Option(help="Column of their distance.")] = "distance",
+    network: Annotated[str, typer.Option(help="Column of the network.")] = "",
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DISTANCE", help="Or NETWORK=DISTANCE of each network."),
+    ] = None,
+    fmr: Annotated[float | None, typer.Option(help="In its place: a false match rate.")] = None,
+    out: Report = Path("report"),
+    draws: Draws = 1000,
+    prob: Prob = 0.95,
+    random_seed: RandomSeed = 0,
+) -> None:
+    """Editors that should keep identity: whose they lose, whose group they change, and a report."""
+
+    def made(progress: Callable[[str], None]) -> "Content":
+        found = cb.analyses.analyse_editing(
+            manifest,
+            distances,
+            output=output,
+            source=source,
+            person=person,
+            target=target,
+            target_person=target_person,
+            reference=reference,
+            editor=editor,
+            source_attributes=_mapped(source_attribute, "--source-attribute"),
+            target_attributes=_mapped(target_attribute, "--target-attribute"),
+            output_attributes=_mapped(output_attribute, "--output-attribute"),
+            image_a=image_a,
+            image_b=image_b,
+            distance=distance,
+            network=network,
+            threshold=_thresholds(threshold or []),
+            fmr=fmr,
+            prob=prob,
+            draws=draws,
+            random_seed=random_seed,
+            progress=progress,
+            keep=out / "fits",
+        )
+        return cb.analyses.editing_content(found)
+
+    reported(made, out)
+
+
+def _mapped(texts: list[str] | None, option: str) -> dict[str, str]:
+    """Columns by attribute, each attribute once."""
+    pairs = [equation_in(one, option, "ATTRIBUTE=COLUMN") for one in texts or ()]
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise DataError(f"{option} names an attribute twice", hint="name each once")
+    return found
+
+
+def _thresholds(texts: list[str]) -> float | dict[str, float] | None:
+    """One threshold of all networks, or that of each."""
+    try:
+        if len(texts) == 1 and "=" not in texts[0]:
+            return float(texts[0])
+        pairs = [one.rpartition("=") for one in texts]
+        return {name: float(value) for name, _, value in pairs} or None
+    except ValueError as error:
+        raise DataError(
+            f"--threshold {' '.join(texts)}", hint="write a distance, or NETWORK=DISTANCE"
+        ) from error
