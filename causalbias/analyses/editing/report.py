@@ -244,7 +244,9 @@ def _lost_sentences(table: pd.DataFrame, prob: float) -> list[str]:
             clear += int(sure)
             # Two groups are as far from each other as both are from their mean.
             ends = 100 * row[ENDS].astype(float) * (2 if len(rows) == 2 else 1)
-            than = f"in group {rows['group'].iloc[1]}" if len(rows) == 2 else "on average over groups"
+            than = (
+                f"in group {rows['group'].iloc[1]}" if len(rows) == 2 else "on average over groups"
+            )
             if sure or len(rows) == 2:
                 which = "more" if row["estimate"] > 0 else "less"
                 doubt = "" if sure else "; the range includes no difference"
