@@ -121,7 +121,7 @@ def study_delta(seeds: int, rng: np.random.Generator) -> Intervals:
     seen = lose(rows.assign(whole=rows["whole"] + 0.3 * gone), gone)
     formula = "y ~ race + pose + (1|seed) + (1|seed:pose)"
     fit = cb.fit(formula, seen.dropna(subset="y"), draws=500, chains=2)
-    effect = cb.effects(fit, "race", reference="white")
+    effect = cb.effects(fit, "race", reference="white", newdata=seen)
     found = cb.causal.pattern_mixture(effect, seen, "y", cluster="seed", delta=0.3)
     truth = EFFECT + 0.3 * 0.3
     return {"naive": (truth, answers(found, "naive")), "delta 0.3": (truth, answers(found))}

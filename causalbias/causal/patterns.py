@@ -41,9 +41,12 @@ def pattern_mixture(
     Parameters
     ----------
     effect : Estimate
-        What `effects` returned for a variable, on a scale of outcomes: any family, any cells.
+        What `effects` returned for a variable, on a scale of outcomes: any family, any cells,
+        averaged over all rows with ``newdata=rows``. Rows that are there may have another mix of
+        poses, and so another effect, than those that were attempted.
     rows : DataFrame
-        The rows of that fit and those that were lost, without an outcome (see `complete`).
+        The rows of that fit and those that were lost, without an outcome (see `complete`). But for
+        what was lost, rows of all levels are alike, as in a crossed design.
     outcome : str
         Column that is missing where a row was lost.
     cluster : str or sequence of str
@@ -72,8 +75,8 @@ def pattern_mixture(
     Raises
     ------
     DataError
-        If `effect` is no contrast of levels with a reference on a scale of outcomes, its rows are
-        not those of `rows`, or no outcome is missing.
+        If `effect` is no contrast of levels with a reference on a scale of outcomes, it is not
+        averaged over all of `rows`, or no outcome is missing.
 
     Examples
     --------
@@ -86,8 +89,8 @@ def pattern_mixture(
     >>> faces.loc[(faces["race"] == "black") & (faces["seed"] >= 30), "distance"] = np.nan
     >>> fit = cb.fit("distance ~ race + (1|seed)", faces.dropna())
     >>> found = pattern_mixture(
-    ...     cb.effects(fit, "race", reference="white"), faces, "distance", cluster="seed",
-    ...     delta=[0, 0.1], levels=["black"],
+    ...     cb.effects(fit, "race", reference="white", newdata=faces), faces, "distance",
+    ...     cluster="seed", delta=[0, 0.1], levels=["black"],
     ... )
     >>> found["effect"].median(["chain", "draw"]).diff("delta").round(3).values.tolist()
     [[0.025]]
@@ -99,7 +102,7 @@ def pattern_mixture(
     lost = np.isnan(read.outcome)
     if not lost.any():
         raise nothing_missing(outcome)
-    _check_same_rows(effect, read)
+    _check_same_rows(effect, read, by)
     shifted = [
         level_of(read.levels, one, variable) for one in (read.levels if levels is None else levels)
     ]
@@ -173,15 +176,30 @@ def _deltas(delta: object) -> list[float]:
     return found
 
 
-def _check_same_rows(effect: Estimate, read: Rows) -> None:
-    there = int((~np.isnan(read.outcome)).sum())
-    stated = effect.attrs.get("rows")
-    if stated is not None and int(stated) not in (there, len(read.frame)):
+def _check_same_rows(effect: Estimate, read: Rows, by: Sequence[str]) -> None:
+    """Refuse an effect that is an average over other rows than those that were attempted."""
+    stated, attempted = effect.attrs.get("rows"), len(read.frame)
+    hint = "average it over them: cb.effects(fit, 'race', reference='white', newdata=rows)"
+    if stated is None or int(stated) != attempted:
         raise DataError(
-            f"the effect is of {int(stated):,} rows, and {there:,} of these "
-            f"{len(read.frame):,} have an outcome",
-            hint="give the rows of its fit (the same subset of them), and those that were lost",
+            f"the effect is averaged over {'unknown' if stated is None else f'{int(stated):,}'} "
+            f"rows, and {attempted:,} were attempted, whose mix of all else may be another",
+            hint=hint,
         )
+    texts = {name: read.frame[name].map(_text).to_numpy() for name in by}
+    for place in np.ndindex(*(effect.sizes[name] for name in by)):
+        at = dict(zip(by, place, strict=True))
+        cell = {name: _text(effect[name].values[one]) for name, one in at.items()}
+        same = np.ones(attempted, bool)
+        for name, one in cell.items():
+            same &= texts[name] == one
+        here = int(same.sum())
+        if "n" in effect and (effect["n"].isel(at) != here).any():
+            told = ", ".join(f"{name} {one}" for name, one in cell.items())
+            raise DataError(
+                f"the effect is not averaged over the {here:,} rows{' of ' if told else ''}{told}",
+                hint=hint,
+            )
 
 
 def _at(shifted: Sequence[object], read: Rows, variable: str) -> str:

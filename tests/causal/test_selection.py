@@ -275,7 +275,7 @@ def test_rows_that_are_all_lost_have_no_weights():
 def fitted():
     rows = world(80)
     fit = cb.fit("y ~ race + pose + (1|seed)", rows.dropna(), draws=500, chains=2)
-    return rows, cb.effects(fit, "race", reference="white")
+    return rows, cb.effects(fit, "race", reference="white", newdata=rows)
 
 
 def strong(effect):
@@ -322,12 +322,36 @@ def test_the_tipping_point_of_normal_draws_is_worked_by_hand():
 
 def test_what_is_no_contrast_of_these_rows_is_refused(fitted):
     rows, effect = fitted
-    with pytest.raises(DataError, match="effect is of"):
+    with pytest.raises(DataError, match="320 rows, and 100 were attempted"):
         cb.causal.pattern_mixture(effect, rows[:100], "y", cluster="seed", delta=1)
     with pytest.raises(DataError, match="is no contrast"):
         cb.causal.pattern_mixture(rows, rows, "y", cluster="seed", delta=1)
     with pytest.raises(DataError, match="different numbers"):
         cb.causal.pattern_mixture(effect, rows, "y", cluster="seed", delta=[1, 1])
+
+
+def test_the_effect_is_that_in_the_mix_of_rows_that_were_attempted():
+    """Race matters at one pose, most rows of which were lost."""
+    rng = np.random.default_rng(0)
+    rows = world(40)
+    truth = (rows["race"] == "black") & (rows["pose"] == 1)
+    gone = (rows["pose"] == 1) & (rng.random(len(rows)) < 0.8)
+    rows["y"] = (truth + rng.normal(0, 0.05, len(rows))).mask(gone)
+    fit = cb.fit("y ~ race*pose + (1|seed)", rows.dropna(), draws=250, chains=2)
+    asked = {"rows": rows, "outcome": "y", "cluster": "seed", "delta": 0}
+    with pytest.raises(DataError, match="newdata=rows"):
+        cb.causal.pattern_mixture(cb.effects(fit, "race", reference="white"), **asked)
+    effect = cb.effects(fit, "race", reference="white", newdata=rows)
+    found = cb.causal.pattern_mixture(effect, **asked)
+    assert found["effect"].median().item() == pytest.approx(0.5, abs=0.05)  # 0.15 where y is there
+    parts = cb.effects(fit, "race", by="pose", reference="white", newdata=rows)
+    found = cb.causal.pattern_mixture(parts, **asked)
+    np.testing.assert_allclose(
+        found["effect"].median(["chain", "draw"]).squeeze(), [0, 1], atol=0.05
+    )
+    other = {**asked, "rows": rows.assign(pose=rows["seed"].astype(int) % 3 // 2)}
+    with pytest.raises(DataError, match=r"rows of pose \d"):
+        cb.causal.pattern_mixture(parts, **other)
 
 
 def test_the_line_that_check_gives_for_missing_rows_runs(fitted):
