@@ -78,7 +78,7 @@ def shown(value: object) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
-def at_first(bad: Any, problem: str, *, hint: str, file: str, column: str) -> DataError:
+def at_first(bad: Any, problem: str, *, hint: str, file: str, column: str | None) -> DataError:
     """Make the error of the first row where `bad` is true, with the number of further rows.
 
     Parameters

@@ -32,7 +32,7 @@ def error_consistency(
     error rates who err independently (Geirhos, Meding and Wichmann 2020; Cohen 1960). Since pairs
     that share a seed are dependent, seeds are resampled: a pair counts as often as its seed was
     drawn, and a pair of two seeds as often as the product of both numbers (the pigeonhole
-    bootstrap, Owen 2007).
+    bootstrap, Owen 2007). A pair whose two seeds are one counts as a pair of that seed.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def error_consistency(
         counts, alike = _counts(right[part], codes.reshape(len(clusters), -1).T)
         whole = _kappa(counts.sum(axis=0)[None])
         drawn = rng.multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=RESAMPLES)
-        again = _kappa(drawn[:, alike].prod(axis=2) @ counts)["kappa"]
+        again = _kappa(_times(drawn, alike) @ counts)["kappa"]
         again = again[np.isfinite(again)]
         ends = np.quantile(again, [(1 - prob) / 2, (1 + prob) / 2]) if len(again) else [np.nan] * 2
         rows.append(
@@ -137,6 +137,13 @@ def _counts(
     columns = (np.ones(len(right)), one, two, one == two)
     counts = [np.bincount(which, column, minlength=len(alike)) for column in columns]
     return np.column_stack(counts), alike
+
+
+def _times(drawn: NDArray[np.int64], alike: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each combination of seeds is in each resample; a seed named twice counts once."""
+    codes = np.sort(alike, axis=1)
+    codes[:, 1:][np.diff(codes, axis=1) == 0] = -1  # the column of ones, which is the last
+    return np.column_stack([drawn, np.ones(len(drawn), int)])[:, codes].prod(axis=2)
 
 
 def _kappa(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -11,6 +11,8 @@ from causalbias.errors import DataError
 
 Floats = NDArray[np.float64]
 Limits = tuple[float, float, float]
+ROUNDING = 1e-13  # of the largest score: a standard deviation below it is error of arithmetic
+UNDEFINED: Limits = (np.nan, np.nan, np.nan)
 
 # Names of McGraw and Wong (1996), and of Shrout and Fleiss (1979).
 ALSO = {
@@ -55,7 +57,9 @@ def intraclass(
     DataFrame
         Index `measure`, with McGraw and Wong's names. `also`: names of Shrout and Fleiss (1979,
         Psychological Bulletin 86(2)). `estimate`, `lower`, `upper`: 1 for perfect agreement, 0 or
-        less for none. `items`, `raters`: their numbers, of which `raters` is k.
+        less for none. `items`, `raters`: their numbers, of which `raters` is k. `note`: why a
+        measure is missing, else "": all are without variation between the items' means, and ICC(A,k)
+        is not defined where its denominator is not positive.
 
     Raises
     ------
@@ -110,44 +114,49 @@ def intraclass(
     frame = pd.DataFrame.from_dict(found, orient="index", columns=["estimate", "lower", "upper"])
     frame.index.name = "measure"
     frame.insert(0, "also", pd.Series(ALSO))
-    return frame.assign(items=n, raters=k)
+    flat = bool(frame["estimate"].isna().all())
+    note = "no variation between items" if flat else "the denominator is not positive"
+    return frame.assign(items=n, raters=k, note=np.where(frame["estimate"].isna(), note, ""))
 
 
 def intraclass_of(scores: Floats, prob: float = 0.95) -> dict[str, Limits]:
-    """Estimate and limits of each measure in `ALSO` from scores (item, rater)."""
+    """Estimate and limits of each measure in `ALSO` from scores (item, rater); nan if undefined."""
     n, k = scores.shape
     squares = mean_squares(scores)
     rows, columns, error, within = squares
     if rows + columns + error == 0:
         raise DataError("all ratings are equal", hint="agreement is undefined without variation")
+    if rows == 0:
+        return dict.fromkeys(ALSO, UNDEFINED)
     one_way = _from_ratio(rows, within, n - 1, n * (k - 1), k, prob)
     two_way = _from_ratio(rows, error, n - 1, (n - 1) * (k - 1), k, prob)
     agreement = _agreement(squares, n, k, prob)
-    average = [_average(one, k) for one in agreement]
     return {
         "ICC(1)": one_way[0],
         "ICC(k)": one_way[1],
         "ICC(A,1)": agreement,
-        "ICC(A,k)": (average[0], average[1], average[2]),
+        "ICC(A,k)": _average(agreement, k),
         "ICC(C,1)": two_way[0],
         "ICC(C,k)": two_way[1],
     }
 
 
 def mean_squares(scores: Floats) -> tuple[float, float, float, float]:
-    """Mean squares of items, raters, error and within items, of scores (item, rater)."""
+    """Mean squares of items, raters, error and within items, of scores (item, rater).
+
+    Sums of squares that are within the rounding of the scores are 0.
+    """
     n, k = scores.shape
     centred = scores - scores.mean()
     by_row, by_column = centred.mean(axis=1), centred.mean(axis=0)
     rows, columns = k * (by_row**2).sum(), n * (by_column**2).sum()
     rest = ((centred - by_row[:, None] - by_column) ** 2).sum()
     within = ((centred - by_row[:, None]) ** 2).sum()
-    return (
-        float(rows / (n - 1)),
-        float(columns / (k - 1)),
-        float(rest / ((n - 1) * (k - 1))),
-        float(within / (n * (k - 1))),
-    )
+    least = n * k * (ROUNDING * np.abs(scores).max()) ** 2
+    sums = [0.0 if one < least else float(one) for one in (rows, columns, rest, within)]
+    degrees = (n - 1, k - 1, (n - 1) * (k - 1), n * (k - 1))
+    first, second, third, last = (one / of for one, of in zip(sums, degrees, strict=True))
+    return first, second, third, last
 
 
 def _from_ratio(
@@ -162,9 +171,15 @@ def _from_ratio(
     return (single[0], single[1], single[2]), (average[0], average[1], average[2])
 
 
-def _average(single: float, k: int) -> float:
-    """The Spearman-Brown formula: from one rating to the mean of k."""
-    return k * single / (1 + (k - 1) * single)
+def _average(single: Limits, k: int) -> Limits:
+    """The Spearman-Brown formula: from one rating to the mean of k.
+
+    At -1/(k-1) it goes to minus infinity, below which no reliability of a mean is defined.
+    """
+    estimate, lower, upper = (
+        k * one / (1 + (k - 1) * one) if (k - 1) * one > -1 else -np.inf for one in single
+    )
+    return (estimate, lower, upper) if np.isfinite(estimate) else UNDEFINED
 
 
 def _agreement(squares: tuple[float, float, float, float], n: int, k: int, prob: float) -> Limits:
@@ -177,9 +192,10 @@ def _agreement(squares: tuple[float, float, float, float], n: int, k: int, prob:
     a = k * single / (n * (1 - single))
     b = 1 + k * single * (n - 1) / (n * (1 - single))
     parts = (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
-    degrees = (a * columns + b * error) ** 2 / parts
+    # Satterthwaite's degrees are no fewer than the least of their parts, if no weight is negative.
+    degrees = max((a * columns + b * error) ** 2 / parts, k - 1)
     low = f_distribution.ppf((1 + prob) / 2, n - 1, degrees)
     high = f_distribution.ppf((1 + prob) / 2, degrees, n - 1)
-    lower = n * (rows - low * error) / (low * rest + n * rows)
-    upper = n * (high * rows - error) / (rest + n * high * rows)
+    lower = n * (rows / low - error) / (rest + n * rows / low)
+    upper = n * (rows - error / high) / (rest / high + n * rows)  # F may be infinite
     return float(single), float(lower), float(upper)

@@ -267,7 +267,8 @@ def icc(
     Returns
     -------
     single, average : (estimate, lower, upper)
-        ICC(1) of a single answer, and ICC(k) of the mean of k answers.
+        ICC(1) of a single answer, and ICC(k) of the mean of k answers; missing if the means of all
+        items are equal.
 
     Raises
     ------
@@ -286,7 +287,10 @@ def icc(
     rest = total - len(size)
     within = (counts @ values**2 - size * mean**2).sum() / rest
     k = (total - (size**2).sum() / total) / (len(size) - 1)
-    ratio = np.inf if within <= 0 else between / within
+    rounding = total * (1e-13 * np.abs(values).max()) ** 2
+    if between <= rounding:  # no reliability is defined where no item differs
+        return (np.nan,) * 3, (np.nan,) * 3
+    ratio = np.inf if within <= 1e-13 * (values**2).max() else between / within
     low, high = _tails(prob)
     degrees = (len(size) - 1, rest)
     # The estimate and the limits of the interval follow from the F ratio and its limits.

@@ -1,7 +1,59 @@
 """The own-group contrast of cells by groups of faces and of people."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
+
+from causalbias.datasets.answers import Answers
+from causalbias.errors import DataError
+
+
+def check_groups(answers: Answers, pairs: Mapping[str, str]) -> None:
+    """Refuse members of several groups, and groups of faces and of people of no common name.
+
+    Parameters
+    ----------
+    answers : Answers
+    pairs : mapping of str to str
+        Column of the group of each column of members, such as ``{"item": "item_group"}``.
+
+    Raises
+    ------
+    DataError
+    """
+    frame = answers.frame
+    known = {one: group for one, group in pairs.items() if group in frame}
+    for one, group in known.items():
+        first = frame.groupby(one, observed=True)[group].transform("first")
+        if (odd := first.astype(str) != frame[group].astype(str)).any():
+            raise answers.at_first(
+                odd,
+                f"{one} {frame[one][odd].iloc[0]!r} is in several groups",
+                hint="give each one group",
+                ours=group,
+            )
+    if len(known) < 2:
+        return
+    (one, faces), (other, people) = (
+        (name, sorted(set(frame[group].astype(str)))) for name, group in known.items()
+    )
+    if not set(faces) & set(people):
+        raise DataError(
+            f"groups of {one}s are {', '.join(faces)}, and those of {other}s "
+            f"{', '.join(people)}: none is in both",
+            hint=f"write groups of both alike, or leave the {other}s' groups out",
+            file=answers.name,
+        )
+    spelt = {name.casefold(): name for name in faces}
+    for name in people:
+        if spelt.get(name.casefold(), name) != name:
+            raise DataError(
+                f"{spelt[name.casefold()]!r} and {name!r} differ by capital letters only",
+                hint="write both alike, or tell them apart",
+                file=answers.name,
+                column=answers.columns[known[other]],
+            )
 
 
 def own_group_contrast(cells: xr.DataArray, of_face: str, of_people: str) -> xr.DataArray | None:

@@ -111,6 +111,9 @@ def memory(
     confidence: Annotated[
         str, typer.Option(help="In its place: column of steps of confidence, the highest: old.")
     ] = "",
+    old_from: Annotated[
+        int | None, typer.Option(help="Lowest step of confidence that says old: 4 of 1 to 6.")
+    ] = None,
     face_group: Annotated[str, typer.Option(help="Column of the face's group.")] = "",
     subject_group: Annotated[str, typer.Option(help="Column of the subject's group.")] = "",
     out: Report = Path("report"),
@@ -128,6 +131,7 @@ def memory(
             signal=signal,
             answer=answer,
             confidence=confidence,
+            old_from=old_from,
             face_group=face_group,
             subject_group=subject_group,
             prob=prob,

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from causalbias.arguments import name_in, not_what
 from causalbias.datasets.scores.values import numbers
-from causalbias.errors import DataError, user_path
+from causalbias.errors import DataError, at_first, user_path
 from causalbias.study.build import exclusions, file_record
 from causalbias.study.columns import labels
 from causalbias.study.reading import read_table
@@ -35,6 +36,8 @@ class Answers:
         `file`, `what`, `reason`, `count` of the rows that are left out.
     sources : DataFrame
         Files read; empty of a frame.
+    rows : ndarray of int
+        Row of the user's table of each row of `frame`, counted from 1 below the header.
     """
 
     frame: pd.DataFrame
@@ -42,6 +45,14 @@ class Answers:
     name: str
     excluded: pd.DataFrame
     sources: pd.DataFrame
+    rows: NDArray[np.int64]
+
+    def at_first(self, bad: ArrayLike, problem: str, *, hint: str, ours: str = "") -> DataError:
+        """Make the error of the first row of `frame` where `bad` is true, by the user's row."""
+        in_table = np.zeros(int(self.rows.max()), bool)
+        in_table[self.rows[np.asarray(bad, bool)] - 1] = True
+        column = self.columns.get(ours)
+        return at_first(in_table, problem, hint=hint, file=self.name, column=column)
 
 
 def answers_in(
@@ -106,14 +117,15 @@ def answers_in(
         for ours, count in zip(made, np.bincount(first, minlength=whole.shape[1]), strict=True)
         if count
     ]
-    kept = whole[~missing.any(axis=1)].reset_index(drop=True)
+    complete = ~missing.any(axis=1).to_numpy()
+    kept = whole[complete].reset_index(drop=True)
     if kept.empty:
         raise DataError(
             f"no row has all of {', '.join(columns[one] for one in made if one not in optional)}",
             hint="fill the cells in, or choose other columns",
             file=name,
         )
-    return Answers(kept, columns, name, exclusions(notes), sources)
+    return Answers(kept, columns, name, exclusions(notes), sources, np.flatnonzero(complete) + 1)
 
 
 def _read(

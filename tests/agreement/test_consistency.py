@@ -83,6 +83,17 @@ def test_of_a_pair_of_two_seeds_both_are_resampled():
     assert (found["kappa"] < found["upper"]).all()
 
 
+def test_a_pair_of_one_seed_counts_as_often_as_its_seed():
+    rng = np.random.default_rng(5)
+    rows = frame_of(rng.random(120) < 0.6, rng.random(120) < 0.6, np.repeat(np.arange(30), 4))
+    rows = rows.assign(again=rows["s"])
+    one, two = (
+        cb.agreement.error_consistency(rows, "one", "two", clusters=each)
+        for each in ("s", ["s", "again"])
+    )
+    pd.testing.assert_frame_equal(one, two)
+
+
 def test_no_error_leaves_nothing_to_agree_on():
     rows = frame_of([1] * 6, [1] * 6, range(6))
     assert np.isnan(cb.agreement.error_consistency(rows, "one", "two", clusters="s")["kappa"][0])

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 import causalbias as cb
-from causalbias.agreement.intraclass import mean_squares
+from causalbias.agreement.intraclass import intraclass_of, mean_squares
+from causalbias.agreement.reliability import icc
 
 # Shrout and Fleiss (1979), Table 2: six targets by four judges.
 SHROUT_FLEISS = np.array(
@@ -41,6 +42,28 @@ def test_intraclass_correlations_are_those_of_shrout_and_fleiss():
     np.testing.assert_allclose(
         mean_squares(SHROUT_FLEISS.astype(float)), [11.24, 32.49, 1.02, 6.26], atol=0.006
     )
+
+
+@pytest.mark.parametrize("steps", [[0.1, 0.3, 0.7], [1, 3, 5]])
+def test_reliability_is_undefined_without_variation_between_items(steps):
+    found = intraclass(long(np.tile(steps, (7, 1))))  # raters always give their own number
+    assert found[["estimate", "lower", "upper"]].isna().all().all()
+    assert set(found["note"]) == {"no variation between items"}
+    counts = np.tile([1, 1, 0, 1], (7, 1))
+    assert np.isnan(icc(counts, np.array([0.1, 0.3, 0.5, 0.7]))).all()
+
+
+def test_agreement_of_means_is_undefined_where_its_denominator_is_negative():
+    found = intraclass(long([[1, 3], [3, 1], [2, 2.1], [1, 3]]))
+    assert found.loc["ICC(A,k)", ["estimate", "lower", "upper"]].isna().all()
+    assert found.loc["ICC(A,k)", "note"]
+    assert (found["note"] != "").sum() == 1
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        noise = random.normal(size=random.integers(2, 6, 2)).round(1)
+        table = intraclass_of(noise)
+        for estimate, lower, upper in table.values():
+            assert np.isnan(estimate) or lower <= estimate <= min(upper, 1) + 1e-12
 
 
 def test_alpha_is_cronbachs_by_its_own_formula():

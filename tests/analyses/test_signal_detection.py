@@ -8,7 +8,13 @@ from scipy.stats import norm
 
 import causalbias as cb
 from causalbias.analyses.own_group import own_group_contrast
-from causalbias.analyses.signal_detection.analysis import _by_hand, _coded, _counts, formula_of
+from causalbias.analyses.signal_detection.analysis import (
+    _by_hand,
+    _coded,
+    _counts,
+    _threshold,
+    formula_of,
+)
 from causalbias.datasets.answers import answers_in
 
 COLUMNS = {"subject": "subject", "face": "face", "signal": "old", "answer": "answer"}
@@ -16,10 +22,10 @@ GROUPS = {"face_group": "face_group", "subject_group": "subject_group"}
 BY = ["face_group", "subject_group"]
 
 
-def coded(frame, **more):
+def coded(frame, old_from=None, **more):
     text = {**COLUMNS, **GROUPS} | more
     values = {"confidence": text.pop("confidence")} if "confidence" in text else {}
-    return _coded(answers_in(frame, text, values))
+    return _coded(answers_in(frame, text, values), old_from)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +125,82 @@ def test_untidy_tables_are_refused(trials):
         )
     with pytest.raises(cb.DataError, match="either answer= or confidence="):
         cb.analyses.analyse_signal_detection(trials, **COLUMNS, confidence="confidence")
+
+
+def test_columns_named_for_new_faces_are_refused_unless_their_cells_say_what_is_old(trials):
+    new = ~trials["old"].astype(bool)
+    for name in ("is_new", "isDifferent", "mismatch", "foil", "not_old"):
+        for values in (new, new.astype(int), new.map({True: "yes", False: "no"})):
+            with pytest.raises(cb.DataError, match=r"by its name.*new faces"):
+                coded(trials.assign(**{name: values}), signal=name)
+    with pytest.raises(cb.DataError, match="by its name"):
+        coded(trials.assign(said_new=trials["answer"] == "new"), answer="said_new")
+    worded = trials.assign(is_new=new.map({True: "new", False: "old"}))
+    assert (coded(worded, signal="is_new")["signal"] == coded(trials)["signal"]).all()
+
+
+def test_confidence_is_cut_where_the_scale_is_and_not_where_its_use_is(trials):
+    steps = trials["confidence"].to_numpy()
+    assert set(steps) == set(range(1, 7))
+
+    def cut(values, **more):
+        table = trials.assign(confidence=values)
+        rows = coded(table, confidence="confidence", answer="", **more)
+        return rows, _counts(rows, []).iloc[0]
+
+    whole = cut(steps)[1]
+    for merged in (np.where(steps == 1, 2, steps), np.where(steps == 3, 2, steps)):
+        with pytest.raises(cb.DataError, match="old_from=4"):
+            cut(merged)
+        pd.testing.assert_series_equal(cut(merged, old_from=4)[1], whole)
+    for moved in (steps - 1, np.where(steps < 4, steps - 4, steps - 3)):  # 0 to 5; -3 to 3
+        pd.testing.assert_series_equal(cut(moved)[1], whole)
+    with pytest.raises(cb.DataError, match="not clear"):
+        cut(steps - 4)  # 0 is in the middle
+    with pytest.raises(cb.DataError, match="all answers are of one kind"):
+        cut(steps, old_from=7)
+    # The model's threshold at this cut: of categories in use, 2 and 3 say new.
+    rows = cut(np.where(steps == 1, 2, steps), old_from=4)[0]
+    thresholds = xr.DataArray(np.arange(4.0)[None, None], dims=("chain", "draw", "cut"))
+    fit = xr.DataTree.from_dict({"posterior": xr.Dataset({"threshold": thresholds})})
+    assert _threshold(fit, rows).item() == 1
+
+
+def test_groups_of_faces_and_subjects_that_are_written_otherwise_are_refused(trials):
+    upper = trials["subject_group"].str.upper()
+    with pytest.raises(cb.DataError, match="none is in both"):
+        coded(trials.assign(subject_group=upper))
+    first = trials["subject_group"] == trials["subject_group"].iloc[0]
+    with pytest.raises(cb.DataError, match="capital letters"):
+        coded(trials.assign(subject_group=upper.where(first, trials["subject_group"])))
+
+
+def test_errors_name_the_row_of_the_table_and_not_of_what_is_left(trials):
+    gone = trials.assign(
+        answer=trials["answer"].where(trials.index > 2).where(trials.index != 9, "maybe")
+    )
+    with pytest.raises(cb.DataError, match="row 10: 'maybe' says neither"):
+        coded(gone)
+
+
+@pytest.mark.slow
+def test_the_criterion_of_confidence_does_not_depend_on_steps_that_nobody_used(trials):
+    """Merged steps 2 and 3 leave the cut at 4 where it was, in the model as in the counts."""
+    steps = trials["confidence"]
+    found = [
+        cb.analyses.analyse_signal_detection(
+            trials.assign(confidence=one),
+            **{**COLUMNS, "answer": ""},
+            confidence="confidence",
+            old_from=4,
+            draws=300,
+        )
+        for one in (steps, steps.where(steps != 3, 2))
+    ]
+    first, second = (one.found["criterion"].mean().item() for one in found)
+    assert first == pytest.approx(second, abs=0.1)
+    assert np.sign(first) == np.sign(found[0].counts["criterion"].item())
+    assert [one.old_from for one in found] == [4, 4]
 
 
 @pytest.mark.slow

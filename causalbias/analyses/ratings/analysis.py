@@ -14,7 +14,7 @@ from causalbias.agreement.generalisability import (
 )
 from causalbias.agreement.intraclass import intraclass
 from causalbias.analyses.fitting import fit_model, join
-from causalbias.analyses.own_group import own_group_contrast
+from causalbias.analyses.own_group import check_groups, own_group_contrast
 from causalbias.arguments import number_in
 from causalbias.datasets.answers import Answers, answers_in
 from causalbias.draws.estimate import Estimate, estimate
@@ -140,7 +140,7 @@ def analyse_ratings(
     groups = {"item_group": item_group, "rater_group": rater_group}
     answers = answers_in(data, names | groups, {"rating": rating})
     frame = answers.frame if trait else answers.frame.assign(trait=ONE_TRAIT)
-    _check_groups(frame, answers)
+    check_groups(answers, {"item": "item_group", "rater": "rater_group"})
     parts = {str(one): part for one, part in frame.groupby("trait", sort=False, observed=True)}
     fits = {}
     for name, rows in parts.items():
@@ -233,30 +233,6 @@ def _checked(rows: pd.DataFrame, trait: str, answers: Answers) -> pd.DataFrame:
             column=answers.columns["rating"],
         )
     return rows
-
-
-def _check_groups(frame: pd.DataFrame, answers: Answers) -> None:
-    """Refuse items and raters of several groups, and groups of no common name."""
-    for one, group in (("item", "item_group"), ("rater", "rater_group")):
-        if group not in frame:
-            continue
-        of = frame.groupby(one, observed=True)[group].nunique()
-        if (of > 1).any():
-            raise DataError(
-                f"{one} {of.index[(of > 1).to_numpy()][0]!r} is in several groups",
-                hint="give each one group",
-                file=answers.name,
-                column=answers.columns[group],
-            )
-    if {"item_group", "rater_group"} <= set(frame):
-        items, raters = (set(frame[one].astype(str)) for one in ("item_group", "rater_group"))
-        if not items & raters:
-            raise DataError(
-                f"groups of items are {', '.join(sorted(items))}, and those of raters "
-                f"{', '.join(sorted(raters))}: none is in both",
-                hint="write groups of both alike, or leave --rater-group out",
-                file=answers.name,
-            )
 
 
 def _by_trait(parts: dict[str, xr.Dataset]) -> Estimate:

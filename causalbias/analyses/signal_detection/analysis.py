@@ -11,11 +11,13 @@ from scipy.special import ndtri
 from scipy.stats import t as t_distribution
 
 from causalbias.analyses.fitting import fit_model
-from causalbias.analyses.own_group import own_group_contrast
-from causalbias.arguments import number_in
+from causalbias.analyses.own_group import check_groups, own_group_contrast
+from causalbias.arguments import number_in, whole_in
 from causalbias.datasets.answers import Answers, answers_in
+from causalbias.datasets.scores.names import REVERSED
+from causalbias.datasets.scores.values import is_reversed
 from causalbias.draws.estimate import Estimate, estimate
-from causalbias.errors import DataError, at_first
+from causalbias.errors import DataError
 from causalbias.estimands.contrasts import predictions
 from causalbias.models.result import Fit
 
@@ -23,6 +25,8 @@ YES = frozenset({"true", "1", "yes", "y", "old", "same", "target", "signal", "ma
 NO = frozenset(
     {"false", "0", "no", "n", "new", "different", "lure", "noise", "mismatch", "unstudied"}
 )
+# Words of a column's name that say that it is true of new faces.
+NEW = (NO - {"false", "0", "no", "n"}) | REVERSED | {"foil", "distractor", "unseen", "novel"}
 KINDS = ("hits", "misses", "false_alarms", "correct_rejections")
 
 
@@ -54,6 +58,8 @@ class SignalDetection:
         both groups are given and subjects saw faces of several.
     prob : float
         Probability of the intervals.
+    old_from : int or None
+        The lowest step of confidence that was taken as "old".
     """
 
     answers: Answers
@@ -63,6 +69,7 @@ class SignalDetection:
     counts: pd.DataFrame
     by_hand: pd.DataFrame
     prob: float
+    old_from: int | None = None
 
 
 def analyse_signal_detection(
@@ -73,6 +80,7 @@ def analyse_signal_detection(
     signal: str,
     answer: str = "",
     confidence: str = "",
+    old_from: int | None = None,
     face_group: str = "",
     subject_group: str = "",
     prob: float = 0.95,
@@ -108,6 +116,10 @@ def analyse_signal_detection(
         Column of the answers, in such words.
     confidence : str
         In its place, column of whole numbers, the highest for the surest "old" ("same").
+    old_from : int, optional
+        The lowest step of confidence that says "old": 4 on a scale from 1 to 6. By default the
+        upper half of the scale, if the scale is clear from the answers: all of 1, ..., 2m, or of
+        0, ..., 2m-1, or of -m, ..., m without 0 were used.
     face_group, subject_group : str
         Columns of the groups of faces and of subjects. Own-group effects need both.
     prob : float
@@ -124,7 +136,9 @@ def analyse_signal_detection(
     ------
     DataError
         If a column is missing, a cell does not say yes or no, all answers or all faces are of one
-        kind, or a subject or a face is in two groups.
+        kind, a subject or a face is in two groups, or groups of faces and subjects share no name;
+        if a column of truth values is named for new faces, as ``is_new``; if it is not clear which
+        steps of confidence say "old".
 
     Examples
     --------
@@ -143,22 +157,21 @@ def analyse_signal_detection(
     text = {"subject": subject, "face": face, "signal": signal, "answer": answer}
     groups = {"face_group": face_group, "subject_group": subject_group}
     answers = answers_in(data, text | groups, {"confidence": confidence})
-    rows = _coded(answers)
+    rows = _coded(answers, old_from)
     by = [one for one in groups if one in rows]
     formula = formula_of(rows, by)
-    ordinal = "confidence" in rows
     fit = fit_model(
         formula,
         rows,
         "answers",
         progress=progress,
         keep=keep,
-        family="cumulative" if ordinal else "bernoulli",
+        family="cumulative" if "confidence" in rows else "bernoulli",
         link="probit",
         draws=draws,
         random_seed=random_seed,
     )
-    found = _sensitivity(fit, by, ordinal)
+    found = _sensitivity(fit, by, rows)
     return SignalDetection(
         answers,
         fit,
@@ -167,6 +180,7 @@ def analyse_signal_detection(
         _counts(rows, by),
         _by_hand(rows, prob) if len(by) == 2 else pd.DataFrame(),
         prob,
+        int(rows.loc[rows["said"] == 1, "confidence"].min()) if confidence else None,
     )
 
 
@@ -189,8 +203,8 @@ def formula_of(rows: pd.DataFrame, by: list[str]) -> str:
     return f"{response} ~ {' + '.join(terms)}"
 
 
-def _coded(answers: Answers) -> pd.DataFrame:
-    """Rows with the signal as 1/2 and -1/2, and answers as true or false."""
+def _coded(answers: Answers, old_from: int | None = None) -> pd.DataFrame:
+    """Rows with the signal as 1/2 and -1/2, and answers as 1 (old) or 0 beside the confidence."""
     rows = answers.frame.copy()
     for one in ("subject", "face"):
         if rows[one].nunique() < 2:
@@ -200,38 +214,56 @@ def _coded(answers: Answers) -> pd.DataFrame:
                 file=answers.name,
                 column=answers.columns[one],
             )
-        group = f"{one}_group"
-        if group in rows and (of := rows.groupby(one, observed=True)[group].nunique() > 1).any():
-            raise DataError(
-                f"{one} {of.index[of.to_numpy()][0]!r} is in several groups",
-                hint="give each one group",
-                file=answers.name,
-                column=answers.columns[group],
-            )
+    check_groups(answers, {"face": "face_group", "subject": "subject_group"})
     rows["signal"] = np.where(_truths(rows["signal"], answers, "signal"), 0.5, -0.5)
     if "answer" in rows:
+        if old_from is not None:
+            raise DataError("old_from without confidence", hint="it is a step of confidence=")
         rows["said"] = _truths(rows["answer"], answers, "answer").astype(int)
         rows = rows.drop(columns="answer")
     else:
         whole = rows["confidence"]
-        if (whole != np.round(whole)).any():
-            raise at_first(
-                (whole != np.round(whole)).to_numpy(),
+        if (odd := whole != np.round(whole)).any():
+            raise answers.at_first(
+                odd,
                 "confidence is not a whole number",
                 hint="number its steps",
-                file=answers.name,
-                column=answers.columns["confidence"],
+                ours="confidence",
             )
         rows["confidence"] = whole.astype(int)
-    for one, what in (("signal", "faces"), ("said", "answers"), ("confidence", "answers")):
-        if one in rows and rows[one].nunique() < 2:
+        first = _first_old(rows["confidence"], answers, old_from)
+        rows["said"] = (rows["confidence"] >= first).astype(int)
+    answered = "confidence" if "confidence" in rows else "answer"
+    for one, what, ours in (("signal", "faces", "signal"), ("said", "answers", answered)):
+        if rows[one].nunique() < 2:
             raise DataError(
                 f"all {what} are of one kind",
                 hint="sensitivity needs old and new faces, and both answers",
                 file=answers.name,
-                column=answers.columns["answer" if one == "said" else one],
+                column=answers.columns[ours],
             )
     return rows
+
+
+def _first_old(confidence: pd.Series, answers: Answers, old_from: int | None) -> int:
+    """The lowest step of confidence that says old; the answers show it on some scales only."""
+    if old_from is not None:
+        return whole_in(old_from, "old_from", -1000)
+    used = sorted(set(confidence))
+    half = len(used) // 2
+    scales = {
+        tuple(range(1, 2 * half + 1)): half + 1,
+        tuple(range(2 * half)): half,
+        (*range(-half, 0), *range(1, half + 1)): 1,
+    }
+    if not half or tuple(used) not in scales:
+        raise DataError(
+            f"it is not clear which confidence says old: {', '.join(map(str, used))} were used",
+            hint="give the lowest that says old: old_from=4 (--old-from 4) of 1 to 6",
+            file=answers.name,
+            column=answers.columns["confidence"],
+        )
+    return scales[tuple(used)]
 
 
 def _truths(values: pd.Series, answers: Answers, ours: str) -> np.ndarray:
@@ -239,23 +271,31 @@ def _truths(values: pd.Series, answers: Answers, ours: str) -> np.ndarray:
     plain = values.astype(str).str.strip().str.lower().str.removesuffix(".0")
     odd = ~plain.isin(YES | NO).to_numpy()
     if odd.any():
-        raise DataError(
+        raise answers.at_first(
+            odd,
             f"{values[odd].iloc[0]!r} says neither yes nor no",
             hint="write true or false, 1 or 0, old or new, same or different",
+            ours=ours,
+        )
+    if is_reversed(answers.columns[ours], plain, answers.name, NEW):
+        raise DataError(
+            "by its name the column may be true of new faces, or different ones",
+            hint="write old and new, or same and different, in its cells; or name it for what is "
+            "true of old or same ones, such as is_old",
             file=answers.name,
             column=answers.columns[ours],
         )
     return plain.isin(YES).to_numpy()
 
 
-def _sensitivity(fit: Fit, by: list[str], ordinal: bool) -> Estimate:
+def _sensitivity(fit: Fit, by: list[str], rows: pd.DataFrame) -> Estimate:
     """D' and criterion of each cell, from the linear predictor at signal and at noise."""
     cells = predictions(fit, ["signal", *by], scale="latent")
     level = cells["prediction"]
     first, second = sorted(level["signal"].values, key=float)
     noise, signal = (level.sel(signal=one, drop=True) for one in (first, second))
     middle = (signal + noise) / 2
-    criterion = (_middle_threshold(fit) - middle) if ordinal else -middle
+    criterion = _threshold(fit, rows) - middle if "confidence" in rows else -middle
     found = xr.Dataset({"d_prime": signal - noise, "criterion": criterion})
     found = found.assign(n=cells["n"].sum("signal"))
     return estimate(
@@ -269,13 +309,12 @@ def _sensitivity(fit: Fit, by: list[str], ordinal: bool) -> Estimate:
     )
 
 
-def _middle_threshold(fit: Fit) -> xr.DataArray:
-    """The threshold in the middle of the scale, or the mean of both: there "old" begins."""
+def _threshold(fit: Fit, rows: pd.DataFrame) -> xr.DataArray:
+    """The threshold above which answers say old: below it are the used steps that say new."""
     thresholds = fit.children["posterior"].to_dataset()["threshold"]
     dim = next(str(one) for one in thresholds.dims if one not in ("chain", "draw"))
-    size = thresholds.sizes[dim]
-    both = sorted({(size - 1) // 2, size // 2})
-    return thresholds.isel({dim: both}).mean(dim)
+    below = rows.loc[rows["said"] == 0, "confidence"].nunique()
+    return thresholds.isel({dim: below - 1}, drop=True)
 
 
 def _own_group(found: Estimate, by: list[str]) -> Estimate | None:
@@ -349,12 +388,8 @@ def _by_hand(rows: pd.DataFrame, prob: float) -> pd.DataFrame:
 
 
 def _kinds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with which of the four kinds of answer each is; confidence is cut in its middle."""
-    if "said" in rows:
-        said = rows["said"] == 1
-    else:
-        said = rows["confidence"] > (rows["confidence"].min() + rows["confidence"].max()) / 2
-    old = rows["signal"] > 0
+    """Rows with which of the four kinds of answer each is."""
+    said, old = rows["said"] == 1, rows["signal"] > 0
     every = (old & said, old & ~said, ~old & said, ~old & ~said)
     return rows.assign(**dict(zip(KINDS, every, strict=True)))
 

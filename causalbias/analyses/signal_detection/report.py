@@ -149,6 +149,11 @@ def _summary(result: SignalDetection) -> str:
             f"{frame['face'].nunique():,} faces",
             *(f"  taken       {ours}: {theirs}" for ours, theirs in answers.columns.items()),
             *(
+                []
+                if result.old_from is None
+                else [f"  old         confidence of {result.old_from} and more"]
+            ),
+            *(
                 f"  left out    {row.count:,} {row.what}: {row.reason} ({row.file})"
                 for row in answers.excluded.itertuples(index=False)
             ),
@@ -185,6 +190,12 @@ def findings(tables: dict[str, pd.DataFrame]) -> list[str]:
             f"{name} is {higher} by {with_range(row, size=True)} for faces of the own group."
             if clear
             else f"No own-group effect on {name} is clear ({with_range(row)})."
+        )
+    sensitivity = tables["sensitivity"]
+    if (sensitivity.loc[sensitivity["measure"] == "d_prime", "upper"] < 0).all():
+        sentences.append(
+            "Old faces were called old less often than new ones: see whether a column, or the "
+            "scale of confidence, is the other way round."
         )
     return own + sentences
 

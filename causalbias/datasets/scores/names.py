@@ -29,7 +29,9 @@ SCORE = {"score", "scores", "cosine", "cos", "confidence", "comparison", "euclid
 SYSTEM = {"system", "algorithm", "algo", "model", "network", "matcher", "engine", "sdk", "vendor"}
 SAME = {"same", "issame", "genuine", "isgenuine", "mated", "ismated"}
 SAME_PERHAPS = {"label", "match", "ismatch", "target", "truth", "mate", "pair", "type", "kind"}
-REVERSED = {"impostor", "imposter", "different", "nonmated", "non", "nonmatch"}
+REVERSED = {"impostor", "imposter", "different", "nonmated", "non", "nonmatch", "not"} | {
+    *("mismatch", "mismatched", "unmatched", "unmated", "nonmate", "notsame")
+}
 RACE = {"race", "ethnicity", "ethnic", "skin", "demographic", "demographics", "phenotype"}
 GENDER = {"gender", "sex"}
 

@@ -1,6 +1,7 @@
 """Cells of a table of scores: which pairs show one person, and scores as numbers."""
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -47,15 +48,25 @@ def _plain(values: pd.Series, file: str) -> pd.Series:
 def is_truth(name: str, values: pd.Series, file: str) -> bool:
     """Whether a column may say which pairs show one person."""
     some = values.dropna()
-    if some.empty or some.nunique() > 4 or _is_reversed(name, some, file):
+    if some.empty or some.nunique() > 4 or is_reversed(name, some, file):
         return False
     return bool(truths(some, file).map(lambda one: one is not None).all())
 
 
-def _is_reversed(name: str, values: pd.Series, file: str) -> bool:
-    """Whether a column such as ``is_impostor`` says by yes that a pair shows two persons."""
+def is_reversed(
+    name: str, values: pd.Series, file: str, reverse: Collection[str] = frozenset(REVERSED)
+) -> bool:
+    """Whether a column such as ``is_impostor`` says by yes that a pair shows two persons.
+
+    Examples
+    --------
+    >>> is_reversed("is_impostor", pd.Series([1, 0]), "a.csv")
+    True
+    >>> is_reversed("is_impostor", pd.Series(["impostor", "genuine"]), "a.csv")
+    False
+    """
     said = set(_plain(values.dropna().drop_duplicates(), file))
-    return bool(set(words(name)) & REVERSED) and said <= YES | NO
+    return bool(set(words(name)) & set(reverse)) and said <= YES | NO
 
 
 def same_person(values: pd.Series, file: str, name: str) -> pd.Series:
@@ -76,7 +87,7 @@ def same_person(values: pd.Series, file: str, name: str) -> pd.Series:
             file=file,
             column=name,
         )
-    if _is_reversed(name, values, file):
+    if is_reversed(name, values, file):
         raise DataError(
             "by its name the column is true where a pair shows two persons",
             hint="add a column that is true where it shows one, such as same",
