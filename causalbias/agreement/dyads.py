@@ -7,6 +7,7 @@ the number of rows. Sums of these over rows that share a face give the variance 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
@@ -108,6 +109,56 @@ def ceilings(
         found.append((spearman(again, latent)[0], right))
     one, two = np.mean(found, axis=0)
     return float(one), float(two)
+
+
+def pair_means(judged: Floats, pair: Whole, rater: Whole) -> tuple[Floats, Floats]:
+    """Means of pairs as if the same raters had judged all, and the variance of their noise.
+
+    The model is y = pair + rater + noise, pairs fixed and raters random, with generalised least
+    squares (Henderson's equations). Where every rater judged every pair it takes out the raters'
+    means; where raters of some pairs judged none of the others it gives plain means. Variances are
+    by moments (Henderson's third method): that of the noise from the residuals of both, and that of
+    raters from what differs within pairs, which is the sum of the two. Where residuals have no
+    degrees of freedom, as each rater judged one pair, raters are part of the noise.
+
+    Parameters
+    ----------
+    judged : ndarray (judgements,)
+    pair, rater : ndarray of int (judgements,)
+        Codes from 0; no rater judged a pair twice.
+
+    Returns
+    -------
+    means, variance : ndarray (pairs,)
+        The variance is of differences from the mean of all pairs: what all share is no noise.
+    """
+    size, often = np.bincount(pair).astype(float), np.bincount(rater).astype(float)
+    plain = np.bincount(pair, judged) / size
+    inner = judged - plain[pair]
+    within = float(inner @ inner) / (len(judged) - len(size))
+    design = sparse.csr_matrix((1 / size[pair], (pair, rater)), shape=(len(size), len(often)))
+    graph = sparse.bmat([[None, design], [design.T, None]])
+    parts, which = connected_components(graph, directed=False)
+    degrees = len(judged) - len(size) - len(often) + parts
+    if degrees < 1 or not within > 0:
+        return plain, within / size
+    # The normal equations of raters, after pairs: singular in the sum of each connected part.
+    normal = np.diag(often) - (design.T.multiply(size) @ design).toarray()
+    moved = np.bincount(rater, inner, minlength=len(often))
+    same = which[len(size) :]
+    whole = normal + (same[:, None] == same)
+    noise = max(float(inner @ inner - moved @ np.linalg.solve(whole, moved)), 0.0) / degrees
+    if noise >= within:
+        return plain, within / size
+    ratio = max(noise, 1e-9 * within) / (within - noise)
+    inverse = np.linalg.inv(normal + ratio * np.eye(len(often)))
+    variance = noise / size
+    middle = np.asarray(design.mean(axis=0)).ravel()
+    for start in range(0, len(size), BLOCK):
+        rows = slice(start, start + BLOCK)
+        apart = design[rows].toarray() - middle
+        variance[rows] += noise * ((apart @ inverse) * apart).sum(axis=1)
+    return plain - design @ (inverse @ moved), variance
 
 
 def covariance_of(influence: Floats, members: Whole) -> Floats:

@@ -58,8 +58,8 @@ def intraclass(
         Index `measure`, with McGraw and Wong's names. `also`: names of Shrout and Fleiss (1979,
         Psychological Bulletin 86(2)). `estimate`, `lower`, `upper`: 1 for perfect agreement, 0 or
         less for none. `items`, `raters`: their numbers, of which `raters` is k. `note`: why a
-        measure is missing, else "": all are without variation between the items' means, and ICC(A,k)
-        is not defined where its denominator is not positive.
+        measure is missing, else "": all are undefined without variation between the items' means,
+        and ICC(A,k) where its denominator is not positive.
 
     Raises
     ------

@@ -77,7 +77,7 @@ def test_untidy_tables_are_counted_or_refused(pairs):
     twice = pd.concat([pairs, pairs[:1].rename(columns={"face_a": "face_b", "face_b": "face_a"})])
     broken = {
         "is there twice": twice,
-        "a face with itself": pairs.assign(
+        "a face is compared with itself": pairs.assign(
             face_b=pairs["face_b"].where(pairs.index > 2, "f001"),
             face_a=pairs["face_a"].where(pairs.index > 2, "f001"),
         ),
@@ -96,8 +96,71 @@ def test_untidy_tables_are_counted_or_refused(pairs):
     assert found.answers.excluded["count"].tolist() == [4]
     assert int(found.found["n"][0, 0]) == len(pairs) - 4
     assert found.found["corrected"].isnull().all()  # as no noise is known
-    flat = analyse(pairs.assign(metric=1.0)).found
-    assert flat["correlation"].isnull().all()
+    for flat in ("metric", "judgement"):
+        with pytest.raises(cb.DataError, match=rf"column '{flat}'.*is 1 in all rows"):
+            analyse(pairs.assign(**{flat: 1.0}))
+    with pytest.raises(cb.DataError, match="noise of judgements is given twice"):
+        analyse(pairs.assign(rater="r"), rater="rater", errors={"judgement": "error"})
+    gone = pairs["metric"].where(pairs.index > 0)
+    negative = pairs.assign(metric=gone, error=pairs["error"].where(pairs.index != 2, -1))
+    with pytest.raises(cb.DataError, match=r"column 'error', row 3: a standard error is below"):
+        analyse(negative, errors={"judgement": "error"})
+    with pytest.raises(cb.DataError, match="row 2: face 'f001' is in several groups"):
+        analyse(pairs.assign(group_a=pairs["group_a"].where(pairs.index != 1, "other")), **GROUPS)
+    with pytest.raises(cb.DataError, match="name the three columns"):
+        cb.analyses.odd_one_out(
+            pairs, pairs, faces=["a", "b"], odd="c", metrics="metric", face_a="a", face_b="b"
+        )
+
+
+def test_who_judged_what_is_no_matter(pairs):
+    """Raters of alike pairs and of others, and raters of one pair each, as plain means."""
+    random = np.random.default_rng(5)
+    rows = pairs.loc[pairs.index.repeat(4)].reset_index(drop=True)
+    rows["judgement"] += random.normal(0, 0.8, len(rows))
+    mean = rows.groupby(["face_a", "face_b"], sort=False)["judgement"].transform("mean")
+    plain = mean.rank().corr(rows["metric"].rank())
+    alike = np.where(pairs["judgement"] > 0, "h", "l").repeat(4)
+    number = pd.Series(np.arange(len(rows)) % 4).astype(str)
+    for rater in (alike + number, [f"r{at}" for at in range(len(rows))]):
+        found = analyse(rows.assign(rater=rater), rater="rater").found.isel(group=0, metric=0)
+        assert float(found["correlation"].median()) == pytest.approx(plain, abs=0.005)
+        truth = 1 - 0.16 / mean[::4].var()
+        assert float(found["reliability"]) == pytest.approx(truth, abs=0.01)
+
+
+def test_a_metric_without_error_has_an_interval(pairs):
+    table = analyse(pairs.assign(metric=pairs["judgement"])).found
+    for name in ("correlation", "accuracy"):
+        row = table.summary(of=name).iloc[0]
+        assert 0.95 < row["lower"] < row["estimate"] < row["upper"] < 1
+    triplets = cb.simulation.simulate_triplets(pairs.assign(error=0.0), 60)
+    triplets.loc[2, "odd"] = None
+    found = cb.analyses.odd_one_out(
+        triplets,
+        pairs.assign(metric=pairs["judgement"]),
+        faces=["first", "second", "third"],
+        odd="odd",
+        face_a="face_a",
+        face_b="face_b",
+        metrics="metric",
+    )
+    row = found.summary().iloc[0]
+    assert found.attrs["left_out"] == 1
+    assert 0.93 < row["lower"] < 0.97 < row["upper"] < 1  # Clopper and Pearson: from 0.939
+
+
+def test_reports_say_that_noise_is_as_large_as_the_spread(pairs):
+    noisy = analyse(pairs.assign(error=9.0), errors={"judgement": "error"})
+    content = cb.analyses.alignment_content(noisy)
+    assert any(
+        "noise of judgements is as large as their spread" in one for one in content.plain.certainty
+    )
+    assert "(no ceiling)" in content.findings[0]
+    group = pairs["group_a"] == pairs["group_b"]
+    flat = pairs.assign(metric=pairs["metric"].where(~group | (pairs["group_a"] == "male"), 0.5))
+    content = cb.analyses.alignment_content(analyse(flat, **GROUPS))  # constant within a group
+    assert any("no correlation: metric, female" in one for one in content.limits)
 
 
 def test_odd_ones_out_are_found_as_often_as_by_hand(pairs):

@@ -13,8 +13,13 @@ from causalbias.agreement.dyads import (
     accuracy,
     ceilings,
     covariance_of,
+<<<<<<< HEAD
     draws_of_t,
     noise_share,
+=======
+    noise_share,
+    pair_means,
+>>>>>>> 5997e00 (Metrics against judgements: pairs and raters are estimated together, perfect metrics keep an interval, untidy errors and groups are refused)
     spearman,
 )
 from causalbias.arguments import generator, mapping_in, names_in, number_in
@@ -24,6 +29,7 @@ from causalbias.errors import DataError
 
 Floats = NDArray[np.float64]
 ALL = "all pairs"
+MOST = 5000  # raters, whose covariance is a matrix
 LEAST = 10  # pairs of a group, and faces in them
 DRAWS = 4000
 
@@ -75,7 +81,9 @@ def analyse_alignment(
 
     Pairs that share a face are not independent: intervals are from sums of the influence of pairs
     over faces (as if faces were resampled), with Student's t of the number of faces less one. Draws
-    of all metrics and groups are joint, so that their differences have the right intervals.
+    of all metrics and groups are joint, so that their differences have the right intervals. Where a
+    metric orders all pairs as people do, none shows how it may err: half a pair is added that it
+    gets wrong, so that the estimate is below 1 and has an interval.
 
     Judgements are noisy, so that no metric can agree with them perfectly. The ceiling is the rank
     correlation of simulated judgements, with this noise, with the values without it; the corrected
@@ -94,9 +102,10 @@ def analyse_alignment(
     metrics : str or sequence of str
         Columns of similarities.
     rater : str
-        Column of who judged, where a pair has several rows. A rater's mean is taken out.
+        Column of who judged, where a pair has several rows. Pairs and raters are estimated
+        together (see `pair_means`), so that it is no matter who is lenient, nor who judged what.
     errors : mapping of column to column, optional
-        Columns of standard errors of the judgements, or of metrics.
+        Columns of standard errors of the judgements (without `rater`), or of metrics.
     group_a, group_b : str
         Columns of the groups of both faces: pairs within each group and across each two are
         analysed apart, beside all.
@@ -116,7 +125,8 @@ def analyse_alignment(
     ------
     DataError
         If a column is missing or a cell no number, a pair is there twice, a metric has two values
-        of one pair, or there are fewer than 10 pairs or faces.
+        of one pair, all judgements or all values of a metric are equal, a standard error is
+        negative, a face is in two groups, or there are fewer than 10 pairs or faces.
 
     Examples
     --------
@@ -138,6 +148,11 @@ def analyse_alignment(
         raise DataError(
             f"errors are of {unknown[0]!r}, which is no judgement and no metric",
             hint=f"use {', '.join((judgement, *names))}",
+        )
+    if rater and judgement in of_errors:
+        raise DataError(
+            "the noise of judgements is given twice, by raters and by standard errors",
+            hint="give single judgements with rater=, or means with errors=",
         )
     if bool(group_a) != bool(group_b):
         raise DataError("groups of one face only", hint="name the columns of both faces' groups")
@@ -167,7 +182,8 @@ def odd_one_out(
     """Estimate how often metrics find the odd one of three faces that people find.
 
     The odd one of a metric is the face that is not in the most similar pair; of two equal pairs,
-    each counts a half, of three a third. Intervals know that triplets share faces.
+    each counts a half, of three a third. Intervals know that triplets share faces. A metric that is
+    always right (or wrong) has half an answer more of the other kind, so that it has an interval.
 
     Parameters
     ----------
@@ -189,12 +205,13 @@ def odd_one_out(
         ``accuracy`` (chain, draw, metric), of which chance is a third. ``people``: share of two
         answers to the same triplet that are equal (missing without repeated triplets), which no
         metric can exceed by much; ``ties`` (metric): share of triplets without a single odd one;
-        ``n`` (answers), ``faces``.
+        ``n`` (answers), ``faces``. ``.attrs["left_out"]``: number of answers with a missing cell.
 
     Raises
     ------
     DataError
-        If a triplet is not of three faces, the odd one is none of them, or a pair has no metric.
+        If `faces` are not three columns, a triplet is not of three faces, the odd one is none of
+        them, or a pair has no metric.
 
     Examples
     --------
@@ -208,17 +225,22 @@ def odd_one_out(
     """
     names = names_in(metrics, "metrics")
     signs = _signs(names_in(distances, "distances"), names)
-    three = dict(zip(("f0", "f1", "f2"), names_in(faces, "faces"), strict=True))
-    shown = answers_in(triplets, three | {"odd": odd}, {}).frame.astype("str")
+    columns = names_in(faces, "faces")
+    if len(columns) != 3:
+        raise DataError(
+            f"faces is {list(columns)}", hint="name the three columns of the faces that were shown"
+        )
+    three = dict(zip(("f0", "f1", "f2"), columns, strict=True))
+    answers = answers_in(triplets, three | {"odd": odd}, {})
+    shown = answers.frame.astype("str")
     ids = shown[["f0", "f1", "f2"]].to_numpy(str)
     is_odd = ids == shown["odd"].to_numpy(str)[:, None]
     if (bad := is_odd.sum(axis=1) != 1).any():
         row = int(bad.argmax())
-        raise DataError(
+        raise answers.at_first(
+            bad,
             f"the triplet {', '.join(ids[row])} with the odd one {shown['odd'].iloc[row]}",
             hint="give three different faces, and one of them as the odd one",
-            file="triplets",
-            row=row + 1,
         )
     table = answers_in(pairs, {"face_a": face_a, "face_b": face_b}, {one: one for one in names})
     known = _unordered(table.frame["face_a"], table.frame["face_b"])
@@ -240,13 +262,22 @@ def odd_one_out(
     mean = values.mean(axis=0)
     codes = np.unique(ids, return_inverse=True)[1].reshape(ids.shape)
     covariance = covariance_of((values - mean) / len(values), codes)
+    mean, at_edge = _inside(mean, len(values))
     slope = 1 / np.clip(mean * (1 - mean), 1e-6, None)
+<<<<<<< HEAD
     draws = draws_of_t(
         _logit(mean),
         covariance * np.outer(slope, slope),
         float(codes.max()),
         DRAWS,
         generator(random_seed, 1),
+=======
+    draws = _draws(
+        _logit(mean),
+        covariance * np.outer(slope, slope) + np.diag(at_edge),
+        float(codes.max()),
+        random_seed,
+>>>>>>> 5997e00 (Metrics against judgements: pairs and raters are estimated together, perfect metrics keep an interval, untidy errors and groups are refused)
     )
     coords = {"chain": [0], "draw": np.arange(DRAWS), "metric": list(names)}
     found = xr.Dataset(
@@ -259,13 +290,15 @@ def odd_one_out(
         },
         coords=coords,
     )
-    return estimate(
+    found = estimate(
         found,
         of=[],
         estimand="share of triplets in which the odd one is that of people",
         outcome="odd-one-out accuracy",
         scale="probability",
     )
+    found.attrs["left_out"] = int(answers.excluded["count"].sum())
+    return found
 
 
 def _signs(distances: Sequence[str], known: Sequence[str]) -> dict[str, float]:
@@ -304,12 +337,29 @@ def _pairs(
     frame = answers.frame
     itself = frame["face_a"].astype(str) == frame["face_b"].astype(str)
     if itself.any():
-        raise DataError(
-            f"{int(itself.sum()):,} rows compare a face with itself",
-            hint="leave them out: they are no judgement of two faces",
-            file=answers.name,
-            row=int(itself.argmax()) + 1,
+        raise answers.at_first(
+            itself,
+            "a face is compared with itself",
+            hint="leave such rows out: they are no judgement of two faces",
         )
+    for one in errors:
+        if (below := frame[f"error {one}"] < 0).any():
+            raise answers.at_first(
+                below,
+                "a standard error is below zero",
+                hint="give standard errors, which are positive or zero",
+                ours=f"error {one}",
+            )
+    for ours, name in (("judgement", judgement), *((f"metric {one}", one) for one in names)):
+        if frame[ours].nunique() < 2:
+            raise DataError(
+                f"{name} is {frame[ours].iloc[0]:g} in all rows",
+                hint="a column without variation orders no pairs: use another, or leave it out",
+                file=answers.name,
+                column=name,
+            )
+    if "group_a" in frame:
+        _refuse_two_groups(answers)
     frame = frame.assign(pair=_unordered(frame["face_a"], frame["face_b"]))
     noise: dict[str, Floats] = {}
     if "rater" in frame:
@@ -331,19 +381,29 @@ def _pairs(
     return made.reset_index(drop=True), noise
 
 
+def _refuse_two_groups(answers: Answers) -> None:
+    """Refuse faces of several groups, on either side of a pair."""
+    frame = answers.frame
+    sides = [frame[[f"face_{one}", f"group_{one}"]].astype(str) for one in "ab"]
+    both = pd.concat([one.set_axis(["face", "group"], axis=1) for one in sides])
+    odd = (both["group"] != both.groupby("face")["group"].transform("first")).to_numpy()
+    if odd.any():
+        raise answers.at_first(
+            odd[: len(frame)] | odd[len(frame) :],
+            f"face {both['face'][odd].iloc[0]!r} is in several groups",
+            hint="give each face one group",
+        )
+
+
 def _by_rater(
     frame: pd.DataFrame, names: Sequence[str], answers: Answers
 ) -> tuple[pd.DataFrame, Floats]:
-    """Pairs with their mean judgement, and its noise variance.
-
-    A rater's mean is taken out of the judgements. Pairs that were judged once have the mean
-    variance of single judgements.
-    """
-    if frame.duplicated(["pair", "rater"]).any():
-        raise DataError(
+    """Pairs with their mean judgement, whoever judged them, and its noise variance."""
+    if (again := frame.duplicated(["pair", "rater"])).any():
+        raise answers.at_first(
+            again,
             "a rater judged a pair twice",
             hint="give one judgement each: the second is no other person's",
-            file=answers.name,
         )
     constant = frame.groupby("pair")[[f"metric {one}" for one in names]].nunique().max()
     if (constant > 1).any():
@@ -352,20 +412,23 @@ def _by_rater(
             hint="give the metric's value of the pair in each of its rows",
             file=answers.name,
         )
-    own = frame.groupby("rater", observed=True)["judgement"].transform("mean")
-    centred = frame["judgement"] - own + frame["judgement"].mean()
-    grouped = frame.assign(judgement=centred).groupby("pair", sort=False)
-    size = grouped.size()
-    if (size < 2).all():
+    if not frame["pair"].duplicated().any():
         raise DataError(
             "no pair was judged by two raters",
             hint="leave the rater out: the noise of judgements is not known from these",
             file=answers.name,
         )
-    squares = grouped["judgement"].var(ddof=1)
-    single = float((squares * (size - 1)).sum() / (size - 1).sum())
-    pairs = grouped.first().assign(judgement=grouped["judgement"].mean()).reset_index()
-    return pairs, np.asarray(single / size, float)
+    of_pair, _ = pd.factorize(frame["pair"])
+    of_rater, raters = pd.factorize(frame["rater"])
+    if len(raters) > MOST and pd.Series(of_rater).duplicated().any():
+        raise DataError(
+            f"{len(raters):,} raters, some of whom judged several pairs",
+            hint=f"raters are estimated together, up to {MOST:,}: give the pairs' means, and their "
+            "standard errors as errors=",
+            file=answers.name,
+        )
+    means, noise = pair_means(frame["judgement"].to_numpy(float), of_pair, of_rater)
+    return frame.loc[~frame["pair"].duplicated()].assign(judgement=means), noise
 
 
 def _estimate(
@@ -384,7 +447,7 @@ def _estimate(
         for name in ("ceiling", "accuracy_ceiling", "reliability", "ties", "n", "faces")
     }
     kinds = ("correlation", "ceiling of each", "accuracy")
-    centres = np.full((len(groups), len(names), len(kinds)), np.nan)
+    centres, at_edge = np.full((2, len(groups), len(names), len(kinds)), np.nan)
     influence = np.zeros((len(pairs), *centres.shape))
     for g, group in enumerate(groups):
         inside = np.ones(len(pairs), bool) if group == ALL else (pairs["group"] == group).to_numpy()
@@ -398,12 +461,14 @@ def _estimate(
             )
         for m, name in enumerate(names):
             plain["n"][g, m], plain["faces"][g, m] = inside.sum(), faces
-            centre, moved, said = _cell(pairs, noise, inside, name, judgement, random)
-            centres[g, m] = centre
+            centre, moved, edge, said = _cell(pairs, noise, inside, name, judgement, random)
+            centres[g, m], at_edge[g, m] = centre, edge
             influence[inside, g, m] = moved / inside.sum()
             for key, value in said.items():
                 plain[key][g, m] = value
-    return _as_estimate(pairs, groups, names, centres, influence, plain, members, random_seed)
+    return _as_estimate(
+        pairs, groups, names, centres, at_edge, influence, plain, members, random_seed
+    )
 
 
 def _cell(
@@ -413,8 +478,11 @@ def _cell(
     name: str,
     judgement: str,
     random: np.random.Generator,
-) -> tuple[list[float], Floats, dict[str, float]]:
-    """Statistics of one group and metric on scales without ends, with influence (rows, 3)."""
+) -> tuple[list[float], Floats, list[float], dict[str, float]]:
+    """Statistics of one group and metric on scales without ends, with influence (rows, 3).
+
+    The third is the variance of statistics that are at the end of their scale.
+    """
     judged, metric = (pairs.loc[inside, one].to_numpy(float) for one in ("judgement", name))
     rho, by_rank = spearman(judged, metric)
     share, ties, by_order = accuracy(judged, metric, random)
@@ -432,13 +500,13 @@ def _cell(
         said["ceiling"] = float(np.exp(log_ceiling))
     else:
         log_ceiling = np.nan
+    # The correlation as the share (1 + rho) / 2, whose logit is twice arctanh(rho).
+    (half, share), edge = _inside(np.array([(1 + rho) / 2, share]), len(judged))
+    rho = 2 * half - 1
     slopes = 1 / max(1 - rho**2, 1e-9), 1 / max(share * (1 - share), 1e-9)
-    centre = [
-        float(np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12))),
-        log_ceiling,
-        float(_logit(np.array(share))),
-    ]
-    return centre, np.column_stack([by_rank * slopes[0], moved, by_order * slopes[1]]), said
+    centre = [float(np.arctanh(rho)), log_ceiling, float(_logit(np.array(share)))]
+    moved = np.column_stack([by_rank * slopes[0], moved, by_order * slopes[1]])
+    return centre, moved, [edge[0] / 4, 0.0, edge[1]], said
 
 
 def _as_estimate(
@@ -446,6 +514,7 @@ def _as_estimate(
     groups: Sequence[str],
     names: Sequence[str],
     centres: Floats,
+    at_edge: Floats,
     influence: Floats,
     plain: Mapping[str, Floats],
     members: NDArray[np.int64],
@@ -454,6 +523,7 @@ def _as_estimate(
     known = np.isfinite(centres)
     flat = np.where(known, influence, 0).reshape(len(pairs), -1)
     few = np.nanmin(plain["faces"])
+<<<<<<< HEAD
     draws = draws_of_t(
         np.where(known, centres, 0).ravel(),
         covariance_of(flat, members),
@@ -461,6 +531,10 @@ def _as_estimate(
         DRAWS,
         generator(random_seed, 1),
     )
+=======
+    covariance = covariance_of(flat, members) + np.diag(np.where(known, at_edge, 0).ravel())
+    draws = _draws(np.where(known, centres, 0).ravel(), covariance, few - 1, random_seed)
+>>>>>>> 5997e00 (Metrics against judgements: pairs and raters are estimated together, perfect metrics keep an interval, untidy errors and groups are refused)
     z = np.where(known, draws.reshape(DRAWS, *centres.shape), np.nan)
     correlation = np.tanh(z[..., 0])
     drawn = {
@@ -489,6 +563,35 @@ def _as_estimate(
     )
 
 
+<<<<<<< HEAD
+=======
+def _draws(centre: Floats, covariance: Floats, degrees: float, random_seed: int) -> Floats:
+    """Draws (draws, statistics) of a multivariate t."""
+    random = generator(random_seed, 1)
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    normal = random.normal(size=(DRAWS, len(centre))) @ root.T
+    spread = np.sqrt(degrees / random.chisquare(degrees, size=DRAWS))
+    return np.asarray(centre + normal * spread[:, None])
+
+
+def _inside(share: Floats, n: int) -> tuple[Floats, Floats]:
+    """Shares of n of which those at 0 or 1 have half a one more of the other kind.
+
+    Returns
+    -------
+    shares, variance : ndarray
+        The variance is that of the half one, (1/2)^2 / (n + 1)^2, on the logit scale; 0 of shares
+        that are not at an end.
+    """
+    end = (share < 1e-9) | (share > 1 - 1e-9)
+    moved = np.where(end, (n * np.round(share) + 0.5) / (n + 1), share)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = (0.5 / (n + 1) / (moved * (1 - moved))) ** 2
+    return moved, np.where(end, variance, 0.0)
+
+
+>>>>>>> 5997e00 (Metrics against judgements: pairs and raters are estimated together, perfect metrics keep an interval, untidy errors and groups are refused)
 def _codes(pairs: pd.DataFrame) -> NDArray[np.int64]:
     both = pairs[["face_a", "face_b"]].astype(str).to_numpy(str)
     return np.unique(both, return_inverse=True)[1].reshape(both.shape).astype(np.int64)

@@ -144,9 +144,11 @@ def _asked(result: Alignment) -> str:
 def findings(tables: dict[str, pd.DataFrame]) -> list[str]:
     """The main results in sentences, each with its interval."""
     sentences = []
-    accuracies = tables["accuracy"].to_dict("records")
-    for (_, row), right in zip(tables["correlation"].iterrows(), accuracies, strict=True):
+    accuracies = tables["accuracy"].set_index(["group", "metric"])
+    for _, row in tables["correlation"].iterrows():
         text = f"{row['metric']}, {row['group']}: the rank correlation is {with_range(row, 3)}"
+        if row.get("reliability", 1) <= 0:
+            text += ", where the noise of judgements is as large as their spread (no ceiling)"
         if "corrected" in tables:
             corrected = tables["corrected"]
             own = corrected[
@@ -158,9 +160,12 @@ def findings(tables: dict[str, pd.DataFrame]) -> list[str]:
                     f", where a metric without error would have {top} with judgements this noisy: "
                     f"{with_range(own.iloc[0], 3)} of it"
                 )
-        ends = {name: 100 * right[name] for name in ("estimate", "lower", "upper")}
-        share = with_range(pd.Series(ends), 3)
-        sentences.append(f"{text}; it orders {share} per cent of comparisons as people do.")
+        key = row["group"], row["metric"]
+        if key in accuracies.index:
+            right = accuracies.loc[key]
+            share = with_range(100 * right[["estimate", "lower", "upper"]].astype(float), 3)
+            text += f"; it orders {share} per cent of comparisons as people do"
+        sentences.append(f"{text}.")
     for metric, part in tables["correlation"].groupby("metric"):
         if (part["upper"] < 0).all():
             sentences.append(
@@ -172,6 +177,18 @@ def findings(tables: dict[str, pd.DataFrame]) -> list[str]:
 def _clear(result: Alignment) -> str:
     if np.isfinite(result.found["ceiling"]).any():
         return "The noise of judgements is known, and allowed for in the corrected correlations."
+    reliability = result.found["reliability"]
+    if (reliability > 0).any():
+        return (
+            "The noise of judgements is known, but that of the metrics is as large as their "
+            "spread: there is no ceiling, and no corrected correlation."
+        )
+    if np.isfinite(reliability).any():
+        return (
+            "The noise of judgements is as large as their spread: people do not agree on which "
+            "pairs are alike more than chance makes them, so that there is no ceiling, and a low "
+            "correlation says nothing of a metric."
+        )
     return (
         "How noisy the judgements are is not known: a correlation may be low because people do "
         "not agree among themselves."
@@ -190,6 +207,25 @@ def _limits(result: Alignment) -> list[str]:
             "Ceilings take the noise as normal and independent between pairs. The ceiling's own "
             "error is in the interval of the corrected correlation."
         )
+    correlation = result.found["correlation"].isel(chain=0, draw=0)
+    lost = [
+        f"{metric}, {group}"
+        for group in correlation["group"].values
+        for metric in correlation["metric"].values
+        if np.isfinite(result.found["n"].sel(group=group, metric=metric))
+        and np.isnan(correlation.sel(group=group, metric=metric))
+    ]
+    if lost:
+        sentences.append(
+            "Without variation of the metric or of the judgements there is no correlation: "
+            f"{listed(lost)}."
+        )
+    if few := [
+        str(group)
+        for group in correlation["group"].values
+        if not np.isfinite(result.found["n"].sel(group=group)).any()
+    ]:
+        sentences.append(f"Too few pairs or faces to estimate anything: {listed(few)}.")
     return sentences
 
 
