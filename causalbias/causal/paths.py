@@ -253,6 +253,8 @@ def _check_same_mediator(outcome: FittedModel, mediator: MediatorModel) -> None:
         return
     unit = known.std() or 1.0
     shared = [one for one in outcome.columns if one in model.columns and one != name]
+    if outcome.repeats is not None or model.repeats is not None:  # their rows stand for others
+        known, own = _means(outcome, known, shared), _means(model, own, shared)
     rows, others = (
         set(
             zip(
@@ -271,6 +273,16 @@ def _check_same_mediator(outcome: FittedModel, mediator: MediatorModel) -> None:
             hint=f"fit both to one table, with {name!r} in the same units",
             column=name,
         )
+
+
+def _means(model: FittedModel, values: FloatArray, columns: Sequence[str]) -> FloatArray:
+    """Mean (rows,) of values over the rows of the data that are alike in the columns."""
+    frame, by = model.frame, list(columns)
+    group = (
+        frame.groupby(by, observed=True).ngroup().to_numpy() if by else np.zeros(len(frame), int)
+    )
+    each = np.ones(len(frame)) if model.repeats is None else model.repeats
+    return np.asarray((np.bincount(group, each * values) / np.bincount(group, each))[group])
 
 
 def _numbers(values: pd.Series) -> FloatArray:

@@ -421,7 +421,7 @@ def ratings():
     found = pd.DataFrame({"item": [f"i{k}" for k in rng.integers(0, 9, 1500)]})
     found["rater"] = [f"r{k}" for k in rng.integers(0, 5, 1500)]
     found["grp"] = np.where(rng.random(1500) < 0.93, "old", "young")
-    found["m"] = (rng.random(1500) < 0.2).astype(int) + 1
+    found["m"] = rng.integers(0, 5, 1500) + (found["grp"] == "old")
     found["y"] = rng.normal(size=1500) + 2.0 * (found["grp"] == "old") + found["m"]
     return found
 
@@ -528,6 +528,11 @@ def test_columns_of_awkward_types_are_as_in_memory(rows, tmp_path):
             first.assign(rater=first["rater"] + big),
             second.assign(rater=second["rater"] + big),
         ),
+        "whole": (
+            "y ~ C(level)",
+            first.assign(level=first["level"].astype("Int64").mask(first["level"] == 2)),
+            second.astype({"level": "Int64"}),
+        ),
         "cell": (
             "y ~ race + (1|cell)",
             first.rename(columns={"rater": "cell"}),
@@ -542,6 +547,10 @@ def test_columns_of_awkward_types_are_as_in_memory(rows, tmp_path):
         one = cb.fit(formula, whole, missing="drop", **SETTINGS)
         other = cb.fit(formula, tmp_path / name, missing="drop", **SETTINGS)
         assert apart(one, other) < 1e-8, name
+        assert set(map(str, one["posterior"].coords)) == set(map(str, other["posterior"].coords))
+        assert all(
+            one["posterior"][dim].equals(other["posterior"][dim]) for dim in one["posterior"].coords
+        )
         assert one.attrs["missing"] == other.attrs["missing"]
     with pytest.raises(DataError, match="is needed here"):
         cb.fit("y ~ race", dask.from_pandas(rows, 2)["y"])

@@ -469,6 +469,8 @@ class _Sum:
                 row=row,
             )
         lacks = found.isna().to_numpy(bool)
+        if lacks.any() and pd.api.types.is_integer_dtype(values.dtype):
+            return found.fillna(0).to_numpy(np.int64), lacks  # whole, as the rows that are left
         numbers = found.to_numpy(float, na_value=np.nan) if lacks.any() else found.to_numpy()
         return numbers, lacks
 
