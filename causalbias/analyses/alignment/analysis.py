@@ -13,13 +13,9 @@ from causalbias.agreement.dyads import (
     accuracy,
     ceilings,
     covariance_of,
-<<<<<<< HEAD
     draws_of_t,
     noise_share,
-=======
-    noise_share,
     pair_means,
->>>>>>> 5997e00 (Metrics against judgements: pairs and raters are estimated together, perfect metrics keep an interval, untidy errors and groups are refused)
     spearman,
 )
 from causalbias.arguments import generator, mapping_in, names_in, number_in
@@ -264,20 +260,12 @@ def odd_one_out(
     covariance = covariance_of((values - mean) / len(values), codes)
     mean, at_edge = _inside(mean, len(values))
     slope = 1 / np.clip(mean * (1 - mean), 1e-6, None)
-<<<<<<< HEAD
     draws = draws_of_t(
-        _logit(mean),
-        covariance * np.outer(slope, slope),
-        float(codes.max()),
-        DRAWS,
-        generator(random_seed, 1),
-=======
-    draws = _draws(
         _logit(mean),
         covariance * np.outer(slope, slope) + np.diag(at_edge),
         float(codes.max()),
-        random_seed,
->>>>>>> 5997e00 (Metrics against judgements: pairs and raters are estimated together, perfect metrics keep an interval, untidy errors and groups are refused)
+        DRAWS,
+        generator(random_seed, 1),
     )
     coords = {"chain": [0], "draw": np.arange(DRAWS), "metric": list(names)}
     found = xr.Dataset(
@@ -523,18 +511,14 @@ def _as_estimate(
     known = np.isfinite(centres)
     flat = np.where(known, influence, 0).reshape(len(pairs), -1)
     few = np.nanmin(plain["faces"])
-<<<<<<< HEAD
+    covariance = covariance_of(flat, members) + np.diag(np.where(known, at_edge, 0).ravel())
     draws = draws_of_t(
         np.where(known, centres, 0).ravel(),
-        covariance_of(flat, members),
+        covariance,
         few - 1,
         DRAWS,
         generator(random_seed, 1),
     )
-=======
-    covariance = covariance_of(flat, members) + np.diag(np.where(known, at_edge, 0).ravel())
-    draws = _draws(np.where(known, centres, 0).ravel(), covariance, few - 1, random_seed)
->>>>>>> 5997e00 (Metrics against judgements: pairs and raters are estimated together, perfect metrics keep an interval, untidy errors and groups are refused)
     z = np.where(known, draws.reshape(DRAWS, *centres.shape), np.nan)
     correlation = np.tanh(z[..., 0])
     drawn = {
@@ -563,18 +547,6 @@ def _as_estimate(
     )
 
 
-<<<<<<< HEAD
-=======
-def _draws(centre: Floats, covariance: Floats, degrees: float, random_seed: int) -> Floats:
-    """Draws (draws, statistics) of a multivariate t."""
-    random = generator(random_seed, 1)
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    normal = random.normal(size=(DRAWS, len(centre))) @ root.T
-    spread = np.sqrt(degrees / random.chisquare(degrees, size=DRAWS))
-    return np.asarray(centre + normal * spread[:, None])
-
-
 def _inside(share: Floats, n: int) -> tuple[Floats, Floats]:
     """Shares of n of which those at 0 or 1 have half a one more of the other kind.
 
@@ -591,7 +563,6 @@ def _inside(share: Floats, n: int) -> tuple[Floats, Floats]:
     return moved, np.where(end, variance, 0.0)
 
 
->>>>>>> 5997e00 (Metrics against judgements: pairs and raters are estimated together, perfect metrics keep an interval, untidy errors and groups are refused)
 def _codes(pairs: pd.DataFrame) -> NDArray[np.int64]:
     both = pairs[["face_a", "face_b"]].astype(str).to_numpy(str)
     return np.unique(both, return_inverse=True)[1].reshape(both.shape).astype(np.int64)
