@@ -218,6 +218,7 @@ def analyse_editing(
         answers.name,
         pd.concat([answers.excluded, exclusions([*pairs.notes, *few])], ignore_index=True),
         pd.concat([answers.sources, read], ignore_index=True),
+        answers.rows,
     )
     if progress is not None:
         progress("rates and means")

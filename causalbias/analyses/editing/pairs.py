@@ -82,6 +82,8 @@ def read_manifest(
     optional |= {one for one in named if not one.startswith("source ")}
     found = answers_in(data, {**columns, **named}, {}, optional=optional)
     frame, lost = _kept(found.frame, found.name)
+    rows = found.rows[frame.index]
+    frame = frame.reset_index(drop=True)
     if frame.empty:
         raise DataError(
             "no row is an edit of a source into something else",
@@ -96,7 +98,7 @@ def read_manifest(
     _check(frame, races, found)
     frame["group"] = _groups(frame, races)
     excluded = pd.concat([found.excluded, exclusions(lost)], ignore_index=True)
-    return Answers(frame, found.columns, found.name, excluded, found.sources)
+    return Answers(frame, found.columns, found.name, excluded, found.sources, rows)
 
 
 def _kept(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[tuple[str, str, str, int]]]:
@@ -118,7 +120,7 @@ def _kept(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[tuple[str,
         )
         if which.any()
     ]
-    return frame[~(copies | selves)].reset_index(drop=True), notes
+    return frame[~(copies | selves)], notes
 
 
 def _check(frame: pd.DataFrame, races: list[str], found: Answers) -> None:
