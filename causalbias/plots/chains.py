@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
-from causalbias.arguments import need_posterior
+from causalbias.arguments import names_in, need_posterior
 from causalbias.errors import DataError
 from causalbias.models.summary import parameter_draws, summary
 from causalbias.plots.style import COLOURS, facets, finish, label, legend_above, letter, styled
@@ -128,7 +128,7 @@ def _by_parameter(
     if parameters is None:
         worst = set(table["r_hat"].sort_values(ascending=False, kind="stable").index[:MOST_PANELS])
         parameters = [name for name in table.index if name in worst]
-    chosen = [parameters] if isinstance(parameters, str) else list(parameters)
+    chosen = list(names_in(parameters, "parameters"))
     unknown = [name for name in chosen if name not in draws]
     if unknown or not chosen or len(chosen) > MOST_PANELS:
         raise DataError(

@@ -157,7 +157,9 @@ def _draw_panel(
         own = part if lines is None else part[part[lines] == level]
         name = f"{lines} {difference_name(level, draws, lines)}" if lines else None
         if ribbons:
-            draw_ribbons(axes, own.sort_values(x), x, at, key(name))
+            # With the places that are not estimable, at which the line and its ribbons end.
+            every = own.set_index(x).reindex(np.sort(draws[x].values)).rename_axis(x)
+            draw_ribbons(axes, every.reset_index(), x, at, key(name))
             continue
         along = own[x].map(places).to_numpy(float) + step * (at - (len(order) - 1) / 2)
         draw_intervals(axes, own, along, series=at, up=True, label=key(name))
@@ -180,6 +182,10 @@ def draw_ribbons(axes: Axes, part: pd.DataFrame, x: str, at: int, name: str | No
         axes.fill_between(along, part[lower], part[upper], color=colour, alpha=alpha, linewidth=0)
     points = marker(at) if len(np.unique(along)) <= MOST_MARKED else ""
     axes.plot(along, part["estimate"], color=colour, marker=points, label=name)
+    known = part["estimate"].notna().to_numpy()
+    alone = known & ~np.r_[False, known[:-1]] & ~np.r_[known[1:], False]
+    if alone.any():  # a place between others without, which no line and no ribbon shows
+        draw_intervals(axes, part[alone], along[alone], series=at, up=True)
 
 
 def _finish_axes(panels: Sequence[Axes], fig: Figure, ylabel: str) -> None:

@@ -103,9 +103,10 @@ def forest(
     places = in_asked_order(
         values, order, pd.Series({one: last.get(one, np.nan) for one in values})
     )
+    stated = table.dropna(subset="estimate")[["estimate", "lower", "upper"]].to_numpy(float)
     log = bool(
         draws[name].attrs.get("quantity") in (RATIO, RATE_RATIO)
-        and (table["estimate"].dropna() > 0).all()
+        and (stated[np.isfinite(stated)] > 0).all()
     )
     slabs = _slabs(draws, table, dims, log) if len(table) <= MOST_SLABS else {}
     names = [_row_name(one, draws, rows) for one in places]

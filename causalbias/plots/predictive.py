@@ -181,7 +181,14 @@ def _finish_axes(
     for axes in panels[-min(4, len(panels)) :]:
         axes.set_xlabel(xlabel)
     letter(panels)
-    legend_above(fig, *panels[0].get_legend_handles_labels())
+    # Of the first panel with each: one of few rows may have no line.
+    keys = {
+        name: handle
+        for axes in reversed(panels)
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    order = list(dict.fromkeys(n for axes in panels for n in axes.get_legend_handles_labels()[1]))
+    legend_above(fig, [keys[name] for name in order], order)
 
 
 def _draw_densities(axes: Axes, response: np.ndarray, new: np.ndarray) -> None:

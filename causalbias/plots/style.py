@@ -290,6 +290,8 @@ def few_ticks(axes: Axes) -> None:
 
 def legend_above(fig: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
     """Draw a legend above the panels, in as many columns as fit."""
+    if not handles:  # such as panels with too few rows for any line
+        return
     shown = [key(label(name, 34)) for name in names]
     longest = max(len(line) for name in shown for line in name.splitlines())
     # There are about 14 letters per inch, and a key takes the space of three.

@@ -1,5 +1,6 @@
 """Counts of all pairs as data: by identity, of one site and of several."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -274,13 +275,45 @@ def _check_alike(parts: Sequence[xr.Dataset]) -> None:
     twice = sorted({name for name in every if every.count(name) > 1})
     if twice:
         raise DataError(f"site {twice[0]!r} is there twice", hint="give each site once")
-    for i, one in enumerate(parts):
-        for j in range(i):
-            if one[list(BY_GROUP)].identical(parts[j][list(BY_GROUP)]):
+    seen: dict[str, str] = {}
+    for part in parts:
+        for site, content in _contents(part).items():
+            other = seen.setdefault(content, site)
+            if other != site:
                 raise DataError(
-                    f"sites {names[j][0]!r} and {names[i][0]!r} have the same counts",
+                    f"sites {other!r} and {site!r} have the same counts",
                     hint="give each site's own counts",
                 )
+
+
+def _contents(part: xr.Dataset) -> dict[str, str]:
+    """What each site's faces and matches are, by site, whatever the order of groups and persons.
+
+    A site that is in a sum already is so found under another name.
+    """
+    faces, matches = part["faces"].values, part["identity_matches"]
+    whole = matches.transpose("row", "kind", "threshold", "other").sortby("other").values
+    group, persons, site = (part[name].values for name in ("identity_group", "identity", "site"))
+    others = [str(name) for name in np.sort(part["other"].values)]
+    found = {}
+    for name in _sites(part):
+        rows = np.flatnonzero(site == name)
+        own = [
+            (
+                str(group[row]),
+                int(faces[row]),
+                *(
+                    (other, *counts)
+                    for at, other in enumerate(others)
+                    if any(counts := whole[row, ..., at].ravel().tolist())
+                ),
+            )
+            for row in rows
+        ]
+        people = pd.Series(own).groupby(persons[rows]).agg(lambda one: sorted(one, key=repr))
+        text = repr(sorted(map(repr, people)))
+        found[name] = hashlib.sha256(text.encode()).hexdigest()
+    return found
 
 
 def _sites(part: xr.Dataset) -> list[str]:

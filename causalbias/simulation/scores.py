@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from causalbias.arguments import generator, number_in, whole_in
+from causalbias.arguments import generator, mapping_in, number_in, two_in, whole_in
 from causalbias.errors import DataError
 
+EXAMPLE = "rates={'system': {'group': (0.02, 0.1)}}"
 SD = 0.05  # of distances of one kind: no distance is near zero
 
 
@@ -45,13 +46,16 @@ def simulate_scores(
     Returns
     -------
     DataFrame
-        In the layout of ``rfw-pairs``: `Class_ID_s1`, `img_id_s1`, `Class_ID_s2`, `img_id_s2`,
-        `issame`, and ``<system>_cos_dist`` of each system. The group is in the ids of persons.
+        In the columns of ``rfw-pairs``: `Class_ID_s1`, `img_id_s1`, `Class_ID_s2`, `img_id_s2`,
+        `issame`, and ``<system>_cos_dist`` of each system. The group is in the ids of persons, as
+        in ``a/p00001``. `read_scores` knows the layout by the systems "bupt" and "vgg"; for others,
+        give it ``person="{group}/{id}", group="group"``, and ``score`` the columns of systems.
 
     Raises
     ------
     DataError
-        If systems have different groups, or there are fewer than two persons.
+        If `rates` has no pair of rates for each system and group, systems have different groups, or
+        there are fewer than two persons.
 
     Examples
     --------
@@ -60,9 +64,12 @@ def simulate_scores(
     (['bupt_cos_dist', 'vgg_cos_dist'], 600)
     """
     persons, pairs = whole_in(persons, "persons", 2), whole_in(pairs, "pairs", 1)
-    shared = float(shared)
+    shared, threshold = number_in(shared, "shared"), number_in(threshold, "threshold")
     if not 0 <= shared < 1:
         raise DataError(f"shared is {shared:g}", hint="give a share of variance, from 0 to below 1")
+    for own in mapping_in(rates, "rates", EXAMPLE).values():
+        for both in mapping_in(own, "rates", EXAMPLE).values():
+            two_in(both, "rates", EXAMPLE)
     if not rates or len({frozenset(one) for one in rates.values()}) > 1:
         raise DataError("systems have different groups, or none", hint="give each the same groups")
     if threshold < 10 * SD:

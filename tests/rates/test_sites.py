@@ -210,6 +210,15 @@ def test_counts_that_cannot_be_added_are_refused(change, told):
         cb.rates.add_counts([mine, theirs])
 
 
+def test_a_site_that_is_in_a_sum_is_not_added_under_another_name():
+    one, two = shared(12, "a"), shared(13, "b")
+    again = shared(12, "c").isel(group=slice(None, None, -1), other=slice(None, None, -1))
+    whole = cb.rates.add_counts([one, two])
+    with pytest.raises(DataError, match="sites 'a' and 'c' have the same counts"):
+        cb.rates.add_counts([whole, again])
+    assert cb.rates.add_counts([whole, shared(14, "c")])["n"].sum() > whole["n"].sum()
+
+
 def test_counts_that_contradict_themselves_are_refused():
     site = shared(14, "a")
     for name in ("n", "matches", "faces", "identity_matches"):

@@ -53,3 +53,20 @@ def test_a_folder_of_them_is_read_as_the_published_pairs_are(tmp_path):
 def test_what_cannot_be_simulated_is_refused(how, said):
     with pytest.raises(DataError, match=said):
         cb.simulation.simulate_scores(**{"rates": RATES, **how})
+
+
+@pytest.mark.parametrize("rates", [{"u": {"a": 0.02}}, {"u": 0.1}, 3, {"u": {"a": (0.1,)}}, {}])
+def test_rates_that_are_no_pairs_are_refused(rates):
+    with pytest.raises(DataError, match=r"rates|systems"):
+        cb.simulation.simulate_scores(rates)
+
+
+def test_systems_of_any_name_are_read_as_the_docstring_says():
+    table = cb.simulation.simulate_scores(
+        {"u": {"a": (0.02, 0.1)}, "v": {"a": (0.1, 0.1)}}, pairs=20
+    )
+    found = cb.datasets.read_scores(
+        table, person="{group}/{id}", group="group", score=["u_cos_dist", "v_cos_dist"]
+    )
+    assert (found.systems, found.by) == (["u", "v"], ["group"])
+    assert found.frame["same_identity"].groupby(found.frame["system"]).sum().tolist() == [20, 20]
