@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 import causalbias as cb
-from causalbias.analyses.ratings.analysis import formula_of, means_of
+from causalbias.analyses.ratings.analysis import _first_ratings, formula_of, means_of
 from causalbias.cli.main import app
 from causalbias.datasets.answers import answers_in
 
@@ -56,6 +56,18 @@ def test_formulas_have_what_the_design_can_tell():
     assert formula_of(plain) == "rating ~ 1 + (1|item) + (1|rater)"
     own_raters = plain.assign(rater=[f"r{at}" for at in range(len(plain))])
     assert formula_of(own_raters) == "rating ~ 1 + (1|item)"
+
+
+def test_a_few_repeated_ratings_are_no_other_peoples():
+    plain = cb.simulation.simulate_ratings(12, 12)[["item", "rater", "rating"]]
+    again = plain[plain["rater"] == plain["rater"].iloc[0]]
+    columns = {"item": "item", "rater": "rater"}
+    answers = answers_in(pd.concat([plain, again, again]), columns, {"rating": "rating"})
+    kept = _first_ratings(answers)
+    assert len(kept.frame) == len(plain) == len(kept.rows)
+    assert kept.excluded["count"].tolist() == [2 * len(again)]
+    many = answers_in(pd.concat([plain, plain]), columns, {"rating": "rating"})
+    assert _first_ratings(many) is many  # these have a term of their own
 
 
 def test_untidy_tables_are_counted_or_refused(ratings):

@@ -1,7 +1,7 @@
 """Ratings of faces by people: reliability, groups of raters, and own-group effects."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +21,7 @@ from causalbias.draws.estimate import Estimate, estimate
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import predictions
 from causalbias.models.result import Fit
+from causalbias.study.build import exclusions
 
 REPEATED = 20  # combinations of rater and item with repeats, from which on their spread is known
 ONE_TRAIT = "rating"
@@ -94,7 +95,8 @@ def analyse_ratings(
     where groups of raters rated the same items, ``(1|rater:item_group)`` where raters rated items
     of several groups, ``(1|item:rater)`` where raters rated items again. Without the last two, an
     interval of an own-group effect would take ratings of one rater as independent. With groups of
-    items, reliability is within them.
+    items, reliability is within them. Where fewer than 20 combinations of item and rater have
+    several ratings, the first of each is taken.
 
     Parameters
     ----------
@@ -117,7 +119,8 @@ def analyse_ratings(
     Returns
     -------
     Ratings
-        Rows with a missing cell are left out, and counted in ``answers.excluded``.
+        Rows with a missing cell are left out, and ratings of an item that the rater rated before
+        where fewer than 20 combinations of both have them; ``answers.excluded`` counts both.
 
     Raises
     ------
@@ -139,6 +142,7 @@ def analyse_ratings(
     names = {"item": item, "rater": rater, "trait": trait}
     groups = {"item_group": item_group, "rater_group": rater_group}
     answers = answers_in(data, names | groups, {"rating": rating})
+    answers = _first_ratings(answers)
     frame = answers.frame if trait else answers.frame.assign(trait=ONE_TRAIT)
     check_groups(answers, {"item": "item_group", "rater": "rater_group"})
     parts = {str(one): part for one, part in frame.groupby("trait", sort=False, observed=True)}
@@ -172,6 +176,29 @@ def analyse_ratings(
         _own_group(cells) if len(by) == 2 and cells is not None else None,
         _consensus(fits),
         prob,
+    )
+
+
+def _first_ratings(answers: Answers) -> Answers:
+    """Leave out later ratings of an item by one rater, where they are too few for a term.
+
+    Without the term ``(1|item:rater)`` they would count as other people's.
+    """
+    frame = answers.frame
+    trait = frame["trait"].astype(str) if "trait" in frame else pd.Series("", index=frame.index)
+    later = frame.assign(trait=trait).duplicated(["rater", "item", "trait"])
+    cells = frame.assign(trait=trait)[later].drop_duplicates(["rater", "item", "trait"])
+    often = cells["trait"].value_counts()
+    gone = (later & (trait.map(often).fillna(0) < REPEATED)).to_numpy()
+    if not gone.any():
+        return answers
+    why = f"the rater rated the item before (fewer than {REPEATED} were rated again)"
+    notes = exclusions([(answers.name, "answers", why, int(gone.sum()))])
+    return replace(
+        answers,
+        frame=frame[~gone].reset_index(drop=True),
+        excluded=pd.concat([answers.excluded, notes], ignore_index=True),
+        rows=answers.rows[~gone],
     )
 
 

@@ -47,6 +47,7 @@ COLUMNS = {
     "also": "names of Shrout and Fleiss",
     "share": "share of the sum of the components",
     "mean": "plain mean of the ratings",
+    "note": "why an intraclass correlation is not defined",
 }
 
 
@@ -109,6 +110,8 @@ def tables_of(result: Ratings) -> dict[str, pd.DataFrame]:
     for name, draws in drawn.items():
         if draws is not None:
             table = summarise(draws, prob=result.prob).dropna(subset="estimate")
+            if table.empty:
+                continue
             found[name] = table.drop(
                 columns=[one for one in ("p_positive", "scale", "population") if one in table]
                 if name not in ("own_group", "group_means")
@@ -119,7 +122,10 @@ def tables_of(result: Ratings) -> dict[str, pd.DataFrame]:
     places = found["components"].set_index(["component", "trait"]).index
     found["components"]["share"] = share.loc[places].to_numpy()
     if len(result.intraclass):
-        found["intraclass"] = result.intraclass
+        noted = result.intraclass["note"] != ""
+        found["intraclass"] = (
+            result.intraclass if noted.any() else result.intraclass.drop(columns="note")
+        )
     return found | {"means": result.means}
 
 
@@ -202,6 +208,37 @@ def findings(result: Ratings, tables: dict[str, pd.DataFrame]) -> list[str]:
             f"{row['trait']}: what the groups of raters see correlates by {with_range(row)} once "
             "chance of single ratings is taken out."
         )
+    return sentences + _said_of_rows(result)
+
+
+def _said_of_rows(result: Ratings) -> list[str]:
+    """What is not estimated because of cells without ratings, and rows that are there again."""
+    frame, sentences = result.answers.frame, []
+    keys = ["item", "rater", *(["trait"] if "trait" in frame else [])]
+    again = frame[frame.duplicated(keys)]
+    if len(again) and frame.duplicated([*keys, "rating"]).sum() == len(again):
+        sentences.append(
+            f"{len(again):,} ratings repeat one of the same rater and item with the same number: "
+            "if rows were copied, leave the copies out."
+        )
+    if not {"item_group", "rater_group"} <= set(frame):
+        return sentences
+    items, raters = (frame[one].astype(str).unique() for one in ("item_group", "rater_group"))
+    for trait in result.fits:
+        own = result.own_group
+        effects = [] if own is None else own["effect"].dropna("trait", how="all")["trait"].values
+        if trait in effects:
+            continue
+        rows = frame[frame["trait"].astype(str) == trait] if "trait" in frame else frame
+        cells = set(
+            zip(rows["item_group"].astype(str), rows["rater_group"].astype(str), strict=True)
+        )
+        empty = [f"{a} by {b}" for a in items for b in raters if (a, b) not in cells]
+        if empty:
+            sentences.append(
+                f"{trait}: no own-group effect is estimated, as there are no ratings of "
+                f"{listed(empty)}."
+            )
     return sentences
 
 
@@ -279,7 +316,7 @@ def _pictures(result: Ratings, tables: dict[str, pd.DataFrame]) -> list[Picture]
         ("own_group", result.own_group, "own-group effect, points", "trait"),
         ("consensus", result.consensus, "correlation", "trait"),
     ):
-        if draws is not None:
+        if draws is not None and name in tables:
             pictures.append(
                 Picture(
                     name,
