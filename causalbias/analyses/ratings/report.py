@@ -226,8 +226,8 @@ def _said_of_rows(result: Ratings) -> list[str]:
     items, raters = (frame[one].astype(str).unique() for one in ("item_group", "rater_group"))
     for trait in result.fits:
         own = result.own_group
-        effects = [] if own is None else own["effect"].dropna("trait", how="all")["trait"].values
-        if trait in effects:
+        effects = None if own is None else own["effect"].dropna("trait", how="all")
+        if effects is not None and trait in effects["trait"].values:
             continue
         rows = frame[frame["trait"].astype(str) == trait] if "trait" in frame else frame
         cells = set(
