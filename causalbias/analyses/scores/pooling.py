@@ -44,9 +44,10 @@ def pooled_rates(
 
     Pairs that share persons are no independent trials. As in small area estimation, errors and
     trials are therefore the effective ones of `error_rates`: the observed share in `n_effective`
-    trials (Chen, Wakefield and Lumley 2014, Spatial and Spatio-temporal Epidemiology 11). Persons
-    are so crossed with groups and systems at the cost of a row a group. With some hundred persons,
-    effects of both members of a pair can be in the model itself: see `crossed_formula`.
+    trials, in whole numbers and never more (Chen, Wakefield and Lumley 2014, Spatial and
+    Spatio-temporal Epidemiology 11). Persons are so crossed with groups and systems at the cost of
+    a row a group. With some hundred persons, effects of both members of a pair can be in the model
+    itself: see `crossed_formula`.
 
     Parameters
     ----------
@@ -197,22 +198,23 @@ def crossed_formula(levels: Mapping[str, int]) -> str:
 def effective_counts(
     errors: np.ndarray, n: np.ndarray, n_effective: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return whole numbers of errors and trials: the observed share in as many effective trials.
+    """Return whole numbers of errors and trials, of no more trials than the effective ones.
 
-    The rarer outcome is rounded, to one at least where there is one, and trials follow from the
-    share, which is so kept as it is.
+    With one effective error or more of the rarer outcome its number is rounded down, and trials
+    follow from the observed share. With less than one there is none among the effective trials: one
+    of more trials would be evidence that the pairs do not give.
 
     Examples
     --------
-    >>> counts = effective_counts(np.array([4, 0, 90]), np.array([100, 100, 100]), np.full(3, 40.0))
+    >>> counts = effective_counts(np.array([4, 0, 90, 1]), np.full(4, 100), np.full(4, 40.0))
     >>> [one.tolist() for one in counts]
-    [[2, 0, 36], [50, 40, 40]]
+    [[1, 0, 36, 0], [25, 40, 40, 40]]
     """
     share = errors / n
     rarer = np.minimum(share, 1 - share)
-    few = np.where(rarer > 0, np.maximum((rarer * n_effective).round(), 1), 0)
-    safe = np.where(rarer > 0, rarer, 1.0)
-    trials = np.where(rarer > 0, few / safe, np.maximum(n_effective, 1)).round()
+    few = np.floor(rarer * n_effective * (1 + 1e-9))
+    trials = np.where(few > 0, few / np.where(few > 0, rarer, 1.0), np.maximum(n_effective, 1))
+    trials = np.maximum(np.floor(trials * (1 + 1e-9)), 1)
     found = np.where(share <= 0.5, few, trials - few)
     return found.astype(int), trials.astype(int)
 
