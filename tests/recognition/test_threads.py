@@ -26,11 +26,18 @@ def system(forward=colours, **known):
     return Embedder(name="mine", forward=forward, size=SIZE, weights="1", **known)
 
 
+@pytest.fixture
 def threads_that_read():
-    return [one for one in threading.enumerate() if "ThreadPoolExecutor" in one.name]
+    """Threads of pools that were not there before: other libraries keep theirs for good."""
+    before = set(threading.enumerate())
+    return lambda: [
+        one
+        for one in threading.enumerate()
+        if one not in before and "ThreadPoolExecutor" in one.name
+    ]
 
 
-def test_any_number_of_threads_gives_one_result(noisy_folder, tmp_path):
+def test_any_number_of_threads_gives_one_result(noisy_folder, tmp_path, threads_that_read):
     (noisy_folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(noisy_folder / "blank.png")
     Image.fromarray(noise(3)).convert("L").save(noisy_folder / "grey.png")
@@ -85,7 +92,7 @@ def test_the_next_images_are_read_while_the_network_runs(noisy_folder, monkeypat
     cb.embed(noisy_folder, system(forward), batch=5, workers=2)
 
 
-def test_not_more_images_are_read_in_advance_than_said():
+def test_not_more_images_are_read_in_advance_than_said(threads_that_read):
     begun = []
 
     def work(item):
@@ -99,7 +106,7 @@ def test_not_more_images_are_read_in_advance_than_said():
     assert not threads_that_read()
 
 
-def test_an_error_of_reading_comes_in_its_turn(noisy_folder, monkeypatch, tmp_path):
+def test_an_error_of_reading_comes_in_its_turn(noisy_folder, monkeypatch, tmp_path, threads_that_read):
     """What was read before it is embedded and kept, as without threads."""
     read_image = embedding.read_image
 
@@ -124,7 +131,7 @@ def test_an_error_of_reading_comes_in_its_turn(noisy_folder, monkeypatch, tmp_pa
     assert not threads_that_read()
 
 
-def test_an_interrupted_run_ends_its_threads_and_resumes(noisy_folder, tmp_path):
+def test_an_interrupted_run_ends_its_threads_and_resumes(noisy_folder, tmp_path, threads_that_read):
     how = {"batch": 4, "workers": 3, "store": tmp_path / "store"}
     done = []
 
