@@ -106,7 +106,9 @@ def test_not_more_images_are_read_in_advance_than_said(threads_that_read):
     assert not threads_that_read()
 
 
-def test_an_error_of_reading_comes_in_its_turn(noisy_folder, monkeypatch, tmp_path, threads_that_read):
+def test_an_error_of_reading_comes_in_its_turn(
+    noisy_folder, monkeypatch, tmp_path, threads_that_read
+):
     """What was read before it is embedded and kept, as without threads."""
     read_image = embedding.read_image
 
