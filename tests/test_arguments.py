@@ -1,6 +1,7 @@
 """Wrong guesses end in words: no function leaves a library's traceback for what it was given."""
 
 import contextlib
+import re
 import inspect
 from pathlib import Path
 
@@ -43,7 +44,6 @@ def things():
 GUESSES = {
     "fit swapped": lambda t: cb.fit(t["frame"], "y ~ x"),
     "fit of a fit": lambda t: cb.fit("y ~ x", t["fit"]),
-    "fit of a text": lambda _: cb.fit("y ~ x", "data.csv"),
     "forest of a fit": lambda t: cb.plots.forest(t["fit"]),
     "forest of a table": lambda t: cb.plots.forest(t["table"]),
     "summary of draws": lambda t: cb.summary(t["draws"]),
@@ -187,10 +187,18 @@ def test_an_option_of_the_wrong_kind_is_named(option, things):
             OPTIONS[option](things["fit"], things["draws"], bad)
 
 
+def test_a_text_in_place_of_data_is_the_path_of_parquet_files():
+    with pytest.raises(DataError, match=r"no Parquet file here.*as a DataFrame"):
+        cb.fit("y ~ x", "data.csv")
+
+
 @pytest.mark.parametrize("bad", [-1, 1.5, "a", True, None, [1, 2]])
 def test_a_seed_of_random_numbers_is_a_whole_number(bad):
     with pytest.raises(DataError, match=r"random_seed is .*whole number from 0"):
         generator(bad)
+
+
+EXAMPLE = re.compile(r"\s*(>>>|\.\.\.) ")
 
 
 def test_random_numbers_come_of_a_seed_that_was_checked():
@@ -199,7 +207,7 @@ def test_random_numbers_come_of_a_seed_that_was_checked():
         f"{path.name}: {line.strip()}"
         for path in sources
         for line in path.read_text(encoding="utf-8").splitlines()
-        if "default_rng(" in line and "seed" in line and ">>>" not in line
+        if "default_rng(" in line and "seed" in line and not EXAMPLE.match(line)
     ]
     assert unchecked == [
         "arguments.py: return np.random.default_rng([seed, *stream] if stream else seed)"
