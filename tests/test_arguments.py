@@ -1,8 +1,8 @@
 """Wrong guesses end in words: no function leaves a library's traceback for what it was given."""
 
 import contextlib
-import re
 import inspect
+import re
 from pathlib import Path
 
 import numpy as np

@@ -121,8 +121,8 @@ def _files(given: str | Path) -> list[Path]:
     if not found:
         raise DataError(
             "no Parquet file here",
-            hint="give a directory, a file or a pattern such as 'runs/*.parquet'; a table in another "
-            "format is given as a DataFrame, such as pd.read_csv(path)",
+            hint="give a directory, a file or a pattern such as 'runs/*.parquet'; a table in "
+            "another format is given as a DataFrame, such as pd.read_csv(path)",
             file=str(path),
         )
     return found
