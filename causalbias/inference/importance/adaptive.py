@@ -91,7 +91,8 @@ def reflected(x: FloatArray, reflections: FloatArray) -> FloatArray:
 def find_mode(log_density: BatchLogDensity, start: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Climb to a mode; return it and the inverse of minus the Hessian there, made positive.
 
-    The mode is rounded to about a thousandth of the density's width, and steps to a power of two.
+    The way from the start is rounded to about a thousandth of the density's width, and steps to a
+    power of two, so that a start in other units leads to the mode in those.
     Otherwise the climb, which divides small differences, would make of another order of summation
     (rows permuted, or added up in parts) another mode in the seventh digit, and so other draws.
     """
@@ -106,7 +107,7 @@ def find_mode(log_density: BatchLogDensity, start: FloatArray) -> tuple[FloatArr
 
     found = minimize(minus, start, jac=True, method="BFGS", options={"gtol": 1e-3, "maxiter": 300})
     grid = _steps(log_density, found.x) / _GRID
-    mode = np.round(found.x / grid) * grid
+    mode = start + np.round((found.x - start) / grid) * grid
     return mode, _inverse_curvature(log_density, mode, _steps(log_density, mode))
 
 

@@ -25,7 +25,7 @@ def check_summable(spec: ModelSpec) -> None:
         column of which only moments are kept does not enter linearly.
     """
     name = spec.family
-    if name not in FAMILIES or not (family_of(spec).normal and name == "gaussian"):
+    if name not in FAMILIES or not family_of(spec).normal:
         raise DataError(
             f"sums of rows are enough for Gaussian models only, and the family is {name!r}",
             hint="read the rows into memory, or a random part of them: cb.fit(formula, frame)",

@@ -7,8 +7,10 @@ import causalbias
 from causalbias.models.families import FAMILIES
 
 PACKAGE = Path(causalbias.__file__).parent
-# Kernels are called as families are; the lines of `check` and answers to R users name some.
+# Kernels are called as families are; the lines of `check` and answers to R users name some, and an
+# analysis says of which family its models are.
 NAMING = (
+    PACKAGE / "analyses",
     PACKAGE / "models" / "families",
     PACKAGE / "inference" / "rowwise" / "densities.py",
     PACKAGE / "model_checks" / "changes.py",
