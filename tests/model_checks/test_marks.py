@@ -13,6 +13,7 @@ import xarray as xr
 
 import causalbias as cb
 from causalbias.draws.marks import failed, mark
+from causalbias.models.result import frame_of
 
 GENUINE = "same_identity and system == 'ResNet-34'"
 SHORT = {"draws": 60, "chains": 2}  # too few draws for any limit
@@ -48,6 +49,20 @@ def slope(fit):
     return cb.dose(fit, "pose")["average_slope"]
 
 
+def another(fit, formula):
+    """A model of the same rows."""
+    return cb.fit(formula, frame_of(fit), **SHORT)
+
+
+def delta_adjusted(fit):
+    rows = frame_of(fit).astype({"distance": float})
+    rows.loc[rows.index[:2], "distance"] = np.nan
+    kept = cb.fit("distance ~ race + (1|seed)", rows.iloc[2:], **SHORT)
+    effect = cb.effects(kept, "race", newdata=rows)
+    return cb.causal.pattern_mixture(effect, rows, "distance", cluster="seed", delta=[0.1])
+
+
+CROSSED = "distance ~ (1|seed) + (1|race)"
 # Draws: the mark is on the whole and on each variable that is taken out.
 DRAWS = {
     "predictions": lambda fit: cb.predictions(fit, "race"),
@@ -77,6 +92,21 @@ DRAWS = {
     ),
     "influence": lambda fit: cb.influence(fit, effects, refit="never"),
     "influence, refit": lambda fit: cb.influence(fit, effects, refit="always", draws=10),
+    "variance_components": lambda fit: cb.agreement.variance_components(another(fit, CROSSED)),
+    "generalisability": lambda fit: cb.agreement.generalisability(
+        another(fit, CROSSED), "seed", "race"
+    ),
+    "mediation": lambda fit: cb.causal.mediation(
+        another(fit, "distance ~ race*pose + (1|seed)"),
+        another(fit, "pose ~ race + (1|seed)"),
+        "race",
+    ),
+    "poststratify": lambda fit: cb.causal.poststratify(
+        cb.predictions(fit, "race"),
+        pd.DataFrame({"race": ["asian", "black", "white"], "weight": [1, 2, 3]}),
+        weight="weight",
+    ),
+    "pattern_mixture": delta_adjusted,
     "rank_probabilities": lambda fit: cb.rank_probabilities(effects(fit)["effect"], "race"),
     "with_predictive": cb.model_checks.with_predictive,
     "with_log_likelihood": cb.model_checks.with_log_likelihood,
@@ -141,7 +171,12 @@ NEVER_OF_A_FIT = (
     "prior_predictive rate_differentials rate_heatmap rate_ratios reliability render retest "
     "score_distributions score_histograms simulate stimuli_from_names text_embeddings "
     "text_scores threshold_at to_frame to_release validate with_distances with_embeddings "
-    "with_pairs write"
+    "with_pairs write "
+    "Diagram accuracy_indices add_counts association_test associations complete diagram intraclass "
+    "ndkl pairwise_rate_ratios ranking_indices ratio_intervals read_facesim3d selection_bounds "
+    "selection_weighted simulate_editing simulate_ratings simulate_recognition simulate_scores "
+    "simulate_similarity simulate_social_perception simulate_triplets site_counts skew_at_k "
+    "summarise_rows verification_accuracy"
 )
 # Packages of which nothing takes a fit or draws, but for what is looked at by name.
 OF_STUDIES = {"analyses", "design", "manipulation_checks", "stimuli"}
