@@ -80,10 +80,12 @@ def density(values: np.ndarray, *, log: bool = False) -> tuple[np.ndarray, np.nd
         Or None where there is none to speak of: of draws that are missing, or of few values.
     """
     values = np.asarray(values, float).ravel()
-    if not np.isfinite(values).all() or len(np.unique(values)) < FEW:
+    if not np.isfinite(values).all():
         return None
-    if log:
-        values = np.log(values)
+    if log:  # a few draws of a ratio may lie beyond zero, outside of its interval
+        values = np.log(values[values > 0])
+    if len(np.unique(values)) < FEW:
+        return None
     places, heights, _ = array_stats.kde(values, grid_len=256)
     low, high = np.quantile(values, [TAILS, 1 - TAILS])
     inside = (places >= low) & (places <= high)

@@ -165,3 +165,12 @@ def test_panels_have_letters_if_there_are_several(effect):
     assert [axes.texts[0].get_text() for axes in two.axes] == ["a", "b"]
     one = cb.plots.group_effects(pairs.isel(pairs=[0]))
     assert not one.axes[0].texts
+
+
+def test_draws_below_zero_have_no_logarithm_and_the_others_their_density():
+    draws = np.concatenate([np.random.default_rng(0).lognormal(size=990), np.full(10, -0.5)])
+    places, heights = density(draws, log=True)
+    assert np.isfinite(places).all()
+    assert np.isfinite(heights).all()
+    assert (places > 0).all()
+    assert density(-np.abs(draws), log=True) is None
