@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from typer.core import TyperCommand
 
 import causalbias as cb
-from causalbias.cli.console import console, errors_in_one_line, say
+from causalbias.cli.console import console, errors_in_one_line, say, steps_shown
 from causalbias.cli.embed import embedded, warn, write_enrolment
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
@@ -127,18 +126,16 @@ def _analyse(
     from causalbias.report.verdicts import overall
 
     say(study)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with errors_in_one_line(), Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting")
+    with steps_shown() as say_step:
         analysis = choose_analysis(study, name)
         result = analysis.run(
             study,
             prob=prob,
             random_seed=random_seed,
-            progress=lambda step: bar.update(task, description=step),
+            progress=say_step,
             keep=out / "fits",
         )
-        bar.update(task, description="report")
+        say_step("report")
         content = analysis.content(result, images=images)
         page = write_report(content, out)
     console.print(_headline(content))

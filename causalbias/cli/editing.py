@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import causalbias as cb
-from causalbias.cli.options import PATH, Prob, RandomSeed, Report
-from causalbias.cli.people import Draws, equation_in, reported
+from causalbias.cli.options import PATH, Draws, Prob, RandomSeed, Report, equation_in
+from causalbias.cli.reporting import reported
 from causalbias.errors import DataError
 
 if TYPE_CHECKING:

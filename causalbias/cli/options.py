@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from causalbias.errors import user_path
+from causalbias.errors import DataError, user_path
 
 PATH: dict[str, Any] = {"parser": user_path, "metavar": "PATH"}  # "~" is the home directory
 StudyPath = Annotated[
@@ -22,6 +22,7 @@ Dataset = Annotated[
 ]
 Report = Annotated[Path, typer.Option("-o", "--out", help="Directory for the report.", **PATH)]
 Prob = Annotated[float, typer.Option(min=0.5, max=0.999, help="Probability of the intervals.")]
+Draws = Annotated[int, typer.Option(min=100, help="Draws of each of four chains.")]
 Embedders = Annotated[
     list[str] | None,
     typer.Option(
@@ -62,3 +63,11 @@ Config = _fact("--config", "Of a CLIP: its open_clip_config.json. Default: the f
 Output = _fact("--output", "Name or place of the embedding, of a file with several outputs.")
 Device = Annotated[str, typer.Option(help="cpu or cuda, for ONNX and torch networks.")]
 RandomSeed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
+
+
+def equation_in(text: str, option: str, form: str) -> tuple[str, str]:
+    """Both sides of an option such as ``--error COLUMN=COLUMN``."""
+    column, equal, of = text.partition("=")
+    if not (column and equal and of):
+        raise DataError(f"{option} {text}", hint=f"write {option} {form}")
+    return column, of

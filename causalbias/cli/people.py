@@ -2,20 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import causalbias as cb
-from causalbias.cli.console import console, errors_in_one_line, say
-from causalbias.cli.options import PATH, Prob, RandomSeed, Report
-from causalbias.errors import DataError
+from causalbias.cli.options import PATH, Draws, Prob, RandomSeed, Report, equation_in
+from causalbias.cli.reporting import reported
 
 if TYPE_CHECKING:
     from causalbias.report.content import Content
-
-Draws = Annotated[int, typer.Option(min=100, help="Draws of each of four chains.")]
 
 
 def ratings(
@@ -188,32 +184,3 @@ def social_perception(
         return cb.analyses.social_perception_content(found)
 
     reported(made, out)
-
-
-def equation_in(text: str, option: str, form: str) -> tuple[str, str]:
-    """Both sides of an option such as ``--error COLUMN=COLUMN``."""
-    column, equal, of = text.partition("=")
-    if not (column and equal and of):
-        raise DataError(f"{option} {text}", hint=f"write {option} {form}")
-    return column, of
-
-
-def reported(made: Callable[[Callable[[str], None]], "Content"], out: Path) -> None:
-    """Estimate, write the report, and print what was found and the verdict on the models."""
-    from causalbias.report.page import write_report
-    from causalbias.report.verdicts import overall
-
-    columns: Any = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with errors_in_one_line(), Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting")
-        content = made(lambda step: bar.update(task, description=step))
-        bar.update(task, description="report")
-        page = write_report(content, out)
-    for text in content.findings:
-        say(text)
-    verdict = overall(content.record.verdicts.values())
-    if content.fits:
-        say(verdict.sentence)
-    say(f"report: {page}")
-    if verdict.level == "unconverged":
-        raise typer.Exit(2)

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import causalbias as cb
-from causalbias.cli.console import console, errors_in_one_line, say
+from causalbias.cli.console import console, errors_in_one_line, say, steps_shown
 from causalbias.cli.embed import embedded
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
@@ -195,9 +194,7 @@ def _report(
         say(f"left out: {row.count:,} {row.what} {row.reason} ({row.file})")
     for text in scores.remarks:
         say(f"note: {text}")
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with errors_in_one_line(), Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting")
+    with steps_shown() as say_step:
         result = cb.analyses.audit(
             scores,
             threshold=_thresholds(threshold, scores.systems),
@@ -205,9 +202,9 @@ def _report(
             pool=pool,
             prob=prob,
             random_seed=random_seed,
-            progress=lambda step: bar.update(task, description=step),
+            progress=say_step,
         )
-        bar.update(task, description="report")
+        say_step("report")
         content = cb.analyses.audit_content(result)
         page = write_report(content, out)
     table = content.results["rates"]
