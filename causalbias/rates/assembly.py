@@ -132,6 +132,7 @@ def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
     effective = errors / shares.total * shares.n_effective
     # Ratios of whole numbers: 30 errors are 30, whatever their last digit.
     margin = 1 - 1e-9
+    most = highest_errors(cell.kind, shares)
     facts = {
         "errors": errors,
         "n": shares.total,
@@ -140,24 +141,22 @@ def facts_of(cell: Cell, shares: Shares) -> dict[str, np.ndarray]:
         "n_effective": shares.n_effective,
         "deft": np.where(shares.known, np.sqrt(shares.total / shares.n_effective), np.nan),
         "smallest_rate": np.minimum(THREE / shares.n_effective, 1.0),
-        "top_share": _top_share(cell.kind, shares),
-        "few_identities": few_identities(cell.kind, shares),
+        "top_share": _top_share(*most),
+        "few_identities": few_identities(*most),
         "supported": effective >= THREE * margin,
         "within_30_percent": effective >= THIRTY * margin,
     }
     return {name: np.broadcast_to(value, errors.shape) for name, value in facts.items()}
 
 
-def few_identities(kind: str, shares: Shares) -> np.ndarray:
+def few_identities(highest: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Whether a few seeds have most of the errors (threshold,), where there are errors enough.
 
-    A few: at most `FEW` of the seeds, and with `REPEATED` errors each on average. Where errors are
-    rare, any few per cent of the seeds have all of them, one each, and that is no concentration.
-    Intervals of such rates hold the truth less often than they say (docs/calibration.md).
+    Takes what `highest_errors` returns. A few: at most `FEW` of the seeds, and with `REPEATED`
+    errors each on average. Where errors are rare, any few per cent of the seeds have all of them,
+    one each, and that is no concentration. Intervals of such rates hold the truth less often than
+    they say (docs/calibration.md).
     """
-    errors, whole = _errors_of_seeds(kind, shares)
-    few = max(1, round(len(shares.seeds) * FEW))
-    highest = np.cumsum(-np.sort(-errors, axis=0)[:few], axis=0)
     most = highest > MOST * whole
     needed = most.argmax(axis=0)  # seeds but one
     each = np.take_along_axis(highest, needed[None], axis=0)[0] / (needed + 1)
@@ -165,19 +164,20 @@ def few_identities(kind: str, shares: Shares) -> np.ndarray:
     return found
 
 
-def _errors_of_seeds(kind: str, shares: Shares) -> tuple[np.ndarray, np.ndarray]:
-    """Errors that each seed takes part in (seed, threshold), and all errors (threshold,)."""
+def highest_errors(kind: str, shares: Shares) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of the one, two, ... few seeds with the most (few, threshold); all (threshold,)."""
     if kind == "genuine":
-        return shares.of_seed - shares.by_seed, shares.total - shares.matches
-    return shares.by_seed, shares.matches
-
-
-def _top_share(kind: str, shares: Shares) -> np.ndarray:
-    """Share of the errors that involve the 5% of seeds with the most errors (threshold,)."""
-    errors, whole = _errors_of_seeds(kind, shares)
+        errors, whole = shares.of_seed - shares.by_seed, shares.total - shares.matches
+    else:
+        errors, whole = shares.by_seed, shares.matches
     few = max(1, round(len(shares.seeds) * FEW))
+    return np.cumsum(-np.sort(-errors, axis=0)[:few], axis=0), whole
+
+
+def _top_share(highest: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Share of the errors that involve the 5% of seeds with the most errors (threshold,)."""
     # At most: an error of two such seeds is counted twice.
-    top = np.minimum(np.sort(errors, axis=0)[-few:].sum(axis=0), whole)
+    top = np.minimum(highest[-1], whole)
     return np.divide(top, whole, out=np.full_like(whole, np.nan), where=whole > 1e-9)
 
 

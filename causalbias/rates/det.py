@@ -11,7 +11,14 @@ from causalbias.arguments import flag_in
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.summaries import RATE
 from causalbias.errors import DataError
-from causalbias.rates.assembly import THREE, cube, few_identities, sampler, shares_at
+from causalbias.rates.assembly import (
+    THREE,
+    cube,
+    few_identities,
+    highest_errors,
+    sampler,
+    shares_at,
+)
 from causalbias.rates.comparisons import (
     Cell,
     Comparisons,
@@ -121,8 +128,8 @@ def det(
             "fnmr": np.where(enough, drawn, np.nan),
             "supported": enough & (point >= smallest),
             "few_identities": (
-                few_identities("genuine", curve.genuine)
-                | few_identities("impostor", curve.impostor)
+                few_identities(*highest_errors("genuine", curve.genuine))
+                | few_identities(*highest_errors("impostor", curve.impostor))
             )[place],
             "smallest_rate": np.where(enough, smallest, 1.0),
             "errors": (curve.genuine.total - curve.genuine.matches)[place],
