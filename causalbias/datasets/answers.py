@@ -47,6 +47,25 @@ class Answers:
     sources: pd.DataFrame
     rows: NDArray[np.int64]
 
+    @property
+    def files(self) -> dict[str, pd.DataFrame]:
+        """What a report records of the table: rows left out, and files."""
+        return {"excluded": self.excluded, "sources": self.sources}
+
+    def described(self, what: str, number: str, *more: str) -> str:
+        """What was read in a few lines of text: numbers, columns, further lines, rows left out."""
+        lines = [
+            self.name,
+            f"  {what:<11} {number}",
+            *(f"  taken       {ours}: {theirs}" for ours, theirs in self.columns.items()),
+            *more,
+            *(
+                f"  left out    {row.count:,} {row.what}: {row.reason} ({row.file})"
+                for row in self.excluded.itertuples(index=False)
+            ),
+        ]
+        return "\n".join(lines)
+
     def at_first(self, bad: ArrayLike, problem: str, *, hint: str, ours: str = "") -> DataError:
         """Make the error of the first row of `frame` where `bad` is true, by the user's row."""
         in_table = np.zeros(int(self.rows.max()), bool)

@@ -65,7 +65,7 @@ def alignment_content(result: Alignment) -> Content:
     """
     tables = tables_of(result)
     answers = result.answers
-    record = record_of_models({}, {"excluded": answers.excluded, "sources": answers.sources})
+    record = record_of_models({}, answers.files)
     sentences = findings(tables)
     return Content(
         study=Data(answers.name, answers.name, _summary(result), ("group", "metric")),
@@ -117,18 +117,9 @@ def tables_of(result: Alignment) -> dict[str, pd.DataFrame]:
 
 
 def _summary(result: Alignment) -> str:
-    answers = result.answers
-    faces = set(answers.frame["face_a"].astype(str)) | set(answers.frame["face_b"].astype(str))
-    lines = [
-        answers.name,
-        f"  rows        {len(answers.frame):,} of {len(faces):,} faces",
-        *(f"  taken       {ours}: {theirs}" for ours, theirs in answers.columns.items()),
-        *(
-            f"  left out    {row.count:,} {row.what}: {row.reason} ({row.file})"
-            for row in answers.excluded.itertuples(index=False)
-        ),
-    ]
-    return "\n".join(lines)
+    frame = result.answers.frame
+    faces = set(frame["face_a"].astype(str)) | set(frame["face_b"].astype(str))
+    return result.answers.described("rows", f"{len(frame):,} of {len(faces):,} faces")
 
 
 def _asked(result: Alignment) -> str:

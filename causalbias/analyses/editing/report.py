@@ -82,9 +82,7 @@ def editing_content(result: Editing) -> Content:
     """
     tables = tables_of(result)
     answers = result.manifest
-    record = record_of_models(
-        result.fits, {"excluded": answers.excluded, "sources": answers.sources}
-    )
+    record = record_of_models(result.fits, answers.files)
     sentences = findings(result, tables)
     return Content(
         study=Data(
@@ -168,20 +166,12 @@ def _failures(result: Editing) -> pd.DataFrame:
 
 
 def _summary(result: Editing) -> str:
-    answers = result.manifest
-    frame = answers.frame
-    persons = frame["person"].nunique()
-    lines = [
-        answers.name,
-        f"  outputs     {len(frame):,} of {persons:,} persons by {frame['editor'].nunique():,} "
-        "editors",
-        *(f"  taken       {ours}: {theirs}" for ours, theirs in answers.columns.items()),
-        *(
-            f"  left out    {row.count:,} {row.what}: {row.reason} ({row.file})"
-            for row in answers.excluded.itertuples(index=False)
-        ),
-    ]
-    return "\n".join(lines)
+    frame = result.manifest.frame
+    return result.manifest.described(
+        "outputs",
+        f"{len(frame):,} of {frame['person'].nunique():,} persons by "
+        f"{frame['editor'].nunique():,} editors",
+    )
 
 
 def _asked(result: Editing) -> str:

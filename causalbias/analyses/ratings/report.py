@@ -74,9 +74,7 @@ def ratings_content(result: Ratings) -> Content:
     """
     tables = tables_of(result)
     answers = result.answers
-    record = record_of_models(
-        result.fits, {"excluded": answers.excluded, "sources": answers.sources}
-    )
+    record = record_of_models(result.fits, answers.files)
     return Content(
         study=Data(answers.name, answers.name, _summary(result), ("trait", "kind", "component")),
         fits=result.fits,
@@ -139,23 +137,14 @@ def raters_needed(result: Ratings, wanted: float = WANTED) -> Estimate:
 
 def _summary(result: Ratings) -> str:
     """The data in a few lines of text."""
-    answers = result.answers
-    frame = answers.frame
-    lines = [
-        answers.name,
-        f"  ratings     {len(frame):,} of {frame['item'].nunique():,} items by "
-        f"{frame['rater'].nunique():,} raters",
-        *(f"  taken       {ours}: {theirs}" for ours, theirs in answers.columns.items()),
-    ]
+    frame = result.answers.frame
     again = frame.duplicated(["item", "rater", *(["trait"] if "trait" in frame else [])]).sum()
-    if again:
-        lines.append(f"  repeats     {int(again):,} ratings of an item that the rater rated before")
-    return "\n".join(
-        lines
-        + [
-            f"  left out    {row.count:,} {row.what}: {row.reason} ({row.file})"
-            for row in answers.excluded.itertuples(index=False)
-        ]
+    repeats = f"  repeats     {int(again):,} ratings of an item that the rater rated before"
+    return result.answers.described(
+        "ratings",
+        f"{len(frame):,} of {frame['item'].nunique():,} items by "
+        f"{frame['rater'].nunique():,} raters",
+        *([repeats] if again else []),
     )
 
 

@@ -19,7 +19,7 @@ from causalbias.analyses.scores.words import (
 )
 from causalbias.draws.summaries import summarise
 from causalbias.report.content import Content, Data, Slider
-from causalbias.report.record import Record
+from causalbias.report.record import record_of_models
 
 TITLES = {
     "rates": "Error rates by group",
@@ -78,7 +78,7 @@ def audit_content(result: Audit) -> Content:
     return Content(
         study=data,
         fits={},
-        record=Record({}, {}, [], {name: one for name, one in known.items() if len(one)}),
+        record=record_of_models({}, known),
         prob=result.prob,
         title="Is the system wrong more often for some groups?",
         intro=asked(result),

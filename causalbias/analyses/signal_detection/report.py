@@ -65,7 +65,7 @@ def signal_detection_content(result: SignalDetection) -> Content:
     tables = tables_of(result)
     answers = result.answers
     fits = {"answers": result.fit}
-    record = record_of_models(fits, {"excluded": answers.excluded, "sources": answers.sources})
+    record = record_of_models(fits, answers.files)
     sentences = findings(tables)
     return Content(
         study=Data(answers.name, answers.name, _summary(result), ("face_group", "subject_group")),
@@ -140,24 +140,12 @@ def _table(draws: Estimate, of: str, prob: float) -> pd.DataFrame:
 
 
 def _summary(result: SignalDetection) -> str:
-    answers = result.answers
-    frame = answers.frame
-    return "\n".join(
-        [
-            answers.name,
-            f"  answers     {len(frame):,} of {frame['subject'].nunique():,} subjects on "
-            f"{frame['face'].nunique():,} faces",
-            *(f"  taken       {ours}: {theirs}" for ours, theirs in answers.columns.items()),
-            *(
-                []
-                if result.old_from is None
-                else [f"  old         confidence of {result.old_from} and more"]
-            ),
-            *(
-                f"  left out    {row.count:,} {row.what}: {row.reason} ({row.file})"
-                for row in answers.excluded.itertuples(index=False)
-            ),
-        ]
+    frame, old_from = result.answers.frame, result.old_from
+    return result.answers.described(
+        "answers",
+        f"{len(frame):,} of {frame['subject'].nunique():,} subjects on "
+        f"{frame['face'].nunique():,} faces",
+        *([] if old_from is None else [f"  old         confidence of {old_from} and more"]),
     )
 
 

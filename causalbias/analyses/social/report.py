@@ -71,9 +71,7 @@ def social_perception_content(result: SocialPerception) -> Content:
     """
     tables = tables_of(result)
     answers = result.answers
-    record = record_of_models(
-        result.fits, {"excluded": answers.excluded, "sources": answers.sources}
-    )
+    record = record_of_models(result.fits, answers.files)
     sentences = findings(tables)
     many = tables["effects"]
     clear = int(((many["lower"] > 0) | (many["upper"] < 0)).sum())
@@ -154,19 +152,12 @@ def findings(tables: dict[str, pd.DataFrame]) -> list[str]:
 
 
 def _summary(result: SocialPerception) -> str:
-    answers = result.answers
-    frame = answers.frame
-    lines = [
-        answers.name,
-        f"  rows        {len(frame):,}: {frame['image'].nunique():,} images of "
-        f"{frame['seed'].nunique():,} seeds, {frame['prompt'].nunique():,} prompts",
-        *(f"  taken       {ours}: {theirs}" for ours, theirs in answers.columns.items()),
-        *(
-            f"  left out    {row.count:,} {row.what}: {row.reason} ({row.file})"
-            for row in answers.excluded.itertuples(index=False)
-        ),
-    ]
-    return "\n".join(lines)
+    frame = result.answers.frame
+    return result.answers.described(
+        "rows",
+        f"{len(frame):,}: {frame['image'].nunique():,} images of {frame['seed'].nunique():,} "
+        f"seeds, {frame['prompt'].nunique():,} prompts",
+    )
 
 
 def _asked(result: SocialPerception) -> str:
