@@ -33,6 +33,7 @@ from causalbias.models.specification import (
     ModelSpec,
     columns_of,
     family_of,
+    number_of_rows,
     observations_of,
 )
 from causalbias.models.summary import draws_left
@@ -388,9 +389,7 @@ def averaging(
         frame = rows_at(model, newdata, sorted(needed - set(variables)), variables)
         frame = _one_kind(frame, pools, (*variables, *by), scale)
         counts = np.ones(len(frame))
-    rows = len(frame)
-    if newdata is None and spec.rows is not None:
-        rows = int(frame[spec.rows].sum())
+    rows = number_of_rows(spec, frame) if newdata is None else len(frame)
     known = {*_columns_known(model, population), *variables, *by}
     kept = [name for name in possible if name in known]
     if spec.weights is not None and spec.weights not in kept:

@@ -17,7 +17,7 @@ from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.models.fitted import fitted
 from causalbias.models.formula.group_terms import common_formula
 from causalbias.models.formula.parse import formula_columns
-from causalbias.models.specification import observations_of, outcome_columns
+from causalbias.models.specification import number_of_rows, observations_of, outcome_columns
 
 MAX_CELLS = 50_000
 
@@ -151,7 +151,7 @@ def variance_shares(fit: xr.DataTree) -> Estimate:
             hint="sum the rows up with its values: moments=[]",
             column=moments[0],
         )
-    rows = len(frame) if spec.rows is None else int(frame[spec.rows].sum())
+    rows = number_of_rows(spec, frame)
     check_names(variables, ["groups", "residual"])
     beta = model.coefficients
     shares = np.empty((len(beta), 0))

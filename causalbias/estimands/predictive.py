@@ -207,10 +207,15 @@ def left_out_pit(
     return LeftOut(parts.frame, np.clip(pit, 0, 1), np.asarray(k))
 
 
-def _thinned(model: FittedModel, draws: int) -> FittedModel:
-    """The model at `draws` evenly spaced draws, or a few more: as many of each chain."""
+def spaced_draws(model: FittedModel, draws: int) -> np.ndarray:
+    """Evenly spaced draws of each chain, of which all chains have `draws`, or a few more."""
     chains, length = (model.posterior.sizes[name] for name in ("chain", "draw"))
-    kept = np.unique(np.linspace(0, length - 1, min(length, -(-draws // chains))).astype(int))
+    return np.unique(np.linspace(0, length - 1, min(length, -(-draws // chains))).astype(int))
+
+
+def _thinned(model: FittedModel, draws: int) -> FittedModel:
+    """The model at such draws."""
+    kept = spaced_draws(model, draws)
     return replace(model, fit=model.fit.isel({"draw": kept}, missing_dims="ignore"))
 
 

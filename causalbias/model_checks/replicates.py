@@ -9,7 +9,7 @@ import xarray as xr
 
 from causalbias.arguments import generator
 from causalbias.errors import DataError
-from causalbias.estimands.predictive import Parts
+from causalbias.estimands.predictive import Parts, spaced_draws
 from causalbias.inference.problem import FloatArray
 from causalbias.model_checks.changes import (
     NONE,
@@ -177,10 +177,9 @@ def written_out(model: FittedModel) -> tuple[pd.DataFrame, np.ndarray]:
 def in_parts(model: FittedModel, rows: int) -> Iterator[FittedModel]:
     """The model with some of its draws, in parts that memory holds."""
     posterior = model.posterior
-    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    chains = posterior.sizes["chain"]
     width = rows * (1 + posterior.sizes.get("threshold_dim", 0))
-    wanted = np.clip(HELD // width, MIN_DRAWS, DRAWS)
-    kept = np.unique(np.linspace(0, draws - 1, min(draws, -(-wanted // chains))).astype(int))
+    kept = spaced_draws(model, int(np.clip(HELD // width, MIN_DRAWS, DRAWS)))
     together = chains if chains * width <= HELD else 1
     step = max(1, HELD // (together * width))
     for chain in range(0, chains, together):

@@ -28,6 +28,7 @@ from causalbias.models.sizes import check_fit_size
 from causalbias.models.specification import (
     ModelSpec,
     model_frame,
+    number_of_rows,
     row_counts,
     without_missing,
 )
@@ -231,7 +232,7 @@ def fit_spec(
         "data_sha256": _hash(used),
         "others_sha256": _hash(others),
         "subset": subset or "",
-        "n_rows": len(used) if spec.rows is None else int(used[spec.rows].sum()),
+        "n_rows": number_of_rows(spec, used),
         "n_observations": int(row_counts(spec, used).sum()),
         "n_excluded": len(frame) - len(met),
         "missing_rows": missing,

@@ -421,6 +421,11 @@ def row_repeats(spec: ModelSpec, used: pd.DataFrame) -> np.ndarray | None:
     return None if spec.rows is None else used[spec.rows].to_numpy(float)
 
 
+def number_of_rows(spec: ModelSpec, used: pd.DataFrame) -> int:
+    """Number of rows of the data that the rows of a fit stand for."""
+    return len(used) if spec.rows is None else int(used[spec.rows].sum())
+
+
 def trials_of(spec: ModelSpec, frame: pd.DataFrame) -> np.ndarray | None:
     """Number of trials (rows,) of a binomial model; None for any other."""
     if not family_of(spec).has_trials:
