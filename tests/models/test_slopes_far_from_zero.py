@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import causalbias as cb
 from causalbias.errors import DataError
+from causalbias.inference.diagnostics import split_ess
 from causalbias.models.group_design import group_designs
 from causalbias.models.specification import ModelSpec, common_model, model_frame
 
@@ -32,7 +33,6 @@ def centred(rows):
 
 @pytest.mark.parametrize(("shift", "scale"), [(0, 1), (2000, 1), (1e5, 1), (0, 1e-6), (-3e6, 10)])
 def test_the_same_model_wherever_x_is(rows, centred, shift, scale):
-    """The same random numbers, so that the draws differ by rounding alone."""
     frame = rows.assign(x=shift + scale * rows["x"])
     fit = cb.fit("y ~ x + (x|g)", frame, draws=500)
     assert cb.failures(fit) == []
@@ -51,10 +51,17 @@ def test_the_same_model_wherever_x_is(rows, centred, shift, scale):
 
 
 def assert_same(one, other):
-    """Draws are the same but for rounding; it moves a few of them to a neighbouring proposal."""
-    gap = np.abs(one.values - other.values) / float(other.std())
-    assert np.quantile(gap, 0.95) < 0.01
-    assert abs(float(one.mean() - other.mean())) < 0.02 * float(other.std())
+    """The same posterior to within four Monte Carlo errors of 2,000 draws.
+
+    Not the same draws: bambi's default prior of the intercept is wider where x is far from zero,
+    which moves the density in its fourth digit, and any move may choose other proposals.
+    """
+    one, other = one.values.reshape(2000, -1), other.values.reshape(2000, -1)
+    size = np.minimum(*(split_ess(v.T.reshape(-1, 4, 500)) for v in (one, other)))
+    assert (size > 500).all()
+    gap = np.abs(one.mean(axis=0) - other.mean(axis=0)) / other.std(axis=0)
+    assert (gap < 4 * np.sqrt(2 / size)).all()
+    np.testing.assert_allclose(one.std(axis=0), other.std(axis=0), rtol=0.12)
 
 
 def test_a_given_prior_of_the_intercept_is_about_x_at_zero(rows):
