@@ -20,6 +20,7 @@ from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.groupings import Codes, candidates, levelled, same_groups
 from causalbias.models.result import frame_with_others, need_rows_themselves
+from causalbias.models.specification import columns_of_rows
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def unmodelled_groupings(model: FittedModel) -> dict[tuple[str, ...], Codes]:
     Columns are those that the fit keeps: of the model's grouping factors, and others of the data.
     """
     frame = frame_with_others(model.fit)
-    names = [str(name) for name in frame if name not in model.population_columns]
+    no_group = {*model.population_columns, *columns_of_rows(model.spec)}
+    names = [str(name) for name in frame if name not in no_group]
     known = {name: one for name in names if (one := levelled(frame[name])) is not None}
     have = [one.codes(model.frame) for one in model.groups if "1" in one.effects]
     return {

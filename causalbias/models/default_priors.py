@@ -4,6 +4,7 @@ from typing import Any
 
 import bambi as bmb
 import numpy as np
+from bambi.families.univariate import Bernoulli, Binomial
 from bambi.priors.scaler import PriorScaler
 
 from causalbias.errors import DataError
@@ -69,6 +70,26 @@ class _Scaler(PriorScaler):
     def get_slope_sigma(self, x: FloatArray) -> float:
         """As bambi's, over rows that count so often."""
         return float(self.STD * (self.response_std / spread(np.asarray(x, float), self.repeats)))
+
+    def scale_common(self, term: Any) -> None:
+        """As bambi's; in binary models it is 1 / sd of a number, over rows that count so often."""
+        super().scale_common(term)
+        if self.repeats is None or term.prior.name != "Normal" or not self._has_own_sd(term):
+            return
+        columns = np.asarray(term.data, float)
+        x = columns if columns.ndim == 1 else columns.sum(axis=1)  # of a number times a factor
+        sigma = term.prior.args["sigma"] * np.std(x) / spread(x, self.repeats)
+        self.priors[term.name]["sigma"] = sigma
+        term.prior.update(sigma=sigma)
+
+    def _has_own_sd(self, term: Any) -> bool:
+        """Whether bambi took the standard deviation of a term's number itself."""
+        binary = isinstance(self.model.family, Bernoulli | Binomial)
+        if not binary or self.family.link.name not in ("logit", "probit"):
+            return False
+        if term.kind == "interaction":
+            return any(one.kind != "categoric" for one in term.term.components)
+        return not term.categorical
 
     def get_intercept_stats(self) -> tuple[float, float]:
         """As bambi's, over rows that count so often."""

@@ -13,7 +13,7 @@ from causalbias.elsewhere import unknown_attribute
 from causalbias.errors import DataError
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import LEVELS
-from causalbias.models.specification import ModelSpec
+from causalbias.models.specification import ModelSpec, family_of
 from causalbias.models.summary import describe_fit
 
 OBS = "__obs__"
@@ -159,6 +159,8 @@ def failures(fit: xr.DataTree) -> list[str]:
 def need_rows_themselves(fit: xr.DataTree, what: str) -> None:
     """Refuse a fit of rows that were summed up, whose rows have not the values of any.
 
+    Rows that were counted have.
+
     ``what``: what cannot be had of it, such as "cb.loo".
 
     Raises
@@ -166,7 +168,8 @@ def need_rows_themselves(fit: xr.DataTree, what: str) -> None:
     DataError
         With what to do instead.
     """
-    if spec_of(fit).rows is not None:
+    spec = spec_of(fit)
+    if spec.rows is not None and family_of(spec).normal:
         raise DataError(
             f"{what} needs single rows, and this fit is of rows that were summed up",
             hint="fit rows that memory holds with the same formula, such as all of some groups or "

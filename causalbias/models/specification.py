@@ -15,6 +15,7 @@ from pandas.api import types
 from causalbias.errors import DataError, shown
 from causalbias.models.centring import widen_margins
 from causalbias.models.column_priors import check_known_terms, of_one_column, set_columns
+from causalbias.models.columns import average
 from causalbias.models.default_priors import bambi_family, scale_priors
 from causalbias.models.estimable import estimable
 from causalbias.models.evaluation import portable, without_slashes
@@ -154,10 +155,10 @@ def columns_of(spec: ModelSpec) -> list[str]:
 
 def data_columns_of(spec: ModelSpec) -> list[str]:
     """Those columns, and those of counts and weights: all that a fit reads of the data."""
-    return list(dict.fromkeys([*columns_of(spec), *_columns_of_rows(spec)]))
+    return list(dict.fromkeys([*columns_of(spec), *columns_of_rows(spec)]))
 
 
-def _columns_of_rows(spec: ModelSpec) -> list[str]:
+def columns_of_rows(spec: ModelSpec) -> list[str]:
     """Columns that say what a row stands for."""
     named = (spec.counts, spec.weights, spec.rows)
     return list(dict.fromkeys(name for name in named if name is not None))
@@ -234,15 +235,10 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         If the family is unknown, a column is missing or has missing values, or the response is
         not of the family's kind.
     """
-    family = family_of(spec)
     check_parts(spec)
-    if spec.weights is not None and not family.normal:
-        raise DataError(
-            f"weights are the precisions of Gaussian rows, and the family is {spec.family!r}",
-            hint="give counts= if a row stands for several equal observations",
-        )
+    check_weights(spec)
     response, columns = formula_columns(spec.formula)[0], data_columns_of(spec)
-    of_rows = _columns_of_rows(spec)
+    of_rows = columns_of_rows(spec)
     for name in columns:
         if name not in frame:
             raise DataError(
@@ -266,13 +262,39 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     used = pd.DataFrame(found, index=pd.RangeIndex(len(frame)))
     for name in of_rows:
         check_positive(used[name], whole=name != spec.weights)
-    used[response] = family.validate_response(used[response], *_trials(outcome[1:], used))
+    used[response] = response_in(spec, used)
     return used
 
 
-def _trials(of: Sequence[str | float], used: pd.DataFrame) -> list[pd.Series]:
-    """Numbers of trials, of a column or all the same; none where the response has none."""
-    return [used[n] if isinstance(n, str) else pd.Series(n, index=used.index) for n in of]
+def check_weights(spec: ModelSpec) -> None:
+    """Refuse weights of rows that have no variance of their own.
+
+    Raises
+    ------
+    DataError
+        If the family is not Gaussian.
+    """
+    if spec.weights is not None and not family_of(spec).normal:
+        raise DataError(
+            f"weights are the precisions of Gaussian rows, and the family is {spec.family!r}",
+            hint="give counts= if a row stands for several equal observations",
+        )
+
+
+def response_in(spec: ModelSpec, used: pd.DataFrame) -> pd.Series:
+    """The response (rows,) in the family's form, of a frame with all columns of it.
+
+    Raises
+    ------
+    DataError
+        If it is not of the family's kind, with the row.
+    """
+    trials = [
+        used[n] if isinstance(n, str) else pd.Series(n, index=used.index)
+        for n in outcome_columns(spec)[1:]
+    ]
+    response = used[formula_columns(spec.formula)[0]]
+    return family_of(spec).validate_response(response, *trials)
 
 
 def _check_names(
@@ -517,7 +539,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     set_columns(model, of_columns)
     _without_slashes(model, common)
     if ordinal and "threshold" not in priors:
-        _widen_thresholds(model)
+        _widen_thresholds(model, row_repeats(spec, used))
     return model
 
 
@@ -698,16 +720,17 @@ def _without_slashes(model: bmb.Model, common: Any) -> None:
     component.terms = {portable(name): term for name, term in component.terms.items()}
 
 
-def _widen_thresholds(model: bmb.Model) -> None:
+def _widen_thresholds(model: bmb.Model, repeats: np.ndarray | None) -> None:
     """Give thresholds the default scale that an intercept has: they stand in its place.
 
     bambi's default sd of 1 is of thresholds where all predictors are zero. Away from there, and
     where most answers are of one kind, it overrules a thousand of them. The intercept's default,
-    after rstanarm, is ``sqrt(2.5^2 + sum_j (prior sd_j * mean of column j)^2)``.
+    after rstanarm, is ``sqrt(2.5^2 + sum_j (prior sd_j * mean of column j)^2)``. ``repeats``
+    (rows,): how often each row counts; once by default.
     """
     total = 2.5**2
     for term in model.parameters[model.family.likelihood.parent].common_terms.values():
         if term.prior.name == "Normal":
-            means = np.asarray(term.data, float).reshape(len(term.data), -1).mean(axis=0)
+            means = average(np.asarray(term.data, float).reshape(len(term.data), -1), repeats)
             total += float(np.square(np.asarray(term.prior.args["sigma"]) * means).sum())
     model.parameters["threshold"].prior.update(sigma=np.sqrt(total))

@@ -18,7 +18,7 @@ from causalbias.models.formula.parse import flat_formula
 from causalbias.models.formula.parts import Formula, as_formula, formula_part
 from causalbias.models.rerun import refit, settings_of
 from causalbias.models.result import Fit, frame_with_others, spec_of
-from causalbias.models.specification import ModelSpec, data_columns_of
+from causalbias.models.specification import ModelSpec, data_columns_of, family_of
 from causalbias.models.summaries.tree import counts_of_data, response_text
 
 # A dot that stands for what was there: none of a number or of a name such as `np.log`.
@@ -125,6 +125,11 @@ def _of_same_sums(old: ModelSpec, spec: ModelSpec, changed: Mapping[str, Any]) -
                 f"{name}={changed[name]!r}, and the rows were summed up with {name}={own!r}",
                 hint=f"summarise the rows again with {name}={changed[name]!r}, and fit that",
             )
+    if family_of(old).normal and not family_of(spec).normal:
+        raise DataError(
+            f"family={spec.family!r}, and the rows were summed up for a Gaussian model",
+            hint=f"summarise the rows again with family={spec.family!r}, and fit that",
+        )
     then, now = response_text(old), response_text(spec)
     if now != then:
         raise DataError(

@@ -258,7 +258,7 @@ def test_what_sums_cannot_stand_for_is_refused(rows, tmp_path):
     for call, match in (
         (lambda: cb.fit("y ~ race + age", summary), "summed up by race, seed"),
         (lambda: cb.fit("w ~ race", summary), "the response is 'w'"),
-        (lambda: cb.fit("y ~ race", summary, family="t"), "Gaussian models only"),
+        (lambda: cb.fit("y ~ race", summary, family="t"), "for Gaussian models and counted for"),
         (lambda: cb.fit("y ~ race", summary, weights="w"), "weights='w'"),
         (lambda: cb.fit("y ~ race", summary, subset="race == 'a'"), "hold no row"),
         (lambda: cb.summarise_rows("y ~ scale(age)", rows), "function of all rows"),

@@ -9,10 +9,11 @@ number n, their means m (v,) and their cross-products about these, ``S = sum_i (
 
 (Chan, Golub and LeVeque 1983, The American Statistician 37(3), equation 2.1), which loses no digits
 as sums of squares do. A few weighted rows with the same n, m and S (`equal_rows`) have the same
-likelihood as the rows themselves, whatever the parameters.
+likelihood as the rows themselves, whatever the parameters. Where the response is counted, by which
+rows are told apart as well, v is zero and a cell is one row that counts n times.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,7 @@ def cells_of(keys: dict[str, NDArray[np.generic]], values: Floats) -> Cells:
     >>> found.scatter.ravel().tolist()
     [0.0, 2.0]
     """
-    number, first = _numbered(list(keys.values()), len(values))
+    number, first = _numbered(keys.values(), len(values))
     many, v = len(first), values.shape[1]
     n = np.bincount(number, minlength=many)
     mean, scatter = np.empty((many, v)), np.empty((many, v, v))
@@ -88,11 +89,15 @@ def added(parts: Sequence[Cells]) -> Cells:
     >>> sums.n.tolist(), np.allclose(sums.mean, whole.mean), np.allclose(sums.scatter, 14.0)
     ([3], True, True)
     """
-    keys = {name: np.concatenate([one.keys[name] for one in parts]) for name in parts[0].keys}
+
+    def whole(name: str) -> NDArray[np.generic]:  # one at a time: they may fill the memory
+        return np.concatenate([one.keys[name] for one in parts])
+
+    names = list(parts[0].keys)
     n = np.concatenate([one.n for one in parts])
     means = np.concatenate([one.mean for one in parts])
     scatters = np.concatenate([one.scatter for one in parts])
-    number, first = _numbered(list(keys.values()), len(n))
+    number, first = _numbered(map(whole, names), len(n))
     many, v = len(first), means.shape[1]
     total = np.bincount(number, n, many)
     mean, scatter = np.empty((many, v)), np.empty((many, v, v))
@@ -105,11 +110,26 @@ def added(parts: Sequence[Cells]) -> Cells:
         for b in range(a, v):
             each = scatters[:, a, b] + n * apart[:, a] * apart[:, b]
             scatter[:, a, b] = scatter[:, b, a] = np.bincount(number, each, many)
-    keys = {name: one[first] for name, one in keys.items()}
+    keys = {name: whole(name)[first] for name in names}
     return Cells(keys, np.rint(total).astype(np.int64), mean, scatter)
 
 
-def _numbered(keys: list[NDArray[np.generic]], rows: int) -> tuple[Ints, Ints]:
+def without_keys(cells: Cells, names: Collection[str]) -> Cells:
+    """The cells of the other keys.
+
+    Examples
+    --------
+    >>> keys = {"g": np.array([0, 0, 1]), "y": np.array([0, 1, 1])}
+    >>> without_keys(cells_of(keys, np.empty((3, 0))), ["y"]).n.tolist()
+    [2, 1]
+    """
+    left = {name: one for name, one in cells.keys.items() if name not in names}
+    if len(left) == len(cells.keys):
+        return cells
+    return added([Cells(left, cells.n, cells.mean, cells.scatter)])
+
+
+def _numbered(keys: Iterable[NDArray[np.generic]], rows: int) -> tuple[Ints, Ints]:
     """The number (rows,) of each row's combination of keys, and where each has its first row.
 
     Combinations are numbered in the order of their keys.

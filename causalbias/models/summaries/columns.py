@@ -2,7 +2,8 @@
 
 A column is of levels, whose labels and order are those that `levels.canonical` gives the whole
 column; of values, each of which makes cells of its own; or of moments, numbers that enter the model
-linearly and have too many values for that.
+linearly and have too many values for that. Answers, which are counted, are of values, or of the
+levels of ordered categories.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -40,12 +41,15 @@ class Found:
         All categories in their order.
     piece : str
         Where it was seen first.
+    ordered : bool
+        Whether categories are marked as ordered in every piece.
     """
 
     kind: str
     distinct: pd.Series
     order: tuple[Any, ...]
     piece: str
+    ordered: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,9 @@ def found_in(
             continue
         values = frame[column]
         kind, order = kind_of_values(values, text=column in numbered), ()
+        ordered = False
         if isinstance(values.dtype, pd.CategoricalDtype):
+            ordered = bool(values.cat.ordered)
             order = tuple(values.cat.categories.tolist()) if kind == "categories" else ()
             used = np.bincount(values.cat.codes + 1, minlength=len(values.cat.categories) + 1)
             distinct = pd.Series(values.cat.categories[used[1:] > 0])
@@ -123,7 +129,7 @@ def found_in(
         if kind == _NUMBERS:
             distinct = distinct.iloc[: MAX_VALUES + 1]
         distinct = distinct.dropna().reset_index(drop=True)
-        found[column] = Found(kind, distinct, order, name)
+        found[column] = Found(kind, distinct, order, name, ordered)
     return found
 
 
@@ -161,7 +167,8 @@ def _both(one: Found, other: Found, name: str, in_order: bool) -> Found:
         distinct = distinct.iloc[: MAX_VALUES + 1]
     same = one.order == other.order or not in_order
     order = one.order if same else _order(one, other, name)
-    return Found(one.kind, distinct.reset_index(drop=True), order, one.piece)
+    ordered = one.ordered and other.ordered
+    return Found(one.kind, distinct.reset_index(drop=True), order, one.piece, ordered)
 
 
 def _order(one: Found, other: Found, name: str) -> tuple[Any, ...]:
@@ -187,6 +194,7 @@ def columns_of_pieces(
     subset: str | None,
     declared: Mapping[str, Sequence[Any]],
     linear: Mapping[str, bool | None],
+    answers: Collection[str] = (),
 ) -> dict[str, Column]:
     """What each column is.
 
@@ -201,6 +209,13 @@ def columns_of_pieces(
     linear : mapping of str to bool
         Of columns that enter the model linearly, whether they are to be moments; None where they
         are if they have many values.
+    answers : collection of str
+        Columns of a response that is counted.
+
+    Raises
+    ------
+    DataError
+        If answers are neither numbers nor ordered categories, and as `canonical`.
     """
     counted = tuple(name for name, wanted in linear.items() if wanted is not False)
     add = partial(together, declared=tuple(declared))
@@ -212,6 +227,9 @@ def columns_of_pieces(
         own = found[name]
         if name in declared:
             columns[name] = _declared(own, declared[name], name)
+            continue
+        if name in answers and not (own.kind == "categories" and own.ordered):
+            columns[name] = _numbers(own, name)
             continue
         if own.kind == "categories":
             values = pd.Series(pd.Categorical(own.distinct, categories=_levels(own)))
@@ -244,6 +262,19 @@ class _Look:
 
     def __call__(self, source: Any, name: str, _: int) -> dict[str, Found]:
         return found_in(source, name, self.names, self.counted, self.subset)
+
+
+def _numbers(own: Found, name: str) -> Column:
+    """A column of answers that are numbers, or no and yes."""
+    if own.kind not in (_NUMBERS, "truth values", ""):
+        raise DataError(
+            f"the answers {name} are of {own.kind} without an order",
+            hint="write them as whole numbers, or as ordered categories: "
+            f"rows[{name!r}] = pd.Categorical(rows[{name!r}], levels, ordered=True)",
+            file=own.piece,
+            column=name,
+        )
+    return Column(VALUES, (), own.distinct, np.zeros(0, np.int64))
 
 
 def _levels(own: Found) -> list[Any]:

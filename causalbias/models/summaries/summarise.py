@@ -1,4 +1,4 @@
-"""`summarise_rows`: the sums of rows that a Gaussian model needs, and nothing else of them."""
+"""`summarise_rows`: the sums or counts of rows that a model needs, and nothing else of them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,8 @@ import xarray as xr
 
 from causalbias.arguments import name_in, names_in, not_what, whole_in
 from causalbias.errors import DataError, shown, user_path
+from causalbias.io.memory import check_memory
+from causalbias.models.families import check_family
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.formula.parts import Formula, as_formula
 from causalbias.models.groupings import PAIR, is_judge
@@ -22,9 +24,11 @@ from causalbias.models.specification import (
     ModelSpec,
     check_positive,
     data_columns_of,
+    family_of,
     population_columns_of,
+    response_in,
 )
-from causalbias.models.summaries.cells import Cells, added, cells_of
+from causalbias.models.summaries.cells import Cells, added, cells_of, without_keys
 from causalbias.models.summaries.columns import (
     LEVELS,
     MAX_VALUES,
@@ -54,10 +58,16 @@ from causalbias.models.summaries.tree import (
     response_text,
     summary_tree,
 )
-from causalbias.models.summaries.uses import check_linear, check_summable, linear_columns
+from causalbias.models.summaries.uses import (
+    answers_of,
+    check_linear,
+    check_summable,
+    linear_columns,
+)
 from causalbias.study import columns as study_columns
 
 PAIR_KIND = "same_identity"
+_COPIES = 3  # of cells that are added: the parts, their sum, and what numbers them
 DATA = "a study, a table, a dask DataFrame, or the path of Parquet files"
 
 
@@ -65,6 +75,7 @@ def summarise_rows(
     formula: str | Formula | Sequence[str],
     data: Any,
     *,
+    family: str = "gaussian",
     levels: Mapping[str, Sequence[object]] | str | Path | None = None,
     moments: Sequence[str] | None = None,
     subset: str | None = None,
@@ -73,10 +84,11 @@ def summarise_rows(
     weights: str | None = None,
     min_rows: int = 10,
 ) -> RowSummary:
-    """Sum rows up to what a Gaussian model needs of them (its sufficient statistics).
+    """Sum rows up to what a model needs of them (its sufficient statistics).
 
     Rows that are alike in all columns but the response are a cell, of which the number of rows, the
-    mean and the sum of squares about it are kept. `fit` takes such a summary, the path of its file,
+    mean and the sum of squares about it are kept. Of ordered, binary and other discrete responses
+    it is the number of rows with each response. `fit` takes such a summary, the path of its file,
     or a list of them, whose rows it takes together, and draws from the posterior that the rows
     themselves have. So sites that may not share rows can share a model (a federated analysis), and
     rows that no memory holds can be fitted.
@@ -89,6 +101,9 @@ def summarise_rows(
         The rows; a path is a Parquet file, a directory of such files, or a pattern. Partitions of
         dask, and row groups of files, are read one at a time by each worker of the dask scheduler
         that is active, twice: once for the levels, once for the sums.
+    family : str, default "gaussian"
+        As in `fit`: "gaussian", or a family of answers or counts ("cumulative", "bernoulli",
+        "binomial", "poisson" and those made of them). Other continuous families need the rows.
     levels : dict of str to sequence, or path, optional
         Levels of factors in their order, the reference first; others are refused. Or the path of
         the manifest that sites agree on: a JSON file with ``formula``, ``levels`` and, if there are
@@ -96,12 +111,14 @@ def summarise_rows(
         are those of the data, in the order that they have in `fit`.
     moments : sequence of str, optional
         Columns of numbers of which means and cross-products with the response are kept in place of
-        values. They must enter the model linearly. By default those that do and have more than 50
-        values.
+        values. They must enter a Gaussian model linearly. By default those that do and have more
+        than 50 values.
     subset, missing, counts, weights
         As in `fit`. Rows of other counts or weights are cells of their own.
     min_rows : int, default 10
         Refuse cells of fewer rows: a summary leaves its owner, and a cell of one row is that row.
+        Of a discrete response a cell is of all of its values: how few rows have one of them is not
+        looked at, nor whether all rows of a cell have the same.
         So must each value be of a column of `moments` that has 50 values or fewer, and each of the
         two where it has two in a cell, since sums of these rows can be worked out.
 
@@ -113,15 +130,16 @@ def summarise_rows(
     Raises
     ------
     DataError
-        If a cell has fewer than `min_rows` rows, a level was not declared, a column does not fit
-        its use, and as in `fit`. Errors name file and row.
+        If a cell has fewer than `min_rows` rows, memory does not hold the cells, a level was not
+        declared, a column does not fit its use, and as in `fit`. Errors name file and row.
 
     Notes
     -----
     The log likelihood of a cell's n rows, of mean m and sum of squares S about it, is
     ``-n log sigma - (S + n (m - eta)^2) / (2 sigma^2)`` plus a constant, since eta is the same in
     all of them. Sums are added by the formulas of Chan, Golub and LeVeque (1983), Algorithms for
-    computing the sample variance, The American Statistician 37(3), equation 2.1.
+    computing the sample variance, The American Statistician 37(3), equation 2.1. Of a discrete
+    response it is ``sum_y n_y log p(y | eta)``, n_y the rows of the cell with response y.
 
     Examples
     --------
@@ -135,6 +153,7 @@ def summarise_rows(
       Reveals of each cell: its number of rows, mean of score and sum of squares
       360 rows left out by subset: question == 'age'
     """
+    check_family(family)
     written = as_formula(formula)
     whole_in(min_rows, "min_rows", 1)
     agreed = _agreed(levels)
@@ -149,7 +168,7 @@ def summarise_rows(
         )
     if moments is None and "moments" in agreed:
         moments = agreed["moments"]
-    spec = ModelSpec(written.text, counts=counts, weights=weights, parts=parts)
+    spec = ModelSpec(written.text, family, counts=counts, weights=weights, parts=parts)
     named = None if moments is None else names_in(moments, "moments")
     return summed(
         spec,
@@ -253,20 +272,26 @@ def summed(
     if subset is not None and not isinstance(subset, str):
         raise not_what(subset, "a condition on rows, as text")
     check_summable(spec)
-    response = formula_columns(spec.formula)[0]
-    names = [name for name in data_columns_of(spec) if name != response]
+    response, answers = formula_columns(spec.formula)[0], answers_of(spec)
+    names = [name for name in data_columns_of(spec) if name != response or answers]
     for name in (response, *names):
         if name == ROWS or name.startswith(COUNTED):
             told = "fits of sums have a column of this name"
             raise DataError(told, hint="rename it", column=name)
-    if moments is not None:
+    if moments:
+        if answers:
+            raise DataError(
+                f"moments of {moments[0]!r}, which are enough for Gaussian models only",
+                hint="leave moments= out; round numbers whose values are many",
+                column=moments[0],
+            )
         check_linear(spec, moments)
         if unknown := [name for name in moments if name not in names]:
             raise DataError(
                 f"moments of {unknown[0]!r}, which the formula has not",
                 hint=f"use some of {', '.join(names)}",
             )
-    may = [name for name in names if linear_columns(spec, [name])]
+    may = [] if answers else [name for name in names if linear_columns(spec, [name])]
     wanted = {name: None if moments is None else name in moments for name in may}
     declared = dict(levels or {})
     if unknown := [name for name in declared if name not in names]:
@@ -275,8 +300,9 @@ def summed(
             hint=f"use some of {', '.join(names)}",
         )
     pieces = _pieces(spec, data)
-    columns = columns_of_pieces(pieces, names, subset, declared, wanted)
+    columns = columns_of_pieces(pieces, names, subset, declared, wanted, answers)
     _check_known(pieces, [response, *names])
+    _check_categories(spec, columns)
     kept = tuple(name for name in names if name in columns and columns[name].kind == MOMENTS)
     for name in moments or ():
         if name in columns and name not in kept:
@@ -299,7 +325,8 @@ def summed(
     if not tally["rows"]:
         _nothing(tally, subset)
     used = {name: list(one.labels) for name, one in columns.items() if one.kind == LEVELS}
-    _check_cells(cells, used, min_rows)
+    if min_rows > 1:
+        _check_cells(without_keys(cells, answers), used, min_rows)
     for name, one in by_value.items():
         _check_values(one, name, used, min_rows)
     cells, used = _without_unused(cells, used, declared)
@@ -310,11 +337,24 @@ def summed(
         "weights": spec.weights,
         "subset": subset or "",
         "response": step.text,
+        "answers": list(answers),
         "columns": {name: one.kind for name, one in columns.items()},
         "moments": list(kept),
         "levels": {name: used[name] for name in used if name in population_columns_of(spec)},
     }
     return summary_tree(cells, used, manifest, tally)
+
+
+def _check_categories(spec: ModelSpec, columns: Mapping[str, Column]) -> None:
+    """Refuse answers that are categories where numbers are needed."""
+    for name in () if family_of(spec).has_thresholds else answers_of(spec):
+        if name in columns and columns[name].kind == LEVELS:
+            raise DataError(
+                f"{name} is of categories, but family {spec.family!r} needs "
+                f"{family_of(spec).response}",
+                hint="choose another family or write numbers",
+                column=name,
+            )
 
 
 def _pieces(spec: ModelSpec, data: Any) -> list[Piece]:
@@ -377,8 +417,22 @@ Part = tuple[Cells, dict[str, Cells], dict[str, Any]]
 
 
 def _both(parts: Sequence[Part]) -> Part:
+    _check_size([one[0] for one in parts])
     by_value = {name: added([one[1][name] for one in parts]) for name in parts[0][1]}
     return added([one[0] for one in parts]), by_value, added_tallies([one[2] for one in parts])
+
+
+def _check_size(parts: Sequence[Cells]) -> None:
+    """Refuse cells whose sum memory will not hold."""
+    cells, rows = sum(map(len, parts)), sum(int(one.n.sum()) for one in parts)
+    numbers = parts[0].mean.shape[1]
+    each = len(parts[0].keys) + 1 + numbers + numbers**2
+    check_memory(
+        float(cells) * each * _COPIES,
+        f"{rows:,} rows, read so far, are {cells:,} cells of {8 * each} bytes: adding them up",
+        "leave a column out of the formula that hardly any two rows share, round numbers, merge "
+        "levels, or fit a random part of the rows",
+    )
 
 
 @dataclass(frozen=True)
@@ -403,7 +457,7 @@ class _Sum:
         return response_text(self.spec)
 
     def __call__(self, source: Any, name: str, first_row: int) -> Part:
-        wanted = [self.response, *self.columns]
+        wanted = list(dict.fromkeys([self.response, *self.columns]))
         of_rows = conditioned(self.subset)
         frame, _ = read(source, name, [*wanted, *of_rows, *LABELS, PAIR_KIND], of_rows)
         for one in data_columns_of(self.spec):
@@ -434,12 +488,37 @@ class _Sum:
                 own = self.columns.get(one)
                 arrays[one] = np.empty(0, np.int64 if own and own.kind == LEVELS else float)
         self._check(arrays, kept, name, first_row)
+        keys = {one: arrays[one] for one in self.columns if one not in self.moments}
+        none = np.empty((len(kept), 0))
+        if answers_of(self.spec):
+            cells = cells_of(keys, none)
+            self._check_answers(cells, arrays, kept, name, first_row)
+            return cells, {}, tally
         outcome = self._outcome(arrays[self.response], kept, name, first_row)
         numbers = np.column_stack([*(arrays[one] for one in self.moments), outcome])
-        keys = {one: arrays[one] for one in self.columns if one not in self.moments}
-        none = np.empty((len(numbers), 0))
         by_value = {one: cells_of(keys | {one: arrays[one]}, none) for one in self.looked_at}
         return cells_of(keys, numbers.astype(float)), by_value, tally
+
+    def _check_answers(
+        self,
+        cells: Cells,
+        arrays: Mapping[str, np.ndarray],
+        kept: pd.DataFrame,
+        name: str,
+        first_row: int,
+    ) -> None:
+        """Refuse answers that are none of the family's: rows are looked at if cells have one."""
+        answers = answers_of(self.spec)
+        if not len(kept) or any(self.columns[one].kind == LEVELS for one in answers):
+            return
+        try:
+            response_in(self.spec, pd.DataFrame({one: cells.keys[one] for one in answers}))
+        except DataError:
+            try:
+                response_in(self.spec, pd.DataFrame({one: arrays[one] for one in answers}))
+            except DataError as error:
+                if error.row is not None:  # else it is of all rows, of which these are some
+                    raise _elsewhere(error, kept[error.column], name, first_row) from error
 
     def _column(
         self, values: pd.Series, column: str, name: str, first_row: int
@@ -448,13 +527,15 @@ class _Sum:
         own = self.columns.get(column)
         if own is not None and own.kind == LEVELS:
             codes = coded(values, own, name, first_row)
-            return codes, codes < 0
+            return codes.astype(np.min_scalar_type(-len(own.labels) - 1)), codes < 0
         plain = values.reset_index(drop=True)
         of_rows = column in (self.spec.counts, self.spec.weights)
         try:
             found = study_columns.typed(plain, file=name) if of_rows else canonical(plain)
-            if column == self.response and pd.api.types.is_bool_dtype(values.dtype):
-                found = study_columns.typed(plain, file=name).astype("Int64").astype("float64")
+            if column == self.response and values.dtype.kind in "bO":
+                known = study_columns.typed(plain, file=name)
+                if pd.api.types.is_bool_dtype(known.dtype):  # no and yes are zero and one
+                    found = known.astype("Int64").astype("float64")
         except DataError as error:
             raise _elsewhere(error, values, name, first_row) from error
         if found.isna().all():  # of no type, such as None in all rows of one file

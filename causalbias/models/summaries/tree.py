@@ -1,4 +1,4 @@
-"""A summary of rows: cells with their sums, and what sites must agree on."""
+"""A summary of rows: cells with their sums or counts, and what sites must agree on."""
 
 import json
 import re
@@ -24,9 +24,9 @@ from causalbias.models.specification import (
     data_columns_of,
     population_columns_of,
 )
-from causalbias.models.summaries.cells import Cells, added, equal_rows
+from causalbias.models.summaries.cells import Cells, added, equal_rows, without_keys
 from causalbias.models.summaries.columns import LEVELS, MOMENTS, VALUES
-from causalbias.models.summaries.uses import check_summable
+from causalbias.models.summaries.uses import answers_of, check_summable
 
 FORMAT_VERSION = 1
 ROWS = "summed_rows"  # the column of rows of a fit that says how many rows of data each stands for
@@ -44,6 +44,7 @@ _AGREED = {
     "counts": "counts",
     "weights": "weights",
     "subset": "subset",
+    "answers": "columns of the response that are counted",
 }
 
 
@@ -51,7 +52,8 @@ class RowSummary(xr.DataTree):
     """What `summarise_rows` returns: sums of rows by cells, and no row.
 
     Groups: ``cells`` (the levels and values of each cell), ``sums`` (number of rows, means and
-    cross-products about them). The attributes record the manifest that sites share. Printing it
+    cross-products about them). Of a response that is counted, each of its values has cells of its
+    own, and there are no means. The attributes record the manifest that sites share. Printing it
     says what it reveals.
     """
 
@@ -83,15 +85,13 @@ def summary_tree(
     keys = keys.assign_coords(
         {f"{name}{_NUMBERED}": np.array(list(own), dtype=str) for name, own in levels.items()}
     )
-    numbers = [*manifest["moments"], manifest["response"]]
-    sums = xr.Dataset(
-        {
-            "rows": (_CELL, cells.n),
-            "mean": ((_CELL, "number"), cells.mean),
-            "scatter": ((_CELL, "number", "number_2"), cells.scatter),
-        },
-        coords={"number": numbers, "number_2": numbers},
-    )
+    sums = xr.Dataset({"rows": (_CELL, cells.n)})
+    if not manifest["answers"]:
+        numbers = [*manifest["moments"], manifest["response"]]
+        sums = sums.assign_coords(number=numbers, number_2=numbers).assign(
+            mean=((_CELL, "number"), cells.mean),
+            scatter=((_CELL, "number", "number_2"), cells.scatter),
+        )
     found = RowSummary(children={"cells": xr.DataTree(keys), "sums": xr.DataTree(sums)})
     found.attrs = {
         "kind": KIND,
@@ -117,7 +117,8 @@ def checked_summary(tree: xr.DataTree) -> RowSummary:
         cells, levels = cells_in(tree)
         _check_manifest(manifest, cells, levels)
         _check_tally(tally)
-        _check_sums(cells, len(manifest["moments"]) + 1, tally["rows"])
+        summed = 0 if manifest["answers"] else len(manifest["moments"]) + 1
+        _check_sums(cells, summed, tally["rows"])
         for name, own in levels.items():
             codes = cells.keys[name]
             _need(codes.dtype.kind in "iu", f"{name} is not of levels")
@@ -147,6 +148,9 @@ def _check_manifest(
     """Refuse a manifest that does not say what the cells are."""
     columns, moments = manifest["columns"], manifest["moments"]
     _need(isinstance(manifest["response"], str), "the response is not named")
+    answers = manifest["answers"]
+    _need(isinstance(answers, list) and set(answers) <= set(columns), "other answers")
+    _need(not (answers and moments), "moments beside answers")
     _need(set(columns.values()) <= set(_KINDS), "its columns are of no known kind")
     own = {kind: {name for name, one in columns.items() if one == kind} for kind in _KINDS}
     _need(set(moments) == own[MOMENTS] and len(set(moments)) == len(moments), "other moments")
@@ -199,12 +203,14 @@ def is_summary(value: object) -> bool:
 
 def manifest_of(summary: xr.DataTree) -> dict[str, Any]:
     """What sites must agree on, of a summary."""
-    return dict(json.loads(summary.attrs["manifest"]))
+    return {"answers": []} | json.loads(summary.attrs["manifest"])
 
 
 def cells_in(summary: xr.DataTree) -> tuple[Cells, dict[str, list[str]]]:
     """The cells of a summary, and the levels of its factors."""
     keys, sums = summary["cells"].to_dataset(), summary["sums"].to_dataset()
+    rows = sums["rows"].values
+    counted = "mean" not in sums
     levels = {
         str(name).removesuffix(_NUMBERED): [str(one) for one in values.values]
         for name, values in keys.coords.items()
@@ -212,9 +218,9 @@ def cells_in(summary: xr.DataTree) -> tuple[Cells, dict[str, list[str]]]:
     }
     cells = Cells(
         {str(name): values.values for name, values in keys.data_vars.items()},
-        sums["rows"].values,
-        sums["mean"].values,
-        sums["scatter"].values,
+        rows,
+        np.empty((len(rows), 0)) if counted else sums["mean"].values,
+        np.empty((len(rows), 0, 0)) if counted else sums["scatter"].values,
     )
     return cells, levels
 
@@ -273,7 +279,8 @@ def _check_differ(parts: Sequence[Cells], names: Sequence[str]) -> None:
         if len(one) == len(other) and one.n.sum() == other.n.sum() and _alike(one, other):
             raise DataError(
                 f"{names[b]} has the sums of {names[a]}: their rows would count twice",
-                hint="give each summary once",
+                hint="give each summary once; if other rows have the same numbers by chance, sum "
+                "both up together",
             )
 
 
@@ -284,6 +291,8 @@ def _alike(one: Cells, other: Cells) -> bool:
     same &= all(np.array_equal(values, other.keys[name]) for name, values in one.keys.items())
     if not same:
         return False
+    if not one.mean.shape[1]:
+        return True
     squares = np.diagonal(one.scatter, axis1=1, axis2=2).max(axis=0)
     size = np.abs(one.mean).max(axis=0) + np.sqrt(squares)
     near = np.abs(one.mean - other.mean) <= _SAME * size
@@ -408,8 +417,16 @@ def rows_for(spec: ModelSpec, summary: RowSummary) -> tuple[ModelSpec, pd.DataFr
             f"the response is {own!r}, and the rows were summed up for {manifest['response']!r}",
             hint="summarise the rows again by this formula",
         )
+    answers = manifest["answers"]
+    if lacking := [name for name in answers_of(spec) if name not in answers]:
+        raise DataError(
+            f"the rows were summed up for a Gaussian model, and the family is {spec.family!r}",
+            hint=f"count them: cb.summarise_rows(formula, rows, family={spec.family!r})",
+            column=lacking[0],
+        )
     column = formula_columns(spec.formula)[0]
-    used = [name for name in data_columns_of(spec) if name not in (column, ROWS, counts)]
+    summed = () if answers else (column,)
+    used = [name for name in data_columns_of(spec) if name not in (*summed, ROWS, counts)]
     for name in used:
         if name not in manifest["columns"]:
             raise DataError(
@@ -418,6 +435,8 @@ def rows_for(spec: ModelSpec, summary: RowSummary) -> tuple[ModelSpec, pd.DataFr
                 hint="summarise the rows again by a formula that has it",
                 column=name,
             )
+    if answers:
+        return spec, _counted(summary, used, counted, counts)
     moments = spec.moments
     cells, levels = cells_in(summary)
     numbers = [*moments, manifest["response"]]
@@ -430,16 +449,42 @@ def rows_for(spec: ModelSpec, summary: RowSummary) -> tuple[ModelSpec, pd.DataFr
     for name in used:
         if name in moments:
             frame[name] = values[:, moments.index(name)]
-        elif name in levels:
-            texts = pd.Index(levels[name], dtype=object)
-            kind = pd.CategoricalDtype(texts, ordered=True)
-            frame[name] = pd.Categorical.from_codes(cells.keys[name][cell].tolist(), dtype=kind)
         else:
-            frame[name] = cells.keys[name][cell]
+            frame[name] = _values(cells.keys[name][cell], levels.get(name))
     frame[ROWS] = count
     if counted is not None:  # beside the column itself, which may be a predictor too
         frame[counts] = np.asarray(cells.keys[counted][cell], float) * count
     return spec, frame
+
+
+def _counted(
+    summary: RowSummary, used: Sequence[str], counted: str | None, counts: str
+) -> pd.DataFrame:
+    """Rows that differ in the columns used, with how many of the data each stands for.
+
+    ``counted`` is the data's column of counts, and ``counts`` that of the sum of these.
+    """
+    cells, levels = cells_in(summary)
+    others = [name for name in cells.keys if name not in used]
+    rows = without_keys(cells, others)
+    frame = pd.DataFrame(
+        {name: _values(rows.keys[name], levels.get(name)) for name in used},
+        index=pd.RangeIndex(len(rows)),
+    )
+    frame[ROWS] = rows.n
+    if counted is not None:
+        times = np.asarray(cells.keys[counted], np.int64) * cells.n
+        of_answers = without_keys(replace(cells, n=times), others)
+        frame[counts] = of_answers.n
+    return frame
+
+
+def _values(keys: np.ndarray, levels: Sequence[str] | None) -> np.ndarray | pd.Categorical:
+    """A column of the values of cells: numbers, or levels in their order."""
+    if levels is None:
+        return keys
+    kind = pd.CategoricalDtype(pd.Index(levels, dtype=object), ordered=True)
+    return pd.Categorical.from_codes(np.asarray(keys, np.int64), dtype=kind)
 
 
 def counts_of_data(spec: ModelSpec) -> str | None:
@@ -487,12 +532,18 @@ def describe_summary(summary: xr.DataTree) -> str:
     """What a summary reveals, in words."""
     manifest, tally = manifest_of(summary), json.loads(summary.attrs["tally"])
     cells, levels = cells_in(summary)
+    answers = manifest["answers"]
+    cells = without_keys(cells, answers)
+    if answers:
+        revealed = f" with each {' and '.join(answers)}"
+    else:
+        revealed = f", mean of {manifest['response']} and sum of squares"
     by = [
         f"{name} ({len(levels[name]):,} levels)"
         if how == LEVELS
         else f"{name} ({len(np.unique(cells.keys[name])):,} values)"
         for name, how in manifest["columns"].items()
-        if how in (LEVELS, VALUES)
+        if how in (LEVELS, VALUES) and name not in answers
     ]
     moments = [name for name, how in manifest["columns"].items() if how == MOMENTS]
     least = int(cells.n.min()) if len(cells) else 0
@@ -502,8 +553,8 @@ def describe_summary(summary: xr.DataTree) -> str:
         f"Summary of {tally['rows']:,} rows for {manifest['formula']}",
         *(f"  {name} ~ {right}" for name, right in manifest["parts"].items()),
         f"  {len(cells):,} cells by {', '.join(by) or 'nothing'}; at least {least:,} rows in each",
-        f"  Reveals of each cell: its number of rows, mean of {manifest['response']} and sum of "
-        "squares" + ("; a cell of one row is that row" if least == 1 else ""),
+        f"  Reveals of each cell: its number of rows{revealed}"
+        + ("; a cell of one row is that row" if least == 1 else ""),
     ]
     if moments:
         lines.append(f"  and the means of {', '.join(moments)}, with all cross-products")

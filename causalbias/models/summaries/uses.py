@@ -1,4 +1,4 @@
-"""How a formula uses its columns: what sums of rows can and cannot stand for."""
+"""How a formula uses its columns: what sums and counts of rows can and cannot stand for."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -6,35 +6,54 @@ from collections.abc import Collection, Iterable
 import formulae as fm
 
 from causalbias.errors import DataError
-from causalbias.models.families import FAMILIES
 from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.parse import formula_columns
-from causalbias.models.specification import ModelSpec, columns_of, family_of
+from causalbias.models.specification import (
+    ModelSpec,
+    check_weights,
+    columns_of,
+    family_of,
+    outcome_columns,
+)
 
 # Functions whose columns depend on all rows at once, and not on a row's own.
 _OF_ALL_ROWS = re.compile(r"(?<![\w.`])(bs|poly|scale|center|standardize|s)\s*\(")
 
 
+def answers_of(spec: ModelSpec) -> tuple[str, ...]:
+    """Columns of the response whose values are kept, and their rows counted.
+
+    So are those of answers and counts, of which many rows are equal. A Gaussian response has none:
+    it is summed up.
+    """
+    if family_of(spec).normal:
+        return ()
+    return tuple(name for name in outcome_columns(spec) if isinstance(name, str))
+
+
 def check_summable(spec: ModelSpec) -> None:
-    """Refuse models whose likelihood is not one of sums of rows.
+    """Refuse models whose likelihood is not one of sums or counts of rows.
 
     Raises
     ------
     DataError
-        If the family is not Gaussian with an identity link, a function is of all rows at once, or a
-        column of which only moments are kept does not enter linearly.
+        If the family is continuous and not Gaussian with an identity link, has weights and is not
+        Gaussian, a function is of all rows at once, or a column of which only moments are kept does
+        not enter linearly.
     """
-    name = spec.family
-    if name not in FAMILIES or not family_of(spec).normal:
+    family = family_of(spec)
+    if family.continuous and not family.normal:
         raise DataError(
-            f"sums of rows are enough for Gaussian models only, and the family is {name!r}",
+            "rows are summed up for Gaussian models and counted for families of answers and "
+            f"counts only, and the family is {spec.family!r}",
             hint="read the rows into memory, or a random part of them: cb.fit(formula, frame)",
         )
-    if family_of(spec).link.name != "identity":
+    if family.normal and family.link.name != "identity":
         raise DataError(
-            f"sums of rows are enough for an identity link only, not {family_of(spec).link.name}",
+            f"sums of rows are enough for an identity link only, not {family.link.name}",
             hint="leave link= out",
         )
+    check_weights(spec)
     for one in spec.formulas:
         if called := _OF_ALL_ROWS.search(one):
             raise DataError(
