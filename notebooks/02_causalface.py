@@ -126,58 +126,25 @@ labels.groupby(
 # ## Error rates by group
 #
 # False match rate (impostor pairs at a system's threshold or below it) and false non-match rate
-# (genuine pairs above it), with intervals that account for shared seeds. If no errors are observed,
-# the upper limit is not below 3/n (the rule of three).
+# (genuine pairs above it), with intervals that account for shared seeds. A rate with too few errors is
+# not reported, only an upper limit.
 
 # %%
-machine = cb.to_frame(study, "machine").query("status == 'ok'")
-machine["error"] = (machine["distance"] < machine["threshold"]) != machine["same_identity"]
-machine["kind"] = machine["same_identity"].map({True: "FNMR", False: "FMR"})
-
-
-def rates(frame: pd.DataFrame) -> pd.Series:
-    return frame.groupby(["kind", "system", "race"])["error"].mean()
-
-
-rng = np.random.default_rng(0)
-seeds = machine["seed_a"].unique()
-of_seed = machine.groupby("seed_a").indices
-draws = pd.DataFrame(
-    [
-        rates(machine.iloc[np.concatenate([of_seed[one] for one in rng.choice(seeds, len(seeds))])])
-        for _ in range(100)
-    ]
-)
-n = machine.groupby(["kind", "system", "race"]).size()
-table = pd.DataFrame(
-    {
-        "rate": rates(machine),
-        "lower": draws.quantile(0.025),
-        "upper": np.maximum(draws.quantile(0.975), 3 / n),
-        "n": n,
-    }
-)
-table.round(4)
+rates = cb.error_rates(study, by="race")
+columns = ["rate_of", "system", "race", "estimate", "lower", "upper", "errors", "n", "supported"]
+cb.summarise(rates)[columns].round(4)
 
 # %%
-systems = sorted(machine["system"].unique())
-races = sorted(machine["race"].dropna().unique())
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.2))
-for ax, kind in zip(axes, ("FMR", "FNMR"), strict=True):
-    for at, race in enumerate(races):
-        part = table.loc[kind].xs(race, level="race").loc[systems]
-        x = np.arange(len(systems)) + 0.2 * (at - 1)
-        ax.vlines(x, part["lower"], part["upper"], color=f"C{at}")
-        ax.plot(x, part["rate"], "o", color=f"C{at}", label=race)
-    ax.set_xticks(np.arange(len(systems)), systems)
-    ax.set(ylabel=kind, ylim=(0, None))
-axes[1].legend()
+cb.plots.group_rates(rates)
+
 # %% [markdown]
 # ## What moves the networks
 #
 # Mean distance to the unchanged face along each attribute. Crosses: the simulation's truth.
 
 # %%
+machine = cb.to_frame(study, "machine").query("status == 'ok'")
+systems = sorted(machine["system"].unique())
 genuine = machine[machine["same_identity"] & machine["attribute"].notna()]
 means = genuine.groupby(["attribute", "system", "level_b"])["distance"].mean()
 truth = study["truth"].to_dataset() if "truth" in study.children else None
@@ -201,14 +168,15 @@ axes[0].legend(fontsize=7)
 # ## One model of one system
 #
 # The causal effect of race on the distance of genuine pairs, averaged over poses, with the seed held
-# constant.
+# constant. Rows are those of a turned face beside the unturned one.
 
 # %%
 system = systems[0]
 rows = genuine[(genuine["system"] == system) & (genuine["attribute"] == "pose")]
 rows = rows.assign(turn=rows["pose"].abs())
 fit = cb.fit("distance ~ race*turn + gender + (1|seed) + (1|seed:race:gender)", rows)
-cb.summarise(cb.effects(fit, "race", by="turn", reference="white"))
+effects = cb.effects(fit, "race", by="turn", reference="white")
+cb.plots.forest(effects, rows="turn")
 
 # %% [markdown]
 # ## Where next

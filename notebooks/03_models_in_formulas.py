@@ -15,8 +15,8 @@
 #
 # This notebook shows how to write the mixed models of lme4 or brms, how to read the results, and
 # where they differ. It uses a simulated experiment with known effects: a Gaussian model of a
-# network's distances, an ordinal model of people's answers, and estimands from both. If you know
-# brms, the table below is most of what you need.
+# network's distances, an ordinal model of people's answers, and estimands from both. What brms, lme4,
+# emmeans and marginaleffects call things is in [Coming from R](../docs/howto/from-r.md), line by line.
 
 # %%
 import json
@@ -97,51 +97,7 @@ assert beside["truth"].between(beside["lower"], beside["upper"]).all()
 beside.round(3)
 
 # %% [markdown]
-# ## In brms you would write ..., here ...
-#
-# `fit` stands for a fitted model, `d` for a data frame. Each line of the right column is run
-# somewhere in this notebook.
-#
-# | | brms | lme4 | here |
-# | --- | --- | --- | --- |
-# | Gaussian | `brm(y ~ x + (1\|g), d)` | `lmer(y ~ x + (1\|g), d)` | `cb.fit("y ~ x + (1\|g)", d)` |
-# | some rows only | `d[d$kind == "a", ]` | the same, or `subset=` | `subset="kind == 'a'"` |
-# | correlated slope | `(x\|g)` | `(x\|g)` | `(x\|g)` |
-# | uncorrelated slope | `(x\|\|g)` | `(x\|\|g)`, numeric `x` only | `(x\|\|g)` |
-# | nested, crossed | `(1\|g/h)`, `(1\|g) + (1\|k)` | the same | the same |
-# | two members a row | `(1\|mm(a, b))` | has none | `(1\|mm(a, b))` |
-# | yes or no | `family = bernoulli()` | `glmer(family = binomial)` | `family="bernoulli"` |
-# | k of n | `k \| trials(n) ~ x` | `cbind(k, n - k) ~ x` | `"p(k, n) ~ x"`, `family="binomial"` |
-# | ordered categories | `family = cumulative()` | `ordinal::clmm` | `family="cumulative"` |
-# | probit | `cumulative("probit")` | `link = "probit"` | `link="probit"` |
-# | a row stands for n rows | `y \| weights(n) ~ x` | has none | `counts="n"` |
-# | a row is a mean of n | `bf(y ~ x, sigma ~ offset(-log(n)/2))` | `weights = n` | `weights="n"` |
-# | curves | `poly(x, 2)`, `I(x^2)` | the same | `poly(x, 2)`, `I(x**2)`, `bs(x, df=4)` |
-# | number as factor | `factor(x)` | `factor(x)` | `C(x)` |
-# | without intercept | `0 + x` | `0 + x` | `0 + x` |
-# | prior of a slope | `prior(normal(0, 5), coef = x)` | | `priors={"x": "Normal(0, 5)"}` |
-# | prior of a group's sd | `prior(normal(0, 1), class = sd, group = g)` | | `priors={"1\|g": "HalfNormal(1)"}` |
-# | prior predictive | `sample_prior = "only"` | | `cb.prior_predictive("y ~ x", d)` |
-# | coefficients | `fixef(fit)`, `VarCorr(fit)` | the same | `cb.summary(fit)` |
-# | effects of levels | `ranef(fit)` | `ranef(fit)` | `cb.summary(fit, effects=True)` |
-# | checks | `pp_check(fit)` | `plot(fit)` | `cb.check(fit)` |
-# | mean by cell | `avg_predictions(fit, by = "x")` | the same | `cb.predictions(fit, "x")` |
-# | contrasts | `avg_comparisons(fit, variables = "x")` | the same | `cb.effects(fit, "x")` |
-# | slope | `avg_slopes(fit, variables = "x")` | the same | `cb.dose(fit, "x")` |
-# | difference of effects | `avg_comparisons(..., cross = TRUE)` | the same | `cb.interaction(fit, "x", "z")` |
-# | a hypothesis | `hypothesis(fit, "b2 - 2*b1 > 0")` | `car::linearHypothesis` | `cb.hypotheses(effects, {"name": "effect[2] - 2*effect[1]"})` |
-# | practically none | `bayestestR::equivalence_test` | | `cb.equivalence(effects, (-0.1, 0.1))` |
-# | groups as estimated | `re_formula = NULL` | `re.form = NULL` | `population="these"` |
-# | a typical group | `re_formula = NA` | `re.form = NA` | `population="typical"` |
-# | mean over new groups | `sample_new_levels = "gaussian"`, averaged | | `population="new"` |
-# | new data | `posterior_predict(fit)` | `simulate(fit)` | `cb.model_checks.with_predictive(fit)` |
-# | compare models | `loo(fit1, fit2)` | `anova(fit1, fit2)` | `cb.model_checks.with_log_likelihood(fit)`, then `arviz_stats.compare` |
-# | draws | `as_draws_df(fit)` | | `fit["posterior"]` |
-# | keep and reuse | `file = "fit.rds"` | `saveRDS` | `file="fit.nc"` |
-#
-# (`avg_predictions`, `avg_comparisons` and `avg_slopes` are of the R package marginaleffects.)
-#
-# The following terms have different meanings:
+# ## The same words, other meanings
 #
 # - **Default priors.** brms leaves coefficients flat, with Student t's of 3 degrees of freedom
 #   scaled by the response's mad on the rest. Here they are bambi's: Normal with sd `2.5 sd(y) /
@@ -152,25 +108,24 @@ beside.round(3)
 # - **`||` with a factor.** In lme4, `||` removes correlations between numeric columns only, and not
 #   between the columns of a factor. Here, as in brms, no two columns are correlated.
 # - **`weights`** are lme4's (precision), not brms' (repetition); brms' are `counts`.
-# - **Missing values** raise an error that names the column and the first row; no rows are dropped.
-# - **Reference levels.** The order of an R factor sets the reference of its coefficients. Here it
-#   is the first level in the alphabet; the verbs take `reference="white"`.
+# - **Missing values** raise an error that names the column and the first row. With `missing="drop"`, rows
+#   are left out as in R, and the fit's summary counts them.
+# - **Reference levels.** The order of an R factor sets the reference of its coefficients. So does that
+#   of a pandas categorical; for texts it is the first in the alphabet. Verbs take `reference="white"`.
 # - **Thresholds** of ordinal models are counted from 0: `threshold[0]` is brms' `b_Intercept[1]`,
 #   with the same sign. brms centres predictors before it puts a prior on them, and reports
 #   thresholds for zero predictors; here both prior and report are for zero predictors.
 # - **A mean in a table** is a posterior mean in `cb.summary`, as in brms, and a posterior *median*
 #   in `cb.summarise`, the table of the verbs.
 #
-# Not here: further families (Poisson, Student t, ...), predictors of sigma or of the discrimination
-# (`disc`), category-specific effects (`cs`), monotonic ones (`mo`), splines with estimated
-# smoothness (`s`), non-linear formulas, `(1|gr(g, by = x))`. Two outcomes at once are
-# `cb.joint`, in [notebook 04](04_human_against_machine.py). What is not there says so:
+# Names and arguments of those packages that are not here end in an error that says what to write:
 
 # %%
-try:
-    cb.fit("distance ~ mo(turn) + (1|seed)", genuine)
-except cb.DataError as error:
-    print(error)
+for guess in (lambda: cb.ranef(fit), lambda: cb.fit(formula, genuine, iter=2000)):
+    try:
+        guess()
+    except cb.DataError as error:
+        print(error)
 
 # %% [markdown]
 # ## Priors
@@ -257,19 +212,14 @@ forgot
 # is printed below the hint, and `cb.heal(fit)` tries such lines. Passing a check does not prove that a model is
 # correct ([error rates of the checks](../docs/calibration.md)).
 #
-# Leave-one-out cross-validation is done by arviz, on a fit with pointwise log likelihood:
+# Leave-one-out cross-validation compares models of the same rows:
 
 # %%
-simpler = cb.fit(formula.replace("race*turn", "race + turn"), genuine)
-compared = azs.compare(
-    {
-        "turning matters by race": cb.model_checks.with_log_likelihood(fit),
-        "it matters alike": cb.model_checks.with_log_likelihood(simpler),
-    }
-)
+simpler = cb.update(fit, ". ~ . - race:turn")
+compared = cb.loo_compare({"turning matters by race": fit, "it matters alike": simpler})
 assert compared.index[0] == "turning matters by race"
-assert compared["elpd_diff"].iloc[1] < -10
-compared[["rank", "elpd", "elpd_diff", "dse"]]
+assert compared["difference"].iloc[1] < -10
+compared[["elpd", "se", "difference", "se_difference", "weight"]].round(1)
 
 # %% [markdown]
 # ## Slopes that vary: `|` and `||`
@@ -563,9 +513,7 @@ differences
 azs.summary(kept["posterior"].to_dataset()[["turn", "sigma"]])
 
 # %%
-new_data = cb.model_checks.with_predictive(kept)["posterior_predictive"]["distance"]
-levels = cb.summary(kept, effects=True).query("kind == 'effect'")
-dict(new_data.sizes), len(levels)
+cb.group_effects(kept, "seed").summary().head().round(4)
 
 # %% [markdown]
 # ## Where next
