@@ -5,7 +5,8 @@ import xarray as xr
 
 from causalbias.datasets.scores.values import same_person
 from causalbias.errors import DataError
-from causalbias.models.formula.parse import check_condition, formula_columns
+from causalbias.models.formula.conditions import condition_of, meets
+from causalbias.models.formula.parse import formula_columns
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import with_index
 
@@ -38,35 +39,24 @@ def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_of(frame: pd.DataFrame, subset: str | None, *, some: bool = True) -> pd.DataFrame:
-    """Select the rows of a frame that meet a condition; if `some`, there must be one.
+    """Select the rows of a frame that meet a condition (`meets`); if `some`, there must be one.
 
     Raises
     ------
     DataError
-        If the condition cannot be parsed, contains an unknown column, or no row meets it.
+        If the condition cannot be read or evaluated, has an unknown column, or no row meets it.
     """
     if subset is None:
         return frame
-    for name in check_condition(subset):
+    condition = condition_of(subset)
+    for name in condition.columns.values():
         if name not in frame:
             raise DataError(
                 f"the subset uses {name!r}, but the data have only {', '.join(map(str, frame))}",
                 hint="correct the name",
                 column=name,
             )
-    try:
-        holds = frame.eval(subset, engine="python")
-    except Exception as error:  # pandas raises nearly anything
-        raise DataError(
-            f"cannot compare as {subset!r} says ({error})",
-            hint="compare numbers with numbers, and text with quoted text",
-        ) from error
-    if not (isinstance(holds, pd.Series) and pd.api.types.is_bool_dtype(holds)):
-        raise DataError(
-            f"the subset {subset!r} is not true or false of each row",
-            hint="write it as column == 'value' and other > 0",
-        )
-    kept = frame[holds.fillna(False).astype(bool)]
+    kept = frame[meets(frame, condition)]
     if some and kept.empty:
         raise DataError(f"no row meets {subset!r}", hint="loosen the condition")
     return kept

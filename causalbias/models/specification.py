@@ -510,18 +510,20 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     with building(spec.formula, used):
         formula = flat_formula(common_formula(spec.formula))
     with building(spec.formula, used), np.errstate(all="ignore"):
-        common = fm.design_matrices(
+        made = fm.design_matrices(
             formula + (" + 1" if ordinal else ""),
             used,
             "error",
             0,
             NAMESPACE,
-        ).common
+        )
+    common = made.common
     if not ordinal and (common is None or not common.terms):
         raise DataError(
             f"{spec.formula!r} has no term of the population",
             hint="write 1 for its mean: response ~ 1 + (1|group)",
         )
+    _check_computed(made.response.name, made.response.design_matrix, used)
     _check_terms(common, used)
     terms = {} if common is None else common.terms
     priors, of_columns = of_one_column(by_term(priors, list(terms)), terms)
@@ -632,21 +634,29 @@ def _of_bases(spec: ModelSpec, common: Any) -> dict[str, bmb.Prior]:
 def _check_terms(common: Any, used: pd.DataFrame) -> None:
     """Refuse terms without columns, that are not finite, or whose labels do not tell columns."""
     for name, term in {} if common is None else common.terms.items():
-        if name == "Intercept" or term.kind == "offset":
+        if name == "Intercept":
             continue
         if not np.size(term.data):
             raise one_level(name, used)
-        bad = ~np.isfinite(np.asarray(term.data, float)).reshape(len(used), -1).all(axis=1)
-        if bad.any():
-            raise DataError(
-                f"{name} is not finite in {int(bad.sum()):,} of {len(used):,} rows",
-                hint="leave those rows out with subset=, or compute it as a column",
-                file="data",
-                column=name,
-                row=int(bad.argmax()) + 1,
-            )
-        if term.levels:
+        _check_computed(name, term.data, used)
+        if term.kind != "offset" and term.levels:
             check_labels(np.asarray(term.levels).astype(str), name)
+
+
+def _check_computed(name: str, values: Any, used: pd.DataFrame) -> None:
+    """Refuse what a formula computes of columns where it is not finite, as the log of zero."""
+    found = np.asarray(values)
+    if found.dtype.kind not in "biuf" or found.shape[:1] != (len(used),):
+        return  # categories, or an offset that is a number
+    bad = ~np.isfinite(found.astype(float)).reshape(len(used), -1).all(axis=1)
+    if bad.any():
+        raise DataError(
+            f"{name} is not finite in {int(bad.sum()):,} of {len(used):,} rows",
+            hint="leave those rows out with subset=, or compute it as a column",
+            file="data",
+            column=name,
+            row=int(bad.argmax()) + 1,
+        )
 
 
 def _minus(common: Any, kept: np.ndarray) -> str:

@@ -124,6 +124,8 @@ def test_names_that_results_have_are_refused_before_sampling(rows, name):
         ("y ~ 0", "no term of the population"),
         ("y ~ 0 + (1|a)", "no term of the population"),
         ("y ~ log(I(x - 40))", "is not finite in"),
+        ("log(I(x - 40)) ~ a", "is not finite in"),
+        ("y ~ a + offset(log(I(x - 40)))", "is not finite in"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value")

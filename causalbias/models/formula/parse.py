@@ -1,6 +1,5 @@
-"""Formulas and row conditions are untrusted text: only listed functions and columns may occur."""
+"""Formulas are untrusted text: only listed functions and columns may occur."""
 
-import ast
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ import formulae as fm
 import pandas as pd
 from formulae import expr as node
 from formulae.parser import ParseError, Parser
-from formulae.resolver import ResolverError
+from formulae.resolver import Resolver, ResolverError
 from formulae.scanner import ScanError, Scanner
 from formulae.terms.call_resolver import CallResolverError
 
@@ -78,29 +77,6 @@ UNBUILDABLE = (
     ScanError,
     ResolverError,
     CallResolverError,
-)
-_CONDITION_NODES = (
-    ast.Expression,
-    ast.BoolOp,
-    ast.And,
-    ast.Or,
-    ast.UnaryOp,
-    ast.Not,
-    ast.USub,
-    ast.Compare,
-    ast.Eq,
-    ast.NotEq,
-    ast.Lt,
-    ast.LtE,
-    ast.Gt,
-    ast.GtE,
-    ast.In,
-    ast.NotIn,
-    ast.Name,
-    ast.Load,
-    ast.Constant,
-    ast.List,
-    ast.Tuple,
 )
 
 
@@ -199,15 +175,57 @@ def flat_formula(formula: str) -> str:
 
     Examples
     --------
-    >>> flat_formula("y ~ a/b"), flat_formula("log(y) ~ 0 + a*`b c`")
-    ('y ~ 1 + a + a:b', 'log(y) ~ 0 + a + `b c` + a:`b c`')
+    >>> flat_formula("y ~ a/b"), flat_formula("log(y) ~ 0 + a*`b c`"), flat_formula("y ~ a*b - b:a")
+    ('y ~ 1 + a + a:b', 'log(y) ~ 0 + a + `b c` + a:`b c`', 'y ~ 1 + a + b')
     """
     response = formula[: formula.index("~")].strip()
     columns = set(formula_columns(formula)[1])
     terms = fm.model_description(formula).common_terms
+    gone = _taken_out(Parser(Scanner(formula).scan()).parse().right)
     found = ["1" if any(one.name == "Intercept" for one in terms) else "0"]
-    found += [as_written(one, columns) for one in terms if hasattr(one, "components")]
+    found += [
+        as_written(one, columns)
+        for one in terms
+        if hasattr(one, "components") and _members(one) not in gone
+    ]
     return f"{response} ~ {' + '.join(found)}"
+
+
+def _taken_out(tree: object) -> set[frozenset[str]]:
+    """Terms after a minus, by their components: ``a:b`` and ``b:a`` are one term.
+
+    formulae compares terms with their components in order, and ignores what it does not find.
+
+    Raises
+    ------
+    DataError
+        If a term before the minus is not there.
+    """
+    match tree:
+        case node.Binary(operator=operator, left=left, right=right) if operator.kind == "MINUS":
+            before = {_members(one) for one in _terms_of(left)}
+            gone = [one for one in _terms_of(right) if hasattr(one, "components")]
+            for one in gone:
+                if _members(one) not in before:
+                    raise DataError(
+                        f"the formula takes out {one.name!r}, which is not in it",
+                        hint="correct the term after the minus",
+                    )
+            return _taken_out(left) | set(map(_members, gone))
+        case node.Binary(operator=operator, left=left, right=right) if operator.kind == "PLUS":
+            added = {_members(one) for one in _terms_of(right)}
+            return _taken_out(left) - added
+    return set()
+
+
+def _terms_of(tree: Any) -> list[Any]:
+    """Terms of the population in a part of a formula, multiplied out."""
+    found = Resolver(tree).resolve()
+    return list(getattr(found, "common_terms", [found]))
+
+
+def _members(term: Any) -> frozenset[str]:
+    return frozenset(str(one.name) for one in getattr(term, "components", ()))
 
 
 def as_written(term: Any, columns: set[str]) -> str:
@@ -290,41 +308,6 @@ def _walk(tree: object, columns: list[str]) -> None:
             columns.append(tree.name.lexeme)
         case node.QuotedName():
             columns.append(tree.expression.lexeme[1:-1])
-
-
-def check_condition(condition: str) -> list[str]:
-    """Columns that a row condition uses, having checked that it only compares columns.
-
-    Parameters
-    ----------
-    condition : str
-        As in `pandas.DataFrame.query`: ``"same_identity and system == 'dlib'"``.
-
-    Raises
-    ------
-    DataError
-        If it does not parse or does anything but compare columns and constants.
-
-    Examples
-    --------
-    >>> check_condition("not same_identity and level in [1, 2]")
-    ['same_identity', 'level']
-    """
-    try:
-        tree = ast.parse(condition.strip(), mode="eval")
-    except (SyntaxError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
-        raise DataError(
-            f"cannot read the subset {condition!r} ({error})",
-            hint="write it as column == 'value' and other > 0",
-        ) from None
-    nodes = list(ast.walk(tree))
-    for one in nodes:
-        if not isinstance(one, _CONDITION_NODES):
-            raise DataError(
-                f"the subset {condition!r} uses {type(one).__name__}",
-                hint="compare columns with constants, joined by and, or, not",
-            )
-    return list(dict.fromkeys(one.id for one in nodes if isinstance(one, ast.Name)))
 
 
 def one_level(term: str, used: pd.DataFrame) -> DataError:

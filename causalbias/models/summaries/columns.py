@@ -16,7 +16,7 @@ import pandas as pd
 from pandas.api import types
 
 from causalbias.errors import DataError, shown
-from causalbias.models.formula.parse import check_condition
+from causalbias.models.formula.conditions import condition_of
 from causalbias.models.levels import canonical
 from causalbias.models.rows import rows_of
 from causalbias.models.summaries.pieces import Piece, numbers_in, over_pieces, read
@@ -342,7 +342,7 @@ def coded(values: pd.Series, column: Column, name: str, first_row: int) -> np.nd
 
 def conditioned(subset: str | None) -> list[str]:
     """Columns that a condition uses."""
-    return [] if subset is None else check_condition(subset)
+    return [] if subset is None else list(condition_of(subset).columns.values())
 
 
 def met(frame: pd.DataFrame, subset: str | None) -> pd.DataFrame:
