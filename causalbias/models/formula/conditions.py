@@ -321,9 +321,7 @@ def _moment(values: pd.Series, constant: object) -> pd.Timestamp:
     return moment
 
 
-def _with_column(
-    one: pd.Series, other: pd.Series, compare: Callable[[Any, Any], Any]
-) -> _Truth:
+def _with_column(one: pd.Series, other: pd.Series, compare: Callable[[Any, Any], Any]) -> _Truth:
     """Compare two columns, row by row."""
     known = (one.notna() & other.notna()).to_numpy(bool)
     kinds = [_kind(each) for each in (one, other)]
