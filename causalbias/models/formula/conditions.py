@@ -10,6 +10,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,10 +33,10 @@ COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 MIRRORED = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
-ALLOWED = (
-    *(ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub),
-    *(ast.Compare, *COMPARE, ast.In, ast.NotIn),
-    *(ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple),
+ALLOWED: tuple[type[ast.AST], ...] = (
+    *COMPARE,
+    *[ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub],
+    *[ast.Compare, ast.In, ast.NotIn, ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple],
 )
 QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`""")
 WHOLE = re.compile(r"0|-?[1-9][0-9]*")
@@ -180,11 +181,9 @@ def _truth(tree: ast.expr, columns: Mapping[str, pd.Series], rows: int) -> _Trut
             true = columns[name].fillna(False).to_numpy(bool)
             return _Truth(true & known, ~true & known)
         case ast.Name(id=name):
-            values = columns[name]
+            called = str(columns[name].name)
             raise DataError(
-                f"{values.name!r} is not true or false of each row",
-                hint=EXAMPLE,
-                column=str(values.name),
+                f"{called!r} is not true or false of each row", hint=EXAMPLE, column=called
             )
     raise DataError("a constant is not true or false of each row", hint=EXAMPLE)
 
@@ -302,16 +301,18 @@ def _level_holds(
     return compare(place, -1 if level is None else levels.index(str(level)))
 
 
-def _moment(values: pd.Series, constant: object) -> pd.Timestamp:
+def _moment(values: pd.Series, constant: object) -> Any:
     """A constant as a moment, in the time zone of a column of dates."""
     zone = values.dt.tz
-    try:
-        moment = pd.Timestamp(constant) if DATE.match(str(constant)) else pd.NaT
-        if moment.tzinfo is None and zone is not None:
-            moment = moment.tz_localize(zone)
-    except ValueError:  # no such day; or an hour that a change of clocks skips or repeats
-        moment = pd.NaT
-    if moment is pd.NaT or (moment.tzinfo is not None and zone is None):
+    moment: Any = pd.NaT
+    if isinstance(constant, str) and DATE.match(constant):
+        with suppress(
+            ValueError
+        ):  # no such day; or an hour that a change of clocks skips or repeats
+            moment = pd.Timestamp(constant)
+            if moment.tzinfo is None and zone is not None:
+                moment = moment.tz_localize(zone)
+    if pd.isna(moment) or (moment.tzinfo is None) != (zone is None):
         raise DataError(
             f"{values.name!r} has dates{'' if zone is None else f' in {zone}'}, and "
             f"{shown(constant)} is none of them",
