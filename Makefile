@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo test test-torch test-oldest test-newest check paper paper-draft docs notebooks clean
+.PHONY: demo test test-torch test-oldest test-newest check paper paper-draft studies docs notebooks clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready
@@ -62,6 +62,10 @@ paper: $(VENV)/.ready
 # The text at small sizes: what it claims and they do not show is marked, and ends nothing.
 paper-draft: $(VENV)/.ready
 	$(BIN)/python paper/build.py --draft --out build/paper-draft
+
+# Published values beside ours; of data sets that are not in CAUSALBIAS_DATA it says so.
+studies: $(VENV)/.ready
+	$(BIN)/python -m studies.build
 
 # Without a network; runs the code of pages whose outputs are not in build/docs-cache.
 docs: $(VENV)/.ready

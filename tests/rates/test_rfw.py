@@ -1,7 +1,6 @@
-"""Error rates of two networks on photographs (RFW), against counts of pandas and scikit-learn.
+"""Error rates of two networks on photographs (RFW), of which one group has almost no errors.
 
-The numbers are those in the README of the data for development: counted independently, matching at
-a distance equal to the threshold or below it, which is the 120th smallest of all impostor ones.
+Counts, thresholds, rates and equal error rates against independent ones: tests/studies.
 """
 
 import numpy as np
@@ -11,20 +10,6 @@ import pytest
 import causalbias as cb
 
 RACES = ["African", "Asian", "Caucasian", "Indian"]
-COUNTED = {
-    "bupt": (
-        0.4691406,
-        [78, 17, 4, 21],
-        [0.2277, 0.4613, 0.3797, 0.3250],
-        [0.0878, 0.0703, 0.0548, 0.0827],
-    ),
-    "vgg": (
-        0.5866427,
-        [49, 59, 1, 11],
-        [0.3343, 0.4813, 0.5460, 0.4310],
-        [0.1073, 0.1490, 0.0640, 0.1003],
-    ),
-}
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +21,6 @@ def pairs(data_root):
     whole = pd.concat(parts, ignore_index=True)
     names = {"Class_ID_s1": "seed_a", "Class_ID_s2": "seed_b", "issame": "same_identity"}
     return whole.rename(columns=names)
-
-
-@pytest.mark.parametrize("network", ["bupt", "vgg"])
-def test_counts_rates_and_ends_are_those_counted_elsewhere(pairs, network):
-    threshold, false, missed, equal = COUNTED[network]
-    frame = pairs.assign(distance=pairs[f"{network}_cos_dist"], system=network)
-    at = cb.threshold_at(frame, 0.01)
-    assert at["point"].item() == pytest.approx(threshold, abs=1e-6)
-    rates = cb.error_rates(frame, "race", threshold=at).sel(system=network)
-    assert rates["race"].values.tolist() == RACES
-    assert rates["errors"].sel(rate_of="FMR").values.tolist() == false
-    share = (rates["errors"] / rates["n"]).sel(rate_of="FNMR")
-    np.testing.assert_allclose(share, missed, atol=1e-4)
-    point = cb.equal_error_rate(frame, "race", draws=50)["point"].sel(system=network)
-    np.testing.assert_allclose(point, equal, atol=4e-4)
 
 
 def test_a_group_almost_without_errors_bounds_ratios_on_one_side(pairs):
