@@ -18,6 +18,7 @@ from scipy.linalg import blas, lapack
 
 from causalbias.inference.problem import EngineError, FloatArray
 from causalbias.inference.rowwise.quadrature import add_log_likelihoods, derivatives
+from causalbias.inference.rowwise.student import add_student
 from causalbias.inference.rowwise.target import Target
 from causalbias.inference.sparse import Analysis, analyse, factor, solve_lower, solve_upper
 
@@ -150,8 +151,12 @@ def log_likelihoods(
     phi: FloatArray,
     nodes: Nodes,
 ) -> FloatArray:
-    """``log p(y | x, theta)`` of draws with linear predictors (draws, n)."""
-    rows, found = target.rows, np.zeros(len(eta))
+    """``log p(y | x, theta)`` of draws with linear predictors (n, draws)."""
+    rows, found = target.rows, np.zeros(eta.shape[1])
+    if target.side_by_side:
+        placed = (nodes.bent, nodes.pull, target.step, target.cut)
+        add_student(rows.start, rows.y, eta, lead_sd, phi[:, 0], *placed, found)
+        return np.where(np.isnan(found), -np.inf, found)
     add_log_likelihoods(
         target.density.code,
         rows.plain,
@@ -161,7 +166,7 @@ def log_likelihoods(
         rows.weight,
         rows.cell,
         rows.cell_weight,
-        eta,
+        np.ascontiguousarray(eta.T),
         lead_sd,
         phi,
         nodes.bent,
@@ -179,7 +184,7 @@ def slopes_at(
     """Log likelihood and derivatives by the linear predictor at one theta and x."""
     rows, n = target.rows, len(target.rows.y)
     lead_sd = float(target.lead_sd(target.scales(theta[None]))[0])
-    phi, eta = target.phi(theta[None]), target.linear_predictor(x[None])
+    phi, eta = target.phi(theta[None]), target.linear_predictor(x[None])[:, 0]
     slope, safe, blocks = np.empty(n), np.empty(n), np.empty(len(rows.indices))
     centre, widest = np.zeros(len(rows.level)), int(np.diff(rows.start).max())
 
@@ -192,7 +197,7 @@ def slopes_at(
             rows.known,
             rows.weight,
             rows.cell,
-            eta[0],
+            eta,
             sd,
             phi[0],
             near.bent,
@@ -207,7 +212,7 @@ def slopes_at(
         )
 
     def placed() -> Nodes:
-        moved = safe * (eta[0] + np.repeat(centre, np.diff(rows.start))) + slope
+        moved = safe * (eta + np.repeat(centre, np.diff(rows.start))) + slope
         return Nodes(safe.copy(), np.add.reduceat(moved, rows.start[:-1]))
 
     if nodes is None:

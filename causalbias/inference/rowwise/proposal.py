@@ -30,7 +30,7 @@ from causalbias.inference.rowwise.target import Target
 from causalbias.inference.scales import Scales
 
 _CHUNK = 64
-_MOST_PREDICTORS = 4_000_000  # numbers of linear predictors at a time, of one thread
+_MOST_PREDICTORS = 8_000_000  # numbers of linear predictors at a time, of one thread
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Proposal:
                 rest[part] = x
 
         places = [one.theta for one in self.points]
-        chunk = max(1, min(_CHUNK, _MOST_PREDICTORS // len(target.rows.y)))
+        chunk = draws_together(len(target.rows.y))
         usable = np.isfinite(scales.log_prior) & np.isfinite(phi).all(axis=(1, 2))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             list(self.pool.map(run, nearest_parts(theta, usable, places, self.metric, chunk)))
@@ -122,6 +122,11 @@ def drawn_about(normal: Given, rng: np.random.Generator) -> tuple[FloatArray, fl
     log_density = gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df * np.pi)
     log_density += 0.5 * normal.log_det - 0.5 * (df + q) * np.log1p(z @ z / df)
     return normal.mean + normal.deviate(z), float(log_density)
+
+
+def draws_together(rows: int) -> int:
+    """Of how many draws at most the linear predictors of so many rows are made at a time."""
+    return max(1, min(_CHUNK, _MOST_PREDICTORS // rows))
 
 
 def distances(theta: FloatArray, places: Sequence[FloatArray], metric: FloatArray) -> FloatArray:

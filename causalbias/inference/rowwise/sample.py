@@ -38,7 +38,7 @@ from causalbias.inference.problem import (
 )
 from causalbias.inference.rowwise.densities import DENSITIES
 from causalbias.inference.rowwise.expansion import Expansion
-from causalbias.inference.rowwise.proposal import Proposal
+from causalbias.inference.rowwise.proposal import Proposal, draws_together
 from causalbias.inference.rowwise.quadrature import draw_leading
 from causalbias.inference.rowwise.search import (
     around,
@@ -46,8 +46,8 @@ from causalbias.inference.rowwise.search import (
     farthest,
     find_expansion,
 )
+from causalbias.inference.rowwise.student import draw_student
 from causalbias.inference.rowwise.target import Target, make_target
-from causalbias.io.memory import chunks
 
 _DEAR = 2e8  # rows times draws, above which draws are not cheap
 # Effective draws of the weights by draw asked for: where draws are cheap, and where they are not.
@@ -356,24 +356,44 @@ def _effects(
         return found
     lead = target.terms[target.leading]
     out = np.empty((len(at), lead.n_levels, 1))
-    for part in chunks(len(at), 8 * len(target.rows.y)):
+
+    def draw(part: slice) -> None:
         some = at[part]
         out[part] = _leading(proposal, theta[some], x[some], streams[some])
+
+    size = draws_together(len(target.rows.y))
+    list(proposal.pool.map(draw, (slice(i, i + size) for i in range(0, len(at), size))))
     return found | {lead.name: out}
 
 
 def _leading(proposal: Proposal, theta: FloatArray, x: FloatArray, streams: IntArray) -> FloatArray:
     """Draw the leading effects (draws, n_levels, 1); levels without rows from their prior."""
-    target, rows, nodes = proposal.target, proposal.target.rows, proposal.points[0].nodes
+    target, rows = proposal.target, proposal.target.rows
     sd, phi = target.lead_sd(target.scales(theta)), target.phi(theta)
     eta = target.linear_predictor(x)
     assert target.leading is not None
     out = np.empty((len(x), target.terms[target.leading].n_levels, 1))
-
-    def draw(i: int) -> None:
-        own = np.random.Generator(np.random.SFC64(int(streams[i])))
+    uniform = np.empty((len(rows.level), len(x)))
+    for i, stream in enumerate(streams):
+        own = np.random.Generator(np.random.SFC64(int(stream)))
         out[i, :, 0] = sd[i] * own.standard_normal(out.shape[1])
-        drawn = np.empty(len(rows.level))
+        uniform[:, i] = own.random(len(rows.level))
+    out[:, rows.level, 0] = _drawn(proposal, eta, sd, phi, uniform).T
+    return out
+
+
+def _drawn(
+    proposal: Proposal, eta: FloatArray, sd: FloatArray, phi: FloatArray, uniform: FloatArray
+) -> FloatArray:
+    """Effects (levels, draws) of levels with rows, by random numbers between zero and one."""
+    target, rows, nodes = proposal.target, proposal.target.rows, proposal.points[0].nodes
+    placed = (nodes.bent, nodes.pull, target.step, target.cut)
+    drawn = np.empty_like(uniform)
+    if target.side_by_side:
+        draw_student(rows.start, rows.y, eta, sd, phi[:, 0], *placed, uniform, drawn)
+        return drawn
+    for i in range(len(sd)):
+        one = np.empty(len(rows.level))
         draw_leading(
             target.density.code,
             rows.plain,
@@ -382,17 +402,12 @@ def _leading(proposal: Proposal, theta: FloatArray, x: FloatArray, streams: IntA
             rows.known,
             rows.weight,
             rows.cell,
-            eta[i],
+            np.ascontiguousarray(eta[:, i]),
             sd[i],
             phi[i],
-            nodes.bent,
-            nodes.pull,
-            target.step,
-            target.cut,
-            own.random(len(drawn)),
-            drawn,
+            *placed,
+            np.ascontiguousarray(uniform[:, i]),
+            one,
         )
-        out[i, rows.level, 0] = drawn
-
-    list(proposal.pool.map(draw, range(len(x))))
-    return out
+        drawn[:, i] = one
+    return drawn

@@ -168,6 +168,11 @@ class Target:
     cut: float
 
     @property
+    def side_by_side(self) -> bool:
+        """Whether rows are t's that count once and have the same parameters (`student`)."""
+        return self.density.code == STUDENT and self.rows.plain
+
+    @property
     def n_effects(self) -> int:
         """Number of effects in x."""
         return self.rows.effects.shape[1]
@@ -221,11 +226,12 @@ class Target:
         return scales.sd[self.leading][:, 0]
 
     def linear_predictor(self, x: FloatArray) -> FloatArray:
-        """Linear predictors (N, n) of x (N, q), without the leading effects."""
+        """Linear predictors (n, N) of x (N, q), without the leading effects."""
         s, rows = self.n_effects, self.rows
-        found = x[:, s:] @ rows.design.T + rows.offset
+        found = rows.design @ x[:, s:].T
+        found += rows.offset[:, None]
         if s:
-            found += (rows.effects @ x[:, :s].T).T
+            found += rows.effects @ np.ascontiguousarray(x[:, :s].T)
         return np.ascontiguousarray(found)
 
     def unwhiten(self, w: FloatArray, factors: Sequence[FloatArray]) -> FloatArray:
@@ -284,7 +290,7 @@ def make_target(
         scale=np.concatenate([np.ones(s), np.where(flat, 1.0, problem.beta_sd)]),
         precision=np.concatenate([np.ones(s), np.where(flat, 0.0, 1.0)]),
         slabs=slabs(dense),
-        step=(1.6 if density.code == STUDENT else 1.1) if many else 0.8,
+        step=1.1 if many else 0.8,
         cut=10.0 if many else 16.0,
     )
 
