@@ -17,7 +17,8 @@
 # the same seeds, with pose, lighting, age and smile moved one at a time. Where
 # `CAUSALBIAS_CAUSALFACE` names a folder that holds the release, this notebook reads it; otherwise
 # it simulates an experiment, writes it as the release's files, and reads those. The true values are
-# then known and drawn as crosses.
+# then known and drawn as crosses. A report of a release needs no code:
+# `causalbias run RELEASE -o report`.
 
 # %%
 import os

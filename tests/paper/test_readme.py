@@ -1,12 +1,15 @@
 """The README: its links lead somewhere, its code runs, its numbers are those that were measured."""
 
+import functools
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 
 import causalbias as cb
+from causalbias.cli.main import app as command_line
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -17,6 +20,29 @@ def test_every_link_leads_to_a_file():
     local = [link for link in links if not link.startswith("http")]
     assert len(local) > 8
     assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def rows_of(heading):
+    """Cells of the rows of the table below a heading of the README."""
+    table = README.split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.strip("|").split(" | ") for line in table.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+@pytest.mark.parametrize("row", rows_of("Published studies"), ids=lambda row: row[0])
+def test_each_published_study_has_a_page_with_the_code_that_does_the_same(row):
+    _published, _asks, by, link = row
+    page = (ROOT / re.fullmatch(r"\[.+\]\((.+)\)", link)[1]).read_text()
+    assert re.search(r"^(```\{code-cell\}|```python|# %%|    causalbias )", page, re.MULTILINE)
+    used = re.findall(r"`([^`]+)`", by)
+    commands = [one.split()[1] for one in used if one.startswith("causalbias ")]
+    names = [re.match(r"cb\.([\w.]+)", one)[1] for one in used if one.startswith("cb.")]
+    assert len(commands) + len(names) == len(used) > 0
+    known = typer.main.get_command(command_line).commands
+    assert [one for one in commands if one not in known or f"causalbias {one}" not in page] == []
+    for name in names:
+        assert callable(functools.reduce(getattr, name.split("."), cb))
+        assert f"cb.{name}" in page
 
 
 def test_the_figure_is_vectors_small_and_described():
