@@ -3,14 +3,16 @@
 At parameters theta near those of the expansion, with gradient g(theta) and curvature H about a
 point x0, effects and coefficients ``x = origin + F w`` have the normal density of
 
-    precision  A = F' H F + D,    mean  A^-1 F' (g(theta) + H (x0 - origin)),
+    precision  A = F' H F + D,    mean  A^-1 F' (g + H (x0 - origin)),
 
-D the prior precisions of w. The prior is exact at any theta, standard deviations of zero included;
-g moves with theta by its derivative, and H by one factor, that of the rows' mean curvature.
+D the prior precisions of w. The prior is exact at any theta, standard deviations of zero included.
+g moves with theta by its derivative, and H by that of the rows' mean curvature, a factor, times
+what else its derivatives are: a larger sd of the leading effects lessens what is known between
+levels and not what is known within.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -29,7 +31,8 @@ _DENSE = 150  # effects and coefficients up to which a dense factor is taken
 _MOST_DENSE, _MOST_FLOPS = 1200, 5e7
 _PRICE = 10.0  # of a multiplication in the sparse kernels, in ones of dense linear algebra
 _STEP = 1e-3  # of theta, for derivatives
-_FAR = 3.0  # of theta, up to which derivatives are followed
+# Of theta, up to which derivatives of the gradient and the factor, and of the rest, are followed.
+_FAR, _NEAR = 3.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,12 @@ class Expansion:
         The gradient's derivative by theta.
     log_growth : ndarray (d,)
         Derivative by theta of the logarithm of the rows' curvature.
+    bends : ndarray (d, ...)
+        Derivatives by theta of the curvature's `entries`, but for the growth.
+    curved : ndarray (q,)
+        ``H (x - origin)``.
+    curved_by_theta : ndarray (q, d)
+        The same of the bends.
     nodes : Nodes
     """
 
@@ -90,23 +99,59 @@ class Expansion:
     gradient: FloatArray
     by_theta: FloatArray
     log_growth: FloatArray
+    bends: FloatArray
+    curved: FloatArray
+    curved_by_theta: FloatArray
     nodes: Nodes
 
-    def moved(self, theta: FloatArray) -> tuple[FloatArray, float]:
-        """Gradient at x, and factor of the curvature, at other parameters."""
+    def gradient_at(self, theta: FloatArray) -> FloatArray:
+        """Gradient at x and other parameters."""
+        return self.gradient + self.by_theta @ np.clip(theta - self.theta, -_FAR, _FAR)
+
+    def curvature_at(self, theta: FloatArray, bent: bool) -> "tuple[Hessian, FloatArray]":
+        """Curvature H at other parameters, by its growth alone or bent too; ``H (x - origin)``."""
         step = np.clip(theta - self.theta, -_FAR, _FAR)
-        return self.gradient + self.by_theta @ step, float(np.exp(self.log_growth @ step))
+        growth = float(np.exp(self.log_growth @ step))
+        near = np.clip(step, -_NEAR, _NEAR) if bent else np.zeros(len(step))
+        entries = self.hessian.entries + np.tensordot(near, self.bends, 1)
+        curved = self.curved + self.curved_by_theta @ near
+        return self.hessian.of(growth * entries), growth * curved
 
 
 @dataclass(frozen=True)
 class Hessian:
-    """A curvature (q, q): dense, or the entries of its lower triangle with a factor's pattern."""
+    """A curvature (q, q): dense, or the entries of its lower triangle with a factor's pattern.
+
+    ``share`` is that of the rows' curvatures which are positive everywhere (`hessian_of`).
+    """
 
     dense: FloatArray | None
     rows: np.ndarray
     columns: np.ndarray
     values: FloatArray
     analysis: Analysis | None
+    share: float = 0.0
+
+    def like(self, other: "Hessian") -> bool:
+        """Whether another one has the same pattern."""
+        same = self.entries.shape == other.entries.shape and (self.dense is None) is (
+            other.dense is None
+        )
+        return same and all(
+            np.array_equal(*both)
+            for both in ((self.rows, other.rows), (self.columns, other.columns))
+        )
+
+    @property
+    def entries(self) -> FloatArray:
+        """What it is made of: the whole of a dense one, the triangle's values of a sparse one."""
+        return self.values if self.dense is None else self.dense
+
+    def of(self, entries: FloatArray) -> "Hessian":
+        """One of the same pattern."""
+        if self.dense is None:
+            return replace(self, values=entries)
+        return replace(self, dense=entries)
 
     def times(self, x: FloatArray) -> FloatArray:
         """The product with a vector."""
@@ -154,8 +199,9 @@ def log_likelihoods(
     """``log p(y | x, theta)`` of draws with linear predictors (n, draws)."""
     rows, found = target.rows, np.zeros(eta.shape[1])
     if target.side_by_side:
+        none = np.empty((0, len(found)))
         placed = (nodes.bent, nodes.pull, target.step, target.cut)
-        add_student(rows.start, rows.y, eta, lead_sd, phi[:, 0], *placed, found)
+        add_student(rows.start, rows.y, eta, lead_sd, phi[:, 0], *placed, found, none)
         return np.where(np.isnan(found), -np.inf, found)
     add_log_likelihoods(
         target.density.code,
@@ -224,8 +270,24 @@ def slopes_at(
     return Slopes(value, slope, safe, blocks, float(blocks[diagonal].sum()), placed())
 
 
+def gradients_at(
+    target: Target, theta: FloatArray, x: FloatArray, nodes: Nodes
+) -> tuple[FloatArray, FloatArray]:
+    """Log likelihood (N,) and gradient by x (N, q) at one x and several theta (N, d)."""
+    if not target.side_by_side:
+        each = [slopes_at(target, one, x, nodes) for one in theta]
+        values = np.array([one.value for one in each])
+        return values, np.array([gradient_of(target, one.slope) for one in each])
+    rows, values = target.rows, np.zeros(len(theta))
+    lead_sd, phi = target.lead_sd(target.scales(theta)), target.phi(theta)[:, 0]
+    eta = np.repeat(target.linear_predictor(x[None]), len(theta), axis=1)
+    slope, placed = np.empty_like(eta), (nodes.bent, nodes.pull, target.step, target.cut)
+    add_student(rows.start, rows.y, eta, lead_sd, phi, *placed, values, slope)
+    return np.where(np.isnan(values), -np.inf, values), gradient_of(target, slope).T
+
+
 def gradient_of(target: Target, slope: FloatArray) -> FloatArray:
-    """Gradient by x (q,) from that by the linear predictor (n,)."""
+    """Gradient by x (q, ...) from that by the linear predictor (n, ...)."""
     return np.concatenate([target.rows.effects.T @ slope, target.rows.design.T @ slope])
 
 
@@ -242,7 +304,7 @@ def hessian_of(target: Target, found: Slopes, share: float, near: Hessian | None
     links = w @ rows.design
     corner = rows.design.T @ links
     if not target.n_effects:
-        return _dense(corner)
+        return replace(_dense(corner), share=share)
     effects = (rows.effects.T @ (w @ rows.effects)).tocoo()
     across = np.asarray(rows.effects.T @ links)
     s, q = target.n_effects, len(target.origin)
@@ -250,8 +312,8 @@ def hessian_of(target: Target, found: Slopes, share: float, near: Hessian | None
         whole = np.zeros((q, q))
         whole[:s, :s] = effects.toarray()
         whole[:s, s:], whole[s:, :s], whole[s:, s:] = across, across.T, corner
-        return _dense(whole)
-    return _sparse(effects, across, corner, near)
+        return replace(_dense(whole), share=share)
+    return replace(_sparse(effects, across, corner, near), share=share)
 
 
 def _dense(whole: FloatArray) -> Hessian:
@@ -292,13 +354,9 @@ def _sparse(
 
 
 def given(
-    target: Target,
-    hessian: Hessian,
-    growth: float,
-    right: FloatArray,
-    factors: Sequence[FloatArray],
+    target: Target, hessian: Hessian, right: FloatArray, factors: Sequence[FloatArray]
 ) -> Given | None:
-    """The normal density of w: precision ``growth F' H F + D``, right side ``F' right``.
+    """The normal density of w: precision ``F' H F + D``, right side ``F' right``.
 
     None where that is not positive definite.
     """
@@ -307,7 +365,7 @@ def given(
         f = target.scale.copy()
         for place, slab in zip(target.dense, target.slabs, strict=True):
             f[slab] = factors[place][0, 0]
-        values = growth * hessian.values * (f[hessian.rows] * f[hessian.columns])
+        values = hessian.values * (f[hessian.rows] * f[hessian.columns])
         values[hessian.rows == hessian.columns] += target.precision
         chol, log_det = factor(hessian.analysis, values)
         if not np.isfinite(log_det):
@@ -316,7 +374,7 @@ def given(
         mean = solve_upper(hessian.analysis, chol, solved)[:, 0]
         return Given(log_det, 0.5 * float((solved**2).sum()), mean, chol, hessian.analysis)
     assert hessian.dense is not None
-    half = _pulled(target, growth * hessian.dense, factors)
+    half = _pulled(target, hessian.dense, factors)
     matrix = _pulled(target, np.ascontiguousarray(half.T), factors)
     matrix.flat[:: len(matrix) + 1] += target.precision
     root, info = lapack.dpotrf(matrix.T, lower=1, clean=1, overwrite_a=1)
@@ -406,7 +464,7 @@ def _positive(
     for share in _SHARES:
         hessian = hessian_of(target, found, share, near)
         right = gradient + right_side(target, hessian, x)
-        normal = given(target, hessian, 1.0, right, factors)
+        normal = given(target, hessian, right, factors)
         if normal is not None:
             return hessian, normal
     raise EngineError("the curvature at the mode is not finite: numbers are out of range")
@@ -418,16 +476,22 @@ def expand(
     """Expand at the mode of x given theta."""
     x, found, hessian, _ = find_mode_of_x(target, theta, x, near)
     d, h = len(theta), _STEP
+    curved = right_side(target, hessian, x)
     by_theta, growth = np.zeros((len(x), d)), np.zeros(d)
+    bends, curved_by_theta = np.zeros((d, *hessian.entries.shape)), np.zeros((len(x), d))
     for k in range(d):
-        sides = [
+        up, down = (
             slopes_at(target, theta + sign * h * np.eye(d)[k], x, found.nodes)
             for sign in (1.0, -1.0)
-        ]
-        up, down = (gradient_of(target, one.slope) for one in sides)
-        by_theta[:, k] = (up - down) / (2 * h)
-        if min(one.curvature for one in sides) > 0:
-            growth[k] = np.log(sides[0].curvature / sides[1].curvature) / (2 * h)
+        )
+        by_theta[:, k] = (gradient_of(target, up.slope) - gradient_of(target, down.slope)) / (2 * h)
+        if min(up.curvature, down.curvature) > 0:
+            growth[k] = np.log(up.curvature / down.curvature) / (2 * h)
+        above, below = (hessian_of(target, one, hessian.share, hessian) for one in (up, down))
+        if hessian.like(above) and hessian.like(below):
+            change = (above.entries - below.entries) / (2 * h) - growth[k] * hessian.entries
+            bends[k] = change
+            curved_by_theta[:, k] = right_side(target, hessian.of(change), x)
     return Expansion(
         theta=theta,
         x=x,
@@ -436,5 +500,28 @@ def expand(
         gradient=gradient_of(target, found.slope),
         by_theta=by_theta,
         log_growth=growth,
+        bends=bends,
+        curved=curved,
+        curved_by_theta=curved_by_theta,
         nodes=found.nodes,
     )
+
+
+def normal_at(
+    target: Target,
+    point: Expansion,
+    theta: FloatArray,
+    factors: Sequence[FloatArray],
+    gradient: FloatArray,
+) -> tuple[Given, FloatArray] | None:
+    """The normal density of w at other parameters than the expansion's, and ``H (x - origin)``.
+
+    The curvature is that of the growth alone where the derivatives lead to one that is not
+    positive; None where that is not either.
+    """
+    for bent in (True, False):
+        hessian, curved = point.curvature_at(theta, bent)
+        normal = given(target, hessian, gradient + curved, factors)
+        if normal is not None:
+            return normal, curved
+    return None

@@ -21,10 +21,9 @@ from causalbias.inference.problem import FloatArray, IntArray
 from causalbias.inference.rowwise.expansion import (
     Expansion,
     Given,
-    given,
     log_likelihoods,
     log_prior_of,
-    right_side,
+    normal_at,
 )
 from causalbias.inference.rowwise.target import Target
 from causalbias.inference.scales import Scales
@@ -65,14 +64,11 @@ class Proposal:
         streams = rng.integers(0, 2**63, len(theta))
         scales, phi = target.scales(theta), target.phi(theta)
         values = np.full(len(theta), -np.inf)
-        rights = [right_side(target, one.hessian, one.x) for one in self.points]
 
         def run(job: tuple[int, IntArray]) -> None:
             number, part = job
             point = self.points[number]
-            x, log_ratio = _drawn(
-                target, point, rights[number], theta[part], scales, part, streams[part]
-            )
+            x, log_ratio = _drawn(target, point, theta[part], scales, part, streams[part])
             eta = target.linear_predictor(x)
             log_lik = log_likelihoods(
                 target, eta, target.lead_sd(scales)[part], phi[part], point.nodes
@@ -92,7 +88,6 @@ class Proposal:
 def _drawn(
     target: Target,
     point: Expansion,
-    curved: FloatArray,
     theta: FloatArray,
     scales: Scales,
     part: IntArray,
@@ -103,11 +98,10 @@ def _drawn(
     log_ratio = np.full(len(part), -np.inf)
     for row, i in enumerate(part):
         factors = scales.factors(int(i))
-        gradient, growth = point.moved(theta[row])
-        right = gradient + growth * curved
-        normal = given(target, point.hessian, growth, right, factors)
-        if normal is None:
+        found = normal_at(target, point, theta[row], factors, point.gradient_at(theta[row]))
+        if found is None:
             continue
+        normal, _ = found
         w, log_q = drawn_about(normal, np.random.Generator(np.random.SFC64(int(streams[row]))))
         log_ratio[row] = log_prior_of(target, w) - log_q
         x[row] = target.unwhiten(w, factors)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from causalbias.inference.importance.adaptive import find_mode
-from causalbias.inference.problem import EngineError, FloatArray, Problem
+from causalbias.inference.problem import EngineError, FloatArray, IntArray, Problem
 from causalbias.inference.rowwise.densities import (
     BETA,
     GAMMA,
@@ -19,17 +19,18 @@ from causalbias.inference.rowwise.densities import (
 from causalbias.inference.rowwise.expansion import (
     Expansion,
     Hessian,
-    Slopes,
     expand,
     find_mode_of_x,
     given,
     gradient_of,
+    gradients_at,
     hessian_of,
     log_prior_of,
+    normal_at,
     right_side,
     slopes_at,
 )
-from causalbias.inference.rowwise.proposal import distances
+from causalbias.inference.rowwise.proposal import distances, draws_together
 from causalbias.inference.rowwise.target import Target
 
 _MAX_ROUNDS, _CLOSE = 20, 0.2  # of the search, and its last step in standard deviations
@@ -87,8 +88,8 @@ def find_expansion(
 ) -> tuple[Expansion, FloatArray]:
     """Climb to the mode of theta, expand there; also the inverse curvature of its log density.
 
-    The log density of theta about an expansion has its value and gradient at any theta, and its
-    curvature times one factor: what it has in common with that of a Gaussian model is exact.
+    The log density of theta about an expansion has the exact value and gradient at any theta, and
+    the curvature that its derivatives lead to.
 
     Raises
     ------
@@ -120,10 +121,11 @@ def _climb(
     near: Hessian | None = None
     cov = root @ root.T
     for _ in range(_MAX_ROUNDS):
-        x, found, near, _ = find_mode_of_x(target, theta, x, near)
+        point = expand(target, theta, x, near)
+        x, near = point.x, point.hessian
         if not len(theta):
             break
-        density = density_about(target, x, found, near, pool)
+        density = density_about(target, point, pool)
 
         def scaled(
             z: FloatArray,
@@ -144,34 +146,38 @@ def _climb(
 
 
 def density_about(
-    target: Target, x: FloatArray, found: Slopes, hessian: Hessian, pool: Executor
+    target: Target, point: Expansion, pool: Executor
 ) -> Callable[[FloatArray], FloatArray]:
-    """The log density of theta (N, d), x integrated out by the expansion at ``x``."""
-    curved = right_side(target, hessian, x)
-    gap = x - target.origin
-    bend, flat = float(gap @ curved), float((target.precision == 0).sum())
+    """The log density of theta (N, d), x integrated out by an expansion."""
+    gap, flat = point.x - target.origin, float((target.precision == 0).sum())
+
+    def integrated(
+        theta: FloatArray, factors: Sequence[FloatArray], value: float, gradient: FloatArray
+    ) -> float:
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            return -np.inf
+        found = normal_at(target, point, theta, factors, gradient)
+        if found is None:
+            return -np.inf
+        normal, curved = found
+        value -= float(gradient @ gap) + 0.5 * float(curved @ gap)
+        return value + normal.half_square - 0.5 * normal.log_det + 0.5 * flat * np.log(2 * np.pi)
 
     def log_density(points: FloatArray) -> FloatArray:
         scales = target.scales(points)
+        found = np.full(len(points), -np.inf)
 
-        def one(i: int) -> float:
-            if not np.isfinite(scales.log_prior[i]):
-                return -np.inf
-            own = slopes_at(target, points[i], x, found.nodes)
-            growth = own.curvature / found.curvature
-            if not (np.isfinite(own.value) and np.isfinite(growth) and growth > 0):
-                return -np.inf
-            gradient = gradient_of(target, own.slope)
-            right = gradient + growth * curved
-            normal = given(target, hessian, growth, right, scales.factors(i))
-            if normal is None:
-                return -np.inf
-            value = own.value - float(gradient @ gap) - 0.5 * growth * bend
-            value += normal.half_square - 0.5 * normal.log_det + 0.5 * flat * np.log(2 * np.pi)
-            return float(scales.log_prior[i]) + value
+        def fill(part: IntArray) -> None:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                both = gradients_at(target, points[part], point.x, point.nodes)
+                for i, value, gradient in zip(part, *both, strict=True):
+                    value = integrated(points[i], scales.factors(int(i)), float(value), gradient)
+                    found[i] = scales.log_prior[i] + value
 
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return np.array(list(pool.map(one, range(len(points)))))
+        usable = np.flatnonzero(np.isfinite(scales.log_prior))
+        size = min(draws_together(len(target.rows.y)), -(-len(usable) // 2) or 1)
+        list(pool.map(fill, (usable[i : i + size] for i in range(0, len(usable), size))))
+        return np.where(np.isnan(found), -np.inf, found)
 
     return log_density
 
@@ -188,7 +194,7 @@ def check_one_mode(target: Target, expansion: Expansion, pool: Executor) -> None
         return
     factors = target.scales(theta[None]).factors(0)
     right = expansion.gradient + right_side(target, expansion.hessian, expansion.x)
-    normal = given(target, expansion.hessian, 1.0, right, factors)
+    normal = given(target, expansion.hessian, right, factors)
     if normal is None:
         return
     first = target.whiten(expansion.x, factors)
@@ -202,7 +208,7 @@ def check_one_mode(target: Target, expansion: Expansion, pool: Executor) -> None
         curved = hessian_of(target, rough, 1.0, None)
         pull = gradient_of(target, weight * (rows.y - rows.offset))
         pull -= curved.times(target.origin)
-        begin = given(target, curved, 1.0, pull, factors)
+        begin = given(target, curved, pull, factors)
         if begin is None:
             return -np.inf
         try:

@@ -96,13 +96,13 @@ def _place(  # type: ignore[no-untyped-def]
 
 @_compiled
 def _fill(  # type: ignore[no-untyped-def]
-    first, last, y, eta, sd, inverse, half, steepest, bent, pull, step, cut, low, high, h, u, shift,
-    product, top, log,
+    first, last, y, eta, sd, inverse, half, steepest, bent, pull, step, cut, low, high, h, shift,
+    product, top, u, log,
 ):  # fmt: skip
-    """Fill ``log`` (nodes, draws) with the log integrand, and ``top`` with its greatest.
+    """Fill ``u`` and ``log`` (nodes, draws) with nodes and the log integrand there.
 
-    ``low`` and ``high`` are filled with the first and last nodes and ``h`` with the steps between.
-    Returns how many nodes there are.
+    ``top`` is filled with its greatest, ``low`` and ``high`` with the first and last nodes and
+    ``h`` with the steps between. Returns how many nodes there are.
     """
     draws = len(sd)
     count = _place(first, last, y, eta, sd, steepest, bent, pull, step, cut, low, high, h, product)
@@ -110,10 +110,10 @@ def _fill(  # type: ignore[no-untyped-def]
         h[d] = (high[d] - low[d]) / (count - 1)
         top[d] = -np.inf
     for k in range(count):
+        own, at = log[k], u[k]
         for d in range(draws):
-            u[d] = low[d] + k * h[d]
-        own = log[k]
-        _node(first, last, y, eta, sd, inverse, half, u, shift, product, own)
+            at[d] = low[d] + k * h[d]
+        _node(first, last, y, eta, sd, inverse, half, at, shift, product, own)
         for d in range(draws):
             top[d] = max(top[d], own[d])
     within = count
@@ -126,10 +126,11 @@ def _fill(  # type: ignore[no-untyped-def]
                 ended = ended and not edge[d] > top[d] - cut
             if ended:
                 break
+            edge, at = log[count], u[count]
             for d in range(draws):
                 end[d] += sign * h[d]
-            edge = log[count]
-            _node(first, last, y, eta, sd, inverse, half, end, shift, product, edge)
+                at[d] = end[d]
+            _node(first, last, y, eta, sd, inverse, half, at, shift, product, edge)
             for d in range(draws):
                 top[d] = max(top[d], edge[d])
             count += 1
@@ -148,6 +149,7 @@ def add_student(
     step: float,
     cut: float,
     out: FloatArray,
+    slope: FloatArray,
 ) -> None:
     """Add ``log p(y | x, theta)`` to ``out`` (draws,), as `quadrature.add_log_likelihoods`.
 
@@ -164,35 +166,62 @@ def add_student(
     bent, pull : ndarray (n,), (levels,)
         Where nodes are placed.
     step, cut : float
+    slope : ndarray (n, draws)
+        Filled with the derivative by eta, unless it has no rows.
     """
     draws = len(sd)
     inverse, half, steepest = _constants(phi)
     low, high, h = np.empty(draws), np.empty(draws), np.empty(draws)
-    u, shift, product = np.zeros(draws), np.zeros(draws), np.empty(draws)
-    top, total = np.empty(draws), np.empty(draws)
+    shift, product = np.zeros(draws), np.empty(draws)
+    top, total = np.zeros(draws), np.empty(draws)
     for d in range(draws):
         a, b = phi[d, 0], phi[d, 1]
         normal = math.lgamma((b + 1) / 2) - math.lgamma(b / 2) - 0.5 * math.log(b * math.pi)
         out[d] += len(y) * (normal - math.log(a))
+    slope[:] = 0.0
+    u, log = np.zeros((_MOST_NODES, draws)), np.ones((_MOST_NODES, draws))
     if sd[0] < 0:
         _log_rows(0, len(y), y, eta, shift, inverse, product, total)
         for d in range(draws):
             out[d] -= half[d] * total[d]
+        for i in range(len(slope)):
+            _add_slopes(y[i], eta[i], shift, u[0], inverse, steepest, log[0], slope[i])
         return
-    log = np.empty((_MOST_NODES, draws))
     for j in range(len(start) - 1):
+        first, last = start[j], start[j + 1]
         count = _fill(
-            start[j], start[j + 1], y, eta, sd, inverse, half, steepest, bent, pull[j], step, cut,
-            low, high, h, u, shift, product, top, log,
+            first, last, y, eta, sd, inverse, half, steepest, bent, pull[j], step, cut, low, high,
+            h, shift, product, top, u, log,
         )  # fmt: skip
         for d in range(draws):
             total[d] = 0.0
         for k in range(count):
             own = log[k]
             for d in range(draws):
-                total[d] += exponential(own[d] - top[d])
+                own[d] = exponential(own[d] - top[d])
+            for d in range(draws):
+                total[d] += own[d]
         for d in range(draws):
             out[d] += top[d] + logarithm(total[d] * h[d]) - _HALF_LOG_2PI
+        if not len(slope):
+            continue
+        for k in range(count):
+            own = log[k]
+            for d in range(draws):
+                own[d] /= total[d]
+            for i in range(first, last):
+                _add_slopes(y[i], eta[i], sd, u[k], inverse, steepest, own, slope[i])
+
+
+@_compiled
+def _add_slopes(y, eta, sd, u, inverse, steepest, weight, slope):  # type: ignore[no-untyped-def]
+    """Add a row's derivatives by eta at u, by the weight of the node.
+
+    ``(nu + 1) r / (nu sigma^2 + r^2)``, ``r = y - eta - sd u``.
+    """
+    for d in range(len(u)):
+        gap = y - eta[d] - sd[d] * u[d]
+        slope[d] += weight[d] * steepest[d] * gap / (1.0 + gap * gap * inverse[d])
 
 
 @_compiled
@@ -217,24 +246,24 @@ def draw_student(
     draws = len(sd)
     inverse, half, steepest = _constants(phi)
     low, high, h = np.empty(draws), np.empty(draws), np.empty(draws)
-    u, shift, product = np.empty(draws), np.empty(draws), np.empty(draws)
+    shift, product = np.empty(draws), np.empty(draws)
     top, total = np.empty(draws), np.empty(draws)
-    log = np.empty((_MOST_NODES, draws))
+    u, log = np.empty((_MOST_NODES, draws)), np.empty((_MOST_NODES, draws))
     for j in range(len(start) - 1):
         first, last = start[j], start[j + 1]
         count = _fill(
             first, last, y, eta, sd, inverse, half, steepest, bent, pull[j], step, cut, low, high,
-            h, u, shift, product, top, log,
+            h, shift, product, top, u, log,
         )  # fmt: skip
         points = min(int(step / _FINE * (count - 1)) + 2, _MOST_NODES)
         for d in range(draws):
             h[d] = (high[d] - low[d]) / (points - 1)
             total[d] = 0.0
         for k in range(points):
+            own, at = log[k], u[k]
             for d in range(draws):
-                u[d] = low[d] + k * h[d]
-            own = log[k]
-            _node(first, last, y, eta, sd, inverse, half, u, shift, product, own)
+                at[d] = low[d] + k * h[d]
+            _node(first, last, y, eta, sd, inverse, half, at, shift, product, own)
             for d in range(draws):
                 own[d] = exponential(own[d] - top[d])
             for d in range(draws):

@@ -15,7 +15,14 @@ from causalbias.inference.rowwise.densities import (
     response_part,
     slopes,
 )
-from causalbias.inference.rowwise.expansion import log_likelihoods, slopes_at
+from causalbias.inference.rowwise.expansion import (
+    expand,
+    gradient_of,
+    gradients_at,
+    hessian_of,
+    log_likelihoods,
+    slopes_at,
+)
 from causalbias.inference.rowwise.target import Target, make_target
 from tests.inference.gaussian_cases import half_normal, problem, term
 from tests.inference.rowwise.cases import PARAMETERS, TRIALS, log_density, responses
@@ -129,3 +136,22 @@ def test_derivatives_are_those_of_the_integrated_likelihood(family: str) -> None
         assert (sides[0].value - sides[1].value) / (2 * h) == pytest.approx(by_x[j], rel=1e-5)
         change = design.T @ (sides[0].slope - sides[1].slope) / (2 * h)
         np.testing.assert_allclose(-change, bent[j], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["t", "gamma", "beta_binomial"])
+def test_curvature_moves_with_parameters_as_the_exact_one(family: str) -> None:
+    target, phi = target_of(family, one_term(family, per=6)), PARAMETERS[family][0]
+    point = expand(target, theta_of(family, phi, 0.7), np.zeros(2))
+    for place, size in enumerate(point.theta):
+        theta = point.theta + 0.03 * np.eye(len(point.theta))[place] * (1 + abs(size))
+        there = slopes_at(target, theta, point.x, point.nodes)
+        exact = hessian_of(target, there, point.hessian.share, point.hessian)
+        moved, curved = point.curvature_at(theta, True)
+        rest = 1e-5 * np.abs(exact.entries).max()  # what a derivative leaves is of second order
+        change = np.abs(exact.entries - point.hessian.entries).max()
+        np.testing.assert_allclose(moved.entries, exact.entries, atol=0.1 * change + rest)
+        np.testing.assert_allclose(curved, moved.times(point.x - target.origin), rtol=1e-8)
+        value, gradient = gradients_at(target, theta[None], point.x, point.nodes)
+        assert value[0] == pytest.approx(there.value, rel=1e-7)
+        expected = gradient_of(target, there.slope)
+        np.testing.assert_allclose(gradient[0], expected, rtol=1e-5, atol=1e-5)
