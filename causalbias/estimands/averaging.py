@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -366,7 +367,8 @@ def averaging(
     for name in variables:
         if name in by:
             raise DataError(f"{name!r} is both contrasted and in by", hint="leave it out of by")
-    population = population_of(model, population, variables, by)
+    given = frame if newdata is None else newdata
+    population = population_of(model, population, variables, by, columns=list(map(str, given)))
     averaged = model if parameter is None else part_of(model, parameter)
     linear = scale_of(averaged, scale, threshold).linear
     lacks = lacks_effects(averaged, population, variables if linear else ())
@@ -447,14 +449,20 @@ def part_of(model: FittedModel, parameter: str) -> FittedPart:
 
 
 def population_of(
-    model: FittedModel, population: str | None, variables: Sequence[str], by: Sequence[str]
+    model: FittedModel,
+    population: str | None,
+    variables: Sequence[str],
+    by: Sequence[str],
+    *,
+    columns: Collection[str],
 ) -> str:
     """Return the population of an average.
 
     The default is "new", the mean over the population of seeds, annotators and other groups, from
     which the groups in the data are a sample. It does not depend on how group terms are written.
     Columns that occur in group terms only, such as the seed, identify these groups, so that
-    averages by such a column are of "these" groups.
+    averages by such a column are of "these" groups; unless the rows, whose `columns` are given,
+    are new and do not say whose they are.
 
     Raises
     ------
@@ -470,7 +478,9 @@ def population_of(
     known = model.population_columns
     of_groups = [name for name in (*variables, *by) if name not in known]
     if population is None:
-        return "these" if of_groups else "new"
+        named = {one for term in model.groups for one in chain.from_iterable(term.members)}
+        unnamed = not named <= set(columns) and set(variables) <= set(known)
+        return "these" if of_groups and not unnamed else "new"
     for name in variables:
         if population != "these" and name not in known:
             raise DataError(

@@ -7,6 +7,7 @@ from causalbias.arguments import name_in, need_fit
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
+from causalbias.estimands.averaging import part_of
 from causalbias.estimands.scales import outcome_named
 from causalbias.inference.membership import membership
 from causalbias.models.fitted import FittedModel, fitted
@@ -69,7 +70,7 @@ def coefficients(fit: xr.DataTree) -> Estimate:
     )
 
 
-def group_effects(fit: xr.DataTree, factor: str) -> Estimate:
+def group_effects(fit: xr.DataTree, factor: str, *, parameter: str | None = None) -> Estimate:
     """Effects of each level of a grouping factor (``ranef``): deviations from the population.
 
     Parameters
@@ -78,6 +79,9 @@ def group_effects(fit: xr.DataTree, factor: str) -> Estimate:
         The fitted model.
     factor : str
         As the formula has it: "seed", "seed:race", "mm(seed_a, seed_b)".
+    parameter : str, optional
+        A parameter with a formula of its own, such as "sigma" or "disc", whose group terms are
+        meant, as in `predictions`; by default those of the mean.
 
     Returns
     -------
@@ -88,7 +92,8 @@ def group_effects(fit: xr.DataTree, factor: str) -> Estimate:
     Raises
     ------
     DataError
-        If the model has no such factor, or its effects were too many to keep.
+        If the model has no such factor, the parameter no formula, or the effects were too many to
+        keep.
 
     Examples
     --------
@@ -99,10 +104,17 @@ def group_effects(fit: xr.DataTree, factor: str) -> Estimate:
     ('chain', 'draw', 'level', 'term')
     """
     need_fit(fit)
-    model = fitted(fit).with_effects()
+    whole = fitted(fit).with_effects()
+    model = whole if parameter is None else part_of(whole, parameter)
     known = list(dict.fromkeys(one.factor for one in model.groups))
     if not known:
-        raise DataError("the model has no group terms", hint="add one: (1|seed)")
+        others = [name for name, part in whole.parts.items() if part.groups and name != parameter]
+        raise DataError(
+            f"the model has no group terms{f' of {parameter}' if parameter else ''}",
+            hint=f"{' and '.join(others)} has: write parameter={others[0]!r}"
+            if others
+            else "add one: (1|seed)",
+        )
     name_in(factor, "factor", *known)
     designs = [one for one in model.groups if one.factor == factor]
     labels, parts = [], []
@@ -132,11 +144,11 @@ def group_effects(fit: xr.DataTree, factor: str) -> Estimate:
             },
         ),
         of=[fit],
-        estimand=f"effects of each {factor}",
-        outcome=outcome_named(model, "link"),
+        estimand=f"effects of each {factor}" + (f" on {parameter}" if parameter else ""),
+        outcome=parameter or outcome_named(model, "link"),
         scale="link",
         population="these",
-        draws=draws_left(model.fit) or None,
+        draws=draws_left(whole.fit) or None,
     )
 
 

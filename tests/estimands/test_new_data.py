@@ -172,6 +172,21 @@ def test_slopes_and_members_of_groups():
     assert found["n"].values.tolist() == either
 
 
+def test_new_rows_that_name_no_group_are_of_new_groups():
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"g": np.repeat(list("abcdefgh"), 10), "x": rng.normal(size=80)})
+    data["y"] = rng.normal(size=80)
+    fit = cb.fit("y ~ 1 + (x|g)", data, draws=100)
+    new = pd.DataFrame({"x": [0.0, 1.0]})
+    found = cb.predictions(fit, "x", newdata=new)
+    assert found.attrs["population"] == "new"
+    np.testing.assert_allclose(
+        found["prediction"], cb.predictions(fit, "x", newdata=new, population="new")["prediction"]
+    )
+    of_group = cb.predictions(fit, "x", newdata=new.assign(g="a"))
+    assert of_group.attrs["population"] == "these"
+
+
 def test_rows_with_missing_values_are_left_out_on_request_and_counted(rows):
     untidy = rows.assign(
         y=rows["y"].where(rows.index % 10 > 0),

@@ -351,3 +351,14 @@ def test_other_families_use_each_rows_parameters_too(rows):
     found = cb.predictions(fit, "race", scale="FNMR", threshold=0.5)
     rate = special.ndtr((mu - np.log(0.5)) / np.exp(log_sigma))
     np.testing.assert_allclose(flat(found["prediction"]), rate)
+
+
+def test_effects_of_groups_on_a_parameter_are_those_of_its_formula(fit, rows):
+    for parameter, name in ((None, "1|seed"), ("sigma", "sigma_1|seed")):
+        found = cb.group_effects(fit, "seed", parameter=parameter)
+        own = fit["posterior"][name].sel(seed__factor_dim=found["level"].values)
+        np.testing.assert_array_equal(found["effect"].sel(term="1"), own)
+        assert found["n"].to_series().to_dict() == rows["seed"].astype(str).value_counts().to_dict()
+    assert found.attrs["outcome"] == "sigma"
+    with pytest.raises(cb.DataError, match="mu.*no formula"):
+        cb.group_effects(fit, "seed", parameter="mu")
