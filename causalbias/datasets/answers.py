@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from causalbias.arguments import name_in, not_what
+from causalbias.datasets.scores.checks import code_of_nines
 from causalbias.datasets.scores.values import numbers
 from causalbias.errors import DataError, at_first, user_path
 from causalbias.study.build import exclusions, file_record
@@ -38,6 +39,9 @@ class Answers:
         Files read; empty of a frame.
     rows : ndarray of int
         Row of the user's table of each row of `frame`, counted from 1 below the header.
+    times : int
+        How often each row of the user's table is there with all of its cells, where every row is
+        there equally often: more than 1 where a table was joined to itself.
     """
 
     frame: pd.DataFrame
@@ -46,6 +50,7 @@ class Answers:
     excluded: pd.DataFrame
     sources: pd.DataFrame
     rows: NDArray[np.int64]
+    times: int = 1
 
     @property
     def files(self) -> dict[str, pd.DataFrame]:
@@ -65,6 +70,17 @@ class Answers:
             ),
         ]
         return "\n".join(lines)
+
+    def check_once(self) -> None:
+        """Raise DataError where every row is there several times: answers would count so often."""
+        if self.times > 1:
+            raise DataError(
+                f"every row is there {self.times} times with the same cells, as where a table was "
+                "joined to itself",
+                hint="keep one of each, data.drop_duplicates(); if people answered again, add a "
+                "column that tells their answers apart, such as trial",
+                file=self.name,
+            )
 
     def at_first(self, bad: ArrayLike, problem: str, *, hint: str, ours: str = "") -> DataError:
         """Make the error of the first row of `frame` where `bad` is true, by the user's row."""
@@ -100,7 +116,8 @@ def answers_in(
     Raises
     ------
     DataError
-        If a column is not there or has two uses, a cell is no number, or no row is complete.
+        If a column is not there or has two uses, a cell is no number or a code such as -99, or no
+        row is complete.
 
     Examples
     --------
@@ -126,7 +143,7 @@ def answers_in(
                 f"the column has two uses: {both}", hint="give one each", file=name, column=theirs
             )
     made = {ours: _labels(frame[theirs], name) for ours, theirs in text.items()}
-    made |= {ours: numbers(frame[theirs], name, theirs) for ours, theirs in values.items()}
+    made |= {ours: _numbers(frame[theirs], name, theirs) for ours, theirs in values.items()}
     whole = pd.DataFrame({ours: one.reset_index(drop=True) for ours, one in made.items()})
     missing = whole.isna()
     missing[[one for one in made if one in optional]] = False
@@ -144,7 +161,8 @@ def answers_in(
             hint="fill the cells in, or choose other columns",
             file=name,
         )
-    return Answers(kept, columns, name, exclusions(notes), sources, np.flatnonzero(complete) + 1)
+    rows = np.flatnonzero(complete) + 1
+    return Answers(kept, columns, name, exclusions(notes), sources, rows, _times(frame))
 
 
 def _read(
@@ -158,6 +176,28 @@ def _read(
     path = user_path(data)
     frame = read_table(path, text=ids)
     return frame, path.name, pd.DataFrame([file_record(path, len(frame))])
+
+
+def _numbers(values: pd.Series, file: str, column: str) -> pd.Series:
+    """Numbers of a column, none of which is a code for a missing one."""
+    found = numbers(values, file, column)
+    code = code_of_nines(found.to_numpy(float))
+    if code is not None:
+        raise at_first(
+            (found == code).to_numpy(bool),
+            f"{code:g} is far from all other numbers, as a code for a missing one is",
+            hint="leave the cell empty where there is none; if it is a number, divide all by ten",
+            file=file,
+            column=column,
+        )
+    return found
+
+
+def _times(frame: pd.DataFrame) -> int:
+    """How often each row is there, cell by cell, where it is the same number for all; else 1."""
+    keys = pd.util.hash_pandas_object(frame.astype(str), index=False)
+    times = keys.value_counts()
+    return int(times.iloc[0]) if times.nunique() == 1 else 1
 
 
 def _labels(values: pd.Series, file: str) -> pd.Series:

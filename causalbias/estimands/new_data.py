@@ -10,7 +10,7 @@ import xarray as xr
 from pandas.api import types
 
 from causalbias.arguments import described, need_fit
-from causalbias.errors import DataError
+from causalbias.errors import DataError, shown
 from causalbias.io.memory import check_memory
 from causalbias.models.evaluation import read_as_levels
 from causalbias.models.fitted import FittedModel, fitted
@@ -152,7 +152,7 @@ def _as_fitted(own: pd.Series, values: pd.Series, name: str) -> pd.Series:
     if not np.isfinite(numbers).all():
         row = int(np.argmin(np.isfinite(numbers)))
         raise DataError(
-            f"{values.iloc[row]!r} is no finite number, as the fit's are",
+            f"{shown(values.iloc[row])} is no finite number, as the fit's are",
             hint="correct it",
             file="newdata",
             column=name,

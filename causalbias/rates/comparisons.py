@@ -11,6 +11,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
 from causalbias.arguments import names_in, need_rows
+from causalbias.datasets.scores.checks import code_of_nines
 from causalbias.errors import DataError, shown
 from causalbias.rates.groups import coded, text_of
 from causalbias.study.columns import labels, levels_of
@@ -169,6 +170,7 @@ def comparisons(
     if genuine is None:
         _check_identities(known)
     _check_pairs(frame, known)
+    _check_codes(known)
     _check_direction(known, in_words(groups))
     return Comparisons(known, groups, by, match, len(seeds), levels, nobody)
 
@@ -258,6 +260,20 @@ def _check_identities(known: pd.DataFrame) -> None:
                 problem,
                 hint="correct same_identity, or give genuine= with what people say of the pairs",
                 column="same_identity",
+            )
+
+
+def _check_codes(known: pd.DataFrame) -> None:
+    """Refuse a distance such as 999 that stands for a failure: a pair that does not match."""
+    for _, distance in known.groupby("system", observed=True)["distance"]:
+        code = code_of_nines(distance.to_numpy(float))
+        if code is not None:
+            raise _first_of(
+                (known["distance"] == code).to_numpy(bool),
+                known.index,
+                f"{code:g} is far from all other distances, as a code for a failure is",
+                hint="say in the column status why there is no distance, and leave it empty",
+                column="distance",
             )
 
 

@@ -1,5 +1,6 @@
 """Names, numbers and estimates in sentences, and figures in words."""
 
+import math
 from collections.abc import Sequence
 from textwrap import shorten
 
@@ -51,8 +52,8 @@ def rounded_down(value: float, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> rounded_down(12.59), rounded_down(1.999), rounded_down(1234.5)
-    ('12.5', '1.99', '1,234')
+    >>> rounded_down(12.59), rounded_down(1.999), rounded_down(1234.5), rounded_down(-0.1234, 2)
+    ('12.5', '1.99', '1,234', '−0.13')
     """
     return _rounded(value, digits, up=False)
 
@@ -62,37 +63,52 @@ def rounded_up(value: float, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> rounded_up(12.51), rounded_up(0.99901), rounded_up(0.3, 2)
-    ('12.6', '1.00', '0.30')
+    >>> rounded_up(12.51), rounded_up(0.99901), rounded_up(0.3, 2), rounded_up(-0.1299, 2)
+    ('12.6', '1.00', '0.30', '−0.12')
     """
     return _rounded(value, digits, up=True)
 
 
 def _rounded(value: float, digits: int, *, up: bool) -> str:
-    if not value > 0 or not np.isfinite(value):
+    if value == 0 or not np.isfinite(value):
         return number(value, digits)
-    places = max(0, digits - 1 - int(np.floor(np.log10(value))))
-    sign = -1 if up else 1  # what is a number up to rounding is not moved
-    return number(
-        sign * np.floor(sign * value * 10.0**places * (1 + sign * 1e-12)) / 10.0**places, digits
-    )
+    size, away = abs(value), up == (value > 0)  # whether away from zero
+    places = max(0, digits - 1 - int(np.floor(np.log10(size))))
+    sign = -1 if away else 1  # what is a number up to rounding is not moved
+    moved = sign * np.floor(sign * size * 10.0**places * (1 + sign * 1e-12)) / 10.0**places
+    return number(float(np.copysign(moved, value)), digits)
 
 
 def with_range(row: pd.Series, digits: int = 2, *, size: bool = False) -> str:
     """An estimate with its interval; with `size`, the absolute value of both.
+
+    The ends are rounded outwards, so that the range as written holds all that the interval holds,
+    the estimate among it.
 
     Examples
     --------
     >>> row = pd.Series({"estimate": -31.0, "lower": -34.0, "upper": -28.0})
     >>> with_range(row), with_range(row, size=True)
     ('−31 (range −34 to −28)', '31 (range 28 to 34)')
+    >>> with_range(pd.Series({"estimate": 1.26, "lower": 1.2501, "upper": 1.2601}))
+    '1.3 (range 1.2 to 1.3)'
     """
     ends = [row["lower"], row["upper"]]
     middle = row["estimate"]
     if size and middle < 0:
         middle, ends = -middle, [-end for end in reversed(ends)]
-    low, high = (number(end, digits) for end in ends)
-    return f"{number(middle, digits)} (range {low} to {high})"
+    return f"{number(middle, digits)} (range {ends_of(*ends, digits)})"
+
+
+def ends_of(lower: float, upper: float, digits: int = 2) -> str:
+    """The ends of an interval in words, rounded outwards.
+
+    Examples
+    --------
+    >>> ends_of(-0.0449, 1.0401)
+    '−0.045 to 1.1'
+    """
+    return f"{rounded_down(lower, digits)} to {rounded_up(upper, digits)}"
 
 
 def of_every(row: pd.Series) -> str:
@@ -106,8 +122,9 @@ def of_every(row: pd.Series) -> str:
     every = 100
     while every < 1_000_000 and row["estimate"] * every < 3:
         every *= 10
-    middle, low, high = (round(every * row[name]) for name in ("estimate", "lower", "upper"))
-    return f"{middle:,} of every {every:,} (range {low:,} to {high:,})"
+    middle, lower, upper = (every * row[name] for name in ("estimate", "lower", "upper"))
+    low, high = math.floor(lower * (1 + 1e-12)), math.ceil(upper * (1 - 1e-12))
+    return f"{round(middle):,} of every {every:,} (range {low:,} to {high:,})"
 
 
 def alt_text(table: pd.DataFrame, labels: Sequence[str], quantity: str, form: str) -> str:
@@ -156,7 +173,4 @@ def _estimate(row: pd.Series, names: list[str]) -> str:
     label = shorten(" ".join(str(row[name]) for name in names), 60, placeholder=" …") or "all"
     if not np.isfinite(row["upper"]):
         return f"{label}: unbounded"
-    return (
-        f"{label} {number(row['estimate'], 3)} ({number(row['lower'], 3)} to "
-        f"{number(row['upper'], 3)})"
-    )
+    return f"{label} {number(row['estimate'], 3)} ({ends_of(row['lower'], row['upper'], 3)})"

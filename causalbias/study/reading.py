@@ -9,7 +9,7 @@ import re
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -49,6 +49,8 @@ MAX_HEADER = 2**20
 BLANK = re.compile(rb"\A(?:[ \t,;]*(?:\r\n|\n|\r))+")  # empty lines at the top
 SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
+GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
+MAYBE_GROUPED = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,2}(?:\.[0-9]{3})*)")
 # An exponent has a sign, as programs write it: "1E5" may well be an id.
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-][0-9]+)?")
 
@@ -215,6 +217,9 @@ def _read_lines(
             hint = "correct the formula, and export the table again"
             raise at_first(bad, what, hint=hint, file=file, column=name.strip())
     comma = separator == ";"
+    if comma:
+        numeric = [name for name in header if name.strip() not in text]
+        _check_grouped({name: table[name] for name in numeric}, file)
     names = [name.strip() for name in table.column_names]
     return pd.DataFrame(
         {
@@ -223,6 +228,31 @@ def _read_lines(
         },
         columns=names,
     )
+
+
+def _check_grouped(columns: Mapping[str, pa.ChunkedArray], file: str) -> None:
+    """Refuse 1.234 where it may be a number of thousands, as programs with decimal commas write it.
+
+    It is a decimal where another cell of the file has a decimal point that cannot be anything else.
+    """
+    first: tuple[str, str] | None = None
+    for name, column in columns.items():
+        cells = [one.strip() for one in pc.unique(column).to_pylist()]
+        cells = [one for one in cells if one not in MISSING_TEXTS]
+        grouped = next((one for one in cells if GROUPED.fullmatch(one)), "")
+        if grouped and all(map(MAYBE_GROUPED.fullmatch, cells)):
+            first = first or (name, grouped)
+        elif any("." in one for one in cells) and all(map(NUMBER.fullmatch, cells)):
+            return  # 0.5, 12.34: points are decimal
+    if first is not None:
+        name, cell = first
+        raise DataError(
+            f"{cell!r} may be a number of thousands or a decimal one, in a file with semicolons",
+            hint="write thousands without points; decimal numbers with a comma, or separate the "
+            "cells by commas",
+            file=file,
+            column=name.strip(),
+        )
 
 
 def _parse(content: bytes, separator: str, kinds: dict[str, pa.DataType]) -> pa.Table:

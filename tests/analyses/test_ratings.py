@@ -162,3 +162,21 @@ def test_the_3dsk_ratings_have_their_published_means(data_root):
     assert table["n"].sum() == 100_000
     for trait, part in table.groupby("trait"):
         assert part["mean"].round(4).tolist() == list(PUBLISHED[trait])
+
+
+def test_a_table_in_which_every_row_is_twice_is_refused():
+    rows = pd.DataFrame(
+        {"face": list("aabbcc"), "who": list("xyxyxy"), "score": [1, 2, 4, 4, 3, 5]}
+    )
+    whole = {"item": "face", "rater": "who", "rating": "score"}
+    with pytest.raises(cb.DataError, match="every row is there 2 times"):
+        cb.analyses.analyse_ratings(pd.concat([rows, rows]), **whole)
+
+
+@pytest.mark.parametrize("code", [-99, 99, 999, -999])
+def test_a_code_for_a_missing_rating_is_no_rating(code):
+    rows = pd.DataFrame(
+        {"face": list("aabbcc"), "who": list("xyxyxy"), "score": [1, 2, 4, code, 3, 5]}
+    )
+    with pytest.raises(cb.DataError, match=rf"column 'score', row 4: {code} is far"):
+        cb.analyses.analyse_ratings(rows, item="face", rater="who", rating="score")

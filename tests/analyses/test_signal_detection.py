@@ -216,3 +216,12 @@ def test_sensitivity_and_criterion_are_those_of_the_simulation(trials):
     content = cb.analyses.signal_detection_content(found)
     assert "own-group effect on d'" in content.findings[0]  # of so few subjects, none is clear
     assert set(content.results) == {"own_group", "sensitivity", "counts", "by_hand"}
+
+
+def test_a_table_in_which_every_row_is_twice_is_refused():
+    rows = pd.DataFrame(
+        {"who": list("aabb"), "face": list("xyxy"), "old": [1, 0, 1, 0], "said": [1, 0, 0, 0]}
+    )
+    whole = {"subject": "who", "face": "face", "signal": "old", "answer": "said"}
+    with pytest.raises(cb.DataError, match="every row is there 2 times"):
+        cb.analyses.analyse_signal_detection(pd.concat([rows, rows]), **whole)

@@ -304,3 +304,19 @@ def test_a_header_that_is_no_utf8_is_named(tmp_path):
     (tmp_path / "stimuli.csv").write_bytes("stimulus,seed,größe\nx1,01,0\n".encode("latin-1"))
     with pytest.raises(DataError, match="header is not text in UTF-8"):
         cb.load("tidy", tmp_path, factors=["seed"])
+
+
+GROUPED = "who;n;score\na;1.234;{}\nb;56;{}\n"
+
+
+@pytest.mark.parametrize("other", [("x", "y"), ("1", "2"), ("0,5", "0,25"), ("2.345", "1")])
+def test_thousands_in_a_file_with_semicolons_are_not_read_as_decimals(tmp_path, other):
+    with pytest.raises(DataError, match=r"column 'n': '1.234' may be a number of thousands"):
+        table_of(tmp_path, GROUPED.format(*other))
+
+
+@pytest.mark.parametrize("other", [("0.5", "0.25"), ("12.34", "1"), ("1e-05", "0.1")])
+def test_points_are_decimal_where_another_cell_shows_it(tmp_path, other):
+    frame = table_of(tmp_path, GROUPED.format(*other))
+    assert frame["n"].tolist() == [1.234, 56.0]
+    assert frame["score"].tolist() == [float(one) for one in other]

@@ -360,5 +360,5 @@ def test_effects_of_groups_on_a_parameter_are_those_of_its_formula(fit, rows):
         np.testing.assert_array_equal(found["effect"].sel(term="1"), own)
         assert found["n"].to_series().to_dict() == rows["seed"].astype(str).value_counts().to_dict()
     assert found.attrs["outcome"] == "sigma"
-    with pytest.raises(cb.DataError, match="mu.*no formula"):
+    with pytest.raises(cb.DataError, match=r"mu.*no formula"):
         cb.group_effects(fit, "seed", parameter="mu")

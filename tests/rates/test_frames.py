@@ -302,3 +302,10 @@ def test_labels_that_look_alike_are_refused_within_a_column_and_between_sides(al
     for rows in (within, between):
         with pytest.raises(DataError, match="look the same"):
             cb.error_rates(rows, "race", threshold=2.0)
+
+
+def test_a_code_in_the_place_of_a_distance_is_refused():
+    frame = both_kinds(12, 1)
+    frame.loc[[2, 5], "distance"] = 999
+    with pytest.raises(DataError, match=r"row 3: 999 is far .*2 such rows"):
+        cb.error_rates(frame, "race", threshold=2.0)

@@ -12,7 +12,7 @@ from causalbias.plots.forest import forest
 from causalbias.rates.enrolment import rate_interval
 from causalbias.report.content import Content, Data, Picture, PlainSummary
 from causalbias.report.record import Record, record_of_models
-from causalbias.report.wording import alt_text, listed, number, with_range
+from causalbias.report.wording import alt_text, listed, number, rounded_up, with_range
 
 TITLES = {
     "matching": "Share of pairs that match, at the threshold",
@@ -196,7 +196,7 @@ def _where(row: pd.Series) -> str:
 def _per_cent(row: pd.Series) -> str:
     """A share with its interval, in per cent; its upper limit where too few support it."""
     if np.isnan(row["estimate"]):
-        return f"at most {number(100 * row['upper'])} per cent (too few to say more)"
+        return f"at most {rounded_up(100 * row['upper'], 2)} per cent (too few to say more)"
     ends = 100 * row[ENDS].astype(float)
     return f"{with_range(ends.where(ends > 0.01, 0), 3)} per cent"
 

@@ -7,7 +7,15 @@ from causalbias.analyses.manipulation.analysis import Manipulation, judges_pairs
 from causalbias.analyses.sentences import NO_IDENTITY_JUDGEMENTS_PLAIN, certainty, never_shown
 from causalbias.report.content import PlainSummary
 from causalbias.report.record import Record
-from causalbias.report.wording import listed, number, quoted, with_range
+from causalbias.report.wording import (
+    ends_of,
+    listed,
+    number,
+    quoted,
+    rounded_down,
+    rounded_up,
+    with_range,
+)
 from causalbias.study.frames import to_frame
 
 GLOSSARY = {
@@ -172,7 +180,8 @@ def _rejected(tables: dict[str, pd.DataFrame]) -> list[str]:
             f"{system} takes {total} for another person"
             + (
                 f"; most with {_name(worst)}, {worst['failures']:,} of {worst['n']:,} "
-                f"(range {number(100 * worst['lower'])}% to {number(100 * worst['upper'])}%)."
+                f"(range {rounded_down(100 * worst['lower'], 2)}% to "
+                f"{rounded_up(100 * worst['upper'], 2)}%)."
                 if len(part) > 1
                 else "."
             )
@@ -187,8 +196,8 @@ def _agreed(tables: dict[str, pd.DataFrame]) -> list[str]:
     sentences = []
     for _, row in tables["networks"].iterrows():
         both = f"{row['system']} and {row['other']}"
-        found, low, high = (number(row[name]) for name in ("estimate", "lower", "upper"))
-        size = f"rank correlation {found}, range {low} to {high}; 1 is the same order"
+        ends = ends_of(row["lower"], row["upper"])
+        size = f"rank correlation {number(row['estimate'])}, range {ends}; 1 is the same order"
         if row["lower"] > 0:
             sentence = f"{both} agree on which changes move a face further ({size})"
         elif row["upper"] < 0:

@@ -142,6 +142,7 @@ def analyse_ratings(
     names = {"item": item, "rater": rater, "trait": trait}
     groups = {"item_group": item_group, "rater_group": rater_group}
     answers = answers_in(data, names | groups, {"rating": rating})
+    answers.check_once()
     answers = _first_ratings(answers)
     frame = answers.frame if trait else answers.frame.assign(trait=ONE_TRAIT)
     check_groups(answers, {"item": "item_group", "rater": "rater_group"})

@@ -8,7 +8,7 @@ import xarray as xr
 
 from causalbias.analyses.scores.pooling import pooled_rates
 from causalbias.analyses.scores.thresholds import rates_at_thresholds
-from causalbias.arguments import flag_in, number_in
+from causalbias.arguments import described, flag_in, number_in
 from causalbias.datasets.scores import Scores
 from causalbias.errors import DataError
 from causalbias.rates.accuracy import accuracy_indices, verification_accuracy
@@ -157,6 +157,11 @@ def audit(
     >>> found.points[0].rates["group"].values.tolist()
     ['asian', 'black', 'white']
     """
+    if not isinstance(scores, Scores):
+        raise DataError(
+            f"{described(scores)} in the place of scores that were read",
+            hint="write audit(cb.datasets.read_scores(table), ...)",
+        )
     prob = number_in(prob, "prob", 0, 1)
     fmr = None if fmr is None else number_in(fmr, "fmr", 0, 1)
     if threshold is None and fmr is None:

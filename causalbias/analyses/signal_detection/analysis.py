@@ -157,6 +157,7 @@ def analyse_signal_detection(
     text = {"subject": subject, "face": face, "signal": signal, "answer": answer}
     groups = {"face_group": face_group, "subject_group": subject_group}
     answers = answers_in(data, text | groups, {"confidence": confidence})
+    answers.check_once()
     rows = _coded(answers, old_from)
     by = [one for one in groups if one in rows]
     formula = formula_of(rows, by)

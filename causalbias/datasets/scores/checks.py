@@ -106,6 +106,23 @@ def _at(frame: pd.DataFrame, name: str, value: str, problem: str, hint: str) -> 
     )
 
 
+def code_of_nines(values: np.ndarray) -> float | None:
+    """The number of nines, such as 999 or -99, that is far from all others; None if there is none.
+
+    Examples
+    --------
+    >>> code_of_nines(np.array([1, 5, 999.0])), code_of_nines(np.array([97, 98, 99.0]))
+    (999.0, None)
+    """
+    known = values[np.isfinite(values)]
+    for code in (known.max(), known.min()) if known.size else ():
+        others = known[known != code]
+        nines = abs(code) > 9 and set(f"{abs(code):.12g}") == {"9"}
+        if nines and others.size and abs(code) > FAR * np.abs(others).max():
+            return float(code)
+    return None
+
+
 def check_codes(frame: pd.DataFrame) -> None:
     """Refuse a score that stands for a failure, which would be a pair that does not match.
 
@@ -114,14 +131,14 @@ def check_codes(frame: pd.DataFrame) -> None:
     """
     for system, part in frame.groupby("system", sort=False):
         values = np.unique(part["score"].dropna())
-        low, high = values[values < 0], values[-1:]
-        code = None
+        low = values[values < 0]
+        code = code_of_nines(values)
         if len(low) == 1 and low[0] == np.round(low[0]) and values[-1] > 0:
-            code, turned = float(low[0]), f"add {-low[0]:g} to all"
-        elif len(values) > 1 and set(f"{high[0]:.12g}") == {"9"} and high[0] > FAR * values[-2]:
-            code, turned = float(high[0]), f"write {FAR * max(values[-2], 1):.3g} for it"
-        if code is None or code == 9:
+            code = float(low[0])
+        if code is None:
             continue
+        others = np.abs(values[values != code]).max()
+        turned = f"add {-code:g} to all" if code < 0 else f"write {FAR * max(others, 1):.3g} for it"
         rows = (part["score"] == code).to_numpy()
         place = part.iloc[int(rows.argmax())]
         raise DataError(
