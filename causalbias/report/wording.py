@@ -93,11 +93,10 @@ def with_range(row: pd.Series, digits: int = 2, *, size: bool = False) -> str:
     >>> with_range(pd.Series({"estimate": 1.26, "lower": 1.2501, "upper": 1.2601}))
     '1.3 (range 1.2 to 1.3)'
     """
-    ends = [row["lower"], row["upper"]]
-    middle = row["estimate"]
+    middle, lower, upper = row["estimate"], row["lower"], row["upper"]
     if size and middle < 0:
-        middle, ends = -middle, [-end for end in reversed(ends)]
-    return f"{number(middle, digits)} (range {ends_of(*ends, digits)})"
+        middle, lower, upper = -middle, -upper, -lower
+    return f"{number(middle, digits)} (range {ends_of(lower, upper, digits)})"
 
 
 def ends_of(lower: float, upper: float, digits: int = 2) -> str:
