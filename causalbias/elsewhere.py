@@ -77,6 +77,10 @@ NAMES: dict[str, str] = {
         ("prior", "set_prior", "prior_string", "Prior"),
         "priors are texts by term: cb.fit(..., priors={'race': 'Normal(0, 1)'})",
     ),
+    **dict.fromkeys(
+        ("horseshoe", "R2D2", "r2d2", "hs"),
+        "a prior of all coefficients: cb.fit(..., priors={'b': 'Horseshoe(1)'}), or 'R2D2()'",
+    ),
     **dict.fromkeys(("prior_summary", "default_prior", "priors"), "cb.get_prior('y ~ x', data)"),
     **dict.fromkeys(("waic", "WAIC", "compare_ic", "LOO"), "cb.loo(fit)"),
     **dict.fromkeys(("kfold", "add_criterion"), "cb.loo(fit, by='seed') leaves whole groups out"),

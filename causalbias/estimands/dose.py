@@ -16,6 +16,7 @@ from causalbias.estimands.averaging import Averaging, averaging, stacked
 from causalbias.estimands.scales import Floats, outcome_named
 from causalbias.models.estimable import UNKNOWN
 from causalbias.models.evaluation import UnseenLevelError
+from causalbias.models.formula.steps import stepped_columns
 
 MARKS = ("estimable", "by_prior")
 STEP = 1e-4  # of the dose's range: half the width of a numerical derivative
@@ -36,10 +37,11 @@ def dose(
 
     For each dose, all rows are set to it, with everything else unchanged. Slopes are numerical
     derivatives, which are valid for polynomials and splines (``bs(pose, df=5)``) as well as for
-    straight lines; at the ends of the data they are one-sided. Values that are not estimable are
-    NaN: with ``bs(pose, df=4)`` and three poses, these are all slopes, and predictions between the
-    poses. Groups defined by the dose, as in ``(1|seed:pose)``, have no slope; for slopes, and at
-    doses that no row has, they are new groups.
+    straight lines; at the ends of the data they are one-sided. A monotone effect, ``mo(pose)``, has
+    values at the doses of the data only, and its slopes are those between neighbouring ones. Values
+    that are not estimable are NaN: with ``bs(pose, df=4)`` and three poses, these are all slopes,
+    and predictions between the poses. Groups defined by the dose, as in ``(1|seed:pose)``, have no
+    slope; for slopes, and at doses that no row has, they are new groups.
 
     For the slope per unit of perceived change, give average slopes of a model of distances and of
     a model of answers to `per_unit`.
@@ -96,7 +98,10 @@ def dose(
     if monotone is not None:
         name_in(monotone, "monotone", "increasing", "decreasing")
         check_names([variable, *over.by], ["p_monotone", "one_way"])
-    doses = _doses(over, variable, grid)
+    stepped = variable in {
+        name for one in over.model.spec.formulas for name in stepped_columns(one)
+    }
+    doses = _doses(over, variable, grid, steps=stepped)
     everywhere = over.frame[variable].to_numpy(float)
     low, high = everywhere.min(), everywhere.max()
     ends = over.estimability(
@@ -120,7 +125,12 @@ def dose(
         ]
     )
     known = [np.stack([over.estimability((1.0, {variable: one})) for one in at])]
-    if monotone is None:
+    if stepped and monotone is None:
+        slope, mean = _between_doses(over, doses, everywhere, curve)
+        means = {"average_slope": mean}
+        every = known[0].max(axis=0)
+        known += [np.broadcast_to(every, known[0].shape), every]
+    elif monotone is None:
         slope = np.stack([_slope(between, variable, one, low, high) for one in at])
         means = {"average_slope": _slope(between, variable, everywhere, low, high)}
         known.append(np.stack([_slope_estimability(over, variable, one, low, high) for one in at]))
@@ -178,14 +188,16 @@ def _without_empty_marks(found: xr.Dataset) -> xr.Dataset:
     return found
 
 
-def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floats:
+def _doses(over: Averaging, variable: str, grid: Sequence[float] | None, *, steps: bool) -> Floats:
+    """The doses asked for, in the range of the data; with ``steps``, two or more of the data's."""
     if not is_numeric_dtype(over.frame[variable]):
         raise DataError(f"{variable!r} is not a number", hint="use effects for its levels")
     found = np.array(over.levels(variable), dtype=float)
     if grid is None:
         if len(found) <= 21:
             return found
-        if over.names_groups(variable):  # of whose own effects there are none between
+        # of effects of groups, and of steps, there are none between
+        if steps or over.names_groups(variable):
             return found[np.linspace(0, len(found) - 1, 21).round().astype(int)]
         return np.linspace(found[0], found[-1], 21)
     try:
@@ -203,7 +215,14 @@ def _doses(over: Averaging, variable: str, grid: Sequence[float] | None) -> Floa
         )
     # A dose that differs from one of the data by rounding only is taken as that dose.
     nearest = found[np.abs(doses[:, None] - found).argmin(axis=1)]
-    return np.where(np.abs(doses - nearest) <= 1e-9 * (found[-1] - found[0]), nearest, doses)
+    doses = np.where(np.abs(doses - nearest) <= 1e-9 * (found[-1] - found[0]), nearest, doses)
+    if steps and (len(doses) < 2 or not np.isin(doses, found).all()):
+        raise DataError(
+            f"a monotone effect of {variable!r} is known at the doses of the data only",
+            hint=f"give two or more of {', '.join(f'{one:g}' for one in found[:10])}, in order",
+            column=variable,
+        )
+    return doses
 
 
 def _at(over: Averaging, variable: str, doses: Floats) -> Floats:
@@ -248,21 +267,34 @@ def _check_monotone(over: Averaging, doses: Floats, curve: Floats) -> None:
         )
 
 
+def _weights(over: Averaging, doses: Floats, everywhere: Floats, curve: Floats) -> Floats:
+    """Rows (doses, 1, cells, ...) that each dose is the nearest of."""
+    nearest = np.abs(everywhere[:, None] - doses).argmin(axis=1)
+    rows = np.stack(
+        [np.bincount(over.cells, over.counts * (nearest == k)) for k in range(len(doses))]
+    )
+    return rows.reshape(len(doses), 1, -1, *[1] * (curve.ndim - 3))
+
+
+def _between_doses(
+    over: Averaging, doses: Floats, everywhere: Floats, curve: Floats
+) -> tuple[Floats, Floats]:
+    """Slopes (doses, draws, cells, ...) between neighbouring doses, and their mean over rows."""
+    slope = np.gradient(curve, doses, axis=0)
+    weights = _weights(over, doses, everywhere, curve)
+    return slope, (slope * weights).sum(axis=0) / weights.sum(axis=0)
+
+
 def _one_way(
     over: Averaging, doses: Floats, everywhere: Floats, curve: Floats, direction: str
 ) -> tuple[Floats, Floats, dict[str, Floats]]:
     """Compute the nearest monotone curves (doses, draws, cells, ...) and their slopes."""
     sign = 1.0 if direction == "increasing" else -1.0
-    nearest = np.abs(everywhere[:, None] - doses).argmin(axis=1)
-    rows = np.stack(
-        [np.bincount(over.cells, over.counts * (nearest == k)) for k in range(len(doses))]
-    )
-    weights = rows.reshape(len(doses), 1, -1, *[1] * (curve.ndim - 3))
+    weights = _weights(over, doses, everywhere, curve)
     # A dose without rows in a cell has a small weight; otherwise its curve would be arbitrary.
     last = np.moveaxis(sign * curve, 0, -1), np.moveaxis(np.maximum(weights, 1.0), 0, -1)
     moved = sign * np.moveaxis(isotonic(*last), -1, 0)
-    slope = np.gradient(moved, doses, axis=0)
-    mean = (slope * weights).sum(axis=0) / weights.sum(axis=0)
+    slope, mean = _between_doses(over, doses, everywhere, moved)
     one_way = (np.diff(sign * curve, axis=0) >= 0).all(axis=0).astype(float)
     return moved, slope, {"average_slope": mean, "one_way": one_way}
 

@@ -24,6 +24,7 @@ def sample_nuts(
     chains: int,
     random_seed: int,
     still: Collection[str] = (),
+    target_accept: float | None = None,
     progress: bool = False,
 ) -> dict[str, xr.Dataset]:
     """Draw from the posterior with nutpie.
@@ -36,6 +37,8 @@ def sample_nuts(
     draws, tune, chains, random_seed : int
     still : collection of str
         Names of parameters whose start is the same in all chains. To others up to one is added.
+    target_accept : float, optional
+        Acceptance that the steps are adapted to; nutpie's default where none is given.
     progress : bool
 
     Returns
@@ -72,7 +75,8 @@ def sample_nuts(
                 compute_convergence_checks=False,
                 # Group means and the intercept are strongly correlated; with a diagonal metric they
                 # mix about ten times more slowly (docs/adr/0005).
-                nuts={"adaptation": "low_rank"},
+                nuts={"adaptation": "low_rank"}
+                | ({} if target_accept is None else {"target_accept": target_accept}),
                 compile_kwargs={
                     "jitter_rvs": {one for one in model.free_RVs if one.name not in still}
                 },

@@ -10,6 +10,7 @@ from causalbias.models.arrays import arrays_of
 from causalbias.models.fitted import fitted, flat
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import draw_priors
+from causalbias.models.shrinkage import HYPERPARAMETERS
 from causalbias.models.summary import correlated
 
 DRAWS = 20_000
@@ -49,7 +50,7 @@ def prior_conflicts(
             cell = ""
             if stacked is not None:
                 cell = f"[{', '.join(map(str, stacked['cell'].values[at]))}]"
-            positive = "|" in name or name in positives
+            positive = "|" in name or name in positives or name.endswith(HYPERPARAMETERS)
             p = _tail(expected, seen, positive=positive)
             found.append((name + cell, float(np.median(seen)), float(np.median(expected)), p))
     return found

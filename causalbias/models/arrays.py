@@ -12,7 +12,9 @@ from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Pre
 from causalbias.models.columns import average, of_rows, side_by_side, spread
 from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.group_design import GroupDesign
+from causalbias.models.monotone import SHARES, Monotone, is_monotone, monotone_of
 from causalbias.models.priors import by_term, log_density, parse_lkj, parse_prior, scaled_prior
+from causalbias.models.shrinkage import SHRINKAGE, Shrinkage
 from causalbias.models.smooth_design import SmoothDesign
 from causalbias.models.specification import ModelSpec, row_counts, row_precisions, row_repeats
 
@@ -39,6 +41,10 @@ class Arrays:
     parts : dict of str to Arrays
         Of each parameter that differs by row, as of a mean; `problem.further` has their predictors.
         Terms have the parameter's name before their own, ``"sigma_1|seed"``.
+    shrinkage : Shrinkage, optional
+        Of the coefficients that are shrunk together, where there are such.
+    monotone : dict of str to Monotone
+        The monotone effects, by term.
     """
 
     problem: Problem
@@ -47,6 +53,8 @@ class Arrays:
     sd_priors: dict[str, tuple[bmb.Prior, ...]]
     bases: dict[str, FloatArray]
     parts: "dict[str, Arrays]"
+    shrinkage: Shrinkage | None
+    monotone: dict[str, Monotone]
 
 
 def arrays_of(
@@ -73,9 +81,11 @@ def arrays_of(
     spec, used, bambi, repeats = model.spec, model.frame, model.bambi, model.repeats
     component = bambi.parameters[bambi.family.likelihood.parent]
     columns, means, sds = [], [np.empty(0)], [np.empty(0)]
+    stepped = {name for name, term in model.common_terms.items() if is_monotone(term)}
     for name, term in model.coefficient_terms.items():
         data = np.asarray(term.data, np.float64).reshape(len(used), -1)
-        mean, sd = _normal_prior(term.prior, data.shape[1], name, normal)
+        prior = bmb.Prior("Monotone") if name in stepped else term.prior
+        mean, sd = _normal_prior(prior, data.shape[1], name, normal)
         columns.append(data)
         means.append(mean)
         sds.append(sd)
@@ -115,7 +125,50 @@ def arrays_of(
         offset=model.offset if model.has_offset else None,
         row_repeats=repeats,
     )
-    return Arrays(problem, centre, designs, sd_priors, bases, parts)
+    shrinkage, monotone = _shrinkage(model, size), _monotone(model, size)
+    return Arrays(problem, centre, designs, sd_priors, bases, parts, shrinkage, monotone)
+
+
+def _monotone(model: ModelDesign, size: float) -> dict[str, Monotone]:
+    """The monotone effects of a model; by default as `size` is the response's spread.
+
+    An average step has the default prior of a coefficient of the level's number: Normal of
+    ``2.5 size / sd`` of that number, times what it is multiplied with.
+    """
+    terms = model.common_terms
+    known = {name: one for name, one in model.coefficient_terms.items() if is_monotone(terms[name])}
+    if not known:
+        return {}
+    rows = len(model.frame)
+    data = {name: np.asarray(one.data, float).reshape(rows, -1) for name, one in known.items()}
+    given = by_term(model.spec.priors, [f"{SHARES}{name}" for name in known])
+    priors = {name: one.prior for name, one in known.items()}
+    sizes = {name: one.shape[1] for name, one in data.items()}
+    own = {name: terms[name] for name in known}
+    found = monotone_of(own, sizes, priors, given)
+    for name, one in found.items():
+        if one.prior.auto_scale:
+            wide = [float(spread(data[name][:, at].sum(axis=1), model.repeats)) for at in one.at]
+            sd = 2.5 * size / np.where(np.array(wide) > 0, wide, 1.0)
+            prior = bmb.Prior("Normal", auto_scale=False, mu=0.0, sigma=sd)
+            found[name] = replace(one, prior=prior)
+    return found
+
+
+def _shrinkage(model: ModelDesign, size: float) -> Shrinkage | None:
+    """The prior of those coefficients that are shrunk together; None where none is."""
+    own = {n: one for n, one in model.coefficient_terms.items() if one.prior.name in SHRINKAGE}
+    if not own:
+        return None
+    rows, family = len(model.frame), model.family
+    data = {name: np.asarray(one.data, float).reshape(rows, -1) for name, one in own.items()}
+    of_noise = not isinstance(model, PartDesign) and family.link.name == "identity"
+    return Shrinkage(
+        prior=next(iter(own.values())).prior,
+        spreads={name: np.asarray(spread(one, model.repeats)) for name, one in data.items()},
+        unit=size,
+        of_noise=of_noise and "sigma" in set(family.parameters) - set(model.parts),
+    )
 
 
 def _predictor(name: str, part: Problem) -> Predictor:

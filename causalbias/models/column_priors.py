@@ -7,16 +7,51 @@ import bambi as bmb
 import numpy as np
 
 from causalbias.errors import DataError, shown
+from causalbias.models.monotone import is_monotone
 from causalbias.models.priors import parse_prior
+from causalbias.models.shrinkage import SHRINKAGE
 
 # Names of brms' classes of parameters, and what is written here in their place.
 CLASSES = {
-    "b": "give one for each term, under its name",
+    "b": "it is of all coefficients, and the formula has none",
     "(Intercept)": "it is called 'Intercept'",
     "intercept": "it is called 'Intercept'",
     "sd": "give one for each group term, under its name: '1|seed'",
     "cor": "give one under the name of its group: 'cor|seed'",
 }
+
+
+def of_class_b(priors: Mapping[str, str], terms: Mapping[str, Any]) -> dict[str, str]:
+    """Write the prior of brms' class "b" out for each term of the population without one.
+
+    A term that is called b has the name for itself. Monotone effects are not shrunk with others.
+
+    Parameters
+    ----------
+    priors : mapping
+        Texts by name, of terms and of single columns.
+    terms : mapping
+        formulae's terms by name.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> terms = dict.fromkeys(["Intercept", "x", "z"], SimpleNamespace(kind="numeric"))
+    >>> of_class_b({"b": "Normal(0, 1)", "z": "Normal(0, 5)"}, terms)
+    {'x': 'Normal(0, 1)', 'z': 'Normal(0, 5)'}
+    """
+    of_all = [] if "b" in terms or "b" not in priors else coefficient_terms(terms)
+    if not of_all:
+        return dict(priors)
+    rest = {name: text for name, text in priors.items() if name != "b"}
+    if priors["b"].strip().startswith(tuple(SHRINKAGE)):
+        of_all = [name for name in of_all if not is_monotone(terms[name])]
+    return dict.fromkeys(of_all, priors["b"]) | rest
+
+
+def coefficient_terms(terms: Mapping[str, Any]) -> list[str]:
+    """Names of formulae's terms that have coefficients, but for the intercept."""
+    return [name for name, one in terms.items() if name != "Intercept" and one.kind != "offset"]
 
 
 def of_one_column(
@@ -76,6 +111,12 @@ def set_columns(model: bmb.Model, single: Mapping[str, Mapping[str, str]]) -> No
     """
     component = model.parameters[model.family.likelihood.parent]
     for name, texts in single.items():
+        if "mo(" in name:
+            raise DataError(
+                f"a prior of one step of {name}",
+                hint=f'give that of the average step, {{"{name}": "Normal(0, 1)"}}, and of the '
+                f'shares of the steps, {{"simo_{name}": "Dirichlet(1)"}}',
+            )
         term = component.terms.get(name)
         labels = [] if term is None else [str(one) for one in next(iter(term.coords.values()), [])]
         for label, text in texts.items():

@@ -31,6 +31,7 @@ from causalbias.inference.problem import (
 from causalbias.inference.protocol import Draws
 from causalbias.inference.rowwise import DENSITIES, sample_rowwise
 from causalbias.inference.rowwise.sample import Diagnostics as RowwiseDiagnostics
+from causalbias.models import monotone, shrinkage
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.identified import check_identified, shared_variances
@@ -192,6 +193,7 @@ def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) 
             chains=chains,
             random_seed=settings.random_seed,
             still=large_columns(model, arrays),
+            target_accept=_target_accept(arrays),
             progress=bar,
         )
     found, further, parts = draws_of(chained["posterior"], model, arrays)
@@ -206,6 +208,14 @@ def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) 
         engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}"
         + _left_out(problem, keep, some),
     )
+
+
+def _target_accept(arrays: Arrays) -> float | None:
+    """The acceptance that NUTS is to aim at for the priors of all predictors; None for any."""
+    every = (arrays, *arrays.parts.values())
+    if any(one.shrinkage is not None for one in every):
+        return shrinkage.TARGET_ACCEPT
+    return monotone.TARGET_ACCEPT if any(one.monotone for one in every) else None
 
 
 def _duration(problem: Problem, iterations: int, chains: int) -> str:

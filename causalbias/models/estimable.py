@@ -81,7 +81,9 @@ class Estimable:
         return np.where(unknown, UNKNOWN, np.where(of_prior, BY_PRIOR, ESTIMATED))
 
 
-def estimable(common: Any, given: Collection[str], *, cuts: bool = False) -> Estimable:
+def estimable(
+    common: Any, given: Collection[str], *, cuts: bool = False, of_spread: Collection[str] = ()
+) -> Estimable:
     """What can be estimated of the terms of a design.
 
     Parameters
@@ -92,14 +94,18 @@ def estimable(common: Any, given: Collection[str], *, cuts: bool = False) -> Est
         Terms with priors of the user's: they are never left out.
     cuts : bool
         Whether thresholds stand for an intercept that the design has not.
+    of_spread : collection of str
+        Those of the terms whose priors are in units of their columns' spread: of a column without
+        any they tell nothing.
     """
     labels, names = _labels(common), _terms(common)
     design = design_matrix(common)
     if cuts and design.size:
         labels, names = ["Intercept", *labels], ["Intercept", *names]
         design = side_by_side([np.ones(len(design)), design], len(design))
-    change, doubt = _changed(design, names)
+    change, doubt, constant = _changed(design, names)
     own = np.array([name in given for name in names], bool)
+    own &= ~(constant & np.array([name in of_spread for name in names], bool))
     root = triangle(design) @ change
     free, _ = _aliases(root, np.zeros_like(own), doubt)
     unknown, left = (free, []) if not free.shape[1] else _aliases(root, own, doubt)
@@ -150,14 +156,14 @@ def _labels(common: Any) -> list[str]:
     return found
 
 
-def _changed(design: Floats, names: list[str]) -> tuple[Floats, Floats]:
+def _changed(design: Floats, names: list[str]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Matrix (p, p) that centres columns where there is an intercept, and scales them.
 
-    Also, of each column, how much of its size rounding may be.
+    Also, of each column, how much of its size rounding may be, and whether it is constant.
     """
     change = np.eye(design.shape[1])
     if not design.size:
-        return change, np.empty(design.shape[1])
+        return change, np.empty(design.shape[1]), np.zeros(design.shape[1], bool)
     means = np.zeros(design.shape[1])
     if "Intercept" in names:
         first = names.index("Intercept")
@@ -168,7 +174,8 @@ def _changed(design: Floats, names: list[str]) -> tuple[Floats, Floats]:
     least = 1e-12 * np.linalg.norm(design, axis=0)  # what centring leaves of a constant
     scales = np.where(sizes > least, sizes, 1.0)
     largest = np.abs(design).max(axis=0, initial=0.0) * np.sqrt(len(design))
-    return change / scales, TOLERANCE + 1e3 * np.finfo(float).eps * largest / scales
+    doubt = TOLERANCE + 1e3 * np.finfo(float).eps * largest / scales
+    return change / scales, doubt, np.ptp(design, axis=0) == 0
 
 
 def _aliases(design: Floats, known: NDArray[np.bool_], doubt: Floats) -> tuple[Floats, list[int]]:

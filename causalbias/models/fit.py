@@ -101,7 +101,9 @@ def fit(
         and logit for "bernoulli".
     priors : dict of str to str, optional
         Priors by term, such as ``{"pose": "Normal(0, 5)", "1|seed": "HalfNormal(10)"}``. The prior
-        of a group term is that of its standard deviation. Other terms have the weakly informative
+        of a group term is that of its standard deviation, and ``"b"`` is that of all coefficients
+        without one of their own, such as ``{"b": "Horseshoe(1)"}`` or ``{"b": "R2D2()"}`` for many
+        of which few matter. Other terms have the weakly informative
         default priors of bambi, which are scaled to the data; the default prior of thresholds has
         the scale of that of an intercept. Terms of a parameter's own formula have its name before
         theirs, ``{"sigma_race": "Normal(0, 0.5)", "sigma_1|seed": "HalfNormal(0.3)"}``. Their

@@ -13,6 +13,7 @@ from causalbias.inference.protocol import Draws, GroupDraws
 from causalbias.models.arrays import Arrays
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.group_design import GroupDesign
+from causalbias.models.monotone import AVERAGE, SHARES, Monotone
 
 Variable = tuple[tuple[str, ...], NDArray[np.floating]]
 
@@ -96,8 +97,30 @@ def _coefficients(
         dims, shape = _dims({f"{of_dims}{dim}": one for dim, one in term.coords.items()}, coords)
         size = int(np.prod(shape, dtype=int))
         variables[name] = (dims, beta[:, at : at + size].reshape(-1, *shape))
+        if name in arrays.monotone:
+            own = beta[:, at : at + size]
+            variables |= _monotone(name, arrays.monotone[name], own, coords, of_dims)
         at += size
     return variables
+
+
+def _monotone(
+    name: str,
+    effect: Monotone,
+    beta: FloatArray,
+    coords: dict[str, NDArray[Any]],
+    of_dims: str,
+) -> dict[str, Variable]:
+    """The average step of a monotone effect, and the shares of its steps where it has several."""
+    average, shares = effect.apart(beta)
+    labels = {f"{of_dims}{name}__curve_dim": effect.curves} if effect.curves != ("",) else {}
+    dims, shape = _dims(labels, coords)
+    found: dict[str, Variable] = {f"{AVERAGE}{name}": (dims, average.reshape(-1, *shape))}
+    if len(effect.steps) > 1:  # of one it is one
+        more, sizes = _dims({f"{of_dims}{name}__step_dim": effect.steps}, coords)
+        of_steps = shares.reshape(-1, *shape, *sizes)
+        found[f"{SHARES}{name}"] = ((*dims, *more), of_steps)
+    return found
 
 
 def _group(

@@ -1,6 +1,6 @@
 """The PyMC model that NUTS samples: a problem's coefficients and effects, bambi's likelihood."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from causalbias.inference.problem import FloatArray, GroupTerm, Problem
 from causalbias.models.arrays import Arrays
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.naming import Variable
+from causalbias.models.shrinkage import HYPERPARAMETERS
 
 LARGE = 10.0  # of a column's values
 
@@ -51,15 +52,19 @@ def nuts_model(model: ModelDesign, arrays: Arrays) -> pm.Model:
     constants = {name: ConstantComponent(one) for name, one in bambi.marginal_parameters.items()}
     backend = PyMCModel()
     backend.components = {**constants, parent: mean}
+    shrunk = arrays.shrinkage
+    noise = "sigma" if shrunk is not None and shrunk.of_noise else ""  # which it is a multiple of
     with pm.Model() as backend.model:
         mean.add_response_coords(backend, bambi)
-        mean.output = _predictor(model, arrays)
+        if noise:
+            constants[noise].build(backend, bambi)
+        mean.output = _predictor(model, arrays, noise=constants[noise].output if noise else None)
         for name, one in constants.items():
             if name in model.parts:
                 part = model.parts[name]
                 inverse = backend.INVLINKS[part.link.name]
                 one.output = inverse(_predictor(part, arrays.parts[name], f"{name}_"))
-            else:
+            elif name != noise:
                 one.build(backend, bambi)
         _add_response(model, arrays, backend)
     weigh_rows(backend.model, problem.row_weight, problem.row_precision)
@@ -87,19 +92,37 @@ def _safe(name: str) -> str:
     return name.replace(",", ";")
 
 
-def _predictor(model: ModelDesign, arrays: Arrays, prefix: str = "") -> Any:
-    """The linear predictor (rows,); ``prefix`` stands before the names of coefficients."""
-    total = _coefficients(model, arrays.problem, prefix)
+def _predictor(
+    model: ModelDesign, arrays: Arrays, prefix: str = "", noise: Any | None = None
+) -> Any:
+    """The linear predictor (rows,); ``prefix`` stands before the names of coefficients.
+
+    ``noise``: sigma, where coefficients are shrunk together in its units.
+    """
+    known: dict[str, Any] = {}
+    if arrays.shrinkage is not None:
+        unit = arrays.shrinkage.unit if noise is None else noise
+        known |= arrays.shrinkage.variables(unit, prefix)
+    for name, effect in arrays.monotone.items():
+        known[name] = effect.variable(_safe(prefix + name))
+    total = _coefficients(model, arrays.problem, prefix, known)
     for term in arrays.problem.terms:
         total += _contribution(term, _effects(term, arrays.sd_priors[term.name]))
     return total
 
 
-def _coefficients(model: ModelDesign, problem: Problem, prefix: str) -> Any:
-    """The population's part (rows,) of the linear predictor; zero where there is none."""
+def _coefficients(
+    model: ModelDesign, problem: Problem, prefix: str, known: Mapping[str, Any]
+) -> Any:
+    """The population's part (rows,) of the linear predictor; zero where there is none.
+
+    ``known``: coefficients by term, of priors that are of several coefficients together.
+    """
     total: Any = 0.0 if problem.offset is None else problem.offset
     beta = [
-        _variable(term.prior, _safe(prefix + name), shape=np.size(term.data) // len(problem.y))
+        pm.Deterministic(_safe(prefix + name), known[name])
+        if name in known
+        else _variable(term.prior, _safe(prefix + name), shape=np.size(term.data) // len(problem.y))
         for name, term in model.coefficient_terms.items()
     ]
     return total + pt.dot(problem.design, pt.concatenate(beta)) if beta else total
@@ -218,6 +241,10 @@ def draws_of(
         if isinstance(one.prior, bmb.Prior) and name not in model.parts:
             dims = ("threshold_dim",) if name == "threshold" else ()
             further[name] = (dims, _flat(posterior[name]))
+    for prefix in ("", *(f"{name}_" for name in model.parts)):
+        for name in HYPERPARAMETERS:
+            if f"{prefix}{name}" in posterior:
+                further[f"{prefix}{name}"] = ((), _flat(posterior[f"{prefix}{name}"]))
     parts = {
         name: _of_predictor(posterior, one, arrays.parts[name], f"{name}_")
         for name, one in model.parts.items()

@@ -28,7 +28,7 @@ class PriorDraws:
     factors : dict of ndarray (draws, k, k)
         ``diag(sd) @ chol(corr)``.
     further : dict of name to (dims, ndarray (draws, ...))
-        sigma, kappa, threshold.
+        sigma, kappa, threshold, and what a shrinkage prior has besides coefficients.
     effects : dict of ndarray (draws, levels, k)
         To be filled in.
     parts : dict of str to PriorDraws
@@ -62,10 +62,17 @@ def draw_priors(
     DataError
         If a prior is improper, naming its term.
     """
-    columns = [np.empty((draws, 0))]
+    columns, shrunk, at = [np.empty((draws, 0))], list[int](), 0
     for name, term in model.coefficient_terms.items():
         size = np.asarray(term.data).reshape(len(arrays.problem.y), -1).shape[1]
-        columns.append(draw_prior(term.prior, name, (draws, size), rng))
+        if arrays.shrinkage is not None and name in arrays.shrinkage.spreads:
+            shrunk += range(at, at + size)
+            columns.append(np.zeros((draws, size)))  # until sigma is drawn
+        elif name in arrays.monotone:
+            columns.append(arrays.monotone[name].draw(draws, rng))
+        else:
+            columns.append(draw_prior(term.prior, name, (draws, size), rng))
+        at += size
     sd, corr, factors = {}, {}, {}
     for term in arrays.problem.terms:
         priors = arrays.sd_priors[term.name]
@@ -90,7 +97,15 @@ def draw_priors(
     parts = {
         name: draw_priors(one, arrays.parts[name], draws, rng) for name, one in model.parts.items()
     }
-    return PriorDraws(np.hstack(columns), sd, corr, factors, further, {}, parts)
+    beta = np.hstack(columns)
+    for name, own in parts.items():
+        further |= {f"{name}_{one}": values for one, values in own.further.items()}
+    if arrays.shrinkage is not None:
+        unit = np.full(draws, arrays.shrinkage.unit)
+        noise = np.asarray(further["sigma"][1], float) if arrays.shrinkage.of_noise else unit
+        beta[:, shrunk], hyper = arrays.shrinkage.draw(noise, rng)
+        further |= {name: ((), values) for name, values in hyper.items()}
+    return PriorDraws(beta, sd, corr, factors, further, {}, parts)
 
 
 def _draw_thresholds(

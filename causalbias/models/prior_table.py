@@ -13,10 +13,13 @@ from causalbias.models.columns import of_rows, spread
 from causalbias.models.families import check_family
 from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.formula.parts import Formula, as_formula
-from causalbias.models.priors import DISTRIBUTIONS, by_term, scaled_prior
+from causalbias.models.monotone import SHARES, Monotone
+from causalbias.models.priors import by_term, scaled_prior, text_of
 from causalbias.models.rows import frame_for, rows_of
+from causalbias.models.shrinkage import SHRINKAGE
 from causalbias.models.specification import ModelSpec, model_frame
 
+Row = tuple[str, str, str, str, float, float]
 COLUMNS = ["class", "parameter", "prior", "source", "response_unit", "column_unit"]
 
 
@@ -42,9 +45,10 @@ def get_prior(
     -------
     DataFrame
         One row per parameter. ``class``: "Intercept" (at the means of the columns), "b" (a
-        coefficient), "sd" and "cor" (of the effects of a group term) or "parameter" (of the
-        distribution). ``parameter``: the name under which ``fit(priors=)`` takes it, with the
-        column in brackets where a term has several. ``prior``: as text. ``source``: "default" or
+        coefficient, or the average step of a monotone effect), "simo" (shares of such steps), "sd"
+        and "cor" (of the effects of a group term) or "parameter" (of the distribution).
+        ``parameter``: the name under which ``fit(priors=)`` takes it, with the column in brackets
+        where a term has several. ``prior``: as text. ``source``: "default" or
         "given". ``response_unit`` and ``column_unit``: the spread of the response, on the scale of
         the linear predictor, and that of the column, by which a default is scaled: 2.5 response
         units per column unit, or more where numbers lie far from zero.
@@ -80,17 +84,26 @@ def get_prior(
         else:
             prior = model.prior(name)
             rows.append(("parameter", name, _text(prior), name, np.nan, np.nan))
-    given = by_term(spec.priors, [row[3] for row in rows])
+    given = set(by_term(spec.priors, [row[3] for row in rows]))
     return pd.DataFrame(
         [
-            (kind, label, text, "given" if {name, label} & set(given) else "default", *units)
-            for kind, label, text, name, *units in rows
+            (*row[:3], "given" if _names(row, rows, spec) & given else "default", *row[4:])
+            for row in rows
         ],
         columns=COLUMNS,
     )
 
 
-Row = tuple[str, str, str, str, float, float]
+def _names(row: Row, rows: list[Row], spec: ModelSpec) -> set[str]:
+    """Names under which a prior of a parameter can have been given."""
+    kind, label, _, name, *_ = row
+    of_part = next((f"{one}_" for one in spec.parts if name.startswith(f"{one}_")), "")
+    of_class = f"{of_part}b"  # unless a term has that name
+    shrinks = spec.priors.get(of_class, "").strip().startswith(tuple(SHRINKAGE))
+    if kind != "b" or of_class in {one[3] for one in rows}:
+        return {name, label}
+    # monotone effects are not shrunk with others
+    return {name, label} if shrinks and "mo(" in name else {name, label, of_class}
 
 
 def _of_predictor(model: ModelDesign, arrays: Arrays, prefix: str) -> list[Row]:
@@ -107,6 +120,9 @@ def _of_predictor(model: ModelDesign, arrays: Arrays, prefix: str) -> list[Row]:
         if data.shape[1] > 1:
             columns = next(iter(term.coords.values()), range(data.shape[1]))
             labels = [f"{prefix}{name}[{one}]" for one in columns]
+        if name in arrays.monotone:
+            rows += _of_monotone(model, arrays.monotone[name], data, prefix, unit)
+            continue
         kind = "Intercept" if name == "Intercept" else "b"
         for k, label in enumerate(labels):
             own = np.nan if kind == "Intercept" else float(spread(data[:, k], model.repeats))
@@ -127,10 +143,23 @@ def _of_predictor(model: ModelDesign, arrays: Arrays, prefix: str) -> list[Row]:
     return rows
 
 
+def _of_monotone(
+    model: ModelDesign, effect: Monotone, data: np.ndarray, prefix: str, unit: float
+) -> list[Row]:
+    """Of a monotone effect: the average step of each curve, and the shares of its steps."""
+    name, rows = f"{prefix}{effect.name}", list[Row]()
+    for k, (curve, at) in enumerate(zip(effect.curves, effect.at, strict=True)):
+        own = float(spread(data[:, at].sum(axis=1), model.repeats))
+        label = f"{name}[{curve}]" if curve else name
+        rows.append(("b", label, _text(effect.prior, k), name, unit, own))
+    if len(effect.steps) > 1:
+        numbers = [f"{one:g}" for one in effect.concentration]
+        alike = numbers[:1] if len(set(numbers)) == 1 else numbers
+        shares = f"{prefix}{SHARES}{effect.name}"
+        rows.append(("simo", shares, f"Dirichlet({', '.join(alike)})", shares, np.nan, np.nan))
+    return rows
+
+
 def _text(prior: Any, column: int = 0) -> str:
     """A prior as `fit` takes it, with the numbers of one column; a fixed number as it is."""
-    if not hasattr(prior, "args"):
-        return str(prior)
-    values = [np.ravel(prior.args[key]) for key in DISTRIBUTIONS[prior.name].parameters]
-    numbers = [one[column] if len(one) > 1 else one[0] for one in values]
-    return f"{prior.name}({', '.join(f'{float(one):.4g}' for one in numbers)})"
+    return text_of(prior, column) if hasattr(prior, "args") else str(prior)

@@ -19,6 +19,7 @@ from scipy import stats
 from causalbias.errors import DataError
 from causalbias.inference.problem import EngineError, FloatArray, LogDensity
 from causalbias.models.evaluation import portable
+from causalbias.models.shrinkage import SHRINKAGE, shrinkage_prior
 
 # What a parameter is: it says which values it can have, and what becomes of it where the variable
 # is multiplied by c. A location and a scale are multiplied too, a rate is divided, to the location
@@ -124,7 +125,7 @@ DISTRIBUTIONS = {
     ),
 }
 # Names of R and Stan, as normal and student_t, without case and underscores.
-_FOLDED = {name.lower(): name for name in DISTRIBUTIONS}
+_FOLDED = {name.lower(): name for name in (*DISTRIBUTIONS, *SHRINKAGE)}
 
 
 def parse_prior(
@@ -135,7 +136,8 @@ def parse_prior(
     Parameters
     ----------
     text : str
-        A distribution of `DISTRIBUTIONS` with numbers for its parameters.
+        A distribution of `DISTRIBUTIONS` with numbers for its parameters, or a prior of many
+        coefficients of `SHRINKAGE`, with those that are not its defaults.
     term : str
         The term it is for. For a group term (``"1|seed"``) it is the prior of its standard
         deviation, as brms' class "sd".
@@ -165,15 +167,15 @@ def parse_prior(
     called = f"it is called {meant} here; " if meant and not text.strip().startswith(meant) else ""
     wrong = DataError(
         f"cannot read the prior {text!r} of {term!r}",
-        hint=f"{called}write e.g. Normal(0, 5); distributions: " + ", ".join(DISTRIBUTIONS),
+        hint=f"{called}write e.g. Normal(0, 5); distributions: "
+        + ", ".join((*DISTRIBUTIONS, *SHRINKAGE)),
     )
     try:
         call = ast.parse(text.strip(), mode="eval").body
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
             raise wrong
         name = call.func.id
-        distribution = DISTRIBUTIONS[name]
-        parameters = list(distribution.parameters)
+        parameters = list(_parameters(name))
         nodes = [*call.args, *(word.value for word in call.keywords)]
         given = [*parameters[: len(call.args)], *(str(word.arg) for word in call.keywords)]
         values = [ast.literal_eval(one) for one in nodes]
@@ -182,6 +184,11 @@ def parse_prior(
         numbers = {key: float(value) for key, value in zip(given, values, strict=True)}
     except (SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise wrong from error
+    if name in SHRINKAGE:
+        if not set(given) <= set(parameters):
+            raise wrong
+        return shrinkage_prior(name, numbers, text, term, of_other=positive or probability)
+    distribution = DISTRIBUTIONS[name]
     if sorted(given) != sorted(parameters) or not distribution.allows(numbers):
         raise wrong
     if probability:
@@ -196,6 +203,24 @@ def parse_prior(
     if "|" in term:
         return bmb.Prior("Normal", auto_scale=False, mu=0, sigma=prior)
     return prior
+
+
+def _parameters(name: str) -> Collection[str]:
+    """Names of a distribution's parameters, in order."""
+    return SHRINKAGE[name] if name in SHRINKAGE else DISTRIBUTIONS[name].parameters
+
+
+def text_of(prior: bmb.Prior, column: int = 0) -> str:
+    """A prior as text that `parse_prior` reads, with the numbers of one column.
+
+    Examples
+    --------
+    >>> text_of(bmb.Prior("Normal", mu=0.0, sigma=np.array([1.0, 2.0])), 1)
+    'Normal(0, 2)'
+    """
+    values = [np.ravel(prior.args[key]) for key in _parameters(prior.name)]
+    numbers = [one[column] if len(one) > 1 else one[0] for one in values]
+    return f"{prior.name}({', '.join(f'{float(one):.4g}' for one in numbers)})"
 
 
 def _positive(
@@ -254,6 +279,35 @@ def parse_lkj(text: str, term: str) -> float:
             hint="write LKJ(2): correlations have this prior only, of a positive number",
         )
     return eta
+
+
+def parse_dirichlet(text: str, term: str, size: int) -> FloatArray:
+    """Read the prior of a monotone effect's shares, ``"Dirichlet(2)"``: its concentrations (size,).
+
+    One number is that of every share: the larger, the more alike are the steps.
+
+    Raises
+    ------
+    DataError
+        If the text is not Dirichlet with one positive number, or as many as there are steps.
+
+    Examples
+    --------
+    >>> parse_dirichlet("Dirichlet(2, 1)", "simo_mo(dose)", 2).tolist()
+    [2.0, 1.0]
+    """
+    found = re.fullmatch(r"\s*Dirichlet\(([0-9.eE+,\s-]+)\)\s*", text)
+    try:
+        numbers = [float(one) for one in found[1].split(",")] if found else []
+    except ValueError:
+        numbers = []
+    fine = all(math.isfinite(one) and one > 0 for one in numbers)
+    if not fine or len(numbers) not in (1, size):
+        raise DataError(
+            f"cannot read the prior {text!r} of {term!r}",
+            hint=f"write Dirichlet(1), or a positive number for each of the {size} steps",
+        )
+    return np.broadcast_to(np.array(numbers), size).astype(float)
 
 
 def scaled_prior(prior: bmb.Prior, factor: float) -> bmb.Prior:
@@ -385,6 +439,8 @@ def read_as(text: str, term: str, *, positive: bool = False) -> str:
     """
     if term.startswith("cor|"):
         return f"LKJ({parse_lkj(text, term):g})"
+    if "simo_mo(" in term:
+        return text
     prior = parse_prior(text, term, positive=positive)
     if "|" in term:
         prior = prior.args["sigma"]

@@ -14,13 +14,19 @@ from pandas.api import types
 
 from causalbias.errors import DataError, shown
 from causalbias.models.centring import widen_margins
-from causalbias.models.column_priors import check_known_terms, of_one_column, set_columns
+from causalbias.models.column_priors import (
+    check_known_terms,
+    coefficient_terms,
+    of_class_b,
+    of_one_column,
+    set_columns,
+)
 from causalbias.models.columns import average
 from causalbias.models.default_priors import bambi_family, scale_priors
 from causalbias.models.estimable import estimable
 from causalbias.models.evaluation import portable, without_slashes
 from causalbias.models.families import Family, family_named
-from causalbias.models.formula.contrasts import CONTRASTS, NAMESPACE
+from causalbias.models.formula.contrasts import NAMESPACE, OWN
 from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.parse import (
     as_written,
@@ -32,13 +38,18 @@ from causalbias.models.formula.parse import (
 )
 from causalbias.models.formula.parts import check_part
 from causalbias.models.formula.smooths import smooths
+from causalbias.models.formula.steps import check_products, stepped_columns
 from causalbias.models.group_design import check_labels
 from causalbias.models.levels import LEVELS, canonical
+from causalbias.models.monotone import SHARES, is_monotone
 from causalbias.models.priors import by_term, parse_priors
+from causalbias.models.shrinkage import HYPERPARAMETERS, SHRINKAGE, check_shrinkage
 from causalbias.study.columns import typed
 
 # Names that posteriors have, whatever the model.
-RESERVED = frozenset(("Intercept", "sigma", "kappa", "threshold", "chain", "draw"))
+RESERVED = frozenset(
+    ("Intercept", "sigma", "kappa", "threshold", "chain", "draw", *HYPERPARAMETERS)
+)
 # Names of what tables and draws of estimates hold.
 OF_TABLES = frozenset(
     (
@@ -50,6 +61,7 @@ OF_TABLES = frozenset(
     )
 )
 MAX_NUMBER = 1e100  # beyond it squares overflow
+MAX_STEPPED = 50  # levels of a monotone effect
 
 
 @dataclass(frozen=True)
@@ -251,6 +263,7 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     if len(frame) == 1 and not set(columns) <= {*outcome, *of_rows}:
         raise DataError("one row", hint="give more: with one, no variable has an effect")
     found: dict[str, pd.Series] = {}
+    stepped = {name for one in spec.formulas for name in stepped_columns(one)}
     for name in columns:
         values = frame[name].reset_index(drop=True)
         if name in of_rows:
@@ -259,6 +272,8 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
             found[name] = _outcome(values) if name in outcome else canonical(values)
         _check_known(found[name], frame)
         _check_finite(found[name])
+        if name in stepped:
+            _check_ordered(values, found[name])
     used = pd.DataFrame(found, index=pd.RangeIndex(len(frame)))
     for name in of_rows:
         check_positive(used[name], whole=name != spec.weights)
@@ -378,6 +393,27 @@ def missing_values(values: pd.Series, *, hint: str, file: str, told: str = "") -
         column=str(values.name),
         row=int(missing.argmax()) + 1,
     )
+
+
+def _check_ordered(values: pd.Series, known: pd.Series) -> None:
+    """Refuse a monotone effect of texts in no order, or of too many or too few levels."""
+    if known.dtype.kind not in "iuf" and not getattr(values.dtype, "ordered", False):
+        raise DataError(
+            "its levels are in no order, which a monotone effect needs",
+            hint="make it an ordered categorical, pd.Categorical(column, ['low', 'high'], "
+            "ordered=True), or whole numbers",
+            file="data",
+            column=str(values.name),
+        )
+    if not 2 <= (many := known.nunique()) <= MAX_STEPPED:
+        raise DataError(
+            f"it has {many:,} levels; a monotone effect is of 2 to {MAX_STEPPED}",
+            hint="leave it out"
+            if many < 2
+            else "round it to fewer, or let it enter as a number or a smooth term",
+            file="data",
+            column=str(values.name),
+        )
 
 
 def _check_finite(values: pd.Series) -> None:
@@ -509,6 +545,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     ordinal = family_of(spec).has_thresholds
     with building(spec.formula, used):
         formula = flat_formula(common_formula(spec.formula))
+        check_products(formula)
     with building(spec.formula, used), np.errstate(all="ignore"):
         made = fm.design_matrices(
             formula + (" + 1" if ordinal else ""),
@@ -526,9 +563,16 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     _check_computed(made.response.name, made.response.design_matrix, used)
     _check_terms(common, used)
     terms = {} if common is None else common.terms
-    priors, of_columns = of_one_column(by_term(priors, list(terms)), terms)
-    check_known_terms(priors, [*terms, *family_of(spec).parameters])
-    told = estimable(common, _telling(spec, priors))
+    written = of_class_b(by_term(priors, list(terms)), terms)
+    stepped = [name for name, term in terms.items() if is_monotone(term)]
+    shares = [f"{SHARES}{name}" for name in stepped]
+    priors, of_columns = of_one_column(written, terms)
+    check_known_terms(priors, [*terms, *family_of(spec).parameters, *shares])
+    priors = {name: text for name, text in priors.items() if name not in shares}
+    telling, shrunk = _telling(spec, priors)
+    telling |= set(stepped)  # the shares of their steps have a prior
+    check_shrinkage(shrunk, [one for one in coefficient_terms(terms) if one not in stepped])
+    told = estimable(common, telling, of_spread=shrunk)
     formula += groups + _minus(common, told.kept)
     bases = _of_terms_left(_of_bases(spec, common), common, told.kept)
     priors = _of_terms_left(priors, common, told.kept)
@@ -545,10 +589,14 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     return model
 
 
-def _telling(spec: ModelSpec, priors: Mapping[str, str]) -> set[str]:
-    """Terms with a prior that tells of them where the data do not: any but a flat one."""
+def _telling(spec: ModelSpec, priors: Mapping[str, str]) -> tuple[set[str], dict[str, bmb.Prior]]:
+    """Terms with a prior that tells of them where the data do not: any but a flat one.
+
+    And the priors of those of them that are shrunk together, in units of columns' spread.
+    """
     read = parse_priors(priors, family_of(spec).positive)
-    return {term for term, prior in read.items() if prior.name != "Flat"}
+    telling = {term for term, prior in read.items() if prior.name != "Flat"}
+    return telling, {term: prior for term, prior in read.items() if prior.name in SHRINKAGE}
 
 
 def _without_aliases(
@@ -574,7 +622,10 @@ def _without_aliases(
     for _ in range(rounds):
         model = _made(spec, formula, priors, bases, used)
         fitted = model.parameters[model.family.likelihood.parent].design.common
-        kept = estimable(fitted, _telling(spec, priors), cuts=ordinal).kept[int(ordinal) :]
+        telling, shrunk = _telling(spec, priors)
+        telling |= {name for name, term in fitted.terms.items() if is_monotone(term)}
+        told = estimable(fitted, telling, cuts=ordinal, of_spread=shrunk)
+        kept = told.kept[int(ordinal) :]
         if not (more := _minus(fitted, kept)):
             _leave_out(model, kept)
             # of the columns that are left
@@ -610,7 +661,7 @@ def _made(
                 family=bambi_family(family),
                 link=family.link.name,  # bambi's own default may be another
                 priors=(bases | given) or None,
-                extra_namespace=dict(CONTRASTS),
+                extra_namespace=dict(OWN),
             )
     scale_priors(model, family, row_repeats(spec, used))
     return model

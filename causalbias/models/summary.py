@@ -9,7 +9,9 @@ import xarray as xr
 
 from causalbias.arguments import JOINT, flag_in, kind_of, need_posterior, number_in
 from causalbias.inference.diagnostics import diagnose, extreme
+from causalbias.models.monotone import is_further
 from causalbias.models.priors import read_as
+from causalbias.models.shrinkage import HYPERPARAMETERS
 from causalbias.models.specification import ModelSpec, family_of
 
 KINDS_OF_JOINT = {"sd": "group", "correlation": "group", "noise": "further"}
@@ -91,6 +93,8 @@ def draws_left(fit: xr.DataTree) -> str:
 
 
 def _kind(name: str, kinds: Mapping[str, str]) -> str:
+    if name.endswith(HYPERPARAMETERS) or is_further(name):
+        return "further"
     if "|" in name:
         return "group" if name.endswith("_sigma") or correlated(name) else "effect"
     return kinds.get(name, "population")

@@ -9,6 +9,7 @@ from formulae import expr as node
 from formulae.categorical import ContrastMatrix, Encoding, Sum, Treatment
 
 from causalbias.errors import DataError
+from causalbias.models.formula.steps import mo
 
 
 class Helmert(Encoding):
@@ -29,7 +30,8 @@ class Helmert(Encoding):
 
 
 CONTRASTS = {"Sum": Sum, "Treatment": Treatment, "Helmert": Helmert}
-NAMESPACE: dict[str, Any] = dict(transformations_namespace) | CONTRASTS
+OWN: dict[str, Any] = {**CONTRASTS, "mo": mo}  # what formulas have besides bambi's functions
+NAMESPACE: dict[str, Any] = dict(transformations_namespace) | OWN
 
 
 def without_contrast(call: node.Call) -> list[Any]:

@@ -19,12 +19,13 @@ from causalbias.models.formula.contrasts import without_contrast
 from causalbias.models.formula.grammar import MAX_LENGTH, check_grammar
 from causalbias.models.formula.group_terms import readable_formula
 from causalbias.models.formula.smooths import smooths
+from causalbias.models.formula.steps import stepped_columns
 
 PROPORTIONS = ("p", "prop", "proportion")
 FUNCTIONS = frozenset(
     (
         *("C", "T", "S", "bs", "poly", "scale", "center", "standardize", "binary", "B", "I"),
-        *(*PROPORTIONS, "offset", "s"),
+        *(*PROPORTIONS, "offset", "s", "mo"),
         *("log", "log2", "log10", "exp", "abs"),
         *("np.log", "np.log1p", "np.log2", "np.log10", "np.exp", "np.sqrt", "np.abs"),
     )
@@ -44,7 +45,6 @@ ELSEWHERE = {
     **dict.fromkeys(("cens", "trunc"), "there are no censored responses"),
     **dict.fromkeys(("ns", "te", "ti", "t2", "lo", "gp", "cr"), "write a smooth as s(x)"),
     "hsgp": "write a smooth as s(x)",
-    "mo": "write C(x), or x for a straight line",
     "me": "measured with error: cb.joint_model.per_perceived, or cb.joint",
     "mi": "fit each completed data set and give cb.pool the estimates",
     "cs": "there are no category-specific effects",
@@ -116,6 +116,7 @@ def formula_columns(formula: str) -> tuple[str, list[str]]:
         _walk(tree.right, terms)
         check_grammar(tree)
         smooths(formula)  # or an error
+        stepped_columns(formula)
     except RecursionError:
         raise DataError("the formula is too long", hint="write it with fewer terms") from None
     except DataError as error:
