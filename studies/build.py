@@ -119,9 +119,7 @@ def _beside(published: str, ours: Value) -> dict[str, Any]:
 def in_words(table: pd.DataFrame) -> str:
     """Say how many values are the same, differ, or could not be recomputed."""
     counts = table["verdict"].value_counts()
-    parts = [
-        f"{counts.get(SAME, 0)} of {len(table)} published values are the same to the last digit"
-    ]
+    parts = [f"{counts.get(SAME, 0)} of {len(table)} values are the same to the last digit"]
     parts += [f"{counts[DIFFERS]} differ"] if DIFFERS in counts else []
     parts += [f"data of {counts[NOT_HERE]} are not here"] if NOT_HERE in counts else []
     return ", ".join(parts)
@@ -131,7 +129,7 @@ def markdown(table: pd.DataFrame, texts: dict[str, str]) -> str:
     """Write a table for each data set, what explains the differences, and the sources."""
     lines = [f"{in_words(table)}.", ""]
     for name, part in table.groupby("data", sort=False):
-        lines += [f"## {TITLES[str(name)]}", "", *_rows(part), ""]
+        lines += [f"### {TITLES[str(name)]}", "", *_rows(part), ""]
         lines += _differences(part[part["note"] != ""])
         lines += _sources(part["source"].unique(), texts)
     return "\n".join(lines).rstrip() + "\n"
@@ -179,10 +177,10 @@ def _ours(row: dict[str, Any]) -> str:
 
 
 def _difference(row: dict[str, Any]) -> str:
-    difference = row["difference"]
-    if difference == 0:
-        return "0"
-    return f"{difference:+,.{_decimals(str(row['published'])) + 1}f}"
+    difference = float(row["difference"])
+    if difference.is_integer():
+        return f"{difference:+,.0f}" if difference else "0"
+    return f"{difference:+,.{_decimals(row['published']) + 1}f}"
 
 
 def _differences(part: pd.DataFrame) -> list[str]:
