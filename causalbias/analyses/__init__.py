@@ -7,6 +7,11 @@ from causalbias.analyses.alignment import (
     odd_one_out,
 )
 from causalbias.analyses.editing import Editing, analyse_editing, editing_content
+from causalbias.analyses.human_machine import (
+    HumanMachine,
+    analyse_human_machine,
+    human_machine_content,
+)
 from causalbias.analyses.identity.analysis import Identity, analyse_identity
 from causalbias.analyses.manipulation.analysis import Manipulation, analyse_manipulation
 from causalbias.analyses.protocol import Analysis
@@ -35,6 +40,7 @@ __all__ = [
     "Analysis",
     "Audit",
     "Editing",
+    "HumanMachine",
     "Identity",
     "Manipulation",
     "OperatingPoint",
@@ -44,6 +50,7 @@ __all__ = [
     "alignment_content",
     "analyse_alignment",
     "analyse_editing",
+    "analyse_human_machine",
     "analyse_identity",
     "analyse_manipulation",
     "analyse_ratings",
@@ -53,6 +60,7 @@ __all__ = [
     "audit_content",
     "choose_analysis",
     "editing_content",
+    "human_machine_content",
     "odd_one_out",
     "pooled_rates",
     "ratings_content",

@@ -1,8 +1,9 @@
-"""The own-group contrast of cells by groups of faces and of people."""
+"""Own-group effects: what a design can tell of them, and the contrast of cells by both groups."""
 
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from causalbias.datasets.answers import Answers
@@ -54,6 +55,18 @@ def check_groups(answers: Answers, pairs: Mapping[str, str]) -> None:
                 file=answers.name,
                 column=answers.columns[known[other]],
             )
+
+
+def several(rows: pd.DataFrame, column: str) -> bool:
+    """Whether rows have a column, and it several values."""
+    return column in rows and rows[column].nunique() > 1
+
+
+def crossed(rows: pd.DataFrame, one: str, group: str) -> bool:
+    """Whether levels of one are seen in several groups, more than once in each."""
+    size = rows.groupby([one, group], observed=True).size()
+    often = size[size > 1].groupby(level=0, observed=True).size()
+    return bool((often > 1).sum() > 1)
 
 
 def own_group_contrast(cells: xr.DataArray, of_face: str, of_people: str) -> xr.DataArray | None:

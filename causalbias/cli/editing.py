@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import causalbias as cb
-from causalbias.cli.options import PATH, Draws, Prob, RandomSeed, Report, equation_in
+from causalbias.cli.options import PATH, Draws, Prob, RandomSeed, Report, mapped_in, thresholds_in
 from causalbias.cli.reporting import reported
-from causalbias.errors import DataError
 
 if TYPE_CHECKING:
     from causalbias.report.content import Content
@@ -64,14 +63,14 @@ def editing(
             target_person=target_person,
             reference=reference,
             editor=editor,
-            source_attributes=_mapped(source_attribute, "--source-attribute"),
-            target_attributes=_mapped(target_attribute, "--target-attribute"),
-            output_attributes=_mapped(output_attribute, "--output-attribute"),
+            source_attributes=mapped_in(source_attribute, "--source-attribute"),
+            target_attributes=mapped_in(target_attribute, "--target-attribute"),
+            output_attributes=mapped_in(output_attribute, "--output-attribute"),
             image_a=image_a,
             image_b=image_b,
             distance=distance,
             network=network,
-            threshold=_thresholds(threshold or []),
+            threshold=thresholds_in(threshold or []),
             fmr=fmr,
             prob=prob,
             draws=draws,
@@ -82,25 +81,3 @@ def editing(
         return cb.analyses.editing_content(found)
 
     reported(made, out)
-
-
-def _mapped(texts: list[str] | None, option: str) -> dict[str, str]:
-    """Columns by attribute, each attribute once."""
-    pairs = [equation_in(one, option, "ATTRIBUTE=COLUMN") for one in texts or ()]
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise DataError(f"{option} names an attribute twice", hint="name each once")
-    return found
-
-
-def _thresholds(texts: list[str]) -> float | dict[str, float] | None:
-    """One threshold of all networks, or that of each."""
-    try:
-        if len(texts) == 1 and "=" not in texts[0]:
-            return float(texts[0])
-        pairs = [one.rpartition("=") for one in texts]
-        return {name: float(value) for name, _, value in pairs} or None
-    except ValueError as error:
-        raise DataError(
-            f"--threshold {' '.join(texts)}", hint="write a distance, or NETWORK=DISTANCE"
-        ) from error

@@ -11,6 +11,7 @@ from causalbias.cli.design import design
 from causalbias.cli.doctor import doctor
 from causalbias.cli.editing import editing
 from causalbias.cli.embed import embed
+from causalbias.cli.human_machine import human_machine
 from causalbias.cli.people import alignment, memory, ratings, social_perception
 from causalbias.cli.rates import photos, rates
 from causalbias.cli.rerun import rerun
@@ -46,6 +47,7 @@ app.command()(alignment)
 app.command()(memory)
 app.command()(social_perception)
 app.command()(editing)
+app.command()(human_machine)
 app.command()(demo)
 app.command(cls=ListsAnalyses)(run)
 app.command()(embed)

@@ -71,3 +71,30 @@ def equation_in(text: str, option: str, form: str) -> tuple[str, str]:
     if not (column and equal and of):
         raise DataError(f"{option} {text}", hint=f"write {option} {form}")
     return column, of
+
+
+def mapped_in(
+    texts: list[str] | None, option: str, form: str = "ATTRIBUTE=COLUMN"
+) -> dict[str, str]:
+    """Columns by attribute, each attribute once."""
+    pairs = [equation_in(one, option, form) for one in texts or ()]
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise DataError(f"{option} names an attribute twice", hint="name each once")
+    return found
+
+
+def thresholds_in(
+    texts: list[str], form: str = "NETWORK=DISTANCE"
+) -> float | dict[str, float] | None:
+    """One threshold of all systems, or that of each."""
+    try:
+        if len(texts) == 1 and "=" not in texts[0]:
+            return float(texts[0])
+        pairs = [one.rpartition("=") for one in texts]
+        return {name: float(value) for name, _, value in pairs} or None
+    except ValueError as error:
+        alone = form.rpartition("=")[2].lower()
+        raise DataError(
+            f"--threshold {' '.join(texts)}", hint=f"write a {alone}, or {form}"
+        ) from error

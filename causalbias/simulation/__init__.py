@@ -1,6 +1,7 @@
 """Simulated studies with known truth, as ``cb.simulation``."""
 
 from causalbias.simulation.editing import simulate_editing
+from causalbias.simulation.human_machine import simulate_human_machine
 from causalbias.simulation.parameters import Bias, People, Question, System
 from causalbias.simulation.ratings import simulate_ratings
 from causalbias.simulation.recognition_memory import simulate_recognition
@@ -16,6 +17,7 @@ __all__ = [
     "System",
     "simulate",
     "simulate_editing",
+    "simulate_human_machine",
     "simulate_ratings",
     "simulate_recognition",
     "simulate_scores",

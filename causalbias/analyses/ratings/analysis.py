@@ -14,7 +14,7 @@ from causalbias.agreement.generalisability import (
 )
 from causalbias.agreement.intraclass import intraclass
 from causalbias.analyses.fitting import fit_model, join
-from causalbias.analyses.own_group import check_groups, own_group_contrast
+from causalbias.analyses.own_group import check_groups, crossed, own_group_contrast, several
 from causalbias.arguments import number_in
 from causalbias.datasets.answers import Answers, answers_in
 from causalbias.draws.estimate import Estimate, estimate
@@ -212,29 +212,18 @@ def formula_of(rows: pd.DataFrame) -> str:
     >>> formula_of(cb.simulation.simulate_ratings(nested=True))
     'rating ~ item_group*rater_group + (1|item) + (1|item:rater_group) + (1|rater)'
     """
-    groups = [one for one in ("item_group", "rater_group") if _several(rows, one)]
+    groups = [one for one in ("item_group", "rater_group") if several(rows, one)]
     terms = ["*".join(groups) or "1", "(1|item)"]
-    if "rater_group" in groups and _crossed(rows, "item", "rater_group"):
+    if "rater_group" in groups and crossed(rows, "item", "rater_group"):
         terms.append("(1|item:rater_group)")
     if (rows.groupby("rater", observed=True).size() > 1).any():
         terms.append("(1|rater)")
-    if "item_group" in groups and _crossed(rows, "rater", "item_group"):
+    if "item_group" in groups and crossed(rows, "rater", "item_group"):
         terms.append("(1|rater:item_group)")
     again = rows.groupby(["rater", "item"], observed=True).size() > 1
     if again.sum() >= REPEATED:
         terms.append("(1|item:rater)")
     return f"rating ~ {' + '.join(terms)}"
-
-
-def _several(rows: pd.DataFrame, column: str) -> bool:
-    return column in rows and rows[column].nunique() > 1
-
-
-def _crossed(rows: pd.DataFrame, one: str, group: str) -> bool:
-    """Whether levels of one are seen in several groups, more than once in each."""
-    size = rows.groupby([one, group], observed=True).size()
-    often = size[size > 1].groupby(level=0, observed=True).size()
-    return bool((often > 1).sum() > 1)
 
 
 def _checked(rows: pd.DataFrame, trait: str, answers: Answers) -> pd.DataFrame:
@@ -306,7 +295,7 @@ def _group_means(fits: dict[str, Fit], frame: pd.DataFrame, by: list[str]) -> Es
     found: dict[str, xr.Dataset] = {}
     for trait, fit in fits.items():
         rows = frame[frame["trait"].astype(str) == trait]
-        own = [one for one in by if _several(rows, one)]
+        own = [one for one in by if several(rows, one)]
         if own == by and by:
             found[trait] = predictions(fit, by)
     return _by_trait(found) if found else None

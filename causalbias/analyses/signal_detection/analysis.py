@@ -12,21 +12,14 @@ from scipy.stats import t as t_distribution
 
 from causalbias.analyses.fitting import fit_model
 from causalbias.analyses.own_group import check_groups, own_group_contrast
+from causalbias.analyses.yes_no import said_yes
 from causalbias.arguments import number_in, whole_in
 from causalbias.datasets.answers import Answers, answers_in
-from causalbias.datasets.scores.names import REVERSED
-from causalbias.datasets.scores.values import is_reversed
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import predictions
 from causalbias.models.result import Fit
 
-YES = frozenset({"true", "1", "yes", "y", "old", "same", "target", "signal", "match", "studied"})
-NO = frozenset(
-    {"false", "0", "no", "n", "new", "different", "lure", "noise", "mismatch", "unstudied"}
-)
-# Words of a column's name that say that it is true of new faces.
-NEW = (NO - {"false", "0", "no", "n"}) | REVERSED | {"foil", "distractor", "unseen", "novel"}
 KINDS = ("hits", "misses", "false_alarms", "correct_rejections")
 
 
@@ -216,11 +209,11 @@ def _coded(answers: Answers, old_from: int | None = None) -> pd.DataFrame:
                 column=answers.columns[one],
             )
     check_groups(answers, {"face": "face_group", "subject": "subject_group"})
-    rows["signal"] = np.where(_truths(rows["signal"], answers, "signal"), 0.5, -0.5)
+    rows["signal"] = np.where(said_yes(rows["signal"], answers, "signal"), 0.5, -0.5)
     if "answer" in rows:
         if old_from is not None:
             raise DataError("old_from without confidence", hint="it is a step of confidence=")
-        rows["said"] = _truths(rows["answer"], answers, "answer").astype(int)
+        rows["said"] = said_yes(rows["answer"], answers, "answer").astype(int)
         rows = rows.drop(columns="answer")
     else:
         whole = rows["confidence"]
@@ -265,28 +258,6 @@ def _first_old(confidence: pd.Series, answers: Answers, old_from: int | None) ->
             column=answers.columns["confidence"],
         )
     return scales[tuple(used)]
-
-
-def _truths(values: pd.Series, answers: Answers, ours: str) -> np.ndarray:
-    """Whether each cell says old, same or yes."""
-    plain = values.astype(str).str.strip().str.lower().str.removesuffix(".0")
-    odd = ~plain.isin(YES | NO).to_numpy()
-    if odd.any():
-        raise answers.at_first(
-            odd,
-            f"{values[odd].iloc[0]!r} says neither yes nor no",
-            hint="write true or false, 1 or 0, old or new, same or different",
-            ours=ours,
-        )
-    if is_reversed(answers.columns[ours], plain, answers.name, NEW):
-        raise DataError(
-            "by its name the column may be true of new faces, or different ones",
-            hint="write old and new, or same and different, in its cells; or name it for what is "
-            "true of old or same ones, such as is_old",
-            file=answers.name,
-            column=answers.columns[ours],
-        )
-    return plain.isin(YES).to_numpy()
 
 
 def _sensitivity(fit: Fit, by: list[str], rows: pd.DataFrame) -> Estimate:
