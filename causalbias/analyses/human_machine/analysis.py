@@ -370,7 +370,7 @@ def _own_group(fit: Fit, rows: pd.DataFrame, group: str) -> Estimate:
     grid = pd.DataFrame(list(product(*levels)), columns=[group, theirs])
     grid[group] = pd.Categorical(grid[group], rows[group].cat.categories)
     held = [one for one in rows if one not in (group, theirs, "item", "judge", "correct")]
-    grid = grid.assign(**{one: rows[one].iloc[0] for one in held})
+    grid = grid.assign(**{str(one): rows[one].iloc[0] for one in held})
     cells = predictions(fit, [group, theirs], scale="link", newdata=grid)
     contrast = own_group_contrast(cells["prediction"], group, theirs)
     if contrast is None:
@@ -378,7 +378,7 @@ def _own_group(fit: Fit, rows: pd.DataFrame, group: str) -> Estimate:
             f"fewer than two groups of {group} are those of subjects and of annotators",
             hint="leave this group out of own=",
         )
-    found = np.exp(contrast).assign_attrs(quantity=RATE_RATIO)
+    found = xr.apply_ufunc(np.exp, contrast).assign_attrs(quantity=RATE_RATIO)
     return estimate(
         xr.Dataset({"odds_ratio": found, "interval": TWO_SIDED, "n": len(rows)}),
         of=[fit],
@@ -510,7 +510,7 @@ def _odds(fit: Fit, judged: pd.DataFrame, task: str, groups: Sequence[str]) -> E
         open_ends.append((up_s or down_p, down_s or up_p))
         kinds.append([_interval(*ends) for ends in open_ends])
         numbers.append([*counts, sum(counts)])
-    odds = np.exp(xr.concat(drawn, pd.Index(list(contrasts), name="contrast")))
+    odds = xr.apply_ufunc(np.exp, xr.concat(drawn, pd.Index(list(contrasts), name="contrast")))
     dims = ("contrast", "of")
     return _odds_ratios(
         odds.transpose(*SAMPLE, *dims), (dims, kinds), (dims, numbers), [fit],

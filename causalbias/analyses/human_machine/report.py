@@ -158,26 +158,22 @@ def _asked(result: HumanMachine) -> str:
 
 def findings(result: HumanMachine, tables: dict[str, pd.DataFrame]) -> list[str]:
     """The main results in sentences, each with its interval."""
-    odds = tables["odds"].set_index(["task", "contrast", "of"])
     sentences = []
-    for task, contrast in dict.fromkeys((one[0], one[1]) for one in odds.index):
-        group, _, levels = contrast.partition(": ")
+    for (task, contrast), rows in tables["odds"].groupby(["task", "contrast"], sort=False):
+        odds = {row["of"]: row for _, row in rows.iterrows()}
+        group, _, levels = str(contrast).partition(": ")
         first, _, second = levels.partition(" / ")
-        start = f"{task}, {group}: odds of a right answer on {first} against {second} subjects are "
-        own = [
-            f"{_ratio(odds.loc[(task, contrast, of)])} for {of}"
-            for of in (PEOPLE, SYSTEMS)
-            if (task, contrast, of) in odds.index
-        ]
-        if (task, contrast, RATIO) not in odds.index:
-            sentences.append(f"{start}{' and '.join(own) or 'not estimable'}.")
-            continue
-        ratio = odds.loc[(task, contrast, RATIO)]
-        clear = ratio["lower"] > 1 or ratio["upper"] < 1
-        sentences.append(
-            f"{start}{' and '.join(own)}. Systems' ratio is {_ratio(ratio)} times people's"
-            f"{'.' if clear else ': no difference between people and systems is clear.'}"
+        own = " and ".join(f"{_ratio(odds[of])} for {of}" for of in (PEOPLE, SYSTEMS) if of in odds)
+        said = (
+            f"{task}, {group}: odds of a right answer on {first} against {second} subjects are "
+            f"{own}."
         )
+        if RATIO in odds:
+            ratio = odds[RATIO]
+            clear = ratio["lower"] > 1 or ratio["upper"] < 1
+            said += f" Systems' ratio is {_ratio(ratio)} times people's"
+            said += "." if clear else ": no difference between people and systems is clear."
+        sentences.append(said)
     for _, row in tables.get("own_group", pd.DataFrame()).iterrows():
         clear = row["lower"] > 1 or row["upper"] < 1
         sentences.append(
@@ -336,8 +332,9 @@ def _accuracy(result: HumanMachine, task: str, table: pd.DataFrame, note: str) -
     own = table[table["task"] == task]
     chance = float(own["chance"].iloc[0])
     said = f"{note} Dashed: guessing ({number(chance)})."
-    options = {"order": "data", "prob": result.prob, "xlabel": "accuracy", "note": said}
-    figure = forest(drawn, rows="subjects", **options)
+    figure = forest(
+        drawn, rows="subjects", order="data", prob=result.prob, xlabel="accuracy", note=said
+    )
     figure.axes[0].axvline(chance, color="0.4", linewidth=0.8, linestyle="--", zorder=0)
     return Picture(
         f"accuracy_{task}",

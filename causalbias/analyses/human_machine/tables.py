@@ -293,7 +293,7 @@ def _thresholds(
             hint="give threshold=, of all systems or by system: pairs at or above it match",
         )
     of = {one: number_in(value, f"threshold of {one}") for one, value in given.items()}
-    return systems.map(of).to_numpy(float)
+    return np.asarray(systems.map(of), np.float64)
 
 
 def _names_apart(people: Answers, systems: Answers) -> None:
@@ -389,6 +389,6 @@ def consensus_of(rows: pd.DataFrame) -> pd.DataFrame:
     made["answer"] = made["answer"].astype(object).where(said, None)
     made["correct"] = made["correct"].astype(float).where(said)
     fixed = ["judge", "kind", "answer", "correct", "person", "machine"]
-    own = [one for one in people if one not in fixed and not one.startswith(OF_ANNOTATOR)]
+    own = [one for one in map(str, people) if one not in fixed and OF_ANNOTATOR not in one]
     found = people[own].drop_duplicates("item").merge(made.drop(columns="count"), on="item")
     return found.sort_values("item", ignore_index=True)
