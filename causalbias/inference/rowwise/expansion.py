@@ -26,6 +26,7 @@ from causalbias.inference.sparse import Analysis, analyse, factor, solve_lower, 
 
 _MAX_STEPS, _GAIN = 60, 1e-3  # of a search for a mode, and what its last step gains at most
 _SHARES = (0.0, 0.25, 0.5, 1.0)  # of the positive curvature, where the true one is not
+_LANES = 16  # draws that loops take at a time: a few more cost nothing
 _DENSE = 150  # effects and coefficients up to which a dense factor is taken
 # Above which a factor takes too long to be made for each draw.
 _MOST_DENSE, _MOST_FLOPS = 1200, 5e7
@@ -278,12 +279,15 @@ def gradients_at(
         each = [slopes_at(target, one, x, nodes) for one in theta]
         values = np.array([one.value for one in each])
         return values, np.array([gradient_of(target, one.slope) for one in each])
+    count = len(theta)
+    theta = np.vstack([theta, np.repeat(theta[-1:], -count % _LANES, axis=0)])
     rows, values = target.rows, np.zeros(len(theta))
     lead_sd, phi = target.lead_sd(target.scales(theta)), target.phi(theta)[:, 0]
     eta = np.repeat(target.linear_predictor(x[None]), len(theta), axis=1)
     slope, placed = np.empty_like(eta), (nodes.bent, nodes.pull, target.step, target.cut)
     add_student(rows.start, rows.y, eta, lead_sd, phi, *placed, values, slope)
-    return np.where(np.isnan(values), -np.inf, values), gradient_of(target, slope).T
+    gradient = gradient_of(target, slope).T[:count]
+    return np.where(np.isnan(values), -np.inf, values)[:count], gradient
 
 
 def gradient_of(target: Target, slope: FloatArray) -> FloatArray:

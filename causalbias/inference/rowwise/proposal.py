@@ -28,8 +28,8 @@ from causalbias.inference.rowwise.expansion import (
 from causalbias.inference.rowwise.target import Target
 from causalbias.inference.scales import Scales
 
-_CHUNK = 64
-_MOST_PREDICTORS = 8_000_000  # numbers of linear predictors at a time, of one thread
+_CHUNK = 96
+_MOST_PREDICTORS = 14_000_000  # numbers of linear predictors at a time, of one thread
 
 
 @dataclass

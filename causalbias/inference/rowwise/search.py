@@ -175,7 +175,7 @@ def density_about(
                     found[i] = scales.log_prior[i] + value
 
         usable = np.flatnonzero(np.isfinite(scales.log_prior))
-        size = min(draws_together(len(target.rows.y)), -(-len(usable) // 2) or 1)
+        size = draws_together(len(target.rows.y)) if target.side_by_side else 1
         list(pool.map(fill, (usable[i : i + size] for i in range(0, len(usable), size))))
         return np.where(np.isnan(found), -np.inf, found)
 

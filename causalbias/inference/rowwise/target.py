@@ -9,6 +9,7 @@ predictor (`Predictor`). ``x = (effects of all terms but the leading one, coeffi
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from scipy import sparse
 
@@ -29,6 +30,17 @@ _MOST_PAIRS = 30_000_000  # of rows of a level, all levels together
 _MOST_EFFECTS = 4000
 _MOST_FURTHER = 12  # coefficients of further parameters, which are sampled with the scales
 _MANY_LEVELS = 5000
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_products(indptr, indices, data, columns, out):  # type: ignore[no-untyped-def]
+    """Add the product of a sparse matrix and a dense one to another, in its place."""
+    for i in range(len(out)):
+        own = out[i]
+        for t in range(indptr[i], indptr[i + 1]):
+            value, row = data[t], columns[indices[t]]
+            for d in range(len(own)):
+                own[d] += value * row[d]
 
 
 @dataclass(frozen=True)
@@ -228,11 +240,13 @@ class Target:
     def linear_predictor(self, x: FloatArray) -> FloatArray:
         """Linear predictors (n, N) of x (N, q), without the leading effects."""
         s, rows = self.n_effects, self.rows
-        found = rows.design @ x[:, s:].T
-        found += rows.offset[:, None]
+        found = np.ascontiguousarray(rows.design @ x[:, s:].T)
+        if rows.offset.any():
+            found += rows.offset[:, None]
         if s:
-            found += rows.effects @ np.ascontiguousarray(x[:, :s].T)
-        return np.ascontiguousarray(found)
+            sparse_rows = (rows.effects.indptr, rows.effects.indices, rows.effects.data)
+            _add_products(*sparse_rows, np.ascontiguousarray(x[:, :s].T), found)
+        return found
 
     def unwhiten(self, w: FloatArray, factors: Sequence[FloatArray]) -> FloatArray:
         """``x = origin + F w`` (q,), factors being those of all terms."""
