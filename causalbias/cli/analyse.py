@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from typer.core import TyperCommand
 
 import causalbias as cb
-from causalbias.cli.console import console, errors_in_one_line, say, steps_shown
+from causalbias.cli.console import console, errors_in_one_line, say, show_table, steps_shown
 from causalbias.cli.embed import embedded, warn, write_enrolment
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
@@ -138,7 +137,7 @@ def _analyse(
         say_step("report")
         content = analysis.content(result, images=images)
         page = write_report(content, out)
-    console.print(_headline(content))
+    _show_headline(content)
     verdict = overall(content.record.verdicts.values())
     console.print(verdict.sentence, style=STYLES[verdict.level])
     say(f"report: {page}")
@@ -146,8 +145,8 @@ def _analyse(
         raise typer.Exit(2)
 
 
-def _headline(content: "Content") -> Table:
-    """The headline table: the columns that identify a row, estimate, interval and sizes."""
+def _show_headline(content: "Content") -> None:
+    """Print the headline table: the columns that identify a row, estimate, interval and sizes."""
     from causalbias.report.tables import rounded
 
     table = content.results[content.headline]
@@ -156,9 +155,4 @@ def _headline(content: "Content") -> Table:
     interval = [name for name in ("estimate", "lower", "upper", "covered") if name in names]
     sizes = [name for name in names if name == "n" or name.startswith("n_")]
     table = table[[*labels, *interval, *sizes]]
-    shown = Table(title=content.titles[content.headline])
-    for column in table:
-        shown.add_column(str(column), justify="right")
-    for row in rounded(table):
-        shown.add_row(*row)
-    return shown
+    show_table(content.titles[content.headline], map(str, table), rounded(table))

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 import causalbias as cb
-from causalbias.cli.console import console, errors_in_one_line, say
+from causalbias.cli.console import console, errors_in_one_line, say, show_table
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
     PATH,
@@ -175,10 +174,6 @@ def write_enrolment(study: "cb.Study", out: Path) -> Path:
     write_csv(table, path)
     failed = table[table["failed"] > 0]
     if len(failed):
-        shown = Table(title="Failures to enrol, 95% intervals")
-        for column in failed:
-            shown.add_column(str(column), justify="right")
-        for row in failed.round(3).astype(str).to_numpy():
-            shown.add_row(*row)
-        console.print(shown)
+        cells = failed.round(3).astype(str).to_numpy()
+        show_table("Failures to enrol, 95% intervals", map(str, failed), cells)
     return path

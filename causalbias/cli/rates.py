@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 import causalbias as cb
-from causalbias.cli.console import console, errors_in_one_line, say, steps_shown
+from causalbias.cli.console import errors_in_one_line, say, show_table, steps_shown
 from causalbias.cli.embed import embedded
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
@@ -209,7 +208,7 @@ def _report(
         page = write_report(content, out)
     table = content.results["rates"]
     for point in result.points:
-        console.print(_headline(table[table["operating_point"] == point.name], point.name))
+        _show_headline(table[table["operating_point"] == point.name], point.name)
     for who, sentences in content.plain.found.items():
         for text in sentences:
             say(f"{who}: {text}" if who else text)
@@ -244,16 +243,12 @@ def _thresholds(given: Sequence[str] | None, systems: Sequence[str]) -> Any:
     return float(given[0]) if len(given) == 1 and "=" not in given[0] else found
 
 
-def _headline(table: Any, name: str) -> Table:
-    """The rates at an operating point: what identifies a row, estimate, interval and sizes."""
+def _show_headline(table: Any, name: str) -> None:
+    """Print the rates at an operating point, with their intervals and sizes."""
     from causalbias.report.tables import rounded
 
     wanted = ["system", "rate_of", "group", "estimate", "lower", "upper", "errors", "n", "persons"]
     if table["system"].nunique() == 1:
         wanted.remove("system")
-    shown = Table(title=f"Error rates by group, {name}")
-    for column in wanted:
-        shown.add_column(column, justify="right")
-    for row in rounded(table[wanted].astype({"errors": int, "n": int})):
-        shown.add_row(*row)
-    return shown
+    cells = rounded(table[wanted].astype({"errors": int, "n": int}))
+    show_table(f"Error rates by group, {name}", wanted, cells)
