@@ -6,6 +6,7 @@ and 144,000 rows is 51 GiB. Here a row keeps its level's number instead.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import formulae as fm
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from causalbias.datasets.scores.checks import zeros_lost
 from causalbias.errors import DataError
 from causalbias.inference.membership import membership
 from causalbias.models.centring import centring_of, parts_of
@@ -244,6 +246,7 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
             levels = np.unique(np.concatenate(found))
             if len(members) > 1:  # each column has been looked at by itself
                 check_label_texts(pd.Series(levels, name=factor), "data")
+                _check_zeros(factor, found)
             effects, kept = _effects(common)
             design = GroupDesign(
                 factor,
@@ -259,6 +262,18 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
             design.shares(used)  # or an error
             designs += [design] if not part.by else _divided(design, part.by, used)
     return _named(designs)
+
+
+def _check_zeros(factor: str, members: Sequence[np.ndarray]) -> None:
+    """Refuse ids that keep the zeros at their start in one column and have lost them in another."""
+    for one, other in combinations([set(each.tolist()) for each in members], 2):
+        lost = zeros_lost(one - other, other - one)
+        if lost is not None:
+            raise DataError(
+                f"{factor}: {lost[0]!r} of one column is {lost[1]!r} in another, as where zeros "
+                "were lost, so that they would be two levels",
+                hint="write ids alike, as text",
+            )
 
 
 def _divided(design: GroupDesign, by: str, used: pd.DataFrame) -> list[GroupDesign]:

@@ -8,6 +8,8 @@ from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.specification import observations_of, row_precisions
 
+FEW = 5  # rows of a table that is an example, of which nobody asks for sigma
+
 
 def check_identified(model: ModelDesign) -> None:
     """Refuse group terms of whose standard deviations the data can say nothing.
@@ -16,7 +18,8 @@ def check_identified(model: ModelDesign) -> None:
     have one observation each: it is one with the noise. A slope is not, since the variance of its
     rows, ``sigma^2 + tau^2 x^2``, changes with x; but of a Gaussian model a term with as many
     effects as there are observations is refused, as lme4 does. A row of several observations
-    (`counts`, trials) tells them apart, as do weights that differ.
+    (`counts`, trials) tells them apart, as do weights that differ. A Gaussian model with as many
+    coefficients as there are observations, such as of a time with a level a row.
 
     Raises
     ------
@@ -27,6 +30,7 @@ def check_identified(model: ModelDesign) -> None:
     observations = observations_of(spec, used)
     precision = row_precisions(spec, used)
     weighed = precision is not None and len(np.unique(precision)) > 1
+    _check_rows_left(model, observations)
     for part in model.parts.values():
         for one in part.groups:
             _check_levels(one)
@@ -56,6 +60,21 @@ def check_identified(model: ModelDesign) -> None:
                 f"there are observations ({total:,.0f}), so {their} cannot be separated from sigma",
                 hint=f"leave {term} out, let fewer effects vary, or give more rows a level",
             )
+
+
+def _check_rows_left(model: ModelDesign, observations: np.ndarray) -> None:
+    """Refuse a Gaussian model of default priors in which no observation is left to tell the noise.
+
+    Priors that were given may tell coefficients where rows do not.
+    """
+    number, total = model.fitted_columns.shape[1], float(observations.sum())
+    given = set(model.spec.priors) & {"sigma", *model.coefficient_terms}
+    if model.family.normal and not given and number >= max(total, FEW):
+        raise DataError(
+            f"{number:,} coefficients of {total:,.0f} observations: none is left to tell sigma",
+            hint="leave out a factor with a level of its own in nearly every row, such as a time "
+            "or an id, make it a number, or give priors",
+        )
 
 
 def _check_levels(one: GroupDesign) -> None:

@@ -198,7 +198,8 @@ def _formula_with_dots(text: str, old: str) -> str:
     before, _, after = old.partition("~")
     if not tilde:
         raise DataError(f"no tilde in {text!r}", hint="write it as . ~ . + (1|pair)")
-    return f"{DOT.sub(lambda _: before.strip(), left).strip()} ~ {_with_dots(right, after)}"
+    response = DOT.sub(lambda _: before.strip(), left).strip() or before.strip()
+    return f"{response} ~ {_with_dots(right, after)}"
 
 
 def _with_dots(text: str, old: str) -> str:

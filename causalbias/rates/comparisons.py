@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
 from causalbias.arguments import names_in, need_rows
-from causalbias.datasets.scores.checks import code_of_nines
+from causalbias.datasets.scores.checks import code_of_nines, zeros_lost
 from causalbias.errors import DataError, shown
 from causalbias.rates.groups import coded, text_of
 from causalbias.study.columns import labels, levels_of
@@ -147,7 +147,9 @@ def comparisons(
     check_columns(frame, ["distance", "seed_a", "seed_b"], file=FILE)
     frame, nobody = _with_known_members(frame, [*by, *match])
     n = len(frame)
-    codes, seeds = pd.factorize(text_of(frame["seed_a"], frame["seed_b"]))
+    texts = text_of(frame["seed_a"], frame["seed_b"])
+    codes, seeds = pd.factorize(texts)
+    _check_zeros(set(texts.iloc[:n].unique()), set(texts.iloc[n:].unique()))
     groups, group, levels = _groups([_sides(frame, name) for name in by], by, n)
     system, levels["system"] = _systems(frame)
     known = pd.DataFrame(
@@ -261,6 +263,18 @@ def _check_identities(known: pd.DataFrame) -> None:
                 hint="correct same_identity, or give genuine= with what people say of the pairs",
                 column="same_identity",
             )
+
+
+def _check_zeros(first: set[str], second: set[str]) -> None:
+    """Refuse seeds that keep the zeros at their start on one side and have lost them on the other."""
+    lost = zeros_lost(first - second, second - first)
+    if lost is not None:
+        raise DataError(
+            f"seed {lost[0]!r} of seed_a is {lost[1]!r} in seed_b, as where zeros were lost",
+            hint="write ids alike, as text",
+            file=FILE,
+            column="seed_a + seed_b",
+        )
 
 
 def _check_codes(known: pd.DataFrame) -> None:

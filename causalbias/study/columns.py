@@ -43,6 +43,7 @@ MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 ROUNDED = re.compile(r"-?[0-9](?:[.,][0-9]+)?E[+-][0-9]{2,3}")
 DATED = re.compile(rf"[0-3]?[0-9]-(?:{MONTHS})(?:-(?:[0-9]{{2}}|[0-9]{{4}}))?")
 LONG = re.compile(r"[1-9][0-9]{15,}")
+MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+[+-][0-9]{2}:[0-9]{2}")
 POINT_ZERO = re.compile(r"^(-?[0-9]+)\.0+$")
 
 
@@ -183,7 +184,8 @@ def measured(values: pd.Series, *, file: str) -> pd.Series:
 def levels_of(values: pd.Series) -> np.ndarray:
     """Return the distinct values of a column: levels in their order, other values sorted.
 
-    Whole numbers written as text are in the order of the numbers.
+    Whole numbers written as text are in the order of the numbers, and moments with their distance
+    from UTC in the order of time: where clocks are set back, 02:30+02:00 is before 02:30+01:00.
 
     Examples
     --------
@@ -195,6 +197,8 @@ def levels_of(values: pd.Series) -> np.ndarray:
     found = np.unique(pack(values[values.notna()].drop_duplicates())[0])
     if found.dtype.kind == "U" and all(re.fullmatch(r"0|-?[1-9][0-9]*", one) for one in found):
         return np.array(sorted(found.tolist(), key=int), dtype=str)
+    if found.dtype.kind == "U" and len(found) and all(map(MOMENT.fullmatch, found.tolist())):
+        return np.array(sorted(found.tolist(), key=pd.Timestamp), dtype=str)
     return found
 
 

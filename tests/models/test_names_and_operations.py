@@ -143,3 +143,34 @@ def test_columns_of_several_levels_are_refused_and_any_index_is_none(rows):
     odd = odd.rename(columns={"other": 5})
     fit = cb.fit("y ~ x", odd, subset="b == 'u'", draws=50)
     assert fit.attrs["n_rows"] == 150
+
+
+def test_ids_that_lost_their_zeros_in_one_column_are_not_two_levels():
+    rng = np.random.default_rng(2)
+    one, other = rng.integers(0, 12, (2, 60))
+    rows = pd.DataFrame({"a": [f"{i:03d}" for i in one], "b": other, "y": rng.normal(size=60)})
+    with pytest.raises(DataError, match="zeros were lost"):
+        cb.fit("y ~ 1 + (1|mm(a, b))", rows, draws=10)
+    pairs = rows.rename(columns={"a": "seed_a", "b": "seed_b", "y": "distance"})
+    pairs = pairs[one != other].assign(race="x", same_identity=False)
+    with pytest.raises(DataError, match="zeros were lost"):
+        cb.error_rates(pairs.assign(distance=pairs["distance"].abs()), "race", threshold=1.0)
+
+
+def test_a_level_in_every_row_leaves_nothing_to_tell_the_noise():
+    rows = pd.DataFrame({"y": np.random.default_rng(0).normal(size=24)})
+    rows["time"] = pd.date_range("2024-01-01", periods=24)
+    with pytest.raises(DataError, match="24 coefficients of 24 observations"):
+        cb.fit("y ~ time", rows, draws=10)
+
+
+@pytest.mark.parametrize("prior", [1, ("Normal", 0, 1), None])
+def test_a_prior_that_is_no_text_is_refused(rows, prior):
+    with pytest.raises(DataError, match="the prior of 'x' is"):
+        cb.fit("y ~ x", rows, priors={"x": prior}, draws=10)
+
+
+def test_answers_that_are_no_ordered_categories_are_shown_as_they_are():
+    rows = pd.DataFrame({"s": ["low", "high"] * 5, "x": range(10)})
+    with pytest.raises(DataError, match=r"row 1: 'low' \(10 such rows\)"):
+        cb.fit("s ~ x", rows, family="cumulative", draws=10)

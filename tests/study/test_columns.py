@@ -17,7 +17,15 @@ import causalbias as cb
 import causalbias.io.storage  # what it imports sets the recursion limit, which hypothesis watches
 from causalbias import DataError
 from causalbias.models.specification import ModelSpec, model_frame
-from causalbias.study.columns import MISSING_TEXTS, labels, measured, pack, typed, unpack
+from causalbias.study.columns import (
+    MISSING_TEXTS,
+    labels,
+    levels_of,
+    measured,
+    pack,
+    typed,
+    unpack,
+)
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/columns.md"
 DAY = datetime.date(2024, 3, 1)
@@ -499,3 +507,11 @@ def test_whatever_is_in_a_column_it_ends_in_one_of_five_types_or_a_data_error(va
             assert found.dtype == "str"
             assert labels(found, file="f").equals(found), "labels are labels"
     assert set(places) <= {("f", "c")}
+
+
+def test_moments_are_in_the_order_of_time_where_clocks_are_set_back():
+    hours = pd.date_range("2024-10-27T00:30", periods=4, freq="30min", tz="UTC")
+    local = pd.Series(hours.tz_convert("Europe/Berlin"))
+    order = levels_of(labels(local, file="data")).tolist()
+    assert order == [one.isoformat() for one in local]
+    assert order != sorted(order)

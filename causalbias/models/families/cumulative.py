@@ -92,10 +92,11 @@ class Cumulative(Family):
         """Ordered categories as they are; of whole numbers, those that occur."""
         if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.ordered:
             return values
+        given = values
         values = pd.to_numeric(values.astype(object), errors="coerce")
         bad = (values.isna() | (values != values.round())).to_numpy()
         if bad.any():
-            raise self.wrong_response(values, bad)
+            raise self.wrong_response(given, bad)
         codes = sorted(values.astype(int).unique().tolist())
         if len(codes) < 2:
             raise DataError(
