@@ -266,7 +266,10 @@ def _check_identities(known: pd.DataFrame) -> None:
 
 
 def _check_zeros(first: set[str], second: set[str]) -> None:
-    """Refuse seeds that keep the zeros at their start on one side and have lost them on the other."""
+    """Refuse seeds that keep the zeros at their start on one side, and have lost them on the other.
+
+    They would be two seeds each.
+    """
     lost = zeros_lost(first - second, second - first)
     if lost is not None:
         raise DataError(
