@@ -425,7 +425,9 @@ def draw_prior(
     """
     arguments = {key: np.asarray(value, float) for key, value in prior.args.items()}
     try:
-        found = pm.draw(getattr(pm, prior.name).dist(**arguments, shape=shape), random_seed=rng)
+        distribution = getattr(pm, prior.name).dist(**arguments, shape=shape)
+        # Drawn once: to compile it for speed takes half a second, to interpret it milliseconds.
+        found = pm.draw(distribution, random_seed=rng, mode="FAST_COMPILE")
     except NotImplementedError as error:
         raise DataError(
             f"the prior of {term!r} is {prior.name}, which is no distribution to draw from",
