@@ -89,6 +89,8 @@ GUESSES = {
     "mvbind()": lambda g: cb.fit("mvbind(y, x) ~ race", g.d),
     "0 + Intercept": lambda g: cb.fit("y ~ 0 + Intercept + race", g.d),
     "mo()": lambda g: cb.fit("y ~ mo(race)", g.d),
+    "cens()": lambda g: cb.fit("y | cens(rank) ~ race", g.d),
+    "trunc()": lambda g: cb.fit("y | trunc(0, 1) ~ race", g.d),
     "ordered()": lambda g: cb.fit("ordered(rank) ~ race", g.d, family="cumulative"),
     "contr.sum": lambda g: cb.fit("y ~ C(race, contr.sum)", g.d),
     "%in%": lambda g: cb.fit("y ~ race %in% seed", g.d),

@@ -13,9 +13,11 @@ from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows
 from causalbias.io.memory import check_memory
+from causalbias.models.censoring import log_tail
 from causalbias.models.fitted import FittedModel, fitted
-from causalbias.models.result import OBS, Fit, as_fit, need_rows_themselves
+from causalbias.models.result import OBS, Fit, as_fit, need_observed, need_rows_themselves
 from causalbias.models.specification import (
+    censored_rows,
     outcome_columns,
     row_counts,
     row_precisions,
@@ -41,7 +43,8 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
         The group has a variable with the name of the response, dims (chain, draw, __obs__). A row
         that stands for several observations has their joint log likelihood, so that LOO leaves out
         all of them. For a transformed response, it is the density of the untransformed column, so
-        that models of the column and of its logarithm can be compared. It is at fewer draws, and
+        that models of the column and of its logarithm can be compared. For a censored row it is the
+        log probability of a response beyond the limit. It is at fewer draws, and
         so is the posterior, where the effects of levels are (`fit["thinned"]`), or where rows times
         draws are more than 134 million, down to 400 draws; the printed fit says at how many.
 
@@ -73,6 +76,9 @@ def _log_likelihood(parts: "Parts") -> np.ndarray:
     values = parts.family.log_likelihood(parts.response, parts.eta, parts.parameters())
     if parts.family.continuous:
         values = values + parts.log_slope()
+    for side, rows in parts.censored.items():
+        mean, y = parts.family.parent(parts.eta[:, rows]), parts.response[rows]
+        values[:, rows] = log_tail(parts.family.name, y, mean, parts.parameters(rows), side)
     return np.asarray(values * parts.counts)
 
 
@@ -90,7 +96,8 @@ def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
     -------
     Fit
         The group has a variable with the name of the response, dims (chain, draw, __obs__). Ordinal
-        responses are category codes 0, 1, ... A row that stands for several observations gets a
+        responses are category codes 0, 1, ... Of rows that are censored, and of all others, new
+        responses have no limit. A row that stands for several observations gets a
         single new one: weight it by its count in means, and repeat rows to compare variances. Of
         many rows it is at fewer draws, as in `with_log_likelihood`.
 
@@ -131,6 +138,7 @@ def replicated(
         If rows times draws do not fit into memory.
     """
     need_rows_themselves(fit, "a replicate of the data")
+    need_observed(fit, "a replicate of the data")
     model = _thinned(fitted(fit).with_effects(), draws)
     rows = np.repeat(np.arange(len(model.frame)), row_counts(model.spec, model.frame).astype(int))
     check_memory(
@@ -187,6 +195,7 @@ def left_out_pit(
         If a row stands for several observations, of which one cannot be left out.
     """
     need_rows_themselves(fit, "the response of a row left out")
+    need_observed(fit, "the response of a row left out")
     rng, model = generator(random_seed), _thinned(fitted(fit).with_effects(), draws)
     if model.spec.counts is not None:
         raise DataError(
@@ -279,6 +288,7 @@ class Parts:
         self.trials = trials_of(spec, frame)
         self.of_response = self.model.response
         self.frame = frame
+        self.censored = censored_rows(spec, frame)
         self.eta = expected_rows(self.model, frame, scale="link")
         self.all_parameters = self.model.parameters_at(frame)
         # Of a transformed response, the response as the model has it.

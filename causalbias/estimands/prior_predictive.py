@@ -75,7 +75,13 @@ def prior_predictive(
     need_rows(data)
     of_terms = dict(priors or {})
     spec = ModelSpec(
-        written.text, family, link, of_terms, weights=weights, parts=dict(written.parts)
+        written.text,
+        family,
+        link,
+        of_terms,
+        weights=weights,
+        parts=dict(written.parts),
+        censored=written.censored,
     )
     used = model_frame(spec, rows_of(frame_for(spec.formula, data), subset))
     if draws < 1:

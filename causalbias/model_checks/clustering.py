@@ -19,7 +19,7 @@ from causalbias.model_checks.statistics import Comparison, compare
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.groupings import Codes, candidates, levelled, same_groups
-from causalbias.models.result import frame_with_others, need_rows_themselves
+from causalbias.models.result import frame_with_others, need_observed, need_rows_themselves
 from causalbias.models.specification import columns_of_rows
 
 
@@ -110,6 +110,7 @@ def clustering(
         If the rows, counts written out, are too many.
     """
     need_rows_themselves(fit, "a replicate of the data")
+    need_observed(fit, "a replicate of the data")
     rng, model = generator(random_seed), fitted(fit).with_effects()
     ways = unmodelled_groupings(model)
     if not ways:

@@ -36,7 +36,7 @@ from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.group_terms import common_formula
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import GroupDesign
-from causalbias.models.result import need_rows_themselves
+from causalbias.models.result import need_observed, need_rows_themselves
 from causalbias.progress import stage
 
 DRAWS, MIN_DRAWS = 500, 200  # 1 / 201 is below the level of `check`
@@ -108,6 +108,7 @@ def predictive_checks(
         If the rows, counts written out, are more than five million.
     """
     need_rows_themselves(fit, "a replicate of the data")
+    need_observed(fit, "a replicate of the data")
     rng, model = generator(random_seed), fitted(fit).with_effects()
     # A threshold is of the column; what is compared is the response as the model has it.
     cut = None if threshold is None else model.response.back().cut(threshold)

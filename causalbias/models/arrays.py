@@ -68,8 +68,8 @@ def arrays_of(
     ----------
     model : ModelDesign
     normal : bool
-        Whether to insist on priors of coefficients that are Normal or flat. Where not, the moments
-        of those that are neither are NaN.
+        Whether to insist on priors of coefficients that are Normal or flat, and on rows that were
+        observed. Where not, the moments of priors that are neither are NaN.
 
     Raises
     ------
@@ -79,6 +79,8 @@ def arrays_of(
         If a prior is for a group term that the formula has not.
     """
     spec, used, bambi, repeats = model.spec, model.frame, model.bambi, model.repeats
+    if normal and spec.censored is not None:
+        raise EngineError(f"rows are censored ({spec.censored})")
     component = bambi.parameters[bambi.family.likelihood.parent]
     columns, means, sds = [], [np.empty(0)], [np.empty(0)]
     stepped = {name for name, term in model.common_terms.items() if is_monotone(term)}

@@ -78,8 +78,9 @@ def fit(
     formula : str, Formula or list of str
         Formula as in lme4, brms and bambi, such as ``"score ~ race*gender + pose + (1|annotator) +
         (pose|seed)"``. If further parameters differ between rows, what `cb.formula` returns, or a
-        list of texts, ``["distance ~ race", "sigma ~ system"]``. The page on
-        formulas has the whole language.
+        list of texts, ``["distance ~ race", "sigma ~ system"]``. Of a response that some rows have
+        as a limit only, ``"score | cens(status) ~ race"``, `status` being none, left or right. The
+        page on formulas has the whole language.
     data : Study, DataFrame, dask DataFrame, path, RowSummary or list of them
         If a study is given, the response determines the group: `distance` is modelled on
         "machine", and `score` on "human" (see `to_frame` for the columns). Gaussian models, and
@@ -165,7 +166,9 @@ def fit(
     mapping_in({} if priors is None else priors, "priors", example)
     of_terms = dict(priors or {})
     parts = dict(written.parts)
-    spec = ModelSpec(written.text, family, link, of_terms, counts, weights, parts)
+    spec = ModelSpec(
+        written.text, family, link, of_terms, counts, weights, parts, censored=written.censored
+    )
     settings = Sampling(draws, tune, chains, random_seed)
     summary = gathered(spec, data, subset, missing)
     if summary is not None:

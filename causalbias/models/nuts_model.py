@@ -18,9 +18,11 @@ from bambi.backend.pymc import PyMCModel
 
 from causalbias.inference.problem import FloatArray, GroupTerm, Problem
 from causalbias.models.arrays import Arrays
+from causalbias.models.censoring import censor_rows
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.naming import Variable
 from causalbias.models.shrinkage import HYPERPARAMETERS
+from causalbias.models.specification import censored_rows
 
 LARGE = 10.0  # of a column's values
 
@@ -68,6 +70,8 @@ def nuts_model(model: ModelDesign, arrays: Arrays) -> pm.Model:
                 one.build(backend, bambi)
         _add_response(model, arrays, backend)
     weigh_rows(backend.model, problem.row_weight, problem.row_precision)
+    if sides := censored_rows(model.spec, model.frame):
+        censor_rows(backend.model, model.family.name, sides, problem.row_weight)
     return backend.model
 
 

@@ -72,7 +72,14 @@ def get_prior(
     example = 'a prior by term: {"race": "Normal(0, 1)"}'
     mapping_in({} if priors is None else priors, "priors", example)
     spec = ModelSpec(
-        written.text, family, link, dict(priors or {}), counts, weights, dict(written.parts)
+        written.text,
+        family,
+        link,
+        dict(priors or {}),
+        counts,
+        weights,
+        dict(written.parts),
+        censored=written.censored,
     )
     used = model_frame(spec, rows_of(frame_for(written.text, data), subset))
     model = ModelDesign.of(spec, used)

@@ -13,7 +13,7 @@ from causalbias.elsewhere import unknown_attribute
 from causalbias.errors import DataError
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import LEVELS
-from causalbias.models.specification import ModelSpec, family_of
+from causalbias.models.specification import ModelSpec, censored_rows, family_of
 from causalbias.models.summary import describe_fit
 
 OBS = "__obs__"
@@ -175,6 +175,29 @@ def need_rows_themselves(fit: xr.DataTree, what: str) -> None:
             hint="fit rows that memory holds with the same formula, such as all of some groups or "
             "a random part, and ask that fit: cb.fit(formula, frame.sample(100_000))",
         )
+
+
+def need_observed(fit: xr.DataTree, what: str) -> None:
+    """Refuse a fit of which some rows are censored, so that their responses are limits.
+
+    ``what``: what cannot be had of it, such as "a replicate of the data".
+
+    Raises
+    ------
+    DataError
+        With the number of such rows.
+    """
+    spec = spec_of(fit)
+    if spec.censored is None:
+        return
+    frame = frame_of(fit)
+    many = sum(len(rows) for rows in censored_rows(spec, frame).values())
+    raise DataError(
+        f"{what} needs responses that were observed, and {many:,} of {len(frame):,} are censored",
+        hint="read cb.predictions and cb.effects, which are of the response without a limit, and "
+        "compare models of censored rows by cb.loo",
+        column=spec.censored,
+    )
 
 
 def pack_frame(used: pd.DataFrame) -> xr.Dataset:

@@ -13,6 +13,7 @@ import pandas as pd
 from pandas.api import types
 
 from causalbias.errors import DataError, shown
+from causalbias.models.censoring import check_censoring, rows_of_sides
 from causalbias.models.centring import widen_margins
 from causalbias.models.column_priors import (
     check_known_terms,
@@ -21,7 +22,7 @@ from causalbias.models.column_priors import (
     of_one_column,
     set_columns,
 )
-from causalbias.models.columns import average
+from causalbias.models.columns import average, spread
 from causalbias.models.default_priors import bambi_family, scale_priors
 from causalbias.models.estimable import estimable
 from causalbias.models.evaluation import portable, without_slashes
@@ -87,6 +88,8 @@ class ModelSpec:
         priors are scaled to rows of the data.
     moments : tuple of str
         Columns of which rows that were summed up hold means and cross-products, not values.
+    censored : str, optional
+        Column: whether a row's response is censored, and from which side.
     """
 
     formula: str
@@ -98,12 +101,15 @@ class ModelSpec:
     parts: Mapping[str, str] = field(default_factory=dict)
     rows: str | None = None
     moments: tuple[str, ...] = ()
+    censored: str | None = None
 
     def to_json(self) -> str:
         """Text from which `from_json` makes an equal specification."""
         found = asdict(self) | {"priors": dict(self.priors), "parts": dict(self.parts)}
         if self.rows is None:
             del found["rows"], found["moments"]
+        if self.censored is None:
+            del found["censored"]
         return json.dumps(found, sort_keys=True)
 
     @property
@@ -166,8 +172,9 @@ def columns_of(spec: ModelSpec) -> list[str]:
 
 
 def data_columns_of(spec: ModelSpec) -> list[str]:
-    """Those columns, and those of counts and weights: all that a fit reads of the data."""
-    return list(dict.fromkeys([*columns_of(spec), *columns_of_rows(spec)]))
+    """Those columns, and those of counts, weights and censoring: all that a fit reads of data."""
+    censored = [] if spec.censored is None else [spec.censored]
+    return list(dict.fromkeys([*columns_of(spec), *columns_of_rows(spec), *censored]))
 
 
 def columns_of_rows(spec: ModelSpec) -> list[str]:
@@ -278,7 +285,41 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
     for name in of_rows:
         check_positive(used[name], whole=name != spec.weights)
     used[response] = response_in(spec, used)
+    if spec.censored is not None:
+        _check_censoring(spec, used)
     return used
+
+
+def _check_censoring(spec: ModelSpec, used: pd.DataFrame) -> None:
+    """Refuse a column that does not say which rows are censored, or one that is used otherwise."""
+    if spec.censored in (*columns_of(spec), *columns_of_rows(spec)):
+        raise DataError(
+            "the column says which rows are censored, and the model has it otherwise too",
+            hint="leave it out there",
+            column=spec.censored,
+        )
+    if spec.weights is not None:
+        raise DataError(
+            "rows that are censored have no weights", hint="leave weights= or cens() out"
+        )
+    check_censoring(str(spec.censored), used[spec.censored], spec.family)
+
+
+def censored_rows(spec: ModelSpec, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Numbers of the rows that are censored from the left and the right, where there are any.
+
+    Raises
+    ------
+    DataError
+        If the rows lack the column that says so.
+    """
+    if spec.censored is None:
+        return {}
+    if spec.censored not in frame:
+        raise DataError(
+            "the rows do not say which are censored", hint="add the column", column=spec.censored
+        )
+    return rows_of_sides(frame[spec.censored])
 
 
 def check_weights(spec: ModelSpec) -> None:
@@ -794,4 +835,7 @@ def _widen_thresholds(model: bmb.Model, repeats: np.ndarray | None) -> None:
         if term.prior.name == "Normal":
             means = average(np.asarray(term.data, float).reshape(len(term.data), -1), repeats)
             total += float(np.square(np.asarray(term.prior.args["sigma"]) * means).sum())
+        elif term.prior.name in SHRINKAGE:  # as by default: what it shrinks may be as large
+            data = np.asarray(term.data, float).reshape(len(term.data), -1)
+            total += float(np.square(2.5 * average(data, repeats) / spread(data, repeats)).sum())
     model.parameters["threshold"].prior.update(sigma=np.sqrt(total))

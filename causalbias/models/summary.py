@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ import xarray as xr
 
 from causalbias.arguments import JOINT, flag_in, kind_of, need_posterior, number_in
 from causalbias.inference.diagnostics import diagnose, extreme
+from causalbias.models.censoring import SIDES
+from causalbias.models.formula.censoring import with_censoring
 from causalbias.models.monotone import is_further
 from causalbias.models.priors import read_as
 from causalbias.models.shrinkage import HYPERPARAMETERS
@@ -134,12 +137,13 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     counts = None if counts == summed else counts
     lines = [
         f" Family: {spec['family']}{link}",
-        f"Formula: {spec['formula']}",
+        f"Formula: {with_censoring(spec['formula'], spec.get('censored'))}",
         *(f"         {name} ~ {right}" for name, right in spec.get("parts", {}).items()),
         f"   Data: {int(fit.attrs['n_rows']):,} rows"
         + (f" summed up in {len(fit['constant_data']['__obs__']):,}" if summed else "")
         + (f" for {int(fit.attrs['n_observations']):,} observations ({counts})" if counts else "")
         + (f", variance sigma^2/{weights}" if weights else "")
+        + _censored(fit, spec)
         + (f"; {excluded:,} left out by subset: {fit.attrs['subset']}" if excluded else "")
         + (f"; left out for missing values: {lacking}" if lacking else ""),
         f" Engine: {fit.attrs['engine']}; random seed {int(fit.attrs['random_seed'])}",
@@ -180,6 +184,15 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     if failed:
         lines += ["", "NOT CONVERGED. Do not use these estimates: " + "; ".join(failed) + "."]
     return "\n".join(lines)
+
+
+def _censored(fit: xr.DataTree, spec: Mapping[str, Any]) -> str:
+    """How many rows are censored from which side; "" where none can be."""
+    if spec.get("censored") is None:
+        return ""
+    words = fit["constant_data"].to_dataset()[spec["censored"]].values.astype(str)
+    told = ", ".join(f"{int((words == side).sum()):,} from the {side}" for side in SIDES)
+    return f"; censored: {told}"
 
 
 def _references(fit: xr.DataTree) -> list[str]:

@@ -13,6 +13,7 @@ from causalbias.errors import DataError
 from causalbias.models.engines import Sampling
 from causalbias.models.families import FAMILIES
 from causalbias.models.fit import fit_spec
+from causalbias.models.formula.censoring import split_censoring
 from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import flat_formula
 from causalbias.models.formula.parts import Formula, as_formula, formula_part
@@ -150,7 +151,7 @@ def _changed_spec(
     if "priors" in own:
         own["priors"] = dict(own["priors"] or {})
         mapping_in(own["priors"], "priors", 'a prior by term: {"race": "Normal(0, 1)"}')
-    text, parts = _formulas(old, written)
+    text, parts, censored = _formulas(old, written)
     for name in set(changed) - {*OF_SPEC, *OF_SAMPLING, "method", *OF_ROWS}:
         given = changed[name]
         if given is None:
@@ -162,7 +163,7 @@ def _changed_spec(
                 f"{name} is {given!r}",
                 hint=f'write the formula of a parameter as a text: {name}="~ race"',
             )
-    spec = replace(old, formula=text, parts=parts, **own)
+    spec = replace(old, formula=text, parts=parts, censored=censored, **own)
     if "priors" in own:
         return spec
     gone = tuple(f"{name}_" for name in old.parts if name not in parts)
@@ -172,12 +173,14 @@ def _changed_spec(
 
 def _formulas(
     old: ModelSpec, written: str | Formula | Sequence[str] | None
-) -> tuple[str, dict[str, str]]:
-    """The response's formula and the parts, dots filled in."""
+) -> tuple[str, dict[str, str], str | None]:
+    """The response's formula, the parts, and what says which rows are censored, dots filled in."""
     if written is None:
-        return old.formula, dict(old.parts)
+        return old.formula, dict(old.parts), old.censored
     if isinstance(written, str):
-        return _formula_with_dots(written, old.formula), dict(old.parts)
+        plain, censored = split_censoring(written)
+        text = _formula_with_dots(plain, old.formula)
+        return text, dict(old.parts), censored or old.censored
     if not isinstance(written, Formula) and all(isinstance(one, str) for one in written):
         texts = [_formula_with_dots(one, old.formula) for one in written[:1]]
         for one in written[1:]:
@@ -185,7 +188,7 @@ def _formulas(
             texts.append(_part_with_dots(one, old.parts.get(name, "1")))
         written = texts
     found = as_formula(written)
-    return found.text, dict(found.parts)
+    return found.text, dict(found.parts), found.censored or old.censored
 
 
 def _part_with_dots(text: str, old: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from causalbias.arguments import not_what
 from causalbias.errors import DataError
+from causalbias.models.formula.censoring import split_censoring, with_censoring
 from causalbias.models.formula.parse import formula_columns
 
 
@@ -22,13 +23,17 @@ class Formula:
         The formula of the response.
     parts : mapping of str to str
         By parameter, the right side of its formula.
+    censored : str, optional
+        The column of ``y | cens(column)``, which says which rows are censored.
     """
 
     text: str
     parts: Mapping[str, str] = field(default_factory=dict)
+    censored: str | None = None
 
     def __str__(self) -> str:
-        return "\n".join([self.text, *(f"{name} ~ {right}" for name, right in self.parts.items())])
+        text = with_censoring(self.text, self.censored)
+        return "\n".join([text, *(f"{name} ~ {right}" for name, right in self.parts.items())])
 
     __repr__ = __str__
 
@@ -66,8 +71,10 @@ def formula(text: str, **parts: str) -> Formula:
     """
     if not isinstance(text, str):
         raise not_what(text, "a formula")
-    formula_columns(text)
-    return Formula(text, {name: formula_part(name, part) for name, part in parts.items()})
+    plain, censored = split_censoring(text)
+    formula_columns(plain)
+    of_parts = {name: formula_part(name, part) for name, part in parts.items()}
+    return Formula(plain, of_parts, censored)
 
 
 def formula_part(name: str, part: object) -> str:
@@ -121,7 +128,8 @@ def as_formula(value: object) -> Formula:
     if isinstance(value, Formula):
         return value
     if isinstance(value, str):
-        return Formula(value)
+        plain, censored = split_censoring(value)
+        return Formula(plain, censored=censored)
     texts = list(value) if isinstance(value, Sequence) else []
     if not texts or not all(isinstance(one, str) for one in texts):
         raise not_what(value, "a formula")

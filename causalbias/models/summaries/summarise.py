@@ -168,7 +168,10 @@ def summarise_rows(
         )
     if moments is None and "moments" in agreed:
         moments = agreed["moments"]
-    spec = ModelSpec(written.text, family, counts=counts, weights=weights, parts=parts)
+    censored = written.censored
+    spec = ModelSpec(
+        written.text, family, counts=counts, weights=weights, parts=parts, censored=censored
+    )
     named = None if moments is None else names_in(moments, "moments")
     return summed(
         spec,

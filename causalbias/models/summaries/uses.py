@@ -41,6 +41,12 @@ def check_summable(spec: ModelSpec) -> None:
         Gaussian, a function is of all rows at once, or a column of which only moments are kept does
         not enter linearly.
     """
+    if spec.censored is not None:
+        raise DataError(
+            "sums of rows do not say what censored ones do",
+            hint="read the rows into memory: cb.fit(formula, frame)",
+            column=spec.censored,
+        )
     family = family_of(spec)
     if family.continuous and not family.normal:
         raise DataError(
