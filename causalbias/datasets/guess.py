@@ -10,6 +10,7 @@ from causalbias.study.reading import as_utf8, csv_files, is_hidden
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 RATINGS = ("attribute_ratings.zip", "attribute_ratings.csv")
 OMI_COLUMNS = {b"anon_id", b"condition", b"stimulus_level"}
+OF_ANSWERS = "of people's answers: causalbias ratings, alignment, memory or human-machine"
 DEEPEST = 2  # folders below, in which photographs are looked for
 
 
@@ -62,8 +63,8 @@ def layout_of(path: Path) -> str:
     if tables := csv_files(path):
         raise DataError(
             f"a folder of tables, such as {tables[0].name!r}, of no known data set",
-            hint=f"of comparison scores: causalbias rates {path} --fmr 0.01; of another layout: "
-            "--dataset",
+            hint=f"of comparison scores: causalbias rates {path} --fmr 0.01; {OF_ANSWERS}; "
+            "of another layout: --dataset",
             file=str(path),
         )
     raise DataError(
@@ -91,7 +92,8 @@ def _of_file(path: Path) -> str:
     if path.suffix.lower() in KINDS:
         raise DataError(
             "a table that is no experiment",
-            hint=f"of comparison scores, for error rates by group: causalbias rates {path.name}",
+            hint=f"of comparison scores, for error rates by group: causalbias rates {path.name}; "
+            f"{OF_ANSWERS}",
             file=path.name,
         )
     raise DataError(

@@ -1,7 +1,11 @@
 """The layout of data is found by what is in them, or the command for them is named."""
 
-import pytest
+import re
 
+import pytest
+import typer
+
+from causalbias.cli.main import app
 from causalbias.datasets.guess import layout_of
 from causalbias.errors import DataError
 
@@ -45,6 +49,16 @@ def test_a_folder_of_another_kind_is_sent_to_its_command(name, command, tmp_path
     path.write_bytes(b"")
     with pytest.raises(DataError, match=command):
         layout_of(tmp_path)
+
+
+def test_commands_that_a_table_may_be_for_are_commands(tmp_path):
+    (tmp_path / "raw.csv").write_text("face,rater,rating\na,b,5\n")
+    known = set(typer.main.get_command(app).commands)
+    for path in (tmp_path, tmp_path / "raw.csv"):
+        with pytest.raises(DataError) as error:
+            layout_of(path)
+        named = re.search(r"people's answers: causalbias ([\w, -]+)", str(error.value))[1]
+        assert set(re.split(", | or ", named.removesuffix(";"))) <= known
 
 
 def test_a_table_of_scores_is_sent_to_rates(tmp_path):
