@@ -1,6 +1,7 @@
 """Ordinal or binary model of full size: our posterior beside others' point estimates.
 
     python benchmarks/ordinal_full_size.py [--family cumulative] [--sizes 1] [--peers gpboost clmm]
+    python benchmarks/ordinal_full_size.py --sizes 1 3 --annotators 1500 --once  # memory by rows
 
 432,000 judgements (times size) in 5 categories: 48,000 pairs (times size), judged 9 times each, in
 600 prototypes in 100 seeds, crossed with 1,500 annotators (times size, 60 at least); 33
@@ -47,13 +48,13 @@ cat(sprintf('{"imports": %f, "first": %f, "cpu": %f, "version": "ordinal %s", "s
 """
 
 
-def simulate(size: float, family: str) -> pd.DataFrame:
+def simulate(size: float, family: str, annotators: int | None = None) -> pd.DataFrame:
     """Return seeded judgements: y, a1, ..., s1, ..., and the factors of `GROUPS`."""
     rng = np.random.default_rng(20)
     pairs = round(PAIRS * size)
     prototype_of = np.arange(pairs) % PROTOTYPES
     pair = np.repeat(np.arange(pairs), JUDGEMENTS)
-    annotators = max(60, round(ANNOTATORS * size))
+    annotators = annotators or max(60, round(ANNOTATORS * size))
     codes = {
         "seed": prototype_of[pair] // (PROTOTYPES // SEEDS),
         "prototype": prototype_of[pair],
@@ -142,7 +143,7 @@ def contend(args: argparse.Namespace, size: float) -> list[str]:
     """Run all contenders on one data set; return their lines of the table."""
     lines = []
     with tempfile.TemporaryDirectory() as name:
-        frame = simulate(size, args.family)
+        frame = simulate(size, args.family, args.annotators)
         frame.to_pickle(Path(name) / "rows.pkl")
         for contender in ("engine", *args.peers):
             load = os.getloadavg()[0]
@@ -174,6 +175,7 @@ def main() -> None:
     parser.add_argument("--family", choices=("cumulative", "bernoulli"), default="cumulative")
     parser.add_argument("--sizes", type=float, nargs="+", default=[1.0])
     parser.add_argument("--draws", type=int, default=4000)
+    parser.add_argument("--annotators", type=int, help="1,500 times the size by default")
     parser.add_argument("--once", action="store_true", help="one fit, whose CPU seconds are shown")
     parser.add_argument("--compile", action="store_true", help="time compilation as well")
     parser.add_argument("--peers", nargs="*", default=[], choices=("gpboost", "clmm"))

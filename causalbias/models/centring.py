@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalbias.errors import DataError
+from causalbias.io.memory import chunks
 from causalbias.models.columns import side_by_side, spread, triangle
 
 FloatArray = NDArray[np.float64]
@@ -67,10 +68,7 @@ def centring_of(
         Naming the column.
     """
     rows, k = columns.shape
-    whole_rows = side_by_side([np.ones(rows), columns], rows)
-    if repeats is not None:
-        whole_rows *= np.sqrt(repeats)[:, None]
-    root, total = triangle(whole_rows), float(rows if repeats is None else repeats.sum())
+    root, total = _root(columns, repeats), float(rows if repeats is None else repeats.sum())
     means = root[0, 1:] / root[0, 0] if rows else np.zeros(k)
     whole, now = np.eye(k), root[:, 1:].copy()
     order = sorted(range(len(parts)), key=lambda j: len(parts[j].numeric))
@@ -91,6 +89,19 @@ def centring_of(
             now[:, j] /= size
             whole[:, j] /= size
     return whole
+
+
+def _root(columns: FloatArray, repeats: FloatArray | None) -> FloatArray:
+    """`triangle` of a column of ones and columns (rows, k), of some rows after others."""
+    rows, k = columns.shape
+    roots = [np.empty((0, k + 1))]
+    for part in chunks(rows, 8 * (k + 1)):
+        own = columns[part]
+        whole = side_by_side([np.ones(len(own)), own], len(own))
+        if repeats is not None:
+            whole *= np.sqrt(repeats[part])[:, None]
+        roots.append(triangle(whole))
+    return roots[-1] if len(roots) <= 2 else triangle(np.vstack(roots))
 
 
 def _is_part(lower: Part, higher: Part) -> bool:

@@ -170,10 +170,14 @@ def _changed(design: Floats, names: list[str]) -> tuple[Floats, Floats, NDArray[
         means = design.mean(axis=0)
         means[first] = 0.0
         change[first] -= means
-    sizes = np.linalg.norm(design - means, axis=0)
-    least = 1e-12 * np.linalg.norm(design, axis=0)  # what centring leaves of a constant
+    # column by column: the design may fill a good part of the memory
+    columns = list(zip(design.T, means, strict=True))
+    sizes = np.array([np.linalg.norm(column - mean) for column, mean in columns])
+    norms = np.array([np.linalg.norm(column) for column, _ in columns])
+    least = 1e-12 * norms  # what centring leaves of a constant
     scales = np.where(sizes > least, sizes, 1.0)
-    largest = np.abs(design).max(axis=0, initial=0.0) * np.sqrt(len(design))
+    largest = np.array([np.abs(column).max(initial=0.0) for column, _ in columns])
+    largest *= np.sqrt(len(design))
     doubt = TOLERANCE + 1e3 * np.finfo(float).eps * largest / scales
     return change / scales, doubt, np.ptp(design, axis=0) == 0
 

@@ -133,6 +133,27 @@ def _with_every_level(common: Any) -> pd.DataFrame | None:
     return common.data.loc[new, list(columns)]
 
 
+def forget_rows(common: Any, frame: pd.DataFrame) -> None:
+    """Let go of what a design holds of each row, in place; it is still evaluated on others.
+
+    Else memory would hold every column twice more: as formulae read it, and in the matrix.
+
+    Parameters
+    ----------
+    common : formulae CommonEffectsMatrix
+    frame : DataFrame
+        The rows that it was made of.
+    """
+    common.data, common.design_matrix = frame, common.design_matrix[:1].copy()
+    for term in common.terms.values():
+        term.data = term.data[:1].copy()
+        for one in getattr(term, "components", []):
+            if isinstance(one._intermediate_data, pd.Series | np.ndarray):
+                one._intermediate_data = one._intermediate_data[:1].copy()
+            if np.ndim(one.value):
+                one.value = one.value[:1].copy()
+
+
 def without_slashes(common: Any) -> None:
     """Write divisions in the names of a design's terms as ÷, in place."""
     for term in common.terms.values():

@@ -25,7 +25,7 @@ from causalbias.models.column_priors import (
 from causalbias.models.columns import average, spread
 from causalbias.models.default_priors import bambi_family, scale_priors
 from causalbias.models.estimable import estimable
-from causalbias.models.evaluation import portable, without_slashes
+from causalbias.models.evaluation import forget_rows, portable, without_slashes
 from causalbias.models.families import Family, family_named
 from causalbias.models.formula.contrasts import NAMESPACE, OWN
 from causalbias.models.formula.group_terms import common_formula, group_parts
@@ -575,7 +575,11 @@ def common_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
         If bambi cannot make a model of it, with its reason.
     """
     priors = {term: text for term, text in spec.priors.items() if "|" not in term}
-    return _bambi(spec, "", priors, used)
+    model = _bambi(spec, "", priors, used)
+    design = model.parameters[model.family.likelihood.parent].design.common
+    if design is not None:  # its terms have the columns
+        design.design_matrix = design.design_matrix[:1].copy()
+    return model
 
 
 def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFrame) -> bmb.Model:
@@ -614,8 +618,10 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     telling |= set(stepped)  # the shares of their steps have a prior
     check_shrinkage(shrunk, [one for one in coefficient_terms(terms) if one not in stepped])
     told = estimable(common, telling, of_spread=shrunk)
-    formula += groups + _minus(common, told.kept)
     bases = _of_terms_left(_of_bases(spec, common), common, told.kept)
+    if common is not None:
+        forget_rows(common, used)
+    formula += groups + _minus(common, told.kept)
     priors = _of_terms_left(priors, common, told.kept)
     if told.kept.all():
         model = _made(spec, formula, priors, bases, used)

@@ -48,6 +48,7 @@ from causalbias.inference.laplace.proposal import (
 )
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
 from causalbias.inference.scales import Scales
+from causalbias.io.memory import chunks
 
 _CHUNK = 64
 _LEAST = 1e-10  # precision of an observation that is left out
@@ -76,9 +77,8 @@ class Expansion:
     share : ndarray (n,)
     response, precision : ndarray (n, 2)
     blocks : Blocks
-        Of the Gaussian problem of these observations, with coefficients (cuts, coefficients).
-    terms : tuple of GroupTerm
-        That problem's.
+        Of the Gaussian problem of these observations, with coefficients (cuts, coefficients). Its
+        terms have the levels and effects of the problem's.
     curvature, pull, row_curvature : ndarray
         Where the quadrature places its nodes: as in `Conditional`.
     """
@@ -90,7 +90,6 @@ class Expansion:
     response: FloatArray
     precision: FloatArray
     blocks: Blocks
-    terms: tuple[GroupTerm, ...]
     curvature: FloatArray
     pull: FloatArray
     row_curvature: FloatArray
@@ -112,7 +111,7 @@ class ExpandedProposal:
     """
 
     target: Target
-    terms: Sequence[GroupTerm]
+    terms: tuple[GroupTerm, ...]
     points: list[Expansion]
     metric: FloatArray
     pool: Executor
@@ -179,7 +178,7 @@ class ExpandedProposal:
         log_integral = np.full(len(part), -np.inf)
         for row, i in enumerate(part):
             noise = np.random.Generator(np.random.SFC64(int(streams[i]))).standard_normal
-            given = draw_all(expansion.terms, expansion.blocks, scales.factors(int(i)), noise)
+            given = draw_all(self.terms, expansion.blocks, scales.factors(int(i)), noise)
             if given is not None:
                 log_integral[row] = expansion.log_integral(given.log_marginal)
                 raw[row] = _joined(self.target, self.terms, given.effects, given.beta)
@@ -296,9 +295,13 @@ def expand(
     if not np.isfinite(value):
         raise EngineError("the density is not finite where its mode was looked for")
     curvature, pull, row_curvature = node_places(rows, lead_sd, modes, eta, moments, levels)
-    every = [likelihood_at(target, lead_sd, one, modes) for one in around]
-    possible = [one[2] for one in every if np.isfinite(one[0])]
-    moments = np.mean(possible, axis=0) if possible else moments
+    total, possible = np.zeros_like(moments) if around else moments, 0
+    for one in around:  # added up one by one: those of all points would fill the memory
+        value, _, found, _, _ = likelihood_at(target, lead_sd, one, modes)
+        if np.isfinite(value):
+            total += found
+            possible += 1
+    moments = total / possible if possible else moments
     if lead_sd >= 0:  # the mean of a level's effect is sd^2 times the slope there, on average
         slope = -np.add.reduceat(moments[:, 0] + moments[:, 1], rows.start[:-1])
         eta = eta + np.repeat(lead_sd**2 * slope, np.diff(rows.start))
@@ -312,7 +315,6 @@ def expand(
         response=response,
         precision=precision,
         blocks=build_blocks(problem, factored=True),
-        terms=problem.terms,
         curvature=curvature,
         pull=pull,
         row_curvature=row_curvature,
@@ -329,7 +331,7 @@ def averaged(target: Target, problem: Problem, expansion: Expansion) -> Expansio
     scales, rng = scales_of(expansion.theta[None], problem.terms), np.random.default_rng(1)
     around: list[FloatArray] = []
     for _ in range(_PAIRS):
-        given = draw_all(expansion.terms, expansion.blocks, scales.factors(0), rng.standard_normal)
+        given = draw_all(problem.terms, expansion.blocks, scales.factors(0), rng.standard_normal)
         if given is not None:
             drawn = _joined(target, problem.terms, given.effects, given.beta)
             pair = [drawn, 2 * expansion.raw - drawn]
@@ -375,7 +377,8 @@ def _normal_problem(
         design[upper, c[upper]] = 1.0
         lower = np.flatnonzero(c > 0)
         design[lower, c[lower] - 1] = np.where(second == 1, 1.0, share[row])[lower]
-    design[:, n_free:] = times[:, None] * rows.design[rows.code[row]]
+    for part in chunks(len(row), 8 * rows.design.shape[1]):
+        design[part, n_free:] = times[part, None] * rows.design[rows.code[row[part]]]
     source = rows.source[row]
     terms = tuple(
         replace(
@@ -419,7 +422,7 @@ def find_mode_of_x(
     best = height(raw, modes)
     expansion = expand(target, problem, theta, raw, modes)
     for _ in range(_MAX_STEPS):
-        given = draw_all(expansion.terms, expansion.blocks, scales.factors(0), np.zeros)
+        given = draw_all(problem.terms, expansion.blocks, scales.factors(0), np.zeros)
         if given is None:
             break
         step = _joined(target, problem.terms, given.effects, given.beta) - raw

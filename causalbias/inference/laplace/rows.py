@@ -14,6 +14,7 @@ from scipy import sparse
 
 from causalbias.inference.membership import effects_design, slabs
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Predictor, Problem
+from causalbias.io.memory import chunks
 
 _BLOCK = 64  # rows a block where no term leads
 
@@ -220,13 +221,15 @@ def _distinct(design: FloatArray) -> tuple[IntArray, IntArray]:
     """Return the first row of each distinct row of the design, and each row's place among them."""
     n, p = design.shape
     odd = np.random.default_rng(1).integers(0, 2**63, max(p, 1), dtype=np.uint64) | np.uint64(1)
-    bits = (np.ascontiguousarray(design) + 0.0).view(np.uint64)
     mixed = np.zeros(n, np.uint64)
     for j in range(p):
-        mixed = (mixed ^ bits[:, j]) * odd[j]
+        mixed = (mixed ^ (design[:, j] + 0.0).view(np.uint64)) * odd[j]
         mixed ^= mixed >> np.uint64(29)
     _, first, code = np.unique(mixed, return_index=True, return_inverse=True)
-    if not np.array_equal(design[first][code], design):  # two rows of one hash
+    distinct = design[first]
+    parts = chunks(n, 8 * p)
+    if not all(np.array_equal(distinct[code[part]], design[part]) for part in parts):
+        # two rows of one hash
         first = code = every = np.arange(n)
         return every, every
     return first, code
