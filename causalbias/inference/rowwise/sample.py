@@ -58,7 +58,8 @@ _ENOUGH, _DEAR_ENOUGH = 0.5, 0.35
 _HOPELESS = 0.02
 _PLACES = 400  # of theta, among which further expansions are placed
 _MORE, _MAX_POINTS = 8, 64  # further expansions at a time, and all of them
-_SECONDS = 15.0  # that further expansions may take, by the first one's time
+# That further expansions may take, by the first one's time and the memory of its derivatives.
+_SECONDS, _BYTES = 15.0, 2**30
 
 
 @dataclass(frozen=True)
@@ -262,7 +263,7 @@ def _proposed(
     most = _most_points(proposal) if efficiency < enough else 1
     while efficiency < enough and len(proposal.points) < most:
         theta = fold.theta(fold.canonical(mixture.sample(_PLACES, rng)))[0]
-        proposal.points += _further(proposal, theta, cov)
+        proposal.points += _further(proposal, theta, cov, most - len(proposal.points))
         mixture, better = adapt(log_density, *given)
         if better < 1.1 * efficiency and len(proposal.points) > 3 * _MORE:
             break
@@ -277,21 +278,22 @@ def _proposed(
 
 
 def _most_points(proposal: Proposal) -> int:
-    """How many expansions to make at most, by the time that they take."""
+    """How many expansions to make at most, by the time and the memory that they take."""
     began = perf_counter()
     target, first = proposal.target, proposal.points[0]
     expansions_at(target, first.theta[None], [first], proposal.pool)
-    return int(min(_MAX_POINTS, 1 + _SECONDS / (perf_counter() - began)))
+    held = _BYTES / max(first.bends.nbytes, 1)
+    return int(min(_MAX_POINTS, 1 + _SECONDS / (perf_counter() - began), 1 + held))
 
 
-def _further(proposal: Proposal, theta: FloatArray, cov: FloatArray) -> list[Expansion]:
+def _further(proposal: Proposal, theta: FloatArray, cov: FloatArray, most: int) -> list[Expansion]:
     """More expansions: about the first, and then where theta is far from those there are."""
     target, known, pool = proposal.target, proposal.points, proposal.pool
     if len(known) == 1:
-        return around(target, known[0], cov, pool)
+        return around(target, known[0], cov, most, pool)
     metric = np.linalg.inv(np.atleast_2d(np.cov(theta.T)) + 1e-6 * np.eye(theta.shape[1]))
     proposal.metric = metric
-    return expansions_at(target, farthest(theta, known, metric, _MORE), known, pool)
+    return expansions_at(target, farthest(theta, known, metric, min(most, _MORE)), known, pool)
 
 
 def _fold(target: Target, mode: FloatArray, cov: FloatArray) -> Fold:

@@ -226,11 +226,14 @@ def check_one_mode(target: Target, expansion: Expansion, pool: Executor) -> None
         raise EngineError("the posterior of the coefficients and effects has several modes")
 
 
-def around(target: Target, first: Expansion, cov: FloatArray, pool: Executor) -> list[Expansion]:
-    """Expansions to either side of the first, along the principal axes of theta."""
+def around(
+    target: Target, first: Expansion, cov: FloatArray, most: int, pool: Executor
+) -> list[Expansion]:
+    """Expansions to either side of the first, along the longest principal axes of theta."""
     value, vector = np.linalg.eigh(cov)
-    steps = (_SPREAD * np.sqrt(value) * vector).T
-    return expansions_at(target, first.theta + np.vstack([steps, -steps]), [first], pool)
+    steps = (_SPREAD * np.sqrt(value) * vector).T[::-1]
+    sides = np.stack([steps, -steps], axis=1).reshape(-1, len(value))
+    return expansions_at(target, first.theta + sides[:most], [first], pool)
 
 
 def farthest(
