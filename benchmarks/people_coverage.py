@@ -118,7 +118,43 @@ def memory(study: int) -> Found:
         yield f"memory: own-group effect on {name}", found.own_group[name], truth[own]
 
 
-STUDIES = {"ratings": ratings, "alignment": alignment, "memory": memory}
+def human_machine(study: int) -> Found:
+    """40 annotators who answer 20 of 40 pairs each, and 4 systems; own-group effects of gender."""
+    people, systems, items, annotators = cb.simulation.simulate_human_machine(
+        40, 40, answers=20, systems=4, random_seed=study
+    )
+    found = cb.analyses.analyse_human_machine(
+        people,
+        systems,
+        items[items["task"] == "verification"],
+        groups=["gender", "skin_type"],
+        annotators=annotators,
+        own={"gender": "gender"},
+        score="score",
+        option="option",
+        threshold=0.5,
+        draws=200,
+        random_seed=study,
+    )
+    truth = people.attrs["truth"]
+    odds = found.odds["odds_ratio"].sel(task="verification")
+    contrasts = {"gender": "gender: male / female", "skin_type": "skin_type: light / dark"}
+    for group, contrast in contrasts.items():
+        values = {one: truth[one][group] for one in ("people", "systems")}
+        values["systems / people"] = values["systems"] / values["people"]
+        for of, value in values.items():
+            yield f"people and systems: {group}, {of}", odds.sel(contrast=contrast, of=of), value
+    assert found.own_group is not None
+    own = found.own_group["odds_ratio"].sel(group="gender")
+    yield "people and systems: own-group effect", own, truth["own_group"]["gender"]
+
+
+STUDIES = {
+    "ratings": ratings,
+    "alignment": alignment,
+    "memory": memory,
+    "human_machine": human_machine,
+}
 
 
 def held(draws: xr.DataArray, truth: float) -> list[bool]:

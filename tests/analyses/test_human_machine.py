@@ -138,8 +138,14 @@ def test_what_is_left_out_is_counted(tables):
     assert said["the annotator answered the item before"] == 2
     assert said["two options have the highest score"] == 1
     assert said["gender not known: no part of own-group effects"] == 1
-    lost = systems[~(systems["option"].astype(str).eq(items.set_index("item")["truth"]
-                     .reindex(systems["item"]).to_numpy()) & of_first)]  # fmt: skip
+    lost = systems[
+        ~(
+            systems["option"]
+            .astype(str)
+            .eq(items.set_index("item")["truth"].reindex(systems["item"]).to_numpy())
+            & of_first
+        )
+    ]
     said = read(people, lost, items).excluded.set_index("reason")["count"]
     assert said["the right option, or any other, has no score"] == 1
 
@@ -168,14 +174,17 @@ def test_untidy_tables_are_refused(tables):
             systems.assign(option="option " + systems["option"]),
             items,
         ),
-        "as an annotator is": (people, systems.assign(system="a001").drop_duplicates(
-            ["item", "option"]), items),
+        "as an annotator is": (
+            people,
+            systems.assign(system="a001").drop_duplicates(["item", "option"]),
+            items,
+        ),
         "a system is called 'consensus'": (
             people,
             systems[systems["system"] == "system 1"].assign(system="consensus"),
             items,
         ),
-    }  # fmt: skip
+    }
     for said, one in broken.items():
         with pytest.raises(cb.DataError, match=said):
             read(*one)
@@ -186,6 +195,15 @@ def test_untidy_tables_are_refused(tables):
     with pytest.raises(cb.DataError, match="own= without annotators="):
         cb.analyses.analyse_human_machine(
             people, systems, items, groups=GROUPS, own={"gender": "gender"}
+        )
+    with pytest.raises(cb.DataError, match=r"same, gender, skin_type are not to be told apart"):
+        cb.analyses.analyse_human_machine(
+            people, systems, items.assign(skin_type=items["gender"]), **OPTIONS, task="task"
+        )
+    alike = items[(items["gender"] == "male") | (items["task"] == "identification")]
+    with pytest.raises(cb.DataError, match=r"verification: all items .* of one group"):
+        cb.analyses.analyse_human_machine(
+            people, systems, alike, **OPTIONS | {"groups": ["gender"]}, task="task"
         )
     one = people[pair].merge(items[["item", "truth"]], on="item")
     with pytest.raises(cb.DataError, match="all answers of people are right"):
@@ -215,8 +233,10 @@ def test_odds_ratios_of_groups_without_errors_have_one_limit(level, reference, k
 def test_odds_ratios_are_those_of_the_simulation(tables, found):
     truth = tables[0].attrs["truth"]
     table = found.odds.summary(0.99).set_index(["contrast", "of"])
-    for contrast, group in (("gender: male / female", "gender"),
-                            ("skin_type: light / dark", "skin_type")):  # fmt: skip
+    for contrast, group in (
+        ("gender: male / female", "gender"),
+        ("skin_type: light / dark", "skin_type"),
+    ):
         people, systems = truth["people"][group], truth["systems"][group]
         values = {"people": people, "systems": systems, "systems / people": systems / people}
         for of, value in values.items():
@@ -236,8 +256,10 @@ def test_accuracies_of_systems_are_shares_of_their_items(found):
         assert (row["right"], row["n"]) == (right, n)
         low, high = beta.ppf([0.025, 0.975], right + 0.5, n - right + 0.5)
         # Quantiles of 1,200 draws have standard errors of 0.01 or less here.
-        assert (row["lower"], row["upper"]) == (pytest.approx(low, abs=0.05),
-                                                pytest.approx(high, abs=0.05))  # fmt: skip
+        assert (row["lower"], row["upper"]) == (
+            pytest.approx(low, abs=0.05),
+            pytest.approx(high, abs=0.05),
+        )
     above = found.accuracy["above_chance"] * 0.5 + 0.5
     np.testing.assert_allclose(above, found.accuracy["accuracy"])
     people = counts[counts["judge"] == "people"]

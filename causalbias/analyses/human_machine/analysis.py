@@ -35,6 +35,7 @@ from causalbias.rates.differentials import AT_LEAST, AT_MOST, NONE, TWO_SIDED
 
 PRIOR = "HalfNormal(1)"  # of standard deviations of effects on the log odds
 ALL = "all"
+TINY = 1e-12
 SYSTEMS, RATIO = "systems", "systems / people"
 
 
@@ -339,6 +340,23 @@ def _checked(rows: pd.DataFrame, task: str, tables: Tables) -> pd.DataFrame:
                 hint="see whether answers and truths are written alike; else there is no model",
                 file=answers.name,
             )
+        items = own.drop_duplicates("item")[["same", *tables.groups]]
+        varying = [one for one in map(str, items) if items[one].nunique() > 1]
+        if not set(varying) & set(tables.groups):
+            raise DataError(
+                f"{task}: all items that a {kind} answered are of one group",
+                hint="leave the items of this task out",
+                file=answers.name,
+            )
+        coded = pd.get_dummies(items[varying].astype(str), drop_first=True).assign(one=1)
+        if np.linalg.matrix_rank(coded.to_numpy(float)) < coded.shape[1]:
+            raise DataError(
+                f"{task}: among the items that a {kind} answered, {', '.join(varying)} are not "
+                "to be told apart",
+                hint="leave one of the groups out"
+                + (" (same: pairs of one person, and of two)" if "same" in varying else ""),
+                file=answers.name,
+            )
     return rows
 
 
@@ -366,7 +384,8 @@ def _own_rows(tables: Tables, group: str) -> pd.DataFrame:
 def _own_group(fit: Fit, rows: pd.DataFrame, group: str) -> Estimate:
     """Odds ratio of answers on the own group, all else held: from a grid of both groups."""
     theirs = OF_ANNOTATOR + group
-    levels = [list(rows[group].cat.categories), sorted(rows[theirs].unique())]
+    there = rows[group].cat.remove_unused_categories().cat.categories
+    levels = [list(there), sorted(rows[theirs].unique())]
     grid = pd.DataFrame(list(product(*levels)), columns=[group, theirs])
     grid[group] = pd.Categorical(grid[group], rows[group].cat.categories)
     held = [one for one in rows if one not in (group, theirs, "item", "judge", "correct")]
@@ -452,8 +471,9 @@ def _shares(
     for one in groups:
         if several(rows, one):
             cells = predictions(fit, ["kind", one])["prediction"].sel(kind=PERSON, drop=True)
-            people |= {f"{one}: {level}": cells.sel({one: level}, drop=True)
-                       for level in cells[one].values}  # fmt: skip
+            people |= {
+                f"{one}: {level}": cells.sel({one: level}, drop=True) for level in cells[one].values
+            }
     subjects, judges = _subjects(rows, groups), list(dict.fromkeys(rows["judge"]))
     shape = (len(subjects), len(judges))
     right, n = np.zeros(shape, int), np.zeros(shape, int)
@@ -467,15 +487,18 @@ def _shares(
                     draws[..., at, of] = people[label].transpose(*SAMPLE)
             elif len(own):
                 wrong = n[at, of] - right[at, of]
-                draws[..., at, of] = random.beta(right[at, of] + 0.5, wrong + 0.5, whole.shape)
+                drawn = random.beta(right[at, of] + 0.5, wrong + 0.5, whole.shape)
+                draws[..., at, of] = drawn.clip(TINY, 1 - TINY)  # whose odds are finite
     dims = ("subjects", "judge")
     return xr.Dataset(
         {"accuracy": ((*SAMPLE, *dims), draws), "n": (dims, n), "right": (dims, right)},
         coords={
-            "chain": whole["chain"], "draw": whole["draw"], "subjects": list(subjects),
+            "chain": whole["chain"],
+            "draw": whole["draw"],
+            "subjects": list(subjects),
             "judge": judges,
         },
-    )  # fmt: skip
+    )
 
 
 def _contrasts(rows: pd.DataFrame, groups: Sequence[str]) -> dict[str, tuple[str, str, str]]:
@@ -493,8 +516,11 @@ def _odds(fit: Fit, judged: pd.DataFrame, task: str, groups: Sequence[str]) -> E
     rows = judged[judged["task"] == task]
     contrasts = _contrasts(rows, groups)
     drawn, kinds, numbers = [], [], []
-    each = {one: effects(fit, one, by="kind", reference=reference, scale="link")["effect"]
-            for one, _, reference in contrasts.values()}  # fmt: skip
+    references = {one: reference for one, _, reference in contrasts.values()}
+    each = {
+        one: effects(fit, one, by="kind", reference=reference, scale="link")["effect"]
+        for one, reference in references.items()
+    }
     for one, level, reference in contrasts.values():
         log = each[one].sel({one: level}, drop=True)
         people, systems = (log.sel(kind=kind, drop=True) for kind in (PERSON, SYSTEM))
@@ -513,9 +539,12 @@ def _odds(fit: Fit, judged: pd.DataFrame, task: str, groups: Sequence[str]) -> E
     odds = xr.apply_ufunc(np.exp, xr.concat(drawn, pd.Index(list(contrasts), name="contrast")))
     dims = ("contrast", "of")
     return _odds_ratios(
-        odds.transpose(*SAMPLE, *dims), (dims, kinds), (dims, numbers), [fit],
+        odds.transpose(*SAMPLE, *dims),
+        (dims, kinds),
+        (dims, numbers),
+        [fit],
         "odds ratio of a right answer by group of the subject",
-    )  # fmt: skip
+    )
 
 
 def _each(accuracy: Estimate, groups: Sequence[str], judged: pd.DataFrame) -> Estimate:
@@ -534,9 +563,12 @@ def _each(accuracy: Estimate, groups: Sequence[str], judged: pd.DataFrame) -> Es
         kinds.append(xr.apply_ufunc(np.vectorize(_interval, otypes=[object]), up, down))
         numbers.append(own["n"].sel(a) + own["n"].sel(b))
     index = pd.Index(list(contrasts), name="contrast")
-    kind, number = (xr.concat(one, index, coords="minimal", compat="override")
-                    .drop_vars("subjects", errors="ignore").transpose("task", "contrast", "judge")
-                    for one in (kinds, numbers))  # fmt: skip
+    kind, number = (
+        xr.concat(one, index, coords="minimal", compat="override")
+        .drop_vars("subjects", errors="ignore")
+        .transpose("task", "contrast", "judge")
+        for one in (kinds, numbers)
+    )
     found = xr.concat(drawn, index).transpose(*SAMPLE, "task", "contrast", "judge")
     return _odds_ratios(
         found, kind, number, [accuracy], "odds ratio of shares of right answers, nothing held"

@@ -98,8 +98,9 @@ def human_machine_content(result: HumanMachine) -> Content:
 def tables_of(result: HumanMachine) -> dict[str, pd.DataFrame]:
     """Tables of the estimates by name, as in `TITLES`, and those that are only written."""
     found = {"odds": _table(result.odds, result.prob)}
-    if result.own_group is not None:
-        found["own_group"] = _table(result.own_group, result.prob)
+    own = None if result.own_group is None else _table(result.own_group, result.prob)
+    if own is not None and len(own):
+        found["own_group"] = own
     accuracy = _table(result.accuracy, result.prob)
     above = summarise(result.accuracy, prob=result.prob, of="above_chance")
     key = ["task", "subjects", "judge"]
@@ -180,6 +181,13 @@ def findings(result: HumanMachine, tables: dict[str, pd.DataFrame]) -> list[str]
             f"People's odds of a right answer are {with_range(row)} times as large on subjects of "
             f"their own {row['group']}{'.' if clear else ': no own-group effect is clear.'}"
         )
+    stated = set(tables["own_group"]["group"]) if "own_group" in tables else set()
+    sentences += [
+        f"No own-group effect of {group} is estimated: people of some groups did not answer on "
+        "subjects of some groups."
+        for group in result.tables.own
+        if group not in stated
+    ]
     return sentences + _of_consensus(result, tables) + _of_difficulty(tables) + _warnings(tables)
 
 
@@ -273,6 +281,8 @@ def _limits(result: HumanMachine) -> list[str]:
         "A group that is called same more often has more right answers on the one and fewer on the "
         "other: the counts have both, and old/new or same/different answers have a signal "
         "detection analysis.",
+        "Answers that are missing (people who did not answer, systems that found no face) are in "
+        "no number; how many there are stands with what was left out.",
         f"Standard deviations of abilities and difficulties have the prior {PRIOR}, in log odds. "
         "With few systems it matters.",
     ]
@@ -309,9 +319,11 @@ def _pictures(result: HumanMachine, tables: dict[str, pd.DataFrame]) -> list[Pic
                 "odds",
             )
         )
-    pictures += [_accuracy(result, str(task), tables["accuracy"], note)
-                 for task in result.accuracy["task"].values]  # fmt: skip
-    if result.own_group is not None:
+    pictures += [
+        _accuracy(result, str(task), tables["accuracy"], note)
+        for task in result.accuracy["task"].values
+    ]
+    if result.own_group is not None and "own_group" in tables:
         xlabel = "odds ratio, own group against others"
         pictures.append(
             Picture(
