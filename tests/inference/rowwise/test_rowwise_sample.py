@@ -90,7 +90,9 @@ def test_effects_of_a_level_are_drawn_given_all_else() -> None:
     found = sample_rowwise(one, "t", priors, draws=3000, random_seed=1, some=[5, 7])
     again = sample_rowwise(one, "t", priors, draws=3000, random_seed=1, keep=[], some=[5, 7])
     np.testing.assert_array_equal(found.beta, again.beta)
-    np.testing.assert_array_equal(found.effects["1|g"][[5, 7]], again.thinned["1|g"])
+    # but for rounding, which depends on the draws that are computed beside it
+    some = found.effects["1|g"][[5, 7]]
+    np.testing.assert_allclose(some, again.thinned["1|g"], rtol=1e-9, atol=1e-12)
     # each row's residual has the posterior that its level's effect implies: by weights of the
     # other rows' fit, the mean of the score of all effects is zero (an identity of posteriors)
     eta = found.beta @ one.design.T + found.effects["1|g"][:, one.terms[0].codes[:, 0], 0]
