@@ -1,10 +1,11 @@
-"""What selection, mediators and another population do to causal effects, as ``cb.causal``."""
+"""Causal effects under selection, by paths, as metrics, elsewhere: as ``cb.causal``."""
 
 from causalbias.causal.bounds import selection_bounds
 from causalbias.causal.crossed import complete
 from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.causal.paths import mediation
 from causalbias.causal.patterns import pattern_mixture
+from causalbias.causal.perceived_metric import perceived_metric
 from causalbias.causal.transport import poststratify
 from causalbias.causal.weighting import selection_weighted
 
@@ -14,6 +15,7 @@ __all__ = [
     "diagram",
     "mediation",
     "pattern_mixture",
+    "perceived_metric",
     "poststratify",
     "selection_bounds",
     "selection_weighted",

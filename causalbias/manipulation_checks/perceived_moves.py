@@ -1,6 +1,6 @@
 """From scores and outcomes of faces to what each manipulation moves, with the error of that."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -88,13 +88,15 @@ def spread_over(faces: pd.DataFrame, attributes: object) -> pd.DataFrame:
     return pd.concat([faces[~shared], copies], ignore_index=True)
 
 
-def without_judges_levels(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def without_judges_levels(
+    scores: pd.DataFrame, face_columns: Sequence[str] = FACE
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Faces' mean scores free of judges' own levels, and what each score differs from these.
 
     Additive in judge and face, by question, so that judges who saw few faces do not count as
     faces' differences.
     """
-    face = scores.groupby([*FACE, "question"], dropna=False, observed=True).ngroup()
+    face = scores.groupby([*face_columns, "question"], dropna=False, observed=True).ngroup()
     judge = scores.groupby(["annotator", "question"], observed=True).ngroup()
     size = 1 + float(scores["score"].abs().max()) if len(scores) else 1.0
     mean_of_judge = pd.Series(0.0, index=scores.index)
@@ -108,7 +110,8 @@ def without_judges_levels(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFr
     known = scores.assign(
         mean=mean_of_face, left=scores["score"] - mean_of_face - mean_of_judge, face=face
     )
-    faces = known.drop_duplicates("face")[[*FACE, "question", "mean"]].reset_index(drop=True)
+    kept = [*face_columns, "question", "mean"]
+    faces = known.drop_duplicates("face")[kept].reset_index(drop=True)
     return faces, known
 
 

@@ -2,6 +2,7 @@
 
 from causalbias.simulation.editing import simulate_editing
 from causalbias.simulation.human_machine import simulate_human_machine
+from causalbias.simulation.metric import simulate_metric
 from causalbias.simulation.parameters import Bias, People, Question, System
 from causalbias.simulation.ratings import simulate_ratings
 from causalbias.simulation.recognition_memory import simulate_recognition
@@ -18,6 +19,7 @@ __all__ = [
     "simulate",
     "simulate_editing",
     "simulate_human_machine",
+    "simulate_metric",
     "simulate_ratings",
     "simulate_recognition",
     "simulate_scores",

@@ -173,10 +173,10 @@ NEVER_OF_A_FIT = (
     "text_scores threshold_at to_frame to_release validate with_distances with_embeddings "
     "with_pairs write "
     "Diagram accuracy_indices add_counts association_test associations complete diagram intraclass "
-    "ndkl pairwise_rate_ratios ranking_indices ratio_intervals read_facesim3d selection_bounds "
-    "selection_weighted simulate_editing simulate_human_machine simulate_ratings "
-    "simulate_recognition simulate_scores simulate_similarity "
-    "simulate_social_perception simulate_triplets site_counts skew_at_k "
+    "ndkl pairwise_rate_ratios perceived_metric ranking_indices ratio_intervals read_facesim3d "
+    "selection_bounds selection_weighted simulate_editing simulate_human_machine simulate_metric "
+    "simulate_ratings simulate_recognition simulate_scores "
+    "simulate_similarity simulate_social_perception simulate_triplets site_counts skew_at_k "
     "summarise_rows verification_accuracy"
 )
 # Packages of which nothing takes a fit or draws, but for what is looked at by name.
