@@ -26,6 +26,11 @@ class Changes:
     ----------
     mean : ndarray (pairs, J)
     covariance : ndarray (pairs, J, J)
+        Given the mean of the pair's cell: of pairs in which the same was manipulated.
+    loading : ndarray (pairs, J, J)
+        The mean of the cell is known with error, B eta with eta standard normal: B.
+    cell : ndarray (pairs,) of int
+        -1 where there are no cells, and of a face beside itself.
     rows : ndarray (pairs,) of int
         Their rows in the table.
     questions : list of str
@@ -34,17 +39,32 @@ class Changes:
         The others.
     reliability : ndarray (J,)
         Share of the mean square of differences between scores that is no error.
-    tolerance : ndarray (J,)
-        Share of an attribute's mean squared change that is not a linear function of the others'.
     """
 
     mean: FloatArray
     covariance: FloatArray
+    loading: FloatArray
+    cell: np.ndarray
     rows: np.ndarray
     questions: list[str]
     unmoved: list[str]
     reliability: FloatArray
-    tolerance: FloatArray
+
+    @property
+    def moment(self) -> FloatArray:
+        """Second moment (pairs, J, J) of each change."""
+        known = self.mean[:, :, None] * self.mean[:, None, :] + self.covariance
+        return known + self.loading @ np.swapaxes(self.loading, 1, 2)
+
+    @property
+    def scale(self) -> FloatArray:
+        """Root mean square (J,) of the changes."""
+        return np.sqrt(np.einsum("njj->j", self.moment) / len(self.mean))
+
+    @property
+    def tolerance(self) -> FloatArray:
+        """Share (J,) of the mean squared change that is no linear function of the others'."""
+        return _tolerances(self.moment.mean(axis=0))
 
 
 def read_scores(
@@ -182,10 +202,12 @@ def changes_of(
     )
     kept = [at for at, one in enumerate(faces.columns) if str(one) in questions]
     seen, error = seen[:, kept], error[:, kept][:, :, kept]
-    mean, covariance = np.zeros_like(seen), np.zeros_like(error)
-    mean[~again], covariance[~again] = _shrunken(seen[~again], error[~again], cell[~again])
-    square = (mean[:, :, None] * mean[:, None, :] + covariance).mean(axis=0)
-    return Changes(mean, covariance, rows, questions, unmoved, reliability, _tolerances(square))
+    mean, covariance, loading = np.zeros_like(seen), np.zeros_like(error), np.zeros_like(error)
+    mean[~again], covariance[~again], loading[~again] = _shrunken(
+        seen[~again], error[~again], cell[~again], several=bool(moved)
+    )
+    cell = np.where(again | (not moved), -1, cell)
+    return Changes(mean, covariance, loading, cell, rows, questions, unmoved, reliability)
 
 
 def _tolerances(square: FloatArray) -> FloatArray:
@@ -228,28 +250,41 @@ def _moved_questions(
 
 
 def _shrunken(
-    seen: FloatArray, error: FloatArray, cell: np.ndarray
-) -> tuple[FloatArray, FloatArray]:
-    """Mean and covariance of true changes given what was seen, ``N(seen, error)`` about them."""
+    seen: FloatArray, error: FloatArray, cell: np.ndarray, *, several: bool
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean and covariance of changes given what was seen, and the loading of their cells' means.
+
+    What was seen is ``N(d, error)``, a true change ``N(centre, T)``, and the centre of a cell
+    ``N(0, between)``; zero if there is one cell alone. All by moments.
+    """
     j = seen.shape[1]
-    several = cell.max() > 0
     codes, cell = np.unique(cell, return_inverse=True)
     centre = np.stack([seen[cell == one].mean(axis=0) for one in range(len(codes))]) * several
     left = seen - centre[cell]
-    spare = len(seen) - several * len(codes)
-    pooled = left.T @ left / max(spare, 1)
-    mean, covariance = np.empty_like(seen), np.empty_like(error)
-    for one in range(len(codes)):
-        rows = np.flatnonzero(cell == one)
+    pooled = left.T @ left / max(len(seen) - several * len(codes), 1)
+    rows_of = [np.flatnonzero(cell == one) for one in range(len(codes))]
+    within = []
+    for rows in rows_of:
         own = left[rows].T @ left[rows] + (j + 1) * pooled
-        own = own / (len(rows) - several + j + 1)
-        true = _positive(own - error[rows].mean(axis=0))
+        within.append(own / (len(rows) - several + j + 1))
+    of_centre = [one / len(rows) for one, rows in zip(within, rows_of, strict=True)]
+    between = _positive((centre.T @ centre - sum(of_centre)) / len(codes))
+    mean, covariance = np.empty_like(seen), np.empty_like(error)
+    loading = np.zeros_like(error)
+    for at, rows in enumerate(rows_of):
+        true = _positive(within[at] - error[rows].mean(axis=0))
         gain = true @ np.linalg.pinv(true + error[rows], hermitian=True)
-        mean[rows] = centre[one] + np.einsum("njk,nk->nj", gain, left[rows])
         covariance[rows] = true - gain @ true
+        middle = np.zeros(j)
+        if several:
+            kept = between @ np.linalg.pinv(between + of_centre[at], hermitian=True)
+            middle = kept @ centre[at]
+            values, vectors = np.linalg.eigh(_positive(between - kept @ between))
+            loading[rows] = (np.eye(j) - gain) @ (vectors * np.sqrt(np.maximum(values, 0.0)))
+        mean[rows] = middle + np.einsum("njk,nk->nj", gain, seen[rows] - middle)
     exact = np.einsum("njj->n", error) == 0
-    mean[exact], covariance[exact] = seen[exact], 0.0
-    return mean, (covariance + np.swapaxes(covariance, 1, 2)) / 2
+    mean[exact], covariance[exact], loading[exact] = seen[exact], 0.0, 0.0
+    return mean, (covariance + np.swapaxes(covariance, 1, 2)) / 2, loading
 
 
 def _positive(matrix: FloatArray) -> FloatArray:

@@ -238,12 +238,6 @@ def _check_clusters(rows: pd.DataFrame, cluster: str) -> None:
         )
 
 
-def _scale(changes: Changes) -> FloatArray:
-    """Root mean square (J,) of the true changes."""
-    square = changes.mean**2 + np.einsum("njj->nj", changes.covariance)
-    return np.sqrt(square.mean(axis=0))
-
-
 def _problem(
     rows: pd.DataFrame,
     place: pd.DataFrame,
@@ -278,19 +272,21 @@ def _problem(
     answers = pairs["count"].to_numpy(float)
     spare = float((answers - 1).sum())
     within = float((pairs["var"].fillna(0.0) * (answers - 1)).sum()) / max(spare, 1.0)
-    at, scale = pairs["change"].to_numpy(int), _scale(changes)
-    mean = changes.mean[at] / scale
+    at, scale = pairs["change"].to_numpy(int), changes.scale
     covariance = changes.covariance[at] / np.outer(scale, scale)
     code, _ = pd.factorize(pd.concat([pairs[one] for one in PAIR], ignore_index=True))
     values, vectors = np.linalg.eigh(covariance.mean(axis=0) / 2)
     problem = SquaredDistances(
         distance / unit,
         within / answers / unit**2 if spare else np.zeros(len(pairs)),
-        np.ascontiguousarray(mean),
-        mean[:, :, None] * mean[:, None, :] + covariance,
+        np.ascontiguousarray(changes.mean[at] / scale),
+        np.ascontiguousarray(covariance),
+        np.ascontiguousarray(changes.loading[at] / scale[:, None]),
+        np.ascontiguousarray(changes.cell[at]),
         np.ascontiguousarray(vectors * np.sqrt(np.maximum(values, 0.0))),
         np.ascontiguousarray(code.reshape(2, -1).T),
         np.r_[0, np.cumsum(pairs[cluster].value_counts(sort=False).to_numpy())],
+        int(changes.cell.max()) + 1,
         floor / unit,
     )
     return problem, unit, {"n": len(pairs), "clusters": clusters, "left_out": left_out}
@@ -322,7 +318,7 @@ def _labelled(
         other=names,
     ).rename(attribute="question")
     found["prior_share"] = found["worth"].std(SAMPLE) / PRIOR_SD
-    per = xr.DataArray(unit / _scale(changes), {"question": names}, "question")
+    per = xr.DataArray(unit / changes.scale, {"question": names}, "question")
     found["worth"] = found["worth"] * per
     found["floor"] = found["floor"] * unit
     return found.reindex(question=questions, other=questions)
@@ -350,7 +346,7 @@ def _described(changes: Changes, questions: list[str]) -> dict[str, xr.DataArray
         return known.reindex(question=questions)
 
     return {
-        "moved": of_moved(_scale(changes)),
+        "moved": of_moved(changes.scale),
         "reliability": of_moved(changes.reliability),
         "tolerance": of_moved(changes.tolerance),
         "estimable": xr.DataArray(

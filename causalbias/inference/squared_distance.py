@@ -5,12 +5,14 @@ For a change d (J attributes)
 
     E[D^2 | d] = floor^2 + d' M d,    M = diag(w) R diag(w),
 
-with w the worth of each attribute and R a correlation matrix. Of the change its mean m and
-covariance V given what was measured are known, and since the form is quadratic
+with w the worth of each attribute and R a correlation matrix. Given what was measured, the change
+has the mean m and the covariance V, and since the form is quadratic
 
     E[D^2 | m, V] = mu = floor^2 + q,    q = tr(M (m m' + V)):
 
-errors of measurement enter by the second moment ``m m' + V`` alone. The distances of a seed's
+errors of measurement enter by the second moment ``m m' + V`` alone. What pairs in which the same
+was manipulated have in common is known with an error that seeds share: ``m = m_0 + B eta``, with
+eta standard normal, one vector a cell of the design, and sampled. The distances of a seed's
 pairs are taken as normal with the means that keep this equation whatever their variance is,
 
     D ~ N(sqrt(mu - e), K),    K = diag(known) + e on the diagonal, and with covariances
@@ -60,15 +62,21 @@ class SquaredDistances:
     known : ndarray (n,)
         Variance of the distance that is known: of a mean of answers.
     change : ndarray (n, J)
-        Mean of the change, each attribute in units of its own root mean square.
-    moment : ndarray (n, J, J)
-        Its second moment, ``m m' + V``.
+        Mean m_0 of the change, each attribute in units of its own root mean square.
+    covariance : ndarray (n, J, J)
+        Its covariance, V.
+    loading : ndarray (n, J, J)
+        B: how the error of the cell's mean enters the change.
+    cell : ndarray (n,) of int
+        The cell of each pair; -1 where its change is known without.
     error : ndarray (J, J)
         Factor L of the error of one face: ``L L' = V / 2``, the mean over pairs.
     faces : ndarray (n, 2) of int
         Both faces of each pair.
     starts : ndarray (seeds + 1,) of int
         First pair of each seed.
+    cells : int
+        Number of cells.
     floor : float
         Where it is known; else NaN.
     """
@@ -76,17 +84,28 @@ class SquaredDistances:
     distance: FloatArray
     known: FloatArray
     change: FloatArray
-    moment: FloatArray
+    covariance: FloatArray
+    loading: FloatArray
+    cell: IntArray
     error: FloatArray
     faces: IntArray
     starts: IntArray
+    cells: int = 0
     floor: float = np.nan
 
     @property
     def size(self) -> int:
-        """Return the number of parameters: w, partial correlations, and scalars."""
+        """Return the number of parameters: w, partial correlations, scalars, and eta by cell."""
         j = self.change.shape[1]
-        return j + j * (j - 1) // 2 + SCALARS
+        return j + j * (j - 1) // 2 + SCALARS + self.cells * j
+
+    @property
+    def arrays(self) -> tuple[FloatArray | IntArray | float, ...]:
+        """Return what `log_density` takes between parameters and gradient."""
+        return (
+            *(self.distance, self.known, self.change, self.covariance, self.loading, self.cell),
+            *(self.error, self.faces, self.starts, self.floor),
+        )
 
 
 @_compiled
@@ -95,7 +114,9 @@ def log_density(
     distance: FloatArray,
     known: FloatArray,
     change: FloatArray,
-    moment: FloatArray,
+    covariance: FloatArray,
+    loading: FloatArray,
+    cell: IntArray,
     error: FloatArray,
     faces: IntArray,
     starts: IntArray,
@@ -109,12 +130,14 @@ def log_density(
     j = change.shape[1]
     at = j + j * (j - 1) // 2
     gradient[:] = -theta
-    gradient[at + 3 :] /= SPREAD**2
+    eta = theta[at + 5 :].copy().reshape(-1, j)
+    of_eta = np.zeros_like(eta)
+    gradient[at + 3 : at + 5] /= SPREAD**2
     a, c = 1.0 / (1.0 + np.exp(-theta[at + 1])), 1.0 / (1.0 + np.exp(-theta[at + 2]))
     gradient[at + 1], gradient[at + 2] = 1.0 - 2.0 * a, 1.0 - 2.0 * c  # uniform in (0, 1)
     found = np.log(a * (1.0 - a) * c * (1.0 - c) + 1e-300)
     found -= 0.5 * ((theta[:j] ** 2).sum() + theta[at] ** 2)
-    found -= 0.5 * (theta[at + 3 :] ** 2).sum() / SPREAD**2
+    found -= 0.5 * (theta[at + 3 : at + 5] ** 2).sum() / SPREAD**2 + 0.5 * (eta**2).sum()
     w = theta[:j]
     partial = np.tanh(theta[j:at])
     factor = cholesky_of_partial(partial, j)
@@ -124,20 +147,29 @@ def log_density(
     f2 = theta[at] ** 2 if np.isnan(floor) else floor**2
     numbers = np.array([f2, a, c, theta[at + 3] ** 2, theta[at + 4] ** 2])
     by_numbers = np.zeros(SCALARS)
+    moved, of_moved = change.copy(), np.zeros_like(change)
+    for i in range(change.shape[0]):
+        if cell[i] >= 0:
+            moved[i] += loading[i] @ eta[cell[i]]
     for seed in range(starts.shape[0] - 1):
         rows = slice(starts[seed], starts[seed + 1])
         found += _of_seed(
             distance[rows],
             known[rows],
-            change[rows],
-            moment[rows],
+            moved[rows],
+            covariance[rows],
             error,
             faces[rows],
             m,
             numbers,
             of_m,
             by_numbers,
+            of_moved[rows],
         )
+    for i in range(change.shape[0]):
+        if cell[i] >= 0:
+            of_eta[cell[i]] += loading[i].T @ of_moved[i]
+    gradient[at + 5 :] += of_eta.ravel()
     if np.isnan(floor):
         gradient[at] += 2 * by_numbers[0] * theta[at]
     gradient[at + 1] += by_numbers[1] * a * (1 - a)
@@ -239,29 +271,31 @@ def _of_seed(
     distance: FloatArray,
     known: FloatArray,
     change: FloatArray,
-    moment: FloatArray,
+    covariance: FloatArray,
     error: FloatArray,
     faces: IntArray,
     m: FloatArray,
     numbers: FloatArray,
     of_m: FloatArray,
     by_numbers: FloatArray,
+    by_change: FloatArray,
 ) -> float:
-    """Log likelihood of a seed's pairs; adds its derivatives by M and by the numbers."""
+    """Log likelihood of a seed's pairs; adds its derivatives by M, numbers and mean changes."""
     n, j = change.shape
     f2, a, c, t0, t1 = numbers
     part, q, root = np.zeros((n, j)), np.zeros(n), np.empty(n)
+    weighed = np.zeros((n, j))  # M m
     # What a pair shares with others of its seed: by all worths, by each one, by faces' errors.
     shared = np.zeros((n, 1 + 2 * j))
     for i in range(n):
         for p in range(j):
-            moved = 0.0
             for o in range(j):
-                part[i, p] += m[p, o] * moment[i, p, o]
-                moved += m[p, o] * change[i, o]
+                weighed[i, p] += m[p, o] * change[i, o]
+                part[i, p] += m[p, o] * covariance[i, p, o]
+            part[i, p] += weighed[i, p] * change[i, p]
             q[i] += part[i, p]
             for o in range(j):
-                shared[i, 1 + j + o] += moved * error[p, o]
+                shared[i, 1 + j + o] += weighed[i, p] * error[p, o]
         root[i] = 1.0 / np.sqrt(f2 + q[i] + 1e-12)
         shared[i, 0] = q[i] * root[i]
         for p in range(j):
@@ -325,12 +359,14 @@ def _of_seed(
         by_numbers[2] += own * q[i]
         of_q = c * own + of_shared[i, 0] + of_mu
         for p in range(j):
-            of_moved = 0.0
+            of_part = of_shared[i, 1 + p] + of_q
+            of_weighed = of_part * change[i, p]
             for o in range(j):
-                of_moved += of_shared[i, 1 + j + o] * error[p, o]
+                of_weighed += of_shared[i, 1 + j + o] * error[p, o]
             for o in range(j):
-                of_m[p, o] += (of_shared[i, 1 + p] + of_q) * moment[i, p, o]
-                of_m[p, o] += of_moved * change[i, o]
+                of_m[p, o] += of_part * covariance[i, p, o] + of_weighed * change[i, o]
+                by_change[i, o] += of_weighed * m[p, o]
+            by_change[i, p] += of_part * weighed[i, p]
     return found
 
 
@@ -347,10 +383,7 @@ def sample_metric(
         statistics.
     """
     j = problem.change.shape[1]
-    arrays = (
-        *(problem.distance, problem.known, problem.change, problem.moment, problem.error),
-        *(problem.faces, problem.starts, problem.floor),
-    )
+    arrays = problem.arrays
 
     def density(theta: FloatArray) -> tuple[float, FloatArray]:
         gradient = np.empty(problem.size)
@@ -360,7 +393,8 @@ def sample_metric(
         rng = np.random.default_rng(seed)
         theta = rng.normal(0, 0.1, problem.size)
         theta[:j] += 0.7 / np.sqrt(j)
-        theta[-SCALARS:] += [0.4, -2.0, -2.0, 0.2, 0.2]
+        at = j + j * (j - 1) // 2
+        theta[at : at + SCALARS] += [0.4, -2.0, -2.0, 0.2, 0.2]
         return theta
 
     model = from_pyfunc(

@@ -19,24 +19,25 @@ def problem(seeds=4, pairs=5, attributes=3, error=0.3, floor=np.nan, random_seed
     change = rng.normal(size=(n, attributes))
     code = np.arange(n) // pairs
     faces = np.stack([code * (pairs + 1), code * (pairs + 1) + 1 + np.arange(n) % pairs], axis=1)
-    moment = change[:, :, None] * change[:, None, :] + 0.1 * np.eye(attributes)
+    cells = 2
     return SquaredDistances(
         rng.uniform(0.5, 1.5, n),
         np.full(n, 0.01),
         change,
-        moment,
+        np.broadcast_to(0.1 * np.eye(attributes), (n, attributes, attributes)).copy(),
+        rng.normal(0, 0.2, (n, attributes, attributes)),
+        np.arange(n) % (cells + 1) - 1,
         error * np.linalg.cholesky(0.7 * np.eye(attributes) + 0.3),
         faces,
         np.arange(seeds + 1) * pairs,
+        cells,
         floor,
     )
 
 
 def density(given, theta):
     gradient = np.empty(given.size)
-    arrays = (given.distance, given.known, given.change, given.moment, given.error)
-    found = log_density(theta, *arrays, given.faces, given.starts, given.floor, gradient)
-    return found, gradient
+    return log_density(theta, *given.arrays, gradient), gradient
 
 
 @pytest.mark.parametrize("floor", [np.nan, 0.3])
@@ -57,12 +58,17 @@ def test_the_likelihood_is_the_normal_density_written_out():
     given = problem(seeds=1, pairs=3, attributes=2)
     w, z = np.array([0.5, 0.3]), 0.4
     floor, a, c, t_0, t_1 = 0.6, 0.2, 0.1, 0.25, 0.15
-    theta = np.r_[w, np.arctanh(z), floor, np.log(a / (1 - a)), np.log(c / (1 - c)), t_0, t_1]
+    eta = np.array([[0.3, -0.5], [1.0, 0.2]])
+    logits = np.log(a / (1 - a)), np.log(c / (1 - c))
+    theta = np.r_[w, np.arctanh(z), floor, logits, t_0, t_1, eta.ravel()]
+    moved = given.change.copy()  # the first pair has no cell
+    moved[1:] += np.einsum("ijk,ik->ij", given.loading[1:], eta)
+    moment = moved[:, :, None] * moved[:, None, :] + given.covariance
     m = np.outer(w, w) * np.array([[1, z], [z, 1]])
-    part = np.einsum("jk,ijk->ij", m, given.moment)
+    part = np.einsum("jk,ijk->ij", m, moment)
     mu = floor**2 + part.sum(axis=1)
     g = np.sqrt(np.outer(mu, mu))
-    slope = given.change @ m @ given.error
+    slope = moved @ m @ given.error
     shared = np.ones((3, 3)) + np.eye(3)  # all have the first face, and each another one
     e = (
         t_0**2 * np.outer(part.sum(axis=1), part.sum(axis=1)) + t_1**2 * part @ part.T
@@ -107,4 +113,4 @@ def test_the_same_seed_gives_the_same_draws():
     given = problem()
     one, two = (sample_metric(given, draws=20, tune=20, chains=2, random_seed=7)[0] for _ in "ab")
     assert one.identical(two)
-    assert given.size == 3 + 3 + SCALARS
+    assert given.size == 3 + 3 + SCALARS + 2 * 3
