@@ -39,6 +39,8 @@ class Changes:
         The others.
     reliability : ndarray (J,)
         Share of the mean square of differences between scores that is no error.
+    seen : ndarray (pairs, J)
+        Differences between scores.
     """
 
     mean: FloatArray
@@ -49,6 +51,23 @@ class Changes:
     questions: list[str]
     unmoved: list[str]
     reliability: FloatArray
+    seen: FloatArray
+
+    def scale_error(self, clusters: np.ndarray) -> FloatArray:
+        """Standard deviation (J,) of the error of ``log(scale)``, from clusters (pairs,) of pairs.
+
+        Half of the relative error of the mean square of differences between scores, as far as that
+        is of the scores' error: for normal changes and errors, of the variance ``2 (T + S)^2`` of a
+        square ``2 T^2`` is of changes, and T / (T + S) the reliability.
+        """
+        code = np.unique(clusters, return_inverse=True)[1]
+        count = np.bincount(code)
+        squares = self.seen**2
+        mean = squares.mean(axis=0)
+        sums = np.stack([np.bincount(code, one) for one in (squares - mean).T], axis=1)
+        variance = (sums**2).sum(axis=0) / len(squares) ** 2 * len(count) / (len(count) - 1)
+        of_error = np.sqrt(variance * (1 - np.clip(self.reliability, 0, 1) ** 2))
+        return np.asarray(of_error / (2 * self.reliability * mean))
 
     @property
     def moment(self) -> FloatArray:
@@ -168,9 +187,8 @@ def changes_of(
     """Estimate the change of each pair: shrunken towards what is usual, by its own error.
 
     True changes are normal, about zero; with `moved`, about the mean of the pairs that are alike in
-    these columns and with a covariance of their own, which is pooled as far as there are few of
-    them. Means and covariances are those of the scores, less the error. A face beside itself has
-    changed by exactly zero.
+    these columns, with one covariance. Means and covariances are those of the scores, less the
+    error. A face beside itself has changed by exactly zero.
 
     Parameters
     ----------
@@ -207,7 +225,7 @@ def changes_of(
         seen[~again], error[~again], cell[~again], several=bool(moved)
     )
     cell = np.where(again | (not moved), -1, cell)
-    return Changes(mean, covariance, loading, cell, rows, questions, unmoved, reliability)
+    return Changes(mean, covariance, loading, cell, rows, questions, unmoved, reliability, seen)
 
 
 def _tolerances(square: FloatArray) -> FloatArray:
@@ -263,16 +281,14 @@ def _shrunken(
     left = seen - centre[cell]
     pooled = left.T @ left / max(len(seen) - several * len(codes), 1)
     rows_of = [np.flatnonzero(cell == one) for one in range(len(codes))]
-    within = []
-    for rows in rows_of:
-        own = left[rows].T @ left[rows] + (j + 1) * pooled
-        within.append(own / (len(rows) - several + j + 1))
-    of_centre = [one / len(rows) for one, rows in zip(within, rows_of, strict=True)]
+    # One covariance for all cells: cells' own, from few seeds, are made positive so often that
+    # changes come out too large on average.
+    true = _positive(pooled - error.mean(axis=0))
+    of_centre = [pooled / len(rows) for rows in rows_of]
     between = _positive((centre.T @ centre - sum(of_centre)) / len(codes))
     mean, covariance = np.empty_like(seen), np.empty_like(error)
     loading = np.zeros_like(error)
     for at, rows in enumerate(rows_of):
-        true = _positive(within[at] - error[rows].mean(axis=0))
         gain = true @ np.linalg.pinv(true + error[rows], hermitian=True)
         covariance[rows] = true - gain @ true
         middle = np.zeros(j)

@@ -162,6 +162,11 @@ def perceived_metric(
         )
         reasons += [name + one for one in _failures(posterior, statistics)]
         parts.append(_labelled(posterior, unit, changes, questions).assign(counts))
+    error = changes.scale_error(pairs.iloc[changes.rows][cluster].to_numpy())
+    larger = generator(random_seed, len(parts)).normal(0, error, (chains, draws, len(error)))
+    # One error of the scale of changes for all judges: their ratios do not have it.
+    factor = xr.DataArray(np.exp(larger), {"question": changes.questions}, (*SAMPLE, "question"))
+    parts = [one.assign(worth=one["worth"] * factor.reindex(question=questions)) for one in parts]
     whole = parts[0] if by is None else xr.concat(parts, pd.Index(judges, name=by))
     whole = _compared(whole, by, base).assign(_described(changes, questions))
     return estimate(

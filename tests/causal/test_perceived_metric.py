@@ -86,6 +86,7 @@ def test_error_of_scores_does_not_flatten_worths():
     assert (in_sds(corrected, "worth", true) < 3.5).all()
     largest = {"question": "age"}
     assert naive["worth"].sel(largest).median() < 0.85 * true.sel(largest)
+    assert naive["worth"].sel(largest).median() < 0.9 * corrected["worth"].sel(largest).median()
     # The error's variance from annotators is that of the simulation, 14^2 / 4 a face.
     given = cb.causal.perceived_metric(one, means, moved=MOVED, score_error=7, **FEW)
     ratio = given["worth"].median(DRAWS) / corrected["worth"].median(DRAWS)
