@@ -40,9 +40,10 @@ def chance(method):
         ("bernoulli", "laplace"),
         ("binomial", "laplace"),
         ("cumulative", "laplace"),
+        pytest.param("beta", "laplace", marks=pytest.mark.slow),
         *(
             pytest.param(family, "nuts", marks=pytest.mark.slow)
-            for family in ("gaussian", "bernoulli", "binomial", "cumulative", "beta")
+            for family in ("gaussian", "cumulative")  # each compiles; draws and rows are as above
         ),
     ],
 )

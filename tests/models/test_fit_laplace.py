@@ -1,4 +1,4 @@
-"""The nested Laplace engine under `fit`: names, agreement with NUTS, and what it declines."""
+"""The nested Laplace engine under `fit`: truth, verbs, and what it declines."""
 
 import numpy as np
 import pandas as pd
@@ -35,22 +35,15 @@ def frame():
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", list(FORMULAS))
-def test_agrees_with_nuts(family, frame):
-    fast = cb.fit(FORMULAS[family], frame, family=family, method="laplace")
-    nuts = cb.fit(FORMULAS[family], frame, family=family, method="nuts", draws=1500)
-    assert cb.failures(fast) == []
-    one, other = cb.summary(fast), cb.summary(nuts)
-    assert set(one.index) == set(other.index)
-    for name in one.index:
-        error = abs(one.loc[name, "estimate"] - other.loc[name, "estimate"])
-        # 0.1 posterior sd of approximation, and NUTS's own Monte Carlo error.
-        allowed = (0.1 + 3 / np.sqrt(other.loc[name, "ess_bulk"])) * other.loc[name, "sd"]
-        assert error < allowed, name
-        assert one.loc[name, "sd"] == pytest.approx(other.loc[name, "sd"], rel=0.12), name
-    for name in ("1|g", "x"):
-        assert fast["posterior"][name].dims == nuts["posterior"][name].dims
+def test_truth_is_recovered_without_a_failed_check(family, frame):
+    """That its draws are those of NUTS is tested in test_nuts_model."""
+    fit = cb.fit(FORMULAS[family], frame, family=family, method="laplace")
+    assert cb.failures(fit) == []
+    table = cb.summary(fit, prob=0.999)
+    for name, truth in {"x": 0.7, "kind[b]": -0.6, "sd(1|g)": 0.8}.items():
+        assert table.loc[name, "lower"] < truth < table.loc[name, "upper"], name
+        assert table.loc[name, "sd"] < 0.25, "an interval that holds everything proves nothing"
 
 
 def test_effects_work_on_its_fits(frame):

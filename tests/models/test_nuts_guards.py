@@ -6,7 +6,7 @@ import pymc as pm
 import pytest
 
 import causalbias as cb
-from causalbias.errors import DataError, SamplingWarning
+from causalbias.errors import DataError
 from causalbias.inference.nuts import check_start
 
 
@@ -16,13 +16,6 @@ def rows():
     return pd.DataFrame(
         {"y": rng.normal(size=80), "x": rng.normal(size=80), "g": np.arange(80) % 8}
     )
-
-
-def test_a_fall_back_says_why_and_how_long(rows):
-    given = {"x": "StudentT(3, 0, 1)"}
-    with pytest.warns(SamplingWarning, match=r"collapsed engine declined: .*about \d+ seconds"):
-        fit = cb.fit("y ~ x", rows, priors=given, draws=50, tune=50, chains=1)
-    assert "declined" in fit.attrs["engine"]
 
 
 def test_density_that_is_not_finite_is_named():

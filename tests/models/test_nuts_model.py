@@ -177,8 +177,14 @@ def test_its_draws_are_those_of_the_other_engines(frame, family, terms, how):
     nuts = cb.fit(formula, frame, family=family, method="nuts", draws=2000, tune=800, **how)
     assert set(exact["posterior"].data_vars) == set(nuts["posterior"].data_vars)
     for name in exact["posterior"].data_vars:
-        assert nuts["posterior"][name].dims == exact["posterior"][name].dims
-    one, other = cb.summary(exact), cb.summary(nuts).loc[cb.summary(exact).index]
+        ours, theirs = exact["posterior"][name], nuts["posterior"][name]
+        assert theirs.dims == ours.dims
+        for dim in set(ours.dims) - {"chain", "draw"}:
+            assert theirs.indexes[dim].equals(ours.indexes[dim]), name
+    assert nuts.attrs["engine"].startswith("NUTS")
+    one, other = cb.summary(exact), cb.summary(nuts)
+    assert set(one.index) == set(other.index)
+    other = other.loc[one.index]
     # 0.1 posterior sd and 10%, beside three Monte Carlo errors (of an sd, of kurtosis six)
     mean_error = np.hypot(1 / np.sqrt(one["ess_bulk"]), 1 / np.sqrt(other["ess_bulk"]))
     away = (one["estimate"] - other["estimate"]).abs() / other["sd"]
@@ -187,8 +193,10 @@ def test_its_draws_are_those_of_the_other_engines(frame, family, terms, how):
     assert ((one["sd"] / other["sd"] - 1).abs() < 0.1 + 3 * sd_error).all(), one["sd"] / other["sd"]
 
 
-def test_auto_falls_back_to_it_with_members_too(frame):
+def test_auto_falls_back_to_it_with_members_too_and_says_why_and_how_long(frame):
     priors = {"x": "StudentT(3, 0, 1)"}
-    with pytest.warns(cb.errors.SamplingWarning, match="sampling by NUTS"):
+    said = r"sampling by NUTS.*collapsed engine declined: .*about \d+ seconds"
+    with pytest.warns(cb.errors.SamplingWarning, match=said):
         fit = cb.fit("y ~ x + (1|mm(a, b))", frame, priors=priors, draws=50, tune=50, chains=1)
     assert "1|mm(a, b)" in fit["posterior"]
+    assert "declined" in fit.attrs["engine"]

@@ -20,8 +20,6 @@ PRIORS = {
     "sigma": "HalfNormal(2)",
 }
 FORMULA = "y ~ x + (1|g)"
-NUTS = {"method": "nuts", "chains": 2}
-HOW = [{"counts": "n"}, {"weights": "w"}, {"counts": "n", "weights": "w"}]
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +118,9 @@ def test_means_of_observations_take_weights_not_counts(rows):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("how", [{"counts": "n"}, {"weights": "w"}], ids=["counts", "weights"])
 def test_nuts_agrees(rows, how):
+    """With both together: see test_nuts_model."""
     exact = cb.summary(cb.fit(FORMULA, rows, priors=PRIORS, **how))
     fit = cb.fit(FORMULA, rows, priors=PRIORS, method="nuts", draws=1500, tune=800, **how)
     nuts = cb.summary(fit).loc[exact.index]
@@ -133,9 +132,9 @@ def test_nuts_agrees(rows, how):
     assert (np.abs(exact["sd"] / nuts["sd"] - 1) < 0.05 + 3.4 / np.sqrt(nuts["ess_bulk"])).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bernoulli", "cumulative"])
 def test_counts_of_other_families(family):
+    """By the Laplace engine; NUTS has the density of rows with counts, see test_nuts_model."""
     rng = np.random.default_rng(2)
     x = np.tile([0, 1, 2], 100)
     latent = 0.8 * x + rng.logistic(size=300)
@@ -144,7 +143,7 @@ def test_counts_of_other_families(family):
     short = long.value_counts(["y", "x"]).rename("n").reset_index()
     priors = {"x": "Normal(0, 2)"}
     a, b = (
-        cb.summary(cb.fit("y ~ x", frame, family=family, priors=priors, counts=counts, **NUTS))
+        cb.summary(cb.fit("y ~ x", frame, family=family, priors=priors, counts=counts))
         for frame, counts in ((short, "n"), (long, None))
     )
     error = np.hypot(a["sd"] / np.sqrt(a["ess_bulk"]), b["sd"] / np.sqrt(b["ess_bulk"]))

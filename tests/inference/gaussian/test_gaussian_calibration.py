@@ -4,13 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from causalbias.inference.gaussian.sample import sample_gaussian
 from tests.inference.gaussian_cases import SD_SCALE, half_normal, problem, term
-
-# Every simulation is a fit; benchmarks/calibration does more of them, for each engine and family.
-DRAWS, SIMULATIONS, BINS = 99, 150, 10
+from tests.inference.ranks import DRAWS, SIMULATIONS, assert_uniform
 
 
 @pytest.mark.slow
@@ -45,8 +42,4 @@ def test_ranks_are_uniform():
             ]
         )
         ranks.append((drawn < truth).sum(axis=0))
-    counts = np.array(
-        [np.bincount(r * BINS // (DRAWS + 1), minlength=BINS) for r in np.array(ranks).T]
-    )
-    p_values = stats.chisquare(counts, axis=1).pvalue
-    assert (p_values > 0.001).all(), counts
+    assert_uniform(ranks)

@@ -33,7 +33,8 @@ from causalbias.inference.gaussian import sample_gaussian
 from causalbias.inference.gaussian.blocks import build_blocks
 from causalbias.inference.gaussian.density import eliminate
 from causalbias.inference.problem import Problem
-from tests.inference.gaussian.test_gaussian_nuts import compare, nuts
+from tests.inference.gaussian.nuts_reference import reference
+from tests.inference.gaussian.test_gaussian_nuts import compare
 from tests.inference.gaussian_cases import half_normal, problem, term
 
 NAME = "1|mm(id_a, id_b)"
@@ -107,12 +108,18 @@ def test_the_posterior_is_where_lme4_has_its_optimum():
     assert low < SD < high
 
 
+def subset() -> Problem:
+    """Pairs of identities with seven pairs or more, as NUTS had them for its reference."""
+    return photographs(least=7, beta_sd=20.0)
+
+
 @pytest.mark.slow
 def test_the_posterior_is_that_of_nuts_on_a_subset():
-    p = photographs(least=7, beta_sd=20.0)
+    p = subset()
     found = sample_gaussian(p, half_normal, draws=10_000, random_seed=2)
     assert found.blocks.sparse is not None
-    reference = nuts(p, draws=700)
-    compare("beta", found.beta, reference["beta"])
-    compare("sigma", found.sigma, reference["sigma"])
-    compare("sd", found.sd[NAME], reference["sd0"])
+    theirs = reference(p, "photographs")
+    assert set(theirs) == {"beta", "sigma", f"sd {NAME}"}
+    compare("beta", found.beta, theirs["beta"])
+    compare("sigma", found.sigma, theirs["sigma"])
+    compare("sd", found.sd[NAME], theirs[f"sd {NAME}"])

@@ -4,21 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from causalbias.inference.laplace.sample import sample_laplace
 from tests.inference.gaussian_cases import SD_SCALE, problem, term
-
-# Every simulation is a fit; benchmarks/calibration does more of them, for each engine and family.
-DRAWS, SIMULATIONS, BINS = 99, 150, 10
-
-
-def uniform(ranks):
-    counts = np.array(
-        [np.bincount(r * BINS // (DRAWS + 1), minlength=BINS) for r in np.array(ranks).T]
-    )
-    p_values = stats.chisquare(counts, axis=1).pvalue
-    assert (p_values > 0.001).all(), counts
+from tests.inference.ranks import DRAWS, SIMULATIONS, assert_uniform
 
 
 @pytest.mark.slow
@@ -57,7 +46,7 @@ def test_ranks_are_uniform_ordinal_crossed():
             ]
         )
         ranks.append((drawn < truth).sum(axis=0))
-    uniform(ranks)
+    assert_uniform(ranks)
 
 
 @pytest.mark.slow
@@ -85,4 +74,4 @@ def test_ranks_are_uniform_binary_with_correlated_slopes():
             ]
         )
         ranks.append((drawn < truth).sum(axis=0))
-    uniform(ranks)
+    assert_uniform(ranks)
