@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from causalbias.draws.basis import without_basis
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.pairing import shuffled
 from causalbias.errors import DataError
@@ -86,6 +87,8 @@ def join(parts: dict[str, xr.Dataset], dim: str) -> Estimate:
         Marked as not converged if one of the models is.
     """
     index = pd.Index(list(parts), name=dim)
-    independent = [shuffled(part, random_seed=at) for at, part in enumerate(parts.values())]
+    independent = [
+        without_basis(shuffled(part, random_seed=at)) for at, part in enumerate(parts.values())
+    ]
     joined = xr.concat(independent, index, combine_attrs="override", join="outer")
     return estimate(joined, of=parts.values())

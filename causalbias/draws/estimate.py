@@ -12,6 +12,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.draws.basis import (
+    BASIS,
+    attributes,
+    is_combined,
+    of_cells,
+    with_basis,
+    without_basis,
+)
 from causalbias.draws.marks import Drawn, mark, marked
 from causalbias.draws.summaries import (
     CHANCES,
@@ -83,7 +91,9 @@ class Estimate(xr.Dataset):
 
     In everything else it is an xarray Dataset. Arithmetic (``a - b``, ``abs(a)``, ``np.exp(a)``)
     applies to the draws of each cell; descriptions of the cells are kept if both operands agree.
-    Results computed from a failed fit stay marked, and so do single variables.
+    Results computed from a failed fit stay marked, and so do single variables. Estimates that
+    `xarray.concat` puts together keep in each cell what it is against, of which population and on
+    which scale, and which diagnostics failed: the coordinate `_basis` holds it.
 
     Examples
     --------
@@ -142,6 +152,16 @@ class Estimate(xr.Dataset):
         """Return the estimate as a plain xarray Dataset."""
         return xr.Dataset(self.data_vars, self.coords, self.attrs)
 
+    def __getitem__(self, key: Any) -> Any:
+        # A variable alone has no basis: in a Dataset of two estimates', bases would conflict.
+        found = super().__getitem__(key)
+        return without_basis(found) if isinstance(found, xr.DataArray) and key != BASIS else found
+
+    def assign_attrs(self, *args: Any, **kwargs: Any) -> "Estimate":
+        """Assign attributes, and what of them labels the numbers of each cell."""
+        found = super().assign_attrs(*args, **kwargs)
+        return found if is_combined(found) else with_basis(found)
+
     def reduce(  # type: ignore[override]
         self, func: Callable[..., Any], dim: Any = None, **kwargs: Any
     ) -> xr.Dataset:
@@ -164,7 +184,7 @@ class Estimate(xr.Dataset):
         if "n" in self:
             found["n"] = self["n"].sum([one for one in dims if one in self["n"].dims])
         main = drawn(self)
-        found = found.assign_attrs(self.attrs)
+        found = found.assign_attrs(attributes(self))
         return estimate(
             found,
             of=[self],
@@ -235,10 +255,11 @@ def _computed(function: Callable[..., Any], *inputs: Any) -> Estimate:
     said = _said_by_all(estimates, [name for each in names for name in each])
     said |= _known_cells(estimates, shared)
     sources = [one for one in inputs if isinstance(one, xr.Dataset | xr.DataArray)]
+    first, *others = [attributes(one) for one in estimates]
     agreed = {
         key: value
-        for key, value in estimates[0].attrs.items()
-        if all(key in one.attrs and one.attrs[key] == value for one in estimates)
+        for key, value in first.items()
+        if all(key in one and one[key] == value for one in others)
     }
     main = agreed.get("variable")
     stated = dict.fromkeys(str(one.attrs.get("estimand", "")) for one in estimates)
@@ -383,7 +404,8 @@ for _name in ("where", "fillna", "clip", "astype", "isnull", "notnull", "combine
 
 def as_estimate(found: xr.Dataset) -> Estimate:
     """Convert a Dataset with the attributes of an estimate to an `Estimate`."""
-    return Estimate(found.data_vars, found.coords, found.attrs)
+    made = found if is_combined(found) else with_basis(found)
+    return Estimate(made.data_vars, made.coords, made.attrs)
 
 
 def estimate(
@@ -436,7 +458,7 @@ def estimate(
     said = {key: value for key, value in found.attrs.items() if key not in of_variables} | what
     said |= {"kind": "estimate", "variable": variable or drawn(found), "figure": figure}
     kept = {key: value for key, value in said.items() if value is not None}
-    found = found.copy()
+    found = without_basis(found)
     found.attrs = kept
     return as_estimate(marked(found, *sources))
 
@@ -535,7 +557,7 @@ def _figure_name(draws: xr.Dataset) -> str:
 
 def described(draws: xr.Dataset) -> tuple[list[str], pd.DataFrame | None, list[str]]:
     """Format an estimate for printing: description, table, and notes."""
-    attrs = draws.attrs
+    attrs: dict[str, Any] = attributes(draws)
     names = _with_draws(draws)
     complete = bool(names) and "draw" in draws[drawn(draws)].dims and draws.sizes["draw"] > 0
     population = str(attrs.get("population", ""))
@@ -557,7 +579,9 @@ def described(draws: xr.Dataset) -> tuple[list[str], pd.DataFrame | None, list[s
     notes, table = [], None
     if complete:
         whole = summarise(draws)
-        table = _rounded(whole.drop(columns=[name for name in IN_HEAD if name in whole])[:SHOWN])
+        apart = is_combined(of_cells(draws, SAMPLE))
+        told = [name for name in IN_HEAD if name in whole and not apart]
+        table = _rounded(whole.drop(columns=told)[:SHOWN])
         if len(whole) > SHOWN:
             notes.append(f"... {len(whole) - SHOWN:,} more rows: .summary() has all")
         others = [name for name in names if name != drawn(draws)]

@@ -5,6 +5,8 @@ import json
 import pandas as pd
 import xarray as xr
 
+from causalbias.draws.basis import FAILURES, stated
+
 NOT = "no"  # of a variable's attribute `converged`; variables of other fits have none
 UNNAMED = "a fit behind these draws failed its diagnostics"
 
@@ -22,12 +24,13 @@ def mark(*sources: Drawn) -> str:
     >>> mark(good, bad, worse)
     '["R-hat", "ESS"]'
     """
-    stated = [
+    said = [
         json.loads(part.attrs.get("failures", "[]"))
         for source in sources
         for part in (source, *_variables(source))
     ]
-    reasons = dict.fromkeys(reason for each in stated for reason in each)
+    said += [json.loads(one) for source in sources for one in _of_cells(source)]
+    reasons = dict.fromkeys(reason for each in said for reason in each)
     if not reasons and any(map(failed, sources)):
         return json.dumps([UNNAMED])
     return json.dumps(list(reasons))
@@ -57,9 +60,17 @@ def marked(found: xr.Dataset, *sources: Drawn) -> xr.Dataset:
 
 def failed(source: Drawn) -> bool:
     """Whether a fit behind these draws failed its diagnostics."""
-    return source.attrs.get("failures", "[]") != "[]" or any(
-        part.attrs.get("converged") == NOT for part in (source, *_variables(source))
+    return (
+        source.attrs.get("failures", "[]") != "[]"
+        or any(part.attrs.get("converged") == NOT for part in (source, *_variables(source)))
+        or any(one != "[]" for one in _of_cells(source))
     )
+
+
+def _of_cells(source: Drawn) -> list[str]:
+    """Failed diagnostics behind each cell of estimates that were put together."""
+    known = stated(source) if isinstance(source, xr.Dataset) else []
+    return [one.get(FAILURES, "[]") for one in known]
 
 
 def _variables(source: Drawn) -> list[xr.DataArray]:

@@ -9,6 +9,7 @@ from arviz_stats import hdi
 
 from causalbias import arguments
 from causalbias.arguments import as_draws, name_in, number_in
+from causalbias.draws.basis import BASIS, attributes, is_combined, of_cells, with_labels
 from causalbias.draws.marks import failed
 from causalbias.errors import DataError
 
@@ -76,13 +77,15 @@ def summarise(
     [[50.0, 5.0, 95.0]]
     """
     prob = number_in(prob, "prob", 0, 1)
-    draws = _with_chain(as_draws(draws))
+    draws = of_cells(_with_chain(as_draws(draws)), SAMPLE)
     name = drawn(draws, of)
     _check_labels(draws[name])
     _check_limits(draws, name)
     columns = _columns(_own_marks(draws, name), name, prob, interval)
     dims = [dim for dim in draws[name].dims if dim not in SAMPLE]
     table = xr.Dataset(columns).drop_vars("quantile", errors="ignore")
+    if is_combined(draws):
+        table = table.assign({BASIS: draws[BASIS].drop_vars(BASIS)})
     if dims:
         frame = table.to_dataframe(dim_order=dims).reset_index()
     else:
@@ -218,16 +221,21 @@ def _with_ends_that_exist(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 def _labelled(frame: pd.DataFrame, draws: xr.Dataset) -> pd.DataFrame:
     """Add columns with reference level, scale and population to a table."""
-    if draws.attrs.get("contrast") in frame:
-        kind, reference = draws[draws.attrs["contrast"]].dtype, draws.attrs["reference"]
+    if is_combined(draws):
+        return with_labels(frame)
+    frame = frame.drop(columns=BASIS, errors="ignore")
+    attrs = attributes(draws)
+    if attrs.get("contrast") in frame:
+        contrast, reference = str(attrs["contrast"]), attrs["reference"]
+        kind = draws[contrast].dtype
         if kind.kind in "iuf":
             reference = kind.type(reference)
-        frame.insert(list(frame.columns).index(draws.attrs["contrast"]) + 1, "reference", reference)
-    frame = frame.assign(scale=draws.attrs.get("scale", ""))
+        frame.insert(list(frame.columns).index(contrast) + 1, "reference", reference)
+    frame = frame.assign(scale=attrs.get("scale", ""))
     # Which population, and of error rates which impostors: two choices are two numbers.
     for key in ("population", "cohort", "match", "threshold_cohort"):
-        if draws.attrs.get(key, "") != "":
-            frame[key] = draws.attrs[key]
+        if attrs.get(key, "") != "":
+            frame[key] = attrs[key]
     return frame.assign(converged=not failed(draws))
 
 
@@ -252,10 +260,11 @@ def basis(draws: xr.Dataset | xr.DataArray | pd.DataFrame) -> str:
     >>> basis(xr.Dataset(attrs={"reference": "white", "population": "these"}))
     'Against white; average of these groups alone.'
     """
+    attrs = attributes(draws) if isinstance(draws, xr.Dataset) else draws.attrs
     told = []
-    if draws.attrs.get("reference", "") != "":
-        told.append(f"against {draws.attrs['reference']}")
-    population = draws.attrs.get("population", "")
+    if attrs.get("reference", "") != "":
+        told.append(f"against {attrs['reference']}")
+    population = attrs.get("population", "")
     if population:
         told.append(POPULATION_WORDS.get(population, str(population)))
     text = "; ".join(told)

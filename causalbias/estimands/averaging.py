@@ -312,7 +312,9 @@ def stacked[D: xr.Dataset](parts: Sequence[D], index: pd.Index) -> D:
     """Join datasets of an `Averaging` along a dim, which is placed after chain and draw."""
     name = str(next(iter(parts[0].data_vars)))
     varies = [str(key) for key in parts[0].data_vars if key != "n"]
-    found = xr.concat(parts, index, data_vars=varies, combine_attrs="override")
+    # xarray cannot align text labels of pandas' own type with others.
+    labels = index.astype(object) if isinstance(index.dtype, pd.StringDtype) else index
+    found = xr.concat(parts, labels, data_vars=varies, combine_attrs="override")
     found[name] = found[name].transpose("chain", "draw", str(index.name), ...)
     return found
 

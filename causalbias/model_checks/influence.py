@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import names_in, need_fit, need_function
+from causalbias.draws.basis import without_basis
 from causalbias.draws.marks import marked
 from causalbias.draws.summaries import SAMPLE, drawn
 from causalbias.errors import DataError
@@ -122,7 +123,7 @@ def influence(
         if progress is not None:
             progress(at + 1, len(levels))
     index = pd.Index(levels, name="left_out")
-    found = xr.concat(parts, index, join="outer")
+    found = xr.concat(list(map(without_basis, parts)), index, join="outer")
     if any(found.sizes[dim] != size for dim, size in base.sizes.items()):
         raise DataError("without some level others vanish too", hint="give more data, or by=()")
     found["shift"] = (found["estimate"] - base["estimate"]) / whole[name].std(SAMPLE, ddof=1)

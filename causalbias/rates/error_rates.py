@@ -140,7 +140,7 @@ def error_rates(
     rates["threshold"] = cube(known, ["system", *pairs.by], levels=pairs.levels)["threshold"]
     if isinstance(threshold, xr.Dataset) and "cohort" in threshold.attrs:
         # A target that was set on other impostor pairs is not met on these.
-        rates.attrs["threshold_cohort"] = threshold.attrs["cohort"]
+        rates = rates.assign_attrs(threshold_cohort=threshold.attrs["cohort"])
     return rates
 
 

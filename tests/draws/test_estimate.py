@@ -4,6 +4,7 @@ import json
 import operator
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import causalbias as cb
 from causalbias.draws.estimate import ATTRIBUTES, Estimate, estimate
 from causalbias.draws.marks import failed, mark
+from causalbias.draws.summaries import summarise
 
 
 def draws_of(failures="[]", *, name="effect", random_seed=1, **what):
@@ -30,7 +32,9 @@ def draws_of(failures="[]", *, name="effect", random_seed=1, **what):
 
 def joined(one, other):
     """Draws of both, numbered anew: a number twice could not be aligned with others."""
-    found = xr.concat([one, other], "draw", data_vars="all", join="inner")
+    found = xr.concat(
+        [one, other], "draw", data_vars="all", coords="different", compat="equals", join="inner"
+    )
     return found.assign_coords(draw=np.arange(found.sizes["draw"]))
 
 
@@ -201,3 +205,48 @@ def test_a_file_cannot_name_any_function_as_its_figure(tmp_path):
 def test_its_figure_is_the_one_that_it_names():
     drawn = GOOD.plot(xlabel="effect of race")
     assert drawn.axes[0].get_xlabel() == "effect of race"
+
+
+def of_scale(scale, reference, failures=()):
+    draws = xr.Dataset({"effect": (("chain", "draw", "race"), np.arange(24.0).reshape(2, 6, 2))})
+    fit = xr.DataTree(xr.Dataset(attrs={"failures": json.dumps(list(failures))}))
+    draws = draws.assign_coords(race=["b", "c"])
+    return estimate(draws, of=[fit], scale=scale, reference=reference, contrast="race")
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_estimates_put_together_keep_what_each_is_of(bad):
+    """xarray gives a combination the attributes of the first; its cells keep their own."""
+    parts = [
+        of_scale(scale, reference, ["R-hat"] * (at == bad))
+        for at, (scale, reference) in enumerate([("response", "a"), ("latent", "d")])
+    ]
+    models = xr.Variable("model", ["one", "two"])
+    whole = xr.concat(parts, models, coords="different", compat="equals")
+    table = whole.summary().set_index(["model", "race"])
+    for at, name in enumerate(["one", "two"]):
+        alone = parts[at].summary().set_index("race")
+        columns = ["scale", "reference", "converged", "estimate"]
+        pd.testing.assert_frame_equal(
+            table.loc[name][columns], alone[columns], check_dtype=False, check_index_type=False
+        )
+        one = whole.sel(model=name)
+        assert one.summary()["scale"].tolist() == [parts[at].attrs["scale"]] * 2
+        assert one.summary()["reference"].tolist() == [parts[at].attrs["reference"]] * 2
+    assert failed(whole)
+    assert "R-hat" in str(whole)
+    assert "scale" not in (whole.sel(model="two") - whole.sel(model="one")).attrs
+    again = summarise(whole.dataset).set_index(["model", "race"])
+    assert again["converged"].tolist() == table["converged"].tolist()
+
+
+def test_draws_put_together_are_marked_if_some_are_of_a_failed_fit():
+    parts = [of_scale("response", "a"), of_scale("response", "a", ["R-hat"])]
+    whole = xr.concat(parts, "draw", coords="different", compat="equals")
+    assert whole.summary()["converged"].tolist() == [False, False]
+    assert whole.summary()["scale"].tolist() == ["response"] * 2
+
+
+def test_variables_of_two_estimates_make_one_dataset():
+    one, two = of_scale("response", "a"), of_scale("latent", "a")
+    assert set(xr.Dataset({"one": one["effect"], "two": two["effect"]})) == {"one", "two"}
