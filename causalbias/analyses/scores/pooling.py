@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.analyses.fitting import fit_model, join
+from causalbias.draws.basis import without_basis
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.summaries import RATE
 from causalbias.errors import DataError
@@ -111,8 +112,9 @@ def pooled_rates(
     pooled = pooled.reindex({name: rates[name] for name in ("system", *by)}).transpose(*order)
     pooled = pooled.drop_vars([name for name in pooled if name != "rate"])
     pooled["rate"].attrs = {"quantity": RATE}
+    both = xr.merge([without_basis(pooled), without_basis(facts)])
     return estimate(
-        xr.merge([pooled, facts]).assign(supported=facts["n"] > 0).assign_attrs(rates.attrs),
+        both.assign(supported=facts["n"] > 0).assign_attrs(rates.attrs),
         of=list(found.values()),
         variable="rate",
         figure="group_rates",
