@@ -121,8 +121,10 @@ def test_means_of_observations_take_weights_not_counts(rows):
 @pytest.mark.parametrize("how", [{"counts": "n"}, {"weights": "w"}], ids=["counts", "weights"])
 def test_nuts_agrees(rows, how):
     """With both together: see test_nuts_model."""
-    exact = cb.summary(cb.fit(FORMULA, rows, priors=PRIORS, **how))
-    fit = cb.fit(FORMULA, rows, priors=PRIORS, method="nuts", draws=1500, tune=800, **how)
+    # A wider prior of the sd leaves dozens of divergent transitions, and NUTS short of its tail.
+    priors = PRIORS | {"1|g": "HalfNormal(0.3)"}
+    exact = cb.summary(cb.fit(FORMULA, rows, priors=priors, **how))
+    fit = cb.fit(FORMULA, rows, priors=priors, method="nuts", draws=1500, tune=800, **how)
     nuts = cb.summary(fit).loc[exact.index]
     error = np.hypot(
         exact["sd"] / np.sqrt(exact["ess_bulk"]), nuts["sd"] / np.sqrt(nuts["ess_bulk"])
