@@ -481,7 +481,7 @@ def check_names(labels: Sequence[Hashable], names: Iterable[str]) -> None:
     DataError
         If a label is among the names, or there twice. The error names the column.
     """
-    known = set(names)
+    known = {*names, BASIS}
     taken = [str(one) for at, one in enumerate(labels) if one in known or one in labels[:at]]
     if taken:
         raise DataError(

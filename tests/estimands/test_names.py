@@ -8,6 +8,7 @@ import pytest
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.draws.basis import BASIS
 from causalbias.draws.estimate import check_names
 
 FORMULA = "y ~ `{race}` * `{pose}` + same_identity + (1|seed) + (1|seed:`{race}`)"
@@ -63,8 +64,8 @@ def test_no_dose_may_have_the_name_of_something_in_the_result(monotone):
 
 def _refused_for_its_own_names(verb, column):
     result = verb(fit_of(), column)
-    names = set(map(str, result.variables)) - {"race", "pose", "same_identity"}
-    assert len(names) > 2
+    names = set(map(str, result.variables)) - {"race", "pose", "same_identity", BASIS}
+    assert len(names) > 2  # no column of a formula begins with an underscore
     for name in sorted(names):
         with pytest.raises(DataError, match="rename the column") as caught:
             verb(fit_of(**{column: name}), name)
@@ -82,6 +83,11 @@ def test_no_variable_is_called_as_a_source_of_variance_that_is_none():
 def test_a_name_that_only_other_verbs_have_in_their_results_is_a_column():
     found = cb.effects(fit_of("share_flipped"), "share_flipped")
     assert found["effect"].dims == ("chain", "draw", "share_flipped")
+
+
+def test_what_cells_rest_on_is_refused_as_a_label_of_any_result():
+    with pytest.raises(DataError, match="rename the column"):
+        check_names([BASIS], [])
 
 
 def test_labels_that_are_there_twice_are_refused():
