@@ -56,6 +56,7 @@ CASES = {
     "checks": Case(cases_more.checks, 600),
     "release": Case(cases_more.release, 200),
     "healed": Case(cases_wrong.healed, 700, tuple(cases_wrong.HEALED)),
+    "remedied": Case(cases_wrong.remedied, 400, tuple(cases_wrong.REMEDIES)),
     "leaks": Case(cases_leaks.leaks, 520, tuple(one.name for one in cases_leaks.SETTINGS)),
     "wrong": Case(cases_wrong.wrong, 700, tuple(cases_wrong.CASES)),
 }

@@ -15,10 +15,12 @@ from matplotlib.figure import Figure
 
 from benchmarks.calibration import records
 from benchmarks.calibration.uniform import BINS, envelope
+from benchmarks.calibration.worlds import RACES
 
 DOCS = records.HERE.parents[1] / "docs"
 PAGE = DOCS / "calibration.md"
 WANTED = (0.87, 0.93)  # of the 90% intervals
+FAULTS = ("wrong", "healed", "remedied")  # cases of planted faults
 # Not intervals that could have their nominal coverage; the page says why.
 AT_THE_END = ("equal rates", "share flipped")
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#BBBBBB"
@@ -31,7 +33,7 @@ def result(name: str) -> pd.DataFrame:
 def right_models() -> pd.DataFrame:
     """Coverage by estimand, of models that are right."""
     found = result("coverage")
-    return found[~found["case"].isin(["wrong", "healed"])].reset_index(drop=True)
+    return found[~found["case"].isin(FAULTS)].reset_index(drop=True)
 
 
 def verdict(row: pd.Series) -> str:
@@ -134,7 +136,7 @@ def totals_table() -> str:
 def signs_table() -> str:
     """False alarms where the effect is zero, power where it is not, and wrong signs."""
     found = result("coverage_by_setting")
-    found = found[~found["case"].isin(["wrong", "healed"])]
+    found = found[~found["case"].isin(FAULTS)]
     lines = [
         "effects: response, typical",
         "interaction: response, these",
@@ -218,6 +220,26 @@ def healed_table() -> str:
     return markdown([*header, *(f"`{name}`" for name in names)], rows)
 
 
+def remedied_table() -> str:
+    """Coverage of 50% and 90% intervals of the model that answers a fault."""
+    found = result("coverage_by_setting")
+    found = found[found["case"] == "remedied"].set_index(["setting", "estimand"])
+    names = ["effects: race", *(f"dose: slope of {race}" for race in RACES), "heterogeneity: sd"]
+    rows = [
+        [
+            str(setting),
+            str(found.loc[(setting, names[0]), "studies"]),
+            *(
+                f"{percent(one['50'])}, {percent(one['90'])} "
+                f"({percent(one['90 low'])} to {percent(one['90 high'])})"
+                for one in (found.loc[(setting, name)] for name in names)
+            ),
+        ]
+        for setting in found.index.unique("setting")
+    ]
+    return markdown(["what is wrong", "studies", *(f"`{name}`" for name in names)], rows)
+
+
 def held(row: pd.Series) -> str:
     """How many of the 90% intervals hold the truth, of how many."""
     return f"{row['90'] * row['intervals']:.0f} of {row['intervals']:.0f}"
@@ -288,6 +310,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "signs": signs_table,
     "wrong": wrong_table,
     "healed": healed_table,
+    "remedied": remedied_table,
 }
 FIGURES = {"calibration_ranks.png": figure_of_ranks, "calibration_coverage.png": figure_of_coverage}
 

@@ -13,7 +13,6 @@ from causalbias.arguments import generator
 from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows
 from causalbias.io.memory import check_memory
-from causalbias.models.censoring import log_tail
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.result import OBS, Fit, as_fit, need_observed, need_rows_themselves
 from causalbias.models.specification import (
@@ -77,8 +76,8 @@ def _log_likelihood(parts: "Parts") -> np.ndarray:
     if parts.family.continuous:
         values = values + parts.log_slope()
     for side, rows in parts.censored.items():
-        mean, y = parts.family.parent(parts.eta[:, rows]), parts.response[rows]
-        values[:, rows] = log_tail(parts.family.name, y, mean, parts.parameters(rows), side)
+        y, eta = parts.response[rows], parts.eta[:, rows]
+        values[:, rows] = parts.family.log_tail(y, eta, parts.parameters(rows), side)
     return np.asarray(values * parts.counts)
 
 

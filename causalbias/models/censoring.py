@@ -6,21 +6,20 @@ censored from the right: the Tobit model, for a Gaussian response (Tobin 1958, E
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import NDArray
-from scipy import special, stats
 
 from causalbias.errors import DataError, shown
+from causalbias.models.families import FAMILIES
+from causalbias.models.families.base import SIGNS, Family
 
 Floats = NDArray[np.float64]
-SIDES = ("left", "right")
+SIDES = tuple(SIGNS)
 STATES = ("none", *SIDES)
-FAMILIES = ("gaussian", "t", "lognormal", "gamma")
 
 
 def check_censoring(column: str, values: pd.Series, family: str) -> None:
@@ -31,10 +30,11 @@ def check_censoring(column: str, values: pd.Series, family: str) -> None:
     DataError
         Naming the first row, or the families.
     """
-    if family not in FAMILIES:
+    if not FAMILIES[family].has_tails:
+        able = [name for name, one in FAMILIES.items() if one.has_tails]
         raise DataError(
             f"censored rows of the family {family!r} have no likelihood here",
-            hint=f"choose one of {', '.join(FAMILIES)}",
+            hint=f"choose one of {', '.join(able)}",
         )
     words = values.astype(str)
     if (bad := ~words.isin(STATES).to_numpy()).any():
@@ -60,7 +60,7 @@ def rows_of_sides(values: pd.Series) -> dict[str, NDArray[np.int64]]:
 
 
 def censor_rows(
-    inner: pm.Model, family: str, sides: Mapping[str, NDArray[np.int64]], counts: Floats
+    inner: pm.Model, family: Family, sides: Mapping[str, NDArray[np.int64]], counts: Floats
 ) -> None:
     """Give rows of a PyMC model the likelihood of censored ones; in place.
 
@@ -69,8 +69,8 @@ def censor_rows(
     Parameters
     ----------
     inner : PyMC Model
-    family : str
-        One of `FAMILIES`.
+    family : Family
+        One that has tails.
     sides : mapping
         As of `rows_of_sides`.
     counts : ndarray (rows,)
@@ -84,59 +84,7 @@ def censor_rows(
     added = 0.0
     for side, rows in sides.items():
         parameters = [pt.broadcast_to(one, (size,))[rows] for one in whole]
-        tail = _pymc_tail(family, value[rows], parameters, side)
+        tail = family.pymc_tail(value[rows], parameters, side)
         added += (counts[rows] * (tail - density[rows])).sum()
     with inner:
         pm.Potential("rows_censored", added)
-
-
-def _pymc_tail(family: str, y: Any, parameters: list[Any], side: str) -> Any:
-    """Log probability (rows,) of a response beyond y, by PyMC's variables.
-
-    Of a symmetric distribution the upper tail is the lower one of its mirror image, which keeps its
-    digits far out.
-    """
-    sign = 1.0 if side == "left" else -1.0
-    if family == "gamma":
-        alpha, scale = parameters
-        share = pt.gammainc if side == "left" else pt.gammaincc
-        return pt.log(share(alpha, y / scale))
-    if family == "t":
-        nu, mu, sigma = parameters
-        return pm.logcdf(pm.StudentT.dist(nu=nu, mu=sign * mu, sigma=sigma), sign * y)
-    mu, sigma = parameters
-    y = pt.log(y) if family == "lognormal" else y
-    return pm.logcdf(pm.Normal.dist(mu=sign * mu, sigma=sigma), sign * y)
-
-
-def log_tail(
-    family: str, y: Floats, mean: Floats, parameters: Mapping[str, Floats], side: str
-) -> Floats:
-    """Log probability (draws, rows) of a response at most y ("left"), or at least y ("right").
-
-    Parameters
-    ----------
-    family : str
-    y : ndarray (rows,)
-    mean : ndarray (draws, rows)
-        The parameter whose predictor eta is, ``Family.parent``.
-    parameters : mapping
-        The family's others, (draws, 1) or (draws, rows).
-    side : {"left", "right"}
-
-    Examples
-    --------
-    >>> at = log_tail("gaussian", np.zeros(1), np.zeros((1, 1)), {"sigma": np.ones((1, 1))}, "left")
-    >>> float(np.exp(at[0, 0]).round(3))
-    0.5
-    """
-    sign = 1.0 if side == "left" else -1.0
-    if family == "gamma":
-        alpha = parameters["alpha"]
-        log = stats.gamma.logcdf if side == "left" else stats.gamma.logsf
-        return np.asarray(log(y, alpha, scale=mean / alpha))
-    y = np.log(y) if family == "lognormal" else y
-    z = sign * (y - mean) / parameters["sigma"]
-    if family == "t":
-        return np.asarray(stats.t.logcdf(z, parameters["nu"]))
-    return np.asarray(special.log_ndtr(z))

@@ -71,7 +71,7 @@ def nuts_model(model: ModelDesign, arrays: Arrays) -> pm.Model:
         _add_response(model, arrays, backend)
     weigh_rows(backend.model, problem.row_weight, problem.row_precision)
     if sides := censored_rows(model.spec, model.frame):
-        censor_rows(backend.model, model.family.name, sides, problem.row_weight)
+        censor_rows(backend.model, model.family, sides, problem.row_weight)
     return backend.model
 
 

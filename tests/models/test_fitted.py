@@ -248,9 +248,11 @@ def test_only_makers_of_models_and_their_readers_know_bambis_objects():
         "models/engines.py",
         "models/fitted.py",
         "models/formula/contrasts.py",
+        "models/monotone.py",
         "models/naming.py",
         "models/nuts_model.py",
         "models/prior_draws.py",
         "models/priors.py",
+        "models/shrinkage.py",
         "models/specification.py",
     }

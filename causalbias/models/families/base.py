@@ -17,6 +17,8 @@ from causalbias.models.families.links import LINKS, Link
 Floats = NDArray[np.float64]
 Parameters = Mapping[str, Floats]
 ENDS = (1e-15, 1 - 1e-15)
+# Sides from which a response is censored: where it is at most (left) or at least (right) a limit.
+SIGNS = {"left": 1.0, "right": -1.0}
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Family(ABC):
     pymc : callable, optional
         Of a family that bambi has not: from a name, the parameters and PyMC's further arguments to
         the variable that NUTS samples.
+    has_tails : bool
+        Whether rows may be censored: `log_tail` and `pymc_tail` are there.
     binary : bool
         Whether an answer is no or yes, of one trial or of each of several.
     has_trials : bool
@@ -109,6 +113,7 @@ class Family(ABC):
     real: ClassVar[tuple[str, ...]] = ()
     probabilities: ClassVar[tuple[str, ...]] = ()
     pymc: ClassVar[Callable[..., Any] | None] = None
+    has_tails: ClassVar[bool] = False
     binary: ClassVar[bool] = False
     has_trials: ClassVar[bool] = False
     has_thresholds: ClassVar[bool] = False
@@ -211,6 +216,14 @@ class Family(ABC):
 
     def cdf(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """Probability (draws, rows) of a response at or below y, of a continuous family."""
+        raise NotImplementedError
+
+    def log_tail(self, y: Floats, eta: Floats, parameters: Parameters, side: str) -> Floats:
+        """Log probability (draws, rows) of a response beyond y on a side of `SIGNS`."""
+        raise NotImplementedError
+
+    def pymc_tail(self, y: Any, parameters: list[Any], side: str) -> Any:
+        """`log_tail` (rows,) by PyMC's variables, given PyMC's parameters of the distribution."""
         raise NotImplementedError
 
     def normal_response(self, y: Floats) -> Floats:

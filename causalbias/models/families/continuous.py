@@ -1,12 +1,13 @@
 """What families of real numbers have in common, and those of positive ones."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 from numpy.typing import NDArray
 
-from causalbias.models.families.base import Family, Floats, Parameters
+from causalbias.models.families.base import SIGNS, Family, Floats, Parameters
 
 
 class Continuous(Family):
@@ -49,6 +50,15 @@ class Continuous(Family):
     def residual(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """The normal quantile of the response's own."""
         return self.quantile_residual(y, eta, parameters)
+
+
+def normal_tail(y: Any, mean: Any, sd: Any, side: str) -> Any:
+    """Log probability by PyMC of a normal number beyond y.
+
+    The upper tail is the lower one of its mirror image, which keeps its digits far out.
+    """
+    sign = SIGNS[side]
+    return pm.logcdf(pm.Normal.dist(mu=sign * mean, sigma=sd), sign * y)
 
 
 class Positive(Continuous):

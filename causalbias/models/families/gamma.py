@@ -1,9 +1,10 @@
 """Positive numbers whose spread grows with their mean."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from scipy import special
+import pytensor.tensor as pt
+from scipy import special, stats
 
 from causalbias.models.families.base import Floats, Parameters
 from causalbias.models.families.continuous import Positive
@@ -16,6 +17,7 @@ class Gamma(Positive):
     parameters: ClassVar[tuple[str, ...]] = ("alpha",)
     engines: ClassVar[tuple[str, ...]] = ("laplace",)
     noise = "the noise of single responses (alpha)"
+    has_tails = True
 
     def sizes(self, y: Floats) -> dict[str, float]:
         """The squared mean over the variance."""
@@ -41,6 +43,18 @@ class Gamma(Positive):
         alpha = parameters["alpha"]
         scaled = alpha * np.maximum(y, 0.0) / self.parent(eta)
         return np.asarray(special.gammainc(alpha, scaled))
+
+    def log_tail(self, y: Floats, eta: Floats, parameters: Parameters, side: str) -> Floats:
+        """``log P(alpha, alpha y / mu)`` and ``log Q(alpha, alpha y / mu)``."""
+        alpha = parameters["alpha"]
+        log = stats.gamma.logcdf if side == "left" else stats.gamma.logsf
+        return np.asarray(log(y, alpha, scale=self.parent(eta) / alpha))
+
+    def pymc_tail(self, y: Any, parameters: list[Any], side: str) -> Any:
+        """By PyMC's alpha and scale, mu / alpha."""
+        alpha, scale = parameters
+        share = pt.gammainc if side == "left" else pt.gammaincc
+        return pt.log(share(alpha, y / scale))
 
     def simulate(self, rng: np.random.Generator, eta: Floats, parameters: Parameters) -> Floats:
         """Positive numbers."""

@@ -1,12 +1,14 @@
 """Real numbers with normal noise."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import special, stats
 
 from causalbias.errors import DataError
-from causalbias.models.families.base import Floats, Parameters
-from causalbias.models.families.continuous import Continuous
+from causalbias.models.families.base import SIGNS, Floats, Parameters
+from causalbias.models.families.continuous import Continuous, normal_tail
 
 MIN_SPREAD = 1e-6  # sd over mean below which squares lose all digits of the spread
 
@@ -19,6 +21,7 @@ class Gaussian(Continuous):
     noise = "sigma"
     engines = ("collapsed",)
     normal = True
+    has_tails = True
 
     @property
     def scales(self) -> tuple[str, ...]:
@@ -64,6 +67,18 @@ class Gaussian(Continuous):
     def cdf(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``Phi((y - mu) / sigma)``."""
         return np.asarray(special.ndtr(self.residual(y, eta, parameters)))
+
+    def log_tail(self, y: Floats, eta: Floats, parameters: Parameters, side: str) -> Floats:
+        """``log Phi(r)`` and ``log Phi(-r)``, r = (y - mu) / sigma: Tobin's, of the Tobit model.
+
+        Source: Tobin (1958), Econometrica 26(1).
+        """
+        return np.asarray(special.log_ndtr(SIGNS[side] * self.residual(y, eta, parameters)))
+
+    def pymc_tail(self, y: Any, parameters: list[Any], side: str) -> Any:
+        """By PyMC's mu and sigma."""
+        mean, sigma = parameters
+        return normal_tail(y, mean, sigma, side)
 
     def residual(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """In standard deviations of the row."""

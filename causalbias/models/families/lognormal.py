@@ -1,12 +1,13 @@
 """Positive numbers whose logarithm is normal."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import pytensor.tensor as pt
 from scipy import special
 
-from causalbias.models.families.base import Floats, Parameters
-from causalbias.models.families.continuous import Positive
+from causalbias.models.families.base import SIGNS, Floats, Parameters
+from causalbias.models.families.continuous import Positive, normal_tail
 
 
 class LogNormal(Positive):
@@ -22,6 +23,7 @@ class LogNormal(Positive):
     noise = "sigma"
     engines: ClassVar[tuple[str, ...]] = ("collapsed",)
     mean_by_parameters = True
+    has_tails = True
 
     @property
     def scales(self) -> tuple[str, ...]:
@@ -69,6 +71,15 @@ class LogNormal(Positive):
         with np.errstate(divide="ignore"):
             z = (np.log(np.maximum(y, 0.0)) - eta) / parameters["sigma"]
         return np.asarray(special.ndtr(z))
+
+    def log_tail(self, y: Floats, eta: Floats, parameters: Parameters, side: str) -> Floats:
+        """``log Phi(r)`` and ``log Phi(-r)``, r = (log(y) - eta) / sigma."""
+        return np.asarray(special.log_ndtr(SIGNS[side] * self.residual(y, eta, parameters)))
+
+    def pymc_tail(self, y: Any, parameters: list[Any], side: str) -> Any:
+        """By PyMC's mu and sigma."""
+        mean, sigma = parameters
+        return normal_tail(pt.log(y), mean, sigma, side)
 
     def residual(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """Of the logarithm, in units of sigma."""

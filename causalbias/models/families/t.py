@@ -1,9 +1,12 @@
 """Real numbers with heavy-tailed noise."""
 
+from typing import Any
+
 import numpy as np
+import pymc as pm
 from scipy import special, stats
 
-from causalbias.models.families.base import Floats, Parameters
+from causalbias.models.families.base import SIGNS, Floats, Parameters
 from causalbias.models.families.continuous import Continuous
 
 
@@ -17,6 +20,7 @@ class T(Continuous):
     parameters = ("sigma", "nu")
     noise = "the noise of single responses (sigma, nu)"
     engines = ("laplace",)
+    has_tails = True
 
     def sizes(self, y: Floats) -> dict[str, float]:
         """The standard deviation of the response."""
@@ -47,6 +51,17 @@ class T(Continuous):
         """``T_nu((y - mu) / sigma)``."""
         r = (y - self.mean(eta, parameters)) / parameters["sigma"]
         return np.asarray(special.stdtr(parameters["nu"], r))
+
+    def log_tail(self, y: Floats, eta: Floats, parameters: Parameters, side: str) -> Floats:
+        """``log T_nu(r)`` and ``log T_nu(-r)``, r = (y - mu) / sigma."""
+        r = (y - self.mean(eta, parameters)) / parameters["sigma"]
+        return np.asarray(stats.t.logcdf(SIGNS[side] * r, parameters["nu"]))
+
+    def pymc_tail(self, y: Any, parameters: list[Any], side: str) -> Any:
+        """By PyMC's nu, mu and sigma; the upper tail as the lower one of its mirror image."""
+        nu, mean, sigma = parameters
+        sign = SIGNS[side]
+        return pm.logcdf(pm.StudentT.dist(nu=nu, mu=sign * mean, sigma=sigma), sign * y)
 
     def simulate(self, rng: np.random.Generator, eta: Floats, parameters: Parameters) -> Floats:
         """The median plus scaled noise."""

@@ -109,6 +109,7 @@ class Hurdle(Family):
 
     probabilities = ("psi",)
     engines: ClassVar[tuple[str, ...]] = ()
+    has_tails = False
     mean_by_parameters = True
 
     def _log_zero(self, eta: Floats, parameters: Parameters) -> Floats:

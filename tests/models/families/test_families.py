@@ -122,6 +122,18 @@ def test_the_distribution_function_is_the_integral_of_the_density(name, link):
     assert np.ptp(found) > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "link"), [(name, link) for name, link in EVERY if FAMILIES[name].has_tails]
+)
+def test_tails_are_of_the_distribution_function(name, link):
+    family = family_named(name, link)
+    parameters, eta = parameters_of(family), eta_of(family)
+    y = family.simulate(np.random.default_rng(1), eta, parameters)
+    low, high = (np.exp(family.log_tail(y, eta, parameters, side)) for side in ("left", "right"))
+    np.testing.assert_allclose(low, family.cdf(y, eta, parameters), rtol=1e-6)
+    np.testing.assert_allclose(low + high, 1.0, rtol=1e-6)
+
+
 @pytest.mark.parametrize(("name", "link"), EVERY)
 def test_replicates_are_responses_with_their_residuals(name, link):
     family = family_named(name, link)
