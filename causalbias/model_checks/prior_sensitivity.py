@@ -109,7 +109,10 @@ def log_prior(model: FittedModel) -> Floats:
             else:
                 total += log_density(prior, name)(flat(posterior[name])[:, 0])
     except EngineError as error:
-        raise DataError(f"the prior is not known: {error}", hint="use Normal priors") from None
+        hint = "use Normal priors"
+        if model.spec.censored is not None:
+            hint = "fit it with other priors, cb.update(fit, priors={...}), and compare"
+        raise DataError(f"the prior is not known: {error}", hint=hint) from None
     return total + _of_predictor(model, arrays)
 
 

@@ -444,9 +444,9 @@ def read_as(text: str, term: str, *, positive: bool = False) -> str:
     >>> read_as("Normal(0, 1)", "1|seed"), read_as("Normal(0, 1)", "pose")
     ('Normal(0, 1), its positive half: HalfNormal(1)', 'Normal(0, 1)')
     """
-    if term.startswith("cor|"):
+    if text.strip().startswith("LKJ"):
         return f"LKJ({parse_lkj(text, term):g})"
-    if "simo_mo(" in term:
+    if text.strip().startswith("Dirichlet"):
         return text
     prior = parse_prior(text, term, positive=positive)
     if "|" in term:

@@ -11,6 +11,7 @@ import xarray as xr
 from causalbias.arguments import JOINT, flag_in, kind_of, need_posterior, number_in
 from causalbias.inference.diagnostics import diagnose, extreme
 from causalbias.models.censoring import SIDES
+from causalbias.models.families import FAMILIES
 from causalbias.models.formula.censoring import with_censoring
 from causalbias.models.monotone import is_further
 from causalbias.models.priors import read_as
@@ -18,6 +19,11 @@ from causalbias.models.shrinkage import HYPERPARAMETERS
 from causalbias.models.specification import ModelSpec, family_of
 
 KINDS_OF_JOINT = {"sd": "group", "correlation": "group", "noise": "further"}
+# Before the names of what belongs to a parameter with a formula of its own; none: to the mean.
+PREFIXES = {
+    "",
+    *(f"{name}_" for one in FAMILIES.values() for name in (*one.parameters, *one.optional)),
+}
 COLUMNS = ["estimate", "sd", "lower", "upper", "r_hat", "ess_bulk", "ess_tail"]
 
 
@@ -104,9 +110,15 @@ def _kind(name: str, kinds: Mapping[str, str]) -> str:
 
 
 def correlated(name: str) -> str:
-    """The factor whose effects are correlated by it, after its parameter; "" for no correlation."""
+    """The factor whose effects are correlated by it, after its parameter; "" for no correlation.
+
+    Examples
+    --------
+    >>> correlated("cor|seed"), correlated("sigma_cor|seed"), correlated("x_cor|seed")
+    ('seed', 'sigma_seed', '')
+    """
     before, bar, factor = name.partition("cor|")
-    return f"{before}{factor}" if bar and (not before or before.endswith("_")) else ""
+    return f"{before}{factor}" if bar and before in PREFIXES else ""
 
 
 def _labels(name: str, draws: xr.DataArray) -> list[str]:

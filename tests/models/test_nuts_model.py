@@ -179,7 +179,8 @@ def test_its_draws_are_those_of_the_other_engines(frame, family, terms, how):
     for name in exact["posterior"].data_vars:
         ours, theirs = exact["posterior"][name], nuts["posterior"][name]
         assert theirs.dims == ours.dims
-        for dim in set(ours.dims) - {"chain", "draw"}:
+        assert set(theirs.indexes) == set(ours.indexes)
+        for dim in set(ours.indexes) - {"chain", "draw"}:
             assert theirs.indexes[dim].equals(ours.indexes[dim]), name
     assert nuts.attrs["engine"].startswith("NUTS")
     one, other = cb.summary(exact), cb.summary(nuts)
