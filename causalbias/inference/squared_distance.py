@@ -41,6 +41,7 @@ import nutpie
 import xarray as xr
 from nutpie.compiled_pyfunc import from_pyfunc
 
+from causalbias.arguments import generator
 from causalbias.inference.nuts import STATISTICS
 from causalbias.inference.problem import FloatArray, IntArray
 
@@ -390,7 +391,7 @@ def sample_metric(
         return log_density(theta, *arrays, gradient), gradient
 
     def start(seed: int) -> FloatArray:
-        rng = np.random.default_rng(seed)
+        rng = generator(seed)
         theta = rng.normal(0, 0.1, problem.size)
         theta[:j] += 0.7 / np.sqrt(j)
         at = j + j * (j - 1) // 2

@@ -4,10 +4,10 @@ import arviz_stats
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from causalbias.inference.diagnostics import DIAGNOSTICS, diagnose, diagnostics_of
+from causalbias.inference.diagnostics import DIAGNOSTICS, TAILS, diagnose, diagnostics_of
 
 
 def of_arviz(posterior):
@@ -41,6 +41,31 @@ def chains_of(rng, chains, draws, q, kind):
     return x
 
 
+def rounding_decides(x):
+    """Whether Geyer's sequence of a tail ends at a sum of autocorrelations that is exactly zero.
+
+    Of truth values the sums are fractions, and then rounding tells whether it goes on.
+    """
+    half = x.shape[1] // 2
+    for end in np.quantile(x, TAILS, axis=(0, 1)):
+        below = (x <= end).astype(float)
+        split = np.concatenate([below[:, :half], below[:, -half:]])
+        away = split - split.mean(axis=1, keepdims=True)
+        covariance = np.stack(
+            [
+                (away[:, : half - t] * away[:, t:]).sum(axis=1).mean(axis=0) / half
+                for t in range(half)
+            ]
+        )
+        within = covariance[0] * half / (half - 1.0)
+        total = covariance[0] + split.mean(axis=1).var(axis=0, ddof=1)
+        rho = 1 - (within - covariance) / np.where(total > 0, total, 1.0)
+        sums = rho[: half // 2 * 2].reshape(half // 2, 2, -1).sum(axis=1)
+        if (np.abs(sums) < 1e-10).any():
+            return True
+    return False
+
+
 KINDS = ["plain", "slow", "alternating", "apart", "tied", "constant", "heavy", "missing"]
 
 
@@ -54,6 +79,7 @@ KINDS = ["plain", "slow", "alternating", "apart", "tied", "constant", "heavy", "
 )
 def test_numbers_are_those_of_arviz(kind, chains, draws, seed):
     x = chains_of(np.random.default_rng(seed), chains, draws, 3, kind)
+    assume(not rounding_decides(x))
     expected = of_arviz(xr.Dataset({"v": (("chain", "draw", "at"), x)}))["v"].values
     np.testing.assert_allclose(diagnostics_of(x), expected, rtol=1e-8, equal_nan=True)
 

@@ -168,6 +168,7 @@ def perceived_metric(
     factor = xr.DataArray(np.exp(larger), {"question": changes.questions}, (*SAMPLE, "question"))
     parts = [one.assign(worth=one["worth"] * factor.reindex(question=questions)) for one in parts]
     whole = parts[0] if by is None else xr.concat(parts, pd.Index(judges, name=by))
+    whole = whole.transpose(*SAMPLE, ...)
     whole = _compared(whole, by, base).assign(_described(changes, questions))
     return estimate(
         whole,
