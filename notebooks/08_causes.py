@@ -67,6 +67,7 @@ corrected["conditional_f"].to_series().round(1)
 # of race is 0.05; the rows that are left show less.
 
 # %%
+rng = np.random.default_rng(4)
 faces = cb.design.full({"seed": range(60), "race": ["white", "black"], "pose": [0, 30]})
 black, turned = faces["race"] == "black", faces["pose"] == 30
 of_seed = faces["seed"].map(dict(zip(faces["seed"].unique(), rng.normal(0, 0.06, 60), strict=True)))
@@ -102,6 +103,7 @@ assumed.summary()[["delta", "estimate", "lower", "upper", "share_missing", "n"]]
 # How much of the effect of race goes through skin tone? The mediator was measured on every face.
 
 # %%
+rng = np.random.default_rng(8)
 people = cb.design.full({"seed": range(80), "race": ["white", "black"], "pose": [0, 1]})
 black = (people["race"] == "black").to_numpy(float)
 of_seed = people["seed"].map(dict(enumerate(rng.normal(0, 1, 80)))).to_numpy()
