@@ -27,6 +27,7 @@ from causalbias.plots.style import (
     key,
     label,
     legend_above,
+    log_ticks,
     new_figure,
     styled,
 )
@@ -137,6 +138,8 @@ def forest(
     axes.grid(axis="x", color="0.92", linewidth=0.5)
     axes.set_axisbelow(True)
     axes.set_xlabel(xlabel or str(draws.attrs.get("outcome", name)))
+    if log:
+        log_ticks(axes.xaxis)
     if series:
         legend_above(fig, *axes.get_legend_handles_labels())
     return finish(fig, note, draws, levels=levels_said(prob, slabs=bool(slabs)))

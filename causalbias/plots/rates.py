@@ -1,6 +1,5 @@
 """Figures of scores and error rates by group."""
 
-import math
 from collections.abc import Sequence
 from itertools import product
 
@@ -10,7 +9,6 @@ import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator
 
 from causalbias.draws.summaries import SAMPLE, summarise
 from causalbias.errors import DataError
@@ -26,6 +24,7 @@ from causalbias.plots.style import (
     label,
     legend_above,
     letter,
+    log_ticks,
     marker,
     new_figure,
     styled,
@@ -34,7 +33,6 @@ from causalbias.rates.comparisons import in_words
 
 MOST_LINES = 6  # of more groups, each has a panel
 MOST_ROWS = 6  # of more distributions, there are two columns
-MOST_TICKS = 7  # largest number of ticks of a logarithmic axis
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 0.6)), (0, (7, 2)))
 KIND_COLOURS = {"impostor": COLOURS[1], "genuine": COLOURS[0]}
 
@@ -170,7 +168,7 @@ def det_curves(curve: xr.Dataset, *, prob: float = 0.95, note: str = "") -> Figu
         axes.set_yscale("log")
         axes.set_ylim(top=1)
         axes.grid(color="0.92", linewidth=0.5)
-    _log_ticks(panels[0])
+    log_ticks(panels[0].xaxis, panels[0].yaxis)
     for axes in panels:
         position = axes.get_subplotspec()
         assert position is not None
@@ -306,7 +304,7 @@ def rate_differentials(ratios: xr.Dataset, *, prob: float = 0.95, note: str = ""
         axes.set_yscale("log")
         axes.set_title(label(system, 60 // len(systems)))
         axes.set_xlabel(f"{missed} ratio")
-    _log_ticks(grid[0, 0])
+    log_ticks(grid[0, 0].xaxis, grid[0, 0].yaxis)
     grid[0, 0].set_ylabel(f"{false} ratio")
     _shared_legend(fig, grid[0])
     what = str(ratios.attrs["outcome"]).removeprefix("error rate over ")
@@ -459,24 +457,6 @@ def _check_any(table: pd.DataFrame) -> None:
         raise DataError(
             "all groups have too few errors for a rate", hint="give more pairs, or see group_rates"
         )
-
-
-def _log_ticks(axes: Axes) -> None:
-    """Set few ticks of logarithmic axes, whose labels do not overlap.
-
-    They are at 1, 2 and 5 times powers of 10, or at powers of 10 only where these are enough.
-    """
-    for axis in (axes.xaxis, axes.yaxis):
-        low, high = axis.get_view_interval()
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        for digits in ((1, 2, 5), (1,)):
-            ticks = [digit * 10.0**power for power in powers for digit in digits]
-            inside = [tick for tick in ticks if low <= tick <= high]
-            if len(inside) <= MOST_TICKS:
-                break
-        axis.set_ticks(inside, labels=[f"{tick:g}" for tick in inside])
-        axis.set_minor_locator(NullLocator())
-        axis.set_minor_formatter(NullFormatter())
 
 
 def _shared_legend(fig: Figure, panels: Sequence[Axes]) -> None:

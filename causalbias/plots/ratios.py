@@ -18,13 +18,12 @@ from causalbias.plots.style import (
     key,
     label,
     legend_above,
+    log_ticks,
     new_figure,
     styled,
 )
 from causalbias.rates.differentials import AT_LEAST, AT_MOST, NONE, TWO_SIDED
 
-TICKS = [base * 10.0**power for power in range(-6, 7) for base in (1, 1.5, 2, 3, 5, 7)]
-MOST_TICKS = 6
 TITLES = {"FMR": "false matches", "FNMR": "false non-matches"}
 
 
@@ -117,10 +116,7 @@ def _panel(axes: Axes, part: pd.DataFrame, offsets: dict[str, float]) -> None:
         for (_, row), height in zip(own[~both].iterrows(), y[~both], strict=True):
             _arrow(axes, row, height, ends, at)
     axes.set_xlim(*ends)
-    ticks = [tick for tick in TICKS if ends[0] <= tick <= ends[1]]
-    ticks = ticks[:: 1 + len(ticks) // MOST_TICKS]
-    axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
-    axes.minorticks_off()
+    log_ticks(axes.xaxis)
     axes.set_yticks(range(len(pairs)), [label(pair, 30) for pair in pairs])
     axes.set_ylim(-0.6, len(pairs) - 0.4)
     axes.grid(axis="x", color="0.92", linewidth=0.5)

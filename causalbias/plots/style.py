@@ -16,8 +16,9 @@ import pandas as pd
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from causalbias.arguments import DRAWS, not_what
 from causalbias.draws.marks import failed
@@ -29,6 +30,7 @@ from causalbias.io.atomic import replacing
 # in lightness, and so in greyscale. Each has a marker, so that series differ not only in colour.
 COLOURS = ("#0072B2", "#CC8400", "#00674A", "#C868A3", "#B23A00", "#4298D4", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MOST_TICKS = 7  # of a logarithmic axis
 # The widths of most journals, 89 and 183 mm, in inches.
 ONE_COLUMN, TWO_COLUMNS = 89 / 25.4, 183 / 25.4
 FONT = "DejaVu Sans"  # comes with matplotlib, so that every machine has it
@@ -286,6 +288,28 @@ def in_order[T](names: Iterable[T]) -> list[T]:
 def few_ticks(axes: Axes) -> None:
     """Set at most six steps on the horizontal axis, so that tick labels do not overlap."""
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+
+
+def log_ticks(*along: Axis) -> None:
+    """Set few ticks of logarithmic axes, whose labels do not overlap, once their ends are set.
+
+    They are at 1, 2 and 5 times powers of 10, or at powers of 10 only where these are enough; at
+    equal steps where the axis is too short for two of these.
+    """
+    for axis in along:
+        low, high = sorted(axis.get_view_interval())
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for digits in ((1, 2, 5), (1,)):
+            ticks = [digit * 10.0**power for power in powers for digit in digits]
+            inside = [tick for tick in ticks if low <= tick <= high]
+            if len(inside) <= MOST_TICKS:
+                break
+        if len(inside) < 2:
+            steps = MaxNLocator(4).tick_values(low, high)
+            inside = [tick for tick in steps if low <= tick <= high]
+        axis.set_ticks(inside, labels=[f"{tick:,g}" for tick in inside])
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
 
 
 def legend_above(fig: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
