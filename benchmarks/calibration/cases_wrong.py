@@ -113,16 +113,21 @@ HEALED: dict[str, Wrong] = {
 FEW = {"draws": 250, "tune": 500, "chains": 2}  # of NUTS, which takes a minute at the default
 
 
+def study(fault: Wrong, seed: list[int]) -> tuple[World, pd.DataFrame]:
+    """A world drawn anew, and its rows with responses in which a fault is planted."""
+    rng = np.random.default_rng(seed)
+    world = worlds.make(SETTING, rng, gaussian=True)
+    mean = world.fixed(world.rows) + world.groups(world.rows)
+    return world, world.rows.assign(distance=fault(world.rows, mean, rng))
+
+
 def healed(replicate: int) -> list[Record]:
     """`check` fails, its line is pasted, and the new fit is checked and its intervals are tried.
 
     Twice, if the new fit fails and has a line. Records of the new fit are named "healed: ...".
     """
-    rng = np.random.default_rng([11, replicate])
     name = list(HEALED)[replicate % len(HEALED)]
-    world = worlds.make(SETTING, rng, gaussian=True)
-    mean = world.fixed(world.rows) + world.groups(world.rows)
-    frame = world.rows.assign(distance=HEALED[name](world.rows, mean, rng))
+    world, frame = study(HEALED[name], [11, replicate])
     frame["annotator"] = annotators(world.rows)
     fit = cb.fit(FORMULA.format(y="distance"), frame, random_seed=replicate, **FEW)
     checks = cb.check(fit)
@@ -146,11 +151,8 @@ REMEDIES: dict[str, Callable[[str], dict[str, Any]]] = {
 
 def remedied(replicate: int) -> list[Record]:
     """The model that answers the fault, fitted at once."""
-    rng = np.random.default_rng([12, replicate])
     name = list(REMEDIES)[replicate % len(REMEDIES)]
-    world = worlds.make(SETTING, rng, gaussian=True)
-    mean = world.fixed(world.rows) + world.groups(world.rows)
-    frame = world.rows.assign(distance=HEALED[name](world.rows, mean, rng))
+    world, frame = study(HEALED[name], [12, replicate])
     frame["annotator"] = annotators(world.rows)
     model = REMEDIES[name](FORMULA.format(y="distance"))
     return estimates(cb.fit(data=frame, random_seed=replicate, **model, **DRAWS), world)
@@ -158,11 +160,8 @@ def remedied(replicate: int) -> list[Record]:
 
 def wrong(replicate: int) -> list[Record]:
     """One case after the other."""
-    rng = np.random.default_rng([10, replicate])
     name = list(CASES)[replicate % len(CASES)]
-    world = worlds.make(SETTING, rng, gaussian=True)
-    mean = world.fixed(world.rows) + world.groups(world.rows)
-    frame = world.rows.assign(distance=CASES[name](world.rows, mean, rng))
+    world, frame = study(CASES[name], [10, replicate])
     frame = frame[frame["distance"].notna()]
     fit = cb.fit(FORMULA.format(y="distance"), frame, random_seed=replicate, **DRAWS)
     found = [*estimates(fit, world), noticed("check", sees_misfit(cb.check(fit)))]

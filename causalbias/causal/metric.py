@@ -234,14 +234,20 @@ def _check_clusters(rows: pd.DataFrame, cluster: str) -> None:
             file=FILE,
             column=cluster,
         )
-    count = rows[cluster].nunique()
+    _need_clusters(rows[cluster], "with a distance")
+
+
+def _need_clusters(values: pd.Series, what: str, judge: str = "") -> int:
+    """The number of clusters, of which the error says what they are where they are too few."""
+    count = values.nunique()
     if count < LEAST_CLUSTERS:
         raise DataError(
-            f"{count} clusters with a distance",
+            f"{judge}{count} clusters {what}",
             hint=f"give {LEAST_CLUSTERS} or more: they are the units of the intervals",
             file=FILE,
-            column=cluster,
+            column=str(values.name),
         )
+    return count
 
 
 def _problem(
@@ -258,14 +264,7 @@ def _problem(
     pairs = pairs[pairs["count"] > 0]
     left_out = len(rows) - int(pairs["count"].sum())
     pairs = pairs.sort_values(cluster, kind="stable")
-    clusters = pairs[cluster].nunique()
-    if clusters < LEAST_CLUSTERS:
-        raise DataError(
-            f"{name}{clusters} clusters have pairs with scores of both faces",
-            hint=f"give {LEAST_CLUSTERS} or more: they are the units of the intervals",
-            file=FILE,
-            column=cluster,
-        )
+    clusters = _need_clusters(pairs[cluster], "have pairs with scores of both faces", name)
     distance = pairs["mean"].to_numpy(float)
     unit = float(np.sqrt((distance**2).mean()))
     if not distance.std() > 0:
