@@ -1,6 +1,6 @@
 """Outcome scales: functions of the linear predictor, and their averages over new groups."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -99,9 +99,9 @@ class Scale:
     back : Map, optional
         From the model's response back to its column.
     curve : callable, optional
-        An outcome of the linear predictor (rows, draws) and the distribution's parameters (draws,
-        1 or rows) that stands in the place of an exceedance: a mean that depends on them, or a
-        distribution function.
+        Outcomes of the linear predictor (rows, draws) and the distribution's parameters (draws,
+        1 or rows) that stand in the place of exceedances, one a cut: a mean that depends on them, a
+        distribution function, or probabilities of categories.
     parameters : mapping of str to ndarray
         For the curve, those that are one for all rows.
     """
@@ -118,7 +118,7 @@ class Scale:
     unequal: bool = False
     back: Map | None = None
     noisy: bool = False
-    curve: Callable[[Floats, Parameters], Floats] | None = None
+    curve: Callable[[Floats, Parameters], Sequence[Floats]] | None = None
     parameters: Parameters = field(default_factory=dict)
 
     @property
@@ -184,7 +184,7 @@ class Scale:
 
     def _passed(self, eta: Floats, parameters: Parameters) -> Iterator[Floats]:
         if self.curve is not None:
-            yield self.curve(eta, parameters)
+            yield from self.curve(eta, parameters)
             return
         if self.unequal:
             disc = parameters["disc"].T
@@ -267,12 +267,27 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
         return _rate_of(model, float(threshold), above=scale == "FNMR")
     if by_parameters:
         return _curve(model, family.mean)
+    cuts = family.cuts(model.parameters, draws)
+    constant, weights, labels = family.outcome_weights(scale, model.categories)
+    if family.has_curves:
+        return Scale(
+            False,
+            one,
+            cuts=cuts,
+            constant=constant,
+            weights=weights,
+            categories=labels,
+            curve=lambda eta, of: [curve.T for curve in family.curves(eta.T, of)],
+            parameters=model.parameters,
+        )
     return Scale(
         False,
         one,
         link,
-        family.cuts(model.parameters, draws),
-        *family.outcome_weights(scale, model.categories),
+        cuts,
+        constant,
+        weights,
+        labels,
         family.link.inverse,
         ordinal=family.has_thresholds,
         unequal="disc" in model.parts,
@@ -297,7 +312,7 @@ def _curve(model: FittedModel, outcome: Callable[[Floats, Parameters], Floats]) 
         False,
         np.ones(draws),
         cuts=np.zeros((draws, 1)),
-        curve=lambda eta, of: outcome(eta.T, of).T,
+        curve=lambda eta, of: [outcome(eta.T, of).T],
         parameters=parameters,
     )
 

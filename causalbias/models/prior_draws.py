@@ -89,7 +89,11 @@ def draw_priors(
             continue
         if name == "threshold":
             cuts = len(model.categories) - 1
-            further[name] = (("threshold_dim",), _draw_thresholds(one.prior, cuts, draws, rng))
+            if model.family.thresholds_ascend:
+                drawn = _draw_thresholds(one.prior, cuts, draws, rng)
+            else:
+                drawn = draw_prior(one.prior, name, (draws, cuts), rng)
+            further[name] = (("threshold_dim",), drawn)
         elif isinstance(one.prior, bmb.Prior):
             further[name] = ((), draw_prior(one.prior, name, (draws,), rng))
         else:

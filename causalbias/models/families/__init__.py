@@ -15,9 +15,12 @@ from causalbias.models.families.gaussian import Gaussian
 from causalbias.models.families.laplace import Laplace
 from causalbias.models.families.lognormal import LogNormal
 from causalbias.models.families.negativebinomial import NegativeBinomial
+from causalbias.models.families.ordered_beta import OrderedBeta
 from causalbias.models.families.poisson import Poisson
 from causalbias.models.families.skew_normal import SkewNormal
+from causalbias.models.families.sratio import StoppingRatio
 from causalbias.models.families.t import T
+from causalbias.models.families.vonmises import VonMises
 from causalbias.models.families.wald import Wald
 from causalbias.models.families.weibull import Weibull
 from causalbias.models.families.zero_one_inflated_beta import ZeroOneInflatedBeta
@@ -40,6 +43,7 @@ FAMILIES: dict[str, type[Family]] = {
         Bernoulli,
         Binomial,
         Cumulative,
+        StoppingRatio,
         T,
         Laplace,
         AsymmetricLaplace,
@@ -61,7 +65,9 @@ FAMILIES: dict[str, type[Family]] = {
         BetaBinomial,
         ZeroInflatedBinomial,
         ZeroOneInflatedBeta,
+        OrderedBeta,
         Beta,
+        VonMises,
     )
 }
 # Names of brms, lme4 and R under which users look for a family.
@@ -82,6 +88,10 @@ KNOWN_AS = {
     "inverse_gaussian": "wald",
     "betabinomial": "beta_binomial",
     "zoib": "zero_one_inflated_beta",
+    "ordbeta": "ordered_beta",
+    "ordbetareg": "ordered_beta",
+    "von_mises": "vonmises",
+    "stopping_ratio": "sratio",
 }
 
 

@@ -82,6 +82,10 @@ class Family(ABC):
         Whether the response is ``p(successes, trials)``.
     has_thresholds : bool
         Whether thresholds stand in the place of the intercept, as in ordinal models.
+    thresholds_ascend : bool
+        Whether these are in order.
+    has_curves : bool
+        Whether outcomes are sums of `curves` in the place of exceedances.
 
     Raises
     ------
@@ -117,6 +121,8 @@ class Family(ABC):
     binary: ClassVar[bool] = False
     has_trials: ClassVar[bool] = False
     has_thresholds: ClassVar[bool] = False
+    thresholds_ascend: ClassVar[bool] = True
+    has_curves: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.link_name is not None and self.link_name not in self.links:
@@ -359,6 +365,13 @@ class Family(ABC):
     def cuts(self, parameters: Parameters, draws: int) -> Floats:
         """Values (draws, k) of eta whose exceedances the outcomes of `outcome_weights` are of."""
         return np.zeros((draws, 1))
+
+    def curves(self, eta: Floats, parameters: Parameters) -> Floats:
+        """Probabilities (k, draws, rows) that stand in the place of k exceedances.
+
+        Of a family in which these are not of one noise about eta.
+        """
+        raise NotImplementedError
 
     def outcome_weights(
         self, scale: str, levels: list[Any]
