@@ -15,7 +15,7 @@ class Beta(Family):
 
     name = "beta"
     response = "numbers strictly between 0 and 1"
-    links = ("logit", "probit", "cloglog")
+    links: ClassVar[tuple[str, ...]] = ("logit", "probit", "cloglog")
     parameters: ClassVar[tuple[str, ...]] = ("kappa",)
     engines: ClassVar[tuple[str, ...]] = ("laplace",)
     noise = "the noise of single answers (kappa)"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -77,9 +77,9 @@ class Cumulative(Family):
     links = ("logit", "probit", "cloglog")
     mean_name = "p"
     parameters = ("threshold",)
-    optional = ("disc",)
+    optional: ClassVar[tuple[str, ...]] = ("disc",)
     noise = "the noise of single answers"
-    engines = ("laplace",)
+    engines: ClassVar[tuple[str, ...]] = ("laplace",)
     statistics = ("category shares",)
     has_thresholds = True
 

@@ -8,6 +8,7 @@ from scipy import special
 
 from causalbias.models.families.base import Floats, Parameters
 from causalbias.models.families.cumulative import Cumulative
+from causalbias.models.families.links import Curve
 
 
 def _log_survival(x: Floats) -> Floats:
@@ -16,7 +17,7 @@ def _log_survival(x: Floats) -> Floats:
 
 
 # Of each link's distribution function F: log F, and log(1 - F).
-_LOGS = {
+_LOGS: dict[str, tuple[Curve, Curve]] = {
     "logit": (special.log_expit, lambda x: special.log_expit(-x)),
     "probit": (special.log_ndtr, lambda x: special.log_ndtr(-x)),
     "cloglog": (lambda x: np.log(-np.expm1(_log_survival(x))), _log_survival),
