@@ -100,11 +100,31 @@ def need_fit(value: object) -> None:
     """Raise unless a value is a fit."""
     if kind_of(value) != FIT:
         raise not_what(value, FIT)
+    assert isinstance(value, xr.DataTree)
+    _check_draws(value)
+
+
+def _check_draws(fit: xr.DataTree) -> None:
+    """Refuse a fit of whose draws none, or one without its dim, was selected."""
+    sizes = fit.children["posterior"].sizes
+    for dim in SAMPLE:
+        if not sizes.get(dim, 0):
+            raise DataError(
+                f"the fit has no {dim}"
+                + (
+                    ": its number was selected, which leaves out the dim"
+                    if dim not in sizes
+                    else ""
+                ),
+                hint=f"select a list of them: fit.isel({dim}=[0])",
+            )
 
 
 def need_posterior(value: object) -> None:
     """Raise unless a value is a fit or a joint model."""
-    if kind_of(value) != JOINT:
+    if kind_of(value) == JOINT and isinstance(value, xr.DataTree):
+        _check_draws(value)
+    else:
         need_fit(value)
 
 

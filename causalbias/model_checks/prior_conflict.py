@@ -41,7 +41,7 @@ def prior_conflicts(
     posterior = fit.children["posterior"].to_dataset()
     found = []
     for name in map(str, prior.data_vars):
-        if correlated(name) or name not in posterior:
+        if correlated(name)[1] or name not in posterior:
             continue
         sides = (flat(prior[name]), flat(posterior[name]))
         dims = [d for d in prior[name].dims if d not in ("chain", "draw")]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from causalbias.arguments import whole_in
 from causalbias.errors import DataError, SamplingWarning
-from causalbias.inference.diagnostics import MAX_PARETO_K, MIN_ESS, diagnose, verdict
+from causalbias.inference.diagnostics import MAX_PARETO_K, MAX_RHAT, MIN_ESS, diagnose, verdict
 from causalbias.inference.gaussian import effects_at, sample_gaussian
 from causalbias.inference.laplace import sample_laplace
 from causalbias.inference.laplace.result import Diagnostics as LaplaceDiagnostics
@@ -46,6 +46,8 @@ METHODS = ("auto", "collapsed", "laplace", "nuts")
 MAX_KEPT = 8_000_000
 # Of the draws of a term's effects that are kept where all are too many, the fewest.
 MIN_THINNED = 200
+# Draws of half a chain from which on an engine's own are judged by how alike its chains are.
+JUDGED = 50
 NUTS_COMPILES = 20.0  # seconds
 # Of an ordinal response, above which auto does not go on to NUTS.
 MAX_CATEGORIES = 60
@@ -140,7 +142,9 @@ def sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
     if method not in METHODS:
         raise DataError(f"no method {method!r}", hint=f"use one of {', '.join(METHODS)}")
     check_identified(model)
-    return replace(_sample(model, method, settings), notes=shared_variances(model))
+    found = _sample(model, method, settings)
+    found.notes.extend(shared_variances(model))
+    return found
 
 
 def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
@@ -150,7 +154,7 @@ def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
         stage(f"{chosen} engine")
         try:
             found = _ENGINES[chosen](model, settings)
-            why = _misfit(found.sample_stats, settings.total)
+            why = _misfit(found.sample_stats, settings.total) or _unmixed(found, settings)
             if method != "auto" or not why:
                 return found
         except ImproperError as error:
@@ -263,6 +267,28 @@ def _misfit(stats: xr.Dataset, total: int) -> str:
     if not shape <= MAX_PARETO_K:
         return f"Pareto k is {shape:.2f}"
     return f"the weights' effective size is {size:.0f}" if size < min(MIN_ESS, total / 4) else ""
+
+
+def _unmixed(found: Sampled, settings: Sampling) -> str:
+    """What says that draws are not independent, as an engine's are to be; "" if nothing.
+
+    Of m half chains of n independent draws each, R-hat is ``sqrt(1 + (B - 1) / n)``, B about
+    chi-squared over m - 1: few draws are over the limit by chance, and more of them would not be.
+    """
+    half = settings.draws // 2
+    if half < JUDGED:
+        return ""
+    limits = {"r_hat": max(MAX_RHAT, math.sqrt(1 + 8 / half))}
+    limits |= dict.fromkeys(("ess_bulk", "ess_tail"), min(MIN_ESS, settings.total / 4))
+    for name, values in found.diagnostics.data_vars.items():
+        for check, limit in limits.items():
+            known = values.sel(diagnostic=check).values.ravel()
+            known = known[np.isfinite(known)]
+            if check == "r_hat" and known.max(initial=0) > limit:
+                return f"R-hat of {name} is {known.max():.3g}"
+            if check != "r_hat" and known.min(initial=np.inf) < limit:
+                return f"the effective size of {name} is {known.min():.0f}"
+    return ""
 
 
 def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:

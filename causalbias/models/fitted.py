@@ -7,6 +7,7 @@ objects.
 """
 
 import hashlib
+import itertools
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -38,6 +39,7 @@ from causalbias.models.specification import (
     common_model,
     data_columns_of,
     family_of,
+    number_of_rows,
     population_columns_of,
     row_repeats,
 )
@@ -406,6 +408,13 @@ class FittedModel(ModelDesign):
         # Levels are matched by label: bambi orders numbers by value, and a design orders their
         # text.
         if not np.array_equal(effects[factor].values.astype(str), design.levels):
+            lacking = np.setdiff1d(design.levels, effects[factor].values.astype(str)).tolist()
+            if len(lacking):
+                raise DataError(
+                    f"the fit has no draws of {len(lacking):,} of the levels of {design.factor}, "
+                    f"such as {lacking[0]!r}, as where levels were selected of it",
+                    hint="give the whole fit, and select levels of the result",
+                )
             effects = effects.sel({factor: design.levels})
         return flat(effects.transpose("chain", "draw", factor, ...))
 
@@ -481,7 +490,43 @@ def fitted(fit: xr.DataTree) -> FittedModel:
         ):
             _recent.popitem(last=False)
     parts = {one.name: getattr(design, one.name) for one in fields(ModelDesign)}
-    return FittedModel(**parts, fit=fit)
+    found = FittedModel(**parts, fit=fit)
+    _check_whole(found)
+    return found
+
+
+def _check_whole(model: FittedModel) -> None:
+    """Refuse a fit of which coefficients, levels or rows were selected.
+
+    What is left are draws of no model: splines, centres and levels are of all rows.
+    """
+    posterior, labels = model.posterior, dict[str, list[Any]]()
+    rows, many = number_of_rows(model.spec, model.frame), int(model.fit.attrs["n_rows"])
+    if rows != many:
+        raise DataError(
+            f"the fit has {rows:,} of the {many:,} rows that it was fitted to",
+            hint="give the whole fit, and rows to average over as new data: "
+            "cb.predictions(fit, newdata=rows)",
+        )
+    for prefix, design in [("", model), *((f"{name}_", one) for name, one in model.parts.items())]:
+        for name, term in design.coefficient_terms.items():
+            labels[prefix + name] = list(getattr(term, "coords", {}).values())
+        for one in (*design.groups, *design.smooths):
+            for name, own in zip(one.names(), one.effects.values(), strict=True):
+                labels[f"{prefix}{name}_sigma"] = [own] if own else []
+    for name, wanted in labels.items():
+        draws = posterior.get(name, xr.DataArray())
+        there = [draws[dim].values for dim in draws.dims if dim not in ("chain", "draw")]
+        if name not in posterior or not all(
+            np.array_equal(np.asarray(one).astype(str), np.asarray(other).astype(str))
+            for one, other in itertools.zip_longest(there, wanted, fillvalue=())
+        ):
+            raise DataError(
+                f"the fit has not the draws of all parameters {name!r} in their order, as where "
+                "levels were selected of it",
+                hint="give the whole fit, and select levels of the result: "
+                "cb.effects(fit, 'race').sel(race='black')",
+            )
 
 
 def _digest(rows: xr.Dataset) -> bytes:

@@ -350,6 +350,15 @@ def _named(designs: Sequence[GroupDesign]) -> list[GroupDesign]:
         several = one.correlated and sum(one.sizes()) > 1
         correlation = _free(f"cor|{one.factor}", taken) if several else ""
         found.append(replace(one, terms=terms, correlation=correlation))
+    for one in found:
+        for name in one.terms:
+            if f"{name}_sigma" in taken:
+                raise DataError(
+                    f"the effects of the factor {one.factor}_sigma have the name of the standard "
+                    f"deviations of those of {one.factor}",
+                    hint="rename the column",
+                    column=f"{one.factor}_sigma",
+                )
     return found
 
 

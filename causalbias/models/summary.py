@@ -63,10 +63,10 @@ def summary(fit: xr.DataTree, *, prob: float = 0.95, effects: bool = False) -> p
         kinds = dict.fromkeys(family.parameters, "further")
     rows = []
     kept = fit["posterior"].to_dataset()
-    kept = kept[[name for name in kept if effects or _kind(str(name), kinds) != "effect"]]
+    kept = kept[[name for name in kept if effects or _kind(kept[name], kinds) != "effect"]]
     diagnostics = diagnose(kept) if draws_left(fit) else fit["diagnostics"].to_dataset()
     for name, draws in kept.data_vars.items():
-        kind = _kind(str(name), kinds)
+        kind = _kind(draws, kinds)
         flat = draws.stack(draw_=["chain", "draw"])
         values = np.atleast_2d(flat.transpose(..., "draw_").values.reshape(-1, flat.sizes["draw_"]))
         tail = (1 - prob) / 2
@@ -101,35 +101,43 @@ def draws_left(fit: xr.DataTree) -> str:
     return f"{left:,} of {draws * chains:,}" if left < draws * chains else ""
 
 
-def _kind(name: str, kinds: Mapping[str, str]) -> str:
+def _kind(draws: xr.DataArray, kinds: Mapping[str, str]) -> str:
+    name = str(draws.name)
     if name.endswith(HYPERPARAMETERS) or is_further(name):
         return "further"
     if "|" in name:
-        return "group" if name.endswith("_sigma") or correlated(name) else "effect"
+        return "effect" if _has(draws, "factor") else "group"
     return kinds.get(name, "population")
 
 
-def correlated(name: str) -> str:
-    """The factor whose effects are correlated by it, after its parameter; "" for no correlation.
+def _has(draws: xr.DataArray, what: str) -> bool:
+    """Whether draws are of each level of a "factor", or each "pair" of its effects."""
+    return any(str(dim).endswith(f"__{what}_dim") for dim in draws.dims)
+
+
+def correlated(name: str) -> tuple[str, str]:
+    """The parameter, and the factor whose effects are correlated; empty for no correlation.
 
     Examples
     --------
     >>> correlated("cor|seed"), correlated("sigma_cor|seed"), correlated("x_cor|seed")
-    ('seed', 'sigma_seed', '')
+    (('', 'seed'), ('sigma_', 'seed'), ('', ''))
     """
     before, bar, factor = name.partition("cor|")
-    return f"{before}{factor}" if bar and before in PREFIXES else ""
+    return (before, factor) if bar and before in PREFIXES else ("", "")
 
 
 def _labels(name: str, draws: xr.DataArray) -> list[str]:
     dims = [dim for dim in draws.dims if dim not in ("chain", "draw")]
-    shown = f"sd({name.removesuffix('_sigma')})" if name.endswith("_sigma") else name
+    before, factor = correlated(name)
+    of_sd = _kind(draws, {}) == "group" and (name.endswith("_sigma") or not factor)
+    shown = f"sd({name.removesuffix('_sigma')})" if of_sd else name
     if not dims:
         return [shown]
     index = draws.isel(chain=0, draw=0).stack(cell=dims)["cell"].values
     parts = [", ".join(map(str, cell)) for cell in index]
-    if factor := correlated(name):
-        return [f"cor({part}|{factor})" for part in parts]
+    if factor and _has(draws, "pair"):
+        return [f"{before}cor({part}|{factor})" for part in parts]
     return [f"{shown}[{part}]" for part in parts]
 
 

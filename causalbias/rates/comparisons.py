@@ -19,6 +19,7 @@ from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns, checked_status, with_index
 
 COHORTS = ("same", "cross", "all")
+DESIGN = 0.25  # share of the seeds from which on that they are of several groups is a design
 FILE = "comparisons"
 
 
@@ -77,6 +78,9 @@ class Comparisons:
         Labels of each column of `by`, and of `system`, that occur, in the data's order.
     left_out : dict of str to int
         Number of rows whose seed or group is missing, by reason.
+    several : str
+        How many seeds are in several groups, in words; "" where none is, and of a study, whose
+        design crosses seeds with factors.
     """
 
     frame: pd.DataFrame
@@ -86,6 +90,7 @@ class Comparisons:
     n_seeds: int
     levels: dict[str, list[object]]
     left_out: dict[str, int]
+    several: str = ""
 
     @property
     def systems(self) -> list[str]:
@@ -111,7 +116,9 @@ def comparisons(
         one ``<name>`` that both members share; optionally `system`, `threshold`, `pair`,
         `stimulus_a`, `stimulus_b`, and `status` ("ok", or why there is no distance). Seeds, and
         whatever else names somebody, are text (see `text_of`). Pairs with a missing seed or group
-        label are excluded and counted in `left_out`.
+        label are excluded and counted in `left_out`. A seed may be of several groups where that is
+        by design: where `stimulus_a` and `stimulus_b` say which face is of which group, or at least
+        a quarter of the seeds are.
     by : str or sequence of str
     match : str or sequence of str
     genuine : DataFrame or Series, optional
@@ -150,7 +157,8 @@ def comparisons(
     texts = text_of(frame["seed_a"], frame["seed_b"])
     codes, seeds = pd.factorize(texts)
     _check_zeros(set(texts.iloc[:n].unique()), set(texts.iloc[n:].unique()))
-    groups, group, levels = _groups([_sides(frame, name) for name in by], by, n)
+    sides = [coded(_one_column(_sides(frame, name)).rename(name)) for name in by]
+    groups, group, levels = _groups(sides, by, n)
     system, levels["system"] = _systems(frame)
     known = pd.DataFrame(
         {
@@ -174,7 +182,8 @@ def comparisons(
     _check_pairs(frame, known)
     _check_codes(known)
     _check_direction(known, in_words(groups))
-    return Comparisons(known, groups, by, match, len(seeds), levels, nobody)
+    several = "" if isinstance(data, xr.DataTree) else _several(frame, codes, seeds, by, sides)
+    return Comparisons(known, groups, by, match, len(seeds), levels, nobody, several)
 
 
 def _as_asked(
@@ -278,6 +287,78 @@ def _check_zeros(first: set[str], second: set[str]) -> None:
             file=FILE,
             column="seed_a + seed_b",
         )
+
+
+def _several(
+    frame: pd.DataFrame,
+    seed: np.ndarray,
+    seeds: pd.Index,
+    by: Sequence[str],
+    sides: Sequence[tuple[np.ndarray, list[object]]],
+) -> str:
+    """Say how many seeds are of several groups; refuse where that is a slip in some rows.
+
+    Generated faces of one seed are of several groups by design. A person who is of another group in
+    some rows would count for both.
+    """
+    faces = {"stimulus_a", "stimulus_b"} <= set(frame)
+    if faces:
+        face, ids = pd.factorize(text_of(frame["stimulus_a"], frame["stimulus_b"]))
+    said = []
+    for name, (group, labels_) in zip(by, sides, strict=True):
+        if name == "seed" or not {f"{name}_a", f"{name}_b"} <= set(frame):
+            continue  # the seed itself, or a matter of the pair
+        if faces and (apart := _of_another_group(face, group)).any():
+            raise _two_groups("face", ids, face, group, labels_, apart, name, frame.index)
+        apart = _of_another_group(seed, group)
+        count = len(np.unique(seed[apart]))
+        if count and not faces and count < DESIGN * len(seeds):
+            raise _two_groups("seed", seeds, seed, group, labels_, apart, name, frame.index)
+        if count:
+            said.append(
+                f"seeds are of several groups of {name} by design: {count:,} of {len(seeds):,}"
+            )
+    return "; ".join(said)
+
+
+def _of_another_group(member: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Which sides of pairs are of another group than where their member is first."""
+    first = np.zeros(member.max() + 2, dtype=group.dtype)  # the last: of missing ones
+    first[member[::-1]] = group[::-1]  # of several, the last is kept
+    found: np.ndarray = (first[member] != group) & (member >= 0)
+    return found
+
+
+def _two_groups(
+    what: str,
+    ids: pd.Index,
+    member: np.ndarray,
+    group: np.ndarray,
+    values: list[object],
+    apart: np.ndarray,
+    name: str,
+    index: pd.Index,
+) -> DataError:
+    """The error of the first member that is of two groups, with both places and their number."""
+    at = int(apart.argmax())
+    first = int((member == member[at]).argmax())
+    places = [
+        f"{values[group[one]]!r} in {name}_{'ab'[one // len(index)]} of row "
+        f"{int(index[one % len(index)]) + 1}"
+        for one in (first, at)
+    ]
+    count = len(np.unique(member[apart]))
+    more = f"; and {count - 1:,} more {what}s" if count > 1 else ""
+    return DataError(
+        f"{what} {ids[member[at]]!r} is {' and '.join(places)}{more}",
+        hint="correct the group; where faces of one seed are of several groups, give stimulus_a "
+        "and stimulus_b, which distinguish faces"
+        if what == "seed"
+        else "correct the group",
+        file=FILE,
+        column=f"{name}_a + {name}_b",
+        row=int(index[at % len(index)]) + 1,
+    )
 
 
 def _check_codes(known: pd.DataFrame) -> None:
@@ -601,7 +682,7 @@ def _sides(frame: pd.DataFrame, name: str) -> tuple[pd.Series, pd.Series]:
 
 
 def _groups(
-    sides: list[tuple[pd.Series, pd.Series]], by: Sequence[str], n: int
+    sides: Sequence[tuple[np.ndarray, list[object]]], by: Sequence[str], n: int
 ) -> tuple[list[tuple[object, ...]], np.ndarray, dict[str, list[object]]]:
     """The groups that occur, each member's code (side, pair), and the labels of each column.
 
@@ -609,10 +690,8 @@ def _groups(
     """
     if not sides:
         return [()], np.zeros((2, n), dtype=int), {}
-    codes, levels = [], {}
-    for name, side in zip(by, sides, strict=True):
-        code, levels[name] = coded(_one_column(side).rename(name))
-        codes.append(code)
+    codes = [code for code, _ in sides]
+    levels = {name: labels_ for name, (_, labels_) in zip(by, sides, strict=True)}
     sizes = tuple(map(len, levels.values()))
     used, group = np.unique(np.ravel_multi_index(codes, sizes), return_inverse=True)
     places = np.stack(np.unravel_index(used, sizes), axis=1)

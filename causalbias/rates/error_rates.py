@@ -134,6 +134,7 @@ def error_rates(
         cohort=cohort,
         match=",".join(pairs.match),
         left_out=left_out(pairs, cohort),
+        assumes=pairs.several or None,
         estimand=f"error rates by {', '.join(pairs.by)}, in the population of seeds",
     )
     known = {(cell.system, *cell.group): {"threshold": at(cell)} for cell, _ in found}
@@ -242,5 +243,6 @@ def group_pair_rates(
         figure="rate_heatmap",
         cohort="each two groups",
         left_out=left_out(pairs, "all"),
+        assumes=pairs.several or None,
         estimand=f"false match rates of each two groups by {', '.join(pairs.by)}",
     )

@@ -249,6 +249,33 @@ def test_a_fault_of_an_engine_is_no_reason_to_sample_by_another(rows, monkeypatc
         cb.fit("y ~ x", rows, method="collapsed")
 
 
+@pytest.mark.parametrize("fault", ["apart", "stuck", ""])
+def test_chains_that_differ_are_a_reason_to_sample_by_another(rows, monkeypatch, fault):
+    """Draws of an engine are independent: where they are not, another's may be."""
+    own, went_on = engines._ENGINES["collapsed"], []
+
+    def biased(model, settings):
+        found = own(model, settings)
+        draws = found.posterior["x"].values
+        draws[:] = draws[:, :1] if fault == "stuck" else draws
+        draws[0] += 3 * draws.std() if fault == "apart" else 0
+        return found
+
+    def other(model, settings, *, why, announced):
+        went_on.append(why)
+        return own(model, settings)
+
+    monkeypatch.setitem(engines._ENGINES, "collapsed", biased)
+    monkeypatch.setattr(engines, "_nuts", other)
+    bad = cb.failures(cb.fit("y ~ x", rows, draws=500))
+    assert not bad
+    assert [("R-hat of x is" in why, "declined" in why) for why in went_on] == (
+        [(True, True)] if fault else []
+    )
+    assert cb.failures(cb.fit("y ~ x", rows, draws=500, method="collapsed")) if fault else True
+    assert len(went_on) == bool(fault)
+
+
 def test_numbers_that_overflow_are_the_engines_to_decline():
     with pytest.raises(EngineError, match="overflowed"), numerical():
         solve_triangular([[np.nan]], [1.0])

@@ -135,10 +135,11 @@ def changed(fit, *, value=None, levels=None, spec=None):
     return tree
 
 
-@pytest.mark.parametrize("change", [{"value": 17.0}, {"levels": ["low", "high"]}])
-def test_a_tree_whose_rows_were_changed_by_hand_is_another_fit(fit, change):
-    before, after = fitted(fit), fitted(changed(fit, **change))
+def test_a_tree_whose_rows_were_changed_by_hand_is_another_fit(fit):
+    before, after = fitted(fit), fitted(changed(fit, value=17.0))
     assert not np.array_equal(after.design(after.frame), before.design(before.frame))
+    with pytest.raises(cb.DataError, match="of all parameters 'f'"):  # its draws are of "low"
+        fitted(changed(fit, levels=["low", "high"]))
     assert design_of(fitted(fit)) is design_of(before)
 
 
@@ -256,3 +257,26 @@ def test_only_makers_of_models_and_their_readers_know_bambis_objects():
         "models/shrinkage.py",
         "models/specification.py",
     }
+
+
+PARTS = {
+    "a level": lambda fit: fit.isel(f_dim=[0]),
+    "a level by its number": lambda fit: fit.isel(f_dim=0),
+    "levels in another order": lambda fit: fit.isel(f_dim=[1, 0]),
+    "rows": lambda fit: fit.isel(__obs__=slice(0, 20)),
+    "a chain by its number": lambda fit: fit.isel(chain=0),
+    "a draw by its number": lambda fit: fit.isel(draw=0),
+    "no draws": lambda fit: fit.isel(draw=slice(0, 0)),
+    "groups": lambda fit: fit.isel(g__factor_dim=slice(0, 3)),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("by", ["f", "g"])
+def test_a_part_of_a_fit_is_refused_where_the_rest_is_needed(rows, part, by):
+    three = rows.assign(f=np.array(["p", "q", "r"])[np.arange(len(rows)) % 3])
+    some = PARTS[part](fit_of(three))
+    if part == "groups" and by == "f":  # averages over new groups need none of these
+        return
+    with pytest.raises(cb.DataError, match=r"of all parameters|levels of g|of the .* rows|has no"):
+        cb.predictions(some, by)

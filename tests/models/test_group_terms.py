@@ -169,3 +169,24 @@ def test_a_factor_that_members_do_not_share_is_refused_with_both_of_them_named(r
     pairs = rows.rename(columns={"a": "seed_a", "b": "seed_b"}).assign(seed=None)
     with pytest.raises(DataError, match=r"mm\(seed_a, seed_b\)"):
         cb.fit("y ~ x + (1|seed)", pairs)
+
+
+@pytest.mark.parametrize("terms", ["(1|g) + (1|g_sigma)", "(1|g_sigma) + (1|g)"])
+def test_a_factor_that_is_called_as_the_sds_of_another_is_refused(terms):
+    rows = pd.DataFrame({"y": np.arange(30.0), "g": list("abc") * 10, "g_sigma": list("vwxyz") * 6})
+    with pytest.raises(DataError, match="column 'g_sigma': the effects of the factor g_sigma have"):
+        cb.fit(f"y ~ {terms}", rows)
+
+
+@pytest.mark.parametrize("factor", ["g_sigma", "cor", "sigma_g"])
+def test_parameters_of_any_factor_are_read_as_what_they_are(factor):
+    """Names end like those of standard deviations, or begin like those of correlations."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"x": rng.normal(size=200), factor: np.arange(200) % 8})
+    rows["y"] = rng.normal(size=200)
+    fit = cb.fit(f"y ~ x + (x|{factor})", rows, draws=20)
+    listed = cb.summary(fit, effects=True)["kind"]
+    assert listed.index.is_unique
+    of = listed[listed == "group"].index.tolist()
+    assert of == [f"sd(1|{factor})", f"sd(x|{factor})", f"cor(1, x|{factor})"]
+    assert (listed == "effect").sum() == 16

@@ -3,13 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import multinomial
 
 import causalbias as cb
 from causalbias.errors import DataError
 from causalbias.io import memory
 from causalbias.model_checks.clustering import unmodelled_groupings
 from causalbias.models.fitted import fitted
-from causalbias.models.summaries.tree import ROWS, cells_in
+from causalbias.models.summaries.cells import Cells
+from causalbias.models.summaries.tree import ROWS, _chance_of, cells_in
 
 SETTINGS = {"draws": 100, "random_seed": 3}
 TERMS = "race*level + (1|seed)"
@@ -124,6 +128,9 @@ def test_sites_add_up_and_small_cells_are_those_of_all_answers_together(rows, tm
         cb.summarise_rows(f"y ~ {TERMS}", rows, family="cumulative")
     with pytest.raises(DataError, match="rows would count twice"):
         cb.fit(formula, [sites[0], sites[0]], family="cumulative")
+    same = cb.save(cb.open(sites[0]), tmp_path / "same.nc")  # of many cells: no chance
+    with pytest.raises(DataError, match="rows would count twice"):
+        cb.fit(formula, [sites[0], same], family="cumulative")
     summed = cb.summarise_rows(formula, rows.iloc[1::3])
     with pytest.raises(DataError, match="columns of the response that are counted"):
         cb.fit(formula, [cb.open(sites[0]), summed], family="cumulative")
@@ -183,3 +190,49 @@ def test_an_edited_count_is_refused(rows, tmp_path):
     other["sums"]["rows"] = other["sums"]["rows"] + 5
     with pytest.raises(DataError, match="other rows than its tally"):
         cb.open(cb.save(other, tmp_path / "two.nc"))
+
+
+@pytest.mark.parametrize("n", [10, 17])
+def test_sites_whose_few_counts_are_equal_by_chance_are_both_counted(n, tmp_path):
+    site = pd.DataFrame({"race": list("ab") * n, "y": [0, 1] * (n - 3) + [1, 0] * 3})
+    parts = [cb.summarise_rows("y ~ race", site, family="bernoulli") for _ in range(2)]
+    with pytest.warns(UserWarning, match="summary 2 has the sums of summary 1"):
+        fit = cb.fit("y ~ race", parts, family="bernoulli", draws=50)
+    assert fit.attrs["n_rows"] == 4 * n
+    path = cb.save(parts[0], tmp_path / "a.nc")
+    for twice in ([parts[0]] * 2, [path, tmp_path / "." / "a.nc"]):
+        with pytest.raises(DataError, match="would count twice"):
+            cb.fit("y ~ race", twice, family="bernoulli", draws=50)
+
+
+@given(st.lists(st.lists(st.integers(0, 6), min_size=3, max_size=3), min_size=1, max_size=3))
+def test_the_chance_of_equal_counts_is_that_of_multinomial_counts(counts):
+    table = np.array([row if sum(row) else [1, 0, 0] for row in counts])
+    cell, answer = np.nonzero(table)
+    n = table[cell, answer]
+    own = Cells({"g": cell, "y": answer}, n, np.empty((len(n), 0)), np.empty((len(n), 0, 0)))
+    expected = np.prod([multinomial.pmf(row, row.sum(), row / row.sum()) for row in table])
+    assert _chance_of(own, ["y"]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("written", ["10", "9", "text", "padded", "levels"])
+def test_whole_numbers_as_text_are_the_answers_that_they_are_in_memory(tmp_path, written):
+    """In the order of numbers, not of text."""
+    rng = np.random.default_rng(0)
+    y = rng.choice([2, 9, 10, 11], 400)
+    frame = pd.DataFrame({"race": list("ab") * 200, "y": [f"{one:02d}" for one in y]})
+    if written in ("10", "text"):
+        frame["y"] = y.astype(str)
+    if written == "9":
+        frame["y"] = np.minimum(y, 9).astype(str)
+    if written == "levels":
+        frame["y"] = pd.Categorical(y.astype(str), ["9", "2", "11", "10"])
+    given = {"family": "cumulative", "draws": 100}
+    whole = cb.fit("y ~ race", frame, **given)
+    frame.iloc[:200].to_parquet(tmp_path / "a.parquet")
+    frame.iloc[200:].to_parquet(tmp_path / "b.parquet")
+    pieces = cb.fit("y ~ race", tmp_path, **given)
+    assert apart(whole, pieces) < 1e-8
+    frame.assign(y=frame["y"].astype(str) + "th").to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="without an order"):
+        cb.fit("y ~ race", tmp_path / "a.parquet", **given)

@@ -155,6 +155,8 @@ def test_each_two_groups_are_as_counted_by_hand():
 def test_pairs_left_out_are_counted():
     frame = both_kinds(20, rng=1)
     frame.loc[len(frame) - 1, "race_b"] = "other"
+    rows = [f"face {row}" for row in range(len(frame))]
+    frame = frame.assign(stimulus_a=rows, stimulus_b=[f"{row}'" for row in rows])
     rates = cb.error_rates(frame, "race", threshold=2.4)
     outside = (frame["race_a"] != frame["race_b"]) & ~frame["same_identity"]
     assert f'"impostor pairs outside the cohort": {int(outside.sum())}' in rates.left_out

@@ -90,3 +90,37 @@ def test_a_group_whose_name_begins_with_an_underscore_is_in_the_legend():
     curve["supported"][:] = True
     shown = cb.plots.det_curves(curve).legends[0].get_texts()
     assert [one.get_text().strip() for one in shown] == ["_x", "w"]
+
+
+def two_groups(seeds=40):
+    """Pairs of all seeds, of groups "p" and "q"; genuine ones too."""
+    one = few_seeds(0, seeds, 0.1)
+    sides = {f"race_{side}": np.where(one[f"seed_{side}"] % 2, "p", "q") for side in "ab"}
+    return one.drop(columns="race", errors="ignore").assign(**sides)
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+@pytest.mark.parametrize("row", [0, 5, -1])
+def test_a_person_of_two_groups_is_named_with_both_rows(row, side):
+    frame = two_groups()
+    at = frame.index[row]
+    frame.loc[at, f"race_{side}"] = "q" if frame.loc[at, f"race_{side}"] == "p" else "p"
+    who = frame.loc[at, f"seed_{side}"]
+    with pytest.raises(DataError, match=f"seed '{who}' is '[pq]' in race_[ab] of row") as error:
+        cb.error_rates(frame, "race", threshold=3.5)
+    assert str(error.value).count("of row") == 2
+
+
+def test_faces_of_seeds_in_several_groups_are_a_design_that_is_said():
+    frame = two_groups()
+    frame["race_b"] = np.where(np.arange(len(frame)) % 2, "p", "q")
+    assert "of race by design" in cb.error_rates(frame, "race", threshold=3.5).attrs["assumes"]
+    faces = {
+        f"stimulus_{side}": frame[f"seed_{side}"].astype(str) + frame[f"race_{side}"] + side
+        for side in "ab"
+    }
+    frame = frame.assign(**faces)
+    assert "by design" in cb.error_rates(frame, "race", threshold=3.5).attrs["assumes"]
+    frame.loc[7, "race_a"] = "q" if frame.loc[7, "race_a"] == "p" else "p"
+    with pytest.raises(DataError, match=r"face '.*' is '[pq]' in race_a of row .* of row 8"):
+        cb.error_rates(frame, "race", threshold=3.5)

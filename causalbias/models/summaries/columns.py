@@ -195,6 +195,8 @@ def columns_of_pieces(
     declared: Mapping[str, Sequence[Any]],
     linear: Mapping[str, bool | None],
     answers: Collection[str] = (),
+    *,
+    ordinal: bool = False,
 ) -> dict[str, Column]:
     """What each column is.
 
@@ -211,6 +213,8 @@ def columns_of_pieces(
         are if they have many values.
     answers : collection of str
         Columns of a response that is counted.
+    ordinal : bool
+        Whether answers are ordered, so that whole numbers that are written as text are numbers.
 
     Raises
     ------
@@ -229,7 +233,7 @@ def columns_of_pieces(
             columns[name] = _declared(own, declared[name], name)
             continue
         if name in answers and not (own.kind == "categories" and own.ordered):
-            columns[name] = _numbers(own, name)
+            columns[name] = _numbers(own, name, ordinal=ordinal)
             continue
         if own.kind == "categories":
             values = pd.Series(pd.Categorical(own.distinct, categories=_levels(own)))
@@ -264,8 +268,13 @@ class _Look:
         return found_in(source, name, self.names, self.counted, self.subset)
 
 
-def _numbers(own: Found, name: str) -> Column:
-    """A column of answers that are numbers, or no and yes."""
+def _numbers(own: Found, name: str, *, ordinal: bool) -> Column:
+    """A column of answers that are numbers, or no and yes; of ordered ones also their texts."""
+    if ordinal and own.kind in ("text", "categories"):
+        known = [one for one in own.distinct if one not in study_columns.MISSING_TEXTS]
+        numbers = pd.to_numeric(pd.Series(known, dtype=object), errors="coerce")
+        if (numbers == numbers.round()).all():
+            return Column(VALUES, (), own.distinct, np.zeros(0, np.int64))
     if own.kind not in (_NUMBERS, "truth values", ""):
         raise DataError(
             f"the answers {name} are of {own.kind} without an order",

@@ -303,7 +303,8 @@ def summed(
             hint=f"use some of {', '.join(names)}",
         )
     pieces = _pieces(spec, data)
-    columns = columns_of_pieces(pieces, names, subset, declared, wanted, answers)
+    ordinal = family_of(spec).has_thresholds
+    columns = columns_of_pieces(pieces, names, subset, declared, wanted, answers, ordinal=ordinal)
     _check_known(pieces, [response, *names])
     _check_categories(spec, columns)
     kept = tuple(name for name in names if name in columns and columns[name].kind == MOMENTS)
@@ -543,6 +544,8 @@ class _Sum:
             raise _elsewhere(error, values, name, first_row) from error
         if found.isna().all():  # of no type, such as None in all rows of one file
             return np.full(len(found), np.nan), np.ones(len(found), bool)
+        if column in answers_of(self.spec) and not study_columns.is_number(found):
+            found = pd.to_numeric(found.astype(object), errors="coerce")  # whole numbers as text
         if not study_columns.is_number(found):
             row = int(values.index[0]) + first_row + 1
             raise DataError(

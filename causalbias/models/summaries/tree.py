@@ -1,16 +1,20 @@
 """A summary of rows: cells with their sums or counts, and what sites must agree on."""
 
 import json
+import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from itertools import combinations
+from os.path import realpath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import gammaln, xlogy
 
 from causalbias.elsewhere import unknown_attribute
 from causalbias.errors import DataError
@@ -36,6 +40,7 @@ _KINDS = (LEVELS, VALUES, MOMENTS)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CELL = "__cell"  # a dimension whose name no column has
 _SAME = 1e-9  # sums that differ by less, relative to their size, are of the same rows
+_REMOTE = 1e-6  # a chance that the counts of other rows are equal, below which they are the same's
 _NUMBERED = "__levels"
 # What the manifests of summaries that are added must have in common, and how it is called.
 _AGREED = {
@@ -261,7 +266,7 @@ def sum_of(summaries: Sequence[xr.DataTree], names: Sequence[str], spec: ModelSp
         for at, known_there in enumerate(each):
             codes = place.get_indexer(pd.Index(known_there))[parts[at].keys[factor]]
             parts[at] = _with_key(parts[at], factor, codes.astype(np.int64))
-    _check_differ(parts, names)
+    _check_differ(parts, names, summaries, first["answers"])
     tallies = [json.loads(one.attrs["tally"]) for one in checked]
     return summary_tree(added(parts), levels, first, added_tallies(tallies))
 
@@ -273,15 +278,48 @@ def _checked(summary: xr.DataTree, name: str) -> RowSummary:
         raise DataError(error.problem, hint=error.hint, file=name) from error
 
 
-def _check_differ(parts: Sequence[Cells], names: Sequence[str]) -> None:
-    """Refuse the same rows given twice, in whatever order they were summed up."""
+def _check_differ(
+    parts: Sequence[Cells],
+    names: Sequence[str],
+    given: Sequence[xr.DataTree],
+    answers: Sequence[str],
+) -> None:
+    """Refuse the same rows given twice, in whatever order they were summed up.
+
+    Of means and cross-products no two sites have the same. Counts of a few cells may be equal by
+    chance: they are taken for those of other rows, with a warning, where that chance is not remote.
+    """
     for (a, one), (b, other) in combinations(enumerate(parts), 2):
-        if len(one) == len(other) and one.n.sum() == other.n.sum() and _alike(one, other):
+        if len(one) != len(other) or one.n.sum() != other.n.sum() or not _alike(one, other):
+            continue
+        what = f"{names[b]} has the sums of {names[a]}"
+        again = given[a] is given[b] or realpath(names[a]) == realpath(names[b])
+        if not answers or again or _chance_of(one, answers) < _REMOTE:
             raise DataError(
-                f"{names[b]} has the sums of {names[a]}: their rows would count twice",
+                f"{what}: their rows would count twice",
                 hint="give each summary once; if other rows have the same numbers by chance, sum "
                 "both up together",
             )
+        warnings.warn(
+            f"{what}. They are taken for those of other rows with the same answers: if they are of "
+            "the same rows, give one",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _chance_of(cells: Cells, answers: Sequence[str]) -> float:
+    """Probability that other rows of the same design, with these shares of answers, count alike.
+
+    It is that of the counts themselves in a multinomial distribution with their own shares,
+    ``n! prod_y (n_y/n)^n_y / n_y!``, for each cell of the design; no other shares have a larger.
+    """
+    of_design = without_keys(cells, answers).n
+
+    def entropy(n: np.ndarray) -> float:
+        return float((xlogy(n, n) - gammaln(n + 1.0)).sum())
+
+    return math.exp(entropy(cells.n) - entropy(of_design))
 
 
 def _alike(one: Cells, other: Cells) -> bool:
