@@ -186,7 +186,7 @@ def rates_cube(
     dims: Sequence[str],
     draw: Draw,
     levels: Mapping[str, Sequence[object]] | None = None,
-    **what: str | None,
+    **what: Any,
 ) -> Estimate:
     """Draws and facts of cells at one threshold each, under their labels.
 
