@@ -94,25 +94,21 @@ def certainty(
     allowed_for : str
         The chance that the intervals allow for.
     """
-    ranges = (
+    pictures = "; they do not allow for pictures that changed more than they should"
+    ranges = what_ranges_are(prob, f"{allowed_for}{pictures}")
+    return [verdict_in_words(record), clear, ranges, *coverage(truths, prob, "ranges")]
+
+
+def what_ranges_are(prob: float, allowed_for: str) -> str:
+    """What an interval says in plain words, and which chance it allows for."""
+    return (
         "Every number is an estimate. The range after it contains the true value with a "
         f"probability of {percent(prob)}, if the model and the data are right. Ranges allow for "
-        f"{allowed_for}; they do not allow for pictures that changed more than they should."
+        f"{allowed_for}."
     )
-    return [_verdict(record), clear, ranges, *coverage(truths, prob, "ranges")]
 
 
-def how_sure(record: Record, clear: str, prob: float) -> list[str]:
-    """How sure the results on people's answers are, in plain words; see `certainty`."""
-    ranges = (
-        "Every number is an estimate. The range after it contains the true value with a "
-        f"probability of {percent(prob)}, if the model and the data are right. Ranges allow for "
-        "chance in which people answered and in which faces they saw."
-    )
-    return [_verdict(record), clear, ranges]
-
-
-def _verdict(record: Record) -> str:
+def verdict_in_words(record: Record) -> str:
     """The verdict on all models, first of all."""
     verdict = overall(record.verdicts.values())
     first = {"unconverged": "NOT SURE AT ALL. ", "passed": ""}.get(verdict.level, "Not sure. ")

@@ -1,14 +1,13 @@
 """Tables of editors' outputs to estimates and a report."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import causalbias as cb
-from causalbias.cli.options import PATH, Draws, Prob, RandomSeed, Report, mapped_in, thresholds_in
-from causalbias.cli.reporting import reported
+from causalbias.cli.options import PATH, mapped_in, thresholds_in
+from causalbias.cli.reporting import with_report
 
 if TYPE_CHECKING:
     from causalbias.report.content import Content
@@ -19,6 +18,7 @@ OfAttribute = Annotated[
 ]
 
 
+@with_report()
 def editing(
     manifest: Annotated[Path, typer.Argument(help="One row an output: CSV, TSV, Parquet.", **PATH)],
     distances: Annotated[
@@ -45,39 +45,28 @@ def editing(
         typer.Option(metavar="DISTANCE", help="Or NETWORK=DISTANCE of each network."),
     ] = None,
     fmr: Annotated[float | None, typer.Option(help="In its place: a false match rate.")] = None,
-    out: Report = Path("report"),
-    draws: Draws = 1000,
-    prob: Prob = 0.95,
-    random_seed: RandomSeed = 0,
-) -> None:
+    **sampling: Any,
+) -> "Content":
     """Editors that should keep identity: whose they lose, whose group they change, and a report."""
-
-    def made(progress: Callable[[str], None]) -> "Content":
-        found = cb.analyses.analyse_editing(
-            manifest,
-            distances,
-            output=output,
-            source=source,
-            person=person,
-            target=target,
-            target_person=target_person,
-            reference=reference,
-            editor=editor,
-            source_attributes=mapped_in(source_attribute, "--source-attribute"),
-            target_attributes=mapped_in(target_attribute, "--target-attribute"),
-            output_attributes=mapped_in(output_attribute, "--output-attribute"),
-            image_a=image_a,
-            image_b=image_b,
-            distance=distance,
-            network=network,
-            threshold=thresholds_in(threshold or []),
-            fmr=fmr,
-            prob=prob,
-            draws=draws,
-            random_seed=random_seed,
-            progress=progress,
-            keep=out / "fits",
-        )
-        return cb.analyses.editing_content(found)
-
-    reported(made, out)
+    found = cb.analyses.analyse_editing(
+        manifest,
+        distances,
+        output=output,
+        source=source,
+        person=person,
+        target=target,
+        target_person=target_person,
+        reference=reference,
+        editor=editor,
+        source_attributes=mapped_in(source_attribute, "--source-attribute"),
+        target_attributes=mapped_in(target_attribute, "--target-attribute"),
+        output_attributes=mapped_in(output_attribute, "--output-attribute"),
+        image_a=image_a,
+        image_b=image_b,
+        distance=distance,
+        network=network,
+        threshold=thresholds_in(threshold or []),
+        fmr=fmr,
+        **sampling,
+    )
+    return cb.analyses.editing_content(found)

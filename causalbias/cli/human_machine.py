@@ -1,27 +1,23 @@
 """Answers of people and systems to the same items to estimates and a report."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import causalbias as cb
 from causalbias.cli.options import (
     PATH,
-    Draws,
-    Prob,
-    RandomSeed,
-    Report,
     mapped_in,
     thresholds_in,
 )
-from causalbias.cli.reporting import reported
+from causalbias.cli.reporting import with_report
 
 if TYPE_CHECKING:
     from causalbias.report.content import Content
 
 
+@with_report()
 def human_machine(
     people: Annotated[Path, typer.Argument(help="One row an answer of an annotator.", **PATH)],
     systems: Annotated[
@@ -57,37 +53,26 @@ def human_machine(
         str, typer.Option(help="Column: verification or identification. [default: pairs only]")
     ] = "",
     options: Annotated[int, typer.Option(help="Number of options of an identification item.")] = 9,
-    out: Report = Path("report"),
-    draws: Draws = 1000,
-    prob: Prob = 0.95,
-    random_seed: RandomSeed = 0,
-) -> None:
+    **sampling: Any,
+) -> "Content":
     """People and systems on the same items: accuracy and bias side by side, and a report."""
-
-    def made(progress: Callable[[str], None]) -> "Content":
-        found = cb.analyses.analyse_human_machine(
-            people,
-            systems,
-            items,
-            groups=group,
-            annotators=annotators,
-            own=mapped_in(own, "--own", "GROUP=COLUMN") or None,
-            annotator=annotator,
-            item=item,
-            answer=answer,
-            system=system,
-            score=score,
-            option=option,
-            threshold=thresholds_in(threshold or [], "SYSTEM=SIMILARITY"),
-            truth=truth,
-            task=task,
-            options=options,
-            prob=prob,
-            draws=draws,
-            random_seed=random_seed,
-            progress=progress,
-            keep=out / "fits",
-        )
-        return cb.analyses.human_machine_content(found)
-
-    reported(made, out)
+    found = cb.analyses.analyse_human_machine(
+        people,
+        systems,
+        items,
+        groups=group,
+        annotators=annotators,
+        own=mapped_in(own, "--own", "GROUP=COLUMN") or None,
+        annotator=annotator,
+        item=item,
+        answer=answer,
+        system=system,
+        score=score,
+        option=option,
+        threshold=thresholds_in(threshold or [], "SYSTEM=SIMILARITY"),
+        truth=truth,
+        task=task,
+        options=options,
+        **sampling,
+    )
+    return cb.analyses.human_machine_content(found)

@@ -1,19 +1,19 @@
 """Answers and similarities in a table to estimates and a report."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import causalbias as cb
-from causalbias.cli.options import PATH, Draws, Prob, RandomSeed, Report, equation_in
-from causalbias.cli.reporting import reported
+from causalbias.cli.options import PATH, equation_in
+from causalbias.cli.reporting import with_report
 
 if TYPE_CHECKING:
     from causalbias.report.content import Content
 
 
+@with_report()
 def ratings(
     table: Annotated[Path, typer.Argument(help="One row a rating: CSV, TSV, Parquet.", **PATH)],
     item: Annotated[str, typer.Option(help="Column of what was rated.")],
@@ -22,33 +22,23 @@ def ratings(
     trait: Annotated[str, typer.Option(help="Column of what was asked, if several things.")] = "",
     item_group: Annotated[str, typer.Option(help="Column of the item's group.")] = "",
     rater_group: Annotated[str, typer.Option(help="Column of the rater's group.")] = "",
-    out: Report = Path("report"),
-    draws: Draws = 1000,
-    prob: Prob = 0.95,
-    random_seed: RandomSeed = 0,
-) -> None:
+    **sampling: Any,
+) -> "Content":
     """Ratings of faces: reliability, raters needed, own-group effects, and a report."""
-
-    def made(progress: Callable[[str], None]) -> "Content":
-        found = cb.analyses.analyse_ratings(
-            table,
-            item=item,
-            rater=rater,
-            rating=rating,
-            trait=trait,
-            item_group=item_group,
-            rater_group=rater_group,
-            prob=prob,
-            draws=draws,
-            random_seed=random_seed,
-            progress=progress,
-            keep=out / "fits",
-        )
-        return cb.analyses.ratings_content(found)
-
-    reported(made, out)
+    found = cb.analyses.analyse_ratings(
+        table,
+        item=item,
+        rater=rater,
+        rating=rating,
+        trait=trait,
+        item_group=item_group,
+        rater_group=rater_group,
+        **sampling,
+    )
+    return cb.analyses.ratings_content(found)
 
 
+@with_report(fits=False)
 def alignment(
     table: Annotated[
         Path,
@@ -69,35 +59,26 @@ def alignment(
         list[str] | None,
         typer.Option(help="Column in which smaller is more alike; repeat it for several."),
     ] = None,
-    out: Report = Path("report"),
-    prob: Prob = 0.95,
-    random_seed: RandomSeed = 0,
-) -> None:
+    **sampling: Any,
+) -> "Content":
     """Metrics against people's judgements of pairs: correlation, ceiling, accuracy, by group."""
-
-    def made(progress: Callable[[str], None]) -> "Content":
-        found = cb.analyses.analyse_alignment(
-            table,
-            face_a=face_a,
-            face_b=face_b,
-            judgement=judgement,
-            metrics=metric,
-            rater=rater,
-            errors=dict(
-                equation_in(one, "--error", "JUDGEMENT=STANDARD_ERROR") for one in error or ()
-            ),
-            group_a=group_a,
-            group_b=group_b,
-            distances=distance or (),
-            prob=prob,
-            random_seed=random_seed,
-            progress=progress,
-        )
-        return cb.analyses.alignment_content(found)
-
-    reported(made, out)
+    found = cb.analyses.analyse_alignment(
+        table,
+        face_a=face_a,
+        face_b=face_b,
+        judgement=judgement,
+        metrics=metric,
+        rater=rater,
+        errors=dict(equation_in(one, "--error", "JUDGEMENT=STANDARD_ERROR") for one in error or ()),
+        group_a=group_a,
+        group_b=group_b,
+        distances=distance or (),
+        **sampling,
+    )
+    return cb.analyses.alignment_content(found)
 
 
+@with_report()
 def memory(
     table: Annotated[Path, typer.Argument(help="One row an answer: CSV, TSV, Parquet.", **PATH)],
     subject: Annotated[str, typer.Option(help="Column of who answered.")],
@@ -110,37 +91,34 @@ def memory(
     old_from: Annotated[
         int | None, typer.Option(help="Lowest step of confidence that says old: 4 of 1 to 6.")
     ] = None,
+    unequal_variance: Annotated[
+        bool,
+        typer.Option(
+            "--unequal-variance", help="Of confidence: evidence on old faces may vary more."
+        ),
+    ] = False,
     face_group: Annotated[str, typer.Option(help="Column of the face's group.")] = "",
     subject_group: Annotated[str, typer.Option(help="Column of the subject's group.")] = "",
-    out: Report = Path("report"),
-    draws: Draws = 1000,
-    prob: Prob = 0.95,
-    random_seed: RandomSeed = 0,
-) -> None:
+    **sampling: Any,
+) -> "Content":
     """Old/new or same/different answers: d' and criterion by own and other group, and a report."""
-
-    def made(progress: Callable[[str], None]) -> "Content":
-        found = cb.analyses.analyse_signal_detection(
-            table,
-            subject=subject,
-            face=face,
-            signal=signal,
-            answer=answer,
-            confidence=confidence,
-            old_from=old_from,
-            face_group=face_group,
-            subject_group=subject_group,
-            prob=prob,
-            draws=draws,
-            random_seed=random_seed,
-            progress=progress,
-            keep=out / "fits",
-        )
-        return cb.analyses.signal_detection_content(found)
-
-    reported(made, out)
+    found = cb.analyses.analyse_signal_detection(
+        table,
+        subject=subject,
+        face=face,
+        signal=signal,
+        answer=answer,
+        confidence=confidence,
+        old_from=old_from,
+        unequal_variance=unequal_variance,
+        face_group=face_group,
+        subject_group=subject_group,
+        **sampling,
+    )
+    return cb.analyses.signal_detection_content(found)
 
 
+@with_report()
 def social_perception(
     table: Annotated[Path, typer.Argument(help="One row an image and prompt: CSV.", **PATH)],
     image: Annotated[str, typer.Option(help="Column of the image.")],
@@ -157,30 +135,19 @@ def social_perception(
     ] = None,
     valence: Annotated[str, typer.Option(help="Column: positive, negative or neutral.")] = "",
     dimension: Annotated[str, typer.Option(help="Column of what prompts are about.")] = "",
-    out: Report = Path("report"),
-    draws: Draws = 1000,
-    prob: Prob = 0.95,
-    random_seed: RandomSeed = 0,
-) -> None:
+    **sampling: Any,
+) -> "Content":
     """Similarities of images with prompts: effects of attributes, valence, markedness."""
-
-    def made(progress: Callable[[str], None]) -> "Content":
-        found = cb.analyses.analyse_social_perception(
-            table,
-            image=image,
-            prompt=prompt,
-            similarity=similarity,
-            seed=seed,
-            groups=group,
-            doses=dose or (),
-            valence=valence,
-            dimension=dimension,
-            prob=prob,
-            draws=draws,
-            random_seed=random_seed,
-            progress=progress,
-            keep=out / "fits",
-        )
-        return cb.analyses.social_perception_content(found)
-
-    reported(made, out)
+    found = cb.analyses.analyse_social_perception(
+        table,
+        image=image,
+        prompt=prompt,
+        similarity=similarity,
+        seed=seed,
+        groups=group,
+        doses=dose or (),
+        valence=valence,
+        dimension=dimension,
+        **sampling,
+    )
+    return cb.analyses.social_perception_content(found)

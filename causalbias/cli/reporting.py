@@ -1,26 +1,70 @@
-"""An analysis of a table: estimates, the report, and what it found."""
+"""A command of an analysis of a table: the options that all have, the report, what was found."""
 
+import inspect
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from causalbias.cli.console import say, steps_shown
+from causalbias.cli.options import Draws, Prob, RandomSeed, Report
 
 if TYPE_CHECKING:
     from causalbias.report.content import Content
 
 
-def reported(made: Callable[[Callable[[str], None]], "Content"], out: Path) -> None:
-    """Estimate, write the report, and print what was found and the verdict on the models."""
+def with_report(*, fits: bool = True) -> Callable[[Callable[..., "Content"]], Callable[..., None]]:
+    """Make a command of a function that analyses a table and returns the report's content.
+
+    The command has the function's parameters and, in the place of the last, ``**sampling``, the
+    options that all such commands share: the directory of the report, and what the function gets as
+    ``sampling`` to hand on to its analysis. The command writes the report, and prints the findings
+    and the verdict on the models.
+
+    Parameters
+    ----------
+    fits : bool
+        Whether the analysis fits models, of which draws are asked for and files are kept.
+    """
+    options = {"prob": (Prob, 0.95), "random_seed": (RandomSeed, 0)}
+    if fits:
+        options["draws"] = (Draws, 1000)
+
+    def decorate(analyse: Callable[..., "Content"]) -> Callable[..., None]:
+        @wraps(analyse)
+        def command(out: Path, **given: Any) -> None:
+            with steps_shown() as say_step:
+                keep = {"keep": out / "fits"} if fits else {}
+                content = analyse(**given, **keep, progress=say_step)
+                say_step("report")
+                page = _written(content, out)
+            _said(content, page)
+
+        own = list(inspect.signature(analyse).parameters.values())[:-1]
+        shared = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=kind)
+            for name, (kind, value) in ({"out": (Report, Path("report"))} | options).items()
+        ]
+        # typer reads options from these.
+        command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+        command.__annotations__ = {one.name: one.annotation for one in (*own, *shared)}
+        return command
+
+    return decorate
+
+
+def _written(content: "Content", out: Path) -> Path:
     from causalbias.report.page import write_report
+
+    return write_report(content, out)
+
+
+def _said(content: "Content", page: Path) -> None:
+    """Print what was found and the verdict on the models, which ends the program if one failed."""
     from causalbias.report.verdicts import overall
 
-    with steps_shown() as say_step:
-        content = made(say_step)
-        say_step("report")
-        page = write_report(content, out)
     for text in content.findings:
         say(text)
     verdict = overall(content.record.verdicts.values())

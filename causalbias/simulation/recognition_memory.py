@@ -18,6 +18,7 @@ def simulate_recognition(
     own_group: float = 0.4,
     criterion: float = 0.1,
     own_criterion: float = 0.2,
+    zroc_slope: float = 1.0,
     random_seed: int = 1,
 ) -> pd.DataFrame:
     """Simulate a test of recognition memory: whether a face was shown before.
@@ -26,8 +27,9 @@ def simulate_recognition(
 
     d s - c + (subject + face + subject by group of the face) + noise,
 
-    whose parts are intercepts and slopes by s, and whose noise is standard normal. An answer is
-    "old" where the evidence is positive. Half of the faces, others for each subject, are old.
+    whose parts are intercepts and slopes by s, and whose noise is normal, with a standard deviation
+    of 1 for new faces and of 1 / `zroc_slope` for old ones. An answer is "old" where the evidence
+    is positive. Half of the faces, others for each subject, are old.
 
     Parameters
     ----------
@@ -37,6 +39,9 @@ def simulate_recognition(
         Means over own and other group.
     own_group, own_criterion : float
         How much larger d' and the criterion are for faces of the subject's own group.
+    zroc_slope : float
+        Above 0. In recognition of words and faces it is often near 0.8: evidence on old faces
+        varies more.
     random_seed : int
 
     Returns
@@ -44,7 +49,8 @@ def simulate_recognition(
     DataFrame
         `subject`, `subject_group`, `face`, `face_group`, `old` (bool), `answer` ("old", "new"),
         `confidence` (1, sure that it is new, to 6, sure that it is old). ``.attrs["truth"]``: the
-        four parameters.
+        five parameters, and ``d_a``, ``c_a``, ``own_d_a``, ``own_c_a``, what the four before the
+        slope are in units of both noises' root mean square (see `analyse_signal_detection`).
 
     Examples
     --------
@@ -58,6 +64,8 @@ def simulate_recognition(
         "criterion": number_in(criterion, "criterion"),
         "own_criterion": number_in(own_criterion, "own_criterion"),
     }
+    slope_of_roc = number_in(zroc_slope, "zroc_slope", 0, 100)
+    truth |= {"zroc_slope": slope_of_roc, **_in_both_noises(truth, slope_of_roc)}
     random = generator(random_seed)
     of_subject, of_face = np.arange(subjects) % 2, np.arange(faces) // 2 % 2
     subject, face = np.divmod(np.arange(subjects * faces), faces)
@@ -72,7 +80,7 @@ def simulate_recognition(
     signal = np.where(old, 0.5, -0.5)
     mean = signal * (truth["d_prime"] + own * truth["own_group"] + slope) + level
     evidence = mean - truth["criterion"] - own * truth["own_criterion"]
-    evidence = evidence + random.normal(size=len(subject))
+    evidence = evidence + random.normal(size=len(subject)) / np.where(old, slope_of_roc, 1.0)
     frame = pd.DataFrame(
         {
             "subject": [f"s{one + 1:03d}" for one in subject],
@@ -86,3 +94,14 @@ def simulate_recognition(
     )
     frame.attrs["truth"] = truth
     return frame
+
+
+def _in_both_noises(truth: dict[str, float], slope: float) -> dict[str, float]:
+    """Sensitivity and criterion in units of the root mean square of both noises."""
+    unit = np.sqrt((1 + slope**-2) / 2)
+    lean = (1 - slope) / (1 + slope) / 2
+    found = {}
+    for end, d, c in (("", "d_prime", "criterion"), ("own_", "own_group", "own_criterion")):
+        found[f"{end}d_a"] = float(truth[d] / unit)
+        found[f"{end}c_a"] = float((truth[c] + lean * truth[d]) / unit)
+    return found

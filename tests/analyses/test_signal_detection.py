@@ -14,6 +14,7 @@ from causalbias.analyses.signal_detection.analysis import (
     _counts,
     _threshold,
     formula_of,
+    in_both_noises,
 )
 from causalbias.datasets.answers import answers_in
 
@@ -55,6 +56,59 @@ def test_log_linear_sensitivity_is_that_worked_by_hand():
     assert found["d_prime"] == pytest.approx((first + 0) / 2)  # who says always old: d' of 0
     always = norm.ppf(20.5 / 21)
     assert found["criterion"] == pytest.approx(-always / 2)
+
+
+def test_sensitivity_of_unequal_variances_is_that_of_hits_and_false_alarms():
+    """Normal evidence of means -1 and 2, standard deviations 1 and 1.6, cut at 0.4."""
+    hits, alarms, slope = norm.sf(0.4, 2, 1.6), norm.sf(0.4, -1, 1), 1 / 1.6
+    z_hit, z_alarm = norm.ppf(hits), norm.ppf(alarms)
+    d_a = np.sqrt(2 / (1 + slope**2)) * (z_hit - slope * z_alarm)
+    assert d_a == pytest.approx(3 / np.sqrt((1 + 1.6**2) / 2))  # in root mean squares
+    unit = np.sqrt(1.6)  # the noise's and the signals' sd are sqrt(slope), 1/sqrt(slope)
+    found = in_both_noises(
+        *(xr.DataArray(one) for one in (1.6 / unit, -1.4 / unit, slope))  # above the cut
+    )
+    assert float(found[0]) == pytest.approx(d_a)
+    area = norm.cdf(d_a / np.sqrt(2))  # d_a gives the area under the ROC
+    assert area == pytest.approx(norm.sf(0, 3, np.hypot(1, 1.6)))
+    # The optimal point of equal z, of hits and correct rejections, has a criterion of 0.
+    middle = -1 + 3 / 2.6
+    equal = in_both_noises(
+        *(xr.DataArray(one) for one in ((2 - middle) / unit, (-1 - middle) / unit, slope))
+    )
+    assert float(equal[1]) == pytest.approx(0, abs=1e-12)
+
+
+def test_two_kinds_of_answers_do_not_tell_two_variances(trials):
+    with pytest.raises(cb.DataError, match="do not tell two variances apart"):
+        cb.analyses.analyse_signal_detection(trials, **COLUMNS, unequal_variance=True)
+    halves = trials.assign(confidence=(trials["confidence"] > 3).astype(int))
+    with pytest.raises(cb.DataError, match="give three steps or more"):
+        cb.analyses.analyse_signal_detection(
+            halves, **{**COLUMNS, "answer": ""}, confidence="confidence", unequal_variance=True
+        )
+
+
+@pytest.mark.slow
+def test_unequal_variances_are_those_of_the_simulation():
+    trials = cb.simulation.simulate_recognition(24, 32, zroc_slope=0.6, random_seed=3)
+    truth = trials.attrs["truth"]
+    found = cb.analyses.analyse_signal_detection(
+        trials,
+        **{**COLUMNS, "answer": ""},
+        confidence="confidence",
+        unequal_variance=True,
+        draws=300,
+    )
+    slope = found.zroc_slope.summary(0.99).iloc[0]
+    assert slope["lower"] < 0.6 < slope["upper"] < 1
+    for name, true in (("d_a", truth["d_a"]), ("criterion", truth["c_a"])):
+        row = found.found.summary(0.99, of=name).iloc[0]
+        assert row["lower"] < true < row["upper"]
+    content = cb.analyses.signal_detection_content(found)
+    assert any("slope of the zROC" in one for one in content.findings)
+    assert any("may differ" in one for one in content.limits)
+    assert "zroc_slope" in content.results
 
 
 def test_own_group_effects_by_hand_are_means_of_differences_within_subjects(trials):

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from causalbias.analyses.alignment.analysis import ALL, Alignment
-from causalbias.analyses.sentences import how_sure, percent
+from causalbias.analyses.sentences import percent
+from causalbias.analyses.table_report import content_of_table
 from causalbias.draws.summaries import summarise
 from causalbias.plots.forest import forest
-from causalbias.report.content import Content, Data, Picture, PlainSummary
-from causalbias.report.record import record_of_models
+from causalbias.report.content import Content, Data, Picture
 from causalbias.report.wording import alt_text, listed, number, with_range
 
 TITLES = {
@@ -65,27 +65,22 @@ def alignment_content(result: Alignment) -> Content:
     """
     tables = tables_of(result)
     answers = result.answers
-    record = record_of_models({}, answers.files)
-    sentences = findings(tables)
-    return Content(
-        study=Data(answers.name, answers.name, _summary(result), ("group", "metric")),
-        fits={},
-        record=record,
-        prob=result.prob,
+    return content_of_table(
+        Data(answers.name, answers.name, _summary(result), ("group", "metric")),
+        answers.files,
+        {},
+        result.prob,
         title="Do metrics see what people see?",
-        intro=_asked(result),
-        plain=PlainSummary(
-            asked=_asked(result),
-            found={"": sentences},
-            certainty=how_sure(record, _clear(result), result.prob)[1:],
-            not_said=[
-                "Why a metric and people differ, and which of the two is right.",
-                "What other faces would give: those here are taken as a sample of all.",
-                "Whether a metric is fair: agreement within a group may be low because its faces "
-                "are all alike, for people too. The ceiling shows whether it is.",
-            ],
-        ),
-        findings=sentences,
+        asked=_asked(result),
+        findings=findings(tables),
+        clear=_clear(result),
+        allowed_for="chance in which faces were judged",
+        not_said=[
+            "Why a metric and people differ, and which of the two is right.",
+            "What other faces would give: those here are taken as a sample of all.",
+            "Whether a metric is fair: agreement within a group may be low because its faces are "
+            "all alike, for people too. The ceiling shows whether it is.",
+        ],
         limits=_limits(result),
         pictures=_pictures(result, tables),
         results=tables,

@@ -5,13 +5,13 @@ import pandas as pd
 
 from causalbias.analyses.editing.analysis import LEAST, Editing
 from causalbias.analyses.editing.pairs import ALL, GENUINE, IMPOSTOR, ONE_EDITOR, SOURCE, TARGET
-from causalbias.analyses.sentences import how_sure, percent
+from causalbias.analyses.sentences import percent
+from causalbias.analyses.table_report import content_of_table
 from causalbias.draws.estimate import Estimate
 from causalbias.draws.summaries import summarise
 from causalbias.plots.forest import forest
 from causalbias.rates.enrolment import rate_interval
-from causalbias.report.content import Content, Data, Picture, PlainSummary
-from causalbias.report.record import Record, record_of_models
+from causalbias.report.content import Content, Data, Picture
 from causalbias.report.wording import alt_text, listed, number, rounded_up, with_range
 
 TITLES = {
@@ -82,22 +82,26 @@ def editing_content(result: Editing) -> Content:
     """
     tables = tables_of(result)
     answers = result.manifest
-    record = record_of_models(result.fits, answers.files)
-    sentences = findings(result, tables)
-    return Content(
-        study=Data(
-            answers.name,
-            answers.name,
-            _summary(result),
-            ("kind", "network", "editor", "group", "seen_as", "effect_of", "contrast", "by"),
-        ),
-        fits=result.fits,
-        record=record,
-        prob=result.prob,
+    labels = ("kind", "network", "editor", "group", "seen_as", "effect_of", "contrast", "by")
+    return content_of_table(
+        Data(answers.name, answers.name, _summary(result), labels),
+        answers.files,
+        result.fits,
+        result.prob,
         title="Whose identity is lost?",
-        intro=_asked(result),
-        plain=_plain(result, record, sentences),
-        findings=sentences,
+        asked=_asked(result),
+        findings=findings(result, tables),
+        clear="",
+        allowed_for="chance in which persons and targets were edited, and for one person's or "
+        "target's outputs being alike",
+        not_said=[
+            "Whether people would still see the person, where only programs compared the pictures: "
+            "programs have biases of their own, and may have been used to train the editor.",
+            "Why identity is lost more often in a group: sources of groups may differ in light, "
+            "pose and quality, and the comparison is causal only where they do not.",
+            "That there is no difference where none is clear: the data may have been too few.",
+            "Anything about who people are: groups are the labels that the data give.",
+        ],
         limits=_limits(result),
         pictures=_pictures(result, tables),
         results=tables,
@@ -318,28 +322,6 @@ def _seen_sentences(tables: dict[str, pd.DataFrame]) -> list[str]:
             f"{_per_cent(rows['source'])} are seen as of their source's {attribute}{into}."
         )
     return sentences
-
-
-def _plain(result: Editing, record: Record, sentences: list[str]) -> PlainSummary:
-    return PlainSummary(
-        asked=_asked(result),
-        found={"": sentences},
-        certainty=[
-            *(how_sure(record, "", result.prob)[:1] if result.fits else []),
-            "Every number is an estimate. The range after it contains the true value with a "
-            f"probability of {percent(result.prob)}, if the data are as described. Ranges allow "
-            "for chance in which persons and targets were edited, and for one person's or target's "
-            "outputs being alike.",
-        ],
-        not_said=[
-            "Whether people would still see the person, where only programs compared the pictures: "
-            "programs have biases of their own, and may have been used to train the editor.",
-            "Why identity is lost more often in a group: sources of groups may differ in light, "
-            "pose and quality, and the comparison is causal only where they do not.",
-            "That there is no difference where none is clear: the data may have been too few.",
-            "Anything about who people are: groups are the labels that the data give.",
-        ],
-    )
 
 
 def _limits(result: Editing) -> list[str]:

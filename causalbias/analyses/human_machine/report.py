@@ -4,13 +4,13 @@ import pandas as pd
 
 from causalbias.analyses.human_machine.analysis import PRIOR, RATIO, SYSTEMS, HumanMachine
 from causalbias.analyses.human_machine.tables import CONSENSUS, PEOPLE, PERSON, SYSTEM
-from causalbias.analyses.sentences import how_sure, percent
+from causalbias.analyses.sentences import percent
+from causalbias.analyses.table_report import content_of_table
 from causalbias.draws.estimate import Estimate
 from causalbias.draws.summaries import summarise
 from causalbias.plots.forest import forest
 from causalbias.rates.differentials import AT_LEAST, AT_MOST
-from causalbias.report.content import Content, Data, Picture, PlainSummary
-from causalbias.report.record import Record, record_of_models
+from causalbias.report.content import Content, Data, Picture
 from causalbias.report.wording import alt_text, listed, number, with_range
 
 FEW_SYSTEMS = 10
@@ -74,17 +74,25 @@ def human_machine_content(result: HumanMachine) -> Content:
     """
     tables = tables_of(result)
     files = {"excluded": result.tables.excluded, "sources": result.tables.sources}
-    record = record_of_models(result.fits, files)
     labels = ("task", "contrast", "of", "judge", "subjects", "group")
-    return Content(
-        study=Data(result.tables.people.name, "People and systems", _summary(result), labels),
-        fits=result.fits,
-        record=record,
-        prob=result.prob,
+    ratios = tables["odds"][tables["odds"]["of"] == RATIO]
+    clear = int(((ratios["lower"] > 1) | (ratios["upper"] < 1)).sum())
+    return content_of_table(
+        Data(result.tables.people.name, "People and systems", _summary(result), labels),
+        files,
+        result.fits,
+        result.prob,
         title="Are systems biased as people are?",
-        intro=_asked(result),
-        plain=_plain(result, tables, record),
+        asked=_asked(result),
         findings=findings(result, tables),
+        clear=f"{clear} of {len(ratios)} differences between people and systems are clear: their "
+        "range leaves out one.",
+        not_said=[
+            "Anything about other systems than these, or other kinds of items: which were chosen "
+            "decides how hard a group is.",
+            "Why a group is harder: pictures of groups may differ in quality, pose or age.",
+            "Anything about who people are: groups are the labels that the data give.",
+        ],
         limits=_limits(result),
         pictures=_pictures(result, tables),
         results=tables,
@@ -241,27 +249,6 @@ def _warnings(tables: dict[str, pd.DataFrame]) -> list[str]:
         "truths or scores are the other way round."
         for _, row in whole.iterrows()
     ]
-
-
-def _plain(result: HumanMachine, tables: dict[str, pd.DataFrame], record: Record) -> PlainSummary:
-    ratios = tables["odds"][tables["odds"]["of"] == RATIO]
-    clear = int(((ratios["lower"] > 1) | (ratios["upper"] < 1)).sum())
-    return PlainSummary(
-        asked=_asked(result),
-        found={"": findings(result, tables)},
-        certainty=how_sure(
-            record,
-            f"{clear} of {len(ratios)} differences between people and systems are clear: their "
-            "range leaves out one.",
-            result.prob,
-        ),
-        not_said=[
-            "Anything about other systems than these, or other kinds of items: which were chosen "
-            "decides how hard a group is.",
-            "Why a group is harder: pictures of groups may differ in quality, pose or age.",
-            "Anything about who people are: groups are the labels that the data give.",
-        ],
-    )
 
 
 def _limits(result: HumanMachine) -> list[str]:

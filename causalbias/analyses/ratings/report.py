@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 
 from causalbias.analyses.ratings.analysis import Ratings
-from causalbias.analyses.sentences import how_sure, percent
+from causalbias.analyses.sentences import percent
+from causalbias.analyses.table_report import content_of_table
 from causalbias.draws.estimate import Estimate
 from causalbias.draws.summaries import summarise
 from causalbias.plots.dose import dose_curve
 from causalbias.plots.forest import forest
-from causalbias.report.content import Content, Data, Picture, PlainSummary
-from causalbias.report.record import Record, record_of_models
+from causalbias.report.content import Content, Data, Picture
 from causalbias.report.wording import alt_text, listed, with_range
 
 TITLES = {
@@ -74,16 +74,16 @@ def ratings_content(result: Ratings) -> Content:
     """
     tables = tables_of(result)
     answers = result.answers
-    record = record_of_models(result.fits, answers.files)
-    return Content(
-        study=Data(answers.name, answers.name, _summary(result), ("trait", "kind", "component")),
-        fits=result.fits,
-        record=record,
-        prob=result.prob,
+    return content_of_table(
+        Data(answers.name, answers.name, _summary(result), ("trait", "kind", "component")),
+        answers.files,
+        result.fits,
+        result.prob,
         title="How far do people agree on what they see?",
-        intro=_asked(result),
-        plain=_plain(result, tables, record),
+        asked=_asked(result),
         findings=findings(result, tables),
+        clear=_clear(tables.get("own_group")),
+        not_said=_not_said(result),
         limits=_limits(result),
         pictures=_pictures(result, tables),
         results=tables,
@@ -235,29 +235,28 @@ def _whole(raters: float) -> str:
     return f"{int(np.ceil(raters)):,}"
 
 
-def _plain(result: Ratings, tables: dict[str, pd.DataFrame], record: Record) -> PlainSummary:
-    own = tables.get("own_group")
-    clear = "Little is known of a number whose range is wide."
-    if own is not None:
-        many = int(((own["lower"] > 0) | (own["upper"] < 0)).sum())
-        clear = f"{many} of {len(own)} own-group effects are clear: their range leaves out zero."
+def _clear(own: pd.DataFrame | None) -> str:
+    """How many own-group effects are clear."""
+    if own is None:
+        return "Little is known of a number whose range is wide."
+    many = int(((own["lower"] > 0) | (own["upper"] < 0)).sum())
+    return f"{many} of {len(own)} own-group effects are clear: their range leaves out zero."
+
+
+def _not_said(result: Ratings) -> list[str]:
     not_said = [
         "Whether what people agree on is true: reliability is agreement, and people may share a "
         "stereotype.",
         "Anything about other kinds of people, or other pictures, than those in the data.",
         "Anything about who people are: groups are the labels that the data give.",
     ]
-    if "rater:item_group" not in set(result.components["component"].values) and own is not None:
+    own = result.own_group is not None
+    if own and "rater:item_group" not in set(result.components["component"].values):
         not_said.append(
             "How one and the same person rates both groups of items: no rater rated items of two "
             "groups, so that groups of items are compared between people."
         )
-    return PlainSummary(
-        asked=_asked(result),
-        found={"": findings(result, tables)},
-        certainty=how_sure(record, clear, result.prob),
-        not_said=not_said,
-    )
+    return not_said
 
 
 def _limits(result: Ratings) -> list[str]:

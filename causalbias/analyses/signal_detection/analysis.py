@@ -13,13 +13,15 @@ from scipy.stats import t as t_distribution
 from causalbias.analyses.fitting import fit_model
 from causalbias.analyses.own_group import check_groups, own_group_contrast
 from causalbias.analyses.yes_no import said_yes
-from causalbias.arguments import number_in, whole_in
+from causalbias.arguments import flag_in, number_in, whole_in
 from causalbias.datasets.answers import Answers, answers_in
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import predictions
+from causalbias.models.formula.parts import formula
 from causalbias.models.result import Fit
 
+WORDS = {"d_prime": "d'", "d_a": "d_a", "criterion": "the criterion"}
 KINDS = ("hits", "misses", "false_alarms", "correct_rejections")
 
 
@@ -36,10 +38,14 @@ class SignalDetection:
     found : Estimate
         ``d_prime`` and ``criterion`` (chain, draw, *groups), of the mean of subjects and faces in
         their populations, in standard deviations of the noise of a single answer. A positive
-        criterion: "new" is said more often than "old".
+        criterion: "new" is said more often than "old". With unequal variances, ``d_a`` in place of
+        ``d_prime``, and ``criterion`` is c_a.
     own_group : Estimate or None
-        ``d_prime`` and ``criterion`` (chain, draw): mean of the cells in which face and subject are
-        of one group, minus the mean of those in which they are not.
+        Of the same names (chain, draw): mean of the cells in which face and subject are of one
+        group, minus the mean of those in which they are not.
+    zroc_slope : Estimate or None
+        ``zroc_slope`` (chain, draw): standard deviation of the evidence on noise over that on
+        signals. None where they are taken as equal.
     counts : DataFrame
         By groups: `hits`, `misses`, `false_alarms`, `correct_rejections`, `subjects`, `faces`, and
         `d_prime`, `criterion`: means over subjects, with the log-linear correction of Hautus
@@ -59,6 +65,7 @@ class SignalDetection:
     fit: Fit
     found: Estimate
     own_group: Estimate | None
+    zroc_slope: Estimate | None
     counts: pd.DataFrame
     by_hand: pd.DataFrame
     prob: float
@@ -74,6 +81,7 @@ def analyse_signal_detection(
     answer: str = "",
     confidence: str = "",
     old_from: int | None = None,
+    unequal_variance: bool = False,
     face_group: str = "",
     subject_group: str = "",
     prob: float = 0.95,
@@ -96,6 +104,16 @@ def analyse_signal_detection(
     164 simulated studies of 20 subjects and 24 faces, in which subjects differed little in it, 90%
     intervals of the own-group effect on d' held the truth in 87%, and those of d' in 93%.
 
+    With `unequal_variance`, the standard deviation of the evidence is exp(-a s), so that
+
+    P(confidence <= k) = Phi(exp(a s) (threshold_k - d s - effects of subject and face)),
+
+    and exp(a) is the slope of the ROC in normal coordinates. Sensitivity and criterion are those of
+    Simpson and Fitter (1973), in units of the root mean square of both standard deviations: d_a =
+    sqrt(2 / (1 + b^2)) (z(hits) - b z(false alarms)) and c_a = -sqrt(2) b / (sqrt(1 + b^2) (1 + b))
+    (z(hits) + z(false alarms)), with b the slope (Macmillan and Creelman 2005, Detection Theory,
+    chapter 3; Wickens 2002, chapter 3). The slope is one for all subjects and groups.
+
     Parameters
     ----------
     data : DataFrame or path
@@ -113,6 +131,9 @@ def analyse_signal_detection(
         The lowest step of confidence that says "old": 4 on a scale from 1 to 6. By default the
         upper half of the scale, if the scale is clear from the answers: all of 1, ..., 2m, or of
         0, ..., 2m-1, or of -m, ..., m without 0 were used.
+    unequal_variance : bool
+        Of confidence: whether evidence on old faces may vary more, or less, than that on new ones,
+        as in recognition memory it does.
     face_group, subject_group : str
         Columns of the groups of faces and of subjects. Own-group effects need both.
     prob : float
@@ -131,7 +152,8 @@ def analyse_signal_detection(
         If a column is missing, a cell does not say yes or no, all answers or all faces are of one
         kind, a subject or a face is in two groups, or groups of faces and subjects share no name;
         if a column of truth values is named for new faces, as ``is_new``; if it is not clear which
-        steps of confidence say "old".
+        steps of confidence say "old"; if variances may differ and answers have two or fewer steps,
+        which cannot tell.
 
     Examples
     --------
@@ -153,9 +175,11 @@ def analyse_signal_detection(
     answers.check_once()
     rows = _coded(answers, old_from)
     by = [one for one in groups if one in rows]
-    formula = formula_of(rows, by)
+    mean = formula_of(rows, by)
+    if flag_in(unequal_variance, "unequal_variance"):
+        _check_steps(rows, answers)
     fit = fit_model(
-        formula,
+        formula(mean, disc="~ signal") if unequal_variance else mean,
         rows,
         "answers",
         progress=progress,
@@ -165,12 +189,14 @@ def analyse_signal_detection(
         draws=draws,
         random_seed=random_seed,
     )
-    found = _sensitivity(fit, by, rows)
+    slope = _slope(fit) if unequal_variance else None
+    found = _sensitivity(fit, by, rows, slope)
     return SignalDetection(
         answers,
         fit,
         found,
         _own_group(found, by),
+        slope,
         _counts(rows, by),
         _by_hand(rows, prob) if len(by) == 2 else pd.DataFrame(),
         prob,
@@ -260,25 +286,78 @@ def _first_old(confidence: pd.Series, answers: Answers, old_from: int | None) ->
     return scales[tuple(used)]
 
 
-def _sensitivity(fit: Fit, by: list[str], rows: pd.DataFrame) -> Estimate:
-    """D' and criterion of each cell, from the linear predictor at signal and at noise."""
-    cells = predictions(fit, ["signal", *by], scale="latent")
+def _check_steps(rows: pd.DataFrame, answers: Answers) -> None:
+    """Refuse answers that cannot tell variances apart: two points of the ROC are needed."""
+    if "confidence" not in rows:
+        raise DataError(
+            "answers of two kinds do not tell two variances apart",
+            hint="give confidence=, a column of three steps or more, or leave unequal_variance out",
+            file=answers.name,
+            column=answers.columns["answer"],
+        )
+    if rows["confidence"].nunique() < 3:
+        raise DataError(
+            "two steps of confidence do not tell two variances apart",
+            hint="give three steps or more, or leave unequal_variance out",
+            file=answers.name,
+            column=answers.columns["confidence"],
+        )
+
+
+def _slope(fit: Fit) -> Estimate:
+    """Slope of the ROC in normal coordinates: the discrimination of signals over that of noise."""
+    disc = fit.children["posterior"].to_dataset()["disc_signal"]
+    return estimate(
+        xr.Dataset({"zroc_slope": xr.apply_ufunc(np.exp, disc)}),
+        of=[fit],
+        variable="zroc_slope",
+        estimand="standard deviation of the evidence on noise, over that on signals",
+        outcome="slope of the zROC",
+        scale="ratio",
+        population="new",
+    )
+
+
+def _sensitivity(fit: Fit, by: list[str], rows: pd.DataFrame, slope: Estimate | None) -> Estimate:
+    """Sensitivity and criterion of each cell, from the linear predictor at signal and at noise."""
+    cells = predictions(fit, ["signal", *by], scale="link")
     level = cells["prediction"]
     first, second = sorted(level["signal"].values, key=float)
     noise, signal = (level.sel(signal=one, drop=True) for one in (first, second))
-    middle = (signal + noise) / 2
-    criterion = _threshold(fit, rows) - middle if "confidence" in rows else -middle
-    found = xr.Dataset({"d_prime": signal - noise, "criterion": criterion})
-    found = found.assign(n=cells["n"].sum("signal"))
+    cut = _threshold(fit, rows) if "confidence" in rows else 0.0
+    ratio = xr.ones_like(signal) if slope is None else slope["zroc_slope"]
+    sensitivity, criterion = in_both_noises(signal - cut, noise - cut, ratio)
+    name = "d_prime" if slope is None else "d_a"
+    found = xr.Dataset({name: sensitivity, "criterion": criterion})
+    found = found.transpose(*level.dims[:2], ...).assign(n=cells["n"].sum("signal"))
     return estimate(
         found,
         of=[fit],
-        variable="d_prime",
+        variable=name,
         estimand="sensitivity of answers, and criterion",
-        outcome="d'",
+        outcome=WORDS[name],
         scale="standard deviations",
         population="new",
     )
+
+
+def in_both_noises(
+    signal: xr.DataArray, noise: xr.DataArray, slope: xr.DataArray
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Sensitivity and criterion, d_a and c_a, from means of the evidence above the cut.
+
+    The noise's standard deviation is sqrt(b) and the signals' 1 / sqrt(b), b the slope of the ROC
+    in normal coordinates; with b of 1 these are d' and c.
+
+    Examples
+    --------
+    >>> values = in_both_noises(*(xr.DataArray(one) for one in (1.0, -0.5, 1.0)))
+    >>> [float(one) for one in values]
+    [1.5, -0.25]
+    """
+    hits, alarms = signal * slope**0.5, noise / slope**0.5
+    unit = (2 / (1 + slope**2)) ** 0.5
+    return unit * (hits - slope * alarms), -unit * slope / (1 + slope) * (hits + alarms)
 
 
 def _threshold(fit: Fit, rows: pd.DataFrame) -> xr.DataArray:
@@ -291,11 +370,12 @@ def _threshold(fit: Fit, rows: pd.DataFrame) -> xr.DataArray:
 
 def _own_group(found: Estimate, by: list[str]) -> Estimate | None:
     """The own-group contrasts of d' and of the criterion."""
-    if len(by) < 2 or not set(by) <= set(found["d_prime"].dims):
+    if len(by) < 2 or not set(by) <= set(found["criterion"].dims):
         return None
     parts = {
         name: own_group_contrast(found[name], "face_group", "subject_group")
-        for name in ("d_prime", "criterion")
+        for name in WORDS
+        if name in found
     }
     known = {name: one for name, one in parts.items() if one is not None}
     if not known:
@@ -303,9 +383,9 @@ def _own_group(found: Estimate, by: list[str]) -> Estimate | None:
     return estimate(
         xr.Dataset(known),
         of=[found],
-        variable="d_prime",
+        variable=next(iter(known)),
         estimand="own-group effect: faces and subjects of one group, minus of two",
-        outcome="own-group effect on d'",
+        outcome=f"own-group effect on {WORDS[next(iter(known))]}",
         scale="standard deviations",
         population="new",
     )

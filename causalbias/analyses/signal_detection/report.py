@@ -2,18 +2,19 @@
 
 import pandas as pd
 
-from causalbias.analyses.sentences import how_sure, percent
-from causalbias.analyses.signal_detection.analysis import SignalDetection
+from causalbias.analyses.sentences import percent
+from causalbias.analyses.signal_detection.analysis import WORDS, SignalDetection
+from causalbias.analyses.table_report import content_of_table
 from causalbias.draws.estimate import Estimate
 from causalbias.draws.summaries import summarise
 from causalbias.plots.forest import forest
-from causalbias.report.content import Content, Data, Picture, PlainSummary
-from causalbias.report.record import record_of_models
+from causalbias.report.content import Content, Data, Picture
 from causalbias.report.wording import alt_text, with_range
 
 TITLES = {
     "own_group": "Own-group effects",
-    "sensitivity": "Sensitivity d' and criterion c",
+    "sensitivity": "Sensitivity and criterion",
+    "zroc_slope": "Slope of the ROC in normal coordinates (zROC)",
     "by_hand": "The same by hand: differences within subjects, intervals over subjects",
     "counts": "Counts of answers, with d' and c by hand (log-linear correction)",
 }
@@ -21,13 +22,17 @@ GLOSSARY = {
     **dict.fromkeys(("attribute", "level", "seed", "network", "distance", "threshold"), ""),
     "sensitivity (d')": "How well people tell old faces from new ones, or same from different: 0 "
     "is chance, 1 is 69% right and 2 is 84% right where both answers are given equally often.",
+    "sensitivity (d_a)": "d' where evidence on old and new faces varies unequally: in units of the "
+    "root mean square of both standard deviations. Equal to d' where they are equal.",
+    "slope of the zROC": "How much evidence varies on new faces, over how much it varies on old "
+    "ones (standard deviations). Below one: old faces differ more in how familiar they seem.",
     "criterion (c)": "How much it takes to be called old, or same: above zero people say new more "
     "often than old. It is a habit of answering, and not a lack of memory.",
     "own-group effect": "The value for faces of the own group minus that for other groups', after "
     "differences between groups of faces, and between groups of people.",
 }
 COLUMNS = {
-    "measure": "d_prime: sensitivity; criterion: habit of answering",
+    "measure": "d_prime, d_a: sensitivity; criterion: habit of answering",
     "face_group": "group of the face",
     "subject_group": "group of the person who answered",
     "hits": "old faces called old",
@@ -64,34 +69,22 @@ def signal_detection_content(result: SignalDetection) -> Content:
     """
     tables = tables_of(result)
     answers = result.answers
-    fits = {"answers": result.fit}
-    record = record_of_models(fits, answers.files)
-    sentences = findings(tables)
-    return Content(
-        study=Data(answers.name, answers.name, _summary(result), ("face_group", "subject_group")),
-        fits=fits,
-        record=record,
-        prob=result.prob,
+    return content_of_table(
+        Data(answers.name, answers.name, _summary(result), ("face_group", "subject_group")),
+        answers.files,
+        {"answers": result.fit},
+        result.prob,
         title="Whom do people recognise?",
-        intro=_asked(result),
-        plain=PlainSummary(
-            asked=_asked(result),
-            found={"": sentences},
-            certainty=how_sure(
-                record,
-                "A number whose range leaves out zero is clear; the others may be chance.",
-                result.prob,
-            ),
-            not_said=[
-                "Why faces of one group are recognised better: how much people have seen of a "
-                "group, and how alike the pictures of its faces are, were not compared.",
-                "Anything about who people are: groups are the labels that the data give.",
-            ],
-        ),
-        findings=sentences,
+        asked=_asked(result),
+        findings=findings(tables),
+        clear="A number whose range leaves out zero is clear; the others may be chance.",
+        not_said=[
+            "Why faces of one group are recognised better: how much people have seen of a group, "
+            "and how alike the pictures of its faces are, were not compared.",
+            "Anything about who people are: groups are the labels that the data give.",
+        ],
         limits=[
-            "The model has one variance for the evidence on old and on new faces. Where old faces' "
-            "evidence varies more, d' is a mean of both.",
+            _of_variances(result),
             "d' is in units of the noise of a single answer, with subjects and faces held: it is "
             "larger than d' of pooled counts, in which their differences are noise too.",
             "The model has one own-group effect for all subjects. If subjects differ in it, its "
@@ -115,9 +108,11 @@ def tables_of(result: SignalDetection) -> dict[str, pd.DataFrame]:
     for name, draws in (("own_group", result.own_group), ("sensitivity", result.found)):
         if draws is not None:
             tables[name] = pd.concat(
-                [_table(draws, one, result.prob) for one in ("d_prime", "criterion")],
+                [_table(draws, one, result.prob) for one in WORDS if one in draws],
                 ignore_index=True,
             )
+    if result.zroc_slope is not None:
+        tables["zroc_slope"] = _table(result.zroc_slope, "zroc_slope", result.prob)
     if len(result.by_hand):
         tables["by_hand"] = result.by_hand
     return tables | {"counts": result.counts}
@@ -137,6 +132,21 @@ def _table(draws: Estimate, of: str, prob: float) -> pd.DataFrame:
     )
     table = table.assign(measure=of)
     return table[[one for one in names if one in table]]
+
+
+def _of_variances(result: SignalDetection) -> str:
+    """What is taken of the variances of the evidence."""
+    if result.zroc_slope is None:
+        return (
+            "The model has one variance for the evidence on old and on new faces. Where old faces' "
+            "evidence varies more, d' is a mean of both, and moves with the criterion: with "
+            "ratings of confidence, --unequal-variance lets the two differ."
+        )
+    return (
+        "The variances of the evidence on old and on new faces may differ, and by as much in all "
+        "groups and for all people. That evidence is normal is assumed: a few faces that are "
+        "recollected and others that are guessed give an unequal variance too."
+    )
 
 
 def _summary(result: SignalDetection) -> str:
@@ -168,19 +178,24 @@ def findings(tables: dict[str, pd.DataFrame]) -> list[str]:
             for one, what in (("face_group", "faces"), ("subject_group", "people"))
             if one in row
         ]
-        name = "d'" if row["measure"] == "d_prime" else "the criterion"
+        name = WORDS[row["measure"]]
         sentences.append(f"{', '.join(groups) or 'All'}: {name} is {with_range(row)}.")
     for _, row in tables.get("own_group", pd.DataFrame()).iterrows():
         clear = row["lower"] > 0 or row["upper"] < 0
         higher = "higher" if row["estimate"] > 0 else "lower"
-        name = "d'" if row["measure"] == "d_prime" else "the criterion"
+        name = WORDS[row["measure"]]
         own.append(
             f"{name} is {higher} by {with_range(row, size=True)} for faces of the own group."
             if clear
             else f"No own-group effect on {name} is clear ({with_range(row)})."
         )
+    for _, row in tables.get("zroc_slope", pd.DataFrame()).iterrows():
+        sentences.append(
+            "The standard deviation of the evidence on new faces is "
+            f"{with_range(row)} times that on old ones (slope of the zROC)."
+        )
     sensitivity = tables["sensitivity"]
-    if (sensitivity.loc[sensitivity["measure"] == "d_prime", "upper"] < 0).all():
+    if (sensitivity.loc[sensitivity["measure"] != "criterion", "upper"] < 0).all():
         sentences.append(
             "Old faces were called old less often than new ones: see whether a column, or the "
             "scale of confidence, is the other way round."
@@ -195,7 +210,8 @@ def _pictures(result: SignalDetection, tables: dict[str, pd.DataFrame]) -> list[
         return []
     table = tables["sensitivity"]
     pictures = []
-    for name, label in (("d_prime", "sensitivity d'"), ("criterion", "criterion c")):
+    for name in (one for one in WORDS if one in result.found):
+        label = "criterion c" if name == "criterion" else f"sensitivity {WORDS[name]}"
         draws = result.found[[name]].assign_attrs(variable=name, figure="forest")
         figure = forest(draws, rows=dims[0], prob=result.prob, xlabel=label, note=note)
         alt = alt_text(table[table["measure"] == name], dims, label, "Points with intervals")

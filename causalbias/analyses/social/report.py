@@ -2,15 +2,15 @@
 
 import pandas as pd
 
-from causalbias.analyses.sentences import causal_if, how_sure, percent
+from causalbias.analyses.sentences import causal_if, percent
 from causalbias.analyses.social.analysis import SocialPerception
 from causalbias.analyses.social.table import CONTRAST, NEUTRAL
+from causalbias.analyses.table_report import content_of_table
 from causalbias.draws.estimate import Estimate
 from causalbias.draws.summaries import summarise
 from causalbias.plots.dose import dose_curve
 from causalbias.plots.forest import forest
-from causalbias.report.content import Content, Data, Picture, PlainSummary
-from causalbias.report.record import record_of_models
+from causalbias.report.content import Content, Data, Picture
 from causalbias.report.wording import alt_text, listed, with_range
 
 TITLES = {
@@ -71,34 +71,25 @@ def social_perception_content(result: SocialPerception) -> Content:
     """
     tables = tables_of(result)
     answers = result.answers
-    record = record_of_models(result.fits, answers.files)
-    sentences = findings(tables)
     many = tables["effects"]
     clear = int(((many["lower"] > 0) | (many["upper"] < 0)).sum())
-    return Content(
-        study=Data(answers.name, answers.name, _summary(result), ("contrast", "prompts")),
-        fits=result.fits,
-        record=record,
-        prob=result.prob,
+    return content_of_table(
+        Data(answers.name, answers.name, _summary(result), ("contrast", "prompts")),
+        answers.files,
+        result.fits,
+        result.prob,
         title="How does a model that reads images and texts see faces?",
-        intro=_asked(result),
-        plain=PlainSummary(
-            asked=_asked(result),
-            found={"": sentences},
-            certainty=how_sure(
-                record,
-                f"{clear} of {len(many)} effects of groups are clear: their range leaves out zero.",
-                result.prob,
-            ),
-            not_said=[
-                "What the model does in use: a similarity becomes a harm, or none, by what is done "
-                "with it.",
-                "That there is no difference where none is clear: the data may have been too few.",
-                "Anything about who people are. Groups are what was asked of the generator, or "
-                "what the data call them.",
-            ],
-        ),
-        findings=sentences,
+        asked=_asked(result),
+        findings=findings(tables),
+        clear=f"{clear} of {len(many)} effects of groups are clear: their range leaves out zero.",
+        allowed_for="chance in which seeds and prompts were taken",
+        not_said=[
+            "What the model does in use: a similarity becomes a harm, or none, by what is done "
+            "with it.",
+            "That there is no difference where none is clear: the data may have been too few.",
+            "Anything about who people are. Groups are what was asked of the generator, or what "
+            "the data call them.",
+        ],
         limits=_limits(result),
         pictures=_pictures(result, tables),
         results=tables,
