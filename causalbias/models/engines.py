@@ -38,6 +38,7 @@ from causalbias.models.identified import check_identified, shared_variances
 from causalbias.models.naming import Variable, name_draws
 from causalbias.models.nuts_model import draws_of, kept_names, large_columns, nuts_model
 from causalbias.models.priors import log_density
+from causalbias.models.separated import separation
 from causalbias.models.sizes import check_fit_size
 from causalbias.progress import paused, stage
 
@@ -143,7 +144,7 @@ def sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
         raise DataError(f"no method {method!r}", hint=f"use one of {', '.join(METHODS)}")
     check_identified(model)
     found = _sample(model, method, settings)
-    found.notes.extend(shared_variances(model))
+    found.notes.extend([*shared_variances(model), *separation(model)])
     return found
 
 
