@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from causalbias.errors import DataError
 from causalbias.models.fit import fit
 from causalbias.models.formula.parts import Formula
 from causalbias.models.result import Fit
+from causalbias.scheduler import map_jobs
 
 
 def fit_model(
@@ -61,6 +63,42 @@ def fit_model(
             column=error.column,
             row=error.row,
         ) from error
+
+
+def fit_models(
+    models: Mapping[str, tuple[str | Formula, pd.DataFrame]],
+    *,
+    progress: Callable[[str], None] | None,
+    keep: Path | None,
+    **sampling: Any,
+) -> dict[str, Fit]:
+    """Fit several models of an analysis.
+
+    They are fitted on the scheduler of dask that is set, whose workers see `keep`; if there is
+    none, one after another.
+
+    Parameters
+    ----------
+    models : dict of str to (Formula, DataFrame)
+        Formula and rows by the model's name.
+    progress, keep, **sampling
+        As of `fit_model`.
+
+    Raises
+    ------
+    DataError
+        As `fit_model`.
+    """
+
+    def job(name: str) -> tuple[str | Formula, pd.DataFrame, str]:
+        if progress is not None:
+            progress(name)
+        return *models[name], name
+
+    place = None if keep is None else keep.resolve()
+    work = partial(fit_model, progress=None, keep=place, **sampling)
+    jobs = [partial(job, name) for name in models]
+    return dict(zip(models, map_jobs(work, jobs), strict=True))
 
 
 def _file_name(name: str) -> str:

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 import causalbias as cb
+from causalbias.cli.cluster import workers_at
 from causalbias.cli.console import console, errors_in_one_line, say, show_table, steps_shown
 from causalbias.cli.embed import embedded, warn, write_enrolment
 from causalbias.cli.networks import chosen_embedders
@@ -27,6 +28,7 @@ from causalbias.cli.options import (
     Prob,
     RandomSeed,
     Report,
+    Scheduler,
     Size,
     StudyPath,
     Threshold,
@@ -82,6 +84,7 @@ def run(
     ] = None,
     prob: Prob = 0.95,
     random_seed: RandomSeed = 1,
+    scheduler: Scheduler = None,
 ) -> None:
     """Load an experiment, analyse it, and write figures, tables and a report."""
     files = None
@@ -107,7 +110,8 @@ def run(
             warn(files, chosen, cube, study)
             cb.save(study, out / "study.nc")
             write_enrolment(study, out)
-    _analyse(study, out, name=analysis, images=files, prob=prob, random_seed=random_seed)
+    with errors_in_one_line(), workers_at(scheduler):
+        _analyse(study, out, name=analysis, images=files, prob=prob, random_seed=random_seed)
 
 
 def _analyse(

@@ -62,6 +62,14 @@ Threshold = _fact("--threshold", "Largest distance of a match. Default: the publ
 Config = _fact("--config", "Of a CLIP: its open_clip_config.json. Default: the file beside it.")
 Output = _fact("--output", "Name or place of the embedding, of a file with several outputs.")
 Device = Annotated[str, typer.Option(help="cpu or cuda, for ONNX and torch networks.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Of a dask scheduler, such as tcp://host:8786, whose workers fit the models; they "
+        "have this causalbias, and see the report's directory. [default: this machine]",
+    ),
+]
 RandomSeed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
 
 

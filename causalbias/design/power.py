@@ -1,6 +1,7 @@
 """Precision and assurance of an experiment of another size, by simulation from a pilot's fit."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -27,6 +28,7 @@ from causalbias.models.specification import (
     row_precisions,
     trials_of,
 )
+from causalbias.scheduler import map_jobs
 
 
 def power(
@@ -54,6 +56,7 @@ def power(
     and not the power at one guessed effect); draws new seeds with effects from their estimated
     population; gives each the rows of a seed of the pilot, drawn with replacement; simulates the
     outcome; fits the pilot's model by the exact or the Laplace engine; and looks at the interval.
+    Fits run on the scheduler of dask that is set, if there is one, with the same numbers.
 
     Pairs of two seeds are dealt out so that all seeds are in equally many, each pair with the rows
     of one of the pilot's. What belongs to a seed (its faces, its pairs) is new with it.
@@ -146,19 +149,22 @@ def power(
         )
     truth = stacked.transpose("sample", variable).values
     plans = [dict(zip(("", *others), one, strict=True)) for one in product(sizes, *others.values())]
-    simulate = _Simulator(pilot)
-    found: list[pd.DataFrame] = []
-    for plan in plans:
+    simulate, asked, labels = _Simulator(pilot), levels[[variable]], []
+
+    def experiment(plan: Mapping[str, int], one: int) -> tuple[Any, ...]:
         size = {key: value for key, value in plan.items() if key}
-        for one in range(simulations):
-            at = int(rng.integers(len(truth)))
-            rows = deal(larger.rows(plan[""], rows_each, rng), size, rng)
-            rows = simulate.outcomes(rows, at, rng)
-            table = _estimates(spec, rows, levels, scale, draws, prob, one)
-            labels = {"": plan[""], **size, "truth": truth[at], "rows": len(rows)}
-            found.append(table.assign(**labels))
-            if progress is not None:
-                progress(len(found), len(plans) * simulations)
+        at = int(rng.integers(len(truth)))
+        rows = deal(larger.rows(plan[""], rows_each, rng), size, rng)
+        rows = simulate.outcomes(rows, at, rng)
+        labels.append({"": plan[""], **size, "truth": truth[at], "rows": len(rows)})
+        return spec, rows, asked, scale, draws, prob, one
+
+    jobs = [partial(experiment, plan, one) for plan in plans for one in range(simulations)]
+    found: list[pd.DataFrame] = []
+    for table in map_jobs(_estimates, jobs):
+        found.append(table.assign(**labels[len(found)]))
+        if progress is not None:
+            progress(len(found), len(jobs))
     name = over[0].removesuffix("_a") if len(over) > 1 else over[0]
     table = _tabulate(pd.concat(found), ["", *others], width, rope, simulations)
     table = table.rename(columns={"": name})

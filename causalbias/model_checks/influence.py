@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from causalbias.model_checks.left_out import left_out_weights
 from causalbias.models.engines import Sampling
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.rerun import refit
-from causalbias.models.result import Fit
+from causalbias.models.specification import ModelSpec
+from causalbias.scheduler import map_jobs
 
 REFITS = ("needed", "always", "never")
 
@@ -41,7 +43,8 @@ def influence(
     the draws are reweighted by the marginal leave-one-cluster-out likelihood, in which the effects
     of the seed are integrated out, and Pareto k diagnoses the weights. If it exceeds 0.7, or the
     weights cannot be computed (pairs of two seeds, crossed annotators, ordinal scores, population
-    "these"), the model is fitted again without the seed.
+    "these"), the model is fitted again without the seed: on the scheduler of dask that is set, if
+    there is one, with the same numbers.
 
     Parameters
     ----------
@@ -105,21 +108,25 @@ def influence(
     if refit != "always" and _can_be_weighed(fit, columns, whole):
         with contextlib.suppress(DataError):  # shared effects, or another family
             weights, shape = left_out_weights(fit, columns[0])
+    refitted = ~(shape <= MAX_PARETO_K) & (refit != "never")
+    settings = Sampling(draws, 1000, 4, random_seed)
+    record = xr.DataTree()  # of the fit, whose draws no refit needs
+    record.attrs = dict(fit.attrs)
+
+    def job(level: str) -> tuple[Any, ...]:
+        out = (model.frame[columns].astype(str) == level).any(axis=1).to_numpy()
+        kept = model.frame[~out]
+        return record, model.spec, kept, method, settings, estimand, name, prob
+
+    again = map_jobs(_interval_of_refit, [partial(job, level) for level in levels[refitted]])
     parts: list[xr.Dataset] = []
-    refitted, fits = [], [fit]
-    for at, level in enumerate(levels):
-        weighed = bool(shape[at] <= MAX_PARETO_K)
-        if weighed:
-            parts.append(_interval(whole[name], prob, np.exp(weights[at])))
-        elif refit == "never":
+    for at in range(len(levels)):
+        if refitted[at]:
+            parts.append(next(again))
+        elif refit == "never" and not shape[at] <= MAX_PARETO_K:
             parts.append(base.where(False))
         else:
-            again = _without(
-                model, columns, level, method=method, draws=draws, random_seed=random_seed
-            )
-            parts.append(_interval(estimand(again)[name], prob))
-            fits.append(again)
-        refitted.append(not weighed and refit != "never")
+            parts.append(_interval(whole[name], prob, np.exp(weights[at])))
         if progress is not None:
             progress(at + 1, len(levels))
     index = pd.Index(levels, name="left_out")
@@ -134,10 +141,10 @@ def influence(
     each = np.ones(len(frame)) if repeats is None else repeats
     left = [int(each[(frame == one).any(axis=1)].sum()) for one in levels]
     found["rows"] = ("left_out", np.array(left))
-    found["refitted"] = ("left_out", np.array(refitted))
+    found["refitted"] = ("left_out", refitted)
     found["pareto_k"] = ("left_out", shape)
     description = f"{whole.attrs.get('estimand', name)}, without each {' or '.join(columns)}"
-    return marked(found.drop_attrs(), *fits).assign_attrs(estimand=description)
+    return marked(found.drop_attrs(), fit, *parts).assign_attrs(estimand=description)
 
 
 def _levels(model: FittedModel, columns: Sequence[str]) -> np.ndarray:
@@ -165,20 +172,19 @@ def _can_be_weighed(fit: xr.DataTree, columns: Sequence[str], whole: xr.Dataset)
     return len(columns) == 1 and of_population and all(whole.sizes[d] == draws[d] for d in SAMPLE)
 
 
-def _without(
-    model: FittedModel,
-    columns: Sequence[str],
-    level: str,
-    *,
+def _interval_of_refit(
+    record: xr.DataTree,
+    spec: ModelSpec,
+    frame: pd.DataFrame,
     method: str,
-    draws: int,
-    random_seed: int,
-) -> Fit:
-    """Fit the model again without the rows of a level."""
-    frame = model.frame
-    out = (frame[list(columns)].astype(str) == level).any(axis=1).to_numpy()
-    settings = Sampling(draws, 1000, 4, random_seed)
-    return refit(model.fit, frame[~out], method=method, settings=settings)
+    settings: Sampling,
+    estimand: Callable[[xr.DataTree], xr.Dataset],
+    name: str,
+    prob: float,
+) -> xr.Dataset:
+    """Fit a model again to a part of its rows: the estimate's interval, marked if that failed."""
+    again = refit(record, frame, method=method, settings=settings, spec=spec)
+    return _interval(estimand(again)[name], prob).assign_attrs(failures=again.attrs["failures"])
 
 
 def _interval(values: xr.DataArray, prob: float, weights: np.ndarray | None = None) -> xr.Dataset:

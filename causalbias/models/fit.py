@@ -84,11 +84,11 @@ def fit(
     data : Study, DataFrame, dask DataFrame, path, RowSummary or list of them
         If a study is given, the response determines the group: `distance` is modelled on
         "machine", and `score` on "human" (see `to_frame` for the columns). Gaussian models, and
-        those of answers and counts, are fitted to data of any size: a dask DataFrame, or the path
-        of a Parquet file, of a directory of such files or a pattern. These are read in pieces and
-        summed up, or equal rows counted. What `summarise_rows` returned, the path of its file
-        (``.nc``, ``.zarr``) or a list of several is fitted as the rows that were summed up. See
-        :doc:`/scale`.
+        those of answers and counts, are fitted to data of any size: a dask DataFrame, a study of
+        ``cb.open(path, lazy=True)``, or the path of a Parquet file, of a directory of such files
+        or a pattern. These are read in pieces and summed up, or equal rows counted. What
+        `summarise_rows` returned, the path of its file (``.nc``, ``.zarr``) or a list of several
+        is fitted as the rows that were summed up. See :doc:`/scale`.
     family : {"gaussian", "bernoulli", "binomial", "cumulative", "sratio", "t", "laplace", \
 "asymmetriclaplace", "skew_normal", "exgaussian", "lognormal", "gamma", "weibull", "exponential", \
 "wald", "hurdle_gamma", "hurdle_lognormal", "poisson", "negativebinomial", \

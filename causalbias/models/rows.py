@@ -29,13 +29,18 @@ def frame_for(formula: str, data: xr.DataTree | pd.DataFrame) -> pd.DataFrame:
                 hint='join them: frame.columns = ["_".join(map(str, c)) for c in frame.columns]',
             )
         return with_index(data, "data")
+    return to_frame(data, group_for(formula))
+
+
+def group_for(formula: str) -> str:
+    """Return the group of a study that has a formula's response."""
     response = formula_columns(formula)[0]
     if response not in RESPONSES:
         raise DataError(
             f"a study has no response {response!r}",
             hint="use distance or score, or give a frame (see to_frame)",
         )
-    return to_frame(data, RESPONSES[response])
+    return RESPONSES[response]
 
 
 def rows_of(frame: pd.DataFrame, subset: str | None, *, some: bool = True) -> pd.DataFrame:

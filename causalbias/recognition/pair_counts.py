@@ -26,7 +26,6 @@ from causalbias.rates.groups import as_series
 from causalbias.rates.pair_counts import FINISHED
 from causalbias.recognition.blocks import Scaling
 from causalbias.recognition.kept_counts import counted, filled, fingerprint, keep, kept
-from causalbias.recognition.scheduler import map_tasks, scheduled
 from causalbias.recognition.threads import number_of_workers
 from causalbias.recognition.tiles import (
     Counted,
@@ -43,6 +42,7 @@ from causalbias.recognition.tiles import (
     source_of,
     survey,
 )
+from causalbias.scheduler import map_tasks, scheduled
 from causalbias.study.columns import is_number, labels, levels_of, typed
 
 METRICS = ("euclidean", "cosine")

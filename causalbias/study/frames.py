@@ -71,6 +71,51 @@ def to_frame(study: xr.DataTree, group: str) -> pd.DataFrame:
     return _unpacked(dataset.to_dataframe().reset_index(), dataset)
 
 
+def is_lazy(study: xr.DataTree, group: str) -> bool:
+    """Whether a group's variables are dask arrays, as those of ``cb.open(path, lazy=True)``."""
+    found = study.children.get(group)
+    return found is not None and any(one.chunks for one in found.variables.values())
+
+
+def frame_between(study: xr.DataTree, group: str, start: int, stop: int) -> pd.DataFrame:
+    """Return the frame of some pairs of "machine", or judgements of "human", and read no others.
+
+    Parameters
+    ----------
+    study : DataTree
+        Its arrays may be dask arrays.
+    group : {"machine", "human"}
+    start, stop : int
+        Places of pairs or judgements.
+
+    Examples
+    --------
+    >>> import causalbias as cb
+    >>> study = cb.demo_study()
+    >>> rows = frame_between(study, "human", 10, 12)
+    >>> rows.equals(cb.to_frame(study, "human")[10:12].reset_index(drop=True))
+    True
+    """
+    kept = {name: group_of(study, name) for name in ("stimuli", "pairs") if name in study.children}
+    if group == "machine":
+        some = {"pair": slice(start, stop)}
+        kept = {"pairs": kept["pairs"].isel(some), group: group_of(study, group).isel(some)}
+    else:
+        own = _loaded(group_of(study, group).isel(judgement=slice(start, stop)))
+        if "pairs" in kept and "pair" in own:
+            used = kept["pairs"].indexes["pair"].isin(own["pair"].values.astype(str))
+            kept["pairs"] = kept["pairs"].isel(pair=used)
+        kept[group] = own
+    part = xr.DataTree.from_dict({name: _loaded(one) for name, one in kept.items()})
+    part.attrs = study.attrs
+    return to_frame(part, group)
+
+
+def _loaded(dataset: xr.Dataset) -> xr.Dataset:
+    """Read dask arrays here and now: this may be a task itself, which waits for no others."""
+    return dataset.compute(scheduler="synchronous")
+
+
 def _unpacked(frame: pd.DataFrame, dataset: xr.Dataset) -> pd.DataFrame:
     """Return the columns with the types that they had when the study was made."""
     attrs = {str(name): one.attrs for name, one in dataset.variables.items()}

@@ -6,15 +6,17 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import causalbias as cb
 from causalbias.errors import DataError
 from causalbias.estimands.pair_spread import pair_spread
 from causalbias.models.fitted import fitted
 from causalbias.models.rows import kinds_of
-from causalbias.models.summaries import summarise
+from causalbias.models.summaries import pieces, summarise
 from causalbias.models.summaries.cells import added, cells_of, equal_rows
 from causalbias.models.summaries.pieces import over_pieces
+from causalbias.study.frames import frame_between
 
 FORMULA = "y ~ race + level + (level|seed) + (1|rater)"
 SETTINGS = {"draws": 100, "random_seed": 3}
@@ -117,6 +119,39 @@ def test_five_sites_parquet_files_and_dask_have_the_posterior_of_the_rows(
         assert int(found.attrs["n_rows"]) == len(rows)
         assert found.attrs["failures"] == fitted_rows.attrs["failures"]
     assert "summed up" in str(found)
+
+
+def test_a_study_on_disk_is_read_in_parts(tmp_path, monkeypatch):
+    study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4)
+    cb.save(study, tmp_path / "study.zarr")
+    sizes = []
+
+    def part(*given):
+        found = frame_between(*given)
+        sizes.append(len(found))
+        return found
+
+    models = {
+        "distance ~ race*gender + (1|seed)": "same_identity and system == 'ResNet-34'",
+        "score ~ race + gender + (1|annotator)": "question == 'identity'",
+    }
+    lazy = cb.open(tmp_path / "study.zarr", lazy=True)
+    monkeypatch.setattr(pieces, "ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(pieces, "frame_between", part)
+    for formula, subset in models.items():
+        one, other = (
+            cb.summarise_rows(formula, data, subset=subset, missing="drop", min_rows=1)
+            for data in (study, lazy)
+        )
+        xr.testing.assert_allclose(one["cells"].to_dataset(), other["cells"].to_dataset())
+        assert one.attrs == other.attrs
+        assert len(sizes) > 4
+        assert max(sizes) <= 100
+        sizes.clear()
+    formula, subset = next(iter(models.items()))
+    fits = [cb.fit(formula, data, subset=subset, **SETTINGS) for data in (study, lazy)]
+    assert apart(*fits) < 1e-8
+    assert len(sizes) > 4
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,13 @@ far apart a network, and people, find two renders of one person, and two persons
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import xarray as xr
 
 from causalbias.agreement.consensus import hcic
-from causalbias.analyses.fitting import fit_model, join
+from causalbias.analyses.fitting import fit_models, join
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.models.formula.parts import Formula, formula
@@ -140,8 +139,16 @@ def analyse_identity(
     """
     require_groups(study)
     sides = _sides(study)
-    fit_each = partial(
-        fit_model,
+    rows, left_out = _rows_by_fit(sides, study)
+    reference = _reference_race(rows)
+    effect, dose = {}, {}
+    outcomes = {side: outcome for side, outcome, _ in sides}
+    parts = {name: tuple(name.rsplit(", ", 1)) for name in rows}
+    fits = fit_models(
+        {
+            name: (formula_of(rows[name], outcomes[side], kind), rows[name])
+            for name, (side, kind) in parts.items()
+        },
         progress=progress,
         keep=keep,
         draws=draws,
@@ -149,13 +156,7 @@ def analyse_identity(
         chains=chains,
         random_seed=random_seed,
     )
-    rows, left_out = _rows_by_fit(sides, study)
-    reference = _reference_race(rows)
-    fits, effect, dose = {}, {}, {}
-    outcomes = {side: outcome for side, outcome, _ in sides}
-    for name, kept in rows.items():
-        side, kind = name.rsplit(", ", 1)
-        fits[name] = fit_each(formula_of(kept, outcomes[side], kind), kept, name)
+    for name, (side, kind) in parts.items():
         effect[side, kind] = effects(fits[name], "race", by="gender", reference=reference)
         dose[side, kind] = predictions(fits[name], "step")
     systems = [side for side, outcome in outcomes.items() if outcome == "distance"]

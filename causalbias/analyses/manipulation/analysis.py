@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from causalbias.analyses.fitting import fit_model, join
+from causalbias.analyses.fitting import fit_models, join
 from causalbias.draws.transformations import per_unit, rank_probabilities
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
@@ -105,7 +105,7 @@ def analyse_manipulation(
     """
     require_manipulation(study)
     fit_each = partial(
-        fit_model,
+        fit_models,
         progress=progress,
         keep=keep,
         draws=draws,
@@ -113,20 +113,24 @@ def analyse_manipulation(
         chains=chains,
         random_seed=random_seed,
     )
-    fits: dict[str, Fit] = {}
-    changes: dict[str, xr.Dataset] = {}
-    for attribute, rows in to_frame(study, "human").groupby("attribute"):
-        fits[f"human: {attribute}"] = fit_each(human_formula(rows), rows, f"people: {attribute}")
-        changes[str(attribute)] = effects(fits[f"human: {attribute}"], "level")
-    human = join(changes, "attribute")
+    judged = {str(one): rows for one, rows in to_frame(study, "human").groupby("attribute")}
+    of_people = fit_each(
+        {f"people: {one}": (human_formula(rows), rows) for one, rows in judged.items()}
+    )
+    fits = {f"human: {one}": of_people[f"people: {one}"] for one in judged}
+    human = join({one: effects(fits[f"human: {one}"], "level") for one in judged}, "attribute")
     ranks = {"human": _ranks(human["effect"])}
     if "machine" not in study.children:
         return Manipulation(study, fits, human, None, None, ranks, None, prob)
-    moves: dict[str, xr.Dataset] = {}
-    for system, rows in edits_of(study).groupby("system"):
-        fits[f"machine: {system}"] = fit_each(machine_formula(rows), rows, f"network: {system}")
-        moves[str(system)] = _mean_distances(fits[f"machine: {system}"], rows)
-    machine = join(moves, "system")
+    edits = {str(one): rows for one, rows in edits_of(study).groupby("system")}
+    of_networks = fit_each(
+        {f"network: {one}": (machine_formula(rows), rows) for one, rows in edits.items()}
+    )
+    fits |= {f"machine: {one}": of_networks[f"network: {one}"] for one in edits}
+    machine = join(
+        {one: _mean_distances(fits[f"machine: {one}"], rows) for one, rows in edits.items()},
+        "system",
+    )
     ratio = _distance_per_point(study, human, machine, prob)
     ranks["machine"] = _ranks(machine["prediction"])
     ranks["ratio"] = rank_probabilities(ratio["ratio"], "attribute")

@@ -13,7 +13,7 @@ from causalbias.agreement.generalisability import (
     variance_components,
 )
 from causalbias.agreement.intraclass import intraclass
-from causalbias.analyses.fitting import fit_model, join
+from causalbias.analyses.fitting import fit_models, join
 from causalbias.analyses.own_group import check_groups, crossed, own_group_contrast, several
 from causalbias.arguments import number_in
 from causalbias.datasets.answers import Answers, answers_in
@@ -147,18 +147,13 @@ def analyse_ratings(
     frame = answers.frame if trait else answers.frame.assign(trait=ONE_TRAIT)
     check_groups(answers, {"item": "item_group", "rater": "rater_group"})
     parts = {str(one): part for one, part in frame.groupby("trait", sort=False, observed=True)}
-    fits = {}
-    for name, rows in parts.items():
-        formula = formula_of(_checked(rows, name, answers))
-        fits[name] = fit_model(
-            formula,
-            rows,
-            name,
-            progress=progress,
-            keep=keep,
-            draws=draws,
-            random_seed=random_seed,
-        )
+    fits = fit_models(
+        {name: (formula_of(_checked(rows, name, answers)), rows) for name, rows in parts.items()},
+        progress=progress,
+        keep=keep,
+        draws=draws,
+        random_seed=random_seed,
+    )
     by = [one for one in groups if one in frame]
     cells = _group_means(fits, frame, by)
     return Ratings(

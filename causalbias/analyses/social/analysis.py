@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.analyses.fitting import fit_model, join
+from causalbias.analyses.fitting import fit_models, join
 from causalbias.analyses.social.table import (
     NEUTRAL,
     absolute_changes,
@@ -167,18 +167,13 @@ def analyse_social_perception(
     columns |= {"valence": valence, "dimension": dimension}
     answers = similarities_in(data, columns, similarity, of_groups, of_doses)
     parts, answers = outcomes_of(answers)
-    fits = {
-        name: fit_model(
-            formula_of(rows, of_groups, of_doses),
-            rows,
-            name,
-            progress=progress,
-            keep=keep,
-            draws=draws,
-            random_seed=random_seed,
-        )
-        for name, rows in parts.items()
-    }
+    fits = fit_models(
+        {name: (formula_of(rows, of_groups, of_doses), rows) for name, rows in parts.items()},
+        progress=progress,
+        keep=keep,
+        draws=draws,
+        random_seed=random_seed,
+    )
     each = {name: _cells(fit, answers.frame, of_groups, of_doses) for name, fit in fits.items()}
     images = {name: rows["image"].nunique() for name, rows in parts.items()}
     curves = {one: join({name: dose(fit, one) for name, fit in fits.items()}, "prompts")

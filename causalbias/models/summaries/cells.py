@@ -16,6 +16,7 @@ rows are told apart as well, v is zero and a cell is one row that counts n times
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 _MAX_NUMBER = 2**62
 _ROUNDED = 1e-13  # variances that rounding makes of none, relative to the largest
 _DENSE = 4  # cells that could be, over rows, up to which they are numbered without a search
@@ -64,18 +66,34 @@ def cells_of(keys: dict[str, NDArray[np.generic]], values: Floats) -> Cells:
     [0.0, 2.0]
     """
     number, first = _numbered(keys.values(), len(values))
-    many, v = len(first), values.shape[1]
-    n = np.bincount(number, minlength=many)
-    mean, scatter = np.empty((many, v)), np.empty((many, v, v))
-    apart = np.empty((v, len(values)))
-    for a in range(v):
-        start = values[0, a] if len(values) else 0.0  # near the mean, so that sums keep digits
-        mean[:, a] = start + np.bincount(number, values[:, a] - start, many) / n
-        apart[a] = values[:, a] - mean[number, a]
-    for a in range(v):
-        for b in range(a, v):
-            scatter[:, a, b] = scatter[:, b, a] = np.bincount(number, apart[a] * apart[b], many)
+    n, mean, scatter = _sums(number, len(first), values)
     return Cells({name: one[first] for name, one in keys.items()}, n, mean, scatter)
+
+
+@_compiled
+def _sums(number: Ints, many: int, values: Floats) -> tuple[Ints, Floats, Floats]:
+    """``n``, ``m`` and ``S`` of the head of this file, of each of many cells."""
+    rows, v = values.shape
+    n = np.zeros(many, np.int64)
+    mean, scatter = np.zeros((many, v)), np.zeros((many, v, v))
+    start = values[:1].copy()  # near the means, so that sums keep digits
+    for i in range(rows):
+        n[number[i]] += 1
+        for a in range(v):
+            mean[number[i], a] += values[i, a] - start[0, a]
+    for k in range(many):
+        for a in range(v):
+            mean[k, a] = start[0, a] + mean[k, a] / n[k]
+    for i in range(rows):
+        k = number[i]
+        for a in range(v):
+            for b in range(a, v):
+                scatter[k, a, b] += (values[i, a] - mean[k, a]) * (values[i, b] - mean[k, b])
+    for k in range(many):
+        for a in range(v):
+            for b in range(a):
+                scatter[k, a, b] = scatter[k, b, a]
+    return n, mean, scatter
 
 
 def added(parts: Sequence[Cells]) -> Cells:
@@ -142,14 +160,30 @@ def _numbered(keys: Iterable[NDArray[np.generic]], rows: int) -> tuple[Ints, Int
         number = number * many + codes
         size *= many
     if size <= _DENSE * rows + 1_000_000:
-        held = np.bincount(number, minlength=size) > 0
-        number = (np.cumsum(held) - 1)[number]
-        many = int(held.sum())
-    else:
-        number, many = _compact(number)
+        return _ranked(number, size)
+    return _ranked(*_compact(number))
+
+
+@_compiled
+def _ranked(number: Ints, size: int) -> tuple[Ints, Ints]:
+    """Numbers below a size as their places among those that occur, and where each is first."""
+    place = np.full(size, -1)
+    many = 0
+    for i in range(len(number)):
+        if place[number[i]] < 0:
+            place[number[i]] = i
+            many += 1
     first = np.empty(many, np.int64)
-    first[number[::-1]] = np.arange(rows - 1, -1, -1)
-    return number, first
+    at = 0
+    for k in range(size):
+        if place[k] >= 0:
+            first[at] = place[k]
+            place[k] = at
+            at += 1
+    ranked = np.empty(len(number), np.int64)
+    for i in range(len(number)):
+        ranked[i] = place[number[i]]
+    return ranked, first
 
 
 def _codes(values: NDArray[np.generic]) -> tuple[Ints, int]:

@@ -76,10 +76,8 @@ class Column:
 def kind_of_values(values: pd.Series, *, text: bool) -> str:
     """What values of a piece are, as `Found` has it; ``text``: a categorical is of text."""
     kind = values.dtype
-    if text:
-        return "text" if values.notna().any() else ""
     if isinstance(kind, pd.CategoricalDtype):
-        return "categories"
+        return "text" if text else "categories"
     if values.isna().all():
         return ""
     if types.is_bool_dtype(kind):
@@ -116,8 +114,11 @@ def found_in(
         if isinstance(values.dtype, pd.CategoricalDtype):
             ordered = bool(values.cat.ordered)
             order = tuple(values.cat.categories.tolist()) if kind == "categories" else ()
-            used = np.bincount(values.cat.codes + 1, minlength=len(values.cat.categories) + 1)
-            distinct = pd.Series(values.cat.categories[used[1:] > 0])
+            used = np.zeros(len(values.cat.categories) + 1, bool)  # the last of missing ones, -1
+            used[values.cat.codes.to_numpy()] = True
+            distinct = pd.Series(values.cat.categories[used[:-1]])
+            if kind == "text" and distinct.empty:
+                kind = ""
         elif kind == _NUMBERS and values.iloc[:10_000].nunique() > MAX_VALUES:
             distinct = values.iloc[:10_000].drop_duplicates()
         else:
@@ -327,7 +328,7 @@ def coded(values: pd.Series, column: Column, name: str, first_row: int) -> np.nd
         If a level is not among those declared, with the row.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
-        rows, distinct = values.cat.codes.to_numpy(np.int64), pd.Index(values.cat.categories)
+        rows, distinct = values.cat.codes.to_numpy(), pd.Index(values.cat.categories)
     else:
         rows, distinct = pd.factorize(values)
         distinct = pd.Index(distinct)
@@ -336,8 +337,8 @@ def coded(values: pd.Series, column: Column, name: str, first_row: int) -> np.nd
         known, distinct = known.astype(object), distinct.astype(object)
     at = known.get_indexer(distinct)
     own = np.append(np.where(at >= 0, column.codes[at] if len(known) else -2, -2), -1)
-    found = own[rows]
-    if (found == -2).any():
+    found = own.astype(np.min_scalar_type(-len(column.labels) - 1))[rows]
+    if (own == -2).any() and (found == -2).any():
         row = int((found == -2).argmax())
         raise DataError(
             f"{shown(values.iloc[row])} is not a level of {values.name!r}",

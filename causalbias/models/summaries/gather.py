@@ -10,10 +10,12 @@ from causalbias.arguments import not_what
 from causalbias.errors import DataError
 from causalbias.io.storage import SUFFIXES
 from causalbias.io.storage import open as open_tree
+from causalbias.models.rows import group_for
 from causalbias.models.specification import ModelSpec
 from causalbias.models.summaries.pieces import is_dask
 from causalbias.models.summaries.summarise import summed
 from causalbias.models.summaries.tree import RowSummary, is_summary, sum_of
+from causalbias.study.frames import is_lazy
 
 GIVEN = "a study, a table, a dask DataFrame, a path of Parquet files, or summaries of rows"
 
@@ -26,7 +28,11 @@ def gathered(spec: ModelSpec, data: Any, subset: str | None, missing: str) -> Ro
     DataError
         If data are none of these, or rows of summaries would have to be chosen.
     """
-    if isinstance(data, pd.DataFrame) or (isinstance(data, xr.DataTree) and not is_summary(data)):
+    if isinstance(data, xr.DataTree) and not is_summary(data):
+        if is_lazy(data, group_for(spec.formula)):
+            return summed(spec, data, subset=subset, missing=missing)
+        return None
+    if isinstance(data, pd.DataFrame):
         return None
     several = list(data) if isinstance(data, list | tuple) else [data]
     if all(_is_sums(one) for one in several) and several:

@@ -1,7 +1,8 @@
-"""Pieces of data, one in memory at a time: partitions of dask, or row groups of Parquet files."""
+"""Pieces of data, one in memory at a time: of dask, of a study on disk, or of Parquet files."""
 
 import glob
 import importlib.util
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xarray as xr
 
 from causalbias.errors import DataError, user_path
 from causalbias.progress import stage
 from causalbias.study.columns import EXACT
+from causalbias.study.frames import frame_between
 from causalbias.study.tables import with_index
+from causalbias.study.tree import group_of
 
 ROWS_AT_ONCE = 2**20  # rows of a Parquet file that are read together, in whole row groups
 _FAN_IN = 8  # parts that are added at a time
@@ -81,6 +85,30 @@ def pieces_of(data: Any) -> list[Piece]:
     for path in _distinct([data] if isinstance(data, str | Path) else data):
         found += _row_groups(path)
     return found
+
+
+def pieces_of_study(study: xr.DataTree, group: str) -> list[Piece]:
+    """The pieces of a study whose arrays are dask arrays.
+
+    Parameters
+    ----------
+    study : Study
+    group : {"machine", "human"}
+        Pieces are of some pairs, each with all systems, or of some judgements.
+    """
+    from dask.delayed import delayed
+
+    dim = "pair" if group == "machine" else "judgement"
+    dataset = group_of(study, group)
+    each = max(1, ROWS_AT_ONCE // math.prod(n for name, n in dataset.sizes.items() if name != dim))
+    chunk = max(n for one in dataset.variables.values() for n in one.chunksizes.get(dim, (1,)))
+    each -= each % chunk if chunk <= each else 0  # a chunk is read once, where it is not too large
+    whole = delayed(study, traverse=False, pure=False)
+    rows = delayed(frame_between, pure=False)
+    return [
+        Piece(f"/{group}, from {dim} {at:,}", 0, rows(whole, group, at, at + each))
+        for at in range(0, dataset.sizes[dim], each)
+    ]
 
 
 def _distinct(given: Sequence[str | Path]) -> list[Path]:
@@ -273,7 +301,9 @@ def over_pieces[T](
     if len(pieces) > 1 and importlib.util.find_spec("dask") is not None:
         from dask.delayed import delayed
 
-        level = [delayed(step)(one.source, one.name, one.first_row) for one in pieces]
+        # One node of the graph, whose levels dask need not look through, and not one a piece.
+        of_all = delayed(step, traverse=False, pure=False)
+        level = [delayed(_step)(of_all, one.source, one.name, one.first_row) for one in pieces]
         while len(level) > 1:
             some = [level[at : at + _FAN_IN] for at in range(0, len(level), _FAN_IN)]
             level = [delayed(add)(one) if len(one) > 1 else one[0] for one in some]
@@ -287,6 +317,10 @@ def over_pieces[T](
         if len(held) == _FAN_IN:
             held = [add(held)]
     return add(held)
+
+
+def _step[T](step: Callable[[Any, str, int], T], source: Any, name: str, first_row: int) -> T:
+    return step(source, name, first_row)
 
 
 def is_delayed(source: object) -> bool:

@@ -18,7 +18,7 @@ from causalbias.models.formula.parse import formula_columns
 from causalbias.models.formula.parts import Formula, as_formula
 from causalbias.models.groupings import PAIR, is_judge
 from causalbias.models.levels import canonical
-from causalbias.models.rows import LABELS, frame_for, kinds_of
+from causalbias.models.rows import LABELS, frame_for, group_for, kinds_of
 from causalbias.models.specification import (
     MAX_NUMBER,
     ModelSpec,
@@ -47,6 +47,7 @@ from causalbias.models.summaries.pieces import (
     names_of,
     over_pieces,
     pieces_of,
+    pieces_of_study,
     read,
 )
 from causalbias.models.summaries.tree import (
@@ -65,6 +66,7 @@ from causalbias.models.summaries.uses import (
     linear_columns,
 )
 from causalbias.study import columns as study_columns
+from causalbias.study.frames import is_lazy
 
 PAIR_KIND = "same_identity"
 _COPIES = 3  # of cells that are added: the parts, their sum, and what numbers them
@@ -99,8 +101,9 @@ def summarise_rows(
         As in `fit`. Functions of all rows at once, such as ``scale(x)`` and ``s(x)``, are refused.
     data : Study, DataFrame, dask DataFrame, str or Path
         The rows; a path is a Parquet file, a directory of such files, or a pattern. Partitions of
-        dask, and row groups of files, are read one at a time by each worker of the dask scheduler
-        that is active, twice: once for the levels, once for the sums.
+        dask, row groups of files, and parts of a study of ``cb.open(path, lazy=True)`` are read one
+        at a time by each worker of the dask scheduler that is active, twice: once for the levels,
+        once for the sums.
     family : str, default "gaussian"
         As in `fit`: "gaussian", or a family of answers or counts ("cumulative", "bernoulli",
         "binomial", "poisson" and those made of them). Other continuous families need the rows.
@@ -362,9 +365,9 @@ def _check_categories(spec: ModelSpec, columns: Mapping[str, Column]) -> None:
 
 
 def _pieces(spec: ModelSpec, data: Any) -> list[Piece]:
-    if isinstance(data, xr.DataTree):
-        return pieces_of(frame_for(spec.formula, data))
-    if isinstance(data, pd.DataFrame):
+    if isinstance(data, xr.DataTree) and is_lazy(data, group := group_for(spec.formula)):
+        return pieces_of_study(data, group)
+    if isinstance(data, xr.DataTree | pd.DataFrame):
         return pieces_of(frame_for(spec.formula, data))
     if is_dask(data) or isinstance(data, str | Path):
         return pieces_of(data)
@@ -531,7 +534,7 @@ class _Sum:
         own = self.columns.get(column)
         if own is not None and own.kind == LEVELS:
             codes = coded(values, own, name, first_row)
-            return codes.astype(np.min_scalar_type(-len(own.labels) - 1)), codes < 0
+            return codes, codes < 0
         plain = values.reset_index(drop=True)
         of_rows = column in (self.spec.counts, self.spec.weights)
         try:

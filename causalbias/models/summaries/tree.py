@@ -413,8 +413,9 @@ def added_tallies(tallies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for one in tallies:
         for name, count in one["missing"].items():
             missing[name] = missing.get(name, 0) + count
-    for name in {name for one in tallies for name in one["labels"]}:
-        labels[name] = sorted({text for one in tallies for text in one["labels"].get(name, [""])})
+    told = [one["labels"] for one in tallies if one["rows"]]
+    for name in {name for one in told for name in one}:
+        labels[name] = sorted({text for one in told for text in one.get(name, [""])})
     kinds = {kind for one in tallies for kind in one["kinds"]}
     judges = {name for one in tallies for name in one.get("judges", [])}
     return {
