@@ -20,6 +20,16 @@ MIN_LEVELS = 5  # of fewer, the spread between levels is hardly known
 MIN_ROWS = 1.25  # a level, on average: of fewer, hardly any two rows have one in common
 
 PAIR = "pair"  # as studies name the column
+# Words of names of columns that say something of rows; endings of files of tables; words of a text
+# from which on it is a sentence.
+REMARKS = frozenset(
+    (
+        *("comment", "comments", "remark", "remarks", "note", "notes", "reason", "feedback"),
+        *("description", "explanation", "filename", "path", "url", "timestamp", "date", "time"),
+    )
+)
+TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".xlsx", ".log", ".sav", ".rds")
+WORDS = 4
 # Names of columns of who answers, in lower case, without an ending such as "_id".
 JUDGES = frozenset(
     ("annotator", "rater", "judge", "observer", "participant", "respondent", "worker", "labeler")
@@ -31,7 +41,8 @@ Codes = NDArray[np.int64]
 def grouping_columns(kept: pd.DataFrame, used: Collection[str]) -> pd.DataFrame:
     """The columns by which rows could be grouped, of those that a model does not use.
 
-    These are texts, categories and whole numbers without a missing cell that make a `candidate`.
+    These are texts, categories and whole numbers without a missing cell that make a `candidate`,
+    and no remarks (`is_remark`).
     Labels that are texts are numbered in the order of their first row ("#1", "#2", ...): a fit has
     no need of names that its formula does not use. ``x_a`` and ``x_b``, of the two members of a
     pair, are numbered together; beside a member that the formula has, the other keeps its labels.
@@ -59,6 +70,7 @@ def grouping_columns(kept: pd.DataFrame, used: Collection[str]) -> pd.DataFrame:
         return pd.DataFrame()
     texts = [name for name in kept if isinstance(name, str)]
     names = [name for name in texts if list(kept.columns).count(name) == 1]
+    names = [name for name in names if name in used or not is_remark(kept[name])]
     # Those of the model first: of columns that say the same, the first is taken.
     names.sort(key=lambda name: name not in used)
     known = {name: one for name in names if (one := levelled(kept[name])) is not None}
@@ -104,6 +116,31 @@ def levelled(values: pd.Series) -> Levelled | None:
         one.strip() for one in labels if isinstance(one, str)
     )
     return None if unknown else Levelled(codes.astype(np.int64), labels)
+
+
+def is_remark(values: pd.Series) -> bool:
+    """Whether a column says something of rows, such as a comment or the file that they are from.
+
+    By its name, by file names of tables, or by sentences: four words or more in half of its texts.
+
+    Examples
+    --------
+    >>> is_remark(pd.Series(["good"], name="Free Comment")), is_remark(pd.Series(["a"], name="who"))
+    (True, False)
+    >>> is_remark(pd.Series(["out/a.csv"], name="of")), is_remark(pd.Series(["a.png"], name="face"))
+    (True, False)
+    >>> is_remark(pd.Series(["I liked it a lot", "no"], name="q7"))
+    True
+    """
+    if set(re.findall(r"[a-z]+", str(values.name).lower())) & REMARKS:
+        return True
+    kind = values.dtype
+    if not (types.is_object_dtype(kind) or isinstance(kind, pd.StringDtype | pd.CategoricalDtype)):
+        return False
+    distinct = [one for one in values.unique() if isinstance(one, str)]
+    files = [one.lower().endswith(TABLES) for one in distinct]
+    long = [len(one.split()) >= WORDS for one in distinct]
+    return bool(distinct) and (all(files) or 2 * sum(long) >= len(distinct))
 
 
 def members_of(names: Collection[str], name: str) -> tuple[str, ...]:

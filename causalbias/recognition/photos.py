@@ -19,6 +19,7 @@ from causalbias.recognition.crops import image_files
 from causalbias.recognition.distances import pair_distances
 from causalbias.recognition.images import SUFFIXES
 from causalbias.study.build import exclusions, file_record
+from causalbias.study.tables import check_spelling
 from causalbias.study.tree import OK
 
 BYTES = 400  # of memory for a pair, in all steps
@@ -107,6 +108,7 @@ def photo_faces(
     else:
         people, taken, where, sources = _from_table(table, stimuli, group)
         lost = stimuli[~stimuli.isin(people.index)].tolist()
+        check_spelling(stimuli, people.index, of="an image", file=where)
         people = people.reindex(pd.Index(stimuli))
     if lost:
         verb = "do not fit" if table is None else "are not in"

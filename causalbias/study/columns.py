@@ -175,10 +175,47 @@ def measured(values: pd.Series, *, file: str) -> pd.Series:
     numbers_ = pd.to_numeric(plain, errors="coerce")
     bad = (numbers_.isna() & plain.notna()).to_numpy(bool)
     if bad.any():
-        comma = re.fullmatch(r"-?[0-9]+,[0-9]+", plain.iloc[int(bad.argmax())].strip())
-        hint = "write it with a decimal point" if comma else "write a number"
+        hint = number_hint(plain.iloc[int(bad.argmax())])
         raise _value_at(bad, plain, file, "is not a number", hint)
     return numbers_.astype("float64")
+
+
+# Marks of thousands and of decimals that programs write by the language of the computer.
+_THOUSANDS = re.compile(
+    r"[+-]?[0-9]{1,3}(?:(?:\.[0-9]{3})+,|(?:,[0-9]{3})+\.|(?:['’_\s][0-9]{3})+(?:[.,]|$))[0-9]*"
+)
+
+
+def number_hint(cell: str) -> str:
+    """How to write what a person would read as a number.
+
+    Examples
+    --------
+    >>> number_hint("1.234,56")
+    'write it without marks of thousands, and with a decimal point: 1234.56'
+    >>> number_hint("0,5"), number_hint("50 %"), number_hint("many")
+    ('write it with a decimal point: 0.5', 'write it as a share, without %: 0.5', 'write a number')
+    """
+    one = cell.strip()
+    if _THOUSANDS.fullmatch(one):
+        cut = max(one.rfind("."), one.rfind(","))
+        whole, part = (one, "") if cut < 0 else (one[:cut], f".{one[cut + 1 :]}")
+        plain = re.sub(r"[^0-9+-]", "", whole) + part
+        return f"write it without marks of thousands, and with a decimal point: {plain}"
+    if re.fullmatch(r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?:\.[0-9]{3}){2,})", one):
+        point = f", or with a decimal point: {one.replace(',', '.')}" if one.count(",") == 1 else ""
+        return f"write it without marks of thousands: {re.sub('[.,]', '', one)}{point}"
+    if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", one):
+        return f"write it with a decimal point: {one.replace(',', '.')}"
+    if share := re.fullmatch(r"([+-]?[0-9]+(?:[.,][0-9]+)?)\s*%", one):
+        return f"write it as a share, without %: {float(share[1].replace(',', '.')) / 100:g}"
+    if re.fullmatch(r"[\u2010-\u2015\u2212]\s*[0-9.,]+", one):
+        return f"write its minus as a hyphen: -{one[1:].strip()}"
+    if one.isdecimal() and not one.isascii():
+        return f"write digits from 0 to 9: {int(one)}"
+    if re.fullmatch(r"[+-]?[0-9]+(?:\.[0-9]+)?\s*[A-Za-z°µ]+", one):
+        return "write it without its unit"
+    return "write a number"
 
 
 def levels_of(values: pd.Series) -> np.ndarray:

@@ -93,9 +93,13 @@ def read_table(
     except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
+        cells = "columns, got" in str(error)
         raise DataError(
             f"not a readable table ({first_line(error)})",
-            hint="fetch the file again, or save it as CSV in UTF-8",
+            hint="put cells that hold the mark between cells in quotes, and write decimal numbers "
+            "with a point"
+            if cells
+            else "fetch the file again, or save it as CSV in UTF-8",
             file=path.name,
         ) from error
     if frame.empty:

@@ -3,9 +3,11 @@
 pandera is imported where a frame is checked: it takes a third of a second, and models need none.
 """
 
+import functools
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -251,7 +253,9 @@ def check_known(
         return
     unknown = values.isin(strangers).to_numpy()
     value = values.iloc[int(unknown.argmax())]
+    found = spelled_apart([value], known)
     like = [one for one in known if _digits(one) == _digits(value)]
+    like = like or ([] if found is None else [found[1]])
     listed = ", ".join(map(str, list(known)[:12])) + (", ..." if len(known) > 12 else "")
     raise at_first(
         unknown,
@@ -260,6 +264,67 @@ def check_known(
         file=file,
         column=column,
     )
+
+
+# What ids of two tables may differ in that are one, and how they are written without it.
+_SPELLINGS: dict[str, Callable[[str], str]] = {
+    "zeros at the start of a number": lambda one: re.sub(r"(?<![0-9.])0+(?=[0-9])", "", one),
+    "spaces": lambda one: re.sub(r"[\s_-]+", " ", one.strip()),
+    "capitals": str.casefold,
+    "a decimal point": lambda one: re.sub(r"\.0+$", "", one),
+}
+
+
+def spelled_apart(first: Iterable[object], second: Iterable[object]) -> tuple[str, str, str] | None:
+    """An id of each of two tables that is not in the other, but for its spelling, and in what.
+
+    Examples
+    --------
+    >>> spelled_apart(["7", "8"], ["007", "008"])
+    ('7', '007', 'zeros at the start of a number')
+    >>> spelled_apart(["Ann 1", "bo"], ["ann_1", "bo"]), spelled_apart(["1"], ["1", "01"])
+    (('Ann 1', 'ann_1', 'spaces and capitals'), None)
+    """
+    one, other = ({str(each) for each in ids} for ids in (first, second))
+    alone, others = sorted(one - other), sorted(other - one)
+    for number in range(1, len(_SPELLINGS) + 1) if alone and others else ():
+        for some in combinations(_SPELLINGS, number):
+            written = {_plainly(each, some): each for each in others}
+            for each in alone:
+                if _plainly(each, some) in written:
+                    return each, written[_plainly(each, some)], " and ".join(some)
+    return None
+
+
+def _plainly(one: str, spellings: Sequence[str]) -> str:
+    return functools.reduce(lambda text, name: _SPELLINGS[name](text), spellings, one)
+
+
+def check_spelling(
+    ids: Iterable[object], known: Iterable[object], *, of: str, file: str, column: str | None = None
+) -> None:
+    """Refuse ids of which a table of ids has the same, but in another spelling.
+
+    Rows would be joined to none of its rows, without a sign.
+
+    Parameters
+    ----------
+    ids : iterable
+        Ids that are to be found in the table.
+    known : iterable
+        Ids of the table.
+    of : str
+        Whose ids the first are: "the scores".
+    file, column : str
+        Of the table.
+    """
+    if (found := spelled_apart(ids, known)) is not None:
+        raise DataError(
+            f"id {found[0]!r} of {of} is {found[1]!r} here: they differ in {found[2]} only",
+            hint="write ids alike, as text",
+            file=file,
+            column=column,
+        )
 
 
 def _digits(label: object) -> str:

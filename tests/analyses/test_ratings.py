@@ -82,7 +82,7 @@ def test_untidy_tables_are_counted_or_refused(ratings):
                 ratings.index > 3, ratings["item_group"].str.title()
             )
         ),
-        "all ratings have the rater": ratings.assign(rater="r1", rater_group="male"),
+        "there is only one rater": ratings.assign(rater="r1", rater_group="male"),
         "no item was rated by two": ratings.drop_duplicates("item"),
         "all ratings are 3": ratings.assign(rating=3),
         "is no number": ratings.assign(rating=ratings["rating"].astype(str) + "!"),

@@ -480,3 +480,32 @@ def test_a_column_that_may_be_the_systems_decision_is_remarked():
     assert "what a system decided" not in read(images(same=same)).remarks[-1]
     errors = images(match=same, similarity=[0.9, 0.2, 0.8, 0.4, 0.35, 0.3])
     assert "what a system decided" not in read(errors).remarks[-1]
+
+
+SPELLED = {
+    "zeros at the start of a number": lambda one: f"00{one}",
+    "spaces": lambda one: f" s_{one}",
+    "capitals": str.upper,
+    "zeros at the start of a number and capitals": lambda one: f"00{one.upper()}",
+}
+
+
+@pytest.mark.parametrize("what", SPELLED)
+@pytest.mark.parametrize("some", [True, False])
+def test_ids_of_a_table_that_differ_in_their_spelling_are_named(what, some):
+    """Joined to nothing they would be left out, or no column would hold an id."""
+    ids = [f"s {i}x" if what == "spaces" else f"{i}x" for i in range(1, 13)]
+    there = [SPELLED[what](one.removeprefix("s ")) for one in ids]
+    there[:6] = ids[:6] if some else there[:6]
+    rows = pd.DataFrame(
+        {
+            "subject_a": np.repeat(ids, 12),
+            "subject_b": np.tile(ids, 12),
+            "score": np.random.default_rng(0).uniform(size=144) + 9 * np.eye(12).ravel(),
+        }
+    )
+    people = pd.DataFrame({"subject": there, "race": list("xy") * 6})
+    with pytest.raises(DataError, match=rf"subjects.*: id .* differ in {what} only"):
+        read(rows, subjects=people, kind="similarity")
+    found = read(rows, subjects=people.assign(subject=ids), kind="similarity")
+    assert len(found.frame) == 144

@@ -152,3 +152,19 @@ def test_the_correlation_is_that_of_all_pairs_of_rows():
     found = np.einsum("di,ij,dj->d", residuals, weight, residuals) / weight.sum()
     expected = np.maximum(found / np.mean(residuals**2, axis=1), 0)
     np.testing.assert_allclose(Clustering.of(codes).correlation(residuals), expected)
+
+
+REMARKS = {
+    "comment": lambda at: ["fine", "odd", "blurred", "dark", "small", "good"][at % 6],
+    "file_name": lambda at: f"part{at % 6}.csv",
+    "source": lambda at: f"raw/{at % 6}.parquet",
+    "q7": lambda at: f"I had seen face {at % 6} before",
+}
+
+
+@pytest.mark.parametrize("name", REMARKS)
+def test_what_is_said_of_rows_is_no_grouping_of_them(name):
+    """A file that each row is from, or a comment that several rows have."""
+    rows = pd.DataFrame({"y": np.arange(60.0), "face": [f"f{at % 12}" for at in range(60)]})
+    rows[name] = [REMARKS[name](at) for at in range(60)]
+    assert list(grouping_columns(rows, ["y"])) == ["face"]

@@ -515,3 +515,21 @@ def test_moments_are_in_the_order_of_time_where_clocks_are_set_back():
     order = levels_of(labels(local, file="data")).tolist()
     assert order == [one.isoformat() for one in local]
     assert order != sorted(order)
+
+
+@given(
+    st.integers(-(10**8), 10**8),
+    st.sampled_from([".,", ",.", " ,", "'.", "\u202f,", "’.", "_."]),
+    st.integers(0, 4),
+)
+def test_a_number_in_the_way_of_any_language_is_named_as_it_is_to_be_written(number, marks, digits):
+    plain = f"{number / 10**digits:,.{digits}f}"
+    cell = plain.translate(str.maketrans({",": marks[0], ".": marks[1]}))
+    values = pd.Series(["0.5", cell])
+    try:
+        found = measured(values, file="a.csv").tolist()[1]
+    except DataError as error:
+        found = {float(one) for one in re.findall(r"-?[0-9.]*[0-9]", error.hint)}
+        assert number / 10**digits in found
+    else:  # "1.234" is a number in any file but that with semicolons
+        assert found == float(cell)

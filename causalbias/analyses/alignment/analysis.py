@@ -22,6 +22,7 @@ from causalbias.arguments import generator, mapping_in, names_in, number_in
 from causalbias.datasets.answers import Answers, answers_in
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.errors import DataError
+from causalbias.study.tables import check_spelling
 
 Floats = NDArray[np.float64]
 ALL = "all pairs"
@@ -247,6 +248,8 @@ def odd_one_out(
     ]  # the pair that is left where face 0, 1 or 2 is odd
     lost = next((one[~one.isin(known)] for one in of_pair if not one.isin(known).all()), None)
     if lost is not None:
+        in_pairs = np.unique(table.frame[["face_a", "face_b"]].astype(str))
+        check_spelling(np.unique(ids), in_pairs, of="the triplets", file=table.name)
         raise DataError(f"no pair of {lost[0]} is in the table", hint="give all pairs' metrics")
     right, ties = [], []
     for name in names:

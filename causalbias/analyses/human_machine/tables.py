@@ -15,6 +15,7 @@ from causalbias.datasets.answers import Answers, answers_in
 from causalbias.datasets.scores.names import words
 from causalbias.errors import DataError
 from causalbias.study.build import exclusions
+from causalbias.study.tables import check_spelling
 
 VERIFICATION, IDENTIFICATION = "verification", "identification"
 TASKS = {"verify": VERIFICATION, "1:1": VERIFICATION, "identify": IDENTIFICATION} | {
@@ -201,6 +202,7 @@ def _known_items(
     frame = answers.frame.copy()
     for one in ("judge", "item"):
         frame[one] = frame[one].astype(str)
+    check_spelling(items["item"], frame["item"], of="the items' table", file=answers.name)
     known = frame["item"].isin(items["item"]).to_numpy()
     return _kept(replace(answers, frame=frame), known, "the item is not in the items' table", notes)
 
@@ -341,6 +343,8 @@ def _with_annotators(
 ) -> pd.DataFrame:
     """Rows with the groups of their annotators; those without are no part of own-group effects."""
     frame = who.frame.assign(judge=who.frame["judge"].astype(str))
+    people = rows.loc[rows["kind"] == PERSON, "judge"]
+    check_spelling(people, frame["judge"], of="the answers", file=who.name)
     found = rows.merge(frame, on="judge", how="left")
     people = found["kind"] == PERSON
     for name in frame.columns.drop("judge"):

@@ -226,7 +226,7 @@ def _checked(rows: pd.DataFrame, trait: str, answers: Answers) -> pd.DataFrame:
     for one in ("item", "rater"):
         if rows[one].nunique() < 2:
             raise DataError(
-                f"{trait}: all ratings have the {one} {rows[one].iloc[0]!r}",
+                f"{trait}: there is only one {one}, {rows[one].iloc[0]!r}",
                 hint="reliability needs two or more items and raters",
                 file=answers.name,
                 column=answers.columns[one],

@@ -12,6 +12,7 @@ from causalbias.datasets.scores.names import GENDER, IMAGE, NEUTRAL, PERSON, RAC
 from causalbias.errors import DataError, at_first
 from causalbias.study.columns import labels
 from causalbias.study.pairs import fields_of
+from causalbias.study.tables import check_spelling
 
 MOST_NAMED = 10  # names that a sentence lists
 
@@ -120,6 +121,10 @@ def facts_of_table(
     }
     (kind, key), most = max(found.items(), key=lambda one: one[1], default=(("", ""), 0))
     if not most:
+        for kind, name in found:
+            check_spelling(
+                ids[kind].dropna(), text[name].dropna(), of="the scores", file=file, column=name
+            )
         raise DataError(
             f"no column of ids holds an id of the scores; found {', '.join(names)}",
             hint="name the column of ids subject, person, image or id",

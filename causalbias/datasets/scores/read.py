@@ -15,7 +15,6 @@ from causalbias.datasets.scores.checks import (
     check_ids,
     several_groups,
     with_one_spelling,
-    zeros_lost,
 )
 from causalbias.datasets.scores.columns import Chosen, Wanted, choose_columns
 from causalbias.datasets.scores.files import check_units, distinct_names, systems_of_files
@@ -35,6 +34,7 @@ from causalbias.errors import DataError, at_first, user_path
 from causalbias.study.build import exclusions, file_record
 from causalbias.study.columns import labels
 from causalbias.study.pairs import fields_of
+from causalbias.study.tables import check_spelling
 
 SIDES = ("a", "b")
 TABLE = "scores"  # names a frame in errors
@@ -444,12 +444,7 @@ def _by_table(
     taken += more
     absent = ids[what].dropna()
     absent = absent[~absent.isin(facts.index)].tolist()
-    if lost := zeros_lost(absent, set(facts.index)):
-        raise DataError(
-            f"id {lost[0]!r} of the scores is {lost[1]!r} here, as where zeros were lost",
-            hint="write ids alike, as text",
-            file=file,
-        )
+    check_spelling(ids[what].dropna(), facts.index, of="the scores", file=file)
     if absent:
         remarks.append(
             f"{len(absent):,} of {ids[what].notna().sum():,} ids of {what}s are not in {file}, and "

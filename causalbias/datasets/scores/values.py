@@ -8,7 +8,7 @@ import pandas as pd
 
 from causalbias.datasets.scores.names import REVERSED, words
 from causalbias.errors import DataError, at_first
-from causalbias.study.columns import MISSING_TEXTS, is_number, labels
+from causalbias.study.columns import MISSING_TEXTS, is_number, labels, number_hint
 
 YES, NO = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0", "-1"}
 ONE = (
@@ -116,7 +116,7 @@ def numbers(values: pd.Series, file: str, name: str) -> pd.Series:
     lost = (values.notna().to_numpy() & ~np.isfinite(found.to_numpy(float))) | np.isinf(found)
     if lost.any():
         cell = str(values.iloc[int(np.argmax(lost))])
-        hint = "correct it, or leave the cell empty"
+        hint = f"{number_hint(cell)}, or leave the cell empty"
         if DECIMAL_COMMA.fullmatch(cell):
             hint = (
                 "write decimal points, or separate the cells by semicolons and write decimal "
