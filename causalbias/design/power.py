@@ -20,7 +20,7 @@ from causalbias.models.families import FAMILIES
 from causalbias.models.fit import fit_spec
 from causalbias.models.fitted import fitted
 from causalbias.models.group_design import group_designs
-from causalbias.models.result import need_observed, need_rows_themselves
+from causalbias.models.result import need_no_limits, need_no_measurements, need_rows_themselves
 from causalbias.models.specification import (
     ModelSpec,
     family_of,
@@ -129,7 +129,8 @@ def power(
     """
     over, others = list(names_in(over, "over")), dict(others or {})
     need_rows_themselves(pilot, "a design after a pilot")
-    need_observed(pilot, "a design after a pilot")
+    need_no_limits(pilot, "a design after a pilot")
+    need_no_measurements(pilot, "a design after a pilot")
     model = fitted(pilot)
     spec, larger = model.spec, Enlarger(model.spec, model.frame, over)
     _check(spec, larger, sizes, others)
@@ -232,7 +233,8 @@ class _Simulator:
 
     def __init__(self, pilot: xr.DataTree) -> None:
         need_rows_themselves(pilot, "a design after a pilot")
-        need_observed(pilot, "a design after a pilot")
+        need_no_limits(pilot, "a design after a pilot")
+        need_no_measurements(pilot, "a design after a pilot")
         self.model = fitted(pilot)
         self.spec, posterior = self.model.spec, self.model.posterior
         self.covariances = {

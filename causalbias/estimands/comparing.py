@@ -21,7 +21,7 @@ from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.parse import proportion
 from causalbias.models.levels import Level, find_level, levels_of, reference_of
-from causalbias.models.result import need_observed, need_rows_themselves
+from causalbias.models.result import need_no_limits, need_rows_themselves
 from causalbias.models.specification import observations_of, row_counts
 
 UNITS = ("pair sd", "residual sd", "total sd", "outcome sd", "error rate")
@@ -358,7 +358,7 @@ def _noise(
 def _outcome_sd(model: FittedModel) -> float:
     """Standard deviation of the outcome over observations: alike for rows and for their counts."""
     spec, frame = model.spec, model.frame
-    need_observed(model.fit, f"the standard deviation of {model.response.column}")
+    need_no_limits(model.fit, f"the standard deviation of {model.response.column}")
     counts = observations_of(spec, frame)
     if model.family.has_trials:
         hits = float(row_counts(spec, frame) @ frame[proportion(spec.formula)[0]].to_numpy(float))

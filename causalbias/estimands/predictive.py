@@ -14,9 +14,10 @@ from causalbias.errors import DataError
 from causalbias.estimands.predictor import expected_rows
 from causalbias.io.memory import check_memory
 from causalbias.models.fitted import FittedModel, fitted
+from causalbias.models.limits import log_likelihood, simulate_between
 from causalbias.models.result import OBS, Fit, as_fit, need_observed, need_rows_themselves
 from causalbias.models.specification import (
-    censored_rows,
+    limits_of_rows,
     outcome_columns,
     row_counts,
     row_precisions,
@@ -43,7 +44,8 @@ def with_log_likelihood(fit: xr.DataTree) -> Fit:
         that stands for several observations has their joint log likelihood, so that LOO leaves out
         all of them. For a transformed response, it is the density of the untransformed column, so
         that models of the column and of its logarithm can be compared. For a censored row it is the
-        log probability of a response beyond the limit. It is at fewer draws, and
+        log probability of what the response is known to lie in; of truncated rows, either is given
+        that they lie within their bounds. It is at fewer draws, and
         so is the posterior, where the effects of levels are (`fit["thinned"]`), or where rows times
         draws are more than 134 million, down to 400 draws; the printed fit says at how many.
 
@@ -72,12 +74,9 @@ def total_log_likelihood(model: FittedModel) -> np.ndarray:
 
 
 def _log_likelihood(parts: "Parts") -> np.ndarray:
-    values = parts.family.log_likelihood(parts.response, parts.eta, parts.parameters())
+    values = parts.log_likelihood()
     if parts.family.continuous:
         values = values + parts.log_slope()
-    for side, rows in parts.censored.items():
-        y, eta = parts.response[rows], parts.eta[:, rows]
-        values[:, rows] = parts.family.log_tail(y, eta, parts.parameters(rows), side)
     return np.asarray(values * parts.counts)
 
 
@@ -95,10 +94,10 @@ def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
     -------
     Fit
         The group has a variable with the name of the response, dims (chain, draw, __obs__). Ordinal
-        responses are category codes 0, 1, ... Of rows that are censored, and of all others, new
-        responses have no limit. A row that stands for several observations gets a
-        single new one: weight it by its count in means, and repeat rows to compare variances. Of
-        many rows it is at fewer draws, as in `with_log_likelihood`.
+        responses are category codes 0, 1, ... New responses of censored rows have no limit; those
+        of truncated ones lie within the bounds, as the data do. A row that stands for several
+        observations gets a single new one: weight it by its count in means, and repeat rows to
+        compare variances. Of many rows it is at fewer draws, as in `with_log_likelihood`.
 
     Raises
     ------
@@ -116,7 +115,7 @@ def with_predictive(fit: xr.DataTree, *, random_seed: int = 0) -> Fit:
     rng = generator(random_seed)
 
     def simulated(parts: Parts) -> np.ndarray:
-        values = parts.family.simulate(rng, parts.eta, parts.parameters())
+        values = parts.simulate(rng, parts.eta)
         transformed = parts.of_response.transformed
         return parts.of_response.back().outcomes(values) if transformed else np.asarray(values)
 
@@ -207,8 +206,7 @@ def left_out_pit(
         rows = np.sort(rng.choice(rows, most_rows, replace=False))
     parts = Parts(model, rows)
     response, new = _beside(parts, np.arange(len(rows)), rng)
-    known = parts.family.log_likelihood(parts.response, parts.eta, parts.parameters())
-    weights, k = array_stats.psislw(known.T)  # it turns the sign itself
+    weights, k = array_stats.psislw(parts.log_likelihood().T)  # it turns the sign itself
     weights = np.exp(weights).T
     below, equal = ((weights * at).sum(axis=0) for at in (new < response, new == response))
     pit = below + rng.uniform(size=len(rows)) * equal
@@ -231,7 +229,7 @@ def _beside(
     parts: "Parts", rows: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Responses (rows,) and new ones (draws, rows) of some of the rows of parts, as numbers."""
-    new = parts.family.simulate(rng, parts.eta[:, rows], parts.parameters(rows))
+    new = parts.simulate(rng, parts.eta[:, rows], rows)
     response, new = np.asarray(parts.response, float)[rows], np.asarray(new, float)
     if parts.trials is None:
         return response, new
@@ -287,8 +285,9 @@ class Parts:
         self.trials = trials_of(spec, frame)
         self.of_response = self.model.response
         self.frame = frame
-        self.censored = censored_rows(spec, frame)
+        self.limits = limits_of_rows(spec, frame)
         self.eta = expected_rows(self.model, frame, scale="link")
+        self.eta = self.eta + self.model.beyond_measurements(rows)
         self.all_parameters = self.model.parameters_at(frame)
         # Of a transformed response, the response as the model has it.
         self.response = self.model.response_values[rows]
@@ -303,6 +302,23 @@ class Parts:
             for name, one in self.all_parameters.items()
         }
         return self.family.of_rows(found, *of_rows)
+
+    def log_likelihood(self) -> np.ndarray:
+        """Log density (draws, rows) of the response, or log probability where it is censored."""
+        if self.limits is None:
+            return self.family.log_likelihood(self.response, self.eta, self.parameters())
+        own = self.eta, self.parameters()
+        return log_likelihood(self.family, self.response, self.limits, *own)
+
+    def simulate(
+        self, rng: np.random.Generator, eta: np.ndarray, rows: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
+        """New responses (draws, rows) of some of the rows, within their bounds."""
+        parameters = self.parameters(rows)
+        if self.limits is None or not self.limits.truncated:
+            return self.family.simulate(rng, eta, parameters)
+        bounds = self.limits.lb[rows], self.limits.ub[rows]
+        return simulate_between(self.family, rng, bounds, eta, parameters)
 
     def log_slope(self) -> np.ndarray | float:
         """Log derivative (rows,) of a transformed response by its column.

@@ -16,12 +16,13 @@ from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.engines import MAX_KEPT
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.formula.parts import Formula, as_formula
+from causalbias.models.limits import simulate_between
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
 from causalbias.models.result import OBS, pack_frame
 from causalbias.models.rows import frame_for, rows_of
 from causalbias.models.sizes import check_fit_size
-from causalbias.models.specification import ModelSpec, model_frame, trials_of
+from causalbias.models.specification import ModelSpec, limits_of_rows, model_frame, trials_of
 
 
 def prior_predictive(
@@ -81,7 +82,7 @@ def prior_predictive(
         of_terms,
         weights=weights,
         parts=dict(written.parts),
-        censored=written.censored,
+        limits=written.limits,
     )
     used = model_frame(spec, rows_of(frame_for(spec.formula, data), subset))
     if draws < 1:
@@ -91,6 +92,11 @@ def prior_predictive(
     for one in spec.formulas:
         check_fit_size(one, used, draws)
     model = ModelDesign.of(spec, used)
+    if model.measured:
+        raise DataError(
+            f"true values of {model.measured[0].name} have no prior without its measurements",
+            hint="draw from the prior of the model with the measurement itself as covariate",
+        )
     try:
         arrays = arrays_of(model, normal=False)
     except EngineError as error:
@@ -101,6 +107,8 @@ def prior_predictive(
     values = np.empty((draws, len(used)), np.float64 if of_family.continuous else np.int32)
     further = {name: array.reshape(draws, -1) for name, (_, array) in drawn.further.items()}
     precision, trials = arrays.problem.row_precision, trials_of(spec, used)
+    known = limits_of_rows(spec, used)
+    bounds = None if known is None or not known.truncated else (known.lb, known.ub)
     predictors = [(arrays, drawn), *((arrays.parts[one], drawn.parts[one]) for one in model.parts)]
     for part, linear in _linear_predictors(predictors, of_effects):
         some = {
@@ -111,7 +119,10 @@ def prior_predictive(
         for (name, design), own in zip(model.parts.items(), linear[1:], strict=True):
             some[name] = design.link.inverse(own)
         parameters = of_family.of_rows(some, precision, trials)
-        values[part] = of_family.simulate(of_rows, linear[0], parameters)
+        if bounds is None:
+            values[part] = of_family.simulate(of_rows, linear[0], parameters)
+        else:
+            values[part] = simulate_between(of_family, of_rows, bounds, linear[0], parameters)
     if model.response.transformed:
         values = model.response.back().outcomes(values)
     prior = name_draws(model, arrays, drawn, drawn.further, 1, drawn.parts)

@@ -171,7 +171,7 @@ def _residuals(
         eta = eta - effects @ matrix.T
         new = sum(_new_effects(model, one, rng) @ one.matrix(model.frame).T for one in terms)
     apart = eta[:, rows]
-    drawn = family.simulate(rng, (eta + new)[:, rows], parameters)
+    drawn = parts.simulate(rng, (eta + new)[:, rows], rows)
     response = parts.response[None, rows]
     return family.residual(response, apart, parameters), family.residual(drawn, apart, parameters)
 

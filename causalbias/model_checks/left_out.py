@@ -11,7 +11,7 @@ from causalbias.estimands.scales import Floats
 from causalbias.inference.membership import membership
 from causalbias.models.fitted import fitted
 from causalbias.models.group_design import GroupDesign
-from causalbias.models.result import need_observed
+from causalbias.models.result import need_no_limits, need_no_measurements
 from causalbias.models.specification import row_counts, row_precisions
 
 MIN_DRAWS = 100
@@ -69,7 +69,8 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     """
     model = fitted(fit)
     spec, frame = model.spec, model.frame
-    need_observed(model.fit, "leaving rows out by weights")
+    need_no_limits(model.fit, "leaving rows out by weights")
+    need_no_measurements(model.fit, "leaving rows out by weights")
     if not model.family.normal:
         raise DataError(f"a {spec.family} model", hint="fit it again without each level")
     labels = frame[column].astype(str).to_numpy(dtype=str)

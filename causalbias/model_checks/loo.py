@@ -19,7 +19,7 @@ from causalbias.estimands.predictor import average_prediction
 from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.model_checks.left_out import check_tail, log_likelihoods
 from causalbias.models.fitted import FittedModel, fitted
-from causalbias.models.result import need_observed, need_rows_themselves
+from causalbias.models.result import need_no_limits, need_no_measurements, need_rows_themselves
 from causalbias.models.specification import outcome_columns, row_counts
 
 Floats = NDArray[np.float64]
@@ -112,7 +112,8 @@ def loo(fit: xr.DataTree, *, by: str | None = None) -> Loo:
         densities, labels = _of_rows(fit)
         counts = row_counts(model.spec, model.frame)
     else:
-        need_observed(fit, f"leaving out each {by}")
+        need_no_limits(fit, f"leaving out each {by}")
+        need_no_measurements(fit, f"leaving out each {by}")
         known = [str(name) for name in model.frame if name != model.response.column]
         labels = np.unique(model.frame[name_in(by, "by", *known)].astype(str))
         densities, counts = _of_levels(fit, model, by), np.ones(len(labels))
@@ -152,7 +153,8 @@ def _failures(fit: xr.DataTree, pointwise: pd.DataFrame, by: str | None) -> list
 
 def _outcome(model: FittedModel, by: str | None) -> pd.DataFrame:
     """What was predicted, by which fits of the same observations are known."""
-    named = (*outcome_columns(model.spec), model.spec.censored)
+    limits = model.spec.limits
+    named = (*outcome_columns(model.spec), limits.status, limits.upper)
     names = [name for name in named if isinstance(name, str)]
     found = model.frame[names].astype(
         {name: float if pd.api.types.is_numeric_dtype(model.frame[name]) else str for name in names}
@@ -165,7 +167,7 @@ def _measure(model: FittedModel) -> str:
     family = model.family
     if not family.continuous:
         return "probabilities"
-    if model.spec.censored is not None:
+    if model.spec.limits.status is not None:
         return "densities, and tails of censored rows"
     return "densities with single points" if family.probabilities else "densities"
 

@@ -198,7 +198,10 @@ def _responses(parts: Parts, rows: np.ndarray, rng: np.random.Generator) -> tupl
     eta, parameters = parts.eta[:, rows], parts.parameters(rows)
     response = parts.response[None, rows]
     residual = parts.family.residual(response, eta, parameters)
-    return (response, residual), parts.family.replicate(rng, eta, parameters)
+    if parts.limits is None:
+        return (response, residual), parts.family.replicate(rng, eta, parameters)
+    new = parts.simulate(rng, eta, rows)
+    return (response, residual), (new, parts.family.residual(new, eta, parameters))
 
 
 def quantities_of(

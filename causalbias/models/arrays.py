@@ -79,8 +79,11 @@ def arrays_of(
         If a prior is for a group term that the formula has not.
     """
     spec, used, bambi, repeats = model.spec, model.frame, model.bambi, model.repeats
-    if normal and spec.censored is not None:
-        raise EngineError(f"rows are censored ({spec.censored})")
+    if normal and spec.limits.of_rows:
+        what = "truncated" if spec.limits.status is None else f"censored ({spec.limits.status})"
+        raise EngineError(f"rows are {what}")
+    if model.measured and normal:
+        raise EngineError(f"there are covariates measured with error ({model.measured[0].name})")
     component = bambi.parameters[bambi.family.likelihood.parent]
     columns, means, sds = [], [np.empty(0)], [np.empty(0)]
     stepped = {name for name, term in model.common_terms.items() if is_monotone(term)}

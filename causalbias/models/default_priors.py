@@ -108,12 +108,17 @@ class _Scaler(PriorScaler):
             term.prior.update(mu=self.response_mean)
 
     def scale_threshold(self) -> None:
-        """About the categories' thresholds and the offset, which they are compared with."""
+        """About the categories' thresholds and the offset, which they are compared with.
+
+        bambi's are as many as categories that occur.
+        """
+        own = self.model.parameters.get("threshold")
+        default = own is not None and own.prior.auto_scale
         super().scale_threshold()
-        if "threshold" in self.model.parameters:
-            prior = self.model.parameters["threshold"].prior
-            if prior.auto_scale and self.offset.any():
-                prior.update(mu=prior.args["mu"] + average(self.offset, self.repeats))
+        if default:
+            cuts = len(self.model.response_term.levels) - 1
+            mu = np.round(np.linspace(-2, 2, num=cuts), 2)
+            own.prior.update(mu=mu + average(self.offset, self.repeats))
 
     def scale_response(self) -> None:
         """Give parameters of the distribution the family's default priors."""

@@ -49,6 +49,7 @@ MAX_KEPT = 8_000_000
 MIN_THINNED = 200
 # Draws of half a chain from which on an engine's own are judged by how alike its chains are.
 JUDGED = 50
+MAX_MEASURED = 80_000_000  # true values times draws, 640 MB
 NUTS_COMPILES = 20.0  # seconds
 # Of an ordinal response, above which auto does not go on to NUTS.
 MAX_CATEGORIES = 60
@@ -181,6 +182,7 @@ def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) 
         check_fit_size(formula, model.frame, settings.total, effects=True)
     arrays = arrays_of(model, normal=False)
     problem = arrays.problem
+    _check_measured(model, settings.total)
     built = nuts_model(model, arrays)
     if announced:
         about = _duration(problem, draws + tune, chains)
@@ -213,6 +215,17 @@ def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) 
         engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}"
         + _left_out(problem, keep, some),
     )
+
+
+def _check_measured(model: ModelDesign, total: int) -> None:
+    """Raise where the true values of what was measured are too many to keep."""
+    for one in model.measured:
+        if len(one.values) * total > MAX_MEASURED:
+            raise DataError(
+                f"{one.name} has {len(one.values):,} true values, at {total:,} draws each",
+                hint="name what was measured where rows have it in common, me(age, se, gr=face), "
+                "or ask for fewer draws",
+            )
 
 
 def _target_accept(arrays: Arrays) -> float | None:

@@ -167,7 +167,7 @@ def fit(
     of_terms = dict(priors or {})
     parts = dict(written.parts)
     spec = ModelSpec(
-        written.text, family, link, of_terms, counts, weights, parts, censored=written.censored
+        written.text, family, link, of_terms, counts, weights, parts, limits=written.limits
     )
     settings = Sampling(draws, tune, chains, random_seed)
     summary = gathered(spec, data, subset, missing)

@@ -29,7 +29,9 @@ from causalbias.models.estimable import Estimable
 from causalbias.models.evaluation import evaluate, evaluate_offset
 from causalbias.models.families.base import Family
 from causalbias.models.families.links import Link
+from causalbias.models.formula.measured import measured
 from causalbias.models.group_design import GroupDesign, group_designs
+from causalbias.models.measured import TRUE, MeasuredValues, measured_values
 from causalbias.models.response import Response, response_of
 from causalbias.models.result import as_fit, frame_of, spec_of, with_effects
 from causalbias.models.smooth_design import SmoothDesign, smooth_designs
@@ -225,6 +227,32 @@ class ModelDesign:
         parts = [np.asarray(one.data, float).reshape(len(self.frame), -1) for one in terms]
         return np.column_stack([np.empty((len(self.frame), 0)), *parts])
 
+    @cached_property
+    def measured(self) -> tuple[MeasuredValues, ...]:
+        """The covariates measured with error.
+
+        Raises
+        ------
+        DataError
+            If a term is no multiple of one.
+        """
+        found = []
+        for one in measured(self.spec.formula):
+            step = float(self.frame[one.column].std())
+            at = [
+                self.design(self.frame.assign(**{one.column: self.frame[one.column] + k * step}))
+                for k in range(3)
+            ]
+            slopes, curvature = (at[1] - at[0]) / step, (at[2] - 2 * at[1] + at[0]) / step
+            found.append(measured_values(one, self.frame, slopes, curvature))
+        of_several = sum((one.slopes != 0).any(axis=0).astype(int) for one in found)
+        if (np.asarray(of_several) > 1).any():
+            raise DataError(
+                f"a product of {' and '.join(one.name for one in found)}, both measured with error",
+                hint="let one of them enter as it was measured",
+            )
+        return tuple(found)
+
     @property
     def offset(self) -> Floats:
         """Sum (rows,) of the formula's offsets on the rows fitted."""
@@ -365,6 +393,14 @@ class FittedModel(ModelDesign):
         """Linear predictor (draws, rows) of rows, with the fitted effects of their groups."""
         matrix, effects = self.group_blocks(self.groups, frame)
         return np.asarray(self.coefficients @ self.design(frame).T + (matrix @ effects.T).T)
+
+    def beyond_measurements(self, rows: slice | NDArray[np.intp]) -> Floats | float:
+        """What true values add to the linear predictor (draws, rows) at measurements; 0 of none."""
+        total: Floats | float = 0.0
+        for one in self.measured:
+            beyond = flat(self.posterior[f"{TRUE}{one.name}"]) - one.values
+            total = total + beyond[:, one.codes[rows]] * (self.coefficients @ one.slopes[rows].T)
+        return total
 
     def group_blocks(
         self, designs: Sequence[GroupDesign], frame: pd.DataFrame

@@ -13,6 +13,7 @@ from causalbias.inference.protocol import Draws, GroupDraws
 from causalbias.models.arrays import Arrays
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.group_design import GroupDesign
+from causalbias.models.measured import TRUE
 from causalbias.models.monotone import AVERAGE, SHARES, Monotone
 
 Variable = tuple[tuple[str, ...], NDArray[np.floating]]
@@ -47,7 +48,9 @@ def name_draws(
     Dataset
         Dims (chain, draw, ...); correlations of a factor's effects as ``cor|<factor>``.
     """
-    coords: dict[str, NDArray[Any]] = {}
+    coords: dict[str, NDArray[Any]] = {
+        one.dim: one.labels for one in model.measured if f"{TRUE}{one.name}" in further
+    }
     variables = _coefficients(model, arrays, draws.beta, coords) | dict(further)
     variables |= _groups(arrays, draws, coords)
     for name, one in parts.items():

@@ -18,11 +18,12 @@ from bambi.backend.pymc import PyMCModel
 
 from causalbias.inference.problem import FloatArray, GroupTerm, Problem
 from causalbias.models.arrays import Arrays
-from causalbias.models.censoring import censor_rows
 from causalbias.models.fitted import ModelDesign
+from causalbias.models.limits import limit_rows
+from causalbias.models.measured import MEAN, SPREAD, TRUE
 from causalbias.models.naming import Variable
 from causalbias.models.shrinkage import HYPERPARAMETERS
-from causalbias.models.specification import censored_rows
+from causalbias.models.specification import limits_of_rows
 
 LARGE = 10.0  # of a column's values
 
@@ -70,8 +71,8 @@ def nuts_model(model: ModelDesign, arrays: Arrays) -> pm.Model:
                 one.build(backend, bambi)
         _add_response(model, arrays, backend)
     weigh_rows(backend.model, problem.row_weight, problem.row_precision)
-    if sides := censored_rows(model.spec, model.frame):
-        censor_rows(backend.model, model.family, sides, problem.row_weight)
+    if (known := limits_of_rows(model.spec, model.frame)) is not None:
+        limit_rows(backend.model, model.family, known, problem.row_weight)
     return backend.model
 
 
@@ -129,7 +130,13 @@ def _coefficients(
         else _variable(term.prior, _safe(prefix + name), shape=np.size(term.data) // len(problem.y))
         for name, term in model.coefficient_terms.items()
     ]
-    return total + pt.dot(problem.design, pt.concatenate(beta)) if beta else total
+    if not beta:
+        return total
+    all_of_them = pt.concatenate(beta)
+    for one in model.measured:
+        slopes = one.slopes[:, : problem.design.shape[1]]
+        total += one.beyond(_safe(one.name))[one.codes] * pt.dot(slopes, all_of_them)
+    return total + pt.dot(problem.design, all_of_them)
 
 
 def _sd_names(term: GroupTerm) -> list[str]:
@@ -249,6 +256,12 @@ def draws_of(
         for name in HYPERPARAMETERS:
             if f"{prefix}{name}" in posterior:
                 further[f"{prefix}{name}"] = ((), _flat(posterior[f"{prefix}{name}"]))
+    for values in model.measured:
+        for prefix, dims in ((MEAN, ()), (SPREAD, ()), (TRUE, (values.dim,))):
+            further[f"{prefix}{values.name}"] = (
+                dims,
+                _flat(posterior[f"{prefix}{_safe(values.name)}"]),
+            )
     parts = {
         name: _of_predictor(posterior, one, arrays.parts[name], f"{name}_")
         for name, one in model.parts.items()

@@ -79,7 +79,7 @@ def get_prior(
         counts,
         weights,
         dict(written.parts),
-        censored=written.censored,
+        limits=written.limits,
     )
     used = model_frame(spec, rows_of(frame_for(written.text, data), subset))
     model = ModelDesign.of(spec, used)

@@ -11,9 +11,10 @@ import xarray as xr
 from causalbias.arguments import need_fit, need_posterior
 from causalbias.elsewhere import unknown_attribute
 from causalbias.errors import DataError
+from causalbias.models.formula.measured import measured
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import LEVELS
-from causalbias.models.specification import ModelSpec, censored_rows, family_of
+from causalbias.models.specification import ModelSpec, family_of, limits_of_rows
 from causalbias.models.summary import describe_fit
 
 OBS = "__obs__"
@@ -188,16 +189,53 @@ def need_observed(fit: xr.DataTree, what: str) -> None:
         With the number of such rows.
     """
     spec = spec_of(fit)
-    if spec.censored is None:
+    known = limits_of_rows(spec, frame_of(fit))
+    if known is None or spec.limits.status is None:
         return
-    frame = frame_of(fit)
-    many = sum(len(rows) for rows in censored_rows(spec, frame).values())
+    many, rows = int(known.censored.sum()), len(known.censored)
     raise DataError(
-        f"{what} needs responses that were observed, and {many:,} of {len(frame):,} are censored",
+        f"{what} needs responses that were observed, and {many:,} of {rows:,} are censored",
         hint="read cb.predictions and cb.effects, which are of the response without a limit, and "
         "compare models of censored rows by cb.loo",
-        column=spec.censored,
+        column=spec.limits.status,
     )
+
+
+def need_no_limits(fit: xr.DataTree, what: str) -> None:
+    """Refuse a fit of which some rows are censored, or others were not reported.
+
+    ``what``: what cannot be had of it, such as "a design after a pilot".
+
+    Raises
+    ------
+    DataError
+        If the response is censored or truncated.
+    """
+    need_observed(fit, what)
+    if spec_of(fit).limits.truncated:
+        raise DataError(
+            f"{what} needs rows of all responses, and these are truncated",
+            hint="read cb.predictions and cb.effects, which are of all responses, those beyond the "
+            "bounds too, and compare models of truncated rows by cb.loo",
+        )
+
+
+def need_no_measurements(fit: xr.DataTree, what: str) -> None:
+    """Refuse a fit with covariates measured with error.
+
+    ``what``: what cannot be had of it, such as "a design after a pilot".
+
+    Raises
+    ------
+    DataError
+        With the term.
+    """
+    if found := measured(spec_of(fit).formula):
+        raise DataError(
+            f"{what} needs covariates without error, and the formula has {found[0]}",
+            hint="read cb.predictions, cb.effects and cb.dose, and compare models by cb.loo",
+            column=found[0].column,
+        )
 
 
 def pack_frame(used: pd.DataFrame) -> xr.Dataset:

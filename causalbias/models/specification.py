@@ -13,7 +13,6 @@ import pandas as pd
 from pandas.api import types
 
 from causalbias.errors import DataError, shown
-from causalbias.models.censoring import check_censoring, rows_of_sides
 from causalbias.models.centring import widen_margins
 from causalbias.models.column_priors import (
     check_known_terms,
@@ -29,6 +28,8 @@ from causalbias.models.evaluation import forget_rows, portable, without_slashes
 from causalbias.models.families import Family, family_named
 from causalbias.models.formula.contrasts import NAMESPACE, OWN
 from causalbias.models.formula.group_terms import common_formula, group_parts
+from causalbias.models.formula.limits import Limits
+from causalbias.models.formula.measured import measured
 from causalbias.models.formula.parse import (
     as_written,
     building,
@@ -42,6 +43,8 @@ from causalbias.models.formula.smooths import smooths
 from causalbias.models.formula.steps import check_products, stepped_columns
 from causalbias.models.group_design import check_labels
 from causalbias.models.levels import LEVELS, canonical
+from causalbias.models.limits import RowLimits, check_limits, row_limits, with_upper_ends
+from causalbias.models.measured import check_measured
 from causalbias.models.monotone import SHARES, is_monotone
 from causalbias.models.priors import by_term, parse_priors
 from causalbias.models.shrinkage import HYPERPARAMETERS, SHRINKAGE, check_shrinkage
@@ -88,8 +91,8 @@ class ModelSpec:
         priors are scaled to rows of the data.
     moments : tuple of str
         Columns of which rows that were summed up hold means and cross-products, not values.
-    censored : str, optional
-        Column: whether a row's response is censored, and from which side.
+    limits : Limits
+        Which responses were not observed, or could not have been.
     """
 
     formula: str
@@ -101,15 +104,15 @@ class ModelSpec:
     parts: Mapping[str, str] = field(default_factory=dict)
     rows: str | None = None
     moments: tuple[str, ...] = ()
-    censored: str | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def to_json(self) -> str:
         """Text from which `from_json` makes an equal specification."""
         found = asdict(self) | {"priors": dict(self.priors), "parts": dict(self.parts)}
         if self.rows is None:
             del found["rows"], found["moments"]
-        if self.censored is None:
-            del found["censored"]
+        if not self.limits:
+            del found["limits"]
         return json.dumps(found, sort_keys=True)
 
     @property
@@ -142,7 +145,8 @@ class ModelSpec:
     def from_json(cls, text: str) -> "ModelSpec":
         """Inverse of `to_json`."""
         found = json.loads(text)
-        return cls(**found | {"moments": tuple(found.get("moments", ()))})
+        limits = Limits(**found.get("limits", {}))
+        return cls(**found | {"moments": tuple(found.get("moments", ())), "limits": limits})
 
 
 def family_of(spec: ModelSpec) -> Family:
@@ -172,9 +176,8 @@ def columns_of(spec: ModelSpec) -> list[str]:
 
 
 def data_columns_of(spec: ModelSpec) -> list[str]:
-    """Those columns, and those of counts, weights and censoring: all that a fit reads of data."""
-    censored = [] if spec.censored is None else [spec.censored]
-    return list(dict.fromkeys([*columns_of(spec), *columns_of_rows(spec), *censored]))
+    """Those columns, and those of counts, weights and limits: all that a fit reads of data."""
+    return list(dict.fromkeys([*columns_of(spec), *columns_of_rows(spec), *spec.limits.columns]))
 
 
 def columns_of_rows(spec: ModelSpec) -> list[str]:
@@ -209,6 +212,11 @@ def check_parts(spec: ModelSpec) -> None:
                 hint=f"write one for {known}" if known else "leave it out",
             )
         check_part(name, right)
+        if measured(f"{name} ~ {right}"):
+            raise DataError(
+                f"the formula of {name} has a covariate measured with error",
+                hint="let the measurement itself enter there",
+            )
         if response in formula_columns(f"{name} ~ {right}")[1]:
             raise DataError(
                 f"the formula of {name} has the response among its terms",
@@ -266,6 +274,7 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
                 column=name,
             )
     outcome = outcome_columns(spec)
+    frame = with_upper_ends(spec.limits, response, frame)
     _check_names(spec, frame, columns, {*outcome, *of_rows})
     if len(frame) == 1 and not set(columns) <= {*outcome, *of_rows}:
         raise DataError("one row", hint="give more: with one, no variable has an effect")
@@ -276,60 +285,73 @@ def model_frame(spec: ModelSpec, frame: pd.DataFrame) -> pd.DataFrame:
         if name in of_rows:
             found[name] = typed(values, file="data")
         else:
-            found[name] = _outcome(values) if name in outcome else canonical(values)
+            found[name] = canonical(values) if name not in outcome else _outcome(spec, values)
         _check_known(found[name], frame)
-        _check_finite(found[name])
+        if name not in spec.limits.bounds:  # a row without a bound has an infinite one
+            _check_finite(found[name])
         if name in stepped:
             _check_ordered(values, found[name])
     used = pd.DataFrame(found, index=pd.RangeIndex(len(frame)))
     for name in of_rows:
         check_positive(used[name], whole=name != spec.weights)
     used[response] = response_in(spec, used)
-    if spec.censored is not None:
-        _check_censoring(spec, used)
+    if spec.limits.of_rows:
+        _check_limits(spec, used, response)
+    check_measured(spec.formula, used)
     return used
 
 
-def _check_censoring(spec: ModelSpec, used: pd.DataFrame) -> None:
-    """Refuse a column that does not say which rows are censored, or one that is used otherwise."""
-    if spec.censored in (*columns_of(spec), *columns_of_rows(spec)):
-        raise DataError(
-            "the column says which rows are censored, and the model has it otherwise too",
-            hint="leave it out there",
-            column=spec.censored,
-        )
+def _check_limits(spec: ModelSpec, used: pd.DataFrame, response: str) -> None:
+    """Refuse limits that are none, and columns of them that are used otherwise."""
+    limits = spec.limits
+    of_model = [*columns_of(spec), *columns_of_rows(spec)]
+    otherwise: list[tuple[str | None, Sequence[str | None]]] = [
+        (limits.status, [*of_model, limits.upper, *limits.bounds]),
+        (limits.upper, of_model),
+        *((one, [response]) for one in limits.bounds),
+    ]
+    for name, others in otherwise:
+        if name is not None and name in others:
+            raise DataError(
+                "the column has limits of the response, and the model has it otherwise too",
+                hint="leave it out there",
+                column=name,
+            )
     if spec.weights is not None:
         raise DataError(
-            "rows that are censored have no weights", hint="leave weights= or cens() out"
+            "rows that are censored or truncated have no weights",
+            hint="leave weights=, or cens() and trunc(), out",
         )
-    check_censoring(str(spec.censored), used[spec.censored], spec.family)
+    check_limits(limits, used, response, spec.family)
 
 
-def censored_rows(spec: ModelSpec, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Numbers of the rows that are censored from the left and the right, where there are any.
+def limits_of_rows(spec: ModelSpec, frame: pd.DataFrame) -> RowLimits | None:
+    """What is known of the responses of rows; None where each was observed, whatever it was.
 
     Raises
     ------
     DataError
-        If the rows lack the column that says so.
+        If the rows lack a column that says so.
     """
-    if spec.censored is None:
-        return {}
-    if spec.censored not in frame:
-        raise DataError(
-            "the rows do not say which are censored", hint="add the column", column=spec.censored
-        )
-    return rows_of_sides(frame[spec.censored])
+    if not spec.limits.of_rows:
+        return None
+    return row_limits(spec.limits, frame, formula_columns(spec.formula)[0])
 
 
 def check_weights(spec: ModelSpec) -> None:
-    """Refuse weights of rows that have no variance of their own.
+    """Refuse weights of rows that have no variance of their own, and thresholds of numbers.
 
     Raises
     ------
     DataError
-        If the family is not Gaussian.
+        If the family is not Gaussian, or has no thresholds.
     """
+    if spec.limits.thresholds is not None and not family_of(spec).has_thresholds:
+        raise DataError(
+            f"thres({spec.limits.thresholds}) is of ordered answers, and the family is "
+            f"{spec.family!r}",
+            hint="leave thres() out, or choose an ordinal family",
+        )
     if spec.weights is not None and not family_of(spec).normal:
         raise DataError(
             f"weights are the precisions of Gaussian rows, and the family is {spec.family!r}",
@@ -392,9 +414,10 @@ def without_missing(spec: ModelSpec, frame: pd.DataFrame) -> tuple[pd.DataFrame,
     """
     known = np.ones(len(frame), bool)
     lacking: dict[str, int] = {}
+    filled = with_upper_ends(spec.limits, formula_columns(spec.formula)[0], frame)
     for name in data_columns_of(spec):
         if name in frame and list(frame.columns).count(name) == 1:
-            own = canonical(frame[name].reset_index(drop=True)).isna().to_numpy()
+            own = canonical(filled[name].reset_index(drop=True)).isna().to_numpy()
             if own.any():
                 lacking[name] = int(own.sum())
                 known &= ~own
@@ -476,11 +499,13 @@ def _check_finite(values: pd.Series) -> None:
         )
 
 
-def _outcome(values: pd.Series) -> pd.Series:
+def _outcome(spec: ModelSpec, values: pd.Series) -> pd.Series:
     """A response as numbers where it is numbers or true and false; else as a factor.
 
     Ordered categories keep their values where those are whole numbers.
     """
+    if spec.limits.thresholds is not None:
+        return _answers(spec.limits.thresholds, values)
     if isinstance(values.dtype, pd.CategoricalDtype) and values.cat.categories.dtype.kind in "iu":
         return values.cat.remove_unused_categories()
     known = typed(values, file="data")
@@ -490,6 +515,44 @@ def _outcome(values: pd.Series) -> pd.Series:
     if isinstance(found.dtype, pd.CategoricalDtype) and not getattr(known.dtype, "ordered", False):
         return found.cat.as_unordered()
     return found
+
+
+def _answers(thresholds: int, values: pd.Series) -> pd.Series:
+    """Ordered answers with all categories of their scale, those that nobody chose too.
+
+    Raises
+    ------
+    DataError
+        If they are none of a scale with so many thresholds.
+    """
+    whole = list(range(1, thresholds + 2))
+    if getattr(values.dtype, "ordered", False):
+        declared = values.cat.categories
+        if len(declared) != thresholds + 1:
+            raise DataError(
+                f"{len(declared)} categories, and thres({thresholds}) says {thresholds + 1}",
+                hint="correct the number, or declare all categories of the scale: "
+                "pd.Categorical(column, [...], ordered=True)",
+                column=str(values.name),
+            )
+        if declared.dtype.kind in "iu":
+            return values
+        one_each = pd.Series(pd.Categorical(declared, declared, ordered=True), name=values.name)
+        return values.cat.rename_categories(canonical(one_each).cat.categories.tolist())
+    known = pd.to_numeric(typed(values, file="data").astype(object), errors="coerce")
+    bad = (values.notna() & ~known.isin(whole)).to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"{shown(values.iloc[row])} is no answer from 1 to {thresholds + 1}, the scale of "
+            f"thres({thresholds})",
+            hint="of a scale of other numbers or words give an ordered categorical with all of its "
+            "categories: pd.Categorical(column, [...], ordered=True)",
+            file="data",
+            column=str(values.name),
+            row=row + 1,
+        )
+    return known.astype("Int64").astype(pd.CategoricalDtype(whole, ordered=True))
 
 
 def check_positive(values: pd.Series, *, whole: bool, file: str = "data") -> None:

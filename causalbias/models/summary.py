@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +9,9 @@ import xarray as xr
 
 from causalbias.arguments import JOINT, flag_in, kind_of, need_posterior, number_in
 from causalbias.inference.diagnostics import diagnose, extreme
-from causalbias.models.censoring import SIDES
 from causalbias.models.families import FAMILIES
-from causalbias.models.formula.censoring import with_censoring
+from causalbias.models.formula.limits import Limits, with_limits
+from causalbias.models.measured import is_of_true_values, is_true_value
 from causalbias.models.monotone import is_further
 from causalbias.models.priors import read_as
 from causalbias.models.shrinkage import HYPERPARAMETERS
@@ -103,8 +102,10 @@ def draws_left(fit: xr.DataTree) -> str:
 
 def _kind(draws: xr.DataArray, kinds: Mapping[str, str]) -> str:
     name = str(draws.name)
-    if name.endswith(HYPERPARAMETERS) or is_further(name):
+    if name.endswith(HYPERPARAMETERS) or is_further(name) or is_of_true_values(name):
         return "further"
+    if is_true_value(name):
+        return "effect"
     if "|" in name:
         return "effect" if _has(draws, "factor") else "group"
     return kinds.get(name, "population")
@@ -155,15 +156,16 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     summed = spec.get("rows")
     counts, weights = spec.get("counts"), spec.get("weights")
     counts = None if counts == summed else counts
+    limits = Limits(**spec.get("limits", {}))
     lines = [
         f" Family: {spec['family']}{link}",
-        f"Formula: {with_censoring(spec['formula'], spec.get('censored'))}",
+        f"Formula: {with_limits(spec['formula'], limits)}",
         *(f"         {name} ~ {right}" for name, right in spec.get("parts", {}).items()),
         f"   Data: {int(fit.attrs['n_rows']):,} rows"
         + (f" summed up in {len(fit['constant_data']['__obs__']):,}" if summed else "")
         + (f" for {int(fit.attrs['n_observations']):,} observations ({counts})" if counts else "")
         + (f", variance sigma^2/{weights}" if weights else "")
-        + _censored(fit, spec)
+        + _censored(fit, limits)
         + (f"; {excluded:,} left out by subset: {fit.attrs['subset']}" if excluded else "")
         + (f"; left out for missing values: {lacking}" if lacking else ""),
         f" Engine: {fit.attrs['engine']}; random seed {int(fit.attrs['random_seed'])}",
@@ -206,13 +208,15 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     return "\n".join(lines)
 
 
-def _censored(fit: xr.DataTree, spec: Mapping[str, Any]) -> str:
+def _censored(fit: xr.DataTree, limits: Limits) -> str:
     """How many rows are censored from which side; "" where none can be."""
-    if spec.get("censored") is None:
+    if limits.status is None:
         return ""
-    words = fit["constant_data"].to_dataset()[spec["censored"]].values.astype(str)
-    told = ", ".join(f"{int((words == side).sum()):,} from the {side}" for side in SIDES)
-    return f"; censored: {told}"
+    words = fit["constant_data"].to_dataset()[limits.status].values.astype(str)
+    told = {"from the left": "left", "from the right": "right"}
+    told |= {} if limits.upper is None else {"in intervals": "interval"}
+    many = (f"{int((words == state).sum()):,} {where}" for where, state in told.items())
+    return f"; censored: {', '.join(many)}"
 
 
 def _references(fit: xr.DataTree) -> list[str]:

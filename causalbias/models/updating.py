@@ -13,8 +13,8 @@ from causalbias.errors import DataError
 from causalbias.models.engines import Sampling
 from causalbias.models.families import FAMILIES
 from causalbias.models.fit import fit_spec
-from causalbias.models.formula.censoring import split_censoring
 from causalbias.models.formula.group_terms import group_parts
+from causalbias.models.formula.limits import Limits, split_limits
 from causalbias.models.formula.parse import flat_formula
 from causalbias.models.formula.parts import Formula, as_formula, formula_part
 from causalbias.models.rerun import refit, settings_of
@@ -151,7 +151,7 @@ def _changed_spec(
     if "priors" in own:
         own["priors"] = dict(own["priors"] or {})
         mapping_in(own["priors"], "priors", 'a prior by term: {"race": "Normal(0, 1)"}')
-    text, parts, censored = _formulas(old, written)
+    text, parts, limits = _formulas(old, written)
     for name in set(changed) - {*OF_SPEC, *OF_SAMPLING, "method", *OF_ROWS}:
         given = changed[name]
         if given is None:
@@ -163,7 +163,7 @@ def _changed_spec(
                 f"{name} is {given!r}",
                 hint=f'write the formula of a parameter as a text: {name}="~ race"',
             )
-    spec = replace(old, formula=text, parts=parts, censored=censored, **own)
+    spec = replace(old, formula=text, parts=parts, limits=limits, **own)
     if "priors" in own:
         return spec
     gone = tuple(f"{name}_" for name in old.parts if name not in parts)
@@ -173,14 +173,14 @@ def _changed_spec(
 
 def _formulas(
     old: ModelSpec, written: str | Formula | Sequence[str] | None
-) -> tuple[str, dict[str, str], str | None]:
-    """The response's formula, the parts, and what says which rows are censored, dots filled in."""
+) -> tuple[str, dict[str, str], Limits]:
+    """The response's formula, the parts, and the limits of the response, dots filled in."""
     if written is None:
-        return old.formula, dict(old.parts), old.censored
+        return old.formula, dict(old.parts), old.limits
     if isinstance(written, str):
-        plain, censored = split_censoring(written)
+        plain, limits = split_limits(written)
         text = _formula_with_dots(plain, old.formula)
-        return text, dict(old.parts), censored or old.censored
+        return text, dict(old.parts), limits or old.limits
     if not isinstance(written, Formula) and all(isinstance(one, str) for one in written):
         texts = [_formula_with_dots(one, old.formula) for one in written[:1]]
         for one in written[1:]:
@@ -188,7 +188,7 @@ def _formulas(
             texts.append(_part_with_dots(one, old.parts.get(name, "1")))
         written = texts
     found = as_formula(written)
-    return found.text, dict(found.parts), found.censored or old.censored
+    return found.text, dict(found.parts), found.limits or old.limits
 
 
 def _part_with_dots(text: str, old: str) -> str:

@@ -17,7 +17,7 @@ from causalbias.models.families.links import LINKS, Link
 Floats = NDArray[np.float64]
 Parameters = Mapping[str, Floats]
 ENDS = (1e-15, 1 - 1e-15)
-# Sides from which a response is censored: where it is at most (left) or at least (right) a limit.
+# Sides of a limit: a response is at most (left) or at least (right) that.
 SIGNS = {"left": 1.0, "right": -1.0}
 
 
@@ -75,7 +75,10 @@ class Family(ABC):
         Of a family that bambi has not: from a name, the parameters and PyMC's further arguments to
         the variable that NUTS samples.
     has_tails : bool
-        Whether rows may be censored: `log_tail` and `pymc_tail` are there.
+        Whether rows may be censored or truncated: `log_tail`, `tail_quantile` and `pymc_tail` are
+        there.
+    lowest : float
+        Below this there is no response.
     binary : bool
         Whether an answer is no or yes, of one trial or of each of several.
     has_trials : bool
@@ -118,6 +121,7 @@ class Family(ABC):
     probabilities: ClassVar[tuple[str, ...]] = ()
     pymc: ClassVar[Callable[..., Any] | None] = None
     has_tails: ClassVar[bool] = False
+    lowest: ClassVar[float] = -np.inf
     binary: ClassVar[bool] = False
     has_trials: ClassVar[bool] = False
     has_thresholds: ClassVar[bool] = False
@@ -226,6 +230,12 @@ class Family(ABC):
 
     def log_tail(self, y: Floats, eta: Floats, parameters: Parameters, side: str) -> Floats:
         """Log probability (draws, rows) of a response beyond y on a side of `SIGNS`."""
+        raise NotImplementedError
+
+    def tail_quantile(
+        self, log_p: Floats, eta: Floats, parameters: Parameters, side: str
+    ) -> Floats:
+        """The response (draws, rows) beyond which that log probability is: `log_tail`'s inverse."""
         raise NotImplementedError
 
     def pymc_tail(self, y: Any, parameters: list[Any], side: str) -> Any:

@@ -66,6 +66,7 @@ class Positive(Continuous):
 
     response = "positive numbers"
     links: ClassVar[tuple[str, ...]] = ("log", "identity", "inverse")
+    lowest: ClassVar[float] = 0.0
 
     def impossible(self, values: pd.Series) -> NDArray[np.bool_]:
         """Zero and negative numbers."""

@@ -50,6 +50,14 @@ class Gamma(Positive):
         log = stats.gamma.logcdf if side == "left" else stats.gamma.logsf
         return np.asarray(log(y, alpha, scale=self.parent(eta) / alpha))
 
+    def tail_quantile(
+        self, log_p: Floats, eta: Floats, parameters: Parameters, side: str
+    ) -> Floats:
+        """By the inverse of the incomplete gamma function or of its complement."""
+        alpha = parameters["alpha"]
+        inverse = special.gammaincinv if side == "left" else special.gammainccinv
+        return np.asarray(inverse(alpha, np.exp(log_p)) * self.parent(eta) / alpha)
+
     def pymc_tail(self, y: Any, parameters: list[Any], side: str) -> Any:
         """By PyMC's alpha and scale, mu / alpha."""
         alpha, scale = parameters

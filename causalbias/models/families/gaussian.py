@@ -75,6 +75,13 @@ class Gaussian(Continuous):
         """
         return np.asarray(special.log_ndtr(SIGNS[side] * self.residual(y, eta, parameters)))
 
+    def tail_quantile(
+        self, log_p: Floats, eta: Floats, parameters: Parameters, side: str
+    ) -> Floats:
+        """The mean plus sigma times the normal quantile."""
+        z = SIGNS[side] * special.ndtri_exp(log_p)
+        return np.asarray(self.mean(eta, parameters) + parameters["sigma"] * z)
+
     def pymc_tail(self, y: Any, parameters: list[Any], side: str) -> Any:
         """By PyMC's mu and sigma."""
         mean, sigma = parameters

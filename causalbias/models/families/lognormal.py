@@ -76,6 +76,13 @@ class LogNormal(Positive):
         """``log Phi(r)`` and ``log Phi(-r)``, r = (log(y) - eta) / sigma."""
         return np.asarray(special.log_ndtr(SIGNS[side] * self.residual(y, eta, parameters)))
 
+    def tail_quantile(
+        self, log_p: Floats, eta: Floats, parameters: Parameters, side: str
+    ) -> Floats:
+        """``exp(eta + sigma z)`` with z the normal quantile."""
+        z = SIGNS[side] * special.ndtri_exp(log_p)
+        return np.asarray(np.exp(eta + parameters["sigma"] * z))
+
     def pymc_tail(self, y: Any, parameters: list[Any], side: str) -> Any:
         """By PyMC's mu and sigma."""
         mean, sigma = parameters

@@ -57,6 +57,13 @@ class T(Continuous):
         r = (y - self.mean(eta, parameters)) / parameters["sigma"]
         return np.asarray(stats.t.logcdf(SIGNS[side] * r, parameters["nu"]))
 
+    def tail_quantile(
+        self, log_p: Floats, eta: Floats, parameters: Parameters, side: str
+    ) -> Floats:
+        """The median plus sigma times Student's quantile."""
+        r = SIGNS[side] * special.stdtrit(parameters["nu"], np.exp(log_p))
+        return np.asarray(self.mean(eta, parameters) + parameters["sigma"] * r)
+
     def pymc_tail(self, y: Any, parameters: list[Any], side: str) -> Any:
         """By PyMC's nu, mu and sigma; the upper tail as the lower one of its mirror image."""
         nu, mean, sigma = parameters

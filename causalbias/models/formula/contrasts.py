@@ -9,6 +9,7 @@ from formulae import expr as node
 from formulae.categorical import ContrastMatrix, Encoding, Sum, Treatment
 
 from causalbias.errors import DataError
+from causalbias.models.formula.measured import me
 from causalbias.models.formula.steps import mo
 
 
@@ -30,7 +31,8 @@ class Helmert(Encoding):
 
 
 CONTRASTS = {"Sum": Sum, "Treatment": Treatment, "Helmert": Helmert}
-OWN: dict[str, Any] = {**CONTRASTS, "mo": mo}  # what formulas have besides bambi's functions
+# What formulas have besides bambi's functions.
+OWN: dict[str, Any] = {**CONTRASTS, "mo": mo, "me": me}
 NAMESPACE: dict[str, Any] = dict(transformations_namespace) | OWN
 
 

@@ -30,7 +30,7 @@ MAX_NUMBER = 1e100  # beyond it squares overflow
 # Positions of arguments that are numbers of columns or of derivatives.
 SIZES = {"bs": {1: "df", 3: "degree"}, "poly": {1: "degree"}}
 ALONE = frozenset(("offset", "s"))  # terms that nothing is multiplied with
-OF_TERMS = frozenset(("binary", "B", "C", "T", "S", "bs", "poly", "mo")) | ALONE
+OF_TERMS = frozenset(("binary", "B", "C", "T", "S", "bs", "poly", "mo", "me")) | ALONE
 SYMBOLS = {
     "PLUS": "+",
     "MINUS": "-",

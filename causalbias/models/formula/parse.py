@@ -18,6 +18,7 @@ from causalbias.errors import DataError
 from causalbias.models.formula.contrasts import without_contrast
 from causalbias.models.formula.grammar import MAX_LENGTH, check_grammar
 from causalbias.models.formula.group_terms import readable_formula
+from causalbias.models.formula.measured import measured
 from causalbias.models.formula.smooths import smooths
 from causalbias.models.formula.steps import stepped_columns
 
@@ -25,7 +26,7 @@ PROPORTIONS = ("p", "prop", "proportion")
 FUNCTIONS = frozenset(
     (
         *("C", "T", "S", "bs", "poly", "scale", "center", "standardize", "binary", "B", "I"),
-        *(*PROPORTIONS, "offset", "s", "mo"),
+        *(*PROPORTIONS, "offset", "s", "mo", "me"),
         *("log", "log2", "log10", "exp", "abs"),
         *("np.log", "np.log1p", "np.log2", "np.log10", "np.exp", "np.sqrt", "np.abs"),
     )
@@ -42,11 +43,10 @@ ELSEWHERE = {
     "mvbind": "fit each response by itself; cb.joint fits a score and a distance together",
     "weights": "give the column as weights= (precisions) or counts= (equal observations)",
     "se": "give 1 / se^2 as a column in weights=",
-    "cens": "cb.fit, cb.update and cb.prior_predictive take y | cens(status) ~ x",
-    "trunc": "there are no truncated responses; censored ones are y | cens(status) ~ x",
+    "cens": "write it after the response: y | cens(status) ~ x",
+    "trunc": "write it after the response: y | trunc(lb=0, ub=2) ~ x",
     **dict.fromkeys(("ns", "te", "ti", "t2", "lo", "gp", "cr"), "write a smooth as s(x)"),
     "hsgp": "write a smooth as s(x)",
-    "me": "measured with error: cb.joint_model.per_perceived, or cb.joint",
     "mi": "fit each completed data set and give cb.pool the estimates",
     "cs": "there are no category-specific effects",
     **dict.fromkeys(("sqrt", "log1p", "sin", "cos"), "write it as a column, or np.sqrt, np.log1p"),
@@ -118,6 +118,7 @@ def formula_columns(formula: str) -> tuple[str, list[str]]:
         check_grammar(tree)
         smooths(formula)  # or an error
         stepped_columns(formula)
+        measured(formula)
     except RecursionError:
         raise DataError("the formula is too long", hint="write it with fewer terms") from None
     except DataError as error:

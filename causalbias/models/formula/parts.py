@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from causalbias.arguments import not_what
 from causalbias.errors import DataError
-from causalbias.models.formula.censoring import split_censoring, with_censoring
+from causalbias.models.formula.limits import Limits, split_limits, with_limits
 from causalbias.models.formula.parse import formula_columns
 
 
@@ -23,16 +23,16 @@ class Formula:
         The formula of the response.
     parts : mapping of str to str
         By parameter, the right side of its formula.
-    censored : str, optional
-        The column of ``y | cens(column)``, which says which rows are censored.
+    limits : Limits
+        What ``y | cens(status) + trunc(lb=0)`` says of the response.
     """
 
     text: str
     parts: Mapping[str, str] = field(default_factory=dict)
-    censored: str | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def __str__(self) -> str:
-        text = with_censoring(self.text, self.censored)
+        text = with_limits(self.text, self.limits)
         return "\n".join([text, *(f"{name} ~ {right}" for name, right in self.parts.items())])
 
     __repr__ = __str__
@@ -71,10 +71,10 @@ def formula(text: str, **parts: str) -> Formula:
     """
     if not isinstance(text, str):
         raise not_what(text, "a formula")
-    plain, censored = split_censoring(text)
+    plain, limits = split_limits(text)
     formula_columns(plain)
     of_parts = {name: formula_part(name, part) for name, part in parts.items()}
-    return Formula(plain, of_parts, censored)
+    return Formula(plain, of_parts, limits)
 
 
 def formula_part(name: str, part: object) -> str:
@@ -128,8 +128,8 @@ def as_formula(value: object) -> Formula:
     if isinstance(value, Formula):
         return value
     if isinstance(value, str):
-        plain, censored = split_censoring(value)
-        return Formula(plain, censored=censored)
+        plain, limits = split_limits(value)
+        return Formula(plain, limits=limits)
     texts = list(value) if isinstance(value, Sequence) else []
     if not texts or not all(isinstance(one, str) for one in texts):
         raise not_what(value, "a formula")

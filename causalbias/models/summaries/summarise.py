@@ -171,10 +171,7 @@ def summarise_rows(
         )
     if moments is None and "moments" in agreed:
         moments = agreed["moments"]
-    censored = written.censored
-    spec = ModelSpec(
-        written.text, family, counts=counts, weights=weights, parts=parts, censored=censored
-    )
+    spec = ModelSpec(written.text, family, None, {}, counts, weights, parts, limits=written.limits)
     named = None if moments is None else names_in(moments, "moments")
     return summed(
         spec,

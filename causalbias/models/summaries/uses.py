@@ -7,6 +7,7 @@ import formulae as fm
 
 from causalbias.errors import DataError
 from causalbias.models.formula.group_terms import common_formula, group_parts
+from causalbias.models.formula.measured import measured
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.specification import (
     ModelSpec,
@@ -41,11 +42,15 @@ def check_summable(spec: ModelSpec) -> None:
         Gaussian, a function is of all rows at once, or a column of which only moments are kept does
         not enter linearly.
     """
-    if spec.censored is not None:
+    if spec.limits:
         raise DataError(
-            "sums of rows do not say what censored ones do",
+            "sums of rows do not say what cens(), trunc() and thres() do",
             hint="read the rows into memory: cb.fit(formula, frame)",
-            column=spec.censored,
+        )
+    if found := measured(spec.formula):
+        raise DataError(
+            f"sums of rows do not say what the true values of {found[0]} are",
+            hint="read the rows into memory: cb.fit(formula, frame)",
         )
     family = family_of(spec)
     if family.continuous and not family.normal:

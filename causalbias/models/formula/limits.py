@@ -1,0 +1,175 @@
+"""What a formula says of its response, as in brms: ``y | cens(status) + trunc(ub=2) ~ race``.
+
+Rows are censored, rows beyond bounds are not among the data, or answers have a scale with
+categories that nobody chose: ``score | thres(6) ~ race``.
+"""
+
+import math
+import re
+from dataclasses import dataclass, fields
+
+from causalbias.errors import DataError
+
+_NAME = re.compile(r"`[^`]+`|[^\W\d]\w*")
+_LEFT = re.compile(
+    r"^(?P<response>[^|~]*)\|(?P<limits>[^|~]*\b(?:cens|trunc|thres)\s*\([^|~]*)(?=~)"
+)
+_CALL = re.compile(r"\s*(?P<name>\w+)\s*\((?P<arguments>[^()]*)\)\s*(?P<plus>\+|$)")
+_ORDER = {"cens": ("status", "upper"), "trunc": ("lb", "ub"), "thres": ("thresholds",)}
+_KEYWORDS = {
+    "cens": {"x": "status", "y2": "upper"},
+    "trunc": {"lb": "lb", "ub": "ub"},
+    "thres": {"x": "thresholds"},
+}
+MAX_THRESHOLDS = 999
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a formula says of responses that were not observed, or could or could not have been.
+
+    Attributes
+    ----------
+    status : str, optional
+        Column that says whether a row is censored: ``cens(status)``.
+    upper : str, optional
+        Column of the upper ends of rows known to lie in an interval: ``cens(status, upper)``.
+    lb, ub : str or float, optional
+        Columns or numbers: below and above these no response is in the data, ``trunc(lb=, ub=)``.
+    thresholds : int, optional
+        How many thresholds an ordinal response has, used or not: ``thres(6)`` of seven categories.
+    """
+
+    status: str | None = None
+    upper: str | None = None
+    lb: str | float | None = None
+    ub: str | float | None = None
+    thresholds: int | None = None
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, one.name) is not None for one in fields(self))
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether rows are censored or truncated."""
+        return self.status is not None or self.truncated
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there are bounds, so that the data lack responses beyond them."""
+        return self.lb is not None or self.ub is not None
+
+    @property
+    def bounds(self) -> list[str]:
+        """Columns of bounds."""
+        return list(dict.fromkeys(one for one in (self.lb, self.ub) if isinstance(one, str)))
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns named."""
+        of_censoring = [one for one in (self.status, self.upper) if one is not None]
+        return list(dict.fromkeys([*of_censoring, *self.bounds]))
+
+
+def split_limits(formula: str) -> tuple[str, Limits]:
+    """A formula without its ``cens(...)``, ``trunc(...)`` and ``thres(...)``, and what these say.
+
+    Raises
+    ------
+    DataError
+        If the response is not a column, or what is named is neither a column nor, of a bound, a
+        number.
+
+    Examples
+    --------
+    >>> split_limits("distance | cens(status) + trunc(lb=0) ~ race")
+    ('distance ~ race', Limits(status='status', upper=None, lb=0.0, ub=None, thresholds=None))
+    """
+    found = _LEFT.match(formula)
+    if found is None:
+        return formula, Limits()
+    response, rest = found["response"].strip(), found["limits"].strip()
+    if response != "." and not _NAME.fullmatch(response):  # . of `update`
+        raise _unread(formula[: found.end()])
+    given: dict[str, str | int | float] = {}
+    at, more = 0, True
+    while more:
+        call = _CALL.match(rest, at)
+        if call is None or call["name"] not in _ORDER:
+            raise _unread(formula[: found.end()])
+        for key, value in _arguments(call["name"], call["arguments"]).items():
+            if key in given:
+                raise DataError(f"two {call['name']}(...) in {rest!r}", hint="write it once")
+            given[key] = value
+        at, more = call.end(), bool(call["plus"])
+    if "upper" in given and "status" not in given:
+        raise _unread(formula[: found.end()])
+    return f"{response} {formula[found.end() :]}", Limits(**given)  # type: ignore[arg-type]
+
+
+def _arguments(name: str, text: str) -> dict[str, str | int | float]:
+    """Columns, and numbers where the call is of bounds or thresholds, by what they are."""
+    found: dict[str, str | int | float] = {}
+    order = iter(_ORDER[name])
+    for one in text.split(","):
+        keyword, equals, value = one.partition("=")
+        key = _KEYWORDS[name].get(keyword.strip()) if equals else next(order, None)
+        value = (value if equals else one).strip()
+        if key is None or key in found:
+            raise _unread(f"{name}({text})")
+        if name == "thres":
+            if not (value.isdecimal() and 1 <= int(value) <= MAX_THRESHOLDS):
+                raise _unread(f"{name}({text})")
+            found[key] = int(value)
+            continue
+        if _NAME.fullmatch(value):
+            found[key] = value.strip("`")
+            continue
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if name != "trunc" or not math.isfinite(number):
+            raise _unread(f"{name}({text})")
+        found[key] = number
+    return found
+
+
+def _unread(text: str) -> DataError:
+    return DataError(
+        f"cannot read {text.strip()!r}",
+        hint="the response is a column as it is, and so is what says which rows are censored: "
+        "y | cens(status) ~ x, or cens(status, upper) for intervals; bounds are columns or "
+        'numbers: y | trunc(lb=0, ub=2) ~ x; for the logarithm write family="lognormal"; a scale '
+        "of seven answers has six thresholds: score | thres(6) ~ x",
+    )
+
+
+def with_limits(formula: str, limits: Limits) -> str:
+    """A formula with its limits after its response, as it was written.
+
+    Examples
+    --------
+    >>> with_limits("distance ~ race", Limits("status", ub=2.0))
+    'distance | cens(status) + trunc(ub=2) ~ race'
+    """
+    if not limits:
+        return formula
+    response, _, right = formula.partition("~")
+    terms = []
+    if limits.status is not None:
+        named = [_written(one) for one in (limits.status, limits.upper) if one is not None]
+        terms.append(f"cens({', '.join(named)})")
+    if limits.truncated:
+        both = {"lb": limits.lb, "ub": limits.ub}
+        told = [f"{key}={_written(one)}" for key, one in both.items() if one is not None]
+        terms.append(f"trunc({', '.join(told)})")
+    if limits.thresholds is not None:
+        terms.append(f"thres({limits.thresholds})")
+    return f"{response.rstrip()} | {' + '.join(terms)} ~{right}"
+
+
+def _written(value: str | float) -> str:
+    if isinstance(value, str):
+        return value if _NAME.fullmatch(value) else f"`{value}`"
+    return repr(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
