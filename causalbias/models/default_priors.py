@@ -117,7 +117,8 @@ class _Scaler(PriorScaler):
         super().scale_threshold()
         if default:
             cuts = len(self.model.response_term.levels) - 1
-            mu = np.round(np.linspace(-2, 2, num=cuts), 2)
+            ascend = self.family.thresholds_ascend
+            mu = np.round(np.linspace(-2, 2, num=cuts), 2) if ascend else np.zeros(cuts)
             own.prior.update(mu=mu + average(self.offset, self.repeats))
 
     def scale_response(self) -> None:

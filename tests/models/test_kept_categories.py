@@ -52,6 +52,15 @@ def test_the_likelihood_has_all_thresholds(rows, column, link):
     assert float(found) == pytest.approx(float(expected), rel=1e-6)
 
 
+@pytest.mark.parametrize(("family", "means"), [("cumulative", [-2, 0, 2]), ("sratio", [0, 0, 0])])
+def test_default_thresholds_are_those_of_bambi_where_all_categories_occur(rows, family, means):
+    spec = ModelSpec("answer ~ x", family)
+    found = ModelDesign.of(spec, model_frame(spec, rows)).prior("threshold").args["mu"]
+    np.testing.assert_allclose(found, means)
+    kept = ModelSpec("answer ~ x", family, limits=Limits(thresholds=5))
+    assert len(ModelDesign.of(kept, model_frame(kept, rows)).prior("threshold").args["mu"]) == 5
+
+
 @pytest.mark.slow
 def test_a_fit_has_all_categories_and_little_of_those_without_answers(rows, tmp_path):
     fit = cb.fit("words | thres(5) ~ x", rows, family="cumulative", chains=2)
