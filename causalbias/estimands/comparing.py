@@ -75,8 +75,10 @@ def compare(
     ----------
     a, b : Fit
         Fits of different data, such as people's answers and a network's distances. Their draws are
-        paired at random, as those of independent posteriors. If the fits share rows or seeds, the
-        intervals do not account for this.
+        paired at random, as those of independent posteriors. If the fits share rows or levels of
+        groups, such as seeds, their posteriors are not independent: ``attrs["assumes"]``, which
+        printing shows, then says what they share, and intervals of what compares both may be too
+        wide or too narrow. Those of ``effect_a`` and ``effect_b`` hold.
     variable : str
         A column of both fits.
     by : str or sequence of str
@@ -187,6 +189,36 @@ def compare(
         between_b=found[1].attrs.get("between"),
         no_pair_sd=missing("no_pair_sd"),
         no_outcome_sd=missing("no_outcome_sd"),
+        assumes=_dependence(*models),
+    )
+
+
+def _dependence(a: FittedModel, b: FittedModel) -> str | None:
+    """What is to be said of fits whose posteriors are not independent; None of others."""
+    one, other = a.frame, b.frame
+    responses = [model.response.column for model in (a, b)]
+    both = [name for name in one if name in other]
+    same = responses[0] == responses[1] and one[both].equals(other[both])
+    shared = []
+    for names in {member for model in (a, b) for group in model.groups for member in group.members}:
+        if set(names) <= set(both):
+            levels = [
+                set(map(tuple, frame[list(names)].drop_duplicates().astype(str).to_numpy()))
+                for frame in (one, other)
+            ]
+            count = len(levels[0] & levels[1])
+            shared += [f"{count:,} levels of {':'.join(names)}"] if count else []
+    if not same and not shared:
+        return None
+    way = (
+        "cb.joint_model.joint fits people's scores and a network's distances together"
+        if responses[0] != responses[1]
+        else "one fit of all rows, with a column that says which, has right ones"
+    )
+    what = "all rows" if same else " and ".join(sorted(shared))
+    return (
+        f"independent fits, but these share {what}: "
+        f"intervals of the difference may be too wide or too narrow ({way})"
     )
 
 
