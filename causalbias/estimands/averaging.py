@@ -121,7 +121,8 @@ class Averaging:
 
     def names_groups(self, variable: str) -> bool:
         """Whether the levels of a group term differ by this column."""
-        return any(variable in names for one in self.model.groups for names in one.members)
+        groups = (one for own in self.model.predictors for one in own.groups)
+        return any(variable in names for one in groups for names in one.members)
 
     def estimability(self, *parts: tuple[float, Mapping[str, object]]) -> np.ndarray:
         """Whether the fitted rows determine (cells,) a sum of means: see `Estimable.judge`.
@@ -480,7 +481,8 @@ def population_of(
     known = model.population_columns
     of_groups = [name for name in (*variables, *by) if name not in known]
     if population is None:
-        named = {one for term in model.groups for one in chain.from_iterable(term.members)}
+        groups = (term for own in model.predictors for term in own.groups)
+        named = {one for term in groups for one in chain.from_iterable(term.members)}
         unnamed = not named <= set(columns) and set(variables) <= set(known)
         return "these" if of_groups and not unnamed else "new"
     for name in variables:

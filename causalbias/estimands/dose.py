@@ -260,10 +260,11 @@ def _step(doses: Floats, low: float, high: float) -> tuple[Floats, Floats]:
 def _check_monotone(over: Averaging, doses: Floats, curve: Floats) -> None:
     if len(doses) < 2:
         raise DataError("there is a single dose", hint="give two or more for a monotone curve")
-    if curve.ndim > 3 and over.scale == "probability":
+    if curve.ndim > 3 and over.scale != "exceedance":
+        ordered = "exceedance" in over.model.family.scales
         raise DataError(
             "probabilities of categories do not all rise together",
-            hint="use scale='exceedance' for monotone curves",
+            hint="use scale='exceedance' for monotone curves" if ordered else "leave monotone out",
         )
 
 

@@ -77,7 +77,8 @@ def heterogeneity(
     by_group = effects(fit, variable, by=over, reference=reference, scale=scale, population="these")
     varies = any(
         variable in one.columns_used() and over in set().union(*one.members)
-        for one in fitted(fit).groups
+        for own in fitted(fit).predictors
+        for one in own.groups
     )
     if not varies:
         raise DataError(

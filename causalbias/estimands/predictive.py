@@ -11,7 +11,6 @@ from arviz_stats.base import array_stats
 
 from causalbias.arguments import generator
 from causalbias.errors import DataError
-from causalbias.estimands.predictor import expected_rows
 from causalbias.io.memory import check_memory
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.limits import log_likelihood, simulate_between
@@ -286,7 +285,7 @@ class Parts:
         self.of_response = self.model.response
         self.frame = frame
         self.limits = limits_of_rows(spec, frame)
-        self.eta = expected_rows(self.model, frame, scale="link")
+        self.eta = self.model.linear_predictor(frame)
         self.eta = self.eta + self.model.beyond_measurements(rows)
         self.all_parameters = self.model.parameters_at(frame)
         # Of a transformed response, the response as the model has it.

@@ -7,7 +7,8 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy import sparse, special
+from scipy.stats import qmc
 
 from causalbias.errors import DataError
 from causalbias.estimands.scales import NODES, Floats, Scale, scale_of
@@ -19,6 +20,8 @@ from causalbias.models.specification import observations_of, row_precisions
 
 POPULATIONS = ("these", "new", "typical")
 MAX_FIXED = 2**24  # different rows x draws whose fixed part is computed in advance
+MAX_PRODUCT = 2  # parameters averaged over new groups by a product of quadratures
+POINTS = 512  # of an average over more: probabilities to about 0.001
 CHUNK = 2**20  # rows x draws held at once where a scale is not linear: what a cache holds
 
 
@@ -164,13 +167,16 @@ class _Noise:
     def of(self, rows: slice) -> Iterator[tuple[float, dict[str, Floats]]]:
         """Yield the probability of each point of the mixture, and the parameters there."""
         found = {name: one.of(rows) for name, one in self.parts.items()}
-        points = [_points(variance is not None) for _, variance in found.values()]
-        for point in product(*points):
+        sds = {
+            name: np.sqrt(variance) for name, (_, variance) in found.items() if variance is not None
+        }
+        for weight, point in _points(len(sds)):
+            nodes = dict(zip(sds, point, strict=True))
             parameters = dict(self.model.parameters)
-            for (name, (eta, variance)), (_, node) in zip(found.items(), point, strict=True):
-                at = eta if variance is None else eta + node * np.sqrt(variance)
+            for name, (eta, _) in found.items():
+                at = eta + nodes[name] * sds[name] if name in sds else eta
                 parameters[name] = self.model.parts[name].link.inverse(at).T
-            yield float(np.prod([weight for weight, _ in point])), parameters
+            yield weight, parameters
 
     def sd(self, parameters: dict[str, Floats], rows: slice) -> Floats:
         """Standard deviation (rows or 1, draws) of the noise of rows with these parameters."""
@@ -178,12 +184,23 @@ class _Noise:
         return sd if self.precision is None else sd / np.sqrt(self.precision[rows, None])
 
 
-def _points(new: bool) -> list[tuple[float, float]]:
-    """Weights and nodes of an average over a standard normal number, if there is one."""
-    if not new:
-        return [(1.0, 0.0)]
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    return list(zip((weights / weights.sum()).tolist(), nodes.tolist(), strict=True))
+def _points(many: int) -> list[tuple[float, Floats]]:
+    """Weights and nodes (many,) of an average over so many independent standard normal numbers.
+
+    Of up to two numbers they are those of a product of Gauss-Hermite quadratures. Products for more
+    would have thousands of nodes: there are normal quantiles of the points of a Sobol sequence, in
+    the middle of their cells, each with its mirror image.
+    """
+    if many <= MAX_PRODUCT:
+        nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+        weights = weights / weights.sum()
+        return [
+            (float(np.prod(weights[list(at)])), nodes[list(at)])
+            for at in product(range(NODES), repeat=many)
+        ]
+    cells = qmc.Sobol(many, scramble=False).random(POINTS // 2)
+    half = special.ndtri(cells + 1 / POINTS)
+    return [(1 / POINTS, one) for one in np.vstack([half, -half])]
 
 
 def noise_variance(
@@ -353,14 +370,3 @@ def total_group_variance(
         weight = alike[:, -1] * np.bincount(which, counts) / counts.sum()
         total += weight @ model.group_variance(one, alike[:, :-1])
     return total
-
-
-def expected_rows(model: FittedModel, frame: pd.DataFrame, *, scale: str) -> Floats:
-    """Expected outcome (draws, rows) of every row, with the fitted effects of its groups.
-
-    Parameters
-    ----------
-    model, frame, scale
-        As in `average_prediction`; scales of one outcome.
-    """
-    return average_prediction(model, frame, np.arange(len(frame)), scale=scale)

@@ -267,13 +267,12 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
         return _rate_of(model, float(threshold), above=scale == "FNMR")
     if by_parameters:
         return _curve(model, family.mean)
-    cuts = family.cuts(model.parameters, draws)
     constant, weights, labels = family.outcome_weights(scale, model.categories)
     if family.has_curves:
         return Scale(
             False,
             one,
-            cuts=cuts,
+            cuts=np.zeros((draws, weights.shape[1])),
             constant=constant,
             weights=weights,
             categories=labels,
@@ -284,7 +283,7 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
         False,
         one,
         link,
-        cuts,
+        family.cuts(model.parameters, draws),
         constant,
         weights,
         labels,

@@ -210,7 +210,7 @@ def _priors(fit: xr.DataTree, random_seed: int) -> Row:
 def _missing(fit: xr.DataTree, random_seed: int) -> list[Row]:
     """For each grouping factor of one column, which cell of the other columns lost most rows."""
     rng, model = generator(random_seed), fitted(fit)
-    frame, designs = model.frame, list(model.groups)
+    frame, designs = model.frame, [one for own in model.predictors for one in own.groups]
     found: list[Row] = []
     columns = few_levels(model, frame)
     units = {one.members[0] for one in designs if len(one.members) == 1}

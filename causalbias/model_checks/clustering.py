@@ -75,7 +75,8 @@ def unmodelled_groupings(model: FittedModel) -> dict[tuple[str, ...], Codes]:
     no_group = {*model.population_columns, *columns_of_rows(model.spec)}
     names = [str(name) for name in frame if name not in no_group]
     known = {name: one for name in names if (one := levelled(frame[name])) is not None}
-    have = [one.codes(model.frame) for one in model.groups if "1" in one.effects]
+    groups = (one for own in model.predictors for one in own.groups)
+    have = [one.codes(model.frame) for one in groups if "1" in one.effects]
     return {
         members: codes
         for members, codes in candidates(known).items()

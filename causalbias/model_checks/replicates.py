@@ -299,7 +299,9 @@ class Cells:
 
 def _shares(cells: Cells) -> Quantities:
     categories, weights = np.unique(cells.response).astype(int), _mean_of(cells.masks)
-    labels = [f"share of category {one}, {cell}" for one in categories for cell in cells.labels]
+    names = cells.model.categories or categories.tolist()  # of codes; of no or yes, 0 and 1
+    told = [names[one] if one < len(names) else one for one in categories]
+    labels = [f"share of category {one}, {cell}" for one in told for cell in cells.labels]
     return Quantities(
         "category shares",
         lambda y, _: np.hstack([(y == one) @ weights for one in categories]),

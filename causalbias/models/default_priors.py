@@ -16,7 +16,7 @@ from causalbias.models.priors import parse_priors
 def bambi_family(family: Family) -> str | bmb.Family:
     """The family of bambi: by its name, or made of the family's own PyMC variable."""
     if family.pymc is None:
-        return family.name
+        return family.bambi_name
     parameters = [family.mean_name, *family.parameters]
     likelihood = bmb.Likelihood(family.name, parameters, family.mean_name, family.pymc)
     links = {name: family.link_of(name).name for name in family.parameters}

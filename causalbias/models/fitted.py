@@ -44,6 +44,7 @@ from causalbias.models.specification import (
     number_of_rows,
     population_columns_of,
     row_repeats,
+    with_categories,
 )
 
 Floats = NDArray[np.float64]
@@ -102,12 +103,16 @@ class ModelDesign:
         >>> found.design(pd.DataFrame({"x": [5.0]})).tolist(), found.family.link.name
         ([[1.0, 5.0]], 'identity')
         """
+        spec = with_categories(spec, frame)
+        mean = spec.mean
+        if family_of(spec).by_category:  # what the formula has are the categories' predictors
+            mean = replace(mean, formula=f"{spec.formula.partition('~')[0]} ~ 1")
         whole = cls(
             spec,
             frame,
-            common_model(spec.mean, frame),
-            tuple(group_designs(spec.formula, frame)),
-            tuple(smooth_designs(spec.formula, frame)),
+            common_model(mean, frame),
+            tuple(group_designs(mean.formula, frame)),
+            tuple(smooth_designs(mean.formula, frame)),
             response_of(spec, frame),
             tuple(columns_of(spec)),
             tuple(population_columns_of(spec)),
@@ -167,6 +172,11 @@ class ModelDesign:
     def categories(self) -> list[Any]:
         """Categories of an ordinal response, in order; of others none."""
         return list(self.bambi.response_term.levels or [])
+
+    @property
+    def predictors(self) -> "tuple[ModelDesign, ...]":
+        """The designs of the response's linear predictor, or of each category's."""
+        return tuple(self.parts.values()) if self.family.by_category else (self,)
 
     def prior(self, parameter: str) -> bmb.Prior | None:
         """Prior of a parameter beside the mean (``"sigma"``) that is one number for all rows.

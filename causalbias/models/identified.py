@@ -34,7 +34,7 @@ def check_identified(model: ModelDesign) -> None:
     for part in model.parts.values():
         for one in part.groups:
             _check_levels(one)
-    for one in model.groups:
+    for one in (one for own in model.predictors for one in own.groups):
         _check_levels(one)
         term = _written(one)
         if one.within is not None and any(

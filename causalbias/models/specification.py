@@ -149,6 +149,47 @@ class ModelSpec:
         return cls(**found | {"moments": tuple(found.get("moments", ())), "limits": limits})
 
 
+def with_categories(spec: ModelSpec, used: pd.DataFrame) -> ModelSpec:
+    """The specification with a part of the same terms for each category but the first.
+
+    That is of a family with a linear predictor by category; any other is as it is. A prior of a
+    term is that of the term in all of them, unless a category has its own.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    used : DataFrame
+        The rows, as `model_frame` has them.
+
+    Raises
+    ------
+    DataError
+        If categories or a column have names by which parameters could not be told apart.
+    """
+    if not family_of(spec).by_category:
+        return spec
+    response, columns = formula_columns(spec.formula)
+    names = family_of(spec).predictors(used[response].cat.categories.tolist())
+    right = spec.formula.partition("~")[2].strip()
+    starts = tuple(f"{name}_" for name in names)
+    for column in columns:
+        if column.startswith(starts):
+            raise DataError(
+                "every fit has something of this name", hint="rename the column", column=column
+            )
+    if measured(spec.formula):
+        raise DataError(
+            f"family {spec.family!r} has no covariates measured with error",
+            hint="give the column as it was measured",
+        )
+    for name in names:
+        check_part(name, right)
+    common = {term: text for term, text in spec.priors.items() if not term.startswith(starts)}
+    priors = {f"{name}_{term}": text for name in names for term, text in common.items()}
+    own = {term: text for term, text in spec.priors.items() if term.startswith(starts)}
+    return replace(spec, priors=priors | own, parts=dict.fromkeys(names, right))
+
+
 def family_of(spec: ModelSpec) -> Family:
     """The response family of a specification, with its link.
 
@@ -650,7 +691,8 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
 
     ``groups``: group terms, to be added to the population's.
     """
-    ordinal = family_of(spec).has_thresholds
+    family = family_of(spec)
+    ordinal = not family.has_intercept
     with building(spec.formula, used):
         formula = flat_formula(common_formula(spec.formula))
         check_products(formula)
@@ -675,7 +717,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     stepped = [name for name, term in terms.items() if is_monotone(term)]
     shares = [f"{SHARES}{name}" for name in stepped]
     priors, of_columns = of_one_column(written, terms)
-    check_known_terms(priors, [*terms, *family_of(spec).parameters, *shares])
+    check_known_terms(priors, [*terms, *family.parameters, *shares])
     priors = {name: text for name, text in priors.items() if name not in shares}
     telling, shrunk = _telling(spec, priors)
     telling |= set(stepped)  # the shares of their steps have a prior
@@ -694,7 +736,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     widen_margins(model, priors, row_repeats(spec, used))
     set_columns(model, of_columns)
     _without_slashes(model, common)
-    if ordinal and "threshold" not in priors:
+    if family.has_thresholds and "threshold" not in priors:
         _widen_thresholds(model, row_repeats(spec, used))
     return model
 
@@ -728,7 +770,7 @@ def _without_aliases(
     DataError
         If whole terms still have to go after `rounds`, more than there are terms.
     """
-    ordinal = family_of(spec).has_thresholds
+    ordinal = not family_of(spec).has_intercept
     for _ in range(rounds):
         model = _made(spec, formula, priors, bases, used)
         fitted = model.parameters[model.family.likelihood.parent].design.common
@@ -774,6 +816,8 @@ def _made(
                 extra_namespace=dict(OWN),
             )
     scale_priors(model, family, row_repeats(spec, used))
+    if family.by_category:  # of the family that bambi has in its place
+        del model.parameters["threshold"]
     return model
 
 

@@ -1,6 +1,7 @@
 """Summaries of a fit: a table of parameters, and a text in the layout of brms."""
 
 import json
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,8 @@ from causalbias.arguments import JOINT, flag_in, kind_of, need_posterior, number
 from causalbias.inference.diagnostics import diagnose, extreme
 from causalbias.models.families import FAMILIES
 from causalbias.models.formula.limits import Limits, with_limits
+from causalbias.models.formula.parse import formula_columns
+from causalbias.models.levels import LEVELS
 from causalbias.models.measured import is_of_true_values, is_true_value
 from causalbias.models.monotone import is_further
 from causalbias.models.priors import read_as
@@ -125,7 +128,8 @@ def correlated(name: str) -> tuple[str, str]:
     (('', 'seed'), ('sigma_', 'seed'), ('', ''))
     """
     before, bar, factor = name.partition("cor|")
-    return (before, factor) if bar and before in PREFIXES else ("", "")
+    known = before in PREFIXES or re.fullmatch(r"mu_[^\W_]+_", before)
+    return (before, factor) if bar and known else ("", "")
 
 
 def _labels(name: str, draws: xr.DataArray) -> list[str]:
@@ -221,8 +225,14 @@ def _censored(fit: xr.DataTree, limits: Limits) -> str:
 
 def _references(fit: xr.DataTree) -> list[str]:
     """List the reference level of each factor with coefficients by level: "race against asian"."""
-    rows, found = fit["constant_data"].to_dataset(), []
-    parts = json.loads(fit.attrs["spec"]).get("parts", {})
+    rows, found = fit["constant_data"].to_dataset(), list[str]()
+    spec = ModelSpec.from_json(fit.attrs["spec"])
+    parts = list(spec.parts)
+    if family_of(spec).by_category:
+        response = formula_columns(spec.formula)[0]
+        categories = rows[f"{response}{LEVELS}"].values.tolist()
+        parts = family_of(spec).predictors(categories)
+        found.append(f"{response} against {categories[0]}")
     for name, draws in fit["posterior"].to_dataset().data_vars.items():
         own = next((part for part in parts if str(name).startswith(f"{part}_")), "")
         column = str(name).removeprefix(f"{own}_").removeprefix("C(").removesuffix(")")

@@ -7,6 +7,7 @@ from causalbias.models.families.bernoulli import Bernoulli
 from causalbias.models.families.beta import Beta
 from causalbias.models.families.beta_binomial import BetaBinomial
 from causalbias.models.families.binomial import Binomial
+from causalbias.models.families.categorical import Categorical
 from causalbias.models.families.cumulative import Cumulative
 from causalbias.models.families.exgaussian import ExGaussian
 from causalbias.models.families.exponential import Exponential
@@ -44,6 +45,7 @@ FAMILIES: dict[str, type[Family]] = {
         Binomial,
         Cumulative,
         StoppingRatio,
+        Categorical,
         T,
         Laplace,
         AsymmetricLaplace,
@@ -79,6 +81,8 @@ KNOWN_AS = {
     "skewnormal": "skew_normal",
     "log_normal": "lognormal",
     "ordinal": "cumulative",
+    "multinom": "categorical",
+    "softmax": "categorical",
     "negbinomial": "negativebinomial",
     "negative_binomial": "negativebinomial",
     "zero_inflated_negbinomial": "zero_inflated_negativebinomial",

@@ -1,7 +1,7 @@
 """What a response family is: all that the rest of the package asks of one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -89,6 +89,9 @@ class Family(ABC):
         Whether these are in order.
     has_curves : bool
         Whether outcomes are sums of `curves` in the place of exceedances.
+    by_category : bool
+        Whether each category but the first has a linear predictor of the formula, a parameter that
+        `predictors` names, in the place of one for the mean.
 
     Raises
     ------
@@ -127,6 +130,7 @@ class Family(ABC):
     has_thresholds: ClassVar[bool] = False
     thresholds_ascend: ClassVar[bool] = True
     has_curves: ClassVar[bool] = False
+    by_category: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.link_name is not None and self.link_name not in self.links:
@@ -139,6 +143,20 @@ class Family(ABC):
     def link(self) -> Link:
         """The link of the mean."""
         return LINKS[self.link_name or self.links[0]]
+
+    @property
+    def bambi_name(self) -> str:
+        """Of bambi's family that a model of this one is made of, where `pymc` is not given."""
+        return self.name
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the linear predictor of the mean has an intercept."""
+        return not (self.has_thresholds or self.by_category)
+
+    def predictors(self, categories: Sequence[Any]) -> list[str]:
+        """Names of the parameters that are linear predictors of categories; by default none."""
+        return []
 
     @property
     def scales(self) -> tuple[str, ...]:
