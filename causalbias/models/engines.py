@@ -35,6 +35,7 @@ from causalbias.models import monotone, shrinkage
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.identified import check_identified, shared_variances
+from causalbias.models.measured import repeated
 from causalbias.models.naming import Variable, name_draws
 from causalbias.models.nuts_model import draws_of, kept_names, large_columns, nuts_model
 from causalbias.models.priors import log_density
@@ -145,7 +146,8 @@ def sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
         raise DataError(f"no method {method!r}", hint=f"use one of {', '.join(METHODS)}")
     check_identified(model)
     found = _sample(model, method, settings)
-    found.notes.extend([*shared_variances(model), *separation(model)])
+    notes = *shared_variances(model), *separation(model), *repeated(model.measured)
+    found.notes.extend(notes)
     return found
 
 

@@ -254,7 +254,7 @@ class ModelDesign:
                 for k in range(3)
             ]
             slopes, curvature = (at[1] - at[0]) / step, (at[2] - 2 * at[1] + at[0]) / step
-            found.append(measured_values(one, self.frame, slopes, curvature))
+            found.append(measured_values(one, self.frame, slopes, curvature, self.spec.priors))
         of_several = sum((one.slopes != 0).any(axis=0).astype(int) for one in found)
         if (np.asarray(of_several) > 1).any():
             raise DataError(

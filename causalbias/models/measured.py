@@ -13,9 +13,11 @@ Source: Carroll, Ruppert, Stefanski and Crainiceanu (2006), Measurement Error in
 2nd edition, sections 1.1 and 9.2; brms has the same model under the same name.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import bambi as bmb
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 
 from causalbias.errors import DataError
 from causalbias.models.formula.measured import Measured, measured
+from causalbias.models.priors import by_term, parse_prior
 
 Floats = NDArray[np.float64]
 # Before the term in a posterior, brms' names: mean and spread of the true values, and these.
@@ -47,6 +50,8 @@ class MeasuredValues:
         Levels of the column that says what was measured; else the numbers of rows.
     slopes : ndarray (rows, p)
         By how much the columns of the design grow with a true value that is larger by one.
+    priors : mapping of str to bambi Prior
+        Of the mean and the spread of true values, by their names in a posterior.
     """
 
     name: str
@@ -55,6 +60,7 @@ class MeasuredValues:
     codes: NDArray[np.int64]
     labels: NDArray[np.str_]
     slopes: Floats
+    priors: Mapping[str, bmb.Prior]
 
     @property
     def dim(self) -> str:
@@ -67,13 +73,27 @@ class MeasuredValues:
         ``name``: how the term's variables are called there.
         """
         w, s = self.values, self.errors
-        mean = pm.Normal(f"{MEAN}{name}", w.mean(), 2.5 * w.std())
-        spread = pm.HalfStudentT(f"{SPREAD}{name}", NU, w.std())
+        mean, spread = (
+            getattr(pm, one.name)(f"{which}{name}", **one.args)
+            for which, one in zip((MEAN, SPREAD), self.priors.values(), strict=True)
+        )
         white = pm.Normal(f"{name}: z", shape=len(w))
         total = pt.sqrt(spread**2 + s**2)
         pm.Potential(f"{name}: measurements", pm.logp(pm.Normal.dist(mean, total), w).sum())
         centre = (mean * s**2 + w * spread**2) / total**2
         return pm.Deterministic(f"{TRUE}{name}", centre + spread * s / total * white) - w
+
+
+def names_of_true_values(formula: str) -> tuple[list[str], list[str]]:
+    """Names in a posterior, and in priors, of means and of spreads of true values.
+
+    Examples
+    --------
+    >>> names_of_true_values("y ~ me(age, se)*race")
+    (['meanme_me(age, se)'], ['sdme_me(age, se)'])
+    """
+    found = measured(formula)
+    return [f"{MEAN}{one}" for one in found], [f"{SPREAD}{one}" for one in found]
 
 
 def is_true_value(name: str) -> bool:
@@ -137,7 +157,11 @@ def _check_of_group(one: Measured, groups: pd.Series, values: pd.Series, errors:
 
 
 def measured_values(
-    one: Measured, used: pd.DataFrame, slopes: Floats, curvature: Floats
+    one: Measured,
+    used: pd.DataFrame,
+    slopes: Floats,
+    curvature: Floats,
+    given: Mapping[str, str],
 ) -> MeasuredValues:
     """What was measured in the rows of a model.
 
@@ -147,11 +171,13 @@ def measured_values(
     used : DataFrame
     slopes, curvature : ndarray (rows, p)
         First and second differences of the design by the column of measurements.
+    given : mapping of str to str
+        Priors of the specification.
 
     Raises
     ------
     DataError
-        If a term is no multiple of the true values.
+        If a term is no multiple of the true values, or a prior cannot be read.
     """
     if np.abs(curvature).max(initial=0.0) > 1e-6 * np.abs(slopes).max(initial=1.0):
         raise DataError(
@@ -165,5 +191,37 @@ def measured_values(
         groups = used[one.group].astype(str).to_numpy(str)
         labels, first, codes = np.unique(groups, return_index=True, return_inverse=True)
     errors = used[one.sd].to_numpy(float) if isinstance(one.sd, str) else np.full(len(used), one.sd)
-    values = used[one.column].to_numpy(float)
-    return MeasuredValues(str(one), values[first], errors[first], codes, labels.astype(str), slopes)
+    values = used[one.column].to_numpy(float)[first]
+    default = {
+        f"{MEAN}{one}": f"Normal({float(values.mean())!r}, {float(2.5 * values.std())!r})",
+        f"{SPREAD}{one}": f"HalfStudentT({NU!r}, {float(values.std())!r})",
+    }
+    own = by_term({k: v for k, v in given.items() if k.startswith((MEAN, SPREAD))}, list(default))
+    priors = {
+        name: parse_prior(own.get(name, text), name, positive=name.startswith(SPREAD))
+        for name, text in default.items()
+    }
+    for name, prior in priors.items():
+        if not hasattr(pm, prior.name):
+            raise DataError(
+                f"the prior {prior.name} of {name!r} is of coefficients",
+                hint='give a Normal one, or "HalfNormal(1)" of a spread',
+            )
+    return MeasuredValues(
+        str(one), values, errors[first], codes, labels.astype(str), slopes, priors
+    )
+
+
+def repeated(found: Sequence[MeasuredValues]) -> list[str]:
+    """What is to be said of measurements that several rows have, taken for independent ones."""
+    notes = []
+    for one in found:
+        rows = len(one.codes)
+        distinct = len(np.unique(np.column_stack([one.values, one.errors]), axis=0))
+        if len(one.values) == rows and 2 * distinct <= rows:
+            notes.append(
+                f"{one.name} has {distinct:,} different measurements in {rows:,} rows, each taken "
+                "for independent of the others: if rows have one in common, such as all of a face, "
+                "name what was measured: gr=face"
+            )
+    return notes

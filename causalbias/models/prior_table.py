@@ -45,11 +45,11 @@ def get_prior(
     -------
     DataFrame
         One row per parameter. ``class``: "Intercept" (at the means of the columns), "b" (a
-        coefficient, or the average step of a monotone effect), "simo" (shares of such steps), "sd"
-        and "cor" (of the effects of a group term) or "parameter" (of the distribution).
-        ``parameter``: the name under which ``fit(priors=)`` takes it, with the column in brackets
-        where a term has several. ``prior``: as text. ``source``: "default" or
-        "given". ``response_unit`` and ``column_unit``: the spread of the response, on the scale of
+        coefficient, or the average step of a monotone effect), "simo" (shares of such steps),
+        "meanme" and "sdme" (mean and spread of a covariate measured with error), "sd" and "cor" (of
+        the effects of a group term) or "parameter" (of the distribution). ``parameter``: the name
+        under which ``fit(priors=)`` takes it, with the column in brackets where a term has several.
+        ``prior``: as text. ``source``: "default" or "given". ``response_unit`` and ``column_unit``: the spread of the response, on the scale of
         the linear predictor, and that of the column, by which a default is scaled: 2.5 response
         units per column unit, or more where numbers lie far from zero.
 
@@ -134,6 +134,10 @@ def _of_predictor(model: ModelDesign, arrays: Arrays, prefix: str) -> list[Row]:
         for k, label in enumerate(labels):
             own = np.nan if kind == "Intercept" else float(spread(data[:, k], model.repeats))
             rows.append((kind, label, _text(term.prior, k), f"{prefix}{name}", unit, own))
+    for one in model.measured:
+        own = float(one.values.std())
+        for name, prior in one.priors.items():
+            rows.append((name.partition("_")[0], name, _text(prior), name, np.nan, own))
     for key, design in arrays.designs.items():
         at, basis = 0, arrays.bases[key]
         columns = design.columns(model.frame)

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import bambi as bmb
@@ -44,7 +45,7 @@ from causalbias.models.formula.steps import check_products, stepped_columns
 from causalbias.models.group_design import check_labels
 from causalbias.models.levels import LEVELS, canonical
 from causalbias.models.limits import RowLimits, check_limits, row_limits, with_upper_ends
-from causalbias.models.measured import check_measured
+from causalbias.models.measured import check_measured, names_of_true_values
 from causalbias.models.monotone import SHARES, is_monotone
 from causalbias.models.priors import by_term, parse_priors
 from causalbias.models.shrinkage import HYPERPARAMETERS, SHRINKAGE, check_shrinkage
@@ -717,8 +718,10 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     stepped = [name for name, term in terms.items() if is_monotone(term)]
     shares = [f"{SHARES}{name}" for name in stepped]
     priors, of_columns = of_one_column(written, terms)
-    check_known_terms(priors, [*terms, *family.parameters, *shares])
-    priors = {name: text for name, text in priors.items() if name not in shares}
+    apart = [*shares, *chain(*names_of_true_values(spec.formula))]  # priors of no coefficient
+    priors = by_term(priors, [*terms, *apart])
+    check_known_terms(priors, [*terms, *family.parameters, *apart])
+    priors = {name: text for name, text in priors.items() if name not in apart}
     telling, shrunk = _telling(spec, priors)
     telling |= set(stepped)  # the shares of their steps have a prior
     check_shrinkage(shrunk, [one for one in coefficient_terms(terms) if one not in stepped])

@@ -11,6 +11,7 @@ from causalbias import DataError
 from causalbias.models.arrays import arrays_of
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.formula.measured import measured
+from causalbias.models.measured import repeated
 from causalbias.models.nuts_model import nuts_model
 from causalbias.models.specification import ModelSpec, model_frame
 from tests.models.test_shrinkage import natural
@@ -136,6 +137,31 @@ def test_verbs_checks_and_files_know_true_values(fit, rows, tmp_path):
     np.testing.assert_array_equal(
         cb.model_checks.with_log_likelihood(again)["log_likelihood"]["y"], own
     )
+
+
+def test_priors_of_true_values_are_listed_and_given(rows):
+    given = {"sdme_me(age,se)": "Normal(0, 3)", "me(age, se)": "Normal(0, 1)"}
+    table = cb.get_prior("y ~ me(age, se)*race", rows, priors=given).set_index("parameter")
+    assert table.loc["sdme_me(age, se)", ["class", "prior", "source"]].tolist() == [
+        "sdme",
+        "HalfNormal(3)",
+        "given",
+    ]
+    assert table.loc["meanme_me(age, se)", "source"] == "default"
+    with pytest.raises(DataError, match="which the model has not"):
+        cb.get_prior("y ~ me(age, se)", rows, priors={"sdme_me(age)": "HalfNormal(1)"})
+    with pytest.raises(DataError, match="is of coefficients"):
+        cb.get_prior("y ~ me(age, se)", rows, priors={"meanme_me(age, se)": "Horseshoe(1)"})
+
+
+def test_measurements_that_rows_repeat_are_named(rows):
+    def notes(formula):
+        spec = ModelSpec(formula)
+        return repeated(ModelDesign.of(spec, model_frame(spec, rows)).measured)
+
+    (note,) = notes("y ~ me(age, se)")
+    assert "80 different measurements in 240 rows" in note
+    assert notes("y ~ me(age, se, gr=face)") == []
 
 
 def test_a_formula_names_what_was_measured():
