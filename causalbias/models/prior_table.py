@@ -49,9 +49,10 @@ def get_prior(
         "meanme" and "sdme" (mean and spread of a covariate measured with error), "sd" and "cor" (of
         the effects of a group term) or "parameter" (of the distribution). ``parameter``: the name
         under which ``fit(priors=)`` takes it, with the column in brackets where a term has several.
-        ``prior``: as text. ``source``: "default" or "given". ``response_unit`` and ``column_unit``: the spread of the response, on the scale of
-        the linear predictor, and that of the column, by which a default is scaled: 2.5 response
-        units per column unit, or more where numbers lie far from zero.
+        ``prior``: as text. ``source``: "default" or "given". ``response_unit`` and ``column_unit``:
+        the spread of the response, on the scale of the linear predictor, and that of the column, by
+        which a default is scaled: 2.5 response units per column unit, or more where numbers lie far
+        from zero.
 
     Raises
     ------
