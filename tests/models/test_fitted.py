@@ -249,6 +249,7 @@ def test_only_makers_of_models_and_their_readers_know_bambis_objects():
         "models/engines.py",
         "models/fitted.py",
         "models/formula/contrasts.py",
+        "models/measured.py",
         "models/monotone.py",
         "models/naming.py",
         "models/nuts_model.py",
