@@ -46,10 +46,10 @@ def full(factors: Mapping[str, Levels]) -> pd.DataFrame:
     2      1_0     1     0
     3      1_1     1     1
     """
-    _check_levels(factors, reserved=MADE[:1])
+    check_levels(factors, reserved=MADE[:1])
     _check_size(factors, 1)
     frame = pd.DataFrame(list(product(*factors.values())), columns=list(factors))
-    return _named(frame)
+    return with_stimulus(frame)
 
 
 def one_at_a_time(
@@ -81,12 +81,12 @@ def one_at_a_time(
     >>> one_at_a_time({"seed": [7]}, {"age": [0, 1], "pose": [0]})["stimulus"].tolist()
     ['7_age_0', '7_age_1', '7_pose_0']
     """
-    _check_levels(groups, reserved=(*MADE, *attributes))
-    _check_levels(attributes)
+    check_levels(groups, reserved=(*MADE, *attributes))
+    check_levels(attributes)
     moves = [(name, level) for name, levels in attributes.items() for level in levels]
     _check_size(groups, len(moves))
     rows = [(*cell, *move) for cell, move in product(product(*groups.values()), moves)]
-    return _named(pd.DataFrame(rows, columns=[*groups, "attribute", "level"]))
+    return with_stimulus(pd.DataFrame(rows, columns=[*groups, "attribute", "level"]))
 
 
 def fraction(cells: pd.DataFrame, formula: str, runs: int, *, random_seed: int = 0) -> pd.DataFrame:
@@ -283,7 +283,8 @@ def _check_size(factors: Mapping[str, Levels], moves: int) -> None:
     )
 
 
-def _check_levels(factors: Mapping[str, Levels], reserved: Sequence[str] = ()) -> None:
+def check_levels(factors: Mapping[str, Levels], reserved: Sequence[str] = ()) -> None:
+    """Refuse no factors, no, missing or repeated levels, and names that the design needs."""
     if not factors:
         raise DataError("there are no factors", hint="give at least one, with its levels")
     for name, levels in factors.items():
@@ -296,7 +297,8 @@ def _check_levels(factors: Mapping[str, Levels], reserved: Sequence[str] = ()) -
             )
 
 
-def _named(frame: pd.DataFrame) -> pd.DataFrame:
+def with_stimulus(frame: pd.DataFrame) -> pd.DataFrame:
+    """Insert `stimulus`, all columns joined by ``_``."""
     named = frame.astype(str).agg("_".join, axis=1)
     twice = named.duplicated()
     if twice.any():

@@ -167,7 +167,7 @@ def power(
         if progress is not None:
             progress(len(found), len(jobs))
     name = over[0].removesuffix("_a") if len(over) > 1 else over[0]
-    table = _tabulate(pd.concat(found), ["", *others], width, rope, simulations)
+    table = tabulate(pd.concat(found), ["", *others, "level"], width, rope, simulations)
     table = table.rename(columns={"": name})
     table.attrs["failures"] = pilot.attrs["failures"]
     return table
@@ -277,15 +277,25 @@ class _Simulator:
         return rows.assign(**{response.column: drawn})
 
 
-def _tabulate(
+def tabulate(
     found: pd.DataFrame,
-    sizes: list[str],
+    keys: list[str],
     width: float | None,
     rope: tuple[float, float] | None,
     simulations: int,
 ) -> pd.DataFrame:
+    """Summarise intervals of simulated experiments by `keys`, as `power` returns it.
+
+    Parameters
+    ----------
+    found : DataFrame
+        A row an interval: the keys, `truth`, `rows`, `lower`, `upper` (missing where there is
+        none) and `converged`.
+    """
     wide = found["upper"] - found["lower"]
-    beyond = np.where(found["truth"] > 0, found["lower"] > 0, found["upper"] < 0)
+    above, below = found["lower"] > 0, found["upper"] < 0
+    # Of an effect that is zero the share of false claims is shown, in either direction.
+    beyond = np.select([found["truth"] > 0, found["truth"] < 0], [above, below], above | below)
     held = (found["lower"] <= found["truth"]) & (found["truth"] <= found["upper"])
     within = held.astype(float).where(found["lower"].notna())  # no interval, no coverage
     columns: dict[str, Any] = {"wide": wide, "found": beyond, "coverage": within}
@@ -298,7 +308,7 @@ def _tabulate(
         outside = (found["lower"] > rope[1]) | (found["upper"] < rope[0])
         columns["decided"] = inside | outside
         shares.append("decided")
-    grouped = found.assign(**columns).groupby([*sizes, "level"])
+    grouped = found.assign(**columns).groupby(keys)
     table = grouped["rows"].mean().to_frame()
     table["width"] = grouped["wide"].median()
     table["width_lower"], table["width_upper"] = (grouped["wide"].quantile(q) for q in (0.1, 0.9))

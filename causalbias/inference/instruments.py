@@ -343,9 +343,9 @@ def closest(
 def conditional_f(moves: Moves) -> tuple[FloatArray, FloatArray]:
     """Strength of the instruments for each exposure given the others, (J,), and its p-value, (J,).
 
-    The smallest criterion of ``L_j - L_others d`` over d, divided by K - J + 1 (Sanderson and
-    Windmeijer 2016; of estimated moves Sanderson, Spiller and Bowden 2021). With one exposure it
-    is the F of the first stage.
+    The criterion of ``L_j - L_others d`` at the d of generalised least squares, divided by
+    K - J + 1 (Sanderson and Windmeijer 2016; of estimated moves Sanderson, Spiller and Bowden
+    2021). With one exposure it is the F of the first stage.
     """
     k, j = moves.shape
     arrays, found, p = _arrays(moves), np.empty(j), np.empty(j)
@@ -388,6 +388,15 @@ def overidentified(moves: Moves) -> float:
     return float(stats.f.sf(value / (k - j), k - j, df))
 
 
+def approximate_intervals(
+    moves: Moves, prior_sd: FloatArray, prob: float
+) -> tuple[FloatArray, FloatArray]:
+    """Middles and half widths of t intervals of the effects, (J,) each, without sampling."""
+    middle, cov = closest(moves, prior_sd=prior_sd)
+    df = _arrays(moves).variance(np.r_[-middle, 1.0])[1]
+    return middle, stats.t.ppf((1 + prob) / 2, df) * np.sqrt(np.diag(cov))
+
+
 def direct_to_doubt(moves: Moves, prior_sd: FloatArray, prob: float) -> FloatArray:
     """Return the least sd of direct effects at which an interval of each effect holds zero, (J,).
 
@@ -395,11 +404,9 @@ def direct_to_doubt(moves: Moves, prior_sd: FloatArray, prob: float) -> FloatArr
     the outcome's largest move makes it do so.
     """
 
-    def doubtful(direct: float) -> FloatArray:
+    def doubtful(direct: float) -> np.ndarray:
         given = replace(moves, direct=float(np.hypot(moves.direct, direct)))
-        middle, cov = closest(given, prior_sd=prior_sd)
-        df = _arrays(given).variance(np.r_[-middle, 1.0])[1]
-        half = stats.t.ppf((1 + prob) / 2, df) * np.sqrt(np.diag(cov))
+        middle, half = approximate_intervals(given, prior_sd, prob)
         return np.abs(middle) <= half
 
     top = float(np.abs(moves.mean[:, -1]).max()) + 1e-300

@@ -22,9 +22,9 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
     Parameters
     ----------
     table : DataFrame
-        Result of `design.power`.
+        Result of `design.power` or `design.power_corrected`.
     level : optional
-        Level of the effect; by default the last.
+        Level of the effect, or the perceived attribute; by default the last.
     note : str
         Note below the figure.
 
@@ -41,14 +41,15 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
     DataError
         If the level is unknown.
     """
-    levels = table["level"].unique().tolist()
+    of = "question" if "question" in table else "level"
+    levels = table[of].unique().tolist()
     chosen = levels[-1] if level is None else level
     if chosen not in levels:
         raise DataError(
-            f"{chosen!r} is not a level", hint=f"use one of {', '.join(map(str, levels))}"
+            f"{chosen!r} is not a {of}", hint=f"use one of {', '.join(map(str, levels))}"
         )
-    part = table[table["level"] == chosen]
-    over, *others = map(str, table.columns[: list(table.columns).index("level")])
+    part = table[table[of] == chosen]
+    over, *others = map(str, table.columns[: list(table.columns).index(of)])
     fig, axes = new_figure(TWO_COLUMNS, 2.4, ncols=2)
     if others and len(part[others].drop_duplicates()) > 1:
         _by_others(axes, part, over, others)
@@ -61,9 +62,10 @@ def assurance(table: pd.DataFrame, *, level: object = None, note: str = "") -> F
         panel.set_xlabel(f"number of {over}s")
         panel.grid(color="0.92", linewidth=0.5)
         panel.set_axisbelow(True)
+    whose = f"a point of perceived {chosen}" if of == "question" else f"level {chosen}"
+    truths = "the truth as assumed" if of == "question" else "truths from the pilot's posterior"
     caption = note or (
-        f"Effect of level {chosen}; {int(part['simulations'].iloc[0])} simulations of each size, "
-        "truths drawn from the pilot's posterior."
+        f"Effect of {whose}; {int(part['simulations'].iloc[0])} simulations of each size, {truths}."
     )
     if (part["converged"] < 1).any():
         caption += f" At worst {1 - part['converged'].min():.0%} of fits failed their diagnostics."

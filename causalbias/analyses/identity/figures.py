@@ -1,10 +1,19 @@
 """The figures of an identity analysis's report, with captions and text alternatives."""
 
+from dataclasses import replace
+
 import pandas as pd
 import xarray as xr
 
+from causalbias.analyses.causes import (
+    IMAGE_QUALITY,
+    adjustment_sentence,
+    causal_picture,
+    lost_distances,
+)
 from causalbias.analyses.identity.analysis import Identity
 from causalbias.analyses.sentences import percent
+from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.plots.identity import group_effects, group_rates
 from causalbias.report.content import Picture
 from causalbias.report.wording import alt_text
@@ -24,6 +33,53 @@ def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Pictu
     if result.rates is not None:
         pictures.append(_of_rates(result, result.rates, tables["rates"]))
     return pictures
+
+
+def causes_of(result: Identity) -> Diagram:
+    """What is taken to move what in this analysis."""
+    outcomes = [
+        name
+        for name, found in (("distance", result.machine), ("answer", result.human))
+        if found is not None
+    ]
+    causes = ["race", "gender", "moved attribute", "seed", "other changes of the face"]
+    arrows = [f"{cause} -> {outcome}" for cause in causes for outcome in outcomes]
+    arrows.append("race -> other changes of the face")
+    lost = lost_distances(result.study) and result.machine is not None
+    if lost:
+        arrows += [f"{IMAGE_QUALITY} -> distance", f"{IMAGE_QUALITY} -> face found"]
+        arrows.append("race -> face found")
+    return diagram(
+        "; ".join(arrows),
+        manipulated=["race", "gender", "moved attribute"],
+        unmeasured=["other changes of the face", *([IMAGE_QUALITY] if lost else [])],
+        selected=["face found"] if lost else [],
+    )
+
+
+def picture_of_causes(result: Identity) -> Picture:
+    """The causal diagram, and the adjustment that follows."""
+    found = causes_of(result)
+    sentences = []
+    if result.machine is not None:
+        sentences.append(adjustment_sentence(found, "race", "distance"))
+    if result.human is not None:
+        sentences.append(adjustment_sentence(people_of(found), "race", "answer"))
+    sentences.append(
+        "Gender, attribute and seed are in the models to make intervals as short as they can be. "
+        "What the rendering of race changes besides race as people see it is part of its effect."
+    )
+    if found.selected:
+        sentences.append(
+            "Distances are missing where a network did not find a face: cb.causal.selection_bounds "
+            "says how far that could move the effect."
+        )
+    return causal_picture(found, sentences)
+
+
+def people_of(found: Diagram) -> Diagram:
+    """The diagram of people, who answered whether or not a network found the faces."""
+    return replace(found, selected=())
 
 
 def _of_networks(

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import xarray as xr
 
+from causalbias.analyses import causes
 from causalbias.analyses.dependence import Estimand, dependence
 from causalbias.analyses.identity.analysis import Identity, truth_of_identity
-from causalbias.analyses.identity.figures import pictures_of
+from causalbias.analyses.identity.figures import causes_of, picture_of_causes, pictures_of
 from causalbias.analyses.identity.words import COLUMNS, GLOSSARY, plain_words
 from causalbias.analyses.sentences import (
     NO_IDENTITY_JUDGEMENTS,
@@ -33,6 +34,7 @@ TITLES = {
     "machine_dose": "Networks: mean distance where one member is moved to the level",
     "human_dose": "People: mean answer where one member is moved to the level",
     "left_out": "Pairs that are in no model",
+    "diagram": causes.TITLE,
 }
 INTRO = (
     "Faces are generated: for each seed, one face of every race and gender, of which one attribute "
@@ -69,12 +71,12 @@ def identity_content(result: Identity, *, images: Mapping[str, object] | None = 
         plain=plain_words(result, tables, record, _truths(tables)),
         findings=findings(result, tables),
         limits=limits(result),
-        pictures=pictures_of(result, tables),
-        results=tables,
+        pictures=[*pictures_of(result, tables), picture_of_causes(result)],
+        results=tables | {"diagram": causes.arrows_table(causes_of(result))},
         titles=TITLES,
         headline=next(name for name in ("truth", "machine", "human") if name in tables),
         glossary=GLOSSARY,
-        columns=COLUMNS,
+        columns=COLUMNS | causes.COLUMNS,
     )
 
 

@@ -3,8 +3,15 @@
 import pandas as pd
 import xarray as xr
 
+from causalbias.analyses.causes import (
+    IMAGE_QUALITY,
+    adjustment_sentence,
+    causal_picture,
+    lost_distances,
+)
 from causalbias.analyses.manipulation.analysis import Manipulation, judges_pairs
 from causalbias.analyses.sentences import percent
+from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.plots.forest import forest
 from causalbias.plots.manipulation import dose_response, perceived_against_distance, rank_heatmap
 from causalbias.plots.style import label
@@ -34,6 +41,45 @@ def pictures_of(result: Manipulation, tables: dict[str, pd.DataFrame]) -> list[P
         if ratio.sizes["attribute"] > 1:
             pictures.append(_ranks(result, of_system["ranks"], system))
     return pictures
+
+
+def causes_of(result: Manipulation) -> Diagram:
+    """What is taken to move what in this analysis."""
+    arrows = ["push -> perceived attribute; rater -> perceived attribute"]
+    if result.machine is None:
+        return diagram(arrows[0], manipulated="push")
+    arrows.append("perceived attribute -> distance; seed -> distance; seed -> perceived attribute")
+    arrows.append("push -> other traits -> distance; other traits -> perceived attribute")
+    lost = lost_distances(result.study)
+    if lost:
+        arrows.append(f"{IMAGE_QUALITY} -> distance; {IMAGE_QUALITY} -> face found <- push")
+    return diagram(
+        "; ".join(arrows),
+        manipulated="push",
+        unmeasured=["other traits", *([IMAGE_QUALITY] if lost else [])],
+        selected=["face found"] if lost else [],
+    )
+
+
+def picture_of_causes(result: Manipulation) -> Picture:
+    """The causal diagram, and the adjustment that follows."""
+    found = causes_of(result)
+    if result.machine is None:
+        return causal_picture(found, [adjustment_sentence(found, "push", "perceived attribute")])
+    sentences = [
+        adjustment_sentence(found, "push", "distance"),
+        "Distance per point of perceived change is more than that: it is the effect of the "
+        "perceived attribute only where a push moves no other trait.",
+        adjustment_sentence(found, "perceived attribute", "distance"),
+        "Where raters or a classifier scored the other traits too, cb.leak_corrected takes these "
+        "out.",
+    ]
+    if found.selected:
+        sentences.append(
+            "Distances are missing where a network did not find a face: cb.causal.selection_bounds "
+            "says how far that could move the effect."
+        )
+    return causal_picture(found, sentences)
 
 
 def _human(result: Manipulation, table: pd.DataFrame) -> Picture:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from causalbias.analyses import causes
 from causalbias.analyses.dependence import Estimand, dependence
 from causalbias.analyses.manipulation.analysis import Manipulation, edits_of, judges_pairs
-from causalbias.analyses.manipulation.figures import pictures_of
+from causalbias.analyses.manipulation.figures import causes_of, picture_of_causes, pictures_of
 from causalbias.analyses.manipulation.networks import networks_table
 from causalbias.analyses.manipulation.words import COLUMNS, GLOSSARY, plain_words
 from causalbias.analyses.sentences import (
@@ -30,6 +31,7 @@ TITLES = {
     "nonmatch": "Manipulation-induced non-match rate: edits of one face beyond the threshold",
     "networks": "Where networks agree: rank correlation of their mean distances over attributes",
     "truth": "Estimate beside truth (this study is simulated)",
+    "diagram": causes.TITLE,
 }
 INTRO = (
     "Faces are generated; one attribute at a time is pushed along its levels, with all else held "
@@ -65,12 +67,12 @@ def manipulation_content(
         plain=plain_words(result, tables, record),
         findings=findings(result, tables),
         limits=limits(result),
-        pictures=pictures_of(result, tables),
-        results=tables,
+        pictures=[*pictures_of(result, tables), picture_of_causes(result)],
+        results=tables | {"diagram": causes.arrows_table(causes_of(result))},
         titles=TITLES,
         headline=next(name for name in ("truth", "ratio", "human") if name in tables),
         glossary=GLOSSARY,
-        columns=COLUMNS,
+        columns=COLUMNS | causes.COLUMNS,
     )
 
 
