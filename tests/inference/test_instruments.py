@@ -39,6 +39,8 @@ def seeds(rng, n=40):
 # IVLIML(...).fit(cov_type="unadjusted"), params and std_errors.
 CUE, J_STAT = [0.01878004, -0.01057366], 0.1917
 LIML, LIML_ERROR = [0.01886964, -0.01058117], [0.00192894, 0.00177455]
+# IV2SLS(...): params, and std_errors of fit(cov_type="clustered", clusters=seed).
+TWO_STAGES, BY_SEED = [0.01887603, -0.01058078], [0.00221135, 0.00168817]
 
 
 def test_the_least_criterion_is_that_of_the_continuously_updated_gmm():
@@ -72,6 +74,16 @@ def known(moved, y, moved_sd, y_sd):
 
 L = np.array([[1.0, 0.2], [0.3, 1.0], [0.8, -0.5], [0.1, 0.6], [0.5, 0.5]])
 Y = np.array([0.52, -0.18, 0.61, -0.22, 0.11])
+
+
+def test_two_stage_least_squares_is_that_of_moves_without_error():
+    """With one error for all outcomes; with those of seeds, as far as theirs by seeds go."""
+    found = moves_of(*seeds(np.random.default_rng(20)))
+    alike = known(found.mean[:, :-1], found.mean[:, -1], 1e-9, 0.1)
+    assert closest(alike)[0] == pytest.approx(TWO_STAGES, abs=2e-8)
+    effects, cov = closest(found)
+    assert effects == pytest.approx(TWO_STAGES, abs=0.25 * max(BY_SEED))
+    assert np.sqrt(np.diag(cov)) == pytest.approx(BY_SEED, rel=0.15)
 
 
 def test_exposures_without_error_give_the_weighted_regression_worked_by_hand():
