@@ -63,7 +63,10 @@ class SocialPerception:
         ``coefficient`` (chain, draw, dose, term, prompts): "linear", the slope in the middle of
         the range of the dose, and "quadratic", half the second derivative.
     shares : Estimate
-        ``share`` (chain, draw, source, prompts) of the variance; see `variance_shares`.
+        ``share`` (chain, draw, source, prompts) of the variance of the model's rows; see
+        `variance_shares`. The rows of a contrast are of a prompt each, in which prompts and noise
+        vary by P (1 / P+ + 1 / P-) times what they do in a similarity, P the number of prompts (see
+        `valence_rows`): attributes have larger shares of an image's contrast over all prompts.
     changes : Estimate
         ``change`` (chain, draw, attribute): mean absolute difference of the similarities with a
         prompt of two images of one seed that differ in this attribute only. ``n``: such pairs.

@@ -177,6 +177,10 @@ def _limits(result: SocialPerception) -> list[str]:
         )
     if any(name.endswith(CONTRAST) for name in result.fits):
         sentences.append(
+            f"Shares of {CONTRAST} are of contrasts as single prompts give them: attributes have "
+            "larger shares of an image's contrast over all its prompts."
+        )
+        sentences.append(
             f"{CONTRAST} says nothing of which of the two moved: positive prompts may fit better, "
             "or negative ones less."
         )
