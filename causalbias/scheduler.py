@@ -8,8 +8,8 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -34,6 +34,22 @@ def scheduled() -> bool:
     dask = sys.modules.get("dask")  # who has set one has imported it
     is_set = dask is not None and dask.config.get("scheduler", None) is not None
     return is_set and not _in_task.get()
+
+
+@contextmanager
+def without_cluster() -> Iterator[None]:
+    """Let dask work in this process while it writes a file in memory.
+
+    Beside a ``Client``, and on a worker, xarray would ask the cluster for a lock named by the file,
+    and a file in memory has no name.
+    """
+    if "distributed" not in sys.modules:
+        yield
+        return
+    import dask
+
+    with dask.config.set(scheduler="synchronous"):
+        yield
 
 
 def map_jobs[Result](

@@ -14,6 +14,8 @@ import xarray as xr
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.analyses.fitting import fit_models
+from causalbias.cli.cluster import workers_at
 from causalbias.recognition import tiles
 from causalbias.scheduler import map_jobs, map_tasks, scheduled
 from tests.recognition.test_all_pairs import faces
@@ -92,6 +94,12 @@ def test_refits_and_power_are_those_without_a_scheduler(rows):
     pd.testing.assert_frame_equal(found[1], alone[1])
 
 
+def test_an_address_without_a_scheduler_is_refused():
+    pytest.importorskip("distributed")
+    with pytest.raises(DataError, match="no scheduler of dask answers"), workers_at("nonsense"):
+        pass
+
+
 @pytest.mark.slow
 def test_a_fit_is_the_same_on_a_cluster_whose_worker_is_killed(rows, cluster, killing, tmp_path):
     parts = dask.dataframe.from_pandas(rows, 6)
@@ -114,7 +122,9 @@ def test_a_fit_is_the_same_on_a_cluster_whose_worker_is_killed(rows, cluster, ki
 
 
 @pytest.mark.slow
-def test_counts_of_all_pairs_are_the_same_with_a_worker_killed(cluster, killing, monkeypatch):
+def test_counts_of_all_pairs_are_the_same_with_a_worker_killed(
+    cluster, killing, monkeypatch, tmp_path
+):
     monkeypatch.setattr(tiles, "TILE", 64)
     monkeypatch.setattr(tiles, "OF_GROUP", 1)
     vectors, group, identity = faces(2)
@@ -122,12 +132,22 @@ def test_counts_of_all_pairs_are_the_same_with_a_worker_killed(cluster, killing,
     alone = found(vectors)
     source = dask.array.from_array(vectors, chunks=(50, -1)).map_blocks(killing, meta=vectors[:0])
     with cluster.get_client():
-        xr.testing.assert_identical(found(source), alone)
+        kept = found(source, file=tmp_path / "counts.nc")
+    xr.testing.assert_identical(kept.drop_attrs(), alone.drop_attrs())
 
 
 @pytest.mark.slow
-def test_refits_are_the_same_with_a_worker_killed(rows, cluster, killing):
+def test_refits_and_models_are_the_same_with_a_worker_killed(rows, cluster, killing, tmp_path):
     fit = cb.fit(FORMULA, rows, draws=100)
     alone = without_each(fit)
-    with cluster.get_client():
+    models = {name: (FORMULA, rows[rows["race"] != name]) for name in ("x", "y")}
+    with workers_at(cluster.scheduler_address):
+        assert scheduled()
         xr.testing.assert_identical(without_each(fit, killing), alone)
+        said = []
+        fits = fit_models(models, progress=said.append, keep=tmp_path / "fits", draws=100)
+    assert not scheduled()
+    assert said == ["x", "y"]
+    assert len(list((tmp_path / "fits").iterdir())) == 2
+    for one in fits.values():
+        xr.testing.assert_identical(one["posterior"].to_dataset(), fit["posterior"].to_dataset())

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from causalbias.scheduler import map_jobs, scheduled
 
 HERE = Path(__file__).parent
 RAW = HERE / "raw"  # not committed: the summaries in results/ are
@@ -31,7 +34,9 @@ def run(path: Path, replicates: int, one: Callable[[int], Any]) -> dict[int, Any
     Parameters
     ----------
     path : Path
-        Several processes may share it: each takes what is missing in an order of its own.
+        Several processes may share it: each takes what is missing in an order of its own. Or one
+        process gives out what is missing to the workers of a dask scheduler, if one is set:
+        ``Client("tcp://host:8786")``, then ``sbc.main()``.
     replicates : int
     one : function of the replicate's number, which is its seed, to what JSON can hold
     """
@@ -39,10 +44,20 @@ def run(path: Path, replicates: int, one: Callable[[int], Any]) -> dict[int, Any
     with path.open("a+") as file:
         if file.tell() and not path.read_bytes().endswith(b"\n"):
             file.write("\n")
-        for replicate in np.random.default_rng().permutation(replicates).tolist():
+
+        def add(replicate: int, value: Any) -> None:
+            file.write(json.dumps([replicate, value]) + "\n")
+            file.flush()
+
+        order = np.random.default_rng().permutation(replicates).tolist()
+        if scheduled():
+            order = sorted(set(order) - set(read(path)))
+            jobs = [partial(lambda at: (at,), at) for at in order]
+            for replicate, value in zip(order, map_jobs(one, jobs), strict=True):
+                add(replicate, value)
+        for replicate in order:
             if replicate not in read(path):
-                file.write(json.dumps([replicate, one(replicate)]) + "\n")
-                file.flush()
+                add(replicate, one(replicate))
     return read(path)
 
 

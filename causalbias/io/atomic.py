@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from causalbias.errors import DataError
+from causalbias.scheduler import without_cluster
 
 try:
     import fcntl
@@ -86,7 +87,11 @@ def write_netcdf(tree: xr.DataTree, path: Path) -> None:
         for node in tree.subtree
     }
     # The view is released at once: Python crashes if it has to free the memory that it shows.
-    with tree.to_netcdf(engine="h5netcdf", encoding=encoding) as content, path.open("wb") as stream:
+    with (
+        without_cluster(),
+        tree.to_netcdf(engine="h5netcdf", encoding=encoding) as content,
+        path.open("wb") as stream,
+    ):
         stream.write(content)
 
 
