@@ -1,9 +1,10 @@
 """Compute expected outcomes of a fit on counterfactual rows, averaged within cells."""
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from causalbias.inference.membership import membership
 from causalbias.io.memory import check_memory
 from causalbias.models.fitted import FittedModel
 from causalbias.models.group_design import GroupDesign
+from causalbias.models.shared_effects import Shared
 from causalbias.models.specification import observations_of, row_precisions
 
 POPULATIONS = ("these", "new", "typical")
@@ -139,11 +141,70 @@ def _noise_keys(
     return keys
 
 
+_Root = tuple[int, Floats]
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A point of a mixture over new groups' effects on parameters.
+
+    Attributes
+    ----------
+    weight : float
+        Its probability.
+    parameters : dict of str to ndarray
+        Of the distribution of rows there.
+    moved, known : ndarray (rows, draws), or zero
+        The mean of new groups' effects on eta given those on the parameters, and the variance that
+        these explain; zero where they are independent.
+    """
+
+    weight: float
+    parameters: dict[str, Floats]
+    moved: Floats | float = 0.0
+    known: Floats | float = 0.0
+
+
+@dataclass(frozen=True)
+class _SharedRows:
+    """Effects that are correlated across predictors, on some rows.
+
+    Attributes
+    ----------
+    covariances : dict of (str, str) to ndarray (draws, k, l)
+        Of the effects of a level on two predictors, "" that of the mean.
+    columns : dict of str to ndarray (rows, k)
+    concentration : ndarray (rows,)
+    """
+
+    covariances: dict[tuple[str, str], Floats]
+    columns: dict[str, Floats]
+    concentration: Floats
+
+    @classmethod
+    def of(cls, model: FittedModel, shared: Shared, frame: pd.DataFrame) -> "_SharedRows":
+        whole, own = model.shared_covariance(shared), shared.slices
+        return cls(
+            {(a, b): whole[:, own[a], own[b]] for a, b in combinations(own, 2)},
+            {name: one.columns(frame) for name, one in shared.designs.items()},
+            next(iter(shared.designs.values())).concentration(frame),
+        )
+
+    def between(self, first: str, second: str, rows: slice) -> Floats | float:
+        """Covariance (rows, draws) of new effects on two predictors, the first the earlier one."""
+        if (first, second) not in self.covariances:
+            return 0.0
+        one, other = (self.columns[name][rows] for name in (first, second))
+        found = np.einsum("rk,dkl,rl->rd", one, self.covariances[first, second], other)
+        return np.asarray(found * self.concentration[rows, None])
+
+
 class _Noise:
     """Parameters of the distribution of some rows, and the standard deviation of their noise.
 
     They depend on a row's weight and on formulas. Where new groups have effects on these it is a
-    mixture over them, by Gauss-Hermite quadrature.
+    mixture over them, by quadrature. Where these effects are correlated with those on eta, each
+    point of the mixture has a distribution of eta of its own.
     """
 
     def __init__(
@@ -157,26 +218,56 @@ class _Noise:
     ) -> None:
         self.model = model
         self.precision = row_precisions(model.spec, frame) if weighted else None
-        self.parts = {}
+        self.parts, sampled = {}, {"": _designs(model, population, as_new)[1]}
         for name, part in model.fitted_parts.items():
-            own, sampled = _designs(part, population, as_new)
+            own, sampled[name] = _designs(part, population, as_new)
             if population == "new":
                 _check_fitted(own, frame)
-            self.parts[name] = _Predictor(part, part.design(frame), own, sampled, frame)
+            self.parts[name] = _Predictor(part, part.design(frame), own, sampled[name], frame)
+        self.shared = [
+            _SharedRows.of(model, one, frame)
+            for one in model.shared
+            if all(design in sampled[name] for name, design in one.designs.items())
+        ]
 
-    def of(self, rows: slice) -> Iterator[tuple[float, dict[str, Floats]]]:
-        """Yield the probability of each point of the mixture, and the parameters there."""
+    def of(self, rows: slice) -> Iterator["_Point"]:
+        """Yield the points of the mixture."""
         found = {name: one.of(rows) for name, one in self.parts.items()}
-        sds = {
-            name: np.sqrt(variance) for name, (_, variance) in found.items() if variance is not None
-        }
-        for weight, point in _points(len(sds)):
-            nodes = dict(zip(sds, point, strict=True))
+        new = [name for name, (_, variance) in found.items() if variance is not None]
+        variances = [np.asarray(found[name][1]) for name in new]
+        roots = self._roots(rows, dict(zip(new, variances, strict=True)))
+        with_eta = roots.pop("", [])
+        known = sum(np.square(root) for _, root in with_eta)
+        for weight, point in _points(len(new)):
             parameters = dict(self.model.parameters)
             for name, (eta, _) in found.items():
-                at = eta + nodes[name] * sds[name] if name in sds else eta
+                at = eta + sum(point[k] * root for k, root in roots.get(name, []))
                 parameters[name] = self.model.parts[name].link.inverse(at).T
-            yield weight, parameters
+            moved = sum(point[k] * root for k, root in with_eta)
+            yield _Point(weight, parameters, moved, known)
+
+    def _roots(self, rows: slice, variances: Mapping[str, Floats]) -> dict[str, list[_Root]]:
+        """By predictor, of which independent standard normal numbers its effects are sums.
+
+        Number and factor (rows, draws) of each, of as many numbers as `variances` (rows, draws).
+        Under "", what those of eta have of them, where they are correlated.
+        """
+        new, size = list(variances), len(variances)
+        if not self.shared:
+            return {name: [(at, np.sqrt(one))] for at, (name, one) in enumerate(variances.items())}
+        shape = variances[new[0]].shape
+        covariance, with_eta = np.zeros((*shape, size, size)), np.zeros((*shape, size))
+        for i, name in enumerate(new):
+            covariance[..., i, i] = variances[name]
+            for one in self.shared:
+                with_eta[..., i] += one.between("", name, rows)
+                for j in range(i):
+                    covariance[..., i, j] += one.between(new[j], name, rows)
+                    covariance[..., j, i] = covariance[..., i, j]
+        factor = np.linalg.cholesky(covariance + 1e-12 * np.eye(size))
+        found = {name: [(j, factor[..., i, j]) for j in range(i + 1)] for i, name in enumerate(new)}
+        known = np.linalg.solve(factor, with_eta[..., None])[..., 0]
+        return found | {"": [(j, known[..., j]) for j in range(size)]}
 
     def sd(self, parameters: dict[str, Floats], rows: slice) -> Floats:
         """Standard deviation (rows or 1, draws) of the noise of rows with these parameters."""
@@ -234,10 +325,10 @@ def noise_variance(
     step = max(1, CHUNK // model.draws)
     for start in range(0, len(first), step):
         rows = slice(start, min(start + step, len(first)))
-        for weight, parameters in noise.of(rows):
-            sd = noise.sd(parameters, rows)
+        for point in noise.of(rows):
+            sd = noise.sd(point.parameters, rows)
             square = np.broadcast_to(np.square(sd), (rows.stop - rows.start, model.draws))
-            total += weight * (share[:, rows] @ square)
+            total += point.weight * (share[:, rows] @ square)
     return np.asarray(total.T)
 
 
@@ -337,10 +428,13 @@ def _curves(
         if noise is None:
             return [average[:, rows] @ one for one in scale.exceedances(eta, variance)]
         sums = np.zeros((scale.cuts.shape[1], average.shape[0], draws))
-        for weight, parameters in noise.of(rows):
-            sd = noise.sd(parameters, rows) if scale.noisy else None
-            for cut, passed in enumerate(scale.exceedances(eta, variance, sd, parameters)):
-                sums[cut] += weight * (average[:, rows] @ passed)
+        for point in noise.of(rows):
+            sd = noise.sd(point.parameters, rows) if scale.noisy else None
+            at, left = eta, variance
+            if variance is not None and np.any(point.known):
+                at, left = eta + point.moved, np.maximum(variance - point.known, 0.0)
+            for cut, passed in enumerate(scale.exceedances(at, left, sd, point.parameters)):
+                sums[cut] += point.weight * (average[:, rows] @ passed)
         return list(sums)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy lets go of the interpreter's lock

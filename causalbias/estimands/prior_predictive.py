@@ -1,6 +1,7 @@
 """Prior predictive draws: parameters and data from the priors of a model."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -125,7 +126,7 @@ def prior_predictive(
             values[part] = simulate_between(of_family, of_rows, bounds, linear[0], parameters)
     if model.response.transformed:
         values = model.response.back().outcomes(values)
-    prior = name_draws(model, arrays, drawn, drawn.further, 1, drawn.parts)
+    prior = name_draws(model, arrays, drawn, drawn.further, 1, drawn.parts, drawn.across)
     return _tree(prior, values, model.response.column, used)
 
 
@@ -139,6 +140,11 @@ def _linear_predictors(
     designs = [effects_design(term) for term in terms]
     # A separate stream for each term, so that the draws do not depend on the size of chunks.
     streams = rng.spawn(len(terms))
+    names = [term.name for term in terms]
+    for one in predictors[0][0].shared:  # effects that are correlated are of the same numbers
+        first, *others = (names.index(term) for term in one.terms)
+        for other in others:
+            streams[other] = deepcopy(streams[first])
     for arrays, drawn in predictors:
         for term in arrays.problem.terms:
             shape = (draws, term.n_levels, term.columns.shape[1])
@@ -170,8 +176,8 @@ def _linear_predictor(
 
 
 def _effects(factors: np.ndarray, levels: int, rng: np.random.Generator) -> np.ndarray:
-    """Effects (c, levels, k) given their factors (c, k, k)."""
-    white = rng.standard_normal((len(factors), levels, factors.shape[1]))
+    """Effects (c, levels, k) given their factors (c, k, K) of K white numbers."""
+    white = rng.standard_normal((len(factors), levels, factors.shape[2]))
     return white @ factors.swapaxes(1, 2)
 
 

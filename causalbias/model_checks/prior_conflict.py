@@ -63,7 +63,7 @@ def _prior(fit: xr.DataTree, random_seed: int) -> xr.Dataset:
     except EngineError as error:
         raise DataError(f"no draws from the prior: {error}", hint="change that term") from error
     drawn = draw_priors(model, arrays, DRAWS, generator(random_seed))
-    return name_draws(model, arrays, drawn, drawn.further, 1, drawn.parts)
+    return name_draws(model, arrays, drawn, drawn.further, 1, drawn.parts, drawn.across)
 
 
 def _tail(expected: FloatArray, seen: FloatArray, *, positive: bool) -> float:

@@ -110,7 +110,7 @@ def log_prior(model: FittedModel) -> Floats:
                 total += log_density(prior, name)(flat(posterior[name])[:, 0])
     except EngineError as error:
         hint = "use Normal priors"
-        if model.spec.limits.of_rows or model.measured:
+        if model.spec.limits.of_rows or model.measured or model.shared:
             hint = "fit it with other priors, cb.update(fit, priors={...}), and compare"
         raise DataError(f"the prior is not known: {error}", hint=hint) from None
     return total + _of_predictor(model, arrays)

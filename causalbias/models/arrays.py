@@ -14,6 +14,7 @@ from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.monotone import SHARES, Monotone, is_monotone, monotone_of
 from causalbias.models.priors import by_term, log_density, parse_lkj, parse_prior, scaled_prior
+from causalbias.models.shared_effects import Shared
 from causalbias.models.shrinkage import SHRINKAGE, Shrinkage
 from causalbias.models.smooth_design import SmoothDesign
 from causalbias.models.specification import ModelSpec, row_counts, row_precisions, row_repeats
@@ -45,6 +46,8 @@ class Arrays:
         Of the coefficients that are shrunk together, where there are such.
     monotone : dict of str to Monotone
         The monotone effects, by term.
+    shared : tuple of SharedTerms
+        The terms whose effects are correlated across predictors.
     """
 
     problem: Problem
@@ -55,6 +58,36 @@ class Arrays:
     parts: "dict[str, Arrays]"
     shrinkage: Shrinkage | None
     monotone: dict[str, Monotone]
+    shared: tuple["SharedTerms", ...] = ()
+
+    @property
+    def every_basis(self) -> dict[str, FloatArray]:
+        """`bases` of this and of all parts: names of terms differ."""
+        return self.bases | {
+            k: one for part in self.parts.values() for k, one in part.bases.items()
+        }
+
+
+@dataclass(frozen=True)
+class SharedTerms:
+    """Terms of the problem and its parts whose effects have one correlation matrix.
+
+    Attributes
+    ----------
+    shared : Shared
+    terms : dict of str to str
+        By term, the predictor that it is of, in the order of `shared`.
+    lkj_eta : float
+        Shape of the prior of the correlation matrix.
+    """
+
+    shared: Shared
+    terms: dict[str, str]
+    lkj_eta: float
+
+    def own(self, term: str) -> slice:
+        """Which of the effects are those of a term."""
+        return self.shared.slices[self.terms[term]]
 
 
 def arrays_of(
@@ -84,6 +117,8 @@ def arrays_of(
         raise EngineError(f"rows are {what}")
     if model.measured and normal:
         raise EngineError(f"there are covariates measured with error ({model.measured[0].name})")
+    if normal and model.shared:
+        raise EngineError(f"effects are correlated across formulas ({model.shared[0].name})")
     component = bambi.parameters[bambi.family.likelihood.parent]
     columns, means, sds = [], [np.empty(0)], [np.empty(0)]
     stepped = {name for name, term in model.common_terms.items() if is_monotone(term)}
@@ -106,7 +141,11 @@ def arrays_of(
     level_sd = _intercept_scale(average(design[:, first:], repeats), beta_sd[first:], size)
     designs = {_engine_name(model, one): one for one in (*model.groups, *model.smooths)}
     names = [name for one in designs.values() for name in one.names()]
-    names += [one.correlation for one in designs.values() if one.correlation]
+    of_several = [one for own in model.shared for one in own.designs.values()]
+    names += [
+        one.correlation for one in designs.values() if one.correlation and one not in of_several
+    ]
+    names += [one.correlation for one in model.shared]
     spec = replace(spec, priors=by_term(spec.priors, names))
     _check_priors(spec.mean, names)
     parts = {name: arrays_of(one, normal=normal) for name, one in model.parts.items()}
@@ -131,7 +170,24 @@ def arrays_of(
         row_repeats=repeats,
     )
     shrinkage, monotone = _shrinkage(model, size), _monotone(model, size)
-    return Arrays(problem, centre, designs, sd_priors, bases, parts, shrinkage, monotone)
+    found = Arrays(problem, centre, designs, sd_priors, bases, parts, shrinkage, monotone)
+    return replace(found, shared=tuple(_shared(one, found, spec) for one in model.shared))
+
+
+def _shared(shared: Shared, arrays: Arrays, spec: ModelSpec) -> SharedTerms:
+    terms = {}
+    for predictor, design in shared.designs.items():
+        own = arrays.parts[predictor] if predictor else arrays
+        (term,) = (name for name, one in own.designs.items() if one is design)
+        terms[term] = predictor
+        within = f"{predictor}_{design.correlation}" if predictor else design.correlation
+        if design.correlation and within in spec.priors:
+            raise DataError(
+                f"a prior for {within!r}, and its effects are correlated with others'",
+                hint=f"give one for {shared.correlation!r}: the correlations have one matrix",
+            )
+    prior = spec.priors.get(shared.correlation, "LKJ(1)")
+    return SharedTerms(shared, terms, parse_lkj(prior, shared.correlation))
 
 
 def _monotone(model: ModelDesign, size: float) -> dict[str, Monotone]:

@@ -205,14 +205,14 @@ def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) 
             target_accept=_target_accept(arrays),
             progress=bar,
         )
-    found, further, parts = draws_of(chained["posterior"], model, arrays)
+    found, further, parts, across = draws_of(chained["posterior"], model, arrays)
     keep = _kept(problem, settings.total)
     some = _thin(problem, keep, settings)
     rest = {name: one[some] for name, one in found.effects.items()}
     kept = replace(found, effects={name: found.effects[name] for name in keep})
     return Sampled(
-        posterior=name_draws(model, arrays, kept, further, chains, parts),
-        thinned=_thinned(model, arrays, found, further, chains, some, rest, parts),
+        posterior=name_draws(model, arrays, kept, further, chains, parts, across),
+        thinned=_thinned(model, arrays, found, further, chains, some, rest, parts, across),
         sample_stats=chained["sample_stats"],
         engine=f"NUTS (nutpie), {chains} chains of {draws:,} draws after {tune:,} of warm-up{why}"
         + _left_out(problem, keep, some),
@@ -491,6 +491,7 @@ def _thinned(
     some: IntArray,
     effects: Mapping[str, NDArray[np.floating]],
     parts: Mapping[str, Draws] = MappingProxyType({}),
+    across: Mapping[str, FloatArray] = MappingProxyType({}),
 ) -> xr.Dataset | None:
     """The posterior at some of the draws with the effects of all terms; None where none is."""
     if not len(some):
@@ -501,7 +502,8 @@ def _thinned(
         name: _some(one, some, {term: values[some] for term, values in one.effects.items()})
         for name, one in parts.items()
     }
-    named = name_draws(model, arrays, draws, values, chains, of_parts)
+    of_shared = {name: one[some] for name, one in across.items()}
+    named = name_draws(model, arrays, draws, values, chains, of_parts, of_shared)
     return named.assign_coords(draw=some[: len(some) // chains])
 
 

@@ -34,6 +34,7 @@ from causalbias.models.group_design import GroupDesign, group_designs
 from causalbias.models.measured import TRUE, MeasuredValues, measured_values
 from causalbias.models.response import Response, response_of
 from causalbias.models.result import as_fit, frame_of, spec_of, with_effects
+from causalbias.models.shared_effects import Shared, shared_effects
 from causalbias.models.smooth_design import SmoothDesign, smooth_designs
 from causalbias.models.specification import (
     ModelSpec,
@@ -172,6 +173,13 @@ class ModelDesign:
     def categories(self) -> list[Any]:
         """Categories of an ordinal response, in order; of others none."""
         return list(self.bambi.response_term.levels or [])
+
+    @cached_property
+    def shared(self) -> tuple[Shared, ...]:
+        """The group terms whose effects are correlated across predictors."""
+        return shared_effects(
+            {"": self.groups} | {name: one.groups for name, one in self.parts.items()}
+        )
 
     @property
     def predictors(self) -> "tuple[ModelDesign, ...]":
@@ -483,6 +491,17 @@ class FittedModel(ModelDesign):
         basis = design.centring(self.frame, repeats=self.repeats)
         inverse = np.linalg.inv(basis)
         return basis, inverse @ self.group_covariance(design) @ inverse.T
+
+    def shared_covariance(self, shared: Shared) -> Floats:
+        """Covariance matrix (draws, K, K) of all effects of one level that `shared` has."""
+        sds, blocks = [], {}
+        for predictor, design in shared.designs.items():
+            part = self.fitted_parts[predictor] if predictor else self
+            blocks[predictor] = part.group_covariance(design)
+            sds.append(np.sqrt(np.diagonal(blocks[predictor], axis1=1, axis2=2)))
+        sd, (low, high) = np.hstack(sds), shared.pairs
+        between = flat(self.posterior[shared.correlation]) * sd[:, low] * sd[:, high]
+        return shared.joined(blocks, between)
 
     def group_variance(self, design: GroupDesign, columns: Floats) -> Floats:
         """Variance (rows, draws) of a new level's effect on rows with covariates (rows, k)."""

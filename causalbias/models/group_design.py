@@ -60,6 +60,9 @@ class GroupDesign:
     within : tuple of str, optional
         A column and its level, whose rows alone have these effects, as in ``gr(seed, by=race)``;
         None for all rows.
+    shared : str
+        What ``(1|p|seed)`` has between its bars: effects of the terms of several formulas that
+        share it are correlated. Empty for none.
     """
 
     factor: str
@@ -74,6 +77,7 @@ class GroupDesign:
     weights: tuple[str, ...] = ()
     scaled: bool = True
     within: tuple[str, str] | None = None
+    shared: str = ""
 
     def names(self) -> list[str]:
         """Names of the terms in the posterior, ``"1|seed"``."""
@@ -258,6 +262,7 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
                 kept=kept,
                 weights=part.weights,
                 scaled=part.scaled,
+                shared=part.shared,
             )
             design.shares(used)  # or an error
             designs += [design] if not part.by else _divided(design, part.by, used)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
 from causalbias.inference.problem import FloatArray, GroupTerm
 from causalbias.inference.protocol import Draws, GroupDraws
-from causalbias.models.arrays import Arrays
+from causalbias.models.arrays import Arrays, SharedTerms
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.measured import TRUE
@@ -26,6 +27,7 @@ def name_draws(
     further: Mapping[str, Variable],
     chains: int,
     parts: Mapping[str, Draws] = MappingProxyType({}),
+    across: Mapping[str, FloatArray] = MappingProxyType({}),
 ) -> xr.Dataset:
     """Name an engine's draws.
 
@@ -42,6 +44,8 @@ def name_draws(
         The draws are laid out as this many chains of equal length.
     parts : mapping of str to Draws
         Of each parameter that differs by row, as of a mean; terms as `Arrays.parts` names them.
+    across : mapping of str to ndarray (draws, K, K)
+        Correlations of the effects that `Arrays.shared` names.
 
     Returns
     -------
@@ -57,6 +61,10 @@ def name_draws(
         own = _coefficients(model.parts[name], arrays.parts[name], one.beta, coords, f"{name}_")
         own |= _groups(arrays.parts[name], one, coords)
         variables |= {f"{name}_{term}": values for term, values in own.items()}
+    every = {"": draws} | dict(parts)
+    for shared in arrays.shared:
+        sd = {term: every[predictor].sd[term] for term, predictor in shared.terms.items()}
+        variables |= _across(shared, arrays, sd, across[shared.shared.name], coords)
     return _dataset(variables, coords, chains, len(draws.beta) // chains)
 
 
@@ -157,6 +165,25 @@ def _group(
         coords[dim] = np.array([f"{names[a]}, {names[b]}" for a, b in zip(low, high, strict=True)])
         variables[design.correlation] = ((dim,), corr[:, low, high])
     return variables
+
+
+def _across(
+    shared: SharedTerms,
+    arrays: Arrays,
+    sd: Mapping[str, FloatArray],
+    corr: FloatArray,
+    coords: dict[str, NDArray[Any]],
+) -> dict[str, Variable]:
+    """Correlations between effects of different predictors, of the columns as they are."""
+    basis = block_diag(*(arrays.every_basis[term] for term in shared.terms))
+    all_sd = np.hstack([sd[term] for term in shared.terms])
+    covariance = basis @ (all_sd[:, :, None] * corr * all_sd[:, None, :]) @ basis.T
+    all_sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    low, high = shared.shared.pairs
+    found = covariance[:, low, high] / (all_sd[:, low] * all_sd[:, high])
+    dim = f"{shared.shared.name}__pair_dim"
+    coords[dim] = np.array(shared.shared.pair_labels)
+    return {shared.shared.correlation: ((dim,), np.clip(found, -1.0, 1.0))}
 
 
 def _of_columns_as_they_are(

@@ -17,7 +17,7 @@ from bambi.backend.model_components import (
 from bambi.backend.pymc import PyMCModel
 
 from causalbias.inference.problem import FloatArray, GroupTerm, Problem
-from causalbias.models.arrays import Arrays
+from causalbias.models.arrays import Arrays, SharedTerms
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.limits import limit_rows
 from causalbias.models.measured import MEAN, SPREAD, TRUE
@@ -61,23 +61,32 @@ def nuts_model(model: ModelDesign, arrays: Arrays) -> pm.Model:
         mean.add_response_coords(backend, bambi)
         if noise:
             constants[noise].build(backend, bambi)
-        mean.output = _predictor(model, arrays, noise=constants[noise].output if noise else None)
+        effects: dict[str, Any] = {}
+        for shared in arrays.shared:
+            effects |= _shared_effects(shared, arrays)
+        sigma = constants[noise].output if noise else None
+        mean.output = _predictor(model, arrays, effects, noise=sigma)
         for name, one in constants.items():
             if name in model.parts:
                 part = model.parts[name]
                 inverse = backend.INVLINKS[part.link.name]
-                one.output = inverse(_predictor(part, arrays.parts[name], f"{name}_"))
+                one.output = inverse(_predictor(part, arrays.parts[name], effects, f"{name}_"))
             elif name != noise:
                 one.build(backend, bambi)
-        _add_response(model, arrays, backend)
+        _add_response(model, arrays, backend, effects)
     weigh_rows(backend.model, problem.row_weight, problem.row_precision)
     if (known := limits_of_rows(model.spec, model.frame)) is not None:
         limit_rows(backend.model, model.family, known, problem.row_weight)
     return backend.model
 
 
-def _add_response(model: ModelDesign, arrays: Arrays, backend: PyMCModel) -> None:
-    """The likelihood: bambi's, or the family's own where a parameter is none of bambi's."""
+def _add_response(
+    model: ModelDesign, arrays: Arrays, backend: PyMCModel, effects: Mapping[str, Any]
+) -> None:
+    """The likelihood: bambi's, or the family's own where a parameter is none of bambi's.
+
+    ``effects``: by term, those that are known.
+    """
     bambi, family = model.bambi, model.family
     own = [name for name in model.parts if name not in bambi.parameters]
     if not own:
@@ -86,7 +95,7 @@ def _add_response(model: ModelDesign, arrays: Arrays, backend: PyMCModel) -> Non
     outputs = {name: one.output for name, one in backend.components.items()}
     eta = outputs.pop(bambi.family.likelihood.parent)
     for name in own:
-        predictor = _predictor(model.parts[name], arrays.parts[name], f"{name}_")
+        predictor = _predictor(model.parts[name], arrays.parts[name], effects, f"{name}_")
         outputs[name] = backend.INVLINKS[model.parts[name].link.name](predictor)
     values = arrays.problem.y.astype(int)
     family.pymc_of_optional(model.response.column, eta, outputs, observed=values, dims="__obs__")
@@ -98,11 +107,16 @@ def _safe(name: str) -> str:
 
 
 def _predictor(
-    model: ModelDesign, arrays: Arrays, prefix: str = "", noise: Any | None = None
+    model: ModelDesign,
+    arrays: Arrays,
+    effects: Mapping[str, Any],
+    prefix: str = "",
+    noise: Any | None = None,
 ) -> Any:
     """The linear predictor (rows,); ``prefix`` stands before the names of coefficients.
 
-    ``noise``: sigma, where coefficients are shrunk together in its units.
+    ``effects``: by term, those that are correlated with others' and made already. ``noise``: sigma,
+    where coefficients are shrunk together in its units.
     """
     known: dict[str, Any] = {}
     if arrays.shrinkage is not None:
@@ -112,7 +126,9 @@ def _predictor(
         known[name] = effect.variable(_safe(prefix + name))
     total = _coefficients(model, arrays.problem, prefix, known)
     for term in arrays.problem.terms:
-        total += _contribution(term, _effects(term, arrays.sd_priors[term.name]))
+        own = effects.get(term.name)
+        own = _effects(term, arrays.sd_priors[term.name]) if own is None else own
+        total += _contribution(term, own)
     return total
 
 
@@ -147,10 +163,30 @@ def _sd_names(term: GroupTerm) -> list[str]:
 def _effects(term: GroupTerm, priors: Sequence[bmb.Prior]) -> Any:
     """Effects (levels, k) of a term."""
     white = pm.Normal(_safe(f"{term.name}: z"), shape=(term.n_levels, term.k))
-    sd = pt.stack([_variable(*one) for one in zip(priors, _sd_names(term), strict=True)])
+    sd = _sds(term, priors)
     if not term.correlated:
         return white * sd
-    return pt.dot(white, _corr_factor(term).T) * sd
+    return pt.dot(white, _corr_factor(term.name, term.k, term.lkj_eta).T) * sd
+
+
+def _sds(term: GroupTerm, priors: Sequence[bmb.Prior]) -> Any:
+    """Standard deviations (k,) of a term's effects."""
+    return pt.stack([_variable(*one) for one in zip(priors, _sd_names(term), strict=True)])
+
+
+def _shared_effects(shared: SharedTerms, arrays: Arrays) -> dict[str, Any]:
+    """Effects (levels, k) of terms that have one correlation matrix, by term."""
+    every = (arrays, *arrays.parts.values())
+    terms = {term.name: (term, one) for one in every for term in one.problem.terms}
+    size, name = len(shared.shared.labels), shared.shared.name
+    levels = terms[next(iter(shared.terms))][0].n_levels
+    white = pm.Normal(_safe(f"{name}: z"), shape=(levels, size))
+    joint = pt.dot(white, _corr_factor(name, size, shared.lkj_eta).T)
+    found = {}
+    for key in shared.terms:
+        term, own = terms[key]
+        found[key] = joint[:, shared.own(key)] * _sds(term, own.sd_priors[key])
+    return found
 
 
 def _contribution(term: GroupTerm, effects: Any) -> Any:
@@ -162,15 +198,14 @@ def _contribution(term: GroupTerm, effects: Any) -> Any:
     )
 
 
-def _corr_factor(term: GroupTerm) -> Any:
-    """Cholesky factor (k, k) of an LKJ correlation matrix.
+def _corr_factor(name: str, k: int, eta: float) -> Any:
+    """Cholesky factor (k, k) of an LKJ correlation matrix of that shape.
 
     Its partial correlations are independent betas on (-1, 1) (Lewandowski, Kurowicka and Joe,
     2009), as in `causalbias.inference.scales`.
     """
-    k = term.k
-    shapes = np.array([term.lkj_eta + 0.5 * (k - 2 - j) for i in range(k) for j in range(i)])
-    partial = 2 * pm.Beta(_safe(f"{term.name}: partial correlations"), shapes, shapes) - 1
+    shapes = np.array([eta + 0.5 * (k - 2 - j) for i in range(k) for j in range(i)])
+    partial = 2 * pm.Beta(_safe(f"{name}: partial correlations"), shapes, shapes) - 1
     rows, n = [], 0
     for i in range(k):
         row, left = [], pt.as_tensor(1.0)
@@ -179,7 +214,7 @@ def _corr_factor(term: GroupTerm) -> Any:
             left = left * pt.sqrt(1 - partial[n] ** 2)
             n += 1
         rows.append(pt.stack([*row, left, *[pt.as_tensor(0.0)] * (k - 1 - i)]))
-    return pm.Deterministic(_safe(f"{term.name}: L"), pt.stack(rows))
+    return pm.Deterministic(_safe(f"{name}: L"), pt.stack(rows))
 
 
 def _variable(prior: bmb.Prior, name: str, shape: int | tuple[()] = ()) -> Any:
@@ -241,12 +276,23 @@ def kept_names(inner: pm.Model) -> list[str]:
 
 def draws_of(
     posterior: xr.Dataset, model: ModelDesign, arrays: Arrays
-) -> tuple[NutsDraws, dict[str, Variable], dict[str, NutsDraws]]:
+) -> tuple[NutsDraws, dict[str, Variable], dict[str, NutsDraws], dict[str, FloatArray]]:
     """The draws of a `nuts_model`, all chains' in order.
 
-    Those of the mean's predictor, of parameters that are one for all rows, and of the predictors of
-    those that are not.
+    Those of the mean's predictor, of parameters that are one for all rows, of the predictors of
+    those that are not, and by name the correlations (draws, K, K) of effects of several predictors.
     """
+    factors = {
+        one.shared.name: _flat(posterior[_safe(f"{one.shared.name}: L")]) for one in arrays.shared
+    }
+    known: dict[str, tuple[FloatArray, FloatArray]] = {}
+    for one in arrays.shared:
+        factor = factors[one.shared.name]
+        white = _flat(posterior[_safe(f"{one.shared.name}: z")]) @ factor.swapaxes(1, 2)
+        corr = factor @ factor.swapaxes(1, 2)
+        for term in one.terms:
+            own = one.own(term)
+            known[term] = white[:, :, own], corr[:, own, own]
     further: dict[str, Variable] = {}
     for name, one in model.bambi.marginal_parameters.items():
         if isinstance(one.prior, bmb.Prior) and name not in model.parts:
@@ -263,15 +309,25 @@ def draws_of(
                 _flat(posterior[f"{prefix}{_safe(values.name)}"]),
             )
     parts = {
-        name: _of_predictor(posterior, one, arrays.parts[name], f"{name}_")
+        name: _of_predictor(posterior, one, arrays.parts[name], f"{name}_", known)
         for name, one in model.parts.items()
     }
-    return _of_predictor(posterior, model, arrays, ""), further, parts
+    across = {name: one @ one.swapaxes(1, 2) for name, one in factors.items()}
+    return _of_predictor(posterior, model, arrays, "", known), further, parts, across
 
 
 def _of_predictor(
-    posterior: xr.Dataset, model: ModelDesign, arrays: Arrays, prefix: str
+    posterior: xr.Dataset,
+    model: ModelDesign,
+    arrays: Arrays,
+    prefix: str,
+    known: Mapping[str, tuple[FloatArray, FloatArray]],
 ) -> NutsDraws:
+    """Draws of a predictor.
+
+    ``known``: by term, effects of standard deviation one (draws, levels, k) and their correlations
+    (draws, k, k), of those that are correlated with others'.
+    """
     many = posterior.sizes["chain"] * posterior.sizes["draw"]
     beta = [
         np.empty((many, 0)),
@@ -283,12 +339,15 @@ def _of_predictor(
     for term in arrays.problem.terms:
         name = term.name
         sd[name] = np.column_stack([_flat(posterior[one]) for one in _sd_names(term)])
-        effects[name] = _flat(posterior[_safe(f"{name}: z")])
-        if term.correlated:
+        if name in known:
+            effects[name], corr[name] = known[name]
+        else:
+            effects[name] = _flat(posterior[_safe(f"{name}: z")])
+        if term.correlated and name not in known:
             factor = _flat(posterior[_safe(f"{name}: L")])
             corr[name] = factor @ factor.swapaxes(1, 2)
             effects[name] = effects[name] @ factor.swapaxes(1, 2)
-        effects[name] *= sd[name][:, None]
+        effects[name] = effects[name] * sd[name][:, None]
     return NutsDraws(np.hstack(beta), sd, corr, effects)
 
 

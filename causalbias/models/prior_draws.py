@@ -9,7 +9,7 @@ from scipy import stats
 from causalbias.errors import DataError
 from causalbias.inference.problem import FloatArray
 from causalbias.inference.scales import draw_corr_factors
-from causalbias.models.arrays import Arrays
+from causalbias.models.arrays import Arrays, SharedTerms
 from causalbias.models.fitted import ModelDesign, PartDesign
 from causalbias.models.naming import Variable
 from causalbias.models.priors import draw_prior
@@ -33,6 +33,9 @@ class PriorDraws:
         To be filled in.
     parts : dict of str to PriorDraws
         Of the predictors of parameters that differ by row.
+    across : dict of ndarray (draws, K, K)
+        Correlations of the effects that `Arrays.shared` names. The factors of their terms are
+        (draws, k, K), of the same K white numbers a level.
     """
 
     beta: FloatArray
@@ -42,6 +45,7 @@ class PriorDraws:
     further: dict[str, Variable]
     effects: dict[str, FloatArray]
     parts: "dict[str, PriorDraws]"
+    across: dict[str, FloatArray]
 
 
 def draw_priors(
@@ -109,7 +113,20 @@ def draw_priors(
         noise = np.asarray(further["sigma"][1], float) if arrays.shrinkage.of_noise else unit
         beta[:, shrunk], hyper = arrays.shrinkage.draw(noise, rng)
         further |= {name: ((), values) for name, values in hyper.items()}
-    return PriorDraws(beta, sd, corr, factors, further, {}, parts)
+    found = PriorDraws(beta, sd, corr, factors, further, {}, parts, {})
+    for one in arrays.shared:
+        _correlate(found, one, draw_corr_factors(len(one.shared.labels), one.lkj_eta, draws, rng))
+    return found
+
+
+def _correlate(drawn: PriorDraws, shared: SharedTerms, chol: FloatArray) -> None:
+    """Give effects of several predictors one correlation matrix, of factors (draws, K, K)."""
+    drawn.across[shared.shared.name] = corr = chol @ chol.swapaxes(1, 2)
+    for term, predictor in shared.terms.items():
+        of, own = drawn.parts[predictor] if predictor else drawn, shared.own(term)
+        of.factors[term] = of.sd[term][:, :, None] * chol[:, own]
+        if term in of.corr:
+            of.corr[term] = corr[:, own, own]
 
 
 def _draw_thresholds(

@@ -1,6 +1,6 @@
 """The priors of a model as a table, before it is fitted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -85,13 +85,17 @@ def get_prior(
     used = model_frame(spec, rows_of(frame_for(written.text, data), subset))
     model = ModelDesign.of(spec, used)
     arrays = arrays_of(model, normal=False)
-    rows = _of_predictor(model, arrays, "")
+    of_several = {term for one in arrays.shared for term in one.terms}
+    rows = _of_predictor(model, arrays, "", of_several)
     for name in dict.fromkeys((*model.family.parameters, *model.parts)):
         if name in model.parts:
-            rows += _of_predictor(model.parts[name], arrays.parts[name], f"{name}_")
+            rows += _of_predictor(model.parts[name], arrays.parts[name], f"{name}_", of_several)
         else:
             prior = model.prior(name)
             rows.append(("parameter", name, _text(prior), name, np.nan, np.nan))
+    for one in arrays.shared:
+        name = one.shared.correlation
+        rows.append(("cor", name, f"LKJ({one.lkj_eta:g})", name, np.nan, np.nan))
     given = set(by_term(spec.priors, [row[3] for row in rows]))
     return pd.DataFrame(
         [
@@ -114,8 +118,13 @@ def _names(row: Row, rows: list[Row], spec: ModelSpec) -> set[str]:
     return {name, label} if shrinks and "mo(" in name else {name, label, of_class}
 
 
-def _of_predictor(model: ModelDesign, arrays: Arrays, prefix: str) -> list[Row]:
-    """Of coefficients and group terms: class, label, prior, name in ``priors``, and units."""
+def _of_predictor(
+    model: ModelDesign, arrays: Arrays, prefix: str, of_several: Collection[str]
+) -> list[Row]:
+    """Of coefficients and group terms: class, label, prior, name in ``priors``, and units.
+
+    ``of_several``: terms whose correlations are among those with other predictors' effects.
+    """
     response = model.response_values
     unit = 1.0
     if not isinstance(model, PartDesign):
@@ -148,7 +157,7 @@ def _of_predictor(model: ModelDesign, arrays: Arrays, prefix: str) -> list[Row]:
                 own = float(spread(columns[:, k], model.repeats)) or np.nan
                 rows.append(("sd", f"{prefix}{name}", _text(prior), f"{prefix}{name}", unit, own))
             at += size
-        if design.correlation:
+        if design.correlation and key not in of_several:
             (term,) = (one for one in arrays.problem.terms if one.name == key)
             name = f"{prefix}{design.correlation}"
             rows.append(("cor", name, f"LKJ({term.lkj_eta:g})", name, np.nan, np.nan))

@@ -185,6 +185,7 @@ def with_categories(spec: ModelSpec, used: pd.DataFrame) -> ModelSpec:
         )
     for name in names:
         check_part(name, right)
+    starts += tuple(f"cor|{one.shared}|" for one in group_parts(spec.formula) if one.shared)
     common = {term: text for term, text in spec.priors.items() if not term.startswith(starts)}
     priors = {f"{name}_{term}": text for name in names for term, text in common.items()}
     own = {term: text for term, text in spec.priors.items() if term.startswith(starts)}
@@ -665,8 +666,8 @@ def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
         If bambi cannot make a model of it, with its reason.
     """
     parts = group_parts(spec.formula)
-    if any(one.columns for one in parts) or smooths(spec.formula):
-        raise DataError("bambi has no mm(), gr(by=) and s()", hint="leave them out")
+    if any(one.columns or one.shared for one in parts) or smooths(spec.formula):
+        raise DataError("bambi has no mm(), gr(by=), s() and (1|p|g)", hint="leave them out")
     groups = [f" + ({one.effects}|{one.factor})" for one in parts]
     return _bambi(spec, "".join(groups), dict(spec.priors), used)
 

@@ -218,11 +218,12 @@ def _with_dots(text: str, old: str) -> str:
         return whole
     groups: list[str] = []
     for part in group_parts(whole):
-        written = f"({part.effects}{'|' if part.correlated else '||'}{part.factor})"
+        written = whole[part.start : part.end]
+        same = [one for one in groups if one.replace(" ", "") == written.replace(" ", "")]
         if not whole[: part.start].rstrip().endswith("-"):
             groups.append(written)
-        elif written in groups:
-            groups.remove(written)
+        elif same:
+            groups.remove(same[0])
         else:
             raise DataError(f"{written} is not in the formula", hint=f"it has {old}")
     for part in reversed(group_parts(whole)):

@@ -4,7 +4,8 @@ In lme4 and brms ``(pose|seed)`` correlates a seed's intercept and slope, and ``
 not; bambi knows only the second, under the first's spelling. ``(1|mm(seed_a, seed_b))`` gives a row
 to two members of one grouping factor, as an impostor pair belongs to two seeds, with equal weights
 or with those of columns: ``mm(a, b, weights=cbind(w, v))``. ``(1|gr(seed, by=race))`` gives the
-seeds of each race a standard deviation of their own.
+seeds of each race a standard deviation of their own. Terms of several formulas that share a name
+between two bars, ``(1|p|seed)``, have effects that are correlated with each other's.
 """
 
 import re
@@ -17,6 +18,7 @@ _MEMBERS = re.compile(
     r"mm\(([^()=]*?)(?:,\s*weights\s*=\s*cbind\(([^()]*)\))?"
     r"(?:,\s*scale\s*=\s*(TRUE|FALSE|True|False)\s*)?\)"
 )
+_NAME = re.compile(r"[^\W_]+")
 _BY = re.compile(r"gr\(([^(),=]+)(?:,\s*by\s*=\s*([^(),=]+))?\)")
 
 
@@ -40,6 +42,8 @@ class GroupPart:
         Whether a row's weights are divided by their sum, brms's default.
     by : str
         The column of ``gr(factor, by=column)``; empty for one covariance of all levels.
+    shared : str
+        The name in ``(1|name|factor)``; empty where there is none.
     """
 
     start: int
@@ -51,6 +55,7 @@ class GroupPart:
     weights: tuple[str, ...] = ()
     scaled: bool = True
     by: str = ""
+    shared: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -92,8 +97,17 @@ def group_parts(formula: str) -> list[GroupPart]:
 
 def _part(formula: str, start: int, bar: int, end: int) -> GroupPart:
     double = formula[bar + 1] == "|"
-    factor = formula[bar + 1 + double : end - 1].strip()
-    part = GroupPart(start, end, formula[start + 1 : bar].strip(), factor, not double, ())
+    factor, shared = formula[bar + 1 + double : end - 1].strip(), ""
+    if "|" in factor:
+        shared, factor = (one.strip() for one in factor.split("|", 1))
+        if double or not _NAME.fullmatch(shared) or "|" in factor:
+            raise DataError(
+                f"cannot read the group term {formula[start:end]!r}",
+                hint="effects that are correlated across formulas share letters or digits between "
+                "two bars: (1|p|seed)",
+            )
+    effects = formula[start + 1 : bar].strip()
+    part = GroupPart(start, end, effects, factor, not double, (), shared=shared)
     if "mm(" in factor:
         return _of_members(part)
     return _of_levels(part) if "gr(" in factor else part
