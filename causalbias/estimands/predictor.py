@@ -227,7 +227,7 @@ class _Noise:
         self.shared = [
             _SharedRows.of(model, one, frame)
             for one in model.shared
-            if all(design in sampled[name] for name, design in one.designs.items())
+            if all(any(d is other for other in sampled[k]) for k, d in one.designs.items())
         ]
 
     def of(self, rows: slice) -> Iterator["_Point"]:

@@ -141,10 +141,8 @@ def arrays_of(
     level_sd = _intercept_scale(average(design[:, first:], repeats), beta_sd[first:], size)
     designs = {_engine_name(model, one): one for one in (*model.groups, *model.smooths)}
     names = [name for one in designs.values() for name in one.names()]
-    of_several = [one for own in model.shared for one in own.designs.values()]
-    names += [
-        one.correlation for one in designs.values() if one.correlation and one not in of_several
-    ]
+    several = {id(one) for own in model.shared for one in own.designs.values()}
+    names += [d.correlation for d in designs.values() if d.correlation and id(d) not in several]
     names += [one.correlation for one in model.shared]
     spec = replace(spec, priors=by_term(spec.priors, names))
     _check_priors(spec.mean, names)

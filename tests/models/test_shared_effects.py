@@ -119,6 +119,22 @@ def test_a_term_is_taken_out_as_it_is_written():
     assert _with_dots(". - (1 | g)", "x + (1|g)") == "1 + x"
 
 
+def test_predictors_of_categories_and_of_discrimination_take_part(rows):
+    seen = rows.assign(seen=np.tile(["black", "asian", "white", "other"], 100))
+    spec = ModelSpec("seen ~ race + (1|p|seed)", "categorical", priors={"cor|p|seed": "LKJ(2)"})
+    (shared,) = ModelDesign.of(spec, model_frame(spec, seen)).shared
+    assert shared.labels == ["mu_black_1", "mu_other_1", "mu_white_1"]
+    ordinal = cb.formula("score ~ race + (1|p|seed)", disc="~ (1|p|seed)")
+    drawn = cb.prior_predictive(
+        ordinal, rows.assign(score=np.tile([1, 2, 3, 2], 100)), family="cumulative", draws=100
+    )["prior"]
+    seen = [
+        np.corrcoef(one, other)[0, 1]
+        for one, other in zip(drawn["1|seed"][0], drawn["disc_1|seed"][0], strict=True)
+    ]
+    assert np.corrcoef(drawn["cor|p|seed"].values.ravel(), seen)[0, 1] > 0.95
+
+
 @pytest.fixture(scope="module")
 def fit(rows):
     settings = {"draws": 1000, "tune": 500, "chains": 2, "random_seed": 1}
