@@ -40,7 +40,8 @@ ELSEWHERE = {
     ),
     "cbind": "write successes and trials: p(successes, trials) ~ ...",
     "trials": "write successes and trials: p(successes, trials) ~ ...",
-    "mvbind": "fit each response by itself; cb.joint fits a score and a distance together",
+    "mvbind": "write one row a response, with a column that says which: y ~ system*x + "
+    "(0 + system|seed) + (1|pair); cb.joint fits a score and a distance together",
     "weights": "give the column as weights= (precisions) or counts= (equal observations)",
     "se": "give 1 / se^2 as a column in weights=",
     "cens": "write it after the response: y | cens(status) ~ x",
