@@ -276,6 +276,8 @@ def two_in(value: object, argument: str, example: str) -> tuple[Any, Any]:
 def as_draws(value: object) -> xr.Dataset:
     """Return the draws of an estimate as a Dataset; a DataArray becomes a variable of one.
 
+    The draws of one chain that was selected by its number have a chain again.
+
     Examples
     --------
     >>> one = xr.DataArray(np.zeros((1, 2)), dims=("chain", "draw"), name="effect")
@@ -288,4 +290,7 @@ def as_draws(value: object) -> xr.Dataset:
         return value.to_dataset(name=value.name or "value").assign_attrs(value.attrs)
     if not isinstance(value, xr.Dataset):
         raise not_what(value, DRAWS)
+    if "draw" in value.dims and "chain" not in value.dims:
+        names = [name for name, one in value.data_vars.items() if "draw" in one.dims]
+        return value.assign({name: value[name].expand_dims("chain") for name in names})
     return value

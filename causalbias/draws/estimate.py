@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import as_draws
 from causalbias.draws.basis import (
     BASIS,
     attributes,
@@ -135,8 +136,9 @@ class Estimate(xr.Dataset):
         DataError
             If there is no such variable, or the table does not fit into memory.
         """
-        name = drawn(self, of)
-        values = self[name]
+        whole = as_draws(self)
+        name = drawn(whole, of)
+        values = whole[name]
         dims = [str(dim) for dim in values.dims if dim not in SAMPLE]
         check_memory(
             float(values.size) * (len(dims) + 3),

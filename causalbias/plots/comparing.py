@@ -67,6 +67,8 @@ def comparison(
         If there is not exactly one dim besides the unit, the unit is unknown, or `order` is not of
         its levels.
     """
+    if "unit" in draws.coords and "unit" not in draws.dims:  # one was selected
+        draws = draws.expand_dims("unit")
     units = draws["unit"].values.tolist()
     if unit is None:
         known = (

@@ -8,6 +8,7 @@ import xarray as xr
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
+from causalbias.arguments import as_draws, described
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import INDEX, RATE_RATIO, SAMPLE
 from causalbias.errors import DataError, shown
@@ -480,8 +481,23 @@ def levelled(draws: np.ndarray) -> np.ndarray:
     return levelled
 
 
+RATES = ("rate", "n", "errors", "supported")
+
+
 def with_dims(rates: xr.Dataset) -> xr.Dataset:
-    """The rates with the dims of systems and kinds of error, of which one may have been chosen."""
+    """The rates with the dims of systems and kinds of error, of which one may have been chosen.
+
+    Raises
+    ------
+    DataError
+        If these are no draws of rates.
+    """
+    rates = as_draws(rates)
+    if not {*RATES, *SAMPLE} <= {*rates.data_vars, *rates.dims}:
+        raise DataError(
+            f"error rates are needed here, and {described(rates)} was given",
+            hint="give what cb.error_rates returned",
+        )
     for dim in ("system", "rate_of"):
         if dim not in rates["rate"].dims:
             if dim not in rates.coords:

@@ -124,3 +124,16 @@ def test_faces_of_seeds_in_several_groups_are_a_design_that_is_said():
     frame.loc[7, "race_a"] = "q" if frame.loc[7, "race_a"] == "p" else "p"
     with pytest.raises(DataError, match=r"face '.*' is '[pq]' in race_a of row .* of row 8"):
         cb.error_rates(frame, "race", threshold=3.5)
+
+
+@pytest.mark.parametrize(
+    "verb", [cb.rates.rate_ratios, cb.rates.fairness_indices, cb.rates.pairwise_rate_ratios]
+)
+def test_what_is_no_rate_is_refused_by_what_needs_rates(verb):
+    rates = cb.error_rates(two_groups(), "race", threshold=3.5, draws=20)
+    of_one = verb(rates.isel(chain=0))
+    name = of_one.attrs["variable"]
+    np.testing.assert_array_equal(of_one[name].values, verb(rates)[name].values)
+    for other in (rates.isel(draw=0), rates.rename(rate="effect"), rates["rate"]):
+        with pytest.raises(DataError, match="error rates are needed here"):
+            verb(other)
