@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import not_what
+from causalbias.arguments import need_rows, not_what
 from causalbias.errors import DataError
 from causalbias.io.storage import SUFFIXES
 from causalbias.io.storage import open as open_tree
@@ -29,6 +29,7 @@ def gathered(spec: ModelSpec, data: Any, subset: str | None, missing: str) -> Ro
         If data are none of these, or rows of summaries would have to be chosen.
     """
     if isinstance(data, xr.DataTree) and not is_summary(data):
+        need_rows(data)
         if is_lazy(data, group_for(spec.formula)):
             return summed(spec, data, subset=subset, missing=missing)
         return None
