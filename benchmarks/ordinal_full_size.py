@@ -2,12 +2,14 @@
 
     python benchmarks/ordinal_full_size.py [--family cumulative] [--sizes 1] [--peers gpboost clmm]
     python benchmarks/ordinal_full_size.py --sizes 1 3 --annotators 1500 --once  # memory by rows
+    python benchmarks/ordinal_full_size.py --disc --sizes 0.03334 0.33334 1 --once
 
 432,000 judgements (times size) in 5 categories: 48,000 pairs (times size), judged 9 times each, in
 600 prototypes in 100 seeds, crossed with 1,500 annotators (times size, 60 at least); 33
 coefficients. ``--family bernoulli`` cuts the same judgements in two and adds an intercept. What is
 timed is what a user calls, as in gaussian_full_size.py, which also says what the columns are; the
-second fit is left out with ``--once``. GPBoost has no ordinal likelihood and takes part in the
+second fit is left out with ``--once``. ``--disc`` makes annotators discriminate unequally and fits
+their log discriminations, ``disc ~ (1|annotator)``. GPBoost has no ordinal likelihood and takes part in the
 binary case; ``clmm`` (R's ordinal, fitted once) in the ordinal one, at small sizes: over 15 minutes
 at a tenth. The last lines are the table of docs/performance.md.
 """
@@ -32,6 +34,7 @@ AMOUNTS, SHOWN = 16, 16  # attributes, by how much; and who is shown
 GROUPS = ("seed", "prototype", "pair", "annotator")
 SD = {"seed": 0.5, "prototype": 0.4, "pair": 0.8, "annotator": 0.6}
 CUTS = (-2.0, -0.7, 0.6, 1.9)
+LOG_DISC_SD, DISC = 0.3, "~ (1|annotator)"
 NAMES = [f"a{j + 1}" for j in range(AMOUNTS)] + [f"s{j + 1}" for j in range(SHOWN)]
 FORMULA = f"y ~ {' + '.join(NAMES)} + a1:a2 + {' + '.join(f'(1|{g})' for g in GROUPS)}"
 
@@ -48,7 +51,9 @@ cat(sprintf('{"imports": %f, "first": %f, "cpu": %f, "version": "ordinal %s", "s
 """
 
 
-def simulate(size: float, family: str, annotators: int | None = None) -> pd.DataFrame:
+def simulate(
+    size: float, family: str, annotators: int | None = None, disc: bool = False
+) -> pd.DataFrame:
     """Return seeded judgements: y, a1, ..., s1, ..., and the factors of `GROUPS`."""
     rng = np.random.default_rng(20)
     pairs = round(PAIRS * size)
@@ -67,14 +72,17 @@ def simulate(size: float, family: str, annotators: int | None = None) -> pd.Data
     eta = x @ (0.2 * rng.standard_normal(x.shape[1]))
     for name, levels in codes.items():
         eta += SD[name] * rng.standard_normal(levels.max() + 1)[levels]
-    y = np.digitize(eta + rng.logistic(size=len(eta)), CUTS)
+    noise = rng.logistic(size=len(eta))
+    if disc:
+        noise *= np.exp(-LOG_DISC_SD * rng.standard_normal(annotators))[codes["annotator"]]
+    y = np.digitize(eta + noise, CUTS)
     columns = np.delete(x, AMOUNTS, axis=1)
     rows = {"y": (y >= 2).astype(int) if family == "bernoulli" else y}
     rows |= dict(zip(NAMES, columns.T, strict=True))
     return pd.DataFrame(rows | {name: as_factor(one, name) for name, one in codes.items()})
 
 
-def run_engine(folder: Path, family: str, draws: int, once: bool) -> dict[str, Any]:
+def run_engine(folder: Path, family: str, draws: int, once: bool, disc: bool) -> dict[str, Any]:
     """Fit in this process, twice or once; effects of pairs are kept at some draws."""
     began = perf_counter()
     import causalbias as cb
@@ -86,7 +94,8 @@ def run_engine(folder: Path, family: str, draws: int, once: bool) -> dict[str, A
     calls: list[dict[str, Any]] = []
     engines.sample_laplace = clocked(engines.sample_laplace, calls)
     options = {"family": family, "method": "laplace", "draws": draws // 4, "random_seed": 1}
-    fit, seconds = two_fits(lambda: cb.fit(FORMULA, frame, **options), once)
+    formula = cb.formula(FORMULA, disc=DISC) if disc else FORMULA
+    fit, seconds = two_fits(lambda: cb.fit(formula, frame, **options), once)
     own = calls[-1]["found"].diagnostics
     return {
         "version": f"causalbias {importlib.metadata.version('causalbias')}",
@@ -124,32 +133,39 @@ def run_gpboost(folder: Path) -> dict[str, Any]:
     }
 
 
-def compile_once(family: str) -> None:
+def compile_once(family: str, disc: bool) -> None:
     """Fit a small model of the same kind in a process, so that numba's cache is full."""
+    # few annotators, of whose discriminations their answers then say enough for the engine
+    size, annotators = (0.025, 12) if disc else (0.0125, None)
     with tempfile.TemporaryDirectory() as name:
-        simulate(0.0125, family).to_pickle(Path(name) / "rows.pkl")
-        inside("engine", name, family, 400, once=True)
+        simulate(size, family, annotators, disc).to_pickle(Path(name) / "rows.pkl")
+        inside("engine", name, family, 400, once=True, disc=disc)
 
 
-def inside(contender: str, folder: str, family: str, draws: int, *, once: bool) -> dict[str, Any]:
+def inside(
+    contender: str, folder: str, family: str, draws: int, *, once: bool, disc: bool
+) -> dict[str, Any]:
     """Run a contender in a process of its own, and say what it took."""
     if contender == "clmm":
         return run_r(CLMM, Path(folder), FORMULA)
     command = [sys.executable, __file__, "--family", family, "--draws", str(draws)]
-    return measured([*command, "--folder", folder, "--inside", contender, *["--once"] * once])
+    command += ["--once"] * once + ["--disc"] * disc
+    return measured([*command, "--folder", folder, "--inside", contender])
 
 
 def contend(args: argparse.Namespace, size: float) -> list[str]:
     """Run all contenders on one data set; return their lines of the table."""
     lines = []
     with tempfile.TemporaryDirectory() as name:
-        frame = simulate(size, args.family, args.annotators)
+        frame = simulate(size, args.family, args.annotators, args.disc)
         frame.to_pickle(Path(name) / "rows.pkl")
         for contender in ("engine", *args.peers):
             load = os.getloadavg()[0]
-            found = inside(contender, name, args.family, args.draws, once=args.once)
+            options = {"once": args.once, "disc": args.disc}
+            found = inside(contender, name, args.family, args.draws, **options)
             print(contender, len(frame), json.dumps(found, indent=1), flush=True)
-            lines.append(line(args.family, contender, len(frame), found, load))
+            family = f"{args.family}, disc" if args.disc else args.family
+            lines.append(line(family, contender, len(frame), found, load))
             print(lines[-1], flush=True)
     return lines
 
@@ -177,6 +193,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=4000)
     parser.add_argument("--annotators", type=int, help="1,500 times the size by default")
     parser.add_argument("--once", action="store_true", help="one fit, whose CPU seconds are shown")
+    parser.add_argument("--disc", action="store_true", help="annotators discriminate unequally")
     parser.add_argument("--compile", action="store_true", help="time compilation as well")
     parser.add_argument("--peers", nargs="*", default=[], choices=("gpboost", "clmm"))
     parser.add_argument("--inside", choices=("engine", "gpboost"), help=argparse.SUPPRESS)
@@ -186,17 +203,19 @@ def main() -> None:
         print(json.dumps(run_gpboost(args.folder)))
         return
     if args.inside == "engine":
-        found = run_engine(args.folder, args.family, args.draws, args.once)
+        found = run_engine(args.folder, args.family, args.draws, args.once, args.disc)
         print(json.dumps(found, default=float))
         return
     wrong = "clmm" if args.family == "bernoulli" else "gpboost"
     if wrong in args.peers:
         parser.error(f"{wrong} has no {args.family} model here")
+    if args.disc and (args.peers or args.family != "cumulative"):
+        parser.error("--disc is of the cumulative model alone, and no peer has it")
     with tempfile.TemporaryDirectory() as cache:
         if args.compile:
             os.environ["NUMBA_CACHE_DIR"] = cache
         else:
-            compile_once(args.family)
+            compile_once(args.family, args.disc)
         lines = [one for size in args.sizes for one in contend(args, size)]
     print(f"\n{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}\n")
     print(

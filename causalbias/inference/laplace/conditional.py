@@ -13,6 +13,7 @@ out (`quadrature`). Newton steps are ``C^-1 g``, g the gradient and C minus the 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 from scipy.linalg import lapack, solve_triangular
 
 from causalbias.inference.laplace.curvature import curvature_of, gradient_of
@@ -423,14 +424,27 @@ def factored_curvature(
 
 
 def curvature_at(
-    target: Target, factors: list[FloatArray], moments: FloatArray, *, bounded: bool = False
+    target: Target,
+    factors: list[FloatArray],
+    moments: FloatArray,
+    *,
+    bounded: bool = False,
+    jacobian: sparse.csr_matrix | None = None,
 ) -> FloatArray:
-    """Return minus the Hessian of the log joint density by x, its lower triangle."""
+    """Return minus the Hessian of the log joint density by x, its lower triangle.
+
+    Where rows discriminate unequally, ``jacobian`` (s, s) is that of the whitened effects by other
+    coordinates: the curvature C is then ``J' C J``.
+    """
     s, rows = target.rows.n_effects, target.rows
-    if rows.disc is None:
-        curvature = curvature_of(rows, moments)
-    else:
-        curvature = disc_curvature_of(rows, rows.disc, moments, bounded=bounded)
+    prior = 1 / _prior(target)[1] ** 2
+    if rows.disc is not None:
+        change = _colours(rows, factors)
+        eye = sparse.identity(s, format="csr") if jacobian is None else jacobian
+        curvature = disc_curvature_of(rows, rows.disc, moments, change @ eye, bounded=bounded)
+        add_lower(curvature, sparse.block_diag([eye.T @ eye, sparse.diags(prior)]))
+        return curvature
+    curvature = curvature_of(rows, moments)
     if not target.n_free:
         curvature = np.delete(np.delete(curvature, s, axis=0), s, axis=1)
     if all(len(f) == 1 for f in factors):
@@ -441,6 +455,20 @@ def curvature_at(
         curvature = np.tril(curvature) + np.tril(curvature, -1).T
         curvature = whitened(rows, factors, curvature)
         curvature = whitened(rows, factors, np.ascontiguousarray(curvature.T))
-    precision = np.concatenate([np.ones(s), 1 / _prior(target)[1] ** 2])
-    curvature.flat[:: len(curvature) + 1] += precision
+    curvature.flat[:: len(curvature) + 1] += np.concatenate([np.ones(s), prior])
     return curvature
+
+
+def _colours(rows: Rows, factors: list[FloatArray]) -> sparse.csr_matrix:
+    """The matrix (s, s) that makes raw effects of whitened ones, as `coloured` does."""
+    if not factors:
+        return sparse.csr_matrix((rows.n_effects, rows.n_effects))
+    pairs = zip(rows.dense, factors, strict=True)
+    blocks = [sparse.kron(sparse.identity(term.n_levels), factor) for term, factor in pairs]
+    return sparse.csr_matrix(sparse.block_diag(blocks))
+
+
+def add_lower(matrix: FloatArray, symmetric: sparse.spmatrix) -> None:
+    """Add a sparse symmetric matrix to the first rows and columns of a lower triangle."""
+    found = sparse.tril(symmetric, format="coo")
+    matrix[found.row, found.col] += found.data

@@ -15,6 +15,7 @@ from scipy.linalg import lapack, solve_triangular
 from causalbias.inference.laplace.conditional import (
     Conditional,
     Target,
+    add_lower,
     curvature_at,
     cuts_apart,
     evaluate,
@@ -130,16 +131,18 @@ def _averages(
     ]
     both = [*possible, *(-step for step in possible)] or [np.zeros_like(centre)]
 
+    s = target.rows.n_effects
+
     def at(step: FloatArray) -> tuple[FloatArray, FloatArray]:
         moved = (centre + step)[:, None]
         warped(warps, moved, centre[:, None], _sds(found))
         x, factors = moved[:, 0], found.factors
         moments = evaluate(target, found.lead_sd, factors, x, found.lead_mode)[1]
-        slope, bent = (
-            gradient_at(target, factors, x, moments),
-            curvature_at(target, factors, moments),
-        )
-        return unwarped(warps, slope, bent, centre + step, centre, _sds(found))
+        slope = gradient_at(target, factors, x, moments)
+        slope, jacobian, bent = unwarped(warps, slope, centre + step, centre, _sds(found))
+        whole = curvature_at(target, factors, moments, jacobian=jacobian[:s, :s])
+        add_lower(whole, bent)
+        return slope, whole
 
     gradient, curvature = np.zeros_like(centre), np.zeros((len(centre), len(centre)))
     for first in range(0, len(both), 2):  # few at a time: each is a matrix

@@ -7,6 +7,9 @@ by its ends A and B and by its log discrimination w (`disc_quadrature`), which a
 z the row of the effects and the design of eta and r that of w,
 
     dA/dx = e_c - z,    dB/dx = e_(c-1) - z,    dw/dx = r.
+
+A row adds ``h zz' - g (zr' + rz') + ww rr'`` to the curvature of effects and coefficients, with
+``h = AA + 2 AB + BB`` and ``g = Aw + Bw`` of its own curvature by (A, B, w).
 """
 
 import numba
@@ -40,100 +43,269 @@ def _repeat(indptr: IntArray, of_rows: FloatArray) -> FloatArray:
     return np.repeat(of_rows, np.diff(indptr))
 
 
-def disc_curvature_of(rows: Rows, disc: Disc, moments: FloatArray, *, bounded: bool) -> FloatArray:
+def disc_curvature_of(
+    rows: Rows,
+    disc: Disc,
+    moments: FloatArray,
+    change: sparse.csr_matrix,
+    *,
+    bounded: bool,
+) -> FloatArray:
     """Return minus the Hessian (q, q), its lower triangle; ``moments`` as in `disc_gradient_of`.
 
+    It is by coordinates of the effects by which they have derivatives ``change`` (s, s).
     ``bounded`` leaves out what may make it negative: the slopes beside log discriminations, what
     is quadratic in the leading effects, and all that log discriminations share with the rest.
     """
     n, s, k = len(rows.code), rows.n_effects, rows.n_cuts
     p, own, m = rows.design.shape[1], disc.design.shape[1], len(rows.design)
-    ends = _ends(rows)
-    by_disc = sparse.csr_matrix((disc.value, disc.column, disc.indptr), (n, s + k))
-    bent = _bent(moments, bounded)
-    # each row's curvature times its derivatives by effects and cuts: by A, B and w
-    times = [
-        sum(sparse.diags(bent[:, a, b]) @ one for b, one in enumerate([*ends, by_disc]))
-        for a in range(3)
-    ]
-    out = np.zeros((s + k + p + own, s + k + p + own))
-    for left, right in zip([*ends, by_disc], times, strict=True):
-        right = right.tocsr()
-        _add_products(*_parts(left), *_parts(right), 1.0, out)
-    # coefficients: eta's enter A and B alike, with the sign changed
-    by_code = sparse.csr_matrix((np.ones(n), rows.code, np.arange(n + 1)), (n, m)).T.tocsr()
-    side = np.zeros((p + own, s + k))
-    side[:p] = -((by_code @ (times[0] + times[1])).T @ rows.design).T
-    side[p:] = ((by_code @ times[2]).T @ disc.design).T
-    design = np.zeros((m, p + own)), np.zeros((m, p + own))
-    design[0][:, :p], design[1][:, p:] = -rows.design, disc.design
-    among = np.zeros((p + own, p + own))
-    weights = bent[:, :2, :2].sum(axis=(1, 2)), bent[:, :2, 2].sum(axis=1), bent[:, 2, 2]
-    for (a, b), weight in zip(((0, 0), (0, 1), (1, 1)), weights, strict=True):
-        block = design[a].T @ (np.bincount(rows.code, weight, m)[:, None] * design[b])
-        among += block if a == b else block + block.T
-    if rows.leading is not None:
-        by_level = sparse.csr_matrix((np.ones(n), np.arange(n), rows.start))
-        for columns in ([5, 6, 11],) if bounded else ([5, 6, 11], [12, 13, 14]):
-            slopes = moments[:, columns].T.copy()
-            if bounded:
-                slopes[2] = 0.0
-            pulls = [sparse.diags(c) @ one for c, one in zip(slopes, [*ends, by_disc], strict=True)]
-            pull = (by_level @ sum(pulls)).tocsr()
-            coded = by_level @ sparse.diags(slopes[0] + slopes[1]) @ by_code.T
-            dense = coded @ design[0] + by_level @ sparse.diags(slopes[2]) @ by_code.T @ design[1]
-            _add_products(*_parts(pull), *_parts(pull), -1.0, out)
-            side -= (pull.T @ dense).T
-            among -= dense.T @ dense
-    out[s + k :, : s + k] = side
-    out[s + k :, s + k :] = among
+    of_eta = sparse.csr_matrix((rows.value, rows.column, rows.indptr), (n, s)) @ change
+    of_disc = sparse.csr_matrix((disc.value, disc.column, disc.indptr), (n, s)) @ change
+    bent, slopes = _bent(moments, bounded), _slopes(moments, bounded)
+    if rows.leading is None:
+        slopes[:] = 0.0
+    out, side = np.zeros((s + k + p + own, s + k + p + own)), np.zeros((s, p + own))
+    by_cut = np.zeros((2, m, k))
+    design = np.hstack([rows.design, disc.design])
+    links = *_parts(of_eta), *_parts(of_disc)
+    most = _most_held(rows.start, of_eta.indptr, of_disc.indptr, s)
+    given = rows.start, rows.category, rows.code, design, p
+    _assemble(*given, *links, bent, slopes, most, s, k, out, side, by_cut)
+    among = out[s + k :, s + k :]
+    weight = bent[:, 0] + 2.0 * bent[:, 1] + bent[:, 2], -(bent[:, 3] + bent[:, 4]), bent[:, 5]
+    plain, mixed, sharp = (np.bincount(rows.code, one, m)[:, None] for one in weight)
+    among[:p, :p] += rows.design.T @ (plain * rows.design)
+    among[p:, :p] += disc.design.T @ (mixed * rows.design)
+    among[p:, p:] += disc.design.T @ (sharp * disc.design)
+    out[s + k :, :s] = side.T
+    out[s + k : s + k + p, s : s + k] += rows.design.T @ by_cut[0]
+    out[s + k + p :, s : s + k] += disc.design.T @ by_cut[1]
     return out
 
 
 def _bent(moments: FloatArray, bounded: bool) -> FloatArray:
-    """Each row's curvature (n, 3, 3) by (A, B, w)."""
-    columns = [[2, 3, 8], [3, 4, 9], [8, 9, 10]]
-    bent = moments[:, columns]
+    """Each row's curvature (n, 6) by its ends and log discrimination: AA, AB, BB, Aw, Bw, ww."""
+    bent = moments[:, [2, 3, 4, 8, 9, 10]]
     if bounded:
-        bent[:, :2, 2] = bent[:, 2, :2] = 0.0
+        bent[:, 3:5] = 0.0
     else:
-        slope = moments[:, [0, 1, 7]]
-        bent[:, :2, 2] -= slope[:, :2]
-        bent[:, 2] -= slope
+        bent[:, 3:] -= moments[:, [0, 1, 7]]
     return bent
 
 
-def _ends(rows: Rows) -> list[sparse.csr_matrix]:
-    """Derivatives (n, effects and cuts) of each row's upper and lower end."""
-    n, s, k = len(rows.code), rows.n_effects, rows.n_cuts
-    effects = sparse.csr_matrix((rows.value, rows.column, rows.indptr), (n, s + k))
-    found = []
-    for cut in (rows.category, rows.category - 1):
-        row = np.flatnonzero((cut >= 0) & (cut < k))
-        unit = sparse.csr_matrix((np.ones(len(row)), (row, s + cut[row])), (n, s + k))
-        found.append((unit - effects).tocsr())
-    return found
+def _slopes(moments: FloatArray, bounded: bool) -> FloatArray:
+    """Covariances (n, 2, 3) of a row's slopes by A, B and w with both polynomials of v."""
+    slopes = moments[:, [5, 6, 11, 12, 13, 14]].reshape(-1, 2, 3)
+    if bounded:
+        slopes[:, 0, 2], slopes[:, 1] = 0.0, 0.0
+    return slopes
 
 
 def _parts(matrix: sparse.csr_matrix) -> tuple[IntArray, IntArray, FloatArray]:
     return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data
 
 
+def _most_held(start: IntArray, of_eta: IntArray, of_disc: IntArray, s: int) -> int:
+    """Return how many effects the rows of a level have at most."""
+    both = of_eta[start] + of_disc[start]
+    return int(min(np.diff(both).max(initial=0), s))
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _add_products(
-    left_start: IntArray,
-    left_column: IntArray,
-    left_value: FloatArray,
-    right_start: IntArray,
-    right_column: IntArray,
-    right_value: FloatArray,
-    times: float,
-    out: FloatArray,
+def _held_at(effect: int, n_held: int, place: IntArray, held: IntArray) -> tuple[int, int]:
+    """Where a level keeps an effect, and how many it has then."""
+    at = place[effect]
+    if at < 0:
+        at = n_held
+        place[effect], held[at] = at, effect
+        n_held += 1
+    return at, n_held
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _add_row(
+    here: IntArray,
+    x: FloatArray,
+    n_eta: int,
+    c: int,
+    bent: FloatArray,
+    slope: FloatArray,
+    block: FloatArray,
+    crossed: FloatArray,
+    sums: FloatArray,
+    times: FloatArray,
 ) -> None:
-    """Add ``times * left' right`` of two matrices in compressed rows; the lower triangle alone."""
-    for i in range(len(left_start) - 1):
-        for a in range(left_start[i], left_start[i + 1]):
-            row, x = left_column[a], times * left_value[a]
-            for b in range(right_start[i], right_start[i + 1]):
-                if right_column[b] <= row:
-                    out[row, right_column[b]] += x * right_value[b]
+    """Add one row's curvature by its effects: ``here`` in the level's, ``n_eta`` of them of eta.
+
+    ``block``, its lower triangle, is that of effects among themselves, ``crossed`` that with cuts,
+    ``times`` what multiplies the design; ``sums`` are slopes.
+    """
+    k = crossed.shape[1]
+    aa, ab, bb, aw, bw, ww = bent[0], bent[1], bent[2], bent[3], bent[4], bent[5]
+    plain, mixed = aa + 2.0 * ab + bb, -(aw + bw)
+    for m in range(len(here)):
+        a, value, sharp = here[m], x[m], m >= n_eta
+        for t in range(2):
+            pull = slope[t, 2] if sharp else -(slope[t, 0] + slope[t, 1])
+            sums[a, t] += pull * value
+        times[a, 0] += (mixed if sharp else plain) * value
+        times[a, 1] += (ww if sharp else mixed) * value
+        if c < k:
+            crossed[a, c] += (aw if sharp else -(aa + ab)) * value
+        if c > 0:
+            crossed[a, c - 1] += (bw if sharp else -(ab + bb)) * value
+        for r in range(m + 1):
+            b = here[r]
+            weight = plain if not sharp else mixed if r < n_eta else ww
+            # an effect of both eta and log disc meets itself twice
+            twice = 2.0 if a == b and r < m else 1.0
+            block[max(a, b), min(a, b)] += twice * weight * value * x[r]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _scatter(
+    n_held: int,
+    s: int,
+    place: IntArray,
+    held: IntArray,
+    sums: FloatArray,
+    crossed: FloatArray,
+    block: FloatArray,
+    shared: FloatArray,
+    by_design: FloatArray,
+    out: FloatArray,
+    side: FloatArray,
+) -> None:
+    """Add a level's curvature, less the outer products of its slopes, each entry at one go.
+
+    ``shared`` (2, k) and ``by_design`` (2, coefficients) are slopes by cuts and coefficients. What
+    was added up is set to zero again.
+    """
+    k, p = crossed.shape[1], side.shape[1]
+    for a in range(n_held):
+        row, one, two = held[a], sums[a, 0], sums[a, 1]
+        place[row] = -1
+        for b in range(a + 1):
+            other = held[b]
+            found = block[a, b] - one * sums[b, 0] - two * sums[b, 1]
+            out[max(row, other), min(row, other)] += found
+            block[a, b] = 0.0
+        for r in range(k):
+            out[s + r, row] += crossed[a, r] - one * shared[0, r] - two * shared[1, r]
+            crossed[a, r] = 0.0
+        for r in range(p):
+            side[row, r] -= one * by_design[0, r] + two * by_design[1, r]
+    for t in range(2):
+        for r in range(k):
+            for u in range(r + 1):
+                out[s + r, s + u] -= shared[t, r] * shared[t, u]
+        for r in range(p):
+            at = out[s + k + r, s:]
+            for u in range(k):
+                at[u] -= by_design[t, r] * shared[t, u]
+            for u in range(r + 1):
+                at[k + u] -= by_design[t, r] * by_design[t, u]
+    sums[:n_held] = 0.0
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _add_cuts(
+    c: int,
+    s: int,
+    bent: FloatArray,
+    slope: FloatArray,
+    shared: FloatArray,
+    out: FloatArray,
+    plain: FloatArray,
+    sharp: FloatArray,
+) -> None:
+    """Add one row's curvature by its cuts, among themselves and with the design, and slopes."""
+    k = shared.shape[1]
+    if c < k:
+        out[s + c, s + c] += bent[0]
+        plain[c] -= bent[0] + bent[1]
+        sharp[c] += bent[3]
+        for t in range(2):
+            shared[t, c] += slope[t, 0]
+    if c > 0:
+        out[s + c - 1, s + c - 1] += bent[2]
+        plain[c - 1] -= bent[1] + bent[2]
+        sharp[c - 1] += bent[4]
+        for t in range(2):
+            shared[t, c - 1] += slope[t, 1]
+        if c < k:
+            out[s + c, s + c - 1] += bent[1]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _assemble(
+    start: IntArray,
+    category: IntArray,
+    code: IntArray,
+    design: FloatArray,
+    p: int,
+    indptr: IntArray,
+    column: IntArray,
+    value: FloatArray,
+    disc_indptr: IntArray,
+    disc_column: IntArray,
+    disc_value: FloatArray,
+    bent: FloatArray,
+    slopes: FloatArray,
+    most: int,
+    s: int,
+    k: int,
+    out: FloatArray,
+    side: FloatArray,
+    by_cut: FloatArray,
+) -> None:
+    """Add up all but what coefficients have among themselves and with cuts row by row.
+
+    The first ``p`` coefficients of the design are of eta. ``side`` (s, coefficients) is that of
+    effects with coefficients; ``by_cut`` (2, m, k) what multiplies rows of the design, of eta and
+    of log disc, to give that of cuts with coefficients.
+    """
+    every = design.shape[1]
+    place, held = np.full(s, -1, np.int64), np.empty(most, np.int64)
+    here, x = np.empty(2 * s, np.int64), np.empty(2 * s)
+    sums, times, crossed = np.zeros((most, 2)), np.zeros((most, 2)), np.zeros((most, k))
+    block, shared, by_design = np.zeros((most, most)), np.zeros((2, k)), np.zeros((2, every))
+    pull = np.zeros((2, 2))
+    for j in range(len(start) - 1):
+        lo, hi, n_held = start[j], start[j + 1], 0
+        shared[:], by_design[:] = 0.0, 0.0
+        for i in range(lo, hi):
+            size = 0
+            for m in range(indptr[i], indptr[i + 1]):
+                here[size], n_held = _held_at(column[m], n_held, place, held)
+                x[size] = value[m]
+                size += 1
+            n_eta = size
+            for m in range(disc_indptr[i], disc_indptr[i + 1]):
+                here[size], n_held = _held_at(disc_column[m], n_held, place, held)
+                x[size] = disc_value[m]
+                size += 1
+            c, at = category[i], code[i]
+            own, slope = bent[i], slopes[i]
+            _add_row(here[:size], x, n_eta, c, own, slope, block, crossed, sums, times)
+            _add_cuts(c, s, own, slope, shared, out, by_cut[0, at], by_cut[1, at])
+            for t in range(2):
+                pull[t, 0] -= slope[t, 0] + slope[t, 1]
+                pull[t, 1] += slope[t, 2]
+            if i + 1 < hi and code[i + 1] == at:
+                continue
+            for t in range(2):
+                for r in range(p):
+                    by_design[t, r] += pull[t, 0] * design[at, r]
+                for r in range(p, every):
+                    by_design[t, r] += pull[t, 1] * design[at, r]
+            pull[:] = 0.0
+            for a in range(n_held):  # all rows of one row of the design together
+                into, plain, sharp = side[held[a]], times[a, 0], times[a, 1]
+                if plain != 0.0 or sharp != 0.0:
+                    for r in range(p):
+                        into[r] += plain * design[at, r]
+                    for r in range(p, every):
+                        into[r] += sharp * design[at, r]
+                    times[a] = 0.0
+        _scatter(n_held, s, place, held, sums, crossed, block, shared, by_design, out, side)

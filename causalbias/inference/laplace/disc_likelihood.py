@@ -1,22 +1,43 @@
 """The log likelihood at many draws where rows discriminate unequally; and draws of leading effects.
 
-As `likelihood`, but that a row's ``P = F(d (cut_c - eta)) - F(d (cut_{c-1} - eta))`` has an
-exponential of its own at every node, since d differs by row and by draw.
+As `likelihood`, but for the nodes. A row of category c has probability
+
+    P = F(d (cut_c - eta)) - F(d (cut_{c-1} - eta)) = (t - o) / ((1 + o) (1 + t)),
+    o = exp(d (eta - cut_c)),    t = exp(d (eta - cut_{c-1})),
+
+F logistic, and its d differs by row and by draw. At nodes in equal steps of eta both o and t are
+multiplied by the same number from node to node, ``exp(d step)``: exponentials are few. Such nodes
+are those of the trapezoidal rule, which for a density on the line is as exact as Gauss-Hermite's
+(Trefethen and Weideman, 2014).
 """
 
 import math
+from functools import cache
 
 import numba
 import numpy as np
 
-from causalbias.inference.laplace.disc_quadrature import disc_level_mode, gap_parts
-from causalbias.inference.laplace.likelihood import FULL, LANES, add_mass, chosen, place_nodes
+from causalbias.inference.laplace.disc_quadrature import gap_parts
+from causalbias.inference.laplace.likelihood import FULL, LANES, add_mass, place_nodes
 from causalbias.inference.laplace.quadrature import LOG_ROOT_2PI, LOGIT, cell
 from causalbias.inference.laplace.vector import exp_all, subtract_logs
 from causalbias.inference.problem import FloatArray, IntArray
 
-_NO_PRODUCT = 300.0  # of the log of what is multiplied
-_WIDTHS = 3  # rounds of fitting a level's widths
+_NO_PRODUCT = 600.0  # of the log of what is multiplied
+_ROUNDS = 3  # of centring a level's grid, the draw's own included
+_GRID = 0.375 * np.arange(-16, 17)  # of a level's effect, in standard deviations
+
+
+@cache
+def equal_steps(size: int) -> tuple[FloatArray, FloatArray]:
+    """Return nodes z and log weights of the trapezoidal rule, for densities close to the normal.
+
+    The step h and the ends ``size h / 2`` are those at which both errors of the integral of a
+    normal density are alike: ``exp(-2 pi^2 / h^2) = exp(-(size h / 2)^2 / 2)``.
+    """
+    step = 2.0 * math.sqrt(math.pi / size)
+    node = step * (np.arange(0.0, size) - 0.5 * (size - 1))
+    return node, np.full(size, math.log(step))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -54,41 +75,92 @@ def _known(lo: int, row_curvature: FloatArray, eta: FloatArray, known: FloatArra
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _add_row(
+def _raise(
     c: int,
     n: float,
     eta: FloatArray,
     disc: FloatArray,
     cuts: FloatArray,
+    first: FloatArray,
+    step: FloatArray,
     work: FloatArray,
+    top: FloatArray,
     level: FloatArray,
     slope: FloatArray,
 ) -> None:
-    """Prepare a row: fill ``work[0] = exp(-a)`` and ``work[1] = exp(-b)`` before any shift.
+    """Fill a row's o, t and ``exp(d step)``, the first rows of ``work``, at the first node.
 
-    Adds ``log(1 - exp(b - a)) - b`` to ``level`` and d to ``slope``, by which the log likelihood
-    rises with a shift; what belongs to an infinite end is left out.
+    Multiplies ``top`` by ``t - o``, and adds d to ``slope``, by which the log likelihood rises with
+    eta; the highest category's log t goes to ``level`` as it is.
     """
     lanes, last = len(eta), len(cuts) - 2
-    one, two, held, gap = work[0], work[1], work[2], work[3]
-    one[:], two[:] = 0.0, 0.0
+    one, two, rate, held = work[0], work[1], work[2], work[3]
+    for d in range(lanes):
+        held[d] = disc[d] * step[d]
+    exp_all(held, lanes, rate)
     if c < last:
         for d in range(lanes):
-            held[d] = disc[d] * (eta[d] - cuts[c + 1, d])
+            held[d] = disc[d] * (eta[d] + first[d] - cuts[c + 1, d])
         exp_all(held, lanes, one)
-    if c > 0:
+    if c == 0:
+        return
+    for d in range(lanes):
+        held[d] = disc[d] * (eta[d] + first[d] - cuts[c, d])
+        slope[d] += n * disc[d]
+    exp_all(held, lanes, two)
+    if c == last:
         for d in range(lanes):
-            held[d] = disc[d] * (eta[d] - cuts[c, d])
             level[d] += n * held[d]
-            slope[d] += n * disc[d]
-        exp_all(held, lanes, two)
-        if c < last:
-            for d in range(lanes):
-                held[d] = disc[d] * (cuts[c, d] - cuts[c + 1, d])
-            exp_all(held, lanes, gap)
-            for d in range(lanes):
-                held[d] = 1.0 - gap[d]
-            subtract_logs(-n, held, level)
+    elif n == 1.0:
+        for d in range(lanes):
+            top[d] *= two[d] - one[d]
+    else:
+        for d in range(lanes):
+            held[d] = two[d] - one[d]
+        subtract_logs(-n, held, level)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _multiply(c: int, last: int, work: FloatArray, bottom: FloatArray) -> None:
+    """Multiply ``bottom`` (Q, draws) by a row's ``(1 + o) (1 + t)``; ``work`` is from `_raise`."""
+    one, two, rate = work[0], work[1], work[2]
+    for q in range(len(bottom)):
+        own = bottom[q]
+        if 0 < c < last:
+            for d in range(len(own)):
+                own[d] *= (1.0 + one[d]) * (1.0 + two[d])
+                one[d] *= rate[d]
+                two[d] *= rate[d]
+        elif c > 0:
+            for d in range(len(own)):
+                own[d] *= 1.0 + two[d]
+                two[d] *= rate[d]
+        else:
+            for d in range(len(own)):
+                own[d] *= 1.0 + one[d]
+                one[d] *= rate[d]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _most_of_a_row(
+    rows: int, eta: FloatArray, disc: FloatArray, cuts: FloatArray, shift: FloatArray
+) -> float:
+    """Return a bound of the log of any row's ``(1 + o) (1 + t)`` at any node."""
+    lanes = eta.shape[1]
+    far, sharp = np.zeros(lanes), np.zeros(lanes)
+    for r in range(rows):
+        own, by = eta[r], disc[r]
+        for d in range(lanes):
+            far[d] = max(far[d], abs(own[d]))
+            sharp[d] = max(sharp[d], by[d])
+    most = 0.0
+    for d in range(lanes):
+        end = max(abs(cuts[1, d]), abs(cuts[-2, d]))
+        reach = far[d] + max(abs(shift[0, d]), abs(shift[-1, d])) + end
+        if not sharp[d] * reach < _NO_PRODUCT:
+            return np.inf
+        most = max(most, sharp[d] * reach)
+    return 2.0 * most + 1.4
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -102,68 +174,44 @@ def _add_heights(
     disc: FloatArray,
     cuts: FloatArray,
     shift: FloatArray,
-    held: FloatArray,
     work: FloatArray,
     bottom: FloatArray,
     height: FloatArray,
 ) -> None:
-    """Add to ``height``, less the log of ``bottom``, rows' log likelihood at shifts of eta.
+    """Add to ``height``, less the log of ``bottom``, rows' log likelihood at equal shifts of eta.
 
-    ``eta`` and ``disc`` (rows at least, draws), ``cuts`` (n_cuts + 2, draws), ``shift``, ``held``,
-    ``bottom`` and ``height`` (Q, draws), ``work`` (6, draws).
+    ``eta`` and ``disc`` (rows at least, draws), ``cuts`` (n_cuts + 2, draws), ``shift``,
+    ``bottom`` and ``height`` (Q, draws), ``work`` (8, draws).
     """
     nodes, lanes = shift.shape
-    level, slope = work[4], work[5]
-    level[:], slope[:] = 0.0, 0.0
+    last, since = len(cuts) - 2, 0
     bottom[:] = 1.0
-    farthest, since = np.abs(shift).max(), 0.0
+    most = _most_of_a_row(hi - lo, eta, disc, cuts, shift)
+    if link != LOGIT or not most < _NO_PRODUCT:
+        for i in range(lo, hi):
+            _add_far(link, category[i], count[i], eta[i - lo], disc[i - lo], cuts, shift, height)
+        return
+    often = int(_NO_PRODUCT / most)
+    top, level, slope, step = work[4], work[5], work[6], work[7]
+    top[:], level[:], slope[:] = 1.0, 0.0, 0.0
+    for d in range(lanes):
+        step[d] = shift[min(1, nodes - 1), d] - shift[0, d]
     for r in range(hi - lo):
-        c, n, own = category[lo + r], count[lo + r], disc[r]
-        sharpest = own.max()
-        # of the log of the product of 1 + exp(-a) and 1 + exp(-b)
-        most = 2.0 * sharpest * (_most(eta[r]) + farthest + _most_of(cuts, c)) + 2.0
-        if link != LOGIT or not most < _NO_PRODUCT:
-            _add_far(link, c, n, eta[r], own, cuts, shift, height)
-            continue
-        if since > 0.0 and (since + most > _NO_PRODUCT or n != 1.0):
+        c, n = category[lo + r], count[lo + r]
+        if since == often or (since > 0 and n != 1.0):
             subtract_logs(1.0, bottom.ravel(), height.ravel())
-            bottom[:], since = 1.0, 0.0
-        _add_row(c, n, eta[r], own, cuts, work, level, slope)
-        one, two = work[0], work[1]
-        for q in range(nodes):
-            for d in range(lanes):
-                held[0, q * lanes + d] = own[d] * shift[q, d]
-        exp_all(held[0], nodes * lanes, held[1])
-        for q in range(nodes):
-            for d in range(lanes):
-                e = held[1, q * lanes + d]
-                bottom[q, d] *= (1.0 + e * one[d]) * (1.0 + e * two[d])
-        since += most
+            subtract_logs(-1.0, top, level)
+            bottom[:], top[:], since = 1.0, 1.0, 0
+        _raise(c, n, eta[r], disc[r], cuts, shift[0], step, work, top, level, slope)
+        _multiply(c, last, work, bottom)
+        since += 1
         if n != 1.0:
             subtract_logs(n, bottom.ravel(), height.ravel())
-            bottom[:], since = 1.0, 0.0
+            bottom[:], since = 1.0, 0
+    subtract_logs(-1.0, top, level)
     for q in range(nodes):
         for d in range(lanes):
-            height[q, d] += level[d] + slope[d] * shift[q, d]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _most(x: FloatArray) -> float:
-    """Return the largest absolute number."""
-    most = 0.0
-    for d in range(len(x)):
-        most = max(most, abs(x[d]))
-    return most
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _most_of(cuts: FloatArray, c: int) -> float:
-    """Return the largest absolute finite end of a category at any draw."""
-    most = 0.0
-    for end in (c, c + 1):
-        if 0 < end < len(cuts) - 1:
-            most = max(most, _most(cuts[end]))
-    return most
+            height[q, d] += level[d] + slope[d] * (shift[q, d] - shift[0, d])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -231,7 +279,7 @@ def _integrate(
         np.empty((nodes, lanes)),
         np.empty((nodes, lanes)),
     )
-    held, work = np.empty((2, nodes * lanes)), np.empty((6, lanes))
+    held, work = np.empty((nodes, lanes)), np.empty((8, lanes))
     known, width = np.empty(lanes), np.empty(lanes)
     for j in range(len(start) - 1):
         lo, hi = start[j], start[j + 1]
@@ -251,12 +299,11 @@ def _integrate(
             disc,
             cuts,
             shift,
-            held,
             work,
             bottom,
             height,
         )
-        add_mass(width, height, bottom, held[0].reshape(nodes, lanes), known, total)
+        add_mass(width, height, bottom, held, known, total)
 
 
 def disc_log_likelihoods(
@@ -322,64 +369,186 @@ def disc_log_likelihoods(
         out[part] += total[: len(part)]
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _standardise(
+    mean: FloatArray, spread: FloatArray, grid: FloatArray, height: FloatArray, mass: FloatArray
+) -> None:
+    """Turn mean and sd of a level's grid into those of the density; ``mass`` is overwritten.
+
+    ``height`` (Q, draws) is the log density at ``mean + spread grid``. An sd far below the grid's
+    step is not seen from there: half a step is the least.
+    """
+    nodes, lanes = height.shape
+    for d in range(lanes):
+        top = height[0, d]
+        for q in range(nodes):
+            top = max(top, height[q, d])
+        total, first, second = 0.0, 0.0, 0.0
+        for q in range(nodes):
+            mass[q, d] = math.exp(height[q, d] - top)
+            total += mass[q, d]
+            first += mass[q, d] * grid[q]
+        first /= total
+        for q in range(nodes):
+            second += mass[q, d] * (grid[q] - first) ** 2
+        mean[d] += spread[d] * first
+        spread[d] *= max(math.sqrt(second / total), 0.5 * (grid[1] - grid[0]))
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _inverse(
+    height: FloatArray, grid: FloatArray, uniform: FloatArray, mass: FloatArray, out: FloatArray
+) -> None:
+    """Fill the points (draws,) of the grid's axis below which a share ``uniform`` of it lies.
+
+    Between nodes the log density (Q, draws) is taken for linear, but for the mass: a density of
+    ends f and g has mean ``(g - f) / log(g / f)``, times ``exp(-c / 12)`` where c is the second
+    difference of its log.
+    """
+    nodes, lanes = height.shape
+    for d in range(lanes):
+        top = height[0, d]
+        for q in range(nodes):
+            top = max(top, height[q, d])
+        total, below = 0.0, math.exp(height[0, d] - top)
+        for q in range(nodes - 1):
+            above, rise = math.exp(height[q + 1, d] - top), height[q + 1, d] - height[q, d]
+            mass[q, d] = (above - below) / rise if abs(rise) > 1e-6 else 0.5 * (above + below)
+            if 0 < q < nodes - 2:
+                bend = height[q + 2, d] - height[q + 1, d] - height[q, d] + height[q - 1, d]
+                mass[q, d] *= math.exp(-min(max(bend, -6.0), 6.0) / 24.0)
+            total += mass[q, d]
+            below = above
+        rest, q = uniform[d] * total, 0
+        while q < nodes - 2 and rest > mass[q, d]:
+            rest -= mass[q, d]
+            q += 1
+        rise, share = height[q + 1, d] - height[q, d], min(rest / mass[q, d], 1.0)
+        if abs(rise) > 1e-6:
+            share = math.log1p(share * math.expm1(rise)) / rise
+        out[d] = grid[q] + share * (grid[q + 1] - grid[q])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _draw(
+    link: int,
+    start: IntArray,
+    category: IntArray,
+    count: FloatArray,
+    indptr: IntArray,
+    column: IntArray,
+    value: FloatArray,
+    code: IntArray,
+    effects: FloatArray,
+    fixed: FloatArray,
+    cuts: FloatArray,
+    disc_indptr: IntArray,
+    disc_column: IntArray,
+    disc_value: FloatArray,
+    disc_fixed: FloatArray,
+    sd: FloatArray,
+    grid: FloatArray,
+    pull: FloatArray,
+    curvature: FloatArray,
+    row_curvature: FloatArray,
+    uniform: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Draw every level's effect; draws are last in each array."""
+    lanes, rows, nodes = cuts.shape[1], _most_rows(start), len(grid)
+    eta, log_disc, disc = (
+        np.empty((rows, lanes)),
+        np.empty((rows, lanes)),
+        np.empty((rows, lanes)),
+    )
+    shift, height, bottom = (
+        np.empty((nodes, lanes)),
+        np.empty((nodes, lanes)),
+        np.empty((nodes, lanes)),
+    )
+    work, mean, spread = np.empty((8, lanes)), np.empty(lanes), np.empty(lanes)
+    for j in range(len(start) - 1):
+        lo, hi = start[j], start[j + 1]
+        size = hi - lo
+        _predict(lo, hi, indptr, column, value, effects, code, fixed, eta)
+        _predict(lo, hi, disc_indptr, disc_column, disc_value, effects, code, disc_fixed, log_disc)
+        exp_all(log_disc.ravel(), size * lanes, disc.ravel())
+        _known(lo, row_curvature, eta[:size], mean)
+        for d in range(lanes):
+            inner = 1.0 + sd[d] * sd[d] * curvature[j]
+            mean[d] = sd[d] * (pull[j] - mean[d]) / inner
+            spread[d] = 1.0 / math.sqrt(inner)
+        for step in range(_ROUNDS):
+            for q in range(nodes):
+                for d in range(lanes):
+                    v = mean[d] + spread[d] * grid[q]
+                    shift[q, d], height[q, d] = sd[d] * v, -0.5 * v * v
+            _add_heights(
+                link, lo, hi, category, count, eta, disc, cuts, shift, work, bottom, height
+            )
+            subtract_logs(1.0, bottom.ravel(), height.ravel())
+            if step < _ROUNDS - 1:
+                _standardise(mean, spread, grid, height, bottom)
+        _inverse(height, grid, uniform[j], bottom, work[0])
+        for d in range(lanes):
+            out[j, d] = sd[d] * (mean[d] + spread[d] * work[0, d])
+
+
 def disc_draw_leading(
     link: int,
     start: IntArray,
     category: IntArray,
     count: FloatArray,
-    eta: FloatArray,
-    disc: FloatArray,
+    indptr: IntArray,
+    column: IntArray,
+    value: FloatArray,
+    code: IntArray,
+    effects: FloatArray,
+    fixed: FloatArray,
     cuts: FloatArray,
-    sd: float,
-    near: FloatArray,
-    normal: FloatArray,
+    disc_indptr: IntArray,
+    disc_column: IntArray,
+    disc_value: FloatArray,
+    disc_fixed: FloatArray,
+    sd: FloatArray,
+    pull: FloatArray,
+    curvature: FloatArray,
+    row_curvature: FloatArray,
     uniform: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Draw every level's effect ``u = sd v`` given y and all else: as `draw_leading`."""
-    rows, lanes = _most_rows(start), normal.shape[1]
-    wide, sharp = np.empty((rows, lanes)), np.empty((rows, lanes))
-    v, shift, held = np.empty(lanes), np.empty((1, lanes)), np.empty((2, lanes))
-    bottom, height, work = np.empty((1, lanes)), np.empty((1, lanes)), np.empty((6, lanes))
-    ends = np.empty((len(cuts), lanes))
-    for c in range(len(cuts)):
-        ends[c] = cuts[c]
-    for j in range(len(start) - 1):
-        lo, hi = start[j], start[j + 1]
-        for i in range(lo, hi):
-            wide[i - lo], sharp[i - lo] = eta[i], disc[i]
-        at, curvature, _ = disc_level_mode(
-            link, lo, hi, category, count, eta, disc, cuts, sd, near[j], 1e-3
+    """Fill ``out`` (draws, levels) with leading effects ``u = sd v`` given y and all else.
+
+    Arguments are those of `disc_log_likelihoods`; ``uniform`` (draws, levels). A level's density,
+    ``exp(f(sd v) - v^2 / 2)``, is computed on a grid about its mean and inverted. The grid is
+    centred at first where a linear model of the level puts its mode, then where the density's own
+    mean is.
+    """
+    for first in range(0, len(out), LANES):
+        side = slice(first, first + LANES)
+        found = np.empty((len(start) - 1, len(out[side])))
+        _draw(
+            link,
+            start,
+            category,
+            count,
+            indptr,
+            column,
+            value,
+            code,
+            np.ascontiguousarray(effects[side].T),
+            np.ascontiguousarray(fixed[side].T),
+            np.ascontiguousarray(cuts[side].T),
+            disc_indptr,
+            disc_column,
+            disc_value,
+            np.ascontiguousarray(disc_fixed[side].T),
+            sd[side],
+            _GRID,
+            pull,
+            curvature,
+            row_curvature,
+            np.ascontiguousarray(uniform[side].T),
+            found,
         )
-        left = right = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
-        for step in range(_WIDTHS + 1):
-            for d in range(lanes):
-                # below, at and above the mode, until the widths are known
-                z = normal[j, d] if step == _WIDTHS else 1.5 * min(d - 1.0, 1.0)
-                width = right if z > 0.0 else left
-                v[d] = at + width * z
-                shift[0, d] = sd * v[d]
-                height[0, d] = -0.5 * v[d] * v[d]
-                if step == _WIDTHS:
-                    height[0, d] += 0.5 * z * z + math.log(width)
-            _add_heights(
-                link,
-                lo,
-                hi,
-                category,
-                count,
-                wide,
-                sharp,
-                ends,
-                shift,
-                held,
-                work,
-                bottom,
-                height,
-            )
-            subtract_logs(1.0, bottom.ravel(), height.ravel())
-            if step < _WIDTHS:
-                left *= 1.5 / math.sqrt(2.0 * max(height[0, 1] - height[0, 0], 0.1))
-                right *= 1.5 / math.sqrt(2.0 * max(height[0, 1] - height[0, 2], 0.1))
-        out[j] = sd * v[chosen(height[0], uniform[j])]
+        out[side] = found.T

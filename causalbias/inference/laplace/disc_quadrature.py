@@ -36,7 +36,7 @@ def gap_parts(gap: float) -> tuple[float, float]:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def disc_level_mode(
+def _level_mode(
     link: int,
     lo: int,
     hi: int,
@@ -47,7 +47,6 @@ def disc_level_mode(
     cuts: FloatArray,
     sd: float,
     at: float,
-    tolerance: float,
 ) -> tuple[float, float, float]:
     """Return the mode v* of a level's integrand, curvature W and slope G there.
 
@@ -71,7 +70,7 @@ def disc_level_mode(
                 gradient -= count[i] * d * (ga + gb)
                 curvature += count[i] * d * d * (aa + 2.0 * ab + bb)
         step = (sd * gradient - at) / (1.0 + sd * sd * curvature)
-        if abs(step) < tolerance:
+        if abs(step) < _MODE_ERROR:
             break
         if step > 0.0:
             low = at
@@ -298,8 +297,8 @@ def disc_level_moments(
         at, width = 0.0, 1.0
         curvature, gradient = 0.0, 0.0
         if sd >= 0.0:
-            at, curvature, gradient = disc_level_mode(
-                link, lo, hi, category, count, eta, disc, cuts, sd, mode[j], _MODE_ERROR
+            at, curvature, gradient = _level_mode(
+                link, lo, hi, category, count, eta, disc, cuts, sd, mode[j]
             )
             width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
         for q in range(size):

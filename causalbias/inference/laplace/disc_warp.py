@@ -154,19 +154,24 @@ def warped(warps: Warps, x: FloatArray, centre: FloatArray, sds: Sequence[float]
 def unwarped(
     warps: Warps,
     gradient: FloatArray,
-    curvature: FloatArray,
     x: FloatArray,
     centre: FloatArray,
     sds: Sequence[float],
-) -> tuple[FloatArray, FloatArray]:
-    """Return gradient (q,) and curvature (q, q) of the log density of x before `warped`.
+) -> tuple[FloatArray, sparse.csr_matrix, sparse.csr_matrix]:
+    """Return what makes derivatives of the log density of x before `warped` of those after it.
 
-    From those after it, of the curvature the lower triangle. With T the warp, J its Jacobian and g
-    and C after it, they are ``J' g + log|J|'`` and ``J' C J - sum_a g_a T_a'' - log|J|''``.
+    With T the warp, J its Jacobian and g and C gradient and curvature after it, those before it are
+    ``J' g + log|J|'`` and ``J' C J + K``, ``K = -sum_a g_a T_a'' - log|J|''``.
+
+    Returns
+    -------
+    gradient : ndarray (q,)
+    jacobian, bent : csr_matrix (q, q)
+        J and K.
     """
-    out = gradient.copy()
-    bent = np.tril(curvature) + np.tril(curvature, -1).T
-    diagonal = np.zeros(len(x))
+    q = len(x)
+    out, diagonal, scale = gradient.copy(), np.zeros(q), np.ones(q)
+    beside: list[tuple[FloatArray, FloatArray, IntArray, IntArray]] = []
     for bend in warps.bends:
         sd, where = sds[bend.place], bend.effects
         _, slope, second = bend.parts(sd * (x[where] - centre[where]))
@@ -174,26 +179,24 @@ def unwarped(
         # log g' has slope g'' / g', and its own slope is the square of that
         diagonal[where] -= (sd * second / slope) ** 2
         out[where] = slope * gradient[where] + sd * second / slope
-        bent[where] *= slope[:, None]
-        bent[:, where] *= slope
+        scale[where] = slope
     for warp in warps.warps:
         sd, power = sds[warp.place], warp.power
         delta = sd * (x[warp.sharper] - centre[warp.sharper])
         shrunk = np.exp(-power * delta)
-        ones, place = np.ones(len(delta)), np.arange(len(delta))
-        spread = sparse.csr_matrix((ones, (warp.sharper, place)), (len(x), len(delta)))
         for places in warp.places.T:
             middle = centre[places]
             moved = x[places] + power * middle * delta
             by_delta = sd * power * shrunk * (middle - moved)
             pull = gradient[places] * shrunk * sd * power
-            for one in (bent.T, bent):  # columns, then rows
-                one += spread @ (by_delta[:, None] * one[places])
-                one[places] *= shrunk[:, None]
-            bent[places, warp.sharper] += pull
-            bent[warp.sharper, places] += pull
-            diagonal -= spread @ (pull * sd * power * (moved - 2 * middle))
-            out += spread @ (by_delta * gradient[places] - sd * power)
+            beside.append((by_delta, pull, places, warp.sharper))
+            np.subtract.at(diagonal, warp.sharper, pull * sd * power * (moved - 2 * middle))
+            np.add.at(out, warp.sharper, by_delta * gradient[places] - sd * power)
             out[places] = shrunk * gradient[places]
-    bent.flat[:: len(x) + 1] += diagonal
-    return out, bent
+            scale[places] = shrunk
+    jacobian, bent = sparse.diags(scale, format="csr"), sparse.diags(diagonal, format="csr")
+    for by_delta, pull, places, sharper in beside:
+        jacobian += sparse.csr_matrix((by_delta, (places, sharper)), (q, q))
+        corner = sparse.csr_matrix((pull, (places, sharper)), (q, q))
+        bent += corner + corner.T
+    return out, jacobian, bent

@@ -28,7 +28,7 @@ from causalbias.inference.laplace.conditional import (
     log_prior,
     quadrature,
 )
-from causalbias.inference.laplace.disc_likelihood import disc_log_likelihoods
+from causalbias.inference.laplace.disc_likelihood import disc_log_likelihoods, equal_steps
 from causalbias.inference.laplace.disc_warp import Warps, warped
 from causalbias.inference.laplace.likelihood import log_likelihoods
 from causalbias.inference.laplace.nested import ScalePoint, lead_sds, scales_of
@@ -210,6 +210,8 @@ def add_log_likelihoods(
             out,
         )
     else:
+        if lead_sd[0] >= 0:
+            node, log_weight = equal_steps(target.n_nodes)
         indptr, column, value, fixed = disc
         disc_log_likelihoods(
             target.link,

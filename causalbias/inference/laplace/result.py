@@ -6,16 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from causalbias.inference.laplace.conditional import (
-    all_cuts,
-    discriminations,
-    linear_predictor,
-)
+from causalbias.inference.laplace.conditional import all_cuts, linear_predictor
 from causalbias.inference.laplace.disc_likelihood import disc_draw_leading
 from causalbias.inference.laplace.expansion import ExpandedProposal
-from causalbias.inference.laplace.likelihood import draw_leading
+from causalbias.inference.laplace.likelihood import LANES, draw_leading
 from causalbias.inference.laplace.nested import lead_sds, scales_of
-from causalbias.inference.laplace.proposal import Proposal
+from causalbias.inference.laplace.proposal import Proposal, disc_at, rows_at
 from causalbias.inference.laplace.quadrature import cut_gaps
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray
 from causalbias.io.memory import chunks
@@ -149,6 +145,9 @@ def _leading(
     target, rows = proposal.target, proposal.target.rows
     n_levels = rows.leading.n_levels if rows.leading is not None else 0
     out = sd[:, None, None] * rng.standard_normal((len(raw), n_levels, 1))
+    if rows.disc is not None:
+        out[:, rows.level, 0] = _disc_leading(proposal, sd, raw, rng)
+        return out
     many = len(rows.code) > _MANY_ROWS * len(rows.level)
     strata = np.arange(_CANDIDATES // 2 if many else _CANDIDATES)
     streams = rng.integers(0, 2**63, len(raw))
@@ -162,14 +161,55 @@ def _leading(
         eta, some = linear_predictor(target, raw[i]), np.empty(len(rows.level))
         known = np.add.reduceat(row_curvature * eta, rows.start[:-1])
         near = sd[i] * (pull - known) / (1 + sd[i] ** 2 * curvature)
-        chosen = sd[i], near, normal, uniform, some
         laid_out = target.link, rows.start, rows.category, rows.count, eta
-        if rows.disc is None:
-            draw_leading(*laid_out, cuts, cut_gaps(cuts), *chosen)
-        else:
-            disc = discriminations(target, rows.disc, raw[i])
-            disc_draw_leading(*laid_out, disc, cuts, *chosen)
+        draw_leading(*laid_out, cuts, cut_gaps(cuts), sd[i], near, normal, uniform, some)
         out[i, rows.level, 0] = some
 
     list(proposal.pool.map(draw, range(len(raw))))
+    return out
+
+
+def _disc_leading(
+    proposal: Proposal | ExpandedProposal,
+    sd: FloatArray,
+    raw: FloatArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Draw the effects (draws, blocks) of the leading levels that have rows, unequal in disc."""
+    target, rows = proposal.target, proposal.target.rows
+    curvature, pull, row_curvature = proposal.node_places
+    uniform = rng.random((len(raw), len(rows.level)))
+    out = np.empty_like(uniform)
+    indptr, column, value, code, effects, fixed, cuts = rows_at(target, raw.T)
+    disc = disc_at(target, raw.T)
+    assert disc is not None
+    disc_indptr, disc_column, disc_value, disc_fixed = disc
+
+    def draw(first: int) -> None:
+        side = slice(first, first + LANES)
+        disc_draw_leading(
+            target.link,
+            rows.start,
+            rows.category,
+            rows.count,
+            indptr,
+            column,
+            value,
+            code,
+            effects[side],
+            fixed[side],
+            cuts[side],
+            disc_indptr,
+            disc_column,
+            disc_value,
+            disc_fixed[side],
+            sd[side],
+            pull,
+            curvature,
+            row_curvature,
+            uniform[side],
+            out[side],
+        )
+
+    list(proposal.pool.map(draw, range(0, len(raw), LANES)))
     return out

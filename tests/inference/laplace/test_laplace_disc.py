@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from causalbias.inference.laplace import conditional as c
 from causalbias.inference.laplace import sample_laplace
@@ -91,6 +92,21 @@ def test_gradient_and_curvature_are_those_of_differences(link: str, leads: bool)
     assert np.linalg.eigvalsh(bound + np.tril(bound, -1).T)[0] > 0
 
 
+def test_the_curvature_in_other_coordinates_is_that_of_the_chain_rule() -> None:
+    """Also where one effect is in both predictors, as a warped log discrimination is."""
+    target = target_of(disc_problem(leads=True), OPTIONS)
+    sd, factors, x = point(target, 0.3)
+    moments = c.evaluate(target, sd, factors, x, np.zeros(len(target.rows.level)))[1]
+    s, q = target.rows.n_effects, target.rows.width
+    jacobian = sparse.random(s, s, 0.3, random_state=1, format="csr") + sparse.identity(s)
+    whole = np.eye(q)
+    whole[:s, :s] = jacobian.toarray()
+    plain = c.curvature_at(target, factors, moments)
+    plain = np.tril(plain) + np.tril(plain, -1).T
+    found = c.curvature_at(target, factors, moments, jacobian=jacobian.tocsr())
+    assert np.tril(found) == pytest.approx(np.tril(whole.T @ plain @ whole), abs=1e-9)
+
+
 @pytest.mark.parametrize(("leads", "wide"), [(True, 0.01), (True, 0.2), (False, 1.0)])
 def test_many_draws_at_once_have_the_density_of_each(leads: bool, wide: float) -> None:
     target = target_of(disc_problem(leads=leads), OPTIONS)
@@ -134,7 +150,8 @@ def test_a_warp_and_its_derivatives_agree() -> None:
 
     def derivatives(at: FloatArray) -> tuple[FloatArray, FloatArray]:
         moved = after(at)[0]
-        return unwarped(warps, pull - matrix @ moved, matrix, at, centre, sds)
+        slope, jacobian, bent = unwarped(warps, pull - matrix @ moved, at, centre, sds)
+        return slope, jacobian.T @ matrix @ jacobian + bent.toarray()
 
     steps = 1e-5 * np.eye(q)
     gradient, curvature = derivatives(x)
@@ -146,26 +163,44 @@ def test_a_warp_and_its_derivatives_agree() -> None:
     assert after(x)[1] == pytest.approx(np.linalg.slogdet(jacobian)[1], abs=1e-6)
 
 
-def test_leading_effects_are_drawn_from_their_posterior() -> None:
-    cuts = np.array([-np.inf, -1.0, 0.5, np.inf])
-    category, count = np.array([2, 1, 2, 0]), np.array([1.0, 2.0, 1.0, 1.0])
-    eta, disc, sd, size = np.array([0.2, -0.4, 0.0, 0.3]), np.array([3.0, 0.5, 1.0, 0.2]), 0.9, 4000
-    rng = np.random.default_rng(0)
-    drawn = np.empty(size)
-    normal = rng.standard_normal((size, 32))
-    start = np.arange(0, 4 * size + 1, 4)
-    every = (np.tile(one, size) for one in (category, count, eta, disc))
-    at = np.zeros(size), normal, rng.random(size), drawn
-    disc_draw_leading(0, start, *every, cuts, sd, *at)
+@pytest.mark.parametrize("link", ["logit", "probit"])
+@pytest.mark.parametrize("sd", [0.05, 0.9, 4.0])
+@pytest.mark.parametrize("category", [[2, 1, 2, 0], [2, 2, 2, 2]])
+def test_leading_effects_are_drawn_from_their_posterior(
+    link: str, sd: float, category: list[int]
+) -> None:
+    """Both answers that disagree and those all alike; shares are evenly spaced, not random."""
+    cuts, count = np.array([-np.inf, -1.0, 0.5, np.inf]), np.array([1.0, 2.0, 1.0, 1.0])
+    eta, disc, size = np.array([0.2, -0.4, 0.0, 0.3]), np.array([3.0, 0.5, 1.0, 0.2]), 400
+    none, drawn = (np.zeros(5, np.int64), np.zeros(0, np.int64), np.zeros(0)), np.empty((size, 1))
+    fixed, log_disc = np.tile(eta, (size, 1)), np.tile(np.log(disc), (size, 1))
+    start, code, number = np.array([0, 4]), np.arange(4), {"logit": 0, "probit": 1}[link]
+    uniform = (np.arange(size) + 0.5) / size
+    disc_draw_leading(
+        number,
+        start,
+        np.array(category),
+        count,
+        *none,
+        code,
+        np.zeros((size, 0)),
+        fixed,
+        np.tile(cuts, (size, 1)),
+        *none,
+        log_disc,
+        np.full(size, sd),
+        np.array([2.0]),  # a poor guess of where the mode is
+        np.array([1.0]),
+        np.zeros(4),
+        uniform[:, None],
+        drawn,
+    )
     log = LOG_V.copy()
     for k, n, x, d in zip(category, count, eta, disc, strict=True):
-        log += n * log_cell("logit", d * (cuts[k + 1] - x - sd * V), d * (cuts[k] - x - sd * V))
+        log += n * log_cell(link, d * (cuts[k + 1] - x - sd * V), d * (cuts[k] - x - sd * V))
     weight = np.exp(log - log.max())
-    weight /= weight.sum()
-    mean = sd * (weight @ V)
-    spread = np.sqrt(weight @ (sd * V - mean) ** 2)
-    assert abs(drawn.mean() - mean) < 4 * spread / np.sqrt(size)
-    assert drawn.std() == pytest.approx(spread, rel=0.06)
+    below = np.interp(drawn[:, 0] / sd, V, np.cumsum(weight) / weight.sum())
+    assert below == pytest.approx(uniform, abs=3e-3)
 
 
 def small() -> Problem:
