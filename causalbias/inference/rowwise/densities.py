@@ -73,7 +73,7 @@ def constant_part(code: int, a: float, b: float) -> float:
     if code in (BETA, BETA_BINOMIAL):
         return math.lgamma(a)
     if code == SKEW_NORMAL:
-        return math.log(2.0) - _HALF_LOG_2PI - math.log(_scale(a, b)[0])
+        return math.log(2.0) - _HALF_LOG_2PI - math.log(skew_scale(a, b)[0])
     return 0.0
 
 
@@ -104,7 +104,7 @@ def eta_part(
     - gamma of mean ``mu = exp(eta)`` and shape a: ``-a (eta + y / mu)``.
     - beta of mean mu = expit(eta): ``s log y + (a - s) log(1 - y) - log Gamma(s) Gamma(a - s)``,
       ``s = mu a``.
-    - skew-normal of mean eta, ``z = (y - eta) / omega + shift`` (`_scale`):
+    - skew-normal of mean eta, ``z = (y - eta) / omega + shift`` (`skew_scale`):
       ``-z^2 / 2 + log Phi(b z)``.
     - negative binomial: ``y eta - (y + a) log(a + exp(eta))``.
     - Poisson: ``y eta - exp(eta)``.
@@ -117,7 +117,7 @@ def eta_part(
     if code == GAMMA:
         return -a * (eta + y * math.exp(-eta))
     if code == SKEW_NORMAL:
-        omega, shift = _scale(a, b)
+        omega, shift = skew_scale(a, b)
         z = (y - eta) / omega + shift
         return -0.5 * z * z + _log_normal_cdf(b * z)
     if code == NEGATIVE_BINOMIAL:
@@ -152,7 +152,7 @@ def slopes(
         ratio = a * y * math.exp(-eta)
         return ratio - a, -ratio, ratio
     if code == SKEW_NORMAL:
-        omega, shift = _scale(a, b)
+        omega, shift = skew_scale(a, b)
         z = (y - eta) / omega + shift
         mills = math.exp(-0.5 * (b * z) ** 2 - _HALF_LOG_2PI - _log_normal_cdf(b * z))
         bent = (1.0 + b * b * mills * (mills + b * z)) / (omega * omega)
@@ -177,7 +177,7 @@ def slopes(
 
 
 @_compiled
-def _scale(a: float, b: float) -> tuple[float, float]:
+def skew_scale(a: float, b: float) -> tuple[float, float]:
     """Of a skew-normal of sd a and slant b: its scale omega, and its mean less location over it.
 
     ``shift = b / sqrt(1 + b^2) sqrt(2 / pi)``, ``omega = a / sqrt(1 - shift^2)``.

@@ -1,6 +1,6 @@
 """Logarithm and exponential of one number, as arithmetic: loops over them are vectorised.
 
-Those of the C library are calls, one after another. Both are right to 2e-11, of which a log
+Those of the C library are calls, one after another. They are right to 2e-11, of which a log
 likelihood of a million terms notices nothing.
 """
 
@@ -15,11 +15,8 @@ _MAGIC = 6755399441055744.0  # 1.5 * 2^52: added to a small number, it rounds it
 
 
 @_compiled
-def logarithm(x: float) -> float:
-    """``log x`` of a positive number that is not subnormal.
-
-    ``x = 2^e m``, m between 1/sqrt(2) and sqrt(2): ``e log 2 + 2 atanh((m - 1) / (m + 1))``.
-    """
+def _split(x: float) -> tuple[float, float]:
+    """``e`` and ``s = (m - 1) / (m + 1)`` with ``x = 2^e m``, m between 1/sqrt(2) and sqrt(2)."""
     bits = np.float64(x).view(np.int64)
     m = np.int64((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000).view(np.float64)
     # a whole number e below 2^52 is the double of bits e | 2^52, less 2^52
@@ -27,9 +24,25 @@ def logarithm(x: float) -> float:
     large = m > 1.4142135623730951
     m = 0.5 * m if large else m
     e = e + 1.0 if large else e
-    s = (m - 1.0) / (m + 1.0)
+    return e, (m - 1.0) / (m + 1.0)
+
+
+@_compiled
+def logarithm(x: float) -> float:
+    """``log x`` of a positive number that is not subnormal: ``e log 2 + 2 atanh(s)``."""
+    e, s = _split(x)
     q = s * s
     series = 1 / 7 + q * (1 / 9 + q * (1 / 11))
+    return e * _LOG_2 + 2.0 * s * (1.0 + q * (1 / 3 + q * (1 / 5 + q * series)))
+
+
+@_compiled
+def precise_logarithm(x: float) -> float:
+    """As `logarithm`, to rounding: for one that is multiplied by a large number."""
+    e, s = _split(x)
+    q = s * s
+    series = 1 / 13 + q * (1 / 15 + q * (1 / 17 + q * (1 / 19)))
+    series = 1 / 7 + q * (1 / 9 + q * (1 / 11 + q * series))
     return e * _LOG_2 + 2.0 * s * (1.0 + q * (1 / 3 + q * (1 / 5 + q * series)))
 
 

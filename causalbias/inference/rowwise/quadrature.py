@@ -24,6 +24,7 @@ from causalbias.inference.rowwise.densities import (
     response_part,
     slopes,
 )
+from causalbias.inference.rowwise.nodes import add_rows
 
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 # Sums and products in any order, so that loops over nodes are vectorised.
@@ -34,7 +35,7 @@ _MOST_NODES = 2048
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _FAR = 6.0  # prior standard deviations, beyond which a mode of its own is not looked for
 _FINE = 0.12  # step of the grid by which effects are drawn, in widths
-_LANES = 8  # nodes of a t, a multiple of
+_LANES = 8  # nodes, a multiple of
 _TOGETHER, _LARGEST = 8, 1e37  # factors of a product that has not overflowed, and each of them
 _LOG_2, _LOG_2E = math.log(2.0), 1.0 / math.log(2.0)
 _MAGIC = 6755399441055744.0  # 1.5 * 2^52: added to a small number, it rounds it to a whole one
@@ -160,15 +161,39 @@ def _student_nodes(  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _fill_student(  # type: ignore[no-untyped-def]
-    first, last, y, weight, cell, eta, sd, phi, bent, pull, step, cut, u, log, work, bits,
-    powers, exponents, logs, nodes,
+def _level_nodes(  # type: ignore[no-untyped-def]
+    code, plain, first, last, y, known, weight, cell, eta, sd, phi, low, h, count, u, log, at, work,
+    bits, powers, exponents, logs, nodes,
 ):  # fmt: skip
-    """As `_fill`, of t's with common parameters: by the nodes of a range, then of more."""
-    a, b = phi[0, 0], phi[0, 1]
-    centre, width, low, high = _place(
-        STUDENT, first, last, y, weight, cell, eta, sd, phi, bent, pull
-    )
+    """Fill ``u[at:at + count]`` from ``low`` on, and the log integrand; return the greatest."""
+    if code == STUDENT and plain:
+        return _student_nodes(
+            y, eta, first, last, sd, phi[0, 0], phi[0, 1], low, h, count, u, log, at, work, bits,
+            powers, exponents, logs, nodes,
+        )  # fmt: skip
+    own, here, shift = log[at : at + count], u[at : at + count], nodes[:count]
+    for k in range(count):
+        here[k] = low + k * h
+        shift[k] = sd * here[k]
+        own[k] = -0.5 * here[k] * here[k]
+    spare = work[:count], logs[:count]
+    add_rows(code, first, last, y, known, weight, cell, eta, phi, shift, *spare, own)
+    greatest = -np.inf
+    for k in range(count):
+        greatest = max(greatest, own[k])
+    return greatest
+
+
+@_compiled
+def _fill(  # type: ignore[no-untyped-def]
+    code, plain, first, last, y, known, weight, cell, eta, sd, phi, bent, pull, step, cut, u, log,
+    work, bits, powers, exponents, logs, nodes,
+):  # fmt: skip
+    """Nodes u and logarithms of the integrand there; their number, the greatest one, the step.
+
+    By the nodes of a range, then of more.
+    """
+    centre, width, low, high = _place(code, first, last, y, weight, cell, eta, sd, phi, bent, pull)
     h = step * width
     curvature = 0.0
     for i in range(first, last):
@@ -178,52 +203,21 @@ def _fill_student(  # type: ignore[no-untyped-def]
     # as many as loops take at a time: a finer step costs nothing then
     count = min(_LANES * int((high - low) / (h * _LANES) + 1.0), len(u) // 2)
     h = (high - low) / (count - 1)
-    rows = (y, eta, first, last, sd, a, b)
+    rows = (code, plain, first, last, y, known, weight, cell, eta, sd, phi)
     room = (work, bits, powers, exponents, logs, nodes)
-    greatest = _student_nodes(*rows, low, h, count, u, log, 0, *room)
+    greatest = _level_nodes(*rows, low, h, count, u, log, 0, *room)
     left, right = log[0], log[count - 1]
     while count + _LANES <= len(u) and left > greatest - cut:
         low -= _LANES * h
-        greatest = max(greatest, _student_nodes(*rows, low, h, _LANES, u, log, count, *room))
+        greatest = max(greatest, _level_nodes(*rows, low, h, _LANES, u, log, count, *room))
         left = log[count]
         count += _LANES
     while count + _LANES <= len(u) and right > greatest - cut:
-        more = _student_nodes(*rows, high + h, h, _LANES, u, log, count, *room)
+        more = _level_nodes(*rows, high + h, h, _LANES, u, log, count, *room)
         greatest = max(greatest, more)
         high += _LANES * h
         count += _LANES
         right = log[count - 1]
-    return count, greatest, h
-
-
-@_compiled
-def _fill(  # type: ignore[no-untyped-def]
-    code, plain, first, last, y, known, weight, cell, eta, sd, phi, bent, pull, step, cut, u, log,
-    work, bits, powers, exponents, logs, nodes,
-):  # fmt: skip
-    """Nodes u and logarithms of the integrand there; their number, the greatest one, the step."""
-    if code == STUDENT and plain:
-        return _fill_student(
-            first, last, y, weight, cell, eta, sd, phi, bent, pull, step, cut, u, log, work, bits,
-            powers, exponents, logs, nodes,
-        )  # fmt: skip
-    centre, width, low, high = _place(code, first, last, y, weight, cell, eta, sd, phi, bent, pull)
-    h, count = step * width, 1
-    rows = (y, known, weight, cell, eta, phi)
-    u[0] = centre
-    log[0] = _log_level(code, plain, first, last, sd * centre, *rows) - 0.5 * centre * centre
-    greatest = log[0]
-    for side in (1.0, -1.0):
-        at = centre
-        while count < len(u):
-            at += side * h
-            value = _log_level(code, plain, first, last, sd * at, *rows) - 0.5 * at * at
-            u[count], log[count] = at, value
-            count += 1
-            greatest = max(greatest, value)
-            beyond = at > high if side > 0 else at < low
-            if beyond and not value > greatest - cut:
-                break
     return count, greatest, h
 
 
@@ -421,10 +415,12 @@ def draw_leading(
         low, high = u[:count].min() - h, u[:count].max() + h
         points = min(int((high - low) / (_FINE * h / step)) + 2, _MOST_NODES)
         gap, total = (high - low) / (points - 1), 0.0
+        _level_nodes(
+            code, plain, first, last, y, known, weight, cell, eta, sd, phi, low, gap, points, u,
+            log, 0, work, bits, powers, exponents, logs, nodes,
+        )  # fmt: skip
         for k in range(points):
-            at = low + k * gap
-            value = _log_level(code, plain, first, last, sd * at, y, known, weight, cell, eta, phi)
-            u[k] = math.exp(value - 0.5 * at * at - greatest)
+            u[k] = math.exp(log[k] - greatest)
             total += u[k]
         wanted, k = uniform[j] * (total - 0.5 * (u[0] + u[points - 1])), 0
         while k < points - 2 and wanted > 0.5 * (u[k] + u[k + 1]):

@@ -1,0 +1,195 @@
+"""Log likelihoods of a level's rows at many values of its effect, side by side.
+
+Loops over the values are the innermost ones, without branches and without calls, so that they are
+vectorised. What each family's part of eta is, `densities.eta_part` says. Those of the gamma and
+Poisson distributions need no loop over rows and values at all: with v added to eta of each row they
+are ``base + linear v + wave exp(-v)`` and ``base + linear v + wave exp(v)``.
+"""
+
+import math
+
+import numba
+import numpy as np
+from numpy.polynomial import chebyshev
+from scipy import special
+
+from causalbias.inference.problem import FloatArray, IntArray
+from causalbias.inference.rowwise.densities import (
+    BETA,
+    GAMMA,
+    NEGATIVE_BINOMIAL,
+    POISSON,
+    SKEW_NORMAL,
+    STUDENT,
+    eta_part,
+    skew_scale,
+)
+from causalbias.inference.rowwise.elementary import exponential, logarithm, precise_logarithm
+
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+# Sums keep their order: another one would undo the rounding in `exponential`.
+_vectorised = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+_inline = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+_FAR = 300.0  # of eta, beyond which exponentials are not multiplied
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+_LOG_2, _ROOT_HALF = math.log(2.0), math.sqrt(0.5)
+
+
+def _of_tail(z: FloatArray) -> FloatArray:
+    """``log(exp(x^2) erfc(x) / t)``, x and ``t = 2 / (2 + x)`` from ``z = 2 t - 1``."""
+    t = np.maximum(0.5 * (z + 1.0), 1e-12)
+    return np.asarray(np.log(special.erfcx(2.0 / t - 2.0) / t))
+
+
+# Of powers of z, the highest first, to 1e-12.
+_TAIL = chebyshev.cheb2poly(chebyshev.chebinterpolate(_of_tail, 18))[::-1].copy()
+
+
+@_inline
+def log_gamma(x: float) -> float:
+    """``log Gamma(x)``: Stirling's series at x + 8, less ``log(x (x + 1) ... (x + 7))``.
+
+    (Abramowitz and Stegun 6.1.41.) x is positive and at most 1e38.
+    """
+    lifted = x + 8.0
+    u = 1.0 / lifted
+    q = u * u
+    series = u * (1 / 12 - q * (1 / 360 - q * (1 / 1260 - q * (1 / 1680 - q * (1 / 1188)))))
+    pairs = (x * (x + 7.0), (x + 1.0) * (x + 6.0), (x + 2.0) * (x + 5.0), (x + 3.0) * (x + 4.0))
+    product = (pairs[0] * pairs[1]) * (pairs[2] * pairs[3])
+    whole = (lifted - 0.5) * precise_logarithm(lifted) - lifted + _HALF_LOG_2PI + series
+    return whole - precise_logarithm(product)
+
+
+@_compiled
+def add_rows(
+    code: int,
+    first: int,
+    last: int,
+    y: FloatArray,
+    known: FloatArray,
+    weight: FloatArray,
+    cell: IntArray,
+    eta: FloatArray,
+    phi: FloatArray,
+    shift: FloatArray,
+    grown: FloatArray,
+    spare: FloatArray,
+    logs: FloatArray,
+) -> None:
+    """Add to ``logs`` (values,) the sum over a level's rows of the part of eta at ``eta + shift``.
+
+    ``grown`` and ``spare`` are overwritten. Rows with an eta so large that its exponential
+    overflows are added one by one.
+    """
+    reach = 0.0
+    for k in range(len(shift)):
+        reach = max(reach, abs(shift[k]))
+    most = 0.0
+    for i in range(first, last):
+        most = max(most, abs(eta[i]))
+    if not reach + most < _FAR and code not in (STUDENT, SKEW_NORMAL):
+        for i in range(first, last):
+            a, b = phi[cell[i], 0], phi[cell[i], 1]
+            for k in range(len(shift)):
+                at = eta[i] + shift[k]
+                logs[k] += weight[i] * eta_part(code, y[i], known[i, 0], known[i, 1], at, a, b)
+        return
+    if code in (GAMMA, POISSON):
+        _add_waves(code == GAMMA, first, last, y, weight, cell, eta, phi, shift, logs)
+        return
+    _grow(shift, grown)
+    for i in range(first, last):
+        n, a, b, here = weight[i], phi[cell[i], 0], phi[cell[i], 1], known[i]
+        if code == STUDENT:
+            _add_student(n, y[i] - eta[i], a, b, shift, logs)
+        elif code == SKEW_NORMAL:
+            omega, middle = skew_scale(a, b)
+            middle += (y[i] - eta[i]) / omega
+            _add_skew_normal(n, middle, omega, b, shift, spare, grown, logs)
+        elif code == NEGATIVE_BINOMIAL:
+            _add_negative_binomial(n, y[i], eta[i], a, shift, grown, logs)
+        elif code == BETA:
+            _add_beta(n, here[0], here[1], math.exp(eta[i]), a, grown, logs)
+        else:
+            _add_beta_binomial(n, y[i], here[0], math.exp(eta[i]), a, grown, logs)
+
+
+@_vectorised
+def _grow(shift: FloatArray, grown: FloatArray) -> None:
+    for k in range(len(shift)):
+        grown[k] = exponential(min(shift[k], 700.0))
+
+
+@_vectorised
+def _add_waves(  # type: ignore[no-untyped-def]
+    falls, first, last, y, weight, cell, eta, phi, shift, logs
+):
+    """The gamma's ``-a (eta + y exp(-eta))`` or the Poisson's ``y eta - exp(eta)`` of all rows."""
+    base, linear, wave = 0.0, 0.0, 0.0
+    for i in range(first, last):
+        if falls:
+            times = weight[i] * phi[cell[i], 0]
+            base -= times * eta[i]
+            linear -= times
+            wave += times * y[i] * math.exp(-eta[i])
+        else:
+            base += weight[i] * y[i] * eta[i]
+            linear += weight[i] * y[i]
+            wave += weight[i] * math.exp(eta[i])
+    sign = -1.0 if falls else 1.0
+    for k in range(len(shift)):
+        logs[k] += base + linear * shift[k] - wave * exponential(sign * shift[k])
+
+
+@_vectorised
+def _add_student(n, gap, a, b, shift, logs):  # type: ignore[no-untyped-def]
+    inverse, half = 1.0 / (b * a * a), 0.5 * n * (b + 1.0)
+    for k in range(len(shift)):
+        r = gap - shift[k]
+        logs[k] -= half * logarithm(1.0 + r * r * inverse)
+
+
+@_vectorised
+def _add_skew_normal(n, middle, omega, b, shift, place, series, logs):  # type: ignore[no-untyped-def]
+    """``log Phi(x)`` by ``erfc(y) = t exp(p(2 t - 1) - y^2)``, ``t = 2 / (2 + y)``, p of `_TAIL`.
+
+    (Hastings 1955, for its form.) ``place`` and ``series`` are overwritten.
+    """
+    for k in range(len(shift)):
+        y = abs(b * (middle - shift[k] / omega)) * _ROOT_HALF
+        place[k], series[k] = 4.0 / (2.0 + y) - 1.0, _TAIL[0]
+    for c in range(1, len(_TAIL)):
+        for k in range(len(shift)):
+            series[k] = series[k] * place[k] + _TAIL[c]
+    for k in range(len(shift)):
+        z = middle - shift[k] / omega
+        y = abs(b * z) * _ROOT_HALF
+        tail = logarithm(1.0 + place[k]) - y * y + series[k] - 2.0 * _LOG_2
+        rest = logarithm(1.0 - exponential(tail))
+        logs[k] += n * ((tail if b * z < 0.0 else rest) - 0.5 * z * z)
+
+
+@_vectorised
+def _add_negative_binomial(n, y, eta, a, shift, grown, logs):  # type: ignore[no-untyped-def]
+    mean = math.exp(eta)
+    for k in range(len(shift)):
+        log = precise_logarithm(a + mean * grown[k])
+        logs[k] += n * (y * (eta + shift[k]) - (y + a) * log)
+
+
+@_vectorised
+def _add_beta(n, log_y, log_rest, odds, a, grown, logs):  # type: ignore[no-untyped-def]
+    for k in range(len(grown)):
+        rest = a / (1.0 + odds * grown[k])
+        s = odds * grown[k] * rest
+        logs[k] += n * (s * log_y + rest * log_rest - log_gamma(s) - log_gamma(rest))
+
+
+@_vectorised
+def _add_beta_binomial(n, y, trials, odds, a, grown, logs):  # type: ignore[no-untyped-def]
+    for k in range(len(grown)):
+        rest = a / (1.0 + odds * grown[k])
+        s = odds * grown[k] * rest
+        hits = log_gamma(y + s) - log_gamma(s)
+        logs[k] += n * (hits + log_gamma(trials - y + rest) - log_gamma(rest))
