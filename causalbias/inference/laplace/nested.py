@@ -205,7 +205,9 @@ def find_scales(
     """Climb to the mode of theta by Newton steps.
 
     The curvature is that of the rough gradient's differences; the gradient itself comes from
-    differences of the density, which has all that the rough one leaves out.
+    differences of the density, which has all that the rough one leaves out. Where that is much of
+    the curvature, whole steps would go to and fro: they are shortened as the gradients at both ends
+    of the last one ask for.
 
     Returns
     -------
@@ -216,6 +218,7 @@ def find_scales(
     point = scale_point(target, terms, start, None)
     d = len(start)
     inverse, h = np.eye(d), np.full(d, 0.1)
+    size, moved, before = 1.0, np.zeros(d), np.zeros(d)
     for _ in range(_MAX_ROUNDS if d else 0):
         near = list(
             pool.map(
@@ -229,10 +232,15 @@ def find_scales(
         gradient = rise / h + 0.5 * h * np.diag(hessian)
         inverse = _positive_inverse(hessian)
         step, width = inverse @ gradient, np.sqrt(np.diag(inverse))
+        if moved.any():
+            fell = float(moved @ (before - gradient)) / max(float(moved @ before), 1e-12)
+            size = min(1.0, size / np.clip(fell, 0.5, 4.0))
+        step *= size
         if (np.abs(step) < 0.2 * width).all():
             break
         h = np.clip(0.5 * width, 1e-3, 0.1)
         step *= min(1.0, 1.5 / np.abs(step).max())
+        moved, before = step, gradient
         point = scale_point(target, terms, point.theta + step, point)
     return point, inverse
 
