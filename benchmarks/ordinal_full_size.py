@@ -9,9 +9,9 @@
 coefficients. ``--family bernoulli`` cuts the same judgements in two and adds an intercept. What is
 timed is what a user calls, as in gaussian_full_size.py, which also says what the columns are; the
 second fit is left out with ``--once``. ``--disc`` makes annotators discriminate unequally and fits
-their log discriminations, ``disc ~ (1|annotator)``. GPBoost has no ordinal likelihood and takes part in the
-binary case; ``clmm`` (R's ordinal, fitted once) in the ordinal one, at small sizes: over 15 minutes
-at a tenth. The last lines are the table of docs/performance.md.
+their log discriminations, ``disc ~ (1|annotator)``. GPBoost has no ordinal likelihood and takes
+part in the binary case; ``clmm`` (R's ordinal, fitted once) in the ordinal one, at small sizes:
+over 15 minutes at a tenth. The last lines are the table of docs/performance.md.
 """
 
 import argparse
