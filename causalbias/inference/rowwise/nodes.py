@@ -42,7 +42,8 @@ def _of_tail(z: FloatArray) -> FloatArray:
 
 
 # Of powers of z, the highest first, to 1e-12.
-_TAIL = chebyshev.cheb2poly(chebyshev.chebinterpolate(_of_tail, 18))[::-1].copy()
+_POINTS = chebyshev.chebpts1(19)
+_TAIL = chebyshev.cheb2poly(chebyshev.chebfit(_POINTS, _of_tail(_POINTS), 18))[::-1].copy()
 
 
 @_inline
