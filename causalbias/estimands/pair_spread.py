@@ -8,14 +8,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import xarray as xr
+
 from causalbias.arguments import names_in
+from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError
-from causalbias.estimands.predictor import designs_in, total_group_variance
+from causalbias.estimands.predictor import designs_in, noise_variance, total_group_variance
 from causalbias.estimands.scales import Floats
 from causalbias.models.fitted import FittedModel
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.groupings import PAIR, is_judge
 from causalbias.models.result import frame_with_others
+from causalbias.models.specification import observations_of
 
 RESIDUAL, ANSWER = "residual", "score"  # the columns as studies name them
 
@@ -99,6 +104,25 @@ def pair_spread(model: FittedModel, sources: str | Sequence[str] | None = None) 
             hint="add (1|pair), or the columns that name what is shown, to the formula",
         )
     return found
+
+
+def pair_sd(model: FittedModel) -> xr.DataArray:
+    """Standard deviation (chain, draw) of what a judge says of pairs of a cell, over all rows.
+
+    It is the unit "pair sd" of `compare`, whose noise is that of each cell of `by`.
+
+    Raises
+    ------
+    DataError
+        As `pair_spread`.
+    """
+    frame, spread = model.frame, pair_spread(model)
+    variance = spread.variance_of_groups(model).ravel()
+    if spread.residual:
+        cell, counts = np.zeros(len(frame), int), observations_of(model.spec, frame)
+        variance += noise_variance(model, frame, cell, counts, "new", weighted=False).ravel()
+    shape = [model.posterior.sizes[dim] for dim in SAMPLE]
+    return xr.DataArray(np.sqrt(variance).reshape(shape), dims=SAMPLE)
 
 
 def _named(between: Sequence[GroupDesign], sources: Sequence[str]) -> PairSpread:

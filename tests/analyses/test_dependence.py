@@ -27,10 +27,15 @@ def test_every_change_that_people_see_is_in_it():
 
 @pytest.mark.slow
 def test_single_seeds_are_told_of_genuine_pairs_and_not_of_pairs_of_two():
-    study = cb.simulate(seeds=6, levels={"pose": [-3, 0, 3]}, impostors=12, people=None)
+    systems = tuple(cb.simulation.System(name) for name in ("one", "other"))
+    study = cb.simulate(
+        seeds=6, levels={"pose": [-3, 0, 3]}, impostors=12, people=None, systems=systems
+    )
     table = identity_dependence(analyse_identity(study, draws=250))
-    genuine = table["fit"].str.endswith("genuine")
-    assert genuine.sum() == (~genuine).sum() == 3 * 4
+    genuine = table["fit"].str.endswith(", genuine")
+    # two systems and their difference; of impostor pairs, their differences from genuine ones too
+    assert genuine.sum() == 3 * 4
+    assert (~genuine).sum() == 5 * 4
     assert (table.loc[genuine, "tried"] > 0).all()
     assert (table.loc[~genuine, "tried"] == 0).all()
     assert table.loc[~genuine, "overturned"].isna().all()

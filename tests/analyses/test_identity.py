@@ -7,6 +7,13 @@ import pytest
 import causalbias as cb
 from causalbias import DataError
 from causalbias.analyses.identity.analysis import analyse_identity, formula_of, truth_of_identity
+from causalbias.analyses.identity.paired import (
+    between_systems,
+    effect_between_systems,
+    genuine_distances,
+    inverse_units,
+)
+from causalbias.models.result import spec_of
 
 LEVELS = {"age": [0.8, 2.6, 4.4], "pose": [-3.0, 0.0, 3.0]}
 PLANTED = cb.simulation.System(
@@ -17,7 +24,7 @@ PLANTED = cb.simulation.System(
     ),
 )
 NULL = cb.simulation.System("without bias", sd_face=(0.015, 0.03))
-PEOPLE = cb.simulation.People(annotators=60, judgements=4, questions=())
+PEOPLE = cb.simulation.People(annotators=40, judgements=3, questions=())
 FACTORS = ["seed", "race", "gender", "attribute", "level"]
 
 
@@ -26,7 +33,7 @@ def result():
     study = cb.simulate(
         12, random_seed=3, systems=(PLANTED, NULL), people=PEOPLE, levels=LEVELS, impostors=12
     )
-    return analyse_identity(study, draws=500)
+    return analyse_identity(study)
 
 
 def table_of(result, **where):
@@ -39,10 +46,14 @@ def test_models_are_apart_and_converge(result):
     assert sorted(result.fits) == [
         "people, genuine",
         "people, impostor",
+        "planted minus without bias, genuine",
+        "planted minus without bias, impostor",
         "planted, genuine",
         "planted, impostor",
+        "planted, impostor minus genuine",
         "without bias, genuine",
         "without bias, impostor",
+        "without bias, impostor minus genuine",
     ]
     assert not any(cb.failures(fit) for fit in result.fits.values())
     for name, rows in result.rows.items():
@@ -148,11 +159,104 @@ def test_doses_are_those_of_the_steps(result):
 
 
 @pytest.mark.slow
-def test_people_are_scored_once_a_pair(result):
+def test_single_answers_have_the_ordinal_model(result):
     rows = result.rows["people, impostor"]
-    assert rows["pair"].is_unique
-    answers = cb.to_frame(result.study, "human").groupby("pair")["score"].mean()
-    assert rows["score"].to_numpy() == pytest.approx(answers[rows["pair"]].to_numpy())
+    asked = result.study["human"].to_dataset().to_dataframe().query("question == 'identity'")
+    genuine = result.rows["people, genuine"]
+    assert len(rows) + len(genuine) == len(asked)
+    assert not rows.duplicated(["pair", "annotator"]).any()
+    spec = spec_of(result.fits["people, impostor"])
+    assert spec.family == "cumulative"
+    assert "(1|pair) + (1|annotator)" in spec.formula
+
+
+@pytest.mark.slow
+def test_differences_of_planted_biases_are_found(result):
+    """True: -0.10 of impostor pairs, a spread of 0.079 between pairs; 0.08 of genuine, of 0.043."""
+    between = cb.summarise(result.between_systems).set_index(["pairs", "race", "gender"])
+    kinds = cb.summarise(result.between_kinds).set_index(["system", "race", "gender"])
+    assert between["system"].unique().tolist() == ["planted"]
+    assert between["against"].unique().tolist() == ["without bias"]
+    for gender in ("female", "male"):
+        for one, true in (
+            (between.loc["impostor", "black", gender], -0.10 / 0.0786),
+            (between.loc["genuine", "asian", gender], 0.08 / 0.0430),
+            (kinds.loc["planted", "black", gender], -0.10),
+            (kinds.loc["planted", "asian", gender], -0.08),
+        ):
+            assert one["lower"] < true < one["upper"]
+            assert (one["lower"] > 0) == (true > 0)
+            assert (one["upper"] < 0) == (true < 0)
+        null = kinds.loc["without bias", "black", gender]
+        assert null["lower"] < 0 < null["upper"]
+
+
+@pytest.mark.slow
+def test_networks_are_compared_with_people(result):
+    found = result.against_people
+    assert found.sizes["system"] == found.sizes["pairs"] == 2
+    main = cb.summarise(found).query("unit == 'pair sd'")
+    black = main.query("system == 'planted' and pairs == 'impostor' and race == 'black'")
+    assert len(black) == 2
+    assert (black["upper"] < 0).all(), "the network finds them more alike than people do"
+
+
+@pytest.mark.slow
+def test_a_difference_of_two_systems_that_err_alike_is_sharper_than_of_independent_ones(result):
+    """A copy of a system in another metric, with a little noise, differs from it in nothing."""
+    rows, rng = result.rows["planted, genuine"], np.random.default_rng(5)
+    noise = 0.01 * rng.standard_normal(len(rows))
+    copy = rows.assign(distance=2.5 * (rows["distance"] + noise), system="copy")
+    fits = {
+        name: cb.fit(formula_of(one, "distance", "genuine"), one, draws=500)
+        for name, one in (("planted", rows), ("copy", copy))
+    }
+    inverse = inverse_units(fits)
+    scales = [float(one.mean()) for one in inverse.values()]
+    assert scales[0] / scales[1] == pytest.approx(2.5, rel=0.1)
+    both = between_systems(rows, copy[5:], *scales, reference="white")
+    assert len(both) == len(rows) - 5, "pairs that one did not measure are not in it"
+    paired = effect_between_systems(
+        cb.fit(formula_of(both, "difference", "genuine"), both, draws=500),
+        [cb.effects(fit, "race", by="gender", reference="white") for fit in fits.values()],
+        list(inverse.values()),
+        reference="white",
+        name="planted minus copy",
+    )
+    paired = cb.summarise(paired)
+    apart = cb.compare(*reversed(fits.values()), "race", by="gender", reference="white")
+    apart = cb.summarise(apart).query("unit == 'pair sd'")
+    assert (paired["sd"].to_numpy() < apart["sd"].to_numpy() / 2).all()
+    assert ((paired["lower"] < 0) & (paired["upper"] > 0)).sum() >= 3
+
+
+def test_one_system_in_two_metrics_is_not_compared_with_itself():
+    rows = pd.DataFrame(
+        {
+            "pair": list("abcd"),
+            "race": ["asian", "white"] * 2,
+            "gender": ["female"] * 2 + ["male"] * 2,
+            "distance": [0.3, 0.4, 0.1, 0.7],
+        }
+    )
+    twice = rows.assign(distance=2 * rows["distance"])
+    assert between_systems(rows, twice, 1.0, 0.5, reference="white") is None
+    assert between_systems(rows, twice, 1.0, 1.0, reference="black") is None
+    assert len(between_systems(rows, twice, 1.0, 1.0, reference="white")) == 4
+
+
+def test_a_faces_genuine_distance_is_its_mean_and_allows_for_steps_that_are_missing():
+    rng = np.random.default_rng(6)
+    faces = pd.DataFrame({"face_a": [f"f{i}" for i in range(6)], "race": ["asian", "white"] * 3})
+    steps = pd.DataFrame({"step": ["age 1", "age 2", "age 4"], "moved": [0.0, 0.1, 0.4]})
+    rows = faces.merge(steps, how="cross")
+    own = rows["face_a"].map(dict(zip(faces["face_a"], rng.normal(0, 0.1, 6), strict=True)))
+    rows["distance"] = 0.3 + rows["moved"] + own
+    whole = genuine_distances(rows)
+    assert whole.to_numpy() == pytest.approx(rows.groupby("face_a")["distance"].mean().to_numpy())
+    lost = rows.drop(index=2)  # the farthest step of the first face
+    assert genuine_distances(lost)["f0"] == pytest.approx(whole["f0"], abs=0.06)
+    assert lost.groupby("face_a")["distance"].mean()["f0"] < whole["f0"] - 0.1
 
 
 def small_study():

@@ -21,7 +21,7 @@ def test_a_release_becomes_a_report(tmp_path):
     system = cb.simulation.System(
         "net", biases=(cb.simulation.Bias("alike", -0.1, race="black", same_identity=False),)
     )
-    people = cb.simulation.People(annotators=60, judgements=4, questions=())
+    people = cb.simulation.People(annotators=30, judgements=3, questions=())
     study = cb.simulate(
         10, random_seed=2, systems=(system,), people=people, levels=LEVELS, impostors=10
     )
@@ -29,7 +29,7 @@ def test_a_release_becomes_a_report(tmp_path):
     out = tmp_path / "out"
     done = runner.invoke(app, ["run", str(root), "--dataset", "causalface", "-o", str(out)])
     assert done.exit_code == 0, done.output
-    assert "of 4 models" in " ".join(done.output.split())
+    assert "of 5 models" in " ".join(done.output.split())
     page = (out / "report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page), "the page needs another file"
     assert "black" in page.split(">Findings</h2>")[1].split("<h2")[0]
@@ -39,7 +39,12 @@ def test_a_release_becomes_a_report(tmp_path):
     assert truth["covered"].sum() >= 12
     assert len(pd.read_csv(out / "tables" / "rates.csv")) == 12
     figures = {path.name for path in (out / "figures").iterdir()}
-    assert figures == {"race-networks.pdf", "race-people.pdf", "rates.pdf"}
+    assert figures == {
+        "race-networks.pdf",
+        "race-people.pdf",
+        "race-against-people.pdf",
+        "rates.pdf",
+    }
 
 
 def test_simulate_writes_what_validate_and_load_accept(tmp_path):

@@ -5,16 +5,25 @@ far apart a network, and people, find two renders of one person, and two persons
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
 import xarray as xr
 
-from causalbias.agreement.consensus import hcic
 from causalbias.analyses.fitting import fit_models, join
+from causalbias.analyses.identity.paired import (
+    between_kinds,
+    between_systems,
+    effect_between_systems,
+    inverse_units,
+    minus,
+)
 from causalbias.errors import DataError
+from causalbias.estimands.comparing import compare
 from causalbias.estimands.contrasts import effects, predictions
 from causalbias.models.formula.parts import Formula, formula
 from causalbias.models.levels import canonical, levels_of
@@ -32,6 +41,8 @@ GROUPS = {
     "impostor": "(1|mm(seed_a, seed_b)) + (1|mm(face_a, face_b))",
 }
 USUAL_REFERENCE = "white"
+OF_KINDS = "impostor minus genuine"
+MOST_ORDERED = 20  # values of a scale; answers on a finer one have normal noise
 
 
 @dataclass(frozen=True)
@@ -42,12 +53,26 @@ class Identity:
     ----------
     study : DataTree
     fits : dict of str to Fit
-        ``"<system>, genuine"``, ``"<system>, impostor"``, ``"people, genuine"``, ...
+        ``"<system>, genuine"``, ``"<system>, impostor"``, ``"people, genuine"``, ..., and of
+        differences ``"<system> minus <system>, genuine"``, ``"<system>, impostor minus genuine"``.
     machine : Dataset or None
         ``effect`` (chain, draw, race, gender, pairs, system): change of the mean distance against
         the reference race, for pairs "genuine" or "impostor", in the population of seeds.
     human : Dataset or None
-        ``effect`` (chain, draw, race, gender, pairs): change of the pair's mean answer, in points.
+        ``effect`` (chain, draw, race, gender, pairs): change of the mean answer, in points, in the
+        populations of seeds, pairs and annotators.
+    between_systems : Dataset or None
+        ``effect`` (chain, draw, race, gender, pairs, systems): the effect on the first system less
+        that on the second, each in standard deviations of its distances between pairs. None if no
+        two systems measured the same pairs.
+    between_kinds : Dataset or None
+        ``effect`` (chain, draw, race, gender, system): the effect on impostor pairs less that on
+        genuine pairs, in units of distance. Negative: two persons of the group are less far apart,
+        compared with two pictures of one of them, which makes errors more likely at any threshold.
+    against_people : Dataset or None
+        ``difference`` (chain, draw, unit, race, gender, pairs, system) of `compare`: the effect on
+        the system less that on people. Negative: the system finds the group more alike, against
+        the reference, than people do. None without systems or people.
     machine_dose, human_dose : Dataset or None
         ``prediction`` (chain, draw, step, pairs[, system]): mean distance, or answer, where the
         second member is at the step's `attribute` and `level`, the first at the reference.
@@ -55,9 +80,9 @@ class Identity:
         False match and non-match rates by group at the systems' own thresholds; see `error_rates`.
         None where no system has one.
     rows : dict of str to DataFrame
-        Pairs of each fit, under its name.
+        Pairs of each system's fits, and answers of people's, under the fit's name.
     left_out : DataFrame
-        `fit`, `reason`, `count` of the pairs that are not in a fit.
+        `fit`, `reason`, `count` of the distances and answers that are not in a fit.
     reference : str
         The race that the others are compared with.
     prob : float
@@ -68,6 +93,9 @@ class Identity:
     fits: dict[str, Fit]
     machine: xr.Dataset | None
     human: xr.Dataset | None
+    between_systems: xr.Dataset | None
+    between_kinds: xr.Dataset | None
+    against_people: xr.Dataset | None
     machine_dose: xr.Dataset | None
     human_dose: xr.Dataset | None
     rates: xr.Dataset | None
@@ -95,9 +123,17 @@ def analyse_identity(
     dose is assumed to be linear, and each attribute may act differently on each race. The noise
     differs by race and gender: with one noise for groups of unequal spread, intervals of the
     noisier ones would be too narrow. Groups are the seed and its face of that race and gender; an
-    impostor pair belongs to two of each (multiple membership). The models of people have the mean
-    answer of each pair (HCIC) as their response; all pairs have equal weight, whatever their number
-    of answers.
+    impostor pair belongs to two of each (multiple membership).
+
+    People's single answers have the cumulative model of ordered answers, with effects of pairs and
+    of annotators besides. Answers on a scale of more than 20 points, or between whole numbers, have
+    normal noise instead.
+
+    Systems that measured the same pairs are compared pair by pair, and so are the two kinds of
+    pairs of one face, which allows for all that they share (`causalbias.analyses.identity.paired`).
+    One model of all systems and kinds with correlated effects would say the same, at a price that
+    grows with the cube of their number. Systems are compared with people by `compare`, which takes
+    them as independent.
 
     Models are of pairs whose members share race, gender and attribute, one at the attribute's
     reference level; the other pairs are counted in `left_out`. The reference race is "white" where
@@ -139,16 +175,8 @@ def analyse_identity(
     """
     require_groups(study)
     sides = _sides(study)
-    rows, left_out = _rows_by_fit(sides, study)
-    reference = _reference_race(rows)
-    effect, dose = {}, {}
-    outcomes = {side: outcome for side, outcome, _ in sides}
-    parts = {name: tuple(name.rsplit(", ", 1)) for name in rows}
-    fits = fit_models(
-        {
-            name: (formula_of(rows[name], outcomes[side], kind), rows[name])
-            for name, (side, kind) in parts.items()
-        },
+    fit_all = partial(
+        fit_models,
         progress=progress,
         keep=keep,
         draws=draws,
@@ -156,21 +184,52 @@ def analyse_identity(
         chains=chains,
         random_seed=random_seed,
     )
+    rows, left_out = _rows_by_fit(sides, study)
+    reference = _reference_race(rows)
+    parts = {name: _side_and_kind(name) for name in rows}
+    of_race = partial(effects, variable="race", by="gender", reference=reference)
+    systems = [side for side, outcome, _ in sides if outcome == "distance"]
+    people = [side for side, outcome, _ in sides if outcome == "score"]
+    fits = fit_all(
+        {
+            name: (formula_of(rows[name], "distance", kind), rows[name])
+            for name, (side, kind) in parts.items()
+            if side in systems
+        }
+    )
     for name, (side, kind) in parts.items():
-        effect[side, kind] = effects(fits[name], "race", by="gender", reference=reference)
-        dose[side, kind] = predictions(fits[name], "step")
-    systems = [side for side, outcome in outcomes.items() if outcome == "distance"]
-    people = [side for side, outcome in outcomes.items() if outcome == "score"]
+        if side in people:
+            family = family_of(rows[name]["score"])
+            model = formula_of(rows[name], "score", kind, family), rows[name]
+            fits |= fit_all({name: model}, family=family)
+    effect = {parts[name]: of_race(fit) for name, fit in fits.items()}
+    dose = {parts[name]: predictions(fit, "step") for name, fit in fits.items()}
+    inverse = inverse_units({key: fits[", ".join(key)] for key in effect if key[0] in systems})
+    of_systems = _pairs_of_systems(rows, inverse, systems, reference)
+    of_kinds = _pairs_of_kinds(rows, systems, reference)
+    fits |= fit_all(
+        {
+            f"{minus(first, second)}, {kind}": (formula_of(both, "difference", kind), both)
+            for (first, second, kind), both in of_systems.items()
+        }
+        | {
+            f"{system}, {OF_KINDS}": (formula_of(both, "difference", "impostor"), both)
+            for system, both in of_kinds.items()
+        }
+    )
     return Identity(
         study,
         fits,
         machine=_by_system(effect, systems),
         human=_by_kind(effect, people),
+        between_systems=_between_systems(fits, of_systems, effect, inverse, reference),
+        between_kinds=_of_systems(
+            {system: of_race(fits[f"{system}, {OF_KINDS}"]) for system in of_kinds}
+        ),
+        against_people=_against_people(fits, systems, reference),
         machine_dose=_with_steps(_by_system(dose, systems), rows.values()),
         human_dose=_with_steps(_by_kind(dose, people), rows.values()),
-        rates=_rates(
-            [rows[name] for name in rows if name.rsplit(", ", 1)[0] in systems], random_seed
-        ),
+        rates=_rates([rows[name] for name in rows if parts[name][0] in systems], random_seed),
         rows=rows,
         left_out=left_out,
         reference=reference,
@@ -178,9 +237,16 @@ def analyse_identity(
     )
 
 
-def formula_of(rows: pd.DataFrame, outcome: str, kind: str) -> Formula:
+def _side_and_kind(name: str) -> tuple[str, str]:
+    """What the name of a model of distances or answers says: "net, genuine"."""
+    side, kind = name.rsplit(", ", 1)
+    return side, kind
+
+
+def formula_of(rows: pd.DataFrame, outcome: str, kind: str, family: str = "gaussian") -> Formula:
     """Formula of one model: means and noise by race and gender, and the steps.
 
+    Models of answers have effects of pairs and of annotators, where some answered several times.
     Steps act differently on each race where every race was seen at every step; else what a race
     does at the missing steps is taken from those of the other races.
 
@@ -194,7 +260,28 @@ def formula_of(rows: pd.DataFrame, outcome: str, kind: str) -> Formula:
     crossed = pd.crosstab(rows["race"], rows["step"]).to_numpy()
     steps = "race*step" if crossed.min() > 0 and crossed.shape[1] > 1 else "step"
     text = f"{outcome} ~ race*gender + {steps} + {GROUPS[kind]}"
-    return formula(text, sigma="~ race*gender")
+    if outcome == "score":
+        repeated = (name for name in ("pair", "annotator") if _repeats(rows, name))
+        text += "".join(f" + (1|{name})" for name in repeated)
+    noise = {"sigma": "~ race*gender"} if family == "gaussian" else {}
+    return formula(text, **noise)
+
+
+def family_of(scores: pd.Series) -> str:
+    """Family of people's answers: ordered where they are few whole numbers.
+
+    Examples
+    --------
+    >>> family_of(pd.Series([0, 1, 4])), family_of(pd.Series([0.5, 1]))
+    ('cumulative', 'gaussian')
+    """
+    values = scores.unique()
+    return "cumulative" if (values % 1 == 0).all() and len(values) <= MOST_ORDERED else "gaussian"
+
+
+def _repeats(rows: pd.DataFrame, name: str) -> bool:
+    """Whether the rows have several of some level of a column, and two levels or more."""
+    return name in rows and 1 < rows[name].nunique() < len(rows)
 
 
 def require_groups(study: xr.DataTree) -> None:
@@ -232,17 +319,15 @@ def _judges_identity(study: xr.DataTree) -> bool:
 
 
 def _sides(study: xr.DataTree) -> list[tuple[str, str, pd.DataFrame]]:
-    """Name, outcome and pairs of each system and of people."""
+    """Name, outcome and rows of each system (distances) and of people (answers)."""
     sides = []
     if "machine" in study.children:
         machine = to_frame(study, "machine")
         sides += [(str(name), "distance", part) for name, part in machine.groupby("system")]
     if _judges_identity(study):
-        scores = hcic(study, QUESTION)["mean"].rename("score")
-        # Pairs that were asked about: the others are not missing answers.
-        pairs = to_frame(study, "pairs").set_index("pair")
-        asked = pairs.loc[scores.index].assign(score=scores, status="ok")
-        sides.append(("people", "score", asked.reset_index()))
+        human = to_frame(study, "human")
+        asked = human[(human["question"] == QUESTION) & human["pair"].notna()]
+        sides.append(("people", "score", asked.assign(status="ok")))
     return sides
 
 
@@ -289,6 +374,8 @@ def _comparable(
         "no member is at its reference level": ~at_reference,
         "no distance, or no answer": (frame["status"] != "ok") | frame[outcome].isna(),
     }
+    if outcome == "score" and "annotator" in frame:
+        reasons["answered before"] = frame.duplicated(["pair", "annotator"])
     kept = pd.Series(True, index=frame.index)
     counts = {}
     for reason, applies in reasons.items():
@@ -332,6 +419,88 @@ def _with_steps(dose: xr.Dataset | None, rows: Iterable[pd.DataFrame]) -> xr.Dat
     )
 
 
+def _pairs_of_systems(
+    rows: Mapping[str, pd.DataFrame],
+    inverse: Mapping[tuple[str, str], xr.DataArray],
+    systems: Sequence[str],
+    reference: str,
+) -> dict[tuple[str, str, str], pd.DataFrame]:
+    """Scaled differences of distances, of every two systems and kind of pairs."""
+    found = {}
+    for kind in KINDS:
+        there = [system for system in systems if (system, kind) in inverse]
+        for first, second in combinations(there, 2):
+            both = between_systems(
+                *(rows[f"{system}, {kind}"] for system in (first, second)),
+                *(float(inverse[system, kind].mean()) for system in (first, second)),
+                reference=reference,
+            )
+            if both is not None:
+                found[first, second, kind] = both
+    return found
+
+
+def _pairs_of_kinds(
+    rows: Mapping[str, pd.DataFrame], systems: Sequence[str], reference: str
+) -> dict[str, pd.DataFrame]:
+    """Differences of impostor and genuine distances of each system that has both."""
+    found = {}
+    for system in systems:
+        kinds = [rows[name] for kind in KINDS if (name := f"{system}, {kind}") in rows]
+        both = between_kinds(*kinds, reference=reference) if len(kinds) == len(KINDS) else None
+        if both is not None:
+            found[system] = both
+    return found
+
+
+def _between_systems(
+    fits: Mapping[str, Fit],
+    pairs: Collection[tuple[str, str, str]],
+    effect: Mapping[tuple[str, str], xr.Dataset],
+    inverse: Mapping[tuple[str, str], xr.DataArray],
+    reference: str,
+) -> xr.Dataset | None:
+    """Differences of effects, labelled with the `system` and the one that it is `against`."""
+    found = {}
+    for first, second, kind in pairs:
+        name, both = minus(first, second), ((first, kind), (second, kind))
+        found[name, kind] = effect_between_systems(
+            fits[f"{name}, {kind}"],
+            [effect[one] for one in both],
+            [inverse[one] for one in both],
+            reference=reference,
+            name=name,
+        )
+    both_of = {minus(first, second): (first, second) for first, second, _ in pairs}
+    joined = _by_system(found, list(both_of), dim="systems")
+    if joined is None:
+        return None
+    firsts, seconds = zip(*both_of.values(), strict=True)
+    return joined.assign_coords(
+        system=("systems", list(firsts)), against=("systems", list(seconds))
+    )
+
+
+def _against_people(
+    fits: Mapping[str, Fit], systems: Sequence[str], reference: str
+) -> xr.Dataset | None:
+    """Effects on each system and on people in common units, by kind of pairs."""
+    found: dict[tuple[str, str], xr.Dataset] = {}
+    for kind in KINDS:
+        for system in systems:
+            if {f"people, {kind}", f"{system}, {kind}"} <= set(fits):
+                found[system, kind] = compare(
+                    fits[f"people, {kind}"],
+                    fits[f"{system}, {kind}"],
+                    "race",
+                    by="gender",
+                    reference=reference,
+                    opposite=True,
+                    names=("people", system),
+                )
+    return _by_system(found, systems)
+
+
 def _by_kind(parts: Mapping[tuple[str, str], xr.Dataset], sides: list[str]) -> xr.Dataset | None:
     """Estimates of both kinds of pairs, for one system or for people."""
     found = {kind: part for (side, kind), part in parts.items() if side in sides}
@@ -339,11 +508,17 @@ def _by_kind(parts: Mapping[tuple[str, str], xr.Dataset], sides: list[str]) -> x
 
 
 def _by_system(
-    parts: Mapping[tuple[str, str], xr.Dataset], systems: list[str]
+    parts: Mapping[tuple[str, str], xr.Dataset], systems: Sequence[str], dim: str = "system"
 ) -> xr.Dataset | None:
     found = {system: _by_kind(parts, [system]) for system in systems}
     known = {system: part for system, part in found.items() if part is not None}
-    return _labels_last(join(known, "system"), ["pairs", "system"]) if known else None
+    return _of_systems(known, ["pairs", dim])
+
+
+def _of_systems(
+    parts: dict[str, xr.Dataset], labels: Sequence[str] = ("system",)
+) -> xr.Dataset | None:
+    return _labels_last(join(parts, labels[-1]), list(labels)) if parts else None
 
 
 def _labels_last(joined: xr.Dataset, labels: list[str]) -> xr.Dataset:
@@ -368,7 +543,7 @@ def truth_of_identity(result: Identity) -> pd.DataFrame | None:
     truth = result.study.children["truth"].to_dataset()
     found = []
     for name, rows in result.rows.items():
-        side, kind = name.rsplit(", ", 1)
+        side, kind = _side_and_kind(name)
         cube = truth.sel(same_identity=KINDS[kind])
         machine = side != "people"
         if machine and side not in truth["system"].values:

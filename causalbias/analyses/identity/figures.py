@@ -30,6 +30,10 @@ def pictures_of(result: Identity, tables: dict[str, pd.DataFrame]) -> list[Pictu
         pictures.append(_of_networks(result, result.machine, tables["machine"], truth))
     if result.human is not None:
         pictures.append(_of_people(result, result.human, tables["human"], truth))
+    if result.between_systems is not None:
+        pictures.append(_of_systems(result, result.between_systems, tables["between_systems"]))
+    if result.against_people is not None and len(tables["against_people"]):
+        pictures.append(_against_people(result, result.against_people, tables["against_people"]))
     if result.rates is not None:
         pictures.append(_of_rates(result, result.rates, tables["rates"]))
     return pictures
@@ -121,6 +125,41 @@ def _of_people(
     return Picture(
         "race-people", figure, caption, alt_text(table, LABELS, quantity, TWO_PANELS), "human"
     )
+
+
+def _of_systems(result: Identity, effect: xr.Dataset, table: pd.DataFrame) -> Picture:
+    figure = group_effects(
+        effect.drop_vars(["system", "against"]).rename(systems="system"),
+        prob=result.prob,
+        xlabel="difference of effects (sd between pairs)",
+    )
+    caption = (
+        "Differences between networks: the effect of race on the first less that on the second, "
+        f"each in standard deviations of its distances between pairs, {_against(result)}. Left of "
+        "zero, the first finds the group more alike than the second does. "
+        f"{percent(result.prob)} intervals of models of the differences, pair by pair."
+    )
+    alt = alt_text(
+        table, ("system", "against", *LABELS[1:]), "difference of effects of race", TWO_PANELS
+    )
+    return Picture("race-between-networks", figure, caption, alt, "between_systems")
+
+
+def _against_people(result: Identity, found: xr.Dataset, table: pd.DataFrame) -> Picture:
+    unit = "pair sd"
+    figure = group_effects(
+        found[["difference"]].sel(unit=unit, drop=True),
+        prob=result.prob,
+        xlabel="network minus people (sd between pairs)",
+    )
+    caption = (
+        "Networks against people: the effect of race on the network less that on people, each in "
+        f"standard deviations of what it says of pairs, {_against(result)}. Left of zero, the "
+        "network finds the group more alike than people do. "
+        f"{percent(result.prob)} intervals."
+    )
+    alt = alt_text(table, LABELS, "effect on the network less that on people", TWO_PANELS)
+    return Picture("race-against-people", figure, caption, alt, "against_people")
 
 
 def _of_rates(result: Identity, rates: xr.Dataset, table: pd.DataFrame) -> Picture:

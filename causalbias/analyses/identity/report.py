@@ -27,15 +27,30 @@ from causalbias.report.record import record_of
 TITLES = {
     "machine": "Networks: effect of race on the distance",
     "human": "People: effect of race on the mean answer",
+    "between_kinds": "Networks: effect on impostor pairs less that on genuine pairs",
+    "between_systems": "Between networks: effects of race in standard deviations between pairs",
+    "against_people": "Networks against people: effects of race in standard deviations between "
+    "pairs",
     "rates": "Error rates at each network's threshold",
     "truth": "Effects of race beside the truth (this study is simulated)",
     "truth_rates": "Error rates beside the truth",
     "truth_dose": "Mean by level beside the truth",
     "machine_dose": "Networks: mean distance where one member is moved to the level",
     "human_dose": "People: mean answer where one member is moved to the level",
-    "left_out": "Pairs that are in no model",
+    "left_out": "Distances and answers that are in no model",
     "diagram": causes.TITLE,
 }
+ESTIMATES = (
+    "machine",
+    "human",
+    "between_kinds",
+    "between_systems",
+    "against_people",
+    "machine_dose",
+    "human_dose",
+)
+SIDES = ("machine", "human")
+MAIN_UNIT = "pair sd"  # of `compare`: free of the noise of answers; the others are only written
 INTRO = (
     "Faces are generated: for each seed, one face of every race and gender, of which one attribute "
     "at a time is moved from its reference level, with all else held constant. Genuine pairs are "
@@ -83,10 +98,15 @@ def identity_content(result: Identity, *, images: Mapping[str, object] | None = 
 def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
     """Tables of the estimates by name, as in `TITLES`; `dependence` on priors and seeds."""
     found: dict[str, pd.DataFrame] = {}
-    for name in ("machine", "human", "machine_dose", "human_dose"):
+    for name in ESTIMATES:
         draws: xr.Dataset | None = getattr(result, name)
         if draws is not None:
             found[name] = _in_order(summarise(draws, prob=result.prob))
+    if "against_people" in found:
+        units = found["against_people"]
+        main = units["unit"] == MAIN_UNIT
+        found["against_people_units"] = units[~main].reset_index(drop=True)
+        found["against_people"] = units[main].dropna(subset="estimate").reset_index(drop=True)
     if result.rates is not None:
         found["rates"] = _in_order(summarise(result.rates, prob=result.prob), "rate_of")
     found |= against_truth(result, found)
@@ -110,10 +130,11 @@ def dependence_of(result: Identity) -> pd.DataFrame:
 
 def _in_order(table: pd.DataFrame, kind: str = "pairs") -> pd.DataFrame:
     """Label columns first, rows by system and kind of pairs; levels keep their order."""
-    labels = ("system", kind, "race", "reference", "gender", "attribute", "level")
+    labels = ("system", "against", "unit", kind)
+    labels += ("race", "reference", "gender", "attribute", "level")
     first = [name for name in labels if name in table]
-    rest = [name for name in table if name not in {*first, "step"}]
-    together = [name for name in ("system", kind) if name in table]
+    rest = [name for name in table if name not in {*first, "step", "systems"}]
+    together = [name for name in ("system", "against", kind) if name in table]
     return table[[*first, *rest]].sort_values(together, kind="stable", ignore_index=True)
 
 
@@ -123,7 +144,10 @@ def against_truth(result: Identity, tables: dict[str, pd.DataFrame]) -> dict[str
     if known is None:
         return {}
     parts: dict[str, list[pd.DataFrame]] = {}
-    for name, table in tables.items():
+    for name in [*SIDES, *(f"{side}_dose" for side in SIDES), "rates"]:
+        if name not in tables:
+            continue
+        table = tables[name]
         estimand = {"rates": "rate"}.get(name, "dose" if name.endswith("_dose") else "effect")
         keys = ["attribute", "level"] if estimand == "dose" else ["race", "gender"]
         if name == "rates":
@@ -154,6 +178,7 @@ def findings(result: Identity, tables: dict[str, pd.DataFrame]) -> list[str]:
         for key, part in tables[side].groupby(by):
             who = str(key[0]) if side == "machine" else "People"
             sentences.append(_finding(part, who, str(key[-1]), unit, result.reference, prob))
+    sentences += _differences(tables, result.reference, prob)
     if "rates" in tables:
         sentences += _uncertain_rates(tables["rates"], prob)
     return sentences + coverage(_truths(tables), result.prob, "intervals")
@@ -176,6 +201,58 @@ def _finding(part: pd.DataFrame, who: str, kind: str, unit: str, reference: str,
         f"largest: {top['race']} {top['gender']} faces are found {'more' if alike else 'less'} "
         f"alike than {reference} faces, by {abs(top['estimate']):.3g} {of_unit} "
         f"({prob} interval of the change {top['lower']:.3g} to {top['upper']:.3g})."
+    )
+
+
+def _differences(tables: dict[str, pd.DataFrame], reference: str, prob: str) -> list[str]:
+    """Where kinds of pairs, systems, and systems and people differ in what race changes."""
+    sentences = []
+    if "between_kinds" in tables:
+        for system, part in tables["between_kinds"].groupby("system"):
+            text = (
+                f"{system}: in {{clear}} of {len(part)} groups, race clearly changes impostor "
+                "pairs otherwise than genuine ones."
+            )
+            what = "two persons of {group} faces are {side}, compared with two pictures of one"
+            sides = "closer together", "farther apart"
+            sentences.append(_counted(part, text, what, sides, "distance", reference, prob))
+    for name in ("between_systems", "against_people"):
+        if name not in tables:
+            continue
+        table = tables[name]
+        others = table["against"] if name == "between_systems" else "people"
+        by = ["system", "against", "pairs"]
+        for (first, second, kind), part in table.assign(against=others).groupby(by):
+            text = (
+                f"{first} and {second}, {kind} pairs: {{clear}} of {len(part)} effects of race "
+                "clearly differ between the two."
+            )
+            what = f"{{group}} faces are found {{side}} by {first} than by {second}"
+            sides = "more alike", "less alike"
+            unit = "standard deviations between pairs"
+            sentences.append(_counted(part, text, what, sides, unit, reference, prob))
+    return sentences
+
+
+def _counted(
+    part: pd.DataFrame,
+    text: str,
+    what: str,
+    sides: tuple[str, str],
+    unit: str,
+    reference: str,
+    prob: str,
+) -> str:
+    """How many of some differences are clear in sign, and the largest of these."""
+    clear = part[(part["lower"] > 0) | (part["upper"] < 0)]
+    counted = text.format(clear=len(clear))
+    if clear.empty:
+        return counted
+    top = clear.iloc[int(clear["estimate"].abs().argmax())]
+    said = what.format(group=f"{top['race']} {top['gender']}", side=sides[top["estimate"] > 0])
+    return (
+        f"{counted} The largest: against {reference} faces, {said}, by {abs(top['estimate']):.3g} "
+        f"{unit} ({prob} interval of the difference {top['lower']:.3g} to {top['upper']:.3g})."
     )
 
 
@@ -216,25 +293,28 @@ def limits(result: Identity) -> list[str]:
     ]
     if result.machine is not None:
         sentences += [
-            "Distances of different networks are on different scales: do not compare the sizes of "
-            "effects across networks.",
+            "Distances of different networks are on different scales: compare the sizes of their "
+            "effects in standard deviations between pairs, as the tables of differences do, and "
+            "not in units of distance.",
             SMALLEST_DISTANCE,
             f"{failures_to_enrol(result.study)} False non-match rates here do not count failures "
             "to enrol.",
         ]
     if result.human is not None:
         sentences.append(
-            "People's answers are averaged for each pair, and all pairs have equal weight: the "
-            "number of answers and their reliability are not taken into account. The scale of "
-            "answers is bounded, so an effect in points is smaller where answers are near an end. "
-            "People and networks answer on different scales: do not compare sizes of effects "
-            "between them."
+            "The scale of answers is bounded, so an effect in points is smaller where answers are "
+            "near an end. Networks are compared with people in standard deviations of what each "
+            "says of pairs of a group, which leaves out the noise of answers; their estimates are "
+            "taken as independent though they are of the same pairs, so that these intervals are "
+            "wider, or narrower, than those of a joint model (`joint`) if the two err alike, or "
+            "oppositely, about the same faces. A conclusion that holds in one unit only "
+            "depends on it: the file against_people_units.csv has the others."
         )
     else:
         sentences.append(NO_IDENTITY_JUDGEMENTS)
     excluded = result.left_out["count"].sum()
     if excluded:
         sentences.append(
-            f"{int(excluded):,} rows of pairs are in no model; the table of these pairs says why."
+            f"{int(excluded):,} distances and answers are in no model; a table says why."
         )
     return sentences

@@ -20,10 +20,20 @@ GLOSSARY = {
     "false non-match": "A network takes two pictures of one person for two persons. The false "
     "non-match rate (FNMR) is the share of genuine pairs to which this happens.",
     "reference": "The group that the others are compared with.",
+    "standard deviation between pairs": "How much a network's distances, or what people say on "
+    "average, differ between pairs of one group. Networks, whose scales differ, are compared with "
+    "one another and with people in it.",
     "effective comparisons": "Pairs that share a face are not independent: this is the number of "
     "independent pairs that would give an interval as short.",
 }
-COLUMNS = {"fit": "network or people, and kind of pairs"}
+COLUMNS = {
+    "fit": "network or people, and kind of pairs",
+    "against": "the network whose effect is subtracted",
+    "unit": "what one is: pair sd, the spread of what is said of pairs of a group",
+    "n_a": "number of people's answers",
+    "n_b": "number of the network's distances",
+    "p_larger": "posterior probability that the network's effect is larger in size than people's",
+}
 SUBJECT = {"impostor": "Pictures of two persons", "genuine": "Pictures of one person"}
 MISTAKE = {
     "FMR": "takes two different persons for one",
@@ -94,12 +104,42 @@ def _found(
         f"{_groups(of_kind.assign(alike=sign * of_kind['estimate']), result.reference)}."
         for kind, of_kind in part.groupby("pairs", sort=False)
     ]
+    if who != "people":
+        sentences += _against_others(tables, who, result.reference)
     if who != "people" and "rates" in tables:
         rates = tables["rates"]
         sentences += [
             _mistakes(str(rate_of), of_rate)
             for rate_of, of_rate in rates[rates["system"] == who].groupby("rate_of")
         ]
+    return sentences
+
+
+def _against_others(tables: dict[str, pd.DataFrame], who: str, reference: str) -> list[str]:
+    """How one program reacts to race compared with people, and with the other programs."""
+    parts = []
+    if "against_people" in tables:
+        table = tables["against_people"]
+        parts.append(("people do", table[table["system"] == who]))
+    if "between_systems" in tables:
+        table = tables["between_systems"]
+        for other, part in table[table["system"] == who].groupby("against"):
+            parts.append((f"{other} does", part))
+    sentences = []
+    for other, table in parts:
+        for kind, part in table.groupby("pairs", sort=False):
+            clear = (part["lower"] > 0) | (part["upper"] < 0)
+            names = part["race"].astype(str) + " " + part["gender"].astype(str)
+            found = [
+                f"{_faces(names, clear & side)} {word} alike than {other}"
+                for side, word in ((part["estimate"] < 0, "more"), (part["estimate"] > 0, "less"))
+                if (clear & side).any()
+            ]
+            if found:
+                sentences.append(
+                    f"{SUBJECT[str(kind)]}: compared with {reference} faces, it finds "
+                    f"{', and '.join(found)} (measured by how much pairs of a group differ)."
+                )
     return sentences
 
 
@@ -150,10 +190,4 @@ def _not_said(result: Identity) -> list[str]:
     sentences = never_shown("truth" in result.study.children)
     if result.human is None:
         sentences.insert(0, NO_IDENTITY_JUDGEMENTS_PLAIN)
-    if result.machine is not None and result.machine.sizes["system"] > 1:
-        sentences.insert(
-            0,
-            "Which program reacts more strongly: each measures distance on a scale of its own. "
-            "The numbers of mistakes can be compared.",
-        )
     return sentences
