@@ -70,7 +70,7 @@ def test_an_unknown_layout_ends_in_one_line(tmp_path, command):
 
 
 def test_what_a_study_without_people_cannot_show():
-    hostile = "<script>alert(1)</script>"
+    hostile = "<script>alert(1)</script>{0}"
     system = cb.simulation.System(hostile, failure=0.1)
     study = cb.simulate(5, systems=(system,), people=None, levels=LEVELS, impostors=5)
     content = identity_content(analyse_identity(study, draws=250))

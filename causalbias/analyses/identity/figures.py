@@ -139,9 +139,8 @@ def _of_systems(result: Identity, effect: xr.Dataset, table: pd.DataFrame) -> Pi
         "zero, the first finds the group more alike than the second does. "
         f"{percent(result.prob)} intervals of models of the differences, pair by pair."
     )
-    alt = alt_text(
-        table, ("system", "against", *LABELS[1:]), "difference of effects of race", TWO_PANELS
-    )
+    both = table.assign(system=table["system"] + " against " + table["against"])
+    alt = alt_text(both, LABELS, "difference of effects of race", TWO_PANELS)
     return Picture("race-between-networks", figure, caption, alt, "between_systems")
 
 

@@ -1,6 +1,6 @@
 """The report of an analysis of genuine and impostor pairs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 import xarray as xr
@@ -187,18 +187,18 @@ def findings(result: Identity, tables: dict[str, pd.DataFrame]) -> list[str]:
 def _finding(part: pd.DataFrame, who: str, kind: str, unit: str, reference: str, prob: str) -> str:
     """Largest effect on one kind of pairs, or that no interval excludes zero."""
     of_unit = "of distance" if unit == "distance" else unit
-    clear = part[(part["lower"] > 0) | (part["upper"] < 0)]
+    clear = _clear_only(part)
     if clear.empty:
         farthest = part[["lower", "upper"]].abs().to_numpy().max()
         return (
             f"{who}, {kind} pairs: no effect of race is clear in sign; every {prob} interval "
             f"includes zero and none reaches beyond {farthest:.3g} {of_unit}."
         )
-    top = clear.iloc[int(clear["estimate"].abs().argmax())]
+    top = _largest(clear)
     alike = (top["estimate"] < 0) == (unit == "distance")
     return (
         f"{who}, {kind} pairs: {len(clear)} of {len(part)} effects of race are clear in sign. The "
-        f"largest: {top['race']} {top['gender']} faces are found {'more' if alike else 'less'} "
+        f"largest: {top['group']} faces are found {'more' if alike else 'less'} "
         f"alike than {reference} faces, by {abs(top['estimate']):.3g} {of_unit} "
         f"({prob} interval of the change {top['lower']:.3g} to {top['upper']:.3g})."
     )
@@ -207,52 +207,65 @@ def _finding(part: pd.DataFrame, who: str, kind: str, unit: str, reference: str,
 def _differences(tables: dict[str, pd.DataFrame], reference: str, prob: str) -> list[str]:
     """Where kinds of pairs, systems, and systems and people differ in what race changes."""
     sentences = []
-    if "between_kinds" in tables:
-        for system, part in tables["between_kinds"].groupby("system"):
-            text = (
-                f"{system}: in {{clear}} of {len(part)} groups, race clearly changes impostor "
-                "pairs otherwise than genuine ones."
+    kinds = tables.get("between_kinds", pd.DataFrame({"system": []}))
+    for system, part in kinds.groupby("system"):
+        clear = _clear_only(part)
+        sentence = (
+            f"{system}: in {len(clear)} of {len(part)} groups, race clearly changes impostor pairs "
+            "otherwise than genuine ones."
+        )
+        if len(clear):
+            top = _largest(clear)
+            side = "farther apart" if top["estimate"] > 0 else "closer together"
+            sentence += (
+                f" The largest: against {reference} faces, two persons with {top['group']} faces are "
+                f"{side}, compared with two pictures of one, {_by(top, 'distance', prob)}."
             )
-            what = "two persons of {group} faces are {side}, compared with two pictures of one"
-            sides = "closer together", "farther apart"
-            sentences.append(_counted(part, text, what, sides, "distance", reference, prob))
-    for name in ("between_systems", "against_people"):
-        if name not in tables:
-            continue
-        table = tables[name]
-        others = table["against"] if name == "between_systems" else "people"
-        by = ["system", "against", "pairs"]
-        for (first, second, kind), part in table.assign(against=others).groupby(by):
-            text = (
-                f"{first} and {second}, {kind} pairs: {{clear}} of {len(part)} effects of race "
-                "clearly differ between the two."
-            )
-            what = f"{{group}} faces are found {{side}} by {first} than by {second}"
-            sides = "more alike", "less alike"
+        sentences.append(sentence)
+    for first, second, kind, part in _compared(tables):
+        clear = _clear_only(part)
+        sentence = (
+            f"{first} and {second}, {kind} pairs: {len(clear)} of {len(part)} effects of race "
+            "clearly differ between the two."
+        )
+        if len(clear):
+            top = _largest(clear)
+            side = "less alike" if top["estimate"] > 0 else "more alike"
             unit = "standard deviations between pairs"
-            sentences.append(_counted(part, text, what, sides, unit, reference, prob))
+            sentence += (
+                f" The largest: against {reference} faces, {top['group']} faces are found {side} "
+                f"by {first} than by {second}, {_by(top, unit, prob)}."
+            )
+        sentences.append(sentence)
     return sentences
 
 
-def _counted(
-    part: pd.DataFrame,
-    text: str,
-    what: str,
-    sides: tuple[str, str],
-    unit: str,
-    reference: str,
-    prob: str,
-) -> str:
-    """How many of some differences are clear in sign, and the largest of these."""
-    clear = part[(part["lower"] > 0) | (part["upper"] < 0)]
-    counted = text.format(clear=len(clear))
-    if clear.empty:
-        return counted
-    top = clear.iloc[int(clear["estimate"].abs().argmax())]
-    said = what.format(group=f"{top['race']} {top['gender']}", side=sides[top["estimate"] > 0])
+def _compared(tables: dict[str, pd.DataFrame]) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
+    """Tables of two systems, and of a system and people, by these names and kind of pairs."""
+    by = ["system", "against", "pairs"]
+    for name in ("between_systems", "against_people"):
+        if name in tables:
+            table = tables[name]
+            others = table["against"] if name == "between_systems" else "people"
+            for (first, second, kind), part in table.assign(against=others).groupby(by):
+                yield str(first), str(second), str(kind), part
+
+
+def _clear_only(part: pd.DataFrame) -> pd.DataFrame:
+    return part[(part["lower"] > 0) | (part["upper"] < 0)]
+
+
+def _largest(clear: pd.DataFrame) -> pd.Series:
+    """The row of the largest effect, with the name of its group."""
+    top = clear.iloc[int(clear["estimate"].abs().argmax())].copy()
+    top["group"] = f"{top['race']} {top['gender']}"
+    return top
+
+
+def _by(top: pd.Series, unit: str, prob: str) -> str:
     return (
-        f"{counted} The largest: against {reference} faces, {said}, by {abs(top['estimate']):.3g} "
-        f"{unit} ({prob} interval of the difference {top['lower']:.3g} to {top['upper']:.3g})."
+        f"by {abs(top['estimate']):.3g} {unit} ({prob} interval of the difference "
+        f"{top['lower']:.3g} to {top['upper']:.3g})"
     )
 
 
