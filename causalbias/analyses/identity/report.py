@@ -218,8 +218,8 @@ def _differences(tables: dict[str, pd.DataFrame], reference: str, prob: str) -> 
             top = _largest(clear)
             side = "farther apart" if top["estimate"] > 0 else "closer together"
             sentence += (
-                f" The largest: against {reference} faces, two persons with {top['group']} faces are "
-                f"{side}, compared with two pictures of one, {_by(top, 'distance', prob)}."
+                f" The largest: against {reference} faces, two persons with {top['group']} faces "
+                f"are {side}, compared with two pictures of one, {_by(top, 'distance', prob)}."
             )
         sentences.append(sentence)
     for first, second, kind, part in _compared(tables):
