@@ -431,8 +431,10 @@ def _pairs_of_systems(
         there = [system for system in systems if (system, kind) in inverse]
         for first, second in combinations(there, 2):
             both = between_systems(
-                *(rows[f"{system}, {kind}"] for system in (first, second)),
-                *(float(inverse[system, kind].mean()) for system in (first, second)),
+                rows[f"{first}, {kind}"],
+                rows[f"{second}, {kind}"],
+                float(inverse[first, kind].mean()),
+                float(inverse[second, kind].mean()),
                 reference=reference,
             )
             if both is not None:

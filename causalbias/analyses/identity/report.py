@@ -130,8 +130,8 @@ def dependence_of(result: Identity) -> pd.DataFrame:
 
 def _in_order(table: pd.DataFrame, kind: str = "pairs") -> pd.DataFrame:
     """Label columns first, rows by system and kind of pairs; levels keep their order."""
-    labels = ("system", "against", "unit", kind)
-    labels += ("race", "reference", "gender", "attribute", "level")
+    compared = ["system", "against", "unit", kind]
+    labels = [*compared, "race", "reference", "gender", "attribute", "level"]
     first = [name for name in labels if name in table]
     rest = [name for name in table if name not in {*first, "step", "systems"}]
     together = [name for name in ("system", "against", kind) if name in table]
