@@ -24,7 +24,7 @@ PLANTED = cb.simulation.System(
     ),
 )
 NULL = cb.simulation.System("without bias", sd_face=(0.015, 0.03))
-PEOPLE = cb.simulation.People(annotators=40, judgements=3, questions=())
+PEOPLE = cb.simulation.People(annotators=60, judgements=4, questions=())
 FACTORS = ["seed", "race", "gender", "attribute", "level"]
 
 

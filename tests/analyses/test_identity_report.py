@@ -21,7 +21,7 @@ def test_a_release_becomes_a_report(tmp_path):
     system = cb.simulation.System(
         "net", biases=(cb.simulation.Bias("alike", -0.1, race="black", same_identity=False),)
     )
-    people = cb.simulation.People(annotators=30, judgements=3, questions=())
+    people = cb.simulation.People(annotators=60, judgements=4, questions=())
     study = cb.simulate(
         10, random_seed=2, systems=(system,), people=people, levels=LEVELS, impostors=10
     )
