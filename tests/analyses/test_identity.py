@@ -163,7 +163,8 @@ def test_single_answers_have_the_ordinal_model(result):
     rows = result.rows["people, impostor"]
     asked = result.study["human"].to_dataset().to_dataframe().query("question == 'identity'")
     genuine = result.rows["people, genuine"]
-    assert len(rows) + len(genuine) == len(asked)
+    left_out = result.left_out.set_index("fit")["count"].filter(like="people").sum()
+    assert len(rows) + len(genuine) + left_out == len(asked)
     assert not rows.duplicated(["pair", "annotator"]).any()
     spec = spec_of(result.fits["people, impostor"])
     assert spec.family == "cumulative"
