@@ -44,6 +44,7 @@ def test_a_release_becomes_a_report(tmp_path):
         "race-people.pdf",
         "race-against-people.pdf",
         "rates.pdf",
+        "diagram.pdf",
     }
 
 
