@@ -6,9 +6,10 @@ Their effects of race are the same per standard deviation of likeness between pa
 often the 90% interval of the difference holds zero, and the mean posterior probability that the
 network's effect is larger, by the noise of answers and by the number of answers a pair, in each
 unit of `compare`. The pairs of people and network are different ones (their fits are independent)
-or the same ones, where `cb.joint_model.compare` is beside.
+or the same ones, where `cb.joint_model.compare` is beside, in the first studies: it takes most of
+the time.
 
-Run as ``python benchmarks/pair_units.py STUDIES``.
+Run as ``python benchmarks/pair_units.py STUDIES JOINT_STUDIES``.
 """
 
 import sys
@@ -25,10 +26,12 @@ SETTINGS = [(0.5, 6), (1.0, 6), (3.0, 6), (1.0, 3), (1.0, 12)]  # noise, answers
 DRAWS = {"draws": 250, "chains": 4}
 
 
-def main(studies: int) -> None:
+def main(studies: int, joint_studies: int) -> None:
     print("noise  answers  pairs      unit             holds zero  P(network larger)  studies")
     for noise, answers in SETTINGS:
-        records = pd.concat([study(seed, noise, answers) for seed in range(studies)])
+        records = pd.concat(
+            [study(seed, noise, answers, seed < joint_studies) for seed in range(studies)]
+        )
         for (pairs_are, unit), found in records.groupby(["pairs", "unit"], sort=False):
             holds, larger = found["holds"].mean(), found["p_larger"].mean()
             print(
@@ -38,7 +41,7 @@ def main(studies: int) -> None:
             )
 
 
-def study(seed: int, noise: float, answers: int) -> pd.DataFrame:
+def study(seed: int, noise: float, answers: int, with_joint: bool) -> pd.DataFrame:
     """Whether each unit's interval of the difference holds zero, in one simulated study."""
     rng = np.random.default_rng([seed, int(10 * noise), answers])
     shown = pairs(rng)
@@ -55,8 +58,9 @@ def study(seed: int, noise: float, answers: int) -> pd.DataFrame:
         machine = cb.fit("distance ~ race", seen, random_seed=seed, **DRAWS)
         found = cb.compare(human, machine, "race", opposite=True)
         tables.append(cb.summarise(found, prob=0.9).assign(pairs=name))
-    both = cb.joint_model.compare(joint(shown, asked), "race")
-    tables.append(cb.summarise(both, prob=0.9).assign(pairs="the same", unit="pair sd, joint"))
+    if with_joint:
+        both = cb.joint_model.compare(joint(shown, asked), "race")
+        tables.append(cb.summarise(both, prob=0.9).assign(pairs="the same", unit="pair sd, joint"))
     table = pd.concat(tables)[["pairs", "unit", "p_larger", "lower", "upper"]]
     return table.assign(holds=(table["lower"] <= 0) & (table["upper"] >= 0))
 
@@ -102,4 +106,5 @@ def people(
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+    given = [int(number) for number in sys.argv[1:3]]
+    main(*given, *(100, 40)[len(given) :])

@@ -2,10 +2,10 @@
 
 Two groups of pairs differ in likeness. A network's distance falls with the likeness of a pair and
 has noise of its own; it is 0.02 larger for group b than for equally alike pairs of group a, or not
-larger at all. People answer on a continuous scale, with noise, and all of them misjudge a pair by the same
-amount, which is a share of the variance of what they say of pairs. Counted is how often 90%
-intervals of `cb.joint_model.conditional_bias` hold the network's true bias: with `shared_error` at
-its true value, and without it.
+larger at all. People answer on a continuous scale, with noise, and all of them misjudge a pair by
+the same amount, which is a share of the variance of what they say of pairs. Counted is how often
+90% intervals of `cb.joint_model.conditional_bias` hold the network's true bias: with `shared_error`
+at its true value, and without it.
 
 Run as ``python -m benchmarks.shared_error_coverage STUDIES``.
 """
