@@ -16,7 +16,7 @@ def rates(errors, n, n_effective=None, dims=("race", "gender")):
     over = ("rate_of", "system", *dims)
     facts = {"errors": errors, "n": n, "n_effective": n if n_effective is None else n_effective}
     return xr.Dataset(
-        {name: (over, one[None, None]) for name, one in facts.items()}
+        {name: (over, one[None, None]) for name, one in (facts | {"supported": n > 0}).items()}
         | {"rate": (("chain", "draw", *over), np.full((1, 2, 1, 1, *n.shape), np.nan))},
         {"rate_of": ["FMR"], "system": ["s"]} | dict(zip(dims, labels, strict=True)),
         {"cohort": "same"},

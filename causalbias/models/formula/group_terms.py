@@ -98,7 +98,7 @@ def group_parts(formula: str) -> list[GroupPart]:
 def _part(formula: str, start: int, bar: int, end: int) -> GroupPart:
     double = formula[bar + 1] == "|"
     factor, shared = formula[bar + 1 + double : end - 1].strip(), ""
-    if "|" in factor:
+    if "|" in factor.split("(", 1)[0]:  # that of a term within this one is the grammar's to refuse
         shared, factor = (one.strip() for one in factor.split("|", 1))
         if double or not _NAME.fullmatch(shared) or "|" in factor:
             raise DataError(
