@@ -1,5 +1,7 @@
 """Fits with fewer draws than were sampled: levels too many to keep at all draws, and `isel`."""
 
+import warnings
+
 import arviz_stats
 import numpy as np
 import pandas as pd
@@ -77,7 +79,10 @@ def test_likelihood_and_new_data_are_at_the_draws_that_have_effects(whole, thinn
     same = wanted.sel(draw=values["draw"])
     assert float(abs(values - same).max()) == 0
     assert "Draws: 500 of 1,000" in repr(found)
-    one, other = arviz_stats.loo(found), arviz_stats.loo(cb.model_checks.with_log_likelihood(whole))
+    with warnings.catch_warnings():  # of 500 draws, the tails of a row or two may be too few
+        warnings.simplefilter("ignore", UserWarning)
+        one = arviz_stats.loo(found)
+        other = arviz_stats.loo(cb.model_checks.with_log_likelihood(whole))
     assert abs(one.elpd - other.elpd) < 0.1 * other.se
     new = cb.model_checks.with_predictive(thinned)["posterior_predictive"]["score"]
     assert new.sizes["draw"] == 125
