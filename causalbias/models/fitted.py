@@ -7,7 +7,6 @@ objects.
 """
 
 import hashlib
-import itertools
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -580,18 +579,24 @@ def _check_whole(model: FittedModel) -> None:
             for name, own in zip(one.names(), one.effects.values(), strict=True):
                 labels[f"{prefix}{name}_sigma"] = [own] if own else []
     for name, wanted in labels.items():
-        draws = posterior.get(name, xr.DataArray())
-        there = [draws[dim].values for dim in draws.dims if dim not in ("chain", "draw")]
-        if name not in posterior or not all(
-            np.array_equal(np.asarray(one).astype(str), np.asarray(other).astype(str))
-            for one, other in itertools.zip_longest(there, wanted, fillvalue=())
-        ):
+        if name in posterior and not _has_labels(posterior[name], wanted):
             raise DataError(
                 f"the fit has not the draws of all parameters {name!r} in their order, as where "
                 "levels were selected of it",
                 hint="give the whole fit, and select levels of the result: "
                 "cb.effects(fit, 'race').sel(race='black')",
             )
+
+
+def _has_labels(draws: xr.DataArray, wanted: list[Any]) -> bool:
+    """Whether dims beside the sample's have these labels; those without any, as many entries."""
+    dims = [dim for dim in draws.dims if dim not in ("chain", "draw")]
+    return len(dims) == len(wanted) and all(
+        np.array_equal(draws[dim].values.astype(str), np.asarray(labels).astype(str))
+        if dim in draws.coords
+        else draws.sizes[dim] == len(labels)
+        for dim, labels in zip(dims, wanted, strict=True)
+    )
 
 
 def _digest(rows: xr.Dataset) -> bytes:
