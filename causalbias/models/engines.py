@@ -290,12 +290,14 @@ def _unmixed(found: Sampled, settings: Sampling) -> str:
 
     Of m half chains of n independent draws each, R-hat is ``sqrt(1 + (B - 1) / n)``, B about
     chi-squared over m - 1: few draws are over the limit by chance, and more of them would not be.
+    Where a tenth of the draws is effective or more, a few thousand are enough, and cost less than
+    a Markov chain.
     """
     half = settings.draws // 2
     if half < JUDGED:
         return ""
     limits = {"r_hat": max(MAX_RHAT, math.sqrt(1 + 8 / half))}
-    limits |= dict.fromkeys(("ess_bulk", "ess_tail"), min(MIN_ESS, settings.total / 4))
+    limits |= dict.fromkeys(("ess_bulk", "ess_tail"), min(MIN_ESS, settings.total / 10))
     for name, values in found.diagnostics.data_vars.items():
         for check, limit in limits.items():
             known = values.sel(diagnostic=check).values.ravel()

@@ -171,7 +171,7 @@ def test_interrupted_the_command_line_says_so_in_one_line(tmp_path):
     script = (
         "import causalbias.analyses.manipulation.analysis as m\n"
         "def interrupted(*_, **__): raise KeyboardInterrupt\n"
-        "m.fit_model = interrupted\n"
+        "m.fit_models = interrupted\n"
         "from causalbias.cli.main import app; app()"
     )
     done = python(script, "demo", "-o", tmp_path / "out")
