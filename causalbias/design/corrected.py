@@ -114,9 +114,9 @@ def separability(
     ... )
     >>> noise = {"outcome_sd": 0.02, "score_sd": 12, "raters": 8}
     >>> cb.design.separability(one, leaks, **noise)["width"].round(4).tolist()
-    [0.0013, 0.0013]
+    [0.0025, 0.0025]
     >>> cb.design.separability(crossed, leaks, **noise)["width"].round(4).tolist()
-    [0.0009, 0.0009]
+    [0.0017, 0.0017]
     """
     prob = number_in(prob, "prob", 0, 1)
     world = _world(plan, leaks, outcome_sd, score_sd, raters, gain_sd, move_sd, effects)
