@@ -70,10 +70,10 @@ def grouping_columns(kept: pd.DataFrame, used: Collection[str]) -> pd.DataFrame:
         return pd.DataFrame()
     texts = [name for name in kept if isinstance(name, str)]
     names = [name for name in texts if list(kept.columns).count(name) == 1]
-    names = [name for name in names if name in used or not is_remark(kept[name])]
     # Those of the model first: of columns that say the same, the first is taken.
     names.sort(key=lambda name: name not in used)
     known = {name: one for name in names if (one := levelled(kept[name])) is not None}
+    known = {name: one for name, one in known.items() if name in used or not is_remark(kept[name])}
     wanted = {name for members in candidates(known) for name in members} - set(used)
     found: dict[str, pd.Series] = {}
     for name in (one for one in kept if one in wanted):
