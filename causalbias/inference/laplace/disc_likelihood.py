@@ -18,7 +18,7 @@ import numba
 import numpy as np
 
 from causalbias.inference.laplace.disc_quadrature import gap_parts
-from causalbias.inference.laplace.likelihood import FULL, LANES, add_mass, place_nodes
+from causalbias.inference.laplace.likelihood import FULL, LANES, add_mass, most_rows, place_nodes
 from causalbias.inference.laplace.quadrature import LOG_ROOT_2PI, LOGIT, cell
 from causalbias.inference.laplace.vector import exp_all, subtract_logs
 from causalbias.inference.problem import FloatArray, IntArray
@@ -235,14 +235,6 @@ def _add_far(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _most_rows(start: IntArray) -> int:
-    rows = 0
-    for j in range(len(start) - 1):
-        rows = max(rows, start[j + 1] - start[j])
-    return rows
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _integrate(
     link: int,
     start: IntArray,
@@ -268,7 +260,7 @@ def _integrate(
     total: FloatArray,
 ) -> None:
     """Add each draw's log likelihood to ``total``; draws are last in each array."""
-    lanes, rows, nodes = cuts.shape[1], _most_rows(start), len(node)
+    lanes, rows, nodes = cuts.shape[1], most_rows(start), len(node)
     eta, log_disc, disc = (
         np.empty((rows, lanes)),
         np.empty((rows, lanes)),
@@ -455,7 +447,7 @@ def _draw(
     out: FloatArray,
 ) -> None:
     """Draw every level's effect; draws are last in each array."""
-    lanes, rows, nodes = cuts.shape[1], _most_rows(start), len(grid)
+    lanes, rows, nodes = cuts.shape[1], most_rows(start), len(grid)
     eta, log_disc, disc = (
         np.empty((rows, lanes)),
         np.empty((rows, lanes)),

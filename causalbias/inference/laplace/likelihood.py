@@ -274,7 +274,7 @@ def _integrate(
 ) -> None:
     """Add each draw's log likelihood to ``total``; draws are last in each array."""
     lanes = cuts.shape[1]
-    rows = _most_rows(start)
+    rows = most_rows(start)
     eta, first, second = np.empty((rows, lanes)), np.empty((rows, lanes)), np.empty((rows, lanes))
     shift, held = np.empty((len(node), lanes)), np.empty((len(node), lanes))
     bottom, height = np.empty((len(node), lanes)), np.empty((len(node), lanes))
@@ -308,7 +308,8 @@ def _integrate(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _most_rows(start: IntArray) -> int:
+def most_rows(start: IntArray) -> int:
+    """Return the number of rows of the level that has most."""
     rows = 0
     for j in range(len(start) - 1):
         rows = max(rows, start[j + 1] - start[j])
@@ -412,7 +413,7 @@ def draw_leading(
     ``near`` (levels,) is about where the mode of v is. ``normal`` (levels, C) holds the standard
     normal proposals; ``uniform`` (levels,) the choice among them.
     """
-    rows, lanes = _most_rows(start), normal.shape[1]
+    rows, lanes = most_rows(start), normal.shape[1]
     wide, first, second = np.empty((rows, lanes)), np.empty((rows, lanes)), np.empty((rows, lanes))
     v, shift, held = np.empty(lanes), np.empty((1, lanes)), np.empty((1, lanes))
     bottom, height, level = np.empty((1, lanes)), np.empty((1, lanes)), np.empty(lanes)
