@@ -243,6 +243,7 @@ ARGUMENTS: dict[str, str] = {
     "family_link": "link='probit'",
     "rope_range": "cb.equivalence(estimate, (-0.1, 0.1))",
     "where": "subset=\"race == 'black'\"",
+    "per": "cb.leak_corrected(outcomes, scores), the effect of each perceived attribute",
 }
 
 
