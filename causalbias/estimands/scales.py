@@ -247,6 +247,13 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
             f"a {family.name} model with link {link} has no scale {scale!r}",
             hint=f"use one of {possible}",
         )
+    if model.by_threshold and scale in ("link", "latent"):
+        raise DataError(
+            "the linear predictor differs between thresholds, so that there is no one scale "
+            f"{scale!r}",
+            hint="ask for scale='probability', 'exceedance' or 'response'; effects at each "
+            f"threshold are by parameter={model.by_threshold[0]!r}",
+        )
     if (threshold is None) == (scale in ("FMR", "FNMR")):
         told = "is needed for" if threshold is None else "is only for"
         raise DataError(f"a threshold {told} FMR and FNMR", hint="give threshold= with those")

@@ -89,15 +89,15 @@ def fit(
         or a pattern. These are read in pieces and summed up, or equal rows counted. What
         `summarise_rows` returned, the path of its file (``.nc``, ``.zarr``) or a list of several
         is fitted as the rows that were summed up. See :doc:`/scale`.
-    family : {"gaussian", "bernoulli", "binomial", "cumulative", "sratio", "categorical", \
+    family : {"gaussian", "bernoulli", "binomial", "cumulative", "sratio", "acat", "categorical", \
 "t", "laplace", "asymmetriclaplace", "skew_normal", "exgaussian", "lognormal", "gamma", "weibull", \
 "exponential", "wald", "hurdle_gamma", "hurdle_lognormal", "poisson", "negativebinomial", \
 "zero_inflated_poisson", "zero_inflated_negativebinomial", "hurdle_poisson", \
 "hurdle_negativebinomial", "beta_binomial", "zero_inflated_binomial", "zero_one_inflated_beta", \
 "ordered_beta", "beta", "vonmises"}
         Response family. The response of "binomial" is ``p(successes, trials)``, and that of
-        "cumulative" and "sratio" has ordered whole numbers; that of "categorical" has categories
-        in no order. See :doc:`/explanation/families`.
+        "cumulative", "sratio" and "acat" has ordered whole numbers; that of "categorical" has
+        categories in no order. See :doc:`/explanation/families`.
     link : str, optional
         Link function; by default the first of the family's links, such as identity for "gaussian"
         and logit for "bernoulli".

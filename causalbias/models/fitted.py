@@ -44,6 +44,7 @@ from causalbias.models.specification import (
     number_of_rows,
     population_columns_of,
     row_repeats,
+    widen_further,
     with_categories,
 )
 
@@ -118,14 +119,20 @@ class ModelDesign:
             tuple(population_columns_of(spec)),
             {},
         )
-        return replace(whole, parts={name: whole._part(name) for name in spec.parts})
+        found = replace(whole, parts={name: whole._part(name) for name in spec.parts})
+        if found.by_threshold:
+            own = found.parts[found.by_threshold[0]]
+            _check_apart(found, own)
+            if "threshold" not in spec.priors:
+                widen_further(found.bambi, own.bambi, found.repeats)
+        return found
 
     def _part(self, name: str) -> "PartDesign":
         own, family, repeats = self.spec.part(name), self.family, self.repeats
         beside = family.beside(self.response_values, self.offset)
         centre = family.centre_of(name, of_rows(beside, repeats))
         values: Any = _stand_in(len(self.frame), centre, repeats)
-        if name in family.optional:
+        if family.is_optional(name):
             values = pd.Categorical(np.arange(len(self.frame)) % 2, ordered=True)
         rows = self.frame[data_columns_of(own)[1:]].assign(**{name: values})
         return PartDesign(
@@ -178,6 +185,14 @@ class ModelDesign:
         """The group terms whose effects are correlated across predictors."""
         return shared_effects(
             {"": self.groups} | {name: one.groups for name, one in self.parts.items()}
+        )
+
+    @property
+    def by_threshold(self) -> tuple[str, ...]:
+        """The parts that are effects of one threshold of an ordinal model."""
+        family = self.family
+        return tuple(
+            one for one in self.parts if family.is_optional(one) and one not in family.optional
         )
 
     @property
@@ -276,6 +291,26 @@ class ModelDesign:
         terms = self._component.offset_terms.values()
         total = sum(np.asarray(one.data, float) for one in terms)
         return np.broadcast_to(total, len(self.frame))
+
+
+def _check_apart(model: ModelDesign, own: ModelDesign) -> None:
+    """Refuse effects that are the same at all thresholds and differ between them, both.
+
+    Raises
+    ------
+    DataError
+        With the terms of the latter.
+    """
+    both = [np.ones((len(model.frame), 1)), model.fitted_columns, own.fitted_columns]
+    columns = np.hstack(both)
+    columns = columns / (np.linalg.norm(columns, axis=0) + 1e-300)
+    if np.linalg.matrix_rank(columns) < columns.shape[1]:
+        raise DataError(
+            f"the terms in cs(), {', '.join(own.coefficient_terms)}, are in the formula outside of "
+            "it too, or follow from what is there",
+            hint="write each term once: outside of cs() its effect is the same at all thresholds, "
+            "inside it differs between them",
+        )
 
 
 def _stand_in(rows: int, centre: float, repeats: Floats | None) -> Floats:

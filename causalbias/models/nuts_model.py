@@ -83,13 +83,13 @@ def nuts_model(model: ModelDesign, arrays: Arrays) -> pm.Model:
 def _add_response(
     model: ModelDesign, arrays: Arrays, backend: PyMCModel, effects: Mapping[str, Any]
 ) -> None:
-    """The likelihood: bambi's, or the family's own where a parameter is none of bambi's.
+    """The likelihood: bambi's, or the family's own where it or a parameter is none of bambi's.
 
     ``effects``: by term, those that are known.
     """
     bambi, family = model.bambi, model.family
     own = [name for name in model.parts if name not in bambi.parameters]
-    if not own:
+    if not own and not family.likelihood_of_rows:
         ResponseComponent(bambi.response_term).build(backend, bambi)
         return
     outputs = {name: one.output for name, one in backend.components.items()}
@@ -98,7 +98,7 @@ def _add_response(
         predictor = _predictor(model.parts[name], arrays.parts[name], effects, f"{name}_")
         outputs[name] = backend.INVLINKS[model.parts[name].link.name](predictor)
     values = arrays.problem.y.astype(int)
-    family.pymc_of_optional(model.response.column, eta, outputs, observed=values, dims="__obs__")
+    family.pymc_of_rows(model.response.column, eta, outputs, observed=values, dims="__obs__")
 
 
 def _safe(name: str) -> str:

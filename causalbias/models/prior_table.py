@@ -96,6 +96,7 @@ def get_prior(
     for one in arrays.shared:
         name = one.shared.correlation
         rows.append(("cor", name, f"LKJ({one.lkj_eta:g})", name, np.nan, np.nan))
+    spec = model.spec  # with a part for each predictor
     given = set(by_term(spec.priors, [row[3] for row in rows]))
     return pd.DataFrame(
         [

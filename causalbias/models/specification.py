@@ -133,7 +133,8 @@ class ModelSpec:
             if term.startswith(f"{name}_")
         }
         found = ModelSpec(f"{name} ~ {self.parts[name]}", priors=own, rows=self.rows)
-        return replace(found, family=self.family) if name in family_of(self).optional else found
+        optional = family_of(self).is_optional(name)
+        return replace(found, family=self.family) if optional else found
 
     @property
     def mean(self) -> "ModelSpec":
@@ -151,10 +152,11 @@ class ModelSpec:
 
 
 def with_categories(spec: ModelSpec, used: pd.DataFrame) -> ModelSpec:
-    """The specification with a part of the same terms for each category but the first.
+    """The specification with a part for each linear predictor that is of one category.
 
-    That is of a family with a linear predictor by category; any other is as it is. A prior of a
-    term is that of the term in all of them, unless a category has its own.
+    Of a family by category that is one for each but the first, of the formula's terms; of effects
+    by threshold one for each threshold. Any other specification is as it is. A prior of a term is
+    that of the term in all of them, unless a category has its own.
 
     Parameters
     ----------
@@ -167,18 +169,31 @@ def with_categories(spec: ModelSpec, used: pd.DataFrame) -> ModelSpec:
     DataError
         If categories or a column have names by which parameters could not be told apart.
     """
-    if not family_of(spec).by_category:
+    family = family_of(spec)
+    several = [name for name in spec.parts if name in family.by_threshold]
+    if not family.by_category and not several:
         return spec
     response, columns = formula_columns(spec.formula)
-    names = family_of(spec).predictors(used[response].cat.categories.tolist())
-    right = spec.formula.partition("~")[2].strip()
+    categories = used[response].cat.categories.tolist()
+    if family.by_category:
+        return _of_several(spec, "", family.predictors(categories), columns)
+    for name in several:
+        spec = _of_several(spec, name, family.at_thresholds(name, categories), columns_of(spec))
+    return spec
+
+
+def _of_several(
+    spec: ModelSpec, part: str, names: Sequence[str], columns: Sequence[str]
+) -> ModelSpec:
+    """The specification with these predictors in the place of a part; "" is the formula."""
+    right = spec.parts[part] if part else spec.formula.partition("~")[2].strip()
     starts = tuple(f"{name}_" for name in names)
     for column in columns:
         if column.startswith(starts):
             raise DataError(
                 "every fit has something of this name", hint="rename the column", column=column
             )
-    if measured(spec.formula):
+    if measured(spec.formula) and not part:
         raise DataError(
             f"family {spec.family!r} has no covariates measured with error",
             hint="give the column as it was measured",
@@ -186,10 +201,20 @@ def with_categories(spec: ModelSpec, used: pd.DataFrame) -> ModelSpec:
     for name in names:
         check_part(name, right)
     starts += tuple(f"cor|{one.shared}|" for one in group_parts(spec.formula) if one.shared)
-    common = {term: text for term, text in spec.priors.items() if not term.startswith(starts)}
-    priors = {f"{name}_{term}": text for name in names for term, text in common.items()}
-    own = {term: text for term, text in spec.priors.items() if term.startswith(starts)}
-    return replace(spec, priors=priors | own, parts=dict.fromkeys(names, right))
+    before = f"{part}_" if part else ""
+    common = {
+        term: text
+        for term, text in spec.priors.items()
+        if term.startswith(before) and not term.startswith(starts)
+    }
+    priors = {
+        f"{name}_{term.removeprefix(before)}": text
+        for name in names
+        for term, text in common.items()
+    }
+    own = {term: text for term, text in spec.priors.items() if term not in common}
+    parts = {name: text for name, text in spec.parts.items() if name != part}
+    return replace(spec, priors=priors | own, parts=parts | dict.fromkeys(names, right))
 
 
 def family_of(spec: ModelSpec) -> Family:
@@ -249,10 +274,9 @@ def check_parts(spec: ModelSpec) -> None:
     response = formula_columns(spec.formula)[0]
     for name, right in spec.parts.items():
         if name not in family.with_formula:
-            known = ", ".join(family.with_formula)
             raise DataError(
                 f"the family {family.name!r} has no parameter {name!r} that may have a formula",
-                hint=f"write one for {known}" if known else "leave it out",
+                hint=family.no_formula(name),
             )
         check_part(name, right)
         if measured(f"{name} ~ {right}"):
@@ -947,12 +971,28 @@ def _widen_thresholds(model: bmb.Model, repeats: np.ndarray | None) -> None:
     after rstanarm, is ``sqrt(2.5^2 + sum_j (prior sd_j * mean of column j)^2)``. ``repeats``
     (rows,): how often each row counts; once by default.
     """
-    total = 2.5**2
+    total = 2.5**2 + _squares_at_means(model, repeats)
+    model.parameters["threshold"].prior.update(sigma=np.sqrt(total))
+
+
+def widen_further(model: bmb.Model, own: bmb.Model, repeats: np.ndarray | None) -> None:
+    """Widen default priors of thresholds by the effects that each has of its own; in place.
+
+    ``own``: the model of these effects.
+    """
+    prior = model.parameters["threshold"].prior
+    total = np.square(prior.args["sigma"]) + _squares_at_means(own, repeats)
+    prior.update(sigma=np.sqrt(total))
+
+
+def _squares_at_means(model: bmb.Model, repeats: np.ndarray | None) -> float:
+    """``sum_j (prior sd_j * mean of column j)^2`` of the terms of the population."""
+    total = 0.0
     for term in model.parameters[model.family.likelihood.parent].common_terms.values():
+        data = np.asarray(term.data, float).reshape(len(term.data), -1)
         if term.prior.name == "Normal":
-            means = average(np.asarray(term.data, float).reshape(len(term.data), -1), repeats)
+            means = average(data, repeats)
             total += float(np.square(np.asarray(term.prior.args["sigma"]) * means).sum())
         elif term.prior.name in SHRINKAGE:  # as by default: what it shrinks may be as large
-            data = np.asarray(term.data, float).reshape(len(term.data), -1)
             total += float(np.square(2.5 * average(data, repeats) / spread(data, repeats)).sum())
-    model.parameters["threshold"].prior.update(sigma=np.sqrt(total))
+    return total

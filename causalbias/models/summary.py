@@ -227,12 +227,14 @@ def _references(fit: xr.DataTree) -> list[str]:
     """List the reference level of each factor with coefficients by level: "race against asian"."""
     rows, found = fit["constant_data"].to_dataset(), list[str]()
     spec = ModelSpec.from_json(fit.attrs["spec"])
-    parts = list(spec.parts)
-    if family_of(spec).by_category:
-        response = formula_columns(spec.formula)[0]
-        categories = rows[f"{response}{LEVELS}"].values.tolist()
-        parts = family_of(spec).predictors(categories)
+    parts, family = list(spec.parts), family_of(spec)
+    response = formula_columns(spec.formula)[0]
+    categories = rows.get(f"{response}{LEVELS}", xr.DataArray([])).values.tolist()
+    if family.by_category:
+        parts = family.predictors(categories)
         found.append(f"{response} against {categories[0]}")
+    for one in family.by_threshold:
+        parts += family.at_thresholds(one, categories)
     for name, draws in fit["posterior"].to_dataset().data_vars.items():
         own = next((part for part in parts if str(name).startswith(f"{part}_")), "")
         column = str(name).removeprefix(f"{own}_").removeprefix("C(").removesuffix(")")

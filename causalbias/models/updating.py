@@ -14,9 +14,9 @@ from causalbias.models.engines import Sampling
 from causalbias.models.families import FAMILIES
 from causalbias.models.fit import fit_spec
 from causalbias.models.formula.group_terms import group_parts
-from causalbias.models.formula.limits import Limits, split_limits
+from causalbias.models.formula.limits import Limits
 from causalbias.models.formula.parse import flat_formula
-from causalbias.models.formula.parts import Formula, as_formula, formula_part
+from causalbias.models.formula.parts import Formula, as_formula, formula_part, one_formula
 from causalbias.models.rerun import refit, settings_of
 from causalbias.models.result import Fit, frame_with_others, spec_of
 from causalbias.models.specification import ModelSpec, data_columns_of, family_of
@@ -178,9 +178,9 @@ def _formulas(
     if written is None:
         return old.formula, dict(old.parts), old.limits
     if isinstance(written, str):
-        plain, limits = split_limits(written)
-        text = _formula_with_dots(plain, old.formula)
-        return text, dict(old.parts), limits or old.limits
+        found = one_formula(written)
+        text = _formula_with_dots(found.text, old.formula)
+        return text, dict(old.parts) | dict(found.parts), found.limits or old.limits
     if not isinstance(written, Formula) and all(isinstance(one, str) for one in written):
         texts = [_formula_with_dots(one, old.formula) for one in written[:1]]
         for one in written[1:]:

@@ -104,7 +104,7 @@ def test_the_likelihood_of_nuts_is_the_family_s(link):
     eta, disc, y = rng.normal(0, 1, n), np.exp(rng.normal(0, 0.3, n)), np.resize(codes, n)
     with pm.Model() as model:
         parameters = {"disc": pm.Flat("disc", shape=n), "threshold": pm.Flat("cuts", shape=3)}
-        family.pymc_of_optional("y", pm.Flat("eta", shape=n), parameters, observed=y)
+        family.pymc_of_rows("y", pm.Flat("eta", shape=n), parameters, observed=y)
     density = model.compile_fn(model.logp(vars=model.observed_RVs, sum=False)[0])
     of = {"threshold": cuts[None], "disc": disc[None]}
     own = family.log_likelihood(y, eta[None], of)[0]

@@ -1,6 +1,7 @@
 """Response families: one module each, and the registry of them."""
 
 from causalbias.errors import DataError
+from causalbias.models.families.acat import AdjacentCategory
 from causalbias.models.families.asymmetriclaplace import AsymmetricLaplace
 from causalbias.models.families.base import Family, Floats, Parameters
 from causalbias.models.families.bernoulli import Bernoulli
@@ -45,6 +46,7 @@ FAMILIES: dict[str, type[Family]] = {
         Binomial,
         Cumulative,
         StoppingRatio,
+        AdjacentCategory,
         Categorical,
         T,
         Laplace,
@@ -96,6 +98,9 @@ KNOWN_AS = {
     "ordbetareg": "ordered_beta",
     "von_mises": "vonmises",
     "stopping_ratio": "sratio",
+    "adjacent": "acat",
+    "adjacent_category": "acat",
+    "partial_credit": "acat",
 }
 
 

@@ -52,8 +52,9 @@ class Family(ABC):
         bambi's names of the distribution's further parameters, such as sigma. Posteriors have them
         under these names, and no column may be called so.
     optional : tuple of str
-        Further parameters that a model has only where it gives them a formula. They are one without
-        it, and where all its effects are zero: such a formula has no intercept.
+        Further parameters that a model has only where it gives them a formula. Without it, and
+        where all its effects are zero, they are one, or zero where they are added to eta: such a
+        formula has no intercept.
     noise : str
         What the effect of a level on its only observation cannot be told from, in words.
     engines : tuple of str
@@ -89,6 +90,9 @@ class Family(ABC):
         Whether these are in order.
     has_curves : bool
         Whether outcomes are sums of `curves` in the place of exceedances.
+    by_threshold : tuple of str
+        Those of `optional` that have a linear predictor for each threshold, as `at_thresholds`
+        names them, on the scale of eta.
     by_category : bool
         Whether each category but the first has a linear predictor of the formula, a parameter that
         `predictors` names, in the place of one for the mean.
@@ -130,6 +134,7 @@ class Family(ABC):
     has_thresholds: ClassVar[bool] = False
     thresholds_ascend: ClassVar[bool] = True
     has_curves: ClassVar[bool] = False
+    by_threshold: ClassVar[tuple[str, ...]] = ()
     by_category: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -157,6 +162,19 @@ class Family(ABC):
     def predictors(self, categories: Sequence[Any]) -> list[str]:
         """Names of the parameters that are linear predictors of categories; by default none."""
         return []
+
+    def at_thresholds(self, parameter: str, categories: Sequence[Any]) -> list[str]:
+        """Names of the linear predictors that one of `by_threshold` has."""
+        return []
+
+    def is_optional(self, name: str) -> bool:
+        """Whether that is one of `optional`, or its predictor at a threshold."""
+        return name in self.optional or name.rstrip("0123456789") in self.by_threshold
+
+    def no_formula(self, parameter: str) -> str:
+        """What to do in place of a formula of a parameter that may have none."""
+        known = ", ".join(self.with_formula)
+        return f"write one for {known}" if known else "leave it out"
 
     @property
     def scales(self) -> tuple[str, ...]:
@@ -324,6 +342,8 @@ class Family(ABC):
 
     def link_of(self, parameter: str) -> Link:
         """The link of a parameter in a formula of its own."""
+        if parameter.rstrip("0123456789") in self.by_threshold:
+            return LINKS["identity"]
         if parameter in (*self.positive, *self.optional):
             return LINKS["log"]
         return LINKS["logit" if parameter in self.probabilities else "identity"]
@@ -378,13 +398,18 @@ class Family(ABC):
             )
         return np.full(draws, self.link.noise_sd)
 
-    def pymc_of_optional(
+    @property
+    def likelihood_of_rows(self) -> bool:
+        """Whether `pymc_of_rows` is the likelihood of all models: bambi has not the family."""
+        return self.pymc is None and self.bambi_name != self.name
+
+    def pymc_of_rows(
         self, name: str, eta: Any, parameters: Mapping[str, Any], **options: Any
     ) -> Any:
-        """PyMC's variable, of a model in which an optional parameter has a formula.
+        """PyMC's variable, of a model whose likelihood bambi has not.
 
-        Of a family that has any: ``parameters`` are PyMC's, of rows (rows,) or as in a posterior,
-        and ``options`` those of a variable.
+        Such as one in which an optional parameter has a formula: ``parameters`` are PyMC's, of
+        rows (rows,) or as in a posterior, and ``options`` those of a variable.
         """
         raise NotImplementedError
 

@@ -113,7 +113,7 @@ class Categorical(Family):
         below = self.curves(eta, parameters).cumsum(axis=0)[:-1]
         return np.asarray((rng.uniform(size=eta.shape) > below).sum(axis=0))
 
-    def pymc_of_optional(
+    def pymc_of_rows(
         self, name: str, eta: Any, parameters: Mapping[str, Any], **options: Any
     ) -> Any:
         """Of the categories' predictors."""

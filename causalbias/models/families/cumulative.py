@@ -25,11 +25,12 @@ def _probit(upper: Any, lower: Any) -> tuple[Any, Any, Any]:
     """As `_logit` of the normal distribution; differences in the tail where they are exact."""
     flip = pt.gt(upper + lower, 0)
     far, near = pt.where(flip, -lower, upper), pt.where(flip, -upper, lower)
-    high, low = _log_normal(far), _log_normal(near)
-    return _log_normal(upper), _log_normal(-lower), high + pt.log1mexp(low - high)
+    high, low = log_normal(far), log_normal(near)
+    return log_normal(upper), log_normal(-lower), high + pt.log1mexp(low - high)
 
 
-def _log_normal(x: Any) -> Any:
+def log_normal(x: Any) -> Any:
+    """``log Phi(x)`` by PyMC."""
     return pm.logcdf(pm.Normal.dist(0.0, 1.0), x)
 
 
@@ -37,10 +38,10 @@ def _cloglog(upper: Any, lower: Any) -> tuple[Any, Any, Any]:
     """As `_logit` of ``F(x) = 1 - exp(-exp(x))``."""
     above = -pt.exp(pt.minimum(lower, _END))
     apart = upper + pt.log1mexp(lower - upper)  # log of exp(u) - exp(l)
-    return _log_of_some(upper), above, above + _log_of_some(apart)
+    return log_of_some(upper), above, above + log_of_some(apart)
 
 
-def _log_of_some(x: Any) -> Any:
+def log_of_some(x: Any) -> Any:
     """``log(1 - exp(-exp(x)))``, which is x where that is small."""
     return pt.where(pt.lt(x, -_END), x, pt.log1mexp(-pt.exp(pt.clip(x, -_END, _END))))
 
@@ -74,7 +75,7 @@ class Cumulative(Family):
 
     name = "cumulative"
     response = "ordered categories, as whole numbers"
-    links = ("logit", "probit", "cloglog")
+    links: ClassVar[tuple[str, ...]] = ("logit", "probit", "cloglog")
     mean_name = "p"
     parameters = ("threshold",)
     optional: ClassVar[tuple[str, ...]] = ("disc",)
@@ -161,7 +162,7 @@ class Cumulative(Family):
         below = self.chances(eta, parameters).cumsum(axis=2)[..., :-1]
         return np.asarray((rng.uniform(size=(*below.shape[:2], 1)) > below).sum(axis=2))
 
-    def pymc_of_optional(
+    def pymc_of_rows(
         self, name: str, eta: Any, parameters: Mapping[str, Any], **options: Any
     ) -> Any:
         """Of rows that discriminate unequally."""
@@ -174,6 +175,16 @@ class Cumulative(Family):
             signature="(),(),(k)->()",
             dtype="int64",
             **options,
+        )
+
+    def no_formula(self, parameter: str) -> str:
+        """That effects which differ between thresholds would let these cross."""
+        if parameter != "cs":
+            return super().no_formula(parameter)
+        return (
+            "effects that differ between thresholds, cs(), would let cumulative probabilities "
+            'cross; write family="acat" (adjacent categories) or "sratio" (one after another), '
+            "whose probabilities are positive with any"
         )
 
     def latent_sd(self, parameters: Parameters, draws: int) -> Floats:

@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pytensor.tensor as pt
 from scipy import special
 
 from causalbias.models.families.base import Floats, Parameters
-from causalbias.models.families.cumulative import Cumulative
+from causalbias.models.families.cumulative import log_normal, log_of_some
 from causalbias.models.families.links import Curve
+from causalbias.models.families.passing import Passing
 
 
 def _log_survival(x: Floats) -> Floats:
@@ -16,15 +17,20 @@ def _log_survival(x: Floats) -> Floats:
     return np.asarray(-np.exp(np.minimum(x, 300.0)))
 
 
-# Of each link's distribution function F: log F, and log(1 - F).
+# Of each link's distribution function F: log F, and log(1 - F); by NumPy, and by PyMC.
 _LOGS: dict[str, tuple[Curve, Curve]] = {
     "logit": (special.log_expit, lambda x: special.log_expit(-x)),
     "probit": (special.log_ndtr, lambda x: special.log_ndtr(-x)),
     "cloglog": (lambda x: np.log(-np.expm1(_log_survival(x))), _log_survival),
 }
+_PYMC_LOGS: dict[str, tuple[Any, Any]] = {
+    "logit": (lambda x: -pt.softplus(-x), lambda x: -pt.softplus(x)),
+    "probit": (log_normal, lambda x: log_normal(-x)),
+    "cloglog": (log_of_some, lambda x: -pt.exp(pt.minimum(x, 300.0))),
+}
 
 
-class StoppingRatio(Cumulative):
+class StoppingRatio(Passing):
     """y stops at category k, having come so far, with probability F(threshold_k - eta).
 
     ``P(y = k | y >= k) = F(threshold_k - eta)`` (Tutz 1991, Computational Statistics and Data
@@ -32,41 +38,34 @@ class StoppingRatio(Cumulative):
     """
 
     name = "sratio"
-    optional = ()
-    engines = ()
-    has_curves = True
-    thresholds_ascend = False
 
     def _logs(self, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
         """Log probabilities (draws, rows, cuts) of stopping at a category, and of going on."""
-        ends = np.asarray(parameters["threshold"])[:, None, :] - eta[:, :, None]
+        ends = self.ends(eta, parameters)
         stop, go_on = _LOGS[self.link.name]
         return np.asarray(stop(ends)), np.asarray(go_on(ends))
 
-    def _log_chances(self, eta: Floats, parameters: Parameters) -> Floats:
-        """Log probability (draws, rows, categories) of each category."""
+    def log_chances(self, eta: Floats, parameters: Parameters) -> Floats:
+        """``log F(a_k) + sum_{j<k} log(1 - F(a_j))``, a_j = threshold_j - eta and k the code.
+
+        Of the last category it is the sum alone.
+        """
         stop, go_on = self._logs(eta, parameters)
         none = np.zeros((*eta.shape, 1))
         reached = np.concatenate([none, go_on.cumsum(axis=2)], axis=2)
         return np.asarray(reached + np.concatenate([stop, none], axis=2))
 
-    def chances(self, eta: Floats, parameters: Parameters) -> Floats:
-        """Probability (draws, rows, categories) of each category."""
-        return np.asarray(np.exp(self._log_chances(eta, parameters)))
+    def pymc_log_chances(self, ends: Any) -> Any:
+        """As `log_chances`."""
+        stop, go_on = (one(ends) for one in _PYMC_LOGS[self.link.name])
+        none = pt.zeros_like(ends[..., :1])
+        reached = pt.concatenate([none, go_on.cumsum(axis=-1)], axis=-1)
+        return reached + pt.concatenate([stop, none], axis=-1)
 
     def curves(self, eta: Floats, parameters: Parameters) -> Floats:
         """Probabilities (cuts, draws, rows) of going beyond a category."""
         go_on = self._logs(eta, parameters)[1]
         return np.asarray(np.exp(go_on.cumsum(axis=2)).transpose(2, 0, 1))
-
-    def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
-        """``log F(a_k) + sum_{j<k} log(1 - F(a_j))``, a_j = threshold_j - eta and k the code.
-
-        Of the last category it is the sum alone.
-        """
-        codes = np.broadcast_to(np.asarray(y).astype(int), eta.shape)
-        logs = self._log_chances(eta, parameters)
-        return np.asarray(np.take_along_axis(logs, codes[..., None], axis=2)[..., 0])
 
     def derivatives(self, y: Floats, eta: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
         """``-s_k + sum_{j<k} r_j`` and ``(f'_k / F_k - s_k^2) - sum_{j<k} (f'_j / S_j + r_j^2)``.
@@ -74,7 +73,7 @@ class StoppingRatio(Cumulative):
         With ``s = f / F`` and ``r = f / S`` at a_j, f the density of F and S = 1 - F.
         """
         codes = np.broadcast_to(np.asarray(y).astype(int), eta.shape)[:, :, None]
-        ends = np.asarray(parameters["threshold"])[:, None, :] - eta[:, :, None]
+        ends = self.ends(eta, parameters)
         stop, go_on = (np.exp(one) for one in self._logs(eta, parameters))
         density, slope = self.link.slope(ends), self.link.curvature(ends)
         number = np.arange(ends.shape[2])
@@ -84,10 +83,3 @@ class StoppingRatio(Cumulative):
         second = np.where(stopped, slope / stop - s**2, 0.0)
         second -= np.where(passed, slope / go_on + r**2, 0.0)
         return np.asarray(first.sum(axis=2)), np.asarray(second.sum(axis=2))
-
-    def simulate(
-        self, rng: np.random.Generator, eta: Floats, parameters: Parameters
-    ) -> NDArray[Any]:
-        """Codes 0, 1, ... of categories."""
-        beyond = self.curves(eta, parameters)
-        return np.asarray((rng.uniform(size=eta.shape) < beyond).sum(axis=0))

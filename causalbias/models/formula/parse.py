@@ -49,7 +49,7 @@ ELSEWHERE = {
     **dict.fromkeys(("ns", "te", "ti", "t2", "lo", "gp", "cr"), "write a smooth as s(x)"),
     "hsgp": "write a smooth as s(x)",
     "mi": "fit each completed data set and give cb.pool the estimates",
-    "cs": "there are no category-specific effects",
+    "cs": "write it as a term by itself, of an ordinal family: score ~ race + cs(pose)",
     **dict.fromkeys(("sqrt", "log1p", "sin", "cos"), "write it as a column, or np.sqrt, np.log1p"),
     "relevel": "give reference= to cb.effects: the reference of the coding changes no effect",
     "cut": "cut it into intervals as a column, with pd.cut",

@@ -5,10 +5,11 @@ as its mean depends on race, as in brms' ``bf(distance ~ race, sigma ~ system)``
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from causalbias.arguments import not_what
 from causalbias.errors import DataError
+from causalbias.models.formula.by_threshold import split_by_threshold
 from causalbias.models.formula.limits import Limits, split_limits, with_limits
 from causalbias.models.formula.parse import formula_columns
 
@@ -71,10 +72,10 @@ def formula(text: str, **parts: str) -> Formula:
     """
     if not isinstance(text, str):
         raise not_what(text, "a formula")
-    plain, limits = split_limits(text)
-    formula_columns(plain)
-    of_parts = {name: formula_part(name, part) for name, part in parts.items()}
-    return Formula(plain, of_parts, limits)
+    found = one_formula(text)
+    formula_columns(found.text)
+    own = {name: formula_part(name, part) for name, part in parts.items()}
+    return replace(found, parts=with_part(found.parts, own))
 
 
 def formula_part(name: str, part: object) -> str:
@@ -112,6 +113,34 @@ def check_part(name: str, right: str) -> None:
         raise DataError(f"the formula of {name} has an offset", hint="model it as a coefficient")
 
 
+def one_formula(text: str) -> Formula:
+    """A text taken apart into terms, limits of the response, and effects by threshold.
+
+    Examples
+    --------
+    >>> one_formula("score | thres(6) ~ race + cs(pose)").parts
+    {'cs': 'pose'}
+    """
+    plain, limits = split_limits(text)
+    plain, own = split_by_threshold(plain)
+    if own:
+        check_part("cs", own)
+    return Formula(plain, {"cs": own} if own else {}, limits)
+
+
+def with_part(parts: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Parts and others.
+
+    Raises
+    ------
+    DataError
+        If a parameter has a formula in both.
+    """
+    if twice := [name for name in parts if name in more]:
+        raise DataError(f"two formulas of {twice[0]}", hint="write it once")
+    return dict(parts) | dict(more)
+
+
 def as_formula(value: object) -> Formula:
     """The formula that a text, a `Formula` or a list of texts is.
 
@@ -128,8 +157,7 @@ def as_formula(value: object) -> Formula:
     if isinstance(value, Formula):
         return value
     if isinstance(value, str):
-        plain, limits = split_limits(value)
-        return Formula(plain, limits=limits)
+        return one_formula(value)
     texts = list(value) if isinstance(value, Sequence) else []
     if not texts or not all(isinstance(one, str) for one in texts):
         raise not_what(value, "a formula")
