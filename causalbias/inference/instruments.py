@@ -41,6 +41,7 @@ _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 STRETCH = 2.0
 DOUBT = 0.2  # p-value of the least conditional F from which on the data choose no scale of b
 ITERATIONS = 40
+EXACT = 1e-6  # of moves' sizes: error of those that are known exactly, so that V has an inverse
 MOST_ALIKE = 0.95  # correlation of manipulations in the target of shrinkage
 
 
@@ -113,7 +114,9 @@ class _Arrays:
 def _arrays(moves: Moves) -> _Arrays:
     n, k, width = moves.units.shape
     flat = moves.units.transpose(0, 2, 1).reshape(n, width * k)
-    cross = (flat.T @ flat).reshape(width, k, width, k).transpose(0, 2, 1, 3)
+    cross = (flat.T @ flat).reshape(width, k, width, k).transpose(0, 2, 1, 3).copy()
+    own = np.arange(width)
+    cross[own, own] += EXACT**2 * (moves.mean**2).mean(axis=0)[:, None, None] * np.eye(k)
     return _Arrays(
         np.ascontiguousarray(moves.mean),
         np.ascontiguousarray(cross),
@@ -346,6 +349,11 @@ def conditional_f(moves: Moves) -> tuple[FloatArray, FloatArray]:
     The criterion of ``L_j - L_others d`` at the d of generalised least squares, divided by
     K - J + 1 (Sanderson and Windmeijer 2016; of estimated moves Sanderson, Spiller and Bowden
     2021). With one exposure it is the F of the first stage.
+
+    A smaller criterion there may be at other d, and it is not used. Scaling all weights leaves the
+    criterion as it is, so that its least value is the same for every exposure: it says that some
+    exposures cannot be told apart, and not which. Nor would its p-value be right where nothing is
+    moved at all. That of d as it is holds its level there and where one exposure moves as another.
     """
     k, j = moves.shape
     arrays, found, p = _arrays(moves), np.empty(j), np.empty(j)

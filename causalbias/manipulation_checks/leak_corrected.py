@@ -82,7 +82,9 @@ def leak_corrected(
         each of its groups.
     direct : float, default 0
         Standard deviation of the effects that manipulations have on the outcome other than through
-        the questions (pleiotropy), in units of the outcome: a sensitivity parameter.
+        the questions (pleiotropy), in units of the outcome: a sensitivity parameter. What all of
+        them do alike is the effect of a further question whose score is the level: it is the
+        intercept of MR-Egger (Bowden, Davey Smith and Burgess 2015).
     score_error : mapping, optional
         Standard deviation of an error of the scores' moves that all seeds share, as of a
         classifier that mistakes what it sees: by question, or by (attribute, question).
@@ -116,7 +118,8 @@ def leak_corrected(
     ------
     DataError
         If columns are missing, there are more questions than manipulations or fewer than three
-        seeds, or the outcome is a distance from the face itself.
+        seeds, all faces have one outcome or one score of a question, or the outcome is a distance
+        from the face itself.
 
     Examples
     --------
@@ -159,7 +162,9 @@ def leak_corrected(
         _check_enough(attributes, questions)
         moves = Moves(**{**vars(moves), "direct": direct})
         seen = faces.pivot_table("mean", ["seed", "attribute", "level"], "question", dropna=False)
-        prior_sd = prior_scale * known["outcome"].std() / seen[questions].std().to_numpy()
+        spread = _spread(known["outcome"], "outcomes", "outcome", group)
+        of_scores = [_spread(seen[one], "scores", one, group) for one in questions]
+        prior_sd = prior_scale * spread / np.array(of_scores)
         found = _one(
             moves, attributes, questions, prior_sd, prob, draws, generator(random_seed, at), chains
         )
@@ -174,6 +179,20 @@ def leak_corrected(
         scale="response",
         held="the other perceived attributes",
     )
+
+
+def _spread(values: pd.Series, file: str, what: str, group: object) -> float:
+    """Standard deviation over faces; refuse what is the same for all."""
+    spread = float(values.std())
+    if not spread > 0:
+        within = "" if group is None else f" of {group}"
+        raise DataError(
+            f"all faces{within} have the same {what}",
+            hint="leave it out: it moved nothing, and nothing moved it",
+            file=file,
+            column="outcome" if file == "outcomes" else "score",
+        )
+    return spread
 
 
 def _one(

@@ -1,6 +1,7 @@
 """Leak-corrected effects from frames of scores and outcomes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import causalbias as cb
@@ -123,6 +124,48 @@ def test_an_error_of_a_classifier_is_carried(leaky):
     assert np.trace(of_one.judges[at] - plain.judges[at]) == pytest.approx(9)
 
 
+# Effects of five pushes on an outcome, with standard errors, and what they move age by, exactly.
+# statsmodels 0.15, WLS(MOVED, add_constant(AGED), 1 / (ERROR**2 + direct**2)): params, and the
+# root of the diagonal of cov_params() / scale. It is MR-Egger (Bowden, Davey Smith and Burgess
+# 2015) without its scaling of standard errors, which is a heterogeneity in proportion to them.
+AGED = np.array([1.0, 0.3, 0.8, 0.1, 0.5])
+MOVED, ERROR = np.array([0.52, 0.25, 0.41, 0.22, 0.28]), np.array([0.05, 0.08, 0.04, 0.1, 0.06])
+EGGER = {
+    0.0: ([0.12914141, 0.36664398], [0.07043825, 0.09351577]),
+    0.1: ([0.14715195, 0.34526848], [0.11406216, 0.16911361]),
+}
+WEIGHTED = 0.52662971  # WLS(MOVED, AGED, 1 / ERROR**2), without an intercept
+
+
+def pushes(n=400):
+    """Seeds whose means and errors are exactly those above, errors of pushes independent."""
+    noise = np.random.default_rng(1).normal(size=(n, 5))
+    noise = np.linalg.qr(noise - noise.mean(axis=0))[0] * np.sqrt(n * (n - 1)) * ERROR
+    faces = pd.MultiIndex.from_product(
+        [range(n), list("abcde"), [0, 1]], names=["seed", "attribute", "level"]
+    ).to_frame(index=False)
+    moved = 0.5 + np.stack([np.zeros((n, 5)), MOVED + noise], axis=2)
+    aged = np.stack([0 * AGED, AGED], axis=1)
+    scores = {"age": np.tile(aged.ravel(), n), "pushed": faces["level"].astype(float)}
+    rated = [faces.assign(question=name, score=score) for name, score in scores.items()]
+    return faces.assign(outcome=moved.ravel()), pd.concat(rated, ignore_index=True)
+
+
+@pytest.mark.parametrize("direct", EGGER)
+def test_a_question_of_whether_a_face_was_pushed_is_the_intercept_of_mr_egger(direct):
+    """The direct effect that all pushes have; `direct` is that in which they differ."""
+    outcomes, scores = pushes()
+    found = cb.leak_corrected(outcomes, scores, direct=direct, prior_scale=1e3, draws=1000)
+    table = found.summary().set_index("question").loc[["pushed", "age"]]
+    effects, errors = EGGER[direct]
+    assert table["estimate"].to_numpy() == pytest.approx(effects, abs=0.1 * min(errors))
+    assert table["sd"].to_numpy() == pytest.approx(errors, rel=0.06)
+    assert (table["conditional_f"] > 1e6).all()  # moves are known exactly
+    if direct == 0:
+        alone = cb.leak_corrected(outcomes, scores[scores["question"] == "age"], **FEW)
+        assert alone.summary()["estimate"].item() == pytest.approx(WEIGHTED, abs=0.01)
+
+
 def test_groups_have_effects_of_their_own():
     outcomes, scores = world(Leaks(0.4, 60), np.random.default_rng(2))
     young = outcomes["seed"] < 30
@@ -153,6 +196,11 @@ def test_what_cannot_be_told_apart_is_refused(leaky):
         cb.leak_corrected(outcomes, "ratings.csv")
     with pytest.raises(DataError, match="not a number"):
         cb.leak_corrected(outcomes.assign(level="high"), scores)
+    with pytest.raises(DataError, match="'score': all faces have the same age"):
+        same = scores["score"].where(scores["question"] != "age", 5.0)
+        cb.leak_corrected(outcomes, scores.assign(score=same))
+    with pytest.raises(DataError, match="all faces have the same outcome"):
+        cb.leak_corrected(outcomes.assign(outcome=0.5), scores)
 
 
 def test_an_empty_table_is_refused(leaky):
