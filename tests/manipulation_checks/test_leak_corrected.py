@@ -196,9 +196,9 @@ def test_what_cannot_be_told_apart_is_refused(leaky):
         cb.leak_corrected(outcomes, "ratings.csv")
     with pytest.raises(DataError, match="not a number"):
         cb.leak_corrected(outcomes.assign(level="high"), scores)
+    same = scores.assign(score=scores["score"].where(scores["question"] != "age", 5.0))
     with pytest.raises(DataError, match="'score': all faces have the same age"):
-        same = scores["score"].where(scores["question"] != "age", 5.0)
-        cb.leak_corrected(outcomes, scores.assign(score=same))
+        cb.leak_corrected(outcomes, same)
     with pytest.raises(DataError, match="all faces have the same outcome"):
         cb.leak_corrected(outcomes.assign(outcome=0.5), scores)
 
