@@ -14,12 +14,25 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.calibration import records
+from benchmarks.calibration.intervals import wilson
 from benchmarks.calibration.uniform import BINS, envelope
 from benchmarks.calibration.worlds import RACES
 
 DOCS = records.HERE.parents[1] / "docs"
 PAGE = DOCS / "calibration.md"
 WANTED = (0.87, 0.93)  # of the 90% intervals
+# Of the cases of `sbc`, those whose coverage has a table of its own.
+OWN_FAMILIES = (
+    "lognormal",
+    "laplace, t",
+    "gamma",
+    "beta",
+    "skew_normal",
+    "poisson",
+    "negativebinomial",
+    "sratio",
+    "cloglog",
+)
 FAULTS = ("wrong", "healed", "remedied")  # cases of planted faults
 # Not intervals that could have their nominal coverage; the page says why.
 AT_THE_END = ("equal rates", "share flipped")
@@ -85,6 +98,39 @@ def ranks_table() -> str:
         "p of the log likelihood",
     ]
     return markdown(header, rows)
+
+
+def rank_coverage_table() -> str:
+    """Coverage of 90% intervals of quantities of the families by rows, by their ranks."""
+    kinds = {
+        "coefficients": lambda name: name == "Intercept" or name.startswith(("race", "x")),
+        "sd of seeds": lambda name: name == "1|seed_sigma",
+        "effects of two seeds": lambda name: name.startswith("1|seed["),
+        "the distribution's own": lambda name: not name.startswith(("1|", "log like")),
+    }
+    rows = []
+    for case, part in result("sbc").groupby("case", sort=False):
+        if not any(word in str(case) for word in OWN_FAMILIES):
+            continue
+        left, cells = part.set_index("quantity"), []
+        for of_kind in kinds.values():
+            own = left[left.index.map(of_kind)]
+            left = left.drop(own.index)
+            cells.append("; ".join(held_by_ranks(one) for _, one in own.iterrows()))
+        n, declined = str(part["replicates"].iloc[0]), f"{part['declined'].iloc[0]:.0f}"
+        rows.append([str(case), n, declined, *cells])
+    return markdown(["engine, family", "data sets", "declined", *kinds], rows)
+
+
+def held_by_ranks(row: pd.Series) -> str:
+    """Share of central 90% intervals that hold the truth, with Wilson's interval.
+
+    The interval leaves out the first and the last of 20 bins of ranks.
+    """
+    counts = np.array(row["ranks"].split(), int)
+    rate = counts[1:-1].sum() / counts.sum()
+    low, high = wilson(rate, counts.sum())
+    return f"{percent(rate)} ({percent(low)} to {percent(high)})"
 
 
 def coverage_table() -> str:
@@ -306,6 +352,7 @@ def figure_of_coverage() -> Figure:
 TABLES: dict[str, Callable[[], str]] = {
     "totals": totals_table,
     "ranks": ranks_table,
+    "rank coverage": rank_coverage_table,
     "coverage": coverage_table,
     "signs": signs_table,
     "wrong": wrong_table,

@@ -24,7 +24,6 @@ Priors are all given: default ones are scaled to the data, from which no data ca
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,8 +34,6 @@ import causalbias as cb
 from benchmarks.calibration import records
 from benchmarks.calibration.uniform import DRAWS, binned, uniformity
 from causalbias.inference.gibbs import BivariateData, sample_bivariate
-from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, Problem
-from causalbias.inference.rowwise import sample_rowwise
 from causalbias.models.formula.parts import Formula
 from causalbias.models.result import Fit
 
@@ -66,20 +63,34 @@ def rows(n: int = 48) -> pd.DataFrame:
     )
 
 
-STAND_IN = {
-    "gaussian": np.arange(48.0),
-    "bernoulli": np.arange(48) % 2,
-    "binomial": np.ones(48, int),
-    "cumulative": np.arange(48) % 4,
-    "beta": np.linspace(0.1, 0.9, 48),
+# Of families whose response is neither any real number nor a share, by the row's number.
+STAND_IN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "bernoulli": lambda at: at % 2,
+    "binomial": lambda at: at % 2,
+    "beta_binomial": lambda at: at % 2,
+    "poisson": lambda at: at % 9,
+    "negativebinomial": lambda at: at % 9,
+    "cumulative": lambda at: at % 4,
+    "sratio": lambda at: at % 4,
 }
+
+
+def stand_in(family: str, n: int) -> np.ndarray:
+    """A response (n,) of the family's type: by default numbers between zero and one."""
+    at = np.arange(n)
+    return STAND_IN.get(family, lambda at: (at + 1.0) / (n + 1))(at)
 
 
 def usable(y: np.ndarray, family: str) -> bool:
     """Whether the model can be fitted. A condition on data alone leaves ranks uniform."""
-    if family == "cumulative":
-        return len(np.unique(y)) == 4
-    return family != "beta" or bool(((y > 0) & (y < 1)).all())
+    match family:
+        case "cumulative" | "sratio":
+            return len(np.unique(y)) == 4
+        case "gamma":
+            return bool((y > 0).all())
+        case "beta":
+            return bool(((y > 0) & (y < 1)).all())
+    return True
 
 
 @dataclass(frozen=True)
@@ -92,11 +103,16 @@ class Model:
     family: str = "gaussian"
     link: str | None = None
     weights: str | None = None
+    rows: int = 48
 
     def __call__(self, replicate: int) -> Ranks:
-        """Ranks in one replicate; `failed` says whether the engine found fault with its fit."""
+        """Ranks in one replicate.
+
+        `failed` says whether the engine found fault with its fit. Data sets that the engine
+        declines are left out and counted, `declined`: a condition on data alone, as in `usable`.
+        """
         given = {"family": self.family, "link": self.link, "priors": self.priors}
-        frame = rows().assign(y=STAND_IN[self.family])
+        frame = rows(self.rows).assign(y=stand_in(self.family, self.rows))
         drawn = cb.prior_predictive(
             self.formula,
             frame,
@@ -106,21 +122,31 @@ class Model:
             **given,
         )
         ys = drawn["prior_predictive"]["y"].values[0]
-        at = next(i for i, y in enumerate(ys) if usable(y, self.family))
-        fit = cb.fit(
-            self.formula,
-            frame.assign(y=ys[at]),
-            weights=self.weights,
-            method=self.method,
-            draws=500,
-            tune=500,
-            chains=2,
-            random_seed=replicate,
-            **given,
-        )
+        declined = 0
+        for at in (i for i, y in enumerate(ys) if usable(y, self.family)):
+            try:
+                fit = cb.fit(
+                    self.formula,
+                    frame.assign(y=ys[at]),
+                    weights=self.weights,
+                    method=self.method,
+                    draws=500,
+                    tune=500,
+                    chains=2,
+                    random_seed=replicate,
+                    **given,
+                )
+                break
+            except cb.DataError as error:
+                if "engine declines" not in str(error):
+                    raise
+                declined += 1
+        else:
+            raise RuntimeError(f"no data set of replicate {replicate} could be fitted")
         truth = drawn["prior"].to_dataset().isel(draw=[at])
         ranks = ranks_of(with_truth_first(fit, truth))
-        return ranks | {"failed": int(any(map(is_engines, cb.failures(fit))))}
+        failed = int(any(map(is_engines, cb.failures(fit))))
+        return ranks | {"failed": failed, "declined": declined}
 
 
 def is_engines(failure: str) -> bool:
@@ -232,69 +258,24 @@ def joint_quantities(drawn: dict[str, np.ndarray], data: BivariateData) -> dict[
     return found
 
 
-def t_ranks(replicate: int) -> Ranks:
-    """The engine of rows' likelihoods, of a t: sigma HalfNormal(1), nu Gamma(2, 0.1)."""
-    of = {"sigma": stats.halfnorm(), "nu": stats.gamma(2, scale=10)}
-    return rowwise_ranks(replicate, "t", of, lambda eta, v: stats.t(v["nu"], eta, v["sigma"]))
-
-
-def gamma_ranks(replicate: int) -> Ranks:
-    """The same of a gamma with a log link: alpha Gamma(3, 1)."""
-
-    def noise(eta: FloatArray, v: dict[str, FloatArray]) -> Any:
-        return stats.gamma(v["alpha"], scale=np.exp(eta) / v["alpha"])
-
-    return rowwise_ranks(replicate, "gamma", {"alpha": stats.gamma(3)}, noise)
-
-
-def rowwise_ranks(
-    replicate: int,
-    family: str,
-    of: dict[str, Any],
-    noise: Callable[[FloatArray, dict[str, FloatArray]], Any],
-) -> Ranks:
-    """Ranks of one replicate: an intercept, x, and seeds.
-
-    Where the engine declines, which a data set's several modes make it do, others are drawn: a
-    condition on data alone leaves ranks uniform.
-    """
-    rng, frame = np.random.default_rng(replicate), rows()
-    design = np.column_stack([np.ones(48), frame["x"]])
-    code, ones, of_sd = frame["seed"].to_numpy(np.int64), np.ones((48, 1)), stats.halfnorm(0, 0.7)
-    term = GroupTerm("1|seed", ("1",), ones, code[:, None], ones, 8, False, (of_sd.logpdf,))
-    for attempt in range(ATTEMPTS):
-        true = {name: one.rvs((1, 1), rng) for name, one in of.items()}
-        beta, sd = rng.normal(0, [1.0, 0.7], (1, 2)), of_sd.rvs((1, 1), rng)
-        effect = sd * rng.standard_normal((1, 8))
-        y = noise(beta @ design.T + effect[:, code], true).rvs((1, 48), rng)[0]
-        one = Problem(y, design, np.zeros(2), np.array([1.0, 0.7]), (term,), np.ones(48))
-        try:
-            log_priors = {name: prior.logpdf for name, prior in of.items()}
-            found = sample_rowwise(one, family, log_priors, draws=1000, random_seed=replicate)
-            break
-        except EngineError:
-            if attempt == ATTEMPTS - 1:
-                raise
-    at = np.linspace(0, 999, DRAWS).astype(int)
-    beta = np.vstack([beta, found.beta[at]])
-    sd = np.vstack([sd, found.sd["1|seed"][at]])
-    effect = np.vstack([effect, found.effects["1|seed"][at, :, 0]])
-    values = {k: np.vstack([true[k], found.parameters[k][at, None]]) for k in true}
-    drawn = {name: one[:, 0] for name, one in (values | {"1|seed_sigma": sd}).items()}
-    drawn |= {"Intercept": beta[:, 0], "x": beta[:, 1]}
-    drawn |= {f"1|seed[{k}]": effect[:, k] for k in range(LEVELS_KEPT)}
-    eta = beta @ design.T + effect[:, code]
-    drawn["log likelihood"] = noise(eta, values).logpdf(y).sum(axis=1)
-    failed = int(found.diagnostics.pareto_k > 0.7)
-    return {name: rank(one) for name, one in drawn.items()} | {"failed": failed}
-
-
 INTERCEPT = {"Intercept": "Normal(0, 1)"}
 FIXED = {"race": "Normal(0, 1)", "x": "Normal(0, 0.7)"}
 SEED = {"1|seed": "HalfNormal(0.7)"}
 NOISE = {"sigma": "HalfNormal(1)"}
 ONE = "y ~ race + x + (1|seed)"
 TRIALS = "p(y, n) ~ race + x + (1|seed)"
+MEAN = INTERCEPT | FIXED | SEED
+# The parameters of families that are sampled by their rows' log likelihoods.
+OWN = {
+    "t": {"sigma": "HalfNormal(1)", "nu": "Gamma(2, 0.1)"},
+    "gamma": {"alpha": "Gamma(3, 1)"},
+    "beta": {"kappa": "Gamma(4, 0.4)"},
+    "skew_normal": {"sigma": "HalfNormal(1)", "alpha": "Normal(0, 3)"},
+    "poisson": {},
+    "negativebinomial": {"alpha": "Gamma(3, 1)"},
+    "beta_binomial": {"kappa": "Gamma(4, 0.4)"},
+}
+OF_SIGMA = {"sigma_Intercept": "Normal(-0.5, 0.5)", "sigma_race": "Normal(0, 0.7)"}
 
 CASES: dict[str, Callable[[int], Ranks]] = {
     "collapsed, gaussian, two crossed factors": Model(
@@ -317,11 +298,7 @@ CASES: dict[str, Callable[[int], Ranks]] = {
     ),
     "collapsed, gaussian, sigma by race": Model(
         cb.formula("y ~ race + x + (1|seed) + (1|annotator)", sigma="~ race"),
-        INTERCEPT
-        | FIXED
-        | SEED
-        | {"1|annotator": "HalfNormal(0.5)"}
-        | {"sigma_Intercept": "Normal(-0.5, 0.5)", "sigma_race": "Normal(0, 0.7)"},
+        INTERCEPT | FIXED | SEED | {"1|annotator": "HalfNormal(0.5)"} | OF_SIGMA,
         "collapsed",
     ),
     "collapsed, gaussian, other priors of scales": Model(
@@ -356,14 +333,35 @@ CASES: dict[str, Callable[[int], Ranks]] = {
         "laplace",
         "cumulative",
     ),
-    "laplace, t": t_ranks,
-    "laplace, gamma": gamma_ranks,
+    "collapsed, lognormal": Model(ONE, MEAN | NOISE, "collapsed", "lognormal", rows=96),
+    **{
+        f"laplace, {name}": Model(
+            TRIALS if name == "beta_binomial" else ONE, MEAN | own, "laplace", name, rows=96
+        )
+        for name, own in OWN.items()
+    },
+    "laplace, t, sigma by race": Model(
+        cb.formula(ONE, sigma="~ race"),
+        MEAN | OF_SIGMA | {"nu": "Gamma(2, 0.1)"},
+        "laplace",
+        "t",
+        rows=96,
+    ),
     "NUTS, gaussian": Model(ONE, INTERCEPT | FIXED | SEED | NOISE, "nuts"),
     "NUTS, gaussian, weights": Model(ONE, INTERCEPT | FIXED | SEED | NOISE, "nuts", weights="w"),
     "NUTS, bernoulli": Model(ONE, INTERCEPT | FIXED | SEED, "nuts", "bernoulli"),
     "NUTS, binomial": Model(TRIALS, INTERCEPT | FIXED | SEED, "nuts", "binomial"),
     "NUTS, cumulative": Model(ONE, FIXED | SEED, "nuts", "cumulative"),
     "NUTS, beta": Model(ONE, INTERCEPT | FIXED | SEED | {"kappa": "Gamma(4, 0.4)"}, "nuts", "beta"),
+    "NUTS, zero-one-inflated beta": Model(
+        ONE,
+        MEAN | {"kappa": "Gamma(4, 0.4)", "zoi": "Beta(2, 4)", "coi": "Beta(2, 2)"},
+        "nuts",
+        "zero_one_inflated_beta",
+        rows=96,
+    ),
+    "NUTS, sratio": Model(ONE, FIXED | SEED, "nuts", "sratio", rows=96),
+    "NUTS, cumulative, cloglog": Model(ONE, FIXED | SEED, "nuts", "cumulative", "cloglog", rows=96),
     "Gibbs, joint": joint_ranks,
 }
 
@@ -371,7 +369,7 @@ CASES: dict[str, Callable[[int], Ranks]] = {
 def summary(case: str, found: dict[int, Ranks]) -> pd.DataFrame:
     """One row a quantity: p-values, and counts of ranks in bins."""
     ranks = pd.DataFrame(list(found.values()))
-    failed = ranks.pop("failed").sum() if "failed" in ranks else 0
+    told = {name: ranks.pop(name).sum() for name in ("failed", "declined") if name in ranks}
     lines = []
     for name, values in ranks.items():
         chi_square, ecdf = uniformity(values.to_numpy())
@@ -381,7 +379,8 @@ def summary(case: str, found: dict[int, Ranks]) -> pd.DataFrame:
                 "case": case,
                 "quantity": name,
                 "replicates": len(ranks),
-                "failed": failed,
+                "failed": told.get("failed", 0),
+                "declined": told.get("declined", 0),
                 "p_chi_square": round(chi_square, 5),
                 "p_ecdf": round(ecdf, 5),
                 "ranks": " ".join(map(str, counts)),
