@@ -21,18 +21,6 @@ from benchmarks.calibration.worlds import RACES
 DOCS = records.HERE.parents[1] / "docs"
 PAGE = DOCS / "calibration.md"
 WANTED = (0.87, 0.93)  # of the 90% intervals
-# Of the cases of `sbc`, those whose coverage has a table of its own.
-OWN_FAMILIES = (
-    "lognormal",
-    "laplace, t",
-    "gamma",
-    "beta",
-    "skew_normal",
-    "poisson",
-    "negativebinomial",
-    "sratio",
-    "cloglog",
-)
 FAULTS = ("wrong", "healed", "remedied")  # cases of planted faults
 # Not intervals that could have their nominal coverage; the page says why.
 AT_THE_END = ("equal rates", "share flipped")
@@ -100,37 +88,40 @@ def ranks_table() -> str:
     return markdown(header, rows)
 
 
+def kind_of(quantity: str) -> str:
+    """What a quantity of `sbc` is, as a column of `rank_coverage_table` says it."""
+    if quantity == "log likelihood":
+        return quantity
+    if quantity.startswith("sd ") or ("|" in quantity and quantity.endswith("_sigma")):
+        return "sds of groups"
+    if "|" in quantity and not quantity.startswith("cor"):
+        return "effects of levels"
+    mean = quantity.startswith(("Intercept", "race", "x", "threshold", "coefficient"))
+    return "coefficients, thresholds" if mean else "other parameters"
+
+
 def rank_coverage_table() -> str:
-    """Coverage of 90% intervals of quantities of the families by rows, by their ranks."""
-    kinds = {
-        "coefficients": lambda name: name == "Intercept" or name.startswith(("race", "x")),
-        "sd of seeds": lambda name: name == "1|seed_sigma",
-        "effects of two seeds": lambda name: name.startswith("1|seed["),
-        "the distribution's own": lambda name: not name.startswith(("1|", "log like")),
-    }
+    """Coverage of central 90% intervals, which leave out the first and last of 20 bins of ranks.
+
+    Shares are over all quantities of a kind. Wilson's interval has as many trials as data sets,
+    as if the quantities of one were no more than one.
+    """
+    kinds = ["coefficients, thresholds", "sds of groups", "effects of levels", "other parameters"]
+    kinds.append("log likelihood")
     rows = []
     for case, part in result("sbc").groupby("case", sort=False):
-        if not any(word in str(case) for word in OWN_FAMILIES):
-            continue
-        left, cells = part.set_index("quantity"), []
-        for of_kind in kinds.values():
-            own = left[left.index.map(of_kind)]
-            left = left.drop(own.index)
-            cells.append("; ".join(held_by_ranks(one) for _, one in own.iterrows()))
-        n, declined = str(part["replicates"].iloc[0]), f"{part['declined'].iloc[0]:.0f}"
-        rows.append([str(case), n, declined, *cells])
-    return markdown(["engine, family", "data sets", "declined", *kinds], rows)
-
-
-def held_by_ranks(row: pd.Series) -> str:
-    """Share of central 90% intervals that hold the truth, with Wilson's interval.
-
-    The interval leaves out the first and the last of 20 bins of ranks.
-    """
-    counts = np.array(row["ranks"].split(), int)
-    rate = counts[1:-1].sum() / counts.sum()
-    low, high = wilson(rate, counts.sum())
-    return f"{percent(rate)} ({percent(low)} to {percent(high)})"
+        replicates, cells = int(part["replicates"].iloc[0]), []
+        of_kind = dict(iter(part.groupby(part["quantity"].map(kind_of))))
+        for kind in kinds:
+            if kind not in of_kind:
+                cells.append("")
+                continue
+            counts = sum(np.array(one.split(), int) for one in of_kind[kind]["ranks"])
+            rate = counts[1:-1].sum() / counts.sum()
+            low, high = wilson(rate, replicates)
+            cells.append(f"{percent(rate)} ({percent(low)} to {percent(high)})")
+        rows.append([str(case), str(replicates), *cells])
+    return markdown(["engine, family, model", "data sets", *kinds], rows)
 
 
 def coverage_table() -> str:

@@ -41,6 +41,7 @@ ATTEMPTS = 40
 STAGES = 8
 STEP, OF_CHAINS = 50, 20  # replicates a stage: NUTS and Gibbs take seconds each
 LEVELS_KEPT = 2  # of each grouping factor
+TOLD = ("failed", "declined")  # what a replicate says beside ranks
 
 Ranks = dict[str, int]
 
@@ -369,7 +370,7 @@ CASES: dict[str, Callable[[int], Ranks]] = {
 def summary(case: str, found: dict[int, Ranks]) -> pd.DataFrame:
     """One row a quantity: p-values, and counts of ranks in bins."""
     ranks = pd.DataFrame(list(found.values()))
-    told = {name: ranks.pop(name).sum() for name in ("failed", "declined") if name in ranks}
+    told = {name: ranks.pop(name).sum() for name in TOLD if name in ranks}
     lines = []
     for name, values in ranks.items():
         chi_square, ecdf = uniformity(values.to_numpy())
