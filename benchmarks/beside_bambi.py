@@ -57,7 +57,7 @@ def judgements(rows: int) -> pd.DataFrame:
     eta = 0.4 * (face % 3) + 0.8 * rng.standard_normal(faces)[face]
     eta += 0.6 * rng.standard_normal(annotators)[annotator] + rng.logistic(size=rows)
     codes = {"race": face % 3, "face": face, "annotator": annotator}
-    score = np.digitize(eta, [-1.5, -0.2, 1.0, 2.3])
+    score = pd.Categorical(np.digitize(eta, [-1.5, -0.2, 1.0, 2.3]), ordered=True)  # bambi asks so
     return pd.DataFrame(
         {"score": score} | {name: as_factor(one, name) for name, one in codes.items()}
     )
@@ -86,10 +86,12 @@ def fit_ours(model: str, frame: pd.DataFrame) -> Any:
 
 
 def fit_bambi(model: str, frame: pd.DataFrame) -> Any:
-    """The call of a user of bambi."""
+    """The call of a user of bambi; lognormal is Gaussian of the logarithm, the same model."""
     import bambi
 
     formula, family, sigma = MODELS[model]
+    if family == "lognormal":
+        frame, family = frame.assign(distance=np.log(frame["distance"])), "gaussian"
     whole = bambi.Formula(formula, sigma) if sigma else formula
     built = bambi.Model(whole, frame, family=family)
     return built.fit(inference_method="nutpie", draws=1000, tune=1000, chains=4, random_seed=1)
