@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from causalbias.analyses import causes
 from causalbias.analyses.sentences import verdict_in_words, what_ranges_are
+from causalbias.causal.diagrams import Diagram
 from causalbias.models.result import Fit
 from causalbias.report.content import Content, Data, Picture, PlainSummary
 from causalbias.report.record import record_of_models
@@ -31,11 +33,14 @@ def content_of_table(
     headline: str,
     glossary: dict[str, str],
     columns: dict[str, str],
+    diagram: Diagram,
+    adjustment: list[str],
 ) -> Content:
     """Put together the report's content of an analysis of a table.
 
     The question opens the report and its first page, the findings stand in both, and how sure they
-    are follows from the models' checks.
+    are follows from the models' checks. The causal diagram is the last figure, and its arrows the
+    last table.
 
     Parameters
     ----------
@@ -55,6 +60,10 @@ def content_of_table(
         The chance that the intervals allow for.
     pictures, results, titles, headline, glossary, columns
         As of `Content`.
+    diagram : Diagram
+        What is taken to move what.
+    adjustment : list of str
+        Sentences: what follows from it.
 
     Returns
     -------
@@ -76,10 +85,10 @@ def content_of_table(
         plain=PlainSummary(asked, {"": findings}, certainty, not_said),
         findings=findings,
         limits=limits,
-        pictures=pictures,
-        results=results,
-        titles=titles,
+        pictures=[*pictures, causes.causal_picture(diagram, adjustment)],
+        results=results | {"diagram": causes.arrows_table(diagram)},
+        titles=titles | {"diagram": causes.TITLE},
         headline=headline,
         glossary=glossary,
-        columns=columns,
+        columns=columns | causes.COLUMNS,
     )

@@ -157,6 +157,9 @@ def test_reports_say_that_noise_is_as_large_as_the_spread(pairs):
         "noise of judgements is as large as their spread" in one for one in content.plain.certainty
     )
     assert "(no ceiling)" in content.findings[0]
+    arrows = content.results["diagram"][["cause", "effect_on"]].to_numpy().tolist()
+    assert ["group", "faces"] not in arrows  # all pairs are of one
+    assert ["metric", "judgement"] not in arrows
     group = pairs["group_a"] == pairs["group_b"]
     flat = pairs.assign(metric=pairs["metric"].where(~group | (pairs["group_a"] == "male"), 0.5))
     content = cb.analyses.alignment_content(analyse(flat, **GROUPS))  # constant within a group

@@ -249,6 +249,8 @@ def test_one_group_one_editor_and_ids_with_zeros_make_a_report(tmp_path):
     assert found.matching is None
     assert not found.fits
     assert "mean distance to the source" in content.findings[0]
+    said = content.pictures[-1].caption
+    assert "“source's group” on “distance” no measured columns are enough" in said
     assert int(found.identity["n"].sel(kind="source").sum()) == len(manifest)
     assert write_report(content, tmp_path).exists()
 

@@ -275,7 +275,11 @@ def test_the_report_says_what_was_found_and_what_it_is_not_of(found, tmp_path):
     assert "So few say little of other systems" in text
     assert "skin_type: light / dark" in text
     assert (tmp_path / "tables" / "easiness.csv").exists()
-    assert {one.name for one in content.pictures} == {"odds_verification", "accuracy_verification"}
+    drawn = ["odds_verification", "accuracy_verification", "diagram"]
+    assert [one.name for one in content.pictures] == drawn
+    said = content.pictures[-1].caption
+    assert "“subject's group” on “right answer” no measured columns are enough" in said
+    assert "“person or system” on “right answer” nothing needs to be adjusted for" in said
 
 
 @pytest.mark.slow

@@ -94,6 +94,7 @@ def test_a_group_without_pairs_of_a_kind_is_named():
     assert "Nothing is known of A: no such pair has a score there." in text[1]
     captions = " ".join(one.caption for one in cb.analyses.audit_content(result).pictures)
     assert "Without genuine pairs that have a score: A." in captions
+    assert "“group” on “score” no measured columns are enough" in captions
 
 
 def test_limits_are_rounded_outwards():

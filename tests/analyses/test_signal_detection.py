@@ -109,6 +109,7 @@ def test_unequal_variances_are_those_of_the_simulation():
     assert any("slope of the zROC" in one for one in content.findings)
     assert any("may differ" in one for one in content.limits)
     assert "zroc_slope" in content.results
+    assert "“old or new” on “answer” nothing needs" in content.pictures[-1].caption
 
 
 def test_own_group_effects_by_hand_are_means_of_differences_within_subjects(trials):

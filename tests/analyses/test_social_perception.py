@@ -70,7 +70,8 @@ def test_the_report_shows_every_table(found, tmp_path):
     content = cb.analyses.social_perception_content(found)
     text = write_report(content, tmp_path).read_text()
     assert "−0.00" in " ".join(content.findings)
-    for name in ("effects", "interactions", "markedness", "coefficients", "changes", "shares"):
+    shown = ("effects", "interactions", "markedness", "coefficients", "changes", "shares")
+    for name in (*shown, "diagram"):
         assert (tmp_path / "tables" / f"{name}.csv").exists()
         assert content.titles[name].split(":")[0] in text
 

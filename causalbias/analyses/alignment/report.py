@@ -6,6 +6,7 @@ import pandas as pd
 from causalbias.analyses.alignment.analysis import ALL, Alignment
 from causalbias.analyses.sentences import percent
 from causalbias.analyses.table_report import content_of_table
+from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.draws.summaries import summarise
 from causalbias.plots.forest import forest
 from causalbias.report.content import Content, Data, Picture
@@ -39,6 +40,12 @@ COLUMNS = {
     "reliability": "share of the variance of judgements that is not noise",
     "ties": "share of comparisons in which the metric is equal",
 }
+ADJUSTMENT = (
+    "No arrow leads from the metric to the judgement or back: their correlation is no effect, and "
+    "nothing is adjusted for. It comes from the faces, which both see, and as well from all else "
+    "that both see in the pictures: that a metric agrees with people does not say that it sees "
+    "what they see."
+)
 SAID = ("ceiling", "accuracy_ceiling", "reliability", "ties")
 
 
@@ -61,7 +68,7 @@ def alignment_content(result: Alignment) -> Content:
     >>> found = cb.analyses.analyse_alignment(pairs, face_a="face_a", face_b="face_b",
     ...                                       judgement="judgement", metrics="metric")
     >>> sorted(cb.analyses.alignment_content(found).results)
-    ['accuracy', 'correlation']
+    ['accuracy', 'correlation', 'diagram']
     """
     tables = tables_of(result)
     answers = result.answers
@@ -88,6 +95,8 @@ def alignment_content(result: Alignment) -> Content:
         headline="correlation",
         glossary=GLOSSARY,
         columns=COLUMNS,
+        diagram=_causes(result),
+        adjustment=[ADJUSTMENT],
     )
 
 
@@ -213,6 +222,16 @@ def _limits(result: Alignment) -> list[str]:
     ]:
         sentences.append(f"Too few pairs or faces to estimate anything: {listed(few)}.")
     return sentences
+
+
+def _causes(result: Alignment) -> Diagram:
+    """What is taken to move what in this analysis."""
+    causes = ("faces", "light and pose")
+    arrows = [f"{cause} -> {effect}" for cause in causes for effect in ("judgement", "metric")]
+    arrows.append("raters -> judgement")
+    if result.found.sizes["group"] > 1:
+        arrows.append("group -> faces")
+    return diagram("; ".join(arrows), unmeasured=causes[1])
 
 
 def _pictures(result: Alignment, tables: dict[str, pd.DataFrame]) -> list[Picture]:

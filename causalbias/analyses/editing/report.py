@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from causalbias.analyses.causes import IMAGE_QUALITY, adjustment_sentence
 from causalbias.analyses.editing.analysis import LEAST, Editing
 from causalbias.analyses.editing.pairs import ALL, GENUINE, IMPOSTOR, ONE_EDITOR, SOURCE, TARGET
 from causalbias.analyses.sentences import percent
 from causalbias.analyses.table_report import content_of_table
+from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.draws.estimate import Estimate
 from causalbias.draws.summaries import summarise
 from causalbias.plots.forest import forest
@@ -56,6 +58,7 @@ COLUMNS = {
     "contrast": "levels that are compared",
     "by": "editor, where the effect is of each",
 }
+GROUP, ORIGIN = "source's group", "origin of pictures"  # nodes of the diagram
 SIZES = ["n", "failed", "n_effective"]
 ENDS = ["estimate", "lower", "upper"]
 
@@ -78,7 +81,7 @@ def editing_content(result: Editing) -> Content:
     >>> manifest, distances = cb.simulation.simulate_editing(persons=12, editors=["swap"])
     >>> found = cb.analyses.analyse_editing(manifest, distances, person="person")
     >>> sorted(cb.analyses.editing_content(found).results)
-    ['failures', 'means']
+    ['diagram', 'failures', 'means']
     """
     tables = tables_of(result)
     answers = result.manifest
@@ -109,6 +112,8 @@ def editing_content(result: Editing) -> Content:
         headline=next(one for one in ("matching", "kept", "means") if one in tables),
         glossary=GLOSSARY,
         columns=COLUMNS,
+        diagram=_causes(result),
+        adjustment=_adjustment(result),
     )
 
 
@@ -348,6 +353,41 @@ def _limits(result: Editing) -> list[str]:
         sentences.append(
             "What an output is seen as is the answer of people or of a classifier, which errs, and "
             "not equally often in all groups."
+        )
+    return sentences
+
+
+def _causes(result: Editing) -> Diagram:
+    """What is taken to move what in this analysis."""
+    frame, lost = result.manifest.frame, bool((result.identity["failed"] > 0).any())
+    several = frame["editor"].nunique() > 1
+    moved = [*(["editor"] if several else []), *(["target"] if "target" in frame else [])]
+    outcomes = ["distance", *(["face found"] if lost else [])]
+    causes = [GROUP, *moved, IMAGE_QUALITY]
+    arrows = [f"{one} -> {outcome}" for one in causes for outcome in outcomes]
+    arrows.append(f"{ORIGIN} -> {GROUP}; {ORIGIN} -> {IMAGE_QUALITY}")
+    return diagram(
+        "; ".join(arrows),
+        manipulated=moved,
+        unmeasured=[ORIGIN, IMAGE_QUALITY],
+        selected=outcomes[1:],
+    )
+
+
+def _adjustment(result: Editing) -> list[str]:
+    """What follows from the diagram."""
+    found = _causes(result)
+    sentences = [
+        adjustment_sentence(found, GROUP, "distance"),
+        "Baselines of the same group bear some of this: photographs of one person have the "
+        "quality of its sources, and strangers of one group are as near as the network finds them.",
+    ]
+    if "editor" in found.nodes:
+        sentences.append(adjustment_sentence(found, "editor", "distance"))
+    if found.selected:
+        sentences.append(
+            "Distances are missing where no face was found: cb.causal.selection_bounds says how "
+            "far that could move an effect."
         )
     return sentences
 

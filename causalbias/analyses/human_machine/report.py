@@ -2,10 +2,12 @@
 
 import pandas as pd
 
+from causalbias.analyses.causes import adjustment_sentence
 from causalbias.analyses.human_machine.analysis import PRIOR, RATIO, SYSTEMS, HumanMachine
 from causalbias.analyses.human_machine.tables import CONSENSUS, PEOPLE, PERSON, SYSTEM
 from causalbias.analyses.sentences import percent
 from causalbias.analyses.table_report import content_of_table
+from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.draws.estimate import Estimate
 from causalbias.draws.summaries import summarise
 from causalbias.plots.forest import forest
@@ -100,6 +102,8 @@ def human_machine_content(result: HumanMachine) -> Content:
         headline="odds",
         glossary=GLOSSARY,
         columns=COLUMNS,
+        diagram=_causes(result),
+        adjustment=_adjustment(result),
     )
 
 
@@ -282,6 +286,35 @@ def _limits(result: HumanMachine) -> list[str]:
             "An own-group effect is of groups as they are labelled, over all tasks, and has one "
             "value for all people."
         )
+    return sentences
+
+
+def _causes(result: HumanMachine) -> Diagram:
+    """What is taken to move what in this analysis."""
+    arrows = (
+        "choice of items -> subject's group -> right answer <- person or system; "
+        "choice of items -> light, pose and age -> right answer"
+    )
+    if result.own_group is not None:
+        arrows += (
+            "; subject's group -> own group <- person's group -> right answer; "
+            "own group -> right answer"
+        )
+    unmeasured = ["choice of items", "light, pose and age"]
+    return diagram(arrows, manipulated="person or system", unmeasured=unmeasured)
+
+
+def _adjustment(result: HumanMachine) -> list[str]:
+    """What follows from the diagram."""
+    found = _causes(result)
+    sentences = [
+        adjustment_sentence(found, "subject's group", "right answer"),
+        "What makes the pictures of a group harder for people and systems alike is in both odds "
+        "ratios, and cancels in their ratio; what does so for one of them alone is in the ratio.",
+        adjustment_sentence(found, "person or system", "right answer"),
+    ]
+    if result.own_group is not None:
+        sentences.append(adjustment_sentence(found, "own group", "right answer"))
     return sentences
 
 

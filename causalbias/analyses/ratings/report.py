@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from causalbias.analyses.causes import adjustment_sentence
 from causalbias.analyses.ratings.analysis import Ratings
 from causalbias.analyses.sentences import percent
 from causalbias.analyses.table_report import content_of_table
+from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.draws.estimate import Estimate
 from causalbias.draws.summaries import summarise
 from causalbias.plots.dose import dose_curve
@@ -70,7 +72,7 @@ def ratings_content(result: Ratings) -> Content:
     >>> found = cb.analyses.analyse_ratings(ratings, item="item", rater="rater", rating="rating",
     ...                                     draws=100)
     >>> sorted(cb.analyses.ratings_content(found).results)
-    ['components', 'intraclass', 'means', 'needed', 'reliability']
+    ['components', 'diagram', 'intraclass', 'means', 'needed', 'reliability']
     """
     tables = tables_of(result)
     answers = result.answers
@@ -91,6 +93,8 @@ def ratings_content(result: Ratings) -> Content:
         headline="own_group" if "own_group" in tables else "needed",
         glossary=GLOSSARY,
         columns=COLUMNS,
+        diagram=_causes(result),
+        adjustment=_adjustment(result),
     )
 
 
@@ -278,6 +282,31 @@ def _limits(result: Ratings) -> list[str]:
             "Who chose to rate, and all that differs between groups of raters, is part of it."
         )
     return sentences
+
+
+def _causes(result: Ratings) -> Diagram:
+    """What is taken to move what in this analysis."""
+    groups = [one for one in ("item", "rater") if f"{one}_group" in result.answers.frame]
+    arrows = [f"{one} group -> {one}" for one in groups] + ["item -> rating <- rater"]
+    if result.own_group is not None:
+        arrows.append("item group -> own group <- rater group; own group -> rating")
+    return diagram("; ".join(arrows))
+
+
+def _adjustment(result: Ratings) -> list[str]:
+    """What follows from the diagram."""
+    found = _causes(result)
+    sentences = [adjustment_sentence(found, "item", "rating")]
+    if result.own_group is not None:
+        sentences = [
+            adjustment_sentence(found, "own group", "rating"),
+            "The contrast of cells does that, as differences between groups cancel in it.",
+        ]
+    return [
+        *sentences,
+        "That no arrow leads from rater to item says that raters did not choose what they rate. "
+        "What else differs between groups of items, or of raters, is part of their differences.",
+    ]
 
 
 def _pictures(result: Ratings, tables: dict[str, pd.DataFrame]) -> list[Picture]:

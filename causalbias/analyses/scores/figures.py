@@ -2,14 +2,17 @@
 
 import pandas as pd
 
+from causalbias.analyses.causes import adjustment_sentence, causal_picture
 from causalbias.analyses.scores.analysis import Audit, OperatingPoint
 from causalbias.analyses.sentences import percent
+from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.plots.identity import group_rates
 from causalbias.plots.rates import det_curves, rate_heatmap, score_distributions
 from causalbias.plots.ratios import ratio_intervals
 from causalbias.report.content import Picture
 from causalbias.report.wording import alt_text, listed, rounded_down
 
+ORIGIN, QUALITY = "origin of images", "light, pose, age and camera"  # nodes of the diagram
 LABELS = ("operating_point", "system", "rate_of", "group", "other")
 MOST_ROWS = 6  # groups of which all ratios of two are drawn
 MOST_CELLS = 12  # groups of a heat map whose numbers can be read
@@ -33,6 +36,26 @@ def pictures_of(result: Audit, tables: dict[str, pd.DataFrame]) -> list[Picture]
         pictures.append(_trade_off(result, tables))
     shown = map(str, result.histograms["system"].values)  # those with pairs of one group
     return pictures + [_scores(result, tables, one, at) for at, one in enumerate(shown, 1)]
+
+
+def causes_of(result: Audit) -> Diagram:
+    """What is taken to move what in this analysis."""
+    lost = bool((result.scores.frame["status"] != "ok").any())
+    outcomes = ["score", *(["score given"] if lost else [])]
+    arrows = [f"{cause} -> {one}" for cause in ("group", QUALITY) for one in outcomes]
+    arrows.append(f"{ORIGIN} -> group; {ORIGIN} -> {QUALITY}")
+    return diagram("; ".join(arrows), unmeasured=[ORIGIN, QUALITY], selected=outcomes[1:])
+
+
+def picture_of_causes(result: Audit) -> Picture:
+    """The causal diagram, and the adjustment that follows."""
+    sentences = [
+        adjustment_sentence(causes_of(result), "group", "score"),
+        "Rates say what happens on these images, and not why. Where faces were generated and the "
+        "group was set, no arrow leads to it, and nothing needs to be adjusted for: that is what "
+        "cb.analyses.analyse_identity is for.",
+    ]
+    return causal_picture(causes_of(result), sentences)
 
 
 def _rates(

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.analyses import causes
 from causalbias.analyses.scores.analysis import Audit, OperatingPoint
 from causalbias.analyses.scores.as_json import results_as_json
-from causalbias.analyses.scores.figures import pictures_of
+from causalbias.analyses.scores.figures import causes_of, picture_of_causes, pictures_of
 from causalbias.analyses.scores.words import (
     COLUMNS,
     GLOSSARY,
@@ -85,12 +86,12 @@ def audit_content(result: Audit) -> Content:
         plain=plain_words(result, tables),
         findings=findings(result, tables),
         limits=limits(result),
-        pictures=pictures_of(result, tables),
-        results=tables,
-        titles=TITLES,
+        pictures=[*pictures_of(result, tables), picture_of_causes(result)],
+        results=tables | {"diagram": causes.arrows_table(causes_of(result))},
+        titles=TITLES | {"diagram": causes.TITLE},
         headline="rates",
         glossary=GLOSSARY,
-        columns=COLUMNS,
+        columns=COLUMNS | causes.COLUMNS,
         sliders=[_slider(result, str(one)) for one in result.thresholds["system"].unique()],
     )
 

@@ -2,15 +2,18 @@
 
 import pandas as pd
 
+from causalbias.analyses.causes import adjustment_sentence
 from causalbias.analyses.sentences import percent
 from causalbias.analyses.signal_detection.analysis import WORDS, SignalDetection
 from causalbias.analyses.table_report import content_of_table
+from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.draws.estimate import Estimate
 from causalbias.draws.summaries import summarise
 from causalbias.plots.forest import forest
 from causalbias.report.content import Content, Data, Picture
 from causalbias.report.wording import alt_text, with_range
 
+SHOWN, EVIDENCE, HABIT = "old or new", "evidence", "habit of answering"  # nodes of the diagram
 TITLES = {
     "own_group": "Own-group effects",
     "sensitivity": "Sensitivity and criterion",
@@ -65,7 +68,7 @@ def signal_detection_content(result: SignalDetection) -> Content:
     >>> found = cb.analyses.analyse_signal_detection(
     ...     trials, subject="subject", face="face", signal="old", answer="answer", draws=100)
     >>> sorted(cb.analyses.signal_detection_content(found).results)
-    ['counts', 'sensitivity']
+    ['counts', 'diagram', 'sensitivity']
     """
     tables = tables_of(result)
     answers = result.answers
@@ -99,6 +102,8 @@ def signal_detection_content(result: SignalDetection) -> Content:
         headline="own_group" if "own_group" in tables else "sensitivity",
         glossary=GLOSSARY,
         columns=COLUMNS,
+        diagram=_causes(result),
+        adjustment=_adjustment(result),
     )
 
 
@@ -201,6 +206,35 @@ def findings(tables: dict[str, pd.DataFrame]) -> list[str]:
             "scale of confidence, is the other way round."
         )
     return own + sentences
+
+
+def _causes(result: SignalDetection) -> Diagram:
+    """What is taken to move what in this analysis."""
+    named = {"face": "face_group", "subject": "subject_group"}
+    who = [f"{one} group" if group in result.found.dims else one for one, group in named.items()]
+    arrows = []
+    if result.own_group is not None:
+        who.append("own group")
+        arrows.append("face group -> own group <- subject group")
+    arrows += [f"{one} -> {effect}" for one in who for effect in (EVIDENCE, HABIT)]
+    arrows.append(f"{SHOWN} -> {EVIDENCE} -> answer <- {HABIT}")
+    return diagram("; ".join(arrows), manipulated=SHOWN, unmeasured=[EVIDENCE, HABIT])
+
+
+def _adjustment(result: SignalDetection) -> list[str]:
+    """What follows from the diagram."""
+    found = _causes(result)
+    sentences = [
+        adjustment_sentence(found, SHOWN, "answer"),
+        "Sensitivity is how far evidence on old faces is from that on new ones, and the criterion "
+        "is where a habit of answering cuts it.",
+    ]
+    if result.own_group is not None:
+        sentences += [
+            adjustment_sentence(found, "own group", "answer"),
+            "The contrast of cells does that, as differences between groups cancel in it.",
+        ]
+    return sentences
 
 
 def _pictures(result: SignalDetection, tables: dict[str, pd.DataFrame]) -> list[Picture]:

@@ -2,10 +2,12 @@
 
 import pandas as pd
 
+from causalbias.analyses.causes import adjustment_sentence
 from causalbias.analyses.sentences import causal_if, percent
 from causalbias.analyses.social.analysis import SocialPerception
 from causalbias.analyses.social.table import CONTRAST, NEUTRAL
 from causalbias.analyses.table_report import content_of_table
+from causalbias.causal.diagrams import Diagram, diagram
 from causalbias.draws.estimate import Estimate
 from causalbias.draws.summaries import summarise
 from causalbias.plots.dose import dose_curve
@@ -67,7 +69,7 @@ def social_perception_content(result: SocialPerception) -> Content:
     ...     table[table["valence"] == "neutral"], image="image", prompt="prompt",
     ...     similarity="similarity", seed="seed", groups="race", draws=100)
     >>> sorted(cb.analyses.social_perception_content(found).results)
-    ['cells', 'changes', 'effects', 'shares']
+    ['cells', 'changes', 'diagram', 'effects', 'shares']
     """
     tables = tables_of(result)
     answers = result.answers
@@ -97,6 +99,8 @@ def social_perception_content(result: SocialPerception) -> Content:
         headline="effects",
         glossary=GLOSSARY,
         columns=COLUMNS,
+        diagram=_causes(result),
+        adjustment=_adjustment(result),
     )
 
 
@@ -185,6 +189,25 @@ def _limits(result: SocialPerception) -> list[str]:
             "or negative ones less."
         )
     return sentences
+
+
+def _causes(result: SocialPerception) -> Diagram:
+    """What is taken to move what in this analysis."""
+    moved = ["group", *(["dose"] if result.doses else []), "prompt"]
+    arrows = [f"{one} -> similarity" for one in (*moved, "seed")]
+    arrows.append("group -> other changes of the image -> similarity")
+    return diagram("; ".join(arrows), manipulated=moved, unmeasured="other changes of the image")
+
+
+def _adjustment(result: SocialPerception) -> list[str]:
+    """What follows from the diagram."""
+    return [
+        adjustment_sentence(_causes(result), "group", "similarity"),
+        "That is so where the generator was told the group. In photographs nobody set it: where "
+        "they come from then moves both the group and all else in the picture, and nothing in "
+        "this table makes up for that. What the rendering of a group changes besides is part of "
+        "its effect.",
+    ]
 
 
 def _pictures(result: SocialPerception, tables: dict[str, pd.DataFrame]) -> list[Picture]:
