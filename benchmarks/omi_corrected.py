@@ -1,6 +1,8 @@
 """Writes docs/omi_corrected.md: effects of the OMI experiment's attributes, leaks taken out.
 
-    python -m benchmarks.omi_corrected [folder of omi/ [store of embeddings]]
+    python -m benchmarks.omi_corrected [folder of omi/ [store of embeddings [report]]]
+
+With a folder for it, the analysis's report is written too, which has the effects side by side.
 
 The outcome is SFace's distance of a pushed face from 49 strangers. What people see in the faces
 is predicted, as in omi_leaks.py, but on the diagonal, where raters saw them.
@@ -8,6 +10,7 @@ is predicted, as in omi_leaks.py, but on the diagonal, where raters saw them.
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -17,6 +20,8 @@ from scipy import stats
 
 import causalbias as cb
 from benchmarks.omi_leaks import DOCS, markdown, matrix, predicted, weight_error
+from causalbias.analyses import choose_analysis
+from causalbias.report.page import write_report
 
 PER = 10  # points that effects are stated by
 SCALE = 1000  # thousandths of a unit of distance
@@ -132,6 +137,10 @@ def main():
     )
     print(markdown(shown))
     page = DOCS / "omi_corrected.md"
+    if len(sys.argv) > 3:
+        analysis = choose_analysis(study)
+        result = replace(analysis.run(study), corrected=whole)
+        print(write_report(analysis.content(result), Path(sys.argv[3])))
     text = page.read_text()
     start, end = text.index("<!-- table -->"), text.index("<!-- /table -->")
     page.write_text(f"{text[:start]}<!-- table -->\n{markdown(shown)}\n{text[end:]}")

@@ -3,11 +3,13 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 import causalbias as cb
+from benchmarks.calibration.cases_leaks import Leaks, world
 from causalbias.analyses import fitting
 from causalbias.analyses.manipulation.analysis import analyse_manipulation
 from causalbias.analyses.manipulation.report import (
@@ -91,6 +93,19 @@ def test_findings_name_the_unbounded_ratio(result):
     said = " ".join(findings(result, tables_of(result)))
     assert "lighting" in said
     assert "unbounded" in said
+
+
+def test_naive_and_corrected_effects_stand_side_by_side(result):
+    """They are of other tables than the study's, and as they are given."""
+    found = cb.leak_corrected(*world(Leaks(0.8, 20), np.random.default_rng(1)), draws=100, chains=2)
+    content = manipulation_content(replace(result, corrected=found))
+    table = content.results["corrected"].set_index(["question", "leaks"])
+    for of, name in (("naive", "naive"), ("effect", "leaks taken out")):
+        own = found.summary(result.prob, of=of).set_index("question")["estimate"]
+        assert table.xs(name, level="leaks")["estimate"].equals(own)
+    assert table["conditional_f"].notna().groupby("leaks").all().tolist() == [True, False]
+    assert "corrected" in {one.name for one in content.pictures}
+    assert content.titles["corrected"] in render_page(content)
 
 
 def test_a_failed_fit_is_shouted(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.analyses.fitting import fit_models, join
+from causalbias.draws.estimate import Estimate
 from causalbias.draws.transformations import per_unit, rank_probabilities
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
@@ -48,6 +49,10 @@ class Manipulation:
         Share of same-seed edits whose distance is beyond the system's operating threshold.
     prob : float
         Probability of the intervals.
+    corrected : Estimate or None
+        From `leak_corrected`, if the report is to have naive and corrected effects side by side:
+        ``dataclasses.replace(result, corrected=found)``. `analyse_manipulation` makes none, since
+        it needs scores of every face for every attribute, and distances that can rise and fall.
     """
 
     study: xr.DataTree
@@ -58,6 +63,7 @@ class Manipulation:
     ranks: dict[str, xr.DataArray]
     nonmatch: pd.DataFrame | None
     prob: float
+    corrected: Estimate | None = None
 
 
 def analyse_manipulation(

@@ -12,16 +12,38 @@ from causalbias.analyses.causes import (
 from causalbias.analyses.manipulation.analysis import Manipulation, judges_pairs
 from causalbias.analyses.sentences import percent
 from causalbias.causal.diagrams import Diagram, diagram
+from causalbias.draws.estimate import Estimate
+from causalbias.draws.summaries import summarise
 from causalbias.plots.forest import forest
 from causalbias.plots.manipulation import dose_response, perceived_against_distance, rank_heatmap
 from causalbias.plots.style import label
 from causalbias.report.content import Picture
 from causalbias.report.wording import alt_text
 
+LEAKS = {"naive": "naive", "effect": "leaks taken out"}  # variables of `leak_corrected`
+
+
+def both_ways(found: Estimate, prob: float) -> pd.DataFrame:
+    """Naive and corrected effects, a row each, with what is said of the correction."""
+    parts = []
+    for of, name in LEAKS.items():
+        table = summarise(found, prob=prob, of=of).dropna(subset="estimate")
+        at = table.columns.get_loc("estimate")
+        table.insert(at, "leaks", name)  # type: ignore[arg-type]
+        parts.append(table)
+    both = pd.concat(parts, ignore_index=True)
+    corrected = both["leaks"] == LEAKS["effect"]
+    for said in ("conditional_f", "prior_share", "direct_to_doubt"):
+        both[said] = both[said].where(corrected)
+    dropped = [one for one in ("scale", "overidentification_p") if one in both]
+    return both.drop(columns=dropped)
+
 
 def pictures_of(result: Manipulation, tables: dict[str, pd.DataFrame]) -> list[Picture]:
     """All figures of an analysis; those of each network have its name."""
     pictures = [_human(result, tables["human"])]
+    if result.corrected is not None:
+        pictures.append(_corrected(result.corrected, result.prob, tables["corrected"]))
     if result.machine is None or result.ratio is None:
         return pictures
     seeds = int(result.study.children["stimuli"].to_dataset().sizes["seed"])
@@ -102,6 +124,24 @@ def _human(result: Manipulation, table: pd.DataFrame) -> Picture:
             "Points with intervals, one row for each attribute",
         ),
         "human",
+    )
+
+
+def _corrected(found: Estimate, prob: float, table: pd.DataFrame) -> Picture:
+    label = "outcome per point of the perceived attribute"
+    drawn = xr.concat(
+        [found[of].rename("effect") for of in LEAKS], pd.Index(LEAKS.values(), name="leaks")
+    )
+    estimates = found[["effect"]].drop_vars("effect").assign(effect=drawn)
+    labels = ["question", "leaks"]
+    return Picture(
+        "corrected",
+        forest(estimates, rows="question", prob=prob, xlabel=label),
+        "Effect of a point of each perceived attribute: naive, as if a push moved its own "
+        "attribute alone, and with leaks taken out, the other attributes held. Where a push leaks, "
+        f"the naive one is an effect of several attributes. {percent(prob)} intervals.",
+        alt_text(table, labels, label, "Points with intervals, two for each attribute"),
+        "corrected",
     )
 
 

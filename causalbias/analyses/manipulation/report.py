@@ -8,7 +8,12 @@ import pandas as pd
 from causalbias.analyses import causes
 from causalbias.analyses.dependence import Estimand, dependence
 from causalbias.analyses.manipulation.analysis import Manipulation, edits_of, judges_pairs
-from causalbias.analyses.manipulation.figures import causes_of, picture_of_causes, pictures_of
+from causalbias.analyses.manipulation.figures import (
+    both_ways,
+    causes_of,
+    picture_of_causes,
+    pictures_of,
+)
 from causalbias.analyses.manipulation.networks import networks_table
 from causalbias.analyses.manipulation.words import COLUMNS, GLOSSARY, plain_words
 from causalbias.analyses.sentences import (
@@ -28,6 +33,7 @@ TITLES = {
     "ratio": "Distance per point of perceived change",
     "human": "What people see: change of the mean score against the lowest level",
     "machine": "What the network sees: distance from the face at the lowest level",
+    "corrected": "Effects of perceived attributes, naive and with leaks taken out",
     "nonmatch": "Manipulation-induced non-match rate: edits of one face beyond the threshold",
     "networks": "Where networks agree: rank correlation of their mean distances over attributes",
     "truth": "Estimate beside truth (this study is simulated)",
@@ -95,6 +101,8 @@ def tables_of(result: Manipulation) -> dict[str, pd.DataFrame]:
     if result.machine is not None and result.machine.sizes["system"] > 1:
         compared = networks_table(edits_of(result.study), prob=prob)
         tables |= {"networks": compared} if len(compared) else {}
+    if result.corrected is not None:
+        tables["corrected"] = both_ways(result.corrected, prob)
     if "truth" in result.study.children:
         tables["truth"] = against_truth(result, tables)
     table = dependence_of(result)

@@ -27,6 +27,11 @@ GLOSSARY = {
     "perceived change, may be zero.",
 }
 COLUMNS = {
+    "leaks": "naive: as if a push moved its own attribute alone; leaks taken out: others held",
+    "question": "perceived attribute",
+    "conditional_f": "how well pushes tell the attribute from the others: about 10 is wanted",
+    "prior_share": "standard deviation over the prior's: near 1, the data said nothing",
+    "direct_to_doubt": "least standard deviation of other effects of pushes that casts doubt",
     "beyond": "number of edits beyond the threshold of the network under system",
     "beyond_both": "number of edits beyond the thresholds of both networks",
     "beyond_other": "number of edits beyond the threshold of the network under other",
