@@ -1,6 +1,6 @@
 """Columns far from zero: the same model in columns that are centred and scaled."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ def parts_of(terms: Mapping[str, Any], sizes: Mapping[str, int]) -> list[Part]:
 
 
 def centring_of(
-    columns: FloatArray,
+    columns: Sequence[FloatArray],
     parts: list[Part],
     *,
     centre: bool,
@@ -53,7 +53,8 @@ def centring_of(
 
     Parameters
     ----------
-    columns : ndarray (rows, k)
+    columns : sequence of ndarray (rows,) or (rows, m)
+        k columns side by side, which are not copied as a whole.
     parts : list of Part
     centre : bool
         Whether to centre, or only to scale.
@@ -67,8 +68,9 @@ def centring_of(
     DataError
         Naming the column.
     """
-    rows, k = columns.shape
-    root, total = _root(columns, repeats), float(rows if repeats is None else repeats.sum())
+    rows, k = len(columns[0]), len(parts)
+    root, total = _root(columns, k, repeats), float(rows if repeats is None else repeats.sum())
+    largest = np.hstack([np.abs(one).max(axis=0, initial=0.0) for one in columns])
     means = root[0, 1:] / root[0, 0] if rows else np.zeros(k)
     whole, now = np.eye(k), root[:, 1:].copy()
     order = sorted(range(len(parts)), key=lambda j: len(parts[j].numeric))
@@ -85,19 +87,19 @@ def centring_of(
                 now[:, j] -= now[:, lower] @ slopes
                 whole[:, j] -= whole[:, lower] @ slopes
         size = _spread(now[:, j], total)
-        if size > 1e-12 * np.abs(columns[:, j]).max(initial=0.0):
+        if size > 1e-12 * largest[j]:
             now[:, j] /= size
             whole[:, j] /= size
     return whole
 
 
-def _root(columns: FloatArray, repeats: FloatArray | None) -> FloatArray:
-    """`triangle` of a column of ones and columns (rows, k), of some rows after others."""
-    rows, k = columns.shape
+def _root(columns: Sequence[FloatArray], k: int, repeats: FloatArray | None) -> FloatArray:
+    """`triangle` of a column of ones and k columns side by side, of some rows after others."""
+    rows = len(columns[0])
     roots = [np.empty((0, k + 1))]
     for part in chunks(rows, 8 * (k + 1)):
-        own = columns[part]
-        whole = side_by_side([np.ones(len(own)), own], len(own))
+        own = [one[part] for one in columns]
+        whole = side_by_side([np.ones(len(own[0])), *own], len(own[0]))
         if repeats is not None:
             whole *= np.sqrt(repeats[part])[:, None]
         roots.append(triangle(whole))
@@ -155,7 +157,8 @@ def widen_margins(
     rows = len(model.data)
     sizes = {name: int(np.size(one.data) // rows) for name, one in terms.items()}
     parts = [Part("Intercept", frozenset(), frozenset()), *parts_of(design.terms, sizes)]
-    columns = side_by_side([np.ones(rows), *(one.data for one in terms.values())], rows)
+    data = {name: np.asarray(one.data, float) for name, one in terms.items()}
+    columns = [np.ones(rows), *data.values()]
     basis = centring_of(columns, parts, centre=True, strict=False, repeats=repeats)
     unit = np.diag(basis)
     own = np.zeros(len(parts))  # prior sd of each coefficient
@@ -167,7 +170,7 @@ def widen_margins(
             continue
         own[here] = np.ravel(term.prior.args["sigma"])
         if name not in given and parts[here.start].numeric:
-            own[here] *= spread(columns[:, here], repeats) * unit[here]
+            own[here] *= spread(data[name].reshape(rows, -1), repeats) * unit[here]
     at = 1
     for name, term in terms.items():
         here = slice(at, at + sizes[name])

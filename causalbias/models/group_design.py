@@ -19,7 +19,7 @@ from causalbias.datasets.scores.checks import zeros_lost
 from causalbias.errors import DataError
 from causalbias.inference.membership import membership
 from causalbias.models.centring import centring_of, parts_of
-from causalbias.models.evaluation import evaluate, portable, without_slashes
+from causalbias.models.evaluation import evaluate, forget_rows, portable, without_slashes
 from causalbias.models.formula.contrasts import NAMESPACE
 from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import building, flat_formula, one_level
@@ -203,7 +203,7 @@ class GroupDesign:
         centre = self.correlated if centre is None else centre
         own = self.own_rows(frame)
         often = None if repeats is None else repeats[own]
-        return centring_of(self.columns(frame)[own], parts, centre=centre, repeats=often)
+        return centring_of([self.columns(frame)[own]], parts, centre=centre, repeats=often)
 
 
 def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
@@ -266,6 +266,7 @@ def group_designs(formula: str, used: pd.DataFrame) -> list[GroupDesign]:
             )
             design.shares(used)  # or an error
             designs += [design] if not part.by else _divided(design, part.by, used)
+        forget_rows(common, used)
     return _named(designs)
 
 
