@@ -94,6 +94,20 @@ def test_refits_and_power_are_those_without_a_scheduler(rows):
     pd.testing.assert_frame_equal(found[1], alone[1])
 
 
+def test_models_that_answer_a_check_are_those_without_a_scheduler(rows):
+    fit = cb.fit("distance ~ race", rows, draws=100)
+    alone = cb.heal(fit)
+    said = []
+    with dask.config.set(scheduler="threads", num_workers=2):
+        found = cb.heal(fit, progress=said.append)
+    same = [name for name in alone.table if name != "seconds"]
+    pd.testing.assert_frame_equal(found.table[same], alone.table[same])
+    assert len(said) == len(alone.table) > 0
+    assert list(found.fits) == list(alone.fits)
+    for name, one in found.fits.items():
+        assert one["posterior"].to_dataset().equals(alone.fits[name]["posterior"].to_dataset())
+
+
 def test_an_address_without_a_scheduler_is_refused():
     pytest.importorskip("distributed")
     with pytest.raises(DataError, match="no scheduler of dask answers"), workers_at("nonsense"):

@@ -70,6 +70,7 @@ def fit_models(
     *,
     progress: Callable[[str], None] | None,
     keep: Path | None,
+    priors: Mapping[str, Mapping[str, str]] | None = None,
     **sampling: Any,
 ) -> dict[str, Fit]:
     """Fit several models of an analysis.
@@ -83,6 +84,8 @@ def fit_models(
         Formula and rows by the model's name.
     progress, keep, **sampling
         As of `fit_model`.
+    priors : dict of str to dict, optional
+        Priors of each model, by its name.
 
     Raises
     ------
@@ -90,15 +93,26 @@ def fit_models(
         As `fit_model`.
     """
 
-    def job(name: str) -> tuple[str | Formula, pd.DataFrame, str]:
+    def job(name: str) -> tuple[str | Formula, pd.DataFrame, str, Mapping[str, str] | None]:
         if progress is not None:
             progress(name)
-        return *models[name], name
+        return *models[name], name, None if priors is None else priors[name]
 
     place = None if keep is None else keep.resolve()
-    work = partial(fit_model, progress=None, keep=place, **sampling)
+    work = partial(_fit_by_priors, progress=None, keep=place, **sampling)
     jobs = [partial(job, name) for name in models]
     return dict(zip(models, map_jobs(work, jobs), strict=True))
+
+
+def _fit_by_priors(
+    formula: str | Formula,
+    rows: pd.DataFrame,
+    name: str,
+    priors: Mapping[str, str] | None,
+    **options: Any,
+) -> Fit:
+    """`fit_model`, with priors beside what differs between models."""
+    return fit_model(formula, rows, name, priors=priors, **options)
 
 
 def _file_name(name: str) -> str:

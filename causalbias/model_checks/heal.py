@@ -1,8 +1,9 @@
 """`heal`: fit the models that answer what `check` found, and rank those that pass."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from causalbias.model_checks.replicates import SKEWNESS
 from causalbias.models.fitted import fitted
 from causalbias.models.result import Fit
 from causalbias.models.updating import update
+from causalbias.scheduler import map_jobs
 
 COLUMNS = ["update", "verdict", "failed", "elpd", "difference", "se", "pareto_k", "seconds"]
 
@@ -61,9 +63,9 @@ def heal(fit: xr.DataTree, *, progress: Callable[[str], None] | None = None) -> 
     cross-validation of single observations, also where a row stands for several (`loo`; Vehtari,
     Gelman and Gabry 2017).
 
-    It costs one fit, check and LOO a model, two to eight of them. A model that the fast engines do
-    not take is sampled by NUTS: half a minute for hundreds of rows, hours for 100,000. There, paste
-    the line of `check` first.
+    It costs one fit, check and LOO a model, two to eight of them, on the scheduler of dask that is
+    set. A model that the fast engines do not take is sampled by NUTS: half a minute for hundreds of
+    rows, hours for 100,000. There, paste the line of `check` first.
 
     Parameters
     ----------
@@ -89,41 +91,57 @@ def heal(fit: xr.DataTree, *, progress: Callable[[str], None] | None = None) -> 
     """
     need_fit(fit)
     asked = suggestions(fit, check(fit))
-    fits: dict[str, Fit] = {}
-    rows: list[dict[str, object]] = []
-    predicted: dict[str, Loo] = {}
-    last = len(asked) - 1
-    for at, change in enumerate(asked):  # which grows by what the model of all changes still lacks
-        text = line(change)
+
+    def job(change: Change) -> tuple[xr.DataTree, Change]:
         if progress is not None:
-            progress(text)
-        started = time.perf_counter()
-        try:
-            others: dict[str, Any] = {
-                name: one for name, one in change.items() if name != "formula"
-            }
-            new = update(fit, change.get("formula"), **others)
-        except DataError as error:
-            rows.append({"update": text, "verdict": "not fitted", "failed": error.problem})
-            continue
-        seconds = time.perf_counter() - started
-        checks = check(new)
-        fits[text], failed = new, checks[checks["verdict"] == "fail"]
-        predicted[text] = loo(new)
-        rows.append(
-            {
-                "update": text,
-                "verdict": checks.attrs["verdict"],
-                "failed": ", ".join(dict.fromkeys(failed["check"])),
-                "elpd": predicted[text].elpd,
-                "pareto_k": int((predicted[text].pointwise["pareto_k"] > MAX_PARETO_K).sum()),
-                "seconds": seconds,
-            }
-        )
-        further = together([change, *checks.attrs["changes"]])
-        if at == last and further not in asked:
-            asked.append(further)
-    return Healed(_ranked(rows, predicted), fits)
+            progress(line(change))
+        return fit, change
+
+    tried = list(map_jobs(_try, [partial(job, change) for change in asked]))
+    # What the model of all changes still lacks, by its own check.
+    if tried and tried[-1].fit is not None:
+        further = together([asked[-1], *tried[-1].changes])
+        if further not in asked:
+            tried.append(_try(*job(further)))
+    predicted = {one.text: one.loo for one in tried if one.loo is not None}
+    fits = {one.text: one.fit for one in tried if one.fit is not None}
+    return Healed(_ranked([one.row for one in tried], predicted), fits)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A model that was tried: its line, its row of the table, and what its own check asks for.
+
+    ``fit`` and ``loo`` are None where it could not be fitted.
+    """
+
+    text: str
+    row: dict[str, object]
+    fit: Fit | None = None
+    loo: Loo | None = None
+    changes: Sequence[Change] = ()
+
+
+def _try(fit: xr.DataTree, change: Change) -> _Tried:
+    """Fit the model of a change, check it, and cross-validate it."""
+    text, started = line(change), time.perf_counter()
+    try:
+        others: dict[str, Any] = {name: one for name, one in change.items() if name != "formula"}
+        new = update(fit, change.get("formula"), **others)
+    except DataError as error:
+        return _Tried(text, {"update": text, "verdict": "not fitted", "failed": error.problem})
+    seconds = time.perf_counter() - started
+    checks, predicted = check(new), loo(new)
+    failed = checks[checks["verdict"] == "fail"]
+    row = {
+        "update": text,
+        "verdict": checks.attrs["verdict"],
+        "failed": ", ".join(dict.fromkeys(failed["check"])),
+        "elpd": predicted.elpd,
+        "pareto_k": int((predicted.pointwise["pareto_k"] > MAX_PARETO_K).sum()),
+        "seconds": seconds,
+    }
+    return _Tried(text, row, new, predicted, checks.attrs["changes"])
 
 
 def suggestions(fit: xr.DataTree, checks: Checks) -> list[Change]:

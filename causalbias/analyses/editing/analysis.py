@@ -20,7 +20,7 @@ from causalbias.analyses.editing.pairs import (
     pairs_of,
     read_manifest,
 )
-from causalbias.analyses.fitting import fit_model, join
+from causalbias.analyses.fitting import fit_models, join
 from causalbias.arguments import generator, mapping_in, number_in
 from causalbias.datasets.answers import Answers
 from causalbias.draws.estimate import Estimate, estimate
@@ -517,25 +517,18 @@ def _models(
         if rows["person"].nunique() >= LEAST and rows["distance"].nunique() > 1:
             parts[network] = rows.reset_index(drop=True)
     crossed = all(_crossed(rows, attributes) for rows in parts.values())
-    fits: dict[str, Fit] = {}
+    written = {
+        network: formula_of(rows, attributes, crossed=crossed) for network, rows in parts.items()
+    }
+    models = {name: (formula, parts[name]) for name, (formula, own) in written.items() if own}
+    fits = fit_models(models, progress=progress, keep=keep, draws=draws, random_seed=random_seed)
     each: dict[str, dict[str, xr.Dataset]] = {}
-    for network, rows in parts.items():
-        formula, variables = formula_of(rows, attributes, crossed=crossed)
-        if not variables:
-            continue
-        fits[network] = fit_model(
-            formula,
-            rows,
-            network,
-            progress=progress,
-            keep=keep,
-            draws=draws,
-            random_seed=random_seed,
-        )
+    for network, fit in fits.items():
+        variables = written[network][1]
         for one in variables:
             by = ["editor"] if crossed and one in attributes["source"] else []
             by = [name for name in by if name in variables]
-            each.setdefault(one, {})[network] = effects(fits[network], one, by=by)
+            each.setdefault(one, {})[network] = effects(fit, one, by=by)
     return fits, {one: join(found, "network") for one, found in each.items()}
 
 

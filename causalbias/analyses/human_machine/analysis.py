@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.analyses.fitting import fit_model, join
+from causalbias.analyses.fitting import fit_models, join
 from causalbias.analyses.human_machine.tables import (
     CONSENSUS,
     IDENTIFICATION,
@@ -215,17 +215,19 @@ def analyse_human_machine(
         threshold,
     )
     fitted = {"progress": progress, "keep": keep, "draws": draws, "random_seed": random_seed}
-    fits, rows = {}, tables.rows
+    rows, models = tables.rows, {}
     for name in dict.fromkeys(tables.items["task"]):
         of_task = _checked(rows[rows["task"] == name], name, tables)
-        fits[name] = _fit(formula_of(of_task, of_groups), of_task, name, fitted)
-    of_tasks = dict(fits)
-    own_group = {}
-    for group in tables.own:
-        known = _own_rows(tables, group)
-        label = f"own group: {group}"
-        fits[label] = _fit(own_formula(known, group, of_groups), known, label, fitted)
-        own_group[group] = _own_group(fits[label], known, group)
+        models[name] = formula_of(of_task, of_groups), of_task
+    known = {group: _own_rows(tables, group) for group in tables.own}
+    for group, own_rows in known.items():
+        models[_own_name(group)] = own_formula(own_rows, group, of_groups), own_rows
+    fits = _fits(models, fitted)
+    of_tasks = {name: fits[name] for name in dict.fromkeys(tables.items["task"])}
+    own_group = {
+        group: _own_group(fits[_own_name(group)], own_rows, group)
+        for group, own_rows in known.items()
+    }
     consensus = consensus_of(rows)
     judged = _judged(rows, consensus)
     accuracy = _accuracy(of_tasks, judged, of_groups, options, random_seed)
@@ -292,16 +294,25 @@ def own_formula(rows: pd.DataFrame, group: str, groups: Sequence[str]) -> str:
     return f"correct ~ {' + '.join(terms)}"
 
 
-def _fit(formula: str, rows: pd.DataFrame, name: str, fitted: Mapping[str, Any]) -> Fit:
-    """A logistic model by the Laplace engine, which takes seconds; its failures are marked."""
-    terms = re.findall(r"\((?:0 \+ )?([^)]*\|[^)]*)\)", formula)
-    return fit_model(
-        formula,
-        rows.drop(columns="answer"),  # which says what was answered, and groups no rows
-        name,
+def _own_name(group: str) -> str:
+    """Name of the model of whether people are better with their own group."""
+    return f"own group: {group}"
+
+
+def _fits(
+    models: Mapping[str, tuple[str, pd.DataFrame]], fitted: Mapping[str, Any]
+) -> dict[str, Fit]:
+    """Logistic models by the Laplace engine, which takes seconds; their failures are marked."""
+    terms = {
+        name: re.findall(r"\((?:0 \+ )?([^)]*\|[^)]*)\)", formula)
+        for name, (formula, _) in models.items()
+    }
+    return fit_models(
+        # without what was answered, which groups no rows
+        {name: (formula, rows.drop(columns="answer")) for name, (formula, rows) in models.items()},
         family="bernoulli",
         method="laplace",
-        priors=dict.fromkeys(terms, PRIOR),
+        priors={name: dict.fromkeys(own, PRIOR) for name, own in terms.items()},
         **fitted,
     )
 
