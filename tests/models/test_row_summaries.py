@@ -15,7 +15,7 @@ from causalbias.models.fitted import fitted
 from causalbias.models.rows import kinds_of
 from causalbias.models.summaries import pieces, summarise
 from causalbias.models.summaries.cells import added, cells_of, equal_rows
-from causalbias.models.summaries.pieces import over_pieces
+from causalbias.models.summaries.pieces import RowGroups, over_pieces, texts_in
 from causalbias.study.frames import frame_between
 
 FORMULA = "y ~ race + level + (level|seed) + (1|rater)"
@@ -98,6 +98,42 @@ def test_sums_of_parts_are_those_of_the_whole_in_any_order_and_far_from_zero():
         assert found.n.tolist() == whole.n.tolist()
         assert np.allclose(found.mean, whole.mean, rtol=1e-14)
         assert np.allclose(found.scatter, whole.scatter, rtol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int64", "uint64", "float64"])
+def test_cells_are_those_of_pandas_whatever_the_type_of_their_keys(kind):
+    rng = np.random.default_rng(4)
+    largest = 1 if kind in ("int8", "uint8") else 2**45
+    keys = {
+        "a": (largest * rng.integers(0, 100, 500)).astype(kind),
+        "b": rng.integers(-128, 128, 500).astype("int8"),
+        "c": rng.integers(0, 3, 500),
+    }
+    told = pd.DataFrame(keys).groupby(["a", "b", "c"]).size()
+    found = cells_of(keys, np.empty((500, 0)))
+    assert found.n.tolist() == told.tolist()
+    for name, values in found.keys.items():
+        assert values.dtype == keys[name].dtype
+        assert values.tolist() == told.index.get_level_values(name).tolist()
+
+
+def test_texts_of_a_file_are_those_that_rows_have(tmp_path):
+    texts = pd.DataFrame(
+        {
+            "word": ["b", None, "a", "b", "c", "", "a", None],
+            "none": pd.Series([None] * 8, dtype="str"),
+            "number": np.arange(8),
+        }
+    )
+    texts.to_parquet(tmp_path / "texts.parquet", row_group_size=3)
+    first, last = (RowGroups(str(tmp_path / "texts.parquet"), groups) for groups in ((0, 1), (2,)))
+    found = texts_in(first, ["word", "none", "number", "other"])
+    assert {name: set(one) for name, one in found.items()} == {
+        "word": {"a", "b", "c", ""},
+        "none": set(),
+    }
+    assert texts_in(last, ["word"])["word"].tolist() == ["a"]
+    assert texts_in(texts, ["word"]) == {}
 
 
 @pytest.mark.slow

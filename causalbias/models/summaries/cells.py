@@ -15,6 +15,7 @@ rows are told apart as well, v is zero and a cell is one row that counts n times
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -154,10 +155,13 @@ def _numbered(keys: Iterable[NDArray[np.generic]], rows: int) -> tuple[Ints, Int
     """
     number, size = np.zeros(rows, np.int64), 1
     for one in keys:
-        codes, many = _codes(one)
+        codes, low, many = _codes(one)
         if size * many > _MAX_NUMBER:
             number, size = _compact(number)
-        number = number * many + codes
+        # in place: there are many rows
+        number *= many
+        number += codes
+        number -= low
         size *= many
     if size <= _DENSE * rows + 1_000_000:
         return _ranked(number, size)
@@ -186,15 +190,17 @@ def _ranked(number: Ints, size: int) -> tuple[Ints, Ints]:
     return ranked, first
 
 
-def _codes(values: NDArray[np.generic]) -> tuple[Ints, int]:
-    """Values as whole numbers from zero in their order, and how many there are at most."""
+def _codes(values: NDArray[np.generic]) -> tuple[NDArray[Any], int, int]:
+    """Values as whole numbers in their order, the least, and how many there are at most."""
     if not len(values):
-        return np.zeros(0, np.int64), 1
+        return np.zeros(0, np.int64), 0, 1
     if values.dtype.kind in "iu":
         low, high = int(values.min()), int(values.max())
-        if high - low < 2**31:
-            return values.astype(np.int64) - low, high - low + 1
-    return _compact(values)
+        if high - low < 2**31 and high < _MAX_NUMBER:
+            whole = values.dtype.kind == "i"
+            return values if whole else values.astype(np.int64), low, high - low + 1
+    codes, many = _compact(values)
+    return codes, 0, many
 
 
 def _compact(values: NDArray[np.generic]) -> tuple[Ints, int]:

@@ -19,7 +19,7 @@ from causalbias.errors import DataError, shown
 from causalbias.models.formula.conditions import condition_of
 from causalbias.models.levels import canonical
 from causalbias.models.rows import rows_of
-from causalbias.models.summaries.pieces import Piece, numbers_in, over_pieces, read
+from causalbias.models.summaries.pieces import Piece, numbers_in, over_pieces, read, texts_in
 from causalbias.study import columns as study_columns
 
 LEVELS, VALUES, MOMENTS = "levels", "values", "moments"
@@ -102,7 +102,12 @@ def found_in(
     if len(known) == len(names):
         return found
     of_rows = conditioned(subset)
+    if not of_rows:
+        for one, texts in texts_in(source, [one for one in names if one not in found]).items():
+            found[one] = Found("text" if len(texts) else "", texts, (), name)
     wanted = [one for one in names if one not in found]
+    if not wanted:
+        return found
     frame, numbered = read(source, name, [*wanted, *of_rows], of_rows)
     frame = met(frame, subset)
     for column in wanted:

@@ -501,7 +501,7 @@ class _Sum:
         outcome = self._outcome(arrays[self.response], kept, name, first_row)
         numbers = np.column_stack([*(arrays[one] for one in self.moments), outcome])
         by_value = {one: cells_of(keys | {one: arrays[one]}, none) for one in self.looked_at}
-        return cells_of(keys, numbers.astype(float)), by_value, tally
+        return cells_of(keys, numbers.astype(float, copy=False)), by_value, tally
 
     def _check_answers(
         self,
@@ -566,11 +566,13 @@ class _Sum:
     ) -> None:
         """Refuse numbers that are infinite or too large, and counts and weights that are none."""
         for one, values in arrays.items():
-            if values.dtype.kind == "f" and len(values):
+            if values.dtype.kind != "f" or not len(values):
+                continue
+            # NaN makes both ends NaN, which are within nothing
+            if not (values.min() >= -MAX_NUMBER and values.max() <= MAX_NUMBER):
                 bad = ~(np.abs(values) <= MAX_NUMBER)
-                if bad.any():
-                    what = "not finite, or too large"
-                    raise _at(kept, bad, what, "correct it", one, name, first_row)
+                what = "not finite, or too large"
+                raise _at(kept, bad, what, "correct it", one, name, first_row)
         for column in (self.spec.counts, self.spec.weights):
             if column is not None:
                 try:
@@ -601,9 +603,17 @@ def _labels(kept: pd.DataFrame) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in LABELS:
         if name in kept and len(kept):
-            texts = kept[name].drop_duplicates()
-            found[name] = ["" if pd.isna(one) else str(one) for one in texts[:2]]
+            found[name] = ["" if pd.isna(one) else str(one) for one in _first_two(kept[name])]
     return found
+
+
+def _first_two(values: pd.Series) -> pd.Series:
+    """The first two distinct values, or the only one."""
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return values.drop_duplicates().iloc[:2]
+    codes = values.cat.codes.to_numpy()
+    other = int((codes != codes[0]).argmax())
+    return values.iloc[[0, other]] if other else values.iloc[:1]
 
 
 def _missing(values: pd.Series, lacks: np.ndarray, name: str, first_row: int) -> DataError:
