@@ -146,12 +146,6 @@ def need_function(value: object) -> None:
         raise not_what(value, "a function from a fit to draws")
 
 
-def need_formula(value: object) -> None:
-    """Raise unless a value is the text of a formula."""
-    if not isinstance(value, str):
-        raise not_what(value, "a formula")
-
-
 def names_in(value: object, argument: str) -> tuple[str, ...]:
     """Check that a value is the name of a column, or a sequence of names; return a tuple.
 

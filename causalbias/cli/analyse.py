@@ -14,24 +14,15 @@ from causalbias.cli.embed import embedded, warn, write_enrolment
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
     PATH,
-    Align,
-    Architecture,
-    Colour,
-    Config,
     Dataset,
-    Detector,
     Device,
     Embedders,
-    Metric,
-    Normalise,
-    Output,
     Prob,
     RandomSeed,
     Report,
     Scheduler,
-    Size,
     StudyPath,
-    Threshold,
+    with_facts,
 )
 from causalbias.cli.studies import load_study
 
@@ -58,6 +49,7 @@ def demo(out: Report = Path("demo-report"), random_seed: RandomSeed = 1) -> None
     _analyse(cb.demo_study(random_seed), out, prob=0.95, random_seed=random_seed)
 
 
+@with_facts
 def run(
     path: StudyPath = None,
     out: Report = Path("report"),
@@ -67,16 +59,6 @@ def run(
         typer.Option(help="Folder of the faces: embed them, for new distances.", **PATH),
     ] = None,
     embedder: Embedders = None,
-    align: Align = None,
-    detector: Detector = None,
-    architecture: Architecture = None,
-    size: Size = None,
-    colour: Colour = None,
-    normalise: Normalise = None,
-    metric: Metric = None,
-    threshold: Threshold = None,
-    output: Output = None,
-    config: Config = None,
     device: Device = "cpu",
     analysis: Annotated[
         str | None,
@@ -85,6 +67,7 @@ def run(
     prob: Prob = 0.95,
     random_seed: RandomSeed = 1,
     scheduler: Scheduler = None,
+    **facts: Any,
 ) -> None:
     """Load an experiment, analyse it, and write figures, tables and a report."""
     files = None
@@ -92,18 +75,6 @@ def run(
         study = load_study(path, dataset)
         if images is not None:
             files = cb.recognition.images_of(study, images)
-            facts = {
-                "align": align,
-                "detector": detector,
-                "architecture": architecture,
-                "size": size,
-                "colour": colour,
-                "normalise": normalise,
-                "metric": metric,
-                "threshold": threshold,
-                "output": output,
-                "config": config,
-            }
             chosen = chosen_embedders(files, embedder, device, facts)
             cube = embedded(files, chosen, out)
             study = cb.recognition.with_distances(study, cube)

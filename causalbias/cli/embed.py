@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,18 +12,9 @@ from causalbias.cli.console import console, errors_in_one_line, say, show_table
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
     PATH,
-    Align,
-    Architecture,
-    Colour,
-    Config,
-    Detector,
     Device,
     Embedders,
-    Metric,
-    Normalise,
-    Output,
-    Size,
-    Threshold,
+    with_facts,
 )
 from causalbias.errors import DataError
 
@@ -33,20 +24,11 @@ if TYPE_CHECKING:
     from causalbias.recognition.embedder import Embedder
 
 
+@with_facts
 def embed(
     images: Annotated[Path, typer.Argument(help="Folder of face images.", **PATH)],
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory for the embeddings.", **PATH)],
     embedder: Embedders = None,
-    align: Align = None,
-    detector: Detector = None,
-    architecture: Architecture = None,
-    size: Size = None,
-    colour: Colour = None,
-    normalise: Normalise = None,
-    metric: Metric = None,
-    threshold: Threshold = None,
-    output: Output = None,
-    config: Config = None,
     device: Device = "cpu",
     names: Annotated[
         str | None,
@@ -55,21 +37,10 @@ def embed(
             "study of these faces."
         ),
     ] = None,
+    **facts: Any,
 ) -> None:
     """Embed a folder of faces; a run that was interrupted resumes where it stopped."""
     with errors_in_one_line():
-        facts = {
-            "align": align,
-            "detector": detector,
-            "architecture": architecture,
-            "size": size,
-            "colour": colour,
-            "normalise": normalise,
-            "metric": metric,
-            "threshold": threshold,
-            "output": output,
-            "config": config,
-        }
         chosen = chosen_embedders(images, embedder, device, facts)
         cube = embedded(images, chosen, out)
         written = [cb.save(cube, out / "embeddings.nc")]

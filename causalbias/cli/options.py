@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,6 +63,18 @@ Metric = _fact("--metric", "cosine or euclidean. Default: the network's own, or 
 Threshold = _fact("--threshold", "Largest distance of a match. Default: the published one.")
 Config = _fact("--config", "Of a CLIP: its open_clip_config.json. Default: the file beside it.")
 Output = _fact("--output", "Name or place of the embedding, of a file with several outputs.")
+FACTS = {
+    "align": Align,
+    "detector": Detector,
+    "architecture": Architecture,
+    "size": Size,
+    "colour": Colour,
+    "normalise": Normalise,
+    "metric": Metric,
+    "threshold": Threshold,
+    "output": Output,
+    "config": Config,
+}
 Device = Annotated[str, typer.Option(help="cpu or cuda, for ONNX and torch networks.")]
 Scheduler = Annotated[
     str | None,
@@ -71,6 +85,35 @@ Scheduler = Annotated[
     ),
 ]
 RandomSeed = Annotated[int, typer.Option(help="Seed of the random numbers.")]
+
+
+def in_place_of_last[**P, T](
+    function: Callable[P, T], options: Mapping[str, tuple[Any, Any]]
+) -> Callable[P, T]:
+    """Give a command options, annotation and default by name, for its last parameter.
+
+    That one is ``**keywords``, so that the function gets them as a mapping.
+    """
+    own = list(inspect.signature(function).parameters.values())[:-1]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=kind)
+        for name, (kind, value) in options.items()
+    ]
+    # typer reads options from these
+    function.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    function.__annotations__ = {one.name: one.annotation for one in (*own, *shared)}
+    return function
+
+
+def with_facts[**P, T](function: Callable[P, T]) -> Callable[P, T]:
+    """Give a command the options that state facts of networks, in place of its ``**facts``.
+
+    A command's own option of the same name, as the threshold of matches, is none of them.
+    """
+    own = inspect.signature(function).parameters
+    return in_place_of_last(
+        function, {name: (kind, None) for name, kind in FACTS.items() if name not in own}
+    )
 
 
 def equation_in(text: str, option: str, form: str) -> tuple[str, str]:

@@ -12,20 +12,12 @@ from causalbias.cli.embed import embedded
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
     PATH,
-    Align,
-    Architecture,
-    Colour,
-    Config,
-    Detector,
     Device,
     Embedders,
-    Metric,
-    Normalise,
-    Output,
     Prob,
     RandomSeed,
     Report,
-    Size,
+    with_facts,
 )
 from causalbias.errors import DataError
 
@@ -109,6 +101,7 @@ def rates(
     _report(found, out, threshold, fmr, pool=pool, prob=prob, random_seed=random_seed)
 
 
+@with_facts
 def photos(
     folder: Annotated[Path, typer.Argument(help="Folder of photographs.", **PATH)],
     names: Annotated[
@@ -127,18 +120,10 @@ def photos(
     group: Group = "",
     pool: Pool = False,
     embedder: Embedders = None,
-    align: Align = None,
-    detector: Detector = None,
-    architecture: Architecture = None,
-    size: Size = None,
-    colour: Colour = None,
-    normalise: Normalise = None,
-    metric: Metric = None,
-    output: Output = None,
-    config: Config = None,
     device: Device = "cpu",
     prob: Prob = 0.95,
     random_seed: RandomSeed = 0,
+    **facts: Any,
 ) -> None:
     """Photographs to error rates by group: embed, compare all pairs, report; resumes if stopped."""
     with errors_in_one_line():
@@ -147,17 +132,6 @@ def photos(
                 "who is on the photographs is not said, or said twice",
                 hint="give --names '{person}_{race}_{gender}_{n}' or --table IMAGES.csv",
             )
-        facts = {
-            "align": align,
-            "detector": detector,
-            "architecture": architecture,
-            "size": size,
-            "colour": colour,
-            "normalise": normalise,
-            "metric": metric,
-            "output": output,
-            "config": config,
-        }
         faces = cb.recognition.photo_faces(folder, names=names, table=table, group=_listed(group))
         for text in faces.remarks:
             say(text)

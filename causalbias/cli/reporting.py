@@ -1,6 +1,5 @@
 """A command of an analysis of a table: the options that all have, the report, what was found."""
 
-import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from causalbias.cli.console import say, steps_shown
-from causalbias.cli.options import Draws, Prob, RandomSeed, Report
+from causalbias.cli.options import Draws, Prob, RandomSeed, Report, in_place_of_last
 
 if TYPE_CHECKING:
     from causalbias.report.content import Content
@@ -42,15 +41,7 @@ def with_report(*, fits: bool = True) -> Callable[[Callable[..., "Content"]], Ca
                 page = _written(content, out)
             _said(content, page)
 
-        own = list(inspect.signature(analyse).parameters.values())[:-1]
-        shared = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=kind)
-            for name, (kind, value) in ({"out": (Report, Path("report"))} | options).items()
-        ]
-        # typer reads options from these.
-        command.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-        command.__annotations__ = {one.name: one.annotation for one in (*own, *shared)}
-        return command
+        return in_place_of_last(command, {"out": (Report, Path("report"))} | options)
 
     return decorate
 

@@ -16,14 +16,14 @@ from causalbias.io.memory import check_memory, chunks
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.engines import MAX_KEPT
 from causalbias.models.fitted import ModelDesign
-from causalbias.models.formula.parts import Formula, as_formula
+from causalbias.models.formula.parts import Formula
 from causalbias.models.limits import simulate_between
 from causalbias.models.naming import name_draws
 from causalbias.models.prior_draws import PriorDraws, draw_priors
 from causalbias.models.result import OBS, pack_frame
 from causalbias.models.rows import frame_for, rows_of
 from causalbias.models.sizes import check_fit_size
-from causalbias.models.specification import ModelSpec, limits_of_rows, model_frame, trials_of
+from causalbias.models.specification import limits_of_rows, model_frame, specify, trials_of
 
 
 def prior_predictive(
@@ -73,18 +73,8 @@ def prior_predictive(
     >>> drawn["prior_predictive"]["score"].dims
     ('chain', 'draw', '__obs__')
     """
-    written = as_formula(formula)
+    spec = specify(formula, family, link=link, priors=priors, weights=weights)
     need_rows(data)
-    of_terms = dict(priors or {})
-    spec = ModelSpec(
-        written.text,
-        family,
-        link,
-        of_terms,
-        weights=weights,
-        parts=dict(written.parts),
-        limits=written.limits,
-    )
     used = model_frame(spec, rows_of(frame_for(spec.formula, data), subset))
     if draws < 1:
         raise DataError(f"{draws} draws", hint="ask for one or more")

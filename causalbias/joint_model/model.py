@@ -176,6 +176,33 @@ def joint_rows(study: xr.DataTree, system: str, *, question: str = "identity") -
     return machine[machine["system"] == system].join(scores, on="pair").reset_index(drop=True)
 
 
+def _designs(
+    terms: str, used: pd.DataFrame, members: Mapping[str, list[str]]
+) -> tuple[Any, dict[str, sparse.csr_matrix]]:
+    """The design of the common terms, and the membership of rows in each grouping's levels.
+
+    Raises
+    ------
+    DataError
+        If the terms have an offset, or products of a grouping's levels do not fit into memory.
+    """
+    with building(f"distance ~ {terms}", used):
+        design = fm.design_matrices(f"distance ~ {terms}", used, "error", 0, NAMESPACE).common
+    if any(one.kind == "offset" for one in design.terms.values()):
+        raise DataError(
+            "the terms contain an offset, which would be one of both outcomes",
+            hint="subtract it from the outcome that it is of",
+        )
+    matrices = {name: _membership(used, one) for name, one in members.items()}
+    for name, one in matrices.items():
+        check_memory(
+            GRAMS * float(one.shape[1] + design.design_matrix.shape[1]) ** 2,
+            f"products of {one.shape[1]:,} levels of {name!r} with each other",
+            "merge levels, or model a part of the rows with subset=",
+        )
+    return design, matrices
+
+
 def joint(
     rows: pd.DataFrame,
     terms: str,
@@ -248,20 +275,7 @@ def joint(
         rows_of(rows, subset), columns[1:], [*chain.from_iterable(members.values())]
     )
     check_fit_size(f"distance ~ {terms}", used, 2 * draws * chains)
-    with building(f"distance ~ {terms}", used):
-        design = fm.design_matrices(f"distance ~ {terms}", used, "error", 0, NAMESPACE).common
-    if any(one.kind == "offset" for one in design.terms.values()):
-        raise DataError(
-            "the terms contain an offset, which would be one of both outcomes",
-            hint="subtract it from the outcome that it is of",
-        )
-    matrices = {name: _membership(used, one) for name, one in members.items()}
-    for name, one in matrices.items():
-        check_memory(
-            GRAMS * float(one.shape[1] + design.design_matrix.shape[1]) ** 2,
-            f"products of {one.shape[1]:,} levels of {name!r} with each other",
-            "merge levels, or model a part of the rows with subset=",
-        )
+    design, matrices = _designs(terms, used, members)
     unit = used[list(OUTCOMES)].to_numpy(float).std(axis=0)  # or 1e-8 loses a matrix its digits
     data = BivariateData(
         mean=used["score"].to_numpy(float) / unit[0],

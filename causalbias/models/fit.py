@@ -13,14 +13,13 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import mapping_in, name_in, need_rows, not_what
+from causalbias.arguments import name_in, need_rows, not_what
 from causalbias.errors import DataError, user_path
 from causalbias.io.storage import open as load_tree
 from causalbias.io.storage import save
 from causalbias.models.engines import Sampled, Sampling, sample
-from causalbias.models.families import check_family
 from causalbias.models.fitted import ModelDesign
-from causalbias.models.formula.parts import Formula, as_formula
+from causalbias.models.formula.parts import Formula
 from causalbias.models.groupings import grouping_columns
 from causalbias.models.result import OBS, OTHERS, Fit, pack_frame
 from causalbias.models.rows import frame_for, kinds_of, rows_of, source_of
@@ -30,6 +29,7 @@ from causalbias.models.specification import (
     model_frame,
     number_of_rows,
     row_counts,
+    specify,
     without_missing,
 )
 from causalbias.models.summaries.gather import gathered
@@ -161,15 +161,7 @@ def fit(
     >>> cb.summary(fit)["kind"].to_dict()["level"]
     'population'
     """
-    written = as_formula(formula)
-    check_family(family)
-    example = 'a prior by term: {"race": "Normal(0, 1)"}'
-    mapping_in({} if priors is None else priors, "priors", example)
-    of_terms = dict(priors or {})
-    parts = dict(written.parts)
-    spec = ModelSpec(
-        written.text, family, link, of_terms, counts, weights, parts, limits=written.limits
-    )
+    spec = specify(formula, family, link=link, priors=priors, counts=counts, weights=weights)
     settings = Sampling(draws, tune, chains, random_seed)
     summary = gathered(spec, data, subset, missing)
     if summary is not None:

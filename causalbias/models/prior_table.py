@@ -7,17 +7,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from causalbias.arguments import mapping_in, need_rows
+from causalbias.arguments import need_rows
 from causalbias.models.arrays import Arrays, arrays_of
 from causalbias.models.columns import of_rows, spread
-from causalbias.models.families import check_family
 from causalbias.models.fitted import ModelDesign, PartDesign
-from causalbias.models.formula.parts import Formula, as_formula
+from causalbias.models.formula.parts import Formula
 from causalbias.models.monotone import SHARES, Monotone
 from causalbias.models.priors import by_term, scaled_prior, text_of
 from causalbias.models.rows import frame_for, rows_of
 from causalbias.models.shrinkage import SHRINKAGE
-from causalbias.models.specification import ModelSpec, model_frame
+from causalbias.models.specification import ModelSpec, model_frame, specify
 
 Row = tuple[str, str, str, str, float, float]
 COLUMNS = ["class", "parameter", "prior", "source", "response_unit", "column_unit"]
@@ -67,22 +66,9 @@ def get_prior(
     >>> found[["class", "parameter", "source"]].to_numpy().tolist()
     [['Intercept', 'Intercept', 'default'], ['b', 'x', 'given'], ['parameter', 'sigma', 'default']]
     """
-    written = as_formula(formula)
+    spec = specify(formula, family, link=link, priors=priors, counts=counts, weights=weights)
     need_rows(data)
-    check_family(family)
-    example = 'a prior by term: {"race": "Normal(0, 1)"}'
-    mapping_in({} if priors is None else priors, "priors", example)
-    spec = ModelSpec(
-        written.text,
-        family,
-        link,
-        dict(priors or {}),
-        counts,
-        weights,
-        dict(written.parts),
-        limits=written.limits,
-    )
-    used = model_frame(spec, rows_of(frame_for(written.text, data), subset))
+    used = model_frame(spec, rows_of(frame_for(spec.formula, data), subset))
     model = ModelDesign.of(spec, used)
     arrays = arrays_of(model, normal=False)
     of_several = {term for one in arrays.shared for term in one.terms}

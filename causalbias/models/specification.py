@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from causalbias.arguments import mapping_in
 from causalbias.errors import DataError, shown
 from causalbias.models.centring import widen_margins
 from causalbias.models.column_priors import (
@@ -26,7 +27,7 @@ from causalbias.models.columns import average, spread
 from causalbias.models.default_priors import bambi_family, scale_priors
 from causalbias.models.estimable import estimable
 from causalbias.models.evaluation import forget_rows, portable, without_slashes
-from causalbias.models.families import Family, family_named
+from causalbias.models.families import Family, check_family, family_named
 from causalbias.models.formula.contrasts import NAMESPACE, OWN
 from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.limits import Limits
@@ -39,7 +40,7 @@ from causalbias.models.formula.parse import (
     one_level,
     proportion,
 )
-from causalbias.models.formula.parts import check_part
+from causalbias.models.formula.parts import as_formula, check_part
 from causalbias.models.formula.smooths import smooths
 from causalbias.models.formula.steps import check_products, stepped_columns
 from causalbias.models.group_design import check_labels
@@ -149,6 +150,42 @@ class ModelSpec:
         found = json.loads(text)
         limits = Limits(**found.get("limits", {}))
         return cls(**found | {"moments": tuple(found.get("moments", ())), "limits": limits})
+
+
+def specify(
+    formula: object,
+    family: str,
+    *,
+    link: str | None = None,
+    priors: Mapping[str, str] | None = None,
+    counts: str | None = None,
+    weights: str | None = None,
+) -> ModelSpec:
+    """The specification of a model as a user states it; arguments as of `fit`.
+
+    Raises
+    ------
+    DataError
+        If it is no formula, there is no such family, or priors are not given by term.
+
+    Examples
+    --------
+    >>> specify(["y ~ x", "sigma ~ race"], "gaussian").parts
+    {'sigma': 'race'}
+    """
+    written = as_formula(formula)
+    check_family(family)
+    example = 'a prior by term: {"race": "Normal(0, 1)"}'
+    return ModelSpec(
+        written.text,
+        family,
+        link,
+        dict(mapping_in(priors or {}, "priors", example)),
+        counts,
+        weights,
+        dict(written.parts),
+        limits=written.limits,
+    )
 
 
 def with_categories(spec: ModelSpec, used: pd.DataFrame) -> ModelSpec:

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special
 
 from causalbias.inference.laplace.conditional import Target
+from causalbias.inference.laplace.likelihood import DrawnPredictor
 from causalbias.inference.laplace.target import make_target
 from causalbias.inference.problem import FloatArray, GroupTerm, Problem
 from tests.inference.gaussian_cases import problem, term
@@ -123,3 +124,10 @@ def some_x(target: Target, rng: np.random.Generator) -> FloatArray:
     cuts = np.sort(rng.normal(0, 1.5, target.n_free))
     s, p = target.rows.n_effects, len(target.beta_mean)
     return np.concatenate([0.7 * rng.standard_normal(s), cuts, 0.5 * rng.standard_normal(p)])
+
+
+def without_effects(eta: FloatArray) -> DrawnPredictor:
+    """The predictor of rows without group effects, ``eta`` (draws, rows)."""
+    draws, n = eta.shape
+    links = np.zeros(n + 1, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    return DrawnPredictor(*links, np.arange(n), np.zeros((draws, 0)), eta)

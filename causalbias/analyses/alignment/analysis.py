@@ -229,31 +229,11 @@ def odd_one_out(
         )
     three = dict(zip(("f0", "f1", "f2"), columns, strict=True))
     answers = answers_in(triplets, three | {"odd": odd}, {})
-    shown = answers.frame.astype("str")
-    ids = shown[["f0", "f1", "f2"]].to_numpy(str)
-    is_odd = ids == shown["odd"].to_numpy(str)[:, None]
-    if (bad := is_odd.sum(axis=1) != 1).any():
-        row = int(bad.argmax())
-        raise answers.at_first(
-            bad,
-            f"the triplet {', '.join(ids[row])} with the odd one {shown['odd'].iloc[row]}",
-            hint="give three different faces, and one of them as the odd one",
-        )
+    ids, is_odd = _triplets(answers)
     table = answers_in(pairs, {"face_a": face_a, "face_b": face_b}, {one: one for one in names})
-    known = _unordered(table.frame["face_a"], table.frame["face_b"])
-    _refuse_twice(known, table.name)
-    similarity = table.frame[list(names)].set_axis(known)
-    of_pair = [
-        _unordered(pd.Series(ids[:, a]), pd.Series(ids[:, b])) for a, b in ((1, 2), (0, 2), (0, 1))
-    ]  # the pair that is left where face 0, 1 or 2 is odd
-    lost = next((one[~one.isin(known)] for one in of_pair if not one.isin(known).all()), None)
-    if lost is not None:
-        in_pairs = np.unique(table.frame[["face_a", "face_b"]].astype(str))
-        check_spelling(np.unique(ids), in_pairs, of="the triplets", file=table.name)
-        raise DataError(f"no pair of {lost[0]} is in the table", hint="give all pairs' metrics")
     right, ties = [], []
-    for name in names:
-        left = np.column_stack([signs[name] * similarity.loc[one, name] for one in of_pair])
+    for name, similarity in _left_in_triplets(ids, table, names).items():
+        left = signs[name] * similarity
         best = left == left.max(axis=1, keepdims=True)
         right.append((best & is_odd).sum(axis=1) / best.sum(axis=1))
         ties.append(float((best.sum(axis=1) > 1).mean()))
@@ -275,7 +255,7 @@ def odd_one_out(
         {
             "accuracy": (("chain", "draw", "metric"), _expit(draws)[None]),
             "ties": ("metric", ties),
-            "people": _agree(ids, shown["odd"].to_numpy(str)),
+            "people": _agree(ids, answers.frame["odd"].astype("str").to_numpy(str)),
             "n": len(values),
             "faces": int(codes.max()) + 1,
         },
@@ -290,6 +270,37 @@ def odd_one_out(
     )
     found.attrs["left_out"] = int(answers.excluded["count"].sum())
     return found
+
+
+def _triplets(answers: Answers) -> tuple[np.ndarray, np.ndarray]:
+    """Faces of each triplet (n, 3), and whether each was chosen as the odd one."""
+    shown = answers.frame.astype("str")
+    ids = shown[["f0", "f1", "f2"]].to_numpy(str)
+    is_odd = ids == shown["odd"].to_numpy(str)[:, None]
+    if (bad := is_odd.sum(axis=1) != 1).any():
+        row = int(bad.argmax())
+        raise answers.at_first(
+            bad,
+            f"the triplet {', '.join(ids[row])} with the odd one {shown['odd'].iloc[row]}",
+            hint="give three different faces, and one of them as the odd one",
+        )
+    return ids, is_odd
+
+
+def _left_in_triplets(ids: np.ndarray, table: Answers, names: Sequence[str]) -> dict[str, Floats]:
+    """Each metric (n, 3) of the pair that is left where face 0, 1 or 2 of a triplet is odd."""
+    known = _unordered(table.frame["face_a"], table.frame["face_b"])
+    _refuse_twice(known, table.name)
+    of_pair = [
+        _unordered(pd.Series(ids[:, a]), pd.Series(ids[:, b])) for a, b in ((1, 2), (0, 2), (0, 1))
+    ]
+    lost = next((one[~one.isin(known)] for one in of_pair if not one.isin(known).all()), None)
+    if lost is not None:
+        in_pairs = np.unique(table.frame[["face_a", "face_b"]].astype(str))
+        check_spelling(np.unique(ids), in_pairs, of="the triplets", file=table.name)
+        raise DataError(f"no pair of {lost[0]} is in the table", hint="give all pairs' metrics")
+    metrics = table.frame[list(names)].set_axis(known)
+    return {name: np.column_stack([metrics.loc[one, name] for one in of_pair]) for name in names}
 
 
 def _signs(distances: Sequence[str], known: Sequence[str]) -> dict[str, float]:

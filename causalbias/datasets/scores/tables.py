@@ -16,7 +16,6 @@ EXCEL = (".xlsx", ".xlsm")
 KINDS = (".csv", ".tsv", ".parquet", *EXCEL)
 TEXTS = ("README", "LICEN", "CITATION", "CHANGE")  # about a folder
 MOST_NAMED = 6
-LOSSLESS = "iu"  # kinds of columns whose cells are written in one way only
 
 
 def tables_of(path: str | Path) -> list[Path]:

@@ -19,7 +19,7 @@ from scipy.linalg import lapack, solve_triangular
 from causalbias.inference.laplace.curvature import curvature_of, gradient_of
 from causalbias.inference.laplace.disc_curvature import disc_curvature_of, disc_gradient_of
 from causalbias.inference.laplace.disc_quadrature import N_MOMENTS, disc_level_moments
-from causalbias.inference.laplace.likelihood import predictor
+from causalbias.inference.laplace.likelihood import NodePlaces, Rule, predictor
 from causalbias.inference.laplace.quadrature import (
     cut_gaps,
     gauss_hermite,
@@ -84,8 +84,8 @@ class Conditional:
     chol : ndarray (q, q)
         Lower Cholesky factor of the curvature.
     lead_mode : ndarray (levels,)
-    lead_curvature, lead_pull, row_curvature : ndarray
-        What places the nodes of `log_likelihood`.
+    places : NodePlaces
+        Of the quadrature, near the mode.
     lead_square : float
         Sum over levels of E[v^2] - 1.
     """
@@ -96,9 +96,7 @@ class Conditional:
     log_joint: float
     chol: FloatArray
     lead_mode: FloatArray
-    lead_curvature: FloatArray
-    lead_pull: FloatArray
-    row_curvature: FloatArray
+    places: NodePlaces
     lead_square: float
 
     @property
@@ -244,7 +242,6 @@ def _conditional(
     rows = target.rows
     # about the point evaluated, whose curvature this is; x goes on the last small step
     eta = linear_predictor(target, coloured(rows, factors, x))
-    curvature, pull, row_curvature = node_places(rows, lead_sd, modes, eta, moments, level_out)
     return Conditional(
         x=x + direction,
         lead_sd=lead_sd,
@@ -252,9 +249,7 @@ def _conditional(
         log_joint=log_joint,
         chol=chol,
         lead_mode=modes,
-        lead_curvature=curvature,
-        lead_pull=pull,
-        row_curvature=row_curvature,
+        places=node_places(rows, lead_sd, modes, eta, moments, level_out),
         lead_square=float((level_out[:, 2] - 1).sum()),
     )
 
@@ -266,8 +261,8 @@ def node_places(
     eta: FloatArray,
     moments: FloatArray,
     level_out: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """What places the nodes of the quadrature near a point: curvature, pull, row curvature.
+) -> NodePlaces:
+    """Where the quadrature places its nodes, near a point.
 
     A level's log likelihood in its effect u is about quadratic, of curvature ``W = sum_i w_i`` and
     slope ``pull - sum_i w_i eta_i - W u`` at any eta: ``pull = W sd v* + G + sum_i w_i eta_i``, G
@@ -277,10 +272,10 @@ def node_places(
     level_weight = np.add.reduceat(weight, rows.start[:-1])
     pull = level_weight * lead_sd * modes + level_out[:, 1]
     pull += np.add.reduceat(weight * eta, rows.start[:-1])
-    return level_weight, pull, weight
+    return NodePlaces(level_weight, pull, weight)
 
 
-def quadrature(lead_sd: float, n_nodes: int) -> tuple[FloatArray, FloatArray]:
+def quadrature(lead_sd: float, n_nodes: int) -> Rule:
     """Return nodes and log weights; one node of no weight where no term leads."""
     return gauss_hermite(n_nodes) if lead_sd >= 0 else (np.zeros(1), np.zeros(1))
 

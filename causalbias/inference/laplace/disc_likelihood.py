@@ -13,23 +13,61 @@ are those of the trapezoidal rule, which for a density on the line is as exact a
 
 import math
 from functools import cache
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
 from causalbias.inference.laplace.disc_quadrature import gap_parts
-from causalbias.inference.laplace.likelihood import FULL, LANES, add_mass, most_rows, place_nodes
-from causalbias.inference.laplace.quadrature import LOG_ROOT_2PI, LOGIT, cell
+from causalbias.inference.laplace.likelihood import (
+    DrawnPredictor,
+    NodePlaces,
+    Nodes,
+    Rule,
+    add_mass,
+    known_part,
+    new_nodes,
+    place_nodes,
+    predict,
+)
+from causalbias.inference.laplace.quadrature import LOGIT, cell, most_rows
+from causalbias.inference.laplace.rows import Answers
 from causalbias.inference.laplace.vector import exp_all, subtract_logs
-from causalbias.inference.problem import FloatArray, IntArray
+from causalbias.inference.problem import FloatArray
 
 _NO_PRODUCT = 600.0  # of the log of what is multiplied
 _ROUNDS = 3  # of centring a level's grid, the draw's own included
 _GRID = 0.375 * np.arange(-16, 17)  # of a level's effect, in standard deviations
 
 
+class _LevelRows(NamedTuple):
+    """Work space for the rows of one level: (rows at least, draws), and ``work`` (8, draws)."""
+
+    eta: FloatArray
+    log_disc: FloatArray
+    disc: FloatArray
+    work: FloatArray
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _new_level_rows(rows: int, lanes: int) -> _LevelRows:
+    eta, log_disc, disc = np.empty((rows, lanes)), np.empty((rows, lanes)), np.empty((rows, lanes))
+    return _LevelRows(eta, log_disc, disc, np.empty((8, lanes)))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _fill_level(
+    lo: int, hi: int, of_eta: DrawnPredictor, of_disc: DrawnPredictor, level_rows: _LevelRows
+) -> None:
+    """Fill eta and the discriminations of a level's rows."""
+    predict(lo, hi, of_eta, level_rows.eta)
+    predict(lo, hi, of_disc, level_rows.log_disc)
+    size = (hi - lo) * level_rows.eta.shape[1]
+    exp_all(level_rows.log_disc.ravel(), size, level_rows.disc.ravel())
+
+
 @cache
-def equal_steps(size: int) -> tuple[FloatArray, FloatArray]:
+def equal_steps(size: int) -> Rule:
     """Return nodes z and log weights of the trapezoidal rule, for densities close to the normal.
 
     The step h and the ends ``size h / 2`` are those at which both errors of the integral of a
@@ -38,40 +76,6 @@ def equal_steps(size: int) -> tuple[FloatArray, FloatArray]:
     step = 2.0 * math.sqrt(math.pi / size)
     node = step * (np.arange(0.0, size) - 0.5 * (size - 1))
     return node, np.full(size, math.log(step))
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _predict(
-    lo: int,
-    hi: int,
-    indptr: IntArray,
-    column: IntArray,
-    value: FloatArray,
-    effects: FloatArray,
-    code: IntArray,
-    fixed: FloatArray,
-    out: FloatArray,
-) -> None:
-    """Fill a linear predictor of a level's rows (rows, draws)."""
-    lanes = out.shape[1]
-    for i in range(lo, hi):
-        own, start = out[i - lo], fixed[code[i]]
-        for d in range(lanes):
-            own[d] = start[d]
-        for m in range(indptr[i], indptr[i + 1]):
-            effect, x = effects[column[m]], value[m]
-            for d in range(lanes):
-                own[d] += x * effect[d]
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _known(lo: int, row_curvature: FloatArray, eta: FloatArray, known: FloatArray) -> None:
-    """Fill the sum (draws,) of a level's predictors by curvature."""
-    known[:] = 0.0
-    for r in range(len(eta)):
-        own, weight = eta[r], row_curvature[lo + r]
-        for d in range(eta.shape[1]):
-            known[d] += weight * own[d]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -168,22 +172,19 @@ def _add_heights(
     link: int,
     lo: int,
     hi: int,
-    category: IntArray,
-    count: FloatArray,
-    eta: FloatArray,
-    disc: FloatArray,
+    answers: Answers,
     cuts: FloatArray,
-    shift: FloatArray,
-    work: FloatArray,
-    bottom: FloatArray,
-    height: FloatArray,
+    level_rows: _LevelRows,
+    nodes: Nodes,
 ) -> None:
     """Add to ``height``, less the log of ``bottom``, rows' log likelihood at equal shifts of eta.
 
-    ``eta`` and ``disc`` (rows at least, draws), ``cuts`` (n_cuts + 2, draws), ``shift``,
-    ``bottom`` and ``height`` (Q, draws), ``work`` (8, draws).
+    ``level_rows`` are from `_fill_level`; ``cuts`` (n_cuts + 2, draws).
     """
-    nodes, lanes = shift.shape
+    category, count = answers.category, answers.counts
+    eta, disc, work = level_rows.eta, level_rows.disc, level_rows.work
+    shift, bottom, height = nodes.shift, nodes.bottom, nodes.height
+    size, lanes = shift.shape
     last, since = len(cuts) - 2, 0
     bottom[:] = 1.0
     most = _most_of_a_row(hi - lo, eta, disc, cuts, shift)
@@ -195,7 +196,7 @@ def _add_heights(
     top, level, slope, step = work[4], work[5], work[6], work[7]
     top[:], level[:], slope[:] = 1.0, 0.0, 0.0
     for d in range(lanes):
-        step[d] = shift[min(1, nodes - 1), d] - shift[0, d]
+        step[d] = shift[min(1, size - 1), d] - shift[0, d]
     for r in range(hi - lo):
         c, n = category[lo + r], count[lo + r]
         if since == often or (since > 0 and n != 1.0):
@@ -209,7 +210,7 @@ def _add_heights(
             subtract_logs(n, bottom.ravel(), height.ravel())
             bottom[:], since = 1.0, 0
     subtract_logs(-1.0, top, level)
-    for q in range(nodes):
+    for q in range(size):
         for d in range(lanes):
             height[q, d] += level[d] + slope[d] * (shift[q, d] - shift[0, d])
 
@@ -235,130 +236,31 @@ def _add_far(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _integrate(
+def integrate_disc(
     link: int,
-    start: IntArray,
-    category: IntArray,
-    count: FloatArray,
-    indptr: IntArray,
-    column: IntArray,
-    value: FloatArray,
-    code: IntArray,
-    effects: FloatArray,
-    fixed: FloatArray,
+    answers: Answers,
+    of_eta: DrawnPredictor,
+    of_disc: DrawnPredictor,
     cuts: FloatArray,
-    disc_indptr: IntArray,
-    disc_column: IntArray,
-    disc_value: FloatArray,
-    disc_fixed: FloatArray,
     sd: FloatArray,
-    node: FloatArray,
-    log_weight: FloatArray,
-    pull: FloatArray,
-    curvature: FloatArray,
-    row_curvature: FloatArray,
+    rule: Rule,
+    places: NodePlaces,
     total: FloatArray,
 ) -> None:
-    """Add each draw's log likelihood to ``total``; draws are last in each array."""
-    lanes, rows, nodes = cuts.shape[1], most_rows(start), len(node)
-    eta, log_disc, disc = (
-        np.empty((rows, lanes)),
-        np.empty((rows, lanes)),
-        np.empty((rows, lanes)),
-    )
-    shift, height, bottom = (
-        np.empty((nodes, lanes)),
-        np.empty((nodes, lanes)),
-        np.empty((nodes, lanes)),
-    )
-    held, work = np.empty((nodes, lanes)), np.empty((8, lanes))
-    known, width = np.empty(lanes), np.empty(lanes)
-    for j in range(len(start) - 1):
-        lo, hi = start[j], start[j + 1]
-        size = hi - lo
-        _predict(lo, hi, indptr, column, value, effects, code, fixed, eta)
-        _predict(lo, hi, disc_indptr, disc_column, disc_value, effects, code, disc_fixed, log_disc)
-        exp_all(log_disc.ravel(), size * lanes, disc.ravel())
-        _known(lo, row_curvature, eta[:size], known)
-        place_nodes(sd, node, log_weight, pull[j], curvature[j], known, shift, height, width)
-        _add_heights(
-            link,
-            lo,
-            hi,
-            category,
-            count,
-            eta,
-            disc,
-            cuts,
-            shift,
-            work,
-            bottom,
-            height,
-        )
-        add_mass(width, height, bottom, held, known, total)
+    """As `integrate`, with a predictor of the rows' log discriminations, of the same effects.
 
-
-def disc_log_likelihoods(
-    link: int,
-    start: IntArray,
-    category: IntArray,
-    count: FloatArray,
-    indptr: IntArray,
-    column: IntArray,
-    value: FloatArray,
-    code: IntArray,
-    effects: FloatArray,
-    fixed: FloatArray,
-    cuts: FloatArray,
-    disc_indptr: IntArray,
-    disc_column: IntArray,
-    disc_value: FloatArray,
-    disc_fixed: FloatArray,
-    sd: FloatArray,
-    node: FloatArray,
-    log_weight: FloatArray,
-    pull: FloatArray,
-    curvature: FloatArray,
-    row_curvature: FloatArray,
-    out: FloatArray,
-) -> None:
-    """Add the log likelihood of each draw, leading effects integrated out, to ``out`` (draws,).
-
-    As `log_likelihoods`; ``disc_*`` make the linear predictor of the log discriminations, of the
-    same effects, with ``disc_fixed`` (draws, m).
+    The rule's nodes are in equal steps (`equal_steps`).
     """
-    finite = np.flatnonzero(np.isfinite(out))
-    if sd[0] >= 0:
-        log_weight = log_weight - LOG_ROOT_2PI
-    for first in range(0, len(finite), LANES):
-        part = finite[first : first + LANES]
-        side = np.resize(part, -(-len(part) // FULL) * FULL)  # the first ones again
-        total = np.zeros(len(side))
-        _integrate(
-            link,
-            start,
-            category,
-            count,
-            indptr,
-            column,
-            value,
-            code,
-            np.ascontiguousarray(effects[side].T),
-            np.ascontiguousarray(fixed[side].T),
-            np.ascontiguousarray(cuts[side].T),
-            disc_indptr,
-            disc_column,
-            disc_value,
-            np.ascontiguousarray(disc_fixed[side].T),
-            np.maximum(sd[side], 0.0),
-            node,
-            log_weight,
-            pull,
-            curvature,
-            row_curvature,
-            total,
-        )
-        out[part] += total[: len(part)]
+    lanes = cuts.shape[1]
+    level_rows = _new_level_rows(most_rows(answers.start), lanes)
+    nodes, known, width = new_nodes(len(rule[0]), lanes), np.empty(lanes), np.empty(lanes)
+    for j in range(len(answers.start) - 1):
+        lo, hi = answers.start[j], answers.start[j + 1]
+        _fill_level(lo, hi, of_eta, of_disc, level_rows)
+        known_part(lo, hi, places.row_curvature, level_rows.eta, known)
+        place_nodes(sd, rule, places.pull[j], places.curvature[j], known, width, nodes)
+        _add_heights(link, lo, hi, answers, cuts, level_rows, nodes)
+        add_mass(width, nodes, known, total)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -422,125 +324,45 @@ def _inverse(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _draw(
+def draw_leading_disc(
     link: int,
-    start: IntArray,
-    category: IntArray,
-    count: FloatArray,
-    indptr: IntArray,
-    column: IntArray,
-    value: FloatArray,
-    code: IntArray,
-    effects: FloatArray,
-    fixed: FloatArray,
+    answers: Answers,
+    of_eta: DrawnPredictor,
+    of_disc: DrawnPredictor,
     cuts: FloatArray,
-    disc_indptr: IntArray,
-    disc_column: IntArray,
-    disc_value: FloatArray,
-    disc_fixed: FloatArray,
     sd: FloatArray,
-    grid: FloatArray,
-    pull: FloatArray,
-    curvature: FloatArray,
-    row_curvature: FloatArray,
+    places: NodePlaces,
     uniform: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Draw every level's effect; draws are last in each array."""
-    lanes, rows, nodes = cuts.shape[1], most_rows(start), len(grid)
-    eta, log_disc, disc = (
-        np.empty((rows, lanes)),
-        np.empty((rows, lanes)),
-        np.empty((rows, lanes)),
-    )
-    shift, height, bottom = (
-        np.empty((nodes, lanes)),
-        np.empty((nodes, lanes)),
-        np.empty((nodes, lanes)),
-    )
-    work, mean, spread = np.empty((8, lanes)), np.empty(lanes), np.empty(lanes)
-    for j in range(len(start) - 1):
-        lo, hi = start[j], start[j + 1]
-        size = hi - lo
-        _predict(lo, hi, indptr, column, value, effects, code, fixed, eta)
-        _predict(lo, hi, disc_indptr, disc_column, disc_value, effects, code, disc_fixed, log_disc)
-        exp_all(log_disc.ravel(), size * lanes, disc.ravel())
-        _known(lo, row_curvature, eta[:size], mean)
-        for d in range(lanes):
-            inner = 1.0 + sd[d] * sd[d] * curvature[j]
-            mean[d] = sd[d] * (pull[j] - mean[d]) / inner
-            spread[d] = 1.0 / math.sqrt(inner)
-        for step in range(_ROUNDS):
-            for q in range(nodes):
-                for d in range(lanes):
-                    v = mean[d] + spread[d] * grid[q]
-                    shift[q, d], height[q, d] = sd[d] * v, -0.5 * v * v
-            _add_heights(
-                link, lo, hi, category, count, eta, disc, cuts, shift, work, bottom, height
-            )
-            subtract_logs(1.0, bottom.ravel(), height.ravel())
-            if step < _ROUNDS - 1:
-                _standardise(mean, spread, grid, height, bottom)
-        _inverse(height, grid, uniform[j], bottom, work[0])
-        for d in range(lanes):
-            out[j, d] = sd[d] * (mean[d] + spread[d] * work[0, d])
+    """Fill ``out`` (levels, draws) with leading effects ``u = sd v`` given y and all else.
 
-
-def disc_draw_leading(
-    link: int,
-    start: IntArray,
-    category: IntArray,
-    count: FloatArray,
-    indptr: IntArray,
-    column: IntArray,
-    value: FloatArray,
-    code: IntArray,
-    effects: FloatArray,
-    fixed: FloatArray,
-    cuts: FloatArray,
-    disc_indptr: IntArray,
-    disc_column: IntArray,
-    disc_value: FloatArray,
-    disc_fixed: FloatArray,
-    sd: FloatArray,
-    pull: FloatArray,
-    curvature: FloatArray,
-    row_curvature: FloatArray,
-    uniform: FloatArray,
-    out: FloatArray,
-) -> None:
-    """Fill ``out`` (draws, levels) with leading effects ``u = sd v`` given y and all else.
-
-    Arguments are those of `disc_log_likelihoods`; ``uniform`` (draws, levels). A level's density,
+    Arguments are those of `integrate_disc`; ``uniform`` (levels, draws). A level's density,
     ``exp(f(sd v) - v^2 / 2)``, is computed on a grid about its mean and inverted. The grid is
     centred at first where a linear model of the level puts its mode, then where the density's own
     mean is.
     """
-    for first in range(0, len(out), LANES):
-        side = slice(first, first + LANES)
-        found = np.empty((len(start) - 1, len(out[side])))
-        _draw(
-            link,
-            start,
-            category,
-            count,
-            indptr,
-            column,
-            value,
-            code,
-            np.ascontiguousarray(effects[side].T),
-            np.ascontiguousarray(fixed[side].T),
-            np.ascontiguousarray(cuts[side].T),
-            disc_indptr,
-            disc_column,
-            disc_value,
-            np.ascontiguousarray(disc_fixed[side].T),
-            sd[side],
-            _GRID,
-            pull,
-            curvature,
-            row_curvature,
-            np.ascontiguousarray(uniform[side].T),
-            found,
-        )
-        out[side] = found.T
+    lanes, size = cuts.shape[1], len(_GRID)
+    level_rows = _new_level_rows(most_rows(answers.start), lanes)
+    nodes, mean, spread = new_nodes(size, lanes), np.empty(lanes), np.empty(lanes)
+    shift, height, bottom, found = nodes.shift, nodes.height, nodes.bottom, np.empty(lanes)
+    for j in range(len(answers.start) - 1):
+        lo, hi = answers.start[j], answers.start[j + 1]
+        _fill_level(lo, hi, of_eta, of_disc, level_rows)
+        known_part(lo, hi, places.row_curvature, level_rows.eta, mean)
+        for d in range(lanes):
+            inner = 1.0 + sd[d] * sd[d] * places.curvature[j]
+            mean[d] = sd[d] * (places.pull[j] - mean[d]) / inner
+            spread[d] = 1.0 / math.sqrt(inner)
+        for step in range(_ROUNDS):
+            for q in range(size):
+                for d in range(lanes):
+                    v = mean[d] + spread[d] * _GRID[q]
+                    shift[q, d], height[q, d] = sd[d] * v, -0.5 * v * v
+            _add_heights(link, lo, hi, answers, cuts, level_rows, nodes)
+            subtract_logs(1.0, bottom.ravel(), height.ravel())
+            if step < _ROUNDS - 1:
+                _standardise(mean, spread, _GRID, height, bottom)
+        _inverse(height, _GRID, uniform[j], bottom, found)
+        for d in range(lanes):
+            out[j, d] = sd[d] * (mean[d] + spread[d] * found[d])

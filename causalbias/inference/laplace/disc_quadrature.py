@@ -20,7 +20,7 @@ import math
 import numba
 import numpy as np
 
-from causalbias.inference.laplace.quadrature import LOG_ROOT_2PI, LOGIT, cell
+from causalbias.inference.laplace.quadrature import LOG_ROOT_2PI, LOGIT, cell, most_rows
 from causalbias.inference.laplace.vector import exp_all, subtract_logs
 from causalbias.inference.problem import FloatArray, IntArray
 
@@ -287,9 +287,7 @@ def disc_level_moments(
     ``(J' H J)_Aw, _Bw, _ww``; the covariance of l_w with v, over the sd of v; and those of l_A, l_B
     and l_w with the second polynomial of `_weights`.
     """
-    total, widest, size = 0.0, 0, len(node)
-    for j in range(len(start) - 1):
-        widest = max(widest, start[j + 1] - start[j])
+    total, widest, size = 0.0, most_rows(start), len(node)
     kept, work = np.empty((widest, 4, size)), np.empty((2, size))
     height, v, pull, shift = np.empty(size), np.empty(size), np.empty((2, size)), np.empty(size)
     for j in range(len(start) - 1):

@@ -34,6 +34,8 @@ from causalbias.inference.laplace.conditional import (
     node_places,
     start_of,
 )
+from causalbias.inference.laplace.drawn import add_log_likelihoods, drawn_rows
+from causalbias.inference.laplace.likelihood import DrawnPredictor, NodePlaces
 from causalbias.inference.laplace.nested import (
     check_determined,
     lead_sds,
@@ -41,11 +43,8 @@ from causalbias.inference.laplace.nested import (
     split_factors,
     start_scales,
 )
-from causalbias.inference.laplace.proposal import (
-    add_log_likelihoods,
-    nearest_parts,
-    rows_at,
-)
+from causalbias.inference.laplace.proposal import nearest_parts
+from causalbias.inference.laplace.rows import Answers
 from causalbias.inference.problem import EngineError, FloatArray, GroupTerm, IntArray, Problem
 from causalbias.inference.scales import Scales
 from causalbias.io.memory import chunks
@@ -79,8 +78,8 @@ class Expansion:
     blocks : Blocks
         Of the Gaussian problem of these observations, with coefficients (cuts, coefficients). Its
         terms have the levels and effects of the problem's.
-    curvature, pull, row_curvature : ndarray
-        Where the quadrature places its nodes: as in `Conditional`.
+    places : NodePlaces
+        Of the quadrature, near this point.
     """
 
     theta: FloatArray
@@ -90,9 +89,7 @@ class Expansion:
     response: FloatArray
     precision: FloatArray
     blocks: Blocks
-    curvature: FloatArray
-    pull: FloatArray
-    row_curvature: FloatArray
+    places: NodePlaces
 
     def log_integral(self, log_marginal: float) -> float:
         """``log G`` from the log density of the normal observations, less what is constant."""
@@ -118,10 +115,9 @@ class ExpandedProposal:
     n_weighed: int = field(default=0)
 
     @property
-    def node_places(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """As the function of that name, at the first expansion."""
-        first = self.points[0]
-        return first.curvature, first.pull, first.row_curvature
+    def node_places(self) -> NodePlaces:
+        """Where the quadrature places its nodes, at the first expansion."""
+        return self.points[0].places
 
     @property
     def width(self) -> int:
@@ -204,34 +200,19 @@ def _log_ratio(
 ) -> FloatArray:
     """``log p(y | x, theta) - log g(x, theta)`` (part,), leading effects integrated out of both."""
     rows, lead_sd = target.rows, lead_sds(target, terms, scales)[part]
-    drawn = rows_at(target, raw.T)
-    possible = (np.diff(drawn[-1], axis=1) > 0).all(axis=1)
+    drawn = drawn_rows(target, raw.T)
+    possible = (np.diff(drawn.cuts, axis=1) > 0).all(axis=1)
     values = np.where(possible, 0.0, -np.inf)
-    places = (expansion.pull, expansion.curvature, expansion.row_curvature)
-    add_log_likelihoods(target, drawn, lead_sd, places, values)
-    _subtract_normal(
-        rows.start,
-        rows.category,
-        *drawn,
-        lead_sd,
-        expansion.share,
-        expansion.response,
-        expansion.precision,
-        values,
-    )
+    add_log_likelihoods(target, drawn, lead_sd, expansion.places, values)
+    observed = expansion.share, expansion.response, expansion.precision
+    _subtract_normal(rows.answers, drawn.eta, drawn.cuts, lead_sd, *observed, values)
     return values
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _subtract_normal(
-    start: IntArray,
-    category: IntArray,
-    indptr: IntArray,
-    column: IntArray,
-    value: FloatArray,
-    code: IntArray,
-    effects: FloatArray,
-    fixed: FloatArray,
+    answers: Answers,
+    drawn: DrawnPredictor,
     cuts: FloatArray,
     lead_sd: FloatArray,
     share: FloatArray,
@@ -248,13 +229,13 @@ def _subtract_normal(
         if not np.isfinite(out[d]):
             continue
         total, square = 0.0, max(lead_sd[d], 0.0) ** 2
-        for j in range(len(start) - 1):
+        for j in range(len(answers.start) - 1):
             linear, bent = 0.0, 0.0
-            for i in range(start[j], start[j + 1]):
-                eta = fixed[d, code[i]]
-                for m in range(indptr[i], indptr[i + 1]):
-                    eta += value[m] * effects[d, column[m]]
-                c = category[i]
+            for i in range(answers.start[j], answers.start[j + 1]):
+                eta = drawn.fixed[d, drawn.code[i]]
+                for m in range(drawn.indptr[i], drawn.indptr[i + 1]):
+                    eta += drawn.value[m] * drawn.effects[d, drawn.column[m]]
+                c = answers.category[i]
                 if precision[i, 0] > 0.0:
                     at = cuts[d, c + 1] - eta
                     if share[i] != 0.0:
@@ -294,7 +275,7 @@ def expand(
     value, eta, moments, levels, modes = likelihood_at(target, lead_sd, raw, modes)
     if not np.isfinite(value):
         raise EngineError("the density is not finite where its mode was looked for")
-    curvature, pull, row_curvature = node_places(rows, lead_sd, modes, eta, moments, levels)
+    places = node_places(rows, lead_sd, modes, eta, moments, levels)
     total, possible = np.zeros_like(moments) if around else moments, 0
     for one in around:  # added up one by one: those of all points would fill the memory
         value, _, found, _, _ = likelihood_at(target, lead_sd, one, modes)
@@ -315,9 +296,7 @@ def expand(
         response=response,
         precision=precision,
         blocks=build_blocks(problem, factored=True),
-        curvature=curvature,
-        pull=pull,
-        row_curvature=row_curvature,
+        places=places,
     )
 
 

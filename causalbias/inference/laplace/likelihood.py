@@ -6,18 +6,99 @@ one vector instruction serves all of them.
 """
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from causalbias.inference.laplace.quadrature import LOG_ROOT_2PI, LOGIT, cell, level_mode
+from causalbias.inference.laplace.quadrature import LOGIT, cell, level_mode, most_rows
+from causalbias.inference.laplace.rows import Answers
 from causalbias.inference.laplace.vector import exp_all, subtract_logs
 from causalbias.inference.problem import FloatArray, IntArray
 
-LANES, FULL = 64, 16  # draws side by side at most; they are filled up to a multiple
 _NO_PRODUCT = 300.0  # of the log of what is multiplied
 _WIDTHS = 3  # rounds of fitting a level's widths
 _SUM, _PRODUCT, _OFFSET, _GAP = range(4)  # of `_odds`
+
+Rule = tuple[FloatArray, FloatArray]  # nodes z and log weights (Q,) of a quadrature
+
+
+class DrawnPredictor(NamedTuple):
+    """A linear predictor of n rows at several draws: ``fixed[code]`` and the dense effects.
+
+    Attributes
+    ----------
+    indptr, column, value, code : ndarray
+        As in `Rows`.
+    effects : ndarray (draws, s)
+        The dense effects.
+    fixed : ndarray (draws, m)
+        What coefficients and offsets add, by row of the design.
+
+    Kernels take ``effects`` and ``fixed`` with draws last.
+    """
+
+    indptr: IntArray
+    column: IntArray
+    value: FloatArray
+    code: IntArray
+    effects: FloatArray
+    fixed: FloatArray
+
+
+class NodePlaces(NamedTuple):
+    """Where quadrature places a level's nodes: at the mode of a linear model of the level.
+
+    Its effect u has mode ``sd^2 (pull - sum row_curvature eta) / (1 + sd^2 curvature)``.
+
+    Attributes
+    ----------
+    curvature, pull : ndarray (levels,)
+    row_curvature : ndarray (n,)
+    """
+
+    curvature: FloatArray
+    pull: FloatArray
+    row_curvature: FloatArray
+
+
+class Nodes(NamedTuple):
+    """Work space at the nodes of one level: each (Q, draws).
+
+    ``shift`` is what the nodes add to eta, ``height`` less the log of ``bottom`` the log density
+    there; ``held`` is free.
+    """
+
+    shift: FloatArray
+    held: FloatArray
+    bottom: FloatArray
+    height: FloatArray
+
+
+class _LevelRows(NamedTuple):
+    """Work space for the rows of one level: eta and `_raise`'s ``first``, ``second``, ``level``."""
+
+    eta: FloatArray
+    first: FloatArray
+    second: FloatArray
+    level: FloatArray
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def new_nodes(size: int, lanes: int) -> Nodes:
+    """Return work space for so many nodes and draws."""
+    return Nodes(
+        np.empty((size, lanes)),
+        np.empty((size, lanes)),
+        np.empty((size, lanes)),
+        np.empty((size, lanes)),
+    )
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _new_level_rows(rows: int, lanes: int) -> _LevelRows:
+    eta, first, second = np.empty((rows, lanes)), np.empty((rows, lanes)), np.empty((rows, lanes))
+    return _LevelRows(eta, first, second, np.empty(lanes))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -65,50 +146,47 @@ def _odds(cuts: FloatArray) -> FloatArray:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _predict(
-    lo: int,
-    hi: int,
-    indptr: IntArray,
-    column: IntArray,
-    value: FloatArray,
-    effects: FloatArray,
-    code: IntArray,
-    fixed: FloatArray,
-    row_curvature: FloatArray,
-    eta: FloatArray,
-    known: FloatArray,
-) -> None:
-    """Fill the predictors of a level's rows (rows, draws), and their sum by curvature."""
-    lanes = eta.shape[1]
-    known[:] = 0.0
+def predict(lo: int, hi: int, drawn: DrawnPredictor, out: FloatArray) -> None:
+    """Fill a linear predictor of a level's rows (rows at least, draws)."""
+    lanes = out.shape[1]
     for i in range(lo, hi):
-        own, start, weight = eta[i - lo], fixed[code[i]], row_curvature[i]
+        own, start = out[i - lo], drawn.fixed[drawn.code[i]]
         for d in range(lanes):
             own[d] = start[d]
-        for m in range(indptr[i], indptr[i + 1]):
-            effect, x = effects[column[m]], value[m]
+        for m in range(drawn.indptr[i], drawn.indptr[i + 1]):
+            effect, x = drawn.effects[drawn.column[m]], drawn.value[m]
             for d in range(lanes):
                 own[d] += x * effect[d]
-        for d in range(lanes):
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def known_part(
+    lo: int, hi: int, row_curvature: FloatArray, eta: FloatArray, known: FloatArray
+) -> None:
+    """Fill the sum (draws,) of a level's predictors, weighed by their rows' curvature."""
+    known[:] = 0.0
+    for i in range(lo, hi):
+        own, weight = eta[i - lo], row_curvature[i]
+        for d in range(len(known)):
             known[d] += weight * own[d]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def place_nodes(
     sd: FloatArray,
-    node: FloatArray,
-    log_weight: FloatArray,
+    rule: Rule,
     pull: float,
     curvature: float,
     known: FloatArray,
-    shift: FloatArray,
-    height: FloatArray,
     width: FloatArray,
+    nodes: Nodes,
 ) -> None:
-    """Fill a level's nodes (Q, draws), times sd, and log weight times prior there.
+    """Fill a level's shifts, nodes times sd, and as heights log weight times prior there.
 
-    ``known`` is overwritten by their centres.
+    ``known`` is overwritten by the nodes' centres; ``width`` (draws,) is what z was multiplied by.
     """
+    node, log_weight = rule
+    shift, height = nodes.shift, nodes.height
     lanes = shift.shape[1]
     for d in range(lanes):
         inner = 1.0 + sd[d] * sd[d] * curvature
@@ -122,33 +200,24 @@ def place_nodes(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _raise(
-    lo: int,
-    hi: int,
-    category: IntArray,
-    count: FloatArray,
-    odds: FloatArray,
-    eta: FloatArray,
-    first: FloatArray,
-    second: FloatArray,
-    level: FloatArray,
-) -> float:
+def _raise(lo: int, hi: int, answers: Answers, odds: FloatArray, level_rows: _LevelRows) -> float:
     """Fill rows' ``sum e`` and ``product e^2``, and the sum of ``offset + eta`` (`_odds`).
 
     Returns how many rows have eta there.
     """
+    eta, first, second, level = level_rows
     lanes = eta.shape[1]
     exp_all(eta.ravel(), (hi - lo) * lanes, first.ravel())
     slope = 0.0
     level[:] = 0.0
     for i in range(lo, hi):
-        own, one, two, n = eta[i - lo], first[i - lo], second[i - lo], count[i]
-        part = odds[category[i]]
+        own, one, two, n = eta[i - lo], first[i - lo], second[i - lo], answers.counts[i]
+        part = odds[answers.category[i]]
         for d in range(lanes):
             e = one[d]
             one[d] = part[_SUM, d] * e
             two[d] = part[_PRODUCT, d] * e * e
-        if category[i] > 0:
+        if answers.category[i] > 0:
             slope += n
             for d in range(lanes):
                 level[d] += n * (own[d] + part[_OFFSET, d])
@@ -160,40 +229,36 @@ def _add_heights(
     link: int,
     lo: int,
     hi: int,
-    category: IntArray,
-    count: FloatArray,
-    eta: FloatArray,
+    answers: Answers,
     cuts: FloatArray,
     odds: FloatArray,
-    first: FloatArray,
-    second: FloatArray,
+    level_rows: _LevelRows,
     slope: float,
-    level: FloatArray,
-    shift: FloatArray,
-    held: FloatArray,
-    bottom: FloatArray,
-    height: FloatArray,
+    nodes: Nodes,
 ) -> None:
     """Add to ``height``, less the log of ``bottom``, rows' log likelihood at shifts of eta.
 
-    ``first``, ``second``, ``slope`` and ``level`` are from `_raise`; shifts (Q, draws).
+    All of ``level_rows`` but eta, and ``slope``, are from `_raise`.
     """
-    lanes = shift.shape[1]
+    category, count = answers.category, answers.counts
+    eta, first, second, level = level_rows
+    shift, held, bottom, height = nodes
+    size, lanes = shift.shape
     bottom[:] = 1.0
-    rows, nodes = hi - lo, len(shift)
+    rows = hi - lo
     # a row's factor is at most (1 + e^(eta + shift - lowest cut))^2
-    most = 2.0 * (_widest(eta, rows) + _widest(shift, nodes) + _widest(cuts[1:2], 1) + 1.0)
+    most = 2.0 * (_widest(eta, rows) + _widest(shift, size) + _widest(cuts[1:2], 1) + 1.0)
     if link != LOGIT or not most < _NO_PRODUCT:
         for i in range(lo, hi):
             c = category[i]
-            for q in range(nodes):
+            for q in range(size):
                 for d in range(lanes):
                     x = eta[i - lo, d] + shift[q, d]
                     one = cell(link, cuts[c + 1, d] - x, cuts[c, d] - x, 0.0, odds[c, _GAP, d])
                     height[q, d] += count[i] * one[0]
         return
-    exp_all(shift.ravel(), nodes * lanes, held.ravel())
-    for q in range(nodes):
+    exp_all(shift.ravel(), size * lanes, held.ravel())
+    for q in range(size):
         for d in range(lanes):
             height[q, d] += level[d] + slope * shift[q, d]
     often, since = int(_NO_PRODUCT / most), 0
@@ -202,7 +267,7 @@ def _add_heights(
         if since == often or (since > 0 and n != 1.0):
             subtract_logs(1.0, bottom.ravel(), height.ravel())
             bottom[:], since = 1.0, 0
-        for q in range(nodes):
+        for q in range(size):
             for d in range(lanes):
                 e = held[q, d]
                 bottom[q, d] *= 1.0 + e * (one[d] + e * two[d])
@@ -224,153 +289,62 @@ def _widest(x: FloatArray, rows: int) -> float:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def add_mass(
-    width: FloatArray,
-    height: FloatArray,
-    bottom: FloatArray,
-    held: FloatArray,
-    mass: FloatArray,
-    total: FloatArray,
-) -> None:
-    """Add ``log(width sum_q exp(height_q) / bottom_q)``; all but ``total`` is overwritten."""
-    nodes, lanes = height.shape
+def add_mass(width: FloatArray, nodes: Nodes, mass: FloatArray, total: FloatArray) -> None:
+    """Add ``log(width sum_q exp(height_q) / bottom_q)``; nodes and ``mass`` are overwritten."""
+    held, bottom, height = nodes.held, nodes.bottom, nodes.height
+    size, lanes = height.shape
     mass[:] = -np.inf
-    for q in range(nodes):
+    for q in range(size):
         for d in range(lanes):
             mass[d] = max(mass[d], height[q, d])
-    for q in range(nodes):
+    for q in range(size):
         for d in range(lanes):
             height[q, d] -= mass[d]
-    exp_all(height.ravel(), nodes * lanes, held.ravel())
+    exp_all(height.ravel(), size * lanes, held.ravel())
     for d in range(lanes):
         total[d] += mass[d]
         mass[d] = 0.0
-    for q in range(nodes):
+    for q in range(size):
         for d in range(lanes):
             mass[d] += width[d] * held[q, d] / bottom[q, d]
     subtract_logs(-1.0, mass, total)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _integrate(
+def integrate(
     link: int,
-    start: IntArray,
-    category: IntArray,
-    count: FloatArray,
-    indptr: IntArray,
-    column: IntArray,
-    value: FloatArray,
-    code: IntArray,
-    effects: FloatArray,
-    fixed: FloatArray,
+    answers: Answers,
+    drawn: DrawnPredictor,
     cuts: FloatArray,
     sd: FloatArray,
-    node: FloatArray,
-    log_weight: FloatArray,
-    pull: FloatArray,
-    curvature: FloatArray,
-    row_curvature: FloatArray,
+    rule: Rule,
+    places: NodePlaces,
     total: FloatArray,
 ) -> None:
-    """Add each draw's log likelihood to ``total``; draws are last in each array."""
-    lanes = cuts.shape[1]
-    rows = most_rows(start)
-    eta, first, second = np.empty((rows, lanes)), np.empty((rows, lanes)), np.empty((rows, lanes))
-    shift, held = np.empty((len(node), lanes)), np.empty((len(node), lanes))
-    bottom, height = np.empty((len(node), lanes)), np.empty((len(node), lanes))
-    known, width, level = np.empty(lanes), np.empty(lanes), np.empty(lanes)
-    odds, slope = _odds(cuts), 0.0
-    for j in range(len(start) - 1):
-        lo, hi = start[j], start[j + 1]
-        _predict(lo, hi, indptr, column, value, effects, code, fixed, row_curvature, eta, known)
-        place_nodes(sd, node, log_weight, pull[j], curvature[j], known, shift, height, width)
-        if link == LOGIT:
-            slope = _raise(lo, hi, category, count, odds, eta, first, second, level)
-        _add_heights(
-            link,
-            lo,
-            hi,
-            category,
-            count,
-            eta,
-            cuts,
-            odds,
-            first,
-            second,
-            slope,
-            level,
-            shift,
-            held,
-            bottom,
-            height,
-        )
-        add_mass(width, height, bottom, held, known, total)
+    """Add each draw's log likelihood, leading effects integrated out, to ``total`` (draws,).
 
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def most_rows(start: IntArray) -> int:
-    """Return the number of rows of the level that has most."""
-    rows = 0
-    for j in range(len(start) - 1):
-        rows = max(rows, start[j + 1] - start[j])
-    return rows
-
-
-def log_likelihoods(
-    link: int,
-    start: IntArray,
-    category: IntArray,
-    count: FloatArray,
-    indptr: IntArray,
-    column: IntArray,
-    value: FloatArray,
-    code: IntArray,
-    effects: FloatArray,
-    fixed: FloatArray,
-    cuts: FloatArray,
-    sd: FloatArray,
-    node: FloatArray,
-    log_weight: FloatArray,
-    pull: FloatArray,
-    curvature: FloatArray,
-    row_curvature: FloatArray,
-    out: FloatArray,
-) -> None:
-    """Add the log likelihood of each draw, leading effects integrated out, to ``out`` (draws,).
-
-    Draws whose ``out`` is infinite are passed over. effects (draws, s), fixed (draws, m), cuts
-    (draws, n_cuts + 2), sd (draws,), negative where no term leads. The nodes sit where a linear
-    model of each level puts its mode: its effect u has mode
-    ``sd^2 (pull - sum row_curvature eta) / (1 + sd^2 curvature)``.
+    Parameters
+    ----------
+    drawn : DrawnPredictor
+        Of eta, draws last.
+    cuts : ndarray (n_cuts + 2, draws)
+        With minus and plus infinity at the ends.
+    sd : ndarray (draws,)
+        Of the leading effects; zero where no term leads.
     """
-    finite = np.flatnonzero(np.isfinite(out))
-    if sd[0] >= 0:
-        log_weight = log_weight - LOG_ROOT_2PI
-    for first in range(0, len(finite), LANES):
-        part = finite[first : first + LANES]
-        side = np.resize(part, -(-len(part) // FULL) * FULL)  # the first ones again
-        total = np.zeros(len(side))
-        _integrate(
-            link,
-            start,
-            category,
-            count,
-            indptr,
-            column,
-            value,
-            code,
-            np.ascontiguousarray(effects[side].T),
-            np.ascontiguousarray(fixed[side].T),
-            np.ascontiguousarray(cuts[side].T),
-            np.maximum(sd[side], 0.0),
-            node,
-            log_weight,
-            pull,
-            curvature,
-            row_curvature,
-            total,
-        )
-        out[part] += total[: len(part)]
+    lanes = cuts.shape[1]
+    level_rows = _new_level_rows(most_rows(answers.start), lanes)
+    nodes, known, width = new_nodes(len(rule[0]), lanes), np.empty(lanes), np.empty(lanes)
+    odds, slope = _odds(cuts), 0.0
+    for j in range(len(answers.start) - 1):
+        lo, hi = answers.start[j], answers.start[j + 1]
+        predict(lo, hi, drawn, level_rows.eta)
+        known_part(lo, hi, places.row_curvature, level_rows.eta, known)
+        place_nodes(sd, rule, places.pull[j], places.curvature[j], known, width, nodes)
+        if link == LOGIT:
+            slope = _raise(lo, hi, answers, odds, level_rows)
+        _add_heights(link, lo, hi, answers, cuts, odds, level_rows, slope, nodes)
+        add_mass(width, nodes, known, total)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -392,9 +366,7 @@ def chosen(height: FloatArray, uniform: float) -> int:
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def draw_leading(
     link: int,
-    start: IntArray,
-    category: IntArray,
-    count: FloatArray,
+    answers: Answers,
     eta: FloatArray,
     cuts: FloatArray,
     gaps: FloatArray,
@@ -413,22 +385,21 @@ def draw_leading(
     ``near`` (levels,) is about where the mode of v is. ``normal`` (levels, C) holds the standard
     normal proposals; ``uniform`` (levels,) the choice among them.
     """
-    rows, lanes = most_rows(start), normal.shape[1]
-    wide, first, second = np.empty((rows, lanes)), np.empty((rows, lanes)), np.empty((rows, lanes))
-    v, shift, held = np.empty(lanes), np.empty((1, lanes)), np.empty((1, lanes))
-    bottom, height, level = np.empty((1, lanes)), np.empty((1, lanes)), np.empty(lanes)
+    lanes = normal.shape[1]
+    level_rows, nodes = _new_level_rows(most_rows(answers.start), lanes), new_nodes(1, lanes)
+    shift, height, v = nodes.shift[0], nodes.height[0], np.empty(lanes)
     ends = np.empty((len(cuts), lanes))
     for c in range(len(cuts)):
         ends[c] = cuts[c]
     odds, slope = _odds(ends), 0.0
-    for j in range(len(start) - 1):
-        lo, hi = start[j], start[j + 1]
+    for j in range(len(answers.start) - 1):
+        lo, hi = answers.start[j], answers.start[j + 1]
         for i in range(lo, hi):
-            wide[i - lo] = eta[i]
+            level_rows.eta[i - lo] = eta[i]
         if link == LOGIT:
-            slope = _raise(lo, hi, category, count, odds, wide, first, second, level)
+            slope = _raise(lo, hi, answers, odds, level_rows)
         at, curvature, _ = level_mode(
-            link, lo, hi, category, count, eta, cuts, gaps, sd, near[j], 1e-3
+            link, lo, hi, answers.category, answers.counts, eta, cuts, gaps, sd, near[j], 1e-3
         )
         left = right = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
         for step in range(_WIDTHS + 1):
@@ -437,30 +408,13 @@ def draw_leading(
                 z = normal[j, d] if step == _WIDTHS else 1.5 * min(d - 1.0, 1.0)
                 width = right if z > 0.0 else left
                 v[d] = at + width * z
-                shift[0, d] = sd * v[d]
-                height[0, d] = -0.5 * v[d] * v[d]
+                shift[d] = sd * v[d]
+                height[d] = -0.5 * v[d] * v[d]
                 if step == _WIDTHS:
-                    height[0, d] += 0.5 * z * z + math.log(width)
-            _add_heights(
-                link,
-                lo,
-                hi,
-                category,
-                count,
-                wide,
-                ends,
-                odds,
-                first,
-                second,
-                slope,
-                level,
-                shift,
-                held,
-                bottom,
-                height,
-            )
-            subtract_logs(1.0, bottom.ravel(), height.ravel())
+                    height[d] += 0.5 * z * z + math.log(width)
+            _add_heights(link, lo, hi, answers, ends, odds, level_rows, slope, nodes)
+            subtract_logs(1.0, nodes.bottom.ravel(), nodes.height.ravel())
             if step < _WIDTHS:
-                left *= 1.5 / math.sqrt(2.0 * max(height[0, 1] - height[0, 0], 0.1))
-                right *= 1.5 / math.sqrt(2.0 * max(height[0, 1] - height[0, 2], 0.1))
-        out[j] = sd * v[chosen(height[0], uniform[j])]
+                left *= 1.5 / math.sqrt(2.0 * max(height[1] - height[0], 0.1))
+                right *= 1.5 / math.sqrt(2.0 * max(height[1] - height[2], 0.1))
+        out[j] = sd * v[chosen(height, uniform[j])]

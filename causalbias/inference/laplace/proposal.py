@@ -20,25 +20,14 @@ import numba
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from causalbias.inference.laplace.conditional import (
-    Target,
-    all_cuts,
-    coefficients,
-    coloured,
-    log_prior,
-    quadrature,
-)
-from causalbias.inference.laplace.disc_likelihood import disc_log_likelihoods, equal_steps
+from causalbias.inference.laplace.conditional import Target, coloured, log_prior
 from causalbias.inference.laplace.disc_warp import Warps, warped
-from causalbias.inference.laplace.likelihood import log_likelihoods
+from causalbias.inference.laplace.drawn import add_log_likelihoods, drawn_rows
+from causalbias.inference.laplace.likelihood import NodePlaces
 from causalbias.inference.laplace.nested import ScalePoint, lead_sds, scales_of
 from causalbias.inference.laplace.rows import Rows
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray
 from causalbias.inference.scales import Scales
-
-# What makes linear predictors of rows at some draws: see `rows_at`.
-DrawnRows = tuple[IntArray, IntArray, FloatArray, IntArray, FloatArray, FloatArray, FloatArray]
-DrawnDisc = tuple[IntArray, IntArray, FloatArray, FloatArray]
 
 _CHUNK = 256
 _FAR = 1.0
@@ -94,10 +83,9 @@ class Proposal:
     n_weighed: int = field(default=0)
 
     @property
-    def node_places(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """As the function of that name, at the first anchor."""
-        found = self.points[0].point.found
-        return found.lead_curvature, found.lead_pull, found.row_curvature
+    def node_places(self) -> NodePlaces:
+        """Where the quadrature places its nodes, at the first anchor."""
+        return self.points[0].point.found.places
 
     @property
     def width(self) -> int:
@@ -152,83 +140,6 @@ def nearest_parts(
         starts = range(0, len(chosen), most)
         parts += [(number, chosen[start : start + most]) for start in starts]
     return parts
-
-
-def rows_at(target: Target, raw: FloatArray) -> DrawnRows:
-    """Return what makes linear predictors of rows at draws x (q, n), as kernels take it.
-
-    Positions and values of the dense effects, rows of the design, and by draw the effects, the
-    design's part, the cuts.
-    """
-    rows, s = target.rows, target.rows.n_effects
-    return (
-        rows.indptr,
-        rows.column,
-        rows.value,
-        rows.code,
-        np.ascontiguousarray(raw[:s].T),
-        np.ascontiguousarray(rows.fixed(coefficients(target, raw)[0]).T),
-        np.array([all_cuts(target, one) for one in raw[s : s + target.n_free].T]),
-    )
-
-
-def disc_at(target: Target, raw: FloatArray) -> DrawnDisc | None:
-    """Return what makes log discriminations of rows at draws x (q, n), as kernels take it."""
-    disc = target.rows.disc
-    if disc is None:
-        return None
-    fixed = np.ascontiguousarray((disc.design @ coefficients(target, raw)[1]).T)
-    return disc.indptr, disc.column, disc.value, fixed
-
-
-def add_log_likelihoods(
-    target: Target,
-    drawn: DrawnRows,
-    lead_sd: FloatArray,
-    places: tuple[FloatArray, FloatArray, FloatArray],
-    out: FloatArray,
-    disc: DrawnDisc | None = None,
-) -> None:
-    """Add the log likelihood at each draw, leading effects integrated out, where ``out`` is finite.
-
-    ``drawn`` is from `rows_at`, ``disc`` from `disc_at`; ``places`` are pull, curvature and row
-    curvature of the nodes.
-    """
-    rows = target.rows
-    node, log_weight = quadrature(lead_sd[0], target.n_nodes)
-    if disc is None:
-        log_likelihoods(
-            target.link,
-            rows.start,
-            rows.category,
-            rows.count,
-            *drawn,
-            lead_sd,
-            node,
-            log_weight,
-            *places,
-            out,
-        )
-    else:
-        if lead_sd[0] >= 0:
-            node, log_weight = equal_steps(target.n_nodes)
-        indptr, column, value, fixed = disc
-        disc_log_likelihoods(
-            target.link,
-            rows.start,
-            rows.category,
-            rows.count,
-            *drawn,
-            indptr,
-            column,
-            value,
-            fixed,
-            lead_sd,
-            node,
-            log_weight,
-            *places,
-            out,
-        )
 
 
 def anchor_at(
@@ -327,7 +238,6 @@ def _weigh_part(
     ``log p(y, x, theta) - log q(x | theta)``.
     """
     target, rows = proposal.target, proposal.target.rows
-    found = anchor.point.found
     factors = {
         term.name: scales.sd[t][part][:, :, None] * scales.corr_factor[t][part]
         for t, term in enumerate(proposal.terms)
@@ -339,8 +249,8 @@ def _weigh_part(
     for term in rows.dense:
         value -= term.n_levels * _log_det(factors[term.name])
     lead_sd = lead_sds(target, proposal.terms, scales)[part]
-    places = (found.lead_pull, found.lead_curvature, found.row_curvature)
-    add_log_likelihoods(target, rows_at(target, raw), lead_sd, places, value, disc_at(target, raw))
+    places = anchor.point.found.places
+    add_log_likelihoods(target, drawn_rows(target, raw), lead_sd, places, value)
     return scales.log_prior[part] + value - log_q, raw
 
 

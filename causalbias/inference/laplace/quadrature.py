@@ -109,6 +109,15 @@ def _log_tail(x: float) -> float:
     return -0.5 * x * x - LOG_ROOT_2PI - math.log(x) + math.log1p(z * (-1 + z * (3 - 15 * z)))
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def most_rows(start: IntArray) -> int:
+    """Return the number of rows of the level that has most."""
+    rows = 0
+    for j in range(len(start) - 1):
+        rows = max(rows, start[j + 1] - start[j])
+    return rows
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def level_mode(
     link: int,
@@ -414,9 +423,7 @@ def level_moments(
         Posterior means of d/da, d/db, -d2/da2, -d2/dadb, -d2/db2 (each times the count), and
         the covariances of the first two with v, over the sd of v.
     """
-    total, widest, size = 0.0, 0, len(node)
-    for j in range(len(start) - 1):
-        widest = max(widest, start[j + 1] - start[j])
+    total, widest, size = 0.0, most_rows(start), len(node)
     kept, shares = np.empty((widest, size, 5)), np.empty((widest, 2, size))
     height, v, pull = np.empty(size), np.empty(size), np.empty(size)
     odds, nodes = np.empty((3, widest)), np.empty((3, size))

@@ -7,11 +7,11 @@ import numpy as np
 from scipy import special
 
 from causalbias.inference.laplace.conditional import all_cuts, linear_predictor
-from causalbias.inference.laplace.disc_likelihood import disc_draw_leading
+from causalbias.inference.laplace.drawn import disc_leading_effects, drawn_rows
 from causalbias.inference.laplace.expansion import ExpandedProposal
-from causalbias.inference.laplace.likelihood import LANES, draw_leading
+from causalbias.inference.laplace.likelihood import draw_leading
 from causalbias.inference.laplace.nested import lead_sds, scales_of
-from causalbias.inference.laplace.proposal import Proposal, disc_at, rows_at
+from causalbias.inference.laplace.proposal import Proposal
 from causalbias.inference.laplace.quadrature import cut_gaps
 from causalbias.inference.problem import FloatArray, GroupTerm, IntArray
 from causalbias.io.memory import chunks
@@ -151,7 +151,7 @@ def _leading(
     many = len(rows.code) > _MANY_ROWS * len(rows.level)
     strata = np.arange(_CANDIDATES // 2 if many else _CANDIDATES)
     streams = rng.integers(0, 2**63, len(raw))
-    curvature, pull, row_curvature = proposal.node_places
+    places = proposal.node_places
 
     def draw(i: int) -> None:
         own = np.random.Generator(np.random.SFC64(int(streams[i])))
@@ -159,10 +159,10 @@ def _leading(
         normal = special.ndtri((strata + shift[:, None]) / len(strata))
         cuts = all_cuts(target, raw[i, rows.n_effects : rows.n_effects + target.n_free])
         eta, some = linear_predictor(target, raw[i]), np.empty(len(rows.level))
-        known = np.add.reduceat(row_curvature * eta, rows.start[:-1])
-        near = sd[i] * (pull - known) / (1 + sd[i] ** 2 * curvature)
-        laid_out = target.link, rows.start, rows.category, rows.count, eta
-        draw_leading(*laid_out, cuts, cut_gaps(cuts), sd[i], near, normal, uniform, some)
+        known = np.add.reduceat(places.row_curvature * eta, rows.start[:-1])
+        near = sd[i] * (places.pull - known) / (1 + sd[i] ** 2 * places.curvature)
+        given = target.link, rows.answers, eta, cuts, cut_gaps(cuts), sd[i]
+        draw_leading(*given, near, normal, uniform, some)
         out[i, rows.level, 0] = some
 
     list(proposal.pool.map(draw, range(len(raw))))
@@ -177,39 +177,6 @@ def _disc_leading(
 ) -> FloatArray:
     """Draw the effects (draws, blocks) of the leading levels that have rows, unequal in disc."""
     target, rows = proposal.target, proposal.target.rows
-    curvature, pull, row_curvature = proposal.node_places
-    uniform = rng.random((len(raw), len(rows.level)))
-    out = np.empty_like(uniform)
-    indptr, column, value, code, effects, fixed, cuts = rows_at(target, raw.T)
-    disc = disc_at(target, raw.T)
-    assert disc is not None
-    disc_indptr, disc_column, disc_value, disc_fixed = disc
-
-    def draw(first: int) -> None:
-        side = slice(first, first + LANES)
-        disc_draw_leading(
-            target.link,
-            rows.start,
-            rows.category,
-            rows.count,
-            indptr,
-            column,
-            value,
-            code,
-            effects[side],
-            fixed[side],
-            cuts[side],
-            disc_indptr,
-            disc_column,
-            disc_value,
-            disc_fixed[side],
-            sd[side],
-            pull,
-            curvature,
-            row_curvature,
-            uniform[side],
-            out[side],
-        )
-
-    list(proposal.pool.map(draw, range(0, len(raw), LANES)))
-    return out
+    drawn, uniform = drawn_rows(target, raw.T), rng.random((len(raw), len(rows.level)))
+    given = target.link, rows.answers, drawn, sd, proposal.node_places
+    return disc_leading_effects(*given, uniform, proposal.pool)

@@ -8,6 +8,7 @@ predictor of rows' log discriminations, where there is one, is laid out beside i
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -17,6 +18,22 @@ from causalbias.inference.problem import FloatArray, GroupTerm, IntArray, Predic
 from causalbias.io.memory import chunks
 
 _BLOCK = 64  # rows a block where no term leads
+
+
+class Answers(NamedTuple):
+    """What was observed, in blocks of one leading level each, as kernels take it.
+
+    Attributes
+    ----------
+    start : ndarray (blocks + 1,)
+    category : ndarray (n,)
+    counts : ndarray (n,)
+        ``count`` of `Rows`, a name that tuples have for another thing.
+    """
+
+    start: IntArray
+    category: IntArray
+    counts: FloatArray
 
 
 @dataclass(frozen=True)
@@ -102,6 +119,11 @@ class Rows:
         """Predictors (m,) or (m, draws) without effects, of coefficients (p,) or (p, draws)."""
         product = self.design @ beta
         return product + self.offset.reshape(-1, *[1] * (product.ndim - 1))
+
+    @property
+    def answers(self) -> Answers:
+        """What was observed, as kernels take it."""
+        return Answers(self.start, self.category, self.count)
 
     @property
     def width(self) -> int:

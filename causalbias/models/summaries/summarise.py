@@ -13,9 +13,8 @@ import xarray as xr
 from causalbias.arguments import name_in, names_in, not_what, whole_in
 from causalbias.errors import DataError, shown, user_path
 from causalbias.io.memory import check_memory
-from causalbias.models.families import check_family
 from causalbias.models.formula.parse import formula_columns
-from causalbias.models.formula.parts import Formula, as_formula
+from causalbias.models.formula.parts import Formula
 from causalbias.models.groupings import PAIR, is_judge
 from causalbias.models.levels import canonical
 from causalbias.models.rows import LABELS, frame_for, group_for, kinds_of
@@ -27,6 +26,7 @@ from causalbias.models.specification import (
     family_of,
     population_columns_of,
     response_in,
+    specify,
 )
 from causalbias.models.summaries.cells import Cells, added, cells_of, without_keys
 from causalbias.models.summaries.columns import (
@@ -156,22 +156,19 @@ def summarise_rows(
       Reveals of each cell: its number of rows, mean of score and sum of squares
       360 rows left out by subset: question == 'age'
     """
-    check_family(family)
-    written = as_formula(formula)
+    spec = specify(formula, family, counts=counts, weights=weights)
     whole_in(min_rows, "min_rows", 1)
     agreed = _agreed(levels)
-    parts = dict(written.parts)
     if "formula" in agreed and (agreed["formula"], agreed.get("parts", {})) != (
-        written.text,
-        parts,
+        spec.formula,
+        spec.parts,
     ):
         raise DataError(
-            f"the formula is {written.text!r}, and that of the manifest {agreed['formula']!r}",
+            f"the formula is {spec.formula!r}, and that of the manifest {agreed['formula']!r}",
             hint="give the manifest's, or agree on another manifest",
         )
     if moments is None and "moments" in agreed:
         moments = agreed["moments"]
-    spec = ModelSpec(written.text, family, None, {}, counts, weights, parts, limits=written.limits)
     named = None if moments is None else names_in(moments, "moments")
     return summed(
         spec,
@@ -260,6 +257,40 @@ def _check_values(
         )
 
 
+def _check_columns(
+    spec: ModelSpec,
+    response: str,
+    names: Sequence[str],
+    moments: Sequence[str],
+    declared: Mapping[str, Sequence[object]],
+) -> None:
+    """Refuse names that fits of sums use, and moments and levels of what the formula has not.
+
+    Raises
+    ------
+    DataError
+        Also if moments are asked for that are not enough for the model.
+    """
+    for name in (response, *names):
+        if name == ROWS or name.startswith(COUNTED):
+            told = "fits of sums have a column of this name"
+            raise DataError(told, hint="rename it", column=name)
+    if moments:
+        if answers_of(spec):
+            raise DataError(
+                f"moments of {moments[0]!r}, which are enough for Gaussian models only",
+                hint="leave moments= out; round numbers whose values are many",
+                column=moments[0],
+            )
+        check_linear(spec, moments)
+    for what, given in (("moments", moments), ("levels", declared)):
+        if unknown := [name for name in given if name not in names]:
+            raise DataError(
+                f"{what} of {unknown[0]!r}, which the formula has not",
+                hint=f"use some of {', '.join(names)}",
+            )
+
+
 def summed(
     spec: ModelSpec,
     data: Any,
@@ -277,31 +308,10 @@ def summed(
     check_summable(spec)
     response, answers = formula_columns(spec.formula)[0], answers_of(spec)
     names = [name for name in data_columns_of(spec) if name != response or answers]
-    for name in (response, *names):
-        if name == ROWS or name.startswith(COUNTED):
-            told = "fits of sums have a column of this name"
-            raise DataError(told, hint="rename it", column=name)
-    if moments:
-        if answers:
-            raise DataError(
-                f"moments of {moments[0]!r}, which are enough for Gaussian models only",
-                hint="leave moments= out; round numbers whose values are many",
-                column=moments[0],
-            )
-        check_linear(spec, moments)
-        if unknown := [name for name in moments if name not in names]:
-            raise DataError(
-                f"moments of {unknown[0]!r}, which the formula has not",
-                hint=f"use some of {', '.join(names)}",
-            )
+    declared = dict(levels or {})
+    _check_columns(spec, response, names, moments or (), declared)
     may = [] if answers else [name for name in names if linear_columns(spec, [name])]
     wanted = {name: None if moments is None else name in moments for name in may}
-    declared = dict(levels or {})
-    if unknown := [name for name in declared if name not in names]:
-        raise DataError(
-            f"levels of {unknown[0]!r}, which the formula has not",
-            hint=f"use some of {', '.join(names)}",
-        )
     pieces = _pieces(spec, data)
     ordinal = family_of(spec).has_thresholds
     columns = columns_of_pieces(pieces, names, subset, declared, wanted, answers, ordinal=ordinal)

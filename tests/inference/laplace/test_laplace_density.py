@@ -17,13 +17,15 @@ from causalbias.inference.laplace.conditional import (
     log_prior,
 )
 from causalbias.inference.laplace.curvature import curvature_of
-from causalbias.inference.laplace.likelihood import draw_leading, log_likelihoods
+from causalbias.inference.laplace.drawn import DrawnRows, log_likelihoods
+from causalbias.inference.laplace.likelihood import NodePlaces, draw_leading
 from causalbias.inference.laplace.quadrature import (
     cell,
     cut_gaps,
     gauss_hermite,
     level_moments,
 )
+from causalbias.inference.laplace.rows import Answers
 from causalbias.inference.laplace.target import LINKS
 from tests.inference.laplace_cases import (
     FAMILIES,
@@ -38,6 +40,7 @@ from tests.inference.laplace_cases import (
     some_scales,
     some_x,
     target_of,
+    without_effects,
 )
 
 MODELS = [
@@ -197,24 +200,15 @@ def test_levels_against_brute_force(name, sd, link):
     curvature = np.add.reduceat(weight, start[:-1])
     pull = curvature * sd * mode + levels[:, 1] + np.add.reduceat(weight * eta, start[:-1])
     again = np.zeros(1)
+    drawn = DrawnRows(without_effects(eta[None]), ends[None], None)
+    places = NodePlaces(curvature, pull, weight)
     log_likelihoods(
         LINKS[link],
-        start,
-        category,
-        count,
-        np.zeros(len(eta) + 1, np.int64),  # no other effects
-        np.zeros(0, np.int64),
-        np.zeros(0),
-        np.arange(len(eta)),
-        np.zeros((1, 0)),
-        eta[None],
-        ends[None],
+        Answers(start, category, count),
+        drawn,
         np.array([sd]),
-        node,
-        log_weight,
-        pull,
-        curvature,
-        weight,
+        (node, log_weight),
+        places,
         again,
     )
     assert again[0] == pytest.approx(sum(expected), rel=1e-5, abs=1e-4)
@@ -235,9 +229,11 @@ def test_leading_effects_are_drawn_right(name, sd, link):
         found = np.empty(times)
         draw_leading(
             LINKS[link],
-            np.arange(times + 1) * (j - i),
-            np.tile(category[i:j], times),
-            np.tile(count[i:j], times),
+            Answers(
+                np.arange(times + 1) * (j - i),
+                np.tile(category[i:j], times),
+                np.tile(count[i:j], times),
+            ),
             np.tile(eta[i:j], times),
             ends,
             cut_gaps(ends),

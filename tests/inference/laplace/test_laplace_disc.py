@@ -1,5 +1,6 @@
 """Rows that discriminate unequally, beside brute force, differences and weighted prior draws."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -8,13 +9,27 @@ from scipy import sparse
 
 from causalbias.inference.laplace import conditional as c
 from causalbias.inference.laplace import sample_laplace
-from causalbias.inference.laplace.disc_likelihood import disc_draw_leading
 from causalbias.inference.laplace.disc_warp import Bend, Warp, Warps, find_warps, unwarped, warped
-from causalbias.inference.laplace.proposal import add_log_likelihoods, disc_at, rows_at
+from causalbias.inference.laplace.drawn import (
+    DrawnRows,
+    add_log_likelihoods,
+    disc_leading_effects,
+    drawn_rows,
+)
+from causalbias.inference.laplace.likelihood import NodePlaces
+from causalbias.inference.laplace.rows import Answers
 from causalbias.inference.problem import EngineError, FloatArray, Predictor, Problem
 from causalbias.models.families import family_named
 from tests.inference.gaussian_cases import problem, term
-from tests.inference.laplace_cases import LOG_V, V, log_cell, ones, some_scales, target_of
+from tests.inference.laplace_cases import (
+    LOG_V,
+    V,
+    log_cell,
+    ones,
+    some_scales,
+    target_of,
+    without_effects,
+)
 
 OPTIONS = {"threshold_mean": np.zeros(3), "threshold_sd": np.full(3, 3.0)}
 
@@ -117,10 +132,8 @@ def test_many_draws_at_once_have_the_density_of_each(leads: bool, wide: float) -
     draws = np.repeat(raw[:, None], 5, axis=1)
     draws[:s] += wide * rng.standard_normal((s, 5))
     _, eta, moments, levels, modes = c.likelihood_at(target, sd, raw, modes)
-    curvature, pull, by_row = c.node_places(target.rows, sd, modes, eta, moments, levels)
-    found = np.zeros(5)
-    places, disc = (pull, curvature, by_row), disc_at(target, draws)
-    add_log_likelihoods(target, rows_at(target, draws), np.full(5, sd), places, found, disc)
+    places, found = c.node_places(target.rows, sd, modes, eta, moments, levels), np.zeros(5)
+    add_log_likelihoods(target, drawn_rows(target, draws), np.full(5, sd), places, found)
     each = [c.likelihood_at(target, sd, one, modes)[0] for one in draws.T.copy()]
     assert found == pytest.approx(np.array(each), abs=1e-3)
 
@@ -172,29 +185,24 @@ def test_leading_effects_are_drawn_from_their_posterior(
     """Both answers that disagree and those all alike; shares are evenly spaced, not random."""
     cuts, count = np.array([-np.inf, -1.0, 0.5, np.inf]), np.array([1.0, 2.0, 1.0, 1.0])
     eta, disc, size = np.array([0.2, -0.4, 0.0, 0.3]), np.array([3.0, 0.5, 1.0, 0.2]), 400
-    none, drawn = (np.zeros(5, np.int64), np.zeros(0, np.int64), np.zeros(0)), np.empty((size, 1))
-    fixed, log_disc = np.tile(eta, (size, 1)), np.tile(np.log(disc), (size, 1))
-    start, code, number = np.array([0, 4]), np.arange(4), {"logit": 0, "probit": 1}[link]
-    uniform = (np.arange(size) + 0.5) / size
-    disc_draw_leading(
-        number,
-        start,
-        np.array(category),
-        count,
-        *none,
-        code,
-        np.zeros((size, 0)),
-        fixed,
+    rows = DrawnRows(
+        without_effects(np.tile(eta, (size, 1))),
         np.tile(cuts, (size, 1)),
-        *none,
-        log_disc,
-        np.full(size, sd),
-        np.array([2.0]),  # a poor guess of where the mode is
-        np.array([1.0]),
-        np.zeros(4),
-        uniform[:, None],
-        drawn,
+        without_effects(np.tile(np.log(disc), (size, 1))),
     )
+    poor = NodePlaces(np.array([1.0]), np.array([2.0]), np.zeros(4))  # a guess of where the mode is
+    uniform = (np.arange(size) + 0.5) / size
+    answers = Answers(np.array([0, 4]), np.array(category), count)
+    with ThreadPoolExecutor(1) as pool:
+        drawn = disc_leading_effects(
+            {"logit": 0, "probit": 1}[link],
+            answers,
+            rows,
+            np.full(size, sd),
+            poor,
+            uniform[:, None],
+            pool,
+        )
     log = LOG_V.copy()
     for k, n, x, d in zip(category, count, eta, disc, strict=True):
         log += n * log_cell(link, d * (cuts[k + 1] - x - sd * V), d * (cuts[k] - x - sd * V))
