@@ -11,6 +11,7 @@ interrupt prints the table of the studies that are done.
 import sys
 from collections.abc import Callable, Iterator
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,50 +129,53 @@ def alignment(study: int) -> Found:
 def memory(study: int) -> Found:
     """20 subjects by 24 faces, half of them old; subjects differ in their own-group effect."""
     trials = cb.simulation.simulate_recognition(20, 24, random_seed=study)
-    found = cb.analyses.analyse_signal_detection(
-        trials,
-        subject="subject",
-        face="face",
-        signal="old",
-        answer="answer",
-        face_group="face_group",
-        subject_group="subject_group",
-        draws=200,
-        random_seed=study,
-    )
-    truth = trials.attrs["truth"]
-    assert found.own_group is not None
-    for name, own in (("d_prime", "own_group"), ("criterion", "own_criterion")):
-        mean = found.found[name].mean(("face_group", "subject_group"))
-        yield f"memory: {name}", held(mean, truth[name])
-        yield f"memory: own-group effect on {name}", held(found.own_group[name], truth[own])
+    found = _signal_detection(trials, study, answer="answer")
+    names = {"d_prime": ("d_prime", "own_group"), "criterion": ("criterion", "own_criterion")}
+    yield from _own_group_held("memory", found, trials.attrs["truth"], names)
 
 
 def memory_unequal(study: int) -> Found:
     """Confidence of 20 subjects by 24 faces, of which evidence on old ones varies more."""
     trials = cb.simulation.simulate_recognition(20, 24, zroc_slope=0.75, random_seed=study)
-    found = cb.analyses.analyse_signal_detection(
+    found = _signal_detection(
+        trials, study, confidence="confidence", old_from=4, unequal_variance=True
+    )
+    label = "memory, unequal variance"
+    assert found.zroc_slope is not None
+    yield f"{label}: zroc_slope", held(found.zroc_slope["zroc_slope"], 0.75)
+    names = {"d_a": ("d_a", "own_d_a"), "criterion": ("c_a", "own_c_a")}
+    yield from _own_group_held(label, found, trials.attrs["truth"], names)
+
+
+def _signal_detection(
+    trials: pd.DataFrame, study: int, **answers: Any
+) -> cb.analyses.SignalDetection:
+    """The analysis of simulated trials; ``answers``: its arguments that say what was answered."""
+    return cb.analyses.analyse_signal_detection(
         trials,
         subject="subject",
         face="face",
         signal="old",
-        confidence="confidence",
-        old_from=4,
-        unequal_variance=True,
         face_group="face_group",
         subject_group="subject_group",
         draws=200,
         random_seed=study,
+        **answers,
     )
-    truth = trials.attrs["truth"]
+
+
+def _own_group_held(
+    label: str,
+    found: cb.analyses.SignalDetection,
+    truth: dict[str, float],
+    names: dict[str, tuple[str, str]],
+) -> Found:
+    """Means over groups and own-group effects; ``names`` of both in the truth, by estimate."""
     assert found.own_group is not None
-    assert found.zroc_slope is not None
-    yield "memory, unequal variance: zroc_slope", held(found.zroc_slope["zroc_slope"], 0.75)
-    for name, true in (("d_a", "d_a"), ("criterion", "c_a")):
-        mean = found.found[name].mean(("face_group", "subject_group"))
-        yield f"memory, unequal variance: {name}", held(mean, truth[true])
-        own = held(found.own_group[name], truth[f"own_{true}"])
-        yield f"memory, unequal variance: own-group effect on {name}", own
+    for name, (mean, own) in names.items():
+        over_groups = found.found[name].mean(("face_group", "subject_group"))
+        yield f"{label}: {name}", held(over_groups, truth[mean])
+        yield f"{label}: own-group effect on {name}", held(found.own_group[name], truth[own])
 
 
 def human_machine(study: int) -> Found:

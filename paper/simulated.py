@@ -10,6 +10,7 @@ import causalbias as cb
 from causalbias.analyses.identity import IDENTITY, Identity
 
 AGAINST = "white"
+UNIT = "pair sd"  # of `compare`: the only one in which the noise of answers is not
 
 
 def simulated(settings: dict[str, Any], folder: Path, _: Path | None) -> Results:
@@ -182,7 +183,7 @@ def against_people(
         )
     rows, chances = [], {}
     for system, draws in parts.items():
-        one = draws.sel(unit="residual sd")
+        one = draws.sel(unit=UNIT)
         people, network, table = (
             cb.summarise(one, of=name, prob=settings["prob"]).set_index(["race", "gender"])
             for name in ("effect_a", "effect_b", "difference")
@@ -210,18 +211,18 @@ def against_people(
         ["network", "race", "gender", "people", "network", "difference", "P(network larger)"],
         rows,
     )
-    first = parts[first_system(result)].sel(unit="residual sd")
+    first = parts[first_system(result)].sel(unit=UNIT)
     stacked = first.stack(group=("race", "gender"))
     labels = [" ".join(one) for one in stacked["group"].values]
     stacked = stacked.drop_vars(["group", "race", "gender"]).assign_coords(group=labels)
-    draws = stacked.expand_dims(unit=["residual sd"]).assign_attrs(first.attrs)
+    draws = stacked.expand_dims(unit=[UNIT]).assign_attrs(first.attrs)
     found.figure(
         folder,
         "sim-against",
         cb.plots.comparison(
             draws.assign_attrs(b=first_system(result)),
             prob=settings["prob"],
-            xlabel="effect of race (sd of noise)",
+            xlabel="effect of race (sd between pairs)",
         ),
         "Effects of race on impostor pairs on a common scale, people and the first network, and "
         "their difference.",

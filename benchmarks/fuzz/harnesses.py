@@ -312,9 +312,10 @@ def text_of(data: bytes) -> str:
 
 def formula(_: Path, data: bytes) -> object:
     """Formulas are read, and a model is made of what can be read (not sampled)."""
+    from causalbias.models.bambi_models import common_model
     from causalbias.models.group_design import group_designs
     from causalbias.models.sizes import check_fit_size
-    from causalbias.models.specification import ModelSpec, common_model, model_frame
+    from causalbias.models.specification import ModelSpec, model_frame
 
     spec = ModelSpec(text_of(data))
     used = model_frame(spec, battery_binary.ROWS)

@@ -11,7 +11,7 @@ from causalbias.causal.rows import FILE, refuse_missing
 from causalbias.errors import DataError
 from causalbias.models.fitted import fitted
 from causalbias.models.levels import canonical
-from causalbias.models.result import need_rows_themselves
+from causalbias.models.needs import need_rows_themselves
 from causalbias.study.columns import labels
 from causalbias.study.tables import check_columns, named_columns, with_index
 

@@ -20,7 +20,7 @@ from causalbias.models.families import FAMILIES
 from causalbias.models.fit import fit_spec
 from causalbias.models.fitted import fitted
 from causalbias.models.group_design import group_designs
-from causalbias.models.result import need_no_limits, need_no_measurements, need_rows_themselves
+from causalbias.models.needs import need_no_limits, need_no_measurements, need_rows_themselves
 from causalbias.models.specification import (
     ModelSpec,
     family_of,

@@ -21,7 +21,7 @@ from causalbias.estimands.scales import Floats, outcome_named, scale_of
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.parse import proportion
 from causalbias.models.levels import Level, find_level, levels_of, reference_of
-from causalbias.models.result import need_no_limits, need_rows_themselves
+from causalbias.models.needs import need_no_limits, need_rows_themselves
 from causalbias.models.specification import observations_of, row_counts
 
 UNITS = ("pair sd", "residual sd", "total sd", "outcome sd", "error rate")

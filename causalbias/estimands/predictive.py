@@ -14,7 +14,8 @@ from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.limits import log_likelihood, simulate_between
-from causalbias.models.result import OBS, Fit, as_fit, need_observed, need_rows_themselves
+from causalbias.models.needs import need_observed, need_rows_themselves
+from causalbias.models.result import OBS, Fit, as_fit
 from causalbias.models.specification import (
     limits_of_rows,
     outcome_columns,

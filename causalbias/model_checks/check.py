@@ -18,7 +18,7 @@ from causalbias.model_checks.prior_conflict import prior_conflicts
 from causalbias.model_checks.replicates import Found, few_levels, predictive_checks
 from causalbias.model_checks.statistics import Subject
 from causalbias.models.fitted import fitted
-from causalbias.models.result import need_rows_themselves
+from causalbias.models.needs import need_rows_themselves
 
 LEVEL = 0.01
 OF_CHECKS = ("check", "of", "value", "low", "high", "p", "verdict", "hint")

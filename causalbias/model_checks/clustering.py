@@ -19,7 +19,8 @@ from causalbias.model_checks.statistics import Comparison, compare
 from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.group_design import GroupDesign
 from causalbias.models.groupings import Codes, candidates, levelled, same_groups
-from causalbias.models.result import frame_with_others, need_observed, need_rows_themselves
+from causalbias.models.needs import need_observed, need_rows_themselves
+from causalbias.models.result import frame_with_others
 from causalbias.models.specification import columns_of_rows
 
 

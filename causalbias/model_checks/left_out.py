@@ -11,7 +11,7 @@ from causalbias.estimands.scales import Floats
 from causalbias.inference.membership import membership
 from causalbias.models.fitted import fitted
 from causalbias.models.group_design import GroupDesign
-from causalbias.models.result import need_no_limits, need_no_measurements
+from causalbias.models.needs import need_no_limits, need_no_measurements
 from causalbias.models.specification import row_counts, row_precisions
 
 MIN_DRAWS = 100

@@ -19,7 +19,7 @@ from causalbias.estimands.predictor import average_prediction
 from causalbias.inference.diagnostics import MAX_PARETO_K
 from causalbias.model_checks.left_out import check_tail, log_likelihoods
 from causalbias.models.fitted import FittedModel, fitted
-from causalbias.models.result import need_no_limits, need_no_measurements, need_rows_themselves
+from causalbias.models.needs import need_no_limits, need_no_measurements, need_rows_themselves
 from causalbias.models.specification import outcome_columns, row_counts
 
 Floats = NDArray[np.float64]

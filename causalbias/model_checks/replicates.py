@@ -36,7 +36,7 @@ from causalbias.models.fitted import FittedModel, fitted
 from causalbias.models.formula.group_terms import common_formula
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.group_design import GroupDesign
-from causalbias.models.result import need_observed, need_rows_themselves
+from causalbias.models.needs import need_observed, need_rows_themselves
 from causalbias.progress import stage
 
 DRAWS, MIN_DRAWS = 500, 200  # 1 / 201 is below the level of `check`

@@ -23,6 +23,7 @@ from scipy import sparse
 
 from causalbias.arguments import need_fit
 from causalbias.errors import DataError
+from causalbias.models.bambi_models import common_model, widen_further
 from causalbias.models.columns import average, of_rows, spread
 from causalbias.models.estimable import Estimable
 from causalbias.models.evaluation import evaluate, evaluate_offset
@@ -38,13 +39,11 @@ from causalbias.models.smooth_design import SmoothDesign, smooth_designs
 from causalbias.models.specification import (
     ModelSpec,
     columns_of,
-    common_model,
     data_columns_of,
     family_of,
     number_of_rows,
     population_columns_of,
     row_repeats,
-    widen_further,
     with_categories,
 )
 

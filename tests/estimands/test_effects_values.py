@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 
 import causalbias as cb
+from causalbias.models.bambi_models import bambi_model
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.specification import bambi_model
 
 
 def bambi_means(fit, frame):

@@ -8,8 +8,8 @@ import xarray as xr
 
 import causalbias as cb
 from causalbias.errors import DataError
+from causalbias.models.bambi_models import bambi_model
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.specification import bambi_model
 
 RESPONSES = {
     "gaussian": "y ~ x + (1|g)",

@@ -10,7 +10,8 @@ from scipy import stats
 
 import causalbias as cb
 from causalbias import DataError
-from causalbias.models.specification import ModelSpec, bambi_model, model_frame
+from causalbias.models.bambi_models import bambi_model
+from causalbias.models.specification import ModelSpec, model_frame
 
 DRAWS = 3000
 # Of a Kolmogorov-Smirnov test; about forty are made.

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.models.bambi_models import common_model
 from causalbias.models.estimable import UNKNOWN
-from causalbias.models.specification import ModelSpec, common_model, model_frame
+from causalbias.models.specification import ModelSpec, model_frame
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ from scipy import stats
 import causalbias as cb
 from causalbias.inference.membership import effects_design
 from causalbias.models.arrays import arrays_of
+from causalbias.models.bambi_models import bambi_model
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.nuts_model import nuts_model
-from causalbias.models.specification import ModelSpec, bambi_model, model_frame, trials_of
+from causalbias.models.specification import ModelSpec, model_frame, trials_of
 
 RESPONSES = {
     "gaussian": "y",

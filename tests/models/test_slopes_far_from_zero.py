@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 import causalbias as cb
 from causalbias.errors import DataError
 from causalbias.inference.diagnostics import split_ess
+from causalbias.models.bambi_models import common_model
 from causalbias.models.group_design import group_designs
-from causalbias.models.specification import ModelSpec, common_model, model_frame
+from causalbias.models.specification import ModelSpec, model_frame
 
 GROUPS = 18
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import causalbias as cb
 from causalbias import DataError
+from causalbias.models.bambi_models import bambi_model
 from causalbias.models.families import FAMILIES
 from causalbias.models.result import frame_of, spec_of
-from causalbias.models.specification import ModelSpec, bambi_model, model_frame
+from causalbias.models.specification import ModelSpec, model_frame
 
 FRAME = pd.DataFrame(
     {

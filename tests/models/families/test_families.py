@@ -10,13 +10,14 @@ import causalbias as cb
 from causalbias.errors import DataError
 from causalbias.model_checks.replicates import STATISTICS
 from causalbias.models.arrays import arrays_of
+from causalbias.models.bambi_models import bambi_model
 from causalbias.models.engines import METHODS
 from causalbias.models.families import FAMILIES, family_named
 from causalbias.models.families.continuous import Continuous
 from causalbias.models.families.links import LINKS
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.nuts_model import nuts_model
-from causalbias.models.specification import ModelSpec, bambi_model, model_frame
+from causalbias.models.specification import ModelSpec, model_frame
 
 EVERY = [(name, link) for name, family in FAMILIES.items() for link in family.links]
 ROWS, TRIALS = 6, np.array([1.0, 2.0, 5.0, 5.0, 9.0, 30.0])
