@@ -126,6 +126,24 @@ def report(
 def balance(rows: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     """Count the rows per level of each factor, and per combination of levels of two factors.
 
+    Parameters
+    ----------
+    rows : DataFrame
+        One row per pair or stimulus of the design.
+    factors : sequence of str
+        Columns of `rows`.
+
+    Returns
+    -------
+    DataFrame
+        A row per factor and per two factors: number of ``cells`` (levels, or their combinations),
+        of ``empty`` ones, and the ``least`` and ``most`` rows of a cell that has any.
+
+    Raises
+    ------
+    DataError
+        If a column is missing.
+
     Examples
     --------
     >>> rows = pd.DataFrame({"a": [0, 0, 1], "b": [0, 1, 1]})

@@ -65,6 +65,21 @@ def to_label_studio(
 def label_studio_config(question: str, low: int, high: int, *, pair: bool) -> str:
     """Make the labelling interface of Label Studio for a question with integer answers.
 
+    Parameters
+    ----------
+    question : str
+        As annotators read it.
+    low, high : int
+        The lowest and the highest answer; each whole number from one to the other is a choice.
+    pair : bool
+        Whether two images are shown, the fields ``image_a`` and ``image_b`` of a task, or one,
+        ``image``.
+
+    Returns
+    -------
+    str
+        The configuration, in XML.
+
     Examples
     --------
     >>> print(label_studio_config("How old?", 0, 1, pair=False))

@@ -33,6 +33,11 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
         ``ratio`` (chain, draw, ...), ``bounded`` (...), ``p_sign`` (...): the posterior
         probability that the change has its more probable sign.
 
+    Raises
+    ------
+    DataError
+        If one of both is no array of draws, or `prob` is no probability.
+
     Examples
     --------
     >>> import numpy as np, xarray as xr

@@ -370,6 +370,11 @@ def interaction(
     Estimate
         ``interaction`` with dims (chain, draw, variable, between, *by[, category]); ``n`` (*by).
 
+    Raises
+    ------
+    DataError
+        If both columns are one, or a reference is no level of its column; and as in `predictions`.
+
     Examples
     --------
     >>> import causalbias as cb

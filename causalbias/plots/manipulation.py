@@ -48,6 +48,11 @@ def dose_response(
     Figure
         Two columns wide. All panels of people have the same scale, and so have those of the
         network.
+
+    Raises
+    ------
+    DataError
+        If there are several systems.
     """
     sides = [
         ("people:\nchange of score", summarise(human, prob=prob), 0),
@@ -123,6 +128,11 @@ def perceived_against_distance(
         One column wide, or two for more than 12 attributes. There is one point with both intervals
         per attribute. Attributes on the same dashed line have the same distance per point of
         perceived change.
+
+    Raises
+    ------
+    DataError
+        If there are several systems.
     """
     highest = human["level"].max()
     seen = summarise(human.sel(level=highest), prob=prob).set_index("attribute")
