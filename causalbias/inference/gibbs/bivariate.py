@@ -7,22 +7,29 @@ For rows i (pairs of faces) with latent score t_i and distance d_i, factors k (s
     mean of n_i answers ~ N(t_i, noise^2 / n_i),
 
 with x_i (p,) a row of the design, B (p, 2), z_ki (levels,) a row of the membership matrix of
-factor k, U_k (levels, 2), S_k and E (2, 2). Every step draws from an exact conditional or is a
-Metropolis step: E with t integrated out, t, then B with one factor's effects at a time (in the
-basis in which S_k and E are diagonal), then S_k and E under Huang and Wand's (2013) prior (half-t
-standard deviations, uniform correlations), then the noise.
+factor k, U_k (levels, 2), S_k and E (2, 2). Standard deviations have half-t priors, correlations
+uniform ones (the margins of Huang and Wand's 2013 prior), B and log noise flat ones.
+
+What determines each other is not drawn in turn: latent scores are integrated out of all but the
+noise, B and U_k out of S_k. If all pairs had n answers, rows would be independent of covariance
+``W = E + diag(noise^2 / n, 0)``, and would part out into independent normals in two bases: the one
+in which S_k and W are diagonal, and the eigenvectors of ``Z_k' P Z_k``, P being the projection off
+the columns of the design. Answers that a pair lacks to the largest number are therefore drawn.
+Covariances are drawn by slices, a coordinate at a time, and all else from its conditional.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, sparse
 
-from causalbias.inference.gibbs.steps import draw_normal, walk
-from causalbias.inference.problem import FloatArray, IntArray
+from causalbias.inference.gibbs.steps import slice_draws
+from causalbias.inference.problem import FloatArray
 
-NU = 2.0  # degrees of freedom of the half-t; correlations are then uniform
+NU = 2.0  # degrees of freedom of the half-t priors
+PARTED = 1 - 1e-9  # nearer to one a correlation has no inverse hyperbolic tangent in doubles
 
 
 @dataclass(frozen=True)
@@ -69,19 +76,30 @@ class _State:
         U_k.
     covariances : list of ndarray (2, 2)
         S_k of each factor, and last E.
-    mixing : list of ndarray (2,)
-        Auxiliary variables of the covariances' priors.
-    latent : ndarray (n, 2)
-        t and d.
     noise : float
     """
 
     coefficient: FloatArray
     effects: list[FloatArray]
     covariances: list[FloatArray]
-    mixing: list[FloatArray]
-    latent: FloatArray
     noise: float
+
+
+@dataclass(frozen=True)
+class _Factor:
+    """What of a factor's membership the sampler needs.
+
+    Attributes
+    ----------
+    members : csr_matrix (n, levels)
+        Z.
+    values, vectors : ndarray (levels,), (levels, levels)
+        Of ``Z' P Z``.
+    """
+
+    members: sparse.csr_matrix
+    values: FloatArray
+    vectors: FloatArray
 
 
 def sample_bivariate(
@@ -95,36 +113,36 @@ def sample_bivariate(
         ``coefficient`` (draws, p, 2), ``covariance`` (draws, factors + 1, 2, 2) of each factor
         and last of pairs, ``noise`` (draws,): standard deviation of an answer.
     """
-    blocks = [sparse.hstack([sparse.csr_matrix(data.design), z], "csr") for z in data.members]
-    grams = [np.asarray((one.T @ one).todense()) for one in blocks]
+    basis, triangle = linalg.qr(data.design, mode="economic")
+    factors = [_factor(one, basis) for one in data.members]
     state = _start(data, rng)
-    answers, of_row = np.unique(data.count, return_inverse=True)
     kept: dict[str, list[FloatArray]] = {"coefficient": [], "covariance": [], "noise": []}
     for at in range(tune + draws):
-        fixed = data.design @ state.coefficient + _total(data.members, state.effects)
-        state.covariances[-1] = _pair_covariance(
-            data.outcomes - fixed,
-            answers,
-            of_row,
-            state.covariances[-1],
-            state.mixing[-1],
-            state.noise,
-            rng,
-        )
-        pair = state.covariances[-1]
-        state.latent[:, 0] = _latent(data, fixed, state.latent[:, 1], pair, state.noise, rng)
-        for k in range(len(blocks)):
-            _update_factor(data, state, k, blocks[k], grams[k], rng)
-        residual = state.latent - data.design @ state.coefficient
-        residual -= _total(data.members, state.effects)
-        state.covariances[-1] = _covariance(residual, state.mixing[-1], data.scale, rng)
-        squares = data.within + data.count @ np.square(data.mean - state.latent[:, 0])
-        state.noise = float(np.sqrt(squares / rng.chisquare(data.count.sum())))
+        outcomes = _completed(data, state, rng)
+        answered = np.diag([state.noise**2 / data.count.max(), 0.0])
+        _update_pair_covariance(data, state, outcomes, answered, rng)
+        rows = state.covariances[-1] + answered
+        for k, factor in enumerate(factors):
+            rest = outcomes - _total(data.members, state.effects, but=k)
+            seen = factor.vectors.T @ (factor.members.T @ (rest - basis @ (basis.T @ rest)))
+            state.covariances[k] = _factor_covariance(
+                factor.values, seen, state.covariances[k], rows, data.scale, rng
+            )
+            state.effects[k] = _effects(factor, seen, state.covariances[k], rows, rng)
+            rest = rest - factor.members @ state.effects[k]
+            state.coefficient = _coefficients(basis, triangle, rest, rows, rng)
         if at >= tune:
             kept["coefficient"].append(state.coefficient.copy())
             kept["covariance"].append(np.stack(state.covariances))
             kept["noise"].append(np.array(state.noise))
     return {name: np.stack(values) for name, values in kept.items()}
+
+
+def _factor(members: sparse.csr_matrix, basis: FloatArray) -> _Factor:
+    """A factor's ``Z' P Z`` in its eigenvectors; `basis` (n, p) is orthonormal, of the design."""
+    shared = members.T @ basis
+    values, vectors = linalg.eigh((members.T @ members).toarray() - shared @ shared.T)
+    return _Factor(members, np.clip(values, 0, None), vectors)
 
 
 def _start(data: BivariateData, rng: np.random.Generator) -> _State:
@@ -136,8 +154,6 @@ def _start(data: BivariateData, rng: np.random.Generator) -> _State:
         coefficient=linalg.lstsq(data.design, data.outcomes)[0],
         effects=[np.zeros((one.shape[1], 2)) for one in data.members],
         covariances=[start * rng.uniform(0.3, 1.5) for _ in range(sources)],
-        mixing=[np.ones(2) for _ in range(sources)],
-        latent=data.outcomes,
         noise=np.sqrt(data.within / max(1.0, answers - n)) if data.within > 0 else 1.0,
     )
 
@@ -150,164 +166,146 @@ def _total(
     return np.asarray(sum(z @ u for k, (z, u) in enumerate(pairs) if k != but))
 
 
-def _update_factor(
+def _completed(data: BivariateData, state: _State, rng: np.random.Generator) -> FloatArray:
+    """Mean scores of as many answers as the most answered pair has, and distances (n, 2).
+
+    Latent scores are drawn given distances and answers, ``N(m_i, v)`` times ``N(t_i, noise^2 /
+    n_i)`` with ``slope = E_12 / E_22``, ``m_i`` the row's mean score at its distance and
+    ``v = E_11 - slope E_12``; given these the noise, in place, and the answers that a pair lacks.
+    """
+    pair = state.covariances[-1]
+    fixed = data.design @ state.coefficient + _total(data.members, state.effects)
+    slope = pair[0, 1] / pair[1, 1]
+    prior_mean = fixed[:, 0] + slope * (data.distance - fixed[:, 1])
+    prior_precision = 1 / (pair[0, 0] - slope * pair[0, 1])
+    precision = prior_precision + data.count / state.noise**2
+    mean = (prior_precision * prior_mean + data.count / state.noise**2 * data.mean) / precision
+    latent = mean + rng.standard_normal(len(mean)) / np.sqrt(precision)
+    squares = data.within + data.count @ np.square(data.mean - latent)
+    state.noise = float(np.sqrt(squares / rng.chisquare(data.count.sum())))
+    lacking = data.count.max() - data.count
+    added = lacking * latent + state.noise * np.sqrt(lacking) * rng.standard_normal(len(mean))
+    return np.column_stack([(data.count * data.mean + added) / data.count.max(), data.distance])
+
+
+def _update_pair_covariance(
     data: BivariateData,
     state: _State,
-    k: int,
-    block: sparse.csr_matrix,
-    gram: FloatArray,
+    outcomes: FloatArray,
+    answered: FloatArray,
     rng: np.random.Generator,
 ) -> None:
-    """B, U_k and S_k given all else, in place; ``block`` is (X, Z_k), ``gram`` its product."""
-    p, pair = data.design.shape[1], state.covariances[-1]
-    rest = state.latent - _total(data.members, state.effects, but=k)
-    both = _effects(block, gram, rest, state.covariances[k], pair, p, rng)
-    state.coefficient, state.effects[k] = both[:p], both[p:]
-    state.covariances[k] = _covariance(state.effects[k], state.mixing[k], data.scale, rng)
-    scales = _rescaling(
-        data.members[k] @ state.effects[k],
-        rest - data.design @ state.coefficient,
-        state.covariances[k],
-        pair,
-        state.mixing[k],
-        rng,
+    """E given all effects, in place: residuals of rows have the covariance ``E + answered``."""
+    residual = outcomes - data.design @ state.coefficient
+    residual -= _total(data.members, state.effects)
+    products = residual.T @ residual
+    (one, cross), (_, two) = products.tolist()
+    noise = float(answered[0, 0])
+
+    def log_likelihood(covariance: FloatArray) -> float:
+        (a, b), (_, c) = covariance.tolist()
+        determinant = a * c - b * b + noise * c
+        quadratic = (c * one - 2 * b * cross + (a + noise) * two) / determinant
+        return -0.5 * (len(residual) * math.log(determinant) + quadratic)
+
+    state.covariances[-1] = _sliced(
+        log_likelihood, state.covariances[-1], products / len(residual), data.scale, rng
     )
-    state.effects[k] = state.effects[k] * scales
-    state.covariances[k] = state.covariances[k] * np.outer(scales, scales)
 
 
-def _latent(
-    data: BivariateData,
-    fixed: FloatArray,
-    distance: FloatArray,
-    pair: FloatArray,
-    noise: float,
+def _factor_covariance(
+    values: FloatArray,
+    seen: FloatArray,
+    group: FloatArray,
+    rows: FloatArray,
+    scale: FloatArray,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Latent scores t given d and the answers: ``N(m_i, v)`` times ``N(t_i, noise^2 / n_i)``.
+    """A factor's covariance with the population's coefficients and its effects integrated out.
 
-    With ``slope = E_12 / E_22``, ``m_i = fixed_i1 + slope (d_i - fixed_i2)`` and
-    ``v = E_11 - slope E_12``.
+    `seen` (levels, 2) is ``V' Z' P R``, R being the outcomes less other factors' effects. With
+    ``C' W C = I``, ``C' S C = diag(r)`` and eigenvalues l of ``Z' P Z`` the density of R is, up to
+    what does not depend on S, the product over both columns k of ``Q = V' Z' P R C`` and all j of
+    ``(1 + r_k l_j)^(-1/2) exp(r_k Q_jk^2 / (1 + r_k l_j) / 2)``.
     """
-    slope = pair[0, 1] / pair[1, 1]
-    prior_mean = fixed[:, 0] + slope * (distance - fixed[:, 1])
-    prior_precision = 1 / (pair[0, 0] - slope * pair[0, 1])
-    precision = prior_precision + data.count / noise**2
-    mean = (prior_precision * prior_mean + data.count / noise**2 * data.mean) / precision
-    return np.asarray(mean + rng.standard_normal(len(mean)) / np.sqrt(precision))
+    whiten = linalg.inv(linalg.cholesky(rows, lower=True))
+    white = seen @ whiten.T
+
+    def log_likelihood(covariance: FloatArray) -> float:
+        ratio, basis = np.linalg.eigh(whiten @ covariance @ whiten.T)
+        grown = 1 + values[:, None] * ratio
+        return float(0.5 * (ratio * np.square(white @ basis) / grown - np.log(grown)).sum())
+
+    return _sliced(log_likelihood, group, rows, scale, rng)
 
 
-def _pair_covariance(
-    residual: FloatArray,
-    answers: FloatArray,
-    of_row: IntArray,
-    pair: FloatArray,
-    mixing: FloatArray,
-    noise: float,
+def _sliced(
+    log_likelihood: Callable[[FloatArray], float],
+    covariance: FloatArray,
+    unit: FloatArray,
+    scale: FloatArray,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Pairs' covariance with their latent scores integrated out, by Metropolis steps.
+    """A covariance S (2, 2) after a draw of each coordinate given the others.
 
-    Given the latent scores it hardly moves where a pair has few answers. Steps are in the log
-    standard deviations and the inverse hyperbolic tangent of the correlation; pairs with equally
-    many `answers` share a covariance, so that sums of products (2, 2) are all that is needed.
+    These are the log standard deviations and arctanh of the correlation of ``L^-1 S L'^-1``,
+    ``unit = L L'``: of two outcomes that hardly differ the standard deviations alone would move
+    together only. The prior's density of S is that of standard deviations s and correlation over
+    the Jacobian ``4 s_1^2 s_2^2``, and the same factor leads on to the coordinates.
     """
-    n = np.bincount(of_row).astype(float)
-    one, two = residual.T
-    sums = [np.bincount(of_row, product) for product in (one * one, one * two, two * two)]
-    extra = noise**2 / answers
+    root = linalg.cholesky(unit, lower=True)
+    widths = (NU * np.square(scale)).tolist()
+
+    def matrix(at: FloatArray) -> FloatArray:
+        one, two, r = math.exp(at[0]), math.exp(at[1]), min(max(math.tanh(at[2]), -PARTED), PARTED)
+        inner = np.array([[one * one, r * one * two], [r * one * two, two * two]])
+        return np.asarray(root @ inner @ root.T)
 
     def log_density(at: FloatArray) -> float:
-        (s1, s2), r = np.exp(at[:2]), np.tanh(at[2])
-        a, b, c = s1 * s1, r * s1 * s2, s2 * s2
-        inner = a * c * (1 - r * r)
-        whole = inner + extra * c  # determinant of pair + diag(extra, 0)
-        quadratic = (c * sums[0] - 2 * b * sums[1] + (a + extra) * sums[2]) / whole
-        fit = -0.5 * (n * np.log(whole) + quadratic).sum()
-        prior = -(NU + 4) / 2 * np.log(inner) - NU * (c / mixing[0] + a / mixing[1]) / inner
-        return float(fit + prior + 3 * (at[0] + at[1]) + np.log(1 - r * r))
+        proposed = matrix(at)
+        variances = (float(proposed[0, 0]), float(proposed[1, 1]))
+        prior = sum(
+            -(NU + 1) / 2 * math.log1p(variance / width) - math.log(variance)
+            for variance, width in zip(variances, widths, strict=True)
+        )
+        log_one, log_two, turned = at.tolist()
+        jacobian = 3 * (log_one + log_two) - 2 * math.log(math.cosh(turned))
+        return prior + jacobian + log_likelihood(proposed)
 
-    sd = np.sqrt(np.diag(pair))
-    correlation = np.clip(pair[0, 1] / sd.prod(), -1 + 1e-9, 1 - 1e-9)
+    inverse = linalg.inv(root)
+    inner = inverse @ covariance @ inverse.T
+    sd = np.sqrt(np.diag(inner))
+    correlation = np.clip(inner[0, 1] / sd.prod(), -PARTED, PARTED)
     start = np.array([*np.log(sd), np.arctanh(correlation)])
-    at = walk(log_density, start, (0.3, 0.1, 0.03, 0.01), rng)
-    (s1, s2), r = np.exp(at[:2]), np.tanh(at[2])
-    return np.array([[s1 * s1, r * s1 * s2], [r * s1 * s2, s2 * s2]])
+    return matrix(slice_draws(log_density, start, rng))
 
 
 def _effects(
-    block: sparse.csr_matrix,
-    gram: FloatArray,
-    outcome: FloatArray,
+    factor: _Factor,
+    seen: FloatArray,
     group: FloatArray,
-    pair: FloatArray,
-    p: int,
+    rows: FloatArray,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Coefficients (p) and effects of one factor, both outcomes (p + levels, 2).
+    """Effects (levels, 2) of a factor, the population's coefficients integrated out.
 
-    With ``C' E C = I`` and ``C' S C = diag(r)`` the columns of ``outcome C`` are two independent
-    regressions, of precisions ``M'M + diag(0, .., 1 / r_k)``, M being ``block`` (n, p + levels).
+    In the bases of `_factor_covariance` they are independent, of precision ``l_j + 1 / r_k`` and
+    mean ``Q_jk / (l_j + 1 / r_k)``.
     """
-    ratio, basis = linalg.eigh(group, pair)
-    right = block.T @ (outcome @ basis)
-    found = np.empty((gram.shape[0], 2))
-    for k in range(2):
-        precision = gram.copy()
-        diagonal = np.arange(p, len(gram))
-        precision[diagonal, diagonal] += 1 / max(ratio[k], 1e-12)
-        found[:, k] = draw_normal(precision, right[:, k], rng)
-    return np.asarray(found @ linalg.inv(basis))
+    ratio, basis = linalg.eigh(group, rows)
+    precision = factor.values[:, None] + 1 / np.maximum(ratio, 1e-12)
+    drawn = seen @ basis / precision
+    drawn += rng.standard_normal(drawn.shape) / np.sqrt(precision)
+    return np.asarray(factor.vectors @ linalg.solve(basis.T, drawn.T).T)
 
 
-def _rescaling(
-    moved: FloatArray,
-    outcome: FloatArray,
-    group: FloatArray,
-    pair: FloatArray,
-    mixing: FloatArray,
+def _coefficients(
+    basis: FloatArray,
+    triangle: FloatArray,
+    rest: FloatArray,
+    rows: FloatArray,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Factors (2,) by which to scale a factor's effects and standard deviations together.
-
-    Given its effects a small variance hardly moves, and the effects hardly given it. Here both
-    do, by Metropolis steps on the scale of standardised effects (the interweaving of Yu and Meng
-    2011), which cost nothing once the sums of products (2, 2) are known.
-    """
-    both, own = outcome.T @ moved, moved.T @ moved
-    precision, inverse = linalg.inv(pair), linalg.inv(group)
-
-    def log_density(log_scale: FloatArray) -> float:
-        d = np.exp(log_scale)
-        fit = np.sum(precision * (both * d)) - 0.5 * np.sum(precision * own * np.outer(d, d))
-        # Inverse Wishart of NU + 1 degrees of freedom at the scaled matrix, with the Jacobian.
-        prior = -(NU + 4) * log_scale.sum() - np.sum(NU / mixing * np.diag(inverse) / d**2)
-        return float(fit + prior + 3 * log_scale.sum())
-
-    return np.exp(walk(log_density, np.zeros(2), (1.0, 0.3, 0.1, 0.03, 0.01), rng))
-
-
-def _covariance(
-    effects: FloatArray, mixing: FloatArray, scale: FloatArray, rng: np.random.Generator
-) -> FloatArray:
-    """Covariance S (2, 2) given effects U (levels, 2); `mixing` a is updated in place.
-
-    ``S | U, a ~ inverse Wishart(nu + 1 + levels, U'U + 2 nu diag(1 / a))`` and
-    ``a_j | S ~ inverse gamma((nu + 2) / 2, nu (S^-1)_jj + 1 / scale_j^2)`` (Huang and Wand 2013).
-    """
-    matrix = effects.T @ effects + 2 * NU * np.diag(1 / mixing)
-    degrees = NU + 1 + len(effects)
-    # Inverse Wishart: the inverse of a Wishart by Bartlett's decomposition.
-    root = linalg.cholesky(linalg.inv(matrix), lower=True)
-    bartlett = np.array(
-        [
-            [np.sqrt(rng.chisquare(degrees)), 0.0],
-            [rng.standard_normal(), np.sqrt(rng.chisquare(degrees - 1))],
-        ]
-    )
-    half = root @ bartlett
-    precision = half @ half.T
-    rate = NU * np.diag(precision) + 1 / np.square(scale)
-    mixing[:] = rate / rng.gamma((NU + 2) / 2, size=2)
-    covariance = linalg.inv(precision)
-    return np.asarray((covariance + covariance.T) / 2)
+    """Coefficients B (p, 2) given all effects: with ``X = Q T``, ``T B ~ N(Q' rest, W)`` by row."""
+    noise = rng.standard_normal((len(triangle), 2)) @ linalg.cholesky(rows)
+    return np.asarray(linalg.solve_triangular(triangle, basis.T @ rest + noise))

@@ -1,11 +1,13 @@
-"""Steps that samplers share: draws from a normal conditional, and a walk by coordinates."""
+"""Steps that samplers share: draws from a normal conditional, and by slices."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from scipy import linalg
 
 from causalbias.inference.problem import FloatArray
+
+WIDTH = 1.0  # of the first interval about a coordinate
 
 
 def draw_normal(precision: FloatArray, right: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -31,36 +33,48 @@ def draw_normal(precision: FloatArray, right: FloatArray, rng: np.random.Generat
     return np.asarray(linalg.solve_triangular(factor, half, lower=True, trans="T"))
 
 
-def walk(
+def slice_draws(
     log_density: Callable[[FloatArray], float],
     start: FloatArray,
-    steps: Sequence[float],
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Metropolis steps from `start`, of each size in turn, one coordinate at a time.
+    """Draw one coordinate after the other from its conditional, uniformly under its density.
 
-    A proposal x' = x + step z e_k, z standard normal, is taken with probability
-    ``min(1, p(x') / p(x))``. Steps of several sizes need no tuning.
+    A level is drawn below the density at the coordinate, and a value from where the density is
+    above the level: from an interval of length `WIDTH` that is laid about the coordinate at
+    random, made longer until both ends are below the level, and cut at what turns out to be below
+    (Neal 2003, figures 3 and 5). Scales from a hundredth of the width to ten times it cost about
+    ten evaluations, so that nothing needs tuning.
 
     Parameters
     ----------
     log_density : callable
         Of ``log p``, up to a constant.
     start : ndarray (k,)
-    steps : sequence of float
     rng : Generator
 
     Returns
     -------
     ndarray (k,)
-        Where the walk ends.
     """
-    at, now = start, log_density(start)
-    for step in steps:
-        for axis in range(len(at)):
-            new = at.copy()
-            new[axis] += step * rng.standard_normal()
-            proposed = log_density(new)
-            if np.log(rng.random()) < proposed - now:
-                at, now = new, proposed
+    at, now = start.copy(), log_density(start)
+    for axis in range(len(at)):
+
+        def density(value: float, axis: int = axis) -> float:
+            moved = at.copy()
+            moved[axis] = value
+            return log_density(moved)
+
+        level = now - rng.standard_exponential()
+        low = at[axis] - WIDTH * rng.random()
+        high = low + WIDTH
+        while density(low) > level:
+            low -= WIDTH
+        while density(high) > level:
+            high += WIDTH
+        value = rng.uniform(low, high)
+        while (now := density(value)) <= level and low < high:
+            low, high = (value, high) if value < at[axis] else (low, value)
+            value = rng.uniform(low, high)
+        at[axis] = value
     return at

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from causalbias.inference.gibbs.steps import draw_normal, walk
+from causalbias.inference.gibbs.steps import draw_normal, slice_draws
 
 
 def test_a_normal_draw_has_the_mean_and_covariance_of_its_precision():
@@ -16,15 +16,26 @@ def test_a_normal_draw_has_the_mean_and_covariance_of_its_precision():
     assert np.cov(found.T) == pytest.approx(covariance, abs=0.02)
 
 
-def test_a_walk_leaves_its_density_as_it_is():
-    """Started from draws of a correlated normal it ends in draws of the same."""
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_slices_leave_a_density_as_it_is_whatever_its_scale(scale):
+    """Started from draws of a correlated normal they end in draws of the same, and forget."""
     rng = np.random.default_rng(1)
-    covariance = np.array([[1.0, 0.6], [0.6, 2.0]])
+    covariance = scale**2 * np.array([[1.0, 0.6], [0.6, 2.0]])
     precision = np.linalg.inv(covariance)
     starts = rng.multivariate_normal([0.0, 0.0], covariance, 4000)
     ends = np.array(
-        [walk(lambda x: -0.5 * float(x @ precision @ x), one, (1.0, 0.3), rng) for one in starts]
+        [slice_draws(lambda x: -0.5 * float(x @ precision @ x), one, rng) for one in starts]
     )
-    assert (ends != starts).mean() > 0.8
-    assert ends.mean(axis=0) == pytest.approx([0.0, 0.0], abs=0.07)
-    assert np.cov(ends.T) == pytest.approx(covariance, abs=0.12)
+    assert abs(np.corrcoef(starts[:, 1], ends[:, 1])[0, 1]) < 0.4
+    assert ends.mean(axis=0) / scale == pytest.approx([0.0, 0.0], abs=0.07)
+    assert np.cov(ends.T) / scale**2 == pytest.approx(covariance / scale**2, abs=0.12)
+
+
+def test_slices_of_a_skewed_density_are_of_it():
+    """An exponential, whose support ends where draws are most likely."""
+    rng = np.random.default_rng(2)
+    at, found = np.ones(1), []
+    for _ in range(8000):
+        at = slice_draws(lambda x: -float(x[0]) if x[0] > 0 else -np.inf, at, rng)
+        found.append(at[0])
+    assert np.quantile(found, [0.1, 0.5, 0.9]) == pytest.approx(-np.log([0.9, 0.5, 0.1]), rel=0.12)
