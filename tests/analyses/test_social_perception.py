@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from typer.testing import CliRunner
 
 import causalbias as cb
@@ -112,6 +113,17 @@ def test_absolute_changes_are_those_by_hand():
     made = absolute_changes(rows, ["race", "smile"])
     np.testing.assert_allclose(made["race"], [[0.1, 0], [1, 0]])
     np.testing.assert_allclose(made["smile"], [[0.3, 0], [1, 0]])
+
+
+def test_changes_of_few_seeds_have_the_interval_of_their_number(found, table):
+    """Where all seeds have as many pairs of images it is a t interval of the seeds' means."""
+    total, number = absolute_changes(table, ["race", "gender", "smile"])["race"]
+    assert np.ptp(number) == 0
+    means = total / number
+    half = stats.t.ppf(0.95, 7) * stats.sem(means) / means.mean()
+    row = found.changes.summary(prob=0.9).set_index("attribute").loc["race"]
+    ends = means.mean() * np.exp([-half, half])
+    np.testing.assert_allclose(row[["lower", "upper"]].astype(float), ends, rtol=0.03)
 
 
 def test_models_are_those_that_the_rows_can_tell(table):

@@ -29,7 +29,7 @@ from causalbias.inference.gibbs.steps import slice_draws
 from causalbias.inference.problem import FloatArray
 
 NU = 2.0  # degrees of freedom of the half-t priors
-PARTED = 1 - 1e-9  # nearer to one a correlation has no inverse hyperbolic tangent in doubles
+ROUNDING = 1e-9  # what of one less a correlation is told from rounding
 
 
 @dataclass(frozen=True)
@@ -146,12 +146,19 @@ def _factor(members: sparse.csr_matrix, basis: FloatArray) -> _Factor:
 
 
 def _start(data: BivariateData, rng: np.random.Generator) -> _State:
-    """No effects, least-squares coefficients, covariances of a random size."""
+    """No effects, least-squares coefficients, residuals' covariance in parts of a random size.
+
+    Covariances are drawn a coordinate at a time: of a start far from where residuals are correlated
+    the first draws would be farther yet.
+    """
     n, sources = len(data.mean), len(data.members) + 1
-    start = np.diag(np.square(data.scale / 2.5)) / sources
+    coefficient = linalg.lstsq(data.design, data.outcomes)[0]
+    residual = data.outcomes - data.design @ coefficient
+    start = residual.T @ residual / (n * sources)
+    start[[0, 1], [0, 1]] *= 1 + ROUNDING
     answers = data.count.sum()
     return _State(
-        coefficient=linalg.lstsq(data.design, data.outcomes)[0],
+        coefficient=coefficient,
         effects=[np.zeros((one.shape[1], 2)) for one in data.members],
         covariances=[start * rng.uniform(0.3, 1.5) for _ in range(sources)],
         noise=np.sqrt(data.within / max(1.0, answers - n)) if data.within > 0 else 1.0,
@@ -177,7 +184,7 @@ def _completed(data: BivariateData, state: _State, rng: np.random.Generator) -> 
     fixed = data.design @ state.coefficient + _total(data.members, state.effects)
     slope = pair[0, 1] / pair[1, 1]
     prior_mean = fixed[:, 0] + slope * (data.distance - fixed[:, 1])
-    prior_precision = 1 / (pair[0, 0] - slope * pair[0, 1])
+    prior_precision = 1 / max(pair[0, 0] - slope * pair[0, 1], ROUNDING * pair[0, 0])
     precision = prior_precision + data.count / state.noise**2
     mean = (prior_precision * prior_mean + data.count / state.noise**2 * data.mean) / precision
     latent = mean + rng.standard_normal(len(mean)) / np.sqrt(precision)
@@ -204,7 +211,7 @@ def _update_pair_covariance(
 
     def log_likelihood(covariance: FloatArray) -> float:
         (a, b), (_, c) = covariance.tolist()
-        determinant = a * c - b * b + noise * c
+        determinant = max(a * c - b * b, 0.0) + noise * c
         quadratic = (c * one - 2 * b * cross + (a + noise) * two) / determinant
         return -0.5 * (len(residual) * math.log(determinant) + quadratic)
 
@@ -257,13 +264,15 @@ def _sliced(
     widths = (NU * np.square(scale)).tolist()
 
     def matrix(at: FloatArray) -> FloatArray:
-        one, two, r = math.exp(at[0]), math.exp(at[1]), min(max(math.tanh(at[2]), -PARTED), PARTED)
+        one, two, r = math.exp(at[0]), math.exp(at[1]), math.tanh(at[2]) * (1 - ROUNDING)
         inner = np.array([[one * one, r * one * two], [r * one * two, two * two]])
         return np.asarray(root @ inner @ root.T)
 
     def log_density(at: FloatArray) -> float:
         proposed = matrix(at)
         variances = (float(proposed[0, 0]), float(proposed[1, 1]))
+        if min(variances) <= 0:  # what rounding leaves of two parts that cancel
+            return -math.inf
         prior = sum(
             -(NU + 1) / 2 * math.log1p(variance / width) - math.log(variance)
             for variance, width in zip(variances, widths, strict=True)
@@ -275,7 +284,7 @@ def _sliced(
     inverse = linalg.inv(root)
     inner = inverse @ covariance @ inverse.T
     sd = np.sqrt(np.diag(inner))
-    correlation = np.clip(inner[0, 1] / sd.prod(), -PARTED, PARTED)
+    correlation = np.clip(inner[0, 1] / sd.prod(), ROUNDING - 1, 1 - ROUNDING)
     start = np.array([*np.log(sd), np.arctanh(correlation)])
     return matrix(slice_draws(log_density, start, rng))
 

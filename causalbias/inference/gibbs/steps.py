@@ -73,7 +73,7 @@ def slice_draws(
         while density(high) > level:
             high += WIDTH
         value = rng.uniform(low, high)
-        while (now := density(value)) <= level and low < high:
+        while not (now := density(value)) > level and low < high:
             low, high = (value, high) if value < at[axis] else (low, value)
             value = rng.uniform(low, high)
         at[axis] = value
