@@ -100,10 +100,10 @@ def test_naive_and_corrected_effects_stand_side_by_side(result):
     found = cb.leak_corrected(*world(Leaks(0.8, 20), np.random.default_rng(1)), draws=100, chains=2)
     content = manipulation_content(replace(result, corrected=found))
     table = content.results["corrected"].set_index(["question", "leaks"])
-    for of, name in (("naive", "naive"), ("effect", "leaks taken out")):
+    for of, name in (("naive", "ignored"), ("effect", "taken out")):
         own = found.summary(result.prob, of=of).set_index("question")["estimate"]
         assert table.xs(name, level="leaks")["estimate"].equals(own)
-    assert table["conditional_f"].notna().groupby("leaks").all().tolist() == [True, False]
+    assert table["conditional_f"].notna().groupby("leaks").all().tolist() == [False, True]
     assert "corrected" in {one.name for one in content.pictures}
     assert content.titles["corrected"] in render_page(content)
 

@@ -20,7 +20,7 @@ from causalbias.plots.style import label
 from causalbias.report.content import Picture
 from causalbias.report.wording import alt_text
 
-LEAKS = {"naive": "naive", "effect": "leaks taken out"}  # variables of `leak_corrected`
+LEAKS = {"naive": "ignored", "effect": "taken out"}  # variables of `leak_corrected`
 
 
 def both_ways(found: Estimate, prob: float) -> pd.DataFrame:

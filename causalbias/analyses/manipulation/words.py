@@ -27,7 +27,7 @@ GLOSSARY = {
     "perceived change, may be zero.",
 }
 COLUMNS = {
-    "leaks": "naive: as if a push moved its own attribute alone; leaks taken out: others held",
+    "leaks": "ignored: naive, as if a push moved its own attribute alone; taken out: others held",
     "question": "perceived attribute",
     "conditional_f": "how well pushes tell the attribute from the others: about 10 is wanted",
     "prior_share": "standard deviation over the prior's: near 1, the data said nothing",
