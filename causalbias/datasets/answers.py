@@ -13,7 +13,7 @@ from causalbias.datasets.scores.checks import code_of_nines
 from causalbias.datasets.scores.values import numbers
 from causalbias.errors import DataError, at_first, user_path
 from causalbias.study.build import exclusions, file_record
-from causalbias.study.columns import labels
+from causalbias.study.columns import check_capitals, labels
 from causalbias.study.reading import read_table
 from causalbias.study.tables import with_index
 
@@ -203,14 +203,5 @@ def _times(frame: pd.DataFrame) -> int:
 def _labels(values: pd.Series, file: str) -> pd.Series:
     """Texts of a column, in which no two differ by case only."""
     found = labels(values, file=file)
-    some = pd.Series(found.dropna().unique()).astype(str)
-    folded = some.str.casefold()
-    if folded.duplicated().any():
-        alike = some[folded == folded[folded.duplicated()].iloc[0]].tolist()
-        raise DataError(
-            f"{alike[0]!r} and {alike[1]!r} differ by capital letters only",
-            hint="write both alike, or tell them apart",
-            file=file,
-            column=str(values.name),
-        )
+    check_capitals(found, file=file)
     return found

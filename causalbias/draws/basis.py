@@ -14,6 +14,9 @@ import pandas as pd
 import xarray as xr
 
 BASIS = "_basis"
+# A coordinate of single variables of failed fits: `xarray.concat` keeps it, whichever comes first,
+# and drops the attributes of all but the first. It has one value, so that none conflict.
+UNCONVERGED = "_not_converged"
 # Attributes that label numbers in a table, and the failed diagnostics behind them.
 LABELS = ("reference", "scale", "population", "cohort", "match", "threshold_cohort")
 FAILURES = "failures"
@@ -22,13 +25,13 @@ FAILURES = "failures"
 def with_basis[Data: xr.Dataset](found: Data) -> Data:
     """The dataset with a coordinate of what its attributes say, in the place of an earlier one."""
     said = {key: str(found.attrs[key]) for key in (*LABELS, FAILURES) if key in found.attrs}
-    plain = found.drop_vars(BASIS, errors="ignore")
+    plain = without_basis(found)
     return plain.assign_coords({BASIS: json.dumps(said, sort_keys=True)})
 
 
 def without_basis[Data: (xr.Dataset, xr.DataArray)](found: Data) -> Data:
-    """The dataset or array without that coordinate."""
-    return found.drop_vars(BASIS, errors="ignore")
+    """The dataset or array without that coordinate, and without that of a failed fit."""
+    return found.drop_vars([BASIS, UNCONVERGED], errors="ignore")
 
 
 def is_combined(found: xr.Dataset) -> bool:

@@ -21,7 +21,7 @@ from causalbias.draws.basis import (
     with_basis,
     without_basis,
 )
-from causalbias.draws.marks import Drawn, mark, marked
+from causalbias.draws.marks import Drawn, alone, mark, marked
 from causalbias.draws.summaries import (
     CHANCES,
     INDEX,
@@ -155,9 +155,11 @@ class Estimate(xr.Dataset):
         return xr.Dataset(self.data_vars, self.coords, self.attrs)
 
     def __getitem__(self, key: Any) -> Any:
-        # A variable alone has no basis: in a Dataset of two estimates', bases would conflict.
         found = super().__getitem__(key)
-        return without_basis(found) if isinstance(found, xr.DataArray) and key != BASIS else found
+        if not isinstance(found, xr.DataArray) or key == BASIS:
+            return found
+        of_draws = "draw" in found.dims or not _with_draws(self)
+        return alone(found, self) if of_draws and key in self.data_vars else without_basis(found)
 
     def assign_attrs(self, *args: Any, **kwargs: Any) -> "Estimate":
         """Assign attributes, and what of them labels the numbers of each cell."""
@@ -245,7 +247,7 @@ def _computed(function: Callable[..., Any], *inputs: Any) -> Estimate:
         If two estimates have no variable with draws in common.
     """
     estimates = [one for one in inputs if isinstance(one, xr.Dataset)]
-    names = [_with_draws(one) or list(map(str, one.data_vars)) for one in estimates]
+    names = [_with_draws(one) or _main_of(one) for one in estimates]
     shared = [name for name in names[0] if all(name in other for other in names[1:])]
     if not shared:
         raise DataError(
@@ -278,6 +280,12 @@ def _computed(function: Callable[..., Any], *inputs: Any) -> Estimate:
         estimand=f"computed from: {of}",
         **_contrast_left(whole, variable),
     )
+
+
+def _main_of(one: xr.Dataset) -> list[str]:
+    """The variable that an estimate is of, whose draws were averaged or one of them selected."""
+    main = str(one.attrs.get("variable", ""))
+    return [main] if main in one.data_vars else list(map(str, one.data_vars))
 
 
 def _contrast_left(found: xr.Dataset, variable: str) -> dict[str, None]:
@@ -345,7 +353,7 @@ def _dims_of(one: xr.Dataset, dim: Any) -> list[Any]:
 
 
 def _with_draws(one: xr.Dataset) -> list[str]:
-    return [str(name) for name, values in one.data_vars.items() if "draw" in values.dims]
+    return [str(name) for name in one.data_vars if "draw" in one.variables[name].dims]
 
 
 def _said_by_all(
@@ -502,7 +510,6 @@ def opened_estimate(tree: xr.DataTree) -> Estimate:
         If the file has no draws, or its record of failed diagnostics cannot be read.
     """
     found = as_estimate(tree.to_dataset())
-    drawn(found)
     try:
         mark(found)
     except (TypeError, ValueError, AttributeError) as error:
@@ -510,6 +517,7 @@ def opened_estimate(tree: xr.DataTree) -> Estimate:
             f"the record of failed diagnostics cannot be read ({error})",
             hint="compute the estimate again and save it",
         ) from error
+    drawn(found)
     return found
 
 

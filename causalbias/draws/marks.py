@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import xarray as xr
 
-from causalbias.draws.basis import FAILURES, stated
+from causalbias.draws.basis import FAILURES, UNCONVERGED, stated, without_basis
 
 NOT = "no"  # of a variable's attribute `converged`; variables of other fits have none
 UNNAMED = "a fit behind these draws failed its diagnostics"
@@ -27,7 +27,7 @@ def mark(*sources: Drawn) -> str:
     said = [
         json.loads(part.attrs.get("failures", "[]"))
         for source in sources
-        for part in (source, *_variables(source))
+        for part in (source, *_variables(source), *_coordinate(source))
     ]
     said += [json.loads(one) for source in sources for one in _of_cells(source)]
     reasons = dict.fromkeys(reason for each in said for reason in each)
@@ -54,7 +54,9 @@ def marked(found: xr.Dataset, *sources: Drawn) -> xr.Dataset:
     found = found.assign_attrs(failures=failures)
     if failures != "[]":
         for name in found.data_vars:
-            found[name] = found[name].assign_attrs(failures=failures, converged=NOT)
+            values = found.variables[name].copy(deep=False)
+            values.attrs = values.attrs | {"failures": failures, "converged": NOT}
+            found[name] = values
     return found
 
 
@@ -64,7 +66,36 @@ def failed(source: Drawn) -> bool:
         source.attrs.get("failures", "[]") != "[]"
         or any(part.attrs.get("converged") == NOT for part in (source, *_variables(source)))
         or any(one != "[]" for one in _of_cells(source))
+        or bool(_coordinate(source))
     )
+
+
+def alone(found: xr.DataArray, whole: xr.Dataset) -> xr.DataArray:
+    """A variable taken out of an estimate, with a coordinate that says if a fit behind it failed.
+
+    Attributes would be lost where it is put together with others: `xarray.concat` keeps those of
+    the first. What each cell rests on is left out, as in a Dataset of two estimates' variables
+    these would conflict.
+
+    Examples
+    --------
+    >>> good = xr.Dataset({"effect": ("draw", [0.0])})
+    >>> bad = marked(good.copy(), xr.Dataset(attrs={"failures": '["R-hat"]'}))
+    >>> both = xr.concat([alone(one["effect"], one) for one in (good, bad)], "model")
+    >>> mark(both)
+    '["R-hat"]'
+    """
+    plain = without_basis(found)
+    if not failed(whole):
+        return plain
+    said = xr.Variable((), True, {"failures": mark(whole)})
+    return plain.assign_coords({UNCONVERGED: said})
+
+
+def _coordinate(source: Drawn) -> list[xr.DataArray]:
+    """The coordinate of a variable of a failed fit, or of what was made of it."""
+    known = isinstance(source, xr.Dataset | xr.DataArray) and UNCONVERGED in source.coords
+    return [source.coords[UNCONVERGED]] if known else []
 
 
 def _of_cells(source: Drawn) -> list[str]:
@@ -73,5 +104,6 @@ def _of_cells(source: Drawn) -> list[str]:
     return [one.get(FAILURES, "[]") for one in known]
 
 
-def _variables(source: Drawn) -> list[xr.DataArray]:
-    return list(source.data_vars.values()) if isinstance(source, xr.Dataset) else []
+def _variables(source: Drawn) -> list[xr.Variable]:
+    known = source.data_vars if isinstance(source, xr.Dataset) else ()
+    return [source.variables[name] for name in known]  # type: ignore[union-attr]

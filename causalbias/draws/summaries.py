@@ -9,7 +9,14 @@ from arviz_stats import hdi
 
 from causalbias import arguments
 from causalbias.arguments import as_draws, name_in, number_in
-from causalbias.draws.basis import BASIS, attributes, is_combined, of_cells, with_labels
+from causalbias.draws.basis import (
+    BASIS,
+    UNCONVERGED,
+    attributes,
+    is_combined,
+    of_cells,
+    with_labels,
+)
 from causalbias.draws.marks import failed
 from causalbias.errors import DataError
 
@@ -83,7 +90,7 @@ def summarise(
     _check_limits(draws, name)
     columns = _columns(_own_marks(draws, name), name, prob, interval)
     dims = [dim for dim in draws[name].dims if dim not in SAMPLE]
-    table = xr.Dataset(columns).drop_vars("quantile", errors="ignore")
+    table = xr.Dataset(columns).drop_vars(["quantile", UNCONVERGED], errors="ignore")
     if is_combined(draws):
         table = table.assign({BASIS: draws[BASIS].drop_vars(BASIS)})
     if dims:

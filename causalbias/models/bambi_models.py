@@ -41,7 +41,13 @@ from causalbias.models.measured import names_of_true_values
 from causalbias.models.monotone import SHARES, is_monotone
 from causalbias.models.priors import by_term, parse_priors
 from causalbias.models.shrinkage import SHRINKAGE, check_shrinkage
-from causalbias.models.specification import ModelSpec, family_of, row_repeats
+from causalbias.models.specification import (
+    ModelSpec,
+    family_of,
+    population_columns_of,
+    row_repeats,
+)
+from causalbias.study.columns import check_capitals
 
 
 def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
@@ -103,6 +109,9 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
         )
     _check_computed(made.response.name, made.response.design_matrix, used)
     _check_terms(common, used)
+    for name in population_columns_of(spec):
+        if name in used and isinstance(used[name].dtype, pd.CategoricalDtype):
+            check_capitals(used[name], file="data")
     terms = {} if common is None else common.terms
     written = of_class_b(by_term(priors, list(terms)), terms)
     stepped = [name for name, term in terms.items() if is_monotone(term)]

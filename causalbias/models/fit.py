@@ -79,8 +79,9 @@ def fit(
         Formula as in lme4, brms and bambi, such as ``"score ~ race*gender + pose + (1|annotator) +
         (pose|seed)"``. If further parameters differ between rows, what `cb.formula` returns, or a
         list of texts, ``["distance ~ race", "sigma ~ system"]``. Of a response that some rows have
-        as a limit only, ``"score | cens(status) ~ race"``, `status` being none, left or right. The
-        page on formulas has the whole language.
+        as a limit only, ``"score | cens(status) ~ race"``, `status` being none, left or right, or
+        0, -1 and 1 (unlike an indicator of events, of which 1 is a row that was observed). The page
+        on formulas has the whole language.
     data : Study, DataFrame, dask DataFrame, path, RowSummary or list of them
         If a study is given, the response determines the group: `distance` is modelled on
         "machine", and `score` on "human" (see `to_frame` for the columns). Gaussian models, and

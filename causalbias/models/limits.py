@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from causalbias.errors import DataError, shown
 from causalbias.models.families import FAMILIES
 from causalbias.models.families.base import Family, Floats, Parameters
-from causalbias.models.formula.limits import Limits
+from causalbias.models.formula.limits import STATES, Limits, states_of
 
-STATES = ("none", "left", "right", "interval")
 HALF = np.log(0.5)
 
 
@@ -60,7 +59,7 @@ def with_upper_ends(limits: Limits, response: str, frame: pd.DataFrame) -> pd.Da
     names = (limits.status, limits.upper, response)
     if limits.upper is None or any(columns.count(name or "") != 1 for name in names):
         return frame
-    between = frame[limits.status].astype(str) == "interval"
+    between = states_of(frame[limits.status]) == "interval"
     return frame.assign(**{limits.upper: frame[limits.upper].where(between, frame[response])})
 
 
@@ -90,14 +89,14 @@ def check_limits(limits: Limits, used: pd.DataFrame, response: str, family: str)
 
 
 def _check_status(limits: Limits, values: pd.Series) -> None:
-    words = values.astype(str)
+    words = states_of(values)
     column = str(limits.status)
     if (bad := ~words.isin(STATES).to_numpy()).any():
         row = int(bad.argmax())
         raise DataError(
             f"{shown(values.iloc[row])} does not say whether a row is censored",
-            hint="write none, left (the response is at most what stands there), right (at least) "
-            "or interval (between that and a second column: cens(status, upper))",
+            hint="write none (or 0), left (-1: the response is at most what stands there), right "
+            "(1: at least) or interval (2: between that and a second column, cens(status, upper))",
             file="data",
             column=column,
             row=row + 1,
@@ -121,7 +120,7 @@ def _check_order(limits: Limits, used: pd.DataFrame, response: str) -> None:
     """Refuse intervals and bounds without room, and responses outside of their bounds."""
     known = row_limits(limits, used, response)
     y = used[response].to_numpy(float)
-    words = np.full(len(y), "none") if limits.status is None else used[limits.status].astype(str)
+    words = np.full(len(y), "none") if limits.status is None else states_of(used[limits.status])
     ends = np.where(words == "interval", known.high, y)
     wrong = {
         "the upper end of the interval is not above the lower": (
@@ -172,7 +171,7 @@ def row_limits(limits: Limits, frame: pd.DataFrame, response: str) -> RowLimits:
     )
     words = np.full(rows, "none")
     if limits.status is not None:
-        words = frame[limits.status].astype(str).to_numpy()
+        words = states_of(frame[limits.status]).to_numpy()
     upper = y if limits.upper is None else frame[limits.upper].to_numpy(float)
     left, right, between = (words == state for state in STATES[1:])
     low = np.select([left, right | between], [lb, y], -np.inf)

@@ -11,7 +11,7 @@ import xarray as xr
 from causalbias.arguments import JOINT, flag_in, kind_of, need_posterior, number_in
 from causalbias.inference.diagnostics import diagnose, extreme
 from causalbias.models.families import FAMILIES
-from causalbias.models.formula.limits import Limits, with_limits
+from causalbias.models.formula.limits import Limits, states_of, with_limits
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.levels import LEVELS
 from causalbias.models.measured import is_of_true_values, is_true_value
@@ -216,7 +216,7 @@ def _censored(fit: xr.DataTree, limits: Limits) -> str:
     """How many rows are censored from which side; "" where none can be."""
     if limits.status is None:
         return ""
-    words = fit["constant_data"].to_dataset()[limits.status].values.astype(str)
+    words = states_of(pd.Series(fit["constant_data"].to_dataset()[limits.status].values))
     told = {"from the left": "left", "from the right": "right"}
     told |= {} if limits.upper is None else {"in intervals": "interval"}
     many = (f"{int((words == state).sum()):,} {where}" for where, state in told.items())

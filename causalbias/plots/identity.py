@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from causalbias.draws.summaries import SAMPLE
+from causalbias.errors import DataError
 from causalbias.plots.intervals import draw_intervals, levels_said, with_inner
 from causalbias.plots.style import (
     COLOURS,
@@ -178,6 +179,11 @@ def _panels(
     table: pd.DataFrame, n: int
 ) -> tuple[Figure, list[Axes], dict[str, int], dict[str, float]]:
     """Make panels side by side; return the row of each group and the offset of each system."""
+    if table.empty:
+        raise DataError(
+            "there are no comparisons of these groups, kinds and systems to draw",
+            hint="select others; .summary() lists those that there are",
+        )
     groups = list(dict.fromkeys(table["group"]))[::-1]  # in the data's order
     systems = in_order(table["system"])
     names = [label(group) for group in groups]

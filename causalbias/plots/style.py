@@ -91,6 +91,13 @@ def _check_kind(wanted: object, value: object) -> None:
     """Raise where a figure of draws, or of a table, was given something else."""
     if wanted in (xr.Dataset, xr.DataArray) and not isinstance(value, wanted):
         raise not_what(value, DRAWS)
+    if isinstance(value, xr.Dataset | xr.DataArray):
+        empty = [str(dim) for dim, size in value.sizes.items() if not size]
+        if empty:
+            raise DataError(
+                f"nothing is left to draw: no {' and no '.join(empty)} was selected",
+                hint="select one or more",
+            )
     if wanted is pd.DataFrame and not isinstance(value, pd.DataFrame):
         raise not_what(value, "a table (DataFrame)")
 

@@ -14,7 +14,7 @@ from causalbias.arguments import names_in, need_rows
 from causalbias.datasets.scores.checks import code_of_nines, zeros_lost
 from causalbias.errors import DataError, shown
 from causalbias.rates.groups import coded, text_of
-from causalbias.study.columns import labels, levels_of
+from causalbias.study.columns import labels, levels_of, number_hint, typed
 from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns, checked_status, with_index
 
@@ -169,7 +169,7 @@ def comparisons(
             "genuine": _genuine(frame, genuine),
             "a": group[0],
             "b": group[1],
-            "threshold": pd.to_numeric(frame.get("threshold", np.nan), errors="coerce"),
+            "threshold": _thresholds(frame),
         },
         index=frame.index,
     )
@@ -745,6 +745,25 @@ def _distances(frame: pd.DataFrame) -> np.ndarray:
             column="distance",
         )
     return np.where(ok, distance, np.inf)
+
+
+def _thresholds(frame: pd.DataFrame) -> np.ndarray:
+    """The threshold that each row names for its system, missing where it names none."""
+    if "threshold" not in frame:
+        return np.full(len(frame), np.nan)
+    given = typed(frame["threshold"], file=FILE)
+    found = pd.to_numeric(given.astype(object), errors="coerce").to_numpy(float, na_value=np.nan)
+    bad = given.notna().to_numpy(bool) & ~np.isfinite(found)
+    if bad.any():
+        cell = given.iloc[int(bad.argmax())]
+        raise _first_of(
+            bad,
+            frame.index,
+            f"{shown(cell)} is no threshold",
+            hint=number_hint(str(cell)),
+            column="threshold",
+        )
+    return found
 
 
 def _genuine(frame: pd.DataFrame, given: pd.DataFrame | pd.Series | None) -> np.ndarray:

@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from causalbias.arguments import flag_in
+from causalbias.datasets.scores.checks import check_unit
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.errors import DataError, shown
 from causalbias.rates.assembly import (
@@ -131,6 +132,9 @@ def thresholds_for(
                     hint="take another cohort, or give a threshold",
                 )
             raise DataError(f"system {system!r} has no threshold", hint="give one, or a target fmr")
+    if fmr is None:
+        for system, part in pairs.frame.groupby("system", observed=True):
+            check_unit(known[str(system)], part["distance"].to_numpy(float), f"system {system!r}")
     return lambda cell: known[cell.system]
 
 

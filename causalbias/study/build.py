@@ -13,6 +13,7 @@ from causalbias.arguments import names_in
 from causalbias.errors import DataError, at_first, shown
 from causalbias.study.columns import (
     as_texts,
+    check_capitals,
     is_number,
     labels,
     levels_of,
@@ -254,6 +255,9 @@ def _checked_stimuli(
     )
     check_unique(checked, ["stimulus"], file=file)
     check_unique(checked, factors, file=file)
+    for name in others:
+        if not is_number(checked[name]):
+            check_capitals(checked[name], file=file)
     if "present" in checked:  # as xarray's frames of a study have it
         absent = (labels(checked["present"], file=file) != "True").to_numpy(bool)
         if absent.any():

@@ -288,6 +288,32 @@ def check_label_texts(values: pd.Series, file: str) -> None:
         raise at_first(bad, problem, hint=hint, file=file, column=column)
 
 
+def check_capitals(values: pd.Series, *, file: str) -> None:
+    """Refuse labels of groups of which two differ by capital letters only, such as Female, female.
+
+    Rows of one group would count as two. Ids are not checked: codes of some services differ so.
+
+    Examples
+    --------
+    >>> check_capitals(pd.Series(["f", "F"], name="sex"), file="data")
+    Traceback (most recent call last):
+    causalbias.errors.DataError: data, column 'sex': 'f' and 'F' differ by capital letters only. \
+Hint: write both alike, or tell them apart.
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.cat.remove_unused_categories()
+    seen: dict[str, str] = {}
+    for one in (each for each in _distinct(values) if isinstance(each, str)):
+        other = seen.setdefault(one.casefold(), one)
+        if other != one:
+            raise DataError(
+                f"{other!r} and {one!r} differ by capital letters only",
+                hint="write both alike, or tell them apart",
+                file=file,
+                column=str(values.name),
+            )
+
+
 def as_texts(values: pd.Series) -> np.ndarray:
     """Fixed-width texts of a column that `typed` or `labels` made, "" where a cell is missing."""
     if isinstance(values.dtype, pd.CategoricalDtype):

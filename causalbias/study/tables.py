@@ -132,6 +132,12 @@ def named_columns(frame: pd.DataFrame, file: str) -> pd.DataFrame:
                 hint="give every column a text as its name",
                 file=file,
             )
+    _check_distinct(frame, file)
+    return frame
+
+
+def _check_distinct(frame: pd.DataFrame, file: str) -> None:
+    """Refuse two columns of one name: which of them is meant is not known."""
     if not frame.columns.is_unique:
         raise DataError(
             "two columns have this name",
@@ -139,7 +145,6 @@ def named_columns(frame: pd.DataFrame, file: str) -> pd.DataFrame:
             file=file,
             column=str(frame.columns[frame.columns.duplicated()][0]),
         )
-    return frame
 
 
 def with_index(frame: pd.DataFrame, file: str) -> pd.DataFrame:
@@ -148,7 +153,7 @@ def with_index(frame: pd.DataFrame, file: str) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If a level contradicts a column with the same name.
+        If a level contradicts a column with the same name, or two columns have the same name.
 
     Examples
     --------
@@ -156,6 +161,7 @@ def with_index(frame: pd.DataFrame, file: str) -> pd.DataFrame:
     >>> with_index(faces, "stimuli").columns.tolist()
     ['seed', 'level']
     """
+    _check_distinct(frame, file)
     index = frame.index
     levels = {}
     for at, name in enumerate(index.names):

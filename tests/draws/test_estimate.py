@@ -250,3 +250,28 @@ def test_draws_put_together_are_marked_if_some_are_of_a_failed_fit():
 def test_variables_of_two_estimates_make_one_dataset():
     one, two = of_scale("response", "a"), of_scale("latent", "a")
     assert set(xr.Dataset({"one": one["effect"], "two": two["effect"]})) == {"one", "two"}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("averaged", [False, True])
+def test_single_variables_put_together_are_marked_whichever_comes_first(order, averaged):
+    """xarray drops the attributes of all but the first."""
+    parts = [of_scale("response", "a"), of_scale("response", "a", ["R-hat"])][::order]
+    parts = [one.mean(("chain", "draw")) for one in parts] if averaged else parts
+    whole = xr.concat([one["effect"] for one in parts], "model")
+    assert mark(whole) == '["R-hat"]'
+    assert failed(whole * 2)
+    assert failed(xr.Dataset({"effect": whole}))
+    good = xr.concat([parts[::order][0]["effect"]] * 2, "model")
+    assert not failed(good)
+    if not averaged:
+        assert not summarise(whole)["converged"].any()
+        assert "_not_converged" not in summarise(whole)
+
+
+def test_one_draw_selected_by_its_number_is_subtracted_as_draws_are():
+    """What is said of cells, such as truth values, is no part of the arithmetic."""
+    whole = GOOD.assign(supported=GOOD["n"] > 0)
+    one = whole.isel(draw=0)
+    assert float(abs((one - one)["effect"]).max()) == 0
+    xr.testing.assert_equal((whole - 1).isel(draw=0)["effect"], (one - 1)["effect"])

@@ -11,7 +11,7 @@ from causalbias.estimands.predictive import replicated
 from causalbias.models.arrays import arrays_of
 from causalbias.models.families import family_named
 from causalbias.models.fitted import ModelDesign
-from causalbias.models.formula.limits import Limits
+from causalbias.models.formula.limits import Limits, states_of
 from causalbias.models.formula.parts import as_formula
 from causalbias.models.limits import log_likelihood as likelihood_with
 from causalbias.models.limits import simulate_between
@@ -200,7 +200,7 @@ def test_what_compares_responses_says_that_some_were_not_seen(fit, tmp_path):
         lambda: replicated(fit, draws=10, random_seed=0),
         lambda: cb.plots.pp_check(fit),
         lambda: cb.model_checks.prior_sensitivity(fit, cb.dose(fit, "x")),
-        lambda: cb.compare({"a": cb.dose(fit, "x")}, fit),
+        lambda: cb.compare(fit, fit, "x"),
     ):
         with pytest.raises(DataError):
             refused()
@@ -296,6 +296,25 @@ def test_an_update_keeps_what_is_censored(fit):
     assert "cens(status)" in str(
         cb.update(fit, [". ~ .", "sigma ~ x"], draws=20, tune=20, chains=1)
     )
+
+
+@pytest.mark.parametrize("kind", [int, float, str, "category", "Int64", "object"])
+def test_the_codes_of_brms_say_what_its_words_say(rows, kind):
+    """https://paulbuerkner.com/brms/reference/addition-terms.html: none 0, left -1, right 1."""
+    codes = rows["status"].map({"none": 0, "left": -1, "right": 1}).astype(kind)
+    limits = Limits("status")
+    found, wanted = (
+        limits_of_rows(spec, model_frame(spec, one))
+        for spec in [ModelSpec("y ~ x", limits=limits)]
+        for one in (rows.assign(status=codes), rows)
+    )
+    for name in ("censored", "low", "high"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+    right = rows[rows["status"] != "left"]
+    spec = ModelSpec("y ~ x", limits=limits)
+    truths = limits_of_rows(spec, model_frame(spec, right.assign(status=right["y"] >= LIMIT)))
+    assert truths.censored.tolist() == (right["status"] == "right").tolist()
+    assert states_of(pd.Series([2])).tolist() == ["interval"]
 
 
 def test_a_fast_engine_asked_for_by_name_declines(rows):

@@ -199,3 +199,21 @@ def test_group_rates_name_groups_of_which_few_identities_make_most_errors():
     genuine.loc[genuine["seed_a"] == 3, "distance"] = 0.9
     rates = cb.error_rates(genuine, "group", threshold=0.6)
     assert "have most of the errors: x (FNMR, system)" in words(cb.plots.group_rates(rates))
+
+
+def test_where_nothing_is_left_to_draw_the_error_says_what(frame):
+    rates = cb.error_rates(frame, "race", threshold=2.4)
+    between = cb.rates.group_pair_rates(frame, "race", threshold=2.4)
+    counts = cb.rates.score_histograms(frame, "race")
+    for draw in (
+        lambda: cb.plots.group_rates(rates.isel(race=[])),
+        lambda: cb.plots.group_rates(rates.isel(system=[])),
+        lambda: cb.plots.group_rates(rates.isel(rate_of=[])),
+        lambda: cb.plots.rate_heatmap(between.isel(group=[], other=[])),
+        lambda: cb.plots.score_distributions(counts.isel(group=[])),
+    ):
+        with pytest.raises(DataError, match=r"no \w+.* was selected"):
+            draw()
+    lone = rates.assign(n=rates["n"].where(rates["race"] != "x", 0)).sel(race=["x"])
+    with pytest.raises(DataError, match="no comparisons of these groups"):
+        cb.plots.group_rates(lone)

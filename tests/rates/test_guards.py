@@ -137,3 +137,24 @@ def test_what_is_no_rate_is_refused_by_what_needs_rates(verb):
     for other in (rates.isel(draw=0), rates.rename(rate="effect"), rates["rate"]):
         with pytest.raises(DataError, match="error rates are needed here"):
             verb(other)
+
+
+@pytest.mark.parametrize("times", [100, 0.01])
+def test_a_threshold_in_another_unit_than_the_distances_is_refused(times):
+    frame = both_kinds()
+    for given in ({"threshold": 3.5 * times}, {"threshold": {"system": 3.5 * times}}):
+        with pytest.raises(DataError, match="far from all of its numbers"):
+            cb.error_rates(frame, "race", **given)
+    with pytest.raises(DataError, match="far from all of its numbers"):
+        cb.error_rates(frame.assign(threshold=3.5 * times), "race")
+
+
+def test_a_threshold_that_is_no_number_is_named_with_its_row():
+    given = pd.Series(["3.5"] * len(both_kinds()), dtype=object)
+    given[7] = "3,6"
+    frame = both_kinds().assign(threshold=given)
+    with pytest.raises(DataError, match=r"column 'threshold', row 8: '3,6'.*decimal point: 3.6"):
+        cb.error_rates(frame, "race")
+    given[7] = "NA"
+    rates = cb.error_rates(frame.assign(threshold=given), "race")
+    assert set(rates["threshold"].values.ravel()) == {3.5}

@@ -237,3 +237,62 @@ def test_errors_of_a_spreadsheet_are_damage(damage, tmp_path):
     faces.assign(seed=["1", f"{damage} ", "2"]).to_csv(tmp_path / "stimuli.csv", index=False)
     with pytest.raises(DataError, match=r"column 'seed', row 2.*spreadsheet"):
         cb.load("tidy", tmp_path, factors=["seed", "level"])
+
+
+RATINGS = pd.DataFrame(
+    {
+        "item": list("aabbcc"),
+        "rater": list("xy") * 3,
+        "rating": [1.0, 2, 3, 3, 5, 4],
+        "sex": ["Female", "Male", "female"] * 2,
+    }
+)
+ENTRANCES = {
+    "rates": lambda rows: cb.error_rates(rows, "race", threshold=0.5),
+    "scores": lambda rows: cb.datasets.read_scores(
+        rows, id_a="seed_a", id_b="seed_b", group="race", same="same_identity"
+    ),
+    "a fit": lambda rows: cb.get_prior("distance ~ race", rows),
+    "lost rows": lambda rows: cb.causal.selection_bounds(
+        rows, "distance", "race", cluster="seed_a"
+    ),
+    "intraclass": lambda rows: cb.agreement.intraclass(
+        RATINGS if rows.columns.is_unique else pd.concat([RATINGS, RATINGS[["rating"]]], axis=1),
+        item="item",
+        rater="rater",
+        rating="rating",
+    ),
+}
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_two_columns_of_one_name_are_refused_at_every_entrance(entrance):
+    rows = plain(["ok"] * 8, np.arange(1, 9) / 10).assign(race=["x", "y"] * 4)
+    twice = pd.concat([rows, rows[["distance"]] + 1], axis=1)
+    with pytest.raises(DataError, match=r"two columns have this name"):
+        ENTRANCES[entrance](twice)
+
+
+@pytest.mark.parametrize("dtype", ["object", "category", "string"])
+def test_groups_that_differ_by_capitals_only_are_refused_at_every_entrance(dtype):
+    rows = plain(["ok"] * 8, np.arange(1, 9) / 10)
+    rows["race"] = pd.Series(["Asian", "white", "asian", "white"] * 2, dtype=dtype)
+    for name in ("rates", "a fit"):
+        with pytest.raises(DataError, match=r"column 'race'.*'[Aa]sian' and '[Aa]sian'"):
+            ENTRANCES[name](rows)
+    with pytest.raises(DataError, match=r"stimuli, column 'level'.*capital letters only"):
+        build(stimuli=frames()["stimuli"].assign(level=pd.Series(["A", "a", "B"], dtype=dtype)))
+    with pytest.raises(DataError, match=r"column 'sex'.*capital letters only"):
+        cb.analyses.analyse_ratings(
+            RATINGS.astype({"sex": dtype}),
+            item="item",
+            rater="rater",
+            rating="rating",
+            item_group="sex",
+        )
+    # Codes of people and faces may differ so, and a level that no row has is no group.
+    seeds = frames()["stimuli"].assign(seed=["s", "s", "S"])
+    assert cb.to_frame(build(stimuli=seeds), "pairs")["same_identity"].tolist() == [True, False]
+    unused = pd.CategoricalDtype(["Asian", "white", "asian"])
+    cb.get_prior("distance ~ race", rows[rows["race"] != "asian"].astype({"race": unused}))
+    cb.get_prior("distance ~ 1 + (1|race)", rows)

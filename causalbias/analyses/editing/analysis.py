@@ -23,6 +23,7 @@ from causalbias.analyses.editing.pairs import (
 from causalbias.analyses.fitting import fit_models, join
 from causalbias.arguments import generator, mapping_in, number_in
 from causalbias.datasets.answers import Answers
+from causalbias.datasets.scores.checks import check_unit
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
@@ -297,6 +298,8 @@ def _thresholds(
         known = dict.fromkeys(pairs.networks, number_in(given, "threshold"))
     if lacking := [one for one in pairs.networks if one not in known]:
         raise DataError(f"{lacking[0]!r} has no threshold", hint="give one of each network")
+    for network, own in pairs.frame.groupby("network"):
+        check_unit(known[str(network)], own["distance"].to_numpy(float), f"network {network!r}")
     return {one: known[one] for one in pairs.networks}
 
 

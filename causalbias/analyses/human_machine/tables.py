@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from causalbias.analyses.yes_no import said_yes
 from causalbias.arguments import number_in
 from causalbias.datasets.answers import Answers, answers_in
+from causalbias.datasets.scores.checks import check_unit
 from causalbias.datasets.scores.names import words
 from causalbias.errors import DataError
 from causalbias.study.build import exclusions
@@ -244,7 +245,7 @@ def _answers_of_scores(
     _once(replace(scores, frame=frame), ["judge", "item", "option"])
     said = frame["option"].copy()
     if pair.any():
-        limit = _thresholds(frame["judge"][pair], threshold)
+        limit = _thresholds(frame[pair], threshold)
         said[pair] = np.where(frame["score"][pair] >= limit, "same", "different")
     keep = pair.copy()
     keep[~pair] = _chosen(frame[~pair], scores.name, notes)
@@ -280,9 +281,10 @@ def _chosen(
 
 
 def _thresholds(
-    systems: pd.Series, threshold: float | Mapping[str, float] | None
+    scores: pd.DataFrame, threshold: float | Mapping[str, float] | None
 ) -> NDArray[np.float64]:
     """The threshold of each row's system."""
+    systems = scores["judge"]
     given: dict[str, Any]
     if isinstance(threshold, Mapping):
         given = {str(one): value for one, value in threshold.items()}
@@ -295,6 +297,8 @@ def _thresholds(
             hint="give threshold=, of all systems or by system: pairs at or above it match",
         )
     of = {one: number_in(value, f"threshold of {one}") for one, value in given.items()}
+    for one, own in scores.groupby("judge", sort=False):
+        check_unit(of[str(one)], own["score"].to_numpy(float), f"system {one!r}")
     return np.asarray(systems.map(of), np.float64)
 
 

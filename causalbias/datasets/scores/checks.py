@@ -123,6 +123,30 @@ def code_of_nines(values: np.ndarray) -> float | None:
     return None
 
 
+def check_unit(threshold: float, values: np.ndarray, of: str) -> None:
+    """Refuse a threshold far beyond all scores or distances, such as 60 (%) of 0.1 to 0.9.
+
+    All pairs would be on one side of it.
+
+    Examples
+    --------
+    >>> check_unit(60, np.array([0.1, 0.9]), "system 'net'")
+    Traceback (most recent call last):
+    causalbias.errors.DataError: the threshold 60 of system 'net' is far from all of its numbers, \
+0.1 to 0.9. Hint: give it in their unit, such as 0.6 rather than 60 (%).
+    """
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return
+    low, high = float(known.min()), float(known.max())
+    if threshold > FAR * high > 0 or 0 < FAR * threshold < low:
+        raise DataError(
+            f"the threshold {threshold:g} of {of} is far from all of its numbers, {low:.4g} to "
+            f"{high:.4g}",
+            hint="give it in their unit, such as 0.6 rather than 60 (%)",
+        )
+
+
 def check_codes(frame: pd.DataFrame) -> None:
     """Refuse a score that stands for a failure, which would be a pair that does not match.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from causalbias.datasets.scores.checks import check_unit
 from causalbias.errors import DataError
 
 
@@ -72,6 +73,7 @@ class Scores:
             return float(threshold)
         part = self.frame[(self.frame["system"] == system) & (self.frame["status"] == "ok")]
         score, distance = part["score"].to_numpy(), part["distance"].to_numpy()
+        check_unit(threshold, score, f"system {system!r}")
         matched = score >= score.dtype.type(threshold)
         if matched.any():
             return float(distance[matched].max())

@@ -8,6 +8,8 @@ import math
 import re
 from dataclasses import dataclass, fields
 
+import pandas as pd
+
 from causalbias.errors import DataError
 
 _NAME = re.compile(r"`[^`]+`|[^\W\d]\w*")
@@ -15,6 +17,11 @@ _LEFT = re.compile(
     r"^(?P<response>[^|~]*)\|(?P<limits>[^|~]*\b(?:cens|trunc|thres)\s*\([^|~]*)(?=~)"
 )
 _CALL = re.compile(r"\s*(?P<name>\w+)\s*\((?P<arguments>[^()]*)\)\s*(?P<plus>\+|$)")
+STATES = ("none", "left", "right", "interval")
+# The codes of brms, also as a missing cell beside them leaves them, and truths as brms takes them.
+_CODES = {"0": "none", "-1": "left", "1": "right", "2": "interval"}
+_CODES |= {f"{code}.0": state for code, state in _CODES.items()}
+_CODES |= {"False": "none", "True": "right"}
 _ORDER = {"cens": ("status", "upper"), "trunc": ("lb", "ub"), "thres": ("thresholds",)}
 _KEYWORDS = {
     "cens": {"x": "status", "y2": "upper"},
@@ -69,6 +76,21 @@ class Limits:
         """All columns named."""
         of_censoring = [one for one in (self.status, self.upper) if one is not None]
         return list(dict.fromkeys([*of_censoring, *self.bounds]))
+
+
+def states_of(values: pd.Series) -> pd.Series:
+    """What a column says of each row: one of `STATES`, or what stands there where it says nothing.
+
+    Words, the codes of brms (0, -1, 1 and 2, in the order of `STATES`), or whether a row is
+    censored from the right.
+
+    Examples
+    --------
+    >>> states_of(pd.Series([0, 1.0, -1])).tolist(), states_of(pd.Series(["none", "2"])).tolist()
+    (['none', 'right', 'left'], ['none', 'interval'])
+    """
+    words = values.astype(str).astype(object)
+    return words.map(lambda one: _CODES.get(one.strip(), one.strip()))
 
 
 def split_limits(formula: str) -> tuple[str, Limits]:
