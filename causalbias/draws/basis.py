@@ -25,7 +25,7 @@ FAILURES = "failures"
 def with_basis[Data: xr.Dataset](found: Data) -> Data:
     """The dataset with a coordinate of what its attributes say, in the place of an earlier one."""
     said = {key: str(found.attrs[key]) for key in (*LABELS, FAILURES) if key in found.attrs}
-    plain = without_basis(found)
+    plain = found.drop_vars([BASIS, UNCONVERGED], errors="ignore")
     return plain.assign_coords({BASIS: json.dumps(said, sort_keys=True)})
 
 

@@ -105,5 +105,6 @@ def _of_cells(source: Drawn) -> list[str]:
 
 
 def _variables(source: Drawn) -> list[xr.Variable]:
-    known = source.data_vars if isinstance(source, xr.Dataset) else ()
-    return [source.variables[name] for name in known]  # type: ignore[union-attr]
+    if not isinstance(source, xr.Dataset):
+        return []
+    return [source.variables[name] for name in source.data_vars]

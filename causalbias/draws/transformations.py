@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from causalbias.arguments import DRAWS, SAMPLE, kind_of, name_in, not_what, number_in
+from causalbias.draws.basis import without_basis
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.marks import marked
 from causalbias.draws.summaries import RATIO, probability
@@ -218,4 +219,4 @@ def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
     index = xr.DataArray(positions, dims="rank", coords={"rank": positions})
     found = probability(ranks == index)
     found = found.transpose(dim, "rank", ...).rename("probability")
-    return marked(found.to_dataset(), draws)["probability"]
+    return marked(without_basis(found.to_dataset()), draws)["probability"]
