@@ -133,8 +133,8 @@ def thresholds_for(
                 )
             raise DataError(f"system {system!r} has no threshold", hint="give one, or a target fmr")
     if fmr is None:
-        for system, part in pairs.frame.groupby("system", observed=True):
-            check_unit(known[str(system)], part["distance"].to_numpy(float), f"system {system!r}")
+        for name, part in pairs.frame.groupby("system", observed=True):
+            check_unit(known[str(name)], part["distance"].to_numpy(float), f"system {name!r}")
     return lambda cell: known[cell.system]
 
 
