@@ -13,7 +13,7 @@ import json
 import numbers
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,8 @@ DATED = re.compile(rf"[0-3]?[0-9]-(?:{MONTHS})(?:-(?:[0-9]{{2}}|[0-9]{{4}}))?")
 LONG = re.compile(r"[1-9][0-9]{15,}")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+[+-][0-9]{2}:[0-9]{2}")
 POINT_ZERO = re.compile(r"^(-?[0-9]+)\.0+$")
+# A number written as text, such as a level "+2", "-0.5" or "1e-3"; "01" is a name.
+NUMBER_TEXT = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 
 
 def typed(values: pd.Series, *, file: str) -> pd.Series:
@@ -221,22 +223,37 @@ def number_hint(cell: str) -> str:
 def levels_of(values: pd.Series) -> np.ndarray:
     """Return the distinct values of a column: levels in their order, other values sorted.
 
-    Whole numbers written as text are in the order of the numbers, and moments with their distance
+    Numbers written as text are in the order of the numbers, and moments with their distance
     from UTC in the order of time: where clocks are set back, 02:30+02:00 is before 02:30+01:00.
 
     Examples
     --------
     >>> levels_of(pd.Series(["10", "2", "1"])).tolist()
     ['1', '2', '10']
+    >>> levels_of(pd.Series(["+2", "0", "-2"])).tolist()
+    ['-2', '0', '+2']
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         return np.array(values.cat.remove_unused_categories().cat.categories, dtype=str)
     found = np.unique(pack(values[values.notna()].drop_duplicates())[0])
-    if found.dtype.kind == "U" and all(re.fullmatch(r"0|-?[1-9][0-9]*", one) for one in found):
-        return np.array(sorted(found.tolist(), key=int), dtype=str)
+    if found.dtype.kind == "U" and (sizes := sizes_of(found.tolist())) is not None:
+        return found[sorted(range(len(found)), key=sizes.__getitem__)]
     if found.dtype.kind == "U" and len(found) and all(map(MOMENT.fullmatch, found.tolist())):
         return np.array(sorted(found.tolist(), key=pd.Timestamp), dtype=str)
     return found
+
+
+def sizes_of(texts: Sequence[str]) -> list[decimal.Decimal] | None:
+    """The numbers that texts are, exactly; None if one of them is none.
+
+    Examples
+    --------
+    >>> sizes_of(["+2", "0.5"]), sizes_of(["2", "two"])
+    ([Decimal('2'), Decimal('0.5')], None)
+    """
+    if not all(map(NUMBER_TEXT.fullmatch, texts)):
+        return None
+    return [decimal.Decimal(one) for one in texts]
 
 
 def label_of(value: object) -> str:

@@ -139,3 +139,16 @@ def test_a_name_that_is_no_identifier_is_in_backticks():
     found = condition_of("`the level` > 1 or race == 'a`b'")
     assert list(found.columns.values()) == ["the level", "race"]
     assert meets(frame, found).tolist() == [True, True]
+
+
+def test_texts_of_numbers_are_compared_by_size_and_equal_as_they_are_written():
+    rows = pd.DataFrame({"x": ["-2", "+2", "10.5", "1.0"], "y": ["-10", "-2", "9.5", "1"]})
+    for text, expected in {
+        "x < '0'": [0],
+        "x > '2'": [2],
+        "x >= '+2'": [1, 2],
+        "x == '2'": [],
+        "x == y": [],
+        "x > y": [0, 1, 2],
+    }.items():
+        assert np.flatnonzero(meets(rows, condition_of(text))).tolist() == expected, text

@@ -517,6 +517,15 @@ def test_moments_are_in_the_order_of_time_where_clocks_are_set_back():
     assert order != sorted(order)
 
 
+@given(st.lists(st.integers(-(10**6), 10**6), unique=True, min_size=2), st.integers(0, 3))
+def test_numbers_written_as_text_are_levels_by_size(numbers, digits):
+    # "+2" sorts before "-2" as text, and "10.5" before "2.5": the reference would be another level.
+    texts = [f"{number / 10**digits:+.{digits}f}" for number in numbers]
+    order = levels_of(pd.Series(texts)).tolist()
+    assert order == [text for _, text in sorted(zip(numbers, texts, strict=True))]
+    assert levels_of(pd.Series([*texts, "none"])).tolist() == sorted([*texts, "none"])
+
+
 @given(
     st.integers(-(10**8), 10**8),
     st.sampled_from([".,", ",.", " ,", "'.", "\u202f,", "’.", "_."]),

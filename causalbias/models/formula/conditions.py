@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from causalbias.errors import DataError, shown
 from causalbias.models.levels import find_level
-from causalbias.study.columns import is_number, typed
+from causalbias.study.columns import is_number, sizes_of, typed
 
 Bools = NDArray[np.bool_]
 EXAMPLE = "write it as column == 'value' and other > 0"
@@ -39,7 +39,6 @@ ALLOWED: tuple[type[ast.AST], ...] = (
     *[ast.Compare, ast.In, ast.NotIn, ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple],
 )
 QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`""")
-WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 MOST = 1e300  # of a number: floats hold it
 DATE = re.compile(r"[0-9]{4}-")
 
@@ -116,8 +115,8 @@ def meets(frame: pd.DataFrame, condition: Condition) -> Bools:
     """Which rows of a frame meet a condition, all of whose columns it has.
 
     A column is what `study.columns.typed` makes of it, whatever its dtype, and dates are compared
-    as dates. Levels are compared in their order, texts by their characters, and texts of whole
-    numbers by size.
+    as dates. Levels are compared in their order, texts by their characters, and texts of numbers
+    by size.
 
     Parameters
     ----------
@@ -270,12 +269,17 @@ def _with_constant(
             hint=f"put it in quotes: '{constant}'",
             column=str(values.name),
         )
-    elif all(map(WHOLE.fullmatch, [*map(str, distinct), constant])):
-        held = compare(np.array([int(one) for one in distinct], object), int(constant))
     else:
-        held = compare(np.asarray(distinct, object), constant)
+        *each, one = _in_order([*map(str, distinct), constant], compare)
+        held = compare(np.array(each, object), one)
     true = np.append(np.asarray(held, bool), False)[codes]  # the last: of missing ones
     return _Truth(true & known, ~true & known)
+
+
+def _in_order(texts: list[str], compare: Callable[[Any, Any], Any]) -> list[Any]:
+    """Texts as they are compared: by size if all are numbers, but "1" does not equal "1.0"."""
+    sizes = None if compare in (operator.eq, operator.ne) else sizes_of(texts)
+    return texts if sizes is None else list(sizes)
 
 
 def _level_holds(
@@ -335,6 +339,9 @@ def _with_column(one: pd.Series, other: pd.Series, compare: Callable[[Any, Any],
         )
     as_kind = float if kinds[0] == "numbers" else object
     first, second = (each[known].astype(as_kind).to_numpy() for each in (one, other))
+    if kinds[0] == "texts":
+        both = np.array(_in_order([*map(str, first), *map(str, second)], compare), object)
+        first, second = both[: len(first)], both[len(first) :]
     true = np.zeros(len(known), bool)
     true[known] = np.asarray(compare(first, second), bool)
     return _Truth(true, ~true & known)
