@@ -40,6 +40,8 @@ _ELSE = {
     ROWS: "give a study (cb.load, cb.make_study) or a DataFrame",
     STUDY: "give what cb.load or cb.make_study returned",
     "a function from a fit to draws": "write lambda fit: cb.effects(fit, 'race')",
+    "a condition on rows, as text": "write it as column == 'value' and other > 0; of truth values "
+    "of rows, give these rows as data: data[chosen]",
     "a formula": "write it as text, before the data: cb.fit('distance ~ race + (1|seed)', study)",
 }
 

@@ -15,6 +15,10 @@ from causalbias.errors import DataError
 from causalbias.progress import shown
 
 _PREDICTIONS = "cb.predictions(fit, 'race'), with newdata= for other rows"
+_EQUAL_CELLS = (
+    "cb.predictions(fit, 'race', newdata=cb.datagrid(fit, race=['a', 'b'], gender=['f', 'm'])), "
+    "all cells with equal weights; without newdata= each race is averaged over its own rows"
+)
 _EFFECTS = "cb.effects(fit, 'race'), averaged over the rows, by= within groups"
 _DRAWS = "cb.effects(fit, 'race').frame() is a table of draws, as every estimate has one"
 _SUMMARY = "cb.summary(fit) is the table of parameters, with R-hat and effective sample sizes"
@@ -42,8 +46,8 @@ NAMES: dict[str, str] = {
     **dict.fromkeys(
         ("fitted", "predict", "posterior_epred", "epred", "kfold_predict"), _PREDICTIONS
     ),
-    **dict.fromkeys(("emmeans", "marginal_means", "avg_predictions", "ggpredict"), _PREDICTIONS),
-    **dict.fromkeys(("ggemmeans", "estimate_means", "ref_grid", "add_epred_draws"), _PREDICTIONS),
+    **dict.fromkeys(("avg_predictions", "ggpredict", "ref_grid", "add_epred_draws"), _PREDICTIONS),
+    **dict.fromkeys(("emmeans", "marginal_means", "ggemmeans", "estimate_means"), _EQUAL_CELLS),
     "posterior_linpred": "cb.predictions(fit, 'race', scale='link')",
     "add_linpred_draws": "cb.predictions(fit, 'race', scale='link').frame()",
     **dict.fromkeys(
@@ -111,6 +115,14 @@ NAMES: dict[str, str] = {
             "point_interval",
         ),
         "cb.summarise(estimate, prob=0.9, interval='hdi')",
+    ),
+    **dict.fromkeys(
+        ("estimate", "lower", "upper", "interval", "conf_int", "ci", "p_value", "pvalues"),
+        "effect.summary(), a DataFrame with the estimate, lower, upper and n of each cell",
+    ),
+    **dict.fromkeys(
+        ("to_csv", "to_excel", "to_latex", "to_html", "to_markdown"),
+        "effect.summary().to_csv(...), as summary() of an estimate is a DataFrame",
     ),
     **dict.fromkeys(("summarize", "summarise_draws", "summarize_draws"), "cb.summarise(estimate)"),
     **dict.fromkeys(

@@ -95,3 +95,17 @@ def own_group_contrast(cells: xr.DataArray, of_face: str, of_people: str) -> xr.
     across = xr.where(own, 0.0, square).sum(both, **dims) / (count * (count - 1))
     # A cell without an estimate leaves the contrast without one.
     return (within - across).where(square.notnull().all(both))
+
+
+def answers_contrasted(number: xr.DataArray, of_face: str, of_people: str) -> xr.DataArray:
+    """How many answers the cells of `own_group_contrast` have.
+
+    Examples
+    --------
+    >>> number = xr.DataArray([[3, 1], [2, 4]], dims=("face", "people"),
+    ...                       coords={"face": ["a", "b"], "people": ["b", "c"]})
+    >>> int(answers_contrasted(number, "face", "people"))
+    2
+    """
+    shared = [one for one in number[of_face].values if one in number[of_people].values]
+    return number.sel({of_face: shared, of_people: shared}).sum((of_face, of_people))

@@ -596,7 +596,9 @@ def described(draws: xr.Dataset) -> tuple[list[str], pd.DataFrame | None, list[s
             notes.append(f"... {len(whole) - SHOWN:,} more rows: .summary() has all")
         others = [name for name in names if name != drawn(draws)]
         if others:
-            notes.append(f"Other draws: {', '.join(others)}; see .summary(of=...)")
+            notes.append(
+                f"Shown: {drawn(draws)}; other draws: {', '.join(others)}, see .summary(of=...)"
+            )
         notes += _unstated(whole, attrs)
     else:
         sizes = ", ".join(f"{name}: {size:,}" for name, size in draws.sizes.items())

@@ -115,6 +115,8 @@ def group_effects(fit: xr.DataTree, factor: str, *, parameter: str | None = None
             if others
             else "add one: (1|seed)",
         )
+    written = {one.replace(" ", ""): one for one in known}  # the user's spaces do not matter
+    factor = written.get(factor.replace(" ", ""), factor) if isinstance(factor, str) else factor
     name_in(factor, "factor", *known)
     designs = [one for one in model.groups if one.factor == factor]
     labels, parts = [], []

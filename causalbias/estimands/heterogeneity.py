@@ -73,14 +73,16 @@ def heterogeneity(
     (('chain', 'draw', 'race'), [4, 4])
     """
     name_in(over, "over")
+    terms = [one for own in fitted(fit).predictors for one in own.groups]
+    grouping = list(dict.fromkeys(name for one in terms for name in chain(*one.members)))
+    if grouping and over not in grouping:
+        raise DataError(
+            f"the model has no effects of {over!r}",
+            hint=f"name what groups its rows: over={' or '.join(map(repr, grouping))}",
+        )
     # The estimand is about the levels in the data.
     by_group = effects(fit, variable, by=over, reference=reference, scale=scale, population="these")
-    varies = any(
-        variable in one.columns_used() and over in set().union(*one.members)
-        for own in fitted(fit).predictors
-        for one in own.groups
-    )
-    if not varies:
+    if not any(variable in one.columns_used() and over in chain(*one.members) for one in terms):
         raise DataError(
             f"the model gives every {over} the same effect of {variable!r}",
             hint=f"add ({variable}|{over}) or (1|{over}:{variable}) to the formula",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from causalbias.arguments import mapping_in
+from causalbias.arguments import mapping_in, name_in
 from causalbias.errors import DataError, shown
 from causalbias.models.families import Family, check_family, family_named
 from causalbias.models.formula.group_terms import common_formula, group_parts
@@ -81,6 +81,11 @@ class ModelSpec:
     rows: str | None = None
     moments: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        for argument in ("counts", "weights"):
+            if getattr(self, argument) is not None:
+                name_in(getattr(self, argument), argument)
 
     def to_json(self) -> str:
         """Text from which `from_json` makes an equal specification."""

@@ -91,12 +91,14 @@ def make_study(
         Pairs are unordered: two faces may be paired once, in either order, and no face may be
         paired with itself.
     distances : DataFrame
-        Columns `system`, `pair`, `distance` (>= 0, smaller means more alike), optionally
+        Columns `system`, `pair` (or `stimulus_a` and `stimulus_b`, in either order), `distance`
+        (>= 0, smaller means more alike), optionally
         `threshold` (the same value in all rows of a system, or missing) and `status` ("ok", in
         upper or lower case, or the reason why there is no distance).
     judgements : DataFrame
         Columns `question`, `score`, optionally `annotator`, and the columns that identify what
-        was judged: `pair`, `stimulus`, or factors (a cell of the design). A column `trial`
+        was judged: `pair` (or `stimulus_a` and `stimulus_b`), `stimulus`, or factors (a cell of
+        the design). A column `trial`
         (1, 2, ...) is needed where an annotator answers the same question about the same item
         again, see `retest`. If both `pair` and `stimulus` are columns, each row gives one of them
         and leaves the other missing.
@@ -168,10 +170,13 @@ def make_study(
     if distances is not None:
         if "pairs" not in groups:
             raise DataError("distances without pairs", hint="give the pairs they belong to")
+        distances = _with_pair(distances, groups["pairs"], names["distances"])
         made = _machine(distances, groups["pairs"], metric, factors, names["distances"])
         groups["machine"] = made[0]
         left_out += made[1]
     if judgements is not None:
+        if "pairs" in groups:
+            judgements = _with_pair(judgements, groups["pairs"], names["judgements"])
         groups["human"], groups["questions"], notes = _human(
             judgements, groups, stimuli, factors, identity, scales, salt, names["judgements"]
         )
@@ -417,9 +422,41 @@ def further(
     return kept, notes
 
 
+def _with_pair(frame: pd.DataFrame, pairs: xr.Dataset, file: str) -> pd.DataFrame:
+    """Name the pair of rows that name its two faces, whichever of them comes first."""
+    sides = ["stimulus_a", "stimulus_b"]
+    if "pair" in frame or not set(sides) <= set(frame):
+        return frame
+    named = [labels(frame[side], file=file).astype(object) for side in sides]
+    faces = [pairs[side].values.tolist() for side in sides]
+    known: dict[tuple[object, ...], str] = {}
+    for order in (faces, faces[::-1]):
+        known |= dict(zip(zip(*order, strict=True), pairs["pair"].values.tolist(), strict=True))
+    found = pd.Series([known.get(both) for both in zip(*named, strict=True)], frame.index)
+    missing = found.isna().to_numpy(bool)
+    if missing.any():
+        one, other = (side.iloc[int(missing.argmax())] for side in named)
+        raise at_first(
+            missing,
+            f"{shown(one)} and {shown(other)} are no pair of the study",
+            hint="add them to the pairs, or leave the row out",
+            file=file,
+            column=" + ".join(sides),
+        )
+    return frame.drop(columns=sides).assign(pair=found)
+
+
 def _machine(
     frame: pd.DataFrame, pairs: xr.Dataset, metric: str, factors: Sequence[str], file: str
 ) -> tuple[xr.Dataset, list[Note]]:
+    similar = [str(name) for name in frame if "similar" in str(name).casefold()]
+    if "distance" not in frame and similar:
+        raise DataError(
+            f"the column is not there, and {similar[0]!r} seems to be larger the more alike",
+            hint=f"compute a distance, smaller the more alike: distance = 1 - {similar[0]}",
+            file=file,
+            column="distance",
+        )
     check_columns(frame, ["distance"], file=file)
     frame = named_columns(frame, file).reset_index(drop=True)
     frame = frame if "status" in frame else frame.assign(status="ok")

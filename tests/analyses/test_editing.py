@@ -97,6 +97,9 @@ def test_the_simulations_truth_is_within_its_intervals(tables, found):
     assert editor["lower"] < 0.075 < editor["upper"]
     # What is lost in two groups is as far from their mean.
     lost = found.lost["difference"]
+    outputs = found.matching["n"].sel(kind="source", drop=True)
+    assert bool((found.lost["n"] == outputs).all())
+    assert found.lost["n"].sum() > 0
     np.testing.assert_allclose(lost.sum("group"), 0, atol=1e-12)
 
 

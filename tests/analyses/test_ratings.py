@@ -28,6 +28,8 @@ def test_own_group_effect_and_reliability_are_those_of_the_simulation(found, rat
     effect = found.own_group.summary(0.99).iloc[0]
     assert effect["lower"] < 0.8 < effect["upper"]
     assert effect["lower"] > 0
+    assert effect["n"] == len(ratings)
+    assert found.consensus.summary()["n"].tolist() == [len(ratings)]
     # U = 0.64 + 0.04 / 2, error = 0.04 / 2 + 1.
     one = found.reliability.sel(kind="consistency", raters=1).summary(0.99).iloc[0]
     assert one["lower"] < 0.66 / 1.68 < one["upper"]

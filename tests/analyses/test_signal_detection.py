@@ -268,6 +268,7 @@ def test_sensitivity_and_criterion_are_those_of_the_simulation(trials):
         assert low < truth[name] < high
         effect = found.own_group.summary(0.99, of=name).iloc[0]
         assert effect["lower"] < truth[own] < effect["upper"]
+        assert effect["n"] == len(trials)
     content = cb.analyses.signal_detection_content(found)
     assert "own-group effect on d'" in content.findings[0]  # of so few subjects, none is clear
     assert set(content.results) == {"own_group", "sensitivity", "counts", "by_hand"}

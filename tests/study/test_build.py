@@ -313,3 +313,33 @@ def test_distances_that_are_text_are_read_beside_rows_that_failed():
     gone = pd.DataFrame(rows | {"distance": ["0", None, "NA"]})
     with pytest.raises(DataError, match="row 3"):
         cb.make_study(factors=["seed"], stimuli=faces, pairs=pairs, distances=gone)
+
+
+def test_rows_may_name_both_faces_in_place_of_the_pair_in_either_order():
+    stimuli = pd.DataFrame({"stimulus": ["s1", "s2", "s3"], "seed": ["1", "2", "3"]})
+    pairs = pd.DataFrame({"stimulus_a": ["s1", "s3"], "stimulus_b": ["s2", "s1"]})
+    faces = pd.DataFrame({"stimulus_a": ["s2", "s3"], "stimulus_b": ["s1", "s1"]})
+    tables = {"factors": ["seed"], "stimuli": stimuli, "pairs": pairs, "scales": (0, 4)}
+    asked = {"question": "alike", "annotator": "ann", "score": [1, 3]}
+    study, expected = (
+        cb.make_study(
+            **tables,
+            distances=named.assign(system="net", distance=[0.2, 0.6]),
+            judgements=named.assign(**asked),
+            salt=b"salt",
+        )
+        for named in (faces, pd.DataFrame({"pair": ["s1~s2", "s3~s1"]}))
+    )
+    xr.testing.assert_identical(study, expected)
+    with pytest.raises(DataError, match="'s2' and 's3' are no pair of the study"):
+        cb.make_study(
+            **tables, distances=faces.assign(stimulus_b="s3", system="net", distance=0.1)[:1]
+        )
+
+
+def test_similarities_are_not_taken_for_distances():
+    stimuli = pd.DataFrame({"stimulus": ["s1", "s2"], "seed": ["1", "2"]})
+    pairs = pd.DataFrame({"stimulus_a": ["s1"], "stimulus_b": ["s2"]})
+    given = pd.DataFrame({"system": ["net"], "pair": ["s1~s2"], "similarity": [0.9]})
+    with pytest.raises(DataError, match="distance = 1 - similarity"):
+        cb.make_study(factors=["seed"], stimuli=stimuli, pairs=pairs, distances=given)

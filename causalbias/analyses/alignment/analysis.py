@@ -21,6 +21,7 @@ from causalbias.agreement.dyads import (
 from causalbias.arguments import generator, mapping_in, names_in, number_in
 from causalbias.datasets.answers import Answers, answers_in
 from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.printing import Listed
 from causalbias.errors import DataError
 from causalbias.study.tables import check_spelling
 
@@ -31,8 +32,8 @@ LEAST = 10  # pairs of a group, and faces in them
 DRAWS = 4000
 
 
-@dataclass(frozen=True)
-class Alignment:
+@dataclass(frozen=True, repr=False)
+class Alignment(Listed):
     """Result of `analyse_alignment`.
 
     Attributes

@@ -25,6 +25,7 @@ from causalbias.arguments import generator, mapping_in, number_in
 from causalbias.datasets.answers import Answers
 from causalbias.datasets.scores.checks import check_unit
 from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.printing import Listed
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects
 from causalbias.io.memory import check_memory
@@ -43,8 +44,8 @@ DRAWS = 4000
 CELL = ["kind", "network", "editor", "group"]
 
 
-@dataclass(frozen=True)
-class Editing:
+@dataclass(frozen=True, repr=False)
+class Editing(Listed):
     """Result of `analyse_editing`.
 
     Attributes
@@ -68,7 +69,7 @@ class Editing:
         ``threshold`` (network). None without threshold.
     lost : Estimate or None
         ``difference`` (chain, draw, network, editor, group): how much more often outputs do not
-        match their source than on average over groups. None with one group.
+        match their source than on average over groups; ``n``: outputs. None with one group.
     seen : Estimate or None
         ``rate`` (chain, draw, attribute, seen_as, editor, level): of outputs whose source is of
         this level and whose target, if there is one, is not, the share that is seen as of the
@@ -355,8 +356,9 @@ def _lost(matching: Estimate) -> Estimate:
     rate = 1 - matching["rate"].sel(kind=SOURCE, drop=True)
     difference = (rate - rate.mean("group")).drop_attrs()
     return estimate(
-        xr.Dataset({"difference": difference}),
+        xr.Dataset({"difference": difference, "n": matching["n"].sel(kind=SOURCE, drop=True)}),
         of=[matching],
+        variable="difference",
         estimand="share of outputs that do not match their source, minus the mean over groups",
         outcome="identity lost more often than on average",
         scale="difference of probabilities",

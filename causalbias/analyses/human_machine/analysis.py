@@ -26,6 +26,7 @@ from causalbias.analyses.human_machine.tables import (
 from causalbias.analyses.own_group import check_groups, crossed, own_group_contrast, several
 from causalbias.arguments import generator, mapping_in, names_in, number_in, whole_in
 from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.printing import Listed
 from causalbias.draws.summaries import RATE_RATIO, SAMPLE, summarise
 from causalbias.errors import DataError
 from causalbias.estimands.coefficients import group_effects
@@ -39,8 +40,8 @@ TINY = 1e-12
 SYSTEMS, RATIO = "systems", "systems / people"
 
 
-@dataclass(frozen=True)
-class HumanMachine:
+@dataclass(frozen=True, repr=False)
+class HumanMachine(Listed):
     """Result of `analyse_human_machine`.
 
     Attributes
@@ -67,7 +68,7 @@ class HumanMachine:
         group against others; differences between groups of subjects and of people cancel.
     difficulty : Estimate or None
         ``correlation`` (chain, draw, task) of what is hard for people and for systems, among items
-        of the same groups; None with one system.
+        of the same groups; ``items`` (task): their number. None with one system.
     consensus : DataFrame
         By item, see `consensus_of`.
     counts : DataFrame
@@ -625,7 +626,12 @@ def _difficulty(fits: Mapping[str, Fit]) -> Estimate | None:
             values = posterior["cor|item"]
             pair = next(str(one) for one in values.dims if one not in SAMPLE)
             found[task] = estimate(
-                xr.Dataset({"correlation": values.isel({pair: 0}, drop=True)}),
+                xr.Dataset(
+                    {
+                        "correlation": values.isel({pair: 0}, drop=True),
+                        "items": posterior.sizes["item__factor_dim"],
+                    }
+                ),
                 of=[fit],
                 variable="correlation",
                 estimand="correlation of items' difficulty for people and for systems",

@@ -22,6 +22,7 @@ from causalbias.analyses.identity.paired import (
     inverse_units,
     minus,
 )
+from causalbias.draws.printing import Listed
 from causalbias.errors import DataError
 from causalbias.estimands.comparing import compare
 from causalbias.estimands.contrasts import effects, predictions
@@ -45,8 +46,8 @@ OF_KINDS = "impostor minus genuine"
 MOST_ORDERED = 20  # values of a scale; answers on a finer one have normal noise
 
 
-@dataclass(frozen=True)
-class Identity:
+@dataclass(frozen=True, repr=False)
+class Identity(Listed):
     """Result of `analyse_identity`.
 
     Attributes

@@ -14,6 +14,7 @@ import xarray as xr
 
 from causalbias.analyses.fitting import fit_models, join
 from causalbias.draws.estimate import Estimate
+from causalbias.draws.printing import Listed
 from causalbias.draws.transformations import per_unit, rank_probabilities
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import effects, predictions
@@ -25,8 +26,8 @@ from causalbias.study.frames import to_frame
 from causalbias.study.tree import factors_of
 
 
-@dataclass(frozen=True)
-class Manipulation:
+@dataclass(frozen=True, repr=False)
+class Manipulation(Listed):
     """Result of `analyse_manipulation`.
 
     Attributes

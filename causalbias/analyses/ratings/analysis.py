@@ -14,10 +14,17 @@ from causalbias.agreement.generalisability import (
 )
 from causalbias.agreement.intraclass import intraclass
 from causalbias.analyses.fitting import fit_models, join
-from causalbias.analyses.own_group import check_groups, crossed, own_group_contrast, several
+from causalbias.analyses.own_group import (
+    answers_contrasted,
+    check_groups,
+    crossed,
+    own_group_contrast,
+    several,
+)
 from causalbias.arguments import number_in
 from causalbias.datasets.answers import Answers, answers_in
 from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.printing import Listed
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import predictions
 from causalbias.models.result import Fit
@@ -27,8 +34,8 @@ REPEATED = 20  # combinations of rater and item with repeats, from which on thei
 ONE_TRAIT = "rating"
 
 
-@dataclass(frozen=True)
-class Ratings:
+@dataclass(frozen=True, repr=False)
+class Ratings(Listed):
     """Result of `analyse_ratings`.
 
     Attributes
@@ -52,7 +59,7 @@ class Ratings:
     own_group : Estimate or None
         ``effect`` (chain, draw, trait): mean of the cells in which item and rater are of one
         group, minus the mean of the cells in which they are not. Differences between groups of
-        items, and between groups of raters, cancel.
+        items, and between groups of raters, cancel. ``n`` (trait): ratings in these cells.
     consensus : Estimate or None
         ``correlation`` (chain, draw, trait): of the means that two groups of raters would give
         the items if they were infinitely many; below one, they see different things.
@@ -302,7 +309,13 @@ def _own_group(cells: Estimate) -> Estimate | None:
     if effect is None:
         return None
     return estimate(
-        xr.Dataset({"effect": effect.transpose("chain", "draw", "trait")}),
+        xr.Dataset(
+            {
+                "effect": effect.transpose("chain", "draw", "trait"),
+                "n": answers_contrasted(cells["n"], "item_group", "rater_group"),
+            }
+        ),
+        variable="effect",
         of=[cells],
         estimand="own-group effect on ratings: raters and items of one group, minus of two",
         outcome="own-group effect on ratings",
@@ -315,13 +328,15 @@ def _consensus(fits: dict[str, Fit]) -> Estimate | None:
     """Correlation of what groups of raters find on average, U / (U + interaction)."""
     found: dict[str, xr.Dataset] = {}
     for trait, fit in fits.items():
-        variance = variance_components(fit)["variance"]
+        components = variance_components(fit)
+        variance = components["variance"]
         if "item:rater_group" in variance["component"].values:
             item = variance.sel(component="item", drop=True)
             apart = variance.sel(component="item:rater_group", drop=True)
             found[trait] = estimate(
-                xr.Dataset({"correlation": item / (item + apart)}),
+                xr.Dataset({"correlation": item / (item + apart), "n": components["n"]}),
                 of=[fit],
+                variable="correlation",
                 estimand="correlation of the means of items by two groups of raters",
                 outcome="correlation of groups of raters",
                 scale="correlation",

@@ -10,6 +10,7 @@ from causalbias.analyses.scores.pooling import pooled_rates
 from causalbias.analyses.scores.thresholds import rates_at_thresholds
 from causalbias.arguments import described, flag_in, number_in
 from causalbias.datasets.scores import Scores
+from causalbias.draws.printing import Listed
 from causalbias.errors import DataError
 from causalbias.rates.accuracy import accuracy_indices, verification_accuracy
 from causalbias.rates.comparisons import Comparisons, comparisons, in_words
@@ -23,8 +24,8 @@ from causalbias.rates.thresholds import threshold_at
 GROUP = "group"
 
 
-@dataclass(frozen=True)
-class OperatingPoint:
+@dataclass(frozen=True, repr=False)
+class OperatingPoint(Listed):
     """Error rates at one threshold a system.
 
     Attributes
@@ -56,8 +57,8 @@ class OperatingPoint:
     pooled: xr.Dataset | None = None
 
 
-@dataclass(frozen=True)
-class Audit:
+@dataclass(frozen=True, repr=False)
+class Audit(Listed):
     """Result of `audit`.
 
     Attributes

@@ -11,11 +11,12 @@ from scipy.special import ndtri
 from scipy.stats import t as t_distribution
 
 from causalbias.analyses.fitting import fit_model
-from causalbias.analyses.own_group import check_groups, own_group_contrast
+from causalbias.analyses.own_group import answers_contrasted, check_groups, own_group_contrast
 from causalbias.analyses.yes_no import said_yes
 from causalbias.arguments import flag_in, number_in, whole_in
 from causalbias.datasets.answers import Answers, answers_in
 from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.printing import Listed
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import predictions
 from causalbias.models.formula.parts import formula
@@ -25,8 +26,8 @@ WORDS = {"d_prime": "d'", "d_a": "d_a", "criterion": "the criterion"}
 KINDS = ("hits", "misses", "false_alarms", "correct_rejections")
 
 
-@dataclass(frozen=True)
-class SignalDetection:
+@dataclass(frozen=True, repr=False)
+class SignalDetection(Listed):
     """Result of `analyse_signal_detection`.
 
     Attributes
@@ -42,7 +43,7 @@ class SignalDetection:
         ``d_prime``, and ``criterion`` is c_a.
     own_group : Estimate or None
         Of the same names (chain, draw): mean of the cells in which face and subject are of one
-        group, minus the mean of those in which they are not.
+        group, minus the mean of those in which they are not. ``n``: answers in these cells.
     zroc_slope : Estimate or None
         ``zroc_slope`` (chain, draw): standard deviation of the evidence on noise over that on
         signals. None where they are taken as equal.
@@ -381,7 +382,7 @@ def _own_group(found: Estimate, by: list[str]) -> Estimate | None:
     if not known:
         return None
     return estimate(
-        xr.Dataset(known),
+        xr.Dataset(known | {"n": answers_contrasted(found["n"], "face_group", "subject_group")}),
         of=[found],
         variable=next(iter(known)),
         estimand="own-group effect: faces and subjects of one group, minus of two",

@@ -19,6 +19,7 @@ from causalbias.analyses.social.table import (
 from causalbias.arguments import generator, names_in, number_in
 from causalbias.datasets.answers import Answers
 from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.printing import Listed
 from causalbias.errors import DataError
 from causalbias.estimands.contrasts import predictions
 from causalbias.estimands.dose import dose
@@ -28,8 +29,8 @@ from causalbias.models.result import Fit
 RESAMPLES = 4000
 
 
-@dataclass(frozen=True)
-class SocialPerception:
+@dataclass(frozen=True, repr=False)
+class SocialPerception(Listed):
     """Result of `analyse_social_perception`.
 
     The dim ``prompts`` says of which prompts an estimate is: "positive - negative" (of each

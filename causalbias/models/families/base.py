@@ -222,11 +222,17 @@ class Family(ABC):
         return DataError(
             f"{shown(values.iloc[row])} ({int(bad.sum()):,} such rows), but family {self.name!r} "
             f"needs {self.response}",
-            hint="choose another family or transform the response",
+            hint=self.way_out(values),
             file="data",
             column=str(values.name),
             row=row + 1,
         )
+
+    def way_out(self, values: pd.Series) -> str:
+        """What to do with a response that is none of the family's."""
+        if pd.api.types.is_numeric_dtype(values):
+            return "choose another family or transform the response"
+        return "code it as numbers, or choose a family of answers or of categories"
 
     # -- the distribution --------------------------------------------------------------------
 

@@ -32,6 +32,16 @@ class Bernoulli(Family):
         """Numbers that are neither 0 nor 1."""
         return np.asarray(~values.isin([0, 1]))
 
+    def way_out(self, values: pd.Series) -> str:
+        """Of two answers, how to say which of them is 1."""
+        known = sorted(values.unique().tolist(), key=str)
+        if len(known) != 2:
+            return super().way_out(values)
+        return (
+            f"say which of {known[0]!r} and {known[1]!r} is 1: "
+            f"data.assign({values.name}=data[{str(values.name)!r}] == {known[1]!r})"
+        )
+
     def log_likelihood(self, y: Floats, eta: Floats, parameters: Parameters) -> Floats:
         """``y log(p) + (1 - y) log(1 - p)``."""
         return np.asarray(stats.bernoulli.logpmf(y, self.parent(eta)))

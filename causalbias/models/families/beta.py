@@ -22,6 +22,15 @@ class Beta(Family):
     statistics = ("means by group", "tails", "spread by group")
     continuous = True
 
+    def way_out(self, values: pd.Series) -> str:
+        """What to do with another scale, and with its ends."""
+        if not pd.api.types.is_numeric_dtype(values):
+            return super().way_out(values)
+        return (
+            "make another scale one from 0 to 1, (y - low) / (high - low); where its ends occur, "
+            "choose a family that has them"
+        )
+
     def impossible(self, values: pd.Series) -> NDArray[np.bool_]:
         """Numbers at or beyond the ends."""
         return ((values <= 0) | (values >= 1)).to_numpy()

@@ -34,6 +34,10 @@ class Binomial(Bernoulli):
             self._check_counts(count, limit)
         return values
 
+    def way_out(self, values: pd.Series) -> str:
+        """What the response is written as."""
+        return "give p(successes, trials) counts"
+
     def _check_counts(self, count: pd.Series, limit: pd.Series) -> None:
         if not pd.api.types.is_numeric_dtype(count):
             raise self.wrong_response(count, np.ones(len(count), bool))

@@ -46,6 +46,7 @@ def log_of_some(x: Any) -> Any:
     return pt.where(pt.lt(x, -_END), x, pt.log1mexp(-pt.exp(pt.clip(x, -_END, _END))))
 
 
+MAX_LISTED = 12  # categories that an error lists
 _END = 300.0  # beyond which exp(-exp(x)) is one or zero to all digits
 _LOG_CHANCES = {"logit": _logit, "probit": _probit, "cloglog": _cloglog}
 
@@ -107,6 +108,15 @@ class Cumulative(Family):
                 column=str(values.name),
             )
         return values.astype(int).astype(pd.CategoricalDtype(codes, ordered=True))
+
+    def way_out(self, values: pd.Series) -> str:
+        """How to say the order of categories that are no whole numbers."""
+        known = sorted(values.unique().tolist())
+        listed = ", ".join(map(repr, known)) if len(known) <= MAX_LISTED else "from low to high"
+        return (
+            "give its categories in their order, from low to high: "
+            f"pd.Categorical(data[{str(values.name)!r}], [{listed}], ordered=True)"
+        )
 
     def chances(self, eta: Floats, parameters: Parameters) -> Floats:
         """Probability (draws, rows, categories) of each category."""
