@@ -11,7 +11,7 @@ from pathlib import Path
 from simulated import study_of
 
 import causalbias as cb
-from causalbias.analyses.identity import IDENTITY
+from causalbias.analyses.identity.report import estimates_of
 
 HERE = Path(__file__).resolve().parent
 
@@ -22,7 +22,7 @@ def main() -> None:
     result = cb.analyses.analyse_identity(
         study, prob=settings["prob"], draws=settings["draws"], random_seed=settings["seed"]
     )
-    truth = IDENTITY.content(result).tables["truth"]
+    truth = estimates_of(result)["truth"]
     side = truth["fit"].str.rsplit(", ", n=1)
     truth = truth.assign(system=side.str[0], pairs=side.str[1]).query("system != 'people'")
     seeds = settings["simulated"]["seeds"]

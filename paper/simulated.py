@@ -7,7 +7,8 @@ import pandas as pd
 from results import Results, chance, estimate, plain
 
 import causalbias as cb
-from causalbias.analyses.identity import IDENTITY, Identity
+from causalbias.analyses.identity import Identity
+from causalbias.analyses.identity.report import estimates_of
 
 AGAINST = "white"
 UNIT = "pair sd"  # of `compare`: the only one in which the noise of answers is not
@@ -67,7 +68,7 @@ def size(found: Results, study: cb.Study) -> None:
 
 def effects(found: Results, folder: Path, result: Identity) -> None:
     """Effects of race on distances and answers, beside the truth."""
-    tables = IDENTITY.content(result).tables
+    tables = estimates_of(result)
     truth = tables["truth"].assign(
         side=lambda t: t["fit"].str.rsplit(", ", n=1).str[0],
         pairs=lambda t: t["fit"].str.rsplit(", ", n=1).str[1],

@@ -96,7 +96,16 @@ def identity_content(result: Identity, *, images: Mapping[str, object] | None = 
 
 
 def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
-    """Tables of the estimates by name, as in `TITLES`; `dependence` on priors and seeds."""
+    """Tables of the estimates and of what is in no model; `dependence` on priors and seeds."""
+    found = estimates_of(result)
+    if len(result.left_out):
+        found["left_out"] = result.left_out
+    table = dependence_of(result)
+    return found | ({"dependence": table} if len(table) else {})
+
+
+def estimates_of(result: Identity) -> dict[str, pd.DataFrame]:
+    """Tables of the estimates by name, as in `TITLES`, and of those whose truth is known."""
     found: dict[str, pd.DataFrame] = {}
     for name in ESTIMATES:
         draws: xr.Dataset | None = getattr(result, name)
@@ -109,11 +118,7 @@ def tables_of(result: Identity) -> dict[str, pd.DataFrame]:
         found["against_people"] = units[main].dropna(subset="estimate").reset_index(drop=True)
     if result.rates is not None:
         found["rates"] = _in_order(summarise(result.rates, prob=result.prob), "rate_of")
-    found |= against_truth(result, found)
-    if len(result.left_out):
-        found["left_out"] = result.left_out
-    table = dependence_of(result)
-    return found | ({"dependence": table} if len(table) else {})
+    return found | against_truth(result, found)
 
 
 def dependence_of(result: Identity) -> pd.DataFrame:
