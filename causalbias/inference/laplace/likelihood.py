@@ -11,7 +11,14 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from causalbias.inference.laplace.quadrature import LOGIT, cell, level_mode, most_rows
+from causalbias.inference.laplace.quadrature import (
+    LOGIT,
+    cell,
+    level_mode,
+    logistic_mode,
+    most_rows,
+    odds_of_rows,
+)
 from causalbias.inference.laplace.rows import Answers
 from causalbias.inference.laplace.vector import exp_all, subtract_logs
 from causalbias.inference.problem import FloatArray, IntArray
@@ -385,36 +392,90 @@ def draw_leading(
     ``near`` (levels,) is about where the mode of v is. ``normal`` (levels, C) holds the standard
     normal proposals; ``uniform`` (levels,) the choice among them.
     """
-    lanes = normal.shape[1]
-    level_rows, nodes = _new_level_rows(most_rows(answers.start), lanes), new_nodes(1, lanes)
-    shift, height, v = nodes.shift[0], nodes.height[0], np.empty(lanes)
-    ends = np.empty((len(cuts), lanes))
-    for c in range(len(cuts)):
-        ends[c] = cuts[c]
-    odds, slope = _odds(ends), 0.0
+    rows, size = most_rows(answers.start), normal.shape[1]
+    odds, nodes = np.empty((3, rows)), np.empty((3, size))
+    v, height = np.empty(size), np.empty(size)
+    lower, farthest = np.exp(-cuts), np.abs(cuts[1:-1]).max()
+    lower[0] = 0.0
     for j in range(len(answers.start) - 1):
         lo, hi = answers.start[j], answers.start[j + 1]
-        for i in range(lo, hi):
-            level_rows.eta[i - lo] = eta[i]
+        own, times, base = answers.category[lo:hi], answers.counts[lo:hi], eta[lo:hi]
+        reach = np.inf  # of odds: none are multiplied
         if link == LOGIT:
-            slope = _raise(lo, hi, answers, odds, level_rows)
-        at, curvature, _ = level_mode(
-            link, lo, hi, answers.category, answers.counts, eta, cuts, gaps, sd, near[j], 1e-3
-        )
+            reach = farthest + odds_of_rows(own, base, lower, odds)
+        at, curvature, _ = logistic_mode(odds, times, sd, near[j], _NO_PRODUCT - reach)
+        if math.isnan(at):
+            at, curvature, _ = level_mode(
+                link, lo, hi, answers.category, answers.counts, eta, cuts, gaps, sd, near[j], 1e-3
+            )
         left = right = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
-        for step in range(_WIDTHS + 1):
-            for d in range(lanes):
-                # below, at and above the mode, until the widths are known
-                z = normal[j, d] if step == _WIDTHS else 1.5 * min(d - 1.0, 1.0)
-                width = right if z > 0.0 else left
-                v[d] = at + width * z
-                shift[d] = sd * v[d]
-                height[d] = -0.5 * v[d] * v[d]
-                if step == _WIDTHS:
-                    height[d] += 0.5 * z * z + math.log(width)
-            _add_heights(link, lo, hi, answers, ends, odds, level_rows, slope, nodes)
-            subtract_logs(1.0, nodes.bottom.ravel(), nodes.height.ravel())
-            if step < _WIDTHS:
-                left *= 1.5 / math.sqrt(2.0 * max(height[1] - height[0], 0.1))
-                right *= 1.5 / math.sqrt(2.0 * max(height[1] - height[2], 0.1))
+        for _ in range(_WIDTHS):
+            v[0], v[1], v[2] = at - 1.5 * left, at, at + 1.5 * right
+            _log_density(
+                link, own, times, base, cuts, gaps, odds, reach, sd, v[:3], nodes, height[:3]
+            )
+            left *= 1.5 / math.sqrt(2.0 * max(height[1] - height[0], 0.1))
+            right *= 1.5 / math.sqrt(2.0 * max(height[1] - height[2], 0.1))
+        for d in range(size):
+            v[d] = at + (right if normal[j, d] > 0.0 else left) * normal[j, d]
+        _log_density(link, own, times, base, cuts, gaps, odds, reach, sd, v, nodes, height)
+        log_left, log_right = math.log(left), math.log(right)
+        for d in range(size):
+            z = normal[j, d]
+            height[d] += 0.5 * z * z + (log_right if z > 0.0 else log_left)
         out[j] = sd * v[chosen(height, uniform[j])]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _log_density(
+    link: int,
+    category: IntArray,
+    count: FloatArray,
+    eta: FloatArray,
+    cuts: FloatArray,
+    gaps: FloatArray,
+    odds: FloatArray,
+    reach: float,
+    sd: float,
+    v: FloatArray,
+    nodes: FloatArray,
+    height: FloatArray,
+) -> None:
+    """Fill ``f(sd v) - v^2 / 2`` of a level, but for what is the same at all v.
+
+    ``odds`` are from `odds_of_rows`, of which none is above ``exp(reach)``: a row's
+    ``log(F(a) - F(b))`` is ``const + sd v - log((1 + a e) (1 + b e))``, ``e = exp(sd v)``, and for
+    the lowest category ``-log(1 + a e)``. Where their product might overflow, and of another link,
+    rows are added one at a time.
+    """
+    size, most, slope = len(v), reach, 0.0
+    shift, held, bottom = nodes[0], nodes[1], nodes[2]
+    for q in range(size):
+        shift[q], height[q], bottom[q] = sd * v[q], -0.5 * v[q] * v[q], 1.0
+        most = max(most, reach + abs(shift[q]))
+    most = 2.0 * (most + 1.0)
+    if not most < _NO_PRODUCT:
+        for i in range(len(count)):
+            c = category[i]
+            for q in range(size):
+                x = eta[i] + shift[q]
+                one = cell(link, cuts[c + 1] - x, cuts[c] - x, gaps[c, 0], gaps[c, 1])
+                height[q] += count[i] * one[0]
+        return
+    exp_all(shift, size, held)
+    often, since = int(_NO_PRODUCT / most), 0
+    for r in range(len(count)):
+        n, one, two = count[r], odds[0, r] + odds[1, r], odds[0, r] * odds[1, r]
+        slope += n * odds[2, r]
+        if since == often or (since > 0 and n != 1.0):
+            subtract_logs(1.0, bottom[:size], height)
+            bottom[:size], since = 1.0, 0
+        for q in range(size):
+            bottom[q] *= 1.0 + held[q] * (one + held[q] * two)
+        since += 1
+        if n != 1.0:
+            subtract_logs(n, bottom[:size], height)
+            bottom[:size], since = 1.0, 0
+    subtract_logs(1.0, bottom[:size], height)
+    for q in range(size):
+        height[q] += slope * shift[q]

@@ -261,9 +261,7 @@ def _average(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _odds_of_rows(
-    category: IntArray, eta: FloatArray, lower: FloatArray, odds: FloatArray
-) -> float:
+def odds_of_rows(category: IntArray, eta: FloatArray, lower: FloatArray, odds: FloatArray) -> float:
     """Fill a level's ``a = exp(eta - cut_c)``, ``b = exp(eta - cut_{c-1})``, and whether b is any.
 
     ``lower`` is ``exp(-cut)``, zero for infinite ones; odds (3, rows at least). Returns the largest
@@ -280,10 +278,10 @@ def _odds_of_rows(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _logistic_mode(
+def logistic_mode(
     odds: FloatArray, count: FloatArray, sd: float, at: float, limit: float
 ) -> tuple[float, float, float]:
-    """As `level_mode`, from `_odds_of_rows`; NaN where ``sd v`` goes beyond the limit.
+    """As `level_mode`, from `odds_of_rows`; NaN where ``sd v`` goes beyond the limit.
 
     With ``e = exp(sd v)`` the slope is the sum of ``B - A`` and the curvature that of
     ``A (1 - A) + B (1 - B)``, A the probability above a cell and B that below it:
@@ -438,8 +436,8 @@ def level_moments(
         at = np.nan
         if link == LOGIT:
             own, times = category[lo:hi], count[lo:hi]
-            limit = _NO_PRODUCT - farthest - _odds_of_rows(own, eta[lo:hi], lower, odds)
-            at, curvature, gradient = _logistic_mode(odds, times, sd, mode[j], limit)
+            limit = _NO_PRODUCT - farthest - odds_of_rows(own, eta[lo:hi], lower, odds)
+            at, curvature, gradient = logistic_mode(odds, times, sd, mode[j], limit)
             width = 1.0 / math.sqrt(1.0 + sd * sd * curvature)
             if not sd * (abs(at) + width * node[-1]) < limit:
                 at = np.nan
