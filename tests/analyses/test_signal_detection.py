@@ -271,7 +271,7 @@ def test_sensitivity_and_criterion_are_those_of_the_simulation(trials):
         assert effect["n"] == len(trials)
     content = cb.analyses.signal_detection_content(found)
     assert "own-group effect on d'" in content.findings[0]  # of so few subjects, none is clear
-    assert set(content.results) == {"own_group", "sensitivity", "counts", "by_hand"}
+    assert set(content.results) == {"own_group", "sensitivity", "counts", "by_hand", "diagram"}
 
 
 def test_a_table_in_which_every_row_is_twice_is_refused():

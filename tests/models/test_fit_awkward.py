@@ -12,7 +12,7 @@ import causalbias as cb
 from causalbias import DataError
 from causalbias.inference.problem import EngineError, numerical
 from causalbias.models import engines
-from causalbias.models import specification as spec
+from causalbias.models import bambi_models
 from causalbias.models.arrays import arrays_of
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.identified import check_identified
@@ -285,7 +285,7 @@ def test_numbers_that_overflow_are_the_engines_to_decline():
 
 
 def test_columns_that_no_formula_is_rid_of_end_in_an_error(rows, monkeypatch):
-    monkeypatch.setattr(spec, "_minus", lambda *_: " ")
+    monkeypatch.setattr(bambi_models, "_minus", lambda *_: " ")
     with pytest.raises(DataError, match="no formula without them was found"):
         cb.fit("y ~ x + z", rows.assign(z=2 * rows["x"]))
 

@@ -200,10 +200,14 @@ def test_what_compares_responses_says_that_some_were_not_seen(fit, tmp_path):
         lambda: replicated(fit, draws=10, random_seed=0),
         lambda: cb.plots.pp_check(fit),
         lambda: cb.model_checks.prior_sensitivity(fit, cb.dose(fit, "x")),
-        lambda: cb.compare(fit, fit, "x"),
     ):
         with pytest.raises(DataError):
             refused()
+    compared = cb.compare(fit, fit, "x")
+    assert "censored" in compared.attrs["no_outcome_sd"]
+    unknown = compared["difference"].isnull().all(["chain", "draw"]).squeeze()
+    assert unknown.sel(unit="outcome sd").all()
+    assert not unknown.sel(unit="residual sd").any()
     text = str(fit)
     assert "Formula: y | cens(status) ~ x" in text
     assert "censored: " in text
