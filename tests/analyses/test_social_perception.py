@@ -59,6 +59,8 @@ def test_effects_are_those_of_the_simulation(table, found):
     sums = found.markedness["effect"].sel(contrast=levels).sum("contrast")
     np.testing.assert_allclose(sums, 0, atol=1e-12)
     np.testing.assert_allclose(found.shares["share"].sum("source"), 1)
+    assert set(found.cells.summary()["n"]) == {8 * 3}  # seeds, smiles
+    assert (found.coefficients.summary()["n"] > 0).all()
     # The curve is that of the coefficients: its ends differ by twice the slope.
     curve = found.curves["smile"]["prediction"].sel(prompts=contrast)
     slope = found.coefficients["coefficient"].sel(prompts=contrast, term="linear", dose="smile")

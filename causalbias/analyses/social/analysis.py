@@ -48,10 +48,11 @@ class SocialPerception(Listed):
         By prompts.
     cells : Estimate
         ``prediction`` (chain, draw, cell, prompts): mean of each combination of groups, in the
-        population of seeds and prompts, over all combinations of doses with equal weights.
+        population of seeds and prompts, over all combinations of doses with equal weights;
+        ``n`` (cell, prompts): images of the combination.
     effects : Estimate
         ``effect`` (chain, draw, contrast, prompts): of each level of a group against the first,
-        over combinations of the other groups with equal weights.
+        over combinations of the other groups with equal weights. ``n`` (prompts): images of all.
     interactions : Estimate or None
         ``effect`` (chain, draw, contrast, prompts): how much an effect differs between two levels
         of another group. None with one group, or if combinations have no image.
@@ -62,7 +63,8 @@ class SocialPerception(Listed):
         By dose, of `dose`, with the further dim ``prompts``.
     coefficients : Estimate or None
         ``coefficient`` (chain, draw, dose, term, prompts): "linear", the slope in the middle of
-        the range of the dose, and "quadratic", half the second derivative.
+        the range of the dose, and "quadratic", half the second derivative. ``n``: rows of the
+        model.
     shares : Estimate
         ``share`` (chain, draw, source, prompts) of the variance of the model's rows; see
         `variance_shares`. The rows of a contrast are of a prompt each, in which prompts and noise
@@ -179,7 +181,8 @@ def analyse_social_perception(
         random_seed=random_seed,
     )
     each = {name: _cells(fit, answers.frame, of_groups, of_doses) for name, fit in fits.items()}
-    images = {name: rows["image"].nunique() for name, rows in parts.items()}
+    shown = {name: rows.drop_duplicates("image") for name, rows in parts.items()}
+    images = {name: len(rows) for name, rows in shown.items()}
     curves = {one: join({name: dose(fit, one) for name, fit in fits.items()}, "prompts")
               for one in of_doses}  # fmt: skip
     crossed = len(of_groups) > 1 and is_crossed(answers.frame, of_groups)
@@ -188,7 +191,9 @@ def analyse_social_perception(
         of_groups,
         of_doses,
         fits,
-        _joined(each, images, lambda cells: stack_cells(cells, of_groups), "cell"),
+        _joined(each, images, lambda cells: stack_cells(cells, of_groups), "cell").assign(
+            n=_images_of_cells(shown, of_groups)
+        ),
         _joined(each, images, lambda cells: contrasts(cells, of_groups), "contrast"),
         _joined(each, images, lambda cells: interactions(cells, of_groups), "contrast")
         if crossed
@@ -326,6 +331,19 @@ def marked(cells: xr.DataArray, groups: Sequence[str]) -> dict[str, xr.DataArray
     return found
 
 
+def _images_of_cells(shown: Mapping[str, pd.DataFrame], groups: Sequence[str]) -> xr.DataArray:
+    """Images (cell, prompts) of each combination of groups."""
+    counts = {}
+    for prompts, rows in shown.items():
+        cells = rows[list(groups)].astype(str).agg(", ".join, axis=1)
+        levels = product(*(rows[one].cat.categories.astype(str) for one in groups))
+        counts[prompts] = cells.value_counts().reindex(
+            [", ".join(one) for one in levels], fill_value=0
+        )
+    table = pd.DataFrame(counts).rename_axis(index="cell", columns="prompts")
+    return xr.DataArray(table)
+
+
 def _markedness(
     each: Mapping[str, Estimate], images: Mapping[str, int], groups: Sequence[str]
 ) -> Estimate | None:
@@ -342,9 +360,10 @@ def _coefficients(curves: Mapping[str, Estimate]) -> Estimate:
     Of f(x) = f(m) + b (x - m) + c (x - m)^2 at any three doses of the curve, by least squares
     over all of them, which is exact.
     """
-    parts = {}
+    parts, rows = {}, {}
     for name, curve in curves.items():
         values = curve["prediction"]
+        rows[name] = curve["n"]
         x = np.asarray(values[name], float)
         degree = min(2, len(x) - 1)
         basis = np.vander(x - (x.min() + x.max()) / 2, degree + 1, increasing=True)
@@ -356,7 +375,12 @@ def _coefficients(curves: Mapping[str, Estimate]) -> Estimate:
         parts[name] = xr.dot(values, weights, dim=name)
     found = xr.concat(list(parts.values()), pd.Index(list(parts), name="dose"), join="outer")
     return estimate(
-        xr.Dataset({"coefficient": found.transpose("chain", "draw", "dose", "term", ...)}),
+        xr.Dataset(
+            {
+                "coefficient": found.transpose("chain", "draw", "dose", "term", ...),
+                "n": xr.concat(list(rows.values()), pd.Index(list(rows), name="dose")),
+            }
+        ),
         of=list(curves.values()),
         variable="coefficient",
         estimand="coefficients of doses about the middle of their range",
