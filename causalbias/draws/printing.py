@@ -51,16 +51,15 @@ def described_in_a_line(value: Any) -> str:
     Examples
     --------
     >>> described_in_a_line({"black": pd.DataFrame({"mean": [0.1]})})
-    'by black: 1 rows: mean'
+    'by black: 1 row: mean'
     >>> described_in_a_line(None), described_in_a_line(("race", "gender"))
     ('none', "('race', 'gender')")
     """
     if value is None:
         return "none"
     if isinstance(value, pd.DataFrame):
-        line = (
-            f"{len(value):,} rows: {', '.join(map(str, value.columns))}" if len(value) else "none"
-        )
+        rows = f"{len(value):,} row{'' if len(value) == 1 else 's'}"
+        line = f"{rows}: {', '.join(map(str, value.columns))}" if len(value) else "none"
     elif isinstance(value, xr.Dataset):
         dims = {str(name): size for name, size in value.sizes.items() if name not in SAMPLE}
         sizes = ", ".join(f"{name} ({size:,})" for name, size in dims.items())
