@@ -103,7 +103,7 @@ def test_an_interval_of_one_end_is_told_and_has_no_inner_one():
 
 
 def test_one_estimate_has_one_row_and_none_is_an_error(effect):
-    with pytest.raises(cb.DataError, match="no estimate"):
+    with pytest.raises(cb.DataError, match="nothing is left to draw"):
         cb.plots.forest(effect.isel(race=[]))
     fig = cb.plots.forest(effect.sel(race="black"))
     assert rows(fig) == ["effect"]
