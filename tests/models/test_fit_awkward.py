@@ -11,8 +11,7 @@ from scipy.linalg import solve_triangular
 import causalbias as cb
 from causalbias import DataError
 from causalbias.inference.problem import EngineError, numerical
-from causalbias.models import engines
-from causalbias.models import bambi_models
+from causalbias.models import bambi_models, engines
 from causalbias.models.arrays import arrays_of
 from causalbias.models.fitted import ModelDesign
 from causalbias.models.identified import check_identified
