@@ -266,7 +266,7 @@ def _powered(inner: Map, power: float, columns: dict[str, Floats]) -> Map | None
 
     def raised(values: Floats, by: float) -> Floats:
         if ends[0] == 0:
-            return np.asarray(values, float) ** by
+            return (np.asarray(values, float) + 0.0) ** by  # 1 / -0.0 is the other infinity
         return np.asarray(np.sign(values) * np.abs(values) ** by)
 
     own = Map(

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
@@ -231,6 +231,7 @@ OUTER = ["I({} * 2)", "I(3 - {})", "I(({} + 1) / -4)", "I({} + 2 * 3)", "center(
     ),
     values=st.lists(st.floats(0.1, 3), min_size=3, max_size=8, unique=True),
 )
+@example(inner="I(1/y)", outer=["I(3 - {})", "I({} * 2)"], values=[1.0, 2.0, 1.5])
 def test_every_map_goes_there_and_back(inner, outer, values):
     left = inner
     for one in outer:
