@@ -24,6 +24,7 @@ def fit_model(
     formula: str | Formula,
     rows: pd.DataFrame,
     name: str,
+    priors: Mapping[str, str] | None = None,
     *,
     progress: Callable[[str], None] | None,
     keep: Path | None,
@@ -37,6 +38,8 @@ def fit_model(
     rows : DataFrame
     name : str
         Of the model, for progress, its file and errors.
+    priors : dict, optional
+        As of `fit`.
     progress : callable or None
         Called with the name before the model is fitted.
     keep : Path or None
@@ -54,7 +57,7 @@ def fit_model(
         progress(name)
     file = None if keep is None else keep / f"{_file_name(name)}.nc"
     try:
-        return fit(formula, rows, file=file, **sampling)
+        return fit(formula, rows, file=file, priors=priors, **sampling)
     except DataError as error:
         raise DataError(
             f"{name}: {error.problem}",
@@ -99,20 +102,9 @@ def fit_models(
         return *models[name], name, None if priors is None else priors[name]
 
     place = None if keep is None else keep.resolve()
-    work = partial(_fit_by_priors, progress=None, keep=place, **sampling)
+    work = partial(fit_model, progress=None, keep=place, **sampling)
     jobs = [partial(job, name) for name in models]
     return dict(zip(models, map_jobs(work, jobs), strict=True))
-
-
-def _fit_by_priors(
-    formula: str | Formula,
-    rows: pd.DataFrame,
-    name: str,
-    priors: Mapping[str, str] | None,
-    **options: Any,
-) -> Fit:
-    """`fit_model`, with priors beside what differs between models."""
-    return fit_model(formula, rows, name, priors=priors, **options)
 
 
 def _file_name(name: str) -> str:

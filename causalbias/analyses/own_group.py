@@ -8,6 +8,7 @@ import xarray as xr
 
 from causalbias.datasets.answers import Answers
 from causalbias.errors import DataError
+from causalbias.study.columns import check_capitals
 
 
 def check_groups(answers: Answers, pairs: Mapping[str, str]) -> None:
@@ -46,15 +47,8 @@ def check_groups(answers: Answers, pairs: Mapping[str, str]) -> None:
             hint=f"write groups of both alike, or leave the {other}s' groups out",
             file=answers.name,
         )
-    spelt = {name.casefold(): name for name in faces}
-    for name in people:
-        if spelt.get(name.casefold(), name) != name:
-            raise DataError(
-                f"{spelt[name.casefold()]!r} and {name!r} differ by capital letters only",
-                hint="write both alike, or tell them apart",
-                file=answers.name,
-                column=answers.columns[known[other]],
-            )
+    named = answers.columns[known[other]]
+    check_capitals(pd.Series([*faces, *people], name=named), file=answers.name)
 
 
 def several(rows: pd.DataFrame, column: str) -> bool:

@@ -118,9 +118,10 @@ def sample_bivariate(
     state = _start(data, rng)
     kept: dict[str, list[FloatArray]] = {"coefficient": [], "covariance": [], "noise": []}
     for at in range(tune + draws):
-        outcomes = _completed(data, state, rng)
+        fixed = data.design @ state.coefficient + _total(data.members, state.effects)
+        outcomes = _completed(data, state, fixed, rng)
         answered = np.diag([state.noise**2 / data.count.max(), 0.0])
-        _update_pair_covariance(data, state, outcomes, answered, rng)
+        _update_pair_covariance(data, state, outcomes - fixed, answered, rng)
         rows = state.covariances[-1] + answered
         for k, factor in enumerate(factors):
             rest = outcomes - _total(data.members, state.effects, but=k)
@@ -173,15 +174,17 @@ def _total(
     return np.asarray(sum(z @ u for k, (z, u) in enumerate(pairs) if k != but))
 
 
-def _completed(data: BivariateData, state: _State, rng: np.random.Generator) -> FloatArray:
+def _completed(
+    data: BivariateData, state: _State, fixed: FloatArray, rng: np.random.Generator
+) -> FloatArray:
     """Mean scores of as many answers as the most answered pair has, and distances (n, 2).
 
+    `fixed` (n, 2) is what population and effects make of both.
     Latent scores are drawn given distances and answers, ``N(m_i, v)`` times ``N(t_i, noise^2 /
     n_i)`` with ``slope = E_12 / E_22``, ``m_i`` the row's mean score at its distance and
     ``v = E_11 - slope E_12``; given these the noise, in place, and the answers that a pair lacks.
     """
     pair = state.covariances[-1]
-    fixed = data.design @ state.coefficient + _total(data.members, state.effects)
     slope = pair[0, 1] / pair[1, 1]
     prior_mean = fixed[:, 0] + slope * (data.distance - fixed[:, 1])
     prior_precision = 1 / max(pair[0, 0] - slope * pair[0, 1], ROUNDING * pair[0, 0])
@@ -198,13 +201,11 @@ def _completed(data: BivariateData, state: _State, rng: np.random.Generator) -> 
 def _update_pair_covariance(
     data: BivariateData,
     state: _State,
-    outcomes: FloatArray,
+    residual: FloatArray,
     answered: FloatArray,
     rng: np.random.Generator,
 ) -> None:
     """E given all effects, in place: residuals of rows have the covariance ``E + answered``."""
-    residual = outcomes - data.design @ state.coefficient
-    residual -= _total(data.members, state.effects)
     products = residual.T @ residual
     (one, cross), (_, two) = products.tolist()
     noise = float(answered[0, 0])
