@@ -54,7 +54,7 @@ NAMES: dict[str, str] = {
         ("posterior_predict", "predictive", "predicted_draws", "add_predicted_draws"),
         "cb.model_checks.with_predictive(fit)['posterior_predictive']",
     ),
-    **dict.fromkeys(("residuals", "resid"), "cb.check(fit) looks at them, by group too"),
+    **dict.fromkeys(("residuals", "resid"), "cb.check(fit), which looks at them, by group too"),
     **dict.fromkeys(
         ("pp_check", "ppc", "plot_ppc", "check_model", "ppc_dens_overlay"),
         "cb.check(fit) in numbers, cb.plots.pp_check(fit) as a figure",

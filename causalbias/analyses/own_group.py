@@ -8,7 +8,7 @@ import xarray as xr
 
 from causalbias.datasets.answers import Answers
 from causalbias.errors import DataError
-from causalbias.study.columns import check_capitals
+from causalbias.study.columns import ALIKE, groups_alike
 
 
 def check_groups(answers: Answers, pairs: Mapping[str, str]) -> None:
@@ -47,8 +47,14 @@ def check_groups(answers: Answers, pairs: Mapping[str, str]) -> None:
             hint=f"write groups of both alike, or leave the {other}s' groups out",
             file=answers.name,
         )
-    named = answers.columns[known[other]]
-    check_capitals(pd.Series([*faces, *people], name=named), file=answers.name)
+    if (alike := groups_alike([*faces, *people])) is not None:
+        group = known[other] if alike[1] in people else known[one]
+        raise answers.at_first(
+            frame[group].astype(str) == alike[1],
+            f"{alike[0]!r} and {alike[1]!r} look like one",
+            hint=ALIKE,
+            ours=group,
+        )
 
 
 def several(rows: pd.DataFrame, column: str) -> bool:

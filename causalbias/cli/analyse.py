@@ -5,11 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 import causalbias as cb
 from causalbias.cli.cluster import workers_at
-from causalbias.cli.console import console, errors_in_one_line, say, show_table, steps_shown
+from causalbias.cli.console import (
+    Command,
+    console,
+    errors_in_one_line,
+    say,
+    show_table,
+    steps_shown,
+)
 from causalbias.cli.embed import embedded, warn, write_enrolment
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
 STYLES = {"passed": "green", "misfit": "yellow", "unchecked": "yellow", "unconverged": "red"}
 
 
-class ListsAnalyses(TyperCommand):
+class ListsAnalyses(Command):
     """A command whose help ends with the registered analyses."""
 
     def get_params(self, ctx: Any) -> list[Any]:

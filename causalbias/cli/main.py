@@ -7,6 +7,7 @@ import typer
 import causalbias as cb
 from causalbias.cli.analyse import ListsAnalyses, demo, run
 from causalbias.cli.check import check_manipulations
+from causalbias.cli.console import Command
 from causalbias.cli.design import design
 from causalbias.cli.doctor import doctor
 from causalbias.cli.editing import editing
@@ -40,20 +41,10 @@ def main(
     """Bias of face recognition: error rates by group, and causal effects by experiments."""
 
 
-app.command()(rates)
-app.command()(photos)
-app.command()(ratings)
-app.command()(alignment)
-app.command()(memory)
-app.command()(social_perception)
-app.command()(editing)
-app.command()(human_machine)
-app.command()(demo)
+for command in (rates, photos, ratings, alignment, memory, social_perception, editing):
+    app.command(cls=Command)(command)
+app.command(cls=Command)(human_machine)
+app.command(cls=Command)(demo)
 app.command(cls=ListsAnalyses)(run)
-app.command()(embed)
-app.command()(simulate)
-app.command()(validate)
-app.command()(design)
-app.command()(check_manipulations)
-app.command()(rerun)
-app.command()(doctor)
+for command in (embed, simulate, validate, design, check_manipulations, rerun, doctor):
+    app.command(cls=Command)(command)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import causalbias as cb
-from causalbias.cli.console import errors_in_one_line, say, show_table, steps_shown
+from causalbias.cli.console import errors_in_one_line, in_options, say, show_table, steps_shown
 from causalbias.cli.embed import embedded
 from causalbias.cli.networks import chosen_embedders
 from causalbias.cli.options import (
@@ -166,7 +166,7 @@ def _report(
     for row in scores.excluded.itertuples(index=False):
         say(f"left out: {row.count:,} {row.what} {row.reason} ({row.file})")
     for text in scores.remarks:
-        say(f"note: {text}")
+        say(in_options(f"note: {text}"))
     with steps_shown() as say_step:
         result = cb.analyses.audit(
             scores,

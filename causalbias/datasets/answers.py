@@ -1,5 +1,6 @@
 """Tables of people's answers with columns of any name: what each holds, what is left out."""
 
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from causalbias.arguments import name_in, not_what
-from causalbias.datasets.scores.checks import code_of_nines
+from causalbias.datasets.scores.checks import missing_code
 from causalbias.datasets.scores.values import numbers
 from causalbias.errors import DataError, at_first, user_path
 from causalbias.study.build import exclusions, file_record
-from causalbias.study.columns import check_capitals, labels
+from causalbias.study.columns import check_groups, labels, unknown_groups
 from causalbias.study.reading import read_table
 from causalbias.study.tables import with_index
 
@@ -42,6 +43,8 @@ class Answers:
     times : int
         How often each row of the user's table is there with all of its cells, where every row is
         there equally often: more than 1 where a table was joined to itself.
+    notes : tuple of str
+        Sentences on values such as "unknown", which are a group like others.
     """
 
     frame: pd.DataFrame
@@ -51,6 +54,7 @@ class Answers:
     sources: pd.DataFrame
     rows: NDArray[np.int64]
     times: int = 1
+    notes: tuple[str, ...] = ()
 
     @property
     def files(self) -> dict[str, pd.DataFrame]:
@@ -64,6 +68,7 @@ class Answers:
             f"  {what:<11} {number}",
             *(f"  taken       {ours}: {theirs}" for ours, theirs in self.columns.items()),
             *more,
+            *(f"  note        {one}" for one in self.notes),
             *(
                 f"  left out    {row.count:,} {row.what}: {row.reason} ({row.file})"
                 for row in self.excluded.itertuples(index=False)
@@ -111,7 +116,8 @@ def answers_in(
     Returns
     -------
     Answers
-        Rows with a missing cell in another column are left out, and counted by column.
+        Rows with a missing cell in another column are left out, and counted by column. Of values
+        such as "unknown" and "-", which are a group like others, a warning says the number of rows.
 
     Raises
     ------
@@ -162,7 +168,11 @@ def answers_in(
             file=name,
         )
     rows = np.flatnonzero(complete) + 1
-    return Answers(kept, columns, name, exclusions(notes), sources, rows, _times(frame))
+    unknown = [one for ours in text for one in unknown_groups(kept[ours], columns[ours])]
+    for one in unknown:
+        warnings.warn(f"{name}: {one}", UserWarning, stacklevel=3)
+    left_out = exclusions(notes)
+    return Answers(kept, columns, name, left_out, sources, rows, _times(frame), tuple(unknown))
 
 
 def _read(
@@ -181,7 +191,7 @@ def _read(
 def _numbers(values: pd.Series, file: str, column: str) -> pd.Series:
     """Numbers of a column, none of which is a code for a missing one."""
     found = numbers(values, file, column)
-    code = code_of_nines(found.to_numpy(float))
+    code = missing_code(found.to_numpy(float))
     if code is not None:
         raise at_first(
             (found == code).to_numpy(bool),
@@ -201,7 +211,7 @@ def _times(frame: pd.DataFrame) -> int:
 
 
 def _labels(values: pd.Series, file: str) -> pd.Series:
-    """Texts of a column, in which no two differ by case only."""
+    """Texts of a column, of which no two look like one."""
     found = labels(values, file=file)
-    check_capitals(found, file=file)
+    check_groups(found, file=file)
     return found

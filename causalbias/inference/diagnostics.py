@@ -202,6 +202,18 @@ def _autocorrelation_times(rho: FloatArray) -> FloatArray:
     return found
 
 
+def apart(value: float, limit: float) -> str:
+    """A number in three digits, or as many as it needs to be seen to differ from a limit.
+
+    Examples
+    --------
+    >>> apart(1.2345, 1.01), apart(1.0123, 1.01), apart(399.97, 400)
+    ('1.23', '1.012', '399.97')
+    """
+    texts = (f"{value:.{digits}g}" for digits in range(3, 17))
+    return next((one for one in texts if float(one) != limit), f"{value:g}")
+
+
 @dataclass(frozen=True)
 class Limit:
     """A diagnostic of the draws, its parameter, and the range within which draws are trusted.
@@ -227,7 +239,7 @@ class Limit:
         if self.check == "divergences":
             return f"{self.value:.0f} divergent {self.of}"
         bound = self.high if np.isfinite(self.high) else self.low
-        return f"{self.check} of {self.of} is {self.value:.3g} (limit {bound:g})"
+        return f"{self.check} of {self.of} is {apart(self.value, bound)} (limit {bound:g})"
 
 
 def limits(diagnostics: xr.Dataset, stats: xr.Dataset | None = None) -> list[Limit]:

@@ -11,7 +11,7 @@ from causalbias.arguments import described, generator, name_in, number_in, whole
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
 from causalbias.errors import DataError, at_first
-from causalbias.inference.diagnostics import diagnostics_of
+from causalbias.inference.diagnostics import apart, diagnostics_of
 from causalbias.inference.instruments import (
     Moves,
     conditional_f,
@@ -255,7 +255,7 @@ def _to_doubt(moves: Moves, effect: FloatArray, prior_sd: FloatArray, prob: floa
 def _failures(effect: FloatArray) -> list[str]:
     rhat = diagnostics_of(effect)[0]
     worst = float(np.nanmax(rhat, initial=1.0))
-    return [f"R-hat of {worst:.2f}"] if worst > MAX_RHAT else []
+    return [f"R-hat of {apart(worst, MAX_RHAT)}"] if worst > MAX_RHAT else []
 
 
 def _errors(given: Mapping[Hashable, float] | None) -> dict[Hashable, float]:

@@ -47,7 +47,7 @@ from causalbias.models.specification import (
     population_columns_of,
     row_repeats,
 )
-from causalbias.study.columns import check_capitals
+from causalbias.study.columns import check_groups
 
 
 def bambi_model(spec: ModelSpec, used: pd.DataFrame) -> bmb.Model:
@@ -111,7 +111,7 @@ def _bambi(spec: ModelSpec, groups: str, priors: dict[str, str], used: pd.DataFr
     _check_terms(common, used)
     for name in population_columns_of(spec):
         if name in used and isinstance(used[name].dtype, pd.CategoricalDtype):
-            check_capitals(used[name], file="data")
+            check_groups(used[name], file="data")
     terms = {} if common is None else common.terms
     written = of_class_b(by_term(priors, list(terms)), terms)
     stepped = [name for name, term in terms.items() if is_monotone(term)]

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from causalbias.arguments import whole_in
 from causalbias.errors import DataError, SamplingWarning
-from causalbias.inference.diagnostics import MAX_PARETO_K, MAX_RHAT, MIN_ESS, diagnose, verdict
+from causalbias.inference.diagnostics import (
+    MAX_PARETO_K,
+    MAX_RHAT,
+    MIN_ESS,
+    apart,
+    diagnose,
+    verdict,
+)
 from causalbias.inference.gaussian import effects_at, sample_gaussian
 from causalbias.inference.laplace import sample_laplace
 from causalbias.inference.laplace.result import Diagnostics as LaplaceDiagnostics
@@ -303,9 +310,9 @@ def _unmixed(found: Sampled, settings: Sampling) -> str:
             known = values.sel(diagnostic=check).values.ravel()
             known = known[np.isfinite(known)]
             if check == "r_hat" and known.max(initial=0) > limit:
-                return f"R-hat of {name} is {known.max():.3g}"
+                return f"R-hat of {name} is {apart(known.max(), limit)}"
             if check != "r_hat" and known.min(initial=np.inf) < limit:
-                return f"the effective size of {name} is {known.min():.0f}"
+                return f"the effective size of {name} is {apart(known.min(), limit)}"
     return ""
 
 

@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
 from causalbias.arguments import names_in, need_rows
-from causalbias.datasets.scores.checks import code_of_nines, zeros_lost
+from causalbias.datasets.scores.checks import missing_code, zeros_lost
 from causalbias.errors import DataError, shown
 from causalbias.rates.groups import coded, text_of
 from causalbias.study.columns import labels, levels_of, number_hint, typed
@@ -364,7 +364,7 @@ def _two_groups(
 def _check_codes(known: pd.DataFrame) -> None:
     """Refuse a distance such as 999 that stands for a failure: a pair that does not match."""
     for _, distance in known.groupby("system", observed=True)["distance"]:
-        code = code_of_nines(distance.to_numpy(float))
+        code = missing_code(distance.to_numpy(float))
         if code is not None:
             raise _first_of(
                 (known["distance"] == code).to_numpy(bool),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-from causalbias.study.columns import check_capitals, is_number, labels, levels_of, typed
+from causalbias.study.columns import check_groups, is_number, labels, levels_of, typed
 
 FILE = "comparisons"
 
@@ -73,7 +73,7 @@ def coded(values: pd.Series, *, file: str = FILE) -> tuple[np.ndarray, list[obje
     Raises
     ------
     DataError
-        As `study.columns.typed` and `labels`, or if two labels differ by capital letters only.
+        As `study.columns.typed` and `labels`, or if two labels look like one group.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def coded(values: pd.Series, *, file: str = FILE) -> tuple[np.ndarray, list[obje
     truth = pd.api.types.is_bool_dtype(found)
     if not (truth or is_number(found)):
         found = labels(values, file=file)
-        check_capitals(found, file=file)
+        check_groups(found, file=file)
         order = levels_of(found).tolist()
         return pd.Index(order).get_indexer(found.astype(object)), order
     known = found.dropna()

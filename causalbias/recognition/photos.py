@@ -121,13 +121,13 @@ def photo_faces(
     if lacking or not by:
         raise DataError(
             f"{where} has no {', '.join(lacking) or 'group, such as race'}",
-            hint="name the fields, or columns, person and race (or another, with --group)",
+            hint="name the fields, or columns, person and race (or another, with group=)",
         )
     known = people.notna().all(axis=1).to_numpy()
     notes = [(folder.name, "images", "without person or group", int((~known).sum()))]
     if known.sum() < 2:
         raise DataError(
-            "fewer than two images have a person and a group", hint="correct --names or the table"
+            "fewer than two images have a person and a group", hint="correct names= or the table"
         )
     people = people[known]
     return Photos(

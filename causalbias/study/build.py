@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from causalbias.arguments import names_in
 from causalbias.errors import DataError, at_first, shown
 from causalbias.study.columns import (
     as_texts,
-    check_capitals,
+    check_groups,
     is_number,
     labels,
     levels_of,
     measured,
     pack,
     typed,
+    unknown_groups,
     unpack,
 )
 from causalbias.study.privacy import pseudonymise, salt_from
@@ -262,7 +264,9 @@ def _checked_stimuli(
     check_unique(checked, factors, file=file)
     for name in others:
         if not is_number(checked[name]):
-            check_capitals(checked[name], file=file)
+            check_groups(checked[name], file=file)
+            for one in unknown_groups(checked[name], name):
+                warnings.warn(f"{file}: {one}", UserWarning, stacklevel=3)
     if "present" in checked:  # as xarray's frames of a study have it
         absent = (labels(checked["present"], file=file) != "True").to_numpy(bool)
         if absent.any():

@@ -13,7 +13,7 @@ import json
 import numbers
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,17 @@ MISSING_TEXTS = frozenset(
         *SPREADSHEET_ERRORS,
     )
 )
+# Texts that people write where a group is not known. They are levels like others, as in R.
+UNKNOWN_TEXTS = frozenset(
+    (
+        *("-", "--", "---", "\u2013", "\u2014", "?", "??", ".", "na", "n.a.", "n.a", "n/k"),
+        *("unknown", "unk", "not known", "unspecified", "not specified", "undefined"),
+        *("undetermined", "not available", "not applicable", "missing", "no data", "no answer"),
+    )
+)
 EXACT = 2**53  # beyond it, not every whole number is a float64
 LOST = "is a float: an id of so many digits has lost some"
+ALIKE = "write both alike, or tell them apart"
 WRITE_TEXT = "give the column as text, as it was written first"
 MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 # What a spreadsheet makes of an id that looks like a number or a date to it.
@@ -288,7 +297,7 @@ def check_label_texts(values: pd.Series, file: str) -> None:
     """
     seen: dict[str, str] = {}
     texts = list(map(str, _distinct(values)))
-    if _is_plain(texts) and len(set(map(_looks, texts))) == len(texts):
+    if _is_plain(texts) and len(set(map(looks, texts))) == len(texts):
         return
     for one in texts:
         if "\0" in one:
@@ -296,7 +305,7 @@ def check_label_texts(values: pd.Series, file: str) -> None:
         elif not _is_unicode(one):
             problem, hint = f"{one!a} holds half of a character", "write it again as text in UTF-8"
         else:
-            other = seen.setdefault(_looks(one), one)
+            other = seen.setdefault(looks(one), one)
             if other == one:
                 continue
             problem = f"{one!a} and {other!a} look the same and are two labels"
@@ -305,30 +314,83 @@ def check_label_texts(values: pd.Series, file: str) -> None:
         raise at_first(bad, problem, hint=hint, file=file, column=column)
 
 
-def check_capitals(values: pd.Series, *, file: str) -> None:
-    """Refuse labels of groups of which two differ by capital letters only, such as Female, female.
+def groups_alike(names: Iterable[object]) -> tuple[str, str] | None:
+    """Two names of groups that are most likely one, such as Female and female; None without.
+
+    They differ in capitals, in spaces, hyphens and underscores, or in how a letter is composed.
+
+    Examples
+    --------
+    >>> groups_alike(["f", "F"]), groups_alike(["east-asian", "East Asian"])
+    (('f', 'F'), ('east-asian', 'East Asian'))
+    >>> groups_alike(["a-", "a+"]) is None
+    True
+    """
+    seen: dict[str, str] = {}
+    for one in (each for each in names if isinstance(each, str)):
+        plain = unicodedata.normalize("NFKC", looks(one)).casefold()
+        other = seen.setdefault(re.sub(r"[\s_-]+", " ", plain), one)
+        if other != one:
+            return other, one
+    return None
+
+
+def check_groups(values: pd.Series, *, file: str) -> None:
+    """Refuse labels of groups of which two look like one, see `groups_alike`.
 
     Rows of one group would count as two. Ids are not checked: codes of some services differ so.
 
     Examples
     --------
-    >>> check_capitals(pd.Series(["f", "F"], name="sex"), file="data")
+    >>> check_groups(pd.Series(["f", "F", "f"], name="sex"), file="data")
     Traceback (most recent call last):
-    causalbias.errors.DataError: data, column 'sex': 'f' and 'F' differ by capital letters only. \
+    causalbias.errors.DataError: data, column 'sex': 'f' (2 rows) and 'F' (1 row) look like one. \
 Hint: write both alike, or tell them apart.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.cat.remove_unused_categories()
-    seen: dict[str, str] = {}
-    for one in (each for each in _distinct(values) if isinstance(each, str)):
-        other = seen.setdefault(one.casefold(), one)
-        if other != one:
-            raise DataError(
-                f"{other!r} and {one!r} differ by capital letters only",
-                hint="write both alike, or tell them apart",
-                file=file,
-                column=str(values.name),
-            )
+    if (found := groups_alike(_distinct(values))) is not None:
+        counts = [int((values == one).sum()) for one in found]
+        both = [
+            f"{one!r} ({count:,} row{'s' * (count != 1)})"
+            for one, count in zip(found, counts, strict=True)
+        ]
+        raise DataError(
+            f"{' and '.join(both)} look like one",
+            hint=ALIKE,
+            file=file,
+            column=str(values.name),
+        )
+
+
+def unknown_groups(values: pd.Series, name: str) -> list[str]:
+    """Sentences on labels that say of a member that its group, or id, is not known.
+
+    Parameters
+    ----------
+    values : Series
+        Labels.
+    name : str
+        What they are of, in the sentence.
+
+    Examples
+    --------
+    >>> unknown_groups(pd.Series(["f", "unknown", "m", "Unknown"]), "sex")
+    ["'unknown' is a value of sex like all others (1 row): leave cells empty that are not known", \
+"'Unknown' is a value of sex like all others (1 row): leave cells empty that are not known"]
+    >>> unknown_groups(pd.Series(["-", "+"]), "charge")
+    []
+    """
+    found = [one for one in _distinct(values) if one.strip().casefold() in UNKNOWN_TEXTS]
+    if "+" in _distinct(values):
+        found = [one for one in found if one != "-"]
+    counts = {one: int((values == one).sum()) for one in found}
+    return [
+        f"{one!r} is a value of {name} like all others ({count:,} row{'s' * (count != 1)}): leave "
+        "cells empty that are not known"
+        for one, count in counts.items()
+        if count
+    ]
 
 
 def as_texts(values: pd.Series) -> np.ndarray:
@@ -604,8 +666,14 @@ def _is_plain(texts: list[str]) -> bool:
     return "\0" not in together and _is_unicode(together)
 
 
-def _looks(text: str) -> str:
-    """What is seen of a label."""
+def looks(text: str) -> str:
+    """What is seen of a label: letters in one form, no marks that are not seen, no ``.0``.
+
+    Examples
+    --------
+    >>> looks("noire\u0301"), looks("7.0 "), looks("a\u200bb")
+    ('noiré', '7', 'ab')
+    """
     if not text.isascii():
         text = "".join(c for c in text if c.isascii() or unicodedata.category(c) != "Cf")
         text = unicodedata.normalize("NFC", text)

@@ -14,7 +14,14 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError, at_first, shown
-from causalbias.study.columns import SPREADSHEET_ERRORS, is_number, labels, measured, typed
+from causalbias.study.columns import (
+    SPREADSHEET_ERRORS,
+    is_number,
+    labels,
+    looks,
+    measured,
+    typed,
+)
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -277,6 +284,7 @@ _SPELLINGS: dict[str, Callable[[str], str]] = {
     "zeros at the start of a number": lambda one: re.sub(r"(?<![0-9.])0+(?=[0-9])", "", one),
     "spaces": lambda one: re.sub(r"[\s_-]+", " ", one.strip()),
     "capitals": str.casefold,
+    "how letters are composed": looks,
     "a decimal point": lambda one: re.sub(r"\.0+$", "", one),
 }
 

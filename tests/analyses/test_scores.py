@@ -178,7 +178,7 @@ def test_the_report_and_the_json_say_the_same(content, tmp_path):
 
 def test_an_audit_needs_a_threshold_and_pairs_of_one_group(rows):
     scores = cb.datasets.read_scores(rows)
-    with pytest.raises(DataError, match=r"--fmr such as 0\.001"):
+    with pytest.raises(DataError, match=r"or fmr=0\.001"):
         cb.analyses.audit(scores)
     with pytest.raises(DataError, match="are too few for a false match rate of 1e-06"):
         cb.analyses.audit(scores, fmr=1e-6)

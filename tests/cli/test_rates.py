@@ -66,7 +66,7 @@ def test_a_foreign_export_is_a_report_after_one_command(export, tmp_path):
 def test_errors_are_one_line_that_says_what_to_write(export):
     done = run("rates", "export.csv")
     assert done.exit_code == 1
-    assert "give --threshold, in units of the score, or --fmr" in done.output
+    assert "give --threshold, in units of the score, or --fmr 0.001" in done.output
     done = run("rates", "export.csv", "--group", "age", "--fmr", "0.05")
     assert "has age" in done.output
     done = run("rates", "export.csv", "--threshold", "high")

@@ -278,11 +278,11 @@ def test_groups_that_differ_by_capitals_only_are_refused_at_every_entrance(dtype
     rows = plain(["ok"] * 8, np.arange(1, 9) / 10)
     rows["race"] = pd.Series(["Asian", "white", "asian", "white"] * 2, dtype=dtype)
     for name in ("rates", "a fit"):
-        with pytest.raises(DataError, match=r"column 'race'.*'[Aa]sian' and '[Aa]sian'"):
+        with pytest.raises(DataError, match=r"column 'race'.*'[Aa]sian'.*'[Aa]sian'"):
             ENTRANCES[name](rows)
-    with pytest.raises(DataError, match=r"stimuli, column 'level'.*capital letters only"):
+    with pytest.raises(DataError, match=r"stimuli, column 'level'.*look like one"):
         build(stimuli=frames()["stimuli"].assign(level=pd.Series(["A", "a", "B"], dtype=dtype)))
-    with pytest.raises(DataError, match=r"column 'sex'.*capital letters only"):
+    with pytest.raises(DataError, match=r"column 'sex'.*look like one"):
         cb.analyses.analyse_ratings(
             RATINGS.astype({"sex": dtype}),
             item="item",

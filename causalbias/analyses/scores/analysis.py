@@ -168,7 +168,7 @@ def audit(
     if threshold is None and fmr is None:
         raise DataError(
             "neither a threshold nor a false match rate",
-            hint="give --threshold, in units of the score, or --fmr such as 0.001, or both",
+            hint="give threshold=, in units of the score, or fmr=0.001, or both",
         )
     flag_in(pool, "pool")
     given = None if threshold is None else _thresholds(scores, threshold)

@@ -132,8 +132,8 @@ def _poolable(rates: xr.Dataset, by: Sequence[str]) -> list[str]:
     if not found:
         raise DataError(
             f"{max(groups.values())} groups have pairs",
-            hint="leave out --pool, and take the rates as they are: fewer than three groups do not "
-            "tell how alike groups are",
+            hint="leave out pool=True, and take the rates as they are: fewer than three groups do "
+            "not tell how alike groups are",
         )
     return found
 

@@ -280,7 +280,7 @@ def _first_old(confidence: pd.Series, answers: Answers, old_from: int | None) ->
     if not half or tuple(used) not in scales:
         raise DataError(
             f"it is not clear which confidence says old: {', '.join(map(str, used))} were used",
-            hint="give the lowest that says old: old_from=4 (--old-from 4) of 1 to 6",
+            hint="give the lowest that says old: old_from=4 of 1 to 6",
             file=answers.name,
             column=answers.columns["confidence"],
         )

@@ -145,7 +145,7 @@ def _of_variances(result: SignalDetection) -> str:
         return (
             "The model has one variance for the evidence on old and on new faces. Where old faces' "
             "evidence varies more, d' is a mean of both, and moves with the criterion: with "
-            "ratings of confidence, --unequal-variance lets the two differ."
+            "ratings of confidence, unequal_variance=True lets the two differ."
         )
     return (
         "The variances of the evidence on old and on new faces may differ, and by as much in all "

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
+from causalbias.study.columns import ALIKE, groups_alike, looks
 
 WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))(?:\.0+)?")
+MOST = 2  # of cosine distances, and of Euclidean ones between vectors of length 1
 FAR = 5  # times the next score: a code such as 999 rather than a score
 
 
@@ -43,18 +45,23 @@ def _values(frame: pd.DataFrame, name: str) -> list[str]:
 
 
 def check_groups(frame: pd.DataFrame, by: Sequence[str]) -> None:
-    """Refuse two groups whose names differ in capitals, spaces or hyphens only.
-
-    As two groups, pairs of them would be in no rate.
-    """
+    """Refuse two groups of both sides that look like one: pairs of them would be in no rate."""
     for name in by:
+        if (found := groups_alike(_values(frame, name))) is not None:
+            other, one = found
+            problem = f"{other!r} and {one!r} look like one"
+            raise _at(frame, name, one, problem, ALIKE)
+
+
+def check_looks(frame: pd.DataFrame, names: Iterable[str]) -> None:
+    """Refuse ids of both sides that differ and look the same, as by how a letter is composed."""
+    for name in names:
         seen: dict[str, str] = {}
         for one in _values(frame, name):
-            other = seen.setdefault(re.sub(r"[\s_-]+", " ", one.casefold()), one)
+            other = seen.setdefault(looks(one), one)
             if other != one:
-                raise _at(
-                    frame, name, one, f"{one!r} and {other!r} look like one group", "write it alike"
-                )
+                problem = f"ids {one!a} and {other!a} look the same and are two"
+                raise _at(frame, name, one, problem, "write them alike")
 
 
 def check_ids(frame: pd.DataFrame, name: str) -> None:
@@ -69,7 +76,7 @@ def check_ids(frame: pd.DataFrame, name: str) -> None:
         other = seen.setdefault(one.casefold(), one)
         if other != one:
             problem = f"ids {one!r} and {other!r} differ in capitals only"
-            hint = "write them alike, or say with --same which pairs show one person"
+            hint = "write them alike, or name a column that says which pairs show one person: same="
             raise _at(frame, name, one, problem, hint)
     first, second = sides[0] - sides[1], sides[1] - sides[0]
     lost = zeros_lost(first, second)
@@ -80,6 +87,25 @@ def check_ids(frame: pd.DataFrame, name: str) -> None:
             lost[0],
             f"id {lost[0]!r} of the one side is {lost[1]!r} on the other, as where zeros were lost",
             "write ids alike, as text",
+        )
+
+
+def check_same(frame: pd.DataFrame, column: str) -> None:
+    """Refuse a pair of one person that is said to show two, or of two persons said to be one."""
+    known = frame[["person_a", "person_b", "same"]].notna().all(axis=1)
+    equal = frame["person_a"] == frame["person_b"]
+    wrong = (known & (frame["same"].fillna(False).astype(bool) != equal)).to_numpy(bool)
+    if wrong.any():
+        place = frame.iloc[int(wrong.argmax())]
+        one, other = place["person_a"], place["person_b"]
+        said = "one person" if place["same"] else "two persons"
+        more = f" ({wrong.sum():,} such rows)" if wrong.sum() > 1 else ""
+        raise DataError(
+            f"the pair is said to show {said}, and its persons are {one!r} and {other!r}{more}",
+            hint="correct the column or the ids of persons, or leave one of them out",
+            file=str(place["file"]),
+            column=column,
+            row=int(place["row"]),
         )
 
 
@@ -106,27 +132,31 @@ def _at(frame: pd.DataFrame, name: str, value: str, problem: str, hint: str) -> 
     )
 
 
-def code_of_nines(values: np.ndarray) -> float | None:
-    """The number of nines, such as 999 or -99, that is far from all others; None if there is none.
+def missing_code(values: np.ndarray) -> float | None:
+    """A code for a missing number, such as 99, -88 or 777, far from all that are no codes; or None.
 
     Examples
     --------
-    >>> code_of_nines(np.array([1, 5, 999.0])), code_of_nines(np.array([97, 98, 99.0]))
+    >>> missing_code(np.array([1, 5, 999.0])), missing_code(np.array([97, 98, 99.0]))
     (999.0, None)
+    >>> missing_code(np.array([1, 7, 88.0, 99.0]))
+    99.0
     """
-    known = values[np.isfinite(values)]
-    for code in (known.max(), known.min()) if known.size else ():
-        others = known[known != code]
-        nines = abs(code) > 9 and set(f"{abs(code):.12g}") == {"9"}
-        if nines and others.size and abs(code) > FAR * np.abs(others).max():
-            return float(code)
-    return None
+    known = np.unique(values[np.isfinite(values)])
+    coded = np.array(
+        [re.fullmatch(r"77+|88+|99+", f"{abs(one):.12g}") is not None for one in known]
+    )
+    if not coded.any() or coded.all():
+        return None
+    largest = float(known[coded][np.abs(known[coded]).argmax()])
+    return largest if abs(largest) > FAR * np.abs(known[~coded]).max() else None
 
 
 def check_unit(threshold: float, values: np.ndarray, of: str) -> None:
-    """Refuse a threshold far beyond all scores or distances, such as 60 (%) of 0.1 to 0.9.
+    """Refuse a threshold of another unit than scores or distances, such as 60 (%) of 0.1 to 0.9.
 
-    All pairs would be on one side of it.
+    All pairs would be on one side of it. A threshold below all distances is no sign of another
+    unit, as in a sweep from 0; one is that is among them when it is read as a share.
 
     Examples
     --------
@@ -139,7 +169,8 @@ def check_unit(threshold: float, values: np.ndarray, of: str) -> None:
     if not known.size:
         return
     low, high = float(known.min()), float(known.max())
-    if threshold > FAR * high > 0 or 0 < FAR * threshold < low:
+    share = high > MOST and low <= 100 * threshold <= high  # of numbers in percent
+    if threshold > FAR * high > 0 or (share and 0 < FAR * threshold < low):
         raise DataError(
             f"the threshold {threshold:g} of {of} is far from all of its numbers, {low:.4g} to "
             f"{high:.4g}",
@@ -150,13 +181,13 @@ def check_unit(threshold: float, values: np.ndarray, of: str) -> None:
 def check_codes(frame: pd.DataFrame) -> None:
     """Refuse a score that stands for a failure, which would be a pair that does not match.
 
-    That is a whole number below 0 where all other scores are 0 or more, as -1; or nines far beyond
-    all others, as 999.
+    That is a whole number below 0 where all other scores are 0 or more, as -1; or a code far beyond
+    all others, as 77, 88 or 999.
     """
     for system, part in frame.groupby("system", sort=False):
         values = np.unique(part["score"].dropna())
         low = values[values < 0]
-        code = code_of_nines(values)
+        code = missing_code(values)
         if len(low) == 1 and low[0] == np.round(low[0]) and values[-1] > 0:
             code = float(low[0])
         if code is None:

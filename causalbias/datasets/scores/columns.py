@@ -101,7 +101,7 @@ def choose_columns(frame: pd.DataFrame, wanted: Wanted, file: str) -> Chosen:
     ------
     DataError
         If a column that was named is not there, or several may be meant. The error lists them and
-        the option that decides.
+        the argument that decides.
     """
     chosen = Chosen()
     both = sided(map(str, frame.columns))
@@ -114,7 +114,7 @@ def choose_columns(frame: pd.DataFrame, wanted: Wanted, file: str) -> Chosen:
         chosen.same = (
             _there(frame, wanted.same, file)
             if wanted.same
-            else _only(free, "which pairs show one person", "--same", file)
+            else _only(free, "which pairs show one person", "same=", file)
         )
         chosen.note("whether a pair shows one person", chosen.same, wanted.same)
     rest = [name for name in rest if name != chosen.same]
@@ -140,7 +140,7 @@ def _only[One](found: Sequence[One], what: str, option: str, file: str) -> One:
     if len(found) > 1:
         raise DataError(
             f"several columns may say {what}: {', or '.join(map(str, found))}",
-            hint=f"write {option} with the one that is meant",
+            hint=f"give {option} with the one that is meant",
             file=file,
         )
     return found[0]
@@ -154,15 +154,15 @@ def _ids(chosen: Chosen, frame: pd.DataFrame, both: list[Sided], wanted: Wanted,
             kinds[kind].append(one)
     if wanted.id_a or wanted.id_b:
         if not (wanted.id_a and wanted.id_b):
-            raise DataError("one of both ids", hint="give both --id-a and --id-b", file=file)
+            raise DataError("one of both ids", hint="give both id_a= and id_b=", file=file)
         given = Sided((), *(_there(frame, name, file) for name in (wanted.id_a, wanted.id_b)))
         stem = next((one.stem for one in both if one.columns == given.columns), ())
         kind = names_of(stem) or "id"
         kinds[kind], kinds["id"] = [given], [given] * (kind == "id")
     if wanted.person and not wanted.pattern:
-        kinds["person"] = [_sides_of(frame, both, wanted.person, "--person", file)]
+        kinds["person"] = [_sides_of(frame, both, wanted.person, file)]
         kinds["id"] = [one for one in kinds["id"] if one not in kinds["person"]]
-    ask = "--id-a and --id-b"
+    ask = "id_a= and id_b="
     image, person, either = (
         _only(kinds[kind], f"who is compared ({kind})", ask, file) if kinds[kind] else None
         for kind in ("image", "person", "id")
@@ -177,7 +177,7 @@ def _ids(chosen: Chosen, frame: pd.DataFrame, both: list[Sided], wanted: Wanted,
     if not chosen.ids:
         raise DataError(
             f"no two columns are ids of both sides; found {', '.join(map(str, frame.columns))}",
-            hint="write --id-a and --id-b with their names",
+            hint="give id_a= and id_b= with their names",
             file=file,
         )
     for what, pair in (("images", image), ("persons", person), ("ids", either)):
@@ -186,8 +186,9 @@ def _ids(chosen: Chosen, frame: pd.DataFrame, both: list[Sided], wanted: Wanted,
             chosen.note(f"{what} of both sides", pair, named)
 
 
-def _sides_of(frame: pd.DataFrame, both: list[Sided], name: str, option: str, file: str) -> Sided:
+def _sides_of(frame: pd.DataFrame, both: list[Sided], name: str, file: str) -> Sided:
     """Both columns of what the user calls by a stem, by one of them, or by both with a comma."""
+    ask = "person='FIRST,SECOND'"
     if "," in name:
         names = [one.strip() for one in name.split(",")]
         if len(names) == 2:
@@ -195,12 +196,12 @@ def _sides_of(frame: pd.DataFrame, both: list[Sided], name: str, option: str, fi
     found = [one for one in both if name in one.columns or _is_called(one, name)]
     if not found:
         raise DataError(
-            f"{option} {name}: no two columns of both sides are called so; found "
+            f"no two columns of both sides are called {name}; found "
             f"{', '.join(map(str, frame.columns))}",
-            hint=f"write both: {option} FIRST,SECOND",
+            hint=f"give both: {ask}",
             file=file,
         )
-    return _only(found, name, f"{option} FIRST,SECOND", file)
+    return _only(found, name, ask, file)
 
 
 def _is_called(one: Sided, name: str) -> bool:
@@ -222,7 +223,7 @@ def _groups(
         found = found or [(one,) for one in single if one == name or words(one) == words(name)]
         if found:
             named = {" and ".join(one): one for one in found}
-            chosen.groups[name] = named[_only(list(named), name, "--group", file)]
+            chosen.groups[name] = named[_only(list(named), name, "group=", file)]
             chosen.note(f"group: {name}", _both(chosen.groups[name]), True)
     if wanted.group:
         return
@@ -235,7 +236,7 @@ def _groups(
             if concept & said and not SAME & said and frame[name].nunique() <= MOST_LEVELS:
                 known.setdefault(factor_of(words(name)), (name,))
         if known:
-            factor = _only(list(known), "the group of a person", "--group", file)
+            factor = _only(list(known), "the group of a person", "group=", file)
             chosen.groups[factor] = known[factor]
             chosen.note(f"group: {factor}", _both(known[factor]), False)
 
@@ -267,7 +268,7 @@ def _system(
     if wanted.system:
         found = [_there(frame, wanted.system, file)]
     if found:
-        chosen.system = _only(found, "which system compared", "--system", file)
+        chosen.system = _only(found, "which system compared", "system=", file)
         chosen.note("system", chosen.system, wanted.system)
 
 
@@ -289,14 +290,14 @@ def _scores(
         raise DataError(
             f"no column is called score, similarity or distance; found "
             f"{', '.join(map(str, frame.columns))}",
-            hint="write --score with the column's name",
+            hint="give score= with the column's name",
             file=file,
         )
     elif len(found) > 1:
         raise DataError(
             f"several columns may be the score: {', or '.join(found)}",
-            hint=f"write --score with the one that is meant, or --score {','.join(found)} if they "
-            "are of systems of their own",
+            hint=f"give score= with the one that is meant, or score={found} if they are of systems "
+            "of their own",
             file=file,
         )
     chosen.scores = found

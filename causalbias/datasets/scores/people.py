@@ -77,7 +77,7 @@ def _check_one_group(facts: pd.DataFrame, groups: Sequence[str]) -> None:
             f"{several.loc[twice, 'person'].nunique():,} such persons)",
             hint="correct the ids; where they are of persons already, call the field {id} rather "
             "than {person}; where numbers of persons begin again in each group, give persons ids "
-            "of their own in a table (--subjects)",
+            "of their own in a table (subjects=)",
         )
 
 
@@ -177,7 +177,7 @@ def _column_of(names: Sequence[str], wanted: str, file: str) -> str:
     if not found:
         raise DataError(
             f"the column is not there; found {', '.join(names)}",
-            hint="correct --group, or add the column",
+            hint="correct group=, or add the column",
             file=file,
             column=wanted,
         )
@@ -198,7 +198,7 @@ def usual_groups(names: Sequence[str], file: str) -> list[str]:
         if len(some) > 1:
             raise DataError(
                 f"several columns may be the group of a person: {', or '.join(some)}",
-                hint="write --group with the one that is meant, or with both",
+                hint="give group= with the one that is meant, or with both",
                 file=file,
             )
         found += some

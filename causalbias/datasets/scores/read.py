@@ -13,6 +13,8 @@ from causalbias.datasets.scores.checks import (
     check_codes,
     check_groups,
     check_ids,
+    check_looks,
+    check_same,
     several_groups,
     with_one_spelling,
 )
@@ -32,7 +34,7 @@ from causalbias.datasets.scores.tables import not_read, read_any, tables_of, wit
 from causalbias.datasets.scores.values import numbers, same_person
 from causalbias.errors import DataError, at_first, user_path
 from causalbias.study.build import exclusions, file_record
-from causalbias.study.columns import labels
+from causalbias.study.columns import labels, unknown_groups
 from causalbias.study.pairs import fields_of
 from causalbias.study.tables import check_spelling
 
@@ -147,6 +149,7 @@ def read_scores(
     check_codes(whole)
     whole, by = _with_people(whole, wanted, subjects, taken, remarks, sources)
     check_groups(whole, by)
+    remarks += _unknown(whole, by)
     remarks += several_groups(whole.dropna(subset=["person_a", "person_b"]), by)
     whole = _complete(whole, by, notes)
     check_units(whole)
@@ -165,6 +168,16 @@ def read_scores(
         pd.DataFrame(sources),
         remarks,
     )
+
+
+def _unknown(frame: pd.DataFrame, by: Sequence[str]) -> list[str]:
+    """Sentences on groups such as "unknown", by the comparisons that they are in."""
+    found = []
+    for name in by:
+        one, other = (frame[f"{name}_{side}"].astype("str") for side in SIDES)
+        each = pd.concat([one, other[other != one]])  # a comparison of two of them counts once
+        found += [f"{text}." for text in unknown_groups(each, name)]
+    return found
 
 
 def _of_images(frame: pd.DataFrame, wanted: Wanted) -> bool:
@@ -278,7 +291,7 @@ def _check_shared(
             bad,
             f"{first.loc[twice, 'id'].iloc[0]!r} is in rows of several groups, so that the column "
             "is not that of both sides",
-            hint="give a column of each side, such as race_a and race_b, or --subjects PEOPLE.csv",
+            hint="give a column of each side, such as race_a and race_b, or subjects='people.csv'",
             file=file,
             column=column,
         )
@@ -327,16 +340,19 @@ def _with_people(
         )
         raise DataError(
             what,
-            hint="write --group with the columns of groups, or give them by --subjects PEOPLE.csv",
+            hint="give group= with the columns of groups, or give them by subjects='people.csv'",
             file=str(frame["file"].iloc[0]),
         )
     if wanted.group:
         by = list(wanted.group)
     else:  # of which no two may say the same: those of the scores and of the subjects' table
         usual_groups(by, str(frame["file"].iloc[0]))
+    check_looks(frame, [one for one in ("image", "person") if f"{one}_a" in frame])
     if "person_a" not in frame:
         frame = _by_links(frame, remarks)
         remarks += _may_be_decisions(frame, taken)
+    elif "same" in frame:
+        check_same(frame, next(name for what, name, _ in taken if what.startswith("whether a")))
     if "same" not in frame:
         check_ids(frame, "person")
         same = (frame["person_a"] == frame["person_b"]).astype("boolean")
@@ -398,8 +414,8 @@ def _meaning_of_ids(
     elif not (genuine := frame["same"].fillna(False).to_numpy(bool)).any():
         what, how = "person", "as no pair is genuine, they were taken as they are"
         remarks.append(
-            "Ids were taken for those of persons. If they are of images, give --person: intervals "
-            "are too short otherwise."
+            "Ids were taken for those of persons. If they are of images, name these by person=: "
+            "intervals are too short otherwise."
         )
     elif equal[genuine].all():
         what, how = "person", "as genuine pairs have one id"
@@ -410,8 +426,8 @@ def _meaning_of_ids(
     if not what:
         raise DataError(
             f"it is not clear whether the ids are of persons or of images: {why}",
-            hint="write --person with the columns of the persons, or a pattern of the ids such as "
-            "'{person}_{n}'; or --same with the column that says which pairs show one person",
+            hint="give person= with the columns of the persons, or a pattern of the ids such as "
+            "'{person}_{n}'; or same= with the column that says which pairs show one person",
             file=str(frame["file"].iloc[0]),
         )
     taken.append((f"ids are those of {what}s", "the ids", how))
@@ -469,8 +485,8 @@ def _by_links(frame: pd.DataFrame, remarks: list[str]) -> pd.DataFrame:
     if "same" not in frame:
         raise DataError(
             "no column says who the persons are, nor which pairs show one person",
-            hint="write --person with the columns of the persons or a pattern of the ids such as "
-            "'{person}_{n}', or --same with the column that says it",
+            hint="give person= with the columns of the persons or a pattern of the ids such as "
+            "'{person}_{n}', or same= with the column that says it",
             file=str(frame["file"].iloc[0]),
         )
     known = frame[["image_a", "image_b"]].notna().all(axis=1).to_numpy()
@@ -484,7 +500,7 @@ def _by_links(frame: pd.DataFrame, remarks: list[str]) -> pd.DataFrame:
     remarks.append(
         f"Who the persons are was not given: images that genuine pairs link were taken for one "
         f"person, which makes {number:,} persons. Where images of one person are in no genuine "
-        "pair, he or she counts as several, and intervals are too short; give --person."
+        "pair, he or she counts as several, and intervals are too short; give person=."
     )
     return frame
 
@@ -499,7 +515,7 @@ def _may_be_decisions(frame: pd.DataFrame, taken: Sequence[tuple[str, str, str]]
         return []
     return [
         f"One score separates all pairs of which {column} is true from the others: if the column "
-        "is what a system decided, not who is shown, there are no errors to find. Give --same."
+        "is what a system decided, not who is shown, there are no errors to find. Give same=."
     ]
 
 
@@ -520,7 +536,7 @@ def _complete(frame: pd.DataFrame, by: Sequence[str], notes: list[Note]) -> pd.D
         raise DataError(
             "no comparison is of known persons and groups: "
             + "; ".join(f"{count:,} {reason}" for _, _, reason, count in notes),
-            hint="fill them in, or give the groups by --subjects PEOPLE.csv",
+            hint="fill them in, or give the groups by subjects='people.csv'",
             file=str(frame["file"].iloc[0]),
         )
     frame = frame[kept].reset_index(drop=True)
@@ -578,6 +594,13 @@ def _direction(
             file=str(frame["file"].iloc[0]),
         )
     how = "as given"
+    if frame["score"].isna().all():
+        raise DataError(
+            "no comparison has a score",
+            hint="give the scores, or name another column: score=",
+            file=str(frame["file"].iloc[0]),
+            column=", ".join(columns),
+        )
     if not given:
         given = next(iter(said)) if len(said) == 1 else ""
         means = [_means(part["score"], part) for _, part in frame.groupby("system", sort=False)]
@@ -637,7 +660,8 @@ def _unclear(
     named = f"its name says {name}" if name else "its name does not say"
     return DataError(
         f"it is not clear whether a higher score means more alike: {named}; {data}",
-        hint="write --similarity if it does, or --distance if a lower score means more alike",
+        hint="give kind='similarity' if it does, or kind='distance' if a lower score means more "
+        "alike",
         file=str(frame["file"].iloc[0]),
         column=", ".join(columns),
     )

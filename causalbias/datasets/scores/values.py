@@ -117,7 +117,7 @@ def numbers(values: pd.Series, file: str, name: str) -> pd.Series:
     if lost.any():
         cell = str(values.iloc[int(np.argmax(lost))])
         hint = f"{number_hint(cell)}, or leave the cell empty"
-        if DECIMAL_COMMA.fullmatch(cell):
+        if DECIMAL_COMMA.fullmatch(cell) and "thousands" not in hint:
             hint = (
                 "write decimal points, or separate the cells by semicolons and write decimal "
                 "commas in all of them"
