@@ -6,6 +6,8 @@ import xarray as xr
 from scipy.stats import beta
 
 from causalbias.agreement.counts import ratings_of
+from causalbias.arguments import number_in
+from causalbias.errors import DataError
 
 
 def hcic(study: xr.DataTree, question: str = "identity", *, prob: float = 0.95) -> pd.DataFrame:
@@ -48,12 +50,14 @@ def hcic(study: xr.DataTree, question: str = "identity", *, prob: float = 0.95) 
     >>> cb.agreement.hcic(study).columns.tolist()
     ['n', 'mean', 'spread', 'error', 'lower', 'upper']
     """
-    _check_prob(prob)
+    prob = number_in(prob, "prob", 0, 1)
     ratings = ratings_of(study, question)
     counts, values = ratings.counts(), ratings.values
     n = counts.sum(axis=1)
     mean = counts @ values / n
-    squares = counts @ values**2 - n * mean**2
+    # About the middle: of scores far from zero, sums of squares would have lost what differs.
+    apart = values - values.mean()
+    squares = counts @ apart**2 - (counts @ apart) ** 2 / n
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.where(n > 1, np.sqrt(np.maximum(squares, 0) / (n - 1)), np.nan)
     expected, error = dirichlet_mean(counts, values)
@@ -108,12 +112,7 @@ def consensus(
     """
     ratings = ratings_of(study, question)
     counts, values = ratings.counts(), ratings.values
-    if threshold is None:
-        threshold = float(values[0] + values[-1]) / 2
-    if not values[0] < threshold <= values[-1]:
-        raise ValueError(
-            f"threshold is {threshold:g}; give one above {values[0]:g}, to {values[-1]:g}"
-        )
+    threshold = threshold_on(values, threshold)
     n = counts.sum(axis=1)
     mean = counts @ values / n
     label = mean >= threshold
@@ -125,6 +124,25 @@ def consensus(
     )
     table.attrs["repeats"] = ratings.repeats
     return table
+
+
+def threshold_on(values: np.ndarray, threshold: float | None) -> float:
+    """Return the threshold of a label on a scale: the one given, or the middle.
+
+    Raises
+    ------
+    DataError
+        If it is no number above the lowest value, and at most the highest.
+    """
+    if threshold is None:
+        return float(values[0] + values[-1]) / 2
+    found = number_in(threshold, "threshold")
+    if not values[0] < found <= values[-1]:
+        raise DataError(
+            f"threshold is {found:g}, and the scale from {values[0]:g} to {values[-1]:g}",
+            hint=f"give one above {values[0]:g} and at most {values[-1]:g}",
+        )
+    return found
 
 
 def dirichlet_mean(counts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,8 +185,3 @@ def _beta_shape(
     centre = (mean - values[0]) / width
     size = centre * (1 - centre) / (sd / width) ** 2 - 1
     return centre * size, (1 - centre) * size
-
-
-def _check_prob(prob: float) -> None:
-    if not 0 < prob < 1:
-        raise ValueError(f"prob is {prob}; give a probability between 0 and 1")

@@ -6,13 +6,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from causalbias.arguments import generator, names_in
+from causalbias.arguments import generator, names_in, number_in
+from causalbias.draws.estimate import check_names
 from causalbias.errors import DataError
 from causalbias.study.columns import labels, typed
 from causalbias.study.tables import with_index
 
 RESAMPLES = 2000
 FILE = "judgements"
+FOUND = (
+    *("first_right", "second_right", "observed", "expected", "kappa", "lower", "upper"),
+    *("n", "clusters"),
+)
 
 
 def error_consistency(
@@ -54,13 +59,15 @@ def error_consistency(
     DataFrame
         The columns of `by`; `first_right`, `second_right` (shares), `observed`, `expected`,
         `kappa`, `lower`, `upper`, `n` (pairs), `clusters` (seeds). kappa is missing if `expected`
-        is 1, because both judges are always right or always wrong. Rows with a missing value in a
-        column of `by` are left out; ``.attrs["left_out"]`` is their number.
+        is 1, because both judges are always right or always wrong, and its interval if there is a
+        single seed. Rows with a missing value in a column of `by` are left out;
+        ``.attrs["left_out"]`` is their number.
 
     Raises
     ------
     DataError
-        If a column is missing, judgements are not truth values on every row, or a seed is missing.
+        If a column is missing, judgements are not truth values on every row, a seed is missing,
+        there are no rows, or a column of `by` is named as one of the result.
 
     Examples
     --------
@@ -69,7 +76,14 @@ def error_consistency(
     >>> error_consistency(rows, "human", "net", clusters="seed")["kappa"].tolist()
     [0.5]
     """
-    clusters, by = list(names_in(clusters, "clusters")), list(names_in(by, "by"))
+    clusters, by = list(names_in(clusters, "clusters")), list(dict.fromkeys(names_in(by, "by")))
+    prob = number_in(prob, "prob", 0, 1)
+    if len(clusters) not in (1, 2):
+        raise DataError(
+            f"clusters names {len(clusters)} columns",
+            hint='name that of the seed, or those of both members: clusters=["seed_a", "seed_b"]',
+        )
+    check_names(by, FOUND)
     frame = with_index(frame, FILE)
     for name in (first, second, *clusters, *by):
         if name not in frame:
@@ -90,6 +104,12 @@ def error_consistency(
     rng = generator(random_seed)
     groups = pd.DataFrame({name: typed(frame[name], file=FILE) for name in by}, index=frame.index)
     parts = groups.groupby(by, observed=True).indices if by else {(): np.arange(len(frame))}
+    if not len(frame) or not parts:
+        raise DataError(
+            f"no row has {' and '.join(by)}" if len(frame) else "there are no rows",
+            hint="give one row per pair, with the values of every column of by",
+            file=FILE,
+        )
     rows = []
     for key, part in parts.items():
         label = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
@@ -100,7 +120,9 @@ def error_consistency(
         drawn = rng.multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=RESAMPLES)
         again = _kappa(_times(drawn, alike) @ counts)["kappa"]
         again = again[np.isfinite(again)]
-        ends = np.quantile(again, [(1 - prob) / 2, (1 + prob) / 2]) if len(again) else [np.nan] * 2
+        # A single seed says nothing of how seeds differ.
+        some = len(ids) > 1 and len(again) > 0
+        ends = np.quantile(again, [(1 - prob) / 2, (1 + prob) / 2]) if some else [np.nan] * 2
         rows.append(
             label
             | {name: float(values[0]) for name, values in whole.items()}

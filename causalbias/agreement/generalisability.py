@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from causalbias.arguments import name_in, whole_in
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.errors import DataError
 from causalbias.models.fitted import FittedModel, fitted, flat
 
@@ -41,7 +41,8 @@ def variance_components(fit: xr.DataTree) -> Estimate:
     Raises
     ------
     DataError
-        If the model is not Gaussian, has slopes by group or multi-membership terms, or its noise
+        If the model is not Gaussian with the identity link, has slopes by group or multi-membership
+        terms, or its noise
         has a formula.
 
     Examples
@@ -67,7 +68,7 @@ def variance_components(fit: xr.DataTree) -> Estimate:
 
 
 def generalisability(
-    fit: xr.DataTree, item: str, rater: str, *, raters: Sequence[int] = RATERS
+    fit: xr.DataTree, item: str, rater: str, *, raters: int | Sequence[int] = RATERS
 ) -> Estimate:
     """Compute the reliability of the mean of k raters from a model of ratings (a decision study).
 
@@ -94,7 +95,7 @@ def generalisability(
         A Gaussian model with ``(1|item)``, and ``(1|rater)`` unless each rater rated one item.
     item, rater : str
         Columns of the items and the raters.
-    raters : sequence of int
+    raters : int or sequence of int
         Numbers k of raters, each of whom rates an item once.
 
     Returns
@@ -118,7 +119,8 @@ def generalisability(
     (('chain', 'draw', 'kind', 'raters'), ['consistency', 'agreement'])
     """
     item, rater = name_in(item, "item"), name_in(rater, "rater")
-    many = [whole_in(one, "raters", 1) for one in raters]
+    listed = raters if isinstance(raters, Sequence | np.ndarray | range) else [raters]
+    many = [whole_in(one, "raters", 1) for one in listed]
     if not many or len(set(many)) < len(many):
         raise DataError(f"raters is {many}", hint="give different numbers: raters=[1, 10]")
     model = fitted(fit)
@@ -210,13 +212,15 @@ def _components(model: FittedModel) -> dict[str, Floats]:
     DataError
         Of models that are not of intercepts and normal noise.
     """
-    if not model.family.normal or model.parts or model.spec.weights:
+    if not model.family.linear or model.parts or model.spec.weights:
         raise DataError(
-            "variance components are of Gaussian models with one noise",
-            hint="fit rating ~ 1 + (1|item) + (1|rater) without weights and a formula of sigma",
+            "variance components are of Gaussian models with the identity link and one noise",
+            hint="fit rating ~ 1 + (1|item) + (1|rater) without a link, weights and a formula of "
+            "sigma",
         )
     found: dict[str, Floats] = {}
     for one in model.groups:
+        check_names([one.factor], [RESIDUAL])
         if list(one.effects) != ["1"] or len(one.members) > 1 or one.within is not None:
             raise DataError(
                 f"the term of {one.factor} is no plain intercept",

@@ -7,7 +7,10 @@ import xarray as xr
 from scipy.sparse import csr_array
 from scipy.special import expit
 
+from causalbias.agreement.consensus import threshold_on
 from causalbias.agreement.counts import Ratings, ratings_of
+from causalbias.arguments import number_in
+from causalbias.errors import DataError
 
 GRID = np.linspace(-7.0, 7.0, 43)
 ITERATIONS = 500
@@ -89,7 +92,8 @@ def graded_response(
     Raises
     ------
     DataError
-        If the question has no answers, or its scores are not whole numbers.
+        If the question has no answers, its scores are not whole numbers, there is a single item, or
+        all answers are the same.
 
     Examples
     --------
@@ -100,12 +104,11 @@ def graded_response(
     >>> bool(abs(model["mean"].to_series() - cb.agreement.hcic(study)["mean"]).mean() < 0.4)
     True
     """
-    if not 0 < prob < 1:
-        raise ValueError(f"prob is {prob}; give a probability between 0 and 1")
+    prob = number_in(prob, "prob", 0, 1)
     ratings = ratings_of(study, question)
     values = ratings.values
-    if threshold is None:
-        threshold = float(values[0] + values[-1]) / 2
+    threshold = threshold_on(values, threshold)
+    _check_varied(ratings)
     parameters, posterior, iterations = fit_graded(ratings)
     typical = values[0] + expit(GRID[:, None] - parameters.cutpoints).sum(axis=1)
     latent = posterior @ GRID
@@ -139,6 +142,20 @@ def graded_response(
             "repeats": ratings.repeats,
         },
     )
+
+
+def _check_varied(ratings: Ratings) -> None:
+    """Refuse answers from which neither cut points nor the items' distribution can be estimated."""
+    if len(ratings.items) < 2:
+        raise DataError(
+            "there is a single item",
+            hint="the model needs items that differ; hcic has the mean answer and its interval",
+        )
+    if len(np.unique(ratings.score)) < 2:
+        raise DataError(
+            "all answers are the same",
+            hint="the model needs answers that differ; hcic has the mean answer and its interval",
+        )
 
 
 def fit_graded(ratings: Ratings) -> tuple[Annotators, np.ndarray, int]:

@@ -122,7 +122,8 @@ def intraclass(
 def intraclass_of(scores: Floats, prob: float = 0.95) -> dict[str, Limits]:
     """Estimate and limits of each measure in `ALSO` from scores (item, rater); nan if undefined."""
     n, k = scores.shape
-    squares = mean_squares(scores)
+    # A correlation has no unit, and squares of numbers such as 1e200 would not be finite.
+    squares = mean_squares(scores / (np.abs(scores).max() or 1.0))
     rows, columns, error, within = squares
     if rows + columns + error == 0:
         raise DataError("all ratings are equal", hint="agreement is undefined without variation")

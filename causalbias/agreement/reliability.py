@@ -8,7 +8,7 @@ import xarray as xr
 from scipy.stats import f as f_distribution
 
 from causalbias.agreement.counts import answers_of, occasions, ratings_of
-from causalbias.arguments import generator
+from causalbias.arguments import generator, number_in, whole_in
 from causalbias.errors import DataError
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -60,7 +60,8 @@ def reliability(
     >>> cb.reliability(study, "gender").index.tolist()
     ['alpha (nominal)', 'alpha (ordinal)', 'alpha (interval)', 'ICC(1)', 'ICC(k)']
     """
-    _check_prob(prob)
+    prob = number_in(prob, "prob", 0, 1)
+    resamples = whole_in(resamples, "resamples", 1)
     ratings = ratings_of(study, question)
     counts = ratings.counts()
     if len(ratings.annotators) < 2 and ratings.repeats:
@@ -109,7 +110,8 @@ def retest(
     >>> bool(cb.agreement.retest(study, "age").loc["alpha (interval)", "estimate"] > 0.9)
     True
     """
-    _check_prob(prob)
+    prob = number_in(prob, "prob", 0, 1)
+    resamples = whole_in(resamples, "resamples", 1)
     target, answers = answers_of(study, question)
     repeats = int((occasions(answers) > 0).sum())
     if not repeats:
@@ -140,11 +142,6 @@ def _measures(
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "lower", "upper"])
     frame.index.name = "measure"
     return frame.assign(items=int((counts.sum(axis=1) > 1).sum()))
-
-
-def _check_prob(prob: float) -> None:
-    if not 0 < prob < 1:
-        raise ValueError(f"prob is {prob}; give a probability between 0 and 1")
 
 
 def _tails(prob: float) -> list[float]:
@@ -282,6 +279,8 @@ def icc(
         raise DataError(
             "there is a single item", hint="the intraclass correlation needs two or more items"
         )
+    # Of scores far from zero, sums of squares would have lost what differs.
+    values = values - values.mean()
     mean = counts @ values / size
     between = (size * (mean - (size @ mean) / total) ** 2).sum() / (len(size) - 1)
     rest = total - len(size)

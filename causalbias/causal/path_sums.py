@@ -62,7 +62,7 @@ class MediatorModel:
         """
         model = fitted(fit)
         name, family = model.response.column, model.family
-        plain = family.normal and family.link.name == "identity" and not model.response.transformed
+        plain = family.linear and not model.response.transformed
         if not (plain or family.binary):
             raise DataError(
                 f"a mediator's model is normal with the identity link or binary, and that of "

@@ -319,7 +319,7 @@ def _normal_linear(over: Averaging, mediator: MediatorModel, paths: Paths) -> bo
     return (
         paths.linear
         and over.scale == "response"
-        and all(one.family.normal and not one.response.transformed for one in models)
+        and all(one.family.linear and not one.response.transformed for one in models)
         and all(one.spec.weights is None and not one.parts for one in models)
     )
 

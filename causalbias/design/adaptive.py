@@ -5,8 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from causalbias.arguments import mapping_in, number_in, two_in, whole_in
 from causalbias.design.estimability import common_matrix
 from causalbias.errors import DataError
+from causalbias.study.columns import measured
+from causalbias.study.rows import blank, check_rows
 from causalbias.study.tables import check_columns, check_known, check_unique
 
 SWEEPS = 30
@@ -68,7 +71,8 @@ def next_items(
     Raises
     ------
     DataError
-        If an item or coefficient is unknown, the limit allows fewer than `count` judgements, or
+        If an item or coefficient is unknown, no item tells the target, the limit allows fewer than
+        `count` judgements, or
         there are fewer judgements than coefficients.
 
     Examples
@@ -81,6 +85,7 @@ def next_items(
     """
     x, names = common_matrix(formula, items)
     weight, item, score = _checked(items, judgements, names, target, scale, limit, count)
+    _check_estimable(weight, x, target)
     n = np.bincount(item, minlength=len(items))
     total = np.bincount(item, score, minlength=len(items))
     squares = np.bincount(item, score**2, minlength=len(items))
@@ -210,15 +215,16 @@ def _checked(
     check_known(
         judgements["item"], list(items["item"]), what="item", file="judgements", column="item"
     )
-    for name in target:
-        if name not in names:
-            raise DataError(f"there is no coefficient {name!r}", hint=f"use {', '.join(names)}")
-    low, high = scale
-    if not low < high or count < 0:
-        raise DataError(
-            f"scale {low:g} to {high:g}, {count} judgements", hint="give (low, high), and a count"
-        )
-    score = judgements["score"].to_numpy(float)
+    low, high = (number_in(one, "scale") for one in two_in(scale, "scale", "scale=(0, 4)"))
+    if not low < high:
+        raise DataError(f"scale is {low:g} to {high:g}", hint="give (low, high)")
+    whole_in(count, "count")
+    for name, values in (("items", items["item"]), ("judgements", judgements["item"])):
+        check_rows([("item", "the value is missing", blank(values), "fill it in")], file=name)
+    scores = measured(judgements["score"], file="judgements")
+    missing = [("score", "the value is missing", blank(scores), "fill it in, or leave it out")]
+    check_rows(missing, file="judgements")
+    score = scores.to_numpy(float)
     if not ((score >= low) & (score <= high)).all():
         raise DataError(
             "the score is outside the scale",
@@ -228,6 +234,12 @@ def _checked(
             row=int((~((score >= low) & (score <= high))).argmax()) + 1,
         )
     item = pd.Index(items["item"]).get_indexer(pd.Index(judgements["item"]))
+    if not target:
+        raise DataError("the target is empty", hint='weigh a coefficient: {"race[black]": 1.0}')
+    for name in mapping_in(target, "target", '{"race[black]": 1.0}'):
+        if name not in names:
+            raise DataError(f"there is no coefficient {name!r}", hint=f"use {', '.join(names)}")
+        number_in(target[name], f"target[{name!r}]")
     if len(score) < len(names):
         raise DataError(
             f"{len(score)} judgements for {len(names)} coefficients",
@@ -236,4 +248,16 @@ def _checked(
     free = len(items) * (limit or 0) - len(score)
     if limit is not None and free < count:
         raise DataError(f"the limit allows {free} judgements, not {count}", hint="raise the limit")
-    return np.array([target.get(name, 0.0) for name in names]), item, score
+    return np.array([target.get(name, 0.0) for name in names], float), item, score
+
+
+def _check_estimable(weight: np.ndarray, x: np.ndarray, target: Mapping[str, float]) -> None:
+    """Refuse a weighted sum of coefficients that is no weighted sum of items' means."""
+    size = np.abs(x).max(axis=0)
+    scaled, own = x / np.where(size > 0, size, 1), weight / np.where(size > 0, size, 1)
+    none = np.linalg.svd(scaled)[2][np.linalg.matrix_rank(scaled) :]  # moves no item's mean
+    if np.abs(none @ own).max(initial=0) > 1e-9 * np.abs(own).max():
+        raise DataError(
+            f"no answers to these items tell {' and '.join(target)}",
+            hint="see report(items, formula): leave out a term, or add items that differ in it",
+        )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from causalbias.arguments import generator
+from causalbias.arguments import described, generator, whole_in
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
 from causalbias.study.columns import labels
@@ -36,7 +36,7 @@ def assign(
         The question that is asked.
     strata : sequence (item,), optional
         Stratum of each item, such as the group. Each annotator's items are spread evenly over
-        the strata.
+        the strata. Items whose stratum is missing are a stratum of their own.
     gold : sequence of str
         Items with a known answer, which all annotators judge; they must not be among `items`.
     repeats : float, default 0
@@ -65,6 +65,12 @@ def assign(
     >>> plan.groupby(["annotator", "role"]).size().tolist()
     [1, 3, 1, 1, 3, 1]
     """
+    annotators, each = whole_in(annotators, "annotators", 1), whole_in(each, "each", 1)
+    for name, given in (("items", items), ("gold", gold)):
+        if isinstance(given, str | pd.DataFrame):
+            raise DataError(
+                f"{name} is {described(given)}", hint=f'give a list of names: {name}=["x", "y"]'
+            )
     named = labels(pd.Series([*items, *gold], dtype=object, name="item"), file="items")
     if named.isna().any() or len(items) == 0:
         raise DataError("there are no items, or a missing one", hint="give the name of each item")
@@ -87,7 +93,9 @@ def assign(
         each=40,
     )
     random = generator(random_seed)
-    codes = np.zeros(len(names), int) if strata is None else pd.factorize(np.asarray(strata))[0]
+    codes = np.zeros(len(names), int)
+    if strata is not None:  # items without one are a stratum of their own
+        codes = pd.factorize(pd.Series(np.asarray(strata)), use_na_sentinel=False)[0]
     judges = _spread(codes, annotators, each, random)
     width = len(str(annotators))
     parts = []

@@ -9,11 +9,13 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from causalbias.arguments import names_in
 from causalbias.errors import DataError
 from causalbias.models.formula.contrasts import NAMESPACE
 from causalbias.models.formula.group_terms import common_formula, group_parts
 from causalbias.models.formula.parse import formula_columns
 from causalbias.models.formula.smooths import smooths
+from causalbias.models.levels import canonical
 from causalbias.study.tables import check_columns
 
 DEFAULT_SD = 1.0
@@ -101,8 +103,8 @@ def report(
     Raises
     ------
     DataError
-        If the formula does not parse, or names a column that is missing or is text with a single
-        level; if `sds` names an unknown factor.
+        If the formula does not parse, or names a column that is not there, has missing or infinite
+        values or is text with a single level; if `sds` names an unknown factor.
 
     Examples
     --------
@@ -123,14 +125,14 @@ def report(
     return Report(formula, len(rows), rank, len(names), effects, spread, used)
 
 
-def balance(rows: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+def balance(rows: pd.DataFrame, factors: str | Sequence[str]) -> pd.DataFrame:
     """Count the rows per level of each factor, and per combination of levels of two factors.
 
     Parameters
     ----------
     rows : DataFrame
         One row per pair or stimulus of the design.
-    factors : sequence of str
+    factors : str or sequence of str
         Columns of `rows`.
 
     Returns
@@ -142,7 +144,7 @@ def balance(rows: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If a column is missing.
+        If there are no rows, a column or a value is missing, or two labels look the same.
 
     Examples
     --------
@@ -153,10 +155,11 @@ def balance(rows: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
     1       b      2      0      1     2
     2   a x b      4      1      1     1
     """
-    check_columns(rows, factors, file="design")
+    factors = list(dict.fromkeys(names_in(factors, "factors")))
+    rows = _used(rows, factors)
     found = []
     for by in [*((one,) for one in factors), *combinations(factors, 2)]:
-        counts = rows.groupby(list(by)).size()
+        counts = rows.groupby(list(by), observed=True).size()
         cells = int(np.prod([rows[name].nunique() for name in by]))
         found.append((" x ".join(by), cells, cells - len(counts), counts.min(), counts.max()))
     return pd.DataFrame(found, columns=["factors", "cells", "empty", "least", "most"])
@@ -172,9 +175,7 @@ def common_matrix(formula: str, rows: pd.DataFrame) -> tuple[np.ndarray, list[st
     """
     import formulae as fm
 
-    columns = _columns(formula)
-    check_columns(rows, columns, file="design")
-    used = _used(rows, columns)
+    used = _used(rows, _columns(formula))
     whole = _with_response(formula)
     for name in formula_columns(common_formula(whole))[1]:
         if used[name].nunique() == 1 and not pd.api.types.is_numeric_dtype(used[name]):
@@ -208,22 +209,28 @@ def _with_response(formula: str) -> str:
 
 
 def _used(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Columns of a design in the form that `fit` gives them, with a placeholder response."""
     if rows.empty:
         raise DataError("no rows", hint="give a design with at least one row", file="design")
     if not rows.columns.is_unique:
         name = str(rows.columns[rows.columns.duplicated()][0])
         raise DataError("two columns have this name", hint="rename one", file="design", column=name)
-    missing = rows[list(columns)].isna().any()
-    if missing.any():
-        name = str(missing.idxmax())
-        raise DataError(
-            "the value is missing",
-            hint="leave the row out, or name another column",
-            file="design",
-            column=name,
-            row=int(rows[name].isna().to_numpy().argmax()) + 1,
-        )
-    return rows[list(columns)].reset_index(drop=True).assign(**{RESPONSE: 0.0})
+    check_columns(rows, columns, file="design")
+    used = {name: canonical(rows[name].reset_index(drop=True)) for name in columns}
+    for name, values in used.items():
+        bad = values.isna().to_numpy(bool)
+        problem = "the value is missing"
+        if not bad.any() and pd.api.types.is_float_dtype(values):
+            bad, problem = np.isinf(values.to_numpy(float)), "the value is infinite"
+        if bad.any():
+            raise DataError(
+                problem,
+                hint="leave the row out, or name another column",
+                file="design",
+                column=name,
+                row=int(bad.argmax()) + 1,
+            )
+    return pd.DataFrame(used, index=range(len(rows))).assign(**{RESPONSE: 0.0})
 
 
 def _information(

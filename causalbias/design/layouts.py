@@ -1,13 +1,13 @@
 """Full, one-at-a-time, fractional and incomplete block designs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from causalbias.arguments import generator
+from causalbias.arguments import described, generator, whole_in
 from causalbias.design.estimability import common_matrix
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
@@ -128,6 +128,7 @@ def fraction(cells: pd.DataFrame, formula: str, runs: int, *, random_seed: int =
     >>> (half["a"] * half["b"] * half["c"]).nunique()
     1
     """
+    whole_in(runs, "runs", 1)
     x, names = common_matrix(formula, cells)
     if not x.shape[1] <= runs <= len(cells):
         raise DataError(
@@ -202,8 +203,10 @@ def incomplete_blocks(
     >>> set((together.T @ together).to_numpy()[np.triu_indices(7, 1)].tolist())
     {1}
     """
+    whole_in(blocks, "blocks", 1), whole_in(size, "size", 2)
+    treatments = list(treatments)
     v = len(treatments)
-    if not 1 < size <= v or blocks < 1 or len(set(treatments)) < v:
+    if not 1 < size <= v or len(set(treatments)) < v or pd.isna(treatments).any():
         raise DataError(
             f"blocks of {size} cannot be made from {v} treatments",
             hint="give distinct treatments, and a size from 2 to their number",
@@ -290,6 +293,12 @@ def check_levels(factors: Mapping[str, Levels], reserved: Sequence[str] = ()) ->
     for name, levels in factors.items():
         if name in reserved:
             raise DataError("the design has a column of this name", hint="rename it", column=name)
+        if isinstance(levels, str) or not isinstance(levels, Iterable):
+            raise DataError(
+                f"its levels are {described(levels)}",
+                hint=f"give a list of levels: {{{name!r}: [0, 1]}}",
+                column=name,
+            )
         some = pd.Series(list(levels), dtype=object)
         if some.empty or some.isna().any() or some.duplicated().any():
             raise DataError(

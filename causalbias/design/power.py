@@ -184,7 +184,7 @@ def _check(
             + ", ".join(f"{name}=None" for name in spec.parts)
             + ")",
         )
-    if not family.engines or (family.normal and family.link.name != "identity"):
+    if not family.engines or (family.normal and not family.linear):
         fast = [name for name, one in FAMILIES.items() if one.engines]
         raise DataError(
             f"a {spec.family} pilot is too slow to simulate from",

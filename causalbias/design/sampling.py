@@ -5,17 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from causalbias.arguments import generator
+from causalbias.arguments import generator, names_in, whole_in
+from causalbias.draws.estimate import check_names
 from causalbias.errors import DataError
+from causalbias.models.levels import canonical
 from causalbias.study.columns import as_texts, labels
 from causalbias.study.rows import blank, check_rows
-from causalbias.study.tables import check_columns, check_unique
+from causalbias.study.tables import check_columns, check_unique, with_index
+
+MADE = ("pair", "stimulus_a", "stimulus_b", "kind", "varies")
 
 
 def sample_pairs(
     faces: pd.DataFrame,
     *,
-    group: Sequence[str] = (),
+    group: str | Sequence[str] = (),
     identity: str = "seed",
     genuine: int | None = None,
     impostors: int | None = None,
@@ -30,7 +34,7 @@ def sample_pairs(
         the factors `attribute` and `level` (one attribute changed at a time), the members of a pair
         have the same attribute, since faces with different attributes differ in both. They also
         have the same `generator`, since equal seeds of two generators are different persons.
-    group : sequence of factors
+    group : str or sequence of str
         Factors that the members of all pairs share, such as race and gender.
     identity : str, default "seed"
         The factor that identifies a person.
@@ -54,8 +58,9 @@ def sample_pairs(
     Raises
     ------
     DataError
-        If a factor or a value is missing, two faces are in the same cell, a number of pairs is
-        negative, or there is no pair.
+        If a factor or a value is missing, two faces have one name or are in the same cell, a number
+        of pairs is negative, a factor of the group is named as a column of the result, or there is
+        no pair.
 
     Examples
     --------
@@ -65,12 +70,12 @@ def sample_pairs(
     >>> pairs.groupby(["kind", "race"]).size().tolist()
     [3, 3, 4, 4]
     """
-    group = [group] if isinstance(group, str) else list(group)
+    group = list(names_in(group, "group"))
+    for name, number in (("genuine", genuine), ("impostors", impostors)):
+        if number is not None:
+            whole_in(number, name)
+    faces = with_index(faces, "faces")
     check_columns(faces, ["stimulus", identity, *group], file="faces")
-    if min(genuine or 0, impostors or 0) < 0:
-        raise DataError(
-            f"{genuine} genuine pairs, {impostors} impostors", hint="give numbers from 0, or None"
-        )
     factors = [str(name) for name in faces if name not in ("stimulus", "image", "present")]
     check_rows(
         [
@@ -79,9 +84,20 @@ def sample_pairs(
         ],
         file="faces",
     )
+    check_unique(faces, ["stimulus"], file="faces")
+    stimulus = as_texts(labels(faces["stimulus"], file="faces"))
+    given = faces
+    # As `fit` reads them: 1 and "1", or "a" and "a ", are no two levels and no two persons.
+    faces = pd.DataFrame(
+        {
+            name: labels(given[name], file="faces") if name == identity else canonical(given[name])
+            for name in factors
+        }
+    )
     check_unique(faces, factors, file="faces")
     moved_alone = ["attribute"] if {"attribute", "level"} <= set(factors) else []
     held = list(dict.fromkeys([*group, *moved_alone, *({"generator"} & set(factors))]))
+    check_names(held, MADE)
     free = [name for name in factors if name not in (*held, identity)]
     random = generator(random_seed)
     parts = [
@@ -99,7 +115,6 @@ def sample_pairs(
             "factor; leave out columns that are not factors",
             file="faces",
         )
-    stimulus = as_texts(labels(faces["stimulus"], file="faces"))
     a, b = stimulus[rows[:, 0]], stimulus[rows[:, 1]]
     varies = np.concatenate([np.repeat(part[1], len(part[0])) for part in parts])
     return pd.DataFrame(
@@ -109,7 +124,7 @@ def sample_pairs(
             "stimulus_b": b,
             "kind": np.where(varies == "", "impostor", "genuine"),
             "varies": varies,
-            **{name: faces[name].to_numpy()[rows[:, 0]] for name in held},
+            **{name: given[name].to_numpy()[rows[:, 0]] for name in held},
         }
     )
 
@@ -133,14 +148,11 @@ def _genuine(
     every = np.concatenate(found) if found else np.empty((0, 2), int)
     if wanted is None or not len(every):
         return every, varied
-    first, second = faces.iloc[every[:, 0]], faces.iloc[every[:, 1]]
-    stratum = pd.DataFrame(
-        {
-            **{name: first[name].to_numpy() for name in held},
-            "from": first[varied].to_numpy(),
-            "to": second[varied].to_numpy(),
-        }
-    )
+    first = faces.iloc[every[:, 0]]
+    # Levels of both faces without their order, which is that of the rows.
+    levels = np.sort(pd.factorize(faces[varied])[0][every], axis=1)
+    codes = [pd.factorize(first[name])[0] for name in held]
+    stratum = pd.DataFrame(np.column_stack([*codes, levels]))
     chosen = []
     for rows in stratum.groupby(list(stratum), sort=False).indices.values():
         seeds = first[identity].to_numpy()[rows]

@@ -303,7 +303,7 @@ def scale_of(model: FittedModel, scale: str, threshold: float | None) -> Scale:
 def _rate_of(model: FittedModel, cut: float, *, above: bool) -> Scale:
     """Probability of responses at or below a cut, or above it."""
     family = model.family
-    if family.normal and family.link.name == "identity":
+    if family.linear:
         return _rate(_noise_of(model), cut, above=above)
     found = _curve(model, lambda eta, of: family.cdf(np.array(cut), eta, of))
     if not above:
@@ -390,7 +390,7 @@ def _of_column(model: FittedModel, scale: str, threshold: float | None) -> Scale
         cuts = np.zeros((draws, 1))
         plain = Scale(False, np.ones(draws), link, cuts, inverse=family.link.inverse)
         return replace(plain, constant=np.array([start]), weights=np.array([[slope]]))
-    if not family.normal or link != "identity":
+    if not family.linear:
         raise DataError(
             f"{response.column} has no known mean where {response.text} is {family.name} with link "
             f"{link}",

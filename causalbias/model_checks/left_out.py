@@ -71,8 +71,9 @@ def log_likelihoods(fit: xr.DataTree, column: str) -> Floats:
     spec, frame = model.spec, model.frame
     need_no_limits(model.fit, "leaving rows out by weights")
     need_no_measurements(model.fit, "leaving rows out by weights")
-    if not model.family.normal:
-        raise DataError(f"a {spec.family} model", hint="fit it again without each level")
+    if not model.family.linear:
+        link = f" with link {model.family.link.name}" if model.family.normal else ""
+        raise DataError(f"a {spec.family} model{link}", hint="fit it again without each level")
     labels = frame[column].astype(str).to_numpy(dtype=str)
     for one in model.groups:
         _check_nested(one, labels, frame, column)

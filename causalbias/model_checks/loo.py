@@ -183,7 +183,7 @@ def _of_rows(fit: xr.DataTree) -> tuple[Floats, NDArray[Any]]:
 
 def _of_levels(fit: xr.DataTree, model: FittedModel, by: str) -> Floats:
     """Log density (levels, draws) of all rows of a level, its own effects integrated out."""
-    if model.family.normal and model.family.link.name == "identity":
+    if model.family.linear:
         found = log_likelihoods(fit, by)
         if model.response.transformed:
             frame = model.frame

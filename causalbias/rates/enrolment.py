@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from causalbias.arguments import names_in, number_in
+from causalbias.draws.estimate import check_names
 from causalbias.errors import DataError
 from causalbias.rates.dependence import errors_weight
 from causalbias.rates.intervals import binomial_ends
@@ -13,15 +15,22 @@ from causalbias.study.frames import to_frame
 from causalbias.study.tables import check_columns
 from causalbias.study.tree import NO_IMAGE, OK, group_of
 
+FOUND = (
+    *("system", "detector", "faces", "identities", "failed", "rate", "lower", "upper"),
+    "reasons",
+)
 
-def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95) -> pd.DataFrame:
+
+def enrolment(
+    study: xr.DataTree, by: str | Sequence[str] = (), *, prob: float = 0.95
+) -> pd.DataFrame:
     """Estimate failure to enrol rates by system and group, from faces without an embedding.
 
     Parameters
     ----------
     study : DataTree
         A study with ``/stimuli`` and ``/embeddings`` (from `with_distances` or `with_embeddings`).
-    by : sequence of str
+    by : str or sequence of str
         Factors whose levels are the groups.
     prob : float
         Probability of the intervals.
@@ -32,23 +41,27 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
         `system`, `detector` ("" if none was run), the groups, `faces` (present in the study),
         `identities`, `failed`, `rate` (0 to 1) with `lower` and `upper`, `reasons`. The interval is
         that of error rates (see `quantiles`): it allows for faces of one identity failing together.
+        Faces whose group is missing are left out; ``.attrs["left_out"]`` is their number.
 
     Raises
     ------
     DataError
-        If the study has no embeddings, or a factor is unknown.
+        If the study has no embeddings, or a factor is unknown or named as a column of the result.
     """
     if not {"embeddings", "stimuli"} <= set(study.children):
         raise DataError("the study has no embeddings", hint="add them by with_embeddings")
+    by, prob = list(dict.fromkeys(names_in(by, "by"))), number_in(prob, "prob", 0, 1)
+    check_names(by, FOUND)
     faces = to_frame(study, "stimuli")
     check_columns(faces, by, file="/stimuli")
+    left_out = int(faces[by].isna().any(axis=1).sum())
     identity = str(study.attrs["identity"])
     rows = []
     for system, one in group_of(study, "embeddings").groupby("system", squeeze=False):
         status = one["status"].isel(system=0).to_series()
         detector = str(one["detector"].item()) if "detector" in one else ""
         every = faces.assign(status=faces["stimulus"].map(status).fillna(NO_IMAGE))
-        for key, part in every.groupby(list(by)) if by else [((), every)]:
+        for key, part in every.groupby(by, observed=True) if by else [((), every)]:
             failed = (part["status"] != OK).to_numpy()
             reasons = part["status"][failed].value_counts()
             lower, upper = rate_interval(failed, part[identity].to_numpy(), prob)
@@ -66,7 +79,9 @@ def enrolment(study: xr.DataTree, by: Sequence[str] = (), *, prob: float = 0.95)
                     "reasons": "; ".join(f"{n} {why}" for why, n in sorted(reasons.items())),
                 }
             )
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    found.attrs["left_out"] = left_out
+    return found
 
 
 def rate_interval(

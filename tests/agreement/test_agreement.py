@@ -174,7 +174,7 @@ def test_hcic_intervals_and_label_probabilities_are_calibrated():
     assert doubtful.sum() > 50
     for part in (doubtful, ~doubtful):
         assert right[part].mean() == pytest.approx(labels["probability"][part].mean(), abs=0.08)
-    with pytest.raises(ValueError, match="threshold is 9"):
+    with pytest.raises(cb.DataError, match="threshold is 9"):
         cb.agreement.consensus(study, 9.0)
 
 

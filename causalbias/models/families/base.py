@@ -177,6 +177,11 @@ class Family(ABC):
         return f"write one for {known}" if known else "leave it out"
 
     @property
+    def linear(self) -> bool:
+        """Whether the response is the linear predictor itself plus normal noise."""
+        return self.normal and self.link.name == "identity"
+
+    @property
     def scales(self) -> tuple[str, ...]:
         """Outcome scales on which estimates can be asked for."""
         return ("response", "link")

@@ -26,7 +26,7 @@ class Gaussian(Continuous):
     @property
     def scales(self) -> tuple[str, ...]:
         """Error rates and the latent scale are of normal noise about eta itself."""
-        of_noise = ("latent", "FMR", "FNMR") if self.link.name == "identity" else ()
+        of_noise = ("latent", "FMR", "FNMR") if self.linear else ()
         return ("response", "link", *of_noise)
 
     def validate_response(self, values: pd.Series, trials: pd.Series | None = None) -> pd.Series:

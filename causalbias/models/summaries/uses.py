@@ -59,7 +59,7 @@ def check_summable(spec: ModelSpec) -> None:
             f"counts only, and the family is {spec.family!r}",
             hint="read the rows into memory, or a random part of them: cb.fit(formula, frame)",
         )
-    if family.normal and family.link.name != "identity":
+    if family.normal and not family.linear:
         raise DataError(
             f"sums of rows are enough for an identity link only, not {family.link.name}",
             hint="leave link= out",

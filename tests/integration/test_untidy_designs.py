@@ -1,0 +1,230 @@
+"""Untidy tables in agreement and in designs: what holds whatever a column is like."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import causalbias as cb
+from causalbias import DataError
+from causalbias.agreement.consistency import FOUND
+from causalbias.design.sampling import MADE
+from causalbias.model_checks.left_out import log_likelihoods
+from tests.integration.test_untidy_data import FEW, FLAT, IDS, groups
+
+# pytensor raises Python's recursion limit when it compiles its first function.
+pytestmark = pytest.mark.filterwarnings("ignore:The recursion limit")
+STYLES = st.sampled_from(sorted(IDS))
+
+
+def ratings():
+    """Scores of Shrout and Fleiss (1979, Table 2), a row each."""
+    scores = np.array(
+        [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+    )
+    item, rater = np.indices(scores.shape)
+    return pd.DataFrame({"item": item.ravel(), "rater": rater.ravel(), "score": scores.ravel()})
+
+
+def named(values, style, order):
+    """Codes as ids of a style, of which any are which."""
+    return IDS[style].iloc[np.asarray(order)[values]].reset_index(drop=True)
+
+
+@FEW
+@given(STYLES, STYLES, st.permutations(range(10)), st.integers(0, 9), st.integers(-250, 250))
+def test_intraclass_correlations_know_no_names_order_or_unit(first, second, order, seed, power):
+    rows = ratings()
+    plain = cb.agreement.intraclass(rows, item="item", rater="rater", rating="score")
+    rows = rows.assign(
+        item=named(rows["item"], first, order),
+        rater=named(rows["rater"], second, order),
+        score=rows["score"] * 10.0**power,
+    ).sample(frac=1, random_state=seed)
+    found = cb.agreement.intraclass(rows, item="item", rater="rater", rating="score")
+    ends = ["estimate", "lower", "upper"]
+    np.testing.assert_allclose(found[ends], plain[ends], rtol=1e-9)
+
+
+def pairs_judged():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "a": rng.integers(0, 8, 60),
+            "b": rng.integers(0, 8, 60),
+            "one": rng.random(60) < 0.7,
+            "two": rng.random(60) < 0.7,
+            "group": rng.integers(0, 3, 60),
+        }
+    )
+
+
+@FEW
+@given(groups(60), STYLES, st.permutations(range(10)))
+def test_error_consistency_is_that_of_the_rows_of_each_group(grouped, style, order):
+    rows = pairs_judged()
+    rows["a"], rows["b"] = (named(rows[name], style, order) for name in "ab")
+    found = cb.agreement.error_consistency(
+        rows.assign(group=grouped.column), "one", "two", clusters=["a", "b"], by="group"
+    )
+    assert found["group"].astype(str).tolist() == grouped.order
+    for row in found.itertuples():
+        part = rows[(grouped.label == str(row.group)).to_numpy()]
+        by_chance = np.prod(part[["one", "two"]].mean()) + np.prod(1 - part[["one", "two"]].mean())
+        alike = (part["one"] == part["two"]).mean()
+        assert row.n == len(part)
+        if by_chance < 1:
+            assert row.kappa == pytest.approx((alike - by_chance) / (1 - by_chance))
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_a_column_of_by_never_replaces_one_of_the_result(name):
+    rows = pairs_judged().rename(columns={"group": name})
+    with pytest.raises(DataError, match=f"column '{name}'.*rename"):
+        cb.agreement.error_consistency(rows, "one", "two", clusters=["a", "b"], by=name)
+
+
+def test_one_seed_has_no_interval_and_no_rows_have_no_kappa():
+    rows = pairs_judged()
+    alone = cb.agreement.error_consistency(rows.assign(a=1, b=1), "one", "two", clusters=["a", "b"])
+    assert alone[["lower", "upper"]].isna().all(axis=None)
+    for empty, by in ((rows.iloc[:0], ()), (rows.assign(group=None), "group")):
+        with pytest.raises(DataError, match="no row"):
+            cb.agreement.error_consistency(empty, "one", "two", clusters="a", by=by)
+
+
+def judged(scores, items=4, annotators=3):
+    item, annotator = np.indices((items, annotators)).reshape(2, -1)
+    rows = pd.DataFrame({"stimulus": item.astype(str), "annotator": annotator, "question": "q"})
+    rows["score"] = np.resize(scores, len(rows))
+    return cb.make_study(factors=["seed"], judgements=rows, scales=(0, 4))
+
+
+@pytest.mark.parametrize(
+    ("study", "more", "told"),
+    [
+        (judged([2]), {}, "all answers are the same"),
+        (judged([0, 1], items=1), {}, "single item"),
+        (judged([0, 1, 4]), {"threshold": "high"}, "threshold is the text"),
+        (judged([0, 1, 4]), {"threshold": 5}, "threshold is 5"),
+        (judged([0, 1, 4]), {"prob": 95}, "prob is 95"),
+    ],
+)
+def test_graded_response_refuses_what_it_cannot_estimate(study, more, told):
+    with pytest.raises(DataError, match=told):
+        cb.agreement.graded_response(study, "q", **more)
+
+
+@pytest.fixture(scope="module")
+def rated():
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame(np.argwhere(np.ones((12, 8))), columns=["residual", "rater"])
+    level = rng.normal(0, 0.3, 12)[rows["residual"]] + rng.normal(0, 0.2, 8)[rows["rater"]]
+    rows["rating"] = np.exp(1 + level) + rng.normal(0, 0.1, len(rows))
+    return rows
+
+
+def test_components_of_a_nonlinear_model_or_of_one_name_are_no_shares(rated):
+    terms = "rating ~ 1 + (1|residual) + (1|rater)"
+    fit = cb.fit(terms, rated, draws=100)
+    with pytest.raises(DataError, match="column 'residual'"):
+        cb.agreement.variance_components(fit)
+    fit = cb.fit(terms.replace("residual", "face"), rated.rename(columns={"residual": "face"}))
+    assert cb.agreement.variance_components(fit)["component"].size == 3
+    spec = json.loads(fit.attrs["spec"])
+    fit.attrs["spec"] = json.dumps(spec | {"link": "log"})  # sampling it takes a minute
+    with pytest.raises(DataError, match="identity link"):  # variances of logs and of ratings
+        cb.agreement.variance_components(fit)
+    with pytest.raises(DataError, match="link log"):  # effects are not integrated out exactly
+        log_likelihoods(fit, "rater")
+
+
+@FEW
+@given(groups(24))
+def test_a_report_of_a_design_has_the_coefficients_of_the_fit(grouped):
+    rows = pd.DataFrame({"group": grouped.column, "x": np.arange(24) % 5})
+    report = cb.design.report(rows, "group + x")
+    fit = cb.fit("y ~ group + x", rows.assign(y=np.sqrt(np.arange(24))), draws=20, priors=FLAT)
+    summary = cb.summary(fit)
+    assert report.effects["term"].tolist() == summary.index[:-1].tolist()
+    counts = grouped.label.value_counts()
+    of_groups = cb.design.balance(rows, "group").iloc[0]
+    assert (of_groups["cells"], of_groups["least"], of_groups["most"]) == (
+        len(grouped.order),
+        counts.min(),
+        counts.max(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([1, 2, np.inf, 4], "row 3: the value is infinite"),
+        (["a", "b", None, "c"], "row 3"),
+        (["a", "a ", "b", "b"], "look the same"),
+    ],
+)
+def test_a_design_with_values_that_are_none(values, told):
+    rows = pd.DataFrame({"x": values})
+    for ask in (lambda: cb.design.report(rows, "x"), lambda: cb.design.balance(rows, ["x"])):
+        with pytest.raises(DataError, match=told):
+            ask()
+
+
+@FEW
+@given(groups(3), STYLES, st.permutations(range(10)), st.integers(0, 99))
+def test_sampled_pairs_are_of_who_they_say(grouped, style, order, seed):
+    codes = np.argwhere(np.ones((4, 3, 2)))
+    faces = pd.DataFrame({"stimulus": [f"f{k:02}" for k in range(24)], "pose": codes[:, 2]})
+    faces["seed"] = named(codes[:, 0], style, order)
+    faces["group"] = grouped.column.iloc[codes[:, 1]].array
+    # Two of the three groups may be one level, whose faces would be in one cell.
+    cell = pd.DataFrame(codes).assign(group=grouped.label[codes[:, 1]].to_numpy()).drop(columns=1)
+    faces = faces[~cell.duplicated()].sample(frac=1, random_state=seed)
+    pairs = cb.design.sample_pairs(faces, group="group", genuine=2, impostors=3)
+    where = {name: int(name[1:]) for name in faces["stimulus"]}
+    for pair in pairs.itertuples():
+        a, b = codes[where[pair.stimulus_a]], codes[where[pair.stimulus_b]]
+        assert grouped.label[a[1]] == grouped.label[b[1]] == str(pair.group)
+        assert (a[0] == b[0]) == (pair.kind == "genuine")
+        assert (a[2] != b[2]) == (pair.kind == "genuine")
+    kinds = pairs.groupby(["kind", pairs["group"].astype(str)]).size()
+    assert (kinds["genuine"] == 2).all()
+    assert (kinds["impostor"] == 6).all()  # three of each pose
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_group_of_pairs_never_replaces_a_column_of_theirs(name):
+    faces = cb.design.full({"seed": range(3), name: ["x", "y"], "pose": [0, 1]})
+    with pytest.raises(DataError, match=f"column '{name}'.*rename"):
+        cb.design.sample_pairs(faces, group=[name])
+
+
+def test_an_item_without_a_stratum_is_in_no_other():
+    kinds = ["none"] * 12 + ["x"] * 12
+    strata = [None if one == "none" else one for one in kinds]
+    items = [f"i{k:02}" for k in range(24)]
+    plan = cb.design.assign(items, 4, each=2, strata=strata, random_seed=3)
+    table = pd.crosstab(plan["annotator"], plan["item"].map(dict(zip(items, kinds, strict=True))))
+    assert (table.to_numpy() == 6).all()
+
+
+def test_the_next_items_are_chosen_for_what_items_can_tell():
+    items = pd.DataFrame({"item": list("abcd"), "x": [0, 0, 1, 1], "y": [2, 2, 4, 4]})
+    done = pd.DataFrame({"item": list("aabbccdd"), "score": [4, 4, 4, 4, 1, 3, 0, 4]})
+
+    def ask(formula="x", weights=None, rows=done):
+        target = {"x": 1.0} if weights is None else weights
+        return cb.design.next_items(items, rows, formula, target, scale=(0, 4), count=2)[1]
+
+    assert np.isfinite(ask()["expected"])
+    with pytest.raises(DataError, match="no answers to these items tell x"):
+        ask("x + y")
+    assert ask("x + y", {"x": 1.0, "y": 2.0})["error"] < 10  # a sum that they tell
+    with pytest.raises(DataError, match="row 3: the value is missing"):
+        ask(rows=done.assign(item=done["item"].where(done.index != 2)))
+    with pytest.raises(DataError, match="row 1: 'high' is not a number"):
+        ask(rows=done.assign(score="high"))
