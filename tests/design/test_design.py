@@ -291,7 +291,7 @@ def test_two_generators_are_never_in_one_pair():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"genuine": -1}, "-1 genuine pairs"),
+        ({"genuine": -1}, "genuine is -1"),
         ({"faces": lambda f: f.assign(pose=f["pose"].where(f["seed"] > 0))}, "'pose', row 1"),
         ({"faces": lambda f: f.assign(note=range(len(f)))}, "factors seed, pose, note"),
     ],
