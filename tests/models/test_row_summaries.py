@@ -13,9 +13,9 @@ from causalbias.errors import DataError
 from causalbias.estimands.pair_spread import pair_spread
 from causalbias.models.fitted import fitted
 from causalbias.models.rows import kinds_of
-from causalbias.models.summaries import pieces, summarise
+from causalbias.models.summaries import pieces, summarise, sums
 from causalbias.models.summaries.cells import added, cells_of, equal_rows
-from causalbias.models.summaries.pieces import RowGroups, over_pieces, texts_in
+from causalbias.models.summaries.pieces import over_pieces
 from causalbias.study.frames import frame_between
 
 FORMULA = "y ~ race + level + (level|seed) + (1|rater)"
@@ -117,23 +117,54 @@ def test_cells_are_those_of_pandas_whatever_the_type_of_their_keys(kind):
         assert values.tolist() == told.index.get_level_values(name).tolist()
 
 
-def test_texts_of_a_file_are_those_that_rows_have(tmp_path):
-    texts = pd.DataFrame(
-        {
-            "word": ["b", None, "a", "b", "c", "", "a", None],
-            "none": pd.Series([None] * 8, dtype="str"),
-            "number": np.arange(8),
-        }
-    )
-    texts.to_parquet(tmp_path / "texts.parquet", row_group_size=3)
-    first, last = (RowGroups(str(tmp_path / "texts.parquet"), groups) for groups in ((0, 1), (2,)))
-    found = texts_in(first, ["word", "none", "number", "other"])
-    assert {name: set(one) for name, one in found.items()} == {
-        "word": {"a", "b", "c", ""},
-        "none": set(),
+def test_pieces_alike_are_read_once_others_twice_and_sums_are_those_by_known_levels(
+    rows, tmp_path, monkeypatch
+):
+    first, second = rows[:700], rows[700:]
+    many = pd.Series(np.arange(len(second)) % 300 / 4, second.index)
+    cases = {  # formula, files, how often each is read
+        "alike": ("y ~ race + level + (1|seed)", first, second, (1, 1)),
+        "levels": (  # that one file has alone, in its own order, and texts for missing cells
+            "y ~ race + (1|seed)",
+            first[first["race"] != "a"].replace({"race": {"c": "NA"}}),
+            second.assign(race=second["race"].replace({"b": "e"}), seed=second["seed"] + "x"),
+            (1, 1),
+        ),
+        "truth": ("y ~ old", first.assign(old=first["age"] > 40), second.assign(old=True), (1, 1)),
+        "moments": ("y ~ age + race", first, second, (1, 1)),
+        "few": ("y ~ level + race", first, second.assign(level=many), (2, 1)),
+        "products": ("y ~ age:level", first, second.assign(level=many), (2, 1)),
+        "wrong": (
+            "y ~ race",
+            first,
+            second.assign(y=second["y"].mask(second.index == 800)),
+            (1, 2),
+        ),
+        "none": ("y ~ race + level", first, second.assign(level=None), (1, 1)),
     }
-    assert texts_in(last, ["word"])["word"].tolist() == ["a"]
-    assert texts_in(texts, ["word"]) == {}
+    times = []
+    monkeypatch.setattr(sums, "read", lambda *given: times.append(given[1]) or pieces.read(*given))
+    for name, (formula, *parts, often) in cases.items():
+        (tmp_path / name).mkdir()
+        for at, part in enumerate(parts):
+            part.to_parquet(tmp_path / name / f"{at}.parquet")
+        given = {"missing": "refuse" if name == "wrong" else "drop", "min_rows": 1}
+        times.clear()
+        if name == "wrong":
+            with pytest.raises(DataError, match=r"1.parquet, column 'y', row 101: missing"):
+                cb.summarise_rows(formula, tmp_path / name, **given)
+        else:
+            once = cb.summarise_rows(formula, tmp_path / name, **given)
+            assert [sum(f"{at}.p" in one for one in times) for at in (0, 1)] == list(often), name
+            with monkeypatch.context() as known:
+                known.setattr(summarise, "by_levels", lambda *_: (None, set()))
+                twice = cb.summarise_rows(formula, tmp_path / name, **given)
+            xr.testing.assert_allclose(
+                once["cells"].to_dataset(), twice["cells"].to_dataset(), rtol=1e-12
+            )
+            assert once.attrs == twice.attrs, name
+            n = sum(len(part.dropna(subset=["y"])) for part in parts)
+            assert json.loads(once.attrs["tally"])["rows"] <= n
 
 
 @pytest.mark.slow

@@ -158,14 +158,28 @@ def _numbered(keys: Iterable[NDArray[np.generic]], rows: int) -> tuple[Ints, Int
         codes, low, many = _codes(one)
         if size * many > _MAX_NUMBER:
             number, size = _compact(number)
-        # in place: there are many rows
-        number *= many
-        number += codes
-        number -= low
+        _append(number, codes, low, many)
         size *= many
     if size <= _DENSE * rows + 1_000_000:
         return _ranked(number, size)
     return _ranked(*_compact(number))
+
+
+@_compiled
+def _append(number: Ints, codes: NDArray[Any], low: int, many: int) -> None:
+    """Number combinations of those numbered so far with codes from ``low`` on, in place."""
+    for i in range(len(number)):
+        number[i] = number[i] * many + (codes[i] - low)
+
+
+@_compiled
+def occurring(codes: NDArray[Any], many: int) -> NDArray[np.bool_]:
+    """Whether each number (many,) from 0 on is among codes; negative ones stand for no value."""
+    found = np.zeros(many, np.bool_)
+    for i in range(len(codes)):
+        if codes[i] >= 0:
+            found[codes[i]] = True
+    return found
 
 
 @_compiled

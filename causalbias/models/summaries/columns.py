@@ -1,4 +1,4 @@
-"""What each column of data in pieces is: the first pass, which no cell depends on.
+"""What each column of data in pieces is.
 
 A column is of levels, whose labels and order are those that `levels.canonical` gives the whole
 column; of values, each of which makes cells of its own; or of moments, numbers that enter the model
@@ -8,7 +8,6 @@ levels of ordered categories.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,12 @@ from causalbias.errors import DataError, shown
 from causalbias.models.formula.conditions import condition_of
 from causalbias.models.levels import canonical
 from causalbias.models.rows import rows_of
-from causalbias.models.summaries.pieces import Piece, numbers_in, over_pieces, read, texts_in
+from causalbias.models.summaries.cells import occurring
 from causalbias.study import columns as study_columns
 
 LEVELS, VALUES, MOMENTS = "levels", "values", "moments"
 MAX_VALUES = 50  # distinct numbers of a linear column above which only its moments are kept
-_NUMBERS = "numbers"
+NUMBERS = "numbers"
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,10 @@ def kind_of_values(values: pd.Series, *, text: bool) -> str:
         return ""
     if types.is_bool_dtype(kind):
         return "truth values"
-    if types.is_integer_dtype(kind) and bool((values.abs() > study_columns.EXACT).any()):
+    if types.is_integer_dtype(kind) and _largest(values) > study_columns.EXACT:
         return "text"  # ids, as `typed` has them
     if types.is_numeric_dtype(kind):
-        return _NUMBERS
+        return NUMBERS
     if types.is_object_dtype(kind) and types.infer_dtype(values, skipna=True) == "boolean":
         return "truth values"
     if types.is_datetime64_any_dtype(kind) or isinstance(kind, pd.PeriodDtype):
@@ -93,49 +92,68 @@ def kind_of_values(values: pd.Series, *, text: bool) -> str:
     return "text"
 
 
+def _largest(values: pd.Series) -> int:
+    """The largest size of whole numbers, not all of which are missing."""
+    return max(abs(int(values.min())), abs(int(values.max())))
+
+
+def _first_values(values: pd.Series) -> pd.Series:
+    """Distinct numbers, up to one more than there may be without being moments."""
+    distinct = pd.Series(values.iloc[:10_000].unique())
+    if distinct.count() <= MAX_VALUES:
+        distinct = pd.Series(values.unique())
+    return distinct.dropna().iloc[: MAX_VALUES + 1]
+
+
 def found_in(
-    source: Any, name: str, names: Sequence[str], counted: Sequence[str], subset: str | None
+    frame: pd.DataFrame,
+    texts: Collection[str],
+    numbers: Collection[str],
+    names: Sequence[str],
+    piece: str,
 ) -> dict[str, Found]:
-    """What the columns of a piece are; of numbers, some values where they are to be counted."""
-    known = [one for one in numbers_in(source) if one in names and one not in counted]
-    found = {one: Found(_NUMBERS, pd.Series([], dtype=float), (), name) for one in known}
-    if len(known) == len(names):
-        return found
-    of_rows = conditioned(subset)
-    if not of_rows:
-        for one, texts in texts_in(source, [one for one in names if one not in found]).items():
-            found[one] = Found("text" if len(texts) else "", texts, (), name)
-    wanted = [one for one in names if one not in found]
-    if not wanted:
-        return found
-    frame, numbered = read(source, name, [*wanted, *of_rows], of_rows)
-    frame = met(frame, subset)
-    for column in wanted:
+    """What the columns of a piece are.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its rows, without those that are left out.
+    texts : collection of str
+        Columns of texts that the file has numbered, as `read` gives them.
+    numbers : collection of str
+        Columns that are known to be of numbers, of which no values are needed.
+    names : sequence of str
+        Those that are asked for.
+    piece : str
+        Its name.
+    """
+    found: dict[str, Found] = {}
+    for column in names:
+        if column in numbers:
+            found[column] = Found(NUMBERS, pd.Series([], dtype=float), (), piece)
+            continue
         if column not in frame:
             continue
         values = frame[column]
-        kind, order = kind_of_values(values, text=column in numbered), ()
+        kind, order = kind_of_values(values, text=column in texts), ()
         ordered = False
         if isinstance(values.dtype, pd.CategoricalDtype):
             ordered = bool(values.cat.ordered)
             order = tuple(values.cat.categories.tolist()) if kind == "categories" else ()
-            used = np.zeros(len(values.cat.categories) + 1, bool)  # the last of missing ones, -1
-            used[values.cat.codes.to_numpy()] = True
-            distinct = pd.Series(values.cat.categories[used[:-1]])
+            used = occurring(values.cat.codes.to_numpy(), len(values.cat.categories))
+            distinct = pd.Series(values.cat.categories[used])
             if kind == "text" and distinct.empty:
                 kind = ""
-        elif kind == _NUMBERS and values.iloc[:10_000].nunique() > MAX_VALUES:
-            distinct = values.iloc[:10_000].drop_duplicates()
+        elif kind == NUMBERS:
+            distinct = _first_values(values)
         else:
             try:
-                distinct = values.drop_duplicates()
+                distinct = pd.Series(values.unique())
             except TypeError:  # lists and the like
                 canonical(values)  # raises it with the row
                 raise
-        if kind == _NUMBERS:
-            distinct = distinct.iloc[: MAX_VALUES + 1]
         distinct = distinct.dropna().reset_index(drop=True)
-        found[column] = Found(kind, distinct, order, name, ordered)
+        found[column] = Found(kind, distinct, order, piece, ordered)
     return found
 
 
@@ -169,7 +187,7 @@ def _both(one: Found, other: Found, name: str, in_order: bool) -> Found:
             column=name,
         )
     distinct = pd.concat([one.distinct, other.distinct], ignore_index=True).drop_duplicates()
-    if one.kind == _NUMBERS:
+    if one.kind == NUMBERS:
         distinct = distinct.iloc[: MAX_VALUES + 1]
     same = one.order == other.order or not in_order
     order = one.order if same else _order(one, other, name)
@@ -194,10 +212,9 @@ def _some(levels: Sequence[Any]) -> str:
     return ", ".join(map(str, levels[:8])) + (", ..." if len(levels) > 8 else "")
 
 
-def columns_of_pieces(
-    pieces: Sequence[Piece],
+def columns_of(
+    found: Mapping[str, Found],
     names: Sequence[str],
-    subset: str | None,
     declared: Mapping[str, Sequence[Any]],
     linear: Mapping[str, bool | None],
     answers: Collection[str] = (),
@@ -208,10 +225,10 @@ def columns_of_pieces(
 
     Parameters
     ----------
-    pieces : sequence of Piece
+    found : mapping of str to Found
+        Of the whole data.
     names : sequence of str
         Columns that make cells, or may.
-    subset : str, optional
     declared : mapping of str to sequence
         Levels of some columns, in their order.
     linear : mapping of str to bool
@@ -227,13 +244,10 @@ def columns_of_pieces(
     DataError
         If answers are neither numbers nor ordered categories, and as `canonical`.
     """
-    counted = tuple(name for name, wanted in linear.items() if wanted is not False)
-    add = partial(together, declared=tuple(declared))
-    found = over_pieces(pieces, _Look(tuple(names), counted, subset), add, "levels")
     columns = {}
     for name in names:
         if name not in found:
-            continue  # in no piece: the second pass says so with the file
+            continue  # in no piece: what looks at the files says so
         own = found[name]
         if name in declared:
             columns[name] = _declared(own, declared[name], name)
@@ -250,7 +264,7 @@ def columns_of_pieces(
             told = canonical(values) if len(values) else values
         except DataError as error:  # its row is one of distinct values
             raise DataError(error.problem, hint=error.hint, column=name) from error
-        if own.kind == _NUMBERS or study_columns.is_number(told):
+        if own.kind == NUMBERS or study_columns.is_number(told):
             many = len(values) > MAX_VALUES
             wanted = linear.get(name, False)
             kind = MOMENTS if wanted or (wanted is None and many) else VALUES
@@ -262,16 +276,20 @@ def columns_of_pieces(
     return columns
 
 
-@dataclass(frozen=True)
-class _Look:
-    """`found_in` of given columns, as a step that can be sent to a worker."""
+def places_of(own: Found, whole: Found) -> np.ndarray:
+    """The place (distinct,) of each value of a part among those of the whole, which has them."""
+    some, every = pd.Index(own.distinct), pd.Index(whole.distinct)
+    if some.dtype != every.dtype:
+        some, every = some.astype(object), every.astype(object)
+    return np.asarray(every.get_indexer(some))
 
-    names: tuple[str, ...]
-    counted: tuple[str, ...]
-    subset: str | None
 
-    def __call__(self, source: Any, name: str, _: int) -> dict[str, Found]:
-        return found_in(source, name, self.names, self.counted, self.subset)
+def stands_for_missing(values: pd.Series) -> np.ndarray:
+    """Whether each value is a text that stands for a missing cell, as `typed` has it."""
+    return np.array(
+        [isinstance(one, str) and one.strip() in study_columns.MISSING_TEXTS for one in values],
+        dtype=bool,
+    )
 
 
 def _numbers(own: Found, name: str, *, ordinal: bool) -> Column:
@@ -281,7 +299,7 @@ def _numbers(own: Found, name: str, *, ordinal: bool) -> Column:
         numbers = pd.to_numeric(pd.Series(known, dtype=object), errors="coerce")
         if (numbers == numbers.round()).all():
             return Column(VALUES, (), own.distinct, np.zeros(0, np.int64))
-    if own.kind not in (_NUMBERS, "truth values", ""):
+    if own.kind not in (NUMBERS, "truth values", ""):
         raise DataError(
             f"the answers {name} are of {own.kind} without an order",
             hint="write them as whole numbers, or as ordered categories: "
@@ -298,8 +316,8 @@ def _levels(own: Found) -> list[Any]:
 
 
 def _declared(own: Found, levels: Sequence[Any], name: str) -> Column:
-    """A column whose levels were declared: values of others are found in the second pass."""
-    if own.kind == _NUMBERS:
+    """A column whose levels were declared: others are refused by `coded`, with the row."""
+    if own.kind == NUMBERS:
         raise DataError(
             f"{name} is of numbers in {own.piece}, whose levels are not declared",
             hint="write it as text if it names levels, or leave it out of levels=",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -261,7 +260,7 @@ def read(
             numbered = texts - set(plain)
             with pq.ParquetFile(source.path, read_dictionary=sorted(numbered)) as file:
                 found = file.read_row_groups(source.groups, columns=own, use_threads=False)
-            frame = with_index(found.to_pandas(), name)
+            frame = with_index(found.to_pandas(split_blocks=True), name)
         except DataError:
             raise
         except Exception as error:
@@ -274,34 +273,6 @@ def read(
             "two columns have this name", hint="rename one", file=name, column=str(twice[0])
         )
     return frame[[one for one in wanted if one in frame]], numbered
-
-
-def texts_in(source: Any, columns: Iterable[str]) -> dict[str, pd.Series]:
-    """The distinct texts of columns of a Parquet file that are of text; of other pieces none.
-
-    They are those of the file's dictionaries that some row has, and no row becomes one of pandas.
-    """
-    if not isinstance(source, RowGroups):
-        return {}
-    try:
-        with pq.ParquetFile(source.path) as file:
-            schema = file.schema_arrow
-        own = [one for one in columns if schema.get_field_index(one) >= 0]  # and not there twice
-        own = [one for one in own if _is_text(schema.field(one).type)]
-        if not own:
-            return {}
-        with pq.ParquetFile(source.path, read_dictionary=own) as file:
-            table = file.read_row_groups(source.groups, columns=own, use_threads=False)
-        found: dict[str, pd.Series] = {}
-        for name in own:
-            column = table[name].unify_dictionaries().combine_chunks()
-            numbers = column.indices.drop_null().to_numpy(zero_copy_only=False)
-            used = np.bincount(numbers, minlength=len(column.dictionary)) > 0
-            texts = column.dictionary.filter(pa.array(used)).to_pandas()
-            found[name] = texts
-    except Exception as error:
-        raise _unreadable(source.path, error) from error
-    return found
 
 
 def over_pieces[T](
