@@ -94,6 +94,7 @@ def arrays_of(
     model: ModelDesign,
     *,
     normal: bool = True,
+    limited: bool = False,
 ) -> Arrays:
     """The arrays of a model.
 
@@ -103,6 +104,8 @@ def arrays_of(
     normal : bool
         Whether to insist on priors of coefficients that are Normal or flat, and on rows that were
         observed. Where not, the moments of priors that are neither are NaN.
+    limited : bool
+        Whether rows may be censored or truncated all the same.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def arrays_of(
         If a prior is for a group term that the formula has not.
     """
     spec, used, bambi, repeats = model.spec, model.frame, model.bambi, model.repeats
-    if normal and spec.limits.of_rows:
+    if normal and not limited and spec.limits.of_rows:
         what = "truncated" if spec.limits.status is None else f"censored ({spec.limits.status})"
         raise EngineError(f"rows are {what}")
     if model.measured and normal:

@@ -36,7 +36,8 @@ from causalbias.inference.problem import (
     Problem,
 )
 from causalbias.inference.protocol import Draws
-from causalbias.inference.rowwise import DENSITIES, sample_rowwise
+from causalbias.inference.rowwise import DENSITIES, LIMITED, Ends, sample_rowwise
+from causalbias.inference.rowwise.densities import Density
 from causalbias.inference.rowwise.sample import Diagnostics as RowwiseDiagnostics
 from causalbias.models import monotone, shrinkage
 from causalbias.models.arrays import Arrays, arrays_of
@@ -48,6 +49,7 @@ from causalbias.models.nuts_model import draws_of, kept_names, large_columns, nu
 from causalbias.models.priors import log_density
 from causalbias.models.separated import separation
 from causalbias.models.sizes import check_fit_size
+from causalbias.models.specification import limits_of_rows
 from causalbias.progress import paused, stage
 
 METHODS = ("auto", "collapsed", "laplace", "nuts")
@@ -159,7 +161,10 @@ def sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
 
 
 def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
-    chosen = (*model.family.engines, "nuts")[0] if method == "auto" else method
+    engines: tuple[str, ...] = model.family.engines
+    if model.spec.limits.of_rows:
+        engines = ("laplace",) if model.family.name in LIMITED else ()
+    chosen = (*engines, "nuts")[0] if method == "auto" else method
     why = ""
     if chosen != "nuts":
         stage(f"{chosen} engine")
@@ -370,8 +375,9 @@ def _accuracy(error: float) -> str:
 
 def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
     family = model.family
-    if family.name in DENSITIES:
-        return _rowwise(model, settings)
+    limited = model.spec.limits.of_rows and family.name in LIMITED
+    if limited or family.name in DENSITIES:
+        return _rowwise(model, settings, LIMITED if limited else DENSITIES)
     if "laplace" not in family.engines:
         raise EngineError(f"the family {family.name} is not among those whose rows it knows")
     arrays = arrays_of(model)
@@ -412,16 +418,19 @@ def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
     )
 
 
-def _rowwise(model: ModelDesign, settings: Sampling) -> Sampled:
+def _rowwise(model: ModelDesign, settings: Sampling, densities: Mapping[str, Density]) -> Sampled:
     """The Laplace engine of families whose rows have any smooth log likelihood."""
     family, total, chains = model.family, settings.total, settings.chains
-    if family.link.name != DENSITIES[family.name].link:
+    if family.link.name != densities[family.name].link:
         raise EngineError(
-            f"of the family {family.name} it has the link {DENSITIES[family.name].link}, not "
+            f"of the family {family.name} it has the link {densities[family.name].link}, not "
             f"{family.link.name}"
         )
-    arrays = arrays_of(model)
+    arrays = arrays_of(model, limited=densities is LIMITED)
     problem, trials = arrays.problem, None
+    limits = _ends(model)
+    if limits is not None:
+        problem = replace(problem, y=family.normal_response(problem.y))
     if family.has_trials:
         trials, problem = problem.y[:, 1], replace(problem, y=problem.y[:, 0])
     priors: dict[str, LogDensity] = {}
@@ -438,6 +447,7 @@ def _rowwise(model: ModelDesign, settings: Sampling) -> Sampled:
         family.name,
         priors,
         trials=trials,
+        limits=limits,
         draws=total,
         random_seed=settings.random_seed,
         keep=keep,
@@ -453,6 +463,20 @@ def _rowwise(model: ModelDesign, settings: Sampling) -> Sampled:
         sample_stats=_weights(diagnostics),
         engine=f"{_in_words(diagnostics, total)}{_left_out(problem, keep, some)}",
     )
+
+
+def _ends(model: ModelDesign) -> Ends | None:
+    """The limits of rows, as the response is normal or a t; None where there are none."""
+    known, family = limits_of_rows(model.spec, model.frame), model.family
+    if known is None:
+        return None
+
+    def changed(ends: FloatArray) -> FloatArray:
+        with np.errstate(all="ignore"):
+            return np.where(ends > family.lowest, family.normal_response(ends), -np.inf)
+
+    ends = (known.low, known.high, known.lb, known.ub)
+    return Ends(known.censored, *map(changed, ends))
 
 
 def _weights(diagnostics: LaplaceDiagnostics | RowwiseDiagnostics) -> xr.Dataset:

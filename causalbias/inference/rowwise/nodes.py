@@ -17,6 +17,8 @@ from causalbias.inference.problem import FloatArray, IntArray
 from causalbias.inference.rowwise.densities import (
     BETA,
     GAMMA,
+    LIMITED_NORMAL,
+    LIMITED_STUDENT,
     NEGATIVE_BINOMIAL,
     POISSON,
     SKEW_NORMAL,
@@ -89,6 +91,9 @@ def add_rows(
     most = 0.0
     for i in range(first, last):
         most = max(most, abs(eta[i]))
+    if code in (LIMITED_NORMAL, LIMITED_STUDENT):
+        _add_limited(code, first, last, y, known, weight, cell, eta, phi, shift, grown, spare, logs)
+        return
     if not reach + most < _FAR and code not in (STUDENT, SKEW_NORMAL):
         for i in range(first, last):
             a, b = phi[cell[i], 0], phi[cell[i], 1]
@@ -114,6 +119,55 @@ def add_rows(
             _add_beta(n, here[0], here[1], math.exp(eta[i]), a, grown, logs)
         else:
             _add_beta_binomial(n, y[i], here[0], math.exp(eta[i]), a, grown, logs)
+
+
+@_compiled
+def _add_limited(  # type: ignore[no-untyped-def]
+    code, first, last, y, known, weight, cell, eta, phi, shift, place, series, logs
+):
+    """Rows with limits; ``place`` and ``series`` are overwritten."""
+    for i in range(first, last):
+        n, a, b, low, high = weight[i], phi[cell[i], 0], phi[cell[i], 1], known[i, 0], known[i, 1]
+        if low > high:
+            gap = y[i] - eta[i]
+            whole = n * eta_part(code, y[i], low, high, y[i], a, b)  # at its mode
+            if code == LIMITED_NORMAL:
+                _add_normal(n, whole, gap / a, 1.0 / a, shift, logs)
+            else:
+                _add_student(n, gap, a, b, shift, logs)
+                for k in range(len(shift)):
+                    logs[k] += whole
+        elif code == LIMITED_NORMAL and low == -math.inf and high < math.inf:
+            _add_normal_tail(n, (high - eta[i]) / a, -1.0 / a, shift, place, series, logs)
+        elif code == LIMITED_NORMAL and high == math.inf and low > -math.inf:
+            _add_normal_tail(n, (eta[i] - low) / a, 1.0 / a, shift, place, series, logs)
+        else:
+            for k in range(len(shift)):
+                logs[k] += n * eta_part(code, y[i], low, high, eta[i] + shift[k], a, b)
+
+
+@_vectorised
+def _add_normal(n, whole, z, rate, shift, logs):  # type: ignore[no-untyped-def]
+    for k in range(len(shift)):
+        here = z - rate * shift[k]
+        logs[k] += whole - 0.5 * n * here * here
+
+
+@_vectorised
+def _add_normal_tail(n, x, rate, shift, place, series, logs):  # type: ignore[no-untyped-def]
+    """``log Phi(x + rate shift)``, as in `_add_skew_normal`."""
+    for k in range(len(shift)):
+        y = abs(x + rate * shift[k]) * _ROOT_HALF
+        place[k], series[k] = 4.0 / (2.0 + y) - 1.0, _TAIL[0]
+    for c in range(1, len(_TAIL)):
+        for k in range(len(shift)):
+            series[k] = series[k] * place[k] + _TAIL[c]
+    for k in range(len(shift)):
+        at = x + rate * shift[k]
+        y = abs(at) * _ROOT_HALF
+        tail = logarithm(1.0 + place[k]) - y * y + series[k] - 2.0 * _LOG_2
+        rest = logarithm(1.0 - exponential(tail))
+        logs[k] += n * (tail if at < 0.0 else rest)
 
 
 @_vectorised

@@ -18,6 +18,8 @@ import numpy as np
 
 from causalbias.inference.problem import FloatArray, IntArray
 from causalbias.inference.rowwise.densities import (
+    LIMITED_NORMAL,
+    LIMITED_STUDENT,
     STUDENT,
     constant_part,
     eta_part,
@@ -72,9 +74,11 @@ def _place(code, first, last, y, weight, cell, eta, sd, phi, bent, pull):  # typ
     for i in range(first, last):
         curvature += bent[i]
         right -= bent[i] * eta[i]
-        if code == STUDENT:
-            a, b = phi[cell[i], 0], phi[cell[i], 1]
-            bound += weight[i] * (b + 1.0) / (b * a * a)
+        a, b = phi[cell[i], 0], phi[cell[i], 1]
+        if code == LIMITED_NORMAL:  # a mass bends at most as a density does
+            bound += abs(weight[i]) / (a * a)
+        elif code in (STUDENT, LIMITED_STUDENT):
+            bound += abs(weight[i]) * (b + 1.0) / (b * a * a)
             low, high = min(low, y[i] - eta[i]), max(high, y[i] - eta[i])
         else:
             bound += bent[i]

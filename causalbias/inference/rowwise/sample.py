@@ -36,8 +36,9 @@ from causalbias.inference.problem import (
     Problem,
     numerical,
 )
-from causalbias.inference.rowwise.densities import DENSITIES
+from causalbias.inference.rowwise.densities import DENSITIES, LIMITED
 from causalbias.inference.rowwise.expansion import Expansion
+from causalbias.inference.rowwise.limited import Ends, rows_of_masses
 from causalbias.inference.rowwise.proposal import Proposal, draws_together
 from causalbias.inference.rowwise.quadrature import draw_leading
 from causalbias.inference.rowwise.search import (
@@ -123,6 +124,7 @@ def sample_rowwise(
     priors: Mapping[str, LogDensity],
     *,
     trials: FloatArray | None = None,
+    limits: Ends | None = None,
     draws: int = 4000,
     random_seed: int = 0,
     keep: Collection[str] | None = None,
@@ -135,11 +137,13 @@ def sample_rowwise(
     problem : Problem
         Predictors of `further` parameters without group terms, if any.
     family : str
-        One of `DENSITIES`, with its link.
+        One of `DENSITIES`, or with limits of `LIMITED`, with its link.
     priors : mapping of str to callable
         Log prior density of each of the distribution's constant parameters, as they are.
     trials : ndarray (n,), optional
         Of a beta-binomial response.
+    limits : Ends, optional
+        Of rows that are censored or truncated.
     draws, random_seed : int
         Same seed, same draws.
     keep : collection of str, optional
@@ -173,21 +177,24 @@ def sample_rowwise(
     ((400, 30, 1), True)
     """
     check_problem(problem)
-    if family not in DENSITIES:
-        raise EngineError(f"no family {family!r}; it has {', '.join(DENSITIES)}")
+    known = DENSITIES if limits is None else LIMITED
+    if family not in known:
+        raise EngineError(f"no family {family!r}; it has {', '.join(known)}")
     names = [t.name for t in problem.terms]
     if draws < 1:
         raise EngineError(f"draws must be positive, found {draws}")
     if keep is not None and not set(keep) <= set(names):
         raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
-    rng = generator(random_seed)
+    rng, ends = generator(random_seed), None
+    if limits is not None:
+        problem, ends = rows_of_masses(problem, limits)
     with (
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
         np.errstate(over="ignore", divide="ignore", invalid="ignore"),
         numerical(),
     ):
-        target = make_target(problem, family, priors, trials)
+        target = make_target(problem, family, priors, trials, ends)
         kept = names if keep is None else keep
         at = np.asarray(some, dtype=np.int64)
         return _sample(problem, target, draws, rng, kept, at, pool)

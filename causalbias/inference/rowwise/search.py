@@ -11,6 +11,8 @@ from causalbias.inference.problem import EngineError, FloatArray, IntArray, Prob
 from causalbias.inference.rowwise.densities import (
     BETA,
     GAMMA,
+    LIMITED_NORMAL,
+    LIMITED_STUDENT,
     NEGATIVE_BINOMIAL,
     POISSON,
     SKEW_NORMAL,
@@ -45,7 +47,7 @@ _HIGH = 7.0  # of a further mode below the first, up to which it counts
 def linked(target: Target) -> FloatArray:
     """A rough linear predictor of each row by itself."""
     code, y = target.density.code, target.rows.y
-    if code in (STUDENT, SKEW_NORMAL):
+    if code in (STUDENT, SKEW_NORMAL, LIMITED_NORMAL, LIMITED_STUDENT):
         return y
     if code in (GAMMA, NEGATIVE_BINOMIAL, POISSON):
         return np.asarray(np.log(y + (0.5 if code != GAMMA else 0.0)))
@@ -60,10 +62,11 @@ def start(target: Target, problem: Problem) -> tuple[FloatArray, FloatArray]:
     s, p = target.n_effects, target.rows.design.shape[1]
     precision = target.precision[s:] / target.scale[s:] ** 2
     x = target.origin.copy()
-    centre = np.average(z, weights=target.rows.weight)
-    variance = max(float(np.average((z - centre) ** 2, weights=target.rows.weight)), 1e-300)
-    gram = (design * target.rows.weight[:, None]).T @ design + np.diag(variance * precision)
-    right = design.T @ (target.rows.weight * z) + variance * precision * target.origin[s:]
+    weight = np.abs(target.rows.weight)  # minus one is that of what rows could have been
+    centre = np.average(z, weights=weight)
+    variance = max(float(np.average((z - centre) ** 2, weights=weight)), 1e-300)
+    gram = (design * weight[:, None]).T @ design + np.diag(variance * precision)
+    right = design.T @ (weight * z) + variance * precision * target.origin[s:]
     if p:
         x[s:] = np.linalg.lstsq(gram, right, rcond=1e-12)[0]
     residual = z - design @ x[s:]
@@ -190,7 +193,8 @@ def check_one_mode(target: Target, expansion: Expansion, pool: Executor) -> None
     """
     theta, rng, q = expansion.theta, np.random.default_rng(3), len(expansion.x)
     rows = target.rows
-    if target.density.code != STUDENT or not q or len(rows.y) * q > _MOST_WORK:
+    heavy = target.density.code in (STUDENT, LIMITED_STUDENT)
+    if not heavy or not q or len(rows.y) * q > _MOST_WORK:
         return
     factors = target.scales(theta[None]).factors(0)
     right = expansion.gradient + right_side(target, expansion.hessian, expansion.x)

@@ -22,7 +22,7 @@ from causalbias.inference.problem import (
     LogDensity,
     Problem,
 )
-from causalbias.inference.rowwise.densities import DENSITIES, STUDENT, Density, known_parts
+from causalbias.inference.rowwise.densities import DENSITIES, LIMITED, STUDENT, Density, known_parts
 from causalbias.inference.scales import Scales, unpack
 
 _MANY_ROWS = 60  # of a level, on average, from which on its effect is next to normal
@@ -269,9 +269,13 @@ def make_target(
     family: str,
     priors: Mapping[str, LogDensity],
     trials: FloatArray | None = None,
+    ends: FloatArray | None = None,
 ) -> Target:
-    """Lay out a checked problem; `EngineError` where it is not of the engine."""
-    density = DENSITIES[family]
+    """Lay out a checked problem; `EngineError` where it is not of the engine.
+
+    ``ends``: of rows of `limited.rows_of_masses`.
+    """
+    density = DENSITIES[family] if ends is None else LIMITED[family]
     if problem.row_precision is not None:
         raise EngineError(f"the family {family} has no row_precision")
     cells, cell = _cells(problem)
@@ -286,7 +290,7 @@ def make_target(
         )
     lead = _leading(problem)
     dense = tuple(t for i, t in enumerate(problem.terms) if i != lead)
-    rows = _rows(problem, density, trials, lead, dense, cell)
+    rows = _rows(problem, density, (trials, ends), lead, dense, cell)
     s, p = rows.effects.shape[1], problem.design.shape[1]
     if s + p > _MOST_EFFECTS:
         raise EngineError(
@@ -355,7 +359,7 @@ def _leading(problem: Problem) -> int | None:
 def _rows(
     problem: Problem,
     density: Density,
-    trials: FloatArray | None,
+    beside: tuple[FloatArray | None, FloatArray | None],
     lead: int | None,
     dense: tuple[GroupTerm, ...],
     cell: IntArray,
@@ -380,7 +384,9 @@ def _rows(
         y=y,
         weight=weight,
         offset=np.zeros(n) if problem.offset is None else problem.offset[order],
-        known=known_parts(density.code, y, None if trials is None else trials[order]),
+        known=known_parts(
+            density.code, y, *(None if one is None else one[order] for one in beside)
+        ),
         cell=cell[order],
         cell_weight=np.bincount(cell[order], weight),
         design=np.ascontiguousarray(problem.design[order]),
