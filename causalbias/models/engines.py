@@ -36,7 +36,7 @@ from causalbias.inference.problem import (
     Problem,
 )
 from causalbias.inference.protocol import Draws
-from causalbias.inference.rowwise import DENSITIES, LIMITED, Ends, sample_rowwise
+from causalbias.inference.rowwise import DENSITIES, LIMITED, sample_rowwise
 from causalbias.inference.rowwise.densities import Density
 from causalbias.inference.rowwise.sample import Diagnostics as RowwiseDiagnostics
 from causalbias.models import monotone, shrinkage
@@ -162,8 +162,8 @@ def sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
 
 def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
     engines: tuple[str, ...] = model.family.engines
-    if model.spec.limits.of_rows:
-        engines = ("laplace",) if model.family.name in LIMITED else ()
+    if model.spec.limits.of_rows and model.family.name in LIMITED:
+        engines = ("laplace",)
     chosen = (*engines, "nuts")[0] if method == "auto" else method
     why = ""
     if chosen != "nuts":
@@ -428,7 +428,7 @@ def _rowwise(model: ModelDesign, settings: Sampling, densities: Mapping[str, Den
         )
     arrays = arrays_of(model, limited=densities is LIMITED)
     problem, trials = arrays.problem, None
-    limits = _ends(model)
+    limits = _limits(model, problem.y)
     if limits is not None:
         problem = replace(problem, y=family.normal_response(problem.y))
     if family.has_trials:
@@ -465,18 +465,15 @@ def _rowwise(model: ModelDesign, settings: Sampling, densities: Mapping[str, Den
     )
 
 
-def _ends(model: ModelDesign) -> Ends | None:
-    """The limits of rows, as the response is normal or a t; None where there are none."""
+def _limits(model: ModelDesign, y: FloatArray) -> FloatArray | None:
+    """What is known of rows (n, 4), as the Laplace engine takes it; None where all was observed."""
     known, family = limits_of_rows(model.spec, model.frame), model.family
     if known is None:
         return None
-
-    def changed(ends: FloatArray) -> FloatArray:
-        with np.errstate(all="ignore"):
-            return np.where(ends > family.lowest, family.normal_response(ends), -np.inf)
-
-    ends = (known.low, known.high, known.lb, known.ub)
-    return Ends(known.censored, *map(changed, ends))
+    low, high = (np.where(known.censored, end, y) for end in (known.low, known.high))
+    ends = np.column_stack([low, high, known.lb, known.ub])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(ends > family.lowest, family.normal_response(ends), -np.inf)
 
 
 def _weights(diagnostics: LaplaceDiagnostics | RowwiseDiagnostics) -> xr.Dataset:

@@ -27,6 +27,7 @@ from causalbias.inference.rowwise.densities import (
     skew_scale,
 )
 from causalbias.inference.rowwise.elementary import exponential, logarithm, precise_logarithm
+from causalbias.inference.rowwise.limited import NARROW, log_mass, log_standard
 
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 # Sums keep their order: another one would undo the rounding in `exponential`.
@@ -85,21 +86,22 @@ def add_rows(
     ``grown`` and ``spare`` are overwritten. Rows with an eta so large that its exponential
     overflows are added one by one.
     """
+    if code in (LIMITED_NORMAL, LIMITED_STUDENT):
+        rows = first, last, known, weight, cell, eta, phi
+        _add_limited(code == LIMITED_NORMAL, *rows, shift, grown, spare, logs)
+        return
     reach = 0.0
     for k in range(len(shift)):
         reach = max(reach, abs(shift[k]))
     most = 0.0
     for i in range(first, last):
         most = max(most, abs(eta[i]))
-    if code in (LIMITED_NORMAL, LIMITED_STUDENT):
-        _add_limited(code, first, last, y, known, weight, cell, eta, phi, shift, grown, spare, logs)
-        return
     if not reach + most < _FAR and code not in (STUDENT, SKEW_NORMAL):
         for i in range(first, last):
             a, b = phi[cell[i], 0], phi[cell[i], 1]
             for k in range(len(shift)):
                 at = eta[i] + shift[k]
-                logs[k] += weight[i] * eta_part(code, y[i], known[i, 0], known[i, 1], at, a, b)
+                logs[k] += weight[i] * eta_part(code, y[i], known[i], at, a, b)
         return
     if code in (GAMMA, POISSON):
         _add_waves(code == GAMMA, first, last, y, weight, cell, eta, phi, shift, logs)
@@ -123,51 +125,82 @@ def add_rows(
 
 @_compiled
 def _add_limited(  # type: ignore[no-untyped-def]
-    code, first, last, y, known, weight, cell, eta, phi, shift, place, series, logs
+    normal, first, last, known, weight, cell, eta, phi, shift, place, tail, logs
 ):
-    """Rows with limits; ``place`` and ``series`` are overwritten."""
+    """Rows with limits (`limited`); ``place`` and ``tail`` are overwritten."""
+    room = shift, place, tail, np.empty(len(shift)), logs
     for i in range(first, last):
-        n, a, b, low, high = weight[i], phi[cell[i], 0], phi[cell[i], 1], known[i, 0], known[i, 1]
-        if low > high:
-            gap = y[i] - eta[i]
-            whole = n * eta_part(code, y[i], low, high, y[i], a, b)  # at its mode
-            if code == LIMITED_NORMAL:
-                _add_normal(n, whole, gap / a, 1.0 / a, shift, logs)
-            else:
-                _add_student(n, gap, a, b, shift, logs)
-                for k in range(len(shift)):
-                    logs[k] += whole
-        elif code == LIMITED_NORMAL and low == -math.inf and high < math.inf:
-            _add_normal_tail(n, (high - eta[i]) / a, -1.0 / a, shift, place, series, logs)
-        elif code == LIMITED_NORMAL and high == math.inf and low > -math.inf:
-            _add_normal_tail(n, (eta[i] - low) / a, 1.0 / a, shift, place, series, logs)
+        n, a, b = weight[i], phi[cell[i], 0], phi[cell[i], 1]
+        low, high, lb, ub = known[i, 0], known[i, 1], known[i, 2], known[i, 3]
+        if low < high:
+            _add_mass(normal, n, low - eta[i], high - eta[i], a, b, *room)
         else:
+            greatest = n * (log_standard(normal, 0.0, b) - math.log(a))
             for k in range(len(shift)):
-                logs[k] += n * eta_part(code, y[i], low, high, eta[i] + shift[k], a, b)
+                logs[k] += greatest
+            if normal:
+                _add_normal(n, (low - eta[i]) / a, 1.0 / a, shift, logs)
+            else:
+                _add_student(n, low - eta[i], a, b, shift, logs)
+        if lb > -math.inf or ub < math.inf:
+            _add_mass(normal, -n, lb - eta[i], ub - eta[i], a, b, *room)
+
+
+@_compiled
+def _add_mass(normal, n, low, high, a, b, shift, place, tail, other, logs):  # type: ignore[no-untyped-def]
+    """``n log(F(high - shift) - F(low - shift))``."""
+    if normal and low == -math.inf:
+        _tails(high / a, -1.0 / a, shift, place, tail)
+        _add_tail(n, high / a, -1.0 / a, shift, tail, logs)
+    elif normal and high == math.inf:
+        _tails(-low / a, 1.0 / a, shift, place, tail)
+        _add_tail(n, -low / a, 1.0 / a, shift, tail, logs)
+    elif normal and high - low > NARROW * a:
+        _tails(low / a, -1.0 / a, shift, place, tail)
+        _tails(high / a, -1.0 / a, shift, place, other)
+        _add_between(n, low, high, shift, tail, other, logs)
+    else:
+        for k in range(len(shift)):
+            logs[k] += n * log_mass(normal, (low - shift[k]) / a, (high - shift[k]) / a, b)
 
 
 @_vectorised
-def _add_normal(n, whole, z, rate, shift, logs):  # type: ignore[no-untyped-def]
-    for k in range(len(shift)):
-        here = z - rate * shift[k]
-        logs[k] += whole - 0.5 * n * here * here
-
-
-@_vectorised
-def _add_normal_tail(n, x, rate, shift, place, series, logs):  # type: ignore[no-untyped-def]
-    """``log Phi(x + rate shift)``, as in `_add_skew_normal`."""
+def _tails(x, rate, shift, place, tail):  # type: ignore[no-untyped-def]
+    """``log Phi(-abs(x + rate shift))``, as in `_add_skew_normal`."""
     for k in range(len(shift)):
         y = abs(x + rate * shift[k]) * _ROOT_HALF
-        place[k], series[k] = 4.0 / (2.0 + y) - 1.0, _TAIL[0]
+        place[k], tail[k] = 4.0 / (2.0 + y) - 1.0, _TAIL[0]
     for c in range(1, len(_TAIL)):
         for k in range(len(shift)):
-            series[k] = series[k] * place[k] + _TAIL[c]
+            tail[k] = tail[k] * place[k] + _TAIL[c]
     for k in range(len(shift)):
-        at = x + rate * shift[k]
-        y = abs(at) * _ROOT_HALF
-        tail = logarithm(1.0 + place[k]) - y * y + series[k] - 2.0 * _LOG_2
-        rest = logarithm(1.0 - exponential(tail))
-        logs[k] += n * (tail if at < 0.0 else rest)
+        y = abs(x + rate * shift[k]) * _ROOT_HALF
+        tail[k] += logarithm(1.0 + place[k]) - y * y - 2.0 * _LOG_2
+
+
+@_vectorised
+def _add_tail(n, x, rate, shift, tail, logs):  # type: ignore[no-untyped-def]
+    """``n log Phi(x + rate shift)``."""
+    for k in range(len(shift)):
+        rest = logarithm(1.0 - exponential(tail[k]))
+        logs[k] += n * (tail[k] if x + rate * shift[k] < 0.0 else rest)
+
+
+@_vectorised
+def _add_between(n, low, high, shift, below, above, logs):  # type: ignore[no-untyped-def]
+    """What lies between two ends, of the tails beyond each, on the side of either."""
+    for k in range(len(shift)):
+        large, small = max(below[k], above[k]), min(below[k], above[k])
+        beside = large + logarithm(1.0 - exponential(small - large))
+        within = logarithm(max(1.0 - exponential(large) - exponential(small), 1e-300))
+        logs[k] += n * (within if (low - shift[k]) * (high - shift[k]) < 0.0 else beside)
+
+
+@_vectorised
+def _add_normal(n, z, rate, shift, logs):  # type: ignore[no-untyped-def]
+    for k in range(len(shift)):
+        here = z - rate * shift[k]
+        logs[k] -= 0.5 * n * here * here
 
 
 @_vectorised

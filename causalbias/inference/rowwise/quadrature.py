@@ -62,8 +62,7 @@ def _log_level(code, plain, first, last, shift, y, known, weight, cell, eta, phi
         return -0.5 * (b + 1.0) * (total + math.log(product))
     for i in range(first, last):
         a, b = phi[cell[i], 0], phi[cell[i], 1]
-        part = eta_part(code, y[i], known[i, 0], known[i, 1], eta[i] + shift, a, b)
-        total += weight[i] * part
+        total += weight[i] * eta_part(code, y[i], known[i], eta[i] + shift, a, b)
     return total
 
 
@@ -76,9 +75,9 @@ def _place(code, first, last, y, weight, cell, eta, sd, phi, bent, pull):  # typ
         right -= bent[i] * eta[i]
         a, b = phi[cell[i], 0], phi[cell[i], 1]
         if code == LIMITED_NORMAL:  # a mass bends at most as a density does
-            bound += abs(weight[i]) / (a * a)
+            bound += weight[i] / (a * a)
         elif code in (STUDENT, LIMITED_STUDENT):
-            bound += abs(weight[i]) * (b + 1.0) / (b * a * a)
+            bound += weight[i] * (b + 1.0) / (b * a * a)
             low, high = min(low, y[i] - eta[i]), max(high, y[i] - eta[i])
         else:
             bound += bent[i]
@@ -271,7 +270,7 @@ def add_log_likelihoods(
         if code != STUDENT:
             for i in range(len(y)):
                 a = phi[d, cell[i], 0]
-                total += weight[i] * response_part(code, y[i], known[i, 0], known[i, 1], a)
+                total += weight[i] * response_part(code, y[i], known[i], a)
         for j in range(len(start) - 1):
             first, last = start[j], start[j + 1]
             if sd[d] < 0:
@@ -336,7 +335,7 @@ def derivatives(
         a, b = phi[cell[i], 0], phi[cell[i], 1]
         if i == 0 or not plain:
             part = constant_part(code, a, b)
-        value += weight[i] * (part + response_part(code, y[i], known[i, 0], known[i, 1], a))
+        value += weight[i] * (part + response_part(code, y[i], known[i], a))
     for j in range(len(start) - 1):
         first, last = start[j], start[j + 1]
         count = 1
@@ -358,12 +357,10 @@ def derivatives(
             centre[j] += log[k] * u[k] * max(sd, 0.0)
         size = last - first
         for i in range(first, last):
-            a, b = phi[cell[i], 0], phi[cell[i], 1]
+            a, b, here = phi[cell[i], 0], phi[cell[i], 1], known[i]
             mean, second, positive = 0.0, 0.0, 0.0
             for k in range(count):
-                one, two, three = slopes(
-                    code, y[i], known[i, 0], known[i, 1], eta[i] + max(sd, 0.0) * u[k], a, b
-                )
+                one, two, three = slopes(code, y[i], here, eta[i] + max(sd, 0.0) * u[k], a, b)
                 by_node[i - first, k] = weight[i] * one
                 mean += log[k] * weight[i] * one
                 second += log[k] * weight[i] * two

@@ -38,7 +38,6 @@ from causalbias.inference.problem import (
 )
 from causalbias.inference.rowwise.densities import DENSITIES, LIMITED
 from causalbias.inference.rowwise.expansion import Expansion
-from causalbias.inference.rowwise.limited import Ends, rows_of_masses
 from causalbias.inference.rowwise.proposal import Proposal, draws_together
 from causalbias.inference.rowwise.quadrature import draw_leading
 from causalbias.inference.rowwise.search import (
@@ -124,7 +123,7 @@ def sample_rowwise(
     priors: Mapping[str, LogDensity],
     *,
     trials: FloatArray | None = None,
-    limits: Ends | None = None,
+    limits: FloatArray | None = None,
     draws: int = 4000,
     random_seed: int = 0,
     keep: Collection[str] | None = None,
@@ -142,8 +141,9 @@ def sample_rowwise(
         Log prior density of each of the distribution's constant parameters, as they are.
     trials : ndarray (n,), optional
         Of a beta-binomial response.
-    limits : Ends, optional
-        Of rows that are censored or truncated.
+    limits : ndarray (n, 4), optional
+        Where rows are censored or truncated: the ends between which a response is known to lie,
+        equal where it was observed, and the bounds beyond which no row was reported.
     draws, random_seed : int
         Same seed, same draws.
     keep : collection of str, optional
@@ -185,16 +185,14 @@ def sample_rowwise(
         raise EngineError(f"draws must be positive, found {draws}")
     if keep is not None and not set(keep) <= set(names):
         raise EngineError(f"keep names {sorted(set(keep) - set(names))}; the terms are {names}")
-    rng, ends = generator(random_seed), None
-    if limits is not None:
-        problem, ends = rows_of_masses(problem, limits)
+    rng = generator(random_seed)
     with (
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
         np.errstate(over="ignore", divide="ignore", invalid="ignore"),
         numerical(),
     ):
-        target = make_target(problem, family, priors, trials, ends)
+        target = make_target(problem, family, priors, trials, limits)
         kept = names if keep is None else keep
         at = np.asarray(some, dtype=np.int64)
         return _sample(problem, target, draws, rng, kept, at, pool)

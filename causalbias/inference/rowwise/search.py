@@ -62,7 +62,7 @@ def start(target: Target, problem: Problem) -> tuple[FloatArray, FloatArray]:
     s, p = target.n_effects, target.rows.design.shape[1]
     precision = target.precision[s:] / target.scale[s:] ** 2
     x = target.origin.copy()
-    weight = np.abs(target.rows.weight)  # minus one is that of what rows could have been
+    weight = target.rows.weight
     centre = np.average(z, weights=weight)
     variance = max(float(np.average((z - centre) ** 2, weights=weight)), 1e-300)
     gram = (design * weight[:, None]).T @ design + np.diag(variance * precision)

@@ -22,7 +22,14 @@ from causalbias.inference.problem import (
     LogDensity,
     Problem,
 )
-from causalbias.inference.rowwise.densities import DENSITIES, LIMITED, STUDENT, Density, known_parts
+from causalbias.inference.rowwise.densities import (
+    DENSITIES,
+    LIMITED,
+    LIMITED_STUDENT,
+    STUDENT,
+    Density,
+    known_parts,
+)
 from causalbias.inference.scales import Scales, unpack
 
 _MANY_ROWS = 60  # of a level, on average, from which on its effect is next to normal
@@ -93,6 +100,7 @@ class Rows:
         The leading term's level of each block.
     y, weight : ndarray (n,)
     known : ndarray (n, 2)
+        Of `known_parts`; (n, 4) of rows with limits.
     offset : ndarray (n,)
     cell : ndarray (n,)
         Rows with one cell have the same parameters.
@@ -269,13 +277,18 @@ def make_target(
     family: str,
     priors: Mapping[str, LogDensity],
     trials: FloatArray | None = None,
-    ends: FloatArray | None = None,
+    limits: FloatArray | None = None,
 ) -> Target:
     """Lay out a checked problem; `EngineError` where it is not of the engine.
 
-    ``ends``: of rows of `limited.rows_of_masses`.
+    ``limits`` (n, 4): of rows that are censored or truncated, as `limited` says.
     """
-    density = DENSITIES[family] if ends is None else LIMITED[family]
+    density = (DENSITIES if limits is None else LIMITED)[family]
+    if density.code == LIMITED_STUDENT and limits is not None and np.isfinite(limits[:, 2:]).any():
+        raise EngineError(
+            f"of truncated rows of the family {family} every node of the quadrature has an "
+            "incomplete beta function, which takes longer than NUTS"
+        )
     if problem.row_precision is not None:
         raise EngineError(f"the family {family} has no row_precision")
     cells, cell = _cells(problem)
@@ -290,7 +303,8 @@ def make_target(
         )
     lead = _leading(problem)
     dense = tuple(t for i, t in enumerate(problem.terms) if i != lead)
-    rows = _rows(problem, density, (trials, ends), lead, dense, cell)
+    known = known_parts(density.code, problem.y, trials) if limits is None else limits
+    rows = _rows(problem, known, lead, dense, cell)
     s, p = rows.effects.shape[1], problem.design.shape[1]
     if s + p > _MOST_EFFECTS:
         raise EngineError(
@@ -358,8 +372,7 @@ def _leading(problem: Problem) -> int | None:
 
 def _rows(
     problem: Problem,
-    density: Density,
-    beside: tuple[FloatArray | None, FloatArray | None],
+    known: FloatArray,
     lead: int | None,
     dense: tuple[GroupTerm, ...],
     cell: IntArray,
@@ -384,9 +397,7 @@ def _rows(
         y=y,
         weight=weight,
         offset=np.zeros(n) if problem.offset is None else problem.offset[order],
-        known=known_parts(
-            density.code, y, *(None if one is None else one[order] for one in beside)
-        ),
+        known=np.ascontiguousarray(known[order]),
         cell=cell[order],
         cell_weight=np.bincount(cell[order], weight),
         design=np.ascontiguousarray(problem.design[order]),

@@ -52,27 +52,41 @@ def log_density(family: str, y: FloatArray, eta: FloatArray, phi: tuple) -> Floa
     return stats.betabinom.logpmf(y, TRIALS, a, b)
 
 
-# Of rows with limits: values of the parameters, and ends of masses; those of the first row, which
-# has a density, are in the wrong order.
+# Of rows with limits: values of the parameters, and what is known of rows: low, high, lb, ub.
 LIMITED_PARAMETERS = {
     "gaussian": ((0.7,), (2.0,)),
     "lognormal": ((0.7,), (2.0,)),
     "t": ((0.6, 3.0), (2.0, 40.0)),
 }
-ENDS = ((np.inf, -np.inf), (0.2, np.inf), (-np.inf, 0.3), (-0.5, 0.1), (2.0, 2.5))
+_INF = np.inf
+LIMITS = (
+    (0.4, 0.4, -_INF, _INF),
+    (0.2, _INF, -_INF, _INF),
+    (-_INF, 0.3, -_INF, _INF),
+    (2.0, 2.5, -_INF, _INF),
+    (0.4, 0.4, -_INF, 1.1),
+    (0.4, 0.4, -0.5, _INF),
+    (0.4, 0.4, -0.5, 0.6),
+    (0.2, 1.1, -_INF, 1.1),
+    (-0.5, 0.1, -0.5, 0.6),
+    (0.1, 0.2, -0.5, 0.6),
+    (0.1, 0.1001, -0.5, 0.6),
+)
 
 
-def log_mass(family: str, low: float, high: float, eta: FloatArray, phi: tuple) -> FloatArray:
-    """Log probability between two ends by SciPy, of whichever tail is small."""
+def limited_log_density(
+    family: str, known: tuple[float, ...], eta: FloatArray, phi: tuple
+) -> FloatArray:
+    """By SciPy, of a row with limits; of a lognormal response that of its logarithm."""
     law = stats.t(phi[1], eta, phi[0]) if family == "t" else stats.norm(eta, phi[0])
-    near = law.cdf(low) < 0.5
-    with np.errstate(divide="ignore"):
-        large = np.where(near, law.logcdf(high), law.logsf(low))
-        small = np.where(near, law.logcdf(low), law.logsf(high))
-        return np.asarray(large + np.log(-np.expm1(small - large)))
 
+    def log_mass(low: float, high: float) -> FloatArray:
+        near = law.cdf(low) < 0.5  # of whichever tail is small
+        with np.errstate(divide="ignore"):
+            large = np.where(near, law.logcdf(high), law.logsf(low))
+            small = np.where(near, law.logcdf(low), law.logsf(high))
+            return np.asarray(large + np.log(-np.expm1(small - large)))
 
-def limited_density(family: str, y: FloatArray, eta: FloatArray, phi: tuple) -> FloatArray:
-    """By SciPy, of a normal or t response."""
-    law = stats.t(phi[1], eta, phi[0]) if family == "t" else stats.norm(eta, phi[0])
-    return law.logpdf(y)
+    low, high, lb, ub = known
+    own = law.logpdf(low) if low == high else log_mass(low, high)
+    return np.asarray(own - log_mass(lb, ub))

@@ -43,8 +43,8 @@ def test_a_row_has_the_density_of_scipy_and_its_slopes(family: str) -> None:
             return np.array(
                 [
                     constant_part(code, a, b)
-                    + response_part(code, one, *parts, a)
-                    + eta_part(code, one, *parts, here, a, b)
+                    + response_part(code, one, parts, a)
+                    + eta_part(code, one, parts, here, a, b)
                     for one, parts, here in rows
                 ]
             )
@@ -52,7 +52,7 @@ def test_a_row_has_the_density_of_scipy_and_its_slopes(family: str) -> None:
         np.testing.assert_allclose(value(eta), log_density(family, y, eta, phi), rtol=1e-9)
         found = np.array(
             [
-                slopes(code, one, *parts, here, a, b)
+                slopes(code, one, parts, here, a, b)
                 for one, parts, here in zip(y, known, eta, strict=True)
             ]
         )
@@ -71,7 +71,7 @@ def test_densities_far_out_are_finite_or_impossible(eta: float) -> None:
         known = known_parts(code, y, np.full(5, float(TRIALS)))
         a, b = (*phi, 1.0, 1.0)[:2]
         for one, parts in zip(y, known, strict=True):
-            assert eta_part(code, one, *parts, eta, a, b) < 1e3
+            assert eta_part(code, one, parts, eta, a, b) < 1e3
 
 
 def one_term(family: str, seed: int = 3, per: int = 4, levels: int = 6) -> Problem:
