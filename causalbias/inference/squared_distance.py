@@ -34,6 +34,7 @@ and c uniform. Whatever enters by its square is sampled with a sign, which is th
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -130,17 +131,11 @@ def log_density(
     """
     j = change.shape[1]
     at = j + j * (j - 1) // 2
-    gradient[:] = -theta
+    found = _log_prior(theta, j, gradient)
     eta = theta[at + 5 :].copy().reshape(-1, j)
     of_eta = np.zeros_like(eta)
-    gradient[at + 3 : at + 5] /= SPREAD**2
     a, c = 1.0 / (1.0 + np.exp(-theta[at + 1])), 1.0 / (1.0 + np.exp(-theta[at + 2]))
-    gradient[at + 1], gradient[at + 2] = 1.0 - 2.0 * a, 1.0 - 2.0 * c  # uniform in (0, 1)
-    found = np.log(a * (1.0 - a) * c * (1.0 - c) + 1e-300)
-    found -= 0.5 * ((theta[:j] ** 2).sum() + theta[at] ** 2)
-    found -= 0.5 * (theta[at + 3 : at + 5] ** 2).sum() / SPREAD**2 + 0.5 * (eta**2).sum()
-    w = theta[:j]
-    partial = np.tanh(theta[j:at])
+    w, partial = theta[:j], np.tanh(theta[j:at])
     factor = cholesky_of_partial(partial, j)
     r = factor @ factor.T
     m = r * np.outer(w, w)
@@ -183,8 +178,41 @@ def log_density(
             both = of_m[p, o] + of_m[o, p]
             gradient[p] += both * w[o] * r[p, o]
             of_r[p, o] = both * w[p] * w[o]
-    of_factor = of_r @ factor
+    _gradient_by_partial(partial, factor, of_r @ factor, gradient[j:at])
     one = 0
+    for p in range(1, j):
+        for o in range(p - 1, -1, -1):
+            # Of a uniform R they are beta, with the exponent (J - o) / 2 that has tanh's own in it.
+            found += 0.5 * (j - o) * np.log(1.0 - partial[one + o] * partial[one + o] + 1e-300)
+        one += p
+    return found
+
+
+@_compiled
+def _log_prior(theta: FloatArray, j: int, gradient: FloatArray) -> float:
+    """Log density of all but the correlations' prior; its gradient in place of what is there."""
+    at = j + j * (j - 1) // 2
+    gradient[:] = -theta
+    gradient[at + 3 : at + 5] /= SPREAD**2
+    a, c = 1.0 / (1.0 + np.exp(-theta[at + 1])), 1.0 / (1.0 + np.exp(-theta[at + 2]))
+    gradient[at + 1], gradient[at + 2] = 1.0 - 2.0 * a, 1.0 - 2.0 * c  # uniform in (0, 1)
+    found = np.log(a * (1.0 - a) * c * (1.0 - c) + 1e-300)
+    found -= 0.5 * ((theta[:j] ** 2).sum() + theta[at] ** 2)
+    found -= (
+        0.5 * (theta[at + 3 : at + 5] ** 2).sum() / SPREAD**2 + 0.5 * (theta[at + 5 :] ** 2).sum()
+    )
+    return float(found)
+
+
+@_compiled
+def _gradient_by_partial(
+    partial: FloatArray, factor: FloatArray, of_factor: FloatArray, gradient: FloatArray
+) -> None:
+    """Gradient by the partial correlations' arctanh, their prior's part with it.
+
+    ``of_factor`` (J, J) is the gradient by the Cholesky factor of R.
+    """
+    j, one = len(factor), 0
     for p in range(1, j):
         before = np.ones(p)  # L_po = z_po times this
         for o in range(1, p):
@@ -193,12 +221,9 @@ def log_density(
         for o in range(p - 1, -1, -1):
             z = partial[one + o]
             rest = 1.0 - z * z
-            # Of a uniform R they are beta, with the exponent (J - o) / 2 that has tanh's own in it.
-            found += 0.5 * (j - o) * np.log(rest + 1e-300)
-            gradient[j + one + o] = of_factor[p, o] * before[o] * rest - z * (later + j - o)
+            gradient[one + o] = of_factor[p, o] * before[o] * rest - z * (later + j - o)
             later += of_factor[p, o] * factor[p, o]
         one += p
-    return found
 
 
 @_compiled
@@ -267,6 +292,69 @@ def _inverse(k: FloatArray, inverse: FloatArray) -> float:
     return log_det
 
 
+class _Squares(NamedTuple):
+    """Squared lengths of the changes of a seed's pairs, and what pairs share of them.
+
+    Attributes
+    ----------
+    weighed : ndarray (n, J)
+        M m.
+    part : ndarray (n, J)
+        p_ij, which add up to q_i.
+    total : ndarray (n,)
+        q.
+    root : ndarray (n,)
+        1 / sqrt(mu).
+    shared : ndarray (n, 1 + 2 J)
+        With others of the seed: by all worths, by each one, by faces' errors.
+    """
+
+    weighed: FloatArray
+    part: FloatArray
+    total: FloatArray
+    root: FloatArray
+    shared: FloatArray
+
+
+@_compiled
+def _squares(
+    change: FloatArray, covariance: FloatArray, error: FloatArray, m: FloatArray, f2: float
+) -> _Squares:
+    n, j = change.shape
+    part, q, root = np.zeros((n, j)), np.zeros(n), np.empty(n)
+    weighed, shared = np.zeros((n, j)), np.zeros((n, 1 + 2 * j))
+    for i in range(n):
+        for p in range(j):
+            for o in range(j):
+                weighed[i, p] += m[p, o] * change[i, o]
+                part[i, p] += m[p, o] * covariance[i, p, o]
+            part[i, p] += weighed[i, p] * change[i, p]
+            q[i] += part[i, p]
+            for o in range(j):
+                shared[i, 1 + j + o] += weighed[i, p] * error[p, o]
+        root[i] = 1.0 / np.sqrt(f2 + q[i] + 1e-12)
+        shared[i, 0] = q[i] * root[i]
+        for p in range(j):
+            shared[i, 1 + p] = part[i, p] * root[i]
+            shared[i, 1 + j + p] *= root[i]
+    return _Squares(weighed, part, q, root, shared)
+
+
+@_compiled
+def _shared_covariance(shared: FloatArray, sign: FloatArray, numbers: FloatArray) -> FloatArray:
+    """What pairs have in common of K, below and on its diagonal: e_ik."""
+    n, j = len(shared), shared.shape[1] // 2
+    t0, t1, k = numbers[3], numbers[4], np.empty((n, n))
+    for i in range(n):
+        for o in range(i + 1):
+            total = t0 * shared[i, 0] * shared[o, 0]
+            for p in range(1, j + 1):
+                total += t1 * shared[i, p] * shared[o, p]
+                total += sign[i, o] * shared[i, j + p] * shared[o, j + p]
+            k[i, o] = total
+    return k
+
+
 @_compiled
 def _of_seed(
     distance: FloatArray,
@@ -282,35 +370,13 @@ def _of_seed(
     by_change: FloatArray,
 ) -> float:
     """Log likelihood of a seed's pairs; adds its derivatives by M, numbers and mean changes."""
-    n, j = change.shape
-    f2, a, c, t0, t1 = numbers
-    part, q, root = np.zeros((n, j)), np.zeros(n), np.empty(n)
-    weighed = np.zeros((n, j))  # M m
-    # What a pair shares with others of its seed: by all worths, by each one, by faces' errors.
-    shared = np.zeros((n, 1 + 2 * j))
-    for i in range(n):
-        for p in range(j):
-            for o in range(j):
-                weighed[i, p] += m[p, o] * change[i, o]
-                part[i, p] += m[p, o] * covariance[i, p, o]
-            part[i, p] += weighed[i, p] * change[i, p]
-            q[i] += part[i, p]
-            for o in range(j):
-                shared[i, 1 + j + o] += weighed[i, p] * error[p, o]
-        root[i] = 1.0 / np.sqrt(f2 + q[i] + 1e-12)
-        shared[i, 0] = q[i] * root[i]
-        for p in range(j):
-            shared[i, 1 + p] = part[i, p] * root[i]
-            shared[i, 1 + j + p] *= root[i]
-    k, inverse, sign = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
+    n, (f2, a, c, _, _) = len(change), numbers
+    squares = _squares(change, covariance, error, m, f2)
+    q, sign = squares.total, np.empty((n, n))
     for i in range(n):
         for o in range(i + 1):
             sign[i, o] = sign[o, i] = _shared(faces[i], faces[o])
-            total = t0 * shared[i, 0] * shared[o, 0]
-            for p in range(1, j + 1):
-                total += t1 * shared[i, p] * shared[o, p]
-                total += sign[i, o] * shared[i, j + p] * shared[o, j + p]
-            k[i, o] = total
+    k, inverse = _shared_covariance(squares.shared, sign, numbers), np.empty((n, n))
     mean, by_squared = np.empty(n), np.empty(n)
     by_mu, by_e = np.empty(n), np.empty(n)
     for i in range(n):
@@ -330,20 +396,56 @@ def _of_seed(
             alpha[i] += inverse[i, o] * (distance[o] - mean[o])
         found -= 0.5 * alpha[i] * (distance[i] - mean[i])
         by_squared[i] = alpha[i] / (2 * mean[i])
+    by_k = inverse  # in its place
+    for i in range(n):
+        for o in range(n):
+            by_k[i, o] = 0.5 * (alpha[i] * alpha[o] - inverse[i, o])
+        by_k[i, i] += by_squared[i] * by_e[i]
+    of_mu = by_squared * by_mu
+    _add_derivatives(
+        squares,
+        change,
+        covariance,
+        error,
+        m,
+        numbers,
+        sign,
+        by_k,
+        of_mu,
+        of_m,
+        by_numbers,
+        by_change,
+    )
+    return found
+
+
+@_compiled
+def _add_derivatives(
+    squares: _Squares,
+    change: FloatArray,
+    covariance: FloatArray,
+    error: FloatArray,
+    m: FloatArray,
+    numbers: FloatArray,
+    sign: FloatArray,
+    by_k: FloatArray,
+    by_mu: FloatArray,
+    of_m: FloatArray,
+    by_numbers: FloatArray,
+    by_change: FloatArray,
+) -> None:
+    """Add derivatives by M, numbers and mean changes, from those by K (n, n) and by mu (n,)."""
+    (n, j), (f2, a, c, t0, t1) = change.shape, numbers
+    q, root, shared = squares.total, squares.root, squares.shared
     of_shared = np.zeros((n, 1 + 2 * j))  # K times `shared`, which is half of the derivative
     for i in range(n):
         for o in range(n):
-            by_k = 0.5 * (alpha[i] * alpha[o] - inverse[i, o])
-            if i == o:
-                by_k += by_squared[i] * by_e[i]
-                inverse[i, i] = by_k  # no longer needed
             for p in range(j + 1):
-                of_shared[i, p] += by_k * shared[o, p]
+                of_shared[i, p] += by_k[i, o] * shared[o, p]
             for p in range(j + 1, 1 + 2 * j):
-                of_shared[i, p] += by_k * sign[i, o] * shared[o, p]
+                of_shared[i, p] += by_k[i, o] * sign[i, o] * shared[o, p]
     for i in range(n):
-        own = inverse[i, i]
-        of_mu = by_squared[i] * by_mu[i]
+        own, of_mu = by_k[i, i], by_mu[i]
         for p in range(1 + 2 * j):
             product = of_shared[i, p] * shared[i, p]
             weight = 1.0
@@ -367,8 +469,7 @@ def _of_seed(
             for o in range(j):
                 of_m[p, o] += of_part * covariance[i, p, o] + of_weighed * change[i, o]
                 by_change[i, o] += of_weighed * m[p, o]
-            by_change[i, p] += of_part * weighed[i, p]
-    return found
+            by_change[i, p] += of_part * squares.weighed[i, p]
 
 
 def sample_metric(

@@ -29,7 +29,7 @@ from causalbias.plots.style import (
     new_figure,
     styled,
 )
-from causalbias.rates.comparisons import in_words
+from causalbias.rates.groups import in_words
 
 MOST_LINES = 6  # of more groups, each has a panel
 MOST_ROWS = 6  # of more distributions, there are two columns

@@ -9,7 +9,7 @@ from causalbias.arguments import name_in, not_what
 from causalbias.draws.estimate import Estimate
 from causalbias.errors import DataError
 from causalbias.rates.assembly import Draw, rates_cube, sampler
-from causalbias.rates.comparisons import Cell
+from causalbias.rates.cells import Cell
 from causalbias.rates.dependence import ASSUMED, Dependence
 from causalbias.rates.intervals import Shares, shares_from_sums
 from causalbias.rates.pair_counts import (

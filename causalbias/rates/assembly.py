@@ -12,7 +12,7 @@ from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import RATE
 from causalbias.errors import DataError
 from causalbias.io.memory import check_memory
-from causalbias.rates.comparisons import Cell
+from causalbias.rates.cells import Cell
 from causalbias.rates.dependence import seed_correlation
 from causalbias.rates.intervals import (
     ShareCurve,

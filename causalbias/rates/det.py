@@ -19,14 +19,9 @@ from causalbias.rates.assembly import (
     sampler,
     shares_at,
 )
-from causalbias.rates.comparisons import (
-    Cell,
-    Comparisons,
-    cells_of,
-    check_cohort,
-    comparisons,
-    in_words,
-)
+from causalbias.rates.cells import Cell, cells_of, check_cohort
+from causalbias.rates.comparisons import Comparisons, comparisons
+from causalbias.rates.groups import in_words
 from causalbias.rates.intervals import Shares
 from causalbias.rates.matching import share_matching
 

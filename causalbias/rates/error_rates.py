@@ -17,15 +17,9 @@ from causalbias.rates.assembly import (
     shares_at,
     shares_each,
 )
-from causalbias.rates.comparisons import (
-    Comparisons,
-    cells_of,
-    check_cohort,
-    comparisons,
-    group_pair_cells,
-    in_words,
-    left_out,
-)
+from causalbias.rates.cells import cells_of, check_cohort, group_pair_cells, left_out
+from causalbias.rates.comparisons import Comparisons, comparisons
+from causalbias.rates.groups import in_words
 from causalbias.rates.thresholds import Threshold, thresholds_for
 
 RATES = {"impostor": "FMR", "genuine": "FNMR"}

@@ -4,6 +4,7 @@ Columns are converted by `study.columns`, as everywhere: labels without the spac
 them, two that look alike refused, whole numbers written as text in the order of numbers.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -99,3 +100,20 @@ def coded(values: pd.Series, *, file: str = FILE) -> tuple[np.ndarray, list[obje
     if not truth and all(float(one).is_integer() for one in order):
         order = [int(one) for one in order]  # floats for the sake of a missing one
     return codes, order
+
+
+def in_words(groups: Sequence[tuple[object, ...]]) -> list[str]:
+    """Groups in words, no two alike: their values in the order of `by`, as plainly as may be.
+
+    Examples
+    --------
+    >>> in_words([("black", "male"), ("white", "male")])
+    ['black male', 'white male']
+    >>> in_words([("south", "asian male"), ("south asian", "male")])
+    ['south, asian male', 'south asian, male']
+    """
+    for between in (" ", ", "):
+        found = [between.join(map(str, group)) for group in groups]
+        if len(set(found)) == len(set(groups)):
+            return found
+    return [", ".join(repr(str(one)) for one in group) for group in groups]

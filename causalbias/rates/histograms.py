@@ -8,7 +8,9 @@ import xarray as xr
 
 from causalbias.errors import DataError
 from causalbias.rates.assembly import cube
-from causalbias.rates.comparisons import Comparisons, cells_of, comparisons, in_words
+from causalbias.rates.cells import cells_of
+from causalbias.rates.comparisons import Comparisons, comparisons
+from causalbias.rates.groups import in_words
 
 
 def score_histograms(

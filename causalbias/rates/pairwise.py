@@ -5,7 +5,6 @@ import xarray as xr
 
 from causalbias.draws.estimate import Estimate, estimate
 from causalbias.draws.summaries import RATE_RATIO, SAMPLE
-from causalbias.rates.comparisons import in_words
 from causalbias.rates.differentials import (
     AT_LEAST,
     AT_MOST,
@@ -15,6 +14,7 @@ from causalbias.rates.differentials import (
     groups_of,
     with_dims,
 )
+from causalbias.rates.groups import in_words
 
 SIDES = ("group", "other")
 

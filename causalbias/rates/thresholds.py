@@ -21,14 +21,9 @@ from causalbias.rates.assembly import (
     sampler,
     shares_at,
 )
-from causalbias.rates.comparisons import (
-    Cell,
-    Comparisons,
-    cells_of,
-    comparisons,
-    own_thresholds,
-    pooled_cells,
-)
+from causalbias.rates.cells import Cell, cells_of, pooled_cells
+from causalbias.rates.comparisons import Comparisons, comparisons
+from causalbias.rates.groups import FILE
 from causalbias.rates.intervals import Shares
 
 type Threshold = float | Mapping[str, float] | xr.Dataset
@@ -116,7 +111,7 @@ def thresholds_for(
     if fmr is not None:
         known = {one.system: _supported_point(one, fmr)[0] for one in pooled_cells(pairs, cohort)}
     elif given is None:
-        known = own_thresholds(pairs)
+        known = _own_thresholds(pairs)
     elif isinstance(given, Mapping):
         known = {str(system): float(value) for system, value in given.items()}
     elif isinstance(given, (int, float, np.number)):
@@ -199,3 +194,19 @@ def _set(cell: Cell, fmr: float, draw: Draw) -> dict[str, np.ndarray | float]:
     wanted = fmr * shares.share[0] / draw(cell, shares)[:, 0]
     place = (np.searchsorted(share, wanted, side="right") - 1).clip(0, len(share) - 1)
     return {"threshold": values[place], "point": point} | facts
+
+
+def _own_thresholds(pairs: Comparisons) -> dict[str, float]:
+    """The threshold that the data name for each system."""
+    found = {}
+    for system, part in pairs.frame.groupby("system", observed=True):
+        known = part["threshold"].dropna().unique()
+        if len(known) != 1:
+            raise DataError(
+                f"system {system!r} has {len(known) or 'no'} threshold{'s' * (len(known) > 1)}",
+                hint="give threshold= a number, or fmr= the false match rate to set it at",
+                file=FILE,
+                column="threshold",
+            )
+        found[str(system)] = float(known[0])
+    return found

@@ -31,7 +31,7 @@ from causalbias.estimands.contrasts import effects
 from causalbias.io.memory import check_memory
 from causalbias.models.result import Fit
 from causalbias.rates.assembly import rates_cube, sampler, shares_at
-from causalbias.rates.comparisons import Cell
+from causalbias.rates.cells import Cell
 from causalbias.rates.dependence import ASSUMED, seed_correlation
 from causalbias.rates.intervals import Shares, shares_of
 from causalbias.rates.thresholds import threshold_at

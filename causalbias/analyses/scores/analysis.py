@@ -13,10 +13,11 @@ from causalbias.datasets.scores import Scores
 from causalbias.draws.printing import Listed
 from causalbias.errors import DataError
 from causalbias.rates.accuracy import accuracy_indices, verification_accuracy
-from causalbias.rates.comparisons import Comparisons, comparisons, in_words
+from causalbias.rates.comparisons import Comparisons, comparisons
 from causalbias.rates.det import det, equal_error_rate
 from causalbias.rates.differentials import fairness_indices, rate_ratios
 from causalbias.rates.error_rates import error_rates, group_pair_rates
+from causalbias.rates.groups import in_words
 from causalbias.rates.histograms import score_histograms
 from causalbias.rates.pairwise import pairwise_rate_ratios
 from causalbias.rates.thresholds import threshold_at
