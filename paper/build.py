@@ -37,6 +37,8 @@ DRAFT: dict[str, Any] = {
     "simulated": {
         "seeds": 10,
         "impostors": 9,
+        "annotators": 100,
+        "judgements": 3,
         "target": 0.3,
         "levels": {"pose": [-3.0, 0.0, 3.0]},
     },

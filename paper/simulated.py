@@ -39,7 +39,10 @@ def study_of(settings: dict[str, Any], seed: int) -> cb.Study:
         for one in settings["systems"]
     ]
     people = cb.simulation.People(
-        biases=tuple(cb.simulation.Bias(**bias) for bias in settings["people"]), questions=()
+        annotators=settings["annotators"],
+        judgements=settings["judgements"],
+        biases=tuple(cb.simulation.Bias(**bias) for bias in settings["people"]),
+        questions=(),
     )
     return cb.simulate(
         settings["seeds"],
