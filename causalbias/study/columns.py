@@ -48,6 +48,7 @@ LOST = "is a float: an id of so many digits has lost some"
 ALIKE = "write both alike, or tell them apart"
 WRITE_TEXT = "give the column as text, as it was written first"
 MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+MINUS = re.compile(r"(?<![^\s_])-(?=\.?[0-9])")  # the sign of a number, at its start
 # What a spreadsheet makes of an id that looks like a number or a date to it.
 ROUNDED = re.compile(r"-?[0-9](?:[.,][0-9]+)?E[+-][0-9]{2,3}")
 DATED = re.compile(rf"[0-3]?[0-9]-(?:{MONTHS})(?:-(?:[0-9]{{2}}|[0-9]{{4}}))?")
@@ -317,18 +318,19 @@ def check_label_texts(values: pd.Series, file: str) -> None:
 def groups_alike(names: Iterable[object]) -> tuple[str, str] | None:
     """Two names of groups that are most likely one, such as Female and female; None without.
 
-    They differ in capitals, in spaces, hyphens and underscores, or in how a letter is composed.
+    They differ in capitals, in spaces, hyphens and underscores, or in how a letter is composed. A
+    minus before a number is no hyphen.
 
     Examples
     --------
     >>> groups_alike(["f", "F"]), groups_alike(["east-asian", "East Asian"])
     (('f', 'F'), ('east-asian', 'East Asian'))
-    >>> groups_alike(["a-", "a+"]) is None
+    >>> groups_alike(["a-", "a+"]) is groups_alike(["pose -3", "pose 3"]) is None
     True
     """
     seen: dict[str, str] = {}
     for one in (each for each in names if isinstance(each, str)):
-        plain = unicodedata.normalize("NFKC", looks(one)).casefold()
+        plain = MINUS.sub("\N{MINUS SIGN}", unicodedata.normalize("NFKC", looks(one)).casefold())
         other = seen.setdefault(re.sub(r"[\s_-]+", " ", plain), one)
         if other != one:
             return other, one
