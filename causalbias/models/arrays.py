@@ -132,16 +132,14 @@ def arrays_of(
         columns.append(data)
         means.append(mean)
         sds.append(sd)
-    design = side_by_side(columns, len(used))
-    centre = np.zeros(design.shape[1])
-    if component.intercept_term is not None and bambi.center_predictors:
-        centre[1:] = average(design[:, 1:], repeats)
+    centred = component.intercept_term is not None and bambi.center_predictors
+    design, centre, averages = _design_of(columns, len(used), repeats, centred=centred)
     beta_sd = np.concatenate(sds)
     response = model.response_values
     beside = model.family.beside(response, model.offset)
     size = model.family.units(of_rows(beside, repeats))[1]
     first = int(component.intercept_term is not None)
-    level_sd = _intercept_scale(average(design[:, first:], repeats), beta_sd[first:], size)
+    level_sd = _intercept_scale(averages[first:], beta_sd[first:], size)
     designs = {_engine_name(model, one): one for one in (*model.groups, *model.smooths)}
     names = [name for one in designs.values() for name in one.names()]
     several = {id(one) for own in model.shared for one in own.designs.values()}
@@ -157,7 +155,7 @@ def arrays_of(
     }
     problem = Problem(
         y=response,
-        design=np.subtract(design, centre, order="C"),
+        design=design,
         beta_mean=np.concatenate(means),
         beta_sd=beta_sd,
         terms=tuple(
@@ -173,6 +171,26 @@ def arrays_of(
     shrinkage, monotone = _shrinkage(model, size), _monotone(model, size)
     found = Arrays(problem, centre, designs, sd_priors, bases, parts, shrinkage, monotone)
     return replace(found, shared=tuple(_shared(one, found, spec) for one in model.shared))
+
+
+def _design_of(
+    columns: Sequence[FloatArray], rows: int, repeats: FloatArray | None, *, centred: bool
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The design (rows, p), what was subtracted from its columns (p,), and their averages (p,).
+
+    It is filled term by term, since it may take a good part of the memory.
+    """
+    means = [average(side_by_side([one], rows), repeats) for one in columns]
+    averages = np.concatenate([np.empty(0), *means])
+    centre = np.zeros(len(averages))
+    if centred:
+        centre[1:] = averages[1:]
+    design, at = np.empty((rows, len(centre))), 0
+    for one in columns:
+        here = slice(at, at + one.shape[1])
+        np.subtract(one, centre[here], out=design[:, here])
+        at = here.stop
+    return design, centre, averages
 
 
 def _shared(shared: Shared, arrays: Arrays, spec: ModelSpec) -> SharedTerms:

@@ -174,3 +174,16 @@ def test_decimals_weigh_rows_as_floats_do(option):
     assert used["w"].tolist() == [2.0, 1.0, 3.0, 1.0]
     gone = rows.assign(w=["2", "NA", "3", "1"])
     assert refused("y ~ x", gone, **{option: "w"}).row == 2
+
+
+def test_rows_of_a_model_are_copied_once_and_no_block_of_them_again():
+    a, b = np.arange(6.0), np.arange(6)
+    rows = pd.DataFrame({"y": a[::-1], "a": a, "b": b}, copy=False)
+    used = model_frame(ModelSpec("y ~ a + b"), rows)
+    for name in ("a", "b"):
+        assert not np.shares_memory(used[name].to_numpy(), rows[name].to_numpy())
+        # as formulae takes the columns of a formula
+        assert np.shares_memory(used[["y", "b", "a"]][name].to_numpy(), used[name].to_numpy())
+    a[:], b[:] = 0.0, 0
+    assert used["a"].tolist() == list(range(6))
+    assert used["b"].tolist() == list(range(6))
