@@ -67,6 +67,12 @@ def _log_level(code, plain, first, last, shift, y, known, weight, cell, eta, phi
 
 
 @_compiled
+def _whole(x: float, most: int) -> int:
+    """The whole part of x, at most so many; the most of what is no number, and of infinity."""
+    return int(x) if x < most else most
+
+
+@_compiled
 def _place(code, first, last, y, weight, cell, eta, sd, phi, bent, pull):  # type: ignore[no-untyped-def]
     """Centre and width of a level's integrand in u, roughly, and the hull of its modes."""
     curvature, bound, right, low, high = 0.0, 0.0, pull, 0.0, 0.0
@@ -204,7 +210,7 @@ def _fill(  # type: ignore[no-untyped-def]
     reach = 1.1 * math.sqrt(2.0 * cut / (1.0 + sd * sd * curvature))
     low, high = min(low, centre - reach), max(high, centre + reach)
     # as many as loops take at a time: a finer step costs nothing then
-    count = min(_LANES * int((high - low) / (h * _LANES) + 1.0), len(u) // 2)
+    count = _LANES * _whole((high - low) / (h * _LANES) + 1.0, len(u) // (2 * _LANES))
     h = (high - low) / (count - 1)
     rows = (code, plain, first, last, y, known, weight, cell, eta, sd, phi)
     room = (work, bits, powers, exponents, logs, nodes)
@@ -414,7 +420,7 @@ def draw_leading(
             exponents, logs, nodes,
         )  # fmt: skip
         low, high = u[:count].min() - h, u[:count].max() + h
-        points = min(int((high - low) / (_FINE * h / step)) + 2, _MOST_NODES)
+        points = _whole((high - low) / (_FINE * h / step) + 2.0, _MOST_NODES)
         gap, total = (high - low) / (points - 1), 0.0
         _level_nodes(
             code, plain, first, last, y, known, weight, cell, eta, sd, phi, low, gap, points, u,

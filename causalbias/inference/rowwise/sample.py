@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from causalbias.arguments import generator
 from causalbias.inference.checks import check_problem
 from causalbias.inference.importance.adaptive import (
+    Mixture,
     adapt,
     kish,
     pareto_k,
@@ -37,7 +38,6 @@ from causalbias.inference.problem import (
     numerical,
 )
 from causalbias.inference.rowwise.densities import DENSITIES, LIMITED
-from causalbias.inference.rowwise.expansion import Expansion
 from causalbias.inference.rowwise.proposal import Proposal, draws_together
 from causalbias.inference.rowwise.quadrature import draw_leading
 from causalbias.inference.rowwise.search import (
@@ -56,6 +56,9 @@ _SHARE, _DEAR_SHARE = 0.65, 0.25
 _ENOUGH, _DEAR_ENOUGH = 0.5, 0.35
 # Below which dear draws are not begun: proposals are at most ten for each draw asked for.
 _HOPELESS = 0.02
+# Pareto k of the draws above which one expansion does not reach the posterior's tails, however many
+# draws are effective, and how often further ones are made then.
+_HEAVY, _TIMES = 0.4, 2
 _PLACES = 400  # of theta, among which further expansions are placed
 _MORE, _MAX_POINTS = 8, 64  # further expansions at a time, and all of them
 # That further expansions may take, by the first one's time and the memory of its derivatives.
@@ -267,17 +270,22 @@ def _proposed(
         )
     most = _most_points(proposal) if efficiency < enough else 1
     while efficiency < enough and len(proposal.points) < most:
-        theta = fold.theta(fold.canonical(mixture.sample(_PLACES, rng)))[0]
-        proposal.points += _further(proposal, theta, cov, most - len(proposal.points))
+        if not _expand_further(proposal, fold, mixture, cov, most, rng):
+            break
         mixture, better = adapt(log_density, *given)
         if better < 1.1 * efficiency and len(proposal.points) > 3 * _MORE:
             break
         efficiency = better
     seconds["adapt"] = perf_counter() - began
     began = perf_counter()
-    points, x, _, log_weight = sample_until_good(
-        log_density, mixture, fold.canonical, q, draws, rng, _DEAR_SHARE if dear else _SHARE
-    )
+    drawn = fold.canonical, q, draws, rng, _DEAR_SHARE if dear else _SHARE
+    points, x, _, log_weight = sample_until_good(log_density, mixture, *drawn)
+    tried = 0 if len(proposal.points) == 1 and not dear else _TIMES
+    while tried < _TIMES and pareto_k(log_weight) > _HEAVY:
+        _expand_further(proposal, fold, mixture, cov, _most_points(proposal), rng)
+        mixture, _ = adapt(log_density, *given)
+        points, x, _, log_weight = sample_until_good(log_density, mixture, *drawn)
+        tried += 1
     seconds["draw"] = perf_counter() - began
     return fold.theta(points)[0], x, log_weight
 
@@ -291,14 +299,28 @@ def _most_points(proposal: Proposal) -> int:
     return int(min(_MAX_POINTS, 1 + _SECONDS / (perf_counter() - began), 1 + held))
 
 
-def _further(proposal: Proposal, theta: FloatArray, cov: FloatArray, most: int) -> list[Expansion]:
-    """More expansions: about the first, and then where theta is far from those there are."""
+def _expand_further(
+    proposal: Proposal,
+    fold: Fold,
+    mixture: Mixture,
+    cov: FloatArray,
+    most: int,
+    rng: np.random.Generator,
+) -> int:
+    """Add expansions: about the first, and then where theta is far from those there are.
+
+    Returns how many were added: where one finds no mode there is none.
+    """
     target, known, pool = proposal.target, proposal.points, proposal.pool
-    if len(known) == 1:
-        return around(target, known[0], cov, most, pool)
-    metric = np.linalg.inv(np.atleast_2d(np.cov(theta.T)) + 1e-6 * np.eye(theta.shape[1]))
-    proposal.metric = metric
-    return expansions_at(target, farthest(theta, known, metric, min(most, _MORE)), known, pool)
+    before, left = len(known), max(most - len(known), 0)
+    if before == 1:
+        known += around(target, known[0], cov, left, pool)
+        return len(known) - before
+    theta = fold.theta(fold.canonical(mixture.sample(_PLACES, rng)))[0]
+    proposal.metric = np.linalg.inv(np.atleast_2d(np.cov(theta.T)) + 1e-6 * np.eye(theta.shape[1]))
+    far = farthest(theta, known, proposal.metric, min(left, _MORE))
+    known += expansions_at(target, far, known, pool)
+    return len(known) - before
 
 
 def _fold(target: Target, mode: FloatArray, cov: FloatArray) -> Fold:

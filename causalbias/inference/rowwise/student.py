@@ -88,7 +88,9 @@ def _place(  # type: ignore[no-untyped-def]
         low[d] = min(least * scale, centre - reach)
         high[d] = max(most * scale, centre + reach)
         width = 1.0 / math.sqrt(1.0 + sd[d] * sd[d] * steepest[d] * (last - first))
-        count[d] = min(np.floor((high[d] - low[d]) / (step * width)) + 2.0, 0.5 * _MOST_NODES)
+        wanted = np.floor((high[d] - low[d]) / (step * width)) + 2.0
+        # of a width of zero, or none, as many as there may be: no number has a whole part
+        count[d] = wanted if wanted < 0.5 * _MOST_NODES else 0.5 * _MOST_NODES
         h[d] = (high[d] - low[d]) / (count[d] - 1.0)
     found = 0.0
     for d in range(draws):
@@ -275,7 +277,7 @@ def draw_student(
         points = 0
         for d in range(draws):
             wanted = np.floor(step / _FINE * (high[d] - low[d]) / h[d]) + 2.0
-            most[d] = min(wanted, float(_MOST_NODES))
+            most[d] = wanted if wanted < _MOST_NODES else float(_MOST_NODES)
             points = max(points, int(most[d]))
             h[d] = (high[d] - low[d]) / (most[d] - 1.0)
             total[d] = 0.0

@@ -120,6 +120,18 @@ def test_the_leading_effect_is_integrated_out(family: str, sd: float, weighted: 
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=6 * 5e-6)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_of_no_width_are_impossible(weighted: bool) -> None:
+    """The step between nodes is then zero, and their number none: there are as many as may be."""
+    one = one_term("t")
+    one = replace(one, row_weight=np.full(len(one.y), 2.0)) if weighted else one
+    target = target_of("t", one)
+    nodes = slopes_at(target, theta_of("t", (0.6, 3.0), 1.0), np.zeros(2)).nodes
+    phi = np.array([[[1e-200, 3.0]]])
+    found = log_likelihoods(target, np.zeros((len(one.y), 1)), np.ones(1), phi, nodes)
+    assert found[0] == -np.inf
+
+
 @pytest.mark.parametrize("family", ["t", "gamma", "beta_binomial"])
 def test_derivatives_are_those_of_the_integrated_likelihood(family: str) -> None:
     target, phi = target_of(family, one_term(family)), PARAMETERS[family][0]
