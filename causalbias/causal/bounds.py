@@ -17,6 +17,12 @@ AT_ONCE = 4_000_000  # numbers in a portion of the weights
 NAIVE, MANSKI, LEE = "naive", "Manski", "Lee"
 
 
+FOUND = (
+    *("reference", "method", "low", "high", "lower", "upper", "n", "n_reference", "missing"),
+    *("missing_reference", "clusters"),
+)
+
+
 def selection_bounds(
     rows: pd.DataFrame,
     outcome: str,
@@ -109,7 +115,7 @@ def selection_bounds(
     [['naive', 0.1, 0.1, 8, 2], ['Manski', -0.01, 0.39, 8, 2], ['Lee', 0.0, 0.2, 8, 2]]
     """
     prob = number_in(prob, "prob", 0, 1)
-    read = read_rows(rows, outcome, variable, cluster, by)
+    read = read_rows(rows, outcome, variable, cluster, by, made=FOUND)
     if not np.isnan(read.outcome).any():
         raise nothing_missing(outcome)
     ends = _ends(outcome_range, read.outcome, outcome)

@@ -17,6 +17,11 @@ from causalbias.inference.problem import FloatArray
 from causalbias.models.levels import level_of, levels_of
 from causalbias.study.columns import label_of
 
+FOUND = (
+    *("chain", "draw", "delta", "effect", "naive", "share_missing", "share_missing_reference"),
+    *("tipping_point", "n", "missing"),
+)
+
 
 def pattern_mixture(
     effect: Estimate,
@@ -98,7 +103,7 @@ def pattern_mixture(
     variable, by = _contrast(effect)
     prob = number_in(prob, "prob", 0, 1)
     deltas = _deltas(delta)
-    read = read_rows(rows, outcome, variable, cluster, by)
+    read = read_rows(rows, outcome, variable, cluster, by, made=FOUND)
     lost = np.isnan(read.outcome)
     if not lost.any():
         raise nothing_missing(outcome)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.api import types
 
 from causalbias.arguments import described, name_in, names_in
 from causalbias.draws.estimate import check_names
@@ -88,6 +89,8 @@ def read_rows(
     cluster: str | Sequence[str],
     by: str | Sequence[str],
     also: Sequence[str] = (),
+    *,
+    made: Sequence[str],
 ) -> Rows:
     """Check a table and read its columns.
 
@@ -98,12 +101,15 @@ def read_rows(
         As in `selection_bounds`.
     also : sequence of str
         Further columns of the table that have to be there.
+    made : sequence of str
+        Names of the result, which no column may have that labels it.
 
     Raises
     ------
     DataError
         If a column is missing or has missing values (but for the outcome), a value is no finite
-        number, there are fewer than three clusters, or genuine and impostor pairs are pooled.
+        number, there are fewer than three clusters, a column is named as one of the result, or
+        genuine and impostor pairs are pooled.
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(
@@ -121,10 +127,7 @@ def read_rows(
         )
     frame = named_columns(with_index(frame, FILE), FILE)
     check_columns(frame, [outcome, variable, *clusters, *by, *also], file=FILE)
-    check_names(
-        [variable, *by],
-        [outcome, "chain", "draw", "n", "missing", "delta", "effect", "naive", "method"],
-    )
+    check_names([variable, *by], [outcome, *made])
     if frame.empty:
         raise DataError("no rows", hint="give a table with rows", file=FILE)
     values = measured(frame[outcome], file=FILE).to_numpy(float)
@@ -135,6 +138,9 @@ def read_rows(
     read = {name: canonical(frame[name]) for name in dict.fromkeys((variable, *by, *also))}
     for name, column in read.items():
         refuse_missing(column, name)
+        if types.is_float_dtype(column) and np.isinf(column.to_numpy(float)).any():
+            bad = np.isinf(column.to_numpy(float))
+            raise at_first(bad, "is not finite", hint="correct it", file=FILE, column=name)
     frame = frame.assign(**read)
     _check_kinds(frame, outcome, by)
     levels = levels_of(frame[variable])

@@ -15,6 +15,7 @@ from causalbias.study.columns import label_of, measured
 from causalbias.study.tables import check_columns, named_columns, with_index
 
 FILE = "target"
+FOUND = (*SAMPLE, "n", "in_sample", "effective_n")
 NAMED = 6  # cells that an error names
 
 
@@ -135,7 +136,7 @@ def _target(
             "cb.effects(fit, 'race', by=['gender', 'age'])",
             file=FILE,
         )
-    check_names([one for one in by if one not in possible], [*possible, *SAMPLE, "n", "in_sample"])
+    check_names([one for one in by if one not in possible], [*possible, *FOUND, str(values.name)])
     further = [one for one in table if one not in (*cells, weight, *by)]
     for column in (*cells, *by):
         missing = table[column].isna().to_numpy(bool)

@@ -21,6 +21,9 @@ MOST = 15.0  # log odds beyond which a probability is of no outcome, or of one f
 LEAST = 0.01  # probability below which a row's weight is over a hundred
 
 
+FOUND = ("chain", "draw", "effect", "naive", "n", "missing", "effective_n", "least_probability")
+
+
 def selection_weighted(
     rows: pd.DataFrame,
     outcome: str,
@@ -89,7 +92,7 @@ def selection_weighted(
     (-0.05, 0.0)
     """
     predictors, draws = names_in(predictors, "predictors"), whole_in(draws, "draws", 100)
-    read = read_rows(rows, outcome, variable, cluster, by, predictors)
+    read = read_rows(rows, outcome, variable, cluster, by, predictors, made=FOUND)
     if not predictors or {variable, outcome, *read.by} & set(predictors):
         raise DataError(
             f"predictors are {', '.join(predictors) or 'none'}",

@@ -149,6 +149,10 @@ class Estimate(xr.Dataset):
         renamed = {"chain": ".chain", "draw": ".draw"}
         return long.reset_index().rename(columns=renamed)[[*dims, *renamed.values(), name]]
 
+    def to_dataframe(self, *args: Any, **kwargs: Any) -> pd.DataFrame:
+        """Return all variables as columns, as xarray does, without what the package keeps there."""
+        return without_basis(self.dataset).to_dataframe(*args, **kwargs)
+
     @property
     def dataset(self) -> xr.Dataset:
         """Return the estimate as a plain xarray Dataset."""

@@ -9,7 +9,7 @@ from causalbias.arguments import DRAWS, SAMPLE, kind_of, name_in, not_what, numb
 from causalbias.draws.basis import without_basis
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.marks import marked
-from causalbias.draws.summaries import RATIO, probability
+from causalbias.draws.summaries import RATIO, drawn, probability
 from causalbias.errors import DataError
 
 
@@ -172,13 +172,13 @@ def _of_cells(estimates: Sequence[Estimate], found: xr.Dataset) -> dict[str, xr.
     return pooled
 
 
-def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
+def rank_probabilities(draws: xr.DataArray | xr.Dataset, dim: str) -> xr.DataArray:
     """Compute the posterior probability of each rank along a dim; rank 1 is the largest.
 
     Parameters
     ----------
-    draws : DataArray
-        Draws with dims (chain, draw, `dim`, ...).
+    draws : DataArray or Estimate
+        Draws with dims (chain, draw, `dim`, ...); of an estimate, those of its main variable.
     dim : str
         Dim whose levels are ranked.
 
@@ -199,7 +199,11 @@ def rank_probabilities(draws: xr.DataArray, dim: str) -> xr.DataArray:
     >>> rank_probabilities(sizes, "what").values.tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
-    if kind_of(draws) != DRAWS or not isinstance(draws, xr.DataArray):
+    if kind_of(draws) != DRAWS:
+        raise not_what(draws, DRAWS)
+    if isinstance(draws, xr.Dataset):
+        return rank_probabilities(draws[drawn(draws)], dim)
+    if not isinstance(draws, xr.DataArray):
         raise not_what(draws, DRAWS)
     name_in(dim, "dim", *(str(one) for one in draws.dims if one not in SAMPLE))
     missing = draws.isnull().any([one for one in draws.dims if one != dim])

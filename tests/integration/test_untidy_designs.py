@@ -5,14 +5,19 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
 import causalbias as cb
 from causalbias import DataError
 from causalbias.agreement.consistency import FOUND
+from causalbias.causal.bounds import FOUND as BOUNDS
 from causalbias.design.sampling import MADE
 from causalbias.model_checks.left_out import log_likelihoods
+from causalbias.models.formula.by_threshold import split_by_threshold
+from causalbias.models.formula.group_terms import group_parts
+from causalbias.models.formula.signs import summands
 from tests.integration.test_untidy_data import FEW, FLAT, IDS, groups
 
 # pytensor raises Python's recursion limit when it compiles its first function.
@@ -228,3 +233,105 @@ def test_the_next_items_are_chosen_for_what_items_can_tell():
         ask(rows=done.assign(item=done["item"].where(done.index != 2)))
     with pytest.raises(DataError, match="row 1: 'high' is not a number"):
         ask(rows=done.assign(score="high"))
+
+
+@pytest.fixture(scope="module")
+def attempted():
+    rng = np.random.default_rng(0)
+    rows = cb.design.full({"seed": range(8), "race": ["white", "black"], "pose": [0, 1]})
+    rows["distance"] = rng.normal(0.5, 0.1, len(rows)).round(3)
+    rows.loc[[1, 5, 11], "distance"] = np.nan
+    return rows
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_bounds_are_never_replaced_by_levels(attempted, name):
+    for renamed, asked in (
+        ("race", {"variable": name}),
+        ("pose", {"variable": "race", "by": name}),
+    ):
+        rows = attempted.rename(columns={renamed: name})
+        with pytest.raises(DataError, match=f"column '{name}'.*rename"):
+            cb.causal.selection_bounds(rows, "distance", cluster="seed", **asked)
+
+
+@pytest.mark.parametrize("name", ["effective_n", "least_probability"])
+def test_weighted_effects_are_never_replaced_by_levels(attempted, name):
+    rows = attempted.rename(columns={"pose": name}).assign(pose=attempted["pose"])
+    with pytest.raises(DataError, match=f"column '{name}'.*rename"):
+        cb.causal.selection_weighted(
+            rows, "distance", "race", predictors="pose", cluster="seed", by=name
+        )
+
+
+def test_predictors_of_loss_are_finite(attempted):
+    rows = attempted.assign(x=np.where(attempted.index == 4, np.inf, 1.0 * attempted["pose"]))
+    with pytest.raises(DataError, match="column 'x', row 5: is not finite"):
+        cb.causal.selection_weighted(rows, "distance", "race", predictors="x", cluster="seed")
+
+
+@pytest.mark.parametrize("name", ["effect", "effective_n", "in_sample", "n", "draw"])
+def test_a_population_is_never_called_as_its_estimate(name):
+    draws = np.random.default_rng(0).normal(size=(1, 50, 2))
+    cells = xr.Dataset(
+        {"effect": (("chain", "draw", "pose"), draws), "n": ("pose", [3, 4])},
+        {"pose": ["a", "b"], "chain": [0], "draw": range(50)},
+    )
+    target = pd.DataFrame({"pose": ["a", "b"] * 2, "share": [1, 3, 1, 1], name: list("xxyy")})
+    with pytest.raises(DataError, match=f"column '{name}'.*rename"):
+        cb.causal.poststratify(cells, target, weight="share", by=name)
+    plain = cb.causal.poststratify(
+        cells, target.rename(columns={name: "country"}), weight="share", by="country"
+    )
+    np.testing.assert_allclose(plain["effect"].sel(country="x"), draws @ [0.25, 0.75])
+
+
+def test_pairs_of_faces_whose_names_have_and_in_them_are_two():
+    faces = ["a", "b and c", "a and b", "c", *(f"f{k:02}" for k in range(12))]
+    pairs = pd.DataFrame([(a, b) for k, a in enumerate(faces) for b in faces[k + 1 :]])
+    rng = np.random.default_rng(0)
+    pairs = pairs.set_axis(["one", "two"], axis=1).assign(metric=rng.normal(size=len(pairs)))
+    pairs["likeness"] = pairs["metric"] + rng.normal(size=len(pairs))
+    asked = {"face_a": "one", "face_b": "two", "judgement": "likeness", "metrics": "metric"}
+    found = cb.analyses.analyse_alignment(pairs, **asked)
+    assert found.found["n"].item() == len(pairs)  # of which two would be "a and b and c"
+    again = pd.concat([pairs, pairs.iloc[[3]].rename(columns={"one": "two", "two": "one"})])
+    with pytest.raises(DataError, match="the pair a and f00 is there twice"):
+        cb.analyses.analyse_alignment(again, **asked)
+    named = pairs.rename(columns={"metric": "judgement"})  # it would agree with itself
+    with pytest.raises(DataError, match=r"column 'judgement'.*rename"):
+        cb.analyses.analyse_alignment(named, **asked | {"metrics": "judgement"})
+    odd = cb.analyses.odd_one_out(
+        pd.DataFrame({"x": "a", "y": ["b and c", "a and b"], "z": ["f00", "c"], "odd": "a"}),
+        pairs,
+        faces=["x", "y", "z"],
+        odd="odd",
+        face_a="one",
+        face_b="two",
+        metrics="metric",
+    )
+    assert len(odd)
+
+
+NAMES = st.text("ab+()|`~ ", min_size=1, max_size=6).filter(lambda one: "`" not in one)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4), st.data())
+def test_signs_in_quoted_names_are_none_of_the_formula(names, data):
+    quoted = [f"`{one}`" for one in names]
+    assert summands(" + ".join(quoted)) == quoted
+    formula = f"y ~ {' + '.join(quoted)} + ({quoted[0]}||g) + cs({' + '.join(quoted)})"
+    (part,) = group_parts(formula)
+    assert (part.effects, part.factor, part.correlated) == (quoted[0], "g", False)
+    if not any("~" in one for one in names):
+        rest, own = split_by_threshold(formula)
+        assert summands(own) == quoted
+        assert summands(rest.partition("~")[2]) == [*quoted, f"({quoted[0]}||g)"]
+
+
+def test_an_estimate_is_ranked_by_its_main_variable_and_shows_no_inner_column():
+    rows = pd.DataFrame({"group": np.tile(list("abc"), 20), "y": np.arange(60) % 7.0})
+    effects = cb.effects(cb.fit("y ~ group", rows, draws=50), "group")
+    ranks = cb.rank_probabilities(effects, "group")
+    xr.testing.assert_equal(ranks, cb.rank_probabilities(effects["effect"], "group"))
+    assert effects.to_dataframe().columns.tolist() == ["effect", "n"]

@@ -20,13 +20,14 @@ from causalbias.agreement.dyads import (
 )
 from causalbias.arguments import generator, mapping_in, names_in, number_in
 from causalbias.datasets.answers import Answers, answers_in
-from causalbias.draws.estimate import Estimate, estimate
+from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.printing import Listed
 from causalbias.errors import DataError
 from causalbias.study.tables import check_spelling
 
 Floats = NDArray[np.float64]
 ALL = "all pairs"
+MADE = ("face_a", "face_b", "pair", "judgement", "group")  # columns of pairs beside metrics
 MOST = 5000  # raters, whose covariance is a matrix
 LEAST = 10  # pairs of a group, and faces in them
 DRAWS = 4000
@@ -140,6 +141,7 @@ def analyse_alignment(
     names = names_in(metrics, "metrics")
     if not names or len(set(names)) < len(names):
         raise DataError(f"metrics is {list(names)}", hint="name each column of a metric once")
+    check_names(names, MADE)
     of_errors = dict(mapping_in(errors or {}, "errors", 'errors={"judgement": "se"}'))
     signs = _signs(names_in(distances, "distances"), (judgement, *names))
     if unknown := [one for one in of_errors if one not in (judgement, *names)]:
@@ -299,9 +301,11 @@ def _left_in_triplets(ids: np.ndarray, table: Answers, names: Sequence[str]) -> 
     if lost is not None:
         in_pairs = np.unique(table.frame[["face_a", "face_b"]].astype(str))
         check_spelling(np.unique(ids), in_pairs, of="the triplets", file=table.name)
-        raise DataError(f"no pair of {lost[0]} is in the table", hint="give all pairs' metrics")
-    metrics = table.frame[list(names)].set_axis(known)
-    return {name: np.column_stack([metrics.loc[one, name] for one in of_pair]) for name in names}
+        raise DataError(
+            f"no pair of {' and '.join(lost[0])} is in the table", hint="give all pairs' metrics"
+        )
+    rows = np.column_stack([known.get_indexer(one) for one in of_pair])
+    return {name: table.frame[name].to_numpy()[rows] for name in names}
 
 
 def _signs(distances: Sequence[str], known: Sequence[str]) -> dict[str, float]:
@@ -314,16 +318,15 @@ def _signs(distances: Sequence[str], known: Sequence[str]) -> dict[str, float]:
 
 
 def _unordered(first: pd.Series, second: pd.Series) -> pd.Index:
-    """Names of pairs, the same whichever face comes first."""
-    one, two = first.astype(str).to_numpy(str), second.astype(str).to_numpy(str)
-    low, high = np.where(one <= two, one, two), np.where(one <= two, two, one)
-    return pd.Index([f"{a} and {b}" for a, b in zip(low, high, strict=True)])
+    """Pairs of faces as tuples, the same whichever face comes first."""
+    both = zip(first.astype(str), second.astype(str), strict=True)
+    return pd.Index([(a, b) if a <= b else (b, a) for a, b in both], tupleize_cols=False)
 
 
 def _refuse_twice(pairs: pd.Index, file: str) -> None:
     if pairs.has_duplicates:
         raise DataError(
-            f"the pair {pairs[pairs.duplicated()][0]} is there twice",
+            f"the pair {' and '.join(pairs[pairs.duplicated()][0])} is there twice",
             hint="leave one out, or name the raters of single judgements",
             file=file,
         )
@@ -368,7 +371,7 @@ def _pairs(
     if "rater" in frame:
         frame, variance = _by_rater(frame, names, answers)
         noise[judgement] = variance
-    _refuse_twice(pd.Index(frame["pair"]), answers.name)
+    _refuse_twice(pd.Index(frame["pair"], tupleize_cols=False), answers.name)
     for one in errors:
         noise[one] = frame[f"error {one}"].to_numpy(float) ** 2
     made = frame[["face_a", "face_b", "pair"]].copy()
@@ -381,6 +384,14 @@ def _pairs(
         first, last = np.where(a <= b, a, b), np.where(a <= b, b, a)
         across = np.char.add(np.char.add(first, " and "), last)
         made["group"] = np.where(first == last, first, across)
+        number = len(pd.DataFrame([first, last]).T.drop_duplicates())
+        if number > made["group"].nunique() or ALL in set(made["group"]):
+            raise DataError(
+                "two groups of pairs would be called alike",
+                hint=f"write labels of groups without ' and ', and none as {ALL!r}",
+                file=answers.name,
+                column=answers.columns["group_a"],
+            )
     return made.reset_index(drop=True), noise
 
 

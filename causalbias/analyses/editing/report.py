@@ -132,7 +132,9 @@ def tables_of(result: Editing) -> dict[str, pd.DataFrame]:
     means = summarise(result.identity, prob=prob, of="mean").dropna(subset="estimate")
     kept = summarise(result.identity, prob=prob, of="kept").dropna(subset="estimate")
     if len(kept):
-        tables["kept"] = kept[[*cell[1:], *ENDS]]
+        # Of how many outputs: those whose distances to their source are between the two others.
+        outputs = means[means["kind"] == SOURCE].set_index(cell[1:])[["n", "persons"]]
+        tables["kept"] = kept[[*cell[1:], *ENDS]].join(outputs, on=cell[1:])
     tables["means"] = means[[*cell, *ENDS, "n", "persons", "failed"]]
     tables["failures"] = _failures(result)
     if result.seen is not None:

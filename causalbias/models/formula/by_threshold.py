@@ -3,6 +3,7 @@
 import re
 
 from causalbias.errors import DataError
+from causalbias.models.formula.signs import brackets, signs_of, summands
 
 _CALL = re.compile(r"(?<![\w.`])cs\s*\(")
 
@@ -23,42 +24,25 @@ def split_by_threshold(formula: str) -> tuple[str, str]:
     (('score ~ 1', 'pose'), ('score ~ pose', ''))
     """
     response, tilde, right = formula.partition("~")
-    if not _CALL.search(right):
+    if not _CALL.search(signs_of(right)):
         return formula, ""
-    kept, own = [], []
-    for term in _terms(right):
-        found = _CALL.match(term.strip())
-        inside = term.strip()[found.end() : -1] if found else ""
-        if not found:
-            kept.append(term.strip())
-        if _CALL.search(term if not found else inside) or (found and not _whole(inside)):
+    kept: list[str] = []
+    own: list[str] = []
+    for term in summands(right):
+        found = _CALL.match(term)
+        inside = term[found.end() : -1] if found else term
+        # The first bracket of a whole call is closed by the last letter.
+        whole = not found or (found.end() - 1, len(term) - 1) in brackets(term)
+        if _CALL.search(signs_of(inside)) or not whole or (found and not _of_population(inside)):
             raise DataError(
-                f"cannot read {term.strip()!r}",
+                f"cannot read {term!r}",
                 hint="cs() holds terms of the population, and is a term by itself: "
                 "score ~ race + cs(pose + age) + (1|annotator)",
             )
-        if found:
-            own.append(inside.strip())
+        (own if found else kept).append(inside.strip())
     return f"{response.rstrip()} {tilde} {' + '.join(kept) or '1'}", " + ".join(own)
 
 
-def _terms(right: str) -> list[str]:
-    """What stands between plus signs outside of parentheses."""
-    found, depth = [""], 0
-    for letter in right:
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        if letter == "+" and depth == 0:
-            found.append("")
-        else:
-            found[-1] += letter
-    return found
-
-
-def _whole(inside: str) -> bool:
-    """Whether that is all that one pair of parentheses holds, and no group term."""
-    depth = 0
-    for letter in inside:
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        if depth < 0:
-            return False
-    return depth == 0 and bool(inside.strip()) and "|" not in inside
+def _of_population(inside: str) -> bool:
+    """Whether these are some terms, and none of groups."""
+    return bool(inside.strip()) and "|" not in signs_of(inside)

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 
 from causalbias.errors import DataError
+from causalbias.models.formula.signs import brackets, signs_of
 from causalbias.models.formula.smooths import without_smooths
 
 _MEMBERS = re.compile(
@@ -76,23 +77,12 @@ def group_parts(formula: str) -> list[GroupPart]:
     >>> [(part.factor, part.correlated) for part in group_parts("y ~ x + (x||g) + (1|mm(a, b))")]
     [('g', False), ('mm(a, b)', True)]
     """
-    parts: list[GroupPart] = []
-    opened: list[int] = []
-    bars: dict[int, int] = {}
-    for at, char in enumerate(formula):
-        if char == "(":
-            opened.append(at)
-        elif char == "|" and opened:
-            bars.setdefault(opened[-1], at)
-        elif char == ")":
-            if not opened:
-                raise DataError(f"unmatched ) in {formula!r}", hint="close what was opened")
-            start = opened.pop()
-            if start in bars:
-                parts.append(_part(formula, start, bars[start], at + 1))
-    if opened:
-        raise DataError(f"unmatched ( in {formula!r}", hint="close it")
-    return parts
+    bars = [at for at, sign in enumerate(signs_of(formula)) if sign == "|"]
+    found = brackets(formula)
+    # A bar is of the innermost brackets about it, which come first.
+    of_bar = {at: next((one for one in found if one[0] < at < one[1]), None) for at in bars}
+    first = {pair: at for at, pair in reversed(of_bar.items()) if pair is not None}
+    return [_part(formula, pair[0], first[pair], pair[1] + 1) for pair in found if pair in first]
 
 
 def _part(formula: str, start: int, bar: int, end: int) -> GroupPart:
