@@ -169,7 +169,8 @@ def analyse_identity(
     --------
     >>> import causalbias as cb
     >>> from causalbias.analyses.identity.analysis import analyse_identity
-    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4, people=None)
+    >>> study = cb.simulate(seeds=4, levels={"pose": [-3, 0, 3]}, impostors=4, people=None,
+    ...                     systems=[cb.simulation.System("network")])
     >>> result = analyse_identity(study, draws=250)
     >>> result.machine["effect"].dims
     ('chain', 'draw', 'race', 'gender', 'pairs', 'system')
