@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -148,44 +149,58 @@ def _labels(name: str, draws: xr.DataArray) -> list[str]:
 
 def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
     """Summarise a fit as text, in the layout of brms."""
+    return "\n".join([*_heading(fit), *_tables(fit, prob), *_warnings(fit)])
+
+
+def _heading(fit: xr.DataTree) -> list[str]:
+    """Lines that say what was fitted, to which rows and how."""
     spec = json.loads(fit.attrs["spec"])
-    table = summary(fit, prob=prob)
-    positive = family_of(ModelSpec.from_json(fit.attrs["spec"])).positive
-    failed = json.loads(fit.attrs["failures"])
     link = f" ({spec['link']})" if spec["link"] else ""
-    excluded = int(fit.attrs["n_excluded"])
-    lacking = ", ".join(
-        f"{name} ({count:,})" for name, count in json.loads(fit.attrs.get("missing", "{}")).items()
-    )
-    summed = spec.get("rows")
-    counts, weights = spec.get("counts"), spec.get("weights")
-    counts = None if counts == summed else counts
     limits = Limits(**spec.get("limits", {}))
     lines = [
         f" Family: {spec['family']}{link}",
         f"Formula: {with_limits(spec['formula'], limits)}",
         *(f"         {name} ~ {right}" for name, right in spec.get("parts", {}).items()),
-        f"   Data: {int(fit.attrs['n_rows']):,} rows"
-        + (f" summed up in {len(fit['constant_data']['__obs__']):,}" if summed else "")
-        + (f" for {int(fit.attrs['n_observations']):,} observations ({counts})" if counts else "")
-        + (f", variance sigma^2/{weights}" if weights else "")
-        + _censored(fit, limits)
-        + (f"; {excluded:,} left out by subset: {fit.attrs['subset']}" if excluded else "")
-        + (f"; left out for missing values: {lacking}" if lacking else ""),
+        f"   Data: {_rows(fit, spec, limits)}",
         f" Engine: {fit.attrs['engine']}; random seed {int(fit.attrs['random_seed'])}",
         f" Status: {describe_status(fit)}",
     ]
     if left := draws_left(fit):
         lines.append(f"  Draws: {left}; the status is of all, the table of these")
     if spec["priors"]:
+        positive = family_of(ModelSpec.from_json(fit.attrs["spec"])).positive
         lines.append(
             " Priors: "
             + "; ".join(
                 f"{k} ~ {read_as(v, k, positive=k in positive)}" for k, v in spec["priors"].items()
             )
         )
+    return lines + [f"   Note: {note}" for note in json.loads(fit.attrs.get("notes", "[]"))]
+
+
+def _rows(fit: xr.DataTree, spec: Mapping[str, Any], limits: Limits) -> str:
+    """How many rows a fit is of, what each stands for, and which were left out."""
+    excluded = int(fit.attrs["n_excluded"])
+    lacking = ", ".join(
+        f"{name} ({count:,})" for name, count in json.loads(fit.attrs.get("missing", "{}")).items()
+    )
+    summed, counts, weights = (spec.get(name) for name in ("rows", "counts", "weights"))
+    counts = None if counts == summed else counts
+    return (
+        f"{int(fit.attrs['n_rows']):,} rows"
+        + (f" summed up in {len(fit['constant_data']['__obs__']):,}" if summed else "")
+        + (f" for {int(fit.attrs['n_observations']):,} observations ({counts})" if counts else "")
+        + (f", variance sigma^2/{weights}" if weights else "")
+        + _censored(fit, limits)
+        + (f"; {excluded:,} left out by subset: {fit.attrs['subset']}" if excluded else "")
+        + (f"; left out for missing values: {lacking}" if lacking else "")
+    )
+
+
+def _tables(fit: xr.DataTree, prob: float) -> list[str]:
+    """Lines of a table for each kind of parameter."""
+    table, lines = summary(fit, prob=prob), list[str]()
     groups = json.loads(fit.attrs["groups"])
-    lines += [f"   Note: {note}" for note in json.loads(fit.attrs.get("notes", "[]"))]
     for kind, title in (
         ("group", "Group-level effects"),
         ("population", "Population-level effects"),
@@ -198,6 +213,12 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
             if kind == "population" and (against := _references(fit)):
                 title += f" ({'; '.join(against)})"
             lines += ["", f"{title}:", _format(part.drop(columns="kind"), prob)]
+    return lines
+
+
+def _warnings(fit: xr.DataTree) -> list[str]:
+    """Lines on what the rows do not determine, and on diagnostics that failed."""
+    lines = []
     if left_out := json.loads(fit.attrs.get("left_out", "[]")):
         lines += [
             "",
@@ -207,9 +228,9 @@ def describe_fit(fit: xr.DataTree, *, prob: float = 0.95) -> str:
         ]
     if by_prior := json.loads(fit.attrs.get("by_prior", "[]")):
         lines += ["", "Identified by the priors given, not by rows: " + ", ".join(by_prior) + "."]
-    if failed:
+    if failed := json.loads(fit.attrs["failures"]):
         lines += ["", "NOT CONVERGED. Do not use these estimates: " + "; ".join(failed) + "."]
-    return "\n".join(lines)
+    return lines
 
 
 def _censored(fit: xr.DataTree, limits: Limits) -> str:
