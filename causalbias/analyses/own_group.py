@@ -8,7 +8,7 @@ import xarray as xr
 
 from causalbias.datasets.answers import Answers
 from causalbias.errors import DataError
-from causalbias.study.columns import ALIKE, groups_alike
+from causalbias.study.columns import ALIKE, both_shown, groups_alike
 
 
 def check_groups(answers: Answers, pairs: Mapping[str, str]) -> None:
@@ -51,7 +51,7 @@ def check_groups(answers: Answers, pairs: Mapping[str, str]) -> None:
         group = known[other] if alike[1] in people else known[one]
         raise answers.at_first(
             frame[group].astype(str) == alike[1],
-            f"{alike[0]!r} and {alike[1]!r} look like one",
+            f"{both_shown(*alike)} look like one",
             hint=ALIKE,
             ours=group,
         )

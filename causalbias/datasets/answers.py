@@ -10,13 +10,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from causalbias.arguments import name_in, not_what
-from causalbias.datasets.scores.checks import missing_code
 from causalbias.datasets.scores.values import numbers
 from causalbias.errors import DataError, at_first, user_path
 from causalbias.study.build import exclusions, file_record
-from causalbias.study.columns import check_groups, labels, unknown_groups
+from causalbias.study.columns import check_groups, labels, missing_code, unknown_groups
 from causalbias.study.reading import read_table
-from causalbias.study.tables import with_index
+from causalbias.study.tables import spelled_apart, with_index
 
 TABLE = "answers"  # names a frame in errors
 
@@ -75,6 +74,31 @@ class Answers:
             ),
         ]
         return "\n".join(lines)
+
+    def check_sides(self, first: str, second: str) -> None:
+        """Refuse ids of two columns, both of faces, say, that are one but for their spelling."""
+        found = spelled_apart(self.frame[first], self.frame[second])
+        if found is not None:
+            one, other, what = found
+            raise self.at_first(
+                self.frame[second].astype("str") == other,
+                f"id {other!a} is {one!a} in the column {self.columns[first]!r}: they differ in "
+                f"{what} only",
+                hint="write ids alike in both columns, as text",
+                ours=second,
+            )
+
+    def copies(self, what: str, *keys: str) -> list[str]:
+        """A sentence on rows that repeat another of equal keys, if none differs in its answer."""
+        frame = self.frame
+        again = int(frame.duplicated([one for one in keys if one in frame]).sum())
+        if not again or frame.duplicated().sum() < again:
+            return []
+        of = " and ".join(keys[:2])
+        return [
+            f"{again:,} {what} repeat one of the same {of} with the same answer: if rows were "
+            "copied, leave the copies out."
+        ]
 
     def check_once(self) -> None:
         """Raise DataError where every row is there several times: answers would count so often."""

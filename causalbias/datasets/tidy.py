@@ -12,6 +12,7 @@ from causalbias.study.tree import Study
 
 TABLES = ("stimuli", "pairs", "distances", "judgements")
 SUFFIXES = (".csv", ".tsv", ".parquet")
+NOT_READ = (".txt", ".dat", ".gz", ".xlsx", ".xls", ".json", ".jsonl", ".feather")  # tables too
 IDS = (
     *("stimulus", "stimulus_a", "stimulus_b", "pair", "system", "question", "annotator"),
     *("status", "image"),
@@ -152,6 +153,14 @@ def _files(root: Path, tables: Mapping[str, str] | None) -> dict[str, Path]:
                 file=str(root),
             )
         files[table] = check_inside(path, root)
+    for path in sorted(root.iterdir()):
+        table = path.name.lower().partition(".")[0]
+        if table in TABLES and table not in files and path.suffix.lower() in NOT_READ:
+            raise DataError(
+                f"a file of this ending is not read as the table {table!r}",
+                hint=f"write it as {table}.csv, .tsv or .parquet, or name it with tables={{...}}",
+                file=path.name,
+            )
     if not files:
         raise DataError(
             f"the directory holds none of {', '.join(TABLES)} (.csv, .tsv, .parquet)",

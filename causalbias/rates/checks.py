@@ -7,9 +7,10 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
-from causalbias.datasets.scores.checks import missing_code, zeros_lost
+from causalbias.datasets.scores.checks import zeros_lost
 from causalbias.errors import DataError
 from causalbias.rates.groups import FILE, text_of
+from causalbias.study.columns import missing_code
 
 DESIGN = 0.25  # share of the seeds from which on that they are of several groups is a design
 # Standard errors by which genuine distances must be the larger ones for it to be no chance.

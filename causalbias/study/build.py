@@ -19,7 +19,9 @@ from causalbias.study.columns import (
     labels,
     levels_of,
     measured,
+    missing_code,
     pack,
+    sizes_of,
     typed,
     unknown_groups,
     unpack,
@@ -265,6 +267,7 @@ def _checked_stimuli(
     for name in others:
         if not is_number(checked[name]):
             check_groups(checked[name], file=file)
+            _warn_decimal_commas(checked[name], file)
             for one in unknown_groups(checked[name], name):
                 warnings.warn(f"{file}: {one}", UserWarning, stacklevel=3)
     if "present" in checked:  # as xarray's frames of a study have it
@@ -276,6 +279,19 @@ def _checked_stimuli(
             )
         checked = checked.drop(columns="present")
     return checked.assign(image=_relative(checked["image"], file)) if image else checked
+
+
+def _warn_decimal_commas(levels: pd.Series, file: str) -> None:
+    """Warn of a factor whose levels are numbers but for their decimal commas: they are text."""
+    known = [str(one) for one in levels_of(levels)]
+    commas = [one for one in known if "," in one]
+    if commas and sizes_of([one.replace(",", ".") for one in known]) is not None:
+        warnings.warn(
+            f"{file}: levels of {levels.name} such as {commas[0]!r} are text, and no numbers: "
+            "write decimal points, or semicolons between cells",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _relative(image: pd.Series, file: str) -> pd.Series:
@@ -480,6 +496,8 @@ def _machine(
     )
     pair_index = pd.Index(pairs["pair"].values)
     check_known(frame["pair"], pair_index, what="pair", file=file, column="pair")
+    check_groups(frame["system"], file=file)
+    _check_codes(frame[ok], file)
     systems = levels_of(frame["system"])
     at = pair_index.get_indexer(pd.Index(frame["pair"]))
     place = (pd.Index(systems).get_indexer(pd.Index(as_texts(frame["system"]))), at)
@@ -512,6 +530,22 @@ def _machine(
     for name, values in kept.items():
         machine[name] = (("system", "pair"), *_cube(values, place, shape))
     return machine, notes
+
+
+def _check_codes(frame: pd.DataFrame, file: str) -> None:
+    """Refuse a distance such as 999 that stands for a failure."""
+    for system, own in frame.groupby(frame["system"].astype("str"), sort=False):
+        code = missing_code(own["distance"].to_numpy(float))
+        if code is not None:
+            bad = np.zeros(int(frame.index.max()) + 1, bool)
+            bad[own.index[own["distance"] == code]] = True
+            raise at_first(
+                bad,
+                f"{code:g} is far from all other distances of {system!r}, as the code of a failure",
+                hint="leave the distance blank, and write why in a column status",
+                file=file,
+                column="distance",
+            )
 
 
 def _thresholds(frame: pd.DataFrame, systems: np.ndarray, file: str) -> np.ndarray:
@@ -550,6 +584,7 @@ def _human(
             file=file,
         )
     either = target == ["pair", "stimulus"]
+    truths = pd.api.types.is_bool_dtype(typed(frame["score"], file=file))
     frame = check_frame(
         frame,
         {"score": number_column()},
@@ -561,7 +596,15 @@ def _human(
     )
     if either:
         _check_one_target(frame, file)
+    check_groups(frame["question"], file=file)
     questions = _questions(frame, scales, file)
+    if truths and (questions["high"] - questions["low"] != 1).any():
+        raise DataError(
+            "the scores are true and false, and the scale is not one of two steps",
+            hint="give the scores as numbers, or scales=(0, 1)",
+            file=file,
+            column="score",
+        )
     for key, group in (("pair", "pairs"), ("stimulus", "stimuli")):
         if key in target and group in groups:
             known = pd.Index(np.unique(groups[group][key].values)).drop("", errors="ignore")

@@ -45,12 +45,13 @@ UNKNOWN_TEXTS = frozenset(
 )
 EXACT = 2**53  # beyond it, not every whole number is a float64
 LOST = "is a float: an id of so many digits has lost some"
+FAR = 5  # times the largest other number: a code such as 999 rather than a number
 ALIKE = "write both alike, or tell them apart"
 WRITE_TEXT = "give the column as text, as it was written first"
 MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 MINUS = re.compile(r"(?<![^\s_])-(?=\.?[0-9])")  # the sign of a number, at its start
 # What a spreadsheet makes of an id that looks like a number or a date to it.
-ROUNDED = re.compile(r"-?[0-9](?:[.,][0-9]+)?E[+-][0-9]{2,3}")
+ROUNDED = re.compile(r"-?[0-9](?:[.,][0-9]+)?E[+-][0-9]{2,3}|[0-9]\.[0-9]{9,}e\+[0-9]{2}")
 DATED = re.compile(rf"[0-3]?[0-9]-(?:{MONTHS})(?:-(?:[0-9]{{2}}|[0-9]{{4}}))?")
 LONG = re.compile(r"[1-9][0-9]{15,}")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+[+-][0-9]{2}:[0-9]{2}")
@@ -230,6 +231,26 @@ def number_hint(cell: str) -> str:
     return "write a number"
 
 
+def missing_code(values: np.ndarray) -> float | None:
+    """A code for a missing number, such as 99, -88 or 777, far from all that are no codes; or None.
+
+    Examples
+    --------
+    >>> missing_code(np.array([1, 5, 999.0])), missing_code(np.array([97, 98, 99.0]))
+    (999.0, None)
+    >>> missing_code(np.array([1, 7, 88.0, 99.0]))
+    99.0
+    """
+    known = np.unique(values[np.isfinite(values)])
+    coded = np.array(
+        [re.fullmatch(r"77+|88+|99+", f"{abs(one):.12g}") is not None for one in known]
+    )
+    if not coded.any() or coded.all():
+        return None
+    largest = float(known[coded][np.abs(known[coded]).argmax()])
+    return largest if abs(largest) > FAR * np.abs(known[~coded]).max() else None
+
+
 def levels_of(values: pd.Series) -> np.ndarray:
     """Return the distinct values of a column: levels in their order, other values sorted.
 
@@ -309,7 +330,7 @@ def check_label_texts(values: pd.Series, file: str) -> None:
             other = seen.setdefault(looks(one), one)
             if other == one:
                 continue
-            problem = f"{one!a} and {other!a} look the same and are two labels"
+            problem = f"{both_shown(one, other)} look the same and are two labels"
             hint = "write them alike"
         bad, column = (values == one).to_numpy(bool), str(values.name)
         raise at_first(bad, problem, hint=hint, file=file, column=column)
@@ -337,6 +358,17 @@ def groups_alike(names: Iterable[object]) -> tuple[str, str] | None:
     return None
 
 
+def both_shown(one: str, other: str) -> str:
+    r"""Two labels for a message, by their characters' codes where they look the same.
+
+    Examples
+    --------
+    >>> print(both_shown("f", "F"), both_shown("\u00e9", "e\u0301"))
+    'f' and 'F' '\xe9' and 'e\u0301'
+    """
+    return f"{one!a} and {other!a}" if looks(one) == looks(other) else f"{one!r} and {other!r}"
+
+
 def check_groups(values: pd.Series, *, file: str) -> None:
     """Refuse labels of groups of which two look like one, see `groups_alike`.
 
@@ -346,19 +378,15 @@ def check_groups(values: pd.Series, *, file: str) -> None:
     --------
     >>> check_groups(pd.Series(["f", "F", "f"], name="sex"), file="data")
     Traceback (most recent call last):
-    causalbias.errors.DataError: data, column 'sex': 'f' (2 rows) and 'F' (1 row) look like one. \
+    causalbias.errors.DataError: data, column 'sex': 'f' and 'F' (2 and 1 rows) look like one. \
 Hint: write both alike, or tell them apart.
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.cat.remove_unused_categories()
     if (found := groups_alike(_distinct(values))) is not None:
-        counts = [int((values == one).sum()) for one in found]
-        both = [
-            f"{one!r} ({count:,} row{'s' * (count != 1)})"
-            for one, count in zip(found, counts, strict=True)
-        ]
+        counts = " and ".join(f"{int((values == one).sum()):,}" for one in found)
         raise DataError(
-            f"{' and '.join(both)} look like one",
+            f"{both_shown(*found)} ({counts} rows) look like one",
             hint=ALIKE,
             file=file,
             column=str(values.name),

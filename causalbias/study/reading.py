@@ -48,6 +48,22 @@ IMPOSSIBLE = (KeyError, TypeError, SyntaxError, MemoryError, OverflowError, toke
 MAX_HEADER = 2**20
 BLANK = re.compile(rb"\A(?:[ \t,;]*(?:\r\n|\n|\r))+")  # empty lines at the top
 SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+UNPACK = "unpack it, or pack the CSV file as .zip"
+# First bytes of files that are no text, whatever their ending says.
+OTHER_KINDS = {
+    b"\x1f\x8b": ("packed by gzip", UNPACK),
+    b"BZh": ("packed by bzip2", UNPACK),
+    b"\xfd7zXZ": ("packed by xz", UNPACK),
+    b"\x28\xb5\x2f\xfd": ("packed by zstd", UNPACK),
+    b"PK\x03\x04": ("an archive or a spreadsheet", "save the table as CSV, or name it .zip"),
+    b"\xd0\xcf\x11\xe0": ("a spreadsheet", "save the table as CSV in UTF-8"),
+    b"PAR1": ("a Parquet file", "name it .parquet"),
+    b"ARROW1": ("a Feather file", "write the table as .parquet or CSV"),
+    b"FEA1": ("a Feather file", "write the table as .parquet or CSV"),
+    b"\x89HDF": ("an HDF5 file", "write the table as .parquet or CSV"),
+}
+JSON = re.compile(rb"\s*[\[{]\s*[\"{\[]")
+PAGE = re.compile(rb"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
 MAYBE_GROUPED = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,2}(?:\.[0-9]{3})*)")
@@ -93,14 +109,8 @@ def read_table(
     except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
-        cells = "columns, got" in str(error)
         raise DataError(
-            f"not a readable table ({first_line(error)})",
-            hint="put cells that hold the mark between cells in quotes, and write decimal numbers "
-            "with a point"
-            if cells
-            else "fetch the file again, or save it as CSV in UTF-8",
-            file=path.name,
+            f"not a readable table ({first_line(error)})", hint=_way(str(error)), file=path.name
         ) from error
     if frame.empty:
         raise DataError("a header but no rows", hint="fetch the file again", file=path.name)
@@ -166,6 +176,19 @@ def _read(path: Path, text: Collection[str]) -> pd.DataFrame:
         return _read_lines(content, None, text, path.name)
 
 
+def _way(error: str) -> str:
+    """What to do about an error of the parser."""
+    if "columns, got" not in error:
+        return "fetch the file again, or save it as CSV in UTF-8"
+    first, got = (int(one) for one in re.findall(r"(?:Expected|got) ([0-9]+)", error)[:2])
+    if got < first or first < 3:
+        return "leave out lines that are no rows, such as a title or comments"
+    return (
+        "put cells that hold the mark between cells in quotes, write decimal numbers with a point, "
+        "and give every column a name"
+    )
+
+
 def is_hidden(name: str) -> bool:
     """Whether a path is hidden, such as those that macOS adds to folders and archives.
 
@@ -193,6 +216,7 @@ def _read_lines(
     content: bytes, separator: str | None, text: Collection[str], file: str
 ) -> pd.DataFrame:
     """Parse a CSV: read all cells as text, and then decide the type of each column."""
+    _check_kind(content, file)
     content = as_utf8(content)
     named = re.match(rb"sep=(.)\r?\n", content)  # Excel may name the separator in the first line
     if named:
@@ -202,6 +226,7 @@ def _read_lines(
     separator = separator or separator_of(top)
     header = next(csv.reader(io.StringIO(top, newline=""), delimiter=separator), [])
     _check_header(header, file)
+    _check_one_column(header, top, separator, file)
     kinds = dict.fromkeys(header, pa.string())
     try:
         table = _parse(content, separator, kinds)
@@ -213,6 +238,7 @@ def _read_lines(
         ) from error
     if table.column_names != header:
         raise ValueError(f"its header cannot be parsed: {printable(', '.join(table.column_names))}")
+    _check_header_again(table, header, file)
     for name, column in zip(header, table.columns, strict=True):
         damage = list(SPREADSHEET_ERRORS) if name.strip() in text else []
         bad = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(damage, pa.string())).to_numpy()
@@ -232,6 +258,63 @@ def _read_lines(
         },
         columns=names,
     )
+
+
+def _check_kind(content: bytes, file: str) -> None:
+    """Refuse what is no text: its bytes would be read as names of columns."""
+    kinds = [what for first, what in OTHER_KINDS.items() if content.startswith(first)]
+    text = content.removeprefix(codecs.BOM_UTF8)
+    if JSON.match(text):
+        kinds.append(("JSON", "write it as CSV: pd.read_json(file).to_csv(new, index=False)"))
+    if PAGE.match(text):
+        kinds.append(("a web page", "fetch the file itself, not the page that shows it"))
+    if kinds:
+        kind, hint = kinds[0]
+        raise DataError(f"the file is {kind}, and no CSV", hint=hint, file=file)
+    if b"\0" in content[:MAX_HEADER] and not content.startswith(
+        (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    ):
+        raise DataError(
+            "the file holds NULs, as UTF-16 without a byte-order mark or a damaged file does",
+            hint="save the file as CSV in UTF-8",
+            file=file,
+        )
+
+
+def _check_one_column(header: Sequence[str], top: str, separator: str, file: str) -> None:
+    """Refuse a header that another mark would cut: all columns would be one."""
+    if len(header) != 1:
+        return
+    mark = next((one for one in "|,;\t" if one != separator and one in header[0]), "")
+    second = top.splitlines()[1:2]
+    if not mark and len(words := header[0].split()) > 2 and second:
+        mark = " " * (len(second[0].split()) == len(words))
+    if mark:
+        raise DataError(
+            f"all of the header is one column, {printable(header[0])!r}: its cells are separated "
+            f"by {mark!r}",
+            hint="name the file .csv"
+            if separator == "\t" and mark != "|"
+            else "write it again with commas, semicolons or tabs between cells",
+            file=file,
+        )
+
+
+def _check_header_again(table: pa.Table, header: Sequence[str], file: str) -> None:
+    """Refuse a row that is the header again, as where files were put one after the other."""
+    again = np.ones(table.num_rows, dtype=bool)
+    for name, column in zip(header, table.columns, strict=True):
+        again &= pc.equal(pc.utf8_trim_whitespace(column), name.strip()).to_numpy()
+        if not again.any():
+            return
+    if header:
+        raise at_first(
+            again,
+            "the row is the header again, as where files were put one after the other",
+            hint="leave it out",
+            file=file,
+            column=header[0].strip(),
+        )
 
 
 def _check_grouped(columns: Mapping[str, pa.ChunkedArray], file: str) -> None:

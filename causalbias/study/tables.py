@@ -15,6 +15,7 @@ import pandas as pd
 
 from causalbias.errors import DataError, at_first, shown
 from causalbias.study.columns import (
+    MINUS,
     SPREADSHEET_ERRORS,
     is_number,
     labels,
@@ -25,6 +26,9 @@ from causalbias.study.columns import (
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
+
+
+UNNAMED = re.compile(r"|Unnamed: [0-9]+")  # as pandas calls a column without a name
 
 
 def number_column(low: float | None = None, high: float | None = None) -> "pa.Column":
@@ -203,7 +207,7 @@ def table_of(frame: pd.DataFrame, file: str) -> tuple[pd.DataFrame, int]:
             f"the table is a {type(frame).__name__}", hint="give a DataFrame", file=file
         )
     frame = named_columns(with_index(frame, file), file)
-    unnamed = [name for name in frame if not str(name).strip()]
+    unnamed = [name for name in frame if UNNAMED.fullmatch(str(name).strip())]
     for name in unnamed:
         values = typed(frame[name], file=file)
         if not (pd.api.types.is_integer_dtype(values) and values.is_unique):
@@ -270,9 +274,10 @@ def check_known(
     like = [one for one in known if _digits(one) == _digits(value)]
     like = like or ([] if found is None else [found[1]])
     listed = ", ".join(map(str, list(known)[:12])) + (", ..." if len(known) > 12 else "")
+    show = ascii if like and looks(str(like[0])) == looks(str(value)) else shown
     raise at_first(
         unknown,
-        f"{shown(value)} is not a known {what}" + (f" ({shown(like[0])} is one)" if like else ""),
+        f"{show(value)} is not a known {what}" + (f" ({show(like[0])} is one)" if like else ""),
         hint=f"use one of {listed}",
         file=file,
         column=column,
@@ -282,10 +287,13 @@ def check_known(
 # What ids of two tables may differ in that are one, and how they are written without it.
 _SPELLINGS: dict[str, Callable[[str], str]] = {
     "zeros at the start of a number": lambda one: re.sub(r"(?<![0-9.])0+(?=[0-9])", "", one),
-    "spaces": lambda one: re.sub(r"[\s_-]+", " ", one.strip()),
+    "spaces": lambda one: re.sub(r"[\s_-]+", " ", MINUS.sub("\N{MINUS SIGN}", one.strip())),
     "capitals": str.casefold,
     "how letters are composed": looks,
     "a decimal point": lambda one: re.sub(r"\.0+$", "", one),
+    "the ending of a file's name": lambda one: re.sub(
+        r"\.(?:jpe?g|png|webp|bmp|tiff?|gif)$", "", one, flags=re.IGNORECASE
+    ),
 }
 
 
@@ -298,13 +306,20 @@ def spelled_apart(first: Iterable[object], second: Iterable[object]) -> tuple[st
     ('7', '007', 'zeros at the start of a number')
     >>> spelled_apart(["Ann 1", "bo"], ["ann_1", "bo"]), spelled_apart(["1"], ["1", "01"])
     (('Ann 1', 'ann_1', 'spaces and capitals'), None)
+    >>> spelled_apart(["age_-2"], ["age_2"]) is None
+    True
     """
     one, other = ({str(each) for each in ids} for ids in (first, second))
-    alone, others = sorted(one - other), sorted(other - one)
+    alone, others = one - other, other - one
+    if alone and others:  # most ids differ in more than spelling, and are tried no further
+        plain = {_plainly(each, tuple(_SPELLINGS)) for each in alone}
+        others = {each for each in others if _plainly(each, tuple(_SPELLINGS)) in plain}
+        plain = {_plainly(each, tuple(_SPELLINGS)) for each in others}
+        alone = {each for each in alone if _plainly(each, tuple(_SPELLINGS)) in plain}
     for number in range(1, len(_SPELLINGS) + 1) if alone and others else ():
         for some in combinations(_SPELLINGS, number):
-            written = {_plainly(each, some): each for each in others}
-            for each in alone:
+            written = {_plainly(each, some): each for each in sorted(others)}
+            for each in sorted(alone):
                 if _plainly(each, some) in written:
                     return each, written[_plainly(each, some)], " and ".join(some)
     return None

@@ -3,8 +3,11 @@
 The right counts are of pandas and of no code of ours.
 """
 
+import gzip
 import itertools
+import json
 import unicodedata
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,11 +17,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import causalbias as cb
+from causalbias.analyses.scores.words import doubtful_units
 from causalbias.cli.main import app
 from causalbias.datasets.answers import answers_in
-from causalbias.datasets.scores.checks import check_unit, missing_code
+from causalbias.datasets.scores.checks import check_unit
 from causalbias.errors import DataError
-from causalbias.study.columns import groups_alike
+from causalbias.study.columns import groups_alike, missing_code
+from causalbias.study.reading import read_table
 
 read = cb.datasets.read_scores
 AT = 0.5
@@ -235,3 +240,113 @@ def test_codes_of_missing_answers_are_found_also_where_they_are_several(codes):
     assert missing_code(np.array([1.0, 4, 7, *codes])) in codes
     assert missing_code(np.array([1.0, 4, 7])) is None
     assert missing_code(np.arange(100.0)) is None
+
+
+OTHER = {
+    "gzip": (lambda text: gzip.compress(text.encode()), "packed by gzip"),
+    "json": (lambda text: json.dumps([{"a": 1, "b": text}]).encode(), "JSON"),
+    "page": (lambda text: f"<!DOCTYPE html><p>{text}".encode(), "a web page"),
+    "utf-16 without a mark": (lambda text: text.encode("utf-16-le"), "NULs"),
+    "bars": (lambda text: text.replace(",", "|").encode(), r"separated by '\|'"),
+    "spaces": (lambda text: text.replace(",", " ").encode(), "separated by ' '"),
+    "comments": (lambda text: f"# by hand, in 2024\n# a\n{text}".encode(), "title or comments"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER)
+def test_a_file_of_another_kind_is_said_to_be_one(tmp_path, kind):
+    made, said = OTHER[kind]
+    plain = TABLE.assign(person_a="a", person_b="b", race_a="x", race_b="x").round(2)
+    (tmp_path / "s.csv").write_bytes(made(plain.to_csv(index=False)))
+    with pytest.raises(DataError, match=rf"s\.csv: .*{said}"):
+        read_table(tmp_path / "s.csv")
+
+
+@given(st.integers(0, 30), st.sampled_from(["all", "some", "none"]))
+@settings(max_examples=12, deadline=None)
+def test_copied_rows_of_persons_are_left_out_or_said(seed, copied):
+    """Images are not known: all rows that are there equally often are copies."""
+    frame = TABLE.drop(columns=["image_a", "image_b"]).sample(frac=1, random_state=seed)
+    more = {"all": frame, "some": frame[:9], "none": frame[:0]}[copied]
+    found = read(pd.concat([frame, swapped(more) if seed % 2 else more]))
+    said = [one for one in found.remarks if "repeat one of the same two persons" in one]
+    assert len(said) == (copied == "some")
+    assert found.excluded["count"].sum() == (len(frame) if copied == "all" else 0)
+    assert len(found.frame) == len(frame) + (9 if copied == "some" else 0)
+
+
+def test_scores_that_are_all_missing_and_thresholds_of_another_unit_are_said(tmp_path):
+    with pytest.raises(DataError, match="no comparison has a score"):
+        read(TABLE.assign(similarity=np.nan))
+    percent = read(TABLE.assign(similarity=TABLE["similarity"] * 100))
+    points = [
+        SimpleNamespace(name="given", fmr=None, thresholds={"net": 9.0}),
+        SimpleNamespace(name="set", fmr=0.5, thresholds={"net": 9.0}),
+    ]
+    result = SimpleNamespace(points=points, scores=percent)
+    rates = pd.DataFrame({"operating_point": ["given", "given", "set"], "system": "net"})
+    rates = rates.assign(rate_of=["FMR", "FNMR", "FMR"], errors=[9, 0, 9], n=10)
+    (said,) = doubtful_units(result, rates)
+    assert said.startswith("At the threshold 9 there are false matches in 90% of the pairs of two")
+
+
+def experiment(**tables):
+    """Tables of `make_study`: two seeds by two levels, one network, two annotators."""
+    faces = [(f"{seed}_{level}", seed, level) for seed in "ab" for level in (0, 1)]
+    pairs = pd.DataFrame({"stimulus_a": ["a_0", "b_0", "a_0"], "stimulus_b": ["a_1", "b_1", "b_0"]})
+    given = {
+        "stimuli": pd.DataFrame(faces, columns=["stimulus", "seed", "level"]),
+        "pairs": pairs,
+        "distances": pairs.assign(system="net", distance=[0.2, 0.3, 0.9]),
+        "judgements": pairs.assign(question="same", annotator="ann", score=[3, 4, 0]),
+    }
+    return given | tables
+
+
+def into(root, tables):
+    for name, table in tables.items():
+        table.to_csv(root / f"{name}.csv", index=False)
+    return cb.load("tidy", root, factors=["seed", "level"], scales=(0, 4))
+
+
+def test_what_is_no_number_or_another_name_of_a_study_is_refused(tmp_path):
+    plain = experiment()
+    doubled = pd.concat([plain["distances"]] * 2, ignore_index=True)
+    cases = {
+        "999 is far from all": {"distances": plain["distances"].assign(distance=[0.2, 0.3, 999])},
+        "'net' and 'Net'": {"distances": doubled.assign(system=["net"] * 3 + ["Net"] * 3)},
+        "'same' and 'Same'": {
+            "judgements": plain["judgements"].assign(question=["same", "same", "Same"])
+        },
+        "true and false": {"judgements": plain["judgements"].assign(score=[True, False, True])},
+    }
+    for said, changed in cases.items():
+        with pytest.raises(DataError, match=said):
+            into(tmp_path, plain | changed)
+    levels = plain["stimuli"].assign(level=["0,0", "0,5", "0,0", "0,5"])
+    with pytest.warns(UserWarning, match="such as '0,0' are text"):
+        into(tmp_path, plain | {"stimuli": levels})
+    numbered = {name: one.reset_index(names="Unnamed: 0") for name, one in plain.items()}
+    assert len(cb.to_frame(into(tmp_path, numbered), "excluded")) == 4
+    (tmp_path / "pairs.csv").rename(tmp_path / "pairs.txt")
+    with pytest.raises(DataError, match=r"pairs\.txt: a file of this ending"):
+        cb.load("tidy", tmp_path, factors=["seed", "level"], scales=(0, 4))
+
+
+@pytest.mark.parametrize(
+    ("dressed", "said"),
+    [
+        (str.upper, "capitals"),
+        (lambda one: f"{one}.png", "the ending of a file's name"),
+        (lambda one: unicodedata.normalize("NFD", one), "how letters are composed"),
+    ],
+)
+def test_ids_in_another_spelling_are_no_other_faces(dressed, said):
+    """On the two sides of a pair, and in two tables."""
+    faces = [f"é{k}" for k in range(12)]
+    pairs = pd.DataFrame(list(itertools.combinations(faces, 2)), columns=["a", "b"])
+    pairs = pairs.assign(human=np.arange(len(pairs)) % 7, metric=np.arange(len(pairs)) % 5)
+    columns = {"face_a": "a", "face_b": "b", "judgement": "human", "metrics": "metric"}
+    cb.analyses.analyse_alignment(pairs, **columns)
+    with pytest.raises(DataError, match=f"differ in {said} only"):
+        cb.analyses.analyse_alignment(pairs.assign(b=pairs["b"].map(dressed)), **columns)

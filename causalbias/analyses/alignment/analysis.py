@@ -160,6 +160,9 @@ def analyse_alignment(
     values |= {f"error {one}": column for one, column in of_errors.items()}
     text = {"face_a": face_a, "face_b": face_b, "rater": rater}
     answers = answers_in(data, text | {"group_a": group_a, "group_b": group_b}, values)
+    answers.check_sides("face_a", "face_b")
+    if group_a:
+        answers.check_sides("group_a", "group_b")
     pairs, noise = _pairs(answers, names, judgement, signs, of_errors)
     if progress is not None:
         progress("correlations")
@@ -234,6 +237,7 @@ def odd_one_out(
     answers = answers_in(triplets, three | {"odd": odd}, {})
     ids, is_odd = _triplets(answers)
     table = answers_in(pairs, {"face_a": face_a, "face_b": face_b}, {one: one for one in names})
+    table.check_sides("face_a", "face_b")
     right, ties = [], []
     for name, similarity in _left_in_triplets(ids, table, names).items():
         left = signs[name] * similarity

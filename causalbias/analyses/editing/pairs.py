@@ -14,6 +14,7 @@ from causalbias.io.memory import check_memory
 from causalbias.recognition.distances import pair_distances
 from causalbias.study.build import exclusions
 from causalbias.study.columns import levels_of
+from causalbias.study.tables import check_spelling
 
 SOURCE, GENUINE, IMPOSTOR, TARGET = "source", "genuine", "impostor", "target"
 KINDS = (SOURCE, GENUINE, IMPOSTOR, TARGET)
@@ -239,6 +240,8 @@ def _of_table(
     frame = found.frame
     network = frame["network"] if "network" in frame else pd.Series("network", index=frame.index)
     a, b = (images.get_indexer(pd.Index(frame[f"image_{side}"].astype("str"))) for side in "ab")
+    named = frame[["image_a", "image_b"]].astype("str")
+    check_spelling(images, np.unique(named), of="the manifest", file=found.name)
     value = frame["distance"].to_numpy(float)
     table = pd.DataFrame(
         {
@@ -368,7 +371,7 @@ def _cut(
     found = found.drop_duplicates(["network", "kind", "editor", "a", "b"])
     there = set(zip(frame["editor"].astype("str"), frame["group"].astype("str"), strict=True))
     kept = [one in there for one in zip(found["editor"], found["group"], strict=True)]
-    return found[kept].reset_index(drop=True)
+    return found[np.array(kept, bool)].reset_index(drop=True)  # an empty list selects no column
 
 
 def _check_found(

@@ -206,14 +206,8 @@ def findings(result: Ratings, tables: dict[str, pd.DataFrame]) -> list[str]:
 
 def _said_of_rows(result: Ratings) -> list[str]:
     """What is not estimated because of cells without ratings, and rows that are there again."""
-    frame, sentences = result.answers.frame, []
-    keys = ["item", "rater", *(["trait"] if "trait" in frame else [])]
-    again = frame[frame.duplicated(keys)]
-    if len(again) and frame.duplicated([*keys, "rating"]).sum() == len(again):
-        sentences.append(
-            f"{len(again):,} ratings repeat one of the same rater and item with the same number: "
-            "if rows were copied, leave the copies out."
-        )
+    frame = result.answers.frame
+    sentences = result.answers.copies("ratings", "rater", "item", "trait")
     if not {"item_group", "rater_group"} <= set(frame):
         return sentences
     items, raters = (frame[one].astype(str).unique() for one in ("item_group", "rater_group"))

@@ -314,7 +314,26 @@ def how_sure(result: Audit, tables: dict[str, pd.DataFrame]) -> list[str]:
                 f"is involved in most of the {ERROR[kind]}: among other persons the rate may be "
                 "much higher or lower, and the range is too short."
             )
-    return sentences + list(result.scores.remarks)
+    return sentences + doubtful_units(result, rates) + list(result.scores.remarks)
+
+
+def doubtful_units(result: Audit, rates: pd.DataFrame) -> list[str]:
+    """A sentence on each given threshold at which most pairs are taken wrongly."""
+    sentences = []
+    for point in (one for one in result.points if one.fmr is None):
+        at = rates[rates["operating_point"] == point.name]
+        for (system, kind), part in at.groupby(["system", "rate_of"], sort=False):
+            share = part["errors"].sum() / max(part["n"].sum(), 1)
+            if share > 0.5:
+                own = result.scores.frame["system"] == system
+                score = result.scores.frame.loc[own, "score"]
+                errors, pairs = ERROR[str(kind)], PAIRS[str(kind)]
+                sentences.append(
+                    f"At the threshold {point.thresholds[str(system)]:g} there are {errors} in "
+                    f"{share:.0%} of the {pairs}: is it in the unit of the scores, "
+                    f"which are from {score.min():.4g} to {score.max():.4g}?"
+                )
+    return sentences
 
 
 def not_said(result: Audit) -> list[str]:

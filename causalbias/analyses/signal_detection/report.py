@@ -79,7 +79,7 @@ def signal_detection_content(result: SignalDetection) -> Content:
         result.prob,
         title="Whom do people recognise?",
         asked=_asked(result),
-        findings=findings(tables),
+        findings=findings(tables) + answers.copies("answers", "subject", "face"),
         clear="A number whose range leaves out zero is clear; the others may be chance.",
         not_said=[
             "Why faces of one group are recognised better: how much people have seen of a group, "

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from causalbias.errors import DataError
-from causalbias.study.columns import ALIKE, groups_alike, looks
+from causalbias.study.columns import ALIKE, FAR, both_shown, groups_alike, looks, missing_code
 
 WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))(?:\.0+)?")
 MOST = 2  # of cosine distances, and of Euclidean ones between vectors of length 1
-FAR = 5  # times the next score: a code such as 999 rather than a score
 
 
 def without_point(values: Iterable[object]) -> dict[object, object]:
@@ -49,7 +48,7 @@ def check_groups(frame: pd.DataFrame, by: Sequence[str]) -> None:
     for name in by:
         if (found := groups_alike(_values(frame, name))) is not None:
             other, one = found
-            problem = f"{other!r} and {one!r} look like one"
+            problem = f"{both_shown(other, one)} look like one"
             raise _at(frame, name, one, problem, ALIKE)
 
 
@@ -60,7 +59,7 @@ def check_looks(frame: pd.DataFrame, names: Iterable[str]) -> None:
         for one in _values(frame, name):
             other = seen.setdefault(looks(one), one)
             if other != one:
-                problem = f"ids {one!a} and {other!a} look the same and are two"
+                problem = f"ids {both_shown(one, other)} look the same and are two"
                 raise _at(frame, name, one, problem, "write them alike")
 
 
@@ -130,26 +129,6 @@ def _at(frame: pd.DataFrame, name: str, value: str, problem: str, hint: str) -> 
     return DataError(
         problem, hint=hint, file=str(place["file"]), column=column, row=int(place["row"])
     )
-
-
-def missing_code(values: np.ndarray) -> float | None:
-    """A code for a missing number, such as 99, -88 or 777, far from all that are no codes; or None.
-
-    Examples
-    --------
-    >>> missing_code(np.array([1, 5, 999.0])), missing_code(np.array([97, 98, 99.0]))
-    (999.0, None)
-    >>> missing_code(np.array([1, 7, 88.0, 99.0]))
-    99.0
-    """
-    known = np.unique(values[np.isfinite(values)])
-    coded = np.array(
-        [re.fullmatch(r"77+|88+|99+", f"{abs(one):.12g}") is not None for one in known]
-    )
-    if not coded.any() or coded.all():
-        return None
-    largest = float(known[coded][np.abs(known[coded]).argmax()])
-    return largest if abs(largest) > FAR * np.abs(known[~coded]).max() else None
 
 
 def check_unit(threshold: float, values: np.ndarray, of: str) -> None:

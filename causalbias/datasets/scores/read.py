@@ -41,6 +41,7 @@ from causalbias.study.tables import check_spelling
 SIDES = ("a", "b")
 TABLE = "scores"  # names a frame in errors
 NO_SCORE = "no score"
+FEW = 10  # comparisons that may recur by chance
 KINDS = ("similarity", "distance")
 Note = tuple[str, str, str, int]
 Record = dict[str, str | int]
@@ -146,6 +147,7 @@ def read_scores(
     whole, systems, more = systems_of_files(whole, named, images=_of_images(whole, wanted))
     taken += systems
     remarks += more
+    check_groups(whole.assign(system_a=whole["system"], system_b=whole["system"]), ["system"])
     check_codes(whole)
     whole, by = _with_people(whole, wanted, subjects, taken, remarks, sources)
     check_groups(whole, by)
@@ -158,7 +160,7 @@ def read_scores(
     distance = top - whole["score"].astype(float) if kind == "similarity" else whole["score"]
     whole = whole.assign(distance=distance, status=np.where(distance.isna(), NO_SCORE, "ok"))
     return Scores(
-        _once(whole, notes),
+        _once(whole, notes, remarks),
         by,
         kind,
         top,
@@ -667,23 +669,29 @@ def _unclear(
     )
 
 
-def _once(frame: pd.DataFrame, notes: list[Note]) -> pd.DataFrame:
-    """The comparisons without an image beside itself, and each pair once where images are known.
+def _once(frame: pd.DataFrame, notes: list[Note], remarks: list[str]) -> pd.DataFrame:
+    """The comparisons without an image beside itself, and each pair once.
 
     A full table of all images by all has both; a pair whose two rows have different scores stays,
-    for `error_rates` to refuse.
+    for `error_rates` to refuse. Where images are not known, several images of two persons may have
+    one score: rows are copies where all are there equally often, and are said where some recur.
     """
-    if "stimulus_a" not in frame:
-        return frame
-    itself = (frame["stimulus_a"] == frame["stimulus_b"]).to_numpy()
-    codes = np.sort(
-        pd.factorize(pd.concat([frame["stimulus_a"], frame["stimulus_b"]]))[0].reshape(2, -1),
-        axis=0,
-    )
+    images = "stimulus_a" in frame
+    sides = [frame[f"{'stimulus' if images else 'seed'}_{side}"] for side in SIDES]
+    low, high = np.sort(pd.factorize(pd.concat(sides))[0].reshape(2, -1), axis=0)
     keys = pd.DataFrame(
-        {"low": codes[0], "high": codes[1], "system": frame["system"], "score": frame["score"]}
+        {"low": low, "high": high, "system": frame["system"], "score": frame["score"]}
     )
+    itself = (sides[0] == sides[1]).to_numpy(bool) & images
     again = keys.duplicated().to_numpy() & ~itself
+    if not images:
+        copies = _copies(keys)
+        if copies == "some":
+            remarks.append(
+                f"{again.sum():,} comparisons repeat one of the same two persons with the same "
+                "score: if rows were copied, leave the copies out."
+            )
+        again &= copies == "all"
     for reason, rows in (("of an image with itself", itself), ("that are there again", again)):
         notes += _left_out(frame[rows], reason)
     kept = frame[~itself & ~again].reset_index(drop=True)
@@ -696,3 +704,11 @@ def _once(frame: pd.DataFrame, notes: list[Note]) -> pd.DataFrame:
             column="ids of both sides",
         )
     return kept
+
+
+def _copies(keys: pd.DataFrame) -> str:
+    """Whether "all" rows recur equally often, or "some", and not by chance as coarse scores do."""
+    times = keys.groupby(list(keys), dropna=False, sort=False).size()
+    if len(times) < FEW or times.max() == 1 or keys["score"].nunique() <= len(times) / 2:
+        return ""
+    return "all" if times.nunique() == 1 else "some"

@@ -100,8 +100,16 @@ class Scores:
             place = self.frame.iloc[error.row - 1]
             raise DataError(
                 error.problem.replace("seed", "person"),
-                hint=error.hint,
+                hint=error.hint.replace("stimulus_a and stimulus_b", "columns of ids of images"),
                 file=str(place["file"]),
-                column=error.column,
+                column=self._column_of(error.column, place),
                 row=int(place["row"]),
             ) from None
+
+    def _column_of(self, ours: str | None, place: pd.Series) -> str | None:
+        """The file's column of one of ours."""
+        if ours == "distance":
+            return str(place["column"])
+        whose = {"stimulus": "images", "seed": "persons"}.get((ours or "").partition("_a")[0])
+        known = self.taken[self.taken["what"] == f"{whose} of both sides"]
+        return str(known["column"].iloc[0]) if len(known) else ours
