@@ -270,12 +270,12 @@ def _check_kind(content: bytes, file: str) -> None:
         kinds.append(("a web page", "fetch the file itself, not the page that shows it"))
     if kinds:
         kind, hint = kinds[0]
-        raise DataError(f"the file is {kind}, and no CSV", hint=hint, file=file)
+        raise DataError(f"not a readable table (it is {kind})", hint=hint, file=file)
     if b"\0" in content[:MAX_HEADER] and not content.startswith(
         (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     ):
         raise DataError(
-            "the file holds NULs, as UTF-16 without a byte-order mark or a damaged file does",
+            "not a readable table (it holds NULs, as damaged files do, and UTF-16 without a mark)",
             hint="save the file as CSV in UTF-8",
             file=file,
         )

@@ -79,7 +79,7 @@ def test_untidy_tables_are_counted_or_refused(ratings):
     broken = {
         "none is in both": ratings.assign(rater_group=ratings["rater_group"].str.upper() + "S"),
         "is in several groups": ratings.assign(item_group=np.arange(len(ratings)) % 2),
-        "capital letters": ratings.assign(
+        "look like one": ratings.assign(
             item_group=ratings["item_group"].where(
                 ratings.index > 3, ratings["item_group"].str.title()
             )

@@ -226,7 +226,7 @@ def test_groups_of_faces_and_subjects_that_are_written_otherwise_are_refused(tri
     with pytest.raises(cb.DataError, match="none is in both"):
         coded(trials.assign(subject_group=upper))
     first = trials["subject_group"] == trials["subject_group"].iloc[0]
-    with pytest.raises(cb.DataError, match="capital letters"):
+    with pytest.raises(cb.DataError, match="look like one"):
         coded(trials.assign(subject_group=upper.where(first, trials["subject_group"])))
 
 
