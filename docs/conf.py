@@ -28,6 +28,7 @@ extensions = [
     "docstrings",
     "made_pages",
     "mathml",
+    "own_section",
 ]
 exclude_patterns = ["*.py", "_*"]
 templates_path = ["_templates"]
