@@ -23,7 +23,7 @@ from causalbias.inference.diagnostics import (
     diagnose,
     verdict,
 )
-from causalbias.inference.gaussian import effects_at, sample_gaussian
+from causalbias.inference.gaussian import GaussianDraws, effects_at, sample_gaussian
 from causalbias.inference.laplace import sample_laplace
 from causalbias.inference.laplace.result import Diagnostics as LaplaceDiagnostics
 from causalbias.inference.nuts import sample_nuts
@@ -346,7 +346,7 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
         )
     diagnostics = found.diagnostics
     sigma: dict[str, Variable] = {} if model.parts else {"sigma": ((), found.sigma)}
-    parts = {name: Thinned(found.noise_coefficients, {}, {}, {}) for name in model.parts}
+    parts = {name: _of_sigma(found) for name in model.parts}
     some = _thin(problem, keep, settings)
     rest = effects_at(problem, found, some) if len(some) else {}
     statistics = xr.Dataset(
@@ -364,6 +364,15 @@ def _collapsed(model: ModelDesign, settings: Sampling) -> Sampled:
         engine=f"collapsed Gaussian ({_accuracy(diagnostics.density_error)}), {total:,} draws, "
         f"Pareto k {diagnostics.pareto_k:.2f}" + _left_out(problem, keep, some),
     )
+
+
+def _of_sigma(found: GaussianDraws) -> Thinned:
+    """Draws of the predictor of log sigma."""
+    if found.noise.levels is None:
+        return Thinned(found.noise_coefficients, {}, {}, {})
+    name = found.noise.levels.name
+    sd, effects = found.noise_sd[:, None], found.noise_effects[:, :, None]
+    return Thinned(found.noise_coefficients, {name: sd}, {}, {name: effects})
 
 
 def _accuracy(error: float) -> str:

@@ -70,7 +70,7 @@ def test_a_formula_of_sigma_that_is_constant_is_the_plain_model():
 
 def test_what_the_exact_engine_does_not_take_is_said():
     rows = noisy_systems(240).assign(x=np.linspace(0.0, 1.0, 240))
-    for part, reason in (("~ x", "240 distinct rows"), ("~ (1|seed)", "group terms")):
+    for part, reason in (("~ x", "240 distinct rows"), ("~ (kind|seed)", r"\(1\|g\)")):
         with pytest.raises(cb.DataError, match=reason):
             cb.fit(cb.formula("y ~ kind", sigma=part), rows, method="collapsed")
     with pytest.raises(cb.DataError, match="declines"):
@@ -99,6 +99,48 @@ def test_the_posterior_is_that_of_nuts():
     for name in ("Intercept", "x", "kind", "sigma_Intercept", "sigma_kind", "sigma_system"):
         a, b = (one[name].transpose("chain", "draw", ...).values for one in (ours, theirs))
         compare(name, a.reshape(4000, -1), summary(b.reshape(4000, -1)))
+
+
+def noisy_annotators(levels: int = 12, n: int = 96) -> pd.DataFrame:
+    """Distances whose noise has a standard deviation by annotator and by kind of pair."""
+    rng = np.random.default_rng(31)
+    annotator, seed = np.arange(n) % levels, rng.integers(0, 10, n)
+    kind = rng.choice(["genuine", "impostor"], n)
+    log_sd = 0.5 * rng.standard_normal(levels)[annotator] - 0.7 * (kind == "impostor")
+    y = 1 + 0.4 * rng.standard_normal(10)[seed] + np.exp(log_sd) * rng.standard_normal(n)
+    return pd.DataFrame({"y": y, "kind": kind, "annotator": annotator, "seed": seed})
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_annotators_of_unequal_noise_have_the_posterior_of_nuts():
+    model = cb.formula("y ~ kind + (1|seed)", sigma="~ kind + (1|annotator)")
+    rows = noisy_annotators()
+    ours, theirs = (
+        cb.fit(model, rows, method=method, random_seed=3)["posterior"].to_dataset()
+        for method in ("auto", "nuts")
+    )
+    assert set(ours.data_vars) == set(theirs.data_vars)
+    for name in ours.data_vars:
+        a, b = (one[name].transpose("chain", "draw", ...).values for one in (ours, theirs))
+        compare(name, a.reshape(4000, -1), summary(b.reshape(4000, -1)))
+
+
+def test_noise_of_annotators_is_recovered_exactly_and_verbs_have_it():
+    rows = noisy_annotators(20, 2000)
+    fit = cb.fit(cb.formula("y ~ kind + (1|seed)", sigma="~ kind + (1|annotator)"), rows)
+    assert fit.attrs["engine"].startswith("collapsed Gaussian (exact)")
+    draws = fit["posterior"].to_dataset()
+    residual = rows["y"] - rows.groupby("seed")["y"].transform("mean")
+    seen = np.log(residual[rows["kind"] == "genuine"].groupby(rows["annotator"]).std())
+    of_level = draws["sigma_1|annotator"].mean(("chain", "draw")).to_series()
+    seen = seen.set_axis(seen.index.astype(str)).loc[of_level.index.astype(str)]
+    assert np.corrcoef(of_level, seen)[0, 1] > 0.95
+    assert 0.3 < float(draws["sigma_1|annotator_sigma"].mean()) < 0.8
+    assert abs(float(draws["sigma_kind"].mean()) + 0.7) < 0.15
+    of_new = cb.predictions(fit, "kind", parameter="sigma")
+    ratio = of_new.sel(kind="impostor") / of_new.sel(kind="genuine")
+    np.testing.assert_allclose(ratio.median(), np.exp(draws["sigma_kind"]).median(), rtol=0.02)
 
 
 def test_a_lognormal_model_is_a_gaussian_one_of_the_logarithm():

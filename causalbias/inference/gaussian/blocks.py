@@ -57,6 +57,7 @@ EffectsPart = SparsePart | EigenTerm | LanczosTerm
 
 _ROUNDING = 4 * float(np.finfo(float).eps)  # of a sum of squares, relative
 _MAX_BYTES = 4 * 2**30
+_SLIGHT = 200_000  # flops of an evaluation (some 50 us), about what goes on besides
 
 
 @dataclass(frozen=True)
@@ -420,7 +421,7 @@ def _bucket_of(leading: Leading, cells: int, size: int, n_dense: int) -> IntArra
     used = every.reshape(len(every), cells, -1)[:, :, 0].sum(axis=1)
     matrices = cells + int((used * (used + 1) / 2).sum()) * (k * (k + 1) // 2)
     alone = len(levels) * k * n_dense * (n_dense + 10 + cells)
-    worth = 2 * matrices * size <= alone + 10_000_000
+    worth = 2 * matrices * size <= alone + _SLIGHT
     return bucket.ravel()[row] if worth and 8 * matrices * size <= _MAX_BYTES // 4 else None
 
 

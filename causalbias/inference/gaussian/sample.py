@@ -37,6 +37,7 @@ from causalbias.inference.gaussian.density import (
 from causalbias.inference.gaussian.effects import draw_leading
 from causalbias.inference.gaussian.lanczos import LanczosTerm
 from causalbias.inference.gaussian.noise import Noise, noise_of
+from causalbias.inference.gaussian.noise_draws import GivenScales
 from causalbias.inference.gaussian.sparse_part import SparsePart
 from causalbias.inference.importance.adaptive import (
     adapt,
@@ -120,6 +121,10 @@ class GaussianDraws:
         ``diag(sd) @ chol(corr)``.
     noise_coefficients : ndarray (draws, q)
         Coefficients of log sigma: its log itself where it is constant.
+    noise_sd : ndarray (draws,)
+        Sd of the effects of log sigma; zero where it has no group term.
+    noise_effects : ndarray (draws, levels)
+        These effects.
     noise : Noise
         Which rows are in which cell of equal sigma: all in one where it is constant.
     blocks : Blocks
@@ -137,6 +142,8 @@ class GaussianDraws:
     others: dict[str, FloatArray]
     factors: dict[str, FloatArray]
     noise_coefficients: FloatArray
+    noise_sd: FloatArray
+    noise_effects: FloatArray
     noise: Noise
     blocks: Blocks
     streams: NDArray[np.uint64]
@@ -161,8 +168,9 @@ def sample_gaussian(
 
     The model is ``y_i ~ Normal(eta_i, sigma^2 / row_precision_i)``, ``row_weight_i`` times over,
     with eta as in `problem`. Sigma is constant or, where ``problem.further`` has its predictor,
-    ``log sigma_i = design_i' gamma``. Scales theta, gamma among them, are proposed from a density
-    q, coefficients and effects x drawn from ``p(x | y, theta)``, and draws are chosen with weights
+    ``log sigma_i = design_i' gamma + w_l``, l the row's level of one grouping factor. Scales
+    theta, gamma and w among them, are proposed from a density q, coefficients and effects x drawn
+    from ``p(x | y, theta)``, and draws are chosen with weights
     ``p(y | theta) p(theta) / q(theta)``.
 
     Parameters
@@ -186,7 +194,7 @@ def sample_gaussian(
     ------
     EngineError
         On inconsistent input, an improper posterior, or a model too large to factor; where sigma's
-        predictor has group terms or more than 64 distinct rows.
+        predictor has more than 64 distinct rows, or group terms but for one ``(1|g)`` (`noise`).
 
     Warns
     -----
@@ -286,6 +294,42 @@ def leading_effects(
     )
 
 
+@dataclass(frozen=True)
+class _Proposed:
+    """Proposed scales theta (N, d), what was drawn with each, and their weights.
+
+    Attributes
+    ----------
+    noise : Noise
+        By which theta is read.
+    theta : ndarray (N, d)
+    rest : ndarray (N, width)
+        Coefficients and effects.
+    log_density : ndarray (N,)
+        Of theta.
+    log_weight : ndarray (N,)
+    n_evaluations : int
+    """
+
+    noise: Noise
+    theta: FloatArray
+    rest: FloatArray
+    log_density: FloatArray
+    log_weight: FloatArray
+    n_evaluations: int
+
+    def scales(self, problem: Problem) -> Scales:
+        """On their natural scales."""
+        return self.noise.scales(self.theta, problem)
+
+    def chosen(self, draws: int, rng: np.random.Generator) -> "_Proposed":
+        """So many of them, by their weights."""
+        order = rng.permutation(len(self.log_weight))
+        some = order[resample(self.log_weight[order], draws, rng)]
+        theta, rest, log_density = self.theta[some], self.rest[some], self.log_density[some]
+        return replace(self, theta=theta, rest=rest, log_density=log_density)
+
+
 def _sample(
     problem: Problem,
     sigma_log_prior: LogDensity | None,
@@ -300,25 +344,12 @@ def _sample(
     check_not_exact(problem, float(blocks.total[-1]))
     seconds["blocks"] = perf_counter() - began
     while True:
-        theta, rest, lp, log_weight, spent = _explore(blocks, problem, noise, draws, rng, seconds)
-        better = _refined(blocks, noise.scales(theta, problem), log_weight)
+        proposed = _explore(blocks, problem, noise, draws, rng, seconds)
+        better = _refined(blocks, proposed.scales(problem), proposed.log_weight)
         if better is None:
             break
         blocks = better
-    order = rng.permutation(len(log_weight))
-    chosen = order[resample(log_weight[order], draws, rng)]
-    found = _collect(
-        problem,
-        blocks,
-        noise,
-        theta[chosen],
-        rest[chosen],
-        lp[chosen],
-        log_weight,
-        spent,
-        rng,
-        seconds,
-    )
+    found = _collect(problem, blocks, proposed, draws, rng, seconds)
     began = perf_counter()
     kept = [term for term in problem.terms if keep is None or term.name in keep]
     found.effects.update(_kept_effects(problem, found, kept))
@@ -348,8 +379,8 @@ def _explore(
     draws: int,
     rng: np.random.Generator,
     seconds: dict[str, float],
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, int]:
-    """Return proposals, the effects drawn with each, their log densities and log weights."""
+) -> _Proposed:
+    """Propose scales, with coefficients and effects drawn at each, until the weights are good."""
     spent = 0
 
     def log_density(theta: FloatArray, rest: FloatArray | None = None) -> FloatArray:
@@ -358,7 +389,7 @@ def _explore(
         return _evaluate(theta, blocks, problem, noise, rest, rng)
 
     began = perf_counter()
-    start = _start(blocks, problem, noise)
+    noise, start = _start(blocks, problem, noise)
     # as sigma tends to zero the density must fall, be it only by the Jacobian of the log
     down = np.zeros(len(start))
     down[: noise.n_coefficients] = noise.nearest(np.ones(noise.n_cells), blocks.cell_n)
@@ -366,30 +397,54 @@ def _explore(
     if not near_zero[1] < near_zero[0]:  # or so it seems: there little but rounding is left
         check_effects_leave_noise(problem)
     mode, cov = find_mode(log_density, start)
+    noise, mode = noise.refined(mode, cov)
     if at_rounding(blocks, np.exp(-1.0) * noise.scales(mode[None], problem).sigma[0]):
         raise EngineError("sigma is too small beside the effects for numbers of 16 digits")
-    fold = choose_fold(mode, np.sqrt(np.diag(cov)), problem.terms, noise.n_coefficients)
+    low = len(mode) - noise.n_levels
+    width = np.sqrt(np.diag(cov))[:low]
+    fold = choose_fold(mode[:low], width, problem.terms, noise.n_first, noise.levels is not None)
 
     def folded_density(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
-        theta, log_jacobian = fold.theta(fold.canonical(x))
-        return log_density(theta, rest) + log_jacobian
+        theta, log_jacobian = fold.theta(fold.canonical(x[:, :low]))
+        return log_density(np.concatenate([theta, x[:, low:]], axis=1), rest) + log_jacobian
 
     if len(fold.folded):
-        mode, cov = find_mode(folded_density, fold.inverse(mode))
+        start = np.concatenate([fold.inverse(mode[:low]), mode[low:]])
+        mode, cov = find_mode(folded_density, start)
     seconds["mode"] = perf_counter() - began
+    size = blocks.n_dense - 1 + blocks.chain.n_rows
+    given = GivenScales.at(mode, cov, noise.n_levels)
+
+    def beside(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
+        x = fold.canonical(x)
+        value, z = given.marginal(folded_density, x, rng)
+        if rest is not None:
+            rest[:, size:] = z
+            folded_density(np.concatenate([x, z], axis=1), rest[:, :size])
+        return value
+
+    density = beside if noise.n_levels else folded_density
     began = perf_counter()
     # a mixture of t's does not come to 0.8 in more dimensions, and what is drawn below needs 0.65
-    enough = 0.8 if len(mode) < _MANY else 0.7
-    mixture, _ = adapt(folded_density, mode, cov, fold.reflections, draws, rng, enough)
+    enough = 0.8 if low < _MANY else 0.7
+    about = mode[:low], cov[:low, :low]
+    mixture, _ = adapt(density, *about, fold.reflections, draws, rng, enough)
     seconds["adapt"] = perf_counter() - began
     began = perf_counter()
-    width = blocks.n_dense - 1 + blocks.chain.n_rows
     x, rests, values, log_weight = sample_until_good(
-        folded_density, mixture, fold.canonical, width, draws, rng, exact=True
+        density,
+        mixture,
+        fold.canonical,
+        size + noise.n_levels,
+        draws,
+        rng,
+        exact=not noise.n_levels,
     )
     theta, log_jacobian = fold.theta(x)
+    theta = np.concatenate([theta, rests[:, size:]], axis=1)
     seconds["draw"] = perf_counter() - began
-    return theta, rests, values - log_jacobian, log_weight, spent
+    lp = values - log_jacobian
+    return _Proposed(noise, theta, rests[:, :size], lp, log_weight, spent)
 
 
 def _evaluate(
@@ -449,20 +504,20 @@ def _in_batches(blocks: Blocks, scales: Scales, which: IntArray) -> Iterator[Eli
         for i in which:
             yield eliminate(blocks, scales.sigma[i], scales.factors(int(i)), work)
         return
-    size = max(1, _MAX_BATCH // (8 * blocks.stack.shape[1]))
-    for at in range(0, len(which), size):
-        some = which[at : at + size]
+    size = max(1, _MAX_BATCH // (8 * sum(blocks.stack.shape)))
+    for first in range(0, len(which), size):
+        some = which[first : first + size]
         factors = [scales.factors(int(i)) for i in some]
-        firsts = [
-            first_weights(blocks, scales.sigma[i], own)
-            for i, own in zip(some, factors, strict=True)
-        ]
-        flats = np.array([weights for weights, _ in firsts]) @ blocks.stack
-        for i, own, flat, (_, log_det) in zip(some, factors, flats, firsts, strict=True):
+        weights, log_dets = np.empty((len(some), len(blocks.stack))), []
+        for at, (i, own) in enumerate(zip(some, factors, strict=True)):
+            weights[at], log_det = first_weights(blocks, scales.sigma[i], own)
+            log_dets.append(log_det)
+        flats = weights @ blocks.stack
+        for i, own, flat, log_det in zip(some, factors, flats, log_dets, strict=True):
             yield eliminate_rest(blocks, scales.sigma[i], own, flat, log_det)
 
 
-def _start(blocks: Blocks, problem: Problem, noise: Noise) -> FloatArray:
+def _start(blocks: Blocks, problem: Problem, noise: Noise) -> tuple[Noise, FloatArray]:
     """Guess: half the residual spread each for sigma and every term's contribution."""
     residual = problem.y - problem.design @ blocks.centre
     weight, cells = problem.total_weight, blocks.cell_n
@@ -471,30 +526,26 @@ def _start(blocks: Blocks, problem: Problem, noise: Noise) -> FloatArray:
     whole = np.sqrt(problem.y**2 @ weight / blocks.n)
     if spread < 1e-6 * whole:  # the coefficients can fit y exactly, but their priors may not
         spread, of_cell = whole, np.full(len(cells), whole)
-    at = noise.n_coefficients
-    theta = np.zeros(at + sum(term.n_theta for term in problem.terms))
-    theta[:at] = noise.nearest(np.log(0.7 * np.maximum(of_cell, 0.01 * spread)), cells)
+    noise, of_noise = noise.about(np.log(0.7 * np.maximum(of_cell, 0.01 * spread)), cells)
+    parts = [of_noise]
     for term in problem.terms:
-        theta[at : at + term.k] = np.log(0.5 * spread / term.root_mean_squares(problem.row_repeats))
-        at += term.n_theta
-    return theta
+        log_sd = np.log(0.5 * spread / term.root_mean_squares(problem.row_repeats))
+        parts += [log_sd, np.zeros(term.n_corr)]
+    return noise, np.concatenate([*parts, np.zeros(noise.n_levels)])
 
 
 def _collect(
     problem: Problem,
     blocks: Blocks,
-    noise: Noise,
-    theta: FloatArray,
-    rest: FloatArray,
-    lp: FloatArray,
-    log_weight: FloatArray,
-    spent: int,
+    proposed: _Proposed,
+    draws: int,
     rng: np.random.Generator,
     seconds: dict[str, float],
 ) -> GaussianDraws:
-    """The draws, with the effects that were drawn along with their scales."""
+    """Draws chosen by their weights, with the effects that were drawn along with their scales."""
+    found, noise, log_weight = proposed.chosen(draws, rng), proposed.noise, proposed.log_weight
     terms, p = problem.terms, len(problem.beta_mean)
-    scales = noise.scales(theta, problem)
+    scales = found.scales(problem)
     pairs = list(zip(terms, scales.sd, scales.corr_factor, strict=True))
     shape = pareto_k(log_weight)
     if shape > 0.7:
@@ -503,29 +554,32 @@ def _collect(
             "sample this model by MCMC",
             stacklevel=4,
         )
-    beta = rest[:, :p].copy()
+    beta = found.rest[:, :p].copy()
     effective = kish(log_weight)
+    tau, w = noise.effects(found.theta)
     return GaussianDraws(
         beta=beta,
         cell_sigma=scales.sigma,
         sd={t.name: sd for t, sd, _ in pairs},
         corr={t.name: c @ c.swapaxes(1, 2) for t, _, c in pairs if t.correlated},
         effects={},
-        lp=lp,
+        lp=found.log_density,
         diagnostics=Diagnostics(
             effective,
             shape,
             effective / len(log_weight),
-            spent,
+            found.n_evaluations,
             seconds,
             _density_error(blocks, scales),
         ),
-        others=_split_effects(rest, terms, blocks, p),
+        others=_split_effects(found.rest, terms, blocks, p),
         factors={t.name: sd[:, :, None] * c for t, sd, c in pairs},
-        noise_coefficients=noise.coefficients(theta),
+        noise_coefficients=noise.coefficients(found.theta),
+        noise_sd=tau,
+        noise_effects=w,
         noise=noise,
         blocks=blocks,
-        streams=rng.integers(0, 2**63, len(lp), dtype=np.uint64),
+        streams=rng.integers(0, 2**63, draws, dtype=np.uint64),
     )
 
 

@@ -21,7 +21,7 @@ from causalbias.progress import stage
 
 BatchLogDensity = Callable[[FloatArray], FloatArray]
 
-_DF = 8.0
+_LEAST_DF = 8.0
 _MAX_ROUNDS = 14
 _MAX_REST_BYTES = 2 * 2**30
 _FIT_POINTS = 1500
@@ -62,13 +62,14 @@ class Mixture:
         x = reflected(x, self.reflections)
         d = x.shape[1]
         logs, squares = np.empty((len(x), len(self.weight))), np.empty((len(x), len(self.weight)))
-        norm = gammaln((_DF + d) / 2) - gammaln(_DF / 2) - 0.5 * d * np.log(_DF * np.pi)
+        nu = _degrees(d)
+        norm = gammaln((nu + d) / 2) - gammaln(nu / 2) - 0.5 * d * np.log(nu * np.pi)
         for k in range(len(self.weight)):
             z = (x - self.mean[k]) @ np.linalg.inv(self.chol[k]).T
             squares[:, k] = np.einsum("ij,ij->i", z, z)
             log_det = np.log(np.diag(self.chol[k])).sum()
             logs[:, k] = np.log(self.weight[k]) + norm - log_det
-        return logs - 0.5 * (_DF + d) * np.log1p(squares / _DF), squares
+        return logs - 0.5 * (nu + d) * np.log1p(squares / nu), squares
 
     def log_density(self, x: FloatArray) -> FloatArray:
         """Return the log density at each row of x, (N,)."""
@@ -79,8 +80,17 @@ class Mixture:
         """Draw n independent points, (n, d)."""
         d = self.mean.shape[1]
         which = rng.choice(len(self.weight), n, p=self.weight)
-        z = rng.standard_normal((n, d)) / np.sqrt(rng.chisquare(_DF, n) / _DF)[:, None]
+        nu = _degrees(d)
+        z = rng.standard_normal((n, d)) / np.sqrt(rng.chisquare(nu, n) / nu)[:, None]
         return self.mean[which] + np.einsum("nij,nj->ni", self.chol[which], z)
+
+
+def _degrees(d: int) -> float:
+    """Degrees of freedom of a t in d dimensions, of which many tell its scale as well.
+
+    Of 8 in 45 dimensions proposals of a normal density are worth 52% of its draws, of 45 86%.
+    """
+    return max(_LEAST_DF, float(d))
 
 
 def reflected(x: FloatArray, reflections: FloatArray) -> FloatArray:
@@ -346,7 +356,7 @@ def refit(
     ``S_k = sum_i w_i h_ik u_ik (x_i - mean_k)(x_i - mean_k)' / sum_i w_i h_ik`` (Peel and McLachlan
     2000), with a part of the overall covariance added so that no component collapses.
     """
-    d = x.shape[1]
+    d, nu = x.shape[1], _degrees(x.shape[1])
     k = max(1, min(most, int(kish(log_weight) / (10 + 4 * d)), 12))
     if len(x) > _FIT_POINTS:
         x = x[resample(log_weight, _FIT_POINTS, rng)]
@@ -366,7 +376,7 @@ def refit(
         point = logsumexp(logs.reshape(len(signs), n, k), axis=(0, 2))
         share = np.exp(logs - np.tile(point, len(signs))[:, None])
         share *= np.tile(weight, len(signs))[:, None]
-        pull = share * (_DF + d) / (_DF + squares)
+        pull = share * (nu + d) / (nu + squares)
         mass = share.sum(axis=0)
         mean = (pull.T @ every) / np.maximum(pull.sum(axis=0), 1e-300)[:, None]
         chols = np.empty((k, d, d))

@@ -62,14 +62,19 @@ class Fold:
 
 
 def choose_fold(
-    mode: FloatArray, width: FloatArray, terms: Sequence[GroupTerm], before: int = 1
+    mode: FloatArray,
+    width: FloatArray,
+    terms: Sequence[GroupTerm],
+    before: int = 1,
+    varies: bool = False,
 ) -> Fold:
     """Fold the sds whose log is loosely determined (``width``: posterior sd at the mode).
 
     ``before`` parameters come before those of the terms: one is log sigma, an sd like the others;
-    several are coefficients of it, and are left as they are.
+    several are coefficients of it, and are left as they are. The last of several may be the log sd
+    of the effects of log sigma, ``varies``.
     """
-    flips = _sign_changes(len(mode), terms, before)
+    flips = _sign_changes(len(mode), terms, before, varies)
     eligible = np.array(sorted(flips), dtype=np.int64)
     loose = eligible[width[eligible] > _FOLD_WIDTH]
     folded = np.sort(loose[np.argsort(-width[loose])][:_MAX_FOLDED])
@@ -80,7 +85,9 @@ def choose_fold(
     return Fold(folded, 2.0 * np.exp(mode[folded]), rows, reflections)
 
 
-def _sign_changes(d: int, terms: Sequence[GroupTerm], before: int) -> dict[int, FloatArray]:
+def _sign_changes(
+    d: int, terms: Sequence[GroupTerm], before: int, varies: bool
+) -> dict[int, FloatArray]:
     """Return, by position of each log sd, the signs of all coordinates once it is reflected."""
 
     def minus(where: list[int]) -> FloatArray:
@@ -89,6 +96,8 @@ def _sign_changes(d: int, terms: Sequence[GroupTerm], before: int) -> dict[int, 
         return signs
 
     flips, at = {0: minus([0])} if before == 1 else {}, before
+    if varies:
+        flips[before - 1] = minus([before - 1])
     for term in terms:
         k = term.k
         pairs = [(i, j) for i in range(k) for j in range(i)] if term.correlated else []
