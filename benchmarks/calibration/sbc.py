@@ -302,6 +302,14 @@ CASES: dict[str, Callable[[int], Ranks]] = {
         INTERCEPT | FIXED | SEED | {"1|annotator": "HalfNormal(0.5)"} | OF_SIGMA,
         "collapsed",
     ),
+    "collapsed, gaussian, sigma by annotator": Model(
+        cb.formula("y ~ race + x + (1|seed)", sigma="~ (1|annotator)"),
+        INTERCEPT
+        | FIXED
+        | SEED
+        | {"sigma_Intercept": "Normal(-0.5, 0.5)", "sigma_1|annotator": "HalfNormal(0.5)"},
+        "collapsed",
+    ),
     "collapsed, gaussian, other priors of scales": Model(
         ONE,
         INTERCEPT | FIXED | {"1|seed": "Exponential(2)", "sigma": "Gamma(3, 3)"},
