@@ -139,7 +139,10 @@ def test_noise_of_annotators_is_recovered_exactly_and_verbs_have_it():
     assert 0.3 < float(draws["sigma_1|annotator_sigma"].mean()) < 0.8
     assert abs(float(draws["sigma_kind"].mean()) + 0.7) < 0.15
     of_new = cb.predictions(fit, "kind", parameter="sigma")
-    seen, other = (float(of_new["estimate"].sel(kind=kind)) for kind in ("impostor", "genuine"))
+    seen, other = (
+        float(of_new["prediction"].mean(("chain", "draw")).sel(kind=kind))
+        for kind in ("impostor", "genuine")
+    )
     assert seen / other == pytest.approx(np.exp(float(draws["sigma_kind"].mean())), rel=0.03)
 
 
