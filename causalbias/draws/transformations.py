@@ -13,7 +13,9 @@ from causalbias.draws.summaries import RATIO, drawn, probability
 from causalbias.errors import DataError
 
 
-def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95) -> Estimate:
+def per_unit(
+    outcome: xr.DataArray | xr.Dataset, change: xr.DataArray | xr.Dataset, *, prob: float = 0.95
+) -> Estimate:
     """Compute the outcome per unit of an uncertain change: a ratio of two effects.
 
     A ratio has no mean, and no bounded interval if its denominator may be zero (Fieller 1954). If
@@ -22,7 +24,7 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
 
     Parameters
     ----------
-    outcome, change : DataArray
+    outcome, change : DataArray or Estimate
         Draws of numerator and denominator, dims (chain, draw, ...), from the same posterior or from
         two independent ones.
     prob : float
@@ -37,7 +39,8 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
     Raises
     ------
     DataError
-        If one of both is no array of draws, or `prob` is no probability.
+        If one of both is no draws, they are of other levels or other numbers of draws, or `prob` is
+        no probability.
 
     Examples
     --------
@@ -47,9 +50,7 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
     >>> [bool(per_unit(draws(5), draws(mean))["bounded"]) for mean in (10, 1)]
     [True, False]
     """
-    for values in (outcome, change):
-        if kind_of(values) != DRAWS or not isinstance(values, xr.DataArray):
-            raise not_what(values, DRAWS)
+    outcome, change = of_same_cells(outcome, change)
     tail = (1 - number_in(prob, "prob", 0, 1)) / 2
     positive = probability(change > 0, change)
     sure = np.maximum(positive, 1 - positive)
@@ -58,6 +59,35 @@ def per_unit(outcome: xr.DataArray, change: xr.DataArray, *, prob: float = 0.95)
     check_names(ratio.dims, quantities)
     found = xr.Dataset(quantities)
     return estimate(found, of=(outcome, change), estimand="ratio of two effects")
+
+
+def of_same_cells(
+    first: xr.DataArray | xr.Dataset, second: xr.DataArray | xr.Dataset
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Draws of two estimates, or of their main variables, for arithmetic cell by cell.
+
+    xarray's arithmetic silently leaves out what only one of both has, such as a level.
+
+    Raises
+    ------
+    DataError
+        If one is no draws, or both have a dim of other labels or another size.
+    """
+    both = []
+    for one in (first, second):
+        if kind_of(one) != DRAWS:
+            raise not_what(one, DRAWS)
+        both.append(one[drawn(one)] if isinstance(one, xr.Dataset) else one)
+    for dim in set(both[0].dims) & set(both[1].dims):
+        labels = [one.get_index(dim) for one in both]
+        if len(labels[0]) != len(labels[1]) or set(labels[0]) != set(labels[1]):
+            raise DataError(
+                f"two estimates have other {dim}s ({len(labels[0])} and {len(labels[1])})"
+                if dim in SAMPLE
+                else f"two estimates have other levels of {dim!r}",
+                hint="compute both of the same levels and with as many draws, or select them first",
+            )
+    return both[0], both[1]
 
 
 def pool(estimates: Iterable[Estimate]) -> Estimate:

@@ -2,14 +2,18 @@
 
 import xarray as xr
 
+from causalbias.arguments import number_in
 from causalbias.draws.estimate import Estimate, check_names, estimate
 from causalbias.draws.summaries import SAMPLE
+from causalbias.draws.transformations import of_same_cells
 from causalbias.errors import DataError
 
 STEPS = 60  # steps of bisection, enough for double precision
 
 
-def leak_to_overturn(effect: xr.DataArray, slope: xr.DataArray, *, prob: float = 0.95) -> Estimate:
+def leak_to_overturn(
+    effect: xr.DataArray | xr.Dataset, slope: xr.DataArray | xr.Dataset, *, prob: float = 0.95
+) -> Estimate:
     """Compute the least leak into another attribute that would explain an effect.
 
     If a manipulation of attribute A also changes attribute B by `leak` units, and B has the effect
@@ -19,9 +23,9 @@ def leak_to_overturn(effect: xr.DataArray, slope: xr.DataArray, *, prob: float =
 
     Parameters
     ----------
-    effect : DataArray
+    effect : DataArray or Estimate
         Draws of A's effect, dims (chain, draw, ...).
-    slope : DataArray
+    slope : DataArray or Estimate
         Draws of B's effect per unit from the same fit, dims (chain, draw, ...).
     prob : float, default 0.95
         Probability of the intervals.
@@ -37,7 +41,7 @@ def leak_to_overturn(effect: xr.DataArray, slope: xr.DataArray, *, prob: float =
     Raises
     ------
     DataError
-        If a slope is zero in every draw.
+        If a slope is zero in every draw, or both have not the same draws and levels.
 
     Examples
     --------
@@ -48,15 +52,17 @@ def leak_to_overturn(effect: xr.DataArray, slope: xr.DataArray, *, prob: float =
     >>> bool(1.5 < found["to_doubt"] < found["to_zero"] < 2.1)
     True
     """
-    if bool((abs(slope).max(SAMPLE) == 0).any()):
+    prob = number_in(prob, "prob", 0, 1)
+    whole, unit = of_same_cells(effect, slope)
+    if bool((abs(unit).max(SAMPLE) == 0).any()):
         raise DataError(
             "a slope is zero in every draw", hint="choose an attribute that has an effect"
         )
-    ratio = effect / slope
+    ratio = whole / unit
     middle = ratio.median(SAMPLE)
 
     def doubtful(leak: xr.DataArray) -> xr.DataArray:
-        left = effect - leak * slope
+        left = whole - leak * unit
         ends = left.quantile([(1 - prob) / 2, (1 + prob) / 2], dim=SAMPLE)
         return (ends.isel(quantile=0, drop=True) <= 0) & (ends.isel(quantile=1, drop=True) >= 0)
 

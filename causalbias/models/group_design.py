@@ -23,7 +23,7 @@ from causalbias.models.evaluation import evaluate, forget_rows, portable, withou
 from causalbias.models.formula.contrasts import NAMESPACE
 from causalbias.models.formula.group_terms import group_parts
 from causalbias.models.formula.parse import building, flat_formula, one_level
-from causalbias.study.columns import as_texts, check_label_texts, is_number, labels
+from causalbias.study.columns import as_texts, check_label_texts, is_number, labels, measured
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,11 @@ class GroupDesign:
         Raises
         ------
         DataError
-            If weights that are to be scaled are negative, or all zero.
+            If weights are no numbers, or are to be scaled and negative or all zero.
         """
         if not self.weights:
             return np.full((len(frame), len(self.members)), 1 / len(self.members))
-        found = frame[list(self.weights)].to_numpy(float)
+        found = np.column_stack([measured(frame[one], file="data") for one in self.weights])
         if not self.scaled:
             return found
         total = found.sum(axis=1, keepdims=True)

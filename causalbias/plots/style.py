@@ -20,7 +20,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
-from causalbias.arguments import DRAWS, not_what
+from causalbias.arguments import DRAWS, name_in, not_what
 from causalbias.draws.marks import failed
 from causalbias.draws.summaries import basis
 from causalbias.errors import DataError, user_path
@@ -387,11 +387,11 @@ def write(fig: Figure, path: str | Path) -> Path:
 @styled
 def render(fig: Figure, kind: str) -> bytes:
     """Render a figure as "png", "svg" or "pdf", without dates or versions of programs."""
-    metadata: dict[str, Any] = {
+    of_kind: dict[str, dict[str, Any]] = {
         "png": {"Software": None},
         "svg": {"Date": None, "Creator": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    }[kind]
+    }
     buffer = io.BytesIO()
-    fig.savefig(buffer, format=kind, metadata=metadata)
+    fig.savefig(buffer, format=kind, metadata=of_kind[name_in(kind, "kind", *of_kind)])
     return buffer.getvalue()

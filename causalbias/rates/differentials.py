@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import xarray as xr
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
@@ -19,19 +21,66 @@ TWO_SIDED, AT_LEAST, AT_MOST, NONE = "two-sided", "at least", "at most", "none"
 STACKED = "all groups"  # not a name that a factor has
 
 
-def max_to_min(rates: np.ndarray) -> np.ndarray:
+def _of_groups(rates: ArrayLike, what: str = "the rates") -> np.ndarray:
+    """Rates (..., groups) as an array; missing ones are NaN.
+
+    Raises
+    ------
+    DataError
+        If they are no numbers from 0 to 1, or of fewer than two groups.
+    """
+    try:
+        found = np.asarray(rates, float)
+    except (TypeError, ValueError):
+        raise DataError(f"{what} are no numbers", hint="give shares from 0 to 1") from None
+    if found.ndim == 0 or found.shape[-1] < 2:
+        raise DataError(f"{what} are of one group or none", hint="give those of two or more")
+    if ((found < 0) | (found > 1)).any():
+        raise DataError(
+            f"{what} have {found[(found < 0) | (found > 1)][0]:g} among them",
+            hint="give shares from 0 to 1, not percentages or counts",
+        )
+    return found
+
+
+def _of_both(fmr: ArrayLike, fnmr: ArrayLike, alpha: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Both rates of the same groups in the same order, and the weight of the first.
+
+    Raises
+    ------
+    DataError
+        As `_of_groups`; if groups differ in number or order, or `alpha` is no share.
+    """
+    if isinstance(alpha, str | bool) or not 0 <= alpha <= 1:
+        raise DataError(f"alpha is {alpha}", hint="give the weight of false matches, from 0 to 1")
+    labels = [one.index for one in (fmr, fnmr) if isinstance(one, pd.Series)]
+    first, second = _of_groups(fmr, "the FMR"), _of_groups(fnmr, "the FNMR")
+    if first.shape[-1] != second.shape[-1] or (
+        len(labels) == 2 and not labels[0].equals(labels[1])
+    ):
+        raise DataError(
+            "the FMR and the FNMR are not of the same groups in the same order",
+            hint="give one of each for every group, in one order",
+        )
+    return first, second, float(alpha)
+
+
+def max_to_min(rates: ArrayLike) -> np.ndarray:
     """Largest rate over the smallest, over the last axis.
+
+    `rates` (..., groups) are shares from 0 to 1; so they are in all indices of rates.
 
     Examples
     --------
     >>> float(max_to_min(np.array([0.01, 0.02, 0.04])))
     4.0
     """
+    rates = _of_groups(rates)
     found: np.ndarray = rates.max(axis=-1) / rates.min(axis=-1)
     return found
 
 
-def max_to_geometric_mean(rates: np.ndarray) -> np.ndarray:
+def max_to_geometric_mean(rates: ArrayLike) -> np.ndarray:
     """Largest rate over the geometric mean, over the last axis (NIST IR 8429, 2022).
 
     Examples
@@ -39,11 +88,12 @@ def max_to_geometric_mean(rates: np.ndarray) -> np.ndarray:
     >>> round(float(max_to_geometric_mean(np.array([0.01, 0.02, 0.04]))), 12)
     2.0
     """
+    rates = _of_groups(rates)
     found: np.ndarray = rates.max(axis=-1) / np.exp(np.log(rates).mean(axis=-1))
     return found
 
 
-def gini(rates: np.ndarray) -> np.ndarray:
+def gini(rates: ArrayLike) -> np.ndarray:
     """Gini coefficient over the last axis, corrected for the number of groups.
 
     ``n/(n-1) * sum_ij |x_i - x_j| / (2 n^2 mean(x))``: 0 where all are equal, 1 where one group
@@ -54,13 +104,14 @@ def gini(rates: np.ndarray) -> np.ndarray:
     >>> gini(np.array([[0.1, 0.1, 0.1], [0.3, 0.0, 0.0]]))
     array([0., 1.])
     """
+    rates = _of_groups(rates)
     n = rates.shape[-1]
     apart = np.abs(rates[..., :, None] - rates[..., None, :]).sum(axis=(-2, -1))
     found: np.ndarray = apart / (2 * n * (n - 1) * rates.mean(axis=-1))
     return found
 
 
-def fairness_discrepancy(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarray:
+def fairness_discrepancy(fmr: ArrayLike, fnmr: ArrayLike, alpha: float = 0.5) -> np.ndarray:
     """FDR, 1 where both rates are equal in all groups (de Freitas Pereira and Marcel 2022).
 
     ``1 - (alpha * max|FMR_i - FMR_j| + (1 - alpha) * max|FNMR_i - FNMR_j|)``.
@@ -70,11 +121,12 @@ def fairness_discrepancy(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) 
     >>> float(fairness_discrepancy(np.array([0.1, 0.3]), np.array([0.2, 0.2])))
     0.9
     """
+    fmr, fnmr, alpha = _of_both(fmr, fnmr, alpha)
     found: np.ndarray = 1 - alpha * np.ptp(fmr, axis=-1) - (1 - alpha) * np.ptp(fnmr, axis=-1)
     return found
 
 
-def inequity(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarray:
+def inequity(fmr: ArrayLike, fnmr: ArrayLike, alpha: float = 0.5) -> np.ndarray:
     """Inequity rate, 1 where both rates are equal in all groups (Grother 2021).
 
     ``(max FMR / min FMR)^alpha * (max FNMR / min FNMR)^(1 - alpha)``.
@@ -84,11 +136,12 @@ def inequity(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarra
     >>> float(inequity(np.array([0.01, 0.04]), np.array([0.1, 0.1])))
     2.0
     """
+    fmr, fnmr, alpha = _of_both(fmr, fnmr, alpha)
     found: np.ndarray = max_to_min(fmr) ** alpha * max_to_min(fnmr) ** (1 - alpha)
     return found
 
 
-def garbe(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarray:
+def garbe(fmr: ArrayLike, fnmr: ArrayLike, alpha: float = 0.5) -> np.ndarray:
     """GARBE, 0 where both rates are equal in all groups: a mean of their Gini coefficients.
 
     Howard et al. (2022), arXiv 2203.05051.
@@ -98,6 +151,7 @@ def garbe(fmr: np.ndarray, fnmr: np.ndarray, alpha: float = 0.5) -> np.ndarray:
     >>> float(garbe(np.array([0.3, 0.0, 0.0]), np.array([0.1, 0.1, 0.1])))
     0.5
     """
+    fmr, fnmr, alpha = _of_both(fmr, fnmr, alpha)
     found: np.ndarray = alpha * gini(fmr) + (1 - alpha) * gini(fnmr)
     return found
 

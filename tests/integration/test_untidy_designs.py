@@ -335,3 +335,63 @@ def test_an_estimate_is_ranked_by_its_main_variable_and_shows_no_inner_column():
     ranks = cb.rank_probabilities(effects, "group")
     xr.testing.assert_equal(ranks, cb.rank_probabilities(effects["effect"], "group"))
     assert effects.to_dataframe().columns.tolist() == ["effect", "n"]
+
+
+RATES = st.lists(st.floats(0.001, 1), min_size=2, max_size=5)
+
+
+@FEW
+@given(RATES, st.permutations(range(5)))
+def test_indices_take_any_sequence_of_rates_and_know_no_order(values, order):
+    order = [one for one in order if one < len(values)]
+    turned = [values[one] for one in order]
+    for index in ("gini", "max_to_min", "max_to_geometric_mean"):
+        of_rates = getattr(cb.rates, index)
+        found = of_rates(np.array(values))
+        assert of_rates(values) == found == of_rates(pd.Series(values, index=[0] * len(values)))
+        assert of_rates(turned) == pytest.approx(found)
+    for index in ("garbe", "inequity", "fairness_discrepancy"):
+        of_both = getattr(cb.rates, index)
+        found = of_both(np.array(values), np.array(values[::-1]), alpha=0.3)
+        assert of_both(pd.Series(values), pd.Series(values[::-1]), alpha=0.3) == found
+        again = of_both(turned, [values[::-1][one] for one in order], alpha=0.3)
+        assert again == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("fmr", "fnmr", "alpha", "told"),
+    [
+        ([0.1, 0.2, 0.3], [0.1, 0.2], 0.5, "not of the same groups"),
+        (pd.Series([0.1, 0.2], ["a", "b"]), pd.Series([0.1, 0.2], ["b", "a"]), 0.5, "same order"),
+        ([0.1, 0.2], [0.1, 0.2], 2, "alpha is 2"),
+        ([1.5, 2], [0.1, 0.2], 0.5, r"1\.5 among them"),
+        ([0.1], [0.2], 0.5, "of one group"),
+        ([0.1, 0.2], ["a", "b"], 0.5, "no numbers"),
+    ],
+)
+def test_indices_of_both_rates_are_of_the_same_groups(fmr, fnmr, alpha, told):
+    for index in (cb.rates.garbe, cb.rates.inequity, cb.rates.fairness_discrepancy):
+        with pytest.raises(DataError, match=told):
+            index(fmr, fnmr, alpha=alpha)
+
+
+def test_ratios_of_two_estimates_drop_no_level():
+    rng = np.random.default_rng(0)
+    sizes = {"chain": [0], "draw": range(50), "race": list("bcd")}
+    effect = xr.DataArray(rng.normal(2, 0.1, (1, 50, 3)), sizes, [*sizes])
+    found = cb.manipulation_checks.leak_to_overturn(effect, effect / 2)
+    np.testing.assert_allclose(found["to_zero"], 2)
+    for ask in (cb.manipulation_checks.leak_to_overturn, cb.per_unit):
+        ask(effect, effect.isel(race=[2, 0, 1]))
+        for other in (effect.isel(race=[0]), effect.isel(draw=slice(10))):
+            with pytest.raises(DataError, match="two estimates have other"):
+                ask(effect, other)
+        with pytest.raises(DataError, match="the draws of an estimate is needed"):
+            ask(2.0, effect)
+
+
+def test_weights_of_members_are_numbers():
+    rows = pd.DataFrame({"y": np.arange(12.0) % 5, "a": list("pqrs") * 3, "b": list("qrsp") * 3})
+    rows = rows.assign(w="heavy", v=1.0)
+    with pytest.raises(DataError, match="column 'w', row 1: 'heavy' is not a number"):
+        cb.fit("y ~ 1 + (1|mm(a, b, weights=cbind(w, v)))", rows, draws=50)
