@@ -20,6 +20,7 @@ from causalbias.cli.options import (
     with_facts,
 )
 from causalbias.errors import DataError
+from causalbias.study.columns import number_hint
 
 if TYPE_CHECKING:
     from causalbias.datasets.scores import Scores
@@ -200,7 +201,8 @@ def _thresholds(given: Sequence[str] | None, systems: Sequence[str]) -> Any:
             number = float(value)
         except ValueError:
             raise DataError(
-                f"--threshold {text}: {value!r} is no number", hint="write --threshold 0.6"
+                f"--threshold {text}: {value!r} is no number",
+                hint=f"{number_hint(value)}, as in --threshold 0.6",
             ) from None
         if system and system not in systems:
             raise DataError(

@@ -124,7 +124,7 @@ def test_the_consensus_is_the_most_frequent_answer_and_ties_are_none(tables):
 
 def test_what_is_left_out_is_counted(tables):
     people, systems, items, annotators = tables
-    more = pd.DataFrame({"annotator": ["a001"], "item": ["unknown"], "answer": ["same"]})
+    more = pd.DataFrame({"annotator": ["a001"], "item": ["of no table"], "answer": ["same"]})
     untidy = pd.concat([people, people.iloc[[0, 1]], more], ignore_index=True)
     untidy.loc[3, "answer"] = None
     choices = systems[systems["option"].notna()].index

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import causalbias as cb
+from causalbias.analyses.human_machine.tables import tables_in
 from causalbias.analyses.scores.words import doubtful_units
 from causalbias.cli.main import app
 from causalbias.datasets.answers import answers_in
@@ -350,3 +351,48 @@ def test_ids_in_another_spelling_are_no_other_faces(dressed, said):
     cb.analyses.analyse_alignment(pairs, **columns)
     with pytest.raises(DataError, match=f"differ in {said} only"):
         cb.analyses.analyse_alignment(pairs.assign(b=pairs["b"].map(dressed)), **columns)
+
+
+def answered(**tables):
+    """Twenty pairs that two people and a system judged; the system's similarities."""
+    items = [f"i{k:02d}" for k in range(20)]
+    truth = ["same", "different"] * 10
+    given = {
+        "people": pd.DataFrame(
+            {"annotator": ["ann"] * 20 + ["bo"] * 20, "item": items * 2, "answer": truth * 2}
+        ),
+        "systems": pd.DataFrame({"system": "net", "item": items, "score": [0.8, 0.3] * 10}),
+        "items": pd.DataFrame({"item": items, "truth": truth, "race": list("xxyy") * 5}),
+    } | tables
+    columns = {one: one for one in ("annotator", "item", "answer", "system", "score", "truth")}
+    columns |= {"option": "", "task": ""}
+    return tables_in(*given.values(), None, columns, ["race"], {}, 0.5)
+
+
+def test_distances_and_rows_twice_are_no_answers_of_a_system():
+    right = answered()
+    assert right.systems.frame["answer"].tolist() == ["same", "different"] * 10
+    given = pd.DataFrame(
+        {"system": "net", "item": [f"i{k:02d}" for k in range(20)], "score": [0.8, 0.3] * 10}
+    )
+    with pytest.raises(DataError, match="100% of comparisons two persons have a higher score"):
+        answered(systems=given.assign(score=1 - given["score"]))
+    with pytest.raises(DataError, match="row 21: system, item 'net, i00' is there twice"):
+        answered(systems=pd.concat([given, given[:1]], ignore_index=True))
+
+
+def test_errors_about_comparisons_are_in_terms_of_the_file(tmp_path):
+    TABLE.to_csv(tmp_path / "s.csv", index=False)
+    found = read(tmp_path / "s.csv")
+    for row in (None, 3):
+        with pytest.raises(DataError) as caught, found.in_terms_of_file():
+            raise DataError(
+                "two are one",
+                hint="give distance = 1 - similarity",
+                file="comparisons",
+                column="distance",
+                row=row,
+            )
+        error = caught.value
+        assert (error.file, error.column, error.row) == ("s.csv", "similarity", row)
+        assert error.hint == "give kind='similarity'"

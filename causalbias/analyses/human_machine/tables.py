@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import mannwhitneyu
 
 from causalbias.analyses.yes_no import said_yes
 from causalbias.arguments import number_in
@@ -19,6 +20,8 @@ from causalbias.study.build import exclusions
 from causalbias.study.tables import check_spelling
 
 VERIFICATION, IDENTIFICATION = "verification", "identification"
+BACKWARDS = 0.25  # share of comparisons: below it, the numbers are no similarities
+FEW = 10  # pairs of one person, or of two
 TASKS = {"verify": VERIFICATION, "1:1": VERIFICATION, "identify": IDENTIFICATION} | {
     **{"1:n": IDENTIFICATION, VERIFICATION: VERIFICATION, IDENTIFICATION: IDENTIFICATION}
 }
@@ -175,6 +178,7 @@ def _once(answers: Answers, key: list[str]) -> None:
     """Refuse a table in which the key is there twice."""
     twice = answers.frame.duplicated(key)
     if twice.any():
+        key = [one for one in key if one in answers.columns]  # an option may be of no column
         which = ", ".join(str(answers.frame[one][twice].iloc[0]) for one in key)
         raise answers.at_first(
             twice,
@@ -228,7 +232,7 @@ def _answers_of_scores(
             file=scores.name,
             column=scores.columns["score"],
         )
-    of = items.set_index("item").loc[scores.frame["item"], ["task", "truth"]]
+    of = items.set_index("item").loc[scores.frame["item"], ["task", "truth", "same"]]
     pair = (of["task"] == VERIFICATION).to_numpy()
     frame = scores.frame.assign(truth=of["truth"].to_numpy())
     if "option" not in frame:
@@ -243,6 +247,7 @@ def _answers_of_scores(
         )
     frame["option"] = frame["option"].astype(object).where(~pair, "").astype(str)
     _once(replace(scores, frame=frame), ["judge", "item", "option"])
+    _check_direction(scores, frame.assign(same=of["same"].to_numpy() > 0)[pair])
     said = frame["option"].copy()
     if pair.any():
         limit = _thresholds(frame[pair], threshold)
@@ -252,6 +257,24 @@ def _answers_of_scores(
     made = frame[["judge", "item"]].assign(answer=said)[keep].reset_index(drop=True)
     columns = scores.columns | {"answer": scores.columns["score"]}
     return replace(scores, frame=made, rows=scores.rows[keep], columns=columns)
+
+
+def _check_direction(scores: Answers, pairs: pd.DataFrame) -> None:
+    """Refuse scores of pairs that are smaller for one person than for two: these are distances."""
+    for system, own in pairs.groupby("judge", sort=False):
+        one, two = own["score"][own["same"]], own["score"][~own["same"]]
+        if min(len(one), len(two)) < FEW:
+            continue
+        area = float(mannwhitneyu(one, two).statistic) / (len(one) * len(two))
+        if area < BACKWARDS:
+            raise DataError(
+                f"{system}: in {1 - area:.0%} of comparisons two persons have a higher score than "
+                "one: these are distances, or the truth is turned",
+                hint="give similarities, larger for more alike: a column of minus the distance, "
+                "and minus the threshold",
+                file=scores.name,
+                column=scores.columns["score"],
+            )
 
 
 def _chosen(

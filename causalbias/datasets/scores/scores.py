@@ -95,19 +95,21 @@ class Scores:
         try:
             yield
         except DataError as error:
-            if error.file != "comparisons" or error.row is None:
+            if error.file != "comparisons":
                 raise
-            place = self.frame.iloc[error.row - 1]
+            place = self.frame.iloc[0 if error.row is None else error.row - 1]
             raise DataError(
                 error.problem.replace("seed", "person"),
-                hint=error.hint.replace("stimulus_a and stimulus_b", "columns of ids of images"),
-                file=str(place["file"]),
+                hint=error.hint.replace(
+                    "stimulus_a and stimulus_b", "columns of ids of images"
+                ).replace("give distance = 1 - similarity", "give kind='similarity'"),
+                file=self.name if error.row is None else str(place["file"]),
                 column=self._column_of(error.column, place),
-                row=int(place["row"]),
+                row=None if error.row is None else int(place["row"]),
             ) from None
 
     def _column_of(self, ours: str | None, place: pd.Series) -> str | None:
-        """The file's column of one of ours."""
+        """The file's column of one of ours, in a row."""
         if ours == "distance":
             return str(place["column"])
         whose = {"stimulus": "images", "seed": "persons"}.get((ours or "").partition("_a")[0])
