@@ -18,7 +18,7 @@ from scipy.special import gammaln, logsumexp
 
 from causalbias.inference.problem import FloatArray
 
-_BESIDE = 16  # M
+BESIDE = 16  # M
 _LEAST_DF = 8.0
 
 
@@ -75,11 +75,11 @@ class GivenScales:
         x : ndarray (N, d)
         rng : Generator
         """
-        z, log_proposed = self.draw(x, _BESIDE, rng)
-        both = np.concatenate([np.repeat(x, _BESIDE, axis=0), z.reshape(-1, z.shape[2])], axis=1)
-        log_ratio = joint(both).reshape(len(x), _BESIDE) - log_proposed
+        z, log_proposed = self.draw(x, BESIDE, rng)
+        both = np.concatenate([np.repeat(x, BESIDE, axis=0), z.reshape(-1, z.shape[2])], axis=1)
+        log_ratio = joint(both).reshape(len(x), BESIDE) - log_proposed
         log_ratio = np.where(np.isfinite(log_ratio), log_ratio, -np.inf)
         # the largest of log weights plus Gumbel noise is one chosen by its weight
         chosen = np.argmax(log_ratio + rng.gumbel(size=log_ratio.shape), axis=1)
-        total = logsumexp(log_ratio, axis=1) - np.log(_BESIDE)
+        total = logsumexp(log_ratio, axis=1) - np.log(BESIDE)
         return total, z[np.arange(len(x)), chosen]

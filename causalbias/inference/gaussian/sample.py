@@ -9,7 +9,7 @@ converge: trust is a matter of the importance weights, which are diagnosed.
 
 import os
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -37,7 +37,7 @@ from causalbias.inference.gaussian.density import (
 from causalbias.inference.gaussian.effects import draw_leading
 from causalbias.inference.gaussian.lanczos import LanczosTerm
 from causalbias.inference.gaussian.noise import Noise, noise_of
-from causalbias.inference.gaussian.noise_draws import GivenScales
+from causalbias.inference.gaussian.noise_draws import BESIDE, GivenScales
 from causalbias.inference.gaussian.sparse_part import SparsePart
 from causalbias.inference.importance.adaptive import (
     adapt,
@@ -47,7 +47,7 @@ from causalbias.inference.importance.adaptive import (
     resample,
     sample_until_good,
 )
-from causalbias.inference.importance.folding import choose_fold
+from causalbias.inference.importance.folding import Fold, choose_fold
 from causalbias.inference.problem import (
     EngineError,
     FloatArray,
@@ -64,6 +64,10 @@ _THREADED = 200  # columns of the dense part from which on its factors are made 
 _MAX_HELD = 2**30  # bytes of factors at a time, with what they are made of
 _MANY = 7  # scales, from which on proposals need not fit as well
 _MAX_BATCH = 2**23  # bytes of matrices that are made by one product
+
+# Of points (N, d), the log density (N,); where an array (N, width) is given it is filled with what
+# is drawn along with each point.
+_Density = Callable[..., FloatArray]
 
 
 @dataclass(frozen=True)
@@ -372,6 +376,30 @@ def _density_error(blocks: Blocks, scales: Scales) -> float:
     return blocks.sparse.error(scales.sd[0][:, 0] / scales.sigma[:, 0], np.ones(len(scales.sigma)))
 
 
+@dataclass(frozen=True)
+class _Mode:
+    """Coordinates x in which the density is nearly normal, and its mode and covariance in them.
+
+    x is theta with loosely determined log sds folded (`folding`): first the scales, then the
+    effects of log sigma, if there are any.
+    """
+
+    noise: Noise
+    fold: Fold
+    mode: FloatArray
+    cov: FloatArray
+
+    @property
+    def n_scales(self) -> int:
+        """Number of scales."""
+        return len(self.mode) - self.noise.n_levels
+
+    def theta(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Theta (N, d) at x (N, d), and the log Jacobian (N,)."""
+        scales, log_jacobian = self.fold.theta(self.fold.canonical(x[:, : self.n_scales]))
+        return np.concatenate([scales, x[:, self.n_scales :]], axis=1), log_jacobian
+
+
 def _explore(
     blocks: Blocks,
     problem: Problem,
@@ -383,13 +411,49 @@ def _explore(
     """Propose scales, with coefficients and effects drawn at each, until the weights are good."""
     spent = 0
 
-    def log_density(theta: FloatArray, rest: FloatArray | None = None) -> FloatArray:
-        nonlocal spent
-        spent += len(theta)
-        return _evaluate(theta, blocks, problem, noise, rest, rng)
+    def of_noise(noise: Noise) -> _Density:
+        def log_density(theta: FloatArray, rest: FloatArray | None = None) -> FloatArray:
+            nonlocal spent
+            spent += len(theta)
+            return _evaluate(theta, blocks, problem, noise, rest, rng)
+
+        return log_density
 
     began = perf_counter()
+    found = _search(of_noise, blocks, problem, noise)
+    seconds["mode"] = perf_counter() - began
+    density, scales = _folded(found, of_noise(found.noise)), slice(found.n_scales)
+    width = blocks.n_dense - 1 + blocks.chain.n_rows
+    if found.noise.n_levels:
+        density = _given_scales(found, density, width, rng)
+    began = perf_counter()
+    # a mixture of t's does not come to 0.8 in more dimensions, and what is drawn below needs 0.65
+    enough = 0.8 if found.n_scales < _MANY else 0.7
+    about = found.mode[scales], found.cov[scales, scales]
+    mixture, _ = adapt(density, *about, found.fold.reflections, draws, rng, enough)
+    seconds["adapt"] = perf_counter() - began
+    began = perf_counter()
+    x, rest, values, log_weight = sample_until_good(
+        density,
+        mixture,
+        found.fold.canonical,
+        width + found.noise.n_levels,
+        draws,
+        rng,
+        exact=not found.noise.n_levels,
+    )
+    theta, log_jacobian = found.theta(np.concatenate([x, rest[:, width:]], axis=1))
+    seconds["draw"] = perf_counter() - began
+    lp = values - log_jacobian
+    return _Proposed(found.noise, theta, rest[:, :width], lp, log_weight, spent)
+
+
+def _search(
+    of_noise: Callable[[Noise], _Density], blocks: Blocks, problem: Problem, noise: Noise
+) -> _Mode:
+    """Find the mode of the density of theta, in coordinates in which it is about normal."""
     noise, start = _start(blocks, problem, noise)
+    log_density = of_noise(noise)
     # as sigma tends to zero the density must fall, be it only by the Jacobian of the log
     down = np.zeros(len(start))
     down[: noise.n_coefficients] = noise.nearest(np.ones(noise.n_cells), blocks.cell_n)
@@ -400,51 +464,43 @@ def _explore(
     noise, mode = noise.refined(mode, cov)
     if at_rounding(blocks, np.exp(-1.0) * noise.scales(mode[None], problem).sigma[0]):
         raise EngineError("sigma is too small beside the effects for numbers of 16 digits")
-    low = len(mode) - noise.n_levels
-    width = np.sqrt(np.diag(cov))[:low]
-    fold = choose_fold(mode[:low], width, problem.terms, noise.n_first, noise.levels is not None)
-
-    def folded_density(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
-        theta, log_jacobian = fold.theta(fold.canonical(x[:, :low]))
-        return log_density(np.concatenate([theta, x[:, low:]], axis=1), rest) + log_jacobian
-
+    scales = slice(len(mode) - noise.n_levels)
+    wide = np.sqrt(np.diag(cov))[scales]
+    varies = noise.levels is not None
+    fold = choose_fold(mode[scales], wide, problem.terms, noise.n_first, varies=varies)
+    found = _Mode(noise, fold, mode, cov)
     if len(fold.folded):
-        start = np.concatenate([fold.inverse(mode[:low]), mode[low:]])
-        mode, cov = find_mode(folded_density, start)
-    seconds["mode"] = perf_counter() - began
-    size = blocks.n_dense - 1 + blocks.chain.n_rows
-    given = GivenScales.at(mode, cov, noise.n_levels)
+        start = np.concatenate([fold.inverse(mode[scales]), mode[scales.stop :]])
+        mode, cov = find_mode(_folded(found, of_noise(noise)), start)
+    return replace(found, mode=mode, cov=cov)
 
-    def beside(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
-        x = fold.canonical(x)
-        value, z = given.marginal(folded_density, x, rng)
-        if rest is not None:
-            rest[:, size:] = z
-            folded_density(np.concatenate([x, z], axis=1), rest[:, :size])
-        return value
 
-    density = beside if noise.n_levels else folded_density
-    began = perf_counter()
-    # a mixture of t's does not come to 0.8 in more dimensions, and what is drawn below needs 0.65
-    enough = 0.8 if low < _MANY else 0.7
-    about = mode[:low], cov[:low, :low]
-    mixture, _ = adapt(density, *about, fold.reflections, draws, rng, enough)
-    seconds["adapt"] = perf_counter() - began
-    began = perf_counter()
-    x, rests, values, log_weight = sample_until_good(
-        density,
-        mixture,
-        fold.canonical,
-        size + noise.n_levels,
-        draws,
-        rng,
-        exact=not noise.n_levels,
-    )
-    theta, log_jacobian = fold.theta(x)
-    theta = np.concatenate([theta, rests[:, size:]], axis=1)
-    seconds["draw"] = perf_counter() - began
-    lp = values - log_jacobian
-    return _Proposed(noise, theta, rests[:, :size], lp, log_weight, spent)
+def _folded(found: _Mode, log_density: _Density) -> _Density:
+    """The density of x, of that of theta."""
+
+    def density(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
+        theta, log_jacobian = found.theta(x)
+        return log_density(theta, rest) + log_jacobian
+
+    return density
+
+
+def _given_scales(found: _Mode, joint: _Density, width: int, rng: np.random.Generator) -> _Density:
+    """The density of the scales alone, estimated; the effects of log sigma follow the rest."""
+    given = GivenScales.at(found.mode, found.cov, found.noise.n_levels)
+    # numbers of one point: coordinates, effects and sigmas of all that is drawn beside it
+    size = 8 * BESIDE * (len(found.mode) + 4 * found.noise.n_levels + 4 * found.noise.n_cells)
+
+    def density(x: FloatArray, rest: FloatArray | None = None) -> FloatArray:
+        x, values = found.fold.canonical(x), np.empty(len(x))
+        for part in chunks(len(x), size):
+            values[part], z = given.marginal(joint, x[part], rng)
+            if rest is not None:
+                rest[part, width:] = z
+                joint(np.concatenate([x[part], z], axis=1), rest[part, :width])
+        return values
+
+    return density
 
 
 def _evaluate(
