@@ -60,7 +60,7 @@ def test_design_writes_a_plan_that_reads_back(tmp_path):
         (["--factor", "seed=1..4", "--factor", "race=a,b", "--factor", "race=c"], "given twice"),
         (["--factor", "seed=1..4", "--factor", "age=1,2", "--attribute", "age=0,1"], "given twice"),
         (["--factor", "seed=1..4", "--attribute", "hat=no,yes"], "no numbers"),
-        (["--factor", "seed=1..4", "--genuine", "-3"], "-3 genuine pairs"),
+        (["--factor", "seed=1..4", "--genuine", "-3"], "genuine is -3"),
     ],
 )
 def test_design_says_in_one_line_what_is_wrong(tmp_path, arguments, told):
