@@ -260,7 +260,8 @@ def healed_table() -> str:
 def remedied_table() -> str:
     """Coverage of 50% and 90% intervals of the model that answers a fault."""
     found = result("coverage_by_setting")
-    found = found[found["case"].isin(("remedied", "remedied further"))].set_index(["setting", "estimand"])
+    found = found[found["case"].isin(("remedied", "remedied further"))]
+    found = found.set_index(["setting", "estimand"])
     names = ["effects: race", *(f"dose: slope of {race}" for race in RACES), "heterogeneity: sd"]
     rows = [
         [
