@@ -57,9 +57,7 @@ CASES = {
     "release": Case(cases_more.release, 200),
     "healed": Case(cases_wrong.healed, 700, tuple(cases_wrong.HEALED)),
     "remedied": Case(cases_wrong.remedied, 400, tuple(cases_wrong.REMEDIES)),
-    "remedied further": Case(
-        cases_wrong.remedied_further, 200, tuple(cases_wrong.FURTHER_REMEDIES)
-    ),
+    "remedied annotators": Case(cases_wrong.remedied_annotators, 100, ("unequal annotators",)),
     "leaks": Case(cases_leaks.leaks, 520, tuple(one.name for one in cases_leaks.SETTINGS)),
     "wrong": Case(cases_wrong.wrong, 700, tuple(cases_wrong.CASES)),
 }

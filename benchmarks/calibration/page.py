@@ -21,7 +21,7 @@ from benchmarks.calibration.worlds import RACES
 DOCS = records.HERE.parents[1] / "docs"
 PAGE = DOCS / "calibration.md"
 WANTED = (0.87, 0.93)  # of the 90% intervals
-FAULTS = ("wrong", "healed", "remedied", "remedied further")  # cases of planted faults
+FAULTS = ("wrong", "healed", "remedied", "remedied annotators")  # cases of planted faults
 # Not intervals that could have their nominal coverage; the page says why.
 AT_THE_END = ("equal rates", "share flipped")
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#BBBBBB"
@@ -260,7 +260,7 @@ def healed_table() -> str:
 def remedied_table() -> str:
     """Coverage of 50% and 90% intervals of the model that answers a fault."""
     found = result("coverage_by_setting")
-    found = found[found["case"].isin(("remedied", "remedied further"))]
+    found = found[found["case"].isin(("remedied", "remedied annotators"))]
     found = found.set_index(["setting", "estimand"])
     names = ["effects: race", *(f"dose: slope of {race}" for race in RACES), "heterogeneity: sd"]
     rows = [
