@@ -305,7 +305,7 @@ def figure_of_ranks() -> Figure:
                 lw=1.4 if special else 0.6,
                 zorder=3 if special else 2,
             )
-        axis.set_title(f"{case} ({n})", fontsize=7)
+        axis.set_title(f"{case} ({n})", fontsize=6.5)
         axis.tick_params(labelsize=7)
     for axis in axes[len(cases) :]:
         axis.set_visible(False)
