@@ -73,11 +73,7 @@ def of_same_cells(
     DataError
         If one is no draws, or both have a dim of other labels or another size.
     """
-    both = []
-    for one in (first, second):
-        if kind_of(one) != DRAWS:
-            raise not_what(one, DRAWS)
-        both.append(one[drawn(one)] if isinstance(one, xr.Dataset) else one)
+    both = _main_draws(first), _main_draws(second)
     for dim in set(both[0].dims) & set(both[1].dims):
         labels = [one.get_index(dim) for one in both]
         if len(labels[0]) != len(labels[1]) or set(labels[0]) != set(labels[1]):
@@ -87,7 +83,17 @@ def of_same_cells(
                 else f"two estimates have other levels of {dim!r}",
                 hint="compute both of the same levels and with as many draws, or select them first",
             )
-    return both[0], both[1]
+    return both
+
+
+def _main_draws(draws: xr.DataArray | xr.Dataset) -> xr.DataArray:
+    """The draws themselves, or those of an estimate's main variable."""
+    if kind_of(draws) != DRAWS:
+        raise not_what(draws, DRAWS)
+    found = draws[drawn(draws)] if isinstance(draws, xr.Dataset) else draws
+    if not isinstance(found, xr.DataArray):
+        raise not_what(found, DRAWS)
+    return found
 
 
 def pool(estimates: Iterable[Estimate]) -> Estimate:
@@ -229,12 +235,7 @@ def rank_probabilities(draws: xr.DataArray | xr.Dataset, dim: str) -> xr.DataArr
     >>> rank_probabilities(sizes, "what").values.tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
-    if kind_of(draws) != DRAWS:
-        raise not_what(draws, DRAWS)
-    if isinstance(draws, xr.Dataset):
-        return rank_probabilities(draws[drawn(draws)], dim)
-    if not isinstance(draws, xr.DataArray):
-        raise not_what(draws, DRAWS)
+    draws = _main_draws(draws)
     name_in(dim, "dim", *(str(one) for one in draws.dims if one not in SAMPLE))
     missing = draws.isnull().any([one for one in draws.dims if one != dim])
     if missing.any():

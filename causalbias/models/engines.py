@@ -162,7 +162,7 @@ def sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
 
 def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
     engines: tuple[str, ...] = model.family.engines
-    if model.spec.limits.of_rows and model.family.name in LIMITED:
+    if _is_limited(model):
         engines = ("laplace",)
     chosen = (*engines, "nuts")[0] if method == "auto" else method
     why = ""
@@ -188,6 +188,11 @@ def _sample(model: ModelDesign, method: str, settings: Sampling) -> Sampled:
         _check_categories(model, why)
         why = f" (the {chosen} engine declined: {why})"
     return _nuts(model, settings, why=why, announced=method == "auto")
+
+
+def _is_limited(model: ModelDesign) -> bool:
+    """Whether rows are censored or truncated, of a family whose limits the Laplace engine knows."""
+    return model.spec.limits.of_rows and model.family.name in LIMITED
 
 
 def _nuts(model: ModelDesign, settings: Sampling, *, why: str, announced: bool) -> Sampled:
@@ -384,7 +389,7 @@ def _accuracy(error: float) -> str:
 
 def _laplace(model: ModelDesign, settings: Sampling) -> Sampled:
     family = model.family
-    limited = model.spec.limits.of_rows and family.name in LIMITED
+    limited = _is_limited(model)
     if limited or family.name in DENSITIES:
         return _rowwise(model, settings, LIMITED if limited else DENSITIES)
     if "laplace" not in family.engines:

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 
+from causalbias.inference.importance.adaptive import degrees, log_norm
 from causalbias.inference.problem import FloatArray
 
 BESIDE = 16  # M
-_LEAST_DF = 8.0
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,11 @@ class GivenScales:
     ) -> tuple[FloatArray, FloatArray]:
         """So many z for each x (N, d), as (N, each, L), and their log densities (N, each)."""
         d, size = x.shape[1], len(self.chol)
-        nu = max(_LEAST_DF, float(size))
+        nu = degrees(size)
         mean = self.centre[d:] + (x - self.centre[:d]) @ self.slope.T
         mixing = rng.chisquare(nu, (len(x), each)) / nu
         step = rng.standard_normal((len(x), each, size)) / np.sqrt(mixing)[..., None]
-        log_density = gammaln((nu + size) / 2) - gammaln(nu / 2) - 0.5 * size * np.log(nu * np.pi)
-        log_density -= np.log(np.diag(self.chol)).sum()
+        log_density = log_norm(size) - np.log(np.diag(self.chol)).sum()
         log_density = log_density - 0.5 * (nu + size) * np.log1p((step**2).sum(axis=2) / nu)
         return mean[:, None] + step @ self.chol.T, log_density
 

@@ -12,7 +12,6 @@ import xarray as xr
 
 from causalbias.arguments import name_in, names_in, not_what, whole_in
 from causalbias.errors import DataError, shown, user_path
-from causalbias.models.formula.parse import formula_columns
 from causalbias.models.formula.parts import Formula
 from causalbias.models.rows import frame_for, group_for
 from causalbias.models.specification import (
@@ -40,7 +39,7 @@ from causalbias.models.summaries.pieces import (
     pieces_of,
     pieces_of_study,
 )
-from causalbias.models.summaries.sums import Sum, added_parts, unknown_column
+from causalbias.models.summaries.sums import Sum, added_parts, response_column, unknown_column
 from causalbias.models.summaries.tree import (
     COUNTED,
     ROWS,
@@ -55,8 +54,6 @@ from causalbias.models.summaries.uses import (
 )
 from causalbias.study.frames import is_lazy
 
-PAIR_KIND = "same_identity"
-_COPIES = 3  # of cells that are added: the parts, their sum, and what numbers them
 DATA = "a study, a table, a dask DataFrame, or the path of Parquet files"
 
 
@@ -293,7 +290,7 @@ def summed(
     if subset is not None and not isinstance(subset, str):
         raise not_what(subset, "a condition on rows, as text")
     check_summable(spec)
-    response, answers = formula_columns(spec.formula)[0], answers_of(spec)
+    response, answers = response_column(spec), answers_of(spec)
     names = [name for name in data_columns_of(spec) if name != response or answers]
     declared = dict(levels or {})
     _check_columns(spec, response, names, moments or (), declared)

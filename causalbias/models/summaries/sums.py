@@ -113,13 +113,12 @@ class Sum:
             one: self._column(rows[one], one, name, first_row) for one in wanted if len(rows)
         }
         known = np.ones(len(rows), bool)
-        for one, (values, lacks) in read_columns.items():
+        for one, (_, lacks) in read_columns.items():
             if lacks.any():
                 if self.missing == "refuse":
                     raise _missing(rows[one], lacks, name, first_row)
                 tally["missing"][one] = int(lacks.sum())
                 known &= ~lacks
-            read_columns[one] = (values, lacks)
         kept = rows[known] if not known.all() else rows
         tally |= {"rows": len(kept), "kinds": kinds_of(kept), "labels": _labels(kept)}
         tally["judges"] = [one for one in names_of(source) if one == PAIR or is_judge(one)]
