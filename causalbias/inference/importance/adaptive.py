@@ -103,8 +103,13 @@ def reflected(x: FloatArray, reflections: FloatArray) -> FloatArray:
     return (reflections[:, None] * x).reshape(-1, x.shape[1])
 
 
-def find_mode(log_density: BatchLogDensity, start: FloatArray) -> tuple[FloatArray, FloatArray]:
+def find_mode(
+    log_density: BatchLogDensity, start: FloatArray, step: float = 1e-4
+) -> tuple[FloatArray, FloatArray]:
     """Climb to a mode; return it and the inverse of minus the Hessian there, made positive.
+
+    Gradients are central differences over ``step``: short against the density's width, and so long
+    that what rounding does to the log density does not show. A climb that sees it goes on for ever.
 
     The way from the start is rounded to about a thousandth of the density's width, and steps to a
     power of two, so that a start in other units leads to the mode in those.
@@ -112,13 +117,12 @@ def find_mode(log_density: BatchLogDensity, start: FloatArray) -> tuple[FloatArr
     (rows permuted, or added up in parts) another mode in the seventh digit, and so other draws.
     """
     d = len(start)
-    steps = np.vstack([np.zeros(d), np.eye(d), -np.eye(d)])
+    steps = step * np.vstack([np.zeros(d), np.eye(d), -np.eye(d)])
 
     def minus(x: FloatArray) -> tuple[float, FloatArray]:
-        h = 1e-4
-        values = -log_density(x + h * steps)
+        values = -log_density(x + steps)
         values = np.where(np.isfinite(values), values, 1e12)
-        return float(values[0]), (values[1 : d + 1] - values[d + 1 :]) / (2 * h)
+        return float(values[0]), (values[1 : d + 1] - values[d + 1 :]) / (2 * step)
 
     found = minimize(minus, start, jac=True, method="BFGS", options={"gtol": 1e-3, "maxiter": 300})
     grid = _steps(log_density, found.x) / _GRID

@@ -36,6 +36,7 @@ from causalbias.inference.rowwise.proposal import distances, draws_together
 from causalbias.inference.rowwise.target import Target
 
 _MAX_ROUNDS, _CLOSE = 20, 0.2  # of the search, and its last step in standard deviations
+_DIFFERENCE = 1e-3  # of theta in standard deviations; quadrature errs by 1e-7 of many levels
 _SPREAD = 1.5  # of further expansions from the mode, in standard deviations
 _SOME_LEVELS = 3000  # of the leading term, with which a search begins
 _STARTS, _DEVIATES = 8, 60  # of searches for further modes, and of the first one's spread
@@ -138,7 +139,7 @@ def _climb(
         ) -> FloatArray:
             return density(theta + z @ root.T)
 
-        step, spread = find_mode(scaled, np.zeros(len(theta)))
+        step, spread = find_mode(scaled, np.zeros(len(theta)), _DIFFERENCE)
         # a step too far leaves where the expansion holds
         theta = theta + np.clip(root @ step, -2.0, 2.0)
         cov = root @ spread @ root.T
